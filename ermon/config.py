@@ -1,0 +1,128 @@
+"""YAML → ``Config``, every error with its file, line and column.
+
+``load_config`` reads a file, holds its shape against ``config_schema`` and its sense against
+``config_rules``, and collects all that is wrong before it raises anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from ermon.config_build import build
+from ermon.config_feeds import Complaint
+from ermon.config_rules import cautions, complaints, unknown_names
+from ermon.config_schema import FILE, Draft, File
+from ermon.config_shape import ShapeErrors
+from ermon.inventory import Config
+from ermon.yamlfile import ConfigError, KeyPath, Positions, Problem, read_yaml
+
+__all__ = ["ConfigError", "LoadedConfig", "Positions", "Problem", "load_config", "schema_json"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    config: Config
+    warnings: tuple[Problem, ...]
+    """What is allowed and does not do what its author may think, in the file's order."""
+    positions: Positions
+    """Line and column of every key: ``positions.problem(("feeds", "edge-1", "peer"), "…")``."""
+
+
+def load_config(path: Path, *, built_checks: Collection[str] | None = None) -> LoadedConfig:
+    """Read a configuration; raise ``ConfigError`` with everything that is wrong with it.
+
+    A check that is set up and is not among ``built_checks`` is worth a warning; ``None`` means that all are
+    built.
+    """
+    document = read_yaml(path)
+    positions = document.positions
+    data = document.values
+    if not isinstance(data, dict):
+        message = "must be a mapping with customer, circuits and feeds at the top"
+        raise ConfigError([*document.problems, positions.problem((), message)])
+    file, draft, found = _validate(data)
+    problems = document.problems + [positions.problem(*complaint) for complaint in found]
+    if problems or file is None:
+        raise ConfigError(sorted(set(problems), key=_order))
+    warned = [*cautions(draft), *_not_built(file, built_checks)]
+    warnings = sorted((positions.problem(*caution) for caution in warned), key=_order)
+    return LoadedConfig(build(file), tuple(warnings), positions)
+
+
+def _validate(data: dict[str, Any]) -> tuple[File | None, Draft, list[Complaint]]:
+    """The file if its shape is right, what is valid of it in any case, and all that is wrong."""
+    empty = dict.fromkeys(_empty(data, ()))
+    found = [Complaint(path, "has no value; give one, or remove the key") for path in empty]
+    file: File | None = None
+    draft: Draft
+    try:
+        draft = file = FILE.model_validate(data)
+    except ValidationError as error:
+        shape = ShapeErrors(FILE, data, error)
+        found += [complaint for complaint in shape.complaints() if complaint.path not in empty]
+        draft = shape.draft()
+    return file, draft, [*found, *unknown_names(data), *complaints(draft)]
+
+
+def _empty(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Where nothing stands behind a key: a value forgotten, or all of a section commented out."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _empty(inner, (*path, key))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from _empty(inner, (*path, at))
+
+
+def _order(problem: Problem) -> tuple[int, int, str, str]:
+    return problem.line, problem.column, problem.path, problem.message
+
+
+def _not_built(file: File, built: Collection[str] | None) -> Iterator[Complaint]:
+    for name, entry in file.checks:
+        if entry is not None and built is not None and name not in built:
+            yield Complaint(
+                ("checks", name), "has no effect yet: this version of ermon knows the check by name only"
+            )
+
+
+class _EditorSchema(GenerateJsonSchema):
+    """JSON Schema as editors like it: without titles, ``null`` and defaults that say nothing."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        result = super().dict_schema(schema)
+        if "patternProperties" in result:
+            result["additionalProperties"] = False
+        return result
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        result = super().default_schema(schema)
+        default = result.get("default")
+        if isinstance(default, dict) or (not default and default is not False):
+            result.pop("default", None)
+        elif isinstance(default, float) and result.get("type") != "number":
+            result["default"] = f"{default:g}s"
+        return result
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # pydantic's signature
+        return False
+
+
+def schema_json() -> str:
+    """The JSON Schema of the file, which editors complete and check with: ``data/ermon.schema.json``."""
+    schema = FILE.model_json_schema(by_alias=True, schema_generator=_EditorSchema)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "ermon.yml"}
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"

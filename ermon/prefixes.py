@@ -1,0 +1,253 @@
+"""What covers what: prefix arithmetic for the hot path.
+
+A prefix is three integers, so that containment is a shift and a comparison, and sorting is the order
+people expect. ``netaddr`` reads whatever is not on the hot path.
+
+A default route covers nothing: where coverage by routes is asked for (``PrefixIndex.covers``), it does
+not count.
+"""
+
+from __future__ import annotations
+
+import socket
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+from sortedcontainers import SortedList
+
+Family = Literal["ipv4", "ipv6"]
+FAMILIES: tuple[Family, Family] = ("ipv4", "ipv6")
+
+_BITS = {4: 32, 6: 128}
+
+_LENGTHS = {
+    version: {str(length): (length, (1 << (bits - length)) - 1) for length in range(bits + 1)}
+    for version, bits in _BITS.items()
+}
+"""By version and text of a prefix length: the length, and a mask of the bits behind it."""
+
+
+class Prefix(NamedTuple):
+    """A network: IP version (4 or 6), network address as an integer, and length in bits."""
+
+    version: int
+    value: int
+    length: int
+
+    @property
+    def family(self) -> Family:
+        return "ipv4" if self.version == 4 else "ipv6"
+
+    @property
+    def bits(self) -> int:
+        return _BITS[self.version]
+
+    @property
+    def last(self) -> int:
+        """The last address, as an integer."""
+        return self.value | ((1 << (_BITS[self.version] - self.length)) - 1)
+
+    @property
+    def is_default(self) -> bool:
+        return self.length == 0
+
+    def contains(self, other: Prefix) -> bool:
+        """Tell whether ``other`` is equal to this prefix or inside it."""
+        return (
+            self.version == other.version
+            and self.length <= other.length
+            and other.value >> (shift := _BITS[self.version] - self.length) == self.value >> shift
+        )
+
+    def overlaps(self, other: Prefix) -> bool:
+        return self.contains(other) or other.contains(self)
+
+    def __str__(self) -> str:
+        return f"{format_address(self.version, self.value)}/{self.length}"
+
+
+class Address(NamedTuple):
+    """An IP address: version (4 or 6) and value as an integer."""
+
+    version: int
+    value: int
+
+    def __str__(self) -> str:
+        return format_address(self.version, self.value)
+
+    @property
+    def prefix(self) -> Prefix:
+        return Prefix(self.version, self.value, _BITS[self.version])
+
+    @property
+    def is_link_local(self) -> bool:
+        """RFC 4291 section 2.5.6 (fe80::/10); IPv4 link-local next hops do not occur."""
+        return self.version == 6 and self.value >> 118 == 0xFE80 >> 6
+
+
+def format_address(version: int, value: int) -> str:
+    if version == 4:
+        return socket.inet_ntop(socket.AF_INET, value.to_bytes(4, "big"))
+    return socket.inet_ntop(socket.AF_INET6, value.to_bytes(16, "big"))
+
+
+def parse_address(text: str) -> Address:
+    """Read an address in the usual notation; anything else is a ``ValueError``."""
+    try:
+        if ":" in text:
+            return Address(6, int.from_bytes(socket.inet_pton(socket.AF_INET6, text), "big"))
+        return Address(4, int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big"))
+    except OSError:
+        raise ValueError(f"{text!r} is not an IP address") from None
+
+
+def parse_prefix(text: str) -> Prefix:
+    """Read ``ADDRESS/LENGTH``; anything else, and bits set behind the length, is a ``ValueError``."""
+    address, _, digits = text.partition("/")
+    version, family = (6, socket.AF_INET6) if ":" in address else (4, socket.AF_INET)
+    try:
+        length, host_bits = _LENGTHS[version][digits]
+        value = int.from_bytes(socket.inet_pton(family, address), "big")
+    except KeyError:
+        raise ValueError(f"{text!r} is not a prefix: its length is not 0 to {_BITS[version]}") from None
+    except (OSError, ValueError):
+        raise ValueError(f"{text!r} is not a prefix") from None
+    if value & host_bits:
+        raise ValueError(f"{text!r} is not a prefix: bits are set behind its length")
+    return tuple.__new__(Prefix, (version, value, length))  # full tables come by here, and Prefix() is slower
+
+
+def supernet(prefix: Prefix, length: int) -> Prefix:
+    """Cut ``prefix`` to a shorter ``length``."""
+    shift = _BITS[prefix.version] - length
+    return Prefix(prefix.version, prefix.value >> shift << shift, length)
+
+
+class PrefixSet:
+    """A fixed amount of address space, whatever prefixes it was written as: two halves are a whole."""
+
+    def __init__(self, prefixes: Iterable[Prefix]) -> None:
+        self._starts: dict[int, list[int]] = {4: [], 6: []}
+        self._ends: dict[int, list[int]] = {4: [], 6: []}
+        for version, start, end in merged(prefixes):
+            self._starts[version].append(start)
+            self._ends[version].append(end)
+
+    def __bool__(self) -> bool:
+        return bool(self._starts[4] or self._starts[6])
+
+    def covers(self, prefix: Prefix) -> bool:
+        """Tell whether every address of ``prefix`` is in the set."""
+        starts = self._starts[prefix.version]
+        at = bisect_right(starts, prefix.value) - 1
+        return at >= 0 and self._ends[prefix.version][at] >= prefix.last
+
+    def overlaps(self, prefix: Prefix) -> bool:
+        """Tell whether any address of ``prefix`` is in the set."""
+        starts = self._starts[prefix.version]
+        at = bisect_right(starts, prefix.last) - 1
+        return at >= 0 and self._ends[prefix.version][at] >= prefix.value
+
+    def without(self, other: PrefixSet) -> PrefixSet:
+        """Return the address space of this set that is not in ``other``."""
+        result = PrefixSet(())
+        for version in (4, 6):
+            for start, end in zip(self._starts[version], self._ends[version], strict=True):
+                at = start
+                for hole_start, hole_end in zip(other._starts[version], other._ends[version], strict=True):
+                    if hole_end < at or hole_start > end:
+                        continue
+                    if hole_start > at:
+                        result._append(version, at, hole_start - 1)
+                    at = hole_end + 1
+                if at <= end:
+                    result._append(version, at, end)
+        return result
+
+    def _append(self, version: int, start: int, end: int) -> None:
+        self._starts[version].append(start)
+        self._ends[version].append(end)
+
+
+def merged(prefixes: Iterable[Prefix]) -> Iterator[tuple[int, int, int]]:
+    """Yield the address ranges (version, first, last) that ``prefixes`` make up, touching ones joined."""
+    current: tuple[int, int, int] | None = None
+    for prefix in sorted(prefixes):
+        start, end = prefix.value, prefix.last
+        if current is not None and current[0] == prefix.version and start <= current[2] + 1:
+            current = (current[0], current[1], max(current[2], end))
+            continue
+        if current is not None:
+            yield current
+        current = (prefix.version, start, end)
+    if current is not None:
+        yield current
+
+
+V = TypeVar("V")
+
+
+class PrefixIndex(Generic[V]):
+    """A dictionary by prefix that also finds what covers a prefix and what is inside one.
+
+    Covering costs one look-up for each length in use, inside costs a binary search and what it finds;
+    neither grows with the table.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[Prefix, V] = {}
+        self._sorted: SortedList[Prefix] = SortedList()
+        self._lengths: dict[tuple[int, int], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Prefix]:
+        return iter(self._values)
+
+    def __contains__(self, prefix: Prefix) -> bool:
+        return prefix in self._values
+
+    def get(self, prefix: Prefix) -> V | None:
+        return self._values.get(prefix)
+
+    def __setitem__(self, prefix: Prefix, value: V) -> None:
+        if prefix not in self._values:
+            key = (prefix.version, prefix.length)
+            self._lengths[key] = self._lengths.get(key, 0) + 1
+            self._sorted.add(prefix)
+        self._values[prefix] = value
+
+    def __delitem__(self, prefix: Prefix) -> None:
+        del self._values[prefix]
+        key = (prefix.version, prefix.length)
+        self._lengths[key] -= 1
+        if not self._lengths[key]:
+            del self._lengths[key]
+        self._sorted.remove(prefix)
+
+    def covering(self, prefix: Prefix) -> Iterator[tuple[Prefix, V]]:
+        """Yield the entries that are equal to ``prefix`` or contain it."""
+        for version, length in list(self._lengths):
+            if version == prefix.version and length <= prefix.length:
+                found = supernet(prefix, length)
+                value = self._values.get(found)
+                if value is not None:
+                    yield found, value
+
+    def inside(self, prefix: Prefix) -> Iterator[tuple[Prefix, V]]:
+        """Yield the entries that are equal to ``prefix`` or inside it."""
+        end = Prefix(prefix.version, prefix.last, _BITS[prefix.version])
+        for found in self._sorted.irange(prefix, end):
+            yield found, self._values[found]
+
+    def covers(self, prefix: Prefix) -> bool:
+        """Tell whether the entries cover every address of ``prefix``: one of them, or many together.
+
+        A default route covers nothing.
+        """
+        if any(not found.is_default for found, _ in self.covering(prefix)):
+            return True
+        inside = [found for found, _ in self.inside(prefix) if not found.is_default]
+        return bool(inside) and PrefixSet(inside).covers(prefix)
