@@ -209,15 +209,15 @@ def test_prefixes_are_compared_as_values_not_as_text(load):
     ]
 
 
-def test_a_link_may_be_known_by_next_hops_or_communities_alone(load):
+def test_a_link_may_be_known_by_next_hops_or_communities_beside_its_subnet(load):
     text = MINIMAL.replace(
         "subnet: 203.0.113.0/30",
-        'match: {next_hop: "2001:db8:ffff::2", community: [64500:30, "64500:1:302"]}',
+        'subnet: 203.0.113.0/30, match: {next_hop: "2001:db8:ffff::2", community: [64500:30, "64500:1:302"]}',
     )
     link = load(text).config.circuits["chicago"].links["primary"]
     assert link.match_next_hops == {parse_address("2001:db8:ffff::2")}
     assert link.match_communities == {Community((64500, 30)), Community((64500, 1, 302))}
-    assert link.families == ()
+    assert link.families == ("ipv4",)
 
 
 def test_sources_webhooks_and_alertmanagers(load):
