@@ -1,0 +1,259 @@
+"""What an ExaBGP process says, by way of its relay, and what it is told: one stream of messages, in order.
+
+Nothing is read faster than it is consumed: what ermon cannot take yet waits in the relay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from ermon.exabgp.relay import MARK
+
+READ_SIZE = 2**18
+"""Bytes read at once: what a Unix socket holds, some 700 UPDATEs."""
+
+QUEUED_MESSAGES = 4
+"""Messages read ahead of the consumer."""
+
+QUEUED_COMMANDS = 10_000
+"""Commands that wait for a relay: whoever has more of them asks without end."""
+
+
+class ExaBGPError(Exception):
+    """ExaBGP cannot be run, or cannot do what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """ExaBGP listens and speaks; its sessions are yet to come."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Events of ExaBGP, in order: JSON without the newline."""
+
+    lines: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """So many lines are missing here: the relay's buffer was full, or a line was too long."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLost:
+    """The relay died: what it had not sent is missing here, and commands may be lost. ExaBGP starts another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """ExaBGP ended, and its sessions with it. It is started again after a while."""
+
+    reason: str
+
+
+Message = Started | Lines | Dropped | RelayLost | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class _Pong:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _RelayClosed:
+    last_ping: int
+    """Pings up to this number get no answer any more."""
+
+
+class Channel:
+    """The stream of one ExaBGP process, through all of its runs and all of its relays.
+
+    ``max_line`` is the relay's limit for a line, in bytes.
+    """
+
+    def __init__(self, max_line: int) -> None:
+        self.up = False
+        """ExaBGP has spoken in this run; to be taken back by whoever sees it end."""
+        self.waiting = True
+        """All that was sent has been read."""
+        self.answered = False
+        """ExaBGP has answered a ``version``; to be taken back by whoever asks."""
+        self.dropped = 0
+        """Lines that relays dropped, in all runs."""
+        self.relay_pid: int | None = None
+        """The relay that is connected."""
+        self._max_line = max_line
+        self._messages: asyncio.Queue[Message | _Pong | _RelayClosed | None] = asyncio.Queue(QUEUED_MESSAGES)
+        self._commands: asyncio.Queue[bytes] = asyncio.Queue(QUEUED_COMMANDS)
+        self._pings: dict[int, asyncio.Future[None]] = {}
+        self._last_ping = 0
+        self._spoken = False
+        self._ending = False
+        self._error: BaseException | None = None
+        self._wake = asyncio.Event()
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield what happens, in order, until ``close``; raise what that was given."""
+        while (message := await self._messages.get()) is not None:
+            match message:
+                case _Pong(number):
+                    if number in self._pings and not self._pings[number].done():
+                        self._pings[number].set_result(None)
+                case _RelayClosed(last_ping):
+                    self._fail_pings(last_ping)
+                case _:
+                    yield message
+        if self._error is not None:
+            raise self._error
+
+    async def put(self, message: Message) -> None:
+        """Add a message behind all that was said; waits while the consumer is behind."""
+        await self._messages.put(message)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End ``messages`` at once, with an error if one is given. Nobody may ``put`` or read relays any more."""
+        self._error = self._error or error
+        while not self._messages.empty():
+            self._messages.get_nowait()
+        self._messages.put_nowait(None)
+        self._fail_pings(self._last_ping)
+
+    def send(self, line: bytes) -> None:
+        """Send a command; it waits for a relay. ``ExaBGPError`` when too many wait."""
+        try:
+            self._commands.put_nowait(line + b"\n")
+        except asyncio.QueueFull:
+            raise ExaBGPError(f"{QUEUED_COMMANDS} commands wait for a relay") from None
+
+    async def ping(self) -> None:
+        """Return when ``messages`` has yielded all that was said before; ``ExaBGPError`` when there is no relay."""
+        if self.relay_pid is None:
+            raise ExaBGPError("no relay is connected")
+        self._last_ping += 1
+        number = self._last_ping
+        answer = self._pings[number] = asyncio.get_running_loop().create_future()
+        try:
+            self.send(MARK + b"ping %d" % number)
+            await answer
+        finally:
+            del self._pings[number]
+
+    async def read_relays(self, listener: socket.socket, pid: int) -> None:
+        """Read every relay that connects in a run of process ``pid``, one after the other, until ``finish``."""
+        self._spoken = self._ending = False
+        self._wake.clear()
+        while not self._commands.empty():  # they were meant for an earlier run
+            self._commands.get_nowait()
+        while (connection := await self._accept(listener)) is not None:
+            with connection:
+                complete = await self._read_relay(connection, pid)
+            await self._messages.put(_RelayClosed(self._last_ping))
+            if not complete:
+                await self._messages.put(RelayLost())
+
+    def finish(self) -> None:
+        """End ``read_relays`` when all that relays have sent is read: the process has ended."""
+        self._ending = True
+        self._wake.set()
+
+    async def _accept(self, listener: socket.socket) -> socket.socket | None:
+        loop = asyncio.get_running_loop()
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                connection, _ = listener.accept()
+                connection.setblocking(False)
+                return connection
+            if self._ending:
+                return None
+            loop.add_reader(listener, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                loop.remove_reader(listener)
+                self._wake.clear()
+
+    async def _read_relay(self, connection: socket.socket, pid: int) -> bool:
+        """Read until the relay closes, and tell whether it had sent everything."""
+        self.relay_pid = _peer_pid(connection)
+        self.send(b"version")
+        writer = asyncio.create_task(self._write(connection))
+        partial, complete = b"", False
+        buffer = bytearray(READ_SIZE)
+        try:
+            while len(partial) <= self._max_line and (count := await self._receive(connection, buffer)):
+                if not self._spoken:
+                    self._spoken = self.up = True
+                    await self._messages.put(Started(pid))
+                partial, complete = await self._take(partial + memoryview(buffer)[:count])
+        finally:
+            self.relay_pid = None
+            self.waiting = True
+            writer.cancel()
+        return complete
+
+    async def _receive(self, connection: socket.socket, buffer: bytearray) -> int:
+        self.waiting = True
+        try:
+            return await asyncio.get_running_loop().sock_recv_into(connection, buffer)
+        except ConnectionError:  # it closed without having read all commands
+            return 0
+        finally:
+            self.waiting = False
+
+    async def _take(self, data: bytes) -> tuple[bytes, bool]:
+        """Pass on the lines in ``data``; return the beginning of the next, and whether the relay said it was all."""
+        *lines, partial = data.split(b"\n")
+        events: list[bytes] = []
+        complete = False
+        for line in lines:
+            if line.startswith(b"{"):
+                events.append(line)
+            elif line.startswith(MARK):
+                if events:
+                    await self._messages.put(Lines(events))
+                    events = []
+                complete = await self._take_control(line[len(MARK) :])
+            elif line.startswith(b"exabgp "):
+                self.answered = True
+        if events:
+            await self._messages.put(Lines(events))
+        return partial, complete
+
+    async def _take_control(self, line: bytes) -> bool:
+        match line.split():
+            case [b"pong", number]:
+                await self._messages.put(_Pong(int(number)))
+            case [b"dropped", count]:
+                self.dropped += int(count)
+                await self._messages.put(Dropped(int(count)))
+            case [b"end"]:
+                return True
+        return False
+
+    async def _write(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # the relay is gone, which the reader sees
+            while True:
+                await loop.sock_sendall(connection, await self._commands.get())
+
+    def _fail_pings(self, last: int) -> None:
+        for number, answer in self._pings.items():
+            if number <= last and not answer.done():
+                answer.set_exception(ExaBGPError("the relay is gone"))
+
+
+def _peer_pid(connection: socket.socket) -> int:
+    """Return the process at the other end (unix(7), SO_PEERCRED)."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid

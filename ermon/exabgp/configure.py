@@ -1,0 +1,218 @@
+"""The configuration of an ExaBGP process, as text: one ``neighbor`` for each of its feeds, no templates.
+
+Nothing here touches a file, a socket or the environment. What ExaBGP 5.0 makes of its settings was found
+by running it, and shaped this text:
+
+- A setting in a template outweighs the neighbor's own, so there are no templates.
+- It keeps MD5 keys per peer, for all local addresses together, and the last neighbor wins: feeds of one
+  peer in one process must share their key.
+- It enforces ``incoming-ttl`` only on an address that a neighbor ``listen``s on, then for everybody who
+  connects there, and each peer may ``listen`` once on a port. So an address with TTL security gets a
+  neighbor of its own, the *anchor*, whose peer is an address that nobody can connect from.
+- Each event type under ``api`` costs a line for each message. ``negotiated`` is left out: it would repeat
+  the negotiated capabilities in every UPDATE's line, and a peer's OPEN, which is reported, says the same
+  of ADD-PATH, since ermon offers to receive several paths in every family of a feed that wants them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+
+from ermon.inventory import Config, Feed
+from ermon.prefixes import Address, parse_address
+
+SECRET = "********"  # noqa: S105  # it stands where a secret was
+"""What is shown in the place of a password."""
+
+MAX_PASSWORD_LENGTH = 80
+"""TCP_MD5SIG_MAXKEYLEN: longer keys cannot be given to the kernel."""
+
+RESTART_TIME_SECONDS = 120
+"""Offered as graceful restart's time. Offered at all because several routers send End-of-RIB only then."""
+
+MAX_TTL = 255
+"""What a speaker with TTL security sends (RFC 5082 section 3)."""
+
+_RELAY = "relay"
+_INDENT = "    "
+_ANCHORS = {4: parse_address("240.0.0.1").value, 6: parse_address("100::1").value}
+"""First peer address of an anchor: reserved (RFC 1112 section 4) or discard-only (RFC 6666) space."""
+_MATTERS_TO_REPORT = ("parsed", "open", "update", "notification", "keepalive", "refresh")
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._:@/+-")
+
+
+class PasswordError(ValueError):
+    """An MD5 password is missing, or ExaBGP cannot be given it."""
+
+
+def render(config: Config, process: str, relay_command: str, md5_passwords: Mapping[str, str] | None) -> str:
+    """Return the configuration of the ExaBGP process named ``process``.
+
+    ``relay_command`` is the helper's command line in shell notation, its program an absolute path.
+    ``md5_passwords`` holds a password for each feed, by name, that has an ``md5_password_file``; a missing
+    or unusable one, or two for one peer, is a ``PasswordError``. ``None`` writes ``SECRET`` for all of them.
+    """
+    feeds = feeds_of(config, process)
+    if md5_passwords is not None:
+        _refuse_two_passwords_of_a_peer(feeds, md5_passwords)
+    sections = [_relay(relay_command)]
+    sections += [_anchor(config, *anchor) for anchor in _anchors(feeds)]
+    sections += [_neighbor(config, feed, md5_passwords) for feed in feeds]
+    return "\n".join("\n".join(section) + "\n" for section in sections)
+
+
+def feeds_of(config: Config, process: str) -> list[Feed]:
+    """Return the feeds that the process named ``process`` carries."""
+    return [feed for feed in config.feeds.values() if feed.process == process]
+
+
+def listening_addresses(config: Config, process: str) -> tuple[str, ...]:
+    """Return ermon's addresses of a process' feeds, sorted, IPv4 first."""
+    addresses = {parse_address(feed.local) for feed in feeds_of(config, process)}
+    return tuple(map(str, sorted(addresses)))
+
+
+def minimum_ttls(config: Config, process: str) -> dict[str, int]:
+    """Return the lowest TTL that each address with TTL security accepts (RFC 5082 section 3)."""
+    return {
+        feed.local: MAX_TTL + 1 - feed.ttl_security for feed in feeds_of(config, process) if feed.ttl_security
+    }
+
+
+def environment(config: Config, process: str, user: str) -> dict[str, str]:
+    """Return ExaBGP's settings that are no part of its configuration file, as environment variables.
+
+    ``user`` is the account that it is started from, and is to keep.
+    """
+    return {
+        "exabgp_tcp_bind": " ".join(listening_addresses(config, process)),
+        "exabgp_tcp_port": str(config.collector.port),
+        "exabgp_daemon_user": user,
+        "exabgp_daemon_daemonize": "false",
+        "exabgp_daemon_umask": "0177",
+        "exabgp_log_destination": "stderr",
+        "exabgp_log_level": "INFO",
+        "exabgp_log_statistics": "false",  # otherwise every UPDATE writes a line of its own
+        "exabgp_api_ack": "false",  # the answers would stand between the events and say nothing more
+        "exabgp_api_cli": "false",  # no named pipes: the relay is the only way in
+        "exabgp_api_encoder": "json",
+        "exabgp_api_respawn": "true",
+        "EXABGP_ENVFILE": "/dev/null",  # a file of this machine's administrator must not change any of it
+    }
+
+
+def quote(text: str) -> str:
+    """Write ``text`` as one token of ExaBGP's configuration; ``ValueError`` where that is impossible.
+
+    ExaBGP undoes backslashes before it looks for quotes, and takes either kind of quote for the end of the
+    other, so that there is no way to write one.
+    """
+    if not text.isascii() or not text.isprintable() or "'" in text or '"' in text:
+        raise ValueError(f"{text!r}: only printable ASCII characters without quotes can be written")
+    return '"' + text.replace("\\", "\\\\") + '"'
+
+
+def _relay(command: str) -> list[str]:
+    words = " ".join(map(quote, shlex.split(command)))
+    return _block(f"process {_RELAY}", (f"run {words};", "encoder json;", "respawn true;"))
+
+
+def _neighbor(config: Config, feed: Feed, passwords: Mapping[str, str] | None) -> list[str]:
+    settings = [f"description {quote(_plain(feed.name))};"]
+    settings += _session(config, feed.local, feed.local_asn, feed.peer_asn)
+    if feed.ttl_security:
+        settings.append(f"outgoing-ttl {MAX_TTL};")
+    if feed.md5_password_file is not None:
+        settings += [f"md5-password {_password(feed, passwords)};", "md5-base64 true;"]
+    unicast = [f"{family} unicast;" for family in feed.families]
+    settings += _block("capability", _capabilities(feed))
+    settings += _block("family", unicast)
+    if feed.add_path:
+        settings += _block("add-path", unicast)
+    settings += _block(
+        "api",
+        [
+            f"processes [ {_RELAY} ];",
+            "neighbor-changes;",
+            *_block("receive", (f"{matter};" for matter in _MATTERS_TO_REPORT)),
+        ],
+    )
+    return _block(f"neighbor {feed.peer}", settings)
+
+
+def _session(config: Config, local: str, local_asn: int, peer_asn: int) -> list[str]:
+    return [
+        f"local-address {local};",
+        f"local-as {local_asn};",
+        f"peer-as {peer_asn};",
+        f"router-id {config.collector.router_id};",
+        f"hold-time {int(config.collector.hold_time)};",
+        "passive true;",
+        "adj-rib-in false;",
+        "adj-rib-out true;",  # route refresh would switch it on, with a warning; empty, it costs nothing
+    ]
+
+
+def _capabilities(feed: Feed) -> list[str]:
+    return [
+        "asn4 enable;",
+        "extended-message enable;",
+        "route-refresh enable;",
+        f"graceful-restart {RESTART_TIME_SECONDS};",
+        f"add-path {'receive' if feed.add_path else 'disable'};",
+        "multi-session disable;",
+        "operational disable;",
+    ]
+
+
+def _anchors(feeds: Iterable[Feed]) -> Iterator[tuple[str, str, int, int]]:
+    """Yield an anchor's peer, its local address, the local ASN and the TTL, per address with TTL security."""
+    anchored = {parse_address(feed.local): feed for feed in feeds if feed.ttl_security}
+    for number, (local, feed) in enumerate(sorted(anchored.items())):
+        peer = Address(local.version, _ANCHORS[local.version] + number)
+        yield str(peer), str(local), feed.local_asn, MAX_TTL + 1 - (feed.ttl_security or 0)
+
+
+def _anchor(config: Config, peer: str, local: str, asn: int, minimum_ttl: int) -> list[str]:
+    settings = [f"description {quote(f'TTL security of {local}')};"]
+    settings += _session(config, local, asn, asn)
+    settings += [f"listen {config.collector.port};", f"incoming-ttl {minimum_ttl};"]
+    return _block(f"neighbor {peer}", settings)
+
+
+def _refuse_two_passwords_of_a_peer(feeds: Iterable[Feed], passwords: Mapping[str, str]) -> None:
+    first: dict[str, Feed] = {}
+    for feed in feeds:
+        other = first.setdefault(feed.peer, feed)
+        if passwords.get(feed.name) != passwords.get(other.name):
+            raise PasswordError(
+                f"feeds {other.name} and {feed.name} have one peer and different MD5 passwords: "
+                "ExaBGP knows one for each peer"
+            )
+
+
+def _password(feed: Feed, passwords: Mapping[str, str] | None) -> str:
+    """Write a password in base64, in which every character can be written."""
+    if passwords is None:
+        return quote(SECRET)
+    if feed.name not in passwords:
+        raise PasswordError(f"feed {feed.name}: its MD5 password was not given")
+    password = passwords[feed.name]
+    if not 0 < len(password) <= MAX_PASSWORD_LENGTH:
+        raise PasswordError(
+            f"feed {feed.name}: an MD5 password has 1 to {MAX_PASSWORD_LENGTH} characters, not {len(password)}"
+        )
+    if not password.isascii() or not password.isprintable():
+        raise PasswordError(f"feed {feed.name}: an MD5 password has only printable ASCII characters")
+    return quote(b64encode(password.encode("ascii")).decode("ascii"))
+
+
+def _plain(name: str) -> str:
+    """Replace whatever could mean something in a configuration file."""
+    return "".join(character if character in _PLAIN else "?" for character in name)
+
+
+def _block(head: str, body: Iterable[str]) -> list[str]:
+    return [f"{head} {{", *(_INDENT + line for line in body), "}"]

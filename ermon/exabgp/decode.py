@@ -1,0 +1,403 @@
+"""One line of ExaBGP's JSON in, events out. With ``lines``, the only file that knows this dialect.
+
+House rules: nothing here waits, sleeps, logs or reads a clock. ``Decoder.decode`` is total: whatever the
+line, it returns events, or a rejection that the caller counts by its reason; it never raises.
+
+What the dialect leaves out, and what is made of it:
+
+- Confederation segments are printed as ``as-sequence``. No speaker sends two sequences in a row unless one
+  of them is full (RFC 4271 section 5.1.2), so a sequence before another one is read as a confederation's.
+- An IPv6 route with a global and a link-local next hop (RFC 2545 section 3) comes as two routes.
+- Nothing says that a message is missing, except the counter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from enum import StrEnum
+
+import msgspec
+
+from ermon.exabgp.lines import (
+    FAMILY_NAMES,
+    Envelope,
+    Line,
+    Neighbor,
+    Nlri,
+    ParsedUpdate,
+    PathAttributes,
+    Peer,
+    Segment,
+)
+from ermon.inventory import Feed
+from ermon.model import (
+    AddPathNegotiated,
+    AddPathOffered,
+    Alive,
+    Attributes,
+    EndOfRib,
+    Event,
+    MessagesLost,
+    PathId,
+    PathSegment,
+    ProcessDown,
+    ProcessUp,
+    Route,
+    RouteKey,
+    SegmentKind,
+    SessionDown,
+    SessionUp,
+    Update,
+)
+from ermon.prefixes import FAMILIES, Address, Family, parse_address, parse_prefix
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""A line beyond this is refused. An UPDATE of 65,535 octets (RFC 8654) makes a line of 1.6 MB."""
+
+MAX_QUOTED_CHARACTERS = 300
+"""How much of a rejected line is kept for the log: enough to see its type and its neighbor."""
+
+MAX_SHUTDOWN_CHARACTERS = 255
+"""How much of a peer's Shutdown Communication is kept: what RFC 9003 section 2 lets it send."""
+
+_FULL_SEGMENT = 255
+"""How many ASNs a segment of an AS_PATH can hold (RFC 4271 section 4.3)."""
+
+_SENDS_PATHS = frozenset({"send", "send/receive"})
+"""Of ADD-PATH's directions, those in which the peer may send several paths (RFC 7911 section 4)."""
+
+_LINES = msgspec.json.Decoder(Line)
+_ENVELOPES = msgspec.json.Decoder(Envelope)
+
+
+class RejectReason(StrEnum):
+    """Why a line was rejected: a closed set, fit for a metric's label."""
+
+    TOO_LONG = "too-long"
+    NOT_JSON = "not-json"
+    NOT_EXABGP = "not-exabgp"
+    """JSON, and not an ExaBGP message with a possible time."""
+    UNKNOWN_TYPE = "unknown-type"
+    UNKNOWN_FEED = "unknown-feed"
+    """Its pair of addresses is no feed, or its process carries none."""
+    BAD_UPDATE = "bad-update"
+    """An UPDATE that cannot be read whole: its feed has lost it."""
+    BAD_MESSAGE = "bad-message"
+    """Any other message that cannot be read."""
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A line that could not be read, or not in full."""
+
+    reason: RejectReason
+    detail: str
+    """What is wrong with it; bounded, and printable ASCII."""
+    line: str
+    """Its beginning; bounded, and escaped to printable ASCII."""
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """What became of one line. A rejected one has events too when it shows that messages were lost."""
+
+    events: list[Event]
+    rejected: Rejected | None = None
+
+
+class _RejectLine(Exception):  # noqa: N818 - says what happens to the line, and never leaves this file
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Decoder:
+    """Reads the lines of all ExaBGP processes, and remembers what shows that a message is missing."""
+
+    def __init__(self, feeds: Mapping[str, Feed]) -> None:
+        self._counters: dict[str, tuple[int, int]] = {}
+        """By feed: process id and counter of its last line."""
+        self._pids: dict[str, int] = {}
+        """By process: the id that it last spoke with."""
+        self._ended: set[int] = set()
+        """Process ids that said they shut down."""
+        self._farewells: dict[str, str] = {}
+        """By feed: the Shutdown Communication that came before its ``down``."""
+        self.set_feeds(feeds)
+
+    def set_feeds(self, feeds: Mapping[str, Feed]) -> None:
+        """Take the feeds of a new configuration; the counters of those that stay go on."""
+        self._feeds = {_canonical(feed.local, feed.peer): feed for feed in feeds.values()}
+        self._counters = {name: count for name, count in self._counters.items() if name in feeds}
+        self._farewells = {name: text for name, text in self._farewells.items() if name in feeds}
+
+    def process_started(self, process: str, pid: int) -> None:
+        """Take note of a process before its first line: whoever started it knows more than its lines say."""
+        self._pids[process] = pid
+
+    def decode(self, line: bytes) -> Decoded:
+        """Return what ``line`` (with or without its line feed) says, in the order in which it happened."""
+        events: list[Event] = []
+        try:
+            self._decode(line, events)
+        except _RejectLine as rejection:
+            return Decoded(events, Rejected(rejection.reason, _quoted(str(rejection)), _quoted(line)))
+        return Decoded(events)
+
+    def _decode(self, line: bytes, events: list[Event]) -> None:
+        if len(line) > MAX_LINE_BYTES:
+            raise _RejectLine(RejectReason.TOO_LONG, f"{len(line)} bytes, over {MAX_LINE_BYTES}")
+        try:
+            message = _LINES.decode(line)
+        except (ValueError, RecursionError) as error:
+            envelope = _read_envelope(line)
+            if envelope.neighbor is None:
+                raise _RejectLine(RejectReason.BAD_MESSAGE, str(error)) from None
+            feed = self._receive(envelope, envelope.neighbor, events)
+            raise _reject_body(envelope, feed, str(error), events) from None
+        if message.neighbor is None:
+            self._read_shutdown(message, events)
+            return
+        feed = self._receive(message, message.neighbor, events)
+        if message.pid in self._ended:
+            return  # said before its end, and read after it: nothing of that process is true any more
+        try:
+            events += self._read_message(message, message.neighbor, feed.name)
+        except ValueError as error:
+            raise _reject_body(message, feed, str(error), events) from None
+
+    def _receive(self, line: Envelope, neighbor: Peer, events: list[Event]) -> Feed:
+        """Find a line's feed, and add what the line's mere arrival says of its process and counter."""
+        local, peer = neighbor.address.local, neighbor.address.peer
+        feed = self._feeds.get((local, peer)) or self._feeds.get(_canonical(local, peer))
+        if feed is None:
+            raise _RejectLine(RejectReason.UNKNOWN_FEED, f"local {local}, peer {peer}")
+        if line.pid in self._ended:
+            return feed
+        if self._pids.get(feed.process) != line.pid:
+            events += self._replace_process(feed.process, line)
+        if line.counter is not None:
+            missing = self._count(feed.name, line.pid, line.counter)
+            if missing:
+                events.append(MessagesLost(_time(line), feed.name, missing, "gap in ExaBGP's counter"))
+        return feed
+
+    def _replace_process(self, process: str, line: Envelope) -> Iterator[Event]:
+        """A process that another one speaks in place of is gone, and its sessions with it."""
+        previous = self._pids.get(process)
+        self._pids[process] = line.pid
+        if previous is not None and previous not in self._ended:
+            self._ended.add(previous)
+            yield ProcessDown(_time(line), process, "another ExaBGP process took its place")
+        yield ProcessUp(_time(line), process)
+
+    def _count(self, feed: str, pid: int, counter: int) -> int:
+        """Return how many lines are missing before the one with ``counter``."""
+        last_pid, last = self._counters.get(feed, (None, 0))
+        self._counters[feed] = (pid, counter)
+        if pid != last_pid or counter == last + 1:
+            return 0
+        # After a reload, the counter starts again at 1 with the end of the session.
+        return counter - last - 1 if counter > last else max(counter - 1, 0)
+
+    def _read_shutdown(self, line: Line, events: list[Event]) -> None:
+        if line.notification != "shutdown":
+            raise _RejectLine(RejectReason.BAD_MESSAGE, f"type {line.type!r} without a neighbor")
+        processes = [process for process, pid in self._pids.items() if pid == line.pid]
+        if not processes:
+            all_processes = {feed.process for feed in self._feeds.values()}
+            processes = list(all_processes) if len(all_processes) == 1 else []
+        if not processes:
+            raise _RejectLine(RejectReason.UNKNOWN_FEED, f"process {line.pid}, which no feed has spoken with")
+        self._ended.add(line.pid)
+        events += [ProcessDown(_time(line), process, "ExaBGP shut down") for process in processes]
+
+    def _read_message(self, line: Line, neighbor: Neighbor, feed: str) -> Iterable[Event]:
+        """Return the events of a message; ``ValueError`` if it cannot be read."""
+        if neighbor.direction == "send":
+            return ()
+        time = _time(line)
+        match line.type:
+            case "update":
+                return (_read_update(neighbor, feed, time),)
+            case "keepalive":
+                return (Alive(time, feed),)
+            case "refresh":
+                return (_read_refresh(neighbor, feed, time),)
+            case "open":
+                return _read_open(neighbor, feed, time)
+            case "negotiated":
+                return (_read_negotiated(neighbor, feed, time),)
+            case "state":
+                return self._read_state(neighbor, feed, time)
+            case "notification":
+                self._farewells[feed] = _read_farewell(neighbor)
+                return ()
+            case "fsm" | "signal" | "nop":
+                return ()
+        raise _RejectLine(RejectReason.UNKNOWN_TYPE, f"type {line.type!r}")
+
+    def _read_state(self, neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:
+        match neighbor.state:
+            case "connected":
+                return ()
+            case "up":
+                self._farewells.pop(feed, None)
+                return (SessionUp(time, feed),)
+            case "down":
+                reason = neighbor.reason
+                farewell = self._farewells.pop(feed, "")
+                if farewell and reason.startswith("notification received"):
+                    reason = f"{reason}: {farewell}"
+                return (SessionDown(time, feed, reason),)
+        raise ValueError(f"state {neighbor.state!r}")
+
+
+def _time(line: Envelope) -> float:
+    return round(line.time, 6)
+
+
+def _canonical(local: str, peer: str) -> tuple[str, str]:
+    try:
+        return str(parse_address(local)), str(parse_address(peer))
+    except ValueError:
+        return local, peer
+
+
+def _quoted(text: str | bytes) -> str:
+    """Make the beginning of ``text`` printable ASCII, and say how much was left out."""
+    kept = text[:MAX_QUOTED_CHARACTERS]
+    decoded = kept.decode("utf-8", "backslashreplace") if isinstance(kept, bytes) else kept
+    printable = decoded.encode("unicode_escape").decode("ascii")
+    left_out = len(text) - len(kept)
+    return f"{printable}... ({left_out} more)" if left_out else printable
+
+
+def _read_envelope(line: bytes) -> Envelope:
+    try:
+        return _ENVELOPES.decode(line)
+    except msgspec.ValidationError as error:
+        raise _RejectLine(RejectReason.NOT_EXABGP, str(error)) from None
+    except (ValueError, RecursionError) as error:
+        raise _RejectLine(RejectReason.NOT_JSON, str(error)) from None
+
+
+def _reject_body(line: Envelope, feed: Feed, detail: str, events: list[Event]) -> _RejectLine:
+    """Say that the rest of a feed's line cannot be read; an UPDATE is skipped whole, and is a loss."""
+    if line.type != "update":
+        return _RejectLine(RejectReason.BAD_MESSAGE, detail)
+    events.append(MessagesLost(_time(line), feed.name, 1, "an UPDATE could not be decoded"))
+    return _RejectLine(RejectReason.BAD_UPDATE, detail)
+
+
+def _read_farewell(neighbor: Neighbor) -> str:
+    """Return the Shutdown Communication (RFC 9003) of a NOTIFICATION, printable; empty without one."""
+    message = neighbor.notification.message if neighbor.notification is not None else ""
+    found = re.match('Shutdown Communication: "(.*)"', message, re.DOTALL)
+    text = found[1][:MAX_SHUTDOWN_CHARACTERS] if found else ""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _read_open(neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:
+    if neighbor.open is None:  # a raw message, of which only the parsed form says anything
+        return ()
+    offered = neighbor.open.capabilities.add_path
+    directions: dict[Family, str] = {"ipv4": offered.ipv4, "ipv6": offered.ipv6}
+    families = frozenset(family for family in FAMILIES if directions[family] in _SENDS_PATHS)
+    return (AddPathOffered(time, feed, families),)
+
+
+def _read_negotiated(neighbor: Neighbor, feed: str, time: float) -> Event:
+    if neighbor.negotiated is None:
+        raise ValueError("nothing negotiated")
+    receive = neighbor.negotiated.add_path.receive
+    return AddPathNegotiated(time, feed, frozenset(FAMILY_NAMES[f] for f in receive if f in FAMILY_NAMES))
+
+
+def _read_refresh(neighbor: Neighbor, feed: str, time: float) -> Event:
+    """The peer asks for routes, or marks begin or end of sending all of its own again (RFC 7313)."""
+    refresh = neighbor.route_refresh
+    if refresh is None or refresh.subtype != "end" or refresh.family is None:
+        return Alive(time, feed)
+    return EndOfRib(time, feed, refresh.family)
+
+
+def _read_update(neighbor: Neighbor, feed: str, time: float) -> Event:
+    message = neighbor.message
+    if message is not None and message.update is not None:
+        return Update(time, feed, *_read_routes(message.update))
+    if message is not None and message.eor is not None:
+        family = message.eor.family
+        return Alive(time, feed) if family is None else EndOfRib(time, feed, family)
+    raise ValueError("an UPDATE that ExaBGP did not parse")
+
+
+def _read_routes(update: ParsedUpdate) -> tuple[tuple[Route, ...], tuple[RouteKey, ...]]:
+    announced: list[Route] = []
+    for by_next_hop in (update.announce.ipv4, update.announce.ipv6):
+        if by_next_hop:
+            announced += _read_announced(by_next_hop, update.attribute)
+    withdrawn = [
+        (parse_prefix(nlri.nlri), _read_path_id(nlri.path_information))
+        for nlri in update.withdraw.ipv4 + update.withdraw.ipv6
+    ]
+    return tuple(announced), tuple(withdrawn)
+
+
+def _read_announced(by_next_hop: Mapping[str, list[Nlri]], attribute: PathAttributes) -> Collection[Route]:
+    as_path = _read_as_path(attribute.as_path)
+    routes: list[Route] = []
+    link_local: list[Route] = []
+    for text, nlris in by_next_hop.items():
+        next_hop = _read_next_hop(text)
+        attributes = Attributes(
+            next_hop=next_hop,
+            as_path=as_path,
+            communities=attribute.community,
+            large_communities=attribute.large_community,
+            origin=attribute.origin,
+            med=attribute.med,
+            local_preference=attribute.local_preference,
+        )
+        found = link_local if next_hop is not None and next_hop.is_link_local else routes
+        found += [Route(parse_prefix(n.nlri), _read_path_id(n.path_information), attributes) for n in nlris]
+    if len(by_next_hop) == 1:
+        return routes or link_local
+    # One route by two next hops: the global one is the route's.
+    return {route.key: route for route in link_local + routes}.values()
+
+
+def _read_path_id(text: str | None) -> PathId:
+    if text is None:
+        return None
+    version, value = parse_address(text)
+    if version != 4:
+        raise ValueError(f"path identifier {text!r}")
+    return value
+
+
+def _read_next_hop(text: str) -> Address | None:
+    """Read a next hop; an IPv4-mapped one (RFC 4291 section 2.5.5.2) is the IPv4 address in it."""
+    if text == "no-nexthop":
+        return None
+    address = parse_address(text)
+    if address.version == 6 and address.value >> 32 == 0xFFFF:
+        return Address(4, address.value & 0xFFFFFFFF)
+    return address
+
+
+def _read_as_path(segments: Mapping[int, Segment]) -> tuple[PathSegment, ...]:
+    path: list[PathSegment] = []
+    after: Segment | None = None
+    for position in sorted(segments, reverse=True):
+        segment = segments[position]
+        path.append(PathSegment(_kind(segment, after), segment.value))
+        after = segment
+    return tuple(reversed(path))
+
+
+def _kind(segment: Segment, after: Segment | None) -> SegmentKind:
+    """Tell a confederation's sequence from a plain one: see the top of this file."""
+    if after is None or not (segment.element is after.element is SegmentKind.SEQUENCE):
+        return segment.element
+    full = _FULL_SEGMENT in {len(segment.value), len(after.value)}
+    return segment.element if full else SegmentKind.CONFED_SEQUENCE

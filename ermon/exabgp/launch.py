@@ -1,0 +1,71 @@
+"""Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION``. Not imported by ermon.
+
+Three things are put right that ExaBGP 5.0 cannot be told in its configuration:
+
+- It dies when ermon dies, however ermon dies (Linux).
+- It listens before it has read its configuration, and while it reads it again: whoever connects in that
+  time meets no MD5 key and no TTL check. Such connections are closed instead of served.
+- It answers a router's SYN with a TTL of 64, so that a router with TTL security would never connect.
+  RFC 5082 section 3 wants 255.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+SENDING_TTL = 255
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        sys.exit("ermon is gone")
+
+
+def secure(listening: socket.socket) -> None:
+    """Send with a TTL of 255, and close what connected before the keys and TTLs were in force."""
+    if listening.family == socket.AF_INET6:
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, SENDING_TTL)
+    else:
+        listening.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, SENDING_TTL)
+    with contextlib.suppress(OSError):  # BlockingIOError when there are no more
+        while True:
+            listening.accept()[0].close()
+
+
+def secure_listeners(reactor: Any) -> None:
+    """Wrap the method that ends each reading of the configuration, in a class as ExaBGP's ``Reactor``."""
+    listen_for_neighbors = reactor._listen_for_neighbors  # noqa: SLF001
+
+    def listen_and_secure(self: Any) -> bool:
+        listening: bool = listen_for_neighbors(self)
+        for sock in self.listener._sockets:  # noqa: SLF001
+            secure(sock)
+        return listening
+
+    reactor._listen_for_neighbors = listen_and_secure  # noqa: SLF001
+
+
+def main() -> None:
+    parent, configuration = sys.argv[1:]
+    die_with(int(parent))
+    # Imported only now, since importing it takes longer than a parent may take to die.
+    from exabgp.application.main import main as exabgp  # type: ignore[import-untyped]  # noqa: PLC0415
+    from exabgp.reactor.loop import Reactor  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    secure_listeners(Reactor)
+    sys.argv = ["exabgp", "server", configuration]
+    sys.exit(exabgp())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The lines that ExaBGP 5.0 writes with ``encoder json``, as typed values for ``decode``.
+
+Keys that say nothing about routes or sessions are skipped. Where skipping would lose routes (a family that
+is not known here), an unknown key is an error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from ermon.model import SegmentKind
+from ermon.prefixes import FAMILIES, Family
+
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999: a time beyond it has no date."""
+
+FAMILY_NAMES: dict[str, Family] = {f"{family} unicast": family for family in FAMILIES}
+
+
+class Nlri(msgspec.Struct, frozen=True, gc=False, rename="kebab"):
+    nlri: str
+    path_information: str | None = None
+    """A path identifier (RFC 7911), written as if it were an IPv4 address."""
+
+
+class Announce(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By family, then by next hop."""
+
+    ipv4: dict[str, list[Nlri]] = msgspec.field(name="ipv4 unicast", default_factory=dict)
+    ipv6: dict[str, list[Nlri]] = msgspec.field(name="ipv6 unicast", default_factory=dict)
+
+
+class Withdraw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    ipv4: list[Nlri] = msgspec.field(name="ipv4 unicast", default_factory=list)
+    ipv6: list[Nlri] = msgspec.field(name="ipv6 unicast", default_factory=list)
+
+
+class Segment(msgspec.Struct, frozen=True):
+    element: SegmentKind
+    """Never a confederation's: ExaBGP prints those as ``as-sequence``."""
+    value: tuple[int, ...]
+
+
+class PathAttributes(msgspec.Struct, frozen=True, rename="kebab"):
+    origin: str | None = None
+    as_path: dict[int, Segment] = {}
+    """By position; missing when empty."""
+    med: int | None = None
+    local_preference: int | None = None
+    community: frozenset[tuple[int, int]] = frozenset()
+    large_community: frozenset[tuple[int, int, int]] = frozenset()
+
+
+class ParsedUpdate(msgspec.Struct, frozen=True):
+    attribute: PathAttributes = PathAttributes()
+    announce: Announce = Announce()
+    withdraw: Withdraw = Withdraw()
+
+
+class AfiSafi(msgspec.Struct, frozen=True):
+    """A family, and of a ROUTE-REFRESH its subtype: ``query``, ``begin`` or ``end`` (RFC 7313)."""
+
+    afi: str
+    safi: str
+    subtype: str = ""
+
+    @property
+    def family(self) -> Family | None:
+        return FAMILY_NAMES.get(f"{self.afi} {self.safi}")
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One of the two of a parsed UPDATE; neither of a raw message, which has only its octets."""
+
+    update: ParsedUpdate | None = None
+    eor: AfiSafi | None = None
+
+
+class AddPathCapability(msgspec.Struct, frozen=True):
+    """The direction per family: ``send``, ``receive``, ``send/receive``, or something else."""
+
+    ipv4: str = msgspec.field(name="ipv4/unicast", default="")
+    ipv6: str = msgspec.field(name="ipv6/unicast", default="")
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    add_path: AddPathCapability = msgspec.field(name="69", default_factory=AddPathCapability)
+
+
+class Open(msgspec.Struct, frozen=True):
+    capabilities: Capabilities
+
+
+class AddPathFamilies(msgspec.Struct, frozen=True):
+    receive: list[str]
+
+
+class Negotiated(msgspec.Struct, frozen=True):
+    add_path: AddPathFamilies
+
+
+class Notification(msgspec.Struct, frozen=True):
+    message: str
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    local: str
+    peer: str
+
+
+class Peer(msgspec.Struct, frozen=True):
+    address: Addresses
+
+
+class Neighbor(Peer, frozen=True, rename="kebab"):
+    direction: str = "receive"
+    state: str = ""
+    reason: str = ""
+    message: Message | None = None
+    open: Open | None = None
+    negotiated: Negotiated | None = None
+    notification: Notification | None = None
+    route_refresh: AfiSafi | None = None
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What every line has, read by itself when the rest of the line cannot be read."""
+
+    exabgp: str
+    time: Annotated[float, msgspec.Meta(ge=0, le=LAST_SECOND)]
+    pid: int
+    type: str
+    counter: int | None = None
+    """Of the lines with a neighbor: counts that neighbor's lines, from 1."""
+    neighbor: Peer | None = None
+
+
+class Line(Envelope, frozen=True):
+    neighbor: Neighbor | None = None
+    notification: str = ""
+    """``shutdown`` on the one line that has no neighbor."""

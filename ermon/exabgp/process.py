@@ -1,0 +1,428 @@
+"""Starts, watches, restarts, reloads and stops one ExaBGP process. Yields what it says; decides nothing.
+
+Everything on disk is in a directory of the process' own (mode 0700) under the runtime directory. Each run
+has a socket of its own there, so that nothing left over from an earlier run is taken for a part of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import importlib.util
+import os
+import pwd
+import random
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ermon.exabgp import launch, relay
+from ermon.exabgp.channel import Channel, ExaBGPError, Message, Stopped
+from ermon.exabgp.configure import environment, minimum_ttls, render
+from ermon.inventory import Config, Feed
+from ermon.prefixes import Family
+
+TICK_SECONDS = 1.0
+"""Between questions whether ExaBGP still answers."""
+
+UNANSWERED_TICKS = 10
+"""ExaBGP is given up after so many ticks without an answer. Ticks are counted, not seconds: when ermon
+itself was stopped for a minute, that is one tick, and nobody's fault but its own."""
+
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.25, 30.0
+"""Wait before a restart: it doubles with every run that ends early, and is shortened by up to a half at random."""
+
+STABLE_SECONDS = 60.0
+"""A run that lasted so long was a good one: the next retry waits no longer than the first."""
+
+STOP_SECONDS = 1.0
+"""How long ExaBGP has to end after SIGTERM, and a silent relay after ExaBGP."""
+
+RELOAD_SECONDS = 10.0
+"""How long ExaBGP may take to read its configuration again."""
+
+LOG_LIMIT = 2**20
+"""Bytes of ExaBGP's log, which is emptied when it has grown beyond."""
+
+LAST_WORDS = 5
+"""Lines of the log that are shown when ExaBGP ended by itself."""
+
+_INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "PYTHONHOME"})
+"""All that ExaBGP gets of ermon's environment: no secrets, and no systemd socket to speak for ermon on."""
+_SOCKET_PATH_LIMIT = 107  # unix(7): sun_path has 108 bytes, with a zero at its end
+
+
+class Reload(Enum):
+    """What a reload did to ExaBGP."""
+
+    UNCHANGED = "unchanged"
+    RELOADED = "reloaded"
+    """Feeds that did not change kept their sessions."""
+    RESTARTED = "restarted"
+    """An address or its TTL changed, which ExaBGP takes only at its start: every session ends."""
+
+
+class ExaBGP:
+    """One ExaBGP process, kept running from ``start`` to ``stop``, or inside ``async with``.
+
+    ``runtime`` is a directory for this ermon alone. ``md5_passwords`` holds a password for each feed, by
+    name, that has one; a wrong one is a ``configure.PasswordError``, here and in ``reload``.
+    ``buffer_limit`` and ``max_line`` are the relay's, in bytes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        md5_passwords: Mapping[str, str],
+        runtime: Path,
+        *,
+        buffer_limit: int = relay.BUFFER_LIMIT,
+        max_line: int = relay.MAX_LINE,
+    ) -> None:
+        self.name = name
+        self.restarts = 0
+        """Starts after the first."""
+        self._config = config
+        self._passwords = md5_passwords
+        self._limits = (buffer_limit, max_line)
+        self._directory = runtime.absolute() / _file_name(name)
+        self._socket_path = self._directory / f"relay.{'0' * 8}"
+        self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._restart_wanted = asyncio.Event()
+        self._cannot_reload = False
+        """ExaBGP 5.0.15 keeps what it had read of a configuration that it refused, and refuses all others for it."""
+        self._channel = Channel(max_line)
+        self._render(config, md5_passwords)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def up(self) -> bool:
+        """Whether it listens and has spoken."""
+        return self._channel.up
+
+    @property
+    def pid(self) -> int | None:
+        """The process' identifier while it runs."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def relay_pid(self) -> int | None:
+        """The identifier of the relay that is connected."""
+        return self._channel.relay_pid
+
+    @property
+    def relay_dropped(self) -> int:
+        """Lines that relays dropped."""
+        return self._channel.dropped
+
+    @property
+    def configuration_path(self) -> Path:
+        return self._directory / "exabgp.conf"
+
+    @property
+    def log_path(self) -> Path:
+        return self._directory / "exabgp.log"
+
+    async def start(self) -> None:
+        """Begin to run ExaBGP; ``ExaBGPError`` when that can never work."""
+        if importlib.util.find_spec("exabgp") is None:
+            raise ExaBGPError(
+                f"ExaBGP is not installed beside {sys.executable}: pip install 'exabgp>=5.0.15,<5.1'"
+            )
+        if len(os.fsencode(self._socket_path)) > _SOCKET_PATH_LIMIT:
+            raise ExaBGPError(
+                f"{self._directory} is too long for a socket's path: choose a shorter runtime path"
+            )
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._directory.chmod(0o700)
+            self._remove_files()
+        except OSError as error:
+            raise ExaBGPError(f"{self._directory} cannot be used for ExaBGP: {error.strerror}") from error
+        self._supervisor = asyncio.create_task(self._supervise())
+        self._supervisor.add_done_callback(self._supervised)
+
+    async def stop(self) -> None:
+        """End ExaBGP, and ``messages``; nothing of the process is left when this returns."""
+        if self._supervisor is None:
+            return
+        self._supervisor.cancel()
+        await asyncio.wait((self._supervisor,))
+        self._supervisor = None
+        self._channel.close()
+        self._remove_files()
+        with contextlib.suppress(OSError):  # somebody has put something else there
+            self._directory.rmdir()
+
+    def messages(self) -> AsyncIterator[Message]:
+        """Yield what happens, in order, until ``stop``. There is one reader, which must go on reading."""
+        return self._channel.messages()
+
+    async def ping(self) -> None:
+        """Return when ``messages`` has yielded all that ExaBGP had said before; ``ExaBGPError`` without a relay."""
+        await self._channel.ping()
+
+    async def command(self, text: str) -> None:
+        """Send one of ExaBGP's API commands; it waits for a relay, and is forgotten when ExaBGP is down."""
+        if self._process is not None:
+            self._channel.send(text.encode("ascii"))
+
+    async def teardown(self, feed: Feed) -> None:
+        """End a feed's session: the router is to open another, and to send everything again."""
+        await self.command(f"neighbor {feed.peer} local-ip {feed.local} teardown 4")
+
+    async def refresh(self, feed: Feed, families: Iterable[Family]) -> None:
+        """Ask the router to send a feed's routes again (RFC 2918)."""
+        for family in families:
+            session = f"neighbor {feed.peer} local-ip {feed.local}"
+            await self.command(f"{session} announce route-refresh {family} unicast")
+
+    async def reload(self, config: Config, md5_passwords: Mapping[str, str]) -> Reload:
+        """Go over to another configuration; ``ExaBGPError`` when ExaBGP refuses it and keeps the old one."""
+        old, old_passwords = self._config, self._passwords
+        old_text, text = self._render(old, old_passwords), self._render(config, md5_passwords)
+        self._config, self._passwords = config, md5_passwords
+        at_start = self._environment(old), minimum_ttls(old, self.name)
+        if at_start != (self._environment(config), minimum_ttls(config, self.name)):
+            self._restart_wanted.set()
+            return Reload.RESTARTED
+        if text == old_text:
+            return Reload.UNCHANGED
+        if self._process is None or not self.up or self._cannot_reload:
+            self._restart_wanted.set()
+            return Reload.RESTARTED
+        try:
+            await self._signal_reload(self._process)
+        except ExaBGPError:
+            self._config, self._passwords = old, old_passwords
+            self._write_configuration()
+            self._cannot_reload = True
+            raise
+        return Reload.RELOADED
+
+    async def _signal_reload(self, process: asyncio.subprocess.Process) -> None:
+        self._write_configuration()
+        before = len(self._log())
+        process.send_signal(signal.SIGUSR1)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RELOAD_SECONDS):
+                news = ""
+                while process.returncode is None and "could not load/reload configuration" not in news:
+                    await asyncio.sleep(0.02)
+                    log = self._log()
+                    news = log[before if len(log) >= before else 0 :]
+                    if "loaded new configuration successfully" in news:
+                        return
+                await asyncio.sleep(0.02)  # the reason follows in lines of its own
+                raise ExaBGPError(f"ExaBGP refused its configuration: {_last_words(self._log())}")
+        raise ExaBGPError("ExaBGP did not read its configuration again")
+
+    async def _supervise(self) -> None:
+        """Run ExaBGP again and again."""
+        loop = asyncio.get_running_loop()
+        retry = FIRST_RETRY_SECONDS
+        while True:
+            began = loop.time()
+            try:
+                reason = await self._run()
+            except OSError as error:  # a full disk, a directory that somebody removed, no memory
+                reason = f"could not be started: {error}"
+            await self._channel.put(Stopped(reason))
+            if loop.time() - began >= STABLE_SECONDS:
+                retry = FIRST_RETRY_SECONDS
+            with contextlib.suppress(TimeoutError):
+                delay = retry * random.uniform(0.5, 1.0)  # noqa: S311  # it spreads restarts and guards nothing
+                await asyncio.wait_for(self._restart_wanted.wait(), delay)
+            retry = min(2 * retry, LAST_RETRY_SECONDS)
+            self.restarts += 1
+
+    def _supervised(self, supervisor: asyncio.Task[None]) -> None:
+        """Hand a bug on to whoever reads the messages, who would wait for ever otherwise."""
+        if not supervisor.cancelled() and (error := supervisor.exception()) is not None:
+            self._channel.close(error)
+
+    async def _run(self) -> str:
+        """Run ExaBGP once, and return why it ended, when all that it said has been read."""
+        self._restart_wanted.clear()
+        self._cannot_reload = False
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have removed it since
+        self._socket_path = self._directory / f"relay.{os.urandom(4).hex()}"
+        with _listen(self._socket_path) as listener:
+            self._write_configuration()
+            process = self._process = await self._spawn()
+            reader = asyncio.create_task(self._channel.read_relays(listener, process.pid))
+            try:
+                reason = await self._watch(process, reader)
+                self._channel.up = False
+                await self._end(process)
+                await self._drain(reader)
+            finally:
+                self._process = None
+                self._channel.up = False
+                await self._end(process)
+                await self._abandon(reader)
+        return reason
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        inherited = {name: value for name, value in os.environ.items() if name in _INHERITED}
+        log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        try:
+            return await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", launch.__file__, str(os.getpid()), str(self.configuration_path)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=inherited | self._environment(self._config),
+                process_group=0,  # a terminal's Ctrl-C is for ermon
+            )
+        finally:
+            os.close(log)
+
+    async def _watch(self, process: asyncio.subprocess.Process, reader: asyncio.Task[None]) -> str:
+        """Return why the process ended or has to end: by itself, without an answer, or for another configuration."""
+        ended = asyncio.create_task(process.wait())
+        restart = asyncio.create_task(self._restart_wanted.wait())
+        unanswered = 0
+        try:
+            while unanswered < UNANSWERED_TICKS:
+                await asyncio.wait(
+                    (ended, restart, reader), timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                if ended.done():
+                    return _how_ended(ended.result(), self._log())
+                if restart.done():
+                    return "restarted for another configuration"
+                if reader.done():
+                    reader.result()  # only a bug ends it now
+                unanswered = self._count_unanswered(unanswered)
+                self._limit_log()
+        finally:
+            ended.cancel()
+            restart.cancel()
+        process.kill()
+        return f"no answer for {UNANSWERED_TICKS * TICK_SECONDS:.0f} seconds"
+
+    def _count_unanswered(self, unanswered: int) -> int:
+        """Ask for an answer, and return the number of ticks since the last."""
+        if self._channel.answered:
+            self._channel.answered = False
+            unanswered = 0
+        elif self._channel.waiting:  # otherwise the answer may stand behind what is yet to be read
+            unanswered += 1
+        if self._channel.relay_pid is not None:
+            self._channel.send(b"version")
+        return unanswered
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        for end in (process.terminate, process.kill):
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError, TimeoutError):
+                    end()
+                    await asyncio.wait_for(process.wait(), STOP_SECONDS)
+
+    async def _drain(self, reader: asyncio.Task[None]) -> None:
+        """Read what the relay has left, but wait only so long for one that says nothing."""
+        self._channel.finish()
+        quiet = 0
+        while quiet < 10 and not reader.done():
+            await asyncio.wait((reader,), timeout=STOP_SECONDS / 10)
+            quiet = quiet + 1 if self._channel.waiting else 0
+
+    async def _abandon(self, reader: asyncio.Task[None]) -> None:
+        if (relay_pid := self._channel.relay_pid) is not None and not reader.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(relay_pid, signal.SIGKILL)
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reader
+
+    def _render(self, config: Config, passwords: Mapping[str, str]) -> str:
+        helper = (sys.executable, "-I", "-S", relay.__file__, self._socket_path, *self._limits)
+        return render(config, self.name, shlex.join(map(str, helper)), passwords)
+
+    def _environment(self, config: Config) -> dict[str, str]:
+        return environment(config, self.name, user_name())
+
+    def _write_configuration(self) -> None:
+        """Replace the file in one step; only its owner can ever read it."""
+        new = self.configuration_path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(self._render(self._config, self._passwords))
+        new.replace(self.configuration_path)
+
+    def _remove_files(self) -> None:
+        for path in (self.configuration_path, self.log_path, *self._directory.glob("relay.*")):
+            path.unlink(missing_ok=True)
+
+    def _log(self) -> str:
+        try:
+            return self.log_path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def _limit_log(self) -> None:
+        if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT:
+            os.truncate(self.log_path, 0)
+
+
+@contextlib.contextmanager
+def _listen(path: Path) -> Iterator[socket.socket]:
+    """Listen on a Unix socket, which is removed afterwards."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.setblocking(False)
+        listener.bind(str(path))
+        try:
+            path.chmod(0o600)
+            listener.listen()
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _file_name(process: str) -> str:
+    """Return a directory's name for a process: its own where that is harmless and short."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,32}", process):
+        return process
+    return hashlib.sha256(process.encode()).hexdigest()[:16]
+
+
+def user_name() -> str:
+    """Return this account's name. One without a name cannot change to another, so that any existing one will do."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return pwd.getpwuid(0).pw_name
+
+
+def _how_ended(status: int, log: str) -> str:
+    if status < 0:
+        return f"killed by {signal.Signals(-status).name}"
+    return f"ended with status {status}: {_last_words(log)}"
+
+
+def _last_words(log: str) -> str:
+    """Return the end of ExaBGP's log, without the column that says which part of it is speaking."""
+    lines = [line for line in log.splitlines() if not line.startswith(("welcome ", "advice "))]
+    texts = [(line[16:] if line[15:16] == " " else line).strip() for line in lines]
+    return "; ".join([text for text in texts if text][-LAST_WORDS:])

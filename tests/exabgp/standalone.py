@@ -1,0 +1,31 @@
+"""Runs ExaBGP as ermon does, in a process of its own that a test can stop and kill.
+
+Arguments: runtime directory, port, hold time. Prints what ExaBGP says: events as they are, the rest behind ``#``.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from ermon.exabgp.channel import Lines
+from ermon.exabgp.process import ExaBGP
+from ermon.inventory import EDGES, Collector, Config, Customer, Feed, View
+
+
+async def main() -> None:
+    runtime, port, hold_time = sys.argv[1:]
+    feed = Feed("edge-1", View.EDGE_TABLE, "127.0.0.11", "127.0.0.1", peer_asn=64500, local_asn=64500)
+    collector = Collector(asn=64500, port=int(port), hold_time=float(hold_time))
+    config = Config(Customer(64500), collector, circuits={}, feeds={feed.name: feed})
+    async with ExaBGP(EDGES, config, {}, Path(runtime)) as exabgp:
+        async for message in exabgp.messages():
+            if isinstance(message, Lines):
+                text = b"\n".join(message.lines).decode()
+            else:
+                text = f"# {message} {exabgp.pid} {exabgp.relay_pid}"
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,165 @@
+import asyncio
+import contextlib
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ermon.exabgp.channel import QUEUED_COMMANDS, Channel, Dropped, ExaBGPError, Lines, RelayLost, Started
+from ermon.exabgp.relay import MARK
+
+PATIENCE = 30
+
+
+class Relay:
+    """A channel that reads relays, and a way to be one."""
+
+    def __init__(self, listener, path, channel):
+        self.path = path
+        self.channel = channel
+        self.messages = channel.messages()
+        self.reading = asyncio.create_task(channel.read_relays(listener, 4711))
+
+    async def connect(self):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(self.path)
+        sock.setblocking(False)
+        return sock
+
+    async def next(self):
+        return await asyncio.wait_for(anext(self.messages), PATIENCE)
+
+
+@pytest.fixture
+async def lab():
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+        path = str(Path(directory) / "relay")
+        listener.setblocking(False)
+        listener.bind(path)
+        listener.listen()
+        relay = Relay(listener, path, Channel(max_line=1000))
+        yield relay
+        relay.reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await relay.reading
+        relay.channel.close()
+        await relay.messages.aclose()
+
+
+async def send(sock, data):
+    await asyncio.get_running_loop().sock_sendall(sock, data)
+
+
+async def test_line_that_comes_in_two_pieces_is_one_line(lab):
+    with await lab.connect() as relay:
+        await send(relay, b'{"a": 1}\n{"b"')
+        assert await lab.next() == Started(4711)
+        assert await lab.next() == Lines([b'{"a": 1}'])
+        await send(relay, b": 2}\n")
+        assert await lab.next() == Lines([b'{"b": 2}'])
+
+
+async def test_notice_of_missing_lines_stands_between_the_lines_around_them(lab):
+    with await lab.connect() as relay:
+        await send(relay, b"{1}\n{2}\n" + MARK + b"dropped 3\n{6}\n")
+        messages = [await lab.next() for _ in range(4)]
+        assert messages == [Started(4711), Lines([b"{1}", b"{2}"]), Dropped(3), Lines([b"{6}"])]
+        assert lab.channel.dropped == 3
+
+
+async def test_answers_of_exabgp_are_no_events(lab):
+    with await lab.connect() as relay:
+        await send(relay, b"{1}\nexabgp 5.0.15\ndone\n{2}\n")
+        assert [await lab.next() for _ in range(2)] == [Started(4711), Lines([b"{1}", b"{2}"])]
+        assert lab.channel.answered
+
+
+async def test_what_a_dead_relay_had_sent_is_read_before_its_loss_is_told(lab):
+    with await lab.connect() as relay:
+        await send(relay, b'{1}\n{"half a li')
+    assert [await lab.next() for _ in range(3)] == [Started(4711), Lines([b"{1}"]), RelayLost()]
+
+
+async def test_relay_that_had_sent_everything_is_no_loss(lab):
+    with await lab.connect() as relay:
+        await send(relay, b"{1}\n" + MARK + b"end\n")
+    assert [await lab.next() for _ in range(2)] == [Started(4711), Lines([b"{1}"])]
+    with await lab.connect() as relay:
+        await send(relay, b"{2}\n")
+        assert await lab.next() == Lines([b"{2}"])
+
+
+async def test_relay_that_sends_a_line_without_an_end_is_lost(lab):
+    with await lab.connect() as relay:
+        await send(relay, b"{" + b"x" * 1000)
+        assert [await lab.next() for _ in range(2)] == [Started(4711), RelayLost()]
+
+
+async def test_relays_are_read_one_after_the_other_and_the_last_before_the_end(lab):
+    with await lab.connect() as first, await lab.connect() as second:
+        await send(second, b"{2}\n")
+        await send(first, b"{1}\n")
+        lab.channel.finish()
+    messages = [await lab.next() for _ in range(5)]
+    assert messages == [Started(4711), Lines([b"{1}"]), RelayLost(), Lines([b"{2}"]), RelayLost()]
+    await asyncio.wait_for(lab.reading, PATIENCE)
+
+
+async def test_relay_is_known_by_its_process(lab):
+    with await lab.connect() as relay:
+        await send(relay, b"{1}\n")
+        await lab.next()
+        assert lab.channel.relay_pid == os.getpid()
+
+
+async def test_ping_returns_when_all_that_was_said_before_has_been_taken(lab):
+    with await lab.connect() as relay:
+        await send(relay, b"{1}\n")
+        assert [await lab.next() for _ in range(2)] == [Started(4711), Lines([b"{1}"])]
+        ping = asyncio.create_task(lab.channel.ping())
+        await send(relay, b"{2}\n" + MARK + b"pong 1\n{3}\n")
+        assert await lab.next() == Lines([b"{2}"])
+        assert not ping.done()
+        assert await lab.next() == Lines([b"{3}"])
+        await asyncio.wait_for(ping, PATIENCE)
+
+
+async def test_ping_fails_when_its_relay_is_gone_and_another_has_come(lab):
+    with await lab.connect() as relay:
+        await send(relay, b"{1}\n")
+        assert [await lab.next() for _ in range(2)] == [Started(4711), Lines([b"{1}"])]
+        ping = asyncio.create_task(lab.channel.ping())
+        await asyncio.sleep(0)
+    with await lab.connect() as relay:
+        await send(relay, b"{2}\n")
+        assert [await lab.next() for _ in range(2)] == [RelayLost(), Lines([b"{2}"])]
+    with pytest.raises(ExaBGPError, match="the relay is gone"):
+        await asyncio.wait_for(ping, PATIENCE)
+
+
+async def test_commands_wait_for_a_relay(lab):
+    await asyncio.sleep(0)
+    lab.channel.send(b"neighbor ::1 local-ip ::1 teardown 4")
+    with await lab.connect() as relay:
+        loop = asyncio.get_running_loop()
+        sent = b""
+        while not sent.endswith(b"version\n"):
+            sent += await asyncio.wait_for(loop.sock_recv(relay, 1000), PATIENCE)
+        assert sent == b"neighbor ::1 local-ip ::1 teardown 4\nversion\n"
+
+
+def test_commands_without_end_are_refused():
+    channel = Channel(max_line=1000)
+    for _ in range(QUEUED_COMMANDS):
+        channel.send(b"version")
+    with pytest.raises(ExaBGPError, match="commands wait"):
+        channel.send(b"version")
+
+
+async def test_error_is_raised_where_the_messages_are_read():
+    channel = Channel(max_line=1000)
+    channel.close(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        await anext(channel.messages())

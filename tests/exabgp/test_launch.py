@@ -1,0 +1,50 @@
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from ermon.exabgp import launch
+
+
+def test_launcher_gives_up_when_its_parent_is_gone():
+    command = [sys.executable, "-P", launch.__file__, "1", "/nonexistent.conf"]
+    outcome = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert outcome.returncode == 1
+    assert "ermon is gone" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "level", "option"),
+    [
+        (socket.AF_INET, "127.0.0.1", socket.IPPROTO_IP, socket.IP_TTL),
+        (socket.AF_INET6, "::1", socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS),
+    ],
+)
+def test_who_connected_before_the_keys_were_in_force_is_shut_out(family, address, level, option):
+    with socket.create_server((address, 0), family=family) as listening:
+        listening.setblocking(False)
+        with socket.create_connection((address, listening.getsockname()[1])) as early:
+            launch.secure(listening)
+            assert early.recv(1) == b""
+            assert listening.getsockopt(level, option) == 255
+
+
+def test_listeners_are_secured_each_time_the_configuration_was_read():
+    class Listener:
+        _sockets = {socket.create_server(("127.0.0.1", 0)): None}  # noqa: RUF012
+
+    class Reactor:
+        listener = Listener()
+
+        def _listen_for_neighbors(self):
+            return "as before"
+
+    (listening,) = Listener._sockets
+    with listening:
+        listening.setblocking(False)
+        launch.secure_listeners(Reactor)
+        for _ in range(2):
+            with socket.create_connection(listening.getsockname()) as early:
+                assert Reactor()._listen_for_neighbors() == "as before"
+                assert early.recv(1) == b""
