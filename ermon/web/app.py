@@ -1,0 +1,180 @@
+"""The web application: the API, the metrics, the events and the landing page.
+
+Everything here reads; the one request that changes anything is ``/-/reload``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from ermon.metrics import Metrics
+from ermon.web import api, page, stream
+from ermon.web.answers import answer, failure
+from ermon.web.context import CONTEXT, WebContext
+
+__all__ = ["WebContext", "make_app", "make_runner"]
+
+MAX_BODY_BYTES = 16 * 1024
+"""No request has anything to say in its body."""
+MAX_HEADER_BYTES = 8 * 1024
+"""Of the request line, and of each header: what every other server allows."""
+MAX_HEADERS = 64
+SHUTDOWN_SECONDS = 1.0
+"""How long requests that are being answered may take when ermon stops."""
+KEEPALIVE_SECONDS = 75.0
+"""How long an idle connection is kept: longer than scrapers pause, shorter than anybody could gather many."""
+LINGER_SECONDS = 1.0
+"""How long the rest of a body that was not asked for is read, so that the answer arrives."""
+
+_METRICS = web.AppKey("metrics", Metrics)
+
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITES = frozenset({"same-origin", "none"})
+
+
+def make_app(context: WebContext, *, first: Iterable[Middleware] = ()) -> web.Application:
+    """Build the application. ``first`` are middlewares that see a request before all others, such as a
+    check of its Host or of its credentials.
+    """
+    app = web.Application(
+        middlewares=[_errors, *first, _limit_body, _refuse_other_sites], client_max_size=MAX_BODY_BYTES
+    )
+    app[CONTEXT] = context
+    app[_METRICS] = Metrics(context.telemetry.registry)
+    app[stream.STREAMS] = set()
+    app.add_routes(
+        [
+            web.get("/", page.landing),
+            web.get("/metrics", _metrics),
+            web.get("/-/healthy", _healthy),
+            web.get("/-/ready", _ready),
+            web.post("/-/reload", _reload),
+            web.put("/-/reload", _reload),
+            web.get("/api/v1/status", api.status),
+            web.get("/api/v1/findings", api.findings),
+            web.get("/api/v1/routes", api.routes),
+            web.get("/api/v1/events", stream.events, allow_head=False),
+        ]
+    )
+    app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(stream.end_streams)
+    return app
+
+
+def make_runner(app: web.Application) -> web.AppRunner:
+    """Return a runner with ermon's limits; the caller sets it up, adds sites and cleans up."""
+    return web.AppRunner(
+        app,
+        access_log=None,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        lingering_time=LINGER_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
+
+
+# Handlers --------------------------------------------------------------------------------------------
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    rendered = await request.app[_METRICS].render(
+        request.app[CONTEXT].monitor(),
+        accept=",".join(request.headers.getall("Accept", [])),
+        accept_encoding=",".join(request.headers.getall("Accept-Encoding", [])),
+        only=request.query.getall("name[]", []),
+    )
+    headers = {"Content-Type": rendered.content_type, "Vary": "Accept, Accept-Encoding"}
+    if rendered.gzipped:
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=rendered.body, headers=headers)
+
+
+async def _healthy(request: web.Request) -> web.Response:
+    del request
+    return web.Response(text="ermon is healthy\n")  # it answers: the event loop turns
+
+
+async def _ready(request: web.Request) -> web.Response:
+    ready, reason = request.app[CONTEXT].ready()
+    return web.Response(text=f"{reason or 'ermon is ready'}\n", status=200 if ready else 503)
+
+
+async def _reload(request: web.Request) -> web.Response:
+    context = request.app[CONTEXT]
+    if not context.lifecycle:
+        raise web.HTTPForbidden(text="reload over HTTP is off; start ermon with --web.enable-lifecycle\n")
+    problems = await context.reload()
+    if problems:
+        return web.Response(text="".join(f"{problem}\n" for problem in problems), status=400)
+    return web.Response(text="configuration reloaded\n")
+
+
+# Around every request --------------------------------------------------------------------------------
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer errors in JSON under /api, and whatever is a bug with 500 and a line in the log."""
+    in_api = request.path.startswith("/api/")
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if not in_api:
+            raise
+        allow = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
+        return answer(failure(_reason(request, error)), error.status, allow)
+    except Exception:  # noqa: BLE001  # whatever it is, the others go on being served
+        structlog.get_logger().exception("request failed", method=request.method, path=request.path)
+        text = "a bug in ermon; its log has the details"
+        return answer(failure(text), 500) if in_api else web.Response(text=f"{text}\n", status=500)
+
+
+def _reason(request: web.Request, error: web.HTTPException) -> str:
+    """Say what is wrong in words, where aiohttp would only repeat the number."""
+    text = error.text or error.reason
+    if text != f"{error.status}: {error.reason}":
+        return text.strip()
+    if error.status == web.HTTPNotFound.status_code:
+        return f"there is no {request.path}"
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return f"{request.method} is not possible here, only {', '.join(sorted(error.allowed_methods))}"
+    return error.reason
+
+
+@web.middleware
+async def _limit_body(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(
+            MAX_BODY_BYTES, request.content_length or 0, text=f"a body may have {MAX_BODY_BYTES} bytes"
+        )
+    return await handler(request)
+
+
+@web.middleware
+async def _refuse_other_sites(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what a page of another site makes a browser send, unless it only reads (Fetch Metadata)."""
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if request.method not in _SAFE_METHODS and site not in _OWN_SITES:
+        raise web.HTTPForbidden(text="a page of another site may not ask for this\n")
+    return await handler(request)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    del request
+    for name, value in _SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "ermon"

@@ -1,0 +1,199 @@
+"""Server-sent events: what changes goes to everybody who listens, in order, with ids to resume from.
+
+Nobody who listens can hold ermon up: events are queued for each client up to a limit, and a client that
+is further behind loses them all and starts anew with a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from ermon.inventory import LinkKey, View
+from ermon.known import Known
+from ermon.model import Change, FeedChanged, LinkChanged, PoolChanged
+from ermon.monitor import Monitor, Outcome
+from ermon.state import CurrentPool, current_feed, current_link, current_pool
+from ermon.web.render import feed_data, finding_data, link_data, pool_data
+
+KEPT_EVENTS = 1_000
+"""Events that a client can resume from, and that are queued for one: a busy minute, and about a megabyte."""
+
+MAX_CLIENTS = 100
+"""A wall of screens; whoever opens more has left something running."""
+
+_SHOWS_POOLS = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.INTERNET})
+
+
+class TooManyClientsError(Exception):
+    """No more can listen."""
+
+
+class Subscription:
+    """One client's events."""
+
+    def __init__(self, limit: int, missed: Iterable[bytes] | None) -> None:
+        """``missed`` came since the client was last here; ``None``: nobody knows what it has missed."""
+        self.behind = missed is None
+        """A snapshot must be sent before anything else."""
+        self._limit = limit
+        self._events = deque(missed or ())
+        self._wake = asyncio.Event()
+        if self._events:
+            self._wake.set()
+
+    def put(self, event: bytes) -> None:
+        if self.behind:
+            return  # the snapshot will show it
+        if len(self._events) >= self._limit:
+            self.fall_behind()
+            return
+        self._events.append(event)
+        self._wake.set()
+
+    def fall_behind(self) -> None:
+        self._events.clear()
+        self.behind = True
+        self._wake.set()
+
+    def caught_up(self) -> None:
+        """A snapshot of this very moment is on its way."""
+        self.behind = False
+
+    async def wait(self, seconds: float) -> bytes:
+        """Return the events that have come; none if none come in time, or if a snapshot is due."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._wake.clear()
+        events = b"".join(self._events)
+        self._events.clear()
+        return events
+
+
+class EventHub:
+    """Takes what happens and hands it to all subscriptions."""
+
+    def __init__(self, *, kept_events: int = KEPT_EVENTS, max_clients: int = MAX_CLIENTS) -> None:
+        self._kept: deque[tuple[int, bytes]] = deque(maxlen=kept_events)
+        self._limit = kept_events
+        self._max_clients = max_clients
+        self._subscriptions: set[Subscription] = set()
+        self._number = 0
+        self._known: Known | None = None
+        self._shown_pools: dict[str, CurrentPool] = {}
+        self._run = secrets.token_hex(4)
+        """Part of every id: those of an earlier ermon, or of before a reload, are not to be resumed from."""
+
+    @property
+    def last_id(self) -> str:
+        return f"{self._run}-{self._number}"
+
+    @property
+    def clients(self) -> int:
+        return len(self._subscriptions)
+
+    @contextmanager
+    def subscribe(self, last_event_id: str | None = None) -> Iterator[Subscription]:
+        """Listen, from after an event on if that is known; ``TooManyClientsError`` when all places are taken."""
+        if len(self._subscriptions) >= self._max_clients:
+            raise TooManyClientsError(f"{self._max_clients} clients listen already")
+        subscription = Subscription(self._limit, self._missed(last_event_id))
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    def _missed(self, last_event_id: str | None) -> list[bytes] | None:
+        run, _, number = (last_event_id or "").partition("-")
+        if run != self._run or not (number.isdecimal() and len(number) < 20):
+            return None
+        last = int(number)
+        first_kept = self._kept[0][0] if self._kept else self._number + 1
+        if not first_kept - 1 <= last <= self._number:
+            return None
+        return [event for number, event in self._kept if number > last]
+
+    def publish(self, kind: str, data: Any) -> None:
+        self._number += 1
+        event = frame(kind, data, self.last_id)
+        self._kept.append((self._number, event))
+        for subscription in self._subscriptions:
+            subscription.put(event)
+
+    def start_anew(self) -> None:
+        """Everybody needs a snapshot: what circuits, pools and feeds there are may have changed."""
+        self._run = secrets.token_hex(4)
+        self._kept.clear()
+        self._shown_pools.clear()
+        for subscription in self._subscriptions:
+            subscription.fall_behind()
+
+    def publish_outcome(self, monitor: Monitor, outcome: Outcome) -> None:
+        """Publish what came of events and time: transitions, and the new state of what has changed."""
+        if monitor.network is not self._known:
+            if self._known is not None:
+                self.start_anew()
+            self._known = monitor.network
+        for transition in outcome.transitions:
+            self.publish("transition", finding_data(transition.finding))
+        if not outcome.changes:
+            return
+        links, feeds, pools = _touched(monitor, outcome.changes)
+        for circuit, link in links:
+            data = link_data(current_link(monitor, (circuit, link)))
+            self.publish("link", {"circuit": circuit, "link": link, **data})
+        for feed in feeds:
+            self.publish("feed", {"feed": feed, **feed_data(current_feed(monitor, feed))})
+        for pool in pools:
+            self._publish_pool(current_pool(monitor, pool))
+
+    def _publish_pool(self, current: CurrentPool) -> None:
+        name = current.pool.name
+        if self._shown_pools.get(name) != current:
+            self._shown_pools[name] = current
+            self.publish("pool", {"pool": name, **pool_data(current)})
+
+
+def frame(kind: str, data: Any, event_id: str) -> bytes:
+    """Write one event of a stream (WHATWG HTML, server-sent events); JSON has no line feeds of its own."""
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (
+        event_id.encode("ascii"),
+        kind.encode("ascii"),
+        msgspec.json.encode(data),
+    )
+
+
+def _touched(
+    monitor: Monitor, changes: Iterable[Change]
+) -> tuple[dict[LinkKey, None], dict[str, None], dict[str, None]]:
+    """Name the links, feeds and pools whose state may have changed, each once.
+
+    Where a link or a feed that shows pools has changed, every pool may have.
+    """
+    config = monitor.config
+    links: dict[LinkKey, None] = {}
+    feeds: dict[str, None] = {}
+    pools: dict[str, None] = {}
+    for change in changes:
+        match change:
+            case LinkChanged(link=key) if (key, change.family) in monitor.network.links:
+                links[key] = None
+                pools |= dict.fromkeys(config.pools)
+            case FeedChanged(feed=feed) if feed in config.feeds:
+                feeds[feed] = None
+                if config.feeds[feed].view in _SHOWS_POOLS:
+                    pools |= dict.fromkeys(config.pools)
+            case PoolChanged(pool=pool) if pool in config.pools:
+                pools[pool] = None
+            case _:
+                pass  # a reload has removed it
+    return links, feeds, pools

@@ -1,0 +1,100 @@
+"""``/api/v1/events``: one client's stream of server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from ermon.web.api import findings_data, status_data
+from ermon.web.context import CONTEXT
+from ermon.web.events import Subscription, TooManyClientsError, frame
+
+HEARTBEAT_SECONDS = 15.0
+"""A comment after so long without an event: proxies close what is silent for longer."""
+
+STALLED_SECONDS = 30.0
+"""A client that takes nothing for so long is gone."""
+
+RETRY_SECONDS = 2
+
+_HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",  # nginx would keep events back
+}
+
+STREAMS = web.AppKey("streams", set[asyncio.Task[object]])
+"""The tasks of the streams that are open."""
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """Send a snapshot, or what was missed since ``Last-Event-ID``, and then what happens."""
+    hub = request.app[CONTEXT].hub
+    response = web.StreamResponse(headers=_HEADERS)
+    try:
+        with (
+            _ended_at_shutdown(request.app),
+            hub.subscribe(request.headers.get("Last-Event-ID")) as subscription,
+        ):
+            await response.prepare(request)
+            with contextlib.suppress(ConnectionError):
+                await _send(request, response, subscription)
+    except TooManyClientsError as error:
+        raise web.HTTPServiceUnavailable(text=str(error), headers={"Retry-After": "60"}) from error
+    return response
+
+
+@contextmanager
+def _ended_at_shutdown(app: web.Application) -> Iterator[None]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a request is handled outside of a task")
+    app[STREAMS].add(task)
+    try:
+        yield
+    finally:
+        app[STREAMS].discard(task)
+
+
+async def _send(request: web.Request, response: web.StreamResponse, subscription: Subscription) -> None:
+    """Send until the client is gone."""
+    data = b"retry: %d\n\n" % (RETRY_SECONDS * 1000)
+    while await _write(request, response, data):
+        data = b""
+        if subscription.behind:
+            data = await _snapshot(request, subscription)
+        data += await subscription.wait(0 if data else HEARTBEAT_SECONDS)
+        if not data and not subscription.behind:
+            data = b": still here\n\n"
+
+
+async def _snapshot(request: web.Request, subscription: Subscription) -> bytes:
+    """Render everything as it is now. What happens from now on is queued meanwhile."""
+    context = request.app[CONTEXT]
+    subscription.caught_up()
+    event_id, status, findings = context.hub.last_id, status_data(context), findings_data(context)
+    return await asyncio.to_thread(
+        lambda: frame("snapshot", {"status": status(), "findings": findings()}, event_id)
+    )
+
+
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> bool:
+    """Write, and tell whether the client took it."""
+    try:
+        async with asyncio.timeout(STALLED_SECONDS):
+            await response.write(data)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        return False
+    return True
+
+
+async def end_streams(app: web.Application) -> None:
+    """End every stream at once: a client would keep ermon from stopping."""
+    for task in app[STREAMS]:
+        task.cancel()

@@ -1,0 +1,179 @@
+"""Who listens hears of everything, in order, and can come back to where they were."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ermon.web.events import EventHub, Subscription, TooManyClientsError
+from tests.checks.company import V4, V6, Space, company
+from tests.web.site import Site
+
+BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
+
+
+def parse(stream: bytes) -> list[tuple[str, Any]]:
+    """Kind and data of each event."""
+    events = []
+    for block in stream.decode().split("\n\n")[:-1]:
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        assert fields.keys() == {"id", "event", "data"}
+        events.append((fields["event"], json.loads(fields["data"])))
+    return events
+
+
+async def heard(subscription: Subscription) -> list[tuple[str, Any]]:
+    return parse(await subscription.wait(0))
+
+
+# Resuming --------------------------------------------------------------------------------------------
+
+
+async def test_a_newcomer_needs_a_snapshot():
+    with EventHub().subscribe() as subscription:
+        assert subscription.behind
+
+
+async def test_who_comes_back_hears_what_they_have_missed():
+    hub = EventHub()
+    hub.publish("link", 1)
+    last = hub.last_id
+    hub.publish("link", 2)
+    hub.publish("link", 3)
+    with hub.subscribe(last) as subscription:
+        assert not subscription.behind
+        assert await heard(subscription) == [("link", 2), ("link", 3)]
+
+
+async def test_who_comes_back_and_has_missed_nothing_hears_nothing():
+    hub = EventHub()
+    hub.publish("link", 1)
+    with hub.subscribe(hub.last_id) as subscription:
+        assert not subscription.behind
+        assert await heard(subscription) == []
+
+
+async def test_who_comes_back_too_late_needs_a_snapshot():
+    hub = EventHub(kept_events=2)
+    hub.publish("link", 1)
+    old = hub.last_id
+    for number in (2, 3):
+        hub.publish("link", number)
+    with hub.subscribe(old) as subscription:
+        assert not subscription.behind
+    hub.publish("link", 4)
+    with hub.subscribe(old) as subscription:
+        assert subscription.behind
+
+
+@pytest.mark.parametrize(
+    "last_id", ["", "1", "-", "nonsense-1", "{run}-", "{run}--1", "{run}-2", "{run}-9" + "9" * 30, "{run}-²"]
+)
+async def test_an_id_that_was_never_given_needs_a_snapshot(last_id: str):
+    hub = EventHub()
+    hub.publish("link", 1)
+    run = hub.last_id.partition("-")[0]
+    with hub.subscribe(last_id.replace("{run}", run)) as subscription:
+        assert subscription.behind
+
+
+async def test_the_ids_of_an_earlier_ermon_mean_nothing_to_this_one():
+    earlier, hub = EventHub(), EventHub()
+    earlier.publish("link", 1)
+    hub.publish("link", 1)
+    with hub.subscribe(earlier.last_id) as subscription:
+        assert subscription.behind
+
+
+# Limits ----------------------------------------------------------------------------------------------
+
+
+async def test_who_is_too_far_behind_starts_anew_with_a_snapshot():
+    hub = EventHub(kept_events=3)
+    with hub.subscribe() as slow, hub.subscribe() as quick:
+        for subscription in (slow, quick):
+            subscription.caught_up()
+        for number in range(4):
+            hub.publish("link", number)
+            await quick.wait(0)
+        assert (slow.behind, quick.behind) == (True, False)
+        assert await heard(slow) == []
+        slow.caught_up()
+        hub.publish("link", 5)
+        assert await heard(slow) == [("link", 5)]
+
+
+async def test_only_so_many_can_listen():
+    hub = EventHub(max_clients=1)
+    with hub.subscribe():
+        with pytest.raises(TooManyClientsError), hub.subscribe():
+            pass
+        assert hub.clients == 1
+    with hub.subscribe():
+        assert hub.clients == 1
+
+
+# What is told ----------------------------------------------------------------------------------------
+
+
+@BOTH_FAMILIES
+async def test_a_leak_is_told_with_the_pool_s_new_state(site: Site, space: Space):
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        site.net.announce("isp-a", space.pool, path="64500")
+        site.tell()
+        (kind, finding), (other, pool) = await heard(subscription)
+        assert (kind, finding["check"], finding["state"]) == ("transition", "pool-leak", "raised")
+        assert (other, pool["pool"]) == ("pool", "chi")
+        assert pool["on_internet"][space.family]["isp-a"] == "yes"
+
+
+@BOTH_FAMILIES
+async def test_a_lost_link_is_told_with_the_pools_that_it_advertised(site: Site, space: Space):
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        site.net.lose("chicago-primary", space.family)
+        site.tell()
+        events = await heard(subscription)
+        [link] = [data for kind, data in events if kind == "link"]
+        assert (link["circuit"], link["link"], link["state"][space.family]) == ("chicago", "primary", "down")
+        pools = {data["pool"]: data["advertised"][space.family] for kind, data in events if kind == "pool"}
+        assert pools["chi"]["chicago"] == {"primary": "no", "secondary": "yes"}
+
+
+async def test_a_lost_feed_is_told_once_with_its_new_state(site: Site):
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        site.net.down("isp-a")
+        site.tell()
+        events = await heard(subscription)
+        [feed] = [data for kind, data in events if kind == "feed"]
+        assert (feed["feed"], feed["state"], feed["down_reason"]) == ("isp-a", "down", "closing connection")
+        assert {data["pool"] for kind, data in events if kind == "pool"} == {"chi", "dal"}
+
+
+async def test_a_pool_that_stays_as_it_is_is_not_told_again(site: Site):
+    site.net.down("isp-a")
+    site.tell()
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        site.net.up("isp-a").down("isp-a")
+        site.tell()
+        assert "pool" not in [kind for kind, _ in await heard(subscription)]
+
+
+async def test_after_a_reload_everybody_starts_anew(site: Site):
+    last = site.hub.last_id
+    with site.hub.subscribe(last) as subscription:
+        site.net.reconfigure(
+            company("nat_pools: {dal: null}", "feeds: {isp-a: null}", "uplinks: null").config
+        )
+        site.tell()
+        assert subscription.behind
+    with site.hub.subscribe(last) as subscription:
+        assert subscription.behind
+
+
+async def test_text_of_a_peer_is_one_line_of_json():
+    hub = EventHub()
+    with hub.subscribe(hub.last_id) as subscription:
+        hub.publish("feed", {"down_reason": "bye\n\ndata: forged\r\n\u2028"})
+        assert await heard(subscription) == [("feed", {"down_reason": "bye\n\ndata: forged\r\n\u2028"})]

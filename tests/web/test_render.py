@@ -1,0 +1,55 @@
+"""How values are written in JSON."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from ermon.state import current_network
+from ermon.web.render import by_severity, network_data, rfc3339
+from tests.checks.company import PLANT, V4, V6, company
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1_795_184_918.078219, "2026-11-20T14:28:38.078Z"),
+        (1_795_184_918.0, "2026-11-20T14:28:38.000Z"),
+        (253_402_300_799.0, "9999-12-31T23:59:59.000Z"),
+        (None, None),
+    ],
+)
+def test_times_are_in_utc(time: float | None, text: str | None):
+    assert rfc3339(time) == text
+
+
+def test_every_severity_is_counted_the_worst_first():
+    assert list(by_severity([]).items()) == [("critical", 0), ("warning", 0), ("info", 0)]
+
+
+def test_everything_is_plain_json():
+    net = company(PLANT).converge().announce("isp-a", V4.pool, V6.pool)
+    data = network_data(current_network(net.monitor))
+    assert json.loads(msgspec.json.encode(data)) == json.loads(json.dumps(data))
+
+
+def test_a_pool_says_where_it_is_expected_and_where_it_is():
+    net = company("nat_pools: {chi: {links: [primary]}}").converge()
+    pool = network_data(current_network(net.monitor))["pools"]["chi"]
+    assert pool["expected_on"] == [{"circuit": "chicago", "link": "primary"}]
+    for family in ("ipv4", "ipv6"):
+        assert pool["advertised"][family] == {
+            "chicago": {"primary": "yes", "secondary": "no"},
+            "dallas": {"primary": "no", "secondary": "no"},
+        }
+        assert pool["on_internet"][family] == {"isp-a": "no", "outside": "no"}
+
+
+def test_a_feed_is_shown_with_its_place():
+    feeds = network_data(current_network(company().monitor))["feeds"]
+    assert feeds["isp-a"]["uplink"] == "isp-a"
+    assert (feeds["chicago-primary"]["circuit"], feeds["chicago-primary"]["link"]) == ("chicago", "primary")
+    assert feeds["outside"].keys().isdisjoint({"router", "uplink", "circuit"})
