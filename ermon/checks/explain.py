@@ -1,0 +1,55 @@
+"""The text of ``ermon explain``: what a check means, what it needs, what to do, where the rule is from."""
+
+from __future__ import annotations
+
+import textwrap
+
+from ermon.checks.catalogue import OFF_BY_DEFAULT, Check
+from ermon.checks.guide import GUIDE
+
+WIDTH = 96
+
+
+def explain(check: Check) -> str:
+    """Return the whole text for one check, wrapped for a terminal."""
+    guide = GUIDE[check.name]
+    facts = (
+        f"{check.severity}, raised after {check.raise_after:g} s, cleared after {check.clear_after:g} s"
+        f"{', off unless switched on' if check.name in OFF_BY_DEFAULT else ''} ({check.section})"
+    )
+    parts = [
+        f"{check.name}: {guide.title}",
+        facts,
+        *(["This version knows the check by name and does not judge it."] if check.subjects is None else []),
+        _paragraph("What it means", guide.meaning),
+        _paragraph("What it needs", guide.needs),
+        _steps("What to do", guide.action),
+        *([_placeholders(guide.placeholders)] if guide.placeholders else []),
+        _paragraph("Where the rule comes from", guide.source),
+    ]
+    return "\n\n".join(parts)
+
+
+def _paragraph(title: str, text: str) -> str:
+    return f"{title}\n{textwrap.fill(text, WIDTH, initial_indent='  ', subsequent_indent='  ')}"
+
+
+def _steps(title: str, text: str) -> str:
+    # Commands stay whole: somebody will copy them.
+    lines = [
+        textwrap.fill(
+            step,
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent="     ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for step in text.splitlines()
+    ]
+    return "\n".join([title, *lines])
+
+
+def _placeholders(placeholders: dict[str, str]) -> str:
+    width = max(map(len, placeholders))
+    return "\n".join(["In the commands", *(f"  {n:<{width}}  {text}" for n, text in placeholders.items())])

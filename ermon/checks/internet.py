@@ -1,0 +1,198 @@
+"""Checks of what the internet hears from us, on the mirrors of the uplinks and on outside views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from ermon.attribution import Attribution
+from ermon.checks.advertised import POOL_SPACE, mirrors, overlapping_pools, pool_index
+from ermon.checks.subject import (
+    MICROSOFT,
+    OK,
+    UNKNOWN,
+    Bucket,
+    Facts,
+    RouteGroup,
+    Select,
+    Subject,
+    Verdict,
+    feed_labels,
+    feed_topic,
+    link_down,
+    link_topic,
+    on_feed,
+    present,
+    routes_topic,
+    violated,
+)
+from ermon.inventory import Config, Feed, InternetUse, Link, Pool, View
+from ermon.model import BLACKHOLE, Route
+from ermon.prefixes import Family, Prefix, PrefixSet
+
+INSIDE_POOL = "inside-pool"
+COVERS_POOL = "covers-pool"
+BLACKHOLED = "blackholed"
+TRANSIT = "transit"
+
+
+def select(config: Config, feed: Feed) -> Select:
+    """Sort what the internet hears by the pools that it concerns.
+
+    Remote-triggered blackholing (RFC 7999) is no leak, and a default route covers nothing.
+    """
+    pools = pool_index(config)
+    space = {pool.name: PrefixSet(pool.prefixes) for pool in config.pools.values()}
+    own = PrefixSet(config.customer.own_prefixes)
+    mirrors_uplink = feed.view is View.TO_INTERNET
+
+    def buckets(route: Route, _: Attribution) -> Iterator[Bucket]:
+        prefix = route.prefix
+        family = prefix.family
+        if BLACKHOLE in route.attributes.communities:
+            yield Bucket(BLACKHOLED, family)
+            return
+        if mirrors_uplink and (prefix.is_default or not own.covers(prefix)):
+            yield Bucket(TRANSIT, family)
+        if prefix.is_default:
+            return
+        for pool in overlapping_pools(pools, route):
+            inside = space[pool.name].covers(prefix)
+            yield Bucket(INSIDE_POOL if inside else COVERS_POOL, family, pool.name)
+
+    return buckets
+
+
+def internet_feeds(config: Config) -> Iterator[Feed]:
+    for feed in config.feeds.values():
+        if feed.view in {View.TO_INTERNET, View.INTERNET}:
+            yield feed
+
+
+def _pools_seen(config: Config) -> Iterator[tuple[Pool, Family, Feed]]:
+    for pool in config.pools.values():
+        for feed in internet_feeds(config):
+            for family in pool.families:
+                if family in feed.families:
+                    yield pool, family, feed
+
+
+def _subject(check: str, pool: Pool, family: Family, feed: Feed) -> partial[Subject]:
+    labels = (("pool", pool.name), ("family", family), *feed_labels(feed))
+    return partial(Subject, check, labels)
+
+
+def _circuit_links(config: Config, pool: Pool) -> list[Link]:
+    return [link for name in pool.circuits for link in config.circuits[name].links.values()]
+
+
+def pool_leak(config: Config) -> Iterator[Subject]:
+    for pool, family, feed in _pools_seen(config):
+        topics = {feed_topic(feed.name), routes_topic(feed.name, Bucket(INSIDE_POOL, family, pool.name))}
+        excused = _circuit_links(config, pool) if pool.internet is InternetUse.FAILOVER else []
+        topics.update(link_topic(link.key, f) for link in excused for f in link.families)
+        judge = partial(_pool_leak, pool, family, feed, excused)
+        yield _subject("pool-leak", pool, family, feed)(frozenset(topics), judge)
+
+
+def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], facts: Facts) -> Verdict:
+    """``excused``: the links that must all be proven down for the pool to be on the internet rightly."""
+    if excused and all(link_down(facts, link, family) for link in excused):
+        return OK
+    routes = facts.matching(feed.name, Bucket(INSIDE_POOL, family, pool.name)).values()
+    return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
+
+
+def pool_covered(config: Config) -> Iterator[Subject]:
+    for pool, family, feed in _pools_seen(config):
+        if pool.internet is InternetUse.FORBIDDEN:
+            topics = {feed_topic(feed.name), routes_topic(feed.name, Bucket(COVERS_POOL, family, pool.name))}
+            judge = partial(_pool_covered, pool, family, feed)
+            make = _subject("pool-covered", pool, family, feed)
+            yield make(frozenset(topics), judge, severity=config.policy.internet_covering)
+
+
+def _pool_covered(pool: Pool, family: Family, feed: Feed, facts: Facts) -> Verdict:
+    routes = facts.matching(feed.name, Bucket(COVERS_POOL, family, pool.name)).values()
+    return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
+
+
+def pool_fallback(config: Config) -> Iterator[Subject]:
+    for pool, family, feed in _pools_seen(config):
+        if pool.internet is InternetUse.FAILOVER:
+            continue
+        # A route inside the pool may cover one of its prefixes.
+        kinds = (COVERS_POOL, INSIDE_POOL)
+        topics = {routes_topic(feed.name, Bucket(kind, family, pool.name)) for kind in kinds}
+        topics.add(feed_topic(feed.name))
+        for link in config.pool_links(pool):
+            topics.update(link_topic(link.key, f) for f in link.families)
+            for mirror in mirrors(config, link):
+                topics.add(feed_topic(mirror.name))
+                topics.add(routes_topic(mirror.name, Bucket(POOL_SPACE, family, pool.name)))
+        judge = partial(_pool_fallback, config, pool, family, feed)
+        yield _subject("pool-fallback", pool, family, feed)(frozenset(topics), judge)
+
+
+def _pool_fallback(config: Config, pool: Pool, family: Family, feed: Feed, facts: Facts) -> Verdict:
+    """Microsoft prefers the longer prefix: an aggregate on the internet is harmless only as long as a
+    link advertises more specific routes (Microsoft, "ExpressRoute routing requirements").
+    """
+    if not facts.in_sync(feed.name, family):
+        return UNKNOWN
+    lost: list[Prefix] = []
+    routes: list[Route] = []
+    unknown = False
+    blackholed = facts.matching(feed.name, Bucket(BLACKHOLED, family))
+    for prefix in pool.prefixes_of(family):
+        covering = [
+            route
+            for route in facts.covering(feed.name, prefix)
+            if 0 < route.prefix.length < prefix.length and route.key not in blackholed
+        ]
+        if not covering:
+            continue
+        length = max(route.prefix.length for route in covering)
+        longer = [_advertises_longer(facts, config, link, prefix, length) for link in config.pool_links(pool)]
+        if True in longer:
+            continue
+        if None in longer:
+            unknown = True
+            continue
+        lost.append(prefix)
+        routes.extend(route for route in covering if route.prefix.length == length)
+    if lost:
+        details = {"not_advertised": [str(prefix) for prefix in sorted(lost)[:20]]}
+        return violated(on_feed(feed, routes=routes, details=details))
+    return UNKNOWN if unknown else OK
+
+
+def _advertises_longer(facts: Facts, config: Config, link: Link, prefix: Prefix, length: int) -> bool | None:
+    """Tell whether the link advertises all of ``prefix`` by routes longer than ``length``."""
+    family = prefix.family
+    if link_down(facts, link, family):
+        return False
+    answers = []
+    for mirror in mirrors(config, link):
+        if facts.in_sync(mirror.name, family):
+            routes = (*facts.covering(mirror.name, prefix), *facts.inside(mirror.name, prefix))
+            longer = PrefixSet(route.prefix for route in routes if route.prefix.length > length)
+            answers.append(longer.covers(prefix))
+    return any(answers) if answers else None
+
+
+def microsoft_leaked(config: Config) -> Iterator[Subject]:
+    for feed in config.feeds.values():
+        if feed.view is View.TO_INTERNET:
+            yield _whole_feed("microsoft-leaked", feed, MICROSOFT)
+
+
+def _whole_feed(check: str, feed: Feed, kind: str) -> Subject:
+    topics = {feed_topic(feed.name)} | {routes_topic(feed.name, Bucket(kind, f)) for f in feed.families}
+    return Subject(check, feed_labels(feed), frozenset(topics), partial(_nothing_on_feed, feed, kind))
+
+
+def _nothing_on_feed(feed: Feed, kind: str, facts: Facts) -> Verdict:
+    routes = RouteGroup(facts.matching(feed.name, Bucket(kind, f)) for f in feed.families)
+    complete = all(facts.in_sync(feed.name, family) for family in feed.families)
+    return present(on_feed(feed, routes=routes), complete=complete)

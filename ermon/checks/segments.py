@@ -1,0 +1,71 @@
+"""Checks of route scoping: which internal segments see Microsoft's routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Literal
+
+from ermon.checks.subject import (
+    MICROSOFT,
+    OK,
+    UNKNOWN,
+    Bucket,
+    Evidence,
+    Facts,
+    RouteGroup,
+    Subject,
+    Verdict,
+    feed_topic,
+    present,
+    routes_topic,
+    violated,
+)
+from ermon.inventory import Config, Feed
+
+
+def segment_leak(config: Config) -> Iterator[Subject]:
+    return _segments(config, "segment-leak", "forbidden")
+
+
+def segment_missing(config: Config) -> Iterator[Subject]:
+    return _segments(config, "segment-missing", "required")
+
+
+def _segments(config: Config, check: str, says: Literal["forbidden", "required"]) -> Iterator[Subject]:
+    judge = _segment_leak if says == "forbidden" else _segment_missing
+    for segment in config.segments.values():
+        if segment.expressroute != says:
+            continue
+        feeds = tuple(feed for feed in config.feeds.values() if feed.segment == segment.name)
+        topics = {feed_topic(feed.name) for feed in feeds} | {
+            routes_topic(feed.name, Bucket(MICROSOFT, family)) for feed in feeds for family in feed.families
+        }
+        yield Subject(check, (("segment", segment.name),), frozenset(topics), partial(judge, feeds))
+
+
+def _microsoft_routes(feeds: tuple[Feed, ...], facts: Facts) -> RouteGroup:
+    return RouteGroup(
+        facts.matching(feed.name, Bucket(MICROSOFT, family)) for feed in feeds for family in feed.families
+    )
+
+
+def _complete(feed: Feed, facts: Facts) -> bool:
+    return all(facts.in_sync(feed.name, family) for family in feed.families)
+
+
+def _segment_leak(feeds: tuple[Feed, ...], facts: Facts) -> Verdict:
+    evidence = Evidence(routes=_microsoft_routes(feeds, facts), feeds=[feed.name for feed in feeds])
+    return present(evidence, complete=any(_complete(feed, facts) for feed in feeds))
+
+
+def _segment_missing(feeds: tuple[Feed, ...], facts: Facts) -> Verdict:
+    if any(
+        facts.in_sync(feed.name, family) and facts.matching(feed.name, Bucket(MICROSOFT, family))
+        for feed in feeds
+        for family in feed.families
+    ):
+        return OK
+    if any(_complete(feed, facts) for feed in feeds):
+        return violated(Evidence(feeds=[feed.name for feed in feeds]))
+    return UNKNOWN

@@ -1,0 +1,347 @@
+"""The core: events in, transitions out.
+
+Two verbs. ``apply(event)`` moves what is known of the network; ``settle(now)`` lets time pass and returns
+what was raised or cleared since, and what is asked of the BGP side. ``next_deadline()`` tells the shell
+when to settle again even if nothing happens.
+
+House rules: nothing here awaits, sleeps, logs or reads a clock. The daemon, replay and the tests run this
+same code; the same events and times give the same transitions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ermon import evidence, maintenance
+from ermon.case import Case, Phase
+from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, selectors, subjects
+from ermon.checks.guide import SUMMARY
+from ermon.checks.subject import EXPECTATIONS, Labels, Subject, Topic
+from ermon.expected import Calendar
+from ermon.inventory import CheckSettings, Config, MaintenanceWindow
+from ermon.model import (
+    Change,
+    Event,
+    FeedRequest,
+    Finding,
+    PoolChanged,
+    Status,
+    Transition,
+    TransitionState,
+)
+from ermon.network import Network
+from ermon.timers import Timers
+
+RENDER_INTERVAL_SECONDS = 1.0
+"""The evidence of a raised finding is brought up to date this often at most: a leak of a whole table
+must not cost its square.
+"""
+CLEARED_FINDINGS = 1_000
+"""How many cleared findings are remembered."""
+
+_CaseKey = tuple[str, Labels]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of the events and the time since the last ``settle``."""
+
+    transitions: list[Transition] = field(default_factory=list)
+    requests: list[FeedRequest] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    detections: list[float] = field(default_factory=list)
+    """The time stamps of the messages that began a violation."""
+
+
+class Monitor:
+    """Judges everything that the configuration asks about, whenever something has changed."""
+
+    def __init__(self, config: Config, now: float, findings: Iterable[Finding] = ()) -> None:
+        """``findings`` were open when an earlier ermon stopped: they go on, stale until judged again."""
+        self.config = config
+        self.network = Network(config, selectors(config), now)
+        self.cleared: deque[Finding] = deque(maxlen=CLEARED_FINDINGS)
+        self._outcome = Outcome()
+        self._cases = self._make_cases(config)
+        self._link_cases()
+        for finding in findings:
+            self._restore(finding)
+        self._evaluate()
+
+    # The two verbs -----------------------------------------------------------------------------------
+
+    def apply(self, event: Event) -> None:
+        """Take one event in, after the timers that were due before it."""
+        self._advance(event.time)
+        self.network.apply(event)
+        if self._evaluate():
+            self._outcome.detections.append(event.time)
+
+    def settle(self, now: float) -> Outcome:
+        """Let time pass, and return what has come of it and of the events since the last call.
+
+        A ``now`` that goes backwards counts as no time passing.
+        """
+        self._advance(now)
+        outcome, self._outcome = self._outcome, Outcome()
+        outcome.transitions.sort(key=transition_order)
+        outcome.requests = self.network.requests
+        outcome.changes += self.network.changes
+        self.network.requests, self.network.changes = [], []
+        return outcome
+
+    @property
+    def now(self) -> float:
+        return self.network.now
+
+    def next_deadline(self) -> float | None:
+        """Return when to settle again if nothing happens, ``None`` for never."""
+        deadlines = [self.network.next_deadline(), self._case_timers.next(), self._calendar_timers.next()]
+        return min((due for due in deadlines if due is not None), default=None)
+
+    def timers_running(self) -> bool:
+        """Tell whether a finding is being raised or cleared, or a feed getting in sync."""
+        return self._case_timers.next() is not None or self.network.sync_running()
+
+    # Reading -----------------------------------------------------------------------------------------
+
+    def statuses(self) -> Iterator[Case]:
+        """Yield every subject, ordered by check and labels."""
+        yield from sorted(self._cases.values(), key=_order)
+
+    def findings(self) -> list[Finding]:
+        """Return the raised findings, the oldest first."""
+        raised = [case for case in self._cases.values() if case.raised]
+        return [self._finding(case) for case in sorted(raised, key=lambda c: (c.raised_at, *_order(c)))]
+
+    # Reload ------------------------------------------------------------------------------------------
+
+    def reconfigure(self, config: Config, now: float) -> None:
+        """Judge what is held by another policy. Findings whose subject is gone are cleared."""
+        self._advance(now)
+        network = Network(config, selectors(config), self.now)
+        network.requests, network.changes = self.network.requests, self.network.changes
+        network.adopt(self.network)
+        previous, self.config, self.network = self._cases, config, network
+        self._cases = self._make_cases(config)
+        self._link_cases()
+        for key, old in previous.items():
+            if key in self._cases:
+                self._cases[key].take_over(old)
+                self._set_timer(self._cases[key])
+            elif old.raised:
+                self._clear_removed(self._finding(old))
+        self._evaluate()
+
+    def _restore(self, finding: Finding) -> None:
+        case = self._cases.get((finding.check, tuple(finding.labels.items())))
+        if case is None:
+            self._clear_removed(finding)
+            return
+        case.phase, case.since, case.raised_at = Phase.RAISED, finding.since, finding.raised_at
+        case.finding_id, case.evidence = finding.id, finding.evidence
+
+    def _clear_removed(self, finding: Finding) -> None:
+        reason = "the configuration no longer asks about it"
+        gone = _cleared(finding, self.now, {**finding.evidence, "cleared_because": reason})
+        self._report(Transition(self.now, TransitionState.CLEARED, gone))
+
+    # Cases -------------------------------------------------------------------------------------------
+
+    def _make_cases(self, config: Config) -> dict[_CaseKey, Case]:
+        cases: dict[_CaseKey, Case] = {}
+        for subject in subjects(config):
+            check = CATALOGUE[subject.check]
+            settings = config.checks.get(subject.check, CheckSettings())
+            case = Case(
+                subject,
+                settings.severity or subject.severity or check.severity,
+                check.raise_after if settings.raise_after is None else settings.raise_after,
+                check.clear_after if settings.clear_after is None else settings.clear_after,
+            )
+            cases[case.key] = case
+        return cases
+
+    def _link_cases(self) -> None:
+        """Prepare the look-ups: what depends on which topic, and what is caused by what."""
+        self._unjudged: dict[_CaseKey, None] = dict.fromkeys(self._cases)
+        self._case_timers: Timers[_CaseKey] = Timers()
+        self._by_topic: dict[Topic, list[_CaseKey]] = {}
+        self._causes: dict[_CaseKey, list[Case]] = {}
+        self._effects: dict[_CaseKey, list[_CaseKey]] = {}
+        self._windows: dict[_CaseKey, list[MaintenanceWindow]] = {}
+        for key, case in self._cases.items():
+            for topic in case.subject.topics:
+                self._by_topic.setdefault(topic, []).append(key)
+            windows = [w for w in self.config.maintenance if maintenance.covers(w, case.subject)]
+            if windows:
+                self._windows[key] = windows
+        self._link_causes()
+        self._set_calendar_timers()
+
+    def _link_causes(self) -> None:
+        by_check: dict[str, list[Case]] = {}
+        for case in self._cases.values():
+            by_check.setdefault(case.subject.check, []).append(case)
+        for cause_name, effect_names in SUPPRESSES.items():
+            for effect_name in effect_names:
+                for effect in by_check.get(effect_name, ()):
+                    for cause in by_check.get(cause_name, ()):
+                        if self._touches(cause.subject, effect.subject):
+                            self._causes.setdefault(effect.key, []).append(cause)
+                            self._effects.setdefault(cause.key, []).append(effect.key)
+
+    def _touches(self, cause: Subject, effect: Subject) -> bool:
+        """Tell whether a cause is about the same thing: every label that both have is equal."""
+        labels = dict(cause.labels)
+        if "process" in labels:
+            return any(self.config.feeds[feed].process == labels["process"] for feed in effect.feeds)
+        return all(labels.get(name, value) == value for name, value in effect.labels)
+
+    def _set_calendar_timers(self) -> None:
+        """Ask again when a maintenance window begins or ends, or a prefix becomes expected or ceases to."""
+        self._calendar_timers: Timers[float] = Timers()
+        times = {t for w in self.config.maintenance for t in (w.starts.timestamp(), w.ends.timestamp())}
+        for circuit in self.config.circuits.values():
+            times.update(Calendar(circuit.receive.prefixes).changes())
+        for time in times:
+            if time > self.now:
+                self._calendar_timers.set(time, time)
+
+    # Evaluation --------------------------------------------------------------------------------------
+
+    def _advance(self, now: float) -> None:
+        """Let every timer fire that is due until ``now``, one instant after the other."""
+        while (due := self.next_deadline()) is not None and due <= now:
+            self.network.advance(due)
+            while self._calendar_timers.pop(due) is not None:
+                self.network.dirty.add(EXPECTATIONS)
+                self._unjudged.update(dict.fromkeys(self._windows))
+            self._evaluate()
+            while (key := self._case_timers.pop(due)) is not None:
+                case = self._cases[key]
+                self._transition(case, case.fire(due))
+        self.network.advance(now)
+
+    def _evaluate(self) -> bool:
+        """Ask again for every verdict that may have changed; tell whether a violation began."""
+        self.network.refresh()
+        dirty, self.network.dirty = self.network.dirty, set()
+        unjudged, self._unjudged = self._unjudged, {}
+        for topic in dirty:
+            unjudged.update(dict.fromkeys(self._by_topic.get(topic, ())))
+        moved = dict(unjudged)
+        for key in unjudged:
+            case = self._cases[key]
+            before = case.verdict.status
+            case.verdict = case.subject.judge(self.network)
+            if (before is Status.VIOLATED) != (case.verdict.status is Status.VIOLATED):
+                moved.update(dict.fromkeys(self._effects.get(key, ())))
+        began = False
+        for case in sorted((self._cases[key] for key in moved), key=_order) if moved else ():
+            began |= self._move(case)
+        return began
+
+    def _move(self, case: Case) -> bool:
+        before, status = case.status, self._status(case)
+        transition = case.move(status, self.now)
+        self._set_timer(case)
+        if case.raised and status is Status.VIOLATED:
+            self._render(case)
+        if transition is not None:
+            self._transition(case, transition)
+        if status is not before:
+            pool = dict(case.subject.labels).get("pool")
+            if pool is not None:
+                self._outcome.changes.append(PoolChanged(self.now, pool))
+        return status is Status.VIOLATED and before is not Status.VIOLATED
+
+    def _status(self, case: Case) -> Status:
+        if case.verdict.status is not Status.VIOLATED:
+            return case.verdict.status
+        if any(cause.verdict.status is Status.VIOLATED for cause in self._causes.get(case.key, ())):
+            return Status.SUPPRESSED
+        if any(maintenance.active(window, self.now) for window in self._windows.get(case.key, ())):
+            return Status.SUPPRESSED
+        return Status.VIOLATED
+
+    def _set_timer(self, case: Case) -> None:
+        if case.due is None:
+            self._case_timers.cancel(case.key)
+        elif self._case_timers.due(case.key) != case.due:
+            self._case_timers.set(case.key, case.due)
+
+    # Findings ----------------------------------------------------------------------------------------
+
+    def _transition(self, case: Case, state: TransitionState) -> None:
+        if state is TransitionState.RAISED:
+            case.finding_id = _finding_id(case)
+            case.rendered_at = float("-inf")
+            self._render(case)
+            finding = self._finding(case)
+        else:
+            case.verdict = case.verdict._replace(evidence=None)
+            finding = _cleared(self._finding(case), self.now, case.evidence, case.ended)
+            case.ended = None
+        self._report(Transition(self.now, state, finding))
+
+    def _report(self, transition: Transition) -> None:
+        if transition.state is TransitionState.CLEARED:
+            self.cleared.appendleft(transition.finding)
+        self._outcome.transitions.append(transition)
+
+    def _render(self, case: Case) -> None:
+        proof = case.verdict.evidence
+        if proof is not None and self.now - case.rendered_at >= RENDER_INTERVAL_SECONDS:
+            case.evidence = evidence.render(proof)
+            case.rendered_at = self.now
+
+    def _finding(self, case: Case) -> Finding:
+        labels = dict(case.subject.labels)
+        return Finding(
+            id=case.finding_id,
+            check=case.subject.check,
+            labels=labels,
+            severity=case.severity,
+            summary=SUMMARY[case.subject.check].format(**labels),
+            evidence=case.evidence,
+            since=case.since,
+            raised_at=case.raised_at,
+            stale=case.status is Status.UNKNOWN,
+            suppressed=case.status is Status.SUPPRESSED,
+        )
+
+
+def transition_order(transition: Transition) -> tuple[float, str, Labels]:
+    """Transitions of one instant are ordered by check and labels."""
+    finding = transition.finding
+    return (transition.time, finding.check, tuple(sorted(finding.labels.items())))
+
+
+def _order(case: Case) -> tuple[str, Labels]:
+    return (case.subject.check, tuple(sorted(case.subject.labels)))
+
+
+def _finding_id(case: Case) -> str:
+    """Return the same id for the same violation, in every instance that sees it begin at that time."""
+    text = f"{case.subject.check} {case.subject.labels} {case.since:.6f}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _cleared(finding: Finding, now: float, shown: Mapping[str, Any], ended: float | None = None) -> Finding:
+    return Finding(
+        id=finding.id,
+        check=finding.check,
+        labels=finding.labels,
+        severity=finding.severity,
+        summary=finding.summary,
+        evidence=shown,
+        since=finding.since,
+        raised_at=finding.raised_at,
+        ended_at=now if ended is None else ended,
+        cleared_at=now,
+    )

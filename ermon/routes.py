@@ -1,0 +1,281 @@
+"""Carries each route change to everything that is kept by prefix, in proportion to what it touches.
+
+From the Adj-RIB-In a change goes to the buckets that the checks look into, to the table of the link that
+brought it, to the comparison of a circuit's links, and to what counts as a Microsoft route elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from ermon.attribution import Attribution, Attributor, has_microsoft_asn
+from ermon.brought import BroughtPrefixes
+from ermon.checks.subject import (
+    MICROSOFT,
+    Bucket,
+    Select,
+    difference_topic,
+    feed_topic,
+    missing_topic,
+    routes_topic,
+    table_topic,
+)
+from ermon.expected import ExpectedCoverage
+from ermon.inventory import Config, Feed, LinkKey, Peering, View
+from ermon.known import FILTERED_VIEWS, FeedState, Known
+from ermon.model import BLACKHOLE, LinkState, Route, RouteKey
+from ermon.prefixes import Family, Prefix, PrefixSet
+from ermon.rib import AdjRibIn, RouteChange
+
+_HEARS_MICROSOFT_ROUTES = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.SEGMENT})
+
+
+class Routes:
+    """Sorts the routes of all feeds. Marks in ``known.dirty`` what has changed."""
+
+    def __init__(self, known: Known, selectors: Mapping[str, Select]) -> None:
+        config = known.config
+        self.known = known
+        self.brought = BroughtPrefixes()
+        self.unsettled_links: set[tuple[LinkKey, Family]] = set()
+        """Links that began or ceased to have routes on a feed."""
+        self.touched_canaries: set[str] = set()
+        """Feeds on which a route that overlaps a canary came or went."""
+        self.watched = {name: watched_space(config, state.feed) for name, state in known.feeds.items()}
+        self._selectors = selectors
+        self._attributor = Attributor(config)
+        self._microsoft_links = frozenset(
+            link.key for link in config.links if config.circuits[link.circuit].peering is Peering.MICROSOFT
+        )
+        self._ours = PrefixSet((*config.customer.own_prefixes, *_pool_prefixes(config)))
+        for state in known.feeds.values():
+            self._add_link_tables(state)
+
+    def _add_link_tables(self, state: FeedState) -> None:
+        if state.feed.view is not View.EDGE_TABLE:
+            return
+        for key, link in ((link.key, link) for link in self.known.config.links):
+            state.tables[key] = AdjRibIn()
+            expected = self.known.config.circuits[link.circuit].receive.prefixes
+            families = link.families
+            state.coverage[key] = ExpectedCoverage(
+                {e.prefix for e in expected if e.prefix.family in families}, state.tables[key]
+            )
+
+    # Announcements and withdrawals -------------------------------------------------------------------
+
+    def announce(self, state: FeedState, routes: Iterable[Route]) -> None:
+        """Take the announced routes of an UPDATE in."""
+        for route, attribution in self._attributed(state, routes):
+            if self._holds(state, route, attribution):
+                change = state.rib.announce(route)
+            else:
+                change = state.rib.withdraw(route.key)
+            if change:
+                self._route_changed(state, change, attribution)
+
+    def withdraw(self, state: FeedState, keys: Iterable[RouteKey]) -> None:
+        for key in keys:
+            if change := state.rib.withdraw(key):
+                self._route_changed(state, change, None)
+
+    def flush(self, state: FeedState) -> None:
+        """Drop every route of a feed: its session is over."""
+        for change in state.rib.flush():
+            self._route_changed(state, change, None)
+
+    def _attributed(self, state: FeedState, routes: Iterable[Route]) -> Iterator[tuple[Route, Attribution]]:
+        """Pair the routes of an UPDATE, which share their attributes, with what brought them."""
+        attributes: object = None
+        attribution: Attribution = None
+        for route in routes:
+            if route.attributes is not attributes:
+                attributes = route.attributes
+                attribution = self._attribution(state, route)
+            yield route, attribution
+
+    def _holds(self, state: FeedState, route: Route, attribution: Attribution) -> bool:
+        """Tell whether the policy can ask about a route; tables that may be full are not held whole."""
+        if state.feed.view not in FILTERED_VIEWS or self.watched[state.feed.name].overlaps(route.prefix):
+            return True
+        if state.feed.view is View.EDGE_TABLE:
+            return attribution is not None
+        return has_microsoft_asn(route.attributes)
+
+    def _attribution(self, state: FeedState, route: Route) -> Attribution:
+        if state.feed.view is not View.EDGE_TABLE:
+            return None
+        return self._attributor.attribute(route.attributes)
+
+    def _route_changed(self, state: FeedState, change: RouteChange, attribution: Attribution) -> None:
+        """Carry one change from the Adj-RIB-In to everything that is kept by prefix."""
+        name = state.feed.name
+        if change.old is not None:
+            self._leave_buckets(state, change.old)
+        if change.new is not None:
+            self._enter_buckets(state, change.new, attribution)
+        if state.feed.view is View.EDGE_TABLE:
+            self._update_tables(state, change, attribution)
+        if state.feed.canary and any(canary.overlaps(change.key[0]) for canary in state.feed.canary):
+            self.touched_canaries.add(name)
+        if (change.old is None) != (change.new is None) and state.rib.count(change.key[0].family) <= 1:
+            self.known.dirty.add(feed_topic(name))
+
+    def _buckets_of(self, state: FeedState, route: Route, attribution: Attribution) -> Iterator[Bucket]:
+        if select := self._selectors.get(state.feed.name):
+            yield from select(route, attribution)
+        if state.feed.view in _HEARS_MICROSOFT_ROUTES and self.is_microsoft(state.feed.view, route):
+            yield Bucket(MICROSOFT, route.prefix.family)
+
+    def is_microsoft(self, view: View, route: Route) -> bool:
+        """Tell whether a route outside the edge tables counts as Microsoft's."""
+        prefix = route.prefix
+        if prefix.is_default or (view is View.TO_INTERNET and BLACKHOLE in route.attributes.communities):
+            return False
+        return has_microsoft_asn(route.attributes) or (
+            prefix in self.brought and not self._ours.covers(prefix)
+        )
+
+    def _enter_buckets(self, state: FeedState, route: Route, attribution: Attribution) -> None:
+        for bucket in self._buckets_of(state, route, attribution):
+            state.buckets.setdefault(bucket, {})[route.key] = route
+            self.known.dirty.add(routes_topic(state.feed.name, bucket))
+
+    def _leave_buckets(self, state: FeedState, route: Route) -> None:
+        attribution = self._attribution(state, route)
+        buckets = set(self._buckets_of(state, route, attribution))
+        # What made it Microsoft's may be gone by now.
+        buckets.add(Bucket(MICROSOFT, route.prefix.family))
+        for bucket in buckets:
+            if state.buckets.get(bucket, {}).pop(route.key, None) is not None:
+                self.known.dirty.add(routes_topic(state.feed.name, bucket))
+
+    def _update_tables(self, state: FeedState, change: RouteChange, attribution: Attribution) -> None:
+        """Keep the table of the link that brought the route, and of the one that brought the old one."""
+        before = self._attribution(state, change.old) if change.old is not None else None
+        if isinstance(before, tuple) and (change.new is None or before != attribution):
+            self._change_table(state, before, change.key, None)
+        if isinstance(attribution, tuple) and change.new is not None:
+            self._change_table(state, attribution, change.key, change.new)
+
+    def _change_table(self, state: FeedState, link: LinkKey, key: RouteKey, new: Route | None) -> None:
+        table = state.tables[link]
+        prefix = key[0]
+        had = prefix in table
+        if new is not None:
+            table.announce(new)
+        else:
+            table.withdraw(key)
+        has = prefix in table
+        name, family = state.feed.name, prefix.family
+        self.known.dirty.add(table_topic(name, link, family))
+        if had == has:
+            return
+        if link in self._microsoft_links:
+            if has:
+                self.brought.appeared(link, prefix)
+            else:
+                self.brought.vanished(link, prefix, self.known.now)
+        if state.coverage[link].touched(prefix):
+            self.known.dirty.add(missing_topic(name, link))
+        if (link, family) in self.known.links:
+            if table.prefix_count(family) == int(has):
+                self.unsettled_links.add((link, family))
+            self._compare_sides(link, prefix)
+
+    # What counts as Microsoft's ----------------------------------------------------------------------
+
+    def refresh_microsoft(self) -> None:
+        """Look again at the routes elsewhere that are inside what links began or ceased to bring."""
+        if not self.brought.changed:
+            return
+        changed, self.brought.changed = self.brought.changed, set()
+        for state in self.known.feeds.values():
+            if state.feed.view not in _HEARS_MICROSOFT_ROUTES or not len(state.rib):
+                continue
+            for prefix in changed:
+                for route in state.rib.inside(prefix):
+                    self._reclassify(state, route)
+
+    def _reclassify(self, state: FeedState, route: Route) -> None:
+        bucket = Bucket(MICROSOFT, route.prefix.family)
+        held = state.buckets.setdefault(bucket, {})
+        counts = self.is_microsoft(state.feed.view, route)
+        if counts != (route.key in held):
+            self.known.dirty.add(routes_topic(state.feed.name, bucket))
+            if counts:
+                held[route.key] = route
+            else:
+                del held[route.key]
+
+    # The two sides of a circuit ----------------------------------------------------------------------
+
+    def _sides(self, circuit: str, family: Family) -> list[_Side]:
+        """The links that are up; a comparison needs two of them, and one on which absence can be proven."""
+        sides = []
+        for name in self.known.config.circuits[circuit].links:
+            info = self.known.links.get(((circuit, name), family))
+            if info is not None and info.state is LinkState.UP:
+                tables = tuple(self.known.feeds[feed].tables[circuit, name] for feed in info.witnesses)
+                sides.append(_Side(tables, bool(info.deciders)))
+        return sides if len(sides) > 1 and any(side.decided for side in sides) else []
+
+    def _compare_sides(self, link: LinkKey, prefix: Prefix) -> None:
+        key = (link[0], prefix.family)
+        sides = self._sides(*key)
+        if not sides:
+            return
+        known = self.known.differences.setdefault(key, set())
+        differs = _differ(sides, prefix)
+        if differs != (prefix in known):
+            (known.add if differs else known.discard)(prefix)
+            self.known.dirty.add(difference_topic("received", *key))
+
+    def compare_all_sides(self, circuit: str, family: Family) -> None:
+        sides = self._sides(circuit, family)
+        everything = {prefix for side in sides for table in side.tables for prefix in table.prefixes(family)}
+        differing = {prefix for prefix in everything if _differ(sides, prefix)}
+        if differing != self.known.differences.get((circuit, family), set()):
+            self.known.differences[circuit, family] = differing
+            self.known.dirty.add(difference_topic("received", circuit, family))
+
+
+class _Side(NamedTuple):
+    """One link of a circuit: its routes on the feeds that count for it."""
+
+    tables: tuple[AdjRibIn, ...]
+    decided: bool
+    """Absence from the tables is absence from the link."""
+
+    def shows(self, prefix: Prefix) -> bool:
+        return any(prefix in table for table in self.tables)
+
+
+def _differ(sides: list[_Side], prefix: Prefix) -> bool:
+    """Tell whether ``prefix`` is proven to be on one link and proven not to be on another."""
+    shown = [side.shows(prefix) for side in sides]
+    return any(shown) and any(side.decided and not seen for side, seen in zip(sides, shown, strict=True))
+
+
+def _pool_prefixes(config: Config) -> Iterator[Prefix]:
+    for pool in config.pools.values():
+        yield from pool.prefixes
+
+
+def watched_space(config: Config, feed: Feed) -> PrefixSet:
+    """Return the address space that the policy can ask about on a feed that is not held whole."""
+    return PrefixSet(
+        (
+            *_pool_prefixes(config),
+            *config.customer.own_prefixes,
+            *config.internet_only,
+            *(
+                expected.prefix
+                for circuit in config.circuits.values()
+                for expected in circuit.receive.prefixes
+            ),
+            *(subnet for link in config.links for subnet in link.subnets),
+            *feed.canary,
+        )
+    )

@@ -1,0 +1,50 @@
+"""Deadlines as data: the core never sleeps, it says when it wants to be asked again."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable
+from itertools import count
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Timers(Generic[K]):
+    """At most one deadline a key, in seconds; the earliest first, equal ones in the order they were set."""
+
+    def __init__(self) -> None:
+        self._due: dict[K, tuple[float, int]] = {}
+        self._heap: list[tuple[float, int, K]] = []
+        self._sequence = count()
+
+    def set(self, key: K, due: float) -> None:
+        # Rounded as every event's time is, so that a line and a timer at one instant compare equal.
+        entry = (round(due, 6), next(self._sequence))
+        self._due[key] = entry
+        heapq.heappush(self._heap, (*entry, key))
+
+    def cancel(self, key: K) -> None:
+        self._due.pop(key, None)
+
+    def due(self, key: K) -> float | None:
+        entry = self._due.get(key)
+        return entry[0] if entry is not None else None
+
+    def next(self) -> float | None:
+        """Return the earliest deadline."""
+        while self._heap:
+            due, sequence, key = self._heap[0]
+            if self._due.get(key) == (due, sequence):
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def pop(self, now: float) -> K | None:
+        """Remove and return a key whose deadline has come."""
+        due = self.next()
+        if due is None or due > now:
+            return None
+        key = heapq.heappop(self._heap)[2]
+        del self._due[key]
+        return key

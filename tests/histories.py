@@ -1,0 +1,308 @@
+"""Random histories for the oracle.
+
+The prefixes are few and chosen to meet: pools, their halves and what covers them, defaults, our own space,
+link subnets, expected prefixes and parts of them. Times are chosen around the named limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ermon.inventory import Config, Feed, View
+from ermon.model import (
+    BLACKHOLE,
+    AddPathNegotiated,
+    AddPathOffered,
+    Alive,
+    EndOfRib,
+    Event,
+    MessagesLost,
+    ProcessDown,
+    ProcessUp,
+    Route,
+    SessionDown,
+    SessionUp,
+    Update,
+)
+from ermon.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
+from tests.networks import EDGE, EXCHANGE, MIRROR, TEAMS, UPLINK, attributes, prefixes, routes
+
+# What happens --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """Events ``gap`` seconds after the step before; without one, time passes, or the policy is changed."""
+
+    gap: float
+    make: Callable[[float], Iterable[Event]] = lambda _: ()
+    text: str = "time passes"
+    reload: bool = False
+
+    def __repr__(self) -> str:
+        return f"+{self.gap}: {self.text}"
+
+
+GAPS = (0.0, 0.25, 1.0, 1.75, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0, 59.75, 60.0, 90.0, 120.0, 300.0)
+
+RECEIVED = {
+    "ipv4": prefixes(
+        "192.0.2.0/26 192.0.2.0/27 192.0.2.32/27 192.0.2.0/24 192.0.2.64/26 192.0.2.128/26 0.0.0.0/0 198.51.100.0/28 "
+        "198.51.100.64/28 198.51.0.0/16 10.1.0.0/16 10.0.0.0/8 20.1.0.0/16 203.0.113.0/30 198.51.100.192/26"
+    ),
+    "ipv6": prefixes(
+        "2001:db8:200::/48 2001:db8:200::/49 2001:db8:200:8000::/49 2001:db8:200::/40 ::/0 2001:db8:100:1::/64 "
+        "fc00:1::/48 2a01:111::/32 2001:db8:ffff::/126"
+    ),
+}
+SENT = {
+    "ipv4": prefixes(
+        "198.51.100.0/28 198.51.100.0/29 198.51.100.8/29 198.51.100.16/28 198.51.100.16/29 198.51.100.32/28 "
+        "198.51.100.40/29 198.51.100.64/28 198.51.100.0/27 198.51.100.0/24 198.51.0.0/16 0.0.0.0/0 "
+        "198.51.100.128/27 198.51.100.144/29 198.51.100.48/28 198.51.100.48/29 203.0.113.0/30 192.0.2.0/26 "
+        "192.0.2.16/28 192.0.2.64/26 10.1.0.0/16 10.1.2.0/24 100.64.0.0/10 20.1.2.0/24 172.16.0.0/30"
+    ),
+    "ipv6": prefixes(
+        "2001:db8:100:1::/64 2001:db8:100:1::/65 2001:db8:100:1:8000::/65 2001:db8:100:2::/64 2001:db8:100::/40 "
+        "2001:db8:100::/62 ::/0 2001:db8:1ff::/48 2001:db8:1ff:1::/64 2001:db8:ffff::/126 2001:db8:200::/48 "
+        "2001:db8:200:1::/64 fc00:1:2::/64 fd00:1::/126 2a01:111:1::/48"
+    ),
+}
+NEXT_HOPS = {
+    "ipv4": (
+        *[
+            "203.0.113.2",
+            "203.0.113.6",
+            "203.0.113.10",
+            "203.0.113.14",
+            "172.16.0.2",
+            "172.16.0.6",
+            "172.16.0.10",
+        ],
+        *["192.0.2.201", "192.0.2.250", "203.0.113.13"],
+        None,
+    ),
+    "ipv6": (
+        *["2001:db8:ffff::2", "2001:db8:ffff::6", "fd00:1::2", "fd00:1::6", "2001:db8:100::202", "fe80::1"],
+        "2001:db8:ffff::fe",
+        None,
+    ),
+}
+FROM_MICROSOFT = (
+    *("12076", "12076 8075", "64500 64499 12076", "(65001) 64499 12076 {8075 64512}", "23456 12076"),
+    *("3356 12076", "3356", "", "{12076 8075}", "12076 3356"),
+)
+FROM_US = ("64500", "64500 12076", "64500 {12076 8075}", "", "64510 3356", "(12076) 64500")
+RECEIVED_COMMUNITIES = (
+    *((), (EXCHANGE,), (EXCHANGE,), (TEAMS, EXCHANGE), ((12076, 51004),)),
+    *(((64500, 302),), ((64500, 302), EXCHANGE)),
+)
+SENT_COMMUNITIES = ((), (), (BLACKHOLE,), ((65535, 65281),))
+
+
+COPIES = (routes("192.0.2.16/28 192.0.2.64/26", ""), routes("2001:db8:200:1::/64", ""))
+"""What Microsoft sends, redistributed through an IGP: without its path, and cut smaller."""
+
+
+def converged(policy: Config) -> list[Step]:
+    """Every feed is up, in sync and shows what it should."""
+    return [Step(0.0, lambda time: _dumps(policy, time), "all feeds come up"), Step(policy.collector.settle)]
+
+
+def _dumps(policy: Config, time: float) -> Iterator[Event]:
+    yield from (ProcessUp(time, process) for process in policy.processes)
+    for name, one in policy.feeds.items():
+        yield SessionUp(time, name)
+        yield from (Update(time, name, announced) for announced in _proper_routes(policy, one))
+        yield from (EndOfRib(time, name, family) for family in one.families)
+
+
+def _proper_routes(policy: Config, one: Feed) -> Iterator[tuple[Route, ...]]:
+    if one.view is EDGE:
+        for each in policy.links:
+            for family, subnet in (("ipv4", each.subnet), ("ipv6", each.subnet6)):
+                if each.router == one.router and subnet and family in one.families:
+                    msee = str(Address(subnet.version, subnet.value + 2))
+                    tags = [EXCHANGE, *(community.values for community in each.match_communities)]
+                    expected = [
+                        e.prefix
+                        for e in policy.circuits[each.circuit].receive.prefixes
+                        if e.prefix.family == family
+                    ]
+                    text = (
+                        " ".join(map(str, expected))
+                        or {"ipv4": "20.1.0.0/16", "ipv6": "2a01:111::/32"}[family]
+                    )
+                    yield routes(text, "12076", msee, tags, path_id=1 if one.add_path else None)
+    elif one.view is MIRROR:
+        for pool in policy.pools.values():
+            if one.link_key in [each.key for each in policy.pool_links(pool)]:
+                yield routes(" ".join(str(p) for p in pool.prefixes if p.family in one.families), "64500")
+    else:
+        shown = (
+            [*one.canary, *policy.internet_only] if one.view is UPLINK else prefixes("20.9.0.0/16 2a02::/32")
+        )
+        yield routes(" ".join(str(p) for p in shown if p.family in one.families), "64500")
+
+
+def announce(name: str, announced: Iterable[Route], withdrawn: Iterable[Any] = (), gap: float = 0.25) -> Step:
+    new, old = tuple(announced), tuple(withdrawn)
+    text = f"{name} announces {[_show(route) for route in new]}, withdraws {[f'{p} {i}' for p, i in old]}"
+    return Step(gap, lambda time: [Update(time, name, new, old)], text)
+
+
+def _show(route: Route) -> str:
+    said = route.attributes
+    return f"{route.prefix} id {route.path_id} by {said.next_hop} path '{said.path_text}' {sorted(said.communities)}"
+
+
+Scene = list[Step]
+"""A few steps that belong together."""
+
+
+def histories(policy: Config) -> st.SearchStrategy[list[Step]]:
+    """Random scenes, mostly after everything had converged; in some, the policy is changed in between."""
+    starts = st.sampled_from([converged(policy), converged(policy), converged(policy), []])
+    scenes = _scenes(policy)
+    reload = st.sampled_from(GAPS).map(lambda gap: [Step(gap, text="another policy", reload=True)])
+    several = st.one_of(
+        st.lists(scenes, min_size=10, max_size=20),
+        st.lists(scenes, min_size=10, max_size=20),
+        st.lists(st.one_of(scenes, scenes, scenes, scenes, reload), min_size=10, max_size=20),
+    )
+    return st.tuples(starts, several).map(
+        lambda drawn: [*drawn[0], *(step for scene in drawn[1] for step in scene)]
+    )
+
+
+def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
+    feeds = list(policy.feeds.values())
+    one_feed, gaps = st.sampled_from(feeds), st.sampled_from(GAPS)
+    dumps = {one.name: tuple(_proper_routes(policy, one)) for one in feeds}
+    update = one_feed.flatmap(lambda one: _updates(one, gaps)).map(lambda step: [step])
+    session = st.tuples(one_feed, gaps, st.integers(0, 9), st.sampled_from(FAMILIES)).map(
+        lambda d: [_session_step(d)]
+    )
+    process = st.tuples(st.sampled_from(policy.processes), gaps, st.booleans()).map(
+        lambda d: [_process_step(d)]
+    )
+    waiting = gaps.map(lambda gap: [Step(gap)])
+    dump = st.tuples(one_feed, gaps, st.integers(0, 8), st.booleans()).map(
+        lambda d: _dump(d, dumps[d[0].name])
+    )
+    emptied = st.tuples(one_feed, st.sampled_from(GAPS[:9]), st.integers(0, 4)).map(
+        lambda d: _emptied(d, dumps[d[0].name])
+    )
+    hears = st.sampled_from([one for one in feeds if one.view not in {EDGE, View.INTERNET}])
+    copied = st.tuples(hears, st.sampled_from(COPIES)).map(lambda d: [announce(d[0].name, d[1])])
+    seldom = st.one_of(waiting, waiting, process)
+    return st.one_of(update, update, update, session, dump, dump, emptied, emptied, copied, seldom)
+
+
+def _dump(drawn: tuple[Feed, float, int, bool], announced: tuple[tuple[Route, ...], ...]) -> Scene:
+    """A new session: what the feed should show, End-of-RIB, updates that follow closely, a wait."""
+    one, wait, updates, by_negotiation = drawn
+    settle = 2.0
+    steps = [
+        Step(0.25, lambda time: _begin(one, time, announced, by_negotiation), f"{one.name} comes up again")
+    ]
+    again = [announce(one.name, routes_, gap=settle - 0.25) for routes_ in announced[:1]]
+    return [*steps, *again * updates, Step(wait)]
+
+
+def _begin(
+    one: Feed, time: float, announced: tuple[tuple[Route, ...], ...], by_negotiation: bool
+) -> Iterator[Event]:
+    yield SessionDown(time, one.name, "closing connection")
+    if by_negotiation:
+        yield AddPathNegotiated(time, one.name, frozenset(one.families if one.add_path else ()))
+    yield SessionUp(time, one.name)
+    yield from (Update(time, one.name, each) for each in announced)
+    yield from (EndOfRib(time, one.name, family) for family in one.families)
+
+
+def _emptied(drawn: tuple[Feed, float, int], announced: tuple[tuple[Route, ...], ...]) -> Scene:
+    """A feed withdraws what it should show; soon after, something else happens to it."""
+    one, wait, then = drawn
+    gone = [(route.prefix, route.path_id) for each in announced for route in each]
+    after = [
+        announce(one.name, [route for each in announced for route in each], gap=wait),
+        Step(wait, lambda time: [MessagesLost(time, one.name, 1, "gap")], f"{one.name} loses messages"),
+        Step(wait, lambda time: [SessionDown(time, one.name, "closing connection")], f"{one.name} down"),
+        Step(
+            wait,
+            lambda time: [AddPathNegotiated(time, one.name, frozenset())],
+            f"{one.name} has best paths only",
+        ),
+        Step(wait),
+    ]
+    return [announce(one.name, (), gone), after[then]]
+
+
+def _updates(one: Feed, gaps: st.SearchStrategy[float]) -> st.SearchStrategy[Step]:
+    return st.sampled_from(one.families).flatmap(lambda family: _updates_of(one, family, gaps))
+
+
+def _updates_of(one: Feed, family: Family, gaps: st.SearchStrategy[float]) -> st.SearchStrategy[Step]:
+    edge = one.view is EDGE
+    universe = (RECEIVED if edge else SENT)[family]
+    ids = st.sampled_from([None, 1, 1, 2]) if edge else st.none()
+    keys = st.tuples(st.sampled_from(universe), ids)
+    said = st.builds(
+        attributes,
+        st.sampled_from(FROM_MICROSOFT if edge else FROM_US),
+        st.sampled_from(NEXT_HOPS[family]),
+        st.sampled_from(RECEIVED_COMMUNITIES if edge else SENT_COMMUNITIES),
+    )
+    new = st.tuples(st.lists(keys, min_size=1, max_size=3), said, st.lists(keys, max_size=1), gaps)
+    old = st.tuples(st.just([]), said, st.lists(keys, min_size=1, max_size=4), gaps)
+    few = st.one_of(new, new, old).map(
+        lambda drawn: announce(
+            one.name, [Route(*key, drawn[1]) for key in dict.fromkeys(drawn[0])], *drawn[2:]
+        )
+    )
+    if one.view is not MIRROR or family == "ipv4":
+        return few
+    crowd = st.sampled_from(CROWDS).map(lambda announced: announce(one.name, announced))
+    return st.one_of(*[few] * 9, crowd)
+
+
+def _crowd(count: int) -> tuple[Route, ...]:
+    base = parse_prefix("2001:db8:180::/48")
+    shared = attributes("64500")
+    return tuple(Route(Prefix(6, base.value + (number << 64), 64), None, shared) for number in range(count))
+
+
+CROWDS = tuple(map(_crowd, (79, 80, 96)))
+"""About as many prefixes as are too many (private peering, IPv6)."""
+
+
+def _session_step(drawn: tuple[Feed, float, int, Family]) -> Step:
+    one, gap, kind, family = drawn
+    name, some = one.name, frozenset({family})
+    both = frozenset(one.families)
+    makers: list[tuple[str, Callable[[float], Event]]] = [
+        ("up", lambda t: SessionUp(t, name)),
+        ("up", lambda t: SessionUp(t, name)),
+        ("down", lambda t: SessionDown(t, name, "closing connection")),
+        (f"{family} end of rib", lambda t: EndOfRib(t, name, family)),
+        (f"{one.families[0]} end of rib", lambda t: EndOfRib(t, name, one.families[0])),
+        (f"{one.families[-1]} end of rib", lambda t: EndOfRib(t, name, one.families[-1])),
+        ("alive", lambda t: Alive(t, name)),
+        ("messages lost", lambda t: MessagesLost(t, name, 3, "gap")),
+        (f"negotiated {family}", lambda t: AddPathNegotiated(t, name, some)),
+        ("offered all", lambda t: AddPathOffered(t, name, both)),
+    ]
+    text, make = makers[kind]
+    return Step(gap, lambda time: [make(time)], f"{name} {text}")
+
+
+def _process_step(drawn: tuple[str, float, bool]) -> Step:
+    process, gap, up = drawn
+    if up:
+        return Step(gap, lambda t: [ProcessUp(t, process)], f"{process} runs")
+    return Step(gap, lambda t: [ProcessDown(t, process, "ended")], f"{process} ended")

@@ -1,0 +1,371 @@
+"""Small networks to test with, and short words to write them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from ermon.communities import service
+from ermon.inventory import (
+    Advertise,
+    CheckSettings,
+    Circuit,
+    Collector,
+    Community,
+    Config,
+    Customer,
+    ExpectedPrefix,
+    Feed,
+    InternetUse,
+    Link,
+    MaintenanceWindow,
+    Peering,
+    Policy,
+    Pool,
+    Receive,
+    Segment,
+    Uplink,
+    View,
+)
+from ermon.model import Attributes, PathSegment, Route, SegmentKind
+from ermon.prefixes import Address, Family, Prefix, parse_address, parse_prefix
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
+"""A whole number, and every gap is a multiple of 1/4: sums of times are exact."""
+
+EXCHANGE = (12076, 5010)
+TEAMS = (12076, 5030)
+
+# Words ---------------------------------------------------------------------------------------------------
+
+
+def prefixes(text: str) -> tuple[Prefix, ...]:
+    return tuple(map(parse_prefix, text.split()))
+
+
+def path(text: str) -> tuple[PathSegment, ...]:
+    """Read an AS path as it is printed: ``64500 (65001) 12076 {8075 8068}``."""
+    segments: list[PathSegment] = []
+    closing = {
+        "(": (")", SegmentKind.CONFED_SEQUENCE),
+        "{": ("}", SegmentKind.SET),
+        "[": ("]", SegmentKind.CONFED_SET),
+    }
+    rest = text.strip()
+    while rest:
+        end, kind = closing.get(rest[0], ("", SegmentKind.SEQUENCE))
+        if end:
+            inner, _, rest = rest[1:].partition(end)
+        else:
+            cut = min((at for at in map(rest.find, "({[") if at >= 0), default=len(rest))
+            inner, rest = rest[:cut], rest[cut:]
+        segments.append(PathSegment(kind, tuple(map(int, inner.split()))))
+        rest = rest.strip()
+    return tuple(segments)
+
+
+def attributes(
+    as_path: str = "12076", next_hop: str | None = None, communities: Iterable[tuple[int, int]] = ()
+) -> Attributes:
+    hop = parse_address(next_hop) if next_hop is not None else None
+    return Attributes(next_hop=hop, as_path=path(as_path), communities=frozenset(communities), origin="igp")
+
+
+def routes(
+    text: str,
+    as_path: str = "12076",
+    next_hop: str | None = None,
+    communities: Iterable[tuple[int, int]] = (),
+    path_id: int | None = None,
+) -> tuple[Route, ...]:
+    """Return routes to the prefixes in ``text``, which share their attributes."""
+    shared = attributes(as_path, next_hop, communities)
+    return tuple(Route(prefix, path_id, shared) for prefix in prefixes(text))
+
+
+def feed(name: str, view: View, *families: Family, **settings: Any) -> Feed:
+    """Return a feed; its addresses and ASNs say nothing here."""
+    return Feed(
+        name=name,
+        view=view,
+        peer=f"peer of {name}",
+        local="127.0.0.1",
+        peer_asn=64500,
+        local_asn=64500 if view is View.EDGE_TABLE else 65010,
+        families=families or ("ipv4",),
+        **settings,
+    )
+
+
+def link(circuit: str, name: str, router: str, location: str, *subnets: str, **settings: Any) -> Link:
+    by_family = {prefix.family: prefix for prefix in map(parse_prefix, subnets)}
+    return Link(
+        circuit,
+        name,
+        router,
+        location,
+        subnet=by_family.get("ipv4"),
+        subnet6=by_family.get("ipv6"),
+        **settings,
+    )
+
+
+def circuit(name: str, location: str, *links: Link, geo: str = "us", **settings: Any) -> Circuit:
+    by_name = {each.name: each for each in links}
+    return Circuit(name, geo, location, settings.pop("peering", Peering.MICROSOFT), by_name, **settings)
+
+
+def config(
+    circuits: Iterable[Circuit], feeds: Iterable[Feed], pools: Iterable[Pool] = (), **settings: Any
+) -> Config:
+    settings.setdefault("customer", CUSTOMER)
+    settings.setdefault("collector", Collector(asn=64500))
+    settings.setdefault("policy", POLICY)
+    return Config(
+        circuits={each.name: each for each in circuits},
+        feeds={each.name: each for each in feeds},
+        pools={pool.name: pool for pool in pools},
+        **settings,
+    )
+
+
+def window(start: float, end: float, **about: str) -> MaintenanceWindow:
+    """Return a maintenance window; ``start`` and ``end`` are seconds after ``START``."""
+    began = datetime.fromtimestamp(START, tz=UTC)
+    return MaintenanceWindow(
+        began + timedelta(seconds=start), began + timedelta(seconds=end), "works", **about
+    )
+
+
+CUSTOMER = Customer(64500, (64499,), prefixes("198.51.100.0/24 2001:db8:100::/40"))
+POLICY = Policy(public_space=prefixes("192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32"))
+
+BOTH: tuple[Family, Family] = ("ipv4", "ipv6")
+EDGE, MIRROR, UPLINK = View.EDGE_TABLE, View.TO_MICROSOFT, View.TO_INTERNET
+
+# Networks ------------------------------------------------------------------------------------------------
+
+
+def _small() -> Config:
+    """One circuit with two links, a pool, an uplink: all that is needed, nothing else."""
+    chicago = circuit(
+        "chicago",
+        "Chicago",
+        link("chicago", "primary", "edge-1", "Chicago", "203.0.113.0/30", "2001:db8:ffff::/126"),
+        link("chicago", "secondary", "edge-2", "Chicago", "203.0.113.4/30", "2001:db8:ffff::4/126"),
+    )
+    return config(
+        (chicago,),
+        (
+            feed("edge-1", EDGE, *BOTH, router="edge-1", add_path=True),
+            feed("edge-2", EDGE, *BOTH, router="edge-2", add_path=True),
+            feed("edge-1-msee", MIRROR, *BOTH, router="edge-1", circuit="chicago", link="primary"),
+            feed("edge-2-msee", MIRROR, *BOTH, router="edge-2", circuit="chicago", link="secondary"),
+            feed("isp-a", UPLINK, *BOTH, router="edge-1", uplink="isp-a"),
+        ),
+        (Pool("chi", ("chicago",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),),
+        uplinks={"isp-a": Uplink("isp-a", "edge-1", 64510)},
+    )
+
+
+def _two_circuits() -> Config:
+    """Microsoft peering in two cities, dual stack in one; sets of feeds that can and cannot prove absence."""
+    expected = (
+        *map(ExpectedPrefix, prefixes("192.0.2.0/26 2001:db8:200::/48")),
+        ExpectedPrefix(parse_prefix("192.0.2.64/26"), date(2026, 3, 1), date(2026, 3, 2)),
+        ExpectedPrefix(parse_prefix("192.0.2.128/26"), date(2026, 3, 2)),
+    )
+    chicago = circuit(
+        "chicago",
+        "Chicago",
+        link("chicago", "primary", "edge-1", "Chicago", "203.0.113.0/30", "2001:db8:ffff::/126"),
+        link("chicago", "secondary", "edge-2", "Chicago", "203.0.113.4/30", "2001:db8:ffff::4/126"),
+        receive=Receive((service("12076:5010"),), {"ipv4": 2, "ipv6": 1}, None, expected),
+    )
+    by_community = frozenset({Community((64500, 302))})
+    dallas = circuit(
+        "dallas",
+        "Dallas",
+        link("dallas", "primary", "edge-3", "Dallas", "203.0.113.8/30"),
+        link("dallas", "secondary", "edge-3", "Dallas", "203.0.113.12/30", match_communities=by_community),
+        receive=Receive((service("12076:5010"),), {"ipv4": 1}, only_listed=True, prefixes=expected[:1]),
+        advertise=Advertise(prefixes("198.51.100.48/28")),
+    )
+    return config(
+        (chicago, dallas),
+        (
+            feed("edge-1", EDGE, *BOTH, router="edge-1", add_path=True),
+            feed("edge-2", EDGE, *BOTH, router="edge-2", add_path=True),
+            feed("edge-2-best", EDGE, *BOTH, router="edge-2"),
+            feed("edge-3", EDGE, "ipv4", router="edge-3", add_path=True),
+            feed("edge-1-msee", MIRROR, *BOTH, router="edge-1", circuit="chicago", link="primary"),
+            feed("edge-2-msee", MIRROR, *BOTH, router="edge-2", circuit="chicago", link="secondary"),
+            feed("edge-3-msee", MIRROR, *BOTH, router="edge-3", circuit="dallas", link="primary"),
+            feed(
+                "isp-a",
+                UPLINK,
+                *BOTH,
+                router="edge-1",
+                uplink="isp-a",
+                canary=prefixes("198.51.100.128/27 2001:db8:1ff::/48"),
+            ),
+            feed("outside", View.INTERNET, *BOTH),
+            feed("dmz", View.SEGMENT, *BOTH, segment="dmz"),
+        ),
+        (
+            Pool("chi", ("chicago",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),
+            Pool("dal", ("dallas",), prefixes("198.51.100.16/29 198.51.100.24/29"), ("primary",)),
+            Pool(
+                "inbound",
+                ("chicago", "dallas"),
+                prefixes("198.51.100.64/28 2001:db8:100:2::/64"),
+                use="inbound",
+                internet=InternetUse.AGGREGATE,
+            ),
+        ),
+        routers={"edge-1": _addresses("192.0.2.201"), "edge-2": _addresses("192.0.2.202 2001:db8:100::202")},
+        internet_only=prefixes("198.51.100.128/27 2001:db8:1ff::/48"),
+        uplinks={"isp-a": Uplink("isp-a", "edge-1", 64510), "isp-b": Uplink("isp-b", "edge-2", 64511)},
+        segments={"dmz": Segment("dmz", "forbidden"), "campus": Segment("campus", "required")},
+        maintenance=(
+            window(90, 150, circuit="dallas", link="secondary"),
+            window(200, 260, feed="isp-a"),
+        ),
+    )
+
+
+def _metro_and_private() -> Config:
+    """A Metro circuit beside a private peering on the same routers, and pools that may use the internet."""
+    metro = circuit(
+        "metro",
+        "Amsterdam",
+        link("metro", "primary", "edge-1", "Amsterdam", "203.0.113.0/30"),
+        link("metro", "secondary", "edge-2", "Amsterdam2", "203.0.113.4/30", "2001:db8:ffff::4/126"),
+        geo="eu",
+        receive=Receive(prefixes=(ExpectedPrefix(parse_prefix("2001:db8:200::/48")),)),
+    )
+    private = circuit(
+        "private",
+        "Amsterdam",
+        link("private", "primary", "edge-1", "Amsterdam", "172.16.0.0/30", "fd00:1::/126"),
+        link("private", "secondary", "edge-2", "Amsterdam", "172.16.0.4/30", "fd00:1::4/126"),
+        geo="eu",
+        peering=Peering.PRIVATE,
+        premium=True,
+        receive=Receive(minimum={"ipv6": 1}, prefixes=(ExpectedPrefix(parse_prefix("10.1.0.0/16")),)),
+        advertise=Advertise(None),
+    )
+    remote = circuit(
+        "remote",
+        "London",
+        link("remote", "primary", "edge-2", "London", "172.16.0.8/30"),
+        link("remote", "secondary", "edge-2", "London", "172.16.0.12/30"),
+        geo="eu",
+        peering=Peering.PRIVATE,
+        advertise=Advertise(None, allow_default=True),
+    )
+    return config(
+        (metro, private, remote),
+        (
+            feed("edge-1", EDGE, *BOTH, router="edge-1", add_path=True),
+            feed("edge-1-again", EDGE, "ipv4", router="edge-1", add_path=True),
+            feed("edge-2", EDGE, *BOTH, router="edge-2", add_path=True),
+            feed("metro-a", MIRROR, *BOTH, router="edge-1", circuit="metro", link="primary"),
+            feed("metro-b", MIRROR, *BOTH, router="edge-2", circuit="metro", link="secondary"),
+            feed("private-a", MIRROR, *BOTH, router="edge-1", circuit="private", link="primary"),
+            feed("remote-a", MIRROR, "ipv4", router="edge-2", circuit="remote", link="primary"),
+            feed("isp-a", UPLINK, *BOTH, router="edge-1", uplink="isp-a"),
+            feed("outside", View.INTERNET, "ipv4"),
+            feed("campus", View.SEGMENT, *BOTH, segment="campus"),
+        ),
+        (
+            Pool(
+                "failover",
+                ("metro",),
+                prefixes("198.51.100.0/28 2001:db8:100:1::/64"),
+                internet=InternetUse.FAILOVER,
+            ),
+            Pool("halves", ("metro",), prefixes("198.51.100.32/29 198.51.100.40/29 2001:db8:100:2::/64")),
+        ),
+        internet_only=prefixes("198.51.100.128/27"),
+        uplinks={"isp-a": Uplink("isp-a", "edge-1", 64510)},
+        segments={"campus": Segment("campus", "required")},
+        checks={
+            "link-down": CheckSettings(raise_after=0.0, clear_after=0.0),
+            "circuit-unseen": CheckSettings(enabled=False),
+        },
+        maintenance=(window(90, 150, circuit="metro"), window(120, 300, circuit="private")),
+    )
+
+
+def _ambiguous() -> Config:
+    """Links that the same route may fit, a small limit of routes, and other times than usual."""
+    hops = _addresses("192.0.2.250 2001:db8:ffff::fe")
+    one = circuit(
+        "one",
+        "Oslo",
+        link("one", "primary", "edge-1", "Oslo", "203.0.113.0/30", match_next_hops=hops),
+        link("one", "secondary", "edge-1", "Oslo", "203.0.113.4/30", "2001:db8:ffff::4/126"),
+        receive=Receive(
+            (service("12076:5010"), service("12076:5030")),
+            prefixes=(ExpectedPrefix(parse_prefix("192.0.2.0/26")),),
+        ),
+    )
+    two = circuit(
+        "two",
+        "Oslo",
+        link("two", "primary", "edge-2", "Oslo", "203.0.113.0/29", match_next_hops=hops),
+        link(
+            "two",
+            "secondary",
+            "edge-3",
+            "Oslo",
+            "203.0.113.12/30",
+            match_communities=frozenset({Community((64500, 302))}),
+        ),
+    )
+    return config(
+        (one, two),
+        (
+            feed("edge-1", EDGE, *BOTH, router="edge-1", add_path=True),
+            feed("edge-2", EDGE, "ipv4", router="edge-2"),
+            feed("one-a", MIRROR, *BOTH, router="edge-1", circuit="one", link="primary"),
+            feed("one-b", MIRROR, "ipv4", router="edge-1", circuit="one", link="secondary"),
+            feed("two-a", MIRROR, "ipv4", router="edge-2", circuit="two", link="primary"),
+            feed("outside", View.INTERNET, *BOTH),
+        ),
+        (
+            Pool("first", ("one",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),
+            Pool("second", ("two",), prefixes("198.51.100.0/29"), internet=InternetUse.AGGREGATE),
+        ),
+        collector=Collector(asn=64500, settle=5.0, settle_limit=8.0, sync_timeout=30.0, max_routes=6),
+        routers={"edge-1": _addresses("203.0.113.13 192.0.2.201")},
+        checks={"link-down": CheckSettings(enabled=False)},
+    )
+
+
+def _addresses(text: str) -> frozenset[Address]:
+    return frozenset(map(parse_address, text.split()))
+
+
+SMALL = _small()
+TWO_CIRCUITS, METRO_AND_PRIVATE, AMBIGUOUS = _two_circuits(), _metro_and_private(), _ambiguous()
+
+
+def another_policy(policy: Config) -> Config:
+    """Return a policy that asks other things of the same feeds, links and address space."""
+    circuits = {
+        name: replace(
+            each, receive=replace(each.receive, only_listed=not each.receive.only_listed, minimum={"ipv4": 1})
+        )
+        for name, each in policy.circuits.items()
+    }
+    pools = {
+        name: replace(pool, circuits=tuple(policy.circuits)[-1:], links=None, internet=InternetUse.AGGREGATE)
+        for name, pool in policy.pools.items()
+    }
+    checks = {**policy.checks, "circuit-down": CheckSettings(enabled=False)}
+    maintenance = (window(40, 100, circuit=next(iter(policy.circuits))),)
+    return replace(policy, circuits=circuits, pools=pools, checks=checks, maintenance=maintenance)

@@ -1,0 +1,345 @@
+"""The independent oracle: what every check must answer, worked out from scratch at each moment.
+
+It keeps the bare record of what happened, and answers from it. Of ermon it uses the nouns, the checks' own
+``judge`` functions and the catalogue's times; the ``Facts`` that they look at, the sorting of routes,
+suppression, maintenance and the timers are written a second time, here and in ``oracle_facts``, from the
+contract. Nothing of the monitor is used: an oracle that replays through a second monitor shares its bugs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import NamedTuple, assert_never
+
+from ermon.checks.catalogue import CATALOGUE, subjects
+from ermon.checks.subject import Labels, Subject, Verdict
+from ermon.inventory import CheckSettings, Config, Feed, LinkKey, MaintenanceWindow, View
+from ermon.model import (
+    AddPathNegotiated,
+    AddPathOffered,
+    Alive,
+    EndOfRib,
+    Event,
+    LinkState,
+    MessagesLost,
+    ProcessDown,
+    ProcessUp,
+    Route,
+    SessionDown,
+    SessionUp,
+    Status,
+    Update,
+)
+from ermon.prefixes import Family, Prefix
+from tests.oracle_facts import FactsFromScratch, Session, from_microsoft, overlap, through_microsoft
+
+SubjectKey = tuple[str, Labels]
+LinkFamily = tuple[LinkKey, Family]
+
+REMEMBERED_SECONDS = 60.0
+FIRST_OVERFLOW_SECONDS, LONGEST_OVERFLOW_SECONDS = 300.0, 3600.0
+
+
+class Moment(NamedTuple):
+    """How the links stood, from ``time`` until the next moment."""
+
+    time: float
+    states: dict[LinkFamily, LinkState]
+    brought: dict[LinkFamily, frozenset[Prefix]]
+
+
+class Sample(NamedTuple):
+    """What was answered at a moment; ``by_line``: an event brought it about, not the time that passed."""
+
+    time: float
+    by_line: bool
+    statuses: dict[SubjectKey, Status]
+
+
+class Oracle:
+    """Takes the events of a history one by one, and answers everything anew after each."""
+
+    def __init__(self, config: Config, start: float) -> None:
+        self.config = config
+        self.now = start
+        self.sessions = {name: Session() for name in sorted(config.feeds)}
+        self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
+        self.moments: list[Moment] = []
+        self.samples: list[Sample] = []
+        self.verdicts: dict[SubjectKey, Verdict] = {}
+        self._subjects = _subjects_of(config)
+        self._look(by_line=False)
+
+    def pass_time(self, now: float) -> None:
+        while (deadlines := [due for due in self._deadlines() if self.now < due <= now]) != []:
+            self.now = min(deadlines)
+            self._look(by_line=False)
+        self.now = max(self.now, now)
+
+    def happen(self, *events: Event) -> None:
+        """Take in an event, or several of one instant of which only the last outcome is of interest."""
+        for event in events:
+            self.pass_time(event.time)
+            self._record(event)
+        self._look(by_line=True)
+
+    def reload(self, config: Config, now: float) -> None:
+        """Judge by another configuration of the same feeds and links."""
+        self.pass_time(now)
+        self.config = config
+        self._subjects = _subjects_of(config)
+        self._look(by_line=True)
+
+    @property
+    def statuses(self) -> dict[SubjectKey, Status]:
+        return self.samples[-1].statuses
+
+    # What may change without an event
+
+    def _deadlines(self) -> Iterator[float]:
+        for name, session in self.sessions.items():
+            if session.up_at is not None:
+                yield session.up_at + self.config.collector.sync_timeout
+            if session.overflowed_until is not None:
+                yield session.overflowed_until
+            for family in self.config.feeds[name].families:
+                in_sync_at = session.in_sync_at(family, self.config)
+                if in_sync_at is not None:
+                    yield in_sync_at
+        for window in self.config.maintenance:
+            yield from (window.starts.timestamp(), window.ends.timestamp())
+        for circuit in self.config.circuits.values():
+            for expected in circuit.receive.prefixes:
+                for day in (expected.starts, expected.ends):
+                    if day is not None:
+                        yield datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+    # What an event says
+
+    def _record(self, event: Event) -> None:  # noqa: PLR0912  # one branch an event
+        if isinstance(event, ProcessUp):
+            self.processes[event.process] = True
+            return
+        if isinstance(event, ProcessDown):
+            self.processes[event.process] = False
+            for name, session in self.sessions.items():
+                if self.config.feeds[name].process == event.process and session.up_at is not None:
+                    session.end(event.reason)
+            return
+        session = self.sessions[event.feed]
+        match event:
+            case SessionUp():
+                if session.overflowed_until is None:
+                    session.begin(self.now, joined=False)
+            case SessionDown():
+                if session.up_at is not None:
+                    session.end(event.reason)
+                session.negotiated = session.offered = None
+            case AddPathOffered():
+                session.offered = event.families
+            case AddPathNegotiated():
+                session.negotiated = event.families
+            case MessagesLost():
+                session.damaged, session.loss = True, event.reason
+            case Update() | EndOfRib() | Alive():
+                self._record_message(session, event)
+            case _:
+                assert_never(event)
+
+    def _record_message(self, session: Session, event: Update | EndOfRib | Alive) -> None:
+        if session.overflowed_until is not None:
+            return
+        if session.up_at is None:
+            session.begin(self.now, joined=True)
+        if isinstance(event, EndOfRib):
+            session.log.append((self.now, "end-of-rib", event.family))
+        if isinstance(event, Update):
+            for key in event.withdrawn:
+                session.routes.pop(key, None)
+                session.log.append((self.now, "withdrawn", key[0].family))
+            for route in event.announced:
+                session.routes[route.prefix, route.path_id] = route
+                session.log.append((self.now, "announced", route.prefix.family))
+            self._limit(self.config.feeds[event.feed], session)
+
+    def _limit(self, feed: Feed, session: Session) -> None:
+        held = [route for route in session.routes.values() if _is_held(self.config, feed, route)]
+        if len(held) > self.config.collector.max_routes:
+            doubled = session.overflow_seconds * 2 or FIRST_OVERFLOW_SECONDS
+            session.overflow_seconds = min(doubled, LONGEST_OVERFLOW_SECONDS)
+            session.overflowed_until = self.now + session.overflow_seconds
+            session.end("more routes than collector.max_routes")
+
+    # What is answered
+
+    def _look(self, *, by_line: bool) -> None:
+        for name, session in self.sessions.items():
+            synced = [session.in_sync_at(family, self.config) for family in self.config.feeds[name].families]
+            if all(time is not None and time <= self.now for time in synced):
+                session.loss, session.overflow_seconds = None, 0.0
+            if session.overflowed_until is not None and session.overflowed_until <= self.now:
+                session.overflowed_until = None
+        facts = FactsFromScratch(self)
+        links = [(link.key, family) for link in self.config.links for family in link.families]
+        states = {key: facts.link_state(*key) for key in links}
+        self.moments.append(Moment(self.now, states, {key: facts.shown_by_any(*key) for key in links}))
+        self.verdicts, asked = {}, {}
+        for subject in self._subjects:
+            self.verdicts[subject.check, subject.labels] = subject.judge(facts)
+            asked[subject.check, subject.labels] = subject
+        self.samples.append(Sample(self.now, by_line, {key: self._effective(asked[key]) for key in asked}))
+
+    def _effective(self, subject: Subject) -> Status:
+        status = self.verdicts[subject.check, subject.labels].status
+        if status is not Status.VIOLATED:
+            return status
+        violations = (key for key, verdict in self.verdicts.items() if verdict.status is Status.VIOLATED)
+        if any(is_cause(cause, dict(labels), subject, self.config) for cause, labels in violations):
+            return Status.SUPPRESSED
+        if any(keeps_quiet(window, subject, self.now) for window in self.config.maintenance):
+            return Status.SUPPRESSED
+        return status
+
+    def remembered(self, link: LinkKey, family: Family) -> set[Prefix]:
+        """Return what the link brought in its last minute before it ceased to be up; nothing while it is."""
+        key = (link, family)
+        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {})]))
+        ups = [at for at, (moment, _) in enumerate(lasted) if moment.states.get(key) is LinkState.UP]
+        if not ups:
+            return set()
+        ceased_at = lasted[ups[-1]][1].time
+        return {
+            prefix
+            for moment, following in lasted[: ups[-1] + 1]
+            if following.time >= ceased_at - REMEMBERED_SECONDS
+            for prefix in moment.brought[key]
+        }
+
+
+_SUBJECTS: dict[int, tuple[Config, list[Subject]]] = {}
+
+
+def _subjects_of(config: Config) -> list[Subject]:
+    """Return what the configuration asks about: the same for every history, so asked for once."""
+    if id(config) not in _SUBJECTS:
+        _SUBJECTS[id(config)] = config, list(subjects(config))
+    return _SUBJECTS[id(config)][1]
+
+
+def _is_held(config: Config, feed: Feed, route: Route) -> bool:
+    if feed.view is View.EDGE_TABLE and from_microsoft(route.attributes, config):
+        return True
+    if feed.view is View.INTERNET and through_microsoft(route.attributes):
+        return True
+    if feed.view not in {View.EDGE_TABLE, View.INTERNET}:
+        return True
+    return any(overlap(route.prefix, other) for other in _asked_about(config, feed))
+
+
+def _asked_about(config: Config, feed: Feed) -> Iterator[Prefix]:
+    yield from config.customer.own_prefixes
+    yield from config.internet_only
+    yield from feed.canary
+    for pool in config.pools.values():
+        yield from pool.prefixes
+    for circuit in config.circuits.values():
+        yield from (expected.prefix for expected in circuit.receive.prefixes)
+    for link in config.links:
+        yield from (subnet for subnet in (link.subnet, link.subnet6) if subnet)
+
+
+# One cause, one page -----------------------------------------------------------------------------------
+
+AFTER_LINK_LOSS = {
+    "prefix-missing",
+    "service-missing",
+    "prefix-count-low",
+    "link-asymmetry",
+    "communities-missing",
+}
+
+
+def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -> bool:
+    """Tell whether a violation of ``cause`` on the labels ``of`` explains one on the subject."""
+    labels = dict(subject.labels)
+
+    def same(*names: str) -> bool:
+        return all(of[name] == labels[name] for name in names if name in labels)
+
+    match cause:
+        case "circuit-down":
+            effects = {"link-down", "internet-preferred", *AFTER_LINK_LOSS}
+            return subject.check in effects and same("circuit", "family")
+        case "link-down":
+            return subject.check in AFTER_LINK_LOSS and same("circuit", "link", "family")
+        case "advertised-limit-reached":
+            return subject.check == "advertised-limit-near" and same("circuit", "link", "family")
+        case "exabgp-down" if subject.check == "feed-down":
+            return config.feeds[labels["feed"]].process == of["process"]
+        case "exabgp-down" if subject.check == "circuit-unseen":
+            routers = {link.router for link in config.circuits[labels["circuit"]].links.values()}
+            edges = [feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE]
+            return any(feed.process == of["process"] for feed in edges if feed.router in routers)
+    return False
+
+
+OWN_SIGHT = {
+    "feed-down",
+    "feed-flapping",
+    "feed-empty",
+    "canary-missing",
+    "feed-no-eor",
+    "feed-best-path-only",
+    "feed-lost-messages",
+    "feed-overflow",
+}
+
+
+def keeps_quiet(window: MaintenanceWindow, subject: Subject, now: float) -> bool:
+    labels = dict(subject.labels)
+    if not window.starts.timestamp() <= now < window.ends.timestamp():
+        return False
+    if window.feed is not None:
+        return subject.check in OWN_SIGHT and labels["feed"] == window.feed
+    if labels.get("circuit") != window.circuit:
+        return False
+    return window.link is None or window.link == labels.get("link")
+
+
+# Timers ------------------------------------------------------------------------------------------------
+
+
+def times_of(config: Config, check: str) -> tuple[float, float]:
+    """Return ``raise_after`` and ``clear_after`` of a check in this configuration, in seconds."""
+    said = config.checks.get(check, CheckSettings())
+    raise_after, clear_after = CATALOGUE[check].raise_after, CATALOGUE[check].clear_after
+    return (
+        raise_after if said.raise_after is None else said.raise_after,
+        clear_after if said.clear_after is None else said.clear_after,
+    )
+
+
+def transitions_of(
+    samples: list[tuple[float, bool, Status]], end: float, raise_after: float, clear_after: float
+) -> Iterator[tuple[float, str]]:
+    """Yield when a subject that answered so is raised and cleared, until ``end``.
+
+    A stop-watch runs while it is violated (or, once raised, while it is ok), stands while it is unknown, and
+    goes back to zero with anything else. A line that arrives at the instant at which the stop-watch is full
+    comes too late to stop it; a change that time itself brings does not.
+    """
+    raised, elapsed = False, 0.0
+    for (time, _, status), (until, by_line, _) in pairwise([*samples, (end, True, Status.UNKNOWN)]):
+        if status is Status.UNKNOWN:
+            continue
+        if status is not (Status.OK if raised else Status.VIOLATED):
+            elapsed = 0.0
+            continue
+        full_at = time + (clear_after if raised else raise_after) - elapsed
+        if full_at < until or full_at == time or (full_at == until and by_line):
+            raised, elapsed = not raised, 0.0
+            yield full_at, "raised" if raised else "cleared"
+        else:
+            elapsed += until - time

@@ -1,0 +1,510 @@
+"""The facts of one moment for the oracle, by naive scans of its bare record.
+
+What each look-up means is written here a second time, from the contract, with ``ipaddress``: no index, no
+set of what to look at again, nothing carried over from the answer before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import TYPE_CHECKING
+
+from ermon.checks.subject import Bucket
+from ermon.inventory import Config, Link, LinkKey, Peering, View
+from ermon.model import Attributes, LinkState, Route, RouteKey, SegmentKind
+from ermon.prefixes import FAMILIES, Family, Prefix
+
+if TYPE_CHECKING:
+    from tests.oracle import Oracle
+
+Network = IPv4Network | IPv6Network
+
+BLACKHOLE = (65535, 666)
+
+# Prefix arithmetic, slowly -----------------------------------------------------------------------------
+
+
+@cache
+def network(prefix: Prefix) -> Network:
+    return ip_network(str(prefix))
+
+
+def equal_or_inside(inner: Prefix, outer: Prefix) -> bool:
+    if inner.version != outer.version:
+        return False
+    return network(inner).subnet_of(network(outer))  # type: ignore[arg-type]
+
+
+def overlap(one: Prefix, other: Prefix) -> bool:
+    return equal_or_inside(one, other) or equal_or_inside(other, one)
+
+
+def covered(prefix: Prefix, by: Iterable[Prefix]) -> bool:
+    """Tell whether these prefixes together hold every address of ``prefix``."""
+    return _covered(prefix, frozenset(other for other in by if other.version == prefix.version))
+
+
+@lru_cache(maxsize=100_000)
+def _covered(prefix: Prefix, by: frozenset[Prefix]) -> bool:
+    joined = collapse_addresses(map(network, by))  # type: ignore[type-var]
+    return any(network(prefix).subnet_of(other) for other in joined)
+
+
+def covered_by_routes(prefix: Prefix, routes: Iterable[Prefix]) -> bool:
+    """The same for routes: a default route covers nothing."""
+    return covered(prefix, (route for route in routes if route.length > 0))
+
+
+NOT_PUBLIC = [
+    ip_network(text)
+    for text in [
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",
+        "::/3",
+        "4000::/2",
+        "8000::/1",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+    ]
+]
+
+
+def not_public(prefix: Prefix, public_space: Collection[Prefix]) -> bool:
+    """Tell whether any address of ``prefix`` is neither public nor called so by the policy."""
+    for space in NOT_PUBLIC:
+        if space.version != prefix.version or not space.overlaps(network(prefix)):
+            continue
+        shared = max(Prefix(prefix.version, int(space.network_address), space.prefixlen), prefix, key=_length)
+        if not covered(shared, public_space):
+            return True
+    return False
+
+
+def _length(prefix: Prefix) -> int:
+    return prefix.length
+
+
+# Paths and links ---------------------------------------------------------------------------------------
+
+
+def from_microsoft(attributes: Attributes, config: Config) -> bool:
+    """Tell whether the AS path, ours and our providers' ASNs removed from its left, starts with 12076."""
+    ours = {config.customer.asn, *config.customer.provider_asns}
+    for segment in attributes.as_path:
+        if segment.kind in {SegmentKind.CONFED_SEQUENCE, SegmentKind.CONFED_SET}:
+            continue
+        if segment.kind is SegmentKind.SET:
+            return False
+        for asn in segment.asns:
+            if asn != 23456 and asn not in ours:
+                return asn == 12076
+    return False
+
+
+def through_microsoft(attributes: Attributes) -> bool:
+    return 12076 in [asn for segment in attributes.as_path for asn in segment.asns]
+
+
+UNATTRIBUTED = "unattributed"
+INTERNAL_COPY = "internal copy"
+
+
+def brought_by(attributes: Attributes, config: Config) -> LinkKey | str | None:
+    """Return the link that brought a route of an edge table; ``None`` if it is none of Microsoft's."""
+    if not from_microsoft(attributes, config):
+        return None
+    hop = attributes.next_hop
+    if hop is None:
+        return UNATTRIBUTED
+    matched, on_subnet = [], []
+    for link in config.links:
+        communities = {community.values for community in link.match_communities}
+        if hop in link.match_next_hops or communities & (
+            attributes.communities | attributes.large_communities
+        ):
+            matched.append(link.key)
+        if any(covered(hop.prefix, [subnet]) for subnet in (link.subnet, link.subnet6) if subnet):
+            on_subnet.append(link.key)
+    for candidates in (matched, on_subnet):
+        if candidates:
+            return candidates[0] if len(candidates) == 1 else UNATTRIBUTED
+    ours = {address for addresses in config.routers.values() for address in addresses}
+    return INTERNAL_COPY if hop in ours else UNATTRIBUTED
+
+
+# The record --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Session:
+    """What was heard of one feed."""
+
+    up_at: float | None = None
+    joined: bool = False
+    damaged: bool = False
+    loss: str | None = None
+    down_reason: str = ""
+    negotiated: frozenset[Family] | None = None
+    offered: frozenset[Family] | None = None
+    routes: dict[RouteKey, Route] = field(default_factory=dict)
+    log: list[tuple[float, str, Family]] = field(default_factory=list)
+    """When End-of-RIB and updates came in this session, by family."""
+    overflowed_until: float | None = None
+    overflow_seconds: float = 0.0
+
+    def begin(self, now: float, *, joined: bool) -> None:
+        self.up_at, self.joined, self.down_reason = now, joined, ""
+        self.routes, self.log = {}, []
+        if not joined:
+            self.damaged = False
+
+    def end(self, reason: str) -> None:
+        self.up_at, self.joined, self.down_reason = None, False, reason
+        self.negotiated = self.offered = None
+        self.routes, self.log = {}, []
+
+    def in_sync_at(self, family: Family, config: Config) -> float | None:
+        """Return when the first dump is over for all that was heard so far; ``None``: never."""
+        if self.up_at is None or self.damaged:
+            return None
+        times = config.collector
+        deadline = self.up_at + times.sync_timeout
+        ended: float | None = None
+        for time, kind, about in self.log if not self.joined else ():
+            if deadline <= time:
+                break
+            if about != family:
+                continue
+            if kind == "end-of-rib" and ended is None:
+                ended = time
+                deadline = ended + times.settle
+            elif kind != "end-of-rib" and ended is not None:
+                deadline = min(time + times.settle, ended + times.settle_limit)
+        return deadline
+
+
+# The facts ---------------------------------------------------------------------------------------------
+
+
+class FactsFromScratch:
+    """Implements ``checks.subject.Facts`` by scanning the record of one moment."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self._oracle = oracle
+        self._config = oracle.config
+        self._links = {link.key: link for link in oracle.config.links}
+        self._edges = sorted(n for n, feed in oracle.config.feeds.items() if feed.view is View.EDGE_TABLE)
+        # Within one moment nothing changes: the same question has the same answer.
+        for question in (
+            *(self.in_sync, self.canary_missing, self.matching),
+            *(self.table, self.deciders, self.link_state, self.brought_by),
+        ):
+            setattr(self, question.__name__, cache(question))
+
+    @property
+    def now(self) -> float:
+        return self._oracle.now
+
+    def _session(self, feed: str) -> Session:
+        return self._oracle.sessions[feed]
+
+    def _prefixes(self, feed: str) -> set[Prefix]:
+        return {prefix for prefix, _ in self._session(feed).routes}
+
+    def up(self, feed: str) -> bool:
+        return self._session(feed).up_at is not None
+
+    def in_sync(self, feed: str, family: Family) -> bool:
+        if family not in self._config.feeds[feed].families:
+            return False
+        in_sync_at = self._session(feed).in_sync_at(family, self._config)
+        if in_sync_at is None or in_sync_at > self.now:
+            return False
+        return not any(canary.family == family for canary in self.canary_missing(feed) or ())
+
+    def all_paths(self, feed: str, family: Family) -> bool:
+        session, configured = self._session(feed), self._config.feeds[feed]
+        if session.negotiated is not None:
+            return family in session.negotiated
+        if session.offered is not None:
+            return configured.add_path and family in session.offered
+        return configured.add_path and family in configured.families
+
+    def received_any(self, feed: str, family: Family) -> bool:
+        if self._config.feeds[feed].view in {View.EDGE_TABLE, View.INTERNET}:
+            log = self._session(feed).log
+            return any(kind == "announced" and about == family for _, kind, about in log)
+        return any(prefix.family == family for prefix in self._prefixes(feed))
+
+    def end_of_rib(self, feed: str) -> bool | None:
+        session = self._session(feed)
+        if session.up_at is None or session.joined:
+            return None
+        ended = {family for _, kind, family in session.log if kind == "end-of-rib"}
+        if ended.issuperset(self._config.feeds[feed].families):
+            return True
+        return False if self._long_up(session) else None
+
+    def _long_up(self, session: Session) -> bool:
+        return session.up_at is not None and self.now >= session.up_at + self._config.collector.sync_timeout
+
+    def down_reason(self, feed: str) -> str:
+        return self._session(feed).down_reason
+
+    def loss(self, feed: str) -> str | None:
+        return self._session(feed).loss
+
+    def overflowed(self, feed: str) -> bool:
+        return self._session(feed).overflowed_until is not None
+
+    def canary_missing(self, feed: str) -> tuple[Prefix, ...] | None:
+        session, canaries = self._session(feed), self._config.feeds[feed].canary
+        ended = {family for _, kind, family in session.log if kind == "end-of-rib" and not session.joined}
+        judged = [canary for canary in canaries if canary.family in ended or self._long_up(session)]
+        missing = [c for c in judged if not covered_by_routes(c, self._prefixes(feed))]
+        if (not missing and len(judged) < len(canaries)) or not judged:
+            return None
+        return tuple(missing)
+
+    def process_up(self, process: str) -> bool | None:
+        return self._oracle.processes[process]
+
+    # Links
+
+    def table(self, feed: str, link: LinkKey, family: Family) -> frozenset[Prefix]:
+        """Return the prefixes that the feed shows on the link."""
+        return frozenset(
+            route.prefix
+            for route in self._session(feed).routes.values()
+            if route.prefix.family == family and self.brought_by(route.attributes) == link
+        )
+
+    def shown_by_any(self, link: LinkKey, family: Family) -> frozenset[Prefix]:
+        return frozenset().union(*(self.table(feed, link, family) for feed in self._edges))
+
+    def _shown(self, link: LinkKey, family: Family) -> frozenset[Prefix]:
+        return frozenset().union(*(self.table(feed, link, family) for feed in self.witnesses(link, family)))
+
+    def link_state(self, link: LinkKey, family: Family) -> LinkState:
+        if self._shown(link, family):
+            return LinkState.UP
+        return LinkState.DOWN if self.deciders(link, family) else LinkState.UNKNOWN
+
+    def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
+        return tuple(
+            feed
+            for feed in self._edges
+            if self._config.feeds[feed].router == self._links[link].router
+            and self.in_sync(feed, family)
+            and self.all_paths(feed, family)
+        )
+
+    def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
+        return self.deciders(link, family) or tuple(f for f in self._edges if self.in_sync(f, family))
+
+    def prefix_count(self, link: LinkKey, family: Family) -> int:
+        return len(self._shown(link, family))
+
+    def uncovered(self, feed: str, link: LinkKey) -> Collection[Prefix]:
+        receive = self._config.circuits[link[0]].receive
+        return {
+            expected.prefix
+            for expected in receive.prefixes
+            if expected.prefix.family in self._links[link].families
+            and not covered_by_routes(expected.prefix, self.table(feed, link, expected.prefix.family))
+        }
+
+    def one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
+        """Proven to be on one link, and proven not to be on another that is up."""
+        up = [
+            link.key
+            for link in self._config.circuits[circuit].links.values()
+            if family in link.families and self.link_state(link.key, family) is LinkState.UP
+        ]
+        everywhere = frozenset().union(*(self._shown(link, family) for link in up))
+        sides = [self._shown(link, family) for link in up if self.deciders(link, family)]
+        return {prefix for prefix in everywhere if not all(prefix in side for side in sides)}
+
+    # Routes
+
+    def matching(self, feed: str, bucket: Bucket) -> Mapping[RouteKey, Route]:
+        return {
+            key: route
+            for key, route in self._session(feed).routes.items()
+            if route.prefix.family == bucket.family and SORTS[bucket.kind](self, feed, route, bucket)
+        }
+
+    def covers(self, feed: str, prefix: Prefix) -> bool:
+        return covered_by_routes(prefix, self._prefixes(feed))
+
+    def covering(self, feed: str, prefix: Prefix) -> Iterable[Route]:
+        return [r for r in self._session(feed).routes.values() if equal_or_inside(prefix, r.prefix)]
+
+    def inside(self, feed: str, prefix: Prefix) -> Iterable[Route]:
+        return [r for r in self._session(feed).routes.values() if equal_or_inside(r.prefix, prefix)]
+
+    # Which routes are what: one line of the catalogue each
+
+    def brought_by(self, attributes: Attributes) -> LinkKey | str | None:
+        return brought_by(attributes, self._config)
+
+    def _link_of(self, route: Route) -> LinkKey | str | None:
+        return self.brought_by(route.attributes)
+
+    def _space_of(self, name: str) -> tuple[Prefix, ...]:
+        return self._config.pools[name].prefixes
+
+    def _declared_pools(self, feed: str) -> list[Prefix]:
+        circuit = self._config.feeds[feed].circuit
+        return [p for pool in self._config.pools.values() if circuit in pool.circuits for p in pool.prefixes]
+
+    def is_service(self, _: str, route: Route, bucket: Bucket) -> bool:
+        names = {f"{high}:{low}" for high, low in route.attributes.communities}
+        return self._link_of(route) == bucket.link and bucket.name in names
+
+    def is_tagged(self, _: str, route: Route, bucket: Bucket) -> bool:
+        return self._link_of(route) == bucket.link and 12076 in dict(route.attributes.communities)
+
+    def is_unexpected(self, _: str, route: Route, bucket: Bucket) -> bool:
+        if bucket.link is None or self._link_of(route) != bucket.link:
+            return False
+        receive = self._config.circuits[bucket.link[0]].receive
+        ours = [*self._config.customer.own_prefixes, *_pool_space(self._config)]
+        if route.prefix.length == 0 or covered(route.prefix, ours):
+            return True
+        if not_public(route.prefix, self._config.policy.public_space):
+            return True
+        listed = [expected.prefix for expected in receive.prefixes]
+        named = {service.community for service in receive.services} & route.attributes.communities
+        return receive.only_listed and not named and not covered(route.prefix, listed)
+
+    def is_foreign_origin(self, _: str, route: Route, bucket: Bucket) -> bool:
+        """An ASN that is none of Microsoft's, from 12076 on."""
+        asns = [
+            asn
+            for segment in route.attributes.as_path
+            if segment.kind in {SegmentKind.SEQUENCE, SegmentKind.SET}
+            for asn in segment.asns
+            if asn != 23456
+        ]
+        if self._link_of(route) != bucket.link:
+            return False
+        return not self._config.policy.microsoft_asns.issuperset(asns[asns.index(12076) :])
+
+    def is_unattributed(self, _: str, route: Route, __: Bucket) -> bool:
+        return self._link_of(route) == UNATTRIBUTED
+
+    def is_advertised(self, _: str, __: Route, ___: Bucket) -> bool:
+        return True
+
+    def is_default(self, _: str, route: Route, __: Bucket) -> bool:
+        return route.prefix.length == 0
+
+    def touches_pool(self, _: str, route: Route, bucket: Bucket) -> bool:
+        touches = any(overlap(route.prefix, prefix) for prefix in self._space_of(bucket.name))
+        return route.prefix.length > 0 and touches
+
+    def is_foreign_pool(self, feed: str, route: Route, bucket: Bucket) -> bool:
+        home = self._config.feeds[feed].circuit in self._config.pools[bucket.name].circuits
+        declared = covered(route.prefix, self._declared_pools(feed))
+        return self.touches_pool(feed, route, bucket) and not home and not declared
+
+    def is_undeclared(self, feed: str, route: Route, _: Bucket) -> bool:
+        allowed = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.prefixes
+        if route.prefix.length == 0 or allowed is None:
+            return False
+        return not covered(route.prefix, [*allowed, *self._declared_pools(feed)])
+
+    def is_not_public(self, _: str, route: Route, __: Bucket) -> bool:
+        return route.prefix.length > 0 and not_public(route.prefix, self._config.policy.public_space)
+
+    def is_internet_only(self, _: str, route: Route, __: Bucket) -> bool:
+        space = self._config.internet_only
+        return route.prefix.length > 0 and any(overlap(route.prefix, prefix) for prefix in space)
+
+    def is_link_subnet(self, feed: str, route: Route, _: Bucket) -> bool:
+        allowed = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.prefixes or ()
+        own = [prefix for prefix in allowed if prefix in self._config.customer.own_prefixes]
+        subnets = [s for link in self._config.links for s in (link.subnet, link.subnet6) if s]
+        touches = any(overlap(route.prefix, subnet) for subnet in subnets)
+        return route.prefix.length > 0 and touches and not covered(route.prefix, own)
+
+    def is_blackholed(self, _: str, route: Route, __: Bucket) -> bool:
+        return BLACKHOLE in route.attributes.communities
+
+    def is_inside_pool(self, feed: str, route: Route, bucket: Bucket) -> bool:
+        if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, bucket):
+            return False
+        return covered(route.prefix, self._space_of(bucket.name))
+
+    def covers_pool(self, feed: str, route: Route, bucket: Bucket) -> bool:
+        if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, bucket):
+            return False
+        return not covered(route.prefix, self._space_of(bucket.name))
+
+    def is_microsoft(self, feed: str, route: Route, _: Bucket) -> bool:
+        """12076 in its path, or inside what a link of Microsoft peering brings or has just brought."""
+        if route.prefix.length == 0:
+            return False
+        to_internet = self._config.feeds[feed].view is View.TO_INTERNET
+        if to_internet and BLACKHOLE in route.attributes.communities:
+            return False
+        if through_microsoft(route.attributes):
+            return True
+        if covered(route.prefix, [*self._config.customer.own_prefixes, *_pool_space(self._config)]):
+            return False
+        return any(brought.length and equal_or_inside(route.prefix, brought) for brought in self._brought())
+
+    def _brought(self) -> Iterator[Prefix]:
+        for link in self._config.links:
+            if self._config.circuits[link.circuit].peering is Peering.MICROSOFT:
+                for family in FAMILIES:
+                    yield from self.shown_by_any(link.key, family)
+                for family in self._not_up(link):
+                    yield from self._oracle.remembered(link.key, family)
+
+    def _not_up(self, link: Link) -> list[Family]:
+        return [f for f in link.families if self.link_state(link.key, f) is not LinkState.UP]
+
+
+def _pool_space(config: Config) -> Iterator[Prefix]:
+    for pool in config.pools.values():
+        yield from pool.prefixes
+
+
+SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, Bucket], bool]] = {
+    "service": FactsFromScratch.is_service,
+    "tagged": FactsFromScratch.is_tagged,
+    "unexpected": FactsFromScratch.is_unexpected,
+    "foreign-origin": FactsFromScratch.is_foreign_origin,
+    "unattributed": FactsFromScratch.is_unattributed,
+    "advertised": FactsFromScratch.is_advertised,
+    "default": FactsFromScratch.is_default,
+    "pool-space": FactsFromScratch.touches_pool,
+    "foreign-pool": FactsFromScratch.is_foreign_pool,
+    "undeclared": FactsFromScratch.is_undeclared,
+    "not-public": FactsFromScratch.is_not_public,
+    "internet-only": FactsFromScratch.is_internet_only,
+    "link-subnet": FactsFromScratch.is_link_subnet,
+    "blackholed": FactsFromScratch.is_blackholed,
+    "inside-pool": FactsFromScratch.is_inside_pool,
+    "covers-pool": FactsFromScratch.covers_pool,
+    "microsoft": FactsFromScratch.is_microsoft,
+}

@@ -1,0 +1,244 @@
+"""Tells a story to the monitor: feeds come up, routes come and go, time passes.
+
+A story has a clock of its own, which starts at 0 and moves only when it is told to. Whatever is asked of
+it is answered in the words of the catalogue of checks:
+
+    net.withdraw("edge-1", "192.0.2.0/26")
+    net.assert_raised_after(10, "link-down", circuit="chicago", link="primary", family="ipv4")
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Self
+
+from ermon.config import load_config
+from ermon.inventory import EDGES, Config
+from ermon.model import (
+    AddPathNegotiated,
+    AddPathOffered,
+    Attributes,
+    EndOfRib,
+    Event,
+    FeedRequest,
+    Finding,
+    MessagesLost,
+    PathSegment,
+    ProcessDown,
+    ProcessUp,
+    Route,
+    SegmentKind,
+    SessionDown,
+    SessionUp,
+    Transition,
+    TransitionState,
+    Update,
+)
+from ermon.monitor import Monitor
+from ermon.prefixes import FAMILIES, Family, parse_address, parse_prefix
+
+START = 1_795_000_000.0
+"""2026-11-18T11:06:40Z: when every story begins, unless it says otherwise."""
+
+SETTLE = 2.0
+"""How long a feed has to be quiet after End-of-RIB before it is in sync."""
+
+MILLISECOND = 0.001
+
+SOMEWHERE: Mapping[Family, str] = {"ipv4": "192.0.2.254", "ipv6": "2001:db8:fe::254"}
+"""A next hop that is on no link and on no router."""
+
+_BRACKETS = {
+    "": SegmentKind.SEQUENCE,
+    "{": SegmentKind.SET,
+    "(": SegmentKind.CONFED_SEQUENCE,
+    "[": SegmentKind.CONFED_SET,
+}
+
+
+@functools.cache
+def config(text: str) -> Config:
+    """Load a configuration as its users do, from a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "ermon.yml"
+        file.write_text(text)
+        return load_config(file).config
+
+
+def as_path(text: str) -> tuple[PathSegment, ...]:
+    """Read ``64500 12076 {8075 8068}``: braces hold an AS_SET, parentheses a confederation's sequence."""
+    segments = re.findall(r"([{(\[]?)([\d ]*\d)[})\]]?", text)
+    return tuple(PathSegment(_BRACKETS[bracket], tuple(map(int, asns.split()))) for bracket, asns in segments)
+
+
+def attributes(via: str | None, path: str, communities: str) -> Attributes:
+    numbers = [tuple(map(int, community.split(":"))) for community in communities.split()]
+    return Attributes(
+        next_hop=None if via is None else parse_address(via),
+        as_path=as_path(path),
+        communities=frozenset(n for n in numbers if len(n) == 2),
+        large_communities=frozenset(n for n in numbers if len(n) == 3),
+    )
+
+
+class Story:
+    """A monitor with a clock, spoken to in words."""
+
+    def __init__(self, config: Config, *, start: float = START) -> None:
+        self.config = config
+        self.start = self.now = start
+        self.monitor = Monitor(config, start)
+        self._transitions: list[Transition] = []
+        self._requests: list[FeedRequest] = []
+
+    # What happens ------------------------------------------------------------------------------------
+
+    def up(self, *feeds: str) -> Self:
+        return self._apply(SessionUp(self.now, feed) for feed in feeds)
+
+    def down(self, *feeds: str) -> Self:
+        return self._apply(SessionDown(self.now, feed, "closing connection") for feed in feeds)
+
+    def end_of_rib(self, *feeds: str, family: Family | None = None) -> Self:
+        """End the first dump of the feeds: of all their families, or of the one named."""
+        for feed in feeds:
+            families = self.config.feeds[feed].families if family is None else (family,)
+            self._apply(EndOfRib(self.now, feed, each) for each in families)
+        return self
+
+    def announce(
+        self,
+        feed: str,
+        *prefixes: str,
+        via: str | Mapping[Family, str] | None = SOMEWHERE,
+        path: str = "",
+        communities: str = "",
+        path_id: int | None = None,
+    ) -> Self:
+        """Announce prefixes in one UPDATE. ``via=None`` is an UPDATE without a next hop."""
+        next_hops = via if isinstance(via, Mapping) else dict.fromkeys(FAMILIES, via)
+        shared = {family: attributes(address, path, communities) for family, address in next_hops.items()}
+        parsed = map(parse_prefix, prefixes)
+        routes = tuple(Route(prefix, path_id, shared[prefix.family]) for prefix in parsed)
+        return self._apply([Update(self.now, feed, announced=routes)])
+
+    def withdraw(self, feed: str, *prefixes: str, path_id: int | None = None) -> Self:
+        keys = tuple((parse_prefix(prefix), path_id) for prefix in prefixes)
+        return self._apply([Update(self.now, feed, withdrawn=keys)])
+
+    def peer_offers_add_path(self, feed: str, *families: Family) -> Self:
+        return self._apply([AddPathOffered(self.now, feed, frozenset(families))])
+
+    def add_path_negotiated(self, feed: str, *families: Family) -> Self:
+        return self._apply([AddPathNegotiated(self.now, feed, frozenset(families))])
+
+    def lose_messages(self, feed: str, count: int = 1) -> Self:
+        return self._apply([MessagesLost(self.now, feed, count, "a gap in ExaBGP's counter")])
+
+    def process_up(self, process: str = EDGES) -> Self:
+        return self._apply([ProcessUp(self.now, process)])
+
+    def process_down(self, process: str = EDGES) -> Self:
+        return self._apply([ProcessDown(self.now, process, "exited")])
+
+    def wait(self, seconds: float) -> Self:
+        self.now = round(self.now + seconds, 6)
+        self._settle()
+        return self
+
+    def get_in_sync(self, *feeds: str) -> Self:
+        """End the first dump of the feeds, and wait until that counts."""
+        return self.end_of_rib(*feeds).wait(SETTLE)
+
+    def reconfigure(self, config: Config) -> Self:
+        self.config = config
+        self.monitor.reconfigure(config, self.now)
+        return self
+
+    def _apply(self, events: Iterable[Event]) -> Self:
+        for event in events:
+            self.monitor.apply(event)
+        return self
+
+    def _settle(self) -> None:
+        outcome = self.monitor.settle(self.now)
+        self._transitions += outcome.transitions
+        self._requests += outcome.requests
+
+    # What is known -----------------------------------------------------------------------------------
+
+    @property
+    def transitions(self) -> list[Transition]:
+        """What was raised and cleared until now."""
+        self._settle()
+        return self._transitions
+
+    @property
+    def requests(self) -> list[FeedRequest]:
+        """What was asked of the BGP side until now."""
+        self._settle()
+        return self._requests
+
+    @property
+    def clock(self) -> float:
+        """Seconds since the story began."""
+        return round(self.now - self.start, 3)
+
+    def status(self, check: str, **labels: str) -> str:
+        """Return the status of a subject that must exist, its labels in the order of the catalogue."""
+        for case in self.monitor.statuses():
+            if case.subject.check == check and case.subject.labels == tuple(labels.items()):
+                return case.status.value
+        raise AssertionError(f"{check} has no subject {labels}, only {self.subjects(check)}")
+
+    def subjects(self, check: str) -> list[dict[str, str]]:
+        return [dict(case.subject.labels) for case in self.monitor.statuses() if case.subject.check == check]
+
+    def finding(self, check: str, **labels: str) -> Finding | None:
+        found = [f for f in self.monitor.findings() if f.check == check and dict(f.labels) == labels]
+        return found[0] if found else None
+
+    def raised(self, *checks: str) -> list[str]:
+        """Name the raised findings, as ``link-down chicago primary ipv4``: all, or those of some checks."""
+        return sorted(_name(f) for f in self.monitor.findings() if not checks or f.check in checks)
+
+    def told(self, *checks: str) -> list[str]:
+        """Tell what was raised and cleared so far, as ``10.0 raised link-down chicago primary ipv4``."""
+        return [
+            f"{round(t.time - self.start, 3)} {t.state} {_name(t.finding)}"
+            for t in self.transitions
+            if not checks or t.finding.check in checks
+        ]
+
+    # What must come ----------------------------------------------------------------------------------
+
+    def assert_raised_after(self, seconds: float, check: str, **labels: str) -> Finding:
+        """The finding is raised exactly so many seconds from now, and not a millisecond before."""
+        return self._assert_told_after(TransitionState.RAISED, seconds, check, labels)
+
+    def assert_cleared_after(self, seconds: float, check: str, **labels: str) -> Finding:
+        """The finding is cleared exactly so many seconds from now, and not a millisecond before."""
+        return self._assert_told_after(TransitionState.CLEARED, seconds, check, labels)
+
+    def _assert_told_after(
+        self, state: TransitionState, seconds: float, check: str, labels: dict[str, str]
+    ) -> Finding:
+        if seconds:
+            self.wait(seconds - MILLISECOND)
+            assert (self.finding(check, **labels) is not None) == (state is TransitionState.CLEARED), (
+                f"too early: {self.told()}"
+            )
+            self.wait(MILLISECOND)
+        told = [t for t in self.transitions if t.finding.check == check and dict(t.finding.labels) == labels]
+        assert told, f"nothing was told of {check} {labels}, only {self.told()}"
+        assert (told[-1].state, round(told[-1].time, 3)) == (state, round(self.now, 3)), self.told(check)
+        assert list(told[-1].finding.labels.items()) == list(labels.items())
+        return told[-1].finding
+
+
+def _name(finding: Finding) -> str:
+    return " ".join([finding.check, *finding.labels.values()])
