@@ -1,0 +1,122 @@
+"""Runs recorded ExaBGP lines through the core on their own clock: no sockets, no wall clock.
+
+The same input gives the same output, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ermon.exabgp.decode import Decoder, Rejected
+from ermon.inventory import Config
+from ermon.model import Event, Finding, Transition
+from ermon.monitor import Monitor, transition_order
+
+
+class Replay:
+    """One run over a recording. Iterate over ``transitions``, then ask for ``statuses``."""
+
+    def __init__(self, config: Config, rejected: Callable[[int, Rejected], None]) -> None:
+        """``rejected`` is called with the number, from 1, of each line that could not be decoded."""
+        self._config = config
+        self._rejected = rejected
+        self._monitor: Monitor | None = None
+        self._start = 0.0
+        self._instant: list[Transition] = []
+
+    @property
+    def decoded_anything(self) -> bool:
+        return self._monitor is not None
+
+    def transitions(self, lines: Iterable[bytes], until: float | None = None) -> Iterator[dict[str, Any]]:
+        """Yield what is raised and cleared, in order; ``until`` ends the clock that many seconds after
+        the first line, otherwise it runs until no finding's and no session's timer is running.
+        """
+        for event in self._events(lines):
+            monitor = self._monitor or self._begin(event.time)
+            if until is not None and event.time > self._end(until):
+                break
+            yield from self._pass_time(monitor, event.time)
+            monitor.apply(event)
+            yield from self._pass_time(monitor, event.time)
+        if self._monitor is not None:
+            yield from self._run_out(self._monitor, until)
+
+    def statuses(self) -> Iterator[dict[str, Any]]:
+        """Yield the status of every check and subject, ordered by check and labels."""
+        for case in self._monitor.statuses() if self._monitor is not None else ():
+            labels = dict(case.subject.labels)
+            yield {"check": case.subject.check, "labels": labels, "status": str(case.status)}
+
+    def _events(self, lines: Iterable[bytes]) -> Iterator[Event]:
+        decoder = Decoder(self._config.feeds)
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            decoded = decoder.decode(line)
+            if decoded.rejected is not None:
+                self._rejected(number, decoded.rejected)
+            yield from decoded.events
+
+    def _begin(self, now: float) -> Monitor:
+        self._start = now
+        self._monitor = Monitor(self._config, now)
+        return self._monitor
+
+    def _end(self, until: float) -> float:
+        return round(self._start + until, 6)
+
+    def _run_out(self, monitor: Monitor, until: float | None) -> Iterator[dict[str, Any]]:
+        if until is not None:
+            yield from self._pass_time(monitor, self._end(until))
+        else:
+            while monitor.timers_running() and (due := monitor.next_deadline()) is not None:
+                yield from self._pass_time(monitor, due)
+        yield from self._print_instant()
+
+    def _pass_time(self, monitor: Monitor, now: float) -> Iterator[dict[str, Any]]:
+        """Settle; transitions are printed when their instant is over, since a later line of the same
+        instant may bring others that come before them.
+        """
+        for transition in monitor.settle(now).transitions:
+            if self._instant and self._instant[0].time < transition.time:
+                yield from self._print_instant()
+            self._instant.append(transition)
+        if self._instant and self._instant[0].time < monitor.now:
+            yield from self._print_instant()
+
+    def _print_instant(self) -> Iterator[dict[str, Any]]:
+        instant, self._instant = sorted(self._instant, key=transition_order), []
+        for transition in instant:
+            yield render(transition, self._start)
+
+
+def render(transition: Transition, start: float) -> dict[str, Any]:
+    """Return a transition as JSON values; ``offset`` counts from ``start``, in seconds."""
+    finding = transition.finding
+    rendered = {
+        "offset": round(transition.time - start, 3),
+        "time": round(transition.time, 3),
+        "state": str(transition.state),
+        **summarize(finding),
+    }
+    if finding.ended_at is not None:
+        rendered["duration_seconds"] = round(finding.ended_at - finding.since, 3)
+    return rendered
+
+
+def summarize(finding: Finding) -> dict[str, Any]:
+    """Return what a finding is about as JSON values."""
+    return {
+        "check": finding.check,
+        "severity": str(finding.severity),
+        "labels": dict(finding.labels),
+        "summary": finding.summary,
+        "evidence": dict(finding.evidence),
+    }
+
+
+def to_line(values: dict[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False)
