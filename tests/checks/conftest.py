@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("tests.story")
+
+from tests.checks.company import V4, V6, Company, Space, company  # noqa: E402  # after the rewrite is asked for
+
+
+@pytest.fixture(params=[V4, V6], ids=["ipv4", "ipv6"])
+def space(request: pytest.FixtureRequest) -> Space:
+    """What the test speaks of, once in each family."""
+    space: Space = request.param
+    return space
+
+
+@pytest.fixture
+def net() -> Company:
+    """The company on a good day: every feed in sync, nothing raised."""
+    return company().converge()

@@ -1,0 +1,618 @@
+"""What Microsoft hears from us: the checks on the mirrors of the links."""
+
+from __future__ import annotations
+
+import pytest
+
+from ermon.inventory import Severity
+from tests.checks.company import NO_EXPORT, PLANT, SPACES, Company, Space, company
+from tests.story import MILLISECOND
+
+PRIMARY = {"circuit": "chicago", "link": "primary"}
+SECONDARY = {"circuit": "chicago", "link": "secondary"}
+DALLAS_PRIMARY = {"circuit": "dallas", "link": "primary"}
+PLANT_PRIMARY = {"circuit": "plant", "link": "primary"}
+
+DUAL = ("ipv4", "ipv6")
+
+PRESENCE_CHECKS = {
+    "pool-wrong-circuit": "dallas_pool",
+    "advertised-not-public": "private",
+    "advertised-default": "default",
+    "advertised-internet-only": "internet_only",
+    "microsoft-reflected": "exchange",
+}
+"""What must not be in a mirror, and is raised at once: an example of each."""
+
+
+def labels_of(check: str, space: Space) -> dict[str, str]:
+    return {"pool": "dal", "family": space.family, **PRIMARY} if check == "pool-wrong-circuit" else PRIMARY
+
+
+@pytest.fixture(params=PRESENCE_CHECKS)
+def presence(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+# What all of them have in common ---------------------------------------------------------------------
+
+
+def test_what_must_not_be_advertised_is_raised_at_once(net: Company, space: Space, presence: str):
+    prefix = getattr(space, PRESENCE_CHECKS[presence])
+    net.announce("chicago-primary", prefix, path="64500")
+    finding = net.assert_raised_after(0, presence, **labels_of(presence, space))
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["prefixes"] == [prefix]
+    net.wait(5).withdraw("chicago-primary", prefix)
+    net.assert_cleared_after(60, presence, **labels_of(presence, space))
+
+
+def test_it_is_raised_before_end_of_rib_and_ok_only_in_sync(net: Company, space: Space, presence: str):
+    labels = labels_of(presence, space)
+    prefix = getattr(space, PRESENCE_CHECKS[presence])
+    net.down("chicago-primary")
+    assert net.status(presence, **labels) == "unknown"
+    net.up("chicago-primary").announce("chicago-primary", prefix, path="64500")
+    net.assert_raised_after(0, presence, **labels)
+    net.withdraw("chicago-primary", prefix)
+    assert net.status(presence, **labels) == "unknown"
+    assert net.get_in_sync("chicago-primary").status(presence, **labels) == "ok"
+
+
+def test_a_mirror_that_is_lost_neither_clears_nor_raises(net: Company, space: Space, presence: str):
+    prefix = getattr(space, PRESENCE_CHECKS[presence])
+    net.announce("chicago-primary", prefix, path="64500").down("chicago-primary").wait(1000)
+    finding = net.finding(presence, **labels_of(presence, space))
+    assert finding is not None
+    assert finding.stale
+
+
+def test_nothing_is_advertised_on_a_link_that_is_down(net: Company, space: Space, presence: str):
+    net.lose("chicago-primary", *DUAL)
+    net.announce("chicago-primary", getattr(space, PRESENCE_CHECKS[presence]), path="64500")
+    assert net.status(presence, **labels_of(presence, space)) == "ok"
+
+
+def test_what_is_in_the_mirror_of_an_unknown_link_counts(net: Company, space: Space, presence: str):
+    net.down("edge-1")
+    net.announce("chicago-primary", getattr(space, PRESENCE_CHECKS[presence]), path="64500")
+    assert net.status(presence, **labels_of(presence, space)) == "violated"
+
+
+def test_the_state_of_the_other_family_does_not_matter(net: Company, space: Space, presence: str):
+    other = "ipv6" if space.family == "ipv4" else "ipv4"
+    net.lose("chicago-primary", other)
+    net.announce("chicago-primary", getattr(space, PRESENCE_CHECKS[presence]), path="64500")
+    assert net.status(presence, **labels_of(presence, space)) == "violated"
+
+
+def test_a_family_that_the_link_has_not_follows_all_that_it_has(presence: str):
+    space = SPACES["ipv6"]
+    labels = labels_of(presence, space)
+    net = company("circuits: {chicago: {links: {primary: {subnet6: null}}}}").converge()
+    net.announce("chicago-primary", getattr(space, PRESENCE_CHECKS[presence]), path="64500")
+    assert net.status(presence, **labels) == "violated"
+    assert net.lose("chicago-primary", "ipv4").status(presence, **labels) == "ok"
+
+
+# pool-not-advertised ---------------------------------------------------------------------------------
+
+
+def chi(space: Space, link: dict[str, str] = PRIMARY) -> dict[str, str]:
+    return {"pool": "chi", "family": space.family, **link}
+
+
+def test_a_pool_that_is_not_advertised_is_noticed_after_thirty_seconds(net: Company, space: Space):
+    net.withdraw("chicago-primary", space.pool)
+    finding = net.assert_raised_after(30, "pool-not-advertised", **chi(space))
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["prefixes"] == [space.pool]
+    assert net.raised() == [f"pool-not-advertised chi {space.family} chicago primary"]
+    net.wait(5).announce("chicago-primary", space.pool)
+    net.assert_cleared_after(30, "pool-not-advertised", **chi(space))
+
+
+def test_two_halves_cover_a_pool_and_one_does_not(net: Company, space: Space):
+    first, second = space.pool_halves
+    net.announce("chicago-primary", first, second).withdraw("chicago-primary", space.pool)
+    assert net.status("pool-not-advertised", **chi(space)) == "ok"
+    net.withdraw("chicago-primary", second)
+    assert net.status("pool-not-advertised", **chi(space)) == "violated"
+
+
+def test_a_shorter_prefix_covers_a_pool(net: Company, space: Space):
+    net.announce("chicago-primary", space.own).withdraw("chicago-primary", space.pool)
+    assert net.status("pool-not-advertised", **chi(space)) == "ok"
+
+
+def test_a_default_route_never_covers_a_pool(net: Company, space: Space):
+    net.announce("chicago-primary", space.default).withdraw("chicago-primary", space.pool)
+    assert net.status("pool-not-advertised", **chi(space)) == "violated"
+
+
+def test_two_halves_of_everything_cover_a_pool(net: Company, space: Space):
+    halves = {"ipv4": ("0.0.0.0/1", "128.0.0.0/1"), "ipv6": ("::/1", "8000::/1")}[space.family]
+    net.announce("chicago-primary", *halves).withdraw("chicago-primary", space.pool)
+    assert net.status("pool-not-advertised", **chi(space)) == "ok"
+
+
+def test_every_prefix_of_a_pool_must_be_advertised():
+    net = company("nat_pools: {chi: {prefixes: [198.51.100.0/28, 198.51.100.32/28]}}").converge()
+    assert net.status("pool-not-advertised", **chi(SPACES["ipv4"])) == "ok"
+    net.withdraw("chicago-primary", "198.51.100.32/28")
+    finding = net.assert_raised_after(30, "pool-not-advertised", **chi(SPACES["ipv4"]))
+    assert finding.evidence["prefixes"] == ["198.51.100.32/28"]
+
+
+def test_the_spelling_of_a_pool_does_not_matter():
+    net = company("nat_pools: {chi: {prefixes: ['FD00:0::/48']}}").converge()
+    assert net.status("pool-not-advertised", **chi(SPACES["ipv6"])) == "ok"
+    assert {s["family"] for s in net.subjects("pool-not-advertised") if s["pool"] == "chi"} == {"ipv6"}
+
+
+def test_a_lost_link_is_not_a_pool_that_is_not_advertised(net: Company, space: Space):
+    net.lose("chicago-primary", space.family).wait(1000)
+    assert net.raised() == [f"link-down chicago primary {space.family}"]
+
+
+def test_a_pool_is_unknown_before_the_mirror_is_in_sync(space: Space):
+    net = company().up("chicago-primary")
+    assert net.status("pool-not-advertised", **chi(space)) == "unknown"
+    assert net.get_in_sync("chicago-primary").status("pool-not-advertised", **chi(space)) == "violated"
+
+
+def test_a_pool_is_unknown_while_the_mirror_is_lost(net: Company, space: Space):
+    net.down("chicago-primary").wait(1000)
+    assert net.status("pool-not-advertised", **chi(space)) == "unknown"
+    assert net.raised() == ["feed-down chicago-primary"]
+
+
+def test_a_pool_is_unknown_where_no_mirror_is(space: Space):
+    net = company("feeds: {chicago-primary: null}").converge()
+    assert net.status("pool-not-advertised", **chi(space)) == "unknown"
+
+
+def test_a_pool_may_be_advertised_on_one_link_only_on_purpose(space: Space):
+    net = company("nat_pools: {chi: {links: [primary]}}").converge()
+    assert net.status("pool-not-advertised", **chi(space)) == "ok"
+    assert chi(space, SECONDARY) not in net.subjects("pool-not-advertised")
+
+
+def test_a_pool_is_judged_on_all_its_circuits(space: Space):
+    net = company("nat_pools: {chi: {circuit: null, circuits: [chicago, dallas], use: inbound}}").converge()
+    assert net.raised() == []
+    net.withdraw("dallas-primary", space.pool)
+    net.assert_raised_after(30, "pool-not-advertised", **chi(space, DALLAS_PRIMARY))
+
+
+def test_a_pool_follows_the_families_of_the_mirror():
+    net = company("circuits: {chicago: {links: {primary: {subnet6: null}}}}").converge()
+    net.withdraw("chicago-primary", SPACES["ipv6"].pool)
+    net.assert_raised_after(30, "pool-not-advertised", **chi(SPACES["ipv6"]))
+
+
+# pool-wrong-circuit ----------------------------------------------------------------------------------
+
+
+def dal(space: Space, link: dict[str, str] = PRIMARY) -> dict[str, str]:
+    return {"pool": "dal", "family": space.family, **link}
+
+
+@pytest.mark.parametrize("what", ["dallas_pool", "both_pools", "own"])
+def test_a_pool_equal_or_covered_on_another_circuit_is_wrong(net: Company, space: Space, what: str):
+    net.announce("chicago-primary", getattr(space, what))
+    net.assert_raised_after(0, "pool-wrong-circuit", **dal(space))
+    assert net.raised("pool-wrong-circuit") == [f"pool-wrong-circuit dal {space.family} chicago primary"]
+
+
+def test_a_part_of_a_pool_on_another_circuit_is_wrong(net: Company, space: Space):
+    net.announce("dallas-primary", space.pool_part)
+    net.assert_raised_after(0, "pool-wrong-circuit", **chi(space, DALLAS_PRIMARY))
+
+
+def test_a_pool_on_its_own_circuit_is_right(net: Company, space: Space):
+    net.announce("chicago-primary", *space.pool_halves)
+    assert net.wait(1000).raised() == []
+    assert chi(space) not in net.subjects("pool-wrong-circuit")
+
+
+def test_a_default_route_is_no_pool_of_another_circuit(net: Company, space: Space):
+    net.announce("chicago-primary", space.default)
+    assert net.status("pool-wrong-circuit", **dal(space)) == "ok"
+
+
+def test_a_declared_pool_of_this_circuit_may_lie_inside_another_circuits_pool(space: Space):
+    first, second = space.pool_halves
+    pools = f"""
+    nat_pools:
+      chi: {{prefixes: ['{space.pool}']}}
+      dal: {{prefixes: ['{first}']}}
+    """
+    net = company(pools).converge()
+    assert net.status("pool-wrong-circuit", **chi(space, DALLAS_PRIMARY)) == "ok"
+    net.announce("dallas-primary", space.pool_part)  # inside the declared pool
+    assert net.status("pool-wrong-circuit", **chi(space, DALLAS_PRIMARY)) == "ok"
+    net.announce("dallas-primary", second)
+    assert net.status("pool-wrong-circuit", **chi(space, DALLAS_PRIMARY)) == "violated"
+
+
+def test_a_shared_pool_is_right_on_all_its_circuits(space: Space):
+    net = company("nat_pools: {chi: {circuit: null, circuits: [chicago, dallas], use: inbound}}").converge()
+    assert net.raised() == []
+    assert [s for s in net.subjects("pool-wrong-circuit") if s["pool"] == "chi"] == []
+
+
+def test_private_peering_is_no_wrong_circuit(space: Space):
+    net = company(PLANT).converge().announce("plant-primary", space.pool)
+    assert [s for s in net.subjects("pool-wrong-circuit") if s["circuit"] == "plant"] == []
+    assert net.raised() == []
+
+
+# advertised-undeclared -------------------------------------------------------------------------------
+
+
+def test_an_undeclared_prefix_is_noticed_after_thirty_seconds(net: Company, space: Space):
+    net.announce("chicago-primary", space.own_other)
+    finding = net.assert_raised_after(30, "advertised-undeclared", **PRIMARY)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [space.own_other]
+    assert net.raised() == ["advertised-undeclared chicago primary"]
+    net.wait(5).withdraw("chicago-primary", space.own_other)
+    net.assert_cleared_after(60, "advertised-undeclared", **PRIMARY)
+
+
+@pytest.mark.parametrize("what", ["own", "both_pools"])
+def test_a_prefix_that_is_longer_than_what_was_declared_is_undeclared(net: Company, space: Space, what: str):
+    net.announce("chicago-primary", getattr(space, what))
+    assert net.status("advertised-undeclared", **PRIMARY) == "violated"
+
+
+def test_a_part_of_a_declared_pool_is_declared(net: Company, space: Space):
+    net.announce("chicago-primary", space.pool_part, *space.pool_halves)
+    assert net.status("advertised-undeclared", **PRIMARY) == "ok"
+
+
+def test_a_pool_declared_in_halves_may_be_advertised_whole(space: Space):
+    first, second = space.pool_halves
+    net = company(f"nat_pools: {{chi: {{prefixes: ['{first}', '{second}']}}}}").converge()
+    net.announce("chicago-primary", space.pool)
+    assert net.status("advertised-undeclared", **PRIMARY) == "ok"
+
+
+def test_a_declared_prefix_may_be_advertised(space: Space):
+    net = company(f"circuits: {{chicago: {{advertise: {{prefixes: ['{space.own_other}']}}}}}}").converge()
+    net.announce("chicago-primary", space.own_other).announce("dallas-primary", space.own_other)
+    assert net.status("advertised-undeclared", **PRIMARY) == "ok"
+    assert net.status("advertised-undeclared", **DALLAS_PRIMARY) == "violated"
+
+
+def test_a_pool_bound_to_one_link_is_declared_on_the_other(space: Space):
+    net = company("nat_pools: {chi: {links: [primary]}}").converge()
+    net.announce("chicago-secondary", space.pool)
+    assert net.status("advertised-undeclared", **SECONDARY) == "ok"
+
+
+def test_a_default_route_is_not_undeclared(net: Company, space: Space):
+    net.announce("chicago-primary", space.default)
+    assert net.wait(100).raised() == ["advertised-default chicago primary"]
+
+
+def test_on_private_peering_everything_is_declared_unless_said(space: Space):
+    net = company(PLANT).converge().announce("plant-primary", space.own_other)
+    assert net.wait(100).raised() == []
+    offices = [each.office for each in SPACES.values()]
+    net = company(PLANT, f"circuits: {{plant: {{advertise: {{prefixes: {offices}}}}}}}").converge()
+    net.announce("plant-primary", space.own_other)
+    net.assert_raised_after(30, "advertised-undeclared", **PLANT_PRIMARY)
+
+
+def test_any_switches_the_check_off_on_microsoft_peering_too(space: Space):
+    net = company("circuits: {chicago: {advertise: {prefixes: any}}}").converge()
+    net.announce("chicago-primary", space.own_other)
+    assert net.wait(100).raised() == []
+
+
+def test_undeclared_is_seen_before_sync_and_ok_only_in_sync(net: Company, space: Space):
+    net.down("chicago-primary").up("chicago-primary")
+    assert net.status("advertised-undeclared", **PRIMARY) == "unknown"
+    net.announce("chicago-primary", space.own_other)
+    assert net.status("advertised-undeclared", **PRIMARY) == "violated"
+
+
+# advertised-not-public -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "10.0.0.0/8",
+        "172.16.5.0/24",
+        "192.168.1.1/32",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "127.0.0.0/8",
+        "240.0.0.0/4",
+        "fd00::/8",
+        "fc00::/7",
+        "fe80::/10",
+        "100::/64",
+        "3fff::/20",
+    ],
+)
+def test_space_that_is_not_public_must_not_be_advertised(net: Company, prefix: str):
+    net.announce("chicago-primary", prefix)
+    net.assert_raised_after(0, "advertised-not-public", **PRIMARY)
+
+
+@pytest.mark.parametrize("prefix", ["8.0.0.0/6", "fc00::/6"])
+def test_a_prefix_around_private_space_takes_it_along(net: Company, prefix: str):
+    net.announce("chicago-primary", prefix)
+    net.assert_raised_after(0, "advertised-not-public", **PRIMARY)
+
+
+@pytest.mark.parametrize("prefix", ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"])
+def test_documentation_space_counts_as_public_only_where_the_policy_says_so(prefix: str):
+    net = company().converge().announce("chicago-primary", prefix)
+    assert net.status("advertised-not-public", **PRIMARY) == "ok"
+    net = company("policy: {public_space: []}").up("chicago-primary").announce("chicago-primary", prefix)
+    assert net.status("advertised-not-public", **PRIMARY) == "violated"
+
+
+@pytest.mark.parametrize("prefix", ["9.0.0.0/8", "172.32.0.0/16", "100.128.0.0/16", "2a00::/16"])
+def test_public_space_may_be_advertised_as_far_as_this_check_goes(net: Company, prefix: str):
+    net.announce("chicago-primary", prefix)
+    assert net.status("advertised-not-public", **PRIMARY) == "ok"
+
+
+def test_a_default_route_is_not_private_space(net: Company, space: Space):
+    net.announce("chicago-primary", space.default)
+    assert net.status("advertised-not-public", **PRIMARY) == "ok"
+
+
+def test_private_space_may_be_advertised_on_private_peering(space: Space):
+    net = company(PLANT).converge()
+    assert net.raised() == []
+    assert PLANT_PRIMARY not in net.subjects("advertised-not-public")
+
+
+# advertised-default ----------------------------------------------------------------------------------
+
+
+def test_a_default_route_on_private_peering_needs_a_permission(space: Space):
+    net = company(PLANT).converge().announce("plant-primary", space.default)
+    net.assert_raised_after(0, "advertised-default", **PLANT_PRIMARY)
+    allowed = "circuits: {plant: {advertise: {allow_default: true}}}"
+    net = company(PLANT, allowed).converge().announce("plant-primary", space.default)
+    assert net.wait(100).raised() == []
+
+
+def test_a_default_route_is_told_once(net: Company, space: Space):
+    net.announce("chicago-primary", space.default, path="64500 64510")
+    assert net.wait(1000).told() == ["2.0 raised advertised-default chicago primary"]
+
+
+# advertised-internet-only ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["internet_only", "internet_only_part", "around_internet_only", "own"])
+def test_what_is_published_to_the_internet_is_never_advertised(net: Company, space: Space, what: str):
+    net.announce("chicago-primary", getattr(space, what))
+    net.assert_raised_after(0, "advertised-internet-only", **PRIMARY)
+
+
+@pytest.mark.parametrize("what", ["own_other", "pool", "default"])
+def test_other_prefixes_are_not_internet_only(net: Company, space: Space, what: str):
+    net.announce("chicago-primary", getattr(space, what))
+    assert net.status("advertised-internet-only", **PRIMARY) == "ok"
+
+
+# advertised-limit-near and advertised-limit-reached --------------------------------------------------
+
+NEAR, REACHED = "advertised-limit-near", "advertised-limit-reached"
+ANYTHING = "circuits: {chicago: {advertise: {prefixes: any}}}"
+PREMIUM = "circuits: {plant: {premium: true}}"
+
+
+def show(net: Company, feed: str, count: int, space: Space) -> None:
+    """Let the mirror show so many prefixes in all."""
+    net.withdraw(feed, space.pool, space.office).announce(feed, *space.many(count))
+
+
+@pytest.mark.parametrize(("count", "near"), [(159, "ok"), (160, "violated")])
+def test_the_limit_is_near_at_four_fifths(space: Space, count: int, near: str):
+    net = company(ANYTHING).converge()
+    show(net, "chicago-primary", count, space)
+    assert net.status(NEAR, **PRIMARY, family=space.family) == near
+    assert net.status(REACHED, **PRIMARY, family=space.family) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("count", "near", "reached"), [(189, "violated", "ok"), (190, "suppressed", "violated")]
+)
+def test_the_limit_is_reached_at_nineteen_twentieths(space: Space, count: int, near: str, reached: str):
+    net = company(ANYTHING).converge()
+    show(net, "chicago-primary", count, space)
+    assert net.status(NEAR, **PRIMARY, family=space.family) == near
+    assert net.status(REACHED, **PRIMARY, family=space.family) == reached
+
+
+@pytest.mark.parametrize(
+    ("change", "family", "limit"),
+    [("{}", "ipv4", 4_000), (PREMIUM, "ipv4", 10_000), ("{}", "ipv6", 100), (PREMIUM, "ipv6", 100)],
+)
+def test_private_peering_has_limits_of_its_own(change: str, family: str, limit: int):
+    space = SPACES[family]
+    labels = {**PLANT_PRIMARY, "family": family}
+    net = company(PLANT, change).converge()
+    show(net, "plant-primary", limit * 80 // 100 - 1, space)
+    assert net.status(NEAR, **labels) == "ok"
+    show(net, "plant-primary", limit * 80 // 100, space)
+    assert net.status(NEAR, **labels) == "violated"
+    show(net, "plant-primary", limit * 95 // 100 - 1, space)
+    assert net.status(REACHED, **labels) == "ok"
+    show(net, "plant-primary", limit * 95 // 100, space)
+    assert net.status(REACHED, **labels) == "violated"
+
+
+def test_the_limit_comes_near_and_is_reached_and_left(space: Space):
+    net = company(ANYTHING).converge()
+    show(net, "chicago-primary", 160, space)
+    finding = net.assert_raised_after(0, NEAR, **PRIMARY, family=space.family)
+    assert finding.severity is Severity.WARNING
+    show(net, "chicago-primary", 190, space)
+    finding = net.assert_raised_after(0, REACHED, **PRIMARY, family=space.family)
+    assert finding.severity is Severity.CRITICAL
+    near = net.finding(NEAR, **PRIMARY, family=space.family)
+    assert near is not None
+    assert near.suppressed
+    net.wait(5).withdraw("chicago-primary", *space.many(190))
+    net.assert_cleared_after(60, NEAR, **PRIMARY, family=space.family)
+    net.assert_cleared_after(0, REACHED, **PRIMARY, family=space.family)
+
+
+def test_a_limit_that_is_reached_at_once_was_never_near(space: Space):
+    net = company(ANYTHING).converge()
+    show(net, "chicago-primary", 200, space)
+    assert net.wait(1000).raised(NEAR, REACHED) == [
+        f"advertised-limit-reached chicago primary {space.family}"
+    ]
+    net.withdraw("chicago-primary", space.many(200)[0]).withdraw("chicago-primary", *space.many(200)[185:])
+    net.assert_raised_after(0, NEAR, **PRIMARY, family=space.family)
+
+
+def test_each_family_is_counted_by_itself():
+    net = company(ANYTHING).converge()
+    for space in SPACES.values():
+        show(net, "chicago-primary", 100, space)
+    assert net.wait(100).raised(NEAR, REACHED) == []
+
+
+def test_one_prefix_advertised_twice_counts_once(space: Space):
+    net = company(ANYTHING).converge()
+    show(net, "chicago-primary", 159, space)
+    show(net, "chicago-primary", 159, space)
+    assert net.status(NEAR, **PRIMARY, family=space.family) == "ok"
+
+
+def test_a_limit_is_seen_before_sync_and_ok_only_in_sync(space: Space):
+    net = company(ANYTHING).up("chicago-primary")
+    assert net.status(NEAR, **PRIMARY, family=space.family) == "unknown"
+    net.announce("chicago-primary", *space.many(160))
+    assert net.status(NEAR, **PRIMARY, family=space.family) == "violated"
+
+
+def test_the_session_that_microsoft_drops_at_the_limit_does_not_hide_the_cause(space: Space):
+    net = company(ANYTHING).converge()
+    show(net, "chicago-primary", 201, space)
+    net.lose("chicago-primary", space.family).wait(1000)
+    assert net.status(REACHED, **PRIMARY, family=space.family) == "violated"
+
+
+# microsoft-reflected ---------------------------------------------------------------------------------
+
+ELSEWHERE = {"ipv4": "9.9.0.0/16", "ipv6": "2a00:9::/32"}
+"""Public space that no link brings."""
+
+
+@pytest.mark.parametrize(
+    "path", ["64500 12076", "64500 64510 12076 8075", "64500 {8075 12076}", "64500 (65001 12076)"]
+)
+def test_a_path_with_12076_is_a_microsoft_route(net: Company, space: Space, path: str):
+    net.announce("chicago-primary", ELSEWHERE[space.family], path=path)
+    net.assert_raised_after(0, "microsoft-reflected", **PRIMARY)
+
+
+def test_other_microsoft_asns_alone_make_no_microsoft_route(net: Company, space: Space):
+    net.announce("chicago-primary", ELSEWHERE[space.family], path="64500 8075")
+    assert net.status("microsoft-reflected", **PRIMARY) == "ok"
+
+
+@pytest.mark.parametrize("what", ["exchange", "exchange_part"])
+def test_what_a_link_brings_is_a_microsoft_route_whatever_its_path(net: Company, space: Space, what: str):
+    net.announce("dallas-primary", getattr(space, what), path="64500")
+    net.assert_raised_after(0, "microsoft-reflected", **DALLAS_PRIMARY)
+
+
+def test_a_prefix_around_what_a_link_brings_is_no_microsoft_route(net: Company, space: Space):
+    around = {"ipv4": "192.0.2.0/24", "ipv6": "2001:db8:40::/46"}[space.family]
+    net.announce("chicago-primary", around, path="64500")
+    assert net.status("microsoft-reflected", **PRIMARY) == "ok"
+
+
+def test_what_a_link_brings_later_makes_the_route_a_microsoft_route(net: Company, space: Space):
+    net.announce("dallas-primary", space.extra, path="64500")
+    assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
+    net.microsoft_sends("chicago-primary", space.extra)
+    net.assert_raised_after(0, "microsoft-reflected", **DALLAS_PRIMARY)
+
+
+def test_what_a_living_link_brings_no_more_is_no_microsoft_route(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.extra).wait(5)
+    net.announce("dallas-primary", space.extra, path="64500")
+    net.microsoft_withdraws("chicago-primary", space.extra)
+    assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
+
+
+def test_what_a_dead_link_brought_is_remembered(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.extra).wait(100)
+    net.microsoft_withdraws("chicago-primary", space.extra).wait(59)
+    net.lose("chicago-primary", space.family).wait(1000)
+    net.announce("dallas-primary", space.extra, path="64500")
+    net.assert_raised_after(0, "microsoft-reflected", **DALLAS_PRIMARY)
+    net.bring("chicago-primary", space.family)
+    assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
+
+
+def test_what_a_link_brought_more_than_a_minute_before_its_end_is_forgotten(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.extra).wait(100)
+    net.microsoft_withdraws("chicago-primary", space.extra).wait(60 + MILLISECOND)
+    net.lose("chicago-primary", space.family)
+    net.announce("dallas-primary", space.extra, path="64500")
+    assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
+
+
+def test_what_a_link_brought_is_remembered_while_its_feed_is_lost(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.extra).wait(100).down("edge-1").wait(1000)
+    net.announce("dallas-primary", space.extra, path="64500")
+    net.assert_raised_after(0, "microsoft-reflected", **DALLAS_PRIMARY)
+
+
+def test_what_a_link_brought_is_remembered_when_it_turns_out_to_be_down(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.extra).wait(100)
+    net.down("edge-1").wait(1000).reconnect("edge-1")
+    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
+    net.announce("dallas-primary", space.extra, path="64500")
+    net.assert_raised_after(0, "microsoft-reflected", **DALLAS_PRIMARY)
+
+
+@pytest.mark.parametrize("sent", ["own", "around"])
+@pytest.mark.parametrize("what", ["pool", "own_other"])
+def test_our_own_space_is_no_microsoft_route_even_if_microsoft_sends_it(
+    net: Company, space: Space, what: str, sent: str
+):
+    net.microsoft_sends("dallas-primary", getattr(space, sent))
+    net.announce("chicago-primary", getattr(space, what), path="64500")
+    assert net.status("microsoft-reflected", **PRIMARY) == "ok"
+
+
+def test_a_default_route_is_never_a_microsoft_route(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.default)
+    net.announce("chicago-primary", space.default, path="64500 12076")
+    assert net.status("microsoft-reflected", **PRIMARY) == "ok"
+    net.announce("chicago-primary", ELSEWHERE[space.family], path="64500")
+    assert net.status("microsoft-reflected", **PRIMARY) == "ok"
+
+
+def test_what_private_peering_brings_makes_no_microsoft_route(space: Space):
+    net = company(PLANT).converge().announce("chicago-primary", space.vnet, path="64500")
+    assert net.status("microsoft-reflected", **PRIMARY) == "ok"
+
+
+def test_what_microsoft_peering_brings_must_not_go_into_private_peering(space: Space):
+    net = company(PLANT).converge().announce("plant-primary", space.exchange_part, path="64500")
+    net.assert_raised_after(0, "microsoft-reflected", **PLANT_PRIMARY)
+
+
+def test_communities_do_not_excuse_anything_that_microsoft_hears(net: Company, space: Space):
+    net.announce("chicago-primary", space.exchange, path="64500 12076", communities=NO_EXPORT)
+    net.assert_raised_after(0, "microsoft-reflected", **PRIMARY)

@@ -1,0 +1,450 @@
+"""What the internet hears from us: the checks on the mirror of the uplink and on the outside view."""
+
+from __future__ import annotations
+
+import pytest
+
+from ermon.inventory import Severity
+from tests.checks.company import (
+    BLACKHOLE,
+    EXCHANGE,
+    NO_EXPORT,
+    PLANT,
+    SPACES,
+    Company,
+    Space,
+    company,
+)
+from tests.story import MILLISECOND
+
+DUAL = ("ipv4", "ipv6")
+
+FEEDS = {"isp-a": {"feed": "isp-a", "uplink": "isp-a"}, "outside": {"feed": "outside"}}
+"""The feeds that show what the internet hears, and how each is labelled."""
+
+FAILOVER = "nat_pools: {chi: {internet: failover}}"
+AGGREGATE = "nat_pools: {chi: {internet: aggregate}}"
+
+ELSEWHERE = {"ipv4": "9.9.0.0/16", "ipv6": "2a00:9::/32"}
+"""Public space that no link brings and that is not ours."""
+
+
+@pytest.fixture(params=FEEDS)
+def feed(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def chi(space: Space, feed: str) -> dict[str, str]:
+    return {"pool": "chi", "family": space.family, **FEEDS[feed]}
+
+
+def lose_chicago(net: Company, *families: str) -> None:
+    net.lose("chicago-primary", *families).lose("chicago-secondary", *families)
+
+
+# pool-leak -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["pool", "pool_part"])
+def test_a_pool_on_the_internet_is_raised_at_once(net: Company, space: Space, feed: str, what: str):
+    prefix = getattr(space, what)
+    net.announce(feed, prefix, path="64500")
+    finding = net.assert_raised_after(0, "pool-leak", **chi(space, feed))
+    assert finding.severity is Severity.CRITICAL
+    assert finding.summary == "NAT pool chi is advertised to the internet"
+    assert finding.evidence["prefixes"] == [prefix]
+    assert net.raised() == [" ".join(["pool-leak", *chi(space, feed).values()])]
+    net.wait(5).withdraw(feed, prefix)
+    net.assert_cleared_after(60, "pool-leak", **chi(space, feed))
+
+
+def test_the_evidence_of_a_leak_names_prefix_path_and_router(net: Company, space: Space):
+    net.announce("isp-a", space.pool, path="64500 64500")
+    evidence = net.assert_raised_after(0, "pool-leak", **chi(space, "isp-a")).evidence
+    assert evidence["prefixes"] == [space.pool]
+    assert "64500 64500" in str(evidence)
+    assert "edge-1" in str(evidence)
+
+
+def test_the_evidence_ends_after_twenty_prefixes_and_says_how_many_there_are(net: Company):
+    leaked = [f"2001:db8:100:10::{n:x}/128" for n in range(1, 31)]
+    net.announce("isp-a", *leaked, path="64500")
+    net.wait(2).announce("isp-a", "2001:db8:100:10::ffff/128", path="64500")
+    finding = net.finding("pool-leak", **chi(SPACES["ipv6"], "isp-a"))
+    assert finding is not None
+    assert len(finding.evidence["prefixes"]) == 20
+    assert finding.evidence["prefixes_total"] == 31
+
+
+def test_a_leak_that_lasts_for_one_message_is_raised(net: Company, space: Space, feed: str):
+    net.announce(feed, space.pool).withdraw(feed, space.pool).wait(1000)
+    name = " ".join(chi(space, feed).values())
+    assert net.told() == [f"2.0 raised pool-leak {name}", f"62.0 cleared pool-leak {name}"]
+
+
+def test_a_leak_that_returns_while_it_is_being_cleared_goes_on(net: Company, space: Space, feed: str):
+    net.announce(feed, space.pool).withdraw(feed, space.pool)
+    net.wait(60 - MILLISECOND).announce(feed, space.pool).wait(1000)
+    assert net.told() == ["2.0 raised pool-leak " + " ".join(chi(space, feed).values())]
+
+
+def test_a_leak_is_raised_before_end_of_rib_and_ok_only_in_sync(net: Company, space: Space, feed: str):
+    net.down(feed)
+    assert net.status("pool-leak", **chi(space, feed)) == "unknown"
+    net.up(feed)
+    assert net.status("pool-leak", **chi(space, feed)) == "unknown"
+    net.announce(feed, space.pool)
+    net.assert_raised_after(0, "pool-leak", **chi(space, feed))
+    net.withdraw(feed, space.pool)
+    assert net.status("pool-leak", **chi(space, feed)) == "unknown"
+    assert net.get_in_sync(feed).status("pool-leak", **chi(space, feed)) == "ok"
+
+
+def test_a_leak_whose_feed_is_lost_stays_raised_and_is_stale(net: Company, space: Space, feed: str):
+    net.announce(feed, space.pool).down(feed).wait(1000)
+    finding = net.finding("pool-leak", **chi(space, feed))
+    assert finding is not None
+    assert finding.stale
+    net.reconnect(feed)
+    net.assert_cleared_after(60, "pool-leak", **chi(space, feed))
+
+
+def test_a_blackholed_address_is_no_leak(net: Company, space: Space, feed: str):
+    net.announce(feed, space.pool_part, path="64500", communities=BLACKHOLE)
+    assert net.wait(1000).raised() == []
+
+
+def test_a_blackhole_that_becomes_a_route_is_a_leak(net: Company, space: Space, feed: str):
+    net.announce(feed, space.pool_part, path="64500", communities=BLACKHOLE).wait(5)
+    net.announce(feed, space.pool_part, path="64500")
+    net.assert_raised_after(0, "pool-leak", **chi(space, feed))
+
+
+@pytest.mark.parametrize("community", [NO_EXPORT, "65535:65282"])
+def test_what_must_not_be_exported_further_is_heard_all_the_same(net: Company, space: Space, community: str):
+    net.announce("isp-a", space.pool, path="64500", communities=community)
+    net.assert_raised_after(0, "pool-leak", **chi(space, "isp-a"))
+
+
+@pytest.mark.parametrize("what", ["own", "own_other", "internet_only", "default"])
+def test_what_is_not_the_pool_is_no_leak(net: Company, space: Space, feed: str, what: str):
+    net.announce(feed, getattr(space, what), path="64500")
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
+
+
+@pytest.mark.parametrize("feed_with_ipv4_only", FEEDS)
+def test_a_leak_can_be_seen_only_in_the_families_of_the_feed(feed_with_ipv4_only: str):
+    net = company(f"feeds: {{{feed_with_ipv4_only}: {{families: [ipv4]}}}}")
+    families = [s["family"] for s in net.subjects("pool-leak") if s["feed"] == feed_with_ipv4_only]
+    assert set(families) == {"ipv4"}
+
+
+def test_an_aggregate_pool_must_not_leak_either(space: Space, feed: str):
+    net = company(AGGREGATE).converge().announce(feed, space.pool)
+    net.assert_raised_after(0, "pool-leak", **chi(space, feed))
+
+
+def test_a_failover_pool_leaks_unless_every_link_is_down(space: Space, feed: str):
+    net = company(FAILOVER).converge().announce(feed, space.pool)
+    net.assert_raised_after(0, "pool-leak", **chi(space, feed))
+    net.lose("chicago-primary", space.family)
+    assert net.status("pool-leak", **chi(space, feed)) == "violated"
+    net.lose("chicago-secondary", space.family)
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
+    net.bring("chicago-secondary", space.family)
+    assert net.status("pool-leak", **chi(space, feed)) == "violated"
+
+
+def test_a_failover_pool_is_not_excused_by_a_link_that_nobody_sees(space: Space, feed: str):
+    net = company(FAILOVER).converge().down("edge-2")
+    net.lose("chicago-primary", space.family).announce(feed, space.pool)
+    net.assert_raised_after(0, "pool-leak", **chi(space, feed))
+
+
+def test_a_failover_pool_of_two_circuits_waits_for_both(space: Space, feed: str):
+    shared = (
+        "nat_pools: {chi: {internet: failover, circuit: null, circuits: [chicago, dallas], use: inbound}}"
+    )
+    net = company(shared).converge()
+    lose_chicago(net, space.family)
+    net.announce(feed, space.pool)
+    assert net.status("pool-leak", **chi(space, feed)) == "violated"
+    net.lose("dallas-primary", space.family).lose("dallas-secondary", space.family)
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
+
+
+# pool-covered ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["own", "both_pools", "around"])
+def test_an_aggregate_around_a_pool_is_raised_at_once(net: Company, space: Space, feed: str, what: str):
+    prefix = getattr(space, what)
+    net.announce(feed, prefix, path="64500")
+    finding = net.assert_raised_after(0, "pool-covered", **chi(space, feed))
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [prefix]
+    assert net.raised("pool-leak") == []
+    net.wait(5).withdraw(feed, prefix)
+    net.assert_cleared_after(60, "pool-covered", **chi(space, feed))
+
+
+def test_the_policy_says_how_severe_an_aggregate_is(space: Space, feed: str):
+    net = company("policy: {internet_covering: critical}").converge().announce(feed, space.own)
+    assert net.assert_raised_after(0, "pool-covered", **chi(space, feed)).severity is Severity.CRITICAL
+
+
+def test_the_setting_of_the_check_outweighs_the_policy(space: Space, feed: str):
+    net = company("policy: {internet_covering: critical}", "checks: {pool-covered: {severity: info}}")
+    net.converge().announce(feed, space.own)
+    assert net.assert_raised_after(0, "pool-covered", **chi(space, feed)).severity is Severity.INFO
+
+
+@pytest.mark.parametrize("policy", [AGGREGATE, FAILOVER])
+def test_an_aggregate_may_be_allowed(space: Space, feed: str, policy: str):
+    net = company(policy, "nat_pools: {dal: {internet: aggregate}}").converge()
+    assert net.announce(feed, space.own, path="64500").wait(1000).raised() == []
+
+
+@pytest.mark.parametrize("what", ["default", "pool", "pool_part", "own_other"])
+def test_other_routes_do_not_cover_a_pool(net: Company, space: Space, feed: str, what: str):
+    net.announce(feed, getattr(space, what), path="64500")
+    assert net.status("pool-covered", **chi(space, feed)) == "ok"
+
+
+def test_a_blackholed_aggregate_covers_nothing(net: Company, space: Space, feed: str):
+    net.announce(feed, space.own, path="64500", communities=BLACKHOLE)
+    assert net.status("pool-covered", **chi(space, feed)) == "ok"
+
+
+def test_an_aggregate_is_raised_before_sync_and_ok_only_in_sync(net: Company, space: Space, feed: str):
+    net.down(feed).up(feed)
+    assert net.status("pool-covered", **chi(space, feed)) == "unknown"
+    net.announce(feed, space.own)
+    net.assert_raised_after(0, "pool-covered", **chi(space, feed))
+
+
+# pool-fallback ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def aggregated(space: Space, feed: str) -> Company:
+    """The internet hears an aggregate of ours, as it may, and the links advertise the pool."""
+    return company(AGGREGATE).converge().announce(feed, space.own, path="64500")
+
+
+def withdraw_pool(net: Company, space: Space) -> Company:
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.withdraw(link, space.pool)
+    return net
+
+
+def advertise(net: Company, *prefixes: str) -> Company:
+    """Advertise this on both links of Chicago in place of the pool."""
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.announce(link, *prefixes)
+    return net
+
+
+def test_a_pool_that_only_the_aggregate_shows_falls_back(aggregated: Company, space: Space, feed: str):
+    net = aggregated
+    assert net.status("pool-fallback", **chi(space, feed)) == "ok"
+    withdraw_pool(net, space)
+    finding = net.assert_raised_after(30, "pool-fallback", **chi(space, feed))
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["prefixes"] == [space.own]
+    net.wait(5).announce("chicago-secondary", space.pool)
+    net.assert_cleared_after(60, "pool-fallback", **chi(space, feed))
+
+
+def test_one_link_that_advertises_the_pool_is_enough(aggregated: Company, space: Space, feed: str):
+    aggregated.withdraw("chicago-primary", space.pool)
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == "ok"
+
+
+def test_a_pool_that_is_forbidden_on_the_internet_falls_back_too(net: Company, space: Space, feed: str):
+    withdraw_pool(net.announce(feed, space.own), space)
+    net.assert_raised_after(30, "pool-fallback", **chi(space, feed))
+
+
+def test_without_a_covering_route_nothing_falls_back(net: Company, space: Space, feed: str):
+    net.announce(feed, space.default, path="64500")
+    withdraw_pool(net, space)
+    assert net.status("pool-fallback", **chi(space, feed)) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("advertised", "status"),
+    [
+        (("around",), "violated"),  # shorter than the aggregate
+        (("own",), "violated"),  # as long
+        (("both_pools",), "ok"),  # longer, and shorter than the pool
+        (("pool",), "ok"),
+        (("own_halves",), "ok"),
+        (("pool_halves",), "ok"),
+        (("pool_part",), "violated"),  # longer, and not all of the pool
+        (("default",), "violated"),
+    ],
+)
+def test_microsoft_follows_the_longest_route(
+    aggregated: Company, space: Space, feed: str, advertised: tuple[str, ...], status: str
+):
+    withdraw_pool(aggregated, space)
+    for what in advertised:
+        prefixes = getattr(space, what)
+        advertise(aggregated, *([prefixes] if isinstance(prefixes, str) else prefixes))
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == status
+
+
+def test_the_longest_of_several_covering_routes_counts(aggregated: Company, space: Space, feed: str):
+    withdraw_pool(aggregated, space)
+    advertise(aggregated, space.both_pools).announce(feed, space.both_pools)
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == "violated"
+
+
+def test_a_blackholed_aggregate_draws_no_traffic(net: Company, space: Space, feed: str):
+    withdraw_pool(net.announce(feed, space.own, communities=BLACKHOLE), space)
+    assert net.status("pool-fallback", **chi(space, feed)) == "ok"
+
+
+def test_each_prefix_of_a_pool_is_judged_by_itself(feed: str):
+    two = "nat_pools: {chi: {internet: aggregate, prefixes: [198.51.100.0/28, 198.51.100.32/28]}}"
+    net = company(two).converge().announce(feed, "198.51.100.0/24")
+    assert net.status("pool-fallback", **chi(SPACES["ipv4"], feed)) == "ok"
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.withdraw(link, "198.51.100.32/28")
+    assert net.status("pool-fallback", **chi(SPACES["ipv4"], feed)) == "violated"
+
+
+def test_prefixes_of_a_pool_may_be_advertised_on_different_links(feed: str):
+    two = "nat_pools: {chi: {internet: aggregate, prefixes: [198.51.100.0/28, 198.51.100.32/28]}}"
+    net = company(two).converge().announce(feed, "198.51.100.0/24")
+    net.withdraw("chicago-primary", "198.51.100.32/28").withdraw("chicago-secondary", "198.51.100.0/28")
+    assert net.status("pool-fallback", **chi(SPACES["ipv4"], feed)) == "ok"
+
+
+def test_a_circuit_that_is_down_lets_its_pool_fall_back(aggregated: Company, space: Space, feed: str):
+    lose_chicago(aggregated, space.family)
+    aggregated.assert_raised_after(30, "pool-fallback", **chi(space, feed))
+
+
+def test_a_pool_on_an_unseen_mirror_is_unknown(aggregated: Company, space: Space, feed: str):
+    aggregated.withdraw("chicago-primary", space.pool).down("chicago-secondary")
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == "unknown"
+    assert aggregated.wait(1000).raised("pool-fallback") == []
+
+
+def test_a_link_that_nobody_sees_still_advertises(aggregated: Company, space: Space, feed: str):
+    aggregated.down("edge-1", "edge-2")
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == "ok"
+
+
+def test_a_link_that_is_down_advertises_nothing_even_unseen(aggregated: Company, space: Space, feed: str):
+    aggregated.withdraw("chicago-primary", space.pool).down("chicago-secondary")
+    aggregated.lose("chicago-secondary", space.family)
+    aggregated.assert_raised_after(30, "pool-fallback", **chi(space, feed))
+
+
+def test_links_whose_mirrors_nobody_has_advertise_nothing_once_they_are_down(space: Space, feed: str):
+    net = company(AGGREGATE, "feeds: {chicago-primary: null, chicago-secondary: null}").converge()
+    net.announce(feed, space.own)
+    assert net.status("pool-fallback", **chi(space, feed)) == "unknown"
+    lose_chicago(net, space.family)
+    net.assert_raised_after(30, "pool-fallback", **chi(space, feed))
+
+
+def test_a_pool_that_is_bound_to_a_link_falls_back_with_it(space: Space, feed: str):
+    net = company("nat_pools: {chi: {internet: aggregate, links: [primary]}}").converge()
+    net.announce(feed, space.own).lose("chicago-primary", space.family)
+    net.assert_raised_after(30, "pool-fallback", **chi(space, feed))
+
+
+def test_a_fallback_is_unknown_while_the_view_is_not_in_sync(aggregated: Company, space: Space, feed: str):
+    withdraw_pool(aggregated, space).down(feed)
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == "unknown"
+    aggregated.up(feed)
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == "unknown"
+
+
+def test_a_failover_pool_does_not_fall_back_by_mistake(space: Space, feed: str):
+    net = company(FAILOVER).converge().announce(feed, space.own)
+    lose_chicago(withdraw_pool(net, space), *DUAL)
+    assert net.wait(1000).raised("pool-fallback") == []
+
+
+# microsoft-leaked ------------------------------------------------------------------------------------
+
+LEAKED = {"feed": "isp-a", "uplink": "isp-a"}
+
+
+def test_a_microsoft_route_towards_the_internet_is_raised_at_once(net: Company, space: Space):
+    net.announce("isp-a", ELSEWHERE[space.family], path="64500 12076 8075")
+    finding = net.assert_raised_after(0, "microsoft-leaked", **LEAKED)
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["prefixes"] == [ELSEWHERE[space.family]]
+    net.wait(5).withdraw("isp-a", ELSEWHERE[space.family])
+    net.assert_cleared_after(60, "microsoft-leaked", **LEAKED)
+
+
+def test_12076_in_an_as_set_is_enough(net: Company, space: Space):
+    net.announce("isp-a", ELSEWHERE[space.family], path="64500 {8075 12076}")
+    assert net.status("microsoft-leaked", **LEAKED) == "violated"
+
+
+@pytest.mark.parametrize("what", ["exchange", "exchange_part"])
+def test_a_path_that_an_igp_has_erased_does_not_hide_the_leak(net: Company, space: Space, what: str):
+    net.announce("isp-a", getattr(space, what), path="64500")
+    assert net.status("microsoft-leaked", **LEAKED) == "violated"
+
+
+def test_a_leak_of_what_a_dead_link_brought_is_still_one(net: Company, space: Space):
+    net.announce("isp-a", space.exchange_part, path="64500")
+    for link in ("chicago-primary", "chicago-secondary", "dallas-primary", "dallas-secondary"):
+        net.lose(link, *DUAL)
+    assert net.wait(1000).status("microsoft-leaked", **LEAKED) == "violated"
+
+
+def test_what_private_peering_brings_is_told_by_its_path_only(space: Space):
+    net = company(PLANT).converge().announce("isp-a", space.vnet, path="64500")
+    assert net.status("microsoft-leaked", **LEAKED) == "ok"
+    net.announce("isp-a", space.vnet, path="64500 12076")
+    assert net.status("microsoft-leaked", **LEAKED) == "violated"
+
+
+@pytest.mark.parametrize("what", ["own_other", "pool", "internet_only"])
+def test_our_own_space_is_not_microsofts_even_if_microsoft_sends_it(net: Company, space: Space, what: str):
+    net.microsoft_sends("chicago-primary", space.own)
+    net.announce("isp-a", getattr(space, what), path="64500")
+    assert net.status("microsoft-leaked", **LEAKED) == "ok"
+
+
+def test_our_own_space_that_comes_back_from_microsoft_is_told_by_its_path(net: Company, space: Space):
+    net.announce("isp-a", space.own_other, path="64500 12076 64500")
+    assert net.status("microsoft-leaked", **LEAKED) == "violated"
+
+
+def test_a_default_route_is_never_microsofts(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.default)
+    net.announce("isp-a", space.default, path="64500 12076")
+    assert net.status("microsoft-leaked", **LEAKED) == "ok"
+
+
+def test_a_blackholed_microsoft_address_is_no_leak(net: Company, space: Space):
+    net.announce("isp-a", space.exchange_part, path="64500", communities=BLACKHOLE)
+    assert net.status("microsoft-leaked", **LEAKED) == "ok"
+
+
+def test_microsoft_routes_outside_are_not_our_leak(net: Company, space: Space):
+    net.announce("outside", space.exchange, path="64520 8075", communities=EXCHANGE)
+    assert net.wait(1000).raised() == []
+    assert net.subjects("microsoft-leaked") == [LEAKED]
+
+
+def test_a_leak_of_microsoft_routes_is_seen_before_sync_and_ok_only_in_sync(net: Company, space: Space):
+    net.down("isp-a").up("isp-a")
+    assert net.status("microsoft-leaked", **LEAKED) == "unknown"
+    net.announce("isp-a", space.exchange, path="64500 12076")
+    assert net.status("microsoft-leaked", **LEAKED) == "violated"
+    net.withdraw("isp-a", space.exchange).end_of_rib("isp-a", family="ipv4").wait(2)
+    assert net.status("microsoft-leaked", **LEAKED) == "unknown"
+    net.end_of_rib("isp-a", family="ipv6").wait(2)
+    assert net.status("microsoft-leaked", **LEAKED) == "ok"

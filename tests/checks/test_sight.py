@@ -1,0 +1,310 @@
+"""Whether ermon can see at all: the checks of its feeds, its processes and its views."""
+
+from __future__ import annotations
+
+import pytest
+
+from ermon.inventory import EDGES, Severity
+from ermon.prefixes import Family
+from tests.checks.company import PLANT, SPACES, Company, Space, company
+from tests.story import MILLISECOND
+
+ISP_A = {"feed": "isp-a", "uplink": "isp-a"}
+EDGE_1 = {"feed": "edge-1"}
+
+SYNC_TIMEOUT = 120
+
+
+def other_family(space: Space) -> Family:
+    return "ipv6" if space.family == "ipv4" else "ipv4"
+
+
+def other(space: Space) -> Space:
+    return SPACES[other_family(space)]
+
+
+# feed-down -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [EDGE_1, ISP_A], ids=["edge-1", "isp-a"])
+def test_a_lost_session_is_noticed_after_thirty_seconds(net: Company, labels: dict[str, str]):
+    net.down(labels["feed"])
+    finding = net.assert_raised_after(30, "feed-down", **labels)
+    assert finding.severity is Severity.WARNING
+    net.wait(5).up(labels["feed"])
+    net.assert_cleared_after(0, "feed-down", **labels)
+
+
+def test_a_feed_that_never_came_up_is_down_from_the_start():
+    company().assert_raised_after(30, "feed-down", **EDGE_1)
+
+
+def test_a_session_that_returns_in_time_was_not_lost(net: Company):
+    net.down("edge-1").wait(30 - MILLISECOND).up("edge-1").wait(15)
+    assert net.told("feed-down") == []
+
+
+def test_a_second_down_changes_nothing(net: Company):
+    net.down("edge-1").wait(20).down("edge-1")
+    net.assert_raised_after(10, "feed-down", **EDGE_1)
+
+
+def test_every_up_starts_an_empty_session(net: Company, space: Space):
+    net.up("edge-1").get_in_sync("edge-1")
+    assert net.status("link-down", circuit="chicago", link="primary", family=space.family) == "violated"
+
+
+def test_a_message_shows_that_the_session_is_up(space: Space):
+    net = company().announce("edge-1", space.own, path="64500")
+    assert net.status("feed-down", **EDGE_1) == "ok"
+    link = {"circuit": "chicago", "link": "primary", "family": space.family}
+    assert net.wait(SYNC_TIMEOUT - MILLISECOND).status("link-down", **link) == "unknown"
+    assert net.wait(MILLISECOND).status("link-down", **link) == "violated"
+
+
+# feed-empty ------------------------------------------------------------------------------------------
+
+
+def test_a_feed_without_a_route_is_noticed_after_a_minute(space: Space):
+    net = company().up("edge-1").announce("edge-1", other(space).own).get_in_sync("edge-1")
+    finding = net.assert_raised_after(60, "feed-empty", feed="edge-1", family=space.family)
+    assert finding.severity is Severity.WARNING
+    assert net.raised("feed-empty") == [f"feed-empty edge-1 {space.family}"]
+    net.wait(5).announce("edge-1", space.own)
+    net.assert_cleared_after(0, "feed-empty", feed="edge-1", family=space.family)
+
+
+def test_an_empty_mirror_of_an_uplink_is_labelled_with_it(space: Space):
+    net = company().up("isp-a").get_in_sync("isp-a")
+    net.assert_raised_after(60, "feed-empty", feed="isp-a", family=space.family, uplink="isp-a")
+
+
+def test_a_feed_is_not_empty_before_it_is_in_sync(space: Space):
+    net = company().up("edge-1").wait(100)
+    assert net.status("feed-empty", feed="edge-1", family=space.family) == "unknown"
+    net.down("edge-1")
+    assert net.status("feed-empty", feed="edge-1", family=space.family) == "unknown"
+
+
+def test_a_full_table_without_a_route_of_interest_is_not_empty(space: Space):
+    far_away = {"ipv4": "8.8.8.0/24", "ipv6": "2a00:1450::/32"}[space.family]
+    net = company().up("outside").announce("outside", far_away, path="64520 15169").get_in_sync("outside")
+    assert net.status("feed-empty", feed="outside", family=space.family) == "ok"
+
+
+# feed-no-eor -----------------------------------------------------------------------------------------
+
+
+def test_a_missing_end_of_rib_is_noticed_after_the_sync_timeout():
+    net = company().up("edge-1")
+    finding = net.assert_raised_after(SYNC_TIMEOUT, "feed-no-eor", **EDGE_1)
+    assert finding.severity is Severity.INFO
+    net.wait(5).end_of_rib("edge-1")
+    net.assert_cleared_after(0, "feed-no-eor", **EDGE_1)
+
+
+def test_the_sync_timeout_may_be_shorter():
+    net = company("collector: {sync_timeout: 30s}").up("isp-a")
+    net.assert_raised_after(30, "feed-no-eor", **ISP_A)
+
+
+def test_end_of_rib_is_missing_when_one_family_has_none(space: Space):
+    net = company().up("edge-1").end_of_rib("edge-1", family=space.family)
+    net.assert_raised_after(SYNC_TIMEOUT, "feed-no-eor", **EDGE_1)
+
+
+def test_end_of_rib_in_time_is_enough():
+    net = company().up("edge-1").wait(SYNC_TIMEOUT - MILLISECOND).end_of_rib("edge-1").wait(100)
+    assert net.told("feed-no-eor") == []
+    assert net.status("feed-no-eor", **EDGE_1) == "ok"
+
+
+def test_each_session_has_an_end_of_rib_of_its_own(net: Company):
+    net.down("edge-1").up("edge-1")
+    net.assert_raised_after(SYNC_TIMEOUT, "feed-no-eor", **EDGE_1)
+
+
+# feed-lost-messages ----------------------------------------------------------------------------------
+
+
+def test_lost_messages_are_raised_at_once_and_the_router_is_asked_for_everything(net: Company, space: Space):
+    net.lose_messages("isp-a")
+    finding = net.assert_raised_after(0, "feed-lost-messages", **ISP_A)
+    assert finding.severity is Severity.WARNING
+    assert [(r.feed, r.action) for r in net.requests] == [("isp-a", "teardown")]
+    net.wait(1).down("isp-a").up("isp-a")
+    net.announce("isp-a", *(each.internet_only for each in SPACES.values())).end_of_rib("isp-a")
+    assert net.wait(2 - MILLISECOND).status("feed-lost-messages", **ISP_A) == "violated"
+    assert net.wait(MILLISECOND).status("feed-lost-messages", **ISP_A) == "ok"
+    net.assert_cleared_after(60, "feed-lost-messages", **ISP_A)
+
+
+def test_a_loss_holds_when_the_session_goes_down(net: Company):
+    net.lose_messages("isp-a").down("isp-a").wait(1000)
+    assert net.finding("feed-lost-messages", **ISP_A) is not None
+
+
+def test_after_a_loss_absence_proves_nothing(net: Company, space: Space):
+    net.announce("isp-a", space.pool).lose_messages("isp-a")
+    leak = {"pool": "chi", "family": space.family, **ISP_A}
+    assert net.status("pool-leak", **leak) == "violated"
+    net.withdraw("isp-a", space.pool)
+    assert net.status("pool-leak", **leak) == "unknown"
+    link = {"circuit": "chicago", "link": "primary", "family": space.family}
+    net.lose_messages("edge-1").lose("chicago-primary", space.family)
+    assert net.status("link-down", **link) == "unknown"
+
+
+def test_a_damaged_feed_is_torn_down_once_in_five_minutes(net: Company):
+    net.lose_messages("edge-1").wait(10).lose_messages("edge-1").wait(1)
+    net.down("edge-1").reconnect("edge-1")
+    net.lose_messages("edge-1")
+    assert len(net.requests) == 1
+    net.wait(290)
+    assert [(r.feed, r.action) for r in net.requests] == [("edge-1", "teardown")] * 2
+
+
+def test_a_loss_on_one_feed_is_no_loss_on_another(net: Company):
+    net.lose_messages("isp-a")
+    assert net.raised() == ["feed-lost-messages isp-a isp-a"]
+
+
+# canary-missing --------------------------------------------------------------------------------------
+
+PUBLISHED = [space.internet_only for space in SPACES.values()]
+CANARIES = f"feeds: {{isp-a: {{canary: {PUBLISHED}}}}}"
+
+
+def test_a_missing_canary_is_noticed_after_thirty_seconds(space: Space):
+    net = company(CANARIES).converge().withdraw("isp-a", space.internet_only)
+    finding = net.assert_raised_after(30, "canary-missing", **ISP_A)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [space.internet_only]
+    assert net.raised() == ["canary-missing isp-a isp-a"]
+    net.wait(5).announce("isp-a", space.internet_only)
+    net.assert_cleared_after(0, "canary-missing", **ISP_A)
+
+
+def test_while_its_canary_is_missing_a_family_is_not_in_sync(space: Space):
+    net = company(CANARIES).converge()
+    leak = {"pool": "chi", "family": space.family, **ISP_A}
+    assert net.status("pool-leak", **leak) == "ok"
+    net.withdraw("isp-a", space.internet_only)
+    assert net.status("pool-leak", **leak) == "unknown"
+    assert net.status("pool-leak", **{**leak, "family": other_family(space)}) == "ok"
+    assert net.status("microsoft-leaked", **ISP_A) == "unknown"
+    net.announce("isp-a", space.pool)
+    assert net.status("pool-leak", **leak) == "violated"
+
+
+def test_a_canary_may_be_covered_and_not_by_a_default_route(space: Space):
+    net = company(CANARIES).converge().announce("isp-a", space.own).withdraw("isp-a", space.internet_only)
+    assert net.status("canary-missing", **ISP_A) == "ok"
+    net.announce("isp-a", space.default).withdraw("isp-a", space.own)
+    assert net.status("canary-missing", **ISP_A) == "violated"
+
+
+def test_a_canary_is_judged_from_end_of_rib_on(space: Space):
+    net = company(CANARIES).up("isp-a").wait(50)
+    assert net.status("canary-missing", **ISP_A) == "unknown"
+    net.announce("isp-a", other(space).internet_only).end_of_rib("isp-a")
+    assert net.status("canary-missing", **ISP_A) == "violated"
+
+
+def test_a_canary_is_judged_from_the_sync_timeout_on_without_end_of_rib():
+    net = company(CANARIES).up("isp-a").wait(SYNC_TIMEOUT - MILLISECOND)
+    assert net.status("canary-missing", **ISP_A) == "unknown"
+    assert net.wait(MILLISECOND).status("canary-missing", **ISP_A) == "violated"
+
+
+def test_a_canary_is_unknown_while_the_feed_is_down():
+    net = company(CANARIES).converge().down("isp-a").wait(1000)
+    assert net.status("canary-missing", **ISP_A) == "unknown"
+    assert net.raised() == ["feed-down isp-a isp-a"]
+
+
+# view-missing ----------------------------------------------------------------------------------------
+
+NO_UPLINK = "uplinks: {isp-a: null}"
+SEGMENTS = "segments: {dmz: {expressroute: forbidden}}"
+CHICAGO_PRIMARY = {"circuit": "chicago", "link": "primary"}
+
+
+@pytest.mark.parametrize(
+    ("change", "labels", "stays_unknown"),
+    [
+        ("feeds: {edge-1: null}", {"view": "edge-table", **CHICAGO_PRIMARY}, "link-down"),
+        (
+            "feeds: {chicago-primary: null}",
+            {"view": "to-microsoft", **CHICAGO_PRIMARY},
+            "pool-not-advertised",
+        ),
+        ("feeds: {isp-a: null}", {"view": "to-internet", "uplink": "isp-a"}, "microsoft-leaked"),
+        (SEGMENTS, {"view": "segment", "segment": "dmz"}, "segment-leak"),
+    ],
+)
+def test_a_view_that_no_feed_provides_is_told_at_once(
+    change: str, labels: dict[str, str], stays_unknown: str
+):
+    net = company(change)
+    finding = net.assert_raised_after(0, "view-missing", **labels)
+    assert finding.severity is Severity.INFO
+    assert stays_unknown in str(finding.evidence)
+    assert net.told("view-missing") == ["0.0 raised view-missing " + " ".join(labels.values())]
+
+
+def test_no_view_is_missing_where_feeds_provide_them_all():
+    assert company(PLANT).wait(1000).raised("view-missing") == []
+
+
+def test_the_internet_is_a_view_that_pools_need():
+    net = company("feeds: {isp-a: null, outside: null}", "uplinks: null")
+    net.assert_raised_after(0, "view-missing", view="internet")
+
+
+def test_one_edge_table_is_missing_for_each_link_of_its_router():
+    links = "circuits: {chicago: {links: {secondary: {router: edge-1}}}}"
+    net = company(links, "feeds: {edge-1: null, edge-2: null, chicago-secondary: {router: edge-1}}")
+    assert net.raised("view-missing") == [
+        "view-missing edge-table chicago primary",
+        "view-missing edge-table chicago secondary",
+    ]
+
+
+# exabgp-down -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("process", [EDGES, "outside"])
+def test_a_process_that_died_is_noticed_after_five_seconds(net: Company, process: str):
+    net.process_up(process).wait(100).process_down(process)
+    finding = net.assert_raised_after(5, "exabgp-down", process=process)
+    assert finding.severity is Severity.CRITICAL
+    net.wait(5).process_up(process)
+    net.assert_cleared_after(0, "exabgp-down", process=process)
+
+
+def test_a_process_that_died_takes_its_feeds_along(net: Company, space: Space):
+    net.process_up().process_down()
+    assert net.status("link-down", circuit="chicago", link="primary", family=space.family) == "unknown"
+    assert net.status("feed-down", feed="outside") == "ok"
+
+
+def test_a_process_that_died_is_one_finding_and_not_one_for_each_feed(net: Company):
+    net.process_up().process_down()
+    assert net.status("feed-down", **EDGE_1) == "suppressed"
+    assert net.status("circuit-unseen", circuit="chicago") == "suppressed"
+    assert net.wait(1000).raised() == ["exabgp-down edges"]
+
+
+def test_feeds_that_do_not_return_with_their_process_are_told_from_then_on(net: Company):
+    net.process_up().process_down().wait(1000).process_up()
+    assert net.wait(30 - MILLISECOND).raised() == []
+    net.wait(MILLISECOND)
+    assert "feed-down edge-1" in net.raised()
+    assert "circuit-unseen chicago" not in net.raised()
+    net.assert_raised_after(30, "circuit-unseen", circuit="chicago")
+
+
+def test_the_process_of_another_feed_suppresses_nothing(net: Company):
+    net.process_up("outside").process_down("outside").down("edge-1").wait(30)
+    assert net.raised() == ["exabgp-down outside", "feed-down edge-1"]
