@@ -251,7 +251,8 @@ class ExaBGP:
                 retry = FIRST_RETRY_SECONDS
             with contextlib.suppress(TimeoutError):
                 delay = retry * random.uniform(0.5, 1.0)  # noqa: S311  # it spreads restarts and guards nothing
-                await asyncio.wait_for(self._restart_wanted.wait(), delay)
+                async with asyncio.timeout(delay):  # Python 3.11's wait_for may swallow a cancellation
+                    await self._restart_wanted.wait()
             retry = min(2 * retry, LAST_RETRY_SECONDS)
             self.restarts += 1
 
@@ -337,7 +338,8 @@ class ExaBGP:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError, TimeoutError):
                     end()
-                    await asyncio.wait_for(process.wait(), STOP_SECONDS)
+                    async with asyncio.timeout(STOP_SECONDS):
+                        await process.wait()
 
     async def _drain(self, reader: asyncio.Task[None]) -> None:
         """Read what the relay has left, but wait only so long for one that says nothing."""

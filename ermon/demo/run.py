@@ -1,0 +1,169 @@
+"""Starts the routers and ermon, has the story played, and stops everything again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ermon.checks.catalogue import CATALOGUE
+from ermon.config import load_config
+from ermon.demo.child import Child, DemoError
+from ermon.demo.company import Company
+from ermon.demo.daemon import WEB_ADDRESS, Daemon
+from ermon.demo.play import Player, UnexpectedError
+from ermon.demo.screen import Screen
+from ermon.demo.story import story
+from ermon.exabgp.configure import listening_addresses
+from ermon.inventory import Collector, Config
+
+PASSED, FAILED, INTERRUPTED = 0, 1, 130
+
+PORTS = range(20_000, 32_000)
+"""Unprivileged, and below those that Linux gives to outgoing connections."""
+
+CONFIGURATION = Path(__file__).with_name("demo.yml")
+_CONFIGURED_PORT = "port: 1790"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_demo(*, hold: bool, omit_leak: bool = False) -> int:
+    """Run the demo and return its exit code: 0 when ermon said all that was expected and nothing else,
+    1 otherwise, 130 when the demo was interrupted.
+
+    ``hold`` keeps everything up after the story, until Ctrl-C. ``omit_leak`` leaves out the leak's UPDATE,
+    so that the demo must fail.
+    """
+    return asyncio.run(_run_until_interrupted(Demo(Screen(sys.stdout), hold=hold, omit_leak=omit_leak)))
+
+
+async def _run_until_interrupted(demo: Demo) -> int:
+    """Run to the end, or until a signal; either way nothing is left when this returns."""
+    loop = asyncio.get_running_loop()
+    run = asyncio.create_task(demo.run())
+
+    def interrupt() -> None:
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, lambda: None)  # a second one must not end the stopping
+        run.cancel()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, interrupt)
+    try:
+        await run
+    except asyncio.CancelledError:
+        print("\nEverything is stopped.")
+    return demo.code
+
+
+class Demo:
+    """One run of the demo."""
+
+    def __init__(self, screen: Screen, *, hold: bool, omit_leak: bool) -> None:
+        self.code = INTERRUPTED
+        self._screen = screen
+        self._hold = hold
+        self._omit_leak = omit_leak
+        self._children: list[Child] = []
+
+    async def run(self) -> None:
+        """Run it; ``code`` is the exit code as soon as it is known."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="ermon-demo-") as directory:
+                await self._run_in(Path(directory))
+        except DemoError as error:
+            self._screen.closing(str(error), good=False)
+            self.code = FAILED
+
+    async def _run_in(self, directory: Path) -> None:
+        config_file = directory / "ermon.yml"
+        config = _configure(config_file)
+        self._screen.opening(shortened_timers(config))
+        company = Company(config, directory)
+        daemon = Daemon(config_file, free_port([WEB_ADDRESS]), directory)
+        self._children = [*company.children, daemon.child]
+        self._screen.step(1, "Three routers and ermon start, and the routers connect")
+        async with company.running(), daemon.running():
+            self._screen.fact(f"ermon runs: {daemon.url}")
+            await self._play(Player(config, company, daemon, self._screen))
+            if self._hold:
+                self._screen.note(f"\nEverything stays up until Ctrl-C: {daemon.url}")
+                await asyncio.Event().wait()
+
+    async def _play(self, player: Player) -> None:
+        began = time.monotonic()
+        steps = story(omit_leak=self._omit_leak)
+        try:
+            await player.converge()
+            for number, step in enumerate(steps, 2):
+                self._screen.step(number, step.title)
+                await player.play(step)
+            await player.end()
+        except UnexpectedError as error:
+            self._fail(error)
+            return
+        self._screen.summary(player.rows)
+        self._screen.closing(
+            f"{len(steps) + 1} steps in {time.monotonic() - began:.0f} s: {len(player.rows)} findings raised "
+            "and cleared as they should be, and no other.",
+            good=True,
+        )
+        self.code = PASSED
+
+    def _fail(self, error: UnexpectedError) -> None:
+        self._screen.wrong(*error.lines)
+        dead = [child.failure("has ended by itself") for child in self._children if not child.running]
+        for failure in dead:
+            self._screen.wrong(*str(failure).splitlines())
+        self._screen.closing("ermon did not say what it should have said.", good=False)
+        self.code = FAILED
+
+
+def free_port(addresses: Sequence[str]) -> int:
+    """Return a port that nobody listens on at any of these IPv4 addresses; ``DemoError`` without one."""
+    problem = ""
+    for port in random.sample(PORTS, 100):
+        with contextlib.ExitStack() as stack:
+            try:
+                for address in addresses:
+                    sock = stack.enter_context(socket.socket())
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    sock.bind((address, port))
+            except OSError as error:
+                problem = f"{address}: {error.strerror}"
+            else:
+                return port
+    raise DemoError(
+        f"there is no free port, last at {problem}. The demo needs all of 127.0.0.0/8, as Linux has it"
+    )
+
+
+def _configure(file: Path) -> Config:
+    """Write the company's configuration, with a port that is free."""
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    config = load_config(CONFIGURATION).config
+    addresses = [address for process in config.processes for address in listening_addresses(config, process)]
+    port = free_port(addresses)
+    file.write_text(text.replace(_CONFIGURED_PORT, f"port: {port}"), encoding="utf-8")
+    return load_config(file).config
+
+
+def shortened_timers(config: Config) -> list[str]:
+    """Name the timers that differ from their defaults, with the default in parentheses."""
+    lines = []
+    for timer in ("raise_after", "clear_after"):
+        changed = [
+            f"{check} {seconds:g} s ({getattr(CATALOGUE[check], timer):g} s)"
+            for check, settings in config.checks.items()
+            if (seconds := getattr(settings, timer)) is not None
+        ]
+        lines.append(f"{timer:<12} {', '.join(changed)}")
+    settle, default = config.collector.settle, Collector(asn=0).settle
+    return [*lines, f"{'settle':<12} {settle:g} s ({default:g} s)"]

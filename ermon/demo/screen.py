@@ -1,0 +1,135 @@
+"""What the demo prints, in 100 columns: the network, the steps with their latencies, and a summary."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TextIO
+
+from ermon.demo.daemon import Told
+
+WIDTH = 98
+
+_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+_SEVERITY_STYLES = {"critical": "red", "warning": "yellow", "info": "cyan"}
+_PLAIN = str.maketrans("─│┌┐└┘├┤┬┴✓✗", "-|++++++++*!")
+"""For a terminal that has no more than ASCII."""
+
+_NETWORK = """\
+                        ┌────────┐
+       primary   ┌──────┤ edge-1 ├──────┐ isp-a         circuit   chicago, two links to Microsoft
+   ┌───────────┐ │      └───┬────┘      │ ┌──────────┐  NAT pool  198.51.100.0/28
+   │ Microsoft ├─┤          │           ├─┤ internet │            2001:db8:100:1::/64
+   └───────────┘ │      ┌───┴────┐      │ └────┬─────┘            is for Microsoft alone
+       secondary └──────┤ edge-2 ├──────┘ isp-b│
+                        └───┬────┘             │        The routers are real BGP speakers,
+                       ┌────┴──────────────────┴──┐     ermon is the real `ermon run`, and
+                       │ ermon: 7 BGP sessions in │     each of its feeds is a BGP session.
+                       └──────────────────────────┘"""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long it took until ermon said something, and how long it had been told to wait; seconds."""
+
+    total: float
+    timer: float
+
+    @property
+    def own(self) -> float:
+        """What is left for BGP, ermon and its API."""
+        return max(0.0, self.total - self.timer)
+
+
+@dataclass(slots=True)
+class Row:
+    """A finding in the summary."""
+
+    severity: str
+    check: str
+    subject: str
+    raised: Latency
+    cleared: Latency | None = None
+
+
+class Screen:
+    """Prints to a stream: in colour on a terminal, plain otherwise."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        dumb = "NO_COLOR" in os.environ or os.environ.get("TERM", "dumb") == "dumb"
+        self._coloured = stream.isatty() and not dumb
+        self._unicode = (stream.encoding or "").lower().startswith("utf")
+
+    def opening(self, shortened: Iterable[str]) -> None:
+        title = self._paint("ermon demo", "bold")
+        self._print(f"\n{title}  A small company, its ExpressRoute circuit, and a bad day.\n\n{_NETWORK}\n")
+        self._print(
+            self._paint("Timers that are shorter here than by default, to keep the story short:", "dim")
+        )
+        for line in shortened:
+            self._print(self._paint(f"  {line}", "dim"))
+        self._print("")
+
+    def step(self, number: int, title: str) -> None:
+        self._print(self._paint(f"{number:2}  {title}", "bold"))
+
+    def fact(self, text: str, seconds: float | None = None) -> None:
+        """Print something that is as it should be, and how long it took."""
+        self._tick(text, "" if seconds is None else f"+{seconds:.3f} s")
+
+    def finding(self, told: Told, seconds: float) -> None:
+        """Print a finding that was raised or cleared as it should be, and how long it took."""
+        style = _SEVERITY_STYLES[told.severity] if told.state == "raised" else "green"
+        word = self._paint(f"{told.state:<8}", style)
+        self._tick(f"{word} {told.check:<13} {told.summary}", f"+{seconds:.3f} s")
+        if told.state == "raised" and "prefixes" in told.evidence:
+            prefixes, paths, feeds = (
+                ", ".join(told.evidence[name]) for name in ("prefixes", "as_paths", "feeds")
+            )
+            self._print(self._paint(f"{'':29}{prefixes}, AS path {paths}, seen on {feeds}", "dim"))
+
+    def wrong(self, *lines: str) -> None:
+        for line in lines:
+            self._print("    " + self._paint(f"✗ {line}", "red"))
+
+    def summary(self, rows: Iterable[Row]) -> None:
+        """Print the findings with their latencies, and how much of these was waiting on purpose."""
+        head = f"    {'finding':<58}{'raised after':>18}{'cleared after':>18}"
+        self._print("\n" + self._paint(head, "bold"))
+        for row in rows:
+            severity = self._paint(f"{row.severity:<9}", _SEVERITY_STYLES[row.severity])
+            cleared = _split(row.cleared) if row.cleared is not None else "-"
+            text = f"{severity} {row.check:<13} {row.subject}"
+            self._print(f"    {_fill(text, 58)}{_split(row.raised):>18}{cleared:>18}")
+        note = "2 s + 10 ms: the check waits 2 s on purpose; BGP, ermon and its API took 10 ms"
+        self._print(self._paint(f"    {note}", "dim"))
+
+    def closing(self, text: str, *, good: bool) -> None:
+        mark, style = ("✓", "green") if good else ("✗", "red")
+        self._print("\n" + self._paint(f"{mark} {text}", style))
+
+    def note(self, text: str) -> None:
+        self._print(text)
+
+    def _tick(self, text: str, right: str) -> None:
+        line = f"    {self._paint('✓', 'green')} {text}"
+        self._print(_fill(line, WIDTH - len(right)) + right if right else line)
+
+    def _paint(self, text: str, style: str) -> str:
+        return f"\033[{_CODES[style]}m{text}\033[0m" if self._coloured else text
+
+    def _print(self, text: str) -> None:
+        print(text if self._unicode else text.translate(_PLAIN), file=self._stream, flush=True)
+
+
+def _split(latency: Latency) -> str:
+    own = f"{latency.own * 1000:.0f} ms"
+    return f"{latency.timer:g} s + {own}" if latency.timer else own
+
+
+def _fill(text: str, width: int) -> str:
+    """Add spaces up to ``width`` columns; colours take none."""
+    return text + " " * (width - len(re.sub(r"\033\[\d+m", "", text)))

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from ermon.checks.catalogue import BUILT_CHECKS
+from ermon.checks.sight import missing_views
+from ermon.config import load_config
+from ermon.demo.company import MORE_SPECIFIC, POOL, POOL6, TABLES
+from ermon.demo.run import CONFIGURATION
+from ermon.demo.speaker import Announcement
+from ermon.inventory import View
+from ermon.prefixes import PrefixSet, parse_address, parse_prefix
+
+LOADED = load_config(CONFIGURATION, built_checks=BUILT_CHECKS)
+CONFIG = LOADED.config
+
+
+def test_the_configuration_needs_no_view_that_it_lacks() -> None:
+    assert LOADED.warnings == ()
+    assert not list(missing_views(CONFIG))
+
+
+def test_every_feed_has_a_table_in_both_families() -> None:
+    assert TABLES.keys() == CONFIG.feeds.keys()
+    for table in TABLES.values():
+        assert {parse_prefix(route.prefix).family for route in table} == {"ipv4", "ipv6"}
+
+
+def test_nothing_that_the_internet_hears_at_first_overlaps_the_pool() -> None:
+    pool = CONFIG.pools["outbound"]
+    for feed in CONFIG.feeds.values():
+        if feed.view in {View.TO_INTERNET, View.INTERNET}:
+            for route in TABLES[feed.name]:
+                assert not any(parse_prefix(route.prefix).overlaps(member) for member in pool.prefixes)
+
+
+def test_the_pool_is_what_the_routers_announce_to_microsoft() -> None:
+    announced = {parse_prefix(route.prefix) for route in (POOL, POOL6)}
+    assert announced == set(CONFIG.pools["outbound"].prefixes)
+    for feed in CONFIG.feeds.values():
+        if feed.view is View.TO_MICROSOFT:
+            assert TABLES[feed.name] == (POOL, POOL6)
+
+
+def test_what_is_heard_outside_is_a_part_of_the_pool() -> None:
+    pool = PrefixSet(CONFIG.pools["outbound"].prefixes)
+    heard = parse_prefix(MORE_SPECIFIC.prefix)
+    assert pool.covers(heard)
+    assert heard not in CONFIG.pools["outbound"].prefixes
+
+
+def test_everything_is_on_loopback_and_no_port_needs_root() -> None:
+    assert CONFIG.collector.port >= 1024
+    for feed in CONFIG.feeds.values():
+        for address in (feed.local, feed.peer):
+            assert parse_prefix("127.0.0.0/8").contains(parse_address(address).prefix)
+
+
+@pytest.mark.parametrize(
+    ("announcement", "path_id", "text"),
+    [
+        (
+            Announcement("192.0.2.0/26", "203.0.113.2", (12076,), ("12076:5010",)),
+            True,
+            "192.0.2.0/26 next-hop 203.0.113.2 as-path [ 12076 ] community [ 12076:5010 ] path-information 0.0.0.1",
+        ),
+        (
+            Announcement("2001:db8:40::/48", "2001:db8:ffff::2"),
+            False,
+            "2001:db8:40::/48 next-hop 2001:db8:ffff::2",
+        ),
+    ],
+)
+def test_an_announcement_reads_as_exabgp_wants_it(
+    announcement: Announcement, path_id: bool, text: str
+) -> None:
+    assert announcement.text(path_id=path_id) == text

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from ermon.config import load_config
+from ermon.demo.daemon import Told
+from ermon.demo.run import CONFIGURATION, shortened_timers
+from ermon.demo.screen import Latency, Row, Screen
+from ermon.demo.story import story
+
+LONGEST = Row("critical", "pool-leak", "outbound ipv4 edge-1-isp-a isp-a", Latency(2.031, 2), Latency(3.5, 3))
+
+
+LEAK = Told(
+    at=0.0,
+    state="raised",
+    check="pool-leak",
+    labels={},
+    severity="critical",
+    summary="NAT pool outbound is advertised to the internet",
+    evidence={"prefixes": ["2001:db8:100:1::/72"], "as_paths": ["64520 64511 64500"], "feeds": ["outside"]},
+)
+
+
+class Pipe(io.StringIO):
+    encoding = "utf-8"
+
+
+class Terminal(Pipe):
+    def isatty(self) -> bool:
+        return True
+
+
+class AsciiPipe(io.TextIOWrapper):
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="ascii")
+
+
+def print_everything(stream: io.TextIOBase) -> None:
+    screen = Screen(stream)  # type: ignore[arg-type]
+    screen.opening(shortened_timers(load_config(CONFIGURATION).config))
+    for number, step in enumerate(story(), 2):
+        screen.step(number, step.title)
+        if step.remark:
+            screen.fact(step.remark)
+    screen.fact("link primary is down, link secondary is unknown", 0.018)
+    screen.finding(LEAK, 2.031)
+    screen.wrong("expected, and has not come")
+    screen.summary([LONGEST])
+    screen.closing("no other", good=True)
+    screen.closing("another", good=False)
+    screen.note("Everything stays up")
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return Terminal()
+
+
+def test_everything_fits_into_a_hundred_columns(terminal: Terminal) -> None:
+    print_everything(terminal)
+
+    lines = re.sub(r"\033\[\d+m", "", terminal.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 100
+
+
+def test_latencies_stand_in_one_column_with_and_without_colours(terminal: Terminal) -> None:
+    plain = Pipe()
+    print_everything(terminal)
+    print_everything(plain)
+
+    assert "\033[31m" in terminal.getvalue()
+    assert re.sub(r"\033\[\d+m", "", terminal.getvalue()) == plain.getvalue()
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_may_refuse_colours(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    print_everything(terminal)
+
+    assert "\033" not in terminal.getvalue()
+
+
+def test_where_only_ascii_can_be_printed_the_drawing_is_in_ascii() -> None:
+    stream = AsciiPipe()
+
+    print_everything(stream)  # would raise UnicodeEncodeError
+
+    stream.flush()
+    assert b"+------+ edge-1 +------+" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_leak_names_the_prefix_the_path_and_the_feed(terminal: Terminal) -> None:
+    Screen(terminal).finding(LEAK, 0.005)
+
+    assert "2001:db8:100:1::/72, AS path 64520 64511 64500, seen on outside" in terminal.getvalue()
+
+
+def test_what_the_check_waited_on_purpose_is_told_from_the_rest(terminal: Terminal) -> None:
+    Screen(terminal).summary(
+        [LONGEST, Row("critical", "pool-leak", "outbound ipv6 outside", Latency(0.005, 0))]
+    )
+
+    assert "2 s + 31 ms      3 s + 500 ms" in terminal.getvalue()
+    assert re.search(r" 5 ms +-\n", terminal.getvalue())
+
+
+def test_every_timer_that_is_not_the_default_is_named_with_its_default() -> None:
+    raising, clearing, settling = shortened_timers(load_config(CONFIGURATION).config)
+
+    assert "link-down 2 s (10 s)" in raising
+    assert "pool-leak 3 s (60 s)" in clearing
+    assert settling.split() == ["settle", "0.5", "s", "(2", "s)"]
