@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ermon.checks.parameters import parameter
 from ermon.checks.subject import Bucket, Topic
+from ermon.drain import DrainLatch
 from ermon.expected import ExpectedCoverage
 from ermon.inventory import Config, Feed, LinkKey, View
 from ermon.model import LinkState, Route, RouteKey
 from ermon.prefixes import Family, Prefix
 from ermon.rib import AdjRibIn
+from ermon.rolling import Baseline, RollingCount
 from ermon.session import Session
 
 FILTERED_VIEWS = frozenset({View.EDGE_TABLE, View.INTERNET})
@@ -35,6 +38,10 @@ class FeedState:
     overflowed_until: float | None = None
     overflow_seconds: float = 0.0
     teardown_at: float | None = None
+    losses: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
+    """When the session was lost."""
+    churn: dict[LinkKey, RollingCount] = field(default_factory=dict)
+    """When the routes of each link changed."""
 
 
 @dataclass(slots=True)
@@ -46,6 +53,9 @@ class LinkInfo:
     transitions: int = 0
     """Changes between up and down; unknown between two equal states is no change."""
     known_state: LinkState = LinkState.UNKNOWN
+    flaps: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
+    """When it changed between up and down."""
+    baseline: Baseline = field(default_factory=Baseline)
 
 
 class Known:
@@ -54,13 +64,23 @@ class Known:
     def __init__(self, config: Config, now: float) -> None:
         self.config = config
         self.now = now
-        self.feeds = {name: FeedState(feed, Session(feed)) for name, feed in sorted(config.feeds.items())}
-        self.links: dict[tuple[LinkKey, Family], LinkInfo] = {
-            (link.key, family): LinkInfo() for link in config.links for family in link.families
+        self.feeds = {
+            name: FeedState(feed, Session(feed), losses=_rolling(config, "feed-flapping", "losses"))
+            for name, feed in sorted(config.feeds.items())
         }
+        self.links: dict[tuple[LinkKey, Family], LinkInfo] = {
+            (link.key, family): LinkInfo(flaps=_rolling(config, "link-flapping", "changes"))
+            for link in config.links
+            for family in link.families
+        }
+        self.drains = {link.key: DrainLatch() for link in config.links}
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
+        self.sources: dict[str, str] = {}
+        """What is wrong with each published list that was tried; empty where nothing is."""
         self.differences: dict[tuple[str, Family], set[Prefix]] = {}
         """By circuit and family: the prefixes that only some of its links bring."""
+        self.advertised_differences: dict[tuple[str, Family], set[Prefix]] = {}
+        """By circuit and family: the prefixes that only some of its links' mirrors show."""
         self.dirty: set[Topic] = set()
         """What has changed since the verdicts were last asked for."""
 
@@ -108,6 +128,9 @@ class Known:
     def process_up(self, process: str) -> bool | None:
         return self.processes[process]
 
+    def source_problem(self, source: str) -> str | None:
+        return self.sources.get(source)
+
     def matching(self, feed: str, bucket: Bucket) -> Mapping[RouteKey, Route]:
         return self.feeds[feed].buckets.get(bucket, {})
 
@@ -140,3 +163,33 @@ class Known:
 
     def one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
         return self.differences.get((circuit, family), set())
+
+    def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
+        return self.advertised_differences.get((circuit, family), set())
+
+    def draining(self, link: LinkKey) -> bool:
+        return self.drains[link].draining(self.now, self.config.policy.max_drain)
+
+    def link_flaps(self, link: LinkKey, family: Family) -> bool:
+        return self.links[link, family].flaps.exceeded(self.now)
+
+    def feed_flaps(self, feed: str) -> bool:
+        return self.feeds[feed].losses.exceeded(self.now)
+
+    def churns(self, feed: str, link: LinkKey) -> bool:
+        return self.feeds[feed].churn[link].exceeded(self.now)
+
+    def usual_count(self, link: LinkKey, family: Family) -> float | None:
+        return self.links[link, family].baseline.median(self.now)
+
+    def learn_count(self, link: LinkKey, family: Family, count: int | None) -> None:
+        baseline = self.links[link, family].baseline
+        if count is None:
+            baseline.stop(self.now)
+        else:
+            baseline.learn(count, self.now)
+
+
+def _rolling(config: Config, check: str, limit: str) -> RollingCount:
+    """Count what a check allows ``limit`` of within its ``window``."""
+    return RollingCount(int(parameter(config, check, limit)), parameter(config, check, "window"))

@@ -70,7 +70,7 @@ _FEED = ("feed", "router", "view")
 _LINK = ("circuit", "link", "family")
 SUBJECT_LABELS = (
     *("circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
-    *("geo", "peering", "view", "process"),
+    *("geo", "peering", "view", "process", "source"),
 )
 """The labels that a finding can have; empty where they do not apply."""
 

@@ -166,6 +166,14 @@ class ProcessDown(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class SourceJudged(msgspec.Struct, frozen=True):
+    """A published list came into force, or could not be used; the old one then stays in force."""
+
+    time: float
+    source: str
+    problem: str | None = None
+
+
 Event = (
     SessionUp
     | SessionDown
@@ -177,6 +185,7 @@ Event = (
     | MessagesLost
     | ProcessUp
     | ProcessDown
+    | SourceJudged
 )
 
 

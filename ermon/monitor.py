@@ -18,7 +18,7 @@ from typing import Any
 
 from ermon import evidence, maintenance
 from ermon.case import Case, Phase
-from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, selectors, subjects
+from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, SUPPRESSES_TOGETHER, selectors, subjects
 from ermon.checks.guide import SUMMARY
 from ermon.checks.subject import EXPECTATIONS, Labels, Subject, Topic
 from ermon.expected import Calendar
@@ -65,6 +65,7 @@ class Monitor:
         self.config = config
         self.network = Network(config, selectors(config), now)
         self.cleared: deque[Finding] = deque(maxlen=CLEARED_FINDINGS)
+        self._booked: tuple[MaintenanceWindow, ...] = ()
         self._outcome = Outcome()
         self._cases = self._make_cases(config)
         self._link_cases()
@@ -106,6 +107,15 @@ class Monitor:
     def timers_running(self) -> bool:
         """Tell whether a finding is being raised or cleared, or a feed getting in sync."""
         return self._case_timers.next() is not None or self.network.sync_running()
+
+    def maintain(self, windows: Iterable[MaintenanceWindow], now: float) -> None:
+        """Heed these windows besides those of the configuration."""
+        self._advance(now)
+        self._booked = tuple(windows)
+        covered = dict.fromkeys(self._windows)
+        self._link_windows()
+        self._unjudged.update(covered | dict.fromkeys(self._windows))
+        self._evaluate()
 
     # Reading -----------------------------------------------------------------------------------------
 
@@ -172,16 +182,22 @@ class Monitor:
         self._case_timers: Timers[_CaseKey] = Timers()
         self._by_topic: dict[Topic, list[_CaseKey]] = {}
         self._causes: dict[_CaseKey, list[Case]] = {}
+        self._causes_together: dict[_CaseKey, list[Case]] = {}
         self._effects: dict[_CaseKey, list[_CaseKey]] = {}
-        self._windows: dict[_CaseKey, list[MaintenanceWindow]] = {}
         for key, case in self._cases.items():
             for topic in case.subject.topics:
                 self._by_topic.setdefault(topic, []).append(key)
-            windows = [w for w in self.config.maintenance if maintenance.covers(w, case.subject)]
+        self._link_causes()
+        self._link_windows()
+
+    def _link_windows(self) -> None:
+        all_windows = (*self.config.maintenance, *self._booked)
+        self._windows: dict[_CaseKey, list[MaintenanceWindow]] = {}
+        for key, case in self._cases.items():
+            windows = [window for window in all_windows if maintenance.covers(window, case.subject)]
             if windows:
                 self._windows[key] = windows
-        self._link_causes()
-        self._set_calendar_timers()
+        self._set_calendar_timers(all_windows)
 
     def _link_causes(self) -> None:
         by_check: dict[str, list[Case]] = {}
@@ -194,6 +210,11 @@ class Monitor:
                         if self._touches(cause.subject, effect.subject):
                             self._causes.setdefault(effect.key, []).append(cause)
                             self._effects.setdefault(cause.key, []).append(effect.key)
+        for cause_name, effect_names in SUPPRESSES_TOGETHER.items():
+            for effect in (effect for name in effect_names for effect in by_check.get(name, ())):
+                causes = self._causes_together[effect.key] = by_check.get(cause_name, [])
+                for cause in causes:
+                    self._effects.setdefault(cause.key, []).append(effect.key)
 
     def _touches(self, cause: Subject, effect: Subject) -> bool:
         """Tell whether a cause is about the same thing: every label that both have is equal."""
@@ -202,10 +223,10 @@ class Monitor:
             return any(self.config.feeds[feed].process == labels["process"] for feed in effect.feeds)
         return all(labels.get(name, value) == value for name, value in effect.labels)
 
-    def _set_calendar_timers(self) -> None:
+    def _set_calendar_timers(self, windows: Iterable[MaintenanceWindow]) -> None:
         """Ask again when a maintenance window begins or ends, or a prefix becomes expected or ceases to."""
         self._calendar_timers: Timers[float] = Timers()
-        times = {t for w in self.config.maintenance for t in (w.starts.timestamp(), w.ends.timestamp())}
+        times = {t for w in windows for t in (w.starts.timestamp(), w.ends.timestamp())}
         for circuit in self.config.circuits.values():
             times.update(Calendar(circuit.receive.prefixes).changes())
         for time in times:
@@ -237,9 +258,11 @@ class Monitor:
         moved = dict(unjudged)
         for key in unjudged:
             case = self._cases[key]
-            before = case.verdict.status
+            before = case.verdict
             case.verdict = case.subject.judge(self.network)
-            if (before is Status.VIOLATED) != (case.verdict.status is Status.VIOLATED):
+            if case.subject.learn is not None:
+                case.subject.learn(self.network, case.verdict)
+            if before.suppresses != case.verdict.suppresses:
                 moved.update(dict.fromkeys(self._effects.get(key, ())))
         began = False
         for case in sorted((self._cases[key] for key in moved), key=_order) if moved else ():
@@ -263,7 +286,10 @@ class Monitor:
     def _status(self, case: Case) -> Status:
         if case.verdict.status is not Status.VIOLATED:
             return case.verdict.status
-        if any(cause.verdict.status is Status.VIOLATED for cause in self._causes.get(case.key, ())):
+        if any(cause.verdict.suppresses for cause in self._causes.get(case.key, ())):
+            return Status.SUPPRESSED
+        together = self._causes_together.get(case.key)
+        if together and all(cause.verdict.suppresses for cause in together):
             return Status.SUPPRESSED
         if any(maintenance.active(window, self.now) for window in self._windows.get(case.key, ())):
             return Status.SUPPRESSED

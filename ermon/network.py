@@ -13,7 +13,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from ermon.checks.subject import Select, feed_topic, link_topic, process_topic
+from ermon.checks.parameters import parameter
+from ermon.checks.subject import (
+    PREPENDED,
+    Bucket,
+    Select,
+    churn_topic,
+    drain_topic,
+    feed_topic,
+    link_topic,
+    process_topic,
+    source_topic,
+)
 from ermon.inventory import Config, Feed, LinkKey, Peering, View
 from ermon.known import FILTERED_VIEWS, FeedState, Known, LinkInfo
 from ermon.model import (
@@ -32,9 +43,11 @@ from ermon.model import (
     ProcessUp,
     SessionDown,
     SessionUp,
+    SourceJudged,
     Update,
 )
 from ermon.prefixes import FAMILIES, Family, Prefix
+from ermon.rolling import RollingCount
 from ermon.routes import Routes
 from ermon.session import FamilySync
 from ermon.timers import Timers
@@ -46,6 +59,10 @@ OVERFLOW_SECONDS = (300.0, 3600.0)
 OVERFLOW_REASON = "more routes than collector.max_routes"
 
 
+_TimerKey = tuple[str, str | LinkKey | tuple[str, str, str], Family | None]
+"""What a timer is for, and the feed, link, or feed and link that it is about."""
+
+
 class Network(Known):
     """Keeps every answer of ``Known`` up to date."""
 
@@ -53,8 +70,10 @@ class Network(Known):
         super().__init__(config, now)
         self.requests: list[FeedRequest] = []
         self.changes: list[Change] = []
-        self.timers: Timers[tuple[str, str, Family | None]] = Timers()
+        self.timers: Timers[_TimerKey] = Timers()
         self.routes = Routes(self, selectors)
+        self._unsettled_mirrors: set[str] = set()
+        """Circuits of which a mirror can prove more or less than before."""
         self._edges = [n for n, f in self.feeds.items() if f.feed.view is View.EDGE_TABLE]
         self._own_edges = {
             link.key: frozenset(n for n in self._edges if self.feeds[n].feed.router == link.router)
@@ -70,12 +89,21 @@ class Network(Known):
         A feed that is not held whole and may now be asked about more is asked for everything again.
         """
         self.processes.update({p: up for p, up in old.processes.items() if p in self.processes})
+        self.sources.update(old.sources)
         for key, info in self.links.items():
             if before := old.links.get(key):
                 info.state, info.known_state = before.state, before.known_state
                 info.changed_at, info.transitions = before.changed_at, before.transitions
+                info.baseline = before.baseline
+                info.baseline.stop(self.now)  # the new policy says what is right from now on
+                info.flaps.take_over(before.flaps)
+                self._watch_flapping(("link-flaps", *key), info.flaps)
                 if key[0] in self._microsoft_links and before.state is not LinkState.UP:
                     self.routes.brought.restore(*key, old.routes.brought.remembered(*key))
+        for link, latch in old.drains.items():
+            if link in self.drains:
+                self.drains[link] = latch
+                self.routes.touched_drains.add(link)
         for name, state in self.feeds.items():
             before_feed = old.feeds.get(name)
             if before_feed is not None and _same_session(before_feed.feed, state.feed):
@@ -84,17 +112,23 @@ class Network(Known):
                     self._ask_again(state)
 
     def _adopt_feed(self, state: FeedState, before: FeedState) -> None:
+        # While the session is not yet in sync here: what is taken over is a dump, and no churn.
+        self.routes.announce(state, before.rib.routes())
         session = state.session = before.session
         session.feed = state.feed
         session.families = {f: session.families.get(f, FamilySync()) for f in state.feed.families}
         self._set_dump_timers(state)
         state.overflow_seconds, state.teardown_at = before.overflow_seconds, before.teardown_at
+        state.losses.take_over(before.losses)
+        self._watch_flapping(("feed-flaps", state.feed.name, None), state.losses)
         if before.overflowed_until is not None:
             state.overflowed_until = before.overflowed_until
             self.timers.set(("overflow", state.feed.name, None), before.overflowed_until)
         if session.damaged and state.teardown_at is not None:
             self.timers.set(("resend", state.feed.name, None), state.teardown_at + TEARDOWN_INTERVAL_SECONDS)
-        self.routes.announce(state, before.rib.routes())
+        for link in state.churn.keys() & before.churn.keys():
+            state.churn[link].take_over(before.churn[link])
+            self.routes.churning.add((state.feed.name, link))
         self._feed_changed(state.feed.name)
 
     def _asks_for_more(self, old: Network, name: str) -> bool:
@@ -139,6 +173,9 @@ class Network(Known):
                 self._process(event.process, up=True)
             case ProcessDown():
                 self._process_down(event)
+            case SourceJudged():
+                self.sources[event.source] = event.problem or ""
+                self.dirty.add(source_topic(event.source))
             case _:
                 assert_never(event)
 
@@ -155,8 +192,8 @@ class Network(Known):
         if state.overflowed_until is not None:
             self._request(state, "teardown", OVERFLOW_REASON)
             return
-        self.routes.flush(state)
         state.session.start(self.now, joined=joined)
+        self.routes.flush(state)
         state.session.message_at = self.now
         self._set_dump_timers(state)
         self._feed_changed(state.feed.name)
@@ -170,8 +207,10 @@ class Network(Known):
             self._feed_changed(event.feed)
 
     def _stop(self, state: FeedState, reason: str) -> None:
-        self.routes.flush(state)
         state.session.stop(self.now, reason)
+        self.routes.flush(state)
+        state.losses.add(self.now)
+        self._watch_flapping(("feed-flaps", state.feed.name, None), state.losses)
         for family in state.feed.families:
             self.timers.cancel(("sync", state.feed.name, family))
         self.timers.cancel(("timeout", state.feed.name, None))
@@ -229,7 +268,8 @@ class Network(Known):
             self._touched_family(state, family, announced=True)
         for family in {prefix.family for prefix, _ in event.withdrawn}:
             self._touched_family(state, family, announced=False)
-        self.routes.withdraw(state, event.withdrawn)
+        again = {route.key for route in event.announced} if event.withdrawn else ()
+        self.routes.withdraw(state, (key for key in event.withdrawn if key not in again))
         self.routes.announce(state, event.announced)
         if len(state.rib) > self.config.collector.max_routes:
             self._overflow(state)
@@ -271,22 +311,51 @@ class Network(Known):
         """Let the timers fire that are due."""
         self.now = max(self.now, now)
         while (key := self.timers.pop(self.now)) is not None:
-            kind, name, family = key
-            state = self.feeds[name]
-            if kind == "sync" and family is not None:
-                self._sync_due(state, family)
-            elif kind == "timeout":
-                self._feed_changed(name)
-            elif kind == "resend" and state.session.damaged:
-                self._tear_down_damaged(state)
-            elif kind == "overflow":
-                state.overflowed_until = None
-                self._feed_changed(name)
+            match key:
+                case ("link-flaps", (_, _) as link, family) if family is not None:
+                    self.dirty.add(link_topic(link, family))
+                case ("drain", (_, _) as link, _):
+                    self.routes.touched_drains.add(link)
+                case ("churn", (feed, circuit, link), _):
+                    self._churn_due(feed, (circuit, link))
+                case (kind, str(name), family):
+                    self._feed_timer_due(kind, self.feeds[name], family)
+
+    def _feed_timer_due(self, kind: str, state: FeedState, family: Family | None) -> None:
+        name = state.feed.name
+        if kind == "sync" and family is not None:
+            self._sync_due(state, family)
+        elif kind == "resend" and state.session.damaged:
+            self._tear_down_damaged(state)
+        elif kind == "overflow":
+            state.overflowed_until = None
+            self._feed_changed(name)
+        elif kind == "timeout":
+            self._feed_changed(name)
+        elif kind == "feed-flaps":
+            self.dirty.add(feed_topic(name))
+
+    def _churn_due(self, feed: str, link: LinkKey) -> None:
+        self.dirty.add(churn_topic(feed, link))
+        self._watch_churn(feed, link)
+
+    def _watch_flapping(self, key: _TimerKey, count: RollingCount) -> None:
+        """Come back when there were no more changes of late than is fine."""
+        if (ends := count.ends_at()) is not None:
+            self.timers.set(key, ends)
+
+    def _watch_churn(self, feed: str, link: LinkKey) -> None:
+        ends = self.feeds[feed].churn[link].ends_at()
+        if ends is not None and ends > self.now:
+            self.timers.set(("churn", (feed, *link), None), ends)
 
     def refresh(self) -> None:
         """Bring everything that follows from the routes and sessions up to date."""
         self._refresh_canaries()
         self._refresh_links()
+        self._refresh_drains()
+        self._refresh_churn()
+        self._refresh_advertised_sides()
         self.routes.refresh_microsoft()
 
     def _set_dump_timers(self, state: FeedState) -> None:
@@ -328,6 +397,9 @@ class Network(Known):
             self.routes.touched_canaries.add(name)
         if state.feed.view is View.EDGE_TABLE:
             self.routes.unsettled_links.update(self.links)
+            self.routes.touched_drains.update(self.drains)
+        if state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
+            self._unsettled_mirrors.add(state.feed.circuit)
 
     def _refresh_canaries(self) -> None:
         touched, self.routes.touched_canaries = self.routes.touched_canaries, set()
@@ -376,7 +448,9 @@ class Network(Known):
             self._link_changed(link, family, info, state)
         info.deciders, info.witnesses = deciders, witnesses
         self.dirty.add(link_topic(link, family))
-        self.routes.compare_all_sides(link[0], family)
+        self.routes.touched_drains.add(link)
+        self.routes.received.sides_changed(link[0], family)
+        self._unsettled_mirrors.add(link[0])
 
     def _link_changed(self, link: LinkKey, family: Family, info: LinkInfo, state: LinkState) -> None:
         if link in self._microsoft_links:
@@ -388,9 +462,40 @@ class Network(Known):
         if state is not LinkState.UNKNOWN:
             if info.known_state not in {LinkState.UNKNOWN, state}:
                 info.transitions += 1
+                info.flaps.add(self.now)
+                self._watch_flapping(("link-flaps", link, family), info.flaps)
             info.known_state = state
         info.changed_at = self.now
         self.changes.append(LinkChanged(self.now, link, family, state))
+
+    def _refresh_drains(self) -> None:
+        touched, self.routes.touched_drains = self.routes.touched_drains, set()
+        percent = parameter(self.config, "drain", "percent")
+        for link in sorted(touched):
+            latch = self.drains[link]
+            paths = marked = 0
+            for name in self._edges:
+                for family in self.feeds[name].feed.families:
+                    if self.in_sync(name, family):
+                        paths += self.feeds[name].tables[link].count(family)
+                        marked += len(self.matching(name, Bucket(PREPENDED, family, link=link)))
+            latch.observe(paths=paths, marked=marked, percent=percent, now=self.now)
+            self.dirty.add(drain_topic(link))
+            ends = latch.ends_at(self.config.policy.max_drain)
+            if ends is not None and ends > self.now:
+                self.timers.set(("drain", link, None), ends)
+
+    def _refresh_churn(self) -> None:
+        churning, self.routes.churning = self.routes.churning, set()
+        for feed, link in sorted(churning):
+            if self.timers.due(("churn", (feed, *link), None)) is None:
+                self._churn_due(feed, link)
+
+    def _refresh_advertised_sides(self) -> None:
+        unsettled, self._unsettled_mirrors = self._unsettled_mirrors, set()
+        for circuit in sorted(unsettled):
+            for family in FAMILIES:
+                self.routes.advertised.sides_changed(circuit, family)
 
 
 def _same_session(old: Feed, new: Feed) -> bool:

@@ -7,15 +7,14 @@ brought it, to the comparison of a circuit's links, and to what counts as a Micr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from ermon.attribution import Attribution, Attributor, has_microsoft_asn
 from ermon.brought import BroughtPrefixes
+from ermon.checks.parameters import parameter
 from ermon.checks.subject import (
     MICROSOFT,
     Bucket,
     Select,
-    difference_topic,
     feed_topic,
     missing_topic,
     routes_topic,
@@ -24,9 +23,11 @@ from ermon.checks.subject import (
 from ermon.expected import ExpectedCoverage
 from ermon.inventory import Config, Feed, LinkKey, Peering, View
 from ermon.known import FILTERED_VIEWS, FeedState, Known
-from ermon.model import BLACKHOLE, LinkState, Route, RouteKey
+from ermon.model import BLACKHOLE, Route, RouteKey
 from ermon.prefixes import Family, Prefix, PrefixSet
 from ermon.rib import AdjRibIn, RouteChange
+from ermon.rolling import RollingCount
+from ermon.sides import Comparison, advertised_sides, received_sides
 
 _HEARS_MICROSOFT_ROUTES = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.SEGMENT})
 
@@ -40,6 +41,12 @@ class Routes:
         self.brought = BroughtPrefixes()
         self.unsettled_links: set[tuple[LinkKey, Family]] = set()
         """Links that began or ceased to have routes on a feed."""
+        self.touched_drains: set[LinkKey] = set()
+        """Links whose routes have changed."""
+        self.churning: set[tuple[str, LinkKey]] = set()
+        """Feeds and links on which more routes have changed than is fine."""
+        self.received = Comparison(known, "received", known.differences, received_sides)
+        self.advertised = Comparison(known, "advertised", known.advertised_differences, advertised_sides)
         self.touched_canaries: set[str] = set()
         """Feeds on which a route that overlaps a canary came or went."""
         self.watched = {name: watched_space(config, state.feed) for name, state in known.feeds.items()}
@@ -57,6 +64,8 @@ class Routes:
             return
         for key, link in ((link.key, link) for link in self.known.config.links):
             state.tables[key] = AdjRibIn()
+            per_minute = int(parameter(self.known.config, "churn-high", "per_minute"))
+            state.churn[key] = RollingCount(per_minute, 60.0)
             expected = self.known.config.circuits[link.circuit].receive.prefixes
             families = link.families
             state.coverage[key] = ExpectedCoverage(
@@ -117,6 +126,8 @@ class Routes:
             self._enter_buckets(state, change.new, attribution)
         if state.feed.view is View.EDGE_TABLE:
             self._update_tables(state, change, attribution)
+        elif state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
+            self.advertised.prefix_changed(state.feed.circuit, change.key[0])
         if state.feed.canary and any(canary.overlaps(change.key[0]) for canary in state.feed.canary):
             self.touched_canaries.add(name)
         if (change.old is None) != (change.new is None) and state.rib.count(change.key[0].family) <= 1:
@@ -170,6 +181,8 @@ class Routes:
         has = prefix in table
         name, family = state.feed.name, prefix.family
         self.known.dirty.add(table_topic(name, link, family))
+        self.touched_drains.add(link)
+        self._count_churn(state, link, family)
         if had == has:
             return
         if link in self._microsoft_links:
@@ -182,7 +195,15 @@ class Routes:
         if (link, family) in self.known.links:
             if table.prefix_count(family) == int(has):
                 self.unsettled_links.add((link, family))
-            self._compare_sides(link, prefix)
+            self.received.prefix_changed(link[0], prefix)
+
+    def _count_churn(self, state: FeedState, link: LinkKey, family: Family) -> None:
+        """Count a route change; those of a first dump, and of a session's end, are none."""
+        if self.known.in_sync(state.feed.name, family):
+            churn = state.churn[link]
+            churn.add(self.known.now)
+            if churn.exceeded(self.known.now):
+                self.churning.add((state.feed.name, link))
 
     # What counts as Microsoft's ----------------------------------------------------------------------
 
@@ -208,54 +229,6 @@ class Routes:
                 held[route.key] = route
             else:
                 del held[route.key]
-
-    # The two sides of a circuit ----------------------------------------------------------------------
-
-    def _sides(self, circuit: str, family: Family) -> list[_Side]:
-        """The links that are up; a comparison needs two of them, and one on which absence can be proven."""
-        sides = []
-        for name in self.known.config.circuits[circuit].links:
-            info = self.known.links.get(((circuit, name), family))
-            if info is not None and info.state is LinkState.UP:
-                tables = tuple(self.known.feeds[feed].tables[circuit, name] for feed in info.witnesses)
-                sides.append(_Side(tables, bool(info.deciders)))
-        return sides if len(sides) > 1 and any(side.decided for side in sides) else []
-
-    def _compare_sides(self, link: LinkKey, prefix: Prefix) -> None:
-        key = (link[0], prefix.family)
-        sides = self._sides(*key)
-        if not sides:
-            return
-        known = self.known.differences.setdefault(key, set())
-        differs = _differ(sides, prefix)
-        if differs != (prefix in known):
-            (known.add if differs else known.discard)(prefix)
-            self.known.dirty.add(difference_topic("received", *key))
-
-    def compare_all_sides(self, circuit: str, family: Family) -> None:
-        sides = self._sides(circuit, family)
-        everything = {prefix for side in sides for table in side.tables for prefix in table.prefixes(family)}
-        differing = {prefix for prefix in everything if _differ(sides, prefix)}
-        if differing != self.known.differences.get((circuit, family), set()):
-            self.known.differences[circuit, family] = differing
-            self.known.dirty.add(difference_topic("received", circuit, family))
-
-
-class _Side(NamedTuple):
-    """One link of a circuit: its routes on the feeds that count for it."""
-
-    tables: tuple[AdjRibIn, ...]
-    decided: bool
-    """Absence from the tables is absence from the link."""
-
-    def shows(self, prefix: Prefix) -> bool:
-        return any(prefix in table for table in self.tables)
-
-
-def _differ(sides: list[_Side], prefix: Prefix) -> bool:
-    """Tell whether ``prefix`` is proven to be on one link and proven not to be on another."""
-    shown = [side.shows(prefix) for side in sides]
-    return any(shown) and any(side.decided and not seen for side, seen in zip(sides, shown, strict=True))
 
 
 def _pool_prefixes(config: Config) -> Iterator[Prefix]:

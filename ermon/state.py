@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from ermon.case import Case, Phase
-from ermon.checks.advertised import ADVERTISED, POOL_SPACE, mirrors, prefix_limit
 from ermon.checks.internet import INSIDE_POOL, internet_feeds
+from ermon.checks.mirror import ADVERTISED, POOL_SPACE, mirrored, prefix_limit
 from ermon.checks.received import SERVICE, community_text
 from ermon.checks.subject import Bucket, link_down
 from ermon.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, Pool
@@ -143,7 +143,7 @@ class Layout:
         config = monitor.config
         self.cases: tuple[Case, ...] = tuple(monitor.statuses())
         self.mirrors: Mapping[LinkKey, tuple[Feed, ...]] = {
-            link.key: mirrors(config, link) for link in config.links
+            link.key: mirrored(config, link).feeds for link in config.links
         }
         self.advertised_families = {link.key: self._advertised_families(link) for link in config.links}
         self.pool_links = {family: self._pool_links(config, family) for family in FAMILIES}

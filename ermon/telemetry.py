@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from urllib.parse import urlsplit
 
@@ -23,6 +25,7 @@ from prometheus_client import (
 
 from ermon import __version__
 from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.sight import source_names
 from ermon.exabgp.decode import RejectReason
 from ermon.inventory import Config
 
@@ -49,8 +52,15 @@ class Telemetry:
         self._failures = self._counter(
             "ermon_notification_failures_total", "Notifications that a receiver did not take.", "receiver"
         )
+        self.source_age: Callable[[str], float | None] = lambda _: None
+        """Tells the age of a published list by its name, in seconds; ``None`` while there is no list."""
         self._restarts_seen: dict[str, int] = {}
         self._dropped_seen: dict[str, int] = {}
+        self._source_ages = self._gauge(
+            "ermon_source_age_seconds",
+            "For how long a published list has not been known to be what is published.",
+            "source",
+        )
         for check in CATALOGUE:
             self._raised.labels(check)
         self.reconfigure(config)
@@ -120,9 +130,16 @@ class Telemetry:
             _keep_series(process_metric, processes)
         for receiver_metric in (self._notifications, self._failures):
             _keep_series(receiver_metric, receivers)
+        _keep_series(self._source_ages, set(source_names(config)))
+        for source in source_names(config):
+            self._source_ages.labels(source).set_function(partial(self._source_age, source))
         for seen in (self._restarts_seen, self._dropped_seen):
             for gone in seen.keys() - processes:
                 del seen[gone]
+
+    def _source_age(self, source: str) -> float:
+        age = self.source_age(source)
+        return float("nan") if age is None else age
 
     def reloaded(self, *, successful: bool) -> None:
         """Note that the configuration was loaded, or was refused and the old one stays."""

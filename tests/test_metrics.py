@@ -26,7 +26,7 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 FINDING = [
     *("check", "circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
-    *("geo", "peering", "view", "process"),
+    *("geo", "peering", "view", "process", "source"),
 ]
 
 CONTRACT: Mapping[str, tuple[str, list[str]]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.checks.advertised import advertised_prefixes
+from ermon.checks.mirror import mirrored
 from ermon.model import LinkState
 from ermon.state import (
     Answer,
@@ -201,7 +201,7 @@ def test_what_is_advertised_is_counted_as_the_limit_s_check_counts_it(net: Compa
     shown = link(net).advertised[space.family]
     declared = net.config.circuits["chicago"].links["primary"]
     assert shown.prefixes == 31
-    assert shown.prefixes == advertised_prefixes(net.monitor.network, net.config, declared, space.family)
+    assert shown.prefixes == mirrored(net.config, declared).count(net.monitor.network, space.family)
 
 
 @pytest.mark.parametrize(("family", "limit"), [("ipv4", 4_000), ("ipv6", 100)])

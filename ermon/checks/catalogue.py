@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ermon.checks import advertised, internet, received, segments, sight
+from ermon.checks import advertised, internet, mirror, received, redundancy, segments, sight
 from ermon.checks.subject import Select, Subject
 from ermon.inventory import Config, Feed, Severity, View
 
@@ -49,23 +49,23 @@ CATALOGUE: Mapping[str, Check] = {
     for check in (
         *_rows(
             Section.RECEIVED,
-            ("link-down", WARNING, 10, 30, received.link_down),
-            ("circuit-down", CRITICAL, 5, 30, received.circuit_down),
-            ("circuit-unseen", CRITICAL, 60, 0, received.circuit_unseen),
-            ("link-flapping", WARNING, 0, 300, None),
-            ("geo-not-redundant", WARNING, 60, 60, received.geo_not_redundant),
+            ("link-down", WARNING, 10, 30, redundancy.link_down),
+            ("circuit-down", CRITICAL, 5, 30, redundancy.circuit_down),
+            ("circuit-unseen", CRITICAL, 60, 0, redundancy.circuit_unseen),
+            ("link-flapping", WARNING, 0, 300, redundancy.link_flapping),
+            ("geo-not-redundant", WARNING, 60, 60, redundancy.geo_not_redundant),
             ("communities-missing", WARNING, 30, 60, received.communities_missing),
             ("service-missing", CRITICAL, 30, 30, received.service_missing),
             ("prefix-missing", WARNING, 60, 60, received.prefix_missing),
             ("prefix-count-low", WARNING, 60, 60, received.prefix_count_low),
-            ("link-asymmetry", WARNING, 60, 60, received.link_asymmetry),
+            ("link-asymmetry", WARNING, 60, 60, redundancy.link_asymmetry),
             ("prefix-unexpected", CRITICAL, 0, 60, received.prefix_unexpected),
             ("origin-unexpected", WARNING, 10, 60, received.origin_unexpected),
-            ("drain", INFO, 0, 60, None),
-            ("drain-both", CRITICAL, 0, 60, None),
-            ("internet-preferred", WARNING, 60, 60, None),
+            ("drain", INFO, 0, 60, redundancy.drain),
+            ("drain-both", CRITICAL, 0, 60, redundancy.drain_both),
+            ("internet-preferred", WARNING, 60, 60, received.internet_preferred),
             ("route-unattributed", WARNING, 60, 60, received.route_unattributed),
-            ("churn-high", WARNING, 60, 300, None),
+            ("churn-high", WARNING, 60, 300, received.churn_high),
         ),
         *_rows(
             Section.ADVERTISED,
@@ -74,14 +74,14 @@ CATALOGUE: Mapping[str, Check] = {
             ("advertised-undeclared", WARNING, 30, 60, advertised.advertised_undeclared),
             ("advertised-not-public", CRITICAL, 0, 60, advertised.advertised_not_public),
             ("advertised-default", CRITICAL, 0, 60, advertised.advertised_default),
-            ("advertised-link-subnet", CRITICAL, 0, 60, None),
+            ("advertised-link-subnet", CRITICAL, 0, 60, advertised.advertised_link_subnet),
             ("advertised-internet-only", CRITICAL, 0, 60, advertised.advertised_internet_only),
             ("advertised-limit-near", WARNING, 0, 60, advertised.advertised_limit_near),
             ("advertised-limit-reached", CRITICAL, 0, 60, advertised.advertised_limit_reached),
-            ("advertised-asymmetry", WARNING, 60, 60, None),
-            ("advertised-path", WARNING, 30, 60, None),
+            ("advertised-asymmetry", WARNING, 60, 60, advertised.advertised_asymmetry),
+            ("advertised-path", WARNING, 30, 60, advertised.advertised_path),
             ("microsoft-reflected", CRITICAL, 0, 60, advertised.microsoft_reflected),
-            ("inbound-not-redundant", WARNING, 60, 60, None),
+            ("inbound-not-redundant", WARNING, 60, 60, advertised.inbound_not_redundant),
         ),
         *_rows(
             Section.INTERNET,
@@ -89,8 +89,8 @@ CATALOGUE: Mapping[str, Check] = {
             ("pool-covered", WARNING, 0, 60, internet.pool_covered),
             ("pool-fallback", CRITICAL, 30, 60, internet.pool_fallback),
             ("microsoft-leaked", CRITICAL, 0, 60, internet.microsoft_leaked),
-            ("internet-undeclared", WARNING, 30, 60, None),
-            ("mirror-disagrees", WARNING, 60, 60, None),
+            ("internet-undeclared", WARNING, 30, 60, internet.internet_undeclared),
+            ("mirror-disagrees", WARNING, 60, 60, internet.mirror_disagrees),
         ),
         *_rows(
             Section.SEGMENTS,
@@ -100,14 +100,14 @@ CATALOGUE: Mapping[str, Check] = {
         *_rows(
             Section.SIGHT,
             ("feed-down", WARNING, 30, 0, sight.feed_down),
-            ("feed-flapping", WARNING, 0, 300, None),
+            ("feed-flapping", WARNING, 0, 300, sight.feed_flapping),
             ("feed-empty", WARNING, 60, 0, sight.feed_empty),
             ("canary-missing", WARNING, 30, 0, sight.canary_missing),
             ("feed-no-eor", INFO, 0, 0, sight.feed_no_eor),
             ("feed-best-path-only", WARNING, 0, 0, sight.feed_best_path_only),
             ("feed-lost-messages", WARNING, 0, 60, sight.feed_lost_messages),
             ("feed-overflow", CRITICAL, 0, 300, sight.feed_overflow),
-            ("source-rejected", WARNING, 0, 0, None),
+            ("source-rejected", WARNING, 0, 0, sight.source_rejected),
             ("storage-failed", WARNING, 0, 0, None),
             ("view-missing", INFO, 0, 0, sight.view_missing),
             ("exabgp-down", CRITICAL, 5, 0, sight.exabgp_down),
@@ -132,10 +132,15 @@ _AFTER_LINK_LOSS = (
 SUPPRESSES: Mapping[str, tuple[str, ...]] = {
     "circuit-down": ("link-down", "internet-preferred", *_AFTER_LINK_LOSS),
     "link-down": _AFTER_LINK_LOSS,
+    "drain": ("link-down", *_AFTER_LINK_LOSS),
     "advertised-limit-reached": ("advertised-limit-near",),
     "exabgp-down": ("feed-down", "circuit-unseen"),
 }
 """One cause, one page: what a violation keeps from being reported, on the subjects that it touches."""
+
+
+SUPPRESSES_TOGETHER: Mapping[str, tuple[str, ...]] = {"circuit-down": ("segment-missing",)}
+"""What is kept quiet only when the cause is violated on all of its subjects."""
 
 
 def enabled(config: Config, check: Check) -> bool:
@@ -154,7 +159,7 @@ def subjects(config: Config) -> Iterator[Subject]:
 
 _SELECTS: Mapping[View, Callable[[Config, Feed], Select]] = {
     View.EDGE_TABLE: received.select,
-    View.TO_MICROSOFT: advertised.select,
+    View.TO_MICROSOFT: mirror.select,
     View.TO_INTERNET: internet.select,
     View.INTERNET: internet.select,
 }

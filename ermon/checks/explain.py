@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from ermon.checks.catalogue import OFF_BY_DEFAULT, Check
+from ermon.checks.catalogue import CATALOGUE, OFF_BY_DEFAULT, Check, Section
 from ermon.checks.guide import GUIDE
 
 WIDTH = 96
@@ -28,6 +28,21 @@ def explain(check: Check) -> str:
         _paragraph("Where the rule comes from", guide.source),
     ]
     return "\n\n".join(parts)
+
+
+def markdown_table() -> str:
+    """Return the whole catalogue as a table in Markdown."""
+    rows = ["| check | severity | raised after / cleared after | found |", "|---|---|---|---|"]
+    for section in Section:
+        rows.append(f"| **{section}** | | | |")
+        rows += [_row(check) for check in CATALOGUE.values() if check.section is section]
+    return "\n".join(rows)
+
+
+def _row(check: Check) -> str:
+    off = " (off unless switched on)" if check.name in OFF_BY_DEFAULT else ""
+    times = f"{check.raise_after:g} s / {check.clear_after:g} s"
+    return f"| `{check.name}` | {check.severity} | {times} | {GUIDE[check.name].title}{off} |"
 
 
 def _paragraph(title: str, text: str) -> str:

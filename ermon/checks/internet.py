@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from ermon.attribution import Attribution
-from ermon.checks.advertised import POOL_SPACE, mirrors, overlapping_pools, pool_index
+from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored, overlapping_pools, pool_index
 from ermon.checks.subject import (
     MICROSOFT,
     OK,
@@ -27,13 +27,15 @@ from ermon.checks.subject import (
     violated,
 )
 from ermon.inventory import Config, Feed, InternetUse, Link, Pool, View
-from ermon.model import BLACKHOLE, Route
+from ermon.model import BLACKHOLE, Route, SegmentKind
 from ermon.prefixes import Family, Prefix, PrefixSet
 
 INSIDE_POOL = "inside-pool"
 COVERS_POOL = "covers-pool"
 BLACKHOLED = "blackholed"
 TRANSIT = "transit"
+OURS = "ours"
+EXPORTED = "exported"
 
 
 def select(config: Config, feed: Feed) -> Select:
@@ -52,15 +54,27 @@ def select(config: Config, feed: Feed) -> Select:
         if BLACKHOLE in route.attributes.communities:
             yield Bucket(BLACKHOLED, family)
             return
+        if mirrors_uplink and own.covers(prefix):
+            yield Bucket(EXPORTED, family)
         if mirrors_uplink and (prefix.is_default or not own.covers(prefix)):
             yield Bucket(TRANSIT, family)
         if prefix.is_default:
             return
+        if not mirrors_uplink and own.covers(prefix) and _originated_by(config.customer.asn, route):
+            yield Bucket(OURS, family)
         for pool in overlapping_pools(pools, route):
             inside = space[pool.name].covers(prefix)
             yield Bucket(INSIDE_POOL if inside else COVERS_POOL, family, pool.name)
 
     return buckets
+
+
+def _originated_by(asn: int, route: Route) -> bool:
+    path = route.attributes.as_path
+    if not path:
+        return False
+    last = path[-1]
+    return asn in last.asns if last.kind is SegmentKind.SET else last.asns[-1:] == (asn,)
 
 
 def internet_feeds(config: Config) -> Iterator[Feed]:
@@ -125,55 +139,60 @@ def pool_fallback(config: Config) -> Iterator[Subject]:
         kinds = (COVERS_POOL, INSIDE_POOL)
         topics = {routes_topic(feed.name, Bucket(kind, family, pool.name)) for kind in kinds}
         topics.add(feed_topic(feed.name))
-        for link in config.pool_links(pool):
-            topics.update(link_topic(link.key, f) for f in link.families)
-            for mirror in mirrors(config, link):
-                topics.add(feed_topic(mirror.name))
-                topics.add(routes_topic(mirror.name, Bucket(POOL_SPACE, family, pool.name)))
-        judge = partial(_pool_fallback, config, pool, family, feed)
+        links = tuple(mirrored(config, link) for link in config.pool_links(pool))
+        for link in links:
+            topics |= link.topics((family,), POOL_SPACE, pool.name)
+        judge = partial(_pool_fallback, links, pool, family, feed)
         yield _subject("pool-fallback", pool, family, feed)(frozenset(topics), judge)
 
 
-def _pool_fallback(config: Config, pool: Pool, family: Family, feed: Feed, facts: Facts) -> Verdict:
+def _pool_fallback(
+    links: tuple[MirroredLink, ...], pool: Pool, family: Family, feed: Feed, facts: Facts
+) -> Verdict:
     """Microsoft prefers the longer prefix: an aggregate on the internet is harmless only as long as a
     link advertises more specific routes (Microsoft, "ExpressRoute routing requirements").
     """
     if not facts.in_sync(feed.name, family):
         return UNKNOWN
     lost: list[Prefix] = []
-    routes: list[Route] = []
+    used: list[Route] = []
     unknown = False
-    blackholed = facts.matching(feed.name, Bucket(BLACKHOLED, family))
     for prefix in pool.prefixes_of(family):
-        covering = [
-            route
-            for route in facts.covering(feed.name, prefix)
-            if 0 < route.prefix.length < prefix.length and route.key not in blackholed
-        ]
+        covering = _longest_covering(facts, feed, prefix)
         if not covering:
             continue
-        length = max(route.prefix.length for route in covering)
-        longer = [_advertises_longer(facts, config, link, prefix, length) for link in config.pool_links(pool)]
-        if True in longer:
-            continue
-        if None in longer:
-            unknown = True
-            continue
-        lost.append(prefix)
-        routes.extend(route for route in covering if route.prefix.length == length)
+        length = covering[0].prefix.length
+        longer = [_advertises_longer(facts, link, prefix, length) for link in links]
+        if True not in longer:
+            unknown |= None in longer
+            if None not in longer:
+                lost.append(prefix)
+                used.extend(covering)
     if lost:
         details = {"not_advertised": [str(prefix) for prefix in sorted(lost)[:20]]}
-        return violated(on_feed(feed, routes=routes, details=details))
+        return violated(on_feed(feed, routes=used, details=details))
     return UNKNOWN if unknown else OK
 
 
-def _advertises_longer(facts: Facts, config: Config, link: Link, prefix: Prefix, length: int) -> bool | None:
+def _longest_covering(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
+    """The most specific of the shorter routes that cover ``prefix``, a default route aside."""
+    blackholed = facts.matching(feed.name, Bucket(BLACKHOLED, prefix.family))
+    covering = [
+        route
+        for route in facts.covering(feed.name, prefix)
+        if 0 < route.prefix.length < prefix.length and route.key not in blackholed
+    ]
+    longest = max((route.prefix.length for route in covering), default=0)
+    return [route for route in covering if route.prefix.length == longest]
+
+
+def _advertises_longer(facts: Facts, link: MirroredLink, prefix: Prefix, length: int) -> bool | None:
     """Tell whether the link advertises all of ``prefix`` by routes longer than ``length``."""
     family = prefix.family
-    if link_down(facts, link, family):
+    if link_down(facts, link.link, family):
         return False
     answers = []
-    for mirror in mirrors(config, link):
+    for mirror in link.feeds:
         if facts.in_sync(mirror.name, family):
             routes = (*facts.covering(mirror.name, prefix), *facts.inside(mirror.name, prefix))
             longer = PrefixSet(route.prefix for route in routes if route.prefix.length > length)
@@ -196,3 +215,58 @@ def _nothing_on_feed(feed: Feed, kind: str, facts: Facts) -> Verdict:
     routes = RouteGroup(facts.matching(feed.name, Bucket(kind, f)) for f in feed.families)
     complete = all(facts.in_sync(feed.name, family) for family in feed.families)
     return present(on_feed(feed, routes=routes), complete=complete)
+
+
+def internet_undeclared(config: Config) -> Iterator[Subject]:
+    for feed in config.feeds.values():
+        if feed.view is View.TO_INTERNET:
+            yield _whole_feed("internet-undeclared", feed, TRANSIT)
+
+
+def mirror_disagrees(config: Config) -> Iterator[Subject]:
+    uplinks = frozenset(config.uplinks)
+    uplink_mirrors = tuple(feed for feed in config.feeds.values() if feed.view is View.TO_INTERNET)
+    for feed in config.feeds.values():
+        if feed.view is not View.INTERNET:
+            continue
+        topics = {feed_topic(feed.name)} | {routes_topic(feed.name, Bucket(OURS, f)) for f in feed.families}
+        for mirror in uplink_mirrors:
+            topics.add(feed_topic(mirror.name))
+            topics.update(routes_topic(mirror.name, Bucket(EXPORTED, f)) for f in mirror.families)
+        judge = partial(_mirror_disagrees, feed, uplinks, uplink_mirrors)
+        yield Subject("mirror-disagrees", feed_labels(feed), frozenset(topics), judge)
+
+
+def _mirror_disagrees(
+    feed: Feed, uplinks: frozenset[str], uplink_mirrors: tuple[Feed, ...], facts: Facts
+) -> Verdict:
+    """What the internet hears of ours and no mirror exports leaves by an exit that nobody watches.
+
+    Compared exactly: that an aggregate is exported does not explain a longer prefix.
+    """
+    if not uplink_mirrors or uplinks != {mirror.uplink for mirror in uplink_mirrors}:
+        return UNKNOWN
+    elsewhere: list[Route] = []
+    unknown = False
+    for family in feed.families:
+        unknown |= not facts.in_sync(feed.name, family)
+        mirrors = [m for m in uplink_mirrors if family in m.families]
+        in_sync = [m for m in mirrors if facts.in_sync(m.name, family)]
+        complete = len(in_sync) == len(mirrors) and uplinks == {m.uplink for m in mirrors}
+        exported = {
+            route.prefix
+            for mirror in in_sync
+            for route in facts.matching(mirror.name, Bucket(EXPORTED, family)).values()
+        }
+        missing = [
+            route
+            for route in facts.matching(feed.name, Bucket(OURS, family)).values()
+            if route.prefix not in exported
+        ]
+        if complete:
+            elsewhere.extend(missing)
+        elif missing:
+            unknown = True
+    if elsewhere:
+        return violated(on_feed(feed, routes=elsewhere))
+    return UNKNOWN if unknown else OK

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from ermon.attribution import MICROSOFT_ASN, Attribution, Unattributed, microsoft_path
+from ermon.checks.parameters import parameter
 from ermon.checks.subject import (
     EXPECTATIONS,
     OK,
+    PREPENDED,
     UNKNOWN,
     Bucket,
     Evidence,
@@ -18,7 +20,7 @@ from ermon.checks.subject import (
     Subject,
     Topic,
     Verdict,
-    difference_topic,
+    churn_topic,
     feed_labels,
     feed_topic,
     link_labels,
@@ -31,8 +33,8 @@ from ermon.checks.subject import (
     violated,
 )
 from ermon.expected import Calendar
-from ermon.inventory import Circuit, Config, Feed, Link, Peering, View
-from ermon.model import LinkState, Route
+from ermon.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, View
+from ermon.model import Route, Status
 from ermon.prefixes import Family, Prefix, PrefixSet
 from ermon.public import not_public_space
 
@@ -41,37 +43,62 @@ TAGGED = "tagged"
 UNEXPECTED = "unexpected"
 FOREIGN_ORIGIN = "foreign-origin"
 UNATTRIBUTED = "unattributed"
+BEST_PATH = "best-path"
+"""On a feed of best paths: what packets to an expected prefix may follow."""
+NOT_MICROSOFT = "not-microsoft"
+"""Those of them that do not lead to Microsoft."""
 
 
 # What an edge table is sorted into -------------------------------------------------------------------
 
 
 def select(config: Config, feed: Feed) -> Select:
-    """Sort the Microsoft routes of an edge table by link and by what the checks ask of them."""
-    del feed
+    """Sort the routes of an edge table by link and by what the checks ask of them."""
+    of_link = _link_buckets(config)
+    best_paths = PrefixSet(
+        expected.prefix
+        for circuit in config.circuits.values()
+        for expected in circuit.receive.prefixes
+        if not feed.add_path
+    )
+
+    def buckets(route: Route, brought_by: Attribution) -> Iterator[Bucket]:
+        family = route.prefix.family
+        if best_paths.overlaps(route.prefix):
+            yield Bucket(BEST_PATH, family)
+            if brought_by is None:
+                yield Bucket(NOT_MICROSOFT, family)
+        if isinstance(brought_by, Unattributed):
+            yield Bucket(UNATTRIBUTED, family)
+        elif isinstance(brought_by, tuple):
+            yield from of_link(route, brought_by)
+
+    return buckets
+
+
+def _link_buckets(config: Config) -> Callable[[Route, LinkKey], Iterator[Bucket]]:
     our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
     wanted = {
         circuit.name: {service.community for service in circuit.receive.services}
         for circuit in config.circuits.values()
     }
     unexpected = {circuit.name: _unexpected(config, circuit) for circuit in microsoft_circuits(config)}
+    repeats = int(parameter(config, "drain", "repeats"))
 
-    def buckets(route: Route, brought_by: Attribution) -> Iterator[Bucket]:
-        family = route.prefix.family
-        if isinstance(brought_by, Unattributed):
-            yield Bucket(UNATTRIBUTED, family)
-        if not isinstance(brought_by, tuple):
-            return
-        circuit = brought_by[0]
+    def buckets(route: Route, link: LinkKey) -> Iterator[Bucket]:
+        circuit, family = link[0], route.prefix.family
         communities = route.attributes.communities
         for community in communities & wanted[circuit]:
-            yield Bucket(SERVICE, family, community_text(community), brought_by)
+            yield Bucket(SERVICE, family, community_text(community), link)
         if any(high == MICROSOFT_ASN for high, _ in communities):
-            yield Bucket(TAGGED, family, link=brought_by)
+            yield Bucket(TAGGED, family, link=link)
         if circuit in unexpected and unexpected[circuit](route):
-            yield Bucket(UNEXPECTED, family, link=brought_by)
-        if not config.policy.microsoft_asns.issuperset(microsoft_path(route.attributes, our_asns) or ()):
-            yield Bucket(FOREIGN_ORIGIN, family, link=brought_by)
+            yield Bucket(UNEXPECTED, family, link=link)
+        path = microsoft_path(route.attributes, our_asns) or ()
+        if not config.policy.microsoft_asns.issuperset(path):
+            yield Bucket(FOREIGN_ORIGIN, family, link=link)
+        if path[:repeats].count(MICROSOFT_ASN) == repeats:
+            yield Bucket(PREPENDED, family, link=link)
 
     return buckets
 
@@ -108,27 +135,27 @@ def _unexpected(config: Config, circuit: Circuit) -> Callable[[Route], bool]:
 # What the verdicts look at, and depend on ------------------------------------------------------------
 
 
-def _edges(config: Config) -> tuple[str, ...]:
+def edge_tables(config: Config) -> tuple[str, ...]:
     return tuple(name for name, feed in config.feeds.items() if feed.view is View.EDGE_TABLE)
 
 
-def _link_topics(links: Iterable[Link]) -> set[Topic]:
+def link_topics(links: Iterable[Link]) -> set[Topic]:
     return {link_topic(link.key, family) for link in links for family in link.families}
 
 
 def _bucket_topics(config: Config, link: Link, kind: str, name: str = "") -> set[Topic]:
     return {
         routes_topic(feed, Bucket(kind, family, name, link.key))
-        for feed in _edges(config)
+        for feed in edge_tables(config)
         for family in config.feeds[feed].families
     }
 
 
 def _table_topics(config: Config, link: Link) -> set[Topic]:
-    return {table_topic(feed, link.key, f) for feed in _edges(config) for f in link.families}
+    return {table_topic(feed, link.key, f) for feed in edge_tables(config) for f in link.families}
 
 
-def _decided(facts: Facts, link: Link) -> bool:
+def decided(facts: Facts, link: Link) -> bool:
     """Tell whether absence on the link can be proven in all its families."""
     return all(facts.deciders(link.key, family) for family in link.families)
 
@@ -146,115 +173,18 @@ def _brings_routes(facts: Facts, link: Link) -> bool:
     return any(facts.prefix_count(link.key, family) for family in link.families)
 
 
-# Redundancy ------------------------------------------------------------------------------------------
-
-
-def link_down(config: Config) -> Iterator[Subject]:
+def churn_high(config: Config) -> Iterator[Subject]:
+    edges = edge_tables(config)
     for link in config.links:
-        for family in link.families:
-            labels = (*link_labels(link), ("family", family))
-            topics = frozenset({link_topic(link.key, family)})
-            yield Subject("link-down", labels, topics, partial(_link_down, link, family))
+        topics = link_topics((link,)) | {churn_topic(feed, link.key) for feed in edges}
+        yield Subject("churn-high", link_labels(link), frozenset(topics), partial(_churn_high, edges, link))
 
 
-def _link_down(link: Link, family: Family, facts: Facts) -> Verdict:
-    state = facts.link_state(link.key, family)
-    if state is LinkState.DOWN:
-        return violated(Evidence(routers=(link.router,), feeds=facts.deciders(link.key, family)))
-    return OK if state is LinkState.UP else UNKNOWN
-
-
-def circuit_down(config: Config) -> Iterator[Subject]:
-    for circuit in config.circuits.values():
-        for family in circuit.families:
-            links = tuple(link for link in circuit.links.values() if family in link.families)
-            labels = (("circuit", circuit.name), ("family", family))
-            topics = frozenset(link_topic(link.key, family) for link in links)
-            yield Subject("circuit-down", labels, topics, partial(_circuit_down, links, family))
-
-
-def _circuit_down(links: tuple[Link, ...], family: Family, facts: Facts) -> Verdict:
-    states = {facts.link_state(link.key, family) for link in links}
-    if LinkState.UP in states:
-        return OK
-    if LinkState.UNKNOWN in states:
-        return UNKNOWN
-    return violated(Evidence(routers=[link.router for link in links]))
-
-
-def circuit_unseen(config: Config) -> Iterator[Subject]:
-    for circuit in config.circuits.values():
-        routers = {link.router for link in circuit.links.values()}
-        feeds = tuple(name for name in _edges(config) if config.feeds[name].router in routers)
-        if feeds:
-            labels = (("circuit", circuit.name),)
-            topics = frozenset(map(feed_topic, feeds))
-            yield Subject("circuit-unseen", labels, topics, partial(_circuit_unseen, feeds), feeds=feeds)
-
-
-def _circuit_unseen(feeds: tuple[str, ...], facts: Facts) -> Verdict:
-    return OK if any(map(facts.up, feeds)) else violated(Evidence(feeds=feeds))
-
-
-def geo_not_redundant(config: Config) -> Iterator[Subject]:
-    """Two circuits in different locations of a geo must bring routes (Microsoft, "Designing for disaster
-    recovery with ExpressRoute").
-    """
-    groups: dict[tuple[str, Peering], list[Circuit]] = {}
-    for circuit in config.circuits.values():
-        groups.setdefault((circuit.geo, circuit.peering), []).append(circuit)
-    for (geo, peering), circuits in groups.items():
-        if _redundant(circuits):
-            labels = (("geo", geo), ("peering", str(peering)))
-            topics = frozenset(_link_topics(link for c in circuits for link in c.links.values()))
-            yield Subject("geo-not-redundant", labels, topics, partial(_geo_not_redundant, circuits))
-
-
-def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
-    states = {circuit.name: _circuit_state(facts, circuit) for circuit in circuits}
-    if _redundant(circuit for circuit in circuits if states[circuit.name] is LinkState.UP):
-        return OK
-    if _redundant(circuit for circuit in circuits if states[circuit.name] is not LinkState.DOWN):
-        return UNKNOWN
-    return violated(Evidence(details={"circuits": {c: str(state) for c, state in sorted(states.items())}}))
-
-
-def _redundant(circuits: Iterable[Circuit]) -> bool:
-    """Tell whether there are two circuits in different locations; a Metro circuit is one circuit."""
-    return len({circuit.locations for circuit in circuits}) > 1
-
-
-def _circuit_state(facts: Facts, circuit: Circuit) -> LinkState:
-    links = circuit.links.values()
-    states = {facts.link_state(link.key, family) for link in links for family in link.families}
-    if LinkState.UP in states:
-        return LinkState.UP
-    return LinkState.UNKNOWN if LinkState.UNKNOWN in states else LinkState.DOWN
-
-
-def link_asymmetry(config: Config) -> Iterator[Subject]:
-    for circuit in config.circuits.values():
-        for family in circuit.families:
-            links = tuple(link for link in circuit.links.values() if family in link.families)
-            if len(links) < 2:
-                continue
-            labels = (("circuit", circuit.name), ("family", family))
-            topics = frozenset(
-                {
-                    *(link_topic(link.key, family) for link in links),
-                    difference_topic("received", circuit.name, family),
-                }
-            )
-            yield Subject("link-asymmetry", labels, topics, partial(_link_asymmetry, links, family))
-
-
-def _link_asymmetry(links: tuple[Link, ...], family: Family, facts: Facts) -> Verdict:
-    alive = [link for link in links if facts.link_state(link.key, family) is not LinkState.DOWN]
-    if len(alive) < 2:
-        return OK
-    if prefixes := facts.one_sided(links[0].circuit, family):
-        return violated(Evidence(prefixes=prefixes, routers=[link.router for link in alive]))
-    return OK if all(facts.deciders(link.key, family) for link in alive) else UNKNOWN
+def _churn_high(edges: tuple[str, ...], link: Link, facts: Facts) -> Verdict:
+    feeds = [feed for feed in edges if facts.churns(feed, link.key)]
+    if feeds:
+        return violated(Evidence(feeds=feeds, routers=(link.router,)))
+    return OK if decided(facts, link) else UNKNOWN
 
 
 # Content ---------------------------------------------------------------------------------------------
@@ -263,9 +193,7 @@ def _link_asymmetry(links: tuple[Link, ...], family: Family, facts: Facts) -> Ve
 def communities_missing(config: Config) -> Iterator[Subject]:
     for circuit in microsoft_circuits(config):
         for link in circuit.links.values():
-            topics = (
-                _link_topics((link,)) | _table_topics(config, link) | _bucket_topics(config, link, TAGGED)
-            )
+            topics = link_topics((link,)) | _table_topics(config, link) | _bucket_topics(config, link, TAGGED)
             judge = partial(_communities_missing, link)
             yield Subject("communities-missing", link_labels(link), frozenset(topics), judge)
 
@@ -273,7 +201,7 @@ def communities_missing(config: Config) -> Iterator[Subject]:
 def _communities_missing(link: Link, facts: Facts) -> Verdict:
     if _shown(facts, link, TAGGED):
         return OK
-    if not _decided(facts, link):
+    if not decided(facts, link):
         return UNKNOWN
     return violated(Evidence(routers=(link.router,))) if _brings_routes(facts, link) else OK
 
@@ -284,7 +212,7 @@ def service_missing(config: Config) -> Iterator[Subject]:
             for service in circuit.receive.services:
                 community = community_text(service.community)
                 topics = (
-                    _link_topics((link,))
+                    link_topics((link,))
                     | _table_topics(config, link)
                     | _bucket_topics(config, link, TAGGED)
                     | _bucket_topics(config, link, SERVICE, community)
@@ -297,7 +225,7 @@ def service_missing(config: Config) -> Iterator[Subject]:
 def _service_missing(link: Link, community: str, facts: Facts) -> Verdict:
     if _shown(facts, link, SERVICE, community):
         return OK
-    if not _decided(facts, link):
+    if not decided(facts, link):
         return UNKNOWN
     if _brings_routes(facts, link) and not _shown(facts, link, TAGGED):
         return UNKNOWN  # the router sends no communities: that is communities-missing
@@ -311,7 +239,9 @@ def prefix_missing(config: Config) -> Iterator[Subject]:
         for link in circuit.links.values():
             families = tuple(family for family in link.families if family in expected)
             if families:
-                topics = _link_topics((link,)) | {missing_topic(feed, link.key) for feed in _edges(config)}
+                topics = link_topics((link,)) | {
+                    missing_topic(feed, link.key) for feed in edge_tables(config)
+                }
                 judge = partial(_prefix_missing, link, families, calendar)
                 yield Subject("prefix-missing", link_labels(link), frozenset(topics | {EXPECTATIONS}), judge)
 
@@ -340,28 +270,41 @@ def _prefix_missing(link: Link, families: tuple[Family, ...], calendar: Calendar
 
 def prefix_count_low(config: Config) -> Iterator[Subject]:
     for circuit in config.circuits.values():
+        receive = circuit.receive
         for link in circuit.links.values():
             for family in link.families:
-                minimum = circuit.receive.minimum.get(family)
-                if minimum is None:
+                minimum = receive.minimum.get(family)
+                if minimum is None and receive.drop_percent is None:
                     continue
                 labels = (*link_labels(link), ("family", family))
                 topics = {link_topic(link.key, family)} | {
-                    table_topic(feed, link.key, family) for feed in _edges(config)
+                    table_topic(feed, link.key, family) for feed in edge_tables(config)
                 }
-                judge = partial(_prefix_count_low, link, family, minimum)
-                yield Subject("prefix-count-low", labels, frozenset(topics), judge)
+                judge = partial(_prefix_count_low, link, family, minimum or 0, receive.drop_percent)
+                learn = partial(_learn_count, link, family) if receive.drop_percent is not None else None
+                yield Subject("prefix-count-low", labels, frozenset(topics), judge, learn=learn)
 
 
-def _prefix_count_low(link: Link, family: Family, minimum: int, facts: Facts) -> Verdict:
+def _prefix_count_low(
+    link: Link, family: Family, minimum: int, drop_percent: float | None, facts: Facts
+) -> Verdict:
     if not facts.witnesses(link.key, family):
         return UNKNOWN
     count = facts.prefix_count(link.key, family)
-    if count >= minimum:
+    usual = facts.usual_count(link.key, family) if drop_percent is not None else None
+    lowest = 0.0 if usual is None or drop_percent is None else usual * (100 - drop_percent) / 100
+    if count >= max(minimum, lowest):
         return OK
     if not facts.deciders(link.key, family):
         return UNKNOWN
-    return violated(Evidence(routers=(link.router,), details={"routes": count, "minimum": minimum}))
+    details = {"routes": count, "minimum": minimum, "usual": usual}
+    return violated(Evidence(routers=(link.router,), details=details))
+
+
+def _learn_count(link: Link, family: Family, facts: Facts, verdict: Verdict) -> None:
+    """Only what is right teaches what is usual; while it is not, or not known, time stands still."""
+    right = verdict.status is Status.OK
+    facts.learn_count(link.key, family, facts.prefix_count(link.key, family) if right else None)
 
 
 def prefix_unexpected(config: Config) -> Iterator[Subject]:
@@ -370,13 +313,13 @@ def prefix_unexpected(config: Config) -> Iterator[Subject]:
 
 
 def origin_unexpected(config: Config) -> Iterator[Subject]:
-    for circuit in config.circuits.values():
+    for circuit in microsoft_circuits(config):
         yield from _forbidden_on_links(config, circuit, "origin-unexpected", FOREIGN_ORIGIN)
 
 
 def _forbidden_on_links(config: Config, circuit: Circuit, check: str, kind: str) -> Iterator[Subject]:
     for link in circuit.links.values():
-        topics = _link_topics((link,)) | _bucket_topics(config, link, kind)
+        topics = link_topics((link,)) | _bucket_topics(config, link, kind)
         judge = partial(_forbidden_on_link, config, link, kind)
         yield Subject(check, link_labels(link), frozenset(topics), judge)
 
@@ -385,14 +328,14 @@ def _forbidden_on_link(config: Config, link: Link, kind: str, facts: Facts) -> V
     """Any feed that shows such a route proves it; only one that decides proves that there is none."""
     routes = RouteGroup(
         facts.matching(feed, Bucket(kind, family, link=link.key))
-        for feed in _edges(config)
+        for feed in edge_tables(config)
         for family in config.feeds[feed].families
     )
-    return present(Evidence(routes=routes, routers=(link.router,)), complete=_decided(facts, link))
+    return present(Evidence(routes=routes, routers=(link.router,)), complete=decided(facts, link))
 
 
 def route_unattributed(config: Config) -> Iterator[Subject]:
-    for name in _edges(config):
+    for name in edge_tables(config):
         feed = config.feeds[name]
         topics = {routes_topic(name, Bucket(UNATTRIBUTED, family)) for family in feed.families}
         judge = partial(_route_unattributed, feed)
@@ -403,3 +346,71 @@ def _route_unattributed(feed: Feed, facts: Facts) -> Verdict:
     routes = RouteGroup(facts.matching(feed.name, Bucket(UNATTRIBUTED, f)) for f in feed.families)
     complete = all(facts.in_sync(feed.name, family) for family in feed.families)
     return present(on_feed(feed, routes=routes), complete=complete)
+
+
+def internet_preferred(config: Config) -> Iterator[Subject]:
+    """The longest match wins over every preference: an expected prefix must not leave by the internet while
+    a link brings it (Microsoft, "Optimize ExpressRoute routing").
+    """
+    feeds = tuple(
+        feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE and not feed.add_path
+    )
+    for circuit in microsoft_circuits(config):
+        if not circuit.receive.prefixes:
+            continue
+        links = tuple(circuit.links.values())
+        topics = link_topics(links) | {EXPECTATIONS} | {feed_topic(feed.name) for feed in feeds}
+        for link in links:
+            topics |= {missing_topic(feed, link.key) for feed in edge_tables(config)}
+        topics |= {routes_topic(f.name, Bucket(BEST_PATH, family)) for f in feeds for family in f.families}
+        judge = partial(_internet_preferred, circuit, feeds, Calendar(circuit.receive.prefixes))
+        yield Subject("internet-preferred", (("circuit", circuit.name),), frozenset(topics), judge)
+
+
+def _internet_preferred(
+    circuit: Circuit, feeds: tuple[Feed, ...], calendar: Calendar, facts: Facts
+) -> Verdict:
+    expected = {item.prefix for item in circuit.receive.prefixes if calendar.expects(item.prefix, facts.now)}
+    preferred: list[Route] = []
+    unknown = not feeds
+    for feed in feeds:
+        for prefix in sorted(p for p in expected if p.family in feed.families):
+            if not facts.in_sync(feed.name, prefix.family):
+                unknown = True
+            elif elsewhere := _leaves_elsewhere(facts, feed, prefix):
+                brought = _brings(facts, circuit, prefix)
+                unknown |= brought is None
+                preferred.extend(elsewhere if brought else ())
+    if preferred:
+        return violated(Evidence(routes=preferred, feeds=[feed.name for feed in feeds]))
+    return UNKNOWN if unknown else OK
+
+
+def _leaves_elsewhere(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
+    """Return the routes that are not Microsoft's and the longest match of an address in ``prefix``: here
+    even a default route.
+    """
+    others = facts.matching(feed.name, Bucket(NOT_MICROSOFT, prefix.family))
+    covering = list(facts.covering(feed.name, prefix))
+    longest = max((route.prefix.length for route in covering), default=0)
+    inside = [route for route in facts.inside(feed.name, prefix) if route.prefix != prefix]
+    used = [(prefix, route) for route in covering if route.prefix.length == longest]
+    used += [(route.prefix, route) for route in inside]
+    return [
+        route
+        for part, route in used
+        if route.key in others
+        and not PrefixSet(r.prefix for r in inside if r.prefix.length > route.prefix.length).covers(part)
+    ]
+
+
+def _brings(facts: Facts, circuit: Circuit, prefix: Prefix) -> bool | None:
+    """Tell whether a link of the circuit brings routes that cover ``prefix``; ``None``: not known."""
+    links = [link for link in circuit.links.values() if prefix.family in link.families]
+    if any(
+        prefix not in facts.uncovered(feed, link.key)
+        for link in links
+        for feed in facts.witnesses(link.key, prefix.family)
+    ):
+        return True
+    return False if all(facts.deciders(link.key, prefix.family) for link in links) else None

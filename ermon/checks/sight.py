@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from ermon.checks.advertised import mirrors
 from ermon.checks.internet import internet_feeds
+from ermon.checks.mirror import mirrored
 from ermon.checks.subject import (
     OK,
     UNKNOWN,
@@ -20,10 +20,12 @@ from ermon.checks.subject import (
     link_labels,
     on_feed,
     process_topic,
+    source_topic,
     violated,
 )
-from ermon.inventory import Config, Feed, View
+from ermon.inventory import Config, Feed, Peering, View
 from ermon.prefixes import Family
+from ermon.sources.key import SourceKey
 
 
 def _per_feed(
@@ -52,6 +54,14 @@ def _feed_down(feed: Feed, facts: Facts) -> Verdict:
         return OK
     reason = facts.down_reason(feed.name)
     return violated(on_feed(feed, details={"peer": feed.peer, **({"reason": reason} if reason else {})}))
+
+
+def feed_flapping(config: Config) -> Iterator[Subject]:
+    return _per_feed("feed-flapping", config.feeds.values(), _feed_flapping)
+
+
+def _feed_flapping(feed: Feed, facts: Facts) -> Verdict:
+    return violated(on_feed(feed)) if facts.feed_flaps(feed.name) else OK
 
 
 def feed_empty(config: Config) -> Iterator[Subject]:
@@ -123,6 +133,25 @@ def _canary_missing(feed: Feed, facts: Facts) -> Verdict:
     return violated(on_feed(feed, prefixes=missing)) if missing else OK
 
 
+def source_rejected(config: Config) -> Iterator[Subject]:
+    for name in source_names(config):
+        topics = frozenset({source_topic(name)})
+        yield Subject("source-rejected", (("source", name),), topics, partial(_source_rejected, name))
+
+
+def source_names(config: Config) -> tuple[str, ...]:
+    """Name the published lists that the configuration asks for, each once."""
+    sources = (source for circuit in config.circuits.values() for source in circuit.receive.sources)
+    return tuple(dict.fromkeys(SourceKey.of(source).name for source in sources))
+
+
+def _source_rejected(name: str, facts: Facts) -> Verdict:
+    problem = facts.source_problem(name)
+    if problem is None:
+        return UNKNOWN
+    return violated(Evidence(details={"problem": problem})) if problem else OK
+
+
 def exabgp_down(config: Config) -> Iterator[Subject]:
     for process in config.processes:
         topics = frozenset({process_topic(process)})
@@ -138,15 +167,21 @@ def _exabgp_down(process: str, facts: Facts) -> Verdict:
 
 # Views that nobody provides --------------------------------------------------------------------------
 
-_EDGE_CHECKS = ("link-down", "circuit-down", "service-missing", "prefix-missing", "prefix-unexpected")
+_EDGE_CHECKS = (
+    *("link-down", "circuit-down", "link-flapping", "prefix-missing", "prefix-count-low", "link-asymmetry"),
+    *("drain", "drain-both", "churn-high"),
+)
+_MICROSOFT_EDGE_CHECKS = ("communities-missing", "service-missing", "prefix-unexpected", "origin-unexpected")
 _LINK_MIRROR_CHECKS = (
-    "pool-not-advertised",
-    "pool-wrong-circuit",
-    "advertised-undeclared",
-    "microsoft-reflected",
+    *("advertised-undeclared", "advertised-default", "advertised-limit-near", "advertised-limit-reached"),
+    *("advertised-asymmetry", "microsoft-reflected"),
+)
+_MICROSOFT_LINK_MIRROR_CHECKS = (
+    *("pool-not-advertised", "pool-wrong-circuit", "advertised-not-public", "advertised-link-subnet"),
+    *("advertised-internet-only", "advertised-path", "inbound-not-redundant"),
 )
 _INTERNET_CHECKS = ("pool-leak", "pool-covered", "pool-fallback")
-_UPLINK_CHECKS = (*_INTERNET_CHECKS, "microsoft-leaked", "mirror-disagrees")
+_UPLINK_CHECKS = (*_INTERNET_CHECKS, "microsoft-leaked", "internet-undeclared", "mirror-disagrees")
 _SEGMENT_CHECKS = ("segment-leak", "segment-missing")
 
 
@@ -164,19 +199,39 @@ def _view_missing(unknown: tuple[str, ...], facts: Facts) -> Verdict:
 def missing_views(config: Config) -> Iterator[tuple[Labels, tuple[str, ...]]]:
     """Yield each view that the policy needs and no feed provides, with checks that stay unknown for it."""
     feeds = config.feeds.values()
-    edge_routers = {feed.router for feed in feeds if feed.view is View.EDGE_TABLE}
-    mirrored = {feed.uplink for feed in feeds if feed.view is View.TO_INTERNET}
+    edges = [feed for feed in feeds if feed.view is View.EDGE_TABLE]
+    uplink_mirrors = [feed for feed in feeds if feed.view is View.TO_INTERNET]
+    pool_families = {family for pool in config.pools.values() for family in pool.families}
     watched = {feed.segment for feed in feeds if feed.view is View.SEGMENT}
     for link in config.links:
-        if link.router not in edge_routers:
-            yield (("view", str(View.EDGE_TABLE)), *link_labels(link)), _EDGE_CHECKS
-        if not mirrors(config, link):
-            yield (("view", str(View.TO_MICROSOFT)), *link_labels(link)), _LINK_MIRROR_CHECKS
+        is_microsoft = config.circuits[link.circuit].peering is Peering.MICROSOFT
+        if not _carried(link.families, (feed for feed in edges if feed.router == link.router)):
+            yield (
+                (("view", str(View.EDGE_TABLE)), *link_labels(link)),
+                (
+                    *_EDGE_CHECKS,
+                    *(_MICROSOFT_EDGE_CHECKS if is_microsoft else ()),
+                ),
+            )
+        if not _carried(link.families, mirrored(config, link).feeds):
+            yield (
+                (("view", str(View.TO_MICROSOFT)), *link_labels(link)),
+                (
+                    *_LINK_MIRROR_CHECKS,
+                    *(_MICROSOFT_LINK_MIRROR_CHECKS if is_microsoft else ()),
+                ),
+            )
     for uplink in config.uplinks:
-        if uplink not in mirrored:
+        feeds_of_it = [feed for feed in uplink_mirrors if feed.uplink == uplink]
+        if not feeds_of_it or not _carried(pool_families, feeds_of_it):
             yield (("view", str(View.TO_INTERNET)), ("uplink", uplink)), _UPLINK_CHECKS
     if config.pools and not config.uplinks and not any(True for _ in internet_feeds(config)):
         yield (("view", str(View.INTERNET)),), _INTERNET_CHECKS
     for segment in config.segments:
         if segment not in watched:
             yield (("view", str(View.SEGMENT)), ("segment", segment)), _SEGMENT_CHECKS
+
+
+def _carried(families: Iterable[Family], feeds: Iterable[Feed]) -> bool:
+    """Tell whether feeds together carry all of these families: one that nobody carries is never seen."""
+    return set(families) <= {family for feed in feeds for family in feed.families}

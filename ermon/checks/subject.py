@@ -28,6 +28,9 @@ class Bucket(NamedTuple):
     link: LinkKey | None = None
 
 
+PREPENDED = "prepended"
+"""The kind of bucket that holds the paths of a link that Microsoft has marked as being drained."""
+
 MICROSOFT = "microsoft"
 """The kind of bucket that holds what counts as a Microsoft route outside the edge tables. It depends on
 what the links bring at the moment, so ``Network`` fills it, and no ``Select`` names it.
@@ -70,8 +73,21 @@ def difference_topic(kind: str, circuit: str, family: Family) -> Topic:
     return Topic(kind, (circuit, family))
 
 
+def drain_topic(link: LinkKey) -> Topic:
+    """What the link's paths say of a drain has changed."""
+    return Topic("drain", (link,))
+
+
+def churn_topic(feed: str, link: LinkKey) -> Topic:
+    return Topic("churn", (feed, link))
+
+
 EXPECTATIONS = Topic("expectations", ())
 """A prefix has begun or ceased to be expected."""
+
+
+def source_topic(source: str) -> Topic:
+    return Topic("source", (source,))
 
 
 def process_topic(process: str) -> Topic:
@@ -134,6 +150,10 @@ class Facts(Protocol):
         """Tell whether an ExaBGP process runs and answers; ``None``: nothing heard of it yet."""
         ...
 
+    def source_problem(self, source: str) -> str | None:
+        """Return why a published list cannot be used, empty where it can; ``None``: not tried yet."""
+        ...
+
     def matching(self, feed: str, bucket: Bucket) -> Mapping[RouteKey, Route]:
         """Return the feed's routes that the bucket selects."""
         ...
@@ -176,6 +196,36 @@ class Facts(Protocol):
         """Return the prefixes that are on one link of the circuit that is up and not on another."""
         ...
 
+    def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
+        """Return the prefixes that one mirror in sync of a link of the circuit shows and another does not,
+        links that are down aside.
+        """
+        ...
+
+    def draining(self, link: LinkKey) -> bool:
+        """Tell whether the link counts as draining."""
+        ...
+
+    def link_flaps(self, link: LinkKey, family: Family) -> bool:
+        """Tell whether the link has changed between up and down too often of late."""
+        ...
+
+    def feed_flaps(self, feed: str) -> bool:
+        """Tell whether the session was lost too often of late."""
+        ...
+
+    def churns(self, feed: str, link: LinkKey) -> bool:
+        """Tell whether the link's routes on this feed change too often."""
+        ...
+
+    def usual_count(self, link: LinkKey, family: Family) -> float | None:
+        """Return the median of the link's prefix count while it was right; ``None``: nothing learnt yet."""
+        ...
+
+    def learn_count(self, link: LinkKey, family: Family, count: int | None) -> None:
+        """Learn that ``count`` is right from now on, or with ``None`` that nothing is to be learnt."""
+        ...
+
 
 def link_down(facts: Facts, link: Link, family: Family) -> bool:
     """Tell whether the link is proven down for routes of a family.
@@ -201,6 +251,12 @@ class Evidence:
 class Verdict(NamedTuple):
     status: Status
     evidence: Evidence | None = None
+    is_cause: bool = True
+    """While violated, it keeps quiet what the catalogue says that it causes."""
+
+    @property
+    def suppresses(self) -> bool:
+        return self.status is Status.VIOLATED and self.is_cause
 
 
 OK = Verdict(Status.OK)
@@ -258,6 +314,8 @@ class Subject:
     judge: Callable[[Facts], Verdict]
     severity: Severity | None = None
     """Where it depends on the policy instead of the check."""
+    learn: Callable[[Facts, Verdict], None] | None = None
+    """Called after each verdict, for checks that learn what is right."""
     feeds: tuple[str, ...] = ()
     """The feeds whose ExaBGP process, when it is down, is the cause."""
 

@@ -1,0 +1,212 @@
+"""What the mirrors of a link show: sorted, counted, and held against the link's state.
+
+A mirror shows what would be sent, and stays as it is when the real session dies. So *advertised* means:
+in the link's mirror, and the link not known to be down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ermon.attribution import Attribution
+from ermon.checks.subject import (
+    Bucket,
+    Facts,
+    RouteGroup,
+    Select,
+    Topic,
+    feed_topic,
+    link_down,
+    link_topic,
+    routes_topic,
+)
+from ermon.inventory import Circuit, Config, Feed, Link, Peering, Pool, View
+from ermon.model import Route
+from ermon.prefixes import FAMILIES, Family, PrefixIndex, PrefixSet
+from ermon.public import not_public_space
+
+ADVERTISED = "advertised"
+POOL_SPACE = "pool-space"
+FOREIGN_POOL = "foreign-pool"
+UNDECLARED = "undeclared"
+NOT_PUBLIC = "not-public"
+DEFAULT = "default"
+INTERNET_ONLY = "internet-only"
+LINK_SUBNET = "link-subnet"
+REFUSED_PATH = "refused-path"
+
+USELESS_ASNS = (range(64496, 64512), range(64512, 65535), range(4_200_000_000, 4_294_967_295))
+"""Documentation ASNs (RFC 5398), which Microsoft refuses, and private ones (RFC 6996), which it removes from
+what it receives on Microsoft peering (Microsoft, "ExpressRoute routing requirements").
+"""
+
+PREFIX_LIMITS: dict[tuple[Peering, bool, Family], int] = {
+    (Peering.MICROSOFT, False, "ipv4"): 200,
+    (Peering.MICROSOFT, False, "ipv6"): 200,
+    (Peering.MICROSOFT, True, "ipv4"): 200,
+    (Peering.MICROSOFT, True, "ipv6"): 200,
+    (Peering.PRIVATE, False, "ipv4"): 4_000,
+    (Peering.PRIVATE, False, "ipv6"): 100,
+    (Peering.PRIVATE, True, "ipv4"): 10_000,
+    (Peering.PRIVATE, True, "ipv6"): 100,
+}
+"""Prefixes at which Microsoft drops the session, by peering, premium and family (Microsoft,
+"ExpressRoute routing requirements" and "ExpressRoute limits").
+"""
+
+
+def prefix_limit(circuit: Circuit, family: Family) -> int:
+    return PREFIX_LIMITS[circuit.peering, circuit.premium, family]
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredLink:
+    """A link, and the feeds that mirror what it is sent: usually one, sometimes none."""
+
+    link: Link
+    feeds: tuple[Feed, ...]
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The families in which the mirrors can say anything, or the link where it has none."""
+        seen = tuple(f for f in FAMILIES if any(f in feed.families for feed in self.feeds))
+        return seen or self.link.families
+
+    def has_family(self, family: Family) -> bool:
+        return family in self.link.families or family in self.families
+
+    def advertised(self, facts: Facts, families: Iterable[Family], kind: str, name: str = "") -> RouteGroup:
+        """Return the routes of a bucket that Microsoft hears on this link."""
+        return RouteGroup(
+            facts.matching(feed.name, Bucket(kind, family, name))
+            for family in families
+            if not link_down(facts, self.link, family)
+            for feed in self.feeds
+        )
+
+    def complete(self, facts: Facts, families: Iterable[Family]) -> bool:
+        """Tell whether everything that is advertised on the link is known."""
+        return all(link_down(facts, self.link, f) or self.in_sync(facts, f) for f in families)
+
+    def in_sync(self, facts: Facts, family: Family) -> bool:
+        return any(facts.in_sync(feed.name, family) for feed in self.feeds)
+
+    def shown(self, facts: Facts, pool: Pool, family: Family) -> bool | None:
+        """Tell whether a mirror shows all of a pool's space; ``None``: not known."""
+        answers = [
+            all(facts.covers(feed.name, prefix) for prefix in pool.prefixes_of(family))
+            for feed in self.feeds
+            if facts.in_sync(feed.name, family)
+        ]
+        return any(answers) if answers else None
+
+    def advertises(self, facts: Facts, pool: Pool, family: Family) -> bool | None:
+        """Tell whether all of a pool's space is advertised on the link; ``None``: not known."""
+        if link_down(facts, self.link, family):
+            return False
+        return self.shown(facts, pool, family)
+
+    def count(self, facts: Facts, family: Family) -> int:
+        """Count the prefixes that the mirror shows; where there are several, the most."""
+        counts = (len(facts.matching(feed.name, Bucket(ADVERTISED, family))) for feed in self.feeds)
+        return max(counts, default=0)
+
+    def mirror_topics(self, families: Iterable[Family], kind: str, name: str = "") -> set[Topic]:
+        """What a verdict on the mirrors alone depends on."""
+        topics = {feed_topic(feed.name) for feed in self.feeds}
+        for family in families:
+            topics.update(routes_topic(feed.name, Bucket(kind, family, name)) for feed in self.feeds)
+        return topics
+
+    def topics(self, families: Iterable[Family], kind: str, name: str = "") -> set[Topic]:
+        """What a verdict on what is advertised depends on: the link's state, too."""
+        return self.mirror_topics(families, kind, name) | self.link_topics()
+
+    def link_topics(self) -> set[Topic]:
+        return {link_topic(self.link.key, family) for family in self.link.families}
+
+
+def mirrored(config: Config, link: Link) -> MirroredLink:
+    feeds = (feed for feed in config.feeds.values() if feed.view is View.TO_MICROSOFT)
+    return MirroredLink(link, tuple(feed for feed in feeds if feed.link_key == link.key))
+
+
+# What a mirror is sorted into ------------------------------------------------------------------------
+
+
+def select(config: Config, feed: Feed) -> Select:
+    """Sort what a mirror of a link shows by what the checks ask of it.
+
+    A default route belongs to ``advertised-default`` only: it is no covering route, and no other check
+    has anything to say of it.
+    """
+    if feed.circuit is None:
+        raise ValueError(f"feed {feed.name} mirrors no circuit")
+    circuit = config.circuits[feed.circuit]
+    own_pools = [pool for pool in config.pools.values() if circuit.name in pool.circuits]
+    own_pool_space = PrefixSet(prefix for pool in own_pools for prefix in pool.prefixes)
+    declared = _declared(circuit, own_pools)
+    not_public = not_public_space(config.policy.public_space)
+    internet_only = PrefixSet(config.internet_only)
+    link_subnets = PrefixSet(subnet for link in config.links for subnet in link.subnets)
+    allowed_subnets = set(circuit.advertise.prefixes or ()) & set(config.customer.own_prefixes)
+    pools = pool_index(config)
+
+    def buckets(route: Route, _: Attribution) -> Iterator[Bucket]:
+        prefix = route.prefix
+        family = prefix.family
+        yield Bucket(ADVERTISED, family)
+        if prefix.is_default:
+            yield Bucket(DEFAULT, family)
+            return
+        foreign = not own_pool_space.covers(prefix)
+        for pool in overlapping_pools(pools, route):
+            yield Bucket(POOL_SPACE, family, pool.name)
+            if foreign and circuit.name not in pool.circuits:
+                yield Bucket(FOREIGN_POOL, family, pool.name)
+        for kind, applies in (
+            (UNDECLARED, declared is not None and not declared.covers(prefix)),
+            (NOT_PUBLIC, not_public.overlaps(prefix)),
+            (INTERNET_ONLY, internet_only.overlaps(prefix)),
+            (LINK_SUBNET, link_subnets.overlaps(prefix) and prefix not in allowed_subnets),
+            (REFUSED_PATH, _useless_path(route, config.customer.asn)),
+        ):
+            if applies:
+                yield Bucket(kind, family)
+
+    return buckets
+
+
+def _useless_path(route: Route, own_asn: int) -> bool:
+    return any(
+        asn != own_asn and any(asn in useless for useless in USELESS_ASNS)
+        for segment in route.attributes.as_path
+        for asn in segment.asns
+    )
+
+
+def _declared(circuit: Circuit, pools: Iterable[Pool]) -> PrefixSet | None:
+    """Return what the circuit may advertise; ``None`` is everything."""
+    if circuit.advertise.prefixes is None:
+        return None
+    return PrefixSet((*circuit.advertise.prefixes, *(prefix for pool in pools for prefix in pool.prefixes)))
+
+
+def pool_index(config: Config) -> PrefixIndex[tuple[Pool, ...]]:
+    index: PrefixIndex[tuple[Pool, ...]] = PrefixIndex()
+    for pool in config.pools.values():
+        for prefix in pool.prefixes:
+            index[prefix] = (*(index.get(prefix) or ()), pool)
+    return index
+
+
+def overlapping_pools(index: PrefixIndex[tuple[Pool, ...]], route: Route) -> Iterator[Pool]:
+    """Yield the pools of which the route shares any address, each once."""
+    found = {
+        pool.name: pool
+        for entries in (index.covering(route.prefix), index.inside(route.prefix))
+        for _, pools in entries
+        for pool in pools
+    }
+    return iter(found.values())
