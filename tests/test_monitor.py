@@ -10,6 +10,7 @@ from ermon.inventory import CheckSettings, Config, MaintenanceWindow, Pool, Seve
 from ermon.model import FeedChanged, Finding, LinkChanged, PoolChanged, SessionUp, TransitionState
 from ermon.monitor import CLEARED_FINDINGS, Monitor
 from ermon.prefixes import Family, parse_prefix
+from tests.checks.company import company
 from tests.networks import BOTH, SMALL, START, TWO_CIRCUITS, prefixes, window
 from tests.story import Story
 
@@ -499,3 +500,36 @@ def test_a_feed_that_a_reload_removed_is_forgotten() -> None:
     net = leaking().reconfigure(replace(SMALL, feeds=feeds))
     assert net.raised() == ["view-missing to-internet isp-a"]
     assert parse_prefix(POOL["ipv4"]) in net.monitor.network.feeds["edge-1-msee"].rib
+
+
+# Maintenance at run time -------------------------------------------------------------------------------
+
+
+def booked(net, begin, end, **about):
+    return window(net.now - START + begin, net.now - START + end, **about)
+
+
+def test_a_window_that_is_added_keeps_quiet_what_begins_in_it():
+    net = company().converge()
+    net.monitor.maintain([booked(net, 0, 120, circuit="chicago", link="primary")], net.now)
+    net.lose("chicago-primary", "ipv4", "ipv6").wait(60)
+    assert net.status("link-down", circuit="chicago", link="primary", family="ipv4") == "suppressed"
+    assert net.raised("link-down") == []
+
+
+def test_a_violation_that_outlasts_its_window_is_raised_after_it():
+    net = company().converge()
+    net.monitor.maintain([booked(net, 0, 120, circuit="chicago", link="primary")], net.now)
+    net.lose("chicago-primary", "ipv4", "ipv6").wait(129)
+    assert net.raised("link-down") == []
+    net.wait(1)
+    assert len(net.raised("link-down")) == 2
+
+
+def test_a_window_that_is_ended_covers_nothing_any_more():
+    net = company().converge()
+    net.monitor.maintain([booked(net, 0, 600, circuit="chicago", link="primary")], net.now)
+    net.lose("chicago-primary", "ipv4", "ipv6").wait(60)
+    net.monitor.maintain([], net.now)
+    assert net.status("link-down", circuit="chicago", link="primary", family="ipv4") == "violated"
+    assert len(net.wait(10).raised("link-down")) == 2

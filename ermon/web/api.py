@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from ermon.prefixes import Prefix, parse_address, parse_prefix
-from ermon.state import current_network
+from ermon.state import current_network, judged, layout_of
 from ermon.web.answers import answer, choice, parameters, refuse, success
 from ermon.web.context import CONTEXT, WebContext
 from ermon.web.render import by_severity, finding_data, network_data, rfc3339
@@ -29,6 +29,12 @@ async def findings(request: web.Request) -> web.Response:
     """The raised findings, then the recently cleared ones, the newest of those first."""
     state = choice(parameters(request, "state"), "state", ("raised", "cleared"))
     return await _show(findings_data(request.app[CONTEXT], state))
+
+
+async def statuses(request: web.Request) -> web.Response:
+    """The status of every check and subject, ordered by check and labels: what replay prints of them."""
+    parameters(request)
+    return await _show(statuses_data(request.app[CONTEXT]))
 
 
 async def routes(request: web.Request) -> web.Response:
@@ -61,6 +67,15 @@ def findings_data(context: WebContext, state: str | None = None) -> Rendered:
     raised = monitor.findings() if state != "cleared" else []
     cleared = list(monitor.cleared) if state != "raised" else []
     return lambda: [finding_data(finding) for finding in (*raised, *cleared)]
+
+
+def statuses_data(context: WebContext) -> Rendered:
+    monitor = context.monitor()
+    cases, found = layout_of(monitor).cases, judged(monitor).statuses
+    return lambda: [
+        {"check": case.subject.check, "labels": dict(case.subject.labels), "status": status}
+        for case, status in zip(cases, found, strict=True)
+    ]
 
 
 async def _show(render: Rendered) -> web.Response:

@@ -1,6 +1,6 @@
 """The web application: the API, the metrics, the events and the landing page.
 
-Everything here reads; the one request that changes anything is ``/-/reload``.
+Everything here reads, but for ``/-/reload`` and the maintenance windows.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from ermon.metrics import Metrics
-from ermon.web import api, page, stream
+from ermon.web import api, maintenance, page, stream
 from ermon.web.answers import answer, failure
 from ermon.web.context import CONTEXT, WebContext
 
 __all__ = ["WebContext", "make_app", "make_runner"]
 
 MAX_BODY_BYTES = 16 * 1024
-"""No request has anything to say in its body."""
+"""The largest that any request has to say: a maintenance window with its reason."""
 MAX_HEADER_BYTES = 8 * 1024
 """Of the request line, and of each header: what every other server allows."""
 MAX_HEADERS = 64
@@ -64,7 +64,11 @@ def make_app(context: WebContext, *, first: Iterable[Middleware] = ()) -> web.Ap
             web.put("/-/reload", _reload),
             web.get("/api/v1/status", api.status),
             web.get("/api/v1/findings", api.findings),
+            web.get("/api/v1/statuses", api.statuses),
             web.get("/api/v1/routes", api.routes),
+            web.get("/api/v1/maintenance", maintenance.windows),
+            web.post("/api/v1/maintenance", maintenance.add_window),
+            web.delete("/api/v1/maintenance/{id}", maintenance.end_window),
             web.get("/api/v1/events", stream.events, allow_head=False),
         ]
     )

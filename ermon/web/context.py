@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from ermon import __version__
+from ermon.maintenance_book import MaintenanceBook
 from ermon.monitor import Monitor
 from ermon.telemetry import Telemetry
 from ermon.web.events import EventHub
@@ -28,6 +29,9 @@ class WebContext:
     started_at: float
     lifecycle: bool = False
     """Whether ``/-/reload`` may be used."""
+    maintenance: MaintenanceBook = field(default_factory=MaintenanceBook)
+    maintenance_changed: Callable[[], None] = lambda: None
+    """Makes the monitor heed the windows as they are now."""
     version: str = __version__
     clock: Callable[[], float] = time.time
 

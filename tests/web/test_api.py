@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from ermon.exabgp.decode import Decoder
 from ermon.web import routes
 from ermon.web.app import make_app
-from tests.checks.company import BLACKHOLE, EXCHANGE, V4, V6, Space
+from tests.checks.company import BLACKHOLE, EXCHANGE, V4, V6, Space, company
 from tests.exabgp.recordings import labels_of, lines_of
 from tests.story import Story, config
 from tests.web.site import Client, Site
@@ -133,6 +133,35 @@ async def test_a_finding_that_cannot_be_judged_any_more_is_stale(client: Client,
     site.net.announce("isp-a", V4.pool).down("isp-a")
     [leak] = await client.data("/api/v1/findings", state="raised")
     assert (leak["check"], leak["stale"], leak["suppressed"]) == ("pool-leak", True, False)
+
+
+# Statuses --------------------------------------------------------------------------------------------
+
+
+@BOTH_FAMILIES
+async def test_the_status_of_every_check_and_subject(client: Client, site: Site, space: Space):
+    net, family = site.net, space.family
+    net.announce("isp-a", space.pool).lose("chicago-primary", family).down("outside")
+    found = await client.data("/api/v1/statuses")
+    assert found == [
+        {"check": c.subject.check, "labels": dict(c.subject.labels), "status": c.status}
+        for c in net.monitor.statuses()
+    ]
+
+    def status(check: str, **labels: str) -> str:
+        return next(f["status"] for f in found if (f["check"], f["labels"]) == (check, labels))
+
+    assert status("pool-leak", pool="chi", family=family, feed="isp-a", uplink="isp-a") == "violated"
+    assert status("pool-leak", pool="dal", family=family, feed="isp-a", uplink="isp-a") == "ok"
+    assert status("pool-leak", pool="chi", family=family, feed="outside") == "unknown"
+    assert status("prefix-count-low", circuit="chicago", link="primary", family=family) == "suppressed"
+
+
+async def test_the_statuses_follow_a_reload(client: Client, site: Site):
+    before = await client.data("/api/v1/statuses")
+    site.net.reconfigure(company("checks: {pool-leak: {enabled: false}}").config)
+    after = await client.data("/api/v1/statuses")
+    assert [f for f in before if f["check"] != "pool-leak"] == after != before
 
 
 # Routes ----------------------------------------------------------------------------------------------
@@ -259,6 +288,10 @@ async def test_a_wrong_question_elsewhere_says_what_is_wrong(client: Client):
     assert await client.error("/api/v1/status", state="raised") == (
         400,
         "unknown parameter 'state'; this path takes none",
+    )
+    assert await client.error("/api/v1/statuses", check="pool-leak") == (
+        400,
+        "unknown parameter 'check'; this path takes none",
     )
 
 

@@ -1,0 +1,106 @@
+"""Maintenance windows over HTTP: listed for everybody, added and ended by callers on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from ermon.inventory import MaintenanceWindow
+from ermon.maintenance import active
+from ermon.maintenance_book import BookedWindow, WindowError
+from ermon.web.answers import answer, parameters, refuse, success
+from ermon.web.context import CONTEXT, WebContext
+from ermon.web.render import rfc3339
+
+
+class WindowRequest(msgspec.Struct, forbid_unknown_fields=True, rename={"starts": "from", "ends": "to"}):
+    """The body of a request for a window; times are RFC 3339, ``from`` is now unless said."""
+
+    ends: datetime
+    reason: str
+    starts: datetime | None = None
+    circuit: str | None = None
+    link: str | None = None
+    feed: str | None = None
+
+
+async def windows(request: web.Request) -> web.Response:
+    """The windows of the configuration, and those that were added since."""
+    parameters(request)
+    context = request.app[CONTEXT]
+    now = context.clock()
+    listed = [_data(None, window, now) for window in context.monitor().config.maintenance]
+    listed += [_data(booked.id, booked.window, now) for booked in context.maintenance.windows()]
+    return answer(success(sorted(listed, key=lambda data: str(data["from"]))))
+
+
+async def add_window(request: web.Request) -> web.Response:
+    context = _allowed(request)
+    now = context.clock()
+    try:
+        wanted = msgspec.json.decode(await request.read(), type=WindowRequest)
+    except msgspec.MsgspecError as error:
+        refuse(f"the body is no maintenance window: {error}")
+    starts = wanted.starts or datetime.fromtimestamp(now, UTC)
+    if wanted.ends.tzinfo is None or starts.tzinfo is None:
+        refuse("times need a zone, such as 2026-12-01T02:00:00Z")
+    window = MaintenanceWindow(
+        starts, wanted.ends, wanted.reason, circuit=wanted.circuit, link=wanted.link, feed=wanted.feed
+    )
+    try:
+        booked = context.maintenance.add(window, context.monitor().config, now)
+    except WindowError as error:
+        refuse(str(error))
+    return _changed(context, booked, now, 201)
+
+
+async def end_window(request: web.Request) -> web.Response:
+    context = _allowed(request)
+    now = context.clock()
+    window_id = request.match_info["id"]
+    try:
+        booked = context.maintenance.end(window_id, now)
+    except KeyError:
+        raise web.HTTPNotFound(
+            text=f"there is no window {window_id!r} that was added at run time; one of the configuration ends there"
+        ) from None
+    return _changed(context, booked, now, 200)
+
+
+def _changed(context: WebContext, booked: BookedWindow, now: float, status: int) -> web.Response:
+    context.maintenance_changed()
+    return answer(success(_data(booked.id, booked.window, now)), status)
+
+
+def _allowed(request: web.Request) -> WebContext:
+    """Refuse whoever may not change anything."""
+    context = request.app[CONTEXT]
+    if not context.lifecycle:
+        raise web.HTTPForbidden(text="changes over HTTP are off; start ermon with --web.enable-lifecycle")
+    if not is_loopback(request.remote):
+        raise web.HTTPForbidden(text="changes are for callers on the machine that ermon runs on")
+    return context
+
+
+def is_loopback(remote: str | None) -> bool:
+    try:
+        return remote is not None and ipaddress.ip_address(remote).is_loopback
+    except ValueError:
+        return False
+
+
+def _data(window_id: str | None, window: MaintenanceWindow, now: float) -> dict[str, Any]:
+    about = {"circuit": window.circuit, "link": window.link, "feed": window.feed}
+    return {
+        "id": window_id,
+        "origin": "configuration" if window_id is None else "run time",
+        **{name: value for name, value in about.items() if value is not None},
+        "from": rfc3339(window.starts.timestamp()),
+        "to": rfc3339(window.ends.timestamp()),
+        "reason": window.reason,
+        "active": active(window, now),
+    }

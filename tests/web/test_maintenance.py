@@ -1,0 +1,107 @@
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from ermon.web.app import make_app
+from ermon.web.maintenance import is_loopback
+from tests.checks.company import Company
+from tests.web.site import Client, Site
+
+PATH = "/api/v1/maintenance"
+
+
+@pytest.fixture
+def site(net: Company) -> Site:
+    return Site(net, lifecycle=True).tell()
+
+
+@pytest.fixture
+async def client(site: Site) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(make_app(site.context()))) as http:
+        yield Client(http)
+
+
+def rfc3339(site: Site, seconds: float) -> str:
+    return datetime.fromtimestamp(site.net.now + seconds, UTC).isoformat()
+
+
+async def send(client: Client, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    response = await client.http.request(method, path, json=body)
+    answer = await response.json()
+    return response.status, answer.get("data", answer.get("error"))
+
+
+def wanted(site: Site, **about: str) -> dict[str, str]:
+    return {"circuit": "chicago", "to": rfc3339(site, 600), "reason": "provider works"} | about
+
+
+async def test_a_window_is_added_listed_and_ended(client: Client, site: Site) -> None:
+    status, added = await send(client, "POST", PATH, wanted(site, link="primary"))
+    assert status == 201
+    assert added["active"]
+    assert (added["circuit"], added["link"], added["origin"]) == ("chicago", "primary", "run time")
+    assert await client.data(PATH) == [added]
+    site.net.wait(60)
+    status, ended = await send(client, "DELETE", f"{PATH}/{added['id']}")
+    assert status == 200
+    assert not ended["active"]
+    assert await client.data(PATH) == [ended]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"circuit": "paris"}, "there is no circuit 'paris'"),
+        ({"reason": ""}, "a reason is needed"),
+        ({"to": "2026-12-01T02:00:00"}, "times need a zone"),
+        ({"to": "tomorrow"}, "the body is no maintenance window"),
+        ({"until": "2026-12-01T02:00:00Z"}, "the body is no maintenance window"),
+        ({"to": "2001-12-01T02:00:00Z", "from": "2001-12-01T01:00:00Z"}, "has ended already"),
+    ],
+)
+async def test_a_window_that_makes_no_sense_is_refused(
+    client: Client, site: Site, change: dict[str, str], problem: str
+) -> None:
+    status, error = await send(client, "POST", PATH, wanted(site) | change)
+    assert status == 400
+    assert problem in error
+    assert await client.data(PATH) == []
+
+
+async def test_an_end_is_mandatory(client: Client) -> None:
+    status, error = await send(client, "POST", PATH, {"circuit": "chicago", "reason": "works"})
+    assert status == 400
+    assert "to" in error
+
+
+async def test_only_what_was_added_at_run_time_can_be_ended(client: Client) -> None:
+    status, error = await send(client, "DELETE", f"{PATH}/nothing")
+    assert status == 404
+    assert "'nothing'" in error
+
+
+async def test_nothing_is_changed_over_http_unless_that_is_switched_on(client: Client, site: Site) -> None:
+    async with TestClient(TestServer(make_app(Site(site.net).context()))) as http:
+        status, error = await send(Client(http), "POST", PATH, wanted(site))
+        assert status == 403
+        assert "--web.enable-lifecycle" in error
+        assert (await send(Client(http), "DELETE", f"{PATH}/x"))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("remote", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("192.0.2.1", False),
+        ("2001:db8::1", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_only_callers_on_this_machine_may_change_anything(remote: str | None, loopback: bool) -> None:
+    assert is_loopback(remote) is loopback
