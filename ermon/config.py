@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -22,9 +22,18 @@ from ermon.config_rules import cautions, complaints, unknown_names
 from ermon.config_schema import FILE, Draft, File
 from ermon.config_shape import ShapeErrors
 from ermon.inventory import Config
-from ermon.yamlfile import ConfigError, KeyPath, Positions, Problem, read_yaml
+from ermon.yamlfile import ConfigError, Document, KeyPath, Positions, Problem, read_yaml
 
-__all__ = ["ConfigError", "LoadedConfig", "Positions", "Problem", "load_config", "schema_json"]
+__all__ = [
+    "ConfigError",
+    "LoadedConfig",
+    "Positions",
+    "Problem",
+    "editor_schema",
+    "interpret",
+    "load_config",
+    "schema_json",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,11 @@ def load_config(path: Path, *, built_checks: Collection[str] | None = None) -> L
     A check that is set up and is not among ``built_checks`` is worth a warning; ``None`` means that all are
     built.
     """
-    document = read_yaml(path)
+    return interpret(read_yaml(path), built_checks=built_checks)
+
+
+def interpret(document: Document, *, built_checks: Collection[str] | None = None) -> LoadedConfig:
+    """Make a configuration of what was read, wherever it stood; otherwise as ``load_config``."""
     positions = document.positions
     data = document.values
     if not isinstance(data, dict):
@@ -123,6 +136,11 @@ class _EditorSchema(GenerateJsonSchema):
 
 def schema_json() -> str:
     """The JSON Schema of the file, which editors complete and check with: ``data/ermon.schema.json``."""
-    schema = FILE.model_json_schema(by_alias=True, schema_generator=_EditorSchema)
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "ermon.yml"}
+    return editor_schema(FILE, "ermon.yml")
+
+
+def editor_schema(model: type[BaseModel], title: str) -> str:
+    """The JSON Schema of a kind of file."""
+    schema = model.model_json_schema(by_alias=True, schema_generator=_EditorSchema)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"

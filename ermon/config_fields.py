@@ -231,7 +231,11 @@ def _parse_http_url(value: object) -> str:
 
 def _parse_source(value: object) -> str:
     text = _parse_line(value)
-    return _check_url(text, ("https",)) if "://" in text else text
+    if "://" not in text or text.startswith("file:///"):
+        return text
+    # Without TLS only from this machine: a list decides what is right.
+    scheme = ("https", "http") if re.match(r"http://(127\.[0-9.]+|\[::1\])(:|/|$)", text) else ("https",)
+    return _check_url(text, scheme)
 
 
 def _parse_boolean(value: object) -> bool:

@@ -7,13 +7,15 @@ its entry. The rules look at the entries whose shape is right; those about feeds
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from ermon.config_feeds import Complaint, cautions_about_feeds, complaints_about_feeds
-from ermon.config_schema import CircuitEntry, Draft, MaintenanceEntry, PoolEntry
+from ermon.config_schema import CircuitEntry, Draft, MaintenanceEntry, PoolEntry, SourceEntry
 from ermon.inventory import Peering
+from ermon.sources.m365 import SERVICE_AREAS
+from ermon.yamlfile import KeyPath
 
 MAX_LISTED = 20
 """So many known names are a help in a message; more would hide it."""
@@ -123,6 +125,7 @@ def _circuit(name: str, circuit: CircuitEntry) -> Iterator[Complaint]:
             (*path, "receive", "only_listed"),
             "would make every route unexpected; list services, prefixes or sources, or remove it",
         )
+    yield from _published(path, receive.sources)
     for at, expected in enumerate(receive.prefixes):
         if expected.starts and expected.ends and expected.ends <= expected.starts:
             yield Complaint((*path, "receive", "prefixes", at, "until"), "must be later than from")
@@ -136,6 +139,18 @@ def _circuit(name: str, circuit: CircuitEntry) -> Iterator[Complaint]:
                 "nothing says which families it has, so nothing would be judged; give subnet (IPv4), "
                 "subnet6 (IPv6) or both, also beside match",
             )
+
+
+def _published(path: KeyPath, sources: Sequence[SourceEntry]) -> Iterator[Complaint]:
+    for at, source in enumerate(sources):
+        here = (*path, "receive", "sources", at, "select")
+        if source.kind == "service-tags" and not source.select:
+            tags = "name the tags that are expected, such as [Storage.WestEurope]"
+            yield Complaint(here, f"is missing; {tags}")
+        unknown = [name for name in source.select if source.kind == "m365" and name not in SERVICE_AREAS]
+        if unknown:
+            areas = ", ".join(sorted(SERVICE_AREAS))
+            yield Complaint(here, f"{unknown[0]!r} is no service area of Microsoft 365; there are {areas}")
 
 
 def _pool(name: str, pool: PoolEntry, circuits: Mapping[str, CircuitEntry]) -> Iterator[Complaint]:

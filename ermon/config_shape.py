@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from ermon.config_feeds import Complaint
 from ermon.config_fields import show
 from ermon.config_rules import advice
-from ermon.config_schema import Draft, File
+from ermon.config_schema import Draft
 from ermon.yamlfile import KeyPath
 
 _KEY_MARK = "[key]"
@@ -29,7 +29,7 @@ _EXPECTED = {
 class ShapeErrors:
     """What pydantic found wrong in ``data``, one entry for each error."""
 
-    def __init__(self, model: type[File], data: Mapping[str, Any], error: ValidationError) -> None:
+    def __init__(self, model: type[BaseModel], data: Mapping[str, Any], error: ValidationError) -> None:
         self._model = model
         self._data = data
         self._errors = _relevant(error)
@@ -75,11 +75,15 @@ class ShapeErrors:
     def _written(self, path: KeyPath) -> KeyPath:
         """The beginning of ``path`` that the file has: a short form was given its long one for pydantic."""
         value: Any = self._data
-        for at, step in enumerate(path):
+        written: KeyPath = ()
+        for step in path:
+            if isinstance(step, int) and not isinstance(value, list):
+                continue  # the only item of a list, written without the brackets
             if not (step in value if isinstance(value, dict) else isinstance(value, list)):
-                return path[:at]
+                break
             value = value[step]
-        return path
+            written = (*written, step)
+        return written
 
     def _near(self, path: KeyPath) -> bool:
         return bool(difflib.get_close_matches(str(path[-1]), self._known(path)))

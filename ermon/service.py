@@ -11,7 +11,7 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,9 @@ from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.configure import PasswordError
 from ermon.exabgp.decode import Decoder, Rejected
 from ermon.exabgp.process import ExaBGP, Reload
-from ermon.inventory import Config, Severity
+from ermon.inventory import Config, Severity, Source
 from ermon.lints import lint
+from ermon.maintenance_book import MaintenanceBook
 from ermon.model import (
     Event,
     FeedRequest,
@@ -36,11 +37,19 @@ from ermon.model import (
     ProcessUp,
     SessionDown,
     SessionUp,
+    SourceJudged,
     Transition,
     TransitionState,
 )
 from ermon.monitor import Monitor, Outcome
 from ermon.secrets import SecretError, read_md5_passwords
+from ermon.sources.fetch import Fetcher
+from ermon.sources.keeper import SourceKeeper
+from ermon.sources.key import SourceKey
+from ermon.sources.policy import with_published
+from ermon.sources.published import MAX_BYTES, PublishedList
+from ermon.sources.record import MemoryRecords
+from ermon.sources.store import FolderRecords, ListFiles
 from ermon.telemetry import Telemetry
 from ermon.web.app import WebContext, make_app, make_runner
 from ermon.web.events import EventHub
@@ -56,6 +65,9 @@ GARBAGE_THRESHOLD = 100_000
 and what ermon holds has no cycles worth the wait.
 """
 
+Updated = Callable[[SourceKey, PublishedList], None]
+Judged = Callable[[SourceKey, str | None], None]
+
 _LEVELS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
 
@@ -65,6 +77,8 @@ class Options:
     listen: tuple[tuple[str, int], ...]
     runtime: Path
     lifecycle: bool
+    storage: Path | None = None
+    """Where what must outlive ermon is kept; ``None``: nowhere."""
     relay_buffer_limit: int = relay.BUFFER_LIMIT
     """Bytes that each relay holds for ermon."""
 
@@ -80,7 +94,8 @@ class Service:
         now = time.time()
         config = loaded.config
         self.options = options
-        self.monitor = Monitor(config, now)
+        self._config = config
+        self.monitor = Monitor(with_published(config, {}), now)
         self.telemetry = Telemetry(config)
         self.hub = EventHub()
         self._log = structlog.get_logger()
@@ -91,8 +106,11 @@ class Service:
         self._clock_changed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._maintenance = MaintenanceBook()
         self._rejections: dict[str, float] = {}
         self._started_at = now
+        self._sources = make_keeper(options, self._source_updated, self._source_judged)
+        self.telemetry.source_age = self._source_age
 
     # Life --------------------------------------------------------------------------------------------
 
@@ -107,8 +125,9 @@ class Service:
             stack.push_async_callback(self._stop_processes)
             for name in self.monitor.config.processes:
                 await self._start_process(name)
-            clock = tasks.create_task(self._keep_time())
-            stack.callback(clock.cancel)
+            self._sources.reconfigure(_sources(self._config))
+            for task in (self._keep_time(), self._sources.run()):
+                stack.callback(tasks.create_task(task).cancel)
             self._take(self.monitor.settle(time.time()))
             self._log.info(
                 "ermon runs", feeds=len(self.monitor.config.feeds), runtime=str(self.options.runtime)
@@ -141,6 +160,8 @@ class Service:
             reload=self.reload,
             lifecycle=self.options.lifecycle,
             started_at=self._started_at,
+            maintenance=self._maintenance,
+            maintenance_changed=self._heed_maintenance,
         )
         runner = make_runner(make_app(context))
         await runner.setup()
@@ -332,6 +353,28 @@ class Service:
         else:
             await process.teardown(feed)
 
+    def _heed_maintenance(self) -> None:
+        now = time.time()
+        self.monitor.maintain([booked.window for booked in self._maintenance.windows()], now)
+        self._take(self.monitor.settle(now))
+
+    # Published lists ---------------------------------------------------------------------------------
+
+    def _source_updated(self, source: SourceKey, published: PublishedList) -> None:
+        self._log.info("published list", source=source.name, prefixes=len(published.prefixes))
+        now = time.time()
+        self.monitor.reconfigure(with_published(self._config, self._sources.lists()), now)
+        self._source_judged(source, None)
+
+    def _source_judged(self, source: SourceKey, problem: str | None) -> None:
+        now = time.time()
+        self.monitor.apply(SourceJudged(now, source.name, problem))
+        self._take(self.monitor.settle(now))
+
+    def _source_age(self, name: str) -> float | None:
+        ages = (age for source, age in self._sources.ages().items() if source.name == name)
+        return next(ages, None)
+
     # Reload ------------------------------------------------------------------------------------------
 
     async def reload(self) -> list[str]:
@@ -360,7 +403,9 @@ class Service:
         for name in config.processes:
             ExaBGP(name, config, passwords, self.options.runtime)  # raises if it cannot be configured
         self._passwords = passwords
-        self.monitor.reconfigure(config, time.time())
+        self._config = config
+        self._sources.reconfigure(_sources(config))
+        self.monitor.reconfigure(with_published(config, self._sources.lists()), time.time())
         self._decoder.set_feeds(config.feeds)
         self.telemetry.reconfigure(config)
         for name in [name for name in self._processes if name not in config.processes]:
@@ -373,6 +418,20 @@ class Service:
                     "exabgp restarts", process=name, reason="a listening address or its TTL security changed"
                 )
         self._take(self.monitor.settle(time.time()))
+
+
+def make_keeper(options: Options, updated: Updated, judged: Judged) -> SourceKeeper:
+    """Prepare to fetch published lists, and to keep them where there is a place for it."""
+    base = options.config_file.parent
+    if options.storage is None:
+        return SourceKeeper(Fetcher(base, MemoryRecords()), None, updated=updated, rejected=judged)
+    folder = options.storage / "sources"
+    fetcher = Fetcher(base, FolderRecords(folder))
+    return SourceKeeper(fetcher, ListFiles(folder, MAX_BYTES), updated=updated, rejected=judged)
+
+
+def _sources(config: Config) -> list[Source]:
+    return [source for circuit in config.circuits.values() for source in circuit.receive.sources]
 
 
 def _log_notes(log: structlog.typing.FilteringBoundLogger, loaded: LoadedConfig) -> None:
@@ -390,6 +449,10 @@ async def serve(options: Options, loaded: LoadedConfig) -> None:
         service = Service(options, loaded, passwords)
     except (SecretError, PasswordError) as error:
         raise StartError(str(error)) from error
+    if options.storage is None:
+        structlog.get_logger().warning(
+            "nothing is kept: without --storage.path, published lists and maintenance windows end with ermon"
+        )
     _log_notes(structlog.get_logger(), loaded)
     gc.set_threshold(GARBAGE_THRESHOLD)
     gc.freeze()

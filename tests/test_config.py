@@ -224,14 +224,14 @@ def test_sources_webhooks_and_alertmanagers(load):
     text = MINIMAL.replace(
         "    links:",
         "    receive: {sources: [{kind: m365, from: https://endpoints.office.com/, select: [Exchange]}, "
-        "{kind: service-tags, from: lists/tags.json, refresh: 1d}]}\n    links:",
+        "{kind: service-tags, from: lists/tags.json, refresh: 1d, select: [Storage]}]}\n    links:",
     )
     text += "alertmanager: {urls: ['http://[::1]:9093', http://127.0.0.1:9093], resend: 30s}\n"
     text += "webhooks: [{url: https://hooks.example.net/ermon, events: [raised], secret_file: hook.key}]\n"
     config = load(text).config
     assert config.circuits["chicago"].receive.sources == (
         Source("m365", "https://endpoints.office.com/", 43200.0, ("Exchange",)),
-        Source("service-tags", "lists/tags.json", 86400.0),
+        Source("service-tags", "lists/tags.json", 86400.0, ("Storage",)),
     )
     assert config.alertmanager.urls == ("http://[::1]:9093", "http://127.0.0.1:9093")
     assert config.webhooks == (Webhook("https://hooks.example.net/ermon", ("raised",), "hook.key"),)

@@ -1,0 +1,118 @@
+"""The BGP service communities: which prefixes Microsoft announces with which community.
+
+Source: Microsoft, "Bgp Service Communities - List" (learn.microsoft.com/rest/api/expressroute/bgp-service-
+communities/list). Azure's command line prints its items without ``value`` and ``properties`` around them
+(``az network route-filter rule list-service-communities``), and PowerShell with capital letters
+(``Get-AzBgpServiceCommunity | ConvertTo-Json -Depth 5``); all of them are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from ermon import communities
+from ermon.inventory import ExpectedPrefix
+from ermon.sources.published import (
+    PublishedList,
+    SourceError,
+    convert,
+    no_such,
+    published_list,
+    read_json,
+    read_prefixes,
+)
+
+KIND = "bgp-communities"
+
+_DEPTH = 6
+"""Levels of the answer with names of fields: the answer, its items, an item, its properties, their
+communities, and a community.
+"""
+
+
+class _Community(Struct, rename="camel"):
+    community_value: str
+    community_name: str = ""
+    community_prefixes: list[str] | None = None
+    is_authorized_to_use: bool = True
+
+
+class _Service(Struct, rename="camel"):
+    bgp_communities: list[_Community]
+    name: str = ""
+    service_name: str = ""
+
+
+def parse_bgp_communities(document: bytes, select: tuple[str, ...]) -> PublishedList:
+    """Return the prefixes of what ``select`` names: communities (``12076:5010``), their slugs
+    (``exchange-online``), or Microsoft's names of services (``Exchange``).
+
+    Without ``select``, all that the subscription is authorised to use: a route filter can ask for no other.
+    IPv4 and IPv6 are entries of their own with the same community.
+    """
+    services = _services(read_json(document))
+    chosen = _selected(services, select) if select else _authorized(services)
+    prefixes: set[ExpectedPrefix] = set()
+    for community in chosen:
+        where = f"community {community.community_value} ({community.community_name})"
+        prefixes.update(map(ExpectedPrefix, read_prefixes(community.community_prefixes or (), where)))
+    return published_list(prefixes)
+
+
+def _services(value: Any) -> list[_Service]:
+    """Find the services in whichever of the documented shapes it is."""
+    value = _camel_keys(value, _DEPTH)
+    if isinstance(value, dict):
+        value = value.get("value", [value])  # PowerShell prints a lone item without a list
+    if not isinstance(value, list):
+        raise SourceError("is not in the documented shape: neither a list, nor an object with one in value")
+    items = [
+        {**item, **item["properties"]}
+        if isinstance(item, dict) and isinstance(item.get("properties"), dict)
+        else item
+        for item in value
+    ]
+    return convert(items, list[_Service])
+
+
+def _camel_keys(value: Any, depth: int) -> Any:
+    if isinstance(value, dict) and depth:
+        return {key[:1].lower() + key[1:]: _camel_keys(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list) and depth:
+        return [_camel_keys(item, depth - 1) for item in value]
+    return value
+
+
+def _authorized(services: list[_Service]) -> Iterator[_Community]:
+    return (
+        community
+        for service in services
+        for community in service.bgp_communities
+        if community.is_authorized_to_use
+    )
+
+
+def _selected(services: list[_Service], select: tuple[str, ...]) -> Iterator[_Community]:
+    by_name: dict[str, list[_Community]] = {}
+    for service in services:
+        for name in {service.name.casefold(), service.service_name.casefold()} - {""}:
+            by_name.setdefault(name, []).extend(service.bgp_communities)
+        for community in service.bgp_communities:
+            by_name.setdefault(community.community_value, []).append(community)
+    for name in select:
+        found = by_name.get(_community_of(name)) or by_name.get(name.casefold())
+        if found is None:
+            raise no_such(name, {*(service.name for service in services)}, "community or service")
+        yield from found
+
+
+def _community_of(name: str) -> str:
+    """Resolve a slug; what is none is a community, or the name of a service."""
+    try:
+        high, low = communities.service(name).community
+    except ValueError:
+        return name
+    return f"{high}:{low}"

@@ -1,0 +1,120 @@
+"""Published lists on disk, as they were fetched: what the next start uses when the network is not there.
+
+A list is written before its record, so that a record never speaks of a list that is not there. Files of
+sources that are configured no longer stay; they are few.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+import uuid
+from pathlib import Path
+
+import msgspec
+
+from ermon.sources.key import SourceKey
+from ermon.sources.record import SourceRecord
+
+_LIST_SUFFIX = ".json"
+_RECORD_SUFFIX = ".record"
+_CLIENT_REQUEST_ID = "client-request-id"
+_DIGEST_CHARACTERS = 16
+
+
+def file_stem(source: SourceKey) -> str:
+    """Name the files of a source; nothing of its URL can be read there."""
+    whole = "\0".join((source.kind, source.location, *source.select))
+    return f"{source.kind}-{hashlib.sha256(whole.encode()).hexdigest()[:_DIGEST_CHARACTERS]}"
+
+
+class ListFiles:
+    """The lists themselves, one file each."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+
+    def load(self, source: SourceKey) -> bytes | None:
+        """Return the list that was kept, ``None`` if there is none that can be read."""
+        return _read(self.path(source), self._max_bytes)
+
+    def keep(self, source: SourceKey, document: bytes) -> None:
+        """Write a list; ``OSError`` if that fails, and then the one before is still there."""
+        _write(self.path(source), document)
+
+    def path(self, source: SourceKey) -> Path:
+        return self._folder / (file_stem(source) + _LIST_SUFFIX)
+
+
+class FolderRecords:
+    """Records beside the lists."""
+
+    MAX_BYTES = 64 * 1024
+    """Two headers of an answer, which have 8 KiB each at most, and little else."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._client_request_id: str | None = None
+        self._asking = threading.Lock()  # two lists may be fetched at once
+
+    def load(self, source: SourceKey) -> SourceRecord | None:
+        with contextlib.suppress(msgspec.DecodeError):
+            data = _read(self._path(source), self.MAX_BYTES)
+            return None if data is None else msgspec.json.decode(data, type=SourceRecord)
+        return None
+
+    def keep(self, source: SourceKey, record: SourceRecord) -> None:
+        _write(self._path(source), msgspec.json.encode(record))
+
+    def client_request_id(self) -> str:
+        with self._asking:
+            if self._client_request_id is None:
+                path = self._folder / _CLIENT_REQUEST_ID
+                kept = _read_guid(path)
+                self._client_request_id = kept or str(uuid.uuid4())
+                if kept is None:
+                    with contextlib.suppress(OSError):  # then it is the same until ermon ends
+                        _write(path, self._client_request_id.encode())
+            return self._client_request_id
+
+    def _path(self, source: SourceKey) -> Path:
+        return self._folder / (file_stem(source) + _RECORD_SUFFIX)
+
+
+def _read_guid(path: Path) -> str | None:
+    with contextlib.suppress(ValueError):
+        return str(uuid.UUID((_read(path, FolderRecords.MAX_BYTES) or b"").decode("ascii").strip()))
+    return None
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """Return what a file holds, ``None`` if it cannot be read or holds more than ``most`` bytes."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        data = file.read(most + 1)
+        return data if len(data) <= most else None
+    return None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file at once, readable by ermon only; after a crash it is the old one or the new one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)  # otherwise a power failure may undo the replacement
+    finally:
+        os.close(folder)
