@@ -13,15 +13,17 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from ermon import __version__
 from ermon.exabgp.relay import BUFFER_LIMIT
 
 FINE, WRONG, USAGE, UNREACHABLE, BUG = 0, 1, 2, 3, 70
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # it has no public name
 
 DEFAULT_LISTEN_ADDRESS = "127.0.0.1:10179"
 
@@ -53,7 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ermon {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_check, _add_replay, _add_demo, _add_checks, _add_explain, _add_render):
+    for add in (
+        _add_run,
+        _add_check,
+        _add_test,
+        _add_verify,
+        _add_maintenance,
+        _add_replay,
+        _add_demo,
+        _add_checks,
+        _add_explain,
+        _add_render,
+    ):
         add(commands)
     return parser
 
@@ -61,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 # run ---------------------------------------------------------------------------------------------------
 
 
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_run(commands: _Commands) -> None:
     parser = commands.add_parser(
         "run",
         help="the daemon",
@@ -107,6 +120,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help=argparse.SUPPRESS,
     )
     parser.add_argument(
+        "--storage.path",
+        dest="storage",
+        type=Path,
+        metavar="DIR",
+        help="where published lists are kept over a restart (default $STATE_DIRECTORY, else nothing is kept)",
+    )
+    parser.add_argument(
         "--log.level", dest="log_level", choices=("debug", "info", "warning", "error"), default="info"
     )
     parser.add_argument(
@@ -138,7 +158,7 @@ def _run(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return USAGE
     with ExitStack() as stack:
-        runtime = options.runtime or os.environ.get("RUNTIME_DIRECTORY")
+        runtime = options.runtime or _directory("RUNTIME_DIRECTORY")
         if runtime is None:
             runtime = stack.enter_context(tempfile.TemporaryDirectory(prefix="ermon-"))
         daemon = service.Options(
@@ -158,10 +178,16 @@ def _run(options: argparse.Namespace) -> int:
     return UNREACHABLE if failures else FINE
 
 
+def _directory(variable: str) -> Path | None:
+    """Return the directory that systemd made for us, the first where there are several."""
+    value = os.environ.get(variable, "").split(":")[0]
+    return Path(value) if value else None
+
+
 # check -------------------------------------------------------------------------------------------------
 
 
-def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_check(commands: _Commands) -> None:
     parser = commands.add_parser(
         "check",
         help="validate a configuration",
@@ -190,10 +216,157 @@ def _check(options: argparse.Namespace) -> int:
     return WRONG if found else FINE
 
 
+# test --------------------------------------------------------------------------------------------------
+
+
+def _add_test(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "test",
+        help="run policy tests written in YAML",
+        description="Runs scenarios: a configuration, what happens on the feeds, and what must be raised, cleared "
+        "and not raised when. Exit 0 all passed, 1 one failed, 2 a file is invalid.",
+    )
+    parser.add_argument(
+        "paths", type=Path, nargs="+", metavar="FILE", help="a scenario file, or a folder of them"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show what was raised and cleared in each"
+    )
+    parser.set_defaults(command=_test)
+
+
+def _test(options: argparse.Namespace) -> int:
+    from ermon.scenario import run_scenarios
+
+    return run_scenarios(options.paths, verbose=options.verbose, out=sys.stdout, err=sys.stderr)
+
+
+# verify, maintenance: of a running daemon ----------------------------------------------------------------
+
+
+def _add_url(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--url",
+        default=f"http://{DEFAULT_LISTEN_ADDRESS}",
+        help="where the daemon is (default http://127.0.0.1:10179)",
+    )
+
+
+def _add_verify(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="the acceptance test of a circuit",
+        description="Asks a running daemon whether a circuit is as its policy wants it: sessions, prefixes, pools, "
+        "and nothing on the internet. Exit 0 when every step passes, 1 when one fails or is unknown or, with "
+        "--before, something got worse.",
+    )
+    parser.add_argument("--circuit", metavar="C", help="default: every circuit")
+    parser.add_argument("--json", action="store_true", help="a report to keep")
+    parser.add_argument("--before", type=Path, metavar="FILE", help="compare with an earlier --json report")
+    _add_url(parser)
+    parser.set_defaults(command=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from ermon.verify import verify
+
+    return verify(
+        options.url,
+        options.circuit,
+        json=options.json,
+        before=options.before,
+        out=sys.stdout,
+        err=sys.stderr,
+    )
+
+
+def _add_maintenance(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "maintenance",
+        help="add, list and end maintenance windows of a running daemon",
+        description="While a window is open, what begins under it is not raised. Changes need a daemon that was "
+        "started with --web.enable-lifecycle, and are taken from its own machine only.",
+    )
+    what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    add = what.add_parser("add", help="add a window", description="Adds a window; it must have an end.")
+    add.add_argument("--circuit", metavar="C")
+    add.add_argument("--link", metavar="L", help="one link of the circuit")
+    add.add_argument("--feed", metavar="F", help="a feed: covers what ermon says of its own sight")
+    add.add_argument(
+        "--from", dest="starts", metavar="TIME", help="RFC 3339, such as 2026-12-01T02:00:00Z (now)"
+    )
+    end = add.add_mutually_exclusive_group(required=True)
+    end.add_argument("--to", dest="ends", metavar="TIME", help="RFC 3339")
+    end.add_argument("--for", dest="duration", type=_duration, metavar="DURATION", help="such as 90m or 2h")
+    add.add_argument("--reason", required=True, metavar="TEXT")
+    _add_url(add)
+    add.set_defaults(command=_maintenance_add)
+    listing = what.add_parser("list", help="list the windows", description="Lists the windows.")
+    _add_url(listing)
+    listing.set_defaults(command=_maintenance_list)
+    ending = what.add_parser("end", help="end a window now", description="Ends a window that was added.")
+    ending.add_argument("id", metavar="ID")
+    _add_url(ending)
+    ending.set_defaults(command=_maintenance_end)
+
+
+def _duration(text: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    if text[:-1].isdecimal() and text[-1] in units and int(text[:-1]) > 0:
+        return float(int(text[:-1]) * units[text[-1]])
+    raise argparse.ArgumentTypeError(f"{text!r} is not a duration, such as 90m or 2h")
+
+
+def _maintenance_add(options: argparse.Namespace) -> int:
+    from datetime import UTC, datetime, timedelta
+
+    from ermon.maintenance_client import add_window
+
+    try:
+        starts = datetime.now(UTC) if options.starts is None else datetime.fromisoformat(options.starts)
+    except ValueError:
+        print(f"ermon: --from {options.starts!r} is not a time such as 2026-12-01T02:00:00Z", file=sys.stderr)
+        return USAGE
+    ends = options.ends or (starts + timedelta(seconds=options.duration)).isoformat()
+    about = {"circuit": options.circuit, "link": options.link, "feed": options.feed}
+    wanted = {name: value for name, value in about.items() if value is not None}
+    wanted |= {"from": starts.isoformat(), "to": ends, "reason": options.reason}
+    return _ask(lambda: add_window(options.url, wanted))
+
+
+def _maintenance_list(options: argparse.Namespace) -> int:
+    from ermon.maintenance_client import list_windows
+
+    return _ask(lambda: list_windows(options.url))
+
+
+def _maintenance_end(options: argparse.Namespace) -> int:
+    from ermon.maintenance_client import end_window
+
+    return _ask(lambda: end_window(options.url, options.id))
+
+
+def _ask(question: Callable[[], Coroutine[Any, Any, object]]) -> int:
+    """Ask a running daemon, and print its answer: one thing, or several a line each."""
+    from ermon.client import UnreachableError, UsageError
+
+    try:
+        answer = asyncio.run(question())
+    except UsageError as error:
+        print(f"ermon: {error}", file=sys.stderr)
+        return USAGE
+    except UnreachableError as error:
+        print(f"ermon: {error}", file=sys.stderr)
+        return UNREACHABLE
+    for line in answer if isinstance(answer, list) else [answer]:
+        print(line)
+    return FINE
+
+
 # replay ------------------------------------------------------------------------------------------------
 
 
-def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_replay(commands: _Commands) -> None:
     parser = commands.add_parser(
         "replay",
         help="run recorded events through the checks",
@@ -256,7 +429,7 @@ def _replay(options: argparse.Namespace) -> int:
 # demo --------------------------------------------------------------------------------------------------
 
 
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_demo(commands: _Commands) -> None:
     parser = commands.add_parser(
         "demo",
         help="a whole network on loopback, and a NAT pool leak caught",
@@ -277,17 +450,22 @@ def _demo(options: argparse.Namespace) -> int:
 # checks, explain ---------------------------------------------------------------------------------------
 
 
-def _add_checks(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_checks(commands: _Commands) -> None:
     parser = commands.add_parser(
         "checks", help="list the checks", description="Lists everything that ermon can find."
     )
+    parser.add_argument("--markdown", action="store_true", help="as a table in Markdown")
     parser.set_defaults(command=_checks)
 
 
-def _checks(_: argparse.Namespace) -> int:
+def _checks(options: argparse.Namespace) -> int:
     from ermon.checks.catalogue import CATALOGUE, OFF_BY_DEFAULT, Section
+    from ermon.checks.explain import markdown_table
     from ermon.checks.guide import GUIDE
 
+    if options.markdown:
+        print(markdown_table())
+        return FINE
     for section in Section:
         print(f"\n{section}")
         for check in CATALOGUE.values():
@@ -302,7 +480,7 @@ def _checks(_: argparse.Namespace) -> int:
     return FINE
 
 
-def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_explain(commands: _Commands) -> None:
     parser = commands.add_parser(
         "explain",
         help="what a check means, and what to do",
@@ -333,7 +511,7 @@ def _explain(options: argparse.Namespace) -> int:
 # render ------------------------------------------------------------------------------------------------
 
 
-def _add_render(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_render(commands: _Commands) -> None:
     parser = commands.add_parser(
         "render",
         help="print what ermon writes for others",

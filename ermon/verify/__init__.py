@@ -1,0 +1,95 @@
+"""``ermon verify``: the acceptance test of a circuit, from a running daemon.
+
+A circuit is accepted when every step passes. Unknown is never a pass: what nobody could see, nobody
+has tested.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from ermon.client import UnreachableError, UsageError, parse_url
+from ermon.verify.ask import Snapshot, take_snapshot
+from ermon.verify.circuit import CircuitFacts
+from ermon.verify.difference import compare
+from ermon.verify.report import OtherFinding, Outcome, Report, ReportError, load_report, to_json, worst
+from ermon.verify.steps import NOT_TESTED, judge
+from ermon.verify.text import Sheet
+
+__all__ = ["verify"]
+
+ACCEPTED, NOT_ACCEPTED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+
+def verify(
+    url: str,
+    circuit: str | None,
+    *,
+    json: bool,
+    before: Path | None,
+    out: TextIO,
+    err: TextIO,
+) -> int:
+    """Test one circuit, or all of them, and print the report; return the exit code.
+
+    0: every step passes. 1: a step fails or is unknown or, compared with the report in ``before``, something
+    got worse: a step with a worse answer, or one that is no longer asked. 2: wrong usage: an address that
+    is none, a circuit that the daemon or the earlier report does not know, an earlier report that cannot
+    be read. 3: no ermon answers there as one should.
+    """
+    try:
+        address = parse_url(url)
+        earlier = _earlier(before, circuit) if before is not None else None
+        snapshot = asyncio.run(take_snapshot(address, circuit))
+    except (UsageError, ReportError) as error:
+        err.write(f"ermon: {_printable(error)}\n")
+        return USAGE
+    except UnreachableError as error:
+        err.write(f"ermon: {_printable(error)}\n")
+        return UNREACHABLE
+    report = make_report(snapshot, circuit, earlier)
+    if json:
+        out.write(to_json(report))
+    else:
+        Sheet(out).write(report)
+    got_worse = report.comparison is not None and report.comparison.worse
+    return ACCEPTED if report.status is Outcome.PASS and not got_worse else NOT_ACCEPTED
+
+
+def make_report(snapshot: Snapshot, circuit: str | None, earlier: Report | None = None) -> Report:
+    """Judge what a daemon knew of one circuit, or of all of them."""
+    names = [circuit] if circuit is not None else list(snapshot.status.circuits)
+    circuits = tuple(judge(CircuitFacts(snapshot, name)) for name in names)
+    others = tuple(
+        OtherFinding(found.check, found.severity, found.labels, found.summary)
+        for found in snapshot.findings
+        if found.check in NOT_TESTED
+    )
+    report = Report(
+        version=snapshot.status.version,
+        time=snapshot.status.time,
+        url=snapshot.url,
+        status=worst(found.status for found in circuits),
+        circuits=circuits,
+        other_findings=others,
+    )
+    if earlier is None:
+        return report
+    return msgspec.structs.replace(report, comparison=compare(earlier, report, circuit))
+
+
+def _earlier(file: Path, circuit: str | None) -> Report:
+    report = load_report(file)
+    if circuit is not None and all(found.circuit != circuit for found in report.circuits):
+        known = ", ".join(found.circuit for found in report.circuits) or "none"
+        raise ReportError(f"{file}: says nothing of circuit {circuit!r}, only of {known}")
+    return report
+
+
+def _printable(error: Exception) -> str:
+    """Write an error without what could steer a terminal: a stranger's words may be in it."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(error))

@@ -1,0 +1,128 @@
+"""Asks a running daemon for all that the acceptance test of its circuits needs.
+
+Whatever answers is not trusted to be ermon: its answers are bounded in time and size, and typed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from yarl import URL
+
+from ermon.client import IS_IT_ERMON, Client, UnreachableError, UsageError, shown
+from ermon.prefixes import Family, Prefix, parse_prefix
+from ermon.verify.answers import CheckStatus, Finding, Route, Routes, Status
+
+TOTAL_SECONDS = 120.0
+"""How long all answers may take: whoever waits for a verdict on a change wants it while they remember it."""
+MAX_TABLE_REQUESTS = 200
+"""Requests for one feed's routes of one family: enough for every circuit within Microsoft's limits, and
+not for the full table that somebody leaks to us.
+"""
+
+_WHOLE: Mapping[Family, Prefix] = {"ipv4": Prefix(4, 0, 0), "ipv6": Prefix(6, 0, 0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The routes of one family that a feed holds."""
+
+    routes: tuple[Route, ...]
+    complete: bool
+    """The feed is in sync, and no answer was cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a daemon knew: its answers come one after the other, within a moment."""
+
+    url: str
+    """Without a password that it may hold."""
+    status: Status
+    statuses: tuple[CheckStatus, ...]
+    findings: tuple[Finding, ...]
+    """Those that are raised."""
+    tables: Mapping[tuple[str, Family], Table] = field(default_factory=dict)
+    """By feed and family: those of the circuits that were asked for."""
+
+
+async def take_snapshot(url: URL, circuit: str | None) -> Snapshot:
+    """Ask for everything about one circuit, or about all of them.
+
+    Raises ``UsageError`` for a circuit that the daemon does not know, and ``UnreachableError``.
+    """
+    try:
+        async with asyncio.timeout(TOTAL_SECONDS), Client(url) as client:
+            return await _take(client, circuit)
+    except TimeoutError:
+        raise UnreachableError(
+            f"{shown(url)}: did not answer everything within {TOTAL_SECONDS:g} s. Is its host overloaded?"
+        ) from None
+
+
+async def _take(client: Client, circuit: str | None) -> Snapshot:
+    status = await client.get("status", Status)
+    if circuit is not None and circuit not in status.circuits:
+        known = ", ".join(status.circuits) or "none"
+        raise UsageError(f"there is no circuit {circuit!r} at {client.name}: there are {known}")
+    if not status.circuits:
+        raise UsageError(f"there is nothing to test: the configuration at {client.name} declares no circuit")
+    _check_prefixes((p for pool in status.pools.values() for p in pool.prefixes), client.name)
+    wanted = status.circuits if circuit is None else {circuit: status.circuits[circuit]}
+    statuses = await client.get("statuses", tuple[CheckStatus, ...])
+    findings = await client.get("findings", tuple[Finding, ...], state="raised")
+    tables = {key: await _table(client, *key) for key in sorted(_tables_of(status, wanted))}
+    return Snapshot(client.name, status, statuses, findings, tables)
+
+
+def _tables_of(status: Status, circuits: Iterable[str]) -> set[tuple[str, Family]]:
+    """Name the feeds and families that show what the links bring, and what is advertised on them."""
+    found: set[tuple[str, Family]] = set()
+    for circuit in circuits:
+        for name, link in status.circuits[circuit].links.items():
+            for feed_name, feed in status.feeds.items():
+                if (
+                    (feed.view == "edge-table" and feed.router == link.router)
+                    or any(feed_name in deciders for deciders in link.decided_by.values())
+                    or (feed.view == "to-microsoft" and (feed.circuit, feed.link) == (circuit, name))
+                ):
+                    found.update((feed_name, family) for family in feed.in_sync)
+    return found
+
+
+async def _table(client: Client, feed: str, family: Family) -> Table:
+    """Ask for all routes of a feed. An answer that was cut is asked for again by halves."""
+    pending = [_WHOLE[family]]
+    routes: dict[Route, None] = {}
+    in_sync = True
+    for _ in range(MAX_TABLE_REQUESTS):
+        prefix = pending.pop()
+        found = await client.get("routes", Routes, prefix=str(prefix), match="longer", feed=feed)
+        routes.update(dict.fromkeys(found.routes))
+        _check_prefixes((route.prefix for route in found.routes), client.name)
+        in_sync = in_sync and feed not in found.feeds_not_in_sync
+        if found.truncated:
+            # The routes to the prefix itself come first, so they are not among those that were cut.
+            pending += _halves(prefix)
+        if not pending:
+            return Table(tuple(routes), complete=in_sync)
+    return Table(tuple(routes), complete=False)
+
+
+def _check_prefixes(prefixes: Iterable[str], where: str) -> None:
+    """Refuse what is no prefix here, so that nothing behind the edge has to."""
+    try:
+        for prefix in prefixes:
+            parse_prefix(prefix)
+    except ValueError as error:
+        raise UnreachableError(f"{where}: is no answer of ermon's API: {error}. {IS_IT_ERMON}") from None
+
+
+def _halves(prefix: Prefix) -> tuple[Prefix, ...]:
+    if prefix.length == prefix.bits:
+        return ()
+    bit = 1 << (prefix.bits - prefix.length - 1)
+    version, value, length = prefix
+    return (Prefix(version, value, length + 1), Prefix(version, value | bit, length + 1))

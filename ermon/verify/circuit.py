@@ -1,0 +1,259 @@
+"""One circuit of a snapshot, and what the daemon's checks say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from ermon.checks.guide import SUMMARY
+from ermon.prefixes import FAMILIES, Family, parse_prefix
+from ermon.verify.answers import CheckStatus, Feed, Finding, Link, Pool
+from ermon.verify.ask import Snapshot
+from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof
+
+Labels = Mapping[str, str]
+
+FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+
+_OUTCOMES = {
+    "ok": Outcome.PASS,
+    "violated": Outcome.FAIL,
+    # Only what is violated is ever suppressed: a maintenance window explains it, and does not make it right.
+    "suppressed": Outcome.FAIL,
+    "unknown": Outcome.UNKNOWN,
+}
+_SUPPRESSED = "a maintenance window, a drain or a larger finding covers it"
+_NOT_RAISED = "not raised yet: it has to hold for the check's raise_after"
+
+
+class CircuitFacts:
+    """What a snapshot knows of one circuit, of its pools, and of the feeds that show them."""
+
+    def __init__(self, snapshot: Snapshot, name: str) -> None:
+        self.name = name
+        self.circuit = snapshot.status.circuits[name]
+        self.links: Mapping[str, Link] = self.circuit.links
+        self.families = tuple(f for f in FAMILIES if any(f in link.state for link in self.links.values()))
+        self.pools: Mapping[str, Pool] = {
+            pool: found for pool, found in snapshot.status.pools.items() if name in found.circuits
+        }
+        self._snapshot = snapshot
+        self.all_feeds = snapshot.status.feeds
+        self.feeds: Mapping[str, Feed] = {
+            feed: found for feed, found in self.all_feeds.items() if self._needs(found)
+        }
+        self._findings = {_key(finding): finding for finding in snapshot.findings}
+
+    # Feeds and links ---------------------------------------------------------------------------------
+
+    def _needs(self, feed: Feed) -> bool:
+        """Tell whether a feed shows anything that the circuit is judged by."""
+        match feed.view:
+            case "edge-table":
+                return feed.router in {link.router for link in self.links.values()}
+            case "to-microsoft":  # the circuit's own pools must not be seen on another circuit
+                return feed.circuit == self.name or (bool(self.pools) and self.is_microsoft)
+            case "to-internet":
+                return True
+            case "internet":
+                return bool(self.pools)
+            case _:
+                return False
+
+    @property
+    def is_microsoft(self) -> bool:
+        return self.circuit.peering == "microsoft"
+
+    def edge_feeds(self, link: Link, family: Family) -> list[str]:
+        return [
+            name
+            for name, feed in self.feeds.items()
+            if feed.view == "edge-table" and feed.router == link.router and family in feed.in_sync
+        ]
+
+    def mirrors(self, link: str, family: Family) -> list[str]:
+        return [
+            name
+            for name, feed in self.feeds.items()
+            if (feed.view, feed.circuit, feed.link) == ("to-microsoft", self.name, link)
+            and family in feed.in_sync
+        ]
+
+    def mirrored_families(self, link: str) -> tuple[Family, ...]:
+        """The families in which the link is to have a mirror: its own, and those that a mirror has."""
+        return tuple(f for f in FAMILIES if f in self.links[link].state or self.mirrors(link, f))
+
+    @property
+    def other_circuits(self) -> list[str]:
+        """The circuits on which a pool of this one could be advertised, and must not be."""
+        found = {
+            circuit
+            for pool in self.pools.values()
+            for circuits in pool.advertised.values()
+            for circuit in circuits
+            if circuit not in pool.circuits
+        }
+        return sorted(found)
+
+    def is_down(self, link: str, families: Iterable[Family]) -> bool:
+        """Tell whether a link is known to be down in all of these families that it has."""
+        state = self.links[link].state
+        found = [state[family] for family in families if family in state] or list(state.values())
+        return bool(found) and set(found) == {"down"}
+
+    # Prefixes ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def prefixes(self) -> Mapping[str, LinkReport]:
+        """What each link brings and advertises."""
+        return {
+            name: LinkReport(
+                router=link.router,
+                received={family: self._received(name, link, family) for family in link.families},
+                advertised={
+                    family: self._advertised(name, family) for family in self.mirrored_families(name)
+                },
+            )
+            for name, link in self.links.items()
+        }
+
+    def _received(self, name: str, link: Link, family: Family) -> Prefixes:
+        deciders = link.decided_by.get(family, ())
+        feeds = deciders or self.edge_feeds(link, family)
+        return self._listed(feeds, family, (self.name, name), proven=bool(deciders))
+
+    def _advertised(self, name: str, family: Family) -> Prefixes:
+        feeds = self.mirrors(name, family)
+        in_sync = [feed for feed in feeds if self.feeds[feed].in_sync[family]]
+        return self._listed(in_sync or feeds, family, None, proven=bool(in_sync))
+
+    def _listed(
+        self, feeds: Iterable[str], family: Family, link: tuple[str, str] | None, *, proven: bool
+    ) -> Prefixes:
+        """List what feeds show of a link, or altogether."""
+        tables = [t for feed in feeds if (t := self._snapshot.tables.get((feed, family))) is not None]
+        found = {
+            route.prefix
+            for table in tables
+            for route in table.routes
+            if link is None or (route.circuit, route.link) == link
+        }
+        complete = proven and bool(tables) and all(table.complete for table in tables)
+        return Prefixes(complete, tuple(map(str, sorted(map(parse_prefix, found)))))
+
+    # Checks ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _by_check(self) -> Mapping[str, list[CheckStatus]]:
+        found: dict[str, list[CheckStatus]] = {}
+        for answered in self._snapshot.statuses:
+            if self._concerns(answered.check, answered.labels):
+                found.setdefault(answered.check, []).append(answered)
+        return found
+
+    def _concerns(self, check: str, labels: Labels) -> bool:
+        """Tell whether a subject is one of this circuit's."""
+        if check == "view-missing":
+            return self._needs_view(labels)
+        if check == "pool-wrong-circuit":
+            return labels.get("circuit") == self.name or labels.get("pool") in self.pools
+        if "circuit" in labels:
+            return labels["circuit"] == self.name
+        if "pool" in labels:
+            return labels["pool"] in self.pools
+        if "feed" in labels:
+            return labels["feed"] in self.feeds
+        return labels.get("process") in {feed.process for feed in self.feeds.values()}
+
+    def _needs_view(self, labels: Labels) -> bool:
+        """Tell whether a view that nobody provides would show anything of the circuit."""
+        if labels.get("view") == "segment":
+            return False
+        if "circuit" not in labels:
+            return True
+        if labels.get("view") != "to-microsoft":
+            return labels["circuit"] == self.name
+        return labels["circuit"] == self.name or (
+            bool(self.pools) and self._snapshot.status.circuits[labels["circuit"]].peering == "microsoft"
+        )
+
+    def answers(self, check: str) -> bool:
+        """Tell whether the daemon asks this check of anything that concerns the circuit."""
+        return check in self._by_check
+
+    def proofs(self, check: str, *, needs_link: bool = False) -> Iterator[Proof]:
+        """Yield what a check says of each subject that concerns the circuit.
+
+        With ``needs_link``, an ``ok`` about a link that is down passes nothing: what it would bring or
+        advertise if it were up, nobody has seen.
+        """
+        for answered in self._by_check.get(check, ()):
+            proof = self._proof(answered)
+            if needs_link and proof.status is Outcome.PASS and (down := self._down(answered.labels)):
+                text = f"not tested: {' and '.join(down)} of {self.name} is down ({_subject(answered)})"
+                proof = Proof(Outcome.UNKNOWN, text, check, answered.labels)
+            yield proof
+
+    def _down(self, labels: Labels) -> list[str]:
+        """Name the links that a subject is about, or compares, and that are down."""
+        if labels.get("circuit") != self.name:
+            return []
+        families = [family for family in FAMILIES if labels.get("family", family) == family]
+        links = [labels["link"]] if "link" in labels else list(self.links)
+        return [link for link in links if link in self.links and self.is_down(link, families)]
+
+    def _proof(self, answered: CheckStatus) -> Proof:
+        finding = self._findings.get(_key(answered))
+        outcome = _OUTCOMES[answered.status]
+        text = _summary(answered, finding)
+        details: dict[str, Any] = {}
+        if outcome is Outcome.FAIL:
+            details |= self._routers(answered.labels)
+        if outcome is not Outcome.PASS and finding is not None:
+            details |= finding.evidence
+        if finding is not None:
+            details["since"] = finding.since
+            details["finding"] = finding.id
+        match answered.status:
+            case "suppressed":
+                down = self._down(answered.labels)
+                details["suppressed"] = f"{' and '.join(down)} is down" if down else _SUPPRESSED
+            case "violated" if finding is None:
+                details["note"] = _NOT_RAISED
+            case "unknown":
+                before = "; it was violated, when ermon last could" if finding is not None else ""
+                text = f"cannot be judged: {_subject(answered)}{before}"
+            case "ok":
+                text = f"ok: {_subject(answered)}"
+        return Proof(outcome, text, answered.check, answered.labels, details)
+
+    def _routers(self, labels: Labels) -> dict[str, Any]:
+        """Name the router on which to look first."""
+        circuit = self._snapshot.status.circuits.get(labels.get("circuit", ""))
+        if circuit is not None and labels.get("link") in circuit.links:
+            return {"routers": [circuit.links[labels["link"]].router]}
+        feed = self.all_feeds.get(labels.get("feed", ""))
+        return {"routers": [feed.router]} if feed is not None and feed.router is not None else {}
+
+    def finding_details(self, check: str, labels: Labels) -> dict[str, Any]:
+        """Return the evidence of a raised finding; empty where there is none."""
+        finding = self._findings.get((check, frozenset(labels.items())))
+        return dict(finding.evidence) | {"finding": finding.id} if finding is not None else {}
+
+
+def _key(subject: CheckStatus | Finding) -> tuple[str, frozenset[tuple[str, str]]]:
+    return (subject.check, frozenset(subject.labels.items()))
+
+
+def _subject(answered: CheckStatus) -> str:
+    return " ".join([answered.check, *answered.labels.values()])
+
+
+def _summary(answered: CheckStatus, finding: Finding | None) -> str:
+    if finding is not None:
+        return finding.summary
+    try:
+        return SUMMARY[answered.check].format(**answered.labels)
+    except KeyError:  # a daemon of another version
+        return _subject(answered)

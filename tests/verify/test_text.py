@@ -1,0 +1,146 @@
+"""The report as people read it."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ermon.verify.report import CircuitReport, Outcome, Proof, Report, Step
+from ermon.verify.text import WIDTH, Sheet
+from tests.checks.company import V4, V6, Company
+from tests.verify.acceptance import put_to_the_test
+
+GOOD_DAY = """
+chicago  microsoft peering, Chicago                                          2026-11-18 11:07:42 UTC
+────────────────────────────────────────────────────────────────────────────────────────────────────
+  ✓ Every link is up                            primary and secondary, IPv4 and IPv6
+  ✓ No link drains, flaps or churns             steady
+  ✓ Services and their communities come         exchange-online in 2 routes on each link
+  ✓ Every expected prefix comes                 2 IPv4 and 2 IPv6 prefixes on each link
+  ✓ No link brings too few prefixes             2 IPv4 and 2 IPv6 prefixes on each link
+  ✓ The links bring the same                    2 IPv4 and 2 IPv6 prefixes on each link
+  ✓ Nothing comes that must not                 no default, nothing private, none of ours
+  ✓ Every NAT pool is advertised on its links   chi
+  ✓ No NAT pool is advertised elsewhere         not on dallas
+  ✓ Nothing else is advertised                  1 IPv4 and 1 IPv6 prefixes on each link
+  ✓ The links advertise the same                1 IPv4 and 1 IPv6 prefixes on each link
+  ✓ Microsoft's prefix limits are far           1 of 200 IPv4 and 1 of 200 IPv6 on each link
+  ✓ Nothing of it is on the internet            as seen on isp-a, outside
+  ✓ ermon sees all of this                      8 feeds, up and in sync
+  Not asked for by the configuration: internet-preferred.
+
+Accepted: all 14 steps pass.
+"""
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def report(*proofs: Proof, **changes: object) -> Report:
+    status = min((proof.status for proof in proofs), default=Outcome.PASS)
+    step = Step("internet", "Nothing of it is on the internet", status, "as seen on isp-a", proofs)
+    circuit = CircuitReport("chicago", "microsoft", "Chicago", status, (step,), (), {})
+    made = Report(version="1", time="2026-11-18T11:07:42.000Z", url="", status=status, circuits=(circuit,))
+    return msgspec.structs.replace(made, **changes)
+
+
+def printed(shown: Report, stream: io.StringIO | None = None) -> str:
+    stream = stream or io.StringIO()
+    Sheet(stream).write(shown)
+    return stream.getvalue()
+
+
+async def test_a_good_day(net: Company):
+    assert (await put_to_the_test(net, as_json=False)).out == GOOD_DAY
+
+
+async def test_a_leak_names_pool_prefix_path_feed_and_router(net: Company):
+    net.announce("isp-a", V6.pool, path="64500").wait(1)
+    out = (await put_to_the_test(net, as_json=False)).out
+    assert "✗ Nothing of it is on the internet            1 wrong, 12 right\n" in out
+    assert "      ✗ NAT pool chi is advertised to the internet\n" in out
+    told = " ".join(out.split())
+    assert (
+        "pool-leak chi ipv6 isp-a · 2001:db8:100:10::/64 · AS path 64500 · next hop 2001:db8:fe::254 · "
+        "seen on isp-a · router edge-1 · since 2026-11-18 11:07:42 UTC" in told
+    )
+    assert out.endswith("\nNot accepted: 1 of 14 steps fail.\n")
+
+
+async def test_what_cannot_be_told_is_not_accepted(net: Company):
+    out = (await put_to_the_test(net.down("outside"), as_json=False)).out
+    assert "? Nothing of it is on the internet" in out
+    assert out.endswith("\nNot accepted: 2 of 14 steps cannot be told.\n")
+
+
+async def test_no_line_is_wider_than_the_page(net: Company, tmp_path: Path):
+    before = tmp_path / "before.json"
+    (await put_to_the_test(net, None)).save(before)
+    net.announce("isp-a", V4.pool, *V6.many(30), path="64500").down("outside", "edge-3")
+    net.lose("chicago-primary", "ipv6").announce("chicago-secondary", *V4.many(100), path="64500").wait(70)
+    out = (await put_to_the_test(net, None, as_json=False, before=before)).out
+    assert max(map(len, out.splitlines())) <= WIDTH
+    assert "Raised besides, and no part of this test" in out
+
+
+async def test_what_changed_is_told_step_by_step_and_prefix_by_prefix(net: Company, tmp_path: Path):
+    before = tmp_path / "before.json"
+    (await put_to_the_test(net)).save(before)
+    net.announce("isp-a", V4.pool, path="64500").lose("chicago-primary", "ipv6").wait(10)
+    out = (await put_to_the_test(net, as_json=False, before=before)).out
+    told = out[out.index("\nSince 2026-11-18 11:07:42 UTC\n") :]
+    assert "    worse     Nothing of it is on the internet            pass → fail\n" in told
+    assert "              + NAT pool chi is advertised to the internet\n" in told
+    assert "    IPv6 prefixes received on primary: 2 gone, 0 new\n" in told
+    assert "              - 2001:db8:40::/48, 2001:db8:41::/48\n" in told
+    assert told.endswith(
+        "\nNot accepted: 5 of 14 steps fail, 2 cannot be told, worse than at 2026-11-18 11:07:42 UTC.\n"
+    )
+
+
+async def test_nothing_new_is_told_as_such(net: Company, tmp_path: Path):
+    before = tmp_path / "before.json"
+    (await put_to_the_test(net)).save(before)
+    out = (await put_to_the_test(net, as_json=False, before=before)).out
+    assert "\nSince 2026-11-18 11:07:42 UTC\n  chicago: nothing has changed\n" in out
+
+
+def test_colour_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    failed = report(Proof(Outcome.FAIL, "NAT pool chi is advertised to the internet"))
+    assert "\033" not in printed(failed)
+    coloured = printed(failed, Terminal())
+    assert "\033[31m" in coloured
+    assert re.sub(r"\033\[\d+m", "", coloured) == printed(failed)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\033" not in printed(failed, Terminal())
+
+
+def test_a_terminal_without_unicode_gets_ascii():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    Sheet(stream).write(report(Proof(Outcome.FAIL, "über", details={"feeds": ["isp-a"], "x": 1})))
+    stream.flush()
+    assert "x ?ber\n        seen on isp-a ; x: 1\n" in stream.buffer.getvalue().decode("ascii")
+
+
+def test_a_peers_own_words_cannot_steer_the_terminal():
+    hostile = "\x1b]0;owned\x07 \x9b2J \u202e"
+    shown = printed(report(Proof(Outcome.UNKNOWN, hostile, details={"reason": hostile})))
+    assert not set(shown) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
+def test_long_lists_are_cut_and_say_how_long_they_are():
+    many = Proof(Outcome.FAIL, "too much", details={"prefixes": V4.many(20), "prefixes_total": 3000})
+    told = " ".join(printed(report(many)).split())
+    assert "9.0.11.0/24 and 2988 more" in told
+    proofs = [Proof(Outcome.FAIL, f"problem {n}") for n in range(25)]
+    assert "and 15 more; --json has all of them" in printed(report(*proofs))
