@@ -1,0 +1,124 @@
+"""The processes that the benchmark measures: a bare ExaBGP, or ermon with all that it starts."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import pwd
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from ermon.config import load_config
+from ermon.exabgp import launch
+from ermon.exabgp.configure import environment, render
+from tests.bench import discard
+from tests.bgp import PATIENCE, free_port
+
+EVENT_PATIENCE = 120.0
+"""Seconds without any event after which the benchmark gives up."""
+
+
+@contextmanager
+def bare_exabgp(config_file: Path, process: str, folder: Path) -> Iterator[int]:
+    """Run ExaBGP as ermon would run it for ``process``, with a helper that forgets its input; yield its pid."""
+    config = load_config(config_file).config
+    helper = shlex.join([sys.executable, "-I", "-S", discard.__file__])
+    text = folder / "exabgp.conf"
+    text.write_text(render(config, process, helper, {}), encoding="ascii")
+    variables = os.environ | environment(config, process, pwd.getpwuid(os.geteuid()).pw_name)
+    command = [sys.executable, "-P", launch.__file__, str(os.getpid()), str(text)]
+    with _child(command, folder / "exabgp.log", variables) as child:
+        yield child.pid
+
+
+@contextmanager
+def ermon(config_file: Path, folder: Path) -> Iterator[tuple[int, str]]:
+    """Run ``ermon run``; yield its pid and the host and port of its API."""
+    web = f"127.0.0.1:{free_port('127.0.0.1')}"
+    command = [sys.executable, "-m", "ermon", "run", f"--config.file={config_file}"]
+    command += [f"--web.listen-address={web}", f"--runtime.path={folder}"]
+    with _child(command, folder / "ermon.log", dict(os.environ)) as child:
+        yield child.pid, web
+
+
+@contextmanager
+def _child(command: list[str], log: Path, variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=variables
+        ) as child,
+    ):
+        try:
+            yield child
+        except BaseException:
+            sys.stderr.write(log.read_text(errors="replace")[-5000:])
+            raise
+        finally:
+            child.terminate()
+            try:
+                child.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def peak_memory(pid: int) -> dict[str, float]:
+    """Return the peak resident memory, in MB, of a process and of all that it started, by what they are."""
+    peaks: dict[str, float] = {}
+    for member in (pid, *_descendants(pid)):
+        name = _name(member)
+        peaks[name] = max(peaks.get(name, 0.0), _high_water(member))
+    return peaks
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield int(child)
+            yield from _descendants(int(child))
+
+
+def _name(pid: int) -> str:
+    command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    for part, name in (("discard.py", "helper"), ("relay.py", "relay"), ("launch.py", "ExaBGP")):
+        if any(argument.endswith(part) for argument in command):
+            return name
+    return "ermon"
+
+
+def _high_water(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kilobytes) / 1000
+
+
+class Events:
+    """ermon's event stream, read as it comes."""
+
+    def __init__(self, web: str) -> None:
+        self._connection = http.client.HTTPConnection(web, timeout=EVENT_PATIENCE)
+
+    def __enter__(self) -> Self:
+        self._connection.request("GET", "/api/v1/events")
+        self._response = self._connection.getresponse()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def wait(self, kind: str, condition: Callable[[dict[str, Any]], bool]) -> None:
+        """Return with the first event of this kind whose data fits; ``TimeoutError`` if nothing comes at all."""
+        found = ""
+        while line := self._response.readline().decode():
+            field, _, value = line.rstrip("\n").partition(": ")
+            if field == "event":
+                found = value
+            elif field == "data" and found == kind and condition(json.loads(value)):
+                return
+        raise ConnectionError("ermon has ended its event stream")

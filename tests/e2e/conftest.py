@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.e2e.daemon", "tests.e2e.company")
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory of the test's own whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="ermon-") as path:
+        yield Path(path)

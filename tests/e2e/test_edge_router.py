@@ -1,0 +1,169 @@
+"""ermon behind real routers: BIRD 2 and FRR's bgpd."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.bird import Bird
+from tests.e2e.daemon import Daemon, EventStream
+from tests.e2e.edge_router import FEEDS, POOL, Network
+from tests.e2e.frr import Frr
+
+ROUTERS = [pytest.param(router, marks=pytest.mark.xdist_group(router.__name__)) for router in (Bird, Frr)]
+FAMILIES = pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+
+
+@pytest.fixture(scope="module", params=ROUTERS)
+def running_network(request: pytest.FixtureRequest) -> Iterator[Network]:
+    """One network for all tests of a router: it takes real ones seconds to converge."""
+    request.param.require()
+    with tempfile.TemporaryDirectory(prefix="ermon-") as path:
+        directory = Path(path)
+        with Network(request.param(directory), directory).running() as network:
+            yield network
+
+
+@pytest.fixture
+def network(running_network: Network) -> Network:
+    """The network on a good day."""
+    running_network.wait_until_well()
+    return running_network
+
+
+def test_every_route_is_attributed_to_the_link_that_brought_it(network):
+    daemon = network.daemon
+    for feed in FEEDS:
+        assert all(daemon.feed(feed)["in_sync"].values())
+    assert all(daemon.feed("table")["all_paths"].values()), "ADD-PATH is in force"
+    for link, count in (("primary", 1), ("secondary", 2)):
+        found = daemon.link("chicago", link)
+        assert found["state"] == {"ipv4": "up", "ipv6": "up"}
+        assert found["routes"] == {"ipv4": count, "ipv6": count}
+        assert found["service_routes"] == {"exchange-online": 2 * count}, "communities are sent"
+        assert found["advertised_prefixes"] == {"ipv4": 1, "ipv6": 1}
+    pool = daemon.status()["pools"]["chi-outbound"]
+    for family in ("ipv4", "ipv6"):
+        assert pool["advertised"][family] == {"chicago": {"primary": "yes", "secondary": "yes"}}
+        assert pool["on_internet"][family] == {"isp-a": "no"}
+
+
+def test_link_is_down_when_its_routes_are_withdrawn_and_up_when_they_return(network):
+    daemon = network.daemon
+    with daemon.listen() as story:
+        network.withdraw_from_secondary("ipv6")
+        daemon.wait_until(
+            lambda: daemon.link("chicago", "secondary")["routes"] == {"ipv4": 2, "ipv6": 1},
+            "the withdrawal arrives",
+        )
+        network.primary.shut_down("MSEE maintenance")
+        for family in ("ipv4", "ipv6"):
+            daemon.wait_until_raised("link-down", circuit="chicago", link="primary", family=family)
+        assert daemon.link("chicago", "primary")["state"] == {"ipv4": "down", "ipv6": "down"}
+        assert daemon.link("chicago", "secondary")["state"] == {"ipv4": "up", "ipv6": "up"}
+        network.primary.enable()
+        network.send_on_secondary("ipv6")
+        daemon.wait_until_cleared("link-down")
+        assert story.checks_raised() == {"link-down"}
+        assert not story.told("raised", "link-down", link="secondary")
+
+
+@FAMILIES
+def test_leak_by_an_error_in_the_outbound_policy_is_raised_and_its_repair_clears_it(network, family):
+    daemon = network.daemon
+    with daemon.listen() as story:
+        network.edge.leak(family)
+        leak = daemon.wait_until_raised("pool-leak", family=family)
+        assert leak["labels"] == {
+            "pool": "chi-outbound",
+            "family": family,
+            "feed": "isp-a",
+            "uplink": "isp-a",
+        }
+        assert (leak["evidence"]["prefixes"], leak["evidence"]["routers"]) == ([POOL[family]], ["edge-1"])
+        network.edge.repair(family)
+        daemon.wait_until_cleared("pool-leak")
+        assert story.checks_raised() == {"pool-leak"}
+
+
+def test_session_that_the_router_shuts_down_is_lost_for_the_reason_that_it_gives(network):
+    with loss_of_sessions(network, "table", "isp-a") as told:
+        for feed in ("table", "isp-a"):
+            network.edge.shut_down(feed, "planned work")
+        for feed in ("table", "isp-a"):
+            assert "planned work" in told(feed)
+        assert nothing_is_known(network)
+        for feed in ("table", "isp-a"):
+            network.edge.enable(feed)
+
+
+def test_reset_of_the_connections_loses_the_sessions_and_nothing_else(network):
+    with loss_of_sessions(network, *FEEDS) as told:
+        network.lose_sessions_by_reset()
+        for feed in FEEDS:
+            assert told(feed) == "closing connection"
+
+
+def test_silence_of_the_router_loses_the_sessions_when_their_hold_time_is_over(network):
+    with loss_of_sessions(network, *FEEDS) as told:
+        network.edge.process.send_signal(signal.SIGSTOP)
+        for feed in FEEDS:
+            assert told(feed) == "notification sent (4,0)"
+        assert nothing_is_known(network)
+        network.edge.process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def loss_of_sessions(network: Network, *feeds: str) -> Iterator[Callable[[str], str]]:
+    """Lose sessions, with a leak being raised, and see that ermon tells that it cannot see, and nothing else.
+
+    Yields a function that waits until the loss of a feed is told, and returns the reason. When the context is
+    left, the router can reach ermon again: everything must be as before.
+    """
+    daemon = network.daemon
+    network.edge.leak("ipv6")
+    leak = daemon.wait_until_raised("pool-leak", family="ipv6")
+    with daemon.listen() as story:
+        yield lambda feed: _reason(daemon, story, feed)
+        told_down = [data for kind, data in story.events if kind == "feed" and data["state"] == "down"]
+        assert {data["feed"] for data in told_down} == set(feeds)
+        assert all(data["routes"] == {"ipv4": 0, "ipv6": 0} for data in told_down), "their routes are gone"
+        assert any(
+            kind == "link" and data["state"] == {"ipv4": "unknown", "ipv6": "unknown"}
+            for kind, data in story.events
+        )
+        daemon.wait_until_in_sync(*FEEDS)
+        daemon.wait_until_cleared("feed-down")
+        daemon.wait_until(lambda: not daemon.findings("pool-leak")[0]["stale"], "the leak is seen again")
+        assert daemon.findings("pool-leak")[0]["id"] == leak["id"]
+        for link in ("primary", "secondary"):
+            assert daemon.link("chicago", link)["state"] == {"ipv4": "up", "ipv6": "up"}
+        assert {(t.state, t.check) for t in story.transitions} == {
+            ("raised", "feed-down"),
+            ("cleared", "feed-down"),
+        }, "nothing is said about the network"
+        network.edge.repair("ipv6")
+        daemon.wait_until_cleared("pool-leak")
+
+
+def nothing_is_known(network: Network) -> bool:
+    """Whether ermon admits that it sees neither the links nor what the uplink hears."""
+    status = network.daemon.status()
+    links = status["circuits"]["chicago"]["links"].values()
+    on_internet = status["pools"]["chi-outbound"]["on_internet"].values()
+    return (
+        all(set(link["state"].values()) == {"unknown"} for link in links)
+        and all(answer == {"isp-a": "unknown"} for answer in on_internet)
+        and network.daemon.findings("pool-leak")[0]["stale"]
+    )
+
+
+def _reason(daemon: Daemon, story: EventStream, feed: str) -> str:
+    daemon.wait_until(lambda: story.told("raised", "feed-down", feed=feed), f"the loss of {feed} is told")
+    reason: str = story.told("raised", "feed-down", feed=feed)[0].evidence["reason"]
+    return reason
