@@ -119,8 +119,11 @@ def dotted(path: KeyPath) -> str:
     return text or "(file)"
 
 
-def read_yaml(path: Path) -> Document:
-    """Read a file of at most ``MAX_BYTES``; raise ``ConfigError`` where nothing can be made of it."""
+def read_yaml(path: Path, needs: str = "customer, circuits and feeds") -> Document:
+    """Read a file of at most ``MAX_BYTES``; raise ``ConfigError`` where nothing can be made of it.
+
+    ``needs``: what an empty file lacks, for the message.
+    """
     file = str(path)
     try:
         with path.open("rb") as stream:
@@ -139,10 +142,10 @@ def read_yaml(path: Path) -> Document:
         raise _fatal(
             file, line, column, f"is not UTF-8: byte 0x{content[error.start]:02x}; save it as UTF-8"
         ) from None
-    return parse_yaml(text, file)
+    return parse_yaml(text, file, needs)
 
 
-def parse_yaml(text: str, file: str) -> Document:
+def parse_yaml(text: str, file: str, needs: str = "customer, circuits and feeds") -> Document:
     composer = _Composer(file)
     try:
         for event in yaml.parse(text, Loader=_Loader):
@@ -155,7 +158,7 @@ def parse_yaml(text: str, file: str) -> Document:
         reason = " ".join(str(error).split())[:200]
         raise _fatal(file, 0, 0, f"is not YAML: {reason}") from None
     if composer.root is None:
-        raise _fatal(file, 0, 0, "is empty; it needs at least customer, circuits and feeds")
+        raise _fatal(file, 0, 0, f"is empty; it needs at least {needs}")
     expander = _Expander(file, composer.problems)
     values = expander.expand(composer.root, (), 0)
     return Document(values, Positions(file, expander.marks), expander.problems)

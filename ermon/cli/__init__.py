@@ -1,0 +1,60 @@
+"""The commands: each parses, calls one function, prints.
+
+Exit codes: 0 fine, 1 something is wrong with the network (or worth a look in the file), 2 wrong usage or
+invalid file, 3 something needed is unreachable, 70 a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from ermon import __version__
+from ermon.cli import daemon, files, learn, live
+from ermon.cli.exits import BUG, FINE
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code = options.command(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    except Exception:  # noqa: BLE001  # whatever gets here is a bug, and is to be seen as one
+        traceback.print_exc()
+        print("This is a bug in ermon. Please report it with the lines above.", file=sys.stderr)
+        return BUG
+    return int(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ermon",
+        description="Watches the BGP routes around Azure ExpressRoute circuits, live, from your side.",
+        epilog="Exit codes: 0 fine; 1 something is wrong with the network; 2 wrong usage or invalid file; "
+        "3 something needed is unreachable; 70 a bug.",
+    )
+    parser.add_argument("--version", action="version", version=f"ermon {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (
+        daemon.add_run,
+        files.add_check,
+        files.add_test,
+        live.add_verify,
+        live.add_maintenance,
+        files.add_replay,
+        learn.add_demo,
+        learn.add_checks,
+        learn.add_explain,
+        files.add_render,
+    ):
+        add(commands)
+    return parser

@@ -1,0 +1,221 @@
+"""What the feeds show on a good day: everything that the configuration expects, and nothing that it forbids.
+
+On the edge tables, each link brings the expected prefixes with the communities of all required services,
+and a few of Microsoft's prefixes more where that is too little. The mirrors of the links show the pools. The
+internet hears what is published to it. Where the configuration names nothing, a feed shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from ermon.attribution import MICROSOFT_ASN
+from ermon.expected import Calendar
+from ermon.inventory import Circuit, Community, Config, Feed, Link, LinkKey, Peering, View
+from ermon.model import Attributes, PathSegment, Route, SegmentKind
+from ermon.prefixes import Address, Family, Prefix, PrefixSet, parse_address, parse_prefix
+from ermon.scenario.fields import Many
+
+_MICROSOFT_SPACE: Mapping[Family, Prefix] = {
+    "ipv4": parse_prefix("13.107.0.0/16"),
+    "ipv6": parse_prefix("2603:1006::/32"),
+}
+"""Space of Microsoft's, for routes that a link brings besides the expected ones."""
+
+_REGION = Community((MICROSOFT_ASN, 51004))
+"""A region of Microsoft's, so that each link brings a community."""
+
+_PRIVATE_SPACE: Mapping[Family, Prefix] = {
+    "ipv4": parse_prefix("10.64.0.0/16"),
+    "ipv6": parse_prefix("fd64::/32"),
+}
+"""The same for private peering: networks of the company in Azure."""
+
+_INTERNAL_SPACE: Mapping[Family, Prefix] = {
+    "ipv4": parse_prefix("10.16.0.0/12"),
+    "ipv6": parse_prefix("fd16::/32"),
+}
+"""Networks of the company at home."""
+
+
+class Sent(NamedTuple):
+    """A route as a feed sends it, and the link that it came by."""
+
+    route: Route
+    link: LinkKey | None = None
+
+
+def good_day(config: Config, feed: Feed, now: float) -> list[Sent]:
+    """Return what a feed shows on a good day; ``now`` decides which dated prefixes are expected."""
+    match feed.view:
+        case View.EDGE_TABLE:
+            found = _edge_table(config, feed, now)
+        case View.TO_MICROSOFT:
+            found = (_announced(config, feed, prefix) for prefix in _advertised(config, feed))
+        case View.TO_INTERNET | View.INTERNET:
+            found = (_announced(config, feed, prefix) for prefix in _published(config, feed))
+        case View.SEGMENT:
+            found = _segment(config, feed, now)
+    return [sent for sent in found if sent.route.prefix.family in feed.families]
+
+
+def _edge_table(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
+    shown: set[Prefix] = set()
+    for circuit in config.circuits.values():
+        tags = [Community(service.community) for service in circuit.receive.services]
+        if _is_public(circuit):
+            tags.append(_REGION)
+        for link in circuit.links.values():
+            if link.router != feed.router:
+                continue
+            for prefix in brought(circuit, link, now):
+                # Without ADD-PATH the router shows one path of a prefix only.
+                if feed.add_path or prefix not in shown:
+                    shown.add(prefix)
+                    attributes = tagged(
+                        (*tags, *marks(link)), msee(link, prefix.family), sequence(MICROSOFT_ASN)
+                    )
+                    yield Sent(Route(prefix, path_id(config, feed, link), attributes), link.key)
+
+
+_PARTS = 256
+"""Into so many parts the spaces above are cut, or into more where that is too few."""
+
+
+def brought(circuit: Circuit, link: Link, now: float) -> Iterator[Prefix]:
+    """The prefixes that a link brings on a good day: at least one in each family."""
+    calendar = Calendar(circuit.receive.prefixes)
+    space = _MICROSOFT_SPACE if _is_public(circuit) else _PRIVATE_SPACE
+    for family in link.families:
+        expected = [
+            item.prefix
+            for item in circuit.receive.prefixes
+            if item.prefix.family == family and calendar.expects(item.prefix, now)
+        ]
+        yield from expected
+        missing = max(1, circuit.receive.minimum.get(family, 0)) - len(expected)
+        if missing > 0:
+            yield from Many(max(missing, _PARTS), space[family]).prefixes[:missing]
+
+
+def _is_public(circuit: Circuit) -> bool:
+    return circuit.peering is Peering.MICROSOFT
+
+
+def _advertised(config: Config, feed: Feed) -> Iterator[Prefix]:
+    assert feed.link_key is not None  # a mirror of a link names it
+    circuit = config.circuits[feed.link_key[0]]
+    pools = [
+        pool
+        for pool in config.pools.values()
+        if any(link.key == feed.link_key for link in config.pool_links(pool))
+    ]
+    declared = [*(prefix for pool in pools for prefix in pool.prefixes), *(circuit.advertise.prefixes or ())]
+    if not declared and not _is_public(circuit):
+        declared = list(_INTERNAL_SPACE.values())
+    yield from dict.fromkeys(declared)
+
+
+def _published(config: Config, feed: Feed) -> Iterator[Prefix]:
+    """The canary, and what is ours and in no pool: published space, and own prefixes or a part of them."""
+    own = PrefixSet(config.customer.own_prefixes)
+    pools = [prefix for pool in config.pools.values() for prefix in pool.prefixes]
+    ours = (*(prefix for prefix in config.internet_only if own.covers(prefix)), *config.customer.own_prefixes)
+    free = (prefix for prefix in ours if not any(prefix.overlaps(pool) for pool in pools))
+    shown = dict.fromkeys((*feed.canary, *free))
+    for prefix in config.customer.own_prefixes:
+        if not any(each.family == prefix.family for each in shown):
+            shown.update(dict.fromkeys(_without(prefix, pools)))
+    yield from shown
+
+
+def _without(prefix: Prefix, pools: list[Prefix]) -> Iterator[Prefix]:
+    """Yield the largest part of ``prefix`` that shares no address with a pool, if there is one."""
+    inside = [pool for pool in pools if pool.overlaps(prefix)]
+    if not inside:
+        yield prefix
+    elif not any(pool.contains(prefix) for pool in inside):
+        halves = Many(2, prefix).prefixes
+        found = [part for half in halves for part in _without(half, inside)]
+        yield from sorted(found, key=lambda part: part.length)[:1]
+
+
+def _segment(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
+    segment = config.segments[feed.segment or ""]
+    for prefix in _INTERNAL_SPACE.values():
+        yield Sent(Route(prefix, None, Attributes(next_hop=own_address(feed, prefix.family))))
+    if segment.expressroute == "required":
+        circuits = [circuit for circuit in config.circuits.values() if _is_public(circuit)]
+        links = [link for circuit in circuits for link in circuit.links.values()]
+        brings = (prefix for link in links for prefix in brought(config.circuits[link.circuit], link, now))
+        for prefix in dict.fromkeys(brings):
+            hop = own_address(feed, prefix.family)
+            attributes = Attributes(next_hop=hop, as_path=sequence(config.customer.asn, MICROSOFT_ASN))
+            yield Sent(Route(prefix, None, attributes))
+
+
+def _announced(config: Config, feed: Feed, prefix: Prefix) -> Sent:
+    attributes = Attributes(
+        next_hop=own_address(feed, prefix.family), as_path=sequence(*usual_path(config, feed))
+    )
+    return Sent(Route(prefix, None, attributes))
+
+
+def usual_path(config: Config, feed: Feed) -> tuple[int, ...]:
+    """The AS path that a route of ours has on a feed."""
+    match feed.view:
+        case View.EDGE_TABLE | View.SEGMENT:
+            return ()
+        case View.TO_MICROSOFT | View.TO_INTERNET:
+            return (config.customer.asn,)
+        case View.INTERNET:
+            return (feed.peer_asn, config.customer.asn)
+
+
+def sequence(*asns: int) -> tuple[PathSegment, ...]:
+    return (PathSegment(SegmentKind.SEQUENCE, asns),) if asns else ()
+
+
+def msee(link: Link, family: Family) -> Address | None:
+    """Microsoft's address on a link: the second host of its subnet (Microsoft, "ExpressRoute routing
+    requirements"), or the first next hop that the link is known by.
+    """
+    matched = sorted(hop for hop in link.match_next_hops if hop.prefix.family == family)
+    if matched:
+        return matched[0]
+    subnet = link.subnet if family == "ipv4" else link.subnet6
+    return None if subnet is None else Address(subnet.version, subnet.value + 2)
+
+
+def marks(link: Link) -> tuple[Community, ...]:
+    """The communities that our router puts on the link's routes, if the link is known by them."""
+    return tuple(sorted(link.match_communities, key=str)[:1])
+
+
+def tagged(
+    communities: Iterable[Community], next_hop: Address | None, as_path: tuple[PathSegment, ...]
+) -> Attributes:
+    """Make path attributes with standard (RFC 1997) and large (RFC 8092) communities."""
+    values = {community.values for community in communities}
+    return Attributes(
+        next_hop=next_hop,
+        as_path=as_path,
+        communities=frozenset((v[0], v[1]) for v in values if len(v) == 2),
+        large_communities=frozenset((v[0], v[1], v[2]) for v in values if len(v) == 3),
+    )
+
+
+def path_id(config: Config, feed: Feed, link: Link) -> int | None:
+    """The path identifier of a link's routes: from 1, in the order of the router's links."""
+    if not feed.add_path:
+        return None
+    return 1 + [each.key for each in config.links if each.router == link.router].index(link.key)
+
+
+def own_address(feed: Feed, family: Family) -> Address:
+    """The router's address on a feed; IPv4-mapped for IPv6 routes over IPv4 (RFC 4291 section 2.5.5.2)."""
+    peer = parse_address(feed.peer)
+    if peer.version == 4 and family == "ipv6":
+        return Address(6, 0xFFFF << 32 | peer.value)
+    return peer

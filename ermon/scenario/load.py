@@ -1,0 +1,217 @@
+"""Scenario files → scenarios that can be played, every error with its file, line and column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ermon.config import ConfigError, editor_schema
+from ermon.config_feeds import Complaint
+from ermon.config_shape import ShapeErrors
+from ermon.inventory import Config
+from ermon.scenario.expectations import Expectations, Expecting
+from ermon.scenario.layers import Layer, load_layers
+from ermon.scenario.play import Player, Record
+from ermon.scenario.schema import ScenarioEntry, ScenarioFile
+from ermon.scenario.script import Act, Script
+from ermon.scenario.verdict import Failure, failures
+from ermon.yamlfile import Document, KeyPath, Positions, Problem, read_yaml
+
+DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
+"""When a scenario begins that names no date: always the same, so that a test never depends on the day."""
+
+_NEEDS = "config and scenarios"
+_CONFIG_KEYS = frozenset({"customer", "circuits", "feeds"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario, understood as a whole."""
+
+    file: Path
+    name: str
+    config: Config
+    start: float
+    """Seconds since the epoch."""
+    acts: tuple[Act, ...]
+    expected: Expectations
+    ignored: frozenset[str]
+    until: float | None
+    path: KeyPath
+    positions: Positions
+
+    def play(self) -> Record:
+        player = Player(self.config, self.start, self.expected.statuses)
+        return player.play(self.acts, self.expected.last, self.until)
+
+    def failures(self, record: Record) -> list[Failure]:
+        return failures(self.expected, record, self.ignored, (*self.path, "name"))
+
+    def problem(self, failure: Failure) -> Problem:
+        return _problem(self.positions, *failure)
+
+
+def find_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield each file named, and of each folder the scenario files in it: configurations may lie beside."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        for found in sorted(path.rglob("*")):
+            if found.suffix in {".yml", ".yaml"} and found.is_file() and not _is_configuration(found):
+                yield found
+
+
+def _is_configuration(file: Path) -> bool:
+    """Tell a configuration from a scenario file, even from one with an error in it."""
+    try:
+        values = read_yaml(file).values
+    except ConfigError:
+        return False
+    return isinstance(values, dict) and "scenarios" not in values and bool(_CONFIG_KEYS & values.keys())
+
+
+def load_scenarios(file: Path) -> list[Scenario]:
+    """Read a scenario file; raise ``ConfigError`` with everything that is wrong with it."""
+    document = read_yaml(file, needs=_NEEDS)
+    data, positions = document.values, document.positions
+    if not isinstance(data, dict):
+        message = f"must be a mapping with {_NEEDS} at the top"
+        raise ConfigError([*document.problems, positions.problem((), message)])
+    try:
+        contents = ScenarioFile.model_validate(data)
+    except ValidationError as error:
+        found = [
+            positions.problem(*complaint) for complaint in ShapeErrors(ScenarioFile, data, error).complaints()
+        ]
+        raise ConfigError(_sorted([*document.problems, *found])) from None
+    if document.problems:
+        raise ConfigError(document.problems)
+    return _Reader(file, document, contents).scenarios()
+
+
+def schema_json() -> str:
+    """The JSON Schema of a scenario file, which editors complete and check with:
+    ``data/ermon.scenario.schema.json``.
+    """
+    return editor_schema(ScenarioFile, "scenarios for ermon test")
+
+
+def _problem(positions: Positions, path: KeyPath, message: str) -> Problem:
+    """Tell it where it stands in the file: the short forms leave out brackets, and the word check."""
+    written: KeyPath = ()
+    for step in path:
+        if (*written, step) in positions.marks or not (isinstance(step, int) or step == "check"):
+            written = (*written, step)
+    return positions.problem(written, message)
+
+
+def _sorted(problems: Sequence[Problem]) -> list[Problem]:
+    return sorted(set(problems), key=lambda each: (each.line, each.column, each.path, each.message))
+
+
+class _Reader:
+    """Reads the scenarios of one file whose shape is right."""
+
+    def __init__(self, file: Path, document: Document, contents: ScenarioFile) -> None:
+        self._file = file
+        self._positions = document.positions
+        self._contents = contents
+        self._problems: list[Problem] = []
+
+    def scenarios(self) -> list[Scenario]:
+        layers = self._shared_layers()
+        shared = load_layers(layers).config
+        found = [
+            self._scenario(number, entry, layers, shared)
+            for number, entry in enumerate(self._contents.scenarios)
+        ]
+        names: dict[str, int] = {}
+        for number, entry in enumerate(self._contents.scenarios):
+            if names.setdefault(entry.name, number) != number:
+                self._complain(
+                    Complaint(("scenarios", number, "name"), "is the name of another scenario; change one")
+                )
+        if self._problems:
+            raise ConfigError(_sorted(self._problems))
+        return [scenario for scenario in found if scenario is not None]
+
+    def _shared_layers(self) -> list[Layer]:
+        """The configuration of all scenarios: what is named or written under ``config``, and its changes."""
+        given = self._contents.config
+        if isinstance(given, dict):
+            layers = [Layer(given, self._positions, ("config",))]
+        else:
+            document = self._read_config(given)
+            layers = [Layer(document.values, document.positions)]
+        if self._contents.changes is not None:
+            layers.append(Layer(self._contents.changes, self._positions, ("changes",)))
+        return layers
+
+    def _read_config(self, name: str) -> Document:
+        path = self._file.parent / name
+        if not path.is_file():
+            message = f"{name!r} is no file; name a configuration, relative to {self._file.parent}"
+            raise ConfigError([self._positions.problem(("config",), message)])
+        document = read_yaml(path)
+        if not isinstance(document.values, dict) or document.problems:
+            load_layers([Layer({}, document.positions)], document.problems)
+        return document
+
+    def _scenario(
+        self, number: int, entry: ScenarioEntry, layers: Sequence[Layer], shared: Config
+    ) -> Scenario | None:
+        path: KeyPath = ("scenarios", number)
+        config = shared if entry.changes is None else self._changed(layers, entry.changes, (*path, "changes"))
+        if config is None:
+            return None
+        start = (entry.start or DEFAULT_START).timestamp()
+        acts, complaints = Script(config, start).acts(entry.steps, (*path, "steps"))
+        expecting = Expecting(config)
+        ignored = expecting.ignored(self._contents.ignore or (), ("ignore",))
+        ignored |= expecting.ignored(entry.ignore or (), (*path, "ignore"))
+        # Steps that cannot happen have no time at which anything could be expected.
+        complete = len(acts) == len(entry.steps)
+        expected = expecting.read(entry.steps if complete else (), acts if complete else ())
+        complaints += expecting.complaints
+        if entry.until is not None:
+            complaints += _after_the_end(entry.until, acts, expected, path)
+        for complaint in complaints:
+            self._complain(complaint)
+        return Scenario(
+            self._file,
+            entry.name,
+            config,
+            start,
+            tuple(acts),
+            expected,
+            ignored,
+            entry.until,
+            path,
+            self._positions,
+        )
+
+    def _changed(self, layers: Sequence[Layer], changes: dict[str, object], path: KeyPath) -> Config | None:
+        try:
+            return load_layers([*layers, Layer(changes, self._positions, path)]).config
+        except ConfigError as error:
+            self._problems += error.problems
+            return None
+
+    def _complain(self, complaint: Complaint) -> None:
+        self._problems.append(_problem(self._positions, *complaint))
+
+
+def _after_the_end(
+    until: float, acts: Sequence[Act], expected: Expectations, path: KeyPath
+) -> Iterator[Complaint]:
+    last = max([expected.last, *(act.done for act in acts)])
+    if last > until:
+        message = (
+            f"is before the last of what happens and is expected, at {last:g}s; make it later, or remove it"
+        )
+        yield Complaint((*path, "until"), message)

@@ -1,0 +1,245 @@
+"""The shape of a scenario file: its keys, their types, and the help that editors show for them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
+
+from ermon.config_fields import Duration, Line, Timestamp, show
+from ermon.config_schema import Section
+from ermon.inventory import Severity
+from ermon.model import Status
+from ermon.scenario.fields import (
+    AnyPrefixes,
+    AsPath,
+    Families,
+    Listed,
+    Names,
+    NameText,
+    NextHop,
+    PathIdentifier,
+    RouteCommunities,
+    Routes,
+    one_or_many,
+)
+
+
+class AboutSection(Section):
+    """Which findings are meant: a check, and as many of its labels as matter. Of a list of values, each."""
+
+    check: NameText
+    """The check, as `ermon checks` lists it."""
+    circuit: Names | None = None
+    """Label: the circuit."""
+    link: Names | None = None
+    """Label: the link of the circuit."""
+    family: Names | None = None
+    """Label: ipv4, ipv6, or [ipv4, ipv6] for one of each."""
+    pool: Names | None = None
+    """Label: the NAT pool."""
+    feed: Names | None = None
+    """Label: the feed."""
+    uplink: Names | None = None
+    """Label: the uplink."""
+    segment: Names | None = None
+    """Label: the segment."""
+    ms_service: Names | None = None
+    """Label: Microsoft's service or region."""
+    geo: Names | None = None
+    """Label: the geopolitical region."""
+    peering: Names | None = None
+    """Label: microsoft or private."""
+    view: Names | None = None
+    """Label: the view that no feed provides."""
+    process: Names | None = None
+    """Label: the ExaBGP process."""
+
+
+LABELS = tuple(name for name in AboutSection.model_fields if name != "check")
+
+
+class TransitionEntry(AboutSection):
+    """A finding that must be raised or cleared."""
+
+    after: Duration | None = None
+    """So long after the step, to the millisecond. Default: any time until the next step."""
+    severity: Annotated[Severity, Strict(strict=False)] | None = None
+    """The severity it must have."""
+    prefixes: AnyPrefixes | None = None
+    """Prefixes that its evidence must name, among others."""
+
+
+class StatusEntry(AboutSection):
+    """What a check must answer."""
+
+    # A mapping has its answer under `is`: {check: link-down, circuit: chicago, is: unknown}.
+    answer: Annotated[Status, Strict(strict=False)] = Field(alias="is")
+    """The answer: ok, violated, unknown or suppressed; of every subject that is meant."""
+    after: Duration = 0.0
+    """So long after the step. Default: at once."""
+
+
+def _transitions(value: object) -> object:
+    return [{"check": item} if isinstance(item, str) else item for item in _listed(value)]
+
+
+def _listed(value: object) -> list[Any]:
+    found = one_or_many(value)
+    return found if isinstance(found, list) else []
+
+
+Transitions = Annotated[
+    Listed[TransitionEntry],
+    BeforeValidator(
+        _transitions,
+        json_schema_input_type=NameText | TransitionEntry | Listed[NameText | TransitionEntry],
+    ),
+]
+Abouts = Annotated[
+    Listed[AboutSection],
+    BeforeValidator(
+        _transitions, json_schema_input_type=NameText | AboutSection | Listed[NameText | AboutSection]
+    ),
+]
+Statuses = Annotated[
+    Listed[StatusEntry],
+    BeforeValidator(one_or_many, json_schema_input_type=StatusEntry | Listed[StatusEntry]),
+]
+
+
+class ExpectSection(Section):
+    """What must come of a step, and what must not."""
+
+    raised: Transitions | None = None
+    """Findings that must be raised."""
+    cleared: Transitions | None = None
+    """Findings that must be cleared."""
+    not_raised: Abouts | None = None
+    """Findings that must not be raised before the next step, not even with severity info."""
+    status: Statuses | None = None
+    """What checks must answer."""
+
+
+class StepEntry(Section):
+    """One thing that happens, when, and what must come of it."""
+
+    at: Duration | None = None
+    """So long after the scenario began. Without at and after: when the step before is done."""
+    after: Duration | None = None
+    """So long after the step before was done."""
+    converge: Names | None = None
+    """Feeds (or all) come up and in sync, and show a good day: what the configuration expects of them."""
+    in_sync: Names | None = None
+    """Feeds (or all) come up if they are not, end their first dump, and get in sync."""
+    up: Names | None = None
+    """Sessions of feeds (or all) are established, empty."""
+    end_of_rib: Names | None = None
+    """Feeds (or all) end their first dump."""
+    down: Names | None = None
+    """Sessions of feeds (or all) are lost, and their routes with them."""
+    announce: Routes | None = None
+    """Prefixes, {count: N, of: PREFIX} for many, or the word usual: what converge shows."""
+    withdraw: Routes | None = None
+    """Prefixes, or the word all. Together with announce: in one UPDATE."""
+    messages_lost: Names | None = None
+    """Messages of these feeds are lost on their way to ermon."""
+    exabgp_down: Names | None = None
+    """ExaBGP processes (edges, or an internet feed's name) end, and the sessions of their feeds with them."""
+    exabgp_up: Names | None = None
+    """ExaBGP processes run again. converge says so too."""
+    feed: Names | None = None
+    """announce, withdraw: the feeds that show it. Default, with a link: the edge tables of its router."""
+    circuit: NameText | None = None
+    """announce, withdraw: the circuit of the link."""
+    link: NameText | None = None
+    """announce, withdraw: the link that brings the route, which gives the next hop (and the path identifier)."""
+    next_hop: NextHop | None = None
+    """announce: the next hop, or none. Default: Microsoft's address on the link, else the router's."""
+    path: AsPath | None = None
+    """announce: the AS path, such as "64500 12076 {8075 8068}". Default: what a router would send here."""
+    communities: RouteCommunities | None = None
+    """announce: communities or the names of services, no-export, no-advertise, blackhole."""
+    path_id: PathIdentifier | None = None
+    """announce, withdraw: the path identifier of ADD-PATH."""
+    family: Families | None = None
+    """end_of_rib, all, usual: only this family."""
+    add_path: Families | None = None
+    """up, in_sync, converge: the families with ADD-PATH in force; [] for none. Default: as configured."""
+    reason: Line | None = None
+    """down: why."""
+    expect: ExpectSection | None = None
+    """What must come of it."""
+
+
+def _parse_config(value: object) -> object:
+    if isinstance(value, str | dict) and value:
+        return value
+    raise ValueError(f"must be the file name of a configuration, or a whole one, not {show(value)}")
+
+
+def _parse_changes(value: object) -> object:
+    if isinstance(value, dict):
+        return value
+    raise ValueError(f"must be a mapping with keys of the configuration, not {show(value)}")
+
+
+def _parse_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"must be text, not {show(value)}")
+
+
+Text = Annotated[str, PlainValidator(_parse_text), WithJsonSchema({"type": "string"})]
+Configuration = Annotated[
+    Any, PlainValidator(_parse_config), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})
+]
+Changes = Annotated[dict[str, Any], PlainValidator(_parse_changes), WithJsonSchema({"type": "object"})]
+
+
+class ScenarioEntry(Section):
+    """A short story: what happens, and what ermon must say to it."""
+
+    name: Line
+    """A sentence that is true when the scenario passes."""
+    description: Text | None = None
+    """Why it matters."""
+    start: Timestamp | None = None
+    """The date and time at which it begins, for maintenance windows and dates. Default: 2026-01-01T00:00:00Z."""
+    changes: Changes | None = None
+    """Changes to the configuration for this scenario, as in ermon.yml; null removes a key."""
+    ignore: Names | None = None
+    """Checks whose findings may come and go unexpected."""
+    steps: Listed[StepEntry]
+    """What happens, in the order of time."""
+    until: Duration | None = None
+    """When it ends. Default: when no finding and no session is on its way any more."""
+
+
+class ScenarioFile(Section):
+    """Policy tests for `ermon test`: a configuration, and scenarios that hold it to its word."""
+
+    description: Text | None = None
+    """What the scenarios are about."""
+    config: Configuration
+    """The configuration: a file name, relative to this file, or its text right here."""
+    changes: Changes | None = None
+    """Changes to it for all scenarios, as in ermon.yml; null removes a key."""
+    ignore: Names | None = None
+    """Checks whose findings may come and go unexpected, in all scenarios."""
+    scenarios: Listed[ScenarioEntry]
+    """The scenarios; each begins from nothing."""
+
+
+Verb = Literal[
+    "converge",
+    "in_sync",
+    "up",
+    "end_of_rib",
+    "down",
+    "announce",
+    "withdraw",
+    "messages_lost",
+    "exabgp_down",
+    "exabgp_up",
+]

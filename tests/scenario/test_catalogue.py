@@ -1,0 +1,115 @@
+"""The catalogue of checks, held to its word by scenarios that can be read as its documentation."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+
+from ermon.checks.catalogue import CATALOGUE, subjects
+from ermon.config import load_config
+from ermon.model import Status, TransitionState
+from ermon.prefixes import FAMILIES
+from ermon.scenario.load import Scenario, load_scenarios
+from ermon.scenario.run import report
+from ermon.yamlfile import read_yaml
+
+FOLDER = Path(__file__).parents[1] / "scenarios"
+FILES = sorted(FOLDER.glob("*.yml"))
+
+NOT_OF_ROUTES = frozenset({"source-rejected", "storage-failed"})
+"""Checks of what happens on ermon's own machine: no router's message tells of it."""
+
+ONLY_RELOADED = frozenset({"view-missing"})
+"""Checks of the configuration alone: only another configuration clears them."""
+
+WITHOUT_PREFIXES = frozenset(
+    {
+        "churn-high",
+        "circuit-unseen",
+        "communities-missing",
+        "drain-both",
+        "exabgp-down",
+        "feed-best-path-only",
+        "feed-down",
+        "feed-flapping",
+        "feed-lost-messages",
+        "feed-no-eor",
+        "feed-overflow",
+        "geo-not-redundant",
+        "segment-missing",
+        "service-missing",
+        "view-missing",
+    }
+)
+"""Checks that have no label ``family`` and name no prefixes: the families have no part in them."""
+
+JUDGED = [
+    name for name, check in CATALOGUE.items() if check.subjects is not None and name not in NOT_OF_ROUTES
+]
+
+
+@functools.cache
+def scenarios_of(file: Path) -> dict[str, Scenario]:
+    return {scenario.name: scenario for scenario in load_scenarios(file)}
+
+
+def named() -> list[tuple[Path, str]]:
+    return [(file, str(entry["name"])) for file in FILES for entry in read_yaml(file).values["scenarios"]]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [pytest.param(*each, id=f"{each[0].stem}: {each[1]}") for each in named()]
+)
+def test_the_scenario_comes_true(file: Path, name: str):
+    scenario = scenarios_of(file)[name]
+    record = scenario.play()
+    found = scenario.failures(record)
+    assert not found, "\n".join(report(scenario, record, found))
+
+
+def expects(scenario: Scenario, check: str, state: TransitionState) -> bool:
+    return any(e.about.check == check and e.state is state for e in scenario.expected.transitions)
+
+
+def is_trap(scenario: Scenario, check: str) -> bool:
+    """A scenario that says that the check must not be raised, and expects it nowhere."""
+    if expects(scenario, check, TransitionState.RAISED):
+        return False
+    expected = scenario.expected
+    denied = any(each.about.check == check for each in expected.forbidden)
+    return denied or any(
+        e.about.check == check and e.status is not Status.VIOLATED for e in expected.statuses
+    )
+
+
+@pytest.mark.parametrize("check", JUDGED)
+def test_each_check_has_scenarios_in_which_it_is_raised_and_cleared_and_a_trap(check: str):
+    found = list(scenarios_of(FOLDER / f"{check}.yml").values())
+    assert len(found) >= 3
+    assert any(expects(each, check, TransitionState.RAISED) for each in found)
+    assert check in ONLY_RELOADED or any(expects(each, check, TransitionState.CLEARED) for each in found)
+    assert any(is_trap(each, check) for each in found)
+
+
+@pytest.mark.parametrize("check", JUDGED)
+def test_each_check_is_raised_in_both_families(check: str):
+    company = load_config(FOLDER / "networks" / "company.yml").config
+    seen: set[str] = set()
+    for scenario in scenarios_of(FOLDER / f"{check}.yml").values():
+        for each in scenario.expected.transitions:
+            if each.about.check == check and each.state is TransitionState.RAISED:
+                seen.update({each.about.labels["family"]} if "family" in each.about.labels else ())
+                seen.update(prefix.family for prefix in each.prefixes)
+    labels = {label for subject in subjects(company) if subject.check == check for label, _ in subject.labels}
+    assert check not in WITHOUT_PREFIXES or "family" not in labels
+    assert check in WITHOUT_PREFIXES or seen == set(FAMILIES)
+
+
+def test_each_file_is_named_after_its_check():
+    assert {file.stem for file in FILES} - {"good-day"} == set(JUDGED)
+
+
+def test_only_known_exceptions_are_without_scenarios():
+    assert set(CATALOGUE) >= NOT_OF_ROUTES | ONLY_RELOADED | WITHOUT_PREFIXES

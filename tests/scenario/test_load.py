@@ -1,0 +1,169 @@
+"""Scenario files: what is read of them, and every error with its place."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from ermon.config import ConfigError
+from ermon.scenario.load import find_files, load_scenarios, schema_json
+from tests.scenario.files import COMPANY, START, errors, read, write
+
+ROUTE = "{announce: 198.51.100.0/28, feed: isp-a"
+
+
+def test_a_scenario_has_a_configuration_steps_and_a_start(tmp_path: Path):
+    scenario = read(tmp_path, "- converge: all")
+    assert (scenario.name, scenario.start, len(scenario.acts)) == ("it works", START, 1)
+    assert "chicago" in scenario.config.circuits
+
+
+def test_a_configuration_may_stand_in_the_file(tmp_path: Path):
+    text = COMPANY.read_text().replace("\n", "\n  ")
+    file = tmp_path / "inline.yml"
+    file.write_text(f"config:\n  {text}\nscenarios: [{{name: x, steps: [{{converge: all}}]}}]\n")
+    assert "chicago" in load_scenarios(file)[0].config.circuits
+
+
+def test_a_configuration_is_named_relative_to_the_file(tmp_path: Path):
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "ermon.yml").write_text(COMPANY.read_text())
+    file = tmp_path / "policy.yml"
+    file.write_text("config: networks/ermon.yml\nscenarios: [{name: x, steps: [{converge: all}]}]\n")
+    assert load_scenarios(file)
+
+
+def test_changes_of_a_scenario_come_on_top_of_those_of_the_file(tmp_path: Path):
+    scenario = read(
+        tmp_path,
+        "- converge: all",
+        head="changes: {collector: {settle: 5s, max_routes: 7}}",
+        more="    changes: {collector: {settle: 1s}, uplinks: {isp-a: {asn: 64777}}}",
+    )
+    assert (scenario.config.collector.settle, scenario.config.collector.max_routes) == (1.0, 7)
+    assert scenario.config.uplinks["isp-a"].router == "edge-1"
+    assert scenario.config.uplinks["isp-a"].asn == 64777
+
+
+def test_null_removes_a_key(tmp_path: Path):
+    scenario = read(tmp_path, "- converge: all", more="    changes: {feeds: {dmz: null}}")
+    assert "dmz" not in scenario.config.feeds
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (
+            "    changes: {nat_pools: {chi: {circuit: boston}}}",
+            "4:33: scenarios[0].changes.nat_pools.chi.circuit: 'boston' is not a circuit in this file; known: chicago, dallas, plant",
+        ),
+        (
+            "    changes: {feeds: {nobody: null}}",
+            "4:23: scenarios[0].changes.feeds.nobody: has no value; give one, or remove the key",
+        ),
+        (
+            "    changes: [feeds]",
+            "4:5: scenarios[0].changes: must be a mapping with keys of the configuration, not a list",
+        ),
+        (
+            "    ignore: pool-leek",
+            "4:5: scenarios[0].ignore: 'pool-leek' is not a check; did you mean pool-leak?",
+        ),
+        (
+            "    until: 1s",
+            "4:5: scenarios[0].until: is before the last of what happens and is expected, at 2s; make it later, or remove it",
+        ),
+        (
+            "    start: yesterday",
+            "4:5: scenarios[0].start: 'yesterday' is not a time with its zone; write 2026-12-01T02:00:00Z or …+01:00",
+        ),
+        ("    expects: x", "4:5: scenarios[0].expects: is not a known key; known: "),
+    ],
+)
+def test_what_is_wrong_with_a_scenario_is_told_with_its_place(tmp_path: Path, more: str, expected: str):
+    found = errors(write(tmp_path, "- converge: all", more=more))
+    assert len(found) == 1
+    assert found[0].startswith(expected)
+
+
+def test_what_a_change_breaks_elsewhere_is_told_where_that_stands(tmp_path: Path):
+    found = errors(write(tmp_path, "- converge: all", head="changes: {uplinks: {isp-a: null}}"))
+    assert len(found) == 1
+    assert found[0].startswith(f"{COMPANY}:")
+    assert "feeds.isp-a.uplink: 'isp-a' is not an uplink" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "1:1: (file): is empty; it needs at least config and scenarios"),
+        ("[]", "1:1: (file): must be a mapping with config and scenarios at the top"),
+        ("config: ermon.yml", "1:1: scenarios: is missing; add it: the scenarios; each begins from nothing"),
+        (
+            "config: 3\nscenarios: []",
+            "1:1: config: must be the file name of a configuration, or a whole one, not 3",
+        ),
+        (
+            "config: gone.yml\nscenarios: [{name: x, steps: [{up: all}]}]",
+            "1:1: config: 'gone.yml' is no file; name a configuration, relative to {folder}",
+        ),
+        (
+            "config: a\nconfig: b\nscenarios: []",
+            "2:1: config: is given twice, first on line 1; keep one of them",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_with_its_place(tmp_path: Path, text: str, expected: str):
+    file = tmp_path / "bad.yml"
+    file.write_text(text)
+    assert expected.replace("{folder}", str(tmp_path)) in errors(file)
+
+
+def test_two_scenarios_of_a_file_differ_in_their_names(tmp_path: Path):
+    file = tmp_path / "twice.yml"
+    one = "{name: it works, steps: [{up: all}]}"
+    file.write_text(f"config: {COMPANY}\nscenarios: [{one}, {one}]\n")
+    assert errors(file) == ["2:52: scenarios[1].name: is the name of another scenario; change one"]
+
+
+def test_the_errors_of_all_scenarios_are_told_at_once(tmp_path: Path):
+    file = tmp_path / "two.yml"
+    one, two = "{name: one, steps: [{up: nobody}]}", "{name: two, steps: [{down: nowhere}]}"
+    file.write_text(f"config: {COMPANY}\nscenarios: [{one}, {two}]\n")
+    assert len(errors(file)) == 2
+
+
+def test_an_error_of_the_configuration_is_told_where_it_stands(tmp_path: Path):
+    (tmp_path / "ermon.yml").write_text("customer: {asn: 0}\n")
+    file = tmp_path / "policy.yml"
+    file.write_text("config: ermon.yml\nscenarios: [{name: x, steps: [{up: all}]}]\n")
+    with pytest.raises(ConfigError) as caught:
+        load_scenarios(file)
+    assert {problem.file for problem in caught.value.problems} == {str(tmp_path / "ermon.yml")}
+
+
+def test_of_a_folder_the_scenario_files_are_taken_and_configurations_left_alone(tmp_path: Path):
+    (tmp_path / "ermon.yml").write_text(COMPANY.read_text())
+    (tmp_path / "notes.txt").write_text("no YAML")
+    (tmp_path / "inner").mkdir()
+    wanted = [tmp_path / "inner" / "b.yaml", write(tmp_path, "- up: all"), tmp_path / "typo.yml"]
+    wanted[0].write_text(wanted[1].read_text())
+    wanted[2].write_text("scenario: []")
+    assert list(find_files([tmp_path])) == sorted(wanted)
+    assert list(find_files([tmp_path / "ermon.yml"])) == [tmp_path / "ermon.yml"]
+
+
+def test_the_schema_for_editors_is_that_of_the_code():
+    """Written with ``python -c 'from ermon.scenario.load import schema_json; print(schema_json(), end="")'``."""
+    shipped = (resources.files("ermon") / "data" / "ermon.scenario.schema.json").read_text(encoding="utf-8")
+    assert json.loads(shipped) == json.loads(schema_json())
+
+
+def test_every_key_has_help_for_editors():
+    schema = json.loads(schema_json())
+    for name, kind in {"(file)": schema, **schema["$defs"]}.items():
+        for key, value in kind.get("properties", {}).items():
+            assert "description" in value, f"{name}.{key}"

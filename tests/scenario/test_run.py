@@ -1,0 +1,64 @@
+"""``ermon test``: what it prints, and its exit code."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from ermon.scenario import run_scenarios
+from tests.scenario.files import write
+
+LEAK = "- converge: all\n- {at: 10s, announce: 198.51.100.0/28, feed: isp-a, expect: {raised: {check: pool-leak, after: 0s}}}"
+
+
+def run(*paths: Path, verbose: bool = False) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    code = run_scenarios(paths, verbose=verbose, out=out, err=err)
+    return code, out.getvalue(), err.getvalue()
+
+
+def test_a_scenario_that_passes_is_a_line(tmp_path: Path):
+    file = write(tmp_path, LEAK)
+    assert run(file) == (0, f"{file}\n  ok    it works\n\n1 passed, 0 failed\n", "")
+
+
+def test_the_time_line_of_one_that_passes_is_printed_when_asked_for(tmp_path: Path):
+    _, out, _ = run(write(tmp_path, LEAK), verbose=True)
+    assert "0s  converge all" in out
+    assert "10s  announce 198.51.100.0/28 on isp-a" in out
+    assert "10s    raised pool-leak pool=chi family=ipv4 feed=isp-a uplink=isp-a (critical)" in out
+
+
+def test_one_that_fails_says_where_what_and_what_came(tmp_path: Path):
+    file = write(tmp_path, LEAK.replace("0s}}", "5s}}"))
+    code, out, _ = run(file)
+    assert code == 1
+    assert out.splitlines()[1] == "  FAIL  it works"
+    assert f"{file}:6:" in out
+    assert "scenarios[0].steps[1].expect.raised: expected pool-leak to be raised at 15s; it was at 10s" in out
+    assert "10s  announce 198.51.100.0/28 on isp-a" in out
+    assert out.endswith("\n0 passed, 1 failed\n")
+
+
+def test_an_invalid_file_is_told_and_nothing_is_played(tmp_path: Path):
+    good = write(tmp_path, LEAK)
+    bad = tmp_path / "bad.yml"
+    bad.write_text("scenarios: []")
+    code, out, err = run(good, bad)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{bad}:1:1: config: is missing")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path):
+    code, _, err = run(tmp_path / "gone.yml")
+    assert code == 2
+    assert "gone.yml:1:1: (file): cannot be read: No such file or directory" in err
+
+
+def test_a_folder_without_scenarios_is_told(tmp_path: Path):
+    assert run(tmp_path) == (2, "", f"ermon: there are no scenarios in {tmp_path}\n")
+
+
+def test_a_file_that_is_named_twice_is_played_once(tmp_path: Path):
+    file = write(tmp_path, LEAK)
+    assert run(file, tmp_path)[1].endswith("\n1 passed, 0 failed\n")

@@ -1,0 +1,284 @@
+"""Steps → events: times, sessions, routes, and steps that cannot happen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ermon.model import (
+    AddPathNegotiated,
+    EndOfRib,
+    Event,
+    MessagesLost,
+    ProcessDown,
+    ProcessUp,
+    SessionDown,
+    SessionUp,
+    Update,
+)
+from ermon.prefixes import parse_address
+from tests.scenario.files import START, errors, read, write
+
+CONVERGED = "- converge: all\n"
+
+
+def events(folder: Path, steps: str, more: str = "") -> tuple[Event, ...]:
+    """Return what the last step makes happen."""
+    return read(folder, steps, more=more).acts[-1].events
+
+
+def update(folder: Path, steps: str, more: str = "") -> Update:
+    (event,) = events(folder, steps, more)
+    assert isinstance(event, Update)
+    return event
+
+
+def announced(found: Update) -> list[tuple[str, str, str]]:
+    """Each route as prefix, next hop and path."""
+    return [(str(r.prefix), str(r.attributes.next_hop), r.attributes.path_text) for r in found.announced]
+
+
+# Times -----------------------------------------------------------------------------------------------
+
+
+def test_steps_happen_one_after_the_other_at_their_times(tmp_path: Path):
+    steps = "- up: edge-1\n- up: edge-2\n- {at: 5s, up: edge-3}\n- {after: 2s, up: edge-4}"
+    assert [act.at for act in read(tmp_path, steps).acts] == [0, 0, 5, 7]
+
+
+def test_getting_in_sync_takes_its_time(tmp_path: Path):
+    acts = read(tmp_path, "- converge: all\n- {after: 1s, in_sync: edge-1}\n- down: edge-1").acts
+    assert [(act.at, act.done) for act in acts] == [(0, 2), (3, 5), (5, 5)]
+
+
+def test_time_only_goes_forward(tmp_path: Path):
+    found = errors(write(tmp_path, CONVERGED + "- {at: 1s, down: edge-1}"))
+    message = "is before the step above is done, at 2s; time only goes forward"
+    assert found == [f"6:10: scenarios[0].steps[1].at: {message}"]
+
+
+def test_a_step_has_one_time(tmp_path: Path):
+    found = errors(write(tmp_path, "- {at: 1s, after: 1s, up: all}"))
+    assert found == ["5:18: scenarios[0].steps[0].after: stands beside at; keep one of them"]
+
+
+# Sessions --------------------------------------------------------------------------------------------
+
+
+def test_converge_brings_processes_sessions_routes_and_end_of_rib(tmp_path: Path):
+    found = events(tmp_path, "- converge: edge-1")
+    assert [type(event) for event in found] == [ProcessUp, SessionUp, Update, EndOfRib, EndOfRib]
+    assert {event.time for event in found} == {START}
+
+
+def test_in_sync_brings_up_only_what_is_down(tmp_path: Path):
+    found = events(tmp_path, "- up: edge-1\n- in_sync: [edge-1, edge-2]")
+    assert [event.feed for event in found if isinstance(event, SessionUp)] == ["edge-2"]
+    assert sum(isinstance(event, EndOfRib) for event in found) == 4
+
+
+def test_end_of_rib_may_come_in_one_family(tmp_path: Path):
+    found = events(tmp_path, "- up: edge-1\n- {end_of_rib: edge-1, family: ipv6}")
+    assert found == (EndOfRib(START, "edge-1", "ipv6"),)
+
+
+def test_add_path_is_negotiated_before_the_session_is_up(tmp_path: Path):
+    found = events(tmp_path, "- {up: edge-1, add_path: ipv4}")
+    assert found == (AddPathNegotiated(START, "edge-1", frozenset({"ipv4"})), SessionUp(START, "edge-1"))
+    assert events(tmp_path, "- {up: edge-1, add_path: []}")[0] == AddPathNegotiated(
+        START, "edge-1", frozenset()
+    )
+
+
+def test_a_session_is_lost_for_a_reason(tmp_path: Path):
+    assert events(tmp_path, "- {down: isp-a, reason: maintenance}") == (
+        SessionDown(START, "isp-a", "maintenance"),
+    )
+
+
+def test_what_happens_to_exabgp_and_to_messages(tmp_path: Path):
+    assert events(tmp_path, "- exabgp_up: [edges, outside]") == (
+        ProcessUp(START, "edges"),
+        ProcessUp(START, "outside"),
+    )
+    assert events(tmp_path, "- exabgp_down: outside") == (ProcessDown(START, "outside", "exited"),)
+    assert isinstance(events(tmp_path, "- up: isp-a\n- messages_lost: isp-a")[0], MessagesLost)
+
+
+def test_with_exabgp_its_sessions_are_gone(tmp_path: Path):
+    found = errors(write(tmp_path, CONVERGED + "- exabgp_down: edges\n- {withdraw: all, feed: isp-a}"))
+    assert found == [
+        "7:25: scenarios[0].steps[2].feed: isp-a is down at this point; bring it up first: up, in_sync or converge"
+    ]
+
+
+# Routes ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("feed", "prefix", "next_hop", "path"),
+    [
+        ("edge-1", "198.51.100.0/28", "127.0.0.11", ""),
+        ("chicago-primary", "198.51.100.0/28", "127.0.0.11", "64500"),
+        ("isp-a", "2001:db8:100:10::/64", "::ffff:127.0.0.11", "64500"),
+        ("outside", "198.51.100.0/28", "127.0.0.17", "64520 64500"),
+        ("dmz", "2001:db8:100:10::/64", "::ffff:127.0.0.18", ""),
+    ],
+)
+def test_a_route_has_what_a_router_would_give_it(
+    tmp_path: Path, feed: str, prefix: str, next_hop: str, path: str
+):
+    found = update(tmp_path, CONVERGED + f"- {{announce: '{prefix}', feed: {feed}}}")
+    assert announced(found) == [(prefix, next_hop, path)]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "next_hop"), [("52.96.0.0/14", "203.0.113.6"), ("2603:1006::/40", "2001:db8:ffff::6")]
+)
+def test_a_link_tells_the_feed_the_next_hop_the_path_and_the_path_identifier(
+    tmp_path: Path, prefix: str, next_hop: str
+):
+    step = f"- {{announce: '{prefix}', circuit: chicago, link: secondary}}"
+    found = update(tmp_path, CONVERGED + step)
+    assert (found.feed, announced(found)) == ("edge-2", [(prefix, next_hop, "12076")])
+    assert found.announced[0].path_id == 1
+
+
+def test_a_link_is_known_by_what_the_configuration_knows_it_by(tmp_path: Path):
+    links = "{primary: {match: {next_hop: 192.0.2.77}}, secondary: {match: {community: ['64500:302', '64500:1:2']}}}"
+    more = f"    changes: {{circuits: {{chicago: {{links: {links}}}}}}}"
+    first = update(tmp_path, CONVERGED + "- {announce: 52.96.0.0/14, circuit: chicago, link: primary}", more)
+    assert announced(first)[0][1] == "192.0.2.77"
+    second = update(
+        tmp_path, CONVERGED + "- {announce: 52.96.0.0/14, circuit: chicago, link: secondary}", more
+    )
+    assert second.announced[0].attributes.large_communities == {(64500, 1, 2)}
+
+
+def test_next_hop_path_communities_and_path_identifier_may_be_said(tmp_path: Path):
+    said = "next_hop: 192.0.2.9, path: '64500 {8075 8068} (65001)', communities: [blackhole, '1:2:3', exchange-online], path_id: 7"
+    (route,) = update(tmp_path, CONVERGED + f"- {{announce: 9.0.0.0/8, feed: edge-1, {said}}}").announced
+    assert (route.path_id, route.attributes.path_text) == (7, "64500 {8075 8068} (65001)")
+    assert route.attributes.next_hop == parse_address("192.0.2.9")
+    assert route.attributes.communities == {(65535, 666), (12076, 5010)}
+    assert route.attributes.large_communities == {(1, 2, 3)}
+
+
+def test_a_route_may_lack_its_next_hop(tmp_path: Path):
+    found = update(tmp_path, CONVERGED + "- {announce: 9.0.0.0/8, feed: edge-1, next_hop: none}")
+    assert found.announced[0].attributes.next_hop is None
+
+
+def test_many_prefixes_are_the_first_parts_of_one(tmp_path: Path):
+    found = update(tmp_path, CONVERGED + "- {announce: {count: 3, of: 198.51.100.0/24}, feed: isp-a}")
+    assert [p for p, _, _ in announced(found)] == ["198.51.100.0/26", "198.51.100.64/26", "198.51.100.128/26"]
+
+
+def test_all_that_a_link_brought_is_withdrawn_and_nothing_else(tmp_path: Path):
+    found = update(tmp_path, CONVERGED + "- {withdraw: all, circuit: chicago, link: primary, family: ipv6}")
+    assert found.feed == "edge-1"
+    assert [str(prefix) for prefix, _ in found.withdrawn] == ["2001:db8:40::/48", "2001:db8:41::/48"]
+
+
+def test_every_path_of_a_prefix_is_withdrawn_unless_one_is_named(tmp_path: Path):
+    paths = "".join(f"- {{announce: 9.0.0.0/8, feed: edge-1, path_id: {n}}}\n" for n in (1, 2))
+    found = update(tmp_path, CONVERGED + paths + "- {withdraw: 9.0.0.0/8, feed: edge-1}")
+    assert [path_id for _, path_id in found.withdrawn] == [1, 2]
+    found = update(tmp_path, CONVERGED + paths + "- {withdraw: 9.0.0.0/8, feed: edge-1, path_id: 2}")
+    assert [path_id for _, path_id in found.withdrawn] == [2]
+
+
+def test_one_update_may_withdraw_and_announce(tmp_path: Path):
+    step = "- {withdraw: 198.51.100.0/28, announce: {count: 2, of: 198.51.100.0/28}, feed: chicago-primary}"
+    found = update(tmp_path, CONVERGED + step)
+    assert (len(found.announced), len(found.withdrawn)) == (2, 1)
+
+
+def test_usual_is_what_converge_shows(tmp_path: Path):
+    shown = events(tmp_path, "- converge: chicago-primary")[2]
+    assert update(tmp_path, "- up: chicago-primary\n- {announce: usual, feed: chicago-primary}") == shown
+
+
+@pytest.mark.parametrize(
+    ("step", "place", "message"),
+    [
+        (
+            "{at: 5s}",
+            "",
+            "does nothing and expects nothing; give one of converge, in_sync, up, end_of_rib, down, ",
+        ),
+        ("{up: edge-1, down: edge-2}", "down", "stands beside up; make it a step of its own"),
+        ("{up: edge-9}", "up", "'edge-9' is not a feed in this configuration; did you mean "),
+        (
+            "{exabgp_up: x}",
+            "exabgp_up",
+            "'x' is not an ExaBGP process in this configuration; known: edges, outside",
+        ),
+        ("{down: edge-1, feed: x}", "feed", "belongs to announce or withdraw, which this step does not have"),
+        ("{announce: 9.0.0.0/8}", "feed", "is missing; name the feed that shows it, or the circuit and link"),
+        (
+            "{announce: 9.0.0.0/8, circuit: plant}",
+            "link",
+            "is missing; a link is named by circuit and link together",
+        ),
+        (
+            "{announce: 9.0.0.0/8, circuit: plant, link: third}",
+            "link",
+            "'third' is not a link of plant in this configuration; known: primary, secondary",
+        ),
+        (
+            "{announce: 9.0.0.0/8, feed: isp-a, circuit: plant, link: primary}",
+            "link",
+            "tells which link brought a route of an edge-table; isp-a is to-internet",
+        ),
+        ("{announce: all, feed: isp-a}", "announce", "must be prefixes, or the word usual alone"),
+        (
+            "{announce: [usual, 9.0.0.0/8], feed: isp-a}",
+            "announce",
+            "must be prefixes, or the word usual alone",
+        ),
+        (
+            "{announce: usual, feed: isp-a, path: 1}",
+            "path",
+            "stands beside usual, which has its own; name the prefixes instead",
+        ),
+        (
+            "{withdraw: 9.0.0.0/8, feed: isp-a}",
+            "withdraw",
+            "9.0.0.0/8 is not there to withdraw; isp-a shows 198.51.100.128/27, 2001:db8:100:80::/64",
+        ),
+        (
+            "{withdraw: all, feed: isp-a, path_id: 4}",
+            "withdraw",
+            "isp-a shows nothing of this at this point",
+        ),
+    ],
+)
+def test_a_step_that_cannot_happen_is_an_error(tmp_path: Path, step: str, place: str, message: str):
+    (found,) = errors(write(tmp_path, f"{CONVERGED}- {step}"))
+    path = f"scenarios[0].steps[1]{'.' * bool(place)}{place}: "
+    assert f" {path}{message}" in found
+
+
+def test_a_feed_carries_its_families_only(tmp_path: Path):
+    more = "    changes: {feeds: {isp-a: {families: [ipv4]}}}"
+    (found,) = errors(write(tmp_path, CONVERGED + "- {announce: '2001:db8::/32', feed: isp-a}", more=more))
+    assert "announce: 2001:db8::/32: isp-a carries ipv4 only" in found
+
+
+def test_a_link_that_no_feed_shows_needs_one_named(tmp_path: Path):
+    more = "    changes: {feeds: {edge-1: null}}"
+    step = "- {announce: 9.0.0.0/8, circuit: chicago, link: primary}"
+    (found,) = errors(write(tmp_path, CONVERGED + step, more=more))
+    assert "link: no feed is an edge-table of edge-1, the router of this link; name a feed" in found
+
+
+def test_what_follows_from_a_wrong_step_is_not_told(tmp_path: Path):
+    found = errors(
+        write(
+            tmp_path,
+            "- up: isp-z\n- {announce: 9.0.0.0/8, feed: isp-a}\n- {withdraw: 9.9.0.0/16, feed: isp-a}",
+        )
+    )
+    assert len(found) == 1
