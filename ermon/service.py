@@ -340,6 +340,11 @@ class Service:
             summary=finding.summary,
             **finding.labels,
             evidence=finding.evidence,
+            **(
+                {}
+                if finding.ended_at is None
+                else {"lasted_seconds": round(finding.ended_at - finding.since, 3)}
+            ),
         )
 
     async def _ask(self, request: FeedRequest) -> None:

@@ -88,6 +88,8 @@ def _replay(options: argparse.Namespace) -> int:
     from ermon.config import ConfigError, load_config
     from ermon.exabgp.decode import Rejected
     from ermon.replay import Replay, to_line
+    from ermon.sources.files import load_local
+    from ermon.sources.policy import with_published
 
     def reject(number: int, rejected: Rejected) -> None:
         print(f"{options.events}:{number}: skipped: {rejected.reason}: {rejected.detail}", file=sys.stderr)
@@ -97,7 +99,10 @@ def _replay(options: argparse.Namespace) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return USAGE
-    replay = Replay(loaded.config, reject)
+    lists, problems = load_local(loaded.config, options.config_file.parent)
+    for problem in problems:
+        print(f"{options.config_file}: {problem}", file=sys.stderr)
+    replay = Replay(with_published(loaded.config, lists), reject)
     with ExitStack() as stack:
         try:
             lines: BinaryIO = (

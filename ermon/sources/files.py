@@ -7,8 +7,9 @@ import stat
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ermon.inventory import Config
 from ermon.sources import formats
-from ermon.sources.key import SourceKey
+from ermon.sources.key import SourceKey, is_url
 from ermon.sources.published import MAX_BYTES, PublishedList, SourceError, refusal
 
 
@@ -18,6 +19,25 @@ def load_file(source: SourceKey, base: Path) -> PublishedList:
     if problem := refusal(published, None):
         raise SourceError(problem)
     return published
+
+
+def load_local(config: Config, base: Path) -> tuple[dict[SourceKey, PublishedList], list[str]]:
+    """Read every published list of a configuration that is a file; return them, and what is wrong with others.
+
+    A list that would have to be fetched is left out without a word: what it expects is not known here.
+    """
+    lists: dict[SourceKey, PublishedList] = {}
+    problems: list[str] = []
+    for circuit in config.circuits.values():
+        for source in circuit.receive.sources:
+            key = SourceKey.of(source)
+            if key in lists or is_url(key.location):
+                continue
+            try:
+                lists[key] = load_file(key, base)
+            except SourceError as error:
+                problems.append(f"source {key.name}: {error}")
+    return lists, problems
 
 
 def read_file(location: str, base: Path, max_bytes: int = MAX_BYTES) -> bytes:

@@ -118,13 +118,20 @@ class Company:
         return router
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[Company]:
-        """Start everything, wait until every feed is in sync and nothing is raised, and stop it all in the end."""
+    def started(self) -> Iterator[Company]:
+        """Start everything, wait until every feed is in sync, and stop it all in the end."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.daemon)
             self.daemon.start()
             for router in self.routers.values():
                 stack.enter_context(router)
+            self.daemon.wait_until_in_sync(*self.settings["feeds"])
+            yield self
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Company]:
+        """The same, and wait until nothing is raised."""
+        with self.started():
             self.wait_until_well()
             yield self
 

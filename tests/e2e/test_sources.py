@@ -1,0 +1,48 @@
+"""Published lists as the expectation of a running daemon."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.e2e.company import Company, configuration, own_network
+
+LABEL = "bgp-communities:communities.json[12076:5010]"
+
+
+def published(*prefixes: str) -> str:
+    """A list of BGP communities as the Azure CLI prints it."""
+    community = {
+        "communityName": "Exchange",
+        "communityValue": "12076:5010",
+        "communityPrefixes": list(prefixes),
+        "isAuthorizedToUse": True,
+        "serviceGroup": "O365",
+        "serviceSupportedRegion": "Global",
+    }
+    return json.dumps([{"name": "Exchange", "serviceName": "Exchange", "bgpCommunities": [community]}])
+
+
+def expecting_published_lists() -> dict:
+    settings = configuration(own_network())
+    source = {"kind": "bgp-communities", "from": "communities.json", "select": ["12076:5010"]}
+    for circuit in settings["circuits"].values():
+        circuit.setdefault("receive", {})["sources"] = [source]
+    settings.setdefault("checks", {})["prefix-missing"] = {"raise_after": "0s", "clear_after": "0s"}
+    return settings
+
+
+def test_what_microsoft_publishes_is_expected_on_each_link(directory: Path) -> None:
+    (directory / "communities.json").write_text(published("192.0.2.0/26", "192.0.2.128/26"))
+    with Company(directory, expecting_published_lists()).started() as company:
+        finding = company.daemon.wait_until_raised("prefix-missing", link="primary")
+        assert finding["evidence"]["prefixes"] == ["192.0.2.128/26"]
+        assert company.daemon.metric("ermon_source_age_seconds", source=LABEL) >= 0
+
+
+def test_a_list_that_cannot_be_used_is_a_finding_and_stops_nothing(directory: Path) -> None:
+    (directory / "communities.json").write_text("<html>please log in</html>")
+    with Company(directory, expecting_published_lists()).started() as company:
+        finding = company.daemon.wait_until_raised("source-rejected", source=LABEL)
+        assert "problem" in finding["evidence"]
+        assert company.daemon.findings("prefix-missing") == []
