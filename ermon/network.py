@@ -156,7 +156,8 @@ class Network(Known):
             case EndOfRib():
                 self._end_of_rib(event)
             case Alive():
-                self._message(self.feeds[event.feed])
+                if not self.feeds[event.feed].session.opening:
+                    self._message(self.feeds[event.feed])
             case SessionUp():
                 self._start(self.feeds[event.feed], joined=False)
             case SessionDown():

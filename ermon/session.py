@@ -65,6 +65,11 @@ class Session:
     def up(self) -> bool:
         return self.up_since is not None
 
+    @property
+    def opening(self) -> bool:
+        """An OPEN has come, and the session is not up yet: its first KEEPALIVE is part of the handshake."""
+        return not self.up and (self.offered is not None or self.negotiated is not None)
+
     def start(self, now: float, *, joined: bool) -> None:
         self.up_since = self.dump_since = self.changed_at = now
         self.joined = joined

@@ -577,3 +577,20 @@ def test_links_of_private_peering_bring_no_microsoft_prefixes() -> None:
     net = story(METRO_AND_PRIVATE).up("isp-a", "edge-1").announce("isp-a", "10.1.2.0/24")
     net.announce("edge-1", "10.1.0.0/16", via="172.16.0.2", path="12076")
     assert counts_as_microsoft(net, "isp-a", "ipv4") == set()
+
+
+def test_the_keepalive_of_the_handshake_is_no_session_that_began_before_we_looked() -> None:
+    net = Story(SMALL)
+    feed = next(iter(SMALL.feeds))
+    net.peer_offers_add_path(feed)
+    net.monitor.apply(Alive(net.now, feed))
+    assert not net.monitor.network.up(feed)
+    net.up(feed)
+    assert net.monitor.network.feeds[feed].session.ups == 1
+
+
+def test_a_keepalive_without_an_open_comes_from_a_session_that_began_before_we_looked() -> None:
+    net = Story(SMALL)
+    feed = next(iter(SMALL.feeds))
+    net.monitor.apply(Alive(net.now, feed))
+    assert net.monitor.network.up(feed)

@@ -57,15 +57,19 @@ def company(directory, settings) -> Iterator[Company]:
 
 def test_nothing_is_lost_while_ermon_stands_still(directory, settings):
     settings["collector"]["hold_time"] = "3s"
+    settings["checks"]["link-down"]["raise_after"] = "3s"
     with Company(directory, settings).running() as company, company.daemon.listen() as story:
         daemon, sessions = company.daemon, company.sessions()
         updates = daemon.feed("edge-2-msee")["updates"]
-        with daemon.stopped():
+        lose_link(company, "edge-1")
+        daemon.wait_until(
+            lambda: set(daemon.link("chicago", "primary")["state"].values()) == {"down"}, "the loss is seen"
+        )
+        with daemon.stopped():  # the loss would be raised soon, and is mended before
+            mend_link(company, "edge-1")
             kept_alive = wait_for_keepalives(company, 0)
             company.leak(PART_OF_POOL["ipv4"])
-            lose_link(company, "edge-1")
             change_often(company, "edge-2-msee", 500)
-            mend_link(company, "edge-1")
             company.repair(PART_OF_POOL["ipv4"])
             company.leak(PART_OF_POOL["ipv6"])
             lose_link(company, "edge-2")
