@@ -156,8 +156,7 @@ class Network(Known):
             case EndOfRib():
                 self._end_of_rib(event)
             case Alive():
-                if not self.feeds[event.feed].session.opening:
-                    self._message(self.feeds[event.feed])
+                self._alive(self.feeds[event.feed])
             case SessionUp():
                 self._start(self.feeds[event.feed], joined=False)
             case SessionDown():
@@ -179,6 +178,10 @@ class Network(Known):
                 self.dirty.add(source_topic(event.source))
             case _:
                 assert_never(event)
+
+    def _alive(self, state: FeedState) -> None:
+        if not state.session.opening:
+            self._message(state)
 
     def _message(self, state: FeedState) -> bool:
         """Note a message that only an established session carries; tell whether to look into it."""
