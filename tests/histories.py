@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ermon.inventory import Config, Feed, View
 from ermon.model import (
@@ -29,7 +30,7 @@ from ermon.model import (
     Update,
 )
 from ermon.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
-from tests.networks import EDGE, EXCHANGE, MIRROR, TEAMS, UPLINK, attributes, prefixes, routes
+from tests.networks import EDGE, EXCHANGE, MIRROR, TEAMS, UPLINK, attributes, path, prefixes, routes
 
 # What happens --------------------------------------------------------------------------------------------
 
@@ -48,6 +49,8 @@ class Step:
 
 
 GAPS = (0.0, 0.25, 1.0, 1.75, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0, 59.75, 60.0, 90.0, 120.0, 300.0)
+LONG_GAPS = (540.0, 599.75, 600.0, 1800.0, 3599.0, 3600.0, 14_400.0)
+"""Around ten minutes, an hour and four."""
 
 RECEIVED = {
     "ipv4": prefixes(
@@ -94,9 +97,13 @@ NEXT_HOPS = {
 }
 FROM_MICROSOFT = (
     *("12076", "12076 8075", "64500 64499 12076", "(65001) 64499 12076 {8075 64512}", "23456 12076"),
-    *("3356 12076", "3356", "", "{12076 8075}", "12076 3356"),
+    *("3356 12076", "3356", "", "{12076 8075}", "12076 3356", "12076 64500 8075"),
+    *("12076 12076 12076 12076 8075", "64500 12076 12076 12076", "12076 8075 12076 12076 12076 12076"),
 )
-FROM_US = ("64500", "64500 12076", "64500 {12076 8075}", "", "64510 3356", "(12076) 64500")
+FROM_US = (
+    *("64500", "64500", "64520 64500", "64500 12076", "64500 {12076 8075}", "", "64510 3356"),
+    *("(12076) 64500", "64500 65001", "64500 {3356 64500}"),
+)
 RECEIVED_COMMUNITIES = (
     *((), (EXCHANGE,), (EXCHANGE,), (TEAMS, EXCHANGE), ((12076, 51004),)),
     *(((64500, 302),), ((64500, 302), EXCHANGE)),
@@ -104,8 +111,13 @@ RECEIVED_COMMUNITIES = (
 SENT_COMMUNITIES = ((), (), (BLACKHOLE,), ((65535, 65281),))
 
 
-COPIES = (routes("192.0.2.16/28 192.0.2.64/26", ""), routes("2001:db8:200:1::/64", ""))
-"""What Microsoft sends, redistributed through an IGP: without its path, and cut smaller."""
+COPIES = (
+    *(routes("192.0.2.16/28 192.0.2.64/26", ""), routes("2001:db8:200:1::/64", "")),
+    *(routes("198.51.100.192/26 2001:db8:100:9::/64", "64500"), routes("198.51.100.192/26", "64520 64500")),
+)
+"""What Microsoft sends, redistributed through an IGP: without its path, and cut smaller. And space of ours
+that no pool needs, as it is exported and as it is heard outside.
+"""
 
 
 def converged(policy: Config) -> list[Step]:
@@ -137,7 +149,8 @@ def _proper_routes(policy: Config, one: Feed) -> Iterator[tuple[Route, ...]]:
                         " ".join(map(str, expected))
                         or {"ipv4": "20.1.0.0/16", "ipv6": "2a01:111::/32"}[family]
                     )
-                    yield routes(text, "12076", msee, tags, path_id=1 if one.add_path else None)
+                    path_id = list(policy.circuits[each.circuit].links).index(each.name) + 1
+                    yield routes(text, "12076", msee, tags, path_id=path_id if one.add_path else None)
     elif one.view is MIRROR:
         for pool in policy.pools.values():
             if one.link_key in [each.key for each in policy.pool_links(pool)]:
@@ -190,17 +203,108 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
     process = st.tuples(st.sampled_from(policy.processes), gaps, st.booleans()).map(
         lambda d: [_process_step(d)]
     )
-    waiting = gaps.map(lambda gap: [Step(gap)])
+    waiting = st.sampled_from((*GAPS, *LONG_GAPS)).map(lambda gap: [Step(gap)])
     dump = st.tuples(one_feed, gaps, st.integers(0, 8), st.booleans()).map(
         lambda d: _dump(d, dumps[d[0].name])
     )
     emptied = st.tuples(one_feed, st.sampled_from(GAPS[:9]), st.integers(0, 4)).map(
         lambda d: _emptied(d, dumps[d[0].name])
     )
-    hears = st.sampled_from([one for one in feeds if one.view not in {EDGE, View.INTERNET}])
+    restless = st.tuples(one_feed, st.integers(2, 5), st.sampled_from(RESTLESS), st.booleans()).map(
+        lambda d: _restless(d, dumps[d[0].name])
+    )
+    edges = st.sampled_from([one for one in feeds if one.view is EDGE])
+    drains = st.tuples(edges, st.sampled_from((1, 2, 9)), st.sampled_from(DRAINS), gaps).map(
+        lambda d: _drain(d, dumps[d[0].name])
+    )
+    hears = st.sampled_from([one for one in feeds if one.view is not EDGE])
     copied = st.tuples(hears, st.sampled_from(COPIES)).map(lambda d: [announce(d[0].name, d[1])])
     seldom = st.one_of(waiting, waiting, process)
-    return st.one_of(update, update, update, session, dump, dump, emptied, emptied, copied, seldom)
+    staged = st.tuples(st.sampled_from(list(_staged(policy))), gaps).map(lambda d: [*d[0], Step(d[1])])
+    often = st.one_of(update, update, update, session, dump, dump, emptied, emptied)
+    return st.one_of(often, often, often, often, st.one_of(restless, drains, copied), staged, staged, seldom)
+
+
+def staged(policy: Config) -> Iterator[list[Step]]:
+    """Short histories of what is rare: once everything has converged, one thing happens, for a while."""
+    for scene in _staged(policy):
+        yield [*converged(policy), *scene, *map(Step, (61.0, 600.0, 3600.0)), *scene, Step(14_400.0)]
+
+
+def _staged(policy: Config) -> Iterator[Scene]:
+    """What random updates hardly ever hit upon."""
+    feeds = policy.feeds.values()
+    shown = {one.name: [r for each in _proper_routes(policy, one) for r in each] for one in feeds}
+    edges = [one for one in feeds if one.view is EDGE]
+    for as_path in DRAINS:
+        yield [announce(one.name, _repathed(shown[one.name], as_path)) for one in edges]
+    yield [announce(one.name, (), [route.key for route in shown[one.name]]) for one in edges]
+    for one in feeds:
+        yield from map(list, _staged_on(one, shown[one.name]))
+
+
+def _staged_on(one: Feed, shown: list[Route]) -> Iterator[list[Step]]:
+    name = one.name
+    if one.view is EDGE:
+        many = _many(shown)
+        yield [announce(name, _repathed(shown, "12076 3356"))]
+        yield [announce(name, many), Step(600.0), announce(name, (), [route.key for route in many[:9]])]
+    if one.view is EDGE and not one.add_path:
+        for as_path, via in (("3356 8075", "203.0.113.2"), ("12076", "203.0.113.6")):
+            yield [announce(name, routes("192.0.2.0/27 192.0.2.32/27", as_path, via))]
+            yield [announce(name, routes("192.0.2.0/24 192.0.2.0/26 0.0.0.0/0", as_path, via))]
+    if one.view is View.SEGMENT:
+        yield [announce(name, (), [route.key for route in shown])]
+        yield [announce(name, routes("192.0.2.16/28", ""))]
+    if one.view in {UPLINK, View.INTERNET}:
+        ours = routes("198.51.100.192/26 2001:db8:100:9::/64", "64520 64500")
+        yield [announce(name, [route for route in ours if route.prefix.family in one.families])]
+        yield [announce(name, (), [route.key for route in ours])]
+    if one.view is MIRROR:
+        yield [announce(name, _repathed(shown, "64500 65001"))]
+        lost = Step(5.0, lambda time: [SessionDown(time, name, "closing connection")], f"{name} down")
+        yield [announce(name, (), [route.key for route in shown]), lost, Step(90.0)]
+
+
+def _repathed(shown: Iterable[Route], as_path: str) -> list[Route]:
+    return [
+        Route(route.prefix, route.path_id, structs.replace(route.attributes, as_path=path(as_path)))
+        for route in shown
+    ]
+
+
+def _many(shown: list[Route]) -> list[Route]:
+    """More routes of the same link."""
+    base = parse_prefix("20.64.0.0/24")
+    return [
+        Route(Prefix(4, base.value + (number << 8), 24), shown[0].path_id, shown[0].attributes)
+        for number in range(12)
+    ]
+
+
+RESTLESS = (0.25, 2.25, 10.0, 30.0, 200.0)
+DRAINS = ("12076 12076 12076 12076", "64500 12076 12076 12076 12076 8075", "12076 12076 12076", "12076 8075")
+
+
+def _restless(drawn: tuple[Feed, int, float, bool], announced: tuple[tuple[Route, ...], ...]) -> Scene:
+    """What a feed should show comes and goes, or its session does."""
+    one, times, every, session = drawn
+    shown = [route for each in announced for route in each]
+    gone = announce(one.name, (), [route.key for route in shown], gap=every)
+    lost = Step(every, lambda time: [SessionDown(time, one.name, "closing connection")], f"{one.name} down")
+    back = Step(every, lambda time: _begin(one, time, announced, by_negotiation=False), f"{one.name} returns")
+    turn = [lost, back, Step(2.0)] if session else [gone, announce(one.name, shown, gap=every)]
+    return turn * times
+
+
+def _drain(drawn: tuple[Feed, int, str, float], announced: tuple[tuple[Route, ...], ...]) -> Scene:
+    """Microsoft sends some of the routes of a router with another path; then they may all go."""
+    one, some, as_path, wait = drawn
+    shown = [route for each in announced for route in each]
+    steps = [announce(one.name, _repathed(shown, as_path)[:some]), Step(wait)]
+    if some == 1:
+        return steps
+    return [*steps, announce(one.name, (), [route.key for route in shown]), Step(wait)]
 
 
 def _dump(drawn: tuple[Feed, float, int, bool], announced: tuple[tuple[Route, ...], ...]) -> Scene:

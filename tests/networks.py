@@ -182,7 +182,7 @@ def _two_circuits() -> Config:
         "Chicago",
         link("chicago", "primary", "edge-1", "Chicago", "203.0.113.0/30", "2001:db8:ffff::/126"),
         link("chicago", "secondary", "edge-2", "Chicago", "203.0.113.4/30", "2001:db8:ffff::4/126"),
-        receive=Receive((service("12076:5010"),), {"ipv4": 2, "ipv6": 1}, None, expected),
+        receive=Receive((service("12076:5010"),), {"ipv4": 2, "ipv6": 1}, 40.0, expected),
     )
     by_community = frozenset({Community((64500, 302))})
     dallas = circuit(
@@ -191,7 +191,7 @@ def _two_circuits() -> Config:
         link("dallas", "primary", "edge-3", "Dallas", "203.0.113.8/30"),
         link("dallas", "secondary", "edge-3", "Dallas", "203.0.113.12/30", match_communities=by_community),
         receive=Receive((service("12076:5010"),), {"ipv4": 1}, only_listed=True, prefixes=expected[:1]),
-        advertise=Advertise(prefixes("198.51.100.48/28")),
+        advertise=Advertise(prefixes("198.51.100.48/28 203.0.113.0/24")),
     )
     return config(
         (chicago, dallas),
@@ -233,6 +233,13 @@ def _two_circuits() -> Config:
             window(90, 150, circuit="dallas", link="secondary"),
             window(200, 260, feed="isp-a"),
         ),
+        customer=replace(CUSTOMER, own_prefixes=(*CUSTOMER.own_prefixes, *prefixes("203.0.113.0/24"))),
+        policy=replace(POLICY, max_drain=600.0),
+        checks={
+            "internet-preferred": CheckSettings(enabled=True),
+            "churn-high": CheckSettings(raise_after=10.0, parameters={"per_minute": 6}),
+            "link-flapping": CheckSettings(parameters={"changes": 2}),
+        },
     )
 
 
@@ -277,8 +284,10 @@ def _metro_and_private() -> Config:
             feed("private-a", MIRROR, *BOTH, router="edge-1", circuit="private", link="primary"),
             feed("remote-a", MIRROR, "ipv4", router="edge-2", circuit="remote", link="primary"),
             feed("isp-a", UPLINK, *BOTH, router="edge-1", uplink="isp-a"),
-            feed("outside", View.INTERNET, "ipv4"),
+            feed("isp-b", UPLINK, "ipv4", router="edge-2", uplink="isp-b"),
+            feed("outside", View.INTERNET, *BOTH),
             feed("campus", View.SEGMENT, *BOTH, segment="campus"),
+            feed("dmz", View.SEGMENT, "ipv4", segment="dmz"),
         ),
         (
             Pool(
@@ -287,14 +296,21 @@ def _metro_and_private() -> Config:
                 prefixes("198.51.100.0/28 2001:db8:100:1::/64"),
                 internet=InternetUse.FAILOVER,
             ),
-            Pool("halves", ("metro",), prefixes("198.51.100.32/29 198.51.100.40/29 2001:db8:100:2::/64")),
+            Pool(
+                "halves",
+                ("metro",),
+                prefixes("198.51.100.32/29 198.51.100.40/29 2001:db8:100:2::/64"),
+                links=("primary",),
+            ),
         ),
         internet_only=prefixes("198.51.100.128/27"),
-        uplinks={"isp-a": Uplink("isp-a", "edge-1", 64510)},
-        segments={"campus": Segment("campus", "required")},
+        uplinks={"isp-a": Uplink("isp-a", "edge-1", 64510), "isp-b": Uplink("isp-b", "edge-2", 64511)},
+        segments={"campus": Segment("campus", "required"), "dmz": Segment("dmz", "forbidden")},
         checks={
             "link-down": CheckSettings(raise_after=0.0, clear_after=0.0),
             "circuit-unseen": CheckSettings(enabled=False),
+            "drain": CheckSettings(parameters={"repeats": 3, "percent": 30.0}),
+            "feed-flapping": CheckSettings(parameters={"losses": 1, "window": 120.0}),
         },
         maintenance=(window(90, 150, circuit="metro"), window(120, 300, circuit="private")),
     )
@@ -310,6 +326,7 @@ def _ambiguous() -> Config:
         link("one", "secondary", "edge-1", "Oslo", "203.0.113.4/30", "2001:db8:ffff::4/126"),
         receive=Receive(
             (service("12076:5010"), service("12076:5030")),
+            drop_percent=20.0,
             prefixes=(ExpectedPrefix(parse_prefix("192.0.2.0/26")),),
         ),
     )
@@ -340,9 +357,14 @@ def _ambiguous() -> Config:
             Pool("first", ("one",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),
             Pool("second", ("two",), prefixes("198.51.100.0/29"), internet=InternetUse.AGGREGATE),
         ),
-        collector=Collector(asn=64500, settle=5.0, settle_limit=8.0, sync_timeout=30.0, max_routes=6),
+        collector=Collector(asn=64500, settle=5.0, settle_limit=8.0, sync_timeout=30.0, max_routes=8),
         routers={"edge-1": _addresses("203.0.113.13 192.0.2.201")},
-        checks={"link-down": CheckSettings(enabled=False)},
+        checks={
+            "link-down": CheckSettings(enabled=False),
+            "circuit-down": CheckSettings(raise_after=1.0),
+            "link-flapping": CheckSettings(parameters={"changes": 1, "window": 60.0}),
+            "churn-high": CheckSettings(raise_after=0.0, parameters={"per_minute": 2}),
+        },
     )
 
 

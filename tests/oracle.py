@@ -15,7 +15,7 @@ from typing import NamedTuple, assert_never
 
 from ermon.checks.catalogue import CATALOGUE, subjects
 from ermon.checks.subject import Labels, Subject, Verdict
-from ermon.inventory import CheckSettings, Config, Feed, LinkKey, MaintenanceWindow, View
+from ermon.inventory import CheckSettings, Config, Feed, Link, LinkKey, MaintenanceWindow, View
 from ermon.model import (
     AddPathNegotiated,
     AddPathOffered,
@@ -33,7 +33,17 @@ from ermon.model import (
     Update,
 )
 from ermon.prefixes import Family, Prefix
-from tests.oracle_facts import FactsFromScratch, Session, from_microsoft, overlap, through_microsoft
+from tests.oracle_facts import (
+    CHURN_SECONDS,
+    HOUR,
+    FactsFromScratch,
+    Session,
+    excess_until,
+    from_microsoft,
+    number,
+    overlap,
+    through_microsoft,
+)
 
 SubjectKey = tuple[str, Labels]
 LinkFamily = tuple[LinkKey, Family]
@@ -48,6 +58,10 @@ class Moment(NamedTuple):
     time: float
     states: dict[LinkFamily, LinkState]
     brought: dict[LinkFamily, frozenset[Prefix]]
+    drained: dict[LinkKey, bool | None]
+    """Whether the paths of each link say that it drains; ``None``: it has none."""
+    counts: dict[LinkFamily, int]
+    """How many prefixes each link brought where that was right."""
 
 
 class Sample(NamedTuple):
@@ -100,14 +114,9 @@ class Oracle:
 
     def _deadlines(self) -> Iterator[float]:
         for name, session in self.sessions.items():
-            if session.up_at is not None:
-                yield session.up_at + self.config.collector.sync_timeout
-            if session.overflowed_until is not None:
-                yield session.overflowed_until
-            for family in self.config.feeds[name].families:
-                in_sync_at = session.in_sync_at(family, self.config)
-                if in_sync_at is not None:
-                    yield in_sync_at
+            yield from self._feed_deadlines(name, session)
+        for link in self.config.links:
+            yield from self._link_deadlines(link)
         for window in self.config.maintenance:
             yield from (window.starts.timestamp(), window.ends.timestamp())
         for circuit in self.config.circuits.values():
@@ -115,6 +124,27 @@ class Oracle:
                 for day in (expected.starts, expected.ends):
                     if day is not None:
                         yield datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+    def _feed_deadlines(self, name: str, session: Session) -> Iterator[float]:
+        if session.up_at is not None:
+            yield session.up_at + self.config.collector.sync_timeout
+        if session.overflowed_until is not None:
+            yield session.overflowed_until
+        for family in self.config.feeds[name].families:
+            if (in_sync_at := session.in_sync_at(family, self.config)) is not None:
+                yield in_sync_at
+        if (until := self.losses_until(name)) is not None:
+            yield until
+        for link in {link for _, link in session.churn}:
+            if (until := self.churns_until(name, link)) is not None:
+                yield until
+
+    def _link_deadlines(self, link: Link) -> Iterator[float]:
+        if (since := self.drained_since(link.key)) is not None:
+            yield since + self.config.policy.max_drain
+        for family in link.families:
+            if (until := self.flaps_until(link.key, family)) is not None:
+                yield until
 
     # What an event says
 
@@ -126,7 +156,7 @@ class Oracle:
             self.processes[event.process] = False
             for name, session in self.sessions.items():
                 if self.config.feeds[name].process == event.process and session.up_at is not None:
-                    session.end(event.reason)
+                    session.end(self.now, event.reason)
             return
         session = self.sessions[event.feed]
         match event:
@@ -135,7 +165,7 @@ class Oracle:
                     session.begin(self.now, joined=False)
             case SessionDown():
                 if session.up_at is not None:
-                    session.end(event.reason)
+                    session.end(self.now, event.reason)
                 session.negotiated = session.offered = None
             case AddPathOffered():
                 session.offered = event.families
@@ -143,6 +173,8 @@ class Oracle:
                 session.negotiated = event.families
             case MessagesLost():
                 session.damaged, session.loss = True, event.reason
+            case Alive() if session.up_at is None and (session.offered, session.negotiated) != (None, None):
+                pass  # the handshake's KEEPALIVE
             case Update() | EndOfRib() | Alive():
                 self._record_message(session, event)
             case _:
@@ -156,12 +188,18 @@ class Oracle:
         if isinstance(event, EndOfRib):
             session.log.append((self.now, "end-of-rib", event.family))
         if isinstance(event, Update):
+            before, facts = dict(session.routes), FactsFromScratch(self)
             for key in event.withdrawn:
                 session.routes.pop(key, None)
                 session.log.append((self.now, "withdrawn", key[0].family))
             for route in event.announced:
                 session.routes[route.prefix, route.path_id] = route
                 session.log.append((self.now, "announced", route.prefix.family))
+            for key in before.keys() | session.routes.keys():
+                old, new = before.get(key), session.routes.get(key)
+                if old != new and facts.in_sync(event.feed, key[0].family):
+                    links = {facts.brought_by(route.attributes) for route in (old, new) if route is not None}
+                    session.churn += [(self.now, link) for link in links if isinstance(link, tuple)]
             self._limit(self.config.feeds[event.feed], session)
 
     def _limit(self, feed: Feed, session: Session) -> None:
@@ -170,7 +208,7 @@ class Oracle:
             doubled = session.overflow_seconds * 2 or FIRST_OVERFLOW_SECONDS
             session.overflow_seconds = min(doubled, LONGEST_OVERFLOW_SECONDS)
             session.overflowed_until = self.now + session.overflow_seconds
-            session.end("more routes than collector.max_routes")
+            session.end(self.now, "more routes than collector.max_routes")
 
     # What is answered
 
@@ -181,31 +219,108 @@ class Oracle:
                 session.loss, session.overflow_seconds = None, 0.0
             if session.overflowed_until is not None and session.overflowed_until <= self.now:
                 session.overflowed_until = None
-        facts = FactsFromScratch(self)
+        facts = self.facts = FactsFromScratch(self)
         links = [(link.key, family) for link in self.config.links for family in link.families]
         states = {key: facts.link_state(*key) for key in links}
-        self.moments.append(Moment(self.now, states, {key: facts.shown_by_any(*key) for key in links}))
+        brought = {key: facts.shown_by_any(*key) for key in links}
+        drained = {link.key: self._drained(*facts.path_marks(link.key)) for link in self.config.links}
+        moment = Moment(self.now, states, brought, drained, {})
+        self.moments.append(moment)
         self.verdicts, asked = {}, {}
         for subject in self._subjects:
             self.verdicts[subject.check, subject.labels] = subject.judge(facts)
             asked[subject.check, subject.labels] = subject
+        for link, family in links:
+            labels = (("circuit", link[0]), ("link", link[1]), ("family", family))
+            verdict = self.verdicts.get(("prefix-count-low", labels))
+            learns = self.config.circuits[link[0]].receive.drop_percent is not None
+            if learns and verdict is not None and verdict.status is Status.OK:
+                moment.counts[link, family] = facts.prefix_count(link, family)
+        violated = (key for key, verdict in self.verdicts.items() if verdict.status is Status.VIOLATED)
+        self.causes = [(check, dict(labels)) for check, labels in violated if check in CAUSES]
         self.samples.append(Sample(self.now, by_line, {key: self._effective(asked[key]) for key in asked}))
 
     def _effective(self, subject: Subject) -> Status:
         status = self.verdicts[subject.check, subject.labels].status
         if status is not Status.VIOLATED:
             return status
-        violations = (key for key, verdict in self.verdicts.items() if verdict.status is Status.VIOLATED)
-        if any(is_cause(cause, dict(labels), subject, self.config) for cause, labels in violations):
+        if any(self._is_cause(cause, of, subject) for cause, of in self.causes):
+            return Status.SUPPRESSED
+        if subject.check == "segment-missing" and self._no_circuit_is_left():
             return Status.SUPPRESSED
         if any(keeps_quiet(window, subject, self.now) for window in self.config.maintenance):
             return Status.SUPPRESSED
         return status
 
+    def _is_cause(self, cause: str, of: dict[str, str], subject: Subject) -> bool:
+        if cause == "drain" and not self._is_carried((of["circuit"], of["link"])):
+            return False
+        return is_cause(cause, of, subject, self.config)
+
+    def _is_carried(self, link: LinkKey) -> bool:
+        """Tell whether another link of the circuit is up and does not drain."""
+        return any(
+            self.facts.link_state(other.key, family) is LinkState.UP and not self.facts.draining(other.key)
+            for other in self.config.circuits[link[0]].links.values()
+            if other.key != link
+            for family in other.families
+        )
+
+    def _no_circuit_is_left(self) -> bool:
+        down = [verdict for (check, _), verdict in self.verdicts.items() if check == "circuit-down"]
+        return bool(down) and all(verdict.status is Status.VIOLATED for verdict in down)
+
+    # What goes by time
+
+    def _drained(self, paths: int, marked: int) -> bool | None:
+        if not paths:
+            return None
+        return marked / paths > number(self.config, "drain", "percent") / 100
+
+    def drained_since(self, link: LinkKey) -> float | None:
+        since: float | None = None
+        for moment in self.moments:
+            said = moment.drained.get(link)
+            if said and since is None:
+                since = moment.time
+            if said is False:
+                since = None
+        return since
+
+    def flaps_until(self, link: LinkKey, family: Family) -> float | None:
+        states = [(moment.time, moment.states.get((link, family))) for moment in self.moments]
+        known = [(time, state) for time, state in states if state in {LinkState.UP, LinkState.DOWN}]
+        changes = [time for (_, before), (time, state) in pairwise(known) if state is not before]
+        return self._excess(changes, "link-flapping", "changes")
+
+    def losses_until(self, feed: str) -> float | None:
+        return self._excess(self.sessions[feed].losses, "feed-flapping", "losses")
+
+    def churns_until(self, feed: str, link: LinkKey) -> float | None:
+        times = [time for time, changed in self.sessions[feed].churn if changed == link]
+        limit = number(self.config, "churn-high", "per_minute")
+        return excess_until(times, limit, CHURN_SECONDS, self.now)
+
+    def _excess(self, times: list[float], check: str, limit: str) -> float | None:
+        seconds = number(self.config, check, "window")
+        return excess_until(times, number(self.config, check, limit), seconds, self.now)
+
+    def right_counts(self, link: LinkKey, family: Family) -> list[tuple[int, float]]:
+        """Return the counts of the last hour in which they were right, and for how long they were there."""
+        levels: list[tuple[int, float]] = []
+        room, until = HOUR, self.now
+        for moment in reversed(self.moments):
+            lasted, until = until - moment.time, moment.time
+            count = moment.counts.get((link, family))
+            if count is not None:
+                levels.append((count, min(lasted, room)))
+                room = max(0.0, room - lasted)
+        return levels
+
     def remembered(self, link: LinkKey, family: Family) -> set[Prefix]:
         """Return what the link brought in its last minute before it ceased to be up; nothing while it is."""
         key = (link, family)
-        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {})]))
+        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {}, {}, {})]))
         ups = [at for at, (moment, _) in enumerate(lasted) if moment.states.get(key) is LinkState.UP]
         if not ups:
             return set()
@@ -252,6 +367,8 @@ def _asked_about(config: Config, feed: Feed) -> Iterator[Prefix]:
 
 # One cause, one page -----------------------------------------------------------------------------------
 
+CAUSES = {"circuit-down", "link-down", "drain", "advertised-limit-reached", "exabgp-down"}
+
 AFTER_LINK_LOSS = {
     "prefix-missing",
     "service-missing",
@@ -274,6 +391,8 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
             return subject.check in effects and same("circuit", "family")
         case "link-down":
             return subject.check in AFTER_LINK_LOSS and same("circuit", "link", "family")
+        case "drain":
+            return subject.check in {"link-down", *AFTER_LINK_LOSS} and same("circuit", "link")
         case "advertised-limit-reached":
             return subject.check == "advertised-limit-near" and same("circuit", "link", "family")
         case "exabgp-down" if subject.check == "feed-down":

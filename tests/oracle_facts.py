@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from ermon.checks.subject import Bucket
-from ermon.inventory import Config, Link, LinkKey, Peering, View
+from ermon.inventory import CheckSettings, Config, Link, LinkKey, Peering, View
 from ermon.model import Attributes, LinkState, Route, RouteKey, SegmentKind
 from ermon.prefixes import FAMILIES, Family, Prefix
 
@@ -23,6 +24,32 @@ if TYPE_CHECKING:
 Network = IPv4Network | IPv6Network
 
 BLACKHOLE = (65535, 666)
+
+DEFAULTS: Mapping[tuple[str, str], float] = {
+    ("link-flapping", "changes"): 3,
+    ("link-flapping", "window"): 600.0,
+    ("feed-flapping", "losses"): 3,
+    ("feed-flapping", "window"): 600.0,
+    ("churn-high", "per_minute"): 600,
+    ("drain", "repeats"): 4,
+    ("drain", "percent"): 50.0,
+}
+"""What the checks' own numbers are unless the configuration says otherwise."""
+
+CHURN_SECONDS = 60.0
+HOUR = 3600.0
+
+
+def number(config: Config, check: str, name: str) -> float:
+    settings = config.checks.get(check, CheckSettings())
+    return settings.parameters.get(name, DEFAULTS[check, name])
+
+
+def excess_until(times: Iterable[float], limit: float, seconds: float, now: float) -> float | None:
+    """Return until when more than ``limit`` of these times are within ``seconds``; ``None``: they are not."""
+    recent = sorted(time for time in times if now < time + seconds)
+    return recent[-int(limit) - 1] + seconds if len(recent) > limit else None
+
 
 # Prefix arithmetic, slowly -----------------------------------------------------------------------------
 
@@ -118,6 +145,33 @@ def from_microsoft(attributes: Attributes, config: Config) -> bool:
     return False
 
 
+def microsoft_part(attributes: Attributes, config: Config) -> list[int]:
+    """Return the ASNs of a Microsoft route's path, ours and our providers' removed from its left."""
+    asns = [
+        asn
+        for segment in attributes.as_path
+        if segment.kind in {SegmentKind.SEQUENCE, SegmentKind.SET}
+        for asn in segment.asns
+        if asn != 23456
+    ]
+    return list(dropwhile({config.customer.asn, *config.customer.provider_asns}.__contains__, asns))
+
+
+def median(levels: Collection[tuple[int, float]]) -> float | None:
+    """The median of counts that lasted for so many seconds each."""
+    total = sum(seconds for _, seconds in levels)
+    if not total:
+        return None
+
+    def spent_below(limit: int, *, inclusive: bool) -> float:
+        return sum(s for count, s in levels if count < limit or (inclusive and count == limit))
+
+    counts = {count for count, seconds in levels if seconds}
+    lower = min(count for count in counts if spent_below(count, inclusive=True) * 2 >= total)
+    upper = max(count for count in counts if spent_below(count, inclusive=False) * 2 <= total)
+    return (lower + upper) / 2
+
+
 def through_microsoft(attributes: Attributes) -> bool:
     return 12076 in [asn for segment in attributes.as_path for asn in segment.asns]
 
@@ -168,6 +222,10 @@ class Session:
     """When End-of-RIB and updates came in this session, by family."""
     overflowed_until: float | None = None
     overflow_seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    """When a session that was up was lost."""
+    churn: list[tuple[float, LinkKey]] = field(default_factory=list)
+    """When a route of a link changed, while its family was in sync."""
 
     def begin(self, now: float, *, joined: bool) -> None:
         self.up_at, self.joined, self.down_reason = now, joined, ""
@@ -175,7 +233,8 @@ class Session:
         if not joined:
             self.damaged = False
 
-    def end(self, reason: str) -> None:
+    def end(self, now: float, reason: str) -> None:
+        self.losses.append(now)
         self.up_at, self.joined, self.down_reason = None, False, reason
         self.negotiated = self.offered = None
         self.routes, self.log = {}, []
@@ -214,7 +273,7 @@ class FactsFromScratch:
         # Within one moment nothing changes: the same question has the same answer.
         for question in (
             *(self.in_sync, self.canary_missing, self.matching),
-            *(self.table, self.deciders, self.link_state, self.brought_by),
+            *(self.table, self.deciders, self.link_state, self.brought_by, self.path_marks, self.draining),
         ):
             setattr(self, question.__name__, cache(question))
 
@@ -342,6 +401,57 @@ class FactsFromScratch:
         sides = [self._shown(link, family) for link in up if self.deciders(link, family)]
         return {prefix for prefix in everywhere if not all(prefix in side for side in sides)}
 
+    def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
+        """In sync mirrors prove both what is advertised on a link and what is not."""
+        sides = []
+        for link in self._config.circuits[circuit].links.values():
+            own = [family] if family in link.families else link.families
+            if all(self.link_state(link.key, each) is LinkState.DOWN for each in own):
+                continue
+            mirrors = [
+                name
+                for name, feed in self._config.feeds.items()
+                if feed.view is View.TO_MICROSOFT and feed.link_key == link.key and self.in_sync(name, family)
+            ]
+            if mirrors:
+                sides.append({p for name in mirrors for p in self._prefixes(name) if p.family == family})
+        return set().union(*sides) - set.intersection(*sides) if sides else set()
+
+    # What goes by time
+
+    def path_marks(self, link: LinkKey) -> tuple[int, int]:
+        """Count the paths of a link on the feeds in sync, and those that Microsoft prepends."""
+        repeats = int(number(self._config, "drain", "repeats"))
+        paths = [
+            microsoft_part(route.attributes, self._config)
+            for feed in self._edges
+            for route in self._session(feed).routes.values()
+            if self.in_sync(feed, route.prefix.family) and self.brought_by(route.attributes) == link
+        ]
+        return len(paths), sum(path[:repeats] == [12076] * repeats for path in paths)
+
+    def draining(self, link: LinkKey) -> bool:
+        """Its paths say so; or they did, none has said otherwise since, and that is not too long ago."""
+        since = self._oracle.drained_since(link)
+        if self._oracle.moments[-1].drained[link]:
+            return True
+        return since is not None and self.now < since + self._config.policy.max_drain
+
+    def link_flaps(self, link: LinkKey, family: Family) -> bool:
+        return self._oracle.flaps_until(link, family) is not None
+
+    def feed_flaps(self, feed: str) -> bool:
+        return self._oracle.losses_until(feed) is not None
+
+    def churns(self, feed: str, link: LinkKey) -> bool:
+        return self._oracle.churns_until(feed, link) is not None
+
+    def usual_count(self, link: LinkKey, family: Family) -> float | None:
+        return median(self._oracle.right_counts(link, family))
+
+    def learn_count(self, link: LinkKey, family: Family, count: int | None) -> None:
+        raise AssertionError("the oracle learns from what it has answered itself")
+
     # Routes
 
     def matching(self, feed: str, bucket: Bucket) -> Mapping[RouteKey, Route]:
@@ -397,16 +507,25 @@ class FactsFromScratch:
 
     def is_foreign_origin(self, _: str, route: Route, bucket: Bucket) -> bool:
         """An ASN that is none of Microsoft's, from 12076 on."""
-        asns = [
-            asn
-            for segment in route.attributes.as_path
-            if segment.kind in {SegmentKind.SEQUENCE, SegmentKind.SET}
-            for asn in segment.asns
-            if asn != 23456
-        ]
         if self._link_of(route) != bucket.link:
             return False
-        return not self._config.policy.microsoft_asns.issuperset(asns[asns.index(12076) :])
+        path = microsoft_part(route.attributes, self._config)
+        return not self._config.policy.microsoft_asns.issuperset(path)
+
+    def is_prepended(self, _: str, route: Route, bucket: Bucket) -> bool:
+        if self._link_of(route) != bucket.link:
+            return False
+        repeats = int(number(self._config, "drain", "repeats"))
+        return microsoft_part(route.attributes, self._config)[:repeats] == [12076] * repeats
+
+    def is_best_path(self, feed: str, route: Route, _: Bucket) -> bool:
+        """Packets to an expected prefix may follow it."""
+        expected = [e.prefix for c in self._config.circuits.values() for e in c.receive.prefixes]
+        may_follow = any(overlap(route.prefix, prefix) for prefix in expected)
+        return may_follow and not self._config.feeds[feed].add_path
+
+    def is_not_microsoft(self, feed: str, route: Route, bucket: Bucket) -> bool:
+        return self.is_best_path(feed, route, bucket) and self._link_of(route) is None
 
     def is_unattributed(self, _: str, route: Route, __: Bucket) -> bool:
         return self._link_of(route) == UNATTRIBUTED
@@ -440,11 +559,37 @@ class FactsFromScratch:
         return route.prefix.length > 0 and any(overlap(route.prefix, prefix) for prefix in space)
 
     def is_link_subnet(self, feed: str, route: Route, _: Bucket) -> bool:
+        """Exactly a prefix of ours that is declared may hold link subnets."""
         allowed = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.prefixes or ()
-        own = [prefix for prefix in allowed if prefix in self._config.customer.own_prefixes]
         subnets = [s for link in self._config.links for s in (link.subnet, link.subnet6) if s]
         touches = any(overlap(route.prefix, subnet) for subnet in subnets)
-        return route.prefix.length > 0 and touches and not covered(route.prefix, own)
+        declared = route.prefix in allowed and route.prefix in self._config.customer.own_prefixes
+        return route.prefix.length > 0 and touches and not declared
+
+    def is_refused_path(self, _: str, route: Route, __: Bucket) -> bool:
+        """Documentation ASNs and private ones (RFC 5398, RFC 6996), ours aside."""
+        if route.prefix.length == 0:
+            return False
+        asns = {asn for segment in route.attributes.as_path for asn in segment.asns}
+        useless = {a for a in asns if 64496 <= a <= 65534 or 4_200_000_000 <= a <= 4_294_967_294}
+        return bool(useless - {self._config.customer.asn})
+
+    def is_transit(self, _: str, route: Route, __: Bucket) -> bool:
+        if BLACKHOLE in route.attributes.communities:
+            return False
+        return route.prefix.length == 0 or not covered(route.prefix, self._config.customer.own_prefixes)
+
+    def is_exported(self, _: str, route: Route, __: Bucket) -> bool:
+        ours = covered(route.prefix, self._config.customer.own_prefixes)
+        return ours and BLACKHOLE not in route.attributes.communities
+
+    def is_ours(self, _: str, route: Route, bucket: Bucket) -> bool:
+        """Our address space, and our ASN at the end of its path."""
+        last = route.attributes.as_path[-1:]
+        if not last or route.prefix.length == 0 or not self.is_exported(_, route, bucket):
+            return False
+        ends = last[0].asns if last[0].kind is SegmentKind.SET else last[0].asns[-1:]
+        return self._config.customer.asn in ends
 
     def is_blackholed(self, _: str, route: Route, __: Bucket) -> bool:
         return BLACKHOLE in route.attributes.communities
@@ -494,6 +639,9 @@ SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, Bucket], bool]] = {
     "tagged": FactsFromScratch.is_tagged,
     "unexpected": FactsFromScratch.is_unexpected,
     "foreign-origin": FactsFromScratch.is_foreign_origin,
+    "prepended": FactsFromScratch.is_prepended,
+    "best-path": FactsFromScratch.is_best_path,
+    "not-microsoft": FactsFromScratch.is_not_microsoft,
     "unattributed": FactsFromScratch.is_unattributed,
     "advertised": FactsFromScratch.is_advertised,
     "default": FactsFromScratch.is_default,
@@ -503,6 +651,10 @@ SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, Bucket], bool]] = {
     "not-public": FactsFromScratch.is_not_public,
     "internet-only": FactsFromScratch.is_internet_only,
     "link-subnet": FactsFromScratch.is_link_subnet,
+    "refused-path": FactsFromScratch.is_refused_path,
+    "transit": FactsFromScratch.is_transit,
+    "exported": FactsFromScratch.is_exported,
+    "ours": FactsFromScratch.is_ours,
     "blackholed": FactsFromScratch.is_blackholed,
     "inside-pool": FactsFromScratch.is_inside_pool,
     "covers-pool": FactsFromScratch.covers_pool,

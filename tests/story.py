@@ -118,13 +118,15 @@ class Story:
         path: str = "",
         communities: str = "",
         path_id: int | None = None,
+        withdrawing: Iterable[str] = (),
     ) -> Self:
-        """Announce prefixes in one UPDATE. ``via=None`` is an UPDATE without a next hop."""
+        """Announce prefixes in one UPDATE, which may withdraw others. ``via=None`` is one without a next hop."""
         next_hops = via if isinstance(via, Mapping) else dict.fromkeys(FAMILIES, via)
         shared = {family: attributes(address, path, communities) for family, address in next_hops.items()}
         parsed = map(parse_prefix, prefixes)
         routes = tuple(Route(prefix, path_id, shared[prefix.family]) for prefix in parsed)
-        return self._apply([Update(self.now, feed, announced=routes)])
+        withdrawn = tuple((parse_prefix(prefix), path_id) for prefix in withdrawing)
+        return self._apply([Update(self.now, feed, routes, withdrawn)])
 
     def withdraw(self, feed: str, *prefixes: str, path_id: int | None = None) -> Self:
         keys = tuple((parse_prefix(prefix), path_id) for prefix in prefixes)

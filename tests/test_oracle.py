@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from ermon.checks.subject import Topic, Verdict
 from ermon.evidence import render
 from ermon.inventory import Config
+from ermon.model import Status
 from ermon.monitor import Monitor
-from tests.histories import Step, histories
+from tests.histories import Step, histories, staged
 from tests.networks import AMBIGUOUS, METRO_AND_PRIVATE, START, TWO_CIRCUITS, another_policy
 from tests.oracle import Oracle, SubjectKey, times_of, transitions_of
 
-EXAMPLES = int(os.environ.get("ERMON_ORACLE_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("ERMON_ORACLE_EXAMPLES", "8"))
 """How many random histories are tried with each network; set it higher for a deeper, random run."""
 
 FAST = settings(
@@ -44,6 +46,9 @@ def test_what_is_kept_up_to_date_is_what_is_found_from_scratch(network: str) -> 
         for problem in disagreements(network, history):
             pytest.fail(problem)
 
+    for history in staged(NETWORKS[network][0]):
+        for problem in disagreements(network, history):
+            pytest.fail(problem)
     agree()
 
 
@@ -100,8 +105,8 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "the sides of a circuit compared by changes only": (
         "metro and private",
-        "ermon.routes.Routes",
-        "compare_all_sides",
+        "ermon.sides.Comparison",
+        "sides_changed",
         nothing,
     ),
     "canaries that nobody looks for": ("two circuits", "ermon.network.Network", "_refresh_canaries", nothing),
@@ -114,6 +119,73 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     "messages lost without a trace": ("two circuits", "ermon.session.Session", "lose", nothing),
     "a cause that does not suppress": ("two circuits", "ermon.monitor.Monitor", "_link_causes", nothing),
     "a timer that runs on while nothing is known": ("two circuits", "ermon.case.Case", "_pause", nothing),
+    "mirrors that are compared by their coming and going only": (
+        "metro and private",
+        "ermon.sides.Comparison",
+        "prefix_changed",
+        nothing,
+    ),
+    "a drain that ends when its link falls silent": (
+        "two circuits",
+        "ermon.drain.DrainLatch",
+        "ends_at",
+        lambda *_: None,
+    ),
+    "a drain without an end": (
+        "two circuits",
+        "ermon.drain.DrainLatch",
+        "draining",
+        lambda latch, *_: latch.since is not None,
+    ),
+    "a drain that is judged by what changes on its link only": (
+        "two circuits",
+        "ermon.network.Network",
+        "_refresh_drains",
+        nothing,
+    ),
+    "a drain that keeps quiet what no other link carries": (
+        "metro and private",
+        "ermon.checks.subject.Verdict",
+        "suppresses",
+        property(lambda verdict: verdict.status is Status.VIOLATED),
+    ),
+    "a segment that must show the routes of dead circuits": (
+        "metro and private",
+        "ermon.monitor",
+        "SUPPRESSES_TOGETHER",
+        {},
+    ),
+    "a first dump that counts as churn": (
+        "two circuits",
+        "ermon.routes.Routes",
+        "_count_churn",
+        lambda routes, state, link, _: (
+            state.churn[link].add(routes.known.now),
+            routes.churning.add((state.feed.name, link)),
+        ),
+    ),
+    "churn that goes on for ever": ("two circuits", "ermon.network.Network", "_watch_churn", nothing),
+    "flapping that goes on for ever": (
+        "metro and private",
+        "ermon.network.Network",
+        "_watch_flapping",
+        nothing,
+    ),
+    "changes that nobody counts": ("ambiguous", "ermon.rolling.RollingCount", "add", nothing),
+    "a loss that becomes usual": (
+        "two circuits",
+        "ermon.checks.received",
+        "_learn_count",
+        lambda link, family, facts, _: facts.learn_count(
+            link.key, family, facts.prefix_count(link.key, family)
+        ),
+    ),
+    "what is usual, not weighted by time": (
+        "two circuits",
+        "ermon.rolling",
+        "_weighted_median",
+        lambda levels: median(count for count, _ in levels) if levels else None,
+    ),
     "maintenance without an end": (
         "metro and private",
         "ermon.maintenance",
@@ -123,10 +195,28 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
 }
 
 
+RARE = {
+    "a timer that runs on while nothing is known",
+    "a drain that is judged by what changes on its link only",
+    "a drain that keeps quiet what no other link carries",
+    "a segment that must show the routes of dead circuits",
+    "a first dump that counts as churn",
+    "churn that goes on for ever",
+    "a loss that becomes usual",
+    "what is usual, not weighted by time",
+    "a cause that does not suppress",
+    "maintenance without an end",
+}
+"""Bugs that chance seldom meets: they are looked for in the staged histories."""
+
+
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_does_not_escape(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network, owner, name, instead = BUGS[bug]
     monkeypatch.setattr(f"{owner}.{name}", instead)
+    if bug in RARE:
+        assert any(trips(network, history) for history in staged(NETWORKS[network][0]))
+        return
     hunt = settings(FAST, max_examples=100, derandomize=True, phases=[Phase.generate])
     assert find(histories(NETWORKS[network][0]), lambda history: trips(network, history), settings=hunt)
 

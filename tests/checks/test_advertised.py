@@ -211,7 +211,8 @@ def test_a_part_of_a_pool_on_another_circuit_is_wrong(net: Company, space: Space
 
 
 def test_a_pool_on_its_own_circuit_is_right(net: Company, space: Space):
-    net.announce("chicago-primary", *space.pool_halves)
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.announce(link, *space.pool_halves)
     assert net.wait(1000).raised() == []
     assert chi(space) not in net.subjects("pool-wrong-circuit")
 
@@ -298,7 +299,9 @@ def test_a_default_route_is_not_undeclared(net: Company, space: Space):
 
 
 def test_on_private_peering_everything_is_declared_unless_said(space: Space):
-    net = company(PLANT).converge().announce("plant-primary", space.own_other)
+    net = company(PLANT).converge()
+    for link in ("plant-primary", "plant-secondary"):
+        net.announce(link, space.own_other)
     assert net.wait(100).raised() == []
     offices = [each.office for each in SPACES.values()]
     net = company(PLANT, f"circuits: {{plant: {{advertise: {{prefixes: {offices}}}}}}}").converge()
@@ -308,7 +311,8 @@ def test_on_private_peering_everything_is_declared_unless_said(space: Space):
 
 def test_any_switches_the_check_off_on_microsoft_peering_too(space: Space):
     net = company("circuits: {chicago: {advertise: {prefixes: any}}}").converge()
-    net.announce("chicago-primary", space.own_other)
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.announce(link, space.own_other)
     assert net.wait(100).raised() == []
 
 
@@ -616,3 +620,256 @@ def test_what_microsoft_peering_brings_must_not_go_into_private_peering(space: S
 def test_communities_do_not_excuse_anything_that_microsoft_hears(net: Company, space: Space):
     net.announce("chicago-primary", space.exchange, path="64500 12076", communities=NO_EXPORT)
     net.assert_raised_after(0, "microsoft-reflected", **PRIMARY)
+
+
+# advertised-link-subnet ------------------------------------------------------------------------------
+
+LINK_SUBNETS = {"ipv4": "203.0.113.0/30", "ipv6": "2001:db8:ffff::/126"}
+OF_DALLAS = {"ipv4": "203.0.113.12/30", "ipv6": "2001:db8:ffff::c/126"}
+INSIDE = {"ipv4": "203.0.113.2/32", "ipv6": "2001:db8:ffff::2/128"}
+AROUND = {"ipv4": "203.0.113.0/24", "ipv6": "2001:db8:ffff::/48"}
+BESIDE = {"ipv4": "203.0.113.64/26", "ipv6": "2001:db8:ffff:1::/64"}
+
+
+@pytest.mark.parametrize("prefixes", [LINK_SUBNETS, OF_DALLAS, INSIDE, AROUND])
+def test_the_subnet_of_a_link_is_not_to_be_advertised(net: Company, space: Space, prefixes: dict[str, str]):
+    prefix = prefixes[space.family]
+    net.announce("chicago-primary", prefix, path="64500")
+    finding = net.assert_raised_after(0, "advertised-link-subnet", **PRIMARY)
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["prefixes"] == [prefix]
+    net.wait(5).withdraw("chicago-primary", prefix)
+    net.assert_cleared_after(60, "advertised-link-subnet", **PRIMARY)
+
+
+def test_the_subnet_of_a_private_link_is_not_to_be_advertised_either(space: Space):
+    net = company(PLANT).converge()
+    net.announce("chicago-primary", {"ipv4": "172.16.0.0/16", "ipv6": "fd00:ffff::/48"}[space.family])
+    assert net.status("advertised-link-subnet", **PRIMARY) == "violated"
+    assert PLANT_PRIMARY not in net.subjects("advertised-link-subnet")
+
+
+def test_space_beside_the_subnets_and_a_default_route_are_none_of_them(net: Company, space: Space):
+    net.announce("chicago-primary", BESIDE[space.family], space.default)
+    assert net.status("advertised-link-subnet", **PRIMARY) == "ok"
+
+
+def test_declared_space_of_ours_may_hold_the_subnets(space: Space):
+    """Exactly that prefix may; the subnet itself would draw Microsoft's traffic to the link away from it."""
+    around = AROUND[space.family]
+    ours = f"customer: {{own_prefixes: ['{around}']}}"
+    declared = f"circuits: {{chicago: {{advertise: {{prefixes: ['{around}']}}}}}}"
+    for changes, status in (((ours,), "violated"), ((declared,), "violated"), ((ours, declared), "ok")):
+        net = company(*changes).converge().announce("chicago-primary", around)
+        assert net.status("advertised-link-subnet", **PRIMARY) == status
+    net.announce("chicago-primary", LINK_SUBNETS[space.family])
+    assert net.status("advertised-link-subnet", **PRIMARY) == "violated"
+    net.announce("dallas-primary", around)
+    assert net.status("advertised-link-subnet", **DALLAS_PRIMARY) == "violated"
+
+
+# advertised-asymmetry --------------------------------------------------------------------------------
+
+CHICAGO = {"circuit": "chicago"}
+ONE_SIDED = "nat_pools: {chi: {links: [primary]}}"
+
+
+def test_links_that_advertise_different_prefixes_are_noticed_after_a_minute(net: Company, space: Space):
+    net.announce("chicago-primary", space.pool_part)
+    finding = net.assert_raised_after(60, "advertised-asymmetry", **CHICAGO, family=space.family)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [space.pool_part]
+    assert net.raised() == [f"advertised-asymmetry chicago {space.family}"]
+    net.wait(5).announce("chicago-secondary", space.pool_part)
+    net.assert_cleared_after(60, "advertised-asymmetry", **CHICAGO, family=space.family)
+
+
+def test_what_both_links_advertise_is_compared_exactly(net: Company, space: Space):
+    net.announce("chicago-primary", *space.pool_halves).withdraw("chicago-primary", space.pool)
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
+    net.announce("chicago-secondary", *space.pool_halves).withdraw("chicago-secondary", space.pool)
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "ok"
+
+
+def test_paths_may_differ_between_the_links(net: Company, space: Space):
+    net.announce("chicago-primary", space.pool, path="64500 64500 64500")
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "ok"
+
+
+def test_the_families_are_compared_by_themselves(net: Company, space: Space):
+    other = "ipv6" if space.family == "ipv4" else "ipv4"
+    net.announce("chicago-primary", space.pool_part)
+    assert net.status("advertised-asymmetry", **CHICAGO, family=other) == "ok"
+
+
+@pytest.mark.parametrize("what", ["pool", "pool_part"])
+def test_a_pool_bound_to_one_link_is_set_aside(space: Space, what: str):
+    net = company(ONE_SIDED).converge().announce("chicago-primary", getattr(space, what))
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "ok"
+    net.announce("chicago-primary", space.own_other)
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
+
+
+def test_a_pool_bound_to_both_links_is_compared(space: Space):
+    net = company("nat_pools: {chi: {links: [primary, secondary]}}").converge()
+    net.announce("chicago-primary", space.pool_part)
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
+
+
+def test_what_covers_a_pool_bound_to_one_link_is_not_set_aside(space: Space):
+    net = company(ONE_SIDED).converge().announce("chicago-primary", space.both_pools)
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
+
+
+def test_a_link_that_is_down_is_not_compared(net: Company, space: Space):
+    net.announce("chicago-primary", space.pool_part).lose("chicago-primary", space.family)
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "ok"
+    assert net.wait(1000).raised() == [f"link-down chicago primary {space.family}"]
+
+
+def test_a_link_that_nobody_sees_is_compared(net: Company, space: Space):
+    net.announce("chicago-primary", space.pool_part).down("edge-1")
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
+
+
+def test_advertised_sets_are_compared_only_in_sync(net: Company, space: Space):
+    net.announce("chicago-primary", space.pool_part).down("chicago-secondary")
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "unknown"
+    net.up("chicago-secondary").announce("chicago-secondary", space.pool, space.pool_part)
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "unknown"
+    net.get_in_sync("chicago-secondary")
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "ok"
+
+
+def test_advertised_sets_are_unknown_without_a_mirror(space: Space):
+    net = company("feeds: {chicago-secondary: null}").converge()
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "unknown"
+
+
+def test_the_links_of_private_peering_are_compared_too(space: Space):
+    net = company(PLANT).converge().announce("plant-primary", space.own_other)
+    net.assert_raised_after(60, "advertised-asymmetry", circuit="plant", family=space.family)
+
+
+# advertised-path -------------------------------------------------------------------------------------
+
+
+def test_a_path_that_microsoft_refuses_is_noticed_after_thirty_seconds(net: Company, space: Space):
+    net.announce("chicago-primary", space.pool, path="64500 64511")
+    finding = net.assert_raised_after(30, "advertised-path", **PRIMARY)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [space.pool]
+    assert "64500 64511" in str(finding.evidence)
+    assert net.raised() == ["advertised-path chicago primary"]
+    net.wait(5).announce("chicago-primary", space.pool, path="64500")
+    net.assert_cleared_after(60, "advertised-path", **PRIMARY)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("", "ok"),
+        ("64500 64500 64500", "ok"),  # customer.asn is aside, though it is in the range
+        ("64500 64495", "ok"),
+        ("64500 64496", "violated"),
+        ("64500 64511", "violated"),
+        ("64500 64512", "violated"),
+        ("64500 65534", "violated"),
+        ("64500 4199999999", "ok"),
+        ("64500 4200000000", "violated"),
+        ("64500 4294967294", "violated"),
+        ("64500 3356 65001", "violated"),
+        ("64500 {3356 65001}", "violated"),
+    ],
+)
+def test_reserved_and_private_asns_have_no_place_in_a_path(
+    net: Company, space: Space, path: str, status: str
+):
+    net.announce("chicago-primary", space.pool, path=path)
+    assert net.status("advertised-path", **PRIMARY) == status
+
+
+def test_a_private_asn_is_ours_where_it_is_configured(space: Space):
+    """On a lab's circuit."""
+    net = company("customer: {asn: 65001}").converge()
+    net.announce("chicago-primary", *(each.pool for each in SPACES.values()), path="65001 65001")
+    assert net.status("advertised-path", **PRIMARY) == "ok"
+    net.announce("chicago-primary", space.pool, path="65001 65002")
+    assert net.status("advertised-path", **PRIMARY) == "violated"
+
+
+def test_any_path_is_welcome_on_private_peering():
+    assert PLANT_PRIMARY not in company(PLANT).subjects("advertised-path")
+
+
+def test_a_path_is_seen_before_sync_and_ok_only_in_sync(net: Company, space: Space):
+    net.down("chicago-primary").up("chicago-primary")
+    assert net.status("advertised-path", **PRIMARY) == "unknown"
+    net.announce("chicago-primary", space.pool, path="65001")
+    assert net.status("advertised-path", **PRIMARY) == "violated"
+    net.lose("chicago-primary", *DUAL)
+    assert net.status("advertised-path", **PRIMARY) != "violated"
+
+
+# inbound-not-redundant -------------------------------------------------------------------------------
+
+INBOUND = "nat_pools: {chi: {circuit: null, circuits: [chicago, dallas], use: inbound}}"
+
+
+def inbound(space: Space) -> dict[str, str]:
+    return {"pool": "chi", "family": space.family}
+
+
+def test_an_inbound_pool_on_one_circuit_is_noticed_after_a_minute(space: Space):
+    net = company(INBOUND).converge()
+    assert net.status("inbound-not-redundant", **inbound(space)) == "ok"
+    net.withdraw("dallas-primary", space.pool)
+    assert net.status("inbound-not-redundant", **inbound(space)) == "ok"  # one link of Dallas is left
+    net.withdraw("dallas-secondary", space.pool)
+    finding = net.assert_raised_after(60, "inbound-not-redundant", **inbound(space))
+    assert finding.severity is Severity.WARNING
+    net.wait(5).announce("dallas-secondary", space.pool)
+    net.assert_cleared_after(60, "inbound-not-redundant", **inbound(space))
+
+
+def test_an_inbound_pool_on_no_circuit_is_not_redundant_either(space: Space):
+    net = company(INBOUND).converge()
+    for link in ("chicago-primary", "chicago-secondary", "dallas-primary", "dallas-secondary"):
+        net.withdraw(link, space.pool)
+    net.assert_raised_after(60, "inbound-not-redundant", **inbound(space))
+
+
+def test_a_part_of_an_inbound_pool_is_not_the_pool(space: Space):
+    net = company(INBOUND).converge()
+    first, second = space.pool_halves
+    for link in ("dallas-primary", "dallas-secondary"):
+        net.announce(link, first, second).withdraw(link, space.pool)
+    assert net.status("inbound-not-redundant", **inbound(space)) == "ok"
+    net.withdraw("dallas-primary", first).withdraw("dallas-secondary", first)
+    assert net.status("inbound-not-redundant", **inbound(space)) == "violated"
+
+
+def test_an_inbound_pool_is_not_advertised_by_a_circuit_that_is_down(space: Space):
+    net = company(INBOUND).converge()
+    net.lose("dallas-primary", space.family).lose("dallas-secondary", space.family)
+    net.assert_raised_after(60, "inbound-not-redundant", **inbound(space))
+
+
+def test_an_inbound_pool_is_unknown_while_it_may_be_on_a_second_circuit(space: Space):
+    net = company(INBOUND).converge().withdraw("dallas-primary", space.pool).down("dallas-secondary")
+    assert net.status("inbound-not-redundant", **inbound(space)) == "unknown"
+    net.lose("dallas-secondary", space.family)
+    assert net.status("inbound-not-redundant", **inbound(space)) == "violated"
+
+
+def test_two_circuits_that_surely_advertise_it_are_enough(space: Space):
+    net = company(INBOUND).converge().down("dallas-secondary", "chicago-primary")
+    assert net.status("inbound-not-redundant", **inbound(space)) == "ok"
+
+
+def test_only_an_inbound_pool_on_several_circuits_is_asked_about():
+    shared = INBOUND.replace("use: inbound", "use: outbound")
+    one = "nat_pools: {chi: {use: inbound}}"
+    assert company(shared).subjects("inbound-not-redundant") == []
+    assert company(one).subjects("inbound-not-redundant") == []
+    assert company(INBOUND).subjects("inbound-not-redundant") == [inbound(s) for s in SPACES.values()]

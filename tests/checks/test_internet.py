@@ -202,6 +202,7 @@ def test_the_setting_of_the_check_outweighs_the_policy(space: Space, feed: str):
 @pytest.mark.parametrize("policy", [AGGREGATE, FAILOVER])
 def test_an_aggregate_may_be_allowed(space: Space, feed: str, policy: str):
     net = company(policy, "nat_pools: {dal: {internet: aggregate}}").converge()
+    net.announce("isp-a", space.own, path="64500")  # what the world outside hears leaves by a known exit
     assert net.announce(feed, space.own, path="64500").wait(1000).raised() == []
 
 
@@ -448,3 +449,171 @@ def test_a_leak_of_microsoft_routes_is_seen_before_sync_and_ok_only_in_sync(net:
     assert net.status("microsoft-leaked", **LEAKED) == "unknown"
     net.end_of_rib("isp-a", family="ipv6").wait(2)
     assert net.status("microsoft-leaked", **LEAKED) == "ok"
+
+
+# internet-undeclared ---------------------------------------------------------------------------------
+
+
+def test_space_that_is_not_ours_towards_the_internet_is_noticed_after_thirty_seconds(
+    net: Company, space: Space
+):
+    net.announce("isp-a", ELSEWHERE[space.family], path="64500 64999")
+    finding = net.assert_raised_after(30, "internet-undeclared", **LEAKED)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [ELSEWHERE[space.family]]
+    assert net.raised() == ["internet-undeclared isp-a isp-a"]
+    net.wait(5).withdraw("isp-a", ELSEWHERE[space.family])
+    net.assert_cleared_after(60, "internet-undeclared", **LEAKED)
+
+
+@pytest.mark.parametrize("what", ["own", "own_other", "internet_only_part"])
+def test_our_own_space_may_be_announced(net: Company, space: Space, what: str):
+    net.announce("isp-a", getattr(space, what), path="64500")
+    assert net.status("internet-undeclared", **LEAKED) == "ok"
+
+
+@pytest.mark.parametrize("what", ["default", "around", "exchange", "private"])
+def test_everything_else_is_undeclared(net: Company, space: Space, what: str):
+    net.announce("isp-a", getattr(space, what), path="64500", communities=NO_EXPORT)
+    assert net.status("internet-undeclared", **LEAKED) == "violated"
+
+
+def test_two_halves_of_our_space_are_a_whole(space: Space):
+    net = company(f"customer: {{own_prefixes: {list(space.own_halves)}}}").converge()
+    net.withdraw("isp-a", *(s.internet_only for s in SPACES.values() if s is not space))
+    net.announce("isp-a", space.own, path="64500")
+    assert net.status("internet-undeclared", **LEAKED) == "ok"
+
+
+def test_a_blackhole_for_somebody_elses_address_is_no_transit(net: Company, space: Space):
+    net.announce("isp-a", ELSEWHERE[space.family], path="64500", communities=BLACKHOLE)
+    assert net.status("internet-undeclared", **LEAKED) == "ok"
+    net.announce("isp-a", ELSEWHERE[space.family], path="64500")
+    assert net.status("internet-undeclared", **LEAKED) == "violated"
+
+
+def test_the_world_outside_may_hear_of_others(net: Company, space: Space):
+    assert net.subjects("internet-undeclared") == [LEAKED]
+
+
+def test_undeclared_space_is_seen_before_sync_and_ok_only_in_sync(net: Company, space: Space):
+    net.down("isp-a").up("isp-a")
+    assert net.status("internet-undeclared", **LEAKED) == "unknown"
+    net.announce("isp-a", space.default, path="64500")
+    assert net.status("internet-undeclared", **LEAKED) == "violated"
+    net.withdraw("isp-a", space.default)
+    assert net.status("internet-undeclared", **LEAKED) == "unknown"
+    assert net.get_in_sync("isp-a").status("internet-undeclared", **LEAKED) == "ok"
+
+
+# mirror-disagrees ------------------------------------------------------------------------------------
+
+OUTSIDE = {"feed": "outside"}
+HEARD = "64520 64510 64500"
+"""The path of what the internet hears from us: our ASN is its origin."""
+
+
+def test_our_space_that_no_mirror_exports_is_noticed_after_a_minute(net: Company, space: Space):
+    net.announce("outside", space.own_other, path=HEARD)
+    finding = net.assert_raised_after(60, "mirror-disagrees", **OUTSIDE)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [space.own_other]
+    assert net.raised() == ["mirror-disagrees outside"]
+    net.wait(5).announce("isp-a", space.own_other, path="64500")
+    net.assert_cleared_after(60, "mirror-disagrees", **OUTSIDE)
+
+
+def test_what_a_mirror_exports_may_be_heard_outside(net: Company, space: Space):
+    net.announce("isp-a", space.own_other, path="64500").announce("outside", space.own_other, path=HEARD)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
+    net.withdraw("isp-a", space.own_other)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "violated"
+
+
+@pytest.mark.parametrize("path", ["64520 64510 64999", "64520 64500 64999", "64520", ""])
+def test_what_others_originate_is_not_from_an_exit_of_ours(net: Company, space: Space, path: str):
+    net.announce("outside", space.own_other, path=path)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
+
+
+def test_a_prepended_path_is_originated_by_us(net: Company, space: Space):
+    net.announce("outside", space.own_other, path="64520 64510 64500 64500 64500")
+    assert net.status("mirror-disagrees", **OUTSIDE) == "violated"
+
+
+@pytest.mark.parametrize("what", ["default", "extra"])
+def test_what_is_not_our_space_is_not_asked_about(net: Company, space: Space, what: str):
+    net.announce("outside", getattr(space, what), path=HEARD)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
+
+
+def test_a_blackhole_that_is_heard_outside_is_ignored(net: Company, space: Space):
+    net.announce("outside", space.own_other, path=HEARD, communities=BLACKHOLE)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
+
+
+def test_any_mirror_that_exports_it_is_enough(space: Space):
+    second = """
+    uplinks: {isp-b: {router: edge-2, asn: 64511}}
+    feeds: {isp-b: {router: edge-2, view: to-internet, uplink: isp-b, peer: 127.0.0.12, local: 127.0.0.4, peer_asn: 64500, local_asn: 65011, families: [ipv4, ipv6]}}
+    """
+    net = company(second).converge()
+    net.announce("isp-b", space.own_other, path="64500").announce("outside", space.own_other, path=HEARD)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
+    net.down("isp-a")
+    assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
+    net.announce("outside", space.own, path=HEARD)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "unknown"  # isp-a may export it
+
+
+def test_an_exit_without_a_mirror_leaves_it_unknown(space: Space):
+    net = company("uplinks: {isp-b: {router: edge-2, asn: 64511}}").converge()
+    assert net.status("mirror-disagrees", **OUTSIDE) == "unknown"
+    net.announce("outside", space.own_other, path=HEARD)
+    assert net.wait(1000).raised("mirror-disagrees") == []
+    assert net.status("mirror-disagrees", **OUTSIDE) == "unknown"
+
+
+def test_a_lost_mirror_leaves_it_unknown(net: Company, space: Space):
+    for feed, path in (("isp-a", "64500"), ("outside", HEARD)):
+        net.announce(feed, space.own_other, path=path)
+    net.down("isp-a").wait(1000)
+    assert net.raised() == ["feed-down isp-a isp-a"]
+    assert net.status("mirror-disagrees", **OUTSIDE) == "unknown"
+
+
+def test_a_hidden_exit_is_seen_before_the_outside_view_is_in_sync(net: Company, space: Space):
+    net.down("outside")
+    assert net.status("mirror-disagrees", **OUTSIDE) == "unknown"
+    net.up("outside").announce("outside", space.own_other, path=HEARD)
+    net.assert_raised_after(60, "mirror-disagrees", **OUTSIDE)
+    net.withdraw("outside", space.own_other)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "unknown"
+    assert net.get_in_sync("outside").status("mirror-disagrees", **OUTSIDE) == "ok"
+
+
+def test_an_exit_whose_mirror_shows_one_family_only_leaves_the_other_unknown(space: Space):
+    other = "ipv6" if space.family == "ipv4" else "ipv4"
+    second = f"""
+    uplinks: {{isp-b: {{router: edge-2, asn: 64511}}}}
+    feeds: {{isp-b: {{router: edge-2, view: to-internet, uplink: isp-b, peer: 127.0.0.12, local: 127.0.0.4, peer_asn: 64500, local_asn: 65011, families: [{other}]}}}}
+    """
+    net = company(second).converge()
+    assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
+    net.announce("outside", space.own_other, path=HEARD)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "unknown"
+    net.announce("outside", SPACES[other].own_other, path=HEARD)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "violated"
+
+
+@pytest.mark.parametrize("exported", ["own", "internet_only"])
+def test_an_aggregate_and_a_part_that_are_exported_do_not_explain_another_prefix(
+    net: Company, space: Space, exported: str
+):
+    net.announce("isp-a", getattr(space, exported), path="64500")
+    net.announce("outside", space.around_internet_only, path=HEARD)
+    assert net.status("mirror-disagrees", **OUTSIDE) == "violated"
+
+
+def test_only_an_outside_view_can_disagree(net: Company):
+    assert net.subjects("mirror-disagrees") == [OUTSIDE]

@@ -17,6 +17,8 @@ from tests.checks.company import (
 )
 from tests.story import MILLISECOND, SOMEWHERE
 
+DUAL = ("ipv4", "ipv6")
+
 PRIMARY = {"circuit": "chicago", "link": "primary"}
 SECONDARY = {"circuit": "chicago", "link": "secondary"}
 LINK_NAMES = ("chicago-primary", "chicago-secondary", "dallas-primary", "dallas-secondary")
@@ -33,422 +35,6 @@ feeds: {edge-2: null, chicago-secondary: {router: edge-1}}
 
 def lose_chicago(net: Company, space: Space) -> None:
     net.lose("chicago-primary", space.family).lose("chicago-secondary", space.family)
-
-
-# link-down -------------------------------------------------------------------------------------------
-
-
-def test_a_link_without_routes_is_down_after_ten_seconds(net: Company, space: Space):
-    net.lose("chicago-primary", space.family)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
-    finding = net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
-    assert finding.severity is Severity.WARNING
-    assert net.raised() == [f"link-down chicago primary {space.family}"]
-
-    net.wait(100).bring("chicago-primary", space.family)
-    net.assert_cleared_after(30, "link-down", **PRIMARY, family=space.family)
-
-
-def test_a_link_with_one_route_is_up(net: Company, space: Space):
-    net.microsoft_withdraws("chicago-primary", space.exchange)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
-
-
-def test_a_link_of_private_peering_goes_down_the_same_way(space: Space):
-    net = company(PLANT).converge()
-    net.lose("plant-primary", space.family)
-    net.assert_raised_after(10, "link-down", circuit="plant", link="primary", family=space.family)
-
-
-def test_a_route_that_returns_a_millisecond_early_prevents_the_finding(net: Company, space: Space):
-    net.lose("chicago-primary", space.family)
-    net.wait(10 - MILLISECOND).bring("chicago-primary", space.family).wait(1000)
-    assert net.told() == []
-
-
-def test_a_route_that_returns_at_the_very_instant_is_late(net: Company, space: Space):
-    net.lose("chicago-primary", space.family).wait(2)
-    net.now += 8  # without letting the time pass first, as a line in a recording
-    net.bring("chicago-primary", space.family)
-    assert net.told() == [f"12.0 raised link-down chicago primary {space.family}"]
-
-
-def test_each_interruption_starts_the_time_again(net: Company, space: Space):
-    net.lose("chicago-primary", space.family).wait(9)
-    net.bring("chicago-primary", space.family).lose("chicago-primary", space.family)
-    net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
-
-
-def test_a_link_that_returns_for_less_than_thirty_seconds_stays_raised(net: Company, space: Space):
-    net.lose("chicago-primary", space.family).wait(10)
-    net.bring("chicago-primary", space.family).wait(30 - MILLISECOND)
-    net.lose("chicago-primary", space.family).wait(500)
-    assert net.told() == [f"12.0 raised link-down chicago primary {space.family}"]
-
-
-def test_nothing_is_said_of_a_link_before_its_feed_came_up(space: Space):
-    net = company()
-    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
-    assert net.wait(1000).raised("link-down", "circuit-down") == []
-
-
-def test_a_link_with_routes_is_judged_only_in_sync_too(space: Space):
-    net = company().up("edge-1").microsoft_sends("chicago-primary", space.exchange)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
-    assert net.get_in_sync("edge-1").status("link-down", **PRIMARY, family=space.family) == "ok"
-
-
-def test_absence_proves_nothing_before_the_feed_is_in_sync(space: Space):
-    net = company().up("edge-1").wait(60).end_of_rib("edge-1")
-    assert net.wait(2 - MILLISECOND).status("link-down", **PRIMARY, family=space.family) == "unknown"
-    assert net.wait(MILLISECOND).status("link-down", **PRIMARY, family=space.family) == "violated"
-    net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
-
-
-def test_updates_after_end_of_rib_put_sync_off_for_ten_seconds_at_most(space: Space):
-    net = company().up("edge-1").end_of_rib("edge-1")
-    for _ in range(9):
-        net.wait(1).announce("edge-1", space.own_other)
-    assert net.wait(1 - MILLISECOND).status("link-down", **PRIMARY, family=space.family) == "unknown"
-    assert net.wait(MILLISECOND).status("link-down", **PRIMARY, family=space.family) == "violated"
-
-
-def test_quiet_is_measured_in_each_family(space: Space):
-    other = SPACES["ipv6" if space.family == "ipv4" else "ipv4"]
-    net = company().up("edge-1").end_of_rib("edge-1")
-    net.wait(1).announce("edge-1", other.own_other).wait(1)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
-    assert net.status("link-down", **PRIMARY, family=other.family) == "unknown"
-
-
-def test_without_end_of_rib_absence_counts_after_two_minutes(space: Space):
-    net = company().up("edge-1")
-    assert net.wait(120 - MILLISECOND).status("link-down", **PRIMARY, family=space.family) == "unknown"
-    assert net.wait(MILLISECOND).status("link-down", **PRIMARY, family=space.family) == "violated"
-
-
-def test_a_lost_feed_makes_the_link_unknown_and_never_down(net: Company, space: Space):
-    net.down("edge-1").wait(1000)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
-    assert net.raised() == ["feed-down edge-1"]
-
-
-def test_unknown_stops_the_time_of_raising(net: Company, space: Space):
-    net.lose("chicago-primary", space.family).wait(4)
-    net.down("edge-1").wait(100)
-    net.reconnect("edge-1")
-    net.assert_raised_after(6, "link-down", **PRIMARY, family=space.family)
-
-
-def test_unknown_stops_the_time_of_clearing(net: Company, space: Space):
-    net.lose("chicago-primary", space.family).wait(20)
-    net.bring("chicago-primary", space.family).wait(25)
-    net.down("edge-1").wait(100)
-    net.up("edge-1").bring("chicago-primary", space.family).get_in_sync("edge-1")
-    net.assert_cleared_after(5, "link-down", **PRIMARY, family=space.family)
-
-
-def test_a_finding_whose_feed_is_lost_stays_raised_and_is_stale(net: Company, space: Space):
-    net.lose("chicago-primary", space.family).wait(10).down("edge-1").wait(1000)
-    finding = net.finding("link-down", **PRIMARY, family=space.family)
-    assert finding is not None
-    assert finding.stale
-    net.reconnect("edge-1")
-    finding = net.finding("link-down", **PRIMARY, family=space.family)
-    assert finding is not None
-    assert not finding.stale
-
-
-def test_best_paths_prove_that_a_link_is_up_and_never_that_it_is_down(space: Space):
-    net = company(BEST_PATHS).converge()
-    assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
-    net.lose("chicago-primary", space.family).wait(1000)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
-    assert net.raised("link-down") == []
-
-
-def test_add_path_that_the_peer_does_not_offer_proves_no_absence(space: Space):
-    other = "ipv6" if space.family == "ipv4" else "ipv4"
-    net = company().peer_offers_add_path("edge-1", other).converge()
-    net.lose("chicago-primary", "ipv4", "ipv6")
-    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
-    assert net.status("link-down", **PRIMARY, family=other) == "violated"
-
-
-def test_what_was_negotiated_outweighs_what_was_offered(space: Space):
-    net = company().peer_offers_add_path("edge-1", "ipv4", "ipv6").add_path_negotiated("edge-1").converge()
-    net.lose("chicago-primary", space.family)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
-
-
-def test_add_path_of_the_session_before_says_nothing_about_this_one(space: Space):
-    net = company().add_path_negotiated("edge-1").converge()
-    net.down("edge-1").reconnect("edge-1")
-    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
-
-
-def test_a_link_whose_router_has_no_feed_is_unknown(space: Space):
-    net = company("feeds: {edge-1: null}").converge()
-    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
-
-
-def test_another_router_keeps_the_routes_of_a_dead_link(net: Company, space: Space):
-    net.microsoft_sends("chicago-primary", space.exchange, feed="edge-2")
-    net.lose("chicago-primary", space.family)
-    net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
-
-
-def test_another_router_proves_presence_while_the_links_own_router_is_unseen(net: Company, space: Space):
-    net.down("edge-1")
-    net.microsoft_sends("chicago-primary", space.exchange, feed="edge-2")
-    assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
-    net.withdraw("edge-2", space.exchange)
-    net.microsoft_sends("chicago-secondary", space.exchange)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
-
-
-def test_a_second_feed_of_the_router_proves_presence_while_the_first_is_lost(space: Space):
-    net = company(
-        "feeds: {edge-1-best: {router: edge-1, view: edge-table, peer: 127.0.0.11, local: 127.0.0.6, "
-        "peer_asn: 64500, families: [ipv4, ipv6]}}"
-    ).converge()
-    net.microsoft_sends("chicago-primary", space.exchange, feed="edge-1-best")
-    net.lose("chicago-primary", space.family)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
-    net.down("edge-1")
-    assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
-    net.withdraw("edge-1-best", space.exchange)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "12076 8075",
-        "64500 12076",  # our own ASN in front
-        "64500 64500 64496 12076",  # and the provider's
-        "(65001 65002) 12076 8075",  # a confederation
-        "23456 12076",  # an ASN that an old router could not write
-    ],
-)
-def test_a_path_that_comes_from_microsoft_shows_the_link_up(space: Space, path: str):
-    net = company("customer: {provider_asns: [64496]}").converge()
-    net.lose("chicago-primary", space.family)
-    net.microsoft_sends("chicago-primary", space.exchange, path=path)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
-
-
-@pytest.mark.parametrize("path", ["", "64500", "8075", "64511 12076"])
-def test_a_path_that_does_not_begin_with_12076_shows_no_link_up(net: Company, space: Space, path: str):
-    net.lose("chicago-primary", space.family)
-    net.microsoft_sends("chicago-primary", space.exchange, path=path)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
-
-
-def test_a_route_without_next_hop_belongs_to_no_link(net: Company, space: Space):
-    net.lose("chicago-primary", space.family)
-    net.announce("edge-1", space.exchange, via=None, path="12076", communities=EXCHANGE)
-    net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
-
-
-def test_a_routers_only_link_is_not_credited_with_an_internal_copy(space: Space):
-    net = company("routers: {edge-2: {addresses: [192.0.2.202, '2001:db8:fe::202']}}").converge()
-    net.lose("chicago-primary", space.family)
-    internal = {"ipv4": "192.0.2.202", "ipv6": "2001:db8:fe::202"}[space.family]
-    net.announce("edge-1", space.exchange, via=internal, path="12076", communities=EXCHANGE)
-    net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
-    assert net.wait(300).raised("route-unattributed") == []
-
-
-def test_a_community_outweighs_the_subnet(space: Space):
-    net = company("circuits: {dallas: {links: {primary: {match: {community: '64500:302'}}}}}").converge()
-    net.lose("chicago-primary", space.family).lose("dallas-primary", space.family)
-    net.microsoft_sends("chicago-primary", space.exchange, communities=f"{EXCHANGE} 64500:302")
-    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
-    assert net.status("link-down", circuit="dallas", link="primary", family=space.family) == "violated"
-
-    net.announce("edge-3", space.exchange, path="12076", communities=f"{EXCHANGE} 64500:302")
-    assert net.status("link-down", circuit="dallas", link="primary", family=space.family) == "ok"
-
-
-def test_a_next_hop_may_be_matched_that_is_in_no_subnet(space: Space):
-    next_hop = {"ipv4": "192.0.2.77", "ipv6": "2001:db8:fe::77"}[space.family]
-    net = company(f"circuits: {{chicago: {{links: {{primary: {{match: {{next_hop: ['{next_hop}']}}}}}}}}}}")
-    net.converge().lose("chicago-primary", space.family)
-    net.announce("edge-1", space.exchange, via=next_hop, path="12076", communities=EXCHANGE)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
-
-
-def test_a_links_subnet_outweighs_the_routers_own_addresses(space: Space):
-    net = company("routers: {edge-1: {addresses: [203.0.113.2, '2001:db8:ffff::2']}}").converge()
-    assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
-
-
-def test_two_links_on_one_router_are_told_apart(space: Space):
-    net = company(ONE_ROUTER).up("edge-1")
-    for path_id, link in enumerate(("chicago-primary", "chicago-secondary")):
-        net.announce("edge-1", space.exchange, via=space.msee[link], path="12076", path_id=path_id)
-    net.get_in_sync("edge-1").withdraw("edge-1", space.exchange, path_id=1)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
-    assert net.status("link-down", **SECONDARY, family=space.family) == "violated"
-
-
-def test_a_route_that_moves_to_the_other_link_leaves_the_first(space: Space):
-    net = company(ONE_ROUTER).up("edge-1").microsoft_sends("chicago-primary", space.exchange)
-    net.get_in_sync("edge-1").microsoft_sends("chicago-secondary", space.exchange)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
-    assert net.status("link-down", **SECONDARY, family=space.family) == "ok"
-
-
-def test_a_link_has_only_the_families_of_its_subnets():
-    net = company("circuits: {chicago: {links: {primary: {subnet6: null}}}}")
-    assert {"circuit": "chicago", "link": "primary", "family": "ipv6"} not in net.subjects("link-down")
-    assert net.status("link-down", **PRIMARY, family="ipv4") == "unknown"
-
-
-# circuit-down ----------------------------------------------------------------------------------------
-
-
-def test_a_circuit_without_links_is_down_after_five_seconds(net: Company, space: Space):
-    lose_chicago(net, space)
-    finding = net.assert_raised_after(5, "circuit-down", circuit="chicago", family=space.family)
-    assert finding.severity is Severity.CRITICAL
-
-    net.wait(100).bring("chicago-primary", space.family)
-    net.assert_cleared_after(30, "circuit-down", circuit="chicago", family=space.family)
-
-
-def test_a_circuit_with_one_link_up_is_ok(net: Company, space: Space):
-    net.lose("chicago-primary", space.family)
-    assert net.status("circuit-down", circuit="chicago", family=space.family) == "ok"
-    net.bring("chicago-primary", space.family).down("edge-2")
-    assert net.status("circuit-down", circuit="chicago", family=space.family) == "ok"
-
-
-def test_a_circuit_with_one_link_down_and_one_unknown_is_unknown(net: Company, space: Space):
-    net.down("edge-2").lose("chicago-primary", space.family)
-    assert net.status("circuit-down", circuit="chicago", family=space.family) == "unknown"
-    assert net.wait(1000).raised("circuit-down") == []
-
-
-def test_one_family_of_a_circuit_may_be_down_alone(net: Company):
-    net.lose("chicago-primary", "ipv6").lose("chicago-secondary", "ipv6").wait(5)
-    assert net.raised() == ["circuit-down chicago ipv6"]
-
-
-def test_a_circuit_is_down_in_a_family_that_only_one_link_has():
-    net = company("circuits: {chicago: {links: {primary: {subnet6: null}}}}").converge()
-    net.lose("chicago-secondary", "ipv6")
-    net.assert_raised_after(5, "circuit-down", circuit="chicago", family="ipv6")
-
-
-def test_a_circuit_of_private_peering_goes_down_the_same_way(space: Space):
-    net = company(PLANT).converge()
-    net.lose("plant-primary", space.family).lose("plant-secondary", space.family)
-    net.assert_raised_after(5, "circuit-down", circuit="plant", family=space.family)
-
-
-# circuit-unseen --------------------------------------------------------------------------------------
-
-
-def test_a_circuit_whose_edge_tables_are_all_lost_is_unseen_after_a_minute(net: Company):
-    net.down("edge-1")
-    assert net.status("circuit-unseen", circuit="chicago") == "ok"
-    net.down("edge-2")
-    finding = net.assert_raised_after(60, "circuit-unseen", circuit="chicago")
-    assert finding.severity is Severity.CRITICAL
-    net.wait(5).up("edge-2")
-    net.assert_cleared_after(0, "circuit-unseen", circuit="chicago")
-
-
-def test_a_circuit_is_unseen_from_the_start_until_a_feed_comes_up():
-    company().assert_raised_after(60, "circuit-unseen", circuit="chicago")
-    net = company(PLANT).up("edge-5").wait(1000)
-    assert net.raised("circuit-unseen") == ["circuit-unseen chicago", "circuit-unseen dallas"]
-
-
-def test_mirrors_do_not_show_a_circuit(net: Company):
-    net.down("edge-1", "edge-2").wait(60)
-    assert net.raised("circuit-unseen") == ["circuit-unseen chicago"]
-
-
-# geo-not-redundant -----------------------------------------------------------------------------------
-
-US = {"geo": "us", "peering": "microsoft"}
-
-
-def test_one_circuit_left_in_a_geo_is_not_redundant(net: Company):
-    net.lose("chicago-primary", "ipv4", "ipv6").lose("chicago-secondary", "ipv4", "ipv6")
-    finding = net.assert_raised_after(60, "geo-not-redundant", **US)
-    assert finding.severity is Severity.WARNING
-    net.wait(5).bring("chicago-secondary", "ipv4")
-    net.assert_cleared_after(60, "geo-not-redundant", **US)
-
-
-def test_no_circuit_left_in_a_geo_is_not_redundant_either(net: Company):
-    for link in LINK_NAMES:
-        net.lose(link, "ipv4", "ipv6")
-    net.assert_raised_after(60, "geo-not-redundant", **US)
-
-
-def test_one_link_is_enough_for_a_circuit_to_bring_routes(net: Company):
-    net.lose("chicago-primary", "ipv4", "ipv6").lose("dallas-secondary", "ipv4", "ipv6")
-    assert net.status("geo-not-redundant", **US) == "ok"
-
-
-def test_redundancy_is_unknown_while_a_circuit_is(net: Company):
-    net.down("edge-1", "edge-2")
-    assert net.status("geo-not-redundant", **US) == "unknown"
-    net.lose("dallas-primary", "ipv4", "ipv6").lose("dallas-secondary", "ipv4", "ipv6")
-    assert net.status("geo-not-redundant", **US) == "violated"
-
-
-def test_two_circuits_in_one_location_are_not_redundant():
-    net = company(
-        PLANT, "circuits: {plant: {peering: microsoft, location: Chicago}}", "policy: {public_space: []}"
-    ).converge()
-    net.lose("dallas-primary", "ipv4", "ipv6").lose("dallas-secondary", "ipv4", "ipv6")
-    assert net.status("geo-not-redundant", **US) == "violated"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "circuits: {dallas: {location: Chicago}}",
-        "circuits: {dallas: {geo: europe}}",
-        "circuits: {dallas: {peering: private}}",
-    ],
-)
-def test_redundancy_is_not_asked_for_where_it_was_not_built(change: str):
-    assert company(change).subjects("geo-not-redundant") == []
-
-
-def test_a_metro_circuit_is_one_circuit():
-    metro = """
-    circuits: {dallas: null, chicago: {links: {secondary: {location: Chicago2}}}}
-    nat_pools: {dal: null}
-    feeds: {dallas-primary: null, dallas-secondary: null, edge-3: null, edge-4: null}
-    """
-    assert company(metro).subjects("geo-not-redundant") == []
-
-
-def test_each_peering_is_redundant_by_itself():
-    twin = (
-        PLANT.replace("plant", "lab").replace("172.16.0.0", "172.16.1.0").replace("172.16.0.4", "172.16.1.4")
-    )
-    twin = (
-        twin.replace("edge-5", "edge-7")
-        .replace("edge-6", "edge-8")
-        .replace("location: Dallas", "location: X")
-    )
-    twin = twin.replace("127.0.0.16", "127.0.0.18").replace("127.0.0.17", "127.0.0.19")
-    twin = twin.replace("fd00:ffff::", "fd00:fffe::")
-    net = company(PLANT, twin).up(*(f"edge-{n}" for n in range(1, 9)))
-    for link in LINK_NAMES:
-        net.bring(link, "ipv4")
-    net.get_in_sync(*(f"edge-{n}" for n in range(1, 9)))
-    net.assert_raised_after(60, "geo-not-redundant", geo="us", peering="private")
-    assert net.status("geo-not-redundant", **US) == "ok"
 
 
 # communities-missing ---------------------------------------------------------------------------------
@@ -658,52 +244,113 @@ def test_no_minimum_is_no_subject(net: Company):
     assert {s["circuit"] for s in net.subjects("prefix-count-low")} == {"chicago"}
 
 
-# link-asymmetry --------------------------------------------------------------------------------------
+# prefix-count-low with a baseline --------------------------------------------------------------------
+
+DROP = "circuits: {chicago: {receive: {minimum: null, prefixes: null, services: null, drop_percent: 30}}}"
+"""A third less than usual on a link of Chicago is too few."""
+
+HOUR = 3600
 
 
-def test_a_prefix_on_one_link_only_is_noticed_after_a_minute(net: Company, space: Space):
-    net.microsoft_sends("chicago-secondary", space.extra)
-    finding = net.assert_raised_after(60, "link-asymmetry", circuit="chicago", family=space.family)
+def count(space: Space) -> dict[str, str]:
+    return {**PRIMARY, "family": space.family}
+
+
+def counted(space: Space, routes: int, *changes: str) -> Company:
+    """Let Microsoft send so many routes on Chicago's primary link, from the first moment."""
+    net = company(DROP, *changes).up("edge-1").microsoft_sends("chicago-primary", *space.many(routes))
+    return net.get_in_sync("edge-1")
+
+
+def shrink(net: Company, space: Space, before: int, after: int) -> Company:
+    return net.microsoft_withdraws("chicago-primary", *space.many(before)[after:])
+
+
+def grow(net: Company, space: Space, before: int, after: int) -> Company:
+    return net.microsoft_sends("chicago-primary", *space.many(after)[before:])
+
+
+def test_a_link_that_brings_much_less_than_usual_is_noticed_after_a_minute(space: Space):
+    net = shrink(counted(space, 10).wait(HOUR), space, 10, 7)
+    assert net.status("prefix-count-low", **count(space)) == "ok"  # 30 % less, and no more than that
+    shrink(net, space, 7, 6)
+    finding = net.assert_raised_after(60, "prefix-count-low", **count(space))
     assert finding.severity is Severity.WARNING
-    assert finding.evidence["prefixes"] == [space.extra]
-    net.wait(5).microsoft_sends("chicago-primary", space.extra)
-    net.assert_cleared_after(60, "link-asymmetry", circuit="chicago", family=space.family)
+    grow(net.wait(5), space, 6, 7)
+    net.assert_cleared_after(60, "prefix-count-low", **count(space))
 
 
-def test_prefixes_of_the_links_are_compared_exactly(net: Company, space: Space):
-    net.microsoft_sends("chicago-primary", *space.exchange_halves)
-    net.microsoft_withdraws("chicago-primary", space.exchange)
-    assert net.status("link-asymmetry", circuit="chicago", family=space.family) == "violated"
+def test_what_is_usual_is_the_median_weighted_by_time(space: Space):
+    net = grow(counted(space, 10).wait(1000), space, 10, 20).wait(1001)
+    assert shrink(net, space, 20, 13).status("prefix-count-low", **count(space)) == "violated"
+    net = grow(counted(space, 10).wait(1001), space, 10, 20).wait(990)
+    assert shrink(net, space, 20, 8).status("prefix-count-low", **count(space)) == "ok"
 
 
-def test_a_link_that_is_down_is_no_asymmetry(net: Company, space: Space):
-    net.lose("chicago-primary", space.family)
-    assert net.wait(1000).raised() == [f"link-down chicago primary {space.family}"]
+def test_many_changes_in_a_moment_weigh_nothing(space: Space):
+    net = counted(space, 10).wait(HOUR)
+    for _ in range(50):
+        grow(net, space, 10, 100).wait(0.01)
+        shrink(net, space, 100, 10).wait(0.01)
+    assert net.status("prefix-count-low", **count(space)) == "ok"
 
 
-def test_asymmetry_is_unknown_while_a_link_is(net: Company, space: Space):
-    net.microsoft_sends("chicago-secondary", space.extra).down("edge-1")
-    assert net.status("link-asymmetry", circuit="chicago", family=space.family) == "unknown"
-    net.up("edge-1").bring("chicago-primary", space.family)
-    assert net.status("link-asymmetry", circuit="chicago", family=space.family) == "unknown"
+def test_what_is_usual_is_of_the_last_hour_only(space: Space):
+    net = grow(counted(space, 10).wait(10 * HOUR), space, 10, 20).wait(1801)
+    assert shrink(net, space, 20, 13).status("prefix-count-low", **count(space)) == "violated"
+    net = grow(counted(space, 10).wait(10 * HOUR), space, 10, 20).wait(1799)
+    assert shrink(net, space, 20, 13).status("prefix-count-low", **count(space)) == "ok"
+
+
+def test_a_loss_never_becomes_usual(space: Space):
+    net = shrink(counted(space, 10).wait(HOUR), space, 10, 6)
+    assert net.wait(100 * HOUR).status("prefix-count-low", **count(space)) == "violated"
+    assert grow(net, space, 6, 7).status("prefix-count-low", **count(space)) == "ok"
+
+
+def test_the_hour_stands_still_while_the_check_is_not_ok(space: Space):
+    net = shrink(counted(space, 10).wait(HOUR), space, 10, 6).wait(HOUR)
+    net.down("edge-1").wait(10 * HOUR).up("edge-1").microsoft_sends("chicago-primary", *space.many(6))
+    assert net.get_in_sync("edge-1").status("prefix-count-low", **count(space)) == "violated"
+
+
+def test_what_is_unknown_is_not_learnt(space: Space):
+    net = counted(space, 10).wait(600).down("edge-1").wait(600)
+    net.up("edge-1").microsoft_sends("chicago-primary", *space.many(7)).wait(100)
+    assert net.status("prefix-count-low", **count(space)) == "unknown"
     net.get_in_sync("edge-1")
-    assert net.status("link-asymmetry", circuit="chicago", family=space.family) == "violated"
+    assert net.status("prefix-count-low", **count(space)) == "ok"
+    assert shrink(net, space, 7, 6).status("prefix-count-low", **count(space)) == "violated"
 
 
-def test_best_paths_prove_no_asymmetry(space: Space):
-    net = company(BEST_PATHS).converge().microsoft_sends("chicago-secondary", space.extra)
-    assert net.status("link-asymmetry", circuit="chicago", family=space.family) == "unknown"
+def test_a_slow_decline_is_learnt(space: Space):
+    net = counted(space, 20).wait(HOUR)
+    for routes in range(20, 10, -1):
+        shrink(net, space, routes, routes - 1).wait(HOUR)
+    assert net.told("prefix-count-low") == []
 
 
-def test_asymmetry_needs_two_links_of_the_family():
-    net = company("circuits: {chicago: {links: {primary: {subnet6: null}}}}")
-    assert {"circuit": "chicago", "family": "ipv6"} not in net.subjects("link-asymmetry")
+def test_the_minimum_holds_beside_what_is_usual(space: Space):
+    net = counted(space, 10, f"circuits: {{chicago: {{receive: {{minimum: {{{space.family}: 9}}}}}}}}")
+    assert shrink(net.wait(HOUR), space, 10, 8).status("prefix-count-low", **count(space)) == "violated"
 
 
-def test_the_links_of_private_peering_are_compared_too(space: Space):
-    net = company(PLANT).converge()
-    net.announce("edge-5", space.private, via=space.msee["plant-primary"], path="12076")
-    net.assert_raised_after(60, "link-asymmetry", circuit="plant", family=space.family)
+def test_a_count_below_the_minimum_is_not_learnt(space: Space):
+    net = counted(space, 10, f"circuits: {{chicago: {{receive: {{minimum: {{{space.family}: 9}}}}}}}}")
+    shrink(net.wait(600), space, 10, 5).wait(10 * HOUR)
+    grow(net, space, 5, 10)
+    assert net.status("prefix-count-low", **count(space)) == "ok"
+    relaxed = company(DROP).config
+    net.reconfigure(relaxed)
+    assert shrink(net, space, 10, 6).status("prefix-count-low", **count(space)) == "violated"
+
+
+def test_a_usual_count_is_of_one_link_and_family(space: Space):
+    net = company(DROP).converge()
+    assert len(net.subjects("prefix-count-low")) == 4
+    grow(net, space, 0, 10).wait(HOUR)
+    assert shrink(net, space, 10, 0).status("prefix-count-low", **count(space)) == "violated"
+    assert net.status("prefix-count-low", **SECONDARY, family=space.family) == "ok"
 
 
 # prefix-unexpected -----------------------------------------------------------------------------------
@@ -781,6 +428,176 @@ def test_private_space_is_normal_on_private_peering(space: Space):
     assert not [s for s in net.subjects("prefix-unexpected") if s["circuit"] == "plant"]
 
 
+# origin-unexpected -----------------------------------------------------------------------------------
+
+
+def test_a_foreign_asn_in_microsofts_path_is_noticed_after_ten_seconds(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.exchange, path="12076 8075 3356")
+    finding = net.assert_raised_after(10, "origin-unexpected", **PRIMARY)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [space.exchange]
+    assert "12076 8075 3356" in str(finding.evidence)
+    assert net.raised() == ["origin-unexpected chicago primary"]
+    net.wait(5).bring("chicago-primary", space.family)
+    net.assert_cleared_after(60, "origin-unexpected", **PRIMARY)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("12076 8075 8068 8069", "ok"),
+        ("64500 64500 64496 12076", "ok"),  # what stands in front is ours and our provider's
+        ("12076 23456 8075", "ok"),  # an ASN that an old router could not write
+        ("(65001 65002) 12076", "ok"),
+        ("12076 {8075 8068}", "ok"),
+        ("12076 {8075 64999}", "violated"),
+        ("12076 3356 8075", "violated"),
+        ("12076 64500", "violated"),  # ours, where Microsoft's are expected
+        ("12076 65520", "violated"),
+    ],
+)
+def test_only_microsofts_asns_may_be_in_its_paths(space: Space, path: str, status: str):
+    net = company("customer: {provider_asns: [64496]}").converge()
+    net.microsoft_sends("chicago-primary", space.exchange, path=path)
+    assert net.status("origin-unexpected", **PRIMARY) == status
+
+
+def test_the_policy_names_microsofts_asns(space: Space):
+    net = company("policy: {microsoft_asns: [12076]}").converge()
+    net.microsoft_sends("chicago-primary", space.exchange, path="12076 8075")
+    assert net.status("origin-unexpected", **PRIMARY) == "violated"
+
+
+def test_a_foreign_asn_is_seen_before_sync_and_ok_only_in_sync(net: Company, space: Space):
+    net.down("edge-1")
+    assert net.status("origin-unexpected", **PRIMARY) == "unknown"
+    net.up("edge-1").microsoft_sends("chicago-primary", space.exchange, path="12076 3356")
+    net.assert_raised_after(10, "origin-unexpected", **PRIMARY)
+    net.microsoft_withdraws("chicago-primary", space.exchange)
+    assert net.status("origin-unexpected", **PRIMARY) == "unknown"
+    assert net.get_in_sync("edge-1").status("origin-unexpected", **PRIMARY) == "ok"
+
+
+def test_a_foreign_asn_counts_on_every_feed_that_shows_it(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.exchange, path="12076 3356", feed="edge-2")
+    assert net.status("origin-unexpected", **PRIMARY) == "violated"
+
+
+def test_a_route_that_is_not_microsofts_may_have_any_origin(net: Company, space: Space):
+    net.announce("edge-1", space.exchange, via=space.msee["chicago-primary"], path="64510 12076 3356")
+    assert net.status("origin-unexpected", **PRIMARY) == "ok"
+
+
+def test_private_peering_may_bring_any_origin():
+    assert {"circuit": "plant", "link": "primary"} not in company(PLANT).subjects("origin-unexpected")
+
+
+# internet-preferred ----------------------------------------------------------------------------------
+
+PREFERS = """
+checks: {internet-preferred: {enabled: true}}
+feeds: {edge-1-best: {router: edge-1, view: edge-table, peer: 127.0.0.11, local: 127.0.0.6, peer_asn: 64500, families: [ipv4, ipv6]}}
+"""
+"""The router of Chicago's primary link shows its best paths besides all of them."""
+
+CHICAGO = {"circuit": "chicago"}
+
+
+def best(net: Company, prefix: str, space: Space, path: str = "12076 8075") -> Company:
+    """Let the router prefer what Microsoft sends."""
+    return net.microsoft_sends("chicago-primary", prefix, path=path, feed="edge-1-best")
+
+
+def preferring(*changes: str) -> Company:
+    """Every best path goes to Microsoft."""
+    net = company(PREFERS, *changes).converge()
+    for space in SPACES.values():
+        best(net, space.exchange, space)
+    return net
+
+
+def test_nobody_asks_for_the_preferred_path_unless_told_to(net: Company):
+    assert net.subjects("internet-preferred") == []
+    assert preferring().status("internet-preferred", **CHICAGO) == "ok"
+
+
+def test_an_expected_prefix_that_is_used_over_the_internet_is_noticed_after_a_minute(space: Space):
+    net = preferring().announce("edge-1-best", space.exchange, path="64510 8075")
+    finding = net.assert_raised_after(60, "internet-preferred", **CHICAGO)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [space.exchange]
+    assert net.raised() == ["internet-preferred chicago"]
+    best(net.wait(5), space.exchange, space)
+    net.assert_cleared_after(60, "internet-preferred", **CHICAGO)
+
+
+def test_the_longest_match_decides(space: Space):
+    around = {"ipv4": "192.0.2.0/25", "ipv6": "2001:db8:40::/47"}[space.family]
+    net = preferring().announce("edge-1-best", around, path="64510 8075")
+    assert net.status("internet-preferred", **CHICAGO) == "ok"
+    net.withdraw("edge-1-best", space.exchange)
+    assert net.status("internet-preferred", **CHICAGO) == "violated"
+
+
+def test_a_shorter_route_that_nothing_follows_does_not_matter(space: Space):
+    """Microsoft's halves are longer than a default route, and than an aggregate."""
+    net = preferring().announce("edge-1-best", space.default, path="64510")
+    assert net.status("internet-preferred", **CHICAGO) == "ok"
+    first, second = space.exchange_halves
+    best(best(net, first, space), second, space).withdraw("edge-1-best", space.exchange)
+    assert net.status("internet-preferred", **CHICAGO) == "ok"
+    net.withdraw("edge-1-best", second)
+    assert net.status("internet-preferred", **CHICAGO) == "violated"
+
+
+def test_a_part_that_is_used_over_the_internet_is_enough(space: Space):
+    net = preferring().announce("edge-1-best", space.exchange_part, path="64510 8075")
+    assert net.status("internet-preferred", **CHICAGO) == "violated"
+
+
+def test_a_link_that_nobody_sees_may_bring_what_is_used_over_the_internet(space: Space):
+    net = preferring().announce("edge-1-best", space.exchange, path="64510 8075")
+    net.microsoft_withdraws("chicago-primary", space.exchange).down("edge-2")
+    assert net.status("internet-preferred", **CHICAGO) == "unknown"
+
+
+def test_without_a_feed_of_best_paths_it_is_unknown():
+    net = company("checks: {internet-preferred: {enabled: true}}").converge()
+    assert net.status("internet-preferred", **CHICAGO) == "unknown"
+
+
+def test_our_own_and_our_providers_asns_in_front_do_not_make_it_another_route(space: Space):
+    net = best(preferring("customer: {provider_asns: [64496]}"), space.exchange, space, "64500 64496 12076")
+    assert net.status("internet-preferred", **CHICAGO) == "ok"
+
+
+def test_what_no_link_brings_may_be_used_over_the_internet(space: Space):
+    net = preferring().announce("edge-1-best", space.exchange, path="64510 8075")
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.microsoft_withdraws(link, space.exchange)
+    assert net.status("internet-preferred", **CHICAGO) == "ok"
+
+
+def test_one_link_that_brings_it_is_enough_to_expect_its_use(space: Space):
+    net = preferring().announce("edge-1-best", space.exchange, path="64510 8075")
+    net.microsoft_withdraws("chicago-primary", space.exchange)
+    assert net.status("internet-preferred", **CHICAGO) == "violated"
+
+
+def test_a_lost_circuit_keeps_it_quiet(space: Space):
+    other = SPACES["ipv6" if space.family == "ipv4" else "ipv4"]
+    net = preferring().announce("edge-1-best", space.exchange, path="64510 8075")
+    net.lose("chicago-primary", other.family).lose("chicago-secondary", other.family)
+    assert net.status("internet-preferred", **CHICAGO) == "suppressed"
+
+
+def test_what_is_preferred_is_judged_only_in_sync(space: Space):
+    net = preferring().announce("edge-1-best", space.exchange, path="64510 8075").down("edge-1-best")
+    assert net.status("internet-preferred", **CHICAGO) == "unknown"
+    net.up("edge-1-best").announce("edge-1-best", space.exchange, path="64510 8075")
+    assert net.status("internet-preferred", **CHICAGO) == "unknown"
+
+
 # route-unattributed ----------------------------------------------------------------------------------
 
 
@@ -831,3 +648,134 @@ def test_an_unattributed_route_is_seen_before_sync_and_on_best_paths(space: Spac
     assert net.status("route-unattributed", feed="edge-1") == "violated"
     net.withdraw("edge-1", space.extra)
     assert net.status("route-unattributed", feed="edge-1") == "unknown"
+
+
+# churn-high ------------------------------------------------------------------------------------------
+
+MANY = 601
+"""One more than the catalogue allows in a minute."""
+
+
+def quietly(space: Space, routes: int = 700) -> Company:
+    """Chicago's primary link has brought many routes in its first dump."""
+    net = company().up("edge-1").bring("chicago-primary", *DUAL)
+    net.microsoft_sends("chicago-primary", *space.many(routes))
+    return net.get_in_sync("edge-1")
+
+
+def churn(net: Company, space: Space, changes: int, med: str = "8075") -> Company:
+    """Let Microsoft change the path of so many routes."""
+    return net.microsoft_sends("chicago-primary", *space.many(changes), path=f"12076 {med}")
+
+
+def test_more_changes_in_a_minute_than_allowed_that_go_on_for_a_minute_are_raised(space: Space):
+    net = churn(quietly(space), space, MANY - 1)
+    assert net.status("churn-high", **PRIMARY) == "ok"
+    churn(net, space, 1, "8068")
+    assert net.status("churn-high", **PRIMARY) == "violated"
+    churn(net.wait(30), space, MANY, "8069")
+    finding = net.assert_raised_after(30, "churn-high", **PRIMARY)
+    assert finding.severity is Severity.WARNING
+    assert net.wait(29).status("churn-high", **PRIMARY) == "violated"
+    assert net.wait(2).status("churn-high", **PRIMARY) == "ok"
+    assert net.wait(298).raised("churn-high") == ["churn-high chicago primary"]
+    assert net.wait(2).raised("churn-high") == []
+
+
+def test_one_burst_of_changes_is_not_raised(space: Space):
+    net = churn(quietly(space), space, 699).wait(59)
+    assert net.status("churn-high", **PRIMARY) == "violated"
+    assert net.wait(2).status("churn-high", **PRIMARY) == "ok"
+
+
+def test_a_first_dump_is_no_churn(space: Space):
+    assert quietly(space, 5000).status("churn-high", **PRIMARY) == "ok"
+
+
+def test_the_dump_of_a_session_that_returns_is_no_churn_and_nor_is_its_loss(space: Space):
+    net = quietly(space).down("edge-1").wait(1).up("edge-1")
+    net.microsoft_sends("chicago-primary", *space.many(700), path="12076 8068").get_in_sync("edge-1")
+    assert net.status("churn-high", **PRIMARY) == "ok"
+    churn(net, space, MANY - 1)
+    assert net.status("churn-high", **PRIMARY) == "ok"
+
+
+def test_a_re_announcement_without_change_is_no_churn(space: Space):
+    net = quietly(space)
+    for _ in range(10):
+        net.microsoft_sends("chicago-primary", *space.many(700)).wait(1)
+    assert net.status("churn-high", **PRIMARY) == "ok"
+
+
+def test_a_reload_is_no_churn_and_forgets_none(space: Space):
+    net = quietly(space)
+    net.reconfigure(company("policy: {max_drain: 1h}").config)
+    assert net.status("churn-high", **PRIMARY) == "ok"
+    churn(net, space, MANY).wait(10).reconfigure(company().config)
+    assert net.status("churn-high", **PRIMARY) == "violated"
+    assert net.wait(49).status("churn-high", **PRIMARY) == "violated"
+    assert net.wait(2).status("churn-high", **PRIMARY) == "ok"
+
+
+def test_a_route_that_one_update_withdraws_and_announces_again_has_not_changed(space: Space):
+    net = company("checks: {churn-high: {per_minute: 1}}").converge()
+    for _ in range(5):
+        net.announce(
+            "edge-1",
+            space.exchange,
+            via=space.msee["chicago-primary"],
+            path="12076",
+            communities=EXCHANGE,
+            withdrawing=[space.exchange],
+        )
+    assert net.status("churn-high", **PRIMARY) == "ok"
+
+
+def test_withdrawals_and_new_routes_are_changes(space: Space):
+    net = quietly(space).microsoft_withdraws("chicago-primary", *space.many(700)[:300])
+    net.microsoft_sends("chicago-primary", *space.many(700)[:300])
+    assert net.status("churn-high", **PRIMARY) == "ok"
+    net.microsoft_withdraws("chicago-primary", space.many(1)[0])
+    assert net.status("churn-high", **PRIMARY) == "violated"
+
+
+def test_withdrawing_what_was_not_there_is_no_change(space: Space):
+    net = quietly(space, 1).microsoft_withdraws("chicago-primary", *space.many(700)[1:])
+    assert net.status("churn-high", **PRIMARY) == "ok"
+
+
+def test_churn_is_of_one_link(space: Space):
+    net = churn(quietly(space), space, MANY)
+    net.up("edge-2").bring("chicago-secondary", *DUAL).get_in_sync("edge-2")
+    assert net.status("churn-high", **SECONDARY) == "ok"
+    assert net.status("churn-high", **PRIMARY) == "violated"
+
+
+def test_changes_of_both_families_are_counted_together():
+    net = quietly(SPACES["ipv4"]).microsoft_sends("chicago-primary", *SPACES["ipv6"].many(301))
+    assert churn(net, SPACES["ipv4"], 299).status("churn-high", **PRIMARY) == "ok"
+    net.microsoft_withdraws("chicago-primary", SPACES["ipv6"].many(1)[0])
+    assert net.status("churn-high", **PRIMARY) == "violated"
+
+
+def test_routes_that_are_not_microsofts_may_change_as_they_like(net: Company, space: Space):
+    net.announce("edge-1", *space.many(2000), path="64510 3356")
+    assert net.status("churn-high", **PRIMARY) == "ok"
+
+
+def test_churn_is_unknown_while_nobody_sees_the_link(net: Company):
+    assert net.down("edge-1").status("churn-high", **PRIMARY) == "unknown"
+
+
+def test_how_many_changes_are_allowed_can_be_configured(space: Space):
+    net = company("checks: {churn-high: {per_minute: 3}}").converge()
+    net.microsoft_sends("chicago-primary", *space.many(3))
+    assert net.status("churn-high", **PRIMARY) == "ok"
+    net.microsoft_withdraws("chicago-primary", *space.many(1))
+    assert net.status("churn-high", **PRIMARY) == "violated"
+
+
+def test_private_peering_may_churn_too(space: Space):
+    net = company(PLANT, "checks: {churn-high: {per_minute: 3}}").converge()
+    net.microsoft_sends("plant-primary", *space.many(4), communities="")
+    assert net.status("churn-high", circuit="plant", link="primary") == "violated"

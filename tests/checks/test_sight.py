@@ -308,3 +308,145 @@ def test_feeds_that_do_not_return_with_their_process_are_told_from_then_on(net: 
 def test_the_process_of_another_feed_suppresses_nothing(net: Company):
     net.process_up("outside").process_down("outside").down("edge-1").wait(30)
     assert net.raised() == ["exabgp-down outside", "feed-down edge-1"]
+
+
+# feed-flapping ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [EDGE_1, ISP_A], ids=["edge-1", "isp-a"])
+def test_the_fourth_loss_in_ten_minutes_is_flapping(net: Company, labels: dict[str, str]):
+    feed = labels["feed"]
+    for _ in range(3):
+        net.wait(5).down(feed).wait(5).up(feed)
+    assert net.status("feed-flapping", **labels) == "ok"
+    net.wait(5).down(feed)
+    finding = net.assert_raised_after(0, "feed-flapping", **labels)
+    assert finding.severity is Severity.WARNING
+    net.wait(600 - 30 - MILLISECOND)  # the first loss was half a minute before the fourth
+    assert net.status("feed-flapping", **labels) == "violated"
+    assert net.wait(2 * MILLISECOND).status("feed-flapping", **labels) == "ok"
+    assert net.wait(300 - 2 * MILLISECOND).raised("feed-flapping") != []
+    assert net.wait(2 * MILLISECOND).raised("feed-flapping") == []
+
+
+def test_a_down_without_an_up_is_no_loss(net: Company):
+    for _ in range(10):
+        net.wait(1).down("edge-1")
+    assert net.told("feed-flapping") == []
+    assert company().down("edge-1").down("edge-1").down("edge-1").down("edge-1").raised("feed-flapping") == []
+
+
+def test_losses_that_are_spread_out_are_not_flapping(net: Company):
+    for _ in range(10):
+        net.down("edge-1").wait(1).up("edge-1").wait(200)
+    assert net.told("feed-flapping") == []
+
+
+def test_the_death_of_the_process_is_a_loss_of_each_session(net: Company):
+    for _ in range(4):
+        net.process_up().up(*net.config.feeds).wait(1).process_down().wait(1)
+    assert "feed-flapping edge-1" in net.raised()
+    assert net.status("feed-flapping", feed="outside") == "ok"
+
+
+def test_how_often_a_session_may_be_lost_can_be_configured():
+    net = company("checks: {feed-flapping: {losses: 1, window: 1m}}").converge()
+    net.down("edge-1").wait(30).up("edge-1").wait(31).down("edge-1")
+    assert net.status("feed-flapping", **EDGE_1) == "ok"
+    net.up("edge-1").wait(1).down("edge-1")
+    assert net.status("feed-flapping", **EDGE_1) == "violated"
+
+
+# feed-best-path-only ---------------------------------------------------------------------------------
+
+
+def test_a_session_without_add_path_is_raised_at_once(space: Space):
+    net = company().add_path_negotiated("edge-1", other_family(space)).up("edge-1")
+    finding = net.assert_raised_after(0, "feed-best-path-only", **EDGE_1)
+    assert finding.severity is Severity.WARNING
+    assert space.family in str(finding.evidence)
+    net.wait(5).down("edge-1").add_path_negotiated("edge-1", "ipv4", "ipv6").up("edge-1")
+    net.assert_cleared_after(0, "feed-best-path-only", **EDGE_1)
+
+
+def test_a_peer_that_does_not_offer_add_path_shows_best_paths_only(space: Space):
+    net = company().peer_offers_add_path("edge-1", space.family).up("edge-1")
+    assert net.status("feed-best-path-only", **EDGE_1) == "violated"
+
+
+def test_what_was_negotiated_outweighs_the_offer():
+    net = company().peer_offers_add_path("edge-1").add_path_negotiated("edge-1", "ipv4", "ipv6").up("edge-1")
+    assert net.status("feed-best-path-only", **EDGE_1) == "ok"
+
+
+def test_without_any_word_of_it_add_path_is_as_configured():
+    assert company().up("edge-1").status("feed-best-path-only", **EDGE_1) == "ok"
+
+
+def test_nothing_is_said_of_add_path_while_the_session_is_down(net: Company):
+    assert net.down("edge-1").status("feed-best-path-only", **EDGE_1) == "unknown"
+
+
+def test_a_feed_that_is_to_show_best_paths_is_not_asked_about():
+    net = company("feeds: {edge-1: {add_path: false}}")
+    assert net.subjects("feed-best-path-only") == [{"feed": f"edge-{n}"} for n in (2, 3, 4)]
+
+
+# view-missing in one family --------------------------------------------------------------------------
+
+ONE_FAMILY = ["ipv4", "ipv6"]
+
+
+@pytest.mark.parametrize("family", ONE_FAMILY)
+@pytest.mark.parametrize(
+    ("feed", "labels"),
+    [
+        ("edge-1", {"view": "edge-table", **CHICAGO_PRIMARY}),
+        ("chicago-primary", {"view": "to-microsoft", **CHICAGO_PRIMARY}),
+        ("isp-a", {"view": "to-internet", "uplink": "isp-a"}),
+    ],
+)
+def test_a_family_that_no_feed_carries_is_a_view_that_is_missing(
+    feed: str, labels: dict[str, str], family: str
+):
+    net = company(f"feeds: {{{feed}: {{families: [{family}]}}}}")
+    net.assert_raised_after(0, "view-missing", **labels)
+    assert net.told("view-missing") == ["0.0 raised view-missing " + " ".join(labels.values())]
+
+
+@pytest.mark.parametrize(
+    ("feed", "circuit", "named", "not_named"),
+    [
+        ("edge-1", "chicago", {"link-down", "origin-unexpected", "drain"}, {"pool-leak"}),
+        ("edge-5", "plant", {"link-down", "link-asymmetry"}, {"service-missing", "origin-unexpected"}),
+        ("chicago-primary", "chicago", {"pool-not-advertised", "advertised-path"}, {"link-down"}),
+        ("plant-primary", "plant", {"advertised-asymmetry"}, {"pool-not-advertised", "advertised-path"}),
+    ],
+)
+def test_a_missing_view_names_the_checks_that_nobody_can_answer(
+    feed: str, circuit: str, named: set[str], not_named: set[str]
+):
+    net = company(PLANT, f"feeds: {{{feed}: null}}")
+    view = "edge-table" if feed.startswith("edge") else "to-microsoft"
+    finding = net.assert_raised_after(0, "view-missing", view=view, circuit=circuit, link="primary")
+    unknown = set(finding.evidence["unknown_checks"])
+    assert named <= unknown
+    assert not not_named & unknown
+    subjects = {case.subject.check for case in net.monitor.statuses()}
+    assert unknown <= subjects | {"inbound-not-redundant", "advertised-undeclared"}  # not asked about here
+
+
+def test_two_feeds_may_carry_the_families_of_a_link_together():
+    net = company(
+        "feeds: {edge-1: {families: [ipv4]}, edge-1-v6: {router: edge-1, view: edge-table, peer: 127.0.0.11, "
+        "local: 127.0.0.6, peer_asn: 64500, families: [ipv6], add_path: true}}"
+    )
+    assert net.wait(10).raised("view-missing") == []
+
+
+def test_a_family_that_the_link_has_not_needs_no_feed():
+    net = company(
+        "circuits: {chicago: {links: {primary: {subnet6: null}}}}",
+        "feeds: {edge-1: {families: [ipv4]}}",
+    )
+    assert net.wait(10).raised("view-missing") == []
