@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec import structs
 
+from ermon.checks.sight import source_names
 from ermon.inventory import Config, Feed, View
 from ermon.model import (
     BLACKHOLE,
@@ -27,6 +28,7 @@ from ermon.model import (
     Route,
     SessionDown,
     SessionUp,
+    SourceJudged,
     Update,
 )
 from ermon.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
@@ -203,6 +205,10 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
     process = st.tuples(st.sampled_from(policy.processes), gaps, st.booleans()).map(
         lambda d: [_process_step(d)]
     )
+    if sources := source_names(policy):
+        process |= st.tuples(st.sampled_from(sources), gaps, st.sampled_from((None, "HTTP 500"))).map(
+            lambda d: [_source_step(d)]
+        )
     waiting = st.sampled_from((*GAPS, *LONG_GAPS)).map(lambda gap: [Step(gap)])
     dump = st.tuples(one_feed, gaps, st.integers(0, 8), st.booleans()).map(
         lambda d: _dump(d, dumps[d[0].name])
@@ -403,6 +409,11 @@ def _session_step(drawn: tuple[Feed, float, int, Family]) -> Step:
     ]
     text, make = makers[kind]
     return Step(gap, lambda time: [make(time)], f"{name} {text}")
+
+
+def _source_step(drawn: tuple[str, float, str | None]) -> Step:
+    source, gap, problem = drawn
+    return Step(gap, lambda t: [SourceJudged(t, source, problem)], f"{source}: {problem or 'fine'}")
 
 
 def _process_step(drawn: tuple[str, float, bool]) -> Step:

@@ -26,6 +26,7 @@ from ermon.inventory import (
     Pool,
     Receive,
     Segment,
+    Source,
     Uplink,
     View,
 )
@@ -39,6 +40,10 @@ EXCHANGE = (12076, 5010)
 TEAMS = (12076, 5030)
 
 # Words ---------------------------------------------------------------------------------------------------
+
+
+PUBLISHED = Source("bgp-communities", "communities.json", 3600.0, ("12076:5010",))
+"""A published list that a circuit expects."""
 
 
 def prefixes(text: str) -> tuple[Prefix, ...]:
@@ -182,7 +187,7 @@ def _two_circuits() -> Config:
         "Chicago",
         link("chicago", "primary", "edge-1", "Chicago", "203.0.113.0/30", "2001:db8:ffff::/126"),
         link("chicago", "secondary", "edge-2", "Chicago", "203.0.113.4/30", "2001:db8:ffff::4/126"),
-        receive=Receive((service("12076:5010"),), {"ipv4": 2, "ipv6": 1}, 40.0, expected),
+        receive=Receive((service("12076:5010"),), {"ipv4": 2, "ipv6": 1}, 40.0, expected, (PUBLISHED,)),
     )
     by_community = frozenset({Community((64500, 302))})
     dallas = circuit(

@@ -29,6 +29,7 @@ from ermon.model import (
     Route,
     SessionDown,
     SessionUp,
+    SourceJudged,
     Status,
     Update,
 )
@@ -80,6 +81,7 @@ class Oracle:
         self.now = start
         self.sessions = {name: Session() for name in sorted(config.feeds)}
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
+        self.sources: dict[str, str] = {}
         self.moments: list[Moment] = []
         self.samples: list[Sample] = []
         self.verdicts: dict[SubjectKey, Verdict] = {}
@@ -157,6 +159,9 @@ class Oracle:
             for name, session in self.sessions.items():
                 if self.config.feeds[name].process == event.process and session.up_at is not None:
                     session.end(self.now, event.reason)
+            return
+        if isinstance(event, SourceJudged):
+            self.sources[event.source] = event.problem or ""
             return
         session = self.sessions[event.feed]
         match event:

@@ -342,6 +342,9 @@ class FactsFromScratch:
             return None
         return tuple(missing)
 
+    def source_problem(self, source: str) -> str | None:
+        return self._oracle.sources.get(source)
+
     def process_up(self, process: str) -> bool | None:
         return self._oracle.processes[process]
 

@@ -1,0 +1,96 @@
+"""``ermon maintenance`` against a daemon's web."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from ermon.cli import run
+from ermon.web.app import make_app
+from tests.checks.company import company
+from tests.web.site import Site
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TestServer]:
+    net = company().converge()
+    async with TestServer(make_app(Site(net, lifecycle=True).tell().context())) as running:
+        yield running
+
+
+@pytest.fixture
+async def locked_server() -> AsyncIterator[TestServer]:
+    async with TestServer(make_app(Site(company().converge()).tell().context())) as running:
+        yield running
+
+
+async def maintenance(server: TestServer, capsys: Any, *arguments: str) -> tuple[int, str, str]:
+    """Run the command as a user would, beside the server."""
+    command = ["maintenance", arguments[0], "--url", str(server.make_url("")), *arguments[1:]]
+    code = await asyncio.to_thread(run, command)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+ADD = (
+    "add",
+    "--circuit",
+    "chicago",
+    "--link",
+    "primary",
+    "--to",
+    "2099-01-01T00:00:00Z",
+    "--reason",
+    "works",
+)
+
+
+async def test_a_window_is_added_listed_and_ended(server: TestServer, capsys: Any) -> None:
+    code, out, _ = await maintenance(server, capsys, *ADD, "--from", "2026-01-01T00:00:00Z")
+    assert code == 0
+    assert "circuit chicago, link primary: works" in out
+    window_id = out.split()[0]
+    assert await maintenance(server, capsys, "list") == (0, out, "")
+    code, out, _ = await maintenance(server, capsys, "end", window_id)
+    assert (code, out.split()[0]) == (0, window_id)
+    assert "not active" in out
+
+
+async def test_what_the_daemon_finds_wrong_is_told_in_its_words(server: TestServer, capsys: Any) -> None:
+    code, out, err = await maintenance(server, capsys, *ADD, "--circuit", "paris")
+    assert (code, out) == (2, "")
+    assert "there is no circuit 'paris'" in err
+
+
+async def test_a_daemon_that_takes_no_changes_says_so(locked_server: TestServer, capsys: Any) -> None:
+    code, _, err = await maintenance(locked_server, capsys, *ADD)
+    assert code == 2
+    assert "--web.enable-lifecycle" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("add", "--circuit", "chicago", "--reason", "works"),
+        ("add", "--circuit", "chicago", "--reason", "works", "--for", "soon"),
+        ("add", "--circuit", "chicago", "--for", "2h"),
+        ("add", "--circuit", "chicago", "--for", "2h", "--reason", "works", "--from", "tomorrow"),
+        ("end",),
+    ],
+)
+def test_an_end_and_a_reason_are_mandatory(arguments: tuple[str, ...], capsys: Any) -> None:
+    try:
+        code = run(["maintenance", *arguments])
+    except SystemExit as end:
+        code = int(str(end.code))
+    assert code == 2
+    assert capsys.readouterr().err
+
+
+def test_a_daemon_that_is_not_there_is_3(capsys: Any) -> None:
+    assert run(["maintenance", "list", "--url", "http://127.0.0.1:9"]) == 3
+    assert "cannot be reached" in capsys.readouterr().err
