@@ -310,8 +310,8 @@ GUIDES: Mapping[str, Guide] = {
             "circuit is without redundancy meanwhile; nothing is broken."
         ),
         needs=(
-            "An edge-table feed with routes of the link. A drain ends with undrained routes on the link, or "
-            "after 'policy.max_drain'."
+            "An edge-table feed of the link in sync. A drain ends with undrained routes on the link; a link that "
+            "fell silent while it drained counts as draining for 'policy.max_drain' from the drain's start."
         ),
         action=steps(
             "See the prepends: `show bgp FAMILY unicast regexp ^12076_12076_12076_12076`.",
