@@ -54,6 +54,8 @@ class AboutSection(Section):
     """Label: the view that no feed provides."""
     process: Names | None = None
     """Label: the ExaBGP process."""
+    source: Names | None = None
+    """Label: the published list, as findings name it."""
 
 
 LABELS = tuple(name for name in AboutSection.model_fields if name != "check")
@@ -148,6 +150,10 @@ class StepEntry(Section):
     """ExaBGP processes (edges, or an internet feed's name) end, and the sessions of their feeds with them."""
     exabgp_up: Names | None = None
     """ExaBGP processes run again. converge says so too."""
+    source_rejected: Names | None = None
+    """Published lists cannot be used, by the label of their findings; the old ones stay in force."""
+    source_accepted: Names | None = None
+    """Published lists are there and can be used."""
     feed: Names | None = None
     """announce, withdraw: the feeds that show it. Default, with a link: the edge tables of its router."""
     circuit: NameText | None = None
@@ -242,4 +248,6 @@ Verb = Literal[
     "messages_lost",
     "exabgp_down",
     "exabgp_up",
+    "source_rejected",
+    "source_accepted",
 ]

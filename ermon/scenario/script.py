@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import get_args
 
+from ermon.checks.sight import source_names
 from ermon.config_feeds import Complaint
 from ermon.config_rules import advice
 from ermon.inventory import Config, Feed, Link, View
@@ -25,6 +26,7 @@ from ermon.model import (
     RouteKey,
     SessionDown,
     SessionUp,
+    SourceJudged,
     Update,
 )
 from ermon.prefixes import Address, Prefix
@@ -234,6 +236,17 @@ class Script:
                     self._sent.pop(feed.name, None)
             yield ProcessDown(self._now, name, "exited")
 
+    def _source_rejected(self, step: StepEntry) -> Iterator[Event]:
+        yield from self._judge_sources(step.source_rejected or (), "source_rejected", "it does not parse")
+
+    def _source_accepted(self, step: StepEntry) -> Iterator[Event]:
+        yield from self._judge_sources(step.source_accepted or (), "source_accepted", None)
+
+    def _judge_sources(self, names: Iterable[str], key: str, problem: str | None) -> Iterator[Event]:
+        for name in names:
+            self._known(name, source_names(self._config), key, "a published list")
+            yield SourceJudged(self._now, name, problem)
+
     _STEPS: Mapping[str, Callable[[Script, StepEntry], Iterable[Event]]] = {
         "converge": _converge,
         "in_sync": _in_sync,
@@ -243,6 +256,8 @@ class Script:
         "messages_lost": _messages_lost,
         "exabgp_up": _exabgp_up,
         "exabgp_down": _exabgp_down,
+        "source_rejected": _source_rejected,
+        "source_accepted": _source_accepted,
     }
 
     # Routes ------------------------------------------------------------------------------------------
