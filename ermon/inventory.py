@@ -315,6 +315,19 @@ class Config:
         for circuit in self.circuits.values():
             yield from circuit.links.values()
 
+    @property
+    def our_space(self) -> Iterator[Prefix]:
+        """The prefixes that are ours: those declared so, and the pools."""
+        yield from self.customer.own_prefixes
+        for pool in self.pools.values():
+            yield from pool.prefixes
+
+    @property
+    def sources(self) -> Iterator[Source]:
+        """The published lists that circuits expect; circuits may share one."""
+        for circuit in self.circuits.values():
+            yield from circuit.receive.sources
+
     def pool_links(self, pool: Pool) -> Iterator[Link]:
         """The links that are to advertise ``pool``."""
         for name in pool.circuits:

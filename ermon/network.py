@@ -25,7 +25,7 @@ from ermon.checks.subject import (
     process_topic,
     source_topic,
 )
-from ermon.inventory import Config, Feed, LinkKey, Peering, View
+from ermon.inventory import Config, Feed, LinkKey, View
 from ermon.known import FILTERED_VIEWS, FeedState, Known, LinkInfo
 from ermon.model import (
     AddPathNegotiated,
@@ -79,9 +79,6 @@ class Network(Known):
             link.key: frozenset(n for n in self._edges if self.feeds[n].feed.router == link.router)
             for link in config.links
         }
-        self._microsoft_links = frozenset(
-            link.key for link in config.links if config.circuits[link.circuit].peering is Peering.MICROSOFT
-        )
 
     def adopt(self, old: Network) -> None:
         """Take over what an earlier network knows of the feeds and links that both have.
@@ -98,7 +95,7 @@ class Network(Known):
                 info.baseline.stop(self.now)  # the new policy says what is right from now on
                 info.flaps.take_over(before.flaps)
                 self._watch_flapping(("link-flaps", *key), info.flaps)
-                if key[0] in self._microsoft_links and before.state is not LinkState.UP:
+                if key[0] in self.routes.microsoft_links and before.state is not LinkState.UP:
                     self.routes.brought.restore(*key, old.routes.brought.remembered(*key))
         for link, latch in old.drains.items():
             if link in self.drains:
@@ -457,7 +454,7 @@ class Network(Known):
         self._unsettled_mirrors.add(link[0])
 
     def _link_changed(self, link: LinkKey, family: Family, info: LinkInfo, state: LinkState) -> None:
-        if link in self._microsoft_links:
+        if link in self.routes.microsoft_links:
             if info.state is LinkState.UP:
                 self.routes.brought.ceased_to_be_up(link, family, self.now)
             elif state is LinkState.UP:

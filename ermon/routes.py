@@ -24,7 +24,7 @@ from ermon.expected import ExpectedCoverage
 from ermon.inventory import Config, Feed, LinkKey, Peering, View
 from ermon.known import FILTERED_VIEWS, FeedState, Known
 from ermon.model import BLACKHOLE, Route, RouteKey
-from ermon.prefixes import Family, Prefix, PrefixSet
+from ermon.prefixes import Family, PrefixSet
 from ermon.rib import AdjRibIn, RouteChange
 from ermon.rolling import RollingCount
 from ermon.sides import Comparison, advertised_sides, received_sides
@@ -52,19 +52,19 @@ class Routes:
         self.watched = {name: watched_space(config, state.feed) for name, state in known.feeds.items()}
         self._selectors = selectors
         self._attributor = Attributor(config)
-        self._microsoft_links = frozenset(
+        self.microsoft_links = frozenset(
             link.key for link in config.links if config.circuits[link.circuit].peering is Peering.MICROSOFT
         )
-        self._ours = PrefixSet((*config.customer.own_prefixes, *_pool_prefixes(config)))
+        self._ours = PrefixSet(config.our_space)
         for state in known.feeds.values():
             self._add_link_tables(state)
 
     def _add_link_tables(self, state: FeedState) -> None:
         if state.feed.view is not View.EDGE_TABLE:
             return
+        per_minute = int(parameter(self.known.config, "churn-high", "per_minute"))
         for key, link in ((link.key, link) for link in self.known.config.links):
             state.tables[key] = AdjRibIn()
-            per_minute = int(parameter(self.known.config, "churn-high", "per_minute"))
             state.churn[key] = RollingCount(per_minute, 60.0)
             expected = self.known.config.circuits[link.circuit].receive.prefixes
             families = link.families
@@ -76,8 +76,8 @@ class Routes:
 
     def announce(self, state: FeedState, routes: Iterable[Route]) -> None:
         """Take the announced routes of an UPDATE in."""
-        for route, attribution in self._attributed(state, routes):
-            if self._holds(state, route, attribution):
+        for route, attribution, theirs in self._attributed(state, routes):
+            if theirs or self._holds(state, route):
                 change = state.rib.announce(route)
             else:
                 change = state.rib.withdraw(route.key)
@@ -94,23 +94,29 @@ class Routes:
         for change in state.rib.flush():
             self._route_changed(state, change, None)
 
-    def _attributed(self, state: FeedState, routes: Iterable[Route]) -> Iterator[tuple[Route, Attribution]]:
-        """Pair the routes of an UPDATE, which share their attributes, with what brought them."""
+    def _attributed(
+        self, state: FeedState, routes: Iterable[Route]
+    ) -> Iterator[tuple[Route, Attribution, bool]]:
+        """Yield the routes of an UPDATE, which share their attributes, with what brought them, and whether
+        they are Microsoft's on a feed that is not held whole.
+        """
         attributes: object = None
         attribution: Attribution = None
+        theirs = False
         for route in routes:
             if route.attributes is not attributes:
                 attributes = route.attributes
                 attribution = self._attribution(state, route)
-            yield route, attribution
+                theirs = attribution is not None or (
+                    state.feed.view is View.INTERNET and has_microsoft_asn(route.attributes)
+                )
+            yield route, attribution, theirs
 
-    def _holds(self, state: FeedState, route: Route, attribution: Attribution) -> bool:
-        """Tell whether the policy can ask about a route; tables that may be full are not held whole."""
-        if state.feed.view not in FILTERED_VIEWS or self.watched[state.feed.name].overlaps(route.prefix):
-            return True
-        if state.feed.view is View.EDGE_TABLE:
-            return attribution is not None
-        return has_microsoft_asn(route.attributes)
+    def _holds(self, state: FeedState, route: Route) -> bool:
+        """Tell whether the policy can ask about a route that is not Microsoft's; tables that may be full are
+        not held whole.
+        """
+        return state.feed.view not in FILTERED_VIEWS or self.watched[state.feed.name].overlaps(route.prefix)
 
     def _attribution(self, state: FeedState, route: Route) -> Attribution:
         if state.feed.view is not View.EDGE_TABLE:
@@ -185,7 +191,7 @@ class Routes:
         self._count_churn(state, link, family)
         if had == has:
             return
-        if link in self._microsoft_links:
+        if link in self.microsoft_links:
             if has:
                 self.brought.appeared(link, prefix)
             else:
@@ -231,17 +237,11 @@ class Routes:
                 del held[route.key]
 
 
-def _pool_prefixes(config: Config) -> Iterator[Prefix]:
-    for pool in config.pools.values():
-        yield from pool.prefixes
-
-
 def watched_space(config: Config, feed: Feed) -> PrefixSet:
     """Return the address space that the policy can ask about on a feed that is not held whole."""
     return PrefixSet(
         (
-            *_pool_prefixes(config),
-            *config.customer.own_prefixes,
+            *config.our_space,
             *config.internet_only,
             *(
                 expected.prefix

@@ -26,7 +26,7 @@ from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.configure import PasswordError
 from ermon.exabgp.decode import Decoder, Rejected
 from ermon.exabgp.process import ExaBGP, Reload
-from ermon.inventory import Config, Severity, Source
+from ermon.inventory import Config, Severity
 from ermon.lints import lint
 from ermon.maintenance_book import MaintenanceBook
 from ermon.model import (
@@ -125,7 +125,7 @@ class Service:
             stack.push_async_callback(self._stop_processes)
             for name in self.monitor.config.processes:
                 await self._start_process(name)
-            self._sources.reconfigure(_sources(self._config))
+            self._sources.reconfigure(self._config.sources)
             for task in (self._keep_time(), self._sources.run()):
                 stack.callback(tasks.create_task(task).cancel)
             self._take(self.monitor.settle(time.time()))
@@ -409,7 +409,7 @@ class Service:
             ExaBGP(name, config, passwords, self.options.runtime)  # raises if it cannot be configured
         self._passwords = passwords
         self._config = config
-        self._sources.reconfigure(_sources(config))
+        self._sources.reconfigure(config.sources)
         self.monitor.reconfigure(with_published(config, self._sources.lists()), time.time())
         self._decoder.set_feeds(config.feeds)
         self.telemetry.reconfigure(config)
@@ -433,10 +433,6 @@ def make_keeper(options: Options, updated: Updated, judged: Judged) -> SourceKee
     folder = options.storage / "sources"
     fetcher = Fetcher(base, FolderRecords(folder))
     return SourceKeeper(fetcher, ListFiles(folder, MAX_BYTES), updated=updated, rejected=judged)
-
-
-def _sources(config: Config) -> list[Source]:
-    return [source for circuit in config.circuits.values() for source in circuit.receive.sources]
 
 
 def _log_notes(log: structlog.typing.FilteringBoundLogger, loaded: LoadedConfig) -> None:

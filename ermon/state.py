@@ -16,7 +16,7 @@ import msgspec
 
 from ermon.case import Case, Phase
 from ermon.checks.internet import INSIDE_POOL, internet_feeds
-from ermon.checks.mirror import ADVERTISED, POOL_SPACE, mirrored, prefix_limit
+from ermon.checks.mirror import POOL_SPACE, mirrored, prefix_limit
 from ermon.checks.received import SERVICE, community_text
 from ermon.checks.subject import Bucket, link_down
 from ermon.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, Pool
@@ -142,10 +142,7 @@ class Layout:
     def __init__(self, monitor: Monitor) -> None:
         config = monitor.config
         self.cases: tuple[Case, ...] = tuple(monitor.statuses())
-        self.mirrors: Mapping[LinkKey, tuple[Feed, ...]] = {
-            link.key: mirrored(config, link).feeds for link in config.links
-        }
-        self.advertised_families = {link.key: self._advertised_families(link) for link in config.links}
+        self.mirrors = {link.key: mirrored(config, link) for link in config.links}
         self.pool_links = {family: self._pool_links(config, family) for family in FAMILIES}
         self.internet_feeds = {
             family: tuple(feed.name for feed in internet_feeds(config) if family in feed.families)
@@ -160,18 +157,13 @@ class Layout:
             for pool in config.pools.values()
         }
 
-    def _advertised_families(self, link: Link) -> tuple[Family, ...]:
-        """The families of the link's mirrors, or of the link where it has none."""
-        feeds = self.mirrors[link.key]
-        return tuple(f for f in FAMILIES if any(f in feed.families for feed in feeds)) or link.families
-
     def _pool_links(self, config: Config, family: Family) -> tuple[Link, ...]:
         """The links on which a pool could be advertised: those of Microsoft peering."""
         return tuple(
             link
             for link in config.links
             if config.circuits[link.circuit].peering is Peering.MICROSOFT
-            and (family in link.families or family in self.advertised_families[link.key])
+            and self.mirrors[link.key].has_family(family)
         )
 
 
@@ -245,14 +237,13 @@ def _together(states: list[LinkState]) -> LinkState:
 
 
 def _link(known: Known, layout: Layout, circuit: Circuit, link: Link) -> CurrentLink:
+    mirror = layout.mirrors[link.key]
     return CurrentLink(
         link=link,
         families={family: _link_family(known, link, family) for family in link.families},
         advertised={
-            family: Advertised(
-                _advertised_prefixes(known, layout, link, family), prefix_limit(circuit, family)
-            )
-            for family in layout.advertised_families[link.key]
+            family: Advertised(mirror.count(known, family), prefix_limit(circuit, family))
+            for family in mirror.families
         },
         service_routes={
             service.name: _service_routes(known, link, community_text(service.community))
@@ -270,12 +261,6 @@ def _link_family(known: Known, link: Link, family: Family) -> LinkFamilyState:
         routes=known.prefix_count(link.key, family),
         decided_by=info.deciders,
     )
-
-
-def _advertised_prefixes(known: Known, layout: Layout, link: Link, family: Family) -> int:
-    """Count what the link's mirror shows, as ``advertised-limit-near`` does; with several mirrors, the most."""
-    bucket = Bucket(ADVERTISED, family)
-    return max((len(known.matching(feed.name, bucket)) for feed in layout.mirrors[link.key]), default=0)
 
 
 def _service_routes(known: Known, link: Link, community: str) -> int:
@@ -310,7 +295,7 @@ def _mirrors(known: Known, layout: Layout) -> dict[Family, list[_Mirrors]]:
                 link_down(known, link, family),
                 tuple(
                     known.feeds[feed.name]
-                    for feed in layout.mirrors[link.key]
+                    for feed in layout.mirrors[link.key].feeds
                     if known.in_sync(feed.name, family)
                 ),
             )

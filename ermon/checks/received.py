@@ -115,8 +115,7 @@ def _unexpected(config: Config, circuit: Circuit) -> Callable[[Route], bool]:
     """What Microsoft must not send on Microsoft peering: it carries public service prefixes only
     (Microsoft, "ExpressRoute routing requirements").
     """
-    pools = (prefix for pool in config.pools.values() for prefix in pool.prefixes)
-    ours = PrefixSet((*config.customer.own_prefixes, *pools))
+    ours = PrefixSet(config.our_space)
     not_public = not_public_space(config.policy.public_space)
     listed = PrefixSet(expected.prefix for expected in circuit.receive.prefixes)
     services = {service.community for service in circuit.receive.services}
@@ -135,8 +134,21 @@ def _unexpected(config: Config, circuit: Circuit) -> Callable[[Route], bool]:
 # What the verdicts look at, and depend on ------------------------------------------------------------
 
 
+def edge_feeds(config: Config) -> tuple[Feed, ...]:
+    return tuple(feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE)
+
+
 def edge_tables(config: Config) -> tuple[str, ...]:
-    return tuple(name for name, feed in config.feeds.items() if feed.view is View.EDGE_TABLE)
+    return tuple(feed.name for feed in edge_feeds(config))
+
+
+def link_routes(facts: Facts, edges: tuple[Feed, ...], link: Link, kind: str) -> RouteGroup:
+    """Return the routes of a bucket that any edge table shows on the link."""
+    return RouteGroup(
+        facts.matching(feed.name, Bucket(kind, family, link=link.key))
+        for feed in edges
+        for family in feed.families
+    )
 
 
 def link_topics(links: Iterable[Link]) -> set[Topic]:
@@ -318,19 +330,16 @@ def origin_unexpected(config: Config) -> Iterator[Subject]:
 
 
 def _forbidden_on_links(config: Config, circuit: Circuit, check: str, kind: str) -> Iterator[Subject]:
+    edges = edge_feeds(config)
     for link in circuit.links.values():
         topics = link_topics((link,)) | _bucket_topics(config, link, kind)
-        judge = partial(_forbidden_on_link, config, link, kind)
+        judge = partial(_forbidden_on_link, edges, link, kind)
         yield Subject(check, link_labels(link), frozenset(topics), judge)
 
 
-def _forbidden_on_link(config: Config, link: Link, kind: str, facts: Facts) -> Verdict:
+def _forbidden_on_link(edges: tuple[Feed, ...], link: Link, kind: str, facts: Facts) -> Verdict:
     """Any feed that shows such a route proves it; only one that decides proves that there is none."""
-    routes = RouteGroup(
-        facts.matching(feed, Bucket(kind, family, link=link.key))
-        for feed in edge_tables(config)
-        for family in config.feeds[feed].families
-    )
+    routes = link_routes(facts, edges, link, kind)
     return present(Evidence(routes=routes, routers=(link.router,)), complete=decided(facts, link))
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from ermon.checks.received import decided, edge_tables, link_topics
+from ermon.checks.received import decided, edge_feeds, edge_tables, link_routes, link_topics
 from ermon.checks.subject import (
     OK,
     PREPENDED,
     UNKNOWN,
-    Bucket,
     Evidence,
     Facts,
-    RouteGroup,
     Subject,
     Verdict,
     difference_topic,
@@ -23,7 +21,7 @@ from ermon.checks.subject import (
     link_topic,
     violated,
 )
-from ermon.inventory import Circuit, Config, Link, Peering
+from ermon.inventory import Circuit, Config, Feed, Link, Peering
 from ermon.model import LinkState, Status
 from ermon.prefixes import Family
 
@@ -129,20 +127,17 @@ def drain(config: Config) -> Iterator[Subject]:
     """Microsoft prepends its ASN on the routes of a link that it is about to work on (Microsoft,
     "Planned maintenance guidance for ExpressRoute").
     """
+    edges = edge_feeds(config)
     for circuit in config.circuits.values():
         links = tuple(circuit.links.values())
         topics = link_topics(links) | {drain_topic(link.key) for link in links}
         for link in links:
-            yield Subject("drain", link_labels(link), frozenset(topics), partial(_drain, config, links, link))
+            yield Subject("drain", link_labels(link), frozenset(topics), partial(_drain, edges, links, link))
 
 
-def _drain(config: Config, links: tuple[Link, ...], link: Link, facts: Facts) -> Verdict:
+def _drain(edges: tuple[Feed, ...], links: tuple[Link, ...], link: Link, facts: Facts) -> Verdict:
     if facts.draining(link.key):
-        routes = RouteGroup(
-            facts.matching(feed, Bucket(PREPENDED, family, link=link.key))
-            for feed in edge_tables(config)
-            for family in config.feeds[feed].families
-        )
+        routes = link_routes(facts, edges, link, PREPENDED)
         others = (other for other in links if other is not link)
         carried = any(_up(facts, other) and not facts.draining(other.key) for other in others)
         return Verdict(Status.VIOLATED, Evidence(routes=routes, routers=(link.router,)), is_cause=carried)

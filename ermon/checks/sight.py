@@ -141,8 +141,7 @@ def source_rejected(config: Config) -> Iterator[Subject]:
 
 def source_names(config: Config) -> tuple[str, ...]:
     """Name the published lists that the configuration asks for, each once."""
-    sources = (source for circuit in config.circuits.values() for source in circuit.receive.sources)
-    return tuple(dict.fromkeys(SourceKey.of(source).name for source in sources))
+    return tuple(dict.fromkeys(SourceKey.of(source).name for source in config.sources))
 
 
 def _source_rejected(name: str, facts: Facts) -> Verdict:

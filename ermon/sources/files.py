@@ -28,15 +28,13 @@ def load_local(config: Config, base: Path) -> tuple[dict[SourceKey, PublishedLis
     """
     lists: dict[SourceKey, PublishedList] = {}
     problems: list[str] = []
-    for circuit in config.circuits.values():
-        for source in circuit.receive.sources:
-            key = SourceKey.of(source)
-            if key in lists or is_url(key.location):
-                continue
-            try:
-                lists[key] = load_file(key, base)
-            except SourceError as error:
-                problems.append(f"source {key.name}: {error}")
+    for key in dict.fromkeys(map(SourceKey.of, config.sources)):
+        if is_url(key.location):
+            continue
+        try:
+            lists[key] = load_file(key, base)
+        except SourceError as error:
+            problems.append(f"source {key.name}: {error}")
     return lists, problems
 
 
