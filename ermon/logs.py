@@ -7,7 +7,11 @@ import sys
 
 import structlog
 
+from ermon.inventory import Severity
+from ermon.model import Transition, TransitionState
+
 LEVELS = ("debug", "info", "warning", "error")
+_RAISED_LEVEL = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
 
 def configure(level: str, log_format: str | None) -> None:
@@ -32,6 +36,24 @@ def configure(level: str, log_format: str | None) -> None:
     )
     # aiohttp and asyncio log by the standard library; what they have to say must not get lost.
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[_Forward()], force=True)
+
+
+def log_transition(log: structlog.typing.FilteringBoundLogger, transition: Transition) -> None:
+    """Log that a finding was raised, at the level of its severity, or cleared."""
+    finding = transition.finding
+    raised = transition.state is TransitionState.RAISED
+    lasted = (
+        {} if finding.ended_at is None else {"lasted_seconds": round(finding.ended_at - finding.since, 3)}
+    )
+    getattr(log, _RAISED_LEVEL[finding.severity] if raised else "info")(
+        "finding raised" if raised else "finding cleared",
+        check=finding.check,
+        severity=str(finding.severity),
+        summary=finding.summary,
+        **finding.labels,
+        evidence=finding.evidence,
+        **lasted,
+    )
 
 
 class _Forward(logging.Handler):

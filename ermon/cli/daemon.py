@@ -90,6 +90,7 @@ def _run(options: argparse.Namespace) -> int:
     from ermon.checks.catalogue import BUILT_CHECKS
     from ermon.config import ConfigError, load_config
     from ermon.exabgp.channel import ExaBGPError
+    from ermon.options import Options, StartError
 
     logs.configure(options.log_level, options.log_format)
     try:
@@ -101,17 +102,18 @@ def _run(options: argparse.Namespace) -> int:
         runtime = options.runtime or _directory("RUNTIME_DIRECTORY")
         if runtime is None:
             runtime = stack.enter_context(tempfile.TemporaryDirectory(prefix="ermon-"))
-        daemon = service.Options(
+        daemon = Options(
             config_file=options.config_file,
             listen=tuple(options.listen or [_listen_address(DEFAULT_LISTEN_ADDRESS)]),
             runtime=Path(runtime),
             lifecycle=options.lifecycle,
+            storage=options.storage or _directory("STATE_DIRECTORY"),
             relay_buffer_limit=options.relay_buffer_limit,
         )
         failures: list[str] = []
         try:
             asyncio.run(service.serve(daemon, loaded))
-        except* (service.StartError, ExaBGPError) as group:
+        except* (StartError, ExaBGPError) as group:
             failures = [str(error) for error in group.exceptions]
         for failure in failures:
             print(f"ermon: {failure}", file=sys.stderr)
