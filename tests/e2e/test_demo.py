@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,49 +14,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 120.0
-"""Seconds after which something that should have happened is a failed test, however slow the machine."""
-
-
-class Demo:
-    """A running ``ermon demo``, whose temporary files and processes can be told from all others."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.folder = folder
-        self.output = ""
-        self.process = subprocess.Popen(
-            (sys.executable, "-u", "-m", "ermon", "demo", *arguments),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "TMPDIR": str(folder), "PYTHONIOENCODING": "utf-8"},
-            text=True,
-            start_new_session=True,
-        )
-
-    def read_until(self, text: str) -> None:
-        """Return when the demo has printed a line with ``text``."""
-        for line in self.process.stdout or ():
-            self.output += line
-            if text in line:
-                return
-        raise AssertionError(f"the demo has ended without {text!r}:\n{self.output}")
-
-    def end(self) -> int:
-        """Wait for the end, and return the exit code."""
-        rest, _ = self.process.communicate(timeout=PATIENCE)
-        self.output += rest
-        return self.process.returncode
-
-    def children(self) -> list[int]:
-        """Return the processes that work with the demo's temporary files, which all of its children do."""
-        found = []
-        for command in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if os.fsencode(self.folder) in command.read_bytes():
-                    found.append(int(command.parent.name))
-            except OSError:
-                continue  # it has just ended
-        return found
+from tests.e2e.demo import HELD, PATIENCE, Demo, running_demo
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -71,26 +26,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Demo]]:
-    started: list[Demo] = []
-
-    def start_demo(*arguments: str) -> Demo:
-        folder = Path(tempfile.mkdtemp(prefix="demo-"))  # short: it holds Unix sockets
-        started.append(Demo(folder, *arguments))
-        return started[-1]
-
-    yield start_demo
-    for demo in started:
-        demo.process.kill()
-        demo.process.communicate()
-        for child in demo.children():
-            os.kill(child, signal.SIGKILL)
-        shutil.rmtree(demo.folder, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        yield lambda *arguments: stack.enter_context(running_demo(*arguments))
 
 
 def test_every_finding_of_the_story_comes_and_no_other(start: Callable[..., Demo]) -> None:
     demo = start("--hold")
 
-    demo.read_until("Everything stays up")
+    demo.read_until(HELD)
 
     told = re.findall(r"✓ (raised|cleared) +(\S+)", demo.output)
     assert told == [

@@ -1,0 +1,1 @@
+"""The parts that ``dashboard.py`` puts together."""

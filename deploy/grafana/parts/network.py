@@ -1,0 +1,223 @@
+"""The rows about the network: what is wrong, circuits and links, pools, prefixes."""
+
+from __future__ import annotations
+
+from ermon.metrics import SUBJECT_LABELS
+from parts.panels import (
+    ANY,
+    BAD,
+    GOOD,
+    INFO,
+    NEUTRAL,
+    NOTHING_IS_GOOD,
+    NOTHING_IS_USUAL,
+    UNKNOWN,
+    WARN,
+    WIDTH,
+    Column,
+    Query,
+    Row,
+    lines,
+    numbers,
+    rows,
+    states,
+)
+from parts.queries import (
+    CIRCUIT_STATE,
+    LINK,
+    LINK_LEGEND,
+    OF_CIRCUIT,
+    RAISED_IN_STEP,
+    RAISED_WITH_SEVERITY,
+    SUBJECT,
+    SUBJECT_LEGEND,
+    answers,
+    most,
+    new,
+    of,
+)
+
+STATUS_PAGE = "${status_page:raw}"
+UP_OR_DOWN = {"1": ("unknown", UNKNOWN), "2": ("up", GOOD), "3": ("down", BAD)}
+ADVERTISED = {"1": ("unknown", UNKNOWN), "2": ("no", INFO), "3": ("yes", NEUTRAL)}
+ON_INTERNET = {"1": ("unknown", UNKNOWN), "2": ("no", GOOD), "3": ("yes", BAD)}
+SEVERITIES = {"critical": ("critical", BAD), "warning": ("warning", WARN), "info": ("info", INFO)}
+
+
+def wrong_now() -> Row:
+    return Row(
+        "What is wrong now",
+        (
+            numbers(
+                (8, 5),
+                "Raised findings by severity",
+                "Findings that are raised at present, by severity. Whatever is not about a circuit is counted, too.",
+                Query(f"sum by (severity) ({RAISED_WITH_SEVERITY})", "{{severity}}"),
+                steps=NOTHING_IS_GOOD,
+                own_steps={"warning": NOTHING_IS_USUAL, "info": ((0, GOOD), (1, INFO))},
+            ),
+            numbers(
+                (16, 5),
+                "Can ermon see?",
+                "When all of these are 0 and no finding is raised, nothing is wrong. Feeds and tables that are "
+                "down for every ermon; checks that none of them can judge; violations kept quiet by a "
+                "larger one, a drain or maintenance; ExaBGP processes that are down; ermons that do not "
+                "answer Prometheus.",
+                Query(f"sum(1 - {most('feed', 'ermon_feed_up')})", "feeds down"),
+                Query(f"sum(1 - {most('feed, family', 'ermon_feed_in_sync')})", "tables not in sync"),
+                Query(f"sum(min by ({SUBJECT}) ({of('ermon_check_unknown')}))", "checks unknown"),
+                Query(f"sum({most(SUBJECT, 'ermon_check_suppressed')})", "suppressed"),
+                Query(f"sum(1 - {of('ermon_exabgp_up')})", "ExaBGP down"),
+                Query(f"sum(1 - {of('up')})", "ermon down"),
+                steps=NOTHING_IS_GOOD,
+                own_steps={
+                    "tables not in sync": NOTHING_IS_USUAL,
+                    "checks unknown": NOTHING_IS_USUAL,
+                    "suppressed": NOTHING_IS_USUAL,
+                },
+            ),
+            rows(
+                (WIDTH, 8),
+                "Raised findings",
+                "Every finding that is raised at present. The name of the check leads to what it means "
+                "and what to do; the evidence is on ermon's status page.",
+                Query(f"{RAISED_WITH_SEVERITY} == 1", ""),
+                ("severity", "check", *SUBJECT_LABELS),
+                Column("severity", words=SEVERITIES),
+                Column(
+                    "check",
+                    link=("What it means, and what to do", f"{STATUS_PAGE}/runbooks/${{__value.raw}}"),
+                ),
+                none="nothing is raised, if ermon can see",
+            ),
+            states(
+                (WIDTH, 8),
+                "Findings over time",
+                "When each finding was raised: after the check's raise_after, and through its clear_after.",
+                Query(f"{RAISED_IN_STEP} == 1", SUBJECT_LEGEND),
+                {"1": ("raised", BAD)},
+                none="nothing was raised, if ermon could see",
+            ),
+        ),
+    )
+
+
+def circuits() -> Row:
+    return Row(
+        "Circuits and links",
+        (
+            numbers(
+                (8, 7),
+                "Links up",
+                "Links of each circuit that bring routes. With one, the redundancy and the SLA are gone; with "
+                "none, the circuit. A link that nobody sees does not count as up.",
+                Query(
+                    most("circuit, family", "ermon_circuit_links_up", OF_CIRCUIT),
+                    "{{circuit}} {{family}}",
+                ),
+                steps=((0, BAD), (1, WARN), (2, GOOD)),
+            ),
+            states(
+                (16, 7),
+                "Circuits",
+                "Up when any link of the circuit is up, down when every link is proven down.",
+                Query(CIRCUIT_STATE, "{{circuit}} {{family}}"),
+                UP_OR_DOWN,
+            ),
+            states(
+                (16, 8),
+                "Links",
+                "Up when Microsoft's routes arrive over the link, down when their absence is proven, unknown when "
+                "ermon cannot see the link's router.",
+                Query(answers(LINK, "ermon_link_state", "down", "up", OF_CIRCUIT), LINK_LEGEND),
+                UP_OR_DOWN,
+            ),
+            lines(
+                (8, 8),
+                "Link state changes",
+                "How often each link went up or down; more than a few in ten minutes is flapping.",
+                Query(f"max by ({LINK}) ({new('ermon_link_transitions_total', OF_CIRCUIT)})", LINK_LEGEND),
+                bars=True,
+            ),
+        ),
+    )
+
+
+def pools() -> Row:
+    return Row(
+        "NAT pools",
+        (
+            states(
+                (12, 9),
+                "Pools advertised to Microsoft",
+                "Whether Microsoft hears the whole pool on the link. It must on the pool's own links, and must not "
+                "on another circuit's: pool-not-advertised and pool-wrong-circuit judge that.",
+                Query(
+                    answers("pool, family, circuit, link", "ermon_pool_advertised", "yes", "no", OF_CIRCUIT),
+                    "{{pool}} {{family}} on {{circuit}} {{link}}",
+                ),
+                ADVERTISED,
+                none="no pools, or no data",
+            ),
+            states(
+                (12, 9),
+                "Pools on the internet",
+                "Whether a feed shows the pool, or a part of it, to or from the internet: then Microsoft's answers "
+                "come back past the firewall that knows the connection.",
+                Query(
+                    answers("pool, family, feed", "ermon_pool_on_internet", "yes", "no"),
+                    "{{pool}} {{family}} on {{feed}}",
+                ),
+                ON_INTERNET,
+                none="no pools, or no feed that shows the internet",
+            ),
+            numbers(
+                (WIDTH, 4),
+                "Addresses of the pools",
+                "Addresses in each pool: to be divided into the firewall's session count.",
+                Query(most("pool", "ermon_pool_addresses"), "{{pool}}"),
+                steps=ANY,
+            ),
+        ),
+    )
+
+
+def prefixes() -> Row:
+    advertised = most(LINK, "ermon_link_advertised_prefixes", OF_CIRCUIT)
+    limit = most(LINK, "ermon_link_advertised_prefix_limit", OF_CIRCUIT)
+    return Row(
+        "Prefixes",
+        (
+            lines(
+                (12, 8),
+                "Prefixes received",
+                "Prefixes that each link brings. Both links of a circuit should bring the same.",
+                Query(most(LINK, "ermon_link_routes", OF_CIRCUIT), LINK_LEGEND),
+            ),
+            lines(
+                (12, 8),
+                "Routes of required services",
+                "Routes with the community of each service that the circuit must bring.",
+                Query(
+                    most("circuit, link, ms_service", "ermon_link_service_routes", OF_CIRCUIT),
+                    "{{circuit}} {{link}} {{ms_service}}",
+                ),
+                none="no circuit declares receive.services, or no data",
+            ),
+            lines(
+                (12, 8),
+                "Prefixes advertised",
+                "Prefixes that Microsoft hears from us on each link.",
+                Query(advertised, LINK_LEGEND),
+            ),
+            lines(
+                (12, 8),
+                "Share of the limit",
+                "Prefixes advertised, as a share of the number at which Microsoft drops the session. Findings are "
+                "raised at 80 % and at 95 %.",
+                Query(f"{advertised} / {limit}", LINK_LEGEND),
+                unit="percentunit",
+                limits=((0, GOOD), (0.8, WARN), (0.95, BAD)),
+            ),
+        ),
+    )

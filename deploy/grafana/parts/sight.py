@@ -1,0 +1,209 @@
+"""The rows about what ermon sees with: its feeds, and itself."""
+
+from __future__ import annotations
+
+from parts.panels import BAD, GOOD, WARN, Query, Row, lines, numbers, rows, states
+from parts.queries import SUBJECT, detection, most, new, of, per_second
+
+IS_UP = {"0": ("down", BAD), "1": ("up", GOOD)}
+IS_SO = {"0": ("no", BAD), "1": ("yes", GOOD)}
+
+
+def feeds() -> Row:
+    age = f"time() - ({most('feed', 'ermon_feed_last_message_timestamp_seconds')} > 0)"
+    return Row(
+        "Feeds",
+        (
+            states(
+                (12, 9),
+                "Sessions",
+                "Whether the feed's BGP session is established, with any of the ermons.",
+                Query(most("feed", "ermon_feed_up"), "{{feed}}"),
+                IS_UP,
+            ),
+            states(
+                (12, 9),
+                "In sync",
+                "Whether the feed's routes are known to be complete. Until then absence proves nothing.",
+                Query(most("feed, family", "ermon_feed_in_sync"), "{{feed}} {{family}}"),
+                IS_SO,
+            ),
+            lines(
+                (12, 8),
+                "Routes held",
+                "Routes that ermon holds of each feed; of full tables only those that the policy can ask about.",
+                Query(most("feed, family", "ermon_feed_routes"), "{{feed}} {{family}}"),
+            ),
+            lines(
+                (12, 8),
+                "Updates",
+                "BGP UPDATE messages received from each feed.",
+                Query(f"max by (feed) ({per_second('ermon_feed_updates_total')})", "{{feed}}"),
+                unit="ops",
+            ),
+            lines(
+                (12, 8),
+                "Age of the last message",
+                "How long ago each feed last said anything.",
+                Query(age, "{{feed}}"),
+                unit="s",
+            ),
+            lines(
+                (12, 8),
+                "Session changes and lost messages",
+                "How often each session came up and went down, and how many of its messages are known to be lost.",
+                Query(f"max by (feed, to) ({new('ermon_feed_transitions_total')})", "{{feed}} {{to}}"),
+                Query(f"max by (feed) ({new('ermon_feed_lost_messages_total')})", "{{feed}} lost"),
+                bars=True,
+            ),
+            lines(
+                (12, 8),
+                "Checks that cannot be judged",
+                "For how many subjects a check's answer is unknown. Unknown neither raises nor clears.",
+                Query(f"sum by (check) (min by ({SUBJECT}) ({of('ermon_check_unknown')})) > 0", "{{check}}"),
+                none="every check can be judged, if ermon answers",
+            ),
+            lines(
+                (12, 8),
+                "Age of published lists",
+                "For how long Microsoft's published lists have not been known to be what is published.",
+                Query(most("source", "ermon_source_age_seconds"), "{{source}}"),
+                unit="s",
+                none="no circuit uses a published list, or no data",
+            ),
+        ),
+        collapsed=True,
+    )
+
+
+def ermon_itself() -> Row:
+    return Row(
+        "ermon itself",
+        (
+            states(
+                (8, 6),
+                "Answers",
+                "Whether each ermon answers Prometheus.",
+                Query(of("up"), "{{instance}}"),
+                IS_UP,
+            ),
+            states(
+                (8, 6),
+                "ExaBGP",
+                "Whether each ExaBGP process runs and speaks.",
+                Query(most("instance, process", "ermon_exabgp_up"), "{{instance}} {{process}}"),
+                IS_UP,
+            ),
+            states(
+                (8, 6),
+                "Configuration",
+                "Whether the last attempt to load the configuration succeeded; if not, the one before is in force.",
+                Query(most("instance", "ermon_config_last_reload_successful"), "{{instance}}"),
+                {"0": ("refused", BAD), "1": ("loaded", GOOD)},
+            ),
+            lines(
+                (12, 8),
+                "Ingest lag",
+                "Age of the newest message from ExaBGP when it was processed.",
+                Query(most("instance", "ermon_ingest_lag_seconds"), "{{instance}}"),
+                unit="s",
+                limits=((0, GOOD), (1, WARN), (10, BAD)),
+            ),
+            numbers(
+                (12, 8),
+                "Detection time",
+                "From a message's arrival at ExaBGP to the violation known and handed to the senders, raise_after "
+                "not counted, over the time range shown.",
+                *(Query(detection(quantile), f"{quantile:.0%} within") for quantile in (0.5, 0.9, 0.99)),
+                unit="s",
+                steps=((0, GOOD), (1, WARN), (10, BAD)),
+                none="no violation in this time, or no data",
+            ),
+            lines(
+                (12, 8),
+                "Lines from ExaBGP",
+                "Lines read from ExaBGP.",
+                Query(f"sum by (instance) ({per_second('ermon_ingest_lines_total')})", "{{instance}}"),
+                unit="ops",
+            ),
+            lines(
+                (12, 8),
+                "Rejected and dropped lines",
+                "Lines that could not be decoded, by reason, and those that a relay dropped: both should be none.",
+                Query(
+                    f"sum by (instance, reason) ({new('ermon_ingest_rejected_total')})",
+                    "{{instance}} {{reason}}",
+                ),
+                Query(
+                    f"sum by (instance, process) ({new('ermon_relay_dropped_lines_total')})",
+                    "{{instance}} {{process}} dropped",
+                ),
+                bars=True,
+            ),
+            lines(
+                (12, 8),
+                "Notifications",
+                "Notifications that each receiver took, and those that it did not take.",
+                Query(
+                    f"sum by (instance, receiver) ({new('ermon_notifications_total')})",
+                    "{{instance}} {{receiver}}",
+                ),
+                Query(
+                    f"sum by (instance, receiver) ({new('ermon_notification_failures_total')})",
+                    "{{instance}} {{receiver}} failed",
+                ),
+                bars=True,
+                none="no receiver is configured, or no data",
+            ),
+            lines(
+                (12, 8),
+                "Restarts of ExaBGP",
+                "Starts of each ExaBGP process after its first.",
+                Query(
+                    f"sum by (instance, process) ({new('ermon_exabgp_restarts_total')})",
+                    "{{instance}} {{process}}",
+                ),
+                bars=True,
+            ),
+            lines(
+                (8, 8),
+                "Processor",
+                "Processor time of ermon, without ExaBGP; 100 % is one core.",
+                Query(per_second("process_cpu_seconds_total"), "{{instance}}"),
+                unit="percentunit",
+            ),
+            lines(
+                (8, 8),
+                "Memory",
+                "Resident memory of ermon, without ExaBGP.",
+                Query(of("process_resident_memory_bytes"), "{{instance}}"),
+                unit="bytes",
+            ),
+            lines(
+                (8, 8),
+                "File descriptors",
+                "Open file descriptors, as a share of what the process may open.",
+                Query(f"{of('process_open_fds')} / {of('process_max_fds')}", "{{instance}}"),
+                unit="percentunit",
+                limits=((0, GOOD), (0.8, BAD)),
+            ),
+            rows(
+                (16, 6),
+                "Versions",
+                "What runs, and where.",
+                Query(most("instance, version, exabgp_version, python_version", "ermon_build_info"), ""),
+                ("instance", "version", "exabgp_version", "python_version"),
+            ),
+            numbers(
+                (8, 6),
+                "Configuration loaded",
+                "How long ago each ermon last loaded its configuration.",
+                Query(
+                    f"time() - {most('instance', 'ermon_config_last_reload_success_timestamp_seconds')}",
+                    "{{instance}}",
+                ),
+                unit="s",
+            ),
+        ),
+        collapsed=True,
+    )
