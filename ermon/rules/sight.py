@@ -1,0 +1,143 @@
+"""Whether ermon itself works. These rules are needed with the push, too: who is dead does not push."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ermon.alert_names import runbook_url
+from ermon.inventory import Severity
+from ermon.rules.alert import HELD
+
+_JOB = 'job=~"ermon(-.+)?"'
+"""The scrape jobs whose targets are ermons: one job, or one for each region."""
+
+
+def group(external_url: str) -> dict[str, Any]:
+    """Return the group of these rules."""
+    url = external_url.rstrip("/")
+    rules = [
+        _alert(
+            "ErmonDown",
+            Severity.CRITICAL,
+            # A target that has vanished counts as down. While anything else of its job is up, it was replaced.
+            f"max by (job) (\n  up{{{_JOB}}} or 0 * last_over_time(up{{{_JOB}}}[1h])\n) == 0\n"
+            f"or\nabsent(last_over_time(up{{{_JOB}}}[1h]))",
+            "No ermon of a scrape job can be scraped.",
+            "Nobody watches the circuits of {{ with $labels.job }}job {{ . }}{{ else }}any job{{ end }}. "
+            "On its host: systemctl status ermon, journalctl -u ermon --since -15min.",
+            wait="1m",
+        ),
+        _alert(
+            "ErmonInstanceDown",
+            Severity.WARNING,
+            f"up{{{_JOB}}} == 0\nand on (job)\nmax by (job) (up{{{_JOB}}}) == 1",
+            "One ermon of several cannot be scraped.",
+            "{{ $labels.instance }} is down, and another ermon of job {{ $labels.job }} watches alone. "
+            "On its host: systemctl status ermon, journalctl -u ermon --since -15min.",
+            wait="5m",
+        ),
+        _alert(
+            "ErmonExabgpNotRunning",
+            # Not a page: the check exabgp-down is one, and names the same process seconds after its end.
+            Severity.WARNING,
+            f"last_over_time(ermon_exabgp_up[{HELD}]) == 0",
+            "An ExaBGP process does not run.",
+            "Process {{ $labels.process }} of {{ $labels.instance }} has not spoken for two minutes: its feeds "
+            f"are not seen. See {url}/",
+            wait="2m",
+            annotations={"runbook_url": runbook_url(url, "exabgp-down")},
+        ),
+        _alert(
+            "ErmonExabgpRestarting",
+            Severity.WARNING,
+            "increase(ermon_exabgp_restarts_total[30m]) > 2",
+            "An ExaBGP process ends again and again.",
+            "Process {{ $labels.process }} of {{ $labels.instance }} was started anew "
+            '{{ $value | printf "%.0f" }} times in half an hour, and each time its routers send everything '
+            "again. The log says how it ended: journalctl -u ermon --since -30min.",
+            annotations={"runbook_url": runbook_url(url, "exabgp-down")},
+        ),
+        _alert(
+            "ErmonRestarting",
+            Severity.WARNING,
+            f"changes(process_start_time_seconds{{{_JOB}}}[30m]) > 2",
+            "ermon ends again and again.",
+            "{{ $labels.instance }} was started anew {{ $value }} times in half an hour, and sees nothing "
+            "until its routers have sent everything again. The log says why: journalctl -u ermon "
+            "--since -30min.",
+        ),
+        _alert(
+            "ErmonReloadFailed",
+            Severity.WARNING,
+            f"last_over_time(ermon_config_last_reload_successful[{HELD}]) == 0",
+            "The configuration could not be reloaded.",
+            "{{ $labels.instance }} goes on with the configuration that it had. ermon check ermon.yml says "
+            "what is wrong with the new one.",
+            wait="5m",
+        ),
+        _alert(
+            "ErmonFallingBehind",
+            Severity.WARNING,
+            # A full table may take ermon a minute. The lag is that of the newest message, and keepalives
+            # are messages.
+            "min_over_time(ermon_ingest_lag_seconds[2m]) > 5",
+            "ermon sees the network as it was seconds ago.",
+            "{{ $labels.instance }} has processed messages at least {{ $value | humanizeDuration }} late for "
+            "two minutes, and so finds what is wrong too late. Either its host has no processor to spare, or a "
+            "feed sends more than it should: see ermon_feed_updates_total and churn-high.",
+        ),
+        _alert(
+            "ErmonNotificationsFailing",
+            Severity.WARNING,
+            "increase(ermon_notification_failures_total[15m]) > 0\n"
+            "unless\n"
+            "increase(ermon_notifications_total[15m]) > 0",
+            "A receiver takes no notification.",
+            "{{ $labels.receiver }} has taken nothing from {{ $labels.instance }} for a quarter of an hour. "
+            "The log has its answers: journalctl -u ermon --since -15min.",
+            wait="2m",
+        ),
+        _alert(
+            "ErmonCannotNotify",
+            Severity.CRITICAL,
+            "sum by (job) (increase(ermon_notification_failures_total[15m])) > 0\n"
+            "unless\n"
+            "sum by (job) (increase(ermon_notifications_total[15m])) > 0",
+            "ermon reaches nobody.",
+            "No receiver has taken a notification from job {{ $labels.job }} for a quarter of an hour. What "
+            f"is raised at present is on {url}/",
+            wait="2m",
+        ),
+        _alert(
+            "ErmonWatchdog",
+            None,
+            "vector(1)",
+            "Alerts come through.",
+            "Fires always. Send it to a dead man's switch, which calls somebody when it stops: then Prometheus, "
+            "Alertmanager or the way from there is broken.",
+            labels={
+                "sender": "prometheus"
+            },  # ermon's push has a watchdog, too: neither hides that the other stops
+        ),
+    ]
+    return {"name": "ermon-self", "rules": rules}
+
+
+def _alert(
+    name: str,
+    severity: Severity | None,
+    expression: str,
+    summary: str,
+    description: str,
+    *,
+    wait: str | None = None,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    return {
+        "alert": name,
+        "expr": expression,
+        **({"for": wait} if wait is not None else {}),
+        "labels": {"severity": str(severity) if severity is not None else "none", **(labels or {})},
+        "annotations": {"summary": summary, "description": description, **(annotations or {})},
+    }

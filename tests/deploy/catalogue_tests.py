@@ -1,0 +1,125 @@
+"""Writes ``deploy/prometheus/tests/ermon-findings.test.yml``: a unit test of each check's alert.
+
+    python -m tests.deploy.catalogue_tests > deploy/prometheus/tests/ermon-findings.test.yml
+
+Subjects and severities are those of a real monitor. What is expected of an alert is derived from them here
+and in promtool's own terms, and never asked of the code that writes the rules.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ermon.case import Case
+from ermon.checks.guide import GUIDE, SUMMARY
+from ermon.inventory import Config
+from ermon.monitor import Monitor
+from tests.story import START
+from tests.story import config as load
+
+REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
+
+CHANGES = (
+    ("sources: []", "sources: [{kind: bgp-communities, from: list.json}]"),
+    ("churn-high: {enabled: false,", "internet-preferred: {enabled: true}\n  churn-high: {enabled: true,"),
+)
+UNWATCHED = ("edge-2-isp-b:", "dmz-core:", "edge-3-priv-b:")
+"""Feeds that are left out: three kinds of views are missing."""
+
+HEAD = """\
+# An alert for each check: it fires, and only this one does; a scrape that fails does not end it; it clears
+# with the next scrape; one ermon of two is enough; two make one alert; a restart does not end it.
+#
+#   promtool test rules ermon-findings.test.yml
+
+rule_files: [../ermon-findings.rules.yml]
+evaluation_interval: 15s
+tests:"""
+
+# Every 15 seconds; a scrape that fails makes its series stale.
+VALUES = {
+    "ermon-a": "0 1  1  stale 1 0 0 1 stale _ _ 1 0",
+    "ermon-b": "0 0  1  _     1 0 1 1 0     0 0 0 0",
+}
+MOMENTS = (
+    (0, False),  # a good day
+    (15, True),  # one ermon sees it
+    (30, True),  # both do
+    (45, True),  # neither can be scraped
+    (75, False),  # it is over, and both say so
+    (90, True),  # the other ermon sees it
+    (150, True),  # the one that saw it is being restarted
+    (180, False),
+)
+
+
+def reference() -> Config:
+    """The complete configuration, changed so that every check has a subject."""
+    lines = REFERENCE.read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.strip().startswith(UNWATCHED))
+    for old, new in CHANGES:
+        assert old in text, old
+        text = text.replace(old, new)
+    return load(text)
+
+
+def cases() -> list[Case]:
+    """Everything that the configuration asks about."""
+    return list(Monitor(reference(), START).statuses())
+
+
+def examples() -> Iterator[Case]:
+    """Yield a subject of each check: the one with the most labels."""
+    by_check: dict[str, list[Case]] = {}
+    for case in cases():
+        by_check.setdefault(case.subject.check, []).append(case)
+    for found in by_check.values():
+        yield max(found, key=lambda case: len(case.subject.labels))
+
+
+def render() -> str:
+    return "\n".join((HEAD, *map(_test, examples()), ""))
+
+
+def _test(case: Case) -> str:
+    check, labels = case.subject.check, dict(case.subject.labels)
+    name = "Ermon" + check.replace("-", " ").title().replace(" ", "")
+    expected = {
+        "exp_labels": {"severity": case.severity.value, **labels},
+        "exp_annotations": {
+            "summary": f"{GUIDE[check].title}.",
+            "description": f"{SUMMARY[check].format(**labels)}. The evidence is on http://127.0.0.1:10179/",
+            "runbook_url": f"http://127.0.0.1:10179/runbooks/{check}",
+        },
+    }
+    lines = [
+        f"  - name: {check}",
+        "    interval: 15s",
+        "    input_series:",
+    ]
+    for instance, values in VALUES.items():
+        series = {"instance": f"{instance}:10179", "job": "ermon", "check": check, **labels}
+        text = ", ".join(f"{label}={json.dumps(value)}" for label, value in series.items())
+        lines += [
+            f"      - series: 'ermon_finding_raised{{{text}}}'",
+            f"        values: {' '.join(values.split())}",
+        ]
+    lines.append("    alert_rule_test:")
+    first = True
+    for seconds, fires in MOMENTS:
+        alerts = "[]"
+        if fires:
+            alerts, first = (f"&{check} [{json.dumps(expected)}]", False) if first else (f"*{check}", False)
+        lines.append(f"      - {{eval_time: {seconds}s, alertname: {name}, exp_alerts: {alerts}}}")
+    lines += [
+        "    promql_expr_test:",
+        "      - {expr: 'count(ALERTS{alertstate=\"firing\"})', eval_time: 15s, exp_samples: [{labels: '{}', value: 1}]}",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,63 @@
+"""Rule files as people read them, and as the command prints them."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from ermon import cli
+from ermon.rules import RuleSet, render
+from tests.deploy.catalogue_tests import REFERENCE
+
+
+def groups(text):
+    return [group["name"] for group in yaml.safe_load(text)["groups"]]
+
+
+def printed(capsys, *arguments):
+    code = cli.run(["render", "rules", *map(str, arguments)])
+    return code, capsys.readouterr()
+
+
+def test_a_file_says_how_to_make_ones_own():
+    assert "#   ermon render rules ermon.yml --web.external-url=" in render([RuleSet.SELF])
+
+
+def test_expressions_stand_as_people_write_them():
+    assert (
+        "        expr: |-\n"
+        "          max by (circuit, link, family) (\n"
+        '            last_over_time(ermon_finding_raised{check="link-down"}[5m])\n'
+        "          ) == 1\n"
+    ) in render([RuleSet.FINDINGS])
+
+
+def test_unless_told_the_command_prints_what_one_ermon_without_push_needs(capsys):
+    code, output = printed(capsys, REFERENCE)
+    assert code == 0
+    assert groups(output.out)[0] == "ermon-self"
+    assert "ermon-received-from-microsoft" in groups(output.out)
+    assert "ermon-regions" not in groups(output.out)
+
+
+@pytest.mark.parametrize("rule_set", RuleSet)
+def test_each_file_can_be_had_alone_and_without_a_configuration(capsys, rule_set):
+    code, output = printed(capsys, f"--{rule_set}", "--web.external-url=https://ermon.example.net")
+    assert code == 0
+    assert output.out == render([rule_set], external_url="https://ermon.example.net")
+
+
+def test_an_invalid_configuration_is_2(capsys, tmp_path):
+    file = tmp_path / "ermon.yml"
+    file.write_text("circuits: {}\n")
+    code, output = printed(capsys, file)
+    assert (code, output.out) == (2, "")
+    assert f"{file}:" in output.err
+
+
+@pytest.mark.parametrize("url", ["ermon.example.net", "ftp://ermon", "https://", "https://x/{{ $labels.y }}"])
+def test_a_url_must_be_one_and_no_template(capsys, url):
+    with pytest.raises(SystemExit) as end:
+        cli.run(["render", "rules", f"--web.external-url={url}"])
+    assert end.value.code == 2
+    assert "is no URL such as https://ermon.example.net" in capsys.readouterr().err
