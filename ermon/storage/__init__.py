@@ -1,0 +1,1 @@
+"""What must outlive ermon: findings, baselines, maintenance windows and deliveries, in one SQLite file."""

@@ -1,0 +1,251 @@
+"""The SQLite file: its tables, its limits, and what can be wrong with it. Used by one thread.
+
+What is kept is small: so it is held in memory too, and ``write`` brings the tables to what they should be,
+whatever they are. After a write that failed, or in a new file, that is the same as ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+VERSION = 1
+"""Of the tables; an ermon that changes them counts on, and brings older ones up to date."""
+APPLICATION_ID = 0x65726D6E
+"""``ermn``: tells our files from other programs' (SQLite file format, section 1.3)."""
+MAX_BYTES = 256 * 1024 * 1024
+"""Some hundred thousand findings; the oldest history makes room."""
+LOCKED_SECONDS = 4.0
+"""How long somebody else who reads the file is waited for, such as an ermon that is about to end."""
+WAL_BYTES = 4 * 1024 * 1024
+"""What is left of the write-ahead log when it has been larger."""
+PRUNED_AT_ONCE = 100
+FREE_PAGES = 256
+"""A MiB, at 4 KiB each: less is not worth giving back to the disk."""
+VACUUMED_AT_ONCE = 4096
+"""16 MiB: giving back more may wait for the next write."""
+
+
+class Table(StrEnum):
+    """Tables of current state: rows of a key and a JSON value."""
+
+    FINDINGS = "open_finding"
+    BASELINES = "baseline"
+    WINDOWS = "maintenance_window"
+    DELIVERIES = "delivery"
+    LISTS = "published_list"
+    INSTALLATION = "installation"
+
+
+State = Mapping[Table, Mapping[str, bytes]]
+"""What the tables should hold: JSON values by key."""
+
+
+class HistoryRow(NamedTuple):
+    id: str
+    cleared_at: float
+    finding: bytes
+    """JSON."""
+
+
+class DamagedError(Exception):
+    """The file is no database, or a broken one."""
+
+
+class ForeignError(Exception):
+    """The file is not for this ermon to write; the text says why, and what to do."""
+
+
+_SCHEMA = (
+    *(
+        f"CREATE TABLE {table} (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID"
+        for table in Table
+    ),
+    "CREATE TABLE history (id TEXT PRIMARY KEY NOT NULL, cleared_at REAL NOT NULL, finding TEXT NOT NULL)",
+    "CREATE INDEX history_by_time ON history (cleared_at)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {VERSION}",
+)
+_TABLES = {*map(str, Table), "history"}
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class Database:
+    """A file. Every method may raise ``sqlite3.Error``, and ``DamagedError`` where that is the cause."""
+
+    def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
+        """Make the file if it is missing, and connect; ``OSError`` if there is no folder to be had."""
+        self._max_bytes = max_bytes
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        self._path = path
+        self._identity = _identity(path)
+        self._written: State = {}
+        self._connection = sqlite3.connect(path, timeout=LOCKED_SECONDS, isolation_level=None)
+
+    def open(self) -> None:
+        """Read it, and make what is missing; ``ForeignError`` if it is not ours to write."""
+        with _damage():
+            self._prepare()
+            self._written = self._read()
+
+    def _prepare(self) -> None:
+        self._connection.text_factory = bytes  # what is broken is for the reader of JSON to find
+        # Nobody else may write here. And there is no shared memory then: a file that is mapped and cut short
+        # by somebody would end the process (SIGBUS).
+        self._set("locking_mode = EXCLUSIVE", "trusted_schema = OFF", "synchronous = NORMAL")
+        new = not self._is_ours()
+        if new:
+            self._set("auto_vacuum = INCREMENTAL")
+        self._set("journal_mode = WAL", f"journal_size_limit = {WAL_BYTES}")
+        if new:
+            with self._transaction():
+                for statement in _SCHEMA:
+                    self._connection.execute(statement)
+
+    def _is_ours(self) -> bool:
+        """Tell whether there are tables of ours, or none; nothing is written before that is known."""
+        found = self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables = {name.decode(errors="replace") for (name,) in found}
+        version = self._number("user_version")
+        if not tables and version == 0:
+            return False
+        if self._number("application_id") != APPLICATION_ID:
+            raise ForeignError(
+                f"{self._path} is another program's database; move it away, or give ermon another --storage.path"
+            )
+        if version > VERSION:
+            raise ForeignError(
+                f"{self._path} was written by a newer ermon (format {version}, and this one knows {VERSION}); "
+                "start the newer one, or give this one another --storage.path"
+            )
+        if not tables >= _TABLES:
+            raise DamagedError(f"tables are missing: {', '.join(sorted(_TABLES - tables))}")
+        return True
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file is still where it was opened: what is written to a deleted file is gone."""
+        return _identity(self._path) == self._identity
+
+    # Reading -----------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """What the tables hold."""
+        return self._written
+
+    def _read(self) -> dict[Table, dict[str, bytes]]:
+        return {
+            table: {
+                key.decode(errors="replace"): bytes(value)
+                for key, value in self._rows(f"SELECT key, value FROM {table}")  # noqa: S608  # our own names
+            }
+            for table in Table
+        }
+
+    def history(self, since: float, limit: int) -> list[HistoryRow]:
+        """Return what was cleared at or after ``since``, the latest first, and ``limit`` at most."""
+        query = "SELECT id, cleared_at, finding FROM history WHERE cleared_at >= ? ORDER BY cleared_at DESC LIMIT ?"
+        with _damage():
+            found = self._rows(query, since, limit)
+            return [HistoryRow(key.decode(errors="replace"), at, value) for key, at, value in found]
+
+    # Writing -----------------------------------------------------------------------------------------
+
+    def write(self, state: State, cleared: Iterable[HistoryRow], oldest: float) -> None:
+        """Bring the tables to ``state``, add to the history and forget what was cleared before ``oldest``:
+        all of it or, with an error, nothing.
+        """
+        with _damage():
+            with self._transaction():
+                for table, rows in state.items():
+                    self._bring_to(table, rows)
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO history VALUES (?, ?, ?)",
+                    [(row.id, row.cleared_at, row.finding.decode()) for row in cleared],
+                )
+                self._connection.execute("DELETE FROM history WHERE cleared_at < ?", (oldest,))
+                self._make_room()
+            self._written = state
+            self._give_back()
+
+    def _bring_to(self, table: Table, rows: Mapping[str, bytes]) -> None:
+        written = self._written[table]
+        self._connection.executemany(
+            f"DELETE FROM {table} WHERE key = ?",  # noqa: S608  # our own names
+            [(key,) for key in written if key not in rows],
+        )
+        self._connection.executemany(
+            f"INSERT OR REPLACE INTO {table} VALUES (?, ?)",  # noqa: S608  # our own names
+            [(key, value.decode()) for key, value in rows.items() if written.get(key) != value],
+        )
+
+    def _make_room(self) -> None:
+        oldest = "SELECT rowid FROM history ORDER BY cleared_at LIMIT ?"
+        while self._used_bytes() > self._max_bytes:
+            query = f"DELETE FROM history WHERE rowid IN ({oldest})"  # noqa: S608  # our own text
+            if self._connection.execute(query, (PRUNED_AT_ONCE,)).rowcount <= 0:
+                return
+
+    def _used_bytes(self) -> int:
+        used = self._number("page_count") - self._number("freelist_count")
+        return used * self._number("page_size")
+
+    def _give_back(self) -> None:
+        free = self._number("freelist_count")
+        if free > FREE_PAGES:
+            # As a script: it takes a step for each page, and `execute` takes one.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({min(free, VACUUMED_AT_ONCE)})")
+
+    # SQLite ------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # a full disk may have rolled it back already
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _rows(self, query: str, *values: float) -> list[Any]:
+        return self._connection.execute(query, values).fetchall()
+
+    def _set(self, *pragmas: str) -> None:
+        for pragma in pragmas:
+            self._connection.execute(f"PRAGMA {pragma}")
+
+    def _number(self, pragma: str) -> int:
+        return int(self._rows(f"PRAGMA {pragma}")[0][0])
+
+
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
+    """Tell damage to the file from everything else that can go wrong with it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+            raise DamagedError(str(error)) from error
+        raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116  # pathlib's own, with nothing gained
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino)

@@ -1,0 +1,176 @@
+"""The storage file through good times and bad: opened again after a failure, set aside when it is broken.
+
+Nothing here raises: what goes wrong is put in words for the reader of a finding. Used by one thread.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from ermon.storage.database import (
+    LOCKED_SECONDS,
+    MAX_BYTES,
+    DamagedError,
+    Database,
+    ForeignError,
+    HistoryRow,
+    State,
+    Table,
+)
+
+FILE_NAME = "ermon.sqlite"
+PARTS = ("", "-wal", "-shm", "-journal")
+"""What SQLite appends to the names of the files that belong to one database."""
+SET_ASIDE_AT_MOST = 10
+"""Broken files that are kept in the folder: whoever has so many needs another disk, not another file."""
+SHOWN_SECONDS = 300.0
+"""How long a file that was set aside is a problem: everybody who looks now and then has seen it by then."""
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full; make room on it",
+    sqlite3.SQLITE_READONLY: "it is read-only; see to its disk, and to its owner",
+    sqlite3.SQLITE_PERM: "access is denied; see to its owner",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; see to the folder and its owner",
+    sqlite3.SQLITE_IOERR: "the disk does not take it; see to the disk, and to limits on the size of files",
+    sqlite3.SQLITE_BUSY: f"somebody else has it open for {LOCKED_SECONDS:g} s; is there another ermon? Give "
+    "each a --storage.path of its own",
+}
+
+
+class Written(NamedTuple):
+    done: bool
+    problem: str | None
+    """What is wrong, also where it was done."""
+
+
+class StorageFile:
+    def __init__(self, folder: Path, retention_seconds: float, *, max_bytes: int = MAX_BYTES) -> None:
+        self.path = folder / FILE_NAME
+        self._retention_seconds = retention_seconds
+        self._max_bytes = max_bytes
+        self._database: Database | None = None
+        self._new = False
+        """Nothing was written yet to a file that was begun while ermon ran."""
+        self._notice = ""
+        self._notice_ends = -math.inf
+        self._log = structlog.get_logger()
+
+    def begin(self, limit: int) -> tuple[State, list[HistoryRow], str | None]:
+        """Read what there is: the tables, the ``limit`` latest rows of the history, and what is wrong."""
+        try:
+            database = self._open()
+            return database.state, database.history(-math.inf, limit), self._shown()
+        except DamagedError as error:
+            problem = self._set_aside(error) or self._shown()
+        except (OSError, sqlite3.Error, ForeignError) as error:
+            problem = self._failed(error)
+        return {table: {} for table in Table}, [], problem
+
+    def write(
+        self, state: State, cleared: Sequence[HistoryRow], latest: Sequence[HistoryRow], now: float
+    ) -> Written:
+        """Write the state and what was ``cleared`` since; a new file begins with the ``latest`` history."""
+        try:
+            database = self._open()
+            rows = (*reversed(latest), *cleared) if self._new else cleared
+            database.write(state, rows, now - self._retention_seconds)
+        except DamagedError as error:
+            problem = self._set_aside(error)
+            if problem is not None:
+                return Written(False, problem)
+            return self.write(state, cleared, latest, now)
+        except (OSError, sqlite3.Error, ForeignError) as error:
+            return Written(False, self._failed(error))
+        self._new = False
+        return Written(True, self._shown())
+
+    def history(self, since: float, limit: int) -> list[HistoryRow]:
+        """Return what can be had of what was cleared at or after ``since``, the latest first."""
+        try:
+            return self._open().history(since, limit)
+        except DamagedError as error:
+            self._set_aside(error)
+        except (OSError, sqlite3.Error, ForeignError):
+            self.close()  # the next write says what is wrong
+        return []
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _open(self) -> Database:
+        if self._database is not None and not self._database.in_place:
+            self._log.error("storage file is gone", path=str(self.path), action="a new one is begun")
+            self.close()
+            self._new = True
+        if self._database is None:
+            self._database = Database(self.path, max_bytes=self._max_bytes)
+            self._database.open()
+        return self._database
+
+    def _failed(self, error: Exception) -> str:
+        self.close()  # what was opened before a disk failed may be of no use after it
+        if isinstance(error, ForeignError):
+            return str(error)
+        if isinstance(error, OSError):
+            return f"{error.filename or self.path}: {error.strerror}; see to the folder and its owner"
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return f"{self.path}: {_ADVICE.get(code, 'see to the disk')} ({error})"
+
+    # Broken files ------------------------------------------------------------------------------------
+
+    def _shown(self) -> str | None:
+        return self._notice if time.monotonic() < self._notice_ends else None
+
+    def _set_aside(self, damage: DamagedError) -> str | None:
+        """Rename the broken file, so that the next one is new; return why that cannot be done."""
+        try:
+            aside = self._rename()
+        except OSError as error:
+            self.close()
+            return f"{self.path} is broken ({damage}) and cannot be renamed: {error.strerror}; move it away"
+        self.close()  # only now: SQLite removes what it finds of the file's log under its name
+        if aside is None:
+            return (
+                f"{self.path} is broken ({damage}), as {SET_ASIDE_AT_MOST} were before it; see to the disk, "
+                f"and remove the others: {self.path.name}.corrupt-*"
+            )
+        self._new = True
+        self._notice = f"{self.path} was broken ({damage}); it is kept as {aside.name}, and a new one begun"
+        self._notice_ends = time.monotonic() + SHOWN_SECONDS
+        self._log.error(
+            "storage file was broken", problem=str(damage), path=str(self.path), kept_as=aside.name
+        )
+        return None
+
+    def _rename(self) -> Path | None:
+        others = list(self.path.parent.glob(f"{self.path.name}.corrupt-*Z*"))
+        if len({_whole(other.name) for other in others}) >= SET_ASIDE_AT_MOST:
+            return None
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
+        number = 1
+        while any(os.path.lexists(f"{aside}{part}") for part in PARTS):
+            number += 1
+            aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}.{number}")
+        for part in reversed(PARTS):  # the file itself last: whatever else is left belongs to no other
+            with_part = Path(f"{self.path}{part}")
+            if with_part.exists():
+                with_part.rename(f"{aside}{part}")
+        return aside
+
+
+def _whole(name: str) -> str:
+    """Return the name of a database file without what SQLite appends."""
+    for part in PARTS[1:]:
+        name = name.removesuffix(part)
+    return name

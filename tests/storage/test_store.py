@@ -1,0 +1,587 @@
+"""What outlives ermon, and what a disk may do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ermon.delivery import Delivery
+from ermon.inventory import MaintenanceWindow, Severity
+from ermon.maintenance_book import BookedWindow
+from ermon.model import Finding, Transition, TransitionState
+from ermon.storage import database, file
+from ermon.storage import store as stores
+from ermon.storage.database import Database, Table
+from ermon.storage.kept import BASELINE_SECONDS
+from ermon.storage.store import Store
+
+START = 1_795_000_000.0
+DAY = 86_400.0
+RETENTION = 90 * DAY
+PATIENCE = 20.0
+CHICAGO = (("chicago", "primary"), "ipv4")
+
+
+def finding(name: str = "f1", check: str = "pool-leak", since: float = START, **evidence: Any) -> Finding:
+    return Finding(
+        id=name,
+        check=check,
+        labels={"pool": "chi-outbound", "family": "ipv6", "feed": "edge-1-isp-a", "uplink": "isp-a"},
+        severity=Severity.CRITICAL,
+        summary="NAT pool chi-outbound is advertised to the internet",
+        evidence={"prefixes": ["2001:db8:100:10::/64"], "prefixes_total": 1, **evidence},
+        since=since,
+        raised_at=since,
+    )
+
+
+def raised(found: Finding) -> Transition:
+    return Transition(found.raised_at, TransitionState.RAISED, found)
+
+
+def cleared(found: Finding, at: float = START + 60) -> Transition:
+    gone = Finding(
+        **{
+            name: getattr(found, name)
+            for name in ("id", "check", "labels", "severity", "summary", "evidence")
+        },
+        since=found.since,
+        raised_at=found.raised_at,
+        ended_at=at,
+        cleared_at=at,
+    )
+    return Transition(at, TransitionState.CLEARED, gone)
+
+
+def delivery(name: str, at: float = START) -> Delivery:
+    return Delivery(name, "https://hooks.example.net/ermon", b'{"state": "raised"}\xff', at)
+
+
+class Told:
+    """What a store reports."""
+
+    def __init__(self) -> None:
+        self.problems: list[str | None] = []
+
+    def __call__(self, problem: str | None) -> None:
+        self.problems.append(problem)
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    folder: Path, *, now: float = START, told: Told | None = None, **limits: int
+) -> AsyncIterator[Store]:
+    store = await Store.open(folder, RETENTION, clock=lambda: now, **limits)
+    store.report_to(told or Told())
+    yield store
+    await store.close()
+
+
+async def eventually(condition: Callable[[], object], what: str) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not condition():  # noqa: ASYNC110  # of many kinds
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        pytest.fail(f"not within {PATIENCE:g} s: {what}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def path_of(folder: Path) -> Path:
+    return folder / "ermon.sqlite"
+
+
+def rows_of(folder: Path, table: str) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(path_of(folder))) as connection:
+        return connection.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def set_aside(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.corrupt-*"))
+
+
+HOLDER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def modes(folder: Path) -> tuple[int, set[int]]:
+    return stat.S_IMODE(folder.stat().st_mode), {
+        stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()
+    }
+
+
+def put(folder: Path, content: bytes, name: str = "ermon.sqlite") -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+def delete_files(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def hold(path: Path) -> subprocess.Popen[bytes]:
+    """Have another process open the file for itself, until its standard input is closed."""
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"held\n"
+    return other
+
+
+# What is kept ----------------------------------------------------------------------------------------
+
+
+async def test_a_new_store_has_kept_nothing(folder: Path):
+    async with opened(folder) as store:
+        left = store.kept
+        assert (left.findings, left.cleared, left.windows, left.deliveries) == ((), (), (), ())
+        assert (left.baselines, left.unreadable, store.problem) == ({}, 0, None)
+
+
+async def test_open_findings_are_kept_as_they_are(folder: Path):
+    first, second = finding("f1"), finding("f2", since=START + 1, nested={"as_paths": ["64500", None, 1.5]})
+    async with opened(folder) as store:
+        await store.save([raised(second), raised(first)])
+    async with opened(folder) as store:
+        assert store.kept.findings == (first, second), "the oldest first"
+        assert list(store.kept.findings[0].labels) == ["pool", "family", "feed", "uplink"]
+
+
+async def test_a_cleared_finding_is_open_no_longer_and_part_of_the_history(folder: Path):
+    async with opened(folder) as store:
+        await store.save([raised(finding("f1")), raised(finding("f2"))])
+        await store.save([cleared(finding("f1"), START + 60)])
+        await store.save([cleared(finding("f2"), START + 70)])
+        assert [found.id for found in await store.history(START, 10)] == ["f2", "f1"]
+        assert [found.id for found in await store.history(START + 60.5, 10)] == ["f2"]
+        assert [found.id for found in await store.history(START, 1)] == ["f2"]
+    async with opened(folder) as store:
+        assert store.kept.findings == ()
+        assert store.kept.cleared == tuple(
+            cleared(finding(n), at).finding for n, at in (("f2", START + 70), ("f1", START + 60))
+        )
+        assert [found.id for found in await store.history(START, 10)] == ["f2", "f1"]
+
+
+async def test_what_is_saved_is_on_disk_when_its_waiting_ends(folder: Path):
+    async with opened(folder) as store:
+        await store.save([raised(finding())], [delivery("d1")])
+        copy = folder / "copy.sqlite"
+        copy.write_bytes(path_of(folder).read_bytes())
+        (folder / "copy.sqlite-wal").write_bytes((folder / "ermon.sqlite-wal").read_bytes())
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            assert connection.execute("SELECT key FROM open_finding").fetchall() == [("f1",)]
+            assert connection.execute("SELECT key FROM delivery").fetchall() == [("d1",)]
+
+
+async def test_the_evidence_of_what_is_open_is_kept_up_to_date(folder: Path):
+    async with opened(folder) as store:
+        await store.save([raised(finding("f1"))])
+        store.refresh([finding("f1", prefixes_total=7), finding("never raised")], {})
+    async with opened(folder) as store:
+        (left,) = store.kept.findings
+        assert left.evidence["prefixes_total"] == 7
+
+
+async def test_deliveries_are_kept_until_they_are_delivered(folder: Path):
+    async with opened(folder) as store:
+        await store.save([], [delivery("d2", START + 1), delivery("d1"), delivery("d3", START + 2)])
+        store.delivered("d3")
+        store.delivered("unknown")
+    async with opened(folder) as store:
+        assert store.kept.deliveries == (delivery("d1"), delivery("d2", START + 1)), "the oldest first"
+
+
+async def test_windows_are_kept_as_they_were_last(folder: Path):
+    def window(name: str, **about: str) -> BookedWindow:
+        starts = datetime(2026, 12, 1, 2, tzinfo=UTC)
+        return BookedWindow(name, MaintenanceWindow(starts, starts.replace(hour=4), "work", **about))
+
+    gone, one, other = (
+        window("w0", feed="edge-1"),
+        window("w1", circuit="chicago"),
+        window("w2", circuit="chicago", link="primary"),
+    )
+    async with opened(folder) as store:
+        store.set_windows([gone])
+        store.set_windows([one, other])
+    async with opened(folder) as store:
+        assert set(store.kept.windows) == {one, other}
+
+
+async def test_baselines_are_kept_for_a_week(folder: Path):
+    levels = ((100, 1800.0), (101, 0.25))
+    async with opened(folder) as store:
+        store.refresh([], {CHICAGO: levels, (("chicago", "primary"), "ipv6"): ((5, 1.0),)})
+        store.refresh([], {CHICAGO: levels})
+    async with opened(folder, now=START + BASELINE_SECONDS - 1) as store:
+        assert store.kept.baselines == {CHICAGO: levels}
+    async with opened(folder, now=START + BASELINE_SECONDS + 1) as store:
+        assert store.kept.baselines == {}
+
+
+async def test_values_are_kept_under_their_keys(folder: Path):
+    async with opened(folder) as store:
+        store.set_value(Table.LISTS, "m365", b"[1]")
+        store.set_value(Table.LISTS, "m365", b"[2]")
+        assert store.value(Table.LISTS, "m365") == b"[2]"
+    async with opened(folder) as store:
+        assert store.value(Table.LISTS, "m365") == b"[2]"
+        assert store.value(Table.INSTALLATION, "m365") is None
+
+
+async def test_nobody_else_reads_what_is_kept(folder: Path):
+    async with opened(folder) as store:
+        await store.save([raised(finding())])
+        assert modes(folder) == (0o700, {0o600})
+
+
+async def test_a_file_that_others_could_read_is_closed_to_them(folder: Path):
+    async with opened(folder):
+        pass
+    path_of(folder).chmod(0o644)
+    async with opened(folder):
+        assert stat.S_IMODE(path_of(folder).stat().st_mode) == 0o600
+
+
+async def test_rows_that_make_no_sense_are_dropped_and_cost_nothing_else(folder: Path):
+    async with opened(folder) as store:
+        await store.save([raised(finding("f1")), raised(finding("f2"))])
+    with contextlib.closing(sqlite3.connect(path_of(folder))) as connection, connection:
+        connection.execute("UPDATE open_finding SET value = ? WHERE key = 'f2'", (b"\xff{",))
+        connection.execute("INSERT INTO delivery VALUES ('d1', '{}')")
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1"]
+        assert (store.kept.unreadable, store.problem) == (2, None)
+    async with opened(folder) as store:
+        assert store.kept.unreadable == 0
+
+
+# Bounds ----------------------------------------------------------------------------------------------
+
+
+async def test_history_ends_with_its_retention(folder: Path):
+    async with opened(folder) as store:
+        for number in range(3):
+            await store.save([cleared(finding(f"f{number}"), START + number * DAY)])
+    async with opened(folder, now=START + RETENTION + 1.5 * DAY) as store:
+        await store.save([])
+    assert [row[0] for row in rows_of(folder, "history")] == ["f2"]
+
+
+async def test_the_oldest_history_makes_room_and_the_file_shrinks(folder: Path):
+    many = [cleared(finding(f"f{number:04}", text="x" * 1_000), START + number) for number in range(4_000)]
+    async with opened(folder) as store:
+        await store.save([*many, raised(finding("open"))])
+    large = path_of(folder).stat().st_size
+    most = 1024 * 1024
+    async with opened(folder, max_bytes=most) as store:
+        await store.save([])
+    left = [row[0] for row in rows_of(folder, "history")]
+    assert left == [t.finding.id for t in many[-len(left) :]], "the latest are left"
+    assert 400 <= len(left) <= 600, "no more than there is room for"
+    assert large > 4 * most
+    assert path_of(folder).stat().st_size <= most + database.FREE_PAGES * 4096
+    assert [row[0] for row in rows_of(folder, "open_finding")] == ["open"]
+
+
+# A disk that fails -----------------------------------------------------------------------------------
+
+
+class Disk:
+    """What SQLite is told of the disk."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pragma = ""
+        monkeypatch.setattr(stores, "RETRY_SECONDS", 0.05)
+        prepare = Database._prepare
+
+        def prepared(opened: Database) -> None:
+            prepare(opened)
+            if self.pragma:
+                opened._connection.execute(f"PRAGMA {self.pragma}")
+
+        monkeypatch.setattr(Database, "_prepare", prepared)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "said"),
+    [("max_page_count = 1", "the disk is full; make room"), ("query_only = ON", "is read-only; see to its")],
+)
+async def test_what_a_disk_does_not_take_is_written_when_it_does(
+    folder: Path, disk: Disk, pragma: str, said: str
+):
+    told = Told()
+    async with opened(folder, told=told) as store:
+        await store.save([raised(finding("before"))])
+    disk.pragma = pragma
+    async with opened(folder, told=told) as store:
+        assert [found.id for found in store.kept.findings] == ["before"], "it can still be read"
+        text = {"text": "x" * 20_000}
+        await store.save([raised(finding(f"f{n}", **text)) for n in range(3)], [delivery("d1")])
+        await store.save([cleared(finding("f1", **text))])
+        assert said in (store.problem or "")
+        assert str(path_of(folder)) in (store.problem or "")
+        assert told.problems == [store.problem], "a problem is told once"
+        assert [found.id for found in await store.history(START, 10)] == ["f1"], "known without the disk"
+        disk.pragma = ""
+        await eventually(lambda: told.problems[1:] == [None], "it works again")
+    async with opened(folder) as store:
+        assert {found.id for found in store.kept.findings} == {"before", "f0", "f2"}
+        assert [found.id for found in store.kept.cleared] == ["f1"]
+        assert store.kept.deliveries == (delivery("d1"),)
+
+
+async def test_a_limit_on_the_size_of_files_is_a_disk_that_fails(folder: Path, disk: Disk):
+    async with opened(folder) as store:
+        await store.save([raised(finding("before"))])
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, limits[1]))
+            await store.save([raised(finding("f1", text="x" * 100_000))])
+            assert "limits on the size of files" in (store.problem or "")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        await eventually(lambda: store.problem is None, "it works again")
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["before", "f1"]
+
+
+async def test_history_waits_in_memory_up_to_a_bound(
+    folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(stores, "HISTORY_HELD", 3)
+    async with opened(folder):
+        pass
+    disk.pragma = "query_only = ON"
+    async with opened(folder) as store:
+        for number in range(5):
+            await store.save([cleared(finding(f"f{number}"), START + number)])
+        disk.pragma = ""
+        await eventually(lambda: store.problem is None, "it works again")
+    assert [row[0] for row in rows_of(folder, "history")] == ["f2", "f3", "f4"]
+
+
+async def test_a_folder_that_cannot_be_made_is_tried_again(tmp_path: Path, disk: Disk):
+    in_the_way = tmp_path / "state"
+    in_the_way.write_text("a file")
+    told = Told()
+    async with opened(in_the_way / "ermon", told=told) as store:
+        assert "see to the folder and its owner" in str(told.problems)
+        await store.save([raised(finding())])
+        in_the_way.unlink()
+        await eventually(lambda: store.problem is None, "it works")
+    async with opened(in_the_way / "ermon") as store:
+        assert [found.id for found in store.kept.findings] == ["f1"]
+
+
+async def test_a_disk_that_does_not_answer_holds_nobody_up(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stores, "SAVE_SECONDS", 0.05)
+    monkeypatch.setattr(stores, "HISTORY_SECONDS", 0.05)
+    stuck, write = threading.Event(), Database.write
+
+    def slow(*arguments: Any) -> None:
+        stuck.wait(PATIENCE)
+        write(*arguments)
+
+    monkeypatch.setattr(Database, "write", slow)
+    told = Told()
+    async with opened(folder, told=told) as store:
+        await store.save([raised(finding("f1")), cleared(finding("f0"))])
+        assert told.problems == [f"{path_of(folder)}: the disk does not answer; see to it"]
+        assert [found.id for found in await store.history(START, 10)] == ["f0"]
+        stuck.set()
+        await eventually(lambda: told.problems[1:] == [None], "it works again")
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1"]
+
+
+async def test_a_disk_that_does_not_answer_holds_up_neither_start_nor_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with opened(folder) as store:
+        await store.save([raised(finding("before"))])
+    for limit in ("OPEN_SECONDS", "SAVE_SECONDS", "CLOSE_SECONDS"):
+        monkeypatch.setattr(stores, limit, 0.05)
+    stuck, prepare = threading.Event(), Database._prepare
+
+    def slow(waiting: Database) -> None:
+        stuck.wait(PATIENCE)
+        prepare(waiting)
+
+    monkeypatch.setattr(Database, "_prepare", slow)
+    async with opened(folder) as store:
+        assert store.kept.findings == ()
+        assert "does not answer" in (store.problem or "")
+        await asyncio.wait_for(store.close(), PATIENCE / 2)
+        await store.save([raised(finding("after"))])
+        stuck.set()
+        await eventually(lambda: store.problem is None, "it works")
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["after"], (
+            "the start went on without the others"
+        )
+
+
+async def test_two_ermons_do_not_share_a_folder(folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(database, "LOCKED_SECONDS", 0.05)
+    async with opened(folder) as store:
+        await store.save([raised(finding("before"))])
+    with hold(path_of(folder)) as other:
+        async with opened(folder) as store:
+            assert "is there another ermon?" in (store.problem or "")
+            other.communicate()
+            await eventually(lambda: store.problem is None, "the other has ended")
+
+
+async def test_a_file_that_was_deleted_is_begun_anew(folder: Path):
+    async with opened(folder) as store:
+        await store.save([raised(finding("f1")), cleared(finding("f0"))])
+        delete_files(folder)
+        await store.save([raised(finding("f2"))])
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1", "f2"]
+        assert [found.id for found in store.kept.cleared] == ["f0"]
+
+
+# Files that are not as they should be ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but of some length" * 1_000, b"SQLite format 3\0" + bytes(4_080)]
+)
+async def test_a_broken_file_is_set_aside_and_a_new_one_begun(folder: Path, content: bytes):
+    put(folder, content)
+    put(folder, b"log", "ermon.sqlite-wal")
+    told = Told()
+    async with opened(folder, told=told) as store:
+        aside, log = set_aside(folder)
+        assert (folder / aside).read_bytes() == content
+        assert (aside + "-wal", (folder / log).read_bytes()) == (log, b"log")
+        assert told.problems == [store.problem]
+        assert f"kept as {aside}, and a new one begun" in (store.problem or "")
+        await store.save([raised(finding())])
+        assert told.problems == [store.problem], "whoever looks now and then must see it"
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1"]
+        assert store.problem is None
+
+
+async def test_what_was_set_aside_is_told_for_a_while(
+    folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(file, "SHOWN_SECONDS", 0.05)
+    put(folder, b"not a database" * 1_000)
+    told = Told()
+    async with opened(folder, told=told):
+        await eventually(lambda: told.problems[1:] == [None], "it is over")
+
+
+async def test_a_file_that_breaks_while_ermon_runs_is_set_aside_and_its_state_written_again(folder: Path):
+    many = [cleared(finding(f"old{number:04}", text="x" * 1_000), START + number) for number in range(4_000)]
+    async with opened(folder) as store:
+        await store.save([*many, raised(finding("f1"))], [delivery("d1")])
+    size = path_of(folder).stat().st_size
+    assert size > 4_000_000, "more than SQLite remembers of it"
+    told = Told()
+    async with opened(folder, told=told) as store:
+        with path_of(folder).open("r+b") as broken:
+            broken.seek(8 * 4096)
+            broken.write(b"\xff" * (size - 8 * 4096))
+        latest = await store.history(START, 2)
+        assert [found.id for found in latest] == ["old3999", "old3998"], "known without the disk"
+        await store.history(START, 10_000)
+        await store.save([raised(finding("f2"))])
+        assert "was broken" in (store.problem or "")
+        (aside,) = (name for name in set_aside(folder) if name.endswith("Z"))
+        assert (folder / aside).stat().st_size == size
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1", "f2"]
+        assert store.kept.deliveries == (delivery("d1"),)
+        assert len(store.kept.cleared) == stores.CLEARED_KEPT, "what was in memory is there again"
+        assert [found.id for found in await store.history(START, 2)] == ["old3999", "old3998"]
+
+
+async def test_broken_files_do_not_fill_the_disk(folder: Path):
+    for number in range(file.SET_ASIDE_AT_MOST):
+        put(folder, b"", f"ermon.sqlite.corrupt-20261120T00000{number}Z")
+        put(folder, b"", f"ermon.sqlite.corrupt-20261120T00000{number}Z-wal")
+    put(folder, b"not a database" * 1_000)
+    async with opened(folder) as store:
+        await store.save([raised(finding())])
+        assert "remove the others" in (store.problem or "")
+        assert path_of(folder).read_bytes() == b"not a database" * 1_000
+
+
+async def test_files_that_break_in_one_second_have_names_of_their_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(file.time, "strftime", lambda *_: "20261120T000000Z")
+    for _ in range(3):
+        put(folder, b"not a database" * 1_000)
+        async with opened(folder):
+            pass
+    assert set_aside(folder) == [
+        f"ermon.sqlite.corrupt-20261120T000000Z{number}" for number in ("", ".2", ".3")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("PRAGMA user_version = 2", "was written by a newer ermon (format 2, and this one knows 1)"),
+        ("PRAGMA application_id = 7", "is another program's database; move it away"),
+    ],
+)
+async def test_a_file_that_is_not_ours_to_write_is_left_alone(folder: Path, script: str, said: str):
+    async with opened(folder) as store:
+        await store.save([raised(finding("before"))])
+    with contextlib.closing(sqlite3.connect(path_of(folder))) as connection, connection:
+        connection.execute(script)
+    before = path_of(folder).read_bytes()
+    async with opened(folder) as store:
+        assert store.kept.findings == ()
+        assert said in (store.problem or "")
+        await store.save([raised(finding("after"))])
+        assert said in (store.problem or "")
+    assert path_of(folder).read_bytes() == before
+    assert set_aside(folder) == []
+
+
+async def test_a_file_that_lacks_tables_is_broken(folder: Path):
+    async with opened(folder):
+        pass
+    with contextlib.closing(sqlite3.connect(path_of(folder))) as connection, connection:
+        connection.execute("DROP TABLE delivery")
+    async with opened(folder) as store:
+        assert "tables are missing: delivery" in (store.problem or "")
+        assert len([name for name in set_aside(folder) if name.endswith("Z")]) == 1
