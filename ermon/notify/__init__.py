@@ -1,0 +1,1 @@
+"""Tells others what ermon finds: Alertmanagers and webhooks."""

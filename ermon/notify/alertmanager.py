@@ -1,0 +1,153 @@
+"""Keeps one Alertmanager told what is raised: news at once, and everything again and again.
+
+Nothing is queued: what is to be said is looked up when it is said. So a dead Alertmanager costs nothing,
+and hears the present state when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import msgspec
+import structlog
+from yarl import URL
+
+from ermon import alerts
+from ermon.alerts import Alert, Entry, Ledger
+from ermon.model import Finding
+from ermon.notify.backoff import Backoff
+from ermon.notify.post import Client, PostError
+from ermon.secrets import Credentials
+from ermon.telemetry import Telemetry, receiver_name
+
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 15.0
+"""A page may wait for a dead Alertmanager: it is asked often, and never less often than ``resend``."""
+RESENDS_MISSED = 4
+"""An alert that was not told again so many times is over for Alertmanager, as with Prometheus."""
+MAX_ALERTS = 256
+"""In one POST, as Prometheus does: half a megabyte at most, and it is encoded in a few milliseconds."""
+MAX_REFUSED = 10
+"""Alerts that are refused one by one; when there are more, it is not the alerts."""
+
+_REFUSES_CONTENT = {400, 413}
+
+
+class State(Protocol):
+    """What is so now; a ``Monitor``."""
+
+    @property
+    def cleared(self) -> Iterable[Finding]:
+        """The findings that were cleared, the newest first."""
+        ...
+
+    def findings(self) -> Iterable[Finding]:
+        """Return the findings that are raised."""
+        ...
+
+
+class AlertmanagerSender:
+    """Pushes to the Alertmanager at one URL."""
+
+    def __init__(
+        self,
+        url: str,
+        resend: float,
+        credentials: Credentials,
+        ledger: Ledger,
+        *,
+        state: Callable[[], State],
+        telemetry: Telemetry,
+        external_url: str,
+        started_at: float,
+    ) -> None:
+        """``resend`` is seconds, ``started_at`` seconds since the epoch."""
+        self.ledger = ledger
+        self._client = Client(str(URL(url) / "api/v2/alerts"), credentials, proxy=False)
+        self._resend = resend
+        self._state = state
+        self._telemetry = telemetry
+        self._external_url = external_url
+        self._started_at = started_at
+        self._receiver = receiver_name(url)
+        self._log = structlog.get_logger().bind(receiver=self._receiver)
+        self._wake = asyncio.Event()
+        self._refused: list[PostError] = []
+        self._failing = False
+
+    def push(self) -> None:
+        """Something has changed: tell it at once, or as soon as the Alertmanager is back."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Push until cancelled. What is raised then stays so: ermon's end is no good news."""
+        backoff = Backoff(FIRST_RETRY_SECONDS, min(LONGEST_RETRY_SECONDS, self._resend))
+        loop = asyncio.get_running_loop()
+        everything_due = loop.time()
+        async with self._client:
+            while True:
+                self._wake.clear()
+                everything = loop.time() >= everything_due
+                try:
+                    await self._tell(everything=everything)
+                except PostError as error:
+                    self._note(error)
+                    everything_due = loop.time()  # nobody can tell what it still knows
+                    await asyncio.sleep(backoff.wait())
+                    continue
+                self._note(self._refused[0] if self._refused else None)
+                backoff.reset()
+                if everything:
+                    everything_due = loop.time() + self._resend
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(everything_due):  # wait_for may swallow a cancellation
+                        await self._wake.wait()
+
+    async def _tell(self, *, everything: bool) -> None:
+        now = time.time()
+        state = self._state()
+        entries = self.ledger.due(state.findings(), state.cleared, now, everything=everything)
+        self._refused.clear()
+        for start in range(0, len(entries), MAX_ALERTS):
+            batch = entries[start : start + MAX_ALERTS]
+            await self._send([self._alert(entry, now) for entry in batch])
+            self.ledger.told(batch)
+        if everything:
+            await self._send([alerts.watchdog(self._started_at, self._expiry(now), self._external_url)])
+
+    def _alert(self, entry: Entry, now: float) -> Alert:
+        ends_at = self._expiry(now) if entry.ended_at is None else entry.ended_at
+        return alerts.alert(entry.finding, ends_at, self._external_url)
+
+    def _expiry(self, now: float) -> float:
+        return now + RESENDS_MISSED * self._resend
+
+    async def _send(self, batch: list[Alert]) -> None:
+        """Send a few alerts; when they are refused for what is in them, all but those that are to blame."""
+        try:
+            await self._client.post(msgspec.json.encode(batch))
+        except PostError as error:
+            self._telemetry.notification_failed(self._receiver)
+            if error.status not in _REFUSES_CONTENT or len(self._refused) >= MAX_REFUSED:
+                raise
+            if len(batch) == 1:
+                name = batch[0]["labels"]["alertname"]
+                self._refused.append(PostError(f"{error} (the alert {name})", error.status))
+                return
+            middle = len(batch) // 2
+            await self._send(batch[:middle])
+            await self._send(batch[middle:])
+        else:
+            self._telemetry.notified(self._receiver)
+
+    def _note(self, error: PostError | None) -> None:
+        """Log when it begins to fail and when it works again, not each attempt between."""
+        if error is not None and not self._failing:
+            self._log.error("alertmanager does not take alerts", problem=str(error))
+        elif error is None and self._failing:
+            self._log.info("alertmanager takes alerts again")
+        self._failing = error is not None

@@ -1,0 +1,129 @@
+"""Everybody who is told what ermon finds, as the configuration names them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from ermon.alerts import Ledger
+from ermon.delivery import Delivery
+from ermon.inventory import Config
+from ermon.model import Transition
+from ermon.notify.alertmanager import AlertmanagerSender, State
+from ermon.notify.deliveries import make_deliveries
+from ermon.notify.webhooks import WebhookSender
+from ermon.secrets import Credentials, Secrets
+from ermon.telemetry import Telemetry
+
+
+class Senders:
+    """One sender for each Alertmanager and webhook: none ever waits for another, and nobody for them."""
+
+    def __init__(
+        self,
+        config: Config,
+        secrets: Secrets,
+        *,
+        state: Callable[[], State],
+        done: Callable[[str], None],
+        telemetry: Telemetry,
+        external_url: str,
+        started_at: float,
+    ) -> None:
+        """``done`` is called with the id of each delivery that was taken or given up; ``started_at`` is seconds
+        since the epoch.
+        """
+        self._state = state
+        self._done = done
+        self._telemetry = telemetry
+        self._external_url = external_url
+        self._started_at = started_at
+        self._alertmanagers: dict[str, AlertmanagerSender] = {}
+        self._webhooks: dict[str, WebhookSender] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.reconfigure(config, secrets)
+
+    # What is told ------------------------------------------------------------------------------------
+
+    def push(self) -> None:
+        """Something was raised or cleared: tell every Alertmanager at once."""
+        for alertmanager in self._alertmanagers.values():
+            alertmanager.push()
+
+    def deliveries(self, transitions: Iterable[Transition]) -> list[Delivery]:
+        """Return what the webhooks are to be told of these, to be kept until ``done`` is called."""
+        webhooks = self._config.webhooks
+        return [d for each in transitions for d in make_deliveries(each, webhooks, self._external_url)]
+
+    def send(self, deliveries: Iterable[Delivery]) -> None:
+        """Post these, in order; one for a webhook that is configured no longer is over."""
+        for delivery in deliveries:
+            webhook = self._webhooks.get(delivery.url)
+            if webhook is None:
+                self._abandon(delivery)
+            else:
+                webhook.put(delivery)
+
+    def _abandon(self, delivery: Delivery) -> None:
+        structlog.get_logger().warning(
+            "finding not delivered", delivery=delivery.id, problem="its webhook is not configured any longer"
+        )
+        self._done(delivery.id)
+
+    # Life --------------------------------------------------------------------------------------------
+
+    def reconfigure(self, config: Config, secrets: Secrets) -> None:
+        """Go over to these receivers; those that stay are told what they were still to be told."""
+        for task in self._tasks:
+            task.cancel()
+        alertmanagers, webhooks = self._alertmanagers, self._webhooks
+        self._config = config
+        self._alertmanagers = {
+            url: AlertmanagerSender(
+                url,
+                config.alertmanager.resend,
+                secrets.alertmanager,
+                alertmanagers[url].ledger if url in alertmanagers else Ledger(),
+                state=self._state,
+                telemetry=self._telemetry,
+                external_url=self._external_url,
+                started_at=self._started_at,
+            )
+            for url in config.alertmanager.urls
+        }
+        self._webhooks = {
+            webhook.url: WebhookSender(
+                webhook.url,
+                secrets.webhooks.get(webhook.url, Credentials()),
+                secrets.signing_keys.get(webhook.url),
+                webhooks[webhook.url].waiting if webhook.url in webhooks else deque(),
+                done=self._done,
+                telemetry=self._telemetry,
+            )
+            for webhook in config.webhooks
+        }
+        for gone in webhooks.keys() - self._webhooks.keys():
+            for delivery in webhooks[gone].waiting:
+                self._abandon(delivery)
+        self._start()
+
+    async def run(self) -> None:
+        """Tell everybody until cancelled; whatever is under way then is given up at once."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._start()
+                await asyncio.get_running_loop().create_future()  # receivers may come and go
+        finally:
+            self._group = None
+
+    def _start(self) -> None:
+        if self._group is None:  # it does not run yet
+            return
+        senders: list[AlertmanagerSender | WebhookSender] = [*self._alertmanagers.values()]
+        senders += self._webhooks.values()
+        self._tasks = [self._group.create_task(sender.run()) for sender in senders]
