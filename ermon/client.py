@@ -5,7 +5,11 @@ Whatever answers is not trusted to be ermon: its answers are bounded in time and
 
 from __future__ import annotations
 
+import base64
+import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar
 
@@ -17,6 +21,8 @@ CONNECT_SECONDS = 5.0
 """How long a daemon may take to accept a connection: it is near, or the network is broken."""
 ANSWER_SECONDS = 30.0
 """How long one answer may take as a whole; ermon takes milliseconds."""
+MAX_PASSWORD_BYTES = 1024
+"""A larger file is no password; ermon looks at the first 72 bytes of one."""
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """The statuses of two hundred feeds and fifty circuits are a tenth of it."""
 
@@ -45,6 +51,11 @@ def parse_url(text: str) -> URL:
     """Read the address of a daemon; anything else is a ``UsageError``."""
     try:
         url = URL(text.rstrip("/"))
+        if url.raw_user is not None or url.raw_password is not None:
+            raise UsageError(
+                "an address holds no user and no password: others see the arguments of a command; "
+                "give --username and --password-file"
+            )
         usable = url.scheme in {"http", "https"} and bool(url.host) and not url.query_string
     except ValueError:
         usable = False
@@ -53,16 +64,90 @@ def parse_url(text: str) -> URL:
     return url
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A daemon, and what it wants to see of whoever asks."""
+
+    url: URL
+    tls: ssl.SSLContext | None = None
+    """For https; ``None``: with the authorities that this machine trusts."""
+    authorization: str | None = field(default=None, repr=False)
+    """The header that says who asks."""
+
+
+def make_target(
+    url: str,
+    *,
+    ca_file: Path | None = None,
+    username: str | None = None,
+    password_file: Path | None = None,
+    cert_file: Path | None = None,
+    key_file: Path | None = None,
+) -> Target:
+    """Read what a command line says of a daemon; raises ``UsageError``.
+
+    ``ca_file``: the authority of its certificate. ``cert_file`` and ``key_file``: our own certificate, for a
+    daemon that wants one. All are in PEM. ``password_file`` holds the password, and perhaps a line feed.
+    """
+    address = parse_url(url)
+    if address.scheme != "https" and (ca_file or cert_file or key_file):
+        raise UsageError("--ca-file, --cert-file and --key-file are for an https:// address; --url is none")
+    return Target(address, _tls(ca_file, cert_file, key_file), _authorization(username, password_file))
+
+
+def _tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext | None:
+    if ca_file is None and cert_file is None and key_file is None:
+        return None
+    if key_file is not None and cert_file is None:
+        raise UsageError("--key-file needs --cert-file, the certificate that the key is for")
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise UsageError(
+            f"--ca-file: {ca_file} is no file with certificates in PEM: {_reason(error)}"
+        ) from None
+    if cert_file is not None:
+        try:
+            context.load_cert_chain(cert_file, key_file)
+        except OSError as error:
+            raise UsageError(
+                f"--cert-file: {cert_file} and its key cannot be used: {_reason(error)}"
+            ) from None
+    return context
+
+
+def _authorization(username: str | None, password_file: Path | None) -> str | None:
+    if (username is None) is not (password_file is None):
+        raise UsageError("--username and --password-file belong together; give both")
+    if username is None or password_file is None:
+        return None
+    if ":" in username:
+        raise UsageError("--username: a user has no colon in its name (RFC 7617)")
+    try:
+        with password_file.open("rb") as file:
+            password = file.read(MAX_PASSWORD_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"--password-file: {password_file} cannot be read: {_reason(error)}") from None
+    if len(password) > MAX_PASSWORD_BYTES:
+        raise UsageError(f"--password-file: {password_file} is larger than {MAX_PASSWORD_BYTES} bytes")
+    given = username.encode() + b":" + password.rstrip(b"\r\n")
+    return f"Basic {base64.b64encode(given).decode()}"
+
+
 class Client:
     """Speaks to the API of one daemon."""
 
-    def __init__(self, url: URL) -> None:
-        self._url = url
-        self.name = shown(url)
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._url = target.url
+        self.name = shown(target.url)
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
-        self._session = aiohttp.ClientSession(timeout=timeout)
+        given = self._target.authorization
+        self._session = aiohttp.ClientSession(
+            timeout=timeout, headers={} if given is None else {aiohttp.hdrs.AUTHORIZATION: given}
+        )
         return self
 
     async def __aexit__(
@@ -80,7 +165,7 @@ class Client:
     async def change(self, method: str, path: str, kind: type[T], body: object = None) -> T:
         """Ask for a change; what the daemon does not allow, or finds wrong with it, is a ``UsageError``."""
         code, answer, where = await self._send(method, path, {}, body)
-        if code in {400, 403, 404}:
+        if code in {400, 401, 403, 404}:
             raise UsageError(f"{where}: {_refusal(code, answer)}")
         if code not in {200, 201}:
             raise UnreachableError(f"{where}: {_refusal(code, answer)}")
@@ -93,8 +178,15 @@ class Client:
         # joinpath keeps a path that a proxy puts before ermon's own.
         url = self._url.joinpath("api", "v1", path).with_query(parameters)
         try:
-            async with self._session.request(method, url, json=data, allow_redirects=False) as response:
+            async with self._session.request(
+                method, url, json=data, allow_redirects=False, ssl=self._target.tls or True
+            ) as response:
                 return response.status, await _read(response, where), where
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise UnreachableError(
+                f"{self.name}: its certificate is not accepted: {_reason(error.certificate_error)}. "
+                "--ca-file names the authority that it is from"
+            ) from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise UnreachableError(
                 f"{self.name} cannot be reached: {_reason(error)}. Is `ermon run` up there? --url says where"
@@ -134,6 +226,8 @@ def _refusal(code: int, body: bytes) -> str:
         words = msgspec.json.decode(body, type=_Failure).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return f"HTTP {code}, and not in ermon's words. {IS_IT_ERMON}"
+    if code == 401:
+        words += "; --username and --password-file say who asks"
     if code == 404:
         words += ". Is this ermon older than the command?"
     return f"HTTP {code}: {words}"

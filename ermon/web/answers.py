@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import msgspec
@@ -11,8 +11,10 @@ from aiohttp import web
 JSON_TYPE = "application/json"
 
 
-def success(data: Any) -> bytes:
-    return msgspec.json.encode({"status": "success", "data": data})
+def success(data: Any, warnings: Sequence[str] = ()) -> bytes:
+    """Write an answer; ``warnings`` say what its data may lack, as in Prometheus' API."""
+    extra = {"warnings": warnings} if warnings else {}
+    return msgspec.json.encode({"status": "success", "data": data, **extra})
 
 
 def failure(error: str) -> bytes:

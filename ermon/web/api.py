@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
+from ermon.model import Finding
 from ermon.prefixes import Prefix, parse_address, parse_prefix
 from ermon.state import current_network, judged, layout_of
+from ermon.times import rfc3339
 from ermon.web.answers import answer, choice, parameters, refuse, success
 from ermon.web.context import CONTEXT, WebContext
-from ermon.web.render import by_severity, finding_data, network_data, rfc3339
+from ermon.web.render import by_severity, finding_data, network_data
 from ermon.web.routes import MATCHES, find_routes
+
+MAX_HISTORY = 2_000
+"""Cleared findings in one answer: some megabytes."""
 
 Rendered = Callable[[], Any]
 """Renders what was taken; safe on any thread."""
@@ -26,9 +34,35 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def findings(request: web.Request) -> web.Response:
-    """The raised findings, then the recently cleared ones, the newest of those first."""
-    state = choice(parameters(request, "state"), "state", ("raised", "cleared"))
-    return await _show(findings_data(request.app[CONTEXT], state))
+    """The raised findings, then the cleared ones, the latest of those first: those cleared of late, or all
+    that were raised, or not yet cleared, at a time or after it.
+    """
+    values = parameters(request, "state", "since")
+    state = choice(values, "state", ("raised", "cleared"))
+    context = request.app[CONTEXT]
+    if "since" not in values:
+        return await _show(findings_data(context, state))
+    return await _findings_since(context, state, _time(values["since"]))
+
+
+async def _findings_since(context: WebContext, state: str | None, since: float) -> web.Response:
+    monitor = context.monitor()
+    raised = monitor.findings() if state != "cleared" else []
+    found = await context.history(since, MAX_HISTORY + 1) if state != "raised" else []
+    remembered = [f for f in monitor.cleared if _cleared_at(f) >= since] if state != "raised" else []
+    cleared = {finding.id: finding for finding in (*found, *remembered)}
+    latest = sorted(cleared.values(), key=_cleared_at, reverse=True)
+    warnings = []
+    if len(latest) > MAX_HISTORY:
+        warnings.append(f"only the {MAX_HISTORY} findings that were cleared last are shown")
+    if (problem := monitor.network.storage_problem()) is not None and state != "raised":
+        warnings.append(f"cleared findings may be missing: {problem}")
+    shown = (*raised, *latest[:MAX_HISTORY])
+    return answer(await asyncio.to_thread(lambda: success([finding_data(f) for f in shown], warnings)))
+
+
+def _cleared_at(finding: Finding) -> float:
+    return finding.cleared_at or 0.0
 
 
 async def statuses(request: web.Request) -> web.Response:
@@ -80,6 +114,23 @@ def statuses_data(context: WebContext) -> Rendered:
 
 async def _show(render: Rendered) -> web.Response:
     return answer(await asyncio.to_thread(lambda: success(render())))
+
+
+def _time(text: str) -> float:
+    """Read a time: RFC 3339, or seconds since the epoch."""
+    time = math.nan
+    with contextlib.suppress(ValueError):
+        time = float(text)
+    if math.isnan(time):
+        with contextlib.suppress(ValueError, OverflowError):
+            read = datetime.fromisoformat(text)
+            time = math.nan if read.tzinfo is None else read.timestamp()
+    if not math.isfinite(time):
+        refuse(
+            f"parameter 'since' is {text!r}, and must be a time such as 2026-11-20T23:48:38Z (a + in it is "
+            "written %2B), or seconds since the epoch"
+        )
+    return time
 
 
 def _prefix(text: str | None) -> Prefix:

@@ -1,36 +1,41 @@
-"""The web application: the API, the metrics, the events and the landing page.
+"""The web application: the API, the metrics, the events, the runbooks and the landing page.
 
 Everything here reads, but for ``/-/reload`` and the maintenance windows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from ermon.metrics import Metrics
-from ermon.web import api, maintenance, page, stream
+from ermon.web import api, maintenance, page, runbooks, stream
 from ermon.web.answers import answer, failure
+from ermon.web.auth import Gate
+from ermon.web.callers import require_changes_allowed
 from ermon.web.context import CONTEXT, WebContext
+from ermon.web.limits import MAX_BODY_BYTES, Bucket, Turns, read_body
+from ermon.web.origins import check_host, refuse_other_sites
 
 __all__ = ["WebContext", "make_app", "make_runner"]
 
-MAX_BODY_BYTES = 16 * 1024
-"""The largest that any request has to say: a maintenance window with its reason."""
 MAX_HEADER_BYTES = 8 * 1024
 """Of the request line, and of each header: what every other server allows."""
 MAX_HEADERS = 64
-SHUTDOWN_SECONDS = 1.0
-"""How long requests that are being answered may take when ermon stops."""
+SHUTDOWN_SECONDS = 0.4
+"""How long requests that are being answered may take when ermon stops; aiohttp waits twice as long."""
 KEEPALIVE_SECONDS = 75.0
 """How long an idle connection is kept: longer than scrapers pause, shorter than anybody could gather many."""
 LINGER_SECONDS = 1.0
 """How long the rest of a body that was not asked for is read, so that the answer arrives."""
 
+AWAITED = web.AppKey("awaited", set[web.RequestHandler])
+"""The connections that have not asked for anything yet."""
+
 _METRICS = web.AppKey("metrics", Metrics)
+
+_KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -40,23 +45,30 @@ _SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OWN_SITES = frozenset({"same-origin", "none"})
 
-
-def make_app(context: WebContext, *, first: Iterable[Middleware] = ()) -> web.Application:
-    """Build the application. ``first`` are middlewares that see a request before all others, such as a
-    check of its Host or of its credentials.
-    """
+def make_app(context: WebContext) -> web.Application:
+    """Build the application."""
     app = web.Application(
-        middlewares=[_errors, *first, _limit_body, _refuse_other_sites], client_max_size=MAX_BODY_BYTES
+        middlewares=[
+            _errors,
+            Bucket().take,
+            Gate().check,
+            check_host,
+            refuse_other_sites,
+            read_body,
+            Turns().take,
+        ],
+        client_max_size=MAX_BODY_BYTES,
     )
     app[CONTEXT] = context
+    app[AWAITED] = set()
     app[_METRICS] = Metrics(context.telemetry.registry)
     app[stream.STREAMS] = set()
     app.add_routes(
         [
             web.get("/", page.landing),
+            web.get("/runbooks/", runbooks.listing),
+            web.get("/runbooks/{check}", runbooks.runbook),
             web.get("/metrics", _metrics),
             web.get("/-/healthy", _healthy),
             web.get("/-/ready", _ready),
@@ -87,6 +99,7 @@ def make_runner(app: web.Application) -> web.AppRunner:
         max_headers=MAX_HEADERS,
         keepalive_timeout=KEEPALIVE_SECONDS,
         lingering_time=LINGER_SECONDS,
+        auto_decompress=False,  # nobody has so much to say
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
 
@@ -118,10 +131,8 @@ async def _ready(request: web.Request) -> web.Response:
 
 
 async def _reload(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
-    if not context.lifecycle:
-        raise web.HTTPForbidden(text="reload over HTTP is off; start ermon with --web.enable-lifecycle\n")
-    problems = await context.reload()
+    require_changes_allowed(request)
+    problems = await request.app[CONTEXT].reload()
     if problems:
         return web.Response(text="".join(f"{problem}\n" for problem in problems), status=400)
     return web.Response(text="configuration reloaded\n")
@@ -133,14 +144,20 @@ async def _reload(request: web.Request) -> web.Response:
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer errors in JSON under /api, and whatever is a bug with 500 and a line in the log."""
+    request.app[AWAITED].discard(request.protocol)
     in_api = request.path.startswith("/api/")
     try:
         return await handler(request)
     except web.HTTPException as error:
         if not in_api:
             raise
-        allow = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
-        return answer(failure(_reason(request, error)), error.status, allow)
+        kept = {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
+        told = answer(failure(_reason(request, error)), error.status, kept)
+        if error.keep_alive is False:
+            told.force_close()
+        return told
+    except ConnectionResetError:
+        raise  # the client is gone
     except Exception:  # noqa: BLE001  # whatever it is, the others go on being served
         structlog.get_logger().exception("request failed", method=request.method, path=request.path)
         text = "a bug in ermon; its log has the details"
@@ -159,26 +176,13 @@ def _reason(request: web.Request, error: web.HTTPException) -> str:
     return error.reason
 
 
-@web.middleware
-async def _limit_body(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise web.HTTPRequestEntityTooLarge(
-            MAX_BODY_BYTES, request.content_length or 0, text=f"a body may have {MAX_BODY_BYTES} bytes"
-        )
-    return await handler(request)
-
-
-@web.middleware
-async def _refuse_other_sites(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a page of another site makes a browser send, unless it only reads (Fetch Metadata)."""
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    if request.method not in _SAFE_METHODS and site not in _OWN_SITES:
-        raise web.HTTPForbidden(text="a page of another site may not ask for this\n")
-    return await handler(request)
-
-
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    del request
     for name, value in _SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
+    config = request.app[CONTEXT].web_config()
+    response.headers.update(config.headers)
+    made_under = request.get_extra_info("ssl_object")
+    if made_under is not None and made_under.context is not config.tls:
+        response.force_close()  # whom TLS let in then, it may not let in now
+        response.headers["Connection"] = "close"
     response.headers["Server"] = "ermon"

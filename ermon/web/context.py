@@ -10,9 +10,18 @@ from aiohttp import web
 
 from ermon import __version__
 from ermon.maintenance_book import MaintenanceBook
+from ermon.model import Finding
 from ermon.monitor import Monitor
 from ermon.telemetry import Telemetry
 from ermon.web.events import EventHub
+from ermon.web.hosts import Hosts
+from ermon.web.web_config import WebConfig
+
+
+async def no_history(since: float, limit: int) -> list[Finding]:
+    """Where nothing outlives ermon, there is what it remembers itself."""
+    del since, limit
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +37,18 @@ class WebContext:
     """Goes over to the configuration file as it is now; returns what is wrong with it, if anything is."""
     started_at: float
     lifecycle: bool = False
-    """Whether ``/-/reload`` may be used."""
+    """Whether ermon may be changed over HTTP: ``/-/reload`` and maintenance windows."""
+    external_url: str = "http://127.0.0.1:10179"
+    """Under which people reach ermon, without a slash at the end."""
+    web_config: Callable[[], WebConfig] = WebConfig
+    """Who may speak to ermon, and how, as it is now."""
+    hosts: Hosts = field(default_factory=Hosts)
+    """The names under which ermon may be asked for."""
     maintenance: MaintenanceBook = field(default_factory=MaintenanceBook)
     maintenance_changed: Callable[[], None] = lambda: None
     """Makes the monitor heed the windows as they are now."""
+    history: Callable[[float, int], Awaitable[list[Finding]]] = no_history
+    """The findings that were cleared since a time, the latest first, a number of them at most."""
     version: str = __version__
     clock: Callable[[], float] = time.time
 

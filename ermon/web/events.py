@@ -20,7 +20,7 @@ from ermon.inventory import LinkKey, View
 from ermon.known import Known
 from ermon.model import Change, FeedChanged, LinkChanged, PoolChanged
 from ermon.monitor import Monitor, Outcome
-from ermon.state import CurrentPool, current_feed, current_link, current_pool
+from ermon.state import CurrentPool, current_feed, current_link, current_pool, layout_of
 from ermon.web.render import feed_data, finding_data, link_data, pool_data
 
 KEPT_EVENTS = 1_000
@@ -179,13 +179,13 @@ def _touched(
 
     Where a link or a feed that shows pools has changed, every pool may have.
     """
-    config = monitor.config
+    config, families = monitor.config, layout_of(monitor).link_families
     links: dict[LinkKey, None] = {}
     feeds: dict[str, None] = {}
     pools: dict[str, None] = {}
     for change in changes:
         match change:
-            case LinkChanged(link=key) if (key, change.family) in monitor.network.links:
+            case LinkChanged(link=key) if change.family in families.get(key, ()):
                 links[key] = None
                 pools |= dict.fromkeys(config.pools)
             case FeedChanged(feed=feed) if feed in config.feeds:
@@ -195,5 +195,5 @@ def _touched(
             case PoolChanged(pool=pool) if pool in config.pools:
                 pools[pool] = None
             case _:
-                pass  # a reload has removed it
+                pass  # a reload has removed it, or another instance judges it
     return links, feeds, pools

@@ -1,8 +1,7 @@
-"""Maintenance windows over HTTP: listed for everybody, added and ended by callers on this machine."""
+"""Maintenance windows over HTTP: listed for everybody, added and ended by those who may change anything."""
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +11,10 @@ from aiohttp import web
 from ermon.inventory import MaintenanceWindow
 from ermon.maintenance import active
 from ermon.maintenance_book import BookedWindow, WindowError
+from ermon.times import rfc3339
 from ermon.web.answers import answer, parameters, refuse, success
+from ermon.web.callers import require_changes_allowed
 from ermon.web.context import CONTEXT, WebContext
-from ermon.web.render import rfc3339
 
 
 class WindowRequest(msgspec.Struct, forbid_unknown_fields=True, rename={"starts": "from", "ends": "to"}):
@@ -39,7 +39,8 @@ async def windows(request: web.Request) -> web.Response:
 
 
 async def add_window(request: web.Request) -> web.Response:
-    context = _allowed(request)
+    require_changes_allowed(request)
+    context = request.app[CONTEXT]
     now = context.clock()
     try:
         wanted = msgspec.json.decode(await request.read(), type=WindowRequest)
@@ -55,11 +56,12 @@ async def add_window(request: web.Request) -> web.Response:
         booked = context.maintenance.add(window, context.monitor().config, now)
     except WindowError as error:
         refuse(str(error))
-    return _changed(context, booked, now, 201)
+    return await _changed(context, booked, now, 201)
 
 
 async def end_window(request: web.Request) -> web.Response:
-    context = _allowed(request)
+    require_changes_allowed(request)
+    context = request.app[CONTEXT]
     now = context.clock()
     window_id = request.match_info["id"]
     try:
@@ -68,29 +70,13 @@ async def end_window(request: web.Request) -> web.Response:
         raise web.HTTPNotFound(
             text=f"there is no window {window_id!r} that was added at run time; one of the configuration ends there"
         ) from None
-    return _changed(context, booked, now, 200)
+    return await _changed(context, booked, now, 200)
 
 
-def _changed(context: WebContext, booked: BookedWindow, now: float, status: int) -> web.Response:
+async def _changed(context: WebContext, booked: BookedWindow, now: float, status: int) -> web.Response:
     context.maintenance_changed()
+    await context.maintenance.saved()
     return answer(success(_data(booked.id, booked.window, now)), status)
-
-
-def _allowed(request: web.Request) -> WebContext:
-    """Refuse whoever may not change anything."""
-    context = request.app[CONTEXT]
-    if not context.lifecycle:
-        raise web.HTTPForbidden(text="changes over HTTP are off; start ermon with --web.enable-lifecycle")
-    if not is_loopback(request.remote):
-        raise web.HTTPForbidden(text="changes are for callers on the machine that ermon runs on")
-    return context
-
-
-def is_loopback(remote: str | None) -> bool:
-    try:
-        return remote is not None and ipaddress.ip_address(remote).is_loopback
-    except ValueError:
-        return False
 
 
 def _data(window_id: str | None, window: MaintenanceWindow, now: float) -> dict[str, Any]:

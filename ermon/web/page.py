@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
@@ -13,6 +11,7 @@ from aiohttp import web
 from ermon.inventory import Severity
 from ermon.model import Finding
 from ermon.state import CurrentFeed, current_feeds
+from ermon.web import html
 from ermon.web.context import CONTEXT
 from ermon.web.render import by_severity
 
@@ -21,6 +20,7 @@ _LINKS = (
     ("/api/v1/findings", "Findings"),
     ("/api/v1/findings?state=raised", "Raised findings"),
     ("/api/v1/events", "Events, as they happen"),
+    ("/runbooks/", "Runbooks: what each finding means, and what to do"),
     ("/metrics", "Metrics"),
     ("/-/healthy", "Health"),
     ("/-/ready", "Readiness"),
@@ -36,14 +36,6 @@ body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem; }
 footer { opacity: .7; font-size: .875rem; }
 """
 
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-
-POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""The Content-Security-Policy of the page: its own style, and nothing else."""
-
 
 class Line(NamedTuple):
     kind: str
@@ -57,12 +49,7 @@ async def landing(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     monitor = context.monitor()
     line = overall(monitor.findings(), current_feeds(monitor))
-    return web.Response(
-        text=_page(line, context.version),
-        content_type="text/html",
-        charset="utf-8",
-        headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"},
-    )
+    return html.page(_page(line, context.version), _STYLE)
 
 
 def overall(raised: Sequence[Finding], feeds: Sequence[CurrentFeed]) -> Line:
@@ -82,22 +69,13 @@ def overall(raised: Sequence[Finding], feeds: Sequence[CurrentFeed]) -> Line:
 
 def _page(line: Line, version: str) -> str:
     links = "\n".join(f'<li><a href="{escape(path)}">{escape(text)}</a></li>' for path, text in _LINKS)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>ermon</title>
-<link rel="icon" href="data:,">
-<style>{_STYLE}</style>
-</head>
-<body>
-<h1>ermon</h1>
+    return html.document(
+        "ermon",
+        _STYLE,
+        f"""<h1>ermon</h1>
 <p class="state {line.kind}" role="status"><span aria-hidden="true">{line.mark}</span> {escape(line.text)}</p>
 <nav><ul>
 {links}
 </ul></nav>
-<footer>ermon {escape(version)}</footer>
-</body>
-</html>
-"""
+<footer>ermon {escape(version)}</footer>""",
+    )

@@ -7,22 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from ermon.inventory import Severity
 from ermon.model import Finding
 from ermon.replay import summarize
 from ermon.state import CurrentCircuit, CurrentFeed, CurrentLink, CurrentNetwork, CurrentPool
+from ermon.times import rfc3339
 
 _PROCESS_STATES = {True: "up", False: "down", None: "unknown"}
-
-
-def rfc3339(time: float | None) -> str | None:
-    """Write seconds since the epoch as ``2026-11-20T23:48:38.078Z``."""
-    if time is None:
-        return None
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def network_data(network: CurrentNetwork) -> dict[str, Any]:
@@ -58,6 +51,7 @@ def link_data(current: CurrentLink) -> dict[str, Any]:
     return {
         "router": current.link.router,
         "location": current.link.location,
+        "watched_elsewhere": current.watched_elsewhere,
         "state": {family: found.state for family, found in families},
         "since": {family: rfc3339(found.since) for family, found in families},
         "transitions": {family: found.transitions for family, found in families},

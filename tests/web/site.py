@@ -1,16 +1,22 @@
-"""A site and its client: what the tests of the web speak to."""
+"""A site and its clients: what the tests of the web speak to."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestClient
 
 from ermon.telemetry import Telemetry
-from ermon.web.app import WebContext
+from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
+from ermon.web.hosts import Hosts
+from ermon.web.listen import listening
+from ermon.web.web_config import WebConfig
 from tests.story import Story
 
 
@@ -25,6 +31,9 @@ class Site:
     problems: list[str] = field(default_factory=list)
     """What a reload finds wrong."""
     reloads: int = 0
+    web_config: Callable[[], WebConfig] = WebConfig
+    external_url: str = "http://127.0.0.1:10179"
+    hosts: Hosts = field(default_factory=Hosts)
 
     def context(self) -> WebContext:
         return WebContext(
@@ -36,7 +45,19 @@ class Site:
             started_at=self.net.start,
             lifecycle=self.lifecycle,
             clock=lambda: self.net.now,
+            web_config=self.web_config,
+            external_url=self.external_url,
+            hosts=self.hosts,
         )
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[Client]:
+        """Serve it as the daemon does, and speak to it over plain HTTP."""
+        async with (
+            listening(make_app(self.context()), [("127.0.0.1", 0)]) as [url],
+            ClientSession(url) as http,
+        ):
+            yield Client(http)
 
     def tell(self) -> Self:
         """Tell those who listen what has come of everything since this was last called."""
@@ -51,7 +72,7 @@ class Site:
 class Client:
     """A client of a site."""
 
-    def __init__(self, http: TestClient) -> None:
+    def __init__(self, http: TestClient | ClientSession) -> None:
         self.http = http
 
     async def data(self, path: str, **parameters: str) -> Any:
@@ -76,3 +97,8 @@ class Client:
     async def get(self, path: str, method: str = "GET", **headers: str) -> ClientResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.http.request(method, path, headers=named)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  # what the other end of a socket does sets no event here
+        await asyncio.sleep(0.001)

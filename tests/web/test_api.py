@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from ermon.exabgp.decode import Decoder
-from ermon.web import routes
+from ermon.inventory import Severity
+from ermon.model import Finding, StorageJudged
+from ermon.times import rfc3339
+from ermon.web import api, routes
 from ermon.web.app import make_app
 from tests.checks.company import BLACKHOLE, EXCHANGE, V4, V6, Space, company
 from tests.exabgp.recordings import labels_of, lines_of
@@ -133,6 +137,88 @@ async def test_a_finding_that_cannot_be_judged_any_more_is_stale(client: Client,
     site.net.announce("isp-a", V4.pool).down("isp-a")
     [leak] = await client.data("/api/v1/findings", state="raised")
     assert (leak["check"], leak["stale"], leak["suppressed"]) == ("pool-leak", True, False)
+
+
+class History:
+    """Findings that were cleared before ermon was started."""
+
+    def __init__(self, *cleared_at: float) -> None:
+        self.cleared = [self.finding(at) for at in cleared_at]
+
+    @staticmethod
+    def finding(at: float) -> Finding:
+        labels = {"link": "primary"}
+        return Finding(
+            f"at {at}",
+            "link-down",
+            labels,
+            Severity.WARNING,
+            "",
+            {},
+            at - 60,
+            at - 50,
+            at - 30,
+            cleared_at=at,
+        )
+
+    async def __call__(self, since: float, limit: int) -> list[Finding]:
+        return [found for found in reversed(self.cleared) if (found.cleared_at or 0) >= since][:limit]
+
+
+@pytest.fixture
+async def with_history(site: Site) -> AsyncIterator[Client]:
+    start = site.net.start
+    context = replace(site.context(), history=History(start - 300, start - 200, start - 100))
+    async with TestClient(TestServer(make_app(context))) as http:
+        yield Client(http)
+
+
+@pytest.mark.parametrize("write", [str, rfc3339], ids=["seconds", "RFC 3339"])
+async def test_what_was_raised_or_not_yet_cleared_since_a_time(
+    with_history: Client, site: Site, write: Callable[[float], str]
+):
+    client, start = with_history, site.net.start
+    site.net.announce("isp-a", V4.pool).withdraw("isp-a", V4.pool).wait(60).announce("isp-a", V6.pool)
+    site.net.wait(0)
+
+    async def since(time: float, **state: str) -> list[tuple[str, str]]:
+        found = await client.data("/api/v1/findings", since=write(time), **state)
+        return [(f["check"], f["id"] if f["check"] == "link-down" else f["labels"]["family"]) for f in found]
+
+    leaks = [("pool-leak", "ipv6"), ("pool-leak", "ipv4")]
+    before = [("link-down", f"at {start - seconds}") for seconds in (100, 200, 300)]
+    assert await since(start - 200) == [*leaks, *before[:2]], "raised first, then the latest cleared"
+    assert await since(start - 200, state="cleared") == [*leaks[1:], *before[:2]]
+    assert await since(start - 200, state="raised") == leaks[:1]
+    assert await since(start - 199) == [*leaks, *before[:1]]
+    assert await since(0) == [*leaks, *before]
+    assert await since(start + 3600) == leaks[:1], "what is raised has not ended"
+
+
+async def test_an_answer_that_is_cut_says_so(site: Site):
+    times = [site.net.start - number for number in range(api.MAX_HISTORY + 1, 0, -1)]
+    context = replace(site.context(), history=History(*times))
+    async with TestClient(TestServer(make_app(context))) as http:
+        answer = await (await http.get("/api/v1/findings", params={"since": "0"})).json()
+        assert [found["id"] for found in answer["data"]] == [f"at {at}" for at in reversed(times[1:])]
+        assert answer["warnings"] == [f"only the {api.MAX_HISTORY} findings that were cleared last are shown"]
+
+
+async def test_an_answer_that_may_lack_something_says_so(with_history: Client, site: Site):
+    site.net.monitor.apply(StorageJudged(site.net.now, "the disk is full"))
+    answer = await (await with_history.http.get("/api/v1/findings", params={"since": "0"})).json()
+    assert answer["warnings"] == ["cleared findings may be missing: the disk is full"]
+    answer = await (await with_history.http.get("/api/v1/findings?since=0&state=raised")).json()
+    assert "warnings" not in answer, "nothing can be missing"
+
+
+@pytest.mark.parametrize(
+    "time", ["", "yesterday", "2026-11-20", "2026-11-20T23:48:38", "nan", "1e999", "inf"]
+)
+async def test_a_time_that_is_none_is_refused(client: Client, time: str):
+    status, words = await client.error("/api/v1/findings", since=time)
+    assert status == 400
+    assert words.startswith(f"parameter 'since' is {time!r}, and must be a time such as 2026-11-20T23:48:38Z")
 
 
 # Statuses --------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from ermon.web.app import make_app
-from ermon.web.maintenance import is_loopback
 from tests.checks.company import Company
 from tests.web.site import Client, Site
 
@@ -89,19 +88,3 @@ async def test_nothing_is_changed_over_http_unless_that_is_switched_on(client: C
         assert status == 403
         assert "--web.enable-lifecycle" in error
         assert (await send(Client(http), "DELETE", f"{PATH}/x"))[0] == 403
-
-
-@pytest.mark.parametrize(
-    ("remote", "loopback"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.8.8", True),
-        ("::1", True),
-        ("192.0.2.1", False),
-        ("2001:db8::1", False),
-        ("", False),
-        (None, False),
-    ],
-)
-def test_only_callers_on_this_machine_may_change_anything(remote: str | None, loopback: bool) -> None:
-    assert is_loopback(remote) is loopback

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from ermon.web import stream
 from ermon.web.app import make_app
 from ermon.web.events import EventHub
 from tests.checks.company import V4, V6
-from tests.web.site import Client, Site
+from tests.web.site import Client, Site, until
 
 Event = tuple[str, str, Any]
 
@@ -37,11 +36,6 @@ async def event(response: ClientResponse) -> Event:
 async def listen(client: Client, last_event_id: str = "") -> ClientResponse:
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
     return await client.http.get("/api/v1/events", headers=headers)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  # what the other end of a socket does sets no event here
-        await asyncio.sleep(0.001)
 
 
 async def test_the_stream_begins_with_a_snapshot_and_goes_on_with_what_happens(client: Client, site: Site):

@@ -1,0 +1,217 @@
+"""Passwords: who is let in, and what it costs to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+
+import bcrypt
+import pytest
+from structlog.testing import capture_logs
+
+from ermon.web import auth
+from ermon.web.auth import BusyError, Passwords
+from ermon.web.web_config import WebConfig
+from tests.web.site import Client, Site
+
+
+def hashed(password: str) -> bytes:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4))
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+ALICE = hashed("pässword")
+USERS = {"alice": ALICE, "bob": hashed("b")}
+
+
+class Bcrypt:
+    """Counts the hashes that are worked out, and holds them up if told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.against: list[bytes] = []
+        self.at_once = self.most_at_once = 0
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        checkpw = bcrypt.checkpw
+
+        async def on_a_thread(check: object, password: bytes, against: bytes) -> bool:
+            self.against.append(against)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            await self.go_on.wait()
+            self.at_once -= 1
+            return checkpw(password, against)
+
+        monkeypatch.setattr(auth.asyncio, "to_thread", on_a_thread)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Bcrypt:
+    return Bcrypt(monkeypatch)
+
+
+# Passwords -------------------------------------------------------------------------------------------
+
+
+async def test_who_was_right_is_known_again(work: Bcrypt):
+    passwords = Passwords()
+    assert await passwords.right(USERS, "alice", "pässword", "a")
+    assert await passwords.right(USERS, "alice", "pässword", "a")
+    assert len(work.against) == 1
+
+
+async def test_who_was_wrong_is_worked_out_again(work: Bcrypt):
+    passwords = Passwords()
+    for _ in range(2):
+        assert not await passwords.right(USERS, "alice", "password", "a")
+    assert len(work.against) == 2
+
+
+async def test_a_user_who_does_not_exist_costs_as_much(work: Bcrypt):
+    assert not await Passwords().right(USERS, "mallory", "pässword", "a")
+    assert work.against == [ALICE]
+
+
+async def test_nobody_is_somebody_else_with_the_right_password(work: Bcrypt):
+    passwords = Passwords()
+    assert await passwords.right(USERS, "alice", "pässword", "a")
+    assert not await passwords.right(USERS, "mallory", "pässword", "a")
+    assert not await passwords.right(USERS, "bob", "pässword", "a")
+
+
+async def test_a_changed_password_is_not_remembered(work: Bcrypt):
+    passwords = Passwords()
+    assert await passwords.right(USERS, "alice", "pässword", "a")
+    assert not await passwords.right({"alice": hashed("new")}, "alice", "pässword", "a")
+    assert not await passwords.right({"bob": hashed("b")}, "alice", "pässword", "a")
+
+
+async def test_what_is_remembered_is_bounded(work: Bcrypt, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(auth, "REMEMBERED", 1)
+    passwords = Passwords()
+    for user, password in (("alice", "pässword"), ("bob", "b"), ("alice", "pässword")):
+        assert await passwords.right(USERS, user, password, "a")
+    assert len(work.against) == 3
+
+
+async def test_a_password_longer_than_bcrypt_looks_at(work: Bcrypt):
+    users = {"alice": hashed("x" * 72)}
+    assert await Passwords().right(users, "alice", "x" * 72 + "y", "a")
+    assert not await Passwords().right(users, "alice", "y" * 100, "a")
+
+
+async def test_one_hash_is_worked_out_at_a_time_and_few_wait(work: Bcrypt):
+    passwords = Passwords()
+    work.go_on.clear()
+    async with asyncio.TaskGroup() as group:
+        for client in range(auth.MAX_WAITING):
+            group.create_task(passwords.right(USERS, "alice", f"guess {client}", str(client)))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError):
+            await passwords.right(USERS, "alice", "guess", "one more")
+        work.go_on.set()
+    assert work.most_at_once == 1
+    assert await passwords.right(USERS, "alice", "pässword", "one more")
+
+
+async def test_a_client_that_guesses_does_not_hold_up_the_others(work: Bcrypt):
+    passwords = Passwords()
+    work.go_on.clear()
+    async with asyncio.TaskGroup() as group:
+        for guess in range(auth.MAX_WAITING_PER_CLIENT):
+            group.create_task(passwords.right(USERS, "alice", f"guess {guess}", "stranger"))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError):
+            await passwords.right(USERS, "alice", "guess", "stranger")
+        honest = group.create_task(passwords.right(USERS, "alice", "pässword", "neighbour"))
+        work.go_on.set()
+    assert honest.result()
+
+
+# Over HTTP -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(site: Site) -> Site:
+    site.lifecycle = True
+    site.web_config = lambda: WebConfig(users=USERS)
+    return site
+
+
+@pytest.fixture
+async def client(site: Site) -> AsyncIterator[Client]:
+    async with site.served() as served:
+        yield served
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/runbooks/", "/nothing"])
+async def test_every_path_wants_a_password(client: Client, path: str):
+    response = await client.get(path)
+    assert response.status == 401
+    assert response.headers["WWW-Authenticate"] == 'Basic realm="ermon", charset="UTF-8"'
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_api_says_so_in_json(client: Client):
+    response = await client.http.get("/api/v1/status")
+    assert response.status == 401
+    assert "WWW-Authenticate" in response.headers
+    assert (await response.json())["error"] == "give a user and their password, as basic authentication"
+
+
+async def test_the_right_password_opens(client: Client):
+    encoded = basic("alice", "pässword")
+    assert (await client.text("/-/healthy", Authorization=encoded))[0] == 200
+    assert (await client.text("/-/reload", "POST", Authorization=encoded))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        basic("alice", "wrong"),
+        basic("mallory", "b"),
+        basic("", ""),
+        "Basic",
+        "Basic %%%",
+        "Basic YWxpY2U=",
+        "Basic /////w==",
+        "Bearer b",
+    ],
+)
+async def test_anything_else_does_not(client: Client, site: Site, credentials: str):
+    assert (await client.text("/-/reload", "POST", Authorization=credentials))[0] == 401
+    assert site.reloads == 0
+
+
+async def test_a_refusal_is_logged_without_what_was_given(client: Client):
+    with capture_logs() as log:
+        for _ in range(2):
+            await client.get("/", Authorization=basic("hunter2", "hunter2"))
+    assert log == [
+        {
+            "event": "client refused",
+            "log_level": "warning",
+            "reason": "wrong user or password",
+            "client": "127.0.0.1",
+        }
+    ]
+
+
+async def test_who_is_taken_out_is_refused_at_once(client: Client, site: Site):
+    config = WebConfig(users=USERS)
+    site.web_config = lambda: config
+    async with site.served() as served:
+        encoded = basic("bob", "b")
+        assert (await served.text("/-/healthy", Authorization=encoded))[0] == 200
+        config = WebConfig(users={"alice": ALICE})
+        assert (await served.text("/-/healthy", Authorization=encoded))[0] == 401
+
+
+async def test_too_many_guesses_are_told_to_come_back(client: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(auth, "MAX_WAITING", 0)
+    response = await client.get("/", Authorization=basic("alice", "wrong"))
+    assert (response.status, response.headers["Retry-After"]) == (429, "1")
