@@ -1,4 +1,4 @@
-"""Runs recorded ExaBGP lines through the core on their own clock: no sockets, no wall clock.
+"""Runs a recording through the core on its own clock: no sockets, no wall clock.
 
 The same input gives the same output, byte for byte.
 """
@@ -6,22 +6,19 @@ The same input gives the same output, byte for byte.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ermon.exabgp.decode import Decoder, Rejected
-from ermon.inventory import Config
-from ermon.model import Event, Finding, Transition
+from ermon.model import Finding, Transition
 from ermon.monitor import Monitor, transition_order
+from ermon.recording.playback import Begun, Expected, Maintained, Passed, Playback, Step
 
 
 class Replay:
     """One run over a recording. Iterate over ``transitions``, then ask for ``statuses``."""
 
-    def __init__(self, config: Config, rejected: Callable[[int, Rejected], None]) -> None:
-        """``rejected`` is called with the number, from 1, of each line that could not be decoded."""
-        self._config = config
-        self._rejected = rejected
+    def __init__(self, playback: Playback) -> None:
+        self._playback = playback
         self._monitor: Monitor | None = None
         self._start = 0.0
         self._instant: list[Transition] = []
@@ -34,13 +31,12 @@ class Replay:
         """Yield what is raised and cleared, in order; ``until`` ends the clock that many seconds after
         the first line, otherwise it runs until no finding's and no session's timer is running.
         """
-        for event in self._events(lines):
-            monitor = self._monitor or self._begin(event.time)
-            if until is not None and event.time > self._end(until):
+        for step in self._playback.steps(lines):
+            if self._monitor is None:
+                self._start = step.time
+            if until is not None and step.time > self._end(until):
                 break
-            yield from self._pass_time(monitor, event.time)
-            monitor.apply(event)
-            yield from self._pass_time(monitor, event.time)
+            yield from self._take(step)
         if self._monitor is not None:
             yield from self._run_out(self._monitor, until)
 
@@ -50,20 +46,24 @@ class Replay:
             labels = dict(case.subject.labels)
             yield {"check": case.subject.check, "labels": labels, "status": str(case.status)}
 
-    def _events(self, lines: Iterable[bytes]) -> Iterator[Event]:
-        decoder = Decoder(self._config.feeds)
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            decoded = decoder.decode(line)
-            if decoded.rejected is not None:
-                self._rejected(number, decoded.rejected)
-            yield from decoded.events
-
-    def _begin(self, now: float) -> Monitor:
-        self._start = now
-        self._monitor = Monitor(self._config, now)
-        return self._monitor
+    def _take(self, step: Step) -> Iterator[dict[str, Any]]:
+        if isinstance(step, Begun):
+            yield from self._print_instant()
+            self._monitor = step.monitor
+        elif self._monitor is None:
+            self._monitor = Monitor(self._playback.config, step.time)
+        monitor = self._monitor
+        yield from self._pass_time(monitor, step.time)
+        match step:
+            case Begun() | Passed():
+                return
+            case Maintained(time, windows):
+                monitor.maintain(windows, time)
+            case Expected(time, config):
+                monitor.reconfigure(config, time)
+            case _:
+                monitor.apply(step)
+        yield from self._pass_time(monitor, step.time)
 
     def _end(self, until: float) -> float:
         return round(self._start + until, 6)

@@ -18,6 +18,7 @@ import pytest
 
 from ermon.exabgp.decode import Rejected, RejectReason
 from ermon.inventory import Config, Feed, Pool, Uplink, View
+from ermon.recording.playback import Playback
 from ermon.replay import Replay, to_line
 from tests.networks import BOTH, circuit, config, link, prefixes, window
 
@@ -62,7 +63,7 @@ def no_rejection(number: int, rejected: Rejected) -> None:
 
 
 def replay(policy_: Config, lines: Iterable[bytes], until: float | None = None) -> list[dict[str, Any]]:
-    return list(Replay(policy_, no_rejection).transitions(lines, until))
+    return list(Replay(Playback(policy_, no_rejection)).transitions(lines, until))
 
 
 def told(transitions: Iterable[dict[str, Any]], *checks: str) -> list[tuple[float, str, str, str]]:
@@ -126,7 +127,7 @@ def test_a_recording_without_end_of_rib_goes_on_until_sync_timeout() -> None:
 
 def test_paused_timers_and_maintenance_do_not_keep_it_going() -> None:
     far = policy(View.EDGE_TABLE, maintenance=(window(10**6, 10**9, circuit="chicago"),))
-    run = Replay(far, no_rejection)
+    run = Replay(Playback(far, no_rejection))
     assert [t["check"] for t in run.transitions(counted(at(0, *SESSION)))].count("link-down") == 0
     assert run._monitor is not None
     assert run._monitor.now < BEGAN + 1000
@@ -134,7 +135,7 @@ def test_paused_timers_and_maintenance_do_not_keep_it_going() -> None:
 
 @pytest.mark.parametrize(("until", "raised"), [(39.999, False), (40, True), (1000, True)])
 def test_with_until_the_clock_runs_exactly_to_it(until: float, raised: bool) -> None:
-    run = Replay(MIRROR, no_rejection)
+    run = Replay(Playback(MIRROR, no_rejection))
     transitions = list(run.transitions(counted(at(0, *SESSION), at(10, DOWN)), until))
     assert bool(told(transitions, "feed-down")) is raised
     assert run._monitor is not None
@@ -191,11 +192,11 @@ def test_offsets_and_times_are_rounded_to_milliseconds() -> None:
 
 
 def test_a_recording_that_begins_inside_a_session_is_in_sync_after_sync_timeout() -> None:
-    run = Replay(EDGE, no_rejection)
+    run = Replay(Playback(EDGE, no_rejection))
     list(run.transitions(counted(at(0, *ROUTES[:2], END_OF_RIB, END_OF_RIB_6)), until=119.999))
     assert status(run, "link-down", family="ipv4") == "unknown"
     assert status(run, "feed-no-eor") == "unknown"
-    run = Replay(EDGE, no_rejection)
+    run = Replay(Playback(EDGE, no_rejection))
     list(run.transitions(counted(at(0, *ROUTES[:2], END_OF_RIB, END_OF_RIB_6)), until=120))
     assert status(run, "feed-down") == "ok"
     assert status(run, "link-down", family="ipv4") == "ok"
@@ -203,7 +204,7 @@ def test_a_recording_that_begins_inside_a_session_is_in_sync_after_sync_timeout(
 
 
 def test_a_shutdown_line_puts_the_process_and_its_feeds_down() -> None:
-    run = Replay(MIRROR, no_rejection)
+    run = Replay(Playback(MIRROR, no_rejection))
     transitions = list(run.transitions([*SESSION, SHUTDOWN]))
     assert told(transitions, "exabgp-down", "feed-down") == [(26.869, "raised", "exabgp-down", "")]
     assert status(run, "feed-down") == "suppressed"
@@ -221,7 +222,7 @@ def status(run: Replay, check: str, **labels: str) -> str:
 
 def test_a_line_that_cannot_be_decoded_is_reported_with_its_number_and_skipped() -> None:
     rejected: list[tuple[int, RejectReason]] = []
-    run = Replay(MIRROR, lambda number, why: rejected.append((number, why.reason)))
+    run = Replay(Playback(MIRROR, lambda number, why: rejected.append((number, why.reason))))
     lines = [b"", b"nonsense", *SESSION[:3], b"  ", b'{"exabgp": "5.0.0"}', *SESSION[3:]]
     transitions = list(run.transitions(lines))
     assert rejected == [(2, RejectReason.NOT_JSON), (7, RejectReason.NOT_EXABGP)]
@@ -231,7 +232,7 @@ def test_a_line_that_cannot_be_decoded_is_reported_with_its_number_and_skipped()
 
 @pytest.mark.parametrize("lines", [[], [b"", b"\n"], [b"nonsense"]])
 def test_a_recording_of_which_nothing_could_be_decoded_says_nothing(lines: list[bytes]) -> None:
-    run = Replay(MIRROR, lambda _, __: None)
+    run = Replay(Playback(MIRROR, lambda _, __: None))
     assert list(run.transitions(lines)) == []
     assert list(run.statuses()) == []
     assert not run.decoded_anything
@@ -241,7 +242,7 @@ def test_a_recording_of_which_nothing_could_be_decoded_says_nothing(lines: list[
 
 
 def test_statuses_name_every_subject_once_ordered_by_check_and_labels() -> None:
-    run = Replay(MIRROR, no_rejection)
+    run = Replay(Playback(MIRROR, no_rejection))
     list(run.transitions(RECORDED))
     statuses = list(run.statuses())
     keys = [(s["check"], sorted(s["labels"].items())) for s in statuses]
@@ -279,7 +280,7 @@ def test_the_same_input_gives_the_same_output_byte_for_byte() -> None:
 def test_samples_of_everything_that_exabgp_prints_are_replayed_to_the_end() -> None:
     """Feeds that the policy does not know are rejected; nothing stops."""
     rejected: list[RejectReason] = []
-    run = Replay(MIRROR, lambda _, why: rejected.append(why.reason))
+    run = Replay(Playback(MIRROR, lambda _, why: rejected.append(why.reason)))
     samples = RECORDING.with_name("samples-5.0.15.jsonl").read_bytes().splitlines()
     list(run.transitions(samples))
     assert set(rejected) <= {RejectReason.UNKNOWN_FEED, RejectReason.NOT_JSON, RejectReason.NOT_EXABGP}
@@ -287,6 +288,6 @@ def test_samples_of_everything_that_exabgp_prints_are_replayed_to_the_end() -> N
 
 def test_no_line_after_the_end_counts_even_if_its_time_jumps_back() -> None:
     lines = counted(at(0, *SESSION), at(100, END_OF_RIB), at(5, DOWN))
-    run = Replay(MIRROR, no_rejection)
+    run = Replay(Playback(MIRROR, no_rejection))
     list(run.transitions(lines, until=10))
     assert status(run, "feed-down") == "ok"

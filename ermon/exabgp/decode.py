@@ -1,20 +1,16 @@
-"""One line of ExaBGP's JSON in, events out. With ``lines``, the only file that knows this dialect.
+"""One line of ExaBGP's JSON in, events out. Only ``lines``, ``parsed`` and ``encode`` know this dialect too.
 
 House rules: nothing here waits, sleeps, logs or reads a clock. ``Decoder.decode`` is total: whatever the
 line, it returns events, or a rejection that the caller counts by its reason; it never raises.
 
-What the dialect leaves out, and what is made of it:
-
-- Confederation segments are printed as ``as-sequence``. No speaker sends two sequences in a row unless one
-  of them is full (RFC 4271 section 5.1.2), so a sequence before another one is read as a confederation's.
-- An IPv6 route with a global and a link-local next hop (RFC 2545 section 3) comes as two routes.
-- Nothing says that a message is missing, except the counter.
+Nothing in the dialect says that a message is missing, except the counter. What else it leaves out is said
+in ``parsed``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -24,33 +20,24 @@ from ermon.exabgp.lines import (
     Envelope,
     Line,
     Neighbor,
-    Nlri,
-    ParsedUpdate,
-    PathAttributes,
     Peer,
-    Segment,
 )
+from ermon.exabgp.parsed import read_routes
 from ermon.inventory import Feed
 from ermon.model import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
-    Attributes,
     EndOfRib,
     Event,
     MessagesLost,
-    PathId,
-    PathSegment,
     ProcessDown,
     ProcessUp,
-    Route,
-    RouteKey,
-    SegmentKind,
     SessionDown,
     SessionUp,
     Update,
 )
-from ermon.prefixes import FAMILIES, Address, Family, parse_address, parse_prefix
+from ermon.prefixes import FAMILIES, Family, parse_address
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """A line beyond this is refused. An UPDATE of 65,535 octets (RFC 8654) makes a line of 1.6 MB."""
@@ -60,9 +47,6 @@ MAX_QUOTED_CHARACTERS = 300
 
 MAX_SHUTDOWN_CHARACTERS = 255
 """How much of a peer's Shutdown Communication is kept: what RFC 9003 section 2 lets it send."""
-
-_FULL_SEGMENT = 255
-"""How many ASNs a segment of an AS_PATH can hold (RFC 4271 section 4.3)."""
 
 _SENDS_PATHS = frozenset({"send", "send/receive"})
 """Of ADD-PATH's directions, those in which the peer may send several paths (RFC 7911 section 4)."""
@@ -110,29 +94,36 @@ class _RejectLine(Exception):  # noqa: N818 - says what happens to the line, and
         self.reason = reason
 
 
-class Decoder:
-    """Reads the lines of all ExaBGP processes, and remembers what shows that a message is missing."""
+class DecoderMemory(msgspec.Struct, omit_defaults=True):
+    """What shows that a message is missing, or from when it is."""
 
-    def __init__(self, feeds: Mapping[str, Feed]) -> None:
-        self._counters: dict[str, tuple[int, int]] = {}
-        """By feed: process id and counter of its last line."""
-        self._pids: dict[str, int] = {}
-        """By process: the id that it last spoke with."""
-        self._ended: set[int] = set()
-        """Process ids that said they shut down."""
-        self._farewells: dict[str, str] = {}
-        """By feed: the Shutdown Communication that came before its ``down``."""
+    counters: dict[str, tuple[int, int]] = {}
+    """By feed: process id and counter of its last line."""
+    pids: dict[str, int] = {}
+    """By process: the id that it last spoke with."""
+    ended: set[int] = set()
+    """Process ids that said they shut down."""
+    farewells: dict[str, str] = {}
+    """By feed: the Shutdown Communication that came before its ``down``."""
+
+
+class Decoder:
+    """Reads the lines of all ExaBGP processes. Another one with its ``memory`` goes on where it stands."""
+
+    def __init__(self, feeds: Mapping[str, Feed], memory: DecoderMemory | None = None) -> None:
+        self.memory = memory or DecoderMemory()
         self.set_feeds(feeds)
 
     def set_feeds(self, feeds: Mapping[str, Feed]) -> None:
         """Take the feeds of a new configuration; the counters of those that stay go on."""
         self._feeds = {_canonical(feed.local, feed.peer): feed for feed in feeds.values()}
-        self._counters = {name: count for name, count in self._counters.items() if name in feeds}
-        self._farewells = {name: text for name, text in self._farewells.items() if name in feeds}
+        counters, farewells = self.memory.counters, self.memory.farewells
+        self.memory.counters = {name: count for name, count in counters.items() if name in feeds}
+        self.memory.farewells = {name: text for name, text in farewells.items() if name in feeds}
 
     def process_started(self, process: str, pid: int) -> None:
         """Take note of a process before its first line: whoever started it knows more than its lines say."""
-        self._pids[process] = pid
+        self.memory.pids[process] = pid
 
     def decode(self, line: bytes) -> Decoded:
         """Return what ``line`` (with or without its line feed) says, in the order in which it happened."""
@@ -158,7 +149,7 @@ class Decoder:
             self._read_shutdown(message, events)
             return
         feed = self._receive(message, message.neighbor, events)
-        if message.pid in self._ended:
+        if message.pid in self.memory.ended:
             return  # said before its end, and read after it: nothing of that process is true any more
         try:
             events += self._read_message(message, message.neighbor, feed.name)
@@ -171,9 +162,9 @@ class Decoder:
         feed = self._feeds.get((local, peer)) or self._feeds.get(_canonical(local, peer))
         if feed is None:
             raise _RejectLine(RejectReason.UNKNOWN_FEED, f"local {local}, peer {peer}")
-        if line.pid in self._ended:
+        if line.pid in self.memory.ended:
             return feed
-        if self._pids.get(feed.process) != line.pid:
+        if self.memory.pids.get(feed.process) != line.pid:
             events += self._replace_process(feed.process, line)
         if line.counter is not None:
             missing = self._count(feed.name, line.pid, line.counter)
@@ -183,17 +174,17 @@ class Decoder:
 
     def _replace_process(self, process: str, line: Envelope) -> Iterator[Event]:
         """A process that another one speaks in place of is gone, and its sessions with it."""
-        previous = self._pids.get(process)
-        self._pids[process] = line.pid
-        if previous is not None and previous not in self._ended:
-            self._ended.add(previous)
+        previous = self.memory.pids.get(process)
+        self.memory.pids[process] = line.pid
+        if previous is not None and previous not in self.memory.ended:
+            self.memory.ended.add(previous)
             yield ProcessDown(_time(line), process, "another ExaBGP process took its place")
         yield ProcessUp(_time(line), process)
 
     def _count(self, feed: str, pid: int, counter: int) -> int:
         """Return how many lines are missing before the one with ``counter``."""
-        last_pid, last = self._counters.get(feed, (None, 0))
-        self._counters[feed] = (pid, counter)
+        last_pid, last = self.memory.counters.get(feed, (None, 0))
+        self.memory.counters[feed] = (pid, counter)
         if pid != last_pid or counter == last + 1:
             return 0
         # After a reload, the counter starts again at 1 with the end of the session.
@@ -202,13 +193,13 @@ class Decoder:
     def _read_shutdown(self, line: Line, events: list[Event]) -> None:
         if line.notification != "shutdown":
             raise _RejectLine(RejectReason.BAD_MESSAGE, f"type {line.type!r} without a neighbor")
-        processes = [process for process, pid in self._pids.items() if pid == line.pid]
+        processes = [process for process, pid in self.memory.pids.items() if pid == line.pid]
         if not processes:
             all_processes = {feed.process for feed in self._feeds.values()}
             processes = list(all_processes) if len(all_processes) == 1 else []
         if not processes:
             raise _RejectLine(RejectReason.UNKNOWN_FEED, f"process {line.pid}, which no feed has spoken with")
-        self._ended.add(line.pid)
+        self.memory.ended.add(line.pid)
         events += [ProcessDown(_time(line), process, "ExaBGP shut down") for process in processes]
 
     def _read_message(self, line: Line, neighbor: Neighbor, feed: str) -> Iterable[Event]:
@@ -230,7 +221,7 @@ class Decoder:
             case "state":
                 return self._read_state(neighbor, feed, time)
             case "notification":
-                self._farewells[feed] = _read_farewell(neighbor)
+                self.memory.farewells[feed] = _read_farewell(neighbor)
                 return ()
             case "fsm" | "signal" | "nop":
                 return ()
@@ -241,11 +232,11 @@ class Decoder:
             case "connected":
                 return ()
             case "up":
-                self._farewells.pop(feed, None)
+                self.memory.farewells.pop(feed, None)
                 return (SessionUp(time, feed),)
             case "down":
                 reason = neighbor.reason
-                farewell = self._farewells.pop(feed, "")
+                farewell = self.memory.farewells.pop(feed, "")
                 if farewell and reason.startswith("notification received"):
                     reason = f"{reason}: {farewell}"
                 return (SessionDown(time, feed, reason),)
@@ -324,80 +315,8 @@ def _read_refresh(neighbor: Neighbor, feed: str, time: float) -> Event:
 def _read_update(neighbor: Neighbor, feed: str, time: float) -> Event:
     message = neighbor.message
     if message is not None and message.update is not None:
-        return Update(time, feed, *_read_routes(message.update))
+        return Update(time, feed, *read_routes(message.update))
     if message is not None and message.eor is not None:
         family = message.eor.family
         return Alive(time, feed) if family is None else EndOfRib(time, feed, family)
     raise ValueError("an UPDATE that ExaBGP did not parse")
-
-
-def _read_routes(update: ParsedUpdate) -> tuple[tuple[Route, ...], tuple[RouteKey, ...]]:
-    announced: list[Route] = []
-    for by_next_hop in (update.announce.ipv4, update.announce.ipv6):
-        if by_next_hop:
-            announced += _read_announced(by_next_hop, update.attribute)
-    withdrawn = [
-        (parse_prefix(nlri.nlri), _read_path_id(nlri.path_information))
-        for nlri in update.withdraw.ipv4 + update.withdraw.ipv6
-    ]
-    return tuple(announced), tuple(withdrawn)
-
-
-def _read_announced(by_next_hop: Mapping[str, list[Nlri]], attribute: PathAttributes) -> Collection[Route]:
-    as_path = _read_as_path(attribute.as_path)
-    routes: list[Route] = []
-    link_local: list[Route] = []
-    for text, nlris in by_next_hop.items():
-        next_hop = _read_next_hop(text)
-        attributes = Attributes(
-            next_hop=next_hop,
-            as_path=as_path,
-            communities=attribute.community,
-            large_communities=attribute.large_community,
-            origin=attribute.origin,
-            med=attribute.med,
-            local_preference=attribute.local_preference,
-        )
-        found = link_local if next_hop is not None and next_hop.is_link_local else routes
-        found += [Route(parse_prefix(n.nlri), _read_path_id(n.path_information), attributes) for n in nlris]
-    if len(by_next_hop) == 1:
-        return routes or link_local
-    # One route by two next hops: the global one is the route's.
-    return {route.key: route for route in link_local + routes}.values()
-
-
-def _read_path_id(text: str | None) -> PathId:
-    if text is None:
-        return None
-    version, value = parse_address(text)
-    if version != 4:
-        raise ValueError(f"path identifier {text!r}")
-    return value
-
-
-def _read_next_hop(text: str) -> Address | None:
-    """Read a next hop; an IPv4-mapped one (RFC 4291 section 2.5.5.2) is the IPv4 address in it."""
-    if text == "no-nexthop":
-        return None
-    address = parse_address(text)
-    if address.version == 6 and address.value >> 32 == 0xFFFF:
-        return Address(4, address.value & 0xFFFFFFFF)
-    return address
-
-
-def _read_as_path(segments: Mapping[int, Segment]) -> tuple[PathSegment, ...]:
-    path: list[PathSegment] = []
-    after: Segment | None = None
-    for position in sorted(segments, reverse=True):
-        segment = segments[position]
-        path.append(PathSegment(_kind(segment, after), segment.value))
-        after = segment
-    return tuple(reversed(path))
-
-
-def _kind(segment: Segment, after: Segment | None) -> SegmentKind:
-    """Tell a confederation's sequence from a plain one: see the top of this file."""
-    if after is None or not (segment.element is after.element is SegmentKind.SEQUENCE):
-        return segment.element
-    full = _FULL_SEGMENT in {len(segment.value), len(after.value)}
-    return segment.element if full else SegmentKind.CONFED_SEQUENCE

@@ -1,0 +1,194 @@
+"""The files of recordings in their folder: written so that one that was cut off can be read, kept few."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO, cast
+
+COMPRESSION_LEVEL = 6
+"""zlib's own default: a sixth of what comes in at most, at 40 MB a second, where ExaBGP can write some 3."""
+
+READ_BYTES = 2**18
+
+STANDARD_INPUT = Path("-")
+
+_GZIP = 16 + zlib.MAX_WBITS
+_MAGIC = b"\x1f\x8b"
+_NAME, _SUFFIX = "ermon-", ".jsonl.gz"
+
+
+class FolderError(Exception):
+    """There can be no recording in a folder; the text says why."""
+
+
+class UnreadableError(Exception):
+    """There is nothing to read; the text says where and why."""
+
+
+class Folder:
+    """Where the recordings of one ermon are, and nobody else's; ``FolderError`` if that cannot be."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise FolderError(f"--record.path: {path}: cannot record there: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            busy = error.errno in {errno.EWOULDBLOCK, errno.EACCES}
+            why = "another ermon records there; give each its own" if busy else error.strerror
+            raise FolderError(f"--record.path: {path}: cannot record there: {why}") from error
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+    def prune(self, retention: float, size: int, current: Path | None = None) -> None:
+        """Remove what is older than ``retention`` seconds, and the oldest until no more than ``size`` bytes
+        are left; never the file that is being written.
+        """
+        room, oldest = size, time.time() - retention
+        for path in sorted(self.path.glob(f"{_NAME}*{_SUFFIX}"), reverse=True):
+            with contextlib.suppress(OSError):
+                found = path.stat()
+                room -= found.st_size
+                old = found.st_mtime < oldest or room < 0
+                if old and path != current:
+                    path.unlink()
+
+
+class RecordingFile:
+    """One file, being written; every method may raise ``OSError``, and then the file is to be given up."""
+
+    def __init__(self, folder: Path, recording: str, part: int, now: float) -> None:
+        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+        self.path = folder / f"{_NAME}{recording}-{part:06}-{stamp}{_SUFFIX}"
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        self._file: BinaryIO = os.fdopen(descriptor, "wb")
+        self._compressor = zlib.compressobj(COMPRESSION_LEVEL, wbits=_GZIP)
+        self.bytes = 0
+        """Written so far, compressed."""
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Add lines, at least one."""
+        self._put(self._compressor.compress(b"\n".join(lines) + b"\n"))
+
+    def flush(self) -> None:
+        """Make all that was written readable, whatever becomes of ermon."""
+        self._put(self._compressor.flush(zlib.Z_SYNC_FLUSH))
+        self._file.flush()
+
+    def finish(self) -> None:
+        self._put(self._compressor.flush(zlib.Z_FINISH))
+        self._file.close()
+
+    def give_up(self) -> None:
+        """Leave the file as it is; raises nothing."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def discard(self) -> None:
+        """Remove the file; raises nothing."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+    def _put(self, data: bytes) -> None:
+        self._file.write(data)
+        self.bytes += len(data)
+
+
+def recording_name(now: float) -> str:
+    """Name the recording that begins now (seconds since the epoch): later ones are sorted behind it."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+# Reading ---------------------------------------------------------------------------------------------
+
+
+class RecordedLines:
+    """The lines of several files, one after the other; ``UnreadableError`` if one cannot be read."""
+
+    def __init__(self, paths: Iterable[Path], note: Callable[[str], None]) -> None:
+        """``note`` is told of a file that is cut off or damaged."""
+        self._paths = paths
+        self._note = note
+        self.path: Path | None = None
+        """The file that the last line is from."""
+        self.number = 0
+        """Of that line, from 1."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for path in self._paths:
+            self.path, self.number = path, 0
+            try:
+                yield from self._lines(path)
+            except OSError as error:
+                raise UnreadableError(f"{path}: cannot be read: {error.strerror}") from error
+
+    def _lines(self, path: Path) -> Iterator[bytes]:
+        with _open(path) as file:
+            for line in self._unpacked(file) if file.peek(2).startswith(_MAGIC) else file:
+                self.number += 1
+                yield line
+
+    def _unpacked(self, file: BinaryIO) -> Iterator[bytes]:
+        rest = b""
+        try:
+            for data in _decompressed(file):
+                *lines, rest = (rest + data).split(b"\n")
+                yield from lines
+        except EOFError:
+            self._note("it is cut off: whoever wrote it was killed, or still writes")
+        except zlib.error as error:
+            self._note(f"it is damaged after line {self.number}: {error}")
+        else:
+            if rest:
+                yield rest
+
+
+def _open(path: Path) -> AbstractContextManager[BufferedReader]:
+    if path == STANDARD_INPUT:
+        return contextlib.nullcontext(cast("BufferedReader", sys.stdin.buffer))
+    return path.open("rb")
+
+
+def _decompressed(file: BinaryIO) -> Iterator[bytes]:
+    """Yield what a gzip file holds as far as it goes; ``EOFError`` if its end is missing."""
+    unpacker = zlib.decompressobj(_GZIP)
+    while data := file.read(READ_BYTES):
+        while data:
+            if unpacker.eof:
+                unpacker = zlib.decompressobj(_GZIP)
+            yield unpacker.decompress(data, READ_BYTES)
+            data = unpacker.unconsumed_tail or unpacker.unused_data
+    yield unpacker.flush()
+    if not unpacker.eof:
+        raise EOFError
+
+
+def recordings(path: Path) -> list[Path]:
+    """Return the recordings in a folder, the oldest first, or the one file that ``path`` is;
+    ``UnreadableError`` if the folder has none.
+    """
+    if not path.is_dir():
+        return [path]
+    found = sorted(each for each in path.iterdir() if each.name.endswith((".jsonl", ".jsonl.gz")))
+    if not found:
+        raise UnreadableError(
+            f"{path}: there is no recording in it: no file that ends with .jsonl or .jsonl.gz"
+        )
+    return found

@@ -1,0 +1,122 @@
+"""What the daemon tells of everything that moves its monitor, before it does."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ermon import __version__
+from ermon.inventory import MaintenanceWindow
+from ermon.model import Event
+from ermon.recording.entries import (
+    MARK,
+    Clock,
+    Entry,
+    Happened,
+    Head,
+    Maintenance,
+    Reason,
+    Started,
+    write_entry,
+)
+from ermon.recording.files import Folder, recording_name
+from ermon.recording.held import Held, write_list
+from ermon.recording.limits import Limits
+from ermon.recording.writer import Writer
+from ermon.sources.key import SourceKey
+from ermon.sources.published import PublishedList
+
+
+class Recorder:
+    """Is told everything; this one forgets it at once. Times are seconds since the epoch."""
+
+    def line(self, line: bytes) -> None:
+        """A line of ExaBGP, before it is decoded."""
+
+    def started(self, process: str, pid: int, now: float) -> None:
+        """An ExaBGP process listens; its event comes besides."""
+
+    def event(self, event: Event) -> None:
+        """An event that no line told of."""
+
+    def clock(self, now: float) -> None:
+        """Time passes until ``now``."""
+
+    def maintenance(self, windows: Iterable[MaintenanceWindow], now: float) -> None:
+        """These windows are heeded besides those of the configuration."""
+
+    def listed(self, source: SourceKey, published: PublishedList, now: float) -> None:
+        """A published list comes into force."""
+
+    def begin(self, reason: Reason) -> None:
+        """Everything from here on is judged anew: by another ermon, or by another policy."""
+
+    def close(self) -> None:
+        """Nothing more will come. Blocks until that is on the disk, for a second at most."""
+
+
+class FileRecorder(Recorder):
+    """Has everything written to files."""
+
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits,
+        config_file: Path,
+        *,
+        hold: Callable[[], Held],
+        dropped: Callable[[int], None],
+    ) -> None:
+        """``hold`` says what is held at the moment; ``FolderError`` if ``folder`` cannot be written to."""
+        self._folder = Folder(folder)
+        self._writer = Writer(self._folder, limits, dropped)
+        self._hold = hold
+        self._config_file = config_file
+        self._config_sha256 = ""
+        self._name = recording_name(time.time())
+        self._part = 0
+
+    def line(self, line: bytes) -> None:
+        if self._writer.due is not None:
+            self._open(self._writer.due)
+        # Nobody but ermon writes entries. With a space before it, it is what the daemon takes it for.
+        self._writer.put(b" " + line if line.startswith(MARK) else line)
+
+    def started(self, process: str, pid: int, now: float) -> None:
+        self._enter(Started(process, pid), now)
+
+    def event(self, event: Event) -> None:
+        self._enter(Happened.of(event), event.time)
+
+    def clock(self, now: float) -> None:
+        self._enter(Clock(), now)
+
+    def maintenance(self, windows: Iterable[MaintenanceWindow], now: float) -> None:
+        self._enter(Maintenance(tuple(windows)), now)
+
+    def listed(self, source: SourceKey, published: PublishedList, now: float) -> None:
+        self._enter(write_list(source, published), now)
+
+    def begin(self, reason: Reason) -> None:
+        try:
+            self._config_sha256 = hashlib.sha256(self._config_file.read_bytes()).hexdigest()
+        except OSError:
+            self._config_sha256 = ""  # it was there a moment ago; the recording needs it for a hint only
+        self._open(reason)
+
+    def close(self) -> None:
+        self._writer.close()
+        self._folder.close()
+
+    def _enter(self, entry: Entry, now: float) -> None:
+        if self._writer.due is not None:
+            self._open(self._writer.due)
+        self._writer.put(write_entry(entry, now))
+
+    def _open(self, reason: Reason) -> None:
+        self._part += 1
+        self._writer.open(
+            Head(__version__, self._name, self._part, reason, self._config_sha256), self._hold()
+        )
