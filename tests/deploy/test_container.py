@@ -1,0 +1,100 @@
+"""The Containerfile, as far as it can be tried without a container runtime."""
+
+import http.server
+import json
+import re
+import subprocess
+import sys
+import threading
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from ermon import cli
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "deploy" / "container" / "Containerfile").read_text()
+
+
+def instructions():
+    """Name and arguments of each instruction, continued lines joined."""
+    lines = [line for line in TEXT.replace("\\\n", "").splitlines() if line and not line.startswith("#")]
+    return [tuple(line.split(maxsplit=1)) for line in lines]
+
+
+def of(name):
+    return [arguments for instruction, arguments in instructions() if instruction == name]
+
+
+def copied():
+    """What is copied from the repository."""
+    return [
+        source
+        for arguments in of("COPY")
+        if not arguments.startswith("--from=")
+        for source in arguments.split()[:-1]
+    ]
+
+
+def test_every_base_is_one_python_that_ermon_runs_on():
+    (base,) = {arguments.split()[0] for arguments in of("FROM")}
+    pinned = re.fullmatch(r"docker\.io/library/python:3\.(\d+)-slim-bookworm", base)
+    assert pinned, "pinned by the minor version of Python and the release of Debian"
+    least = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert int(pinned[1]) >= int(least.removeprefix(">=3."))
+
+
+@pytest.mark.parametrize("source", copied())
+def test_what_is_copied_is_there_and_is_not_ignored(source):
+    assert (ROOT / source).exists()
+    rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    matching = [rule for rule in rules if fnmatch(source, rule.removeprefix("!"))]
+    assert matching[-1].startswith("!")
+
+
+def test_all_that_a_build_of_ermon_reads_is_copied():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
+    needed |= set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert needed == set(copied())
+
+
+def test_it_does_not_run_as_root():
+    (user,) = of("USER")
+    assert int(user) > 0
+    assert f"--uid {user} " in TEXT
+    assert [name for name, _ in instructions()].index("USER") < len(instructions()) - 1
+
+
+def test_it_starts_a_command_of_ermon(capsys):
+    (entry,), (command,) = of("ENTRYPOINT"), of("CMD")
+    *init, program = json.loads(entry)
+    assert (init, program) == (["tini", "--"], "ermon")
+    name, *flags = json.loads(command)
+    with pytest.raises(SystemExit) as end:
+        cli.run([name, *flags, "--help"])
+    assert end.value.code == 0
+    assert all(flag.partition("=")[0] in capsys.readouterr().out for flag in flags)
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+def test_its_health_is_what_ermon_says(status, healthy):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status if self.path == "/-/healthy" else 404)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (check,) = of("HEALTHCHECK")
+        _, *arguments = json.loads(check.partition("CMD ")[2])
+        port = str(server.server_address[1])
+        command = [sys.executable, *(argument.replace("10179", port) for argument in arguments)]
+        ended = subprocess.run(command, check=False, capture_output=True)
+        server.shutdown()
+    assert (ended.returncode == 0) is healthy
