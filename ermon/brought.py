@@ -8,7 +8,7 @@ in its last minute is remembered until it is up again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ermon.inventory import LinkKey
 from ermon.prefixes import Family, Prefix, PrefixIndex
@@ -82,6 +82,15 @@ class BroughtPrefixes:
         self._remembered[link, family] = prefixes
         for prefix in prefixes:
             self._add(prefix)
+
+    def lately_gone(self, link: LinkKey, family: Family, now: float) -> dict[Prefix, float]:
+        """Return what vanished so shortly ago that it is remembered if the link goes now, and when."""
+        gone: Mapping[Prefix, float] = self._gone.get((link, family), {})
+        return {prefix: ended for prefix, ended in gone.items() if ended >= now - REMEMBER_SECONDS}
+
+    def restore_gone(self, link: LinkKey, family: Family, gone: Mapping[Prefix, float]) -> None:
+        """Know what vanished as an earlier instance of this class knew it."""
+        self._gone[link, family] = OrderedDict(gone)
 
     def __iter__(self) -> Iterator[Prefix]:
         return iter(self._index)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from ermon.checks.subject import UNKNOWN, Subject, Verdict
 from ermon.inventory import Severity
 from ermon.model import Status, TransitionState
@@ -22,6 +24,20 @@ class Phase(StrEnum):
     RAISING = "raising"
     RAISED = "raised"
     CLEARING = "clearing"
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a case stands; outlives the policy that brought it there. The fields are those of ``Case``."""
+
+    status: Status = Status.UNKNOWN
+    phase: Phase = Phase.QUIET
+    due: float | None = None
+    remaining: float | None = None
+    since: float = 0.0
+    ended: float | None = None
+    raised_at: float = 0.0
+    finding_id: str = ""
+    evidence: Mapping[str, Any] = {}
 
 
 @dataclass(slots=True)
@@ -93,11 +109,14 @@ class Case:
         self._settle_in(Phase.QUIET)
         return TransitionState.CLEARED
 
-    def take_over(self, other: Case) -> None:
-        """Go on where the same subject stood under an earlier configuration."""
-        self.phase, self.due, self.remaining = other.phase, other.due, other.remaining
-        self.since, self.ended, self.raised_at = other.since, other.ended, other.raised_at
-        self.finding_id, self.evidence, self.status = other.finding_id, other.evidence, other.status
+    @property
+    def standing(self) -> Standing:
+        return Standing(**{name: getattr(self, name) for name in Standing.__struct_fields__})
+
+    def take_over(self, standing: Standing) -> None:
+        """Go on where the same subject stood under an earlier configuration, or in another ermon."""
+        for name in Standing.__struct_fields__:
+            setattr(self, name, getattr(standing, name))
 
     def _start(self, phase: Phase, duration: float, now: float) -> TransitionState | None:
         self.phase = phase

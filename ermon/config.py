@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ermon.config_rules import cautions, complaints, unknown_names
 from ermon.config_schema import FILE, Draft, File
 from ermon.config_shape import ShapeErrors
 from ermon.inventory import Config
+from ermon.regions import only_feeds
 from ermon.yamlfile import ConfigError, Document, KeyPath, Positions, Problem, read_yaml
 
 __all__ = [
@@ -43,6 +44,12 @@ class LoadedConfig:
     """What is allowed and does not do what its author may think, in the file's order."""
     positions: Positions
     """Line and column of every key: ``positions.problem(("feeds", "edge-1", "peer"), "…")``."""
+
+    def only_feeds(self, globs: Iterable[str]) -> LoadedConfig:
+        """Return it as an instance sees it that takes only the feeds that a glob matches; without globs, as it
+        is. Raises ``regions.NoFeedError`` when no feed would be left.
+        """
+        return replace(self, config=only_feeds(self.config, globs))
 
 
 def load_config(path: Path, *, built_checks: Collection[str] | None = None) -> LoadedConfig:
@@ -72,7 +79,7 @@ def interpret(document: Document, *, built_checks: Collection[str] | None = None
 
 def _validate(data: dict[str, Any]) -> tuple[File | None, Draft, list[Complaint]]:
     """The file if its shape is right, what is valid of it in any case, and all that is wrong."""
-    empty = dict.fromkeys(_empty(data, ()))
+    empty = dict.fromkeys(empty_keys(data))
     found = [Complaint(path, "has no value; give one, or remove the key") for path in empty]
     file: File | None = None
     draft: Draft
@@ -85,16 +92,16 @@ def _validate(data: dict[str, Any]) -> tuple[File | None, Draft, list[Complaint]
     return file, draft, [*found, *unknown_names(data), *complaints(draft)]
 
 
-def _empty(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+def empty_keys(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
     """Where nothing stands behind a key: a value forgotten, or all of a section commented out."""
     if value is None:
         yield path
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _empty(inner, (*path, key))
+            yield from empty_keys(inner, (*path, key))
     elif isinstance(value, list):
         for at, inner in enumerate(value):
-            yield from _empty(inner, (*path, at))
+            yield from empty_keys(inner, (*path, at))
 
 
 def _order(problem: Problem) -> tuple[int, int, str, str]:

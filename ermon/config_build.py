@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ermon.config_rules import pool_circuits
 from ermon.config_schema import (
+    AccessKeys,
     CheckEntry,
     CircuitEntry,
     FeedEntry,
@@ -14,10 +15,13 @@ from ermon.config_schema import (
     ReceiveSection,
 )
 from ermon.inventory import (
+    Access,
     Advertise,
     Alertmanager,
+    BasicAuth,
     CheckSettings,
     Circuit,
+    ClientTls,
     Collector,
     Config,
     Customer,
@@ -54,8 +58,12 @@ def build(file: File) -> Config:
         policy=_policy(file),
         checks={name: _check(entry) for name, entry in file.checks if entry is not None},
         maintenance=tuple(_window(entry) for entry in file.maintenance),
-        alertmanager=Alertmanager(**dict(file.alertmanager)),
-        webhooks=tuple(Webhook(**dict(entry)) for entry in file.webhooks),
+        alertmanager=Alertmanager(
+            file.alertmanager.urls, file.alertmanager.resend, _access(file.alertmanager)
+        ),
+        webhooks=tuple(
+            Webhook(entry.url, entry.events, entry.secret_file, _access(entry)) for entry in file.webhooks
+        ),
     )
 
 
@@ -131,6 +139,15 @@ def _check(entry: CheckEntry) -> CheckSettings:
     own = {key: value for key, value in entry if key not in CheckEntry.model_fields and value is not None}
     common = {key: getattr(entry, key) for key in CheckEntry.model_fields}
     return CheckSettings(**common, parameters=own)
+
+
+def _access(entry: AccessKeys) -> Access:
+    basic = entry.basic_auth
+    return Access(
+        basic_auth=None if basic is None else BasicAuth(**dict(basic)),
+        bearer_token_file=entry.bearer_token_file,
+        tls=ClientTls(**dict(entry.tls)),
+    )
 
 
 def _window(entry: MaintenanceEntry) -> MaintenanceWindow:

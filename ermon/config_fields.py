@@ -211,7 +211,7 @@ def _parse_timestamp(value: object) -> datetime:
     raise ValueError(f"{show(text)} is not a time with its zone; write 2026-12-01T02:00:00Z or …+01:00")
 
 
-def _check_url(text: str, schemes: tuple[str, ...]) -> str:
+def _check_url(text: str, schemes: tuple[str, ...], instead: str = "") -> str:
     wanted = " or ".join(f"{scheme}://host" for scheme in schemes)
     try:
         parts = urlsplit(text)
@@ -221,12 +221,12 @@ def _check_url(text: str, schemes: tuple[str, ...]) -> str:
     if not valid or re.search(r"\s", text):
         raise ValueError(f"{show(text)} is not a usable URL; write {wanted}[:port][/path]")
     if parts.username is not None:
-        raise ValueError("has a user or password in it; secrets are never in this file")
+        raise ValueError(f"has a user or password in it; secrets are never in this file{instead}")
     return text
 
 
-def _parse_http_url(value: object) -> str:
-    return _check_url(_parse_line(value), ("http", "https"))
+def _parse_receiver_url(value: object) -> str:
+    return _check_url(_parse_line(value), ("http", "https"), "; write basic_auth: {username, password_file}")
 
 
 def _parse_source(value: object) -> str:
@@ -320,7 +320,7 @@ ServiceName = Annotated[
 ]
 Day = Annotated[date, PlainValidator(_parse_date), _schema("string", format="date")]
 Timestamp = Annotated[datetime, PlainValidator(_parse_timestamp), _schema("string", format="date-time")]
-HttpUrl = Annotated[str, PlainValidator(_parse_http_url), _schema("string", pattern="^https?://")]
+HttpUrl = Annotated[str, PlainValidator(_parse_receiver_url), _schema("string", pattern="^https?://")]
 SourceLocation = Annotated[str, PlainValidator(_parse_source), _schema("string", minLength=1)]
 
 T = TypeVar("T")

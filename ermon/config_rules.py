@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from ermon.config_feeds import Complaint, cautions_about_feeds, complaints_about_feeds
+from ermon.config_receivers import cautions_about_receivers, complaints_about_receivers
 from ermon.config_schema import CircuitEntry, Draft, MaintenanceEntry, PoolEntry, SourceEntry
 from ermon.inventory import Peering
 from ermon.sources.m365 import SERVICE_AREAS
@@ -103,6 +104,7 @@ def complaints(draft: Draft) -> Iterator[Complaint]:
     for name, pool in draft.nat_pools.items():
         yield from _pool(name, pool, draft.circuits)
     yield from complaints_about_feeds(draft)
+    yield from complaints_about_receivers(draft)
     if 12076 not in draft.policy.microsoft_asns:
         yield Complaint(
             ("policy", "microsoft_asns"), "must contain 12076, with which each of Microsoft's paths begins"
@@ -213,6 +215,7 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
                     f"{key} is a private peering; pools are checked on Microsoft peering only",
                 )
     yield from cautions_about_feeds(draft)
+    yield from cautions_about_receivers(draft)
 
 
 def _unused_routers(draft: Draft) -> Iterator[Complaint]:

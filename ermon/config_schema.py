@@ -325,7 +325,40 @@ class MaintenanceEntry(Section):
     """A feed, instead of a circuit."""
 
 
-class AlertmanagerSection(Section):
+class BasicAuthSection(Section):
+    """User name and password of HTTP basic authentication."""
+
+    username: Line
+    """The user's name."""
+    password_file: Line
+    """File with the password, looked for like an md5_password_file."""
+
+
+class TlsSection(Section):
+    """TLS of a receiver; files are PEM, looked for like an md5_password_file."""
+
+    ca_file: Line | None = None
+    """Certificate authorities that are trusted, instead of the system's."""
+    cert_file: Line | None = None
+    """ermon's certificate, where the receiver asks for one."""
+    key_file: Line | None = None
+    """The private key of cert_file."""
+    server_name: Line | None = None
+    """The name in the receiver's certificate, where it is not the host of the URL."""
+
+
+class AccessKeys(Section):
+    """How ermon and a receiver know each other."""
+
+    basic_auth: BasicAuthSection | None = None
+    """User name and password of HTTP basic authentication."""
+    bearer_token_file: Line | None = None
+    """File with a token that is sent as Authorization: Bearer, looked for like an md5_password_file."""
+    tls: TlsSection = TlsSection()
+    """TLS of https:// URLs."""
+
+
+class AlertmanagerSection(AccessKeys):
     """Pushing findings to Alertmanager."""
 
     urls: Several[HttpUrl] = ()
@@ -334,7 +367,7 @@ class AlertmanagerSection(Section):
     """How often a raised finding is sent again."""
 
 
-class WebhookEntry(Section):
+class WebhookEntry(AccessKeys):
     """A receiver of findings as JSON."""
 
     url: HttpUrl
@@ -372,8 +405,7 @@ class Draft(Section):
     maintenance: Several[MaintenanceEntry | None] = ()
     alertmanager: AlertmanagerSection = AlertmanagerSection()
     """Pushing findings to Alertmanager."""
-    webhooks: Several[WebhookEntry] = ()
-    """Receivers of findings as JSON."""
+    webhooks: Several[WebhookEntry | None] = ()
 
 
 class File(Draft):
@@ -387,6 +419,8 @@ class File(Draft):
     """BGP sessions from routers to ermon, by name."""
     maintenance: Several[MaintenanceEntry] = ()
     """Times in which work is done; nothing new is raised for what they cover."""
+    webhooks: Several[WebhookEntry] = ()
+    """Receivers of findings as JSON."""
     checks: ChecksSection = ChecksSection()
     """Changes to checks, by their names."""
 

@@ -58,7 +58,8 @@ class ShapeErrors:
     def _units(self, error: ErrorDetails) -> Iterator[KeyPath]:
         """What must go with an error: the smallest part that the rules do not judge in pieces."""
         path = _path(error)
-        if error["type"] == "extra_forbidden" and not self._near(path):
+        in_a_list = any(isinstance(step, int) for step in path)
+        if error["type"] == "extra_forbidden" and not in_a_list and not self._near(path):
             yield path
             return
         if path[:2] == ("collector", "asn"):
@@ -67,7 +68,7 @@ class ShapeErrors:
             path = path[:-1] or path
         if path[0] == "circuits" and path[2:3] in {("receive",), ("advertise",)}:
             yield path[:3]
-        elif path[0] in {"webhooks", "internet_only"}:
+        elif path[0] == "internet_only":
             yield path[:1]
         else:
             yield path[:2]

@@ -17,6 +17,7 @@ from ermon.prefixes import FAMILIES, Address, Family, Prefix
 
 LinkKey = tuple[str, str]
 """A link's identity: the names of its circuit and of itself."""
+LinkFamily = tuple[LinkKey, Family]
 
 
 class View(StrEnum):
@@ -280,9 +281,37 @@ class MaintenanceWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """A user name and the file with the password (RFC 7617)."""
+
+    username: str
+    password_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """Whom a client trusts, and who it is; the system's certificate authorities and nobody unless said."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How ermon and a receiver of findings know each other; files are named, their contents are not here."""
+
+    basic_auth: BasicAuth | None = None
+    bearer_token_file: str | None = None
+    tls: ClientTls = ClientTls()
+
+
+@dataclass(frozen=True, slots=True)
 class Alertmanager:
     urls: tuple[str, ...] = ()
     resend: float = 60.0
+    access: Access = Access()
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +319,7 @@ class Webhook:
     url: str
     events: tuple[Literal["raised", "cleared"], ...] = ("raised", "cleared")
     secret_file: str | None = None
+    access: Access = Access()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +328,8 @@ class Config:
     collector: Collector
     circuits: Mapping[str, Circuit]
     feeds: Mapping[str, Feed]
+    elsewhere: Mapping[str, Feed] = field(default_factory=dict)
+    """Feeds that another instance takes, where each watches its region."""
     routers: Mapping[str, frozenset[Address]] = field(default_factory=dict)
     """Own addresses of each router."""
     pools: Mapping[str, Pool] = field(default_factory=dict)

@@ -77,6 +77,8 @@ class Known:
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
         self.sources: dict[str, str] = {}
         """What is wrong with each published list that was tried; empty where nothing is."""
+        self.storage: str | None = None
+        """Why nothing can be kept over a restart, if so."""
         self.differences: dict[tuple[str, Family], set[Prefix]] = {}
         """By circuit and family: the prefixes that only some of its links bring."""
         self.advertised_differences: dict[tuple[str, Family], set[Prefix]] = {}
@@ -130,6 +132,9 @@ class Known:
 
     def source_problem(self, source: str) -> str | None:
         return self.sources.get(source)
+
+    def storage_problem(self) -> str | None:
+        return self.storage
 
     def matching(self, feed: str, bucket: Bucket) -> Mapping[RouteKey, Route]:
         return self.feeds[feed].buckets.get(bucket, {})

@@ -1,9 +1,16 @@
-"""Logs: names and keys; for people on a terminal, JSON lines otherwise."""
+"""Logs: names and keys; for people on a terminal, JSON lines otherwise.
+
+The journal of systemd takes the priority of a line from its beginning, ``<3>``, and keeps the rest.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
@@ -11,6 +18,8 @@ from ermon.inventory import Severity
 from ermon.model import Transition, TransitionState
 
 LEVELS = ("debug", "info", "warning", "error")
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""Of syslog(3), by the names that structlog has for levels."""
 _RAISED_LEVEL = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
 
@@ -23,6 +32,8 @@ def configure(level: str, log_format: str | None) -> None:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     else:
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if _is_journal():
+        renderer = _prioritized(renderer)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -31,11 +42,43 @@ def configure(level: str, log_format: str | None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Line(sys.stderr),
         cache_logger_on_first_use=False,
     )
     # aiohttp and asyncio log by the standard library; what they have to say must not get lost.
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[_Forward()], force=True)
+
+
+class _Line(structlog.WriteLogger):
+    """Writes each line where it can be: a disk that is full, or a reader that is gone, costs lines of the log,
+    and never the watching.
+    """
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+
+def _is_journal() -> bool:
+    """Tell whether standard error goes straight to the journal (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        stream = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):  # it is closed, or no file
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
+
+
+def _prioritized(render: structlog.typing.Processor) -> structlog.typing.Processor:
+    """Put the priority before every line (sd-daemon(3))."""
+
+    def rendered(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        priority = f"<{_PRIORITIES[event['level']]}>"
+        return "\n".join(priority + line for line in str(render(logger, method, event)).split("\n"))
+
+    return rendered
 
 
 def log_transition(log: structlog.typing.FilteringBoundLogger, transition: Transition) -> None:

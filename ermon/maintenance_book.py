@@ -33,6 +33,10 @@ class WindowStore(Protocol):
 
     def save(self, windows: list[BookedWindow]) -> None: ...
 
+    async def saved(self) -> None:
+        """Return when what was saved is safe, or will not be soon."""
+        ...
+
 
 class NoStore:
     """Keeps nothing: the windows end with the process."""
@@ -42,6 +46,9 @@ class NoStore:
 
     def save(self, windows: list[BookedWindow]) -> None:
         del windows
+
+    async def saved(self) -> None:
+        return
 
 
 class MaintenanceBook:
@@ -79,6 +86,10 @@ class MaintenanceBook:
             self._save()
         return booked
 
+    async def saved(self) -> None:
+        """Return when the windows would outlive ermon, where they are kept at all."""
+        await self._store.saved()
+
     def _forget_old(self, now: float) -> None:
         for booked in list(self._windows.values()):
             if booked.window.ends.timestamp() + KEPT_SECONDS < now:
@@ -93,7 +104,8 @@ def check(window: MaintenanceWindow, config: Config) -> None:
     if (window.circuit is None) == (window.feed is None):
         raise WindowError("it must be about a circuit, a link of a circuit, or a feed")
     if window.feed is not None and window.feed not in config.feeds:
-        raise WindowError(f"there is no feed {window.feed!r}")
+        where = " here: another ermon takes it (--feeds.match)" if window.feed in config.elsewhere else ""
+        raise WindowError(f"there is no feed {window.feed!r}{where}")
     if window.circuit is not None:
         if window.circuit not in config.circuits:
             raise WindowError(f"there is no circuit {window.circuit!r}")

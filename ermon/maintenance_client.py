@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ermon.client import Client, parse_url
+from ermon.client import Client, Target
 
 
 class Window(msgspec.Struct, frozen=True, rename={"starts": "from", "ends": "to"}):
@@ -31,16 +31,16 @@ class Window(msgspec.Struct, frozen=True, rename={"starts": "from", "ends": "to"
         return f"{name:<16} {self.starts} to {self.ends}  {state:<11} {about}{link}: {self.reason}"
 
 
-async def list_windows(url: str) -> list[Window]:
-    async with Client(parse_url(url)) as client:
+async def list_windows(target: Target) -> list[Window]:
+    async with Client(target) as client:
         return await client.get("maintenance", list[Window])
 
 
-async def add_window(url: str, wanted: Mapping[str, Any]) -> Window:
-    async with Client(parse_url(url)) as client:
+async def add_window(target: Target, wanted: Mapping[str, Any]) -> Window:
+    async with Client(target) as client:
         return await client.change("POST", "maintenance", Window, dict(wanted))
 
 
-async def end_window(url: str, window_id: str) -> Window:
-    async with Client(parse_url(url)) as client:
+async def end_window(target: Target, window_id: str) -> Window:
+    async with Client(target) as client:
         return await client.change("DELETE", f"maintenance/{window_id}", Window)

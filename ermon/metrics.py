@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -119,7 +119,12 @@ LINK_LIMIT = _gauge(
 )
 CIRCUIT_LINKS_UP = _gauge("ermon_circuit_links_up", "Links of the circuit that are up.", "circuit", "family")
 CIRCUIT_INFO = _gauge(
-    "ermon_circuit_info", "What the circuit is; always 1.", "circuit", "location", "geo", "peering"
+    "ermon_circuit_info",
+    "What the circuit is, in all of its locations; always 1.",
+    "circuit",
+    "location",
+    "geo",
+    "peering",
 )
 POOL_ADVERTISED = _gauge(
     "ermon_pool_advertised",
@@ -145,6 +150,11 @@ CHECK_SUPPRESSED = _gauge(
     "Whether a violation is kept quiet by a larger one, a drain or a maintenance window.",
     *("check", *SUBJECT_LABELS),
 )
+CHECK_INFO = _gauge(
+    "ermon_check_info",
+    "With which severity a check that is switched on raises its findings; always 1.",
+    *("check", "severity"),
+)
 
 
 Labels = tuple[str, ...]
@@ -156,6 +166,10 @@ class Texts:
 
     def __init__(self, layout: Layout) -> None:
         self.subjects: tuple[Labels, ...] = tuple(_subject_labels(case.subject) for case in layout.cases)
+        self.severities: Mapping[str, str] = {
+            case.subject.check: case.severity.value for case in layout.cases
+        }
+        """By check: the policy may set it, and then sets it for all of the check's subjects."""
         self._texts: dict[Family, dict[Labels, str]] = {}
 
     def lines(self, family: Family, samples: Iterable[Sample]) -> Iterator[str]:
@@ -306,7 +320,7 @@ def _read_circuits(network: CurrentNetwork) -> Iterator[tuple[Family, Iterable[S
         ),
     )
     circuits = [current.circuit for current in network.circuits]
-    yield CIRCUIT_INFO, (((c.name, c.location, c.geo, c.peering), 1) for c in circuits)
+    yield CIRCUIT_INFO, (((c.name, ", ".join(sorted(c.locations)), c.geo, c.peering), 1) for c in circuits)
 
 
 def _read_pools(network: CurrentNetwork) -> Iterator[tuple[Family, Iterable[Sample]]]:
@@ -343,3 +357,4 @@ def _read_subjects(snapshot: Snapshot) -> Iterator[tuple[Family, Iterable[Sample
     yield FINDING_RAISED, zip(subjects, (int(phase in raised) for phase in phases), strict=True)
     for family, status in ((CHECK_UNKNOWN, Status.UNKNOWN), (CHECK_SUPPRESSED, Status.SUPPRESSED)):
         yield family, zip(subjects, (int(found is status) for found in statuses), strict=True)
+    yield CHECK_INFO, ((check_and_severity, 1) for check_and_severity in snapshot.texts.severities.items())

@@ -174,6 +174,13 @@ class SourceJudged(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
+class StorageJudged(msgspec.Struct, frozen=True):
+    """What must outlive ermon was written, or could not be."""
+
+    time: float
+    problem: str | None = None
+
+
 Event = (
     SessionUp
     | SessionDown
@@ -186,6 +193,7 @@ Event = (
     | ProcessUp
     | ProcessDown
     | SourceJudged
+    | StorageJudged
 )
 
 

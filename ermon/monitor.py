@@ -14,15 +14,16 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from ermon import evidence, maintenance
-from ermon.case import Case, Phase
+from ermon.case import Case, Phase, Standing
 from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, SUPPRESSES_TOGETHER, selectors, subjects
 from ermon.checks.guide import SUMMARY
 from ermon.checks.subject import EXPECTATIONS, Labels, Subject, Topic
 from ermon.expected import Calendar
-from ermon.inventory import CheckSettings, Config, MaintenanceWindow
+from ermon.inventory import CheckSettings, Config, LinkFamily, MaintenanceWindow
 from ermon.model import (
     Change,
     Event,
@@ -34,6 +35,7 @@ from ermon.model import (
     TransitionState,
 )
 from ermon.network import Network
+from ermon.rolling import Levels
 from ermon.timers import Timers
 
 RENDER_INTERVAL_SECONDS = 1.0
@@ -44,6 +46,14 @@ CLEARED_FINDINGS = 1_000
 """How many cleared findings are remembered."""
 
 _CaseKey = tuple[str, Labels]
+
+
+class Past(NamedTuple):
+    """What another monitor knew, to go on from."""
+
+    network: Network
+    standings: Mapping[_CaseKey, Standing]
+    windows: tuple[MaintenanceWindow, ...]
 
 
 @dataclass(slots=True)
@@ -60,17 +70,35 @@ class Outcome:
 class Monitor:
     """Judges everything that the configuration asks about, whenever something has changed."""
 
-    def __init__(self, config: Config, now: float, findings: Iterable[Finding] = ()) -> None:
-        """``findings`` were open when an earlier ermon stopped: they go on, stale until judged again."""
+    def __init__(
+        self,
+        config: Config,
+        now: float,
+        findings: Iterable[Finding] = (),
+        cleared: Iterable[Finding] = (),
+        baselines: Mapping[LinkFamily, Levels] | None = None,
+        past: Past | None = None,
+    ) -> None:
+        """Begin, with what an earlier ermon knew: ``findings`` were open when it stopped, and go on, stale
+        until judged again; ``cleared`` it remembered, the latest first; ``baselines`` it had learnt. Or go on
+        from all of the ``past``, as if there had been no other monitor.
+        """
         self.config = config
         self.network = Network(config, selectors(config), now)
-        self.cleared: deque[Finding] = deque(maxlen=CLEARED_FINDINGS)
+        self.cleared = deque(islice(cleared, CLEARED_FINDINGS), CLEARED_FINDINGS)
         self._booked: tuple[MaintenanceWindow, ...] = ()
+        if past is not None:
+            self._booked = past.windows
+            self.network.adopt(past.network)
         self._outcome = Outcome()
         self._cases = self._make_cases(config)
         self._link_cases()
-        for finding in findings:
-            self._restore(finding)
+        if past is not None:
+            self._go_on(past.standings)
+        self._restore(findings)
+        for key, levels in (baselines or {}).items():
+            if key in self.network.links:
+                self.network.links[key].baseline.restore(levels)
         self._evaluate()
 
     # The two verbs -----------------------------------------------------------------------------------
@@ -119,6 +147,10 @@ class Monitor:
 
     # Reading -----------------------------------------------------------------------------------------
 
+    def booked(self) -> tuple[MaintenanceWindow, ...]:
+        """Return the windows that are heeded besides those of the configuration."""
+        return self._booked
+
     def statuses(self) -> Iterator[Case]:
         """Yield every subject, ordered by check and labels."""
         yield from sorted(self._cases.values(), key=_order)
@@ -127,6 +159,13 @@ class Monitor:
         """Return the raised findings, the oldest first."""
         raised = [case for case in self._cases.values() if case.raised]
         return [self._finding(case) for case in sorted(raised, key=lambda c: (c.raised_at, *_order(c)))]
+
+    def baselines(self, now: float) -> dict[LinkFamily, Levels]:
+        """Return what was learnt of each link and family until ``now``; those of which nothing was are left
+        out.
+        """
+        found = {key: info.baseline.levels(now) for key, info in self.network.links.items()}
+        return {key: levels for key, levels in found.items() if levels}
 
     # Reload ------------------------------------------------------------------------------------------
 
@@ -139,21 +178,27 @@ class Monitor:
         previous, self.config, self.network = self._cases, config, network
         self._cases = self._make_cases(config)
         self._link_cases()
+        self._go_on({key: case.standing for key, case in previous.items()})
         for key, old in previous.items():
-            if key in self._cases:
-                self._cases[key].take_over(old)
-                self._set_timer(self._cases[key])
-            elif old.raised:
+            if key not in self._cases and old.raised:
                 self._clear_removed(self._finding(old))
         self._evaluate()
 
-    def _restore(self, finding: Finding) -> None:
-        case = self._cases.get((finding.check, tuple(finding.labels.items())))
-        if case is None:
-            self._clear_removed(finding)
-            return
-        case.phase, case.since, case.raised_at = Phase.RAISED, finding.since, finding.raised_at
-        case.finding_id, case.evidence = finding.id, finding.evidence
+    def _go_on(self, standings: Mapping[_CaseKey, Standing]) -> None:
+        for key, standing in standings.items():
+            if case := self._cases.get(key):
+                case.take_over(standing)
+                self._set_timer(case)
+
+    def _restore(self, findings: Iterable[Finding]) -> None:
+        cases = {(check, frozenset(labels)): case for (check, labels), case in self._cases.items()}
+        for finding in findings:
+            case = cases.get((finding.check, frozenset(finding.labels.items())))
+            if case is None:
+                self._clear_removed(finding)
+                continue
+            case.phase, case.since, case.raised_at = Phase.RAISED, finding.since, finding.raised_at
+            case.finding_id, case.evidence = finding.id, finding.evidence
 
     def _clear_removed(self, finding: Finding) -> None:
         reason = "the configuration no longer asks about it"

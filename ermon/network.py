@@ -16,6 +16,7 @@ from typing import assert_never
 from ermon.checks.parameters import parameter
 from ermon.checks.subject import (
     PREPENDED,
+    STORAGE,
     Bucket,
     Select,
     churn_topic,
@@ -44,6 +45,7 @@ from ermon.model import (
     SessionDown,
     SessionUp,
     SourceJudged,
+    StorageJudged,
     Update,
 )
 from ermon.prefixes import FAMILIES, Family, Prefix
@@ -87,6 +89,7 @@ class Network(Known):
         """
         self.processes.update({p: up for p, up in old.processes.items() if p in self.processes})
         self.sources.update(old.sources)
+        self.storage = old.storage
         for key, info in self.links.items():
             if before := old.links.get(key):
                 info.state, info.known_state = before.state, before.known_state
@@ -95,8 +98,11 @@ class Network(Known):
                 info.baseline.stop(self.now)  # the new policy says what is right from now on
                 info.flaps.take_over(before.flaps)
                 self._watch_flapping(("link-flaps", *key), info.flaps)
-                if key[0] in self.routes.microsoft_links and before.state is not LinkState.UP:
-                    self.routes.brought.restore(*key, old.routes.brought.remembered(*key))
+                if key[0] in self.routes.microsoft_links:
+                    gone = old.routes.brought.lately_gone(*key, self.now)
+                    self.routes.brought.restore_gone(*key, gone)
+                    if before.state is not LinkState.UP:
+                        self.routes.brought.restore(*key, old.routes.brought.remembered(*key))
         for link, latch in old.drains.items():
             if link in self.drains:
                 self.drains[link] = latch
@@ -144,7 +150,7 @@ class Network(Known):
 
     # Events ------------------------------------------------------------------------------------------
 
-    def apply(self, event: Event) -> None:  # noqa: C901  # one branch an event
+    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912  # one branch an event
         """Take one event in. ``refresh`` must follow before anything is read."""
         self.now = max(self.now, event.time)
         match event:
@@ -173,6 +179,9 @@ class Network(Known):
             case SourceJudged():
                 self.sources[event.source] = event.problem or ""
                 self.dirty.add(source_topic(event.source))
+            case StorageJudged():
+                self.storage = event.problem
+                self.dirty.add(STORAGE)
             case _:
                 assert_never(event)
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
+LEVELS_KEPT = 1_000
+"""Levels of a baseline that are remembered over a restart: in an hour, one each few seconds."""
+
+Levels = tuple[tuple[int, float], ...]
+"""Counts, and for how many seconds they were there; the oldest first."""
+
 
 class RollingCount:
     """Tells whether more than ``limit`` things happened in the last ``seconds``; remembers no more."""
@@ -18,6 +24,10 @@ class RollingCount:
     def take_over(self, other: RollingCount) -> None:
         """Go on from what was counted under another limit."""
         self._times.extend(other._times)
+
+    def recent(self, now: float) -> tuple[float, ...]:
+        """Return the times that may still count."""
+        return tuple(time for time in self._times if time + self._seconds > now)
 
     def ends_at(self) -> float | None:
         """Return when there will be no more than ``limit``, ``None`` when there are not."""
@@ -58,6 +68,17 @@ class Baseline:
             self._levels.append((count, now - since))
             self._total += now - since
             self._forget()
+
+    def levels(self, now: float) -> Levels:
+        """Return what has been learnt until ``now``, to go on from another time: counts, and for how long."""
+        current = [(self._current[0], now - self._current[1])] if self._current else []
+        return tuple(level for level in (*self._levels, *current)[-LEVELS_KEPT:] if level[1] > 0)
+
+    def restore(self, levels: Levels) -> None:
+        """Begin with what was learnt before."""
+        self._levels = deque(levels)
+        self._total = sum(duration for _, duration in levels)
+        self._forget()
 
     def median(self, now: float) -> float | None:
         """Return the median, ``None`` when nothing has been learnt."""

@@ -14,11 +14,13 @@ import structlog
 
 from ermon.exabgp import channel
 from ermon.exabgp.channel import ExaBGPError
-from ermon.exabgp.decode import Decoder, Rejected
+from ermon.exabgp.decode import Decoder, DecoderMemory, Rejected
 from ermon.exabgp.process import ExaBGP, Reload
 from ermon.inventory import Config
 from ermon.model import Event, FeedRequest, MessagesLost, ProcessDown, ProcessUp, SessionDown, SessionUp
 from ermon.options import Options
+from ermon.recording.recorder import Recorder
+from ermon.systemd import Sign
 from ermon.telemetry import Telemetry
 
 SLICE_LINES = 200
@@ -43,6 +45,7 @@ class Speakers:
         *,
         apply: Callable[[Event], None],
         settle: Callable[[float | None], None],
+        recorder: Recorder | None = None,
     ) -> None:
         self._options = options
         self._config = config
@@ -50,6 +53,7 @@ class Speakers:
         self._telemetry = telemetry
         self._apply_event = apply
         self._settle = settle
+        self._recorder = recorder or Recorder()
         self._decoder = Decoder(config.feeds)
         self._processes: dict[str, ExaBGP] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
@@ -124,6 +128,12 @@ class Speakers:
         missing = [name for name in self._config.processes if name not in up]
         return (not missing, f"ExaBGP is not up yet: {', '.join(missing)}" if missing else "ready")
 
+    def signs(self) -> dict[str, Sign]:
+        """Return the last signs of life of every process."""
+        return {
+            name: Sign(process.started_at, process.answered_at) for name, process in self._processes.items()
+        }
+
     async def ask(self, request: FeedRequest) -> None:
         """Ask a router, through its session, to send everything again."""
         feed = self._config.feeds.get(request.feed)
@@ -135,6 +145,11 @@ class Speakers:
             await process.refresh(feed, request.families)
         else:
             await process.teardown(feed)
+
+    @property
+    def memory(self) -> DecoderMemory:
+        """What the lines before have left to be known."""
+        return self._decoder.memory
 
     async def catch_up(self) -> None:
         """Return when everything that ExaBGP had said before has been taken in."""
@@ -157,11 +172,12 @@ class Speakers:
                     continue
                 case channel.Started(pid):
                     self._log.info("exabgp started", process=process.name, pid=pid)
+                    self._recorder.started(process.name, pid, now)
                     self._decoder.process_started(process.name, pid)
-                    self._apply(ProcessUp(now, process.name))
+                    self._apply_own(ProcessUp(now, process.name))
                 case channel.Stopped(reason):
                     self._log.error("exabgp stopped", process=process.name, reason=reason)
-                    self._apply(ProcessDown(now, process.name, reason))
+                    self._apply_own(ProcessDown(now, process.name, reason))
                 case channel.Dropped(count):
                     self._lose(process, f"the relay's buffer was full: {count} lines of its process are gone")
                 case channel.RelayLost():
@@ -174,6 +190,7 @@ class Speakers:
     async def _take_lines(self, lines: list[bytes]) -> None:
         for start in range(0, len(lines), SLICE_LINES):
             for line in lines[start : start + SLICE_LINES]:
+                self._recorder.line(line)
                 decoded = self._decoder.decode(line)
                 self._telemetry.line()
                 if decoded.rejected is not None:
@@ -182,6 +199,11 @@ class Speakers:
                     self._apply(event)
             self._settle(None)
             await asyncio.sleep(0)
+
+    def _apply_own(self, event: Event) -> None:
+        """Take in what ExaBGP did not say."""
+        self._recorder.event(event)
+        self._apply(event)
 
     def _apply(self, event: Event) -> None:
         match event:
@@ -199,7 +221,7 @@ class Speakers:
         self._log.warning("messages lost", process=process.name, reason=reason)
         for feed in self._config.feeds.values():
             if feed.process == process.name:
-                self._apply(MessagesLost(time.time(), feed.name, 0, reason))
+                self._apply_own(MessagesLost(time.time(), feed.name, 0, reason))
 
     def _reject(self, rejected: Rejected) -> None:
         self._telemetry.rejected(rejected.reason)

@@ -19,11 +19,12 @@ from ermon.checks.internet import INSIDE_POOL, internet_feeds
 from ermon.checks.mirror import POOL_SPACE, mirrored, prefix_limit
 from ermon.checks.received import SERVICE, community_text
 from ermon.checks.subject import Bucket, link_down
-from ermon.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, Pool
+from ermon.inventory import Circuit, Feed, Link, LinkKey, Peering, Pool, View
 from ermon.known import FILTERED_VIEWS, FeedState, Known
 from ermon.model import LinkState, Status
 from ermon.monitor import Monitor
 from ermon.prefixes import FAMILIES, Family, merged
+from ermon.regions import Region
 
 
 class Answer(StrEnum):
@@ -52,7 +53,10 @@ class LinkFamilyState(msgspec.Struct, frozen=True):
 
 
 class CurrentLink(msgspec.Struct, frozen=True):
+    """What this instance can tell of a link; nothing of the views that are ``watched_elsewhere``."""
+
     link: Link
+    watched_elsewhere: tuple[View, ...]
     families: Mapping[Family, LinkFamilyState]
     advertised: Mapping[Family, Advertised]
     service_routes: Mapping[str, int]
@@ -64,14 +68,14 @@ class CurrentCircuit(msgspec.Struct, frozen=True):
     links: tuple[CurrentLink, ...]
     links_up: Mapping[Family, int]
     states: Mapping[Family, LinkState]
-    """Up with one link up, down with all of them proven down."""
+    """Up with one link up, down with all of them proven down; only families of which every link is judged here."""
 
 
 class PoolFamilyState(msgspec.Struct, frozen=True):
     """Where a pool is seen: an answer for each link, and one for each feed."""
 
     links: tuple[Link, ...]
-    """Every link of Microsoft peering, those of other circuits too."""
+    """Every link of Microsoft peering whose mirror is not elsewhere, those of other circuits too."""
     advertised: tuple[Answer, ...]
     feeds: tuple[str, ...]
     """Every feed that shows what the internet hears."""
@@ -141,9 +145,16 @@ class Layout:
 
     def __init__(self, monitor: Monitor) -> None:
         config = monitor.config
+        region = Region(config)
         self.cases: tuple[Case, ...] = tuple(monitor.statuses())
+        self.watched_elsewhere = {link.key: region.watched_elsewhere(link) for link in config.links}
+        self.link_families = {
+            link.key: tuple(family for family in link.families if region.sees_link(link, family))
+            for link in config.links
+        }
+        """The families of each link in which its state is judged here."""
         self.mirrors = {link.key: mirrored(config, link) for link in config.links}
-        self.pool_links = {family: self._pool_links(config, family) for family in FAMILIES}
+        self.pool_links = {family: self._pool_links(region, family) for family in FAMILIES}
         self.internet_feeds = {
             family: tuple(feed.name for feed in internet_feeds(config) if family in feed.families)
             for family in FAMILIES
@@ -157,13 +168,15 @@ class Layout:
             for pool in config.pools.values()
         }
 
-    def _pool_links(self, config: Config, family: Family) -> tuple[Link, ...]:
+    def _pool_links(self, region: Region, family: Family) -> tuple[Link, ...]:
         """The links on which a pool could be advertised: those of Microsoft peering."""
+        config = region.config
         return tuple(
             link
             for link in config.links
             if config.circuits[link.circuit].peering is Peering.MICROSOFT
             and self.mirrors[link.key].has_family(family)
+            and region.sees_advertised(link, family)
         )
 
 
@@ -220,6 +233,7 @@ def _circuit(known: Known, layout: Layout, circuit: Circuit) -> CurrentCircuit:
     states = {
         family: [link.families[family].state for link in links if family in link.families]
         for family in circuit.families
+        if all(family in link.families for link in links if family in link.link.families)
     }
     return CurrentCircuit(
         circuit=circuit,
@@ -238,16 +252,18 @@ def _together(states: list[LinkState]) -> LinkState:
 
 def _link(known: Known, layout: Layout, circuit: Circuit, link: Link) -> CurrentLink:
     mirror = layout.mirrors[link.key]
+    elsewhere = layout.watched_elsewhere[link.key]
     return CurrentLink(
         link=link,
-        families={family: _link_family(known, link, family) for family in link.families},
+        watched_elsewhere=elsewhere,
+        families={family: _link_family(known, link, family) for family in layout.link_families[link.key]},
         advertised={
             family: Advertised(mirror.count(known, family), prefix_limit(circuit, family))
-            for family in mirror.families
+            for family in (() if View.TO_MICROSOFT in elsewhere else mirror.families)
         },
         service_routes={
             service.name: _service_routes(known, link, community_text(service.community))
-            for service in circuit.receive.services
+            for service in (() if View.EDGE_TABLE in elsewhere else circuit.receive.services)
         },
     )
 

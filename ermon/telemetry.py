@@ -103,6 +103,12 @@ class Telemetry:
             "process",
         )
 
+        self._not_recorded = Counter(
+            "ermon_recording_dropped_lines_total",
+            "Lines that could not be recorded: the disk was full or slow.",
+            registry=self.registry,
+        )
+
     def _make_reload(self) -> None:
         self._reload_successful = Gauge(
             "ermon_config_last_reload_successful",
@@ -151,6 +157,9 @@ class Telemetry:
 
     def line(self) -> None:
         self._lines.inc()
+
+    def not_recorded(self, lines: int) -> None:
+        self._not_recorded.inc(lines)
 
     def rejected(self, reason: RejectReason) -> None:
         self._rejected.labels(reason).inc()

@@ -29,6 +29,7 @@ from ermon.model import (
     SessionDown,
     SessionUp,
     SourceJudged,
+    StorageJudged,
     Update,
 )
 from ermon.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
@@ -209,6 +210,7 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
         process |= st.tuples(st.sampled_from(sources), gaps, st.sampled_from((None, "HTTP 500"))).map(
             lambda d: [_source_step(d)]
         )
+    process |= st.tuples(gaps, st.sampled_from((None, "the disk is full"))).map(lambda d: [_storage_step(*d)])
     waiting = st.sampled_from((*GAPS, *LONG_GAPS)).map(lambda gap: [Step(gap)])
     dump = st.tuples(one_feed, gaps, st.integers(0, 8), st.booleans()).map(
         lambda d: _dump(d, dumps[d[0].name])
@@ -414,6 +416,10 @@ def _session_step(drawn: tuple[Feed, float, int, Family]) -> Step:
 def _source_step(drawn: tuple[str, float, str | None]) -> Step:
     source, gap, problem = drawn
     return Step(gap, lambda t: [SourceJudged(t, source, problem)], f"{source}: {problem or 'fine'}")
+
+
+def _storage_step(gap: float, problem: str | None) -> Step:
+    return Step(gap, lambda t: [StorageJudged(t, problem)], f"storage: {problem or 'fine'}")
 
 
 def _process_step(drawn: tuple[str, float, bool]) -> Step:

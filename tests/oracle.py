@@ -31,6 +31,7 @@ from ermon.model import (
     SessionUp,
     SourceJudged,
     Status,
+    StorageJudged,
     Update,
 )
 from ermon.prefixes import Family, Prefix
@@ -82,6 +83,7 @@ class Oracle:
         self.sessions = {name: Session() for name in sorted(config.feeds)}
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
         self.sources: dict[str, str] = {}
+        self.storage: str | None = None
         self.moments: list[Moment] = []
         self.samples: list[Sample] = []
         self.verdicts: dict[SubjectKey, Verdict] = {}
@@ -162,6 +164,9 @@ class Oracle:
             return
         if isinstance(event, SourceJudged):
             self.sources[event.source] = event.problem or ""
+            return
+        if isinstance(event, StorageJudged):
+            self.storage = event.problem
             return
         session = self.sessions[event.feed]
         match event:

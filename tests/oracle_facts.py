@@ -345,6 +345,9 @@ class FactsFromScratch:
     def source_problem(self, source: str) -> str | None:
         return self._oracle.sources.get(source)
 
+    def storage_problem(self) -> str | None:
+        return self._oracle.storage
+
     def process_up(self, process: str) -> bool | None:
         return self._oracle.processes[process]
 

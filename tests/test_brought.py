@@ -116,3 +116,13 @@ def test_memory_can_be_handed_on() -> None:
     assert p("192.0.2.16/28") in brought
     brought.came_up(LINK, "ipv4")
     assert p("192.0.2.16/28") not in brought
+
+
+def test_what_vanished_shortly_before_can_be_handed_on_too() -> None:
+    before, after = BroughtPrefixes(), BroughtPrefixes()
+    before.appeared(LINK, p("192.0.2.0/26"))
+    before.vanished(LINK, p("192.0.2.0/26"), 5.0)
+    assert before.lately_gone(LINK, "ipv4", 65.1) == {}
+    after.restore_gone(LINK, "ipv4", before.lately_gone(LINK, "ipv4", 65.0))
+    after.ceased_to_be_up(LINK, "ipv4", 65.0)
+    assert after.remembered(LINK, "ipv4") == {p("192.0.2.0/26")}

@@ -150,6 +150,19 @@ def test_run_refuses_an_invalid_configuration_at_start(ermon, tmp_path):
     assert "customer.asn" in err
 
 
+@pytest.mark.parametrize("text", ["90", "0d", "-1d", "1y", "9999999999d", "90d ", ""])
+def test_a_retention_that_is_no_duration_is_refused(ermon, text):
+    code, _, err = ermon("run", f"--config.file={REFERENCE}", f"--storage.retention={text}")
+    assert code == 2
+    assert f"--storage.retention: {text!r} is not a duration of up to 3650d, such as 90m, 2h or 90d" in err
+
+
+def test_retention_is_ninety_days_unless_told():
+    parse = cli.parser().parse_args
+    assert parse(["run", f"--config.file={REFERENCE}"]).retention == 90 * 86400
+    assert parse(["run", f"--config.file={REFERENCE}", "--storage.retention=36h"]).retention == 36 * 3600
+
+
 # replay
 
 

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from ermon.config import ConfigError, load_config, schema_json
 from ermon.config_checks import CHECK_PARAMETERS, KNOWN_CHECKS
 from ermon.inventory import (
+    Access,
+    BasicAuth,
     CheckSettings,
+    ClientTls,
     Community,
     ExpectedPrefix,
     InternetUse,
@@ -235,6 +238,34 @@ def test_sources_webhooks_and_alertmanagers(load):
     )
     assert config.alertmanager.urls == ("http://[::1]:9093", "http://127.0.0.1:9093")
     assert config.webhooks == (Webhook("https://hooks.example.net/ermon", ("raised",), "hook.key"),)
+
+
+def test_receivers_are_told_who_we_are_and_know_whom_they_speak_to(load):
+    text = (
+        MINIMAL
+        + """\
+alertmanager:
+  urls: ['https://alerts.example.net/am', 'http://127.0.0.1:9093']
+  basic_auth: {username: ermon, password_file: alerts.password}
+  tls: {ca_file: ca.pem, server_name: alerts}
+webhooks:
+  - {url: https://hooks.example.net/a, bearer_token_file: a.token, tls: {cert_file: a.crt, key_file: a.key}}
+"""
+    )
+    loaded = load(text)
+    assert loaded.warnings == ()
+    assert loaded.config.alertmanager.access == Access(
+        BasicAuth("ermon", "alerts.password"), None, ClientTls("ca.pem", None, None, "alerts")
+    )
+    (webhook,) = loaded.config.webhooks
+    assert webhook.access == Access(None, "a.token", ClientTls(None, "a.crt", "a.key"))
+
+
+def test_tls_without_https_is_a_warning(load):
+    text = "{urls: ['http://127.0.0.1:9093'], tls: {ca_file: ca.pem}}"
+    hook = "[{url: 'http://127.0.0.1/', tls: {server_name: hooks}}, {url: 'https://127.0.0.1/'}]"
+    warnings = load(f"{MINIMAL}alertmanager: {text}\nwebhooks: {hook}\n").warnings
+    assert [warning.path for warning in warnings] == ["alertmanager.tls", "webhooks[0].tls"]
 
 
 def test_maintenance_is_kept_in_utc_whatever_zone_it_was_written_in(load):

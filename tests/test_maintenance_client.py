@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
 
 from ermon.cli import run
 from ermon.web.app import make_app
@@ -18,8 +19,10 @@ from tests.web.site import Site
 @pytest.fixture
 async def server() -> AsyncIterator[TestServer]:
     net = company().converge()
-    async with TestServer(make_app(Site(net, lifecycle=True).tell().context())) as running:
-        yield running
+    app = make_app(Site(net, lifecycle=True).tell().context())
+    with capture_logs():  # that would stand beside what the command prints
+        async with TestServer(app) as running:
+            yield running
 
 
 @pytest.fixture

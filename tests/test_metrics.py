@@ -58,6 +58,7 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_finding_raised": ("gauge", FINDING),
     "ermon_check_unknown": ("gauge", FINDING),
     "ermon_check_suppressed": ("gauge", FINDING),
+    "ermon_check_info": ("gauge", ["check", "severity"]),
     "ermon_findings_raised_total": ("counter", ["check"]),
     "ermon_detection_seconds": ("histogram", ["le"]),
     "ermon_ingest_lines_total": ("counter", []),
@@ -204,6 +205,12 @@ async def test_odd_names_are_escaped():
     assert await scraper.value("ermon_circuit_info", circuit="chicago", location=odd) == 1
 
 
+async def test_a_circuit_in_two_locations_names_both():
+    links = "links: {primary: {location: Dallas}, secondary: {location: Chicago}}"
+    scraper = Scraper(company(f"circuits: {{chicago: {{{links}}}}}"))
+    assert await scraper.value("ermon_circuit_info", circuit="chicago", location="Chicago, Dallas") == 1
+
+
 async def test_whoever_takes_gzip_gets_it(scraper: Scraper):
     page = await scraper.metrics.render(scraper.net.monitor, accept_encoding="deflate, gzip;q=0.5")
     assert page.gzipped
@@ -299,6 +306,17 @@ async def test_a_feed_s_session(scraper: Scraper):
 
 async def test_a_feed_without_a_router_has_an_empty_label(scraper: Scraper):
     assert await scraper.value("ermon_feed_up", feed="outside", router="", view="internet") == 1
+
+
+async def test_a_check_has_the_severity_that_the_configuration_gives_it():
+    changes = "checks: {link-down: {severity: critical}, feed-down: {enabled: false}}"
+    series = await Scraper(company(changes, "policy: {internet_covering: critical}")).series()
+    found = {dict(has)["check"]: dict(has)["severity"] for name, has in series if name == "ermon_check_info"}
+    assert (found["link-down"], found["pool-covered"], found["link-asymmetry"]) == (
+        *("critical", "critical"),
+        "warning",
+    )
+    assert "feed-down" not in found
 
 
 async def test_a_reload_brings_its_own_series(scraper: Scraper):

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
+from msgspec import structs
 
-from ermon.inventory import CheckSettings, Config, MaintenanceWindow, Pool, Severity
+from ermon.inventory import (
+    CheckSettings,
+    Config,
+    ExpectedPrefix,
+    LinkFamily,
+    MaintenanceWindow,
+    Pool,
+    Receive,
+    Severity,
+    Source,
+)
 from ermon.model import FeedChanged, Finding, LinkChanged, PoolChanged, SessionUp, TransitionState
 from ermon.monitor import CLEARED_FINDINGS, Monitor
 from ermon.prefixes import Family, parse_prefix
@@ -401,6 +413,68 @@ def test_and_is_cleared_when_its_feed_is_in_sync_without_it() -> None:
     net.monitor = Monitor(SMALL, START, [open_finding()])
     net.up("isp-a").get_in_sync("isp-a")
     net.assert_cleared_after(60, "pool-leak", **leak("ipv4"))
+
+
+@FAMILIES
+def test_what_was_found_stays_what_it_was_after_a_restart(family: Family) -> None:
+    finding = converged().announce("isp-a", POOL[family]).finding("pool-leak", **leak(family))
+    assert finding is not None
+    kept = msgspec.json.decode(msgspec.json.encode(finding), type=Finding)
+    net = Story(SMALL, start=START + 1000)
+    net.monitor = Monitor(SMALL, START + 1000, [kept])
+    assert net.wait(90).finding("pool-leak", **leak(family)) == structs.replace(finding, stale=True)
+    net.up("isp-a").announce("isp-a", POOL[family]).get_in_sync("isp-a")
+    assert net.finding("pool-leak", **leak(family)) == finding
+    assert net.told("pool-leak") == [], "nobody is told twice"
+
+
+def test_labels_in_another_order_are_the_same_subject() -> None:
+    finding = open_finding()
+    turned = structs.replace(finding, labels=dict(reversed(finding.labels.items())))
+    (after,) = (f for f in Monitor(SMALL, START, [turned]).findings() if f.check == "pool-leak")
+    assert after.id == finding.id
+
+
+def test_what_was_cleared_before_a_restart_is_remembered() -> None:
+    net = leaking().withdraw("isp-a", POOL["ipv4"]).wait(60)
+    monitor = Monitor(SMALL, START, cleared=net.monitor.cleared)
+    assert list(monitor.cleared) == list(net.monitor.cleared) != []
+    told = [t for t in monitor.settle(START).transitions if t.state is TransitionState.CLEARED]
+    assert told == [], "it was told then"
+    finding = open_finding()
+    many = [structs.replace(finding, id=str(number)) for number in range(CLEARED_FINDINGS + 1)]
+    assert list(Monitor(SMALL, START, cleared=many).cleared) == many[:-1], "the latest"
+
+
+def test_what_was_learnt_before_a_restart_is_known() -> None:
+    about: LinkFamily = (("chicago", "primary"), "ipv4")
+    gone: LinkFamily = (("chicago", "removed"), "ipv4")
+    levels = ((100, 60.0), (101, 30.0))
+    monitor = Monitor(SMALL, START, baselines={about: levels, gone: levels})
+    assert monitor.baselines(START + 5) == {about: levels}
+    assert monitor.network.usual_count(*about) == 100
+    assert Monitor(SMALL, START).baselines(START) == {}
+
+
+def test_what_a_published_list_expects_survives_a_restart_before_the_list_is_read() -> None:
+    chicago = SMALL.circuits["chicago"]
+    source = Source("m365", "endpoints.json", 3600.0)
+    waiting = replace(SMALL, circuits={"chicago": replace(chicago, receive=Receive(sources=(source,)))})
+    expected = ExpectedPrefix(parse_prefix("192.0.2.64/26"))
+    read = replace(
+        SMALL,
+        circuits={"chicago": replace(chicago, receive=Receive(prefixes=(expected,), sources=(source,)))},
+    )
+    net = converged().reconfigure(read).get_in_sync("edge-1", "edge-2")
+    net.assert_raised_after(60, "prefix-missing", circuit="chicago", link="primary")
+    before = net.finding("prefix-missing", circuit="chicago", link="primary")
+    assert before is not None
+    monitor = Monitor(waiting, net.now, [before])
+    (stale,) = (f for f in monitor.findings() if f.check == "prefix-missing")
+    assert (stale.id, stale.stale) == (before.id, True)
+    monitor.reconfigure(read, net.now)
+    assert before.id in {found.id for found in monitor.findings()}
+    assert [t for t in monitor.settle(net.now).transitions if t.finding.check == "prefix-missing"] == []
 
 
 def test_a_finding_whose_subject_is_gone_is_cleared_at_the_start() -> None:

@@ -15,6 +15,7 @@ from ermon.evidence import render
 from ermon.inventory import Config
 from ermon.model import Status
 from ermon.monitor import Monitor
+from ermon.regions import only_feeds
 from tests.histories import Step, histories, staged
 from tests.networks import AMBIGUOUS, METRO_AND_PRIVATE, START, TWO_CIRCUITS, another_policy
 from tests.oracle import Oracle, SubjectKey, times_of, transitions_of
@@ -31,10 +32,13 @@ FAST = settings(
     print_blob=False,
 )
 
+DALLAS = only_feeds(TWO_CIRCUITS, ("edge-1", "edge-3*", "outside", "dmz"))
+
 NETWORKS = {
     "two circuits": (TWO_CIRCUITS, another_policy(TWO_CIRCUITS)),
     "metro and private": (METRO_AND_PRIVATE, another_policy(METRO_AND_PRIVATE)),
     "ambiguous": (AMBIGUOUS, another_policy(AMBIGUOUS)),
+    "one region of two circuits": (DALLAS, another_policy(DALLAS)),
 }
 
 
@@ -86,7 +90,7 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
         ),
     ),
     "routes that are not looked at again": (
-        "two circuits",
+        "metro and private",
         "ermon.routes.Routes",
         "refresh_microsoft",
         nothing,

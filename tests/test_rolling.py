@@ -2,7 +2,7 @@
 
 import pytest
 
-from ermon.rolling import Baseline, RollingCount
+from ermon.rolling import LEVELS_KEPT, Baseline, RollingCount
 
 HOUR = 3600.0
 
@@ -106,3 +106,25 @@ def test_what_is_past_the_hour_is_forgotten_for_good():
 def test_stopping_twice_changes_nothing():
     baseline, now = learnt((10, 100.0), (None, 50.0), (None, 50.0), (20, 99.0))
     assert baseline.median(now) == 10
+
+
+def test_what_was_learnt_goes_on_at_another_time():
+    baseline, now = learnt((100, 1800), (101, 900), (102, 300))
+    levels = baseline.levels(now)
+    assert levels == ((100, 1800), (101, 900), (102, 300))
+    later = Baseline()
+    later.restore(levels)
+    assert later.median(10 * HOUR) == baseline.median(now) == 100
+    later.learn(103, 10 * HOUR)
+    assert later.median(10 * HOUR + 2400) == 103, "the hour is mostly new"
+
+
+def test_of_a_restless_count_the_latest_levels_are_kept():
+    baseline, now = learnt(*((count, 1) for count in range(LEVELS_KEPT + 500)))
+    assert [count for count, _ in baseline.levels(now)] == list(range(500, LEVELS_KEPT + 500))
+
+
+def test_nothing_is_kept_of_no_time():
+    baseline, now = learnt((100, 0))
+    assert baseline.levels(now) == ()
+    assert baseline.levels(now - 5) == (), "a clock that goes back"

@@ -12,6 +12,7 @@ from enum import StrEnum
 from ermon.checks import advertised, internet, mirror, received, redundancy, segments, sight
 from ermon.checks.subject import Select, Subject
 from ermon.inventory import Config, Feed, Severity, View
+from ermon.regions import Region
 
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 
@@ -108,7 +109,7 @@ CATALOGUE: Mapping[str, Check] = {
             ("feed-lost-messages", WARNING, 0, 60, sight.feed_lost_messages),
             ("feed-overflow", CRITICAL, 0, 300, sight.feed_overflow),
             ("source-rejected", WARNING, 0, 0, sight.source_rejected),
-            ("storage-failed", WARNING, 0, 0, None),
+            ("storage-failed", WARNING, 0, 0, sight.storage_failed),
             ("view-missing", INFO, 0, 0, sight.view_missing),
             ("exabgp-down", CRITICAL, 5, 0, sight.exabgp_down),
         ),
@@ -152,9 +153,12 @@ def enabled(config: Config, check: Check) -> bool:
 
 def subjects(config: Config) -> Iterator[Subject]:
     """Yield everything that this configuration asks about, in the order of the catalogue."""
+    region = Region(config)
     for check in CATALOGUE.values():
         if check.subjects is not None and enabled(config, check):
-            yield from check.subjects(config)
+            for subject in check.subjects(config):
+                if region.asks(subject.check, dict(subject.labels)):
+                    yield subject
 
 
 _SELECTS: Mapping[View, Callable[[Config, Feed], Select]] = {

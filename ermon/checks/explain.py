@@ -13,14 +13,9 @@ WIDTH = 96
 def explain(check: Check) -> str:
     """Return the whole text for one check, wrapped for a terminal."""
     guide = GUIDE[check.name]
-    facts = (
-        f"{check.severity}, raised after {check.raise_after:g} s, cleared after {check.clear_after:g} s"
-        f"{', off unless switched on' if check.name in OFF_BY_DEFAULT else ''} ({check.section})"
-    )
     parts = [
         f"{check.name}: {guide.title}",
-        facts,
-        *(["This version knows the check by name and does not judge it."] if check.subjects is None else []),
+        *facts(check),
         _paragraph("What it means", guide.meaning),
         _paragraph("What it needs", guide.needs),
         _steps("What to do", guide.action),
@@ -28,6 +23,17 @@ def explain(check: Check) -> str:
         _paragraph("Where the rule comes from", guide.source),
     ]
     return "\n\n".join(parts)
+
+
+def facts(check: Check) -> list[str]:
+    """Return what the catalogue says of a check: its severity and times, and whether it is judged at all."""
+    off = ", off unless switched on" if check.name in OFF_BY_DEFAULT else ""
+    times = f"raised after {check.raise_after:g} s, cleared after {check.clear_after:g} s"
+    judged = check.subjects is not None
+    return [
+        f"{check.severity}, {times}{off} ({check.section})",
+        *([] if judged else ["This version knows the check by name and does not judge it."]),
+    ]
 
 
 def markdown_table() -> str:

@@ -248,9 +248,10 @@ def prefix_missing(config: Config) -> Iterator[Subject]:
     for circuit in config.circuits.values():
         calendar = Calendar(circuit.receive.prefixes)
         expected = {item.prefix.family for item in circuit.receive.prefixes}
+        waits = bool(circuit.receive.sources) and not expected  # for a list to be read
         for link in circuit.links.values():
             families = tuple(family for family in link.families if family in expected)
-            if families:
+            if families or waits:
                 topics = link_topics((link,)) | {
                     missing_topic(feed, link.key) for feed in edge_tables(config)
                 }
@@ -260,7 +261,7 @@ def prefix_missing(config: Config) -> Iterator[Subject]:
 
 def _prefix_missing(link: Link, families: tuple[Family, ...], calendar: Calendar, facts: Facts) -> Verdict:
     missing: list[Prefix] = []
-    unknown = False
+    unknown = not families
     for family in families:
         uncovered = [
             {
@@ -365,7 +366,7 @@ def internet_preferred(config: Config) -> Iterator[Subject]:
         feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE and not feed.add_path
     )
     for circuit in microsoft_circuits(config):
-        if not circuit.receive.prefixes:
+        if not circuit.receive.prefixes and not circuit.receive.sources:
             continue
         links = tuple(circuit.links.values())
         topics = link_topics(links) | {EXPECTATIONS} | {feed_topic(feed.name) for feed in feeds}
@@ -381,7 +382,7 @@ def _internet_preferred(
 ) -> Verdict:
     expected = {item.prefix for item in circuit.receive.prefixes if calendar.expects(item.prefix, facts.now)}
     preferred: list[Route] = []
-    unknown = not feeds
+    unknown = not feeds or not circuit.receive.prefixes
     for feed in feeds:
         for prefix in sorted(p for p in expected if p.family in feed.families):
             if not facts.in_sync(feed.name, prefix.family):

@@ -9,6 +9,7 @@ from ermon.checks.internet import internet_feeds
 from ermon.checks.mirror import mirrored
 from ermon.checks.subject import (
     OK,
+    STORAGE,
     UNKNOWN,
     Evidence,
     Facts,
@@ -25,6 +26,7 @@ from ermon.checks.subject import (
 )
 from ermon.inventory import Config, Feed, Peering, View
 from ermon.prefixes import Family
+from ermon.regions import everywhere
 from ermon.sources.key import SourceKey
 
 
@@ -151,6 +153,16 @@ def _source_rejected(name: str, facts: Facts) -> Verdict:
     return violated(Evidence(details={"problem": problem})) if problem else OK
 
 
+def storage_failed(config: Config) -> Iterator[Subject]:
+    del config  # the same for every configuration
+    yield Subject("storage-failed", (), frozenset({STORAGE}), _storage_failed)
+
+
+def _storage_failed(facts: Facts) -> Verdict:
+    problem = facts.storage_problem()
+    return OK if problem is None else violated(Evidence(details={"problem": problem}))
+
+
 def exabgp_down(config: Config) -> Iterator[Subject]:
     for process in config.processes:
         topics = frozenset({process_topic(process)})
@@ -196,7 +208,10 @@ def _view_missing(unknown: tuple[str, ...], facts: Facts) -> Verdict:
 
 
 def missing_views(config: Config) -> Iterator[tuple[Labels, tuple[str, ...]]]:
-    """Yield each view that the policy needs and no feed provides, with checks that stay unknown for it."""
+    """Yield each view that the policy needs and no feed provides, of whichever instance, with checks that stay
+    unknown for it.
+    """
+    config = everywhere(config)
     feeds = config.feeds.values()
     edges = [feed for feed in feeds if feed.view is View.EDGE_TABLE]
     uplink_mirrors = [feed for feed in feeds if feed.view is View.TO_INTERNET]

@@ -90,6 +90,10 @@ def source_topic(source: str) -> Topic:
     return Topic("source", (source,))
 
 
+STORAGE = Topic("storage", ())
+"""Whether what must outlive ermon can be written has changed."""
+
+
 def process_topic(process: str) -> Topic:
     return Topic("process", (process,))
 
@@ -152,6 +156,10 @@ class Facts(Protocol):
 
     def source_problem(self, source: str) -> str | None:
         """Return why a published list cannot be used, empty where it can; ``None``: not tried yet."""
+        ...
+
+    def storage_problem(self) -> str | None:
+        """Return why nothing can be kept over a restart; ``None``: it can, or nothing is to be kept."""
         ...
 
     def matching(self, feed: str, bucket: Bucket) -> Mapping[RouteKey, Route]:

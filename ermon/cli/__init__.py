@@ -13,13 +13,13 @@ import traceback
 from collections.abc import Sequence
 
 from ermon import __version__
-from ermon.cli import daemon, files, learn, live
+from ermon.cli import daemon, files, learn, live, recordings
 from ermon.cli.exits import BUG, FINE
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         code = options.command(options)
     except KeyboardInterrupt:
@@ -35,7 +35,8 @@ def run(arguments: Sequence[str]) -> int:
     return int(code)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="ermon",
         description="Watches the BGP routes around Azure ExpressRoute circuits, live, from your side.",
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         files.add_test,
         live.add_verify,
         live.add_maintenance,
-        files.add_replay,
+        recordings.add_replay,
         learn.add_demo,
         learn.add_checks,
         learn.add_explain,

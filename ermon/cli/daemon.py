@@ -10,7 +10,9 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from ermon.cli.exits import DEFAULT_LISTEN_ADDRESS, FINE, UNREACHABLE, USAGE, Commands
+from ermon.cli.exits import FINE, UNREACHABLE, USAGE, Commands, add_feeds_match, duration
+from ermon.cli.recordings import add_record, record_options
+from ermon.cli.web import add_web, load_configs, web_options
 from ermon.exabgp.relay import BUFFER_LIMIT
 
 
@@ -29,21 +31,8 @@ def add_run(commands: Commands) -> None:
         metavar="FILE",
         help="the configuration",
     )
-    parser.add_argument(
-        "--web.listen-address",
-        dest="listen",
-        type=_listen_address,
-        action="append",
-        metavar="HOST:PORT",
-        help=f"where the API, the metrics and the page are served; may be repeated "
-        f"(default {DEFAULT_LISTEN_ADDRESS})",
-    )
-    parser.add_argument(
-        "--web.enable-lifecycle",
-        dest="lifecycle",
-        action="store_true",
-        help="allow POST /-/reload",
-    )
+    add_feeds_match(parser)
+    add_web(parser)
     parser.add_argument(
         "--runtime.path",
         dest="runtime",
@@ -59,13 +48,29 @@ def add_run(commands: Commands) -> None:
         default=BUFFER_LIMIT,
         help=argparse.SUPPRESS,
     )
+    parser.add_argument(  # for tests of what happens after it
+        "--exabgp.answer-limit",
+        dest="answer_seconds",
+        type=float,
+        help=argparse.SUPPRESS,
+    )
     parser.add_argument(
         "--storage.path",
         dest="storage",
         type=Path,
         metavar="DIR",
-        help="where published lists are kept over a restart (default $STATE_DIRECTORY, else nothing is kept)",
+        help="where findings, maintenance windows, published lists and what was learnt are kept over a restart "
+        "(default $STATE_DIRECTORY, else nothing is kept)",
     )
+    parser.add_argument(
+        "--storage.retention",
+        dest="retention",
+        type=duration,
+        default="90d",
+        metavar="DURATION",
+        help="how long findings are kept after they were cleared (default 90d)",
+    )
+    add_record(parser)
     parser.add_argument(
         "--log.level", dest="log_level", choices=("debug", "info", "warning", "error"), default="info"
     )
@@ -78,24 +83,19 @@ def add_run(commands: Commands) -> None:
     parser.set_defaults(command=_run)
 
 
-def _listen_address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:10179 or [::1]:10179")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
 def _run(options: argparse.Namespace) -> int:
     from ermon import logs, service
-    from ermon.checks.catalogue import BUILT_CHECKS
-    from ermon.config import ConfigError, load_config
+    from ermon.config import ConfigError
     from ermon.exabgp.channel import ExaBGPError
     from ermon.options import Options, StartError
+    from ermon.regions import NoFeedError
+    from ermon.systemd import ANSWER_SECONDS
 
     logs.configure(options.log_level, options.log_format)
     try:
-        loaded = load_config(options.config_file, built_checks=BUILT_CHECKS)
-    except ConfigError as error:
+        loaded, web = load_configs(options)
+        loaded = loaded.only_feeds(options.feeds_match)
+    except (ConfigError, NoFeedError) as error:
         print(error, file=sys.stderr)
         return USAGE
     with ExitStack() as stack:
@@ -104,11 +104,14 @@ def _run(options: argparse.Namespace) -> int:
             runtime = stack.enter_context(tempfile.TemporaryDirectory(prefix="ermon-"))
         daemon = Options(
             config_file=options.config_file,
-            listen=tuple(options.listen or [_listen_address(DEFAULT_LISTEN_ADDRESS)]),
             runtime=Path(runtime),
-            lifecycle=options.lifecycle,
+            **web_options(options, tls=web.tls is not None),
+            feeds_match=tuple(options.feeds_match),
             storage=options.storage or _directory("STATE_DIRECTORY"),
+            retention_seconds=options.retention,
+            **record_options(options),
             relay_buffer_limit=options.relay_buffer_limit,
+            answer_seconds=options.answer_seconds or ANSWER_SECONDS,
         )
         failures: list[str] = []
         try:

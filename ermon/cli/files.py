@@ -1,39 +1,40 @@
-"""The commands that work on files alone: check, test, replay and render."""
+"""The commands that work on files alone: check, test and render."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
 
-from ermon.cli.exits import FINE, USAGE, WRONG, Commands
+from ermon.cli.exits import DEFAULT_LISTEN_ADDRESS, FINE, USAGE, WRONG, Commands, add_feeds_match
+from ermon.cli.units import add_render_systemd
+from ermon.cli.web import add_web_config, external_url, load_configs
 
 
 def add_check(commands: Commands) -> None:
     parser = commands.add_parser(
         "check",
         help="validate a configuration",
-        description="Validates a configuration and says what the network that it describes lacks. "
+        description="Validates a configuration, and the web's if one is named, and says what the network that it "
+        "describes lacks. "
         "Exit 0 clean, 1 findings, 2 invalid.",
     )
     parser.add_argument("config_file", type=Path, metavar="CONFIG")
+    add_web_config(parser)
     parser.set_defaults(command=_check)
 
 
 def _check(options: argparse.Namespace) -> int:
-    from ermon.checks.catalogue import BUILT_CHECKS
-    from ermon.config import ConfigError, load_config
+    from ermon.config import ConfigError
     from ermon.lints import lint
 
     try:
-        loaded = load_config(options.config_file, built_checks=BUILT_CHECKS)
+        loaded, web = load_configs(options)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return USAGE
-    for warning in loaded.warnings:
+    for warning in (*loaded.warnings, *web.warnings):
         print(f"{warning} (warning)")
     found = lint(loaded, time.time())
     for finding in found:
@@ -63,71 +64,6 @@ def _test(options: argparse.Namespace) -> int:
     return run_scenarios(options.paths, verbose=options.verbose, out=sys.stdout, err=sys.stderr)
 
 
-def add_replay(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "replay",
-        help="run recorded events through the checks",
-        description="Runs recorded ExaBGP JSON lines through the same code as the daemon, on the recording's "
-        "own clock, and prints one JSON object for each finding raised or cleared.",
-    )
-    parser.add_argument("config_file", type=Path, metavar="CONFIG")
-    parser.add_argument("events", metavar="EVENTS", help="a file of ExaBGP JSON lines, - for standard input")
-    parser.add_argument(
-        "--until",
-        type=float,
-        metavar="SECONDS",
-        help="stop the clock so long after the first line (default: when no timer is running any more)",
-    )
-    parser.add_argument(
-        "--statuses", action="store_true", help="then print the status of every check and subject"
-    )
-    parser.set_defaults(command=_replay)
-
-
-def _replay(options: argparse.Namespace) -> int:
-    from ermon.config import ConfigError, load_config
-    from ermon.exabgp.decode import Rejected
-    from ermon.replay import Replay, to_line
-    from ermon.sources.files import load_local
-    from ermon.sources.policy import with_published
-
-    def reject(number: int, rejected: Rejected) -> None:
-        print(f"{options.events}:{number}: skipped: {rejected.reason}: {rejected.detail}", file=sys.stderr)
-
-    try:
-        loaded = load_config(options.config_file)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return USAGE
-    lists, problems = load_local(loaded.config, options.config_file.parent)
-    for problem in problems:
-        print(f"{options.config_file}: {problem}", file=sys.stderr)
-    replay = Replay(with_published(loaded.config, lists), reject)
-    with ExitStack() as stack:
-        try:
-            lines: BinaryIO = (
-                sys.stdin.buffer
-                if options.events == "-"
-                else stack.enter_context(Path(options.events).open("rb"))
-            )
-        except OSError as error:
-            print(f"{options.events}: cannot be read: {error.strerror}", file=sys.stderr)
-            return USAGE
-        for transition in replay.transitions(lines, options.until):
-            print(to_line(transition), flush=options.events == "-")
-    if not replay.decoded_anything:
-        print(
-            f"{options.events}: no line could be decoded: is it a recording of ExaBGP's JSON, for the feeds of "
-            f"{options.config_file}?",
-            file=sys.stderr,
-        )
-        return USAGE
-    if options.statuses:
-        for status in replay.statuses():
-            print(to_line(status))
-    return FINE
-
-
 def add_render(commands: Commands) -> None:
     parser = commands.add_parser(
         "render",
@@ -141,17 +77,43 @@ def add_render(commands: Commands) -> None:
         description="Prints the configuration that ermon gives to its ExaBGP processes, without secrets.",
     )
     exabgp.add_argument("config_file", type=Path, metavar="CONFIG")
+    add_feeds_match(exabgp)
     exabgp.add_argument("--process", metavar="NAME", help="only that of this process (default: all of them)")
     exabgp.set_defaults(command=_render_exabgp)
+    add_render_systemd(what)
+    rules = what.add_parser(
+        "rules",
+        help="the Prometheus rules",
+        description="Prints a rule file for Prometheus: whether ermon works, and an alert for each check. With a "
+        "configuration, with its severities and without the checks that it switches off.",
+    )
+    rules.add_argument("config_file", type=Path, nargs="?", metavar="CONFIG")
+    rules.add_argument(
+        "--web.external-url",
+        dest="external_url",
+        type=external_url,
+        metavar="URL",
+        help="under which people reach ermon: for the links in alerts (default: %(default)s)",
+        default=f"http://{DEFAULT_LISTEN_ADDRESS}",
+    )
+    which = rules.add_mutually_exclusive_group()
+    for rule_set, text in (
+        ("self", "only whether ermon works"),
+        ("findings", "only an alert for each check: not where ermon pushes its findings to an Alertmanager"),
+        ("regions", "what only the ermons of all regions together tell"),
+    ):
+        which.add_argument(f"--{rule_set}", dest="rule_set", action="store_const", const=rule_set, help=text)
+    rules.set_defaults(command=_render_rules)
 
 
 def _render_exabgp(options: argparse.Namespace) -> int:
     from ermon.config import ConfigError, load_config
     from ermon.exabgp.configure import render
+    from ermon.regions import NoFeedError
 
     try:
-        config = load_config(options.config_file).config
-    except ConfigError as error:
+        config = load_config(options.config_file).only_feeds(options.feeds_match).config
+    except (ConfigError, NoFeedError) as error:
         print(error, file=sys.stderr)
         return USAGE
     if options.process is not None and options.process not in config.processes:
@@ -162,4 +124,18 @@ def _render_exabgp(options: argparse.Namespace) -> int:
         if options.process in {None, process}:
             print(f"# ExaBGP process {process}\n")
             print(render(config, process, f"{sys.executable} -m ermon.exabgp.relay", None))
+    return FINE
+
+
+def _render_rules(options: argparse.Namespace) -> int:
+    from ermon.config import ConfigError, load_config
+    from ermon.rules import RuleSet, render
+
+    try:
+        config = load_config(options.config_file).config if options.config_file is not None else None
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    wanted = (RuleSet.SELF, RuleSet.FINDINGS) if options.rule_set is None else (RuleSet(options.rule_set),)
+    print(render(wanted, config, options.external_url), end="")
     return FINE

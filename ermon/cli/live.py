@@ -7,17 +7,13 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ermon.cli.exits import DEFAULT_LISTEN_ADDRESS, FINE, UNREACHABLE, USAGE, Commands
+from ermon.cli.exits import FINE, UNREACHABLE, USAGE, Commands, duration
+from ermon.cli.web import add_target, target_of
 
-
-def _add_url(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--url",
-        default=f"http://{DEFAULT_LISTEN_ADDRESS}",
-        help="where the daemon is (default http://127.0.0.1:10179)",
-    )
+if TYPE_CHECKING:
+    from ermon.client import Target
 
 
 def add_verify(commands: Commands) -> None:
@@ -31,15 +27,21 @@ def add_verify(commands: Commands) -> None:
     parser.add_argument("--circuit", metavar="C", help="default: every circuit")
     parser.add_argument("--json", action="store_true", help="a report to keep")
     parser.add_argument("--before", type=Path, metavar="FILE", help="compare with an earlier --json report")
-    _add_url(parser)
+    add_target(parser)
     parser.set_defaults(command=_verify)
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from ermon.client import UsageError
     from ermon.verify import verify
 
+    try:
+        target = target_of(options)
+    except UsageError as error:
+        print(f"ermon: {error}", file=sys.stderr)
+        return USAGE
     return verify(
-        options.url,
+        target,
         options.circuit,
         json=options.json,
         before=options.before,
@@ -53,7 +55,7 @@ def add_maintenance(commands: Commands) -> None:
         "maintenance",
         help="add, list and end maintenance windows of a running daemon",
         description="While a window is open, what begins under it is not raised. Changes need a daemon that was "
-        "started with --web.enable-lifecycle, and are taken from its own machine only.",
+        "started with --web.enable-lifecycle, and are taken from its own machine, or with a password or a certificate.",
     )
     what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
     add = what.add_parser("add", help="add a window", description="Adds a window; it must have an end.")
@@ -65,24 +67,17 @@ def add_maintenance(commands: Commands) -> None:
     )
     end = add.add_mutually_exclusive_group(required=True)
     end.add_argument("--to", dest="ends", metavar="TIME", help="RFC 3339")
-    end.add_argument("--for", dest="duration", type=_duration, metavar="DURATION", help="such as 90m or 2h")
+    end.add_argument("--for", dest="duration", type=duration, metavar="DURATION", help="such as 90m or 2h")
     add.add_argument("--reason", required=True, metavar="TEXT")
-    _add_url(add)
+    add_target(add)
     add.set_defaults(command=_maintenance_add)
     listing = what.add_parser("list", help="list the windows", description="Lists the windows.")
-    _add_url(listing)
+    add_target(listing)
     listing.set_defaults(command=_maintenance_list)
     ending = what.add_parser("end", help="end a window now", description="Ends a window that was added.")
     ending.add_argument("id", metavar="ID")
-    _add_url(ending)
+    add_target(ending)
     ending.set_defaults(command=_maintenance_end)
-
-
-def _duration(text: str) -> float:
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    if text[:-1].isdecimal() and text[-1] in units and int(text[:-1]) > 0:
-        return float(int(text[:-1]) * units[text[-1]])
-    raise argparse.ArgumentTypeError(f"{text!r} is not a duration, such as 90m or 2h")
 
 
 def _maintenance_add(options: argparse.Namespace) -> int:
@@ -99,27 +94,27 @@ def _maintenance_add(options: argparse.Namespace) -> int:
     about = {"circuit": options.circuit, "link": options.link, "feed": options.feed}
     wanted = {name: value for name, value in about.items() if value is not None}
     wanted |= {"from": starts.isoformat(), "to": ends, "reason": options.reason}
-    return _ask(lambda: add_window(options.url, wanted))
+    return _ask(options, lambda target: add_window(target, wanted))
 
 
 def _maintenance_list(options: argparse.Namespace) -> int:
     from ermon.maintenance_client import list_windows
 
-    return _ask(lambda: list_windows(options.url))
+    return _ask(options, list_windows)
 
 
 def _maintenance_end(options: argparse.Namespace) -> int:
     from ermon.maintenance_client import end_window
 
-    return _ask(lambda: end_window(options.url, options.id))
+    return _ask(options, lambda target: end_window(target, options.id))
 
 
-def _ask(question: Callable[[], Coroutine[Any, Any, object]]) -> int:
+def _ask(options: argparse.Namespace, question: Callable[[Target], Coroutine[Any, Any, object]]) -> int:
     """Ask a running daemon, and print its answer: one thing, or several a line each."""
     from ermon.client import UnreachableError, UsageError
 
     try:
-        answer = asyncio.run(question())
+        answer = asyncio.run(question(target_of(options)))
     except UsageError as error:
         print(f"ermon: {error}", file=sys.stderr)
         return USAGE

@@ -1,4 +1,4 @@
-"""The lines that ExaBGP 5.0 writes with ``encoder json``, as typed values for ``decode``.
+"""The lines that ExaBGP 5.0 writes with ``encoder json``, as typed values for ``decode`` and ``encode``.
 
 Keys that say nothing about routes or sessions are skipped. Where skipping would lose routes (a family that
 is not known here), an unknown key is an error.
@@ -19,20 +19,20 @@ LAST_SECOND = 253_402_300_799
 FAMILY_NAMES: dict[str, Family] = {f"{family} unicast": family for family in FAMILIES}
 
 
-class Nlri(msgspec.Struct, frozen=True, gc=False, rename="kebab"):
+class Nlri(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="kebab"):
     nlri: str
     path_information: str | None = None
     """A path identifier (RFC 7911), written as if it were an IPv4 address."""
 
 
-class Announce(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Announce(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """By family, then by next hop."""
 
     ipv4: dict[str, list[Nlri]] = msgspec.field(name="ipv4 unicast", default_factory=dict)
     ipv6: dict[str, list[Nlri]] = msgspec.field(name="ipv6 unicast", default_factory=dict)
 
 
-class Withdraw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Withdraw(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     ipv4: list[Nlri] = msgspec.field(name="ipv4 unicast", default_factory=list)
     ipv6: list[Nlri] = msgspec.field(name="ipv6 unicast", default_factory=list)
 
@@ -43,7 +43,7 @@ class Segment(msgspec.Struct, frozen=True):
     value: tuple[int, ...]
 
 
-class PathAttributes(msgspec.Struct, frozen=True, rename="kebab"):
+class PathAttributes(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
     origin: str | None = None
     as_path: dict[int, Segment] = {}
     """By position; missing when empty."""
@@ -53,13 +53,13 @@ class PathAttributes(msgspec.Struct, frozen=True, rename="kebab"):
     large_community: frozenset[tuple[int, int, int]] = frozenset()
 
 
-class ParsedUpdate(msgspec.Struct, frozen=True):
+class ParsedUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
     attribute: PathAttributes = PathAttributes()
     announce: Announce = Announce()
     withdraw: Withdraw = Withdraw()
 
 
-class AfiSafi(msgspec.Struct, frozen=True):
+class AfiSafi(msgspec.Struct, frozen=True, omit_defaults=True):
     """A family, and of a ROUTE-REFRESH its subtype: ``query``, ``begin`` or ``end`` (RFC 7313)."""
 
     afi: str
@@ -71,14 +71,14 @@ class AfiSafi(msgspec.Struct, frozen=True):
         return FAMILY_NAMES.get(f"{self.afi} {self.safi}")
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One of the two of a parsed UPDATE; neither of a raw message, which has only its octets."""
 
     update: ParsedUpdate | None = None
     eor: AfiSafi | None = None
 
 
-class AddPathCapability(msgspec.Struct, frozen=True):
+class AddPathCapability(msgspec.Struct, frozen=True, omit_defaults=True):
     """The direction per family: ``send``, ``receive``, ``send/receive``, or something else."""
 
     ipv4: str = msgspec.field(name="ipv4/unicast", default="")
@@ -114,7 +114,7 @@ class Peer(msgspec.Struct, frozen=True):
     address: Addresses
 
 
-class Neighbor(Peer, frozen=True, rename="kebab"):
+class Neighbor(Peer, frozen=True, omit_defaults=True, rename="kebab"):
     direction: str = "receive"
     state: str = ""
     reason: str = ""
@@ -125,7 +125,7 @@ class Neighbor(Peer, frozen=True, rename="kebab"):
     route_refresh: AfiSafi | None = None
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     """What every line has, read by itself when the rest of the line cannot be read."""
 
     exabgp: str
@@ -137,7 +137,7 @@ class Envelope(msgspec.Struct, frozen=True):
     neighbor: Peer | None = None
 
 
-class Line(Envelope, frozen=True):
+class Line(Envelope, frozen=True, omit_defaults=True):
     neighbor: Neighbor | None = None
     notification: str = ""
     """``shutdown`` on the one line that has no neighbor."""

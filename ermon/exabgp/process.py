@@ -92,6 +92,8 @@ class ExaBGP:
         self.name = name
         self.restarts = 0
         """Starts after the first."""
+        self.started_at = self.answered_at = float("-inf")
+        """When ExaBGP was last started, or was tried to be, and when it last answered, on the event loop's clock."""
         self._config = config
         self._passwords = md5_passwords
         self._limits = (buffer_limit, max_line)
@@ -158,6 +160,7 @@ class ExaBGP:
             self._remove_files()
         except OSError as error:
             raise ExaBGPError(f"{self._directory} cannot be used for ExaBGP: {error.strerror}") from error
+        self.started_at = asyncio.get_running_loop().time()
         self._supervisor = asyncio.create_task(self._supervise())
         self._supervisor.add_done_callback(self._supervised)
 
@@ -241,7 +244,7 @@ class ExaBGP:
         loop = asyncio.get_running_loop()
         retry = FIRST_RETRY_SECONDS
         while True:
-            began = loop.time()
+            began = self.started_at = loop.time()
             try:
                 reason = await self._run()
             except OSError as error:  # a full disk, a directory that somebody removed, no memory
@@ -326,6 +329,7 @@ class ExaBGP:
         """Ask for an answer, and return the number of ticks since the last."""
         if self._channel.answered:
             self._channel.answered = False
+            self.answered_at = asyncio.get_running_loop().time()
             unanswered = 0
         elif self._channel.waiting:  # otherwise the answer may stand behind what is yet to be read
             unanswered += 1

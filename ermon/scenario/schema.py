@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
@@ -123,6 +124,11 @@ class ExpectSection(Section):
     """What checks must answer."""
 
 
+class Storage(StrEnum):
+    FAILS = "fails"
+    WORKS = "works"
+
+
 class StepEntry(Section):
     """One thing that happens, when, and what must come of it."""
 
@@ -154,6 +160,8 @@ class StepEntry(Section):
     """Published lists cannot be used, by the label of their findings; the old ones stay in force."""
     source_accepted: Names | None = None
     """Published lists are there and can be used."""
+    storage: Annotated[Storage, Strict(strict=False)] | None = None
+    """What must outlive ermon cannot be written (fails), or can be again (works)."""
     feed: Names | None = None
     """announce, withdraw: the feeds that show it. Default, with a link: the edge tables of its router."""
     circuit: NameText | None = None
@@ -250,4 +258,5 @@ Verb = Literal[
     "exabgp_up",
     "source_rejected",
     "source_accepted",
+    "storage",
 ]

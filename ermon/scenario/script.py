@@ -27,6 +27,7 @@ from ermon.model import (
     SessionDown,
     SessionUp,
     SourceJudged,
+    StorageJudged,
     Update,
 )
 from ermon.prefixes import Address, Prefix
@@ -42,7 +43,7 @@ from ermon.scenario.good_day import (
     tagged,
     usual_path,
 )
-from ermon.scenario.schema import StepEntry, Verb
+from ermon.scenario.schema import StepEntry, Storage, Verb
 from ermon.scenario.wording import describe
 from ermon.yamlfile import KeyPath
 
@@ -247,6 +248,9 @@ class Script:
             self._known(name, source_names(self._config), key, "a published list")
             yield SourceJudged(self._now, name, problem)
 
+    def _storage(self, step: StepEntry) -> Iterator[Event]:
+        yield StorageJudged(self._now, "the disk is full" if step.storage is Storage.FAILS else None)
+
     _STEPS: Mapping[str, Callable[[Script, StepEntry], Iterable[Event]]] = {
         "converge": _converge,
         "in_sync": _in_sync,
@@ -258,6 +262,7 @@ class Script:
         "exabgp_down": _exabgp_down,
         "source_rejected": _source_rejected,
         "source_accepted": _source_accepted,
+        "storage": _storage,
     }
 
     # Routes ------------------------------------------------------------------------------------------

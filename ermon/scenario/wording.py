@@ -25,13 +25,17 @@ def describe(step: StepEntry, verbs: Sequence[Verb]) -> str:
     for verb in verbs:
         value = getattr(step, verb)
         routes = verb in {"announce", "withdraw"}
-        parts.append(f"{verb.replace('_', ' ')} {_routes(value) if routes else ', '.join(value)}")
+        parts.append(f"{verb.replace('_', ' ')} {_routes(value) if routes else _names(value)}")
     where = [
         f"of {' and '.join(step.family)}" if step.family else "",
         f"on {step.circuit} {step.link}" if step.circuit else "",
         f"on {', '.join(step.feed)}" if step.feed else "",
     ]
     return " ".join([" and ".join(parts) or "(wait)", *filter(None, where)])
+
+
+def _names(value: Sequence[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
 
 
 def _routes(items: Sequence[RouteItem]) -> str:

@@ -7,17 +7,16 @@ No reason shows the query of a URL: access keys and the client request id are th
 from __future__ import annotations
 
 import ipaddress
-import socket
 import ssl
 import zlib
 from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from ermon import __version__
+from ermon.resolver import Resolver
 from ermon.sources.published import MAX_BYTES
 from ermon.sources.record import Validators
 from ermon.sources.threads import in_thread
@@ -72,7 +71,7 @@ def new_session(limits: Limits, tls: ssl.SSLContext | None) -> aiohttp.ClientSes
     """Return a session that keeps nothing; ``tls`` replaces the system's certificate authorities."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            resolver=_Resolver(), use_dns_cache=False, ssl=True if tls is None else tls
+            resolver=Resolver(), use_dns_cache=False, ssl=True if tls is None else tls
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=limits.idle),
@@ -208,26 +207,3 @@ def _is_safe(url: URL) -> bool:
 
 def _place(url: URL) -> str:
     return f"{url.host or ''}{url.path}"
-
-
-class _Resolver(AbstractResolver):
-    """Looks names up without holding up the end of ermon; see ``in_thread``."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=found_family,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for found_family, _, protocol, _, address in await in_thread(look_up)
-        ]
-
-    async def close(self) -> None:
-        """Nothing is kept open."""

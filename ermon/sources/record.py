@@ -31,7 +31,7 @@ class SourceRecord(Struct, frozen=True):
 
 
 class Records(Protocol):
-    """Remembers. Reading finds nothing rather than fail; an ``OSError`` in writing is reported."""
+    """Remembers. Neither reading nor writing fails: what cannot be had was never known."""
 
     def load(self, source: SourceKey) -> SourceRecord | None:
         """Return what was kept of a source, ``None`` if there is nothing of use."""

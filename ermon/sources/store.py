@@ -1,7 +1,7 @@
 """Published lists on disk, as they were fetched: what the next start uses when the network is not there.
 
-A list is written before its record, so that a record never speaks of a list that is not there. Files of
-sources that are configured no longer stay; they are few.
+A list is written before its record (``record``), so that a record never speaks of a list that is not there.
+Files of sources that are configured no longer stay; they are few.
 """
 
 from __future__ import annotations
@@ -9,18 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import threading
-import uuid
 from pathlib import Path
 
-import msgspec
-
 from ermon.sources.key import SourceKey
-from ermon.sources.record import SourceRecord
 
 _LIST_SUFFIX = ".json"
-_RECORD_SUFFIX = ".record"
-_CLIENT_REQUEST_ID = "client-request-id"
 _DIGEST_CHARACTERS = 16
 
 
@@ -47,47 +40,6 @@ class ListFiles:
 
     def path(self, source: SourceKey) -> Path:
         return self._folder / (file_stem(source) + _LIST_SUFFIX)
-
-
-class FolderRecords:
-    """Records beside the lists."""
-
-    MAX_BYTES = 64 * 1024
-    """Two headers of an answer, which have 8 KiB each at most, and little else."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._client_request_id: str | None = None
-        self._asking = threading.Lock()  # two lists may be fetched at once
-
-    def load(self, source: SourceKey) -> SourceRecord | None:
-        with contextlib.suppress(msgspec.DecodeError):
-            data = _read(self._path(source), self.MAX_BYTES)
-            return None if data is None else msgspec.json.decode(data, type=SourceRecord)
-        return None
-
-    def keep(self, source: SourceKey, record: SourceRecord) -> None:
-        _write(self._path(source), msgspec.json.encode(record))
-
-    def client_request_id(self) -> str:
-        with self._asking:
-            if self._client_request_id is None:
-                path = self._folder / _CLIENT_REQUEST_ID
-                kept = _read_guid(path)
-                self._client_request_id = kept or str(uuid.uuid4())
-                if kept is None:
-                    with contextlib.suppress(OSError):  # then it is the same until ermon ends
-                        _write(path, self._client_request_id.encode())
-            return self._client_request_id
-
-    def _path(self, source: SourceKey) -> Path:
-        return self._folder / (file_stem(source) + _RECORD_SUFFIX)
-
-
-def _read_guid(path: Path) -> str | None:
-    with contextlib.suppress(ValueError):
-        return str(uuid.UUID((_read(path, FolderRecords.MAX_BYTES) or b"").decode("ascii").strip()))
-    return None
 
 
 def _read(path: Path, most: int) -> bytes | None:

@@ -12,7 +12,7 @@ from typing import TextIO
 
 import msgspec
 
-from ermon.client import UnreachableError, UsageError, parse_url
+from ermon.client import Target, UnreachableError, UsageError
 from ermon.verify.ask import Snapshot, take_snapshot
 from ermon.verify.circuit import CircuitFacts
 from ermon.verify.difference import compare
@@ -26,7 +26,7 @@ ACCEPTED, NOT_ACCEPTED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
 
 def verify(
-    url: str,
+    target: Target,
     circuit: str | None,
     *,
     json: bool,
@@ -37,14 +37,12 @@ def verify(
     """Test one circuit, or all of them, and print the report; return the exit code.
 
     0: every step passes. 1: a step fails or is unknown or, compared with the report in ``before``, something
-    got worse: a step with a worse answer, or one that is no longer asked. 2: wrong usage: an address that
-    is none, a circuit that the daemon or the earlier report does not know, an earlier report that cannot
+    got worse: a step with a worse answer, or one that is no longer asked. 2: wrong usage: a circuit that the daemon or the earlier report does not know, an earlier report that cannot
     be read. 3: no ermon answers there as one should.
     """
     try:
-        address = parse_url(url)
         earlier = _earlier(before, circuit) if before is not None else None
-        snapshot = asyncio.run(take_snapshot(address, circuit))
+        snapshot = asyncio.run(take_snapshot(target, circuit))
     except (UsageError, ReportError) as error:
         err.write(f"ermon: {_printable(error)}\n")
         return USAGE

@@ -26,6 +26,8 @@ class Link(msgspec.Struct, frozen=True):
     service_routes: Mapping[str, int]
     advertised_prefixes: Mapping[Family, int]
     advertised_prefix_limit: Mapping[Family, int]
+    watched_elsewhere: tuple[str, ...] = ()
+    """The views of the link that another ermon has, where each watches its region."""
 
     @property
     def families(self) -> tuple[Family, ...]:

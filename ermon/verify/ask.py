@@ -9,9 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from yarl import URL
-
-from ermon.client import IS_IT_ERMON, Client, UnreachableError, UsageError, shown
+from ermon.client import IS_IT_ERMON, Client, Target, UnreachableError, UsageError, shown
 from ermon.prefixes import Family, Prefix, parse_prefix
 from ermon.verify.answers import CheckStatus, Finding, Route, Routes, Status
 
@@ -48,17 +46,17 @@ class Snapshot:
     """By feed and family: those of the circuits that were asked for."""
 
 
-async def take_snapshot(url: URL, circuit: str | None) -> Snapshot:
+async def take_snapshot(target: Target, circuit: str | None) -> Snapshot:
     """Ask for everything about one circuit, or about all of them.
 
     Raises ``UsageError`` for a circuit that the daemon does not know, and ``UnreachableError``.
     """
     try:
-        async with asyncio.timeout(TOTAL_SECONDS), Client(url) as client:
+        async with asyncio.timeout(TOTAL_SECONDS), Client(target) as client:
             return await _take(client, circuit)
     except TimeoutError:
         raise UnreachableError(
-            f"{shown(url)}: did not answer everything within {TOTAL_SECONDS:g} s. Is its host overloaded?"
+            f"{shown(target.url)}: did not answer everything within {TOTAL_SECONDS:g} s. Is its host overloaded?"
         ) from None
 
 

@@ -24,6 +24,7 @@ _OUTCOMES = {
     "unknown": Outcome.UNKNOWN,
 }
 _SUPPRESSED = "a maintenance window, a drain or a larger finding covers it"
+WATCHED_ELSEWHERE = "watched by another ermon (--feeds.match)"
 _NOT_RAISED = "not raised yet: it has to hold for the check's raise_after"
 
 
@@ -101,6 +102,19 @@ class CircuitFacts:
         state = self.links[link].state
         found = [state[family] for family in families if family in state] or list(state.values())
         return bool(found) and set(found) == {"down"}
+
+    def elsewhere(self, view: str) -> Iterator[Proof]:
+        """Say of which links another ermon has this view."""
+        for name, link in self.links.items():
+            if view in link.watched_elsewhere:
+                text = f"link {name} ({link.router}) is {WATCHED_ELSEWHERE}"
+                labels = {"circuit": self.name, "link": name, "view": view}
+                yield Proof(Outcome.UNKNOWN, text, labels=labels, details={"routers": [link.router]})
+
+    @property
+    def is_split(self) -> bool:
+        """Tell whether another ermon watches the circuit, or a part of it."""
+        return any(link.watched_elsewhere for link in self.links.values())
 
     # Prefixes ----------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from ermon.verify.report import Outcome, Proof
 
 
 def sessions(facts: CircuitFacts) -> Iterator[Proof]:
+    yield from facts.elsewhere("edge-table")
     for name, link in facts.links.items():
         for family, state in link.state.items():
             labels = {"circuit": facts.name, "link": name, "family": family}

@@ -15,6 +15,8 @@ def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
     check is switched off, the state answers.
     """
     checked = facts.answers("pool-not-advertised")
+    if facts.pools:
+        yield from facts.elsewhere("to-microsoft")
     for pool, family, link, answer in _on_links(facts):
         if not _expected(facts, pool, link):
             continue

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ermon.verify import figures
-from ermon.verify.circuit import CircuitFacts
+from ermon.verify.circuit import WATCHED_ELSEWHERE, CircuitFacts
 from ermon.verify.links import sessions
 from ermon.verify.pools import pools_advertised, pools_elsewhere, pools_on_internet
 from ermon.verify.report import CircuitReport, Outcome, Proof, Step, worst
@@ -69,7 +69,8 @@ def _step(kind: StepKind, facts: CircuitFacts) -> Step | None:
         if facts.answers(check):
             proofs += filter(kind.counts, facts.proofs(check, needs_link=kind.needs_link))
         elif _must_answer(check, facts):
-            text = f"{check} is switched off in ermon's configuration: nobody has looked"
+            why = "switched off in ermon's configuration: nobody has looked"
+            text = f"{check} is {WATCHED_ELSEWHERE if facts.is_split else why}"
             proofs.append(Proof(Outcome.UNKNOWN, text, check))
     if not proofs:
         return None

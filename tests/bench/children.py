@@ -38,11 +38,11 @@ def bare_exabgp(config_file: Path, process: str, folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def ermon(config_file: Path, folder: Path) -> Iterator[tuple[int, str]]:
-    """Run ``ermon run``; yield its pid and the host and port of its API."""
+def ermon(config_file: Path, folder: Path, *flags: str) -> Iterator[tuple[int, str]]:
+    """Run ``ermon run`` with these flags besides; yield its pid and the host and port of its API."""
     web = f"127.0.0.1:{free_port('127.0.0.1')}"
     command = [sys.executable, "-m", "ermon", "run", f"--config.file={config_file}"]
-    command += [f"--web.listen-address={web}", f"--runtime.path={folder}"]
+    command += [f"--web.listen-address={web}", f"--runtime.path={folder}", *flags]
     with _child(command, folder / "ermon.log", dict(os.environ)) as child:
         yield child.pid, web
 

@@ -92,10 +92,10 @@ def ingest_bare(config_file: Path, table: bytes, folder: Path) -> Ingest:
         return Ingest(seconds, peak_memory(pid))
 
 
-def ingest_ermon(config_file: Path, table: bytes, folder: Path) -> Ingest:
+def ingest_ermon(config_file: Path, table: bytes, folder: Path, *flags: str) -> Ingest:
     """Measure until ermon has told that the feed is down."""
     config = load_config(config_file).config
-    with ermon(config_file, folder) as (pid, web):
+    with ermon(config_file, folder, *flags) as (pid, web):
         sender = router(config, TABLE_FEED)
         sender.establish(SESSION_PATIENCE)
         with Events(web) as events:
@@ -189,16 +189,19 @@ def report_latency(name: str, latencies: list[float]) -> None:
 
 
 def measure_ingest(config_file: Path, messages: list[bytes], folder: Path, runs: int, *, whole: bool) -> None:
-    """Let the two take turns, so that whatever else the machine does meets both; print what came out."""
+    """Let them take turns, so that whatever else the machine does meets all of them; print what came out."""
     table = b"".join(messages)
-    bare_runs, whole_runs = [], []
+    bare_runs, whole_runs, recorded_runs = [], [], []
+    record = f"--record.path={folder / 'recordings'}"
     for run in range(runs):
         bare_runs.append(ingest_bare(config_file, table, subfolder(folder, f"bare-{run}")))
         if whole:
             whole_runs.append(ingest_ermon(config_file, table, subfolder(folder, f"ermon-{run}")))
+            recorded_runs.append(ingest_ermon(config_file, table, subfolder(folder, f"record-{run}"), record))
     report_ingest("bare ExaBGP", bare_runs, len(messages))
     if whole:
         report_ingest("ExaBGP, relay and ermon", whole_runs, len(messages))
+        report_ingest("the same, recorded", recorded_runs, len(messages))
         ratio = median(run.seconds for run in whole_runs) / median(run.seconds for run in bare_runs)
         print(f"ermon's own side costs {(ratio - 1) * 100:+.1f} % of the time")
 

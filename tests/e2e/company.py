@@ -65,6 +65,7 @@ EXCHANGE_ONLINE = (12076, 5010)
 MSEE = {
     "edge-1": {"ipv4": "203.0.113.2", "ipv6": "2001:db8:ffff::2"},
     "edge-2": {"ipv4": "203.0.113.6", "ipv6": "2001:db8:ffff::6"},
+    "edge-3": {"ipv4": "203.0.113.10", "ipv6": "2001:db8:ffff::a"},
 }
 """The far end of each edge router's link."""
 OURS = {"ipv4": "203.0.113.1", "ipv6": "2001:db8:ffff::1"}

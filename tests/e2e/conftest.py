@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.e2e.daemon", "tests.e2e.company")
+pytest.register_assert_rewrite("tests.e2e.daemon", "tests.e2e.company", "tests.e2e.prometheus")
 
 
 @pytest.fixture

@@ -121,6 +121,10 @@ class Daemon:
         self.runtime = directory / "runtime"
         self.log_file = directory / "ermon.log"
         self.flags = flags
+        self.environment: dict[str, str] = {}
+        """What it finds in its environment besides."""
+        self.interpreter: tuple[str, ...] = (sys.executable,)
+        """What runs it."""
         self.process: subprocess.Popen[bytes] | None = None
         self._address = ("", 0)
         self.configure(configuration)
@@ -166,8 +170,9 @@ class Daemon:
         )
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ermon", "run", *arguments],
+                [*self.interpreter, "-m", "ermon", "run", *arguments],
                 cwd=self.directory,
+                env=os.environ | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -183,7 +188,7 @@ class Daemon:
     def wait_for_web(self) -> None:
         self.wait_until(lambda: self.logged("web listens"), "ermon's web listens")
         url = self.logged("web listens")[-1]["address"]
-        found = re.fullmatch(r"http://([\d.]+):(\d+)", url)
+        found = re.fullmatch(r"https?://([\d.]+):(\d+)", url)
         assert found, f"no address of ours: {url}"
         self._address = (found[1], int(found[2]))
 
@@ -235,6 +240,12 @@ class Daemon:
         return found[0]
 
     # What it says ------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """Where its web listens, ``HOST:PORT``."""
+        host, port = self._address
+        return f"{host}:{port}"
 
     def request(self, method: str, path: str) -> Answer:
         connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE)

@@ -18,9 +18,6 @@ from ermon.yamlfile import read_yaml
 FOLDER = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(FOLDER.glob("*.yml"))
 
-NOT_OF_ROUTES = frozenset({"storage-failed"})
-"""Checks of what happens on ermon's own machine: no step tells of it."""
-
 ONLY_RELOADED = frozenset({"view-missing"})
 """Checks of the configuration alone: only another configuration clears them."""
 
@@ -41,14 +38,13 @@ WITHOUT_PREFIXES = frozenset(
         "segment-missing",
         "service-missing",
         "source-rejected",
+        "storage-failed",
         "view-missing",
     }
 )
 """Checks that have no label ``family`` and name no prefixes: the families have no part in them."""
 
-JUDGED = [
-    name for name, check in CATALOGUE.items() if check.subjects is not None and name not in NOT_OF_ROUTES
-]
+JUDGED = [name for name, check in CATALOGUE.items() if check.subjects is not None]
 
 
 @functools.cache
@@ -113,4 +109,4 @@ def test_each_file_is_named_after_its_check():
 
 
 def test_only_known_exceptions_are_without_scenarios():
-    assert set(CATALOGUE) >= NOT_OF_ROUTES | ONLY_RELOADED | WITHOUT_PREFIXES
+    assert set(CATALOGUE) >= ONLY_RELOADED | WITHOUT_PREFIXES

@@ -20,7 +20,7 @@ from ermon.sources.keeper import SourceKeeper
 from ermon.sources.key import SourceKey
 from ermon.sources.published import PublishedList
 from ermon.sources.record import MemoryRecords
-from ermon.sources.store import FolderRecords, ListFiles
+from ermon.sources.store import ListFiles
 from tests.sources.lists import CHANGES, ENDPOINTS, VERSION, encode, tags_document, texts
 from tests.sources.server import ListServer
 
@@ -71,12 +71,14 @@ class Bench:
     on_disk: bool = True
     now: float = 1795184918.0
     reports: Reports = field(default_factory=Reports)
+    records: MemoryRecords = field(default_factory=MemoryRecords)
 
     def keeper(self) -> SourceKeeper:
         self.reports = Reports()
-        records = FolderRecords(self.state) if self.on_disk else MemoryRecords()
+        if not self.on_disk:
+            self.records = MemoryRecords()
         return SourceKeeper(
-            Fetcher(self.folder, records, Limits(idle=5)),
+            Fetcher(self.folder, self.records, Limits(idle=5)),
             ListFiles(self.state, 1_000_000) if self.on_disk else None,
             updated=self.reports.updated,
             rejected=self.reports.rejected,
@@ -422,13 +424,18 @@ async def test_the_web_service_knows_the_installation_again(bench: Bench, server
     assert len({request.query["clientrequestid"] for request in server.requests}) == 1
 
 
-@pytest.mark.parametrize("damaged", ["*.json", "*.record"])
-async def test_a_damaged_file_is_fetched_anew(bench: Bench, server: ListServer, damaged: str):
+@pytest.mark.parametrize("damaged", ["list", "record"])
+async def test_a_damaged_list_or_one_without_a_record_is_fetched_anew(
+    bench: Bench, server: ListServer, damaged: str
+):
     serve(server, *OLD)
     async with bench.run(tags(server)):
         await bench.reports.count(1)
-    (path,) = bench.state.glob(damaged)
-    path.write_bytes(b'{"changeNumber": 1')
+    if damaged == "list":
+        (path,) = bench.state.iterdir()
+        path.write_bytes(b'{"changeNumber": 1')
+    else:
+        bench.records = MemoryRecords()
     serve(server, *SHRUNK)
     async with bench.run(tags(server)):
         assert await bench.reports.count(1) == [("updated", "Storage", list(SHRUNK))]

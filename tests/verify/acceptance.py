@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 from aiohttp.test_utils import TestServer
 
-from ermon.verify import verify
+from ermon.cli import run
 from ermon.web.app import make_app
 from tests.checks.company import Company, company
 from tests.story import Story
@@ -66,8 +67,13 @@ async def ask(
     url: str, circuit: str | None = "chicago", *, as_json: bool = True, before: Path | None = None
 ) -> Run:
     """Run the command as its own process would: on another thread, with an event loop of its own."""
+    arguments = ["verify", "--url", url]
+    arguments += [] if circuit is None else ["--circuit", circuit]
+    arguments += ["--json"] if as_json else []
+    arguments += [] if before is None else ["--before", str(before)]
     out, err = io.StringIO(), io.StringIO()
-    code = await asyncio.to_thread(verify, url, circuit, json=as_json, before=before, out=out, err=err)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = await asyncio.to_thread(run, arguments)
     return Run(code, out.getvalue(), err.getvalue())
 
 

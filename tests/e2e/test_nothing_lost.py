@@ -1,0 +1,252 @@
+"""Whatever part is killed during a leak, its page arrives, and arrives once, by each of the three ways:
+pushed to Alertmanager, posted to a webhook, and by Prometheus' rules to an Alertmanager of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import bgp
+from tests.e2e.alertmanager import Alertmanager, Inbox, shipped
+from tests.e2e.company import PART_OF_POOL, Company, configuration, own_network
+from tests.e2e.daemon import eventually
+from tests.e2e.prometheus import Prometheus
+
+LEAK = PART_OF_POOL["ipv4"]
+RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "ermon-findings.rules.yml"
+RESEND_SECONDS = 5
+"""An alert is over for Alertmanager after four times as long: every part is back well before."""
+
+Pages = list[str]
+"""What somebody was told of the leak, in order: ``firing`` and ``resolved``."""
+
+
+class Network:
+    """The company, its ermon, and everybody who is told what it finds."""
+
+    def __init__(self, directory: Path, stack: contextlib.ExitStack) -> None:
+        self.webhook, pushed, ruled = (stack.enter_context(Inbox()) for _ in range(3))
+        self._pagers = {"push": pushed, "rules": ruled}
+        self.alertmanagers = {
+            way: stack.enter_context(Alertmanager(directory / way, shipped(inbox)).running())
+            for way, inbox in self._pagers.items()
+        }
+        port = bgp.free_port("127.0.0.1")
+        settings = configuration(own_network())
+        settings["alertmanager"] = {
+            "urls": [self.alertmanagers["push"].url],
+            "resend": f"{RESEND_SECONDS}s",
+        }
+        settings["webhooks"] = [{"url": self.webhook.url}]
+        (directory / "ermon").mkdir()
+        self.storage = directory / "storage"
+        self.company = Company(
+            directory / "ermon",
+            settings,
+            f"--storage.path={self.storage}",
+            f"--web.listen-address=127.0.0.1:{port}",  # Prometheus must find it again
+        )
+        self.daemon = self.company.daemon
+        self.prometheus = Prometheus(
+            directory / "prometheus",
+            [f"127.0.0.1:{port}"],
+            [RULES],
+            [self.alertmanagers["rules"].address],
+            f"--rules.alert.resend-delay={RESEND_SECONDS}s",
+        )
+        self._prometheus_life = stack.enter_context(contextlib.ExitStack())
+        stack.enter_context(self.company.running())
+        self.start_prometheus()
+
+    # Its parts ---------------------------------------------------------------------------------------
+
+    def start_prometheus(self) -> None:
+        self._prometheus_life.enter_context(self.prometheus.running())
+        self.prometheus.wait_until_scraped()
+
+    def kill_prometheus(self) -> None:
+        assert self.prometheus.process is not None
+        self.prometheus.process.kill()
+        self._prometheus_life.close()
+
+    def prometheus_fires(self) -> bool:
+        return any(alert["alertname"] == "ErmonPoolLeak" for alert in self.prometheus.alerts())
+
+    def kill_ermon(self) -> None:
+        assert self.daemon.process is not None
+        self.daemon.send_signal(signal.SIGKILL)
+        self.daemon.process.wait()
+        eventually(lambda: not self.daemon.processes(), "its children follow it")
+
+    def start_ermon(self) -> None:
+        self.daemon.start()
+
+    def kill_exabgp(self) -> None:
+        os.kill(self.daemon.exabgp_pid(), signal.SIGKILL)
+
+    def kill_relay(self) -> None:
+        os.kill(self.daemon.relay_pid(), signal.SIGKILL)
+
+    def kill_alertmanagers(self) -> None:
+        for server in self.alertmanagers.values():
+            server.kill()
+
+    def start_alertmanagers(self) -> None:
+        for server in self.alertmanagers.values():
+            server.start()
+
+    def take_disk_away(self) -> None:
+        shutil.rmtree(self.storage)
+        self.storage.write_text("no folder can be made here")
+
+    def give_disk_back(self) -> None:
+        self.storage.unlink()
+
+    # What people are told ----------------------------------------------------------------------------
+
+    def pages(self) -> dict[str, Pages]:
+        """By way: what was told of leaks so far; of posts that were repeated under their id, the first."""
+        names = {"raised": "firing", "cleared": "resolved"}
+        return {
+            "webhook": [names[post["state"]] for post in self._posts() if post["check"] == "pool-leak"],
+            **{way: inbox.notifications("pager", "ErmonPoolLeak") for way, inbox in self._pagers.items()},
+        }
+
+    def wait_until_told(self, status: str, count: int) -> None:
+        """Wait until everybody was told so often of a leak in this status."""
+        try:
+            self.daemon.wait_until(
+                lambda: all(told.count(status) >= count for told in self.pages().values()),
+                f"{count} times {status} by every way",
+            )
+        except pytest.fail.Exception as error:
+            error.add_note(f"told: {self.pages()}\nthe log of ermon ends with:\n{self.daemon.log_end()}")
+            raise
+
+    def told_to_webhook(self) -> dict[str, Pages]:
+        """By check and labels: the states of all findings that the webhook was told, in order."""
+        told: dict[str, Pages] = {}
+        for post in self._posts():
+            told.setdefault(f"{post['check']} {post['labels']}", []).append(post["state"])
+        return told
+
+    def _posts(self) -> list[dict[str, Any]]:
+        bodies = [post.json for post in list(self.webhook.posts)]
+        return list({body["delivery"]: body for body in reversed(bodies)}.values())[::-1]
+
+    def wait_until_well(self) -> None:
+        self.company.wait_until_well()
+        self.daemon.wait_until(
+            lambda: all(told[-1] == "cleared" for told in self.told_to_webhook().values()), "all is told"
+        )
+
+
+@pytest.fixture(scope="module")
+def whole_network() -> Iterator[Network]:
+    with tempfile.TemporaryDirectory(prefix="ermon-") as path, contextlib.ExitStack() as stack:
+        yield Network(Path(path), stack)
+
+
+@pytest.fixture
+def network(whole_network: Network) -> Iterator[Network]:
+    """Everything on a good day; in the end, nobody has been told anything twice."""
+    before = {way: len(told) for way, told in whole_network.pages().items()}
+    yield whole_network
+    whole_network.wait_until_well()
+    told = {way: pages[before[way] :] for way, pages in whole_network.pages().items()}
+    assert all(pages == ["firing", "resolved"] for pages in told.values()), told
+    for finding, states in whole_network.told_to_webhook().items():
+        assert states == list(itertools.islice(itertools.cycle(["raised", "cleared"]), len(states))), finding
+
+
+def already_back(_: Network) -> None:
+    """ermon itself has started it again."""
+
+
+KILLED: dict[str, tuple[Callable[[Network], None], Callable[[Network], None]]] = {
+    "ermon": (Network.kill_ermon, Network.start_ermon),
+    "ExaBGP": (Network.kill_exabgp, already_back),
+    "the disk": (Network.take_disk_away, Network.give_disk_back),
+}
+"""What the page and its end come from: how it is killed, and how it comes back."""
+
+
+@pytest.mark.parametrize("part", KILLED)
+def test_a_part_that_is_killed_at_the_leak_and_again_at_its_repair_costs_no_page(network, part):
+    kill, restore = KILLED[part]
+    count = network.pages()["webhook"].count("firing") + 1
+    network.company.leak(LEAK)
+    kill(network)
+    restore(network)
+    network.wait_until_told("firing", count)
+    kill(network)
+    network.company.repair(LEAK)
+    restore(network)
+    network.wait_until_told("resolved", count)
+
+
+def test_a_relay_that_is_killed_at_the_leak_costs_no_page(network):
+    """A feed that has lost messages is asked for everything again once in five minutes: so it is killed once."""
+    count = network.pages()["webhook"].count("firing") + 1
+    network.company.leak(LEAK)
+    network.kill_relay()
+    network.wait_until_told("firing", count)
+    network.daemon.wait_until_in_sync(*network.company.routers)
+    network.company.repair(LEAK)
+    network.wait_until_told("resolved", count)
+
+
+def test_alertmanagers_that_are_dead_when_a_leak_is_found_page_when_they_are_back(network):
+    count = network.pages()["webhook"].count("firing") + 1
+    network.kill_alertmanagers()
+    network.company.leak(LEAK)
+    network.daemon.wait_until(
+        lambda: network.daemon.logged("alertmanager does not take alerts"), "ermon has tried to tell"
+    )
+    eventually(network.prometheus_fires, "Prometheus has tried to tell")
+    network.start_alertmanagers()
+    network.wait_until_told("firing", count)
+    network.company.repair(LEAK)
+    network.wait_until_told("resolved", count)
+
+
+def test_a_prometheus_that_is_killed_before_a_leak_is_scraped_and_again_while_it_lasts_pages_once(network):
+    count = network.pages()["webhook"].count("firing") + 1
+    network.kill_prometheus()
+    network.company.leak(LEAK)
+    network.daemon.wait_until_raised("pool-leak")
+    network.start_prometheus()
+    network.wait_until_told("firing", count)
+    network.kill_prometheus()
+    network.start_prometheus()
+    eventually(network.prometheus_fires, "Prometheus knows of it again")
+    network.company.repair(LEAK)
+    network.wait_until_told("resolved", count)
+
+
+def test_an_ermon_that_is_killed_before_a_webhook_has_taken_a_post_posts_it_again_when_it_is_back(network):
+    network.webhook.status = 503
+    network.company.leak(LEAK)
+    network.daemon.wait_until(
+        lambda: network.daemon.logged("webhook does not take findings"), "the webhook has refused it"
+    )
+    network.kill_ermon()
+    refused = network.webhook.posts[-1].json["delivery"]
+    network.webhook.status, posts_before = 200, len(network.webhook.posts)
+    network.company.repair(LEAK)
+    network.start_ermon()
+    network.wait_until_told("resolved", network.pages()["webhook"].count("firing"))
+    posted = [post.json for post in network.webhook.posts[posts_before:]]
+    leaks = [(post["state"], post["delivery"]) for post in posted if post["check"] == "pool-leak"]
+    assert leaks[0] == ("raised", refused)
+    assert [state for state, _ in leaks] == ["raised", "cleared"]
