@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,16 +52,12 @@ class LoadedConfig:
         return replace(self, config=only_feeds(self.config, globs))
 
 
-def load_config(path: Path, *, built_checks: Collection[str] | None = None) -> LoadedConfig:
-    """Read a configuration; raise ``ConfigError`` with everything that is wrong with it.
-
-    A check that is set up and is not among ``built_checks`` is worth a warning; ``None`` means that all are
-    built.
-    """
-    return interpret(read_yaml(path), built_checks=built_checks)
+def load_config(path: Path) -> LoadedConfig:
+    """Read a configuration; raise ``ConfigError`` with everything that is wrong with it."""
+    return interpret(read_yaml(path))
 
 
-def interpret(document: Document, *, built_checks: Collection[str] | None = None) -> LoadedConfig:
+def interpret(document: Document) -> LoadedConfig:
     """Make a configuration of what was read, wherever it stood; otherwise as ``load_config``."""
     positions = document.positions
     data = document.values
@@ -72,8 +68,7 @@ def interpret(document: Document, *, built_checks: Collection[str] | None = None
     problems = document.problems + [positions.problem(*complaint) for complaint in found]
     if problems or file is None:
         raise ConfigError(sorted(set(problems), key=_order))
-    warned = [*cautions(draft), *_not_built(file, built_checks)]
-    warnings = sorted((positions.problem(*caution) for caution in warned), key=_order)
+    warnings = sorted((positions.problem(*caution) for caution in cautions(draft)), key=_order)
     return LoadedConfig(build(file), tuple(warnings), positions)
 
 
@@ -106,14 +101,6 @@ def empty_keys(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
 
 def _order(problem: Problem) -> tuple[int, int, str, str]:
     return problem.line, problem.column, problem.path, problem.message
-
-
-def _not_built(file: File, built: Collection[str] | None) -> Iterator[Complaint]:
-    for name, entry in file.checks:
-        if entry is not None and built is not None and name not in built:
-            yield Complaint(
-                ("checks", name), "has no effect yet: this version of ermon knows the check by name only"
-            )
 
 
 class _EditorSchema(GenerateJsonSchema):

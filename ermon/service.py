@@ -18,7 +18,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from ermon.checks.catalogue import BUILT_CHECKS
 from ermon.config import ConfigError, LoadedConfig, load_config
 from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.configure import PasswordError
@@ -322,7 +321,7 @@ class Service:
 
     async def _reload(self) -> list[str]:
         try:
-            loaded = await asyncio.to_thread(load_config, self.options.config_file, built_checks=BUILT_CHECKS)
+            loaded = await asyncio.to_thread(load_config, self.options.config_file)
             loaded = loaded.only_feeds(self.options.feeds_match)
             secrets = await asyncio.to_thread(read_secrets, loaded.config, self.options.config_file)
             await self._go_over(loaded.config, secrets)

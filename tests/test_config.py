@@ -297,14 +297,6 @@ class TestChecks:
         config = load(MINIMAL + f"checks: {{{check}: {{{written}}}}}\n").config
         assert config.checks[check].parameters == {key: p.default for key, p in own.items()}
 
-    def test_a_check_that_is_not_built_yet_is_a_warning(self, load):
-        text = MINIMAL + "checks:\n  link-down: {enabled: false}\n  drain: {enabled: false}\n"
-        loaded = load(text, built_checks={"link-down"})
-        (warning,) = loaded.warnings
-        assert (warning.path, warning.line) == ("checks.drain", 14)
-        assert "knows the check by name only" in warning.message
-        assert load(text).warnings == ()
-
 
 @pytest.mark.parametrize(
     ("more", "path"),

@@ -34,11 +34,10 @@ class Check:
     severity: Severity
     raise_after: float
     clear_after: float
-    subjects: Callable[[Config], Iterator[Subject]] | None
-    """``None``: known by name, and not judged by this version."""
+    subjects: Callable[[Config], Iterator[Subject]]
 
 
-_Row = tuple[str, Severity, float, float, Callable[[Config], Iterator[Subject]] | None]
+_Row = tuple[str, Severity, float, float, Callable[[Config], Iterator[Subject]]]
 
 
 def _rows(section: Section, *rows: _Row) -> list[Check]:
@@ -116,9 +115,6 @@ CATALOGUE: Mapping[str, Check] = {
     )
 }
 
-BUILT_CHECKS = tuple(name for name, check in CATALOGUE.items() if check.subjects is not None)
-"""What this version judges."""
-
 OFF_BY_DEFAULT = frozenset({"internet-preferred"})
 """Checks that a configuration must switch on, since they need a feed of their own."""
 
@@ -155,7 +151,7 @@ def subjects(config: Config) -> Iterator[Subject]:
     """Yield everything that this configuration asks about, in the order of the catalogue."""
     region = Region(config)
     for check in CATALOGUE.values():
-        if check.subjects is not None and enabled(config, check):
+        if enabled(config, check):
             for subject in check.subjects(config):
                 if region.asks(subject.check, dict(subject.labels)):
                     yield subject

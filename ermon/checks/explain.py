@@ -29,11 +29,7 @@ def facts(check: Check) -> list[str]:
     """Return what the catalogue says of a check: its severity and times, and whether it is judged at all."""
     off = ", off unless switched on" if check.name in OFF_BY_DEFAULT else ""
     times = f"raised after {check.raise_after:g} s, cleared after {check.clear_after:g} s"
-    judged = check.subjects is not None
-    return [
-        f"{check.severity}, {times}{off} ({check.section})",
-        *([] if judged else ["This version knows the check by name and does not judge it."]),
-    ]
+    return [f"{check.severity}, {times}{off} ({check.section})"]
 
 
 def markdown_table() -> str:

@@ -46,11 +46,7 @@ def _checks(options: argparse.Namespace) -> int:
         print(f"\n{section}")
         for check in CATALOGUE.values():
             if check.section is section:
-                note = ""
-                if check.subjects is None:
-                    note = " (not judged by this version)"
-                elif check.name in OFF_BY_DEFAULT:
-                    note = " (off unless switched on)"
+                note = " (off unless switched on)" if check.name in OFF_BY_DEFAULT else ""
                 print(f"  {check.name:<26}{check.severity:<10}{GUIDE[check.name].title}{note}")
     print("\nermon explain CHECK tells what a check means and what to do.")
     return FINE

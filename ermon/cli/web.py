@@ -110,13 +110,12 @@ def web_options(options: argparse.Namespace, *, tls: bool) -> dict[str, Any]:
 
 def load_configs(options: argparse.Namespace) -> tuple[LoadedConfig, WebConfig]:
     """Read both files that the flags name; raises ``ConfigError`` with all that is wrong with either."""
-    from ermon.checks.catalogue import BUILT_CHECKS
     from ermon.config import ConfigError, load_config
     from ermon.web.web_config import WebConfig, load_web_config
 
     loaded, web, problems = None, WebConfig(), []
     try:
-        loaded = load_config(options.config_file, built_checks=BUILT_CHECKS)
+        loaded = load_config(options.config_file)
     except ConfigError as error:
         problems += error.problems
     try:

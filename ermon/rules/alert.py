@@ -28,7 +28,7 @@ def severity(config: Config | None, check: Check) -> Severity:
     """Return the severity of a check's findings: the configuration's, the policy's or the catalogue's."""
     if (configured := settings(config, check).severity) is not None:
         return configured
-    subjects = check.subjects(config) if config is not None and check.subjects is not None else ()
+    subjects = () if config is None else check.subjects(config)
     return next((s.severity for s in subjects if s.severity is not None), check.severity)
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.checks.catalogue import BUILT_CHECKS, CATALOGUE, OFF_BY_DEFAULT, SUPPRESSES, subjects
+from ermon.checks.catalogue import CATALOGUE, OFF_BY_DEFAULT, SUPPRESSES, subjects
 from ermon.checks.guide import GUIDE, SUMMARY
 from ermon.config import load_config
 
@@ -27,7 +27,7 @@ def test_what_suppresses_and_is_suppressed_are_checks():
 def test_every_subject_is_of_its_check_and_there_is_only_one_of_it(reference):
     keys = [(subject.check, subject.labels) for subject in subjects(reference)]
     assert len(keys) == len(set(keys))
-    assert {check for check, _ in keys} <= set(BUILT_CHECKS)
+    assert {check for check, _ in keys} <= set(CATALOGUE)
 
 
 def test_every_summary_can_be_written_for_every_subject(reference):

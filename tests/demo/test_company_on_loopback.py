@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.checks.catalogue import BUILT_CHECKS
 from ermon.checks.sight import missing_views
 from ermon.config import load_config
 from ermon.demo.company import MORE_SPECIFIC, POOL, POOL6, TABLES
@@ -11,7 +10,7 @@ from ermon.demo.speaker import Announcement
 from ermon.inventory import View
 from ermon.prefixes import PrefixSet, parse_address, parse_prefix
 
-LOADED = load_config(CONFIGURATION, built_checks=BUILT_CHECKS)
+LOADED = load_config(CONFIGURATION)
 CONFIG = LOADED.config
 
 
