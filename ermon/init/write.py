@@ -1,0 +1,286 @@
+"""A plan → a configuration with comments, and into a file: at once or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import yaml
+
+from ermon.init.answers import CircuitAnswers, LinkAnswers
+from ermon.init.plan import Plan, PlannedFeed
+from ermon.inventory import InternetUse, Peering, View
+
+MARK = "CHANGE"
+"""Marks what is proposed because nobody said it."""
+
+FILE_MODE = 0o640
+
+_SCHEMA = Path(__file__).parent.parent / "data" / "ermon.schema.json"
+_PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9 ._/-]*[A-Za-z0-9_])?|[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?")
+"""What YAML reads as text without quotes: words, and IPv4 addresses and prefixes."""
+
+_CONSTANTS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+
+
+def quoted(text: str) -> str:
+    """Write a text so that YAML reads just it: plain where that is safe, otherwise in quotes and escaped."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _CONSTANTS:
+        return text
+    dumped: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10_000)
+    return dumped.strip()
+
+
+def _list(items: Iterable[object]) -> str:
+    return f"[{', '.join(quoted(str(item)) for item in items)}]"
+
+
+def text_of(plan: Plan, file: str) -> str:
+    """Return the configuration; ``file`` is its name, for the commands in its comments."""
+    shown = "ermon.yml" if file == "-" else file
+    shown = shown if re.fullmatch(r"[A-Za-z0-9._/-]+", shown) else "FILE"
+    sections = (
+        _head(plan, shown),
+        _customer(plan),
+        _collector(plan),
+        _routers(plan),
+        _circuits(plan),
+        _pools(plan),
+        _uplinks(plan),
+        _feeds(plan, shown),
+        _rest(),
+    )
+    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def _head(plan: Plan, file: str) -> Iterator[str]:
+    yield f"# yaml-language-server: $schema={_SCHEMA.as_uri()}"
+    yield "#"
+    yield "# Written by `ermon init`. Look over it, then:"
+    steps = [
+        (f"ermon check {file}", "what is wrong with it, and what your network lacks"),
+        (render_router(plan, file), "what to paste into that router"),
+        ("ermon verify", "when the sessions are up: the acceptance test of each circuit"),
+    ]
+    if marked(plan):
+        steps.insert(0, (f"grep {MARK} {file}", "proposals where nobody said anything: put yours in"))
+    width = max(len(command) for command, _ in steps)
+    yield from (f"#   {command:<{width}}   {purpose}" for command, purpose in steps)
+
+
+def render_router(plan: Plan, file: str) -> str:
+    """Write the command that prints a router's side of the sessions, for the first one of them."""
+    return f"ermon render router {next(iter(plan.routers))} --config.file={file} --platform=iosxe"
+
+
+def marked(plan: Plan) -> bool:
+    """Tell whether anything in the file is a proposal."""
+    pools = any(pool.proposed for pool in plan.answers.pools.values())
+    return bool(plan.proposed_routers or plan.proposed_addresses or plan.collector_proposed or pools)
+
+
+def _customer(plan: Plan) -> Iterator[str]:
+    yield "customer:"
+    yield f"  asn: {plan.answers.asn}   # yours, as Microsoft sees it"
+    if plan.answers.own_prefixes:
+        yield "  # Address space that is yours, wherever it is announced. Anything else on an uplink is reported."
+        yield f"  own_prefixes: {_list(plan.answers.own_prefixes)}"
+    else:
+        yield "  # own_prefixes: [198.51.100.0/24]   # address space that is yours, wherever it is announced"
+    yield "  # provider_asns: [64510]   # of a layer-3 ExpressRoute provider: ASNs between yours and 12076"
+
+
+def _collector(plan: Plan) -> Iterator[str]:
+    yield "# ermon's side of the BGP sessions: it listens, the routers connect."
+    yield "# Each view of one router needs an address of its own on this machine; add those that are not there yet:"
+    for address in plan.locals:
+        yield f"#   ip address add {address}/{address.prefix.bits} dev DEVICE"
+    if plan.collector_proposed:
+        yield f"# {MARK}: {plan.collector} and what follows it are of the documentation range; take addresses of yours"
+        yield "# that the routers reach, here and under feeds."
+    yield "collector:"
+    if plan.collector.version == 4:
+        yield f"  router_id: {plan.collector}   # any IPv4 address that no router uses as its own"
+    else:
+        yield "  router_id: 127.0.0.1   # any IPv4 address that no router uses as its own"
+    yield "  port: 179   # below 1024 it needs CAP_NET_BIND_SERVICE, which the systemd unit gives"
+
+
+def _routers(plan: Plan) -> Iterator[str]:
+    yield "# The routers' own addresses, as they appear in next hops over iBGP: add every loopback. A route with such a"
+    yield "# next hop is an internal copy of the other router's route, and proves nothing about a link."
+    yield "routers:"
+    for name, address in plan.routers.items():
+        what = []
+        if name in plan.proposed_routers:
+            what.append("the router's name, everywhere in this file")
+        if name in plan.proposed_addresses:
+            what.append("its address, here and under feeds")
+        comment = f"   # {MARK}: {'; '.join(what)}" if what else ""
+        yield f"  {quoted(name)}: {{addresses: [{quoted(str(address))}]}}{comment}"
+
+
+def _circuits(plan: Plan) -> Iterator[str]:
+    yield "# A link's first host address is your router's, the second is Microsoft's."
+    yield "circuits:"
+    for circuit in plan.answers.circuits.values():
+        yield from _circuit(circuit)
+
+
+def _circuit(circuit: CircuitAnswers) -> Iterator[str]:
+    yield f"  {quoted(circuit.name)}:"
+    yield f"    geo: {quoted(circuit.geo or '')}   # geopolitical region; circuits of one back each other up"
+    yield f"    location: {quoted(circuit.location or '')}"
+    yield f"    peering: {circuit.peering}"
+    if circuit.premium:
+        yield "    premium: true   # 10,000 prefixes on private peering instead of 4,000"
+    yield "    links:"
+    for name, link in circuit.links.items():
+        yield f"      {name}: {{{', '.join(_link(link))}}}"
+    if circuit.peering is Peering.PRIVATE:
+        yield "    # advertise: {allow_default: true}   # if a default route to Azure is meant"
+        return
+    yield "    receive:"
+    if circuit.services:
+        yield f"      services: {_list(circuit.services)}   # those of your route filter"
+    else:
+        yield "      services: []   # those of your route filter, such as [exchange-online, sharepoint-online]"
+    yield "      # minimum: {ipv4: 100}   # fewer routes than this are reported; see a good day first"
+
+
+def _link(link: LinkAnswers) -> Iterator[str]:
+    yield f"router: {quoted(link.router or '')}"
+    if link.subnet is not None:
+        yield f"subnet: {link.subnet}"
+    if link.subnet6 is not None:
+        yield f"subnet6: {quoted(str(link.subnet6))}"
+
+
+def _pools(plan: Plan) -> Iterator[str]:
+    yield "# What your clients come from when they talk to Microsoft. Only Microsoft may hear these prefixes: on the"
+    yield "# internet they would draw Microsoft's answers past the firewall that knows the connection."
+    pools = plan.answers.pools
+    if not pools:
+        yield "# nat_pools:"
+        yield "#   outbound: {circuit: NAME, prefixes: [198.51.100.0/28]}"
+        return
+    yield "nat_pools:"
+    for name, pool in pools.items():
+        yield f"  {quoted(name)}:"
+        if pool.proposed:
+            yield f"    # {MARK}: Azure lists these as advertised; which are NAT pools? Move what is not to the circuit,"
+            yield "    # advertise: {prefixes: [...]}; what Microsoft calls to a pool of its own, use: inbound."
+        if len(pool.circuits) == 1:
+            yield f"    circuit: {quoted(pool.circuits[0])}"
+        else:
+            yield f"    circuits: {_list(pool.circuits)}"
+        yield f"    prefixes: {_list(pool.prefixes)}"
+        if plan.internet_use(name) is InternetUse.AGGREGATE:
+            yield "    internet: aggregate   # your shorter, covering prefix may be there; forbidden if not even that"
+        else:
+            yield "    internet: forbidden   # aggregate: a shorter, covering route may be there"
+
+
+def _uplinks(plan: Plan) -> Iterator[str]:
+    yield "# The exits to the internet."
+    if not plan.answers.uplinks:
+        yield "# Without them, and without a feed with the view internet, leaks are not seen. Say own_prefixes, then"
+        yield "# uplinks:"
+        yield "#   isp-a: {router: edge-1, asn: 64510}"
+        yield "# and a feed to-internet for each, as below for to-microsoft, with uplink: isp-a."
+        return
+    yield "uplinks:"
+    for name, uplink in plan.answers.uplinks.items():
+        yield f"  {quoted(name)}: {{router: {quoted(uplink.router)}, asn: {uplink.asn}}}"
+
+
+_ABOUT_VIEWS = {
+    View.EDGE_TABLE: (
+        "What the routers hold: iBGP, next hop unchanged, all paths (ADD-PATH), not a route-reflector client.",
+    ),
+    View.TO_MICROSOFT: (
+        "What the routers send to Microsoft: eBGP, in the peer group of the Microsoft neighbour.",
+        "local_asn must be in no AS path of yours; over iBGP a mirror would lie.",
+    ),
+    View.TO_INTERNET: (
+        "What the routers send to the internet: eBGP, in the peer group of the provider.",
+        "The canary is a prefix that is always sent: while it is missing, the mirror's silence proves nothing.",
+    ),
+}
+
+
+def _feeds(plan: Plan, file: str) -> Iterator[str]:
+    yield "# One BGP session from a router to ermon each: `peer` is the router's address, `local` ermon's."
+    yield f"# `{render_router(plan, file)}` prints a router's side of them."
+    yield "feeds:"
+    view: View | None = None
+    for feed in plan.feeds:
+        if feed.view is not view:
+            view = feed.view
+            yield from (f"  # {line}" for line in _ABOUT_VIEWS[view])
+        yield f"  {quoted(feed.name)}:"
+        yield f"    {{{', '.join(_place(feed))},"
+        yield f"     {', '.join(_session(plan, feed))}}}"
+
+
+def _place(feed: PlannedFeed) -> Iterator[str]:
+    yield f"router: {quoted(feed.router)}"
+    yield f"view: {feed.view}"
+    yield from (f"{key}: {quoted(value)}" for key, value in feed.place)
+    if feed.canary:
+        yield f"canary: {_list(feed.canary)}"
+
+
+def _session(plan: Plan, feed: PlannedFeed) -> Iterator[str]:
+    yield f"peer: {quoted(str(feed.peer))}"
+    yield f"local: {quoted(str(feed.local))}"
+    yield f"peer_asn: {plan.answers.asn}"
+    if feed.local_asn is not None:
+        yield f"local_asn: {feed.local_asn}"
+    yield f"families: {_list(feed.families)}"
+    if feed.view is View.EDGE_TABLE:
+        yield "add_path: true"
+
+
+def _rest() -> Iterator[str]:
+    yield "# Who is told; each Alertmanager gets every finding."
+    yield "# alertmanager: {urls: [http://127.0.0.1:9093]}"
+
+
+# Into the file -------------------------------------------------------------------------------------------
+
+
+def save(text: str, path: Path, *, replace: bool) -> None:
+    """Write a file with mode 0640 at once; ``FileExistsError`` where there is one and ``replace`` is not given.
+
+    Nothing stays behind when it fails: ``OSError``.
+    """
+    path = path.absolute()
+    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), FILE_MODE)
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if replace or not _linked(Path(beside), path):
+            Path(beside).replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(beside).unlink()
+
+
+def _linked(beside: Path, path: Path) -> bool:
+    """Give the file its name, which fails, unlike a rename, where somebody was faster; not all disks can."""
+    try:
+        path.hardlink_to(beside)
+    except OSError:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        return False
+    return True

@@ -1,0 +1,244 @@
+"""Somebody answers: every question has its words, a wrong answer is asked for again, nothing is left when it ends."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from ermon.config import load_config
+from ermon.init.run import InitError, init
+from tests.init.drafts import AZURE, LINKS_4, flags, lints, raised_on_a_good_day
+
+ALL_OF_IT = [
+    ("Your AS number", "AS3320"),
+    ("Name of the circuit", "ams"),
+    ("Peering of ams", ""),
+    ("Peering location of ams", "Amsterdam"),
+    ("Geopolitical region of ams", ""),
+    ("Your router at the end of the primary link of ams", ""),
+    ("IPv4 subnet of the primary link of ams", "192.0.3.0/30"),
+    ("IPv6 subnet of the primary link of ams", ""),
+    ("Your router at the end of the secondary link of ams", "core"),
+    ("IPv4 subnet of the secondary link of ams", "192.0.3.4/30"),
+    ("IPv6 subnet of the secondary link of ams", ""),
+    ("Services that ams must bring", "exchange-online, 12076:5020"),
+    ("Another circuit?", ""),
+    ("NAT pool of ams", "192.0.4.0/28"),
+    ("Name of that pool", ""),
+    ("Is there an exit to the internet", ""),
+    ("Name of the exit", "isp-a"),
+    ("Your router at isp-a", ""),
+    ("AS number of the provider at isp-a", "174"),
+    ("Another exit to the internet?", "no"),
+    ("Address space that is yours", "192.0.4.0/24"),
+    ("First of this machine's addresses", "10.0.0.20"),
+    ("Address that edge-1 will connect from", "10.0.0.1"),
+    ("Address that core will connect from", "10.0.0.2"),
+]
+
+
+class Person:
+    """Expects questions in their order, and answers them."""
+
+    def __init__(self, lines: Iterable[tuple[str, str]]) -> None:
+        self._lines = iter(lines)
+        self.told: list[str] = []
+
+    def read(self, prompt: str) -> str:
+        expected, answer = next(self._lines, ("no more questions", ""))
+        assert prompt.startswith(expected), prompt
+        return answer
+
+    def say(self, text: str) -> None:
+        self.told.append(text)
+
+    @property
+    def is_done(self) -> bool:
+        return next(self._lines, None) is None
+
+
+def ask(folder: Path, person: Person, *arguments: str, azure: tuple[str, ...] = ()) -> None:
+    files = [str(AZURE / name) for name in azure]
+    init(str(folder / "ermon.yml"), flags(*arguments), files, replace=False, terminal=person)
+
+
+def test_everything_can_be_asked_for(tmp_path):
+    person = Person(ALL_OF_IT)
+    ask(tmp_path, person)
+    assert person.is_done
+    assert person.told == []
+    loaded = load_config(tmp_path / "ermon.yml")
+    circuit = loaded.config.circuits["ams"]
+    assert (circuit.geo, [link.router for link in circuit.links.values()]) == ("europe", ["edge-1", "core"])
+    assert [service.name for service in circuit.receive.services] == ["exchange-online", "sharepoint-online"]
+    assert "CHANGE" not in (tmp_path / "ermon.yml").read_text()
+    assert lints(loaded) == {"geo-one-location", "uplinks-not-redundant"}
+    assert raised_on_a_good_day(tmp_path) == []
+
+
+def test_of_azures_circuit_only_the_rest_is_asked_for(tmp_path):
+    person = Person(
+        [
+            ("Geopolitical region of er-ams", "emea"),
+            ("Your router at the end of the primary link", ""),
+            ("Your router at the end of the secondary link", ""),
+            ("Services that er-ams must bring", ""),
+            ("Is there an exit to the internet", "n"),
+            ("First of this machine's addresses", "10.0.0.20"),
+            ("Address that edge-1 will connect from", "10.0.0.1"),
+            ("Address that edge-2 will connect from", "10.0.0.2"),
+        ]
+    )
+    ask(tmp_path, person, azure=("microsoft.json",))
+    assert person.is_done
+    assert load_config(tmp_path / "ermon.yml").config.circuits["er-ams"].geo == "emea"
+
+
+def test_what_is_said_by_flags_is_not_asked_for(tmp_path):
+    person = Person([("Geopolitical region of ams", ""), ("NAT pool of ams", ""), ("Is there an exit", "no")])
+    arguments = (
+        "--asn",
+        "3320",
+        "--circuit",
+        "ams",
+        "--location",
+        "Paris",
+        "--peering",
+        "microsoft",
+        *LINKS_4,
+    )
+    ask(
+        tmp_path,
+        person,
+        *arguments,
+        *("--collector", "10.0.0.20", "--router", "edge-1=10.0.0.1", "--router", "edge-2=10.0.0.2"),
+    )
+    assert person.is_done
+
+
+def wrong(*answers: tuple[str, str]) -> list[tuple[str, str]]:
+    """Put wrong answers before the right ones of the same question."""
+    return [
+        line
+        for question, right in ALL_OF_IT
+        for line in [
+            *((question, bad) for asked, bad in answers if question.startswith(asked)),
+            (question, right),
+        ]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "told"),
+    [
+        ("Your AS number", "", "  is needed"),
+        ("Your AS number", "x", "  must be an AS number, 1 to 4294967295, not 'X'"),
+        ("Name of the circuit", "a b", "  'a b' cannot be a name"),
+        ("Peering of ams", "public", "  must be microsoft or private, not 'public'"),
+        ("Peering location", "", "  is needed"),
+        ("IPv4 subnet of the primary", "2a00::/126", "  must be an IPv4 prefix, not 2a00::/126"),
+        ("Services", "exchange", "  'exchange' is no service or region of Microsoft's"),
+        ("Another circuit?", "maybe", "  must be yes or no"),
+        ("NAT pool", "192.0.4.1/28", "  '192.0.4.1/28' is not a prefix; bits are set behind its length"),
+        ("Address that edge-1", "2a00::1", "  2a00::1 and ermon's 10.0.0.20 are of different families"),
+        ("Address that core", "10.0.0.1", "  10.0.0.1 is that of another"),
+    ],
+)
+def test_a_wrong_answer_is_asked_for_again(tmp_path, question, answer, told):
+    person = Person(wrong((question, answer)))
+    ask(tmp_path, person)
+    assert person.is_done
+    assert len(person.told) == 1
+    assert person.told[0].startswith(told)
+
+
+def test_a_link_has_a_subnet(tmp_path):
+    lines = [*ALL_OF_IT]
+    lines[6:6] = [(ALL_OF_IT[6][0], ""), (ALL_OF_IT[7][0], "")]
+    person = Person(lines)
+    ask(tmp_path, person)
+    assert person.is_done
+    assert person.told == ["  a link has an IPv4 subnet, an IPv6 subnet, or both"]
+
+
+def test_answers_that_end_early_leave_nothing(tmp_path):
+    class Gone(Person):
+        def read(self, prompt: str) -> str:
+            raise EOFError
+
+    with pytest.raises(InitError, match="the answers ended too early"):
+        ask(tmp_path, Gone([]))
+    assert list(tmp_path.iterdir()) == []
+
+
+# At a real terminal ----------------------------------------------------------------------------------------
+
+
+# A runner of tests may ignore SIGINT, and its children would inherit that; a shell's do not.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from ermon.__main__ import main
+main()
+"""
+
+
+class Screen:
+    """``ermon init`` at a terminal of its own."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "init", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=folder,
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def answer(self, question: str, text: str) -> None:
+        self.until(question)
+        os.write(self._ours, f"{text}\n".encode())
+
+    def until(self, text: str) -> str:
+        seen = ""
+        while text not in seen:
+            seen += os.read(self._ours, 4096).decode()
+        return seen
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def screen(tmp_path):
+    screen = Screen(tmp_path)
+    yield screen
+    screen.close()
+
+
+def test_at_a_terminal_it_asks(tmp_path, screen):
+    for question, answer in ALL_OF_IT:
+        screen.answer(question, answer)
+    screen.until("Wrote ermon.yml. Next:")
+    assert screen.process.wait(timeout=60) == 0
+    assert load_config(tmp_path / "ermon.yml").config.customer.asn == 3320
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path, screen):
+    screen.answer("Your AS number", "3320")
+    screen.until("Name of the circuit")
+    screen.process.send_signal(signal.SIGINT)
+    assert screen.process.wait(timeout=60) == 130
+    assert list(tmp_path.iterdir()) == []
