@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Literal, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -174,29 +175,64 @@ class Client:
     async def _send(
         self, method: str, path: str, parameters: Mapping[str, str], data: object = None
     ) -> tuple[int, bytes, str]:
-        where = f"{self.name}/api/v1/{path}"
-        # joinpath keeps a path that a proxy puts before ermon's own.
-        url = self._url.joinpath("api", "v1", path).with_query(parameters)
-        try:
+        with _unreachable(self.name, where := self._where(path), ANSWER_SECONDS):
             async with self._session.request(
-                method, url, json=data, allow_redirects=False, ssl=self._target.tls or True
+                method, self._address(path, parameters), json=data, **self._as_always
             ) as response:
                 return response.status, await _read(response, where), where
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise UnreachableError(
-                f"{self.name}: its certificate is not accepted: {_reason(error.certificate_error)}. "
-                "--ca-file names the authority that it is from"
-            ) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise UnreachableError(
-                f"{self.name} cannot be reached: {_reason(error)}. Is `ermon run` up there? --url says where"
-            ) from None
-        except TimeoutError:
-            raise UnreachableError(
-                f"{where}: no answer within {ANSWER_SECONDS:g} s. Is its host overloaded, or something else there?"
-            ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(f"{where}: {_reason(error)}. {IS_IT_ERMON}") from None
+
+    async def stream(
+        self, path: str, *, silence_seconds: float, headers: Mapping[str, str]
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what comes of the event stream ``/api/v1/PATH``, until whoever sends it ends it.
+
+        ``silence_seconds``: after so long without a byte there is nobody any more.
+        """
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=silence_seconds)
+        with _unreachable(self.name, where := self._where(path), silence_seconds):
+            async with self._session.get(
+                self._address(path, {}), headers=headers, timeout=timeout, **self._as_always
+            ) as response:
+                if response.status != 200:
+                    refusal = _refusal(response.status, await _read(response, where))
+                    raise UnreachableError(f"{where}: {refusal}")
+                if response.content_type != "text/event-stream":
+                    raise UnreachableError(f"{where}: the answer is no stream of events. {IS_IT_ERMON}")
+                async for part in response.content.iter_any():
+                    yield part
+
+    def _where(self, path: str) -> str:
+        return f"{self.name}/api/v1/{path}"
+
+    def _address(self, path: str, parameters: Mapping[str, str]) -> URL:
+        # joinpath keeps a path that a proxy puts before ermon's own.
+        return self._url.joinpath("api", "v1", path).with_query(parameters)
+
+    @property
+    def _as_always(self) -> dict[str, Any]:
+        return {"allow_redirects": False, "ssl": self._target.tls or True}
+
+
+@contextmanager
+def _unreachable(name: str, where: str, seconds: float) -> Iterator[None]:
+    """Say in words why there is no answer."""
+    try:
+        yield
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise UnreachableError(
+            f"{name}: its certificate is not accepted: {_reason(error.certificate_error)}. "
+            "--ca-file names the authority that it is from"
+        ) from None
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise UnreachableError(
+            f"{name} cannot be reached: {_reason(error)}. Is `ermon run` up there? --url says where"
+        ) from None
+    except TimeoutError:
+        raise UnreachableError(
+            f"{where}: no answer within {seconds:g} s. Is its host overloaded, or something else there?"
+        ) from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise UnreachableError(f"{where}: {_reason(error)}. {IS_IT_ERMON}") from None
 
 
 IS_IT_ERMON = "Is that an ermon? --url takes the address that `ermon run --web.listen-address` has"

@@ -1,19 +1,124 @@
-"""The commands that ask a running daemon: verify and maintenance."""
+"""The commands that ask a running daemon: status, routes, verify and maintenance."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ermon.cli.exits import FINE, UNREACHABLE, USAGE, Commands, duration
+from ermon.cli.exits import FINE, UNREACHABLE, USAGE, WRONG, Commands, duration
 from ermon.cli.web import add_target, target_of
 
 if TYPE_CHECKING:
     from ermon.client import Target
+
+
+def add_status(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "status",
+        help="circuits, links, pools, feeds and findings of a running daemon",
+        description="Shows how a running daemon sees the network. Exit 0 when nothing is raised, 1 when something is, "
+        "for information too, 3 when no daemon answers. The first line says when ermon cannot see.",
+    )
+    parser.add_argument("--all", action="store_true", help="what is well too, however much it is")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="follow it live until Ctrl-C (exit 130); where standard output is no terminal, a line for each change",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="the API's own answers; with --watch, a line for each event"
+    )
+    add_target(parser)
+    parser.set_defaults(command=_status)
+
+
+def _status(options: argparse.Namespace) -> int:
+    if options.watch:
+        from ermon.terminal.watch import watch
+
+        return _told(
+            lambda: _until_terminated(
+                watch(target_of(options), sys.stdout, json=options.json, everything=options.all)
+            )
+        )
+    from ermon.terminal.status import show_status
+
+    return _told(
+        lambda: show_status(target_of(options), sys.stdout, json=options.json, everything=options.all)
+    )
+
+
+async def _until_terminated(watching: Coroutine[Any, Any, None]) -> bool:
+    """End on SIGTERM as on Ctrl-C: the terminal is to be left as it was found."""
+    task, loop = asyncio.ensure_future(watching), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+    return True
+
+
+def add_routes(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "routes",
+        help="the routes that a running daemon holds to a prefix",
+        description="Shows the routes to a prefix, those that cover it and those inside it: on which feed, by which "
+        "link, with which attributes. Exit 0 when there are any, 1 when there are none.",
+    )
+    parser.add_argument(
+        "prefix", metavar="PREFIX", help="such as 192.0.2.0/26; an address is its host prefix"
+    )
+    parser.add_argument("--feed", metavar="F", help="of one feed (default: of all)")
+    parser.add_argument(
+        "--match",
+        choices=("exact", "covering", "longer", "all"),
+        default="all",
+        help="to the prefix itself, to what contains it too, to what is inside it too (default: all)",
+    )
+    parser.add_argument("--json", action="store_true", help="the API's own answers, by match")
+    add_target(parser)
+    parser.set_defaults(command=_routes)
+
+
+def _routes(options: argparse.Namespace) -> int:
+    from ermon.prefixes import parse_address, parse_prefix
+    from ermon.terminal.routes import show_routes
+
+    text = options.prefix
+    try:
+        prefix = parse_prefix(text) if "/" in text else parse_address(text).prefix
+    except ValueError as error:
+        print(f"ermon: {error}; give one such as 198.51.100.0/28 or 2001:db8::1", file=sys.stderr)
+        return USAGE
+    match = None if options.match == "all" else options.match
+    return _told(
+        lambda: show_routes(
+            target_of(options), str(prefix), sys.stdout, feed=options.feed, match=match, json=options.json
+        )
+    )
+
+
+def _told(question: Callable[[], Coroutine[Any, Any, bool]]) -> int:
+    """Ask a running daemon; the question prints its answer, and tells whether that is a good one."""
+    from ermon.client import UnreachableError, UsageError
+    from ermon.terminal.words import clean
+
+    try:
+        return FINE if asyncio.run(question()) else WRONG
+    except UsageError as error:
+        print(f"ermon: {clean(str(error))}", file=sys.stderr)
+        return USAGE
+    except UnreachableError as error:
+        print(f"ermon: {clean(str(error))}", file=sys.stderr)
+        return UNREACHABLE
 
 
 def add_verify(commands: Commands) -> None:

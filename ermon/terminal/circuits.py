@@ -1,0 +1,126 @@
+"""The circuits and their links: what each brings and carries, in each family."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ermon.terminal.answers import Circuit, Link, Status
+from ermon.terminal.console import grid, indented, text
+from ermon.terminal.words import clock, duration, family_name, mark, plural, style, together
+
+MAX_CIRCUITS = 8
+"""With more of them, only those are shown that something is wrong with."""
+WIDE = 100
+NARROW = 66
+"""Below this, what is advertised and by which router gives way to the states."""
+
+
+def circuits(status: Status, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
+    troubled = [name for name, found in status.circuits.items() if _state(found) != "up"]
+    well = [name for name in status.circuits if name not in troubled]
+    shown = troubled + (well if everything or len(status.circuits) <= MAX_CIRCUITS else [])
+    parts: list[RenderableType] = []
+    for name in shown:
+        parts += _circuit(name, status.circuits[name], now, width, _widths(status, shown))
+    if len(shown) < len(status.circuits):
+        hidden = plural(len(status.circuits) - len(shown), "circuit")
+        parts.append(text(f"● {hidden} more with every link up; --all shows them", "green"))
+    return parts
+
+
+def _state(circuit: Circuit) -> str:
+    return together(link.family_state(family) for link in circuit.links.values() for family in link.state)
+
+
+def _widths(status: Status, names: list[str]) -> tuple[int, int]:
+    """Return how wide names of links and of routers are, so that the circuits' columns stand in line."""
+    links = [item for name in names for item in status.circuits[name].links.items()]
+    return (
+        max((len(name) for name, _ in links), default=0),
+        max((len(link.router) for _, link in links), default=0),
+    )
+
+
+def _circuit(
+    name: str, circuit: Circuit, now: datetime, width: int, widths: tuple[int, int]
+) -> list[RenderableType]:
+    state = _state(circuit)
+    head = Text().append(f"{mark(state)} ", style(state)).append_text(text(name, "bold"))
+    head.append_text(text(f"  {circuit.location}, {circuit.peering} peering", "dim"))
+    table = _table(width, widths)
+    for link_name, link in circuit.links.items():
+        for row in _rows(link_name, link, now, width):
+            table.add_row(*row)
+    parts: list[RenderableType] = [head, indented(table, 2)]
+    for link_name, link in circuit.links.items():
+        if link.service_routes or link.services:
+            parts.append(indented(_services(link_name, link), 2))
+    return parts
+
+
+def _table(width: int, widths: tuple[int, int]) -> Table:
+    names = _columns(width)
+    table = grid(*names, right=[names.index("Prefixes")])
+    if width >= NARROW:
+        for name, least in (("Link", widths[0]), ("Router", widths[1]), ("State", 10), ("For", 10)):
+            table.columns[names.index(name)].min_width = min(least, width // 4)
+    return table
+
+
+def _columns(width: int) -> list[str]:
+    if width < NARROW:
+        return ["Link", "Family", "State", "For", "Prefixes"]
+    since = ["Since (UTC)"] if width >= WIDE else []
+    return ["Link", "Router", "Family", "State", "For", *since, "Prefixes", "Advertised"]
+
+
+def _rows(name: str, link: Link, now: datetime, width: int) -> list[list[Text]]:
+    rows: list[list[Text]] = []
+    for family in link.state or ("",):
+        state = link.family_state(family) if family else "watched elsewhere"
+        since = link.since.get(family)
+        cells = {
+            "Link": text("" if rows else name),
+            "Router": text("" if rows else link.router),
+            "Family": text(family_name(family)),
+            "State": text(f"{mark(state)} {state}", style(state)) if family else text(state, "dim"),
+            "For": text(
+                "the start" if family and since is None else "" if since is None else duration(now - since)
+            ),
+            "Since (UTC)": text("" if since is None else clock(since, now)),
+            "Prefixes": text(str(link.routes.get(family, 0)) if family else ""),
+            "Advertised": _advertised(link, family) if family else text(""),
+        }
+        rows.append([cells[column] for column in _columns(width)])
+    return rows
+
+
+def _advertised(link: Link, family: str) -> Text:
+    count, limit = link.advertised_prefixes.get(family), link.advertised_prefix_limit.get(family)
+    if count is None or limit is None:
+        return text("not seen", "dim")
+    return text(f"{count} of {limit}")
+
+
+def _services(name: str, link: Link) -> Text:
+    """Tell what the link brings of each service, those that are missing first."""
+    totals = {
+        **{service: sum(found.values()) for service, found in link.services.items()},
+        **link.service_routes,
+    }
+    told = Text(overflow="fold").append_text(text(f"{name} brings ", "dim"))
+    for number, (service, total) in enumerate(sorted(totals.items(), key=lambda item: item[1] > 0)):
+        told.append(", " if number else "")
+        families = link.services.get(service, {})
+        if total == 0:
+            told.append_text(text(f"▲ no {service}", style("down")))
+        elif families:
+            counts = ", ".join(f"{family_name(family)} {count}" for family, count in families.items())
+            told.append_text(text(f"{service} ({counts})"))
+        else:
+            told.append_text(text(f"{service} ({plural(total, 'route')})"))
+    return told

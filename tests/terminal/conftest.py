@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.checks.company import Company, company
+
+
+@pytest.fixture(autouse=True)
+def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def net() -> Company:
+    """The company on a good day that has lasted for a minute."""
+    return company().process_up("edges").process_up("outside").converge().wait(60)

@@ -1,0 +1,77 @@
+"""Looks at a story's ermon as its users do: over its web, with the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp.test_utils import TestServer
+
+from ermon.cli import run
+from ermon.terminal.picture import Picture
+from ermon.web.api import findings_data, status_data
+from ermon.web.app import make_app
+from tests.story import Story
+from tests.web.site import Site
+
+URL = "http://127.0.0.1:10179"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def first(self) -> str:
+        """All of the headline, however narrow the terminal."""
+        return " ".join(self.out.partition("\n\n")[0].split())
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+    def section(self, title: str) -> str:
+        """What stands under a title, its spaces and lines together."""
+        _, _, below = self.out.partition(f"\n{title}\n")
+        assert below, f"there is no {title!r} in:\n{self.out}"
+        return " ".join(below.partition("\n\n")[0].split())
+
+
+async def look_at(url: str, *arguments: str) -> Seen:
+    """Run a command as its own process would: on another thread, with an event loop of its own."""
+    command, *others = arguments
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = await asyncio.to_thread(run, [command, "--url", url, *others])
+    return Seen(code, out.getvalue(), err.getvalue())
+
+
+async def look(net: Story, *arguments: str) -> Seen:
+    async with TestServer(make_app(Site(net).context())) as server:
+        return await look_at(str(server.make_url("/")), *arguments)
+
+
+def snapshot_of(net: Story) -> dict[str, Any]:
+    """What a daemon answers at this moment, as JSON values to be changed at will."""
+    context = Site(net).context()
+    answers = {"status": status_data(context)(), "findings": findings_data(context)()}
+    copy: dict[str, Any] = json.loads(json.dumps(answers))
+    return copy
+
+
+def picture_of(snapshot: dict[str, Any]) -> Picture:
+    picture = Picture(URL, clock=lambda: 0.0)
+    picture.take("snapshot", snapshot)
+    return picture

@@ -1,0 +1,167 @@
+"""A picture that takes every event shows what one that was taken anew would show."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from ermon.client import UnreachableError
+from ermon.terminal import picture as pictures
+from ermon.terminal.changes import beginning, changes, facts
+from ermon.terminal.picture import Picture
+from ermon.terminal.sse import Parser
+from ermon.web.events import EventHub
+from tests.checks.company import V4, V6, Company, Space
+from tests.terminal.looking import picture_of, snapshot_of
+
+BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
+
+
+class Follower:
+    """A picture of a story that takes what is published of it."""
+
+    def __init__(self, net: Company) -> None:
+        self.net = net
+        self.hub = EventHub()
+        self.hub.publish_outcome(net.monitor, net.monitor.settle(net.now))
+        self.picture = picture_of(snapshot_of(net))
+
+    def settle(self) -> list[str]:
+        """Take what has happened, and tell what has changed."""
+        with self.hub.subscribe(self.hub.last_id) as subscription:
+            before = facts(self.picture)
+            self.hub.publish_outcome(self.net.monitor, self.net.monitor.settle(self.net.now))
+            for event in Parser().feed(b"".join(subscription._events)):
+                self.picture.take(event.kind, json.loads(event.data))
+            return list(changes(before, facts(self.picture)))
+
+
+@pytest.fixture
+def follower(net: Company) -> Follower:
+    return Follower(net)
+
+
+@BOTH_FAMILIES
+def test_events_lead_to_the_same_picture_as_a_snapshot(follower: Follower, space: Space):
+    net = follower.net
+    net.announce("isp-a", space.pool, path="64500").down("edge-3")
+    follower.settle()
+    anew = picture_of(snapshot_of(net))
+    assert follower.picture.findings == anew.findings
+    assert follower.picture.status.circuits == anew.status.circuits
+    assert follower.picture.status.pools == anew.status.pools
+    feeds = {
+        name: msgspec.structs.replace(feed, routes={}) for name, feed in follower.picture.status.feeds.items()
+    }
+    assert feeds == {
+        name: msgspec.structs.replace(feed, routes={}) for name, feed in anew.status.feeds.items()
+    }
+
+
+def test_a_leak_and_its_end_are_lines_of_a_log(follower: Follower):
+    net = follower.net
+    net.announce("isp-a", V4.pool, path="64500")
+    raised = follower.settle()
+    assert raised[0] == (
+        "▲ raised: critical pool-leak: NAT pool chi is advertised to the internet "
+        f"(pool chi, IPv4, feed isp-a, uplink isp-a); prefixes {V4.pool}; AS paths 64500; "
+        "next hops 192.0.2.254; routers edge-1"
+    )
+    assert "● pool chi on the internet at isp-a IPv4: no → yes" in raised
+    assert raised[-1] == "▲ Something is wrong: 1 critical."
+    net.withdraw("isp-a", V4.pool)
+    follower.settle()
+    net.now += 60
+    cleared = follower.settle()
+    assert cleared[0].startswith(
+        "● cleared: pool-leak: NAT pool chi is advertised to the internet (pool chi, "
+    )
+    assert cleared[-1] == "● All is well."
+
+
+def test_a_feed_that_is_lost_takes_the_links_with_it(follower: Follower):
+    follower.net.down("edge-1")
+    told = follower.settle()
+    assert "▲ feed edge-1: up → down: closing connection" in told
+    assert "◆ link chicago primary IPv6: up → unknown" in told
+    assert any(line.startswith("◆ Ermon cannot see everything") for line in told)
+
+
+def test_nothing_new_is_no_line(follower: Follower):
+    assert follower.settle() == []
+
+
+def test_the_beginning_tells_how_it_stands(net: Company):
+    net.announce("isp-a", V4.pool, path="64500").wait(1)
+    lines = list(beginning(facts(picture_of(snapshot_of(net)))))
+    assert lines[0] == "▲ Something is wrong: 1 critical."
+    assert lines[1].startswith("▲ raised: critical pool-leak")
+
+
+def test_a_finding_that_a_restart_has_forgotten_is_gone(net: Company):
+    well = facts(picture_of(snapshot_of(net)))
+    wrong = facts(picture_of(snapshot_of(net.announce("isp-a", V4.pool, path="64500").wait(1))))
+    assert next(changes(wrong, well)).startswith("○ gone: pool-leak")
+
+
+def test_cleared_findings_do_not_gather_for_weeks(follower: Follower, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pictures, "MAX_CLEARED", 2)
+    for _ in range(4):
+        follower.net.announce("isp-a", V4.pool, path="64500")
+        follower.settle()
+        follower.net.withdraw("isp-a", V4.pool)
+        follower.settle()
+        follower.net.now += 61
+        follower.settle()
+    assert len(follower.picture.cleared()) == 2
+
+
+def test_the_worst_finding_is_first_then_the_oldest(net: Company):
+    net.down("edge-1").wait(40).announce("isp-a", V4.pool, path="64500").wait(40).announce(
+        "isp-a", V6.pool, path="64500"
+    )
+    raised = picture_of(snapshot_of(net.wait(1))).raised()
+    assert [finding.severity for finding in raised] == ["critical", "critical", "warning"]
+    assert raised[0].since < raised[1].since
+
+
+def test_its_clock_is_the_daemon_s_and_goes_on(net: Company):
+    seconds = 100.0
+    picture = Picture("there", clock=lambda: seconds)
+    picture.take("snapshot", snapshot_of(net))
+    seconds = 130.0
+    assert (picture.now() - picture.status.time).total_seconds() == 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("snapshot", None),
+        ("snapshot", {"status": {}, "findings": []}),
+        ("snapshot", {"status": None}),
+        ("transition", {"id": "x"}),
+        ("link", []),
+        ("link", {"circuit": "chicago", "link": "primary", "routes": 3}),
+        ("feed", {"feed": "edge-1", "state": "up"}),
+        ("pool", {"pool": "chi", "advertised": {"ipv4": "yes"}}),
+    ],
+)
+def test_what_ermon_never_says_is_not_taken(net: Company, kind: str, data: Any):
+    picture = picture_of(snapshot_of(net))
+    with pytest.raises(UnreachableError, match="is no answer of ermon's API"):
+        picture.take(kind, data)
+
+
+def test_what_is_not_known_here_is_passed_over(net: Company):
+    picture = picture_of(snapshot_of(net))
+    before = facts(picture)
+    for kind, data in (
+        ("moon", {"phase": "full"}),
+        ("link", {"circuit": "elsewhere", "link": "primary"}),
+        ("feed", {"feed": "elsewhere"}),
+    ):
+        picture.take(kind, data)
+    assert facts(picture) == before

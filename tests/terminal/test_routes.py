@@ -1,0 +1,80 @@
+"""The routes to a prefix and around it, with what is to be known of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.checks.company import V4, V6, Company, Space
+from tests.terminal.looking import Seen, look
+
+BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
+
+
+def words(seen: Seen) -> str:
+    return " ".join(seen.out.split())
+
+
+@BOTH_FAMILIES
+async def test_a_route_says_by_which_link_it_came_and_with_what(net: Company, space: Space):
+    seen = await look(net, "routes", space.exchange)
+    assert seen.code == 0
+    assert seen.lines[0] == f"To {space.exchange}"
+    told = words(seen)
+    assert f"{space.exchange} on edge-1 (edge-table), came by chicago primary AS path 12076" in told
+    assert f"next hop {space.msee['chicago-primary']}" in told
+    assert "exchange-online (12076:5010)" in told
+
+
+@BOTH_FAMILIES
+async def test_what_covers_a_prefix_and_what_is_inside_stands_apart(net: Company, space: Space):
+    net.announce("isp-a", space.own, space.pool_part, path="64500")
+    seen = await look(net, "routes", space.pool)
+    exact, rest = seen.out.split(f"Covering {space.pool}")
+    covering, inside = rest.split(f"Inside {space.pool}")
+    assert [space.pool in exact, space.own in exact, space.pool_part in exact] == [True, False, False]
+    assert [f"\n{space.pool}  " in covering, space.own in covering] == [False, True]
+    assert [f"\n{space.pool}  " in inside, space.pool_part in inside] == [False, True]
+
+
+async def test_an_address_is_its_host_prefix(net: Company):
+    seen = await look(net, "routes", "198.51.100.3")
+    assert seen.lines[0] == "Covering 198.51.100.3/32"
+    assert V4.pool in seen.out
+
+
+async def test_paths_are_told_apart(net: Company):
+    net.announce("edge-1", V4.extra, via="203.0.113.2", path="12076", path_id=7)
+    assert "path id 7" in words(await look(net, "routes", V4.extra))
+
+
+async def test_one_match_on_one_feed_in_json_is_what_the_api_says(net: Company):
+    seen = await look(net, "routes", V4.exchange, "--match=exact", "--feed=edge-2", "--json")
+    assert list(seen.data) == ["exact"]
+    assert [(route["feed"], route["link"]) for route in seen.data["exact"]["routes"]] == [
+        ("edge-2", "secondary")
+    ]
+
+
+async def test_no_route_is_1_and_where_that_proves_nothing_is_told(net: Company):
+    seen = await look(net.down("isp-a"), "routes", "233.252.0.0/24")
+    assert seen.code == 1
+    assert seen.lines[0] == "○ 233.252.0.0/24: no route to it or covering it or inside it is held."
+    assert "◆ Not in sync, so that routes may be missing: isp-a" in words(seen)
+    assert "○ Only what the policy asks about is held from" in words(seen)
+
+
+@pytest.mark.parametrize(
+    "text", ["192.0.2.1/26", "192.0.2.0/33", "chicago", "", "192.0.2.0/26/26", "\x1b[2J"]
+)
+async def test_what_is_no_prefix_is_2(net: Company, text: str):
+    seen = await look(net, "routes", text)
+    assert (seen.code, seen.out) == (2, "")
+    assert "give one such as 198.51.100.0/28" in seen.err
+    assert "\x1b" not in seen.err
+
+
+async def test_a_feed_that_is_not_there_is_2_and_names_those_that_are(net: Company):
+    seen = await look(net, "routes", V4.pool, "--feed=edge-9")
+    assert seen.code == 2
+    assert "there is no feed 'edge-9' at" in seen.err
+    assert "edge-1, edge-2" in seen.err

@@ -1,0 +1,256 @@
+"""What whoever was woken up reads of `ermon status`, and what scripts take from it."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import unused_port
+from rich.console import Console
+
+from ermon.model import SessionDown
+from ermon.terminal.console import Cropped, make_console
+from ermon.terminal.headline import headline
+from ermon.terminal.overview import overview
+from tests.checks.company import V4, V6, Company, Space
+from tests.terminal.looking import Seen, look, look_at, picture_of, snapshot_of
+
+BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
+HOSTILE = "\x1b[2J\x1b]0;owned\x07[red]all is well[/red]\r\n● All is well. \u202e:boom:"
+
+
+def drawn(snapshot: dict[str, Any], *, width: int = 80, everything: bool = False) -> Seen:
+    out = io.StringIO()
+    console = make_console(out)
+    console.width = width
+    for part in overview(picture_of(snapshot), width, everything=everything):
+        console.print(part)
+    return Seen(0, out.getvalue(), "")
+
+
+# The first line, and the exit code -------------------------------------------------------------------
+
+
+async def test_a_good_day_is_0(net: Company):
+    seen = await look(net, "status")
+    assert (seen.code, seen.lines[0], seen.err) == (0, "● All is well.", "")
+    assert seen.section("Findings") == "● Nothing is raised."
+
+
+@BOTH_FAMILIES
+async def test_a_leak_is_1_and_says_what_where_since_when_and_what_to_do(net: Company, space: Space):
+    net.announce("isp-a", space.pool, path="64500").wait(75)
+    seen = await look(net, "status")
+    assert (seen.code, seen.lines[0]) == (1, "▲ Something is wrong: 1 critical.")
+    finding = seen.section("Findings")
+    family = {"ipv4": "IPv4", "ipv6": "IPv6"}[space.family]
+    assert finding.startswith("▲ critical NAT pool chi is advertised to the internet")
+    assert "for 1 min 15 s, since 11:07:42 UTC" in finding
+    assert f"pool chi, {family}, feed isp-a" in finding
+    assert f"prefixes {space.pool}; AS paths 64500" in finding
+    assert finding.endswith("ermon explain pool-leak")
+    assert f"▲ isp-a {family}" in seen.section("NAT pools")
+
+
+async def test_nothing_raised_and_blind_is_0_and_says_so_first(net: Company):
+    seen = await look(net.down("outside"), "status")
+    assert seen.code == 0
+    assert seen.first == ("◆ Ermon cannot see everything: 1 of 10 feeds is down or not in sync: outside.")
+
+
+async def test_a_finding_for_information_is_1_too(net: Company):
+    net.microsoft_sends(
+        "chicago-primary",
+        V4.exchange,
+        V4.sharepoint,
+        V6.exchange,
+        V6.sharepoint,
+        path="12076 12076 12076 12076 8075",
+    )
+    seen = await look(net.wait(1), "status")
+    assert seen.code == 1
+    assert seen.lines[0] == "● All is well (1 for information)."
+    assert "○ info" in seen.section("Findings")
+
+
+def test_wrong_and_blind_are_both_told(net: Company):
+    net.announce("isp-a", V4.pool, path="64500").down("outside").wait(1)
+    kind, words = headline(picture_of(snapshot_of(net)))
+    assert kind == "wrong"
+    assert words == (
+        "▲ Something is wrong: 1 critical; ermon cannot see everything: 1 of 10 feeds is down or not in sync."
+    )
+
+
+def test_a_severity_that_is_not_known_here_is_no_good_news(net: Company):
+    snapshot = snapshot_of(net.announce("isp-a", V4.pool, path="64500").wait(1))
+    snapshot["findings"][0]["severity"] = "apocalyptic"
+    assert headline(picture_of(snapshot)) == ("wrong", "▲ Something is wrong: 1 of another severity.")
+
+
+async def test_nobody_there_is_3():
+    seen = await look_at(f"http://127.0.0.1:{unused_port()}", "status")
+    assert (seen.code, seen.out) == (3, "")
+    assert "cannot be reached" in seen.err
+
+
+@pytest.mark.parametrize("command", [["status"], ["routes", "192.0.2.0/26"]])
+async def test_an_address_that_is_none_is_2(command: list[str]):
+    assert (await look_at("ermon", *command)).code == 2
+
+
+# Circuits, pools, feeds ------------------------------------------------------------------------------
+
+
+async def test_a_link_is_shown_in_each_family(net: Company):
+    net.withdraw("edge-1", V6.exchange, V6.sharepoint).wait(125)
+    seen = await look(net, "status")
+    rows = [line for line in seen.lines if re.search(r"IPv[46]  +[●▲]", line)]
+    assert [row.split() for row in rows[:2]] == [
+        ["primary", "edge-1", "IPv4", "●", "up", "3", "min", "5", "s", "2", "1", "of", "200"],
+        ["IPv6", "▲", "down", "2", "min", "5", "s", "0", "1", "of", "200"],
+    ]
+    assert "▲ missing on chicago" in seen.section("NAT pools")
+    assert "primary IPv6" in seen.section("NAT pools")
+
+
+def test_what_is_wrong_stands_first(net: Company):
+    net.withdraw("edge-3", V4.exchange, V4.sharepoint).down("outside").wait(1)
+    seen = drawn(snapshot_of(net))
+    assert seen.section("Circuits").startswith("▲ dallas")
+    assert seen.section("NAT pools").split("internet ", 1)[1].startswith("dal ")
+    assert seen.section("Feeds").split("Shows ", 1)[1].startswith("outside ▲ down: closing")
+
+
+def test_a_required_service_that_is_missing_stands_out(net: Company):
+    snapshot = snapshot_of(net)
+    link = snapshot["status"]["circuits"]["chicago"]["links"]["primary"]
+    link |= {"service_routes": {"teams": 2, "exchange": 0}, "services": {}}
+    assert "primary brings ▲ no exchange, teams (2 routes)" in drawn(snapshot).section("Circuits")
+
+
+def test_services_by_family_and_draining_are_shown_where_the_daemon_tells_them(net: Company):
+    snapshot = snapshot_of(net)
+    link = snapshot["status"]["circuits"]["chicago"]["links"]["primary"]
+    link |= {
+        "draining": {"ipv4": True, "ipv6": False},
+        "services": {"exchange-online": {"ipv4": 2, "ipv6": 1}},
+    }
+    seen = drawn(snapshot).section("Circuits")
+    assert "IPv4 ▼ draining" in seen
+    assert "IPv6 ● up" in seen
+    assert "exchange-online (IPv4 2, IPv6 1)" in seen
+
+
+def test_a_newer_daemon_may_say_more_and_an_older_one_less(net: Company):
+    snapshot = snapshot_of(net)
+    snapshot["status"]["moon"] = "full"
+    link = snapshot["status"]["circuits"]["chicago"]["links"]["primary"]
+    link["state"]["ipv4"] = "resting"
+    for name in ("service_routes", "draining", "services", "watched_elsewhere", "location"):
+        link.pop(name, None)
+    assert "IPv4 ◆ resting" in drawn(snapshot).section("Circuits")
+
+
+def test_of_many_only_what_is_wrong_is_shown(net: Company):
+    snapshot = snapshot_of(net)
+    status = snapshot["status"]
+    feed, circuit, pool = status["feeds"]["outside"], status["circuits"]["dallas"], status["pools"]["dal"]
+    status["feeds"] = {f"feed-{n}": feed for n in range(199)} | {"broken": feed | {"state": "down"}}
+    status["circuits"] = {f"circuit-{n}": circuit for n in range(50)}
+    status["pools"] = {f"pool-{n}": pool for n in range(40)}
+    seen = drawn(snapshot)
+    assert "broken" in seen.section("Feeds")
+    assert "● 199 feeds more up and in sync; --all shows them" in seen.section("Feeds")
+    assert seen.section("Circuits") == "● 50 circuits more with every link up; --all shows them"
+    assert seen.section("NAT pools").startswith("● 40 pools more")
+    complete = drawn(snapshot, everything=True)
+    assert all(f"{kind}-39" in complete.out for kind in ("feed", "circuit", "pool"))
+    assert "--all" not in complete.out
+
+
+async def test_what_was_cleared_lately_is_at_the_end(net: Company):
+    net.announce("isp-a", V4.pool, path="64500").wait(30).withdraw("isp-a", V4.pool).wait(61)
+    seen = await look(net, "status")
+    assert seen.code == 0
+    assert re.search(r"pool-leak NAT pool chi .* lasted 30 s", seen.section("Cleared lately"))
+
+
+# The terminal ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [20, 44, 80, 140])
+def test_no_line_is_wider_than_the_terminal_and_no_state_is_lost(net: Company, width: int):
+    net.announce("isp-a", V4.pool, path="64500").down("edge-2").wait(90)
+    seen = drawn(snapshot_of(net), width=width)
+    assert max(map(len, seen.lines)) <= width
+    assert all(shape in seen.section("Circuits") for shape in "●◆")
+
+
+async def test_what_a_peer_says_is_shown_and_steers_nothing(net: Company):
+    net.monitor.apply(SessionDown(net.now, "outside", HOSTILE))
+    seen = await look(net.wait(40), "status")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", seen.out)
+    told = seen.section("Feeds").replace(" ", "")
+    assert "[red]alliswell[/red]" in told
+    assert ":boom:" in told
+    assert seen.lines[0].startswith("▲ Something is wrong")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colours_are_for_terminals_that_want_them(net: Company, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    picture = picture_of(snapshot_of(net))
+
+    def written(stream: io.StringIO) -> str:
+        make_console(stream).print(*overview(picture, 80))
+        return stream.getvalue()
+
+    plain, colourful = written(io.StringIO()), written(Terminal())
+    assert "\x1b" not in plain
+    assert "\x1b[1;32m● All is well." in colourful
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert written(Terminal()) == plain
+
+
+def test_a_terminal_without_the_shapes_gets_others(net: Company):
+    net.withdraw("edge-1", V4.exchange, V4.sharepoint).wait(1)
+    snapshot = snapshot_of(net)
+    snapshot["status"]["circuits"]["chicago"]["location"] = "Zürich"
+    raw = io.BytesIO()
+    console: Console = make_console(io.TextIOWrapper(raw, encoding="ascii", write_through=True))
+    console.print(*overview(picture_of(snapshot), 80))
+    out = raw.getvalue().decode("ascii")
+    assert out.startswith("* All is well.")
+    assert "! down" in out
+    assert "Z?rich" in out
+
+
+def test_a_watch_shows_what_the_terminal_has_lines_for(net: Company):
+    out = io.StringIO()
+    console = make_console(out)
+    console.height = 10
+    console.print(Cropped(*overview(picture_of(snapshot_of(net)), 80)), height=10)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 10
+    assert lines[0] == "● All is well."
+    assert lines[-1] == "… more below: `ermon status` without --watch shows it"
+
+
+# Scripts ---------------------------------------------------------------------------------------------
+
+
+async def test_json_is_what_the_api_says(net: Company):
+    net.announce("isp-a", V4.pool, path="64500").wait(1)
+    seen = await look(net, "status", "--json")
+    assert seen.code == 1
+    told, wanted = seen.data, snapshot_of(net)
+    assert told.keys() == {"status", "findings"}
+    assert told["findings"] == wanted["findings"]
+    assert told["status"]["circuits"] == wanted["status"]["circuits"]
