@@ -12,6 +12,8 @@ class DrainLatch:
         self.since: float | None = None
         """When the drain began; stands until undrained paths end it."""
         self._marked = False
+        self.told = False
+        """Whether it drains, as it was last told to the world."""
 
     def observe(self, *, paths: int, marked: int, percent: float, now: float) -> None:
         """Take in how many paths the link brings, and how many of them are marked as being drained."""

@@ -9,13 +9,16 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import structlog
 
+from ermon.config import LoadedConfig
 from ermon.inventory import Severity
+from ermon.lints import lint
 from ermon.model import Transition, TransitionState
+from ermon.regions import idle_globs
 
 LEVELS = ("debug", "info", "warning", "error")
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
@@ -97,6 +100,20 @@ def log_transition(log: structlog.typing.FilteringBoundLogger, transition: Trans
         evidence=finding.evidence,
         **lasted,
     )
+
+
+def log_notes(
+    log: structlog.typing.FilteringBoundLogger, loaded: LoadedConfig, globs: Iterable[str], now: float
+) -> None:
+    """Log what the configuration and ``--feeds.match`` say that their author may not mean, and what the
+    inventory lacks.
+    """
+    for glob in idle_globs(loaded.config, globs):
+        log.warning("configuration", problem=f"--feeds.match={glob} matches no feed")
+    for warning in loaded.warnings:
+        log.warning("configuration", problem=str(warning))
+    for problem in lint(loaded, now):
+        log.info("inventory", problem=str(problem))
 
 
 class _Forward(logging.Handler):

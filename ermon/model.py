@@ -262,6 +262,14 @@ class LinkChanged(msgspec.Struct, frozen=True):
     state: LinkState
 
 
+class DrainChanged(msgspec.Struct, frozen=True):
+    """Microsoft began or ceased to drain a link."""
+
+    time: float
+    link: LinkKey
+    draining: bool
+
+
 class FeedChanged(msgspec.Struct, frozen=True):
     time: float
     feed: str
@@ -272,4 +280,4 @@ class PoolChanged(msgspec.Struct, frozen=True):
     pool: str
 
 
-Change = LinkChanged | FeedChanged | PoolChanged
+Change = LinkChanged | DrainChanged | FeedChanged | PoolChanged

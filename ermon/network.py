@@ -33,6 +33,7 @@ from ermon.model import (
     AddPathOffered,
     Alive,
     Change,
+    DrainChanged,
     EndOfRib,
     Event,
     FeedChanged,
@@ -491,6 +492,9 @@ class Network(Known):
                         marked += len(self.matching(name, Bucket(PREPENDED, family, link=link)))
             latch.observe(paths=paths, marked=marked, percent=percent, now=self.now)
             self.dirty.add(drain_topic(link))
+            if self.draining(link) is not latch.told:
+                latch.told = not latch.told
+                self.changes.append(DrainChanged(self.now, link, latch.told))
             ends = latch.ends_at(self.config.policy.max_drain)
             if ends is not None and ends > self.now:
                 self.timers.set(("drain", link, None), ends)

@@ -22,8 +22,7 @@ from ermon.config import ConfigError, LoadedConfig, load_config
 from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.configure import PasswordError
 from ermon.inventory import Config
-from ermon.lints import lint
-from ermon.logs import log_transition
+from ermon.logs import log_notes, log_transition
 from ermon.maintenance_book import MaintenanceBook
 from ermon.model import Event, SourceJudged, StorageJudged, Transition, TransitionState
 from ermon.monitor import Monitor
@@ -33,7 +32,7 @@ from ermon.recording.entries import Reason
 from ermon.recording.files import FolderError
 from ermon.recording.held import Held
 from ermon.recording.recorder import FileRecorder, Recorder
-from ermon.regions import NoFeedError, idle_globs
+from ermon.regions import NoFeedError
 from ermon.secrets import SecretError, Secrets, read_secrets
 from ermon.sources.fetch import Fetcher
 from ermon.sources.keeper import SourceKeeper
@@ -44,10 +43,11 @@ from ermon.sources.record import MemoryRecords
 from ermon.sources.store import ListFiles
 from ermon.speakers import Speakers
 from ermon.storage.kept import Kept
-from ermon.storage.seams import StoredRecords, StoredWindows
+from ermon.storage.seams import StoredRecords, StoredWindows, keep_timeline, kept_timeline
 from ermon.storage.store import Store
 from ermon.systemd import Notifier, Systemd, status_line
 from ermon.telemetry import Telemetry
+from ermon.timeline import SAMPLE_SECONDS
 from ermon.web.app import WebContext, make_app
 from ermon.web.context import no_history
 from ermon.web.events import EventHub
@@ -61,8 +61,8 @@ GARBAGE_THRESHOLD = 100_000
 and what ermon holds has no cycles worth the wait.
 """
 
-REFRESH_SECONDS = 300.0
-"""How often what was learnt, and the evidence of what is raised, is written down."""
+REFRESH_SECONDS = SAMPLE_SECONDS
+"""How often what was learnt, the evidence of what is raised, and the timeline are written down."""
 
 Updated = Callable[[SourceKey, PublishedList], None]
 Judged = Callable[[SourceKey, str | None], None]
@@ -121,6 +121,7 @@ class Service:
             WebConfig if options.web_config_file is None else LiveWebConfig(options.web_config_file).current
         )
         self._started_at = now
+        self._timeline = kept_timeline(store, now)
         self._sources = make_keeper(options, store, self._source_updated, self._source_judged)
         self.telemetry.source_age = self._source_age
 
@@ -192,6 +193,7 @@ class Service:
             maintenance=self._maintenance,
             maintenance_changed=self._heed_maintenance,
             history=no_history if self._store is None else self._store.history,
+            timeline=self._timeline,
         )
         async with AsyncExitStack() as stack:
             try:
@@ -235,6 +237,7 @@ class Service:
             self._report(transition)
         if outcome.transitions:
             self._hand_out(outcome.transitions)
+        self._timeline.follow(self.monitor, outcome.changes)
         self.hub.publish_outcome(self.monitor, outcome)
         for request in outcome.requests:
             self._tasks.create_task(self._speakers.ask(request))
@@ -276,13 +279,17 @@ class Service:
     # What outlives it --------------------------------------------------------------------------------
 
     async def _keep_state(self) -> None:
+        self._timeline.sample(self.monitor, time.time())
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(REFRESH_SECONDS - time.time() % REFRESH_SECONDS)
             self._write_state()
 
     def _write_state(self) -> None:
+        now = time.time()
+        self._timeline.sample(self.monitor, now)
         if self._store is not None:
-            self._store.refresh(self.monitor.findings(), self.monitor.baselines(time.time()))
+            self._store.refresh(self.monitor.findings(), self.monitor.baselines(now))
+            keep_timeline(self._store, self._timeline, now)
 
     def _storage_judged(self, problem: str | None) -> None:
         self._apply(StorageJudged(time.time(), problem))
@@ -331,7 +338,7 @@ class Service:
                 self._log.error("reload refused", problem=problem)
             self.telemetry.reloaded(successful=False)
             return problems
-        _log_notes(self._log, loaded, self.options)
+        log_notes(self._log, loaded, self.options.feeds_match, time.time())
         self.telemetry.reloaded(successful=True)
         self._log.info("configuration reloaded")
         return []
@@ -367,16 +374,6 @@ def make_keeper(options: Options, store: Store | None, updated: Updated, judged:
     return SourceKeeper(fetcher, ListFiles(folder, MAX_BYTES), updated=updated, rejected=judged)
 
 
-def _log_notes(log: structlog.typing.FilteringBoundLogger, loaded: LoadedConfig, options: Options) -> None:
-    """Log what the configuration says that its author may not mean, and what the inventory lacks."""
-    for glob in idle_globs(loaded.config, options.feeds_match):
-        log.warning("configuration", problem=f"--feeds.match={glob} matches no feed")
-    for warning in loaded.warnings:
-        log.warning("configuration", problem=str(warning))
-    for problem in lint(loaded, time.time()):
-        log.info("inventory", problem=str(problem))
-
-
 async def serve(options: Options, loaded: LoadedConfig) -> None:
     """Run the daemon; raises ``StartError`` when it cannot start."""
     store = None
@@ -391,7 +388,7 @@ async def serve(options: Options, loaded: LoadedConfig) -> None:
         structlog.get_logger().warning(
             "nothing is kept: without --storage.path, a restart forgets what is raised, learnt and planned"
         )
-    _log_notes(structlog.get_logger(), loaded, options)
+    log_notes(structlog.get_logger(), loaded, options.feeds_match, time.time())
     faulthandler.enable()  # the watchdog's SIGABRT then shows where ermon was stuck
     gc.set_threshold(GARBAGE_THRESHOLD)
     gc.freeze()

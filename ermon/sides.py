@@ -16,6 +16,7 @@ from ermon.rib import AdjRibIn
 class Side(NamedTuple):
     """One link of a circuit: its routes on the feeds that count for it."""
 
+    link: str
     tables: tuple[AdjRibIn, ...]
     decided: bool
     """Absence from the tables is absence from the link."""
@@ -31,7 +32,7 @@ def received_sides(known: Known, circuit: str, family: Family) -> list[Side]:
         info = known.links.get(((circuit, name), family))
         if info is not None and info.state is LinkState.UP:
             tables = tuple(known.feeds[feed].tables[circuit, name] for feed in info.witnesses)
-            sides.append(Side(tables, bool(info.deciders)))
+            sides.append(Side(name, tables, bool(info.deciders)))
     return sides
 
 
@@ -48,7 +49,7 @@ def advertised_sides(known: Known, circuit: str, family: Family) -> list[Side]:
             and state.feed.link_key == link.key
             and known.in_sync(name, family)
         )
-        sides.append(Side(tables, bool(tables)))
+        sides.append(Side(link.name, tables, bool(tables)))
     return sides
 
 

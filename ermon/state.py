@@ -19,7 +19,7 @@ from ermon.checks.internet import INSIDE_POOL, internet_feeds
 from ermon.checks.mirror import POOL_SPACE, mirrored, prefix_limit
 from ermon.checks.received import SERVICE, community_text
 from ermon.checks.subject import Bucket, link_down
-from ermon.inventory import Circuit, Feed, Link, LinkKey, Peering, Pool, View
+from ermon.inventory import Circuit, Feed, Link, LinkKey, Peering, Pool, Segment, Uplink, View
 from ermon.known import FILTERED_VIEWS, FeedState, Known
 from ermon.model import LinkState, Status
 from ermon.monitor import Monitor
@@ -46,6 +46,8 @@ class LinkFamilyState(msgspec.Struct, frozen=True):
     since: float | None
     """When it became so; ``None``: it has been unknown from the start."""
     transitions: int
+    draining: bool
+    """Microsoft drains the link; so it may fall silent."""
     routes: int
     """Prefixes that the link brings."""
     decided_by: tuple[str, ...]
@@ -59,8 +61,13 @@ class CurrentLink(msgspec.Struct, frozen=True):
     watched_elsewhere: tuple[View, ...]
     families: Mapping[Family, LinkFamilyState]
     advertised: Mapping[Family, Advertised]
-    service_routes: Mapping[str, int]
-    """By the label of each required service: the routes that carry its community."""
+    services: Mapping[str, Mapping[Family, int]]
+    """By the label of each required service, and by family: the routes that carry its community."""
+
+    @property
+    def service_routes(self) -> Mapping[str, int]:
+        """The same in both families together."""
+        return {name: sum(counts.values()) for name, counts in self.services.items()}
 
 
 class CurrentCircuit(msgspec.Struct, frozen=True):
@@ -131,6 +138,8 @@ class CurrentNetwork(msgspec.Struct, frozen=True):
     feeds: tuple[CurrentFeed, ...] = ()
     processes: Mapping[str, bool | None] = {}
     """By name of the ExaBGP process: up or not; ``None``: nothing heard of it yet."""
+    uplinks: Mapping[str, Uplink] = {}
+    segments: Mapping[str, Segment] = {}
 
 
 class Judged(NamedTuple):
@@ -199,6 +208,8 @@ def current_network(monitor: Monitor) -> CurrentNetwork:
         pools=tuple(_pool(known, layout, seen, pool) for pool in known.config.pools.values()),
         feeds=tuple(_feed(known, name) for name in known.config.feeds),
         processes=dict(known.processes),
+        uplinks=known.config.uplinks,
+        segments=known.config.segments,
     )
 
 
@@ -261,8 +272,11 @@ def _link(known: Known, layout: Layout, circuit: Circuit, link: Link) -> Current
             family: Advertised(mirror.count(known, family), prefix_limit(circuit, family))
             for family in (() if View.TO_MICROSOFT in elsewhere else mirror.families)
         },
-        service_routes={
-            service.name: _service_routes(known, link, community_text(service.community))
+        services={
+            service.name: {
+                family: _service_routes(known, link, family, community_text(service.community))
+                for family in link.families
+            }
             for service in (() if View.EDGE_TABLE in elsewhere else circuit.receive.services)
         },
     )
@@ -274,23 +288,16 @@ def _link_family(known: Known, link: Link, family: Family) -> LinkFamilyState:
         state=info.state,
         since=info.changed_at,
         transitions=info.transitions,
+        draining=known.draining(link.key),
         routes=known.prefix_count(link.key, family),
         decided_by=info.deciders,
     )
 
 
-def _service_routes(known: Known, link: Link, community: str) -> int:
+def _service_routes(known: Known, link: Link, family: Family, community: str) -> int:
     """Count the link's routes with a community, by the feed that shows the most of those that count."""
-    return sum(
-        max(
-            (
-                len(known.matching(feed, Bucket(SERVICE, family, community, link.key)))
-                for feed in known.witnesses(link.key, family)
-            ),
-            default=0,
-        )
-        for family in link.families
-    )
+    bucket = Bucket(SERVICE, family, community, link.key)
+    return max((len(known.matching(feed, bucket)) for feed in known.witnesses(link.key, family)), default=0)
 
 
 # Pools -----------------------------------------------------------------------------------------------

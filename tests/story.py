@@ -22,6 +22,7 @@ from ermon.model import (
     AddPathNegotiated,
     AddPathOffered,
     Attributes,
+    Change,
     EndOfRib,
     Event,
     FeedRequest,
@@ -94,6 +95,7 @@ class Story:
         self.monitor = Monitor(config, start)
         self._transitions: list[Transition] = []
         self._requests: list[FeedRequest] = []
+        self._changes: list[Change] = []
 
     # What happens ------------------------------------------------------------------------------------
 
@@ -170,6 +172,7 @@ class Story:
         outcome = self.monitor.settle(self.now)
         self._transitions += outcome.transitions
         self._requests += outcome.requests
+        self._changes += outcome.changes
 
     # What is known -----------------------------------------------------------------------------------
 
@@ -184,6 +187,12 @@ class Story:
         """What was asked of the BGP side until now."""
         self._settle()
         return self._requests
+
+    def take_changes(self) -> list[Change]:
+        """Return what has changed since this was last asked."""
+        self._settle()
+        changes, self._changes = self._changes, []
+        return changes
 
     @property
     def clock(self) -> float:

@@ -320,6 +320,9 @@ def test_links_and_feeds_elsewhere_are_told_to_be_so():
     link = elsewhere["links"]["primary"]
     assert link["watched_elsewhere"] == ("edge-table", "to-microsoft")
     assert link["state"] == link["advertised_prefixes"] == link["service_routes"] == {}
+    assert link["draining"] == link["services"] == {}
+    assert here["links"]["primary"]["draining"] == {"ipv4": False, "ipv6": False}
+    assert data["uplinks"] == {"isp-a": {"router": "edge-1", "asn": 64510}}
     assert data["pools"]["dal"]["advertised"] == {
         family: {"chicago": {"primary": "no", "secondary": "no"}} for family in BOTH
     }

@@ -188,11 +188,32 @@ def test_a_circuit_is_up_with_one_link_and_down_only_when_all_are_proven_down(ne
 
 
 def test_routes_are_counted_by_the_service_whose_community_they_carry(net: Company):
+    assert link(net).services == {"exchange-online": {"ipv4": 1, "ipv6": 1}}
     assert link(net).service_routes == {"exchange-online": 2}
     net.microsoft_withdraws("chicago-primary", V4.exchange)
+    assert link(net).services == {"exchange-online": {"ipv4": 0, "ipv6": 1}}
     assert link(net).service_routes == {"exchange-online": 1}
     net.microsoft_sends("chicago-primary", V4.extra, communities=TEAMS)
     assert link(net).service_routes == {"exchange-online": 1}
+
+
+def test_a_link_drains_while_the_drain_s_check_says_so(net: Company):
+    def shown() -> set[bool]:
+        draining = {found.draining for found in link(net).families.values()}
+        assert {found.draining for found in link(net, name="secondary").families.values()} == {False}
+        assert draining == {net.status("drain", circuit="chicago", link="primary") == "violated"}
+        return draining
+
+    assert shown() == {False}
+    for space in (V4, V6):
+        net.microsoft_sends(
+            "chicago-primary", space.exchange, space.sharepoint, path="12076 12076 12076 12076"
+        )
+    assert shown() == {True}
+    net.wait(60).lose("chicago-primary", "ipv4", "ipv6")
+    assert shown() == {True}
+    net.wait(net.config.policy.max_drain - 60)
+    assert shown() == {False}
 
 
 @BOTH_FAMILIES

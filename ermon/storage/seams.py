@@ -1,4 +1,6 @@
-"""The store as others want to see it: the records of published lists, and the book of maintenance windows."""
+"""The store as others want to see it: the records of published lists, the book of maintenance windows, and
+the last 24 hours.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from ermon.sources.record import SourceRecord
 from ermon.sources.store import file_stem
 from ermon.storage.database import Table
 from ermon.storage.store import Store
+from ermon.timeline import KeptTimeline, Timeline
 
 _CLIENT_REQUEST_ID = "client-request-id"
+_TIMELINE = "timeline"
 
 
 class StoredRecords:
@@ -54,6 +58,19 @@ class StoredWindows:
     async def saved(self) -> None:
         if self._saved is not None:
             await self._saved
+
+
+def kept_timeline(store: Store | None, now: float) -> Timeline:
+    """Return the timeline that an earlier ermon kept, or a new one."""
+    with contextlib.suppress(msgspec.MsgspecError):
+        kept = None if store is None else store.value(Table.INSTALLATION, _TIMELINE)
+        if kept is not None:
+            return Timeline.restored(msgspec.json.decode(kept, type=KeptTimeline), now)
+    return Timeline()
+
+
+def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
+    store.set_value(Table.INSTALLATION, _TIMELINE, msgspec.json.encode(timeline.kept(now)))
 
 
 def _kept_id(store: Store) -> str:

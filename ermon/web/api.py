@@ -11,17 +11,24 @@ from typing import Any
 
 from aiohttp import web
 
+from ermon.checks.catalogue import CATALOGUE
 from ermon.model import Finding
 from ermon.prefixes import Prefix, parse_address, parse_prefix
 from ermon.state import current_network, judged, layout_of
+from ermon.timeline import SPAN_SECONDS
 from ermon.times import rfc3339
 from ermon.web.answers import answer, choice, parameters, refuse, success
+from ermon.web.checks import check_data, check_list
 from ermon.web.context import CONTEXT, WebContext
+from ermon.web.difference import find_difference
 from ermon.web.render import by_severity, finding_data, network_data
 from ermon.web.routes import MATCHES, find_routes
 
 MAX_HISTORY = 2_000
 """Cleared findings in one answer: some megabytes."""
+
+MAX_TIMELINE_FINDINGS = 200
+"""Findings beside the timeline: more bars than anybody looks at."""
 
 Rendered = Callable[[], Any]
 """Renders what was taken; safe on any thread."""
@@ -46,19 +53,25 @@ async def findings(request: web.Request) -> web.Response:
 
 
 async def _findings_since(context: WebContext, state: str | None, since: float) -> web.Response:
+    raised = context.monitor().findings() if state != "cleared" else []
+    cleared, warnings = await _cleared_since(context, since, MAX_HISTORY) if state != "raised" else ([], [])
+    shown = (*raised, *cleared)
+    return answer(await asyncio.to_thread(lambda: success([finding_data(f) for f in shown], warnings)))
+
+
+async def _cleared_since(context: WebContext, since: float, limit: int) -> tuple[list[Finding], list[str]]:
+    """Return the findings that were cleared since a time, the latest first, and what may be missing."""
     monitor = context.monitor()
-    raised = monitor.findings() if state != "cleared" else []
-    found = await context.history(since, MAX_HISTORY + 1) if state != "raised" else []
-    remembered = [f for f in monitor.cleared if _cleared_at(f) >= since] if state != "raised" else []
+    found = await context.history(since, limit + 1)
+    remembered = [finding for finding in monitor.cleared if _cleared_at(finding) >= since]
     cleared = {finding.id: finding for finding in (*found, *remembered)}
     latest = sorted(cleared.values(), key=_cleared_at, reverse=True)
     warnings = []
-    if len(latest) > MAX_HISTORY:
-        warnings.append(f"only the {MAX_HISTORY} findings that were cleared last are shown")
-    if (problem := monitor.network.storage_problem()) is not None and state != "raised":
+    if len(latest) > limit:
+        warnings.append(f"only the {limit} findings that were cleared last are shown")
+    if (problem := monitor.network.storage_problem()) is not None:
         warnings.append(f"cleared findings may be missing: {problem}")
-    shown = (*raised, *latest[:MAX_HISTORY])
-    return answer(await asyncio.to_thread(lambda: success([finding_data(f) for f in shown], warnings)))
+    return latest[:limit], warnings
 
 
 def _cleared_at(finding: Finding) -> float:
@@ -81,6 +94,54 @@ async def routes(request: web.Request) -> web.Response:
     if feed is not None and feed not in monitor.config.feeds:
         raise web.HTTPNotFound(text=f"there is no feed {feed!r}")
     return await _show(find_routes(monitor, prefix, match, feed))
+
+
+async def timeline(request: web.Request) -> web.Response:
+    """The states of the links and their prefixes over the last 24 hours until now, and the findings that
+    were raised at some time in them: those that still are, the latest first, then those cleared last.
+    """
+    parameters(request)
+    context = request.app[CONTEXT]
+    now = context.clock()
+    monitor = context.monitor()
+    context.timeline.sample(monitor, now)  # so that the picture ends now
+    links = context.timeline.show(now)
+    raised = monitor.findings()[::-1]
+    cleared, warnings = await _cleared_since(context, now - SPAN_SECONDS, MAX_TIMELINE_FINDINGS)
+    if len(raised) + len(cleared) > MAX_TIMELINE_FINDINGS:
+        warnings = [f"only {MAX_TIMELINE_FINDINGS} findings are shown", *warnings]
+    shown = (*raised, *cleared)[:MAX_TIMELINE_FINDINGS]
+    return answer(
+        await asyncio.to_thread(
+            lambda: success({**links(), "findings": [finding_data(f) for f in shown]}, warnings)
+        )
+    )
+
+
+async def difference(request: web.Request) -> web.Response:
+    """What one link of a circuit brings and another does not."""
+    parameters(request)
+    monitor = request.app[CONTEXT].monitor()
+    name, circuits = request.match_info["circuit"], monitor.config.circuits
+    if name not in circuits:
+        raise web.HTTPNotFound(text=f"there is no circuit {name!r}; there are {', '.join(circuits)}")
+    return await _show(await find_difference(monitor, circuits[name]))
+
+
+async def checks(request: web.Request) -> web.Response:
+    """What ermon can find."""
+    parameters(request)
+    config = request.app[CONTEXT].monitor().config
+    return await _show(lambda: check_list(config))
+
+
+async def check(request: web.Request) -> web.Response:
+    """What one check means, what it needs, and what to do."""
+    parameters(request)
+    name, config = request.match_info["check"], request.app[CONTEXT].monitor().config
+    if name not in CATALOGUE:
+        raise web.HTTPNotFound(text=f"there is no check {name!r}; /api/v1/checks lists all")
+    return await _show(lambda: check_data(config, CATALOGUE[name]))
 
 
 def status_data(context: WebContext) -> Rendered:

@@ -13,6 +13,7 @@ from ermon.maintenance_book import MaintenanceBook
 from ermon.model import Finding
 from ermon.monitor import Monitor
 from ermon.telemetry import Telemetry
+from ermon.timeline import Timeline
 from ermon.web.events import EventHub
 from ermon.web.hosts import Hosts
 from ermon.web.web_config import WebConfig
@@ -49,6 +50,8 @@ class WebContext:
     """Makes the monitor heed the windows as they are now."""
     history: Callable[[float, int], Awaitable[list[Finding]]] = no_history
     """The findings that were cleared since a time, the latest first, a number of them at most."""
+    timeline: Timeline = field(default_factory=Timeline)
+    """What the links were over the last 24 hours."""
     version: str = __version__
     clock: Callable[[], float] = time.time
 

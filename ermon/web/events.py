@@ -18,7 +18,7 @@ import msgspec
 
 from ermon.inventory import LinkKey, View
 from ermon.known import Known
-from ermon.model import Change, FeedChanged, LinkChanged, PoolChanged
+from ermon.model import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
 from ermon.monitor import Monitor, Outcome
 from ermon.state import CurrentPool, current_feed, current_link, current_pool, layout_of
 from ermon.web.render import feed_data, finding_data, link_data, pool_data
@@ -188,6 +188,8 @@ def _touched(
             case LinkChanged(link=key) if change.family in families.get(key, ()):
                 links[key] = None
                 pools |= dict.fromkeys(config.pools)
+            case DrainChanged(link=key) if families.get(key):
+                links[key] = None
             case FeedChanged(feed=feed) if feed in config.feeds:
                 feeds[feed] = None
                 if config.feeds[feed].view in _SHOWS_POOLS:

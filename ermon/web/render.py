@@ -27,6 +27,8 @@ def network_data(network: CurrentNetwork) -> dict[str, Any]:
             name: {"state": _PROCESS_STATES[up], "feeds": _feeds_of(network, name)}
             for name, up in network.processes.items()
         },
+        "uplinks": {u.name: {"router": u.router, "asn": u.asn} for u in network.uplinks.values()},
+        "segments": {s.name: {"expressroute": s.expressroute} for s in network.segments.values()},
     }
 
 
@@ -55,9 +57,11 @@ def link_data(current: CurrentLink) -> dict[str, Any]:
         "state": {family: found.state for family, found in families},
         "since": {family: rfc3339(found.since) for family, found in families},
         "transitions": {family: found.transitions for family, found in families},
+        "draining": {family: found.draining for family, found in families},
         "routes": {family: found.routes for family, found in families},
         "decided_by": {family: found.decided_by for family, found in families},
         "service_routes": dict(current.service_routes),
+        "services": {name: dict(counts) for name, counts in current.services.items()},
         "advertised_prefixes": {family: shown.prefixes for family, shown in current.advertised.items()},
         "advertised_prefix_limit": {family: shown.limit for family, shown in current.advertised.items()},
     }

@@ -26,7 +26,6 @@ dd { margin: 0 0 .4rem 1.5rem; }
 """
 
 _CODE = re.compile(r"`([^`]+)`")
-_NUMBER = re.compile(r"[0-9]+\. ")
 
 
 async def runbook(request: web.Request) -> web.Response:
@@ -56,9 +55,7 @@ async def listing(request: web.Request) -> web.Response:
 
 def _runbook(check: Check) -> str:
     guide = GUIDE[check.name]
-    steps = "\n".join(
-        f"<li>{_marked(_NUMBER.sub('', step, count=1))}</li>" for step in guide.action.splitlines()
-    )
+    steps = "\n".join(f"<li>{_marked(step)}</li>" for step in guide.steps)
     words = "\n".join(
         f"<dt>{escape(word)}</dt>\n<dd>{escape(meaning)}</dd>" for word, meaning in guide.placeholders.items()
     )

@@ -117,6 +117,11 @@ def test_what_was_usual_survives_a_restart(directory, settings):
         daemon.start()
         finding = daemon.wait_until_raised("prefix-count-low", link="primary", family="ipv4")
         assert (finding["evidence"]["usual"], finding["evidence"]["routes"]) == (5, 1)
+        link = {"circuit": "chicago", "link": "primary", "family": "ipv4"}
+        [shown] = [each for each in daemon.api("timeline")["links"] if link.items() <= each.items()]
+        states = [state for _, state in shown["states"]]
+        assert states == ["unknown", "up", "unknown", "up"], "nobody looked while ermon was not running"
+        assert shown["prefixes"][-1] == 1
 
 
 def test_a_disk_that_goes_and_comes_back_stops_nothing_and_catches_up(directory, settings):

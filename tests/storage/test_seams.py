@@ -15,8 +15,10 @@ from ermon.maintenance_book import BookedWindow, MaintenanceBook
 from ermon.sources.key import SourceKey
 from ermon.sources.record import MemoryRecords, SourceRecord, Validators
 from ermon.storage.database import Table
-from ermon.storage.seams import StoredRecords, StoredWindows
+from ermon.storage.seams import StoredRecords, StoredWindows, keep_timeline, kept_timeline
 from ermon.storage.store import Store
+from ermon.timeline import Timeline
+from tests.checks.company import company
 from tests.networks import SMALL
 
 TAGS = SourceKey("service-tags", "https://lists.example.net/tags.json?sig=s3cret", ("Storage",))
@@ -79,3 +81,27 @@ async def test_windows_outlive_ermon(tmp_path: Path):
         after = {each.id: each for each in MaintenanceBook(StoredWindows(store)).windows()}
         assert after[booked.id] == BookedWindow(booked.id, window)
         assert after[ended.id].window.ends.timestamp() == START + 60
+
+
+async def test_the_timeline_outlives_ermon(tmp_path: Path):
+    net, timeline = company().converge(), Timeline()
+    timeline.follow(net.monitor, net.take_changes())
+    timeline.sample(net.monitor, net.now)
+    async with opened(tmp_path) as store:
+        keep_timeline(store, timeline, net.now + 30)
+    async with opened(tmp_path) as store:
+        after = kept_timeline(store, net.now + 60).show(net.now + 60)()
+        assert after["times"] == [net.now]
+        assert {state for link in after["links"] for _, state in link["states"]} == {"unknown", "up"}
+        assert {count for link in after["links"] for count in link["prefixes"]} == {2}
+
+
+@pytest.mark.parametrize("damaged", [b"{}", b"[", b'{"saved_at": 1, "times": [1], "tracks": [{}]}'])
+async def test_a_timeline_that_makes_no_sense_was_never_known(tmp_path: Path, damaged: bytes):
+    async with opened(tmp_path) as store:
+        store.set_value(Table.INSTALLATION, "timeline", damaged)
+        assert kept_timeline(store, START).show(START)()["links"] == []
+
+
+def test_without_storage_there_is_a_new_timeline():
+    assert kept_timeline(None, START).show(START)()["links"] == []

@@ -12,6 +12,7 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestClient
 
 from ermon.telemetry import Telemetry
+from ermon.timeline import Timeline
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
 from ermon.web.hosts import Hosts
@@ -26,6 +27,7 @@ class Site:
 
     net: Story
     hub: EventHub = field(default_factory=EventHub)
+    timeline: Timeline = field(default_factory=Timeline)
     lifecycle: bool = False
     not_ready: str = ""
     problems: list[str] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Site:
             web_config=self.web_config,
             external_url=self.external_url,
             hosts=self.hosts,
+            timeline=self.timeline,
         )
 
     @asynccontextmanager
@@ -61,7 +64,9 @@ class Site:
 
     def tell(self) -> Self:
         """Tell those who listen what has come of everything since this was last called."""
-        self.hub.publish_outcome(self.net.monitor, self.net.monitor.settle(self.net.now))
+        outcome = self.net.monitor.settle(self.net.now)
+        self.timeline.follow(self.net.monitor, outcome.changes)
+        self.hub.publish_outcome(self.net.monitor, outcome)
         return self
 
     async def reload(self) -> list[str]:

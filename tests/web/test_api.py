@@ -59,6 +59,15 @@ async def test_the_status_names_everything_that_is_configured(client: Client, si
     assert status["version"]
 
 
+async def test_uplinks_and_segments_in_the_status(client: Client, site: Site):
+    status = await client.data("/api/v1/status")
+    assert (status["uplinks"], status["segments"]) == ({"isp-a": {"router": "edge-1", "asn": 64510}}, {})
+    site.net.reconfigure(company("segments: {campus: {expressroute: forbidden}}", "uplinks: null",
+                                 "feeds: {isp-a: null}").config)  # fmt: skip
+    status = await client.data("/api/v1/status")
+    assert (status["uplinks"], status["segments"]) == ({}, {"campus": {"expressroute": "forbidden"}})
+
+
 @BOTH_FAMILIES
 async def test_a_lost_link_in_the_status(client: Client, site: Site, space: Space):
     site.net.wait(58).lose("chicago-primary", space.family).wait(10)
@@ -221,6 +230,55 @@ async def test_a_time_that_is_none_is_refused(client: Client, time: str):
     assert words.startswith(f"parameter 'since' is {time!r}, and must be a time such as 2026-11-20T23:48:38Z")
 
 
+# Timeline --------------------------------------------------------------------------------------------
+
+
+@BOTH_FAMILIES
+async def test_the_last_24_hours_of_a_link(client: Client, site: Site, space: Space):
+    site.net.wait(58).lose("chicago-primary", space.family)
+    site.tell()
+    site.net.wait(300)
+    now = site.net.now
+    found = await client.data("/api/v1/timeline")
+    assert (found["from"], found["to"], found["times"]) == (now - 86_400, now, [now])
+    [primary] = [
+        each
+        for each in found["links"]
+        if (each["circuit"], each["link"], each["family"]) == ("chicago", "primary", space.family)
+    ]
+    assert primary["states"] == [[now - 86_400, "unknown"], [now - 358, "up"], [now - 300, "down"]]
+    assert (primary["prefixes"], primary["merged_until"]) == ([0], None)
+    assert len(found["links"]) == 8
+    assert [finding["check"] for finding in found["findings"]] == ["link-down"]
+
+
+async def test_the_findings_of_the_last_24_hours(site: Site):
+    now = site.net.now
+    context = replace(site.context(), history=History(now - 86_400, now - 86_398, now - 100))
+    site.net.announce("isp-a", V4.pool).wait(1).announce("isp-a", V6.pool)
+    async with TestClient(TestServer(make_app(context))) as http:
+        found = (await Client(http).data("/api/v1/timeline"))["findings"]
+        raised = [f["labels"]["family"] for f in found if f["state"] == "raised"]
+        assert raised == ["ipv6", "ipv4"], "the latest first"
+        cleared = [f["id"] for f in found[len(raised) :]]
+        assert cleared == [f"at {now - 100}", f"at {now - 86_398}"], "a second has passed"
+
+
+async def test_the_timeline_says_that_findings_are_left_out(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(api, "MAX_TIMELINE_FINDINGS", 3)
+    now = site.net.now
+    context = replace(site.context(), history=History(now - 300, now - 200, now - 100))
+    site.net.announce("isp-a", V4.pool)
+    async with TestClient(TestServer(make_app(context))) as http:
+        answer = await (await http.get("/api/v1/timeline")).json()
+        shown = [f"{f['check']} {f['cleared_at']}" for f in answer["data"]["findings"]]
+        assert shown == [
+            "pool-leak None",
+            *(f"link-down {rfc3339(now - seconds)}" for seconds in (100, 200)),
+        ]
+        assert answer["warnings"] == ["only 3 findings are shown"]
+
+
 # Statuses --------------------------------------------------------------------------------------------
 
 
@@ -374,6 +432,10 @@ async def test_a_wrong_question_elsewhere_says_what_is_wrong(client: Client):
     assert await client.error("/api/v1/status", state="raised") == (
         400,
         "unknown parameter 'state'; this path takes none",
+    )
+    assert await client.error("/api/v1/timeline", hours="48") == (
+        400,
+        "unknown parameter 'hours'; this path takes none",
     )
     assert await client.error("/api/v1/statuses", check="pool-leak") == (
         400,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ermon.model import DrainChanged
 from ermon.web.events import EventHub, Subscription, TooManyClientsError
 from tests.checks.company import V4, V6, Space, company
 from tests.web.site import Site
@@ -139,6 +140,44 @@ async def test_a_lost_link_is_told_with_the_pools_that_it_advertised(site: Site,
         assert (link["circuit"], link["link"], link["state"][space.family]) == ("chicago", "primary", "down")
         pools = {data["pool"]: data["advertised"][space.family] for kind, data in events if kind == "pool"}
         assert pools["chi"]["chicago"] == {"primary": "no", "secondary": "yes"}
+
+
+async def test_the_beginning_and_the_end_of_a_drain_are_told(site: Site):
+    for path, draining in (("12076 12076 12076 12076", True), ("12076", False)):
+        with site.hub.subscribe(site.hub.last_id) as subscription:
+            for space in (V4, V6):
+                site.net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=path)
+            site.tell()
+            [link] = [data for kind, data in await heard(subscription) if kind == "link"]
+            assert (link["circuit"], link["link"]) == ("chicago", "primary")
+            assert link["draining"] == {"ipv4": draining, "ipv6": draining}
+            assert link["state"] == {"ipv4": "up", "ipv6": "up"}
+
+
+async def test_a_drain_that_lasted_too_long_is_told_to_be_over(site: Site):
+    for space in (V4, V6):
+        site.net.microsoft_sends(
+            "chicago-primary", space.exchange, space.sharepoint, path="12076 12076 12076 12076"
+        )
+    site.net.lose("chicago-primary", "ipv4", "ipv6")
+    site.tell()
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        site.net.now += site.net.config.policy.max_drain
+        site.tell()
+        [link] = [data for kind, data in await heard(subscription) if kind == "link"]
+        assert link["draining"] == {"ipv4": False, "ipv6": False}
+        assert link["state"] == {"ipv4": "down", "ipv6": "down"}
+
+
+async def test_a_reload_that_shortens_drains_tells_of_those_that_it_ends(site: Site):
+    for space in (V4, V6):
+        site.net.microsoft_sends(
+            "chicago-primary", space.exchange, space.sharepoint, path="12076 12076 12076 12076"
+        )
+    site.net.lose("chicago-primary", "ipv4", "ipv6").wait(3600)
+    site.tell()
+    site.net.reconfigure(company("policy: {max_drain: 30m}").config)
+    assert DrainChanged(site.net.now, ("chicago", "primary"), draining=False) in site.net.take_changes()
 
 
 async def test_a_lost_feed_is_told_once_with_its_new_state(site: Site):

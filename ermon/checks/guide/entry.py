@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _COMMAND = re.compile(r"`([^`]+)`")
 _CAPITALS = re.compile(r"\b[A-Z]+(?:-[A-Z]+)*\b")
+_NUMBER = re.compile(r"[0-9]+\. ")
 
 PLACEHOLDERS: Mapping[str, str] = {
     "FAMILY": "ipv4 or ipv6, as the finding says; in a VRF on IOS-XE, write 'vpnv4 unicast vrf NAME' for 'FAMILY unicast'",
@@ -51,6 +52,11 @@ class Guide:
     """Numbered steps, one a line; commands to type stand in backticks, IOS-XE unless said otherwise."""
     source: str
     """Where the rule comes from: a page, an RFC, or ermon's own reasoning."""
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps of ``action``, without their numbers."""
+        return tuple(_NUMBER.sub("", step, count=1) for step in self.action.splitlines())
 
     @property
     def commands(self) -> tuple[str, ...]:

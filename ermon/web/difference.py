@@ -1,0 +1,80 @@
+"""``/api/v1/circuits/{circuit}/difference``: what one link of a circuit brings and another does not.
+
+It is read from what the check ``link-asymmetry`` goes by, so that the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from heapq import nsmallest
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ermon.inventory import Circuit, Link
+from ermon.known import Known
+from ermon.model import LinkState
+from ermon.monitor import Monitor
+from ermon.prefixes import Family, Prefix
+from ermon.sides import received_sides
+from ermon.state import layout_of
+
+MAX_PREFIXES = 20
+"""Of each link: as many as the evidence of a finding."""
+
+LOOKED_AT_ONCE = 2_000
+"""Prefixes that are looked at before anybody else has a turn: some four milliseconds."""
+
+
+class _Found(NamedTuple):
+    prefixes: list[Prefix]
+    complete: bool
+
+
+async def find_difference(monitor: Monitor, circuit: Circuit) -> Callable[[], dict[str, Any]]:
+    """Find what is on some links only; the result renders it, on any thread.
+
+    Families that fewer than two links carry, or that another instance judges, are left out. For each link
+    there are the prefixes that it brings and another link is proven not to: the first of them, and their
+    ``total``. They are ``complete`` if there can be no others: while a link is down, unknown or seen through
+    best paths only, what the others bring cannot be compared with it.
+    """
+    judged = layout_of(monitor).link_families
+    found: dict[Family, dict[str, _Found]] = {}
+    for family in circuit.families:
+        links = [link for link in circuit.links.values() if family in link.families]
+        if len(links) > 1 and all(family in judged[link.key] for link in links):
+            found[family] = await _compare(monitor.network, circuit.name, links, family)
+    return lambda: {
+        family: {link: _render(difference) for link, difference in by_link.items()}
+        for family, by_link in found.items()
+    }
+
+
+async def _compare(known: Known, circuit: str, links: list[Link], family: Family) -> dict[str, _Found]:
+    """Look through the prefixes bit by bit; each is judged as it stands when its turn comes."""
+    brought: dict[str, list[Prefix]] = {link.name: [] for link in links}
+    remaining = iter(tuple(known.one_sided(circuit, family)))
+    while some := tuple(islice(remaining, LOOKED_AT_ONCE)):
+        differing = known.one_sided(circuit, family)
+        for side in received_sides(known, circuit, family):
+            brought[side.link].extend(p for p in some if p in differing and side.shows(p))
+        await asyncio.sleep(0)
+    return {link.name: _Found(brought[link.name], _complete(known, link, links, family)) for link in links}
+
+
+def _complete(known: Known, link: Link, links: list[Link], family: Family) -> bool:
+    if known.link_state(link.key, family) is LinkState.DOWN:
+        return True  # it brings nothing
+    return all(
+        known.link_state(each.key, family) is LinkState.UP and known.deciders(each.key, family)
+        for each in links
+    )
+
+
+def _render(found: _Found) -> dict[str, Any]:
+    return {
+        "prefixes": [str(prefix) for prefix in nsmallest(MAX_PREFIXES, found.prefixes)],
+        "total": len(found.prefixes),
+        "complete": found.complete,
+    }
