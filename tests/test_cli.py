@@ -12,7 +12,21 @@ from ermon.cli import learn
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "config" / "ermon.reference.yml"
 SAMPLES = ROOT / "tests" / "recorded" / "samples-5.0.15.jsonl"
-COMMANDS = ("run", "check", "test", "verify", "maintenance", "replay", "demo", "checks", "explain", "render")
+COMMANDS = (
+    "run",
+    "init",
+    "check",
+    "test",
+    "status",
+    "routes",
+    "verify",
+    "maintenance",
+    "replay",
+    "demo",
+    "checks",
+    "explain",
+    "render",
+)
 
 
 @pytest.fixture

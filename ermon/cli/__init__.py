@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from ermon import __version__
-from ermon.cli import daemon, files, learn, live, recordings
+from ermon.cli import daemon, files, first, learn, live, recordings
 from ermon.cli.exits import BUG, FINE
 
 
@@ -47,8 +47,11 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         daemon.add_run,
+        first.add_init,
         files.add_check,
         files.add_test,
+        live.add_status,
+        live.add_routes,
         live.add_verify,
         live.add_maintenance,
         recordings.add_replay,

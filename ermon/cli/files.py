@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from ermon.cli.exits import DEFAULT_LISTEN_ADDRESS, FINE, USAGE, WRONG, Commands, add_feeds_match
+from ermon.cli.routers import add_render_router
 from ermon.cli.units import add_render_systemd
 from ermon.cli.web import add_web_config, external_url, load_configs
 
@@ -81,6 +82,7 @@ def add_render(commands: Commands) -> None:
     exabgp.add_argument("--process", metavar="NAME", help="only that of this process (default: all of them)")
     exabgp.set_defaults(command=_render_exabgp)
     add_render_systemd(what)
+    add_render_router(what)
     rules = what.add_parser(
         "rules",
         help="the Prometheus rules",

@@ -53,6 +53,7 @@ class Router:
         as_path: Iterable[int] = (),
         communities: Iterable[tuple[int, int]] = (),
         path_id: int | None = None,
+        local_preference: int | None = None,
         med: int | None = None,
     ) -> None:
         """Put routes into the table; a session that is up hears of them at once."""
@@ -65,6 +66,7 @@ class Router:
                     as_path=as_path,
                     communities=communities,
                     path_id=path_id,
+                    local_preference=local_preference,
                     med=med,
                 )
                 self._table[prefix, path_id] = message

@@ -1,0 +1,65 @@
+"""What to paste into a router, so that it shows ermon its routes: ``ermon render router``.
+
+``describe`` says what a router is to be told, and a module for each platform writes it in its language. No
+command is written that could not be confirmed in the vendor's documentation, which each module names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from ermon.inventory import Config
+from ermon.routers import bird, eos, frr, iosxe, iosxr, junos, nxos, vyos
+from ermon.routers.describe import BGP_PORT, Mirrors, Router, RouterError, describe, names
+from ermon.routers.platform import Platform
+
+__all__ = ["PLATFORMS", "Mirrors", "RouterError", "names", "render"]
+
+
+PLATFORMS: Mapping[str, Platform] = MappingProxyType(
+    {
+        "iosxe": iosxe.PLATFORM,
+        "iosxr": iosxr.PLATFORM,
+        "nxos": nxos.PLATFORM,
+        "junos": junos.PLATFORM,
+        "eos": eos.PLATFORM,
+        "frr": frr.PLATFORM,
+        "bird": bird.PLATFORM,
+        "vyos": vyos.PLATFORM,
+    }
+)
+
+
+def render(
+    config: Config, name: str, platform: str, mirrors: Mirrors, update_source: str | None = None
+) -> str:
+    """Return what the router ``name`` is to be told, in the language of ``platform``, a key of ``PLATFORMS``.
+
+    ``mirrors`` names the policies that mirrors share, and ``update_source`` the interface with the router's
+    address, for platforms that want it. Without them placeholders stand there. Keys never do. Raises
+    ``RouterError`` for a router, a mirror or a name that there is not.
+    """
+    router = describe(config, name, mirrors, update_source)
+    language = PLATFORMS[platform]
+    body = list(language.write(router))
+    head = (f"{language.comment} {line}".rstrip() for line in _head(router, language, "\n".join(body)))
+    return "\n".join([*head, *body]) + "\n"
+
+
+def _head(router: Router, language: Platform, body: str) -> Iterator[str]:
+    count = len(router.sessions)
+    yield f"{router.name}, {language.title}: {count} session{'s' * (count > 1)} with ermon. Written by `ermon render router`."
+    yield "ermon announces nothing, and from ermon nothing is accepted."
+    yield from language.notes(router)
+    if any(session.is_mirror for session in router.sessions):
+        yield "Whatever else the neighbor that it mirrors has outbound (prefix list, AS path filter, remove-private-as,"
+        yield "default-originate), a mirror needs too, or it shows what is not sent."
+    if router.port != BGP_PORT and not language.any_port:
+        yield f"CAUTION: this platform connects to port {BGP_PORT} only, and collector.port is {router.port}: make that {BGP_PORT}."
+    replaced = [(what, by) for what, by in router.placeholders().items() if what in body]
+    if replaced:
+        yield "Replace before you paste:"
+        for what, by in replaced:
+            yield f"  {what}"
+            yield f"    {by}"

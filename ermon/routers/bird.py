@@ -1,0 +1,75 @@
+"""BIRD 2: protocols for its configuration file.
+
+Checked by loading it into BIRD 2.0.12, and against "BIRD 2.0 User's Guide", chapter BGP
+(https://bird.network.cz/?get_doc&v=20&f=bird-6.html#ss6.3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ermon.prefixes import Family
+from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import Platform
+
+LONGEST_NAME = 63
+"""Characters of a name; BIRD takes none that is longer."""
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def write(router: Router) -> Iterator[str]:
+    for session in router.sessions:
+        yield from _protocol(router, session)
+
+
+def _protocol(router: Router, session: Session) -> Iterator[str]:
+    port = "" if router.port == BGP_PORT else f" port {router.port}"
+    yield f"# {session.feed}: {session.about}"
+    yield f"protocol bgp {_symbol(f'ermon-{session.feed}'[:LONGEST_NAME])} {{"
+    yield f"  local {session.source} as {session.own_asn};"
+    yield f"  neighbor {session.neighbor}{port} as {session.neighbor_asn};"
+    yield f"  multihop {session.hops or MULTIHOP_TTL};"
+    if session.hops is not None:
+        yield "  ttl security on;"
+    if session.has_key:
+        yield f'  password "{session.key}";'
+    yield f"  hold time {router.hold_seconds};"
+    if session.is_reflected:
+        yield "  rr client;"
+    for family in session.families:
+        yield from _channel(session, family)
+    yield "}"
+
+
+def _channel(session: Session, family: Family) -> Iterator[str]:
+    yield f"  {family} {{"
+    yield "    import none;"
+    if session.is_mirror:
+        yield f"    export filter {_symbol(session.policies[family])};"
+        if family == "ipv6" and session.is_over_ipv4:
+            yield f"    next hop address {session.next_hop6};  # over IPv4, BIRD knows none of its own"
+    else:
+        yield "    export where source = RTS_BGP;"
+        yield "    next hop keep;"
+    if session.all_paths:
+        yield "    add paths tx;"
+    yield "  };"
+
+
+def _symbol(name: str) -> str:
+    return name if _PLAIN_NAME.fullmatch(name) else f"'{name}'"
+
+
+def _notes(_: Router) -> Iterator[str]:
+    yield "Each `import none` is the whole inbound policy. Communities of all kinds are sent."
+    yield "Tables other than master4 and master6 need `table NAME;` in each channel."
+
+
+PLATFORM = Platform(
+    title="BIRD 2",
+    comment="#",
+    notes=_notes,
+    any_port=True,
+    write=write,
+)

@@ -1,0 +1,245 @@
+"""What a router is to be told, whatever its make: its sessions with ermon, from the configuration.
+
+A session's *policy* is what the router applies to what it sends there. A mirror shares the policy of the
+neighbor that it mirrors, which only the router's owner can name; until then a placeholder stands for it.
+Every placeholder is in capitals, begins with ``REPLACE-`` and is no valid name of anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ermon.inventory import Config, Feed, View
+from ermon.prefixes import FAMILIES, Address, Family, parse_address
+from ermon.regions import everywhere
+
+Mirrors = Mapping[tuple[str, Family | None], str]
+"""Names of policies by feed and family; ``None`` is every family that has none of its own."""
+
+MIRRORS = (View.TO_MICROSOFT, View.TO_INTERNET)
+BGP_PORT = 179
+MULTIHOP_TTL = 64
+"""How far an eBGP session's packets go: ermon is seldom on a neighbor's link."""
+MAX_TTL = 255
+"""What a peer with TTL security expects packets to begin with (RFC 5082 section 3)."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,62}")
+_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._:/-]{0,62}")
+
+
+class RouterError(ValueError):
+    """What was asked for cannot be written; the text says why, and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A BGP session with ermon, as the router sees it: ermon is the neighbor."""
+
+    feed: str
+    view: View
+    about: str
+    """What it carries, in words."""
+    neighbor: str
+    """ermon's address."""
+    neighbor_asn: int
+    source: str
+    """The router's own address."""
+    own_asn: int
+    families: tuple[Family, ...]
+    all_paths: bool
+    policies: Mapping[Family, str]
+    """Of a mirror; of others it is empty, and everything may be sent."""
+    has_key: bool
+    hops: int | None
+    """ermon accepts packets from at most so many hops away, ``None`` for any."""
+    next_hop6: str
+    """An IPv6 address of the router's, for routes that it originates and sends over IPv4."""
+    interface: str
+    """The interface with ``source``, for routers that want its name."""
+
+    @property
+    def is_mirror(self) -> bool:
+        return self.view in MIRRORS
+
+    @property
+    def is_internal(self) -> bool:
+        return self.own_asn == self.neighbor_asn
+
+    @property
+    def is_reflected(self) -> bool:
+        """Whether it shows what the router has learned by iBGP, too.
+
+        An edge table shows what this router itself has learned. The table of a segment is all that its
+        router holds, and over iBGP only a route reflector sends all of that (RFC 4456).
+        """
+        return self.is_internal and self.view in {View.SEGMENT, View.INTERNET}
+
+    @property
+    def is_over_ipv4(self) -> bool:
+        return parse_address(self.source).version == 4
+
+    @property
+    def key(self) -> str:
+        return _placeholder(f"MD5-KEY-OF-{self.feed}")
+
+    @property
+    def cluster(self) -> str:
+        """A cluster identifier (RFC 4456 section 7), for routers that want one with their clients."""
+        return self.source if self.is_over_ipv4 else _placeholder("CLUSTER-ID")
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    name: str
+    asn: int
+    port: int
+    hold_seconds: int
+    sessions: tuple[Session, ...]
+
+    @property
+    def keepalive_seconds(self) -> int:
+        """A third of the hold time (RFC 4271 section 4.4)."""
+        return max(1, self.hold_seconds // 3)
+
+    @property
+    def families_with_all_paths(self) -> tuple[Family, ...]:
+        return tuple(f for f in FAMILIES if any(s.all_paths and f in s.families for s in self.sessions))
+
+    @property
+    def ipv6_tables_over_ipv4(self) -> tuple[Session, ...]:
+        """Edge tables whose IPv6 next hops, which tell the link, have to pass an IPv4 session."""
+        return tuple(
+            session
+            for session in self.sessions
+            if session.view is View.EDGE_TABLE and "ipv6" in session.families and session.is_over_ipv4
+        )
+
+    def placeholders(self) -> Mapping[str, str]:
+        """What could have to be replaced, and by what."""
+        found = {}
+        for session in self.sessions:
+            for family, policy in session.policies.items():
+                found[policy] = (
+                    f"the {family} policy that the neighbor which {session.feed} mirrors has outbound: "
+                    f"--mirror {session.feed}=NAME, or --mirror {session.feed}:{family}=NAME"
+                )
+            found[session.key] = f"the MD5 key of {session.feed}, the same as in ermon's md5_password_file"
+            found[session.interface] = f"the interface that has {session.source}: --update-source=INTERFACE"
+            found[session.next_hop6] = "an IPv6 address of this router"
+            found[session.cluster] = "an identifier written as an IPv4 address, such as the router's own"
+        return {placeholder: what for placeholder, what in found.items() if placeholder.startswith(_MARK)}
+
+
+def names(config: Config) -> tuple[str, ...]:
+    """Return the routers that have feeds; a feed without a router stands for its own."""
+    return tuple(dict.fromkeys(_router_of(feed) for feed in everywhere(config).feeds.values()))
+
+
+def describe(config: Config, name: str, mirrors: Mirrors, update_source: str | None = None) -> Router:
+    """Return all sessions of a router; raise ``RouterError`` for a name that it cannot be described by."""
+    if update_source is not None and not _INTERFACE.fullmatch(update_source):
+        raise RouterError(
+            f"--update-source={update_source!r}: not the name of an interface, such as Loopback0"
+        )
+    feeds = [feed for feed in everywhere(config).feeds.values() if _router_of(feed) == name]
+    if not feeds:
+        raise RouterError(_no_such_router(config, name))
+    asns = {feed.peer_asn: feed.name for feed in feeds}
+    if len(asns) > 1:
+        said = " and ".join(f"{asn} (feed {feed})" for asn, feed in asns.items())
+        raise RouterError(f"router {name} has several ASNs, {said}: make peer_asn equal, or render by hand")
+    _check_mirrors(name, feeds, mirrors)
+    return Router(
+        name=name,
+        asn=feeds[0].peer_asn,
+        port=config.collector.port,
+        hold_seconds=int(config.collector.hold_time),
+        sessions=tuple(_session(config, feed, mirrors, update_source) for feed in feeds),
+    )
+
+
+def _router_of(feed: Feed) -> str:
+    return feed.router if feed.router is not None else feed.name
+
+
+def _no_such_router(config: Config, name: str) -> str:
+    known = f"there are {', '.join(names(config))}"
+    feed = everywhere(config).feeds.get(name)
+    if feed is not None:
+        return f"{name!r} is a feed of router {feed.router}, and a router is told all its sessions at once; {known}"
+    return f"there is no router {name!r} with a feed; {known}"
+
+
+def _check_mirrors(name: str, feeds: list[Feed], mirrors: Mirrors) -> None:
+    known = {feed.name: feed for feed in feeds if feed.view in MIRRORS}
+    listed = f"there are {', '.join(known)}" if known else "there are none"
+    for (feed, family), policy in mirrors.items():
+        if feed not in known:
+            raise RouterError(f"--mirror {feed}: no mirror of router {name}; {listed}")
+        if family is not None and family not in known[feed].families:
+            raise RouterError(f"--mirror {feed}:{family}: the feed does not carry {family}")
+        if not _NAME.fullmatch(policy):
+            raise RouterError(
+                f"--mirror {feed}={policy!r}: not the name of a policy: letters, digits and . _ : - are allowed"
+            )
+
+
+def _session(config: Config, feed: Feed, mirrors: Mirrors, update_source: str | None) -> Session:
+    return Session(
+        feed=feed.name,
+        view=feed.view,
+        about=_about(config, feed),
+        neighbor=feed.local,
+        neighbor_asn=feed.local_asn,
+        source=feed.peer,
+        own_asn=feed.peer_asn,
+        families=feed.families,
+        all_paths=feed.add_path,
+        policies={f: _policy(feed, f, mirrors) for f in feed.families} if feed.view in MIRRORS else {},
+        has_key=feed.md5_password_file is not None,
+        hops=feed.ttl_security,
+        next_hop6=_next_hop6(config, feed),
+        interface=update_source or _placeholder(f"INTERFACE-WITH-{feed.peer}"),
+    )
+
+
+def _about(config: Config, feed: Feed) -> str:
+    match feed.view:
+        case View.EDGE_TABLE:
+            paths = "all paths" if feed.add_path else "the best path of each prefix"
+            return f"what this router itself has learned, {paths}"
+        case View.TO_MICROSOFT:
+            return f"a mirror of the neighbor at Microsoft's end of link {feed.link} of {feed.circuit}"
+        case View.TO_INTERNET:
+            assert feed.uplink is not None
+            return f"a mirror of the neighbor of uplink {feed.uplink}, AS {config.uplinks[feed.uplink].asn}"
+        case View.INTERNET:
+            return "a full table"
+        case View.SEGMENT:
+            return f"the table of segment {feed.segment}"
+
+
+def _policy(feed: Feed, family: Family, mirrors: Mirrors) -> str:
+    fallback = mirrors.get((feed.name, None), _placeholder(f"{family}-POLICY-OF-{feed.name}"))
+    return mirrors.get((feed.name, family), fallback)
+
+
+def _next_hop6(config: Config, feed: Feed) -> str:
+    """Our end of the feed's own link, else of any link of its router: the first host of the subnet."""
+    links = sorted(
+        (link for link in config.links if link.router == feed.router and link.subnet6 is not None),
+        key=lambda link: link.key != feed.link_key,
+    )
+    for link in links:
+        assert link.subnet6 is not None
+        return str(Address(6, link.subnet6.value + (link.subnet6.length < 127)))
+    return _placeholder(f"IPV6-ADDRESS-OF-{_router_of(feed)}")
+
+
+_MARK = "REPLACE-"
+
+
+def _placeholder(text: str) -> str:
+    return _MARK + text.upper()

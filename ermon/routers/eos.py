@@ -1,0 +1,81 @@
+"""Arista EOS.
+
+Checked against "EOS User Manual", chapter Border Gateway Protocol
+(https://www.arista.com/en/um-eos/eos-border-gateway-protocol-bgp), by way of Arista's own collections for
+Ansible, arista.eos.eos_bgp_global
+(https://docs.ansible.com/ansible/latest/collections/arista/eos/eos_bgp_global_module.html) and arista.avd
+(https://avd.arista.com/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6
+
+
+def write(router: Router) -> Iterator[str]:
+    yield "route-map ERMON-NOTHING deny 10"
+    yield "!"
+    yield f"router bgp {router.asn}"
+    for session in router.sessions:
+        yield from _session(router, session)
+    for session in router.sessions:
+        yield f"   no neighbor {session.neighbor} shutdown"
+    yield "!"
+
+
+def _session(router: Router, session: Session) -> Iterator[str]:
+    yield f"   ! {session.feed}: {session.about}"
+    to = f"   neighbor {session.neighbor}"
+    yield f"{to} remote-as {session.neighbor_asn}"
+    yield f"{to} shutdown"
+    yield f"{to} description ermon {session.feed}"
+    yield f"{to} update-source {session.interface}"
+    yield f"{to} timers {router.keepalive_seconds} {router.hold_seconds}"
+    yield f"{to} out-delay 0"
+    if router.port != BGP_PORT:
+        yield f"{to} transport remote-port {router.port}"
+    if session.has_key:
+        yield f"{to} password {session.key}"
+    if session.hops is not None:
+        yield f"{to} ttl maximum-hops {session.hops}"
+    elif not session.is_internal:
+        yield f"{to} ebgp-multihop {MULTIHOP_TTL}"
+    if not session.is_mirror:
+        yield f"{to} send-community standard large"
+    if session.is_reflected:
+        yield f"{to} route-reflector-client"
+    yield f"{to} maximum-routes 1"
+    yield from _families(session)
+
+
+def _families(session: Session) -> Iterator[str]:
+    to = f"      neighbor {session.neighbor}"
+    if "ipv4" not in session.families:
+        yield from ("   address-family ipv4", f"      no neighbor {session.neighbor} activate", "      exit")
+    for family in session.families:
+        yield f"   address-family {family}"
+        yield f"{to} activate"
+        yield f"{to} route-map ERMON-NOTHING in"
+        if session.is_mirror:
+            yield f"{to} route-map {session.policies[family]} out"
+        if session.all_paths:
+            yield f"{to} additional-paths send any"
+        yield "      exit"
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "Over iBGP, next hops stay as they are unless told otherwise."
+    yield SHUT_DOWN
+    yield from about_ipv6(router)
+
+
+PLATFORM = Platform(
+    title="Arista EOS",
+    comment="!",
+    notes=_notes,
+    any_port=True,
+    write=write,
+)

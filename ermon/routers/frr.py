@@ -1,0 +1,76 @@
+"""FRR 8.4 and newer: bgpd's configuration, or lines for vtysh.
+
+Checked by loading it into FRR 8.4, and against "BGP" (https://docs.frrouting.org/en/latest/bgp.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6_of_frr
+
+
+def write(router: Router) -> Iterator[str]:
+    yield "route-map ERMON-NOTHING deny 10"
+    yield "route-map ERMON-EVERYTHING permit 10"
+    yield "!"
+    yield f"router bgp {router.asn}"
+    for session in router.sessions:
+        yield from _session(router, session)
+    for session in router.sessions:
+        yield f" no neighbor {session.neighbor} shutdown"
+    yield "!"
+
+
+def _session(router: Router, session: Session) -> Iterator[str]:
+    yield f" ! {session.feed}: {session.about}"
+    to = f" neighbor {session.neighbor}"
+    yield f"{to} remote-as {session.neighbor_asn}"
+    yield f"{to} shutdown"
+    yield f"{to} description ermon {session.feed}"
+    yield f"{to} update-source {session.source}"
+    if router.port != BGP_PORT:
+        yield f"{to} port {router.port}"
+    yield f"{to} timers {router.keepalive_seconds} {router.hold_seconds}"
+    yield f"{to} advertisement-interval 0"
+    if session.has_key:
+        yield f"{to} password {session.key}"
+    if session.hops is not None:
+        yield f"{to} ttl-security hops {session.hops}"
+    elif not session.is_internal:
+        yield f"{to} ebgp-multihop {MULTIHOP_TTL}"
+    yield from _families(session)
+
+
+def _families(session: Session) -> Iterator[str]:
+    to = f"  neighbor {session.neighbor}"
+    if "ipv4" not in session.families:
+        yield from (" address-family ipv4 unicast", f"  no neighbor {session.neighbor} activate")
+        yield " exit-address-family"
+    for family in session.families:
+        yield f" address-family {family} unicast"
+        yield f"{to} activate"
+        yield f"{to} route-map ERMON-NOTHING in"
+        yield f"{to} route-map {session.policies.get(family, 'ERMON-EVERYTHING')} out"
+        yield f"{to} maximum-prefix 1"
+        if session.all_paths:
+            yield f"{to} addpath-tx-all-paths"
+        if session.is_reflected:
+            yield f"{to} route-reflector-client"
+        yield " exit-address-family"
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "FRR sends communities of all kinds, and keeps next hops over iBGP, unless told otherwise."
+    yield SHUT_DOWN
+    yield from about_ipv6_of_frr(router)
+
+
+PLATFORM = Platform(
+    title="FRR",
+    comment="!",
+    notes=_notes,
+    any_port=True,
+    write=write,
+)

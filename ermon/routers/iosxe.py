@@ -1,0 +1,87 @@
+"""Cisco IOS-XE.
+
+Checked against "IP Routing: BGP Configuration Guide", chapter BGP Additional Paths
+(https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/iproute_bgp/configuration/xe-16-7/irg-xe-16-7-book/bgp-additional-paths.html),
+whose per-neighbor commands leave other neighbors' sessions alone, and "Cisco IOS IP Routing: BGP Command
+Reference" (https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/iproute_bgp/command/irg-cr-book.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ermon.prefixes import Family
+from ermon.routers.describe import MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, about_ttl
+
+_FAMILIES: Mapping[Family, str] = {"ipv4": "ipv4", "ipv6": "ipv6 unicast"}
+
+
+def write(router: Router) -> Iterator[str]:
+    yield "route-map ERMON-NOTHING deny 10"
+    yield "!"
+    yield f"router bgp {router.asn}"
+    for session in router.sessions:
+        yield from _session(router, session)
+    for family in router.families_with_all_paths:
+        yield f" address-family {_FAMILIES[family]}"
+        yield "  bgp additional-paths select all"
+        yield " exit-address-family"
+    for session in router.sessions:
+        yield f" no neighbor {session.neighbor} shutdown"
+    yield "!"
+
+
+def _session(router: Router, session: Session) -> Iterator[str]:
+    yield f" ! {session.feed}: {session.about}"
+    to = f" neighbor {session.neighbor}"
+    yield f"{to} remote-as {session.neighbor_asn}"
+    yield f"{to} shutdown"
+    yield f"{to} description ermon {session.feed}"
+    yield f"{to} update-source {session.interface}"
+    yield f"{to} timers {router.keepalive_seconds} {router.hold_seconds}"
+    if session.has_key:
+        yield f"{to} password {session.key}"
+    if not session.is_internal:
+        hops = session.hops
+        yield f"{to} ebgp-multihop {MULTIHOP_TTL}" if hops is None else f"{to} ttl-security hops {hops}"
+    yield from _families(session)
+
+
+def _families(session: Session) -> Iterator[str]:
+    to = f"  neighbor {session.neighbor}"
+    if "ipv4" not in session.families:
+        yield from (" address-family ipv4", f"  no neighbor {session.neighbor} activate")
+        yield " exit-address-family"
+    for family in session.families:
+        yield f" address-family {_FAMILIES[family]}"
+        yield f"{to} activate"
+        yield f"{to} route-map ERMON-NOTHING in"
+        if session.is_mirror:
+            yield f"{to} route-map {session.policies[family]} out"
+        else:
+            yield f"{to} send-community both"
+        yield f"{to} maximum-prefix 1"
+        yield f"{to} advertisement-interval 0"
+        if session.all_paths:
+            yield from (f"{to} additional-paths send", f"{to} advertise additional-paths all")
+        if session.is_reflected:
+            yield f"{to} route-reflector-client"
+        yield " exit-address-family"
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "Over iBGP, next hops stay as they are unless told otherwise. Standard communities are sent; how to send large"
+    yield "ones depends on the release, and is left to you."
+    yield SHUT_DOWN
+    yield from about_ttl(router, "ttl-security")
+    yield from about_ipv6(router)
+
+
+PLATFORM = Platform(
+    title="Cisco IOS-XE",
+    comment="!",
+    notes=_notes,
+    any_port=False,
+    write=write,
+)

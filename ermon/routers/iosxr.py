@@ -1,0 +1,79 @@
+"""Cisco IOS-XR.
+
+Checked against "BGP Commands on Cisco IOS XR Software"
+(https://www.cisco.com/en/US/docs/ios_xr_sw/iosxr_r3.7/routing/command/reference/rr37bgp.html), and, for
+ADD-PATH, against Cisco's own collection for Ansible, cisco.iosxr.iosxr_bgp_global
+(https://docs.ansible.com/ansible/latest/collections/cisco/iosxr/iosxr_bgp_global_module.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ermon.prefixes import Family
+from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import Platform, about_ipv6, about_selection, about_ttl
+
+
+def write(router: Router) -> Iterator[str]:
+    for name, action in (("ERMON-NOTHING", "drop"), ("ERMON-EVERYTHING", "pass")):
+        yield from (f"route-policy {name}", f"  {action}", "end-policy", "!")
+    if router.families_with_all_paths:
+        yield from ("route-policy ERMON-ALL-PATHS", "  set path-selection all advertise", "end-policy", "!")
+    yield f"router bgp {router.asn}"
+    for family in router.families_with_all_paths:
+        yield f" address-family {family} unicast"
+        yield "  additional-paths selection route-policy ERMON-ALL-PATHS"
+        yield " !"
+    for session in router.sessions:
+        yield from _session(router, session)
+    yield "!"
+
+
+def _session(router: Router, session: Session) -> Iterator[str]:
+    yield f" ! {session.feed}: {session.about}"
+    yield f" neighbor {session.neighbor}"
+    yield f"  remote-as {session.neighbor_asn}"
+    yield f"  description ermon {session.feed}"
+    yield f"  update-source {session.interface}"
+    yield f"  timers {router.keepalive_seconds} {router.hold_seconds}"
+    if session.has_key:
+        yield f"  password clear {session.key}"
+    if not session.is_internal:
+        yield f"  ebgp-multihop {MULTIHOP_TTL if session.hops is None else MAX_TTL}"
+    yield "  advertisement-interval 0"
+    if session.all_paths:
+        yield "  capability additional-paths send"
+    for family in session.families:
+        yield from _family(session, family)
+    yield " !"
+
+
+def _family(session: Session, family: Family) -> Iterator[str]:
+    yield f"  address-family {family} unicast"
+    yield "   route-policy ERMON-NOTHING in"
+    if not session.is_internal:
+        yield f"   route-policy {session.policies.get(family, 'ERMON-EVERYTHING')} out"
+        if not session.is_mirror:
+            yield "   send-community-ebgp"
+    yield "   maximum-prefix 1"
+    if session.is_reflected:
+        yield "   route-reflector-client"
+    yield "  !"
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "Over iBGP, next hops stay as they are and communities are sent unless told otherwise."
+    yield "Paste all of it in configuration mode, and then commit."
+    yield from about_selection(router)
+    yield from about_ttl(router, "ebgp-multihop 255")
+    yield from about_ipv6(router)
+
+
+PLATFORM = Platform(
+    title="Cisco IOS-XR",
+    comment="!",
+    notes=_notes,
+    any_port=False,
+    write=write,
+)

@@ -1,0 +1,73 @@
+"""Juniper Junos OS: commands for its configuration mode.
+
+Checked against "CLI Reference", statements group (Protocols BGP)
+(https://www.juniper.net/documentation/us/en/software/junos/cli-reference/topics/ref/statement/group-edit-protocols-bgp.html),
+add-path
+(https://www.juniper.net/documentation/us/en/software/junos/cli-reference/topics/ref/statement/add-path-edit-protocols-bgp.html)
+and multihop
+(https://www.juniper.net/documentation/en_US/junos12.3/topics/reference/configuration-statement/multihop-edit-protocols-bgp.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ermon.prefixes import Family
+from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import Platform, about_ipv6, about_ttl
+
+MOST_PATHS = 20
+"""What every Junos since 14.1 can send of one prefix."""
+_FAMILIES: Mapping[Family, str] = {"ipv4": "inet", "ipv6": "inet6"}
+
+
+def write(router: Router) -> Iterator[str]:
+    yield "set policy-options policy-statement ERMON-NOTHING then reject"
+    for session in router.sessions:
+        yield from _group(router, session)
+
+
+def _group(router: Router, session: Session) -> Iterator[str]:
+    yield f"# {session.feed}: {session.about}"
+    group = f"set protocols bgp group ERMON-{session.feed}"
+    yield f"{group} type {'internal' if session.is_internal else 'external'}"
+    yield f"{group} local-address {session.source}"
+    yield f"{group} hold-time {router.hold_seconds}"
+    yield f"{group} import ERMON-NOTHING"
+    if not session.is_internal:
+        yield f"{group} multihop ttl {MULTIHOP_TTL if session.hops is None else MAX_TTL}"
+    if session.is_reflected:
+        yield f"{group} cluster {session.cluster}"
+    for family in session.families:
+        within = f"{group} family {_FAMILIES[family]} unicast"
+        yield f"{within} prefix-limit maximum 1 teardown"
+        if session.all_paths:
+            yield f"{within} add-path send path-count {MOST_PATHS}"
+    for policy in dict.fromkeys(session.policies.values()):
+        yield f"{group} export {policy}"
+    neighbor = f"{group} neighbor {session.neighbor}"
+    yield f'{neighbor} description "ermon {session.feed}"'
+    if not session.is_internal:
+        yield f"{neighbor} peer-as {session.neighbor_asn}"
+    if session.has_key:
+        yield f'{neighbor} authentication-key "{session.key}"'
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "Communities are sent, and next hops stay as they are over iBGP, unless told otherwise."
+    yield "Paste all of it in configuration mode, and then commit."
+    if router.families_with_all_paths:
+        yield f"Of one prefix, {MOST_PATHS} paths are sent; an MX can be told to send 64 from 18.4R1 on."
+    if any(session.is_mirror for session in router.sessions):
+        yield "A mirror needs every export policy of the neighbor that it mirrors, in their order."
+    yield from about_ttl(router, "multihop ttl 255")
+    yield from about_ipv6(router)
+
+
+PLATFORM = Platform(
+    title="Juniper Junos",
+    comment="#",
+    notes=_notes,
+    any_port=False,
+    write=write,
+)

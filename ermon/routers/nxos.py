@@ -1,0 +1,75 @@
+"""Cisco NX-OS.
+
+Checked against "Cisco Nexus 9000 Series NX-OS Unicast Routing Configuration Guide", chapter Configuring
+Advanced BGP
+(https://www.cisco.com/c/en/us/td/docs/dcn/nx-os/nexus9000/102x/configuration/unicast-routing-configuration/cisco-nexus-9000-series-nx-os-unicast-routing-configuration-guide-release-102x.html),
+by way of Cisco's own collection for Ansible, cisco.nxos.nxos_bgp_neighbor_address_family
+(https://docs.ansible.com/ansible/latest/collections/cisco/nxos/nxos_bgp_neighbor_address_family_module.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, about_selection, about_ttl
+
+
+def write(router: Router) -> Iterator[str]:
+    yield "route-map ERMON-NOTHING deny 10"
+    if router.families_with_all_paths:
+        yield "route-map ERMON-ALL-PATHS permit 10"
+        yield "  set path-selection all advertise"
+    yield f"router bgp {router.asn}"
+    for family in router.families_with_all_paths:
+        yield f"  address-family {family} unicast"
+        yield "    additional-paths selection route-map ERMON-ALL-PATHS"
+    for session in router.sessions:
+        yield from _session(router, session)
+    for session in router.sessions:
+        yield f"  neighbor {session.neighbor}"
+        yield "    no shutdown"
+
+
+def _session(router: Router, session: Session) -> Iterator[str]:
+    yield f"  ! {session.feed}: {session.about}"
+    yield f"  neighbor {session.neighbor}"
+    yield "    shutdown"
+    yield f"    remote-as {session.neighbor_asn}"
+    yield f"    description ermon {session.feed}"
+    yield f"    update-source {session.interface}"
+    yield f"    timers {router.keepalive_seconds} {router.hold_seconds}"
+    if session.has_key:
+        yield f"    password {session.key}"
+    if not session.is_internal:
+        yield f"    ebgp-multihop {MULTIHOP_TTL if session.hops is None else MAX_TTL}"
+    for family in session.families:
+        yield f"    address-family {family} unicast"
+        yield "      route-map ERMON-NOTHING in"
+        if session.is_mirror:
+            yield f"      route-map {session.policies[family]} out"
+        else:
+            yield "      send-community"
+        yield "      maximum-prefix 1"
+        if session.all_paths:
+            yield "      capability additional-paths send"
+        if session.is_reflected:
+            yield "      route-reflector-client"
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "Over iBGP, next hops stay as they are unless told otherwise. Standard communities are sent; a command for large"
+    yield "ones could not be confirmed. Nor could that the advertisement interval may be 0: it is left alone."
+    yield SHUT_DOWN
+    yield from about_selection(router)
+    yield from about_ttl(router, "ebgp-multihop 255")
+    yield from about_ipv6(router)
+
+
+PLATFORM = Platform(
+    title="Cisco NX-OS",
+    comment="!",
+    notes=_notes,
+    any_port=False,
+    write=write,
+)

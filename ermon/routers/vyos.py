@@ -1,0 +1,66 @@
+"""VyOS 1.4 and newer: commands for its configuration mode.
+
+Checked against "BGP" (https://docs.vyos.io/en/latest/configuration/protocols/bgp.html), and, for ``port`` and
+``addpath-tx-all``, against the interface definitions of VyOS itself (https://github.com/vyos/vyos-1x). VyOS
+runs FRR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import Platform, about_ipv6_of_frr
+
+SHORTEST_TIMER = 4
+"""Seconds; VyOS takes none that is shorter."""
+
+
+def write(router: Router) -> Iterator[str]:
+    yield "set policy route-map ERMON-NOTHING rule 10 action deny"
+    yield "set policy route-map ERMON-EVERYTHING rule 10 action permit"
+    for session in router.sessions:
+        yield from _session(router, session)
+
+
+def _session(router: Router, session: Session) -> Iterator[str]:
+    yield f"# {session.feed}: {session.about}"
+    to = f"set protocols bgp neighbor {session.neighbor}"
+    yield f"{to} remote-as {session.neighbor_asn}"
+    yield f"{to} description 'ermon {session.feed}'"
+    yield f"{to} update-source {session.source}"
+    if router.port != BGP_PORT:
+        yield f"{to} port {router.port}"
+    yield f"{to} timers keepalive {max(SHORTEST_TIMER, router.keepalive_seconds)}"
+    yield f"{to} timers holdtime {max(SHORTEST_TIMER, router.hold_seconds)}"
+    yield f"{to} advertisement-interval 0"
+    if session.has_key:
+        yield f"{to} password '{session.key}'"
+    if session.hops is not None:
+        yield f"{to} ttl-security hops {session.hops}"
+    elif not session.is_internal:
+        yield f"{to} ebgp-multihop {MULTIHOP_TTL}"
+    for family in session.families:
+        within = f"{to} address-family {family}-unicast"
+        yield f"{within} route-map import ERMON-NOTHING"
+        yield f"{within} route-map export {session.policies.get(family, 'ERMON-EVERYTHING')}"
+        yield f"{within} maximum-prefix 1"
+        if session.all_paths:
+            yield f"{within} addpath-tx-all"
+        if session.is_reflected:
+            yield f"{within} route-reflector-client"
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "For VyOS 1.4 or newer. VyOS sends communities, and keeps next hops over iBGP, unless told otherwise."
+    yield "Paste all of it in configuration mode, and then commit."
+    yield from about_ipv6_of_frr(router)
+
+
+PLATFORM = Platform(
+    title="VyOS",
+    comment="#",
+    notes=_notes,
+    any_port=True,
+    write=write,
+)
