@@ -1,4 +1,4 @@
-"""The web application: the API, the metrics, the events, the runbooks and the landing page.
+"""The web application: the API, the metrics, the events, the runbooks and the status page.
 
 Everything here reads, but for ``/-/reload`` and the maintenance windows.
 """
@@ -63,10 +63,12 @@ def make_app(context: WebContext) -> web.Application:
     app[CONTEXT] = context
     app[AWAITED] = set()
     app[_METRICS] = Metrics(context.telemetry.registry)
+    app[page.FILES] = page.read_files()
     app[stream.STREAMS] = set()
     app.add_routes(
         [
-            web.get("/", page.landing),
+            web.get("/", page.status_page),
+            web.get("/static/{name:.+}", page.static),
             web.get("/runbooks/", runbooks.listing),
             web.get("/runbooks/{check}", runbooks.runbook),
             web.get("/metrics", _metrics),
@@ -78,6 +80,10 @@ def make_app(context: WebContext) -> web.Application:
             web.get("/api/v1/findings", api.findings),
             web.get("/api/v1/statuses", api.statuses),
             web.get("/api/v1/routes", api.routes),
+            web.get("/api/v1/timeline", api.timeline),
+            web.get("/api/v1/circuits/{circuit}/difference", api.difference),
+            web.get("/api/v1/checks", api.checks),
+            web.get("/api/v1/checks/{check}", api.check),
             web.get("/api/v1/maintenance", maintenance.windows),
             web.post("/api/v1/maintenance", maintenance.add_window),
             web.delete("/api/v1/maintenance/{id}", maintenance.end_window),

@@ -1,81 +1,102 @@
-"""``/``: in one line whether all is well, and links to everything else. Needs no script and no other host."""
+"""The status page: ``/``, and the files that it is made of under ``/static/``.
+
+They are read once, when the application is made, and served from memory: a name that was not found then is
+not found later either, whatever it looks like. Browsers keep them and ask each time whether they are still
+the same, so that a page never mixes the files of two releases for longer than it takes to reload it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
-from typing import NamedTuple
+import functools
+import gzip
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 
-from aiohttp import web
+from aiohttp import ETag, web
 
-from ermon.inventory import Severity
-from ermon.model import Finding
-from ermon.state import CurrentFeed, current_feeds
-from ermon.web import html
-from ermon.web.context import CONTEXT
-from ermon.web.render import by_severity
+INDEX = "index.html"
 
-_LINKS = (
-    ("/api/v1/status", "State of circuits, links, pools and feeds"),
-    ("/api/v1/findings", "Findings"),
-    ("/api/v1/findings?state=raised", "Raised findings"),
-    ("/api/v1/events", "Events, as they happen"),
-    ("/runbooks/", "Runbooks: what each finding means, and what to do"),
-    ("/metrics", "Metrics"),
-    ("/-/healthy", "Health"),
-    ("/-/ready", "Readiness"),
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+"""The page loads its own files and asks its own host; there is no inline script, style or handler in it."""
 
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem; }
-.state { padding: .75rem 1rem; border-inline-start: .4rem solid; font-size: 1.15rem; overflow-wrap: anywhere; }
-.well { border-color: light-dark(#18794e, #4cc38a); }
-.wrong { border-color: light-dark(#cd2b31, #ff6369); }
-.blind { border-color: light-dark(#ad5700, #ffb224); }
-footer { opacity: .7; font-size: .875rem; }
-"""
-
-
-class Line(NamedTuple):
-    kind: str
-    """``well``, ``wrong`` or ``blind``."""
-    mark: str
-    """A shape, for whoever does not see the colour."""
-    text: str
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+"""Of files that are served; whatever else lies beside them, such as a licence, is plain text."""
 
 
-async def landing(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
-    monitor = context.monitor()
-    line = overall(monitor.findings(), current_feeds(monitor))
-    return html.page(_page(line, context.version), _STYLE)
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file, ready to be sent."""
+
+    content_type: str
+    body: bytes
+    zipped: bytes
+    etag: ETag
+
+    def answer(self, request: web.Request) -> web.Response:
+        """Answer with the file, or with 304 where the client has it already."""
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if self.content_type == "text/html":
+            headers["Content-Security-Policy"] = POLICY
+        known = request.if_none_match or ()
+        if any(etag.value in {self.etag.value, "*"} for etag in known):
+            response = web.Response(status=304, headers=headers)
+        elif "gzip" in request.headers.get("Accept-Encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            response = self._whole(self.zipped, headers)
+        else:
+            response = self._whole(self.body, headers)
+        response.etag = self.etag
+        return response
+
+    def _whole(self, body: bytes, headers: Mapping[str, str]) -> web.Response:
+        return web.Response(body=body, content_type=self.content_type, charset="utf-8", headers=headers)
 
 
-def overall(raised: Sequence[Finding], feeds: Sequence[CurrentFeed]) -> Line:
-    """Say in one line whether all is well, something is raised, or ermon cannot see."""
-    blind = [current.feed.name for current in feeds if not current.sees_all]
-    sight = f"ermon cannot see everything: {len(blind)} of {len(feeds)} feeds are down or not in sync"
-    counts = {name: count for name, count in by_severity(raised).items() if count}
-    if any(finding.severity is not Severity.INFO for finding in raised):
-        told = ", ".join(f"{count} {name}" for name, count in counts.items())
-        also = f"; {sight}" if blind else ""
-        return Line("wrong", "\N{BLACK UP-POINTING TRIANGLE}", f"Something is wrong: {told}{also}.")
-    if blind:
-        return Line("blind", "\N{BLACK DIAMOND}", f"{sight[0].upper()}{sight[1:]}.")
-    notes = f" ({len(raised)} for information)" if raised else ""
-    return Line("well", "\N{BLACK CIRCLE}", f"All is well{notes}.")
+@functools.cache
+def read_files() -> Mapping[str, File]:
+    """Read every file of the page, by its name under ``/static/``; those in folders too."""
+    folder = files("ermon.web") / "static"
+    return {name: _file(name, found.read_bytes()) for name, found in _walk(folder, "")}
 
 
-def _page(line: Line, version: str) -> str:
-    links = "\n".join(f'<li><a href="{escape(path)}">{escape(text)}</a></li>' for path, text in _LINKS)
-    return html.document(
-        "ermon",
-        _STYLE,
-        f"""<h1>ermon</h1>
-<p class="state {line.kind}" role="status"><span aria-hidden="true">{line.mark}</span> {escape(line.text)}</p>
-<nav><ul>
-{links}
-</ul></nav>
-<footer>ermon {escape(version)}</footer>""",
-    )
+def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for found in folder.iterdir():
+        name = f"{prefix}{found.name}"
+        if found.is_dir():
+            yield from _walk(found, f"{name}/")
+        else:
+            yield name, found
+
+
+def _file(name: str, body: bytes) -> File:
+    content_type = next((kind for ending, kind in _TYPES.items() if name.endswith(ending)), "text/plain")
+    # Weak: the zipped file and the plain one are the same to whoever asks (RFC 9110 section 8.8.1).
+    etag = ETag(hashlib.sha256(body).hexdigest()[:32], is_weak=True)
+    return File(content_type, body, gzip.compress(body, mtime=0), etag)
+
+
+FILES = web.AppKey("files", Mapping[str, File])
+
+
+async def status_page(request: web.Request) -> web.Response:
+    """The page itself."""
+    return request.app[FILES][INDEX].answer(request)
+
+
+async def static(request: web.Request) -> web.Response:
+    """One of its files."""
+    file = request.app[FILES].get(request.match_info["name"])
+    if file is None:
+        raise web.HTTPNotFound(text="there is no such file of the status page\n")
+    return file.answer(request)

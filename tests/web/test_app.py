@@ -126,17 +126,19 @@ async def test_a_large_body_is_refused(client: Client):
 
 
 async def test_a_bug_is_one_error_and_a_line_in_the_log(client: Client, site: Site):
-    def broken() -> None:
-        raise ZeroDivisionError("a secret detail")
+    class Broken:
+        @property
+        def monitor(self) -> None:
+            raise ZeroDivisionError("a secret detail")
 
-    site.net.monitor.findings = broken
+    site.net = Broken()
     with capture_logs() as log:
         status, text = await client.error("/api/v1/status")
-        assert (await client.text("/"))[0] == 500
+        assert (await client.text("/metrics"))[0] == 500
     assert (status, text) == (500, "a bug in ermon; its log has the details")
     assert [(line["event"], line["path"]) for line in log] == [
         ("request failed", "/api/v1/status"),
-        ("request failed", "/"),
+        ("request failed", "/metrics"),
     ]
     assert (await client.text("/-/healthy"))[0] == 200
 

@@ -1,20 +1,22 @@
-"""The page that people open first."""
+"""The status page's files: what is served, how, and that all of them belong together."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import gzip
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
-from ermon.inventory import Severity
-from ermon.model import Finding
-from ermon.state import current_feeds
 from ermon.web import page
-from tests.checks.company import V4
-from tests.web.site import Client, Site
+from tests.web.site import Client
+
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "ermon" / "web" / "static"
+NAMES = sorted(str(file.relative_to(STATIC)) for file in STATIC.rglob("*") if file.is_file())
+_IMPORT = re.compile(r"""(?:from |import |import\()"\./([\w.-]+)\"""")
 
 
 class Links(HTMLParser):
@@ -29,76 +31,90 @@ class Links(HTMLParser):
         self.found += [value for name, value in attrs if name in {"href", "src"} and value]
 
 
-async def line(client: Client) -> str:
-    """The one line that says how things are, without its markup."""
-    _, text = await client.text("/")
-    [found] = re.findall(r'<p class="state.*?</p>', text)
-    return " ".join(re.sub(r"<[^>]*>", " ", found).split()[1:])
-
-
-async def test_all_is_well(client: Client):
-    assert await line(client) == "All is well."
-
-
-async def test_a_finding_is_something_wrong(client: Client, site: Site):
-    site.net.announce("isp-a", V4.pool, V4.dallas_pool)
-    assert await line(client) == "Something is wrong: 2 critical."
-
-
-async def test_a_feed_that_is_lost_is_told_before_any_finding_is_raised(client: Client, site: Site):
-    site.net.down("isp-a")
-    assert await line(client) == "Ermon cannot see everything: 1 of 10 feeds are down or not in sync."
-
-
-async def test_both_are_told_together(client: Client, site: Site):
-    site.net.announce("isp-a", V4.pool).down("edge-1", "outside")
-    assert await line(client) == (
-        "Something is wrong: 1 critical; ermon cannot see everything: 2 of 10 feeds are down or not in sync."
-    )
-
-
-def test_a_note_is_nothing_wrong(site: Site):
-    note = Finding(
-        id="1",
-        check="view-missing",
-        labels={},
-        severity=Severity.INFO,
-        summary="",
-        evidence={},
-        since=0,
-        raised_at=0,
-    )
-    found = page.overall([note], current_feeds(site.net.monitor))
-    assert (found.kind, found.text) == ("well", "All is well (1 for information).")
-
-
-async def test_every_link_leads_somewhere_on_this_host(client: Client):
-    _, text = await client.text("/")
-    for link in Links(text).found:
-        if link == "data:,":
-            continue  # an icon that is none
-        assert link.startswith("/")
-        response = await client.get(link)
-        assert response.status == 200, link
-        response.close()
-
-
-async def test_the_page_may_use_its_own_style_and_nothing_else(client: Client):
+async def test_the_page_loads_its_own_files_and_asks_its_own_host_alone(client: Client):
     response = await client.get("/")
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = response.headers["Content-Security-Policy"]
-    [style] = re.findall(r"<style>(.*?)</style>", await response.text(), re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in policy
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy
+    assert "http" not in policy
+    assert not re.search(r"<style|<script(?! type=\"module\" src=)| on\w+=| style=", await response.text())
 
 
-def test_the_page_suits_light_and_dark():
-    assert "color-scheme: light dark" in page._STYLE
+async def test_every_link_of_the_page_leads_somewhere_under_whatever_path_it_is_served(client: Client):
+    _, text = await client.text("/")
+    for link in Links(text).found:
+        assert not link.startswith(("/", "http")), "a proxy may serve ermon under a path"
+        if link.startswith("#"):
+            assert f'id="{link[1:]}"' in text
+        else:
+            assert (await client.text(f"/{link}"))[0] == 200, link
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x>'])
-def test_nothing_gets_onto_the_page_as_markup(text: str):
-    shown = page._page(page.Line("wrong", "!", text), version=text)
-    assert text not in shown
-    assert "&lt;" in shown
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_file_is_served_as_what_it_is(client: Client, name: str):
+    response = await client.get(f"/static/{name}", Accept_Encoding="identity")
+    assert await response.read() == (STATIC / name).read_bytes()
+    expected = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+    assert response.content_type == expected.get(Path(name).suffix, "text/plain")
+
+
+async def test_a_file_is_zipped_for_whoever_can_unzip_it(client: Client):
+    async with client.http.get("/static/app.js", headers={"Accept-Encoding": "br, gzip"}) as response:
+        assert response.headers["Content-Encoding"] == "gzip"
+        assert response.headers["Vary"] == "Accept-Encoding"
+        assert await response.read() == (STATIC / "app.js").read_bytes()
+    plain = await client.get("/static/app.js", Accept_Encoding="identity")
+    assert "Content-Encoding" not in plain.headers
+    assert plain.headers["ETag"] == response.headers["ETag"]
+    assert gzip.decompress(page.read_files()["app.js"].zipped) == (STATIC / "app.js").read_bytes()
+
+
+async def test_a_browser_that_has_a_file_is_told_so(client: Client):
+    first = await client.get("/static/style.css")
+    assert first.headers["Cache-Control"] == "no-cache", "kept, and asked for each time"
+    again = await client.get("/static/style.css", If_None_Match=first.headers["ETag"])
+    assert (again.status, await again.read()) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    other = await client.get("/static/style.css", If_None_Match='W/"another"')
+    assert other.status == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["nothing.js", "../page.py", "..%2fpage.py", "%2e%2e/%2e%2e/model.py", "uplot", "", "/etc/passwd"]
+)
+async def test_nothing_but_the_files_is_served(client: Client, name: str):
+    status, text = await client.text(f"/static/{name}")
+    assert status == 404
+    assert "import" not in text
+
+
+def test_the_page_asks_for_every_module_at_once():
+    """Otherwise a browser learns of one only when it has read the one before it."""
+    index = (STATIC / "index.html").read_text()
+    for name in (n for n in NAMES if n.endswith(".js") and "/" not in n):
+        text = (STATIC / name).read_text()
+        for imported in _IMPORT.findall(text):
+            assert imported in NAMES, f"{name} imports {imported}"
+    modules = {n for n in NAMES if n.endswith(".js") and "/" not in n}
+    assert {link.removeprefix("static/") for link in Links(index).found if link.endswith(".js")} == modules
+
+
+def test_what_comes_from_the_network_is_never_markup():
+    for name in NAMES:
+        if name.endswith(".js") and "/" not in name:
+            forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b"
+            assert not re.search(forbidden, (STATIC / name).read_text()), name
+
+
+def test_the_modules_ask_under_whatever_path_they_are_served():
+    for name in NAMES:
+        if name.endswith(".js") and "/" not in name:
+            assert not re.search(r"[\"'`](/|https?:)(?!/www\.w3\.org/)", (STATIC / name).read_text()), name
+
+
+def test_the_wheel_holds_the_files():
+    builder = WheelBuilder(str(ROOT))
+    builder.config.set_build_data({"force_include": {}, "force_include_editable": {}, "artifacts": []})
+    held = {file.distribution_path for file in builder.recurse_included_files()}
+    assert {f"ermon/web/static/{name}" for name in NAMES} <= held

@@ -1,0 +1,79 @@
+// The prefixes that each link of a circuit brought, as curves (uPlot).
+
+import { el, show } from "./dom.js";
+import { clock, FAMILIES, minute } from "./words.js";
+
+const HEIGHT = 240;
+const DASHES = [[], [8, 4], [2, 4], [10, 3, 2, 3]];
+/** Told apart with any colour vision (Okabe and Ito). */
+const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
+
+let chart = null;
+let timeline = null;
+let chosen = null;
+let library = null;
+
+/** Draws the curves of the chosen circuit; `known` is the answer of the API. */
+export function keepChart(known) {
+  const first = timeline === null;
+  timeline = known;
+  if (first) listen();
+  const select = document.getElementById("chart-circuit");
+  const names = [...new Set(timeline.links.map(({ circuit }) => circuit))];
+  if (!names.includes(chosen)) [chosen] = names;
+  show(select, names, (name) => name, (name) => el("option", { value: name }, name));
+  select.value = chosen;
+  document.getElementById("curves").hidden = names.length === 0;
+  if (names.length > 0) draw();
+}
+
+function listen() {
+  document.getElementById("chart-circuit").addEventListener("change", (event) => {
+    chosen = event.target.value;
+    draw();
+  });
+  addEventListener("resize", () => chart?.setSize(size()));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+}
+
+function size() {
+  return { width: document.getElementById("chart").clientWidth || 320, height: HEIGHT };
+}
+
+/** Fetches the library when there is something to draw: the first picture does not wait for it. */
+function load() {
+  library ??= new Promise((resolve, reject) => {
+    document.head.append(el("link", { rel: "stylesheet", href: "static/uplot/uPlot.min.css" }));
+    const script = el("script", { src: "static/uplot/uPlot.iife.min.js" });
+    script.addEventListener("load", () => resolve(globalThis.uPlot));
+    script.addEventListener("error", () => { library = null; reject(new Error("the chart's library cannot be loaded")); });
+    document.head.append(script);
+  });
+  return library;
+}
+
+async function draw() {
+  const UPlot = await load();
+  const place = document.getElementById("chart");
+  const links = timeline.links.filter(({ circuit, prefixes }) => circuit === chosen && prefixes !== undefined);
+  const ink = getComputedStyle(document.body).color;
+  const axis = { stroke: ink, font: "12px system-ui", grid: { stroke: "#8883", width: 1 }, ticks: { stroke: "#8883", width: 1 } };
+  const time = (_, at) => at.map((second) => minute(second * 1000));
+  const name = ({ link, family }) => `${link} ${FAMILIES[family]}`;
+  const line = (link, n) => ({ label: name(link), stroke: COLOURS[n % COLOURS.length], width: 2, dash: DASHES[n % DASHES.length] });
+  chart?.destroy();
+  place.replaceChildren();
+  chart = new UPlot(
+    {
+      ...size(),
+      cursor: { drag: { x: false, y: false } },
+      scales: { x: { range: () => [timeline.from, timeline.to] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
+      axes: [{ ...axis, space: 70, values: time }, { ...axis, size: 54 }],
+      series: [{ label: "Time", value: (_, second) => (second ? clock(second * 1000) : "–") }, ...links.map(line)],
+    },
+    [timeline.times, ...links.map(({ prefixes }) => prefixes)],
+    place,
+  );
+  const last = links.map((link) => `${name(link)} ${link.prefixes.findLast((count) => count !== null) ?? "unknown"}`);
+  place.setAttribute("aria-label", `Prefixes received on ${chosen} in the last 24 hours; now: ${last.join(", ")}`);
+}

@@ -1,0 +1,36 @@
+// How the links of a circuit differ: the prefixes that only one of them brings.
+
+import { el } from "./dom.js";
+import { ask } from "./stream.js";
+import { FAMILIES } from "./words.js";
+
+/** Equal counts do not prove equal prefixes: so often it is asked again all the same. */
+const MAX_AGE = 60_000;
+
+/** Keeps the comparison in `place` up to date: asks where what the links bring has changed, or it is old. */
+export async function keepDifference({ name, links }, place) {
+  const brought = JSON.stringify(Object.values(links).map(({ routes, state }) => [routes, state]));
+  const asked = place.asked ?? { brought: null, at: 0 };
+  if (asked.brought === brought && Date.now() - asked.at < MAX_AGE) return;
+  place.asked = { brought, at: Date.now() };
+  try {
+    const found = await ask(`api/v1/circuits/${encodeURIComponent(name)}/difference`);
+    const told = Object.entries(found).map(([family, each]) => tell(family, each));
+    place.replaceChildren(el("h3", {}, "Difference between the links"), ...told);
+  } catch (error) {
+    delete place.asked;
+    place.replaceChildren(el("p", {}, `The links could not be compared: ${error.message}`));
+  }
+}
+
+function tell(family, links) {
+  const all = Object.entries(links);
+  const items = all.filter(([, { total }]) => total > 0).map(([link, { prefixes, total }]) => {
+    const rest = total > prefixes.length ? ` and ${total - prefixes.length} more` : "";
+    return el("li", {}, `${FAMILIES[family]}, only on ${link} (${total}): `, el("code", {}, prefixes.join(", ")), rest);
+  });
+  const unsure = all.some(([, { complete }]) => complete === false);
+  if (unsure) items.push(el("li", { class: "unknown" }, `◆ ${FAMILIES[family]}: the links cannot be compared in full while one is down, unknown, or seen by its best paths only.`));
+  if (items.length === 0) return el("p", {}, `${FAMILIES[family]}: every link brings the same prefixes.`);
+  return el("ul", {}, items);
+}

@@ -1,0 +1,187 @@
+// The network as a drawing: Microsoft above, the internet below, our edge routers between them.
+
+import { el, show, svg } from "./dom.js";
+import { keyOf, layOut } from "./layout.js";
+import { groups } from "./network.js";
+import { store } from "./store.js";
+import { byFamily, clock, MARKS } from "./words.js";
+
+/** With more groups than this, each is drawn small. */
+const WIDE_UP_TO = 4;
+/** Of a letter, so that no text is wider than its column. */
+const TEXT = 6.6;
+
+export function renderDrawing() {
+  const found = groups(store.status);
+  const dense = found.length > WIDE_UP_TO;
+  // A drawing that fits beside the findings stands there.
+  document.querySelector(".first").classList.toggle("beside", found.length === 1 && found[0].links.length <= 2);
+  show(document.querySelector("#network .drawings"), found.map((group) => ({ ...group, dense })), ({ key }) => key, draw);
+}
+
+function draw(group) {
+  const at = layOut(group, group.dense);
+  const { tops, size, width, height } = at;
+  const picture = svg(
+    "svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": inWords(group) },
+    group.links.length > 0 && bar("Microsoft", tops.microsoft, at, "microsoft"),
+    group.links.map((link) => linkLine(link, at)),
+    group.circuits.map((circuit) => circuitBox(circuit, group, at)),
+    group.uplinks.map((uplink) => uplinkLine(uplink, at)),
+    group.routers.map(({ name, text }) => routerBox(name, text, at)),
+    (group.uplinks.length > 0 || group.views.length > 0) && bar("Internet", tops.internet, at, "internet"),
+    group.views.map((view) => viewOf(view, at)),
+  );
+  // Smaller than this it could not be read: then it scrolls.
+  picture.style.minWidth = `${Math.min(width, Math.max(2 * size.column + 2 * size.margin, width * 0.75) * 0.8)}px`;
+  return el("figure", { class: group.dense ? "drawing dense" : "drawing", tabindex: "0", role: "group", "aria-label": titleOf(group) }, picture);
+}
+
+function bar(text, y, { width, size }, kind) {
+  return svg(
+    "g", { class: `bar ${kind}` },
+    svg("rect", { x: 0, y, width, height: size.bar, rx: 6 }),
+    svg("text", { x: width / 2, y: y + size.bar / 2 }, text),
+  );
+}
+
+function circuitBox({ name, text, findings }, group, at) {
+  const { size, tops } = at;
+  const places = group.links.filter(({ circuit }) => circuit === name).map((link) => at.links.get(keyOf(link)));
+  const left = Math.min(...places) - size.column / 2 + 8;
+  const right = Math.max(...places) + size.column / 2 - 8;
+  return [
+    places.map((x) => x - size.offset).map((x) => svg("line", { class: "trunk", x1: x, y1: tops.microsoft + size.bar, x2: x, y2: tops.circuit })),
+    box((left + right) / 2, tops.circuit, right - left, size.circuit, name, "circuit", findings?.text ?? text, findings),
+  ];
+}
+
+function routerBox(name, text, at) {
+  return box(at.routers.get(name), at.tops.router, 2 * at.size.offset + 24, at.size.router, name, "router", text);
+}
+
+function box(x, y, width, height, name, kind, below, findings) {
+  const above = below ? height * 0.34 : height / 2;
+  return svg(
+    "g", { class: kind },
+    svg("title", {}, below ? `${name}: ${below}` : name),
+    svg("rect", { x: x - width / 2, y, width, height, rx: 7 }),
+    svg("text", { class: "name", x, y: y + above }, short(name, width)),
+    below && svg("text", { class: `small ${findings?.severity ?? ""}`, x, y: y + height * 0.74 }, short(below, width * 1.1)),
+  );
+}
+
+function linkLine(link, at) {
+  const { tops, size } = at;
+  const x = at.links.get(keyOf(link)) - size.offset;
+  const states = byFamily(link.states);
+  return svg(
+    "g", { class: `link ${link.state}` },
+    svg("title", {}, `${link.circuit} ${link.name} on ${link.router}: ${states}`),
+    svg("polyline", { points: `${x},${tops.link} ${x},${tops.router - 18} ${nearest(x, link.router, at)},${tops.router}` }),
+    marker(x, tops.link + 20, MARKS[link.state]),
+    texts(x + 16, tops.link + 20, [
+      ["state", link.name],
+      ["small", states],
+      link.since && ["small", `since ${clock(link.since)}`],
+      link.findings && [`small ${link.findings.severity}`, link.findings.text],
+      ...chips(link.pools, size.chips),
+    ], size),
+  );
+}
+
+function uplinkLine(uplink, at) {
+  const { tops, size } = at;
+  const x = at.uplinks.get(uplink.name) - size.offset;
+  const top = tops.router + size.router;
+  return svg(
+    "g", { class: `uplink ${uplink.state}` },
+    svg("title", {}, `Uplink ${uplink.name} of ${uplink.router}`),
+    svg("polyline", { points: `${nearest(x, uplink.router, at)},${top} ${x},${top + 16} ${x},${tops.internet}` }),
+    marker(x, top + 34, uplink.state === "clean" ? MARKS.no : MARKS[uplink.state]),
+    texts(x + 16, top + 34, [
+      ["state", uplink.asn ? `${uplink.name} AS${uplink.asn}` : uplink.name],
+      ...announced(uplink, uplink.watched ? "no pool announced" : "no feed shows it", size),
+    ], size),
+  );
+}
+
+/** Where a line meets its router: straight above or below, if the router is there. */
+function nearest(x, router, { routers, size }) {
+  const centre = routers.get(router);
+  return Math.min(Math.max(x, centre - size.offset), centre + size.offset);
+}
+
+/** What an outside view of the internet hears of our pools. */
+function viewOf(view, at) {
+  const x = at.views.get(view.name);
+  const y = at.tops.view + 16;
+  const mark = view.state === "clean" ? MARKS.no : MARKS[view.state];
+  return svg(
+    "g", { class: `view ${view.state}` },
+    svg("title", {}, `Seen from ${view.name}`),
+    texts(x, y, [["state", `${mark} seen from ${view.name}`], ...announced(view, "no pool heard", { chips: 1 })], at.size),
+  );
+}
+
+function announced({ state, pools, findings }, nothing, { chips: most }) {
+  const told = chips(pools, most);
+  const silence = state === "unknown" ? "cannot be seen" : nothing;
+  return [
+    ...(told.length > 0 ? told : [["small", silence]]),
+    findings && [`small ${findings.severity}`, findings.text],
+  ];
+}
+
+/** A state's shape on its line. */
+function marker(x, y, mark) {
+  return [
+    svg("circle", { class: "marker", cx: x, cy: y, r: 9 }),
+    svg("text", { class: "mark", x, y }, mark),
+  ];
+}
+
+/** The pools at a line: those that are where they should not be, or not where they should, stand out. */
+function chips(pools, most) {
+  const sorted = [...pools].sort((a, b) => Number(b.wrong) - Number(a.wrong));
+  const shown = sorted.slice(0, sorted.length > most ? Math.max(1, most - 1) : most);
+  const lines = shown.map(({ pool, answer, wrong }) => {
+    const text = { yes: `pool ${pool}`, no: `${pool} missing`, unknown: `${pool} unknown` }[answer];
+    return [wrong ? "chip critical" : "chip", `${wrong ? MARKS.down : MARKS[answer]} ${text}`];
+  });
+  const rest = sorted.length - shown.length;
+  return rest > 0 ? [...lines, ["chip", `and ${rest} more pools`]] : lines;
+}
+
+/** Lines of text, one below the other: `[class, text]`. */
+function texts(x, y, lines, { column, offset }) {
+  return lines.filter(Boolean).map(([kind, text], n) =>
+    svg("text", { class: kind, x, y: y + n * 16 }, svg("title", {}, text), short(text, column / 2 + offset - 18)),
+  );
+}
+
+/** Cuts what is longer than so many pixels; the title has it whole. */
+function short(text, pixels) {
+  const fits = Math.max(4, Math.floor(pixels / TEXT));
+  return text.length <= fits ? text : `${text.slice(0, fits - 1)}…`;
+}
+
+// In words --------------------------------------------------------------------------------------------
+
+function titleOf({ circuits, routers }) {
+  if (circuits.length > 0) return `Circuits ${circuits.map(({ name }) => name).join(", ")}`;
+  return routers.length > 0 ? "Routers without a circuit" : "Views of the internet";
+}
+
+function inWords(group) {
+  const links = group.links.map((link) => `Link ${link.name} of ${link.circuit} on ${link.router}: ${byFamily(link.states)}; ${told(link)}`);
+  const uplinks = group.uplinks.map((uplink) => `Uplink ${uplink.name} of ${uplink.router}: ${told(uplink)}`);
+  const views = group.views.map((view) => `Seen from ${view.name}: ${told(view)}`);
+  return [titleOf(group), ...links, ...uplinks, ...views].join(". ");
+}
+
+function told({ state, pools, findings }) {
+  const seen = pools.map(({ pool, answer, wrong }) => `pool ${pool} ${answer}${wrong ? ", which is wrong" : ""}`);
+  if (seen.length === 0) seen.push(state === "unknown" ? "cannot be seen" : "no pool");
+  return [...seen, findings?.text.slice(2)].filter(Boolean).join(", ");
+}

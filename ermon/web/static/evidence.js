@@ -1,0 +1,47 @@
+// What a finding is about, and what shows it.
+
+import { el } from "./dom.js";
+import { FAMILIES } from "./words.js";
+
+/** The subject's labels, side by side. */
+export function labels(finding) {
+  const found = Object.entries(finding.labels).filter(([, value]) => value !== "");
+  if (found.length === 0) return null;
+  return el("dl", { class: "labels" }, found.map(([name, value]) => pair(name, FAMILIES[value] ?? value)));
+}
+
+/** The evidence as a small table, without what the labels have said already. */
+export function evidence(finding) {
+  const rows = Object.entries(finding.evidence)
+    .filter(([name, value]) => !counted(name, finding.evidence) && !repeats(name, value, finding.labels))
+    .map(([name, value]) => [name, withTotal(name, value, finding.evidence)])
+    .filter(([, text]) => text !== "");
+  if (rows.length === 0) return null;
+  return el("dl", { class: "evidence" }, rows.map(([name, text]) => pair(name, text)));
+}
+
+function pair(name, text) {
+  return el("div", {}, el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, text));
+}
+
+/** `prefixes_total` is told with `prefixes`. */
+function counted(name, all) {
+  return name.endsWith("_total") && Array.isArray(all[name.slice(0, -"_total".length)]);
+}
+
+/** `feeds: [edge-1]` says nothing new beside the label `feed: edge-1`. */
+function repeats(name, value, known) {
+  return Array.isArray(value) && value.length === 1 && known[name.replace(/s$/, "")] === value[0];
+}
+
+function withTotal(name, value, all) {
+  const more = (all[`${name}_total`] ?? 0) - (Array.isArray(value) ? value.length : 0);
+  return more > 0 && Array.isArray(value) ? `${words(value)} and ${more} more` : words(value);
+}
+
+function words(value) {
+  if (value === null) return "";
+  if (Array.isArray(value)) return value.map(words).join(", ");
+  if (typeof value !== "object") return String(value);
+  return Object.entries(value).map(([name, inner]) => `${name.replaceAll("_", " ")} ${words(inner)}`).join(", ");
+}

@@ -1,0 +1,176 @@
+// What is drawn: circuits, links, routers, uplinks and views, gathered into groups that hang together.
+//
+// Circuits that share routers are one group, and each group is a drawing of its own: so fifty circuits are a
+// page of small drawings, and not one that nobody can read.
+
+import { allLinks, familyStates, linkState, poolOnInternet, poolOnLink } from "./links.js";
+import { inSync, raised } from "./store.js";
+import { MARKS, plural, SEVERITIES } from "./words.js";
+
+/** Returns the groups, those where something is wrong first. */
+export function groups(status) {
+  const found = findingsByPlace();
+  const linked = gather(status, found);
+  const alone = unlinked(status, found, linked);
+  const views = viewsOf(status, found);
+  const all = alone.routers.length > 0 ? [...linked, alone] : linked;
+  if (views.length > 0 && all.length === 1) all[0].views = views;
+  else if (views.length > 0) all.push({ ...empty("views"), views });
+  return all.sort((a, b) => trouble(a) - trouble(b));
+}
+
+function empty(key) {
+  return { key, circuits: [], routers: [], links: [], uplinks: [], views: [] };
+}
+
+function gather(status, found) {
+  const pools = poolsByLink(status);
+  const gathered = [];
+  for (const [circuit, name, link] of allLinks(status)) {
+    const touched = gathered.filter((group) => group.routers.has(link.router) || group.circuits.has(circuit));
+    const group = touched.shift() ?? { circuits: new Set(), routers: new Set(), links: [] };
+    for (const other of touched) {
+      for (const each of other.circuits) group.circuits.add(each);
+      for (const each of other.routers) group.routers.add(each);
+      group.links.push(...other.links);
+      gathered.splice(gathered.indexOf(other), 1);
+    }
+    if (!gathered.includes(group)) gathered.push(group);
+    group.circuits.add(circuit);
+    group.routers.add(link.router);
+    group.links.push(drawnLink(circuit, name, link, pools, found));
+  }
+  const uplinks = drawnUplinks(status, found);
+  return gathered.map((group) => ({
+    ...empty([...group.circuits].join(" ")),
+    circuits: [...group.circuits].map((name) => drawnCircuit(name, status.circuits[name], found)),
+    routers: [...group.routers].map((name) => ({ name })),
+    links: group.links,
+    uplinks: uplinks.filter(({ router }) => group.routers.has(router)),
+  }));
+}
+
+/** The routers that have no link of a circuit, with their uplinks and segments. */
+function unlinked(status, found, linked) {
+  const known = new Set(linked.flatMap(({ routers }) => routers.map(({ name }) => name)));
+  const uplinks = drawnUplinks(status, found).filter(({ router }) => !known.has(router));
+  const segments = new Map(
+    Object.entries(status.feeds)
+      .filter(([, feed]) => feed.segment && !known.has(feed.router))
+      .map(([name, feed]) => [feed.router ?? name, `segment ${feed.segment}`]),
+  );
+  const names = new Set([...uplinks.map(({ router }) => router), ...segments.keys()]);
+  for (const { router } of Object.values(status.feeds)) if (router && !known.has(router)) names.add(router);
+  const routers = [...names].map((name) => ({ name, text: segments.get(name) }));
+  return { ...empty("unlinked"), routers, uplinks };
+}
+
+// The parts of a drawing ------------------------------------------------------------------------------
+
+function drawnCircuit(name, { location, geo, peering }, found) {
+  const text = [location, geo, peering === "private" && "private"].filter(Boolean).join(", ");
+  return { name, text, findings: found.get(`circuit ${name}`) };
+}
+
+function drawnLink(circuit, name, link, pools, found) {
+  const states = familyStates(link);
+  const since = Object.values(link.since).filter(Boolean).sort().at(-1);
+  return {
+    circuit,
+    name,
+    router: link.router,
+    state: linkState(link),
+    states,
+    since: linkState(link) === "up" ? undefined : since,
+    pools: pools.get(`${circuit} ${name}`) ?? [],
+    findings: found.get(`link ${circuit} ${name}`),
+  };
+}
+
+/** By link, the pools that are there or should be. */
+function poolsByLink(status) {
+  const found = new Map();
+  for (const [name, pool] of Object.entries(status.pools)) {
+    const places = new Set(pool.expected_on.map(({ circuit, link }) => `${circuit} ${link}`));
+    for (const circuits of Object.values(pool.advertised)) {
+      for (const [circuit, links] of Object.entries(circuits)) {
+        for (const [link, answer] of Object.entries(links)) if (answer === "yes") places.add(`${circuit} ${link}`);
+      }
+    }
+    for (const place of places) {
+      const [circuit, link] = place.split(" ");
+      const stands = poolOnLink(pool, circuit, link);
+      if (stands === null) continue;
+      if (!found.has(place)) found.set(place, []);
+      found.get(place).push({ pool: name, ...stands });
+    }
+  }
+  return found;
+}
+
+function drawnUplinks(status, found) {
+  return Object.entries(status.uplinks ?? {}).map(([name, { router, asn }]) => {
+    const mirrors = Object.entries(status.feeds).filter(([, feed]) => feed.uplink === name && feed.view === "to-internet");
+    const shown = heard(status, mirrors);
+    return { name, router, asn, watched: mirrors.length > 0, ...shown, findings: found.get(`uplink ${name}`) };
+  });
+}
+
+function viewsOf(status, found) {
+  return Object.entries(status.feeds)
+    .filter(([, feed]) => feed.view === "internet")
+    .map(([name, feed]) => ({ name, ...heard(status, [[name, feed]]), findings: found.get(`feed ${name}`) }));
+}
+
+/** What the internet hears on some feeds: the pools, and whether a silence can be believed. */
+function heard(status, feeds) {
+  const pools = Object.entries(status.pools).flatMap(([pool, each]) =>
+    feeds
+      .map(([feed]) => ({ pool, ...poolOnInternet(each, feed) }))
+      .filter(({ answer }) => answer === "yes")
+      .slice(0, 1),
+  );
+  const seen = feeds.length > 0 && feeds.every(([, feed]) => inSync(feed));
+  return { state: pools.some(({ wrong }) => wrong) ? "down" : seen ? "clean" : "unknown", pools };
+}
+
+// Findings --------------------------------------------------------------------------------------------
+
+/** What is raised about each place, in words: `▲ pool-leak`, or `▲ 2 findings`. */
+function findingsByPlace() {
+  const counts = new Map();
+  for (const { labels, severity, check } of raised()) {
+    for (const place of placesOf(labels)) {
+      if (!counts.has(place)) counts.set(place, { severities: new Set(), checks: new Set(), all: 0 });
+      const count = counts.get(place);
+      count.severities.add(severity);
+      count.checks.add(check);
+      count.all += 1;
+    }
+  }
+  return new Map([...counts].map(([place, count]) => [place, inWords(count)]));
+}
+
+function placesOf({ circuit, link, uplink, feed }) {
+  const places = [];
+  if (circuit && link) places.push(`link ${circuit} ${link}`);
+  else if (circuit) places.push(`circuit ${circuit}`);
+  if (uplink) places.push(`uplink ${uplink}`);
+  if (feed) places.push(`feed ${feed}`);
+  return places;
+}
+
+function inWords({ severities, checks, all }) {
+  const severity = SEVERITIES.find((each) => severities.has(each));
+  const what = checks.size === 1 ? [...checks][0] : plural(all, "finding");
+  return { severity, text: `${severity === "info" ? MARKS.no : MARKS.down} ${what}` };
+}
+
+/** 0 where something is down or wrong, 1 where something is unknown, 2 where all is well. */
+function trouble({ circuits, links, uplinks, views }) {
+  const all = [...links, ...uplinks, ...views];
+  const pools = all.flatMap((each) => each.pools);
+  const serious = ({ findings }) => findings !== undefined && findings.severity !== "info";
+  if (all.some(({ state }) => state === "down") || pools.some(({ wrong }) => wrong) || [...circuits, ...all].some(serious)) return 0;
+  return all.some(({ state }) => state !== "up" && state !== "clean") ? 1 : 2;
+}

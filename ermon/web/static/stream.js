@@ -1,0 +1,106 @@
+// The connection to ermon: events as they come, counts every few seconds, and how old the picture is.
+//
+// It is opened as soon as this is loaded, so that the snapshot is on its way while the rest of the page is, too.
+
+import { setText } from "./dom.js";
+import {
+  changed, store, takeFeed, takeLink, takePool, takeRaised, takeSnapshot, takeStatus, takeTransition,
+} from "./store.js";
+import { duration } from "./words.js";
+
+const COUNTS_EVERY = 10_000;
+/** After an event, findings may have become stale or suppressed, which is no event: ask for them so much later. */
+const MARKS_AFTER = 500;
+const PATIENCE = 8_000;
+const AGAIN_AFTER = 2_000;
+/** Older than this, the picture is not called live: two rounds of counts have failed. */
+const LIVE = 25_000;
+
+const TAKERS = { snapshot: takeSnapshot, transition: takeTransition, link: takeLink, feed: takeFeed, pool: takePool };
+
+let open = false;
+let asking = false;
+let marksDue = null;
+
+function connect() {
+  const source = new EventSource("api/v1/events");
+  source.onopen = () => {
+    open = true;
+    // What was missed, if anything, is on its way.
+    if (store.status !== null) heard();
+  };
+  source.onerror = () => {
+    open = false;
+    tellConnection();
+    // A browser gives up on an answer that is not a stream, such as a proxy's error page.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_AFTER);
+  };
+  for (const [kind, take] of Object.entries(TAKERS)) {
+    source.addEventListener(kind, (event) => {
+      store.version += 1;
+      take(JSON.parse(event.data));
+      heard();
+      if (kind === "feed" || kind === "link") marksDue ??= setTimeout(refreshMarks, MARKS_AFTER);
+    });
+  }
+}
+
+function keepCounts() {
+  setInterval(refresh, COUNTS_EVERY);
+  setInterval(tellConnection, 1_000);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+}
+
+async function refresh() {
+  if (store.status === null || asking) return;
+  asking = true;
+  try {
+    const version = store.version;
+    const [status, findings] = await Promise.all([ask("api/v1/status"), ask("api/v1/findings?state=raised")]);
+    if (version === store.version) {
+      takeRaised(findings);
+      takeStatus(status);
+    }
+    if (open) heard();
+  } catch {
+    // The line about the connection says how old the picture is.
+  }
+  asking = false;
+  tellConnection();
+}
+
+function refreshMarks() {
+  marksDue = null;
+  refresh();
+}
+
+/** Returns the data of an answer; throws an `Error` with ermon's own words when it is an error. */
+export async function ask(path) {
+  const response = await fetch(path, { signal: AbortSignal.timeout(PATIENCE), headers: { Accept: "application/json" } });
+  const answer = await response.json().catch(() => ({ error: `the answer was ${response.status} ${response.statusText}` }));
+  if (answer.status !== "success") throw new Error(answer.error);
+  return answer.data;
+}
+
+function heard() {
+  store.heardAt = Date.now();
+  tellConnection();
+}
+
+function tellConnection() {
+  const age = store.heardAt === null ? null : Date.now() - store.heardAt;
+  // In the background a browser lets timers sleep, and a refresh is under way when it wakes up.
+  const live = open && age !== null && (age < LIVE || asking || document.hidden);
+  const [line, old] = document.getElementById("connection").children;
+  line.parentElement.dataset.state = live ? "live" : age === null ? "connecting" : "lost";
+  if (live) setText(line, "● Live");
+  else setText(line, age === null ? "◆ Connecting to ermon…" : "▲ Connection to ermon lost, trying again.");
+  setText(old, live || age === null ? "" : `This picture is ${duration(age / 1000)} old.`);
+  if (live === store.live) return;
+  store.live = live;
+  document.body.classList.toggle("old", !live);
+  if (store.status !== null) changed();
+}
+
+connect();
+keepCounts();

@@ -1,0 +1,130 @@
+"""A real Chromium, driven by Playwright, and visits to the status page with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+
+from tests import bgp
+from tests.e2e.daemon import PATIENCE
+
+Scheme = Literal["light", "dark"]
+
+expect.set_options(timeout=PATIENCE * 1000)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Debian's; where there is none, the test is skipped, and fails in CI."""
+    program = shutil.which("chromium")
+    bgp.require(program is not None, "Chromium")
+    # Its sandbox needs privileges that root in a container has not.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Visit:
+    """Somebody looks at the status page. What the browser complains of, and what it asks for, is written down."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._asked)
+        response = page.goto(url, wait_until="commit")
+        assert response is not None
+        self.headers: dict[str, str] = response.headers
+        expect(page.locator("body[data-complete=true]")).to_be_attached()
+
+    def __call__(self, selector: str, **having: Any) -> Locator:
+        return self.page.locator(selector, **having)
+
+    @property
+    def headline(self) -> Locator:
+        return self("#headline")
+
+    @property
+    def connection(self) -> Locator:
+        return self("#connection")
+
+    def finding(self, text: str) -> Locator:
+        return self("#raised article", has_text=text)
+
+    def table(self, name: str) -> Locator:
+        return self.page.get_by_role("table", name=name)
+
+    def row(self, table: str, heading: str) -> Locator:
+        """The row of a table that begins with this heading."""
+        return (
+            self.table(table)
+            .get_by_role("row")
+            .filter(has=self.page.get_by_role("rowheader", name=heading, exact=True))
+        )
+
+    def asked_for(self, part: str) -> list[str]:
+        """The paths with this in them that the page has asked for."""
+        return [path for path in map(path_of, self.requests) if part in path]
+
+    def come_back(self) -> None:
+        """Have the page believe that its reader has come back to it: then it asks for all that has no event."""
+        self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    def overflow(self) -> int:
+        """By how many pixels the page is wider than the screen."""
+        found: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        return found
+
+    def barriers(self) -> list[str]:
+        """What axe-core calls serious or critical."""
+        violations = Axe().run(self.page).response["violations"]
+        return [
+            f"{found['id']}: {[node['html'] for node in found['nodes']][:3]}"
+            for found in violations
+            if found["impact"] in {"serious", "critical"}
+        ]
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        self.requests.append(request.url)
+
+
+def path_of(url: str) -> str:
+    return urlsplit(url).path
+
+
+@contextmanager
+def visiting(
+    browser: Browser, url: str, *, scheme: Scheme = "light", width: int = 1280, height: int = 900
+) -> Iterator[Visit]:
+    """Open the page and wait for its first complete picture. In the end it must not have complained, nor have
+    asked any other host.
+    """
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    context.set_default_timeout(PATIENCE * 1000)
+    try:
+        visit = Visit(context.new_page(), url)
+        yield visit
+        assert not visit.complaints, visit.complaints
+        elsewhere = [
+            request for request in visit.requests if urlsplit(request).netloc != urlsplit(url).netloc
+        ]
+        assert not elsewhere, elsewhere
+    finally:
+        context.close()
