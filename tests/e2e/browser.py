@@ -79,6 +79,10 @@ class Visit:
         """The paths with this in them that the page has asked for."""
         return [path for path in map(path_of, self.requests) if part in path]
 
+    def live_on_events(self) -> None:
+        """Leave what the page asks for every few seconds unanswered: it has the events alone."""
+        self.page.route("**/api/v1/status", lambda _: None)
+
     def come_back(self) -> None:
         """Have the page believe that its reader has come back to it: then it asks for all that has no event."""
         self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")

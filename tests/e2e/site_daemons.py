@@ -29,7 +29,8 @@ class FrrSite:
         configuration.write_text("\n".join(_frr(site)) + "\n" + rendered)
         files = ("--config_file", configuration, "--pid_file", folder / "pid", "--vty_socket", folder)
         check = subprocess.run([BGPD, "--dryrun", *files], check=True, capture_output=True, text=True)
-        assert not check.stdout + check.stderr, "FRR knows every command"
+        wrong = [line for line in (check.stdout + check.stderr).splitlines() if "config line" in line]
+        assert not wrong, "FRR knows every command"
         return [
             *(BGPD, "--no_zebra", "--no_kernel", "--skip_runas", "--listenon", site.address),
             *("--vty_port", "0", *files, "--log", f"file:{folder / 'log'}"),

@@ -154,6 +154,7 @@ def test_a_search_for_nonsense_says_what_would_be_right(browser: Browser, url: s
 
 
 def test_a_leak_comes_and_goes_before_ones_eyes(company: Company, visit: Visit):
+    visit.live_on_events()
     company.leak(POOL["ipv4"])
     finding = visit.finding("NAT pool chi-outbound is advertised to the internet")
     expect(finding).to_contain_text("198.51.100.0/28")
@@ -184,6 +185,7 @@ def test_a_leak_comes_and_goes_before_ones_eyes(company: Company, visit: Visit):
 
 
 def test_a_link_goes_down_and_comes_back_before_ones_eyes(company: Company, visit: Visit):
+    visit.live_on_events()
     edge = company.routers["edge-1"]
     edge.withdraw(EXCHANGE["ipv4"], EXCHANGE["ipv6"], path_id=1)
     link = drawn(visit, "link", "primary")

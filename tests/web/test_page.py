@@ -96,8 +96,11 @@ def test_the_page_asks_for_every_module_at_once():
         text = (STATIC / name).read_text()
         for imported in _IMPORT.findall(text):
             assert imported in NAMES, f"{name} imports {imported}"
+    later = {"chart.js"}  # for which the first picture does not wait
     modules = {n for n in NAMES if n.endswith(".js") and "/" not in n}
-    assert {link.removeprefix("static/") for link in Links(index).found if link.endswith(".js")} == modules
+    assert {
+        link.removeprefix("static/") for link in Links(index).found if link.endswith(".js")
+    } == modules - later
 
 
 def test_what_comes_from_the_network_is_never_markup():
@@ -110,7 +113,7 @@ def test_what_comes_from_the_network_is_never_markup():
 def test_the_modules_ask_under_whatever_path_they_are_served():
     for name in NAMES:
         if name.endswith(".js") and "/" not in name:
-            assert not re.search(r"[\"'`](/|https?:)(?!/www\.w3\.org/)", (STATIC / name).read_text()), name
+            assert not re.search(r"[\"'`](/|https?:)(?!//www\.w3\.org/)", (STATIC / name).read_text()), name
 
 
 def test_the_wheel_holds_the_files():

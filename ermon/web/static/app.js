@@ -6,9 +6,7 @@ import { renderDrawing } from "./drawing.js";
 import { listenToFilter, renderFeeds } from "./feeds.js";
 import { listenToFindings, renderAges, renderFindings } from "./findings.js";
 import { renderHeadline } from "./headline.js";
-import { keepHistory } from "./history.js";
 import { renderPools } from "./pools.js";
-import { listenToSearch } from "./search.js";
 import { changed, onChange, store } from "./store.js";
 import "./stream.js";
 import { clock } from "./words.js";
@@ -26,7 +24,6 @@ function render() {
   if (document.body.dataset.complete) return;
   document.body.dataset.complete = "true";
   performance.mark("complete");
-  requestAnimationFrame(() => setTimeout(keepHistory)); // the first picture does not wait for it
 }
 
 /** `UTC+01:00`: what the clock of this browser shows. */
@@ -42,5 +39,4 @@ onChange(render);
 setInterval(() => { if (store.status !== null) renderAges(); }, 1_000);
 listenToFindings();
 listenToFilter();
-listenToSearch();
 if (store.status !== null) changed(); // the snapshot was faster than the rest of the page

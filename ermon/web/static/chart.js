@@ -53,7 +53,8 @@ function load() {
 }
 
 async function draw() {
-  const UPlot = await load();
+  const UPlot = await load().catch(() => null);
+  if (UPlot === null) return; // ermon is away: the next time line tries again
   const place = document.getElementById("chart");
   const links = timeline.links.filter(({ circuit, prefixes }) => circuit === chosen && prefixes !== undefined);
   const ink = getComputedStyle(document.body).color;

@@ -1,4 +1,5 @@
-// The last 24 hours: link states and findings as bands; the curves are in chart.js.
+// The last 24 hours: link states and findings as bands; the curves are in chart.js. The first picture does not
+// wait for any of it.
 
 import { keepChart } from "./chart.js";
 import { el, show } from "./dom.js";
@@ -17,7 +18,7 @@ let asked = false;
 let due = null;
 let version = 0;
 
-export function keepHistory() {
+function keepHistory() {
   refresh();
   setInterval(() => { if (!document.hidden) refresh(); }, EVERY);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
@@ -101,3 +102,5 @@ function block(kind, from, until, title) {
   element.style.width = `max(3px, ${100 * Math.max(0, right - left)}%)`;
   return element;
 }
+
+requestAnimationFrame(() => setTimeout(keepHistory));

@@ -9,13 +9,11 @@ const HEAD = ["Feed", "Prefix", "Came by", "AS path", "Next hop", "Communities"]
 
 let latest = 0;
 
-export function listenToSearch() {
-  const form = document.querySelector("#search form");
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    search(new FormData(form).get("prefix").trim());
-  });
-}
+const form = document.querySelector("#search form");
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  search(new FormData(form).get("prefix").trim());
+});
 
 async function search(prefix) {
   const place = document.querySelector("#search .body");
