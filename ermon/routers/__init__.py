@@ -1,7 +1,7 @@
 """What to paste into a router, so that it shows ermon its routes: ``ermon render router``.
 
-``describe`` says what a router is to be told, and a module for each platform writes it in its language. No
-command is written that could not be confirmed in the vendor's documentation, which each module names.
+``describe`` says what a router is to be told, and a module for each platform writes it in its language. Each says
+what its commands are after. Only FRR and BIRD were tried; what is printed for the others says that they were not.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def _head(router: Router, language: Platform, body: str) -> Iterator[str]:
     count = len(router.sessions)
     yield f"{router.name}, {language.title}: {count} session{'s' * (count > 1)} with ermon. Written by `ermon render router`."
     yield "ermon announces nothing, and from ermon nothing is accepted."
+    if language.tried_on is None:
+        yield "Written after documentation and published configurations, and not tried on a router: read it before you paste."
     yield from language.notes(router)
     if any(session.is_mirror for session in router.sessions):
         yield "Whatever else the neighbor that it mirrors has outbound (prefix list, AS path filter, remove-private-as,"

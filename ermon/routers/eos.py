@@ -1,10 +1,8 @@
 """Arista EOS.
 
-Checked against "EOS User Manual", chapter Border Gateway Protocol
-(https://www.arista.com/en/um-eos/eos-border-gateway-protocol-bgp), by way of Arista's own collections for
-Ansible, arista.eos.eos_bgp_global
-(https://docs.ansible.com/ansible/latest/collections/arista/eos/eos_bgp_global_module.html) and arista.avd
-(https://avd.arista.com/).
+After Arista's own collections for Ansible, arista.eos (eos_bgp_global) and arista.avd
+(https://github.com/aristanetworks/avd), whose tests hold the commands, and published configurations. Not tried on a
+router.
 """
 
 from __future__ import annotations
@@ -77,5 +75,6 @@ PLATFORM = Platform(
     comment="!",
     notes=_notes,
     any_port=True,
+    tried_on=None,
     write=write,
 )

@@ -1,9 +1,9 @@
 """Cisco IOS-XE.
 
-Checked against "IP Routing: BGP Configuration Guide", chapter BGP Additional Paths
+ADD-PATH is after "BGP Additional Paths", IP Routing: BGP Configuration Guide
 (https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/iproute_bgp/configuration/xe-16-7/irg-xe-16-7-book/bgp-additional-paths.html),
-whose per-neighbor commands leave other neighbors' sessions alone, and "Cisco IOS IP Routing: BGP Command
-Reference" (https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/iproute_bgp/command/irg-cr-book.html).
+in the commands per neighbor of its examples, which leave other neighbors' sessions alone. The rest is common to IOS and
+was compared with published configurations only. Not tried on a router.
 """
 
 from __future__ import annotations
@@ -83,5 +83,6 @@ PLATFORM = Platform(
     comment="!",
     notes=_notes,
     any_port=False,
+    tried_on=None,
     write=write,
 )

@@ -1,9 +1,9 @@
 """Cisco IOS-XR.
 
-Checked against "BGP Commands on Cisco IOS XR Software"
-(https://www.cisco.com/en/US/docs/ios_xr_sw/iosxr_r3.7/routing/command/reference/rr37bgp.html), and, for
-ADD-PATH, against Cisco's own collection for Ansible, cisco.iosxr.iosxr_bgp_global
-(https://docs.ansible.com/ansible/latest/collections/cisco/iosxr/iosxr_bgp_global_module.html).
+The names of commands are after "BGP Commands on Cisco IOS XR Software", Release 3.7
+(https://www.cisco.com/en/US/docs/ios_xr_sw/iosxr_r3.7/routing/command/reference/rr37bgp.html); ADD-PATH is newer, and
+after Cisco's own collection for Ansible, cisco.iosxr (iosxr_bgp_global), and published configurations. Not tried on a
+router.
 """
 
 from __future__ import annotations
@@ -75,5 +75,6 @@ PLATFORM = Platform(
     comment="!",
     notes=_notes,
     any_port=False,
+    tried_on=None,
     write=write,
 )

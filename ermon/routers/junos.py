@@ -1,11 +1,12 @@
 """Juniper Junos OS: commands for its configuration mode.
 
-Checked against "CLI Reference", statements group (Protocols BGP)
+After the CLI Reference, group (Protocols BGP)
 (https://www.juniper.net/documentation/us/en/software/junos/cli-reference/topics/ref/statement/group-edit-protocols-bgp.html),
 add-path
 (https://www.juniper.net/documentation/us/en/software/junos/cli-reference/topics/ref/statement/add-path-edit-protocols-bgp.html)
 and multihop
-(https://www.juniper.net/documentation/en_US/junos12.3/topics/reference/configuration-statement/multihop-edit-protocols-bgp.html).
+(https://juniper.net/documentation/en_US/junos12.3/topics/reference/configuration-statement/multihop-edit-protocols-bgp.html).
+Not tried on a router.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _group(router: Router, session: Session) -> Iterator[str]:
         yield f"{group} cluster {session.cluster}"
     for family in session.families:
         within = f"{group} family {_FAMILIES[family]} unicast"
-        yield f"{within} prefix-limit maximum 1 teardown"
+        yield f"{within} prefix-limit maximum 1 teardown 100"
         if session.all_paths:
             yield f"{within} add-path send path-count {MOST_PATHS}"
     for policy in dict.fromkeys(session.policies.values()):
@@ -69,5 +70,6 @@ PLATFORM = Platform(
     comment="#",
     notes=_notes,
     any_port=False,
+    tried_on=None,
     write=write,
 )

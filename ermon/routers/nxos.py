@@ -1,10 +1,8 @@
 """Cisco NX-OS.
 
-Checked against "Cisco Nexus 9000 Series NX-OS Unicast Routing Configuration Guide", chapter Configuring
-Advanced BGP
-(https://www.cisco.com/c/en/us/td/docs/dcn/nx-os/nexus9000/102x/configuration/unicast-routing-configuration/cisco-nexus-9000-series-nx-os-unicast-routing-configuration-guide-release-102x.html),
-by way of Cisco's own collection for Ansible, cisco.nxos.nxos_bgp_neighbor_address_family
-(https://docs.ansible.com/ansible/latest/collections/cisco/nxos/nxos_bgp_neighbor_address_family_module.html).
+After Cisco's own collection for Ansible, cisco.nxos (nxos_bgp_neighbor_address_family, nxos_bgp_address_family and
+nxos_route_maps, https://docs.ansible.com/ansible/latest/collections/cisco/nxos/), and published configurations. Not
+tried on a router.
 """
 
 from __future__ import annotations
@@ -71,5 +69,6 @@ PLATFORM = Platform(
     comment="!",
     notes=_notes,
     any_port=False,
+    tried_on=None,
     write=write,
 )

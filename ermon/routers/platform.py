@@ -19,6 +19,8 @@ class Platform:
     """What the reader should know of what was written, in lines."""
     any_port: bool
     """Whether it can be told to connect to another port than 179."""
+    tried_on: str | None
+    """The release that what is written was loaded into, ``None`` where nobody has."""
     write: Callable[[Router], Iterable[str]]
 
 
@@ -48,5 +50,5 @@ def about_ipv6_of_frr(router: Router) -> Iterator[str]:
     """Warn of what FRR 8.4 does within seconds, whatever its settings."""
     for session in router.ipv6_tables_over_ipv4:
         yield f"CAUTION: {session.feed} carries IPv6 over IPv4. There FRR (8.4) replaces the next hops of IPv6 routes by ::ffff:{session.source},"
-        yield "and no setting prevents it. ermon cannot tell their link then, and takes it for down: give the feed IPv6 addresses"
-        yield "(peer and local). Both families may stay on it."
+        yield "and no setting was found that prevents it. ermon cannot tell their link then, and takes it for down: give the feed IPv6"
+        yield "addresses (peer and local). Both families may stay on it."

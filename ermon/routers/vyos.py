@@ -1,8 +1,8 @@
 """VyOS 1.4 and newer: commands for its configuration mode.
 
-Checked against "BGP" (https://docs.vyos.io/en/latest/configuration/protocols/bgp.html), and, for ``port`` and
-``addpath-tx-all``, against the interface definitions of VyOS itself (https://github.com/vyos/vyos-1x). VyOS
-runs FRR.
+After "BGP" (https://github.com/vyos/vyos-documentation, docs/configuration/protocols/bgp.rst), which docs.vyos.io
+shows, and, for ``addpath-tx-all``, ``port`` and the timers of a neighbor, the interface definitions and smoke tests of
+VyOS itself (https://github.com/vyos/vyos-1x). VyOS runs FRR. Not tried on VyOS.
 """
 
 from __future__ import annotations
@@ -62,5 +62,6 @@ PLATFORM = Platform(
     comment="#",
     notes=_notes,
     any_port=True,
+    tried_on=None,
     write=write,
 )

@@ -65,6 +65,13 @@ def test_the_reference_configuration_is_rendered_as_it_was_read_and_approved(pla
     assert text == file.read_text()
 
 
+@every_platform
+def test_what_was_not_tried_on_a_router_says_so(platform):
+    assert ("not tried on a router" in render(CONFIG, "edge-1", platform, {})) == (
+        platform not in {"frr", "bird"}
+    )
+
+
 def test_no_golden_file_is_left_over():
     assert {file.name for file in GOLDEN.iterdir()} == {f"{r}.{p}" for r in ROUTERS for p in PLATFORMS}
 
