@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ermon.inventory import Config, Link, LinkKey
 from ermon.model import Attributes, SegmentKind
-from ermon.prefixes import Address
+from ermon.prefixes import Address, PrefixIndex
 
 MICROSOFT_ASN = 12076
 AS_TRANS = 23456
@@ -62,7 +62,16 @@ class Attributor:
 
     def __init__(self, config: Config) -> None:
         self._our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
-        self._links: tuple[Link, ...] = tuple(config.links)
+        self._by_next_hop: dict[Address, list[Link]] = {}
+        self._by_community: dict[tuple[int, ...], list[Link]] = {}
+        self._by_subnet: PrefixIndex[tuple[Link, ...]] = PrefixIndex()
+        for link in config.links:
+            for address in link.match_next_hops:
+                self._by_next_hop.setdefault(address, []).append(link)
+            for community in link.match_communities:
+                self._by_community.setdefault(community.values, []).append(link)
+            for subnet in link.subnets:
+                self._by_subnet[subnet] = (*(self._by_subnet.get(subnet) or ()), link)
         self._router_addresses = frozenset[Address]().union(*config.routers.values())
 
     def attribute(self, attributes: Attributes) -> Attribution:
@@ -76,15 +85,13 @@ class Attributor:
         next_hop = attributes.next_hop
         if next_hop is None:
             return UNATTRIBUTED
-        matched = [
-            link
-            for link in self._links
-            if next_hop in link.match_next_hops
-            or any(attributes.has_community(community) for community in link.match_communities)
-        ]
-        fitting = matched or [
-            link for link in self._links if any(subnet.contains(next_hop.prefix) for subnet in link.subnets)
-        ]
+        matched = {link.key: link for link in self._by_next_hop.get(next_hop, ())}
+        if self._by_community:
+            for community in (*attributes.communities, *attributes.large_communities):
+                matched.update((link.key, link) for link in self._by_community.get(community, ()))
+        fitting = tuple(matched.values()) or tuple(
+            {link.key: link for _, links in self._by_subnet.covering(next_hop.prefix) for link in links}.values()
+        )
         if len(fitting) == 1:
             return fitting[0].key
         if not fitting and next_hop in self._router_addresses:

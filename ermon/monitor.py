@@ -249,9 +249,14 @@ class Monitor:
         for case in self._cases.values():
             by_check.setdefault(case.subject.check, []).append(case)
         for cause_name, effect_names in SUPPRESSES.items():
+            by_circuit: dict[str | None, list[Case]] = {}
+            for cause in by_check.get(cause_name, ()):
+                by_circuit.setdefault(dict(cause.subject.labels).get("circuit"), []).append(cause)
             for effect_name in effect_names:
                 for effect in by_check.get(effect_name, ()):
-                    for cause in by_check.get(cause_name, ()):
+                    circuit = dict(effect.subject.labels).get("circuit")
+                    near = (circuit, None) if circuit is not None else tuple(by_circuit)
+                    for cause in (c for key in near for c in by_circuit.get(key, ())):
                         if self._touches(cause.subject, effect.subject):
                             self._causes.setdefault(effect.key, []).append(cause)
                             self._effects.setdefault(cause.key, []).append(effect.key)
