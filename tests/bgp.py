@@ -20,7 +20,7 @@ from typing import Self
 
 import pytest
 
-from ermon.prefixes import Family
+from ermon.model.prefixes import Family
 
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, ROUTE_REFRESH = 1, 2, 3, 4, 5
 AFI: dict[Family, int] = {"ipv4": 1, "ipv6": 2}

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from ermon.checks.sight import source_names
-from ermon.inventory import Config, Feed, View
-from ermon.model import (
-    BLACKHOLE,
+from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
@@ -25,14 +23,15 @@ from ermon.model import (
     MessagesLost,
     ProcessDown,
     ProcessUp,
-    Route,
     SessionDown,
     SessionUp,
     SourceJudged,
     StorageJudged,
     Update,
 )
-from ermon.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
+from ermon.model.inventory import Config, Feed, View
+from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
+from ermon.model.routes import BLACKHOLE, Route
 from tests.networks import EDGE, EXCHANGE, MIRROR, TEAMS, UPLINK, attributes, path, prefixes, routes
 
 # What happens --------------------------------------------------------------------------------------------

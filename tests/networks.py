@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from ermon.communities import service
-from ermon.inventory import (
+from ermon.model.communities import service
+from ermon.model.inventory import (
     Advertise,
     CheckSettings,
     Circuit,
@@ -30,8 +30,8 @@ from ermon.inventory import (
     Uplink,
     View,
 )
-from ermon.model import Attributes, PathSegment, Route, SegmentKind
-from ermon.prefixes import Address, Family, Prefix, parse_address, parse_prefix
+from ermon.model.prefixes import Address, Family, Prefix, parse_address, parse_prefix
+from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 """A whole number, and every gap is a multiple of 1/4: sums of times are exact."""

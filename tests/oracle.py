@@ -15,26 +15,25 @@ from typing import NamedTuple, assert_never
 
 from ermon.checks.catalogue import CATALOGUE, subjects
 from ermon.checks.subject import Labels, Subject, Verdict
-from ermon.inventory import CheckSettings, Config, Feed, Link, LinkKey, MaintenanceWindow, View
-from ermon.model import (
+from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
     EndOfRib,
     Event,
-    LinkState,
     MessagesLost,
     ProcessDown,
     ProcessUp,
-    Route,
     SessionDown,
     SessionUp,
     SourceJudged,
-    Status,
     StorageJudged,
     Update,
 )
-from ermon.prefixes import Family, Prefix
+from ermon.model.findings import LinkState, Status
+from ermon.model.inventory import CheckSettings, Config, Feed, Link, LinkKey, MaintenanceWindow, View
+from ermon.model.prefixes import Family, Prefix
+from ermon.model.routes import Route
 from tests.oracle_facts import (
     CHURN_SECONDS,
     HOUR,

@@ -13,10 +13,11 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from ermon.checks.subject import Bucket
-from ermon.inventory import CheckSettings, Config, Link, LinkKey, Peering, View
-from ermon.model import Attributes, LinkState, Route, RouteKey, SegmentKind
-from ermon.prefixes import FAMILIES, Family, Prefix
+from ermon.checks.subject import RouteSet
+from ermon.model.findings import LinkState
+from ermon.model.inventory import CheckSettings, Config, Link, LinkKey, Peering, View
+from ermon.model.prefixes import FAMILIES, Family, Prefix
+from ermon.model.routes import Attributes, Route, RouteKey, SegmentKind
 
 if TYPE_CHECKING:
     from tests.oracle import Oracle
@@ -460,7 +461,7 @@ class FactsFromScratch:
 
     # Routes
 
-    def matching(self, feed: str, bucket: Bucket) -> Mapping[RouteKey, Route]:
+    def matching(self, feed: str, bucket: RouteSet) -> Mapping[RouteKey, Route]:
         return {
             key: route
             for key, route in self._session(feed).routes.items()
@@ -491,14 +492,14 @@ class FactsFromScratch:
         circuit = self._config.feeds[feed].circuit
         return [p for pool in self._config.pools.values() if circuit in pool.circuits for p in pool.prefixes]
 
-    def is_service(self, _: str, route: Route, bucket: Bucket) -> bool:
+    def is_service(self, _: str, route: Route, bucket: RouteSet) -> bool:
         names = {f"{high}:{low}" for high, low in route.attributes.communities}
         return self._link_of(route) == bucket.link and bucket.name in names
 
-    def is_tagged(self, _: str, route: Route, bucket: Bucket) -> bool:
+    def is_tagged(self, _: str, route: Route, bucket: RouteSet) -> bool:
         return self._link_of(route) == bucket.link and 12076 in dict(route.attributes.communities)
 
-    def is_unexpected(self, _: str, route: Route, bucket: Bucket) -> bool:
+    def is_unexpected(self, _: str, route: Route, bucket: RouteSet) -> bool:
         if bucket.link is None or self._link_of(route) != bucket.link:
             return False
         receive = self._config.circuits[bucket.link[0]].receive
@@ -511,60 +512,60 @@ class FactsFromScratch:
         named = {service.community for service in receive.services} & route.attributes.communities
         return receive.only_listed and not named and not covered(route.prefix, listed)
 
-    def is_foreign_origin(self, _: str, route: Route, bucket: Bucket) -> bool:
+    def is_foreign_origin(self, _: str, route: Route, bucket: RouteSet) -> bool:
         """An ASN that is none of Microsoft's, from 12076 on."""
         if self._link_of(route) != bucket.link:
             return False
         path = microsoft_part(route.attributes, self._config)
         return not self._config.policy.microsoft_asns.issuperset(path)
 
-    def is_prepended(self, _: str, route: Route, bucket: Bucket) -> bool:
+    def is_prepended(self, _: str, route: Route, bucket: RouteSet) -> bool:
         if self._link_of(route) != bucket.link:
             return False
         repeats = int(number(self._config, "drain", "repeats"))
         return microsoft_part(route.attributes, self._config)[:repeats] == [12076] * repeats
 
-    def is_best_path(self, feed: str, route: Route, _: Bucket) -> bool:
+    def is_best_path(self, feed: str, route: Route, _: RouteSet) -> bool:
         """Packets to an expected prefix may follow it."""
         expected = [e.prefix for c in self._config.circuits.values() for e in c.receive.prefixes]
         may_follow = any(overlap(route.prefix, prefix) for prefix in expected)
         return may_follow and not self._config.feeds[feed].add_path
 
-    def is_not_microsoft(self, feed: str, route: Route, bucket: Bucket) -> bool:
+    def is_not_microsoft(self, feed: str, route: Route, bucket: RouteSet) -> bool:
         return self.is_best_path(feed, route, bucket) and self._link_of(route) is None
 
-    def is_unattributed(self, _: str, route: Route, __: Bucket) -> bool:
+    def is_unattributed(self, _: str, route: Route, __: RouteSet) -> bool:
         return self._link_of(route) == UNATTRIBUTED
 
-    def is_advertised(self, _: str, __: Route, ___: Bucket) -> bool:
+    def is_advertised(self, _: str, __: Route, ___: RouteSet) -> bool:
         return True
 
-    def is_default(self, _: str, route: Route, __: Bucket) -> bool:
+    def is_default(self, _: str, route: Route, __: RouteSet) -> bool:
         return route.prefix.length == 0
 
-    def touches_pool(self, _: str, route: Route, bucket: Bucket) -> bool:
+    def touches_pool(self, _: str, route: Route, bucket: RouteSet) -> bool:
         touches = any(overlap(route.prefix, prefix) for prefix in self._space_of(bucket.name))
         return route.prefix.length > 0 and touches
 
-    def is_foreign_pool(self, feed: str, route: Route, bucket: Bucket) -> bool:
+    def is_foreign_pool(self, feed: str, route: Route, bucket: RouteSet) -> bool:
         home = self._config.feeds[feed].circuit in self._config.pools[bucket.name].circuits
         declared = covered(route.prefix, self._declared_pools(feed))
         return self.touches_pool(feed, route, bucket) and not home and not declared
 
-    def is_undeclared(self, feed: str, route: Route, _: Bucket) -> bool:
+    def is_undeclared(self, feed: str, route: Route, _: RouteSet) -> bool:
         allowed = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.prefixes
         if route.prefix.length == 0 or allowed is None:
             return False
         return not covered(route.prefix, [*allowed, *self._declared_pools(feed)])
 
-    def is_not_public(self, _: str, route: Route, __: Bucket) -> bool:
+    def is_not_public(self, _: str, route: Route, __: RouteSet) -> bool:
         return route.prefix.length > 0 and not_public(route.prefix, self._config.policy.public_space)
 
-    def is_internet_only(self, _: str, route: Route, __: Bucket) -> bool:
+    def is_internet_only(self, _: str, route: Route, __: RouteSet) -> bool:
         space = self._config.internet_only
         return route.prefix.length > 0 and any(overlap(route.prefix, prefix) for prefix in space)
 
-    def is_link_subnet(self, feed: str, route: Route, _: Bucket) -> bool:
+    def is_link_subnet(self, feed: str, route: Route, _: RouteSet) -> bool:
         """Exactly a prefix of ours that is declared may hold link subnets."""
         allowed = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.prefixes or ()
         subnets = [s for link in self._config.links for s in (link.subnet, link.subnet6) if s]
@@ -572,7 +573,7 @@ class FactsFromScratch:
         declared = route.prefix in allowed and route.prefix in self._config.customer.own_prefixes
         return route.prefix.length > 0 and touches and not declared
 
-    def is_refused_path(self, _: str, route: Route, __: Bucket) -> bool:
+    def is_refused_path(self, _: str, route: Route, __: RouteSet) -> bool:
         """Documentation ASNs and private ones (RFC 5398, RFC 6996), ours aside."""
         if route.prefix.length == 0:
             return False
@@ -580,16 +581,16 @@ class FactsFromScratch:
         useless = {a for a in asns if 64496 <= a <= 65534 or 4_200_000_000 <= a <= 4_294_967_294}
         return bool(useless - {self._config.customer.asn})
 
-    def is_transit(self, _: str, route: Route, __: Bucket) -> bool:
+    def is_transit(self, _: str, route: Route, __: RouteSet) -> bool:
         if BLACKHOLE in route.attributes.communities:
             return False
         return route.prefix.length == 0 or not covered(route.prefix, self._config.customer.own_prefixes)
 
-    def is_exported(self, _: str, route: Route, __: Bucket) -> bool:
+    def is_exported(self, _: str, route: Route, __: RouteSet) -> bool:
         ours = covered(route.prefix, self._config.customer.own_prefixes)
         return ours and BLACKHOLE not in route.attributes.communities
 
-    def is_ours(self, _: str, route: Route, bucket: Bucket) -> bool:
+    def is_ours(self, _: str, route: Route, bucket: RouteSet) -> bool:
         """Our address space, and our ASN at the end of its path."""
         last = route.attributes.as_path[-1:]
         if not last or route.prefix.length == 0 or not self.is_exported(_, route, bucket):
@@ -597,20 +598,20 @@ class FactsFromScratch:
         ends = last[0].asns if last[0].kind is SegmentKind.SET else last[0].asns[-1:]
         return self._config.customer.asn in ends
 
-    def is_blackholed(self, _: str, route: Route, __: Bucket) -> bool:
+    def is_blackholed(self, _: str, route: Route, __: RouteSet) -> bool:
         return BLACKHOLE in route.attributes.communities
 
-    def is_inside_pool(self, feed: str, route: Route, bucket: Bucket) -> bool:
+    def is_inside_pool(self, feed: str, route: Route, bucket: RouteSet) -> bool:
         if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, bucket):
             return False
         return covered(route.prefix, self._space_of(bucket.name))
 
-    def covers_pool(self, feed: str, route: Route, bucket: Bucket) -> bool:
+    def covers_pool(self, feed: str, route: Route, bucket: RouteSet) -> bool:
         if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, bucket):
             return False
         return not covered(route.prefix, self._space_of(bucket.name))
 
-    def is_microsoft(self, feed: str, route: Route, _: Bucket) -> bool:
+    def is_microsoft(self, feed: str, route: Route, _: RouteSet) -> bool:
         """12076 in its path, or inside what a link of Microsoft peering brings or has just brought."""
         if route.prefix.length == 0:
             return False
@@ -640,7 +641,7 @@ def _pool_space(config: Config) -> Iterator[Prefix]:
         yield from pool.prefixes
 
 
-SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, Bucket], bool]] = {
+SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, RouteSet], bool]] = {
     "service": FactsFromScratch.is_service,
     "tagged": FactsFromScratch.is_tagged,
     "unexpected": FactsFromScratch.is_unexpected,

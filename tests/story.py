@@ -16,31 +16,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from ermon.config import load_config
-from ermon.inventory import EDGES, Config
-from ermon.model import (
+from ermon.config.load import load_config
+from ermon.core.monitor import Monitor
+from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
-    Attributes,
     Change,
     EndOfRib,
     Event,
     FeedRequest,
-    Finding,
     MessagesLost,
-    PathSegment,
     ProcessDown,
     ProcessUp,
-    Route,
-    SegmentKind,
     SessionDown,
     SessionUp,
-    Transition,
-    TransitionState,
     Update,
 )
-from ermon.monitor import Monitor
-from ermon.prefixes import FAMILIES, Family, parse_address, parse_prefix
+from ermon.model.findings import Finding, Transition, TransitionState
+from ermon.model.inventory import EDGES, Config
+from ermon.model.prefixes import FAMILIES, Family, parse_address, parse_prefix
+from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
 
 START = 1_795_000_000.0
 """2026-11-18T11:06:40Z: when every story begins, unless it says otherwise."""

@@ -36,8 +36,8 @@ from ermon.checks.subject import (
     present,
     violated,
 )
-from ermon.inventory import Config, Link, Peering, Pool
-from ermon.prefixes import FAMILIES, Family, PrefixSet
+from ermon.model.inventory import Config, Link, Peering, Pool
+from ermon.model.prefixes import FAMILIES, Family, PrefixSet
 
 
 def _microsoft_links(config: Config) -> Iterator[MirroredLink]:

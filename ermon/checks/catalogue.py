@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ermon.checks import advertised, internet, mirror, received, redundancy, segments, sight
-from ermon.checks.subject import Select, Subject
-from ermon.inventory import Config, Feed, Severity, View
-from ermon.regions import Region
+from ermon.checks.sharding import Shard
+from ermon.checks.subject import Classifier, Subject
+from ermon.model.inventory import Config, Feed, Severity, View
 
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 
@@ -149,7 +149,7 @@ def enabled(config: Config, check: Check) -> bool:
 
 def subjects(config: Config) -> Iterator[Subject]:
     """Yield everything that this configuration asks about, in the order of the catalogue."""
-    region = Region(config)
+    region = Shard(config)
     for check in CATALOGUE.values():
         if enabled(config, check):
             for subject in check.subjects(config):
@@ -157,7 +157,7 @@ def subjects(config: Config) -> Iterator[Subject]:
                     yield subject
 
 
-_SELECTS: Mapping[View, Callable[[Config, Feed], Select]] = {
+_SELECTS: Mapping[View, Callable[[Config, Feed], Classifier]] = {
     View.EDGE_TABLE: received.select,
     View.TO_MICROSOFT: mirror.select,
     View.TO_INTERNET: internet.select,
@@ -165,7 +165,7 @@ _SELECTS: Mapping[View, Callable[[Config, Feed], Select]] = {
 }
 
 
-def selectors(config: Config) -> dict[str, Select]:
+def selectors(config: Config) -> dict[str, Classifier]:
     """Return, for each feed whose view is sorted, how its routes are."""
     return {
         name: _SELECTS[feed.view](config, feed)

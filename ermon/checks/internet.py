@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from ermon.attribution import Attribution
+from ermon.checks.attribution import Attribution
 from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored, overlapping_pools, pool_index
 from ermon.checks.subject import (
     MICROSOFT,
     OK,
     UNKNOWN,
-    Bucket,
+    Classifier,
     Facts,
     RouteGroup,
-    Select,
+    RouteSet,
     Subject,
     Verdict,
     feed_labels,
@@ -26,9 +26,9 @@ from ermon.checks.subject import (
     routes_topic,
     violated,
 )
-from ermon.inventory import Config, Feed, InternetUse, Link, Pool, View
-from ermon.model import BLACKHOLE, Route, SegmentKind
-from ermon.prefixes import Family, Prefix, PrefixSet
+from ermon.model.inventory import Config, Feed, InternetUse, Link, Pool, View
+from ermon.model.prefixes import Family, Prefix, PrefixSet
+from ermon.model.routes import BLACKHOLE, Route, SegmentKind
 
 INSIDE_POOL = "inside-pool"
 COVERS_POOL = "covers-pool"
@@ -38,7 +38,7 @@ OURS = "ours"
 EXPORTED = "exported"
 
 
-def select(config: Config, feed: Feed) -> Select:
+def select(config: Config, feed: Feed) -> Classifier:
     """Sort what the internet hears by the pools that it concerns.
 
     Remote-triggered blackholing (RFC 7999) is no leak, and a default route covers nothing.
@@ -48,23 +48,23 @@ def select(config: Config, feed: Feed) -> Select:
     own = PrefixSet(config.customer.own_prefixes)
     mirrors_uplink = feed.view is View.TO_INTERNET
 
-    def buckets(route: Route, _: Attribution) -> Iterator[Bucket]:
+    def buckets(route: Route, _: Attribution) -> Iterator[RouteSet]:
         prefix = route.prefix
         family = prefix.family
         if BLACKHOLE in route.attributes.communities:
-            yield Bucket(BLACKHOLED, family)
+            yield RouteSet(BLACKHOLED, family)
             return
         if mirrors_uplink and own.covers(prefix):
-            yield Bucket(EXPORTED, family)
+            yield RouteSet(EXPORTED, family)
         if mirrors_uplink and (prefix.is_default or not own.covers(prefix)):
-            yield Bucket(TRANSIT, family)
+            yield RouteSet(TRANSIT, family)
         if prefix.is_default:
             return
         if not mirrors_uplink and own.covers(prefix) and _originated_by(config.customer.asn, route):
-            yield Bucket(OURS, family)
+            yield RouteSet(OURS, family)
         for pool in overlapping_pools(pools, route):
             inside = space[pool.name].covers(prefix)
-            yield Bucket(INSIDE_POOL if inside else COVERS_POOL, family, pool.name)
+            yield RouteSet(INSIDE_POOL if inside else COVERS_POOL, family, pool.name)
 
     return buckets
 
@@ -102,7 +102,7 @@ def _circuit_links(config: Config, pool: Pool) -> list[Link]:
 
 def pool_leak(config: Config) -> Iterator[Subject]:
     for pool, family, feed in _pools_seen(config):
-        topics = {feed_topic(feed.name), routes_topic(feed.name, Bucket(INSIDE_POOL, family, pool.name))}
+        topics = {feed_topic(feed.name), routes_topic(feed.name, RouteSet(INSIDE_POOL, family, pool.name))}
         excused = _circuit_links(config, pool) if pool.internet is InternetUse.FAILOVER else []
         topics.update(link_topic(link.key, f) for link in excused for f in link.families)
         judge = partial(_pool_leak, pool, family, feed, excused)
@@ -113,21 +113,24 @@ def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], fact
     """``excused``: the links that must all be proven down for the pool to be on the internet rightly."""
     if excused and all(link_down(facts, link, family) for link in excused):
         return OK
-    routes = facts.matching(feed.name, Bucket(INSIDE_POOL, family, pool.name)).values()
+    routes = facts.matching(feed.name, RouteSet(INSIDE_POOL, family, pool.name)).values()
     return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
 
 
 def pool_covered(config: Config) -> Iterator[Subject]:
     for pool, family, feed in _pools_seen(config):
         if pool.internet is InternetUse.FORBIDDEN:
-            topics = {feed_topic(feed.name), routes_topic(feed.name, Bucket(COVERS_POOL, family, pool.name))}
+            topics = {
+                feed_topic(feed.name),
+                routes_topic(feed.name, RouteSet(COVERS_POOL, family, pool.name)),
+            }
             judge = partial(_pool_covered, pool, family, feed)
             make = _subject("pool-covered", pool, family, feed)
             yield make(frozenset(topics), judge, severity=config.policy.internet_covering)
 
 
 def _pool_covered(pool: Pool, family: Family, feed: Feed, facts: Facts) -> Verdict:
-    routes = facts.matching(feed.name, Bucket(COVERS_POOL, family, pool.name)).values()
+    routes = facts.matching(feed.name, RouteSet(COVERS_POOL, family, pool.name)).values()
     return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
 
 
@@ -137,7 +140,7 @@ def pool_fallback(config: Config) -> Iterator[Subject]:
             continue
         # A route inside the pool may cover one of its prefixes.
         kinds = (COVERS_POOL, INSIDE_POOL)
-        topics = {routes_topic(feed.name, Bucket(kind, family, pool.name)) for kind in kinds}
+        topics = {routes_topic(feed.name, RouteSet(kind, family, pool.name)) for kind in kinds}
         topics.add(feed_topic(feed.name))
         links = tuple(mirrored(config, link) for link in config.pool_links(pool))
         for link in links:
@@ -176,7 +179,7 @@ def _pool_fallback(
 
 def _longest_covering(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
     """The most specific of the shorter routes that cover ``prefix``, a default route aside."""
-    blackholed = facts.matching(feed.name, Bucket(BLACKHOLED, prefix.family))
+    blackholed = facts.matching(feed.name, RouteSet(BLACKHOLED, prefix.family))
     covering = [
         route
         for route in facts.covering(feed.name, prefix)
@@ -207,12 +210,12 @@ def microsoft_leaked(config: Config) -> Iterator[Subject]:
 
 
 def _whole_feed(check: str, feed: Feed, kind: str) -> Subject:
-    topics = {feed_topic(feed.name)} | {routes_topic(feed.name, Bucket(kind, f)) for f in feed.families}
+    topics = {feed_topic(feed.name)} | {routes_topic(feed.name, RouteSet(kind, f)) for f in feed.families}
     return Subject(check, feed_labels(feed), frozenset(topics), partial(_nothing_on_feed, feed, kind))
 
 
 def _nothing_on_feed(feed: Feed, kind: str, facts: Facts) -> Verdict:
-    routes = RouteGroup(facts.matching(feed.name, Bucket(kind, f)) for f in feed.families)
+    routes = RouteGroup(facts.matching(feed.name, RouteSet(kind, f)) for f in feed.families)
     complete = all(facts.in_sync(feed.name, family) for family in feed.families)
     return present(on_feed(feed, routes=routes), complete=complete)
 
@@ -229,10 +232,10 @@ def mirror_disagrees(config: Config) -> Iterator[Subject]:
     for feed in config.feeds.values():
         if feed.view is not View.INTERNET:
             continue
-        topics = {feed_topic(feed.name)} | {routes_topic(feed.name, Bucket(OURS, f)) for f in feed.families}
+        topics = {feed_topic(feed.name)} | {routes_topic(feed.name, RouteSet(OURS, f)) for f in feed.families}
         for mirror in uplink_mirrors:
             topics.add(feed_topic(mirror.name))
-            topics.update(routes_topic(mirror.name, Bucket(EXPORTED, f)) for f in mirror.families)
+            topics.update(routes_topic(mirror.name, RouteSet(EXPORTED, f)) for f in mirror.families)
         judge = partial(_mirror_disagrees, feed, uplinks, uplink_mirrors)
         yield Subject("mirror-disagrees", feed_labels(feed), frozenset(topics), judge)
 
@@ -256,11 +259,11 @@ def _mirror_disagrees(
         exported = {
             route.prefix
             for mirror in in_sync
-            for route in facts.matching(mirror.name, Bucket(EXPORTED, family)).values()
+            for route in facts.matching(mirror.name, RouteSet(EXPORTED, family)).values()
         }
         missing = [
             route
-            for route in facts.matching(feed.name, Bucket(OURS, family)).values()
+            for route in facts.matching(feed.name, RouteSet(OURS, family)).values()
             if route.prefix not in exported
         ]
         if complete:

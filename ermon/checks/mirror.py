@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ermon.attribution import Attribution
+from ermon.checks.attribution import Attribution
 from ermon.checks.subject import (
-    Bucket,
+    Classifier,
     Facts,
     RouteGroup,
-    Select,
+    RouteSet,
     Topic,
     feed_topic,
     link_down,
     link_topic,
     routes_topic,
 )
-from ermon.inventory import Circuit, Config, Feed, Link, Peering, Pool, View
-from ermon.model import Route
-from ermon.prefixes import FAMILIES, Family, PrefixIndex, PrefixSet
-from ermon.public import not_public_space
+from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Pool, View
+from ermon.model.prefixes import FAMILIES, Family, PrefixIndex, PrefixSet
+from ermon.model.routes import Route
+from ermon.model.special_use import not_public_space
 
 ADVERTISED = "advertised"
 POOL_SPACE = "pool-space"
@@ -79,7 +79,7 @@ class MirroredLink:
     def advertised(self, facts: Facts, families: Iterable[Family], kind: str, name: str = "") -> RouteGroup:
         """Return the routes of a bucket that Microsoft hears on this link."""
         return RouteGroup(
-            facts.matching(feed.name, Bucket(kind, family, name))
+            facts.matching(feed.name, RouteSet(kind, family, name))
             for family in families
             if not link_down(facts, self.link, family)
             for feed in self.feeds
@@ -109,14 +109,14 @@ class MirroredLink:
 
     def count(self, facts: Facts, family: Family) -> int:
         """Count the prefixes that the mirror shows; where there are several, the most."""
-        counts = (len(facts.matching(feed.name, Bucket(ADVERTISED, family))) for feed in self.feeds)
+        counts = (len(facts.matching(feed.name, RouteSet(ADVERTISED, family))) for feed in self.feeds)
         return max(counts, default=0)
 
     def mirror_topics(self, families: Iterable[Family], kind: str, name: str = "") -> set[Topic]:
         """What a verdict on the mirrors alone depends on."""
         topics = {feed_topic(feed.name) for feed in self.feeds}
         for family in families:
-            topics.update(routes_topic(feed.name, Bucket(kind, family, name)) for feed in self.feeds)
+            topics.update(routes_topic(feed.name, RouteSet(kind, family, name)) for feed in self.feeds)
         return topics
 
     def topics(self, families: Iterable[Family], kind: str, name: str = "") -> set[Topic]:
@@ -135,7 +135,7 @@ def mirrored(config: Config, link: Link) -> MirroredLink:
 # What a mirror is sorted into ------------------------------------------------------------------------
 
 
-def select(config: Config, feed: Feed) -> Select:
+def select(config: Config, feed: Feed) -> Classifier:
     """Sort what a mirror of a link shows by what the checks ask of it.
 
     A default route belongs to ``advertised-default`` only: it is no covering route, and no other check
@@ -153,18 +153,18 @@ def select(config: Config, feed: Feed) -> Select:
     allowed_subnets = set(circuit.advertise.prefixes or ()) & set(config.customer.own_prefixes)
     pools = pool_index(config)
 
-    def buckets(route: Route, _: Attribution) -> Iterator[Bucket]:
+    def buckets(route: Route, _: Attribution) -> Iterator[RouteSet]:
         prefix = route.prefix
         family = prefix.family
-        yield Bucket(ADVERTISED, family)
+        yield RouteSet(ADVERTISED, family)
         if prefix.is_default:
-            yield Bucket(DEFAULT, family)
+            yield RouteSet(DEFAULT, family)
             return
         foreign = not own_pool_space.covers(prefix)
         for pool in overlapping_pools(pools, route):
-            yield Bucket(POOL_SPACE, family, pool.name)
+            yield RouteSet(POOL_SPACE, family, pool.name)
             if foreign and circuit.name not in pool.circuits:
-                yield Bucket(FOREIGN_POOL, family, pool.name)
+                yield RouteSet(FOREIGN_POOL, family, pool.name)
         for kind, applies in (
             (UNDECLARED, declared is not None and not declared.covers(prefix)),
             (NOT_PUBLIC, not_public.overlaps(prefix)),
@@ -173,7 +173,7 @@ def select(config: Config, feed: Feed) -> Select:
             (REFUSED_PATH, _useless_path(route, config.customer.asn)),
         ):
             if applies:
-                yield Bucket(kind, family)
+                yield RouteSet(kind, family)
 
     return buckets
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ermon.inventory import CheckSettings, Config
+from ermon.model.inventory import CheckSettings, Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from ermon.attribution import MICROSOFT_ASN, Attribution, Unattributed, microsoft_path
+from ermon.checks.attribution import MICROSOFT_ASN, Attribution, Unattributed, microsoft_path
 from ermon.checks.parameters import parameter
 from ermon.checks.subject import (
     EXPECTATIONS,
     OK,
     PREPENDED,
     UNKNOWN,
-    Bucket,
+    Classifier,
     Evidence,
     Facts,
     RouteGroup,
-    Select,
+    RouteSet,
     Subject,
     Topic,
     Verdict,
@@ -32,11 +32,11 @@ from ermon.checks.subject import (
     table_topic,
     violated,
 )
-from ermon.expected import Calendar
-from ermon.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, View
-from ermon.model import Route, Status
-from ermon.prefixes import Family, Prefix, PrefixSet
-from ermon.public import not_public_space
+from ermon.model.findings import Status
+from ermon.model.inventory import Circuit, Config, ExpectationPeriods, Feed, Link, LinkKey, Peering, View
+from ermon.model.prefixes import Family, Prefix, PrefixSet
+from ermon.model.routes import Route
+from ermon.model.special_use import not_public_space
 
 SERVICE = "service"
 TAGGED = "tagged"
@@ -52,7 +52,7 @@ NOT_MICROSOFT = "not-microsoft"
 # What an edge table is sorted into -------------------------------------------------------------------
 
 
-def select(config: Config, feed: Feed) -> Select:
+def select(config: Config, feed: Feed) -> Classifier:
     """Sort the routes of an edge table by link and by what the checks ask of them."""
     of_link = _link_buckets(config)
     best_paths = PrefixSet(
@@ -62,21 +62,21 @@ def select(config: Config, feed: Feed) -> Select:
         if not feed.add_path
     )
 
-    def buckets(route: Route, brought_by: Attribution) -> Iterator[Bucket]:
+    def buckets(route: Route, brought_by: Attribution) -> Iterator[RouteSet]:
         family = route.prefix.family
         if best_paths.overlaps(route.prefix):
-            yield Bucket(BEST_PATH, family)
+            yield RouteSet(BEST_PATH, family)
             if brought_by is None:
-                yield Bucket(NOT_MICROSOFT, family)
+                yield RouteSet(NOT_MICROSOFT, family)
         if isinstance(brought_by, Unattributed):
-            yield Bucket(UNATTRIBUTED, family)
+            yield RouteSet(UNATTRIBUTED, family)
         elif isinstance(brought_by, tuple):
             yield from of_link(route, brought_by)
 
     return buckets
 
 
-def _link_buckets(config: Config) -> Callable[[Route, LinkKey], Iterator[Bucket]]:
+def _link_buckets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]:
     our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
     wanted = {
         circuit.name: {service.community for service in circuit.receive.services}
@@ -85,20 +85,20 @@ def _link_buckets(config: Config) -> Callable[[Route, LinkKey], Iterator[Bucket]
     unexpected = {circuit.name: _unexpected(config, circuit) for circuit in microsoft_circuits(config)}
     repeats = int(parameter(config, "drain", "repeats"))
 
-    def buckets(route: Route, link: LinkKey) -> Iterator[Bucket]:
+    def buckets(route: Route, link: LinkKey) -> Iterator[RouteSet]:
         circuit, family = link[0], route.prefix.family
         communities = route.attributes.communities
         for community in communities & wanted[circuit]:
-            yield Bucket(SERVICE, family, community_text(community), link)
+            yield RouteSet(SERVICE, family, community_text(community), link)
         if any(high == MICROSOFT_ASN for high, _ in communities):
-            yield Bucket(TAGGED, family, link=link)
+            yield RouteSet(TAGGED, family, link=link)
         if circuit in unexpected and unexpected[circuit](route):
-            yield Bucket(UNEXPECTED, family, link=link)
+            yield RouteSet(UNEXPECTED, family, link=link)
         path = microsoft_path(route.attributes, our_asns) or ()
         if not config.policy.microsoft_asns.issuperset(path):
-            yield Bucket(FOREIGN_ORIGIN, family, link=link)
+            yield RouteSet(FOREIGN_ORIGIN, family, link=link)
         if path[:repeats].count(MICROSOFT_ASN) == repeats:
-            yield Bucket(PREPENDED, family, link=link)
+            yield RouteSet(PREPENDED, family, link=link)
 
     return buckets
 
@@ -145,7 +145,7 @@ def edge_tables(config: Config) -> tuple[str, ...]:
 def link_routes(facts: Facts, edges: tuple[Feed, ...], link: Link, kind: str) -> RouteGroup:
     """Return the routes of a bucket that any edge table shows on the link."""
     return RouteGroup(
-        facts.matching(feed.name, Bucket(kind, family, link=link.key))
+        facts.matching(feed.name, RouteSet(kind, family, link=link.key))
         for feed in edges
         for family in feed.families
     )
@@ -157,7 +157,7 @@ def link_topics(links: Iterable[Link]) -> set[Topic]:
 
 def _bucket_topics(config: Config, link: Link, kind: str, name: str = "") -> set[Topic]:
     return {
-        routes_topic(feed, Bucket(kind, family, name, link.key))
+        routes_topic(feed, RouteSet(kind, family, name, link.key))
         for feed in edge_tables(config)
         for family in config.feeds[feed].families
     }
@@ -175,7 +175,7 @@ def decided(facts: Facts, link: Link) -> bool:
 def _shown(facts: Facts, link: Link, kind: str, name: str = "") -> bool:
     """Tell whether a feed that counts for the link has a route in the bucket."""
     return any(
-        facts.matching(feed, Bucket(kind, family, name, link.key))
+        facts.matching(feed, RouteSet(kind, family, name, link.key))
         for family in link.families
         for feed in facts.witnesses(link.key, family)
     )
@@ -246,7 +246,7 @@ def _service_missing(link: Link, community: str, facts: Facts) -> Verdict:
 
 def prefix_missing(config: Config) -> Iterator[Subject]:
     for circuit in config.circuits.values():
-        calendar = Calendar(circuit.receive.prefixes)
+        calendar = ExpectationPeriods(circuit.receive.prefixes)
         expected = {item.prefix.family for item in circuit.receive.prefixes}
         waits = bool(circuit.receive.sources) and not expected  # for a list to be read
         for link in circuit.links.values():
@@ -259,7 +259,9 @@ def prefix_missing(config: Config) -> Iterator[Subject]:
                 yield Subject("prefix-missing", link_labels(link), frozenset(topics | {EXPECTATIONS}), judge)
 
 
-def _prefix_missing(link: Link, families: tuple[Family, ...], calendar: Calendar, facts: Facts) -> Verdict:
+def _prefix_missing(
+    link: Link, families: tuple[Family, ...], calendar: ExpectationPeriods, facts: Facts
+) -> Verdict:
     missing: list[Prefix] = []
     unknown = not families
     for family in families:
@@ -347,13 +349,13 @@ def _forbidden_on_link(edges: tuple[Feed, ...], link: Link, kind: str, facts: Fa
 def route_unattributed(config: Config) -> Iterator[Subject]:
     for name in edge_tables(config):
         feed = config.feeds[name]
-        topics = {routes_topic(name, Bucket(UNATTRIBUTED, family)) for family in feed.families}
+        topics = {routes_topic(name, RouteSet(UNATTRIBUTED, family)) for family in feed.families}
         judge = partial(_route_unattributed, feed)
         yield Subject("route-unattributed", feed_labels(feed), frozenset(topics | {feed_topic(name)}), judge)
 
 
 def _route_unattributed(feed: Feed, facts: Facts) -> Verdict:
-    routes = RouteGroup(facts.matching(feed.name, Bucket(UNATTRIBUTED, f)) for f in feed.families)
+    routes = RouteGroup(facts.matching(feed.name, RouteSet(UNATTRIBUTED, f)) for f in feed.families)
     complete = all(facts.in_sync(feed.name, family) for family in feed.families)
     return present(on_feed(feed, routes=routes), complete=complete)
 
@@ -372,13 +374,13 @@ def internet_preferred(config: Config) -> Iterator[Subject]:
         topics = link_topics(links) | {EXPECTATIONS} | {feed_topic(feed.name) for feed in feeds}
         for link in links:
             topics |= {missing_topic(feed, link.key) for feed in edge_tables(config)}
-        topics |= {routes_topic(f.name, Bucket(BEST_PATH, family)) for f in feeds for family in f.families}
-        judge = partial(_internet_preferred, circuit, feeds, Calendar(circuit.receive.prefixes))
+        topics |= {routes_topic(f.name, RouteSet(BEST_PATH, family)) for f in feeds for family in f.families}
+        judge = partial(_internet_preferred, circuit, feeds, ExpectationPeriods(circuit.receive.prefixes))
         yield Subject("internet-preferred", (("circuit", circuit.name),), frozenset(topics), judge)
 
 
 def _internet_preferred(
-    circuit: Circuit, feeds: tuple[Feed, ...], calendar: Calendar, facts: Facts
+    circuit: Circuit, feeds: tuple[Feed, ...], calendar: ExpectationPeriods, facts: Facts
 ) -> Verdict:
     expected = {item.prefix for item in circuit.receive.prefixes if calendar.expects(item.prefix, facts.now)}
     preferred: list[Route] = []
@@ -400,7 +402,7 @@ def _leaves_elsewhere(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
     """Return the routes that are not Microsoft's and the longest match of an address in ``prefix``: here
     even a default route.
     """
-    others = facts.matching(feed.name, Bucket(NOT_MICROSOFT, prefix.family))
+    others = facts.matching(feed.name, RouteSet(NOT_MICROSOFT, prefix.family))
     covering = list(facts.covering(feed.name, prefix))
     longest = max((route.prefix.length for route in covering), default=0)
     inside = [route for route in facts.inside(feed.name, prefix) if route.prefix != prefix]

@@ -21,9 +21,9 @@ from ermon.checks.subject import (
     link_topic,
     violated,
 )
-from ermon.inventory import Circuit, Config, Feed, Link, Peering
-from ermon.model import LinkState, Status
-from ermon.prefixes import Family
+from ermon.model.findings import LinkState, Status
+from ermon.model.inventory import Circuit, Config, Feed, Link, Peering
+from ermon.model.prefixes import Family
 
 
 def link_down(config: Config) -> Iterator[Subject]:

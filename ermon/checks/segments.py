@@ -10,10 +10,10 @@ from ermon.checks.subject import (
     MICROSOFT,
     OK,
     UNKNOWN,
-    Bucket,
     Evidence,
     Facts,
     RouteGroup,
+    RouteSet,
     Subject,
     Verdict,
     feed_topic,
@@ -21,7 +21,7 @@ from ermon.checks.subject import (
     routes_topic,
     violated,
 )
-from ermon.inventory import Config, Feed
+from ermon.model.inventory import Config, Feed
 
 
 def segment_leak(config: Config) -> Iterator[Subject]:
@@ -39,14 +39,14 @@ def _segments(config: Config, check: str, says: Literal["forbidden", "required"]
             continue
         feeds = tuple(feed for feed in config.feeds.values() if feed.segment == segment.name)
         topics = {feed_topic(feed.name) for feed in feeds} | {
-            routes_topic(feed.name, Bucket(MICROSOFT, family)) for feed in feeds for family in feed.families
+            routes_topic(feed.name, RouteSet(MICROSOFT, family)) for feed in feeds for family in feed.families
         }
         yield Subject(check, (("segment", segment.name),), frozenset(topics), partial(judge, feeds))
 
 
 def _microsoft_routes(feeds: tuple[Feed, ...], facts: Facts) -> RouteGroup:
     return RouteGroup(
-        facts.matching(feed.name, Bucket(MICROSOFT, family)) for feed in feeds for family in feed.families
+        facts.matching(feed.name, RouteSet(MICROSOFT, family)) for feed in feeds for family in feed.families
     )
 
 
@@ -61,7 +61,7 @@ def _segment_leak(feeds: tuple[Feed, ...], facts: Facts) -> Verdict:
 
 def _segment_missing(feeds: tuple[Feed, ...], facts: Facts) -> Verdict:
     if any(
-        facts.in_sync(feed.name, family) and facts.matching(feed.name, Bucket(MICROSOFT, family))
+        facts.in_sync(feed.name, family) and facts.matching(feed.name, RouteSet(MICROSOFT, family))
         for feed in feeds
         for family in feed.families
     ):

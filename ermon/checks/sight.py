@@ -7,6 +7,7 @@ from functools import partial
 
 from ermon.checks.internet import internet_feeds
 from ermon.checks.mirror import mirrored
+from ermon.checks.sharding import everywhere
 from ermon.checks.subject import (
     OK,
     STORAGE,
@@ -24,10 +25,9 @@ from ermon.checks.subject import (
     source_topic,
     violated,
 )
-from ermon.inventory import Config, Feed, Peering, View
-from ermon.prefixes import Family
-from ermon.regions import everywhere
-from ermon.sources.key import SourceKey
+from ermon.model.inventory import Config, Feed, Peering, View
+from ermon.model.prefixes import Family
+from ermon.model.source_key import SourceKey
 
 
 def _per_feed(

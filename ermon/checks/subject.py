@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
-from ermon.attribution import Attribution
-from ermon.inventory import Feed, Link, LinkKey, Severity
-from ermon.model import LinkState, Route, RouteKey, Status
-from ermon.prefixes import Family, Prefix
+from ermon.checks.attribution import Attribution
+from ermon.model.findings import LinkState, Status
+from ermon.model.inventory import Feed, Link, LinkKey, Severity
+from ermon.model.prefixes import Family, Prefix
+from ermon.model.routes import Route, RouteKey
 
 Labels = tuple[tuple[str, str], ...]
 
 
-class Bucket(NamedTuple):
+class RouteSet(NamedTuple):
     """A named selection of a feed's routes of one family, such as those inside a pool."""
 
     kind: str
@@ -33,7 +34,7 @@ PREPENDED = "prepended"
 
 MICROSOFT = "microsoft"
 """The kind of bucket that holds what counts as a Microsoft route outside the edge tables. It depends on
-what the links bring at the moment, so ``Network`` fills it, and no ``Select`` names it.
+what the links bring at the moment, so ``Network`` fills it, and no ``Classifier`` names it.
 """
 
 
@@ -49,7 +50,7 @@ def feed_topic(feed: str) -> Topic:
     return Topic("feed", (feed,))
 
 
-def routes_topic(feed: str, bucket: Bucket) -> Topic:
+def routes_topic(feed: str, bucket: RouteSet) -> Topic:
     return Topic("routes", (feed, bucket))
 
 
@@ -162,7 +163,7 @@ class Facts(Protocol):
         """Return why nothing can be kept over a restart; ``None``: it can, or nothing is to be kept."""
         ...
 
-    def matching(self, feed: str, bucket: Bucket) -> Mapping[RouteKey, Route]:
+    def matching(self, feed: str, bucket: RouteSet) -> Mapping[RouteKey, Route]:
         """Return the feed's routes that the bucket selects."""
         ...
 
@@ -328,7 +329,7 @@ class Subject:
     """The feeds whose ExaBGP process, when it is down, is the cause."""
 
 
-Select = Callable[[Route, Attribution], Iterable[Bucket]]
+Classifier = Callable[[Route, Attribution], Iterable[RouteSet]]
 """Names the buckets that a route of a feed belongs to, from the route and (on an edge table) the link
 that brought it, and from nothing that changes with time.
 """

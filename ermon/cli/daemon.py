@@ -84,12 +84,12 @@ def add_run(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ermon import logs, service
-    from ermon.config import ConfigError
+    from ermon.checks.sharding import NoFeedError
+    from ermon.config.load import ConfigError
+    from ermon.daemon import logs, service
+    from ermon.daemon.options import Options, StartError
+    from ermon.daemon.systemd import ANSWER_SECONDS
     from ermon.exabgp.channel import ExaBGPError
-    from ermon.options import Options, StartError
-    from ermon.regions import NoFeedError
-    from ermon.systemd import ANSWER_SECONDS
 
     logs.configure(options.log_level, options.log_format)
     try:

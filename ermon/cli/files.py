@@ -27,8 +27,8 @@ def add_check(commands: Commands) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from ermon.config import ConfigError
-    from ermon.lints import lint
+    from ermon.config.lints import lint
+    from ermon.config.load import ConfigError
 
     try:
         loaded, web = load_configs(options)
@@ -109,9 +109,9 @@ def add_render(commands: Commands) -> None:
 
 
 def _render_exabgp(options: argparse.Namespace) -> int:
-    from ermon.config import ConfigError, load_config
+    from ermon.checks.sharding import NoFeedError
+    from ermon.config.load import ConfigError, load_config
     from ermon.exabgp.configure import render
-    from ermon.regions import NoFeedError
 
     try:
         config = load_config(options.config_file).only_feeds(options.feeds_match).config
@@ -130,7 +130,7 @@ def _render_exabgp(options: argparse.Namespace) -> int:
 
 
 def _render_rules(options: argparse.Namespace) -> int:
-    from ermon.config import ConfigError, load_config
+    from ermon.config.load import ConfigError, load_config
     from ermon.rules import RuleSet, render
 
     try:

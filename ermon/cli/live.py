@@ -14,7 +14,7 @@ from ermon.cli.exits import FINE, UNREACHABLE, USAGE, WRONG, Commands, duration
 from ermon.cli.web import add_target, target_of
 
 if TYPE_CHECKING:
-    from ermon.client import Target
+    from ermon.client.http import Target
 
 
 def add_status(commands: Commands) -> None:
@@ -89,7 +89,7 @@ def add_routes(commands: Commands) -> None:
 
 
 def _routes(options: argparse.Namespace) -> int:
-    from ermon.prefixes import parse_address, parse_prefix
+    from ermon.model.prefixes import parse_address, parse_prefix
     from ermon.terminal.routes import show_routes
 
     text = options.prefix
@@ -108,7 +108,7 @@ def _routes(options: argparse.Namespace) -> int:
 
 def _told(question: Callable[[], Coroutine[Any, Any, bool]]) -> int:
     """Ask a running daemon; the question prints its answer, and tells whether that is a good one."""
-    from ermon.client import UnreachableError, UsageError
+    from ermon.client.http import UnreachableError, UsageError
     from ermon.terminal.words import clean
 
     try:
@@ -137,7 +137,7 @@ def add_verify(commands: Commands) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from ermon.client import UsageError
+    from ermon.client.http import UsageError
     from ermon.verify import verify
 
     try:
@@ -188,7 +188,7 @@ def add_maintenance(commands: Commands) -> None:
 def _maintenance_add(options: argparse.Namespace) -> int:
     from datetime import UTC, datetime, timedelta
 
-    from ermon.maintenance_client import add_window
+    from ermon.client.maintenance import add_window
 
     try:
         starts = datetime.now(UTC) if options.starts is None else datetime.fromisoformat(options.starts)
@@ -203,20 +203,20 @@ def _maintenance_add(options: argparse.Namespace) -> int:
 
 
 def _maintenance_list(options: argparse.Namespace) -> int:
-    from ermon.maintenance_client import list_windows
+    from ermon.client.maintenance import list_windows
 
     return _ask(options, list_windows)
 
 
 def _maintenance_end(options: argparse.Namespace) -> int:
-    from ermon.maintenance_client import end_window
+    from ermon.client.maintenance import end_window
 
     return _ask(options, lambda target: end_window(target, options.id))
 
 
 def _ask(options: argparse.Namespace, question: Callable[[Target], Coroutine[Any, Any, object]]) -> int:
     """Ask a running daemon, and print its answer: one thing, or several a line each."""
-    from ermon.client import UnreachableError, UsageError
+    from ermon.client.http import UnreachableError, UsageError
 
     try:
         answer = asyncio.run(question(target_of(options)))

@@ -97,12 +97,12 @@ def add_replay(commands: Commands) -> None:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from ermon.config import ConfigError, load_config
+    from ermon.checks.sharding import NoFeedError
+    from ermon.config.load import ConfigError, load_config
     from ermon.exabgp.decode import Rejected
     from ermon.recording.files import STANDARD_INPUT, RecordedLines, UnreadableError, recordings
     from ermon.recording.playback import Playback
-    from ermon.regions import NoFeedError
-    from ermon.replay import Replay, to_line
+    from ermon.recording.replay import Replay, to_line
     from ermon.sources.files import load_local
 
     def note(text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from ermon.cli.exits import FINE, USAGE, Commands
-from ermon.prefixes import Family
+from ermon.model.prefixes import Family
 
 PLATFORMS = ("iosxe", "iosxr", "nxos", "junos", "eos", "frr", "bird", "vyos")
 
@@ -67,7 +67,7 @@ def _mirror(text: str) -> tuple[tuple[str, Family | None], str]:
 
 
 def _render_router(options: argparse.Namespace) -> int:
-    from ermon.config import ConfigError, load_config
+    from ermon.config.load import ConfigError, load_config
     from ermon.routers import RouterError, render
 
     try:

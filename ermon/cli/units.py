@@ -41,9 +41,9 @@ def add_render_systemd(what: Commands) -> None:
 
 
 def _render_systemd(options: argparse.Namespace) -> int:
-    from ermon.config import ConfigError, load_config
-    from ermon.secrets import files_named_in
-    from ermon.systemd_files import UnitError, UnitFile, hidden, render
+    from ermon.config.load import ConfigError, load_config
+    from ermon.config.secrets import files_named_in
+    from ermon.daemon.systemd_files import UnitError, UnitFile, hidden, render
 
     files = {"sysusers": UnitFile.SYSUSERS, "tmpfiles": UnitFile.TMPFILES}
     wanted = files.get(options.wanted, UnitFile.SERVICE)

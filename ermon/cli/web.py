@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from ermon.cli.exits import DEFAULT_LISTEN_ADDRESS
 
 if TYPE_CHECKING:
-    from ermon.client import Target
-    from ermon.config import LoadedConfig
+    from ermon.client.http import Target
+    from ermon.config.load import LoadedConfig
     from ermon.web.web_config import WebConfig
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # to be recognized, not listened on
@@ -110,7 +110,7 @@ def web_options(options: argparse.Namespace, *, tls: bool) -> dict[str, Any]:
 
 def load_configs(options: argparse.Namespace) -> tuple[LoadedConfig, WebConfig]:
     """Read both files that the flags name; raises ``ConfigError`` with all that is wrong with either."""
-    from ermon.config import ConfigError, load_config
+    from ermon.config.load import ConfigError, load_config
     from ermon.web.web_config import WebConfig, load_web_config
 
     loaded, web, problems = None, WebConfig(), []
@@ -153,7 +153,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 def target_of(options: argparse.Namespace) -> Target:
     """Return the daemon that the flags name; raises ``client.UsageError``."""
-    from ermon.client import make_target
+    from ermon.client.http import make_target
 
     return make_target(
         options.url,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ermon.demo.child import Child
 from ermon.demo.speaker import Announcement, Speaker, Table
-from ermon.inventory import Config, Feed
+from ermon.model.inventory import Config, Feed
 
 MICROSOFT = 12076
 EXCHANGE, SHAREPOINT, TEAMS = "12076:5010", "12076:5020", "12076:5030"

@@ -10,7 +10,7 @@ from ermon.demo.company import Company
 from ermon.demo.daemon import Daemon, Told
 from ermon.demo.screen import Latency, Row, Screen
 from ermon.demo.story import Expected, Step
-from ermon.inventory import CheckSettings, Config
+from ermon.model.inventory import CheckSettings, Config
 
 PATIENCE_SECONDS = 15.0
 """After so long, and the check's own timer, what should have come is missing."""

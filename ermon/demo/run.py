@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.demo.child import Child, DemoError
 from ermon.demo.company import Company
 from ermon.demo.daemon import WEB_ADDRESS, Daemon
@@ -22,7 +22,7 @@ from ermon.demo.play import Player, UnexpectedError
 from ermon.demo.screen import Screen
 from ermon.demo.story import story
 from ermon.exabgp.configure import listening_addresses
-from ermon.inventory import Collector, Config
+from ermon.model.inventory import Collector, Config
 
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
 

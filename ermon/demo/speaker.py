@@ -22,8 +22,8 @@ from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, Started
 from ermon.exabgp.configure import quote
 from ermon.exabgp.process import user_name
-from ermon.inventory import Feed
-from ermon.prefixes import FAMILIES, parse_prefix
+from ermon.model.inventory import Feed
+from ermon.model.prefixes import FAMILIES, parse_prefix
 
 START_SECONDS = 20.0
 """How long ExaBGP may take to start: half a second, unless the machine is very busy."""

@@ -20,8 +20,8 @@ import shlex
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 
-from ermon.inventory import Config, Feed
-from ermon.prefixes import Address, parse_address
+from ermon.model.inventory import Config, Feed
+from ermon.model.prefixes import Address, parse_address
 
 SECRET = "********"  # noqa: S105  # it stands where a secret was
 """What is shown in the place of a password."""

@@ -15,16 +15,9 @@ from enum import StrEnum
 
 import msgspec
 
-from ermon.exabgp.lines import (
-    FAMILY_NAMES,
-    Envelope,
-    Line,
-    Neighbor,
-    Peer,
-)
+from ermon.exabgp.lines import FAMILY_NAMES, Envelope, Line, Neighbor, Peer
 from ermon.exabgp.parsed import read_routes
-from ermon.inventory import Feed
-from ermon.model import (
+from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
@@ -37,7 +30,8 @@ from ermon.model import (
     SessionUp,
     Update,
 )
-from ermon.prefixes import FAMILIES, Family, parse_address
+from ermon.model.inventory import Feed
+from ermon.model.prefixes import FAMILIES, Family, parse_address
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """A line beyond this is refused. An UPDATE of 65,535 octets (RFC 8654) makes a line of 1.6 MB."""

@@ -28,9 +28,9 @@ from ermon.exabgp.lines import (
     ParsedUpdate,
     Segment,
 )
-from ermon.inventory import Feed
-from ermon.model import Attributes, PathId, Route
-from ermon.prefixes import Address, Family
+from ermon.model.inventory import Feed
+from ermon.model.prefixes import Address, Family
+from ermon.model.routes import Attributes, PathId, Route
 
 ROUTES_A_LINE = 500
 """As many as an UPDATE of 4,096 octets (RFC 4271 section 4) holds of short prefixes, about."""

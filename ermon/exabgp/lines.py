@@ -10,8 +10,8 @@ from typing import Annotated
 
 import msgspec
 
-from ermon.model import SegmentKind
-from ermon.prefixes import FAMILIES, Family
+from ermon.model.prefixes import FAMILIES, Family
+from ermon.model.routes import SegmentKind
 
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999: a time beyond it has no date."""

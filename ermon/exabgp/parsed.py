@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from ermon.exabgp.lines import Nlri, ParsedUpdate, PathAttributes, Segment
-from ermon.model import Attributes, PathId, PathSegment, Route, RouteKey, SegmentKind
-from ermon.prefixes import Address, parse_address, parse_prefix
+from ermon.model.prefixes import Address, parse_address, parse_prefix
+from ermon.model.routes import Attributes, PathId, PathSegment, Route, RouteKey, SegmentKind
 
 _FULL_SEGMENT = 255
 """How many ASNs a segment of an AS_PATH can hold (RFC 4271 section 4.3)."""

@@ -28,8 +28,8 @@ from typing import Self
 from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, ExaBGPError, Message, Stopped
 from ermon.exabgp.configure import environment, minimum_ttls, render
-from ermon.inventory import Config, Feed
-from ermon.prefixes import Family
+from ermon.model.inventory import Config, Feed
+from ermon.model.prefixes import Family
 
 TICK_SECONDS = 1.0
 """Between questions whether ExaBGP still answers."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ermon.config_fields import (
+from ermon.config.fields import (
     Asn,
     Ipv4Network,
     Ipv6Network,
@@ -18,8 +18,8 @@ from ermon.config_fields import (
     ServiceName,
     SessionAddress,
 )
-from ermon.inventory import Peering
-from ermon.prefixes import Address, Prefix
+from ermon.model.inventory import Peering
+from ermon.model.prefixes import Address, Prefix
 
 LINKS = ("primary", "secondary")
 """The two connections that every ExpressRoute circuit has."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, a_free_name
-from ermon.inventory import Peering
-from ermon.prefixes import Prefix, parse_address, supernet
+from ermon.model.inventory import Peering
+from ermon.model.prefixes import Prefix, parse_address, supernet
 
 MAX_BYTES = 16 * 1024 * 1024
 """Far more than all the circuits of a subscription."""

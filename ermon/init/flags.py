@@ -21,7 +21,7 @@ from ermon.init.answers import (
     listed,
     prefixes,
 )
-from ermon.inventory import Peering
+from ermon.model.inventory import Peering
 
 
 class _Reader:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from ermon.init.answers import Answers, CircuitAnswers, LinkAnswers, a_free_name
 from ermon.init.questions import routers_proposed, routers_used
-from ermon.inventory import InternetUse, View
-from ermon.prefixes import FAMILIES, Address, Family, Prefix, PrefixSet, parse_address
+from ermon.model.inventory import InternetUse, View
+from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, PrefixSet, parse_address
 
 _FIRST_MIRROR_ASN = 65010
 """Private, and none of those that Azure uses itself (65515 to 65520)."""

@@ -23,8 +23,8 @@ from ermon.init.answers import (
     prefixes,
 )
 from ermon.init.geo import geo_of
-from ermon.inventory import Peering
-from ermon.prefixes import Address
+from ermon.model.inventory import Peering
+from ermon.model.prefixes import Address
 
 T = TypeVar("T")
 

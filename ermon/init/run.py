@@ -7,15 +7,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ermon.config import ConfigError, interpret
+from ermon.config.lints import lint
+from ermon.config.load import ConfigError, interpret
+from ermon.config.yaml import parse_yaml
 from ermon.init.answers import AnswerError, Answers
 from ermon.init.azure import MAX_BYTES, add_circuits
 from ermon.init.flags import add_flags
 from ermon.init.plan import Plan, plan
 from ermon.init.questions import MissingError, Questions, Terminal, ask_for_the_rest, do_without
 from ermon.init.write import MARK, marked, render_router, save, text_of
-from ermon.lints import lint
-from ermon.yamlfile import parse_yaml
 
 STANDARD = "-"
 """Standard input or output instead of a file."""

@@ -14,7 +14,7 @@ import yaml
 
 from ermon.init.answers import CircuitAnswers, LinkAnswers
 from ermon.init.plan import Plan, PlannedFeed
-from ermon.inventory import InternetUse, Peering, View
+from ermon.model.inventory import InternetUse, Peering, View
 
 MARK = "CHANGE"
 """Marks what is proposed because nobody said it."""

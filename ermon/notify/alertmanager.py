@@ -16,13 +16,13 @@ import msgspec
 import structlog
 from yarl import URL
 
-from ermon import alerts
-from ermon.alerts import Alert, Entry, Ledger
-from ermon.model import Finding
-from ermon.notify.backoff import Backoff
+from ermon.aio.backoff import Backoff
+from ermon.config.secrets import Credentials
+from ermon.metrics.process import Telemetry, receiver_name
+from ermon.model.findings import Finding
+from ermon.notify import alerts
+from ermon.notify.alerts import Alert, Entry, Ledger
 from ermon.notify.post import Client, PostError
-from ermon.secrets import Credentials
-from ermon.telemetry import Telemetry, receiver_name
 
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 15.0

@@ -8,12 +8,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ermon.alert_names import runbook_url
-from ermon.delivery import Delivery
-from ermon.inventory import Webhook
-from ermon.model import Transition
-from ermon.replay import summarize
-from ermon.times import rfc3339
+from ermon.checks.alert_names import runbook_url
+from ermon.model.findings import Delivery, Transition, finding_json
+from ermon.model.inventory import Webhook
+from ermon.model.times import rfc3339
 
 
 def make_deliveries(transition: Transition, webhooks: Iterable[Webhook], external_url: str) -> list[Delivery]:
@@ -34,7 +32,7 @@ def _delivery(transition: Transition, url: str, external_url: str) -> Delivery:
         "time": round(transition.time, 3),
         "state": str(transition.state),
         "id": finding.id,
-        **summarize(finding),
+        **finding_json(finding),
         "since": rfc3339(finding.since),
         "raised_at": rfc3339(finding.raised_at),
         "cleared_at": rfc3339(finding.cleared_at),

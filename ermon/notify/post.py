@@ -13,8 +13,8 @@ from typing import Self
 import aiohttp
 
 from ermon import __version__
-from ermon.resolver import Resolver
-from ermon.secrets import Credentials
+from ermon.aio.resolver import Resolver
+from ermon.config.secrets import Credentials
 
 CONNECT_SECONDS = 5.0
 """A receiver that does not accept a connection by then is dead for this attempt."""

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from ermon.alerts import Ledger
-from ermon.delivery import Delivery
-from ermon.inventory import Config
-from ermon.model import Transition
+from ermon.config.secrets import Credentials, Secrets
+from ermon.metrics.process import Telemetry
+from ermon.model.findings import Delivery, Transition
+from ermon.model.inventory import Config
 from ermon.notify.alertmanager import AlertmanagerSender, State
+from ermon.notify.alerts import Ledger
 from ermon.notify.deliveries import make_deliveries
 from ermon.notify.webhooks import WebhookSender
-from ermon.secrets import Credentials, Secrets
-from ermon.telemetry import Telemetry
 
 
 class Senders:

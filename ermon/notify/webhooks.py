@@ -13,12 +13,12 @@ from collections.abc import Callable
 
 import structlog
 
-from ermon.delivery import Delivery
-from ermon.notify.backoff import Backoff
+from ermon.aio.backoff import Backoff
+from ermon.config.secrets import Credentials
+from ermon.metrics.process import Telemetry, receiver_name
+from ermon.model.findings import Delivery
 from ermon.notify.deliveries import headers
 from ermon.notify.post import Client, PostError
-from ermon.secrets import Credentials
-from ermon.telemetry import Telemetry, receiver_name
 
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 300.0

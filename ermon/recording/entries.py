@@ -7,24 +7,49 @@ with them, then whatever came, in the order in which it was taken in; and an ``E
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import msgspec
 
+from ermon.core.snapshot import Snapshot
 from ermon.exabgp.decode import DecoderMemory
 from ermon.exabgp.lines import LAST_SECOND
-from ermon.inventory import MaintenanceWindow
-from ermon.model import Event, Update
-from ermon.snapshot import Snapshot
+from ermon.model.events import (
+    AddPathNegotiated,
+    AddPathOffered,
+    Alive,
+    EndOfRib,
+    Event,
+    MessagesLost,
+    ProcessDown,
+    ProcessUp,
+    SessionDown,
+    SessionUp,
+    SourceJudged,
+    StorageJudged,
+)
+from ermon.model.inventory import MaintenanceWindow
 
 MARK = b'{"ermon":'
 """How every entry begins, and no line of ExaBGP's."""
 
 _EVENTS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in get_args(Event)
-    if kind is not Update  # routes come as lines
+    "AddPathNegotiated": AddPathNegotiated,
+    "AddPathOffered": AddPathOffered,
+    "Alive": Alive,
+    "EndOfRib": EndOfRib,
+    "MessagesLost": MessagesLost,
+    "ProcessDown": ProcessDown,
+    "ProcessUp": ProcessUp,
+    "SessionDown": SessionDown,
+    "SessionUp": SessionUp,
+    "SourceJudged": SourceJudged,
+    "StorageJudged": StorageJudged,
 }
+"""The events by their names in recordings, which stay as they are when a class is renamed. Routes come as
+lines.
+"""
+_NAMES = {kind: name for name, kind in _EVENTS.items()}
 
 
 class Reason(StrEnum):
@@ -84,7 +109,7 @@ class Happened(msgspec.Struct, frozen=True, tag="event"):
 
     @classmethod
     def of(cls, event: Event) -> Happened:
-        return cls(type(event).__name__, msgspec.to_builtins(event))
+        return cls(_NAMES[type(event)], msgspec.to_builtins(event))
 
     @property
     def event(self) -> Event:

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from ermon.core.monitor import Monitor
+from ermon.core.snapshot import SessionMemory, Snapshot, take
 from ermon.exabgp.decode import DecoderMemory
 from ermon.exabgp.encode import FeedEncoder
-from ermon.inventory import ExpectedPrefix, Feed
-from ermon.model import Route
-from ermon.monitor import Monitor
-from ermon.prefixes import parse_prefix
+from ermon.model.inventory import ExpectedPrefix, Feed
+from ermon.model.prefixes import parse_prefix
+from ermon.model.routes import Route
+from ermon.model.source_key import SourceKey
 from ermon.recording.entries import Listed, State, write_entry
-from ermon.snapshot import SessionMemory, Snapshot, take
-from ermon.sources.key import SourceKey
 from ermon.sources.published import PublishedList
 from ermon.sources.store import file_stem
 

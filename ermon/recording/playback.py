@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ermon.core.monitor import Monitor
+from ermon.core.snapshot import resume
 from ermon.exabgp.decode import Decoder, Rejected, RejectReason
-from ermon.inventory import Config, MaintenanceWindow
-from ermon.model import Event, Route, Update
-from ermon.monitor import Monitor
+from ermon.model.events import Event, Update
+from ermon.model.inventory import Config, MaintenanceWindow
+from ermon.model.routes import Route
+from ermon.model.source_key import SourceKey
 from ermon.recording import entries
 from ermon.recording.entries import End, Happened, Head, Listed, Maintenance, Reason, Started, State
 from ermon.recording.held import read_list
-from ermon.snapshot import resume
-from ermon.sources.key import SourceKey
 from ermon.sources.policy import with_published
 from ermon.sources.published import PublishedList
 from ermon.sources.store import file_stem

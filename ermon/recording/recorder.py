@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ermon import __version__
-from ermon.inventory import MaintenanceWindow
-from ermon.model import Event
+from ermon.model.events import Event
+from ermon.model.inventory import MaintenanceWindow
+from ermon.model.source_key import SourceKey
 from ermon.recording.entries import (
     MARK,
     Clock,
@@ -25,7 +26,6 @@ from ermon.recording.files import Folder, recording_name
 from ermon.recording.held import Held, write_list
 from ermon.recording.limits import Limits
 from ermon.recording.writer import Writer
-from ermon.sources.key import SourceKey
 from ermon.sources.published import PublishedList
 
 

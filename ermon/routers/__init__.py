@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from ermon.inventory import Config
+from ermon.model.inventory import Config
 from ermon.routers import bird, eos, frr, iosxe, iosxr, junos, nxos, vyos
 from ermon.routers.describe import BGP_PORT, Mirrors, Router, RouterError, describe, names
 from ermon.routers.platform import Platform

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ermon.prefixes import Family
+from ermon.model.prefixes import Family
 from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session
 from ermon.routers.platform import Platform
 

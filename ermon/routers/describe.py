@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ermon.inventory import Config, Feed, View
-from ermon.prefixes import FAMILIES, Address, Family, parse_address
-from ermon.regions import everywhere
+from ermon.checks.sharding import everywhere
+from ermon.model.inventory import Config, Feed, View
+from ermon.model.prefixes import FAMILIES, Address, Family, parse_address
 
 Mirrors = Mapping[tuple[str, Family | None], str]
 """Names of policies by feed and family; ``None`` is every family that has none of its own."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ermon.prefixes import Family
+from ermon.model.prefixes import Family
 from ermon.routers.describe import MULTIHOP_TTL, Router, Session
 from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, about_ttl
 

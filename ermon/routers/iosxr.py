@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ermon.prefixes import Family
+from ermon.model.prefixes import Family
 from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
 from ermon.routers.platform import Platform, about_ipv6, about_selection, about_ttl
 

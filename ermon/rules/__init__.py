@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ermon.inventory import Config
+from ermon.model.inventory import Config
 from ermon.rules import findings, regions, sight
 
 DEFAULT_EXTERNAL_URL = "http://127.0.0.1:10179"

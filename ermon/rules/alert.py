@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ermon.alert_names import alert_name, runbook_url
+from ermon.checks.alert_names import alert_name, runbook_url
 from ermon.checks.catalogue import Check, enabled
 from ermon.checks.guide import GUIDE, SUMMARY
-from ermon.inventory import CheckSettings, Config, Severity
+from ermon.model.inventory import CheckSettings, Config, Severity
 
 HELD = "5m"
 """How long the last value of a series counts when no newer one comes: a failed scrape, a restart, an upgrade

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE, Check, Section
-from ermon.inventory import Config
+from ermon.model.inventory import Config
 from ermon.rules.alert import HELD, alert, is_wanted
 
 _CIRCUIT = ("circuit",)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ermon.alert_names import alert_name
+from ermon.checks.alert_names import alert_name
 from ermon.checks.catalogue import CATALOGUE
-from ermon.inventory import Config
+from ermon.model.inventory import Config
 from ermon.rules.alert import HELD, alert, duration, is_wanted, settings
 
 _CHECK = CATALOGUE["geo-not-redundant"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ermon.alert_names import runbook_url
-from ermon.inventory import Severity
+from ermon.checks.alert_names import runbook_url
+from ermon.model.inventory import Severity
 from ermon.rules.alert import HELD
 
 _JOB = 'job=~"ermon(-.+)?"'

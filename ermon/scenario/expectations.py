@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from itertools import product
 
 from ermon.checks.catalogue import CATALOGUE, enabled, subjects
-from ermon.config_feeds import Complaint
-from ermon.config_rules import advice
-from ermon.inventory import Config, Severity
-from ermon.model import Status, Transition, TransitionState
-from ermon.prefixes import Prefix
+from ermon.config.feeds import Complaint
+from ermon.config.rules import advice
+from ermon.config.yaml import KeyPath
+from ermon.model.findings import Status, Transition, TransitionState
+from ermon.model.inventory import Config, Severity
+from ermon.model.prefixes import Prefix
 from ermon.scenario.schema import LABELS, AboutSection, StatusEntry, StepEntry, TransitionEntry
 from ermon.scenario.script import Act
 from ermon.scenario.wording import named
-from ermon.yamlfile import KeyPath
 
 Labels = Mapping[str, str]
 

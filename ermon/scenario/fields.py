@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
-from ermon import communities
-from ermon.config_fields import CommunityText, parse_any_prefix, show
-from ermon.inventory import Community
-from ermon.model import BLACKHOLE, PathSegment, SegmentKind
-from ermon.prefixes import Address, Family, Prefix, parse_address
+from ermon.config.fields import CommunityText, parse_any_prefix, show
+from ermon.model import communities
+from ermon.model.inventory import Community
+from ermon.model.prefixes import Address, Family, Prefix, parse_address
+from ermon.model.routes import BLACKHOLE, PathSegment, SegmentKind
 
 ALL, USUAL, NONE = "all", "usual", "none"
 """Words that stand for something: every feed or every route; what is seen on a good day; nothing."""

@@ -10,11 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ermon.attribution import MICROSOFT_ASN
-from ermon.expected import Calendar
-from ermon.inventory import Circuit, Community, Config, Feed, Link, LinkKey, Peering, View
-from ermon.model import Attributes, PathSegment, Route, SegmentKind
-from ermon.prefixes import Address, Family, Prefix, PrefixSet, parse_address, parse_prefix
+from ermon.checks.attribution import MICROSOFT_ASN
+from ermon.model.inventory import (
+    Circuit,
+    Community,
+    Config,
+    ExpectationPeriods,
+    Feed,
+    Link,
+    LinkKey,
+    Peering,
+    View,
+)
+from ermon.model.prefixes import Address, Family, Prefix, PrefixSet, parse_address, parse_prefix
+from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
 from ermon.scenario.fields import Many
 
 _MICROSOFT_SPACE: Mapping[Family, Prefix] = {
@@ -85,7 +94,7 @@ _PARTS = 256
 
 def brought(circuit: Circuit, link: Link, now: float) -> Iterator[Prefix]:
     """The prefixes that a link brings on a good day: at least one in each family."""
-    calendar = Calendar(circuit.receive.prefixes)
+    calendar = ExpectationPeriods(circuit.receive.prefixes)
     space = _MICROSOFT_SPACE if _is_public(circuit) else _PRIVATE_SPACE
     for family in link.families:
         expected = [

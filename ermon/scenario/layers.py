@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ermon.config import LoadedConfig, interpret
-from ermon.yamlfile import Document, KeyPath, Positions, Problem
+from ermon.config.load import LoadedConfig, interpret
+from ermon.config.yaml import Document, KeyPath, Positions, Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ermon.config import ConfigError, editor_schema
-from ermon.config_feeds import Complaint
-from ermon.config_shape import ShapeErrors
-from ermon.inventory import Config
+from ermon.config.feeds import Complaint
+from ermon.config.load import ConfigError, editor_schema
+from ermon.config.shape import ShapeErrors
+from ermon.config.yaml import Document, KeyPath, Positions, Problem, read_yaml
+from ermon.model.inventory import Config
 from ermon.scenario.expectations import Expectations, Expecting
 from ermon.scenario.layers import Layer, load_layers
 from ermon.scenario.play import Player, Record
 from ermon.scenario.schema import ScenarioEntry, ScenarioFile
 from ermon.scenario.script import Act, Script
 from ermon.scenario.verdict import Failure, failures
-from ermon.yamlfile import Document, KeyPath, Positions, Problem, read_yaml
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 """When a scenario begins that names no date: always the same, so that a test never depends on the day."""

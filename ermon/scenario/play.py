@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ermon.inventory import Config
-from ermon.model import Status, Transition
-from ermon.monitor import Monitor, transition_order
+from ermon.core.monitor import Monitor, transition_order
+from ermon.model.findings import Status, Transition
+from ermon.model.inventory import Config
 from ermon.scenario.expectations import ExpectedStatus
 from ermon.scenario.script import Act
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TextIO
 
-from ermon.config import ConfigError
+from ermon.config.load import ConfigError
 from ermon.scenario.load import Scenario, find_files, load_scenarios
 from ermon.scenario.play import Record
 from ermon.scenario.verdict import Failure

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
-from ermon.config_fields import Duration, Line, Timestamp, show
-from ermon.config_schema import Section
-from ermon.inventory import Severity
-from ermon.model import Status
+from ermon.config.fields import Duration, Line, Timestamp, show
+from ermon.config.schema import Section
+from ermon.model.findings import Status
+from ermon.model.inventory import Severity
 from ermon.scenario.fields import (
     AnyPrefixes,
     AsPath,

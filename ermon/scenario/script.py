@@ -11,26 +11,25 @@ from dataclasses import dataclass
 from typing import get_args
 
 from ermon.checks.sight import source_names
-from ermon.config_feeds import Complaint
-from ermon.config_rules import advice
-from ermon.inventory import Config, Feed, Link, View
-from ermon.model import (
+from ermon.config.feeds import Complaint
+from ermon.config.rules import advice
+from ermon.config.yaml import KeyPath
+from ermon.model.events import (
     AddPathNegotiated,
-    Attributes,
     EndOfRib,
     Event,
     MessagesLost,
     ProcessDown,
     ProcessUp,
-    Route,
-    RouteKey,
     SessionDown,
     SessionUp,
     SourceJudged,
     StorageJudged,
     Update,
 )
-from ermon.prefixes import Address, Prefix
+from ermon.model.inventory import Config, Feed, Link, View
+from ermon.model.prefixes import Address, Prefix
+from ermon.model.routes import Attributes, Route, RouteKey
 from ermon.scenario.fields import ALL, USUAL, Many, RouteItem, Word
 from ermon.scenario.good_day import (
     Sent,
@@ -45,7 +44,6 @@ from ermon.scenario.good_day import (
 )
 from ermon.scenario.schema import StepEntry, Storage, Verb
 from ermon.scenario.wording import describe
-from ermon.yamlfile import KeyPath
 
 VERBS: tuple[Verb, ...] = get_args(Verb)
 _ON_ROUTES = ("feed", "circuit", "link", "path_id", "family")

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ermon.inventory import Severity
-from ermon.model import TransitionState
+from ermon.config.yaml import KeyPath
+from ermon.model.findings import TransitionState
+from ermon.model.inventory import Severity
 from ermon.scenario.expectations import Expectations, ExpectedStatus, ExpectedTransition, Forbidden
 from ermon.scenario.play import Record, Told
 from ermon.scenario.wording import named, seconds, told
-from ermon.yamlfile import KeyPath
 
 
 class Failure(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ermon.model import Transition
+from ermon.model.findings import Transition
 from ermon.scenario.fields import Many, RouteItem, Word
 from ermon.scenario.schema import StepEntry, Verb
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from ermon import communities
-from ermon.inventory import ExpectedPrefix
+from ermon.model import communities
+from ermon.model.inventory import ExpectedPrefix
 from ermon.sources.published import (
     PublishedList,
     SourceError,

@@ -12,13 +12,13 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
+from ermon.aio.threads import in_thread
+from ermon.model.source_key import is_url, shown
 from ermon.sources import formats, m365
 from ermon.sources.download import DEFAULT_LIMITS, HOUR, FetchError, Limits, download, new_session
 from ermon.sources.files import read_file
-from ermon.sources.key import is_url, shown
 from ermon.sources.published import SourceError
 from ermon.sources.record import Records, SourceRecord, Validators
-from ermon.sources.threads import in_thread
 
 MAX_PAGES = 100
 """Azure's lists have one page, or a few; this ends a list that goes on for ever."""

@@ -7,9 +7,9 @@ import stat
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ermon.inventory import Config
+from ermon.model.inventory import Config
+from ermon.model.source_key import SourceKey, is_url
 from ermon.sources import formats
-from ermon.sources.key import SourceKey, is_url
 from ermon.sources.published import MAX_BYTES, PublishedList, SourceError, refusal
 
 

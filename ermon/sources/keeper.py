@@ -15,15 +15,15 @@ from functools import partial
 
 import structlog
 
-from ermon.inventory import Source
+from ermon.aio.threads import in_thread
+from ermon.model.inventory import Source
+from ermon.model.source_key import SourceKey, is_url
 from ermon.sources import formats, m365
 from ermon.sources.download import HOUR, FetchError
 from ermon.sources.fetch import Fetched, Fetcher
-from ermon.sources.key import SourceKey, is_url
 from ermon.sources.published import PublishedList, SourceError, refusal
 from ermon.sources.record import Records, SourceRecord
 from ermon.sources.store import ListFiles
-from ermon.sources.threads import in_thread
 
 FAILURES_TOLERATED = 2
 """Refreshes in a row that may fail without a finding: lists change weekly at most."""

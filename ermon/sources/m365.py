@@ -18,8 +18,9 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from msgspec import Struct
 
-from ermon.inventory import ExpectedPrefix
-from ermon.prefixes import Prefix, parse_prefix
+from ermon.model.inventory import ExpectedPrefix
+from ermon.model.prefixes import Prefix, parse_prefix
+from ermon.model.source_key import SERVICE_AREAS
 from ermon.sources.published import (
     PublishedList,
     SourceError,
@@ -31,8 +32,6 @@ from ermon.sources.published import (
 )
 
 KIND = "m365"
-
-SERVICE_AREAS = ("Common", "Exchange", "SharePoint", "Skype")
 
 DEFAULT_INSTANCE = "Worldwide"
 

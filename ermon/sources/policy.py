@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ermon.inventory import Circuit, Config
-from ermon.sources.key import SourceKey
+from ermon.model.inventory import Circuit, Config
+from ermon.model.source_key import SourceKey
 from ermon.sources.published import PublishedList
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ermon.inventory import ExpectedPrefix
-from ermon.prefixes import FAMILIES, Family, Prefix, merged, parse_prefix
+from ermon.model.inventory import ExpectedPrefix
+from ermon.model.prefixes import FAMILIES, Family, Prefix, merged, parse_prefix
 
 MAX_BYTES = 32 * 1024 * 1024
 """Microsoft's longest list, the service tags, has a few megabytes."""

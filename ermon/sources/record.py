@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ermon.sources.key import SourceKey
+from ermon.model.source_key import SourceKey
 
 
 class Validators(Struct, frozen=True):

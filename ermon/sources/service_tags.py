@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ermon.inventory import ExpectedPrefix
+from ermon.model.inventory import ExpectedPrefix
 from ermon.sources.published import (
     PublishedList,
     SourceError,

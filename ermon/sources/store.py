@@ -11,7 +11,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from ermon.sources.key import SourceKey
+from ermon.model.source_key import SourceKey
 
 _LIST_SUFFIX = ".json"
 _DIGEST_CHARACTERS = 16

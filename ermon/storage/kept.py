@@ -8,11 +8,10 @@ from typing import TypeVar
 
 import msgspec
 
-from ermon.delivery import Delivery
-from ermon.inventory import LinkFamily
-from ermon.maintenance_book import BookedWindow
-from ermon.model import Finding
-from ermon.rolling import Levels
+from ermon.core.maintenance_book import BookedWindow
+from ermon.core.rolling import Levels
+from ermon.model.findings import Delivery, Finding
+from ermon.model.inventory import LinkFamily
 from ermon.storage.database import HistoryRow, Table
 
 BASELINE_SECONDS = 7 * 86400.0

@@ -18,11 +18,10 @@ from typing import NamedTuple, Self, TypeVar
 
 import structlog
 
-from ermon.delivery import Delivery
-from ermon.inventory import LinkFamily
-from ermon.maintenance_book import BookedWindow
-from ermon.model import Finding, Transition, TransitionState
-from ermon.rolling import Levels
+from ermon.core.maintenance_book import BookedWindow
+from ermon.core.rolling import Levels
+from ermon.model.findings import Delivery, Finding, Transition, TransitionState
+from ermon.model.inventory import LinkFamily
 from ermon.storage import kept
 from ermon.storage.database import HistoryRow, State, Table
 from ermon.storage.file import StorageFile

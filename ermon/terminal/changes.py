@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ermon.terminal.answers import Finding
+from ermon.client.answers import Finding
 from ermon.terminal.findings import mark_of
 from ermon.terminal.headline import Headline, headline
 from ermon.terminal.picture import Picture

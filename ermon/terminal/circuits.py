@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ermon.terminal.answers import Circuit, Link, Status
+from ermon.client.answers import Circuit, Link, Status
 from ermon.terminal.console import grid, indented, text
 from ermon.terminal.words import clock, duration, family_name, mark, plural, style, together
 

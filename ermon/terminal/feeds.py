@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.console import RenderableType
 from rich.text import Text
 
-from ermon.terminal.answers import Feed, Status
+from ermon.client.answers import Feed, Status
 from ermon.terminal.console import grid, text
 from ermon.terminal.words import duration, family_name, plural, style
 

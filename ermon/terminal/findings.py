@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ermon.terminal.answers import Finding
+from ermon.client.answers import Finding
 from ermon.terminal.console import grid, indented, one_line, text
 from ermon.terminal.picture import Picture
 from ermon.terminal.words import clock, duration, evidence, labels, style

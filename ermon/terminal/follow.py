@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from ermon.client import IS_IT_ERMON, Client, UnreachableError
+from ermon.client.http import IS_IT_ERMON, Client, UnreachableError
+from ermon.client.sse import Parser, TooLongError
 from ermon.terminal.picture import Picture
-from ermon.terminal.sse import Parser, TooLongError
 
 RETRY_SECONDS = 2.0
 """As ermon asks every client of its events to wait."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from ermon.terminal.answers import Circuit, Feed, Finding, Link, Pool, Status, read
+from ermon.client.answers import Circuit, Feed, Finding, Link, Pool, Status, read
 from ermon.terminal.words import SEVERITIES
 
 MAX_CLEARED = 200

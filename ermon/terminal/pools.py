@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.console import RenderableType
 from rich.text import Text
 
-from ermon.terminal.answers import Pool, Status
+from ermon.client.answers import Pool, Status
 from ermon.terminal.console import grid, text
 from ermon.terminal.words import family_name, mark, plural, style
 

@@ -8,8 +8,8 @@ from typing import Any, TextIO
 from rich.console import RenderableType
 from rich.text import Text
 
-from ermon.client import Client, Target, UsageError
-from ermon.terminal.answers import Route, Routes, Status, read
+from ermon.client.answers import Route, Routes, Status, read
+from ermon.client.http import Client, Target, UsageError
 from ermon.terminal.console import indented, make_console, text
 from ermon.terminal.status import as_json
 

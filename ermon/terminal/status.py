@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from ermon.client import Client, Target
+from ermon.client.http import Client, Target
 from ermon.terminal.console import make_console
 from ermon.terminal.overview import overview
 from ermon.terminal.picture import Picture

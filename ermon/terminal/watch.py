@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from ermon.client import Client, Target, UnreachableError
+from ermon.client.http import Client, Target, UnreachableError
 from ermon.terminal.changes import beginning, changes, facts
 from ermon.terminal.console import Cropped, make_console, text
 from ermon.terminal.follow import Event, Lost, Told, follow

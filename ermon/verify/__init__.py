@@ -12,7 +12,7 @@ from typing import TextIO
 
 import msgspec
 
-from ermon.client import Target, UnreachableError, UsageError
+from ermon.client.http import Target, UnreachableError, UsageError
 from ermon.verify.ask import Snapshot, take_snapshot
 from ermon.verify.circuit import CircuitFacts
 from ermon.verify.difference import compare

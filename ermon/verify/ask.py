@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ermon.client import IS_IT_ERMON, Client, Target, UnreachableError, UsageError, shown
-from ermon.prefixes import Family, Prefix, parse_prefix
-from ermon.verify.answers import CheckStatus, Finding, Route, Routes, Status
+from ermon.client.http import IS_IT_ERMON, Client, Target, UnreachableError, UsageError, shown
+from ermon.client.verify_answers import CheckStatus, Finding, Route, Routes, Status
+from ermon.model.prefixes import Family, Prefix, parse_prefix
 
 TOTAL_SECONDS = 120.0
 """How long all answers may take: whoever waits for a verdict on a change wants it while they remember it."""

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from ermon.checks.guide import SUMMARY
-from ermon.prefixes import FAMILIES, Family, parse_prefix
-from ermon.verify.answers import CheckStatus, Feed, Finding, Link, Pool
+from ermon.client.verify_answers import CheckStatus, Feed, Finding, Link, Pool
+from ermon.model.prefixes import FAMILIES, Family, parse_prefix
 from ermon.verify.ask import Snapshot
 from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof
 

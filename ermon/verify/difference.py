@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ermon.prefixes import Family, parse_prefix
+from ermon.model.prefixes import Family, parse_prefix
 from ermon.verify.report import (
     Change,
     CircuitChange,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ermon.prefixes import Family
+from ermon.model.prefixes import Family
 from ermon.verify.circuit import FAMILY_NAMES, CircuitFacts
 
 

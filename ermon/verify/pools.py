@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ermon.prefixes import Family, PrefixSet, parse_prefix
-from ermon.verify.answers import Answer
+from ermon.client.verify_answers import Answer
+from ermon.model.prefixes import Family, PrefixSet, parse_prefix
 from ermon.verify.circuit import FAMILY_NAMES, CircuitFacts
 from ermon.verify.report import Outcome, Proof
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ermon.prefixes import Family
+from ermon.model.prefixes import Family
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024
 """Fifty circuits with ten thousand prefixes on every link are half of it."""

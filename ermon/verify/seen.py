@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ermon.prefixes import Family
+from ermon.model.prefixes import Family
 from ermon.verify.circuit import FAMILY_NAMES, CircuitFacts
 from ermon.verify.report import Outcome, Proof
 

@@ -12,11 +12,11 @@ from typing import Any
 from aiohttp import web
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.model import Finding
-from ermon.prefixes import Prefix, parse_address, parse_prefix
-from ermon.state import current_network, judged, layout_of
-from ermon.timeline import SPAN_SECONDS
-from ermon.times import rfc3339
+from ermon.core.status import judged, layout_of, network_status
+from ermon.core.timeline import SPAN_SECONDS
+from ermon.model.findings import Finding
+from ermon.model.prefixes import Prefix, parse_address, parse_prefix
+from ermon.model.times import rfc3339
 from ermon.web.answers import answer, choice, parameters, refuse, success
 from ermon.web.checks import check_data, check_list
 from ermon.web.context import CONTEXT, WebContext
@@ -146,7 +146,7 @@ async def check(request: web.Request) -> web.Response:
 
 def status_data(context: WebContext) -> Rendered:
     monitor = context.monitor()
-    network, raised, now = current_network(monitor), monitor.findings(), context.clock()
+    network, raised, now = network_status(monitor), monitor.findings(), context.clock()
     return lambda: {
         "version": context.version,
         "started_at": rfc3339(context.started_at),

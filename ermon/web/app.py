@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from ermon.metrics import Metrics
+from ermon.metrics.network import Metrics
 from ermon.web import api, maintenance, page, runbooks, stream
 from ermon.web.answers import answer, failure
 from ermon.web.auth import Gate

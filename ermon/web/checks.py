@@ -6,7 +6,7 @@ from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE, Check
 from ermon.checks.guide import GUIDE
-from ermon.inventory import Config
+from ermon.model.inventory import Config
 from ermon.rules.alert import severity
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from ermon import __version__
-from ermon.maintenance_book import MaintenanceBook
-from ermon.model import Finding
-from ermon.monitor import Monitor
-from ermon.telemetry import Telemetry
-from ermon.timeline import Timeline
+from ermon.core.maintenance_book import MaintenanceBook
+from ermon.core.monitor import Monitor
+from ermon.core.timeline import Timeline
+from ermon.metrics.process import Telemetry
+from ermon.model.findings import Finding
 from ermon.web.events import EventHub
 from ermon.web.hosts import Hosts
 from ermon.web.web_config import WebConfig

@@ -11,13 +11,13 @@ from heapq import nsmallest
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ermon.inventory import Circuit, Link
-from ermon.known import Known
-from ermon.model import LinkState
-from ermon.monitor import Monitor
-from ermon.prefixes import Family, Prefix
-from ermon.sides import received_sides
-from ermon.state import layout_of
+from ermon.core.asymmetry import received_sides
+from ermon.core.facts import NetworkFacts
+from ermon.core.monitor import Monitor
+from ermon.core.status import layout_of
+from ermon.model.findings import LinkState
+from ermon.model.inventory import Circuit, Link
+from ermon.model.prefixes import Family, Prefix
 
 MAX_PREFIXES = 20
 """Of each link: as many as the evidence of a finding."""
@@ -51,7 +51,7 @@ async def find_difference(monitor: Monitor, circuit: Circuit) -> Callable[[], di
     }
 
 
-async def _compare(known: Known, circuit: str, links: list[Link], family: Family) -> dict[str, _Found]:
+async def _compare(known: NetworkFacts, circuit: str, links: list[Link], family: Family) -> dict[str, _Found]:
     """Look through the prefixes bit by bit; each is judged as it stands when its turn comes."""
     brought: dict[str, list[Prefix]] = {link.name: [] for link in links}
     remaining = iter(tuple(known.one_sided(circuit, family)))
@@ -63,7 +63,7 @@ async def _compare(known: Known, circuit: str, links: list[Link], family: Family
     return {link.name: _Found(brought[link.name], _complete(known, link, links, family)) for link in links}
 
 
-def _complete(known: Known, link: Link, links: list[Link], family: Family) -> bool:
+def _complete(known: NetworkFacts, link: Link, links: list[Link], family: Family) -> bool:
     if known.link_state(link.key, family) is LinkState.DOWN:
         return True  # it brings nothing
     return all(

@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from ermon.inventory import LinkKey, View
-from ermon.known import Known
-from ermon.model import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
-from ermon.monitor import Monitor, Outcome
-from ermon.state import CurrentPool, current_feed, current_link, current_pool, layout_of
+from ermon.core.facts import NetworkFacts
+from ermon.core.monitor import Monitor, Outcome
+from ermon.core.status import PoolStatus, current_feed, current_link, current_pool, layout_of
+from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
+from ermon.model.inventory import LinkKey, View
 from ermon.web.render import feed_data, finding_data, link_data, pool_data
 
 KEPT_EVENTS = 1_000
@@ -87,8 +87,8 @@ class EventHub:
         self._max_clients = max_clients
         self._subscriptions: set[Subscription] = set()
         self._number = 0
-        self._known: Known | None = None
-        self._shown_pools: dict[str, CurrentPool] = {}
+        self._known: NetworkFacts | None = None
+        self._shown_pools: dict[str, PoolStatus] = {}
         self._run = secrets.token_hex(4)
         """Part of every id: those of an earlier ermon, or of before a reload, are not to be resumed from."""
 
@@ -156,7 +156,7 @@ class EventHub:
         for pool in pools:
             self._publish_pool(current_pool(monitor, pool))
 
-    def _publish_pool(self, current: CurrentPool) -> None:
+    def _publish_pool(self, current: PoolStatus) -> None:
         name = current.pool.name
         if self._shown_pools.get(name) != current:
             self._shown_pools[name] = current

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import structlog
 
+from ermon.config.yaml import ConfigError
 from ermon.web.web_config import WebConfig, load_web_config
-from ermon.yamlfile import ConfigError
 
 SETTLE_SECONDS = 1.0
 """A file that was written to so lately may be written to still: half of it could leave a door open."""

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from ermon.inventory import MaintenanceWindow
-from ermon.maintenance import active
-from ermon.maintenance_book import BookedWindow, WindowError
-from ermon.times import rfc3339
+from ermon.core.maintenance import active
+from ermon.core.maintenance_book import BookedWindow, WindowError
+from ermon.model.inventory import MaintenanceWindow
+from ermon.model.times import rfc3339
 from ermon.web.answers import answer, parameters, refuse, success
 from ermon.web.callers import require_changes_allowed
 from ermon.web.context import CONTEXT, WebContext

@@ -9,16 +9,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ermon.inventory import Severity
-from ermon.model import Finding
-from ermon.replay import summarize
-from ermon.state import CurrentCircuit, CurrentFeed, CurrentLink, CurrentNetwork, CurrentPool
-from ermon.times import rfc3339
+from ermon.core.status import CircuitStatus, FeedStatus, LinkStatus, NetworkStatus, PoolStatus
+from ermon.model.findings import Finding, finding_json
+from ermon.model.inventory import Severity
+from ermon.model.times import rfc3339
 
 _PROCESS_STATES = {True: "up", False: "down", None: "unknown"}
 
 
-def network_data(network: CurrentNetwork) -> dict[str, Any]:
+def network_data(network: NetworkStatus) -> dict[str, Any]:
     return {
         "circuits": {c.circuit.name: circuit_data(c) for c in network.circuits},
         "pools": {p.pool.name: pool_data(p) for p in network.pools},
@@ -32,11 +31,11 @@ def network_data(network: CurrentNetwork) -> dict[str, Any]:
     }
 
 
-def _feeds_of(network: CurrentNetwork, process: str) -> list[str]:
+def _feeds_of(network: NetworkStatus, process: str) -> list[str]:
     return [current.feed.name for current in network.feeds if current.feed.process == process]
 
 
-def circuit_data(current: CurrentCircuit) -> dict[str, Any]:
+def circuit_data(current: CircuitStatus) -> dict[str, Any]:
     circuit = current.circuit
     return {
         "geo": circuit.geo,
@@ -48,7 +47,7 @@ def circuit_data(current: CurrentCircuit) -> dict[str, Any]:
     }
 
 
-def link_data(current: CurrentLink) -> dict[str, Any]:
+def link_data(current: LinkStatus) -> dict[str, Any]:
     families = current.families.items()
     return {
         "router": current.link.router,
@@ -67,7 +66,7 @@ def link_data(current: CurrentLink) -> dict[str, Any]:
     }
 
 
-def pool_data(current: CurrentPool) -> dict[str, Any]:
+def pool_data(current: PoolStatus) -> dict[str, Any]:
     pool = current.pool
     advertised: dict[str, dict[str, dict[str, str]]] = {family: {} for family in current.families}
     for family, seen in current.families.items():
@@ -87,7 +86,7 @@ def pool_data(current: CurrentPool) -> dict[str, Any]:
     }
 
 
-def feed_data(current: CurrentFeed) -> dict[str, Any]:
+def feed_data(current: FeedStatus) -> dict[str, Any]:
     feed = current.feed
     families = current.families.items()
     place = {
@@ -123,7 +122,7 @@ def finding_data(finding: Finding) -> dict[str, Any]:
     return {
         "id": finding.id,
         "state": "raised" if finding.cleared_at is None else "cleared",
-        **summarize(finding),
+        **finding_json(finding),
         "since": rfc3339(finding.since),
         "raised_at": rfc3339(finding.raised_at),
         "ended_at": rfc3339(finding.ended_at),

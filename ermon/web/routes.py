@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from ermon import communities
-from ermon.attribution import Attributor, InternalCopy, Unattributed
-from ermon.inventory import Config, View
-from ermon.model import Attributes, Route
-from ermon.monitor import Monitor
-from ermon.prefixes import Prefix
-from ermon.rib import AdjRibIn
-from ermon.state import CurrentFeed, current_feeds
+from ermon.checks.attribution import Attributor, InternalCopy, Unattributed
+from ermon.core.monitor import Monitor
+from ermon.core.rib import AdjRibIn
+from ermon.core.status import FeedStatus, current_feeds
+from ermon.model import communities
+from ermon.model.inventory import Config, View
+from ermon.model.prefixes import Prefix
+from ermon.model.routes import Attributes, Route
 
 MATCHES = ("exact", "longer", "covering")
 
@@ -60,7 +60,7 @@ def find_routes(
 
 
 def _matching(
-    monitor: Monitor, feeds: list[CurrentFeed], prefix: Prefix, match: str
+    monitor: Monitor, feeds: list[FeedStatus], prefix: Prefix, match: str
 ) -> Iterator[tuple[str, Route]]:
     find = {"exact": AdjRibIn.paths, "longer": AdjRibIn.inside, "covering": AdjRibIn.covering}[match]
     for current in feeds:

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from ermon.config import ConfigError, empty_keys
-from ermon.config_feeds import Complaint
-from ermon.config_shape import ShapeErrors
+from ermon.config.feeds import Complaint
+from ermon.config.load import ConfigError, empty_keys
+from ermon.config.shape import ShapeErrors
+from ermon.config.yaml import Problem, read_yaml
 from ermon.web.tls import CIPHERS, CURVES, VERSIONS, TlsError, TlsSettings, make_context, normalized_address
 from ermon.web.web_config_schema import TlsSection, WebFile
-from ermon.yamlfile import Problem, read_yaml
 
 MAX_PEM_BYTES = 1024 * 1024
 """A bundle of every public authority is a fifth of it."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.exabgp import launch
 from ermon.exabgp.configure import environment, render
 from tests.bench import discard

@@ -20,8 +20,8 @@ from random import Random
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from ermon.config import load_config
-from ermon.inventory import Config
+from ermon.config.load import load_config
+from ermon.model.inventory import Config
 from tests.bench.children import EVENT_PATIENCE, Events, bare_exabgp, ermon, peak_memory
 from tests.bench.table import updates
 from tests.bgp import Speaker, free_port, notification

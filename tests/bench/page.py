@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import yaml
 from playwright.sync_api import Browser, Page
 
-from ermon.config import load_config
-from ermon.inventory import Feed, Link, LinkKey, Pool, View
-from ermon.prefixes import Family
+from ermon.config.load import load_config
+from ermon.model.inventory import Feed, Link, LinkKey, Pool, View
+from ermon.model.prefixes import Family
 from ermon.web.app import make_app
 from ermon.web.listen import listening
 from tests.e2e.browser import chromium

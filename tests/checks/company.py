@@ -13,8 +13,8 @@ from typing import Any, Self
 
 import yaml
 
-from ermon.inventory import Config, Feed, Link, Peering, View
-from ermon.prefixes import Family
+from ermon.model.inventory import Config, Feed, Link, Peering, View
+from ermon.model.prefixes import Family
 from tests.story import SETTLE, Story, config
 
 EXCHANGE, SHAREPOINT, TEAMS = "12076:5010", "12076:5020", "12076:5030"

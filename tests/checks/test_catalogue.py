@@ -4,7 +4,7 @@ import pytest
 
 from ermon.checks.catalogue import CATALOGUE, OFF_BY_DEFAULT, SUPPRESSES, subjects
 from ermon.checks.guide import GUIDE, SUMMARY
-from ermon.config import load_config
+from ermon.config.load import load_config
 
 REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.config import load_config
+from ermon.config.load import load_config
 from tests.checks.company import EXCHANGE, SHAREPOINT
 from tests.story import START, Story
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.inventory import EDGES, Severity
-from ermon.prefixes import Family
+from ermon.model.inventory import EDGES, Severity
+from ermon.model.prefixes import Family
 from tests.checks.company import PLANT, SPACES, Company, Space, company
 from tests.story import MILLISECOND
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from ermon.checks.sight import missing_views
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.demo.company import MORE_SPECIFIC, POOL, POOL6, TABLES
 from ermon.demo.run import CONFIGURATION
 from ermon.demo.speaker import Announcement
-from ermon.inventory import View
-from ermon.prefixes import PrefixSet, parse_address, parse_prefix
+from ermon.model.inventory import View
+from ermon.model.prefixes import PrefixSet, parse_address, parse_prefix
 
 LOADED = load_config(CONFIGURATION)
 CONFIG = LOADED.config

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.demo.daemon import Told
 from ermon.demo.play import Player, UnexpectedError
 from ermon.demo.run import CONFIGURATION

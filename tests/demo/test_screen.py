@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.demo.daemon import Told
 from ermon.demo.run import CONFIGURATION, shortened_timers
 from ermon.demo.screen import Latency, Row, Screen

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ermon.case import Case
 from ermon.checks.guide import GUIDE, SUMMARY
-from ermon.inventory import Config
-from ermon.monitor import Monitor
+from ermon.core.alarm import Alarm
+from ermon.core.monitor import Monitor
+from ermon.model.inventory import Config
 from tests.story import START
 from tests.story import config as load
 
@@ -66,14 +66,14 @@ def reference() -> Config:
     return load(text)
 
 
-def cases() -> list[Case]:
+def cases() -> list[Alarm]:
     """Everything that the configuration asks about."""
     return list(Monitor(reference(), START).statuses())
 
 
-def examples() -> Iterator[Case]:
+def examples() -> Iterator[Alarm]:
     """Yield a subject of each check: the one with the most labels."""
-    by_check: dict[str, list[Case]] = {}
+    by_check: dict[str, list[Alarm]] = {}
     for case in cases():
         by_check.setdefault(case.subject.check, []).append(case)
     for found in by_check.values():
@@ -84,7 +84,7 @@ def render() -> str:
     return "\n".join((HEAD, *map(_test, examples()), ""))
 
 
-def _test(case: Case) -> str:
+def _test(case: Alarm) -> str:
     check, labels = case.subject.check, dict(case.subject.labels)
     name = "Ermon" + check.replace("-", " ").title().replace(" ", "")
     expected = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ermon.alert_names import alert_name
+from ermon.checks.alert_names import alert_name
 from ermon.checks.catalogue import CATALOGUE, SUPPRESSES
 from ermon.rules import RuleSet, render
 from ermon.rules.findings import LABELS

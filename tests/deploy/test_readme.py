@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ermon.cli import parser
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.web.web_config import load_web_config
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from ermon import rules
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.rules import RuleSet
 from tests.e2e.company import EXCHANGE, MSEE, PART_OF_POOL, Company, bring, configuration, own_network
 from tests.e2e.daemon import Daemon, eventually

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from ermon.cli.exits import UNREACHABLE
-from ermon.config import load_config
-from ermon.inventory import Config
+from ermon.config.load import load_config
+from ermon.model.inventory import Config
 from ermon.recording.files import RecordedLines
 from ermon.recording.playback import Playback
-from ermon.replay import Replay
+from ermon.recording.replay import Replay
 from tests.e2e.company import EDGES, EXCHANGE, MSEE, PART_OF_POOL, Company, bring, configuration, own_network
 from tests.e2e.daemon import PATIENCE, Daemon, EventStream, eventually
-from tests.test_replay import no_rejection
+from tests.recording.test_replay import no_rejection
 
 Told = tuple[float, str, str, dict[str, str]]
 """Time, state, check and labels."""

@@ -14,7 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from ermon.checks.catalogue import subjects
-from ermon.config import load_config
+from ermon.config.load import load_config
 from tests import bgp
 from tests.e2e.company import PART_OF_POOL, POOL, Company, configuration, export, own_network
 from tests.e2e.daemon import Daemon

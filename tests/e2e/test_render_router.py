@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.routers import render
 from tests.e2e.daemon import Daemon, eventually
 from tests.e2e.netns import namespace

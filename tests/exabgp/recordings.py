@@ -8,25 +8,22 @@ from typing import Any
 
 import msgspec
 
-from ermon.inventory import EDGES, Feed, View
-from ermon.model import (
+from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
-    Attributes,
     EndOfRib,
     Event,
     MessagesLost,
-    PathSegment,
     ProcessDown,
     ProcessUp,
-    Route,
-    SegmentKind,
     SessionDown,
     SessionUp,
     Update,
 )
-from ermon.prefixes import Family, parse_address, parse_prefix
+from ermon.model.inventory import EDGES, Feed, View
+from ermon.model.prefixes import Family, parse_address, parse_prefix
+from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ermon.exabgp.channel import Lines
 from ermon.exabgp.process import ExaBGP
-from ermon.inventory import EDGES, Collector, Config, Customer, Feed, View
+from ermon.model.inventory import EDGES, Collector, Config, Customer, Feed, View
 
 
 async def main() -> None:

@@ -22,7 +22,7 @@ from ermon.exabgp.configure import (
     quote,
     render,
 )
-from ermon.inventory import EDGES, Collector, Config, Customer, Feed, View
+from ermon.model.inventory import EDGES, Collector, Config, Customer, Feed, View
 
 GOLDEN = Path(__file__).parent / "golden"
 RELAY = "/bin/sh 'a path/relay.py'"

@@ -21,7 +21,7 @@ from ermon.exabgp.decode import (
     Rejected,
     RejectReason,
 )
-from ermon.model import (
+from ermon.model.events import (
     AddPathOffered,
     Alive,
     EndOfRib,

@@ -10,21 +10,18 @@ from hypothesis import strategies as st
 
 from ermon.exabgp.decode import Decoder
 from ermon.exabgp.encode import ROUTES_A_LINE, FeedEncoder
-from ermon.inventory import Feed
-from ermon.model import (
+from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
-    Attributes,
     EndOfRib,
     Event,
-    PathSegment,
     ProcessUp,
-    Route,
-    SegmentKind,
     SessionUp,
     Update,
 )
-from ermon.prefixes import FAMILIES, Address, Prefix
+from ermon.model.inventory import Feed
+from ermon.model.prefixes import FAMILIES, Address, Prefix
+from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
 from tests.exabgp.recordings import FEEDS, RECORDED
 
 FEED = FEEDS["edge-1"]

@@ -19,7 +19,7 @@ from ermon.exabgp import process
 from ermon.exabgp.channel import Dropped, ExaBGPError, Lines, RelayLost, Started, Stopped
 from ermon.exabgp.configure import PasswordError
 from ermon.exabgp.process import ExaBGP, Reload
-from ermon.inventory import EDGES, Collector, Config, Customer, Feed, View
+from ermon.model.inventory import EDGES, Collector, Config, Customer, Feed, View
 from tests import bgp
 from tests.bgp import PATIENCE, Speaker
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ermon.config import LoadedConfig, load_config
+from ermon.config.lints import lint_inventory
+from ermon.config.load import LoadedConfig, load_config
 from ermon.init.run import init
-from ermon.lints import inventory
 from ermon.scenario.load import load_scenarios
 
 AZURE = Path(__file__).parent / "azure"
@@ -54,7 +54,7 @@ def written(folder: Path, *arguments: str, azure: Sequence[str] = ()) -> LoadedC
 
 
 def lints(loaded: LoadedConfig) -> set[str]:
-    return {lint.name for lint in inventory(loaded.config, NOW)}
+    return {lint.name for lint in lint_inventory(loaded.config, NOW)}
 
 
 def raised_on_a_good_day(folder: Path) -> list[str]:

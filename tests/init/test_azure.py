@@ -8,8 +8,8 @@ import pytest
 
 from ermon.init.answers import AnswerError, Answers, LinkAnswers
 from ermon.init.azure import add_circuits
-from ermon.inventory import Peering
-from ermon.prefixes import parse_prefix
+from ermon.model.inventory import Peering
+from ermon.model.prefixes import parse_prefix
 from tests.init.drafts import AZURE, written
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ermon import cli
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.init.run import InitError, init
 from ermon.init.write import save
-from ermon.inventory import InternetUse, Peering, View
+from ermon.model.inventory import InternetUse, Peering, View
 from tests.init.drafts import (
     AMSTERDAM,
     AZURE,

@@ -8,7 +8,7 @@ from ermon.cli import first
 from ermon.init.answers import AnswerError, Answers
 from ermon.init.azure import add_circuits
 from ermon.init.flags import FLAGS, add_flags
-from ermon.inventory import Peering
+from ermon.model.inventory import Peering
 from tests.init.drafts import AZURE, flags
 
 

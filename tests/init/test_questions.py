@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.config import load_config
+from ermon.config.load import load_config
 from ermon.init.run import InitError, init
 from tests.init.drafts import AZURE, LINKS_4, flags, lints, raised_on_a_good_day
 

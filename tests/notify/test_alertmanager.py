@@ -13,15 +13,15 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from ermon.alerts import Ledger
-from ermon.model import Finding
+from ermon.config.secrets import Credentials
+from ermon.metrics.process import Telemetry
+from ermon.model.findings import Finding
 from ermon.notify import alertmanager
 from ermon.notify.alertmanager import AlertmanagerSender
-from ermon.secrets import Credentials
-from ermon.telemetry import Telemetry
+from ermon.notify.alerts import Ledger
 from tests.checks.company import company
 from tests.notify.receiver import Receiver, until
-from tests.test_alerts import cleared, finding
+from tests.notify.test_alerts import cleared, finding
 
 HOUR = 3600.0
 

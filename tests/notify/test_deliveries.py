@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from ermon.inventory import Webhook
-from ermon.model import Transition, TransitionState
+from ermon.model.findings import Transition, TransitionState
+from ermon.model.inventory import Webhook
 from ermon.notify.deliveries import headers, make_deliveries
 from tests.networks import START
-from tests.test_alerts import cleared, finding
+from tests.notify.test_alerts import cleared, finding
 
 RAISED = Transition(START + 5, TransitionState.RAISED, finding())
 CLEARED = Transition(START + 100, TransitionState.CLEARED, cleared(finding(), START + 100))

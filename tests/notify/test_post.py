@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 
 from ermon import __version__
+from ermon.config.secrets import Credentials
 from ermon.notify import post
 from ermon.notify.post import Client, PostError
-from ermon.secrets import Credentials
 from tests import bgp
 from tests.notify.receiver import Receiver
 from tests.sources.server import server_tls, trusting_tls

@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from ermon.inventory import Config
-from ermon.model import Transition, TransitionState
+from ermon.config.secrets import Secrets
+from ermon.metrics.process import Telemetry
+from ermon.model.findings import Transition, TransitionState
+from ermon.model.inventory import Config
 from ermon.notify.senders import Senders
-from ermon.secrets import Secrets
-from ermon.telemetry import Telemetry
 from tests.checks.company import company
 from tests.notify.receiver import Receiver, until
 from tests.notify.test_alertmanager import State, names
-from tests.test_alerts import finding
+from tests.notify.test_alerts import finding
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from ermon.delivery import Delivery
+from ermon.config.secrets import Credentials
+from ermon.metrics.process import Telemetry
+from ermon.model.findings import Delivery
 from ermon.notify import post, webhooks
 from ermon.notify.webhooks import WebhookSender
-from ermon.secrets import Credentials
-from ermon.telemetry import Telemetry
 from tests.checks.company import company
 from tests.notify.receiver import Receiver, until
 

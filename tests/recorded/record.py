@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from ermon.prefixes import Family
+from ermon.model.prefixes import Family
 from tests.bgp import (
     PATIENCE,
     ROUTE_REFRESH,

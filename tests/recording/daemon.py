@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ermon.core.monitor import Monitor
 from ermon.exabgp.decode import Decoder, Rejected
-from ermon.inventory import Config, MaintenanceWindow
-from ermon.model import Event
-from ermon.monitor import Monitor
+from ermon.model.events import Event
+from ermon.model.inventory import Config, MaintenanceWindow
+from ermon.model.source_key import SourceKey
 from ermon.recording.entries import Reason
 from ermon.recording.files import RecordedLines, recordings
 from ermon.recording.held import Held
 from ermon.recording.limits import Limits
 from ermon.recording.playback import Playback
 from ermon.recording.recorder import FileRecorder
-from ermon.replay import Replay
-from ermon.sources.key import SourceKey
+from ermon.recording.replay import Replay
 from ermon.sources.policy import with_published
 from ermon.sources.published import PublishedList
 

@@ -10,9 +10,9 @@ import pytest
 
 from ermon.exabgp.decode import Rejected
 from ermon.recording.playback import Playback
-from ermon.replay import Replay
+from ermon.recording.replay import Replay
 from tests.recording.daemon import MiniatureDaemon
-from tests.test_replay import BEGAN, CONNECTED, MIRROR, SESSION, at, replay
+from tests.recording.test_replay import BEGAN, CONNECTED, MIRROR, SESSION, at, replay
 
 
 def entry(type_: str, seconds: float = 0, **values: object) -> bytes:

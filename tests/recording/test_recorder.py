@@ -12,15 +12,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ermon.inventory import EDGES, ExpectedPrefix, Source
-from ermon.model import MessagesLost, ProcessDown, ProcessUp, SourceJudged, StorageJudged
-from ermon.prefixes import parse_prefix
+from ermon.model.events import MessagesLost, ProcessDown, ProcessUp, SourceJudged, StorageJudged
+from ermon.model.inventory import EDGES, ExpectedPrefix, Source
+from ermon.model.prefixes import parse_prefix
+from ermon.model.source_key import SourceKey
 from ermon.recording.entries import MARK, Reason
-from ermon.sources.key import SourceKey
 from ermon.sources.published import PublishedList
 from tests.networks import window
 from tests.recording.daemon import MiniatureDaemon
-from tests.test_replay import BEGAN, CONNECTED, DOWN, EDGE, END_OF_RIB, MIRROR, ROUTES, SESSION, SHUTDOWN, at
+from tests.recording.test_replay import (
+    BEGAN,
+    CONNECTED,
+    DOWN,
+    EDGE,
+    END_OF_RIB,
+    MIRROR,
+    ROUTES,
+    SESSION,
+    SHUTDOWN,
+    at,
+)
 
 SOURCE = Source("m365", "list.json", 3600.0)
 LISTED = replace(

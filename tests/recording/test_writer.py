@@ -15,7 +15,7 @@ import pytest
 from ermon.recording.files import FolderError, RecordedLines, RecordingFile
 from tests.e2e.daemon import eventually
 from tests.recording.daemon import QUICK, MiniatureDaemon
-from tests.test_replay import BEGAN, DOWN, MIRROR, SESSION, at
+from tests.recording.test_replay import BEGAN, DOWN, MIRROR, SESSION, at
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ermon.config import interpret, load_config
-from ermon.inventory import View
+from ermon.config.load import interpret, load_config
+from ermon.config.yaml import read_yaml
+from ermon.model.inventory import View
 from ermon.routers import PLATFORMS, RouterError, names, render
 from ermon.routers.describe import describe
-from ermon.yamlfile import read_yaml
 
 REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 GOLDEN = Path(__file__).parent / "golden"

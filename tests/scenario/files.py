@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ermon.config import ConfigError, load_config
+from ermon.config.load import ConfigError, load_config
 from ermon.scenario.load import Scenario, load_scenarios
 
 COMPANY = Path(__file__).parents[1] / "scenarios" / "networks" / "company.yml"

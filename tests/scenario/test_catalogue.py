@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from ermon.checks.catalogue import CATALOGUE, subjects
-from ermon.config import load_config
-from ermon.model import Status, TransitionState
-from ermon.prefixes import FAMILIES
+from ermon.config.load import load_config
+from ermon.config.yaml import read_yaml
+from ermon.model.findings import Status, TransitionState
+from ermon.model.prefixes import FAMILIES
 from ermon.scenario.load import Scenario, load_scenarios
 from ermon.scenario.run import report
-from ermon.yamlfile import read_yaml
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(FOLDER.glob("*.yml"))

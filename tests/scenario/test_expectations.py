@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ermon.inventory import Severity
-from ermon.model import TransitionState
-from ermon.prefixes import parse_prefix
+from ermon.model.findings import TransitionState
+from ermon.model.inventory import Severity
+from ermon.model.prefixes import parse_prefix
 from tests.scenario.files import errors, read, write
 
 

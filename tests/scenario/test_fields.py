@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.prefixes import parse_prefix
+from ermon.model.prefixes import parse_prefix
 from ermon.scenario.fields import Many
 from tests.scenario.files import errors, read, write
 

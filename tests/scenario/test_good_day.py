@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.inventory import Config
+from ermon.model.inventory import Config
 from ermon.scenario.good_day import Sent, good_day
 from ermon.scenario.load import load_scenarios
 from tests.scenario.files import CONFIG, START, read, unmet

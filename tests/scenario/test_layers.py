@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ermon.config import ConfigError
-from ermon.inventory import Config
+from ermon.config.load import ConfigError
+from ermon.config.yaml import Positions
+from ermon.model.inventory import Config
 from ermon.scenario.layers import Layer, load_layers
-from ermon.yamlfile import Positions
 from tests.scenario.files import COMPANY, CONFIG
 
 BASE = Layer(yaml.safe_load(COMPANY.read_text()), Positions("base.yml", {(): (1, 1), ("uplinks",): (9, 1)}))

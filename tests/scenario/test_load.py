@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.config import ConfigError
+from ermon.config.load import ConfigError
 from ermon.scenario.load import find_files, load_scenarios, schema_json
 from tests.scenario.files import COMPANY, START, errors, read, write
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.model import (
+from ermon.model.events import (
     AddPathNegotiated,
     EndOfRib,
     Event,
@@ -17,7 +17,7 @@ from ermon.model import (
     SessionUp,
     Update,
 )
-from ermon.prefixes import parse_address
+from ermon.model.prefixes import parse_address
 from tests.scenario.files import START, errors, read, write
 
 CONVERGED = "- converge: all\n"

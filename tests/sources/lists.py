@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ermon.inventory import ExpectedPrefix
+from ermon.model.inventory import ExpectedPrefix
 from ermon.sources.published import PublishedList
 
 VERSION = "2031040100"

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
+from ermon.model.source_key import SourceKey
 from ermon.sources.files import load_file, read_file
-from ermon.sources.key import SourceKey
 from ermon.sources.published import SourceError
 from tests.sources.lists import tags_document, texts
 

@@ -2,7 +2,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from ermon.inventory import Source
+from ermon.model.inventory import Source
 from ermon.sources.formats import PARSERS, join_pages, next_page, parse
 from ermon.sources.published import SourceError
 from tests.sources.lists import (

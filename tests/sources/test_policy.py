@@ -3,10 +3,10 @@ from datetime import date
 
 import pytest
 
-from ermon.inventory import ExpectedPrefix, Receive, Source
-from ermon.prefixes import parse_prefix
+from ermon.model.inventory import ExpectedPrefix, Receive, Source
+from ermon.model.prefixes import parse_prefix
+from ermon.model.source_key import SourceKey
 from ermon.sources.files import load_local
-from ermon.sources.key import SourceKey
 from ermon.sources.policy import with_published
 from ermon.sources.published import PublishedList
 from tests.networks import TWO_CIRCUITS

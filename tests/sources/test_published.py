@@ -2,8 +2,8 @@ from datetime import date
 
 import pytest
 
-from ermon.inventory import ExpectedPrefix
-from ermon.prefixes import parse_prefix
+from ermon.model.inventory import ExpectedPrefix
+from ermon.model.prefixes import parse_prefix
 from ermon.sources import published
 from ermon.sources.published import (
     PublishedList,

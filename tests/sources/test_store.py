@@ -2,7 +2,7 @@ import stat
 
 import pytest
 
-from ermon.sources.key import SourceKey
+from ermon.model.source_key import SourceKey
 from ermon.sources.store import ListFiles, file_stem
 
 TAGS = SourceKey("service-tags", "https://lists.example.net/tags.json?sig=s3cret", ("Storage",))

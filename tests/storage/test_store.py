@@ -17,10 +17,9 @@ from typing import Any
 
 import pytest
 
-from ermon.delivery import Delivery
-from ermon.inventory import MaintenanceWindow, Severity
-from ermon.maintenance_book import BookedWindow
-from ermon.model import Finding, Transition, TransitionState
+from ermon.core.maintenance_book import BookedWindow
+from ermon.model.findings import Delivery, Finding, Transition, TransitionState
+from ermon.model.inventory import MaintenanceWindow, Severity
 from ermon.storage import database, file
 from ermon.storage import store as stores
 from ermon.storage.database import Database, Table

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from ermon.client import Client, UnreachableError, make_target
+from ermon.client.http import Client, UnreachableError, make_target
 from ermon.terminal import follow as following
 from ermon.terminal.follow import Event, Lost, Told, follow
 from ermon.terminal.picture import Picture

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from ermon.client import UnreachableError
+from ermon.client.http import UnreachableError
+from ermon.client.sse import Parser
 from ermon.terminal import picture as pictures
 from ermon.terminal.changes import beginning, changes, facts
 from ermon.terminal.picture import Picture
-from ermon.terminal.sse import Parser
 from ermon.web.events import EventHub
 from tests.checks.company import V4, V6, Company, Space
 from tests.terminal.looking import picture_of, snapshot_of

@@ -10,7 +10,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 from rich.console import Console
 
-from ermon.model import SessionDown
+from ermon.model.events import SessionDown
 from ermon.terminal.console import Cropped, make_console
 from ermon.terminal.headline import headline
 from ermon.terminal.overview import overview

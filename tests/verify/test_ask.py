@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from ermon import client
-from ermon.client import UnreachableError, UsageError, make_target, parse_url
-from ermon.prefixes import parse_prefix
+from ermon.client import http as client
+from ermon.client.http import UnreachableError, UsageError, make_target, parse_url
+from ermon.model.prefixes import parse_prefix
 from ermon.verify import ask as asking
 from ermon.verify.ask import take_snapshot
 from ermon.web import routes

@@ -11,8 +11,8 @@ from typing import Any, Self
 from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestClient
 
-from ermon.telemetry import Telemetry
-from ermon.timeline import Timeline
+from ermon.core.timeline import Timeline
+from ermon.metrics.process import Telemetry
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
 from ermon.web.hosts import Hosts

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ermon.prefixes import parse_prefix
-from ermon.regions import only_feeds
+from ermon.checks.sharding import only_feeds
+from ermon.model.prefixes import parse_prefix
 from ermon.web import difference
 from ermon.web.app import make_app
 from tests.checks.company import PLANT, V4, V6, Company, Space, company

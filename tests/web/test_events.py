@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ermon.model import DrainChanged
+from ermon.model.events import DrainChanged
 from ermon.web.events import EventHub, Subscription, TooManyClientsError
 from tests.checks.company import V4, V6, Space, company
 from tests.web.site import Site

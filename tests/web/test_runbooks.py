@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ermon.alert_names import runbook_url
+from ermon.checks.alert_names import runbook_url
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.guide import GUIDE
 from ermon.web import runbooks

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ermon.cli import run
-from ermon.config import ConfigError
+from ermon.config.load import ConfigError
 from ermon.web.web_config import RateLimit, load_web_config
 from tests.web.pki import Pki
 

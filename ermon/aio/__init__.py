@@ -1,0 +1,1 @@
+"""asyncio without BGP: resolving names, work on threads, waiting longer after each failure."""

@@ -1,0 +1,154 @@
+"""The shape of the file → the values that the rest of ermon takes: names filled in, defaults resolved."""
+
+from __future__ import annotations
+
+from ermon.config.rules import pool_circuits
+from ermon.config.schema import (
+    AccessKeys,
+    CheckEntry,
+    CircuitEntry,
+    FeedEntry,
+    File,
+    LinkEntry,
+    MaintenanceEntry,
+    PoolEntry,
+    ReceiveSection,
+)
+from ermon.model.inventory import (
+    Access,
+    Advertise,
+    Alertmanager,
+    BasicAuth,
+    CheckSettings,
+    Circuit,
+    ClientTls,
+    Collector,
+    Config,
+    Customer,
+    ExpectedPrefix,
+    Feed,
+    Link,
+    MaintenanceWindow,
+    Peering,
+    Policy,
+    Pool,
+    Receive,
+    Segment,
+    Severity,
+    Source,
+    Uplink,
+    Webhook,
+)
+from ermon.model.prefixes import FAMILIES
+
+
+def build(file: File) -> Config:
+    """Turn a file that has no errors into a ``Config``."""
+    collector = _collector(file)
+    return Config(
+        customer=Customer(**dict(file.customer)),
+        collector=collector,
+        circuits={name: _circuit(name, entry) for name, entry in file.circuits.items()},
+        feeds={name: _feed(name, entry, collector.asn) for name, entry in file.feeds.items()},
+        routers={name: frozenset(entry.addresses) for name, entry in file.routers.items()},
+        pools={name: _pool(name, entry) for name, entry in file.nat_pools.items()},
+        internet_only=file.internet_only,
+        uplinks={name: Uplink(name, entry.router, entry.asn) for name, entry in file.uplinks.items()},
+        segments={name: Segment(name, entry.expressroute) for name, entry in file.segments.items()},
+        policy=_policy(file),
+        checks={name: _check(entry) for name, entry in file.checks if entry is not None},
+        maintenance=tuple(_window(entry) for entry in file.maintenance),
+        alertmanager=Alertmanager(
+            file.alertmanager.urls, file.alertmanager.resend, _access(file.alertmanager)
+        ),
+        webhooks=tuple(
+            Webhook(entry.url, entry.events, entry.secret_file, _access(entry)) for entry in file.webhooks
+        ),
+    )
+
+
+def _collector(file: File) -> Collector:
+    settings = dict(file.collector)
+    settings["asn"] = file.collector.asn or file.customer.asn
+    return Collector(**settings)
+
+
+def _policy(file: File) -> Policy:
+    return Policy(
+        microsoft_asns=frozenset(file.policy.microsoft_asns),
+        public_space=file.policy.public_space,
+        internet_covering=Severity(file.policy.internet_covering),
+        max_drain=file.policy.max_drain,
+    )
+
+
+def _circuit(name: str, entry: CircuitEntry) -> Circuit:
+    allowed = entry.advertise.prefixes
+    if "prefixes" not in entry.advertise.model_fields_set:
+        allowed = None if entry.peering is Peering.PRIVATE else ()
+    return Circuit(
+        name=name,
+        geo=entry.geo,
+        location=entry.location,
+        peering=entry.peering,
+        links={key: _link(name, key, link, entry.location) for key, link in entry.links.items()},
+        premium=entry.premium,
+        receive=_receive(entry.receive),
+        advertise=Advertise(allowed, entry.advertise.allow_default),
+    )
+
+
+def _link(circuit: str, name: str, entry: LinkEntry, location: str) -> Link:
+    match = entry.match
+    return Link(
+        circuit=circuit,
+        name=name,
+        router=entry.router,
+        location=entry.location or location,
+        subnet=entry.subnet,
+        subnet6=entry.subnet6,
+        match_next_hops=frozenset((match and match.next_hop) or ()),
+        match_communities=frozenset((match and match.community) or ()),
+    )
+
+
+def _receive(section: ReceiveSection) -> Receive:
+    least = {family: getattr(section.minimum, family) for family in FAMILIES}
+    return Receive(
+        services=section.services,
+        minimum={family: count for family, count in least.items() if count is not None},
+        drop_percent=section.drop_percent,
+        prefixes=tuple(ExpectedPrefix(**dict(entry)) for entry in section.prefixes),
+        sources=tuple(Source(**dict(entry)) for entry in section.sources),
+        only_listed=section.only_listed,
+    )
+
+
+def _pool(name: str, entry: PoolEntry) -> Pool:
+    return Pool(name, pool_circuits(entry), entry.prefixes, entry.links, entry.use, entry.internet)
+
+
+def _feed(name: str, entry: FeedEntry, collector_asn: int) -> Feed:
+    settings = dict(entry)
+    settings["peer"], settings["local"] = str(entry.peer), str(entry.local)
+    settings["local_asn"] = entry.local_asn or collector_asn
+    return Feed(name=name, **settings)
+
+
+def _check(entry: CheckEntry) -> CheckSettings:
+    own = {key: value for key, value in entry if key not in CheckEntry.model_fields and value is not None}
+    common = {key: getattr(entry, key) for key in CheckEntry.model_fields}
+    return CheckSettings(**common, parameters=own)
+
+
+def _access(entry: AccessKeys) -> Access:
+    basic = entry.basic_auth
+    return Access(
+        basic_auth=None if basic is None else BasicAuth(**dict(basic)),
+        bearer_token_file=entry.bearer_token_file,
+        tls=ClientTls(**dict(entry.tls)),
+    )
+
+
+def _window(entry: MaintenanceEntry) -> MaintenanceWindow:
+    return MaintenanceWindow(**dict(entry))

@@ -1,0 +1,173 @@
+"""What must hold between feeds: a view's keys, eBGP and iBGP, and who may share an address.
+
+The last follows from ExaBGP: it tells sessions apart by their address pair, applies TTL security to a whole
+listening address and an MD5 key to a whole peer, and two of its processes cannot listen on one address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ermon.config.schema import Draft, FeedEntry, LinkEntry, UplinkEntry
+from ermon.config.yaml import KeyPath
+from ermon.model.inventory import EDGES, View
+from ermon.model.prefixes import Address
+
+
+class Complaint(NamedTuple):
+    """Where something is wrong, and what."""
+
+    path: KeyPath
+    message: str
+
+
+MIRRORS = frozenset({View.TO_MICROSOFT, View.TO_INTERNET})
+
+_REQUIRED: Mapping[View, tuple[str, ...]] = {
+    View.EDGE_TABLE: ("router",),
+    View.TO_MICROSOFT: ("router", "circuit", "link"),
+    View.TO_INTERNET: ("router", "uplink"),
+    View.INTERNET: (),
+    View.SEGMENT: ("segment",),
+}
+_PLACES = ("router", "circuit", "link", "uplink", "segment")
+
+
+def complaints_about_feeds(draft: Draft) -> Iterator[Complaint]:
+    for name, feed in draft.feeds.items():
+        yield from _keys_of_its_view(name, feed)
+        yield from _router_of_its_mirror(name, feed, draft)
+        yield from _internal_or_external(name, feed, draft)
+        yield from _own_settings(name, feed)
+    yield from _sharing(draft.feeds)
+
+
+def _keys_of_its_view(name: str, feed: FeedEntry) -> Iterator[Complaint]:
+    required = _REQUIRED[feed.view]
+    for key in _PLACES:
+        given = getattr(feed, key) is not None
+        if key in required and not given:
+            yield Complaint(
+                ("feeds", name, key),
+                f"is missing; a feed with the view {feed.view} needs {_listed(required)}",
+            )
+        elif given and key not in required and key != "router":
+            names = f"names only {_listed(required)}" if required else "needs none"
+            yield Complaint(
+                ("feeds", name, key), f"does not belong here; a feed with the view {feed.view} {names}"
+            )
+
+
+def _listed(keys: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(keys[:-1]), keys[-1])))
+
+
+def _router_of_its_mirror(name: str, feed: FeedEntry, draft: Draft) -> Iterator[Complaint]:
+    """A mirror shows what one router sends: it must be the router at this end of what it mirrors."""
+    end: LinkEntry | UplinkEntry | None = None
+    if feed.view is View.TO_MICROSOFT and feed.circuit in draft.circuits:
+        end = draft.circuits[feed.circuit].links.get(feed.link or "")
+    elif feed.view is View.TO_INTERNET:
+        end = draft.uplinks.get(feed.uplink or "")
+    if end is not None and feed.router is not None and end.router != feed.router:
+        what = f"link {feed.link} of {feed.circuit}" if feed.link else f"uplink {feed.uplink}"
+        message = (
+            f"{feed.router} is not the router of {what}; that is {end.router}, and only it can mirror it"
+        )
+        yield Complaint(("feeds", name, "router"), message)
+
+
+def _internal_or_external(name: str, feed: FeedEntry, draft: Draft) -> Iterator[Complaint]:
+    ours = feed.local_asn or draft.collector.asn or (draft.customer.asn if draft.customer else None)
+    if ours is None:
+        return
+    path = ("feeds", name, "local_asn")
+    given = f"{ours}" if feed.local_asn else f"{ours} (the collector's, by default)"
+    if feed.view in MIRRORS and ours == feed.peer_asn:
+        yield Complaint(
+            path,
+            f"{given} equals peer_asn, and over iBGP a mirror lies: split horizon hides iBGP-learned pools, "
+            "NO_EXPORT is not applied, private ASNs are not removed; give an ASN that appears in no path",
+        )
+    if feed.view is View.EDGE_TABLE and ours != feed.peer_asn:
+        yield Complaint(
+            path,
+            f"{given} differs from peer_asn {feed.peer_asn}, but an edge-table must be iBGP: over eBGP the next "
+            f"hop changes, which tells the link that brought a route; make it {feed.peer_asn}",
+        )
+
+
+def _own_settings(name: str, feed: FeedEntry) -> Iterator[Complaint]:
+    path = ("feeds", name)
+    if feed.peer.version != feed.local.version:
+        message = f"{feed.local} and peer {feed.peer} are of different families; one session has one family"
+        yield Complaint((*path, "local"), message)
+    elif feed.peer == feed.local:
+        yield Complaint((*path, "local"), f"{feed.local} is the peer's address too; give ermon's own")
+    if feed.add_path and feed.view in MIRRORS:
+        message = "means nothing on a mirror: a router sends one path to the neighbor it mirrors; remove it"
+        yield Complaint((*path, "add_path"), message)
+    for at, prefix in enumerate(feed.canary):
+        if prefix.family not in feed.families:
+            message = (
+                f"{prefix} can never be seen: families lacks {prefix.family}; add it or remove the canary"
+            )
+            yield Complaint((*path, "canary", at), message)
+    if feed.view is View.INTERNET and name == EDGES:
+        message = f"{EDGES!r} is the ExaBGP process of all other feeds; give this feed another name"
+        yield Complaint(path, message)
+
+
+def _sharing(feeds: Mapping[str, FeedEntry]) -> Iterator[Complaint]:
+    """Compare each feed with the first one on its address pair, its local address and its peer."""
+    pairs: dict[tuple[Address, Address], str] = {}
+    locals_: dict[Address, str] = {}
+    peers: dict[Address, str] = {}
+    for name, feed in feeds.items():
+        twin = pairs.setdefault((feed.peer, feed.local), name)
+        if twin != name:
+            message = (
+                f"peer {feed.peer} and local {feed.local} are those of {twin} too; give each its own local"
+            )
+            yield Complaint(("feeds", name, "local"), message)
+            continue
+        first = locals_.setdefault(feed.local, name)
+        if first != name:
+            yield from _sharing_local(name, feed, first, feeds[first])
+        # An internet feed has an ExaBGP process of its own, so it shares its peer's key with nobody.
+        first = name if feed.view is View.INTERNET else peers.setdefault(feed.peer, name)
+        if feed.md5_password_file != feeds[first].md5_password_file:
+            yield Complaint(
+                ("feeds", name, "md5_password_file"),
+                f"is {_or_none(feed.md5_password_file)} here and {_or_none(feeds[first].md5_password_file)} in "
+                f"{first}, a feed of the same peer {feed.peer}; ExaBGP knows one key for a peer: make them equal",
+            )
+
+
+def _sharing_local(name: str, feed: FeedEntry, first: str, other: FeedEntry) -> Iterator[Complaint]:
+    if View.INTERNET in {feed.view, other.view}:
+        yield Complaint(
+            ("feeds", name, "local"),
+            f"{feed.local} is shared with {first}, but a feed with the view internet has an ExaBGP process of "
+            "its own, and two processes cannot listen on one address; give it a local of its own",
+        )
+    elif feed.ttl_security != other.ttl_security:
+        yield Complaint(
+            ("feeds", name, "ttl_security"),
+            f"is {_or_none(feed.ttl_security)} here and {_or_none(other.ttl_security)} in {first}, on the same "
+            f"local {feed.local}; ExaBGP applies it to the whole address: make them equal, or give another local",
+        )
+
+
+def _or_none(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def cautions_about_feeds(draft: Draft) -> Iterator[Complaint]:
+    for name, feed in draft.feeds.items():
+        if feed.add_path and feed.view in {View.INTERNET, View.SEGMENT}:
+            message = (
+                f"has no effect on what is checked in the view {feed.view}; one path per prefix is enough"
+            )
+            yield Complaint(("feeds", name, "add_path"), message)

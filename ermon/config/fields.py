@@ -1,0 +1,339 @@
+"""The scalar types of the configuration: text → value, with a message that says what would be right.
+
+Each parser takes whatever YAML held and returns the value or raises ``ValueError``; each type also carries
+its JSON Schema, for editors.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
+
+from ermon.model import communities
+from ermon.model.inventory import Community, Service
+from ermon.model.prefixes import Address, Prefix, parse_address, parse_prefix, supernet
+
+MAX_DURATION = 3650 * 86400.0
+"""Ten years, in seconds: beyond it lies a typing error, and in the end what ``datetime`` can hold."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def show(value: object) -> str:
+    """Write a value for a message: on one line, and not longer than a line."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict | list | tuple):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:76]}...{text[0]}"
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be {what}, not {show(value)}")  # noqa: TRY004  # pydantic takes ValueError
+    return value
+
+
+def _whole(value: object, least: int, most: int, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"must be {what}, {least} to {most}, not {show(value)}")
+    return value
+
+
+def _parse_duration(value: object) -> float:
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if found is None and not (value == 0 and isinstance(value, int) and not isinstance(value, bool)):
+        raise ValueError(f"must be a duration such as 500ms, 10s, 5m, 2h or 90d, not {show(value)}")
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0.0
+    if seconds > MAX_DURATION:
+        raise ValueError(f"must be at most 3650d, not {show(value)}")
+    return seconds
+
+
+def _parse_positive_duration(value: object) -> float:
+    seconds = _parse_duration(value)
+    if not seconds:
+        raise ValueError(f"must be longer than nothing, such as 10s, not {show(value)}")
+    return seconds
+
+
+def _parse_hold_time(value: object) -> float:
+    """RFC 4271 section 4.2: whole seconds, 0 or at least 3. With 0 a dead session would never be noticed."""
+    seconds = _parse_duration(value)
+    if not 3 <= seconds <= 65535 or seconds % 1:
+        raise ValueError(f"must be whole seconds, 3s to 65535s, not {show(value)}")
+    return seconds
+
+
+def parse_any_prefix(value: object) -> Prefix:
+    text = _text(value, "a prefix such as 192.0.2.0/24 or 2001:db8::/32")
+    try:
+        return parse_prefix(text)
+    except ValueError:
+        raise ValueError(f"{show(text)} is not a prefix; {_prefix_advice(text)}") from None
+
+
+def _prefix_advice(text: str) -> str:
+    address, slash, length = text.partition("/")
+    try:
+        host = parse_address(address).prefix
+    except ValueError:
+        return "write one like 192.0.2.0/24 or 2001:db8::/32"
+    if not slash:
+        return f"write {host} for this one address"
+    if length.isascii() and length.isdigit() and len(length) < 4 and int(length) <= host.bits:
+        return f"bits are set behind its length, the network is {supernet(host, int(length))}"
+    return f"the length behind the slash goes from 1 to {host.bits}"
+
+
+def _parse_network(value: object) -> Prefix:
+    prefix = parse_any_prefix(value)
+    if prefix.is_default:
+        raise ValueError(f"{prefix} is a default route, which covers nothing here; name the prefixes")
+    return prefix
+
+
+def _parse_ipv4_network(value: object) -> Prefix:
+    prefix = _parse_network(value)
+    if prefix.version != 4:
+        raise ValueError(f"must be an IPv4 prefix, not {prefix}; the IPv6 one belongs under subnet6")
+    return prefix
+
+
+def _parse_ipv6_network(value: object) -> Prefix:
+    prefix = _parse_network(value)
+    if prefix.version != 6:
+        raise ValueError(f"must be an IPv6 prefix, not {prefix}; the IPv4 one belongs under subnet")
+    return prefix
+
+
+def _parse_address(value: object) -> Address:
+    text = _text(value, "an address such as 192.0.2.1 or 2001:db8::1")
+    try:
+        address = parse_address(text)
+    except ValueError:
+        raise ValueError(
+            f"{show(text)} is not an IP address; write one like 192.0.2.1 or 2001:db8::1"
+        ) from None
+    if address.version == 6 and address.value >> 32 == 0xFFFF:  # RFC 4291 section 2.5.5.2
+        mapped = Address(4, address.value & 0xFFFFFFFF)
+        raise ValueError(f"{show(text)} is an IPv4 address in IPv6's notation; write {mapped}")
+    return address
+
+
+def _parse_session_address(value: object) -> Address:
+    """An address that one end of a TCP session can have."""
+    address = _parse_address(value)
+    multicast = address.value >> 28 == 0xE if address.version == 4 else address.value >> 120 == 0xFF
+    if address.value == 0 or multicast:
+        raise ValueError(f"{address} is not the address of a host; each feed has one address at either end")
+    if address.is_link_local:
+        raise ValueError(
+            f"{address} is link-local, which needs an interface; give a global or a loopback address"
+        )
+    return address
+
+
+def _parse_router_id(value: object) -> str:
+    address = _parse_session_address(value)
+    if address.version != 4:
+        raise ValueError(f"must look like an IPv4 address, such as 192.0.2.1, not {address} (RFC 4271)")
+    return str(address)
+
+
+def _parse_asn(value: object) -> int:
+    return _whole(value, 1, 2**32 - 1, "an AS number")
+
+
+def _parse_name(value: object) -> str:
+    text = _text(value, "a name in quotes")
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            f"{show(text)} cannot be a name; write letters, digits, '.', '_' and '-', a letter or digit first, "
+            "63 at most: names become file names, labels and parts of URLs"
+        )
+    return text
+
+
+def _parse_line(value: object) -> str:
+    text = _text(value, 'text (put it in "quotes")')
+    if not text.strip() or len(text) > 300 or _CONTROL.search(text):
+        raise ValueError(f"must be one line of text of at most 300 characters, not {show(text)}")
+    return text
+
+
+def _parse_community(value: object) -> Community:
+    text = _text(value, "a community in quotes, such as '64500:302'")
+    parts = text.split(":")
+    largest = {2: 0xFFFF, 3: 0xFFFFFFFF}.get(len(parts))  # RFC 1997, RFC 8092
+    if largest and all(re.fullmatch("[0-9]{1,10}", part) and int(part) <= largest for part in parts):
+        return Community(tuple(map(int, parts)))
+    raise ValueError(
+        f"{show(text)} is not a community; write 64500:302 (numbers up to 65535) "
+        "or, for a large one, 64500:1:302"
+    )
+
+
+def _parse_service(value: object) -> Service:
+    return communities.service(_text(value, "a service such as exchange-online or '12076:5010'"))
+
+
+def _parse_date(value: object) -> date:
+    text = _text(value, "a date such as 2026-01-31")
+    try:
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError(f"{show(text)} is not a date; write year-month-day, such as 2026-01-31")
+
+
+def _parse_timestamp(value: object) -> datetime:
+    """RFC 3339; the result is in UTC."""
+    text = _text(value, "a time such as 2026-12-01T02:00:00Z")
+    try:
+        if _TIMESTAMP.fullmatch(text):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{show(text)} is not a time with its zone; write 2026-12-01T02:00:00Z or …+01:00")
+
+
+def _check_url(text: str, schemes: tuple[str, ...], instead: str = "") -> str:
+    wanted = " or ".join(f"{scheme}://host" for scheme in schemes)
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or re.search(r"\s", text):
+        raise ValueError(f"{show(text)} is not a usable URL; write {wanted}[:port][/path]")
+    if parts.username is not None:
+        raise ValueError(f"has a user or password in it; secrets are never in this file{instead}")
+    return text
+
+
+def _parse_receiver_url(value: object) -> str:
+    return _check_url(_parse_line(value), ("http", "https"), "; write basic_auth: {username, password_file}")
+
+
+def _parse_source(value: object) -> str:
+    text = _parse_line(value)
+    if "://" not in text or text.startswith("file:///"):
+        return text
+    # Without TLS only from this machine: a list decides what is right.
+    scheme = ("https", "http") if re.match(r"http://(127\.[0-9.]+|\[::1\])(:|/|$)", text) else ("https",)
+    return _check_url(text, scheme)
+
+
+def _parse_boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {show(value)}")  # noqa: TRY004  # as above
+    return value
+
+
+def _parse_percent(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 100:
+        raise ValueError(f"must be a percentage above 0 and up to 100, without a sign, not {show(value)}")
+    return float(value)
+
+
+def _unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    seen = set()
+    for at, item in enumerate(items, start=1):
+        if item is not None and item in seen:
+            raise ValueError(f"lists the same twice, again as number {at}; once is enough")
+        seen.add(item)
+    return items
+
+
+def _one_or_many(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _schema(kind: str, **more: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": kind, **more})
+
+
+_DURATION_SCHEMA = WithJsonSchema(
+    {"anyOf": [{"type": "string", "pattern": "^[0-9]{1,12}(ms|s|m|h|d)$"}, {"const": 0}]}
+)
+_POSITIVE_SCHEMA = _schema("string", pattern="^[0-9]{1,12}(ms|s|m|h|d)$")
+_PREFIX_SCHEMA = _schema("string", pattern="^[0-9A-Fa-f.:]+/[0-9]{1,3}$")
+_ADDRESS_SCHEMA = _schema("string", pattern="^[0-9A-Fa-f.:]+$")
+
+Duration = Annotated[float, PlainValidator(_parse_duration), _DURATION_SCHEMA]
+"""Seconds; 0 is allowed."""
+PositiveDuration = Annotated[float, PlainValidator(_parse_positive_duration), _POSITIVE_SCHEMA]
+HoldTime = Annotated[float, PlainValidator(_parse_hold_time), _POSITIVE_SCHEMA]
+Network = Annotated[Prefix, PlainValidator(_parse_network), _PREFIX_SCHEMA]
+"""A prefix of either family, default routes aside."""
+Ipv4Network = Annotated[Prefix, PlainValidator(_parse_ipv4_network), _PREFIX_SCHEMA]
+Ipv6Network = Annotated[Prefix, PlainValidator(_parse_ipv6_network), _PREFIX_SCHEMA]
+HostAddress = Annotated[Address, PlainValidator(_parse_address), _ADDRESS_SCHEMA]
+SessionAddress = Annotated[Address, PlainValidator(_parse_session_address), _ADDRESS_SCHEMA]
+RouterId = Annotated[str, PlainValidator(_parse_router_id), _schema("string", format="ipv4")]
+Asn = Annotated[int, PlainValidator(_parse_asn), _schema("integer", minimum=1, maximum=2**32 - 1)]
+Port = Annotated[
+    int,
+    PlainValidator(lambda value: _whole(value, 1, 65535, "a TCP port")),
+    _schema("integer", minimum=1, maximum=65535),
+]
+Hops = Annotated[
+    int,
+    PlainValidator(lambda value: _whole(value, 1, 254, "a number of hops")),
+    _schema("integer", minimum=1, maximum=254),
+]
+Count = Annotated[
+    int,
+    PlainValidator(lambda value: _whole(value, 1, 1_000_000_000, "a whole number")),
+    _schema("integer", minimum=1, maximum=1_000_000_000),
+]
+Percent = Annotated[float, PlainValidator(_parse_percent), _schema("number", exclusiveMinimum=0, maximum=100)]
+Boolean = Annotated[bool, PlainValidator(_parse_boolean), _schema("boolean")]
+Name = Annotated[str, PlainValidator(_parse_name), _schema("string", pattern=f"^{_NAME.pattern}$")]
+"""The name of something that this file declares."""
+Reference = Annotated[str, PlainValidator(lambda value: _text(value, "a name in quotes")), _schema("string")]
+"""The name of something that is declared elsewhere in this file."""
+Line = Annotated[str, PlainValidator(_parse_line), _schema("string", minLength=1, maxLength=300)]
+CommunityText = Annotated[
+    Community, PlainValidator(_parse_community), _schema("string", pattern="^[0-9]+:[0-9]+(:[0-9]+)?$")
+]
+ServiceName = Annotated[
+    Service,
+    PlainValidator(_parse_service),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(communities.slugs())}, {"type": "string", "pattern": "^12076:[0-9]{1,5}$"}]}
+    ),
+]
+Day = Annotated[date, PlainValidator(_parse_date), _schema("string", format="date")]
+Timestamp = Annotated[datetime, PlainValidator(_parse_timestamp), _schema("string", format="date-time")]
+HttpUrl = Annotated[str, PlainValidator(_parse_receiver_url), _schema("string", pattern="^https?://")]
+SourceLocation = Annotated[str, PlainValidator(_parse_source), _schema("string", minLength=1)]
+
+T = TypeVar("T")
+Several = Annotated[tuple[T, ...], Strict(strict=False), AfterValidator(_unique)]
+"""A list without repetitions."""
+AtLeastOne = Annotated[tuple[T, ...], Strict(strict=False), Field(min_length=1), AfterValidator(_unique)]
+HostAddresses = Annotated[
+    AtLeastOne[HostAddress],
+    BeforeValidator(_one_or_many, json_schema_input_type=HostAddress | AtLeastOne[HostAddress]),
+]
+"""A list, or its only item without the brackets."""
+Communities = Annotated[
+    AtLeastOne[CommunityText],
+    BeforeValidator(_one_or_many, json_schema_input_type=CommunityText | AtLeastOne[CommunityText]),
+]
+"""A list, or its only item without the brackets."""

@@ -1,0 +1,266 @@
+"""What a configuration tells of the network by itself, before a single route has come.
+
+Each lint is a rule of Microsoft's, or good practice, that the lint_inventory breaks. None is an error: the
+network may be meant to be so. ``ermon check`` prints them with the place in the file, and the daemon logs
+them at its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import combinations
+from typing import NamedTuple
+
+from ermon.checks.attribution import AS_TRANS
+from ermon.checks.sight import missing_views
+from ermon.config.load import LoadedConfig
+from ermon.config.yaml import KeyPath, Problem
+from ermon.model.inventory import Circuit, Config, InternetUse, Link, Peering, Pool, View
+from ermon.model.prefixes import Prefix
+from ermon.model.special_use import not_public_space
+
+LINK_SUBNET_LENGTHS = {4: (30, 31), 6: (126, 127)}
+"""A /30 and a /126 are Microsoft's (``ExpressRoute routing requirements``); a provider may hand out less."""
+
+RESERVED_ASNS = (
+    (8074, 8075, "Microsoft's own"),
+    (12076, 12076, "Microsoft's own"),
+    (AS_TRANS, AS_TRANS, "reserved by IANA (AS_TRANS, RFC 6793)"),
+    (64496, 64511, "reserved for documentation (RFC 5398), and refused by Microsoft"),
+    (65515, 65520, "used by Azure itself"),
+    (65535, 65551, "reserved by IANA (RFC 7300, RFC 5398)"),
+)
+"""ASNs that Azure does not accept from a customer: first, last, and why (Microsoft, "ExpressRoute routing
+requirements" and "About BGP with VPN Gateway").
+"""
+
+
+class Lint(NamedTuple):
+    """One finding of the lint_inventory, and the key of the configuration that it is about."""
+
+    name: str
+    path: KeyPath
+    message: str
+
+
+def lint(loaded: LoadedConfig, now: float) -> list[Problem]:
+    """Return what is worth a look, in the file's order, each with its place in the file."""
+    found = [
+        loaded.positions.problem(found.path, f"{found.name}: {found.message}")
+        for found in lint_inventory(loaded.config, now)
+    ]
+    return sorted(found, key=lambda problem: (problem.line, problem.column, problem.message))
+
+
+def lint_inventory(config: Config, now: float) -> Iterator[Lint]:
+    """Yield every lint of a configuration; ``now`` tells which maintenance is over."""
+    for rule in _RULES:
+        yield from rule(config)
+    yield from _maintenance_over(config, now)
+
+
+# Pools -------------------------------------------------------------------------------------------------
+
+
+def _pools_overlap(config: Config) -> Iterator[Lint]:
+    """Separate pools for each circuit, and for the internet (Microsoft, "Implementing ExpressRoute")."""
+    for first, second in combinations(config.pools.values(), 2):
+        if shared := _first_overlap(first.prefixes, second.prefixes):
+            yield Lint(
+                "pools-overlap",
+                ("nat_pools", second.name, "prefixes"),
+                f"{shared[1]} overlaps {shared[0]} of pool {first.name}: answers cannot be told apart",
+            )
+    for pool in config.pools.values():
+        if shared := _first_overlap(config.internet_only, pool.prefixes):
+            yield Lint(
+                "pools-overlap",
+                ("nat_pools", pool.name, "prefixes"),
+                f"{shared[1]} overlaps internet_only {shared[0]}, which must never be advertised to Microsoft",
+            )
+
+
+def _first_overlap(first: Iterable[Prefix], second: Iterable[Prefix]) -> tuple[Prefix, Prefix] | None:
+    second = tuple(second)
+    return next(((a, b) for a in first for b in second if a.overlaps(b)), None)
+
+
+def _pool_shared(config: Config) -> Iterator[Lint]:
+    for pool in config.pools.values():
+        if pool.use == "outbound" and len(pool.circuits) > 1:
+            yield Lint(
+                "pool-shared",
+                ("nat_pools", pool.name, "circuits"),
+                f"an outbound pool on {len(pool.circuits)} circuits: answers may come back by the other one, and a "
+                "stateful device there does not know them; give each circuit a pool of its own",
+            )
+
+
+def _pool_not_public(config: Config) -> Iterator[Lint]:
+    not_public = not_public_space(config.policy.public_space)
+    for pool in config.pools.values():
+        for prefix in pool.prefixes:
+            if not_public.overlaps(prefix):
+                yield Lint(
+                    "pool-not-public",
+                    ("nat_pools", pool.name, "prefixes"),
+                    f"{prefix} is not public: Microsoft refuses it on Microsoft peering",
+                )
+
+
+def _inbound_one_circuit(config: Config) -> Iterator[Lint]:
+    for pool in config.pools.values():
+        if pool.use == "inbound" and len(pool.circuits) == 1:
+            yield Lint(
+                "inbound-one-circuit",
+                ("nat_pools", pool.name),
+                f"Microsoft cannot reach it when circuit {pool.circuits[0]} fails; advertise it on a second one",
+            )
+
+
+# Circuits and links ------------------------------------------------------------------------------------
+
+
+def _link_subnet(config: Config) -> Iterator[Lint]:
+    not_public = not_public_space(config.policy.public_space)
+    for link in config.links:
+        microsoft = config.circuits[link.circuit].peering is Peering.MICROSOFT
+        for key, subnet in (("subnet", link.subnet), ("subnet6", link.subnet6)):
+            if subnet is None:
+                continue
+            path = ("circuits", link.circuit, "links", link.name, key)
+            if subnet.length not in LINK_SUBNET_LENGTHS[subnet.version]:
+                right = "a /30" if subnet.version == 4 else "a /126"
+                yield Lint("link-subnet", path, f"{subnet} is a /{subnet.length}; a link has {right}")
+            if microsoft and not_public.overlaps(subnet):
+                yield Lint("link-subnet", path, f"{subnet} is not public, as Microsoft peering requires")
+    yield from _overlapping_subnets(list(config.links))
+
+
+def _overlapping_subnets(links: list[Link]) -> Iterator[Lint]:
+    for first, second in combinations(links, 2):
+        if shared := _first_overlap(first.subnets, second.subnets):
+            key = "subnet" if shared[1].version == 4 else "subnet6"
+            yield Lint(
+                "link-subnet",
+                ("circuits", second.circuit, "links", second.name, key),
+                f"{shared[1]} overlaps {shared[0]} of {first.circuit} {first.name}: a next hop there tells no link",
+            )
+
+
+def _links_on_one_router(config: Config) -> Iterator[Lint]:
+    for circuit in config.circuits.values():
+        routers = {link.router for link in circuit.links.values()}
+        if len(circuit.links) > 1 and len(routers) == 1:
+            yield Lint(
+                "links-on-one-router",
+                ("circuits", circuit.name, "links"),
+                f"both end on {routers.pop()}: its failure takes the whole circuit",
+            )
+
+
+def _geo_one_location(config: Config) -> Iterator[Lint]:
+    """Two circuits in different peering locations (Microsoft, "Designing for disaster recovery")."""
+    groups: dict[tuple[str, Peering], list[Circuit]] = {}
+    for circuit in config.circuits.values():
+        groups.setdefault((circuit.geo, circuit.peering), []).append(circuit)
+    for (geo, peering), circuits in groups.items():
+        if len({circuit.locations for circuit in circuits}) > 1:
+            continue
+        names = {circuit.name for circuit in circuits}
+        failover = [pool.name for pool in config.pools.values() if _falls_back(pool, names)]
+        backup = (
+            f"; the internet as the only backup (pool {', '.join(failover)}) is discouraged"
+            if failover
+            else ""
+        )
+        yield Lint(
+            "geo-one-location",
+            ("circuits", circuits[0].name),
+            f"{peering} peering in geo {geo} is at one location only: its failure takes all of it{backup}",
+        )
+
+
+def _falls_back(pool: Pool, circuits: set[str]) -> bool:
+    return pool.internet is InternetUse.FAILOVER and not circuits.isdisjoint(pool.circuits)
+
+
+def _uplinks_not_redundant(config: Config) -> Iterator[Lint]:
+    routers = {uplink.router for uplink in config.uplinks.values()}
+    if len(config.uplinks) == 1:
+        yield Lint("uplinks-not-redundant", ("uplinks",), "there is one uplink only")
+    elif config.uplinks and len(routers) == 1:
+        yield Lint("uplinks-not-redundant", ("uplinks",), f"all uplinks are on {routers.pop()}")
+    edges = {link.router for link in config.links}
+    for uplink in config.uplinks.values():
+        if uplink.router in edges:
+            yield Lint(
+                "uplinks-not-redundant",
+                ("uplinks", uplink.name, "router"),
+                f"ExpressRoute and the internet both leave by {uplink.router}: they fail together",
+            )
+
+
+# Everything else ---------------------------------------------------------------------------------------
+
+
+def _segment_unwatched(config: Config) -> Iterator[Lint]:
+    forbidden = [s for s in config.segments.values() if s.expressroute == "forbidden"]
+    if config.internet_only and not forbidden:
+        yield Lint(
+            "segment-unwatched",
+            ("internet_only",),
+            "servers published there must not see ExpressRoute routes, or their answers leave by the wrong way, "
+            "unless inbound traffic is source-NATed; declare their segment with expressroute: forbidden",
+        )
+
+
+def _asn_reserved(config: Config) -> Iterator[Lint]:
+    note = " (public_space marks a lab: fine there)" if config.policy.public_space else ""
+    asns = [(("customer", "asn"), config.customer.asn)]
+    asns += [(("customer", "provider_asns"), asn) for asn in config.customer.provider_asns]
+    for path, asn in asns:
+        for first, last, why in RESERVED_ASNS:
+            if first <= asn <= last:
+                yield Lint("asn-reserved", path, f"{asn} is {why}{note}")
+
+
+def _view_missing(config: Config) -> Iterator[Lint]:
+    for labels, unknown in missing_views(config):
+        about = dict(labels)
+        path: KeyPath = ("feeds",)
+        if "link" in about:
+            path = ("circuits", about["circuit"], "links", about["link"])
+        elif "uplink" in about:
+            path = ("uplinks", about["uplink"])
+        elif "segment" in about:
+            path = ("segments", about["segment"])
+        elif about["view"] == View.INTERNET:
+            path = ("nat_pools",)
+        yield Lint(
+            "view-missing",
+            path,
+            f"no feed with the view {about['view']}, so not judged: {', '.join(unknown)}",
+        )
+
+
+def _maintenance_over(config: Config, now: float) -> Iterator[Lint]:
+    for index, window in enumerate(config.maintenance):
+        if window.ends.timestamp() <= now:
+            ended = window.ends.isoformat().replace("+00:00", "Z")
+            yield Lint("maintenance-over", ("maintenance", index), f"ended at {ended}; remove it")
+
+
+_RULES: tuple[Callable[[Config], Iterator[Lint]], ...] = (
+    _pools_overlap,
+    _pool_shared,
+    _pool_not_public,
+    _link_subnet,
+    _links_on_one_router,
+    _geo_one_location,
+    _uplinks_not_redundant,
+    _inbound_one_circuit,
+    _segment_unwatched,
+    _asn_reserved,
+    _view_missing,
+)

@@ -1,0 +1,140 @@
+"""YAML → ``Config``, every error with its file, line and column.
+
+``load_config`` reads a file, holds its shape against ``config_schema`` and its sense against
+``config_rules``, and collects all that is wrong before it raises anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from ermon.checks.sharding import only_feeds
+from ermon.config.build import build
+from ermon.config.feeds import Complaint
+from ermon.config.rules import cautions, complaints, unknown_names
+from ermon.config.schema import FILE, Draft, File
+from ermon.config.shape import ShapeErrors
+from ermon.config.yaml import ConfigError, Document, KeyPath, Positions, Problem, read_yaml
+from ermon.model.inventory import Config
+
+__all__ = [
+    "ConfigError",
+    "LoadedConfig",
+    "Positions",
+    "Problem",
+    "editor_schema",
+    "interpret",
+    "load_config",
+    "schema_json",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    config: Config
+    warnings: tuple[Problem, ...]
+    """What is allowed and does not do what its author may think, in the file's order."""
+    positions: Positions
+    """Line and column of every key: ``positions.problem(("feeds", "edge-1", "peer"), "…")``."""
+
+    def only_feeds(self, globs: Iterable[str]) -> LoadedConfig:
+        """Return it as an instance sees it that takes only the feeds that a glob matches; without globs, as it
+        is. Raises ``regions.NoFeedError`` when no feed would be left.
+        """
+        return replace(self, config=only_feeds(self.config, globs))
+
+
+def load_config(path: Path) -> LoadedConfig:
+    """Read a configuration; raise ``ConfigError`` with everything that is wrong with it."""
+    return interpret(read_yaml(path))
+
+
+def interpret(document: Document) -> LoadedConfig:
+    """Make a configuration of what was read, wherever it stood; otherwise as ``load_config``."""
+    positions = document.positions
+    data = document.values
+    if not isinstance(data, dict):
+        message = "must be a mapping with customer, circuits and feeds at the top"
+        raise ConfigError([*document.problems, positions.problem((), message)])
+    file, draft, found = _validate(data)
+    problems = document.problems + [positions.problem(*complaint) for complaint in found]
+    if problems or file is None:
+        raise ConfigError(sorted(set(problems), key=_order))
+    warnings = sorted((positions.problem(*caution) for caution in cautions(draft)), key=_order)
+    return LoadedConfig(build(file), tuple(warnings), positions)
+
+
+def _validate(data: dict[str, Any]) -> tuple[File | None, Draft, list[Complaint]]:
+    """The file if its shape is right, what is valid of it in any case, and all that is wrong."""
+    empty = dict.fromkeys(empty_keys(data))
+    found = [Complaint(path, "has no value; give one, or remove the key") for path in empty]
+    file: File | None = None
+    draft: Draft
+    try:
+        draft = file = FILE.model_validate(data)
+    except ValidationError as error:
+        shape = ShapeErrors(FILE, data, error)
+        found += [complaint for complaint in shape.complaints() if complaint.path not in empty]
+        draft = shape.draft()
+    return file, draft, [*found, *unknown_names(data), *complaints(draft)]
+
+
+def empty_keys(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Where nothing stands behind a key: a value forgotten, or all of a section commented out."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from empty_keys(inner, (*path, key))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from empty_keys(inner, (*path, at))
+
+
+def _order(problem: Problem) -> tuple[int, int, str, str]:
+    return problem.line, problem.column, problem.path, problem.message
+
+
+class _EditorSchema(GenerateJsonSchema):
+    """JSON Schema as editors like it: without titles, ``null`` and defaults that say nothing."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        result = super().dict_schema(schema)
+        if "patternProperties" in result:
+            result["additionalProperties"] = False
+        return result
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        result = super().default_schema(schema)
+        default = result.get("default")
+        if isinstance(default, dict) or (not default and default is not False):
+            result.pop("default", None)
+        elif isinstance(default, float) and result.get("type") != "number":
+            result["default"] = f"{default:g}s"
+        return result
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # pydantic's signature
+        return False
+
+
+def schema_json() -> str:
+    """The JSON Schema of the file, which editors complete and check with: ``data/ermon.schema.json``."""
+    return editor_schema(FILE, "ermon.yml")
+
+
+def editor_schema(model: type[BaseModel], title: str) -> str:
+    """The JSON Schema of a kind of file."""
+    schema = model.model_json_schema(by_alias=True, schema_generator=_EditorSchema)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"

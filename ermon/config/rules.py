@@ -1,0 +1,229 @@
+"""What must hold between the values of a configuration: names that exist, keys that belong together.
+
+``unknown_names`` looks at the plain values, so that every wrong name is found whatever else is wrong with
+its entry. The rules look at the entries whose shape is right; those about feeds are in ``config_feeds``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from ermon.config.feeds import Complaint, cautions_about_feeds, complaints_about_feeds
+from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
+from ermon.config.schema import CircuitEntry, Draft, MaintenanceEntry, PoolEntry, SourceEntry
+from ermon.config.yaml import KeyPath
+from ermon.model.inventory import Peering
+from ermon.model.source_key import SERVICE_AREAS
+
+MAX_LISTED = 20
+"""So many known names are a help in a message; more would hide it."""
+
+
+def advice(name: str, known: Collection[str]) -> str:
+    """Say what could have been meant by ``name``, and what there is, unless that is a long list."""
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = f"did you mean {near[0]}?" if near else ""
+    if near and len(known) > MAX_LISTED:
+        return meant
+    listed = ", ".join(sorted(known)[:MAX_LISTED]) or "none"
+    more = ", …" if len(known) > MAX_LISTED else ""
+    return f"{meant} Known: {listed}{more}".strip() if near else f"known: {listed}{more}"
+
+
+def unknown_names(data: Mapping[str, Any]) -> Iterator[Complaint]:
+    """Names that refer to nothing in this file."""
+    circuits = _declared(data, "circuits")
+    for pool, entry in _entries(data, "nat_pools"):
+        path = ("nat_pools", pool)
+        yield from _unless_known((*path, "circuit"), entry.get("circuit"), "a circuit", circuits)
+        named = entry.get("circuits")
+        for at, name in enumerate(named if isinstance(named, list) else ()):
+            yield from _unless_known((*path, "circuits", at), name, "a circuit", circuits)
+    for feed, entry in _entries(data, "feeds"):
+        path = ("feeds", feed)
+        yield from _unless_known((*path, "router"), entry.get("router"), "a router", _routers(data))
+        for key, kind in (("uplink", "an uplink"), ("segment", "a segment")):
+            yield from _unless_known((*path, key), entry.get(key), kind, _declared(data, f"{key}s"))
+        yield from _unknown_link(data, path, entry)
+    windows = data.get("maintenance")
+    for at, entry in enumerate(windows if isinstance(windows, list) else ()):
+        if isinstance(entry, dict):
+            feeds = _declared(data, "feeds")
+            yield from _unless_known(("maintenance", at, "feed"), entry.get("feed"), "a feed", feeds)
+            yield from _unknown_link(data, ("maintenance", at), entry)
+
+
+def _unknown_link(
+    data: Mapping[str, Any], path: tuple[str | int, ...], entry: Mapping[str, Any]
+) -> Iterator[Complaint]:
+    circuit = entry.get("circuit")
+    yield from _unless_known((*path, "circuit"), circuit, "a circuit", _declared(data, "circuits"))
+    for name, declared in _entries(data, "circuits"):
+        if name == circuit:
+            links = _declared(declared, "links")
+            yield from _unless_known((*path, "link"), entry.get("link"), f"a link of {circuit}", links)
+
+
+def _unless_known(
+    path: tuple[str | int, ...], name: object, kind: str, known: Collection[str] | None
+) -> Iterator[Complaint]:
+    if isinstance(name, str) and known is not None and name not in known:
+        yield Complaint(path, f"{name!r} is not {kind} in this file; {advice(name, known)}")
+
+
+def _entries(data: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    found = data.get(section)
+    for name, entry in found.items() if isinstance(found, dict) else ():
+        if isinstance(entry, dict):
+            yield name, entry
+
+
+def _declared(data: Mapping[str, Any], section: str) -> Collection[str] | None:
+    """Names that a section declares; ``None`` where it is broken or, though required, missing."""
+    found = data.get(section, None if section in {"circuits", "feeds", "links"} else {})
+    return found.keys() if isinstance(found, dict) else None
+
+
+def _routers(data: Mapping[str, Any]) -> Collection[str] | None:
+    """Routers are declared by the section ``routers``, which is optional, by links and by uplinks."""
+    listed = _declared(data, "routers")
+    if listed is None or _declared(data, "circuits") is None:
+        return None
+    links = chain.from_iterable(_entries(circuit, "links") for _, circuit in _entries(data, "circuits"))
+    ends = (entry.get("router") for _, entry in chain(links, _entries(data, "uplinks")))
+    return {*listed, *(router for router in ends if isinstance(router, str))}
+
+
+def complaints(draft: Draft) -> Iterator[Complaint]:
+    """What is wrong with the valid entries when they are put side by side."""
+    for name, circuit in draft.circuits.items():
+        yield from _circuit(name, circuit)
+    for name, pool in draft.nat_pools.items():
+        yield from _pool(name, pool, draft.circuits)
+    yield from complaints_about_feeds(draft)
+    yield from complaints_about_receivers(draft)
+    if 12076 not in draft.policy.microsoft_asns:
+        yield Complaint(
+            ("policy", "microsoft_asns"), "must contain 12076, with which each of Microsoft's paths begins"
+        )
+    for at, window in enumerate(draft.maintenance):
+        if window is not None:
+            yield from _maintenance(at, window)
+
+
+def _circuit(name: str, circuit: CircuitEntry) -> Iterator[Complaint]:
+    path = ("circuits", name)
+    if circuit.advertise.allow_default and circuit.peering is Peering.MICROSOFT:
+        yield Complaint(
+            (*path, "advertise", "allow_default"),
+            "is for private peering only: Microsoft refuses a default route on Microsoft peering; remove it",
+        )
+    receive = circuit.receive
+    if receive.only_listed and not (receive.services or receive.prefixes or receive.sources):
+        yield Complaint(
+            (*path, "receive", "only_listed"),
+            "would make every route unexpected; list services, prefixes or sources, or remove it",
+        )
+    yield from _published(path, receive.sources)
+    for at, expected in enumerate(receive.prefixes):
+        if expected.starts and expected.ends and expected.ends <= expected.starts:
+            yield Complaint((*path, "receive", "prefixes", at, "until"), "must be later than from")
+    for key, link in circuit.links.items():
+        matched = link.match is not None and (link.match.next_hop or link.match.community)
+        if link.match is not None and not matched:
+            yield Complaint((*path, "links", key, "match"), "must not be empty; give next_hop or community")
+        if not (link.subnet or link.subnet6):
+            yield Complaint(
+                (*path, "links", key),
+                "nothing says which families it has, so nothing would be judged; give subnet (IPv4), "
+                "subnet6 (IPv6) or both, also beside match",
+            )
+
+
+def _published(path: KeyPath, sources: Sequence[SourceEntry]) -> Iterator[Complaint]:
+    for at, source in enumerate(sources):
+        here = (*path, "receive", "sources", at, "select")
+        if source.kind == "service-tags" and not source.select:
+            tags = "name the tags that are expected, such as [Storage.WestEurope]"
+            yield Complaint(here, f"is missing; {tags}")
+        unknown = [name for name in source.select if source.kind == "m365" and name not in SERVICE_AREAS]
+        if unknown:
+            areas = ", ".join(sorted(SERVICE_AREAS))
+            yield Complaint(here, f"{unknown[0]!r} is no service area of Microsoft 365; there are {areas}")
+
+
+def _pool(name: str, pool: PoolEntry, circuits: Mapping[str, CircuitEntry]) -> Iterator[Complaint]:
+    path = ("nat_pools", name)
+    if pool.circuit is None and pool.circuits is None:
+        yield Complaint(path, "names no circuit; give circuit: NAME, or circuits: [NAME, NAME]")
+    if pool.circuit is not None and pool.circuits is not None:
+        yield Complaint((*path, "circuit"), "stands beside circuits; keep one of them")
+    own = {key: circuits[key].links for key in pool_circuits(pool) if key in circuits}
+    if pool.links is None or len(own) < len(pool_circuits(pool)):
+        return
+    for at, link in enumerate(pool.links):
+        if not any(link in links for links in own.values()):
+            known = {key for links in own.values() for key in links}
+            message = f"{link!r} is not a link of {' or '.join(own)}; {advice(link, known)}"
+            yield Complaint((*path, "links", at), message)
+    for circuit, links in own.items():
+        if len(own) > 1 and not any(link in links for link in pool.links):
+            yield Complaint(
+                (*path, "links"), f"names no link of {circuit}; add one, or take {circuit} out of circuits"
+            )
+
+
+def pool_circuits(pool: PoolEntry) -> tuple[str, ...]:
+    return pool.circuits or ((pool.circuit,) if pool.circuit is not None else ())
+
+
+def _maintenance(at: int, window: MaintenanceEntry) -> Iterator[Complaint]:
+    path = ("maintenance", at)
+    if window.ends <= window.starts:
+        yield Complaint((*path, "to"), "must be later than from")
+    if (window.circuit is None) == (window.feed is None):
+        yield Complaint(path, "must name either a circuit, perhaps with one link of it, or a feed")
+    elif window.link is not None and window.circuit is None:
+        yield Complaint((*path, "link"), "needs the circuit that it belongs to; add circuit")
+
+
+def cautions(draft: Draft) -> Iterator[Complaint]:
+    """What is allowed and does not do what its author may think."""
+    yield from _unused_routers(draft)
+    if draft.collector.settle > draft.collector.settle_limit:
+        yield Complaint(
+            ("collector", "settle"), "never counts, being longer than settle_limit; make it shorter"
+        )
+    for name, circuit in draft.circuits.items():
+        path = ("circuits", name, "receive")
+        if circuit.receive.services and circuit.peering is Peering.PRIVATE:
+            yield Complaint(
+                (*path, "services"), "has no effect: services are checked on Microsoft peering only"
+            )
+        for family, key in (("ipv4", "subnet"), ("ipv6", "subnet6")):
+            least = getattr(circuit.receive.minimum, family)
+            if least and not any(getattr(link, key) for link in circuit.links.values()):
+                yield Complaint((*path, "minimum", family), f"has no effect: no link of {name} has a {key}")
+    for name, pool in draft.nat_pools.items():
+        for key in pool_circuits(pool):
+            if key in draft.circuits and draft.circuits[key].peering is Peering.PRIVATE:
+                yield Complaint(
+                    ("nat_pools", name),
+                    f"{key} is a private peering; pools are checked on Microsoft peering only",
+                )
+    yield from cautions_about_feeds(draft)
+    yield from cautions_about_receivers(draft)
+
+
+def _unused_routers(draft: Draft) -> Iterator[Complaint]:
+    used = {link.router for circuit in draft.circuits.values() for link in circuit.links.values()}
+    used |= {uplink.router for uplink in draft.uplinks.values()}
+    used |= {feed.router for feed in draft.feeds.values() if feed.router is not None}
+    for name in draft.routers:
+        if name not in used:
+            yield Complaint(
+                ("routers", name), f"is not used; no link, uplink or feed names it, {advice(name, used)}"
+            )

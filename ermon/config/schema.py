@@ -1,0 +1,464 @@
+"""The shape of ``ermon.yml``: its keys, their types and defaults, and the help that editors show for them.
+
+What is right or wrong between values is not here but in ``ermon.config.rules``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, create_model
+
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.parameters import CHECK_PARAMETERS, Parameter
+from ermon.config.fields import (
+    Asn,
+    AtLeastOne,
+    Boolean,
+    Communities,
+    Count,
+    Day,
+    Duration,
+    HoldTime,
+    Hops,
+    HostAddress,
+    HostAddresses,
+    HttpUrl,
+    Ipv4Network,
+    Ipv6Network,
+    Line,
+    Name,
+    Network,
+    Percent,
+    Port,
+    PositiveDuration,
+    Reference,
+    RouterId,
+    ServiceName,
+    SessionAddress,
+    Several,
+    SourceLocation,
+    Timestamp,
+)
+from ermon.model.inventory import InternetUse, Peering, Severity, View
+
+KNOWN_CHECKS: Mapping[str, Mapping[str, Parameter]] = {
+    name: CHECK_PARAMETERS.get(name, {}) for name in CATALOGUE
+}
+"""Every check of the catalogue, in its order, with its own parameters."""
+
+
+class Section(BaseModel):
+    """A mapping of the file, with its keys known."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class CustomerSection(Section):
+    """Whose network this is."""
+
+    asn: Asn
+    """Your AS number, as Microsoft sees it."""
+    provider_asns: Several[Asn] = ()
+    """AS numbers that may stand between yours and 12076: those of a layer-3 ExpressRoute provider."""
+    own_prefixes: Several[Network] = ()
+    """Address space that is yours, wherever it is announced."""
+
+
+class CollectorSection(Section):
+    """ermon's side of the BGP sessions, which ExaBGP speaks."""
+
+    router_id: RouterId = "127.0.0.1"
+    """BGP identifier of ermon's side; any IPv4 address that no router uses as its own."""
+    asn: Asn | None = None
+    """AS number of ermon's side of a session, unless the feed has a local_asn. Default: customer.asn."""
+    port: Port = 179
+    """TCP port that routers connect to."""
+    hold_time: HoldTime = 30.0
+    """A router that is silent for so long is taken for dead. Whole seconds, at least 3s."""
+    settle: Duration = 2.0
+    """Quiet time after End-of-RIB before a feed counts as in sync."""
+    settle_limit: Duration = 10.0
+    """A feed is in sync this long after End-of-RIB even if updates go on."""
+    sync_timeout: PositiveDuration = 120.0
+    """A feed is in sync this long after its session came up even without End-of-RIB."""
+    max_routes: Count = 2_000_000
+    """Routes of one feed; with more, the feed is torn down and reported, never held."""
+
+
+class RouterEntry(Section):
+    """A router of yours."""
+
+    addresses: Several[HostAddress] = ()
+    """Its own addresses: a route with such a next hop is an internal copy of that router's route."""
+
+
+class MatchSection(Section):
+    """What marks a route as the link's where its next hop is not in the link's subnet."""
+
+    next_hop: HostAddresses | None = None
+    """Next hops of the link's routes."""
+    community: Communities | None = None
+    """Communities that your router puts on the link's routes, such as "64500:302"."""
+
+
+class LinkEntry(Section):
+    """One of the two connections of a circuit."""
+
+    router: Name
+    """Your router at this end of the link."""
+    location: Line | None = None
+    """Peering location of this link, where the links of a circuit differ (Metro). Default: the circuit's."""
+    subnet: Ipv4Network | None = None
+    """IPv4 subnet of the link, a /30: its first host is your router, the second Microsoft's."""
+    subnet6: Ipv6Network | None = None
+    """IPv6 subnet of the link, a /126."""
+    match: MatchSection | None = None
+    """Other marks of the link's routes, for routers that rewrite the next hop."""
+
+
+class MinimumSection(Section):
+    """The least number of routes, by family."""
+
+    ipv4: Count | None = None
+    """IPv4 routes on each link."""
+    ipv6: Count | None = None
+    """IPv6 routes on each link."""
+
+
+class ExpectedPrefixEntry(Section):
+    """A prefix that must be covered, perhaps only between two dates."""
+
+    prefix: Network
+    """The prefix."""
+    starts: Day | None = Field(default=None, alias="from")
+    """First day (UTC) on which it is expected."""
+    ends: Day | None = Field(default=None, alias="until")
+    """First day (UTC) on which it is expected no longer."""
+
+
+def _prefix_alone(value: object) -> object:
+    return {"prefix": value} if isinstance(value, str) else value
+
+
+class SourceEntry(Section):
+    """A list of prefixes that Microsoft publishes."""
+
+    kind: Literal["m365", "service-tags", "bgp-communities"]
+    """Which list: the Microsoft 365 endpoints, Azure's service tags, or the BGP service communities."""
+    location: SourceLocation = Field(alias="from")
+    """A file, relative to this one, or an https URL."""
+    refresh: PositiveDuration = 12 * 3600.0
+    """How often it is read again."""
+    select: Several[Line] = ()
+    """The parts of it that are wanted, such as [Exchange]. Default: all."""
+
+
+class ReceiveSection(Section):
+    """What Microsoft must send on each link of the circuit."""
+
+    services: Several[ServiceName] = ()
+    """Services and regions, by name or community; each must have at least one route."""
+    minimum: MinimumSection = MinimumSection()
+    """Fewer routes than this is prefix-count-low."""
+    drop_percent: Percent | None = None
+    """So many percent below the link's own median of the last hour is prefix-count-low too."""
+    prefixes: Several[
+        Annotated[
+            ExpectedPrefixEntry,
+            BeforeValidator(_prefix_alone, json_schema_input_type=Network | ExpectedPrefixEntry),
+        ]
+    ] = ()
+    """Prefixes that the link's routes must cover."""
+    sources: Several[SourceEntry] = ()
+    """Published lists of prefixes that the link's routes must cover."""
+    only_listed: Boolean = False
+    """Whether a route outside services, prefixes and sources is prefix-unexpected."""
+
+
+def _any_prefix(value: object) -> object:
+    if value == "any":
+        return None
+    if isinstance(value, list):
+        return value
+    raise ValueError("must be a list of prefixes, or the word any")
+
+
+class AdvertiseSection(Section):
+    """What you may advertise to Microsoft besides the circuit's NAT pools."""
+
+    prefixes: Annotated[
+        Several[Network] | None,
+        BeforeValidator(_any_prefix, json_schema_input_type=Literal["any"] | Several[Network]),
+    ] = None
+    """Prefixes, or any for everything. Default: none on Microsoft peering, any on private peering."""
+    allow_default: Boolean = False
+    """Whether a default route may be advertised; private peering only."""
+
+
+class CircuitEntry(Section):
+    """An ExpressRoute circuit with one of its peerings; one with both is two entries."""
+
+    geo: Line
+    """ExpressRoute geopolitical region, such as us; circuits of one geo back each other up."""
+    location: Line
+    """Peering location, such as Chicago."""
+    peering: Annotated[Peering, Strict(strict=False)]
+    """Which peering of the circuit this is."""
+    premium: Boolean = False
+    """Whether the circuit has the premium add-on: 10,000 prefixes on private peering instead of 4,000."""
+    links: Annotated[dict[Name, LinkEntry], Field(min_length=1)]
+    """Its two connections by name, as a rule primary and secondary."""
+    receive: ReceiveSection = ReceiveSection()
+    """What Microsoft must send."""
+    advertise: AdvertiseSection = AdvertiseSection()
+    """What you may send."""
+
+
+class PoolEntry(Section):
+    """A NAT pool: addresses that your traffic to Microsoft comes from, or that Microsoft calls."""
+
+    circuit: Reference | None = None
+    """The circuit that advertises it; or name several under circuits."""
+    circuits: AtLeastOne[Reference] | None = None
+    """The circuits that advertise it."""
+    prefixes: AtLeastOne[Network]
+    """Its addresses."""
+    links: AtLeastOne[Reference] | None = None
+    """The links that advertise it, on purpose only these. Default: every link of its circuits."""
+    use: Literal["outbound", "inbound"] = "outbound"
+    """Whether your clients go out through it, or Microsoft calls addresses in it."""
+    internet: Annotated[InternetUse, Strict(strict=False)] = InternetUse.FORBIDDEN
+    """On the internet: forbidden altogether; aggregate, a shorter covering route may be there; or failover,
+    the pool itself may be there while its links are down."""
+
+
+class UplinkEntry(Section):
+    """An exit to the internet."""
+
+    router: Name
+    """Your router at this end."""
+    asn: Asn
+    """AS number of the internet provider."""
+
+
+class SegmentEntry(Section):
+    """A part of your internal network that has routers of its own."""
+
+    expressroute: Literal["forbidden", "required"]
+    """Whether Microsoft's routes may not be seen there, or must be."""
+
+
+class FeedEntry(Section):
+    """One BGP session from a router to ermon."""
+
+    view: Annotated[View, Strict(strict=False)]
+    """Which table its routes stand for: what the router holds, what it sends to Microsoft or to an internet
+    uplink, what the internet hears, or a segment's table."""
+    peer: SessionAddress
+    """The router's address of the session."""
+    local: SessionAddress
+    """ermon's address of the session; feeds of one router differ in it."""
+    peer_asn: Asn
+    """The router's AS number."""
+    local_asn: Asn | None = None
+    """ermon's AS number here: the router's own on an edge-table (iBGP), one that appears in no path on
+    to-microsoft and to-internet (eBGP). Default: collector.asn."""
+    families: AtLeastOne[Literal["ipv4", "ipv6"]] = ("ipv4",)
+    """Address families on the session."""
+    add_path: Boolean = False
+    """Whether the router sends all its paths (RFC 7911); only then absence on a link can be proven."""
+    router: Reference | None = None
+    """The router that sends the feed."""
+    circuit: Reference | None = None
+    """to-microsoft: the circuit whose link is mirrored."""
+    link: Reference | None = None
+    """to-microsoft: the link that is mirrored."""
+    uplink: Reference | None = None
+    """to-internet: the uplink that is mirrored."""
+    segment: Reference | None = None
+    """segment: the segment whose table it is."""
+    canary: Several[Network] = ()
+    """Prefixes that this feed must always show; while one is missing, its silence proves nothing."""
+    md5_password_file: Line | None = None
+    """File with the session's TCP MD5 key (RFC 2385), looked for in $CREDENTIALS_DIRECTORY, then beside this
+    file."""
+    ttl_security: Hops | None = None
+    """Packets are accepted from at most this many hops away (RFC 5082)."""
+
+
+class PolicySection(Section):
+    """What is judged how, for all circuits."""
+
+    microsoft_asns: AtLeastOne[Asn] = (12076, 8075, 8068, 8069)
+    """AS numbers that a Microsoft route may carry; any other is origin-unexpected."""
+    public_space: Several[Network] = ()
+    """Address space that counts as public besides what really is; for laboratories."""
+    internet_covering: Literal["warning", "critical"] = "warning"
+    """Severity of pool-covered."""
+    max_drain: PositiveDuration = 4 * 3600.0
+    """A link counts as draining for at most so long after its drain began."""
+
+
+class CheckEntry(Section):
+    """Changes to one check; what is left out stays as the catalogue says."""
+
+    enabled: Boolean | None = None
+    """false switches the check off: it neither reports nor suppresses."""
+    severity: Annotated[Severity, Strict(strict=False)] | None = None
+    """Severity of its findings."""
+    raise_after: Duration | None = None
+    """A violation is raised after it has held for so long without interruption."""
+    clear_after: Duration | None = None
+    """A finding is cleared after all has been well for so long."""
+
+
+class MaintenanceEntry(Section):
+    """A time in which a circuit, one link of it, or a feed is worked on: nothing new is raised for it."""
+
+    starts: Timestamp = Field(alias="from")
+    """When it begins, with the time zone: 2026-12-01T02:00:00Z."""
+    ends: Timestamp = Field(alias="to")
+    """When it ends; there is no maintenance without an end."""
+    reason: Line
+    """Why, for whoever looks at it at night."""
+    circuit: Reference | None = None
+    """The circuit; all of its links are covered."""
+    link: Reference | None = None
+    """One link of the circuit only."""
+    feed: Reference | None = None
+    """A feed, instead of a circuit."""
+
+
+class BasicAuthSection(Section):
+    """User name and password of HTTP basic authentication."""
+
+    username: Line
+    """The user's name."""
+    password_file: Line
+    """File with the password, looked for like an md5_password_file."""
+
+
+class TlsSection(Section):
+    """TLS of a receiver; files are PEM, looked for like an md5_password_file."""
+
+    ca_file: Line | None = None
+    """Certificate authorities that are trusted, instead of the system's."""
+    cert_file: Line | None = None
+    """ermon's certificate, where the receiver asks for one."""
+    key_file: Line | None = None
+    """The private key of cert_file."""
+    server_name: Line | None = None
+    """The name in the receiver's certificate, where it is not the host of the URL."""
+
+
+class AccessKeys(Section):
+    """How ermon and a receiver know each other."""
+
+    basic_auth: BasicAuthSection | None = None
+    """User name and password of HTTP basic authentication."""
+    bearer_token_file: Line | None = None
+    """File with a token that is sent as Authorization: Bearer, looked for like an md5_password_file."""
+    tls: TlsSection = TlsSection()
+    """TLS of https:// URLs."""
+
+
+class AlertmanagerSection(AccessKeys):
+    """Pushing findings to Alertmanager."""
+
+    urls: Several[HttpUrl] = ()
+    """Every Alertmanager, such as http://127.0.0.1:9093; each gets every alert."""
+    resend: PositiveDuration = 60.0
+    """How often a raised finding is sent again."""
+
+
+class WebhookEntry(AccessKeys):
+    """A receiver of findings as JSON."""
+
+    url: HttpUrl
+    """Where findings are posted."""
+    events: AtLeastOne[Literal["raised", "cleared"]] = ("raised", "cleared")
+    """What is posted."""
+    secret_file: Line | None = None
+    """File with the key that signs each post, looked for like an md5_password_file."""
+
+
+class ChecksSection(Section):
+    """Changes to checks, by their names."""
+
+
+class Draft(Section):
+    """What is valid of a file, for the rules that look at values beside each other."""
+
+    customer: CustomerSection | None = None
+    collector: CollectorSection = CollectorSection()
+    """ermon's side of the BGP sessions, which ExaBGP speaks."""
+    routers: dict[Name, RouterEntry] = {}
+    """Own addresses of routers, to recognise internal copies of routes by their next hop."""
+    circuits: dict[Name, CircuitEntry] = {}
+    nat_pools: dict[Name, PoolEntry] = {}
+    """NAT pools by name."""
+    internet_only: Several[Network] = ()
+    """Address space published to the internet that must never be advertised to Microsoft."""
+    uplinks: dict[Name, UplinkEntry] = {}
+    """Exits to the internet by name."""
+    segments: dict[Name, SegmentEntry] = {}
+    """Internal segments by name, for route scoping."""
+    feeds: dict[Name, FeedEntry] = {}
+    policy: PolicySection = PolicySection()
+    """What is judged how, for all circuits."""
+    maintenance: Several[MaintenanceEntry | None] = ()
+    alertmanager: AlertmanagerSection = AlertmanagerSection()
+    """Pushing findings to Alertmanager."""
+    webhooks: Several[WebhookEntry | None] = ()
+
+
+class File(Draft):
+    """The configuration of ermon: circuits, pools and feeds, and the policy they are held against."""
+
+    customer: CustomerSection
+    """Whose network this is."""
+    circuits: Annotated[dict[Name, CircuitEntry], Field(min_length=1)]
+    """ExpressRoute circuits by name."""
+    feeds: Annotated[dict[Name, FeedEntry], Field(min_length=1)]
+    """BGP sessions from routers to ermon, by name."""
+    maintenance: Several[MaintenanceEntry] = ()
+    """Times in which work is done; nothing new is raised for what they cover."""
+    webhooks: Several[WebhookEntry] = ()
+    """Receivers of findings as JSON."""
+    checks: ChecksSection = ChecksSection()
+    """Changes to checks, by their names."""
+
+
+_PARAMETER_TYPES: Mapping[str, Any] = {"count": Count, "percent": Percent, "duration": PositiveDuration}
+
+
+def _check_entry(name: str, parameters: Mapping[str, Parameter]) -> type[CheckEntry]:
+    """A check's own keys beside those of every check."""
+    if not parameters:
+        return CheckEntry
+    fields: dict[str, Any] = {
+        key: (
+            _PARAMETER_TYPES[p.unit] | None,
+            Field(default=None, description=f"{p.description} {_default(p)}"),
+        )
+        for key, p in parameters.items()
+    }
+    return create_model(f"CheckEntry_{name}", __base__=CheckEntry, __doc__=CheckEntry.__doc__, **fields)
+
+
+def _default(parameter: Parameter) -> str:
+    unit = "s" if parameter.unit == "duration" else ""
+    return f"Default: {parameter.default:g}{unit}."
+
+
+def file_model(known: Mapping[str, Mapping[str, Parameter]] = KNOWN_CHECKS) -> type[File]:
+    """The shape of the whole file, with the checks of ``known`` and their parameters."""
+    entries: dict[str, Any] = {name: (_check_entry(name, own) | None, None) for name, own in known.items()}
+    checks = create_model("Checks", __base__=ChecksSection, __doc__=ChecksSection.__doc__, **entries)
+    whole: Any = (checks, Field(default=checks(), description="Changes to checks, by their names."))
+    return create_model("File", __base__=File, __doc__=File.__doc__, checks=whole)
+
+
+FILE = file_model()

@@ -1,0 +1,189 @@
+"""Reads secrets from the files that the configuration names: never from the configuration itself.
+
+A file is looked for under ``$CREDENTIALS_DIRECTORY`` (systemd), then beside the configuration.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ermon.model.inventory import Access, ClientTls, Config
+
+MAX_SECRET_BYTES = 8 * 1024
+"""A larger file is no key: servers take headers of so many bytes, and a token is sent in one."""
+
+
+class SecretError(Exception):
+    """A secret cannot be read; ``problems`` says which, where it was looked for, and why."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """What a receiver lets ermon in for, and what ermon knows the receiver by."""
+
+    authorization: str | None = None
+    """The value of the header ``Authorization``."""
+    tls: ssl.SSLContext | None = None
+    """``None``: the system's certificate authorities are trusted."""
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secrets:
+    """What the files hold that a configuration names; it is never shown."""
+
+    md5: Mapping[str, str] = field(default_factory=dict)
+    """The TCP MD5 key of each feed that has one."""
+    alertmanager: Credentials = Credentials()
+    webhooks: Mapping[str, Credentials] = field(default_factory=dict)
+    """By URL."""
+    signing_keys: Mapping[str, bytes] = field(default_factory=dict)
+    """The key that signs what is posted to a webhook, by URL."""
+
+
+def read_secrets(config: Config, config_file: Path) -> Secrets:
+    """Read every file that ``config`` names; ``SecretError`` with all that is wrong with them."""
+    reader = _Reader(config_file)
+    secrets = Secrets(
+        md5={
+            feed.name: reader.text(f"feeds.{feed.name}.md5_password_file", feed.md5_password_file)
+            for feed in config.feeds.values()
+            if feed.md5_password_file is not None
+        },
+        alertmanager=reader.credentials("alertmanager", config.alertmanager.access),
+        webhooks={
+            webhook.url: reader.credentials(f"webhooks[{at}]", webhook.access)
+            for at, webhook in enumerate(config.webhooks)
+        },
+        signing_keys={
+            webhook.url: reader.content(f"webhooks[{at}].secret_file", webhook.secret_file)
+            for at, webhook in enumerate(config.webhooks)
+            if webhook.secret_file is not None
+        },
+    )
+    if reader.problems:
+        raise SecretError(reader.problems)
+    return secrets
+
+
+def credential_name(file: str) -> str:
+    """Return the name of the credential that is looked for in place of ``file``, relative to the configuration.
+
+    systemd passes the file ``edge-1.key`` of a folder that it loads as ``secrets`` as ``secrets_edge-1.key``
+    (systemd.exec(5), LoadCredential=). The name of an absolute path is that path: no credential stands for it.
+    """
+    return file if file.startswith("/") else file.replace("/", "_")
+
+
+def files_named_in(config: Config) -> list[str]:
+    """Return every file that ``read_secrets`` would read, each once."""
+    accesses = [config.alertmanager.access, *(webhook.access for webhook in config.webhooks)]
+    files = [
+        *(feed.md5_password_file for feed in config.feeds.values()),
+        *(webhook.secret_file for webhook in config.webhooks),
+        *(access.basic_auth.password_file for access in accesses if access.basic_auth is not None),
+        *(access.bearer_token_file for access in accesses),
+        *(file for a in accesses for file in (a.tls.ca_file, a.tls.cert_file, a.tls.key_file)),
+    ]
+    return list(dict.fromkeys(file for file in files if file is not None))
+
+
+class _Reader:
+    """Reads files and collects what is wrong with them."""
+
+    def __init__(self, config_file: Path) -> None:
+        self.problems: list[str] = []
+        self._config_file = config_file
+        self._credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+
+    def content(self, key: str, name: str) -> bytes:
+        """Return what a file holds, without white space around it; empty where something is wrong."""
+        try:
+            return self._read(name)
+        except (OSError, ValueError) as error:
+            self._complain(key, error)
+            return b""
+
+    def text(self, key: str, name: str) -> str:
+        """Return the same as text: one line in ASCII."""
+        content = self.content(key, name)
+        if not content.isascii() or any(byte < 0x20 or byte == 0x7F for byte in content):
+            self._complain(
+                key, f"{self._find(name)} must hold the secret, one line in ASCII, and nothing else"
+            )
+            return ""
+        return content.decode("ascii")
+
+    def credentials(self, key: str, access: Access) -> Credentials:
+        authorization = None
+        if access.basic_auth is not None:
+            password = self.content(f"{key}.basic_auth.password_file", access.basic_auth.password_file)
+            pair = access.basic_auth.username.encode() + b":" + password
+            authorization = f"Basic {base64.b64encode(pair).decode('ascii')}"
+        elif access.bearer_token_file is not None:
+            authorization = f"Bearer {self.text(f'{key}.bearer_token_file', access.bearer_token_file)}"
+        return Credentials(authorization, self._tls(f"{key}.tls", access.tls), access.tls.server_name)
+
+    def _tls(self, key: str, tls: ClientTls) -> ssl.SSLContext | None:
+        if tls.ca_file is None and tls.cert_file is None:
+            return None
+        context = ssl.create_default_context() if tls.ca_file is None else _trusting_nobody()
+        if tls.ca_file is not None:
+            try:
+                context.load_verify_locations(self._find(tls.ca_file))
+            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+                self._complain(f"{key}.ca_file", _reason(error, "certificate authorities"))
+        if tls.cert_file is not None and tls.key_file is not None:
+            try:
+                # Without a password, OpenSSL would ask the terminal for one.
+                context.load_cert_chain(self._find(tls.cert_file), self._find(tls.key_file), lambda: "")
+            except (OSError, ValueError) as error:
+                what = "a certificate and its key, which must not be encrypted"
+                self._complain(f"{key}.cert_file", _reason(error, what))
+        return context
+
+    def _read(self, name: str) -> bytes:
+        path = self._find(name)
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        if len(content) > MAX_SECRET_BYTES:
+            raise ValueError(f"{path} is larger than {MAX_SECRET_BYTES} bytes: it is no secret")
+        if not content.strip():
+            raise ValueError(f"{path} is empty: it must hold the secret, and nothing else")
+        return content.strip()
+
+    def _find(self, name: str) -> Path:
+        places = [self._config_file.parent / name]
+        if self._credentials:
+            places.insert(0, Path(self._credentials) / credential_name(name))
+        for path in places:
+            if path.is_file():
+                return path
+        looked = " or in ".join(str(path.parent) for path in places)
+        raise ValueError(
+            f"there is no file {Path(name).name} in {looked}: put it there, readable by ermon only"
+        )
+
+    def _complain(self, key: str, problem: object) -> None:
+        self.problems.append(f"{self._config_file}: {key}: {problem}")
+
+
+def _trusting_nobody() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _reason(error: Exception, wanted: str) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"the file must hold {wanted}, in PEM ({error.reason or error})"
+    return str(error)

@@ -1,0 +1,1 @@
+"""The machine without input and output: events and times in, transitions and changes out."""

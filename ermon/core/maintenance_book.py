@@ -1,0 +1,123 @@
+"""Maintenance windows that are added and ended while ermon runs, beside those of the configuration."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from ermon.model.inventory import Config, MaintenanceWindow
+
+MAX_WINDOWS = 1_000
+"""Nobody plans so much work; whoever adds more runs a script in a circle."""
+MAX_REASON_CHARACTERS = 500
+KEPT_SECONDS = 24 * 3600.0
+"""How long a window that is over is still listed."""
+
+
+class WindowError(ValueError):
+    """A window makes no sense; the text says why, and what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookedWindow:
+    id: str
+    window: MaintenanceWindow
+
+
+class WindowStore(Protocol):
+    """Keeps the windows over a restart."""
+
+    def load(self) -> list[BookedWindow]: ...
+
+    def save(self, windows: list[BookedWindow]) -> None: ...
+
+    async def saved(self) -> None:
+        """Return when what was saved is safe, or will not be soon."""
+        ...
+
+
+class NoStore:
+    """Keeps nothing: the windows end with the process."""
+
+    def load(self) -> list[BookedWindow]:
+        return []
+
+    def save(self, windows: list[BookedWindow]) -> None:
+        del windows
+
+    async def saved(self) -> None:
+        return
+
+
+class MaintenanceBook:
+    """The windows added at run time; times are seconds since the epoch."""
+
+    def __init__(self, store: WindowStore | None = None) -> None:
+        self._store = store or NoStore()
+        self._windows = {booked.id: booked for booked in self._store.load()}
+
+    def windows(self) -> tuple[BookedWindow, ...]:
+        """Return the windows, the earliest first."""
+        return tuple(sorted(self._windows.values(), key=lambda booked: (booked.window.starts, booked.id)))
+
+    def add(self, window: MaintenanceWindow, config: Config, now: float) -> BookedWindow:
+        """Book a window; ``WindowError`` when it is over, about nothing, or one too many."""
+        check(window, config)
+        if window.ends.timestamp() <= now:
+            raise WindowError("it has ended already; its end must be in the future")
+        self._forget_old(now)
+        if len(self._windows) >= MAX_WINDOWS:
+            raise WindowError(f"there are {MAX_WINDOWS} windows already; end some")
+        booked = BookedWindow(secrets.token_hex(4), window)
+        self._windows[booked.id] = booked
+        self._save()
+        return booked
+
+    def end(self, window_id: str, now: float) -> BookedWindow:
+        """End a window now; ``KeyError`` if there is none of that id."""
+        booked = self._windows[window_id]
+        ends = datetime.fromtimestamp(now, UTC)
+        if booked.window.ends > ends:
+            starts = min(booked.window.starts, ends)
+            booked = replace(booked, window=replace(booked.window, starts=starts, ends=ends))
+            self._windows[window_id] = booked
+            self._save()
+        return booked
+
+    async def saved(self) -> None:
+        """Return when the windows would outlive ermon, where they are kept at all."""
+        await self._store.saved()
+
+    def _forget_old(self, now: float) -> None:
+        for booked in list(self._windows.values()):
+            if booked.window.ends.timestamp() + KEPT_SECONDS < now:
+                del self._windows[booked.id]
+
+    def _save(self) -> None:
+        self._store.save(list(self.windows()))
+
+
+def check(window: MaintenanceWindow, config: Config) -> None:
+    """Raise ``WindowError`` unless the window is about something that the configuration has."""
+    if (window.circuit is None) == (window.feed is None):
+        raise WindowError("it must be about a circuit, a link of a circuit, or a feed")
+    if window.feed is not None and window.feed not in config.feeds:
+        where = " here: another ermon takes it (--feeds.match)" if window.feed in config.elsewhere else ""
+        raise WindowError(f"there is no feed {window.feed!r}{where}")
+    if window.circuit is not None:
+        if window.circuit not in config.circuits:
+            raise WindowError(f"there is no circuit {window.circuit!r}")
+        links = config.circuits[window.circuit].links
+        if window.link is not None and window.link not in links:
+            raise WindowError(
+                f"circuit {window.circuit!r} has no link {window.link!r}; it has {', '.join(links)}"
+            )
+    elif window.link is not None:
+        raise WindowError("a link needs its circuit")
+    if window.ends <= window.starts:
+        raise WindowError("its end must be later than its beginning")
+    reason = window.reason.strip()
+    if not reason or len(reason) > MAX_REASON_CHARACTERS or not reason.isprintable():
+        raise WindowError(f"a reason is needed: one line of at most {MAX_REASON_CHARACTERS} characters")

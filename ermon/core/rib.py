@@ -1,0 +1,105 @@
+"""The routes held from one feed: an Adj-RIB-In (RFC 4271 section 1.1).
+
+An announcement replaces the route with the same NLRI (prefix and path identifier), and one that changes
+nothing is ``None``: it costs nothing downstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixIndex
+from ermon.model.routes import PathId, Route, RouteKey
+
+
+class RouteChange(NamedTuple):
+    """What one NLRI went from and to; ``None`` stands for no route."""
+
+    key: RouteKey
+    old: Route | None
+    new: Route | None
+
+
+class AdjRibIn:
+    """Routes keyed by prefix and path identifier."""
+
+    def __init__(self) -> None:
+        self._paths: PrefixIndex[dict[PathId, Route]] = PrefixIndex()
+        self._counts: dict[Family, int] = dict.fromkeys(FAMILIES, 0)
+        self._prefix_counts: dict[Family, int] = dict.fromkeys(FAMILIES, 0)
+
+    def __len__(self) -> int:
+        return sum(self._counts.values())
+
+    def __contains__(self, prefix: Prefix) -> bool:
+        return prefix in self._paths
+
+    def get(self, key: RouteKey) -> Route | None:
+        return (self._paths.get(key[0]) or {}).get(key[1])
+
+    def count(self, family: Family) -> int:
+        """Count the routes of a family, every path of a prefix for itself."""
+        return self._counts[family]
+
+    def prefix_count(self, family: Family) -> int:
+        """Count the prefixes of a family, however many paths they have."""
+        return self._prefix_counts[family]
+
+    def prefixes(self, family: Family) -> Iterator[Prefix]:
+        return (prefix for prefix in self._paths if prefix.family == family)
+
+    def routes(self) -> Iterator[Route]:
+        for prefix in self._paths:
+            yield from self.paths(prefix)
+
+    def paths(self, prefix: Prefix) -> Iterator[Route]:
+        """Yield the routes to exactly ``prefix``."""
+        yield from (self._paths.get(prefix) or {}).values()
+
+    def inside(self, prefix: Prefix) -> Iterator[Route]:
+        """Yield the routes to ``prefix`` and to what is inside it."""
+        for _, paths in self._paths.inside(prefix):
+            yield from paths.values()
+
+    def covering(self, prefix: Prefix) -> Iterator[Route]:
+        """Yield the routes to ``prefix`` and to what contains it, a default route included."""
+        for _, paths in self._paths.covering(prefix):
+            yield from paths.values()
+
+    def covers(self, prefix: Prefix) -> bool:
+        """Tell whether routes other than a default cover every address of ``prefix``."""
+        return self._paths.covers(prefix)
+
+    def announce(self, route: Route) -> RouteChange | None:
+        paths = self._paths.get(route.prefix)
+        if paths is None:
+            paths = self._paths[route.prefix] = {}
+            self._prefix_counts[route.prefix.family] += 1
+        old = paths.get(route.path_id)
+        if old == route:
+            return None
+        paths[route.path_id] = route
+        if old is None:
+            self._counts[route.prefix.family] += 1
+        return RouteChange(route.key, old, route)
+
+    def withdraw(self, key: RouteKey) -> RouteChange | None:
+        prefix, path_id = key
+        paths = self._paths.get(prefix)
+        old = paths.pop(path_id, None) if paths is not None else None
+        if old is None:
+            return None
+        if not paths:
+            del self._paths[prefix]
+            self._prefix_counts[prefix.family] -= 1
+        self._counts[prefix.family] -= 1
+        return RouteChange(key, old, None)
+
+    def flush(self) -> list[RouteChange]:
+        """Drop every route: the session that brought them is over."""
+        changes = [RouteChange(route.key, route, None) for route in self.routes()]
+        self._paths = PrefixIndex()
+        self._counts = dict.fromkeys(FAMILIES, 0)
+        self._prefix_counts = dict.fromkeys(FAMILIES, 0)
+        return changes

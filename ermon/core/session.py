@@ -1,0 +1,127 @@
+"""One feed's session: established or not, in sync or not, and what was lost.
+
+A feed and family are in sync when their routes are known to be complete: after End-of-RIB (RFC 4724)
+and a quiet time, or after a long time without it. Only then can absence be believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ermon.model.inventory import Collector, Feed
+from ermon.model.prefixes import Family
+
+
+@dataclass(slots=True)
+class FamilySync:
+    """How far the first dump of one family is."""
+
+    end_of_rib_at: float | None = None
+    updated_at: float | None = None
+    complete: bool = False
+    """The dump has ended; stays so until the session, or messages, are lost."""
+    end_of_rib_seen: bool = False
+    """End-of-RIB has come in this session, be it for an earlier dump."""
+    received: bool = False
+    """At least one route was announced in this session, held or not."""
+
+    def deadline(self, dump_since: float, collector: Collector) -> float:
+        """Return when the family is in sync if nothing more happens."""
+        if self.end_of_rib_at is None:
+            return dump_since + collector.sync_timeout
+        quiet_since = max(self.end_of_rib_at, self.updated_at or self.end_of_rib_at)
+        return min(quiet_since + collector.settle, self.end_of_rib_at + collector.settle_limit)
+
+
+@dataclass(slots=True)
+class Session:
+    """The state of one feed's session; times are seconds since the epoch."""
+
+    feed: Feed
+    up_since: float | None = None
+    dump_since: float = 0.0
+    """When the router began to send everything."""
+    joined: bool = False
+    """We began to listen inside the session: its End-of-RIB may be the end of half a dump."""
+    damaged: bool = False
+    """Messages of this session were lost: it can never be in sync again."""
+    loss: str | None = None
+    """Why messages were lost; stands until a new session is in sync."""
+    negotiated: frozenset[Family] | None = None
+    offered: frozenset[Family] | None = None
+    families: dict[Family, FamilySync] = field(default_factory=dict)
+    down_reason: str = ""
+    changed_at: float | None = None
+    message_at: float | None = None
+    ups: int = 0
+    downs: int = 0
+    updates: int = 0
+    lost_messages: int = 0
+
+    def __post_init__(self) -> None:
+        self._reset_families()
+
+    @property
+    def up(self) -> bool:
+        return self.up_since is not None
+
+    @property
+    def opening(self) -> bool:
+        """An OPEN has come, and the session is not up yet: its first KEEPALIVE is part of the handshake."""
+        return not self.up and (self.offered is not None or self.negotiated is not None)
+
+    def start(self, now: float, *, joined: bool) -> None:
+        self.up_since = self.dump_since = self.changed_at = now
+        self.joined = joined
+        self.ups += 1
+        self.down_reason = ""
+        if not joined:
+            self.damaged = False
+        self._reset_families()
+
+    def stop(self, now: float, reason: str) -> None:
+        self.up_since = None
+        self.changed_at = now
+        self.joined = False
+        self.downs += 1
+        self.down_reason = reason
+        self.negotiated = self.offered = None
+        self._reset_families()
+
+    def lose(self, count: int, reason: str) -> None:
+        self.damaged = True
+        self.loss = reason
+        self.lost_messages += count
+        for sync in self.families.values():
+            sync.complete = False
+
+    def dump_again(self, now: float) -> None:
+        """Everything will be sent again: until then, what is not here may only not have been kept."""
+        self.dump_since = now
+        for sync in self.families.values():
+            sync.complete = False
+            sync.end_of_rib_at = sync.updated_at = None
+
+    def all_paths(self, family: Family) -> bool:
+        """Tell whether ADD-PATH is in force: as negotiated, else as the peer's OPEN offers, else as
+        configured (RFC 7911 section 4).
+        """
+        if self.negotiated is not None:
+            return family in self.negotiated
+        if self.offered is not None:
+            return self.feed.add_path and family in self.offered
+        return self.feed.add_path and family in self.feed.families
+
+    def sync_deadline(self, family: Family, collector: Collector) -> float | None:
+        """Return when the family will be in sync, ``None`` if it is, or cannot be in this session."""
+        sync = self.families[family]
+        if self.up_since is None or self.damaged or sync.complete:
+            return None
+        return sync.deadline(self.dump_since, collector)
+
+    def timeout_at(self, collector: Collector) -> float | None:
+        """Return from when on End-of-RIB is not waited for, ``None`` while the session is not up."""
+        return round(self.dump_since + collector.sync_timeout, 6) if self.up else None
+
+    def _reset_families(self) -> None:
+        self.families = {family: FamilySync() for family in self.feed.families}

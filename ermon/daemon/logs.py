@@ -1,0 +1,122 @@
+"""Logs: names and keys; for people on a terminal, JSON lines otherwise.
+
+The journal of systemd takes the priority of a line from its beginning, ``<3>``, and keeps the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+import structlog
+
+from ermon.checks.sharding import idle_globs
+from ermon.config.lints import lint
+from ermon.config.load import LoadedConfig
+from ermon.model.findings import Transition, TransitionState
+from ermon.model.inventory import Severity
+
+LEVELS = ("debug", "info", "warning", "error")
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""Of syslog(3), by the names that structlog has for levels."""
+_RAISED_LEVEL = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
+
+
+def configure(level: str, log_format: str | None) -> None:
+    """Write logs to standard error; ``log_format`` is ``json`` or ``console``, ``None`` for what fits."""
+    console = log_format == "console" or (log_format is None and sys.stderr.isatty())
+    threshold = getattr(logging, level.upper())
+    renderer: structlog.typing.Processor
+    if console:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    else:
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if _is_journal():
+        renderer = _prioritized(renderer)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=lambda *_: _Line(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # aiohttp and asyncio log by the standard library; what they have to say must not get lost.
+    logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[_Forward()], force=True)
+
+
+class _Line(structlog.WriteLogger):
+    """Writes each line where it can be: a disk that is full, or a reader that is gone, costs lines of the log,
+    and never the watching.
+    """
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+
+def _is_journal() -> bool:
+    """Tell whether standard error goes straight to the journal (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        stream = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):  # it is closed, or no file
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
+
+
+def _prioritized(render: structlog.typing.Processor) -> structlog.typing.Processor:
+    """Put the priority before every line (sd-daemon(3))."""
+
+    def rendered(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        priority = f"<{_PRIORITIES[event['level']]}>"
+        return "\n".join(priority + line for line in str(render(logger, method, event)).split("\n"))
+
+    return rendered
+
+
+def log_transition(log: structlog.typing.FilteringBoundLogger, transition: Transition) -> None:
+    """Log that a finding was raised, at the level of its severity, or cleared."""
+    finding = transition.finding
+    raised = transition.state is TransitionState.RAISED
+    lasted = (
+        {} if finding.ended_at is None else {"lasted_seconds": round(finding.ended_at - finding.since, 3)}
+    )
+    getattr(log, _RAISED_LEVEL[finding.severity] if raised else "info")(
+        "finding raised" if raised else "finding cleared",
+        check=finding.check,
+        severity=str(finding.severity),
+        summary=finding.summary,
+        **finding.labels,
+        evidence=finding.evidence,
+        **lasted,
+    )
+
+
+def log_notes(
+    log: structlog.typing.FilteringBoundLogger, loaded: LoadedConfig, globs: Iterable[str], now: float
+) -> None:
+    """Log what the configuration and ``--feeds.match`` say that their author may not mean, and what the
+    inventory lacks.
+    """
+    for glob in idle_globs(loaded.config, globs):
+        log.warning("configuration", problem=f"--feeds.match={glob} matches no feed")
+    for warning in loaded.warnings:
+        log.warning("configuration", problem=str(warning))
+    for problem in lint(loaded, now):
+        log.info("inventory", problem=str(problem))
+
+
+class _Forward(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger().bind(logger=record.name)
+        log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)

@@ -1,0 +1,246 @@
+"""The ExaBGP processes of one ermon: started, read, asked, reloaded and stopped together.
+
+Each process's lines become events here, and are handed on in the order in which they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from ermon.daemon.options import Options
+from ermon.daemon.systemd import Sign
+from ermon.exabgp import channel
+from ermon.exabgp.channel import ExaBGPError
+from ermon.exabgp.decode import Decoder, DecoderMemory, Rejected
+from ermon.exabgp.process import ExaBGP, Reload
+from ermon.metrics.process import Telemetry
+from ermon.model.events import (
+    Event,
+    FeedRequest,
+    MessagesLost,
+    ProcessDown,
+    ProcessUp,
+    SessionDown,
+    SessionUp,
+)
+from ermon.model.inventory import Config
+from ermon.recording.recorder import Recorder
+
+SLICE_LINES = 200
+"""Lines taken in before everything else gets a turn: some ten milliseconds."""
+CATCH_UP_SECONDS = 5.0
+"""How long the clock waits for a relay that has more to say, before it goes on without."""
+REJECTIONS_LOGGED_EVERY_SECONDS = 10.0
+"""Rejected lines are all counted; one for each reason is logged in this time."""
+
+
+class FeedSupervisor:
+    """Hands every event to ``apply``, and calls ``settle`` when a batch of them is in: with the time, or
+    with ``None`` where no time is to pass beyond that of the events.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        config: Config,
+        passwords: Mapping[str, str],
+        telemetry: Telemetry,
+        *,
+        apply: Callable[[Event], None],
+        settle: Callable[[float | None], None],
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._options = options
+        self._config = config
+        self._passwords = dict(passwords)
+        self._telemetry = telemetry
+        self._apply_event = apply
+        self._settle = settle
+        self._recorder = recorder or Recorder()
+        self._decoder = Decoder(config.feeds)
+        self._processes: dict[str, ExaBGP] = {}
+        self._readers: dict[str, asyncio.Task[None]] = {}
+        self._rejections: dict[str, float] = {}
+        self._ending = False
+        self._log = structlog.get_logger()
+
+    # Life --------------------------------------------------------------------------------------------
+
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Start every process of the configuration; ``tasks`` read them."""
+        self._tasks = tasks
+        for name in self._config.processes:
+            await self._start_process(name)
+
+    def end(self) -> None:
+        """Heed nothing more of what the processes say: their end is wanted."""
+        self._ending = True
+
+    async def stop(self) -> None:
+        self.end()
+        async with asyncio.TaskGroup() as group:
+            for name in list(self._processes):
+                group.create_task(self._stop_process(name))
+
+    def cancel(self) -> None:
+        """Stop reading at once: the rest of ermon has failed."""
+        for reader in self._readers.values():
+            reader.cancel()
+
+    def prepare(self, config: Config, passwords: Mapping[str, str]) -> None:
+        """Raise ``PasswordError`` if ExaBGP cannot be configured so."""
+        for name in config.processes:
+            ExaBGP(name, config, dict(passwords), self._options.runtime)
+
+    async def reconfigure(self, config: Config, passwords: Mapping[str, str]) -> None:
+        """Go over to another configuration; sessions whose own settings did not change stay up."""
+        self._config, self._passwords = config, dict(passwords)
+        self._decoder.set_feeds(config.feeds)
+        for name in [name for name in self._processes if name not in config.processes]:
+            await self._stop_process(name)
+        for name in config.processes:
+            if name not in self._processes:
+                await self._start_process(name)
+            elif await self._processes[name].reload(config, self._passwords) is Reload.RESTARTED:
+                self._log.warning(
+                    "exabgp restarts", process=name, reason="a listening address or its TTL security changed"
+                )
+
+    async def _start_process(self, name: str) -> None:
+        process = ExaBGP(
+            name,
+            self._config,
+            self._passwords,
+            self._options.runtime,
+            buffer_limit=self._options.relay_buffer_limit,
+        )
+        await process.start()
+        self._processes[name] = process
+        self._readers[name] = self._tasks.create_task(self._read(process))
+
+    async def _stop_process(self, name: str) -> None:
+        process, reader = self._processes.pop(name), self._readers.pop(name)
+        await process.stop()
+        await reader
+
+    # Asking ------------------------------------------------------------------------------------------
+
+    def ready(self) -> tuple[bool, str]:
+        """Tell whether every ExaBGP is up and listening, and if not, which is not."""
+        up = {name for name, process in self._processes.items() if process.up}
+        missing = [name for name in self._config.processes if name not in up]
+        return (not missing, f"ExaBGP is not up yet: {', '.join(missing)}" if missing else "ready")
+
+    def signs(self) -> dict[str, Sign]:
+        """Return the last signs of life of every process."""
+        return {
+            name: Sign(process.started_at, process.answered_at) for name, process in self._processes.items()
+        }
+
+    async def ask(self, request: FeedRequest) -> None:
+        """Ask a router, through its session, to send everything again."""
+        feed = self._config.feeds.get(request.feed)
+        process = self._processes.get(feed.process) if feed is not None else None
+        if feed is None or process is None:
+            return
+        self._log.info("asking again", feed=feed.name, by=request.action, reason=request.reason)
+        if request.action == "refresh":
+            await process.refresh(feed, request.families)
+        else:
+            await process.teardown(feed)
+
+    @property
+    def memory(self) -> DecoderMemory:
+        """What the lines before have left to be known."""
+        return self._decoder.memory
+
+    async def catch_up(self) -> None:
+        """Return when everything that ExaBGP had said before has been taken in."""
+        pings = [_ping(process) for process in self._processes.values() if process.up]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                await asyncio.gather(*pings)
+
+    # Reading -----------------------------------------------------------------------------------------
+
+    async def _read(self, process: ExaBGP) -> None:
+        """Take in what one ExaBGP says until it is stopped."""
+        async for message in process.messages():
+            if self._ending or process.name not in self._processes:
+                continue  # its end is wanted, and nothing to report
+            now = time.time()
+            match message:
+                case channel.Lines(lines):
+                    await self._take_lines(lines)
+                    continue
+                case channel.Started(pid):
+                    self._log.info("exabgp started", process=process.name, pid=pid)
+                    self._recorder.started(process.name, pid, now)
+                    self._decoder.process_started(process.name, pid)
+                    self._apply_own(ProcessUp(now, process.name))
+                case channel.Stopped(reason):
+                    self._log.error("exabgp stopped", process=process.name, reason=reason)
+                    self._apply_own(ProcessDown(now, process.name, reason))
+                case channel.Dropped(count):
+                    self._lose(process, f"the relay's buffer was full: {count} lines of its process are gone")
+                case channel.RelayLost():
+                    self._lose(process, "the relay died")
+            self._telemetry.process(
+                process.name, up=process.up, restarts=process.restarts, dropped=process.relay_dropped
+            )
+            self._settle(now)
+
+    async def _take_lines(self, lines: list[bytes]) -> None:
+        for start in range(0, len(lines), SLICE_LINES):
+            for line in lines[start : start + SLICE_LINES]:
+                self._recorder.line(line)
+                decoded = self._decoder.decode(line)
+                self._telemetry.line()
+                if decoded.rejected is not None:
+                    self._reject(decoded.rejected)
+                for event in decoded.events:
+                    self._apply(event)
+            self._settle(None)
+            await asyncio.sleep(0)
+
+    def _apply_own(self, event: Event) -> None:
+        """Take in what ExaBGP did not say."""
+        self._recorder.event(event)
+        self._apply(event)
+
+    def _apply(self, event: Event) -> None:
+        match event:
+            case SessionUp(feed=feed):
+                self._log.info("session up", feed=feed)
+            case SessionDown(feed=feed, reason=reason):
+                self._log.info("session down", feed=feed, reason=reason)
+            case _:
+                pass
+        self._apply_event(event)
+        self._telemetry.message(event.time)
+
+    def _lose(self, process: ExaBGP, reason: str) -> None:
+        """Nobody can tell whose messages are gone: every feed of the process must send again."""
+        self._log.warning("messages lost", process=process.name, reason=reason)
+        for feed in self._config.feeds.values():
+            if feed.process == process.name:
+                self._apply_own(MessagesLost(time.time(), feed.name, 0, reason))
+
+    def _reject(self, rejected: Rejected) -> None:
+        self._telemetry.rejected(rejected.reason)
+        now = time.monotonic()
+        if now - self._rejections.get(rejected.reason, float("-inf")) >= REJECTIONS_LOGGED_EVERY_SECONDS:
+            self._rejections[rejected.reason] = now
+            self._log.warning(
+                "line rejected", reason=str(rejected.reason), detail=rejected.detail, line=rejected.line
+            )
+
+
+async def _ping(process: ExaBGP) -> None:
+    with contextlib.suppress(ExaBGPError):
+        await process.ping()

@@ -1,0 +1,1 @@
+"""What Prometheus scrapes: the state of the network, and of the process itself."""

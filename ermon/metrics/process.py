@@ -1,0 +1,216 @@
+"""The counts of events that only the shell knows: lines, latencies, restarts, reloads, notifications.
+
+Everything that can be read from the monitor when it is asked for is in ``metrics``; nothing is kept twice.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib import metadata
+from urllib.parse import urlsplit
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from ermon import __version__
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.sight import source_names
+from ermon.exabgp.decode import RejectReason
+from ermon.model.inventory import Config
+
+DETECTION_BUCKETS_SECONDS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+"""A millisecond is the best that loopback gives, a second is what ermon promises, a minute is a SIGSTOP."""
+
+
+class Telemetry:
+    """ermon's counters. Every label set exists from the start, with 0."""
+
+    def __init__(self, config: Config) -> None:
+        # They double the series, and Prometheus does not need them.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._make_ingest()
+        self._make_exabgp()
+        self._make_reload()
+        self._raised = self._counter("ermon_findings_raised_total", "Findings raised.", "check")
+        self._notifications = self._counter(
+            "ermon_notifications_total", "Notifications that a receiver took.", "receiver"
+        )
+        self._failures = self._counter(
+            "ermon_notification_failures_total", "Notifications that a receiver did not take.", "receiver"
+        )
+        self.source_age: Callable[[str], float | None] = lambda _: None
+        """Tells the age of a published list by its name, in seconds; ``None`` while there is no list."""
+        self._restarts_seen: dict[str, int] = {}
+        self._dropped_seen: dict[str, int] = {}
+        self._source_ages = self._gauge(
+            "ermon_source_age_seconds",
+            "For how long a published list has not been known to be what is published.",
+            "source",
+        )
+        for check in CATALOGUE:
+            self._raised.labels(check)
+        self.reconfigure(config)
+        self.reloaded(successful=True)
+        for standard in (ProcessCollector, PlatformCollector, GCCollector):
+            standard(registry=self.registry)
+
+    def _make_ingest(self) -> None:
+        self._lines = Counter("ermon_ingest_lines_total", "Lines read from ExaBGP.", registry=self.registry)
+        self._rejected = self._counter(
+            "ermon_ingest_rejected_total", "Lines from ExaBGP that could not be decoded.", "reason"
+        )
+        for reason in RejectReason:
+            self._rejected.labels(reason)
+        self._lag = Gauge(
+            "ermon_ingest_lag_seconds",
+            "Age of the newest message from ExaBGP when it was processed.",
+            registry=self.registry,
+        )
+        self._detection = Histogram(
+            "ermon_detection_seconds",
+            "Time from ExaBGP's time stamp of a message to the violation known and handed to the senders, "
+            "raise_after not counted.",
+            buckets=DETECTION_BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+
+    def _make_exabgp(self) -> None:
+        self._build = self._gauge(
+            "ermon_build_info", "What runs, always 1.", "version", "exabgp_version", "python_version"
+        )
+        self._build.labels(__version__, metadata.version("exabgp"), platform.python_version()).set(1)
+        self._up = self._gauge("ermon_exabgp_up", "Whether an ExaBGP process runs and speaks.", "process")
+        self._restarts = self._counter(
+            "ermon_exabgp_restarts_total", "Starts of an ExaBGP process after the first.", "process"
+        )
+        self._dropped = self._counter(
+            "ermon_relay_dropped_lines_total",
+            "Lines that the relay of an ExaBGP process dropped: its buffer was full, or they were too long.",
+            "process",
+        )
+
+        self._not_recorded = Counter(
+            "ermon_recording_dropped_lines_total",
+            "Lines that could not be recorded: the disk was full or slow.",
+            registry=self.registry,
+        )
+
+    def _make_reload(self) -> None:
+        self._reload_successful = Gauge(
+            "ermon_config_last_reload_successful",
+            "Whether the last attempt to load the configuration succeeded.",
+            registry=self.registry,
+        )
+        self._reload_time = Gauge(
+            "ermon_config_last_reload_success_timestamp_seconds",
+            "When the configuration was last loaded.",
+            registry=self.registry,
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    # Configuration -----------------------------------------------------------------------------------
+
+    def reconfigure(self, config: Config) -> None:
+        """Have a series for each process and receiver of a configuration, and for no other."""
+        processes, receivers = set(config.processes), receiver_names(config)
+        for process_metric in (self._up, self._restarts, self._dropped):
+            _keep_series(process_metric, processes)
+        for receiver_metric in (self._notifications, self._failures):
+            _keep_series(receiver_metric, receivers)
+        _keep_series(self._source_ages, set(source_names(config)))
+        for source in source_names(config):
+            self._source_ages.labels(source).set_function(partial(self._source_age, source))
+        for seen in (self._restarts_seen, self._dropped_seen):
+            for gone in seen.keys() - processes:
+                del seen[gone]
+
+    def _source_age(self, source: str) -> float:
+        age = self.source_age(source)
+        return float("nan") if age is None else age
+
+    def reloaded(self, *, successful: bool) -> None:
+        """Note that the configuration was loaded, or was refused and the old one stays."""
+        self._reload_successful.set(int(successful))
+        if successful:
+            self._reload_time.set(time.time())
+
+    # Events ------------------------------------------------------------------------------------------
+
+    def line(self) -> None:
+        self._lines.inc()
+
+    def not_recorded(self, lines: int) -> None:
+        self._not_recorded.inc(lines)
+
+    def rejected(self, reason: RejectReason) -> None:
+        self._rejected.labels(reason).inc()
+
+    def message(self, message_time: float) -> None:
+        """Note that a message with this time stamp (seconds since the epoch) was processed just now."""
+        self._lag.set(max(0.0, time.time() - message_time))
+
+    def detected(self, seconds: float) -> None:
+        """Note how long after its message a violation was known and handed on."""
+        self._detection.observe(max(0.0, seconds))
+
+    def raised(self, check: str) -> None:
+        self._raised.labels(check).inc()
+
+    def process(self, process: str, *, up: bool, restarts: int, dropped: int = 0) -> None:
+        """Take over the state of an ExaBGP process, and its own counts of restarts and dropped lines."""
+        self._up.labels(process).set(int(up))
+        _advance(self._restarts, self._restarts_seen, process, restarts)
+        _advance(self._dropped, self._dropped_seen, process, dropped)
+
+    def notified(self, receiver: str) -> None:
+        self._notifications.labels(receiver).inc()
+
+    def notification_failed(self, receiver: str) -> None:
+        self._failures.labels(receiver).inc()
+
+
+def receiver_names(config: Config) -> set[str]:
+    """Return the label values of those that are notified."""
+    urls = (*config.alertmanager.urls, *(webhook.url for webhook in config.webhooks))
+    return {receiver_name(url) for url in urls}
+
+
+def receiver_name(url: str) -> str:
+    """Name a receiver by host and port: paths and user names of webhooks are often secrets."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _keep_series(metric: Counter | Gauge, wanted: set[str]) -> None:
+    present = {
+        value for family in metric.collect() for sample in family.samples for value in sample.labels.values()
+    }
+    for gone in present - wanted:
+        metric.remove(gone)
+    for value in wanted:
+        metric.labels(value)
+
+
+def _advance(counter: Counter, seen: dict[str, int], process: str, count: int) -> None:
+    """Add what a count has grown by; one that fell began anew, with another process of the same name."""
+    before = seen.get(process, 0)
+    counter.labels(process).inc(count - before if count >= before else count)
+    seen[process] = count

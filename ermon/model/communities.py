@@ -1,0 +1,80 @@
+"""The names of Microsoft's BGP communities.
+
+``data/communities.csv`` holds the values that Microsoft publishes in "ExpressRoute routing requirements"
+(learn.microsoft.com/azure/expressroute/expressroute-routing, page of 2026-03-12, and older versions of it for
+values since withdrawn) and in "Using BGP communities in ExpressRoute"
+(learn.microsoft.com/microsoft-365/enterprise/bgp-communities-in-expressroute). Microsoft's own table is
+incomplete: a community without a name is normal.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+
+from ermon.model.inventory import Service
+
+MICROSOFT_ASN = 12076
+"""The first half of every community of Microsoft's, and its ASN on every peering."""
+
+_COMMUNITY = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
+
+
+@cache
+def _slugs() -> Mapping[tuple[int, int], str]:
+    table = resources.files("ermon") / "data" / "communities.csv"
+    rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+    return {_parse(row["community"]): row["slug"] for row in rows}
+
+
+@cache
+def _by_slug() -> Mapping[str, tuple[int, int]]:
+    return {slug: community for community, slug in _slugs().items()}
+
+
+def slug_of(community: tuple[int, int]) -> str | None:
+    """Name a community, such as ``exchange-online`` for (12076, 5010); ``None`` where it has no name."""
+    return _slugs().get(community)
+
+
+def slugs() -> tuple[str, ...]:
+    """Every name that ``service`` knows, sorted."""
+    return tuple(sorted(_by_slug()))
+
+
+def service(name: str) -> Service:
+    """Find a service or region by its slug or its community, such as ``12076:5020``.
+
+    Its label is the slug always, or the community where it has none. Anything else is a ``ValueError`` that
+    names what comes near.
+    """
+    if ":" in name:
+        community = _parse(name)
+        if community[0] != MICROSOFT_ASN:
+            raise ValueError(f"{name!r} is not a community of Microsoft's; they begin with {MICROSOFT_ASN}:")
+    elif name in _by_slug():
+        community = _by_slug()[name]
+    else:
+        raise ValueError(f"{name!r} is no service or region of Microsoft's; {_advice(name)}")
+    return Service(slug_of(community) or f"{community[0]}:{community[1]}", community)
+
+
+def _parse(text: str) -> tuple[int, int]:
+    found = _COMMUNITY.fullmatch(text)
+    if found is None or max(community := (int(found[1]), int(found[2]))) > 0xFFFF:
+        raise ValueError(f"{text!r} is not a community; write two numbers up to 65535, such as 12076:5010")
+    return community
+
+
+def _advice(name: str) -> str:
+    """Names near ``name``, by spelling or because they contain it."""
+    known = slugs()
+    near = difflib.get_close_matches(name, known, n=3)
+    near += [slug for slug in known if len(name) >= 3 and name in slug and slug not in near][: 3 - len(near)]
+    if not near:
+        return "write a slug such as exchange-online or region-west-europe, or a community such as 12076:5010"
+    return f"did you mean {' or '.join(near)}?"

@@ -1,0 +1,161 @@
+"""What happens: events that the core takes in, and the changes and requests that it gives out. All are frozen.
+
+Times are seconds since the epoch, as floats rounded to microseconds: every decoder rounds them, so that
+a timer and a line at the same instant compare equal.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ermon.model.findings import LinkState
+from ermon.model.inventory import LinkKey
+from ermon.model.prefixes import Family
+from ermon.model.routes import Route, RouteKey
+
+
+class SessionUp(msgspec.Struct, frozen=True):
+    """A session was established: whatever was known of the feed's routes is over."""
+
+    time: float
+    feed: str
+
+
+class SessionDown(msgspec.Struct, frozen=True):
+    time: float
+    feed: str
+    reason: str = ""
+
+
+class AddPathOffered(msgspec.Struct, frozen=True):
+    """The families in which the peer's OPEN offers to send several paths (RFC 7911 section 4)."""
+
+    time: float
+    feed: str
+    families: frozenset[Family]
+
+
+class AddPathNegotiated(msgspec.Struct, frozen=True):
+    """The families in which several paths will be received: outweighs the OPEN."""
+
+    time: float
+    feed: str
+    families: frozenset[Family]
+
+
+class Update(msgspec.Struct, frozen=True):
+    """One UPDATE. A prefix both withdrawn and announced in it is announced (RFC 4271 section 4.3)."""
+
+    time: float
+    feed: str
+    announced: tuple[Route, ...] = ()
+    withdrawn: tuple[RouteKey, ...] = ()
+
+
+class EndOfRib(msgspec.Struct, frozen=True):
+    """The first dump of a family is complete (RFC 4724 section 2)."""
+
+    time: float
+    feed: str
+    family: Family
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """A message that carries no routes (KEEPALIVE, ROUTE-REFRESH) and shows that the session lives."""
+
+    time: float
+    feed: str
+
+
+class MessagesLost(msgspec.Struct, frozen=True):
+    """Messages of a feed were sent and are gone: its routes may be wrong until it sends all again."""
+
+    time: float
+    feed: str
+    count: int
+    """How many are known to be lost; 0 when nobody counted them."""
+    reason: str
+
+
+class ProcessUp(msgspec.Struct, frozen=True):
+    """An ExaBGP process runs and answers, or has just spoken."""
+
+    time: float
+    process: str
+
+
+class ProcessDown(msgspec.Struct, frozen=True):
+    """An ExaBGP process ended or no longer answers: its sessions are gone."""
+
+    time: float
+    process: str
+    reason: str = ""
+
+
+class SourceJudged(msgspec.Struct, frozen=True):
+    """A published list came into force, or could not be used; the old one then stays in force."""
+
+    time: float
+    source: str
+    problem: str | None = None
+
+
+class StorageJudged(msgspec.Struct, frozen=True):
+    """What must outlive ermon was written, or could not be."""
+
+    time: float
+    problem: str | None = None
+
+
+Event = (
+    SessionUp
+    | SessionDown
+    | AddPathOffered
+    | AddPathNegotiated
+    | Update
+    | EndOfRib
+    | Alive
+    | MessagesLost
+    | ProcessUp
+    | ProcessDown
+    | SourceJudged
+    | StorageJudged
+)
+
+
+class FeedRequest(msgspec.Struct, frozen=True):
+    """What the core asks of the BGP side: that a feed sends everything again."""
+
+    feed: str
+    action: str
+    """``refresh`` (RFC 2918) or ``teardown`` (Cease, RFC 4486)."""
+    families: tuple[Family, ...]
+    reason: str
+
+
+class LinkChanged(msgspec.Struct, frozen=True):
+    time: float
+    link: LinkKey
+    family: Family
+    state: LinkState
+
+
+class DrainChanged(msgspec.Struct, frozen=True):
+    """Microsoft began or ceased to drain a link."""
+
+    time: float
+    link: LinkKey
+    draining: bool
+
+
+class FeedChanged(msgspec.Struct, frozen=True):
+    time: float
+    feed: str
+
+
+class PoolChanged(msgspec.Struct, frozen=True):
+    time: float
+    pool: str
+
+
+Change = LinkChanged | DrainChanged | FeedChanged | PoolChanged

@@ -1,0 +1,87 @@
+"""What the checks answer, and what becomes of it: statuses, findings and transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from ermon.model.inventory import Severity
+
+
+class Status(StrEnum):
+    """What a check answers for one subject."""
+
+    OK = "ok"
+    VIOLATED = "violated"
+    UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
+
+
+class LinkState(StrEnum):
+    UP = "up"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+class TransitionState(StrEnum):
+    RAISED = "raised"
+    CLEARED = "cleared"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A violation that has held for its check's ``raise_after``, and has not been cleared for good."""
+
+    id: str
+    check: str
+    labels: Mapping[str, str]
+    severity: Severity
+    summary: str
+    evidence: Mapping[str, Any]
+    since: float
+    """When the violation began."""
+    raised_at: float
+    ended_at: float | None = None
+    """When the violation ended; it was cleared ``clear_after`` later."""
+    cleared_at: float | None = None
+    stale: bool = False
+    """Raised, and at present not to be judged."""
+    suppressed: bool = False
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """A finding was raised or cleared."""
+
+    time: float
+    state: TransitionState
+    finding: Finding
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """Return what a finding is about as JSON values."""
+    return {
+        "check": finding.check,
+        "severity": str(finding.severity),
+        "labels": dict(finding.labels),
+        "summary": finding.summary,
+        "evidence": dict(finding.evidence),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One transition on its way to one webhook.
+
+    Kept until the receiver has taken it: a receiver may get it twice, and never loses it.
+    """
+
+    id: str
+    """The same at every attempt, also after a restart: by it a receiver knows what it has seen."""
+    url: str
+    body: bytes
+    """JSON, as it is signed and sent."""
+    created_at: float
+    """Seconds since the epoch."""

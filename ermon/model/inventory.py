@@ -1,0 +1,399 @@
+"""What the configuration declares, as frozen values: the customer, circuits, pools, feeds, policy.
+
+``config`` reads these from YAML. Everything else takes them as they are: names that refer to something
+(a link's router, a pool's circuit, a feed's uplink) are known to exist, durations are seconds, and
+prefixes are ``Prefix`` values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Literal
+
+from ermon.model.prefixes import FAMILIES, Address, Family, Prefix
+
+LinkKey = tuple[str, str]
+"""A link's identity: the names of its circuit and of itself."""
+LinkFamily = tuple[LinkKey, Family]
+
+
+class View(StrEnum):
+    """Which table a feed's routes stand for."""
+
+    EDGE_TABLE = "edge-table"
+    TO_MICROSOFT = "to-microsoft"
+    TO_INTERNET = "to-internet"
+    INTERNET = "internet"
+    SEGMENT = "segment"
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Peering(StrEnum):
+    MICROSOFT = "microsoft"
+    PRIVATE = "private"
+
+
+class InternetUse(StrEnum):
+    """What may be seen of a pool on the internet."""
+
+    FORBIDDEN = "forbidden"
+    AGGREGATE = "aggregate"
+    FAILOVER = "failover"
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """A standard (RFC 1997) or large (RFC 8092) community: its two or three numbers."""
+
+    values: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return ":".join(map(str, self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Microsoft service or region that a circuit must bring."""
+
+    name: str
+    """Label value: the slug of the community table, or the community where the table has none."""
+    community: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedPrefix:
+    prefix: Prefix
+    starts: date | None = None
+    """First day (UTC) on which the prefix is expected."""
+    ends: date | None = None
+    """First day (UTC) on which it is expected no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A list of prefixes that Microsoft publishes."""
+
+    kind: Literal["m365", "service-tags", "bgp-communities"]
+    location: str
+    """A file or an https URL."""
+    refresh: float
+    select: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """What Microsoft must send us on each link of a circuit."""
+
+    services: tuple[Service, ...] = ()
+    minimum: Mapping[Family, int] = field(default_factory=dict)
+    drop_percent: float | None = None
+    prefixes: tuple[ExpectedPrefix, ...] = ()
+    sources: tuple[Source, ...] = ()
+    only_listed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Advertise:
+    """What we may advertise to Microsoft besides the circuit's pools."""
+
+    prefixes: tuple[Prefix, ...] | None = ()
+    """``None`` is ``any``: everything may be advertised."""
+    allow_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One of the two connections of a circuit."""
+
+    circuit: str
+    name: str
+    router: str
+    location: str
+    subnet: Prefix | None = None
+    subnet6: Prefix | None = None
+    match_next_hops: frozenset[Address] = frozenset()
+    match_communities: frozenset[Community] = frozenset()
+
+    @property
+    def key(self) -> LinkKey:
+        return (self.circuit, self.name)
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """IPv4 where the link has a ``subnet``, IPv6 where it has a ``subnet6``."""
+        present = {"ipv4": self.subnet, "ipv6": self.subnet6}
+        return tuple(family for family in FAMILIES if present[family] is not None)
+
+    @property
+    def subnets(self) -> tuple[Prefix, ...]:
+        return tuple(subnet for subnet in (self.subnet, self.subnet6) if subnet is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    name: str
+    geo: str
+    location: str
+    peering: Peering
+    links: Mapping[str, Link]
+    premium: bool = False
+    receive: Receive = Receive()
+    advertise: Advertise = Advertise()
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        return tuple(f for f in FAMILIES if any(f in link.families for link in self.links.values()))
+
+    @property
+    def locations(self) -> frozenset[str]:
+        return frozenset(link.location for link in self.links.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A NAT pool: addresses that our traffic to Microsoft comes from, or that Microsoft calls."""
+
+    name: str
+    circuits: tuple[str, ...]
+    prefixes: tuple[Prefix, ...]
+    links: tuple[str, ...] | None = None
+    """Names of the links that advertise it, ``None`` for every link of its circuits."""
+    use: Literal["outbound", "inbound"] = "outbound"
+    internet: InternetUse = InternetUse.FORBIDDEN
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        return tuple(f for f in FAMILIES if any(p.family == f for p in self.prefixes))
+
+    def prefixes_of(self, family: Family) -> tuple[Prefix, ...]:
+        return tuple(prefix for prefix in self.prefixes if prefix.family == family)
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    name: str
+    router: str
+    asn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    name: str
+    expressroute: Literal["forbidden", "required"]
+
+
+EDGES = "edges"
+"""The ExaBGP process that all feeds share, those with the view ``internet`` aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One BGP session from a customer router to ermon."""
+
+    name: str
+    view: View
+    peer: str
+    """The router's address, in canonical text."""
+    local: str
+    """ermon's address of this feed, in canonical text."""
+    peer_asn: int
+    local_asn: int
+    families: tuple[Family, ...] = ("ipv4",)
+    add_path: bool = False
+    router: str | None = None
+    circuit: str | None = None
+    link: str | None = None
+    uplink: str | None = None
+    segment: str | None = None
+    canary: tuple[Prefix, ...] = ()
+    md5_password_file: str | None = None
+    ttl_security: int | None = None
+    """Packets are accepted from at most this many hops away (RFC 5082)."""
+
+    @property
+    def process(self) -> str:
+        """The name of the ExaBGP process that carries this feed."""
+        return self.name if self.view is View.INTERNET else EDGES
+
+    @property
+    def link_key(self) -> LinkKey | None:
+        return (self.circuit, self.link) if self.circuit is not None and self.link is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    asn: int
+    provider_asns: tuple[int, ...] = ()
+    own_prefixes: tuple[Prefix, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """The ExaBGP side."""
+
+    asn: int
+    router_id: str = "127.0.0.1"
+    port: int = 179
+    hold_time: float = 30.0
+    settle: float = 2.0
+    settle_limit: float = 10.0
+    sync_timeout: float = 120.0
+    max_routes: int = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    microsoft_asns: frozenset[int] = frozenset({12076, 8075, 8068, 8069})
+    public_space: tuple[Prefix, ...] = ()
+    internet_covering: Severity = Severity.WARNING
+    max_drain: float = 4 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """What the configuration says of one check; ``None`` and missing keys mean the catalogue's default."""
+
+    enabled: bool | None = None
+    severity: Severity | None = None
+    raise_after: float | None = None
+    clear_after: float | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceWindow:
+    """A time in which a circuit, one link of it, or a feed is worked on."""
+
+    starts: datetime
+    ends: datetime
+    reason: str
+    circuit: str | None = None
+    link: str | None = None
+    feed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """A user name and the file with the password (RFC 7617)."""
+
+    username: str
+    password_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """Whom a client trusts, and who it is; the system's certificate authorities and nobody unless said."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How ermon and a receiver of findings know each other; files are named, their contents are not here."""
+
+    basic_auth: BasicAuth | None = None
+    bearer_token_file: str | None = None
+    tls: ClientTls = ClientTls()
+
+
+@dataclass(frozen=True, slots=True)
+class Alertmanager:
+    urls: tuple[str, ...] = ()
+    resend: float = 60.0
+    access: Access = Access()
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    url: str
+    events: tuple[Literal["raised", "cleared"], ...] = ("raised", "cleared")
+    secret_file: str | None = None
+    access: Access = Access()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    customer: Customer
+    collector: Collector
+    circuits: Mapping[str, Circuit]
+    feeds: Mapping[str, Feed]
+    elsewhere: Mapping[str, Feed] = field(default_factory=dict)
+    """Feeds that another instance takes, where each watches its region."""
+    routers: Mapping[str, frozenset[Address]] = field(default_factory=dict)
+    """Own addresses of each router."""
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    internet_only: tuple[Prefix, ...] = ()
+    uplinks: Mapping[str, Uplink] = field(default_factory=dict)
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+    policy: Policy = Policy()
+    checks: Mapping[str, CheckSettings] = field(default_factory=dict)
+    maintenance: tuple[MaintenanceWindow, ...] = ()
+    alertmanager: Alertmanager = Alertmanager()
+    webhooks: tuple[Webhook, ...] = ()
+
+    @property
+    def links(self) -> Iterator[Link]:
+        for circuit in self.circuits.values():
+            yield from circuit.links.values()
+
+    @property
+    def our_space(self) -> Iterator[Prefix]:
+        """The prefixes that are ours: those declared so, and the pools."""
+        yield from self.customer.own_prefixes
+        for pool in self.pools.values():
+            yield from pool.prefixes
+
+    @property
+    def sources(self) -> Iterator[Source]:
+        """The published lists that circuits expect; circuits may share one."""
+        for circuit in self.circuits.values():
+            yield from circuit.receive.sources
+
+    def pool_links(self, pool: Pool) -> Iterator[Link]:
+        """The links that are to advertise ``pool``."""
+        for name in pool.circuits:
+            for link in self.circuits[name].links.values():
+                if pool.links is None or link.name in pool.links:
+                    yield link
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """Names of the ExaBGP processes, ``edges`` first."""
+        names = dict.fromkeys(feed.process for feed in self.feeds.values())
+        return tuple(sorted(names, key=lambda name: (name != EDGES, name)))
+
+
+class ExpectationPeriods:
+    """When each expected prefix is expected: from the start of a day (UTC) to the start of another."""
+
+    def __init__(self, expected: Iterable[ExpectedPrefix]) -> None:
+        self._periods: dict[Prefix, list[tuple[float, float]]] = {}
+        for item in expected:
+            period = (_midnight(item.starts, float("-inf")), _midnight(item.ends, float("inf")))
+            self._periods.setdefault(item.prefix, []).append(period)
+
+    def expects(self, prefix: Prefix, now: float) -> bool:
+        return any(start <= now < end for start, end in self._periods.get(prefix, ()))
+
+    def changes(self) -> Iterator[float]:
+        """Yield the times at which a prefix begins or ceases to be expected."""
+        for periods in self._periods.values():
+            for period in periods:
+                yield from (time for time in period if abs(time) != float("inf"))
+
+
+def _midnight(day: date | None, otherwise: float) -> float:
+    if day is None:
+        return otherwise
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()

@@ -1,0 +1,69 @@
+"""Which published list a circuit means: its identity and its name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ermon.model.inventory import Source
+
+SERVICE_AREAS = ("Common", "Exchange", "SharePoint", "Skype")
+
+_DIGEST_CHARACTERS = 8
+"""Enough to tell the few sources of one configuration apart."""
+
+_LONGEST_SELECTION = 80
+"""Characters of a selection that a name shows whole; a longer one is a digest in it."""
+
+
+class SourceKey(NamedTuple):
+    """A published list, or the part of it that is wanted. Circuits that want the same share it."""
+
+    kind: str
+    location: str
+    """A file, or a URL with everything that is in it: not for logs and labels, ``name`` is."""
+    select: tuple[str, ...] = ()
+    """Sorted."""
+
+    @classmethod
+    def of(cls, source: Source) -> SourceKey:
+        return cls(source.kind, source.location, tuple(sorted(source.select)))
+
+    @property
+    def name(self) -> str:
+        """The label ``source``, such as ``m365:endpoints.office.com/endpoints/Worldwide[Exchange,Skype]``.
+
+        It depends on nothing but the source itself, so that no other source changes it. The query of a URL,
+        where access keys are, is a digest in it.
+        """
+        return f"{self.kind}:{shown(self.location)}{_shown_selection(self.select)}"
+
+
+def is_url(location: str) -> bool:
+    """Tell a URL to fetch from a file to read (a path, or a ``file:`` URL)."""
+    return urlsplit(location).scheme in {"http", "https"}
+
+
+def shown(location: str) -> str:
+    """Return a location as logs and labels may show it: host and path, a file as it was written."""
+    if not is_url(location):
+        return location.removeprefix("file://").removeprefix("file:")
+    parts = urlsplit(location)
+    host = parts.netloc.rpartition("@")[2]
+    query = f"?{_digest(parts.query)}" if parts.query else ""
+    return f"{host}{parts.path}{query}"
+
+
+def _shown_selection(select: tuple[str, ...]) -> str:
+    if not select:
+        return ""
+    text = ",".join(select)
+    if len(text) > _LONGEST_SELECTION or any(re.search(r"[\[\],]", item) for item in select):
+        text = f"{len(select)} parts {_digest(*select)}"
+    return f"[{text}]"
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_DIGEST_CHARACTERS]

@@ -1,0 +1,83 @@
+"""The store as others want to see it: the records of published lists, the book of maintenance windows, and
+the last 24 hours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Awaitable
+
+import msgspec
+
+from ermon.core.maintenance_book import BookedWindow
+from ermon.core.timeline import KeptTimeline, Timeline
+from ermon.model.source_key import SourceKey
+from ermon.sources.record import SourceRecord
+from ermon.sources.store import file_stem
+from ermon.storage.database import Table
+from ermon.storage.store import Store
+
+_CLIENT_REQUEST_ID = "client-request-id"
+_TIMELINE = "timeline"
+
+
+class StoredRecords:
+    """Implements ``ermon.sources.record.Records``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._client_request_id = _kept_id(store)
+
+    def load(self, source: SourceKey) -> SourceRecord | None:
+        with contextlib.suppress(msgspec.MsgspecError):
+            kept = self._store.value(Table.LISTS, file_stem(source))
+            return None if kept is None else msgspec.json.decode(kept, type=SourceRecord)
+        return None
+
+    def keep(self, source: SourceKey, record: SourceRecord) -> None:
+        self._store.set_value(Table.LISTS, file_stem(source), msgspec.json.encode(record))
+
+    def client_request_id(self) -> str:
+        return self._client_request_id
+
+
+class StoredWindows:
+    """Implements ``ermon.core.maintenance_book.WindowStore``."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._saved: Awaitable[None] | None = None
+
+    def load(self) -> list[BookedWindow]:
+        return list(self._store.kept.windows)
+
+    def save(self, windows: list[BookedWindow]) -> None:
+        self._saved = self._store.set_windows(windows)
+
+    async def saved(self) -> None:
+        if self._saved is not None:
+            await self._saved
+
+
+def kept_timeline(store: Store | None, now: float) -> Timeline:
+    """Return the timeline that an earlier ermon kept, or a new one."""
+    with contextlib.suppress(msgspec.MsgspecError):
+        kept = None if store is None else store.value(Table.INSTALLATION, _TIMELINE)
+        if kept is not None:
+            return Timeline.restored(msgspec.json.decode(kept, type=KeptTimeline), now)
+    return Timeline()
+
+
+def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
+    store.set_value(Table.INSTALLATION, _TIMELINE, msgspec.json.encode(timeline.kept(now)))
+
+
+def _kept_id(store: Store) -> str:
+    with contextlib.suppress(msgspec.MsgspecError):
+        return str(
+            msgspec.json.decode(store.value(Table.INSTALLATION, _CLIENT_REQUEST_ID) or b"", type=uuid.UUID)
+        )
+    made = uuid.uuid4()
+    store.set_value(Table.INSTALLATION, _CLIENT_REQUEST_ID, msgspec.json.encode(made))
+    return str(made)

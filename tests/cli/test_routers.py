@@ -1,0 +1,70 @@
+"""The command line of `ermon render router`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ermon import cli
+from ermon.cli.routers import PLATFORMS
+from ermon.routers import PLATFORMS as KNOWN
+
+REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
+
+
+@pytest.fixture
+def render_router(capsys):
+    """Run `ermon render router` in this process; gives exit code, standard output and standard error."""
+
+    def run(*arguments):
+        try:
+            code = cli.run(["render", "router", *map(str, arguments)])
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def test_every_platform_can_be_chosen():
+    assert set(PLATFORMS) == set(KNOWN)
+
+
+def test_a_router_is_rendered_with_the_policies_of_its_mirrors(render_router):
+    code, out, err = render_router(
+        *("edge-1", "--platform", "iosxe", f"--config.file={REFERENCE}", "--update-source=Loopback0"),
+        *("--mirror", "edge-1-msee=TO-MICROSOFT", "--mirror", "edge-1-msee:ipv6=TO-MICROSOFT6"),
+        *("--mirror", "edge-1-isp-a=TO-ISP-A"),
+    )
+    assert (code, err) == (0, "")
+    assert "  neighbor 127.0.0.2 route-map TO-MICROSOFT out\n" in out
+    assert "  neighbor 127.0.0.2 route-map TO-MICROSOFT6 out\n" in out
+    assert "REPLACE-" not in out
+
+
+def test_the_configuration_is_the_one_in_this_folder_unless_named(render_router, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = render_router("edge-1", "--platform", "frr")
+    assert code == 2
+    assert "ermon.yml" in err
+    (tmp_path / "ermon.yml").write_text(REFERENCE.read_text())
+    assert render_router("edge-1", "--platform", "frr")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("edge-9", "--platform", "frr"), "there is no router 'edge-9'"),
+        (("edge-1", "--platform", "ios"), "choose from"),
+        (("edge-1",), "--platform"),
+        (("edge-1", "--platform", "frr", "--mirror", "edge-1-msee"), "is not FEED=POLICY"),
+        (("edge-1", "--platform", "frr", "--mirror", "edge-1-msee:ipx=X"), "is not FEED=POLICY"),
+        (("edge-1", "--platform", "frr", "--mirror", "edge-2-msee=X"), "no mirror of router edge-1"),
+    ],
+)
+def test_wrong_usage_is_2_and_says_what_there_is(render_router, arguments, said):
+    code, out, err = render_router(*arguments, f"--config.file={REFERENCE}")
+    assert (code, out) == (2, "")
+    assert said in err

@@ -1,0 +1,76 @@
+"""How a command finds its daemon, and what it shows of itself there."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from ermon.cli import run
+from ermon.client.http import MAX_PASSWORD_BYTES, UsageError, make_target
+from tests.web.pki import Pki
+
+URL = "https://ermon.example.net"
+
+
+def test_a_password_comes_from_a_file(tmp_path: Path):
+    file = tmp_path / "password"
+    file.write_text("pässword \n")
+    target = make_target(URL, username="noc", password_file=file)
+    assert target.authorization == "Basic " + base64.b64encode("noc:pässword ".encode()).decode()
+    assert target.authorization not in repr(target)
+
+
+def test_a_certificate_and_an_authority(tmp_path: Path):
+    Pki(tmp_path).issue("client", "noc.example.net")
+    target = make_target(
+        URL,
+        ca_file=tmp_path / "ca.crt",
+        cert_file=tmp_path / "client.crt",
+        key_file=tmp_path / "client.key",
+    )
+    assert target.tls is not None
+    assert target.tls.check_hostname
+    assert len(target.tls.get_ca_certs()) == 1
+
+
+def test_without_either_this_machine_s_authorities_are_trusted():
+    target = make_target(URL)
+    assert (target.tls, target.authorization) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"url": "http://127.0.0.1:10179", "ca_file": "ca.crt"}, "are for an https:// address"),
+        ({"ca_file": "none.crt"}, "--ca-file: none.crt is no file with certificates in PEM: No such file"),
+        ({"ca_file": "large"}, "--ca-file: large is no file with certificates in PEM"),
+        ({"key_file": "client.key"}, "--key-file needs --cert-file"),
+        ({"cert_file": "client.crt", "key_file": "ca.crt"}, "client.crt and its key cannot be used"),
+        ({"username": "noc"}, "--username and --password-file belong together"),
+        ({"password_file": "large"}, "--username and --password-file belong together"),
+        ({"username": "noc", "password_file": "none"}, "none cannot be read: No such file"),
+        ({"username": "noc", "password_file": "large"}, "large is larger than 1024 bytes"),
+        ({"username": "a:b", "password_file": "large"}, "a user has no colon"),
+        ({"url": "https://noc:hunter2@ermon.example.net"}, "give --username and --password-file"),
+    ],
+)
+def test_what_cannot_be_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], problem: str
+):
+    monkeypatch.chdir(tmp_path)
+    Pki(tmp_path).issue("client", "noc.example.net")
+    (tmp_path / "large").write_bytes(b"x" * (MAX_PASSWORD_BYTES + 1))
+    url = given.pop("url", URL)
+    options = {name: value if name == "username" else Path(value) for name, value in given.items()}
+    with pytest.raises(UsageError) as caught:
+        make_target(url, **options)
+    assert problem in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("command", [["verify"], ["maintenance", "list"]])
+def test_every_command_tells_it_alike(command: list[str], capsys: pytest.CaptureFixture[str]):
+    assert run([*command, "--username", "noc"]) == 2
+    assert capsys.readouterr().err == "ermon: --username and --password-file belong together; give both\n"

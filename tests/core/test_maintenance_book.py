@@ -1,0 +1,107 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ermon.core import maintenance_book
+from ermon.core.maintenance_book import KEPT_SECONDS, BookedWindow, MaintenanceBook, WindowError
+from ermon.model.inventory import MaintenanceWindow
+from tests.networks import START, TWO_CIRCUITS, window
+
+
+def book_of(*windows):
+    book = MaintenanceBook()
+    return book, [book.add(each, TWO_CIRCUITS, START) for each in windows]
+
+
+def test_windows_are_listed_the_earliest_first():
+    book, (late, early) = book_of(window(120, 180, circuit="chicago"), window(0, 60, feed="isp-a"))
+    assert book.windows() == (early, late)
+    assert late.id != early.id
+
+
+@pytest.mark.parametrize(
+    ("about", "problem"),
+    [
+        ({}, "must be about a circuit, a link of a circuit, or a feed"),
+        ({"circuit": "chicago", "feed": "isp-a"}, "must be about a circuit"),
+        ({"circuit": "paris"}, "there is no circuit 'paris'"),
+        ({"circuit": "chicago", "link": "third"}, "circuit 'chicago' has no link 'third'; it has primary"),
+        ({"feed": "nowhere"}, "there is no feed 'nowhere'"),
+        ({"feed": "isp-a", "link": "primary"}, "a link needs its circuit"),
+    ],
+)
+def test_a_window_must_be_about_something_that_there_is(about, problem):
+    with pytest.raises(WindowError, match=problem):
+        book_of(window(0, 60, **about))
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "two\nlines", "x" * 501])
+def test_a_reason_is_needed(reason):
+    at = datetime.fromtimestamp(START, UTC)
+    bare = MaintenanceWindow(at, at + timedelta(hours=1), reason, circuit="chicago")
+    with pytest.raises(WindowError, match="a reason is needed"):
+        book_of(bare)
+
+
+def test_an_end_is_needed_that_is_to_come_and_later_than_the_beginning():
+    with pytest.raises(WindowError, match="has ended already"):
+        book_of(window(-60, -30, circuit="chicago"))
+    with pytest.raises(WindowError, match="must be later than its beginning"):
+        book_of(window(60, 60, circuit="chicago"))
+
+
+def test_ending_a_window_makes_it_end_now():
+    book, [booked] = book_of(window(0, 600, circuit="chicago"))
+    ended = book.end(booked.id, START + 60)
+    assert ended.window.ends.timestamp() == START + 60
+    assert book.windows() == (ended,)
+
+
+def test_a_window_that_has_not_begun_never_does_once_it_is_ended():
+    book, [booked] = book_of(window(300, 600, circuit="chicago"))
+    ended = book.end(booked.id, START + 60).window
+    assert ended.starts == ended.ends
+
+
+def test_a_window_that_is_over_cannot_be_prolonged_by_ending_it():
+    book, [booked] = book_of(window(0, 60, circuit="chicago"))
+    assert book.end(booked.id, START + 600) == booked
+
+
+def test_there_must_be_such_a_window_to_end():
+    with pytest.raises(KeyError):
+        MaintenanceBook().end("nothing", START)
+
+
+def test_a_window_is_forgotten_a_day_after_its_end():
+    book, [old] = book_of(window(0, 60, circuit="chicago"))
+    later = START + 60 + KEPT_SECONDS
+    assert old in book.windows()
+    new = book.add(window(later - START, later - START + 60, circuit="chicago"), TWO_CIRCUITS, later + 1)
+    assert book.windows() == (new,)
+
+
+def test_a_script_in_a_circle_is_stopped(monkeypatch):
+    monkeypatch.setattr(maintenance_book, "MAX_WINDOWS", 2)
+    with pytest.raises(WindowError, match="there are 2 windows already"):
+        book_of(*[window(0, 60, circuit="chicago")] * 3)
+
+
+class Memory:
+    def __init__(self):
+        self.kept: list[BookedWindow] = []
+
+    def load(self):
+        return self.kept
+
+    def save(self, windows):
+        self.kept = windows
+
+
+def test_windows_outlive_the_process_where_there_is_a_store():
+    store = Memory()
+    booked = MaintenanceBook(store).add(window(0, 60, circuit="chicago"), TWO_CIRCUITS, START)
+    after_restart = MaintenanceBook(store)
+    assert after_restart.windows() == (booked,)
+    after_restart.end(booked.id, START + 30)
+    assert MaintenanceBook(store).windows()[0].window.ends.timestamp() == START + 30

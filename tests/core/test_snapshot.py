@@ -1,0 +1,124 @@
+"""A monitor that goes on from a snapshot says what the one that was there from the start says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+import msgspec
+import pytest
+from hypothesis import given
+from msgspec import structs
+
+from ermon.core.alarm import Alarm, AlarmState, Phase
+from ermon.core.monitor import Monitor
+from ermon.core.session import Session
+from ermon.core.snapshot import SessionMemory, Snapshot, resume, take
+from ermon.model.inventory import Config
+from ermon.model.routes import Route
+from tests.core.test_oracle import FAST, NETWORKS
+from tests.histories import Step, histories, staged
+from tests.networks import START
+
+
+def copied(policy: Config, monitor: Monitor) -> Monitor:
+    """Go on from a snapshot of ``monitor``, by way of JSON."""
+    routes: dict[str, tuple[Route, ...]] = {
+        name: tuple(state.rib.routes()) for name, state in monitor.network.feeds.items()
+    }
+    text = msgspec.json.encode(take(monitor))
+    return resume(policy, msgspec.json.decode(text, type=Snapshot), routes)
+
+
+def told(monitor: Monitor, now: float) -> list[tuple[object, ...]]:
+    transitions = monitor.settle(now).transitions
+    return [(t.time, t.state, t.finding.check, tuple(t.finding.labels.items())) for t in transitions]
+
+
+def statuses(monitor: Monitor) -> list[tuple[object, ...]]:
+    return [
+        (*case.key, case.status, case.phase, case.due, None if case.phase is Phase.QUIET else case.since)
+        for case in monitor.statuses()
+    ]
+
+
+def known(monitor: Monitor) -> tuple[object, ...]:
+    """All that is known of the network; of what was usual only what follows from it, which is the median."""
+    snapshot = take(monitor)
+    links = tuple(structs.replace(link, levels=()) for link in snapshot.links)
+    usual = [monitor.network.usual_count(link.link, link.family) for link in links]
+    return structs.replace(snapshot, links=links, cases=()), usual
+
+
+Seen = tuple[list[tuple[object, ...]], list[tuple[object, ...]]]
+"""What was told, and how the subjects stand."""
+
+
+def different(one: Seen, other: Seen) -> list[str]:
+    """Say what only one of the two says."""
+    return [
+        f"only {who} says {said}"
+        for there, here in zip(one, other, strict=True)
+        for who, which in (("the monitor", set(there) - set(here)), ("its copy", set(here) - set(there)))
+        for said in sorted(which, key=str)
+    ]
+
+
+def differences(network: str, history: list[Step], *, every: int) -> Iterator[str]:
+    """Play a history, and from each ``every``-th step on go on with copies; yield what they say otherwise."""
+    policies = NETWORKS[network]
+    monitor = Monitor(policies[0], START)
+    monitors = [monitor]
+    now = START
+    everything = set(told(monitor, now))
+    for number, step in enumerate(history, 1):
+        now += step.gap
+        for one in monitors:
+            if step.reload:
+                one.reconfigure(policies[1], now)
+            for event in step.make(now):
+                one.apply(event)
+        policies = policies[::-1] if step.reload else policies
+        first, *others = [(told(one, now), statuses(one)) for one in monitors]
+        everything.update(first[0])
+        for other in others:
+            yield from (f"step {number} ({step!r}): {line}" for line in different(first, other))
+        if number % every == 0:
+            copy = copied(policies[0], monitor)
+            news = set(told(copy, now)) - everything
+            yield from (f"step {number} ({step!r}), copied: news of {said}" for said in news)
+            yield from (
+                f"step {number} ({step!r}), copied: {line}"
+                for line in different(([], first[1]), ([], statuses(copy)))
+            )
+            if known(copy) != known(monitor):
+                yield f"step {number} ({step!r}), copied: {known(monitor)} became {known(copy)}"
+            monitors = [monitor, copy]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_copy_goes_on_as_the_monitor_that_it_was_made_from(network: str) -> None:
+    @FAST
+    @given(histories(NETWORKS[network][0]))
+    def agree(history: list[Step]) -> None:
+        for problem in differences(network, history, every=5):
+            pytest.fail(problem)
+
+    agree()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_copy_knows_what_happens_seldom(network: str) -> None:
+    for history in staged(NETWORKS[network][0]):
+        for problem in differences(network, history, every=9):
+            pytest.fail(problem)
+
+
+def test_nothing_of_a_session_is_forgotten() -> None:
+    assert {field.name for field in fields(Session)} - {"feed"} == set(SessionMemory.__struct_fields__)
+
+
+def test_nothing_of_a_case_is_forgotten_but_what_is_worked_out_again() -> None:
+    from_policy = {"subject", "severity", "raise_after", "clear_after"}
+    again = {"verdict", "rendered_at"}
+    assert {field.name for field in fields(Alarm)} - from_policy - again == set(AlarmState.__struct_fields__)

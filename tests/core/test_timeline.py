@@ -1,0 +1,264 @@
+"""What the links were over the last 24 hours, however restless they are and whoever was watching."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, Self
+
+import msgspec
+import pytest
+
+from ermon.checks.sharding import only_feeds
+from ermon.core.timeline import MAX_CHANGES, MAX_SAMPLES, SAMPLE_SECONDS, SPAN_SECONDS, KeptTimeline, Timeline
+from ermon.model.prefixes import Family
+from tests.checks.company import SPACES, V4, Company, Space, company
+from tests.story import START
+
+DRAINED = "12076 12076 12076 12076 8075"
+DAY = SPAN_SECONDS
+
+
+class Watched:
+    """A company and its timeline; time counts from when the story began."""
+
+    def __init__(self, net: Company, timeline: Timeline | None = None) -> None:
+        self.net = net
+        self.timeline = Timeline() if timeline is None else timeline
+        self.wait(0)
+
+    def wait(self, seconds: float) -> Self:
+        """Let time pass as in the daemon, which takes a sample every five minutes."""
+        end = self.net.now + seconds
+        self._settle()
+        while (sample := self.net.now - self.net.now % SAMPLE_SECONDS + SAMPLE_SECONDS) <= end:
+            self.net.now = sample
+            self._settle()
+            self.timeline.sample(self.net.monitor, sample)
+        self.net.now = round(end, 6)
+        self._settle()
+        return self
+
+    def _settle(self) -> None:
+        self.timeline.follow(self.net.monitor, self.net.take_changes())
+
+    def shown(self) -> dict[str, Any]:
+        self.wait(0)
+        shown: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.timeline.show(self.net.now)()))
+        return shown
+
+    def link(self, family: Family, circuit: str = "chicago", link: str = "primary") -> dict[str, Any]:
+        wanted = {"circuit": circuit, "link": link, "family": family}
+        [found] = [each for each in self.shown()["links"] if wanted.items() <= each.items()]
+        return dict(found)
+
+    def states(
+        self, family: Family, circuit: str = "chicago", link: str = "primary"
+    ) -> list[tuple[float, str]]:
+        states = self.link(family, circuit, link)["states"]
+        return [(round(time - self.net.start, 3), state) for time, state in states]
+
+    def restart(self, seconds: float) -> Watched:
+        """What an ermon says that starts so much later, from what this one has kept."""
+        kept = msgspec.json.encode(self.timeline.kept(self.net.now))
+        net = Company(self.net.config, start=self.net.now + seconds)
+        return Watched(net, Timeline.restored(msgspec.json.decode(kept, type=KeptTimeline), net.now))
+
+
+@pytest.fixture(params=["ipv4", "ipv6"])
+def space(request: pytest.FixtureRequest) -> Space:
+    return SPACES[request.param]
+
+
+@pytest.fixture
+def watched() -> Watched:
+    """The company, which was in sync two seconds after the story began."""
+    found = Watched(company())
+    found.net.converge()
+    return found.wait(0)
+
+
+def drain(net: Company) -> None:
+    for each in SPACES.values():
+        net.microsoft_sends("chicago-primary", each.exchange, each.sharepoint, path=DRAINED)
+
+
+# States ----------------------------------------------------------------------------------------------
+
+
+def test_a_link_is_unknown_until_it_is_seen(watched: Watched, space: Space):
+    assert watched.states(space.family) == [(2 - DAY, "unknown"), (2, "up")]
+
+
+def test_a_link_s_loss_and_return_have_their_times(watched: Watched, space: Space):
+    watched.wait(58).net.lose("chicago-primary", space.family)
+    watched.wait(40).net.bring("chicago-primary", space.family)
+    assert watched.states(space.family)[1:] == [(2, "up"), (60, "down"), (100, "up")]
+    assert watched.states(space.family, link="secondary")[1:] == [(2, "up")]
+
+
+def test_changes_between_two_looks_are_all_there(watched: Watched, space: Space):
+    watched.wait(58).net.lose("chicago-primary", space.family)
+    watched.net.now += 1
+    watched.net.bring("chicago-primary", space.family)
+    assert watched.states(space.family)[1:] == [(2, "up"), (60, "down"), (61, "up")]
+
+
+def test_a_link_that_nobody_sees_any_longer_is_unknown(watched: Watched, space: Space):
+    watched.wait(58).net.down("edge-1")
+    assert watched.states(space.family)[-1] == (60, "unknown")
+
+
+def test_a_drain_is_a_state_and_outlasts_the_silence(watched: Watched, space: Space):
+    drain(watched.wait(58).net)
+    watched.wait(40).net.lose("chicago-primary", "ipv4", "ipv6")
+    assert watched.wait(40).states(space.family)[1:] == [(2, "up"), (60, "draining")]
+    watched.net.bring("chicago-primary", "ipv4", "ipv6")
+    assert watched.states(space.family)[1:] == [(2, "up"), (60, "draining"), (140, "up")]
+
+
+def test_a_link_that_stays_away_when_its_drain_is_over_is_down(watched: Watched, space: Space):
+    drain(watched.wait(58).net)
+    watched.wait(40).net.lose("chicago-primary", "ipv4", "ipv6")
+    assert watched.wait(4 * 3600).states(space.family)[1:] == [
+        (2, "up"),
+        (60, "draining"),
+        (60 + 4 * 3600, "down"),
+    ]
+
+
+def test_what_ended_more_than_a_day_ago_is_forgotten(watched: Watched, space: Space):
+    watched.wait(58).net.lose("chicago-primary", space.family)
+    watched.wait(40).net.bring("chicago-primary", space.family)
+    assert watched.wait(DAY - 20).states(space.family) == [(80, "down"), (100, "up")]
+    assert watched.wait(20).states(space.family) == [(100, "up")]
+
+
+def test_a_state_that_has_lasted_for_more_than_a_day_fills_it(watched: Watched, space: Space):
+    assert watched.wait(3 * DAY).states(space.family) == [(2 + 2 * DAY, "up")]
+
+
+def test_the_oldest_of_too_many_changes_are_one_stretch_that_is_unknown(watched: Watched, space: Space):
+    for _ in range(MAX_CHANGES):
+        watched.wait(10).net.lose("chicago-primary", space.family)
+        watched.wait(10).net.bring("chicago-primary", space.family)
+    found, states = watched.link(space.family), watched.states(space.family)
+    assert len(states) == MAX_CHANGES
+    assert states[-1] == (2 + 20 * MAX_CHANGES, "up")
+    assert states[0] == (watched.net.clock - DAY, "unknown")
+    assert round(found["merged_until"] - START, 3) == states[1][0]
+    assert {later[0] - earlier[0] for earlier, later in pairwise(states[1:])} == {10}
+    assert watched.link(space.family, link="secondary")["merged_until"] is None
+
+
+def test_of_too_many_changes_nothing_is_said_a_day_later(watched: Watched, space: Space):
+    for _ in range(MAX_CHANGES):
+        watched.wait(10).net.lose("chicago-primary", space.family)
+        watched.wait(10).net.bring("chicago-primary", space.family)
+    watched.wait(DAY)
+    assert (watched.link(space.family)["merged_until"], len(watched.states(space.family))) == (None, 1)
+
+
+# Prefixes --------------------------------------------------------------------------------------------
+
+
+def test_prefixes_are_counted_every_five_minutes(watched: Watched, space: Space):
+    watched.wait(SAMPLE_SECONDS).net.microsoft_sends("chicago-primary", space.extra)
+    watched.wait(SAMPLE_SECONDS).net.lose("chicago-primary", space.family)
+    watched.net.microsoft_withdraws("chicago-primary", space.extra)
+    watched.wait(SAMPLE_SECONDS).net.down("edge-1")
+    watched.wait(SAMPLE_SECONDS)
+    assert watched.link(space.family)["prefixes"] == [2, 3, 0, None]
+    assert watched.link(space.family, link="secondary")["prefixes"] == [2, 2, 2, 2]
+    times = watched.shown()["times"]
+    assert {later - earlier for earlier, later in pairwise(times)} == {SAMPLE_SECONDS}
+
+
+def test_a_day_of_samples_is_kept(watched: Watched, space: Space):
+    watched.wait(2 * DAY)
+    shown = watched.shown()
+    assert len(shown["times"]) == len(watched.link(space.family)["prefixes"]) == MAX_SAMPLES
+    assert shown["from"] < shown["times"][0]
+    assert shown["times"][-1] <= shown["to"] == watched.net.now
+
+
+def test_of_the_same_five_minutes_the_last_sample_stays(watched: Watched):
+    watched.wait(SAMPLE_SECONDS).net.microsoft_sends("chicago-primary", V4.extra)
+    watched.wait(10)
+    watched.timeline.sample(watched.net.monitor, watched.net.now)
+    assert watched.shown()["times"] == [watched.net.now]
+    assert watched.link("ipv4")["prefixes"] == [3]
+
+
+def test_a_clock_that_is_set_back_leaves_the_times_in_order(watched: Watched):
+    watched.wait(4 * SAMPLE_SECONDS)
+    watched.timeline.sample(watched.net.monitor, START + 2 * SAMPLE_SECONDS)
+    shown = watched.shown()
+    assert shown["times"] == sorted(shown["times"])
+    assert {len(link["prefixes"]) for link in shown["links"]} == {len(shown["times"])}
+
+
+# Reload ----------------------------------------------------------------------------------------------
+
+
+def test_a_reload_drops_the_links_that_are_gone_and_goes_on_with_the_others(watched: Watched, space: Space):
+    watched.wait(58).net.lose("chicago-primary", space.family)
+    watched.wait(SAMPLE_SECONDS).net.reconfigure(
+        company("circuits: {dallas: null}", "nat_pools: {dal: null}",
+                "feeds: {edge-3: null, edge-4: null, dallas-primary: null, dallas-secondary: null}").config
+    )  # fmt: skip
+    assert {link["circuit"] for link in watched.shown()["links"]} == {"chicago"}
+    assert watched.states(space.family)[1:] == [(2, "up"), (60, "down")]
+
+
+def test_a_link_that_a_reload_brings_was_unknown_until_then(watched: Watched):
+    without = only_feeds(watched.net.config, ["edge-1", "edge-2", "chicago-*"])
+    watched = Watched(Company(without).converge()).wait(2 * SAMPLE_SECONDS)
+    assert {link["circuit"] for link in watched.shown()["links"]} == {"chicago"}
+    watched.net.reconfigure(company().config)
+    assert watched.states("ipv4", "dallas") == [(watched.net.clock - DAY, "unknown")]
+    assert watched.link("ipv4", "dallas")["prefixes"] == [None] * len(watched.shown()["times"])
+
+
+# Restart ---------------------------------------------------------------------------------------------
+
+
+def test_the_time_that_ermon_was_not_running_is_unknown(watched: Watched, space: Space):
+    later = watched.wait(598).restart(1_400)
+    later.net.converge()
+    now = later.net.now - watched.net.start
+    assert later.wait(0).link(space.family)["states"] == [
+        [START + now - DAY, "unknown"],
+        [START + 2, "up"],
+        [START + 600, "unknown"],
+        [START + 2_002, "up"],
+    ]
+
+
+def test_samples_outlive_ermon(watched: Watched, space: Space):
+    watched.wait(2 * SAMPLE_SECONDS)
+    later = watched.restart(SAMPLE_SECONDS)
+    later.timeline.sample(later.net.monitor, later.net.now)
+    assert later.link(space.family)["prefixes"] == [2, 2, None]
+
+
+def test_what_was_kept_more_than_a_day_ago_says_nothing(watched: Watched, space: Space):
+    later = watched.wait(SAMPLE_SECONDS).restart(2 * DAY)
+    later.timeline.sample(later.net.monitor, later.net.now)
+    assert later.link(space.family)["prefixes"] == [None]
+    assert [state for _, state in later.link(space.family)["states"]] == ["unknown"]
+
+
+def test_what_a_clock_that_was_ahead_has_left_is_not_believed(watched: Watched, space: Space):
+    earlier = watched.wait(2 * SAMPLE_SECONDS).restart(-10 * SAMPLE_SECONDS)
+    assert earlier.shown()["times"] == []
+    assert [state for _, state in earlier.link(space.family)["states"]] == ["unknown"]
+
+
+def test_a_track_that_does_not_fit_its_times_was_never_known(watched: Watched):
+    kept = watched.wait(SAMPLE_SECONDS).timeline.kept(watched.net.now)
+    later = Watched(
+        Company(watched.net.config, start=watched.net.now),
+        Timeline.restored(msgspec.structs.replace(kept, times=[]), watched.net.now),
+    )
+    assert {len(link["prefixes"]) for link in later.shown()["links"]} == {0}
+    assert [state for _, state in later.link("ipv4")["states"]] == ["unknown"]

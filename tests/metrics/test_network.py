@@ -1,0 +1,336 @@
+"""The series that dashboards and alerts are built on: their names, labels, types and values."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from ermon.checks.catalogue import CATALOGUE
+from ermon.core.monitor import Monitor
+from ermon.exabgp.decode import RejectReason
+from ermon.metrics import network as metrics
+from ermon.metrics.network import Metrics
+from ermon.metrics.process import Telemetry
+from tests.checks.company import V4, V6, Company, Space, company
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+
+FINDING = [
+    *("check", "circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
+    *("geo", "peering", "view", "process", "source"),
+]
+
+CONTRACT: Mapping[str, tuple[str, list[str]]] = {
+    "ermon_build_info": ("gauge", ["version", "exabgp_version", "python_version"]),
+    "ermon_config_last_reload_successful": ("gauge", []),
+    "ermon_config_last_reload_success_timestamp_seconds": ("gauge", []),
+    "ermon_exabgp_up": ("gauge", ["process"]),
+    "ermon_exabgp_restarts_total": ("counter", ["process"]),
+    "ermon_feed_up": ("gauge", ["feed", "router", "view"]),
+    "ermon_feed_in_sync": ("gauge", ["feed", "router", "view", "family"]),
+    "ermon_feed_transitions_total": ("counter", ["feed", "to"]),
+    "ermon_feed_last_transition_timestamp_seconds": ("gauge", ["feed"]),
+    "ermon_feed_last_message_timestamp_seconds": ("gauge", ["feed"]),
+    "ermon_feed_updates_total": ("counter", ["feed"]),
+    "ermon_feed_routes": ("gauge", ["feed", "family"]),
+    "ermon_feed_lost_messages_total": ("counter", ["feed"]),
+    "ermon_link_state": ("gauge", ["circuit", "link", "router", "family", "state"]),
+    "ermon_link_transitions_total": ("counter", ["circuit", "link", "family"]),
+    "ermon_link_last_transition_timestamp_seconds": ("gauge", ["circuit", "link", "family"]),
+    "ermon_link_routes": ("gauge", ["circuit", "link", "family"]),
+    "ermon_link_service_routes": ("gauge", ["circuit", "link", "ms_service"]),
+    "ermon_link_advertised_prefixes": ("gauge", ["circuit", "link", "family"]),
+    "ermon_link_advertised_prefix_limit": ("gauge", ["circuit", "link", "family"]),
+    "ermon_circuit_links_up": ("gauge", ["circuit", "family"]),
+    "ermon_circuit_info": ("gauge", ["circuit", "location", "geo", "peering"]),
+    "ermon_pool_advertised": ("gauge", ["pool", "family", "circuit", "link", "state"]),
+    "ermon_pool_on_internet": ("gauge", ["pool", "family", "feed", "state"]),
+    "ermon_pool_addresses": ("gauge", ["pool"]),
+    "ermon_finding_raised": ("gauge", FINDING),
+    "ermon_check_unknown": ("gauge", FINDING),
+    "ermon_check_suppressed": ("gauge", FINDING),
+    "ermon_check_info": ("gauge", ["check", "severity"]),
+    "ermon_findings_raised_total": ("counter", ["check"]),
+    "ermon_detection_seconds": ("histogram", ["le"]),
+    "ermon_ingest_lines_total": ("counter", []),
+    "ermon_ingest_rejected_total": ("counter", ["reason"]),
+    "ermon_ingest_lag_seconds": ("gauge", []),
+    "ermon_notifications_total": ("counter", ["receiver"]),
+    "ermon_notification_failures_total": ("counter", ["receiver"]),
+}
+"""What users depend on: no series of these may be renamed, and none may be missing."""
+
+WITH_RECEIVER = "alertmanager: {urls: ['http://127.0.0.1:9093']}"
+BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture
+def net() -> Company:
+    return company(WITH_RECEIVER).converge()
+
+
+class Scraper:
+    """Scrapes one ermon again and again."""
+
+    def __init__(self, net: Company) -> None:
+        self.net = net
+        self.telemetry = Telemetry(net.config)
+        self.metrics = Metrics(self.telemetry.registry)
+
+    async def text(self, accept: str = "", only: tuple[str, ...] = ()) -> str:
+        page = await self.metrics.render(self.net.monitor, accept=accept, only=only)
+        return page.body.decode()
+
+    async def families(self) -> dict[str, Metric]:
+        families = parse_text(await self.text())
+        return {f.name + ("_total" if f.type == "counter" else ""): f for f in families}
+
+    async def series(self) -> Series:
+        families = (await self.families()).values()
+        return {(s.name, frozenset(s.labels.items())): s.value for f in families for s in f.samples}
+
+    async def value(self, name: str, **labels: str) -> float:
+        """The value of the one series with these labels; the others may have any value, or none."""
+        found = [
+            value
+            for (series, has), value in (await self.series()).items()
+            if series == name and labels.items() <= dict(has).items()
+        ]
+        assert len(found) == 1, f"{len(found)} series {name} {labels}"
+        return found[0]
+
+    async def state(self, name: str, **labels: str) -> str:
+        """The one state that is 1, of all those of a subject."""
+        found = [
+            dict(has)["state"]
+            for (series, has), value in (await self.series()).items()
+            if series == name and labels.items() <= dict(has).items() and value == 1
+        ]
+        assert len(found) == 1, f"{name} {labels} is {found}"
+        return found[0]
+
+
+@pytest.fixture
+def scraper(net: Company) -> Scraper:
+    return Scraper(net)
+
+
+# The contract ----------------------------------------------------------------------------------------
+
+
+async def test_every_metric_exists_from_the_start_with_its_type_and_labels():
+    families = await Scraper(company(WITH_RECEIVER)).families()
+    found = {
+        name: (family.type, sorted({label for s in family.samples for label in s.labels}))
+        for name, family in families.items()
+        if name in CONTRACT
+    }
+    assert found == {name: (kind, sorted(labels)) for name, (kind, labels) in CONTRACT.items()}
+
+
+async def test_no_series_appears_or_vanishes_with_the_state_of_the_network():
+    net = company(WITH_RECEIVER)
+    scraper = Scraper(net)
+    before = (await scraper.series()).keys()
+    net.process_up().converge()
+    net.announce("isp-a", V4.pool, V6.pool_part)
+    net.lose("chicago-primary", "ipv4", "ipv6").down("edge-3", "outside").wait(120)
+    net.process_down()
+    assert (await scraper.series()).keys() == before
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS], ids=["text", "openmetrics"])
+async def test_counters_have_no_series_of_their_creation(scraper: Scraper, accept: str):
+    assert "_created" not in await scraper.text(accept)
+
+
+async def test_python_and_the_process_are_measured_too(scraper: Scraper):
+    assert {"process_resident_memory_bytes", "python_info"} <= (await scraper.families()).keys()
+
+
+async def test_promtool_finds_nothing_to_say(scraper: Scraper):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        assert os.environ.get("CI") != "true", "promtool is missing, and must not be in CI"
+        pytest.skip("promtool is missing; it comes with Debian's package prometheus")
+    text = await scraper.text()
+    found = await asyncio.to_thread(
+        subprocess.run, [promtool, "check", "metrics"], input=text.encode(), capture_output=True, check=False
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, b"", b"")
+
+
+# Formats ---------------------------------------------------------------------------------------------
+
+
+async def test_both_formats_say_the_same(scraper: Scraper):
+    # What the process itself uses changes between two scrapes.
+    def read(families: object) -> Series:
+        return {
+            (s.name, frozenset(s.labels.items())): s.value
+            for family in families
+            for s in family.samples
+            if s.name.startswith("ermon_")
+        }
+
+    text = read(parse_text(await scraper.text()))
+    openmetrics = await scraper.text(OPENMETRICS)
+    assert openmetrics.endswith("# EOF\n")
+    assert openmetrics.count("# EOF") == 1
+    assert read(parse_openmetrics(openmetrics)) == text
+
+
+async def test_only_the_series_that_are_asked_for_are_shown(scraper: Scraper):
+    text = await scraper.text(
+        only=("ermon_link_routes", "ermon_feed_updates_total", "ermon_ingest_lines_total")
+    )
+    names = {family.name for family in parse_text(text)}
+    assert names == {"ermon_link_routes", "ermon_feed_updates", "ermon_ingest_lines"}
+
+
+async def test_odd_names_are_escaped():
+    odd = 'Zürich "2" \\ b'
+    scraper = Scraper(company(f"circuits: {{chicago: {{location: '{odd}'}}}}"))
+    assert await scraper.value("ermon_circuit_info", circuit="chicago", location=odd) == 1
+
+
+async def test_a_circuit_in_two_locations_names_both():
+    links = "links: {primary: {location: Dallas}, secondary: {location: Chicago}}"
+    scraper = Scraper(company(f"circuits: {{chicago: {{{links}}}}}"))
+    assert await scraper.value("ermon_circuit_info", circuit="chicago", location="Chicago, Dallas") == 1
+
+
+async def test_whoever_takes_gzip_gets_it(scraper: Scraper):
+    page = await scraper.metrics.render(scraper.net.monitor, accept_encoding="deflate, gzip;q=0.5")
+    assert page.gzipped
+    assert gzip.decompress(page.body).startswith(b"# HELP ermon_feed_up ")
+
+
+async def test_the_event_loop_gets_a_turn_after_each_slice(scraper: Scraper, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(metrics, "SLICE_SERIES", 10)
+    text = await scraper.text()
+    turns = 0
+    scrape = asyncio.create_task(scraper.text())
+    while not scrape.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns >= text.count("ermon_check_unknown{") / 10
+    assert {line for line in text.splitlines() if line.startswith("ermon_link")} <= set(
+        (await scrape).splitlines()
+    )
+
+
+async def test_a_scrape_shows_one_moment_whatever_happens_meanwhile(
+    scraper: Scraper, monkeypatch: pytest.MonkeyPatch
+):
+    take = metrics.take_snapshot
+
+    def take_and_lose_the_feed(monitor: Monitor) -> metrics.Snapshot:
+        snapshot = take(monitor)
+        scraper.net.down("isp-a")
+        return snapshot
+
+    monkeypatch.setattr(metrics, "take_snapshot", take_and_lose_the_feed)
+    feed = {"feed": "isp-a"}
+    first, second = scraper.value("ermon_feed_up", **feed), scraper.value("ermon_feed_up", **feed)
+    assert await asyncio.gather(first, second) == [1, 0]
+
+
+# Values ----------------------------------------------------------------------------------------------
+
+
+@BOTH_FAMILIES
+async def test_a_leak_and_its_end(scraper: Scraper, space: Space):
+    pool = {"pool": "chi", "family": space.family, "feed": "isp-a"}
+    leak = {"check": "pool-leak", "uplink": "isp-a", "circuit": "", **pool}
+    net = scraper.net.announce("isp-a", space.pool, path="64500")
+    assert await scraper.state("ermon_pool_on_internet", **pool) == "yes"
+    assert await scraper.value("ermon_finding_raised", **leak) == 1
+    net.withdraw("isp-a", space.pool).wait(59)
+    assert await scraper.state("ermon_pool_on_internet", **pool) == "no"
+    assert await scraper.value("ermon_finding_raised", **leak) == 1
+    net.wait(1)
+    assert await scraper.value("ermon_finding_raised", **leak) == 0
+
+
+@BOTH_FAMILIES
+async def test_a_lost_link(scraper: Scraper, space: Space):
+    link = {"circuit": "chicago", "link": "primary", "family": space.family}
+    net = scraper.net.wait(60).lose("chicago-primary", space.family)
+    assert await scraper.state("ermon_link_state", router="edge-1", **link) == "down"
+    assert await scraper.value("ermon_link_routes", **link) == 0
+    assert await scraper.value("ermon_link_transitions_total", **link) == 1
+    assert await scraper.value("ermon_link_last_transition_timestamp_seconds", **link) == net.now
+    assert await scraper.value("ermon_circuit_links_up", circuit="chicago", family=space.family) == 1
+    assert await scraper.state("ermon_pool_advertised", pool="chi", **link) == "no"
+    low = {"check": "prefix-count-low", **link}
+    assert await scraper.value("ermon_check_suppressed", **low) == 1
+    assert await scraper.value("ermon_check_unknown", **low) == 0
+
+
+@BOTH_FAMILIES
+async def test_what_cannot_be_judged_is_unknown(scraper: Scraper, space: Space):
+    link = {"circuit": "chicago", "link": "primary", "family": space.family}
+    scraper.net.down("edge-1", "chicago-primary")
+    assert await scraper.value("ermon_check_unknown", check="link-down", **link) == 1
+    assert await scraper.state("ermon_link_state", **link) == "unknown"
+    assert await scraper.state("ermon_pool_advertised", pool="chi", **link) == "unknown"
+
+
+async def test_a_feed_s_session(scraper: Scraper):
+    feed = {"feed": "edge-1"}
+    assert await scraper.value("ermon_feed_up", router="edge-1", view="edge-table", **feed) == 1
+    assert await scraper.value("ermon_feed_in_sync", family="ipv6", **feed) == 1
+    assert await scraper.value("ermon_feed_routes", family="ipv6", **feed) == 2
+    updates = await scraper.value("ermon_feed_updates_total", **feed)
+    net = scraper.net.wait(7).announce("edge-1", V6.extra)
+    assert await scraper.value("ermon_feed_updates_total", **feed) == updates + 1
+    assert await scraper.value("ermon_feed_last_message_timestamp_seconds", **feed) == net.now
+    net.lose_messages("edge-1", 4).wait(3).down("edge-1")
+    assert await scraper.value("ermon_feed_lost_messages_total", **feed) == 4
+    assert await scraper.value("ermon_feed_in_sync", family="ipv4", **feed) == 0
+    assert await scraper.value("ermon_feed_transitions_total", to="down", **feed) == 1
+    assert await scraper.value("ermon_feed_last_transition_timestamp_seconds", **feed) == net.now
+
+
+async def test_a_feed_without_a_router_has_an_empty_label(scraper: Scraper):
+    assert await scraper.value("ermon_feed_up", feed="outside", router="", view="internet") == 1
+
+
+async def test_a_check_has_the_severity_that_the_configuration_gives_it():
+    changes = "checks: {link-down: {severity: critical}, feed-down: {enabled: false}}"
+    series = await Scraper(company(changes, "policy: {internet_covering: critical}")).series()
+    found = {dict(has)["check"]: dict(has)["severity"] for name, has in series if name == "ermon_check_info"}
+    assert (found["link-down"], found["pool-covered"], found["link-asymmetry"]) == (
+        *("critical", "critical"),
+        "warning",
+    )
+    assert "feed-down" not in found
+
+
+async def test_a_reload_brings_its_own_series(scraper: Scraper):
+    await scraper.text()
+    changed = company(WITH_RECEIVER, "nat_pools: {dal: null}")
+    scraper.net.reconfigure(changed.config)
+    pools = {dict(labels).get("pool") for _, labels in await scraper.series()}
+    assert "chi" in pools
+    assert "dal" not in pools
+
+
+async def test_the_check_of_a_finding_and_the_reason_of_a_rejection_are_from_closed_sets(scraper: Scraper):
+    families = await scraper.families()
+    checks = {s.labels["check"] for s in families["ermon_findings_raised_total"].samples}
+    reasons = {s.labels["reason"] for s in families["ermon_ingest_rejected_total"].samples}
+    assert checks == set(CATALOGUE)
+    assert reasons == set(RejectReason)

@@ -1,0 +1,107 @@
+"""Published lists and maintenance windows as they are kept in the store."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ermon.core.maintenance_book import BookedWindow, MaintenanceBook
+from ermon.core.timeline import Timeline
+from ermon.model.inventory import MaintenanceWindow
+from ermon.model.source_key import SourceKey
+from ermon.sources.record import MemoryRecords, SourceRecord, Validators
+from ermon.storage.adapters import StoredRecords, StoredWindows, keep_timeline, kept_timeline
+from ermon.storage.database import Table
+from ermon.storage.store import Store
+from tests.checks.company import company
+from tests.networks import SMALL
+
+TAGS = SourceKey("service-tags", "https://lists.example.net/tags.json?sig=s3cret", ("Storage",))
+OTHER_TAGS = SourceKey("service-tags", "https://lists.example.net/tags.json?sig=s3cret", ("Sql",))
+RECORD = SourceRecord(1795184918.5, "63", Validators('"abc"', "Tue, 01 Apr 2031 00:00:00 GMT"))
+START = 1_795_000_000.0
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Store]:
+    store = await Store.open(folder, 60.0)
+    yield store
+    await store.close()
+
+
+@pytest.mark.parametrize("kept", ["in memory", "in the store"])
+async def test_a_record_is_kept_for_its_source(tmp_path: Path, kept: str):
+    async with opened(tmp_path) as store:
+        records = MemoryRecords() if kept == "in memory" else StoredRecords(store)
+        assert records.load(TAGS) is None
+        records.keep(TAGS, RECORD)
+        assert (records.load(TAGS), records.load(OTHER_TAGS)) == (RECORD, None)
+
+
+async def test_records_and_the_client_request_id_outlive_ermon(tmp_path: Path):
+    async with opened(tmp_path) as store:
+        StoredRecords(store).keep(TAGS, RECORD)
+        client = StoredRecords(store).client_request_id()
+        assert str(uuid.UUID(client)) == client
+    async with opened(tmp_path) as store:
+        assert StoredRecords(store).load(TAGS) == RECORD
+        assert StoredRecords(store).client_request_id() == client
+    assert b"s3cret" not in (tmp_path / "ermon.sqlite").read_bytes()  # it is small
+
+
+@pytest.mark.parametrize("damaged", [b"{}", b"[", b'"no guid"'])
+async def test_what_makes_no_sense_was_never_known(tmp_path: Path, damaged: bytes):
+    async with opened(tmp_path) as store:
+        StoredRecords(store).keep(TAGS, RECORD)
+        client = StoredRecords(store).client_request_id()
+        (key,) = store._state[Table.LISTS]
+        store.set_value(Table.LISTS, key, damaged)
+        store.set_value(Table.INSTALLATION, "client-request-id", damaged)
+        records = StoredRecords(store)
+        assert records.load(TAGS) is None
+        assert records.client_request_id() == StoredRecords(store).client_request_id() != client
+
+
+async def test_windows_outlive_ermon(tmp_path: Path):
+    starts, ends = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC)
+    window = MaintenanceWindow(starts, ends, "new optics", circuit="chicago", link="primary")
+    async with opened(tmp_path) as store:
+        book = MaintenanceBook(StoredWindows(store))
+        await book.saved()
+        booked = book.add(window, SMALL, START)
+        ended = book.add(window, SMALL, START)
+        book.end(ended.id, START + 60)
+        await book.saved()
+    async with opened(tmp_path) as store:
+        after = {each.id: each for each in MaintenanceBook(StoredWindows(store)).windows()}
+        assert after[booked.id] == BookedWindow(booked.id, window)
+        assert after[ended.id].window.ends.timestamp() == START + 60
+
+
+async def test_the_timeline_outlives_ermon(tmp_path: Path):
+    net, timeline = company().converge(), Timeline()
+    timeline.follow(net.monitor, net.take_changes())
+    timeline.sample(net.monitor, net.now)
+    async with opened(tmp_path) as store:
+        keep_timeline(store, timeline, net.now + 30)
+    async with opened(tmp_path) as store:
+        after = kept_timeline(store, net.now + 60).show(net.now + 60)()
+        assert after["times"] == [net.now]
+        assert {state for link in after["links"] for _, state in link["states"]} == {"unknown", "up"}
+        assert {count for link in after["links"] for count in link["prefixes"]} == {2}
+
+
+@pytest.mark.parametrize("damaged", [b"{}", b"[", b'{"saved_at": 1, "times": [1], "tracks": [{}]}'])
+async def test_a_timeline_that_makes_no_sense_was_never_known(tmp_path: Path, damaged: bytes):
+    async with opened(tmp_path) as store:
+        store.set_value(Table.INSTALLATION, "timeline", damaged)
+        assert kept_timeline(store, START).show(START)()["links"] == []
+
+
+def test_without_storage_there_is_a_new_timeline():
+    assert kept_timeline(None, START).show(START)()["links"] == []
