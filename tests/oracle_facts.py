@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ermon.checks.subject import RouteSet
 from ermon.model.findings import LinkState
-from ermon.model.inventory import CheckSettings, Config, Link, LinkKey, Peering, View
+from ermon.model.inventory import CheckSettings, Config, ExpectationPeriods, Link, LinkKey, Peering, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import Attributes, Route, RouteKey, SegmentKind
 
@@ -383,7 +383,15 @@ class FactsFromScratch:
         )
 
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
-        return self.deciders(link, family) or tuple(f for f in self._edges if self.in_sync(f, family))
+        return self.deciders(link, family) or tuple(
+            f for f in self._edges if self.in_sync(f, family) and self.table(f, link, family)
+        )
+
+    def seen(self, family: Family) -> bool:
+        return any(self.in_sync(feed, family) for feed in self._edges)
+
+    def expectations(self, circuit: str) -> ExpectationPeriods:
+        return ExpectationPeriods(self._config.circuits[circuit].receive.prefixes)
 
     def prefix_count(self, link: LinkKey, family: Family) -> int:
         return len(self._shown(link, family))
@@ -450,8 +458,8 @@ class FactsFromScratch:
     def feed_flaps(self, feed: str) -> bool:
         return self._oracle.losses_until(feed) is not None
 
-    def churns(self, feed: str, link: LinkKey) -> bool:
-        return self._oracle.churns_until(feed, link) is not None
+    def churning(self, link: LinkKey) -> Collection[str]:
+        return [feed for feed in self._edges if self._oracle.churns_until(feed, link) is not None]
 
     def usual_count(self, link: LinkKey, family: Family) -> float | None:
         return median(self._oracle.right_counts(link, family))
@@ -461,12 +469,16 @@ class FactsFromScratch:
 
     # Routes
 
-    def matching(self, feed: str, bucket: RouteSet) -> Mapping[RouteKey, Route]:
+    def matching(self, feed: str, route_set: RouteSet) -> Mapping[RouteKey, Route]:
         return {
             key: route
             for key, route in self._session(feed).routes.items()
-            if route.prefix.family == bucket.family and SORTS[bucket.kind](self, feed, route, bucket)
+            if route.prefix.family == route_set.family and SORTS[route_set.kind](self, feed, route, route_set)
         }
+
+    def feeds_showing(self, route_set: RouteSet) -> Collection[str]:
+        feeds = self._config.feeds if route_set.link is None else self._edges
+        return [feed for feed in feeds if self.matching(feed, route_set)]
 
     def covers(self, feed: str, prefix: Prefix) -> bool:
         return covered_by_routes(prefix, self._prefixes(feed))
@@ -492,17 +504,17 @@ class FactsFromScratch:
         circuit = self._config.feeds[feed].circuit
         return [p for pool in self._config.pools.values() if circuit in pool.circuits for p in pool.prefixes]
 
-    def is_service(self, _: str, route: Route, bucket: RouteSet) -> bool:
+    def is_service(self, _: str, route: Route, route_set: RouteSet) -> bool:
         names = {f"{high}:{low}" for high, low in route.attributes.communities}
-        return self._link_of(route) == bucket.link and bucket.name in names
+        return self._link_of(route) == route_set.link and route_set.name in names
 
-    def is_tagged(self, _: str, route: Route, bucket: RouteSet) -> bool:
-        return self._link_of(route) == bucket.link and 12076 in dict(route.attributes.communities)
+    def is_tagged(self, _: str, route: Route, route_set: RouteSet) -> bool:
+        return self._link_of(route) == route_set.link and 12076 in dict(route.attributes.communities)
 
-    def is_unexpected(self, _: str, route: Route, bucket: RouteSet) -> bool:
-        if bucket.link is None or self._link_of(route) != bucket.link:
+    def is_unexpected(self, _: str, route: Route, route_set: RouteSet) -> bool:
+        if route_set.link is None or self._link_of(route) != route_set.link:
             return False
-        receive = self._config.circuits[bucket.link[0]].receive
+        receive = self._config.circuits[route_set.link[0]].receive
         ours = [*self._config.customer.own_prefixes, *_pool_space(self._config)]
         if route.prefix.length == 0 or covered(route.prefix, ours):
             return True
@@ -512,15 +524,15 @@ class FactsFromScratch:
         named = {service.community for service in receive.services} & route.attributes.communities
         return receive.only_listed and not named and not covered(route.prefix, listed)
 
-    def is_foreign_origin(self, _: str, route: Route, bucket: RouteSet) -> bool:
+    def is_foreign_origin(self, _: str, route: Route, route_set: RouteSet) -> bool:
         """An ASN that is none of Microsoft's, from 12076 on."""
-        if self._link_of(route) != bucket.link:
+        if self._link_of(route) != route_set.link:
             return False
         path = microsoft_part(route.attributes, self._config)
         return not self._config.policy.microsoft_asns.issuperset(path)
 
-    def is_prepended(self, _: str, route: Route, bucket: RouteSet) -> bool:
-        if self._link_of(route) != bucket.link:
+    def is_prepended(self, _: str, route: Route, route_set: RouteSet) -> bool:
+        if self._link_of(route) != route_set.link:
             return False
         repeats = int(number(self._config, "drain", "repeats"))
         return microsoft_part(route.attributes, self._config)[:repeats] == [12076] * repeats
@@ -531,8 +543,8 @@ class FactsFromScratch:
         may_follow = any(overlap(route.prefix, prefix) for prefix in expected)
         return may_follow and not self._config.feeds[feed].add_path
 
-    def is_not_microsoft(self, feed: str, route: Route, bucket: RouteSet) -> bool:
-        return self.is_best_path(feed, route, bucket) and self._link_of(route) is None
+    def is_not_microsoft(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        return self.is_best_path(feed, route, route_set) and self._link_of(route) is None
 
     def is_unattributed(self, _: str, route: Route, __: RouteSet) -> bool:
         return self._link_of(route) == UNATTRIBUTED
@@ -543,14 +555,16 @@ class FactsFromScratch:
     def is_default(self, _: str, route: Route, __: RouteSet) -> bool:
         return route.prefix.length == 0
 
-    def touches_pool(self, _: str, route: Route, bucket: RouteSet) -> bool:
-        touches = any(overlap(route.prefix, prefix) for prefix in self._space_of(bucket.name))
+    def touches_pool(self, _: str, route: Route, route_set: RouteSet) -> bool:
+        touches = any(overlap(route.prefix, prefix) for prefix in self._space_of(route_set.name))
         return route.prefix.length > 0 and touches
 
-    def is_foreign_pool(self, feed: str, route: Route, bucket: RouteSet) -> bool:
-        home = self._config.feeds[feed].circuit in self._config.pools[bucket.name].circuits
-        declared = covered(route.prefix, self._declared_pools(feed))
-        return self.touches_pool(feed, route, bucket) and not home and not declared
+    def is_foreign_pool(self, feed: str, route: Route, _: RouteSet) -> bool:
+        """It touches a pool of other circuits, and no pool of this one declares it."""
+        circuit = self._config.feeds[feed].circuit
+        foreign = [pool for pool in self._config.pools.values() if circuit not in pool.circuits]
+        touched = any(overlap(route.prefix, prefix) for pool in foreign for prefix in pool.prefixes)
+        return route.prefix.length > 0 and touched and not covered(route.prefix, self._declared_pools(feed))
 
     def is_undeclared(self, feed: str, route: Route, _: RouteSet) -> bool:
         allowed = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.prefixes
@@ -590,10 +604,10 @@ class FactsFromScratch:
         ours = covered(route.prefix, self._config.customer.own_prefixes)
         return ours and BLACKHOLE not in route.attributes.communities
 
-    def is_ours(self, _: str, route: Route, bucket: RouteSet) -> bool:
+    def is_ours(self, _: str, route: Route, route_set: RouteSet) -> bool:
         """Our address space, and our ASN at the end of its path."""
         last = route.attributes.as_path[-1:]
-        if not last or route.prefix.length == 0 or not self.is_exported(_, route, bucket):
+        if not last or route.prefix.length == 0 or not self.is_exported(_, route, route_set):
             return False
         ends = last[0].asns if last[0].kind is SegmentKind.SET else last[0].asns[-1:]
         return self._config.customer.asn in ends
@@ -601,15 +615,15 @@ class FactsFromScratch:
     def is_blackholed(self, _: str, route: Route, __: RouteSet) -> bool:
         return BLACKHOLE in route.attributes.communities
 
-    def is_inside_pool(self, feed: str, route: Route, bucket: RouteSet) -> bool:
-        if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, bucket):
+    def is_inside_pool(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, route_set):
             return False
-        return covered(route.prefix, self._space_of(bucket.name))
+        return covered(route.prefix, self._space_of(route_set.name))
 
-    def covers_pool(self, feed: str, route: Route, bucket: RouteSet) -> bool:
-        if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, bucket):
+    def covers_pool(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, route_set):
             return False
-        return not covered(route.prefix, self._space_of(bucket.name))
+        return not covered(route.prefix, self._space_of(route_set.name))
 
     def is_microsoft(self, feed: str, route: Route, _: RouteSet) -> bool:
         """12076 in its path, or inside what a link of Microsoft peering brings or has just brought."""

@@ -164,7 +164,7 @@ class Story:
         return self
 
     def _settle(self) -> None:
-        outcome = self.monitor.settle(self.now)
+        outcome = self.monitor.advance(self.now)
         self._transitions += outcome.transitions
         self._requests += outcome.requests
         self._changes += outcome.changes

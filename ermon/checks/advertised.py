@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
@@ -17,6 +18,8 @@ from ermon.checks.mirror import (
     UNDECLARED,
     MirroredLink,
     mirrored,
+    overlapping_pools,
+    pool_index,
     prefix_limit,
 )
 from ermon.checks.parameters import parameter
@@ -37,7 +40,7 @@ from ermon.checks.subject import (
     violated,
 )
 from ermon.model.inventory import Config, Link, Peering, Pool
-from ermon.model.prefixes import FAMILIES, Family, PrefixSet
+from ermon.model.prefixes import FAMILIES, Family, PrefixIndex, PrefixSet
 
 
 def _microsoft_links(config: Config) -> Iterator[MirroredLink]:
@@ -95,15 +98,34 @@ def _pool_not_advertised(pool: Pool, link: MirroredLink, family: Family, facts: 
 
 
 def pool_wrong_circuit(config: Config) -> Iterator[Subject]:
-    links = list(_microsoft_links(config))
-    for pool in config.pools.values():
-        for link in links:
-            if link.link.circuit in pool.circuits:
-                continue
-            for family in filter(link.has_family, pool.families):
-                topics = frozenset(link.topics((family,), FOREIGN_POOL, pool.name))
-                judge = partial(_nothing_advertised, link, (family,), FOREIGN_POOL, pool.name)
-                yield Subject("pool-wrong-circuit", _pool_labels(pool, link.link, family), topics, judge)
+    pools = pool_index(config)
+    of_circuit = Counter((name, f) for p in config.pools.values() for name in p.circuits for f in p.families)
+    of_all = Counter(family for pool in config.pools.values() for family in pool.families)
+    for link in _microsoft_links(config):
+        foreign = [f for f in FAMILIES if of_all[f] > of_circuit[link.link.circuit, f]]
+        for family in filter(link.has_family, foreign):
+            topics = frozenset(link.topics((family,), FOREIGN_POOL))
+            labels = (*link_labels(link.link), ("family", family))
+            judge = partial(_pool_wrong_circuit, link, family, pools)
+            yield Subject("pool-wrong-circuit", labels, topics, judge)
+
+
+def _pool_wrong_circuit(
+    link: MirroredLink, family: Family, pools: PrefixIndex[tuple[Pool, ...]], facts: Facts
+) -> Verdict:
+    routes = link.advertised(facts, (family,), FOREIGN_POOL)
+
+    def details() -> dict[str, list[str]]:
+        found = {
+            pool.name
+            for route in routes
+            for pool in overlapping_pools(pools, route.prefix)
+            if link.link.circuit not in pool.circuits
+        }
+        return {"pools": sorted(found)}
+
+    evidence = Evidence(routes=routes, routers=(link.link.router,), details=details)
+    return present(evidence, complete=link.complete(facts, (family,)))
 
 
 def inbound_not_redundant(config: Config) -> Iterator[Subject]:

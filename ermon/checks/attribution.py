@@ -16,6 +16,10 @@ AS_TRANS = 23456
 """Stands for a 4-byte ASN on a session that cannot carry one (RFC 6793 section 9)."""
 
 
+MEMO_SIZE = 4_096
+"""Sets of attributes whose link is remembered; a full table of an internet provider has one for each UPDATE."""
+
+
 class Unattributed:
     """A Microsoft route that fits no link, or several."""
 
@@ -73,13 +77,25 @@ class Attributor:
             for subnet in link.subnets:
                 self._by_subnet[subnet] = (*(self._by_subnet.get(subnet) or ()), link)
         self._router_addresses = frozenset[Address]().union(*config.routers.values())
+        self._memo: dict[Attributes, Attribution] = {}
 
     def attribute(self, attributes: Attributes) -> Attribution:
-        """Return the link that brought a route with these attributes.
+        """Return the link that a route with these attributes came over.
 
         A link's ``match`` outweighs its subnet, and both outweigh the routers' own addresses. A route
         that fits two links equally well is unattributed: guessing would prove a dead link alive.
         """
+        # A change asks for the old route and the new one, and a link's routes share few sets of attributes.
+        try:
+            return self._memo[attributes]
+        except KeyError:
+            pass
+        if len(self._memo) >= MEMO_SIZE:
+            self._memo.clear()
+        found = self._memo[attributes] = self._attribute(attributes)
+        return found
+
+    def _attribute(self, attributes: Attributes) -> Attribution:
         if microsoft_path(attributes, self._our_asns) is None:
             return None
         next_hop = attributes.next_hop

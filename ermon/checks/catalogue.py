@@ -157,18 +157,15 @@ def subjects(config: Config) -> Iterator[Subject]:
                     yield subject
 
 
-_SELECTS: Mapping[View, Callable[[Config, Feed], Classifier]] = {
-    View.EDGE_TABLE: received.select,
-    View.TO_MICROSOFT: mirror.select,
-    View.TO_INTERNET: internet.select,
-    View.INTERNET: internet.select,
+_CLASSIFIERS: Mapping[View, Callable[[Config], Callable[[Feed], Classifier]]] = {
+    View.EDGE_TABLE: received.classifiers,
+    View.TO_MICROSOFT: mirror.classifiers,
+    View.TO_INTERNET: internet.classifiers,
+    View.INTERNET: internet.classifiers,
 }
 
 
-def selectors(config: Config) -> dict[str, Classifier]:
+def classifiers(config: Config) -> dict[str, Classifier]:
     """Return, for each feed whose view is sorted, how its routes are."""
-    return {
-        name: _SELECTS[feed.view](config, feed)
-        for name, feed in config.feeds.items()
-        if feed.view in _SELECTS
-    }
+    made = {view: make(config) for view, make in _CLASSIFIERS.items()}
+    return {name: made[feed.view](feed) for name, feed in config.feeds.items() if feed.view in made}

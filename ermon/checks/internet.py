@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
-from ermon.checks.attribution import Attribution
 from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored, overlapping_pools, pool_index
 from ermon.checks.subject import (
     MICROSOFT,
@@ -38,17 +37,16 @@ OURS = "ours"
 EXPORTED = "exported"
 
 
-def select(config: Config, feed: Feed) -> Classifier:
-    """Sort what the internet hears by the pools that it concerns.
+def classifiers(config: Config) -> Callable[[Feed], Classifier]:
+    """Return how what the internet hears is sorted: by the pools that it concerns.
 
     Remote-triggered blackholing (RFC 7999) is no leak, and a default route covers nothing.
     """
     pools = pool_index(config)
     space = {pool.name: PrefixSet(pool.prefixes) for pool in config.pools.values()}
     own = PrefixSet(config.customer.own_prefixes)
-    mirrors_uplink = feed.view is View.TO_INTERNET
 
-    def buckets(route: Route, _: Attribution) -> Iterator[RouteSet]:
+    def route_sets(route: Route, *, mirrors_uplink: bool) -> Iterator[RouteSet]:
         prefix = route.prefix
         family = prefix.family
         if BLACKHOLE in route.attributes.communities:
@@ -62,11 +60,15 @@ def select(config: Config, feed: Feed) -> Classifier:
             return
         if not mirrors_uplink and own.covers(prefix) and _originated_by(config.customer.asn, route):
             yield RouteSet(OURS, family)
-        for pool in overlapping_pools(pools, route):
+        for pool in overlapping_pools(pools, prefix):
             inside = space[pool.name].covers(prefix)
             yield RouteSet(INSIDE_POOL if inside else COVERS_POOL, family, pool.name)
 
-    return buckets
+    def classifier(feed: Feed) -> Classifier:
+        mirrors_uplink = feed.view is View.TO_INTERNET
+        return lambda route, _: route_sets(route, mirrors_uplink=mirrors_uplink)
+
+    return classifier
 
 
 def _originated_by(asn: int, route: Route) -> bool:

@@ -6,8 +6,9 @@ in the link's mirror, and the link not known to be down.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ermon.checks.attribution import Attribution
 from ermon.checks.subject import (
@@ -21,8 +22,8 @@ from ermon.checks.subject import (
     link_topic,
     routes_topic,
 )
-from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Pool, View
-from ermon.model.prefixes import FAMILIES, Family, PrefixIndex, PrefixSet
+from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Pool
+from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixIndex, PrefixSet
 from ermon.model.routes import Route
 from ermon.model.special_use import not_public_space
 
@@ -77,7 +78,7 @@ class MirroredLink:
         return family in self.link.families or family in self.families
 
     def advertised(self, facts: Facts, families: Iterable[Family], kind: str, name: str = "") -> RouteGroup:
-        """Return the routes of a bucket that Microsoft hears on this link."""
+        """Return the routes of a set that Microsoft hears on this link."""
         return RouteGroup(
             facts.matching(feed.name, RouteSet(kind, family, name))
             for family in families
@@ -128,54 +129,77 @@ class MirroredLink:
 
 
 def mirrored(config: Config, link: Link) -> MirroredLink:
-    feeds = (feed for feed in config.feeds.values() if feed.view is View.TO_MICROSOFT)
-    return MirroredLink(link, tuple(feed for feed in feeds if feed.link_key == link.key))
+    return MirroredLink(link, config.mirrors.get(link.key, ()))
 
 
 # What a mirror is sorted into ------------------------------------------------------------------------
 
 
-def select(config: Config, feed: Feed) -> Classifier:
-    """Sort what a mirror of a link shows by what the checks ask of it.
+def classifiers(config: Config) -> Callable[[Feed], Classifier]:
+    """Return how what a mirror of a link shows is sorted: by what the checks ask of it."""
+    own_pools: dict[str, list[Pool]] = {}
+    for pool in config.pools.values():
+        for name in pool.circuits:
+            own_pools.setdefault(name, []).append(pool)
+    space = _Space(
+        not_public=not_public_space(config.policy.public_space),
+        internet_only=PrefixSet(config.internet_only),
+        link_subnets=PrefixSet(subnet for link in config.links for subnet in link.subnets),
+        own_prefixes=frozenset(config.customer.own_prefixes),
+        pools=pool_index(config),
+        asn=config.customer.asn,
+    )
 
-    A default route belongs to ``advertised-default`` only: it is no covering route, and no other check
+    def classifier(feed: Feed) -> Classifier:
+        if feed.circuit is None:
+            raise ValueError(f"feed {feed.name} mirrors no circuit")
+        return _classifier(space, config.circuits[feed.circuit], own_pools.get(feed.circuit, []))
+
+    return classifier
+
+
+class _Space(NamedTuple):
+    """What the routes of every mirror are held against."""
+
+    not_public: PrefixSet
+    internet_only: PrefixSet
+    link_subnets: PrefixSet
+    own_prefixes: frozenset[Prefix]
+    pools: PrefixIndex[tuple[Pool, ...]]
+    asn: int
+
+
+def _classifier(space: _Space, circuit: Circuit, own_pools: list[Pool]) -> Classifier:
+    """A default route belongs to ``advertised-default`` only: it is no covering route, and no other check
     has anything to say of it.
     """
-    if feed.circuit is None:
-        raise ValueError(f"feed {feed.name} mirrors no circuit")
-    circuit = config.circuits[feed.circuit]
-    own_pools = [pool for pool in config.pools.values() if circuit.name in pool.circuits]
     own_pool_space = PrefixSet(prefix for pool in own_pools for prefix in pool.prefixes)
     declared = _declared(circuit, own_pools)
-    not_public = not_public_space(config.policy.public_space)
-    internet_only = PrefixSet(config.internet_only)
-    link_subnets = PrefixSet(subnet for link in config.links for subnet in link.subnets)
-    allowed_subnets = set(circuit.advertise.prefixes or ()) & set(config.customer.own_prefixes)
-    pools = pool_index(config)
+    allowed_subnets = space.own_prefixes.intersection(circuit.advertise.prefixes or ())
 
-    def buckets(route: Route, _: Attribution) -> Iterator[RouteSet]:
+    def route_sets(route: Route, _: Attribution) -> Iterator[RouteSet]:
         prefix = route.prefix
         family = prefix.family
         yield RouteSet(ADVERTISED, family)
         if prefix.is_default:
             yield RouteSet(DEFAULT, family)
             return
-        foreign = not own_pool_space.covers(prefix)
-        for pool in overlapping_pools(pools, route):
+        pools = overlapping_pools(space.pools, prefix)
+        for pool in pools:
             yield RouteSet(POOL_SPACE, family, pool.name)
-            if foreign and circuit.name not in pool.circuits:
-                yield RouteSet(FOREIGN_POOL, family, pool.name)
+        foreign = any(circuit.name not in pool.circuits for pool in pools)
         for kind, applies in (
+            (FOREIGN_POOL, foreign and not own_pool_space.covers(prefix)),
             (UNDECLARED, declared is not None and not declared.covers(prefix)),
-            (NOT_PUBLIC, not_public.overlaps(prefix)),
-            (INTERNET_ONLY, internet_only.overlaps(prefix)),
-            (LINK_SUBNET, link_subnets.overlaps(prefix) and prefix not in allowed_subnets),
-            (REFUSED_PATH, _useless_path(route, config.customer.asn)),
+            (NOT_PUBLIC, space.not_public.overlaps(prefix)),
+            (INTERNET_ONLY, space.internet_only.overlaps(prefix)),
+            (LINK_SUBNET, space.link_subnets.overlaps(prefix) and prefix not in allowed_subnets),
+            (REFUSED_PATH, _useless_path(route, space.asn)),
         ):
             if applies:
                 yield RouteSet(kind, family)
 
-    return buckets
+    return route_sets
 
 
 def _useless_path(route: Route, own_asn: int) -> bool:
@@ -201,12 +225,12 @@ def pool_index(config: Config) -> PrefixIndex[tuple[Pool, ...]]:
     return index
 
 
-def overlapping_pools(index: PrefixIndex[tuple[Pool, ...]], route: Route) -> Iterator[Pool]:
-    """Yield the pools of which the route shares any address, each once."""
+def overlapping_pools(index: PrefixIndex[tuple[Pool, ...]], prefix: Prefix) -> list[Pool]:
+    """Return the pools of which the prefix shares any address, each once."""
     found = {
         pool.name: pool
-        for entries in (index.covering(route.prefix), index.inside(route.prefix))
+        for entries in (index.covering(prefix), index.inside(prefix))
         for _, pools in entries
         for pool in pools
     }
-    return iter(found.values())
+    return list(found.values())

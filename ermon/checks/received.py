@@ -29,12 +29,13 @@ from ermon.checks.subject import (
     on_feed,
     present,
     routes_topic,
+    seen_topic,
     table_topic,
     violated,
 )
 from ermon.model.findings import Status
-from ermon.model.inventory import Circuit, Config, ExpectationPeriods, Feed, Link, LinkKey, Peering, View
-from ermon.model.prefixes import Family, Prefix, PrefixSet
+from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, View
+from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet
 from ermon.model.routes import Route
 from ermon.model.special_use import not_public_space
 
@@ -52,40 +53,43 @@ NOT_MICROSOFT = "not-microsoft"
 # What an edge table is sorted into -------------------------------------------------------------------
 
 
-def select(config: Config, feed: Feed) -> Classifier:
-    """Sort the routes of an edge table by link and by what the checks ask of them."""
-    of_link = _link_buckets(config)
-    best_paths = PrefixSet(
-        expected.prefix
-        for circuit in config.circuits.values()
-        for expected in circuit.receive.prefixes
-        if not feed.add_path
+def classifiers(config: Config) -> Callable[[Feed], Classifier]:
+    """Return how the routes of an edge table are sorted: by link, and by what the checks ask of them."""
+    of_link = _link_sets(config)
+    expected = PrefixSet(
+        expected.prefix for circuit in config.circuits.values() for expected in circuit.receive.prefixes
     )
 
-    def buckets(route: Route, brought_by: Attribution) -> Iterator[RouteSet]:
-        family = route.prefix.family
-        if best_paths.overlaps(route.prefix):
-            yield RouteSet(BEST_PATH, family)
-            if brought_by is None:
-                yield RouteSet(NOT_MICROSOFT, family)
-        if isinstance(brought_by, Unattributed):
-            yield RouteSet(UNATTRIBUTED, family)
-        elif isinstance(brought_by, tuple):
-            yield from of_link(route, brought_by)
+    def all_paths(route: Route, attribution: Attribution) -> Iterator[RouteSet]:
+        if isinstance(attribution, Unattributed):
+            yield RouteSet(UNATTRIBUTED, route.prefix.family)
+        elif isinstance(attribution, tuple):
+            yield from of_link(route, attribution)
 
-    return buckets
+    def best_paths(route: Route, attribution: Attribution) -> Iterator[RouteSet]:
+        if expected.overlaps(route.prefix):
+            yield RouteSet(BEST_PATH, route.prefix.family)
+            if attribution is None:
+                yield RouteSet(NOT_MICROSOFT, route.prefix.family)
+        yield from all_paths(route, attribution)
+
+    return lambda feed: all_paths if feed.add_path else best_paths
 
 
-def _link_buckets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]:
+def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]:
     our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
     wanted = {
         circuit.name: {service.community for service in circuit.receive.services}
         for circuit in config.circuits.values()
     }
-    unexpected = {circuit.name: _unexpected(config, circuit) for circuit in microsoft_circuits(config)}
+    ours = PrefixSet(config.our_space)
+    not_public = not_public_space(config.policy.public_space)
+    unexpected = {
+        circuit.name: _unexpected(circuit, ours, not_public) for circuit in microsoft_circuits(config)
+    }
     repeats = int(parameter(config, "drain", "repeats"))
 
-    def buckets(route: Route, link: LinkKey) -> Iterator[RouteSet]:
+    def route_sets(route: Route, link: LinkKey) -> Iterator[RouteSet]:
         circuit, family = link[0], route.prefix.family
         communities = route.attributes.communities
         for community in communities & wanted[circuit]:
@@ -100,7 +104,7 @@ def _link_buckets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSe
         if path[:repeats].count(MICROSOFT_ASN) == repeats:
             yield RouteSet(PREPENDED, family, link=link)
 
-    return buckets
+    return route_sets
 
 
 def community_text(community: tuple[int, int]) -> str:
@@ -111,12 +115,10 @@ def microsoft_circuits(config: Config) -> Iterator[Circuit]:
     return (circuit for circuit in config.circuits.values() if circuit.peering is Peering.MICROSOFT)
 
 
-def _unexpected(config: Config, circuit: Circuit) -> Callable[[Route], bool]:
+def _unexpected(circuit: Circuit, ours: PrefixSet, not_public: PrefixSet) -> Callable[[Route], bool]:
     """What Microsoft must not send on Microsoft peering: it carries public service prefixes only
     (Microsoft, "ExpressRoute routing requirements").
     """
-    ours = PrefixSet(config.our_space)
-    not_public = not_public_space(config.policy.public_space)
     listed = PrefixSet(expected.prefix for expected in circuit.receive.prefixes)
     services = {service.community for service in circuit.receive.services}
 
@@ -134,20 +136,11 @@ def _unexpected(config: Config, circuit: Circuit) -> Callable[[Route], bool]:
 # What the verdicts look at, and depend on ------------------------------------------------------------
 
 
-def edge_feeds(config: Config) -> tuple[Feed, ...]:
-    return tuple(feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE)
-
-
-def edge_tables(config: Config) -> tuple[str, ...]:
-    return tuple(feed.name for feed in edge_feeds(config))
-
-
-def link_routes(facts: Facts, edges: tuple[Feed, ...], link: Link, kind: str) -> RouteGroup:
-    """Return the routes of a bucket that any edge table shows on the link."""
+def link_routes(facts: Facts, link: Link, kind: str) -> RouteGroup:
+    """Return the routes of a set that any edge table shows on the link."""
+    sets = [RouteSet(kind, family, link=link.key) for family in FAMILIES]
     return RouteGroup(
-        facts.matching(feed.name, RouteSet(kind, family, link=link.key))
-        for feed in edges
-        for family in feed.families
+        facts.matching(feed, route_set) for route_set in sets for feed in facts.feeds_showing(route_set)
     )
 
 
@@ -155,16 +148,12 @@ def link_topics(links: Iterable[Link]) -> set[Topic]:
     return {link_topic(link.key, family) for link in links for family in link.families}
 
 
-def _bucket_topics(config: Config, link: Link, kind: str, name: str = "") -> set[Topic]:
-    return {
-        routes_topic(feed, RouteSet(kind, family, name, link.key))
-        for feed in edge_tables(config)
-        for family in config.feeds[feed].families
-    }
+def _set_topics(link: Link, kind: str, name: str = "") -> set[Topic]:
+    return {routes_topic("", RouteSet(kind, family, name, link.key)) for family in FAMILIES}
 
 
-def _table_topics(config: Config, link: Link) -> set[Topic]:
-    return {table_topic(feed, link.key, f) for feed in edge_tables(config) for f in link.families}
+def _table_topics(link: Link) -> set[Topic]:
+    return {table_topic(link.key, family) for family in link.families}
 
 
 def decided(facts: Facts, link: Link) -> bool:
@@ -173,7 +162,7 @@ def decided(facts: Facts, link: Link) -> bool:
 
 
 def _shown(facts: Facts, link: Link, kind: str, name: str = "") -> bool:
-    """Tell whether a feed that counts for the link has a route in the bucket."""
+    """Tell whether a feed that counts for the link has a route in the set."""
     return any(
         facts.matching(feed, RouteSet(kind, family, name, link.key))
         for family in link.families
@@ -186,15 +175,13 @@ def _brings_routes(facts: Facts, link: Link) -> bool:
 
 
 def churn_high(config: Config) -> Iterator[Subject]:
-    edges = edge_tables(config)
     for link in config.links:
-        topics = link_topics((link,)) | {churn_topic(feed, link.key) for feed in edges}
-        yield Subject("churn-high", link_labels(link), frozenset(topics), partial(_churn_high, edges, link))
+        topics = link_topics((link,)) | {churn_topic(link.key)}
+        yield Subject("churn-high", link_labels(link), frozenset(topics), partial(_churn_high, link))
 
 
-def _churn_high(edges: tuple[str, ...], link: Link, facts: Facts) -> Verdict:
-    feeds = [feed for feed in edges if facts.churns(feed, link.key)]
-    if feeds:
+def _churn_high(link: Link, facts: Facts) -> Verdict:
+    if feeds := facts.churning(link.key):
         return violated(Evidence(feeds=feeds, routers=(link.router,)))
     return OK if decided(facts, link) else UNKNOWN
 
@@ -205,7 +192,7 @@ def _churn_high(edges: tuple[str, ...], link: Link, facts: Facts) -> Verdict:
 def communities_missing(config: Config) -> Iterator[Subject]:
     for circuit in microsoft_circuits(config):
         for link in circuit.links.values():
-            topics = link_topics((link,)) | _table_topics(config, link) | _bucket_topics(config, link, TAGGED)
+            topics = link_topics((link,)) | _table_topics(link) | _set_topics(link, TAGGED)
             judge = partial(_communities_missing, link)
             yield Subject("communities-missing", link_labels(link), frozenset(topics), judge)
 
@@ -225,9 +212,9 @@ def service_missing(config: Config) -> Iterator[Subject]:
                 community = community_text(service.community)
                 topics = (
                     link_topics((link,))
-                    | _table_topics(config, link)
-                    | _bucket_topics(config, link, TAGGED)
-                    | _bucket_topics(config, link, SERVICE, community)
+                    | _table_topics(link)
+                    | _set_topics(link, TAGGED)
+                    | _set_topics(link, SERVICE, community)
                 )
                 labels = (*link_labels(link), ("ms_service", service.name))
                 judge = partial(_service_missing, link, community)
@@ -246,30 +233,25 @@ def _service_missing(link: Link, community: str, facts: Facts) -> Verdict:
 
 def prefix_missing(config: Config) -> Iterator[Subject]:
     for circuit in config.circuits.values():
-        calendar = ExpectationPeriods(circuit.receive.prefixes)
         expected = {item.prefix.family for item in circuit.receive.prefixes}
-        waits = bool(circuit.receive.sources) and not expected  # for a list to be read
         for link in circuit.links.values():
-            families = tuple(family for family in link.families if family in expected)
-            if families or waits:
-                topics = link_topics((link,)) | {
-                    missing_topic(feed, link.key) for feed in edge_tables(config)
-                }
-                judge = partial(_prefix_missing, link, families, calendar)
-                yield Subject("prefix-missing", link_labels(link), frozenset(topics | {EXPECTATIONS}), judge)
+            # What a published list will name is not known yet, and may change at any time.
+            if circuit.receive.sources or expected.intersection(link.families):
+                topics = link_topics((link,)) | {missing_topic(link.key), EXPECTATIONS}
+                judge = partial(_prefix_missing, link)
+                yield Subject("prefix-missing", link_labels(link), frozenset(topics), judge)
 
 
-def _prefix_missing(
-    link: Link, families: tuple[Family, ...], calendar: ExpectationPeriods, facts: Facts
-) -> Verdict:
+def _prefix_missing(link: Link, facts: Facts) -> Verdict:
+    periods = facts.expectations(link.circuit)
     missing: list[Prefix] = []
-    unknown = not families
-    for family in families:
+    unknown = not periods.families  # no published list has been read yet
+    for family in periods.families.intersection(link.families):
         uncovered = [
             {
                 p
                 for p in facts.uncovered(feed, link.key)
-                if p.family == family and calendar.expects(p, facts.now)
+                if p.family == family and periods.expects(p, facts.now)
             }
             for feed in facts.witnesses(link.key, family)
         ]
@@ -292,9 +274,7 @@ def prefix_count_low(config: Config) -> Iterator[Subject]:
                 if minimum is None and receive.drop_percent is None:
                     continue
                 labels = (*link_labels(link), ("family", family))
-                topics = {link_topic(link.key, family)} | {
-                    table_topic(feed, link.key, family) for feed in edge_tables(config)
-                }
+                topics = {link_topic(link.key, family), table_topic(link.key, family), seen_topic(family)}
                 judge = partial(_prefix_count_low, link, family, minimum or 0, receive.drop_percent)
                 learn = partial(_learn_count, link, family) if receive.drop_percent is not None else None
                 yield Subject("prefix-count-low", labels, frozenset(topics), judge, learn=learn)
@@ -303,7 +283,7 @@ def prefix_count_low(config: Config) -> Iterator[Subject]:
 def _prefix_count_low(
     link: Link, family: Family, minimum: int, drop_percent: float | None, facts: Facts
 ) -> Verdict:
-    if not facts.witnesses(link.key, family):
+    if not facts.seen(family):
         return UNKNOWN
     count = facts.prefix_count(link.key, family)
     usual = facts.usual_count(link.key, family) if drop_percent is not None else None
@@ -324,34 +304,34 @@ def _learn_count(link: Link, family: Family, facts: Facts, verdict: Verdict) -> 
 
 def prefix_unexpected(config: Config) -> Iterator[Subject]:
     for circuit in microsoft_circuits(config):
-        yield from _forbidden_on_links(config, circuit, "prefix-unexpected", UNEXPECTED)
+        yield from _forbidden_on_links(circuit, "prefix-unexpected", UNEXPECTED)
 
 
 def origin_unexpected(config: Config) -> Iterator[Subject]:
     for circuit in microsoft_circuits(config):
-        yield from _forbidden_on_links(config, circuit, "origin-unexpected", FOREIGN_ORIGIN)
+        yield from _forbidden_on_links(circuit, "origin-unexpected", FOREIGN_ORIGIN)
 
 
-def _forbidden_on_links(config: Config, circuit: Circuit, check: str, kind: str) -> Iterator[Subject]:
-    edges = edge_feeds(config)
+def _forbidden_on_links(circuit: Circuit, check: str, kind: str) -> Iterator[Subject]:
     for link in circuit.links.values():
-        topics = link_topics((link,)) | _bucket_topics(config, link, kind)
-        judge = partial(_forbidden_on_link, edges, link, kind)
+        topics = link_topics((link,)) | _set_topics(link, kind)
+        judge = partial(_forbidden_on_link, link, kind)
         yield Subject(check, link_labels(link), frozenset(topics), judge)
 
 
-def _forbidden_on_link(edges: tuple[Feed, ...], link: Link, kind: str, facts: Facts) -> Verdict:
+def _forbidden_on_link(link: Link, kind: str, facts: Facts) -> Verdict:
     """Any feed that shows such a route proves it; only one that decides proves that there is none."""
-    routes = link_routes(facts, edges, link, kind)
+    routes = link_routes(facts, link, kind)
     return present(Evidence(routes=routes, routers=(link.router,)), complete=decided(facts, link))
 
 
 def route_unattributed(config: Config) -> Iterator[Subject]:
-    for name in edge_tables(config):
-        feed = config.feeds[name]
-        topics = {routes_topic(name, RouteSet(UNATTRIBUTED, family)) for family in feed.families}
-        judge = partial(_route_unattributed, feed)
-        yield Subject("route-unattributed", feed_labels(feed), frozenset(topics | {feed_topic(name)}), judge)
+    for feed in config.feeds.values():
+        if feed.view is View.EDGE_TABLE:
+            topics = {routes_topic(feed.name, RouteSet(UNATTRIBUTED, family)) for family in feed.families}
+            topics.add(feed_topic(feed.name))
+            judge = partial(_route_unattributed, feed)
+            yield Subject("route-unattributed", feed_labels(feed), frozenset(topics), judge)
 
 
 def _route_unattributed(feed: Feed, facts: Facts) -> Verdict:
@@ -372,19 +352,17 @@ def internet_preferred(config: Config) -> Iterator[Subject]:
             continue
         links = tuple(circuit.links.values())
         topics = link_topics(links) | {EXPECTATIONS} | {feed_topic(feed.name) for feed in feeds}
-        for link in links:
-            topics |= {missing_topic(feed, link.key) for feed in edge_tables(config)}
+        topics |= {missing_topic(link.key) for link in links}
         topics |= {routes_topic(f.name, RouteSet(BEST_PATH, family)) for f in feeds for family in f.families}
-        judge = partial(_internet_preferred, circuit, feeds, ExpectationPeriods(circuit.receive.prefixes))
+        judge = partial(_internet_preferred, circuit, feeds)
         yield Subject("internet-preferred", (("circuit", circuit.name),), frozenset(topics), judge)
 
 
-def _internet_preferred(
-    circuit: Circuit, feeds: tuple[Feed, ...], calendar: ExpectationPeriods, facts: Facts
-) -> Verdict:
-    expected = {item.prefix for item in circuit.receive.prefixes if calendar.expects(item.prefix, facts.now)}
+def _internet_preferred(circuit: Circuit, feeds: tuple[Feed, ...], facts: Facts) -> Verdict:
+    periods = facts.expectations(circuit.name)
+    expected = list(periods.expected(facts.now))
     preferred: list[Route] = []
-    unknown = not feeds or not circuit.receive.prefixes
+    unknown = not feeds or not periods.families
     for feed in feeds:
         for prefix in sorted(p for p in expected if p.family in feed.families):
             if not facts.in_sync(feed.name, prefix.family):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from ermon.checks.received import decided, edge_feeds, edge_tables, link_routes, link_topics
+from ermon.checks.received import decided, link_routes, link_topics
 from ermon.checks.subject import (
     OK,
     PREPENDED,
@@ -22,7 +22,7 @@ from ermon.checks.subject import (
     violated,
 )
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Circuit, Config, Feed, Link, Peering
+from ermon.model.inventory import Circuit, Config, Link, Peering
 from ermon.model.prefixes import Family
 
 
@@ -62,7 +62,7 @@ def _circuit_down(links: tuple[Link, ...], family: Family, facts: Facts) -> Verd
 def circuit_unseen(config: Config) -> Iterator[Subject]:
     for circuit in config.circuits.values():
         routers = {link.router for link in circuit.links.values()}
-        feeds = tuple(name for name in edge_tables(config) if config.feeds[name].router in routers)
+        feeds = tuple(feed.name for router in sorted(routers) for feed in config.edge_tables.get(router, ()))
         if feeds:
             labels = (("circuit", circuit.name),)
             topics = frozenset(map(feed_topic, feeds))
@@ -88,9 +88,10 @@ def geo_not_redundant(config: Config) -> Iterator[Subject]:
 
 
 def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
-    states = {circuit.name: _circuit_state(facts, circuit) for circuit in circuits}
-    if _redundant(circuit for circuit in circuits if states[circuit.name] is LinkState.UP):
+    # Two circuits are enough to answer: a geo may have hundreds.
+    if _redundant(circuit for circuit in circuits if _circuit_state(facts, circuit) is LinkState.UP):
         return OK
+    states = {circuit.name: _circuit_state(facts, circuit) for circuit in circuits}
     if _redundant(circuit for circuit in circuits if states[circuit.name] is not LinkState.DOWN):
         return UNKNOWN
     return violated(Evidence(details={"circuits": {c: str(state) for c, state in sorted(states.items())}}))
@@ -98,7 +99,9 @@ def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
 
 def _redundant(circuits: Iterable[Circuit]) -> bool:
     """Tell whether there are two circuits in different locations; a Metro circuit is one circuit."""
-    return len({circuit.locations for circuit in circuits}) > 1
+    remaining = iter(circuits)
+    first = next(remaining, None)
+    return first is not None and any(circuit.locations != first.locations for circuit in remaining)
 
 
 def _circuit_state(facts: Facts, circuit: Circuit) -> LinkState:
@@ -127,17 +130,16 @@ def drain(config: Config) -> Iterator[Subject]:
     """Microsoft prepends its ASN on the routes of a link that it is about to work on (Microsoft,
     "Planned maintenance guidance for ExpressRoute").
     """
-    edges = edge_feeds(config)
     for circuit in config.circuits.values():
         links = tuple(circuit.links.values())
         topics = link_topics(links) | {drain_topic(link.key) for link in links}
         for link in links:
-            yield Subject("drain", link_labels(link), frozenset(topics), partial(_drain, edges, links, link))
+            yield Subject("drain", link_labels(link), frozenset(topics), partial(_drain, links, link))
 
 
-def _drain(edges: tuple[Feed, ...], links: tuple[Link, ...], link: Link, facts: Facts) -> Verdict:
+def _drain(links: tuple[Link, ...], link: Link, facts: Facts) -> Verdict:
     if facts.draining(link.key):
-        routes = link_routes(facts, edges, link, PREPENDED)
+        routes = link_routes(facts, link, PREPENDED)
         others = (other for other in links if other is not link)
         carried = any(_up(facts, other) and not facts.draining(other.key) for other in others)
         return Verdict(Status.VIOLATED, Evidence(routes=routes, routers=(link.router,)), is_cause=carried)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ermon.checks.attribution import Attribution
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Feed, Link, LinkKey, Severity
+from ermon.model.inventory import ExpectationPeriods, Feed, Link, LinkKey, Severity
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.routes import Route, RouteKey
 
@@ -50,13 +50,18 @@ def feed_topic(feed: str) -> Topic:
     return Topic("feed", (feed,))
 
 
-def routes_topic(feed: str, bucket: RouteSet) -> Topic:
-    return Topic("routes", (feed, bucket))
+def routes_topic(feed: str, route_set: RouteSet) -> Topic:
+    """The routes of a set have changed: on this feed, or on any where the set is of a link.
+
+    A link's routes are seen on the feeds of few routers, so that its verdicts depend on the link alone: a topic
+    for every link and every feed would cost the square of the network.
+    """
+    return Topic("routes", (feed if route_set.link is None else "", route_set))
 
 
-def table_topic(feed: str, link: LinkKey, family: Family) -> Topic:
-    """The link's routes on this feed have changed."""
-    return Topic("table", (feed, link, family))
+def table_topic(link: LinkKey, family: Family) -> Topic:
+    """The link's routes have changed, on whichever edge table."""
+    return Topic("table", (link, family))
 
 
 def link_topic(link: LinkKey, family: Family) -> Topic:
@@ -64,9 +69,14 @@ def link_topic(link: LinkKey, family: Family) -> Topic:
     return Topic("link", (link, family))
 
 
-def missing_topic(feed: str, link: LinkKey) -> Topic:
-    """The expected prefixes that the link's routes on this feed do not cover have changed."""
-    return Topic("missing", (feed, link))
+def missing_topic(link: LinkKey) -> Topic:
+    """The expected prefixes that the link's routes on an edge table do not cover have changed."""
+    return Topic("missing", (link,))
+
+
+def seen_topic(family: Family) -> Topic:
+    """The first edge table of a family has got in sync, or the last one is no longer."""
+    return Topic("seen", (family,))
 
 
 def difference_topic(kind: str, circuit: str, family: Family) -> Topic:
@@ -79,8 +89,8 @@ def drain_topic(link: LinkKey) -> Topic:
     return Topic("drain", (link,))
 
 
-def churn_topic(feed: str, link: LinkKey) -> Topic:
-    return Topic("churn", (feed, link))
+def churn_topic(link: LinkKey) -> Topic:
+    return Topic("churn", (link,))
 
 
 EXPECTATIONS = Topic("expectations", ())
@@ -163,8 +173,16 @@ class Facts(Protocol):
         """Return why nothing can be kept over a restart; ``None``: it can, or nothing is to be kept."""
         ...
 
-    def matching(self, feed: str, bucket: RouteSet) -> Mapping[RouteKey, Route]:
-        """Return the feed's routes that the bucket selects."""
+    def matching(self, feed: str, route_set: RouteSet) -> Mapping[RouteKey, Route]:
+        """Return the feed's routes that are in the set."""
+        ...
+
+    def feeds_showing(self, route_set: RouteSet) -> Collection[str]:
+        """Return the feeds that have a route in the set."""
+        ...
+
+    def seen(self, family: Family) -> bool:
+        """Return whether any edge table is in sync in this family."""
         ...
 
     def link_state(self, link: LinkKey, family: Family) -> LinkState: ...
@@ -177,12 +195,16 @@ class Facts(Protocol):
 
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         """Return the feeds whose routes count for the link: those that decide, and only while there is
-        none, every other edge table in sync.
+        none, every other edge table in sync that shows a route of the link.
         """
         ...
 
     def prefix_count(self, link: LinkKey, family: Family) -> int:
         """Count the prefixes that the link brings, on the feeds whose routes count for it."""
+        ...
+
+    def expectations(self, circuit: str) -> ExpectationPeriods:
+        """Return what the circuit is expected to bring at present, published lists included, and when."""
         ...
 
     def uncovered(self, feed: str, link: LinkKey) -> Collection[Prefix]:
@@ -223,8 +245,8 @@ class Facts(Protocol):
         """Tell whether the session was lost too often of late."""
         ...
 
-    def churns(self, feed: str, link: LinkKey) -> bool:
-        """Tell whether the link's routes on this feed change too often."""
+    def churning(self, link: LinkKey) -> Collection[str]:
+        """Return the feeds on which the link's routes change too often."""
         ...
 
     def usual_count(self, link: LinkKey, family: Family) -> float | None:
@@ -254,7 +276,8 @@ class Evidence:
     prefixes: Collection[Prefix] = ()
     feeds: Collection[str] = ()
     routers: Collection[str] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
+    """A function where working them out costs as much as there are routes."""
 
 
 class Verdict(NamedTuple):

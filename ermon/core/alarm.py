@@ -8,15 +8,17 @@ suppressed is not raised, and starts from the beginning when the suppression end
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from ermon.checks.subject import UNKNOWN, Subject, Verdict
+from ermon.checks.subject import UNKNOWN, Labels, Subject, Verdict
 from ermon.model.findings import Status, TransitionState
 from ermon.model.inventory import Severity
+
+AlarmKey = tuple[str, Labels]
+"""A check, and the labels of the subject."""
 
 
 class Phase(StrEnum):
@@ -26,32 +28,14 @@ class Phase(StrEnum):
     CLEARING = "clearing"
 
 
-class AlarmState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a case stands; outlives the policy that brought it there. The fields are those of ``Alarm``."""
+class AlarmState(msgspec.Struct, omit_defaults=True):
+    """Where an alarm stands; outlives the policy that brought it there. The fields are a file format.
+
+    Times are seconds since the epoch, durations are seconds.
+    """
 
     status: Status = Status.UNKNOWN
-    phase: Phase = Phase.QUIET
-    due: float | None = None
-    remaining: float | None = None
-    since: float = 0.0
-    ended: float | None = None
-    raised_at: float = 0.0
-    finding_id: str = ""
-    evidence: Mapping[str, Any] = {}
-
-
-@dataclass(slots=True)
-class Alarm:
-    """What is known of one subject; times are seconds since the epoch, durations are seconds."""
-
-    subject: Subject
-    severity: Severity
-    raise_after: float
-    clear_after: float
-    verdict: Verdict = UNKNOWN
-    """What the check answers."""
-    status: Status = Status.UNKNOWN
-    """The same after suppression."""
+    """What the check answers, after suppression."""
     phase: Phase = Phase.QUIET
     due: float | None = None
     """When the running timer raises or clears."""
@@ -63,38 +47,80 @@ class Alarm:
     """When it ended, while that is being made sure of."""
     raised_at: float = 0.0
     finding_id: str = ""
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    rendered_at: float = float("-inf")
+    evidence: Mapping[str, Any] = {}
+
+
+class Alarm:
+    """One subject, what the check answers about it, and where the alarm stands."""
+
+    __slots__ = (
+        *(
+            "clear_after",
+            "key",
+            "labels",
+            "order",
+            "raise_after",
+            "rendered_at",
+            "severity",
+            "state",
+            "subject",
+        ),
+        "verdict",
+    )
+
+    def __init__(self, subject: Subject, severity: Severity, raise_after: float, clear_after: float) -> None:
+        """``raise_after`` and ``clear_after`` are seconds."""
+        self.subject = subject
+        self.severity = severity
+        self.raise_after = raise_after
+        self.clear_after = clear_after
+        self.key: AlarmKey = (subject.check, subject.labels)
+        self.order: AlarmKey = (subject.check, tuple(sorted(subject.labels)))
+        """Transitions of one instant are ordered by it."""
+        self.labels: Mapping[str, str] = dict(subject.labels)
+        self.state = AlarmState()
+        self.verdict: Verdict = UNKNOWN
+        """What the check answers, before suppression."""
+        self.rendered_at = float("-inf")
+        """When the evidence was last brought up to date."""
 
     @property
-    def key(self) -> tuple[str, tuple[tuple[str, str], ...]]:
-        return (self.subject.check, self.subject.labels)
+    def status(self) -> Status:
+        return self.state.status
+
+    @property
+    def phase(self) -> Phase:
+        return self.state.phase
 
     @property
     def raised(self) -> bool:
-        return self.phase in {Phase.RAISED, Phase.CLEARING}
+        return self.state.phase in {Phase.RAISED, Phase.CLEARING}
+
+    def go_on_from(self, state: AlarmState) -> None:
+        """Go on where the same subject stood under an earlier configuration, or in another ermon."""
+        self.state = msgspec.structs.replace(state)
 
     def move(self, status: Status, now: float) -> TransitionState | None:
         """Take the status at a moment in; return what it raises or clears at once."""
-        self.status = status
+        self.state.status = status
         if status is Status.UNKNOWN:
             self._pause(now)
             return None
-        match self.phase:
+        match self.state.phase:
             case Phase.QUIET if status is Status.VIOLATED:
-                self.since = now
+                self.state.since = now
                 return self._start(Phase.RAISING, self.raise_after, now)
             case Phase.RAISING if status is Status.VIOLATED:
                 self._resume(now)
             case Phase.RAISING:
                 self._settle_in(Phase.QUIET)
             case Phase.RAISED if status is Status.OK:
-                self.ended = now
+                self.state.ended = now
                 return self._start(Phase.CLEARING, self.clear_after, now)
             case Phase.CLEARING if status is Status.OK:
                 self._resume(now)
             case Phase.CLEARING:
-                self.ended = None
+                self.state.ended = None
                 self._settle_in(Phase.RAISED)
             case _:
                 pass
@@ -102,40 +128,31 @@ class Alarm:
 
     def fire(self, now: float) -> TransitionState:
         """The running timer has come: what was in the making is so."""
-        if self.phase is Phase.RAISING:
+        if self.state.phase is Phase.RAISING:
             self._settle_in(Phase.RAISED)
-            self.raised_at = now
+            self.state.raised_at = now
             return TransitionState.RAISED
         self._settle_in(Phase.QUIET)
         return TransitionState.CLEARED
 
-    @property
-    def standing(self) -> AlarmState:
-        return AlarmState(**{name: getattr(self, name) for name in AlarmState.__struct_fields__})
-
-    def take_over(self, standing: AlarmState) -> None:
-        """Go on where the same subject stood under an earlier configuration, or in another ermon."""
-        for name in AlarmState.__struct_fields__:
-            setattr(self, name, getattr(standing, name))
-
     def _start(self, phase: Phase, duration: float, now: float) -> TransitionState | None:
-        self.phase = phase
-        self.remaining = None
+        self.state.phase = phase
+        self.state.remaining = None
         if duration <= 0:
             return self.fire(now)
-        self.due = round(now + duration, 6)
+        self.state.due = round(now + duration, 6)
         return None
 
     def _settle_in(self, phase: Phase) -> None:
-        self.phase = phase
-        self.due = self.remaining = None
+        self.state.phase = phase
+        self.state.due = self.state.remaining = None
 
     def _pause(self, now: float) -> None:
-        if self.due is not None:
-            self.remaining = self.due - now
-            self.due = None
+        if self.state.due is not None:
+            self.state.remaining = self.state.due - now
+            self.state.due = None
 
     def _resume(self, now: float) -> None:
-        if self.remaining is not None:
-            self.due = round(now + self.remaining, 6)
-            self.remaining = None
+        if self.state.remaining is not None:
+            self.state.due = round(now + self.state.remaining, 6)
+            self.state.remaining = None

@@ -8,25 +8,37 @@ from ermon.core.rib import AdjRibIn
 from ermon.model.prefixes import Prefix, PrefixIndex
 
 
+class ExpectedPrefixes:
+    """What a link is expected to bring: looked up alike by every feed that shows it, and so made once."""
+
+    def __init__(self, prefixes: Iterable[Prefix]) -> None:
+        self.prefixes = frozenset(prefixes)
+        self._index: PrefixIndex[bool] = PrefixIndex()
+        for prefix in self.prefixes:
+            self._index[prefix] = True
+
+    def overlapping(self, prefix: Prefix) -> set[Prefix]:
+        """Return the expected prefixes that share an address with ``prefix``."""
+        found = {expected for expected, _ in self._index.inside(prefix)}
+        found.update(expected for expected, _ in self._index.covering(prefix))
+        return found
+
+
 class ExpectedCoverage:
     """The expected prefixes of one link against its routes on one feed."""
 
-    def __init__(self, expected: Iterable[Prefix], table: AdjRibIn) -> None:
-        self._expected: PrefixIndex[bool] = PrefixIndex()
+    def __init__(self, expected: ExpectedPrefixes, table: AdjRibIn) -> None:
+        self._expected = expected
         self._table = table
-        for prefix in expected:
-            self._expected[prefix] = True
-        self.uncovered: set[Prefix] = {prefix for prefix in self._expected if not table.covers(prefix)}
+        self.uncovered = {prefix for prefix in expected.prefixes if not table.covers(prefix)}
 
     def touched(self, prefix: Prefix) -> bool:
-        """Look again after ``prefix`` came or went; tell whether the answer has changed.
+        """Look again after ``prefix`` came or went; return whether the answer has changed.
 
         Only the expected prefixes that overlap it can have changed.
         """
         changed = False
-        overlapping = {found for found, _ in self._expected.inside(prefix)}
-        overlapping.update(found for found, _ in self._expected.covering(prefix))
-        for expected in overlapping:
+        for expected in self._expected.overlapping(prefix):
             covered = self._table.covers(expected)
             if covered == (expected in self.uncovered):
                 (self.uncovered.discard if covered else self.uncovered.add)(expected)

@@ -15,6 +15,12 @@ class DrainLatch:
         self.told = False
         """Whether it drains, as it was last told to the world."""
 
+    def copy(self) -> DrainLatch:
+        """Return the latch as it is now: it may move, and this stays."""
+        other = DrainLatch()
+        other.since, other._marked, other.told = self.since, self._marked, self.told
+        return other
+
     def observe(self, *, paths: int, marked: int, percent: float, now: float) -> None:
         """Take in how many paths the link brings, and how many of them are marked as being drained."""
         self._marked = marked * 100 > paths * percent

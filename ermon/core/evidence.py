@@ -28,4 +28,5 @@ def render(evidence: Evidence) -> dict[str, Any]:
     for name, values in (("feeds", evidence.feeds), ("routers", evidence.routers)):
         if values:
             rendered[name] = heapq.nsmallest(LIMIT, set(values))
-    return rendered | dict(evidence.details)
+    details = evidence.details() if callable(evidence.details) else evidence.details
+    return rendered | dict(details)

@@ -1,6 +1,10 @@
 """What is known of the network right now, and the answers that it gives.
 
-``routes`` and ``network`` move it; everybody else only asks.
+``NetworkFacts`` is data and ``checks.facts.Facts`` at once. ``RouteIndex`` and ``Reactor`` change it, and note in
+``Pending`` what follows from the change; everybody else only asks.
+
+The network may have a thousand circuits, and a router of each shows the routes of a few. So nothing here is kept for
+every link and every feed: a table begins with its first route, and what a link has is found by the link.
 """
 
 from __future__ import annotations
@@ -10,18 +14,43 @@ from dataclasses import dataclass, field
 
 from ermon.checks.parameters import parameter
 from ermon.checks.subject import RouteSet, Topic
-from ermon.core.coverage import ExpectedCoverage
+from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
 from ermon.core.drain import DrainLatch
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import Baseline, RollingCount
 from ermon.core.session import Session
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Config, Feed, LinkKey, View
-from ermon.model.prefixes import Family, Prefix
+from ermon.model.inventory import Config, ExpectationPeriods, Feed, LinkFamily, LinkKey, View
+from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import Route, RouteKey
 
 FILTERED_VIEWS = frozenset({View.EDGE_TABLE, View.INTERNET})
 """Views that may be full tables: only what the policy can ask about is held."""
+
+_NO_ROUTES = AdjRibIn()
+"""Stands for the tables that have not begun; nobody announces into it."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """What has changed and has not been followed up yet.
+
+    ``Reactor.refresh`` empties these sets in the order of the fields. What is found at one step is added to a later one,
+    never to an earlier one: that is what makes one pass enough.
+    """
+
+    canaries: set[str] = field(default_factory=set)
+    """Feeds on which a route that overlaps a canary came or went, or whose session changed."""
+    links: set[LinkFamily] = field(default_factory=set)
+    """Links that began or ceased to have routes on a feed, or whose feeds can prove more or less than before."""
+    drains: set[LinkKey] = field(default_factory=set)
+    """Links whose paths have changed."""
+    churn: set[tuple[str, LinkKey]] = field(default_factory=set)
+    """Feeds and links on which more routes have changed than is fine."""
+    mirrors: set[str] = field(default_factory=set)
+    """Circuits of which a mirror can prove more or less than before."""
+    topics: set[Topic] = field(default_factory=set)
+    """What verdicts depend on; the monitor asks for those verdicts again."""
 
 
 @dataclass(slots=True)
@@ -31,18 +60,18 @@ class FeedState:
     feed: Feed
     session: Session
     rib: AdjRibIn = field(default_factory=AdjRibIn)
-    buckets: dict[RouteSet, dict[RouteKey, Route]] = field(default_factory=dict)
+    route_sets: dict[RouteSet, dict[RouteKey, Route]] = field(default_factory=dict)
     tables: dict[LinkKey, AdjRibIn] = field(default_factory=dict)
-    """On an edge table: the routes that each link brought."""
+    """On an edge table: the routes of each link, from the first one on."""
     coverage: dict[LinkKey, ExpectedCoverage] = field(default_factory=dict)
+    churn: dict[LinkKey, RollingCount] = field(default_factory=dict)
+    """When the routes of each link changed."""
     canary_missing: tuple[Prefix, ...] | None = None
     overflowed_until: float | None = None
     overflow_seconds: float = 0.0
     teardown_at: float | None = None
     losses: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
     """When the session was lost."""
-    churn: dict[LinkKey, RollingCount] = field(default_factory=dict)
-    """When the routes of each link changed."""
 
 
 @dataclass(slots=True)
@@ -65,12 +94,15 @@ class NetworkFacts:
     def __init__(self, config: Config, now: float) -> None:
         self.config = config
         self.now = now
+        self.pending = Pending()
         self.feeds = {
-            name: FeedState(feed, Session(feed), losses=_rolling(config, "feed-flapping", "losses"))
+            name: FeedState(
+                feed, Session.of(feed.families), losses=rolling(config, "feed-flapping", "losses")
+            )
             for name, feed in sorted(config.feeds.items())
         }
-        self.links: dict[tuple[LinkKey, Family], LinkInfo] = {
-            (link.key, family): LinkInfo(flaps=_rolling(config, "link-flapping", "changes"))
+        self.links: dict[LinkFamily, LinkInfo] = {
+            (link.key, family): LinkInfo(flaps=rolling(config, "link-flapping", "changes"))
             for link in config.links
             for family in link.families
         }
@@ -84,8 +116,18 @@ class NetworkFacts:
         """By circuit and family: the prefixes that only some of its links bring."""
         self.advertised_differences: dict[tuple[str, Family], set[Prefix]] = {}
         """By circuit and family: the prefixes that only some of its links' mirrors show."""
-        self.dirty: set[Topic] = set()
-        """What has changed since the verdicts were last asked for."""
+        self.showing: dict[RouteSet, set[str]] = {}
+        """By set of routes: the feeds that have one in it."""
+        self.shown_on: dict[LinkFamily, set[str]] = {}
+        """By link: the edge tables that have a route of it."""
+        self.edges_in_sync: dict[Family, set[str]] = {family: set() for family in FAMILIES}
+        self.churn_on: dict[LinkKey, set[str]] = {}
+        """By link: the edge tables on which changes of its routes are counted."""
+        self._periods: dict[str, ExpectationPeriods] = {}
+        self._expected: dict[tuple[str, tuple[Family, ...]], ExpectedPrefixes] = {}
+        self._links = {link.key: link for link in config.links}
+
+    # Sessions ----------------------------------------------------------------------------------------
 
     def up(self, feed: str) -> bool:
         return self.feeds[feed].session.up
@@ -98,7 +140,8 @@ class NetworkFacts:
         return all(canary.family != family for canary in state.canary_missing or ())
 
     def all_paths(self, feed: str, family: Family) -> bool:
-        return self.feeds[feed].session.all_paths(family)
+        state = self.feeds[feed]
+        return state.session.all_paths(state.feed, family)
 
     def received_any(self, feed: str, family: Family) -> bool:
         state = self.feeds[feed]
@@ -128,6 +171,9 @@ class NetworkFacts:
     def canary_missing(self, feed: str) -> tuple[Prefix, ...] | None:
         return self.feeds[feed].canary_missing
 
+    def feed_flaps(self, feed: str) -> bool:
+        return self.feeds[feed].losses.exceeded(self.now)
+
     def process_up(self, process: str) -> bool | None:
         return self.processes[process]
 
@@ -137,8 +183,31 @@ class NetworkFacts:
     def storage_problem(self) -> str | None:
         return self.storage
 
-    def matching(self, feed: str, bucket: RouteSet) -> Mapping[RouteKey, Route]:
-        return self.feeds[feed].buckets.get(bucket, {})
+    # Routes ------------------------------------------------------------------------------------------
+
+    def matching(self, feed: str, route_set: RouteSet) -> Mapping[RouteKey, Route]:
+        return self.feeds[feed].route_sets.get(route_set, {})
+
+    def feeds_showing(self, route_set: RouteSet) -> Collection[str]:
+        return self.showing.get(route_set, ())
+
+    def covers(self, feed: str, prefix: Prefix) -> bool:
+        return self.feeds[feed].rib.covers(prefix)
+
+    def covering(self, feed: str, prefix: Prefix) -> Iterable[Route]:
+        return self.feeds[feed].rib.covering(prefix)
+
+    def inside(self, feed: str, prefix: Prefix) -> Iterable[Route]:
+        return self.feeds[feed].rib.inside(prefix)
+
+    # Links -------------------------------------------------------------------------------------------
+
+    def table(self, feed: str, link: LinkKey) -> AdjRibIn:
+        """Return the routes of a link on an edge table, to be read only."""
+        return self.feeds[feed].tables.get(link, _NO_ROUTES)
+
+    def seen(self, family: Family) -> bool:
+        return bool(self.edges_in_sync[family])
 
     def link_state(self, link: LinkKey, family: Family) -> LinkState:
         return self.links[link, family].state
@@ -150,22 +219,37 @@ class NetworkFacts:
         return self.links[link, family].witnesses
 
     def prefix_count(self, link: LinkKey, family: Family) -> int:
-        tables = [self.feeds[name].tables[link] for name in self.witnesses(link, family)]
+        tables = [self.table(name, link) for name in self.witnesses(link, family)]
         if len(tables) == 1:
             return tables[0].prefix_count(family)
         return len({prefix for table in tables for prefix in table.prefixes(family)})
 
+    def expectations(self, circuit: str) -> ExpectationPeriods:
+        periods = self._periods.get(circuit)
+        if periods is None:
+            periods = ExpectationPeriods(self.config.circuits[circuit].receive.prefixes)
+            self._periods[circuit] = periods
+        return periods
+
+    def expected(self, link: LinkKey) -> ExpectedPrefixes:
+        """Return the prefixes that a link is expected to bring at any time, in its families."""
+        circuit, families = link[0], self._links[link].families
+        expected = self._expected.get((circuit, families))
+        if expected is None:
+            prefixes = (item.prefix for item in self.config.circuits[circuit].receive.prefixes)
+            expected = ExpectedPrefixes(prefix for prefix in prefixes if prefix.family in families)
+            self._expected[circuit, families] = expected
+        return expected
+
+    def expect(self, config: Config, circuits: Collection[str]) -> None:
+        """Go over to a configuration in which these circuits expect other prefixes, and nothing else differs."""
+        self.config = config
+        self._periods = {name: value for name, value in self._periods.items() if name not in circuits}
+        self._expected = {key: value for key, value in self._expected.items() if key[0] not in circuits}
+
     def uncovered(self, feed: str, link: LinkKey) -> Collection[Prefix]:
-        return self.feeds[feed].coverage[link].uncovered
-
-    def covers(self, feed: str, prefix: Prefix) -> bool:
-        return self.feeds[feed].rib.covers(prefix)
-
-    def covering(self, feed: str, prefix: Prefix) -> Iterable[Route]:
-        return self.feeds[feed].rib.covering(prefix)
-
-    def inside(self, feed: str, prefix: Prefix) -> Iterable[Route]:
-        return self.feeds[feed].rib.inside(prefix)
+        coverage = self.feeds[feed].coverage.get(link)
+        return self.expected(link).prefixes if coverage is None else coverage.uncovered
 
     def one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
         return self.differences.get((circuit, family), set())
@@ -179,11 +263,9 @@ class NetworkFacts:
     def link_flaps(self, link: LinkKey, family: Family) -> bool:
         return self.links[link, family].flaps.exceeded(self.now)
 
-    def feed_flaps(self, feed: str) -> bool:
-        return self.feeds[feed].losses.exceeded(self.now)
-
-    def churns(self, feed: str, link: LinkKey) -> bool:
-        return self.feeds[feed].churn[link].exceeded(self.now)
+    def churning(self, link: LinkKey) -> Collection[str]:
+        counted = self.churn_on.get(link, ())
+        return [feed for feed in sorted(counted) if self.feeds[feed].churn[link].exceeded(self.now)]
 
     def usual_count(self, link: LinkKey, family: Family) -> float | None:
         return self.links[link, family].baseline.median(self.now)
@@ -196,6 +278,7 @@ class NetworkFacts:
             baseline.learn(count, self.now)
 
 
-def _rolling(config: Config, check: str, limit: str) -> RollingCount:
-    """Count what a check allows ``limit`` of within its ``window``."""
-    return RollingCount(int(parameter(config, check, limit)), parameter(config, check, "window"))
+def rolling(config: Config, check: str, limit: str, seconds: float | None = None) -> RollingCount:
+    """Count what a check allows ``limit`` of within its ``window``, or within ``seconds`` where it has none."""
+    window = parameter(config, check, "window") if seconds is None else seconds
+    return RollingCount(int(parameter(config, check, limit)), window)

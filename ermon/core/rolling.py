@@ -69,6 +69,12 @@ class Baseline:
             self._total += now - since
             self._forget()
 
+    def copy(self) -> Baseline:
+        """Return what has been learnt as it is now: it may go on, and this stays."""
+        other = Baseline(self._seconds)
+        other._levels, other._total, other._current = deque(self._levels), self._total, self._current
+        return other
+
     def levels(self, now: float) -> Levels:
         """Return what has been learnt until ``now``, to go on from another time: counts, and for how long."""
         current = [(self._current[0], now - self._current[1])] if self._current else []

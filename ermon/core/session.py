@@ -6,14 +6,15 @@ and a quiet time, or after a long time without it. Only then can absence be beli
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+
+import msgspec
 
 from ermon.model.inventory import Collector, Feed
 from ermon.model.prefixes import Family
 
 
-@dataclass(slots=True)
-class FamilySync:
+class FamilySync(msgspec.Struct):
     """How far the first dump of one family is."""
 
     end_of_rib_at: float | None = None
@@ -33,11 +34,12 @@ class FamilySync:
         return min(quiet_since + collector.settle, self.end_of_rib_at + collector.settle_limit)
 
 
-@dataclass(slots=True)
-class Session:
-    """The state of one feed's session; times are seconds since the epoch."""
+class Session(msgspec.Struct, omit_defaults=True):
+    """The state of one feed's session; times are seconds since the epoch.
 
-    feed: Feed
+    It is its own memory: recordings hold it as it is, so its fields are a file format.
+    """
+
     up_since: float | None = None
     dump_since: float = 0.0
     """When the router began to send everything."""
@@ -49,7 +51,7 @@ class Session:
     """Why messages were lost; stands until a new session is in sync."""
     negotiated: frozenset[Family] | None = None
     offered: frozenset[Family] | None = None
-    families: dict[Family, FamilySync] = field(default_factory=dict)
+    families: dict[Family, FamilySync] = {}
     down_reason: str = ""
     changed_at: float | None = None
     message_at: float | None = None
@@ -58,8 +60,19 @@ class Session:
     updates: int = 0
     lost_messages: int = 0
 
-    def __post_init__(self) -> None:
-        self._reset_families()
+    @classmethod
+    def of(cls, families: Iterable[Family]) -> Session:
+        """Return a session that has never been up."""
+        return cls(families={family: FamilySync() for family in families})
+
+    def copy(self) -> Session:
+        """Return the session as it is now: it may change, and this stays."""
+        families = {family: msgspec.structs.replace(sync) for family, sync in self.families.items()}
+        return msgspec.structs.replace(self, families=families)
+
+    def set_families(self, families: Iterable[Family]) -> None:
+        """Go over to the families of another configuration; what is known of those in both stays."""
+        self.families = {family: self.families.get(family, FamilySync()) for family in families}
 
     @property
     def up(self) -> bool:
@@ -102,15 +115,15 @@ class Session:
             sync.complete = False
             sync.end_of_rib_at = sync.updated_at = None
 
-    def all_paths(self, family: Family) -> bool:
-        """Tell whether ADD-PATH is in force: as negotiated, else as the peer's OPEN offers, else as
+    def all_paths(self, feed: Feed, family: Family) -> bool:
+        """Return whether ADD-PATH is in force: as negotiated, else as the peer's OPEN offers, else as
         configured (RFC 7911 section 4).
         """
         if self.negotiated is not None:
             return family in self.negotiated
         if self.offered is not None:
-            return self.feed.add_path and family in self.offered
-        return self.feed.add_path and family in self.feed.families
+            return feed.add_path and family in self.offered
+        return feed.add_path and family in feed.families
 
     def sync_deadline(self, family: Family, collector: Collector) -> float | None:
         """Return when the family will be in sync, ``None`` if it is, or cannot be in this session."""
@@ -124,4 +137,4 @@ class Session:
         return round(self.dump_since + collector.sync_timeout, 6) if self.up else None
 
     def _reset_families(self) -> None:
-        self.families = {family: FamilySync() for family in self.feed.families}
+        self.families = {family: FamilySync() for family in self.families}

@@ -357,7 +357,7 @@ def _advertised(pool: Pool, family: Family, seen: list[_Mirrors]) -> tuple[Answe
         if not down:
             for feed in in_sync:
                 # Most pools are on few links, and an empty bucket says so at once.
-                if feed.buckets.get(bucket) and all(map(feed.rib.covers, prefixes)):
+                if feed.route_sets.get(bucket) and all(map(feed.rib.covers, prefixes)):
                     answer = yes
         answers.append(answer)
     return tuple(answers)
@@ -392,7 +392,7 @@ def _feed(known: NetworkFacts, name: str) -> FeedStatus:
         families={
             family: FeedFamilyState(
                 in_sync=known.in_sync(name, family),
-                all_paths=session.up and session.all_paths(family),
+                all_paths=session.up and session.all_paths(state.feed, family),
                 routes=state.rib.count(family),
             )
             for family in state.feed.families

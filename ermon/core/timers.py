@@ -7,6 +7,11 @@ from collections.abc import Hashable
 from itertools import count
 from typing import Generic, TypeVar
 
+import msgspec
+
+from ermon.model.inventory import LinkKey
+from ermon.model.prefixes import Family
+
 K = TypeVar("K", bound=Hashable)
 
 
@@ -48,3 +53,48 @@ class Timers(Generic[K]):
         key = heapq.heappop(self._heap)[2]
         del self._due[key]
         return key
+
+
+class SyncDue(msgspec.Struct, frozen=True):
+    """The first dump of a family may be over."""
+
+    feed: str
+    family: Family
+
+
+class EndOfRibOverdue(msgspec.Struct, frozen=True):
+    feed: str
+
+
+class ResendDue(msgspec.Struct, frozen=True):
+    """A feed that lost messages may be asked again to send everything."""
+
+    feed: str
+
+
+class OverflowEnds(msgspec.Struct, frozen=True):
+    feed: str
+
+
+class FeedFlapsEnd(msgspec.Struct, frozen=True):
+    feed: str
+
+
+class LinkFlapsEnd(msgspec.Struct, frozen=True):
+    link: LinkKey
+    family: Family
+
+
+class DrainEnds(msgspec.Struct, frozen=True):
+    link: LinkKey
+
+
+class ChurnEnds(msgspec.Struct, frozen=True):
+    feed: str
+    link: LinkKey
+
+
+Timer = (
+    SyncDue | EndOfRibOverdue | ResendDue | OverflowEnds | FeedFlapsEnd | LinkFlapsEnd | DrainEnds | ChurnEnds
+)
+"""What the reactor waits for. The union is closed: a timer that nobody handles is a type error."""

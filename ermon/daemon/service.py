@@ -230,7 +230,7 @@ class Service:
         """Let time pass until ``now``, hand on what the monitor has found, and carry out what it asks for."""
         if now is not None:
             self._recorder.clock(now)
-        outcome = self.monitor.settle(self.monitor.now if now is None else now)
+        outcome = self.monitor.advance(self.monitor.now if now is None else now)
         clock = time.time()
         for message_time in outcome.detections:
             self.telemetry.detected(clock - message_time)

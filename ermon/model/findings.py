@@ -85,3 +85,9 @@ class Delivery:
     """JSON, as it is signed and sent."""
     created_at: float
     """Seconds since the epoch."""
+
+
+def transition_order(transition: Transition) -> tuple[float, str, tuple[tuple[str, str], ...]]:
+    """Transitions of one instant are ordered by check and labels."""
+    finding = transition.finding
+    return (transition.time, finding.check, tuple(sorted(finding.labels.items())))

@@ -341,6 +341,22 @@ class Config:
     maintenance: tuple[MaintenanceWindow, ...] = ()
     alertmanager: Alertmanager = Alertmanager()
     webhooks: tuple[Webhook, ...] = ()
+    edge_tables: Mapping[str | None, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
+    """By router: the feeds that show its routes."""
+    mirrors: Mapping[LinkKey | None, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
+    """By link: the feeds that show what it is sent."""
+
+    def __post_init__(self) -> None:
+        # Found once for all: asking every feed for each link would cost the square of the network.
+        edges: dict[str | None, list[Feed]] = {}
+        mirrors: dict[LinkKey | None, list[Feed]] = {}
+        for feed in self.feeds.values():
+            if feed.view is View.EDGE_TABLE:
+                edges.setdefault(feed.router, []).append(feed)
+            elif feed.view is View.TO_MICROSOFT:
+                mirrors.setdefault(feed.link_key, []).append(feed)
+        object.__setattr__(self, "edge_tables", {key: tuple(feeds) for key, feeds in edges.items()})
+        object.__setattr__(self, "mirrors", {key: tuple(feeds) for key, feeds in mirrors.items()})
 
     @property
     def links(self) -> Iterator[Link]:
@@ -382,6 +398,16 @@ class ExpectationPeriods:
         for item in expected:
             period = (_midnight(item.starts, float("-inf")), _midnight(item.ends, float("inf")))
             self._periods.setdefault(item.prefix, []).append(period)
+        self._families = frozenset(prefix.family for prefix in self._periods)
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """The families in which anything is expected, now or at another time."""
+        return self._families
+
+    def expected(self, now: float) -> Iterator[Prefix]:
+        """Yield the prefixes that are expected at a time, in seconds since the epoch."""
+        return (prefix for prefix in self._periods if self.expects(prefix, now))
 
     def expects(self, prefix: Prefix, now: float) -> bool:
         return any(start <= now < end for start, end in self._periods.get(prefix, ()))

@@ -10,7 +10,7 @@ not count.
 from __future__ import annotations
 
 import socket
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Generic, Literal, NamedTuple, TypeVar
 
@@ -153,14 +153,15 @@ class PrefixSet:
         """Return the address space of this set that is not in ``other``."""
         result = PrefixSet(())
         for version in (4, 6):
+            hole_starts, hole_ends = other._starts[version], other._ends[version]
             for start, end in zip(self._starts[version], self._ends[version], strict=True):
                 at = start
-                for hole_start, hole_end in zip(other._starts[version], other._ends[version], strict=True):
-                    if hole_end < at or hole_start > end:
-                        continue
-                    if hole_start > at:
-                        result._append(version, at, hole_start - 1)
-                    at = hole_end + 1
+                hole = bisect_left(hole_ends, start)  # those before it are of no interest
+                while hole < len(hole_starts) and hole_starts[hole] <= end:
+                    if hole_starts[hole] > at:
+                        result._append(version, at, hole_starts[hole] - 1)
+                    at = hole_ends[hole] + 1
+                    hole += 1
                 if at <= end:
                     result._append(version, at, end)
         return result

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from ermon.core.monitor import Monitor
-from ermon.core.snapshot import SessionMemory, Snapshot, take
+from ermon.core.session import Session
+from ermon.core.snapshot import Snapshot, take
 from ermon.exabgp.decode import DecoderMemory
 from ermon.exabgp.encode import FeedEncoder
 from ermon.model.inventory import ExpectedPrefix, Feed
@@ -23,7 +24,7 @@ from ermon.sources.store import file_stem
 class HeldSession:
     feed: Feed
     pid: int
-    memory: SessionMemory
+    memory: Session
     routes: tuple[Route, ...]
 
     def lines(self, now: float) -> Iterator[bytes]:

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ermon.core.monitor import Monitor, transition_order
-from ermon.model.findings import Transition, finding_json
+from ermon.core.monitor import Monitor
+from ermon.model.findings import Transition, finding_json, transition_order
 from ermon.recording.playback import Begun, Expected, Maintained, Passed, Playback, Step
 
 
@@ -80,7 +80,7 @@ class Replay:
         """Settle; transitions are printed when their instant is over, since a later line of the same
         instant may bring others that come before them.
         """
-        for transition in monitor.settle(now).transitions:
+        for transition in monitor.advance(now).transitions:
             if self._instant and self._instant[0].time < transition.time:
                 yield from self._print_instant()
             self._instant.append(transition)

@@ -34,7 +34,7 @@ def severity(config: Config | None, check: Check) -> Severity:
 
 def alert(config: Config | None, check: Check, expression: str, external_url: str) -> dict[str, Any]:
     """Return the rule that alerts of a check while ``expression`` gives something."""
-    words = SUMMARY[check.name].format_map(_Templates())
+    words = SUMMARY[check.name].format_map(_Templates(pools="")).replace("  ", " ")
     return {
         "alert": alert_name(check.name),
         "expr": expression,

@@ -42,7 +42,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "route-unattributed": ("feed",),
     "churn-high": _LINK,
     "pool-not-advertised": _POOL_LINK,
-    "pool-wrong-circuit": _POOL_LINK,
+    "pool-wrong-circuit": _LINK_FAMILY,
     "advertised-undeclared": _LINK,
     "advertised-not-public": _LINK,
     "advertised-default": _LINK,

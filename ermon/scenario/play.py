@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ermon.core.monitor import Monitor, transition_order
-from ermon.model.findings import Status, Transition
+from ermon.core.monitor import Monitor
+from ermon.model.findings import Status, Transition, transition_order
 from ermon.model.inventory import Config
 from ermon.scenario.expectations import ExpectedStatus
 from ermon.scenario.script import Act
@@ -72,7 +72,7 @@ class Player:
         return self._questions[0][1].step <= self._step
 
     def _settle(self, until: float) -> None:
-        outcome = self._monitor.settle(round(self._start + until, 6))
+        outcome = self._monitor.advance(round(self._start + until, 6))
         for transition in sorted(outcome.transitions, key=transition_order):
             time = round(transition.time - self._start, 6)
             self.record.told.append(Told(time, self._step, transition))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from ermon.checks.guide import SUMMARY
+from ermon.checks.guide import summary
 from ermon.client.verify_answers import CheckStatus, Feed, Finding, Link, Pool
 from ermon.model.prefixes import FAMILIES, Family, parse_prefix
 from ermon.verify.ask import Snapshot
@@ -162,16 +162,17 @@ class CircuitFacts:
     def _by_check(self) -> Mapping[str, list[CheckStatus]]:
         found: dict[str, list[CheckStatus]] = {}
         for answered in self._snapshot.statuses:
-            if self._concerns(answered.check, answered.labels):
+            if self._concerns(answered):
                 found.setdefault(answered.check, []).append(answered)
         return found
 
-    def _concerns(self, check: str, labels: Labels) -> bool:
-        """Tell whether a subject is one of this circuit's."""
-        if check == "view-missing":
+    def _concerns(self, answered: CheckStatus) -> bool:
+        """Return whether a subject is one of this circuit's."""
+        labels = answered.labels
+        if answered.check == "view-missing":
             return self._needs_view(labels)
-        if check == "pool-wrong-circuit":
-            return labels.get("circuit") == self.name or labels.get("pool") in self.pools
+        if answered.check == "pool-wrong-circuit" and labels.get("circuit") != self.name:
+            return self._may_show_our_pools(answered)
         if "circuit" in labels:
             return labels["circuit"] == self.name
         if "pool" in labels:
@@ -179,6 +180,12 @@ class CircuitFacts:
         if "feed" in labels:
             return labels["feed"] in self.feeds
         return labels.get("process") in {feed.process for feed in self.feeds.values()}
+
+    def _may_show_our_pools(self, answered: CheckStatus) -> bool:
+        """Return whether one of this circuit's pools is, or could be, what another circuit's link advertises."""
+        finding = self._findings.get(_key(answered))
+        found = finding.evidence.get("pools") if finding is not None else None
+        return bool(self.pools) and (found is None or not self.pools.keys().isdisjoint(found))
 
     def _needs_view(self, labels: Labels) -> bool:
         """Tell whether a view that nobody provides would show anything of the circuit."""
@@ -268,6 +275,6 @@ def _summary(answered: CheckStatus, finding: Finding | None) -> str:
     if finding is not None:
         return finding.summary
     try:
-        return SUMMARY[answered.check].format(**answered.labels)
+        return summary(answered.check, answered.labels, {})
     except KeyError:  # a daemon of another version
         return _subject(answered)

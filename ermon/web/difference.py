@@ -11,7 +11,7 @@ from heapq import nsmallest
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ermon.core.asymmetry import received_sides
+from ermon.core.asymmetry import received_tables
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
 from ermon.core.status import layout_of
@@ -57,8 +57,8 @@ async def _compare(known: NetworkFacts, circuit: str, links: list[Link], family:
     remaining = iter(tuple(known.one_sided(circuit, family)))
     while some := tuple(islice(remaining, LOOKED_AT_ONCE)):
         differing = known.one_sided(circuit, family)
-        for side in received_sides(known, circuit, family):
-            brought[side.link].extend(p for p in some if p in differing and side.shows(p))
+        for table in received_tables(known, circuit, family):
+            brought[table.link].extend(p for p in some if p in differing and table.shows(p))
         await asyncio.sleep(0)
     return {link.name: _Found(brought[link.name], _complete(known, link, links, family)) for link in links}
 

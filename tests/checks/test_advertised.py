@@ -26,7 +26,7 @@ PRESENCE_CHECKS = {
 
 
 def labels_of(check: str, space: Space) -> dict[str, str]:
-    return {"pool": "dal", "family": space.family, **PRIMARY} if check == "pool-wrong-circuit" else PRIMARY
+    return {**PRIMARY, "family": space.family} if check == "pool-wrong-circuit" else PRIMARY
 
 
 @pytest.fixture(params=PRESENCE_CHECKS)
@@ -194,32 +194,45 @@ def test_a_pool_follows_the_families_of_the_mirror():
 # pool-wrong-circuit ----------------------------------------------------------------------------------
 
 
-def dal(space: Space, link: dict[str, str] = PRIMARY) -> dict[str, str]:
-    return {"pool": "dal", "family": space.family, **link}
+def wrong(space: Space, link: dict[str, str] = PRIMARY) -> dict[str, str]:
+    return {**link, "family": space.family}
 
 
 @pytest.mark.parametrize("what", ["dallas_pool", "both_pools", "own"])
 def test_a_pool_equal_or_covered_on_another_circuit_is_wrong(net: Company, space: Space, what: str):
     net.announce("chicago-primary", getattr(space, what))
-    net.assert_raised_after(0, "pool-wrong-circuit", **dal(space))
-    assert net.raised("pool-wrong-circuit") == [f"pool-wrong-circuit dal {space.family} chicago primary"]
+    finding = net.assert_raised_after(0, "pool-wrong-circuit", **wrong(space))
+    assert net.raised("pool-wrong-circuit") == [f"pool-wrong-circuit chicago primary {space.family}"]
+    assert finding.evidence["pools"] == ["dal"]
+    assert finding.summary == (
+        f"NAT pool dal of another circuit ({space.family}) is advertised on link primary of circuit chicago"
+    )
 
 
 def test_a_part_of_a_pool_on_another_circuit_is_wrong(net: Company, space: Space):
     net.announce("dallas-primary", space.pool_part)
-    net.assert_raised_after(0, "pool-wrong-circuit", **chi(space, DALLAS_PRIMARY))
+    finding = net.assert_raised_after(0, "pool-wrong-circuit", **wrong(space, DALLAS_PRIMARY))
+    assert finding.evidence["pools"] == ["chi"]
+
+
+def test_all_pools_that_are_on_the_wrong_circuit_are_one_finding_that_names_them(space: Space):
+    third = "nat_pools: {aus: {circuit: dallas, prefixes: [198.51.100.96/28, '2001:db8:100:60::/64']}}"
+    net = company(third).up("chicago-primary").announce("chicago-primary", space.own)
+    finding = net.assert_raised_after(0, "pool-wrong-circuit", **wrong(space))
+    assert finding.evidence["pools"] == ["aus", "dal"]
+    assert finding.summary.startswith("NAT pool aus, dal of another circuit ")
 
 
 def test_a_pool_on_its_own_circuit_is_right(net: Company, space: Space):
     for link in ("chicago-primary", "chicago-secondary"):
         net.announce(link, *space.pool_halves)
     assert net.wait(1000).raised() == []
-    assert chi(space) not in net.subjects("pool-wrong-circuit")
+    assert net.status("pool-wrong-circuit", **wrong(space)) == "ok"
 
 
 def test_a_default_route_is_no_pool_of_another_circuit(net: Company, space: Space):
     net.announce("chicago-primary", space.default)
-    assert net.status("pool-wrong-circuit", **dal(space)) == "ok"
+    assert net.status("pool-wrong-circuit", **wrong(space)) == "ok"
 
 
 def test_a_declared_pool_of_this_circuit_may_lie_inside_another_circuits_pool(space: Space):
@@ -230,17 +243,19 @@ def test_a_declared_pool_of_this_circuit_may_lie_inside_another_circuits_pool(sp
       dal: {{prefixes: ['{first}']}}
     """
     net = company(pools).converge()
-    assert net.status("pool-wrong-circuit", **chi(space, DALLAS_PRIMARY)) == "ok"
+    assert net.status("pool-wrong-circuit", **wrong(space, DALLAS_PRIMARY)) == "ok"
     net.announce("dallas-primary", space.pool_part)  # inside the declared pool
-    assert net.status("pool-wrong-circuit", **chi(space, DALLAS_PRIMARY)) == "ok"
+    assert net.status("pool-wrong-circuit", **wrong(space, DALLAS_PRIMARY)) == "ok"
     net.announce("dallas-primary", second)
-    assert net.status("pool-wrong-circuit", **chi(space, DALLAS_PRIMARY)) == "violated"
+    assert net.status("pool-wrong-circuit", **wrong(space, DALLAS_PRIMARY)) == "violated"
 
 
 def test_a_shared_pool_is_right_on_all_its_circuits(space: Space):
     net = company("nat_pools: {chi: {circuit: null, circuits: [chicago, dallas], use: inbound}}").converge()
     assert net.raised() == []
-    assert [s for s in net.subjects("pool-wrong-circuit") if s["pool"] == "chi"] == []
+    # No pool is foreign to Dallas any more: there is nothing to ask there.
+    assert {s["circuit"] for s in net.subjects("pool-wrong-circuit")} == {"chicago"}
+    assert net.status("pool-wrong-circuit", **wrong(space)) == "ok"
 
 
 def test_private_peering_is_no_wrong_circuit(space: Space):

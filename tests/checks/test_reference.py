@@ -87,7 +87,7 @@ def test_both_circuits_advertise_the_inbound_pool_and_no_other_of_each_others():
     net = reference().up("edge-3-msee-a").announce("edge-3-msee-a", "198.51.100.64/28", path="64500")
     assert net.raised() == []
     net.announce("edge-3-msee-a", "198.51.100.0/28", path="64500")
-    assert net.raised() == ["pool-wrong-circuit chi-outbound ipv4 dallas primary"]
+    assert net.raised() == ["pool-wrong-circuit dallas primary ipv4"]
 
 
 def test_a_mirror_without_its_canary_proves_nothing():

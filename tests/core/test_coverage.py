@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermon.core.coverage import ExpectedCoverage
+from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
 from ermon.core.rib import AdjRibIn
 from ermon.model.inventory import ExpectationPeriods, ExpectedPrefix
 from ermon.model.prefixes import Prefix, parse_prefix
@@ -26,7 +26,7 @@ def announce(table: AdjRibIn, coverage: ExpectedCoverage, text: str) -> list[boo
 
 def test_everything_is_missing_from_an_empty_table() -> None:
     expected = prefixes("192.0.2.0/26 2001:db8:200::/48")
-    assert ExpectedCoverage(expected, AdjRibIn()).uncovered == set(expected)
+    assert ExpectedCoverage(ExpectedPrefixes(expected), AdjRibIn()).uncovered == set(expected)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_everything_is_missing_from_an_empty_table() -> None:
 )
 def test_a_prefix_is_covered_by_a_larger_one_or_by_its_halves(expected: str, whole: str, halves: str) -> None:
     table = AdjRibIn()
-    coverage = ExpectedCoverage(prefixes(expected), table)
+    coverage = ExpectedCoverage(ExpectedPrefixes(prefixes(expected)), table)
     assert announce(table, coverage, halves) == [False, True]
     assert coverage.uncovered == set()
     assert announce(table, coverage, whole) == [False]
@@ -55,7 +55,7 @@ def test_a_prefix_is_covered_by_a_larger_one_or_by_its_halves(expected: str, who
 )
 def test_a_default_route_covers_no_expected_prefix(expected: str, default: str) -> None:
     table = AdjRibIn()
-    coverage = ExpectedCoverage(prefixes(expected), table)
+    coverage = ExpectedCoverage(ExpectedPrefixes(prefixes(expected)), table)
     assert announce(table, coverage, default) == [False]
     assert coverage.uncovered == set(prefixes(expected))
 
@@ -63,9 +63,9 @@ def test_a_default_route_covers_no_expected_prefix(expected: str, default: str) 
 def test_coverage_that_begins_beside_a_full_table_knows_it() -> None:
     table = AdjRibIn()
     table.announce(routes("192.0.2.0/24")[0])
-    assert ExpectedCoverage(prefixes("192.0.2.0/26 198.51.100.0/24"), table).uncovered == set(
-        prefixes("198.51.100.0/24")
-    )
+    assert ExpectedCoverage(
+        ExpectedPrefixes(prefixes("192.0.2.0/26 198.51.100.0/24")), table
+    ).uncovered == set(prefixes("198.51.100.0/24"))
 
 
 @given(
@@ -75,7 +75,7 @@ def test_coverage_is_the_same_as_from_scratch(
     expected: list[Prefix], steps: list[tuple[bool, Prefix]]
 ) -> None:
     table = AdjRibIn()
-    coverage = ExpectedCoverage(expected, table)
+    coverage = ExpectedCoverage(ExpectedPrefixes(expected), table)
     for announced, prefix in steps:
         before = set(coverage.uncovered)
         if announced:

@@ -298,7 +298,7 @@ def test_a_prefix_becomes_expected_at_midnight_utc_without_any_message() -> None
 def test_time_that_goes_backwards_is_no_time() -> None:
     net = lose_link(converged(), "edge-1", "ipv4").wait(5)
     now = net.monitor.now
-    net.monitor.settle(now - 1000)
+    net.monitor.advance(now - 1000)
     net.monitor.apply(SessionUp(now - 1000, "edge-2"))
     assert net.monitor.now == now
     session = net.monitor.network.feeds["edge-2"].session
@@ -352,9 +352,9 @@ def test_a_finding_shows_its_evidence_as_it_was_last() -> None:
 @FAMILIES
 def test_changes_of_feeds_links_and_pools_are_told(family: Family) -> None:
     net = converged()
-    net.monitor.settle(net.now)
+    net.monitor.advance(net.now)
     lose_link(net, "edge-1", family).announce("isp-a", POOL[family]).down("edge-2-msee")
-    changes = net.monitor.settle(net.now).changes
+    changes = net.monitor.advance(net.now).changes
     moved = {(c.link, c.family, str(c.state)) for c in changes if isinstance(c, LinkChanged)}
     assert moved == {(("chicago", "primary"), family, "down")}
     assert "edge-2-msee" in {change.feed for change in changes if isinstance(change, FeedChanged)}
@@ -363,9 +363,9 @@ def test_changes_of_feeds_links_and_pools_are_told(family: Family) -> None:
 
 def test_the_message_that_began_a_violation_is_what_detection_is_measured_from() -> None:
     net = converged()
-    net.monitor.settle(net.now)
+    net.monitor.advance(net.now)
     net.announce("isp-a", POOL["ipv4"])
-    assert net.monitor.settle(net.now + 1).detections == [net.now]
+    assert net.monitor.advance(net.now + 1).detections == [net.now]
 
 
 def test_cleared_findings_are_remembered_newest_first_and_not_for_ever() -> None:
@@ -406,7 +406,7 @@ def test_an_open_finding_survives_a_restart_as_stale_until_it_is_judged_again() 
         before.raised_at,
         True,
     )
-    assert [t for t in monitor.settle(START + 1000).transitions if t.finding.check == "pool-leak"] == []
+    assert [t for t in monitor.advance(START + 1000).transitions if t.finding.check == "pool-leak"] == []
 
 
 def test_and_is_cleared_when_its_feed_is_in_sync_without_it() -> None:
@@ -440,7 +440,7 @@ def test_what_was_cleared_before_a_restart_is_remembered() -> None:
     net = leaking().withdraw("isp-a", POOL["ipv4"]).wait(60)
     monitor = Monitor(SMALL, START, cleared=net.monitor.cleared)
     assert list(monitor.cleared) == list(net.monitor.cleared) != []
-    told = [t for t in monitor.settle(START).transitions if t.state is TransitionState.CLEARED]
+    told = [t for t in monitor.advance(START).transitions if t.state is TransitionState.CLEARED]
     assert told == [], "it was told then"
     finding = open_finding()
     many = [structs.replace(finding, id=str(number)) for number in range(CLEARED_FINDINGS + 1)]
@@ -475,12 +475,12 @@ def test_what_a_published_list_expects_survives_a_restart_before_the_list_is_rea
     assert (stale.id, stale.stale) == (before.id, True)
     monitor.reconfigure(read, net.now)
     assert before.id in {found.id for found in monitor.findings()}
-    assert [t for t in monitor.settle(net.now).transitions if t.finding.check == "prefix-missing"] == []
+    assert [t for t in monitor.advance(net.now).transitions if t.finding.check == "prefix-missing"] == []
 
 
 def test_a_finding_whose_subject_is_gone_is_cleared_at_the_start() -> None:
     monitor = Monitor(replace(SMALL, pools={}), START, [open_finding()])
-    (cleared,) = (t for t in monitor.settle(START).transitions if t.finding.check == "pool-leak")
+    (cleared,) = (t for t in monitor.advance(START).transitions if t.finding.check == "pool-leak")
     assert cleared.state is TransitionState.CLEARED
     assert cleared.finding.evidence["cleared_because"] == "the configuration no longer asks about it"
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 
 from ermon.checks.sharding import only_feeds
-from ermon.checks.subject import Topic, Verdict
+from ermon.checks.subject import Topic, Verdict, churn_topic
 from ermon.core.evidence import render
 from ermon.core.monitor import Monitor
+from ermon.core.reactor import Reactor
 from ermon.model.findings import Status
-from ermon.model.inventory import Config
+from ermon.model.inventory import Config, LinkKey
 from tests.histories import Step, histories, staged
 from tests.networks import AMBIGUOUS, METRO_AND_PRIVATE, START, TWO_CIRCUITS, another_policy
 from tests.oracle import Oracle, SubjectKey, times_of, transitions_of
@@ -54,6 +55,11 @@ def test_what_is_kept_up_to_date_is_what_is_found_from_scratch(network: str) -> 
         for problem in disagreements(network, history):
             pytest.fail(problem)
     agree()
+
+
+def churn_noted_once(reactor: Reactor, _: str, link: LinkKey) -> None:
+    """Judge the churn of a link, and never come back."""
+    reactor.facts.pending.topics.add(churn_topic(link))
 
 
 # The oracle can fail -----------------------------------------------------------------------------------
@@ -110,12 +116,12 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     "the sides of a circuit compared by changes only": (
         "metro and private",
         "ermon.core.asymmetry.PrefixAsymmetry",
-        "sides_changed",
+        "links_changed",
         nothing,
     ),
     "canaries that nobody looks for": (
         "two circuits",
-        "ermon.core.network.Network",
+        "ermon.core.reactor.Reactor",
         "_refresh_canaries",
         nothing,
     ),
@@ -123,10 +129,10 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
         "two circuits",
         "ermon.core.session.Session",
         "all_paths",
-        lambda session, family: family in session.feed.families,
+        lambda _, feed, family: family in feed.families,
     ),
     "messages lost without a trace": ("two circuits", "ermon.core.session.Session", "lose", nothing),
-    "a cause that does not suppress": ("two circuits", "ermon.core.monitor.Monitor", "_link_causes", nothing),
+    "a cause that does not suppress": ("two circuits", "ermon.core.plan.Plan", "_link_causes", nothing),
     "a timer that runs on while nothing is known": (
         "two circuits",
         "ermon.core.alarm.Alarm",
@@ -153,7 +159,7 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "a drain that is judged by what changes on its link only": (
         "two circuits",
-        "ermon.core.network.Network",
+        "ermon.core.reactor.Reactor",
         "_refresh_drains",
         nothing,
     ),
@@ -165,7 +171,7 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "a segment that must show the routes of dead circuits": (
         "metro and private",
-        "ermon.core.monitor",
+        "ermon.core.plan",
         "SUPPRESSES_TOGETHER",
         {},
     ),
@@ -174,15 +180,20 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
         "ermon.core.route_index.RouteIndex",
         "_count_churn",
         lambda routes, state, link, _: (
-            state.churn[link].add(routes.known.now),
-            routes.churning.add((state.feed.name, link)),
+            routes.churn(state, link).add(routes.facts.now),
+            routes.facts.pending.churn.add((state.feed.name, link)),
         ),
     ),
-    "churn that goes on for ever": ("two circuits", "ermon.core.network.Network", "_watch_churn", nothing),
+    "churn that goes on for ever": (
+        "two circuits",
+        "ermon.core.reactor.Reactor",
+        "_churn_due",
+        churn_noted_once,
+    ),
     "flapping that goes on for ever": (
         "metro and private",
-        "ermon.core.network.Network",
-        "_watch_flapping",
+        "ermon.core.reactor.Reactor",
+        "_watch",
         nothing,
     ),
     "changes that nobody counts": ("ambiguous", "ermon.core.rolling.RollingCount", "add", nothing),
@@ -263,7 +274,7 @@ def disagreements(network: str, history: list[Step]) -> Iterator[str]:
             for event in events:  # the daemon also takes in all there is before it lets time pass
                 monitor.apply(event)
             oracle.happen(*events)
-        outcome = monitor.settle(now)
+        outcome = monitor.advance(now)
         oracle.pass_time(now)
         raised += [
             (t.time, str(t.state), (t.finding.check, tuple(t.finding.labels.items())))

@@ -14,7 +14,7 @@ V4, V6, EITHER, NEITHER = (frozenset(f) for f in (("ipv4",), ("ipv6",), BOTH, ()
 
 
 def session_up(one: Feed = ALL_PATHS, *, at: float = 0.0, joined: bool = False) -> Session:
-    session = Session(one)
+    session = Session.of(one.families)
     session.start(at, joined=joined)
     return session
 
@@ -53,11 +53,11 @@ def test_quiet_is_per_family() -> None:
 
 
 def test_a_session_that_is_down_or_in_sync_waits_for_nothing() -> None:
-    assert Session(ALL_PATHS).sync_deadline("ipv4", TIMES) is None
+    assert Session.of(ALL_PATHS.families).sync_deadline("ipv4", TIMES) is None
     session = session_up()
     session.families["ipv4"].complete = True
     assert session.sync_deadline("ipv4", TIMES) is None
-    assert Session(ALL_PATHS).timeout_at(TIMES) is None
+    assert Session.of(ALL_PATHS.families).timeout_at(TIMES) is None
     assert session.timeout_at(TIMES) == 120.0
 
 
@@ -83,7 +83,7 @@ def test_the_next_session_can_be_in_sync_and_the_loss_still_stands() -> None:
 
 
 def test_what_was_lost_while_down_may_be_the_beginning_of_a_session_that_is_joined_later() -> None:
-    session = Session(ALL_PATHS)
+    session = Session.of(ALL_PATHS.families)
     session.lose(1, "a gap")
     session.start(20.0, joined=True)
     assert session.sync_deadline("ipv4", TIMES) is None
@@ -149,13 +149,13 @@ def test_add_path_is_as_negotiated_else_as_offered_else_as_configured(
 ) -> None:
     session = session_up(one)
     session.negotiated, session.offered = negotiated, offered
-    assert {family for family in BOTH if session.all_paths(family)} == in_force
+    assert {family for family in BOTH if session.all_paths(one, family)} == in_force
 
 
 def test_what_was_negotiated_ends_with_the_session_and_not_with_its_up() -> None:
-    session = Session(ALL_PATHS)
+    session = Session.of(ALL_PATHS.families)
     session.negotiated = V4
     session.start(1.0, joined=False)
-    assert not session.all_paths("ipv6")
+    assert not session.all_paths(ALL_PATHS, "ipv6")
     session.stop(2.0, "closing connection")
-    assert session.all_paths("ipv6")
+    assert session.all_paths(ALL_PATHS, "ipv6")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 import msgspec
 import pytest
 from hypothesis import given
 from msgspec import structs
 
-from ermon.core.alarm import Alarm, AlarmState, Phase
+from ermon.core.alarm import Alarm, Phase
 from ermon.core.monitor import Monitor
-from ermon.core.session import Session
-from ermon.core.snapshot import SessionMemory, Snapshot, resume, take
+from ermon.core.snapshot import Snapshot, resume, take
 from ermon.model.inventory import Config
 from ermon.model.routes import Route
 from tests.core.test_oracle import FAST, NETWORKS
@@ -31,13 +29,19 @@ def copied(policy: Config, monitor: Monitor) -> Monitor:
 
 
 def told(monitor: Monitor, now: float) -> list[tuple[object, ...]]:
-    transitions = monitor.settle(now).transitions
+    transitions = monitor.advance(now).transitions
     return [(t.time, t.state, t.finding.check, tuple(t.finding.labels.items())) for t in transitions]
 
 
 def statuses(monitor: Monitor) -> list[tuple[object, ...]]:
     return [
-        (*case.key, case.status, case.phase, case.due, None if case.phase is Phase.QUIET else case.since)
+        (
+            *case.key,
+            case.status,
+            case.phase,
+            case.state.due,
+            None if case.phase is Phase.QUIET else case.state.since,
+        )
         for case in monitor.statuses()
     ]
 
@@ -114,11 +118,22 @@ def test_a_copy_knows_what_happens_seldom(network: str) -> None:
             pytest.fail(problem)
 
 
-def test_nothing_of_a_session_is_forgotten() -> None:
-    assert {field.name for field in fields(Session)} - {"feed"} == set(SessionMemory.__struct_fields__)
+def test_a_snapshot_stays_as_it_was_taken_while_the_monitor_goes_on() -> None:
+    policy, history = NETWORKS["two circuits"][0], next(iter(staged(NETWORKS["two circuits"][0])))
+    monitor, now = Monitor(policy, START), START
+    taken: list[tuple[Snapshot, bytes]] = []
+    for step in history:
+        now += step.gap
+        for event in step.make(now):
+            monitor.apply(event)
+        monitor.advance(now)
+        snapshot = take(monitor)
+        taken.append((snapshot, msgspec.json.encode(snapshot)))
+    assert all(msgspec.json.encode(snapshot) == text for snapshot, text in taken)
+    assert len({text for _, text in taken}) > 1
 
 
-def test_nothing_of_a_case_is_forgotten_but_what_is_worked_out_again() -> None:
-    from_policy = {"subject", "severity", "raise_after", "clear_after"}
+def test_nothing_of_an_alarm_is_forgotten_but_what_is_worked_out_again() -> None:
+    from_policy = {"subject", "severity", "raise_after", "clear_after", "key", "order", "labels"}
     again = {"verdict", "rendered_at"}
-    assert {field.name for field in fields(Alarm)} - from_policy - again == set(AlarmState.__struct_fields__)
+    assert set(Alarm.__slots__) - from_policy - again == {"state"}

@@ -243,7 +243,7 @@ def test_the_status_counts_feeds_and_findings():
     monitor = Monitor(config, 0.0)
     assert status_line(monitor) == f"0 of {len(config.feeds)} feeds up, nothing raised"
     while (deadline := monitor.next_deadline()) is not None and deadline < 3600:
-        monitor.settle(deadline)
+        monitor.advance(deadline)
     raised = len(monitor.findings())
     assert raised > 0
     assert status_line(monitor) == f"0 of {len(config.feeds)} feeds up, {raised} raised"

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ermon.checks.guide import GUIDE, SUMMARY
+from ermon.checks.guide import GUIDE, summary
 from ermon.core.alarm import Alarm
 from ermon.core.monitor import Monitor
 from ermon.model.inventory import Config
@@ -91,7 +91,7 @@ def _test(case: Alarm) -> str:
         "exp_labels": {"severity": case.severity.value, **labels},
         "exp_annotations": {
             "summary": f"{GUIDE[check].title}.",
-            "description": f"{SUMMARY[check].format(**labels)}. The evidence is on http://127.0.0.1:10179/",
+            "description": f"{summary(check, labels, {})}. The evidence is on http://127.0.0.1:10179/",
             "runbook_url": f"http://127.0.0.1:10179/runbooks/{check}",
         },
     }

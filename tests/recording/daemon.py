@@ -86,7 +86,7 @@ class MiniatureDaemon:
         self.recorder.begin(reason)
 
     def _take(self, now: float) -> None:
-        for t in self.monitor.settle(now).transitions:
+        for t in self.monitor.advance(now).transitions:
             self._told.append(_told(t.time, str(t.state), t.finding.check, t.finding.labels))
 
     # What it left

@@ -26,14 +26,14 @@ class Follower:
     def __init__(self, net: Company) -> None:
         self.net = net
         self.hub = EventHub()
-        self.hub.publish_outcome(net.monitor, net.monitor.settle(net.now))
+        self.hub.publish_outcome(net.monitor, net.monitor.advance(net.now))
         self.picture = picture_of(snapshot_of(net))
 
     def settle(self) -> list[str]:
         """Take what has happened, and tell what has changed."""
         with self.hub.subscribe(self.hub.last_id) as subscription:
             before = facts(self.picture)
-            self.hub.publish_outcome(self.net.monitor, self.net.monitor.settle(self.net.now))
+            self.hub.publish_outcome(self.net.monitor, self.net.monitor.advance(self.net.now))
             for event in Parser().feed(b"".join(subscription._events)):
                 self.picture.take(event.kind, json.loads(event.data))
             return list(changes(before, facts(self.picture)))

@@ -64,7 +64,7 @@ class Site:
 
     def tell(self) -> Self:
         """Tell those who listen what has come of everything since this was last called."""
-        outcome = self.net.monitor.settle(self.net.now)
+        outcome = self.net.monitor.advance(self.net.now)
         self.timeline.follow(self.net.monitor, outcome.changes)
         self.hub.publish_outcome(self.net.monitor, outcome)
         return self

@@ -7,6 +7,7 @@ commands that can be typed as they stand once the words in capitals are replaced
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ermon.checks.guide import advertised, internet, received, sight
 from ermon.checks.guide.entry import PLACEHOLDERS, Guide
@@ -28,3 +29,9 @@ SUMMARY: Mapping[str, str] = {
     **sight.SUMMARIES,
 }
 """One line per check that sums a finding up: a ``str.format`` template over the labels of its subject."""
+
+
+def summary(check: str, labels: Mapping[str, str], evidence: Mapping[str, Any]) -> str:
+    """Return the sentence that says what was found, about which subject; some name the pools of the evidence."""
+    pools = ", ".join(evidence.get("pools", ()))
+    return SUMMARY[check].format(**labels, pools=pools).replace("  ", " ")

@@ -9,7 +9,7 @@ from ermon.checks.guide.entry import Guide, steps
 
 SUMMARIES: Mapping[str, str] = {
     "pool-not-advertised": "NAT pool {pool} ({family}) is not advertised on link {link} of circuit {circuit}",
-    "pool-wrong-circuit": "NAT pool {pool} ({family}) is advertised on link {link} of circuit {circuit}, not its own",
+    "pool-wrong-circuit": "NAT pool {pools} of another circuit ({family}) is advertised on link {link} of circuit {circuit}",
     "advertised-undeclared": "Link {link} of circuit {circuit} advertises a prefix that nobody declared",
     "advertised-not-public": "Link {link} of circuit {circuit} advertises a non-public prefix to Microsoft",
     "advertised-default": "Link {link} of circuit {circuit} advertises a default route to Microsoft",

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ermon.checks.subject import MICROSOFT, RouteSet
-from ermon.core.network import OVERFLOW_REASON, Network
+from ermon.core.facts import NetworkFacts
+from ermon.core.reactor import OVERFLOW_REASON
 from ermon.model.events import Alive
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Collector, Config
@@ -28,7 +29,7 @@ def story(policy: Config = SMALL) -> Story:
     return Story(policy, start=START)
 
 
-def network(net: Story) -> Network:
+def network(net: Story) -> NetworkFacts:
     return net.monitor.network
 
 

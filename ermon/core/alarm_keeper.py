@@ -1,0 +1,249 @@
+"""Asks the checks, and keeps the alarms: from a verdict to a finding that is raised, and to its end.
+
+A verdict is asked for again when something that it depends on has changed. What is violated is not raised at once: its
+own ``raise_after`` runs, a cause may keep it quiet, and a maintenance window may cover it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from ermon.checks.guide import summary
+from ermon.checks.subject import Topic
+from ermon.core import evidence, maintenance
+from ermon.core.alarm import Alarm, AlarmKey, AlarmState, Phase
+from ermon.core.facts import NetworkFacts
+from ermon.core.plan import Plan
+from ermon.core.timers import Timers
+from ermon.model.events import Change, PoolChanged
+from ermon.model.findings import Finding, Status, Transition, TransitionState
+from ermon.model.inventory import MaintenanceWindow
+
+RENDER_INTERVAL_SECONDS = 1.0
+"""The evidence of a raised finding is brought up to date this often at most: a leak of a whole table
+must not cost its square.
+"""
+CLEARED_FINDINGS = 1_000
+"""How many cleared findings are remembered."""
+ALARMS_AT_ONCE = 100
+"""Alarms that a reload judges in one step, some two milliseconds: everything else gets its turn between two."""
+
+
+class AlarmKeeper:
+    """The alarms of one plan; ``transitions`` and ``changes`` are what it tells."""
+
+    def __init__(self, plan: Plan, facts: NetworkFacts, cleared: Iterable[Finding] = ()) -> None:
+        """``cleared``: findings of the past, the latest first."""
+        self.plan = plan
+        self.facts = facts
+        self.cleared = deque(cleared, CLEARED_FINDINGS)
+        self.transitions: list[Transition] = []
+        self.changes: list[Change] = []
+        self.timers: Timers[AlarmKey] = Timers()
+        self._unjudged: dict[AlarmKey, Alarm] = dict(plan.alarms)
+        self._windows: dict[AlarmKey, list[MaintenanceWindow]] = {}
+
+    # Going on from what was known --------------------------------------------------------------------
+
+    def go_on_from(self, states: Mapping[AlarmKey, AlarmState]) -> None:
+        """Go on where the same subjects stood under another plan."""
+        for key, state in states.items():
+            if alarm := self.plan.alarms.get(key):
+                alarm.go_on_from(state)
+                self._set_timer(alarm)
+
+    def restore(self, findings: Iterable[Finding]) -> None:
+        """Go on from findings that were raised in an earlier ermon: stale, until they can be judged."""
+        known = {(check, frozenset(labels)): alarm for (check, labels), alarm in self.plan.alarms.items()}
+        for finding in findings:
+            alarm = known.get((finding.check, frozenset(finding.labels.items())))
+            if alarm is None:
+                self.clear_removed(finding)
+                continue
+            alarm.go_on_from(
+                AlarmState(
+                    phase=Phase.RAISED,
+                    since=finding.since,
+                    raised_at=finding.raised_at,
+                    finding_id=finding.id,
+                    evidence=finding.evidence,
+                )
+            )
+
+    def clear_removed(self, finding: Finding) -> None:
+        """Clear a finding whose subject the configuration no longer has."""
+        reason = "the configuration no longer asks about it"
+        gone = _cleared(finding, self.facts.now, {**finding.evidence, "cleared_because": reason})
+        self._report(Transition(self.facts.now, TransitionState.CLEARED, gone))
+
+    # Reading -----------------------------------------------------------------------------------------
+
+    def raised(self) -> list[Alarm]:
+        """Return the alarms that are raised, the oldest first."""
+        raised = [alarm for alarm in self.plan.alarms.values() if alarm.raised]
+        return sorted(raised, key=lambda alarm: (alarm.state.raised_at, *alarm.order))
+
+    def finding(self, alarm: Alarm) -> Finding:
+        """Return what an alarm that is raised tells the world."""
+        state = alarm.state
+        return Finding(
+            id=state.finding_id,
+            check=alarm.subject.check,
+            labels=alarm.labels,
+            severity=alarm.severity,
+            summary=summary(alarm.subject.check, alarm.labels, state.evidence),
+            evidence=state.evidence,
+            since=state.since,
+            raised_at=state.raised_at,
+            stale=state.status is Status.UNKNOWN,
+            suppressed=state.status is Status.SUPPRESSED,
+        )
+
+    # Maintenance -------------------------------------------------------------------------------------
+
+    def use_windows(self, windows: Iterable[MaintenanceWindow]) -> None:
+        """Apply these windows and no others; what they cover, or covered, is judged again."""
+        self.judge_covered()
+        self._windows = {}
+        for window in windows:
+            for alarm in self.plan.covered_by(window):
+                self._windows.setdefault(alarm.key, []).append(window)
+        self.judge_covered()
+
+    def judge_covered(self) -> None:
+        """Judge again what a window covers: one of them has begun, or is over."""
+        self._unjudged.update((key, self.plan.alarms[key]) for key in self._windows)
+
+    # Evaluation --------------------------------------------------------------------------------------
+
+    def evaluate(self, topics: Collection[Topic]) -> bool:
+        """Ask again for every verdict that may have changed; return whether a violation began."""
+        unjudged = self._take_unjudged(topics)
+        if not unjudged:
+            return False
+        moved = dict(unjudged)
+        for alarm in unjudged.values():
+            self._judge(alarm, moved)
+        began = False
+        for alarm in sorted(moved.values(), key=alarm_order):
+            began |= self._move(alarm)
+        return began
+
+    def evaluate_step_by_step(self, topics: Collection[Topic]) -> Iterator[None]:
+        """The same for many at once."""
+        unjudged = self._take_unjudged(topics)
+        moved = dict(unjudged)
+        for number, alarm in enumerate(unjudged.values(), 1):
+            self._judge(alarm, moved)
+            if not number % ALARMS_AT_ONCE:
+                yield
+        for number, alarm in enumerate(sorted(moved.values(), key=alarm_order), 1):
+            self._move(alarm)
+            if not number % ALARMS_AT_ONCE:
+                yield
+
+    def fire(self, now: float) -> None:
+        """Let the timers of raising and clearing fire that are due."""
+        while (key := self.timers.pop(now)) is not None:
+            alarm = self.plan.alarms[key]
+            self._transition(alarm, alarm.fire(now))
+
+    def _take_unjudged(self, topics: Collection[Topic]) -> dict[AlarmKey, Alarm]:
+        unjudged, self._unjudged = self._unjudged, {}
+        for topic in topics:
+            unjudged.update((alarm.key, alarm) for alarm in self.plan.depending_on(topic))
+        return unjudged
+
+    def _judge(self, alarm: Alarm, moved: dict[AlarmKey, Alarm]) -> None:
+        """Ask the check, and note in ``moved`` whom the answer keeps quiet, or no longer."""
+        subject, before = alarm.subject, alarm.verdict
+        alarm.verdict = subject.judge(self.facts)
+        if subject.learn is not None:
+            subject.learn(self.facts, alarm.verdict)
+        if before.suppresses != alarm.verdict.suppresses:
+            moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
+
+    def _move(self, alarm: Alarm) -> bool:
+        before, status, now = alarm.status, self._status(alarm), self.facts.now
+        transition = alarm.move(status, now)
+        self._set_timer(alarm)
+        if transition is not None:
+            self._transition(alarm, transition)
+        elif alarm.raised and status is Status.VIOLATED:
+            self._render(alarm)
+        if status is not before:
+            pool = alarm.labels.get("pool")
+            if pool is not None:
+                self.changes.append(PoolChanged(now, pool))
+        return status is Status.VIOLATED and before is not Status.VIOLATED
+
+    def _status(self, alarm: Alarm) -> Status:
+        if alarm.verdict.status is not Status.VIOLATED:
+            return alarm.verdict.status
+        if self.plan.kept_quiet(alarm):
+            return Status.SUPPRESSED
+        now = self.facts.now
+        if any(maintenance.active(window, now) for window in self._windows.get(alarm.key, ())):
+            return Status.SUPPRESSED
+        return Status.VIOLATED
+
+    def _set_timer(self, alarm: Alarm) -> None:
+        due = alarm.state.due
+        if due is None:
+            self.timers.cancel(alarm.key)
+        elif self.timers.due(alarm.key) != due:
+            self.timers.set(alarm.key, due)
+
+    # Findings ----------------------------------------------------------------------------------------
+
+    def _transition(self, alarm: Alarm, state: TransitionState) -> None:
+        now = self.facts.now
+        if state is TransitionState.RAISED:
+            alarm.state.finding_id = _finding_id(alarm)
+            alarm.rendered_at = float("-inf")
+            self._render(alarm)
+            finding = self.finding(alarm)
+        else:
+            alarm.verdict = alarm.verdict._replace(evidence=None)
+            finding = _cleared(self.finding(alarm), now, alarm.state.evidence, alarm.state.ended)
+            alarm.state.ended = None
+        self._report(Transition(now, state, finding))
+
+    def _report(self, transition: Transition) -> None:
+        if transition.state is TransitionState.CLEARED:
+            self.cleared.appendleft(transition.finding)
+        self.transitions.append(transition)
+
+    def _render(self, alarm: Alarm) -> None:
+        proof, now = alarm.verdict.evidence, self.facts.now
+        if proof is not None and now - alarm.rendered_at >= RENDER_INTERVAL_SECONDS:
+            alarm.state.evidence = evidence.render(proof)
+            alarm.rendered_at = now
+
+
+def alarm_order(alarm: Alarm) -> AlarmKey:
+    return alarm.order
+
+
+def _finding_id(alarm: Alarm) -> str:
+    """Return the same id for the same violation, in every instance that sees it begin at that time."""
+    text = f"{alarm.subject.check} {alarm.subject.labels} {alarm.state.since:.6f}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _cleared(finding: Finding, now: float, shown: Mapping[str, Any], ended: float | None = None) -> Finding:
+    return Finding(
+        id=finding.id,
+        check=finding.check,
+        labels=finding.labels,
+        severity=finding.severity,
+        summary=finding.summary,
+        evidence=shown,
+        since=finding.since,
+        raised_at=finding.raised_at,
+        ended_at=now if ended is None else ended,
+        cleared_at=now,
+    )

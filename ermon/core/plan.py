@@ -1,0 +1,106 @@
+"""What follows from a configuration alone: every alarm, what it depends on, and what keeps it quiet.
+
+It costs most of a start and of a reload, and it asks nothing about the network: so it can be made on another thread while
+everything else goes on. A plan is used by one monitor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, SUPPRESSES_TOGETHER, classifiers, subjects
+from ermon.checks.subject import Subject, Topic
+from ermon.core import maintenance
+from ermon.core.alarm import Alarm, AlarmKey
+from ermon.model.inventory import CheckSettings, Config, MaintenanceWindow
+
+
+class Plan:
+    """The alarms of a configuration, and the look-ups from what changes to them."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.classifiers = classifiers(config)
+        self.alarms = {alarm.key: alarm for alarm in map(self._alarm, subjects(config))}
+        self._by_topic: dict[Topic, list[Alarm]] = {}
+        self._by_label: dict[tuple[str, str], list[Alarm]] = {}
+        for alarm in self.alarms.values():
+            for topic in alarm.subject.topics:
+                self._by_topic.setdefault(topic, []).append(alarm)
+            for label in alarm.subject.labels:
+                self._by_label.setdefault(label, []).append(alarm)
+        self._causes: dict[AlarmKey, list[Alarm]] = {}
+        self._causes_together: dict[AlarmKey, list[Alarm]] = {}
+        self._effects: dict[AlarmKey, list[Alarm]] = {}
+        self._link_causes()
+
+    def _alarm(self, subject: Subject) -> Alarm:
+        check = CATALOGUE[subject.check]
+        settings = self.config.checks.get(subject.check, CheckSettings())
+        return Alarm(
+            subject,
+            settings.severity or subject.severity or check.severity,
+            check.raise_after if settings.raise_after is None else settings.raise_after,
+            check.clear_after if settings.clear_after is None else settings.clear_after,
+        )
+
+    # Look-ups ----------------------------------------------------------------------------------------
+
+    def depending_on(self, topic: Topic) -> Iterable[Alarm]:
+        """Return the alarms whose verdict may change when ``topic`` has changed."""
+        return self._by_topic.get(topic, ())
+
+    def effects(self, cause: Alarm) -> Iterable[Alarm]:
+        """Return the alarms that ``cause`` keeps quiet while it is violated."""
+        return self._effects.get(cause.key, ())
+
+    def kept_quiet(self, effect: Alarm) -> bool:
+        """Return whether a cause that is violated now keeps ``effect`` quiet."""
+        if any(cause.verdict.suppresses for cause in self._causes.get(effect.key, ())):
+            return True
+        together = self._causes_together.get(effect.key)
+        return bool(together) and all(cause.verdict.suppresses for cause in together or ())
+
+    def covered_by(self, window: MaintenanceWindow) -> Iterator[Alarm]:
+        """Yield the alarms that a maintenance window is about."""
+        if window.feed is not None:
+            near = self._by_label.get(("feed", window.feed), ())
+        else:
+            near = self._by_label.get(("circuit", window.circuit or ""), ())
+        return (alarm for alarm in near if maintenance.covers(window, alarm.subject))
+
+    # Causes ------------------------------------------------------------------------------------------
+
+    def _link_causes(self) -> None:
+        by_check: dict[str, list[Alarm]] = {}
+        for alarm in self.alarms.values():
+            by_check.setdefault(alarm.subject.check, []).append(alarm)
+        for cause_name, effect_names in SUPPRESSES.items():
+            by_circuit = _by_circuit(by_check.get(cause_name, ()))
+            for effect in (effect for name in effect_names for effect in by_check.get(name, ())):
+                circuit = effect.labels.get("circuit")
+                near = (circuit, None) if circuit is not None else tuple(by_circuit)
+                for cause in (cause for key in near for cause in by_circuit.get(key, ())):
+                    if self._touches(cause, effect):
+                        self._causes.setdefault(effect.key, []).append(cause)
+                        self._effects.setdefault(cause.key, []).append(effect)
+        for cause_name, effect_names in SUPPRESSES_TOGETHER.items():
+            for effect in (effect for name in effect_names for effect in by_check.get(name, ())):
+                causes = self._causes_together[effect.key] = by_check.get(cause_name, [])
+                for cause in causes:
+                    self._effects.setdefault(cause.key, []).append(effect)
+
+    def _touches(self, cause: Alarm, effect: Alarm) -> bool:
+        """Return whether a cause is about the same thing: every label that both have is equal."""
+        if "process" in cause.labels:
+            feeds, process = self.config.feeds, cause.labels["process"]
+            return any(feeds[feed].process == process for feed in effect.subject.feeds)
+        return all(cause.labels.get(name, value) == value for name, value in effect.subject.labels)
+
+
+def _by_circuit(causes: Iterable[Alarm]) -> dict[str | None, list[Alarm]]:
+    """Sort causes by the circuit that they are about, so that an effect is not compared with all of them."""
+    found: dict[str | None, list[Alarm]] = {}
+    for cause in causes:
+        found.setdefault(cause.labels.get("circuit"), []).append(cause)
+    return found
