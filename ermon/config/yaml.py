@@ -9,6 +9,7 @@ Every problem is a value; those that end the reading are raised as ``ConfigError
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -152,6 +153,7 @@ def parse_yaml(text: str, file: str, needs: str = "customer, circuits and feeds"
             composer.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        _refuse_depth(text[: mark.index] if mark else text, file)
         line, column = (mark.line, mark.column) if mark else (0, 0)
         raise _fatal(file, line, column, _syntax_message(text, error, line, column)) from None
     except yaml.YAMLError as error:
@@ -162,6 +164,35 @@ def parse_yaml(text: str, file: str, needs: str = "customer, circuits and feeds"
     expander = _Expander(file, composer.problems)
     values = expander.expand(composer.root, (), 0)
     return Document(values, Positions(file, expander.marks), expander.problems)
+
+
+def _refuse_depth(text: str, file: str) -> None:
+    """Raise where ``text``, which ends before something that the scanner refuses, is nested too deep.
+
+    The scanner reads up to 1024 characters ahead of its events, and newer releases of libyaml have a limit of
+    nesting of their own: it may speak before the composer has seen a single level. Which limit speaks first
+    must not make a difference to whoever reads the message.
+    """
+    depth = 0
+    with contextlib.suppress(yaml.YAMLError):  # the text ends in the middle
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise _too_deep(file, event)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+
+
+def _too_deep(file: str, event: yaml.CollectionStartEvent) -> ConfigError:
+    line, column = _beginning(event)
+    return _fatal(file, line, column, f"is nested deeper than {MAX_DEPTH} levels; flatten it")
+
+
+def _beginning(event: yaml.Event) -> tuple[int, int]:
+    """Return where an event begins; line and column count from 0."""
+    mark = event.start_mark
+    return (mark.line, mark.column) if mark else (0, 0)
 
 
 def _syntax_message(text: str, error: yaml.MarkedYAMLError, line: int, column: int) -> str:
@@ -239,8 +270,7 @@ class _Composer:
         self._anchors: dict[str, _Node] = {}
 
     def take(self, event: yaml.Event) -> None:
-        mark = event.start_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
+        line, column = _beginning(event)
         match event:
             case yaml.ScalarEvent():
                 plain = not event.style and event.tag not in {"!", _STR_TAG}
@@ -259,7 +289,7 @@ class _Composer:
 
     def _start(self, event: yaml.CollectionStartEvent, line: int, column: int) -> None:
         if len(self._open) >= MAX_DEPTH:
-            raise _fatal(self._file, line, column, f"is nested deeper than {MAX_DEPTH} levels; flatten it")
+            raise _too_deep(self._file, event)
         self._refuse_tag(event, line, column)
         kind = _Sequence if isinstance(event, yaml.SequenceStartEvent) else _Mapping
         node = kind(line + 1, column + 1)

@@ -1,7 +1,9 @@
 """YAML text → plain values with positions."""
 
 import pytest
+import yaml
 
+from ermon.config import yaml as yamlfile
 from ermon.config.yaml import MAX_BYTES, ConfigError, dotted, parse_yaml, read_yaml
 
 
@@ -103,10 +105,65 @@ def test_both_places_of_a_duplicate_key_are_named():
     ]
 
 
+def nested(opening, levels):
+    """Return a text of so many levels that is cut off there, and the same with its end."""
+    opened = "".join(map(opening, range(levels)))
+    closed = "".join({"[": "]", "{": "}"}.get(char, "") for char in reversed(opened))
+    return opened, opened + " " * levels + "x" + closed
+
+
+NESTING = {
+    "flow sequences": (lambda _: "[", "1:33"),
+    "flow sequences, one a line": (lambda _: "[\n", "33:1"),
+    "flow mappings": (lambda _: "{a: ", "1:129"),
+    "flow mappings, one a line": (lambda _: "{a:\n", "33:1"),
+    "flow mappings as keys": (lambda _: "{? ", "1:97"),
+    "flow, mixed": (lambda level: ("[", "{a: ")[level % 2], "1:81"),
+    "block sequences": (lambda _: "- ", "1:65"),
+    "block mappings": (lambda level: " " * level + "a:\n", "33:33"),
+    "block mappings as keys": (lambda _: "? ", "1:65"),
+    "block, mixed": (lambda level: ("- ", "? ")[level % 2], "1:65"),
+    "flow in block": (lambda level: "- " if level < 10 else "[", "1:43"),
+    "behind names that are not ASCII": (lambda level: ("{é: ", "[")[level % 2], "1:81"),
+}
+"""How each level opens, and where level 33 begins."""
+
+
+@pytest.fixture(params=["SafeLoader", "CSafeLoader"])
+def loader(request, monkeypatch):
+    """The parser of PyYAML and that of libyaml, each with its own limits or none."""
+    found = getattr(yaml, request.param, None)
+    if found is None:
+        pytest.skip("this PyYAML was built without libyaml")
+    monkeypatch.setattr(yamlfile, "_Loader", found)
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize("levels", [33, 40, 999, 1000, 1001, 1500])
+@pytest.mark.parametrize(("opening", "place"), NESTING.values(), ids=NESTING)
+def test_nesting_that_is_too_deep_is_told_alike_whoever_has_a_limit(opening, place, levels):
+    for text in nested(opening, levels):
+        assert problems(text) == [f"ermon.yml:{place}: (file): is nested deeper than 32 levels; flatten it"]
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize(("opening", "place"), NESTING.values(), ids=NESTING)
+def test_the_deepest_nesting_is_read(opening, place):
+    _, text = nested(opening, 32)
+    assert not [problem for problem in problems(text) if "a key must be a single word" not in problem]
+
+
+@pytest.mark.usefixtures("loader")
 @pytest.mark.parametrize("bracket", ["[", "{a: ", "- "])
 def test_nesting_cannot_exhaust_the_stack(bracket):
     (problem,) = problems(bracket * 100_000)
     assert "is nested deeper than 32 levels" in problem
+
+
+@pytest.mark.usefixtures("loader")
+def test_a_fault_at_a_depth_that_is_read_is_told_as_what_it_is():
+    (problem,) = problems("[" * 32 + "@")
+    assert problem.startswith("ermon.yml:1:33: (file): is not YAML: ")
 
 
 def test_nesting_by_aliases_cannot_exhaust_the_stack():
