@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 STOP_SECONDS = 5.0
 """How long a child has to end after SIGTERM."""
@@ -79,3 +79,10 @@ class Child:
         said = "\n".join(f"  | {line}" for line in lines) or "  | (nothing)"
         status = "" if self.running else f" (ended with status {self.process.returncode})"
         return DemoError(f"{self.name} {what}{status}. The last lines of its log:\n{said}")
+
+
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
+    """Return when these tasks have ended, whatever came of them."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from ermon.demo.child import Child
+from ermon.demo.child import Child, cancel
 from ermon.demo.speaker import Announcement, Speaker, Table
 from ermon.model.inventory import Config, Feed
 
@@ -82,9 +83,15 @@ class Company:
                 await speaker.wait_until_started()
             yield self
 
-    @property
-    def children(self) -> list[Child]:
-        return [speaker.child for speaker in self._speakers.values()]
+    async def wait_for_an_end(self) -> Child:
+        """Return the first router that ends by itself."""
+        children = [speaker.child for speaker in self._speakers.values()]
+        waiting = [asyncio.create_task(child.process.wait()) for child in children]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await cancel(*waiting)
+        return next(child for child in children if not child.running)
 
     def connect_all(self) -> None:
         for speaker in self._speakers.values():

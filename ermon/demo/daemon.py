@@ -26,8 +26,8 @@ READY_SECONDS = 20.0
 POLL_SECONDS = 0.05
 ANSWER_SECONDS = 5.0
 """How long an answer may take; the event stream never ends."""
-LAST_WORDS_SECONDS = 1.0
-"""How long an ermon may take to end whose event stream has ended."""
+LAST_WORDS_SECONDS = 10.0
+"""How long an ermon may take to end that does not answer any more: no time, unless the machine is very busy."""
 MAX_EVENT_BYTES = 2**20
 """Of a line of the event stream; the snapshot of this network has 20 kB."""
 
@@ -91,10 +91,14 @@ class Daemon:
                 await asyncio.gather(self._reader, return_exceptions=True)
 
     async def get(self, path: str) -> Any:
-        """Ask the API, and return the data of its answer."""
-        async with self._http.get(path) as response:
-            response.raise_for_status()
-            return (await response.json())["data"]
+        """Ask the API, and return the data of its answer; ``DemoError`` when none comes."""
+        try:
+            async with self._http.get(path) as response:
+                response.raise_for_status()
+                return (await response.json())["data"]
+        except (aiohttp.ClientError, TimeoutError) as error:
+            await self.child.wait(LAST_WORDS_SECONDS)
+            raise self.child.failure(f"does not answer {path}") from error
 
     def has_told(self) -> bool:
         """Tell whether ermon has raised or cleared something that was not taken yet."""

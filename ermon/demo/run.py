@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.config.load import load_config
-from ermon.demo.child import Child, DemoError
+from ermon.demo.child import DemoError, cancel
 from ermon.demo.company import Company
 from ermon.demo.daemon import WEB_ADDRESS, Daemon
 from ermon.demo.play import Player, UnexpectedError
@@ -71,7 +71,6 @@ class Demo:
         self._screen = screen
         self._hold = hold
         self._omit_leak = omit_leak
-        self._children: list[Child] = []
 
     async def run(self) -> None:
         """Run it; ``code`` is the exit code as soon as it is known."""
@@ -88,14 +87,28 @@ class Demo:
         self._screen.opening(shortened_timers(config))
         company = Company(config, directory)
         daemon = Daemon(config_file, free_port([WEB_ADDRESS]), directory)
-        self._children = [*company.children, daemon.child]
         self._screen.step(1, "Three routers and ermon start, and the routers connect")
         async with company.running(), daemon.running():
             self._screen.fact(f"ermon runs: {daemon.url}")
-            await self._play(Player(config, company, daemon, self._screen))
+            await self._play_while_routers_run(Player(config, company, daemon, self._screen), company)
             if self._hold:
                 self._screen.note(f"\nEverything stays up until Ctrl-C: {daemon.url}")
                 await asyncio.Event().wait()
+
+    async def _play_while_routers_run(self, player: Player, company: Company) -> None:
+        """Play the story; ``DemoError`` at once when a router ends by itself.
+
+        What comes of that in ermon depends on how far the story is, and explains nothing.
+        """
+        playing = asyncio.create_task(self._play(player))
+        watching = asyncio.create_task(company.wait_for_an_end())
+        try:
+            await asyncio.wait((playing, watching), return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                raise watching.result().failure("has ended by itself")
+            await playing
+        finally:
+            await cancel(playing, watching)
 
     async def _play(self, player: Player) -> None:
         began = time.monotonic()
@@ -119,9 +132,6 @@ class Demo:
 
     def _fail(self, error: UnexpectedError) -> None:
         self._screen.wrong(*error.lines)
-        dead = [child.failure("has ended by itself") for child in self._children if not child.running]
-        for failure in dead:
-            self._screen.wrong(*str(failure).splitlines())
         self._screen.closing("ermon did not say what it should have said.", good=False)
         self.code = FAILED
 

@@ -15,9 +15,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ermon.demo.child import Child
+from ermon.demo.child import Child, cancel
 from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, Started
 from ermon.exabgp.configure import quote
@@ -90,7 +89,7 @@ class Speaker:
                     tasks.append(asyncio.create_task(relays))
                     yield self
             finally:  # not before, or the relay would stop ExaBGP in its own way
-                await _cancel(*tasks)
+                await cancel(*tasks)
 
     async def wait_until_started(self) -> None:
         """Return when ExaBGP and its helper run; ``DemoError`` when they do not start."""
@@ -98,7 +97,7 @@ class Speaker:
         try:
             await asyncio.wait(waiting, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancel(*waiting)
+            await cancel(*waiting)
         if not self._started.is_set():
             raise self.child.failure("does not start")
 
@@ -170,9 +169,3 @@ def _neighbor(feed: Feed, table: Table, port: int) -> list[str]:
         unicast = [f"    unicast {route.text(path_id=feed.add_path)};" for route in routes]
         lines += [f"   {family} {{", *unicast, "   }"]
     return [*lines, "  }", "}"]
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

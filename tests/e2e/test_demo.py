@@ -127,8 +127,8 @@ def test_a_router_that_dies_is_a_failure_with_its_last_words(start: Callable[...
     os.kill(_child(demo, "edge-2.conf"), signal.SIGKILL)
 
     assert demo.end() == 1
-    assert "not expected, and came: raised feed-down edge-2" in demo.output
-    assert "router edge-2 (ExaBGP) has ended by itself (ended with status -9)" in demo.output
+    last = "router edge-2 (ExaBGP) has ended by itself (ended with status -9). The last lines of its log:"
+    assert last in demo.output
     assert not demo.children()
 
 
