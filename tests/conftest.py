@@ -1,9 +1,14 @@
-"""What every test leaves behind: a process that logs as it did before."""
+"""What holds for all tests."""
 
 import logging
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says something about the machine, and nothing about ermon.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

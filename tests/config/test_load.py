@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ermon.checks.parameters import CHECK_PARAMETERS
@@ -372,7 +372,6 @@ class TestOneErrorCausesNoOther:
         assert messages(load, text) == ["circuits: is missing; add it: ExpressRoute circuits by name"]
 
 
-@settings(deadline=None)  # time says nothing here
 @given(st.binary(max_size=400))
 def test_any_bytes_load_or_are_refused(tmp_path_factory, content):
     file = tmp_path_factory.mktemp("any") / "ermon.yml"
@@ -409,7 +408,6 @@ def _replaced(value, path, new):
     return copied
 
 
-@settings(deadline=None)  # time says nothing here
 @given(st.sampled_from(sorted(_paths(_REFERENCE_VALUES), key=str)), _VALUES)
 def test_any_value_in_any_place_loads_or_is_refused(tmp_path_factory, path, new):
     file = tmp_path_factory.mktemp("any") / "ermon.yml"

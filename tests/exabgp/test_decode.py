@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ermon.exabgp.decode import (
@@ -451,7 +451,6 @@ def assert_total(decoder: Decoder, line: bytes) -> None:
         assert {type(event) for event in decoded.events} <= lost
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_any_octets_become_events_or_one_rejection(line: bytes) -> None:
     assert_total(Decoder(FEEDS), line)
@@ -460,7 +459,6 @@ def test_any_octets_become_events_or_one_rejection(line: bytes) -> None:
 ALL_LINES = [line for name in ("samples", "extra", "two-speakers") for line in lines_of(name)]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ALL_LINES), st.data())
 def test_a_damaged_line_becomes_events_or_one_rejection(line: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(line)))
@@ -489,7 +487,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ALL_LINES), st.integers(0, 60), JSON)
 def test_a_line_with_another_value_in_it_becomes_events_or_one_rejection(
     line: bytes, place: int, new: Any
