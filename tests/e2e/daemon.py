@@ -27,6 +27,9 @@ PATIENCE = 30.0
 """Seconds after which something that should have happened is a failed test, however slow the machine."""
 ORPHAN_SECONDS = 5.0
 """No child outlives a killed ermon for longer."""
+STOP_SECONDS = 4.5
+"""How long ermon may take to stop. It takes less than two seconds, of a machine that has nothing else to do; what it
+must not wait for lasts five and more."""
 POLL_SECONDS = 0.02
 LOG_SHOWN = 60
 """Lines of ermon's log that a failed test shows."""

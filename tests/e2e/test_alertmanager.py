@@ -15,11 +15,8 @@ import pytest
 from tests.e2e import alertmanager
 from tests.e2e.alertmanager import Alertmanager, Inbox, shipped
 from tests.e2e.company import EXCHANGE, MSEE, PART_OF_POOL, Company, bring, configuration, own_network
-from tests.e2e.daemon import ORPHAN_SECONDS, PATIENCE, Daemon, eventually
+from tests.e2e.daemon import ORPHAN_SECONDS, PATIENCE, STOP_SECONDS, Daemon, eventually
 from tests.sources.server import CERTIFICATE
-
-STOP_SECONDS = 2.0
-"""How long ermon may take to stop."""
 
 
 @pytest.fixture

@@ -29,11 +29,9 @@ from tests.e2e.company import (
     configuration,
     own_network,
 )
-from tests.e2e.daemon import ORPHAN_SECONDS, PATIENCE, Daemon, eventually
+from tests.e2e.daemon import ORPHAN_SECONDS, PATIENCE, STOP_SECONDS, Daemon, eventually
 from tests.e2e.netns import namespace
 
-STOP_SECONDS = 2.0
-"""How long ermon may take to stop."""
 REFUSAL_SECONDS = 1.0
 """What is signed wrongly is not answered at all: a connection that is not there after so long is refused."""
 FAMILIES = pytest.mark.parametrize("family", ["ipv4", "ipv6"])
@@ -386,13 +384,13 @@ def assert_only_the_key_opens(company: Company, password: str | None) -> None:
 # Start and stop --------------------------------------------------------------------------------------
 
 
-def test_termination_takes_no_longer_than_two_seconds_though_somebody_listens(company):
+def test_termination_does_not_wait_for_who_listens(company):
     daemon = company.daemon
     with daemon.listen() as story:
         daemon.send_signal(signal.SIGTERM)
         assert daemon.process.wait(STOP_SECONDS) == 0
         assert not daemon.processes()
-        assert story.ended.wait(STOP_SECONDS)
+        assert story.ended.wait(PATIENCE)
 
 
 def test_taken_web_port_is_an_error_that_names_it(directory, settings):

@@ -138,7 +138,10 @@ def loss_of_sessions(network: Network, *feeds: str) -> Iterator[Callable[[str], 
             for kind, data in story.events
         )
         daemon.wait_until_in_sync(*FEEDS)
-        daemon.wait_until_cleared("feed-down")
+        for feed in feeds:
+            daemon.wait_until(
+                lambda feed=feed: story.told("cleared", "feed-down", feed=feed), f"{feed} is seen again"
+            )
         daemon.wait_until(lambda: not daemon.findings("pool-leak")[0]["stale"], "the leak is seen again")
         assert daemon.findings("pool-leak")[0]["id"] == leak["id"]
         for link in ("primary", "secondary"):

@@ -51,6 +51,13 @@ class Manager:
         self._thread.join()
         self._socket.close()
 
+    def catch_up(self) -> None:
+        """Return when all has been read that was sent before."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"MARK", self.environment["NOTIFY_SOCKET"])
+        eventually(lambda: "MARK" in self.heard, "the manager has read all")
+        self.heard.remove("MARK")
+
     def count(self, message: str) -> int:
         return self.heard.count(message)
 
@@ -116,6 +123,7 @@ def test_reloads_are_told_even_where_they_are_refused_and_so_is_the_end(director
             assert not SPOKEN_FOR_ERMON & environment_of(child).keys()
         daemon.send_signal(signal.SIGTERM)
         assert daemon.process.wait(bgp.PATIENCE) == 0
+        manager.catch_up()
         assert manager.states()[-1] == "STOPPING"
 
 
@@ -139,8 +147,10 @@ def test_watchdog_is_fed_in_silence_and_not_while_exabgp_stands_still(directory,
         daemon.wait_until(lambda: daemon.logged("watchdog not fed"), "ermon sees that it is of no use")
         (told,) = daemon.logged("watchdog not fed")
         assert "edges" in told["reason"]
+        manager.catch_up()
         fed = manager.count("WATCHDOG=1")
         time.sleep(1)  # five times as long as systemd would wait
+        manager.catch_up()
         assert manager.count("WATCHDOG=1") == fed
         os.kill(exabgp, signal.SIGCONT)
         wait_until_fed(2)
@@ -200,7 +210,7 @@ def test_ermon_works_on_port_179_in_the_sandbox_of_its_unit(directory, manager):
         daemon.interpreter = (python, sandbox, str(UNIT), str(directory), python)
         daemon.environment |= manager.environment | LIBRARIES
         with company.running():
-            assert manager.count("READY=1") == 1
+            eventually(lambda: manager.count("READY=1") == 1, "it is ready")
             status = Path(f"/proc/{daemon.exabgp_pid('edges')}/status").read_text()
             facts = dict(line.split(":\t", 1) for line in status.splitlines())
             assert facts["Uid"].split() == [str(NOBODY)] * 4

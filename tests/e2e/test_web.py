@@ -18,11 +18,9 @@ import bcrypt
 import pytest
 
 from tests.e2e.company import configuration, own_network
-from tests.e2e.daemon import PATIENCE, Answer, Daemon, eventually
+from tests.e2e.daemon import PATIENCE, STOP_SECONDS, Answer, Daemon, eventually
 from tests.web.pki import Pki, write
 
-STOP_SECONDS = 2.0
-"""How long ermon may take to stop."""
 PASSWORD = "correct horse"
 SECURE = f"""
 tls_server_config:
