@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -9,7 +10,7 @@ import pwd
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -38,10 +39,15 @@ def bare_exabgp(config_file: Path, process: str, folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def ermon(config_file: Path, folder: Path, *flags: str) -> Iterator[tuple[int, str]]:
-    """Run ``ermon run`` with these flags besides; yield its pid and the host and port of its API."""
+def ermon(
+    config_file: Path, folder: Path, *flags: str, module: Sequence[str] = ("ermon",)
+) -> Iterator[tuple[int, str]]:
+    """Run ``ermon run`` with these flags besides; yield its pid and the host and port of its API.
+
+    ``module`` is what Python runs it with, and flags of that.
+    """
     web = f"127.0.0.1:{free_port('127.0.0.1')}"
-    command = [sys.executable, "-m", "ermon", "run", f"--config.file={config_file}"]
+    command = [sys.executable, "-m", *module, "run", f"--config.file={config_file}"]
     command += [f"--web.listen-address={web}", f"--runtime.path={folder}", *flags]
     with _child(command, folder / "ermon.log", dict(os.environ)) as child:
         yield child.pid, web
@@ -77,11 +83,32 @@ def peak_memory(pid: int) -> dict[str, float]:
     return peaks
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return what a process and all that it started and that still run have used so far."""
+    ticks = 0
+    for member in (pid, *_descendants(pid)):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            fields = _stat(member)
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def ended(pid: int) -> bool:
+    """Return whether a child has ended, and nobody has asked how."""
+    return _stat(pid)[0] == "Z"
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on: proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+
+
 def _descendants(pid: int) -> Iterator[int]:
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield int(child)
-            yield from _descendants(int(child))
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield int(child)
+                yield from _descendants(int(child))
 
 
 def _name(pid: int) -> str:
