@@ -46,7 +46,7 @@ async def test_a_pool_on_another_circuit_fails_both(net: Company, space: Space):
     run = await put_to_the_test(net, None)
     for circuit in ("chicago", "dallas"):
         assert run.problems("pools-elsewhere", circuit) == [
-            f"fail NAT pool chi ({space.family}) is advertised on link primary of circuit dallas, not its own"
+            f"fail NAT pool chi of another circuit ({space.family}) is advertised on link primary of circuit dallas"
         ]
     assert run.step("pools")["status"] == "pass"
 
