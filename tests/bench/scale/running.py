@@ -60,7 +60,7 @@ class Running:
                 raise ValueError(decoded.rejected)
             for event in decoded.events:
                 self.monitor.apply(event)
-        return self.monitor.settle(self.now)
+        return self.monitor.advance(self.now)
 
     def decode(self, line: bytes) -> None:
         """Read a line, and make nothing of it."""
@@ -68,7 +68,7 @@ class Running:
 
     def wait(self, seconds: float) -> Outcome:
         self.now += seconds
-        return self.monitor.settle(self.now)
+        return self.monitor.advance(self.now)
 
     def converge(self, network: Network) -> Self:
         """Let every feed come up and send what it sends on a good day, and wait until all are in sync."""
