@@ -143,7 +143,7 @@ def pool_fallback(config: Config) -> Iterator[Subject]:
         # A route inside the pool may cover one of its prefixes.
         kinds = (COVERS_POOL, INSIDE_POOL)
         topics = {routes_topic(feed.name, RouteSet(kind, family, pool.name)) for kind in kinds}
-        topics.add(feed_topic(feed.name))
+        topics |= {routes_topic(feed.name, RouteSet(BLACKHOLED, family)), feed_topic(feed.name)}
         links = tuple(mirrored(config, link) for link in config.pool_links(pool))
         for link in links:
             topics |= link.topics((family,), POOL_SPACE, pool.name)

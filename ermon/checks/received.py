@@ -148,7 +148,7 @@ def link_topics(links: Iterable[Link]) -> set[Topic]:
     return {link_topic(link.key, family) for link in links for family in link.families}
 
 
-def _set_topics(link: Link, kind: str, name: str = "") -> set[Topic]:
+def set_topics(link: Link, kind: str, name: str = "") -> set[Topic]:
     return {routes_topic("", RouteSet(kind, family, name, link.key)) for family in FAMILIES}
 
 
@@ -192,7 +192,7 @@ def _churn_high(link: Link, facts: Facts) -> Verdict:
 def communities_missing(config: Config) -> Iterator[Subject]:
     for circuit in microsoft_circuits(config):
         for link in circuit.links.values():
-            topics = link_topics((link,)) | _table_topics(link) | _set_topics(link, TAGGED)
+            topics = link_topics((link,)) | _table_topics(link) | set_topics(link, TAGGED)
             judge = partial(_communities_missing, link)
             yield Subject("communities-missing", link_labels(link), frozenset(topics), judge)
 
@@ -213,8 +213,8 @@ def service_missing(config: Config) -> Iterator[Subject]:
                 topics = (
                     link_topics((link,))
                     | _table_topics(link)
-                    | _set_topics(link, TAGGED)
-                    | _set_topics(link, SERVICE, community)
+                    | set_topics(link, TAGGED)
+                    | set_topics(link, SERVICE, community)
                 )
                 labels = (*link_labels(link), ("ms_service", service.name))
                 judge = partial(_service_missing, link, community)
@@ -314,7 +314,7 @@ def origin_unexpected(config: Config) -> Iterator[Subject]:
 
 def _forbidden_on_links(circuit: Circuit, check: str, kind: str) -> Iterator[Subject]:
     for link in circuit.links.values():
-        topics = link_topics((link,)) | _set_topics(link, kind)
+        topics = link_topics((link,)) | set_topics(link, kind)
         judge = partial(_forbidden_on_link, link, kind)
         yield Subject(check, link_labels(link), frozenset(topics), judge)
 
@@ -353,7 +353,13 @@ def internet_preferred(config: Config) -> Iterator[Subject]:
         links = tuple(circuit.links.values())
         topics = link_topics(links) | {EXPECTATIONS} | {feed_topic(feed.name) for feed in feeds}
         topics |= {missing_topic(link.key) for link in links}
-        topics |= {routes_topic(f.name, RouteSet(BEST_PATH, family)) for f in feeds for family in f.families}
+        sets = [
+            (f.name, RouteSet(kind, family))
+            for f in feeds
+            for family in f.families
+            for kind in (BEST_PATH, NOT_MICROSOFT)
+        ]
+        topics |= {routes_topic(feed, route_set) for feed, route_set in sets}
         judge = partial(_internet_preferred, circuit, feeds)
         yield Subject("internet-preferred", (("circuit", circuit.name),), frozenset(topics), judge)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from ermon.checks.received import decided, link_routes, link_topics
+from ermon.checks.received import decided, link_routes, link_topics, set_topics
 from ermon.checks.subject import (
     OK,
     PREPENDED,
@@ -134,7 +134,8 @@ def drain(config: Config) -> Iterator[Subject]:
         links = tuple(circuit.links.values())
         topics = link_topics(links) | {drain_topic(link.key) for link in links}
         for link in links:
-            yield Subject("drain", link_labels(link), frozenset(topics), partial(_drain, links, link))
+            own = frozenset(topics | set_topics(link, PREPENDED))
+            yield Subject("drain", link_labels(link), own, partial(_drain, links, link))
 
 
 def _drain(links: tuple[Link, ...], link: Link, facts: Facts) -> Verdict:

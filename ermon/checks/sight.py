@@ -17,6 +17,7 @@ from ermon.checks.subject import (
     Labels,
     Subject,
     Verdict,
+    content_topic,
     feed_labels,
     feed_topic,
     link_labels,
@@ -71,7 +72,7 @@ def feed_empty(config: Config) -> Iterator[Subject]:
         for family in feed.families:
             name, *uplink = feed_labels(feed)
             labels = (name, ("family", family), *uplink)
-            topics = frozenset({feed_topic(feed.name)})
+            topics = frozenset({feed_topic(feed.name), content_topic(feed.name)})
             yield Subject("feed-empty", labels, topics, partial(_feed_empty, feed, family))
 
 

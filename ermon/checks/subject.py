@@ -50,6 +50,11 @@ def feed_topic(feed: str) -> Topic:
     return Topic("feed", (feed,))
 
 
+def content_topic(feed: str) -> Topic:
+    """The feed has got its first route of a family, or has lost the last one."""
+    return Topic("content", (feed,))
+
+
 def routes_topic(feed: str, route_set: RouteSet) -> Topic:
     """The routes of a set have changed: on this feed, or on any where the set is of a link.
 

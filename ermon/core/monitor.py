@@ -28,6 +28,7 @@ from ermon.core.plan import Plan
 from ermon.core.reactor import Reactor
 from ermon.core.rolling import Levels
 from ermon.core.route_index import Expectations
+from ermon.core.takeover import adopt, expect
 from ermon.core.timers import Timers
 from ermon.model.events import Change, Event, FeedRequest
 from ermon.model.findings import Finding, Transition, transition_order
@@ -78,7 +79,7 @@ class Monitor:
         self._detections: list[float] = []
         if past is not None:
             self._booked = past.windows
-            _finish(self.reactor.adopt(past.reactor))
+            _finish(adopt(self.reactor, past.reactor))
             self._alarms.go_on_from(past.alarms)
         self._alarms.restore(findings)
         for key, levels in (baselines or {}).items():
@@ -106,11 +107,11 @@ class Monitor:
         outcome = Outcome(
             sorted(alarms.transitions, key=transition_order),
             reactor.requests,
-            alarms.changes + reactor.changes,
+            alarms.changes + reactor.layers.changes,
             self._detections,
         )
         alarms.transitions, alarms.changes, self._detections = [], [], []
-        reactor.requests, reactor.changes = [], []
+        reactor.requests, reactor.layers.changes = [], []
         return outcome
 
     @property
@@ -177,8 +178,8 @@ class Monitor:
             before.transitions,
             before.changes,
         )
-        reactor.requests, reactor.changes = self.reactor.requests, self.reactor.changes
-        yield from reactor.adopt(self.reactor)
+        reactor.requests, reactor.layers.changes = self.reactor.requests, self.reactor.layers.changes
+        yield from adopt(reactor, self.reactor)
         alarms.use_windows((*plan.config.maintenance, *self._booked))
         alarms.go_on_from({key: alarm.state for key, alarm in before.plan.alarms.items()})
         yield
@@ -194,7 +195,7 @@ class Monitor:
         """Go over to other published lists, step by step: what depends on them is judged again, and nothing else."""
         self._let_time_pass(now)
         self.config = expectations.config
-        yield from self.reactor.expect(expectations)
+        yield from expect(self.reactor, expectations)
         self._set_calendar()
         self.reactor.refresh()
         yield from self._alarms.evaluate_step_by_step(_take(self.network))

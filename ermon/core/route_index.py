@@ -15,7 +15,7 @@ from ermon.checks.subject import (
     MICROSOFT,
     Classifier,
     RouteSet,
-    feed_topic,
+    content_topic,
     missing_topic,
     routes_topic,
     table_topic,
@@ -148,7 +148,7 @@ class RouteIndex:
         if state.feed.canary and any(canary.overlaps(change.key[0]) for canary in state.feed.canary):
             pending.canaries.add(state.feed.name)
         if (change.old is None) != (change.new is None) and state.rib.count(change.key[0].family) <= 1:
-            pending.topics.add(feed_topic(state.feed.name))
+            pending.topics.add(content_topic(state.feed.name))
 
     # Sets --------------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from ermon.checks.sharding import only_feeds
 from ermon.checks.subject import Topic, Verdict, churn_topic
 from ermon.core.evidence import render
+from ermon.core.layers import Layers
 from ermon.core.monitor import Monitor
-from ermon.core.reactor import Reactor
 from ermon.model.findings import Status
 from ermon.model.inventory import Config, LinkKey
 from tests.histories import Step, histories, staged
@@ -57,9 +57,9 @@ def test_what_is_kept_up_to_date_is_what_is_found_from_scratch(network: str) -> 
     agree()
 
 
-def churn_noted_once(reactor: Reactor, _: str, link: LinkKey) -> None:
+def churn_noted_once(layers: Layers, _: str, link: LinkKey) -> None:
     """Judge the churn of a link, and never come back."""
-    reactor.facts.pending.topics.add(churn_topic(link))
+    layers.facts.pending.topics.add(churn_topic(link))
 
 
 # The oracle can fail -----------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "canaries that nobody looks for": (
         "two circuits",
-        "ermon.core.reactor.Reactor",
+        "ermon.core.layers.Layers",
         "_refresh_canaries",
         nothing,
     ),
@@ -159,7 +159,7 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "a drain that is judged by what changes on its link only": (
         "two circuits",
-        "ermon.core.reactor.Reactor",
+        "ermon.core.layers.Layers",
         "_refresh_drains",
         nothing,
     ),
@@ -186,14 +186,14 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "churn that goes on for ever": (
         "two circuits",
-        "ermon.core.reactor.Reactor",
-        "_churn_due",
+        "ermon.core.layers.Layers",
+        "churn_due",
         churn_noted_once,
     ),
     "flapping that goes on for ever": (
         "metro and private",
-        "ermon.core.reactor.Reactor",
-        "_watch",
+        "ermon.core.layers.Layers",
+        "watch",
         nothing,
     ),
     "changes that nobody counts": ("ambiguous", "ermon.core.rolling.RollingCount", "add", nothing),

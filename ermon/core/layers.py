@@ -1,0 +1,218 @@
+"""Brings up to date what follows from sessions and routes: being in sync, link states, drains, comparisons.
+
+A change runs through layers, each of which may change the next. ``Pending`` has a set for each, in this order:
+
+1. canaries: which feeds show what they must always show. A feed that does not is not in sync.
+2. links: which feeds decide on a link, and whether it is up. A link that changes its state changes what is compared
+   (received and advertised), and what a dead link is remembered by.
+3. drains: whether the paths of a link say that Microsoft drains it.
+4. churn: of which links too many routes change.
+5. mirrors: what the links of a circuit advertise, compared. It needs the links' states.
+6. what counts as a Microsoft route elsewhere. It needs the tables of all links, and what is remembered of dead ones.
+
+What has changed at the end is named by ``Topic``; the monitor asks again for the verdicts that depend on it.
+"""
+
+from __future__ import annotations
+
+from ermon.checks.parameters import parameter
+from ermon.checks.subject import (
+    PREPENDED,
+    RouteSet,
+    churn_topic,
+    drain_topic,
+    feed_topic,
+    link_topic,
+    seen_topic,
+)
+from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
+from ermon.core.route_index import RouteIndex
+from ermon.core.timers import ChurnEnds, DrainEnds, LinkFlapsEnd, Timer, Timers
+from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged
+from ermon.model.findings import LinkState
+from ermon.model.inventory import LinkFamily, LinkKey, View
+from ermon.model.prefixes import FAMILIES, Family, Prefix
+
+
+class Layers:
+    """Empties ``facts.pending``; ``changes`` is what it tells."""
+
+    def __init__(self, facts: NetworkFacts, routes: RouteIndex) -> None:
+        self.facts = facts
+        self.routes = routes
+        self.timers: Timers[Timer] = Timers()
+        self.changes: list[Change] = []
+        self._links_of_router: dict[str, list[LinkFamily]] = {}
+        for link in facts.config.links:
+            of_router = self._links_of_router.setdefault(link.router, [])
+            of_router += [(link.key, family) for family in link.families]
+        self._routers = {link.key: link.router for link in facts.config.links}
+
+    def watch(self, timer: Timer, ends: float | None) -> None:
+        """Come back when there were no more changes of late than is fine."""
+        if ends is not None and ends > self.facts.now:
+            self.timers.set(timer, ends)
+
+    def feed_changed(self, name: str) -> None:
+        """Note that a feed's session, or what it can prove, may have changed."""
+        if self.facts.feeds[name].feed.canary:
+            self.facts.pending.canaries.add(name)
+        self._proof_changed(name)
+
+    def _proof_changed(self, name: str) -> None:
+        """Note that what a feed can prove may have changed, its canaries as they are."""
+        facts, pending = self.facts, self.facts.pending
+        pending.topics.add(feed_topic(name))
+        self.changes.append(FeedChanged(facts.now, name))
+        state = facts.feeds[name]
+        if state.feed.view is View.EDGE_TABLE:
+            self._edge_changed(state)
+        if state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
+            pending.mirrors.add(state.feed.circuit)
+
+    def _edge_changed(self, state: FeedState) -> None:
+        """An edge table decides on the links of its own router, and is a witness for every link that it shows."""
+        facts, pending, name = self.facts, self.facts.pending, state.feed.name
+        for family in FAMILIES:
+            in_sync = facts.edges_in_sync[family]
+            before = bool(in_sync)
+            (in_sync.add if facts.in_sync(name, family) else in_sync.discard)(name)
+            if bool(in_sync) is not before:
+                pending.topics.add(seen_topic(family))
+        own = self._links_of_router.get(state.feed.router or "", ())
+        pending.links.update(own)
+        pending.links.update(
+            (link, family) for link in state.tables for family in FAMILIES if (link, family) in facts.links
+        )
+        pending.drains.update(link for link, _ in own)
+        pending.drains.update(state.tables)
+
+    def refresh(self) -> None:
+        """Bring everything that follows from the routes and sessions up to date, in the order of ``Pending``."""
+        self._refresh_canaries()
+        self._refresh_links()
+        self._refresh_drains()
+        self._refresh_churn()
+        self._refresh_mirrors()
+        self.routes.refresh_microsoft()
+
+    def _refresh_canaries(self) -> None:
+        pending = self.facts.pending
+        if not pending.canaries:
+            return
+        touched, pending.canaries = pending.canaries, set()
+        for name in sorted(touched):
+            state = self.facts.feeds[name]
+            missing = self._missing_canaries(state)
+            if missing != state.canary_missing:
+                state.canary_missing = missing
+                self._proof_changed(name)
+
+    def _missing_canaries(self, state: FeedState) -> tuple[Prefix, ...] | None:
+        overdue = state.session.timeout_at(self.facts.config.collector)
+        timed_out = overdue is not None and self.facts.now >= overdue
+        judged = [c for c in state.feed.canary if timed_out or self._dump_ended(state, c.family)]
+        if not judged:
+            return None
+        missing = tuple(canary for canary in judged if not state.rib.covers(canary))
+        return missing or (() if len(judged) == len(state.feed.canary) else None)
+
+    @staticmethod
+    def _dump_ended(state: FeedState, family: Family) -> bool:
+        sync = state.session.families.get(family)
+        return sync is not None and (sync.end_of_rib_at is not None or sync.complete)
+
+    def _refresh_links(self) -> None:
+        pending = self.facts.pending
+        if pending.links:
+            touched, pending.links = pending.links, set()
+            for link, family in sorted(touched):
+                self._refresh_link(link, family)
+
+    def _refresh_link(self, link: LinkKey, family: Family) -> None:
+        facts = self.facts
+        info = facts.links[link, family]
+        deciders = tuple(
+            sorted(
+                feed.name
+                for feed in facts.config.edge_tables.get(self._routers[link], ())
+                if facts.in_sync(feed.name, family) and facts.all_paths(feed.name, family)
+            )
+        )
+        shown_on = facts.shown_on.get((link, family), ())
+        witnesses = deciders or tuple(sorted(name for name in shown_on if facts.in_sync(name, family)))
+        shown = any(name in shown_on for name in witnesses)
+        state = LinkState.UP if shown else LinkState.DOWN if deciders else LinkState.UNKNOWN
+        if (state, deciders, witnesses) == (info.state, info.deciders, info.witnesses):
+            return
+        if state is not info.state:
+            self._link_changed(link, family, info, state)
+        info.deciders, info.witnesses = deciders, witnesses
+        facts.pending.topics.add(link_topic(link, family))
+        facts.pending.drains.add(link)
+        facts.pending.mirrors.add(link[0])
+        self.routes.received.links_changed(link[0], family)
+
+    def _link_changed(self, link: LinkKey, family: Family, info: LinkInfo, state: LinkState) -> None:
+        now = self.facts.now
+        if link in self.routes.microsoft_links:
+            if info.state is LinkState.UP:
+                self.routes.learned.ceased_to_be_up(link, family, now)
+            elif state is LinkState.UP:
+                self.routes.learned.came_up(link, family)
+        info.state = state
+        if state is not LinkState.UNKNOWN:
+            if info.known_state not in {LinkState.UNKNOWN, state}:
+                info.transitions += 1
+                info.flaps.add(now)
+                self.watch(LinkFlapsEnd(link, family), info.flaps.ends_at())
+            info.known_state = state
+        info.changed_at = now
+        self.changes.append(LinkChanged(now, link, family, state))
+
+    def _refresh_drains(self) -> None:
+        facts, pending = self.facts, self.facts.pending
+        if not pending.drains:
+            return
+        touched, pending.drains = pending.drains, set()
+        percent = parameter(facts.config, "drain", "percent")
+        for link in sorted(touched):
+            latch = facts.drains[link]
+            paths, marked = self._marked_paths(link)
+            latch.observe(paths=paths, marked=marked, percent=percent, now=facts.now)
+            pending.topics.add(drain_topic(link))
+            if facts.draining(link) is not latch.told:
+                latch.told = not latch.told
+                self.changes.append(DrainChanged(facts.now, link, latch.told))
+            self.watch(DrainEnds(link), latch.ends_at(facts.config.policy.max_drain))
+
+    def _marked_paths(self, link: LinkKey) -> tuple[int, int]:
+        """Count the paths of a link on feeds in sync, and those of them that Microsoft prepends."""
+        facts = self.facts
+        paths = marked = 0
+        for family in FAMILIES:
+            for name in facts.shown_on.get((link, family), ()):
+                if facts.in_sync(name, family):
+                    paths += facts.table(name, link).count(family)
+                    marked += len(facts.matching(name, RouteSet(PREPENDED, family, link=link)))
+        return paths, marked
+
+    def _refresh_churn(self) -> None:
+        pending = self.facts.pending
+        if pending.churn:
+            churning, pending.churn = pending.churn, set()
+            for feed, link in sorted(churning):
+                if self.timers.due(ChurnEnds(feed, link)) is None:
+                    self.churn_due(feed, link)
+
+    def churn_due(self, feed: str, link: LinkKey) -> None:
+        self.facts.pending.topics.add(churn_topic(link))
+        self.watch(ChurnEnds(feed, link), self.facts.feeds[feed].churn[link].ends_at())
+
+    def _refresh_mirrors(self) -> None:
+        pending = self.facts.pending
+        if pending.mirrors:
+            touched, pending.mirrors = pending.mirrors, set()
+            for circuit in sorted(touched):
+                for family in FAMILIES:
+                    self.routes.advertised.links_changed(circuit, family)

@@ -1,0 +1,140 @@
+"""Another configuration, step by step: what a reload takes over, and what other published lists change.
+
+Between two steps everything else gets its turn, and nothing may be applied. A step is bounded by what it takes: a link, a
+feed, or so many routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ermon.checks.subject import EXPECTATIONS, missing_topic
+from ermon.core.facts import FILTERED_VIEWS, FeedState, LinkInfo
+from ermon.core.reactor import TEARDOWN_INTERVAL_SECONDS, Reactor
+from ermon.core.route_index import Expectations
+from ermon.core.timers import FeedFlapsEnd, LinkFlapsEnd, OverflowEnds, ResendDue
+from ermon.model.findings import LinkState
+from ermon.model.inventory import Feed, LinkFamily, View
+
+ROUTES_AT_ONCE = 200
+"""Routes that a reload takes over in one step, some five milliseconds: everything else gets its turn between two."""
+
+
+def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
+    """Take over what an earlier reactor knows of the feeds and links that both have, step by step.
+
+    A feed that is not held whole and may now be asked about more is asked for everything again. ``old`` must not
+    change meanwhile; what is taken over is copied, so that it can still be read.
+    """
+    facts, before = new.facts, old.facts
+    facts.processes.update({p: up for p, up in before.processes.items() if p in facts.processes})
+    facts.sources.update(before.sources)
+    facts.storage = before.storage
+    for key, info in facts.links.items():
+        if key in before.links:
+            _adopt_link(new, key, info, old)
+            yield
+    for link, latch in before.drains.items():
+        if link in facts.drains:
+            facts.drains[link] = latch.copy()
+            facts.pending.drains.add(link)
+    asks_for_more = _asks_for_more(new, old)
+    watched = old.routes.watched
+    for name, state in facts.feeds.items():
+        before_feed = before.feeds.get(name)
+        if before_feed is not None and _same_session(before_feed.feed, state.feed):
+            yield from _adopt_feed(new, state, before_feed)
+            more = [c for c in state.feed.canary if not (c in before_feed.feed.canary or watched.covers(c))]
+            if state.feed.view in FILTERED_VIEWS and (asks_for_more or more):
+                _ask_again(new, state)
+        yield
+
+
+def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> None:
+    before, now = old.facts.links[key], new.facts.now
+    info.state, info.known_state = before.state, before.known_state
+    info.changed_at, info.transitions = before.changed_at, before.transitions
+    info.baseline = before.baseline.copy()
+    info.baseline.stop(now)  # the new policy says what is right from now on
+    info.flaps.take_over(before.flaps)
+    new.layers.watch(LinkFlapsEnd(*key), info.flaps.ends_at())
+    if key[0] in new.routes.microsoft_links:
+        learned = old.routes.learned
+        new.routes.learned.restore_gone(*key, learned.lately_gone(*key, now))
+        if before.state is not LinkState.UP:
+            new.routes.learned.restore(*key, learned.remembered(*key))
+
+
+def _adopt_feed(new: Reactor, state: FeedState, before: FeedState) -> Iterator[None]:
+    name = state.feed.name
+    # While the session is not yet in sync here: what is taken over is a dump, and no churn.
+    for number, route in enumerate(before.rib.routes(), 1):
+        new.routes.announce(state, (route,))
+        if not number % ROUTES_AT_ONCE:
+            yield
+    session = state.session = before.session.copy()
+    session.set_families(state.feed.families)
+    new.set_dump_timers(state)
+    state.overflow_seconds, state.teardown_at = before.overflow_seconds, before.teardown_at
+    state.losses.take_over(before.losses)
+    new.layers.watch(FeedFlapsEnd(name), state.losses.ends_at())
+    if before.overflowed_until is not None:
+        state.overflowed_until = before.overflowed_until
+        new.timers.set(OverflowEnds(name), before.overflowed_until)
+    if session.damaged and state.teardown_at is not None:
+        new.timers.set(ResendDue(name), state.teardown_at + TEARDOWN_INTERVAL_SECONDS)
+    for link, churn in before.churn.items():
+        if link in new.facts.drains:
+            new.routes.churn(state, link).take_over(churn)
+            new.facts.pending.churn.add((name, link))
+    new.layers.feed_changed(name)
+
+
+def _asks_for_more(new: Reactor, old: Reactor) -> bool:
+    customers = {
+        (config.customer.asn, config.customer.provider_asns)
+        for config in (new.facts.config, old.facts.config)
+    }
+    return len(customers) > 1 or bool(new.routes.watched.without(old.routes.watched))
+
+
+def _ask_again(reactor: Reactor, state: FeedState) -> None:
+    if not state.session.up:
+        return
+    state.session.dump_again(reactor.facts.now)
+    reactor.set_dump_timers(state)
+    reactor.request(state, "refresh", "the configuration asks for routes that were not kept")
+    reactor.layers.feed_changed(state.feed.name)
+
+
+def expect(reactor: Reactor, expectations: Expectations) -> Iterator[None]:
+    """Go over to other published lists, step by step.
+
+    Only the circuits that expect other prefixes are looked at again, and of the routes only those that the lists
+    sort.
+    """
+    facts, changed, config = reactor.facts, expectations.circuits, expectations.config
+    wider = reactor.routes.expect(expectations.classifiers, expectations.watched)
+    facts.expect(config, changed)
+    yield
+    for state in facts.feeds.values():
+        if state.feed.view is not View.EDGE_TABLE:
+            continue
+        for link in [link for link in state.tables if link[0] in changed]:
+            reactor.routes.cover_again(state, link)
+            facts.pending.topics.add(missing_topic(link))
+            yield
+        if not state.feed.add_path or any(config.circuits[c].receive.only_listed for c in changed):
+            yield from reactor.routes.sort_again(state)
+    if changed:
+        facts.pending.topics.add(EXPECTATIONS)
+    for state in facts.feeds.values() if changed else ():
+        if state.feed.view in FILTERED_VIEWS:
+            reactor.routes.drop_unwatched(state)
+            if wider:
+                _ask_again(reactor, state)
+            yield
+
+
+def _same_session(old: Feed, new: Feed) -> bool:
+    return (old.peer, old.local, old.process) == (new.peer, new.local, new.process)

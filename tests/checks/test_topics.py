@@ -1,0 +1,165 @@
+"""A judge reads nothing that it does not declare: otherwise its verdict would not be asked for again.
+
+Every subject is judged with facts that write down what they are asked, at every step of the histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from ermon.checks import subject as topics
+from ermon.checks.catalogue import CATALOGUE, subjects
+from ermon.checks.subject import EXPECTATIONS, STORAGE, RouteSet, Subject, Topic
+from ermon.core.facts import NetworkFacts
+from ermon.core.monitor import Monitor
+from ermon.model.prefixes import Prefix
+from tests.core.test_oracle import FAST, NETWORKS
+from tests.histories import Step, histories, staged
+from tests.networks import START
+
+Reads = list[tuple[str, tuple[Any, ...]]]
+
+OF_FEED = (
+    *("up", "in_sync", "all_paths", "end_of_rib", "down_reason", "loss", "overflowed", "canary_missing"),
+    *("feed_flaps", "received_any"),
+)
+NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
+    **{name: lambda feed, *_: {topics.feed_topic(feed)} for name in OF_FEED},
+    "received_any": lambda feed, _: {topics.feed_topic(feed), topics.content_topic(feed)},
+    "process_up": lambda process: {topics.process_topic(process)},
+    "source_problem": lambda source: {topics.source_topic(source)},
+    "storage_problem": lambda: {STORAGE},
+    "matching": lambda feed, route_set: {topics.routes_topic(feed, route_set)},
+    "feeds_showing": lambda route_set: {topics.routes_topic("", route_set)},
+    "seen": lambda family: {topics.seen_topic(family)},
+    "link_state": lambda link, family: {topics.link_topic(link, family)},
+    "deciders": lambda link, family: {topics.link_topic(link, family)},
+    "witnesses": lambda link, family: {topics.link_topic(link, family)},
+    "link_flaps": lambda link, family: {topics.link_topic(link, family)},
+    "prefix_count": lambda link, family: {topics.link_topic(link, family), topics.table_topic(link, family)},
+    "usual_count": lambda link, family: {topics.table_topic(link, family)},
+    "uncovered": lambda _, link: {topics.missing_topic(link)},
+    "expectations": lambda _: {EXPECTATIONS},
+    "now": lambda: {EXPECTATIONS},
+    "one_sided": lambda circuit, family: {topics.difference_topic("received", circuit, family)},
+    "advertised_one_sided": lambda circuit, family: {topics.difference_topic("advertised", circuit, family)},
+    "draining": lambda link: {topics.drain_topic(link)},
+    "churning": lambda link: {topics.churn_topic(link)},
+}
+"""What must be declared by whoever asks a question, but for those of ``BY_PREFIX``."""
+
+BY_PREFIX = ("covers", "covering", "inside")
+"""Questions about all routes of a feed that share addresses with a prefix: every set that holds one must be declared."""
+
+
+class RecordingFacts:
+    """The facts, and what they were asked."""
+
+    def __init__(self, facts: NetworkFacts) -> None:
+        self._facts = facts
+        self.reads: Reads = []
+
+    @property
+    def now(self) -> float:
+        self.reads.append(("now", ()))
+        return self._facts.now
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        ask = getattr(self._facts, name)
+
+        def asked(*about: Any) -> Any:
+            self.reads.append((name, about))
+            return ask(*about)
+
+        return asked
+
+
+def undeclared(facts: NetworkFacts, subject: Subject) -> Iterator[str]:
+    """Yield what a judge reads and does not declare."""
+    recording = RecordingFacts(facts)
+    subject.judge(recording)  # type: ignore[arg-type]
+    for name, about in recording.reads:
+        if name in BY_PREFIX:
+            yield from _moves_unseen(facts, subject, *about)
+        elif missing := NEEDS[name](*about) - subject.topics:
+            yield f"{subject.check} {subject.labels} asks {name}{about}, and does not declare {missing}"
+
+
+def _moves_unseen(facts: NetworkFacts, subject: Subject, feed: str, prefix: Prefix) -> Iterator[str]:
+    declared = [
+        held
+        for route_set, held in facts.feeds[feed].route_sets.items()
+        if topics.routes_topic(feed, route_set) in subject.topics
+    ]
+    for route in facts.feeds[feed].rib.routes():
+        asked_about = route.prefix.overlaps(prefix) and not route.prefix.is_default
+        if asked_about and not any(route.key in held for held in declared):
+            yield f"{subject.check} {subject.labels} asks for {prefix} on {feed}: {route.key} is in no declared set"
+
+
+def all_undeclared(network: str, history: list[Step]) -> Iterator[str]:
+    policy = NETWORKS[network][0]
+    asked = list(subjects(policy))
+    monitor, now = Monitor(policy, START), START
+    for step in history:
+        now += step.gap
+        for event in step.make(now):
+            monitor.apply(event)
+        monitor.advance(now)
+        for subject in asked:
+            yield from undeclared(monitor.network, subject)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_judge_reads_nothing_that_it_does_not_declare(network: str) -> None:
+    @FAST
+    @given(histories(NETWORKS[network][0]))
+    def declared(history: list[Step]) -> None:
+        for problem in all_undeclared(network, history):
+            pytest.fail(problem)
+
+    for history in islice(staged(NETWORKS[network][0]), 2):
+        for problem in all_undeclared(network, history):
+            pytest.fail(problem)
+    declared()
+
+
+def with_topics(one: Subject, kept: Callable[[Topic], bool]) -> Subject:
+    declared = frozenset(filter(kept, one.topics))
+    return Subject(one.check, one.labels, declared, one.judge, one.severity, one.learn, one.feeds)
+
+
+def test_a_topic_that_is_forgotten_is_found() -> None:
+    found: dict[str, bool] = {}
+    for policy, _ in NETWORKS.values():
+        facts = Monitor(policy, START).network
+        for subject in subjects(policy):
+            bare = with_topics(subject, lambda _: False)
+            found[subject.check] = found.get(subject.check, False) or any(undeclared(facts, bare))
+    assert {check for check, seen in found.items() if not seen} <= {"view-missing"}, "it reads nothing"
+    assert len(found) > len(CATALOGUE) // 2
+
+
+def test_a_set_that_is_forgotten_is_found() -> None:
+    """What is asked by prefix is covered by the sets that are declared, and by no fewer."""
+    network = "two circuits"
+    policy = NETWORKS[network][0]
+    history, monitor, now = next(staged(policy)), Monitor(policy, START), START
+    missed = False
+    for step in history:
+        now += step.gap
+        for event in step.make(now):
+            monitor.apply(event)
+        monitor.advance(now)
+        for subject in subjects(policy):
+            if subject.check == "pool-not-advertised":
+                bare = with_topics(subject, lambda topic: not isinstance(topic.key[-1], RouteSet))
+                missed = missed or any(
+                    "in no declared set" in line for line in undeclared(monitor.network, bare)
+                )
+    assert missed
