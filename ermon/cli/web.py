@@ -14,7 +14,7 @@ from ermon.cli.exits import DEFAULT_LISTEN_ADDRESS
 if TYPE_CHECKING:
     from ermon.client.http import Target
     from ermon.config.load import LoadedConfig
-    from ermon.web.web_config import WebConfig
+    from ermon.httpd.shell import WebConfig
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # to be recognized, not listened on
 
@@ -111,7 +111,8 @@ def web_options(options: argparse.Namespace, *, tls: bool) -> dict[str, Any]:
 def load_configs(options: argparse.Namespace) -> tuple[LoadedConfig, WebConfig]:
     """Read both files that the flags name; raises ``ConfigError`` with all that is wrong with either."""
     from ermon.config.load import ConfigError, load_config
-    from ermon.web.web_config import WebConfig, load_web_config
+    from ermon.httpd.config import load_web_config
+    from ermon.httpd.shell import WebConfig
 
     loaded, web, problems = None, WebConfig(), []
     try:

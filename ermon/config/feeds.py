@@ -7,20 +7,11 @@ listening address and an MD5 key to a whole peer, and two of its processes canno
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
+from ermon.config.problems import Complaint
 from ermon.config.schema import Draft, FeedEntry, LinkEntry, UplinkEntry
-from ermon.config.yaml import KeyPath
 from ermon.model.inventory import EDGES, View
 from ermon.model.prefixes import Address
-
-
-class Complaint(NamedTuple):
-    """Where something is wrong, and what."""
-
-    path: KeyPath
-    message: str
-
 
 MIRRORS = frozenset({View.TO_MICROSOFT, View.TO_INTERNET})
 

@@ -7,22 +7,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from ermon.checks.sharding import only_feeds
 from ermon.config.build import build
-from ermon.config.feeds import Complaint
+from ermon.config.problems import Complaint, in_order
 from ermon.config.rules import cautions, complaints, unknown_names
 from ermon.config.schema import FILE, Draft, File
-from ermon.config.shape import ShapeErrors
-from ermon.config.yaml import ConfigError, Document, KeyPath, Positions, Problem, read_yaml
+from ermon.config.shape import read_shape
+from ermon.config.yaml import ConfigError, Document, Positions, Problem, read_yaml
 from ermon.model.inventory import Config
 
 __all__ = [
@@ -67,40 +67,16 @@ def interpret(document: Document) -> LoadedConfig:
     file, draft, found = _validate(data)
     problems = document.problems + [positions.problem(*complaint) for complaint in found]
     if problems or file is None:
-        raise ConfigError(sorted(set(problems), key=_order))
-    warnings = sorted((positions.problem(*caution) for caution in cautions(draft)), key=_order)
+        raise ConfigError(in_order(problems))
+    warnings = in_order(positions.problem(*caution) for caution in cautions(draft))
     return LoadedConfig(build(file), tuple(warnings), positions)
 
 
 def _validate(data: dict[str, Any]) -> tuple[File | None, Draft, list[Complaint]]:
     """The file if its shape is right, what is valid of it in any case, and all that is wrong."""
-    empty = dict.fromkeys(empty_keys(data))
-    found = [Complaint(path, "has no value; give one, or remove the key") for path in empty]
-    file: File | None = None
-    draft: Draft
-    try:
-        draft = file = FILE.model_validate(data)
-    except ValidationError as error:
-        shape = ShapeErrors(FILE, data, error)
-        found += [complaint for complaint in shape.complaints() if complaint.path not in empty]
-        draft = shape.draft()
-    return file, draft, [*found, *unknown_names(data), *complaints(draft)]
-
-
-def empty_keys(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
-    """Where nothing stands behind a key: a value forgotten, or all of a section commented out."""
-    if value is None:
-        yield path
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from empty_keys(inner, (*path, key))
-    elif isinstance(value, list):
-        for at, inner in enumerate(value):
-            yield from empty_keys(inner, (*path, at))
-
-
-def _order(problem: Problem) -> tuple[int, int, str, str]:
-    return problem.line, problem.column, problem.path, problem.message
+    shape = read_shape(FILE, data)
+    draft = shape.value or (shape.errors.draft(Draft) if shape.errors else Draft())
+    return shape.value, draft, [*shape.complaints, *unknown_names(data), *complaints(draft)]
 
 
 class _EditorSchema(GenerateJsonSchema):

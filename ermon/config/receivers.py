@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from ermon.config.feeds import Complaint
+from ermon.config.problems import Complaint
 from ermon.config.schema import AccessKeys, Draft
 from ermon.config.yaml import KeyPath
 

@@ -6,31 +6,17 @@ its entry. The rules look at the entries whose shape is right; those about feeds
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from ermon.config.feeds import Complaint, cautions_about_feeds, complaints_about_feeds
+from ermon.config.feeds import cautions_about_feeds, complaints_about_feeds
+from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
 from ermon.config.schema import CircuitEntry, Draft, MaintenanceEntry, PoolEntry, SourceEntry
 from ermon.config.yaml import KeyPath
 from ermon.model.inventory import Peering
 from ermon.model.source_key import SERVICE_AREAS
-
-MAX_LISTED = 20
-"""So many known names are a help in a message; more would hide it."""
-
-
-def advice(name: str, known: Collection[str]) -> str:
-    """Say what could have been meant by ``name``, and what there is, unless that is a long list."""
-    near = difflib.get_close_matches(name, known, n=1)
-    meant = f"did you mean {near[0]}?" if near else ""
-    if near and len(known) > MAX_LISTED:
-        return meant
-    listed = ", ".join(sorted(known)[:MAX_LISTED]) or "none"
-    more = ", …" if len(known) > MAX_LISTED else ""
-    return f"{meant} Known: {listed}{more}".strip() if near else f"known: {listed}{more}"
 
 
 def unknown_names(data: Mapping[str, Any]) -> Iterator[Complaint]:

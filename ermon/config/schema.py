@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, create_model
+from pydantic import BeforeValidator, Field, Strict, create_model
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.parameters import CHECK_PARAMETERS, Parameter
@@ -41,18 +41,13 @@ from ermon.config.fields import (
     SourceLocation,
     Timestamp,
 )
+from ermon.config.shape import Alone, Section
 from ermon.model.inventory import InternetUse, Peering, Severity, View
 
 KNOWN_CHECKS: Mapping[str, Mapping[str, Parameter]] = {
     name: CHECK_PARAMETERS.get(name, {}) for name in CATALOGUE
 }
 """Every check of the catalogue, in its order, with its own parameters."""
-
-
-class Section(BaseModel):
-    """A mapping of the file, with its keys known."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class CustomerSection(Section):
@@ -71,7 +66,8 @@ class CollectorSection(Section):
 
     router_id: RouterId = "127.0.0.1"
     """BGP identifier of ermon's side; any IPv4 address that no router uses as its own."""
-    asn: Asn | None = None
+    # Without it customer.asn would be taken for the default of local_asn, and found wrong there.
+    asn: Annotated[Asn | None, Alone(spoils=("customer",))] = None
     """AS number of ermon's side of a session, unless the feed has a local_asn. Default: customer.asn."""
     port: Port = 179
     """TCP port that routers connect to."""
@@ -210,9 +206,9 @@ class CircuitEntry(Section):
     """Whether the circuit has the premium add-on: 10,000 prefixes on private peering instead of 4,000."""
     links: Annotated[dict[Name, LinkEntry], Field(min_length=1)]
     """Its two connections by name, as a rule primary and secondary."""
-    receive: ReceiveSection = ReceiveSection()
+    receive: Annotated[ReceiveSection, Alone()] = ReceiveSection()
     """What Microsoft must send."""
-    advertise: AdvertiseSection = AdvertiseSection()
+    advertise: Annotated[AdvertiseSection, Alone()] = AdvertiseSection()
     """What you may send."""
 
 
@@ -394,18 +390,18 @@ class Draft(Section):
     customer: CustomerSection | None = None
     collector: CollectorSection = CollectorSection()
     """ermon's side of the BGP sessions, which ExaBGP speaks."""
-    routers: dict[Name, RouterEntry] = {}
+    routers: dict[Name, RouterEntry] = Field(default={})
     """Own addresses of routers, to recognise internal copies of routes by their next hop."""
-    circuits: dict[Name, CircuitEntry] = {}
-    nat_pools: dict[Name, PoolEntry] = {}
+    circuits: dict[Name, CircuitEntry] = Field(default={})
+    nat_pools: dict[Name, PoolEntry] = Field(default={})
     """NAT pools by name."""
-    internet_only: Several[Network] = ()
+    internet_only: Annotated[Several[Network], Alone()] = ()
     """Address space published to the internet that must never be advertised to Microsoft."""
-    uplinks: dict[Name, UplinkEntry] = {}
+    uplinks: dict[Name, UplinkEntry] = Field(default={})
     """Exits to the internet by name."""
-    segments: dict[Name, SegmentEntry] = {}
+    segments: dict[Name, SegmentEntry] = Field(default={})
     """Internal segments by name, for route scoping."""
-    feeds: dict[Name, FeedEntry] = {}
+    feeds: dict[Name, FeedEntry] = Field(default={})
     policy: PolicySection = PolicySection()
     """What is judged how, for all circuits."""
     maintenance: Several[MaintenanceEntry | None] = ()

@@ -30,6 +30,10 @@ from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import Notifier, Systemd, status_line
 from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.configure import PasswordError
+from ermon.httpd.listen import ListenError, listening
+from ermon.httpd.live import LiveWebConfig
+from ermon.httpd.shell import WebConfig
+from ermon.httpd.sites import hosts_of
 from ermon.metrics.process import Telemetry
 from ermon.model.events import Event, SourceJudged, StorageJudged
 from ermon.model.findings import Transition, TransitionState
@@ -52,10 +56,6 @@ from ermon.storage.store import Store
 from ermon.web.app import WebContext, make_app
 from ermon.web.context import no_history
 from ermon.web.events import EventHub
-from ermon.web.hosts import hosts_of
-from ermon.web.listen import ListenError, listening
-from ermon.web.live_config import LiveWebConfig
-from ermon.web.web_config import WebConfig
 
 GARBAGE_THRESHOLD = 100_000
 """Objects made before Python looks for cycles: with a table in memory, looking takes tens of milliseconds,

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from ermon.checks.catalogue import CATALOGUE, enabled, subjects
-from ermon.config.feeds import Complaint
-from ermon.config.rules import advice
+from ermon.config.problems import Complaint, advice
 from ermon.config.yaml import KeyPath
 from ermon.model.findings import Status, Transition, TransitionState
 from ermon.model.inventory import Config, Severity

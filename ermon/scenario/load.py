@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ermon.config.feeds import Complaint
 from ermon.config.load import ConfigError, editor_schema
+from ermon.config.problems import Complaint, in_order
 from ermon.config.shape import ShapeErrors
 from ermon.config.yaml import Document, KeyPath, Positions, Problem, read_yaml
 from ermon.model.inventory import Config
@@ -88,7 +88,7 @@ def load_scenarios(file: Path) -> list[Scenario]:
         found = [
             positions.problem(*complaint) for complaint in ShapeErrors(ScenarioFile, data, error).complaints()
         ]
-        raise ConfigError(_sorted([*document.problems, *found])) from None
+        raise ConfigError(in_order([*document.problems, *found])) from None
     if document.problems:
         raise ConfigError(document.problems)
     return _Reader(file, document, contents).scenarios()
@@ -108,10 +108,6 @@ def _problem(positions: Positions, path: KeyPath, message: str) -> Problem:
         if (*written, step) in positions.marks or not (isinstance(step, int) or step == "check"):
             written = (*written, step)
     return positions.problem(written, message)
-
-
-def _sorted(problems: Sequence[Problem]) -> list[Problem]:
-    return sorted(set(problems), key=lambda each: (each.line, each.column, each.path, each.message))
 
 
 class _Reader:
@@ -137,7 +133,7 @@ class _Reader:
                     Complaint(("scenarios", number, "name"), "is the name of another scenario; change one")
                 )
         if self._problems:
-            raise ConfigError(_sorted(self._problems))
+            raise ConfigError(in_order(self._problems))
         return [scenario for scenario in found if scenario is not None]
 
     def _shared_layers(self) -> list[Layer]:

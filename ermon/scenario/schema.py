@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
 from ermon.config.fields import Duration, Line, Timestamp, show
-from ermon.config.schema import Section
+from ermon.config.shape import Section
 from ermon.model.findings import Status
 from ermon.model.inventory import Severity
 from ermon.scenario.fields import (

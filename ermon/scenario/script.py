@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from ermon.checks.sight import source_names
-from ermon.config.feeds import Complaint
-from ermon.config.rules import advice
+from ermon.config.problems import Complaint, advice
 from ermon.config.yaml import KeyPath
 from ermon.model.events import (
     AddPathNegotiated,

@@ -9,59 +9,32 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ermon.httpd.app import make_shell
+from ermon.httpd.auth import require_changes_allowed
+from ermon.httpd.shell import Shell
 from ermon.metrics.network import Metrics
 from ermon.web import api, maintenance, page, runbooks, stream
 from ermon.web.answers import answer, failure
-from ermon.web.auth import Gate
-from ermon.web.callers import require_changes_allowed
 from ermon.web.context import CONTEXT, WebContext
-from ermon.web.limits import MAX_BODY_BYTES, Bucket, Turns, read_body
-from ermon.web.origins import check_host, refuse_other_sites
 
-__all__ = ["WebContext", "make_app", "make_runner"]
-
-MAX_HEADER_BYTES = 8 * 1024
-"""Of the request line, and of each header: what every other server allows."""
-MAX_HEADERS = 64
-SHUTDOWN_SECONDS = 0.4
-"""How long requests that are being answered may take when ermon stops; aiohttp waits twice as long."""
-KEEPALIVE_SECONDS = 75.0
-"""How long an idle connection is kept: longer than scrapers pause, shorter than anybody could gather many."""
-LINGER_SECONDS = 1.0
-"""How long the rest of a body that was not asked for is read, so that the answer arrives."""
-
-AWAITED = web.AppKey("awaited", set[web.RequestHandler])
-"""The connections that have not asked for anything yet."""
+__all__ = ["WebContext", "make_app"]
 
 _METRICS = web.AppKey("metrics", Metrics)
 
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
 
 def make_app(context: WebContext) -> web.Application:
     """Build the application."""
-    app = web.Application(
-        middlewares=[
-            _errors,
-            Bucket().take,
-            Gate().check,
-            check_host,
-            refuse_other_sites,
-            read_body,
-            Turns().take,
-        ],
-        client_max_size=MAX_BODY_BYTES,
+    shell = Shell(
+        is_own_host=context.hosts.hold,
+        config=context.web_config,
+        external_url=context.external_url,
+        changes_allowed=context.lifecycle,
+        streams=frozenset({stream.events}),
     )
+    app = make_shell(shell, _errors)
     app[CONTEXT] = context
-    app[AWAITED] = set()
     app[_METRICS] = Metrics(context.telemetry.registry)
     app[page.FILES] = page.read_files()
     app[stream.STREAMS] = set()
@@ -90,24 +63,8 @@ def make_app(context: WebContext) -> web.Application:
             web.get("/api/v1/events", stream.events, allow_head=False),
         ]
     )
-    app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(stream.end_streams)
     return app
-
-
-def make_runner(app: web.Application) -> web.AppRunner:
-    """Return a runner with ermon's limits; the caller sets it up, adds sites and cleans up."""
-    return web.AppRunner(
-        app,
-        access_log=None,
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-        max_headers=MAX_HEADERS,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        lingering_time=LINGER_SECONDS,
-        auto_decompress=False,  # nobody has so much to say
-        shutdown_timeout=SHUTDOWN_SECONDS,
-    )
 
 
 # Handlers --------------------------------------------------------------------------------------------
@@ -150,7 +107,6 @@ async def _reload(request: web.Request) -> web.Response:
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer errors in JSON under /api, and whatever is a bug with 500 and a line in the log."""
-    request.app[AWAITED].discard(request.protocol)
     in_api = request.path.startswith("/api/")
     try:
         return await handler(request)
@@ -180,15 +136,3 @@ def _reason(request: web.Request, error: web.HTTPException) -> str:
     if isinstance(error, web.HTTPMethodNotAllowed):
         return f"{request.method} is not possible here, only {', '.join(sorted(error.allowed_methods))}"
     return error.reason
-
-
-async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    config = request.app[CONTEXT].web_config()
-    response.headers.update(config.headers)
-    made_under = request.get_extra_info("ssl_object")
-    if made_under is not None and made_under.context is not config.tls:
-        response.force_close()  # whom TLS let in then, it may not let in now
-        response.headers["Connection"] = "close"
-    response.headers["Server"] = "ermon"

@@ -12,11 +12,11 @@ from ermon import __version__
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
 from ermon.core.timeline import Timeline
+from ermon.httpd.shell import WebConfig
+from ermon.httpd.sites import Hosts
 from ermon.metrics.process import Telemetry
 from ermon.model.findings import Finding
 from ermon.web.events import EventHub
-from ermon.web.hosts import Hosts
-from ermon.web.web_config import WebConfig
 
 
 async def no_history(since: float, limit: int) -> list[Finding]:

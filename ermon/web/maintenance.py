@@ -10,10 +10,10 @@ from aiohttp import web
 
 from ermon.core.maintenance import active
 from ermon.core.maintenance_book import BookedWindow, WindowError
+from ermon.httpd.auth import require_changes_allowed
 from ermon.model.inventory import MaintenanceWindow
 from ermon.model.times import rfc3339
 from ermon.web.answers import answer, parameters, refuse, success
-from ermon.web.callers import require_changes_allowed
 from ermon.web.context import CONTEXT, WebContext
 
 

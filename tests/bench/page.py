@@ -22,10 +22,10 @@ import yaml
 from playwright.sync_api import Browser, Page
 
 from ermon.config.load import load_config
+from ermon.httpd.listen import listening
 from ermon.model.inventory import Feed, Link, LinkKey, Pool, View
 from ermon.model.prefixes import Family
 from ermon.web.app import make_app
-from ermon.web.listen import listening
 from tests.e2e.browser import chromium
 from tests.story import SETTLE, Story, config
 from tests.web.site import Site

@@ -9,7 +9,7 @@ import pytest
 
 from ermon.cli import run
 from ermon.client.http import MAX_PASSWORD_BYTES, UsageError, make_target
-from tests.web.pki import Pki
+from tests.httpd.pki import Pki
 
 URL = "https://ermon.example.net"
 

@@ -9,7 +9,7 @@ import yaml
 
 from ermon.cli import parser
 from ermon.config.load import load_config
-from ermon.web.web_config import load_web_config
+from ermon.httpd.config import load_web_config
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

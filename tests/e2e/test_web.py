@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.company import configuration, own_network
 from tests.e2e.daemon import PATIENCE, STOP_SECONDS, Answer, Daemon, eventually
-from tests.web.pki import Pki, write
+from tests.httpd.pki import Pki, write
 
 PASSWORD = "correct horse"
 SECURE = f"""

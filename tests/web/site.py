@@ -12,12 +12,12 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestClient
 
 from ermon.core.timeline import Timeline
+from ermon.httpd.listen import listening
+from ermon.httpd.shell import WebConfig
+from ermon.httpd.sites import Hosts
 from ermon.metrics.process import Telemetry
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
-from ermon.web.hosts import Hosts
-from ermon.web.listen import listening
-from ermon.web.web_config import WebConfig
 from tests.story import Story
 
 

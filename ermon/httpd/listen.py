@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 import structlog
 from aiohttp import web
 
-from ermon.web.app import AWAITED, make_runner
-from ermon.web.callers import LOOPBACK, address_key
-from ermon.web.context import CONTEXT
+from ermon.httpd.app import make_runner
+from ermon.httpd.limits import LOOPBACK, address_key
+from ermon.httpd.shell import AWAITED, SHELL
 
 MAX_CONNECTIONS = 384
 """Of all clients but those on this machine. With those, half of the 1024 descriptors that are usual: the
@@ -52,7 +52,7 @@ class ListenError(Exception):
 @asynccontextmanager
 async def listening(app: web.Application, addresses: Sequence[tuple[str, int]]) -> AsyncIterator[list[str]]:
     """Serve the application until the context ends; gives the URLs. Raises ``ListenError``."""
-    scheme = "http" if app[CONTEXT].web_config().tls is None else "https"
+    scheme = "http" if app[SHELL].config().tls is None else "https"
     async with AsyncExitStack() as stack:
         runner = make_runner(app)
         await runner.setup()
@@ -186,7 +186,7 @@ class _Door:
     async def _greet(self, connection: _Connection) -> None:
         """Hand a connection to aiohttp, behind TLS if there is to be any."""
         loop = asyncio.get_running_loop()
-        tls = self.app[CONTEXT].web_config().tls
+        tls = self.app[SHELL].config().tls
         timeouts = {"ssl_handshake_timeout": FIRST_REQUEST_SECONDS, "ssl_shutdown_timeout": GOODBYE_SECONDS}
         self.app[AWAITED].add(connection.protocol)
         try:

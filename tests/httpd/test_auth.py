@@ -10,9 +10,9 @@ import bcrypt
 import pytest
 from structlog.testing import capture_logs
 
-from ermon.web import auth
-from ermon.web.auth import BusyError, Passwords
-from ermon.web.web_config import WebConfig
+from ermon.httpd import auth
+from ermon.httpd.auth import BusyError, Passwords
+from ermon.httpd.shell import WebConfig
 from tests.web.site import Client, Site
 
 

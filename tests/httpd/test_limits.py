@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ermon.web import app, limits, listen
-from ermon.web.limits import Turns
-from ermon.web.live_config import LiveWebConfig
-from ermon.web.web_config import RateLimit, WebConfig
-from tests.web.pki import Pki, write
+from ermon.httpd import app, limits, listen
+from ermon.httpd.limits import Turns
+from ermon.httpd.live import LiveWebConfig
+from ermon.httpd.shell import RateLimit, WebConfig
+from ermon.web.app import make_app
+from tests.httpd.pki import Pki, write
 from tests.web.site import Client, Site, until
 
 PATIENCE = 30.0
@@ -301,15 +302,13 @@ async def test_an_address_that_cannot_be_listened_on_is_named(site: Site):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(listen.ListenError, match=f"--web.listen-address=127.0.0.1:{port}: cannot listen"):
-            async with listen.listening(
-                app.make_app(site.context()), [("127.0.0.1", 0), ("127.0.0.1", port)]
-            ):
+            async with listen.listening(make_app(site.context()), [("127.0.0.1", 0), ("127.0.0.1", port)]):
                 raise AssertionError("never reached")
 
 
 @pytest.mark.parametrize(("host", "prefix"), [("::1", "http://[::1]:"), ("", "http://0.0.0.0:")])
 async def test_where_it_listens_is_told_as_an_address(site: Site, host: str, prefix: str):
-    async with listen.listening(app.make_app(site.context()), [(host, 0)]) as urls:
+    async with listen.listening(make_app(site.context()), [(host, 0)]) as urls:
         assert any(url.startswith(prefix) for url in urls)
 
 

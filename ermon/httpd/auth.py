@@ -1,5 +1,6 @@
-"""Basic authentication (RFC 7617), and the names on clients' certificates.
+"""Who asks, proven by a password, a certificate or an address; and who of them may change anything.
 
+Passwords are those of basic authentication (RFC 7617), certificates those of TLS.
 A bcrypt hash takes its time by design: one is worked out at a time, on a thread, and few may wait for it;
 who was right once is not asked to wait again.
 """
@@ -13,6 +14,7 @@ import secrets
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import bcrypt
@@ -20,9 +22,9 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from ermon.web.callers import Caller, address_key, remember
-from ermon.web.context import CONTEXT
-from ermon.web.tls import alternative_names, name_of
+from ermon.httpd.limits import LOOPBACK, address_key
+from ermon.httpd.shell import SHELL
+from ermon.httpd.tls import alternative_names, name_of
 
 REMEMBERED = 1_000
 """Right passwords that are known again without working out their hash."""
@@ -34,6 +36,74 @@ BCRYPT_BYTES = 72
 """bcrypt never looks at more of a password."""
 LOGGED_EVERY_SECONDS = 10.0
 """One refusal is logged in this time; a stranger must not fill the disk."""
+
+_PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+"""With one of these a request comes from elsewhere, though a proxy on this machine hands it in."""
+
+
+# Who asks ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever sent a request, as far as that is proven."""
+
+    user: str | None = None
+    """Has given the right password."""
+    certificate: str | None = None
+    """The name on a verified certificate."""
+
+    @property
+    def known(self) -> bool:
+        return self.user is not None or self.certificate is not None
+
+
+_CALLER = web.RequestKey("caller", Caller)
+
+
+def remember(request: web.Request, caller: Caller) -> None:
+    request[_CALLER] = caller
+
+
+def caller_of(request: web.Request) -> Caller:
+    found: Caller = request.get(_CALLER, Caller())
+    return found
+
+
+def require_changes_allowed(request: web.Request) -> None:
+    """Refuse whoever may not change anything, with 403; every change over HTTP asks here.
+
+    Changes must have been switched on, and then they are for callers on this machine, and for those who
+    proved who they are. A proxy on this machine makes nobody local.
+    """
+    if not request.app[SHELL].changes_allowed:
+        raise web.HTTPForbidden(text="changes over HTTP are off; start ermon with --web.enable-lifecycle\n")
+    caller = caller_of(request)
+    if not caller.known and not is_local(request):
+        raise web.HTTPForbidden(
+            text="changes are for callers on the machine that ermon runs on, or with a password or a certificate; "
+            "--web.config.file sets up those\n"
+        )
+    structlog.get_logger().info(
+        "change asked for",
+        method=request.method,
+        path=request.path,
+        client=request.remote,
+        user=caller.user,
+        certificate=caller.certificate,
+    )
+
+
+def is_local(request: web.Request) -> bool:
+    """Tell whether a request was made on this machine, and not handed on by a proxy."""
+    return is_loopback(request.remote) and not any(name in request.headers for name in _PROXY_HEADERS)
+
+
+def is_loopback(remote: str | None) -> bool:
+    return address_key(remote) == LOOPBACK
+
+
+# How that is proven ---------------------------------------------------------------------------------
 
 
 class BusyError(Exception):
@@ -52,7 +122,7 @@ class Passwords:
     async def right(self, users: Mapping[str, bytes], user: str, password: str, client: str) -> bool:
         """Tell whether this is the user's password; a user who does not exist takes as long as one who does.
 
-        ``client`` is the party that asks, as ``callers.address_key`` names it. Raises ``BusyError``.
+        ``client`` is the party that asks, as ``limits.address_key`` names it. Raises ``BusyError``.
         """
         hashed = users.get(user)
         against = hashed if hashed is not None else next(iter(users.values()))
@@ -89,7 +159,7 @@ class Gate:
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        config = request.app[CONTEXT].web_config()
+        config = request.app[SHELL].config()
         certificate: Mapping[str, Any] = request.get_extra_info("peercert") or {}
         allowed = config.client_allowed_sans
         if allowed and allowed.isdisjoint(alternative_names(certificate)):

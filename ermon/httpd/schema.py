@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from ermon.config.fields import AtLeastOne, Boolean, Count, Duration
-from ermon.config.schema import Section
+from ermon.config.shape import Section
 
 MAX_COST = 14
 """Of a bcrypt hash: 0.8 s of one core for each login, and twice as much with each step more."""

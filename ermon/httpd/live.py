@@ -9,7 +9,8 @@ from pathlib import Path
 import structlog
 
 from ermon.config.yaml import ConfigError
-from ermon.web.web_config import WebConfig, load_web_config
+from ermon.httpd.config import load_web_config
+from ermon.httpd.shell import WebConfig
 
 SETTLE_SECONDS = 1.0
 """A file that was written to so lately may be written to still: half of it could leave a door open."""
@@ -75,7 +76,7 @@ class LiveWebConfig:
 
     def _warn(self, config: WebConfig) -> None:
         for warning in config.warnings:
-            self._log.warning("web configuration", problem=str(warning))
+            self._log.warning("web configuration", problem=warning)
 
 
 def _stamp(files: tuple[Path, ...]) -> Stamp:

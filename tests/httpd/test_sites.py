@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
-from ermon.web.hosts import Hosts, hosts_of
-from ermon.web.web_config import WebConfig
+from ermon.httpd.shell import WebConfig
+from ermon.httpd.sites import Hosts, hosts_of
+from tests.httpd.test_auth import USERS, basic
 from tests.web.site import Client, Site
-from tests.web.test_auth import USERS, basic
 
 HOSTS = Hosts(["ermon.example.net", "Edge-Mon."])
 

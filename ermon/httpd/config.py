@@ -8,49 +8,21 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
-from ermon.config.feeds import Complaint
-from ermon.config.load import ConfigError, empty_keys
-from ermon.config.shape import ShapeErrors
-from ermon.config.yaml import Problem, read_yaml
-from ermon.web.tls import CIPHERS, CURVES, VERSIONS, TlsError, TlsSettings, make_context, normalized_address
-from ermon.web.web_config_schema import TlsSection, WebFile
+from ermon.config.problems import Complaint, in_order
+from ermon.config.shape import read_shape
+from ermon.config.yaml import ConfigError, Positions, read_yaml
+from ermon.httpd.schema import TlsSection, WebFile
+from ermon.httpd.shell import RateLimit, WebConfig
+from ermon.httpd.tls import CIPHERS, CURVES, VERSIONS, TlsError, TlsSettings, make_context, normalized_address
 
 MAX_PEM_BYTES = 1024 * 1024
 """A bundle of every public authority is a fifth of it."""
 _NEEDS = "one of tls_server_config, http_server_config, basic_auth_users and rate_limit"
-
-
-class RateLimit(NamedTuple):
-    """A token bucket: one request every ``interval`` seconds, and ``burst`` at once."""
-
-    interval: float
-    burst: int
-
-
-@dataclass(frozen=True, slots=True)
-class WebConfig:
-    """Who may speak to ermon's web, and how."""
-
-    tls: ssl.SSLContext | None = None
-    """Made anew whenever the file or a certificate changes; ``None``: plain HTTP."""
-    client_allowed_sans: frozenset[str] = frozenset()
-    """Names of which a client's certificate must hold one; empty: any name will do."""
-    users: Mapping[str, bytes] = field(default_factory=dict)
-    """The bcrypt hash of each user's password; empty: nobody is asked for one."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers of every answer, in place of ermon's own."""
-    rate_limit: RateLimit | None = None
-    files: tuple[Path, ...] = ()
-    """Those that this was read from."""
-    warnings: tuple[Problem, ...] = ()
-    """What is allowed and does not do what its author may think."""
-
 
 _VERIFY = {
     "NoClientCert": ssl.CERT_NONE,
@@ -67,32 +39,34 @@ def load_web_config(path: Path) -> WebConfig:
     problems = list(document.problems)
     if not isinstance(data, dict):
         raise ConfigError([*problems, positions.problem((), f"must be a mapping with {_NEEDS}")])
-    empty = dict.fromkeys(empty_keys(data))
-    found = [Complaint(key, "has no value; give one, or remove the key") for key in empty]
-    file = WebFile()
-    try:
-        file = WebFile.model_validate(data)
-    except ValidationError as error:
-        found += [c for c in ShapeErrors(WebFile, data, error).complaints() if c.path not in empty]
+    shape = read_shape(WebFile, data)
     tls, pem = _tls_section(data), _Pem(path.parent)
-    context = None
+    context, found = None, shape.complaints
     if tls is not None:
         wrong = [Complaint((_TLS, key), message) for key, message in _complaints(tls)]
         context = pem.context(tls) if not wrong else None
         found += wrong + pem.complaints
-    if found or problems:
-        problems += [positions.problem(*complaint) for complaint in found]
-        raise ConfigError(sorted(set(problems), key=lambda each: (each.line, each.column, each.message)))
-    rate, headers = file.rate_limit, file.http_server_config.headers
-    http2 = Complaint(("http_server_config", "http2"), "has no effect: ermon speaks HTTP/1.1")
+    problems += [positions.problem(*complaint) for complaint in found]
+    if problems or shape.value is None:
+        raise ConfigError(in_order(problems))
+    return _interpreted(shape.value, context, (path, *pem.files), positions)
+
+
+def _interpreted(
+    file: WebFile, context: ssl.SSLContext | None, files: tuple[Path, ...], positions: Positions
+) -> WebConfig:
+    """Make settings of a file that is right."""
+    tls, rate, http = file.tls_server_config, file.rate_limit, file.http_server_config
+    http2 = positions.problem(("http_server_config", "http2"), "has no effect: ermon speaks HTTP/1.1")
+    allowed = (tls.client_allowed_sans if tls else None) or ()
     return WebConfig(
         tls=context,
-        client_allowed_sans=frozenset(map(normalized_address, (tls and tls.client_allowed_sans) or ())),
+        client_allowed_sans=frozenset(map(normalized_address, allowed)),
         users=file.basic_auth_users,
-        headers={name: text for name, text in headers.model_dump(by_alias=True).items() if text},
+        headers={name: text for name, text in http.headers.model_dump(by_alias=True).items() if text},
         rate_limit=RateLimit(rate.interval, rate.burst) if rate and rate.interval else None,
-        files=(path, *pem.files),
-        warnings=(positions.problem(*http2),) if file.http_server_config.http2 else (),
+        files=files,
+        warnings=(str(http2),) if http.http2 else (),
     )
 
 

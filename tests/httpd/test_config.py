@@ -9,10 +9,11 @@ import pytest
 
 from ermon.cli import run
 from ermon.config.load import ConfigError
-from ermon.web.web_config import RateLimit, load_web_config
-from tests.web.pki import Pki
+from ermon.httpd.config import load_web_config
+from ermon.httpd.shell import RateLimit
+from tests.httpd.pki import Pki
 
-BAD = sorted((Path(__file__).parent / "bad_web_config").glob("*.yml"))
+BAD = sorted((Path(__file__).parent / "bad_config").glob("*.yml"))
 HASH = "$2y$04$lTQjNPJBRmDnd7Tc6ePnWu4sLUMRyvq4eC4Kxm6cMJ7yRj0vcHkLm"
 ENCRYPTED = """\
 -----BEGIN ENCRYPTED PRIVATE KEY-----

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from ermon.web.live_config import RETRY_SECONDS, LiveWebConfig
-from tests.web.pki import Pki, write
+from ermon.httpd.live import RETRY_SECONDS, LiveWebConfig
+from tests.httpd.pki import Pki, write
 
 USERS = "basic_auth_users: {alice: $2y$04$lTQjNPJBRmDnd7Tc6ePnWu4sLUMRyvq4eC4Kxm6cMJ7yRj0vcHkLm}\n"
 OTHERS = USERS.replace("alice", "bob")

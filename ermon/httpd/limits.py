@@ -1,8 +1,9 @@
-"""How much of ermon its web's clients may use: turns, time and requests."""
+"""How much of the server its's clients may use: turns, time and requests."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +13,7 @@ from time import monotonic
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from ermon.web import stream
-from ermon.web.callers import address_key
-from ermon.web.context import CONTEXT
+from ermon.httpd.shell import SHELL
 
 MAX_BODY_BYTES = 16 * 1024
 """The largest that any request has to say: a maintenance window with its reason."""
@@ -24,6 +23,23 @@ MAX_AT_ONCE = 16
 """Requests that are answered at the same time; the rest wait their turn."""
 MAX_AT_ONCE_PER_CLIENT = 4
 """Of one address: whoever asks for more waits for themselves, not the others for them."""
+
+LOOPBACK = "loopback"
+"""The address key of all that comes from this machine."""
+
+
+def address_key(remote: str | None) -> str:
+    """Name the party behind an address, for limits: loopback is one, and so is an IPv6 /64 (RFC 4291)."""
+    try:
+        address = ipaddress.ip_address((remote or "").partition("%")[0])
+    except ValueError:
+        return ""
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address.is_loopback:
+        return LOOPBACK
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 class Turns:
@@ -48,7 +64,7 @@ class Turns:
     @web.middleware
     async def take(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The middleware; event streams last, and have limits of their own."""
-        if request.match_info.handler is stream.events:
+        if request.match_info.handler in request.app[SHELL].streams:
             return await handler(request)
         async with self.turn(address_key(request.remote)):
             if request.transport is None:
@@ -72,7 +88,7 @@ class Bucket:
 
     @web.middleware
     async def take(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        limit = request.app[CONTEXT].web_config().rate_limit
+        limit = request.app[SHELL].config().rate_limit
         if limit is None:
             self._tokens = math.inf  # a limit that is set later begins with a full bucket
             return await handler(request)
