@@ -1,1 +1,1 @@
-"""asyncio without BGP: resolving names, work on threads, waiting longer after each failure."""
+"""What every program of this kind needs: work on threads, waits after failures, files that are whole."""

@@ -7,11 +7,11 @@ and which link brought it by the next hop, which iBGP leaves as it was.
 
 from __future__ import annotations
 
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Config, Link, LinkKey
 from ermon.model.prefixes import Address, PrefixIndex
 from ermon.model.routes import Attributes, SegmentKind
 
-MICROSOFT_ASN = 12076
 AS_TRANS = 23456
 """Stands for a 4-byte ASN on a session that cannot carry one (RFC 6793 section 9)."""
 

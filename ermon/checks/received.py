@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from ermon.checks.attribution import MICROSOFT_ASN, Attribution, Unattributed, microsoft_path
+from ermon.checks.attribution import Attribution, Unattributed, microsoft_path
 from ermon.checks.parameters import parameter
 from ermon.checks.subject import (
     EXPECTATIONS,
@@ -33,6 +33,7 @@ from ermon.checks.subject import (
     table_topic,
     violated,
 )
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.findings import Status
 from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet

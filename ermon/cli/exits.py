@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from typing import TypeAlias
+
+from ermon.model.times import LONGEST_SECONDS, parse_duration
 
 FINE, WRONG, USAGE, UNREACHABLE, BUG = 0, 1, 2, 3, 70
 
@@ -13,17 +14,11 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 DEFAULT_LISTEN_ADDRESS = "127.0.0.1:10179"
 
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST_DURATION = 3650 * 86400
-"""As in the configuration."""
-
-
 def duration(text: str) -> float:
-    """Read ``90m`` as seconds."""
-    found = re.fullmatch(r"([0-9]{1,12})([smhd])", text)
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if 0 < seconds <= _LONGEST_DURATION:
-        return float(seconds)
+    """Read ``90m`` as seconds, as the configuration does."""
+    seconds = parse_duration(text)
+    if seconds and seconds <= LONGEST_SECONDS:
+        return seconds
     raise argparse.ArgumentTypeError(f"{text!r} is not a duration of up to 3650d, such as 90m, 2h or 90d")
 
 

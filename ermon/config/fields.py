@@ -16,12 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 from ermon.model import communities
 from ermon.model.inventory import Community, Service
 from ermon.model.prefixes import Address, Prefix, parse_address, parse_prefix, supernet
+from ermon.model.times import DURATION_PATTERN, LONGEST_SECONDS, parse_duration
 
-MAX_DURATION = 3650 * 86400.0
-"""Ten years, in seconds: beyond it lies a typing error, and in the end what ``datetime`` can hold."""
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -53,11 +49,11 @@ def _whole(value: object, least: int, most: int, what: str) -> int:
 
 
 def _parse_duration(value: object) -> float:
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if found is None and not (value == 0 and isinstance(value, int) and not isinstance(value, bool)):
+    zero = value == 0 and isinstance(value, int) and not isinstance(value, bool)
+    seconds = 0.0 if zero else parse_duration(value) if isinstance(value, str) else None
+    if seconds is None:
         raise ValueError(f"must be a duration such as 500ms, 10s, 5m, 2h or 90d, not {show(value)}")
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0.0
-    if seconds > MAX_DURATION:
+    if seconds > LONGEST_SECONDS:
         raise ValueError(f"must be at most 3650d, not {show(value)}")
     return seconds
 
@@ -268,9 +264,9 @@ def _schema(kind: str, **more: Any) -> WithJsonSchema:
 
 
 _DURATION_SCHEMA = WithJsonSchema(
-    {"anyOf": [{"type": "string", "pattern": "^[0-9]{1,12}(ms|s|m|h|d)$"}, {"const": 0}]}
+    {"anyOf": [{"type": "string", "pattern": f"^{DURATION_PATTERN}$"}, {"const": 0}]}
 )
-_POSITIVE_SCHEMA = _schema("string", pattern="^[0-9]{1,12}(ms|s|m|h|d)$")
+_POSITIVE_SCHEMA = _schema("string", pattern=f"^{DURATION_PATTERN}$")
 _PREFIX_SCHEMA = _schema("string", pattern="^[0-9A-Fa-f.:]+/[0-9]{1,3}$")
 _ADDRESS_SCHEMA = _schema("string", pattern="^[0-9A-Fa-f.:]+$")
 
@@ -315,7 +311,12 @@ ServiceName = Annotated[
     Service,
     PlainValidator(_parse_service),
     WithJsonSchema(
-        {"anyOf": [{"enum": list(communities.slugs())}, {"type": "string", "pattern": "^12076:[0-9]{1,5}$"}]}
+        {
+            "anyOf": [
+                {"enum": list(communities.slugs())},
+                {"type": "string", "pattern": f"^{communities.MICROSOFT_ASN}:[0-9]{{1,5}}$"},
+            ]
+        }
     ),
 ]
 Day = Annotated[date, PlainValidator(_parse_date), _schema("string", format="date")]

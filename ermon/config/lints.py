@@ -15,6 +15,7 @@ from ermon.checks.attribution import AS_TRANS
 from ermon.checks.sight import missing_views
 from ermon.config.load import LoadedConfig
 from ermon.config.yaml import KeyPath, Problem
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, InternetUse, Link, Peering, Pool, View
 from ermon.model.prefixes import Prefix
 from ermon.model.special_use import not_public_space
@@ -24,7 +25,7 @@ LINK_SUBNET_LENGTHS = {4: (30, 31), 6: (126, 127)}
 
 RESERVED_ASNS = (
     (8074, 8075, "Microsoft's own"),
-    (12076, 12076, "Microsoft's own"),
+    (MICROSOFT_ASN, MICROSOFT_ASN, "Microsoft's own"),
     (AS_TRANS, AS_TRANS, "reserved by IANA (AS_TRANS, RFC 6793)"),
     (64496, 64511, "reserved for documentation (RFC 5398), and refused by Microsoft"),
     (65515, 65520, "used by Azure itself"),

@@ -15,6 +15,7 @@ from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
 from ermon.config.schema import CircuitEntry, Draft, MaintenanceEntry, PoolEntry, SourceEntry
 from ermon.config.yaml import KeyPath
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Peering
 from ermon.model.source_key import SERVICE_AREAS
 
@@ -91,9 +92,10 @@ def complaints(draft: Draft) -> Iterator[Complaint]:
         yield from _pool(name, pool, draft.circuits)
     yield from complaints_about_feeds(draft)
     yield from complaints_about_receivers(draft)
-    if 12076 not in draft.policy.microsoft_asns:
+    if MICROSOFT_ASN not in draft.policy.microsoft_asns:
         yield Complaint(
-            ("policy", "microsoft_asns"), "must contain 12076, with which each of Microsoft's paths begins"
+            ("policy", "microsoft_asns"),
+            f"must contain {MICROSOFT_ASN}, with which each of Microsoft's paths begins",
         )
     for at, window in enumerate(draft.maintenance):
         if window is not None:

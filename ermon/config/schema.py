@@ -42,6 +42,7 @@ from ermon.config.fields import (
     Timestamp,
 )
 from ermon.config.shape import Alone, Section
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import InternetUse, Peering, Severity, View
 
 KNOWN_CHECKS: Mapping[str, Mapping[str, Parameter]] = {
@@ -287,7 +288,7 @@ class FeedEntry(Section):
 class PolicySection(Section):
     """What is judged how, for all circuits."""
 
-    microsoft_asns: AtLeastOne[Asn] = (12076, 8075, 8068, 8069)
+    microsoft_asns: AtLeastOne[Asn] = (MICROSOFT_ASN, 8075, 8068, 8069)
     """AS numbers that a Microsoft route may carry; any other is origin-unexpected."""
     public_space: Several[Network] = ()
     """Address space that counts as public besides what really is; for laboratories."""

@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from ermon.model.text import printable
+
 MAX_BYTES = 4 * 1024 * 1024
 """Over a hundred times a file with 50 circuits and 200 feeds."""
 
@@ -90,12 +92,7 @@ class Positions:
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         line, column = self.at(path)
-        return Problem(self.file, line, column, dotted(path), _printable(message))
-
-
-def _printable(message: str) -> str:
-    """Escape what could break the line or command a terminal: messages quote names from the file."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+        return Problem(self.file, line, column, dotted(path), printable(message))
 
 
 @dataclass(frozen=True, slots=True)

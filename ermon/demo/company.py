@@ -12,15 +12,15 @@ from pathlib import Path
 
 from ermon.demo.child import Child, cancel
 from ermon.demo.speaker import Announcement, Speaker, Table
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Config, Feed
 
-MICROSOFT = 12076
 EXCHANGE, SHAREPOINT, TEAMS = "12076:5010", "12076:5020", "12076:5030"
 
 
 def _from_microsoft(msee: str, msee6: str) -> Table:
     """What Microsoft sends on the link whose far end has these addresses."""
-    path = (MICROSOFT,)
+    path = (MICROSOFT_ASN,)
     return (
         Announcement("192.0.2.0/26", msee, path, (EXCHANGE,)),
         Announcement("192.0.2.64/26", msee, path, (SHAREPOINT,)),

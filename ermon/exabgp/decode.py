@@ -32,6 +32,7 @@ from ermon.model.events import (
 )
 from ermon.model.inventory import Feed
 from ermon.model.prefixes import FAMILIES, Family, parse_address
+from ermon.model.text import printable
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """A line beyond this is refused. An UPDATE of 65,535 octets (RFC 8654) makes a line of 1.6 MB."""
@@ -279,7 +280,7 @@ def _read_farewell(neighbor: Neighbor) -> str:
     message = neighbor.notification.message if neighbor.notification is not None else ""
     found = re.match('Shutdown Communication: "(.*)"', message, re.DOTALL)
     text = found[1][:MAX_SHUTDOWN_CHARACTERS] if found else ""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable(text)
 
 
 def _read_open(neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:

@@ -12,7 +12,6 @@ import hashlib
 import importlib.util
 import os
 import pwd
-import random
 import re
 import shlex
 import signal
@@ -25,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ermon.aio.backoff import Backoff
+from ermon.aio.files import replace_file
 from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, ExaBGPError, Message, Stopped
 from ermon.exabgp.configure import environment, minimum_ttls, render
@@ -39,7 +40,7 @@ UNANSWERED_TICKS = 10
 itself was stopped for a minute, that is one tick, and nobody's fault but its own."""
 
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.25, 30.0
-"""Wait before a restart: it doubles with every run that ends early, and is shortened by up to a half at random."""
+"""Wait before a restart: it doubles with every run that ends early."""
 
 STABLE_SECONDS = 60.0
 """A run that lasted so long was a good one: the next retry waits no longer than the first."""
@@ -242,7 +243,7 @@ class ExaBGP:
     async def _supervise(self) -> None:
         """Run ExaBGP again and again."""
         loop = asyncio.get_running_loop()
-        retry = FIRST_RETRY_SECONDS
+        backoff = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         while True:
             began = self.started_at = loop.time()
             try:
@@ -251,12 +252,12 @@ class ExaBGP:
                 reason = f"could not be started: {error}"
             await self._channel.put(Stopped(reason))
             if loop.time() - began >= STABLE_SECONDS:
-                retry = FIRST_RETRY_SECONDS
+                backoff.reset()
             with contextlib.suppress(TimeoutError):
-                delay = retry * random.uniform(0.5, 1.0)  # noqa: S311  # it spreads restarts and guards nothing
-                async with asyncio.timeout(delay):  # Python 3.11's wait_for may swallow a cancellation
+                async with asyncio.timeout(
+                    backoff.wait()
+                ):  # Python 3.11's wait_for may swallow a cancellation
                     await self._restart_wanted.wait()
-            retry = min(2 * retry, LAST_RETRY_SECONDS)
             self.restarts += 1
 
     def _supervised(self, supervisor: asyncio.Task[None]) -> None:
@@ -370,15 +371,16 @@ class ExaBGP:
 
     def _write_configuration(self) -> None:
         """Replace the file in one step; only its owner can ever read it."""
-        new = self.configuration_path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(self._render(self._config, self._passwords))
-        new.replace(self.configuration_path)
+        text = self._render(self._config, self._passwords)
+        replace_file(self.configuration_path, text.encode("ascii"), durable=False)  # a restart writes it anew
 
     def _remove_files(self) -> None:
-        for path in (self.configuration_path, self.log_path, *self._directory.glob("relay.*")):
+        for path in (
+            self.configuration_path,
+            self.log_path,
+            *self._directory.glob("relay.*"),
+            *self._directory.glob(".exabgp.conf.*"),
+        ):
             path.unlink(missing_ok=True)
 
     def _log(self) -> str:

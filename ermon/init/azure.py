@@ -14,6 +14,7 @@ import msgspec
 from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, a_free_name
 from ermon.model.inventory import Peering
 from ermon.model.prefixes import Prefix, parse_address, supernet
+from ermon.model.text import printable
 
 MAX_BYTES = 16 * 1024 * 1024
 """Far more than all the circuits of a subscription."""
@@ -207,4 +208,4 @@ def _propose_pools(answers: Answers, advertised: dict[Prefix, list[str]]) -> Non
 
 def _shown(text: str) -> str:
     """What may be printed of a foreign text."""
-    return "".join(char if char.isprintable() else "?" for char in text[:80])
+    return printable(text[:80])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
 
+from ermon.aio.files import beside
 from ermon.init.answers import CircuitAnswers, LinkAnswers
 from ermon.init.plan import Plan, PlannedFeed
 from ermon.model.inventory import InternetUse, Peering, View
@@ -261,24 +260,15 @@ def save(text: str, path: Path, *, replace: bool) -> None:
     Nothing stays behind when it fails: ``OSError``.
     """
     path = path.absolute()
-    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), FILE_MODE)
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        if replace or not _linked(Path(beside), path):
-            Path(beside).replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(beside).unlink()
+    with beside(path, text.encode(), mode=FILE_MODE) as complete:
+        if replace or not _linked(complete, path):
+            complete.replace(path)
 
 
-def _linked(beside: Path, path: Path) -> bool:
+def _linked(complete: Path, path: Path) -> bool:
     """Give the file its name, which fails, unlike a rename, where somebody was faster; not all disks can."""
     try:
-        path.hardlink_to(beside)
+        path.hardlink_to(complete)
     except OSError:
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None

@@ -13,6 +13,7 @@ from ermon.checks.alert_names import alert_name, runbook_url
 from ermon.checks.catalogue import SUPPRESSES, SUPPRESSES_TOGETHER
 from ermon.model.findings import Finding
 from ermon.model.inventory import Severity
+from ermon.model.text import printable
 from ermon.model.times import rfc3339
 
 Alert = dict[str, Any]
@@ -99,8 +100,7 @@ def _text(value: Any) -> str:
         return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value))
-    # A reason may come from a peer, character by character.
-    return "".join(each if each.isprintable() else " " for each in str(value))
+    return printable(str(value))  # a reason may come from a peer
 
 
 # All of them -----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import aiohttp
 from ermon import __version__
 from ermon.aio.resolver import Resolver
 from ermon.config.secrets import Credentials
+from ermon.model.text import printable
 
 CONNECT_SECONDS = 5.0
 """A receiver that does not accept a connection by then is dead for this attempt."""
@@ -105,7 +106,6 @@ def _why(error: OSError) -> str:
 
 
 def _shown(status: int, answer: bytes) -> str:
-    text = " ".join(answer.decode("utf-8", "replace").split())
-    printable = "".join(each for each in text if each.isprintable())[:SHOWN_CHARACTERS]
+    text = printable(" ".join(answer.decode("utf-8", "replace").split()))[:SHOWN_CHARACTERS]
     redirects = "; redirects are not followed, write the URL it leads to" if 300 <= status < 400 else ""
-    return f"answers {status}{f': {printable}' if printable else ''}{redirects}"
+    return f"answers {status}{f': {text}' if text else ''}{redirects}"

@@ -11,10 +11,11 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
+
+from ermon.model.times import file_stamp
 
 COMPRESSION_LEVEL = 6
 """zlib's own default: a sixth of what comes in at most, at 40 MB a second, where ExaBGP can write some 3."""
@@ -75,8 +76,7 @@ class RecordingFile:
     """One file, being written; every method may raise ``OSError``, and then the file is to be given up."""
 
     def __init__(self, folder: Path, recording: str, part: int, now: float) -> None:
-        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-        self.path = folder / f"{_NAME}{recording}-{part:06}-{stamp}{_SUFFIX}"
+        self.path = folder / f"{_NAME}{recording}-{part:06}-{file_stamp(now)}{_SUFFIX}"
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         self._file: BinaryIO = os.fdopen(descriptor, "wb")
         self._compressor = zlib.compressobj(COMPRESSION_LEVEL, wbits=_GZIP)
@@ -113,7 +113,7 @@ class RecordingFile:
 
 def recording_name(now: float) -> str:
     """Name the recording that begins now (seconds since the epoch): later ones are sorted behind it."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    return file_stamp(now, fraction=True)
 
 
 # Reading ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ermon.checks.attribution import MICROSOFT_ASN
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import (
     Circuit,
     Community,

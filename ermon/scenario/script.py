@@ -13,6 +13,7 @@ from typing import get_args
 from ermon.checks.sight import source_names
 from ermon.config.problems import Complaint, advice
 from ermon.config.yaml import KeyPath
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.events import (
     AddPathNegotiated,
     EndOfRib,
@@ -394,7 +395,7 @@ class Script:
         return path_id(self._config, feed, link)
 
     def _attributes(self, step: StepEntry, feed: Feed, link: Link | None, prefix: Prefix) -> Attributes:
-        usual = sequence(*usual_path(self._config, feed)) if link is None else sequence(12076)
+        usual = sequence(*usual_path(self._config, feed)) if link is None else sequence(MICROSOFT_ASN)
         communities = (*(step.communities or ()), *(marks(link) if link is not None else ()))
         as_path = usual if step.path is None else step.path
         return tagged(communities, self._next_hop(step, feed, link, prefix), as_path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ from functools import partial
 
 import structlog
 
+from ermon.aio.backoff import Backoff
 from ermon.aio.threads import in_thread
 from ermon.model.inventory import Source
 from ermon.model.source_key import SourceKey, is_url
@@ -72,10 +74,16 @@ class _Place:
     refresh: float
     held: dict[SourceKey, _Held] = field(default_factory=dict)
     failures: int = 0
+    retry: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY_SECONDS, math.inf))
     asked: float = _NEVER
     due: float = _NEVER
     blocked_until: float = _NEVER
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def succeeded(self) -> None:
+        """Forget the failures: the place has answered."""
+        self.failures = 0
+        self.retry.reset()
 
     def common_record(self) -> SourceRecord | None:
         """Return what is known of the list, if all sources hold the same edition of it."""
@@ -205,10 +213,10 @@ class SourceKeeper:
             if place.failures > FAILURES_TOLERATED:
                 self._report_all(place, str(error))
         except SourceError as error:
-            place.failures = 0
+            place.succeeded()
             self._report_all(place, str(error))
         else:
-            place.failures = 0
+            place.succeeded()
             for held in sources:
                 await self._take(place, held, fetched)
         self._schedule(place, failure)
@@ -216,7 +224,7 @@ class SourceKeeper:
     def _schedule(self, place: _Place, failure: FetchError | None) -> None:
         wait = place.refresh
         if failure is not None and any(held.published is None for held in place.held.values()):
-            wait = min(wait, FIRST_RETRY_SECONDS * 2 ** (place.failures - 1))
+            wait = min(wait, place.retry.wait())
         now = asyncio.get_running_loop().time()
         place.due = now + wait * (1 + JITTER * random.random())  # noqa: S311  # nothing secret about it
         if failure is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 
+from ermon.aio.files import replace_file
 from ermon.model.source_key import SourceKey
 
 _LIST_SUFFIX = ".json"
@@ -36,7 +36,9 @@ class ListFiles:
 
     def keep(self, source: SourceKey, document: bytes) -> None:
         """Write a list; ``OSError`` if that fails, and then the one before is still there."""
-        _write(self.path(source), document)
+        path = self.path(source)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(path, document)
 
     def path(self, source: SourceKey) -> Path:
         return self._folder / (file_stem(source) + _LIST_SUFFIX)
@@ -48,25 +50,3 @@ def _read(path: Path, most: int) -> bytes | None:
         data = file.read(most + 1)
         return data if len(data) <= most else None
     return None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file at once, readable by ermon only; after a crash it is the old one or the new one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)  # otherwise a power failure may undo the replacement
-    finally:
-        os.close(folder)

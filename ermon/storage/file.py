@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import structlog
 
+from ermon.model.times import file_stamp
 from ermon.storage.database import (
     LOCKED_SECONDS,
     MAX_BYTES,
@@ -156,7 +157,7 @@ class StorageFile:
         others = list(self.path.parent.glob(f"{self.path.name}.corrupt-*Z*"))
         if len({_whole(other.name) for other in others}) >= SET_ASIDE_AT_MOST:
             return None
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        stamp = file_stamp(time.time())
         aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
         number = 1
         while any(os.path.lexists(f"{aside}{part}") for part in PARTS):

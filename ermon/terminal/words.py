@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ermon.model.text import printable
+
 MARKS = {"up": "●", "down": "▲", "unknown": "◆", "draining": "▼", "yes": "●", "no": "○"}
 """A shape for each state, for whoever does not see the colour."""
 STYLES = {
@@ -25,12 +27,10 @@ FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 MAX_VALUES = 3
 """Values of one list in a line of evidence; `--json` and the page have them all."""
 
+clean = printable
+"""A peer's own words end up on the terminal."""
+
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-
-
-def clean(text: str) -> str:
-    """Replace what could steer a terminal: a peer's own words end up here."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def mark(state: str) -> str:

@@ -13,6 +13,7 @@ from typing import TextIO
 import msgspec
 
 from ermon.client.http import Target, UnreachableError, UsageError
+from ermon.model.text import printable
 from ermon.verify.ask import Snapshot, take_snapshot
 from ermon.verify.circuit import CircuitFacts
 from ermon.verify.difference import compare
@@ -44,10 +45,10 @@ def verify(
         earlier = _earlier(before, circuit) if before is not None else None
         snapshot = asyncio.run(take_snapshot(target, circuit))
     except (UsageError, ReportError) as error:
-        err.write(f"ermon: {_printable(error)}\n")
+        err.write(f"ermon: {printable(str(error))}\n")
         return USAGE
     except UnreachableError as error:
-        err.write(f"ermon: {_printable(error)}\n")
+        err.write(f"ermon: {printable(str(error))}\n")
         return UNREACHABLE
     report = make_report(snapshot, circuit, earlier)
     if json:
@@ -86,8 +87,3 @@ def _earlier(file: Path, circuit: str | None) -> Report:
         known = ", ".join(found.circuit for found in report.circuits) or "none"
         raise ReportError(f"{file}: says nothing of circuit {circuit!r}, only of {known}")
     return report
-
-
-def _printable(error: Exception) -> str:
-    """Write an error without what could steer a terminal: a stranger's words may be in it."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(error))

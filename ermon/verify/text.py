@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
+from ermon.model.text import printable
 from ermon.verify.circuit import FAMILY_NAMES
 from ermon.verify.report import (
     CircuitChange,
@@ -55,7 +56,7 @@ class Sheet:
     # A circuit ---------------------------------------------------------------------------------------
 
     def _circuit(self, circuit: CircuitReport, report: Report) -> None:
-        head = _clean(f"{circuit.circuit}  {circuit.peering} peering, {circuit.location}")
+        head = printable(f"{circuit.circuit}  {circuit.peering} peering, {circuit.location}")
         self._line("")
         self._line(f"{head}{_moment(report.time):>{max(1, WIDTH - len(head))}}", "bold")
         self._line("─" * WIDTH, "dim")
@@ -69,7 +70,7 @@ class Sheet:
         mark = self._paint(_MARKS[step.status], _STYLES[step.status])
         problems = [proof for proof in step.evidence if proof.status is not Outcome.PASS]
         told = step.summary if not problems else _tally(step)
-        first, *rest = textwrap.wrap(_clean(told), WIDTH - TITLE_WIDTH - 4) or [""]
+        first, *rest = textwrap.wrap(printable(told), WIDTH - TITLE_WIDTH - 4) or [""]
         self._line(f"  {mark} {step.title:<{TITLE_WIDTH}}{first}".rstrip())
         for line in rest:
             self._line(" " * (TITLE_WIDTH + 4) + line)
@@ -102,7 +103,7 @@ class Sheet:
             "new": "was not in the earlier report",
             "gone": "was in the earlier report, and is not in this one",
         }[circuit.change]
-        self._line(f"  {_clean(circuit.circuit)}{': ' + told if told else ''}")
+        self._line(f"  {printable(circuit.circuit)}{': ' + told if told else ''}")
         for step in circuit.steps:
             self._step_change(step)
         for prefixes in circuit.prefixes:
@@ -112,7 +113,7 @@ class Sheet:
         statuses = f"{step.before or 'not asked'} → {step.after or 'not asked'}"
         style = _CHANGE_STYLES[step.change]
         self._line(
-            f"    {self._paint(f'{step.change:<10}', style)}{_clean(step.title):<{TITLE_WIDTH}}{statuses}"
+            f"    {self._paint(f'{step.change:<10}', style)}{printable(step.title):<{TITLE_WIDTH}}{statuses}"
         )
         for sign, texts in (("-", step.solved), ("+", step.added)):
             for text in texts[:MAX_PROOFS]:
@@ -162,7 +163,7 @@ class Sheet:
         """Print text in as many lines as it needs, the later ones two columns further in."""
         space = " " * indent
         lines = textwrap.wrap(
-            _clean(text),
+            printable(text),
             WIDTH,
             initial_indent=space,
             subsequent_indent=space + "  ",
@@ -227,9 +228,4 @@ def _value(value: Any) -> str:
 
 def _moment(time: str) -> str:
     """Write ``2026-11-18T11:06:42.000Z`` as people do."""
-    return _clean(time).replace("T", " ").removesuffix("Z").partition(".")[0] + " UTC"
-
-
-def _clean(text: str) -> str:
-    """Replace what could steer a terminal: a peer's own words end up here."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable(time).replace("T", " ").removesuffix("Z").partition(".")[0] + " UTC"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 from ermon.aio.backoff import JITTER, Backoff
 
 
@@ -12,6 +14,8 @@ def test_waits_double_and_never_exceed_the_longest():
 def test_a_year_of_failures_is_no_number_too_large():
     backoff = Backoff(1.0, 300.0)
     assert all(backoff.wait() <= 300 for _ in range(100_000))
+    without_limit = Backoff(60.0, math.inf)
+    assert all(math.isfinite(without_limit.wait()) for _ in range(2_000))
 
 
 def test_after_a_success_it_begins_anew():

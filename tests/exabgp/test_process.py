@@ -495,7 +495,7 @@ async def test_bug_reaches_the_reader_of_the_messages(port, runtime, monkeypatch
 async def test_left_over_files_of_a_killed_ermon_are_no_obstacle(port, runtime):
     directory = runtime / EDGES
     directory.mkdir(mode=0o755)
-    for name in ("relay.0badcafe", "exabgp.conf", "exabgp.new", "exabgp.log"):
+    for name in ("relay.0badcafe", "exabgp.conf", ".exabgp.conf.0badcafe", "exabgp.log"):
         (directory / name).touch()
     async with running(config(port, EDGE_1), runtime) as ermon, sessions(port, EDGE_1):
         await all_up(ermon, EDGE_1)

@@ -79,7 +79,7 @@ def test_the_watchdog_belongs_to_no_check_and_has_no_severity():
         ({"circuits": {"chicago": "down", "dallas": "unknown"}}, "Circuits: chicago down, dallas unknown."),
         ({"advertised_on": [{"circuit": "dallas", "link": "primary"}]},
          "Advertised on: circuit dallas, link primary."),
-        ({"reason": "Cease\r\n<b>\x07bye"}, "Reason: Cease  <b> bye."),
+        ({"reason": "Cease\r\n<b>\x07bye"}, "Reason: Cease��<b>�bye."),
         ({}, ""),
     ],
 )  # fmt: skip

@@ -64,7 +64,7 @@ async def test_a_status_is_told_with_the_beginning_of_the_answer(receiver: Recei
     receiver.refuse(status, "no such thing\n\x1b[2J" + "x" * 1000, Location="https://elsewhere.example/")
     error = await failure(receiver.url("/secret"))
     assert error.status == status
-    assert str(error).startswith(f"answers {status}: no such thing [2Jxxx")
+    assert str(error).startswith(f"answers {status}: no such thing �[2Jxxx")
     assert len(str(error)) < 350
     assert "secret" not in str(error)
     assert len(receiver.posts) == 1
