@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
+from netaddr import IPAddress
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
 from ermon.model import communities
@@ -123,17 +124,16 @@ def _parse_address(value: object) -> Address:
         raise ValueError(
             f"{show(text)} is not an IP address; write one like 192.0.2.1 or 2001:db8::1"
         ) from None
-    if address.version == 6 and address.value >> 32 == 0xFFFF:  # RFC 4291 section 2.5.5.2
-        mapped = Address(4, address.value & 0xFFFFFFFF)
-        raise ValueError(f"{show(text)} is an IPv4 address in IPv6's notation; write {mapped}")
+    known = IPAddress(str(address))
+    if known.is_ipv4_mapped():
+        raise ValueError(f"{show(text)} is an IPv4 address in IPv6's notation; write {known.ipv4()}")
     return address
 
 
 def _parse_session_address(value: object) -> Address:
     """An address that one end of a TCP session can have."""
     address = _parse_address(value)
-    multicast = address.value >> 28 == 0xE if address.version == 4 else address.value >> 120 == 0xFF
-    if address.value == 0 or multicast:
+    if address.value == 0 or IPAddress(str(address)).is_multicast():
         raise ValueError(f"{address} is not the address of a host; each feed has one address at either end")
     if address.is_link_local:
         raise ValueError(

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from netaddr import AddrFormatError, IPNetwork
 
 from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, a_free_name
 from ermon.model.inventory import Peering
-from ermon.model.prefixes import Prefix, parse_address, supernet
+from ermon.model.prefixes import Prefix
 from ermon.model.text import printable
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -166,14 +167,14 @@ def _note_prefixes(answers: Answers, found: _Found, where: str, name: str, peeri
 
 def _prefix(where: str, text: str) -> Prefix:
     """Read a prefix; bits behind its length, which Azure lets pass, are cut off."""
-    address, _, length = text.strip().partition("/")
+    length = text.strip().rpartition("/")[2]
     try:
-        host = parse_address(address).prefix
-    except ValueError:
-        host = None
-    if host is None or not (length.isascii() and length.isdigit() and 1 <= int(length[:4]) <= host.bits):
+        network = IPNetwork(text.strip()).cidr if length.isascii() and length.isdigit() else None
+    except (AddrFormatError, ValueError):
+        network = None
+    if network is None or "/" not in text or not network.prefixlen:
         raise AnswerError(f"{where}: {text[:80]!r} is not a prefix such as 203.0.113.0/30")
-    return supernet(host, int(length))
+    return Prefix(network.version, network.first, network.prefixlen)
 
 
 def _settle_asn(answers: Answers, asns: dict[str, int]) -> None:

@@ -1,7 +1,8 @@
 """What covers what: prefix arithmetic for the hot path.
 
 A prefix is three integers, so that containment is a shift and a comparison, and sorting is the order
-people expect. ``netaddr`` reads whatever is not on the hot path.
+people expect. Where nothing is in a hurry, ``netaddr`` is used as it is: to read a prefix it takes four
+times as long.
 
 A default route covers nothing: where coverage by routes is asked for (``PrefixIndex.covers``), it does
 not count.

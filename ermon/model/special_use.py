@@ -4,34 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from netaddr.ip import IPV4_NOT_GLOBALLY_REACHABLE, IPV6_NOT_GLOBALLY_REACHABLE
+
 from ermon.model.prefixes import Prefix, PrefixSet, parse_prefix
 
-_NOT_PUBLIC = (
-    # IANA IPv4 special-purpose address registry (RFC 6890), what is not globally reachable; RFC 5771; RFC 1112
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.0.2.0/24",
-    "192.88.99.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "224.0.0.0/4",
-    "240.0.0.0/4",
-    # IANA IPv6 address space (RFC 4291): only 2000::/3 is global unicast
-    "::/3",
+_REGISTERED = tuple(map(str, (*IPV4_NOT_GLOBALLY_REACHABLE, *IPV6_NOT_GLOBALLY_REACHABLE)))
+"""What IANA's registries of special-purpose addresses (RFC 6890) call not globally reachable, from netaddr.
+
+The few addresses that they except, such as 192.0.0.9 (RFC 7723), lie inside: nobody announces those alone.
+"""
+
+_NOT_UNICAST = (
+    "192.88.99.0/24",  # was the anycast prefix of 6to4 relays (RFC 7526)
+    "224.0.0.0/4",  # multicast (RFC 5771)
+    "::/3",  # only 2000::/3 is global unicast (RFC 4291 section 2.4)
     "4000::/2",
     "8000::/1",
-    # IANA IPv6 special-purpose address registry within 2000::/3
-    "2001::/23",
-    "2001:db8::/32",
-    "2002::/16",
-    "3fff::/20",
+    "3fff::/20",  # documentation (RFC 9637); netaddr 1.3 does not know it yet
 )
 
 
@@ -39,4 +28,4 @@ def not_public_space(public_space: Iterable[Prefix]) -> PrefixSet:
     """Return the space that is private, shared, unique-local, reserved or for documentation, what
     ``policy.public_space`` calls public aside.
     """
-    return PrefixSet(map(parse_prefix, _NOT_PUBLIC)).without(PrefixSet(public_space))
+    return PrefixSet(map(parse_prefix, (*_REGISTERED, *_NOT_UNICAST))).without(PrefixSet(public_space))

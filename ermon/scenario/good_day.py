@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from netaddr import IPSet
+
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import (
     Circuit,
@@ -141,13 +143,10 @@ def _published(config: Config, feed: Feed) -> Iterator[Prefix]:
 
 def _without(prefix: Prefix, pools: list[Prefix]) -> Iterator[Prefix]:
     """Yield the largest part of ``prefix`` that shares no address with a pool, if there is one."""
-    inside = [pool for pool in pools if pool.overlaps(prefix)]
-    if not inside:
-        yield prefix
-    elif not any(pool.contains(prefix) for pool in inside):
-        halves = Many(2, prefix).prefixes
-        found = [part for half in halves for part in _without(half, inside)]
-        yield from sorted(found, key=lambda part: part.length)[:1]
+    free = IPSet([str(prefix)]) - IPSet(map(str, pools))
+    largest = min(free.iter_cidrs(), key=lambda part: part.prefixlen, default=None)
+    if largest is not None:
+        yield parse_prefix(str(largest))
 
 
 def _segment(config: Config, feed: Feed, now: float) -> Iterator[Sent]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.model.prefixes import parse_prefix
+from ermon.model.prefixes import PrefixSet, parse_prefix
 from ermon.model.special_use import not_public_space
 from tests.networks import prefixes
 
@@ -43,6 +43,17 @@ PUBLIC = [
 @pytest.mark.parametrize("text", NOT_PUBLIC)
 def test_private_shared_reserved_and_documentation_space_is_not_public(text: str) -> None:
     assert not_public_space(()).overlaps(parse_prefix(text))
+
+
+def test_no_release_of_netaddr_changes_what_is_public_unnoticed() -> None:
+    known = """
+        0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
+        192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3
+        ::/3 2001::/23 2001:db8::/32 2002::/16 3fff::/20 4000::/2 8000::/1
+    """
+    space, same = not_public_space(()), PrefixSet(prefixes(" ".join(known.split())))
+    assert not space.without(same)
+    assert not same.without(space)
 
 
 @pytest.mark.parametrize("text", PUBLIC)
