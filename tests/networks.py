@@ -12,7 +12,6 @@ from ermon.model.inventory import (
     Advertise,
     CheckSettings,
     Circuit,
-    Collector,
     Community,
     Config,
     Customer,
@@ -22,7 +21,6 @@ from ermon.model.inventory import (
     Link,
     MaintenanceWindow,
     Peering,
-    Policy,
     Pool,
     Receive,
     Segment,
@@ -32,6 +30,7 @@ from ermon.model.inventory import (
 )
 from ermon.model.prefixes import Address, Family, Prefix, parse_address, parse_prefix
 from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
+from tests.defaults import make_alertmanager, make_collector, make_policy, make_pool
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 """A whole number, and every gap is a multiple of 1/4: sums of times are exact."""
@@ -126,8 +125,9 @@ def config(
     circuits: Iterable[Circuit], feeds: Iterable[Feed], pools: Iterable[Pool] = (), **settings: Any
 ) -> Config:
     settings.setdefault("customer", CUSTOMER)
-    settings.setdefault("collector", Collector(asn=64500))
+    settings.setdefault("collector", make_collector())
     settings.setdefault("policy", POLICY)
+    settings.setdefault("alertmanager", make_alertmanager())
     return Config(
         circuits={each.name: each for each in circuits},
         feeds={each.name: each for each in feeds},
@@ -145,7 +145,7 @@ def window(start: float, end: float, **about: str) -> MaintenanceWindow:
 
 
 CUSTOMER = Customer(64500, (64499,), prefixes("198.51.100.0/24 2001:db8:100::/40"))
-POLICY = Policy(public_space=prefixes("192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32"))
+POLICY = make_policy(public_space=prefixes("192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32"))
 
 BOTH: tuple[Family, Family] = ("ipv4", "ipv6")
 EDGE, MIRROR, UPLINK = View.EDGE_TABLE, View.TO_MICROSOFT, View.TO_INTERNET
@@ -170,7 +170,7 @@ def _small() -> Config:
             feed("edge-2-msee", MIRROR, *BOTH, router="edge-2", circuit="chicago", link="secondary"),
             feed("isp-a", UPLINK, *BOTH, router="edge-1", uplink="isp-a"),
         ),
-        (Pool("chi", ("chicago",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),),
+        (make_pool("chi", ("chicago",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),),
         uplinks={"isp-a": Uplink("isp-a", "edge-1", 64510)},
     )
 
@@ -220,9 +220,9 @@ def _two_circuits() -> Config:
             feed("dmz", View.SEGMENT, *BOTH, segment="dmz"),
         ),
         (
-            Pool("chi", ("chicago",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),
-            Pool("dal", ("dallas",), prefixes("198.51.100.16/29 198.51.100.24/29"), ("primary",)),
-            Pool(
+            make_pool("chi", ("chicago",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),
+            make_pool("dal", ("dallas",), prefixes("198.51.100.16/29 198.51.100.24/29"), ("primary",)),
+            make_pool(
                 "inbound",
                 ("chicago", "dallas"),
                 prefixes("198.51.100.64/28 2001:db8:100:2::/64"),
@@ -295,13 +295,13 @@ def _metro_and_private() -> Config:
             feed("dmz", View.SEGMENT, "ipv4", segment="dmz"),
         ),
         (
-            Pool(
+            make_pool(
                 "failover",
                 ("metro",),
                 prefixes("198.51.100.0/28 2001:db8:100:1::/64"),
                 internet=InternetUse.FAILOVER,
             ),
-            Pool(
+            make_pool(
                 "halves",
                 ("metro",),
                 prefixes("198.51.100.32/29 198.51.100.40/29 2001:db8:100:2::/64"),
@@ -359,10 +359,10 @@ def _ambiguous() -> Config:
             feed("outside", View.INTERNET, *BOTH),
         ),
         (
-            Pool("first", ("one",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),
-            Pool("second", ("two",), prefixes("198.51.100.0/29"), internet=InternetUse.AGGREGATE),
+            make_pool("first", ("one",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),
+            make_pool("second", ("two",), prefixes("198.51.100.0/29"), internet=InternetUse.AGGREGATE),
         ),
-        collector=Collector(asn=64500, settle=5.0, settle_limit=8.0, sync_timeout=30.0, max_routes=8),
+        collector=make_collector(asn=64500, settle=5.0, settle_limit=8.0, sync_timeout=30.0, max_routes=8),
         routers={"edge-1": _addresses("203.0.113.13 192.0.2.201")},
         checks={
             "link-down": CheckSettings(enabled=False),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.config.load import load_config
+from ermon.config.schema import CollectorSection
 from ermon.demo.child import DemoError, cancel
 from ermon.demo.company import Company
 from ermon.demo.daemon import WEB_ADDRESS, Daemon
@@ -22,7 +23,7 @@ from ermon.demo.play import Player, UnexpectedError
 from ermon.demo.screen import Screen
 from ermon.demo.story import story
 from ermon.exabgp.configure import listening_addresses
-from ermon.model.inventory import Collector, Config
+from ermon.model.inventory import Config
 
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -175,5 +176,5 @@ def shortened_timers(config: Config) -> list[str]:
             if (seconds := getattr(settings, timer)) is not None
         ]
         lines.append(f"{timer:<12} {', '.join(changed)}")
-    settle, default = config.collector.settle, Collector(asn=0).settle
+    settle, default = config.collector.settle, CollectorSection().settle
     return [*lines, f"{'settle':<12} {settle:g} s ({default:g} s)"]

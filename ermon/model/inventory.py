@@ -1,6 +1,7 @@
 """What the configuration declares, as frozen values: the customer, circuits, pools, feeds, policy.
 
-``config`` reads these from YAML. Everything else takes them as they are: names that refer to something
+``config`` reads these from YAML, and knows every default that the file may leave out: none stands here but
+"nothing". Everything else takes them as they are: names that refer to something
 (a link's router, a pool's circuit, a feed's uplink) are known to exist, durations are seconds, and
 prefixes are ``Prefix`` values.
 """
@@ -164,10 +165,10 @@ class Pool:
     name: str
     circuits: tuple[str, ...]
     prefixes: tuple[Prefix, ...]
-    links: tuple[str, ...] | None = None
+    links: tuple[str, ...] | None
     """Names of the links that advertise it, ``None`` for every link of its circuits."""
-    use: Literal["outbound", "inbound"] = "outbound"
-    internet: InternetUse = InternetUse.FORBIDDEN
+    use: Literal["outbound", "inbound"]
+    internet: InternetUse
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -206,7 +207,7 @@ class Feed:
     """ermon's address of this feed, in canonical text."""
     peer_asn: int
     local_asn: int
-    families: tuple[Family, ...] = ("ipv4",)
+    families: tuple[Family, ...]
     add_path: bool = False
     router: str | None = None
     circuit: str | None = None
@@ -240,21 +241,21 @@ class Collector:
     """The ExaBGP side."""
 
     asn: int
-    router_id: str = "127.0.0.1"
-    port: int = 179
-    hold_time: float = 30.0
-    settle: float = 2.0
-    settle_limit: float = 10.0
-    sync_timeout: float = 120.0
-    max_routes: int = 2_000_000
+    router_id: str
+    port: int
+    hold_time: float
+    settle: float
+    settle_limit: float
+    sync_timeout: float
+    max_routes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    microsoft_asns: frozenset[int] = frozenset({12076, 8075, 8068, 8069})
-    public_space: tuple[Prefix, ...] = ()
-    internet_covering: Severity = Severity.WARNING
-    max_drain: float = 4 * 3600.0
+    microsoft_asns: frozenset[int]
+    public_space: tuple[Prefix, ...]
+    internet_covering: Severity
+    max_drain: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,15 +310,15 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Alertmanager:
-    urls: tuple[str, ...] = ()
-    resend: float = 60.0
+    urls: tuple[str, ...]
+    resend: float
     access: Access = Access()
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
     url: str
-    events: tuple[Literal["raised", "cleared"], ...] = ("raised", "cleared")
+    events: tuple[Literal["raised", "cleared"], ...]
     secret_file: str | None = None
     access: Access = Access()
 
@@ -328,6 +329,8 @@ class Config:
     collector: Collector
     circuits: Mapping[str, Circuit]
     feeds: Mapping[str, Feed]
+    policy: Policy
+    alertmanager: Alertmanager
     elsewhere: Mapping[str, Feed] = field(default_factory=dict)
     """Feeds that another instance takes, where each watches its region."""
     routers: Mapping[str, frozenset[Address]] = field(default_factory=dict)
@@ -336,10 +339,8 @@ class Config:
     internet_only: tuple[Prefix, ...] = ()
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
     segments: Mapping[str, Segment] = field(default_factory=dict)
-    policy: Policy = Policy()
     checks: Mapping[str, CheckSettings] = field(default_factory=dict)
     maintenance: tuple[MaintenanceWindow, ...] = ()
-    alertmanager: Alertmanager = Alertmanager()
     webhooks: tuple[Webhook, ...] = ()
     edge_tables: Mapping[str | None, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
     """By router: the feeds that show its routes."""

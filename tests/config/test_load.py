@@ -22,14 +22,13 @@ from ermon.model.inventory import (
     ExpectedPrefix,
     InternetUse,
     Peering,
-    Policy,
     Service,
     Severity,
     Source,
     View,
-    Webhook,
 )
 from ermon.model.prefixes import parse_address, parse_prefix
+from tests.defaults import make_policy, make_webhook
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "config" / "ermon.reference.yml"
@@ -157,7 +156,7 @@ def test_what_is_left_out_has_its_default(load):
     assert config.collector.asn == 64500
     assert config.collector.port == 179
     assert config.collector.router_id == "127.0.0.1"
-    assert config.policy == Policy()
+    assert config.policy == make_policy()
     assert config.alertmanager.resend == 60.0
     assert config.feeds["edge-1"].families == ("ipv4",)
     assert config.feeds["edge-1"].local_asn == 64500
@@ -238,7 +237,9 @@ def test_sources_webhooks_and_alertmanagers(load):
         Source("service-tags", "lists/tags.json", 86400.0, ("Storage",)),
     )
     assert config.alertmanager.urls == ("http://[::1]:9093", "http://127.0.0.1:9093")
-    assert config.webhooks == (Webhook("https://hooks.example.net/ermon", ("raised",), "hook.key"),)
+    assert config.webhooks == (
+        make_webhook("https://hooks.example.net/ermon", ("raised",), secret_file="hook.key"),
+    )
 
 
 def test_receivers_are_told_who_we_are_and_know_whom_they_speak_to(load):

@@ -12,18 +12,14 @@ import pytest
 from ermon.config.secrets import MAX_SECRET_BYTES, SecretError, read_secrets
 from ermon.model.inventory import (
     Access,
-    Alertmanager,
     BasicAuth,
     ClientTls,
-    Collector,
     Config,
-    Customer,
-    Feed,
     View,
-    Webhook,
 )
+from tests.defaults import make_alertmanager, make_config, make_feed, make_webhook
 
-FEED = Feed("edge-1", View.EDGE_TABLE, "127.0.0.11", "127.0.0.1", 64500, 64500, md5_password_file="edge.key")
+FEED = make_feed("edge-1", View.EDGE_TABLE, "127.0.0.11", "127.0.0.1", md5_password_file="edge.key")
 OPEN_FEED = replace(FEED, name="open", local="127.0.0.2", md5_password_file=None)
 HOOK = "https://hooks.example.net/ermon"
 ENCRYPTED_KEY = """
@@ -46,13 +42,8 @@ def config_file(tmp_path, monkeypatch):
     return folder / "ermon.yml"
 
 
-def config(*feeds: Feed, **receivers: Any) -> Config:
-    named = {feed.name: feed for feed in feeds}
-    return Config(Customer(64500), Collector(64500), circuits={}, feeds=named, **receivers)
-
-
 def hooked(**access: Any) -> Config:
-    return config(webhooks=(Webhook(HOOK, access=Access(**access)),))
+    return make_config(webhooks=(make_webhook(HOOK, access=Access(**access)),))
 
 
 def problems(of: Config, config_file: Path) -> list[str]:
@@ -66,42 +57,42 @@ def problems(of: Config, config_file: Path) -> list[str]:
 
 def test_a_key_is_read_from_beside_the_configuration(config_file):
     (config_file.parent / "edge.key").write_text("s3cret\n")
-    assert read_secrets(config(FEED, OPEN_FEED), config_file).md5 == {"edge-1": "s3cret"}
+    assert read_secrets(make_config(FEED, OPEN_FEED), config_file).md5 == {"edge-1": "s3cret"}
 
 
 def test_the_credentials_directory_comes_first(config_file, tmp_path, monkeypatch):
     (config_file.parent / "edge.key").write_text("old")
     (tmp_path / "edge.key").write_text("new")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert read_secrets(config(FEED), config_file).md5 == {"edge-1": "new"}
+    assert read_secrets(make_config(FEED), config_file).md5 == {"edge-1": "new"}
 
 
 def test_a_file_in_a_folder_has_the_name_that_systemd_gives_it(config_file, tmp_path, monkeypatch):
     (tmp_path / "secrets_edge.key").write_text("s3cret")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     feed = replace(FEED, md5_password_file="secrets/edge.key")
-    assert read_secrets(config(feed), config_file).md5 == {"edge-1": "s3cret"}
+    assert read_secrets(make_config(feed), config_file).md5 == {"edge-1": "s3cret"}
 
 
 def test_an_absolute_path_is_no_credential(config_file, tmp_path, monkeypatch):
     (tmp_path / "edge.key").write_text("s3cret")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(config_file.parent))
     feed = replace(FEED, md5_password_file=str(tmp_path / "edge.key"))
-    assert read_secrets(config(feed), config_file).md5 == {"edge-1": "s3cret"}
+    assert read_secrets(make_config(feed), config_file).md5 == {"edge-1": "s3cret"}
 
 
 def test_every_file_that_cannot_be_read_is_named_with_where_it_was_looked_for(config_file):
-    everything = config(
+    everything = make_config(
         FEED,
-        alertmanager=Alertmanager(
-            ("https://127.0.0.1:9093",),
+        alertmanager=make_alertmanager(
+            "https://127.0.0.1:9093",
             access=Access(
                 basic_auth=BasicAuth("ermon", "alerts.password"), tls=ClientTls("ca.pem", "am.crt", "am.key")
             ),
         ),
         webhooks=(
-            Webhook(HOOK, secret_file="hook.key"),
-            Webhook(HOOK + "/2", access=Access(bearer_token_file="hook.token")),
+            make_webhook(HOOK, secret_file="hook.key"),
+            make_webhook(HOOK + "/2", access=Access(bearer_token_file="hook.token")),
         ),
     )
     found = problems(everything, config_file)
@@ -137,7 +128,7 @@ def test_every_file_that_cannot_be_read_is_named_with_where_it_was_looked_for(co
 def test_what_is_no_key_is_refused(config_file, content, problem):
     (config_file.parent / "edge.key").write_bytes(content)
     (config_file.parent / "hook.token").write_bytes(content)
-    assert problem in problems(config(FEED), config_file)[0]
+    assert problem in problems(make_config(FEED), config_file)[0]
     assert problem in problems(hooked(bearer_token_file="hook.token"), config_file)[0]
 
 
@@ -153,7 +144,7 @@ def test_passwords_and_tokens_become_headers(config_file):
 
 def test_a_signing_key_may_be_any_bytes(config_file):
     (config_file.parent / "hook.key").write_bytes(b"\x00\xff\n")
-    secrets = read_secrets(config(webhooks=(Webhook(HOOK, secret_file="hook.key"),)), config_file)
+    secrets = read_secrets(make_config(webhooks=(make_webhook(HOOK, secret_file="hook.key"),)), config_file)
     assert secrets.signing_keys == {HOOK: b"\x00\xff"}
 
 

@@ -17,13 +17,13 @@ from ermon.model.inventory import (
     ExpectedPrefix,
     LinkFamily,
     MaintenanceWindow,
-    Pool,
     Receive,
     Severity,
     Source,
 )
 from ermon.model.prefixes import Family, parse_prefix
 from tests.checks.company import company
+from tests.defaults import make_pool
 from tests.networks import BOTH, SMALL, START, TWO_CIRCUITS, prefixes, window
 from tests.story import Story
 
@@ -507,7 +507,7 @@ def test_a_reload_keeps_timers_that_run_and_timers_that_are_paused() -> None:
 
 
 def test_a_reload_judges_what_is_held_by_the_new_policy_at_once() -> None:
-    more = Pool("isp", ("chicago",), prefixes("198.51.100.192/28 2001:db8:1ff:1::/64"))
+    more = make_pool("isp", ("chicago",), prefixes("198.51.100.192/28 2001:db8:1ff:1::/64"))
     net = converged().reconfigure(replace(SMALL, pools={**SMALL.pools, "isp": more}))
     assert net.raised() == ["pool-covered isp ipv4 isp-a isp-a", "pool-covered isp ipv6 isp-a isp-a"]
 
@@ -540,7 +540,7 @@ def test_a_reload_that_asks_about_more_sends_for_everything_on_the_filtered_feed
         policy = replace(SMALL, customer=own)
     else:
         policy = replace(
-            SMALL, pools={**SMALL.pools, "new": Pool("new", ("chicago",), prefixes("20.0.0.0/28"))}
+            SMALL, pools={**SMALL.pools, "new": make_pool("new", ("chicago",), prefixes("20.0.0.0/28"))}
         )
     net.reconfigure(policy)
     assert {(r.feed, r.action) for r in net.requests} == {("edge-1", "refresh"), ("edge-2", "refresh")}

@@ -11,8 +11,9 @@ from ermon.core.facts import NetworkFacts
 from ermon.core.reactor import OVERFLOW_REASON
 from ermon.model.events import Alive
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Collector, Config
+from ermon.model.inventory import Config
 from ermon.model.prefixes import Family, parse_prefix
+from tests.defaults import make_collector
 from tests.networks import BOTH, METRO_AND_PRIVATE, SMALL, START, TWO_CIRCUITS
 from tests.story import Story
 
@@ -294,7 +295,7 @@ def test_without_end_of_rib_a_canary_is_judged_from_sync_timeout_on() -> None:
 
 # Too many routes ---------------------------------------------------------------------------------------
 
-TINY = replace(SMALL, collector=Collector(asn=64500, max_routes=2))
+TINY = replace(SMALL, collector=make_collector(asn=64500, max_routes=2))
 TABLE = ("10.1.0.0/16", "10.2.0.0/16", "2001:db8:2::/48")
 
 

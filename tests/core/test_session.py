@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from ermon.core.session import FamilySync, Session
-from ermon.model.inventory import Collector, Feed
+from ermon.model.inventory import Feed
 from ermon.model.prefixes import Family
+from tests.defaults import make_collector
 from tests.networks import BOTH, EDGE, feed
 
-TIMES = Collector(asn=64500, settle=2.0, settle_limit=10.0, sync_timeout=120.0)
+TIMES = make_collector(asn=64500, settle=2.0, settle_limit=10.0, sync_timeout=120.0)
 ALL_PATHS = feed("edge-1", EDGE, *BOTH, router="edge-1", add_path=True)
 BEST_PATHS = feed("edge-1", EDGE, *BOTH, router="edge-1")
 V4, V6, EITHER, NEITHER = (frozenset(f) for f in (("ipv4",), ("ipv6",), BOTH, ()))

@@ -21,14 +21,15 @@ from ermon.model.events import (
     SessionUp,
     Update,
 )
-from ermon.model.inventory import EDGES, Feed, View
+from ermon.model.inventory import EDGES, View
 from ermon.model.prefixes import Family, parse_address, parse_prefix
 from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
+from tests.defaults import make_feed
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 
 FEEDS = {
-    name: Feed(name, View.EDGE_TABLE, peer, local, peer_asn=65011, local_asn=64500)
+    name: make_feed(name, View.EDGE_TABLE, peer, local, peer_asn=65011, local_asn=64500)
     for name, peer, local in (
         ("edge-1", "127.0.0.11", "127.0.0.1"),
         ("edge-1-msee", "127.0.0.11", "127.0.0.2"),
@@ -38,7 +39,7 @@ FEEDS = {
         ("edge-6", "::1", "::1"),
     )
 }
-OUTSIDE = Feed("outside", View.INTERNET, "127.0.0.14", "127.0.0.9", peer_asn=64520, local_asn=65012)
+OUTSIDE = make_feed("outside", View.INTERNET, "127.0.0.14", "127.0.0.9", peer_asn=64520, local_asn=65012)
 
 # What the tables below are written in: times are left out, and the feed is edge-1 unless said.
 

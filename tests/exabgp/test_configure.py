@@ -22,20 +22,21 @@ from ermon.exabgp.configure import (
     quote,
     render,
 )
-from ermon.model.inventory import EDGES, Collector, Config, Customer, Feed, View
+from ermon.model.inventory import EDGES, Config, Feed, View
+from tests.defaults import make_collector, make_config, make_feed
 
 GOLDEN = Path(__file__).parent / "golden"
 RELAY = "/bin/sh 'a path/relay.py'"
 
 
 def feed(name: str, peer: str, local: str, **settings: object) -> Feed:
-    base = Feed(name, View.EDGE_TABLE, peer, local, peer_asn=64500, local_asn=64500)
+    base = make_feed(name, View.EDGE_TABLE, peer, local, peer_asn=64500, local_asn=64500)
     return replace(base, **settings)
 
 
 def config(*feeds: Feed) -> Config:
-    collector = Collector(asn=64500, router_id="192.0.2.250", port=1790, hold_time=30.0)
-    return Config(Customer(64500), collector, circuits={}, feeds={feed.name: feed for feed in feeds})
+    collector = make_collector(asn=64500, router_id="192.0.2.250", port=1790, hold_time=30.0)
+    return make_config(*feeds, collector=collector)
 
 
 EDGE_1 = feed("edge-1", "192.0.2.11", "192.0.2.1", families=("ipv4", "ipv6"), add_path=True)

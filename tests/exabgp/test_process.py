@@ -19,12 +19,13 @@ from ermon.exabgp import process
 from ermon.exabgp.channel import Dropped, ExaBGPError, Lines, RelayLost, Started, Stopped
 from ermon.exabgp.configure import PasswordError
 from ermon.exabgp.process import ExaBGP, Reload
-from ermon.model.inventory import EDGES, Collector, Config, Customer, Feed, View
+from ermon.model.inventory import EDGES, View
 from tests import bgp
 from tests.bgp import PATIENCE, Speaker
+from tests.defaults import make_collector, make_config, make_feed
 
 STANDALONE = Path(__file__).with_name("standalone.py")
-EDGE_1 = Feed("edge-1", View.EDGE_TABLE, "127.0.0.11", "127.0.0.1", peer_asn=64500, local_asn=64500)
+EDGE_1 = make_feed("edge-1", View.EDGE_TABLE, "127.0.0.11", "127.0.0.1", peer_asn=64500, local_asn=64500)
 EDGE_1_ISP = replace(EDGE_1, name="edge-1-isp", view=View.TO_INTERNET, local="127.0.0.2", local_asn=65011)
 EDGE_2 = replace(EDGE_1, name="edge-2", peer="127.0.0.12")
 EDGE_6 = replace(EDGE_1, name="edge-6", peer="::1", local="::1", families=("ipv4", "ipv6"), add_path=True)
@@ -43,8 +44,8 @@ def port():
 
 
 def config(port, *feeds, hold_time=30.0):
-    collector = Collector(asn=64500, port=port, hold_time=hold_time)
-    return Config(Customer(64500), collector, circuits={}, feeds={feed.name: feed for feed in feeds})
+    collector = make_collector(asn=64500, port=port, hold_time=hold_time)
+    return make_config(*feeds, collector=collector)
 
 
 class Ermon:

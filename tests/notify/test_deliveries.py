@@ -9,14 +9,14 @@ import json
 import pytest
 
 from ermon.model.findings import Transition, TransitionState
-from ermon.model.inventory import Webhook
 from ermon.notify.deliveries import headers, make_deliveries
+from tests.defaults import make_webhook
 from tests.networks import START
 from tests.notify.test_alerts import cleared, finding
 
 RAISED = Transition(START + 5, TransitionState.RAISED, finding())
 CLEARED = Transition(START + 100, TransitionState.CLEARED, cleared(finding(), START + 100))
-HOOK = Webhook("https://hooks.example.net/s3cret")
+HOOK = make_webhook("https://hooks.example.net/s3cret")
 
 
 def test_a_delivery_is_what_replay_prints_and_when_and_where_to_read_on():
@@ -47,7 +47,7 @@ def test_what_is_raised_has_no_end():
 
 
 def test_an_id_is_the_same_after_a_restart_and_another_for_every_receiver_and_state():
-    other = Webhook("https://hooks.example.net/other")
+    other = make_webhook("https://hooks.example.net/other")
     ids = [d.id for t in (RAISED, CLEARED) for d in make_deliveries(t, [HOOK, other], "")]
     assert len(set(ids)) == 4
     assert ids == [d.id for t in (RAISED, CLEARED) for d in make_deliveries(t, [HOOK, other], "")]
@@ -56,7 +56,7 @@ def test_an_id_is_the_same_after_a_restart_and_another_for_every_receiver_and_st
 
 @pytest.mark.parametrize(("event", "count"), [("raised", (1, 0)), ("cleared", (0, 1))])
 def test_a_webhook_hears_only_of_what_it_asked_for(event: str, count: tuple[int, int]):
-    hook = Webhook(HOOK.url, (event,))  # type: ignore[arg-type]
+    hook = make_webhook(HOOK.url, (event,))  # type: ignore[arg-type]
     assert tuple(len(make_deliveries(each, [hook], "")) for each in (RAISED, CLEARED)) == count
 
 

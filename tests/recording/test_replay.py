@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from ermon.exabgp.decode import Rejected, RejectReason
-from ermon.model.inventory import Config, Feed, Pool, Uplink, View
+from ermon.model.inventory import Config, Feed, Uplink, View
 from ermon.recording.playback import Playback
 from ermon.recording.replay import Replay, to_line
+from tests.defaults import make_pool
 from tests.networks import BOTH, circuit, config, link, prefixes, window
 
 RECORDING = Path(__file__).parents[1] / "recorded" / "two-speakers-5.0.15.jsonl"
@@ -39,7 +40,7 @@ def policy(view: View, **settings: Any) -> Config:
         "Chicago",
         link("chicago", "primary", "edge-1", "Chicago", "192.0.2.0/30", "2001:db8:ffff::/126"),
     )
-    pools = (Pool("chi", ("chicago",), prefixes("198.51.100.0/25 2001:db8::/48")),)
+    pools = (make_pool("chi", ("chicago",), prefixes("198.51.100.0/25 2001:db8::/48")),)
     return config((chicago,), (feed,), pools, **settings)
 
 

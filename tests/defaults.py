@@ -1,0 +1,85 @@
+"""Values of the inventory as a configuration makes them that leaves out whatever it may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from ermon.config.schema import (
+    AlertmanagerSection,
+    CollectorSection,
+    FeedEntry,
+    PolicySection,
+    PoolEntry,
+    WebhookEntry,
+)
+from ermon.model.inventory import (
+    Alertmanager,
+    Collector,
+    Config,
+    Customer,
+    Feed,
+    Policy,
+    Pool,
+    Severity,
+    View,
+    Webhook,
+)
+from ermon.model.prefixes import Prefix
+
+
+def _default(model: type[BaseModel], key: str) -> Any:
+    return model.model_fields[key].default
+
+
+def make_collector(asn: int = 64500, **said: Any) -> Collector:
+    return Collector(**{**dict(CollectorSection()), "asn": asn, **said})
+
+
+def make_policy(**said: Any) -> Policy:
+    left_out = PolicySection()
+    values = {
+        "microsoft_asns": frozenset(left_out.microsoft_asns),
+        "public_space": left_out.public_space,
+        "internet_covering": Severity(left_out.internet_covering),
+        "max_drain": left_out.max_drain,
+    }
+    return Policy(**{**values, **said})
+
+
+def make_alertmanager(*urls: str, **said: Any) -> Alertmanager:
+    return Alertmanager(urls, **{"resend": AlertmanagerSection().resend, **said})
+
+
+def make_webhook(url: str, events: Any = None, **said: Any) -> Webhook:
+    return Webhook(url, events or _default(WebhookEntry, "events"), **said)
+
+
+def make_pool(
+    name: str,
+    circuits: tuple[str, ...],
+    prefixes: tuple[Prefix, ...],
+    links: tuple[str, ...] | None = None,
+    **said: Any,
+) -> Pool:
+    values = {key: _default(PoolEntry, key) for key in ("use", "internet")}
+    return Pool(name, circuits, prefixes, links, **{**values, **said})
+
+
+def make_feed(name: str, view: View, peer: str, local: str, **said: Any) -> Feed:
+    """Return a feed of AS 64500 to itself, unless other ASNs are said."""
+    values = {"peer_asn": 64500, "local_asn": 64500, "families": _default(FeedEntry, "families")}
+    return Feed(name, view, peer, local, **{**values, **said})
+
+
+def make_config(*feeds: Feed, **said: Any) -> Config:
+    """Return the configuration of a customer with AS 64500 and these feeds, and whatever else is said."""
+    values: dict[str, Any] = {
+        "customer": Customer(64500),
+        "collector": make_collector(),
+        "circuits": {},
+        "policy": make_policy(),
+        "alertmanager": make_alertmanager(),
+    }
+    return Config(feeds={feed.name: feed for feed in feeds}, **{**values, **said})
