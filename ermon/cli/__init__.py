@@ -13,17 +13,17 @@ import traceback
 from collections.abc import Sequence
 
 from ermon import __version__
-from ermon.cli import daemon, files, first, learn, live, recordings
-from ermon.cli.exits import BUG, FINE
+from ermon.cli import daemon, files, learn, live, render
+from ermon.cli.shared import BUG, FINE, INTERRUPTED, run_command
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     options = parser().parse_args(arguments)
     try:
-        code = options.command(options)
+        return run_command(options)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has seen enough; Python must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -32,7 +32,6 @@ def run(arguments: Sequence[str]) -> int:
         traceback.print_exc()
         print("This is a bug in ermon. Please report it with the lines above.", file=sys.stderr)
         return BUG
-    return int(code)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,18 +46,18 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         daemon.add_run,
-        first.add_init,
+        files.add_init,
         files.add_check,
         files.add_test,
         live.add_status,
         live.add_routes,
         live.add_verify,
         live.add_maintenance,
-        recordings.add_replay,
+        files.add_replay,
         learn.add_demo,
         learn.add_checks,
         learn.add_explain,
-        files.add_render,
+        render.add_render,
     ):
         add(commands)
     return parser

@@ -10,10 +10,18 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from ermon.cli.exits import FINE, UNREACHABLE, USAGE, Commands, add_feeds_match, duration
-from ermon.cli.recordings import add_record, record_options
+from ermon.cli.shared import (
+    FINE,
+    UNREACHABLE,
+    Commands,
+    add_config_file,
+    add_feeds_match,
+    byte_size,
+    duration,
+)
 from ermon.cli.web import add_web, load_configs, web_options
 from ermon.exabgp.relay import BUFFER_LIMIT
+from ermon.recording.limits import Limits
 
 
 def add_run(commands: Commands) -> None:
@@ -23,16 +31,25 @@ def add_run(commands: Commands) -> None:
         description="Listens for your routers' BGP sessions, checks what they send, and serves findings, "
         "metrics and the API. SIGHUP reloads the configuration; SIGTERM stops.",
     )
-    parser.add_argument(
-        "--config.file",
-        dest="config_file",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="the configuration",
-    )
+    add_config_file(parser, "the configuration")
     add_feeds_match(parser)
     add_web(parser)
+    _add_runtime(parser)
+    _add_storage(parser)
+    _add_record(parser)
+    parser.add_argument(
+        "--log.level", dest="log_level", choices=("debug", "info", "warning", "error"), default="info"
+    )
+    parser.add_argument(
+        "--log.format",
+        dest="log_format",
+        choices=("json", "console"),
+        help="default: console on a terminal, json otherwise",
+    )
+    parser.set_defaults(command=_run)
+
+
+def _add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtime.path",
         dest="runtime",
@@ -54,6 +71,9 @@ def add_run(commands: Commands) -> None:
         type=float,
         help=argparse.SUPPRESS,
     )
+
+
+def _add_storage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--storage.path",
         dest="storage",
@@ -70,34 +90,50 @@ def add_run(commands: Commands) -> None:
         metavar="DURATION",
         help="how long findings are kept after they were cleared (default 90d)",
     )
-    add_record(parser)
+
+
+def _add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--log.level", dest="log_level", choices=("debug", "info", "warning", "error"), default="info"
+        "--record.path",
+        dest="record",
+        type=Path,
+        metavar="DIR",
+        help="where everything that moves ermon is recorded, for ermon replay (default: nowhere)",
     )
     parser.add_argument(
-        "--log.format",
-        dest="log_format",
-        choices=("json", "console"),
-        help="default: console on a terminal, json otherwise",
+        "--record.retention",
+        dest="record_retention",
+        type=duration,
+        default="7d",
+        metavar="DURATION",
+        help="how long recordings are kept (default 7d)",
     )
-    parser.set_defaults(command=_run)
+    parser.add_argument(
+        "--record.size",
+        dest="record_size",
+        type=byte_size,
+        default="1GiB",
+        metavar="SIZE",
+        help="how large they may be together: the oldest go first (default 1GiB)",
+    )
+    parser.add_argument(  # for tests of many files
+        "--record.file-bytes",
+        dest="record_file_bytes",
+        type=int,
+        default=Limits().file_bytes,
+        help=argparse.SUPPRESS,
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ermon.checks.sharding import NoFeedError
-    from ermon.config.load import ConfigError
     from ermon.daemon import logs, service
     from ermon.daemon.options import Options, StartError
     from ermon.daemon.systemd import ANSWER_SECONDS
     from ermon.exabgp.channel import ExaBGPError
 
     logs.configure(options.log_level, options.log_format)
-    try:
-        loaded, web = load_configs(options)
-        loaded = loaded.only_feeds(options.feeds_match)
-    except (ConfigError, NoFeedError) as error:
-        print(error, file=sys.stderr)
-        return USAGE
+    loaded, web = load_configs(options)
+    loaded = loaded.only_feeds(options.feeds_match)
     with ExitStack() as stack:
         runtime = options.runtime or _directory("RUNTIME_DIRECTORY")
         if runtime is None:
@@ -109,7 +145,12 @@ def _run(options: argparse.Namespace) -> int:
             feeds_match=tuple(options.feeds_match),
             storage=options.storage or _directory("STATE_DIRECTORY"),
             retention_seconds=options.retention,
-            **record_options(options),
+            record=options.record,
+            record_limits=Limits(
+                retention=options.record_retention,
+                size=options.record_size,
+                file_bytes=options.record_file_bytes,
+            ),
             relay_buffer_limit=options.relay_buffer_limit,
             answer_seconds=options.answer_seconds or ANSWER_SECONDS,
         )

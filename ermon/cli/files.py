@@ -1,16 +1,86 @@
-"""The commands that work on files alone: check, test and render."""
+"""The commands that work on files alone: init, check, test and replay."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ermon.cli.exits import DEFAULT_LISTEN_ADDRESS, FINE, USAGE, WRONG, Commands, add_feeds_match
-from ermon.cli.routers import add_render_router
-from ermon.cli.units import add_render_systemd
-from ermon.cli.web import add_web_config, external_url, load_configs
+from ermon.cli.shared import FINE, USAGE, WRONG, Commands, add_feeds_match
+from ermon.cli.web import add_web_config, load_configs
+from ermon.init import FLAGS
+
+if TYPE_CHECKING:
+    from ermon.exabgp.decode import Rejected
+
+
+# A first configuration -----------------------------------------------------------------------------------
+
+
+def add_init(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "init",
+        help="write a first configuration",
+        description="Writes a first configuration with comments: from flags, from what Azure knows of your circuits, "
+        "and from your answers to what is missing, if standard input is a terminal. What nobody said is proposed, and "
+        "marked CHANGE.",
+        epilog="example: az network express-route show -g GROUP -n CIRCUIT -o json | ermon init --azure -",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default="ermon.yml",
+        metavar="FILE",
+        help="- for standard output (default: %(default)s)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    parser.add_argument(
+        "--azure",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what `az network express-route show -o json`, or list, prints; - for standard input; may be repeated",
+    )
+    for flag in FLAGS:
+        parser.add_argument(
+            flag.name, dest="given", action=_InOrder, default=[], metavar=flag.metavar, help=flag.help
+        )
+    parser.set_defaults(command=_init)
+
+
+class _InOrder(argparse.Action):
+    """Keeps flags with their values in the order in which they were given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        del parser, option_string
+        namespace.given = [*namespace.given, (self.option_strings[0], values)]
+
+
+def _init(options: argparse.Namespace) -> int:
+    from ermon.init.run import STANDARD, Console, InitError, init
+
+    terminal = Console() if STANDARD not in options.azure and sys.stdin.isatty() else None
+    try:
+        said = init(options.file, options.given, options.azure, replace=options.force, terminal=terminal)
+    except InitError as error:
+        for line in str(error).splitlines():
+            print(f"ermon: {line}", file=sys.stderr)
+        return USAGE
+    print(*said, sep="\n", file=sys.stderr if options.file == STANDARD else sys.stdout)
+    return FINE
+
+
+# Checks and tests of a configuration ---------------------------------------------------------------------
 
 
 def add_check(commands: Commands) -> None:
@@ -28,13 +98,8 @@ def add_check(commands: Commands) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     from ermon.config.lints import lint
-    from ermon.config.load import ConfigError
 
-    try:
-        loaded, web = load_configs(options)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return USAGE
+    loaded, web = load_configs(options)
     for warning in (*loaded.warnings, *web.warnings):
         print(f"{warning} (warning)")
     found = lint(loaded, time.time())
@@ -65,79 +130,66 @@ def _test(options: argparse.Namespace) -> int:
     return run_scenarios(options.paths, verbose=options.verbose, out=sys.stdout, err=sys.stderr)
 
 
-def add_render(commands: Commands) -> None:
+# Recordings ----------------------------------------------------------------------------------------------
+
+
+def add_replay(commands: Commands) -> None:
     parser = commands.add_parser(
-        "render",
-        help="print what ermon writes for others",
-        description="Prints what ermon writes for others.",
+        "replay",
+        help="run recorded events through the checks",
+        description="Runs a recording of ermon, or ExaBGP's own JSON lines, through the same code as the daemon, on "
+        "the recording's own clock, and prints one JSON object for each finding raised or cleared.",
     )
-    what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
-    exabgp = what.add_parser(
-        "exabgp",
-        help="the ExaBGP configuration",
-        description="Prints the configuration that ermon gives to its ExaBGP processes, without secrets.",
+    parser.add_argument("config_file", type=Path, metavar="CONFIG")
+    parser.add_argument(
+        "events",
+        type=Path,
+        nargs="+",
+        metavar="EVENTS",
+        help="a file of lines, gzipped or not, - for standard input, or a folder of recordings; several are read "
+        "one after the other",
     )
-    exabgp.add_argument("config_file", type=Path, metavar="CONFIG")
-    add_feeds_match(exabgp)
-    exabgp.add_argument("--process", metavar="NAME", help="only that of this process (default: all of them)")
-    exabgp.set_defaults(command=_render_exabgp)
-    add_render_systemd(what)
-    add_render_router(what)
-    rules = what.add_parser(
-        "rules",
-        help="the Prometheus rules",
-        description="Prints a rule file for Prometheus: whether ermon works, and an alert for each check. With a "
-        "configuration, with its severities and without the checks that it switches off.",
+    add_feeds_match(parser)
+    parser.add_argument(
+        "--until",
+        type=float,
+        metavar="SECONDS",
+        help="stop the clock so long after the first line (default: when no timer is running any more)",
     )
-    rules.add_argument("config_file", type=Path, nargs="?", metavar="CONFIG")
-    rules.add_argument(
-        "--web.external-url",
-        dest="external_url",
-        type=external_url,
-        metavar="URL",
-        help="under which people reach ermon: for the links in alerts (default: %(default)s)",
-        default=f"http://{DEFAULT_LISTEN_ADDRESS}",
+    parser.add_argument(
+        "--statuses", action="store_true", help="then print the status of every check and subject"
     )
-    which = rules.add_mutually_exclusive_group()
-    for rule_set, text in (
-        ("self", "only whether ermon works"),
-        ("findings", "only an alert for each check: not where ermon pushes its findings to an Alertmanager"),
-        ("regions", "what only the ermons of all regions together tell"),
-    ):
-        which.add_argument(f"--{rule_set}", dest="rule_set", action="store_const", const=rule_set, help=text)
-    rules.set_defaults(command=_render_rules)
+    parser.set_defaults(command=_replay)
 
 
-def _render_exabgp(options: argparse.Namespace) -> int:
-    from ermon.checks.sharding import NoFeedError
-    from ermon.config.load import ConfigError, load_config
-    from ermon.exabgp.configure import render
+def _replay(options: argparse.Namespace) -> int:
+    from ermon.config.load import load_config
+    from ermon.recording.files import STANDARD_INPUT, RecordedLines, recordings
+    from ermon.recording.playback import Playback
+    from ermon.recording.replay import Replay, to_line
+    from ermon.sources.files import load_local
 
-    try:
-        config = load_config(options.config_file).only_feeds(options.feeds_match).config
-    except (ConfigError, NoFeedError) as error:
-        print(error, file=sys.stderr)
+    def note(text: str) -> None:
+        print(f"{lines.path}: {text}", file=sys.stderr)
+
+    def reject(_: int, rejected: Rejected) -> None:
+        print(f"{lines.path}:{lines.number}: skipped: {rejected.reason}: {rejected.detail}", file=sys.stderr)
+
+    loaded = load_config(options.config_file).only_feeds(options.feeds_match)
+    digest = hashlib.sha256(options.config_file.read_bytes()).hexdigest()
+    lines = RecordedLines([path for each in options.events for path in recordings(each)], note)
+    lists, problems = load_local(loaded.config, options.config_file.parent)
+    print(*(f"{options.config_file}: {problem}\n" for problem in problems), sep="", end="", file=sys.stderr)
+    replay = Replay(Playback(loaded.config, reject, lists=lists, config_sha256=digest, note=note))
+    for transition in replay.transitions(lines, options.until):
+        print(to_line(transition), flush=STANDARD_INPUT in options.events)
+    if not replay.decoded_anything:
+        print(
+            f"{', '.join(map(str, options.events))}: no line could be decoded: is it a recording of ExaBGP's JSON, "
+            f"for the feeds of {options.config_file}?",
+            file=sys.stderr,
+        )
         return USAGE
-    if options.process is not None and options.process not in config.processes:
-        known = ", ".join(config.processes)
-        print(f"ermon: there is no process {options.process!r}: there are {known}", file=sys.stderr)
-        return USAGE
-    for process in config.processes:
-        if options.process in {None, process}:
-            print(f"# ExaBGP process {process}\n")
-            print(render(config, process, f"{sys.executable} -m ermon.exabgp.relay", None))
-    return FINE
-
-
-def _render_rules(options: argparse.Namespace) -> int:
-    from ermon.config.load import ConfigError, load_config
-    from ermon.rules import RuleSet, render
-
-    try:
-        config = load_config(options.config_file).config if options.config_file is not None else None
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return USAGE
-    wanted = (RuleSet.SELF, RuleSet.FINDINGS) if options.rule_set is None else (RuleSet(options.rule_set),)
-    print(render(wanted, config, options.external_url), end="")
+    for status in replay.statuses() if options.statuses else ():
+        print(to_line(status))
     return FINE

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from ermon.cli.exits import FINE, USAGE, Commands
+from ermon.cli.shared import FINE, Commands, RefusedError
 
 
 def add_demo(commands: Commands) -> None:
@@ -72,9 +71,6 @@ def _explain(options: argparse.Namespace) -> int:
     if options.check not in CATALOGUE:
         near = difflib.get_close_matches(options.check, CATALOGUE, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        print(
-            f"ermon: there is no check {options.check!r}.{hint} `ermon checks` lists them.", file=sys.stderr
-        )
-        return USAGE
+        raise RefusedError(f"there is no check {options.check!r}.{hint} `ermon checks` lists them.")
     print(explain(CATALOGUE[options.check]))
     return FINE

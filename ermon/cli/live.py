@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ermon.cli.exits import FINE, UNREACHABLE, USAGE, WRONG, Commands, duration
+from ermon.cli.shared import FINE, WRONG, Commands, RefusedError, duration
 from ermon.cli.web import add_target, target_of
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def _routes(options: argparse.Namespace) -> int:
     try:
         prefix = parse_prefix(text) if "/" in text else parse_address(text).prefix
     except ValueError as error:
-        print(f"ermon: {error}; give one such as 198.51.100.0/28 or 2001:db8::1", file=sys.stderr)
-        return USAGE
+        raise RefusedError(f"{error}; give one such as 198.51.100.0/28 or 2001:db8::1") from None
     match = None if options.match == "all" else options.match
     return _told(
         lambda: show_routes(
@@ -108,17 +107,7 @@ def _routes(options: argparse.Namespace) -> int:
 
 def _told(question: Callable[[], Coroutine[Any, Any, bool]]) -> int:
     """Ask a running daemon; the question prints its answer, and tells whether that is a good one."""
-    from ermon.client.http import UnreachableError, UsageError
-    from ermon.terminal.words import clean
-
-    try:
-        return FINE if asyncio.run(question()) else WRONG
-    except UsageError as error:
-        print(f"ermon: {clean(str(error))}", file=sys.stderr)
-        return USAGE
-    except UnreachableError as error:
-        print(f"ermon: {clean(str(error))}", file=sys.stderr)
-        return UNREACHABLE
+    return FINE if asyncio.run(question()) else WRONG
 
 
 def add_verify(commands: Commands) -> None:
@@ -137,16 +126,10 @@ def add_verify(commands: Commands) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from ermon.client.http import UsageError
     from ermon.verify import verify
 
-    try:
-        target = target_of(options)
-    except UsageError as error:
-        print(f"ermon: {error}", file=sys.stderr)
-        return USAGE
     return verify(
-        target,
+        target_of(options),
         options.circuit,
         json=options.json,
         before=options.before,
@@ -193,8 +176,7 @@ def _maintenance_add(options: argparse.Namespace) -> int:
     try:
         starts = datetime.now(UTC) if options.starts is None else datetime.fromisoformat(options.starts)
     except ValueError:
-        print(f"ermon: --from {options.starts!r} is not a time such as 2026-12-01T02:00:00Z", file=sys.stderr)
-        return USAGE
+        raise RefusedError(f"--from {options.starts!r} is not a time such as 2026-12-01T02:00:00Z") from None
     ends = options.ends or (starts + timedelta(seconds=options.duration)).isoformat()
     about = {"circuit": options.circuit, "link": options.link, "feed": options.feed}
     wanted = {name: value for name, value in about.items() if value is not None}
@@ -216,16 +198,7 @@ def _maintenance_end(options: argparse.Namespace) -> int:
 
 def _ask(options: argparse.Namespace, question: Callable[[Target], Coroutine[Any, Any, object]]) -> int:
     """Ask a running daemon, and print its answer: one thing, or several a line each."""
-    from ermon.client.http import UnreachableError, UsageError
-
-    try:
-        answer = asyncio.run(question(target_of(options)))
-    except UsageError as error:
-        print(f"ermon: {error}", file=sys.stderr)
-        return USAGE
-    except UnreachableError as error:
-        print(f"ermon: {error}", file=sys.stderr)
-        return UNREACHABLE
+    answer = asyncio.run(question(target_of(options)))
     for line in answer if isinstance(answer, list) else [answer]:
         print(line)
     return FINE

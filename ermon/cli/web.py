@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ermon.cli.exits import DEFAULT_LISTEN_ADDRESS
+from ermon.cli.shared import DEFAULT_LISTEN_ADDRESS
 
 if TYPE_CHECKING:
     from ermon.client.http import Target

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,48 +109,36 @@ def _checked(field_type: Any, value: object) -> Any:
         raise ValueError(str(detail.get("ctx", {}).get("error", detail["msg"]))) from None
 
 
-def a_name(text: str) -> str:
-    return str(_checked(Name, text.strip()))
+def _reader(field_type: Any) -> Callable[[str], Any]:
+    return lambda text: _checked(field_type, text.strip())
 
 
-def a_line(text: str) -> str:
+# Each reads a text as the configuration would: ``ValueError`` says what would be right.
+read_name: Callable[[str], str] = _reader(Name)
+read_address: Callable[[str], Address] = _reader(SessionAddress)
+read_prefix: Callable[[str], Prefix] = _reader(Network)
+read_subnet: Callable[[str], Prefix] = _reader(Ipv4Network)
+read_subnet6: Callable[[str], Prefix] = _reader(Ipv6Network)
+
+
+def read_line(text: str) -> str:
     if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
         raise ValueError(f"must be text in UTF-8, not {text!r}")  # an undecodable byte of the terminal's
     return str(_checked(Line, text.strip()))
 
 
-def an_asn(text: str) -> int:
+def read_asn(text: str) -> int:
     text = text.strip().upper().removeprefix("AS")
     return int(_checked(Asn, int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text))
 
 
-def an_address(text: str) -> Address:
-    address: Address = _checked(SessionAddress, text.strip())
-    return address
-
-
-def a_prefix(text: str) -> Prefix:
-    prefix: Prefix = _checked(Network, text.strip())
-    return prefix
-
-
-def a_subnet(text: str) -> Prefix:
-    prefix: Prefix = _checked(Ipv4Network, text.strip())
-    return prefix
-
-
-def a_subnet6(text: str) -> Prefix:
-    prefix: Prefix = _checked(Ipv6Network, text.strip())
-    return prefix
-
-
-def a_service(text: str) -> str:
+def read_service(text: str) -> str:
     """Read a service, and keep how it was written: a slug, or a community."""
     _checked(ServiceName, text.strip())
     return text.strip()
 
 
-def a_peering(text: str) -> Peering:
+def read_peering(text: str) -> Peering:
     try:
         return Peering(text.strip().lower())
     except ValueError:
@@ -161,14 +150,14 @@ def listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def prefixes(text: str) -> list[Prefix]:
-    found = list(dict.fromkeys(a_prefix(part) for part in listed(text)))
+def read_prefixes(text: str) -> list[Prefix]:
+    found = list(dict.fromkeys(read_prefix(part) for part in listed(text)))
     if not found:
         raise ValueError("must be prefixes such as 198.51.100.0/28, 2001:db8:100:1::/64, not nothing")
     return found
 
 
-def a_free_name(wanted: str, taken: Iterable[str]) -> str:
+def free_name(wanted: str, taken: Iterable[str]) -> str:
     """Make a name that the configuration takes out of any text, and that is not ``taken``."""
     taken = set(taken)
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in wanted).lstrip("._-")
@@ -179,3 +168,53 @@ def a_free_name(wanted: str, taken: Iterable[str]) -> str:
         if name not in taken:
             return name
     raise AssertionError("there are more numbers than names")
+
+
+# Geopolitical regions ----------------------------------------------------------------------------------
+
+_LOCATIONS: Mapping[str, tuple[str, ...]] = {
+    "asia": ("Bangkok", "Hong Kong", "Jakarta", "Kuala Lumpur", "Singapore", "Taipei"),
+    "australia-government": ("Canberra",),
+    "europe": (
+        *(
+            "Amsterdam",
+            "Berlin",
+            "Copenhagen",
+            "Dublin",
+            "Frankfurt",
+            "Geneva",
+            "London",
+            "Madrid",
+            "Marseille",
+        ),
+        *("Milan", "Munich", "Newport(Wales)", "Oslo", "Paris", "Stavanger", "Stockholm", "Warsaw", "Zurich"),
+    ),
+    "india": ("Chennai", "Mumbai", "Pune"),
+    "israel": ("Tel Aviv",),
+    "japan": ("Osaka", "Tokyo"),
+    "north-america": (
+        *("Atlanta", "Chicago", "Dallas", "Denver", "Las Vegas", "Los Angeles", "Miami", "Minneapolis"),
+        *("Montreal", "New York", "Phoenix", "Quebec City", "Queretaro(Mexico)", "Quincy", "San Antonio"),
+        *("Seattle", "Silicon Valley", "Toronto", "Vancouver", "Washington DC"),
+    ),
+    "oceania": ("Auckland", "Melbourne", "Perth", "Sydney"),
+    "qatar": ("Doha",),
+    "south-africa": ("Cape Town", "Johannesburg"),
+    "south-america": ("Campinas", "Rio de Janeiro", "Sao Paulo", "Santiago"),
+    "south-korea": ("Busan", "Seoul"),
+    "uae": ("Abu Dhabi", "Dubai"),
+}
+"""Peering locations by geopolitical region, of the public cloud (Microsoft, "Azure regions to ExpressRoute locations
+within a geopolitical region", learn.microsoft.com/azure/expressroute/expressroute-locations-providers, page of 2024-04-05).
+Several sites of one city differ in a number at the end only.
+"""
+
+_GEO = {location.lower(): geo for geo, locations in _LOCATIONS.items() for location in locations}
+
+
+def geo_of(location: str) -> str | None:
+    """Name the geopolitical region of a peering location, ``None`` where the table does not know it.
+
+    It is a proposal: ``geo`` says which circuits back each other up, and only their owner knows that.
+    """
+    return _GEO.get(re.sub(r" ?\d+$", "", location.strip().lower()))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from netaddr import AddrFormatError, IPNetwork
 
-from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, a_free_name
+from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, free_name
 from ermon.model.inventory import Peering
 from ermon.model.prefixes import Prefix
 from ermon.model.text import printable
@@ -110,7 +110,7 @@ def _add(answers: Answers, found: _Found, where: str, circuit: _Circuit, peering
         answers.notes.append(f"{title}: left out, it is disabled in Azure.")
         return
     suffix = "-private" if kind is Peering.PRIVATE and _has_both(circuit) else ""
-    name = a_free_name(circuit.name[:50] + suffix, answers.circuits)
+    name = free_name(circuit.name[:50] + suffix, answers.circuits)
     entry = CircuitAnswers(name, peering=kind, ports=circuit.name)
     provider = circuit.service_provider_properties
     if provider is not None and provider.peering_location:
@@ -203,7 +203,7 @@ def _propose_pools(answers: Answers, advertised: dict[Prefix, list[str]]) -> Non
         groups.setdefault(tuple(circuits), []).append(prefix)
     for names, found in groups.items():
         wanted = "shared" if len(names) > 1 else f"{names[0][:50]}-outbound"
-        name = a_free_name(wanted, answers.pools)
+        name = free_name(wanted, answers.pools)
         answers.pools[name] = PoolAnswers(list(names), found, proposed=True)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
+from ermon.init import FLAGS
 from ermon.init.answers import (
     LINKS,
     AnswerError,
@@ -11,15 +12,15 @@ from ermon.init.answers import (
     CircuitAnswers,
     PoolAnswers,
     UplinkAnswers,
-    a_line,
-    a_name,
-    a_peering,
-    a_prefix,
-    a_service,
-    an_address,
-    an_asn,
     listed,
-    prefixes,
+    read_address,
+    read_asn,
+    read_line,
+    read_name,
+    read_peering,
+    read_prefix,
+    read_prefixes,
+    read_service,
 )
 from ermon.model.inventory import Peering
 
@@ -32,7 +33,7 @@ class _Reader:
         self._current: CircuitAnswers | None = None
 
     def circuit(self, text: str) -> None:
-        name = a_name(text)
+        name = read_name(text)
         self._current = self.answers.circuits.setdefault(name, CircuitAnswers(name))
 
     def circuits(self) -> list[CircuitAnswers]:
@@ -44,21 +45,21 @@ class _Reader:
 
     def location(self, text: str) -> None:
         for circuit in self.circuits():
-            circuit.location = a_line(text)
+            circuit.location = read_line(text)
 
     def geo(self, text: str) -> None:
         for circuit in self.circuits():
-            circuit.geo = a_line(text)
+            circuit.geo = read_line(text)
 
     def peering(self, text: str) -> None:
         for circuit in self.circuits():
-            circuit.peering = a_peering(text)
+            circuit.peering = read_peering(text)
 
     def service(self, text: str) -> None:
         for circuit in self.circuits():
             if self._current is not None or circuit.peering is not Peering.PRIVATE:
                 circuit.services += [
-                    each for each in map(a_service, listed(text)) if each not in circuit.services
+                    each for each in map(read_service, listed(text)) if each not in circuit.services
                 ]
 
     def link(self, text: str) -> None:
@@ -73,8 +74,8 @@ class _Reader:
                 "there are several circuits, and a subnet belongs to one; put --circuit NAME before it"
             )
         for circuit in circuits:
-            circuit.links[link].router = a_name(router)
-            for subnet in map(a_prefix, subnets):
+            circuit.links[link].router = read_name(router)
+            for subnet in map(read_prefix, subnets):
                 circuit.links[link].set_subnet(subnet)
 
     def pool(self, text: str) -> None:
@@ -87,29 +88,29 @@ class _Reader:
         for proposed in [key for key, pool in self.answers.pools.items() if pool.proposed]:
             if circuits[0].name in self.answers.pools[proposed].circuits:
                 del self.answers.pools[proposed]  # who names pools knows them better than Azure
-        self.answers.pools[a_name(name)] = PoolAnswers([circuits[0].name], prefixes(",".join(found)))
+        self.answers.pools[read_name(name)] = PoolAnswers([circuits[0].name], read_prefixes(",".join(found)))
 
     def asn(self, text: str) -> None:
-        self.answers.asn = an_asn(text)
+        self.answers.asn = read_asn(text)
 
     def own_prefix(self, text: str) -> None:
         own = self.answers.own_prefixes
-        own += [prefix for prefix in prefixes(text) if prefix not in own]
+        own += [prefix for prefix in read_prefixes(text) if prefix not in own]
 
     def uplink(self, text: str) -> None:
         name, parts = _assigned(text, "NAME=ROUTER,ASN")
         if len(parts) != 2:
             raise ValueError("must be NAME=ROUTER,ASN, such as isp-a=edge-1,64510")
-        self.answers.uplinks[a_name(name)] = UplinkAnswers(a_name(parts[0]), an_asn(parts[1]))
+        self.answers.uplinks[read_name(name)] = UplinkAnswers(read_name(parts[0]), read_asn(parts[1]))
 
     def router(self, text: str) -> None:
         name, parts = _assigned(text, "NAME=ADDRESS")
         if len(parts) != 1:
             raise ValueError("must be NAME=ADDRESS, the one address that the router speaks to ermon from")
-        self.answers.routers[a_name(name)] = an_address(parts[0])
+        self.answers.routers[read_name(name)] = read_address(parts[0])
 
     def collector(self, text: str) -> None:
-        self.answers.collector = an_address(text)
+        self.answers.collector = read_address(text)
 
 
 def _assigned(text: str, form: str) -> tuple[str, list[str]]:
@@ -120,20 +121,13 @@ def _assigned(text: str, form: str) -> tuple[str, list[str]]:
     return name.strip(), parts
 
 
-FLAGS: Mapping[str, Callable[[_Reader, str], None]] = {
-    "--asn": _Reader.asn,
-    "--circuit": _Reader.circuit,
-    "--peering": _Reader.peering,
-    "--location": _Reader.location,
-    "--geo": _Reader.geo,
-    "--link": _Reader.link,
-    "--service": _Reader.service,
-    "--pool": _Reader.pool,
-    "--own-prefix": _Reader.own_prefix,
-    "--uplink": _Reader.uplink,
-    "--router": _Reader.router,
-    "--collector": _Reader.collector,
-}
+def _method(flag: str) -> Callable[[_Reader, str], None]:
+    """Return what reads a flag: the method of its name. There is one for each, or this cannot be imported."""
+    found: Callable[[_Reader, str], None] = getattr(_Reader, flag.removeprefix("--").replace("-", "_"))
+    return found
+
+
+_METHODS = {flag.name: _method(flag.name) for flag in FLAGS}
 
 
 def add_flags(answers: Answers, given: Iterable[tuple[str, str]]) -> None:
@@ -141,6 +135,6 @@ def add_flags(answers: Answers, given: Iterable[tuple[str, str]]) -> None:
     reader = _Reader(answers)
     for name, text in given:
         try:
-            FLAGS[name](reader, text)
+            _METHODS[name](reader, text)
         except ValueError as error:
             raise AnswerError(f"{name}: {error}") from None

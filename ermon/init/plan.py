@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ermon.init.answers import Answers, CircuitAnswers, LinkAnswers, a_free_name
+from ermon.init.answers import Answers, CircuitAnswers, LinkAnswers, free_name
 from ermon.init.questions import routers_proposed, routers_used
 from ermon.model.inventory import InternetUse, View
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, PrefixSet, parse_address
@@ -132,7 +132,7 @@ def _feeds(planned: Plan) -> list[PlannedFeed]:
         locals_ = _free(planned.collector, taken | {feed.local for feed in feeds if feed.router == router})
         feeds.append(
             PlannedFeed(
-                a_free_name(wanted, [feed.name for feed in feeds]),
+                free_name(wanted, [feed.name for feed in feeds]),
                 view,
                 router,
                 planned.routers[router],

@@ -11,18 +11,18 @@ from ermon.init.answers import (
     CircuitAnswers,
     PoolAnswers,
     UplinkAnswers,
-    a_line,
-    a_name,
-    a_peering,
-    a_service,
-    a_subnet,
-    a_subnet6,
-    an_address,
-    an_asn,
+    geo_of,
     listed,
-    prefixes,
+    read_address,
+    read_asn,
+    read_line,
+    read_name,
+    read_peering,
+    read_prefixes,
+    read_service,
+    read_subnet,
+    read_subnet6,
 )
-from ermon.init.geo import geo_of
 from ermon.model.inventory import Peering
 from ermon.model.prefixes import Address
 
@@ -78,7 +78,7 @@ def _yes_or_no(text: str) -> bool:
 def ask_for_the_rest(answers: Answers, questions: Questions) -> None:
     """Ask for everything that ``answers`` lacks."""
     if answers.asn is None:
-        answers.asn = questions.ask("Your AS number, as Microsoft sees it", an_asn, example="64500")
+        answers.asn = questions.ask("Your AS number, as Microsoft sees it", read_asn, example="64500")
     for circuit in answers.circuits.values():
         _circuit(answers, circuit, questions)
     if not answers.circuits:
@@ -98,13 +98,15 @@ def _circuits(answers: Answers, questions: Questions) -> None:
 def _circuit(answers: Answers, circuit: CircuitAnswers, questions: Questions) -> None:
     of = f"of {circuit.name}"
     if circuit.peering is None:
-        circuit.peering = questions.ask(f"Peering {of}, microsoft or private", a_peering, default="microsoft")
+        circuit.peering = questions.ask(
+            f"Peering {of}, microsoft or private", read_peering, default="microsoft"
+        )
     if circuit.location is None:
-        circuit.location = questions.ask(f"Peering location {of}", a_line, example="Chicago")
+        circuit.location = questions.ask(f"Peering location {of}", read_line, example="Chicago")
     if circuit.geo is None:
         circuit.geo = questions.ask(
             f"Geopolitical region {of}: circuits of one region back each other up",
-            a_line,
+            read_line,
             example="north-america",
             default=geo_of(circuit.location),
         )
@@ -115,14 +117,14 @@ def _circuit(answers: Answers, circuit: CircuitAnswers, questions: Questions) ->
     for (name, link), router in zip(circuit.links.items(), routers_proposed(answers, circuit), strict=True):
         end = f"of the {name} link {of}"
         if link.router is None:
-            link.router = questions.ask(f"Your router at the end {end}", a_name, default=router)
+            link.router = questions.ask(f"Your router at the end {end}", read_name, default=router)
         while not link.has_subnet:
             asked_for_subnets = True
             link.subnet = questions.ask(
-                f"IPv4 subnet {end}", _or_none(a_subnet), example="203.0.113.0/30", default=""
+                f"IPv4 subnet {end}", _or_none(read_subnet), example="203.0.113.0/30", default=""
             )
             link.subnet6 = questions.ask(
-                f"IPv6 subnet {end}", _or_none(a_subnet6), example="2001:db8:ffff::/126", default=""
+                f"IPv6 subnet {end}", _or_none(read_subnet6), example="2001:db8:ffff::/126", default=""
             )
             if not link.has_subnet:
                 questions.say("  a link has an IPv4 subnet, an IPv6 subnet, or both")
@@ -148,7 +150,7 @@ def _pools(answers: Answers, questions: Questions) -> None:
             continue
         found = questions.ask(
             f"NAT pool of {circuit.name}: what your clients come from when they talk to Microsoft",
-            _or_none(prefixes),
+            _or_none(read_prefixes),
             example="198.51.100.0/28, 2001:db8:100:1::/64",
             default="",
         )
@@ -165,13 +167,15 @@ def _uplinks(answers: Answers, questions: Questions) -> None:
         question = "Is there an exit to the internet that ermon can watch?"
         while questions.yes(question, default=not answers.uplinks):
             name = questions.ask("Name of the exit", _new(answers.uplinks), example="isp-a")
-            router = questions.ask(f"Your router at {name}", a_name, default=routers[0])
-            asn = questions.ask(f"AS number of the provider at {name}", an_asn, example="64510")
+            router = questions.ask(f"Your router at {name}", read_name, default=routers[0])
+            asn = questions.ask(f"AS number of the provider at {name}", read_asn, example="64510")
             answers.uplinks[name] = UplinkAnswers(router, asn)
             question = "Another exit to the internet?"
     if answers.uplinks and not answers.own_prefixes:
         question = "Address space that is yours, all that you announce to the internet"
-        answers.own_prefixes = questions.ask(question, prefixes, example="198.51.100.0/24, 2001:db8:100::/40")
+        answers.own_prefixes = questions.ask(
+            question, read_prefixes, example="198.51.100.0/24, 2001:db8:100::/40"
+        )
 
 
 def _addresses(answers: Answers, questions: Questions) -> None:
@@ -179,7 +183,7 @@ def _addresses(answers: Answers, questions: Questions) -> None:
         question = (
             "First of this machine's addresses that routers will connect to; ermon takes it and the next few"
         )
-        answers.collector = questions.ask(question, an_address, example="10.0.0.20")
+        answers.collector = questions.ask(question, read_address, example="10.0.0.20")
     for router in routers_used(answers):
         if router not in answers.routers:
             question = f"Address that {router} will connect from, as a rule its loopback"
@@ -195,7 +199,7 @@ def routers_used(answers: Answers) -> list[str]:
 
 def _new(taken: Collection[str]) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        name = a_name(text)
+        name = read_name(text)
         if name in taken:
             raise ValueError(f"there is a {name} already; give another name")
         return name
@@ -208,12 +212,12 @@ def _or_none(parse: Callable[[str], T]) -> Callable[[str], T | None]:
 
 
 def _services(text: str) -> list[str]:
-    return [a_service(part) for part in listed(text)]
+    return [read_service(part) for part in listed(text)]
 
 
 def _peer_of(answers: Answers, collector: Address) -> Callable[[str], Address]:
     def parse(text: str) -> Address:
-        address = an_address(text)
+        address = read_address(text)
         if address.version != collector.version:
             raise ValueError(
                 f"{address} and ermon's {collector} are of different families; one session has one family"

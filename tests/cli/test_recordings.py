@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ermon.cli import run
-from ermon.cli.recordings import byte_size
+from ermon.cli.shared import byte_size
 from ermon.config.load import load_config
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ermon import cli
-from ermon.cli import units
+from ermon.cli import render as render_commands
 from ermon.daemon.systemd import START_SECONDS
 from ermon.daemon.systemd_files import CONFIG_FILE, EXECUTABLE, UnitError, UnitFile, hidden, render
 from tests import bgp
@@ -109,7 +109,7 @@ def rendered(capsys):
 def installed(monkeypatch, tmp_path):
     """ermon is installed in a folder that the service sees."""
     (tmp_path / "ermon").touch()
-    monkeypatch.setattr(units.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(render_commands.sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr("ermon.daemon.systemd_files.HIDDEN", (Path("/nowhere"),))
     return tmp_path / "ermon"
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ermon.cli.exits import UNREACHABLE
+from ermon.cli.shared import UNREACHABLE
 from ermon.config.load import load_config
 from ermon.model.inventory import Config
 from ermon.recording.files import RecordedLines

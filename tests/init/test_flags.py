@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.cli import first
+from ermon.cli import parser
+from ermon.init import FLAGS, Flag
 from ermon.init.answers import AnswerError, Answers
 from ermon.init.azure import add_circuits
-from ermon.init.flags import FLAGS, add_flags
+from ermon.init.flags import add_flags
 from ermon.model.inventory import Peering
 from tests.init.drafts import AZURE, flags
 
@@ -20,8 +21,11 @@ def answered(*arguments: str, azure: str | None = None) -> Answers:
     return answers
 
 
-def test_every_flag_of_the_command_is_read():
-    assert [name for name, _, _ in first.FLAGS] == list(FLAGS)
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_every_flag_of_the_command_is_read(flag: Flag):
+    options = parser().parse_args(["init", f"{flag.name}==,"])
+    with pytest.raises(AnswerError, match=f"^{flag.name}: "):
+        add_flags(Answers(), options.given)
 
 
 def test_what_describes_a_circuit_belongs_to_the_one_before_it():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ermon import cli
-from ermon.cli.routers import PLATFORMS
+from ermon.cli.render import PLATFORMS
 from ermon.routers import PLATFORMS as KNOWN
 
 REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"

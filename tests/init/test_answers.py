@@ -1,6 +1,6 @@
 import pytest
 
-from ermon.init.geo import geo_of
+from ermon.init.answers import geo_of
 
 
 @pytest.mark.parametrize(

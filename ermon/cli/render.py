@@ -1,0 +1,244 @@
+"""``ermon render``: configuration for others, from ermon's own: ExaBGP, systemd, routers, Prometheus."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import sysconfig
+from pathlib import Path
+from typing import get_args
+
+from ermon.cli.shared import (
+    DEFAULT_LISTEN_ADDRESS,
+    FINE,
+    Commands,
+    RefusedError,
+    add_config_file,
+    add_feeds_match,
+)
+from ermon.cli.web import external_url
+from ermon.model.prefixes import Family
+
+PLATFORMS = ("iosxe", "iosxr", "nxos", "junos", "eos", "frr", "bird", "vyos")
+"""The keys of ``routers.PLATFORMS``, which need not be imported for `--help`."""
+
+
+def add_render(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "render",
+        help="print what ermon writes for others",
+        description="Prints what ermon writes for others.",
+    )
+    what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+    for add in (_add_exabgp, _add_systemd, _add_router, _add_rules):
+        add(what)
+
+
+# ExaBGP --------------------------------------------------------------------------------------------------
+
+
+def _add_exabgp(what: Commands) -> None:
+    exabgp = what.add_parser(
+        "exabgp",
+        help="the ExaBGP configuration",
+        description="Prints the configuration that ermon gives to its ExaBGP processes, without secrets.",
+    )
+    exabgp.add_argument("config_file", type=Path, metavar="CONFIG")
+    add_feeds_match(exabgp)
+    exabgp.add_argument("--process", metavar="NAME", help="only that of this process (default: all of them)")
+    exabgp.set_defaults(command=_exabgp)
+
+
+def _exabgp(options: argparse.Namespace) -> int:
+    from ermon.config.load import load_config
+    from ermon.exabgp.configure import render
+
+    config = load_config(options.config_file).only_feeds(options.feeds_match).config
+    if options.process is not None and options.process not in config.processes:
+        known = ", ".join(config.processes)
+        raise RefusedError(f"there is no process {options.process!r}: there are {known}")
+    for process in config.processes:
+        if options.process in {None, process}:
+            print(f"# ExaBGP process {process}\n")
+            print(render(config, process, f"{sys.executable} -m ermon.exabgp.relay", None))
+    return FINE
+
+
+# systemd -------------------------------------------------------------------------------------------------
+
+
+def _add_systemd(what: Commands) -> None:
+    parser = what.add_parser(
+        "systemd",
+        help="what makes ermon a service of systemd",
+        description="Prints the unit for this installation of ermon, or what makes its account and its folders.",
+    )
+    add_config_file(
+        parser, "the configuration; the keys that it names are passed on", Path("/etc/ermon/ermon.yml")
+    )
+    parser.add_argument(
+        "--executable",
+        type=Path,
+        metavar="FILE",
+        help="where ermon is, for another machine (default: this one)",
+    )
+    which = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("unit", "for /etc/systemd/system/ermon.service (default)"),
+        ("sysusers", "for /etc/sysusers.d/ermon.conf: the account"),
+        ("tmpfiles", "for /etc/tmpfiles.d/ermon.conf: the folders"),
+    ):
+        which.add_argument(f"--{name}", dest="wanted", action="store_const", const=name, help=text)
+    parser.set_defaults(command=_systemd)
+
+
+def _systemd(options: argparse.Namespace) -> int:
+    from ermon.config.load import load_config
+    from ermon.config.secrets import files_named_in
+    from ermon.daemon.systemd_files import UnitError, UnitFile, render
+
+    files = {"sysusers": UnitFile.SYSUSERS, "tmpfiles": UnitFile.TMPFILES}
+    wanted = files.get(options.wanted, UnitFile.SERVICE)
+    config_file = options.config_file.absolute()
+    executable = options.executable or _installed()
+    secret_files: list[str] = []
+    if wanted is UnitFile.SERVICE and _exists(config_file):
+        secret_files = files_named_in(load_config(config_file).config)
+    try:
+        print(render(wanted, executable, config_file, secret_files), end="")
+    except UnitError as error:
+        raise RefusedError(str(error)) from None
+    return FINE
+
+
+def _installed() -> Path:
+    """Return where this ermon is, if a service can run it there."""
+    from ermon.daemon.systemd_files import hidden
+
+    executable = Path(sysconfig.get_path("scripts")) / "ermon"
+    if not executable.is_file():
+        raise RefusedError(
+            f"ermon is not installed: there is no {executable}. --executable=FILE names another"
+        )
+    if (unseen := hidden([executable, Path(sys.executable).resolve()])) is not None:
+        raise RefusedError(
+            f"the service does not see {unseen}, since home and temporary folders are hidden from it: install "
+            "ermon elsewhere, such as with PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install, or with "
+            "UV_TOOL_DIR=/opt/uv/tools UV_PYTHON_INSTALL_DIR=/opt/uv/python UV_TOOL_BIN_DIR=/usr/local/bin uv tool "
+            "install. --executable=FILE prints the unit for another place"
+        )
+    return executable
+
+
+def _exists(config_file: Path) -> bool:
+    """Tell whether there is a configuration yet, and say so where there is none."""
+    try:
+        config_file.stat()
+    except FileNotFoundError:
+        print(
+            f"ermon: {config_file} is not there yet: the keys that it will name are not known",
+            file=sys.stderr,
+        )
+        return False
+    except OSError as error:
+        raise RefusedError(str(error)) from None
+    return True
+
+
+# Routers -------------------------------------------------------------------------------------------------
+
+
+def _add_router(what: Commands) -> None:
+    parser = what.add_parser(
+        "router",
+        help="what to paste into a router",
+        description="Prints the sessions of a router with ermon, for all its feeds, in the language of the router. "
+        "A feed that names no router stands for its own. Keys are never printed: whatever is to be replaced "
+        "begins with REPLACE-.",
+    )
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help="the router, as `router:` of its feeds names it, or the name of a feed without",
+    )
+    parser.add_argument("--platform", required=True, choices=PLATFORMS, help="what the router is")
+    add_config_file(parser, "the configuration", Path("ermon.yml"))
+    parser.add_argument(
+        "--mirror",
+        dest="mirrors",
+        type=_mirror,
+        action="append",
+        default=[],
+        metavar="FEED[:FAMILY]=POLICY",
+        help="the outbound route map, route policy, policy statement or filter of the neighbor that the feed "
+        "mirrors; may be repeated, and :ipv4 or :ipv6 makes it that family's",
+    )
+    parser.add_argument(
+        "--update-source",
+        dest="update_source",
+        metavar="INTERFACE",
+        help="the interface that has the router's address in its feeds, where the platform wants its name",
+    )
+    parser.set_defaults(command=_router)
+
+
+def _mirror(text: str) -> tuple[tuple[str, Family | None], str]:
+    """Read ``edge-1-msee:ipv6=TO-MICROSOFT6``."""
+    subject, _, policy = text.partition("=")
+    feed, colon, given = subject.partition(":")
+    family = next((family for family in get_args(Family) if family == given), None)
+    if not feed or not policy or (colon and family is None):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not FEED=POLICY or FEED:FAMILY=POLICY, such as edge-1-msee=TO-MICROSOFT"
+        )
+    return (feed, family), policy
+
+
+def _router(options: argparse.Namespace) -> int:
+    from ermon.config.load import load_config
+    from ermon.routers import render
+
+    config = load_config(options.config_file).config
+    print(
+        render(config, options.name, options.platform, dict(options.mirrors), options.update_source), end=""
+    )
+    return FINE
+
+
+# Prometheus ----------------------------------------------------------------------------------------------
+
+
+def _add_rules(what: Commands) -> None:
+    rules = what.add_parser(
+        "rules",
+        help="the Prometheus rules",
+        description="Prints a rule file for Prometheus: whether ermon works, and an alert for each check. With a "
+        "configuration, with its severities and without the checks that it switches off.",
+    )
+    rules.add_argument("config_file", type=Path, nargs="?", metavar="CONFIG")
+    rules.add_argument(
+        "--web.external-url",
+        dest="external_url",
+        type=external_url,
+        metavar="URL",
+        help="under which people reach ermon: for the links in alerts (default: %(default)s)",
+        default=f"http://{DEFAULT_LISTEN_ADDRESS}",
+    )
+    which = rules.add_mutually_exclusive_group()
+    for rule_set, text in (
+        ("self", "only whether ermon works"),
+        ("findings", "only an alert for each check: not where ermon pushes its findings to an Alertmanager"),
+        ("regions", "what only the ermons of all regions together tell"),
+    ):
+        which.add_argument(f"--{rule_set}", dest="rule_set", action="store_const", const=rule_set, help=text)
+    rules.set_defaults(command=_rules)
+
+
+def _rules(options: argparse.Namespace) -> int:
+    from ermon.config.load import load_config
+    from ermon.rules import RuleSet, render
+
+    config = load_config(options.config_file).config if options.config_file is not None else None
+    wanted = (RuleSet.SELF, RuleSet.FINDINGS) if options.rule_set is None else (RuleSet(options.rule_set),)
+    print(render(wanted, config, options.external_url), end="")
+    return FINE
