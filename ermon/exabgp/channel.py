@@ -86,8 +86,6 @@ class Channel:
         """ExaBGP has spoken in this run; to be taken back by whoever sees it end."""
         self.waiting = True
         """All that was sent has been read."""
-        self.answered = False
-        """ExaBGP has answered a ``version``; to be taken back by whoever asks."""
         self.dropped = 0
         """Lines that relays dropped, in all runs."""
         self.relay_pid: int | None = None
@@ -97,6 +95,7 @@ class Channel:
         self._commands: asyncio.Queue[bytes] = asyncio.Queue(QUEUED_COMMANDS)
         self._pings: dict[int, asyncio.Future[None]] = {}
         self._last_ping = 0
+        self._answered = False
         self._spoken = False
         self._ending = False
         self._error: BaseException | None = None
@@ -134,6 +133,11 @@ class Channel:
             self._commands.put_nowait(line + b"\n")
         except asyncio.QueueFull:
             raise ExaBGPError(f"{QUEUED_COMMANDS} commands wait for a relay") from None
+
+    def take_answer(self) -> bool:
+        """Return whether ExaBGP has answered a ``version`` since this was last asked."""
+        answered, self._answered = self._answered, False
+        return answered
 
     async def ping(self) -> None:
         """Return when ``messages`` has yielded all that was said before; ``ExaBGPError`` when there is no relay."""
@@ -224,7 +228,7 @@ class Channel:
                     events = []
                 complete = await self._take_control(line[len(MARK) :])
             elif line.startswith(b"exabgp "):
-                self.answered = True
+                self._answered = True
         if events:
             await self._messages.put(Lines(events))
         return partial, complete

@@ -1,34 +1,26 @@
-"""Starts, watches, restarts, reloads and stops one ExaBGP process. Yields what it says; decides nothing.
-
-Everything on disk is in a directory of the process' own (mode 0700) under the runtime directory. Each run
-has a socket of its own there, so that nothing left over from an earlier run is taken for a part of it.
-"""
+"""Starts, watches, restarts, reloads and stops one ExaBGP process. Yields what it says; decides nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import importlib.util
 import os
-import pwd
-import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from enum import Enum
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ermon.aio.backoff import Backoff
-from ermon.aio.files import replace_file
 from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, ExaBGPError, Message, Stopped
-from ermon.exabgp.configure import environment, minimum_ttls, render
+from ermon.exabgp.configure import render
+from ermon.exabgp.directory import ProcessDirectory
+from ermon.exabgp.reload import Reload, environment_of, needs_restart, reload
 from ermon.model.inventory import Config, Feed
 from ermon.model.prefixes import Family
 
@@ -48,28 +40,8 @@ STABLE_SECONDS = 60.0
 STOP_SECONDS = 1.0
 """How long ExaBGP has to end after SIGTERM, and a silent relay after ExaBGP."""
 
-RELOAD_SECONDS = 10.0
-"""How long ExaBGP may take to read its configuration again."""
-
-LOG_LIMIT = 2**20
-"""Bytes of ExaBGP's log, which is emptied when it has grown beyond."""
-
-LAST_WORDS = 5
-"""Lines of the log that are shown when ExaBGP ended by itself."""
-
 _INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "PYTHONHOME"})
 """All that ExaBGP gets of ermon's environment: no secrets, and no systemd socket to speak for ermon on."""
-_SOCKET_PATH_LIMIT = 107  # unix(7): sun_path has 108 bytes, with a zero at its end
-
-
-class Reload(Enum):
-    """What a reload did to ExaBGP."""
-
-    UNCHANGED = "unchanged"
-    RELOADED = "reloaded"
-    """Feeds that did not change kept their sessions."""
-    RESTARTED = "restarted"
-    """An address or its TTL changed, which ExaBGP takes only at its start: every session ends."""
 
 
 class ExaBGP:
@@ -98,8 +70,7 @@ class ExaBGP:
         self._config = config
         self._passwords = md5_passwords
         self._limits = (buffer_limit, max_line)
-        self._directory = runtime.absolute() / _file_name(name)
-        self._socket_path = self._directory / f"relay.{'0' * 8}"
+        self._directory = ProcessDirectory(runtime, name)
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._restart_wanted = asyncio.Event()
@@ -139,11 +110,11 @@ class ExaBGP:
 
     @property
     def configuration_path(self) -> Path:
-        return self._directory / "exabgp.conf"
+        return self._directory.configuration_path
 
     @property
     def log_path(self) -> Path:
-        return self._directory / "exabgp.log"
+        return self._directory.log_path
 
     async def start(self) -> None:
         """Begin to run ExaBGP; ``ExaBGPError`` when that can never work."""
@@ -151,16 +122,7 @@ class ExaBGP:
             raise ExaBGPError(
                 f"ExaBGP is not installed beside {sys.executable}: pip install 'exabgp>=5.0.15,<5.1'"
             )
-        if len(os.fsencode(self._socket_path)) > _SOCKET_PATH_LIMIT:
-            raise ExaBGPError(
-                f"{self._directory} is too long for a socket's path: choose a shorter runtime path"
-            )
-        try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._directory.chmod(0o700)
-            self._remove_files()
-        except OSError as error:
-            raise ExaBGPError(f"{self._directory} cannot be used for ExaBGP: {error.strerror}") from error
+        self._directory.prepare()
         self.started_at = asyncio.get_running_loop().time()
         self._supervisor = asyncio.create_task(self._supervise())
         self._supervisor.add_done_callback(self._supervised)
@@ -173,9 +135,7 @@ class ExaBGP:
         await asyncio.wait((self._supervisor,))
         self._supervisor = None
         self._channel.close()
-        self._remove_files()
-        with contextlib.suppress(OSError):  # somebody has put something else there
-            self._directory.rmdir()
+        self._directory.remove()
 
     def messages(self) -> AsyncIterator[Message]:
         """Yield what happens, in order, until ``stop``. There is one reader, which must go on reading."""
@@ -205,8 +165,7 @@ class ExaBGP:
         old, old_passwords = self._config, self._passwords
         old_text, text = self._render(old, old_passwords), self._render(config, md5_passwords)
         self._config, self._passwords = config, md5_passwords
-        at_start = self._environment(old), minimum_ttls(old, self.name)
-        if at_start != (self._environment(config), minimum_ttls(config, self.name)):
+        if needs_restart(self.name, old, config):
             self._restart_wanted.set()
             return Reload.RESTARTED
         if text == old_text:
@@ -215,30 +174,14 @@ class ExaBGP:
             self._restart_wanted.set()
             return Reload.RESTARTED
         try:
-            await self._signal_reload(self._process)
+            self._write_configuration()
+            await reload(self._process, self._directory)
         except ExaBGPError:
             self._config, self._passwords = old, old_passwords
             self._write_configuration()
             self._cannot_reload = True
             raise
         return Reload.RELOADED
-
-    async def _signal_reload(self, process: asyncio.subprocess.Process) -> None:
-        self._write_configuration()
-        before = len(self._log())
-        process.send_signal(signal.SIGUSR1)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RELOAD_SECONDS):
-                news = ""
-                while process.returncode is None and "could not load/reload configuration" not in news:
-                    await asyncio.sleep(0.02)
-                    log = self._log()
-                    news = log[before if len(log) >= before else 0 :]
-                    if "loaded new configuration successfully" in news:
-                        return
-                await asyncio.sleep(0.02)  # the reason follows in lines of its own
-                raise ExaBGPError(f"ExaBGP refused its configuration: {_last_words(self._log())}")
-        raise ExaBGPError("ExaBGP did not read its configuration again")
 
     async def _supervise(self) -> None:
         """Run ExaBGP again and again."""
@@ -269,9 +212,8 @@ class ExaBGP:
         """Run ExaBGP once, and return why it ended, when all that it said has been read."""
         self._restart_wanted.clear()
         self._cannot_reload = False
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have removed it since
-        self._socket_path = self._directory / f"relay.{os.urandom(4).hex()}"
-        with _listen(self._socket_path) as listener:
+        self._directory.begin_run()
+        with self._directory.listen() as listener:
             self._write_configuration()
             process = self._process = await self._spawn()
             reader = asyncio.create_task(self._channel.read_relays(listener, process.pid))
@@ -289,14 +231,20 @@ class ExaBGP:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         inherited = {name: value for name, value in os.environ.items() if name in _INHERITED}
-        log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        log = self._directory.open_log()
         try:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", launch.__file__, str(os.getpid()), str(self.configuration_path)),
+                *(
+                    sys.executable,
+                    "-P",
+                    launch.__file__,
+                    str(os.getpid()),
+                    str(self._directory.configuration_path),
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=inherited | self._environment(self._config),
+                env=inherited | environment_of(self.name, self._config),
                 process_group=0,  # a terminal's Ctrl-C is for ermon
             )
         finally:
@@ -313,13 +261,13 @@ class ExaBGP:
                     (ended, restart, reader), timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
                 if ended.done():
-                    return _how_ended(ended.result(), self._log())
+                    return self._how_ended(ended.result())
                 if restart.done():
                     return "restarted for another configuration"
                 if reader.done():
                     reader.result()  # only a bug ends it now
                 unanswered = self._count_unanswered(unanswered)
-                self._limit_log()
+                self._directory.limit_log()
         finally:
             ended.cancel()
             restart.cancel()
@@ -328,8 +276,7 @@ class ExaBGP:
 
     def _count_unanswered(self, unanswered: int) -> int:
         """Ask for an answer, and return the number of ticks since the last."""
-        if self._channel.answered:
-            self._channel.answered = False
+        if self._channel.take_answer():
             self.answered_at = asyncio.get_running_loop().time()
             unanswered = 0
         elif self._channel.waiting:  # otherwise the answer may stand behind what is yet to be read
@@ -363,74 +310,13 @@ class ExaBGP:
             await reader
 
     def _render(self, config: Config, passwords: Mapping[str, str]) -> str:
-        helper = (sys.executable, "-I", "-S", relay.__file__, self._socket_path, *self._limits)
+        helper = (sys.executable, "-I", "-S", relay.__file__, self._directory.socket_path, *self._limits)
         return render(config, self.name, shlex.join(map(str, helper)), passwords)
 
-    def _environment(self, config: Config) -> dict[str, str]:
-        return environment(config, self.name, user_name())
-
     def _write_configuration(self) -> None:
-        """Replace the file in one step; only its owner can ever read it."""
-        text = self._render(self._config, self._passwords)
-        replace_file(self.configuration_path, text.encode("ascii"), durable=False)  # a restart writes it anew
+        self._directory.write_configuration(self._render(self._config, self._passwords))
 
-    def _remove_files(self) -> None:
-        for path in (
-            self.configuration_path,
-            self.log_path,
-            *self._directory.glob("relay.*"),
-            *self._directory.glob(".exabgp.conf.*"),
-        ):
-            path.unlink(missing_ok=True)
-
-    def _log(self) -> str:
-        try:
-            return self.log_path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def _limit_log(self) -> None:
-        if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT:
-            os.truncate(self.log_path, 0)
-
-
-@contextlib.contextmanager
-def _listen(path: Path) -> Iterator[socket.socket]:
-    """Listen on a Unix socket, which is removed afterwards."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.setblocking(False)
-        listener.bind(str(path))
-        try:
-            path.chmod(0o600)
-            listener.listen()
-            yield listener
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _file_name(process: str) -> str:
-    """Return a directory's name for a process: its own where that is harmless and short."""
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,32}", process):
-        return process
-    return hashlib.sha256(process.encode()).hexdigest()[:16]
-
-
-def user_name() -> str:
-    """Return this account's name. One without a name cannot change to another, so that any existing one will do."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return pwd.getpwuid(0).pw_name
-
-
-def _how_ended(status: int, log: str) -> str:
-    if status < 0:
-        return f"killed by {signal.Signals(-status).name}"
-    return f"ended with status {status}: {_last_words(log)}"
-
-
-def _last_words(log: str) -> str:
-    """Return the end of ExaBGP's log, without the column that says which part of it is speaking."""
-    lines = [line for line in log.splitlines() if not line.startswith(("welcome ", "advice "))]
-    texts = [(line[16:] if line[15:16] == " " else line).strip() for line in lines]
-    return "; ".join([text for text in texts if text][-LAST_WORDS:])
+    def _how_ended(self, status: int) -> str:
+        if status < 0:
+            return f"killed by {signal.Signals(-status).name}"
+        return f"ended with status {status}: {self._directory.last_words()}"

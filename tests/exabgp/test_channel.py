@@ -73,7 +73,7 @@ async def test_answers_of_exabgp_are_no_events(lab):
     with await lab.connect() as relay:
         await send(relay, b"{1}\nexabgp 5.0.15\ndone\n{2}\n")
         assert [await lab.next() for _ in range(2)] == [Started(4711), Lines([b"{1}", b"{2}"])]
-        assert lab.channel.answered
+        assert lab.channel.take_answer()
 
 
 async def test_what_a_dead_relay_had_sent_is_read_before_its_loss_is_told(lab):

@@ -18,7 +18,8 @@ import pytest
 from ermon.exabgp import process
 from ermon.exabgp.channel import Dropped, ExaBGPError, Lines, RelayLost, Started, Stopped
 from ermon.exabgp.configure import PasswordError
-from ermon.exabgp.process import ExaBGP, Reload
+from ermon.exabgp.process import ExaBGP
+from ermon.exabgp.reload import Reload
 from ermon.model.inventory import EDGES, View
 from tests import bgp
 from tests.bgp import PATIENCE, Speaker
@@ -487,7 +488,7 @@ async def test_bug_reaches_the_reader_of_the_messages(port, runtime, monkeypatch
         raise ZeroDivisionError
 
     async with ExaBGP(EDGES, config(port, EDGE_1), {}, runtime) as exabgp:
-        monkeypatch.setattr(exabgp, "_limit_log", fail)
+        monkeypatch.setattr(exabgp._directory, "limit_log", fail)
         with pytest.raises(ZeroDivisionError):
             async for _ in exabgp.messages():
                 pass

@@ -1,0 +1,114 @@
+"""What one ExaBGP process has on disk: its configuration, its log, and the socket that its relay connects to.
+
+All of it is in a directory of the process' own (mode 0700) under the runtime directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from ermon.aio.files import replace_file
+from ermon.exabgp.channel import ExaBGPError
+
+LOG_LIMIT = 2**20
+"""Bytes of ExaBGP's log, which is emptied when it has grown beyond."""
+
+LAST_WORDS = 5
+"""Lines of the log that are shown when ExaBGP ended by itself."""
+
+_MODE = 0o700
+_SOCKET_PATH_LIMIT = 107  # unix(7): sun_path has 108 bytes, with a zero at its end
+
+
+class ProcessDirectory:
+    """The directory of the process ``name`` under ``runtime``. Nothing is made before ``prepare``.
+
+    Each run has a socket of its own, so that nothing left over from an earlier run is taken for a part of it.
+    """
+
+    def __init__(self, runtime: Path, name: str) -> None:
+        self.path = runtime.absolute() / _file_name(name)
+        self.configuration_path = self.path / "exabgp.conf"
+        self.log_path = self.path / "exabgp.log"
+        self.socket_path = self.path / f"relay.{'0' * 8}"
+        """That of the present run."""
+
+    def prepare(self) -> None:
+        """Make it, empty, for this account alone; ``ExaBGPError`` when that can never work."""
+        if len(os.fsencode(self.socket_path)) > _SOCKET_PATH_LIMIT:
+            raise ExaBGPError(f"{self.path} is too long for a socket's path: choose a shorter runtime path")
+        try:
+            self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
+            self.path.chmod(_MODE)
+            self._empty()
+        except OSError as error:
+            raise ExaBGPError(f"{self.path} cannot be used for ExaBGP: {error.strerror}") from error
+
+    def remove(self) -> None:
+        self._empty()
+        with contextlib.suppress(OSError):  # somebody has put something else there
+            self.path.rmdir()
+
+    def _empty(self) -> None:
+        left = (pattern for name in ("relay.*", ".exabgp.conf.*") for pattern in self.path.glob(name))
+        for path in (self.configuration_path, self.log_path, *left):
+            path.unlink(missing_ok=True)
+
+    def begin_run(self) -> None:
+        """Name another socket, and make the directory again where somebody has removed it since."""
+        self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
+        self.socket_path = self.path / f"relay.{os.urandom(4).hex()}"
+
+    @contextlib.contextmanager
+    def listen(self) -> Iterator[socket.socket]:
+        """Listen on the socket of this run, which is removed afterwards."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.setblocking(False)
+            listener.bind(str(self.socket_path))
+            try:
+                self.socket_path.chmod(0o600)
+                listener.listen()
+                yield listener
+            finally:
+                self.socket_path.unlink(missing_ok=True)
+
+    def write_configuration(self, text: str) -> None:
+        """Replace the file in one step, since ExaBGP may read it at any moment; keys are in it."""
+        replace_file(
+            self.configuration_path, text.encode("ascii"), durable=False
+        )  # each start writes it anew
+
+    # The log -----------------------------------------------------------------------------------------
+
+    def open_log(self) -> int:
+        """Return a descriptor that ExaBGP may write its log to."""
+        return os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+
+    def log(self) -> str:
+        try:
+            return self.log_path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def limit_log(self) -> None:
+        if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT:
+            os.truncate(self.log_path, 0)
+
+    def last_words(self) -> str:
+        """Return the end of the log, without the column that says which part of ExaBGP is speaking."""
+        lines = [line for line in self.log().splitlines() if not line.startswith(("welcome ", "advice "))]
+        texts = [(line[16:] if line[15:16] == " " else line).strip() for line in lines]
+        return "; ".join([text for text in texts if text][-LAST_WORDS:])
+
+
+def _file_name(process: str) -> str:
+    """Return a directory's name for a process: its own where that is harmless and short."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,32}", process):
+        return process
+    return hashlib.sha256(process.encode()).hexdigest()[:16]
