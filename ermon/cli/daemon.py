@@ -126,8 +126,9 @@ def _add_record(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ermon.daemon import logs, service
-    from ermon.daemon.options import Options, StartError
+    from ermon.daemon import logs
+    from ermon.daemon.build import Options, serve
+    from ermon.daemon.service import StartError
     from ermon.daemon.systemd import ANSWER_SECONDS
     from ermon.exabgp.channel import ExaBGPError
 
@@ -156,7 +157,7 @@ def _run(options: argparse.Namespace) -> int:
         )
         failures: list[str] = []
         try:
-            asyncio.run(service.serve(daemon, loaded))
+            asyncio.run(serve(daemon, loaded))
         except* (StartError, ExaBGPError) as group:
             failures = [str(error) for error in group.exceptions]
         for failure in failures:

@@ -95,7 +95,7 @@ def _add_systemd(what: Commands) -> None:
 def _systemd(options: argparse.Namespace) -> int:
     from ermon.config.load import load_config
     from ermon.config.secrets import files_named_in
-    from ermon.daemon.systemd_files import UnitError, UnitFile, render
+    from ermon.daemon.systemd import UnitError, UnitFile, render
 
     files = {"sysusers": UnitFile.SYSUSERS, "tmpfiles": UnitFile.TMPFILES}
     wanted = files.get(options.wanted, UnitFile.SERVICE)
@@ -113,7 +113,7 @@ def _systemd(options: argparse.Namespace) -> int:
 
 def _installed() -> Path:
     """Return where this ermon is, if a service can run it there."""
-    from ermon.daemon.systemd_files import hidden
+    from ermon.daemon.systemd import hidden
 
     executable = Path(sysconfig.get_path("scripts")) / "ermon"
     if not executable.is_file():

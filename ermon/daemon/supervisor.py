@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import structlog
 
-from ermon.daemon.options import Options
 from ermon.daemon.systemd import Sign
 from ermon.exabgp import channel
 from ermon.exabgp.channel import ExaBGPError
@@ -41,28 +41,30 @@ REJECTIONS_LOGGED_EVERY_SECONDS = 10.0
 
 
 class FeedSupervisor:
-    """Hands every event to ``apply``, and calls ``settle`` when a batch of them is in: with the time, or
+    """Hands every event to ``apply``, and calls ``advance`` when a batch of them is in: with the time, or
     with ``None`` where no time is to pass beyond that of the events.
     """
 
     def __init__(
         self,
-        options: Options,
         config: Config,
         passwords: Mapping[str, str],
         telemetry: Telemetry,
         *,
+        runtime: Path,
+        buffer_limit: int,
         apply: Callable[[Event], None],
-        settle: Callable[[float | None], None],
-        recorder: Recorder | None = None,
+        advance: Callable[[float | None], None],
+        recorder: Recorder,
     ) -> None:
-        self._options = options
         self._config = config
         self._passwords = dict(passwords)
         self._telemetry = telemetry
         self._apply_event = apply
-        self._settle = settle
-        self._recorder = recorder or Recorder()
+        self._advance = advance
+        self._recorder = recorder
+        self._runtime = runtime
+        self._buffer_limit = buffer_limit
         self._decoder = Decoder(config.feeds)
         self._processes: dict[str, ExaBGP] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
@@ -96,7 +98,7 @@ class FeedSupervisor:
     def prepare(self, config: Config, passwords: Mapping[str, str]) -> None:
         """Raise ``PasswordError`` if ExaBGP cannot be configured so."""
         for name in config.processes:
-            ExaBGP(name, config, dict(passwords), self._options.runtime)
+            ExaBGP(name, config, dict(passwords), self._runtime)
 
     async def reconfigure(self, config: Config, passwords: Mapping[str, str]) -> None:
         """Go over to another configuration; sessions whose own settings did not change stay up."""
@@ -117,8 +119,8 @@ class FeedSupervisor:
             name,
             self._config,
             self._passwords,
-            self._options.runtime,
-            buffer_limit=self._options.relay_buffer_limit,
+            self._runtime,
+            buffer_limit=self._buffer_limit,
         )
         await process.start()
         self._processes[name] = process
@@ -194,7 +196,7 @@ class FeedSupervisor:
             self._telemetry.process(
                 process.name, up=process.up, restarts=process.restarts, dropped=process.relay_dropped
             )
-            self._settle(now)
+            self._advance(now)
 
     async def _take_lines(self, lines: list[bytes]) -> None:
         for start in range(0, len(lines), SLICE_LINES):
@@ -206,7 +208,7 @@ class FeedSupervisor:
                     self._reject(decoded.rejected)
                 for event in decoded.events:
                     self._apply(event)
-            self._settle(None)
+            self._advance(None)
             await asyncio.sleep(0)
 
     def _apply_own(self, event: Event) -> None:

@@ -38,7 +38,8 @@ DETECTION_BUCKETS_SECONDS = (
 class Telemetry:
     """ermon's counters. Every label set exists from the start, with 0."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, source_age: Callable[[str], float | None] = lambda _: None) -> None:
+        """``source_age`` returns the age of a published list by its name, in seconds; ``None``: there is none."""
         # They double the series, and Prometheus does not need them.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
         self.registry = CollectorRegistry(auto_describe=True)
@@ -52,8 +53,7 @@ class Telemetry:
         self._failures = self._counter(
             "ermon_notification_failures_total", "Notifications that a receiver did not take.", "receiver"
         )
-        self.source_age: Callable[[str], float | None] = lambda _: None
-        """Tells the age of a published list by its name, in seconds; ``None`` while there is no list."""
+        self._age_of = source_age
         self._restarts_seen: dict[str, int] = {}
         self._dropped_seen: dict[str, int] = {}
         self._source_ages = self._gauge(
@@ -144,7 +144,7 @@ class Telemetry:
                 del seen[gone]
 
     def _source_age(self, source: str) -> float:
-        age = self.source_age(source)
+        age = self._age_of(source)
         return float("nan") if age is None else age
 
     def reloaded(self, *, successful: bool) -> None:

@@ -12,8 +12,7 @@ import yaml
 
 from ermon import cli
 from ermon.cli import render as render_commands
-from ermon.daemon.systemd import START_SECONDS
-from ermon.daemon.systemd_files import CONFIG_FILE, EXECUTABLE, UnitError, UnitFile, hidden, render
+from ermon.daemon.systemd import CONFIG_FILE, EXECUTABLE, START_SECONDS, UnitError, UnitFile, hidden, render
 from tests import bgp
 from tests.e2e.sandbox import Unit
 
@@ -110,7 +109,7 @@ def installed(monkeypatch, tmp_path):
     """ermon is installed in a folder that the service sees."""
     (tmp_path / "ermon").touch()
     monkeypatch.setattr(render_commands.sysconfig, "get_path", lambda name: str(tmp_path))
-    monkeypatch.setattr("ermon.daemon.systemd_files.HIDDEN", (Path("/nowhere"),))
+    monkeypatch.setattr("ermon.daemon.systemd.HIDDEN", (Path("/nowhere"),))
     return tmp_path / "ermon"
 
 
@@ -195,7 +194,7 @@ def test_what_the_service_does_not_see_is_known(path, seen):
 
 
 def test_an_ermon_that_the_service_does_not_see_gets_no_unit(rendered, monkeypatch, tmp_path, installed):
-    monkeypatch.setattr("ermon.daemon.systemd_files.HIDDEN", (tmp_path,))
+    monkeypatch.setattr("ermon.daemon.systemd.HIDDEN", (tmp_path,))
     code, out, err = rendered()
     assert (code, out) == (2, "")
     assert f"does not see {installed}" in err
@@ -203,7 +202,7 @@ def test_an_ermon_that_the_service_does_not_see_gets_no_unit(rendered, monkeypat
 
 
 def test_a_python_that_the_service_does_not_see_is_noticed_too(rendered, monkeypatch, installed):
-    monkeypatch.setattr("ermon.daemon.systemd_files.HIDDEN", (Path(sys.executable).resolve().parent,))
+    monkeypatch.setattr("ermon.daemon.systemd.HIDDEN", (Path(sys.executable).resolve().parent,))
     assert f"does not see {Path(sys.executable).resolve()}" in rendered()[2]
 
 

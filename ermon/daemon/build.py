@@ -1,0 +1,282 @@
+"""Builds one ermon from what the command line of ``ermon run`` says, and runs it."""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import os
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from ermon.config.load import ConfigError, LoadedConfig
+from ermon.config.secrets import SecretError, Secrets, read_secrets
+from ermon.core.maintenance_book import MaintenanceBook
+from ermon.core.monitor import Monitor
+from ermon.core.timeline import Timeline
+from ermon.daemon import outcomes
+from ermon.daemon.driver import Driver
+from ermon.daemon.lists import PublishedLists
+from ermon.daemon.logs import log_notes
+from ermon.daemon.reload import Reloader
+from ermon.daemon.service import Service, StartError
+from ermon.daemon.supervisor import FeedSupervisor
+from ermon.daemon.systemd import ANSWER_SECONDS, Notifier, Systemd, status_line
+from ermon.exabgp.configure import PasswordError
+from ermon.exabgp.relay import BUFFER_LIMIT
+from ermon.httpd.live import LiveWebConfig
+from ermon.httpd.shell import WebConfig
+from ermon.httpd.sites import hosts_of
+from ermon.metrics.process import Telemetry
+from ermon.notify.senders import Senders
+from ermon.recording.files import FolderError
+from ermon.recording.held import Held
+from ermon.recording.limits import Limits
+from ermon.recording.recorder import FileRecorder, Recorder
+from ermon.sources.policy import with_published
+from ermon.storage.adapters import StoredWindows, kept_timeline
+from ermon.storage.kept import Kept
+from ermon.storage.store import Store
+from ermon.web.app import WebContext, make_app
+from ermon.web.context import no_history
+from ermon.web.events import EventHub
+
+GARBAGE_THRESHOLD = 100_000
+"""Objects made before Python looks for cycles: with a table in memory, looking takes tens of milliseconds,
+and what ermon holds has no cycles worth the wait.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    config_file: Path
+    listen: tuple[tuple[str, int], ...]
+    runtime: Path
+    lifecycle: bool
+    storage: Path | None = None
+    """Where what must outlive ermon is kept; ``None``: nowhere."""
+    retention_seconds: float = 90 * 86400.0
+    """How long findings are kept after they were cleared."""
+    record: Path | None = None
+    """Where what ExaBGP says is recorded; ``None``: nowhere."""
+    record_limits: Limits = field(default_factory=Limits)
+    feeds_match: tuple[str, ...] = ()
+    """Globs on the names of the feeds that this instance takes; empty: all of them."""
+    relay_buffer_limit: int = BUFFER_LIMIT
+    """Bytes that each relay holds for ermon."""
+    answer_seconds: float = ANSWER_SECONDS
+    """How long an ExaBGP may be silent before systemd's watchdog is not fed any more."""
+    external_url: str = "http://127.0.0.1:10179"
+    """Under which people reach ermon, without a slash at the end: for links in alerts."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names besides, under which clients may ask for ermon."""
+    web_config_file: Path | None = None
+    """TLS, users and limits of the web, in the format of Prometheus' exporter-toolkit."""
+
+
+async def serve(options: Options, loaded: LoadedConfig) -> None:
+    """Run the daemon; raises ``StartError`` when it cannot start."""
+    store = None
+    try:
+        secrets = read_secrets(loaded.config, options.config_file)
+        if options.storage is not None:
+            store = await Store.open(options.storage, options.retention_seconds)
+        service = Parts(options, loaded, secrets, store).service
+    except (ConfigError, SecretError, PasswordError, FolderError) as error:
+        raise StartError(str(error)) from error
+    if store is None:
+        structlog.get_logger().warning(
+            "nothing is kept: without --storage.path, a restart forgets what is raised, learnt and planned"
+        )
+    log_notes(structlog.get_logger(), loaded, options.feeds_match, time.time())
+    faulthandler.enable()  # the watchdog's SIGABRT then shows where ermon was stuck
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    gc.freeze()  # what was imported and configured is never garbage
+    await service.run()
+
+
+class Parts:
+    """The parts of one ermon; each is made when it is first asked for, by itself or by what needs it.
+
+    ``store`` holds what an earlier ermon left; without one, nothing outlives this one. A lambda is for what
+    a part needs only when ermon runs, where each needs the other.
+    """
+
+    def __init__(
+        self, options: Options, loaded: LoadedConfig, secrets: Secrets, store: Store | None = None
+    ) -> None:
+        self._options = options
+        self._config = loaded.config
+        self._secrets = secrets
+        self._store = store
+        self._left = Kept() if store is None else store.kept
+        self._now = time.time()
+
+    # From events to findings -------------------------------------------------------------------------
+
+    @cached_property
+    def monitor(self) -> Monitor:
+        left = self._left
+        config = with_published(self._config, {})
+        return Monitor(config, self._now, left.findings, left.cleared, left.baselines)
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        options = self._options
+        if options.record is None:
+            return Recorder()
+        return FileRecorder(
+            options.record,
+            options.record_limits,
+            options.config_file,
+            hold=lambda: Held.by(self.monitor, self.supervisor.memory, self.lists.in_force()),
+            dropped=self.telemetry.not_recorded,
+        )
+
+    @cached_property
+    def driver(self) -> Driver:
+        driver = Driver(self.monitor, self.recorder, self.maintenance)
+        # The log and the receivers hear of it before those who only look.
+        for listener in (
+            outcomes.counting(self.telemetry),
+            outcomes.logging(),
+            outcomes.handing_out(self.senders, self._store),
+            outcomes.remembering(self.timeline, self.monitor),
+            outcomes.showing(self.hub, self.monitor),
+        ):
+            driver.add_listener(listener)
+        return driver
+
+    @cached_property
+    def supervisor(self) -> FeedSupervisor:
+        return FeedSupervisor(
+            self._config,
+            self._secrets.md5,
+            self.telemetry,
+            runtime=self._options.runtime,
+            buffer_limit=self._options.relay_buffer_limit,
+            apply=self.monitor.apply,
+            advance=self.driver.advance,
+            recorder=self.recorder,
+        )
+
+    @cached_property
+    def lists(self) -> PublishedLists:
+        options = self._options
+        return PublishedLists(
+            self._config,
+            options.config_file.parent,
+            self._store,
+            None if options.storage is None else options.storage / "sources",
+            driver=self.driver,
+            recorder=self.recorder,
+        )
+
+    @cached_property
+    def maintenance(self) -> MaintenanceBook:
+        book = MaintenanceBook(None if self._store is None else StoredWindows(self._store))
+        self.monitor.maintain([booked.window for booked in book.windows()], self._now)
+        return book
+
+    # To whom it goes ---------------------------------------------------------------------------------
+
+    @cached_property
+    def senders(self) -> Senders:
+        senders = Senders(
+            self._config,
+            self._secrets,
+            state=lambda: self.monitor,
+            done=(lambda _: None) if self._store is None else self._store.delivered,
+            telemetry=self.telemetry,
+            external_url=self._options.external_url,
+            started_at=self._now,
+        )
+        senders.send(self._left.deliveries)
+        return senders
+
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        return Telemetry(self._config, source_age=self._age_of)
+
+    def _age_of(self, published: str) -> float | None:
+        return self.lists.age(published)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return kept_timeline(self._store, self._now)
+
+    @cached_property
+    def hub(self) -> EventHub:
+        return EventHub()
+
+    @cached_property
+    def systemd(self) -> Systemd:
+        return Systemd(
+            Notifier.take_from(os.environ),
+            ready=self.supervisor.ready,
+            signs=self.supervisor.signs,
+            status=lambda: status_line(self.monitor),
+            answer_seconds=self._options.answer_seconds,
+        )
+
+    @cached_property
+    def app(self) -> web.Application:
+        options = self._options
+        file = options.web_config_file
+        return make_app(
+            WebContext(
+                monitor=lambda: self.monitor,
+                telemetry=self.telemetry,
+                hub=self.hub,
+                ready=self.supervisor.ready,
+                reload=self.reloader.reload,
+                lifecycle=options.lifecycle,
+                external_url=options.external_url,
+                web_config=WebConfig if file is None else LiveWebConfig(file).current,
+                hosts=hosts_of(options.external_url, options.listen, options.allowed_hosts),
+                started_at=self._now,
+                maintenance=self.maintenance,
+                maintenance_changed=self.driver.apply_maintenance,
+                history=no_history if self._store is None else self._store.history,
+                timeline=self.timeline,
+            )
+        )
+
+    # All together ------------------------------------------------------------------------------------
+
+    @cached_property
+    def reloader(self) -> Reloader:
+        return Reloader(
+            self._options.config_file,
+            self._options.feeds_match,
+            driver=self.driver,
+            supervisor=self.supervisor,
+            lists=self.lists,
+            senders=self.senders,
+            recorder=self.recorder,
+            telemetry=self.telemetry,
+            systemd=self.systemd,
+        )
+
+    @cached_property
+    def service(self) -> Service:
+        return Service(
+            driver=self.driver,
+            supervisor=self.supervisor,
+            lists=self.lists,
+            senders=self.senders,
+            systemd=self.systemd,
+            reloader=self.reloader,
+            recorder=self.recorder,
+            store=self._store,
+            timeline=self.timeline,
+            app=self.app,
+            listen=self._options.listen,
+            runtime=self._options.runtime,
+        )

@@ -1,0 +1,77 @@
+"""The published lists of one ermon: what comes into force reaches the monitor, and what cannot be used is said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from ermon.daemon.driver import Driver
+from ermon.model.events import SourceJudged
+from ermon.model.inventory import Config
+from ermon.model.source_key import SourceKey
+from ermon.recording.recorder import Recorder
+from ermon.sources.fetch import Fetcher
+from ermon.sources.keeper import SourceKeeper
+from ermon.sources.policy import with_published
+from ermon.sources.published import MAX_BYTES, PublishedList
+from ermon.sources.record import MemoryRecords
+from ermon.sources.store import ListFiles
+from ermon.storage.adapters import StoredRecords
+from ermon.storage.store import Store
+
+
+class PublishedLists:
+    """Keeps the lists of a configuration, in ``folder`` where there is one and a ``store`` for their records.
+
+    Files are named relative to ``base``. Nothing is fetched before ``run``.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        base: Path,
+        store: Store | None,
+        folder: Path | None,
+        *,
+        driver: Driver,
+        recorder: Recorder,
+    ) -> None:
+        self._config = config
+        self._driver = driver
+        self._recorder = recorder
+        self._log = structlog.get_logger()
+        records = MemoryRecords() if store is None else StoredRecords(store)
+        files = None if store is None or folder is None else ListFiles(folder, MAX_BYTES)
+        fetcher = Fetcher(base, records)
+        self._keeper = SourceKeeper(fetcher, files, updated=self._updated, rejected=self._judged)
+
+    async def run(self) -> None:
+        """Keep them fresh until cancelled."""
+        self._keeper.reconfigure(self._config.sources)
+        await self._keeper.run()
+
+    def in_force(self) -> Mapping[SourceKey, PublishedList]:
+        return self._keeper.lists()
+
+    def reconfigure(self, config: Config) -> Config:
+        """Go over to the lists of another configuration; return it with what is in force of them."""
+        self._config = config
+        self._keeper.reconfigure(config.sources)
+        return with_published(config, self._keeper.lists())
+
+    def age(self, name: str) -> float | None:
+        """Return for how many seconds the list of that name has not been known to be what is published."""
+        ages = (age for source, age in self._keeper.ages().items() if source.name == name)
+        return next(ages, None)
+
+    def _updated(self, source: SourceKey, published: PublishedList) -> None:
+        self._log.info("published list", source=source.name, prefixes=len(published.prefixes))
+        self._recorder.listed(source, published, time.time())
+        self._driver.reconfigure(with_published(self._config, self._keeper.lists()))
+        self._judged(source, None)
+
+    def _judged(self, source: SourceKey, problem: str | None) -> None:
+        self._driver.take_in(SourceJudged(time.time(), source.name, problem))
