@@ -43,6 +43,7 @@ class AlarmKeeper:
         self.transitions: list[Transition] = []
         self.changes: list[Change] = []
         self.timers: Timers[AlarmKey] = Timers()
+        self._raised: dict[AlarmKey, Alarm] = {}
         self._unjudged: dict[AlarmKey, Alarm] = dict(plan.alarms)
         self._windows: dict[AlarmKey, list[MaintenanceWindow]] = {}
 
@@ -52,7 +53,7 @@ class AlarmKeeper:
         """Go on where the same subjects stood under another plan."""
         for key, state in states.items():
             if alarm := self.plan.alarms.get(key):
-                alarm.go_on_from(state)
+                self._go_on(alarm, state)
                 self._set_timer(alarm)
 
     def restore(self, findings: Iterable[Finding]) -> None:
@@ -63,15 +64,19 @@ class AlarmKeeper:
             if alarm is None:
                 self.clear_removed(finding)
                 continue
-            alarm.go_on_from(
-                AlarmState(
-                    phase=Phase.RAISED,
-                    since=finding.since,
-                    raised_at=finding.raised_at,
-                    finding_id=finding.id,
-                    evidence=finding.evidence,
-                )
+            state = AlarmState(
+                phase=Phase.RAISED,
+                since=finding.since,
+                raised_at=finding.raised_at,
+                finding_id=finding.id,
+                evidence=finding.evidence,
             )
+            self._go_on(alarm, state)
+
+    def _go_on(self, alarm: Alarm, state: AlarmState) -> None:
+        alarm.go_on_from(state)
+        if alarm.raised:
+            self._raised[alarm.key] = alarm
 
     def clear_removed(self, finding: Finding) -> None:
         """Clear a finding whose subject the configuration no longer has."""
@@ -83,8 +88,7 @@ class AlarmKeeper:
 
     def raised(self) -> list[Alarm]:
         """Return the alarms that are raised, the oldest first."""
-        raised = [alarm for alarm in self.plan.alarms.values() if alarm.raised]
-        return sorted(raised, key=lambda alarm: (alarm.state.raised_at, *alarm.order))
+        return sorted(self._raised.values(), key=lambda alarm: (alarm.state.raised_at, *alarm.order))
 
     def finding(self, alarm: Alarm) -> Finding:
         """Return what an alarm that is raised tells the world."""
@@ -206,7 +210,9 @@ class AlarmKeeper:
             alarm.rendered_at = float("-inf")
             self._render(alarm)
             finding = self.finding(alarm)
+            self._raised[alarm.key] = alarm
         else:
+            self._raised.pop(alarm.key, None)
             alarm.verdict = alarm.verdict._replace(evidence=None)
             finding = _cleared(self.finding(alarm), now, alarm.state.evidence, alarm.state.ended)
             alarm.state.ended = None

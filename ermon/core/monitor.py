@@ -191,6 +191,10 @@ class Monitor:
         self.config, self.network, self.reactor, self._alarms = plan.config, facts, reactor, alarms
         self._set_calendar()
 
+    def use_lists(self, config: Config, now: float) -> None:
+        """Judge by a configuration that differs from this one in its published lists only."""
+        _finish(self.expect(Expectations(self.config, config), now))
+
     def expect(self, expectations: Expectations, now: float) -> Iterator[None]:
         """Go over to other published lists, step by step: what depends on them is judged again, and nothing else."""
         self._let_time_pass(now)

@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from ermon.aio.slices import let_the_loop_through
 from ermon.config.load import ConfigError, LoadedConfig
 from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.maintenance_book import MaintenanceBook
@@ -95,6 +96,7 @@ async def serve(options: Options, loaded: LoadedConfig) -> None:
             "nothing is kept: without --storage.path, a restart forgets what is raised, learnt and planned"
         )
     log_notes(structlog.get_logger(), loaded, options.feeds_match, time.time())
+    let_the_loop_through()
     faulthandler.enable()  # the watchdog's SIGABRT then shows where ermon was stuck
     gc.set_threshold(GARBAGE_THRESHOLD)
     gc.freeze()  # what was imported and configured is never garbage
@@ -163,6 +165,7 @@ class Parts:
             buffer_limit=self._options.relay_buffer_limit,
             apply=self.monitor.apply,
             advance=self.driver.advance,
+            turn=self.driver.turn,
             recorder=self.recorder,
         )
 

@@ -2,6 +2,9 @@
 
 The monitor never reads a clock. Its time passes here, and everything that moves it comes by here, so that a
 recording of this is enough to replay a night.
+
+Going over to another configuration takes many slices of the loop's time. Meanwhile the monitor holds still: what ExaBGP
+says waits in its relay, what ermon itself notices waits here, and everybody can read the state as it was.
 """
 
 from __future__ import annotations
@@ -9,12 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
+from ermon.aio.slices import in_slices
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor, Outcome
+from ermon.core.plan import Plan
+from ermon.core.route_index import Expectations
 from ermon.model.events import Event
-from ermon.model.inventory import Config
 from ermon.recording.recorder import Recorder
 
 Listener = Callable[[Outcome], None]
@@ -30,31 +36,64 @@ class Driver:
         self._maintenance = maintenance
         self._listeners: list[Listener] = []
         self._clock_changed = asyncio.Event()
+        self.turn = asyncio.Lock()
+        """Held by whoever moves the monitor in more than one slice: the lines of one process, or another configuration.
+        What others say has times of its own, and must not let time pass in between.
+        """
+        self._still = False
+        self._later: list[Callable[[], None]] = []
+        self.changing = asyncio.Lock()
+        """Held by whoever makes another configuration, from reading the one in force until the monitor has it."""
 
     def add_listener(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
     def take_in(self, event: Event) -> None:
         """Take in what has just happened in ermon itself, which no line of ExaBGP's says."""
+        if self._still:
+            self._later.append(lambda: self.take_in(event))
+            return
         self._recorder.event(event)
         self.monitor.apply(event)
         self.advance(event.time)
 
     def apply_maintenance(self) -> None:
         """Go over to the maintenance windows as their book has them now."""
+        if self._still:
+            self._later.append(self.apply_maintenance)
+            return
         now, windows = time.time(), [booked.window for booked in self._maintenance.windows()]
         self._recorder.maintenance(windows, now)
         self.monitor.maintain(windows, now)
         self.advance(now)
 
-    def reconfigure(self, config: Config) -> None:
-        """Go over to another configuration, or to other lists in it; whoever calls lets time pass afterwards."""
-        self.monitor.reconfigure(config, time.time())
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Keep the monitor from being moved by anybody else; what was noticed meanwhile is taken in at the end."""
+        async with self.turn:
+            self._still = True
+            try:
+                yield
+            finally:
+                self._still = False
+                later, self._later = self._later, []
+                for take_in in later:
+                    take_in()
+
+    async def go_over(self, plan: Plan) -> None:
+        """Go over to another configuration, inside ``still``; whoever calls lets time pass afterwards."""
+        await in_slices(self.monitor.go_over(plan, time.time()))
+
+    async def expect(self, expectations: Expectations) -> None:
+        """Go over to other published lists, inside ``still``; whoever calls lets time pass afterwards."""
+        await in_slices(self.monitor.expect(expectations, time.time()))
 
     def advance(self, now: float | None) -> None:
         """Let time pass until ``now``, and hand on what the monitor has found; ``None``: no time passes beyond
         that of the events.
         """
+        if self._still:
+            return
         if now is not None:
             self._recorder.clock(now)
         outcome = self.monitor.advance(self.monitor.now if now is None else now)
@@ -79,4 +118,5 @@ class Driver:
                 continue
             now = time.time()
             await catch_up()
-            self.advance(now)
+            async with self.turn:
+                self.advance(now)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
+from ermon.core.route_index import Expectations
 from ermon.daemon.driver import Driver
 from ermon.model.events import SourceJudged
 from ermon.model.inventory import Config
@@ -43,15 +45,19 @@ class PublishedLists:
         self._driver = driver
         self._recorder = recorder
         self._log = structlog.get_logger()
+        self._updates: dict[SourceKey, PublishedList] = {}
+        self._updated = asyncio.Event()
         records = MemoryRecords() if store is None else StoredRecords(store)
         files = None if store is None or folder is None else ListFiles(folder, MAX_BYTES)
         fetcher = Fetcher(base, records)
-        self._keeper = SourceKeeper(fetcher, files, updated=self._updated, rejected=self._judged)
+        self._keeper = SourceKeeper(fetcher, files, updated=self._note, rejected=self._judged)
 
     async def run(self) -> None:
         """Keep them fresh until cancelled."""
         self._keeper.reconfigure(self._config.sources)
-        await self._keeper.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keeper.run())
+            tasks.create_task(self._put_in_force())
 
     def in_force(self) -> Mapping[SourceKey, PublishedList]:
         return self._keeper.lists()
@@ -67,11 +73,27 @@ class PublishedLists:
         ages = (age for source, age in self._keeper.ages().items() if source.name == name)
         return next(ages, None)
 
-    def _updated(self, source: SourceKey, published: PublishedList) -> None:
+    def _note(self, source: SourceKey, published: PublishedList) -> None:
         self._log.info("published list", source=source.name, prefixes=len(published.prefixes))
-        self._recorder.listed(source, published, time.time())
-        self._driver.reconfigure(with_published(self._config, self._keeper.lists()))
-        self._judged(source, None)
+        self._updates[source] = published
+        self._updated.set()
+
+    async def _put_in_force(self) -> None:
+        """Take the monitor over to the lists that have changed: those that come together, together."""
+        driver = self._driver
+        while True:
+            await self._updated.wait()
+            self._updated.clear()
+            async with driver.changing:
+                updates, self._updates = self._updates, {}
+                before, after = driver.monitor.config, with_published(self._config, self._keeper.lists())
+                expectations = await asyncio.to_thread(Expectations, before, after)
+                async with driver.still():
+                    for source, published in updates.items():
+                        self._recorder.listed(source, published, time.time())
+                    await driver.expect(expectations)
+            for source in updates:
+                self._judged(source, None)
 
     def _judged(self, source: SourceKey, problem: str | None) -> None:
         self._driver.take_in(SourceJudged(time.time(), source.name, problem))

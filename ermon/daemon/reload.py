@@ -12,6 +12,7 @@ import structlog
 from ermon.checks.sharding import NoFeedError
 from ermon.config.load import ConfigError, load_config
 from ermon.config.secrets import SecretError, Secrets, read_secrets
+from ermon.core.plan import Plan
 from ermon.daemon.driver import Driver
 from ermon.daemon.lists import PublishedLists
 from ermon.daemon.logs import log_notes
@@ -81,9 +82,13 @@ class Reloader:
         # What may refuse comes first. The monitor goes over before ExaBGP: a session of a new feed must find
         # its feed known, and what a feed that is gone may still say is nobody's any more.
         self._supervisor.prepare(config, secrets.md5)
-        self._driver.reconfigure(self._lists.reconfigure(config))
-        self._recorder.begin(Reason.RELOAD)
-        self._telemetry.reconfigure(config)
-        self._senders.reconfigure(config, secrets)
+        async with self._driver.changing:
+            with_lists = self._lists.reconfigure(config)
+            plan = await asyncio.to_thread(Plan, with_lists)
+            async with self._driver.still():
+                await self._driver.go_over(plan)
+                self._recorder.begin(Reason.RELOAD)
+                self._telemetry.reconfigure(config)
+                self._senders.reconfigure(config, secrets)
         await self._supervisor.reconfigure(config, secrets.md5)
         self._driver.advance(time.time())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from ermon.aio.slices import in_slices
 from ermon.daemon.systemd import Sign
 from ermon.exabgp import channel
 from ermon.exabgp.channel import ExaBGPError
@@ -32,8 +33,10 @@ from ermon.model.events import (
 from ermon.model.inventory import Config
 from ermon.recording.recorder import Recorder
 
-SLICE_LINES = 200
-"""Lines taken in before everything else gets a turn: some ten milliseconds."""
+LINES_TOGETHER = 200
+"""Lines of one process that are taken in before those of another: some ten milliseconds, in slices of the loop's time. A
+later line of another process lets time pass, and timers fire: as few as possible should come in between.
+"""
 CATCH_UP_SECONDS = 5.0
 """How long the clock waits for a relay that has more to say, before it goes on without."""
 REJECTIONS_LOGGED_EVERY_SECONDS = 10.0
@@ -55,6 +58,7 @@ class FeedSupervisor:
         buffer_limit: int,
         apply: Callable[[Event], None],
         advance: Callable[[float | None], None],
+        turn: asyncio.Lock,
         recorder: Recorder,
     ) -> None:
         self._config = config
@@ -62,6 +66,7 @@ class FeedSupervisor:
         self._telemetry = telemetry
         self._apply_event = apply
         self._advance = advance
+        self._turn = turn
         self._recorder = recorder
         self._runtime = runtime
         self._buffer_limit = buffer_limit
@@ -176,40 +181,47 @@ class FeedSupervisor:
         async for message in process.messages():
             if self._ending or process.name not in self._processes:
                 continue  # its end is wanted, and nothing to report
-            now = time.time()
-            match message:
-                case channel.Lines(lines):
-                    await self._take_lines(lines)
-                    continue
-                case channel.Started(pid):
-                    self._log.info("exabgp started", process=process.name, pid=pid)
-                    self._recorder.started(process.name, pid, now)
-                    self._decoder.process_started(process.name, pid)
-                    self._apply_own(ProcessUp(now, process.name))
-                case channel.Stopped(reason):
-                    self._log.error("exabgp stopped", process=process.name, reason=reason)
-                    self._apply_own(ProcessDown(now, process.name, reason))
-                case channel.Dropped(count):
-                    self._lose(process, f"the relay's buffer was full: {count} lines of its process are gone")
-                case channel.RelayLost():
-                    self._lose(process, "the relay died")
-            self._telemetry.process(
-                process.name, up=process.up, restarts=process.restarts, dropped=process.relay_dropped
-            )
-            self._advance(now)
+            if isinstance(message, channel.Lines):
+                await self._take_lines(message.lines)
+                continue
+            async with self._turn:
+                self._take_control(process, message)
+
+    def _take_control(self, process: ExaBGP, message: channel.Control) -> None:
+        now = time.time()
+        match message:
+            case channel.Started(pid):
+                self._log.info("exabgp started", process=process.name, pid=pid)
+                self._recorder.started(process.name, pid, now)
+                self._decoder.process_started(process.name, pid)
+                self._apply_own(ProcessUp(now, process.name))
+            case channel.Stopped(reason):
+                self._log.error("exabgp stopped", process=process.name, reason=reason)
+                self._apply_own(ProcessDown(now, process.name, reason))
+            case channel.Dropped(count):
+                self._lose(process, f"the relay's buffer was full: {count} lines of its process are gone")
+            case channel.RelayLost():
+                self._lose(process, "the relay died")
+        self._telemetry.process(
+            process.name, up=process.up, restarts=process.restarts, dropped=process.relay_dropped
+        )
+        self._advance(now)
 
     async def _take_lines(self, lines: list[bytes]) -> None:
-        for start in range(0, len(lines), SLICE_LINES):
-            for line in lines[start : start + SLICE_LINES]:
-                self._recorder.line(line)
-                decoded = self._decoder.decode(line)
-                self._telemetry.line()
-                if decoded.rejected is not None:
-                    self._reject(decoded.rejected)
-                for event in decoded.events:
-                    self._apply(event)
-            self._advance(None)
+        for start in range(0, len(lines), LINES_TOGETHER):
+            async with self._turn:
+                await in_slices(map(self._take_line, lines[start : start + LINES_TOGETHER]))
+                self._advance(None)
             await asyncio.sleep(0)
+
+    def _take_line(self, line: bytes) -> None:
+        self._recorder.line(line)
+        decoded = self._decoder.decode(line)
+        self._telemetry.line()
+        if decoded.rejected is not None:
+            self._reject(decoded.rejected)
+        for event in decoded.events:
+            self._apply(event)
 
     def _apply_own(self, event: Event) -> None:
         """Take in what ExaBGP did not say."""

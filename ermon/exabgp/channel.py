@@ -61,7 +61,8 @@ class Stopped:
     reason: str
 
 
-Message = Started | Lines | Dropped | RelayLost | Stopped
+Control = Started | Dropped | RelayLost | Stopped
+Message = Lines | Control
 
 
 @dataclass(frozen=True, slots=True)

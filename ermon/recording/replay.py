@@ -60,7 +60,7 @@ class Replay:
             case Maintained(time, windows):
                 monitor.maintain(windows, time)
             case Expected(time, config):
-                monitor.reconfigure(config, time)
+                monitor.use_lists(config, time)
             case _:
                 monitor.apply(step)
         yield from self._pass_time(monitor, step.time)

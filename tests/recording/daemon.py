@@ -79,7 +79,7 @@ class MiniatureDaemon:
     def publish(self, source: SourceKey, published: PublishedList, now: float) -> None:
         self.lists[source] = published
         self.recorder.listed(source, published, now)
-        self.monitor.reconfigure(with_published(self.policy, self.lists), now)
+        self.monitor.use_lists(with_published(self.policy, self.lists), now)
         self._take(now)
 
     def next_file(self, reason: Reason = Reason.FULL) -> None:

@@ -1,0 +1,50 @@
+"""Nothing moves the monitor while it goes over to another configuration, and nothing is lost meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ermon.core.maintenance_book import MaintenanceBook
+from ermon.core.monitor import Monitor, Outcome
+from ermon.core.plan import Plan
+from ermon.daemon.driver import Driver
+from ermon.model.events import StorageJudged
+from ermon.recording.recorder import Recorder
+from tests.networks import START, TWO_CIRCUITS, another_policy
+
+
+@pytest.fixture
+def driver() -> Driver:
+    return Driver(Monitor(TWO_CIRCUITS, START), Recorder(), MaintenanceBook(None))
+
+
+async def test_what_ermon_notices_while_it_goes_over_is_taken_in_afterwards(driver: Driver):
+    outcomes: list[Outcome] = []
+    driver.add_listener(outcomes.append)
+    async with driver.still():
+        driver.take_in(StorageJudged(START + 1, "the disk is full"))
+        driver.advance(START + 2)
+        assert driver.monitor.network.storage_problem() is None
+        assert outcomes == []
+        await driver.go_over(Plan(another_policy(TWO_CIRCUITS)))
+    assert driver.monitor.network.storage_problem() == "the disk is full"
+    assert "storage-failed" in [t.finding.check for outcome in outcomes for t in outcome.transitions]
+
+
+async def test_whoever_reads_lines_waits_until_the_monitor_may_move(driver: Driver):
+    async with driver.still():
+        waiting = asyncio.create_task(driver.turn.acquire())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+
+
+async def test_a_configuration_that_fails_half_way_leaves_the_monitor_movable(driver: Driver):
+    with pytest.raises(RuntimeError):
+        async with driver.still():
+            raise RuntimeError
+    assert not driver.turn.locked()
+    driver.take_in(StorageJudged(START + 1, "the disk is full"))
+    assert driver.monitor.network.storage_problem() == "the disk is full"
