@@ -235,6 +235,7 @@ RARE = {
 """Bugs that chance seldom meets: they are looked for in the staged histories."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_does_not_escape(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network, owner, name, instead = BUGS[bug]

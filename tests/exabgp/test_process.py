@@ -25,6 +25,8 @@ from tests import bgp
 from tests.bgp import PATIENCE, Speaker
 from tests.defaults import make_collector, make_config, make_feed
 
+pytestmark = pytest.mark.slow
+
 STANDALONE = Path(__file__).with_name("standalone.py")
 EDGE_1 = make_feed("edge-1", View.EDGE_TABLE, "127.0.0.11", "127.0.0.1", peer_asn=64500, local_asn=64500)
 EDGE_1_ISP = replace(EDGE_1, name="edge-1-isp", view=View.TO_INTERNET, local="127.0.0.2", local_asn=65011)
