@@ -15,7 +15,7 @@ import pytest
 from tests.e2e import alertmanager
 from tests.e2e.alertmanager import Alertmanager, Inbox, shipped
 from tests.e2e.company import EXCHANGE, MSEE, PART_OF_POOL, Company, bring, configuration, own_network
-from tests.e2e.daemon import ORPHAN_SECONDS, PATIENCE, STOP_SECONDS, Daemon, eventually
+from tests.e2e.daemon import PATIENCE, STOP_SECONDS, Daemon, eventually
 from tests.sources.server import CERTIFICATE
 
 
@@ -209,7 +209,7 @@ def test_what_a_webhook_was_not_told_before_ermon_was_killed_it_is_told_after(di
         daemon.send_signal(signal.SIGKILL)
         assert daemon.process is not None
         daemon.process.wait(PATIENCE)
-        eventually(lambda: not daemon.processes(), "its children end", ORPHAN_SECONDS)
+        daemon.wait_until_nothing_is_left()
         inbox.listen()
         daemon.start()
 

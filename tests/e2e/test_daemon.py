@@ -29,7 +29,7 @@ from tests.e2e.company import (
     configuration,
     own_network,
 )
-from tests.e2e.daemon import ORPHAN_SECONDS, PATIENCE, STOP_SECONDS, Daemon, eventually
+from tests.e2e.daemon import PATIENCE, STOP_SECONDS, Daemon, eventually
 from tests.e2e.netns import namespace
 
 REFUSAL_SECONDS = 1.0
@@ -177,7 +177,7 @@ def test_killed_ermon_leaves_nothing_behind_and_starts_again_on_the_same_files(c
     daemon.wait_until_raised("pool-leak", family="ipv4")
     daemon.send_signal(signal.SIGKILL)
     daemon.process.wait(PATIENCE)
-    eventually(lambda: not daemon.processes(), "its children end", ORPHAN_SECONDS)
+    daemon.wait_until_nothing_is_left()
     daemon.start()
     daemon.wait_until_raised("pool-leak", family="ipv4")
     company.wait_for_new_sessions(sessions, *company.routers)
@@ -389,7 +389,7 @@ def test_termination_does_not_wait_for_who_listens(company):
     with daemon.listen() as story:
         daemon.send_signal(signal.SIGTERM)
         assert daemon.process.wait(STOP_SECONDS) == 0
-        assert not daemon.processes()
+        daemon.wait_until_nothing_is_left()
         assert story.ended.wait(PATIENCE)
 
 

@@ -86,7 +86,7 @@ class Network:
         assert self.daemon.process is not None
         self.daemon.send_signal(signal.SIGKILL)
         self.daemon.process.wait()
-        eventually(lambda: not self.daemon.processes(), "its children follow it")
+        self.daemon.wait_until_nothing_is_left()
 
     def start_ermon(self) -> None:
         self.daemon.start()

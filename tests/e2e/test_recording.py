@@ -145,7 +145,7 @@ def test_what_a_killed_ermon_has_recorded_is_there(directory, settings, recordin
         eventually(recorded, "the leak is in the recording")
         daemon.send_signal(signal.SIGKILL)
         daemon.process.wait(PATIENCE)
-        eventually(lambda: not daemon.processes(), "its children end")
+        daemon.wait_until_nothing_is_left()
         (first,) = recordings.iterdir()
         found, notes = replay(daemon, first)
         assert notes == f"{first}: it is cut off: whoever wrote it was killed, or still writes\n"

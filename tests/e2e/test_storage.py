@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.company import MSEE, PART_OF_POOL, Company, bring, configuration, own_network
-from tests.e2e.daemon import ORPHAN_SECONDS, PATIENCE, Daemon, eventually
+from tests.e2e.daemon import PATIENCE, Daemon, eventually
 
 MANY = ["192.0.2.64/28", "192.0.2.80/28", "192.0.2.96/28", "192.0.2.112/28"]
 
@@ -35,7 +35,7 @@ def kill(daemon: Daemon) -> None:
     daemon.send_signal(signal.SIGKILL)
     assert daemon.process is not None
     daemon.process.wait(PATIENCE)
-    eventually(lambda: not daemon.processes(), "its children end", ORPHAN_SECONDS)
+    daemon.wait_until_nothing_is_left()
 
 
 def stop(daemon: Daemon) -> None:

@@ -163,7 +163,7 @@ def test_what_the_watchdog_kills_shows_where_it_stood(directory, settings):
         daemon.send_signal(signal.SIGABRT)
         assert daemon.process.wait(bgp.PATIENCE) == -signal.SIGABRT
         assert "most recent call first" in daemon.log_file.read_text()
-        eventually(lambda: not daemon.processes(), "its children end")
+        daemon.wait_until_nothing_is_left()
 
 
 # What the unit leaves it -----------------------------------------------------------------------------

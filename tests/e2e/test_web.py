@@ -138,7 +138,7 @@ def test_it_stops_in_time_though_over_a_hundred_are_connected_with_tls(secure: S
         secure.send_signal(signal.SIGTERM)
         assert secure.process is not None
         assert secure.process.wait(STOP_SECONDS) == 0
-        assert not secure.processes()
+        secure.wait_until_nothing_is_left()
 
 
 def test_names_are_known_as_the_command_line_says(directory: Path, settings: dict[str, Any]):
