@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import msgspec
 from yarl import URL
+
+from ermon.api.answers import Failure, Success
 
 CONNECT_SECONDS = 5.0
 """How long a daemon may take to accept a connection: it is near, or the network is broken."""
@@ -28,16 +30,6 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """The statuses of two hundred feeds and fifty circuits are a tenth of it."""
 
 T = TypeVar("T")
-
-
-class _Envelope(msgspec.Struct, Generic[T], frozen=True):
-    status: Literal["success"]
-    data: T
-
-
-class _Failure(msgspec.Struct, frozen=True):
-    status: Literal["error"]
-    error: str
 
 
 class UsageError(Exception):
@@ -251,15 +243,23 @@ async def _read(response: aiohttp.ClientResponse, where: str) -> bytes:
 
 def _decode(body: bytes, kind: type[T], where: str) -> T:
     try:
-        return msgspec.json.decode(body, type=_Envelope[kind]).data  # type: ignore[valid-type]
+        return msgspec.json.decode(body, type=Success[kind]).data  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreachableError(f"{where}: is no answer of ermon's API: {error}. {IS_IT_ERMON}") from None
+
+
+def read(data: object, kind: type[T], where: str) -> T:
+    """Type what ``where`` has answered; anything that does not fit is an ``UnreachableError``."""
+    try:
+        return msgspec.convert(data, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
         raise UnreachableError(f"{where}: is no answer of ermon's API: {error}. {IS_IT_ERMON}") from None
 
 
 def _refusal(code: int, body: bytes) -> str:
     """Say why there is no answer, in the words of whoever refused it where those are ermon's."""
     try:
-        words = msgspec.json.decode(body, type=_Failure).error
+        words = msgspec.json.decode(body, type=Failure).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return f"HTTP {code}, and not in ermon's words. {IS_IT_ERMON}"
     if code == 401:

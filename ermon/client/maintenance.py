@@ -5,42 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
+from ermon.api.answers import WindowDoc
 from ermon.client.http import Client, Target
 
 
-class Window(msgspec.Struct, frozen=True, rename={"starts": "from", "ends": "to"}):
-    """A maintenance window as the API shows it."""
-
-    origin: str
-    starts: str
-    ends: str
-    reason: str
-    active: bool
-    id: str | None = None
-    circuit: str | None = None
-    link: str | None = None
-    feed: str | None = None
-
-    def __str__(self) -> str:
-        about = f"feed {self.feed}" if self.feed else f"circuit {self.circuit}"
-        link = f", link {self.link}" if self.link else ""
-        state = "active" if self.active else "not active"
-        name = self.id or "(configuration)"
-        return f"{name:<16} {self.starts} to {self.ends}  {state:<11} {about}{link}: {self.reason}"
-
-
-async def list_windows(target: Target) -> list[Window]:
+async def list_windows(target: Target) -> list[str]:
+    """Return a line for each window."""
     async with Client(target) as client:
-        return await client.get("maintenance", list[Window])
+        return [_line(window) for window in await client.get("maintenance", list[WindowDoc])]
 
 
-async def add_window(target: Target, wanted: Mapping[str, Any]) -> Window:
+async def add_window(target: Target, wanted: Mapping[str, Any]) -> str:
     async with Client(target) as client:
-        return await client.change("POST", "maintenance", Window, dict(wanted))
+        return _line(await client.change("POST", "maintenance", WindowDoc, dict(wanted)))
 
 
-async def end_window(target: Target, window_id: str) -> Window:
+async def end_window(target: Target, window_id: str) -> str:
     async with Client(target) as client:
-        return await client.change("DELETE", f"maintenance/{window_id}", Window)
+        return _line(await client.change("DELETE", f"maintenance/{window_id}", WindowDoc))
+
+
+def _line(window: WindowDoc) -> str:
+    about = f"feed {window.feed}" if window.feed else f"circuit {window.circuit}"
+    link = f", link {window.link}" if window.link else ""
+    state = "active" if window.active else "not active"
+    name = window.id or "(configuration)"
+    return f"{name:<16} {window.starts} to {window.ends}  {state:<11} {about}{link}: {window.reason}"

@@ -139,6 +139,12 @@ class NetworkFacts:
             return False
         return all(canary.family != family for canary in state.canary_missing or ())
 
+    def complete(self, feed: str) -> bool:
+        """Return whether the feed's silence proves absence: it is up, and in sync in every family."""
+        return self.up(feed) and all(
+            self.in_sync(feed, family) for family in self.config.feeds[feed].families
+        )
+
     def all_paths(self, feed: str, family: Family) -> bool:
         state = self.feeds[feed]
         return state.session.all_paths(state.feed, family)

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Protocol, Self
 
 import msgspec
 
+from ermon.api.answers import LinkHistoryDoc, TimelineDoc
+from ermon.api.findings import FindingDoc
+from ermon.api.status import Shown
 from ermon.core.facts import NetworkFacts
+from ermon.core.layout import layout_of
 from ermon.core.monitor import Monitor
-from ermon.core.status import layout_of
 from ermon.model.events import Change, DrainChanged, LinkChanged
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkFamily
@@ -31,10 +34,6 @@ MAX_CHANGES = 200
 
 _UNCOUNTED = -1
 """How many prefixes a link brings whose state is unknown."""
-
-Shown = Literal["up", "down", "unknown", "draining"]
-"""A link that drains is ``draining``, whatever it brings: it may fall silent."""
-_SHOWN: dict[LinkState, Shown] = {LinkState.UP: "up", LinkState.DOWN: "down", LinkState.UNKNOWN: "unknown"}
 
 _Count = Annotated[int, msgspec.Meta(ge=_UNCOUNTED, le=2**31 - 1)]
 
@@ -69,7 +68,7 @@ class _Track:
 
     def is_now(self, time: float, state: LinkState, *, draining: bool) -> None:
         self.state, self.draining = state, draining
-        self.add(time, "draining" if draining else _SHOWN[state])
+        self.add(time, Shown.DRAINING if draining else Shown(state))
 
     def add(self, time: float, shown: Shown) -> None:
         changes = self.changes
@@ -80,7 +79,7 @@ class _Track:
         changes.append((time, shown))
         if len(changes) > MAX_CHANGES:
             began, _ = changes.popleft()
-            changes[0] = (began, "unknown")
+            changes[0] = (began, Shown.UNKNOWN)
             self.merged_until = changes[1][0]
 
     def forget(self, before: float) -> None:
@@ -88,6 +87,12 @@ class _Track:
             self.changes.popleft()
         if self.merged_until is not None and self.merged_until <= before:
             self.merged_until = None
+
+
+class RenderTimeline(Protocol):
+    """Describes what was taken, beside findings of the same time."""
+
+    def __call__(self, findings: Iterable[FindingDoc] = (), /) -> TimelineDoc: ...
 
 
 class Timeline:
@@ -146,8 +151,8 @@ class Timeline:
 
     # To look at --------------------------------------------------------------------------------------
 
-    def show(self, now: float) -> Callable[[], dict[str, Any]]:
-        """Take the last 24 hours; the result renders them, on any thread."""
+    def show(self, now: float) -> RenderTimeline:
+        """Take the last 24 hours; the result describes them, on any thread."""
         now = round(now, 3)
         times = self._times
         taken = [
@@ -155,22 +160,23 @@ class Timeline:
             for key, track in self._tracks.items()
         ]
         since = now - SPAN_SECONDS
-        return lambda: {
-            "from": since,
-            "to": now,
-            "times": times,
-            "links": [
-                {
-                    "circuit": circuit,
-                    "link": link,
-                    "family": family,
-                    "states": _span(changes, since, now),
-                    "merged_until": merged_until,
-                    "prefixes": [None if count < 0 else count for count in counts],
-                }
+        return lambda findings=(): TimelineDoc(
+            start=since,
+            end=now,
+            times=tuple(times),
+            links=tuple(
+                LinkHistoryDoc(
+                    circuit=circuit,
+                    link=link,
+                    family=family,
+                    states=tuple(_span(changes, since, now)),
+                    merged_until=merged_until,
+                    prefixes=tuple(None if count < 0 else count for count in counts),
+                )
                 for ((circuit, link), family), changes, counts, merged_until in taken
-            ],
-        }
+            ),
+            findings=tuple(findings),
+        )
 
     # To keep -----------------------------------------------------------------------------------------
 
@@ -199,14 +205,14 @@ class Timeline:
             for time, shown in found.states:
                 if time <= now:
                     track.add(time, shown)
-            track.add(min(kept.saved_at, now), "unknown")
+            track.add(min(kept.saved_at, now), Shown.UNKNOWN)
             track.forget(now - SPAN_SECONDS)
         return timeline
 
 
 def _span(changes: Iterable[tuple[float, Shown]], since: float, now: float) -> list[tuple[float, Shown]]:
     """Return the states from ``since`` to ``now``, the first from ``since`` on."""
-    first: Shown = "unknown"
+    first = Shown.UNKNOWN
     later: list[tuple[float, Shown]] = []
     for time, shown in changes:
         if time <= since:

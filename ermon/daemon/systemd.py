@@ -28,7 +28,6 @@ import structlog
 
 from ermon.config.secrets import credential_name
 from ermon.core.monitor import Monitor
-from ermon.core.status import current_feeds
 
 ANSWER_SECONDS = 300.0
 """ExaBGP is asked each second, and started again after at most half a minute: after ten times that, whoever
@@ -176,9 +175,9 @@ def why_stuck(signs: Mapping[str, Sign], began: float, now: float, limit: float)
 
 def status_line(monitor: Monitor) -> str:
     """Return how many feeds are up and how much is raised, in one line."""
-    feeds = current_feeds(monitor)
+    feeds = monitor.network.feeds.values()
     raised = len(monitor.findings())
-    up = sum(feed.up for feed in feeds)
+    up = sum(feed.session.up for feed in feeds)
     return f"{up} of {len(feeds)} feeds up, {raised or 'nothing'} raised"
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import aiohttp
+import msgspec
 
+from ermon.api.answers import FeedEvent, LinkEvent, SnapshotEvent, Success
+from ermon.api.findings import FindingDoc
+from ermon.api.status import FeedDoc, LinkDoc
+from ermon.client.sse import Parser
 from ermon.demo import launch
 from ermon.demo.child import Child
 
@@ -28,22 +31,14 @@ ANSWER_SECONDS = 5.0
 """How long an answer may take; the event stream never ends."""
 LAST_WORDS_SECONDS = 10.0
 """How long an ermon may take to end that does not answer any more: no time, unless the machine is very busy."""
-MAX_EVENT_BYTES = 2**20
-"""Of a line of the event stream; the snapshot of this network has 20 kB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """ermon has said that a finding was raised or cleared."""
 
     at: float
     """When the demo heard it, on the monotonic clock."""
-    state: str
-    check: str
-    labels: Mapping[str, str]
-    severity: str
-    summary: str
-    evidence: Mapping[str, Any]
+    finding: FindingDoc
 
 
 class Daemon:
@@ -64,9 +59,9 @@ class Daemon:
             directory / "ermon.log",
             {},
         )
-        self.feeds: dict[str, Any] = {}
+        self.feeds: dict[str, FeedDoc] = {}
         """What ``/api/v1/status`` says of each feed, kept up to date by the event stream."""
-        self.links: dict[str, Any] = {}
+        self.links: dict[str, LinkDoc] = {}
         """The same of each link."""
         self._told: deque[Told] = deque()
         self._changed = asyncio.Event()
@@ -76,10 +71,7 @@ class Daemon:
     async def running(self) -> AsyncIterator[Daemon]:
         """Run ermon and listen to it; ``DemoError`` when it does not get ready."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-        async with (
-            self.child,
-            aiohttp.ClientSession(self.url, timeout=timeout, read_bufsize=MAX_EVENT_BYTES) as http,
-        ):
+        async with self.child, aiohttp.ClientSession(self.url, timeout=timeout) as http:
             self._http = http
             await self._wait_until_ready()
             self._reader = asyncio.create_task(self._listen())
@@ -90,12 +82,13 @@ class Daemon:
                 self._reader.cancel()
                 await asyncio.gather(self._reader, return_exceptions=True)
 
-    async def get(self, path: str) -> Any:
-        """Ask the API, and return the data of its answer; ``DemoError`` when none comes."""
+    async def raised(self) -> list[FindingDoc]:
+        """Ask for the findings that are raised now; ``DemoError`` when no answer comes."""
+        path = "/api/v1/findings?state=raised"
         try:
             async with self._http.get(path) as response:
                 response.raise_for_status()
-                return (await response.json())["data"]
+                return msgspec.json.decode(await response.read(), type=Success[list[FindingDoc]]).data
         except (aiohttp.ClientError, TimeoutError) as error:
             await self.child.wait(LAST_WORDS_SECONDS)
             raise self.child.failure(f"does not answer {path}") from error
@@ -139,46 +132,35 @@ class Daemon:
             raise self.child.failure("sends no events") from None
 
     async def _listen(self) -> None:
-        """Follow the event stream (WHATWG HTML, server-sent events)."""
-        kind = ""
+        """Follow the event stream."""
+        parser = Parser()
         try:
             endless = aiohttp.ClientTimeout(total=None)
             async with self._http.get("/api/v1/events", timeout=endless) as response:
                 response.raise_for_status()
-                async for line in response.content:
-                    field, _, value = line.decode().rstrip("\n").partition(": ")
-                    if field == "event":
-                        kind = value
-                    elif field == "data":
-                        self._take(kind, json.loads(value))
+                async for piece in response.content.iter_any():
+                    for event in parser.feed(piece):
+                        self._take(event.kind, event.data)
                         self._changed.set()
         finally:
             self._changed.set()
 
-    def _take(self, kind: str, data: Any) -> None:
+    def _take(self, kind: str, data: bytes) -> None:
+        decode = msgspec.json.decode
         match kind:
             case "snapshot":
-                self.feeds = data["status"]["feeds"]
-                for circuit in data["status"]["circuits"].values():
-                    self.links |= circuit["links"]
-                self._told.extend(map(_told, data["findings"]))
+                snapshot = decode(data, type=SnapshotEvent)
+                self.feeds = dict(snapshot.status.feeds)
+                for circuit in snapshot.status.circuits.values():
+                    self.links |= circuit.links
+                self._told.extend(Told(time.monotonic(), finding) for finding in snapshot.findings)
             case "feed":
-                self.feeds[data["feed"]] = data
+                feed = decode(data, type=FeedEvent)
+                self.feeds[feed.feed] = feed
             case "link":
-                self.links[data["link"]] = data
+                link = decode(data, type=LinkEvent)
+                self.links[link.link] = link
             case "transition":
-                self._told.append(_told(data))
+                self._told.append(Told(time.monotonic(), decode(data, type=FindingDoc)))
             case _:
-                pass  # a pool
-
-
-def _told(finding: Any) -> Told:
-    return Told(
-        time.monotonic(),
-        finding["state"],
-        finding["check"],
-        finding["labels"],
-        finding["severity"],
-        finding["summary"],
-        finding["evidence"],
-    )
+                pass  # a pool, the headline

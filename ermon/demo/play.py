@@ -44,7 +44,7 @@ class Player:
             await self._daemon.wait_until(lambda: not self._behind(), PATIENCE_SECONDS)
         except TimeoutError:
             raise UnexpectedError([f"not in sync: feed {name}" for name in self._behind()]) from None
-        routes = sum(sum(feed["routes"].values()) for feed in feeds.values())
+        routes = sum(sum(feed.routes.values()) for feed in feeds.values())
         text = f"{len(feeds)} BGP sessions are in sync, with {routes} routes, IPv4 and IPv6"
         self._screen.fact(text, time.monotonic() - since)
         await self._see(dict.fromkeys(self._daemon.links, "up"), since)
@@ -64,9 +64,8 @@ class Player:
     async def end(self) -> None:
         """Make sure that nothing is left."""
         self._match([])
-        raised = await self._daemon.get("/api/v1/findings?state=raised")
-        if raised:
-            raise UnexpectedError([f"still raised: {finding['summary']}" for finding in raised])
+        if raised := await self._daemon.raised():
+            raise UnexpectedError([f"still raised: {finding.summary}" for finding in raised])
 
     async def _see(self, links: Mapping[str, str], since: float) -> None:
         """Wait until these links are in these states, in all their families."""
@@ -100,13 +99,14 @@ class Player:
         matched = []
         while self._daemon.has_told():
             told = self._daemon.take_told()
-            said = Expected(told.state, told.check, told.labels)
+            finding = told.finding
+            said = Expected(finding.state, finding.check, finding.labels)
             if said not in waiting:
-                surplus = f"not expected, and came: {said}: {told.summary} {told.evidence}"
+                surplus = f"not expected, and came: {said}: {finding.summary} {finding.evidence}"
                 raise UnexpectedError([surplus, *_missing(waiting)])
             expected = waiting.pop(waiting.index(said))
-            named = tuple(told.evidence.get("prefixes", ()))
-            if told.state == "raised" and named != expected.prefixes:
+            named = tuple(finding.evidence.get("prefixes", ()))
+            if finding.state == "raised" and named != expected.prefixes:
                 raise UnexpectedError([f"{said} names {named} and not {expected.prefixes}"])
             matched.append((expected, told))
         return matched
@@ -114,18 +114,19 @@ class Player:
     def _enter(self, expected: Expected, told: Told, since: float) -> None:
         subject = " ".join(expected.labels.values())
         latency = Latency(told.at - since, self._timer(expected))
-        if told.state == "raised":
-            self.rows.append(Row(told.severity, told.check, subject, latency))
+        finding = told.finding
+        if finding.state == "raised":
+            self.rows.append(Row(finding.severity, finding.check, subject, latency))
         else:
-            row = next(r for r in reversed(self.rows) if (r.check, r.subject) == (told.check, subject))
+            row = next(r for r in reversed(self.rows) if (r.check, r.subject) == (finding.check, subject))
             row.cleared = latency
-        self._screen.finding(told, latency.total)
+        self._screen.finding(finding, latency.total)
 
     def _behind(self) -> list[str]:
-        return [name for name, feed in self._daemon.feeds.items() if not all(feed["in_sync"].values())]
+        return [name for name, feed in self._daemon.feeds.items() if feed.blind]
 
     def _link_state(self, name: str) -> set[str]:
-        return set(self._daemon.links[name]["state"].values())
+        return set(self._daemon.links[name].state.values())
 
     def _timer(self, expected: Expected) -> float:
         """Return how long the check waits on purpose, in seconds."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
-from ermon.demo.daemon import Told
+from ermon.api.findings import FindingDoc
 
 WIDTH = 98
 
@@ -80,14 +80,14 @@ class Screen:
         """Print something that is as it should be, and how long it took."""
         self._tick(text, "" if seconds is None else f"+{seconds:.3f} s")
 
-    def finding(self, told: Told, seconds: float) -> None:
+    def finding(self, finding: FindingDoc, seconds: float) -> None:
         """Print a finding that was raised or cleared as it should be, and how long it took."""
-        style = _SEVERITY_STYLES[told.severity] if told.state == "raised" else "green"
-        word = self._paint(f"{told.state:<8}", style)
-        self._tick(f"{word} {told.check:<13} {told.summary}", f"+{seconds:.3f} s")
-        if told.state == "raised" and "prefixes" in told.evidence:
+        style = _SEVERITY_STYLES[finding.severity] if finding.state == "raised" else "green"
+        word = self._paint(f"{finding.state:<8}", style)
+        self._tick(f"{word} {finding.check:<13} {finding.summary}", f"+{seconds:.3f} s")
+        if finding.state == "raised" and "prefixes" in finding.evidence:
             prefixes, paths, feeds = (
-                ", ".join(told.evidence[name]) for name in ("prefixes", "as_paths", "feeds")
+                ", ".join(finding.evidence[name]) for name in ("prefixes", "as_paths", "feeds")
             )
             self._print(self._paint(f"{'':29}{prefixes}, AS path {paths}, seen on {feeds}", "dim"))
 

@@ -20,11 +20,16 @@ from weakref import WeakKeyDictionary
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
+from ermon.api.status import Answer, CircuitDoc, FeedDoc, PoolDoc
 from ermon.checks.subject import Subject
 from ermon.core.alarm import Phase
+from ermon.core.layout import Layout, layout_of
 from ermon.core.monitor import Monitor
-from ermon.core.status import Answer, Judged, Layout, NetworkStatus, judged, layout_of, network_status
+from ermon.core.pool_status import pools_status
+from ermon.core.session import Session
+from ermon.core.status import Judged, circuit_status, feeds_status, judged
 from ermon.model.findings import LinkState, Status
+from ermon.model.inventory import Config
 
 SLICE_SERIES = 1_000
 """Series rendered before everything else gets a turn: about a millisecond, and four when they are new."""
@@ -190,7 +195,16 @@ _TEXTS: WeakKeyDictionary[Layout, Texts] = WeakKeyDictionary()
 
 
 class Snapshot(NamedTuple):
-    network: NetworkStatus
+    """What a scrape shows, all of one moment."""
+
+    config: Config
+    circuits: Mapping[str, CircuitDoc]
+    pools: Mapping[str, PoolDoc]
+    feeds: Mapping[str, FeedDoc]
+    sessions: Mapping[str, Session]
+    link_changes: Mapping[Labels, float]
+    """By circuit, link and family: when the state last changed, in seconds since the epoch; 0 for never."""
+    addresses: Mapping[str, int]
     judged: Judged
     texts: Texts
 
@@ -237,7 +251,18 @@ def take_snapshot(monitor: Monitor) -> Snapshot:
     texts = _TEXTS.get(layout)
     if texts is None:
         texts = _TEXTS[layout] = Texts(layout)
-    return Snapshot(network_status(monitor), judged(monitor), texts)
+    known = monitor.network
+    return Snapshot(
+        config=monitor.config,
+        circuits={name: circuit_status(monitor, name) for name in monitor.config.circuits},
+        pools=pools_status(monitor),
+        feeds=feeds_status(monitor),
+        sessions={name: feed.session.copy() for name, feed in known.feeds.items()},
+        link_changes={(*key, family): info.changed_at or 0 for (key, family), info in known.links.items()},
+        addresses=layout.addresses,
+        judged=judged(monitor),
+        texts=texts,
+    )
 
 
 def render_network(snapshot: Snapshot, *, openmetrics: bool, only: Collection[str] = ()) -> Iterator[str]:
@@ -257,98 +282,99 @@ def render_network(snapshot: Snapshot, *, openmetrics: bool, only: Collection[st
 
 def read(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
     """Yield every metric with its label values and values."""
-    yield from _read_feeds(snapshot.network)
-    yield from _read_links(snapshot.network)
-    yield from _read_circuits(snapshot.network)
-    yield from _read_pools(snapshot.network)
+    yield from _read_feeds(snapshot)
+    yield from _read_links(snapshot)
+    yield from _read_circuits(snapshot)
+    yield from _read_pools(snapshot)
     yield from _read_subjects(snapshot)
 
 
-def _read_feeds(network: NetworkStatus) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
-    feeds = [(current.feed.name, current) for current in network.feeds]
-    identity = {name: (name, current.feed.router or "", current.feed.view.value) for name, current in feeds}
-    families = [(name, family, found) for name, feed in feeds for family, found in feed.families.items()]
-    yield FEED_UP, ((identity[name], int(feed.up)) for name, feed in feeds)
-    yield FEED_IN_SYNC, (((*identity[name], family), int(found.in_sync)) for name, family, found in families)
+def _read_feeds(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
+    feeds, sessions = snapshot.feeds, snapshot.sessions
+    identity = {name: (name, feed.router or "", feed.view) for name, feed in feeds.items()}
+    families = [(name, family) for name, feed in feeds.items() for family in feed.in_sync]
+    yield FEED_UP, ((identity[name], int(feed.state == "up")) for name, feed in feeds.items())
+    yield (
+        FEED_IN_SYNC,
+        (((*identity[name], family), int(feeds[name].in_sync[family])) for name, family in families),
+    )
     ways = [
-        ((name, to), count) for name, feed in feeds for to, count in (("up", feed.ups), ("down", feed.downs))
+        ((name, to), count)
+        for name in feeds
+        for to, count in (("up", sessions[name].ups), ("down", sessions[name].downs))
     ]
     yield FEED_TRANSITIONS, ways
-    yield FEED_CHANGED, (((name,), feed.since or 0) for name, feed in feeds)
-    yield FEED_MESSAGE, (((name,), feed.message_at or 0) for name, feed in feeds)
-    yield FEED_UPDATES, (((name,), feed.updates) for name, feed in feeds)
-    yield FEED_ROUTES, (((name, family), found.routes) for name, family, found in families)
-    yield FEED_LOST, (((name,), feed.lost_messages) for name, feed in feeds)
+    yield FEED_CHANGED, (((name,), sessions[name].changed_at or 0) for name in feeds)
+    yield FEED_MESSAGE, (((name,), sessions[name].message_at or 0) for name in feeds)
+    yield FEED_UPDATES, (((name,), feed.updates) for name, feed in feeds.items())
+    yield FEED_ROUTES, (((name, family), feeds[name].routes[family]) for name, family in families)
+    yield FEED_LOST, (((name,), feed.lost_messages) for name, feed in feeds.items())
 
 
-def _read_links(network: NetworkStatus) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
-    links = [link for current in network.circuits for link in current.links]
-    families = [
-        ((*current.link.key, family), current.link.router, found)
-        for current in links
-        for family, found in current.families.items()
+def _read_links(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
+    links = [
+        ((circuit, name), link)
+        for circuit, found in snapshot.circuits.items()
+        for name, link in found.links.items()
     ]
-    states = [((*key[:2], router, key[2]), found.state) for key, router, found in families]
+    families = [((*key, family), link, family) for key, link in links for family in link.state]
+    states = [((*key[:2], link.router, key[2]), link.state[family]) for key, link, family in families]
     yield LINK_STATE, _one_per_state(states, LinkState)
-    yield LINK_TRANSITIONS, ((key, found.transitions) for key, _, found in families)
-    yield LINK_CHANGED, ((key, found.since or 0) for key, _, found in families)
-    yield LINK_ROUTES, ((key, found.routes) for key, _, found in families)
+    yield LINK_TRANSITIONS, ((key, link.transitions[family]) for key, link, family in families)
+    yield LINK_CHANGED, ((key, snapshot.link_changes[key]) for key, _, _ in families)
+    yield LINK_ROUTES, ((key, link.routes[family]) for key, link, family in families)
     yield (
         LINK_SERVICE_ROUTES,
-        (
-            ((*current.link.key, service), count)
-            for current in links
-            for service, count in current.service_routes.items()
-        ),
+        (((*key, service), count) for key, link in links for service, count in link.service_routes.items()),
     )
-    advertised = [
-        ((*current.link.key, family), shown)
-        for current in links
-        for family, shown in current.advertised.items()
-    ]
-    yield LINK_ADVERTISED, ((key, shown.prefixes) for key, shown in advertised)
-    yield LINK_LIMIT, ((key, shown.limit) for key, shown in advertised)
+    for metric, shown in (
+        (LINK_ADVERTISED, [(key, link.advertised_prefixes) for key, link in links]),
+        (LINK_LIMIT, [(key, link.advertised_prefix_limit) for key, link in links]),
+    ):
+        yield metric, (((*key, family), count) for key, counts in shown for family, count in counts.items())
 
 
-def _read_circuits(network: NetworkStatus) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
+def _read_circuits(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
     yield (
         CIRCUIT_LINKS_UP,
         (
-            ((current.circuit.name, family), count)
-            for current in network.circuits
-            for family, count in current.links_up.items()
+            ((name, family), count)
+            for name, circuit in snapshot.circuits.items()
+            for family, count in circuit.links_up.items()
         ),
     )
-    circuits = [current.circuit for current in network.circuits]
+    circuits = snapshot.config.circuits.values()
     yield CIRCUIT_INFO, (((c.name, ", ".join(sorted(c.locations)), c.geo, c.peering), 1) for c in circuits)
 
 
-def _read_pools(network: NetworkStatus) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
-    pools = [(current.pool.name, current) for current in network.pools]
-    families = [(name, family, seen) for name, pool in pools for family, seen in pool.families.items()]
+def _read_pools(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
+    pools = snapshot.pools.items()
     advertised = (
-        ((name, family, *link.key), answer)
-        for name, family, seen in families
-        for link, answer in zip(seen.links, seen.advertised, strict=True)
+        ((name, family, circuit, link), answer)
+        for name, pool in pools
+        for family, rows in pool.advertised.items()
+        for circuit, row in rows.items()
+        for link, answer in row.items()
     )
     yield POOL_ADVERTISED, _one_per_state(advertised, Answer)
     on_internet = (
         ((name, family, feed), answer)
-        for name, family, seen in families
-        for feed, answer in zip(seen.feeds, seen.on_internet, strict=True)
+        for name, pool in pools
+        for family, answers in pool.on_internet.items()
+        for feed, answer in answers.items()
     )
     yield POOL_ON_INTERNET, _one_per_state(on_internet, Answer)
-    yield POOL_ADDRESSES, (((name,), current.addresses) for name, current in pools)
+    yield POOL_ADDRESSES, (((name,), snapshot.addresses[name]) for name, _ in pools)
 
 
 def _one_per_state(
-    answers: Iterable[tuple[Labels, LinkState | Answer]], states: type[LinkState | Answer]
+    answers: Iterable[tuple[Labels, str]], states: type[LinkState | Answer]
 ) -> Iterator[Sample]:
     """Yield a series for each state: 1 for the present one, 0 for the others."""
-    every = [(state, state.value) for state in states]
+    every = [state.value for state in states]
     for labels, present in answers:
-        for state, name in every:
-            yield (*labels, name), int(state is present)
+        for name in every:
+            yield (*labels, name), int(name == present)
 
 
 def _read_subjects(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:

@@ -60,17 +60,6 @@ class Transition(msgspec.Struct, frozen=True):
     finding: Finding
 
 
-def finding_json(finding: Finding) -> dict[str, Any]:
-    """Return what a finding is about as JSON values."""
-    return {
-        "check": finding.check,
-        "severity": str(finding.severity),
-        "labels": dict(finding.labels),
-        "summary": finding.summary,
-        "evidence": dict(finding.evidence),
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One transition on its way to one webhook.

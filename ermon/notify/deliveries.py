@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from ermon.api.findings import finding_doc, substance
 from ermon.checks.alert_names import runbook_url
-from ermon.model.findings import Delivery, Transition, finding_json
+from ermon.model.findings import Delivery, Transition
 from ermon.model.inventory import Webhook
-from ermon.model.times import rfc3339
 
 
 def make_deliveries(transition: Transition, webhooks: Iterable[Webhook], external_url: str) -> list[Delivery]:
@@ -24,6 +24,7 @@ def make_deliveries(transition: Transition, webhooks: Iterable[Webhook], externa
 
 def _delivery(transition: Transition, url: str, external_url: str) -> Delivery:
     finding = transition.finding
+    described = finding_doc(finding)
     identity = f"{finding.id} {transition.state} {url}"
     delivery = hashlib.sha256(identity.encode()).hexdigest()[:32]
     lasted = None if finding.ended_at is None else round(finding.ended_at - finding.since, 3)
@@ -32,10 +33,10 @@ def _delivery(transition: Transition, url: str, external_url: str) -> Delivery:
         "time": round(transition.time, 3),
         "state": str(transition.state),
         "id": finding.id,
-        **finding_json(finding),
-        "since": rfc3339(finding.since),
-        "raised_at": rfc3339(finding.raised_at),
-        "cleared_at": rfc3339(finding.cleared_at),
+        **substance(described),
+        "since": described.since,
+        "raised_at": described.raised_at,
+        "cleared_at": described.cleared_at,
         **({} if lasted is None else {"duration_seconds": lasted}),
         "runbook_url": runbook_url(external_url, finding.check),
     }

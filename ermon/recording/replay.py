@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ermon.api.findings import finding_doc, substance
 from ermon.core.monitor import Monitor
-from ermon.model.findings import Transition, finding_json, transition_order
+from ermon.model.findings import Transition, transition_order
 from ermon.recording.playback import Begun, Expected, Maintained, Passed, Playback, Step
 
 
@@ -100,7 +101,7 @@ def render(transition: Transition, start: float) -> dict[str, Any]:
         "offset": round(transition.time - start, 3),
         "time": round(transition.time, 3),
         "state": str(transition.state),
-        **finding_json(finding),
+        **substance(finding_doc(finding)),
     }
     if finding.ended_at is not None:
         rendered["duration_seconds"] = round(finding.ended_at - finding.since, 3)

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ermon.client.answers import Finding
+from ermon.api.findings import FindingDoc
+from ermon.api.status import HeadlineDoc, PoolDoc
 from ermon.terminal.findings import mark_of
-from ermon.terminal.headline import Headline, headline
 from ermon.terminal.picture import Picture
-from ermon.terminal.words import duration, evidence, family_name, labels, mark
+from ermon.terminal.words import duration, evidence, family_name, headline_line, instant, labels, mark
 
 
 class Facts(NamedTuple):
     """What lines are written about, frozen at one moment."""
 
-    headline: Headline
-    findings: dict[str, Finding]
+    headline: HeadlineDoc
+    findings: dict[str, FindingDoc]
     states: dict[str, str]
     """What is in which state, each in words."""
 
 
 def facts(picture: Picture) -> Facts:
-    return Facts(headline(picture), dict(picture.findings), dict(_states(picture)))
+    return Facts(picture.status.headline, dict(picture.findings), dict(_states(picture)))
 
 
 def beginning(now: Facts) -> Iterator[str]:
     """Say how it stands when somebody begins to look."""
-    yield now.headline.text
+    yield headline_line(now.headline)
     for finding in now.findings.values():
         if finding.state == "raised":
             yield _raised(finding)
@@ -46,10 +46,10 @@ def changes(before: Facts, now: Facts) -> Iterator[str]:
         if was is not None and was != state:
             yield f"{mark(state.partition(':')[0])} {what}: {was} → {state}"
     if now.headline.kind != before.headline.kind:
-        yield now.headline.text
+        yield headline_line(now.headline)
 
 
-def _raised(finding: Finding) -> str:
+def _raised(finding: FindingDoc) -> str:
     proof = evidence(finding.evidence, finding.labels)
     return (
         f"{mark_of(finding)} raised: {finding.severity} {finding.check}: {finding.summary} "
@@ -57,11 +57,11 @@ def _raised(finding: Finding) -> str:
     )
 
 
-def _cleared(finding: Finding) -> str:
+def _cleared(finding: FindingDoc) -> str:
     ended = finding.ended_at or finding.cleared_at or finding.since
     return (
         f"● cleared: {finding.check}: {finding.summary} ({labels(finding.labels)}), "
-        f"lasted {duration(ended - finding.since)}"
+        f"lasted {duration(instant(ended) - instant(finding.since))}"
     )
 
 
@@ -69,15 +69,20 @@ def _states(picture: Picture) -> Iterator[tuple[str, str]]:
     status = picture.status
     for name, circuit in status.circuits.items():
         for link_name, link in circuit.links.items():
-            for family in link.state:
-                yield f"link {name} {link_name} {family_name(family)}", link.family_state(family)
+            for family, shown in link.shown.items():
+                yield f"link {name} {link_name} {family_name(family)}", shown
     for name, feed in status.feeds.items():
         reason = f": {feed.down_reason}" if feed.state != "up" and feed.down_reason else ""
         yield f"feed {name}", f"{feed.state}{reason}"
     for name, pool in status.pools.items():
-        for place, answers in pool.by_link().items():
-            for family, answer in answers.items():
-                yield f"pool {name} on {place.circuit} {place.link} {family_name(family)}", answer
-        for feed_name, answers in pool.by_view().items():
-            for family, answer in answers.items():
-                yield f"pool {name} on the internet at {feed_name} {family_name(family)}", answer
+        yield from _pool_states(name, pool)
+
+
+def _pool_states(name: str, pool: PoolDoc) -> Iterator[tuple[str, str]]:
+    for family, circuits in pool.advertised.items():
+        for circuit_name, links in circuits.items():
+            for link_name, answer in links.items():
+                yield f"pool {name} on {circuit_name} {link_name} {family_name(family)}", answer
+    for family, feeds in pool.on_internet.items():
+        for feed_name, answer in feeds.items():
+            yield f"pool {name} on the internet at {feed_name} {family_name(family)}", answer

@@ -8,9 +8,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ermon.client.answers import Circuit, Link, Status
+from ermon.api.status import CircuitDoc, LinkDoc, StatusDoc
+from ermon.model.prefixes import Family
 from ermon.terminal.console import grid, indented, text
-from ermon.terminal.words import clock, duration, family_name, mark, plural, style, together
+from ermon.terminal.words import clock, duration, family_name, instant, mark, plural, style
 
 MAX_CIRCUITS = 8
 """With more of them, only those are shown that something is wrong with."""
@@ -19,8 +20,8 @@ NARROW = 66
 """Below this, what is advertised and by which router gives way to the states."""
 
 
-def circuits(status: Status, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
-    troubled = [name for name, found in status.circuits.items() if _state(found) != "up"]
+def circuits(status: StatusDoc, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
+    troubled = [name for name, found in status.circuits.items() if found.overall != "up"]
     well = [name for name in status.circuits if name not in troubled]
     shown = troubled + (well if everything or len(status.circuits) <= MAX_CIRCUITS else [])
     parts: list[RenderableType] = []
@@ -32,11 +33,7 @@ def circuits(status: Status, now: datetime, width: int, *, everything: bool) -> 
     return parts
 
 
-def _state(circuit: Circuit) -> str:
-    return together(link.family_state(family) for link in circuit.links.values() for family in link.state)
-
-
-def _widths(status: Status, names: list[str]) -> tuple[int, int]:
+def _widths(status: StatusDoc, names: list[str]) -> tuple[int, int]:
     """Return how wide names of links and of routers are, so that the circuits' columns stand in line."""
     links = [item for name in names for item in status.circuits[name].links.items()]
     return (
@@ -46,10 +43,9 @@ def _widths(status: Status, names: list[str]) -> tuple[int, int]:
 
 
 def _circuit(
-    name: str, circuit: Circuit, now: datetime, width: int, widths: tuple[int, int]
+    name: str, circuit: CircuitDoc, now: datetime, width: int, widths: tuple[int, int]
 ) -> list[RenderableType]:
-    state = _state(circuit)
-    head = Text().append(f"{mark(state)} ", style(state)).append_text(text(name, "bold"))
+    head = Text().append(f"{mark(circuit.overall)} ", style(circuit.overall)).append_text(text(name, "bold"))
     head.append_text(text(f"  {circuit.location}, {circuit.peering} peering", "dim"))
     table = _table(width, widths)
     for link_name, link in circuit.links.items():
@@ -78,35 +74,34 @@ def _columns(width: int) -> list[str]:
     return ["Link", "Router", "Family", "State", "For", *since, "Prefixes", "Advertised"]
 
 
-def _rows(name: str, link: Link, now: datetime, width: int) -> list[list[Text]]:
-    rows: list[list[Text]] = []
-    for family in link.state or ("",):
-        state = link.family_state(family) if family else "watched elsewhere"
-        since = link.since.get(family)
-        cells = {
-            "Link": text("" if rows else name),
-            "Router": text("" if rows else link.router),
-            "Family": text(family_name(family)),
-            "State": text(f"{mark(state)} {state}", style(state)) if family else text(state, "dim"),
-            "For": text(
-                "the start" if family and since is None else "" if since is None else duration(now - since)
-            ),
-            "Since (UTC)": text("" if since is None else clock(since, now)),
-            "Prefixes": text(str(link.routes.get(family, 0)) if family else ""),
-            "Advertised": _advertised(link, family) if family else text(""),
-        }
-        rows.append([cells[column] for column in _columns(width)])
-    return rows
+def _rows(name: str, link: LinkDoc, now: datetime, width: int) -> list[list[Text]]:
+    rows: list[dict[str, Text]] = []
+    for family, state in link.shown.items():
+        told = link.since.get(family)
+        since = None if told is None else instant(told)
+        rows.append(
+            {
+                "Family": text(family_name(family)),
+                "State": text(f"{mark(state)} {state}", style(state)),
+                "For": text("the start" if since is None else duration(now - since)),
+                "Since (UTC)": text("" if since is None else clock(since, now)),
+                "Prefixes": text(str(link.routes.get(family, 0))),
+                "Advertised": _advertised(link, family),
+            }
+        )
+    rows = rows or [{"State": text("watched elsewhere", "dim")}]
+    rows[0] |= {"Link": text(name), "Router": text(link.router)}
+    return [[row.get(column, text("")) for column in _columns(width)] for row in rows]
 
 
-def _advertised(link: Link, family: str) -> Text:
+def _advertised(link: LinkDoc, family: Family) -> Text:
     count, limit = link.advertised_prefixes.get(family), link.advertised_prefix_limit.get(family)
     if count is None or limit is None:
         return text("not seen", "dim")
     return text(f"{count} of {limit}")
 
 
-def _services(name: str, link: Link) -> Text:
+def _services(name: str, link: LinkDoc) -> Text:
     """Tell what the link brings of each service, those that are missing first."""
     totals = {
         **{service: sum(found.values()) for service, found in link.services.items()},

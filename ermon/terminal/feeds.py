@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from ermon.client.answers import Feed, Status
+from ermon.api.status import FeedDoc, FeedOverall, StatusDoc
 from ermon.terminal.console import grid, text
-from ermon.terminal.words import duration, family_name, plural, style
+from ermon.terminal.words import duration, family_name, instant, plural, style
 
 NARROW = 66
 """Below this, only the states are shown."""
@@ -17,15 +18,15 @@ MAX_FEEDS = 12
 """With more of them, only those are shown that something is wrong with."""
 
 
-def feeds(status: Status, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
+def feeds(status: StatusDoc, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
     parts: list[RenderableType] = [
         text(f"▲ ExaBGP's process {name} is {process.state}: none of its feeds can be up", style("down"))
         for name, process in status.processes.items()
         if process.state == "down"
     ]
-    ranked = sorted(status.feeds.items(), key=lambda item: _rank(item[1]))
+    ranked = sorted(status.feeds.items(), key=lambda item: _RANKS.get(item[1].overall, 0))
     if not everything and len(ranked) > MAX_FEEDS:
-        ranked = [item for item in ranked if _rank(item[1]) < _WELL]
+        ranked = [item for item in ranked if item[1].overall != FeedOverall.UP]
     if ranked:
         columns = ("Feed", "State", "For", "Routes", "Shows")[: 5 if width >= NARROW else 3]
         table = grid(*columns, right=[3])
@@ -38,34 +39,27 @@ def feeds(status: Status, now: datetime, width: int, *, everything: bool) -> lis
     return parts
 
 
-_WELL = 3
+_RANKS: Mapping[str, int] = {overall: rank for rank, overall in enumerate(reversed(FeedOverall))}
+"""The worst first, with what is not known here."""
 
 
-def _rank(feed: Feed) -> int:
-    if feed.state != "up":
-        return 0
-    if not feed.sees:
-        return 1
-    return 2 if feed.loss or feed.overflowed else _WELL
-
-
-def _row(name: str, feed: Feed, now: datetime) -> tuple[Text, ...]:
+def _row(name: str, feed: FeedDoc, now: datetime) -> tuple[Text, ...]:
     return (
         text(name),
         _state(feed),
-        text("" if feed.since is None else duration(now - feed.since)),
+        text("" if feed.since is None else duration(now - instant(feed.since))),
         text(str(sum(feed.routes.values()))),
         text(_place(feed)),
     )
 
 
-def _place(feed: Feed) -> str:
+def _place(feed: FeedDoc) -> str:
     link = " ".join(part for part in (feed.circuit, feed.link) if part)
-    about = link or feed.uplink or feed.segment or feed.router
+    about = link or feed.uplink or feed.segment or feed.router or ""
     return f"{feed.view} {about}".rstrip()
 
 
-def _state(feed: Feed) -> Text:
+def _state(feed: FeedDoc) -> Text:
     """Say what is wrong with a feed, in the peer's words where those are known."""
     if feed.state != "up":
         if feed.since is None and not feed.down_reason:

@@ -7,16 +7,16 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ermon.client.answers import Finding
+from ermon.api.findings import FindingDoc
 from ermon.terminal.console import grid, indented, one_line, text
 from ermon.terminal.picture import Picture
-from ermon.terminal.words import clock, duration, evidence, labels, style
+from ermon.terminal.words import clock, duration, evidence, instant, labels, style
 
 MAX_RAISED = 20
 MAX_CLEARED = 5
 
 
-def mark_of(finding: Finding) -> str:
+def mark_of(finding: FindingDoc) -> str:
     return "○" if finding.severity == "info" else "▲"
 
 
@@ -31,7 +31,7 @@ def raised(picture: Picture, *, everything: bool) -> list[RenderableType]:
     return parts
 
 
-def _finding(finding: Finding, now: datetime) -> list[RenderableType]:
+def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
     head = grid("", "")
     head.show_header = False
     summary = text(finding.summary, "bold")
@@ -44,8 +44,9 @@ def _finding(finding: Finding, now: datetime) -> list[RenderableType]:
     head.add_row(
         Text(f"{mark_of(finding)} ", style(finding.severity)).append_text(text(finding.severity)), summary
     )
+    since = instant(finding.since)
     about = [
-        text(f"for {duration(now - finding.since)}, since {clock(finding.since, now)} UTC"),
+        text(f"for {duration(now - since)}, since {clock(since, now)} UTC"),
         text(labels(finding.labels)),
     ]
     proof = evidence(finding.evidence, finding.labels)
@@ -60,11 +61,12 @@ def cleared(picture: Picture) -> list[RenderableType]:
     table = grid("", "", "", "")
     table.show_header = False
     for finding in picture.cleared()[:MAX_CLEARED]:
-        ended = finding.ended_at or finding.cleared_at or now
+        cleared_at = instant(finding.cleared_at or finding.since)
+        ended = cleared_at if finding.ended_at is None else instant(finding.ended_at)
         table.add_row(
-            text(clock(finding.cleared_at or now, now)),
+            text(clock(cleared_at, now)),
             text(finding.check),
             text(finding.summary),
-            text(f"lasted {duration(ended - finding.since)}"),
+            text(f"lasted {duration(ended - instant(finding.since))}"),
         )
     return [table] if table.row_count else []

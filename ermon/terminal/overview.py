@@ -8,16 +8,14 @@ from rich.console import RenderableType
 
 from ermon.terminal import circuits, feeds, findings, pools
 from ermon.terminal.console import text
-from ermon.terminal.headline import headline
 from ermon.terminal.picture import Picture
-from ermon.terminal.words import moment, style
+from ermon.terminal.words import headline_line, moment, style
 
 
 def overview(picture: Picture, width: int, *, everything: bool = False) -> Iterator[RenderableType]:
     """Yield what to print, from top to bottom; ``everything``: nothing is left out that is well."""
     status, now = picture.status, picture.now()
-    kind, words = headline(picture)
-    yield text(words, style(kind))
+    yield text(headline_line(status.headline), style(status.headline.kind))
     for title, parts in (
         ("Findings", findings.raised(picture, everything=everything)),
         ("Circuits", circuits.circuits(status, now, width, everything=everything)),

@@ -7,8 +7,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from ermon.client.answers import Circuit, Feed, Finding, Link, Pool, Status, read
-from ermon.terminal.words import SEVERITIES
+import msgspec
+
+from ermon.api.answers import LinkEvent
+from ermon.api.findings import FindingDoc
+from ermon.api.status import FeedDoc, HeadlineDoc, LinkDoc, PoolDoc, StatusDoc
+from ermon.client.http import read
+from ermon.terminal.words import SEVERITIES, instant
 
 MAX_CLEARED = 200
 """Cleared findings that a picture keeps while it follows a daemon for weeks."""
@@ -22,14 +27,14 @@ class Picture:
         self.where = where
         self.changes = 0
         """How often something was taken."""
-        self.findings: dict[str, Finding] = {}
-        self.status: Status
+        self.findings: dict[str, FindingDoc] = {}
+        self.status: StatusDoc
         self._clock = clock
         self._taken_at = 0.0
 
     def now(self) -> datetime:
         """Return the daemon's time, which this machine's clock may disagree with."""
-        return self.status.time + timedelta(seconds=self._clock() - self._taken_at)
+        return instant(self.status.time) + timedelta(seconds=self._clock() - self._taken_at)
 
     def take(self, kind: str, data: Any) -> None:
         """Take an event of ``/api/v1/events``; kinds and places that are not known here are passed over.
@@ -42,56 +47,65 @@ class Picture:
                 snapshot = read(data, dict[str, Any], self.where)
                 self.take_all(snapshot.get("status"), snapshot.get("findings"))
             case "transition":
-                self._take_finding(read(data, Finding, self.where))
+                self._take_finding(read(data, FindingDoc, self.where))
             case "link":
                 self._take_link(read(data, dict[str, Any], self.where))
-            case "feed":
-                self._take_named(self.status.feeds, data, "feed", Feed)
-            case "pool":
-                self._take_named(self.status.pools, data, "pool", Pool)
+            case "feed" if (name := self._name(data, "feed")) in self.status.feeds:
+                feeds = {**self.status.feeds, name: read(data, FeedDoc, self.where)}
+                self.status = msgspec.structs.replace(self.status, feeds=feeds)
+            case "pool" if (name := self._name(data, "pool")) in self.status.pools:
+                pools = {**self.status.pools, name: read(data, PoolDoc, self.where)}
+                self.status = msgspec.structs.replace(self.status, pools=pools)
+            case "headline":
+                headline = read(data, HeadlineDoc, self.where)
+                self.status = msgspec.structs.replace(self.status, headline=headline)
             case _:
                 pass
 
     def take_all(self, status: object, findings: object) -> None:
-        found = read(findings, tuple[Finding, ...], self.where)
+        found = read(findings, tuple[FindingDoc, ...], self.where)
         self.take_status(status)
         self.findings = {finding.id: finding for finding in found}
 
     def take_status(self, status: object) -> None:
-        self.status = read(status, Status, self.where)
+        self.status = read(status, StatusDoc, self.where)
         self._taken_at = self._clock()
 
-    def _take_finding(self, finding: Finding) -> None:
+    def _take_finding(self, finding: FindingDoc) -> None:
         self.findings[finding.id] = finding
         for old in self.cleared()[MAX_CLEARED:]:
             del self.findings[old.id]
 
     def _take_link(self, data: dict[str, Any]) -> None:
-        circuit = self.status.circuits.get(str(data.get("circuit")), Circuit())
-        name = str(data.get("link"))
-        if name in circuit.links:
-            circuit.links[name] = read(data, Link, self.where)
+        name, link = str(data.get("circuit")), str(data.get("link"))
+        circuit = self.status.circuits.get(name)
+        if circuit is None or link not in circuit.links:
+            return
+        now = read(data, LinkEvent, self.where).circuit_state
+        circuit = msgspec.structs.replace(
+            circuit,
+            links={**circuit.links, link: read(data, LinkDoc, self.where)},
+            state=now.state,
+            links_up=now.links_up,
+            overall=now.overall,
+        )
+        circuits = {**self.status.circuits, name: circuit}
+        self.status = msgspec.structs.replace(self.status, circuits=circuits)
 
-    def _take_named(self, places: dict[str, Any], data: object, label: str, kind: type) -> None:
-        name = str(read(data, dict[str, Any], self.where).get(label))
-        if name in places:
-            places[name] = read(data, kind, self.where)
+    def _name(self, data: object, label: str) -> str:
+        return str(read(data, dict[str, Any], self.where).get(label))
 
     # What is in it -----------------------------------------------------------------------------------
 
-    def raised(self) -> list[Finding]:
+    def raised(self) -> list[FindingDoc]:
         """Return the raised findings, the worst first, then the oldest."""
         found = [finding for finding in self.findings.values() if finding.state == "raised"]
         return sorted(found, key=lambda finding: (_rank(finding.severity), finding.since, finding.id))
 
-    def cleared(self) -> list[Finding]:
+    def cleared(self) -> list[FindingDoc]:
         """Return the cleared findings, the latest first."""
         found = [finding for finding in self.findings.values() if finding.state != "raised"]
         return sorted(found, key=lambda finding: finding.cleared_at or finding.since, reverse=True)
-
-    def blind_feeds(self) -> list[str]:
-        """Name the feeds whose silence cannot be believed."""
-        return [name for name, feed in self.status.feeds.items() if not feed.sees]
 
 
 def _rank(severity: str) -> int:

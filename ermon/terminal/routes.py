@@ -8,8 +8,9 @@ from typing import Any, TextIO
 from rich.console import RenderableType
 from rich.text import Text
 
-from ermon.client.answers import Route, Routes, Status, read
-from ermon.client.http import Client, Target, UsageError
+from ermon.api.answers import RouteDoc, RoutesDoc
+from ermon.api.status import StatusDoc
+from ermon.client.http import Client, Target, UsageError, read
 from ermon.terminal.console import indented, make_console, text
 from ermon.terminal.status import as_json
 
@@ -35,7 +36,7 @@ async def show_routes(
     was asked for as the API answers it.
     """
     async with Client(target) as client:
-        status = read(await client.get("status", dict[str, Any]), Status, client.name)
+        status = read(await client.get("status", dict[str, Any]), StatusDoc, client.name)
         if feed is not None and feed not in status.feeds:
             known = ", ".join(status.feeds) or "none"
             raise UsageError(f"there is no feed {feed!r} at {client.name}: there are {known}")
@@ -44,7 +45,7 @@ async def show_routes(
             each: await client.get("routes", dict[str, Any], prefix=prefix, match=each, **where)
             for each in (MATCHES if match is None else (match,))
         }
-        found = {each: read(answer, Routes, client.name) for each, answer in answers.items()}
+        found = {each: read(answer, RoutesDoc, client.name) for each, answer in answers.items()}
     if json:
         out.write(as_json(answers))
     else:
@@ -54,7 +55,7 @@ async def show_routes(
     return any(answer.routes for answer in found.values())
 
 
-def _report(found: Mapping[str, Routes], status: Status) -> Iterator[RenderableType]:
+def _report(found: Mapping[str, RoutesDoc], status: StatusDoc) -> Iterator[RenderableType]:
     shown = False
     for match, answer in found.items():
         # The routes to the prefix itself stand in every answer.
@@ -86,15 +87,15 @@ def _report(found: Mapping[str, Routes], status: Status) -> Iterator[RenderableT
     yield from _limits(answers)
 
 
-def _by_prefix(routes: list[Route]) -> Iterable[list[Route]]:
+def _by_prefix(routes: list[RouteDoc]) -> Iterable[list[RouteDoc]]:
     """Put together what the feeds hold to one prefix, so that it can be compared."""
-    found: dict[str, list[Route]] = {}
+    found: dict[str, list[RouteDoc]] = {}
     for route in routes:
         found.setdefault(route.prefix, []).append(route)
     return found.values()
 
 
-def _route(route: Route, status: Status) -> Iterator[RenderableType]:
+def _route(route: RouteDoc, status: StatusDoc) -> Iterator[RenderableType]:
     feed = status.feeds.get(route.feed)
     head = Text().append_text(text(route.prefix, "bold")).append_text(text(f"  on {route.feed}"))
     if feed is not None:
@@ -121,7 +122,7 @@ def _route(route: Route, status: Status) -> Iterator[RenderableType]:
         yield indented(text(", ".join([*named, *route.large_communities])), 4)
 
 
-def _limits(answers: list[Routes]) -> Iterator[RenderableType]:
+def _limits(answers: list[RoutesDoc]) -> Iterator[RenderableType]:
     """Say where a route that is not shown proves nothing."""
     unsynced = list(dict.fromkeys(feed for answer in answers for feed in answer.feeds_not_in_sync))
     partial = list(dict.fromkeys(feed for answer in answers for feed in answer.partial_feeds))

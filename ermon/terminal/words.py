@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ermon.api.status import HeadlineDoc, HeadlineKind
+from ermon.client.http import IS_IT_ERMON, UnreachableError
 from ermon.model.text import printable
 
-MARKS = {"up": "●", "down": "▲", "unknown": "◆", "draining": "▼", "yes": "●", "no": "○"}
-"""A shape for each state, for whoever does not see the colour."""
+MARKS = {
+    "up": "●",
+    "down": "▲",
+    "unknown": "◆",
+    "draining": "▼",
+    "yes": "●",
+    "no": "○",
+    "well": "●",
+    "wrong": "▲",
+    "blind": "◆",
+}
+"""A shape for each state and each kind of headline, for whoever does not see the colour."""
 STYLES = {
     "up": "green",
     "down": "bold red",
@@ -69,14 +81,22 @@ def moment(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def instant(time: str) -> datetime:
+    """Read a time of the API."""
+    try:
+        return datetime.fromisoformat(time)
+    except ValueError:
+        raise UnreachableError(f"{time!r} is no time. {IS_IT_ERMON}") from None
+
+
+def headline_line(headline: HeadlineDoc) -> str:
+    """Write the headline as one line. What is raised stands below it, or in lines of its own."""
+    about = f": {headline.about}" if headline.about and headline.kind != HeadlineKind.WRONG else "."
+    return f"{mark(headline.kind)} {headline.text}{about}"
+
+
 def plural(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
-
-
-def together(states: Iterable[str]) -> str:
-    """Return the state that stands for several: what is down first, then what nobody knows."""
-    found = set(states)
-    return next((state for state in ("down", "unknown", "draining", "up") if state in found), "unknown")
 
 
 def labels(values: Mapping[str, str]) -> str:

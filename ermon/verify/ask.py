@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ermon.api.answers import RouteDoc, RoutesDoc
+from ermon.api.findings import FindingDoc, SubjectDoc
+from ermon.api.status import StatusDoc
 from ermon.client.http import IS_IT_ERMON, Client, Target, UnreachableError, UsageError, shown
-from ermon.client.verify_answers import CheckStatus, Finding, Route, Routes, Status
 from ermon.model.prefixes import Family, Prefix, parse_prefix
 
 TOTAL_SECONDS = 120.0
@@ -27,7 +29,7 @@ _WHOLE: Mapping[Family, Prefix] = {"ipv4": Prefix(4, 0, 0), "ipv6": Prefix(6, 0,
 class Table:
     """The routes of one family that a feed holds."""
 
-    routes: tuple[Route, ...]
+    routes: tuple[RouteDoc, ...]
     complete: bool
     """The feed is in sync, and no answer was cut."""
 
@@ -38,9 +40,9 @@ class Snapshot:
 
     url: str
     """Without a password that it may hold."""
-    status: Status
-    statuses: tuple[CheckStatus, ...]
-    findings: tuple[Finding, ...]
+    status: StatusDoc
+    statuses: tuple[SubjectDoc, ...]
+    findings: tuple[FindingDoc, ...]
     """Those that are raised."""
     tables: Mapping[tuple[str, Family], Table] = field(default_factory=dict)
     """By feed and family: those of the circuits that were asked for."""
@@ -61,7 +63,7 @@ async def take_snapshot(target: Target, circuit: str | None) -> Snapshot:
 
 
 async def _take(client: Client, circuit: str | None) -> Snapshot:
-    status = await client.get("status", Status)
+    status = await client.get("status", StatusDoc)
     if circuit is not None and circuit not in status.circuits:
         known = ", ".join(status.circuits) or "none"
         raise UsageError(f"there is no circuit {circuit!r} at {client.name}: there are {known}")
@@ -69,13 +71,13 @@ async def _take(client: Client, circuit: str | None) -> Snapshot:
         raise UsageError(f"there is nothing to test: the configuration at {client.name} declares no circuit")
     _check_prefixes((p for pool in status.pools.values() for p in pool.prefixes), client.name)
     wanted = status.circuits if circuit is None else {circuit: status.circuits[circuit]}
-    statuses = await client.get("statuses", tuple[CheckStatus, ...])
-    findings = await client.get("findings", tuple[Finding, ...], state="raised")
+    statuses = await client.get("statuses", tuple[SubjectDoc, ...])
+    findings = await client.get("findings", tuple[FindingDoc, ...], state="raised")
     tables = {key: await _table(client, *key) for key in sorted(_tables_of(status, wanted))}
     return Snapshot(client.name, status, statuses, findings, tables)
 
 
-def _tables_of(status: Status, circuits: Iterable[str]) -> set[tuple[str, Family]]:
+def _tables_of(status: StatusDoc, circuits: Iterable[str]) -> set[tuple[str, Family]]:
     """Name the feeds and families that show what the links bring, and what is advertised on them."""
     found: set[tuple[str, Family]] = set()
     for circuit in circuits:
@@ -93,11 +95,11 @@ def _tables_of(status: Status, circuits: Iterable[str]) -> set[tuple[str, Family
 async def _table(client: Client, feed: str, family: Family) -> Table:
     """Ask for all routes of a feed. An answer that was cut is asked for again by halves."""
     pending = [_WHOLE[family]]
-    routes: dict[Route, None] = {}
+    routes: dict[RouteDoc, None] = {}
     in_sync = True
     for _ in range(MAX_TABLE_REQUESTS):
         prefix = pending.pop()
-        found = await client.get("routes", Routes, prefix=str(prefix), match="longer", feed=feed)
+        found = await client.get("routes", RoutesDoc, prefix=str(prefix), match="longer", feed=feed)
         routes.update(dict.fromkeys(found.routes))
         _check_prefixes((route.prefix for route in found.routes), client.name)
         in_sync = in_sync and feed not in found.feeds_not_in_sync

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from ermon.api.findings import FindingDoc, SubjectDoc
+from ermon.api.status import FeedDoc, LinkDoc, PoolDoc
 from ermon.checks.guide import summary
-from ermon.client.verify_answers import CheckStatus, Feed, Finding, Link, Pool
 from ermon.model.prefixes import FAMILIES, Family, parse_prefix
 from ermon.verify.ask import Snapshot
 from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof
@@ -34,21 +35,21 @@ class CircuitFacts:
     def __init__(self, snapshot: Snapshot, name: str) -> None:
         self.name = name
         self.circuit = snapshot.status.circuits[name]
-        self.links: Mapping[str, Link] = self.circuit.links
+        self.links: Mapping[str, LinkDoc] = self.circuit.links
         self.families = tuple(f for f in FAMILIES if any(f in link.state for link in self.links.values()))
-        self.pools: Mapping[str, Pool] = {
+        self.pools: Mapping[str, PoolDoc] = {
             pool: found for pool, found in snapshot.status.pools.items() if name in found.circuits
         }
         self._snapshot = snapshot
         self.all_feeds = snapshot.status.feeds
-        self.feeds: Mapping[str, Feed] = {
+        self.feeds: Mapping[str, FeedDoc] = {
             feed: found for feed, found in self.all_feeds.items() if self._needs(found)
         }
         self._findings = {_key(finding): finding for finding in snapshot.findings}
 
     # Feeds and links ---------------------------------------------------------------------------------
 
-    def _needs(self, feed: Feed) -> bool:
+    def _needs(self, feed: FeedDoc) -> bool:
         """Tell whether a feed shows anything that the circuit is judged by."""
         match feed.view:
             case "edge-table":
@@ -66,7 +67,7 @@ class CircuitFacts:
     def is_microsoft(self) -> bool:
         return self.circuit.peering == "microsoft"
 
-    def edge_feeds(self, link: Link, family: Family) -> list[str]:
+    def edge_feeds(self, link: LinkDoc, family: Family) -> list[str]:
         return [
             name
             for name, feed in self.feeds.items()
@@ -124,7 +125,7 @@ class CircuitFacts:
         return {
             name: LinkReport(
                 router=link.router,
-                received={family: self._received(name, link, family) for family in link.families},
+                received={family: self._received(name, link, family) for family in link.state},
                 advertised={
                     family: self._advertised(name, family) for family in self.mirrored_families(name)
                 },
@@ -132,7 +133,7 @@ class CircuitFacts:
             for name, link in self.links.items()
         }
 
-    def _received(self, name: str, link: Link, family: Family) -> Prefixes:
+    def _received(self, name: str, link: LinkDoc, family: Family) -> Prefixes:
         deciders = link.decided_by.get(family, ())
         feeds = deciders or self.edge_feeds(link, family)
         return self._listed(feeds, family, (self.name, name), proven=bool(deciders))
@@ -159,14 +160,14 @@ class CircuitFacts:
     # Checks ------------------------------------------------------------------------------------------
 
     @cached_property
-    def _by_check(self) -> Mapping[str, list[CheckStatus]]:
-        found: dict[str, list[CheckStatus]] = {}
+    def _by_check(self) -> Mapping[str, list[SubjectDoc]]:
+        found: dict[str, list[SubjectDoc]] = {}
         for answered in self._snapshot.statuses:
             if self._concerns(answered):
                 found.setdefault(answered.check, []).append(answered)
         return found
 
-    def _concerns(self, answered: CheckStatus) -> bool:
+    def _concerns(self, answered: SubjectDoc) -> bool:
         """Return whether a subject is one of this circuit's."""
         labels = answered.labels
         if answered.check == "view-missing":
@@ -181,7 +182,7 @@ class CircuitFacts:
             return labels["feed"] in self.feeds
         return labels.get("process") in {feed.process for feed in self.feeds.values()}
 
-    def _may_show_our_pools(self, answered: CheckStatus) -> bool:
+    def _may_show_our_pools(self, answered: SubjectDoc) -> bool:
         """Return whether one of this circuit's pools is, or could be, what another circuit's link advertises."""
         finding = self._findings.get(_key(answered))
         found = finding.evidence.get("pools") if finding is not None else None
@@ -224,9 +225,9 @@ class CircuitFacts:
         links = [labels["link"]] if "link" in labels else list(self.links)
         return [link for link in links if link in self.links and self.is_down(link, families)]
 
-    def _proof(self, answered: CheckStatus) -> Proof:
+    def _proof(self, answered: SubjectDoc) -> Proof:
         finding = self._findings.get(_key(answered))
-        outcome = _OUTCOMES[answered.status]
+        outcome = _OUTCOMES.get(answered.status, Outcome.UNKNOWN)
         text = _summary(answered, finding)
         details: dict[str, Any] = {}
         if outcome is Outcome.FAIL:
@@ -263,15 +264,15 @@ class CircuitFacts:
         return dict(finding.evidence) | {"finding": finding.id} if finding is not None else {}
 
 
-def _key(subject: CheckStatus | Finding) -> tuple[str, frozenset[tuple[str, str]]]:
+def _key(subject: SubjectDoc | FindingDoc) -> tuple[str, frozenset[tuple[str, str]]]:
     return (subject.check, frozenset(subject.labels.items()))
 
 
-def _subject(answered: CheckStatus) -> str:
+def _subject(answered: SubjectDoc) -> str:
     return " ".join([answered.check, *answered.labels.values()])
 
 
-def _summary(answered: CheckStatus, finding: Finding | None) -> str:
+def _summary(answered: SubjectDoc, finding: FindingDoc | None) -> str:
     if finding is not None:
         return finding.summary
     try:

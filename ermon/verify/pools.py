@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ermon.client.verify_answers import Answer
 from ermon.model.prefixes import Family, PrefixSet, parse_prefix
 from ermon.verify.circuit import FAMILY_NAMES, CircuitFacts
 from ermon.verify.report import Outcome, Proof
@@ -25,11 +24,11 @@ def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
             text = f"{_named(pool, family)} is not heard on {where}: the link is down"
             yield _proof(facts, Outcome.FAIL, text, pool, family, link)
         elif not checked:
+            named = _named(pool, family)
             outcome, text = {
-                "yes": (Outcome.PASS, f"{_named(pool, family)} is advertised on {where}"),
-                "no": (Outcome.FAIL, f"{_named(pool, family)} is not advertised on {where}"),
-                "unknown": (Outcome.UNKNOWN, f"not known: {_named(pool, family)} is advertised on {where}"),
-            }[answer]
+                "yes": (Outcome.PASS, f"{named} is advertised on {where}"),
+                "no": (Outcome.FAIL, f"{named} is not advertised on {where}"),
+            }.get(answer, (Outcome.UNKNOWN, f"not known: {named} is advertised on {where}"))
             yield _proof(facts, outcome, text, pool, family, link)
 
 
@@ -67,7 +66,7 @@ def pools_on_internet(facts: CircuitFacts) -> Iterator[Proof]:
                 yield Proof(Outcome.UNKNOWN, text, labels={"pool": name, "family": family})
 
 
-def _on_links(facts: CircuitFacts) -> Iterator[tuple[str, Family, str, Answer]]:
+def _on_links(facts: CircuitFacts) -> Iterator[tuple[str, Family, str, str]]:
     """Yield each pool, family and link of the circuit, and whether the pool is advertised there."""
     for name, pool in facts.pools.items():
         for family, circuits in pool.advertised.items():

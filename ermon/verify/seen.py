@@ -15,7 +15,7 @@ from ermon.verify.report import Outcome, Proof
 def seen(facts: CircuitFacts) -> Iterator[Proof]:
     """Yield what is seen of each link, of the other circuits, and of the internet."""
     for name, link in facts.links.items():
-        for family in link.families:
+        for family in link.state:
             feeds = facts.edge_feeds(link, family)
             what = f"what link {name} brings in {FAMILY_NAMES[family]}"
             yield _judge(facts, what, feeds, family, list(link.decided_by.get(family, ())), all_paths=True)

@@ -8,17 +8,18 @@ from typing import Any, NoReturn
 import msgspec
 from aiohttp import web
 
+from ermon.api.answers import Failure, Success
+
 JSON_TYPE = "application/json"
 
 
 def success(data: Any, warnings: Sequence[str] = ()) -> bytes:
     """Write an answer; ``warnings`` say what its data may lack, as in Prometheus' API."""
-    extra = {"warnings": warnings} if warnings else {}
-    return msgspec.json.encode({"status": "success", "data": data, **extra})
+    return msgspec.json.encode(Success("success", data, tuple(warnings)))
 
 
 def failure(error: str) -> bytes:
-    return msgspec.json.encode({"status": "error", "error": error})
+    return msgspec.json.encode(Failure("error", error))
 
 
 def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

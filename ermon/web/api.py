@@ -1,4 +1,4 @@
-"""The handlers under ``/api/v1``. What they show is taken on the event loop and rendered on a thread."""
+"""The handlers under ``/api/v1``. What they show is taken on the event loop and written as JSON on a thread."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import Any
 
 from aiohttp import web
 
-from ermon.checks.catalogue import CATALOGUE
-from ermon.core.status import judged, layout_of, network_status
+from ermon.api.findings import SubjectDoc, finding_doc
+from ermon.api.status import StatusDoc
+from ermon.core.layout import layout_of
+from ermon.core.status import judged, network_status
 from ermon.core.timeline import SPAN_SECONDS
 from ermon.model.findings import Finding
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
-from ermon.model.times import rfc3339
 from ermon.web.answers import answer, choice, parameters, refuse, success
-from ermon.web.checks import check_data, check_list
 from ermon.web.context import CONTEXT, WebContext
 from ermon.web.difference import find_difference
-from ermon.web.render import by_severity, finding_data, network_data
 from ermon.web.routes import MATCHES, find_routes
 
 MAX_HISTORY = 2_000
@@ -30,14 +29,12 @@ MAX_HISTORY = 2_000
 MAX_TIMELINE_FINDINGS = 200
 """Findings beside the timeline: more bars than anybody looks at."""
 
-Rendered = Callable[[], Any]
-"""Renders what was taken; safe on any thread."""
-
 
 async def status(request: web.Request) -> web.Response:
     """Everything that is configured, and how it is."""
     parameters(request)
-    return await _show(status_data(request.app[CONTEXT]))
+    status = status_now(request.app[CONTEXT])
+    return await _show(lambda: status)
 
 
 async def findings(request: web.Request) -> web.Response:
@@ -48,7 +45,8 @@ async def findings(request: web.Request) -> web.Response:
     state = choice(values, "state", ("raised", "cleared"))
     context = request.app[CONTEXT]
     if "since" not in values:
-        return await _show(findings_data(context, state))
+        found = findings_now(context, state)
+        return await _show(lambda: [finding_doc(each) for each in found])
     return await _findings_since(context, state, _time(values["since"]))
 
 
@@ -56,7 +54,7 @@ async def _findings_since(context: WebContext, state: str | None, since: float) 
     raised = context.monitor().findings() if state != "cleared" else []
     cleared, warnings = await _cleared_since(context, since, MAX_HISTORY) if state != "raised" else ([], [])
     shown = (*raised, *cleared)
-    return answer(await asyncio.to_thread(lambda: success([finding_data(f) for f in shown], warnings)))
+    return answer(await asyncio.to_thread(lambda: success([finding_doc(f) for f in shown], warnings)))
 
 
 async def _cleared_since(context: WebContext, since: float, limit: int) -> tuple[list[Finding], list[str]]:
@@ -81,7 +79,14 @@ def _cleared_at(finding: Finding) -> float:
 async def statuses(request: web.Request) -> web.Response:
     """The status of every check and subject, ordered by check and labels: what replay prints of them."""
     parameters(request)
-    return await _show(statuses_data(request.app[CONTEXT]))
+    monitor = request.app[CONTEXT].monitor()
+    cases, found = layout_of(monitor).cases, judged(monitor).statuses
+    return await _show(
+        lambda: [
+            SubjectDoc(check=case.subject.check, labels=dict(case.subject.labels), status=status)
+            for case, status in zip(cases, found, strict=True)
+        ]
+    )
 
 
 async def routes(request: web.Request) -> web.Response:
@@ -105,17 +110,13 @@ async def timeline(request: web.Request) -> web.Response:
     now = context.clock()
     monitor = context.monitor()
     context.timeline.sample(monitor, now)  # so that the picture ends now
-    links = context.timeline.show(now)
+    render = context.timeline.show(now)
     raised = monitor.findings()[::-1]
     cleared, warnings = await _cleared_since(context, now - SPAN_SECONDS, MAX_TIMELINE_FINDINGS)
     if len(raised) + len(cleared) > MAX_TIMELINE_FINDINGS:
         warnings = [f"only {MAX_TIMELINE_FINDINGS} findings are shown", *warnings]
     shown = (*raised, *cleared)[:MAX_TIMELINE_FINDINGS]
-    return answer(
-        await asyncio.to_thread(
-            lambda: success({**links(), "findings": [finding_data(f) for f in shown]}, warnings)
-        )
-    )
+    return answer(await asyncio.to_thread(lambda: success(render([finding_doc(f) for f in shown]), warnings)))
 
 
 async def difference(request: web.Request) -> web.Response:
@@ -128,52 +129,22 @@ async def difference(request: web.Request) -> web.Response:
     return await _show(await find_difference(monitor, circuits[name]))
 
 
-async def checks(request: web.Request) -> web.Response:
-    """What ermon can find."""
-    parameters(request)
-    config = request.app[CONTEXT].monitor().config
-    return await _show(lambda: check_list(config))
+def status_now(context: WebContext) -> StatusDoc:
+    return network_status(
+        context.monitor(), version=context.version, started_at=context.started_at, now=context.clock()
+    )
 
 
-async def check(request: web.Request) -> web.Response:
-    """What one check means, what it needs, and what to do."""
-    parameters(request)
-    name, config = request.match_info["check"], request.app[CONTEXT].monitor().config
-    if name not in CATALOGUE:
-        raise web.HTTPNotFound(text=f"there is no check {name!r}; /api/v1/checks lists all")
-    return await _show(lambda: check_data(config, CATALOGUE[name]))
-
-
-def status_data(context: WebContext) -> Rendered:
-    monitor = context.monitor()
-    network, raised, now = network_status(monitor), monitor.findings(), context.clock()
-    return lambda: {
-        "version": context.version,
-        "started_at": rfc3339(context.started_at),
-        "time": rfc3339(now),
-        "findings": by_severity(raised),
-        **network_data(network),
-    }
-
-
-def findings_data(context: WebContext, state: str | None = None) -> Rendered:
-    """Take the findings; ``state`` is ``raised``, ``cleared``, or ``None`` for both."""
+def findings_now(context: WebContext, state: str | None = None) -> list[Finding]:
+    """Return the findings; ``state`` is ``raised``, ``cleared``, or ``None`` for both."""
     monitor = context.monitor()
     raised = monitor.findings() if state != "cleared" else []
     cleared = list(monitor.cleared) if state != "raised" else []
-    return lambda: [finding_data(finding) for finding in (*raised, *cleared)]
+    return [*raised, *cleared]
 
 
-def statuses_data(context: WebContext) -> Rendered:
-    monitor = context.monitor()
-    cases, found = layout_of(monitor).cases, judged(monitor).statuses
-    return lambda: [
-        {"check": case.subject.check, "labels": dict(case.subject.labels), "status": status}
-        for case, status in zip(cases, found, strict=True)
-    ]
-
-
-async def _show(render: Rendered) -> web.Response:
+async def _show(render: Callable[[], Any]) -> web.Response:
+    """Answer with what ``render`` returns, on any thread."""
     return answer(await asyncio.to_thread(lambda: success(render())))
 
 

@@ -13,7 +13,7 @@ from ermon.httpd.app import make_shell
 from ermon.httpd.auth import require_changes_allowed
 from ermon.httpd.shell import Shell
 from ermon.metrics.network import Metrics
-from ermon.web import api, maintenance, page, runbooks, stream
+from ermon.web import api, checks, maintenance, page, runbooks, stream
 from ermon.web.answers import answer, failure
 from ermon.web.context import CONTEXT, WebContext
 
@@ -55,8 +55,8 @@ def make_app(context: WebContext) -> web.Application:
             web.get("/api/v1/routes", api.routes),
             web.get("/api/v1/timeline", api.timeline),
             web.get("/api/v1/circuits/{circuit}/difference", api.difference),
-            web.get("/api/v1/checks", api.checks),
-            web.get("/api/v1/checks/{check}", api.check),
+            web.get("/api/v1/checks", checks.checks),
+            web.get("/api/v1/checks/{check}", checks.check),
             web.get("/api/v1/maintenance", maintenance.windows),
             web.post("/api/v1/maintenance", maintenance.add_window),
             web.delete("/api/v1/maintenance/{id}", maintenance.end_window),

@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
+from aiohttp import web
+
+from ermon.api.answers import CheckDoc, CheckGuideDoc
 from ermon.checks.catalogue import CATALOGUE, Check
 from ermon.checks.guide import GUIDE
 from ermon.model.inventory import Config
 from ermon.rules.alert import severity
+from ermon.web.answers import answer, parameters, success
+from ermon.web.context import CONTEXT
 
 
-def check_list(config: Config) -> list[dict[str, Any]]:
-    """Return every check in the order of the catalogue, with the severity that ``config`` gives it."""
-    return [_heading(config, check) for check in CATALOGUE.values()]
+async def checks(request: web.Request) -> web.Response:
+    """Every check in the order of the catalogue, with the severity that the configuration gives it."""
+    parameters(request)
+    config = request.app[CONTEXT].monitor().config
+    return answer(success([CheckDoc(**_heading(config, check)) for check in CATALOGUE.values()]))
 
 
-def check_data(config: Config, check: Check) -> dict[str, Any]:
-    """Return all that is said of one check; commands stand in backticks."""
-    guide = GUIDE[check.name]
-    return {
-        **_heading(config, check),
-        "meaning": guide.meaning,
-        "needs": guide.needs,
-        "action": guide.steps,
-        "placeholders": guide.placeholders,
-        "source": guide.source,
-    }
+async def check(request: web.Request) -> web.Response:
+    """What one check means, what it needs, and what to do."""
+    parameters(request)
+    name, config = request.match_info["check"], request.app[CONTEXT].monitor().config
+    if name not in CATALOGUE:
+        raise web.HTTPNotFound(text=f"there is no check {name!r}; /api/v1/checks lists all")
+    guide = GUIDE[name]
+    return answer(
+        success(
+            CheckGuideDoc(
+                **_heading(config, CATALOGUE[name]),
+                meaning=guide.meaning,
+                needs=guide.needs,
+                action=tuple(guide.steps),
+                placeholders=guide.placeholders,
+                source=guide.source,
+            )
+        )
+    )
 
 
 def _heading(config: Config, check: Check) -> dict[str, Any]:

@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import Callable
 from heapq import nsmallest
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ermon.api.answers import LinkDifferenceDoc
 from ermon.core.asymmetry import received_tables
 from ermon.core.facts import NetworkFacts
+from ermon.core.layout import layout_of
 from ermon.core.monitor import Monitor
-from ermon.core.status import layout_of
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Circuit, Link
 from ermon.model.prefixes import Family, Prefix
@@ -31,13 +32,13 @@ class _Found(NamedTuple):
     complete: bool
 
 
-async def find_difference(monitor: Monitor, circuit: Circuit) -> Callable[[], dict[str, Any]]:
-    """Find what is on some links only; the result renders it, on any thread.
+async def find_difference(
+    monitor: Monitor, circuit: Circuit
+) -> Callable[[], dict[Family, dict[str, LinkDifferenceDoc]]]:
+    """Find what is on some links only; the result describes it by family and link, on any thread.
 
-    Families that fewer than two links carry, or that another instance judges, are left out. For each link
-    there are the prefixes that it brings and another link is proven not to: the first of them, and their
-    ``total``. They are ``complete`` if there can be no others: while a link is down, unknown or seen through
-    best paths only, what the others bring cannot be compared with it.
+    Families that fewer than two links carry, or that another instance judges, are left out. While a link is
+    down, unknown or seen through best paths only, what the others bring cannot be compared with it in full.
     """
     judged = layout_of(monitor).link_families
     found: dict[Family, dict[str, _Found]] = {}
@@ -46,7 +47,7 @@ async def find_difference(monitor: Monitor, circuit: Circuit) -> Callable[[], di
         if len(links) > 1 and all(family in judged[link.key] for link in links):
             found[family] = await _compare(monitor.network, circuit.name, links, family)
     return lambda: {
-        family: {link: _render(difference) for link, difference in by_link.items()}
+        family: {link: _describe(difference) for link, difference in by_link.items()}
         for family, by_link in found.items()
     }
 
@@ -72,9 +73,9 @@ def _complete(known: NetworkFacts, link: Link, links: list[Link], family: Family
     )
 
 
-def _render(found: _Found) -> dict[str, Any]:
-    return {
-        "prefixes": [str(prefix) for prefix in nsmallest(MAX_PREFIXES, found.prefixes)],
-        "total": len(found.prefixes),
-        "complete": found.complete,
-    }
+def _describe(found: _Found) -> LinkDifferenceDoc:
+    return LinkDifferenceDoc(
+        prefixes=tuple(str(prefix) for prefix in nsmallest(MAX_PREFIXES, found.prefixes)),
+        total=len(found.prefixes),
+        complete=found.complete,
+    )

@@ -10,18 +10,24 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
+from ermon.api.answers import FeedEvent, LinkEvent, PoolEvent
+from ermon.api.findings import finding_doc
+from ermon.api.status import HeadlineDoc, PoolDoc
 from ermon.core.facts import NetworkFacts
+from ermon.core.headline import make_headline
+from ermon.core.layout import layout_of
 from ermon.core.monitor import Monitor, Outcome
-from ermon.core.status import PoolStatus, current_feed, current_link, current_pool, layout_of
+from ermon.core.pool_status import pools_status
+from ermon.core.status import circuit_state, feed_status, link_status
 from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
 from ermon.model.inventory import LinkKey, View
-from ermon.web.render import feed_data, finding_data, link_data, pool_data
 
 KEPT_EVENTS = 1_000
 """Events that a client can resume from, and that are queued for one: a busy minute, and about a megabyte."""
@@ -88,7 +94,8 @@ class EventHub:
         self._subscriptions: set[Subscription] = set()
         self._number = 0
         self._known: NetworkFacts | None = None
-        self._shown_pools: dict[str, PoolStatus] = {}
+        self._shown_pools: dict[str, PoolDoc] = {}
+        self._shown_headline: HeadlineDoc | None = None
         self._run = secrets.token_hex(4)
         """Part of every id: those of an earlier ermon, or of before a reload, are not to be resumed from."""
 
@@ -143,24 +150,38 @@ class EventHub:
             if self._known is not None:
                 self.start_anew()
             self._known = monitor.network
-        for transition in outcome.transitions:
-            self.publish("transition", finding_data(transition.finding))
-        if not outcome.changes:
+            self._shown_headline = make_headline(monitor.findings(), monitor.network)
+        if not outcome.transitions and not outcome.changes:
             return
+        for transition in outcome.transitions:
+            self.publish("transition", finding_doc(transition.finding))
         links, feeds, pools = _touched(monitor, outcome.changes)
-        for circuit, link in links:
-            data = link_data(current_link(monitor, (circuit, link)))
-            self.publish("link", {"circuit": circuit, "link": link, **data})
+        for key in links:
+            self._publish_link(monitor, key)
         for feed in feeds:
-            self.publish("feed", {"feed": feed, **feed_data(current_feed(monitor, feed))})
-        for pool in pools:
-            self._publish_pool(current_pool(monitor, pool))
+            self.publish("feed", FeedEvent(**asdict(feed_status(monitor, feed)), feed=feed))
+        if pools:
+            self._publish_pools(pools_status(monitor, pools))
+        self._publish_headline(make_headline(monitor.findings(), monitor.network))
 
-    def _publish_pool(self, current: PoolStatus) -> None:
-        name = current.pool.name
-        if self._shown_pools.get(name) != current:
-            self._shown_pools[name] = current
-            self.publish("pool", {"pool": name, **pool_data(current)})
+    def _publish_link(self, monitor: Monitor, key: LinkKey) -> None:
+        circuit = monitor.config.circuits[key[0]]
+        links = {link.name: link_status(monitor, link.key) for link in circuit.links.values()}
+        values = asdict(links[key[1]])
+        state = circuit_state(circuit, links)
+        self.publish("link", LinkEvent(**values, circuit=circuit.name, link=key[1], circuit_state=state))
+
+    def _publish_pools(self, pools: Mapping[str, PoolDoc]) -> None:
+        for name, pool in pools.items():
+            if self._shown_pools.get(name) != pool:
+                self._shown_pools[name] = pool
+                self.publish("pool", PoolEvent(**asdict(pool), pool=name))
+
+    def _publish_headline(self, headline: HeadlineDoc) -> None:
+        """Last of all, so that whoever follows can show it beside what it is about."""
+        if headline != self._shown_headline:
+            self._shown_headline = headline
+            self.publish("headline", headline)
 
 
 def frame(kind: str, data: Any, event_id: str) -> bytes:

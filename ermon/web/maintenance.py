@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from ermon.api.answers import WindowDoc, WindowRequest
 from ermon.core.maintenance import active
 from ermon.core.maintenance_book import BookedWindow, WindowError
 from ermon.httpd.auth import require_changes_allowed
@@ -17,25 +17,14 @@ from ermon.web.answers import answer, parameters, refuse, success
 from ermon.web.context import CONTEXT, WebContext
 
 
-class WindowRequest(msgspec.Struct, forbid_unknown_fields=True, rename={"starts": "from", "ends": "to"}):
-    """The body of a request for a window; times are RFC 3339, ``from`` is now unless said."""
-
-    ends: datetime
-    reason: str
-    starts: datetime | None = None
-    circuit: str | None = None
-    link: str | None = None
-    feed: str | None = None
-
-
 async def windows(request: web.Request) -> web.Response:
     """The windows of the configuration, and those that were added since."""
     parameters(request)
     context = request.app[CONTEXT]
     now = context.clock()
-    listed = [_data(None, window, now) for window in context.monitor().config.maintenance]
-    listed += [_data(booked.id, booked.window, now) for booked in context.maintenance.windows()]
-    return answer(success(sorted(listed, key=lambda data: str(data["from"]))))
+    listed = [_describe(None, window, now) for window in context.monitor().config.maintenance]
+    listed += [_describe(booked.id, booked.window, now) for booked in context.maintenance.windows()]
+    return answer(success(sorted(listed, key=lambda window: window.starts)))
 
 
 async def add_window(request: web.Request) -> web.Response:
@@ -76,17 +65,18 @@ async def end_window(request: web.Request) -> web.Response:
 async def _changed(context: WebContext, booked: BookedWindow, now: float, status: int) -> web.Response:
     context.maintenance_changed()
     await context.maintenance.saved()
-    return answer(success(_data(booked.id, booked.window, now)), status)
+    return answer(success(_describe(booked.id, booked.window, now)), status)
 
 
-def _data(window_id: str | None, window: MaintenanceWindow, now: float) -> dict[str, Any]:
-    about = {"circuit": window.circuit, "link": window.link, "feed": window.feed}
-    return {
-        "id": window_id,
-        "origin": "configuration" if window_id is None else "run time",
-        **{name: value for name, value in about.items() if value is not None},
-        "from": rfc3339(window.starts.timestamp()),
-        "to": rfc3339(window.ends.timestamp()),
-        "reason": window.reason,
-        "active": active(window, now),
-    }
+def _describe(window_id: str | None, window: MaintenanceWindow, now: float) -> WindowDoc:
+    return WindowDoc(
+        id=window_id,
+        origin="configuration" if window_id is None else "run time",
+        circuit=window.circuit,
+        link=window.link,
+        feed=window.feed,
+        starts=rfc3339(window.starts.timestamp()),
+        ends=rfc3339(window.ends.timestamp()),
+        reason=window.reason,
+        active=active(window, now),
+    )

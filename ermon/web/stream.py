@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from ermon.web.api import findings_data, status_data
+from ermon.api.answers import SnapshotEvent
+from ermon.api.findings import finding_doc
+from ermon.web.api import findings_now, status_now
 from ermon.web.context import CONTEXT
 from ermon.web.events import Subscription, TooManyClientsError, frame
 
@@ -73,12 +75,14 @@ async def _send(request: web.Request, response: web.StreamResponse, subscription
 
 
 async def _snapshot(request: web.Request, subscription: Subscription) -> bytes:
-    """Render everything as it is now. What happens from now on is queued meanwhile."""
+    """Write everything as it is now. What happens from now on is queued meanwhile."""
     context = request.app[CONTEXT]
     subscription.caught_up()
-    event_id, status, findings = context.hub.last_id, status_data(context), findings_data(context)
+    event_id, status, findings = context.hub.last_id, status_now(context), findings_now(context)
     return await asyncio.to_thread(
-        lambda: frame("snapshot", {"status": status(), "findings": findings()}, event_id)
+        lambda: frame(
+            "snapshot", SnapshotEvent(status=status, findings=tuple(map(finding_doc, findings))), event_id
+        )
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ermon import cli
+from ermon.api.status import UplinkDoc
 from ermon.checks.catalogue import CATALOGUE, subjects
 from ermon.checks.sharding import NEEDS, NoFeedError, idle_globs, only_feeds
 from ermon.config.lints import lint
@@ -19,10 +20,8 @@ from ermon.config.load import load_config
 from ermon.config.secrets import read_secrets
 from ermon.core.maintenance_book import MaintenanceBook, WindowError
 from ermon.core.monitor import Monitor
-from ermon.core.status import network_status
 from ermon.metrics.network import render_network, take_snapshot
 from ermon.model.inventory import Config, View
-from ermon.web.render import network_data
 from tests.checks.company import V4, V6, Company, Space, company
 from tests.networks import (
     AMBIGUOUS,
@@ -35,6 +34,7 @@ from tests.networks import (
     window,
 )
 from tests.verify.acceptance import Run, put_to_the_test
+from tests.web.site import status_of
 
 CHICAGO = ("edge-1", "edge-2", "chicago-*", "isp-a")
 DALLAS = ("edge-[34]", "dallas-*", "outside")
@@ -310,20 +310,20 @@ def test_two_regions_never_show_the_same_series_of_a_link_a_pool_or_a_feed():
 
 
 def test_links_and_feeds_elsewhere_are_told_to_be_so():
-    data = network_data(network_status(region(*CHICAGO).monitor))
-    assert set(data["feeds"]) == {"edge-1", "edge-2", "chicago-primary", "chicago-secondary", "isp-a"}
-    assert set(data["processes"]) == {"edges"}
-    here, elsewhere = data["circuits"]["chicago"], data["circuits"]["dallas"]
-    assert here["state"] == {"ipv4": "up", "ipv6": "up"}
-    assert here["links"]["primary"]["watched_elsewhere"] == ()
-    assert elsewhere["state"] == elsewhere["links_up"] == {}
-    link = elsewhere["links"]["primary"]
-    assert link["watched_elsewhere"] == ("edge-table", "to-microsoft")
-    assert link["state"] == link["advertised_prefixes"] == link["service_routes"] == {}
-    assert link["draining"] == link["services"] == {}
-    assert here["links"]["primary"]["draining"] == {"ipv4": False, "ipv6": False}
-    assert data["uplinks"] == {"isp-a": {"router": "edge-1", "asn": 64510}}
-    assert data["pools"]["dal"]["advertised"] == {
+    status = status_of(region(*CHICAGO))
+    assert set(status.feeds) == {"edge-1", "edge-2", "chicago-primary", "chicago-secondary", "isp-a"}
+    assert set(status.processes) == {"edges"}
+    here, elsewhere = status.circuits["chicago"], status.circuits["dallas"]
+    assert here.state == {"ipv4": "up", "ipv6": "up"}
+    assert here.links["primary"].watched_elsewhere == ()
+    assert elsewhere.state == elsewhere.links_up == {}
+    link = elsewhere.links["primary"]
+    assert link.watched_elsewhere == ("edge-table", "to-microsoft")
+    assert link.state == link.advertised_prefixes == link.service_routes == {}
+    assert link.draining == link.services == link.shown == {}
+    assert here.links["primary"].draining == {"ipv4": False, "ipv6": False}
+    assert status.uplinks == {"isp-a": UplinkDoc(router="edge-1", asn=64510)}
+    assert status.pools["dal"].advertised == {
         family: {"chicago": {"primary": "no", "secondary": "no"}} for family in BOTH
     }
 

@@ -3,16 +3,19 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ermon.api.findings import FindingDoc
 from ermon.config.load import load_config
 from ermon.demo.daemon import Told
 from ermon.demo.play import Player, UnexpectedError
 from ermon.demo.run import CONFIGURATION
 from ermon.demo.screen import Screen
 from ermon.demo.story import Expected, Step
+from tests.demo.findings import leak
 
 LEAK = {"pool": "outbound", "family": "ipv4", "feed": "edge-1-isp-a", "uplink": "isp-a"}
 LEAK6 = {"pool": "outbound", "family": "ipv6", "feed": "outside"}
@@ -22,9 +25,9 @@ class Ermon:
     """Stands for the daemon's API: it says what it was given to say, and then nothing more."""
 
     def __init__(self, *told: Told, links: dict[str, str] | None = None) -> None:
-        self.links = {name: {"state": {"ipv4": state}} for name, state in (links or {}).items()}
+        self.links = {name: SimpleNamespace(state={"ipv4": state}) for name, state in (links or {}).items()}
         self.feeds: dict[str, Any] = {}
-        self.raised: list[dict[str, str]] = []
+        self.still_raised: list[FindingDoc] = []
         self._told = deque(told)
 
     def has_told(self) -> bool:
@@ -37,13 +40,12 @@ class Ermon:
         if not condition():
             raise TimeoutError
 
-    async def get(self, path: str) -> Any:
-        assert path == "/api/v1/findings?state=raised"
-        return self.raised
+    async def raised(self) -> list[FindingDoc]:
+        return self.still_raised
 
 
 def told(state: str, labels: dict[str, str], at: float = 0.0) -> Told:
-    return Told(at, state, "pool-leak", labels, "critical", "it leaks", {})
+    return Told(at, leak(state, labels, "it leaks"))
 
 
 def step(*expected: Expected, links: dict[str, str] | None = None) -> Step:
@@ -112,7 +114,7 @@ async def test_a_link_in_another_state_is_named_with_both() -> None:
 
 async def test_what_is_raised_at_the_end_is_named() -> None:
     ermon = Ermon()
-    ermon.raised = [{"summary": "NAT pool outbound leaks"}]
+    ermon.still_raised = [leak("raised", LEAK, "NAT pool outbound leaks")]
 
     with pytest.raises(UnexpectedError, match=r"^still raised: NAT pool outbound leaks$"):
         await player(ermon).end()
@@ -126,8 +128,8 @@ async def test_what_is_said_after_the_last_step_is_too_much() -> None:
 async def test_feeds_that_do_not_get_in_sync_are_named() -> None:
     ermon = Ermon()
     ermon.feeds = {
-        "edge-1": {"in_sync": {"ipv4": True, "ipv6": True}},
-        "edge-2": {"in_sync": {"ipv4": True, "ipv6": False}},
+        "edge-1": SimpleNamespace(blind=False),
+        "edge-2": SimpleNamespace(blind=True),
     }
     playing = player(ermon)
     playing._company = NoCompany()

@@ -6,22 +6,21 @@ import re
 import pytest
 
 from ermon.config.load import load_config
-from ermon.demo.daemon import Told
 from ermon.demo.run import CONFIGURATION, shortened_timers
 from ermon.demo.screen import Latency, Row, Screen
 from ermon.demo.story import story
+from tests.demo.findings import leak
 
 LONGEST = Row("critical", "pool-leak", "outbound ipv4 edge-1-isp-a isp-a", Latency(2.031, 2), Latency(3.5, 3))
 
 
-LEAK = Told(
-    at=0.0,
-    state="raised",
-    check="pool-leak",
-    labels={},
-    severity="critical",
-    summary="NAT pool outbound is advertised to the internet",
-    evidence={"prefixes": ["2001:db8:100:1::/72"], "as_paths": ["64520 64511 64500"], "feeds": ["outside"]},
+LEAK = leak(
+    "raised",
+    {},
+    "NAT pool outbound is advertised to the internet",
+    prefixes=["2001:db8:100:1::/72"],
+    as_paths=["64520 64511 64500"],
+    feeds=["outside"],
 )
 
 

@@ -91,17 +91,17 @@ async def test_the_timeline_outlives_ermon(tmp_path: Path):
         keep_timeline(store, timeline, net.now + 30)
     async with opened(tmp_path) as store:
         after = kept_timeline(store, net.now + 60).show(net.now + 60)()
-        assert after["times"] == [net.now]
-        assert {state for link in after["links"] for _, state in link["states"]} == {"unknown", "up"}
-        assert {count for link in after["links"] for count in link["prefixes"]} == {2}
+        assert after.times == (net.now,)
+        assert {state for link in after.links for _, state in link.states} == {"unknown", "up"}
+        assert {count for link in after.links for count in link.prefixes} == {2}
 
 
 @pytest.mark.parametrize("damaged", [b"{}", b"[", b'{"saved_at": 1, "times": [1], "tracks": [{}]}'])
 async def test_a_timeline_that_makes_no_sense_was_never_known(tmp_path: Path, damaged: bytes):
     async with opened(tmp_path) as store:
         store.set_value(Table.INSTALLATION, "timeline", damaged)
-        assert kept_timeline(store, START).show(START)()["links"] == []
+        assert kept_timeline(store, START).show(START)().links == ()
 
 
 def test_without_storage_there_is_a_new_timeline():
-    assert kept_timeline(None, START).show(START)()["links"] == []
+    assert kept_timeline(None, START).show(START)().links == ()

@@ -9,11 +9,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from aiohttp.test_utils import TestServer
 
+from ermon.api.answers import SnapshotEvent
+from ermon.api.findings import finding_doc
 from ermon.cli import run
 from ermon.terminal.picture import Picture
-from ermon.web.api import findings_data, status_data
+from ermon.web.api import findings_now, status_now
 from ermon.web.app import make_app
 from tests.story import Story
 from tests.web.site import Site
@@ -66,8 +69,9 @@ async def look(net: Story, *arguments: str) -> Seen:
 def snapshot_of(net: Story) -> dict[str, Any]:
     """What a daemon answers at this moment, as JSON values to be changed at will."""
     context = Site(net).context()
-    answers = {"status": status_data(context)(), "findings": findings_data(context)()}
-    copy: dict[str, Any] = json.loads(json.dumps(answers))
+    findings = tuple(map(finding_doc, findings_now(context)))
+    event = SnapshotEvent(status=status_now(context), findings=findings)
+    copy: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event))
     return copy
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from ermon.model.events import SessionDown
 from ermon.terminal.console import Cropped, make_console
-from ermon.terminal.headline import headline
 from ermon.terminal.overview import overview
+from ermon.terminal.words import headline_line
 from tests.checks.company import V4, V6, Company, Space
 from tests.terminal.looking import Seen, look, look_at, picture_of, snapshot_of
 
@@ -77,17 +77,25 @@ async def test_a_finding_for_information_is_1_too(net: Company):
 
 def test_wrong_and_blind_are_both_told(net: Company):
     net.announce("isp-a", V4.pool, path="64500").down("outside").wait(1)
-    kind, words = headline(picture_of(snapshot_of(net)))
-    assert kind == "wrong"
-    assert words == (
+    headline = picture_of(snapshot_of(net)).status.headline
+    assert headline.kind == "wrong"
+    assert headline_line(headline) == (
         "▲ Something is wrong: 1 critical; ermon cannot see everything: 1 of 10 feeds is down or not in sync."
     )
 
 
-def test_a_severity_that_is_not_known_here_is_no_good_news(net: Company):
+def test_what_is_not_known_here_is_no_good_news(net: Company):
     snapshot = snapshot_of(net.announce("isp-a", V4.pool, path="64500").wait(1))
+    snapshot["status"]["headline"] = {
+        "kind": "apocalypse",
+        "text": "The end is near",
+        "about": "All of it.",
+        "since": None,
+    }
     snapshot["findings"][0]["severity"] = "apocalyptic"
-    assert headline(picture_of(snapshot)) == ("wrong", "▲ Something is wrong: 1 of another severity.")
+    seen = drawn(snapshot)
+    assert seen.lines[0] == "◆ The end is near: All of it."
+    assert seen.section("Findings").startswith("▲ apocalyptic NAT pool chi")
 
 
 async def test_nobody_there_is_3():
@@ -122,6 +130,8 @@ def test_what_is_wrong_stands_first(net: Company):
     assert seen.section("Circuits").startswith("▲ dallas")
     assert seen.section("NAT pools").split("internet ", 1)[1].startswith("dal ")
     assert seen.section("Feeds").split("Shows ", 1)[1].startswith("outside ▲ down: closing")
+    assert seen.section("Feeds").endswith("isp-a ● up, in sync 1 min 3 s 2 to-internet isp-a")
+    assert "None" not in seen.out
 
 
 def test_a_required_service_that_is_missing_stands_out(net: Company):
@@ -135,7 +145,7 @@ def test_services_by_family_and_draining_are_shown_where_the_daemon_tells_them(n
     snapshot = snapshot_of(net)
     link = snapshot["status"]["circuits"]["chicago"]["links"]["primary"]
     link |= {
-        "draining": {"ipv4": True, "ipv6": False},
+        "shown": {"ipv4": "draining", "ipv6": "up"},
         "services": {"exchange-online": {"ipv4": 2, "ipv6": 1}},
     }
     seen = drawn(snapshot).section("Circuits")
@@ -148,7 +158,7 @@ def test_a_newer_daemon_may_say_more_and_an_older_one_less(net: Company):
     snapshot = snapshot_of(net)
     snapshot["status"]["moon"] = "full"
     link = snapshot["status"]["circuits"]["chicago"]["links"]["primary"]
-    link["state"]["ipv4"] = "resting"
+    link["shown"]["ipv4"] = "resting"
     for name in ("service_routes", "draining", "services", "watched_elsewhere", "location"):
         link.pop(name, None)
     assert "IPv4 ◆ resting" in drawn(snapshot).section("Circuits")
@@ -158,7 +168,9 @@ def test_of_many_only_what_is_wrong_is_shown(net: Company):
     snapshot = snapshot_of(net)
     status = snapshot["status"]
     feed, circuit, pool = status["feeds"]["outside"], status["circuits"]["dallas"], status["pools"]["dal"]
-    status["feeds"] = {f"feed-{n}": feed for n in range(199)} | {"broken": feed | {"state": "down"}}
+    status["feeds"] = {f"feed-{n}": feed for n in range(199)} | {
+        "broken": feed | {"state": "down", "overall": "down"}
+    }
     status["circuits"] = {f"circuit-{n}": circuit for n in range(50)}
     status["pools"] = {f"pool-{n}": pool for n in range(40)}
     seen = drawn(snapshot)

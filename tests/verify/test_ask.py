@@ -7,15 +7,18 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
+from msgspec import structs
 
 from ermon.client import http as client
 from ermon.client.http import UnreachableError, UsageError, make_target, parse_url
 from ermon.model.prefixes import parse_prefix
 from ermon.verify import ask as asking
+from ermon.verify import make_report
 from ermon.verify.ask import take_snapshot
 from ermon.web import routes
 from ermon.web.app import make_app
@@ -256,6 +259,19 @@ async def test_a_table_of_a_feed_that_is_not_in_sync_is_not_complete(net: Compan
     async with TestServer(make_app(Site(net).context())) as server:
         snapshot = await take_snapshot(make_target(str(server.make_url("/"))), "chicago")
     assert not snapshot.tables["edge-1", "ipv6"].complete
+
+
+async def test_words_that_only_a_newer_ermon_knows_are_never_a_pass(net: Company):
+    async with TestServer(make_app(Site(net).context())) as server:
+        snapshot = await take_snapshot(make_target(str(server.make_url("/"))), "chicago")
+    assert make_report(snapshot, "chicago").status == "pass"
+    newer = [structs.replace(answered, status="doubtful") for answered in snapshot.statuses]
+    assert make_report(replace(snapshot, statuses=newer), "chicago").status == "unknown"
+    chicago = snapshot.status.circuits["chicago"]
+    link = structs.replace(chicago.links["primary"], state={"ipv4": "resting", "ipv6": "up"})
+    resting = structs.replace(chicago, links={**chicago.links, "primary": link})
+    status = structs.replace(snapshot.status, circuits={"chicago": resting})
+    assert make_report(replace(snapshot, status=status), "chicago").status == "unknown"
 
 
 def test_errors_are_of_two_kinds():

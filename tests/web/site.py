@@ -11,11 +11,13 @@ from typing import Any, Self
 from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestClient
 
+from ermon.api.status import StatusDoc
 from ermon.core.timeline import Timeline
 from ermon.httpd.listen import listening
 from ermon.httpd.shell import WebConfig
 from ermon.httpd.sites import Hosts
 from ermon.metrics.process import Telemetry
+from ermon.web.api import status_now
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
 from tests.story import Story
@@ -102,6 +104,11 @@ class Client:
     async def get(self, path: str, method: str = "GET", **headers: str) -> ClientResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.http.request(method, path, headers=named)
+
+
+def status_of(net: Story) -> StatusDoc:
+    """What the API says of a story at this moment."""
+    return status_now(Site(net).context())
 
 
 async def until(condition: Callable[[], bool]) -> None:

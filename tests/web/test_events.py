@@ -124,10 +124,11 @@ async def test_a_leak_is_told_with_the_pool_s_new_state(site: Site, space: Space
     with site.hub.subscribe(site.hub.last_id) as subscription:
         site.net.announce("isp-a", space.pool, path="64500")
         site.tell()
-        (kind, finding), (other, pool) = await heard(subscription)
+        (kind, finding), (other, pool), (last, headline) = await heard(subscription)
         assert (kind, finding["check"], finding["state"]) == ("transition", "pool-leak", "raised")
         assert (other, pool["pool"]) == ("pool", "chi")
         assert pool["on_internet"][space.family]["isp-a"] == "yes"
+        assert (last, headline["kind"]) == ("headline", "wrong")
 
 
 @BOTH_FAMILIES
@@ -140,6 +141,39 @@ async def test_a_lost_link_is_told_with_the_pools_that_it_advertised(site: Site,
         assert (link["circuit"], link["link"], link["state"][space.family]) == ("chicago", "primary", "down")
         pools = {data["pool"]: data["advertised"][space.family] for kind, data in events if kind == "pool"}
         assert pools["chi"]["chicago"] == {"primary": "no", "secondary": "yes"}
+
+
+@BOTH_FAMILIES
+async def test_a_lost_link_is_told_with_what_has_become_of_its_circuit(site: Site, space: Space):
+    for name, links_up, state in (("chicago-primary", 1, "up"), ("chicago-secondary", 0, "down")):
+        with site.hub.subscribe(site.hub.last_id) as subscription:
+            site.net.lose(name, space.family)
+            site.tell()
+            [link] = [data for kind, data in await heard(subscription) if kind == "link"]
+            circuit = link["circuit_state"]
+            assert (circuit["state"][space.family], circuit["links_up"][space.family]) == (state, links_up)
+            assert circuit["overall"] == link["overall"] == link["shown"][space.family] == "down"
+
+
+async def test_the_headline_is_told_last_and_only_where_it_has_changed(site: Site):
+    async def told() -> list[str]:
+        site.tell()
+        return [data["text"] if kind == "headline" else kind for kind, data in await heard(subscription)]
+
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        site.net.announce("isp-a", V4.pool, path="64500")
+        assert await told() == ["transition", "pool", "Something is wrong: 1 critical"]
+        site.net.announce("isp-a", V4.pool_part, path="64500")
+        assert await told() == []
+        site.net.withdraw("isp-a", V4.pool, V4.pool_part)
+        assert await told() == ["pool"]
+        site.net.now += 60
+        assert await told() == ["transition", "All is well"]
+        site.net.down("edge-3")
+        text = "Ermon cannot see everything: 1 of 10 feeds is down or not in sync"
+        assert (await told())[-1] == text
+        site.net.announce("isp-a", V6.pool, path="64500")
+        assert (await told())[-1].startswith("Something is wrong: 1 critical; ermon cannot see everything")
 
 
 async def test_the_beginning_and_the_end_of_a_drain_are_told(site: Site):

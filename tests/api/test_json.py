@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 
-from ermon.core.status import network_status
-from ermon.web.render import by_severity, network_data
+from ermon.api.findings import by_severity
 from tests.checks.company import PLANT, V4, V6, company
+from tests.story import Story
+from tests.web.site import status_of
+
+
+def written(net: Story) -> Any:
+    return json.loads(msgspec.json.encode(status_of(net)))
 
 
 def test_every_severity_is_counted_the_worst_first():
@@ -17,13 +23,11 @@ def test_every_severity_is_counted_the_worst_first():
 
 def test_everything_is_plain_json():
     net = company(PLANT).converge().announce("isp-a", V4.pool, V6.pool)
-    data = network_data(network_status(net.monitor))
-    assert json.loads(msgspec.json.encode(data)) == json.loads(json.dumps(data))
+    assert written(net) == json.loads(json.dumps(msgspec.to_builtins(status_of(net))))
 
 
 def test_a_pool_says_where_it_is_expected_and_where_it_is():
-    net = company("nat_pools: {chi: {links: [primary]}}").converge()
-    pool = network_data(network_status(net.monitor))["pools"]["chi"]
+    pool = written(company("nat_pools: {chi: {links: [primary]}}").converge())["pools"]["chi"]
     assert pool["expected_on"] == [{"circuit": "chicago", "link": "primary"}]
     for family in ("ipv4", "ipv6"):
         assert pool["advertised"][family] == {
@@ -34,7 +38,7 @@ def test_a_pool_says_where_it_is_expected_and_where_it_is():
 
 
 def test_a_feed_is_shown_with_its_place():
-    feeds = network_data(network_status(company().monitor))["feeds"]
+    feeds = written(company())["feeds"]
     assert feeds["isp-a"]["uplink"] == "isp-a"
     assert (feeds["chicago-primary"]["circuit"], feeds["chicago-primary"]["link"]) == ("chicago", "primary")
     assert feeds["outside"].keys().isdisjoint({"router", "uplink", "circuit"})

@@ -1,0 +1,224 @@
+"""What the other paths of the API answer: routes, the last 24 hours, checks, maintenance windows, events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from ermon.api.findings import FindingDoc
+from ermon.api.status import (
+    CircuitState,
+    FeedDoc,
+    LinkDoc,
+    PoolDoc,
+    SeverityWord,
+    ShownWord,
+    StatusDoc,
+    Time,
+)
+from ermon.model.prefixes import Family
+
+T = TypeVar("T")
+
+
+class Success(msgspec.Struct, Generic[T], frozen=True, omit_defaults=True):
+    """The envelope of every answer that is no error."""
+
+    status: Literal["success"]
+    data: T
+    warnings: tuple[str, ...] = ()
+    """What the data may lack, and why."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The envelope of every error."""
+
+    status: Literal["error"]
+    error: str
+    """What is wrong, and what would be right."""
+
+
+# Routes ----------------------------------------------------------------------------------------------
+
+
+class CommunityDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """A standard community (RFC 1997)."""
+
+    community: str
+    """``12076:5010``."""
+    name: str | None
+    """What Microsoft calls it; most communities have no name."""
+
+
+class RouteDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One route as a feed has sent it (RFC 4271 section 4.3)."""
+
+    feed: str
+    prefix: str
+    path_id: int | None
+    """Of ADD-PATH (RFC 7911)."""
+    next_hop: str | None
+    as_path: str
+    """``64500 12076 {8075 8068}``: braces hold an AS_SET, parentheses a confederation's sequence."""
+    communities: tuple[CommunityDoc, ...]
+    large_communities: tuple[str, ...]
+    med: int | None
+    local_preference: int | None
+    origin: str | None
+    """``igp``, ``egp`` or ``incomplete``."""
+    circuit: str | None
+    """The link that brought it, where ``attribution`` is ``link``."""
+    link: str | None
+    attribution: Annotated[
+        str | None,
+        Meta(extra_json_schema={"enum": ["link", "unattributed", "internal-copy", "not-microsoft", None]}),
+    ]
+    """What a route of an edge table is; ``null`` in every other view."""
+
+
+class RoutesDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """The routes held to a prefix, inside it, or covering it."""
+
+    prefix: str
+    match: Annotated[str, Meta(extra_json_schema={"enum": ["exact", "longer", "covering"]})]
+    routes: tuple[RouteDoc, ...]
+    total: int
+    """How many were found."""
+    total_exact: bool
+    """Otherwise there are more than ``total``."""
+    truncated: bool
+    """Only the first of them are in ``routes``."""
+    partial_feeds: tuple[str, ...]
+    """These hold only what the policy can ask about: no route from them proves nothing."""
+    feeds_not_in_sync: tuple[str, ...]
+    """These may not have sent everything: no route from them proves nothing."""
+
+
+class LinkDifferenceDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """The prefixes that a link brings and another link of its circuit is proven not to."""
+
+    prefixes: tuple[str, ...]
+    """The first of them."""
+    total: int
+    complete: bool
+    """There can be no others: every link is up and shows all paths."""
+
+
+# The last 24 hours -----------------------------------------------------------------------------------
+
+
+class LinkHistoryDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One link and family; times are seconds since the epoch."""
+
+    circuit: str
+    link: str
+    family: Family
+    states: tuple[tuple[float, ShownWord], ...]
+    """Each state with the time when it began, the first at ``from``."""
+    merged_until: float | None
+    """Until when the changes were too many to keep: they are one stretch that is unknown."""
+    prefixes: tuple[int | None, ...]
+    """How many prefixes the link brought at each of ``times``; ``null``: nobody knows."""
+
+
+class TimelineDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """The last 24 hours; times are seconds since the epoch."""
+
+    start: float
+    end: float
+    times: tuple[float, ...]
+    """When the prefixes were counted, five minutes apart."""
+    links: tuple[LinkHistoryDoc, ...]
+    findings: tuple[FindingDoc, ...]
+    """Those that were raised at some time in them: those that still are, the latest first, then those cleared last."""
+
+
+# Checks ----------------------------------------------------------------------------------------------
+
+
+class CheckDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of the catalogue."""
+
+    check: str
+    title: str
+    severity: SeverityWord
+    """As the configuration has it."""
+    section: str
+
+
+class CheckGuideDoc(CheckDoc, frozen=True, kw_only=True):
+    """The same, and all that is said of it; commands stand in backticks."""
+
+    meaning: str
+    needs: str
+    action: tuple[str, ...]
+    """What to do, step by step."""
+    placeholders: Mapping[str, str]
+    """The words in capitals that stand in the commands, and what is to be written instead."""
+    source: str
+
+
+# Maintenance -----------------------------------------------------------------------------------------
+
+
+class WindowRequest(msgspec.Struct, forbid_unknown_fields=True, rename={"starts": "from", "ends": "to"}):
+    """The body of a request for a window; times are RFC 3339 with a zone, ``from`` is now unless said."""
+
+    ends: datetime
+    reason: str
+    starts: datetime | None = None
+    circuit: str | None = None
+    link: str | None = None
+    feed: str | None = None
+
+
+class WindowDoc(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"starts": "from", "ends": "to"}
+):
+    """A maintenance window: about a circuit, one of its links, or a feed; what does not apply is left out."""
+
+    id: str | None
+    """``null``: of the configuration."""
+    origin: Annotated[str, Meta(extra_json_schema={"enum": ["configuration", "run time"]})]
+    circuit: str | None = None
+    link: str | None = None
+    feed: str | None = None
+    starts: Time
+    ends: Time
+    reason: str
+    active: bool
+    """It is open now."""
+
+
+# Events ----------------------------------------------------------------------------------------------
+
+
+class SnapshotEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything at one moment: the first event, and the first after more was missed than is kept."""
+
+    status: StatusDoc
+    findings: tuple[FindingDoc, ...]
+
+
+class LinkEvent(LinkDoc, frozen=True, kw_only=True):
+    """A link and its circuit, as they are now."""
+
+    circuit: str
+    link: str
+    circuit_state: CircuitState
+
+
+class FeedEvent(FeedDoc, frozen=True, kw_only=True, omit_defaults=True):
+    """A feed, as it is now."""
+
+    feed: str
+
+
+class PoolEvent(PoolDoc, frozen=True, kw_only=True):
+    """A pool, as it is now."""
+
+    pool: str

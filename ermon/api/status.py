@@ -1,0 +1,291 @@
+"""``/api/v1/status``: what is configured, how it is, and how it is to be shown.
+
+What is known by family is an object with the families as keys. A family of a link is left out where another ermon
+watches it.
+
+Whether something is well, wrong or unseen is decided once, by the core: ``headline``, ``overall`` and ``shown`` say
+it, and whoever shows a network only prints them. ``overall`` is one word for everything that is said beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ermon.model.findings import LinkState
+from ermon.model.inventory import InternetUse, Peering, Severity, View
+from ermon.model.prefixes import Family
+
+Time = Annotated[
+    str,
+    Meta(
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+"""A moment as ``2026-11-20T23:48:38.078Z`` (RFC 3339), in UTC, in milliseconds."""
+
+
+def words(known: type[StrEnum]) -> Meta:
+    """Describe a word: the schema lists those that are known, and a reader takes any other too."""
+    return Meta(extra_json_schema={"enum": [word.value for word in known]})
+
+
+class Answer(StrEnum):
+    """Whether something is seen somewhere; ``no`` is proven, ``unknown`` is neither."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Shown(StrEnum):
+    """How a link or a circuit is shown. A link that drains is ``draining``, whatever it brings: it may fall silent."""
+
+    UP = "up"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+    DRAINING = "draining"
+
+
+class PoolPlace(StrEnum):
+    """How a pool stands in one place: on a link, or in what the internet hears. One family is enough to be wrong."""
+
+    ADVERTISED = "advertised"
+    """Seen on a link that is to advertise it."""
+    MISSING = "missing"
+    """Wrong: not seen on such a link."""
+    UNEXPECTED = "unexpected"
+    """Wrong: seen where it is not to be."""
+    FAILOVER = "failover"
+    """Heard on the internet, as it may be: the pool's ``internet`` is ``failover``."""
+    UNKNOWN = "unknown"
+    """Not seen wrong, and not known to be as it should in every family."""
+
+
+class PoolOverall(StrEnum):
+    """A pool in all its places."""
+
+    PLANNED = "planned"
+    """It is everywhere where it is to be, and nowhere else."""
+    WRONG = "wrong"
+    """It is missing or unexpected somewhere."""
+    UNKNOWN = "unknown"
+
+
+class FeedOverall(StrEnum):
+    """A feed's session and what it can prove, the best first."""
+
+    UP = "up"
+    """It is up and in sync: its silence proves absence."""
+    IMPAIRED = "impaired"
+    """In sync, but messages were lost, or it has sent more routes than are taken."""
+    NOT_IN_SYNC = "not-in-sync"
+    """It is up, and in some family not known to have sent everything."""
+    DOWN = "down"
+
+
+class HeadlineKind(StrEnum):
+    """The first that applies."""
+
+    WRONG = "wrong"
+    """A finding of severity critical or warning is raised."""
+    BLIND = "blind"
+    """Nothing is, as far as ermon sees, and it does not see everything."""
+    WELL = "well"
+
+
+StateWord = Annotated[str, words(LinkState)]
+AnswerWord = Annotated[str, words(Answer)]
+ShownWord = Annotated[str, words(Shown)]
+PlaceWord = Annotated[str, words(PoolPlace)]
+SeverityWord = Annotated[str, words(Severity)]
+PeeringWord = Annotated[str, words(Peering)]
+ViewWord = Annotated[str, words(View)]
+
+
+class HeadlineDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """How the network is, in one line."""
+
+    kind: Annotated[str, words(HeadlineKind)]
+    text: str
+    """For a phone, a log and the title of a tab: no full stop, nothing that is said by ``kind`` alone."""
+    about: str
+    """What it is about, in sentences: the worst finding and where, or what cannot be seen; may be empty."""
+    since: Time | None
+    """Since when the worst finding's violation lasts; ``null`` where nothing is wrong."""
+
+
+class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One link of a circuit, as far as this ermon watches it."""
+
+    router: str
+    location: str = ""
+    watched_elsewhere: tuple[ViewWord, ...] = ()
+    """The views that another ermon has (``--feeds.match``): this one says nothing of them."""
+    state: Mapping[Family, StateWord]
+    since: Mapping[Family, Time | None]
+    """When the state became so; ``null``: it has been unknown from the start."""
+    transitions: Mapping[Family, int]
+    """Changes between up and down."""
+    draining: Mapping[Family, bool] = {}
+    """Whether Microsoft drains the link."""
+    routes: Mapping[Family, int]
+    """Prefixes that the link brings."""
+    decided_by: Mapping[Family, tuple[str, ...]]
+    """The feeds that prove presence and absence on the link; none: absence cannot be proven."""
+    service_routes: Mapping[str, int] = {}
+    """By required service: the routes that carry its community, of both families together."""
+    services: Mapping[str, Mapping[Family, int]] = {}
+    """The same by service and family."""
+    advertised_prefixes: Mapping[Family, int]
+    """Prefixes that are advertised to Microsoft; families that no mirror shows count 0."""
+    advertised_prefix_limit: Mapping[Family, int]
+    """Prefixes at which Microsoft drops the session."""
+    shown: Mapping[Family, ShownWord]
+    """How each family is shown."""
+    overall: ShownWord
+    """The worst of them: down, then unknown, then draining; unknown where there is none."""
+
+
+class CircuitState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a circuit is, which follows from its links."""
+
+    state: Mapping[Family, StateWord]
+    """Up with one link up, down with all of them proven down; only families of which every link is watched here."""
+    links_up: Mapping[Family, int]
+    overall: ShownWord
+    """The worst of its links."""
+
+
+class CircuitDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One circuit. ``state``, ``links_up`` and ``overall`` are those of ``CircuitState``."""
+
+    geo: str
+    location: str
+    peering: PeeringWord
+    state: Mapping[Family, StateWord]
+    links_up: Mapping[Family, int]
+    links: Mapping[str, LinkDoc]
+    overall: ShownWord
+
+
+class PlaceDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """Names a link."""
+
+    circuit: str
+    link: str
+
+
+class PoolDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One NAT pool, and where it is seen."""
+
+    use: Literal["outbound", "inbound"]
+    internet: Annotated[str, words(InternetUse)]
+    """What may be heard of it on the internet."""
+    prefixes: tuple[str, ...]
+    circuits: tuple[str, ...]
+    """The circuits that it belongs to."""
+    expected_on: tuple[PlaceDoc, ...]
+    """The links that are to advertise it."""
+    advertised: Mapping[Family, Mapping[str, Mapping[str, AnswerWord]]]
+    """By family, circuit and link of every Microsoft peering: whether the link's mirror shows all of the pool, and
+    the link is not known to be down."""
+    on_internet: Mapping[Family, Mapping[str, AnswerWord]]
+    """By family and feed that shows what the internet hears: whether the pool or a part of it is there."""
+    on_links: Mapping[str, Mapping[str, PlaceWord]]
+    """By circuit and link: how the pool stands there, in all families together. Where it is absent, as it should
+    be, is left out."""
+    on_feeds: Mapping[str, PlaceWord]
+    """The same by feed that shows what the internet hears."""
+    overall: Annotated[str, words(PoolOverall)]
+
+
+class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One feed: a BGP session from a router to ermon. Of its place, what does not apply is left out."""
+
+    view: ViewWord
+    router: str | None = None
+    circuit: str | None = None
+    """Of a mirror: the link that it mirrors."""
+    link: str | None = None
+    uplink: str | None = None
+    """Of a mirror: the uplink that it mirrors."""
+    segment: str | None = None
+    peer: str
+    """The router's address."""
+    local: str
+    """ermon's address."""
+    process: str
+    """The ExaBGP process that carries it."""
+    state: Annotated[str, Meta(extra_json_schema={"enum": ["up", "down"]})]
+    since: Time | None
+    """When it came up or went down; ``null``: it never has."""
+    down_reason: str
+    """Why the session ended, perhaps in the peer's own words; empty while nobody knows."""
+    in_sync: Mapping[Family, bool]
+    """Whether the routes held are known to be complete."""
+    all_paths: Mapping[Family, bool]
+    """Whether ADD-PATH is in force, so that the absence of one link's path is proven."""
+    routes: Mapping[Family, int]
+    """Routes held, every path of a prefix for itself."""
+    partial: bool
+    """Only the routes that the policy can ask about are held."""
+    last_message_at: Time | None
+    updates: int
+    """UPDATEs received since ermon was started."""
+    lost_messages: int
+    """Messages known to be lost since then."""
+    loss: str | None
+    """Why messages were lost, until a new session is in sync."""
+    overflowed: bool
+    """It has sent more routes than ``collector.max_routes``, and is kept down for a while."""
+    blind: bool
+    """Its silence proves nothing: it is down, or not in sync in every family."""
+    overall: Annotated[str, words(FeedOverall)]
+
+
+class ProcessDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One ExaBGP process."""
+
+    state: StateWord
+    """Unknown: nothing was heard of it yet."""
+    feeds: tuple[str, ...]
+
+
+class UplinkDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One uplink to the internet."""
+
+    router: str
+    asn: int
+    """Of the provider."""
+
+
+class SegmentDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One internal segment."""
+
+    expressroute: Literal["forbidden", "required"]
+    """Whether Microsoft's routes are to be seen in it."""
+
+
+class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is configured, by its configured name, and how it is."""
+
+    version: str
+    """Of ermon."""
+    started_at: Time
+    time: Time
+    """ermon's own clock."""
+    findings: Mapping[SeverityWord, int]
+    """How many are raised, by severity."""
+    circuits: Mapping[str, CircuitDoc]
+    pools: Mapping[str, PoolDoc]
+    feeds: Mapping[str, FeedDoc]
+    processes: Mapping[str, ProcessDoc]
+    uplinks: Mapping[str, UplinkDoc]
+    segments: Mapping[str, SegmentDoc]
+    headline: HeadlineDoc
