@@ -2,7 +2,7 @@
 
 import { keepDifference } from "./difference.js";
 import { el, show, table } from "./dom.js";
-import { circuitStates, familyState } from "./links.js";
+import { circuitStates } from "./links.js";
 import { store } from "./store.js";
 import { clock, FAMILIES, marked } from "./words.js";
 
@@ -52,7 +52,7 @@ function rowsOf({ links }) {
   return [
     ["", ...columns.map(({ link, family }) => `${link} ${FAMILIES[family]}`)],
     [
-      row("State", ({ found, family }) => { const state = familyState(found, family); return { text: marked(state), class: state }; }),
+      row("State", ({ found, family }) => ({ text: marked(found.shown[family]), class: found.shown[family] })),
       row("Since", ({ found, family }) => (found.since[family] ? { text: clock(found.since[family]), title: found.since[family] } : "start")),
       row("Router", ({ found }) => found.router),
       row("Prefixes received", ({ found, family }) => number(found.routes[family])),

@@ -143,11 +143,11 @@ function marker(x, y, mark) {
 
 /** The pools at a line: those that are where they should not be, or not where they should, stand out. */
 function chips(pools, most) {
-  const sorted = [...pools].sort((a, b) => Number(b.wrong) - Number(a.wrong));
+  const sorted = [...pools].sort((a, b) => Number(Boolean(b.wrong)) - Number(Boolean(a.wrong)));
   const shown = sorted.slice(0, sorted.length > most ? Math.max(1, most - 1) : most);
   const lines = shown.map(({ pool, answer, wrong }) => {
-    const text = { yes: `pool ${pool}`, no: `${pool} missing`, unknown: `${pool} unknown` }[answer];
-    return [wrong ? "chip critical" : "chip", `${wrong ? MARKS.down : MARKS[answer]} ${text}`];
+    const text = { yes: `pool ${pool}`, no: `${pool} missing` }[answer] ?? `${pool} ${answer}`;
+    return [wrong ? "chip critical" : "chip", `${wrong ? MARKS.down : MARKS[answer] ?? MARKS.unknown} ${text}`];
   });
   const rest = sorted.length - shown.length;
   return rest > 0 ? [...lines, ["chip", `and ${rest} more pools`]] : lines;

@@ -1,10 +1,12 @@
 // The sessions with the routers: what is wrong stands first.
 
 import { el, framed, later, show } from "./dom.js";
-import { inSync, store } from "./store.js";
+import { store } from "./store.js";
 import { byFamily, clock, MARKS, marked } from "./words.js";
 
 const HEAD = ["Feed", "Session", "In sync", "Since", "Last message", "Routes", "Updates", "Router", "View", "Notes"];
+
+const ORDER = ["down", "not-in-sync", "impaired", "up"];
 
 let filter = "";
 
@@ -37,14 +39,13 @@ function matches({ name, router, view, state, circuit, link, uplink, segment }) 
   return filter === "" || texts.some((text) => text?.toLowerCase().includes(filter));
 }
 
-function rank(feed) {
-  if (feed.state !== "up") return 0;
-  if (!inSync(feed)) return 1;
-  return feed.loss || feed.overflowed ? 2 : 3;
+/** What is not known here is no good news. */
+function rank({ overall }) {
+  return ORDER.indexOf(overall);
 }
 
 function row(feed) {
-  const synced = inSync(feed);
+  const synced = !feed.blind;
   const place = [feed.view, feed.circuit && `${feed.circuit} ${feed.link}`, feed.uplink, feed.segment];
   const notes = [
     feed.state !== "up" && feed.down_reason,

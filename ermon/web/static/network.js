@@ -3,8 +3,8 @@
 // Circuits that share routers are one group, and each group is a drawing of its own: so fifty circuits are a
 // page of small drawings, and not one that nobody can read.
 
-import { allLinks, familyStates, linkState, poolOnInternet, poolOnLink } from "./links.js";
-import { inSync, raised } from "./store.js";
+import { allLinks, poolOnInternet, poolOnLink } from "./links.js";
+import { raised } from "./store.js";
 import { MARKS, plural, SEVERITIES } from "./words.js";
 
 /** Returns the groups, those where something is wrong first. */
@@ -73,15 +73,14 @@ function drawnCircuit(name, { location, geo, peering }, found) {
 }
 
 function drawnLink(circuit, name, link, pools, found) {
-  const states = familyStates(link);
   const since = Object.values(link.since).filter(Boolean).sort().at(-1);
   return {
     circuit,
     name,
     router: link.router,
-    state: linkState(link),
-    states,
-    since: linkState(link) === "up" ? undefined : since,
+    state: link.overall,
+    states: link.shown,
+    since: link.overall === "up" ? undefined : since,
     pools: pools.get(`${circuit} ${name}`) ?? [],
     findings: found.get(`link ${circuit} ${name}`),
   };
@@ -91,18 +90,14 @@ function drawnLink(circuit, name, link, pools, found) {
 function poolsByLink(status) {
   const found = new Map();
   for (const [name, pool] of Object.entries(status.pools)) {
-    const places = new Set(pool.expected_on.map(({ circuit, link }) => `${circuit} ${link}`));
-    for (const circuits of Object.values(pool.advertised)) {
-      for (const [circuit, links] of Object.entries(circuits)) {
-        for (const [link, answer] of Object.entries(links)) if (answer === "yes") places.add(`${circuit} ${link}`);
+    for (const [circuit, links] of Object.entries(pool.on_links)) {
+      for (const link of Object.keys(links)) {
+        const stands = poolOnLink(pool, circuit, link);
+        if (!stands.expected && stands.answer !== "yes") continue;
+        const place = `${circuit} ${link}`;
+        if (!found.has(place)) found.set(place, []);
+        found.get(place).push({ pool: name, ...stands });
       }
-    }
-    for (const place of places) {
-      const [circuit, link] = place.split(" ");
-      const stands = poolOnLink(pool, circuit, link);
-      if (stands === null) continue;
-      if (!found.has(place)) found.set(place, []);
-      found.get(place).push({ pool: name, ...stands });
     }
   }
   return found;
@@ -130,7 +125,7 @@ function heard(status, feeds) {
       .filter(({ answer }) => answer === "yes")
       .slice(0, 1),
   );
-  const seen = feeds.length > 0 && feeds.every(([, feed]) => inSync(feed));
+  const seen = feeds.length > 0 && feeds.every(([, feed]) => !feed.blind);
   return { state: pools.some(({ wrong }) => wrong) ? "down" : seen ? "clean" : "unknown", pools };
 }
 

@@ -49,16 +49,18 @@ function narrow(pools, links, views) {
 
 function cell(found) {
   if (found === null) return "–";
-  const { answer, expected, wrong } = found;
-  const note = wrong ? (answer === "yes" ? ", not expected" : ", expected") : "";
-  const state = wrong ? "down" : answer === "unknown" ? "unknown" : answer === "yes" || expected ? "up" : "quiet";
-  return { text: `${wrong ? MARKS.down : MARKS[answer]} ${answer}${note}`, class: state };
+  const { answer, tone, wrong } = found;
+  return { text: `${markOf(found)} ${answer}${wrong ? `, ${wrong}` : ""}`, class: tone };
+}
+
+function markOf({ answer, wrong }) {
+  return wrong ? MARKS.down : MARKS[answer] ?? MARKS.unknown;
 }
 
 /** Where the pool should be: each place by its mark. */
 function planned(found) {
   const state = found.some(({ wrong }) => wrong) ? "down" : found.some(({ answer }) => answer === "unknown") ? "unknown" : "up";
-  const text = found.map(({ where, answer, wrong }) => `${wrong ? MARKS.down : MARKS[answer]} ${where}`).join(", ");
+  const text = found.map((each) => `${markOf(each)} ${each.where}`).join(", ");
   return text === "" ? "–" : { text, class: state };
 }
 
@@ -66,7 +68,7 @@ function planned(found) {
 function besides(found) {
   const seen = found.filter(({ answer }) => answer === "yes");
   const unknown = found.filter(({ answer }) => answer === "unknown").length;
-  const places = seen.map(({ where, wrong }) => `${wrong ? MARKS.down : MARKS.yes} ${where}`);
+  const places = seen.map((each) => `${markOf(each)} ${each.where}`);
   const blind = unknown > 0 ? [`${MARKS.unknown} ${plural(unknown, "unknown", "unknown")}`] : [];
   const state = seen.some(({ wrong }) => wrong) ? "down" : unknown > 0 ? "unknown" : seen.length > 0 ? "up" : "quiet";
   return { text: [...places, ...blind].join(", ") || `${MARKS.no} no`, class: state };

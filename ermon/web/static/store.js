@@ -78,10 +78,11 @@ export function takeTransition(finding) {
   changed();
 }
 
-export function takeLink({ circuit, link, ...state }) {
+export function takeLink({ circuit, link, circuit_state: together, ...state }) {
   const found = store.status?.circuits[circuit];
   if (found === undefined) return;
-  found.links[link] = { ...found.links[link], ...state };
+  Object.assign(found, together);
+  found.links[link] = state;
   changed();
 }
 
@@ -97,6 +98,12 @@ export function takePool({ pool, ...state }) {
   changed();
 }
 
+export function takeHeadline(headline) {
+  if (store.status === null) return;
+  store.status.headline = headline;
+  changed();
+}
+
 /** The raised findings: the worst first, those that something covers behind the others, then the latest. */
 export function raised() {
   sorted ??= [...store.raised.values()].sort((a, b) => rank(a) - rank(b) || (a.raised_at < b.raised_at ? 1 : -1));
@@ -105,13 +112,4 @@ export function raised() {
 
 function rank({ severity, suppressed }) {
   return 2 * SEVERITIES.indexOf(severity) + (suppressed ? 1 : 0);
-}
-
-export function inSync(feed) {
-  return feed.state === "up" && Object.values(feed.in_sync).every(Boolean);
-}
-
-/** The feeds whose silence cannot be believed. */
-export function blindFeeds() {
-  return Object.entries(store.status.feeds).filter(([, feed]) => !inSync(feed)).map(([name]) => name);
 }

@@ -4,7 +4,7 @@
 
 import { setText } from "./dom.js";
 import {
-  changed, store, takeFeed, takeLink, takePool, takeRaised, takeSnapshot, takeStatus, takeTransition,
+  changed, store, takeFeed, takeHeadline, takeLink, takePool, takeRaised, takeSnapshot, takeStatus, takeTransition,
 } from "./store.js";
 import { duration } from "./words.js";
 
@@ -16,7 +16,9 @@ const AGAIN_AFTER = 2_000;
 /** Older than this, the picture is not called live: two rounds of counts have failed. */
 const LIVE = 25_000;
 
-const TAKERS = { snapshot: takeSnapshot, transition: takeTransition, link: takeLink, feed: takeFeed, pool: takePool };
+const TAKERS = {
+  snapshot: takeSnapshot, transition: takeTransition, link: takeLink, feed: takeFeed, pool: takePool, headline: takeHeadline,
+};
 
 let open = false;
 let asking = false;

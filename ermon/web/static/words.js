@@ -4,6 +4,16 @@ export const MARKS = { up: "●", down: "▲", unknown: "◆", draining: "▼", 
 export const SEVERITIES = ["critical", "warning", "info"];
 export const FAMILIES = { ipv4: "IPv4", ipv6: "IPv6" };
 
+/** How a pool stands in a place: whether it is there, the colour, and what is wrong with that if anything is. */
+export const PLACES = {
+  advertised: { answer: "yes", tone: "up" },
+  missing: { answer: "no", tone: "down", wrong: "expected" },
+  absent: { answer: "no", tone: "quiet" },
+  unexpected: { answer: "yes", tone: "down", wrong: "not expected" },
+  failover: { answer: "yes", tone: "up" },
+  unknown: { answer: "unknown", tone: "unknown" },
+};
+
 // Not by Intl: that takes longer to load than all of the page.
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -65,9 +75,4 @@ export function byFamily(values, tell = String) {
     return `${told.map(([family]) => family).join(", ")} ${told[0][1]}`;
   }
   return told.map(([family, text]) => `${family} ${text}`).join(", ");
-}
-
-/** The state that stands for several: what is down first, then what nobody knows. */
-export function together(states) {
-  return ["down", "unknown", "draining", "up"].find((state) => states.includes(state)) ?? "unknown";
 }
