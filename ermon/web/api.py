@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from ermon.api.findings import SubjectDoc, finding_doc
+from ermon.api.schema import make_schema
 from ermon.api.status import StatusDoc
 from ermon.core.layout import layout_of
 from ermon.core.status import judged, network_status
@@ -127,6 +128,12 @@ async def difference(request: web.Request) -> web.Response:
     if name not in circuits:
         raise web.HTTPNotFound(text=f"there is no circuit {name!r}; there are {', '.join(circuits)}")
     return await _show(await find_difference(monitor, circuits[name]))
+
+
+async def schema(request: web.Request) -> web.Response:
+    """What all of these answer, as JSON Schema."""
+    parameters(request)
+    return await _show(make_schema)
 
 
 def status_now(context: WebContext) -> StatusDoc:

@@ -61,6 +61,7 @@ def make_app(context: WebContext) -> web.Application:
             web.post("/api/v1/maintenance", maintenance.add_window),
             web.delete("/api/v1/maintenance/{id}", maintenance.end_window),
             web.get("/api/v1/events", stream.events, allow_head=False),
+            web.get("/api/v1/schema", api.schema),
         ]
     )
     app.on_shutdown.append(stream.end_streams)
