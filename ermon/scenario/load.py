@@ -16,10 +16,9 @@ from ermon.config.yaml import Document, KeyPath, Positions, Problem, read_yaml
 from ermon.model.inventory import Config
 from ermon.scenario.expectations import Expectations, Expecting
 from ermon.scenario.layers import Layer, load_layers
-from ermon.scenario.play import Player, Record
+from ermon.scenario.play import Failure, Player, Record, failures
 from ermon.scenario.schema import ScenarioEntry, ScenarioFile
-from ermon.scenario.script import Act, Script
-from ermon.scenario.verdict import Failure, failures
+from ermon.scenario.script import Act, make_acts
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
 """When a scenario begins that names no date: always the same, so that a test never depends on the day."""
@@ -166,7 +165,7 @@ class _Reader:
         if config is None:
             return None
         start = (entry.start or DEFAULT_START).timestamp()
-        acts, complaints = Script(config, start).acts(entry.steps, (*path, "steps"))
+        acts, complaints = make_acts(config, start, entry.steps, (*path, "steps"))
         expecting = Expecting(config)
         ignored = expecting.ignored(self._contents.ignore or (), ("ignore",))
         ignored |= expecting.ignored(entry.ignore or (), (*path, "ignore"))

@@ -1,19 +1,26 @@
-"""Plays a scenario to the core on a clock of its own, and writes down what it says."""
+"""Plays a scenario to the core on a clock of its own, and holds what it says against what was expected.
+
+A transition of severity warning or critical that nothing expects is a failure, unless its check is
+ignored: a policy test that sees only what it looks for would pass while everything else burns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from ermon.config.yaml import KeyPath
 from ermon.core.monitor import Monitor
-from ermon.model.findings import Status, Transition, transition_order
-from ermon.model.inventory import Config
-from ermon.scenario.expectations import ExpectedStatus
+from ermon.model.findings import Status, Transition, TransitionState, transition_order
+from ermon.model.inventory import Config, Severity
+from ermon.scenario.expectations import Expectations, ExpectedStatus, ExpectedTransition, Forbidden
 from ermon.scenario.script import Act
+from ermon.scenario.wording import named, seconds, told
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reported:
     """A transition, when it came in seconds since the scenario began, and of which step."""
 
     time: float
@@ -25,7 +32,7 @@ class Told:
 class Record:
     """What came of a scenario."""
 
-    told: list[Told] = field(default_factory=list)
+    reported: list[Reported] = field(default_factory=list)
     statuses: dict[int, list[tuple[dict[str, str], Status]]] = field(default_factory=dict)
     """By number of the question: each subject that it is about, and its status."""
     ended: float = 0.0
@@ -75,7 +82,7 @@ class Player:
         outcome = self._monitor.advance(round(self._start + until, 6))
         for transition in sorted(outcome.transitions, key=transition_order):
             time = round(transition.time - self._start, 6)
-            self.record.told.append(Told(time, self._step, transition))
+            self.record.reported.append(Reported(time, self._step, transition))
 
     def _answer(self, now: float) -> None:
         """Answer the questions of the steps so far whose time has come."""
@@ -90,3 +97,79 @@ class Player:
             else:
                 waiting.append((number, question))
         self._questions = waiting
+
+
+# What was not met --------------------------------------------------------------------------------------
+
+
+class Failure(NamedTuple):
+    path: KeyPath
+    """What of the file was not met."""
+    message: str
+
+
+def failures(expected: Expectations, record: Record, ignored: frozenset[str], name: KeyPath) -> list[Failure]:
+    """Return what was not met; ``name`` is the scenario's place in the file."""
+    found = [failure for each in expected.transitions for failure in _transition(each, record)]
+    found += [failure for each in expected.forbidden for failure in _forbidden(each, record)]
+    for number, status in enumerate(expected.statuses):
+        found += _status(number, status, record)
+    wanted = [[each for each in record.reported if _met(e, each)] for e in expected.transitions]
+    known = {id(each) for met in wanted for each in met}
+    for each in record.reported:
+        finding = each.transition.finding
+        if finding.severity is not Severity.INFO and finding.check not in ignored and id(each) not in known:
+            message = f"not expected: {told(each.transition)} at {seconds(each.time)}: {finding.summary}"
+            found.append(Failure(name, message))
+    return found
+
+
+def _when_met(expected: ExpectedTransition, each: Reported) -> bool:
+    return each.step == expected.step if expected.time is None else each.time == expected.time
+
+
+def _met(expected: ExpectedTransition, each: Reported) -> bool:
+    return expected.fits(each.transition) and _when_met(expected, each)
+
+
+def _transition(expected: ExpectedTransition, record: Record) -> Iterator[Failure]:
+    meant = [each for each in record.reported if expected.fits(each.transition)]
+    met = [each for each in meant if _when_met(expected, each)]
+    path, what = expected.about.path, f"{expected.about} to be {expected.state}"
+    if not met:
+        when = "in this step" if expected.time is None else f"at {seconds(expected.time)}"
+        others = ", ".join(seconds(each.time) for each in meant)
+        came = f"it was at {others}" if others else f"it was not before the end, at {seconds(record.ended)}"
+        yield Failure(path, f"expected {what} {when}; {came}")
+    for each in met:
+        finding = each.transition.finding
+        if expected.severity not in {None, finding.severity}:
+            yield Failure(path, f"expected {what} as {expected.severity}; it was {finding.severity}")
+        shown = finding.evidence.get("prefixes", [])
+        missing = [str(prefix) for prefix in expected.prefixes if str(prefix) not in shown]
+        if missing:
+            yield Failure(
+                path,
+                f"expected {what} with {', '.join(missing)}; its evidence names {', '.join(shown) or 'no prefix'}",
+            )
+
+
+def _forbidden(expected: Forbidden, record: Record) -> Iterator[Failure]:
+    for each in record.reported:
+        finding = each.transition.finding
+        raised = each.transition.state is TransitionState.RAISED
+        if raised and each.step == expected.step and expected.about.fits(finding.check, finding.labels):
+            message = f"expected {expected.about} not to be raised; it was at {seconds(each.time)}"
+            yield Failure(expected.about.path, message)
+
+
+def _status(number: int, expected: ExpectedStatus, record: Record) -> Iterator[Failure]:
+    path, when = expected.about.path, f"at {seconds(expected.time)}"
+    if number not in record.statuses:
+        yield Failure(
+            path, f"expected {expected.about} to be {expected.status} {when}; the scenario ended before"
+        )
+    for labels, status in record.statuses.get(number, ()):
+        if status is not expected.status:
+            shown = f"{expected.about.check} {named(labels)}"
+            yield Failure(path, f"expected {shown} to be {expected.status} {when}; it was {status}")

@@ -9,8 +9,7 @@ from typing import TextIO
 
 from ermon.config.load import ConfigError
 from ermon.scenario.load import Scenario, find_files, load_scenarios
-from ermon.scenario.play import Record
-from ermon.scenario.verdict import Failure
+from ermon.scenario.play import Failure, Record
 from ermon.scenario.wording import seconds, told
 
 FINE, WRONG, INVALID = 0, 1, 2
@@ -58,7 +57,7 @@ def report(scenario: Scenario, record: Record, found: Sequence[Failure]) -> list
     """Return what was not met, and the time line of what happened and what ermon said."""
     lines = [str(scenario.problem(failure)) for failure in found]
     line = [(act.at, number, 0, act.text) for number, act in enumerate(scenario.acts)]
-    line += [(each.time, each.step, 1, f"  {told(each.transition)}") for each in record.told]
+    line += [(each.time, each.step, 1, f"  {told(each.transition)}") for each in record.reported]
     line.append((record.ended, len(scenario.acts), 2, "(the end)"))
     lines += [f"{seconds(time):>10}  {text}" for time, _, _, text in sorted(line, key=lambda each: each[:3])]
     return lines

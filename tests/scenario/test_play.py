@@ -21,12 +21,12 @@ def test_a_scenario_goes_on_as_long_as_something_is_expected(tmp_path: Path):
 
 def test_until_ends_it_before_a_finding_is_raised(tmp_path: Path):
     record = read(tmp_path, LOST + "}", more="    until: 19s").play()
-    assert (record.ended, record.told) == (19, [])
+    assert (record.ended, record.reported) == (19, [])
 
 
 def test_a_transition_is_of_the_step_after_which_it_came(tmp_path: Path):
     steps = LOST + "}\n- {at: 20s, announce: 198.51.100.0/28, feed: isp-a}"
-    told = read(tmp_path, steps).play().told
+    told = read(tmp_path, steps).play().reported
     # The timer that is due comes before the step of the same instant.
     assert [(each.time, each.step, each.transition.finding.check) for each in told] == [
         (20, 1, "link-down"),
@@ -53,11 +53,11 @@ def test_a_status_is_asked_for_while_later_steps_wait(tmp_path: Path):
 
 def test_the_same_scenario_plays_the_same_twice(tmp_path: Path):
     scenario = read(tmp_path, LOST + "}")
-    assert scenario.play().told == scenario.play().told
+    assert scenario.play().reported == scenario.play().reported
 
 
 def test_a_maintenance_window_is_a_matter_of_the_date(tmp_path: Path):
     window = "{circuit: plant, from: 2026-12-01T02:00:00Z, to: 2026-12-01T04:00:00Z, reason: works}"
     more = f"    changes: {{maintenance: [{window}]}}\n    start: "
-    assert read(tmp_path, LOST + "}", more=more + "2026-12-01T02:30:00Z").play().told == []
-    assert len(read(tmp_path, LOST + "}", more=more + "2026-12-02T02:30:00Z").play().told) == 2
+    assert read(tmp_path, LOST + "}", more=more + "2026-12-01T02:30:00Z").play().reported == []
+    assert len(read(tmp_path, LOST + "}", more=more + "2026-12-02T02:30:00Z").play().reported) == 2

@@ -12,7 +12,7 @@ from typing import Self
 
 from ermon.config.load import load_config
 from ermon.core.monitor import Monitor, Outcome
-from ermon.daemon.service import GARBAGE_THRESHOLD
+from ermon.daemon.build import GARBAGE_THRESHOLD
 from ermon.exabgp.decode import Decoder
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Config

@@ -1,0 +1,165 @@
+"""The verbs ``announce`` and ``withdraw``, which may stand in one step: then they are one UPDATE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ermon.model.communities import MICROSOFT_ASN
+from ermon.model.events import Event
+from ermon.model.inventory import Feed, Link, View
+from ermon.model.prefixes import Address, Prefix
+from ermon.model.routes import Attributes, Route
+from ermon.scenario.fields import ALL, USUAL, Many, RouteItem, Word
+from ermon.scenario.good_day import (
+    Sent,
+    good_day,
+    marks,
+    msee,
+    own_address,
+    path_id,
+    sequence,
+    tagged,
+    usual_path,
+)
+from ermon.scenario.schema import StepEntry
+from ermon.scenario.stage import Stage
+
+
+def update(stage: Stage, step: StepEntry) -> Iterator[Event]:
+    """Announce and withdraw on every feed that the step is about, an UPDATE each."""
+    link = stage.link_of(step)
+    feeds = _feeds(stage, step, link)
+    gone = {feed.name: _withdrawn(stage, step, feed, link) for feed in feeds}
+    if step.withdraw is not None:
+        found = [sent.route.prefix for all_sent in gone.values() for sent in all_sent]
+        _refuse_missing(stage, step, feeds, found)
+    for feed in feeds:
+        keys = [sent.route.key for sent in gone[feed.name]]
+        yield from stage.update(feed, list(_announced(stage, step, feed, link)), keys)
+
+
+def _feeds(stage: Stage, step: StepEntry, link: Link | None) -> list[Feed]:
+    """Return the feeds that are named, or the edge tables of the link's router, which show its routes."""
+    if step.feed is None:
+        if link is None:
+            raise stage.error("feed", "is missing; name the feed that shows it, or the circuit and link")
+        names = [
+            feed.name
+            for feed in stage.config.feeds.values()
+            if feed.view is View.EDGE_TABLE and feed.router == link.router
+        ]
+        if not names:
+            message = f"no feed is an edge-table of {link.router}, the router of this link; name a feed"
+            raise stage.error("link", message)
+        return stage.up_feeds(names, "link")
+    feeds = stage.up_feeds(step.feed, "feed")
+    for feed in feeds:
+        if link is not None and feed.view is not View.EDGE_TABLE:
+            message = f"tells which link brought a route of an edge-table; {feed.name} is {feed.view}"
+            raise stage.error("link", message)
+    return feeds
+
+
+# Withdrawing ---------------------------------------------------------------------------------------------
+
+
+def _withdrawn(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> list[Sent]:
+    """What of the feed's routes a step withdraws: every path, unless it names one."""
+    if step.withdraw is None:
+        return []
+    everything = _is_word(stage, step.withdraw, "withdraw", ALL)
+    wanted = set(_prefixes(step.withdraw))
+    return [
+        sent
+        for sent in stage.sent[feed.name].values()
+        if (everything or sent.route.prefix in wanted)
+        and (step.path_id is None or sent.route.path_id == step.path_id)
+        and _is_meant(sent, step, link)
+    ]
+
+
+def _refuse_missing(stage: Stage, step: StepEntry, feeds: list[Feed], found: list[Prefix]) -> None:
+    if stage.unsure:
+        return
+    names = " or ".join(feed.name for feed in feeds)
+    if not found and _is_word(stage, step.withdraw or (), "withdraw", ALL):
+        raise stage.error("withdraw", f"{names} shows nothing of this at this point")
+    for prefix in _prefixes(step.withdraw or ()):
+        if prefix not in found:
+            shown = sorted({sent.route.prefix for feed in feeds for sent in stage.sent[feed.name].values()})
+            known = ", ".join(map(str, shown[:5])) + (", …" if len(shown) > 5 else "")
+            raise stage.error(
+                "withdraw", f"{prefix} is not there to withdraw; {names} shows {known or 'nothing'}"
+            )
+
+
+# Announcing ----------------------------------------------------------------------------------------------
+
+
+def _announced(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> Iterator[Sent]:
+    if step.announce is None:
+        return
+    if _is_word(stage, step.announce, "announce", USUAL):
+        yield from _usual(stage, step, feed, link)
+    for prefix in _prefixes(step.announce):
+        if prefix.family not in feed.families:
+            message = f"{prefix}: {feed.name} carries {' and '.join(feed.families)} only"
+            raise stage.error("announce", message)
+        attributes = _attributes(stage, step, feed, link, prefix)
+        route = Route(prefix, _path_id(stage, step, feed, link), attributes)
+        yield Sent(route, None if link is None else link.key)
+
+
+def _usual(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> list[Sent]:
+    for key in ("next_hop", "path", "communities", "path_id"):
+        if getattr(step, key) is not None:
+            raise stage.error(key, "stands beside usual, which has its own; name the prefixes instead")
+    return [sent for sent in good_day(stage.config, feed, stage.now) if _is_meant(sent, step, link)]
+
+
+def _path_id(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> int | None:
+    if step.path_id is not None or link is None or link.router != feed.router:
+        return step.path_id
+    return path_id(stage.config, feed, link)
+
+
+def _attributes(stage: Stage, step: StepEntry, feed: Feed, link: Link | None, prefix: Prefix) -> Attributes:
+    usual = sequence(*usual_path(stage.config, feed)) if link is None else sequence(MICROSOFT_ASN)
+    communities = (*(step.communities or ()), *(marks(link) if link is not None else ()))
+    as_path = usual if step.path is None else step.path
+    return tagged(communities, _next_hop(step, feed, link, prefix), as_path)
+
+
+def _next_hop(step: StepEntry, feed: Feed, link: Link | None, prefix: Prefix) -> Address | None:
+    if isinstance(step.next_hop, Word):
+        return None
+    if step.next_hop is not None:
+        return step.next_hop
+    return own_address(feed, prefix.family) if link is None else msee(link, prefix.family)
+
+
+# Both ----------------------------------------------------------------------------------------------------
+
+
+def _is_meant(sent: Sent, step: StepEntry, link: Link | None) -> bool:
+    """Return whether a route is of the step's link and families, as far as it names any."""
+    return (link is None or sent.link == link.key) and (
+        step.family is None or sent.route.prefix.family in step.family
+    )
+
+
+def _is_word(stage: Stage, items: Iterable[RouteItem], key: str, wanted: str) -> bool:
+    """Return whether a word stands in place of prefixes; it must be the right one, and alone."""
+    items = tuple(items)
+    words = [item.text for item in items if isinstance(item, Word)]
+    if words and (words != [wanted] or len(items) > 1):
+        raise stage.error(key, f"must be prefixes, or the word {wanted} alone")
+    return bool(words)
+
+
+def _prefixes(items: Iterable[RouteItem]) -> Iterator[Prefix]:
+    for item in items:
+        if isinstance(item, Many):
+            yield from item.prefixes
+        elif isinstance(item, Prefix):
+            yield item
