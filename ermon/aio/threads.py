@@ -1,12 +1,16 @@
-"""Blocking work beside the event loop that nobody has to wait for when ermon stops."""
+"""Blocking work beside the event loop that nobody has to wait for when ermon stops: any, and looking up names."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
+
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 T = TypeVar("T")
 
@@ -39,3 +43,26 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     threading.Thread(target=run, name="ermon-source", daemon=True).start()
     return await future
+
+
+class Resolver(AbstractResolver):
+    """The system's own look-up, in a thread that nobody has to wait for."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=found_family,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for found_family, _, protocol, _, address in await in_thread(look_up)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept open."""

@@ -21,7 +21,7 @@ from ermon.cli.shared import (
 )
 from ermon.cli.web import add_web, load_configs, web_options
 from ermon.exabgp.relay import BUFFER_LIMIT
-from ermon.recording.limits import Limits
+from ermon.recording.files import Limits
 
 
 def add_run(commands: Commands) -> None:

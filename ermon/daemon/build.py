@@ -34,11 +34,10 @@ from ermon.httpd.shell import WebConfig
 from ermon.httpd.sites import hosts_of
 from ermon.metrics.process import Telemetry
 from ermon.notify.senders import Senders
-from ermon.recording.files import FolderError
+from ermon.recording.files import FolderError, Limits
 from ermon.recording.held import Held
-from ermon.recording.limits import Limits
 from ermon.recording.recorder import FileRecorder, Recorder
-from ermon.sources.policy import with_published
+from ermon.sources.published import with_published
 from ermon.storage.adapters import StoredWindows, kept_timeline
 from ermon.storage.kept import Kept
 from ermon.storage.store import Store

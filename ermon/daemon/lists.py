@@ -17,10 +17,8 @@ from ermon.model.source_key import SourceKey
 from ermon.recording.recorder import Recorder
 from ermon.sources.fetch import Fetcher
 from ermon.sources.keeper import SourceKeeper
-from ermon.sources.policy import with_published
-from ermon.sources.published import MAX_BYTES, PublishedList
-from ermon.sources.record import MemoryRecords
-from ermon.sources.store import ListFiles
+from ermon.sources.published import MAX_BYTES, PublishedList, with_published
+from ermon.sources.store import ListFiles, MemoryRecords
 from ermon.storage.adapters import StoredRecords
 from ermon.storage.store import Store
 

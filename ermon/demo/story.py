@@ -36,11 +36,12 @@ class Step:
 
 def story(*, omit_leak: bool = False) -> tuple[Step, ...]:
     """Return the steps. With ``omit_leak`` the leak is not sent, and yet expected."""
+    return (*_leaks(omit_leak=omit_leak), *_losses())
+
+
+def _leaks(*, omit_leak: bool) -> tuple[Step, ...]:
     leak = [("pool-leak", {"pool": "outbound", "family": "ipv4", "feed": "edge-1-isp-a", "uplink": "isp-a"})]
     outside = [("pool-leak", {"pool": "outbound", "family": "ipv6", "feed": "outside"})]
-    link = [("link-down", {"circuit": "chicago", "link": "primary", "family": f}) for f in ("ipv4", "ipv6")]
-    circuit = [("circuit-down", {"circuit": "chicago", "family": f}) for f in ("ipv4", "ipv6")]
-    feed = [("feed-down", {"feed": "edge-2"})]
     return (
         Step(
             f"A mistake on edge-1: it announces the NAT pool {POOL.prefix} to isp-a",
@@ -62,6 +63,14 @@ def story(*, omit_leak: bool = False) -> tuple[Step, ...]:
             lambda company: company.withdraw("outside", MORE_SPECIFIC),
             _cleared(outside),
         ),
+    )
+
+
+def _losses() -> tuple[Step, ...]:
+    link = [("link-down", {"circuit": "chicago", "link": "primary", "family": f}) for f in ("ipv4", "ipv6")]
+    circuit = [("circuit-down", {"circuit": "chicago", "family": f}) for f in ("ipv4", "ipv6")]
+    feed = [("feed-down", {"feed": "edge-2"})]
+    return (
         Step(
             "The primary link is lost: edge-1 has no route from Microsoft any more",
             lambda company: company.withdraw("edge-1", *PRIMARY),

@@ -52,13 +52,7 @@ def init(
     answers = Answers()
     try:
         _refuse_to_overwrite(file, replace=replace)
-        if azure:
-            add_circuits(answers, [(name, _contents(name)) for name in dict.fromkeys(azure)])
-        add_flags(answers, flags)
-        if terminal is None:
-            do_without(answers)
-        else:
-            ask_for_the_rest(answers, Questions(terminal))
+        _gather(answers, flags, azure, terminal)
         planned = plan(answers)
         text = text_of(planned, file)
         loaded = interpret(parse_yaml(text, file))
@@ -78,6 +72,19 @@ def init(
         raise InitError(f"{error.filename or file}: {error.strerror or error}") from None
     found = [f"  {each}" for each in lint(loaded, time.time())]
     return [*answers.notes, *_next(file, planned, found)]
+
+
+def _gather(
+    answers: Answers, flags: Sequence[tuple[str, str]], azure: Sequence[str], terminal: Terminal | None
+) -> None:
+    """Add what Azure knows, then what flags say, who know better, then what is asked for or proposed."""
+    if azure:
+        add_circuits(answers, [(name, _contents(name)) for name in dict.fromkeys(azure)])
+    add_flags(answers, flags)
+    if terminal is None:
+        do_without(answers)
+    else:
+        ask_for_the_rest(answers, Questions(terminal))
 
 
 def _refuse_to_overwrite(file: str, *, replace: bool) -> None:

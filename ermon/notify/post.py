@@ -13,7 +13,7 @@ from typing import Self
 import aiohttp
 
 from ermon import __version__
-from ermon.aio.resolver import Resolver
+from ermon.aio.threads import Resolver
 from ermon.config.secrets import Credentials
 from ermon.model.text import printable
 

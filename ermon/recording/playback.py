@@ -19,8 +19,7 @@ from ermon.model.source_key import SourceKey
 from ermon.recording import entries
 from ermon.recording.entries import End, Happened, Head, Listed, Maintenance, Reason, Started, State
 from ermon.recording.held import read_list
-from ermon.sources.policy import with_published
-from ermon.sources.published import PublishedList
+from ermon.sources.published import PublishedList, with_published
 from ermon.sources.store import file_stem
 
 MAX_DETAIL_CHARACTERS = 300

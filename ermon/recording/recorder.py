@@ -22,9 +22,8 @@ from ermon.recording.entries import (
     Started,
     write_entry,
 )
-from ermon.recording.files import Folder, recording_name
+from ermon.recording.files import Folder, Limits, recording_name
 from ermon.recording.held import Held, write_list
-from ermon.recording.limits import Limits
 from ermon.recording.writer import Writer
 from ermon.sources.published import PublishedList
 

@@ -16,9 +16,8 @@ import structlog
 from msgspec.structs import replace
 
 from ermon.recording.entries import End, Head, Reason, write_entry
-from ermon.recording.files import Folder, RecordingFile
+from ermon.recording.files import Folder, Limits, RecordingFile
 from ermon.recording.held import Held
-from ermon.recording.limits import Limits
 
 LINES_AT_ONCE = 1_000
 """Lines of a snapshot that are made and compressed together."""

@@ -15,7 +15,12 @@ _JOB = 'job=~"ermon(-.+)?"'
 def group(external_url: str) -> dict[str, Any]:
     """Return the group of these rules."""
     url = external_url.rstrip("/")
-    rules = [
+    rules = [*_ermon_runs(), *_nothing_ends_again_and_again(url), *_ermon_keeps_up(), *_somebody_is_told(url)]
+    return {"name": "ermon-self", "rules": rules}
+
+
+def _ermon_runs() -> list[dict[str, Any]]:
+    return [
         _alert(
             "ErmonDown",
             Severity.CRITICAL,
@@ -36,6 +41,11 @@ def group(external_url: str) -> dict[str, Any]:
             "On its host: systemctl status ermon, journalctl -u ermon --since -15min.",
             wait="5m",
         ),
+    ]
+
+
+def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
+    return [
         _alert(
             "ErmonExabgpNotRunning",
             # Not a page: the check exabgp-down is one, and names the same process seconds after its end.
@@ -66,6 +76,11 @@ def group(external_url: str) -> dict[str, Any]:
             "until its routers have sent everything again. The log says why: journalctl -u ermon "
             "--since -30min.",
         ),
+    ]
+
+
+def _ermon_keeps_up() -> list[dict[str, Any]]:
+    return [
         _alert(
             "ErmonReloadFailed",
             Severity.WARNING,
@@ -86,6 +101,11 @@ def group(external_url: str) -> dict[str, Any]:
             "two minutes, and so finds what is wrong too late. Either its host has no processor to spare, or a "
             "feed sends more than it should: see ermon_feed_updates_total and churn-high.",
         ),
+    ]
+
+
+def _somebody_is_told(url: str) -> list[dict[str, Any]]:
+    return [
         _alert(
             "ErmonNotificationsFailing",
             Severity.WARNING,
@@ -120,7 +140,6 @@ def group(external_url: str) -> dict[str, Any]:
             },  # ermon's push has a watchdog, too: neither hides that the other stops
         ),
     ]
-    return {"name": "ermon-self", "rules": rules}
 
 
 def _alert(

@@ -16,10 +16,9 @@ import aiohttp
 from yarl import URL
 
 from ermon import __version__
-from ermon.aio.resolver import Resolver
-from ermon.aio.threads import in_thread
+from ermon.aio.threads import Resolver, in_thread
 from ermon.sources.published import MAX_BYTES
-from ermon.sources.record import Validators
+from ermon.sources.store import Validators
 
 HOUR = 3600.0
 MAX_WAIT = 24 * HOUR

@@ -18,7 +18,7 @@ from ermon.sources import formats, m365
 from ermon.sources.download import DEFAULT_LIMITS, HOUR, FetchError, Limits, download, new_session
 from ermon.sources.files import read_file
 from ermon.sources.published import SourceError
-from ermon.sources.record import Records, SourceRecord, Validators
+from ermon.sources.store import Records, SourceRecord, Validators
 
 MAX_PAGES = 100
 """Azure's lists have one page, or a few; this ends a list that goes on for ever."""

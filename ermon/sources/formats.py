@@ -8,18 +8,18 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from ermon.sources import bgp_communities, m365, service_tags
+from ermon.sources import azure, m365
 from ermon.sources.published import PublishedList, SourceError, read_json
 
 Parser = Callable[[bytes, tuple[str, ...]], PublishedList]
 
 PARSERS: Mapping[str, Parser] = {
     m365.KIND: m365.parse_m365,
-    service_tags.KIND: service_tags.parse_service_tags,
-    bgp_communities.KIND: bgp_communities.parse_bgp_communities,
+    azure.SERVICE_TAGS: azure.parse_service_tags,
+    azure.BGP_COMMUNITIES: azure.parse_bgp_communities,
 }
 
-_ITEMS = {service_tags.KIND: "values", bgp_communities.KIND: "value"}
+_ITEMS = {azure.SERVICE_TAGS: "values", azure.BGP_COMMUNITIES: "value"}
 """Where the answers of Azure's REST API have their items."""
 
 

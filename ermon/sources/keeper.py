@@ -24,8 +24,7 @@ from ermon.sources import formats, m365
 from ermon.sources.download import HOUR, FetchError
 from ermon.sources.fetch import Fetched, Fetcher
 from ermon.sources.published import PublishedList, SourceError, refusal
-from ermon.sources.record import Records, SourceRecord
-from ermon.sources.store import ListFiles
+from ermon.sources.store import ListFiles, Records, SourceRecord
 
 FAILURES_TOLERATED = 2
 """Refreshes in a row that may fail without a finding: lists change weekly at most."""

@@ -1,17 +1,20 @@
-"""A published list as a value: its prefixes, what makes it unusable, and what makes it suspect."""
+"""A published list as a value: its prefixes, what makes it unusable or suspect, and what circuits then
+expect.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
 
 import msgspec
 
-from ermon.model.inventory import ExpectedPrefix
+from ermon.model.inventory import Circuit, Config, ExpectedPrefix
 from ermon.model.prefixes import FAMILIES, Family, Prefix, merged, parse_prefix
+from ermon.model.source_key import SourceKey
 
 MAX_BYTES = 32 * 1024 * 1024
 """Microsoft's longest list, the service tags, has a few megabytes."""
@@ -150,3 +153,27 @@ def quote(text: str) -> str:
 
 def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+# Into expectation ----------------------------------------------------------------------------------------
+
+
+def with_published(config: Config, lists: Mapping[SourceKey, PublishedList]) -> Config:
+    """Return the configuration with what the lists expect beside what it names itself."""
+    circuits = {name: _circuit(circuit, lists) for name, circuit in config.circuits.items()}
+    return replace(config, circuits=circuits)
+
+
+def _circuit(circuit: Circuit, lists: Mapping[SourceKey, PublishedList]) -> Circuit:
+    receive = circuit.receive
+    keys = [SourceKey.of(source) for source in receive.sources]
+    published = (prefix for key in keys if key in lists for prefix in lists[key].prefixes)
+    return replace(
+        circuit,
+        receive=replace(
+            receive,
+            prefixes=tuple(dict.fromkeys((*receive.prefixes, *published))),
+            # Without its list, nothing can be said to be outside of it.
+            only_listed=receive.only_listed and all(key in lists for key in keys),
+        ),
+    )

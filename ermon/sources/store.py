@@ -1,6 +1,6 @@
-"""Published lists on disk, as they were fetched: what the next start uses when the network is not there.
+"""What is kept of published lists: each as it was fetched, for a start without the network, and its record.
 
-A list is written before its record (``record``), so that a record never speaks of a list that is not there.
+A list is written before its record, so that a record never speaks of a list that is not there.
 Files of sources that are configured no longer stay; they are few.
 """
 
@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import uuid
 from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
 
 from ermon.aio.files import replace_file
 from ermon.model.source_key import SourceKey
@@ -50,3 +54,57 @@ def _read(path: Path, most: int) -> bytes | None:
         data = file.read(most + 1)
         return data if len(data) <= most else None
     return None
+
+
+# Records -------------------------------------------------------------------------------------------------
+
+
+class Validators(Struct, frozen=True):
+    """What a server is asked with whether a list has changed (RFC 9110 section 13.1)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+class SourceRecord(Struct, frozen=True):
+    """What is known of the list in force."""
+
+    checked_at: float
+    """When it was last known to be what is published: seconds since the epoch."""
+    version: str = ""
+    validators: Validators = Validators()
+
+    def same_edition(self, other: SourceRecord) -> bool:
+        """Tell whether both speak of the same publication, whenever it was looked at."""
+        return (self.version, self.validators) == (other.version, other.validators)
+
+
+class Records(Protocol):
+    """Remembers records, also elsewhere than on disk. Neither reading nor writing fails: what cannot be had was never known."""
+
+    def load(self, source: SourceKey) -> SourceRecord | None:
+        """Return what was kept of a source, ``None`` if there is nothing of use."""
+        ...
+
+    def keep(self, source: SourceKey, record: SourceRecord) -> None: ...
+
+    def client_request_id(self) -> str:
+        """Return the GUID by which Microsoft's web service tells installations apart: always the same."""
+        ...
+
+
+class MemoryRecords:
+    """Remembers until ermon ends."""
+
+    def __init__(self) -> None:
+        self._records: dict[SourceKey, SourceRecord] = {}
+        self._client_request_id = str(uuid.uuid4())
+
+    def load(self, source: SourceKey) -> SourceRecord | None:
+        return self._records.get(source)
+
+    def keep(self, source: SourceKey, record: SourceRecord) -> None:
+        self._records[source] = record
+
+    def client_request_id(self) -> str:
+        return self._client_request_id

@@ -13,8 +13,7 @@ import msgspec
 from ermon.core.maintenance_book import BookedWindow
 from ermon.core.timeline import KeptTimeline, Timeline
 from ermon.model.source_key import SourceKey
-from ermon.sources.record import SourceRecord
-from ermon.sources.store import file_stem
+from ermon.sources.store import SourceRecord, file_stem
 from ermon.storage.database import Table
 from ermon.storage.store import Store
 
@@ -23,7 +22,7 @@ _TIMELINE = "timeline"
 
 
 class StoredRecords:
-    """Implements ``ermon.sources.record.Records``."""
+    """Implements ``ermon.sources.store.Records``."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

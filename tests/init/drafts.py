@@ -64,4 +64,4 @@ def raised_on_a_good_day(folder: Path) -> list[str]:
         "config: ermon.yml\nscenarios: [{name: A good day, steps: [{converge: all}], until: 1h}]\n"
     )
     (loaded,) = load_scenarios(scenario)
-    return [f"{each.transition.finding.check}" for each in loaded.play().told]
+    return [f"{each.transition.finding.check}" for each in loaded.play().reported]

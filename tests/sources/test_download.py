@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from ermon.sources.download import Answer, FetchError, Limits, download, new_session
-from ermon.sources.record import Validators
+from ermon.sources.store import Validators
 from tests.sources.server import ListServer, trusting_tls
 
 LIST = b'{"values": []}'

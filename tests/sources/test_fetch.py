@@ -7,7 +7,7 @@ from ermon.sources.download import FetchError, Limits
 from ermon.sources.fetch import Fetched, Fetcher
 from ermon.sources.formats import parse
 from ermon.sources.published import SourceError
-from ermon.sources.record import MemoryRecords, SourceRecord, Validators
+from ermon.sources.store import MemoryRecords, SourceRecord, Validators
 from tests.sources.lists import (
     CHANGES,
     COMMUNITIES_REST,

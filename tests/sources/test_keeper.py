@@ -19,8 +19,7 @@ from ermon.sources.download import Limits
 from ermon.sources.fetch import Fetcher
 from ermon.sources.keeper import SourceKeeper
 from ermon.sources.published import PublishedList
-from ermon.sources.record import MemoryRecords
-from ermon.sources.store import ListFiles
+from ermon.sources.store import ListFiles, MemoryRecords
 from tests.sources.lists import CHANGES, ENDPOINTS, VERSION, encode, tags_document, texts
 from tests.sources.server import ListServer
 

@@ -7,8 +7,7 @@ from ermon.model.inventory import ExpectedPrefix, Receive, Source
 from ermon.model.prefixes import parse_prefix
 from ermon.model.source_key import SourceKey
 from ermon.sources.files import load_local
-from ermon.sources.policy import with_published
-from ermon.sources.published import PublishedList
+from ermon.sources.published import PublishedList, with_published
 from tests.networks import TWO_CIRCUITS
 
 SOURCE = Source("bgp-communities", "communities.json", 3600.0, ("12076:5010",))

@@ -14,7 +14,7 @@ from ermon.core.maintenance_book import BookedWindow, MaintenanceBook
 from ermon.core.timeline import Timeline
 from ermon.model.inventory import MaintenanceWindow
 from ermon.model.source_key import SourceKey
-from ermon.sources.record import MemoryRecords, SourceRecord, Validators
+from ermon.sources.store import MemoryRecords, SourceRecord, Validators
 from ermon.storage.adapters import StoredRecords, StoredWindows, keep_timeline, kept_timeline
 from ermon.storage.database import Table
 from ermon.storage.store import Store

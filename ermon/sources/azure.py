@@ -1,9 +1,14 @@
-"""The BGP service communities: which prefixes Microsoft announces with which community.
+"""The lists of Azure: service tags, and the BGP service communities with their prefixes.
 
-Source: Microsoft, "Bgp Service Communities - List" (learn.microsoft.com/rest/api/expressroute/bgp-service-
-communities/list). Azure's command line prints its items without ``value`` and ``properties`` around them
-(``az network route-filter rule list-service-communities``), and PowerShell with capital letters
-(``Get-AzBgpServiceCommunity | ConvertTo-Json -Depth 5``); all of them are read.
+Service tags are the weekly file, and the answer of the REST API. Source: Microsoft, "Virtual network service
+tags" (learn.microsoft.com/azure/virtual-network/service-tags-overview), and the example ServiceTagsList.json of
+the REST API 2024-05-01, which differs from the file: its change numbers are strings, and it may go on at
+``nextLink``.
+
+BGP communities are what Microsoft announces with which community. Source: Microsoft, "Bgp Service Communities -
+List" (learn.microsoft.com/rest/api/expressroute/bgp-service-communities/list). Azure's command line prints its items
+without ``value`` and ``properties`` around them (``az network route-filter rule list-service-communities``), and
+PowerShell with capital letters (``Get-AzBgpServiceCommunity | ConvertTo-Json -Depth 5``); all of them are read.
 """
 
 from __future__ import annotations
@@ -25,12 +30,60 @@ from ermon.sources.published import (
     read_prefixes,
 )
 
-KIND = "bgp-communities"
+SERVICE_TAGS = "service-tags"
+BGP_COMMUNITIES = "bgp-communities"
 
 _DEPTH = 6
 """Levels of the answer with names of fields: the answer, its items, an item, its properties, their
 communities, and a community.
 """
+
+
+# Service tags --------------------------------------------------------------------------------------------
+
+
+class _Properties(Struct, rename="camel"):
+    address_prefixes: list[str]
+
+
+class _Tag(Struct):
+    name: str
+    properties: _Properties
+
+
+class _ServiceTags(Struct, rename="camel"):
+    values: list[_Tag]
+    change_number: int | str
+    next_link: str | None = None
+
+
+def parse_service_tags(document: bytes, select: tuple[str, ...]) -> PublishedList:
+    """Return the prefixes of the tags that ``select`` names, such as ``Storage.WestEurope``.
+
+    Case does not matter. The tag without a region is the whole service, in all regions.
+    """
+    if not select:
+        raise SourceError("select: must name the tags that are wanted, such as Storage.WestEurope")
+    found: _ServiceTags = read_json(document, _ServiceTags)
+    tags = {tag.name.casefold(): tag for tag in found.values}
+    prefixes: set[ExpectedPrefix] = set()
+    for name in select:
+        tag = tags.get(name.casefold())
+        if tag is None:
+            raise _missing(name, found)
+        listed = read_prefixes(tag.properties.address_prefixes, f"service tag {tag.name}")
+        prefixes.update(map(ExpectedPrefix, listed))
+    return published_list(prefixes, str(found.change_number))
+
+
+def _missing(name: str, found: _ServiceTags) -> SourceError:
+    error = no_such(name, [tag.name for tag in found.values], "service tag")
+    if found.next_link:
+        return SourceError(f"{error}; the list goes on at its nextLink, which is not in this file")
+    return error
+
+
+# BGP communities -----------------------------------------------------------------------------------------
 
 
 class _Community(Struct, rename="camel"):

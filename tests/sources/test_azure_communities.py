@@ -1,6 +1,6 @@
 import pytest
 
-from ermon.sources.bgp_communities import parse_bgp_communities
+from ermon.sources.azure import parse_bgp_communities
 from ermon.sources.published import SourceError
 from tests.sources.lists import (
     COMMUNITIES_CLI,

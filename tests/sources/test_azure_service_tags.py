@@ -1,7 +1,7 @@
 import pytest
 
+from ermon.sources.azure import parse_service_tags
 from ermon.sources.published import SourceError
-from ermon.sources.service_tags import parse_service_tags
 from tests.sources.lists import SERVICE_TAGS_FILE, SERVICE_TAGS_REST, encode, tags_document, texts
 
 BOTH_FORMS = pytest.mark.parametrize("form", [SERVICE_TAGS_FILE, SERVICE_TAGS_REST], ids=["file", "REST"])
