@@ -6,14 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ermon.config.schema import (
-    AlertmanagerSection,
-    CollectorSection,
-    FeedEntry,
-    PolicySection,
-    PoolEntry,
-    WebhookEntry,
-)
+from ermon.config.receivers import AlertmanagerSection, WebhookEntry
+from ermon.config.schema import CollectorSection, FeedEntry, PolicySection, PoolEntry
 from ermon.model.inventory import (
     Alertmanager,
     Collector,

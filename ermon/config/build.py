@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ermon.config.receivers import AccessKeys
 from ermon.config.rules import pool_circuits
 from ermon.config.schema import (
-    AccessKeys,
     CheckEntry,
     CircuitEntry,
     FeedEntry,

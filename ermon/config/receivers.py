@@ -1,22 +1,85 @@
-"""What must hold for those that findings are sent to: no secret travels in the clear, and none is sent twice."""
+"""Those that findings are sent to: the keys of the file, and what must hold between them.
+
+No secret travels in the clear, and nobody is told twice.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Literal
 from urllib.parse import urlsplit
 
+from ermon.config.fields import AtLeastOne, HttpUrl, Line, PositiveDuration, Several
 from ermon.config.problems import Complaint
-from ermon.config.schema import AccessKeys, Draft
+from ermon.config.shape import Section
 from ermon.config.yaml import KeyPath
 
 
-def complaints_about_receivers(draft: Draft) -> Iterator[Complaint]:
-    yield from _access(("alertmanager",), draft.alertmanager)
-    for at, url in enumerate(draft.alertmanager.urls):
-        yield from _in_the_clear(("alertmanager", "urls", at), url, draft.alertmanager)
+class BasicAuthSection(Section):
+    """User name and password of HTTP basic authentication."""
+
+    username: Line
+    """The user's name."""
+    password_file: Line
+    """File with the password, looked for like an md5_password_file."""
+
+
+class TlsSection(Section):
+    """TLS of a receiver; files are PEM, looked for like an md5_password_file."""
+
+    ca_file: Line | None = None
+    """Certificate authorities that are trusted, instead of the system's."""
+    cert_file: Line | None = None
+    """ermon's certificate, where the receiver asks for one."""
+    key_file: Line | None = None
+    """The private key of cert_file."""
+    server_name: Line | None = None
+    """The name in the receiver's certificate, where it is not the host of the URL."""
+
+
+class AccessKeys(Section):
+    """How ermon and a receiver know each other."""
+
+    basic_auth: BasicAuthSection | None = None
+    """User name and password of HTTP basic authentication."""
+    bearer_token_file: Line | None = None
+    """File with a token that is sent as Authorization: Bearer, looked for like an md5_password_file."""
+    tls: TlsSection = TlsSection()
+    """TLS of https:// URLs."""
+
+
+class AlertmanagerSection(AccessKeys):
+    """Pushing findings to Alertmanager."""
+
+    urls: Several[HttpUrl] = ()
+    """Every Alertmanager, such as http://127.0.0.1:9093; each gets every alert."""
+    resend: PositiveDuration = 60.0
+    """How often a raised finding is sent again."""
+
+
+class WebhookEntry(AccessKeys):
+    """A receiver of findings as JSON."""
+
+    url: HttpUrl
+    """Where findings are posted."""
+    events: AtLeastOne[Literal["raised", "cleared"]] = ("raised", "cleared")
+    """What is posted."""
+    secret_file: Line | None = None
+    """File with the key that signs each post, looked for like an md5_password_file."""
+
+
+# Rules -------------------------------------------------------------------------------------------------
+
+
+def complaints_about_receivers(
+    alertmanager: AlertmanagerSection, webhooks: Sequence[WebhookEntry | None]
+) -> Iterator[Complaint]:
+    yield from _access(("alertmanager",), alertmanager)
+    for at, url in enumerate(alertmanager.urls):
+        yield from _in_the_clear(("alertmanager", "urls", at), url, alertmanager)
     seen: dict[str, int] = {}
-    for at, webhook in enumerate(draft.webhooks):
+    for at, webhook in enumerate(webhooks):
         if webhook is None:
             continue
         path = ("webhooks", at)
@@ -27,9 +90,11 @@ def complaints_about_receivers(draft: Draft) -> Iterator[Complaint]:
             yield Complaint((*path, "url"), f"is the URL of webhooks[{first}] too; keep one of them")
 
 
-def cautions_about_receivers(draft: Draft) -> Iterator[Complaint]:
-    yield from _unused_tls(("alertmanager",), draft.alertmanager, *draft.alertmanager.urls)
-    for at, webhook in enumerate(draft.webhooks):
+def cautions_about_receivers(
+    alertmanager: AlertmanagerSection, webhooks: Sequence[WebhookEntry | None]
+) -> Iterator[Complaint]:
+    yield from _unused_tls(("alertmanager",), alertmanager, *alertmanager.urls)
+    for at, webhook in enumerate(webhooks):
         if webhook is not None:
             yield from _unused_tls(("webhooks", at), webhook, webhook.url)
 

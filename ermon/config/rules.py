@@ -13,7 +13,15 @@ from typing import Any
 from ermon.config.feeds import cautions_about_feeds, complaints_about_feeds
 from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
-from ermon.config.schema import CircuitEntry, Draft, MaintenanceEntry, PoolEntry, SourceEntry
+from ermon.config.schema import (
+    CircuitEntry,
+    Draft,
+    LinkEntry,
+    MaintenanceEntry,
+    PoolEntry,
+    ReceiveSection,
+    SourceEntry,
+)
 from ermon.config.yaml import KeyPath
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Peering
@@ -91,7 +99,7 @@ def complaints(draft: Draft) -> Iterator[Complaint]:
     for name, pool in draft.nat_pools.items():
         yield from _pool(name, pool, draft.circuits)
     yield from complaints_about_feeds(draft)
-    yield from complaints_about_receivers(draft)
+    yield from complaints_about_receivers(draft.alertmanager, draft.webhooks)
     if MICROSOFT_ASN not in draft.policy.microsoft_asns:
         yield Complaint(
             ("policy", "microsoft_asns"),
@@ -109,38 +117,42 @@ def _circuit(name: str, circuit: CircuitEntry) -> Iterator[Complaint]:
             (*path, "advertise", "allow_default"),
             "is for private peering only: Microsoft refuses a default route on Microsoft peering; remove it",
         )
-    receive = circuit.receive
+    yield from _receive((*path, "receive"), circuit.receive)
+    for key, link in circuit.links.items():
+        yield from _link((*path, "links", key), link)
+
+
+def _receive(path: KeyPath, receive: ReceiveSection) -> Iterator[Complaint]:
     if receive.only_listed and not (receive.services or receive.prefixes or receive.sources):
         yield Complaint(
-            (*path, "receive", "only_listed"),
+            (*path, "only_listed"),
             "would make every route unexpected; list services, prefixes or sources, or remove it",
         )
-    yield from _published(path, receive.sources)
+    for at, source in enumerate(receive.sources):
+        yield from _published((*path, "sources", at, "select"), source)
     for at, expected in enumerate(receive.prefixes):
         if expected.starts and expected.ends and expected.ends <= expected.starts:
-            yield Complaint((*path, "receive", "prefixes", at, "until"), "must be later than from")
-    for key, link in circuit.links.items():
-        matched = link.match is not None and (link.match.next_hop or link.match.community)
-        if link.match is not None and not matched:
-            yield Complaint((*path, "links", key, "match"), "must not be empty; give next_hop or community")
-        if not (link.subnet or link.subnet6):
-            yield Complaint(
-                (*path, "links", key),
-                "nothing says which families it has, so nothing would be judged; give subnet (IPv4), "
-                "subnet6 (IPv6) or both, also beside match",
-            )
+            yield Complaint((*path, "prefixes", at, "until"), "must be later than from")
 
 
-def _published(path: KeyPath, sources: Sequence[SourceEntry]) -> Iterator[Complaint]:
-    for at, source in enumerate(sources):
-        here = (*path, "receive", "sources", at, "select")
-        if source.kind == "service-tags" and not source.select:
-            tags = "name the tags that are expected, such as [Storage.WestEurope]"
-            yield Complaint(here, f"is missing; {tags}")
-        unknown = [name for name in source.select if source.kind == "m365" and name not in SERVICE_AREAS]
-        if unknown:
-            areas = ", ".join(sorted(SERVICE_AREAS))
-            yield Complaint(here, f"{unknown[0]!r} is no service area of Microsoft 365; there are {areas}")
+def _published(path: KeyPath, source: SourceEntry) -> Iterator[Complaint]:
+    if source.kind == "service-tags" and not source.select:
+        yield Complaint(path, "is missing; name the tags that are expected, such as [Storage.WestEurope]")
+    unknown = [name for name in source.select if source.kind == "m365" and name not in SERVICE_AREAS]
+    if unknown:
+        areas = ", ".join(sorted(SERVICE_AREAS))
+        yield Complaint(path, f"{unknown[0]!r} is no service area of Microsoft 365; there are {areas}")
+
+
+def _link(path: KeyPath, link: LinkEntry) -> Iterator[Complaint]:
+    if link.match is not None and not (link.match.next_hop or link.match.community):
+        yield Complaint((*path, "match"), "must not be empty; give next_hop or community")
+    if not (link.subnet or link.subnet6):
+        yield Complaint(
+            path,
+            "nothing says which families it has, so nothing would be judged; give subnet (IPv4), "
+            "subnet6 (IPv6) or both, also beside match",
+        )
 
 
 def _pool(name: str, pool: PoolEntry, circuits: Mapping[str, CircuitEntry]) -> Iterator[Complaint]:
@@ -150,18 +162,22 @@ def _pool(name: str, pool: PoolEntry, circuits: Mapping[str, CircuitEntry]) -> I
     if pool.circuit is not None and pool.circuits is not None:
         yield Complaint((*path, "circuit"), "stands beside circuits; keep one of them")
     own = {key: circuits[key].links for key in pool_circuits(pool) if key in circuits}
-    if pool.links is None or len(own) < len(pool_circuits(pool)):
-        return
-    for at, link in enumerate(pool.links):
-        if not any(link in links for links in own.values()):
-            known = {key for links in own.values() for key in links}
+    if pool.links is not None and len(own) == len(pool_circuits(pool)):
+        yield from _pool_links((*path, "links"), pool.links, own)
+
+
+def _pool_links(
+    path: KeyPath, named: Sequence[str], own: Mapping[str, Mapping[str, LinkEntry]]
+) -> Iterator[Complaint]:
+    """Hold the links that a pool names against those of its circuits."""
+    known = {key for links in own.values() for key in links}
+    for at, link in enumerate(named):
+        if link not in known:
             message = f"{link!r} is not a link of {' or '.join(own)}; {advice(link, known)}"
-            yield Complaint((*path, "links", at), message)
+            yield Complaint((*path, at), message)
     for circuit, links in own.items():
-        if len(own) > 1 and not any(link in links for link in pool.links):
-            yield Complaint(
-                (*path, "links"), f"names no link of {circuit}; add one, or take {circuit} out of circuits"
-            )
+        if len(own) > 1 and not any(link in links for link in named):
+            yield Complaint(path, f"names no link of {circuit}; add one, or take {circuit} out of circuits")
 
 
 def pool_circuits(pool: PoolEntry) -> tuple[str, ...]:
@@ -203,7 +219,7 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
                     f"{key} is a private peering; pools are checked on Microsoft peering only",
                 )
     yield from cautions_about_feeds(draft)
-    yield from cautions_about_receivers(draft)
+    yield from cautions_about_receivers(draft.alertmanager, draft.webhooks)
 
 
 def _unused_routers(draft: Draft) -> Iterator[Complaint]:

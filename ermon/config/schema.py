@@ -24,7 +24,6 @@ from ermon.config.fields import (
     Hops,
     HostAddress,
     HostAddresses,
-    HttpUrl,
     Ipv4Network,
     Ipv6Network,
     Line,
@@ -41,6 +40,7 @@ from ermon.config.fields import (
     SourceLocation,
     Timestamp,
 )
+from ermon.config.receivers import AlertmanagerSection, WebhookEntry
 from ermon.config.shape import Alone, Section
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import InternetUse, Peering, Severity, View
@@ -326,59 +326,6 @@ class MaintenanceEntry(Section):
     """One link of the circuit only."""
     feed: Reference | None = None
     """A feed, instead of a circuit."""
-
-
-class BasicAuthSection(Section):
-    """User name and password of HTTP basic authentication."""
-
-    username: Line
-    """The user's name."""
-    password_file: Line
-    """File with the password, looked for like an md5_password_file."""
-
-
-class TlsSection(Section):
-    """TLS of a receiver; files are PEM, looked for like an md5_password_file."""
-
-    ca_file: Line | None = None
-    """Certificate authorities that are trusted, instead of the system's."""
-    cert_file: Line | None = None
-    """ermon's certificate, where the receiver asks for one."""
-    key_file: Line | None = None
-    """The private key of cert_file."""
-    server_name: Line | None = None
-    """The name in the receiver's certificate, where it is not the host of the URL."""
-
-
-class AccessKeys(Section):
-    """How ermon and a receiver know each other."""
-
-    basic_auth: BasicAuthSection | None = None
-    """User name and password of HTTP basic authentication."""
-    bearer_token_file: Line | None = None
-    """File with a token that is sent as Authorization: Bearer, looked for like an md5_password_file."""
-    tls: TlsSection = TlsSection()
-    """TLS of https:// URLs."""
-
-
-class AlertmanagerSection(AccessKeys):
-    """Pushing findings to Alertmanager."""
-
-    urls: Several[HttpUrl] = ()
-    """Every Alertmanager, such as http://127.0.0.1:9093; each gets every alert."""
-    resend: PositiveDuration = 60.0
-    """How often a raised finding is sent again."""
-
-
-class WebhookEntry(AccessKeys):
-    """A receiver of findings as JSON."""
-
-    url: HttpUrl
-    """Where findings are posted."""
-    events: AtLeastOne[Literal["raised", "cleared"]] = ("raised", "cleared")
-    """What is posted."""
-    secret_file: Line | None = None
-    """File with the key that signs each post, looked for like an md5_password_file."""
 
 
 class ChecksSection(Section):

@@ -19,8 +19,7 @@ from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
 from ermon.core.timeline import Timeline
-from ermon.daemon import outcomes
-from ermon.daemon.driver import Driver
+from ermon.daemon.driver import Driver, counting, handing_out, logging, remembering, showing
 from ermon.daemon.lists import PublishedLists
 from ermon.daemon.logs import log_notes
 from ermon.daemon.reload import Reloader
@@ -145,11 +144,11 @@ class Parts:
         driver = Driver(self.monitor, self.recorder, self.maintenance)
         # The log and the receivers hear of it before those who only look.
         for listener in (
-            outcomes.counting(self.telemetry),
-            outcomes.logging(),
-            outcomes.handing_out(self.senders, self._store),
-            outcomes.remembering(self.timeline, self.monitor),
-            outcomes.showing(self.hub, self.monitor),
+            counting(self.telemetry),
+            logging(),
+            handing_out(self.senders, self._store),
+            remembering(self.timeline, self.monitor),
+            showing(self.hub, self.monitor),
         ):
             driver.add_listener(listener)
         return driver
