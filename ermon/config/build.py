@@ -84,6 +84,7 @@ def _policy(file: File) -> Policy:
 
 def _circuit(name: str, entry: CircuitEntry) -> Circuit:
     allowed = entry.advertise.prefixes
+    # `any` and nothing said are both None there; what nothing means depends on the peering.
     if "prefixes" not in entry.advertise.model_fields_set:
         allowed = None if entry.peering is Peering.PRIVATE else ()
     return Circuit(

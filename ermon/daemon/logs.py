@@ -61,6 +61,8 @@ class _Line(structlog.WriteLogger):
         with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
             super().msg(message)
 
+    # structlog calls the method that is named after the level, and WriteLogger has made an alias of its own
+    # `msg` for each: without these, every line would still be written by that one.
     log = debug = info = warn = warning = msg
     fatal = failure = err = error = critical = exception = msg
 

@@ -221,8 +221,8 @@ class ExaBGP:
                 reason = await self._watch(process, reader)
                 self._channel.up = False
                 await self._end(process)
-                await self._drain(reader)
-            finally:
+                await self._drain(reader)  # what routers said before the end is as true as ever
+            finally:  # also when ermon stops in the middle of this, which cancels it
                 self._process = None
                 self._channel.up = False
                 await self._end(process)
@@ -296,7 +296,7 @@ class ExaBGP:
     async def _drain(self, reader: asyncio.Task[None]) -> None:
         """Read what the relay has left, but wait only so long for one that says nothing."""
         self._channel.finish()
-        quiet = 0
+        quiet = 0  # a relay that ermon is behind with is not silent: it waits for ermon
         while quiet < 10 and not reader.done():
             await asyncio.wait((reader,), timeout=STOP_SECONDS / 10)
             quiet = quiet + 1 if self._channel.waiting else 0

@@ -261,6 +261,7 @@ def save(text: str, path: Path, *, replace: bool) -> None:
     """
     path = path.absolute()
     with beside(path, text.encode(), mode=FILE_MODE) as complete:
+        # A rename would replace what somebody else has put there since it was looked for; a link does not.
         if replace or not _linked(complete, path):
             complete.replace(path)
 

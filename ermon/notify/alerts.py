@@ -116,7 +116,14 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """What one Alertmanager was told. Whatever it once heard of is resolved there when it is no more."""
+    """What one Alertmanager was told. Whatever it once heard of is resolved there when it is no more.
+
+    An alert is its labels, and severity is one of them. Say ``pool-leak`` was told as a warning, and a reload
+    makes it critical: under its new labels it is a new alert, and the old one would fire until it expires.
+    So it is over, though nothing was cleared, and is told as resolved for ``RESOLVED_KEPT_SECONDS`` beside the
+    new one. A finding that is cleared and raised again in that time has the same labels: then it fires, and is
+    not told as resolved as well.
+    """
 
     def __init__(self) -> None:
         self._raised: dict[Identity, Finding] = {}

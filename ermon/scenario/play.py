@@ -69,7 +69,7 @@ class Player:
         return self.record
 
     def _pass_time(self, until: float) -> None:
-        """Let time pass, and stop where a question waits."""
+        """Let time pass, and stop where a question waits: its answer is that of its own moment, not a later one."""
         while self._questions and self._questions[0][1].time <= until and self._asked_by_now():
             self._settle(self._questions[0][1].time)
             self._answer(self._questions[0][1].time)

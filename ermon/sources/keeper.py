@@ -65,7 +65,9 @@ class _Held:
 class _Place:
     """Where lists come from; sources that want different parts of one list share its fetches.
 
-    Times are those of the event loop's clock, which nobody sets.
+    Times are those of the event loop's clock, which nobody sets. ``asked`` is when it was last asked, ``due`` when
+    it should be asked again, and ``blocked_until`` when it may be, however much a reload shortens ``refresh``: a
+    server that said 429 is not asked sooner because somebody edited a file.
     """
 
     kind: str

@@ -3,6 +3,10 @@
 What is to be kept is held in memory whole, and nobody waits for the disk who need not: a disk that is full,
 gone, broken or stuck costs what a restart would have remembered, and never the watching. It is tried again
 until it works, and then everything is written that has come together.
+
+The event loop changes the state and counts a version; the thread takes the state as a whole, writes it, and says
+which version is on disk now. Nothing is queued but the findings that were cleared, so that a disk that fails for
+a day owes one write and not a day of them, and no write depends on one that was lost.
 """
 
 from __future__ import annotations
@@ -76,7 +80,7 @@ class Store:
         self._file = file
         self._clock = clock
         self._changed = threading.Condition()
-        """Guards everything below."""
+        """Guards what stands below and both threads touch. It is never held while the disk is waited for."""
         self._state: dict[Table, dict[str, bytes]] = {table: {} for table in Table}
         self._unwritten: dict[str, HistoryRow] = {}
         self._latest: deque[HistoryRow] = deque(maxlen=CLEARED_KEPT)
@@ -292,6 +296,7 @@ class Store:
         if done:
             with self._changed:
                 for row in work.cleared:
+                    # It may have been raised and cleared again while it was written.
                     if self._unwritten.get(row.id) is row:
                         del self._unwritten[row.id]
         self._judge(problem)
