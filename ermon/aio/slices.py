@@ -15,7 +15,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SLICE_SECONDS = 0.002
 """An alert that waits behind a slice is not noticeably later: from UPDATE to webhook takes some five milliseconds."""
@@ -38,13 +41,25 @@ class Slice:
         return time.perf_counter() >= self._ends
 
 
-async def in_slices(steps: Iterator[object]) -> None:
+async def in_slices(steps: Iterable[object]) -> None:
     """Take step after step, and give everything else its turn after each slice; a step must be shorter than that."""
     current = Slice()
     for _ in steps:
         if current.over():
             await asyncio.sleep(0)
             current = Slice()
+
+
+async def list_in_slices(steps: Iterable[T]) -> list[T]:
+    """The same, and return what the steps give."""
+    found: list[T] = []
+    current = Slice()
+    for each in steps:
+        found.append(each)
+        if current.over():
+            await asyncio.sleep(0)
+            current = Slice()
+    return found
 
 
 def let_the_loop_through() -> None:

@@ -71,7 +71,7 @@ class PoolOverall(StrEnum):
     """A pool in all its places."""
 
     PLANNED = "planned"
-    """It is everywhere where it is to be, and nowhere else."""
+    """It is everywhere where it is to be, and seen nowhere else."""
     WRONG = "wrong"
     """It is missing or unexpected somewhere."""
     UNKNOWN = "unknown"
@@ -193,8 +193,8 @@ class PoolDoc(msgspec.Struct, frozen=True, kw_only=True):
     expected_on: tuple[PlaceDoc, ...]
     """The links that are to advertise it."""
     advertised: Mapping[Family, Mapping[str, Mapping[str, AnswerWord]]]
-    """By family, circuit and link of every Microsoft peering: whether the link's mirror shows all of the pool, and
-    the link is not known to be down."""
+    """By family, circuit and link: whether the link's mirror shows all of the pool, and the link is not known to be
+    down. The links are those of the pool's own circuits, and every other one that advertises it."""
     on_internet: Mapping[Family, Mapping[str, AnswerWord]]
     """By family and feed that shows what the internet hears: whether the pool or a part of it is there."""
     on_links: Mapping[str, Mapping[str, PlaceWord]]

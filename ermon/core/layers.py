@@ -28,7 +28,7 @@ from ermon.checks.subject import (
 from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
 from ermon.core.route_index import RouteIndex
 from ermon.core.timers import ChurnEnds, DrainEnds, LinkFlapsEnd, Timer, Timers
-from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged
+from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkFamily, LinkKey, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix
@@ -95,6 +95,12 @@ class Layers:
         self._refresh_churn()
         self._refresh_mirrors()
         self.routes.refresh_microsoft()
+        self._tell_pools()
+
+    def _tell_pools(self) -> None:
+        if self.routes.pools_changed:
+            changed, self.routes.pools_changed = self.routes.pools_changed, set()
+            self.changes += [PoolChanged(self.facts.now, pool) for pool in sorted(changed)]
 
     def _refresh_canaries(self) -> None:
         pending = self.facts.pending

@@ -1,26 +1,28 @@
-"""What follows from a configuration alone: which links and feeds can show what, worked out once for each."""
+"""What follows from a configuration alone: which links and feeds can show what, worked out once with its plan."""
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from collections.abc import Iterable
+from operator import attrgetter
 
 from ermon.checks.internet import internet_feeds
 from ermon.checks.mirror import mirrored
 from ermon.checks.sharding import Shard
 from ermon.core.alarm import Alarm
-from ermon.core.facts import NetworkFacts
-from ermon.core.monitor import Monitor
-from ermon.model.inventory import Link, Peering
+from ermon.model.inventory import Config, Link, Peering, Pool
 from ermon.model.prefixes import FAMILIES, Family, merged
 
 
 class Layout:
     """Everything is by name, or by the key of a link."""
 
-    def __init__(self, monitor: Monitor) -> None:
-        config = monitor.config
+    def __init__(self, config: Config, alarms: Iterable[Alarm]) -> None:
+        self._config = config
         region = Shard(config)
-        self.cases: tuple[Alarm, ...] = tuple(monitor.statuses())
+        self.alarms = tuple(sorted(alarms, key=attrgetter("order")))
+        """By check and labels."""
+        self.severities = {alarm.subject.check: alarm.severity for alarm in self.alarms}
+        """By check: the policy may set it, and then sets it for all of the check's subjects."""
         self.order = {link.key: place for place, link in enumerate(config.links)}
         """Of the links, as the configuration has it."""
         self.watched_elsewhere = {link.key: region.watched_elsewhere(link) for link in config.links}
@@ -30,8 +32,22 @@ class Layout:
         }
         """The families of each link in which its state is judged here."""
         self.mirrors = {link.key: mirrored(config, link) for link in config.links}
-        self.pool_links = {family: self._pool_links(region, family) for family in FAMILIES}
-        """The links of Microsoft peering whose mirror is not elsewhere: those on which a pool could be advertised."""
+        self._pool_links = {
+            link.key: frozenset(
+                family
+                for family in FAMILIES
+                if config.circuits[link.circuit].peering is Peering.MICROSOFT
+                and self.mirrors[link.key].has_family(family)
+                and region.sees_advertised(link, family)
+            )
+            for link in config.links
+        }
+        """By link: the families in which a pool could be advertised, where its mirror is not elsewhere."""
+        self.pools_of: dict[str, list[str]] = {}
+        """By circuit: its pools."""
+        for pool in config.pools.values():
+            for circuit in pool.circuits:
+                self.pools_of.setdefault(circuit, []).append(pool.name)
         self.internet_feeds = {
             family: tuple(feed.name for feed in internet_feeds(config) if family in feed.families)
             for family in FAMILIES
@@ -48,23 +64,7 @@ class Layout:
         }
         """The links that are to advertise each pool."""
 
-    def _pool_links(self, region: Shard, family: Family) -> tuple[Link, ...]:
-        config = region.config
-        return tuple(
-            link
-            for link in config.links
-            if config.circuits[link.circuit].peering is Peering.MICROSOFT
-            and self.mirrors[link.key].has_family(family)
-            and region.sees_advertised(link, family)
-        )
-
-
-_LAYOUTS: WeakKeyDictionary[NetworkFacts, Layout] = WeakKeyDictionary()
-"""By what is known under a configuration: a reload starts another."""
-
-
-def layout_of(monitor: Monitor) -> Layout:
-    layout = _LAYOUTS.get(monitor.network)
-    if layout is None:
-        layout = _LAYOUTS[monitor.network] = Layout(monitor)
-    return layout
+    def pool_links(self, pool: Pool, family: Family) -> list[Link]:
+        """Return the links of a pool's circuits on which it could be advertised: those of Microsoft peering."""
+        links = (link for name in pool.circuits for link in self._config.circuits[name].links.values())
+        return [link for link in links if family in self._pool_links[link.key]]

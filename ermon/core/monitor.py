@@ -22,8 +22,9 @@ from typing import NamedTuple
 
 from ermon.checks.subject import EXPECTATIONS, Topic
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState
-from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper, alarm_order
+from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper
 from ermon.core.facts import NetworkFacts
+from ermon.core.layout import Layout
 from ermon.core.plan import Plan
 from ermon.core.reactor import Reactor
 from ermon.core.rolling import Levels
@@ -145,9 +146,14 @@ class Monitor:
         """Return the windows that apply besides those of the configuration."""
         return self._booked
 
-    def statuses(self) -> Iterator[Alarm]:
-        """Yield every alarm, ordered by check and labels."""
-        yield from sorted(self._alarms.plan.alarms.values(), key=alarm_order)
+    @property
+    def layout(self) -> Layout:
+        """What follows from the configuration for those who show the network."""
+        return self._alarms.plan.layout
+
+    def statuses(self) -> tuple[Alarm, ...]:
+        """Return every alarm, ordered by check and labels."""
+        return self.layout.alarms
 
     def findings(self) -> list[Finding]:
         """Return the raised findings, the oldest first."""

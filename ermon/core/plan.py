@@ -12,6 +12,7 @@ from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, SUPPRESSES_TOGETHER, c
 from ermon.checks.subject import Subject, Topic
 from ermon.core import maintenance
 from ermon.core.alarm import Alarm, AlarmKey
+from ermon.core.layout import Layout
 from ermon.model.inventory import CheckSettings, Config, MaintenanceWindow
 
 
@@ -22,6 +23,7 @@ class Plan:
         self.config = config
         self.classifiers = classifiers(config)
         self.alarms = {alarm.key: alarm for alarm in map(self._alarm, subjects(config))}
+        self.layout = Layout(config, self.alarms.values())
         self._by_topic: dict[Topic, list[Alarm]] = {}
         self._by_label: dict[tuple[str, str], list[Alarm]] = {}
         for alarm in self.alarms.values():

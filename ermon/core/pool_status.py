@@ -1,90 +1,43 @@
 """Where the NAT pools are seen: on each link, and in what the internet hears; and whether that is as it should be.
 
-Most pools are on two links of hundreds. So what is true of a link for every pool is worked out once, and a pool is
-looked for only where a mirror shows some of it.
+Most pools are on two links of hundreds. So a pool is looked for on the links of its own circuits, and elsewhere only where
+a mirror shows some of it. What a mirror of another circuit would show while it is out of sight is told there: its feed is
+blind, and ``pool-wrong-circuit`` of its link is unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from ermon.api.status import Answer, PlaceDoc, PoolDoc, PoolOverall, PoolPlace
 from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
-from ermon.checks.subject import RouteSet, link_down
+from ermon.checks.subject import RouteSet
 from ermon.core.facts import NetworkFacts
-from ermon.core.layout import layout_of
 from ermon.core.monitor import Monitor
 from ermon.model.inventory import InternetUse, LinkKey, Pool
-from ermon.model.prefixes import FAMILIES, Family
+from ermon.model.prefixes import Family
 
 _Answers = dict[str, dict[str, Answer]]
-"""By circuit and link. Pools share rows: nobody changes one."""
+"""By circuit and link."""
 
 
-class Mirrors:
-    """What can be said at one moment of each link on which a pool could be advertised, for all pools alike."""
-
-    def __init__(self, monitor: Monitor) -> None:
-        self._facts, layout = monitor.network, layout_of(monitor)
-        self._proven: dict[Family, dict[str, LinkKey]] = {family: {} for family in FAMILIES}
-        """By mirror in sync: its link, where that is not known to be down."""
-        self._nowhere: dict[Family, _Answers] = {family: {} for family in FAMILIES}
-        """What is answered of a pool that no mirror shows."""
-        self.unseen: dict[Family, set[LinkKey]] = {family: set() for family in FAMILIES}
-        """The links of which that is unknown."""
-        for family in FAMILIES:
-            for link in layout.pool_links[family]:
-                down = link_down(self._facts, link, family)
-                mirrors = layout.mirrors[link.key].feeds
-                in_sync = [feed.name for feed in mirrors if self._facts.in_sync(feed.name, family)]
-                answer = Answer.NO if down or in_sync else Answer.UNKNOWN
-                self._nowhere[family].setdefault(link.circuit, {})[link.name] = answer
-                if answer is Answer.UNKNOWN:
-                    self.unseen[family].add(link.key)
-                if not down:
-                    self._proven[family].update(dict.fromkeys(in_sync, link.key))
-
-    def showing(self, pool: Pool, family: Family) -> set[LinkKey]:
-        """Return the links whose mirror shows all of a pool, and that are not known to be down."""
-        proven, prefixes = self._proven[family], pool.prefixes_of(family)
-        return {
-            proven[feed]
-            for feed in self._facts.feeds_showing(RouteSet(POOL_SPACE, family, pool.name))
-            if feed in proven and all(self._facts.covers(feed, prefix) for prefix in prefixes)
-        }
-
-    def answers(self, family: Family, showing: Iterable[LinkKey]) -> _Answers:
-        """Answer for every link whether it advertises a pool that ``showing`` do."""
-        rows = dict(self._nowhere[family])
-        for circuit, link in showing:
-            rows[circuit] = {**rows[circuit], link: Answer.YES}
-        return rows
+def pools_status(monitor: Monitor) -> dict[str, PoolDoc]:
+    return {name: pool_status(monitor, name) for name in monitor.config.pools}
 
 
-def pools_status(monitor: Monitor, names: Iterable[str] | None = None) -> dict[str, PoolDoc]:
-    """Return the status of these pools, or of all; the mirrors are looked at once for all of them."""
-    mirrors = Mirrors(monitor)
-    wanted = monitor.config.pools if names is None else names
-    return {name: pool_status(monitor, name, mirrors) for name in wanted}
-
-
-def pool_status(monitor: Monitor, name: str, mirrors: Mirrors | None = None) -> PoolDoc:
-    """Return where a pool is seen, and how it stands there; ``mirrors`` must be of this moment."""
-    pool, layout = monitor.config.pools[name], layout_of(monitor)
-    mirrors = mirrors or Mirrors(monitor)
+def pool_status(monitor: Monitor, name: str) -> PoolDoc:
+    """Return where a pool is seen, and how it stands there."""
+    pool, layout = monitor.config.pools[name], monitor.layout
     expected_on = layout.expected_on[name]
-    showing = {family: mirrors.showing(pool, family) for family in pool.families}
-    advertised = {family: mirrors.answers(family, links) for family, links in showing.items()}
+    advertised = {family: _advertised(monitor, pool, family) for family in pool.families}
     on_internet = {
         family: {
             feed: _on_internet(monitor.network, pool, feed, family) for feed in layout.internet_feeds[family]
         }
         for family in pool.families
     }
-    notable = expected_on.union(*showing.values(), *(mirrors.unseen[family] for family in pool.families))
-    ordered = sorted(notable, key=layout.order.__getitem__)
-    on_links = _on_links(advertised, ordered, expected_on)
+    on_links = _on_links(advertised, expected_on)
     on_feeds = _on_feeds(on_internet, pool.internet)
     return PoolDoc(
         use=pool.use,
@@ -102,6 +55,33 @@ def pool_status(monitor: Monitor, name: str, mirrors: Mirrors | None = None) -> 
     )
 
 
+def _advertised(monitor: Monitor, pool: Pool, family: Family) -> _Answers:
+    """Answer for each link of the pool's circuits, and for every other one that advertises it."""
+    facts, layout = monitor.network, monitor.layout
+    answers: _Answers = {}
+    for link in layout.pool_links(pool, family):
+        found = layout.mirrors[link.key].advertises(facts, pool, family)
+        answer = Answer.UNKNOWN if found is None else Answer.YES if found else Answer.NO
+        answers.setdefault(link.circuit, {})[link.name] = answer
+    for key in showing_links(facts, pool, family):
+        circuit, link_name = key
+        if link_name not in answers.get(circuit, ()) and layout.mirrors[key].advertises(facts, pool, family):
+            answers.setdefault(circuit, {})[link_name] = Answer.YES
+    return answers
+
+
+def showing_links(facts: NetworkFacts, pool: Pool, family: Family) -> list[LinkKey]:
+    """Return the links of which a mirror shows some of a pool, in a steady order."""
+    feeds = facts.feeds_showing(RouteSet(POOL_SPACE, family, pool.name))
+    keys = {facts.config.feeds[feed].link_key for feed in feeds}
+    return sorted(key for key in keys if key is not None)
+
+
+def shown_pools(facts: NetworkFacts, feed: str) -> set[str]:
+    """Return the pools of which a mirror shows some."""
+    return {route_set.name for route_set in facts.feeds[feed].route_sets if route_set.kind == POOL_SPACE}
+
+
 def _on_internet(facts: NetworkFacts, pool: Pool, feed: str, family: Family) -> Answer:
     """Return whether a prefix equal to the pool's or inside it is in the view; only in sync there is a no."""
     if facts.matching(feed, RouteSet(INSIDE_POOL, family, pool.name)):
@@ -110,12 +90,16 @@ def _on_internet(facts: NetworkFacts, pool: Pool, feed: str, family: Family) -> 
 
 
 def _on_links(
-    advertised: Mapping[Family, _Answers], links: Iterable[LinkKey], expected_on: Collection[LinkKey]
+    advertised: Mapping[Family, _Answers], expected_on: Collection[LinkKey]
 ) -> dict[str, dict[str, PoolPlace]]:
+    found: dict[LinkKey, list[Answer]] = {}
+    for rows in advertised.values():
+        for circuit, row in rows.items():
+            for link, answer in row.items():
+                found.setdefault((circuit, link), []).append(answer)
     places: dict[str, dict[str, PoolPlace]] = {}
-    for circuit, link in links:
-        answers = [rows[circuit][link] for rows in advertised.values() if link in rows.get(circuit, ())]
-        place = place_on_link(answers, expected=(circuit, link) in expected_on) if answers else None
+    for (circuit, link), answers in found.items():
+        place = place_on_link(answers, expected=(circuit, link) in expected_on)
         if place is not None:
             places.setdefault(circuit, {})[link] = place
     return places

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ermon.checks.attribution import Attribution, Attributor, has_microsoft_asn
 from ermon.checks.catalogue import classifiers as classifiers_of
+from ermon.checks.internet import INSIDE_POOL
+from ermon.checks.mirror import POOL_SPACE
 from ermon.checks.subject import (
     MICROSOFT,
     Classifier,
@@ -31,6 +33,9 @@ from ermon.model.prefixes import Family, Prefix, PrefixIndex, PrefixSet
 from ermon.model.routes import BLACKHOLE, Route, RouteKey
 
 _HEARS_MICROSOFT_ROUTES = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.SEGMENT})
+
+_SHOW_POOLS = frozenset({POOL_SPACE, INSIDE_POOL})
+"""Sets that are named after a pool, and say where it is seen."""
 
 CHURN_SECONDS = 60.0
 """``churn-high`` counts route changes a minute."""
@@ -73,6 +78,8 @@ class RouteIndex:
             link.key for link in config.links if config.circuits[link.circuit].peering is Peering.MICROSOFT
         )
         self._ours = PrefixSet(config.our_space)
+        self.pools_changed: set[str] = set()
+        """Pools of which a feed shows more or less than before."""
         self._heard: PrefixIndex[set[str]] = PrefixIndex()
         """By prefix: the feeds that have it and that may hear Microsoft's routes. There is a mirror for each link, and
         few of them have what a link begins or ceases to bring.
@@ -185,7 +192,7 @@ class RouteIndex:
         if not held:
             self.facts.showing.setdefault(route_set, set()).add(state.feed.name)
         held[route.key] = route
-        self.facts.pending.topics.add(routes_topic(state.feed.name, route_set))
+        self._set_changed(state, route_set)
 
     def _leave(self, state: FeedState, route_set: RouteSet, key: RouteKey) -> None:
         held = state.route_sets.get(route_set)
@@ -197,7 +204,12 @@ class RouteIndex:
             showing.discard(state.feed.name)
             if not showing:
                 del self.facts.showing[route_set]
+        self._set_changed(state, route_set)
+
+    def _set_changed(self, state: FeedState, route_set: RouteSet) -> None:
         self.facts.pending.topics.add(routes_topic(state.feed.name, route_set))
+        if route_set.kind in _SHOW_POOLS:
+            self.pools_changed.add(route_set.name)
 
     # Tables of the links -----------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ held; what is returned is frozen, and may be encoded on another thread.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ermon.api.findings import by_severity
 from ermon.api.status import (
@@ -18,6 +18,7 @@ from ermon.api.status import (
     FeedDoc,
     FeedOverall,
     LinkDoc,
+    PoolDoc,
     ProcessDoc,
     SegmentDoc,
     Shown,
@@ -27,13 +28,11 @@ from ermon.api.status import (
 from ermon.checks.mirror import prefix_limit
 from ermon.checks.received import SERVICE, community_text
 from ermon.checks.subject import RouteSet
-from ermon.core.alarm import Phase
 from ermon.core.facts import FILTERED_VIEWS, NetworkFacts
 from ermon.core.headline import make_headline
-from ermon.core.layout import layout_of
 from ermon.core.monitor import Monitor
-from ermon.core.pool_status import pools_status
-from ermon.model.findings import LinkState, Status
+from ermon.core.pool_status import pool_status
+from ermon.model.findings import LinkState
 from ermon.model.inventory import Circuit, LinkKey, View
 from ermon.model.prefixes import Family
 from ermon.model.times import rfc3339
@@ -41,10 +40,46 @@ from ermon.model.times import rfc3339
 _PROCESS_STATES = {True: LinkState.UP, False: LinkState.DOWN, None: LinkState.UNKNOWN}
 
 
-def network_status(monitor: Monitor, *, version: str, started_at: float, now: float) -> StatusDoc:
+class Collected:
+    """The status of every circuit, pool and feed.
+
+    A large network takes longer than anything may hold the event loop. So it is collected step by step, each entity as it
+    stands when its turn comes; what changes meanwhile is told by the events.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.config = monitor.config
+        self.circuits: dict[str, CircuitDoc] = {}
+        self.pools: dict[str, PoolDoc] = {}
+        self.feeds: dict[str, FeedDoc] = {}
+        self._monitor = monitor
+
+    def steps(self) -> Iterator[None]:
+        monitor, config = self._monitor, self.config
+        for name in config.circuits:
+            self.circuits[name] = circuit_status(monitor, name)
+            yield
+        for name in config.pools:
+            self.pools[name] = pool_status(monitor, name)
+            yield
+        for name in config.feeds:
+            self.feeds[name] = feed_status(monitor, name)
+            yield
+
+
+def collect(monitor: Monitor) -> Collected:
+    """Collect everything at once: where nothing else waits for its turn."""
+    collected = Collected(monitor)
+    deque(collected.steps(), maxlen=0)
+    return collected
+
+
+def network_status(
+    monitor: Monitor, collected: Collected, *, version: str, started_at: float, now: float
+) -> StatusDoc:
     """Put everything together; times are seconds since the epoch."""
     config, raised = monitor.config, monitor.findings()
-    feeds = feeds_status(monitor)
+    feeds = collected.feeds
     processes = {
         name: ProcessDoc(
             state=_PROCESS_STATES[up],
@@ -57,26 +92,14 @@ def network_status(monitor: Monitor, *, version: str, started_at: float, now: fl
         started_at=rfc3339(started_at),
         time=rfc3339(now),
         findings=by_severity(raised),
-        circuits={name: circuit_status(monitor, name) for name in config.circuits},
-        pools=pools_status(monitor),
+        circuits=collected.circuits,
+        pools=collected.pools,
         feeds=feeds,
         processes=processes,
         uplinks={u.name: UplinkDoc(router=u.router, asn=u.asn) for u in config.uplinks.values()},
         segments={s.name: SegmentDoc(expressroute=s.expressroute) for s in config.segments.values()},
         headline=make_headline(raised, monitor.network),
     )
-
-
-class Judged(NamedTuple):
-    """Where the subjects stand: those of the layout's cases, in their order."""
-
-    statuses: tuple[Status, ...]
-    phases: tuple[Phase, ...]
-
-
-def judged(monitor: Monitor) -> Judged:
-    cases = layout_of(monitor).cases
-    return Judged(tuple([case.status for case in cases]), tuple([case.phase for case in cases]))
 
 
 # Circuits and links ----------------------------------------------------------------------------------
@@ -127,7 +150,7 @@ def worst_of(shown: Iterable[str]) -> Shown:
 
 def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
     """Return what this instance knows of a link: nothing of the views that are watched elsewhere."""
-    facts, layout = monitor.network, layout_of(monitor)
+    facts, layout = monitor.network, monitor.layout
     circuit = monitor.config.circuits[key[0]]
     link, elsewhere, mirror = circuit.links[key[1]], layout.watched_elsewhere[key], layout.mirrors[key]
     infos = {family: facts.links[key, family] for family in layout.link_families[key]}

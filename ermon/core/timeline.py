@@ -19,7 +19,6 @@ from ermon.api.answers import LinkHistoryDoc, TimelineDoc
 from ermon.api.findings import FindingDoc
 from ermon.api.status import Shown
 from ermon.core.facts import NetworkFacts
-from ermon.core.layout import layout_of
 from ermon.core.monitor import Monitor
 from ermon.model.events import Change, DrainChanged, LinkChanged
 from ermon.model.findings import LinkState
@@ -141,9 +140,7 @@ class Timeline:
             return
         self._known = known
         judged = [
-            (link, family)
-            for link, families in layout_of(monitor).link_families.items()
-            for family in families
+            (link, family) for link, families in monitor.layout.link_families.items() for family in families
         ]
         self._tracks = {key: self._tracks.get(key) or _Track(len(self._times)) for key in judged}
         for (link, family), track in self._tracks.items():

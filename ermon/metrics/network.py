@@ -1,8 +1,7 @@
 """The state of the network as Prometheus series, read when it is scraped and never poked along the way.
 
-A scrape takes a snapshot and renders it on the event loop, slice by slice, with turns for the ingest in
-between. Not on a thread: Python runs one at a time, and while another computes, the event loop waits five
-milliseconds for its turn at every system call. The text of each series, its name and labels, is made once
+A scrape is collected and rendered on the event loop, slice by slice (``ermon.aio.slices`` says why). What changes while a
+large network is scraped may show in its later series. The text of each series, its name and labels, is made once
 for a configuration, and a scrape only adds the values: more than ten times quicker than prometheus_client
 renders, whose formats these are.
 """
@@ -20,19 +19,19 @@ from weakref import WeakKeyDictionary
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
+from ermon.aio.slices import in_slices, list_in_slices
 from ermon.api.status import Answer, CircuitDoc, FeedDoc, PoolDoc
 from ermon.checks.subject import Subject
-from ermon.core.alarm import Phase
-from ermon.core.layout import Layout, layout_of
+from ermon.core.alarm import Alarm
+from ermon.core.layout import Layout
 from ermon.core.monitor import Monitor
-from ermon.core.pool_status import pools_status
 from ermon.core.session import Session
-from ermon.core.status import Judged, circuit_status, feeds_status, judged
+from ermon.core.status import Collected
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config
 
-SLICE_SERIES = 1_000
-"""Series rendered before everything else gets a turn: about a millisecond, and four when they are new."""
+SLICE_SERIES = 200
+"""Series in one step, less than a millisecond even when they are new; see ``ermon.aio.slices``."""
 
 COMPRESSION_LEVEL = 1
 """A scraper on the same host gains nothing by more, and a level costs more than it saves."""
@@ -170,12 +169,17 @@ class Texts:
     """The text of every series of one configuration, made when it is first shown."""
 
     def __init__(self, layout: Layout) -> None:
-        self.subjects: tuple[Labels, ...] = tuple(_subject_labels(case.subject) for case in layout.cases)
-        self.severities: Mapping[str, str] = {
-            case.subject.check: case.severity.value for case in layout.cases
-        }
-        """By check: the policy may set it, and then sets it for all of the check's subjects."""
+        self.alarms = layout.alarms
+        self.severities = layout.severities
+        self._subjects: list[Labels] = []
         self._texts: dict[MetricFamily, dict[Labels, str]] = {}
+
+    def subjects(self) -> Iterator[tuple[Labels, Alarm]]:
+        """Yield every alarm with its labels, which are made when they are first shown."""
+        for number, alarm in enumerate(self.alarms):
+            if number == len(self._subjects):
+                self._subjects.append(_subject_labels(alarm.subject))
+            yield self._subjects[number], alarm
 
     def lines(self, family: MetricFamily, samples: Iterable[Sample]) -> Iterator[str]:
         texts = self._texts.setdefault(family, {})
@@ -205,7 +209,6 @@ class Snapshot(NamedTuple):
     link_changes: Mapping[Labels, float]
     """By circuit, link and family: when the state last changed, in seconds since the epoch; 0 for never."""
     addresses: Mapping[str, int]
-    judged: Judged
     texts: Texts
 
 
@@ -233,12 +236,10 @@ class Metrics:
         openmetrics = content_type.startswith("application/openmetrics-text")
         counted = self._registry.restricted_registry(only) if only else self._registry
         async with self._one_at_a_time:
-            layout_of(monitor)  # when it is new, that takes as long as a snapshot and more
-            await asyncio.sleep(0)
-            parts = []
-            for part in render_network(take_snapshot(monitor), openmetrics=openmetrics, only=only):
-                parts.append(part.encode())
-                await asyncio.sleep(0)
+            collected = Collected(monitor)
+            await in_slices(collected.steps())
+            rendered = render_network(take_snapshot(monitor, collected), openmetrics=openmetrics, only=only)
+            parts = await list_in_slices(part.encode() for part in rendered)
             body = b"".join((*parts, encode(counted)))
         zipped = gzip_accepted(accept_encoding)
         if zipped:  # zlib lets the event loop go on meanwhile
@@ -246,21 +247,19 @@ class Metrics:
         return Page(body, content_type, zipped)
 
 
-def take_snapshot(monitor: Monitor) -> Snapshot:
-    layout = layout_of(monitor)
+def take_snapshot(monitor: Monitor, collected: Collected) -> Snapshot:
+    layout, facts = monitor.layout, monitor.network
     texts = _TEXTS.get(layout)
     if texts is None:
         texts = _TEXTS[layout] = Texts(layout)
-    known = monitor.network
     return Snapshot(
-        config=monitor.config,
-        circuits={name: circuit_status(monitor, name) for name in monitor.config.circuits},
-        pools=pools_status(monitor),
-        feeds=feeds_status(monitor),
-        sessions={name: feed.session.copy() for name, feed in known.feeds.items()},
-        link_changes={(*key, family): info.changed_at or 0 for (key, family), info in known.links.items()},
+        config=collected.config,
+        circuits=collected.circuits,
+        pools=collected.pools,
+        feeds=collected.feeds,
+        sessions={name: state.session for name, state in facts.feeds.items()},
+        link_changes={(*key, family): info.changed_at or 0 for (key, family), info in facts.links.items()},
         addresses=layout.addresses,
-        judged=judged(monitor),
         texts=texts,
     )
 
@@ -354,6 +353,7 @@ def _read_pools(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sam
         for name, pool in pools
         for family, rows in pool.advertised.items()
         for circuit, row in rows.items()
+        if circuit in pool.circuits
         for link, answer in row.items()
     )
     yield POOL_ADVERTISED, _one_per_state(advertised, Answer)
@@ -378,9 +378,12 @@ def _one_per_state(
 
 
 def _read_subjects(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:
-    subjects, (statuses, phases) = snapshot.texts.subjects, snapshot.judged
-    raised = (Phase.RAISED, Phase.CLEARING)
-    yield FINDING_RAISED, zip(subjects, (int(phase in raised) for phase in phases), strict=True)
+    texts = snapshot.texts
+    yield FINDING_RAISED, ((labels, int(alarm.raised)) for labels, alarm in texts.subjects())
     for family, status in ((CHECK_UNKNOWN, Status.UNKNOWN), (CHECK_SUPPRESSED, Status.SUPPRESSED)):
-        yield family, zip(subjects, (int(found is status) for found in statuses), strict=True)
-    yield CHECK_INFO, ((check_and_severity, 1) for check_and_severity in snapshot.texts.severities.items())
+        yield family, _with_status(texts, status)
+    yield CHECK_INFO, (((check, severity.value), 1) for check, severity in texts.severities.items())
+
+
+def _with_status(texts: Texts, status: Status) -> Iterator[Sample]:
+    return ((labels, int(alarm.status is status)) for labels, alarm in texts.subjects())

@@ -11,11 +11,11 @@ from typing import Any
 
 from aiohttp import web
 
+from ermon.aio.slices import in_slices, list_in_slices
 from ermon.api.findings import SubjectDoc, finding_doc
 from ermon.api.schema import make_schema
 from ermon.api.status import StatusDoc
-from ermon.core.layout import layout_of
-from ermon.core.status import judged, network_status
+from ermon.core.status import Collected, network_status
 from ermon.core.timeline import SPAN_SECONDS
 from ermon.model.findings import Finding
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
@@ -34,7 +34,7 @@ MAX_TIMELINE_FINDINGS = 200
 async def status(request: web.Request) -> web.Response:
     """Everything that is configured, and how it is."""
     parameters(request)
-    status = status_now(request.app[CONTEXT])
+    status = await status_now(request.app[CONTEXT])
     return await _show(lambda: status)
 
 
@@ -81,11 +81,11 @@ async def statuses(request: web.Request) -> web.Response:
     """The status of every check and subject, ordered by check and labels: what replay prints of them."""
     parameters(request)
     monitor = request.app[CONTEXT].monitor()
-    cases, found = layout_of(monitor).cases, judged(monitor).statuses
+    found = await list_in_slices((alarm, alarm.status) for alarm in monitor.statuses())
     return await _show(
         lambda: [
-            SubjectDoc(check=case.subject.check, labels=dict(case.subject.labels), status=status)
-            for case, status in zip(cases, found, strict=True)
+            SubjectDoc(check=alarm.subject.check, labels=alarm.labels, status=status)
+            for alarm, status in found
         ]
     )
 
@@ -136,9 +136,20 @@ async def schema(request: web.Request) -> web.Response:
     return await _show(make_schema)
 
 
-def status_now(context: WebContext) -> StatusDoc:
+async def status_now(context: WebContext) -> StatusDoc:
+    collected = Collected(context.monitor())
+    await in_slices(collected.steps())
+    return status_of(context, collected)
+
+
+def status_of(context: WebContext, collected: Collected) -> StatusDoc:
+    """Put together what was collected."""
     return network_status(
-        context.monitor(), version=context.version, started_at=context.started_at, now=context.clock()
+        context.monitor(),
+        collected,
+        version=context.version,
+        started_at=context.started_at,
+        now=context.clock(),
     )
 
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from ermon.api.answers import LinkDifferenceDoc
 from ermon.core.asymmetry import received_tables
 from ermon.core.facts import NetworkFacts
-from ermon.core.layout import layout_of
 from ermon.core.monitor import Monitor
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Circuit, Link
@@ -40,7 +39,7 @@ async def find_difference(
     Families that fewer than two links carry, or that another instance judges, are left out. While a link is
     down, unknown or seen through best paths only, what the others bring cannot be compared with it in full.
     """
-    judged = layout_of(monitor).link_families
+    judged = monitor.layout.link_families
     found: dict[Family, dict[str, _Found]] = {}
     for family in circuit.families:
         links = [link for link in circuit.links.values() if family in link.families]

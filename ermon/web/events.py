@@ -10,32 +10,38 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from msgspec.structs import asdict
 
+from ermon.aio.slices import Slice
 from ermon.api.answers import FeedEvent, LinkEvent, PoolEvent
 from ermon.api.findings import finding_doc
 from ermon.api.status import HeadlineDoc, PoolDoc
 from ermon.core.facts import NetworkFacts
 from ermon.core.headline import make_headline
-from ermon.core.layout import layout_of
 from ermon.core.monitor import Monitor, Outcome
-from ermon.core.pool_status import pools_status
+from ermon.core.pool_status import pool_status, shown_pools
 from ermon.core.status import circuit_state, feed_status, link_status
 from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
-from ermon.model.inventory import LinkKey, View
+from ermon.model.inventory import Feed, LinkKey, View
 
 KEPT_EVENTS = 1_000
 """Events that a client can resume from, and that are queued for one: a busy minute, and about a megabyte."""
 
+PUBLISH_SECONDS = 0.05
+"""What changes is published at once, and again so often at most: a busy minute changes the same links many times, nobody
+sees more on a page, and lines that come in must not wait for pages.
+"""
+
 MAX_CLIENTS = 100
 """A wall of screens; whoever opens more has left something running."""
 
-_SHOWS_POOLS = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.INTERNET})
+_Entity = tuple[str, str | LinkKey]
+"""What an event is about: ``link``, ``feed`` or ``pool``, and which."""
 
 
 class TooManyClientsError(Exception):
@@ -87,7 +93,14 @@ class Subscription:
 class EventHub:
     """Takes what happens and hands it to all subscriptions."""
 
-    def __init__(self, *, kept_events: int = KEPT_EVENTS, max_clients: int = MAX_CLIENTS) -> None:
+    def __init__(
+        self,
+        *,
+        kept_events: int = KEPT_EVENTS,
+        max_clients: int = MAX_CLIENTS,
+        every: float = PUBLISH_SECONDS,
+    ) -> None:
+        """``every``: seconds between two times at which states are published."""
         self._kept: deque[tuple[int, bytes]] = deque(maxlen=kept_events)
         self._limit = kept_events
         self._max_clients = max_clients
@@ -95,6 +108,11 @@ class EventHub:
         self._number = 0
         self._known: NetworkFacts | None = None
         self._shown_pools: dict[str, PoolDoc] = {}
+        self._waiting: dict[_Entity, None] = {}
+        """What has changed and is still to be published."""
+        self._every = every
+        self._next_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._shown_headline: HeadlineDoc | None = None
         self._run = secrets.token_hex(4)
         """Part of every id: those of an earlier ermon, or of before a reload, are not to be resumed from."""
@@ -141,6 +159,7 @@ class EventHub:
         self._run = secrets.token_hex(4)
         self._kept.clear()
         self._shown_pools.clear()
+        self._waiting.clear()
         for subscription in self._subscriptions:
             subscription.fall_behind()
 
@@ -155,14 +174,51 @@ class EventHub:
             return
         for transition in outcome.transitions:
             self.publish("transition", finding_doc(transition.finding))
-        links, feeds, pools = _touched(monitor, outcome.changes)
-        for key in links:
-            self._publish_link(monitor, key)
-        for feed in feeds:
-            self.publish("feed", FeedEvent(**asdict(feed_status(monitor, feed)), feed=feed))
-        if pools:
-            self._publish_pools(pools_status(monitor, pools))
+        self._waiting.update(dict.fromkeys(_touched(monitor, outcome.changes)))
+        if self._timer is None:
+            self._publish_soon(monitor)
+
+    def _publish_soon(self, monitor: Monitor) -> None:
+        """Publish what waits: now, or when enough time has passed since the last time."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a script or a test, in which nothing else waits
+            while self._waiting:
+                self._publish_slice(monitor)
+            self._publish_headline(make_headline(monitor.findings(), monitor.network))
+            return
+        if loop.time() < self._next_at:
+            self._timer = loop.call_at(self._next_at, self._publish_now, loop, monitor)
+        else:
+            self._publish_now(loop, monitor)
+
+    def _publish_now(self, loop: asyncio.AbstractEventLoop, monitor: Monitor) -> None:
+        self._timer = None
+        self._publish_slice(monitor)
+        if self._waiting:
+            self._timer = loop.call_later(0, self._publish_now, loop, monitor)
+            return
         self._publish_headline(make_headline(monitor.findings(), monitor.network))
+        self._next_at = loop.time() + self._every
+
+    def _publish_slice(self, monitor: Monitor) -> None:
+        current = Slice()
+        while self._waiting and not current.over():
+            entity = next(iter(self._waiting))
+            del self._waiting[entity]
+            self._publish_entity(monitor, entity)
+
+    def _publish_entity(self, monitor: Monitor, entity: _Entity) -> None:
+        config = monitor.config
+        match entity:
+            case ("link", (_, _) as key):
+                self._publish_link(monitor, key)
+            case ("feed", str(name)) if name in config.feeds:
+                self.publish("feed", FeedEvent(**asdict(feed_status(monitor, name)), feed=name))
+            case ("pool", str(name)) if name in config.pools:
+                self._publish_pool(name, pool_status(monitor, name))
+            case _:
+                pass  # a reload has removed it
 
     def _publish_link(self, monitor: Monitor, key: LinkKey) -> None:
         circuit = monitor.config.circuits[key[0]]
@@ -171,11 +227,10 @@ class EventHub:
         state = circuit_state(circuit, links)
         self.publish("link", LinkEvent(**values, circuit=circuit.name, link=key[1], circuit_state=state))
 
-    def _publish_pools(self, pools: Mapping[str, PoolDoc]) -> None:
-        for name, pool in pools.items():
-            if self._shown_pools.get(name) != pool:
-                self._shown_pools[name] = pool
-                self.publish("pool", PoolEvent(**asdict(pool), pool=name))
+    def _publish_pool(self, name: str, pool: PoolDoc) -> None:
+        if self._shown_pools.get(name) != pool:
+            self._shown_pools[name] = pool
+            self.publish("pool", PoolEvent(**asdict(pool), pool=name))
 
     def _publish_headline(self, headline: HeadlineDoc) -> None:
         """Last of all, so that whoever follows can show it beside what it is about."""
@@ -193,14 +248,9 @@ def frame(kind: str, data: Any, event_id: str) -> bytes:
     )
 
 
-def _touched(
-    monitor: Monitor, changes: Iterable[Change]
-) -> tuple[dict[LinkKey, None], dict[str, None], dict[str, None]]:
-    """Name the links, feeds and pools whose state may have changed, each once.
-
-    Where a link or a feed that shows pools has changed, every pool may have.
-    """
-    config, families = monitor.config, layout_of(monitor).link_families
+def _touched(monitor: Monitor, changes: Iterable[Change]) -> Iterator[_Entity]:
+    """Name the links, feeds and pools whose state may have changed: links first, and pools last."""
+    config, families = monitor.config, monitor.layout.link_families
     links: dict[LinkKey, None] = {}
     feeds: dict[str, None] = {}
     pools: dict[str, None] = {}
@@ -208,15 +258,29 @@ def _touched(
         match change:
             case LinkChanged(link=key) if change.family in families.get(key, ()):
                 links[key] = None
-                pools |= dict.fromkeys(config.pools)
+                pools |= dict.fromkeys(_pools_of(monitor, key))
             case DrainChanged(link=key) if families.get(key):
                 links[key] = None
             case FeedChanged(feed=feed) if feed in config.feeds:
                 feeds[feed] = None
-                if config.feeds[feed].view in _SHOWS_POOLS:
-                    pools |= dict.fromkeys(config.pools)
+                pools |= dict.fromkeys(_pools_seen_on(monitor, config.feeds[feed]))
             case PoolChanged(pool=pool) if pool in config.pools:
                 pools[pool] = None
             case _:
                 pass  # a reload has removed it, or another instance judges it
-    return links, feeds, pools
+    yield from (("link", key) for key in links)
+    yield from (("feed", name) for name in feeds)
+    yield from (("pool", name) for name in pools)
+
+
+def _pools_of(monitor: Monitor, link: LinkKey) -> Iterator[str]:
+    """Yield the pools that are to be on a link, and those of other circuits that a mirror of it shows."""
+    yield from monitor.layout.pools_of.get(link[0], ())
+    for mirror in monitor.config.mirrors.get(link, ()):
+        yield from sorted(shown_pools(monitor.network, mirror.name))
+
+
+def _pools_seen_on(monitor: Monitor, feed: Feed) -> Iterable[str]:
+    if feed.link_key is not None:
+        return _pools_of(monitor, feed.link_key)
+    return monitor.config.pools if feed.view in {View.TO_INTERNET, View.INTERNET} else ()

@@ -78,7 +78,8 @@ async def _snapshot(request: web.Request, subscription: Subscription) -> bytes:
     """Write everything as it is now. What happens from now on is queued meanwhile."""
     context = request.app[CONTEXT]
     subscription.caught_up()
-    event_id, status, findings = context.hub.last_id, status_now(context), findings_now(context)
+    event_id, findings = context.hub.last_id, findings_now(context)
+    status = await status_now(context)
     return await asyncio.to_thread(
         lambda: frame(
             "snapshot", SnapshotEvent(status=status, findings=tuple(map(finding_doc, findings))), event_id

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.story")
-
-from tests.checks.company import V4, V6, Company, Space, company  # noqa: E402  # after the rewrite is asked for
+from tests.checks.company import V4, V6, Company, Space, company  # after the rewrite is asked for
 
 
 @pytest.fixture(params=[V4, V6], ids=["ipv4", "ipv6"])

@@ -20,6 +20,7 @@ from ermon.config.load import load_config
 from ermon.config.secrets import read_secrets
 from ermon.core.maintenance_book import MaintenanceBook, WindowError
 from ermon.core.monitor import Monitor
+from ermon.core.status import collect
 from ermon.metrics.network import render_network, take_snapshot
 from ermon.model.inventory import Config, View
 from tests.checks.company import V4, V6, Company, Space, company
@@ -283,7 +284,7 @@ def test_labels_and_ids_do_not_depend_on_the_instance(space: Space):
 
 def series(net: Company) -> dict[str, set[str]]:
     """By metric, the label values of its series, each set as one text."""
-    text = "".join(render_network(take_snapshot(net.monitor), openmetrics=False))
+    text = "".join(render_network(take_snapshot(net.monitor, collect(net.monitor)), openmetrics=False))
     found: dict[str, set[str]] = {}
     for line in text.splitlines():
         if not line.startswith("#"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ermon.api.status import Answer, PlaceDoc
-from ermon.core.layout import layout_of
 from ermon.core.pool_status import pool_status
 from ermon.core.status import link_status
 from ermon.model.findings import LinkState
@@ -130,7 +129,7 @@ def test_presence_on_the_internet_is_known_at_once_and_absence_only_in_sync(net:
 )
 def test_the_addresses_of_a_pool_are_counted_once(prefixes: str, addresses: int):
     net = company(f"nat_pools: {{chi: {{prefixes: {prefixes}}}}}")
-    assert layout_of(net.monitor).addresses["chi"] == addresses
+    assert net.monitor.layout.addresses["chi"] == addresses
 
 
 # How pools stand -------------------------------------------------------------------------------------

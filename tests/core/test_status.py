@@ -6,13 +6,11 @@ import pytest
 
 from ermon.api.status import FeedDoc, LinkDoc
 from ermon.checks.mirror import mirrored
-from ermon.core.layout import layout_of
 from ermon.core.pool_status import pools_status
 from ermon.core.status import (
     circuit_status,
     feed_status,
     feeds_status,
-    judged,
     link_status,
 )
 from ermon.model.findings import LinkState
@@ -189,14 +187,14 @@ def test_tables_that_may_be_full_are_held_in_part(net: Company):
 
 def test_a_reload_is_seen_at_once(net: Company):
     changed = company("nat_pools: {dal: null}", "circuits: {chicago: {receive: {services: [skype-teams]}}}")
-    before = len(judged(net.monitor).statuses)
+    before = len(net.monitor.statuses())
     net.reconfigure(changed.config)
     assert list(pools_status(net.monitor)) == ["chi"]
     assert list(link(net).service_routes) == ["skype-teams"]
-    assert len(judged(net.monitor).statuses) == len(layout_of(net.monitor).cases) < before
+    assert len(net.monitor.statuses()) < before
 
 
 def test_what_follows_from_a_configuration_is_worked_out_once(net: Company):
-    first = layout_of(net.monitor)
+    first = net.monitor.layout
     net.down("edge-1")
-    assert layout_of(net.monitor) is first
+    assert net.monitor.layout is first

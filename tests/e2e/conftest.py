@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.e2e.daemon", "tests.e2e.company", "tests.e2e.prometheus")
-
 
 @pytest.fixture
 def directory() -> Iterator[Path]:

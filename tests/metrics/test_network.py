@@ -14,8 +14,10 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from ermon.aio import slices
 from ermon.checks.catalogue import CATALOGUE
 from ermon.core.monitor import Monitor
+from ermon.core.status import Collected
 from ermon.exabgp.decode import RejectReason
 from ermon.metrics import network as metrics
 from ermon.metrics.network import Metrics
@@ -219,6 +221,7 @@ async def test_whoever_takes_gzip_gets_it(scraper: Scraper):
 
 async def test_the_event_loop_gets_a_turn_after_each_slice(scraper: Scraper, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(metrics, "SLICE_SERIES", 10)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
     text = await scraper.text()
     turns = 0
     scrape = asyncio.create_task(scraper.text())
@@ -231,13 +234,13 @@ async def test_the_event_loop_gets_a_turn_after_each_slice(scraper: Scraper, mon
     )
 
 
-async def test_a_scrape_shows_one_moment_whatever_happens_meanwhile(
+async def test_a_scrape_shows_what_was_collected_whatever_happens_meanwhile(
     scraper: Scraper, monkeypatch: pytest.MonkeyPatch
 ):
     take = metrics.take_snapshot
 
-    def take_and_lose_the_feed(monitor: Monitor) -> metrics.Snapshot:
-        snapshot = take(monitor)
+    def take_and_lose_the_feed(monitor: Monitor, collected: Collected) -> metrics.Snapshot:
+        snapshot = take(monitor, collected)
         scraper.net.down("isp-a")
         return snapshot
 

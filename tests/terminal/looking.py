@@ -15,8 +15,9 @@ from aiohttp.test_utils import TestServer
 from ermon.api.answers import SnapshotEvent
 from ermon.api.findings import finding_doc
 from ermon.cli import run
+from ermon.core.status import collect
 from ermon.terminal.picture import Picture
-from ermon.web.api import findings_now, status_now
+from ermon.web.api import findings_now, status_of
 from ermon.web.app import make_app
 from tests.story import Story
 from tests.web.site import Site
@@ -70,7 +71,7 @@ def snapshot_of(net: Story) -> dict[str, Any]:
     """What a daemon answers at this moment, as JSON values to be changed at will."""
     context = Site(net).context()
     findings = tuple(map(finding_doc, findings_now(context)))
-    event = SnapshotEvent(status=status_now(context), findings=findings)
+    event = SnapshotEvent(status=status_of(context, collect(context.monitor())), findings=findings)
     copy: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event))
     return copy
 

@@ -27,7 +27,7 @@ class Follower:
 
     def __init__(self, net: Company) -> None:
         self.net = net
-        self.hub = EventHub()
+        self.hub = EventHub(every=0)
         self.hub.publish_outcome(net.monitor, net.monitor.advance(net.now))
         self.picture = picture_of(snapshot_of(net))
 

@@ -12,12 +12,13 @@ from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import TestClient
 
 from ermon.api.status import StatusDoc
+from ermon.core.status import collect
 from ermon.core.timeline import Timeline
 from ermon.httpd.listen import listening
 from ermon.httpd.shell import WebConfig
 from ermon.httpd.sites import Hosts
 from ermon.metrics.process import Telemetry
-from ermon.web.api import status_now
+from ermon.web import api
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
 from tests.story import Story
@@ -28,7 +29,7 @@ class Site:
     """One ermon and its web."""
 
     net: Story
-    hub: EventHub = field(default_factory=EventHub)
+    hub: EventHub = field(default_factory=lambda: EventHub(every=0))
     timeline: Timeline = field(default_factory=Timeline)
     lifecycle: bool = False
     not_ready: str = ""
@@ -108,7 +109,8 @@ class Client:
 
 def status_of(net: Story) -> StatusDoc:
     """What the API says of a story at this moment."""
-    return status_now(Site(net).context())
+    context = Site(net).context()
+    return api.status_of(context, collect(context.monitor()))
 
 
 async def until(condition: Callable[[], bool]) -> None:

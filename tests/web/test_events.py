@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from ermon.aio import slices
 from ermon.model.events import DrainChanged
 from ermon.web.events import EventHub, Subscription, TooManyClientsError
 from tests.checks.company import V4, V6, Space, company
@@ -231,6 +233,33 @@ async def test_a_pool_that_stays_as_it_is_is_not_told_again(site: Site):
         site.net.up("isp-a").down("isp-a")
         site.tell()
         assert "pool" not in [kind for kind, _ in await heard(subscription)]
+
+
+async def test_states_that_change_again_and_again_are_told_together(site: Site):
+    site.hub = EventHub(every=30)
+    site.tell()
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        site.net.down("isp-a")
+        site.tell()
+        assert "feed" in [kind for kind, _ in await heard(subscription)], "the first change is told at once"
+        site.net.up("isp-a")
+        site.tell()
+        site.net.announce("isp-a", V4.pool, path="64500")
+        site.tell()
+        assert [kind for kind, _ in await heard(subscription)] == ["transition"], "a finding never waits"
+
+
+async def test_a_large_change_is_told_in_slices(site: Site, monkeypatch: pytest.MonkeyPatch):
+    site.tell()
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        site.net.process_down()
+        site.tell()
+        kinds: list[str] = []
+        while "headline" not in kinds:
+            await asyncio.sleep(0)
+            kinds += [kind for kind, _ in await heard(subscription)]
+        assert kinds.count("feed") == sum(feed.process == "edges" for feed in site.net.config.feeds.values())
 
 
 async def test_after_a_reload_everybody_starts_anew(site: Site):

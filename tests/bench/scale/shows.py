@@ -12,9 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from ermon.web.listen import listening
-
 from ermon.core.monitor import Outcome
+from ermon.httpd.listen import listening
 from ermon.web.app import make_app
 from tests.bench.hold import watching
 from tests.bench.scale.cost import LEAST, Report, cpu
