@@ -30,6 +30,8 @@ from ermon.model.events import (
     ProcessUp,
     SessionDown,
     SessionUp,
+    SourceJudged,
+    StorageJudged,
     Update,
 )
 from ermon.model.findings import Finding, Transition, TransitionState
@@ -143,6 +145,14 @@ class Story:
 
     def process_down(self, process: str = EDGES) -> Self:
         return self._apply([ProcessDown(self.now, process, "exited")])
+
+    def judge_source(self, source: str, problem: str | None = None) -> Self:
+        """A published list came into force, or could not be used."""
+        return self._apply([SourceJudged(self.now, source, problem)])
+
+    def judge_storage(self, problem: str | None = None) -> Self:
+        """What must outlive ermon was written, or could not be."""
+        return self._apply([StorageJudged(self.now, problem)])
 
     def wait(self, seconds: float) -> Self:
         self.now = round(self.now + seconds, 6)

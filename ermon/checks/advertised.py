@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
+from ermon.checks import needs
+from ermon.checks.check import AcceptanceStep, Check, Parameter, Required, Section, Tested
 from ermon.checks.mirror import (
     ADVERTISED,
     DEFAULT,
-    FOREIGN_POOL,
     INTERNET_ONLY,
     LINK_SUBNET,
     NOT_PUBLIC,
-    POOL_SPACE,
     REFUSED_PATH,
     UNDECLARED,
     MirroredLink,
     mirrored,
-    overlapping_pools,
-    pool_index,
     prefix_limit,
 )
-from ermon.checks.parameters import parameter
 from ermon.checks.received import microsoft_circuits
 from ermon.checks.subject import (
     MICROSOFT,
@@ -30,7 +26,6 @@ from ermon.checks.subject import (
     UNKNOWN,
     Evidence,
     Facts,
-    Labels,
     Subject,
     Verdict,
     difference_topic,
@@ -39,11 +34,11 @@ from ermon.checks.subject import (
     present,
     violated,
 )
-from ermon.model.inventory import Config, Link, Peering, Pool
-from ermon.model.prefixes import FAMILIES, Family, PrefixIndex, PrefixSet
+from ermon.model.inventory import Config, Peering, Severity, View
+from ermon.model.prefixes import FAMILIES, Family, PrefixSet
 
 
-def _microsoft_links(config: Config) -> Iterator[MirroredLink]:
+def microsoft_links(config: Config) -> Iterator[MirroredLink]:
     for circuit in microsoft_circuits(config):
         for link in circuit.links.values():
             yield mirrored(config, link)
@@ -63,113 +58,46 @@ def _nothing_advertised(
     return present(evidence, complete=link.complete(facts, families))
 
 
-# Pools -----------------------------------------------------------------------------------------------
-
-
-def _pool_labels(pool: Pool, link: Link, family: Family) -> Labels:
-    return (("pool", pool.name), ("family", family), *link_labels(link))
-
-
-def pool_not_advertised(config: Config) -> Iterator[Subject]:
-    for pool in config.pools.values():
-        for link in config.pool_links(pool):
-            if config.circuits[link.circuit].peering is not Peering.MICROSOFT:
-                continue
-            mirror = mirrored(config, link)
-            for family in filter(mirror.has_family, pool.families):
-                topics = frozenset(mirror.mirror_topics((family,), POOL_SPACE, pool.name))
-                judge = partial(_pool_not_advertised, pool, mirror, family)
-                yield Subject("pool-not-advertised", _pool_labels(pool, link, family), topics, judge)
-
-
-def _pool_not_advertised(pool: Pool, link: MirroredLink, family: Family, facts: Facts) -> Verdict:
-    """Only the mirror is asked: a link that is down is no mistake of the advertisement."""
-    shown = link.shown(facts, pool, family)
-    if shown is None:
-        return UNKNOWN
-    if shown:
-        return OK
-    missing = [
-        prefix
-        for prefix in pool.prefixes_of(family)
-        if not any(facts.covers(feed.name, prefix) for feed in link.feeds)
-    ]
-    return violated(Evidence(prefixes=missing, routers=(link.link.router,)))
-
-
-def pool_wrong_circuit(config: Config) -> Iterator[Subject]:
-    pools = pool_index(config)
-    of_circuit = Counter((name, f) for p in config.pools.values() for name in p.circuits for f in p.families)
-    of_all = Counter(family for pool in config.pools.values() for family in pool.families)
-    for link in _microsoft_links(config):
-        foreign = [f for f in FAMILIES if of_all[f] > of_circuit[link.link.circuit, f]]
-        for family in filter(link.has_family, foreign):
-            topics = frozenset(link.topics((family,), FOREIGN_POOL))
-            labels = (*link_labels(link.link), ("family", family))
-            judge = partial(_pool_wrong_circuit, link, family, pools)
-            yield Subject("pool-wrong-circuit", labels, topics, judge)
-
-
-def _pool_wrong_circuit(
-    link: MirroredLink, family: Family, pools: PrefixIndex[tuple[Pool, ...]], facts: Facts
-) -> Verdict:
-    routes = link.advertised(facts, (family,), FOREIGN_POOL)
-
-    def details() -> dict[str, list[str]]:
-        found = {
-            pool.name
-            for route in routes
-            for pool in overlapping_pools(pools, route.prefix)
-            if link.link.circuit not in pool.circuits
-        }
-        return {"pools": sorted(found)}
-
-    evidence = Evidence(routes=routes, routers=(link.link.router,), details=details)
-    return present(evidence, complete=link.complete(facts, (family,)))
-
-
-def inbound_not_redundant(config: Config) -> Iterator[Subject]:
-    """What Microsoft calls is to be advertised on two circuits (Microsoft, "Implementing ExpressRoute for
-    Microsoft 365").
-    """
-    for pool in config.pools.values():
-        circuits = [c.name for c in microsoft_circuits(config) if c.name in pool.circuits]
-        if pool.use != "inbound" or len(circuits) < 2:
-            continue
-        links = [mirrored(config, link) for link in config.pool_links(pool) if link.circuit in circuits]
-        for family in pool.families:
-            if any(link.has_family(family) for link in links):
-                topics = frozenset(t for link in links for t in link.topics((family,), POOL_SPACE, pool.name))
-                labels = (("pool", pool.name), ("family", family))
-                judge = partial(_inbound_not_redundant, pool, family, links)
-                yield Subject("inbound-not-redundant", labels, topics, judge)
-
-
-def _inbound_not_redundant(pool: Pool, family: Family, links: list[MirroredLink], facts: Facts) -> Verdict:
-    answers: dict[str, set[bool | None]] = {}
-    for link in links:
-        answers.setdefault(link.link.circuit, set()).add(link.advertises(facts, pool, family))
-    seen = [circuit for circuit, found in answers.items() if True in found]
-    possible = [circuit for circuit, found in answers.items() if found != {False}]
-    if len(seen) >= 2:
-        return OK
-    if len(possible) >= 2:
-        return UNKNOWN
-    return violated(Evidence(prefixes=pool.prefixes_of(family), details={"advertised_on": seen}))
-
-
-# Everything else -------------------------------------------------------------------------------------
-
-
 def advertised_undeclared(config: Config) -> Iterator[Subject]:
     for link in config.links:
         if config.circuits[link.circuit].advertise.prefixes is not None:
             yield _forbidden("advertised-undeclared", mirrored(config, link), UNDECLARED)
 
 
+ADVERTISED_UNDECLARED = Check(
+    name="advertised-undeclared",
+    section=Section.ADVERTISED,
+    severity=Severity.WARNING,
+    raise_after=30,
+    clear_after=60,
+    subjects=advertised_undeclared,
+    labels=("circuit", "link"),
+    summary="Link {link} of circuit {circuit} advertises a prefix that nobody declared",
+    needs=needs.link_mirror,
+    views=(View.TO_MICROSOFT,),
+    acceptance=Tested(AcceptanceStep.ADVERTISED_CLEAN),
+)
+
+
 def advertised_not_public(config: Config) -> Iterator[Subject]:
-    for link in _microsoft_links(config):
+    for link in microsoft_links(config):
         yield _forbidden("advertised-not-public", link, NOT_PUBLIC)
+
+
+ADVERTISED_NOT_PUBLIC = Check(
+    name="advertised-not-public",
+    section=Section.ADVERTISED,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=advertised_not_public,
+    labels=("circuit", "link"),
+    summary="Link {link} of circuit {circuit} advertises a non-public prefix to Microsoft",
+    needs=needs.link_mirror,
+    peering=Peering.MICROSOFT,
+    views=(View.TO_MICROSOFT,),
+    acceptance=Tested(AcceptanceStep.ADVERTISED_CLEAN, required=Required.ON_MICROSOFT_PEERING),
+)
 
 
 def advertised_default(config: Config) -> Iterator[Subject]:
@@ -178,19 +106,82 @@ def advertised_default(config: Config) -> Iterator[Subject]:
             yield _forbidden("advertised-default", mirrored(config, link), DEFAULT)
 
 
+ADVERTISED_DEFAULT = Check(
+    name="advertised-default",
+    section=Section.ADVERTISED,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=advertised_default,
+    labels=("circuit", "link"),
+    summary="Link {link} of circuit {circuit} advertises a default route to Microsoft",
+    needs=needs.link_mirror,
+    views=(View.TO_MICROSOFT,),
+    acceptance=Tested(AcceptanceStep.ADVERTISED_CLEAN, required=Required.ON_MICROSOFT_PEERING),
+)
+
+
 def advertised_internet_only(config: Config) -> Iterator[Subject]:
-    for link in _microsoft_links(config):
+    for link in microsoft_links(config):
         yield _forbidden("advertised-internet-only", link, INTERNET_ONLY)
 
 
+ADVERTISED_INTERNET_ONLY = Check(
+    name="advertised-internet-only",
+    section=Section.ADVERTISED,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=advertised_internet_only,
+    labels=("circuit", "link"),
+    summary="Link {link} of circuit {circuit} advertises internet-only space to Microsoft",
+    needs=needs.link_mirror,
+    peering=Peering.MICROSOFT,
+    views=(View.TO_MICROSOFT,),
+    acceptance=Tested(AcceptanceStep.ADVERTISED_CLEAN, required=Required.ON_MICROSOFT_PEERING),
+)
+
+
 def advertised_link_subnet(config: Config) -> Iterator[Subject]:
-    for link in _microsoft_links(config):
+    for link in microsoft_links(config):
         yield _forbidden("advertised-link-subnet", link, LINK_SUBNET)
 
 
+ADVERTISED_LINK_SUBNET = Check(
+    name="advertised-link-subnet",
+    section=Section.ADVERTISED,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=advertised_link_subnet,
+    labels=("circuit", "link"),
+    summary="Link {link} of circuit {circuit} advertises a link subnet to Microsoft",
+    needs=needs.link_mirror,
+    peering=Peering.MICROSOFT,
+    views=(View.TO_MICROSOFT,),
+    acceptance=Tested(AcceptanceStep.ADVERTISED_CLEAN, place=1),
+)
+
+
 def advertised_path(config: Config) -> Iterator[Subject]:
-    for link in _microsoft_links(config):
+    for link in microsoft_links(config):
         yield _forbidden("advertised-path", link, REFUSED_PATH)
+
+
+ADVERTISED_PATH = Check(
+    name="advertised-path",
+    section=Section.ADVERTISED,
+    severity=Severity.WARNING,
+    raise_after=30,
+    clear_after=60,
+    subjects=advertised_path,
+    labels=("circuit", "link"),
+    summary="Link {link} of circuit {circuit} advertises AS paths that Microsoft refuses or strips",
+    needs=needs.link_mirror,
+    peering=Peering.MICROSOFT,
+    views=(View.TO_MICROSOFT,),
+    acceptance=Tested(AcceptanceStep.ADVERTISED_CLEAN, place=2),
+)
 
 
 def microsoft_reflected(config: Config) -> Iterator[Subject]:
@@ -198,23 +189,80 @@ def microsoft_reflected(config: Config) -> Iterator[Subject]:
         yield _forbidden("microsoft-reflected", mirrored(config, link), MICROSOFT)
 
 
+MICROSOFT_REFLECTED = Check(
+    name="microsoft-reflected",
+    section=Section.ADVERTISED,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=microsoft_reflected,
+    labels=("circuit", "link"),
+    summary="Link {link} of circuit {circuit} advertises Microsoft's own routes to Microsoft",
+    needs=needs.link_mirror,
+    views=(View.TO_MICROSOFT,),
+    acceptance=Tested(AcceptanceStep.ADVERTISED_CLEAN, place=1, required=Required.ALWAYS),
+)
+
+
+NEAR_PERCENT = Parameter(
+    "advertised-limit-near", "percent", 80.0, "percent", "Share of Microsoft's limit of prefixes."
+)
+REACHED_PERCENT = Parameter(
+    "advertised-limit-reached", "percent", 95.0, "percent", "Share of Microsoft's limit of prefixes."
+)
+
+
 def advertised_limit_near(config: Config) -> Iterator[Subject]:
-    yield from _limit(config, "advertised-limit-near")
+    yield from _limit(config, NEAR_PERCENT)
+
+
+ADVERTISED_LIMIT_NEAR = Check(
+    name="advertised-limit-near",
+    section=Section.ADVERTISED,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=60,
+    subjects=advertised_limit_near,
+    labels=("circuit", "link", "family"),
+    summary="Link {link} of circuit {circuit} is at 80 % of Microsoft's {family} prefix limit",
+    needs=needs.link_mirror,
+    views=(View.TO_MICROSOFT,),
+    parameters=(NEAR_PERCENT,),
+    acceptance=Tested(AcceptanceStep.LIMITS),
+)
 
 
 def advertised_limit_reached(config: Config) -> Iterator[Subject]:
-    yield from _limit(config, "advertised-limit-reached")
+    yield from _limit(config, REACHED_PERCENT)
 
 
-def _limit(config: Config, check: str) -> Iterator[Subject]:
-    percent = parameter(config, check, "percent")
+ADVERTISED_LIMIT_REACHED = Check(
+    name="advertised-limit-reached",
+    section=Section.ADVERTISED,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=advertised_limit_reached,
+    labels=("circuit", "link", "family"),
+    summary="Link {link} of circuit {circuit} is at 95 % of Microsoft's {family} prefix limit",
+    needs=needs.link_mirror,
+    views=(View.TO_MICROSOFT,),
+    parameters=(REACHED_PERCENT,),
+    suppresses=("advertised-limit-near",),
+    acceptance=Tested(AcceptanceStep.LIMITS),
+)
+
+
+def _limit(config: Config, share: Parameter) -> Iterator[Subject]:
+    percent = share.of(config)
     for link in config.links:
         mirror = mirrored(config, link)
         for family in mirror.families:
             labels = (*link_labels(link), ("family", family))
             topics = frozenset(mirror.mirror_topics((family,), ADVERTISED))
             limit = prefix_limit(config.circuits[link.circuit], family)
-            yield Subject(check, labels, topics, partial(_limit_exceeded, mirror, family, limit, percent))
+            judge = partial(_limit_exceeded, mirror, family, limit, percent)
+            yield Subject(share.check, labels, topics, judge)
 
 
 def _limit_exceeded(link: MirroredLink, family: Family, limit: int, percent: float, facts: Facts) -> Verdict:
@@ -262,3 +310,18 @@ def _advertised_asymmetry(
     if prefixes := [prefix for prefix in differing if not prefix.is_default and not bound.covers(prefix)]:
         return violated(Evidence(prefixes=prefixes, routers=[link.link.router for link in alive]))
     return OK if all(link.in_sync(facts, family) for link in alive) else UNKNOWN
+
+
+ADVERTISED_ASYMMETRY = Check(
+    name="advertised-asymmetry",
+    section=Section.ADVERTISED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=advertised_asymmetry,
+    labels=("circuit", "family"),
+    summary="The links of circuit {circuit} advertise different {family} prefixes",
+    needs=needs.circuit_mirrors,
+    views=(View.TO_MICROSOFT,),
+    acceptance=Tested(AcceptanceStep.ADVERTISED_EQUAL),
+)

@@ -1,159 +1,111 @@
-"""The one table of everything that ermon can find.
+"""The one list of everything that ermon can find, and what a configuration asks of it.
 
-A new check is a function that yields its subjects, a row here, its tests and its guide.
+A new check is a ``Check`` beside its judge, a line here, its guide, its tests and its scenarios:
+``.github/CONTRIBUTING.md`` shows one from end to end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 
-from ermon.checks import advertised, internet, mirror, received, redundancy, segments, sight
+from ermon.checks import (
+    advertised,
+    advertised_pools,
+    drain,
+    internet,
+    internet_pools,
+    mirror,
+    received,
+    redundancy,
+    segments,
+    sight,
+)
+from ermon.checks.check import Check
 from ermon.checks.sharding import Shard
 from ermon.checks.subject import Classifier, Subject
-from ermon.model.inventory import Config, Feed, Severity, View
+from ermon.checks.views import view_missing
+from ermon.model.inventory import Config, Feed, View
 
-CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
-
-
-class Section(StrEnum):
-    RECEIVED = "received from Microsoft"
-    ADVERTISED = "advertised to Microsoft"
-    INTERNET = "on the internet"
-    SEGMENTS = "segments"
-    SIGHT = "ermon's own sight"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One row of the catalogue; times are seconds."""
-
-    name: str
-    section: Section
-    severity: Severity
-    raise_after: float
-    clear_after: float
-    subjects: Callable[[Config], Iterator[Subject]]
-
-
-_Row = tuple[str, Severity, float, float, Callable[[Config], Iterator[Subject]]]
-
-
-def _rows(section: Section, *rows: _Row) -> list[Check]:
-    return [Check(row[0], section, row[1], row[2], row[3], row[4]) for row in rows]
-
+_NETWORK = (
+    redundancy.LINK_DOWN,
+    redundancy.CIRCUIT_DOWN,
+    redundancy.CIRCUIT_UNSEEN,
+    redundancy.LINK_FLAPPING,
+    redundancy.GEO_NOT_REDUNDANT,
+    received.COMMUNITIES_MISSING,
+    received.SERVICE_MISSING,
+    received.PREFIX_MISSING,
+    received.PREFIX_COUNT_LOW,
+    redundancy.LINK_ASYMMETRY,
+    received.PREFIX_UNEXPECTED,
+    received.ORIGIN_UNEXPECTED,
+    drain.DRAIN,
+    drain.DRAIN_BOTH,
+    received.INTERNET_PREFERRED,
+    received.ROUTE_UNATTRIBUTED,
+    received.CHURN_HIGH,
+    advertised_pools.POOL_NOT_ADVERTISED,
+    advertised_pools.POOL_WRONG_CIRCUIT,
+    advertised.ADVERTISED_UNDECLARED,
+    advertised.ADVERTISED_NOT_PUBLIC,
+    advertised.ADVERTISED_DEFAULT,
+    advertised.ADVERTISED_LINK_SUBNET,
+    advertised.ADVERTISED_INTERNET_ONLY,
+    advertised.ADVERTISED_LIMIT_NEAR,
+    advertised.ADVERTISED_LIMIT_REACHED,
+    advertised.ADVERTISED_ASYMMETRY,
+    advertised.ADVERTISED_PATH,
+    advertised.MICROSOFT_REFLECTED,
+    advertised_pools.INBOUND_NOT_REDUNDANT,
+    internet_pools.POOL_LEAK,
+    internet_pools.POOL_COVERED,
+    internet_pools.POOL_FALLBACK,
+    internet.MICROSOFT_LEAKED,
+    internet.INTERNET_UNDECLARED,
+    internet.MIRROR_DISAGREES,
+    segments.SEGMENT_LEAK,
+    segments.SEGMENT_MISSING,
+)
+"""What can be wrong with the network, as the feeds show it."""
 
 CATALOGUE: Mapping[str, Check] = {
     check.name: check
     for check in (
-        *_rows(
-            Section.RECEIVED,
-            ("link-down", WARNING, 10, 30, redundancy.link_down),
-            ("circuit-down", CRITICAL, 5, 30, redundancy.circuit_down),
-            ("circuit-unseen", CRITICAL, 60, 0, redundancy.circuit_unseen),
-            ("link-flapping", WARNING, 0, 300, redundancy.link_flapping),
-            ("geo-not-redundant", WARNING, 60, 60, redundancy.geo_not_redundant),
-            ("communities-missing", WARNING, 30, 60, received.communities_missing),
-            ("service-missing", CRITICAL, 30, 30, received.service_missing),
-            ("prefix-missing", WARNING, 60, 60, received.prefix_missing),
-            ("prefix-count-low", WARNING, 60, 60, received.prefix_count_low),
-            ("link-asymmetry", WARNING, 60, 60, redundancy.link_asymmetry),
-            ("prefix-unexpected", CRITICAL, 0, 60, received.prefix_unexpected),
-            ("origin-unexpected", WARNING, 10, 60, received.origin_unexpected),
-            ("drain", INFO, 0, 60, redundancy.drain),
-            ("drain-both", CRITICAL, 0, 60, redundancy.drain_both),
-            ("internet-preferred", WARNING, 60, 60, received.internet_preferred),
-            ("route-unattributed", WARNING, 60, 60, received.route_unattributed),
-            ("churn-high", WARNING, 60, 300, received.churn_high),
-        ),
-        *_rows(
-            Section.ADVERTISED,
-            ("pool-not-advertised", CRITICAL, 30, 30, advertised.pool_not_advertised),
-            ("pool-wrong-circuit", CRITICAL, 0, 60, advertised.pool_wrong_circuit),
-            ("advertised-undeclared", WARNING, 30, 60, advertised.advertised_undeclared),
-            ("advertised-not-public", CRITICAL, 0, 60, advertised.advertised_not_public),
-            ("advertised-default", CRITICAL, 0, 60, advertised.advertised_default),
-            ("advertised-link-subnet", CRITICAL, 0, 60, advertised.advertised_link_subnet),
-            ("advertised-internet-only", CRITICAL, 0, 60, advertised.advertised_internet_only),
-            ("advertised-limit-near", WARNING, 0, 60, advertised.advertised_limit_near),
-            ("advertised-limit-reached", CRITICAL, 0, 60, advertised.advertised_limit_reached),
-            ("advertised-asymmetry", WARNING, 60, 60, advertised.advertised_asymmetry),
-            ("advertised-path", WARNING, 30, 60, advertised.advertised_path),
-            ("microsoft-reflected", CRITICAL, 0, 60, advertised.microsoft_reflected),
-            ("inbound-not-redundant", WARNING, 60, 60, advertised.inbound_not_redundant),
-        ),
-        *_rows(
-            Section.INTERNET,
-            ("pool-leak", CRITICAL, 0, 60, internet.pool_leak),
-            ("pool-covered", WARNING, 0, 60, internet.pool_covered),
-            ("pool-fallback", CRITICAL, 30, 60, internet.pool_fallback),
-            ("microsoft-leaked", CRITICAL, 0, 60, internet.microsoft_leaked),
-            ("internet-undeclared", WARNING, 30, 60, internet.internet_undeclared),
-            ("mirror-disagrees", WARNING, 60, 60, internet.mirror_disagrees),
-        ),
-        *_rows(
-            Section.SEGMENTS,
-            ("segment-leak", CRITICAL, 0, 60, segments.segment_leak),
-            ("segment-missing", WARNING, 60, 60, segments.segment_missing),
-        ),
-        *_rows(
-            Section.SIGHT,
-            ("feed-down", WARNING, 30, 0, sight.feed_down),
-            ("feed-flapping", WARNING, 0, 300, sight.feed_flapping),
-            ("feed-empty", WARNING, 60, 0, sight.feed_empty),
-            ("canary-missing", WARNING, 30, 0, sight.canary_missing),
-            ("feed-no-eor", INFO, 0, 0, sight.feed_no_eor),
-            ("feed-best-path-only", WARNING, 0, 0, sight.feed_best_path_only),
-            ("feed-lost-messages", WARNING, 0, 60, sight.feed_lost_messages),
-            ("feed-overflow", CRITICAL, 0, 300, sight.feed_overflow),
-            ("source-rejected", WARNING, 0, 0, sight.source_rejected),
-            ("storage-failed", WARNING, 0, 0, sight.storage_failed),
-            ("view-missing", INFO, 0, 0, sight.view_missing),
-            ("exabgp-down", CRITICAL, 5, 0, sight.exabgp_down),
-        ),
+        *_NETWORK,
+        sight.FEED_DOWN,
+        sight.FEED_FLAPPING,
+        sight.FEED_EMPTY,
+        sight.CANARY_MISSING,
+        sight.FEED_NO_EOR,
+        sight.FEED_BEST_PATH_ONLY,
+        sight.FEED_LOST_MESSAGES,
+        sight.FEED_OVERFLOW,
+        sight.SOURCE_REJECTED,
+        sight.STORAGE_FAILED,
+        view_missing(_NETWORK),
+        sight.EXABGP_DOWN,
     )
 }
-
-OFF_BY_DEFAULT = frozenset({"internet-preferred"})
-"""Checks that a configuration must switch on, since they need a feed of their own."""
-
-_AFTER_LINK_LOSS = (
-    "prefix-missing",
-    "service-missing",
-    "prefix-count-low",
-    "link-asymmetry",
-    "communities-missing",
-)
+"""Every check by its name, in the order in which they are shown."""
 
 SUPPRESSES: Mapping[str, tuple[str, ...]] = {
-    "circuit-down": ("link-down", "internet-preferred", *_AFTER_LINK_LOSS),
-    "link-down": _AFTER_LINK_LOSS,
-    "drain": ("link-down", *_AFTER_LINK_LOSS),
-    "advertised-limit-reached": ("advertised-limit-near",),
-    "exabgp-down": ("feed-down", "circuit-unseen"),
+    check.name: check.suppresses for check in CATALOGUE.values() if check.suppresses
 }
-"""One cause, one page: what a violation keeps from being reported, on the subjects that it touches."""
+"""What a violation keeps from being reported, on the subjects that it touches."""
 
-
-SUPPRESSES_TOGETHER: Mapping[str, tuple[str, ...]] = {"circuit-down": ("segment-missing",)}
-"""What is kept quiet only when the cause is violated on all of its subjects."""
-
-
-def enabled(config: Config, check: Check) -> bool:
-    settings = config.checks.get(check.name)
-    if settings is None or settings.enabled is None:
-        return check.name not in OFF_BY_DEFAULT
-    return settings.enabled
+SUPPRESSES_TOGETHER: Mapping[str, tuple[str, ...]] = {
+    check.name: check.suppresses_together for check in CATALOGUE.values() if check.suppresses_together
+}
+"""What is kept quiet only while the cause is violated on all of its subjects."""
 
 
 def subjects(config: Config) -> Iterator[Subject]:
     """Yield everything that this configuration asks about, in the order of the catalogue."""
-    region = Shard(config)
+    shard = Shard(config)
     for check in CATALOGUE.values():
-        if enabled(config, check):
+        if check.enabled(config):
             for subject in check.subjects(config):
-                if region.asks(subject.check, dict(subject.labels)):
+                if not config.elsewhere or check.needs is None or check.needs(shard, dict(subject.labels)):
                     yield subject
 
 

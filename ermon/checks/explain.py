@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import textwrap
 
-from ermon.checks.catalogue import CATALOGUE, OFF_BY_DEFAULT, Check, Section
-from ermon.checks.guide import GUIDE
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import Check, Section
+from ermon.checks.guide import HEADINGS, guide
 
 WIDTH = 96
 
 
 def explain(check: Check) -> str:
     """Return the whole text for one check, wrapped for a terminal."""
-    guide = GUIDE[check.name]
+    found = guide(check.name).plain()
+    means, needs, action, source = HEADINGS
     parts = [
-        f"{check.name}: {guide.title}",
+        f"{check.name}: {found.title}",
         *facts(check),
-        _paragraph("What it means", guide.meaning),
-        _paragraph("What it needs", guide.needs),
-        _steps("What to do", guide.action),
-        *([_placeholders(guide.placeholders)] if guide.placeholders else []),
-        _paragraph("Where the rule comes from", guide.source),
+        _paragraph(means, found.meaning),
+        _paragraph(needs, found.needs),
+        _steps(action, found.steps),
+        *([_placeholders(found.placeholders)] if found.placeholders else []),
+        _paragraph(source, found.source),
     ]
     return "\n\n".join(parts)
 
 
 def facts(check: Check) -> list[str]:
     """Return what the catalogue says of a check: its severity and times, and whether it is judged at all."""
-    off = ", off unless switched on" if check.name in OFF_BY_DEFAULT else ""
+    off = ", off unless switched on" if check.off_by_default else ""
     times = f"raised after {check.raise_after:g} s, cleared after {check.clear_after:g} s"
     return [f"{check.severity}, {times}{off} ({check.section})"]
 
@@ -42,27 +44,27 @@ def markdown_table() -> str:
 
 
 def _row(check: Check) -> str:
-    off = " (off unless switched on)" if check.name in OFF_BY_DEFAULT else ""
+    off = " (off unless switched on)" if check.off_by_default else ""
     times = f"{check.raise_after:g} s / {check.clear_after:g} s"
-    return f"| `{check.name}` | {check.severity} | {times} | {GUIDE[check.name].title}{off} |"
+    return f"| `{check.name}` | {check.severity} | {times} | {guide(check.name).title}{off} |"
 
 
 def _paragraph(title: str, text: str) -> str:
     return f"{title}\n{textwrap.fill(text, WIDTH, initial_indent='  ', subsequent_indent='  ')}"
 
 
-def _steps(title: str, text: str) -> str:
+def _steps(title: str, steps: tuple[str, ...]) -> str:
     # Commands stay whole: somebody will copy them.
     lines = [
         textwrap.fill(
-            step,
+            f"{number}. {step}",
             WIDTH,
             initial_indent="  ",
             subsequent_indent="     ",
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for step in text.splitlines()
+        for number, step in enumerate(steps, start=1)
     ]
     return "\n".join([title, *lines])
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored, overlapping_pools, pool_index
+from ermon.checks import needs
+from ermon.checks.check import AcceptanceStep, Check, NotTested, Required, Section, Tested
+from ermon.checks.mirror import overlapping_pools, pool_index
 from ermon.checks.subject import (
     MICROSOFT,
     OK,
@@ -18,15 +20,13 @@ from ermon.checks.subject import (
     Verdict,
     feed_labels,
     feed_topic,
-    link_down,
-    link_topic,
     on_feed,
     present,
     routes_topic,
     violated,
 )
-from ermon.model.inventory import Config, Feed, InternetUse, Link, Pool, View
-from ermon.model.prefixes import Family, Prefix, PrefixSet
+from ermon.model.inventory import Config, Feed, Severity, View
+from ermon.model.prefixes import PrefixSet
 from ermon.model.routes import BLACKHOLE, Route, SegmentKind
 
 INSIDE_POOL = "inside-pool"
@@ -85,130 +85,26 @@ def internet_feeds(config: Config) -> Iterator[Feed]:
             yield feed
 
 
-def _pools_seen(config: Config) -> Iterator[tuple[Pool, Family, Feed]]:
-    for pool in config.pools.values():
-        for feed in internet_feeds(config):
-            for family in pool.families:
-                if family in feed.families:
-                    yield pool, family, feed
-
-
-def _subject(check: str, pool: Pool, family: Family, feed: Feed) -> partial[Subject]:
-    labels = (("pool", pool.name), ("family", family), *feed_labels(feed))
-    return partial(Subject, check, labels)
-
-
-def _circuit_links(config: Config, pool: Pool) -> list[Link]:
-    return [link for name in pool.circuits for link in config.circuits[name].links.values()]
-
-
-def pool_leak(config: Config) -> Iterator[Subject]:
-    for pool, family, feed in _pools_seen(config):
-        topics = {feed_topic(feed.name), routes_topic(feed.name, RouteSet(INSIDE_POOL, family, pool.name))}
-        excused = _circuit_links(config, pool) if pool.internet is InternetUse.FAILOVER else []
-        topics.update(link_topic(link.key, f) for link in excused for f in link.families)
-        judge = partial(_pool_leak, pool, family, feed, excused)
-        yield _subject("pool-leak", pool, family, feed)(frozenset(topics), judge)
-
-
-def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], facts: Facts) -> Verdict:
-    """``excused``: the links that must all be proven down for the pool to be on the internet rightly."""
-    if excused and all(link_down(facts, link, family) for link in excused):
-        return OK
-    routes = facts.matching(feed.name, RouteSet(INSIDE_POOL, family, pool.name)).values()
-    return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
-
-
-def pool_covered(config: Config) -> Iterator[Subject]:
-    for pool, family, feed in _pools_seen(config):
-        if pool.internet is InternetUse.FORBIDDEN:
-            topics = {
-                feed_topic(feed.name),
-                routes_topic(feed.name, RouteSet(COVERS_POOL, family, pool.name)),
-            }
-            judge = partial(_pool_covered, pool, family, feed)
-            make = _subject("pool-covered", pool, family, feed)
-            yield make(frozenset(topics), judge, severity=config.policy.internet_covering)
-
-
-def _pool_covered(pool: Pool, family: Family, feed: Feed, facts: Facts) -> Verdict:
-    routes = facts.matching(feed.name, RouteSet(COVERS_POOL, family, pool.name)).values()
-    return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
-
-
-def pool_fallback(config: Config) -> Iterator[Subject]:
-    for pool, family, feed in _pools_seen(config):
-        if pool.internet is InternetUse.FAILOVER:
-            continue
-        # A route inside the pool may cover one of its prefixes.
-        kinds = (COVERS_POOL, INSIDE_POOL)
-        topics = {routes_topic(feed.name, RouteSet(kind, family, pool.name)) for kind in kinds}
-        topics |= {routes_topic(feed.name, RouteSet(BLACKHOLED, family)), feed_topic(feed.name)}
-        links = tuple(mirrored(config, link) for link in config.pool_links(pool))
-        for link in links:
-            topics |= link.topics((family,), POOL_SPACE, pool.name)
-        judge = partial(_pool_fallback, links, pool, family, feed)
-        yield _subject("pool-fallback", pool, family, feed)(frozenset(topics), judge)
-
-
-def _pool_fallback(
-    links: tuple[MirroredLink, ...], pool: Pool, family: Family, feed: Feed, facts: Facts
-) -> Verdict:
-    """Microsoft prefers the longer prefix: an aggregate on the internet is harmless only as long as a
-    link advertises more specific routes (Microsoft, "ExpressRoute routing requirements").
-    """
-    if not facts.in_sync(feed.name, family):
-        return UNKNOWN
-    lost: list[Prefix] = []
-    used: list[Route] = []
-    unknown = False
-    for prefix in pool.prefixes_of(family):
-        covering = _longest_covering(facts, feed, prefix)
-        if not covering:
-            continue
-        length = covering[0].prefix.length
-        longer = [_advertises_longer(facts, link, prefix, length) for link in links]
-        if True not in longer:
-            unknown |= None in longer
-            if None not in longer:
-                lost.append(prefix)
-                used.extend(covering)
-    if lost:
-        details = {"not_advertised": [str(prefix) for prefix in sorted(lost)[:20]]}
-        return violated(on_feed(feed, routes=used, details=details))
-    return UNKNOWN if unknown else OK
-
-
-def _longest_covering(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
-    """The most specific of the shorter routes that cover ``prefix``, a default route aside."""
-    blackholed = facts.matching(feed.name, RouteSet(BLACKHOLED, prefix.family))
-    covering = [
-        route
-        for route in facts.covering(feed.name, prefix)
-        if 0 < route.prefix.length < prefix.length and route.key not in blackholed
-    ]
-    longest = max((route.prefix.length for route in covering), default=0)
-    return [route for route in covering if route.prefix.length == longest]
-
-
-def _advertises_longer(facts: Facts, link: MirroredLink, prefix: Prefix, length: int) -> bool | None:
-    """Tell whether the link advertises all of ``prefix`` by routes longer than ``length``."""
-    family = prefix.family
-    if link_down(facts, link.link, family):
-        return False
-    answers = []
-    for mirror in link.feeds:
-        if facts.in_sync(mirror.name, family):
-            routes = (*facts.covering(mirror.name, prefix), *facts.inside(mirror.name, prefix))
-            longer = PrefixSet(route.prefix for route in routes if route.prefix.length > length)
-            answers.append(longer.covers(prefix))
-    return any(answers) if answers else None
-
-
 def microsoft_leaked(config: Config) -> Iterator[Subject]:
     for feed in config.feeds.values():
         if feed.view is View.TO_INTERNET:
             yield _whole_feed("microsoft-leaked", feed, MICROSOFT)
+
+
+MICROSOFT_LEAKED = Check(
+    name="microsoft-leaked",
+    section=Section.INTERNET,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=microsoft_leaked,
+    labels=("feed",),
+    optional_labels=("uplink",),
+    summary="Feed {feed} shows Microsoft's routes advertised to the internet",
+    needs=needs.nothing_else,
+    views=(View.TO_INTERNET,),
+    acceptance=Tested(AcceptanceStep.INTERNET, required=Required.WITH_UPLINK_MIRRORS),
+)
 
 
 def _whole_feed(check: str, feed: Feed, kind: str) -> Subject:
@@ -226,6 +122,22 @@ def internet_undeclared(config: Config) -> Iterator[Subject]:
     for feed in config.feeds.values():
         if feed.view is View.TO_INTERNET:
             yield _whole_feed("internet-undeclared", feed, TRANSIT)
+
+
+INTERNET_UNDECLARED = Check(
+    name="internet-undeclared",
+    section=Section.INTERNET,
+    severity=Severity.WARNING,
+    raise_after=30,
+    clear_after=60,
+    subjects=internet_undeclared,
+    labels=("feed",),
+    optional_labels=("uplink",),
+    summary="Feed {feed} shows a prefix advertised to the internet that is not ours",
+    needs=needs.nothing_else,
+    views=(View.TO_INTERNET,),
+    acceptance=NotTested("about the uplinks as a whole"),
+)
 
 
 def mirror_disagrees(config: Config) -> Iterator[Subject]:
@@ -275,3 +187,18 @@ def _mirror_disagrees(
     if elsewhere:
         return violated(on_feed(feed, routes=elsewhere))
     return UNKNOWN if unknown else OK
+
+
+MIRROR_DISAGREES = Check(
+    name="mirror-disagrees",
+    section=Section.INTERNET,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=mirror_disagrees,
+    labels=("feed",),
+    summary="Feed {feed} shows a prefix of ours that no watched uplink advertises",
+    needs=needs.uplink_mirrors,
+    views=(View.TO_INTERNET,),
+    acceptance=NotTested("about the uplinks as a whole"),
+)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+from ermon.checks import needs
 from ermon.checks.attribution import Attribution, Unattributed, microsoft_path
-from ermon.checks.parameters import parameter
+from ermon.checks.check import AcceptanceStep, Check, Parameter, Required, Section, Tested
 from ermon.checks.subject import (
     EXPECTATIONS,
     OK,
@@ -35,7 +36,7 @@ from ermon.checks.subject import (
 )
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.findings import Status
-from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, View
+from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, Severity, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet
 from ermon.model.routes import Route
 from ermon.model.special_use import not_public_space
@@ -50,6 +51,13 @@ BEST_PATH = "best-path"
 NOT_MICROSOFT = "not-microsoft"
 """Those of them that do not lead to Microsoft."""
 
+
+DRAIN_REPEATS = Parameter(
+    "drain", "repeats", 4, "count", "12076 so many times in a row marks a path that is being drained."
+)
+CHANGES_PER_MINUTE = Parameter(
+    "churn-high", "per_minute", 600, "count", "So many route changes a minute are still fine."
+)
 
 # What an edge table is sorted into -------------------------------------------------------------------
 
@@ -88,7 +96,7 @@ def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]
     unexpected = {
         circuit.name: _unexpected(circuit, ours, not_public) for circuit in microsoft_circuits(config)
     }
-    repeats = int(parameter(config, "drain", "repeats"))
+    repeats = int(DRAIN_REPEATS.of(config))
 
     def route_sets(route: Route, link: LinkKey) -> Iterator[RouteSet]:
         circuit, family = link[0], route.prefix.family
@@ -187,6 +195,22 @@ def _churn_high(link: Link, facts: Facts) -> Verdict:
     return OK if decided(facts, link) else UNKNOWN
 
 
+CHURN_HIGH = Check(
+    name="churn-high",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=300,
+    subjects=churn_high,
+    labels=("circuit", "link"),
+    summary="Routes of link {link} of circuit {circuit} change too often",
+    needs=needs.link_state,
+    views=(View.EDGE_TABLE,),
+    parameters=(CHANGES_PER_MINUTE,),
+    acceptance=Tested(AcceptanceStep.STEADY, place=1),
+)
+
+
 # Content ---------------------------------------------------------------------------------------------
 
 
@@ -204,6 +228,22 @@ def _communities_missing(link: Link, facts: Facts) -> Verdict:
     if not decided(facts, link):
         return UNKNOWN
     return violated(Evidence(routers=(link.router,))) if _brings_routes(facts, link) else OK
+
+
+COMMUNITIES_MISSING = Check(
+    name="communities-missing",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=30,
+    clear_after=60,
+    subjects=communities_missing,
+    labels=("circuit", "link"),
+    summary="Routes of link {link} of circuit {circuit} carry no Microsoft community",
+    needs=needs.link_state,
+    peering=Peering.MICROSOFT,
+    views=(View.EDGE_TABLE,),
+    acceptance=Tested(AcceptanceStep.SERVICES, place=1, required=Required.ON_MICROSOFT_PEERING),
+)
 
 
 def service_missing(config: Config) -> Iterator[Subject]:
@@ -230,6 +270,22 @@ def _service_missing(link: Link, community: str, facts: Facts) -> Verdict:
     if _brings_routes(facts, link) and not _shown(facts, link, TAGGED):
         return UNKNOWN  # the router sends no communities: that is communities-missing
     return violated(Evidence(routers=(link.router,), details={"community": community}))
+
+
+SERVICE_MISSING = Check(
+    name="service-missing",
+    section=Section.RECEIVED,
+    severity=Severity.CRITICAL,
+    raise_after=30,
+    clear_after=30,
+    subjects=service_missing,
+    labels=("circuit", "link", "ms_service"),
+    summary="Link {link} of circuit {circuit} brings no route of {ms_service}",
+    needs=needs.link_state,
+    peering=Peering.MICROSOFT,
+    views=(View.EDGE_TABLE,),
+    acceptance=Tested(AcceptanceStep.SERVICES, required=Required.WITH_SERVICES),
+)
 
 
 def prefix_missing(config: Config) -> Iterator[Subject]:
@@ -264,6 +320,21 @@ def _prefix_missing(link: Link, facts: Facts) -> Verdict:
     if missing:
         return violated(Evidence(prefixes=missing, routers=(link.router,)))
     return UNKNOWN if unknown else OK
+
+
+PREFIX_MISSING = Check(
+    name="prefix-missing",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=prefix_missing,
+    labels=("circuit", "link"),
+    summary="Link {link} of circuit {circuit} does not cover all expected prefixes",
+    needs=needs.link_state,
+    views=(View.EDGE_TABLE,),
+    acceptance=Tested(AcceptanceStep.PREFIXES),
+)
 
 
 def prefix_count_low(config: Config) -> Iterator[Subject]:
@@ -303,14 +374,61 @@ def _learn_count(link: Link, family: Family, facts: Facts, verdict: Verdict) -> 
     facts.learn_count(link.key, family, facts.prefix_count(link.key, family) if right else None)
 
 
+PREFIX_COUNT_LOW = Check(
+    name="prefix-count-low",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=prefix_count_low,
+    labels=("circuit", "link", "family"),
+    summary="Link {link} of circuit {circuit} brings too few {family} routes",
+    needs=needs.link_state,
+    views=(View.EDGE_TABLE,),
+    acceptance=Tested(AcceptanceStep.COUNTS),
+)
+
+
 def prefix_unexpected(config: Config) -> Iterator[Subject]:
     for circuit in microsoft_circuits(config):
         yield from _forbidden_on_links(circuit, "prefix-unexpected", UNEXPECTED)
 
 
+PREFIX_UNEXPECTED = Check(
+    name="prefix-unexpected",
+    section=Section.RECEIVED,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=prefix_unexpected,
+    labels=("circuit", "link"),
+    summary="Microsoft sends a prefix that it must not on link {link} of circuit {circuit}",
+    needs=needs.link_state,
+    peering=Peering.MICROSOFT,
+    views=(View.EDGE_TABLE,),
+    acceptance=Tested(AcceptanceStep.RECEIVED_CLEAN, required=Required.ON_MICROSOFT_PEERING),
+)
+
+
 def origin_unexpected(config: Config) -> Iterator[Subject]:
     for circuit in microsoft_circuits(config):
         yield from _forbidden_on_links(circuit, "origin-unexpected", FOREIGN_ORIGIN)
+
+
+ORIGIN_UNEXPECTED = Check(
+    name="origin-unexpected",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=10,
+    clear_after=60,
+    subjects=origin_unexpected,
+    labels=("circuit", "link"),
+    summary="A route of link {link} of circuit {circuit} has an ASN that is not Microsoft's in its path",
+    needs=needs.link_state,
+    peering=Peering.MICROSOFT,
+    views=(View.EDGE_TABLE,),
+    acceptance=Tested(AcceptanceStep.RECEIVED_CLEAN),
+)
 
 
 def _forbidden_on_links(circuit: Circuit, check: str, kind: str) -> Iterator[Subject]:
@@ -339,6 +457,20 @@ def _route_unattributed(feed: Feed, facts: Facts) -> Verdict:
     routes = RouteGroup(facts.matching(feed.name, RouteSet(UNATTRIBUTED, f)) for f in feed.families)
     complete = all(facts.in_sync(feed.name, family) for family in feed.families)
     return present(on_feed(feed, routes=routes), complete=complete)
+
+
+ROUTE_UNATTRIBUTED = Check(
+    name="route-unattributed",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=route_unattributed,
+    labels=("feed",),
+    summary="Feed {feed} shows Microsoft routes that fit no link",
+    needs=needs.nothing_else,
+    acceptance=Tested(AcceptanceStep.SIGHT),
+)
 
 
 def internet_preferred(config: Config) -> Iterator[Subject]:
@@ -381,6 +513,22 @@ def _internet_preferred(circuit: Circuit, feeds: tuple[Feed, ...], facts: Facts)
     if preferred:
         return violated(Evidence(routes=preferred, feeds=[feed.name for feed in feeds]))
     return UNKNOWN if unknown else OK
+
+
+INTERNET_PREFERRED = Check(
+    name="internet-preferred",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=internet_preferred,
+    labels=("circuit",),
+    summary="Traffic to Microsoft leaves past circuit {circuit} although a link brings the route",
+    needs=needs.best_paths,
+    peering=Peering.MICROSOFT,
+    off_by_default=True,
+    acceptance=Tested(AcceptanceStep.PREFIXES),
+)
 
 
 def _leaves_elsewhere(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:

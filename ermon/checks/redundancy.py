@@ -5,25 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from ermon.checks.received import decided, link_routes, link_topics, set_topics
+from ermon.checks import needs
+from ermon.checks.check import (
+    AcceptanceStep,
+    Check,
+    NotTested,
+    Parameter,
+    ReadFromState,
+    Required,
+    Section,
+    Tested,
+)
+from ermon.checks.received import link_topics
 from ermon.checks.subject import (
     OK,
-    PREPENDED,
     UNKNOWN,
     Evidence,
     Facts,
     Subject,
     Verdict,
     difference_topic,
-    drain_topic,
     feed_topic,
     link_labels,
     link_topic,
     violated,
 )
-from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Circuit, Config, Link, Peering
+from ermon.model.findings import LinkState
+from ermon.model.inventory import Circuit, Config, Link, Peering, Severity, View
 from ermon.model.prefixes import Family
+
+FLAP_CHANGES = Parameter(
+    "link-flapping",
+    "changes",
+    3,
+    "count",
+    "So many changes between up and down within `window` are still fine.",
+)
+FLAP_WINDOW = Parameter(
+    "link-flapping", "window", 600.0, "duration", "The rolling window in which changes are counted."
+)
+
+AFTER_LINK_LOSS = (
+    "prefix-missing",
+    "service-missing",
+    "prefix-count-low",
+    "link-asymmetry",
+    "communities-missing",
+)
+"""What a link that brings nothing would raise besides."""
 
 
 def link_down(config: Config) -> Iterator[Subject]:
@@ -39,6 +68,22 @@ def _link_down(link: Link, family: Family, facts: Facts) -> Verdict:
     if state is LinkState.DOWN:
         return violated(Evidence(routers=(link.router,), feeds=facts.deciders(link.key, family)))
     return OK if state is LinkState.UP else UNKNOWN
+
+
+LINK_DOWN = Check(
+    name="link-down",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=10,
+    clear_after=30,
+    subjects=link_down,
+    labels=("circuit", "link", "family"),
+    summary="Link {link} of circuit {circuit} brings no {family} route",
+    needs=needs.link_state,
+    views=(View.EDGE_TABLE,),
+    suppresses=AFTER_LINK_LOSS,
+    acceptance=ReadFromState(AcceptanceStep.SESSIONS),
+)
 
 
 def circuit_down(config: Config) -> Iterator[Subject]:
@@ -59,6 +104,23 @@ def _circuit_down(links: tuple[Link, ...], family: Family, facts: Facts) -> Verd
     return violated(Evidence(routers=[link.router for link in links]))
 
 
+CIRCUIT_DOWN = Check(
+    name="circuit-down",
+    section=Section.RECEIVED,
+    severity=Severity.CRITICAL,
+    raise_after=5,
+    clear_after=30,
+    subjects=circuit_down,
+    labels=("circuit", "family"),
+    summary="Circuit {circuit} is down for {family}: no link brings a route",
+    needs=needs.circuit_states,
+    views=(View.EDGE_TABLE,),
+    suppresses=("link-down", "internet-preferred", *AFTER_LINK_LOSS),
+    suppresses_together=("segment-missing",),
+    acceptance=ReadFromState(AcceptanceStep.SESSIONS),
+)
+
+
 def circuit_unseen(config: Config) -> Iterator[Subject]:
     for circuit in config.circuits.values():
         routers = {link.router for link in circuit.links.values()}
@@ -71,6 +133,20 @@ def circuit_unseen(config: Config) -> Iterator[Subject]:
 
 def _circuit_unseen(feeds: tuple[str, ...], facts: Facts) -> Verdict:
     return OK if any(map(facts.up, feeds)) else violated(Evidence(feeds=feeds))
+
+
+CIRCUIT_UNSEEN = Check(
+    name="circuit-unseen",
+    section=Section.RECEIVED,
+    severity=Severity.CRITICAL,
+    raise_after=60,
+    clear_after=0,
+    subjects=circuit_unseen,
+    labels=("circuit",),
+    summary="Circuit {circuit} is not watched: none of its edge-table feeds is up",
+    needs=needs.every_edge_table,
+    acceptance=Tested(AcceptanceStep.SIGHT),
+)
 
 
 def geo_not_redundant(config: Config) -> Iterator[Subject]:
@@ -95,6 +171,21 @@ def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
     if _redundant(circuit for circuit in circuits if states[circuit.name] is not LinkState.DOWN):
         return UNKNOWN
     return violated(Evidence(details={"circuits": {c: str(state) for c, state in sorted(states.items())}}))
+
+
+GEO_NOT_REDUNDANT = Check(
+    name="geo-not-redundant",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=geo_not_redundant,
+    labels=("geo", "peering"),
+    summary="Fewer than two {peering} peering circuits in different locations of {geo} bring routes",
+    needs=needs.geo_states,
+    covered_by_maintenance=False,  # work on one circuit is exactly when the other one matters
+    acceptance=NotTested("about several circuits: one that fails must not fail the others"),
+)
 
 
 def _redundant(circuits: Iterable[Circuit]) -> bool:
@@ -126,44 +217,20 @@ def _link_flapping(link: Link, family: Family, facts: Facts) -> Verdict:
     return UNKNOWN if facts.link_state(link.key, family) is LinkState.UNKNOWN else OK
 
 
-def drain(config: Config) -> Iterator[Subject]:
-    """Microsoft prepends its ASN on the routes of a link that it is about to work on (Microsoft,
-    "Planned maintenance guidance for ExpressRoute").
-    """
-    for circuit in config.circuits.values():
-        links = tuple(circuit.links.values())
-        topics = link_topics(links) | {drain_topic(link.key) for link in links}
-        for link in links:
-            own = frozenset(topics | set_topics(link, PREPENDED))
-            yield Subject("drain", link_labels(link), own, partial(_drain, links, link))
-
-
-def _drain(links: tuple[Link, ...], link: Link, facts: Facts) -> Verdict:
-    if facts.draining(link.key):
-        routes = link_routes(facts, link, PREPENDED)
-        others = (other for other in links if other is not link)
-        carried = any(_up(facts, other) and not facts.draining(other.key) for other in others)
-        return Verdict(Status.VIOLATED, Evidence(routes=routes, routers=(link.router,)), is_cause=carried)
-    return OK if decided(facts, link) else UNKNOWN
-
-
-def _up(facts: Facts, link: Link) -> bool:
-    return any(facts.link_state(link.key, family) is LinkState.UP for family in link.families)
-
-
-def drain_both(config: Config) -> Iterator[Subject]:
-    for circuit in config.circuits.values():
-        links = tuple(circuit.links.values())
-        topics = link_topics(links) | {drain_topic(link.key) for link in links}
-        labels = (("circuit", circuit.name),)
-        yield Subject("drain-both", labels, frozenset(topics), partial(_drain_both, links))
-
-
-def _drain_both(links: tuple[Link, ...], facts: Facts) -> Verdict:
-    idle = [link for link in links if not facts.draining(link.key)]
-    if not idle:
-        return violated(Evidence(routers=[link.router for link in links]))
-    return OK if any(decided(facts, link) for link in idle) else UNKNOWN
+LINK_FLAPPING = Check(
+    name="link-flapping",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=300,
+    subjects=link_flapping,
+    labels=("circuit", "link", "family"),
+    summary="Link {link} of circuit {circuit} is flapping ({family})",
+    needs=needs.link_state,
+    views=(View.EDGE_TABLE,),
+    parameters=(FLAP_CHANGES, FLAP_WINDOW),
+    acceptance=Tested(AcceptanceStep.STEADY, place=1),
+)
 
 
 def link_asymmetry(config: Config) -> Iterator[Subject]:
@@ -189,3 +256,18 @@ def _link_asymmetry(links: tuple[Link, ...], family: Family, facts: Facts) -> Ve
     if prefixes := facts.one_sided(links[0].circuit, family):
         return violated(Evidence(prefixes=prefixes, routers=[link.router for link in alive]))
     return OK if all(facts.deciders(link.key, family) for link in alive) else UNKNOWN
+
+
+LINK_ASYMMETRY = Check(
+    name="link-asymmetry",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=link_asymmetry,
+    labels=("circuit", "family"),
+    summary="The links of circuit {circuit} bring different {family} prefixes",
+    needs=needs.circuit_states,
+    views=(View.EDGE_TABLE,),
+    acceptance=Tested(AcceptanceStep.RECEIVED_EQUAL, required=Required.WITH_SEVERAL_LINKS),
+)

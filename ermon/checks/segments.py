@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
+from ermon.checks import needs
+from ermon.checks.check import Check, NotTested, Section
 from ermon.checks.subject import (
     MICROSOFT,
     OK,
@@ -21,7 +23,7 @@ from ermon.checks.subject import (
     routes_topic,
     violated,
 )
-from ermon.model.inventory import Config, Feed
+from ermon.model.inventory import Config, Feed, Severity, View
 
 
 def segment_leak(config: Config) -> Iterator[Subject]:
@@ -59,6 +61,21 @@ def _segment_leak(feeds: tuple[Feed, ...], facts: Facts) -> Verdict:
     return present(evidence, complete=any(_complete(feed, facts) for feed in feeds))
 
 
+SEGMENT_LEAK = Check(
+    name="segment-leak",
+    section=Section.SEGMENTS,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=segment_leak,
+    labels=("segment",),
+    summary="Segment {segment} has Microsoft routes and must have none",
+    needs=needs.one_segment_feed,
+    views=(View.SEGMENT,),
+    acceptance=NotTested("about the networks behind the circuits"),
+)
+
+
 def _segment_missing(feeds: tuple[Feed, ...], facts: Facts) -> Verdict:
     if any(
         facts.in_sync(feed.name, family) and facts.matching(feed.name, RouteSet(MICROSOFT, family))
@@ -69,3 +86,18 @@ def _segment_missing(feeds: tuple[Feed, ...], facts: Facts) -> Verdict:
     if any(_complete(feed, facts) for feed in feeds):
         return violated(Evidence(feeds=[feed.name for feed in feeds]))
     return UNKNOWN
+
+
+SEGMENT_MISSING = Check(
+    name="segment-missing",
+    section=Section.SEGMENTS,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=segment_missing,
+    labels=("segment",),
+    summary="Segment {segment} has no Microsoft route and needs them",
+    needs=needs.every_segment_feed,
+    views=(View.SEGMENT,),
+    acceptance=NotTested("about the networks behind the circuits"),
+)

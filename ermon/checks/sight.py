@@ -5,30 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from ermon.checks.internet import internet_feeds
-from ermon.checks.mirror import mirrored
-from ermon.checks.sharding import everywhere
+from ermon.checks import needs
+from ermon.checks.check import AcceptanceStep, Check, NotTested, Parameter, ReadFromState, Section, Tested
 from ermon.checks.subject import (
     OK,
     STORAGE,
     UNKNOWN,
     Evidence,
     Facts,
-    Labels,
     Subject,
     Verdict,
     content_topic,
     feed_labels,
     feed_topic,
-    link_labels,
     on_feed,
     process_topic,
     source_topic,
     violated,
 )
-from ermon.model.inventory import Config, Feed, Peering, View
+from ermon.model.inventory import Config, Feed, Severity
 from ermon.model.prefixes import Family
 from ermon.model.source_key import SourceKey
+
+FLAP_LOSSES = Parameter(
+    "feed-flapping", "losses", 3, "count", "So many losses of the session within `window` are still fine."
+)
+FLAP_WINDOW = Parameter(
+    "feed-flapping", "window", 600.0, "duration", "The rolling window in which losses are counted."
+)
 
 
 def _per_feed(
@@ -59,12 +63,43 @@ def _feed_down(feed: Feed, facts: Facts) -> Verdict:
     return violated(on_feed(feed, details={"peer": feed.peer, **({"reason": reason} if reason else {})}))
 
 
+FEED_DOWN = Check(
+    name="feed-down",
+    section=Section.SIGHT,
+    severity=Severity.WARNING,
+    raise_after=30,
+    clear_after=0,
+    subjects=feed_down,
+    labels=("feed",),
+    optional_labels=("uplink",),
+    summary="Feed {feed} is down: its router's view is not seen",
+    needs=needs.nothing_else,
+    acceptance=ReadFromState(AcceptanceStep.SIGHT),
+)
+
+
 def feed_flapping(config: Config) -> Iterator[Subject]:
     return _per_feed("feed-flapping", config.feeds.values(), _feed_flapping)
 
 
 def _feed_flapping(feed: Feed, facts: Facts) -> Verdict:
     return violated(on_feed(feed)) if facts.feed_flaps(feed.name) else OK
+
+
+FEED_FLAPPING = Check(
+    name="feed-flapping",
+    section=Section.SIGHT,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=300,
+    subjects=feed_flapping,
+    labels=("feed",),
+    optional_labels=("uplink",),
+    summary="Feed {feed} is lost and comes back again and again",
+    needs=needs.nothing_else,
+    parameters=(FLAP_LOSSES, FLAP_WINDOW),
+    acceptance=NotTested("about the past of a feed; the present is tested"),
+)
 
 
 def feed_empty(config: Config) -> Iterator[Subject]:
@@ -82,6 +117,21 @@ def _feed_empty(feed: Feed, family: Family, facts: Facts) -> Verdict:
     return OK if facts.received_any(feed.name, family) else violated(on_feed(feed))
 
 
+FEED_EMPTY = Check(
+    name="feed-empty",
+    section=Section.SIGHT,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=0,
+    subjects=feed_empty,
+    labels=("feed", "family"),
+    optional_labels=("uplink",),
+    summary="Feed {feed} is up without a single {family} route",
+    needs=needs.nothing_else,
+    acceptance=Tested(AcceptanceStep.SIGHT, place=1),
+)
+
+
 def feed_no_eor(config: Config) -> Iterator[Subject]:
     return _per_feed("feed-no-eor", config.feeds.values(), _feed_no_eor)
 
@@ -91,6 +141,21 @@ def _feed_no_eor(feed: Feed, facts: Facts) -> Verdict:
     if came is None:
         return UNKNOWN
     return OK if came else violated(on_feed(feed))
+
+
+FEED_NO_EOR = Check(
+    name="feed-no-eor",
+    section=Section.SIGHT,
+    severity=Severity.INFO,
+    raise_after=0,
+    clear_after=0,
+    subjects=feed_no_eor,
+    labels=("feed",),
+    optional_labels=("uplink",),
+    summary="Feed {feed} sends no End-of-RIB",
+    needs=needs.nothing_else,
+    acceptance=NotTested("the feed is in sync all the same, only later"),
+)
 
 
 def feed_best_path_only(config: Config) -> Iterator[Subject]:
@@ -105,6 +170,20 @@ def _feed_best_path_only(feed: Feed, facts: Facts) -> Verdict:
     return violated(on_feed(feed, details={"families": families})) if families else OK
 
 
+FEED_BEST_PATH_ONLY = Check(
+    name="feed-best-path-only",
+    section=Section.SIGHT,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=0,
+    subjects=feed_best_path_only,
+    labels=("feed",),
+    summary="Feed {feed} does not carry all paths",
+    needs=needs.nothing_else,
+    acceptance=ReadFromState(AcceptanceStep.SIGHT),
+)
+
+
 def feed_lost_messages(config: Config) -> Iterator[Subject]:
     return _per_feed("feed-lost-messages", config.feeds.values(), _feed_lost_messages)
 
@@ -112,6 +191,21 @@ def feed_lost_messages(config: Config) -> Iterator[Subject]:
 def _feed_lost_messages(feed: Feed, facts: Facts) -> Verdict:
     reason = facts.loss(feed.name)
     return OK if reason is None else violated(on_feed(feed, details={"reason": reason}))
+
+
+FEED_LOST_MESSAGES = Check(
+    name="feed-lost-messages",
+    section=Section.SIGHT,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=60,
+    subjects=feed_lost_messages,
+    labels=("feed",),
+    optional_labels=("uplink",),
+    summary="Messages of feed {feed} were lost",
+    needs=needs.nothing_else,
+    acceptance=Tested(AcceptanceStep.SIGHT, place=1),
+)
 
 
 def feed_overflow(config: Config) -> Iterator[Subject]:
@@ -124,6 +218,21 @@ def _feed_overflow(config: Config, feed: Feed, facts: Facts) -> Verdict:
     return violated(on_feed(feed, details={"max_routes": config.collector.max_routes}))
 
 
+FEED_OVERFLOW = Check(
+    name="feed-overflow",
+    section=Section.SIGHT,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=300,
+    subjects=feed_overflow,
+    labels=("feed",),
+    optional_labels=("uplink",),
+    summary="Feed {feed} was torn down: it sent more routes than max_routes",
+    needs=needs.nothing_else,
+    acceptance=Tested(AcceptanceStep.SIGHT, place=1),
+)
+
+
 def canary_missing(config: Config) -> Iterator[Subject]:
     feeds = [feed for feed in config.feeds.values() if feed.canary]
     return _per_feed("canary-missing", feeds, _canary_missing)
@@ -134,6 +243,21 @@ def _canary_missing(feed: Feed, facts: Facts) -> Verdict:
     if missing is None:
         return UNKNOWN
     return violated(on_feed(feed, prefixes=missing)) if missing else OK
+
+
+CANARY_MISSING = Check(
+    name="canary-missing",
+    section=Section.SIGHT,
+    severity=Severity.WARNING,
+    raise_after=30,
+    clear_after=0,
+    subjects=canary_missing,
+    labels=("feed",),
+    optional_labels=("uplink",),
+    summary="Feed {feed} does not show its canary prefix",
+    needs=needs.nothing_else,
+    acceptance=Tested(AcceptanceStep.SIGHT, place=1),
+)
 
 
 def source_rejected(config: Config) -> Iterator[Subject]:
@@ -154,6 +278,20 @@ def _source_rejected(name: str, facts: Facts) -> Verdict:
     return violated(Evidence(details={"problem": problem})) if problem else OK
 
 
+SOURCE_REJECTED = Check(
+    name="source-rejected",
+    section=Section.SIGHT,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=0,
+    subjects=source_rejected,
+    labels=("source",),
+    summary="Published list {source} could not be used; the old one stays in force",
+    needs=needs.nothing_else,
+    acceptance=NotTested("the list that is in force is tested"),
+)
+
+
 def storage_failed(config: Config) -> Iterator[Subject]:
     del config  # the same for every configuration
     yield Subject("storage-failed", (), frozenset({STORAGE}), _storage_failed)
@@ -162,6 +300,19 @@ def storage_failed(config: Config) -> Iterator[Subject]:
 def _storage_failed(facts: Facts) -> Verdict:
     problem = facts.storage_problem()
     return OK if problem is None else violated(Evidence(details={"problem": problem}))
+
+
+STORAGE_FAILED = Check(
+    name="storage-failed",
+    section=Section.SIGHT,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=0,
+    subjects=storage_failed,
+    summary="ermon cannot write its state",
+    needs=needs.nothing_else,
+    acceptance=NotTested("the watching goes on"),
+)
 
 
 def exabgp_down(config: Config) -> Iterator[Subject]:
@@ -177,76 +328,16 @@ def _exabgp_down(process: str, facts: Facts) -> Verdict:
     return OK if up else violated(Evidence())
 
 
-# Views that nobody provides --------------------------------------------------------------------------
-
-_EDGE_CHECKS = (
-    *("link-down", "circuit-down", "link-flapping", "prefix-missing", "prefix-count-low", "link-asymmetry"),
-    *("drain", "drain-both", "churn-high"),
+EXABGP_DOWN = Check(
+    name="exabgp-down",
+    section=Section.SIGHT,
+    severity=Severity.CRITICAL,
+    raise_after=5,
+    clear_after=0,
+    subjects=exabgp_down,
+    labels=("process",),
+    summary="ExaBGP process {process} is not running or does not answer",
+    needs=needs.nothing_else,
+    suppresses=("feed-down", "circuit-unseen"),
+    acceptance=Tested(AcceptanceStep.SIGHT, place=1),
 )
-_MICROSOFT_EDGE_CHECKS = ("communities-missing", "service-missing", "prefix-unexpected", "origin-unexpected")
-_LINK_MIRROR_CHECKS = (
-    *("advertised-undeclared", "advertised-default", "advertised-limit-near", "advertised-limit-reached"),
-    *("advertised-asymmetry", "microsoft-reflected"),
-)
-_MICROSOFT_LINK_MIRROR_CHECKS = (
-    *("pool-not-advertised", "pool-wrong-circuit", "advertised-not-public", "advertised-link-subnet"),
-    *("advertised-internet-only", "advertised-path", "inbound-not-redundant"),
-)
-_INTERNET_CHECKS = ("pool-leak", "pool-covered", "pool-fallback")
-_UPLINK_CHECKS = (*_INTERNET_CHECKS, "microsoft-leaked", "internet-undeclared", "mirror-disagrees")
-_SEGMENT_CHECKS = ("segment-leak", "segment-missing")
-
-
-def view_missing(config: Config) -> Iterator[Subject]:
-    for labels, unknown in missing_views(config):
-        judge = partial(_view_missing, unknown)
-        yield Subject("view-missing", labels, frozenset(), judge)
-
-
-def _view_missing(unknown: tuple[str, ...], facts: Facts) -> Verdict:
-    del facts
-    return violated(Evidence(details={"unknown_checks": list(unknown)}))
-
-
-def missing_views(config: Config) -> Iterator[tuple[Labels, tuple[str, ...]]]:
-    """Yield each view that the policy needs and no feed provides, of whichever instance, with checks that stay
-    unknown for it.
-    """
-    config = everywhere(config)
-    feeds = config.feeds.values()
-    edges = [feed for feed in feeds if feed.view is View.EDGE_TABLE]
-    uplink_mirrors = [feed for feed in feeds if feed.view is View.TO_INTERNET]
-    pool_families = {family for pool in config.pools.values() for family in pool.families}
-    watched = {feed.segment for feed in feeds if feed.view is View.SEGMENT}
-    for link in config.links:
-        is_microsoft = config.circuits[link.circuit].peering is Peering.MICROSOFT
-        if not _carried(link.families, (feed for feed in edges if feed.router == link.router)):
-            yield (
-                (("view", str(View.EDGE_TABLE)), *link_labels(link)),
-                (
-                    *_EDGE_CHECKS,
-                    *(_MICROSOFT_EDGE_CHECKS if is_microsoft else ()),
-                ),
-            )
-        if not _carried(link.families, mirrored(config, link).feeds):
-            yield (
-                (("view", str(View.TO_MICROSOFT)), *link_labels(link)),
-                (
-                    *_LINK_MIRROR_CHECKS,
-                    *(_MICROSOFT_LINK_MIRROR_CHECKS if is_microsoft else ()),
-                ),
-            )
-    for uplink in config.uplinks:
-        feeds_of_it = [feed for feed in uplink_mirrors if feed.uplink == uplink]
-        if not feeds_of_it or not _carried(pool_families, feeds_of_it):
-            yield (("view", str(View.TO_INTERNET)), ("uplink", uplink)), _UPLINK_CHECKS
-    if config.pools and not config.uplinks and not any(True for _ in internet_feeds(config)):
-        yield (("view", str(View.INTERNET)),), _INTERNET_CHECKS
-    for segment in config.segments:
-        if segment not in watched:
-            yield (("view", str(View.SEGMENT)), ("segment", segment)), _SEGMENT_CHECKS
-
-
-def _carried(families: Iterable[Family], feeds: Iterable[Feed]) -> bool:
-    """Tell whether feeds together carry all of these families: one that nobody carries is never seen."""
-    return set(families) <= {family for feed in feeds for family in feed.families}

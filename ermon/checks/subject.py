@@ -30,10 +30,10 @@ class RouteSet(NamedTuple):
 
 
 PREPENDED = "prepended"
-"""The kind of bucket that holds the paths of a link that Microsoft has marked as being drained."""
+"""The kind of the sets that hold the paths of a link that Microsoft has marked as being drained."""
 
 MICROSOFT = "microsoft"
-"""The kind of bucket that holds what counts as a Microsoft route outside the edge tables. It depends on
+"""The kind of the sets that hold what counts as a Microsoft route outside the edge tables. It depends on
 what the links bring at the moment, so ``Network`` fills it, and no ``Classifier`` names it.
 """
 
@@ -358,6 +358,6 @@ class Subject:
 
 
 Classifier = Callable[[Route, Attribution], Iterable[RouteSet]]
-"""Names the buckets that a route of a feed belongs to, from the route and (on an edge table) the link
+"""Names the sets that a route of a feed belongs to, from the route and (on an edge table) the link
 that brought it, and from nothing that changes with time.
 """

@@ -34,9 +34,10 @@ def add_checks(commands: Commands) -> None:
 
 
 def _checks(options: argparse.Namespace) -> int:
-    from ermon.checks.catalogue import CATALOGUE, OFF_BY_DEFAULT, Section
+    from ermon.checks.catalogue import CATALOGUE
+    from ermon.checks.check import Section
     from ermon.checks.explain import markdown_table
-    from ermon.checks.guide import GUIDE
+    from ermon.checks.guide import guide
 
     if options.markdown:
         print(markdown_table())
@@ -45,8 +46,8 @@ def _checks(options: argparse.Namespace) -> int:
         print(f"\n{section}")
         for check in CATALOGUE.values():
             if check.section is section:
-                note = " (off unless switched on)" if check.name in OFF_BY_DEFAULT else ""
-                print(f"  {check.name:<26}{check.severity:<10}{GUIDE[check.name].title}{note}")
+                note = " (off unless switched on)" if check.off_by_default else ""
+                print(f"  {check.name:<26}{check.severity:<10}{guide(check.name).title}{note}")
     print("\nermon explain CHECK tells what a check means and what to do.")
     return FINE
 

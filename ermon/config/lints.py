@@ -12,7 +12,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from ermon.checks.attribution import AS_TRANS
-from ermon.checks.sight import missing_views
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.views import missing_views
 from ermon.config.load import LoadedConfig
 from ermon.config.yaml import KeyPath, Problem
 from ermon.model.communities import MICROSOFT_ASN
@@ -227,7 +228,7 @@ def _asn_reserved(config: Config) -> Iterator[Lint]:
 
 
 def _view_missing(config: Config) -> Iterator[Lint]:
-    for labels, unknown in missing_views(config):
+    for labels, unknown in missing_views(config, CATALOGUE.values()):
         about = dict(labels)
         path: KeyPath = ("feeds",)
         if "link" in about:

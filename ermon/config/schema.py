@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, Strict, create_model
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.checks.parameters import CHECK_PARAMETERS, Parameter
+from ermon.checks.check import Parameter
 from ermon.config.fields import (
     Asn,
     AtLeastOne,
@@ -46,7 +46,7 @@ from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import InternetUse, Peering, Severity, View
 
 KNOWN_CHECKS: Mapping[str, Mapping[str, Parameter]] = {
-    name: CHECK_PARAMETERS.get(name, {}) for name in CATALOGUE
+    name: {parameter.name: parameter for parameter in check.parameters} for name, check in CATALOGUE.items()
 }
 """Every check of the catalogue, in its order, with its own parameters."""
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from ermon.checks.guide import summary
+from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.subject import Topic
 from ermon.core import evidence, maintenance
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState, Phase
@@ -98,7 +98,7 @@ class AlarmKeeper:
             check=alarm.subject.check,
             labels=alarm.labels,
             severity=alarm.severity,
-            summary=summary(alarm.subject.check, alarm.labels, state.evidence),
+            summary=CATALOGUE[alarm.subject.check].summarize(alarm.labels, state.evidence),
             evidence=state.evidence,
             since=state.since,
             raised_at=state.raised_at,

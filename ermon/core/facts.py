@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ermon.checks.parameters import parameter
+from ermon.checks import redundancy, sight
+from ermon.checks.check import Parameter
 from ermon.checks.subject import RouteSet, Topic
 from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
 from ermon.core.drain import DrainLatch
@@ -97,12 +98,16 @@ class NetworkFacts:
         self.pending = Pending()
         self.feeds = {
             name: FeedState(
-                feed, Session.of(feed.families), losses=rolling(config, "feed-flapping", "losses")
+                feed,
+                Session.of(feed.families),
+                losses=rolling(config, sight.FLAP_LOSSES, sight.FLAP_WINDOW.of(config)),
             )
             for name, feed in sorted(config.feeds.items())
         }
         self.links: dict[LinkFamily, LinkInfo] = {
-            (link.key, family): LinkInfo(flaps=rolling(config, "link-flapping", "changes"))
+            (link.key, family): LinkInfo(
+                flaps=rolling(config, redundancy.FLAP_CHANGES, redundancy.FLAP_WINDOW.of(config))
+            )
             for link in config.links
             for family in link.families
         }
@@ -284,7 +289,6 @@ class NetworkFacts:
             baseline.learn(count, self.now)
 
 
-def rolling(config: Config, check: str, limit: str, seconds: float | None = None) -> RollingCount:
-    """Count what a check allows ``limit`` of within its ``window``, or within ``seconds`` where it has none."""
-    window = parameter(config, check, "window") if seconds is None else seconds
-    return RollingCount(int(parameter(config, check, limit)), window)
+def rolling(config: Config, limit: Parameter, seconds: float) -> RollingCount:
+    """Count what a check allows ``limit`` of within so many seconds."""
+    return RollingCount(int(limit.of(config)), seconds)

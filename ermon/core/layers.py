@@ -15,7 +15,7 @@ What has changed at the end is named by ``Topic``; the monitor asks again for th
 
 from __future__ import annotations
 
-from ermon.checks.parameters import parameter
+from ermon.checks.drain import DRAIN_PERCENT
 from ermon.checks.subject import (
     PREPENDED,
     RouteSet,
@@ -181,7 +181,7 @@ class Layers:
         if not pending.drains:
             return
         touched, pending.drains = pending.drains, set()
-        percent = parameter(facts.config, "drain", "percent")
+        percent = DRAIN_PERCENT.of(facts.config)
         for link in sorted(touched):
             latch = facts.drains[link]
             paths, marked = self._marked_paths(link)

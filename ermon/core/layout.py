@@ -18,16 +18,16 @@ class Layout:
 
     def __init__(self, config: Config, alarms: Iterable[Alarm]) -> None:
         self._config = config
-        region = Shard(config)
+        shard = Shard(config)
         self.alarms = tuple(sorted(alarms, key=attrgetter("order")))
         """By check and labels."""
         self.severities = {alarm.subject.check: alarm.severity for alarm in self.alarms}
         """By check: the policy may set it, and then sets it for all of the check's subjects."""
         self.order = {link.key: place for place, link in enumerate(config.links)}
         """Of the links, as the configuration has it."""
-        self.watched_elsewhere = {link.key: region.watched_elsewhere(link) for link in config.links}
+        self.watched_elsewhere = {link.key: shard.watched_elsewhere(link) for link in config.links}
         self.link_families = {
-            link.key: tuple(family for family in link.families if region.sees_link(link, family))
+            link.key: tuple(family for family in link.families if shard.sees_link(link, family))
             for link in config.links
         }
         """The families of each link in which its state is judged here."""
@@ -38,7 +38,7 @@ class Layout:
                 for family in FAMILIES
                 if config.circuits[link.circuit].peering is Peering.MICROSOFT
                 and self.mirrors[link.key].has_family(family)
-                and region.sees_advertised(link, family)
+                and shard.sees_advertised(link, family)
             )
             for link in config.links
         }

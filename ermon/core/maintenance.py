@@ -6,12 +6,10 @@ one on a feed covers ermon's sight of that feed: never what the feed shows, such
 
 from __future__ import annotations
 
-from ermon.checks.catalogue import CATALOGUE, Section
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import Section
 from ermon.checks.subject import Subject
 from ermon.model.inventory import MaintenanceWindow
-
-_NEVER_COVERED = frozenset({"geo-not-redundant"})
-"""Work on one circuit is exactly when the other one matters."""
 
 
 def active(window: MaintenanceWindow, now: float) -> bool:
@@ -20,12 +18,12 @@ def active(window: MaintenanceWindow, now: float) -> bool:
 
 def covers(window: MaintenanceWindow, subject: Subject) -> bool:
     """Tell whether ``window`` is about ``subject``."""
-    if subject.check in _NEVER_COVERED:
+    check = CATALOGUE[subject.check]
+    if not check.covered_by_maintenance:
         return False
     labels = dict(subject.labels)
     if window.feed is not None:
-        own_sight = CATALOGUE[subject.check].section is Section.SIGHT
-        return own_sight and labels.get("feed") == window.feed
+        return check.section is Section.SIGHT and labels.get("feed") == window.feed
     if labels.get("circuit") != window.circuit:
         return False
     return window.link is None or labels.get("link") == window.link

@@ -13,7 +13,7 @@ from ermon.checks.subject import Subject, Topic
 from ermon.core import maintenance
 from ermon.core.alarm import Alarm, AlarmKey
 from ermon.core.layout import Layout
-from ermon.model.inventory import CheckSettings, Config, MaintenanceWindow
+from ermon.model.inventory import Config, MaintenanceWindow
 
 
 class Plan:
@@ -38,12 +38,11 @@ class Plan:
 
     def _alarm(self, subject: Subject) -> Alarm:
         check = CATALOGUE[subject.check]
-        settings = self.config.checks.get(subject.check, CheckSettings())
         return Alarm(
             subject,
-            settings.severity or subject.severity or check.severity,
-            check.raise_after if settings.raise_after is None else settings.raise_after,
-            check.clear_after if settings.clear_after is None else settings.clear_after,
+            check.settings(self.config).severity or subject.severity or check.severity,
+            check.raised_after(self.config),
+            check.cleared_after(self.config),
         )
 
     # Look-ups ----------------------------------------------------------------------------------------

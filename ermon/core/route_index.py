@@ -13,6 +13,7 @@ from ermon.checks.attribution import Attribution, Attributor, has_microsoft_asn
 from ermon.checks.catalogue import classifiers as classifiers_of
 from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
+from ermon.checks.received import CHANGES_PER_MINUTE
 from ermon.checks.subject import (
     MICROSOFT,
     Classifier,
@@ -274,7 +275,7 @@ class RouteIndex:
         """Return what counts the changes of a link's routes on a feed."""
         churn = state.churn.get(link)
         if churn is None:
-            churn = rolling(self.facts.config, "churn-high", "per_minute", CHURN_SECONDS)
+            churn = rolling(self.facts.config, CHANGES_PER_MINUTE, CHURN_SECONDS)
             state.churn[link] = churn
             self.facts.churn_on.setdefault(link, set()).add(state.feed.name)
         return churn

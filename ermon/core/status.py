@@ -185,8 +185,8 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
 
 def _service_routes(facts: NetworkFacts, link: LinkKey, family: Family, community: str) -> int:
     """Count the link's routes with a community, by the feed that shows the most of those that count."""
-    bucket = RouteSet(SERVICE, family, community, link)
-    return max((len(facts.matching(feed, bucket)) for feed in facts.witnesses(link, family)), default=0)
+    route_set = RouteSet(SERVICE, family, community, link)
+    return max((len(facts.matching(feed, route_set)) for feed in facts.witnesses(link, family)), default=0)
 
 
 # Feeds -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from ermon.demo.company import Company
 from ermon.demo.daemon import Daemon, Told
 from ermon.demo.screen import Latency, Row, Screen
 from ermon.demo.story import Expected, Step
-from ermon.model.inventory import CheckSettings, Config
+from ermon.model.inventory import Config
 
 PATIENCE_SECONDS = 15.0
 """After so long, and the check's own timer, what should have come is missing."""
@@ -130,13 +130,9 @@ class Player:
 
     def _timer(self, expected: Expected) -> float:
         """Return how long the check waits on purpose, in seconds."""
-        default, settings = (
-            CATALOGUE[expected.check],
-            self._config.checks.get(expected.check, CheckSettings()),
-        )
-        if expected.state == "raised":
-            return default.raise_after if settings.raise_after is None else settings.raise_after
-        return default.clear_after if settings.clear_after is None else settings.clear_after
+        check = CATALOGUE[expected.check]
+        raised = expected.state == "raised"
+        return check.raised_after(self._config) if raised else check.cleared_after(self._config)
 
 
 def _missing(waiting: Iterable[Expected]) -> list[str]:

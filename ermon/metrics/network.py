@@ -21,6 +21,7 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from ermon.aio.slices import in_slices, list_in_slices
 from ermon.api.status import Answer, CircuitDoc, FeedDoc, PoolDoc
+from ermon.checks.check import SUBJECT_LABELS
 from ermon.checks.subject import Subject
 from ermon.core.alarm import Alarm
 from ermon.core.layout import Layout
@@ -72,11 +73,6 @@ def _counter(name: str, text: str, *labels: str) -> MetricFamily:
 
 _FEED = ("feed", "router", "view")
 _LINK = ("circuit", "link", "family")
-SUBJECT_LABELS = (
-    *("circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
-    *("geo", "peering", "view", "process", "source"),
-)
-"""The labels that a finding can have; empty where they do not apply."""
 
 FEED_UP = _gauge("ermon_feed_up", "Whether the feed's session is established.", *_FEED)
 FEED_IN_SYNC = _gauge(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ermon.checks.alert_names import alert_name, runbook_url
 from ermon.checks.catalogue import SUPPRESSES, SUPPRESSES_TOGETHER
+from ermon.checks.check import alert_name, runbook_url
 from ermon.model.findings import Finding
 from ermon.model.inventory import Severity
 from ermon.model.text import printable

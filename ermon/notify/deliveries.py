@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ermon.api.findings import finding_doc, substance
-from ermon.checks.alert_names import runbook_url
+from ermon.checks.check import runbook_url
 from ermon.model.findings import Delivery, Transition
 from ermon.model.inventory import Webhook
 

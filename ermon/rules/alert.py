@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ermon.checks.alert_names import alert_name, runbook_url
-from ermon.checks.catalogue import Check, enabled
-from ermon.checks.guide import GUIDE, SUMMARY
-from ermon.model.inventory import CheckSettings, Config, Severity
+from ermon.checks.check import Check, alert_name, runbook_url
+from ermon.checks.guide import guide
+from ermon.model.inventory import Config, Severity
 
 HELD = "5m"
 """How long the last value of a series counts when no newer one comes: a failed scrape, a restart, an upgrade
@@ -17,30 +16,27 @@ is gone for longer has its own alert, and by then what it last said is no longer
 
 
 def is_wanted(config: Config | None, check: Check) -> bool:
-    return config is None or enabled(config, check)
-
-
-def settings(config: Config | None, check: Check) -> CheckSettings:
-    return CheckSettings() if config is None else config.checks.get(check.name, CheckSettings())
+    return config is None or check.enabled(config)
 
 
 def severity(config: Config | None, check: Check) -> Severity:
     """Return the severity of a check's findings: the configuration's, the policy's or the catalogue's."""
-    if (configured := settings(config, check).severity) is not None:
+    if config is None:
+        return check.severity
+    if (configured := check.settings(config).severity) is not None:
         return configured
-    subjects = () if config is None else check.subjects(config)
-    return next((s.severity for s in subjects if s.severity is not None), check.severity)
+    return next((s.severity for s in check.subjects(config) if s.severity is not None), check.severity)
 
 
 def alert(config: Config | None, check: Check, expression: str, external_url: str) -> dict[str, Any]:
     """Return the rule that alerts of a check while ``expression`` gives something."""
-    words = SUMMARY[check.name].format_map(_Templates(pools="")).replace("  ", " ")
+    words = check.summarize_with(_Templates(dict.fromkeys(check.named_evidence, "")))
     return {
         "alert": alert_name(check.name),
         "expr": expression,
         "labels": {"severity": str(severity(config, check))},
         "annotations": {
-            "summary": f"{GUIDE[check.name].title}.",
+            "summary": f"{guide(check.name).title}.",
             "description": f"{words}. The evidence is on {external_url.rstrip('/')}/",
             "runbook_url": runbook_url(external_url, check.name),
         },

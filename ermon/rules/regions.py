@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ermon.checks.alert_names import alert_name
-from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import alert_name
+from ermon.checks.redundancy import GEO_NOT_REDUNDANT
 from ermon.model.inventory import Config
-from ermon.rules.alert import HELD, alert, duration, is_wanted, settings
-
-_CHECK = CATALOGUE["geo-not-redundant"]
+from ermon.rules.alert import HELD, alert, duration, is_wanted
 
 _CIRCUITS, _UP, _NOT_DOWN = (f"circuit:ermon_circuit{state}:info" for state in ("", "_up", "_not_down"))
 """Recorded: the circuits that are declared, that are up, and that are not proven down."""
@@ -47,12 +45,10 @@ def _two_locations(circuits: str) -> str:
 
 def groups(config: Config | None, external_url: str) -> Iterator[dict[str, Any]]:
     """Yield the group of these rules, unless the check is switched off."""
-    if not is_wanted(config, _CHECK):
+    check = GEO_NOT_REDUNDANT
+    if not is_wanted(config, check):
         return
-    changed = settings(config, _CHECK)
-    raise_after = _CHECK.raise_after if changed.raise_after is None else changed.raise_after
-    clear_after = _CHECK.clear_after if changed.clear_after is None else changed.clear_after
-    firing = f'ALERTS{{alertname="{alert_name(_CHECK.name)}", alertstate="firing"}}'
+    firing = f'ALERTS{{alertname="{alert_name(check.name)}", alertstate="firing"}}'
     not_redundant = (
         "(\n"
         f"  {_two_locations(_CIRCUITS)}\n"
@@ -63,10 +59,13 @@ def groups(config: Config | None, external_url: str) -> Iterator[dict[str, Any]]
         f"  and on (geo, peering) {firing}\n"
         ")\n"
         "unless on (geo, peering)\n"
-        f'last_over_time(ermon_finding_raised{{check="{_CHECK.name}"}}[{HELD}])'
+        f'last_over_time(ermon_finding_raised{{check="{check.name}"}}[{HELD}])'
     )
-    rule = alert(config, _CHECK, not_redundant, external_url)
-    timers = {"for": raise_after, "keep_firing_for": clear_after}
+    rule = alert(config, check, not_redundant, external_url)
+    timers = {
+        "for": check.raise_after if config is None else check.raised_after(config),
+        "keep_firing_for": check.clear_after if config is None else check.cleared_after(config),
+    }
     yield {
         "name": "ermon-regions",
         "rules": [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ermon.checks.alert_names import runbook_url
+from ermon.checks.check import runbook_url
+from ermon.checks.sight import EXABGP_DOWN
 from ermon.model.inventory import Severity
 from ermon.rules.alert import HELD
 
@@ -55,7 +56,7 @@ def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
             "Process {{ $labels.process }} of {{ $labels.instance }} has not spoken for two minutes: its feeds "
             f"are not seen. See {url}/",
             wait="2m",
-            annotations={"runbook_url": runbook_url(url, "exabgp-down")},
+            annotations={"runbook_url": runbook_url(url, EXABGP_DOWN.name)},
         ),
         _alert(
             "ErmonExabgpRestarting",
@@ -65,7 +66,7 @@ def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
             "Process {{ $labels.process }} of {{ $labels.instance }} was started anew "
             '{{ $value | printf "%.0f" }} times in half an hour, and each time its routers send everything '
             "again. The log says how it ended: journalctl -u ermon --since -30min.",
-            annotations={"runbook_url": runbook_url(url, "exabgp-down")},
+            annotations={"runbook_url": runbook_url(url, EXABGP_DOWN.name)},
         ),
         _alert(
             "ErmonRestarting",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from ermon.checks.catalogue import CATALOGUE, enabled, subjects
+from ermon.checks.catalogue import CATALOGUE, subjects
 from ermon.config.problems import Complaint, advice
 from ermon.config.yaml import KeyPath
 from ermon.model.findings import Status, Transition, TransitionState
@@ -166,7 +166,7 @@ class Expecting:
             self._complain((*path, "check"), f"{check!r} is not a check; {advice(check, CATALOGUE)}")
             return False
         if must_exist and check not in self._subjects:
-            off = not enabled(self._config, CATALOGUE[check])
+            off = not CATALOGUE[check].enabled(self._config)
             reason = "the check is switched off" if off else "it declares nothing that the check is about"
             self._complain((*path, "check"), f"{check} says nothing with this configuration: {reason}")
             return False

@@ -8,7 +8,8 @@ from typing import Any
 
 from ermon.api.findings import FindingDoc, SubjectDoc
 from ermon.api.status import FeedDoc, LinkDoc, PoolDoc
-from ermon.checks.guide import summary
+from ermon.checks.advertised_pools import POOL_WRONG_CIRCUIT
+from ermon.checks.catalogue import CATALOGUE
 from ermon.model.prefixes import FAMILIES, Family, parse_prefix
 from ermon.verify.ask import Snapshot
 from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof
@@ -170,9 +171,9 @@ class CircuitFacts:
     def _concerns(self, answered: SubjectDoc) -> bool:
         """Return whether a subject is one of this circuit's."""
         labels = answered.labels
-        if answered.check == "view-missing":
+        if "view" in labels:
             return self._needs_view(labels)
-        if answered.check == "pool-wrong-circuit" and labels.get("circuit") != self.name:
+        if answered.check == POOL_WRONG_CIRCUIT.name and labels.get("circuit") != self.name:
             return self._may_show_our_pools(answered)
         if "circuit" in labels:
             return labels["circuit"] == self.name
@@ -275,7 +276,7 @@ def _subject(answered: SubjectDoc) -> str:
 def _summary(answered: SubjectDoc, finding: FindingDoc | None) -> str:
     if finding is not None:
         return finding.summary
-    try:
-        return summary(answered.check, answered.labels, {})
-    except KeyError:  # a daemon of another version
+    check = CATALOGUE.get(answered.check)
+    if check is None or not answered.labels.keys() >= set(check.labels):  # a daemon of another version
         return _subject(answered)
+    return check.summarize(answered.labels)

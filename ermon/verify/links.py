@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ermon.checks.redundancy import LINK_DOWN
 from ermon.verify.circuit import FAMILY_NAMES, CircuitFacts
 from ermon.verify.report import Outcome, Proof
 
@@ -19,7 +20,7 @@ def sessions(facts: CircuitFacts) -> Iterator[Proof]:
                 "routes": link.routes[family],
                 "since": link.since[family],
                 "feeds": list(link.decided_by[family]),
-            } | facts.finding_details("link-down", labels)
+            } | facts.finding_details(LINK_DOWN.name, labels)
             match state:
                 case "up":
                     yield Proof(Outcome.PASS, f"{subject} is up", labels=labels, details=details)

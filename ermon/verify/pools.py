@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ermon.checks.advertised_pools import POOL_NOT_ADVERTISED
+from ermon.checks.views import VIEW_MISSING
 from ermon.model.prefixes import Family, PrefixSet, parse_prefix
 from ermon.verify.circuit import FAMILY_NAMES, CircuitFacts
 from ermon.verify.report import Outcome, Proof
@@ -13,7 +15,7 @@ def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
     """What a link that is down advertises nobody hears, and the check asks the mirror alone; where the
     check is switched off, the state answers.
     """
-    checked = facts.answers("pool-not-advertised")
+    checked = facts.answers(POOL_NOT_ADVERTISED.name)
     if facts.pools:
         yield from facts.elsewhere("to-microsoft")
     for pool, family, link, answer in _on_links(facts):
@@ -55,7 +57,7 @@ def pools_elsewhere(facts: CircuitFacts) -> Iterator[Proof]:
 
 def pools_on_internet(facts: CircuitFacts) -> Iterator[Proof]:
     """Name what no feed could show; what the feeds do show, the checks judge."""
-    for proof in facts.proofs("view-missing"):
+    for proof in facts.proofs(VIEW_MISSING):
         if "uplink" in proof.labels:
             text = f"no feed shows what is advertised on uplink {proof.labels['uplink']}"
             yield Proof(Outcome.UNKNOWN, text, labels=proof.labels)

@@ -7,8 +7,9 @@ from typing import Any
 from aiohttp import web
 
 from ermon.api.answers import CheckDoc, CheckGuideDoc
-from ermon.checks.catalogue import CATALOGUE, Check
-from ermon.checks.guide import GUIDE
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import Check
+from ermon.checks.guide import guide
 from ermon.model.inventory import Config
 from ermon.rules.alert import severity
 from ermon.web.answers import answer, parameters, success
@@ -28,16 +29,16 @@ async def check(request: web.Request) -> web.Response:
     name, config = request.match_info["check"], request.app[CONTEXT].monitor().config
     if name not in CATALOGUE:
         raise web.HTTPNotFound(text=f"there is no check {name!r}; /api/v1/checks lists all")
-    guide = GUIDE[name]
+    found = guide(name).plain()
     return answer(
         success(
             CheckGuideDoc(
                 **_heading(config, CATALOGUE[name]),
-                meaning=guide.meaning,
-                needs=guide.needs,
-                action=tuple(guide.steps),
-                placeholders=guide.placeholders,
-                source=guide.source,
+                meaning=found.meaning,
+                needs=found.needs,
+                action=found.steps,
+                placeholders=found.placeholders,
+                source=found.source,
             )
         )
     )
@@ -46,7 +47,7 @@ async def check(request: web.Request) -> web.Response:
 def _heading(config: Config, check: Check) -> dict[str, Any]:
     return {
         "check": check.name,
-        "title": GUIDE[check.name].title,
+        "title": guide(check.name).title,
         "severity": severity(config, check),
         "section": check.section,
     }

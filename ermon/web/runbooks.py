@@ -7,9 +7,10 @@ from html import escape
 
 from aiohttp import web
 
-from ermon.checks.catalogue import CATALOGUE, Check, Section
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import Check, Section
 from ermon.checks.explain import facts
-from ermon.checks.guide import GUIDE
+from ermon.checks.guide import HEADINGS, LINK, guide
 from ermon.web.html import document, page
 
 _STYLE = """
@@ -45,7 +46,7 @@ async def listing(request: web.Request) -> web.Response:
         checks = [check for check in CATALOGUE.values() if check.section is section]
         items = "\n".join(
             f'<li><a href="{escape(check.name)}">{escape(check.name)}</a>: '
-            f"{_marked(GUIDE[check.name].title)}</li>"
+            f"{_marked(guide(check.name).title)}</li>"
             for check in checks
         )
         parts.append(f"<h2>{escape(str(section))}</h2>\n<ul>\n{items}\n</ul>")
@@ -54,25 +55,33 @@ async def listing(request: web.Request) -> web.Response:
 
 
 def _runbook(check: Check) -> str:
-    guide = GUIDE[check.name]
-    steps = "\n".join(f"<li>{_marked(step)}</li>" for step in guide.steps)
+    found = guide(check.name)
+    means, needs, action, source = HEADINGS
+    steps = "\n".join(f"<li>{_marked(step)}</li>" for step in found.steps)
     words = "\n".join(
-        f"<dt>{escape(word)}</dt>\n<dd>{escape(meaning)}</dd>" for word, meaning in guide.placeholders.items()
+        f"<dt>{escape(word)}</dt>\n<dd>{escape(meaning)}</dd>" for word, meaning in found.placeholders.items()
     )
     return "\n".join(
         [
-            f"<h1>{escape(check.name)}: {_marked(guide.title)}</h1>",
+            f"<h1>{escape(check.name)}: {_marked(found.title)}</h1>",
             *(f'<p class="facts">{escape(fact)}</p>' for fact in facts(check)),
-            f"<h2>What it means</h2>\n<p>{_marked(guide.meaning)}</p>",
-            f"<h2>What it needs</h2>\n<p>{_marked(guide.needs)}</p>",
-            f"<h2>What to do</h2>\n<ol>\n{steps}\n</ol>",
+            f"<h2>{means}</h2>\n<p>{_marked(found.meaning)}</p>",
+            f"<h2>{needs}</h2>\n<p>{_marked(found.needs)}</p>",
+            f"<h2>{action}</h2>\n<ol>\n{steps}\n</ol>",
             *([f"<h2>In the commands</h2>\n<dl>\n{words}\n</dl>"] if words else []),
-            f"<h2>Where the rule comes from</h2>\n<p>{_marked(guide.source)}</p>",
+            f"<h2>{source}</h2>\n<p>{_marked(found.source)}</p>",
             '<p><a href="./">All runbooks</a> · <a href="../">Status</a></p>',
         ]
     )
 
 
 def _marked(text: str) -> str:
-    """Escape a text, and set what stands in backticks as code."""
-    return _CODE.sub(r"<code>\1</code>", escape(text))
+    """Escape a text of a guide, set what stands in backticks as code, and let links lead somewhere."""
+    return LINK.sub(lambda link: _anchor(link[1], link[2]), _CODE.sub(r"<code>\1</code>", escape(text)))
+
+
+def _anchor(text: str, target: str) -> str:
+    """A page with its address, since a page of paper has no links; the guide of another check by its name."""
+    if ":" in target:
+        return f'<a href="{target}">{text}</a> ({target.removeprefix("https://")})'
+    return f'<a href="{target.removesuffix(".md")}">{text}</a>'

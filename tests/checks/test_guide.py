@@ -1,88 +1,32 @@
+"""The guides: what they say, and that a reader of Markdown sees in them what ermon does."""
+
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from string import Formatter
+from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
-from ermon.checks.guide import GUIDE, PLACEHOLDERS, SUMMARY, summary
+import ermon.checks.guide as guide_package
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.guide import HEADINGS, LINK, GuideError, parse, placeholders, read_guide
+from ermon.checks.guide import guide as guide_of
 
-LINK = ("circuit", "link")
-LINK_FAMILY = ("circuit", "link", "family")
-CIRCUIT_FAMILY = ("circuit", "family")
-POOL_LINK = ("pool", "family", "circuit", "link")
-POOL_FEED = ("pool", "family", "feed")
-
-SUBJECTS: dict[str, tuple[str, ...]] = {
-    "link-down": LINK_FAMILY,
-    "circuit-down": CIRCUIT_FAMILY,
-    "circuit-unseen": ("circuit",),
-    "link-flapping": LINK_FAMILY,
-    "geo-not-redundant": ("geo", "peering"),
-    "communities-missing": LINK,
-    "service-missing": ("circuit", "link", "ms_service"),
-    "prefix-missing": LINK,
-    "prefix-count-low": LINK_FAMILY,
-    "link-asymmetry": CIRCUIT_FAMILY,
-    "prefix-unexpected": LINK,
-    "origin-unexpected": LINK,
-    "drain": LINK,
-    "drain-both": ("circuit",),
-    "internet-preferred": ("circuit",),
-    "route-unattributed": ("feed",),
-    "churn-high": LINK,
-    "pool-not-advertised": POOL_LINK,
-    "pool-wrong-circuit": LINK_FAMILY,
-    "advertised-undeclared": LINK,
-    "advertised-not-public": LINK,
-    "advertised-default": LINK,
-    "advertised-link-subnet": LINK,
-    "advertised-internet-only": LINK,
-    "advertised-limit-near": LINK_FAMILY,
-    "advertised-limit-reached": LINK_FAMILY,
-    "advertised-asymmetry": CIRCUIT_FAMILY,
-    "advertised-path": LINK,
-    "microsoft-reflected": LINK,
-    "inbound-not-redundant": ("pool", "family"),
-    "pool-leak": POOL_FEED,
-    "pool-covered": POOL_FEED,
-    "pool-fallback": POOL_FEED,
-    "microsoft-leaked": ("feed",),
-    "internet-undeclared": ("feed",),
-    "mirror-disagrees": ("feed",),
-    "segment-leak": ("segment",),
-    "segment-missing": ("segment",),
-    "feed-down": ("feed",),
-    "feed-flapping": ("feed",),
-    "feed-empty": ("feed", "family"),
-    "canary-missing": ("feed",),
-    "feed-no-eor": ("feed",),
-    "feed-best-path-only": ("feed",),
-    "feed-lost-messages": ("feed",),
-    "feed-overflow": ("feed",),
-    "source-rejected": ("source",),
-    "storage-failed": (),
-    "view-missing": ("view",),  # circuit, link, uplink and segment only where they apply
-    "exabgp-down": ("process",),
-}
-"""The labels of each check's subject, in the order of the catalogue."""
+FOLDER = Path(guide_package.__file__).parent
 
 NO_PLACEHOLDERS = {"AS-MICROSOFT", "BADAUTH", "BGP", "BGP-5-ADJCHANGE", "CRC", "NEXT_HOP"}
 """Words in capitals that are typed as they stand."""
 
-ALL = pytest.mark.parametrize("check", SUBJECTS)
-
-
-def test_every_check_has_a_guide_and_a_summary_in_the_order_of_the_catalogue():
-    assert list(GUIDE) == list(SUBJECTS)
-    assert list(SUMMARY) == list(SUBJECTS)
+ALL = pytest.mark.parametrize("check", CATALOGUE)
 
 
 @ALL
 def test_no_text_is_empty_or_broken(check: str):
-    guide = GUIDE[check]
-    for text in (guide.title, guide.meaning, guide.needs, guide.action, guide.source):
+    guide = read_guide(check)
+    for text in (guide.title, guide.meaning, guide.needs, *guide.steps, guide.source):
         assert text == text.strip()
         assert text
         assert "  " not in text
@@ -92,7 +36,7 @@ def test_no_text_is_empty_or_broken(check: str):
 
 @ALL
 def test_a_title_is_one_short_clause(check: str):
-    title = GUIDE[check].title
+    title = read_guide(check).title
     assert len(title) <= 75
     assert not title.endswith(".")
     assert "`" not in title
@@ -101,70 +45,159 @@ def test_a_title_is_one_short_clause(check: str):
 @ALL
 def test_meaning_and_needs_are_a_few_sentences(check: str):
     sentence = re.compile(r"[.?](?= |$)")
-    assert 2 <= len(sentence.findall(GUIDE[check].meaning)) <= 4
-    assert 1 <= len(sentence.findall(GUIDE[check].needs)) <= 4
+    guide = read_guide(check).plain()
+    assert 2 <= len(sentence.findall(guide.meaning)) <= 4
+    assert 1 <= len(sentence.findall(guide.needs)) <= 4
 
 
 @ALL
-def test_an_action_is_numbered_steps_with_a_command_to_type(check: str):
-    guide = GUIDE[check]
-    numbers = [line.split(". ", 1)[0] for line in guide.action.splitlines()]
-    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
-    assert guide.commands
+def test_the_steps_have_a_command_to_type(check: str):
+    assert read_guide(check).commands
 
 
+@pytest.mark.whole_catalogue
 def test_no_two_checks_share_their_advice_or_a_command():
     checks_of: dict[str, set[str]] = defaultdict(set)
-    for check, guide in GUIDE.items():
-        for command in guide.commands:
+    guides = {check: read_guide(check) for check in CATALOGUE}
+    for check, read in guides.items():
+        for command in read.commands:
             checks_of[command].add(check)
     assert {command: checks for command, checks in checks_of.items() if len(checks) > 1} == {}
-    for texts in zip(*((g.title, g.meaning, g.action) for g in GUIDE.values()), strict=True):
-        assert len(set(texts)) == len(GUIDE)
+    for texts in zip(*((g.title, g.meaning, g.steps) for g in guides.values()), strict=True):
+        assert len(set(texts)) == len(guides)
 
 
 @ALL
 def test_every_word_to_be_replaced_in_a_command_is_explained(check: str):
-    guide = GUIDE[check]
+    guide = read_guide(check)
     capitals = re.compile(r"(?<![\w-])[A-Z][A-Z0-9_]+(?:-[A-Z0-9]+)*(?![\w-])")
     words = {word for command in guide.commands for word in capitals.findall(command)} - NO_PLACEHOLDERS
     assert words == set(guide.placeholders)
 
 
+@pytest.mark.whole_catalogue
 def test_every_placeholder_is_used():
-    assert {word for guide in GUIDE.values() for word in guide.placeholders} == set(PLACEHOLDERS)
+    used = {word for check in CATALOGUE for word in read_guide(check).placeholders}
+    assert used == set(placeholders())
 
 
 @ALL
 def test_a_source_says_where_the_rule_comes_from(check: str):
-    source = GUIDE[check].source
+    source = read_guide(check).plain().source
     assert re.search(r"learn\.microsoft\.com/|RFC \d{4}|ermon's own sight: ", source)
     assert not re.search(r"\bR\d{1,2}\b", source)
 
 
-FROM_EVIDENCE = {"pool-wrong-circuit": ("pools",)}
-"""What a summary names that no label does."""
+# How a guide is written ------------------------------------------------------------------------------
+
+GOOD = """# drain: A title
+
+## What it means
+
+It means
+this.
+
+## What it needs
+
+A feed; see [link-down](link-down.md).
+
+## What to do
+
+1. First `show
+   this`, then
+   wait.
+2. Second.
+
+## Where the rule comes from
+
+[A page](https://learn.microsoft.com/a/page); ermon's own
+"""
+
+
+def test_a_guide_is_read_line_by_line_and_kept_in_one():
+    read = parse("drain", GOOD)
+    assert (read.title, read.meaning) == ("A title", "It means this.")
+    assert read.steps == ("First `show this`, then wait.", "Second.")
+    assert read.commands == ("show this",)
+
+
+def test_without_links_the_address_of_a_page_stands_behind_its_name():
+    read = parse("drain", GOOD).plain()
+    assert read.needs == "A feed; see 'link-down'."
+    assert read.source == "A page (learn.microsoft.com/a/page); ermon's own"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("# drain: A title", "# link-down: A title", "begins? with"),
+        ("# drain: A title", "# drain:", "begins? with"),
+        ("# drain: A title", "# drain: A title\nand more", "begins? with"),
+        ("## What it needs", "## Needs", "has the sections What it means, Needs, What to do"),
+        ("## What it means\n\nIt means\nthis.\n\n", "", "it needs What it means, What it needs, "),
+        ("It means\nthis.", "", "'What it means': there must be one paragraph"),
+        ("It means\nthis.", "One.\n\nTwo.", "'What it means': there must be one paragraph"),
+        ("1. First", "First", "'What to do': there must be steps"),
+        ("2. Second", "3. Second", "numbered from 1"),
+        ("2. Second.", "", "'What to do': .*"),
+    ],
+)
+def test_a_guide_that_is_written_otherwise_is_refused_with_the_reason(old: str, new: str, problem: str):
+    text = GOOD.replace(old, new)
+    assert text != GOOD
+    if not new and old.startswith("2."):
+        assert parse("drain", text).steps == ("First `show this`, then wait.",)
+        return
+    with pytest.raises(GuideError, match=problem):
+        parse("drain", text)
+
+
+def test_a_guide_that_is_missing_says_so_where_it_would_be_shown_and_hides_no_other():
+    with pytest.raises(GuideError, match=r"no-such-check\.md cannot be read"):
+        read_guide("no-such-check")
+    assert "no-such-check.md cannot be read" in guide_of("no-such-check").meaning
+    assert guide_of("drain") == read_guide("drain")
 
 
 @ALL
-def test_a_summary_uses_only_the_labels_of_its_subject(check: str):
-    labels = SUBJECTS[check]
-    fields = {name for _, name, _, _ in Formatter().parse(SUMMARY[check]) if name is not None}
-    assert fields <= {*labels, *FROM_EVIDENCE.get(check, ())}
-    text = summary(check, {label: f"the-{label}" for label in labels}, {"pools": ["chi"]})
-    assert "{" not in text
-    assert not text.endswith(".")
-    assert len(text) <= 120
+def test_links_lead_to_the_guide_of_a_check_or_to_a_page_of_microsoft(check: str):
+    for text, target in LINK.findall((FOLDER / f"{check}.md").read_text()):
+        assert target == f"{text}.md" or target.startswith("https://learn.microsoft.com/"), target
+        assert ":" in target or text in CATALOGUE
 
 
 @ALL
-def test_a_summary_names_all_that_tells_one_finding_from_another(check: str):
-    fixed = {"pool-leak"}  # its words are a promise to users, and its labels name the feed
-    fields = {name for _, name, _, _ in Formatter().parse(SUMMARY[check]) if name is not None}
-    assert check in fixed or fields == {*SUBJECTS[check], *FROM_EVIDENCE.get(check, ())}
+def test_whoever_reads_markdown_sees_what_ermon_does(check: str):
+    read = read_guide(check)
+    tokens = MarkdownIt("commonmark").parse((FOLDER / f"{check}.md").read_text())
+    assert {token.type.removesuffix("_open").removesuffix("_close") for token in tokens} == {
+        *("heading", "inline", "paragraph", "ordered_list", "list_item")
+    }
+    seen = [_inline(token) for token in tokens if token.type == "inline"]
+    means, needs, action, source = HEADINGS
+    assert seen == [
+        *(f"{check}: {read.title}", means, read.meaning, needs, read.needs),
+        *(action, *read.steps, source, read.source),
+    ]
 
 
-def test_a_leaked_pool_is_summed_up_in_the_promised_words():
-    assert SUMMARY["pool-leak"].format(pool="chi-outbound") == (
-        "NAT pool chi-outbound is advertised to the internet"
-    )
+def _inline(token: Token) -> str:
+    """Write out again what a reader of Markdown has understood."""
+    parts: list[str] = []
+    target = ""
+    for child in token.children or ():
+        match child.type:
+            case "text":
+                parts.append(child.content)
+            case "softbreak":
+                parts.append(" ")
+            case "code_inline":
+                parts.append(f"`{child.content}`")
+            case "link_open":
+                target = str(child.attrs["href"])
+                parts.append("[")
+            case "link_close":
+                parts.append(f"]({target})")
+            case other:
+                raise AssertionError(other)
+    return "".join(parts)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ermon import cli
 from ermon.api.status import UplinkDoc
-from ermon.checks.catalogue import CATALOGUE, subjects
-from ermon.checks.sharding import NEEDS, NoFeedError, idle_globs, only_feeds
+from ermon.checks.catalogue import subjects
+from ermon.checks.sharding import NoFeedError, idle_globs, only_feeds
 from ermon.config.lints import lint
 from ermon.config.load import load_config
 from ermon.config.secrets import read_secrets
@@ -128,10 +128,6 @@ def test_exabgp_is_configured_for_the_feeds_of_the_region_alone(capsys):
 
 
 # Which subjects --------------------------------------------------------------------------------------
-
-
-def test_every_check_says_which_feeds_it_needs():
-    assert set(NEEDS) == set(CATALOGUE)
 
 
 def test_two_regions_judge_together_what_one_ermon_would_and_nothing_twice():

@@ -392,6 +392,57 @@ def test_a_feed_that_is_to_show_best_paths_is_not_asked_about():
     assert net.subjects("feed-best-path-only") == [{"feed": f"edge-{n}"} for n in (2, 3, 4)]
 
 
+# feed-overflow ---------------------------------------------------------------------------------------
+
+SMALL_TABLE = "collector: {max_routes: 2}"
+
+
+def test_a_feed_with_more_routes_than_allowed_is_raised_at_once_and_cleared_after_its_pause(space: Space):
+    net = company(SMALL_TABLE).up("isp-a").announce("isp-a", space.own, *space.own_halves)
+    finding = net.assert_raised_after(0, "feed-overflow", **ISP_A)
+    assert (finding.severity, finding.evidence["max_routes"]) == (Severity.CRITICAL, 2)
+    net.wait(300 - MILLISECOND)
+    assert net.status("feed-overflow", **ISP_A) == "violated"
+    net.wait(MILLISECOND)
+    net.assert_cleared_after(300, "feed-overflow", **ISP_A)
+
+
+def test_as_many_routes_as_are_allowed_are_allowed(space: Space):
+    net = company(SMALL_TABLE).up("isp-a").announce("isp-a", *space.own_halves).wait(60)
+    assert net.status("feed-overflow", **ISP_A) == "ok"
+
+
+# source-rejected -------------------------------------------------------------------------------------
+
+LISTED = "circuits: {dallas: {receive: {sources: [{kind: bgp-communities, from: list.json}]}}}"
+
+
+def test_a_list_that_cannot_be_used_is_raised_at_once_and_cleared_with_the_next_that_can():
+    net = company(LISTED)
+    [labels] = net.subjects("source-rejected")
+    assert net.status("source-rejected", **labels) == "unknown"
+    net.judge_source(labels["source"], "shrank by more than half")
+    finding = net.assert_raised_after(0, "source-rejected", **labels)
+    assert (finding.severity, finding.evidence) == (Severity.WARNING, {"problem": "shrank by more than half"})
+    net.wait(5).judge_source(labels["source"])
+    net.assert_cleared_after(0, "source-rejected", **labels)
+
+
+# storage-failed --------------------------------------------------------------------------------------
+
+
+def test_a_state_that_cannot_be_written_is_raised_at_once_and_cleared_with_the_next_that_can(net: Company):
+    assert net.status("storage-failed") == "ok"
+    net.judge_storage("No space left on device")
+    finding = net.assert_raised_after(0, "storage-failed")
+    assert (finding.severity, finding.evidence) == (
+        Severity.WARNING,
+        {"problem": "No space left on device"},
+    )
+    net.wait(5).judge_storage()
+    net.assert_cleared_after(0, "storage-failed")
+
+
 # view-missing in one family --------------------------------------------------------------------------
 
 ONE_FAMILY = ["ipv4", "ipv6"]

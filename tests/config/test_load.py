@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, date, datetime
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermon.checks.parameters import CHECK_PARAMETERS
 from ermon.config.load import ConfigError, load_config, schema_json
 from ermon.config.schema import KNOWN_CHECKS
 from ermon.model.inventory import (
@@ -290,9 +288,9 @@ class TestChecks:
         expected = CheckSettings(enabled=True, severity=Severity.INFO, raise_after=1.0, clear_after=2.0)
         assert load(MINIMAL + text).config.checks == dict.fromkeys(KNOWN_CHECKS, expected)
 
-    @pytest.mark.parametrize("check", CHECK_PARAMETERS)
+    @pytest.mark.parametrize("check", [name for name, own in KNOWN_CHECKS.items() if own])
     def test_every_parameter_of_its_own_takes_its_default(self, load, check):
-        own = CHECK_PARAMETERS[check]
+        own = KNOWN_CHECKS[check]
         written = ", ".join(
             f"{key}: {p.default:g}{'s' if p.unit == 'duration' else ''}" for key, p in own.items()
         )
@@ -427,12 +425,6 @@ def _load_or_refuse(file):
     assert problems
     assert len(lines) == len(problems)
     assert all(line.startswith(f"{file}:") for line in lines)
-
-
-def test_the_schema_for_editors_is_that_of_the_code():
-    """Written with ``python -c 'from ermon.config import schema_json; print(schema_json(), end="")'``."""
-    shipped = (resources.files("ermon") / "data" / "ermon.schema.json").read_text(encoding="utf-8")
-    assert json.loads(shipped) == json.loads(schema_json())
 
 
 def test_every_key_has_a_description_for_editors():

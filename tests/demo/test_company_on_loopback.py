@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.checks.sight import missing_views
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.views import missing_views
 from ermon.config.load import load_config
 from ermon.demo.company import MORE_SPECIFIC, POOL, POOL6, TABLES
 from ermon.demo.run import CONFIGURATION
@@ -16,7 +17,7 @@ CONFIG = LOADED.config
 
 def test_the_configuration_needs_no_view_that_it_lacks() -> None:
     assert LOADED.warnings == ()
-    assert not list(missing_views(CONFIG))
+    assert not list(missing_views(CONFIG, CATALOGUE.values()))
 
 
 def test_every_feed_has_a_table_in_both_families() -> None:

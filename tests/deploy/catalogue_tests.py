@@ -1,6 +1,4 @@
-"""Writes ``deploy/prometheus/tests/ermon-findings.test.yml``: a unit test of each check's alert.
-
-    python -m tests.deploy.catalogue_tests > deploy/prometheus/tests/ermon-findings.test.yml
+"""The text of ``deploy/prometheus/tests/ermon-findings.test.yml``: a unit test of each check's alert.
 
 Subjects and severities are those of a real monitor. What is expected of an alert is derived from them here
 and in promtool's own terms, and never asked of the code that writes the rules.
@@ -9,11 +7,11 @@ and in promtool's own terms, and never asked of the code that writes the rules.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ermon.checks.guide import GUIDE, summary
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.guide import guide
 from ermon.core.alarm import Alarm
 from ermon.core.monitor import Monitor
 from ermon.model.inventory import Config
@@ -90,8 +88,8 @@ def _test(case: Alarm) -> str:
     expected = {
         "exp_labels": {"severity": case.severity.value, **labels},
         "exp_annotations": {
-            "summary": f"{GUIDE[check].title}.",
-            "description": f"{summary(check, labels, {})}. The evidence is on http://127.0.0.1:10179/",
+            "summary": f"{guide(check).title}.",
+            "description": f"{CATALOGUE[check].summarize(labels)}. The evidence is on http://127.0.0.1:10179/",
             "runbook_url": f"http://127.0.0.1:10179/runbooks/{check}",
         },
     }
@@ -119,7 +117,3 @@ def _test(case: Alarm) -> str:
         "      - {expr: 'count(ALERTS{alertstate=\"firing\"})', eval_time: 15s, exp_samples: [{labels: '{}', value: 1}]}",
     ]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render())

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ermon.checks.alert_names import alert_name
 from ermon.checks.catalogue import CATALOGUE, SUPPRESSES
+from ermon.checks.check import alert_name
 from ermon.rules import RuleSet, render
-from ermon.rules.findings import LABELS
 from tests import bgp
 from tests.deploy import catalogue_tests
 
@@ -88,6 +87,10 @@ def test_a_page_is_not_held_back():
     assert page.get("group_by", ermon["group_by"]) == ["alertname", "circuit"]
 
 
+def labels_of(check: str) -> frozenset[str]:
+    return frozenset((*CATALOGUE[check].labels, *CATALOGUE[check].optional_labels))
+
+
 def test_a_cause_keeps_quiet_what_the_catalogue_says_about_the_same_circuit_link_and_family():
     known = {alert_name(check): check for check in CATALOGUE}
     found = {
@@ -96,7 +99,7 @@ def test_a_cause_keeps_quiet_what_the_catalogue_says_about_the_same_circuit_link
         if source in known and target in known
     }
     expected = {
-        (cause, effect, frozenset(LABELS[cause]) & frozenset(LABELS[effect]))
+        (cause, effect, labels_of(cause) & labels_of(effect))
         for cause, effects in SUPPRESSES.items()
         if cause not in ERMONS_OWN
         for effect in effects

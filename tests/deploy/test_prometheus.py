@@ -30,17 +30,6 @@ def alerts(rule_set):
 
 
 @pytest.mark.parametrize("rule_set", RuleSet)
-def test_the_files_are_what_the_command_prints(rule_set):
-    file = FOLDER / f"ermon-{rule_set}.rules.yml"
-    assert file.read_text() == render([rule_set]), f"ermon render rules --{rule_set} > {file}"
-
-
-def test_the_tests_of_the_findings_are_those_of_the_catalogue():
-    file = TESTS / "ermon-findings.test.yml"
-    assert file.read_text() == catalogue_tests.render(), f"python -m tests.deploy.catalogue_tests > {file}"
-
-
-@pytest.mark.parametrize("rule_set", RuleSet)
 def test_promtool_finds_nothing_to_say_about_the_rules(rule_set):
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", FOLDER / f"ermon-{rule_set}.rules.yml")
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -53,6 +42,7 @@ def test_promtool_finds_nothing_to_say_about_the_rules_of_a_configuration(tmp_pa
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.whole_catalogue
 @pytest.mark.parametrize("rule_set", RuleSet)
 def test_the_rules_pass_their_tests(rule_set):
     tested = promtool("test", "rules", f"ermon-{rule_set}.test.yml")

@@ -102,9 +102,5 @@ def test_each_check_is_raised_in_both_families(check: str):
     assert check in WITHOUT_PREFIXES or seen == set(FAMILIES)
 
 
-def test_each_file_is_named_after_its_check():
-    assert {file.stem for file in FILES} - {"good-day"} == set(CATALOGUE)
-
-
 def test_only_known_exceptions_are_without_scenarios():
     assert set(CATALOGUE) >= ONLY_RELOADED | WITHOUT_PREFIXES

@@ -5,16 +5,30 @@ from __future__ import annotations
 import pytest
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.verify.steps import NOT_TESTED, STEPS
+from ermon.checks.check import AcceptanceStep, NotTested, ReadFromState
+from ermon.verify.steps import STEPS
 from tests.checks.company import PLANT, V4, V6, Company, Space, company
 from tests.verify.acceptance import converged, put_to_the_test
 
 BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
 
 
-def test_every_check_of_the_catalogue_is_in_a_step_or_left_out_for_a_reason():
-    tested = [check for kind in STEPS for check in (*kind.checks, *kind.instead_of)]
-    assert sorted([*tested, *NOT_TESTED]) == sorted(CATALOGUE)
+def test_there_is_every_step_that_a_check_can_name_in_its_order():
+    assert [kind.id for kind in STEPS] == list(AcceptanceStep)
+
+
+@pytest.mark.whole_catalogue
+def test_every_check_is_asked_by_its_step_or_left_out_for_a_reason():
+    asked = [check.name for kind in STEPS for check, _ in kind.asked]
+    others = [
+        name for name, check in CATALOGUE.items() if isinstance(check.acceptance, ReadFromState | NotTested)
+    ]
+    assert sorted([*asked, *others]) == sorted(CATALOGUE)
+
+
+def test_the_first_answer_of_a_step_is_that_of_the_check_in_the_first_place():
+    steady = next(kind for kind in STEPS if kind.id is AcceptanceStep.STEADY)
+    assert [check.name for check, _ in steady.asked] == ["drain", "drain-both", "link-flapping", "churn-high"]
 
 
 async def test_on_a_good_day_every_step_passes(net: Company):
@@ -279,6 +293,15 @@ async def test_what_the_configuration_does_not_ask_is_named(net: Company):
         "prefix-count-low",
     ]
     assert "counts" not in [step["id"] for step in run.circuit("dallas")["steps"]]
+
+
+async def test_what_is_asked_on_microsoft_peering_alone_is_not_missed_on_a_private_circuit():
+    run = await put_to_the_test(converged(PLANT), "plant")
+    assert run.circuit("plant")["not_asked"] == [
+        "prefix-missing",
+        "prefix-count-low",
+        "advertised-undeclared",
+    ]
 
 
 async def test_findings_that_are_no_part_of_the_test_are_named(net: Company):

@@ -116,8 +116,17 @@ def test_the_modules_ask_under_whatever_path_they_are_served():
             assert not re.search(r"[\"'`](/|https?:)(?!//www\.w3\.org/)", (STATIC / name).read_text()), name
 
 
-def test_the_wheel_holds_the_files():
+def files_of_the_wheel() -> set[str]:
     builder = WheelBuilder(str(ROOT))
     builder.config.set_build_data({"force_include": {}, "force_include_editable": {}, "artifacts": []})
-    held = {file.distribution_path for file in builder.recurse_included_files()}
-    assert {f"ermon/web/static/{name}" for name in NAMES} <= held
+    return {file.distribution_path for file in builder.recurse_included_files()}
+
+
+def test_the_wheel_holds_the_files():
+    assert {f"ermon/web/static/{name}" for name in NAMES} <= files_of_the_wheel()
+
+
+def test_the_wheel_holds_the_guides():
+    guides = {f"ermon/checks/guide/{file.name}" for file in (ROOT / "ermon/checks/guide").glob("*.md")}
+    assert {f"ermon/checks/guide/{name}.md" for name in ("pool-leak", "README")} <= guides
+    assert guides <= files_of_the_wheel()

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from ermon.checks.alert_names import runbook_url
 from ermon.checks.catalogue import CATALOGUE
-from ermon.checks.guide import GUIDE
+from ermon.checks.check import runbook_url
+from ermon.checks.guide import LINK, read_guide
 from ermon.web import runbooks
 from tests.web.site import Client
 from tests.web.test_page import Links
@@ -26,16 +26,16 @@ def words(markup: str) -> str:
 async def test_every_check_has_its_runbook(client: Client, check: str):
     response = await client.get(runbook_url("", check))
     assert (response.status, response.content_type) == (200, "text/html")
-    shown, guide = words(await response.text()), GUIDE[check]
+    shown, guide = words(await response.text()), read_guide(check).plain()
     told = [guide.title, guide.meaning, guide.needs, guide.source, *guide.placeholders.values()]
-    told += [step.partition(". ")[2] for step in guide.action.splitlines()]
+    told += guide.steps
     for text in told:
         assert re.sub(r"\W", "", text) in re.sub(r"\W", "", shown)
 
 
 async def test_commands_are_set_as_such(client: Client):
     page = await (await client.get("/runbooks/pool-leak")).text()
-    for command in GUIDE["pool-leak"].commands:
+    for command in read_guide("pool-leak").commands:
         assert f"<code>{runbooks.escape(command)}</code>" in page
 
 
@@ -47,6 +47,18 @@ async def test_all_are_listed_and_lead_there(client: Client):
         assert link in links
         response = await client.get(f"/runbooks/{link}")
         assert response.status == 200
+
+
+@pytest.mark.parametrize("check", CATALOGUE)
+async def test_a_runbook_leads_to_those_that_it_names_and_to_the_pages_it_is_from(client: Client, check: str):
+    guide = read_guide(check)
+    texts = (guide.meaning, guide.needs, *guide.steps, guide.source)
+    targets = [target.removesuffix(".md") for text in texts for _, target in LINK.findall(text)]
+    links = Links(await (await client.get(f"/runbooks/{check}")).text()).found
+    assert links == ["data:,", *targets, "./", "../"]
+    for target in targets:
+        if ":" not in target:
+            assert (await client.get(f"/runbooks/{target}")).status == 200
 
 
 @pytest.mark.parametrize("name", ["no-such-check", "%3Cscript%3E", "..%2f..%2fetc%2fpasswd", "pool-leak%00"])

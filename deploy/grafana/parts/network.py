@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ermon.metrics.network import SUBJECT_LABELS
+from ermon.checks.check import SUBJECT_LABELS
 from parts.panels import (
     ANY,
     BAD,

@@ -7,7 +7,7 @@ another sees.
 
 from __future__ import annotations
 
-from ermon.metrics.network import SUBJECT_LABELS
+from ermon.checks.check import SUBJECT_LABELS
 
 OF_CIRCUIT = 'circuit=~"$circuit"'
 OF_CIRCUIT_OR_NONE = 'circuit=~"${circuit}|"'

@@ -1,37 +1,139 @@
-"""The texts of ``ermon explain``: for each check of the catalogue its guide, and the summary of a finding.
+"""The guides: for each check a Markdown file beside this one, read when somebody asks for it.
 
-They are read at three in the morning: short sentences, steps in the order in which to take them, and
-commands that can be typed as they stand once the words in capitals are replaced.
+``README.md`` says how they are written, and what the words in capitals stand for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 
-from ermon.checks.guide import advertised, internet, received, sight
-from ermon.checks.guide.entry import PLACEHOLDERS, Guide
+HEADINGS = ("What it means", "What it needs", "What to do", "Where the rule comes from")
 
-__all__ = ["GUIDE", "PLACEHOLDERS", "SUMMARY", "Guide"]
+_FOLDER = resources.files(__name__)
+_HEADING = re.compile(r"^## +(.+?) *$", re.MULTILINE)
+_STEP = re.compile(r"^([0-9]+)\. ", re.MULTILINE)
+_COMMAND = re.compile(r"`([^`]+)`")
+_CAPITALS = re.compile(r"\b[A-Z]+(?:-[A-Z]+)*\b")
+_PLACEHOLDER = re.compile(r"^- `([A-Z-]+)`: (.+(?:\n  .+)*)$", re.MULTILINE)
 
-GUIDE: Mapping[str, Guide] = {
-    **received.GUIDES,
-    **advertised.GUIDES,
-    **internet.GUIDES,
-    **sight.GUIDES,
-}
-"""The guide of each check, in the order of the catalogue."""
-
-SUMMARY: Mapping[str, str] = {
-    **received.SUMMARIES,
-    **advertised.SUMMARIES,
-    **internet.SUMMARIES,
-    **sight.SUMMARIES,
-}
-"""One line per check that sums a finding up: a ``str.format`` template over the labels of its subject."""
+LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+"""A link of a guide: its text, and what it leads to, a URL or the file of another guide."""
 
 
-def summary(check: str, labels: Mapping[str, str], evidence: Mapping[str, Any]) -> str:
-    """Return the sentence that says what was found, about which subject; some name the pools of the evidence."""
-    pools = ", ".join(evidence.get("pools", ()))
-    return SUMMARY[check].format(**labels, pools=pools).replace("  ", " ")
+class GuideError(ValueError):
+    """A guide is missing, or is not written as guides are; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What an engineer wants to know of a check when it has woken them. Texts are one line of Markdown each,
+    with nothing but links and, in backticks, commands to type.
+    """
+
+    title: str
+    """What is wrong, in one clause."""
+    meaning: str
+    """What is the case when the check is raised, and why that matters."""
+    needs: str
+    """The feeds and the configuration it is judged from, and when it is unknown."""
+    steps: tuple[str, ...]
+    """What to do, in the order in which to do it."""
+    source: str
+    """Where the rule comes from: a page, an RFC, or ermon's own reasoning."""
+
+    def plain(self) -> Guide:
+        """Return the guide without links: the address of a page stands behind its name."""
+        return Guide(
+            title=self.title,
+            meaning=_without_links(self.meaning),
+            needs=_without_links(self.needs),
+            steps=tuple(map(_without_links, self.steps)),
+            source=_without_links(self.source),
+        )
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The command lines in the steps, IOS-XE unless said otherwise."""
+        return tuple(command for step in self.steps for command in _COMMAND.findall(step))
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """What the words in capitals in the commands stand for, in the order of ``README.md``."""
+        used = {word for command in self.commands for word in _CAPITALS.findall(command)}
+        return {word: meaning for word, meaning in placeholders().items() if word in used}
+
+
+def _without_links(text: str) -> str:
+    return LINK.sub(lambda link: _plain_link(link[1], link[2]), text)
+
+
+def _plain_link(text: str, target: str) -> str:
+    return f"{text} ({target.removeprefix('https://')})" if ":" in target else f"'{text}'"
+
+
+@cache
+def guide(check: str) -> Guide:
+    """Return the guide of a check. Where it cannot be read, the guide says why: whatever shows the guides of
+    all checks shows the others.
+    """
+    try:
+        return read_guide(check)
+    except GuideError as error:
+        return Guide("has no guide that can be read", str(error), "", (), "")
+
+
+def read_guide(check: str) -> Guide:
+    """Read the guide of a check. Raises ``GuideError``."""
+    try:
+        text = (_FOLDER / f"{check}.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise GuideError(f"{check}.md cannot be read: {reason}") from None
+    return parse(check, text)
+
+
+def parse(check: str, text: str) -> Guide:
+    """Read a guide's text. Raises ``GuideError``."""
+    head, *rest = _HEADING.split(text)
+    name, _, title = head.strip().removeprefix("# ").partition(": ")
+    if name != check or not title or "\n" in title:
+        raise GuideError(f"{check}.md does not begin with the one line '# {check}: ' and its title")
+    sections = dict(zip(rest[::2], rest[1::2], strict=True))
+    if tuple(rest[::2]) != HEADINGS:
+        wanted = ", ".join(HEADINGS)
+        raise GuideError(f"{check}.md has the sections {', '.join(rest[::2]) or 'none'}; it needs {wanted}")
+    meaning, needs, action, source = sections.values()
+    return Guide(
+        title=title,
+        meaning=_paragraph(check, HEADINGS[0], meaning),
+        needs=_paragraph(check, HEADINGS[1], needs),
+        steps=_steps(check, action),
+        source=_paragraph(check, HEADINGS[3], source),
+    )
+
+
+def _paragraph(check: str, heading: str, text: str) -> str:
+    paragraph = text.strip()
+    if not paragraph or "\n\n" in paragraph:
+        raise GuideError(f"{check}.md, {heading!r}: there must be one paragraph")
+    return " ".join(paragraph.split())
+
+
+def _steps(check: str, text: str) -> tuple[str, ...]:
+    before, *rest = _STEP.split(text)
+    numbers, steps = rest[::2], rest[1::2]
+    if before.strip() or not steps or numbers != [str(n) for n in range(1, len(steps) + 1)]:
+        raise GuideError(
+            f"{check}.md, {HEADINGS[2]!r}: there must be steps, numbered from 1, and nothing else"
+        )
+    return tuple(_paragraph(check, HEADINGS[2], step) for step in steps)
+
+
+@cache
+def placeholders() -> dict[str, str]:
+    """Return what each word in capitals stands for: every word in a command that is to be replaced."""
+    text = (_FOLDER / "README.md").read_text(encoding="utf-8")
+    return {word: " ".join(meaning.split()) for word, meaning in _PLACEHOLDER.findall(text)}

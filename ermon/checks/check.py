@@ -1,0 +1,211 @@
+"""What a check is: all that is said of it, in one place beside its judge.
+
+Other layers interpret what a check says of itself and know none by its name; ``catalogue`` lists them all.
+What a check leaves unsaid breaks nothing but itself, and ``tests/checks/test_complete.py`` names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from typing import Any, Literal
+
+from ermon.checks.sharding import Shard
+from ermon.checks.subject import Subject
+from ermon.model.inventory import CheckSettings, Config, Peering, Severity, View
+
+
+class Section(StrEnum):
+    RECEIVED = "received from Microsoft"
+    ADVERTISED = "advertised to Microsoft"
+    INTERNET = "on the internet"
+    SEGMENTS = "segments"
+    SIGHT = "ermon's own sight"
+
+
+SUBJECT_LABELS = (
+    *("circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
+    *("geo", "peering", "view", "process", "source"),
+)
+"""Every label that a subject can have, in the order in which the series of findings show them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number that one check alone understands, and that a configuration may change."""
+
+    check: str
+    """The name of the check."""
+    name: str
+    """The key in the configuration, under the check."""
+    default: float
+    """In the unit; durations are seconds."""
+    unit: Literal["count", "percent", "duration"]
+    description: str
+
+    def of(self, config: Config) -> float:
+        """Return the number as configured, else the default."""
+        settings = config.checks.get(self.check, CheckSettings())
+        return settings.parameters.get(self.name, self.default)
+
+
+# Its part in the acceptance test of a circuit (``ermon verify``) -------------------------------------
+
+
+class AcceptanceStep(StrEnum):
+    """The steps of the acceptance test, in the order in which one would fix what fails."""
+
+    SESSIONS = "sessions"
+    STEADY = "steady"
+    SERVICES = "services"
+    PREFIXES = "prefixes"
+    COUNTS = "counts"
+    RECEIVED_EQUAL = "received-equal"
+    RECEIVED_CLEAN = "received-clean"
+    POOLS = "pools"
+    POOLS_ELSEWHERE = "pools-elsewhere"
+    ADVERTISED_CLEAN = "advertised-clean"
+    ADVERTISED_EQUAL = "advertised-equal"
+    LIMITS = "limits"
+    INTERNET = "internet"
+    SIGHT = "sight"
+
+
+class Required(Enum):
+    """Of which circuits a step cannot pass while the check does not answer, say since it is switched off."""
+
+    ALWAYS = auto()
+    ON_MICROSOFT_PEERING = auto()
+    WITH_SEVERAL_LINKS = auto()
+    """Several links carry the same family."""
+    WITH_SERVICES = auto()
+    """Microsoft services are expected on Microsoft peering."""
+    WITH_UPLINK_MIRRORS = auto()
+    WITH_POOLS_ON_INTERNET_VIEWS = auto()
+    """Some feed would show a pool of the circuit on the internet."""
+    WITH_OTHER_CIRCUITS = auto()
+    """There are circuits on which a pool of this one must not be advertised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The step asks the check."""
+
+    step: AcceptanceStep
+    place: int = 0
+    """Among the checks of the step, whose summary is that of the first which fails: 0 before 1, and those in
+    the same place in the order of the catalogue.
+    """
+    required: Required | None = None
+    """``None``: the step can pass without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFromState:
+    """The step reads from the state itself what the check asks, whether or not the check is switched on."""
+
+    step: AcceptanceStep
+
+
+@dataclass(frozen=True, slots=True)
+class NotTested:
+    """No part of the test; where it is raised, the report says so."""
+
+    why: str
+
+
+Acceptance = Tested | ReadFromState | NotTested
+
+
+# The check itself ------------------------------------------------------------------------------------
+
+Needs = Callable[[Shard, Mapping[str, str]], bool]
+"""Returns whether the subject with these labels exists on an instance: those in ``ermon.checks.needs``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check; times are seconds. Its guide is ``guide/NAME.md``."""
+
+    name: str
+    section: Section
+    severity: Severity
+    raise_after: float
+    """A violation is raised after it has held for so long without interruption."""
+    clear_after: float
+    """A finding is cleared after all has been well for so long."""
+    subjects: Callable[[Config], Iterator[Subject]]
+    labels: tuple[str, ...] = ()
+    """The labels that each of its subjects has, and that tell it from the others."""
+    optional_labels: tuple[str, ...] = ()
+    """Those that only some have, or that say more of another: the uplink that a feed mirrors."""
+    summary: str = ""
+    """A finding in one line without a full stop: a ``str.format`` template over ``labels`` and
+    ``named_evidence``.
+    """
+    named_evidence: tuple[str, ...] = ()
+    """Lists of its evidence that the summary names, such as ``pools``."""
+    needs: Needs | None = None
+    """Which feeds must be those of an instance for a subject to exist there."""
+    peering: Peering | None = None
+    """The only peering whose circuits it asks about; ``None``: both."""
+    views: tuple[View, ...] = ()
+    """It stays unknown where one of these views is missing; ``view-missing`` says so."""
+    parameters: tuple[Parameter, ...] = ()
+    off_by_default: bool = False
+    """A configuration must switch it on, say since it needs a feed of its own."""
+    suppresses: tuple[str, ...] = ()
+    """One cause, one page: the checks that a violation keeps quiet on the subjects that it touches."""
+    suppresses_together: tuple[str, ...] = ()
+    """Those that it keeps quiet only while it is violated on all of its subjects."""
+    covered_by_maintenance: bool = True
+    """Whether a maintenance window keeps it quiet."""
+    acceptance: Acceptance | None = None
+
+    def settings(self, config: Config) -> CheckSettings:
+        """Return what the configuration says of it."""
+        return config.checks.get(self.name, CheckSettings())
+
+    def enabled(self, config: Config) -> bool:
+        switched = self.settings(config).enabled
+        return not self.off_by_default if switched is None else switched
+
+    def raised_after(self, config: Config) -> float:
+        """Return ``raise_after`` as configured, in seconds."""
+        changed = self.settings(config).raise_after
+        return self.raise_after if changed is None else changed
+
+    def cleared_after(self, config: Config) -> float:
+        """Return ``clear_after`` as configured, in seconds."""
+        changed = self.settings(config).clear_after
+        return self.clear_after if changed is None else changed
+
+    def summarize(self, labels: Mapping[str, str], evidence: Mapping[str, Any] | None = None) -> str:
+        """Return the summary of a finding, or of a subject that nothing is found about."""
+        named = {name: ", ".join((evidence or {}).get(name, ())) for name in self.named_evidence}
+        return self.summarize_with(_Named({**labels, **named}))
+
+    def summarize_with(self, words: Mapping[str, str]) -> str:
+        """Return the summary with these words for its labels and its evidence."""
+        return self.summary.format_map(words).replace("  ", " ")
+
+
+class _Named(dict[str, str]):
+    """What is not there stands by its name: a summary with a mistake in it must not end ermon."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+
+# What others call it ---------------------------------------------------------------------------------
+
+
+def alert_name(check: str) -> str:
+    """Return the name of a check's alert, pushed or from a rule: ``pool-leak`` gives ``ErmonPoolLeak``."""
+    return "Ermon" + "".join(word.capitalize() for word in check.split("-"))
+
+
+def runbook_url(external_url: str, check: str) -> str:
+    """Return the page of ``ermon explain CHECK`` on an ermon that people reach under ``external_url``."""
+    return f"{external_url.rstrip('/')}/runbooks/{check}"

@@ -1,0 +1,201 @@
+"""Checks of where our NAT pools are seen on the internet: inside a route, covered by one, or lost to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from ermon.checks import needs
+from ermon.checks.check import AcceptanceStep, Check, Required, Section, Tested
+from ermon.checks.internet import BLACKHOLED, COVERS_POOL, INSIDE_POOL, internet_feeds
+from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored
+from ermon.checks.subject import (
+    OK,
+    UNKNOWN,
+    Facts,
+    RouteSet,
+    Subject,
+    Verdict,
+    feed_labels,
+    feed_topic,
+    link_down,
+    link_topic,
+    on_feed,
+    present,
+    routes_topic,
+    violated,
+)
+from ermon.model.inventory import Config, Feed, InternetUse, Link, Peering, Pool, Severity, View
+from ermon.model.prefixes import Family, Prefix, PrefixSet
+from ermon.model.routes import Route
+
+
+def _pools_seen(config: Config) -> Iterator[tuple[Pool, Family, Feed]]:
+    for pool in config.pools.values():
+        for feed in internet_feeds(config):
+            for family in pool.families:
+                if family in feed.families:
+                    yield pool, family, feed
+
+
+def _subject(check: str, pool: Pool, family: Family, feed: Feed) -> partial[Subject]:
+    labels = (("pool", pool.name), ("family", family), *feed_labels(feed))
+    return partial(Subject, check, labels)
+
+
+def _circuit_links(config: Config, pool: Pool) -> list[Link]:
+    return [link for name in pool.circuits for link in config.circuits[name].links.values()]
+
+
+def pool_leak(config: Config) -> Iterator[Subject]:
+    for pool, family, feed in _pools_seen(config):
+        topics = {feed_topic(feed.name), routes_topic(feed.name, RouteSet(INSIDE_POOL, family, pool.name))}
+        excused = _circuit_links(config, pool) if pool.internet is InternetUse.FAILOVER else []
+        topics.update(link_topic(link.key, f) for link in excused for f in link.families)
+        judge = partial(_pool_leak, pool, family, feed, excused)
+        yield _subject("pool-leak", pool, family, feed)(frozenset(topics), judge)
+
+
+def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], facts: Facts) -> Verdict:
+    """``excused``: the links that must all be proven down for the pool to be on the internet rightly."""
+    if excused and all(link_down(facts, link, family) for link in excused):
+        return OK
+    routes = facts.matching(feed.name, RouteSet(INSIDE_POOL, family, pool.name)).values()
+    return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
+
+
+POOL_LEAK = Check(
+    name="pool-leak",
+    section=Section.INTERNET,
+    severity=Severity.CRITICAL,
+    raise_after=0,
+    clear_after=60,
+    subjects=pool_leak,
+    labels=("pool", "family", "feed"),
+    optional_labels=("uplink",),
+    summary="NAT pool {pool} is advertised to the internet",
+    needs=needs.nothing_else,
+    peering=Peering.MICROSOFT,
+    views=(View.TO_INTERNET, View.INTERNET),
+    acceptance=Tested(AcceptanceStep.INTERNET, required=Required.WITH_POOLS_ON_INTERNET_VIEWS),
+)
+
+
+def pool_covered(config: Config) -> Iterator[Subject]:
+    for pool, family, feed in _pools_seen(config):
+        if pool.internet is InternetUse.FORBIDDEN:
+            topics = {
+                feed_topic(feed.name),
+                routes_topic(feed.name, RouteSet(COVERS_POOL, family, pool.name)),
+            }
+            judge = partial(_pool_covered, pool, family, feed)
+            make = _subject("pool-covered", pool, family, feed)
+            yield make(frozenset(topics), judge, severity=config.policy.internet_covering)
+
+
+def _pool_covered(pool: Pool, family: Family, feed: Feed, facts: Facts) -> Verdict:
+    routes = facts.matching(feed.name, RouteSet(COVERS_POOL, family, pool.name)).values()
+    return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
+
+
+POOL_COVERED = Check(
+    name="pool-covered",
+    section=Section.INTERNET,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=60,
+    subjects=pool_covered,
+    labels=("pool", "family", "feed"),
+    optional_labels=("uplink",),
+    summary="A shorter route on the internet covers NAT pool {pool} ({family}, seen on {feed})",
+    needs=needs.nothing_else,
+    peering=Peering.MICROSOFT,
+    views=(View.TO_INTERNET, View.INTERNET),
+    acceptance=Tested(AcceptanceStep.INTERNET),
+)
+
+
+def pool_fallback(config: Config) -> Iterator[Subject]:
+    for pool, family, feed in _pools_seen(config):
+        if pool.internet is InternetUse.FAILOVER:
+            continue
+        # A route inside the pool may cover one of its prefixes.
+        kinds = (COVERS_POOL, INSIDE_POOL)
+        topics = {routes_topic(feed.name, RouteSet(kind, family, pool.name)) for kind in kinds}
+        topics |= {routes_topic(feed.name, RouteSet(BLACKHOLED, family)), feed_topic(feed.name)}
+        links = tuple(mirrored(config, link) for link in config.pool_links(pool))
+        for link in links:
+            topics |= link.topics((family,), POOL_SPACE, pool.name)
+        judge = partial(_pool_fallback, links, pool, family, feed)
+        yield _subject("pool-fallback", pool, family, feed)(frozenset(topics), judge)
+
+
+def _pool_fallback(
+    links: tuple[MirroredLink, ...], pool: Pool, family: Family, feed: Feed, facts: Facts
+) -> Verdict:
+    """Microsoft prefers the longer prefix: an aggregate on the internet is harmless only as long as a
+    link advertises more specific routes (Microsoft, "ExpressRoute routing requirements").
+    """
+    if not facts.in_sync(feed.name, family):
+        return UNKNOWN
+    lost: list[Prefix] = []
+    used: list[Route] = []
+    unknown = False
+    for prefix in pool.prefixes_of(family):
+        covering = _longest_covering(facts, feed, prefix)
+        if not covering:
+            continue
+        length = covering[0].prefix.length
+        longer = [_advertises_longer(facts, link, prefix, length) for link in links]
+        if True not in longer:
+            unknown |= None in longer
+            if None not in longer:
+                lost.append(prefix)
+                used.extend(covering)
+    if lost:
+        details = {"not_advertised": [str(prefix) for prefix in sorted(lost)[:20]]}
+        return violated(on_feed(feed, routes=used, details=details))
+    return UNKNOWN if unknown else OK
+
+
+POOL_FALLBACK = Check(
+    name="pool-fallback",
+    section=Section.INTERNET,
+    severity=Severity.CRITICAL,
+    raise_after=30,
+    clear_after=60,
+    subjects=pool_fallback,
+    labels=("pool", "family", "feed"),
+    optional_labels=("uplink",),
+    summary="Microsoft reaches NAT pool {pool} ({family}) over the internet (seen on {feed})",
+    needs=needs.pool_mirrors,
+    peering=Peering.MICROSOFT,
+    views=(View.TO_INTERNET, View.INTERNET),
+    acceptance=Tested(AcceptanceStep.INTERNET),
+)
+
+
+def _longest_covering(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
+    """The most specific of the shorter routes that cover ``prefix``, a default route aside."""
+    blackholed = facts.matching(feed.name, RouteSet(BLACKHOLED, prefix.family))
+    covering = [
+        route
+        for route in facts.covering(feed.name, prefix)
+        if 0 < route.prefix.length < prefix.length and route.key not in blackholed
+    ]
+    longest = max((route.prefix.length for route in covering), default=0)
+    return [route for route in covering if route.prefix.length == longest]
+
+
+def _advertises_longer(facts: Facts, link: MirroredLink, prefix: Prefix, length: int) -> bool | None:
+    """Tell whether the link advertises all of ``prefix`` by routes longer than ``length``."""
+    family = prefix.family
+    if link_down(facts, link.link, family):
+        return False
+    answers = []
+    for mirror in link.feeds:
+        if facts.in_sync(mirror.name, family):
+            routes = (*facts.covering(mirror.name, prefix), *facts.inside(mirror.name, prefix))
+            longer = PrefixSet(route.prefix for route in routes if route.prefix.length > length)
+            answers.append(longer.covers(prefix))
+    return any(answers) if answers else None
