@@ -1,0 +1,13 @@
+"""What is written from the catalogue of checks is what it says now."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.written import COMMAND, ROOT, WRITTEN
+
+
+@pytest.mark.whole_catalogue
+@pytest.mark.parametrize("file", WRITTEN)
+def test_the_file_is_what_would_be_written_now(file: str):
+    assert (ROOT / file).read_text() == WRITTEN[file](), f"write it anew: {COMMAND}"
