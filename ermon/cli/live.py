@@ -39,7 +39,7 @@ def add_status(commands: Commands) -> None:
 
 def _status(options: argparse.Namespace) -> int:
     if options.watch:
-        from ermon.terminal.watch import watch
+        from ermon.terminal.status import watch
 
         return _told(
             lambda: _until_terminated(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ermon.api.findings import FindingDoc
 from ermon.api.status import HeadlineDoc, PoolDoc
-from ermon.terminal.findings import mark_of
+from ermon.terminal.overview import mark_of
 from ermon.terminal.picture import Picture
 from ermon.terminal.words import duration, evidence, family_name, headline_line, instant, labels, mark
 

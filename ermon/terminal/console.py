@@ -12,7 +12,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from ermon.terminal.words import clean
+from ermon.model.text import printable
 
 _PLAIN = str.maketrans({"●": "*", "▲": "!", "◆": "?", "▼": "v", "○": "o", "…": "~", "→": ">"})
 """For a terminal that does not have the shapes; each is as wide as what stands for it."""
@@ -51,11 +51,11 @@ def make_console(stream: TextIO) -> Console:
 
 def text(words: str, style: str = "") -> Text:
     """Make a text of whatever somebody has said."""
-    return Text(clean(words), style, overflow="fold")
+    return Text(printable(words), style, overflow="fold")
 
 
 def one_line(words: str, style: str = "") -> Text:
-    return Text(clean(words), style, overflow="ellipsis", no_wrap=True)
+    return Text(printable(words), style, overflow="ellipsis", no_wrap=True)
 
 
 def indented(part: RenderableType, columns: int) -> Padding:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.text import Text
 
-from ermon.terminal import circuits, feeds, findings, pools
-from ermon.terminal.console import text
+from ermon.api.findings import FindingDoc
+from ermon.api.status import FeedDoc, FeedOverall, StatusDoc
+from ermon.terminal.console import grid, indented, one_line, text
+from ermon.terminal.network import NARROW, circuits, pools
 from ermon.terminal.picture import Picture
-from ermon.terminal.words import headline_line, moment, style
+from ermon.terminal.words import (
+    clock,
+    duration,
+    evidence,
+    family_name,
+    headline_line,
+    instant,
+    labels,
+    moment,
+    plural,
+    style,
+)
 
 
 def overview(picture: Picture, width: int, *, everything: bool = False) -> Iterator[RenderableType]:
@@ -17,11 +32,11 @@ def overview(picture: Picture, width: int, *, everything: bool = False) -> Itera
     status, now = picture.status, picture.now()
     yield text(headline_line(status.headline), style(status.headline.kind))
     for title, parts in (
-        ("Findings", findings.raised(picture, everything=everything)),
-        ("Circuits", circuits.circuits(status, now, width, everything=everything)),
-        ("NAT pools", pools.pools(status, everything=everything)),
-        ("Feeds", feeds.feeds(status, now, width, everything=everything)),
-        ("Cleared lately", findings.cleared(picture)),
+        ("Findings", raised(picture, everything=everything)),
+        ("Circuits", circuits(status, now, width, everything=everything)),
+        ("NAT pools", pools(status, everything=everything)),
+        ("Feeds", feeds(status, now, width, everything=everything)),
+        ("Cleared lately", cleared(picture)),
     ):
         if parts:
             yield text("")
@@ -29,3 +44,128 @@ def overview(picture: Picture, width: int, *, everything: bool = False) -> Itera
             yield from parts
     yield text("")
     yield text(f"ermon {status.version} at {picture.where}, {moment(now)}", "dim")
+
+
+# Findings ------------------------------------------------------------------------------------------------
+
+MAX_RAISED = 20
+MAX_CLEARED = 5
+
+
+def mark_of(finding: FindingDoc) -> str:
+    return "○" if finding.severity == "info" else "▲"
+
+
+def raised(picture: Picture, *, everything: bool) -> list[RenderableType]:
+    found = picture.raised()
+    shown = found if everything else found[:MAX_RAISED]
+    parts: list[RenderableType] = [
+        part for finding in shown for part in _finding(finding, picture.now())
+    ] or [text("● Nothing is raised.", "green")]
+    if len(found) > len(shown):
+        parts.append(text(f"and {len(found) - len(shown)} more; --all shows them", "dim"))
+    return parts
+
+
+def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
+    head = grid("", "")
+    head.show_header = False
+    summary = text(finding.summary, "bold")
+    for word, is_so in (
+        ("stale: what showed it is out of sight", finding.stale),
+        ("suppressed", finding.suppressed),
+    ):
+        if is_so:
+            summary.append(f" ({word})", "yellow")
+    head.add_row(
+        Text(f"{mark_of(finding)} ", style(finding.severity)).append_text(text(finding.severity)), summary
+    )
+    since = instant(finding.since)
+    about = [
+        text(f"for {duration(now - since)}, since {clock(since, now)} UTC"),
+        text(labels(finding.labels)),
+    ]
+    proof = evidence(finding.evidence, finding.labels)
+    if proof:
+        about.append(one_line(proof))
+    about.append(text(f"ermon explain {finding.check}", "dim"))
+    return [head, indented(Group(*about), 4)]
+
+
+def cleared(picture: Picture) -> list[RenderableType]:
+    now = picture.now()
+    table = grid("", "", "", "")
+    table.show_header = False
+    for finding in picture.cleared()[:MAX_CLEARED]:
+        cleared_at = instant(finding.cleared_at or finding.since)
+        ended = cleared_at if finding.ended_at is None else instant(finding.ended_at)
+        table.add_row(
+            text(clock(cleared_at, now)),
+            text(finding.check),
+            text(finding.summary),
+            text(f"lasted {duration(ended - instant(finding.since))}"),
+        )
+    return [table] if table.row_count else []
+
+
+# Feeds ---------------------------------------------------------------------------------------------------
+
+MAX_FEEDS = 12
+"""With more of them, only those are shown that something is wrong with."""
+
+
+def feeds(status: StatusDoc, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
+    parts: list[RenderableType] = [
+        text(f"▲ ExaBGP's process {name} is {process.state}: none of its feeds can be up", style("down"))
+        for name, process in status.processes.items()
+        if process.state == "down"
+    ]
+    ranked = sorted(status.feeds.items(), key=lambda item: _RANKS.get(item[1].overall, 0))
+    if not everything and len(ranked) > MAX_FEEDS:
+        ranked = [item for item in ranked if item[1].overall != FeedOverall.UP]
+    if ranked:
+        columns = ("Feed", "State", "For", "Routes", "Shows")[: 5 if width >= NARROW else 3]
+        table = grid(*columns, right=[3])
+        for name, feed in ranked:
+            table.add_row(*_row(name, feed, now)[: len(columns)])
+        parts.append(table)
+    if len(ranked) < len(status.feeds):
+        hidden = plural(len(status.feeds) - len(ranked), "feed")
+        parts.append(text(f"● {hidden} more up and in sync; --all shows them", "green"))
+    return parts
+
+
+_RANKS: Mapping[str, int] = {overall: rank for rank, overall in enumerate(reversed(FeedOverall))}
+"""The worst first, with what is not known here."""
+
+
+def _row(name: str, feed: FeedDoc, now: datetime) -> tuple[Text, ...]:
+    return (
+        text(name),
+        _state(feed),
+        text("" if feed.since is None else duration(now - instant(feed.since))),
+        text(str(sum(feed.routes.values()))),
+        text(_place(feed)),
+    )
+
+
+def _place(feed: FeedDoc) -> str:
+    link = " ".join(part for part in (feed.circuit, feed.link) if part)
+    about = link or feed.uplink or feed.segment or feed.router or ""
+    return f"{feed.view} {about}".rstrip()
+
+
+def _state(feed: FeedDoc) -> Text:
+    """Say what is wrong with a feed, in the peer's words where those are known."""
+    if feed.state != "up":
+        if feed.since is None and not feed.down_reason:
+            return text("▲ never up", style("down"))
+        return text(f"▲ {feed.state}{': ' if feed.down_reason else ''}{feed.down_reason}", style("down"))
+    missing = [family_name(family) for family, in_sync in feed.in_sync.items() if not in_sync]
+    if missing:
+        return text(f"◆ not in sync: {', '.join(missing)}", style("unknown"))
+    if feed.overflowed:
+        return text("◆ too many routes", style("unknown"))
+    if feed.loss:
+        return text(f"◆ messages lost: {feed.loss}", style("unknown"))
+    return text("● up, in sync", style("up"))

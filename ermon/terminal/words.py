@@ -8,7 +8,6 @@ from typing import Any
 
 from ermon.api.status import HeadlineDoc, HeadlineKind
 from ermon.client.http import IS_IT_ERMON, UnreachableError
-from ermon.model.text import printable
 
 MARKS = {
     "up": "●",
@@ -38,9 +37,6 @@ SEVERITIES = ("critical", "warning", "info")
 FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 MAX_VALUES = 3
 """Values of one list in a line of evidence; `--json` and the page have them all."""
-
-clean = printable
-"""A peer's own words end up on the terminal."""
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 

@@ -10,9 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from ermon.client.http import Client, UnreachableError, make_target
-from ermon.terminal import follow as following
-from ermon.terminal.follow import Event, Lost, Told, follow
-from ermon.terminal.picture import Picture
+from ermon.terminal import picture as following
+from ermon.terminal.picture import Event, Lost, Picture, Told, follow
 from ermon.web.app import make_app
 from ermon.web.stream import end_streams
 from tests.checks.company import V4, Company
