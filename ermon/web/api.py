@@ -21,8 +21,7 @@ from ermon.model.findings import Finding
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
 from ermon.web.answers import answer, choice, parameters, refuse, success
 from ermon.web.context import CONTEXT, WebContext
-from ermon.web.difference import find_difference
-from ermon.web.routes import MATCHES, find_routes
+from ermon.web.routes import MATCHES, find_difference, find_routes
 
 MAX_HISTORY = 2_000
 """Cleared findings in one answer: some megabytes."""

@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from ermon.checks.sharding import only_feeds
 from ermon.model.prefixes import parse_prefix
-from ermon.web import difference
+from ermon.web import routes
 from ermon.web.app import make_app
 from tests.checks.company import PLANT, V4, V6, Company, Space, company
 from tests.web.site import Client, Site
@@ -46,7 +46,7 @@ async def test_a_prefix_is_shown_at_the_link_that_brings_it(client: Client, site
 async def test_the_first_prefixes_are_shown_and_all_are_counted(
     client: Client, site: Site, space: Space, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(difference, "LOOKED_AT_ONCE", 7)
+    monkeypatch.setattr(routes, "LOOKED_AT_ONCE", 7)
     many = [str(parse_prefix(prefix)) for prefix in space.many(50)]
     site.net.microsoft_sends("chicago-primary", *reversed(many))
     assert await ask(client, space) == {
