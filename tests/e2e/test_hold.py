@@ -8,7 +8,7 @@ def test_the_steps_of_a_reloading_daemon_are_told(directory: Path) -> None:
     Network(1, uplinks=1).write(directory)
     steps = reload_live(directory, limit=120)
     assert steps is not None
-    assert any(step["name"].startswith("Service._reload_on_signal: ") for step in steps)
+    assert any("reload" in step["name"].lower() for step in steps)
     longest = [step["longest_seconds"] for step in steps]
     assert longest == sorted(longest, reverse=True)
     assert longest[0] > 0

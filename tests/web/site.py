@@ -57,12 +57,15 @@ class Site:
         )
 
     @asynccontextmanager
+    async def listens(self) -> AsyncIterator[str]:
+        """Serve it as the daemon does, and yield its address."""
+        async with listening(make_app(self.context()), [("127.0.0.1", 0)]) as [url]:
+            yield url
+
+    @asynccontextmanager
     async def served(self) -> AsyncIterator[Client]:
-        """Serve it as the daemon does, and speak to it over plain HTTP."""
-        async with (
-            listening(make_app(self.context()), [("127.0.0.1", 0)]) as [url],
-            ClientSession(url) as http,
-        ):
+        """Serve it, and speak to it over plain HTTP."""
+        async with self.listens() as url, ClientSession(url) as http:
             yield Client(http)
 
     def tell(self) -> Self:

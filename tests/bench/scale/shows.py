@@ -13,8 +13,6 @@ from statistics import median
 from typing import NamedTuple
 
 from ermon.core.monitor import Outcome
-from ermon.httpd.listen import listening
-from ermon.web.app import make_app
 from tests.bench.hold import watching
 from tests.bench.scale.cost import LEAST, Report, cpu
 from tests.bench.scale.network import Network
@@ -39,7 +37,7 @@ class Asked(NamedTuple):
 
 async def _ask_all(running: Running, effort: float, report: Report) -> None:
     """Ask the web over HTTP, as it is served by the daemon."""
-    async with listening(make_app(running.site().context()), [("127.0.0.1", 0)]) as [url]:
+    async with running.site().listens() as url:
         scrape = await _ask(f"{url}/metrics")
         report("metrics_series", sum(not line.startswith(b"#") for line in scrape.body.splitlines()))
         report("metrics_bytes", len(scrape.body))
