@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +21,18 @@ def cpu(do: Callable[[], object]) -> float:
     began = time.process_time()
     do()
     return time.process_time() - began
+
+
+def cpu_of_steps(steps: Iterator[None]) -> list[float]:
+    """Go through all steps, and return the CPU seconds of each."""
+    found = []
+    over = object()
+    while True:
+        began = time.process_time()
+        step = next(steps, over)
+        found.append(time.process_time() - began)
+        if step is over:
+            return found
 
 
 def typical(steps: Iterable[tuple[str, Callable[[], object]]], effort: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from ermon.model.prefixes import FAMILIES
-from tests.bench.scale.cost import Memory, Report, cpu, typical
+from tests.bench.scale.cost import Memory, Report, cpu, cpu_of_steps, typical
 from tests.bench.scale.network import CHANGED, CONFIG, Network
 from tests.bench.scale.running import IN_SYNC_SECONDS, Running, converged, load
 
@@ -34,7 +34,10 @@ def reload(network: Network, folder: Path, effort: float, report: Report) -> Non
     running = converged(network, folder)
     config = load(folder / CHANGED)
     memory = Memory()
-    report("reload_cpu_seconds", cpu(lambda: running.reconfigure(config)))
+    plan, *steps = cpu_of_steps(running.reconfigure(config))
+    report("reload_plan_cpu_seconds", plan)
+    report("reload_cpu_seconds", sum(steps))
+    report("reload_hold_seconds", max(steps))
     report("reload_memory_bytes", memory.grown())
 
 

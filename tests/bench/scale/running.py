@@ -6,12 +6,13 @@ All that the benchmark asks of ermon's inside is asked here and in ``tests/web/s
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
 from ermon.config.load import load_config
 from ermon.core.monitor import Monitor, Outcome
+from ermon.core.plan import Plan
 from ermon.daemon.build import GARBAGE_THRESHOLD
 from ermon.exabgp.decode import Decoder
 from ermon.model.findings import LinkState
@@ -89,9 +90,12 @@ class Running:
             self.take(*session.ends_of_rib(self.now)),
         ]
 
-    def reconfigure(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> Iterator[None]:
+        """Go over to another policy: what follows from it first, which needs nobody to wait, then step by step."""
         self.config = config
-        self.monitor.reconfigure(config, self.now)
+        plan = Plan(config)
+        yield
+        yield from self.monitor.go_over(plan, self.now)
         self.decoder.set_feeds(config.feeds)
 
     def publish(self, outcome: Outcome) -> None:
