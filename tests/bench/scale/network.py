@@ -31,7 +31,7 @@ PORT = 1790
 REGIONS = 5
 """Geopolitical regions; however many circuits there are, there are no more."""
 
-UPLINKS, OUTSIDE = 4, 2
+UPLINKS, OUTSIDE = 2, 1
 """Mirrors of uplinks and views from outside. Every pool is looked for in each of them."""
 
 COMMON: dict[Family, list[str]] = {
