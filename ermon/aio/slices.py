@@ -21,7 +21,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 SLICE_SECONDS = 0.002
-"""An alert that waits behind a slice is not noticeably later: from UPDATE to webhook takes some five milliseconds."""
+"""An alert that waits behind a slice is not noticeably later: from UPDATE to webhook takes some milliseconds."""
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that computes may keep the loop waiting; Python's own five milliseconds are half of what any step of

@@ -1,15 +1,14 @@
 """What a configuration tells of the network by itself, before a single route has come.
 
-Each lint is a rule of Microsoft's, or good practice, that the lint_inventory breaks. None is an error: the
+Each lint is a rule of Microsoft's, or good practice, that the inventory breaks. None is an error: the
 network may be meant to be so. ``ermon check`` prints them with the place in the file, and the daemon logs
 them at its start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import combinations
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from ermon.checks.attribution import AS_TRANS
 from ermon.checks.catalogue import CATALOGUE
@@ -17,9 +16,11 @@ from ermon.checks.views import missing_views
 from ermon.config.load import LoadedConfig
 from ermon.config.yaml import KeyPath, Problem
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.inventory import Circuit, Config, InternetUse, Link, Peering, Pool, View
-from ermon.model.prefixes import Prefix
+from ermon.model.inventory import Circuit, Config, InternetUse, Peering, Pool, View
+from ermon.model.prefixes import Prefix, PrefixIndex
 from ermon.model.special_use import not_public_space
+
+T = TypeVar("T")
 
 LINK_SUBNET_LENGTHS = {4: (30, 31), 6: (126, 127)}
 """A /30 and a /126 are Microsoft's (``ExpressRoute routing requirements``); a provider may hand out less."""
@@ -66,20 +67,40 @@ def lint_inventory(config: Config, now: float) -> Iterator[Lint]:
 
 def _pools_overlap(config: Config) -> Iterator[Lint]:
     """Separate pools for each circuit, and for the internet (Microsoft, "Implementing ExpressRoute")."""
-    for first, second in combinations(config.pools.values(), 2):
-        if shared := _first_overlap(first.prefixes, second.prefixes):
-            yield Lint(
-                "pools-overlap",
-                ("nat_pools", second.name, "prefixes"),
-                f"{shared[1]} overlaps {shared[0]} of pool {first.name}: answers cannot be told apart",
-            )
+    pools = list(config.pools.values())
+    for first, second, shared in _overlapping(pools, [pool.prefixes for pool in pools]):
+        yield Lint(
+            "pools-overlap",
+            ("nat_pools", second.name, "prefixes"),
+            f"{shared[1]} overlaps {shared[0]} of pool {first.name}: answers cannot be told apart",
+        )
     for pool in config.pools.values():
-        if shared := _first_overlap(config.internet_only, pool.prefixes):
+        if reserved := _first_overlap(config.internet_only, pool.prefixes):
             yield Lint(
                 "pools-overlap",
                 ("nat_pools", pool.name, "prefixes"),
-                f"{shared[1]} overlaps internet_only {shared[0]}, which must never be advertised to Microsoft",
+                f"{reserved[1]} overlaps internet_only {reserved[0]}, which must never be advertised to Microsoft",
             )
+
+
+def _overlapping(
+    items: Sequence[T], prefixes: Sequence[Sequence[Prefix]]
+) -> Iterator[tuple[T, T, tuple[Prefix, Prefix]]]:
+    """Yield the pairs of items that share an address, and the first prefixes that do. Not every pair is compared: there
+    may be a thousand circuits.
+    """
+    index: PrefixIndex[list[int]] = PrefixIndex()
+    for number, own in enumerate(prefixes):
+        for prefix in own:
+            index[prefix] = [*(index.get(prefix) or ()), number]
+    pairs: set[tuple[int, int]] = set()
+    for number, own in enumerate(prefixes):
+        for prefix in own:
+            for _, others in index.covering(prefix):
+                pairs.update((min(number, other), max(number, other)) for other in others if other != number)
+    for first, second in sorted(pairs):
+        if shared := _first_overlap(prefixes[first], prefixes[second]):
+            yield items[first], items[second], shared
 
 
 def _first_overlap(first: Iterable[Prefix], second: Iterable[Prefix]) -> tuple[Prefix, Prefix] | None:
@@ -136,18 +157,14 @@ def _link_subnet(config: Config) -> Iterator[Lint]:
                 yield Lint("link-subnet", path, f"{subnet} is a /{subnet.length}; a link has {right}")
             if microsoft and not_public.overlaps(subnet):
                 yield Lint("link-subnet", path, f"{subnet} is not public, as Microsoft peering requires")
-    yield from _overlapping_subnets(list(config.links))
-
-
-def _overlapping_subnets(links: list[Link]) -> Iterator[Lint]:
-    for first, second in combinations(links, 2):
-        if shared := _first_overlap(first.subnets, second.subnets):
-            key = "subnet" if shared[1].version == 4 else "subnet6"
-            yield Lint(
-                "link-subnet",
-                ("circuits", second.circuit, "links", second.name, key),
-                f"{shared[1]} overlaps {shared[0]} of {first.circuit} {first.name}: a next hop there tells no link",
-            )
+    links = list(config.links)
+    for first, second, shared in _overlapping(links, [link.subnets for link in links]):
+        key = "subnet" if shared[1].version == 4 else "subnet6"
+        yield Lint(
+            "link-subnet",
+            ("circuits", second.circuit, "links", second.name, key),
+            f"{shared[1]} overlaps {shared[0]} of {first.circuit} {first.name}: a next hop there tells no link",
+        )
 
 
 def _links_on_one_router(config: Config) -> Iterator[Lint]:

@@ -37,29 +37,34 @@ def unknown_names(data: Mapping[str, Any]) -> Iterator[Complaint]:
         named = entry.get("circuits")
         for at, name in enumerate(named if isinstance(named, list) else ()):
             yield from _unless_known((*path, "circuits", at), name, "a circuit", circuits)
+    declared = dict(_entries(data, "circuits"))
+    routers, uplinks, segments = _routers(data), _declared(data, "uplinks"), _declared(data, "segments")
     for feed, entry in _entries(data, "feeds"):
         path = ("feeds", feed)
-        yield from _unless_known((*path, "router"), entry.get("router"), "a router", _routers(data))
-        for key, kind in (("uplink", "an uplink"), ("segment", "a segment")):
-            yield from _unless_known((*path, key), entry.get(key), kind, _declared(data, f"{key}s"))
-        yield from _unknown_link(data, path, entry)
+        yield from _unless_known((*path, "router"), entry.get("router"), "a router", routers)
+        yield from _unless_known((*path, "uplink"), entry.get("uplink"), "an uplink", uplinks)
+        yield from _unless_known((*path, "segment"), entry.get("segment"), "a segment", segments)
+        yield from _unknown_link(circuits, declared, path, entry)
     windows = data.get("maintenance")
     for at, entry in enumerate(windows if isinstance(windows, list) else ()):
         if isinstance(entry, dict):
             feeds = _declared(data, "feeds")
             yield from _unless_known(("maintenance", at, "feed"), entry.get("feed"), "a feed", feeds)
-            yield from _unknown_link(data, ("maintenance", at), entry)
+            yield from _unknown_link(circuits, declared, ("maintenance", at), entry)
 
 
 def _unknown_link(
-    data: Mapping[str, Any], path: tuple[str | int, ...], entry: Mapping[str, Any]
+    circuits: Collection[str] | None,
+    declared: Mapping[str, Mapping[str, Any]],
+    path: tuple[str | int, ...],
+    entry: Mapping[str, Any],
 ) -> Iterator[Complaint]:
+    """``declared``: the circuits that are mappings, by name."""
     circuit = entry.get("circuit")
-    yield from _unless_known((*path, "circuit"), circuit, "a circuit", _declared(data, "circuits"))
-    for name, declared in _entries(data, "circuits"):
-        if name == circuit:
-            links = _declared(declared, "links")
-            yield from _unless_known((*path, "link"), entry.get("link"), f"a link of {circuit}", links)
+    yield from _unless_known((*path, "circuit"), circuit, "a circuit", circuits)
+    if isinstance(circuit, str) and circuit in declared:
+        links = _declared(declared[circuit], "links")
+        yield from _unless_known((*path, "link"), entry.get("link"), f"a link of {circuit}", links)
 
 
 def _unless_known(

@@ -54,6 +54,24 @@ class Pending:
     """What verdicts depend on; the monitor asks for those verdicts again."""
 
 
+class Expected:
+    """What the circuits and links of a configuration are expected to bring."""
+
+    def __init__(self, config: Config) -> None:
+        self.periods: dict[str, ExpectationPeriods] = {}
+        self.prefixes: dict[LinkKey, ExpectedPrefixes] = {}
+        for name, circuit in config.circuits.items():
+            self.periods[name] = ExpectationPeriods(circuit.receive.prefixes)
+            by_families: dict[tuple[Family, ...], ExpectedPrefixes] = {}
+            for link in circuit.links.values():
+                if link.families not in by_families:
+                    prefixes = (item.prefix for item in circuit.receive.prefixes)
+                    by_families[link.families] = ExpectedPrefixes(
+                        p for p in prefixes if p.family in link.families
+                    )
+                self.prefixes[link.key] = by_families[link.families]
+
+
 @dataclass(slots=True)
 class FeedState:
     """A feed's session and what it has sent."""
@@ -128,9 +146,7 @@ class NetworkFacts:
         self.edges_in_sync: dict[Family, set[str]] = {family: set() for family in FAMILIES}
         self.churn_on: dict[LinkKey, set[str]] = {}
         """By link: the edge tables on which changes of its routes are counted."""
-        self._periods: dict[str, ExpectationPeriods] = {}
-        self._expected: dict[tuple[str, tuple[Family, ...]], ExpectedPrefixes] = {}
-        self._links = {link.key: link for link in config.links}
+        self._expected = Expected(config)
 
     # Sessions ----------------------------------------------------------------------------------------
 
@@ -236,27 +252,16 @@ class NetworkFacts:
         return len({prefix for table in tables for prefix in table.prefixes(family)})
 
     def expectations(self, circuit: str) -> ExpectationPeriods:
-        periods = self._periods.get(circuit)
-        if periods is None:
-            periods = ExpectationPeriods(self.config.circuits[circuit].receive.prefixes)
-            self._periods[circuit] = periods
-        return periods
+        return self._expected.periods[circuit]
 
     def expected(self, link: LinkKey) -> ExpectedPrefixes:
         """Return the prefixes that a link is expected to bring at any time, in its families."""
-        circuit, families = link[0], self._links[link].families
-        expected = self._expected.get((circuit, families))
-        if expected is None:
-            prefixes = (item.prefix for item in self.config.circuits[circuit].receive.prefixes)
-            expected = ExpectedPrefixes(prefix for prefix in prefixes if prefix.family in families)
-            self._expected[circuit, families] = expected
-        return expected
+        return self._expected.prefixes[link]
 
-    def expect(self, config: Config, circuits: Collection[str]) -> None:
-        """Go over to a configuration in which these circuits expect other prefixes, and nothing else differs."""
+    def expect(self, config: Config, expected: Expected) -> None:
+        """Go over to a configuration that differs in its published lists only, and to what it expects."""
         self.config = config
-        self._periods = {name: value for name, value in self._periods.items() if name not in circuits}
-        self._expected = {key: value for key, value in self._expected.items() if key[0] not in circuits}
+        self._expected = expected
 
     def uncovered(self, feed: str, link: LinkKey) -> Collection[Prefix]:
         coverage = self.feeds[feed].coverage.get(link)

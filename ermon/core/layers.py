@@ -15,6 +15,9 @@ What has changed at the end is named by ``Topic``; the monitor asks again for th
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
 from ermon.checks.drain import DRAIN_PERCENT
 from ermon.checks.subject import (
     PREPENDED,
@@ -89,12 +92,16 @@ class Layers:
 
     def refresh(self) -> None:
         """Bring everything that follows from the routes and sessions up to date, in the order of ``Pending``."""
+        deque(self.refresh_step_by_step(), maxlen=0)
+
+    def refresh_step_by_step(self) -> Iterator[None]:
+        """The same: a step is a link or a circuit."""
         self._refresh_canaries()
-        self._refresh_links()
-        self._refresh_drains()
+        yield from self._refresh_links()
+        yield from self._refresh_drains()
         self._refresh_churn()
-        self._refresh_mirrors()
-        self.routes.refresh_microsoft()
+        yield from self._refresh_mirrors()
+        yield from self.routes.refresh_microsoft()
         self._tell_pools()
 
     def _tell_pools(self) -> None:
@@ -128,12 +135,13 @@ class Layers:
         sync = state.session.families.get(family)
         return sync is not None and (sync.end_of_rib_at is not None or sync.complete)
 
-    def _refresh_links(self) -> None:
+    def _refresh_links(self) -> Iterator[None]:
         pending = self.facts.pending
         if pending.links:
             touched, pending.links = pending.links, set()
             for link, family in sorted(touched):
                 self._refresh_link(link, family)
+                yield
 
     def _refresh_link(self, link: LinkKey, family: Family) -> None:
         facts = self.facts
@@ -176,7 +184,7 @@ class Layers:
         info.changed_at = now
         self.changes.append(LinkChanged(now, link, family, state))
 
-    def _refresh_drains(self) -> None:
+    def _refresh_drains(self) -> Iterator[None]:
         facts, pending = self.facts, self.facts.pending
         if not pending.drains:
             return
@@ -191,6 +199,7 @@ class Layers:
                 latch.told = not latch.told
                 self.changes.append(DrainChanged(facts.now, link, latch.told))
             self.watch(DrainEnds(link), latch.ends_at(facts.config.policy.max_drain))
+            yield
 
     def _marked_paths(self, link: LinkKey) -> tuple[int, int]:
         """Count the paths of a link on feeds in sync, and those of them that Microsoft prepends."""
@@ -215,10 +224,11 @@ class Layers:
         self.facts.pending.topics.add(churn_topic(link))
         self.watch(ChurnEnds(feed, link), self.facts.feeds[feed].churn[link].ends_at())
 
-    def _refresh_mirrors(self) -> None:
+    def _refresh_mirrors(self) -> Iterator[None]:
         pending = self.facts.pending
         if pending.mirrors:
             touched, pending.mirrors = pending.mirrors, set()
             for circuit in sorted(touched):
                 for family in FAMILIES:
                     self.routes.advertised.links_changed(circuit, family)
+                yield

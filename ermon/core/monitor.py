@@ -36,6 +36,21 @@ from ermon.model.findings import Finding, Transition, transition_order
 from ermon.model.inventory import Config, LinkFamily, MaintenanceWindow
 
 
+class Parts:
+    """The parts of a monitor for a configuration, before they know anything of the network.
+
+    To make them costs most of a start and of a reload, and asks nothing of a monitor: so they can be made on another
+    thread. They are used by one monitor.
+    """
+
+    def __init__(self, config: Config, now: float, cleared: Iterable[Finding] = ()) -> None:
+        """``now``: seconds since the epoch; ``cleared``: findings of the past, the latest first."""
+        self.plan = Plan(config)
+        self.facts = NetworkFacts(config, now)
+        self.reactor = Reactor(self.facts, self.plan.classifiers)
+        self.alarms = AlarmKeeper(self.plan, self.facts, islice(cleared, CLEARED_FINDINGS))
+
+
 class Past(NamedTuple):
     """What another monitor knew, to go on from."""
 
@@ -71,11 +86,7 @@ class Monitor:
         until judged again; ``cleared`` it remembered, the latest first; ``baselines`` it had learnt. Or go on
         from all of the ``past``, as if there had been no other monitor.
         """
-        plan = Plan(config)
-        self.config = config
-        self.network = NetworkFacts(config, now)
-        self.reactor = Reactor(self.network, plan.classifiers)
-        self._alarms = AlarmKeeper(plan, self.network, islice(cleared, CLEARED_FINDINGS))
+        self._use(Parts(config, now, cleared))
         self._booked: tuple[MaintenanceWindow, ...] = ()
         self._detections: list[float] = []
         if past is not None:
@@ -88,6 +99,10 @@ class Monitor:
                 self.network.links[key].baseline.restore(levels)
         self._use_windows()
         self._evaluate()
+
+    def _use(self, parts: Parts) -> None:
+        self.config, self.network = parts.plan.config, parts.facts
+        self.reactor, self._alarms = parts.reactor, parts.alarms
 
     # The two verbs -----------------------------------------------------------------------------------
 
@@ -170,15 +185,13 @@ class Monitor:
 
     def reconfigure(self, config: Config, now: float) -> None:
         """Judge what is held by another policy. Findings whose subject is gone are cleared."""
-        _finish(self.go_over(Plan(config), now))
+        _finish(self.go_over(Parts(config, now), now))
 
-    def go_over(self, plan: Plan, now: float) -> Iterator[None]:
+    def go_over(self, parts: Parts, now: float) -> Iterator[None]:
         """The same step by step: between two steps nothing may be applied, and everything can be read as it was."""
         self._let_time_pass(now)
-        before = self._alarms
-        facts = NetworkFacts(plan.config, self.now)
-        reactor = Reactor(facts, plan.classifiers)
-        alarms = AlarmKeeper(plan, facts)
+        before, alarms, reactor, facts = self._alarms, parts.alarms, parts.reactor, parts.facts
+        facts.now = self.now
         alarms.cleared, alarms.transitions, alarms.changes = (
             before.cleared,
             before.transitions,
@@ -186,15 +199,14 @@ class Monitor:
         )
         reactor.requests, reactor.layers.changes = self.reactor.requests, self.reactor.layers.changes
         yield from adopt(reactor, self.reactor)
-        alarms.use_windows((*plan.config.maintenance, *self._booked))
-        alarms.go_on_from({key: alarm.state for key, alarm in before.plan.alarms.items()})
-        yield
-        reactor.refresh()
+        alarms.use_windows((*parts.plan.config.maintenance, *self._booked))
+        yield from alarms.go_on_step_by_step((key, old.state) for key, old in before.plan.alarms.items())
+        yield from reactor.layers.refresh_step_by_step()
         yield from alarms.evaluate_step_by_step(_take(facts))
-        for key, old in before.plan.alarms.items():
-            if key not in plan.alarms and old.raised:
+        for old in before.raised():
+            if old.key not in parts.plan.alarms:
                 alarms.clear_removed(before.finding(old))
-        self.config, self.network, self.reactor, self._alarms = plan.config, facts, reactor, alarms
+        self._use(parts)
         self._set_calendar()
 
     def use_lists(self, config: Config, now: float) -> None:
@@ -207,7 +219,7 @@ class Monitor:
         self.config = expectations.config
         yield from expect(self.reactor, expectations)
         self._set_calendar()
-        self.reactor.refresh()
+        yield from self.reactor.layers.refresh_step_by_step()
         yield from self._alarms.evaluate_step_by_step(_take(self.network))
 
     # Time --------------------------------------------------------------------------------------------

@@ -19,8 +19,7 @@ import structlog
 
 from ermon.aio.slices import in_slices
 from ermon.core.maintenance_book import MaintenanceBook
-from ermon.core.monitor import Monitor, Outcome
-from ermon.core.plan import Plan
+from ermon.core.monitor import Monitor, Outcome, Parts
 from ermon.core.route_index import Expectations
 from ermon.core.timeline import Timeline
 from ermon.daemon.logs import log_transition
@@ -89,9 +88,9 @@ class Driver:
                 for take_in in later:
                     take_in()
 
-    async def go_over(self, plan: Plan) -> None:
+    async def go_over(self, parts: Parts) -> None:
         """Go over to another configuration, inside ``still``; whoever calls lets time pass afterwards."""
-        await in_slices(self.monitor.go_over(plan, time.time()))
+        await in_slices(self.monitor.go_over(parts, time.time()))
 
     async def expect(self, expectations: Expectations) -> None:
         """Go over to other published lists, inside ``still``; whoever calls lets time pass afterwards."""

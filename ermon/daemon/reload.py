@@ -12,7 +12,7 @@ import structlog
 from ermon.checks.sharding import NoFeedError
 from ermon.config.load import ConfigError, load_config
 from ermon.config.secrets import SecretError, Secrets, read_secrets
-from ermon.core.plan import Plan
+from ermon.core.monitor import Parts
 from ermon.daemon.driver import Driver
 from ermon.daemon.lists import PublishedLists
 from ermon.daemon.logs import log_notes
@@ -84,9 +84,9 @@ class Reloader:
         self._supervisor.prepare(config, secrets.md5)
         async with self._driver.changing:
             with_lists = self._lists.reconfigure(config)
-            plan = await asyncio.to_thread(Plan, with_lists)
+            parts = await asyncio.to_thread(Parts, with_lists, time.time())
             async with self._driver.still():
-                await self._driver.go_over(plan)
+                await self._driver.go_over(parts)
                 self._recorder.begin(Reason.RELOAD)
                 self._telemetry.reconfigure(config)
                 self._senders.reconfigure(config, secrets)

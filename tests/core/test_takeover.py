@@ -10,8 +10,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ermon.core.monitor import Monitor
-from ermon.core.plan import Plan
+from ermon.core.monitor import Monitor, Parts
 from ermon.core.snapshot import take
 from ermon.model.inventory import Config, ExpectedPrefix, Source
 from ermon.model.prefixes import Prefix
@@ -97,7 +96,7 @@ def test_between_two_steps_everything_can_be_read_as_it_was() -> None:
     before = take(monitor)
 
     def read_between() -> Iterator[None]:
-        for _ in monitor.go_over(Plan(other), now):
+        for _ in monitor.go_over(Parts(other, START), now):
             assert monitor.config is policy
             assert take(monitor) == before
             yield
@@ -111,7 +110,7 @@ def test_a_reload_that_is_not_finished_changes_nothing() -> None:
     history = next(staged(policy))
     monitor, undisturbed = Monitor(policy, START), Monitor(policy, START)
     now = play(history, START, monitor, undisturbed)
-    for _ in islice(monitor.go_over(Plan(other), now), 3):
+    for _ in islice(monitor.go_over(Parts(other, START), now), 3):
         pass
     play(history, now, monitor, undisturbed)
     assert statuses(monitor) == statuses(undisturbed)

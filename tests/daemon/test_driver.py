@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from ermon.core.maintenance_book import MaintenanceBook
-from ermon.core.monitor import Monitor, Outcome
-from ermon.core.plan import Plan
+from ermon.core.monitor import Monitor, Outcome, Parts
 from ermon.daemon.driver import Driver
 from ermon.model.events import StorageJudged
 from ermon.recording.recorder import Recorder
@@ -28,7 +27,7 @@ async def test_what_ermon_notices_while_it_goes_over_is_taken_in_afterwards(driv
         driver.advance(START + 2)
         assert driver.monitor.network.storage_problem() is None
         assert outcomes == []
-        await driver.go_over(Plan(another_policy(TWO_CIRCUITS)))
+        await driver.go_over(Parts(another_policy(TWO_CIRCUITS), START))
     assert driver.monitor.network.storage_problem() == "the disk is full"
     assert "storage-failed" in [t.finding.check for outcome in outcomes for t in outcome.transitions]
 
