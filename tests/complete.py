@@ -25,7 +25,7 @@ GUIDES, SCENARIOS, TESTS = "ermon/checks/guide", "tests/scenarios", "tests/check
 _NAME = re.compile(r'^    name="([a-z-]+)",$', re.MULTILINE)
 
 PIECES = {
-    "README.md": "| `{check}` |",
+    "ermon/checks/README.md": "| `{check}` |",
     "ermon/data/ermon.schema.json": '"{check}": {{',
     "deploy/prometheus/ermon-findings.rules.yml": 'check="{check}"}}',
     "deploy/prometheus/tests/ermon-findings.test.yml": "  - name: {check}\n",

@@ -1,3 +1,5 @@
+"""What the documents say is so: their links lead somewhere, their commands are ermon's, their tables are right."""
+
 import re
 from pathlib import Path
 
@@ -6,29 +8,73 @@ import pytest
 from ermon.cli import run
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted(
+    str(file.relative_to(ROOT))
+    for file in (
+        ROOT / "README.md",
+        ROOT / ".github" / "CONTRIBUTING.md",
+        *(
+            file
+            for folder in ("config", "deploy", "ermon", "tests")
+            for file in (ROOT / folder).rglob("*.md")
+        ),
+    )
+)
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
-def test_what_it_links_to_is_there(target):
-    assert target.startswith("https://") or (ROOT / target).exists()
+def text_of(document):
+    return (ROOT / document).read_text()
 
 
-def test_the_commands_it_shows_are_ermon_s(capsys):
-    shell = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
-    commands = set(re.findall(r"(?:^|/bin/)ermon ([a-z]+)", shell, re.MULTILINE))
-    assert {"demo", "check", "run"} <= commands
-    for command in sorted(commands):
-        with pytest.raises(SystemExit) as end:
-            run([command, "--help"])
-        assert end.value.code == 0
+def commands_of(document):
+    """Return the commands of ermon's that a document shows in blocks of shell."""
+    shell = "\n".join(re.findall(r"```sh\n(.*?)```", text_of(document), re.DOTALL))
+    return set(re.findall(r"(?:^\s*(?:sudo )?|/bin/)ermon ([a-z]+)", shell, re.MULTILINE))
+
+
+def anchors_of(document):
+    """Return what GitHub calls a document's headings."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"```.*?```", "", text_of(document), flags=re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+LINKS = sorted(
+    (document, target)
+    for document in DOCUMENTS
+    for target in set(
+        re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text_of(document), flags=re.DOTALL))
+    )
+)
+
+
+def test_the_documents_that_the_readme_sends_its_readers_to_are_looked_at():
+    sent = {target for document, target in LINKS if document == "README.md" and target.endswith(".md")}
+    assert {"deploy/README.md", "ermon/README.md", "tests/README.md"} <= sent
+    assert sent - {"CHANGELOG.md"} <= set(DOCUMENTS)
+
+
+@pytest.mark.parametrize(("document", "target"), LINKS)
+def test_what_a_document_links_to_is_there(document, target):
+    if target.startswith("https://"):
+        return
+    path, _, anchor = target.partition("#")
+    file = (ROOT / document).parent / path if path else ROOT / document
+    assert file.exists()
+    assert not anchor or anchor in anchors_of(file)
+
+
+def test_the_commands_that_the_readme_shows_are_those_of_a_beginning():
+    assert {"demo", "check", "run"} <= commands_of("README.md")
+
+
+@pytest.mark.parametrize(
+    ("document", "command"),
+    [(document, command) for document in DOCUMENTS for command in sorted(commands_of(document))],
+)
+def test_the_commands_that_a_document_shows_are_ermon_s(document, command, capsys):
+    with pytest.raises(SystemExit) as end:
+        run([command, "--help"])
+    assert end.value.code == 0
     capsys.readouterr()
-
-
-def test_its_scenarios_pass_with_the_configuration_beside_it(tmp_path, capsys):
-    [text] = [block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "scenarios:" in block]
-    (tmp_path / "ermon.yml").write_text((ROOT / "config" / "ermon.yml").read_text())
-    scenario = tmp_path / "scenario.yml"
-    scenario.write_text(text)
-    code = run(["test", str(scenario)])
-    assert (code, "2 passed, 0 failed" in capsys.readouterr().out) == (0, True)

@@ -18,14 +18,17 @@ COMMAND = "python -m tests.written"
 _BEGIN, _END = "<!-- checks: written by `ermon checks --markdown` -->\n", "\n<!-- end of checks -->"
 
 
-def _readme() -> str:
-    text = (ROOT / "README.md").read_text()
+_TABLE = "ermon/checks/README.md"
+
+
+def _table() -> str:
+    text = (ROOT / _TABLE).read_text()
     before, _, rest = text.partition(_BEGIN)
     return f"{before}{_BEGIN}{markdown_table()}{_END}{rest.partition(_END)[2]}"
 
 
 WRITTEN: Mapping[str, Callable[[], str]] = {
-    "README.md": _readme,
+    _TABLE: _table,
     "ermon/data/ermon.schema.json": schema_json,
     **{f"deploy/prometheus/ermon-{each}.rules.yml": lambda each=each: render([each]) for each in RuleSet},
     "deploy/prometheus/tests/ermon-findings.test.yml": catalogue_tests.render,
