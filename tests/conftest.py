@@ -1,6 +1,7 @@
 """What holds for all tests: their order, what is skipped, and that each leaves logging as it was."""
 
 import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from ermon.core.alarm import Alarm
 
 # Before anything imports them: their assertions are to say what they found.
 pytest.register_assert_rewrite("tests.e2e.company", "tests.e2e.daemon", "tests.e2e.prometheus", "tests.story")
+
+# What a shell runs in the background ignores SIGINT, and so would all that a test starts, and wants to end with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says something about the machine, and nothing about ermon.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -181,22 +181,13 @@ def test_answers_that_end_early_leave_nothing(tmp_path):
 # At a real terminal ----------------------------------------------------------------------------------------
 
 
-# A runner of tests may ignore SIGINT, and its children would inherit that; a shell's do not.
-PROGRAM = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from ermon.__main__ import main
-main()
-"""
-
-
 class Screen:
     """``ermon init`` at a terminal of its own."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "init", *arguments],
+            [sys.executable, "-m", "ermon", "init", *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from ermon.config.load import load_config
-from ermon.core.monitor import Monitor, Outcome
-from ermon.core.plan import Plan
+from ermon.core.monitor import Monitor, Outcome, Parts
 from ermon.daemon.build import GARBAGE_THRESHOLD
 from ermon.exabgp.decode import Decoder
 from ermon.model.findings import LinkState
@@ -93,9 +92,9 @@ class Running:
     def reconfigure(self, config: Config) -> Iterator[None]:
         """Go over to another policy: what follows from it first, which needs nobody to wait, then step by step."""
         self.config = config
-        plan = Plan(config)
+        parts = Parts(config, self.now)
         yield
-        yield from self.monitor.go_over(plan, self.now)
+        yield from self.monitor.go_over(parts, self.now)
         self.decoder.set_feeds(config.feeds)
 
     def publish(self, outcome: Outcome) -> None:
