@@ -206,8 +206,16 @@ class Monitor:
         for old in before.raised():
             if old.key not in parts.plan.alarms:
                 alarms.clear_removed(before.finding(old))
+        # What was in use until now is let go in steps too: to drop it at once takes long. Whoever still reads it keeps it.
+        plan, states = before.plan, list(self.network.feeds.values())
         self._use(parts)
         self._set_calendar()
+        yield
+        del before
+        yield from plan.let_go()
+        while states:
+            del states[-5:]
+            yield
 
     def use_lists(self, config: Config, now: float) -> None:
         """Judge by a configuration that differs from this one in its published lists only."""

@@ -7,6 +7,7 @@ everything else goes on. A plan is used by one monitor.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, SUPPRESSES_TOGETHER, classifiers, subjects
 from ermon.checks.subject import Subject, Topic
@@ -70,6 +71,27 @@ class Plan:
             near = self._by_label.get(("circuit", window.circuit or ""), ())
         return (alarm for alarm in near if maintenance.covers(window, alarm.subject))
 
+    def let_go(self) -> Iterator[None]:
+        """Take the plan apart, step by step: nobody needs it any more.
+
+        To drop a hundred thousand objects at once takes as long as to judge them. The alarms go last: until then somebody
+        may still read them.
+        """
+        alarms = list(self.alarms.values())
+        for table in (
+            self._by_topic,
+            self._by_label,
+            self._causes,
+            self._causes_together,
+            self._effects,
+            self.alarms,
+        ):
+            yield from _emptied(table)
+        del self.layout
+        while alarms:
+            del alarms[-_STEP:]
+            yield
+
     # Causes ------------------------------------------------------------------------------------------
 
     def _link_causes(self) -> None:
@@ -97,6 +119,17 @@ class Plan:
             feeds, process = self.config.feeds, cause.labels["process"]
             return any(feeds[feed].process == process for feed in effect.subject.feeds)
         return all(cause.labels.get(name, value) == value for name, value in effect.subject.labels)
+
+
+_STEP = 50
+"""Entries that are dropped in one step; see ``ermon.aio.slices``."""
+
+
+def _emptied(table: dict[Any, Any]) -> Iterator[None]:
+    while table:
+        for _ in range(min(_STEP, len(table))):
+            table.popitem()
+        yield
 
 
 def _by_circuit(causes: Iterable[Alarm]) -> dict[str | None, list[Alarm]]:
