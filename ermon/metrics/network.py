@@ -236,11 +236,15 @@ class Metrics:
             await in_slices(collected.steps())
             rendered = render_network(take_snapshot(monitor, collected), openmetrics=openmetrics, only=only)
             parts = await list_in_slices(part.encode() for part in rendered)
-            body = b"".join((*parts, encode(counted)))
+            parts.append(encode(counted))
         zipped = gzip_accepted(accept_encoding)
-        if zipped:  # zlib lets the event loop go on meanwhile
-            body = await asyncio.to_thread(gzip.compress, body, COMPRESSION_LEVEL)
+        body = await asyncio.to_thread(_joined, parts, zipped=zipped)
         return Page(body, content_type, zipped)
+
+
+def _joined(parts: Iterable[bytes], *, zipped: bool) -> bytes:
+    body = b"".join(parts)
+    return gzip.compress(body, COMPRESSION_LEVEL) if zipped else body
 
 
 def take_snapshot(monitor: Monitor, collected: Collected) -> Snapshot:

@@ -45,7 +45,7 @@ class Running:
         self.start = self.now = START
         self.monitor = Monitor(config, self.now)
         self.decoder = Decoder(config.feeds)
-        self.hub = EventHub(kept_events=1_000_000)  # nobody falls behind here
+        self.hub = EventHub(kept_events=1_000_000, every=0)  # nobody falls behind here
 
     def tidy(self) -> None:
         """Look for garbage as seldom as the daemon does."""
