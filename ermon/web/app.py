@@ -19,6 +19,9 @@ from ermon.web.context import CONTEXT, WebContext
 
 __all__ = ["WebContext", "make_app"]
 
+CHUNK_BYTES = 256 * 1024
+"""Of a large answer, so much is handed to the socket at a time: megabytes at once hold the event loop."""
+
 _METRICS = web.AppKey("metrics", Metrics)
 
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
@@ -71,7 +74,7 @@ def make_app(context: WebContext) -> web.Application:
 # Handlers --------------------------------------------------------------------------------------------
 
 
-async def _metrics(request: web.Request) -> web.Response:
+async def _metrics(request: web.Request) -> web.StreamResponse:
     rendered = await request.app[_METRICS].render(
         request.app[CONTEXT].monitor(),
         accept=",".join(request.headers.getall("Accept", [])),
@@ -81,7 +84,16 @@ async def _metrics(request: web.Request) -> web.Response:
     headers = {"Content-Type": rendered.content_type, "Vary": "Accept, Accept-Encoding"}
     if rendered.gzipped:
         headers["Content-Encoding"] = "gzip"
-    return web.Response(body=rendered.body, headers=headers)
+    if request.method != "GET" or len(rendered.body) <= CHUNK_BYTES:
+        return web.Response(body=rendered.body, headers=headers)
+    response = web.StreamResponse(headers=headers)
+    response.content_length = len(rendered.body)
+    await response.prepare(request)
+    body = memoryview(rendered.body)
+    for start in range(0, len(body), CHUNK_BYTES):
+        await response.write(body[start : start + CHUNK_BYTES])
+    await response.write_eof()
+    return response
 
 
 async def _healthy(request: web.Request) -> web.Response:

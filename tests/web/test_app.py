@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from ermon.httpd.app import MAX_HEADER_BYTES, make_runner
 from ermon.httpd.limits import MAX_BODY_BYTES
+from ermon.web import app
 from ermon.web.app import make_app
 from tests.web.site import Client, Site
 
@@ -163,3 +164,18 @@ async def test_a_header_that_is_too_long_is_refused(site: Site):
     finally:
         server.close()
         await runner.cleanup()
+
+
+async def test_a_large_scrape_comes_whole_whatever_its_pieces(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    def names(text: str) -> list[str]:
+        return [line.split("{")[0] for line in text.splitlines() if "{" in line]
+
+    _, whole = await client.text("/metrics")
+    monkeypatch.setattr(app, "CHUNK_BYTES", 1_000)
+    status, pieces = await client.text("/metrics")
+    assert status == 200
+    assert names(pieces) == names(whole)
+    status, nothing = await client.text("/metrics", "HEAD")
+    assert (status, nothing) == (200, "")
