@@ -36,7 +36,7 @@ Attribution = LinkKey | Unattributed | InternalCopy | None
 
 
 def has_microsoft_asn(attributes: Attributes) -> bool:
-    """Tell whether 12076 is anywhere in the AS path, AS_SETs included."""
+    """Return whether 12076 is anywhere in the AS path, AS_SETs included."""
     return any(MICROSOFT_ASN in segment.asns for segment in attributes.as_path)
 
 

@@ -188,7 +188,7 @@ def _longest_covering(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
 
 
 def _advertises_longer(facts: Facts, link: MirroredLink, prefix: Prefix, length: int) -> bool | None:
-    """Tell whether the link advertises all of ``prefix`` by routes longer than ``length``."""
+    """Return whether the link advertises all of ``prefix`` by routes longer than ``length``."""
     family = prefix.family
     if link_down(facts, link.link, family):
         return False

@@ -87,14 +87,14 @@ class MirroredLink:
         )
 
     def complete(self, facts: Facts, families: Iterable[Family]) -> bool:
-        """Tell whether everything that is advertised on the link is known."""
+        """Return whether everything that is advertised on the link is known."""
         return all(link_down(facts, self.link, f) or self.in_sync(facts, f) for f in families)
 
     def in_sync(self, facts: Facts, family: Family) -> bool:
         return any(facts.in_sync(feed.name, family) for feed in self.feeds)
 
     def shown(self, facts: Facts, pool: Pool, family: Family) -> bool | None:
-        """Tell whether a mirror shows all of a pool's space; ``None``: not known."""
+        """Return whether a mirror shows all of a pool's space; ``None``: not known."""
         answers = [
             all(facts.covers(feed.name, prefix) for prefix in pool.prefixes_of(family))
             for feed in self.feeds
@@ -103,7 +103,7 @@ class MirroredLink:
         return any(answers) if answers else None
 
     def advertises(self, facts: Facts, pool: Pool, family: Family) -> bool | None:
-        """Tell whether all of a pool's space is advertised on the link; ``None``: not known."""
+        """Return whether all of a pool's space is advertised on the link; ``None``: not known."""
         if link_down(facts, self.link, family):
             return False
         return self.shown(facts, pool, family)

@@ -166,12 +166,12 @@ def _table_topics(link: Link) -> set[Topic]:
 
 
 def decided(facts: Facts, link: Link) -> bool:
-    """Tell whether absence on the link can be proven in all its families."""
+    """Return whether absence on the link can be proven in all its families."""
     return all(facts.deciders(link.key, family) for family in link.families)
 
 
 def _shown(facts: Facts, link: Link, kind: str, name: str = "") -> bool:
-    """Tell whether a feed that counts for the link has a route in the set."""
+    """Return whether a feed that counts for the link has a route in the set."""
     return any(
         facts.matching(feed, RouteSet(kind, family, name, link.key))
         for family in link.families
@@ -550,7 +550,7 @@ def _leaves_elsewhere(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
 
 
 def _brings(facts: Facts, circuit: Circuit, prefix: Prefix) -> bool | None:
-    """Tell whether a link of the circuit brings routes that cover ``prefix``; ``None``: not known."""
+    """Return whether a link of the circuit brings routes that cover ``prefix``; ``None``: not known."""
     links = [link for link in circuit.links.values() if prefix.family in link.families]
     if any(
         prefix not in facts.uncovered(feed, link.key)

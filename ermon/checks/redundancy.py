@@ -189,7 +189,7 @@ GEO_NOT_REDUNDANT = Check(
 
 
 def _redundant(circuits: Iterable[Circuit]) -> bool:
-    """Tell whether there are two circuits in different locations; a Metro circuit is one circuit."""
+    """Return whether there are two circuits in different locations; a Metro circuit is one circuit."""
     remaining = iter(circuits)
     first = next(remaining, None)
     return first is not None and any(circuit.locations != first.locations for circuit in remaining)

@@ -79,7 +79,7 @@ class Shard:
                 self._mirrors.setdefault(feed.link_key, []).append(feed)
 
     def sees_link(self, link: Link, family: Family) -> bool:
-        """Tell whether the link's state is judged here: only an edge table of its own router decides, best
+        """Return whether the link's state is judged here: only an edge table of its own router decides, best
         one with all paths.
         """
         edges = self._edges.get(link.router, [])
@@ -88,7 +88,7 @@ class Shard:
         return self._has_one_of(all_paths, carrying, edges, self._mirrors.get(link.key, []))
 
     def sees_advertised(self, link: Link, family: Family | None = None) -> bool:
-        """Tell whether what is advertised on the link is judged here, in a family or in any."""
+        """Return whether what is advertised on the link is judged here, in a family or in any."""
         mirrors = self._mirrors.get(link.key, [])
         carrying = [feed for feed in mirrors if family in feed.families]
         return self._has_one_of(carrying, mirrors, self._edges.get(link.router, []))
@@ -106,6 +106,6 @@ class Shard:
         return all(feed.name in self.config.feeds for r in routers for feed in self._edges.get(r, ()))
 
     def _has_one_of(self, *choices: list[Feed]) -> bool:
-        """Tell whether one of the first feeds that exist at all is here."""
+        """Return whether one of the first feeds that exist at all is here."""
         first = next(filter(None, choices), None)
         return first is None or any(feed.name in self.config.feeds for feed in first)

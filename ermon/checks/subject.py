@@ -131,23 +131,23 @@ class Facts(Protocol):
     def now(self) -> float: ...
 
     def up(self, feed: str) -> bool:
-        """Tell whether the feed's session is established."""
+        """Return whether the feed's session is established."""
         ...
 
     def in_sync(self, feed: str, family: Family) -> bool:
-        """Tell whether the feed's routes of this family are known to be complete."""
+        """Return whether the feed's routes of this family are known to be complete."""
         ...
 
     def all_paths(self, feed: str, family: Family) -> bool:
-        """Tell whether the session carries all paths (ADD-PATH), so that it can prove absence."""
+        """Return whether the session carries all paths (ADD-PATH), so that it can prove absence."""
         ...
 
     def received_any(self, feed: str, family: Family) -> bool:
-        """Tell whether the session has brought a route of this family, held or not."""
+        """Return whether the session has brought a route of this family, held or not."""
         ...
 
     def end_of_rib(self, feed: str) -> bool | None:
-        """Tell whether End-of-RIB has come in every family; ``None``: too early to tell, or not seen
+        """Return whether End-of-RIB has come in every family; ``None``: too early to tell, or not seen
         because the session began before we looked.
         """
         ...
@@ -167,7 +167,7 @@ class Facts(Protocol):
         ...
 
     def process_up(self, process: str) -> bool | None:
-        """Tell whether an ExaBGP process runs and answers; ``None``: nothing heard of it yet."""
+        """Return whether an ExaBGP process runs and answers; ``None``: nothing heard of it yet."""
         ...
 
     def source_problem(self, source: str) -> str | None:
@@ -217,7 +217,7 @@ class Facts(Protocol):
         ...
 
     def covers(self, feed: str, prefix: Prefix) -> bool:
-        """Tell whether the feed's routes cover all of ``prefix``, a default route aside."""
+        """Return whether the feed's routes cover all of ``prefix``, a default route aside."""
         ...
 
     def covering(self, feed: str, prefix: Prefix) -> Iterable[Route]:
@@ -239,15 +239,15 @@ class Facts(Protocol):
         ...
 
     def draining(self, link: LinkKey) -> bool:
-        """Tell whether the link counts as draining."""
+        """Return whether the link counts as draining."""
         ...
 
     def link_flaps(self, link: LinkKey, family: Family) -> bool:
-        """Tell whether the link has changed between up and down too often of late."""
+        """Return whether the link has changed between up and down too often of late."""
         ...
 
     def feed_flaps(self, feed: str) -> bool:
-        """Tell whether the session was lost too often of late."""
+        """Return whether the session was lost too often of late."""
         ...
 
     def churning(self, link: LinkKey) -> Collection[str]:
@@ -264,7 +264,7 @@ class Facts(Protocol):
 
 
 def link_down(facts: Facts, link: Link, family: Family) -> bool:
-    """Tell whether the link is proven down for routes of a family.
+    """Return whether the link is proven down for routes of a family.
 
     A family that the link has uses that family's state; for any other, the link is down when all its
     families are.

@@ -131,7 +131,7 @@ def _installed() -> Path:
 
 
 def _exists(config_file: Path) -> bool:
-    """Tell whether there is a configuration yet, and say so where there is none."""
+    """Return whether there is a configuration yet, and say so where there is none."""
     try:
         config_file.stat()
     except FileNotFoundError:

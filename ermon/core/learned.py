@@ -31,7 +31,7 @@ class LearnedPrefixes:
         """Prefixes that began or ceased to be brought since this was last emptied."""
 
     def __contains__(self, prefix: Prefix) -> bool:
-        """Tell whether ``prefix`` is equal to or inside one that is brought."""
+        """Return whether ``prefix`` is equal to or inside one that is brought."""
         return any(True for _ in self._index.covering(prefix))
 
     def appeared(self, link: LinkKey, prefix: Prefix) -> None:

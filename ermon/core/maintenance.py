@@ -17,7 +17,7 @@ def active(window: MaintenanceWindow, now: float) -> bool:
 
 
 def covers(window: MaintenanceWindow, subject: Subject) -> bool:
-    """Tell whether ``window`` is about ``subject``."""
+    """Return whether ``window`` is about ``subject``."""
     check = CATALOGUE[subject.check]
     if not check.covered_by_maintenance:
         return False

@@ -68,7 +68,7 @@ class AdjRibIn:
             yield from paths.values()
 
     def covers(self, prefix: Prefix) -> bool:
-        """Tell whether routes other than a default cover every address of ``prefix``."""
+        """Return whether routes other than a default cover every address of ``prefix``."""
         return self._paths.covers(prefix)
 
     def announce(self, route: Route) -> RouteChange | None:

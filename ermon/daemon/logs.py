@@ -68,7 +68,7 @@ class _Line(structlog.WriteLogger):
 
 
 def _is_journal() -> bool:
-    """Tell whether standard error goes straight to the journal (systemd.exec(5), JOURNAL_STREAM)."""
+    """Return whether standard error goes straight to the journal (systemd.exec(5), JOURNAL_STREAM)."""
     try:
         stream = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):  # it is closed, or no file

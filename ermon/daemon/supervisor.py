@@ -139,7 +139,7 @@ class FeedSupervisor:
     # Asking ------------------------------------------------------------------------------------------
 
     def ready(self) -> tuple[bool, str]:
-        """Tell whether every ExaBGP is up and listening, and if not, which is not."""
+        """Return whether every ExaBGP is up and listening, and if not, which is not."""
         up = {name for name, process in self._processes.items() if process.up}
         missing = [name for name in self._config.processes if name not in up]
         return (not missing, f"ExaBGP is not up yet: {', '.join(missing)}" if missing else "ready")

@@ -94,7 +94,7 @@ class Daemon:
             raise self.child.failure(f"does not answer {path}") from error
 
     def has_told(self) -> bool:
-        """Tell whether ermon has raised or cleared something that was not taken yet."""
+        """Return whether ermon has raised or cleared something that was not taken yet."""
         return bool(self._told)
 
     def take_told(self) -> Told:

@@ -95,7 +95,7 @@ def require_changes_allowed(request: web.Request) -> None:
 
 
 def is_local(request: web.Request) -> bool:
-    """Tell whether a request was made on this machine, and not handed on by a proxy."""
+    """Return whether a request was made on this machine, and not handed on by a proxy."""
     return is_loopback(request.remote) and not any(name in request.headers for name in _PROXY_HEADERS)
 
 
@@ -120,7 +120,7 @@ class Passwords:
         self._waiting: Counter[str] = Counter()
 
     async def right(self, users: Mapping[str, bytes], user: str, password: str, client: str) -> bool:
-        """Tell whether this is the user's password; a user who does not exist takes as long as one who does.
+        """Return whether this is the user's password; a user who does not exist takes as long as one who does.
 
         ``client`` is the party that asks, as ``limits.address_key`` names it. Raises ``BusyError``.
         """

@@ -92,5 +92,5 @@ def _stamp_of(file: Path) -> tuple[int, int, int, int, int] | None:
 
 
 def _fresh(stamp: Stamp, now: float) -> bool:
-    """Tell whether a file was written to a moment ago; one from the future was not."""
+    """Return whether a file was written to a moment ago; one from the future was not."""
     return any(found is not None and 0 <= now - found[3] / 1e9 < SETTLE_SECONDS for found in stamp)

@@ -40,7 +40,7 @@ class Hosts:
         threading.Thread(target=lambda: self._names.add(_plain(socket.getfqdn())), daemon=True).start()
 
     def hold(self, header: str) -> bool:
-        """Tell whether a Host header, with or without a port, is an address or one of the names."""
+        """Return whether a Host header, with or without a port, is an address or one of the names."""
         found = _HOST.fullmatch(header.strip())
         if found is None:
             return False
@@ -93,7 +93,7 @@ async def refuse_other_sites(request: web.Request, handler: Handler) -> web.Stre
 
 
 def _from_own_page(request: web.Request) -> bool:
-    """Tell whether a page that asks is ermon's own, or none, as far as its browser says.
+    """Return whether a page that asks is ermon's own, or none, as far as its browser says.
 
     Browsers send Sec-Fetch-Site over TLS and on loopback only (Fetch Metadata), Origin with every change.
     """

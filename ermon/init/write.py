@@ -78,7 +78,7 @@ def render_router(plan: Plan, file: str) -> str:
 
 
 def marked(plan: Plan) -> bool:
-    """Tell whether anything in the file is a proposal."""
+    """Return whether anything in the file is a proposal."""
     pools = any(pool.proposed for pool in plan.answers.pools.values())
     return bool(plan.proposed_routers or plan.proposed_addresses or plan.collector_proposed or pools)
 

@@ -54,7 +54,7 @@ class Prefix(NamedTuple):
         return self.length == 0
 
     def contains(self, other: Prefix) -> bool:
-        """Tell whether ``other`` is equal to this prefix or inside it."""
+        """Return whether ``other`` is equal to this prefix or inside it."""
         return (
             self.version == other.version
             and self.length <= other.length
@@ -139,13 +139,13 @@ class PrefixSet:
         return bool(self._starts[4] or self._starts[6])
 
     def covers(self, prefix: Prefix) -> bool:
-        """Tell whether every address of ``prefix`` is in the set."""
+        """Return whether every address of ``prefix`` is in the set."""
         starts = self._starts[prefix.version]
         at = bisect_right(starts, prefix.value) - 1
         return at >= 0 and self._ends[prefix.version][at] >= prefix.last
 
     def overlaps(self, prefix: Prefix) -> bool:
-        """Tell whether any address of ``prefix`` is in the set."""
+        """Return whether any address of ``prefix`` is in the set."""
         starts = self._starts[prefix.version]
         at = bisect_right(starts, prefix.last) - 1
         return at >= 0 and self._ends[prefix.version][at] >= prefix.value
@@ -245,7 +245,7 @@ class PrefixIndex(Generic[V]):
             yield found, self._values[found]
 
     def covers(self, prefix: Prefix) -> bool:
-        """Tell whether the entries cover every address of ``prefix``: one of them, or many together.
+        """Return whether the entries cover every address of ``prefix``: one of them, or many together.
 
         A default route covers nothing.
         """

@@ -51,7 +51,7 @@ class ExpectedTransition:
     prefixes: tuple[Prefix, ...]
 
     def fits(self, transition: Transition) -> bool:
-        """Tell whether it is meant, be it at another time or in another way."""
+        """Return whether it is meant, be it at another time or in another way."""
         finding = transition.finding
         return transition.state is self.state and self.about.fits(finding.check, finding.labels)
 

@@ -75,7 +75,7 @@ class SourceRecord(Struct, frozen=True):
     validators: Validators = Validators()
 
     def same_edition(self, other: SourceRecord) -> bool:
-        """Tell whether both speak of the same publication, whenever it was looked at."""
+        """Return whether both speak of the same publication, whenever it was looked at."""
         return (self.version, self.validators) == (other.version, other.validators)
 
 

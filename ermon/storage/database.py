@@ -110,7 +110,7 @@ class Database:
                     self._connection.execute(statement)
 
     def _is_ours(self) -> bool:
-        """Tell whether there are tables of ours, or none; nothing is written before that is known."""
+        """Return whether there are tables of ours, or none; nothing is written before that is known."""
         found = self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")
         tables = {name.decode(errors="replace") for (name,) in found}
         version = self._number("user_version")

@@ -84,7 +84,7 @@ def make_report(snapshot: Snapshot, circuit: str | None, earlier: Report | None 
 
 
 def _is_not_tested(name: str) -> bool:
-    """Tell whether a check is, for a reason, no part of the test of a circuit."""
+    """Return whether a check is, for a reason, no part of the test of a circuit."""
     check = CATALOGUE.get(name)
     return check is not None and isinstance(check.acceptance, NotTested)
 

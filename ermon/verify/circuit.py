@@ -51,7 +51,7 @@ class CircuitFacts:
     # Feeds and links ---------------------------------------------------------------------------------
 
     def _needs(self, feed: FeedDoc) -> bool:
-        """Tell whether a feed shows anything that the circuit is judged by."""
+        """Return whether a feed shows anything that the circuit is judged by."""
         match feed.view:
             case "edge-table":
                 return feed.router in {link.router for link in self.links.values()}
@@ -100,7 +100,7 @@ class CircuitFacts:
         return sorted(found)
 
     def is_down(self, link: str, families: Iterable[Family]) -> bool:
-        """Tell whether a link is known to be down in all of these families that it has."""
+        """Return whether a link is known to be down in all of these families that it has."""
         state = self.links[link].state
         found = [state[family] for family in families if family in state] or list(state.values())
         return bool(found) and set(found) == {"down"}
@@ -115,7 +115,7 @@ class CircuitFacts:
 
     @property
     def is_split(self) -> bool:
-        """Tell whether another ermon watches the circuit, or a part of it."""
+        """Return whether another ermon watches the circuit, or a part of it."""
         return any(link.watched_elsewhere for link in self.links.values())
 
     # Prefixes ----------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class CircuitFacts:
         return bool(self.pools) and (found is None or not self.pools.keys().isdisjoint(found))
 
     def _needs_view(self, labels: Labels) -> bool:
-        """Tell whether a view that nobody provides would show anything of the circuit."""
+        """Return whether a view that nobody provides would show anything of the circuit."""
         if labels.get("view") == "segment":
             return False
         if "circuit" not in labels:
@@ -202,7 +202,7 @@ class CircuitFacts:
         )
 
     def answers(self, check: str) -> bool:
-        """Tell whether the daemon asks this check of anything that concerns the circuit."""
+        """Return whether the daemon asks this check of anything that concerns the circuit."""
         return check in self._by_check
 
     def proofs(self, check: str, *, needs_link: bool = False) -> Iterator[Proof]:

@@ -48,7 +48,7 @@ class StepKind:
         return tuple(sorted(found, key=lambda asked: asked[1].place))
 
     def counts(self, proof: Proof) -> bool:
-        """Tell whether a check's answer matters: a feed that cannot be judged matters only where no other
+        """Return whether a check's answer matters: a feed that cannot be judged matters only where no other
         shows the same, and that ``states`` tells.
         """
         return self.blames_network or proof.status is not Outcome.UNKNOWN or "feed" not in proof.labels
@@ -110,7 +110,7 @@ def _first(proofs: list[Proof]) -> str:
 
 
 def _must_answer(part: Tested, facts: CircuitFacts) -> bool:
-    """Tell whether a check can only be missing because somebody switched it off, and the step would be
+    """Return whether a check can only be missing because somebody switched it off, and the step would be
     hollow without it.
     """
     match part.required:
@@ -136,7 +136,7 @@ def _must_answer(part: Tested, facts: CircuitFacts) -> bool:
 
 
 def _may_answer(check: Check, part: Tested, facts: CircuitFacts) -> bool:
-    """Tell whether another configuration of the same circuits could ask this check."""
+    """Return whether another configuration of the same circuits could ask this check."""
     if part.required is Required.WITH_OTHER_CIRCUITS and not facts.other_circuits:
         return False
     return check.peering is None or check.peering == facts.circuit.peering
