@@ -13,7 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from ermon.checks.subject import RouteSet
+from ermon.checks.topics import RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import CheckSettings, Config, ExpectationPeriods, Link, LinkKey, Peering, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix

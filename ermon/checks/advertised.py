@@ -7,6 +7,8 @@ from functools import partial
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, Parameter, Required, Section, Tested
+from ermon.checks.edge_table import microsoft_circuits
+from ermon.checks.facts import Facts, link_down
 from ermon.checks.mirror import (
     ADVERTISED,
     DEFAULT,
@@ -19,21 +21,8 @@ from ermon.checks.mirror import (
     mirrored,
     prefix_limit,
 )
-from ermon.checks.received import microsoft_circuits
-from ermon.checks.subject import (
-    MICROSOFT,
-    OK,
-    UNKNOWN,
-    Evidence,
-    Facts,
-    Subject,
-    Verdict,
-    difference_topic,
-    link_down,
-    link_labels,
-    present,
-    violated,
-)
+from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, present, violated
+from ermon.checks.topics import MICROSOFT, difference_topic
 from ermon.model.inventory import Config, Peering, Severity, View
 from ermon.model.prefixes import FAMILIES, Family, PrefixSet
 

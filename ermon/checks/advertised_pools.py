@@ -9,6 +9,8 @@ from functools import partial
 from ermon.checks import needs
 from ermon.checks.advertised import microsoft_links
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Required, Section, Tested
+from ermon.checks.edge_table import microsoft_circuits
+from ermon.checks.facts import Facts
 from ermon.checks.mirror import (
     FOREIGN_POOL,
     POOL_SPACE,
@@ -17,12 +19,10 @@ from ermon.checks.mirror import (
     overlapping_pools,
     pool_index,
 )
-from ermon.checks.received import microsoft_circuits
 from ermon.checks.subject import (
     OK,
     UNKNOWN,
     Evidence,
-    Facts,
     Labels,
     Subject,
     Verdict,

@@ -12,6 +12,7 @@ from ermon.checks import (
     advertised,
     advertised_pools,
     drain,
+    edge_table,
     internet,
     internet_pools,
     mirror,
@@ -110,7 +111,7 @@ def subjects(config: Config) -> Iterator[Subject]:
 
 
 _CLASSIFIERS: Mapping[View, Callable[[Config], Callable[[Feed], Classifier]]] = {
-    View.EDGE_TABLE: received.classifiers,
+    View.EDGE_TABLE: edge_table.classifiers,
     View.TO_MICROSOFT: mirror.classifiers,
     View.TO_INTERNET: internet.classifiers,
     View.INTERNET: internet.classifiers,

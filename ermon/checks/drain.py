@@ -7,20 +7,11 @@ from functools import partial
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, Parameter, Section, Tested
-from ermon.checks.received import DRAIN_REPEATS, decided, link_routes, link_topics, set_topics
+from ermon.checks.edge_table import DRAIN_REPEATS, decided, link_routes, link_topics, set_topics
+from ermon.checks.facts import Facts
 from ermon.checks.redundancy import AFTER_LINK_LOSS
-from ermon.checks.subject import (
-    OK,
-    PREPENDED,
-    UNKNOWN,
-    Evidence,
-    Facts,
-    Subject,
-    Verdict,
-    drain_topic,
-    link_labels,
-    violated,
-)
+from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
+from ermon.checks.topics import PREPENDED, drain_topic
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, Link, Severity, View
 

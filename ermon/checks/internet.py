@@ -7,24 +7,21 @@ from functools import partial
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Required, Section, Tested
+from ermon.checks.facts import Facts
 from ermon.checks.mirror import overlapping_pools, pool_index
 from ermon.checks.subject import (
-    MICROSOFT,
     OK,
     UNKNOWN,
     Classifier,
-    Facts,
     RouteGroup,
-    RouteSet,
     Subject,
     Verdict,
     feed_labels,
-    feed_topic,
     on_feed,
     present,
-    routes_topic,
     violated,
 )
+from ermon.checks.topics import MICROSOFT, RouteSet, feed_topic, routes_topic
 from ermon.model.inventory import Config, Feed, Severity, View
 from ermon.model.prefixes import PrefixSet
 from ermon.model.routes import BLACKHOLE, Route, SegmentKind

@@ -7,24 +7,11 @@ from functools import partial
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, Required, Section, Tested
+from ermon.checks.facts import Facts, link_down
 from ermon.checks.internet import BLACKHOLED, COVERS_POOL, INSIDE_POOL, internet_feeds
 from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored
-from ermon.checks.subject import (
-    OK,
-    UNKNOWN,
-    Facts,
-    RouteSet,
-    Subject,
-    Verdict,
-    feed_labels,
-    feed_topic,
-    link_down,
-    link_topic,
-    on_feed,
-    present,
-    routes_topic,
-    violated,
-)
+from ermon.checks.subject import OK, UNKNOWN, Subject, Verdict, feed_labels, on_feed, present, violated
+from ermon.checks.topics import RouteSet, feed_topic, link_topic, routes_topic
 from ermon.model.inventory import Config, Feed, InternetUse, Link, Peering, Pool, Severity, View
 from ermon.model.prefixes import Family, Prefix, PrefixSet
 from ermon.model.routes import Route

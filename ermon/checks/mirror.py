@@ -11,17 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ermon.checks.attribution import Attribution
-from ermon.checks.subject import (
-    Classifier,
-    Facts,
-    RouteGroup,
-    RouteSet,
-    Topic,
-    feed_topic,
-    link_down,
-    link_topic,
-    routes_topic,
-)
+from ermon.checks.facts import Facts, link_down
+from ermon.checks.subject import Classifier, RouteGroup
+from ermon.checks.topics import RouteSet, Topic, feed_topic, link_topic, routes_topic
 from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Pool
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixIndex, PrefixSet
 from ermon.model.routes import Route

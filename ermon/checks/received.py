@@ -2,185 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from ermon.checks import needs
-from ermon.checks.attribution import Attribution, Unattributed, microsoft_path
 from ermon.checks.check import AcceptanceStep, Check, Parameter, Required, Section, Tested
+from ermon.checks.edge_table import (
+    BEST_PATH,
+    FOREIGN_ORIGIN,
+    NOT_MICROSOFT,
+    SERVICE,
+    TAGGED,
+    UNATTRIBUTED,
+    UNEXPECTED,
+    brings_routes,
+    community_text,
+    decided,
+    link_routes,
+    link_topics,
+    microsoft_circuits,
+    set_topics,
+    shown,
+    table_topics,
+)
+from ermon.checks.facts import Facts
 from ermon.checks.subject import (
-    EXPECTATIONS,
     OK,
-    PREPENDED,
     UNKNOWN,
-    Classifier,
     Evidence,
-    Facts,
     RouteGroup,
-    RouteSet,
     Subject,
-    Topic,
     Verdict,
-    churn_topic,
     feed_labels,
-    feed_topic,
     link_labels,
-    link_topic,
-    missing_topic,
     on_feed,
     present,
+    violated,
+)
+from ermon.checks.topics import (
+    EXPECTATIONS,
+    RouteSet,
+    churn_topic,
+    feed_topic,
+    link_topic,
+    missing_topic,
     routes_topic,
     seen_topic,
     table_topic,
-    violated,
 )
-from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.findings import Status
-from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering, Severity, View
-from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet
+from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Severity, View
+from ermon.model.prefixes import Family, Prefix, PrefixSet
 from ermon.model.routes import Route
-from ermon.model.special_use import not_public_space
 
-SERVICE = "service"
-TAGGED = "tagged"
-UNEXPECTED = "unexpected"
-FOREIGN_ORIGIN = "foreign-origin"
-UNATTRIBUTED = "unattributed"
-BEST_PATH = "best-path"
-"""On a feed of best paths: what packets to an expected prefix may follow."""
-NOT_MICROSOFT = "not-microsoft"
-"""Those of them that do not lead to Microsoft."""
-
-
-DRAIN_REPEATS = Parameter(
-    "drain", "repeats", 4, "count", "12076 so many times in a row marks a path that is being drained."
-)
 CHANGES_PER_MINUTE = Parameter(
     "churn-high", "per_minute", 600, "count", "So many route changes a minute are still fine."
 )
-
-# What an edge table is sorted into -------------------------------------------------------------------
-
-
-def classifiers(config: Config) -> Callable[[Feed], Classifier]:
-    """Return how the routes of an edge table are sorted: by link, and by what the checks ask of them."""
-    of_link = _link_sets(config)
-    expected = PrefixSet(
-        expected.prefix for circuit in config.circuits.values() for expected in circuit.receive.prefixes
-    )
-
-    def all_paths(route: Route, attribution: Attribution) -> Iterator[RouteSet]:
-        if isinstance(attribution, Unattributed):
-            yield RouteSet(UNATTRIBUTED, route.prefix.family)
-        elif isinstance(attribution, tuple):
-            yield from of_link(route, attribution)
-
-    def best_paths(route: Route, attribution: Attribution) -> Iterator[RouteSet]:
-        if expected.overlaps(route.prefix):
-            yield RouteSet(BEST_PATH, route.prefix.family)
-            if attribution is None:
-                yield RouteSet(NOT_MICROSOFT, route.prefix.family)
-        yield from all_paths(route, attribution)
-
-    return lambda feed: all_paths if feed.add_path else best_paths
-
-
-def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]:
-    our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
-    wanted = {
-        circuit.name: {service.community for service in circuit.receive.services}
-        for circuit in config.circuits.values()
-    }
-    ours = PrefixSet(config.our_space)
-    not_public = not_public_space(config.policy.public_space)
-    unexpected = {
-        circuit.name: _unexpected(circuit, ours, not_public) for circuit in microsoft_circuits(config)
-    }
-    repeats = int(DRAIN_REPEATS.of(config))
-
-    def route_sets(route: Route, link: LinkKey) -> Iterator[RouteSet]:
-        circuit, family = link[0], route.prefix.family
-        communities = route.attributes.communities
-        for community in communities & wanted[circuit]:
-            yield RouteSet(SERVICE, family, community_text(community), link)
-        if any(high == MICROSOFT_ASN for high, _ in communities):
-            yield RouteSet(TAGGED, family, link=link)
-        if circuit in unexpected and unexpected[circuit](route):
-            yield RouteSet(UNEXPECTED, family, link=link)
-        path = microsoft_path(route.attributes, our_asns) or ()
-        if not config.policy.microsoft_asns.issuperset(path):
-            yield RouteSet(FOREIGN_ORIGIN, family, link=link)
-        if path[:repeats].count(MICROSOFT_ASN) == repeats:
-            yield RouteSet(PREPENDED, family, link=link)
-
-    return route_sets
-
-
-def community_text(community: tuple[int, int]) -> str:
-    return f"{community[0]}:{community[1]}"
-
-
-def microsoft_circuits(config: Config) -> Iterator[Circuit]:
-    return (circuit for circuit in config.circuits.values() if circuit.peering is Peering.MICROSOFT)
-
-
-def _unexpected(circuit: Circuit, ours: PrefixSet, not_public: PrefixSet) -> Callable[[Route], bool]:
-    """What Microsoft must not send on Microsoft peering: it carries public service prefixes only
-    (Microsoft, "ExpressRoute routing requirements").
-    """
-    listed = PrefixSet(expected.prefix for expected in circuit.receive.prefixes)
-    services = {service.community for service in circuit.receive.services}
-
-    def unexpected(route: Route) -> bool:
-        prefix = route.prefix
-        if prefix.is_default or not_public.overlaps(prefix) or ours.covers(prefix):
-            return True
-        return circuit.receive.only_listed and not (
-            services & route.attributes.communities or listed.covers(prefix)
-        )
-
-    return unexpected
-
-
-# What the verdicts look at, and depend on ------------------------------------------------------------
-
-
-def link_routes(facts: Facts, link: Link, kind: str) -> RouteGroup:
-    """Return the routes of a set that any edge table shows on the link."""
-    sets = [RouteSet(kind, family, link=link.key) for family in FAMILIES]
-    return RouteGroup(
-        facts.matching(feed, route_set) for route_set in sets for feed in facts.feeds_showing(route_set)
-    )
-
-
-def link_topics(links: Iterable[Link]) -> set[Topic]:
-    return {link_topic(link.key, family) for link in links for family in link.families}
-
-
-def set_topics(link: Link, kind: str, name: str = "") -> set[Topic]:
-    return {routes_topic("", RouteSet(kind, family, name, link.key)) for family in FAMILIES}
-
-
-def _table_topics(link: Link) -> set[Topic]:
-    return {table_topic(link.key, family) for family in link.families}
-
-
-def decided(facts: Facts, link: Link) -> bool:
-    """Return whether absence on the link can be proven in all its families."""
-    return all(facts.deciders(link.key, family) for family in link.families)
-
-
-def _shown(facts: Facts, link: Link, kind: str, name: str = "") -> bool:
-    """Return whether a feed that counts for the link has a route in the set."""
-    return any(
-        facts.matching(feed, RouteSet(kind, family, name, link.key))
-        for family in link.families
-        for feed in facts.witnesses(link.key, family)
-    )
-
-
-def _brings_routes(facts: Facts, link: Link) -> bool:
-    return any(facts.prefix_count(link.key, family) for family in link.families)
 
 
 def churn_high(config: Config) -> Iterator[Subject]:
@@ -217,17 +94,17 @@ CHURN_HIGH = Check(
 def communities_missing(config: Config) -> Iterator[Subject]:
     for circuit in microsoft_circuits(config):
         for link in circuit.links.values():
-            topics = link_topics((link,)) | _table_topics(link) | set_topics(link, TAGGED)
+            topics = link_topics((link,)) | table_topics(link) | set_topics(link, TAGGED)
             judge = partial(_communities_missing, link)
             yield Subject("communities-missing", link_labels(link), frozenset(topics), judge)
 
 
 def _communities_missing(link: Link, facts: Facts) -> Verdict:
-    if _shown(facts, link, TAGGED):
+    if shown(facts, link, TAGGED):
         return OK
     if not decided(facts, link):
         return UNKNOWN
-    return violated(Evidence(routers=(link.router,))) if _brings_routes(facts, link) else OK
+    return violated(Evidence(routers=(link.router,))) if brings_routes(facts, link) else OK
 
 
 COMMUNITIES_MISSING = Check(
@@ -253,7 +130,7 @@ def service_missing(config: Config) -> Iterator[Subject]:
                 community = community_text(service.community)
                 topics = (
                     link_topics((link,))
-                    | _table_topics(link)
+                    | table_topics(link)
                     | set_topics(link, TAGGED)
                     | set_topics(link, SERVICE, community)
                 )
@@ -263,11 +140,11 @@ def service_missing(config: Config) -> Iterator[Subject]:
 
 
 def _service_missing(link: Link, community: str, facts: Facts) -> Verdict:
-    if _shown(facts, link, SERVICE, community):
+    if shown(facts, link, SERVICE, community):
         return OK
     if not decided(facts, link):
         return UNKNOWN
-    if _brings_routes(facts, link) and not _shown(facts, link, TAGGED):
+    if brings_routes(facts, link) and not shown(facts, link, TAGGED):
         return UNKNOWN  # the router sends no communities: that is communities-missing
     return violated(Evidence(routers=(link.router,), details={"community": community}))
 

@@ -16,20 +16,10 @@ from ermon.checks.check import (
     Section,
     Tested,
 )
-from ermon.checks.received import link_topics
-from ermon.checks.subject import (
-    OK,
-    UNKNOWN,
-    Evidence,
-    Facts,
-    Subject,
-    Verdict,
-    difference_topic,
-    feed_topic,
-    link_labels,
-    link_topic,
-    violated,
-)
+from ermon.checks.edge_table import link_topics
+from ermon.checks.facts import Facts
+from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
+from ermon.checks.topics import difference_topic, feed_topic, link_topic
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Circuit, Config, Link, Peering, Severity, View
 from ermon.model.prefixes import Family

@@ -8,21 +8,9 @@ from typing import Literal
 
 from ermon.checks import needs
 from ermon.checks.check import Check, NotTested, Section
-from ermon.checks.subject import (
-    MICROSOFT,
-    OK,
-    UNKNOWN,
-    Evidence,
-    Facts,
-    RouteGroup,
-    RouteSet,
-    Subject,
-    Verdict,
-    feed_topic,
-    present,
-    routes_topic,
-    violated,
-)
+from ermon.checks.facts import Facts
+from ermon.checks.subject import OK, UNKNOWN, Evidence, RouteGroup, Subject, Verdict, present, violated
+from ermon.checks.topics import MICROSOFT, RouteSet, feed_topic, routes_topic
 from ermon.model.inventory import Config, Feed, Severity, View
 
 

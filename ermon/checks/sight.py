@@ -7,22 +7,9 @@ from functools import partial
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Parameter, ReadFromState, Section, Tested
-from ermon.checks.subject import (
-    OK,
-    STORAGE,
-    UNKNOWN,
-    Evidence,
-    Facts,
-    Subject,
-    Verdict,
-    content_topic,
-    feed_labels,
-    feed_topic,
-    on_feed,
-    process_topic,
-    source_topic,
-    violated,
-)
+from ermon.checks.facts import Facts
+from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, feed_labels, on_feed, violated
+from ermon.checks.topics import STORAGE, content_topic, feed_topic, process_topic, source_topic
 from ermon.model.inventory import Config, Feed, Severity
 from ermon.model.prefixes import Family
 from ermon.model.source_key import SourceKey

@@ -7,10 +7,11 @@ from functools import partial
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, Section, Tested
+from ermon.checks.facts import Facts
 from ermon.checks.internet import internet_feeds
 from ermon.checks.mirror import mirrored
 from ermon.checks.sharding import everywhere
-from ermon.checks.subject import Evidence, Facts, Labels, Subject, Verdict, link_labels, violated
+from ermon.checks.subject import Evidence, Labels, Subject, Verdict, link_labels, violated
 from ermon.model.inventory import Config, Feed, Peering, Severity, View
 from ermon.model.prefixes import Family
 

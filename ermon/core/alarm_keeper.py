@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.checks.subject import Topic
+from ermon.checks.topics import Topic
 from ermon.core import evidence, maintenance
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState, Phase
 from ermon.core.facts import NetworkFacts

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ermon.checks.subject import difference_topic, link_down
+from ermon.checks.facts import link_down
+from ermon.checks.topics import difference_topic
 from ermon.core.facts import NetworkFacts
 from ermon.core.rib import AdjRibIn
 from ermon.model.findings import LinkState

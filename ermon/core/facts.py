@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ermon.checks import redundancy, sight
 from ermon.checks.check import Parameter
-from ermon.checks.subject import RouteSet, Topic
+from ermon.checks.topics import RouteSet, Topic
 from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
 from ermon.core.drain import DrainLatch
 from ermon.core.rib import AdjRibIn

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from ermon.checks.drain import DRAIN_PERCENT
-from ermon.checks.subject import (
+from ermon.checks.topics import (
     PREPENDED,
     RouteSet,
     churn_topic,

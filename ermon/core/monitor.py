@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from ermon.checks.subject import EXPECTATIONS, Topic
+from ermon.checks.topics import EXPECTATIONS, Topic
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState
 from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper
 from ermon.core.facts import NetworkFacts

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, SUPPRESSES_TOGETHER, classifiers, subjects
-from ermon.checks.subject import Subject, Topic
+from ermon.checks.subject import Subject
+from ermon.checks.topics import Topic
 from ermon.core import maintenance
 from ermon.core.alarm import Alarm, AlarmKey
 from ermon.core.layout import Layout

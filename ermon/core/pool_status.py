@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from ermon.api.status import Answer, PlaceDoc, PoolDoc, PoolOverall, PoolPlace
 from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
-from ermon.checks.subject import RouteSet
+from ermon.checks.topics import RouteSet
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
 from ermon.model.inventory import InternetUse, LinkKey, Pool

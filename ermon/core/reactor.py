@@ -9,14 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from ermon.checks.subject import (
-    STORAGE,
-    Classifier,
-    feed_topic,
-    link_topic,
-    process_topic,
-    source_topic,
-)
+from ermon.checks.subject import Classifier
+from ermon.checks.topics import STORAGE, feed_topic, link_topic, process_topic, source_topic
 from ermon.core.facts import FeedState, NetworkFacts
 from ermon.core.layers import Layers
 from ermon.core.route_index import RouteIndex

@@ -14,15 +14,8 @@ from ermon.checks.catalogue import classifiers as classifiers_of
 from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
 from ermon.checks.received import CHANGES_PER_MINUTE
-from ermon.checks.subject import (
-    MICROSOFT,
-    Classifier,
-    RouteSet,
-    content_topic,
-    missing_topic,
-    routes_topic,
-    table_topic,
-)
+from ermon.checks.subject import Classifier
+from ermon.checks.topics import MICROSOFT, RouteSet, content_topic, missing_topic, routes_topic, table_topic
 from ermon.core.asymmetry import PrefixAsymmetry, advertised_tables, received_tables
 from ermon.core.coverage import ExpectedCoverage
 from ermon.core.facts import FILTERED_VIEWS, Expected, FeedState, NetworkFacts, rolling

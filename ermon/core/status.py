@@ -25,9 +25,9 @@ from ermon.api.status import (
     StatusDoc,
     UplinkDoc,
 )
+from ermon.checks.edge_table import SERVICE, community_text
 from ermon.checks.mirror import prefix_limit
-from ermon.checks.received import SERVICE, community_text
-from ermon.checks.subject import RouteSet
+from ermon.checks.topics import RouteSet
 from ermon.core.facts import FILTERED_VIEWS, NetworkFacts
 from ermon.core.headline import make_headline
 from ermon.core.monitor import Monitor

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ermon.checks.subject import EXPECTATIONS, missing_topic
+from ermon.checks.topics import EXPECTATIONS, missing_topic
 from ermon.core.facts import FILTERED_VIEWS, FeedState, LinkInfo
 from ermon.core.reactor import TEARDOWN_INTERVAL_SECONDS, Reactor
 from ermon.core.route_index import Expectations

@@ -14,7 +14,8 @@ from hypothesis import given
 
 from ermon.checks import subject as topics
 from ermon.checks.catalogue import CATALOGUE, subjects
-from ermon.checks.subject import EXPECTATIONS, STORAGE, RouteSet, Subject, Topic
+from ermon.checks.subject import Subject
+from ermon.checks.topics import EXPECTATIONS, STORAGE, RouteSet, Topic
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
 from ermon.model.prefixes import Prefix

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 
 from ermon.checks.sharding import only_feeds
-from ermon.checks.subject import Topic, Verdict, churn_topic
+from ermon.checks.subject import Verdict
+from ermon.checks.topics import Topic, churn_topic
 from ermon.core.evidence import render
 from ermon.core.layers import Layers
 from ermon.core.monitor import Monitor

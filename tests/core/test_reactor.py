@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ermon.checks.subject import MICROSOFT, RouteSet
+from ermon.checks.topics import MICROSOFT, RouteSet
 from ermon.core.facts import NetworkFacts
 from ermon.core.reactor import OVERFLOW_REASON
 from ermon.model.events import Alive

@@ -1,0 +1,163 @@
+"""What an edge table is sorted into, and what the checks on it have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ermon.checks.attribution import Attribution, Unattributed, microsoft_path
+from ermon.checks.check import Parameter
+from ermon.checks.facts import Facts
+from ermon.checks.subject import (
+    Classifier,
+    RouteGroup,
+)
+from ermon.checks.topics import (
+    PREPENDED,
+    RouteSet,
+    Topic,
+    link_topic,
+    routes_topic,
+    table_topic,
+)
+from ermon.model.communities import MICROSOFT_ASN
+from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering
+from ermon.model.prefixes import FAMILIES, PrefixSet
+from ermon.model.routes import Route
+from ermon.model.special_use import not_public_space
+
+SERVICE = "service"
+TAGGED = "tagged"
+UNEXPECTED = "unexpected"
+FOREIGN_ORIGIN = "foreign-origin"
+UNATTRIBUTED = "unattributed"
+BEST_PATH = "best-path"
+"""On a feed of best paths: what packets to an expected prefix may follow."""
+NOT_MICROSOFT = "not-microsoft"
+"""Those of them that do not lead to Microsoft."""
+
+
+DRAIN_REPEATS = Parameter(
+    "drain", "repeats", 4, "count", "12076 so many times in a row marks a path that is being drained."
+)
+# What an edge table is sorted into -------------------------------------------------------------------
+
+
+def classifiers(config: Config) -> Callable[[Feed], Classifier]:
+    """Return how the routes of an edge table are sorted: by link, and by what the checks ask of them."""
+    of_link = _link_sets(config)
+    expected = PrefixSet(
+        expected.prefix for circuit in config.circuits.values() for expected in circuit.receive.prefixes
+    )
+
+    def all_paths(route: Route, attribution: Attribution) -> Iterator[RouteSet]:
+        if isinstance(attribution, Unattributed):
+            yield RouteSet(UNATTRIBUTED, route.prefix.family)
+        elif isinstance(attribution, tuple):
+            yield from of_link(route, attribution)
+
+    def best_paths(route: Route, attribution: Attribution) -> Iterator[RouteSet]:
+        if expected.overlaps(route.prefix):
+            yield RouteSet(BEST_PATH, route.prefix.family)
+            if attribution is None:
+                yield RouteSet(NOT_MICROSOFT, route.prefix.family)
+        yield from all_paths(route, attribution)
+
+    return lambda feed: all_paths if feed.add_path else best_paths
+
+
+def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]:
+    our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
+    wanted = {
+        circuit.name: {service.community for service in circuit.receive.services}
+        for circuit in config.circuits.values()
+    }
+    ours = PrefixSet(config.our_space)
+    not_public = not_public_space(config.policy.public_space)
+    unexpected = {
+        circuit.name: _unexpected(circuit, ours, not_public) for circuit in microsoft_circuits(config)
+    }
+    repeats = int(DRAIN_REPEATS.of(config))
+
+    def route_sets(route: Route, link: LinkKey) -> Iterator[RouteSet]:
+        circuit, family = link[0], route.prefix.family
+        communities = route.attributes.communities
+        for community in communities & wanted[circuit]:
+            yield RouteSet(SERVICE, family, community_text(community), link)
+        if any(high == MICROSOFT_ASN for high, _ in communities):
+            yield RouteSet(TAGGED, family, link=link)
+        if circuit in unexpected and unexpected[circuit](route):
+            yield RouteSet(UNEXPECTED, family, link=link)
+        path = microsoft_path(route.attributes, our_asns) or ()
+        if not config.policy.microsoft_asns.issuperset(path):
+            yield RouteSet(FOREIGN_ORIGIN, family, link=link)
+        if path[:repeats].count(MICROSOFT_ASN) == repeats:
+            yield RouteSet(PREPENDED, family, link=link)
+
+    return route_sets
+
+
+def community_text(community: tuple[int, int]) -> str:
+    return f"{community[0]}:{community[1]}"
+
+
+def microsoft_circuits(config: Config) -> Iterator[Circuit]:
+    return (circuit for circuit in config.circuits.values() if circuit.peering is Peering.MICROSOFT)
+
+
+def _unexpected(circuit: Circuit, ours: PrefixSet, not_public: PrefixSet) -> Callable[[Route], bool]:
+    """What Microsoft must not send on Microsoft peering: it carries public service prefixes only
+    (Microsoft, "ExpressRoute routing requirements").
+    """
+    listed = PrefixSet(expected.prefix for expected in circuit.receive.prefixes)
+    services = {service.community for service in circuit.receive.services}
+
+    def unexpected(route: Route) -> bool:
+        prefix = route.prefix
+        if prefix.is_default or not_public.overlaps(prefix) or ours.covers(prefix):
+            return True
+        return circuit.receive.only_listed and not (
+            services & route.attributes.communities or listed.covers(prefix)
+        )
+
+    return unexpected
+
+
+# What the verdicts look at, and depend on ------------------------------------------------------------
+
+
+def link_routes(facts: Facts, link: Link, kind: str) -> RouteGroup:
+    """Return the routes of a set that any edge table shows on the link."""
+    sets = [RouteSet(kind, family, link=link.key) for family in FAMILIES]
+    return RouteGroup(
+        facts.matching(feed, route_set) for route_set in sets for feed in facts.feeds_showing(route_set)
+    )
+
+
+def link_topics(links: Iterable[Link]) -> set[Topic]:
+    return {link_topic(link.key, family) for link in links for family in link.families}
+
+
+def set_topics(link: Link, kind: str, name: str = "") -> set[Topic]:
+    return {routes_topic("", RouteSet(kind, family, name, link.key)) for family in FAMILIES}
+
+
+def table_topics(link: Link) -> set[Topic]:
+    return {table_topic(link.key, family) for family in link.families}
+
+
+def decided(facts: Facts, link: Link) -> bool:
+    """Return whether absence on the link can be proven in all its families."""
+    return all(facts.deciders(link.key, family) for family in link.families)
+
+
+def shown(facts: Facts, link: Link, kind: str, name: str = "") -> bool:
+    """Return whether a feed that counts for the link has a route in the set."""
+    return any(
+        facts.matching(feed, RouteSet(kind, family, name, link.key))
+        for family in link.families
+        for feed in facts.witnesses(link.key, family)
+    )
+
+
+def brings_routes(facts: Facts, link: Link) -> bool:
+    return any(facts.prefix_count(link.key, family) for family in link.families)

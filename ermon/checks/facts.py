@@ -1,0 +1,161 @@
+"""What is known of the network at one moment, as the checks ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
+
+from ermon.checks.topics import RouteSet
+from ermon.model.findings import LinkState
+from ermon.model.inventory import ExpectationPeriods, Link, LinkKey
+from ermon.model.prefixes import Family, Prefix
+from ermon.model.routes import Route, RouteKey
+
+
+class Facts(Protocol):
+    """What is known of the network at one moment."""
+
+    @property
+    def now(self) -> float: ...
+
+    def up(self, feed: str) -> bool:
+        """Return whether the feed's session is established."""
+        ...
+
+    def in_sync(self, feed: str, family: Family) -> bool:
+        """Return whether the feed's routes of this family are known to be complete."""
+        ...
+
+    def all_paths(self, feed: str, family: Family) -> bool:
+        """Return whether the session carries all paths (ADD-PATH), so that it can prove absence."""
+        ...
+
+    def received_any(self, feed: str, family: Family) -> bool:
+        """Return whether the session has brought a route of this family, held or not."""
+        ...
+
+    def end_of_rib(self, feed: str) -> bool | None:
+        """Return whether End-of-RIB has come in every family; ``None``: too early to tell, or not seen
+        because the session began before we looked.
+        """
+        ...
+
+    def down_reason(self, feed: str) -> str:
+        """Return why the session ended; empty where there was none."""
+        ...
+
+    def loss(self, feed: str) -> str | None:
+        """Return why messages were lost, until the feed has been in sync in a new session since."""
+        ...
+
+    def overflowed(self, feed: str) -> bool: ...
+
+    def canary_missing(self, feed: str) -> tuple[Prefix, ...] | None:
+        """Return the canary prefixes that the feed does not show; ``None``: not to be judged yet."""
+        ...
+
+    def process_up(self, process: str) -> bool | None:
+        """Return whether an ExaBGP process runs and answers; ``None``: nothing heard of it yet."""
+        ...
+
+    def source_problem(self, source: str) -> str | None:
+        """Return why a published list cannot be used, empty where it can; ``None``: not tried yet."""
+        ...
+
+    def storage_problem(self) -> str | None:
+        """Return why nothing can be kept over a restart; ``None``: it can, or nothing is to be kept."""
+        ...
+
+    def matching(self, feed: str, route_set: RouteSet) -> Mapping[RouteKey, Route]:
+        """Return the feed's routes that are in the set."""
+        ...
+
+    def feeds_showing(self, route_set: RouteSet) -> Collection[str]:
+        """Return the feeds that have a route in the set."""
+        ...
+
+    def seen(self, family: Family) -> bool:
+        """Return whether any edge table is in sync in this family."""
+        ...
+
+    def link_state(self, link: LinkKey, family: Family) -> LinkState: ...
+
+    def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
+        """Return the feeds that prove presence and absence on the link: in sync, of the link's own
+        router, with all paths.
+        """
+        ...
+
+    def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
+        """Return the feeds whose routes count for the link: those that decide, and only while there is
+        none, every other edge table in sync that shows a route of the link.
+        """
+        ...
+
+    def prefix_count(self, link: LinkKey, family: Family) -> int:
+        """Count the prefixes that the link brings, on the feeds whose routes count for it."""
+        ...
+
+    def expectations(self, circuit: str) -> ExpectationPeriods:
+        """Return what the circuit is expected to bring at present, published lists included, and when."""
+        ...
+
+    def uncovered(self, feed: str, link: LinkKey) -> Collection[Prefix]:
+        """Return the expected prefixes that the link's routes on this feed do not cover."""
+        ...
+
+    def covers(self, feed: str, prefix: Prefix) -> bool:
+        """Return whether the feed's routes cover all of ``prefix``, a default route aside."""
+        ...
+
+    def covering(self, feed: str, prefix: Prefix) -> Iterable[Route]:
+        """Return the feed's routes to ``prefix`` or to what contains it, a default route included."""
+        ...
+
+    def inside(self, feed: str, prefix: Prefix) -> Iterable[Route]:
+        """Return the feed's routes to ``prefix`` or to what is inside it."""
+        ...
+
+    def one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
+        """Return the prefixes that are on one link of the circuit that is up and not on another."""
+        ...
+
+    def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
+        """Return the prefixes that one mirror in sync of a link of the circuit shows and another does not,
+        links that are down aside.
+        """
+        ...
+
+    def draining(self, link: LinkKey) -> bool:
+        """Return whether the link counts as draining."""
+        ...
+
+    def link_flaps(self, link: LinkKey, family: Family) -> bool:
+        """Return whether the link has changed between up and down too often of late."""
+        ...
+
+    def feed_flaps(self, feed: str) -> bool:
+        """Return whether the session was lost too often of late."""
+        ...
+
+    def churning(self, link: LinkKey) -> Collection[str]:
+        """Return the feeds on which the link's routes change too often."""
+        ...
+
+    def usual_count(self, link: LinkKey, family: Family) -> float | None:
+        """Return the median of the link's prefix count while it was right; ``None``: nothing learnt yet."""
+        ...
+
+    def learn_count(self, link: LinkKey, family: Family, count: int | None) -> None:
+        """Learn that ``count`` is right from now on, or with ``None`` that nothing is to be learnt."""
+        ...
+
+
+def link_down(facts: Facts, link: Link, family: Family) -> bool:
+    """Return whether the link is proven down for routes of a family.
+
+    A family that the link has uses that family's state; for any other, the link is down when all its
+    families are.
+    """
+    families = (family,) if family in link.families else link.families
+    return bool(families) and all(facts.link_state(link.key, f) is LinkState.DOWN for f in families)
