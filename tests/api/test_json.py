@@ -32,7 +32,6 @@ def test_a_pool_says_where_it_is_expected_and_where_it_is():
     for family in ("ipv4", "ipv6"):
         assert pool["advertised"][family] == {
             "chicago": {"primary": "yes", "secondary": "no"},
-            "dallas": {"primary": "no", "secondary": "no"},
         }
         assert pool["on_internet"][family] == {"isp-a": "no", "outside": "no"}
 

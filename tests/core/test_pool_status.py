@@ -78,15 +78,19 @@ def test_a_link_that_is_not_known_to_be_down_advertises_what_its_mirror_shows(ne
 
 @BOTH_FAMILIES
 def test_a_pool_on_another_circuit_is_seen_there(net: Company, space: Space):
-    assert advertised(net, space, "dallas-primary") is NO
+    assert "dallas" not in pool_status(net.monitor, "chi").advertised[space.family], "nothing of it is there"
     net.announce("dallas-primary", space.pool)
     assert advertised(net, space, "dallas-primary") is YES
+    assert "secondary" not in pool_status(net.monitor, "chi").advertised[space.family]["dallas"]
     expected_on = pool_status(net.monitor, "chi").expected_on
     assert PlaceDoc(circuit="dallas", link="primary") not in expected_on
 
 
 def test_private_peering_advertises_no_pools():
-    advertised = pool_status(company(PLANT).monitor, "chi").advertised
+    net = company(
+        "nat_pools: {chi: {circuit: null, circuits: [chicago, dallas, plant], use: inbound}}", PLANT
+    )
+    advertised = pool_status(net.monitor, "chi").advertised
     assert {circuit for rows in advertised.values() for circuit in rows} == {"chicago", "dallas"}
 
 
