@@ -18,8 +18,8 @@ async def test_an_ermon_that_does_not_answer_is_a_failure_with_its_last_words(tm
     daemon.child = Child("ermon", (sys.executable, "-c", LAST_WORDS), tmp_path / "ermon.log", {})
     async with daemon.child, aiohttp.ClientSession(daemon.url) as daemon._http:
         with pytest.raises(DemoError) as error:
-            await daemon.get("/api/v1/findings")
+            await daemon.raised()
     assert str(error.value) == (
-        "ermon does not answer /api/v1/findings (ended with status 1). The last lines of its log:\n"
+        "ermon does not answer /api/v1/findings?state=raised (ended with status 1). The last lines of its log:\n"
         "  | the disk is full"
     )
