@@ -91,11 +91,11 @@ class CircuitFacts:
     def other_circuits(self) -> list[str]:
         """The circuits on which a pool of this one could be advertised, and must not be."""
         found = {
-            circuit
+            name
+            for name, circuit in self._snapshot.status.circuits.items()
+            if circuit.peering == "microsoft"
             for pool in self.pools.values()
-            for circuits in pool.advertised.values()
-            for circuit in circuits
-            if circuit not in pool.circuits
+            if name not in pool.circuits
         }
         return sorted(found)
 
