@@ -202,11 +202,14 @@ class EventHub:
         self._next_at = loop.time() + self._every
 
     def _publish_slice(self, monitor: Monitor) -> None:
+        """Publish until the slice is over, and one at least: a slow machine must get on, too."""
         current = Slice()
-        while self._waiting and not current.over():
+        while self._waiting:
             entity = next(iter(self._waiting))
             del self._waiting[entity]
             self._publish_entity(monitor, entity)
+            if current.over():
+                return
 
     def _publish_entity(self, monitor: Monitor, entity: _Entity) -> None:
         config = monitor.config
