@@ -64,7 +64,7 @@ class PoolPlace(StrEnum):
     FAILOVER = "failover"
     """Heard on the internet, as it may be: the pool's ``internet`` is ``failover``."""
     UNKNOWN = "unknown"
-    """Not seen wrong, and not known to be as it should in every family."""
+    """Nothing wrong is seen, and in some family nobody can see."""
 
 
 class PoolOverall(StrEnum):
@@ -113,7 +113,7 @@ class HeadlineDoc(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Annotated[str, words(HeadlineKind)]
     text: str
-    """For a phone, a log and the title of a tab: no full stop, nothing that is said by ``kind`` alone."""
+    """For a phone, a log or the title of a tab; without a full stop."""
     about: str
     """What it is about, in sentences: the worst finding and where, or what cannot be seen; may be empty."""
     since: Time | None

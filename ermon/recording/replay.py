@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ermon.api.findings import finding_doc, substance
+from msgspec.structs import asdict
+
+from ermon.api.findings import SubjectDoc, finding_doc, substance
 from ermon.core.monitor import Monitor
 from ermon.model.findings import Transition, transition_order
 from ermon.recording.playback import Begun, Expected, Maintained, Passed, Playback, Step
@@ -45,7 +47,7 @@ class Replay:
         """Yield the status of every check and subject, ordered by check and labels."""
         for case in self._monitor.statuses() if self._monitor is not None else ():
             labels = dict(case.subject.labels)
-            yield {"check": case.subject.check, "labels": labels, "status": str(case.status)}
+            yield asdict(SubjectDoc(check=case.subject.check, labels=labels, status=case.status))
 
     def _take(self, step: Step) -> Iterator[dict[str, Any]]:
         if isinstance(step, Begun):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.checks.company import V4, V6, Company, Space, company  # after the rewrite is asked for
+from tests.checks.company import V4, V6, Company, Space, company
 
 
 @pytest.fixture(params=[V4, V6], ids=["ipv4", "ipv6"])
