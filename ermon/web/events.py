@@ -84,6 +84,10 @@ class Subscription:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return the events that have come, without waiting."""
         self._wake.clear()
         events = b"".join(self._events)
         self._events.clear()

@@ -68,8 +68,11 @@ STATES: dict[str, tuple[Callable[[], Company], tuple[Happening, ...]]] = {
 }
 
 
-async def told(state: str) -> tuple[Site, list[tuple[str, Any]]]:
-    """A site in this state, and the events that it sent on the way there."""
+Told = tuple[Site, list[tuple[str, Any]]]
+
+
+def told(state: str) -> Told:
+    """A site in this state, and the events that it sent on the way there: at once, for no loop runs yet."""
     make, happenings = STATES[state]
     site = Site(make()).tell()
     site.timeline.sample(site.net.monitor, site.net.now)
@@ -79,7 +82,7 @@ async def told(state: str) -> tuple[Site, list[tuple[str, Any]]]:
             site.tell()
             site.net.now += 75
             site.tell()
-        return site, list(events(await subscription.wait(0)))
+        return site, list(events(subscription.take()))
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +122,15 @@ def paths_of(net: Story) -> Iterator[tuple[str, str]]:
     yield "/api/v1/schema", "/api/v1/schema"
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.fixture(params=STATES)
+def site_and_events(request: pytest.FixtureRequest) -> Told:
+    return told(request.param)
+
+
 async def test_every_answer_and_every_event_is_as_the_schema_says(
-    state: str, schema: dict[str, Any], check: Check
+    site_and_events: Told, schema: dict[str, Any], check: Check
 ):
-    site, happened = await told(state)
+    site, happened = site_and_events
     for kind, data in happened:
         check(data, schema["events"][kind])
     async with TestClient(TestServer(make_app(site.context()))) as http:
@@ -144,8 +151,8 @@ def events(stream: bytes) -> Iterator[tuple[str, Any]]:
         yield fields["event"], json.loads(fields["data"])
 
 
-async def test_every_kind_of_event_is_sent(schema: dict[str, Any]):
-    kinds = {"snapshot"} | {kind for state in STATES for kind, _ in (await told(state))[1]}
+def test_every_kind_of_event_is_sent(schema: dict[str, Any]):
+    kinds = {"snapshot"} | {kind for state in STATES for kind, _ in told(state)[1]}
     assert kinds == set(schema["events"]) == set(EVENTS)
 
 

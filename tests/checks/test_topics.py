@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from ermon.checks import subject as topics
+from ermon.checks import topics
 from ermon.checks.catalogue import CATALOGUE, subjects
 from ermon.checks.subject import Subject
 from ermon.checks.topics import EXPECTATIONS, STORAGE, RouteSet, Topic

@@ -226,7 +226,7 @@ def anybodys_python() -> str:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--bounding-set=-all"]
     # The first is started by one who is still allowed everything, the second as ermon starts ExaBGP.
-    again = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', 'import ermon.service, exabgp']))"
+    again = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', 'import ermon.daemon.service, exabgp']))"
     for python in (sys.executable, f"/usr/bin/python{version}"):
         trial = [*become, python, "-c", again]
         if not subprocess.run(trial, env=os.environ | LIBRARIES, check=False, capture_output=True).returncode:

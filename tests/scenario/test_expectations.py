@@ -90,7 +90,7 @@ def test_what_can_never_come_is_an_error(tmp_path: Path, text: str, place: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["not_raised: prefix-count-low", "not_raised: {check: pool-wrong-circuit, pool: adfs}"]
+    "text", ["not_raised: prefix-count-low", "not_raised: {check: pool-not-advertised, circuit: plant}"]
 )
 def test_what_a_configuration_never_asks_may_be_denied(tmp_path: Path, text: str):
     assert errors(write(tmp_path, expecting(text))) == []
