@@ -38,6 +38,10 @@ def make_policy(**said: Any) -> Policy:
         "public_space": left_out.public_space,
         "internet_covering": Severity(left_out.internet_covering),
         "max_drain": left_out.max_drain,
+        "failover_grace": left_out.failover_grace,
+        "relearn_after": left_out.relearn_after,
+        "blackhole_communities": frozenset(left_out.blackhole_communities),
+        "accept": left_out.accept,
     }
     return Policy(**{**values, **said})
 

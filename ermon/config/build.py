@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ermon.config.receivers import AccessKeys
 from ermon.config.rules import pool_circuits
 from ermon.config.schema import (
+    AdvertiseSection,
     CheckEntry,
     CircuitEntry,
+    ExceptionEntry,
     FeedEntry,
     File,
     LinkEntry,
     MaintenanceEntry,
     PoolEntry,
     ReceiveSection,
+    ServiceEntry,
 )
 from ermon.model.inventory import (
+    AcceptedLint,
     Access,
     Advertise,
     Alertmanager,
     BasicAuth,
+    CheckException,
     CheckSettings,
     Circuit,
     ClientTls,
@@ -34,6 +41,7 @@ from ermon.model.inventory import (
     Pool,
     Receive,
     Segment,
+    Service,
     Severity,
     Source,
     Uplink,
@@ -51,13 +59,15 @@ def build(file: File) -> Config:
         circuits={name: _circuit(name, entry) for name, entry in file.circuits.items()},
         feeds={name: _feed(name, entry, collector.asn) for name, entry in file.feeds.items()},
         routers={name: frozenset(entry.addresses) for name, entry in file.routers.items()},
+        platforms={name: entry.platform for name, entry in file.routers.items() if entry.platform},
         pools={name: _pool(name, entry) for name, entry in file.nat_pools.items()},
         internet_only=file.internet_only,
         uplinks={name: Uplink(name, entry.router, entry.asn) for name, entry in file.uplinks.items()},
-        segments={name: Segment(name, entry.expressroute) for name, entry in file.segments.items()},
+        segments={name: Segment(name, **dict(entry)) for name, entry in file.segments.items()},
         policy=_policy(file),
         checks={name: _check(entry) for name, entry in file.checks if entry is not None},
         maintenance=tuple(_window(entry) for entry in file.maintenance),
+        exceptions=tuple(_exception(entry) for entry in file.exceptions),
         alertmanager=Alertmanager(
             file.alertmanager.urls, file.alertmanager.resend, _access(file.alertmanager)
         ),
@@ -79,50 +89,70 @@ def _policy(file: File) -> Policy:
         public_space=file.policy.public_space,
         internet_covering=Severity(file.policy.internet_covering),
         max_drain=file.policy.max_drain,
+        failover_grace=file.policy.failover_grace,
+        relearn_after=file.policy.relearn_after,
+        blackhole_communities=frozenset(file.policy.blackhole_communities),
+        accept=tuple(AcceptedLint(**dict(entry)) for entry in file.policy.accept),
     )
 
 
 def _circuit(name: str, entry: CircuitEntry) -> Circuit:
-    allowed = entry.advertise.prefixes
-    # `any` and nothing said are both None there; what nothing means depends on the peering.
-    if "prefixes" not in entry.advertise.model_fields_set:
-        allowed = None if entry.peering is Peering.PRIVATE else ()
     return Circuit(
         name=name,
         geo=entry.geo,
         location=entry.location,
         peering=entry.peering,
-        links={key: _link(name, key, link, entry.location) for key, link in entry.links.items()},
+        links={key: _link(name, key, link, entry) for key, link in entry.links.items()},
         premium=entry.premium,
-        receive=_receive(entry.receive),
-        advertise=Advertise(allowed, entry.advertise.allow_default),
+        receive=_receive(entry.receive, entry.peering),
+        advertise=_advertise(entry.advertise, entry.peering),
+        group=entry.group,
+        metro=entry.metro,
     )
 
 
-def _link(circuit: str, name: str, entry: LinkEntry, location: str) -> Link:
+def _link(circuit: str, name: str, entry: LinkEntry, own: CircuitEntry) -> Link:
     match = entry.match
     return Link(
         circuit=circuit,
         name=name,
         router=entry.router,
-        location=entry.location or location,
+        location=entry.location or own.location,
         subnet=entry.subnet,
         subnet6=entry.subnet6,
         match_next_hops=frozenset((match and match.next_hop) or ()),
         match_communities=frozenset((match and match.community) or ()),
+        match_prefixes=(match and match.prefixes) or (),
+        vrf=entry.vrf or own.vrf,
     )
 
 
-def _receive(section: ReceiveSection) -> Receive:
+def _receive(section: ReceiveSection, peering: Peering) -> Receive:
     least = {family: getattr(section.minimum, family) for family in FAMILIES}
     return Receive(
-        services=section.services,
+        services=tuple(_service(entry) for entry in section.services),
         minimum={family: count for family, count in least.items() if count is not None},
         drop_percent=section.drop_percent,
         prefixes=tuple(ExpectedPrefix(**dict(entry)) for entry in section.prefixes),
         sources=tuple(Source(**dict(entry)) for entry in section.sources),
         only_listed=section.only_listed,
+        own_prefixes=section.own_prefixes,
+        allow_default=section.allow_default,
+        vnets=section.vnets,
+        gateways=section.gateways if peering is Peering.PRIVATE else None,
     )
+
+
+def _service(entry: ServiceEntry) -> Service:
+    return replace(entry.name, minimum=entry.minimum, drop_percent=entry.drop_percent)
+
+
+def _advertise(section: AdvertiseSection, peering: Peering) -> Advertise:
+    allowed = section.prefixes
+    # `any` and nothing said are both None there; what nothing means depends on the peering.
+    if "prefixes" not in section.model_fields_set:
+        allowed = None if peering is Peering.PRIVATE else ()
+    return Advertise(allowed, section.allow_default, section.required, section.drop_percent)
 
 
 def _pool(name: str, entry: PoolEntry) -> Pool:
@@ -149,6 +179,10 @@ def _access(entry: AccessKeys) -> Access:
         bearer_token_file=entry.bearer_token_file,
         tls=ClientTls(**dict(entry.tls)),
     )
+
+
+def _exception(entry: ExceptionEntry) -> CheckException:
+    return CheckException(entry.check, entry.labels, entry.reason, entry.until)
 
 
 def _window(entry: MaintenanceEntry) -> MaintenanceWindow:

@@ -96,6 +96,9 @@ def _own_settings(name: str, feed: FeedEntry) -> Iterator[Complaint]:
         yield Complaint((*path, "local"), message)
     elif feed.peer == feed.local:
         yield Complaint((*path, "local"), f"{feed.local} is the peer's address too; give ermon's own")
+    if feed.vrf is not None and feed.view is not View.EDGE_TABLE:
+        message = "is for edge tables only: a mirror belongs to its link, any other feed to no routing table"
+        yield Complaint((*path, "vrf"), f"{message}; remove it")
     if feed.add_path and feed.view in MIRRORS:
         message = "means nothing on a mirror: a router sends one path to the neighbor it mirrors; remove it"
         yield Complaint((*path, "add_path"), message)

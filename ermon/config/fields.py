@@ -22,6 +22,8 @@ from ermon.model.times import DURATION_PATTERN, LONGEST_SECONDS, parse_duration
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_SIZE = re.compile(r"([0-9]{1,9})(KiB|MiB|GiB|TiB)")
+_UNITS = ("", "KiB", "MiB", "GiB", "TiB")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -207,6 +209,17 @@ def _parse_timestamp(value: object) -> datetime:
     raise ValueError(f"{show(text)} is not a time with its zone; write 2026-12-01T02:00:00Z or …+01:00")
 
 
+def _parse_end(value: object) -> datetime:
+    """A day, which ends something at its beginning (UTC), or a time with its zone."""
+    text = _text(value, "a date such as 2027-06-30, or a time such as 2027-06-30T02:00:00Z")
+    try:
+        return _parse_timestamp(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
+    except ValueError:
+        raise ValueError(
+            f"{show(text)} is neither a date nor a time with its zone; write 2027-06-30 or 2027-06-30T02:00:00Z"
+        ) from None
+
+
 def _check_url(text: str, schemes: tuple[str, ...], instead: str = "") -> str:
     wanted = " or ".join(f"{scheme}://host" for scheme in schemes)
     try:
@@ -238,6 +251,15 @@ def _parse_boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false, not {show(value)}")  # noqa: TRY004  # as above
     return value
+
+
+def _parse_bytes(value: object) -> int:
+    text = _text(value, "a size such as 512MiB")
+    found = _SIZE.fullmatch(text)
+    size = int(found[1]) * 1024 ** _UNITS.index(found[2]) if found else 0
+    if not 1024**2 <= size <= 1024**5:
+        raise ValueError(f"must be a size such as 512MiB or 2GiB, from 1MiB to 1024TiB, not {show(value)}")
+    return size
 
 
 def _parse_percent(value: object) -> float:
@@ -276,6 +298,8 @@ PositiveDuration = Annotated[float, PlainValidator(_parse_positive_duration), _P
 HoldTime = Annotated[float, PlainValidator(_parse_hold_time), _POSITIVE_SCHEMA]
 Network = Annotated[Prefix, PlainValidator(_parse_network), _PREFIX_SCHEMA]
 """A prefix of either family, default routes aside."""
+AnyNetwork = Annotated[Prefix, PlainValidator(parse_any_prefix), _PREFIX_SCHEMA]
+"""A prefix of either family, or a default route."""
 Ipv4Network = Annotated[Prefix, PlainValidator(_parse_ipv4_network), _PREFIX_SCHEMA]
 Ipv6Network = Annotated[Prefix, PlainValidator(_parse_ipv6_network), _PREFIX_SCHEMA]
 HostAddress = Annotated[Address, PlainValidator(_parse_address), _ADDRESS_SCHEMA]
@@ -297,6 +321,7 @@ Count = Annotated[
     PlainValidator(lambda value: _whole(value, 1, 1_000_000_000, "a whole number")),
     _schema("integer", minimum=1, maximum=1_000_000_000),
 ]
+ByteSize = Annotated[int, PlainValidator(_parse_bytes), _schema("string", pattern=f"^{_SIZE.pattern}$")]
 Percent = Annotated[float, PlainValidator(_parse_percent), _schema("number", exclusiveMinimum=0, maximum=100)]
 Boolean = Annotated[bool, PlainValidator(_parse_boolean), _schema("boolean")]
 Name = Annotated[str, PlainValidator(_parse_name), _schema("string", pattern=f"^{_NAME.pattern}$")]
@@ -321,6 +346,8 @@ ServiceName = Annotated[
 ]
 Day = Annotated[date, PlainValidator(_parse_date), _schema("string", format="date")]
 Timestamp = Annotated[datetime, PlainValidator(_parse_timestamp), _schema("string", format="date-time")]
+End = Annotated[datetime, PlainValidator(_parse_end), _schema("string", minLength=10)]
+"""A date or a time; in UTC."""
 HttpUrl = Annotated[str, PlainValidator(_parse_receiver_url), _schema("string", pattern="^https?://")]
 SourceLocation = Annotated[str, PlainValidator(_parse_source), _schema("string", minLength=1)]
 

@@ -10,12 +10,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from ermon.checks.catalogue import CATALOGUE
 from ermon.config.feeds import cautions_about_feeds, complaints_about_feeds
 from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
 from ermon.config.schema import (
     CircuitEntry,
     Draft,
+    ExceptionEntry,
     LinkEntry,
     MaintenanceEntry,
     PoolEntry,
@@ -30,6 +32,7 @@ from ermon.model.source_key import SERVICE_AREAS
 
 def unknown_names(data: Mapping[str, Any]) -> Iterator[Complaint]:
     """Names that refer to nothing in this file."""
+    path: KeyPath
     circuits = _declared(data, "circuits")
     for pool, entry in _entries(data, "nat_pools"):
         path = ("nat_pools", pool)
@@ -45,12 +48,22 @@ def unknown_names(data: Mapping[str, Any]) -> Iterator[Complaint]:
         yield from _unless_known((*path, "uplink"), entry.get("uplink"), "an uplink", uplinks)
         yield from _unless_known((*path, "segment"), entry.get("segment"), "a segment", segments)
         yield from _unknown_link(circuits, declared, path, entry)
+    groups = (
+        None
+        if circuits is None
+        else {text for _, c in declared.items() if isinstance(text := c.get("group"), str)}
+    )
     windows = data.get("maintenance")
     for at, entry in enumerate(windows if isinstance(windows, list) else ()):
         if isinstance(entry, dict):
+            path = ("maintenance", at)
             feeds = _declared(data, "feeds")
-            yield from _unless_known(("maintenance", at, "feed"), entry.get("feed"), "a feed", feeds)
-            yield from _unknown_link(circuits, declared, ("maintenance", at), entry)
+            yield from _unless_known((*path, "feed"), entry.get("feed"), "a feed", feeds)
+            yield from _unless_known((*path, "router"), entry.get("router"), "a router", routers)
+            yield from _unless_known((*path, "uplink"), entry.get("uplink"), "an uplink", uplinks)
+            yield from _unless_known((*path, "segment"), entry.get("segment"), "a segment", segments)
+            yield from _unless_known((*path, "group"), entry.get("group"), "a group of circuits", groups)
+            yield from _unknown_link(circuits, declared, path, entry)
 
 
 def _unknown_link(
@@ -113,26 +126,56 @@ def complaints(draft: Draft) -> Iterator[Complaint]:
     for at, window in enumerate(draft.maintenance):
         if window is not None:
             yield from _maintenance(at, window)
+    for at, exception in enumerate(draft.exceptions):
+        if exception is not None:
+            yield from _exception(("exceptions", at), exception)
 
 
 def _circuit(name: str, circuit: CircuitEntry) -> Iterator[Complaint]:
     path = ("circuits", name)
-    if circuit.advertise.allow_default and circuit.peering is Peering.MICROSOFT:
+    if circuit.peering is Peering.MICROSOFT:
+        yield from _only_on_private_peering(path, circuit)
+    yield from _receive((*path, "receive"), circuit.receive)
+    for at, prefix in enumerate(circuit.advertise.required):
+        if prefix.is_default and not circuit.advertise.allow_default:
+            yield Complaint(
+                (*path, "advertise", "required", at),
+                "a default route is advertised-default unless allow_default is true; add it, on private "
+                "peering, or remove the route",
+            )
+    for key, link in circuit.links.items():
+        yield from _link((*path, "links", key), link)
+
+
+def _only_on_private_peering(path: KeyPath, circuit: CircuitEntry) -> Iterator[Complaint]:
+    if circuit.advertise.allow_default:
         yield Complaint(
             (*path, "advertise", "allow_default"),
             "is for private peering only: Microsoft refuses a default route on Microsoft peering; remove it",
         )
-    yield from _receive((*path, "receive"), circuit.receive)
-    for key, link in circuit.links.items():
-        yield from _link((*path, "links", key), link)
+    if circuit.receive.allow_default:
+        yield Complaint(
+            (*path, "receive", "allow_default"),
+            "is for private peering only: Microsoft never sends a default route on Microsoft peering; remove it",
+        )
+    for key in ("vnets", "gateways"):
+        if key in circuit.receive.model_fields_set and getattr(circuit.receive, key):
+            yield Complaint(
+                (*path, "receive", key), "is for private peering only: virtual networks are there; remove it"
+            )
 
 
 def _receive(path: KeyPath, receive: ReceiveSection) -> Iterator[Complaint]:
     if receive.only_listed and not (receive.services or receive.prefixes or receive.sources):
         yield Complaint(
             (*path, "only_listed"),
-            "would make every route unexpected; list services, prefixes or sources, or remove it",
+            "would make every route unlisted; list services, prefixes or sources, or remove it",
         )
+    seen: set[str] = set()
+    for at, service in enumerate(receive.services):
+        if service.name.name in seen:
+            yield Complaint((*path, "services", at), f"lists {service.name.name} twice; once is enough")
+        seen.add(service.name.name)
     for at, source in enumerate(receive.sources):
         yield from _published((*path, "sources", at, "select"), source)
     for at, expected in enumerate(receive.prefixes):
@@ -152,6 +195,10 @@ def _published(path: KeyPath, source: SourceEntry) -> Iterator[Complaint]:
 def _link(path: KeyPath, link: LinkEntry) -> Iterator[Complaint]:
     if link.match is not None and not (link.match.next_hop or link.match.community):
         yield Complaint((*path, "match"), "must not be empty; give next_hop or community")
+    elif link.match is not None and link.match.prefixes and not link.match.next_hop:
+        yield Complaint(
+            (*path, "match", "prefixes"), "needs the next hop of the routes inside them; add next_hop"
+        )
     if not (link.subnet or link.subnet6):
         yield Complaint(
             path,
@@ -193,10 +240,33 @@ def _maintenance(at: int, window: MaintenanceEntry) -> Iterator[Complaint]:
     path = ("maintenance", at)
     if window.ends <= window.starts:
         yield Complaint((*path, "to"), "must be later than from")
-    if (window.circuit is None) == (window.feed is None):
-        yield Complaint(path, "must name either a circuit, perhaps with one link of it, or a feed")
+    named = [key for key in WINDOW_SCOPES if getattr(window, key) is not None]
+    if len(named) != 1:
+        yield Complaint(
+            path,
+            "must name exactly one of circuit (perhaps with one link of it), feed, router, uplink, segment "
+            "and group",
+        )
     elif window.link is not None and window.circuit is None:
         yield Complaint((*path, "link"), "needs the circuit that it belongs to; add circuit")
+
+
+WINDOW_SCOPES = ("circuit", "feed", "router", "uplink", "segment", "group")
+"""What a maintenance window can be for."""
+
+
+def _exception(path: KeyPath, exception: ExceptionEntry) -> Iterator[Complaint]:
+    check = CATALOGUE.get(exception.check)
+    if check is None:
+        yield Complaint(
+            (*path, "check"), f"{exception.check!r} is not a check; {advice(exception.check, CATALOGUE)}"
+        )
+        return
+    labels = (*check.labels, *check.optional_labels)
+    for label in exception.labels:
+        if label not in labels:
+            known = ", ".join(labels) or "none"
+            yield Complaint((*path, label), f"is no label of {check.name}; it has {known}")
 
 
 def cautions(draft: Draft) -> Iterator[Complaint]:

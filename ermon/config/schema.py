@@ -13,13 +13,17 @@ from pydantic import BeforeValidator, Field, Strict, create_model
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Parameter
 from ermon.config.fields import (
+    AnyNetwork,
     Asn,
     AtLeastOne,
     Boolean,
+    ByteSize,
     Communities,
+    CommunityText,
     Count,
     Day,
     Duration,
+    End,
     HoldTime,
     Hops,
     HostAddress,
@@ -60,6 +64,10 @@ class CustomerSection(Section):
     """AS numbers that may stand between yours and 12076: those of a layer-3 ExpressRoute provider."""
     own_prefixes: Several[Network] = ()
     """Address space that is yours, wherever it is announced."""
+    origin_asns: Several[Asn] = ()
+    """Other AS numbers that may originate your space: subsidiaries, a DDoS scrubber."""
+    wan_asns: Several[Asn] = ()
+    """AS numbers of carriers between your sites, such as an MPLS provider's."""
 
 
 class CollectorSection(Section):
@@ -82,6 +90,10 @@ class CollectorSection(Section):
     """A feed is in sync this long after its session came up even without End-of-RIB."""
     max_routes: Count = 2_000_000
     """Routes of one feed; with more, the feed is torn down and reported, never held."""
+    max_bytes: ByteSize = 512 * 1024**2
+    """Memory of the routes of one feed; with more, the feed is torn down and reported."""
+    reconnect_grace: Duration = 150.0
+    """How long routers may need to call again after ExaBGP's start."""
 
 
 class RouterEntry(Section):
@@ -89,6 +101,24 @@ class RouterEntry(Section):
 
     addresses: Several[HostAddress] = ()
     """Its own addresses: a route with such a next hop is an internal copy of that router's route."""
+    platform: (
+        Literal[
+            "bird",
+            "eos",
+            "fortios",
+            "frr",
+            "gobgp",
+            "iosxe",
+            "iosxr",
+            "junos",
+            "nxos",
+            "openbgpd",
+            "panos",
+            "vyos",
+        ]
+        | None
+    ) = None
+    """What it is, as in "ermon render router --platform"."""
 
 
 class MatchSection(Section):
@@ -98,6 +128,9 @@ class MatchSection(Section):
     """Next hops of the link's routes."""
     community: Communities | None = None
     """Communities that your router puts on the link's routes, such as "64500:302"."""
+    prefixes: Several[Network] = ()
+    """Inside these, a route with such a next hop is the link's whatever its path: for a provider that sums
+    Microsoft's routes up."""
 
 
 class LinkEntry(Section):
@@ -113,6 +146,8 @@ class LinkEntry(Section):
     """IPv6 subnet of the link, a /126."""
     match: MatchSection | None = None
     """Other marks of the link's routes, for routers that rewrite the next hop."""
+    vrf: Line | None = None
+    """The router's routing table that the link is in. Default: the circuit's."""
 
 
 class MinimumSection(Section):
@@ -135,6 +170,21 @@ class ExpectedPrefixEntry(Section):
     """First day (UTC) on which it is expected no longer."""
 
 
+class ServiceEntry(Section):
+    """A service or region that each link must bring, and how many routes of it."""
+
+    name: ServiceName
+    """The service, by name or community."""
+    minimum: Count | None = None
+    """Fewer routes than this is service-count-low."""
+    drop_percent: Percent | None = None
+    """So many percent below the usual level is service-count-low too. Default: the circuit's drop_percent."""
+
+
+def _name_alone(value: object) -> object:
+    return value if isinstance(value, dict) else {"name": value}
+
+
 def _prefix_alone(value: object) -> object:
     return {"prefix": value} if isinstance(value, str) else value
 
@@ -155,7 +205,11 @@ class SourceEntry(Section):
 class ReceiveSection(Section):
     """What Microsoft must send on each link of the circuit."""
 
-    services: Several[ServiceName] = ()
+    services: Several[
+        Annotated[
+            ServiceEntry, BeforeValidator(_name_alone, json_schema_input_type=ServiceName | ServiceEntry)
+        ]
+    ] = ()
     """Services and regions, by name or community; each must have at least one route."""
     minimum: MinimumSection = MinimumSection()
     """Fewer routes than this is prefix-count-low."""
@@ -171,7 +225,15 @@ class ReceiveSection(Section):
     sources: Several[SourceEntry] = ()
     """Published lists of prefixes that the link's routes must cover."""
     only_listed: Boolean = False
-    """Whether a route outside services, prefixes and sources is prefix-unexpected."""
+    """Whether a route outside services, prefixes and sources is prefix-unlisted."""
+    own_prefixes: Several[Network] = ()
+    """Space of yours that comes back on purpose: BYOIP, Global Reach, branch to branch."""
+    allow_default: Boolean = False
+    """Whether Azure may send a default route; private peering only."""
+    vnets: Several[Network] = ()
+    """Address space of your virtual networks; a route outside it is prefix-unlisted. Private peering only."""
+    gateways: Count = 1
+    """Virtual network gateways that are connected to the circuit; private peering only."""
 
 
 def _any_prefix(value: object) -> object:
@@ -192,6 +254,10 @@ class AdvertiseSection(Section):
     """Prefixes, or any for everything. Default: none on Microsoft peering, any on private peering."""
     allow_default: Boolean = False
     """Whether a default route may be advertised; private peering only."""
+    required: Several[AnyNetwork] = ()
+    """Prefixes that must be covered besides the NAT pools; a default route by a default route."""
+    drop_percent: Percent | None = None
+    """So many percent below the link's usual level is advertised-count-low."""
 
 
 class CircuitEntry(Section):
@@ -203,6 +269,12 @@ class CircuitEntry(Section):
     """Peering location, such as Chicago."""
     peering: Annotated[Peering, Strict(strict=False)]
     """Which peering of the circuit this is."""
+    group: Name | None = None
+    """Circuits of one geo, peering and group back each other up."""
+    metro: Line | None = None
+    """Where it lies. Default: the location without its number, so that Amsterdam2 is in Amsterdam."""
+    vrf: Line | None = None
+    """The routers' routing table that its links are in. Default: the global one."""
     premium: Boolean = False
     """Whether the circuit has the premium add-on: 10,000 prefixes on private peering instead of 4,000."""
     links: Annotated[dict[Name, LinkEntry], Field(min_length=1)]
@@ -245,6 +317,8 @@ class SegmentEntry(Section):
 
     expressroute: Literal["forbidden", "required"]
     """Whether Microsoft's routes may not be seen there, or must be."""
+    local: Several[Network] = ()
+    """Prefixes that it reaches by a local breakout with static routes; they are left out."""
 
 
 class FeedEntry(Section):
@@ -268,6 +342,8 @@ class FeedEntry(Section):
     """Whether the router sends all its paths (RFC 7911); only then absence on a link can be proven."""
     router: Reference | None = None
     """The router that sends the feed."""
+    vrf: Line | None = None
+    """edge-table: the routing table of the router that it shows. Default: the global one."""
     circuit: Reference | None = None
     """to-microsoft: the circuit whose link is mirrored."""
     link: Reference | None = None
@@ -285,6 +361,17 @@ class FeedEntry(Section):
     """Packets are accepted from at most this many hops away (RFC 5082)."""
 
 
+class AcceptEntry(Section):
+    """A lint that you have read and take as it is."""
+
+    lint: Line
+    """Its name, as "ermon check" prints it."""
+    at: Line
+    """The path that "ermon check" prints before it, such as circuits.chicago."""
+    reason: Line
+    """Why, for whoever reads the file next."""
+
+
 class PolicySection(Section):
     """What is judged how, for all circuits."""
 
@@ -296,6 +383,14 @@ class PolicySection(Section):
     """Severity of pool-covered."""
     max_drain: PositiveDuration = 4 * 3600.0
     """A link counts as draining for at most so long after its drain began."""
+    failover_grace: Duration = 180.0
+    """After a link of its circuits came up, a pool that says failover may still be on the internet so long."""
+    relearn_after: PositiveDuration = 7 * 86400.0
+    """A new steady level is the usual one after so long."""
+    blackhole_communities: Several[CommunityText] = ()
+    """Communities that mean remote-triggered blackholing, besides 65535:666."""
+    accept: Several[AcceptEntry] = ()
+    """Lints that you take as they are."""
 
 
 class CheckEntry(Section):
@@ -312,7 +407,7 @@ class CheckEntry(Section):
 
 
 class MaintenanceEntry(Section):
-    """A time in which a circuit, one link of it, or a feed is worked on: nothing new is raised for it."""
+    """A time in which something is worked on: nothing new is raised for it."""
 
     starts: Timestamp = Field(alias="from")
     """When it begins, with the time zone: 2026-12-01T02:00:00Z."""
@@ -326,6 +421,61 @@ class MaintenanceEntry(Section):
     """One link of the circuit only."""
     feed: Reference | None = None
     """A feed, instead of a circuit."""
+    router: Reference | None = None
+    """A router, with its links and feeds."""
+    uplink: Reference | None = None
+    """An uplink."""
+    segment: Reference | None = None
+    """A segment."""
+    group: Reference | None = None
+    """A group of circuits."""
+
+
+class ExceptionEntry(Section):
+    """Subjects for which a check is switched off, and why; a label that is not given may be anything."""
+
+    check: Reference
+    """The check."""
+    reason: Line
+    """Why, for whoever looks at it at night."""
+    until: End | None = None
+    """When it ends: a date, or a time with its zone. Default: never."""
+    circuit: Line | None = None
+    """Their label circuit."""
+    link: Line | None = None
+    """Their label link."""
+    family: Line | None = None
+    """Their label family."""
+    pool: Line | None = None
+    """Their label pool."""
+    feed: Line | None = None
+    """Their label feed."""
+    uplink: Line | None = None
+    """Their label uplink."""
+    segment: Line | None = None
+    """Their label segment."""
+    ms_service: Line | None = None
+    """Their label ms_service."""
+    geo: Line | None = None
+    """Their label geo."""
+    group: Line | None = None
+    """Their label group."""
+    peering: Line | None = None
+    """Their label peering."""
+    view: Line | None = None
+    """Their label view."""
+    process: Line | None = None
+    """Their label process."""
+    source: Line | None = None
+    """Their label source."""
+    router: Line | None = None
+    """Their label router."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that are given."""
+        keys = type(self).model_fields.keys() - {"check", "reason", "until"}
+        return {key: value for key in sorted(keys) if (value := getattr(self, key)) is not None}
 
 
 class ChecksSection(Section):
@@ -353,6 +503,7 @@ class Draft(Section):
     policy: PolicySection = PolicySection()
     """What is judged how, for all circuits."""
     maintenance: Several[MaintenanceEntry | None] = ()
+    exceptions: Several[ExceptionEntry | None] = ()
     alertmanager: AlertmanagerSection = AlertmanagerSection()
     """Pushing findings to Alertmanager."""
     webhooks: Several[WebhookEntry | None] = ()
@@ -369,6 +520,8 @@ class File(Draft):
     """BGP sessions from routers to ermon, by name."""
     maintenance: Several[MaintenanceEntry] = ()
     """Times in which work is done; nothing new is raised for what they cover."""
+    exceptions: Several[ExceptionEntry] = ()
+    """Subjects for which a check is switched off."""
     webhooks: Several[WebhookEntry] = ()
     """Receivers of findings as JSON."""
     checks: ChecksSection = ChecksSection()

@@ -67,6 +67,10 @@ class Service:
     name: str
     """Label value: the slug of the community table, or the community where the table has none."""
     community: tuple[int, int]
+    minimum: int | None = None
+    """Fewer routes than this are too few, by family."""
+    drop_percent: float | None = None
+    """So far below its usual level are too few, too; ``None``: as for all routes of the circuit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,14 @@ class Receive:
     prefixes: tuple[ExpectedPrefix, ...] = ()
     sources: tuple[Source, ...] = ()
     only_listed: bool = False
+    own_prefixes: tuple[Prefix, ...] = ()
+    """Space of ours that comes back on purpose: BYOIP, Global Reach, branch to branch."""
+    allow_default: bool = False
+    """Whether Azure may send a default route; private peering only."""
+    vnets: tuple[Prefix, ...] = ()
+    """Address space of our virtual networks; none: what belongs to them is not known. Private peering only."""
+    gateways: int | None = None
+    """Virtual network gateways that are connected to the circuit; private peering only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,10 @@ class Advertise:
     prefixes: tuple[Prefix, ...] | None = ()
     """``None`` is ``any``: everything may be advertised."""
     allow_default: bool = False
+    required: tuple[Prefix, ...] = ()
+    """What must be covered on each link besides the pools; a default route by a default route."""
+    drop_percent: float | None = None
+    """So far below its usual level a link advertises too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +138,10 @@ class Link:
     subnet6: Prefix | None = None
     match_next_hops: frozenset[Address] = frozenset()
     match_communities: frozenset[Community] = frozenset()
+    match_prefixes: tuple[Prefix, ...] = ()
+    """Inside these, a route with a next hop of ``match_next_hops`` is the link's, whatever its path."""
+    vrf: str | None = None
+    """The routing table of its router that it is in; ``None``: the global one."""
 
     @property
     def key(self) -> LinkKey:
@@ -148,6 +168,10 @@ class Circuit:
     premium: bool = False
     receive: Receive = Receive()
     advertise: Advertise = Advertise()
+    group: str | None = None
+    """Circuits of one geo, peering and group back each other up; ``None`` is a group, too."""
+    metro: str | None = None
+    """Where the circuit lies, if its locations do not say so."""
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -189,6 +213,8 @@ class Uplink:
 class Segment:
     name: str
     expressroute: Literal["forbidden", "required"]
+    local: tuple[Prefix, ...] = ()
+    """Prefixes that the segment reaches by a local breakout with static routes."""
 
 
 EDGES = "edges"
@@ -210,6 +236,8 @@ class Feed:
     families: tuple[Family, ...]
     add_path: bool = False
     router: str | None = None
+    vrf: str | None = None
+    """The routing table of the router that an edge table shows; ``None``: the global one."""
     circuit: str | None = None
     link: str | None = None
     uplink: str | None = None
@@ -234,6 +262,10 @@ class Customer:
     asn: int
     provider_asns: tuple[int, ...] = ()
     own_prefixes: tuple[Prefix, ...] = ()
+    origin_asns: tuple[int, ...] = ()
+    """Other ASNs that may originate our space: subsidiaries, a DDoS scrubber."""
+    wan_asns: tuple[int, ...] = ()
+    """ASNs of carriers between our sites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +280,20 @@ class Collector:
     settle_limit: float
     sync_timeout: float
     max_routes: int
+    max_bytes: int
+    """Memory of the routes of one feed."""
+    reconnect_grace: float
+    """Seconds that routers may need to call again after ExaBGP's start."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedLint:
+    """What the inventory has against the configuration, and somebody has taken as it is."""
+
+    lint: str
+    at: str
+    """Where: the path of the key, such as ``circuits.chicago``."""
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +302,13 @@ class Policy:
     public_space: tuple[Prefix, ...]
     internet_covering: Severity
     max_drain: float
+    failover_grace: float
+    """Seconds after a link came up in which a pool for failover may still be on the internet."""
+    relearn_after: float
+    """Seconds after which a new steady level is the usual one."""
+    blackhole_communities: frozenset[Community]
+    """Communities that mean remote-triggered blackholing, besides 65535:666 (RFC 7999)."""
+    accept: tuple[AcceptedLint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +324,7 @@ class CheckSettings:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceWindow:
-    """A time in which a circuit, one link of it, or a feed is worked on."""
+    """A time in which something is worked on: exactly one of these, or a circuit and one link of it."""
 
     starts: datetime
     ends: datetime
@@ -279,6 +332,22 @@ class MaintenanceWindow:
     circuit: str | None = None
     link: str | None = None
     feed: str | None = None
+    router: str | None = None
+    uplink: str | None = None
+    segment: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckException:
+    """Subjects for which a check is switched off."""
+
+    check: str
+    labels: Mapping[str, str]
+    """What a subject's labels must be; a label that is not named may be anything."""
+    reason: str
+    until: datetime | None = None
+    """When it ends; ``None``: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,12 +404,15 @@ class Config:
     """Feeds that another instance takes, where each watches its region."""
     routers: Mapping[str, frozenset[Address]] = field(default_factory=dict)
     """Own addresses of each router."""
+    platforms: Mapping[str, str] = field(default_factory=dict)
+    """What a router is, as in ``ermon render router``, where the file says so."""
     pools: Mapping[str, Pool] = field(default_factory=dict)
     internet_only: tuple[Prefix, ...] = ()
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
     segments: Mapping[str, Segment] = field(default_factory=dict)
     checks: Mapping[str, CheckSettings] = field(default_factory=dict)
     maintenance: tuple[MaintenanceWindow, ...] = ()
+    exceptions: tuple[CheckException, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     edge_tables: Mapping[str | None, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
     """By router: the feeds that show its routes."""

@@ -103,7 +103,7 @@ class TestReference:
     def test_what_must_be_received(self):
         receive = self.config.circuits["chicago"].receive
         assert receive.services == (
-            Service("exchange-online", (12076, 5010)),
+            Service("exchange-online", (12076, 5010), minimum=1, drop_percent=50.0),
             Service("sharepoint-online", (12076, 5020)),
         )
         assert receive.minimum == {"ipv4": 4, "ipv6": 1}
@@ -117,6 +117,12 @@ class TestReference:
         assert circuits["dallas"].advertise.prefixes == ()
         assert circuits["dallas-private"].advertise.prefixes is None
         assert circuits["dallas-private"].advertise.allow_default
+        assert circuits["chicago"].advertise.drop_percent == 30.0
+
+    def test_private_peering(self):
+        circuits = self.config.circuits
+        assert circuits["dallas-private"].receive.gateways == 1
+        assert circuits["dallas"].receive.gateways is None
 
     def test_pools(self):
         pools = self.config.pools
@@ -219,6 +225,26 @@ def test_a_link_may_be_known_by_next_hops_or_communities_beside_its_subnet(load)
     assert link.match_next_hops == {parse_address("2001:db8:ffff::2")}
     assert link.match_communities == {Community((64500, 30)), Community((64500, 1, 302))}
     assert link.families == ("ipv4",)
+
+
+def test_a_link_is_in_the_vrf_of_its_circuit_unless_it_names_one(load):
+    text = MINIMAL.replace("    geo: us", "    vrf: MICROSOFT\n    geo: us")
+    text = text.replace("subnet: 203.0.113.0/30", "subnet: 203.0.113.0/30, vrf: OTHER")
+    links = load(text).config.circuits["chicago"].links
+    assert (links["primary"].vrf, links["secondary"].vrf) == ("OTHER", "MICROSOFT")
+
+
+def test_an_exception_ends_with_the_beginning_of_a_day_or_at_a_time(load):
+    text = (
+        "exceptions:\n"
+        "  - {check: link-asymmetry, circuit: chicago, reason: by design, until: 2027-06-30}\n"
+        "  - {check: link-down, reason: works, until: 2027-06-30T02:00:00+02:00}\n"
+        "  - {check: drain, link: primary, reason: prepended for good}\n"
+    )
+    first, second, third = load(MINIMAL + text).config.exceptions
+    assert (first.labels, first.until) == ({"circuit": "chicago"}, datetime(2027, 6, 30, tzinfo=UTC))
+    assert (second.labels, second.until) == ({}, datetime(2027, 6, 30, tzinfo=UTC))
+    assert (third.labels, third.until) == ({"link": "primary"}, None)
 
 
 def test_sources_webhooks_and_alertmanagers(load):
