@@ -18,8 +18,16 @@ from ermon.client.http import Target, UnreachableError, UsageError
 from ermon.model.text import printable
 from ermon.verify.ask import Snapshot, take_snapshot
 from ermon.verify.circuit import CircuitFacts
-from ermon.verify.difference import compare
-from ermon.verify.report import OtherFinding, Outcome, Report, ReportError, load_report, to_json, worst
+from ermon.verify.report import (
+    OtherFinding,
+    Outcome,
+    Report,
+    ReportError,
+    compare,
+    load_report,
+    to_json,
+    worst,
+)
 from ermon.verify.steps import judge
 from ermon.verify.text import Sheet
 

@@ -1,7 +1,8 @@
 """The steps of the acceptance test of a circuit, in the order in which one would fix what fails.
 
 Most steps ask the daemon's own checks, so that the test can never disagree with what pages people; each
-check says which step that is. The state of the links, of the pools and of the feeds is read as it is, whether or not a check is switched on.
+check says which step that is. The state of the links, of the pools and of the feeds is read as it is
+(``evidence``), whether or not a check is switched on.
 """
 
 from __future__ import annotations
@@ -12,12 +13,9 @@ from typing import assert_never
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import AcceptanceStep, Check, Required, Tested
-from ermon.verify import figures
+from ermon.verify import evidence
 from ermon.verify.circuit import WATCHED_ELSEWHERE, CircuitFacts
-from ermon.verify.links import sessions
-from ermon.verify.pools import pools_advertised, pools_elsewhere, pools_on_internet
 from ermon.verify.report import CircuitReport, Outcome, Proof, Step, worst
-from ermon.verify.seen import seen
 
 
 def _nothing(_: CircuitFacts) -> Iterator[Proof]:
@@ -148,8 +146,8 @@ STEPS: tuple[StepKind, ...] = (
     StepKind(
         AcceptanceStep.SESSIONS,
         "Every link is up",
-        passed=figures.links_up,
-        states=sessions,
+        passed=evidence.links_up,
+        states=evidence.sessions,
     ),
     StepKind(
         AcceptanceStep.STEADY,
@@ -159,25 +157,25 @@ STEPS: tuple[StepKind, ...] = (
     StepKind(
         AcceptanceStep.SERVICES,
         "Services and their communities come",
-        passed=figures.services,
+        passed=evidence.services,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.PREFIXES,
         "Every expected prefix comes",
-        passed=figures.received,
+        passed=evidence.received,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.COUNTS,
         "No link brings too few prefixes",
-        passed=figures.received,
+        passed=evidence.received,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.RECEIVED_EQUAL,
         "The links bring the same",
-        passed=figures.received,
+        passed=evidence.received,
         needs_link=True,
     ),
     StepKind(
@@ -189,43 +187,43 @@ STEPS: tuple[StepKind, ...] = (
     StepKind(
         AcceptanceStep.POOLS,
         "Every NAT pool is advertised on its links",
-        passed=figures.pools,
-        states=pools_advertised,
+        passed=evidence.pools,
+        states=evidence.pools_advertised,
     ),
     StepKind(
         AcceptanceStep.POOLS_ELSEWHERE,
         "No NAT pool is advertised elsewhere",
-        passed=figures.elsewhere,
-        states=pools_elsewhere,
+        passed=evidence.elsewhere,
+        states=evidence.pools_elsewhere,
     ),
     StepKind(
         AcceptanceStep.ADVERTISED_CLEAN,
         "Nothing else is advertised",
-        passed=figures.advertised,
+        passed=evidence.advertised,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.ADVERTISED_EQUAL,
         "The links advertise the same",
-        passed=figures.advertised,
+        passed=evidence.advertised,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.LIMITS,
         "Microsoft's prefix limits are far",
-        passed=figures.limits,
+        passed=evidence.limits,
     ),
     StepKind(
         AcceptanceStep.INTERNET,
         "Nothing of it is on the internet",
-        passed=figures.internet_views,
-        states=pools_on_internet,
+        passed=evidence.internet_views,
+        states=evidence.pools_on_internet,
     ),
     StepKind(
         AcceptanceStep.SIGHT,
         "ermon sees all of this",
         passed=lambda facts: f"{len(facts.feeds)} feeds, up and in sync",
-        states=seen,
+        states=evidence.seen,
         blames_network=False,
     ),
 )

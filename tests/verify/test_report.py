@@ -1,17 +1,19 @@
-"""The report as a record."""
+"""The report as a record, and what changed between two."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from ermon.verify import report as reports
 from ermon.verify.report import Outcome, Report, ReportError, load_report, to_json, worst
-from tests.checks.company import V4, V6, Company
-from tests.verify.acceptance import put_to_the_test
+from tests.checks.company import PLANT, V4, V6, Company, Space
+from tests.story import Story
+from tests.verify.acceptance import Run, converged, put_to_the_test
 
 
 async def test_the_schema_of_a_report(net: Company):
@@ -109,3 +111,157 @@ def test_a_report_is_ascii():
     report = Report(version="1", time="", url="http://münchen", status=Outcome.PASS, circuits=())
     assert to_json(report).isascii()
     assert json.loads(to_json(report)) == json.loads(msgspec.json.encode(report))
+
+
+BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "before.json"
+
+
+async def remember(net: Story, file: Path, circuit: str | None = "chicago") -> Run:
+    return (await put_to_the_test(net, circuit)).save(file)
+
+
+def changes(run: Run) -> dict[str, tuple[str, str | None, str | None]]:
+    [circuit] = run.report["comparison"]["circuits"]
+    return {step["id"]: (step["change"], step["before"], step["after"]) for step in circuit["steps"]}
+
+
+def prefix_changes(run: Run) -> list[dict[str, Any]]:
+    [circuit] = run.report["comparison"]["circuits"]
+    return circuit["prefixes"]
+
+
+async def test_nothing_has_changed(net: Company, file: Path):
+    await remember(net, file)
+    run = await put_to_the_test(net.wait(3600), before=file)
+    assert run.code == 0
+    assert run.report["comparison"] == {
+        "before": "2026-11-18T11:07:42.000Z",
+        "worse": False,
+        "circuits": [{"circuit": "chicago", "change": "same", "steps": [], "prefixes": []}],
+    }
+
+
+@BOTH_FAMILIES
+async def test_a_step_that_got_worse(net: Company, file: Path, space: Space):
+    await remember(net, file)
+    net.announce("isp-a", space.pool, path="64500").wait(1)
+    run = await put_to_the_test(net, before=file)
+    assert (run.code, run.report["comparison"]["worse"]) == (1, True)
+    assert changes(run) == {"internet": ("worse", "pass", "fail")}
+    [step] = run.report["comparison"]["circuits"][0]["steps"]
+    assert (step["solved"], step["added"]) == ([], ["NAT pool chi is advertised to the internet"])
+
+
+async def test_a_step_that_got_better(net: Company, file: Path):
+    net.announce("isp-a", V4.pool, path="64500").wait(1)
+    await remember(net, file)
+    run = await put_to_the_test(net.withdraw("isp-a", V4.pool).wait(60), before=file)
+    assert (run.code, run.report["comparison"]["worse"]) == (0, False)
+    assert changes(run) == {"internet": ("better", "fail", "pass")}
+
+
+async def test_what_was_wrong_before_and_still_is_fails_without_being_worse(net: Company, file: Path):
+    net.announce("isp-a", V4.pool, path="64500").wait(1)
+    await remember(net, file)
+    run = await put_to_the_test(net.wait(60), before=file)
+    assert (run.code, run.report["comparison"]["worse"], changes(run)) == (1, False, {})
+
+
+async def test_one_fault_for_another(net: Company, file: Path):
+    net.announce("isp-a", V4.pool, path="64500").wait(1)
+    await remember(net, file)
+    net.announce("isp-a", V6.pool, path="64500").wait(1)
+    assert changes(await put_to_the_test(net, before=file)) == {"internet": ("worse", "fail", "fail")}
+    net.withdraw("isp-a", V4.pool).wait(60)
+    run = await put_to_the_test(net, before=file)
+    assert changes(run) == {"internet": ("different", "fail", "fail")}
+    await remember(net, file)
+    net.announce("isp-a", V4.pool, path="64500").wait(1).withdraw("isp-a", V6.pool, V4.pool).wait(60)
+    assert changes(await put_to_the_test(net, before=file)) == {"internet": ("better", "fail", "pass")}
+
+
+async def test_to_lose_sight_is_worse(net: Company, file: Path):
+    await remember(net, file)
+    run = await put_to_the_test(net.down("outside"), before=file)
+    assert changes(run)["internet"] == ("worse", "pass", "unknown")
+    assert run.code == 1
+
+
+async def test_a_step_that_is_no_longer_asked_is_worse(net: Company, file: Path):
+    await remember(net, file)
+    lax = "circuits: {chicago: {receive: null}}"
+    run = await put_to_the_test(converged(lax), before=file)
+    assert run.not_passed() == {}
+    assert changes(run) == {"prefixes": ("gone", "pass", None), "counts": ("gone", "pass", None)}
+    assert run.code == 1
+
+
+async def test_a_step_that_is_new_counts_for_itself(net: Company, file: Path):
+    await remember(converged("circuits: {chicago: {receive: null}}"), file)
+    run = await put_to_the_test(net, before=file)
+    assert changes(run) == {"prefixes": ("new", None, "pass"), "counts": ("new", None, "pass")}
+    assert run.code == 0
+
+
+@BOTH_FAMILIES
+async def test_prefixes_that_came_and_went(net: Company, file: Path, space: Space):
+    await remember(net, file)
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.microsoft_sends(link, space.extra).microsoft_withdraws(link, space.sharepoint)
+        net.withdraw(link, space.pool).announce(link, *space.pool_halves, path="64500")
+    run = await put_to_the_test(net.wait(60), before=file)
+    assert (run.code, changes(run)) == (0, {})
+    received, advertised = prefix_changes(run)[:2]
+    assert received == {
+        "link": "primary",
+        "direction": "received",
+        "family": space.family,
+        "complete": True,
+        "gone": [space.sharepoint],
+        "new": [space.extra],
+    }
+    assert (advertised["direction"], advertised["gone"], advertised["new"]) == (
+        "advertised",
+        [space.pool],
+        list(space.pool_halves),
+    )
+
+
+async def test_prefixes_that_nobody_sees_only_seem_to_be_gone(net: Company, file: Path):
+    await remember(net, file)
+    run = await put_to_the_test(net.down("edge-2"), before=file)
+    assert [(c["link"], c["complete"]) for c in prefix_changes(run)] == [("secondary", False)] * 2
+
+
+async def test_circuits_that_came_and_went(net: Company, file: Path):
+    await remember(net, file, None)
+    run = await put_to_the_test(converged(PLANT), None, before=file)
+    found = {c["circuit"]: c["change"] for c in run.report["comparison"]["circuits"]}
+    assert (run.code, found) == (0, {"chicago": "same", "dallas": "same", "plant": "new"})
+    run.save(file)
+    run = await put_to_the_test(net, None, before=file)
+    found = {c["circuit"]: c["change"] for c in run.report["comparison"]["circuits"]}
+    assert (run.code, found) == (1, {"chicago": "same", "dallas": "same", "plant": "gone"})
+
+
+async def test_one_circuit_is_compared_with_itself_alone(net: Company, file: Path):
+    await remember(net, file, None)
+    run = await put_to_the_test(net, "chicago", before=file)
+    assert [c["circuit"] for c in run.report["comparison"]["circuits"]] == ["chicago"]
+
+
+async def test_an_earlier_report_that_says_nothing_of_the_circuit(net: Company, file: Path):
+    await remember(net, file, "chicago")
+    run = await put_to_the_test(net, "dallas", before=file)
+    assert (run.code, run.err) == (2, f"ermon: {file}: says nothing of circuit 'dallas', only of chicago\n")
+
+
+async def test_a_report_with_a_comparison_can_be_compared_again(net: Company, file: Path):
+    await remember(net, file)
+    (await put_to_the_test(net, before=file)).save(file)
+    assert (await put_to_the_test(net, before=file)).code == 0

@@ -1,0 +1,274 @@
+"""What each step of the acceptance test reads from the state itself, and what it says when it passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from ermon.checks.advertised_pools import POOL_NOT_ADVERTISED
+from ermon.checks.redundancy import LINK_DOWN
+from ermon.checks.views import VIEW_MISSING
+from ermon.model.prefixes import Family, PrefixSet, parse_prefix
+from ermon.verify.circuit import FAMILY_NAMES, CircuitFacts
+from ermon.verify.report import Outcome, Proof
+
+# The links ------------------------------------------------------------------------------------------
+
+
+def sessions(facts: CircuitFacts) -> Iterator[Proof]:
+    yield from facts.elsewhere("edge-table")
+    for name, link in facts.links.items():
+        for family, state in link.state.items():
+            labels = {"circuit": facts.name, "link": name, "family": family}
+            subject = f"{FAMILY_NAMES[family]} on link {name} ({link.router})"
+            details = {
+                "routers": [link.router],
+                "routes": link.routes[family],
+                "since": link.since[family],
+                "feeds": list(link.decided_by[family]),
+            } | facts.finding_details(LINK_DOWN.name, labels)
+            match state:
+                case "up":
+                    yield Proof(Outcome.PASS, f"{subject} is up", labels=labels, details=details)
+                case "down":
+                    yield Proof(Outcome.FAIL, f"{subject} is down", labels=labels, details=details)
+                case _:
+                    text = f"whether {subject} is up cannot be told"
+                    yield Proof(Outcome.UNKNOWN, text, labels=labels, details=details)
+
+
+# The NAT pools: where they are seen, and where they must not be -------------------------------------
+
+
+def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
+    """What a link that is down advertises nobody hears, and the check asks the mirror alone; where the
+    check is switched off, the state answers.
+    """
+    checked = facts.answers(POOL_NOT_ADVERTISED.name)
+    if facts.pools:
+        yield from facts.elsewhere("to-microsoft")
+    for pool, family, link, answer in _on_links(facts):
+        if not _expected(facts, pool, link):
+            continue
+        where = f"link {link} of {facts.name}"
+        if facts.is_down(link, (family,)):
+            text = f"{_named(pool, family)} is not heard on {where}: the link is down"
+            yield _proof(facts, Outcome.FAIL, text, pool, family, link)
+        elif not checked:
+            named = _named(pool, family)
+            outcome, text = {
+                "yes": (Outcome.PASS, f"{named} is advertised on {where}"),
+                "no": (Outcome.FAIL, f"{named} is not advertised on {where}"),
+            }.get(answer, (Outcome.UNKNOWN, f"not known: {named} is advertised on {where}"))
+            yield _proof(facts, outcome, text, pool, family, link)
+
+
+def pools_elsewhere(facts: CircuitFacts) -> Iterator[Proof]:
+    """A pool that is bound to one link, on another link of the same circuit: no check asks that."""
+    for pool, family, link, _ in _on_links(facts):
+        if _expected(facts, pool, link):
+            continue
+        where = f"link {link} of {facts.name}, which is not one of its own"
+        known = facts.prefixes[link].advertised[family]
+        if facts.is_down(link, (family,)):
+            text = f"not tested: {link} of {facts.name} is down ({_named(pool, family)})"
+            yield _proof(facts, Outcome.UNKNOWN, text, pool, family, link)
+        elif found := _stray(facts, pool, link, known.prefixes):
+            text = f"{_named(pool, family)} is advertised on {where}"
+            yield _proof(facts, Outcome.FAIL, text, pool, family, link, found)
+        elif known.complete:
+            text = f"{_named(pool, family)} is not advertised on {where}"
+            yield _proof(facts, Outcome.PASS, text, pool, family, link)
+        else:
+            text = f"not known: {_named(pool, family)} is not advertised on {where}"
+            yield _proof(facts, Outcome.UNKNOWN, text, pool, family, link)
+
+
+def pools_on_internet(facts: CircuitFacts) -> Iterator[Proof]:
+    """Name what no feed could show; what the feeds do show, the checks judge."""
+    for proof in facts.proofs(VIEW_MISSING):
+        if "uplink" in proof.labels:
+            text = f"no feed shows what is advertised on uplink {proof.labels['uplink']}"
+            yield Proof(Outcome.UNKNOWN, text, labels=proof.labels)
+    for name, pool in facts.pools.items():
+        for family, feeds in pool.on_internet.items():
+            if not feeds and facts.is_microsoft:
+                text = f"no feed shows what the internet hears of {_named(name, family)}"
+                yield Proof(Outcome.UNKNOWN, text, labels={"pool": name, "family": family})
+
+
+def _on_links(facts: CircuitFacts) -> Iterator[tuple[str, Family, str, str]]:
+    """Yield each pool, family and link of the circuit, and whether the pool is advertised there."""
+    for name, pool in facts.pools.items():
+        for family, circuits in pool.advertised.items():
+            for link, answer in circuits.get(facts.name, {}).items():
+                yield name, family, link, answer
+
+
+def _named(pool: str, family: Family) -> str:
+    return f"NAT pool {pool} ({FAMILY_NAMES[family]})"
+
+
+def _proof(
+    facts: CircuitFacts,
+    outcome: Outcome,
+    text: str,
+    pool: str,
+    family: Family,
+    link: str,
+    prefixes: Iterable[str] = (),
+) -> Proof:
+    labels = {"pool": pool, "family": family, "circuit": facts.name, "link": link}
+    shown = list(prefixes)
+    seen = {"prefixes": shown[:20], "prefixes_total": len(shown)} if shown else {}
+    return Proof(outcome, text, labels=labels, details={**seen, "routers": [facts.links[link].router]})
+
+
+def _expected(facts: CircuitFacts, pool: str, link: str) -> bool:
+    return any((on.circuit, on.link) == (facts.name, link) for on in facts.pools[pool].expected_on)
+
+
+def _stray(facts: CircuitFacts, name: str, link: str, advertised: Iterable[str]) -> list[str]:
+    """Return the prefixes equal to the pool's or inside it, those of a pool that belongs there aside.
+
+    A shorter route is not one: it is how a link stands in for another.
+    """
+    space = PrefixSet(map(parse_prefix, facts.pools[name].prefixes))
+    rightful = PrefixSet(
+        parse_prefix(prefix)
+        for other, pool in facts.pools.items()
+        if _expected(facts, other, link)
+        for prefix in pool.prefixes
+    )
+    prefixes = [(text, parse_prefix(text)) for text in advertised]
+    return [text for text, prefix in prefixes if space.covers(prefix) and not rightful.covers(prefix)]
+
+
+# What ermon sees of all that the others are judged by -----------------------------------------------
+
+
+def seen(facts: CircuitFacts) -> Iterator[Proof]:
+    """Yield what is seen of each link, of the other circuits, and of the internet.
+
+    What ermon does not see is never a failure of the network: the step passes or is unknown.
+    """
+    for name, link in facts.links.items():
+        for family in link.state:
+            feeds = facts.edge_feeds(link, family)
+            what = f"what link {name} brings in {FAMILY_NAMES[family]}"
+            yield _sight(facts, what, feeds, family, list(link.decided_by.get(family, ())), all_paths=True)
+        for family in facts.mirrored_families(name):
+            feeds = facts.mirrors(name, family)
+            what = f"what is advertised on link {name} in {FAMILY_NAMES[family]}"
+            yield _sight(facts, what, feeds, family, [f for f in feeds if facts.feeds[f].in_sync[family]])
+    for name, feed in facts.feeds.items():
+        if feed.view != "edge-table" and feed.circuit != facts.name:
+            for family, in_sync in feed.in_sync.items():
+                what = f"{_shows(facts, name)} in {FAMILY_NAMES[family]}"
+                yield _sight(facts, what, [name], family, [name] if in_sync else [])
+
+
+def _shows(facts: CircuitFacts, name: str) -> str:
+    feed = facts.feeds[name]
+    if feed.circuit is not None:
+        return f"what is advertised on link {feed.link} of {feed.circuit}"
+    return (
+        f"what is advertised on uplink {feed.uplink}" if feed.uplink else f"what {name} hears on the internet"
+    )
+
+
+def _sight(
+    facts: CircuitFacts,
+    what: str,
+    feeds: Sequence[str],
+    family: Family,
+    seeing: Sequence[str],
+    *,
+    all_paths: bool = False,
+) -> Proof:
+    if seeing:
+        return Proof(
+            Outcome.PASS, f"{what} is seen by {' and '.join(seeing)}", details={"feeds": list(seeing)}
+        )
+    if not feeds:
+        return Proof(Outcome.UNKNOWN, f"{what} is not seen: no feed shows it")
+    reasons = [f"{feed} {_blindness(facts, feed, family, all_paths=all_paths)}" for feed in feeds]
+    details = {
+        "blind_feeds": list(feeds),
+        "routers": sorted({r for f in feeds if (r := facts.feeds[f].router)}),
+    }
+    return Proof(Outcome.UNKNOWN, f"{what} is not seen: {', '.join(reasons)}", details=details)
+
+
+def _blindness(facts: CircuitFacts, name: str, family: Family, *, all_paths: bool) -> str:
+    """Say why a feed proves nothing."""
+    feed = facts.feeds[name]
+    if feed.state == "down":
+        return f"is down ({feed.down_reason})" if feed.down_reason else "is down"
+    if feed.loss is not None:
+        return f"has lost messages ({feed.loss})"
+    if not feed.in_sync[family]:
+        return "is not in sync yet"
+    if all_paths and not feed.all_paths[family]:
+        return "carries best paths only, without ADD-PATH"
+    return "proves nothing"
+
+
+# What a step says when it passes: numbers and names, not praise -------------------------------------
+
+
+def _per_link(facts: CircuitFacts, describe: Callable[[str], str]) -> str:
+    texts = {name: describe(name) for name in facts.links}
+    if len(texts) > 1 and len(set(texts.values())) == 1:
+        return f"{next(iter(texts.values()))} on each link"
+    return "; ".join(f"{name}: {text}" for name, text in texts.items())
+
+
+def _counted(numbers: Mapping[Family, int]) -> str:
+    return " and ".join(f"{number} {FAMILY_NAMES[family]}" for family, number in numbers.items())
+
+
+def links_up(facts: CircuitFacts) -> str:
+    families = " and ".join(FAMILY_NAMES[family] for family in facts.families)
+    return f"{' and '.join(facts.links)}, {families}"
+
+
+def services(facts: CircuitFacts) -> str:
+    def describe(name: str) -> str:
+        services = facts.links[name].service_routes.items()
+        return (
+            ", ".join(f"{service} in {routes} routes" for service, routes in services) or "communities sent"
+        )
+
+    return _per_link(facts, describe)
+
+
+def received(facts: CircuitFacts) -> str:
+    return _per_link(facts, lambda name: f"{_counted(facts.links[name].routes)} prefixes")
+
+
+def advertised(facts: CircuitFacts) -> str:
+    return _per_link(facts, lambda name: f"{_counted(facts.links[name].advertised_prefixes)} prefixes")
+
+
+def limits(facts: CircuitFacts) -> str:
+    def describe(name: str) -> str:
+        link = facts.links[name]
+        limits = link.advertised_prefix_limit
+        shown = link.advertised_prefixes.items()
+        return " and ".join(f"{n} of {limits[family]} {FAMILY_NAMES[family]}" for family, n in shown)
+
+    return _per_link(facts, describe)
+
+
+def pools(facts: CircuitFacts) -> str:
+    return ", ".join(facts.pools)
+
+
+def elsewhere(facts: CircuitFacts) -> str:
+    others = facts.other_circuits
+    return f"not on {', '.join(others)}" if others else "nor any other circuit's here"
+
+
+def internet_views(facts: CircuitFacts) -> str:
+    views = [name for name, feed in facts.feeds.items() if feed.view in {"to-internet", "internet"}]
+    return f"as seen on {', '.join(views)}"
