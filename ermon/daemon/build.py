@@ -28,9 +28,9 @@ from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import ANSWER_SECONDS, Notifier, Systemd, status_line
 from ermon.exabgp.configure import PasswordError
 from ermon.exabgp.relay import BUFFER_LIMIT
-from ermon.httpd.live import LiveWebConfig
+from ermon.httpd.access import hosts_of
+from ermon.httpd.config import LiveWebConfig
 from ermon.httpd.shell import WebConfig
-from ermon.httpd.sites import hosts_of
 from ermon.metrics.process import Telemetry
 from ermon.notify.senders import Senders
 from ermon.recording.files import FolderError, Limits
@@ -41,8 +41,8 @@ from ermon.storage.adapters import StoredWindows, kept_timeline
 from ermon.storage.kept import Kept
 from ermon.storage.store import Store
 from ermon.web.app import WebContext, make_app
-from ermon.web.context import no_history
 from ermon.web.events import EventHub
+from ermon.web.handling import no_history
 
 GARBAGE_THRESHOLD = 100_000
 """Objects made before Python looks for cycles: with a table in memory, looking takes tens of milliseconds,

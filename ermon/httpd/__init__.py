@@ -8,8 +8,7 @@ It knows nothing of what is inside. An application says in a ``Shell`` what it n
     app.add_routes([web.get("/", hello)])
     async with listening(app, [("127.0.0.1", 8080)]) as urls: ...
 
-A request comes through ``listen`` (connections, TLS), ``app`` (in which order it is judged, and why),
-``auth`` (passwords, certificates), ``sites`` (DNS rebinding, other sites' pages) and ``limits`` (turns, rate,
-bodies). ``config`` reads what Prometheus' exporter-toolkit calls a web configuration, and ``live`` reads it
-again when it changes.
+A request comes through ``listen`` (connections, TLS) and ``app`` (in which order it is judged, and why; turns,
+rate, bodies); ``access`` judges passwords, certificates, DNS rebinding and other sites' pages. ``config`` reads
+what Prometheus' exporter-toolkit calls a web configuration, and reads it again when it changes.
 """

@@ -19,8 +19,7 @@ import structlog
 from aiohttp import web
 
 from ermon.httpd.app import make_runner
-from ermon.httpd.limits import LOOPBACK, address_key
-from ermon.httpd.shell import AWAITED, SHELL
+from ermon.httpd.shell import AWAITED, LOOPBACK, SHELL, address_key
 
 MAX_CONNECTIONS = 384
 """Of all clients but those on this machine. With those, half of the 1024 descriptors that are usual: the
@@ -91,7 +90,7 @@ async def _bind(host: str, port: int) -> list[socket.socket]:
             listener.bind(address)
             listener.listen(BACKLOG)
         if not found:
-            raise OSError("this machine has no such kind of address")  # noqa: TRY301  # told as the others are
+            raise OSError("this machine has no such kind of address")  # noqa: TRY301  # reported as the others are
     except OSError as error:
         for listener in found:
             listener.close()

@@ -1,4 +1,7 @@
-"""The handlers under ``/api/v1``. What they show is taken on the event loop and written as JSON on a thread."""
+"""The handlers under ``/api/v1``.
+
+What they show of the network is taken on the event loop and written as JSON on a thread.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,31 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from ermon.aio.slices import in_slices, list_in_slices
+from ermon.api.answers import CheckDoc, CheckGuideDoc, WindowDoc, WindowRequest
 from ermon.api.findings import SubjectDoc, finding_doc
 from ermon.api.schema import make_schema
 from ermon.api.status import StatusDoc
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import Check
+from ermon.checks.guide import guide
+from ermon.core.maintenance import active
+from ermon.core.maintenance_book import BookedWindow, WindowError
 from ermon.core.status import Collected, network_status
 from ermon.core.timeline import SPAN_SECONDS
+from ermon.httpd.access import require_changes_allowed
 from ermon.model.findings import Finding
+from ermon.model.inventory import Config, MaintenanceWindow
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
-from ermon.web.answers import answer, choice, parameters, refuse, success
-from ermon.web.context import CONTEXT, WebContext
+from ermon.model.times import rfc3339
+from ermon.rules.alert import severity
+from ermon.web.handling import CONTEXT, WebContext, answer, choice, parameters, refuse, success
 from ermon.web.routes import MATCHES, find_difference, find_routes
 
 MAX_HISTORY = 2_000
@@ -120,7 +133,7 @@ async def timeline(request: web.Request) -> web.Response:
 
 
 async def difference(request: web.Request) -> web.Response:
-    """What one link of a circuit brings and another does not."""
+    """What is received on one link of a circuit and not on another."""
     parameters(request)
     monitor = request.app[CONTEXT].monitor()
     name, circuits = request.match_info["circuit"], monitor.config.circuits
@@ -190,3 +203,111 @@ def _prefix(text: str | None) -> Prefix:
         return parse_prefix(text) if "/" in text else parse_address(text).prefix
     except ValueError as error:
         refuse(f"parameter 'prefix': {error}")
+
+
+# What ermon can find, and what to do about it, in the words of ``ermon explain`` --------------------
+
+
+async def checks(request: web.Request) -> web.Response:
+    """Every check in the order of the catalogue, with the severity that the configuration gives it."""
+    parameters(request)
+    config = request.app[CONTEXT].monitor().config
+    return answer(success([CheckDoc(**_heading(config, check)) for check in CATALOGUE.values()]))
+
+
+async def check(request: web.Request) -> web.Response:
+    """What one check means, what it needs, and what to do."""
+    parameters(request)
+    name, config = request.match_info["check"], request.app[CONTEXT].monitor().config
+    if name not in CATALOGUE:
+        raise web.HTTPNotFound(text=f"there is no check {name!r}; /api/v1/checks lists all")
+    found = guide(name).plain()
+    return answer(
+        success(
+            CheckGuideDoc(
+                **_heading(config, CATALOGUE[name]),
+                meaning=found.meaning,
+                needs=found.needs,
+                action=found.steps,
+                placeholders=found.placeholders,
+                source=found.source,
+            )
+        )
+    )
+
+
+def _heading(config: Config, check: Check) -> dict[str, Any]:
+    return {
+        "check": check.name,
+        "title": guide(check.name).title,
+        "severity": severity(config, check),
+        "section": check.section,
+    }
+
+
+# Maintenance windows: listed for everybody, added and ended by those who may change anything --------
+
+
+async def windows(request: web.Request) -> web.Response:
+    """The windows of the configuration, and those that were added since."""
+    parameters(request)
+    context = request.app[CONTEXT]
+    now = context.clock()
+    listed = [_window(None, window, now) for window in context.monitor().config.maintenance]
+    listed += [_window(booked.id, booked.window, now) for booked in context.maintenance.windows()]
+    return answer(success(sorted(listed, key=lambda window: window.starts)))
+
+
+async def add_window(request: web.Request) -> web.Response:
+    require_changes_allowed(request)
+    context = request.app[CONTEXT]
+    now = context.clock()
+    try:
+        wanted = msgspec.json.decode(await request.read(), type=WindowRequest)
+    except msgspec.MsgspecError as error:
+        refuse(f"the body is no maintenance window: {error}")
+    starts = wanted.starts or datetime.fromtimestamp(now, UTC)
+    if wanted.ends.tzinfo is None or starts.tzinfo is None:
+        refuse("times need a zone, such as 2026-12-01T02:00:00Z")
+    window = MaintenanceWindow(
+        starts, wanted.ends, wanted.reason, circuit=wanted.circuit, link=wanted.link, feed=wanted.feed
+    )
+    try:
+        booked = context.maintenance.add(window, context.monitor().config, now)
+    except WindowError as error:
+        refuse(str(error))
+    return await _booked(context, booked, now, 201)
+
+
+async def end_window(request: web.Request) -> web.Response:
+    require_changes_allowed(request)
+    context = request.app[CONTEXT]
+    now = context.clock()
+    window_id = request.match_info["id"]
+    try:
+        booked = context.maintenance.end(window_id, now)
+    except KeyError:
+        raise web.HTTPNotFound(
+            text=f"there is no window {window_id!r} that was added at run time; one of the configuration ends there"
+        ) from None
+    return await _booked(context, booked, now, 200)
+
+
+async def _booked(context: WebContext, booked: BookedWindow, now: float, status: int) -> web.Response:
+    context.maintenance_changed()
+    await context.maintenance.saved()
+    return answer(success(_window(booked.id, booked.window, now)), status)
+
+
+def _window(window_id: str | None, window: MaintenanceWindow, now: float) -> WindowDoc:
+    return WindowDoc(
+        id=window_id,
+        origin="configuration" if window_id is None else "run time",
+        circuit=window.circuit,
+        link=window.link,
+        feed=window.feed,
+        starts=rfc3339(window.starts.timestamp()),
+        ends=rfc3339(window.ends.timestamp()),
+        reason=window.reason,
+        active=active(window, now),
+    )

@@ -9,13 +9,12 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ermon.httpd.access import require_changes_allowed
 from ermon.httpd.app import make_shell
-from ermon.httpd.auth import require_changes_allowed
 from ermon.httpd.shell import Shell
 from ermon.metrics.network import Metrics
-from ermon.web import api, checks, maintenance, page, runbooks, stream
-from ermon.web.answers import answer, failure
-from ermon.web.context import CONTEXT, WebContext
+from ermon.web import api, pages, stream
+from ermon.web.handling import CONTEXT, WebContext, answer, failure
 
 __all__ = ["WebContext", "make_app"]
 
@@ -39,14 +38,14 @@ def make_app(context: WebContext) -> web.Application:
     app = make_shell(shell, _errors)
     app[CONTEXT] = context
     app[_METRICS] = Metrics(context.telemetry.registry)
-    app[page.FILES] = page.read_files()
+    app[pages.FILES] = pages.read_files()
     app[stream.STREAMS] = set()
     app.add_routes(
         [
-            web.get("/", page.status_page),
-            web.get("/static/{name:.+}", page.static),
-            web.get("/runbooks/", runbooks.listing),
-            web.get("/runbooks/{check}", runbooks.runbook),
+            web.get("/", pages.status_page),
+            web.get("/static/{name:.+}", pages.static),
+            web.get("/runbooks/", pages.runbooks),
+            web.get("/runbooks/{check}", pages.runbook),
             web.get("/metrics", _metrics),
             web.get("/-/healthy", _healthy),
             web.get("/-/ready", _ready),
@@ -58,11 +57,11 @@ def make_app(context: WebContext) -> web.Application:
             web.get("/api/v1/routes", api.routes),
             web.get("/api/v1/timeline", api.timeline),
             web.get("/api/v1/circuits/{circuit}/difference", api.difference),
-            web.get("/api/v1/checks", checks.checks),
-            web.get("/api/v1/checks/{check}", checks.check),
-            web.get("/api/v1/maintenance", maintenance.windows),
-            web.post("/api/v1/maintenance", maintenance.add_window),
-            web.delete("/api/v1/maintenance/{id}", maintenance.end_window),
+            web.get("/api/v1/checks", api.checks),
+            web.get("/api/v1/checks/{check}", api.check),
+            web.get("/api/v1/maintenance", api.windows),
+            web.post("/api/v1/maintenance", api.add_window),
+            web.delete("/api/v1/maintenance/{id}", api.end_window),
             web.get("/api/v1/events", stream.events, allow_head=False),
             web.get("/api/v1/schema", api.schema),
         ]
@@ -127,10 +126,10 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not in_api:
             raise
         kept = {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
-        told = answer(failure(_reason(request, error)), error.status, kept)
+        response = answer(failure(_reason(request, error)), error.status, kept)
         if error.keep_alive is False:
-            told.force_close()
-        return told
+            response.force_close()
+        return response
     except ConnectionResetError:
         raise  # the client is gone
     except Exception:  # noqa: BLE001  # whatever it is, the others go on being served

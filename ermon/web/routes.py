@@ -1,4 +1,4 @@
-"""Which routes are held to a prefix, and which prefixes one link of a circuit brings and another does not.
+"""Which routes are held to a prefix, and which prefixes are received on one link of a circuit and not on another.
 
 The difference is read from what the check ``link-asymmetry`` goes by, so that the two cannot disagree.
 """
@@ -79,23 +79,23 @@ class _Describer:
         on_edge = self._config.feeds[feed].view is View.EDGE_TABLE
         key = (id(route.attributes), on_edge)
         if key not in self._described:
-            self._described[key] = _attributes(route.attributes) | self._brought_by(route.attributes, on_edge)
+            self._described[key] = _attributes(route.attributes) | self._learned_on(route.attributes, on_edge)
         return RouteDoc(feed=feed, prefix=str(route.prefix), path_id=route.path_id, **self._described[key])
 
-    def _brought_by(self, attributes: Attributes, on_edge: bool) -> dict[str, str | None]:
+    def _learned_on(self, attributes: Attributes, on_edge: bool) -> dict[str, str | None]:
         """Tell what a route of an edge table is."""
-        brought_by: dict[str, str | None] = {"circuit": None, "link": None, "attribution": None}
+        learned_on: dict[str, str | None] = {"circuit": None, "link": None, "attribution": None}
         if not on_edge:
-            return brought_by
+            return learned_on
         match self._attributor.attribute(attributes):
             case (circuit, link):
                 return {"circuit": circuit, "link": link, "attribution": "link"}
             case Unattributed():
-                return brought_by | {"attribution": "unattributed"}
+                return learned_on | {"attribution": "unattributed"}
             case InternalCopy():
-                return brought_by | {"attribution": "internal-copy"}
+                return learned_on | {"attribution": "internal-copy"}
             case _:
-                return brought_by | {"attribution": "not-microsoft"}
+                return learned_on | {"attribution": "not-microsoft"}
 
 
 def _attributes(attributes: Attributes) -> dict[str, Any]:
@@ -136,7 +136,7 @@ async def find_difference(
     """Find what is on some links only; the result describes it by family and link, on any thread.
 
     Families that fewer than two links carry, or that another instance judges, are left out. While a link is
-    down, unknown or seen through best paths only, what the others bring cannot be compared with it in full.
+    down, unknown or seen through best paths only, what is received on the others cannot be compared with it in full.
     """
     judged = monitor.layout.link_families
     found: dict[Family, dict[str, _Found]] = {}
@@ -152,19 +152,19 @@ async def find_difference(
 
 async def _compare(known: NetworkFacts, circuit: str, links: list[Link], family: Family) -> dict[str, _Found]:
     """Look through the prefixes bit by bit; each is judged as it stands when its turn comes."""
-    brought: dict[str, list[Prefix]] = {link.name: [] for link in links}
+    received: dict[str, list[Prefix]] = {link.name: [] for link in links}
     remaining = iter(tuple(known.one_sided(circuit, family)))
     while some := tuple(islice(remaining, LOOKED_AT_ONCE)):
         differing = known.one_sided(circuit, family)
         for table in received_tables(known, circuit, family):
-            brought[table.link].extend(p for p in some if p in differing and table.shows(p))
+            received[table.link].extend(p for p in some if p in differing and table.shows(p))
         await asyncio.sleep(0)
-    return {link.name: _Found(brought[link.name], _complete(known, link, links, family)) for link in links}
+    return {link.name: _Found(received[link.name], _complete(known, link, links, family)) for link in links}
 
 
 def _complete(known: NetworkFacts, link: Link, links: list[Link], family: Family) -> bool:
     if known.link_state(link.key, family) is LinkState.DOWN:
-        return True  # it brings nothing
+        return True  # nothing is received on it
     return all(
         known.link_state(each.key, family) is LinkState.UP and known.deciders(each.key, family)
         for each in links

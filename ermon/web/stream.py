@@ -12,8 +12,8 @@ from aiohttp import web
 from ermon.api.answers import SnapshotEvent
 from ermon.api.findings import finding_doc
 from ermon.web.api import findings_now, status_now
-from ermon.web.context import CONTEXT
 from ermon.web.events import Subscription, TooManyClientsError, frame
+from ermon.web.handling import CONTEXT
 
 HEARTBEAT_SECONDS = 15.0
 """A comment after so long without an event: proxies close what is silent for longer."""

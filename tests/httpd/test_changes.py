@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from ermon.httpd import auth
-from ermon.httpd.auth import is_loopback
-from ermon.httpd.limits import address_key
-from ermon.httpd.shell import WebConfig
-from tests.httpd.test_auth import USERS, basic
+from ermon.httpd import access
+from ermon.httpd.access import is_loopback
+from ermon.httpd.shell import WebConfig, address_key
+from tests.httpd.test_access import USERS, basic
 from tests.web.site import Client, Site
 
 CHANGES = pytest.mark.parametrize(
@@ -38,7 +37,7 @@ async def test_a_caller_on_this_machine_may(client: Client, method: str, path: s
 async def test_a_caller_elsewhere_may_not(
     client: Client, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ):
-    monkeypatch.setattr(auth, "is_loopback", lambda _: False)
+    monkeypatch.setattr(access, "is_loopback", lambda _: False)
     status, text = await client.text(path, method)
     assert status == 403
     assert "--web.config.file" in text
@@ -56,7 +55,7 @@ async def test_a_proxy_on_this_machine_makes_nobody_local(
 async def test_who_gave_a_password_may_from_anywhere(
     site: Site, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ):
-    monkeypatch.setattr(auth, "is_loopback", lambda _: False)
+    monkeypatch.setattr(access, "is_loopback", lambda _: False)
     site.web_config = lambda: WebConfig(users=USERS)
     async with site.served() as client:
         with capture_logs() as log:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ermon.httpd import app, limits, listen
-from ermon.httpd.limits import Turns
-from ermon.httpd.live import LiveWebConfig
+from ermon.httpd import app, listen
+from ermon.httpd.app import Turns
+from ermon.httpd.config import LiveWebConfig
 from ermon.httpd.shell import RateLimit, WebConfig
 from ermon.web.app import make_app
 from tests.httpd.pki import Pki, write
@@ -27,7 +27,7 @@ STRANGER, NEIGHBOUR = "127.0.0.2", "127.0.0.3"
 def from_afar(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every loopback address but the first is as good as any other host's."""
     monkeypatch.setattr(listen, "address_key", lambda peer: listen.LOOPBACK if peer == "127.0.0.1" else peer)
-    monkeypatch.setattr(limits, "address_key", lambda peer: peer)
+    monkeypatch.setattr(app, "address_key", lambda peer: peer)
 
 
 class Raw:
@@ -183,7 +183,7 @@ async def test_who_does_not_finish_tls_is_let_go(site: Site, tmp_path: Path, mon
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limits, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.01)
     monkeypatch.setattr(app, "LINGER_SECONDS", 0.01)
     async with site.served() as client, connections(client, 1, "127.0.0.1") as [raw]:
         head = b"POST /api/v1/maintenance HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
@@ -233,7 +233,7 @@ async def test_a_client_waits_for_itself_and_not_the_others_for_it(monkeypatch: 
     async with asyncio.TaskGroup() as group:
         for client in ["stranger"] * 50 + ["neighbour"]:
             group.create_task(ask(client))
-        await until(lambda: len(having) == limits.MAX_AT_ONCE_PER_CLIENT + 1)
+        await until(lambda: len(having) == app.MAX_AT_ONCE_PER_CLIENT + 1)
         assert having.count("neighbour") == 1
         done.set()
     assert len(having) == 51
@@ -252,16 +252,16 @@ async def test_so_many_requests_are_answered_at_once():
     async with asyncio.TaskGroup() as group:
         for client in range(50):
             group.create_task(ask(str(client)))
-        await until(lambda: len(having) == limits.MAX_AT_ONCE)
+        await until(lambda: len(having) == app.MAX_AT_ONCE)
         for _ in range(10):
             await asyncio.sleep(0)
-        assert len(having) == limits.MAX_AT_ONCE
+        assert len(having) == app.MAX_AT_ONCE
         done.set()
 
 
 async def test_event_streams_take_nobody_s_turn(site: Site, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limits, "MAX_AT_ONCE", 1)
-    monkeypatch.setattr(limits, "MAX_AT_ONCE_PER_CLIENT", 1)
+    monkeypatch.setattr(app, "MAX_AT_ONCE", 1)
+    monkeypatch.setattr(app, "MAX_AT_ONCE_PER_CLIENT", 1)
     async with site.served() as client:
         stream = await client.get("/api/v1/events")
         assert (await client.text("/-/healthy"))[0] == 200
@@ -270,7 +270,7 @@ async def test_event_streams_take_nobody_s_turn(site: Site, monkeypatch: pytest.
 
 async def test_the_rate_limit(site: Site, monkeypatch: pytest.MonkeyPatch):
     now = [1000.0]
-    monkeypatch.setattr(limits, "monotonic", lambda: now[0])
+    monkeypatch.setattr(app, "monotonic", lambda: now[0])
     config = WebConfig(rate_limit=RateLimit(2.0, 3))
     site.web_config = lambda: config
     async with site.served() as client:

@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from aiohttp import ClientSession, web
 from aiohttp.typedefs import Handler, Middleware
 
+from ermon.httpd.access import Hosts, require_changes_allowed
 from ermon.httpd.app import make_shell
-from ermon.httpd.auth import require_changes_allowed
 from ermon.httpd.listen import listening
 from ermon.httpd.shell import Shell, WebConfig
-from ermon.httpd.sites import Hosts
-from tests.httpd.test_auth import USERS, basic
+from tests.httpd.test_access import USERS, basic
 
 
 async def hello(_: web.Request) -> web.Response:

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
+from ermon.httpd.access import Hosts, hosts_of
 from ermon.httpd.shell import WebConfig
-from ermon.httpd.sites import Hosts, hosts_of
-from tests.httpd.test_auth import USERS, basic
+from tests.httpd.test_access import USERS, basic
 from tests.web.site import Client, Site
 
 HOSTS = Hosts(["ermon.example.net", "Edge-Mon."])

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import ClientConnectorError, ClientError, ClientSession
 from structlog.testing import capture_logs
 
+from ermon.httpd.config import LiveWebConfig
 from ermon.httpd.listen import listening
-from ermon.httpd.live import LiveWebConfig
 from ermon.httpd.tls import alternative_names, name_of
 from ermon.web.app import make_app
 from tests.httpd.pki import Pki, write
@@ -136,7 +136,7 @@ async def test_a_connection_does_not_outlive_the_settings_it_was_made_under(site
 async def test_a_verified_certificate_may_change_things_from_afar(
     site: Site, pki: Pki, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("ermon.httpd.auth.is_local", lambda _: False)
+    monkeypatch.setattr("ermon.httpd.access.is_local", lambda _: False)
     site.lifecycle = True
     async with serving(site, pki, f"{CLIENTS}: VerifyClientCertIfGiven") as url:
         assert await ask(url, pki.client(), "POST", "/-/reload") == 403

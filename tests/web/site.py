@@ -14,9 +14,9 @@ from aiohttp.test_utils import TestClient
 from ermon.api.status import StatusDoc
 from ermon.core.status import collect
 from ermon.core.timeline import Timeline
+from ermon.httpd.access import Hosts
 from ermon.httpd.listen import listening
 from ermon.httpd.shell import WebConfig
-from ermon.httpd.sites import Hosts
 from ermon.metrics.process import Telemetry
 from ermon.web import api
 from ermon.web.app import WebContext, make_app

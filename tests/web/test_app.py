@@ -8,8 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
-from ermon.httpd.app import MAX_HEADER_BYTES, make_runner
-from ermon.httpd.limits import MAX_BODY_BYTES
+from ermon.httpd.app import MAX_BODY_BYTES, MAX_HEADER_BYTES, make_runner
 from ermon.web import app
 from ermon.web.app import make_app
 from tests.web.site import Client, Site

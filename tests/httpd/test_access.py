@@ -10,8 +10,8 @@ import bcrypt
 import pytest
 from structlog.testing import capture_logs
 
-from ermon.httpd import auth
-from ermon.httpd.auth import BusyError, Passwords
+from ermon.httpd import access
+from ermon.httpd.access import BusyError, Passwords
 from ermon.httpd.shell import WebConfig
 from tests.web.site import Client, Site
 
@@ -46,7 +46,7 @@ class Bcrypt:
             self.at_once -= 1
             return checkpw(password, against)
 
-        monkeypatch.setattr(auth.asyncio, "to_thread", on_a_thread)
+        monkeypatch.setattr(access.asyncio, "to_thread", on_a_thread)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_a_changed_password_is_not_remembered(work: Bcrypt):
 
 
 async def test_what_is_remembered_is_bounded(work: Bcrypt, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(auth, "REMEMBERED", 1)
+    monkeypatch.setattr(access, "REMEMBERED", 1)
     passwords = Passwords()
     for user, password in (("alice", "pässword"), ("bob", "b"), ("alice", "pässword")):
         assert await passwords.right(USERS, user, password, "a")
@@ -108,7 +108,7 @@ async def test_one_hash_is_worked_out_at_a_time_and_few_wait(work: Bcrypt):
     passwords = Passwords()
     work.go_on.clear()
     async with asyncio.TaskGroup() as group:
-        for client in range(auth.MAX_WAITING):
+        for client in range(access.MAX_WAITING):
             group.create_task(passwords.right(USERS, "alice", f"guess {client}", str(client)))
         await asyncio.sleep(0)
         with pytest.raises(BusyError):
@@ -122,7 +122,7 @@ async def test_a_client_that_guesses_does_not_hold_up_the_others(work: Bcrypt):
     passwords = Passwords()
     work.go_on.clear()
     async with asyncio.TaskGroup() as group:
-        for guess in range(auth.MAX_WAITING_PER_CLIENT):
+        for guess in range(access.MAX_WAITING_PER_CLIENT):
             group.create_task(passwords.right(USERS, "alice", f"guess {guess}", "stranger"))
         await asyncio.sleep(0)
         with pytest.raises(BusyError):
@@ -212,6 +212,6 @@ async def test_who_is_taken_out_is_refused_at_once(client: Client, site: Site):
 
 
 async def test_too_many_guesses_are_told_to_come_back(client: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(auth, "MAX_WAITING", 0)
+    monkeypatch.setattr(access, "MAX_WAITING", 0)
     response = await client.get("/", Authorization=basic("alice", "wrong"))
     assert (response.status, response.headers["Retry-After"]) == (429, "1")

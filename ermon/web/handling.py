@@ -1,0 +1,107 @@
+"""What the handlers of the API share: what they know of the rest of ermon, what a request may ask with, and the
+envelope of an answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import msgspec
+from aiohttp import web
+
+from ermon import __version__
+from ermon.api.answers import Failure, Success
+from ermon.core.maintenance_book import MaintenanceBook
+from ermon.core.monitor import Monitor
+from ermon.core.timeline import Timeline
+from ermon.httpd.access import Hosts
+from ermon.httpd.shell import WebConfig
+from ermon.metrics.process import Telemetry
+from ermon.model.findings import Finding
+from ermon.web.events import EventHub
+
+
+async def no_history(since: float, limit: int) -> list[Finding]:
+    """Where nothing outlives ermon, there is what it remembers itself."""
+    del since, limit
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """Handed to ``make_app``; times are seconds since the epoch."""
+
+    monitor: Callable[[], Monitor]
+    telemetry: Telemetry
+    hub: EventHub
+    ready: Callable[[], tuple[bool, str]]
+    """Whether ExaBGP is up and listening; if not, why."""
+    reload: Callable[[], Awaitable[list[str]]]
+    """Goes over to the configuration file as it is now; returns what is wrong with it, if anything is."""
+    started_at: float
+    lifecycle: bool = False
+    """Whether ermon may be changed over HTTP: ``/-/reload`` and maintenance windows."""
+    external_url: str = "http://127.0.0.1:10179"
+    """Under which people reach ermon, without a slash at the end."""
+    web_config: Callable[[], WebConfig] = WebConfig
+    """Who may speak to ermon, and how, as it is now."""
+    hosts: Hosts = field(default_factory=Hosts)
+    """The names under which ermon may be asked for."""
+    maintenance: MaintenanceBook = field(default_factory=MaintenanceBook)
+    maintenance_changed: Callable[[], None] = lambda: None
+    """Applies the windows as they are now to the monitor."""
+    history: Callable[[float, int], Awaitable[list[Finding]]] = no_history
+    """The findings that were cleared since a time, the latest first, a number of them at most."""
+    timeline: Timeline = field(default_factory=Timeline)
+    """What the links were over the last 24 hours."""
+    version: str = __version__
+    clock: Callable[[], float] = time.time
+
+
+CONTEXT = web.AppKey("context", WebContext)
+
+
+JSON_TYPE = "application/json"
+
+
+def success(data: Any, warnings: Sequence[str] = ()) -> bytes:
+    """Write an answer; ``warnings`` say what its data may lack, as in Prometheus' API."""
+    return msgspec.json.encode(Success("success", data, tuple(warnings)))
+
+
+def failure(error: str) -> bytes:
+    return msgspec.json.encode(Failure("error", error))
+
+
+def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return an answer of the API; nobody may keep it, since it is the state of a moment."""
+    headers = {"Cache-Control": "no-store"} | dict(headers or {})
+    return web.Response(body=body, status=status, content_type=JSON_TYPE, headers=headers)
+
+
+def refuse(error: str) -> NoReturn:
+    """The request asks for something that cannot be: 400."""
+    raise web.HTTPBadRequest(text=error)
+
+
+def parameters(request: web.Request, *known: str) -> dict[str, str]:
+    """Return the query's parameters; one that is unknown or given twice is refused."""
+    query = request.query
+    for name in query:
+        if name not in known:
+            allowed = " and ".join(known) if known else "none"
+            refuse(f"unknown parameter {name!r}; this path takes {allowed}")
+        if len(query.getall(name)) > 1:
+            refuse(f"parameter {name!r} is given more than once")
+    return dict(query)
+
+
+def choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:
+    """Return a parameter that must be one of a few words, ``None`` where it is missing."""
+    value = values.get(name)
+    if value is not None and value not in allowed:
+        refuse(f"parameter {name!r} is {value!r}, and must be one of {', '.join(allowed)}")
+    return value

@@ -1,0 +1,221 @@
+"""The pages: the status page with its files under ``/static/``, and the runbooks, which the alerts link to.
+
+The files of the status page are read once, when the application is made, and served from memory: a name that was not
+found then is not found later either, whatever it looks like. Browsers keep them and ask each time whether they are
+still the same, so that a page never mixes the files of two releases for longer than it takes to reload it.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import gzip
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from aiohttp import ETag, web
+
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import Check, Section
+from ermon.checks.explain import facts
+from ermon.checks.guide import HEADINGS, LINK, guide
+
+INDEX = "index.html"
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The page loads its own files and asks its own host; there is no inline script, style or handler in it."""
+
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+"""Of files that are served; whatever else lies beside them, such as a licence, is plain text."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file, ready to be sent."""
+
+    content_type: str
+    body: bytes
+    zipped: bytes
+    etag: ETag
+
+    def answer(self, request: web.Request) -> web.Response:
+        """Answer with the file, or with 304 where the client has it already."""
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if self.content_type == "text/html":
+            headers["Content-Security-Policy"] = POLICY
+        known = request.if_none_match or ()
+        if any(etag.value in {self.etag.value, "*"} for etag in known):
+            response = web.Response(status=304, headers=headers)
+        elif "gzip" in request.headers.get("Accept-Encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            response = self._whole(self.zipped, headers)
+        else:
+            response = self._whole(self.body, headers)
+        response.etag = self.etag
+        return response
+
+    def _whole(self, body: bytes, headers: Mapping[str, str]) -> web.Response:
+        return web.Response(body=body, content_type=self.content_type, charset="utf-8", headers=headers)
+
+
+@functools.cache
+def read_files() -> Mapping[str, File]:
+    """Read every file of the page, by its name under ``/static/``; those in folders too."""
+    folder = files("ermon.web") / "static"
+    return {name: _file(name, found.read_bytes()) for name, found in _walk(folder, "")}
+
+
+def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for found in folder.iterdir():
+        name = f"{prefix}{found.name}"
+        if found.is_dir():
+            yield from _walk(found, f"{name}/")
+        else:
+            yield name, found
+
+
+def _file(name: str, body: bytes) -> File:
+    content_type = next((kind for ending, kind in _TYPES.items() if name.endswith(ending)), "text/plain")
+    # Weak: the zipped file and the plain one are the same to whoever asks (RFC 9110 section 8.8.1).
+    etag = ETag(hashlib.sha256(body).hexdigest()[:32], is_weak=True)
+    return File(content_type, body, gzip.compress(body, mtime=0), etag)
+
+
+FILES = web.AppKey("files", Mapping[str, File])
+
+
+async def status_page(request: web.Request) -> web.Response:
+    """The page itself."""
+    return request.app[FILES][INDEX].answer(request)
+
+
+async def static(request: web.Request) -> web.Response:
+    """One of its files."""
+    file = request.app[FILES].get(request.match_info["name"])
+    if file is None:
+        raise web.HTTPNotFound(text="there is no such file of the status page\n")
+    return file.answer(request)
+
+
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.55 system-ui, sans-serif; }
+body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; }
+h2 { font-size: 1.1rem; margin-block: 1.6rem .4rem; }
+p, ol, dl { margin-block: .4rem; }
+li { margin-block: .4rem; }
+code { padding: .1rem .3rem; border-radius: .2rem; background: light-dark(#eef0f3, #2a2d33); user-select: all; }
+dt { font-family: ui-monospace, monospace; font-weight: bold; }
+dd { margin: 0 0 .4rem 1.5rem; }
+.facts { opacity: .75; }
+"""
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+async def runbook(request: web.Request) -> web.Response:
+    """What one check means, what it needs, and what to do."""
+    name = request.match_info["check"]
+    check = CATALOGUE.get(name)
+    if check is None:
+        raise web.HTTPNotFound(text=f"there is no check {name!r}; /runbooks/ lists all\n")
+    return _page(_document(f"{name} - ermon", _STYLE, _runbook(check)), _STYLE)
+
+
+async def runbooks(request: web.Request) -> web.Response:
+    """All checks, by section."""
+    del request
+    parts = ["<h1>What ermon can find</h1>"]
+    for section in Section:
+        checks = [check for check in CATALOGUE.values() if check.section is section]
+        items = "\n".join(
+            f'<li><a href="{escape(check.name)}">{escape(check.name)}</a>: '
+            f"{_marked(guide(check.name).title)}</li>"
+            for check in checks
+        )
+        parts.append(f"<h2>{escape(str(section))}</h2>\n<ul>\n{items}\n</ul>")
+    parts.append('<p><a href="../">Status</a></p>')
+    return _page(_document("Runbooks - ermon", _STYLE, "\n".join(parts)), _STYLE)
+
+
+def _runbook(check: Check) -> str:
+    found = guide(check.name)
+    means, needs, action, source = HEADINGS
+    steps = "\n".join(f"<li>{_marked(step)}</li>" for step in found.steps)
+    words = "\n".join(
+        f"<dt>{escape(word)}</dt>\n<dd>{escape(meaning)}</dd>" for word, meaning in found.placeholders.items()
+    )
+    return "\n".join(
+        [
+            f"<h1>{escape(check.name)}: {_marked(found.title)}</h1>",
+            *(f'<p class="facts">{escape(fact)}</p>' for fact in facts(check)),
+            f"<h2>{means}</h2>\n<p>{_marked(found.meaning)}</p>",
+            f"<h2>{needs}</h2>\n<p>{_marked(found.needs)}</p>",
+            f"<h2>{action}</h2>\n<ol>\n{steps}\n</ol>",
+            *([f"<h2>In the commands</h2>\n<dl>\n{words}\n</dl>"] if words else []),
+            f"<h2>{source}</h2>\n<p>{_marked(found.source)}</p>",
+            '<p><a href="./">All runbooks</a> · <a href="../">Status</a></p>',
+        ]
+    )
+
+
+def _marked(text: str) -> str:
+    """Escape a text of a guide, set what stands in backticks as code, and let links lead somewhere."""
+    return LINK.sub(lambda link: _anchor(link[1], link[2]), _CODE.sub(r"<code>\1</code>", escape(text)))
+
+
+def _anchor(text: str, target: str) -> str:
+    """A page with its address, since a page of paper has no links; the guide of another check by its name."""
+    if ":" in target:
+        return f'<a href="{target}">{text}</a> ({target.removeprefix("https://")})'
+    return f'<a href="{target.removesuffix(".md")}">{text}</a>'
+
+
+def _policy(style: str) -> str:
+    """Return the Content-Security-Policy of a page with this style: no script, no other host, no frame."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _document(title: str, style: str, body: str) -> str:
+    """Return a whole page; ``body`` is markup, everything in it escaped already."""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def _page(text: str, style: str, cache: str = "no-store") -> web.Response:
+    """Answer with a page."""
+    return web.Response(
+        text=text,
+        content_type="text/html",
+        charset="utf-8",
+        headers={"Content-Security-Policy": _policy(style), "Cache-Control": cache},
+    )
