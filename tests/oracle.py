@@ -19,6 +19,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    ClockStepped,
     EndOfRib,
     Event,
     MessagesLost,
@@ -79,6 +80,7 @@ class Oracle:
     def __init__(self, config: Config, start: float) -> None:
         self.config = config
         self.now = start
+        self.clock_offset = 0.0
         self.sessions = {name: Session() for name in sorted(config.feeds)}
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
         self.sources: dict[str, str] = {}
@@ -121,12 +123,15 @@ class Oracle:
         for link in self.config.links:
             yield from self._link_deadlines(link)
         for window in self.config.maintenance:
-            yield from (window.starts.timestamp(), window.ends.timestamp())
+            for edge in (window.starts, window.ends):
+                yield edge.timestamp() - self.clock_offset
         for circuit in self.config.circuits.values():
             for expected in circuit.receive.prefixes:
                 for day in (expected.starts, expected.ends):
                     if day is not None:
-                        yield datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+                        yield (
+                            datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() - self.clock_offset
+                        )
 
     def _feed_deadlines(self, name: str, session: Session) -> Iterator[float]:
         if session.up_at is not None:
@@ -166,6 +171,9 @@ class Oracle:
             return
         if isinstance(event, StorageJudged):
             self.storage = event.problem
+            return
+        if isinstance(event, ClockStepped):
+            self.clock_offset = event.offset
             return
         session = self.sessions[event.feed]
         match event:
@@ -257,7 +265,9 @@ class Oracle:
             return Status.SUPPRESSED
         if subject.check == "segment-missing" and self._no_circuit_is_left():
             return Status.SUPPRESSED
-        if any(keeps_quiet(window, subject, self.now) for window in self.config.maintenance):
+        if any(
+            keeps_quiet(window, subject, self.now + self.clock_offset) for window in self.config.maintenance
+        ):
             return Status.SUPPRESSED
         return status
 

@@ -282,6 +282,10 @@ class FactsFromScratch:
     def now(self) -> float:
         return self._oracle.now
 
+    @property
+    def calendar_now(self) -> float:
+        return self._oracle.now + self._oracle.clock_offset
+
     def _session(self, feed: str) -> Session:
         return self._oracle.sessions[feed]
 

@@ -18,6 +18,11 @@ class Facts(Protocol):
     @property
     def now(self) -> float: ...
 
+    @property
+    def calendar_now(self) -> float:
+        """The time by which dates are judged: it follows the wall clock where that is set, and ``now`` does not."""
+        ...
+
     def up(self, feed: str) -> bool:
         """Return whether the feed's session is established."""
         ...

@@ -185,7 +185,7 @@ def _prefix_missing(link: Link, facts: Facts) -> Verdict:
             {
                 p
                 for p in facts.uncovered(feed, link.key)
-                if p.family == family and periods.expects(p, facts.now)
+                if p.family == family and periods.expects(p, facts.calendar_now)
             }
             for feed in facts.witnesses(link.key, family)
         ]
@@ -376,7 +376,7 @@ def internet_preferred(config: Config) -> Iterator[Subject]:
 
 def _internet_preferred(circuit: Circuit, feeds: tuple[Feed, ...], facts: Facts) -> Verdict:
     periods = facts.expectations(circuit.name)
-    expected = list(periods.expected(facts.now))
+    expected = list(periods.expected(facts.calendar_now))
     preferred: list[Route] = []
     unknown = not feeds or not periods.families
     for feed in feeds:

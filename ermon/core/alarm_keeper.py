@@ -87,7 +87,7 @@ class AlarmKeeper:
     def clear_removed(self, finding: Finding) -> None:
         """Clear a finding whose subject the configuration no longer has."""
         reason = "the configuration no longer asks about it"
-        gone = _cleared(finding, self.facts.now, {**finding.evidence, "cleared_because": reason})
+        gone = _cleared(finding, self.facts.calendar_now, {**finding.evidence, "cleared_because": reason})
         self._report(Transition(self.facts.now, TransitionState.CLEARED, gone))
 
     # Reading -----------------------------------------------------------------------------------------
@@ -97,8 +97,8 @@ class AlarmKeeper:
         return sorted(self._raised.values(), key=lambda alarm: (alarm.state.raised_at, *alarm.order))
 
     def finding(self, alarm: Alarm) -> Finding:
-        """Return what an alarm that is raised tells the world."""
-        state = alarm.state
+        """Return what an alarm that is raised tells the world, with its times as the wall clock has them."""
+        state, wall = alarm.state, self.facts.wall
         return Finding(
             id=state.finding_id,
             check=alarm.subject.check,
@@ -106,8 +106,8 @@ class AlarmKeeper:
             severity=alarm.severity,
             summary=CATALOGUE[alarm.subject.check].summarize(alarm.labels, state.evidence),
             evidence=state.evidence,
-            since=state.since,
-            raised_at=state.raised_at,
+            since=wall(state.since),
+            raised_at=wall(state.raised_at),
             stale=state.status is Status.UNKNOWN,
             suppressed=state.status is Status.SUPPRESSED,
         )
@@ -198,7 +198,7 @@ class AlarmKeeper:
             return alarm.verdict.status
         if self.plan.kept_quiet(alarm):
             return Status.SUPPRESSED
-        now = self.facts.now
+        now = self.facts.calendar_now
         if any(maintenance.active(window, now) for window in self._windows.get(alarm.key, ())):
             return Status.SUPPRESSED
         return Status.VIOLATED
@@ -223,7 +223,9 @@ class AlarmKeeper:
         else:
             self._raised.pop(alarm.key, None)
             alarm.verdict = alarm.verdict._replace(evidence=None)
-            finding = _cleared(self.finding(alarm), now, alarm.state.evidence, alarm.state.ended)
+            ended = now if alarm.state.ended is None else alarm.state.ended
+            wall = self.facts.wall
+            finding = _cleared(self.finding(alarm), wall(now), alarm.state.evidence, wall(ended))
             alarm.state.ended = None
         self._report(Transition(now, state, finding))
 

@@ -113,6 +113,8 @@ class NetworkFacts:
     def __init__(self, config: Config, now: float) -> None:
         self.config = config
         self.now = now
+        self.clock_offset = 0.0
+        """How far the wall clock is ahead of ``now``, in seconds: it may be set, and ``now`` only ever passes."""
         self.pending = Pending()
         self.feeds = {
             name: FeedState(
@@ -147,6 +149,17 @@ class NetworkFacts:
         self.churn_on: dict[LinkKey, set[str]] = {}
         """By link: the edge tables on which changes of its routes are counted."""
         self._expected = Expected(config)
+
+    # Time --------------------------------------------------------------------------------------------
+
+    def wall(self, time: float) -> float:
+        """Return what a time of events is in terms of the wall clock as it is now: for people, and for the calendar."""
+        return time + self.clock_offset
+
+    @property
+    def calendar_now(self) -> float:
+        """The time by which windows and dates are judged."""
+        return self.wall(self.now)
 
     # Sessions ----------------------------------------------------------------------------------------
 

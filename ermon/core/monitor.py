@@ -31,7 +31,7 @@ from ermon.core.rolling import Levels
 from ermon.core.route_index import Expectations
 from ermon.core.takeover import adopt, expect
 from ermon.core.timers import Timers
-from ermon.model.events import Change, Event, FeedRequest
+from ermon.model.events import Change, ClockStepped, Event, FeedRequest
 from ermon.model.findings import Finding, Transition, transition_order
 from ermon.model.inventory import Config, LinkFamily, MaintenanceWindow
 
@@ -110,6 +110,9 @@ class Monitor:
         """Take one event in, after the timers that were due before it."""
         self._let_time_pass(event.time)
         self.reactor.apply(event)
+        if isinstance(event, ClockStepped):
+            self._set_calendar()
+            self._judge_dates()
         if self._evaluate():
             self._detections.append(event.time)
 
@@ -191,7 +194,7 @@ class Monitor:
         """The same step by step: between two steps nothing may be applied, and everything can be read as it was."""
         self._let_time_pass(now)
         before, alarms, reactor, facts = self._alarms, parts.alarms, parts.reactor, parts.facts
-        facts.now = self.now
+        facts.now, facts.clock_offset = self.now, self.network.clock_offset
         alarms.cleared, alarms.transitions, alarms.changes = (
             before.cleared,
             before.transitions,
@@ -237,8 +240,7 @@ class Monitor:
         while (due := self.next_deadline()) is not None and due <= now:
             self.reactor.advance(due)
             while self._calendar.pop(due) is not None:
-                self.network.pending.topics.add(EXPECTATIONS)
-                self._alarms.judge_covered()
+                self._judge_dates()
             self._evaluate()
             self._alarms.fire(due)
         self.reactor.advance(now)
@@ -259,8 +261,13 @@ class Monitor:
         for circuit in self.config.circuits:
             times.update(self.network.expectations(circuit).changes())
         for time in times:
-            if time > self.now:
-                self._calendar.set(time, time)
+            if time > self.network.calendar_now:
+                self._calendar.set(time, time - self.network.clock_offset)
+
+    def _judge_dates(self) -> None:
+        """Ask again for what depends on the date: expected prefixes, and what windows cover."""
+        self.network.pending.topics.add(EXPECTATIONS)
+        self._alarms.judge_covered()
 
 
 def _take(facts: NetworkFacts) -> set[Topic]:

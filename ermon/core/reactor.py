@@ -28,6 +28,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    ClockStepped,
     EndOfRib,
     Event,
     FeedRequest,
@@ -94,6 +95,8 @@ class Reactor:
             case StorageJudged():
                 facts.storage = event.problem
                 facts.pending.topics.add(STORAGE)
+            case ClockStepped():
+                facts.clock_offset = event.offset
             case _:
                 assert_never(event)
 

@@ -64,6 +64,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that a ``Monitor`` knows at one moment, but for the routes."""
 
     now: float
+    clock_offset: float = 0.0
     feeds: dict[str, FeedMemory] = {}
     links: tuple[LinkMemory, ...] = ()
     drains: tuple[tuple[LinkKey, float], ...] = ()
@@ -84,6 +85,7 @@ def take(monitor: Monitor) -> Snapshot:
     network, now, learned = monitor.network, monitor.now, monitor.reactor.routes.learned
     return Snapshot(
         now=now,
+        clock_offset=network.clock_offset,
         feeds={name: _feed_memory(state, now) for name, state in network.feeds.items()},
         links=tuple(_link_memory(learned, now, *key, info) for key, info in network.links.items()),
         drains=tuple((k, latch.since) for k, latch in network.drains.items() if latch.since is not None),
@@ -144,6 +146,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     What the configuration does not know is left out.
     """
     network = NetworkFacts(config, snapshot.now)
+    network.clock_offset = snapshot.clock_offset
     reactor = Reactor(network, {})
     for name in network.feeds.keys() & snapshot.feeds.keys():
         _restore_feed(reactor, network.feeds[name], snapshot.feeds[name], routes.get(name, ()))

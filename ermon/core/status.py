@@ -169,7 +169,7 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
         location=link.location,
         watched_elsewhere=elsewhere,
         state={family: info.state for family, info in infos.items()},
-        since={family: rfc3339(info.changed_at) for family, info in infos.items()},
+        since={family: _wall(facts, info.changed_at) for family, info in infos.items()},
         transitions={family: info.transitions for family, info in infos.items()},
         draining=dict.fromkeys(infos, draining),
         routes={family: facts.prefix_count(key, family) for family in infos},
@@ -211,13 +211,13 @@ def feed_status(monitor: Monitor, name: str) -> FeedDoc:
         local=feed.local,
         process=feed.process,
         state="up" if session.up else "down",
-        since=rfc3339(session.changed_at),
+        since=_wall(facts, session.changed_at),
         down_reason=session.down_reason,
         in_sync={family: facts.in_sync(name, family) for family in feed.families},
         all_paths={family: session.up and facts.all_paths(name, family) for family in feed.families},
         routes={family: state.rib.count(family) for family in feed.families},
         partial=feed.view in FILTERED_VIEWS,
-        last_message_at=rfc3339(session.message_at),
+        last_message_at=_wall(facts, session.message_at),
         updates=session.updates,
         lost_messages=session.lost_messages,
         loss=session.loss,
@@ -225,6 +225,10 @@ def feed_status(monitor: Monitor, name: str) -> FeedDoc:
         blind=not facts.complete(name),
         overall=_feed_overall(facts, name),
     )
+
+
+def _wall(facts: NetworkFacts, time: float | None) -> str | None:
+    return rfc3339(None if time is None else facts.wall(time))
 
 
 def _feed_overall(facts: NetworkFacts, name: str) -> FeedOverall:

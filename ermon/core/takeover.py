@@ -29,7 +29,7 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     facts, before = new.facts, old.facts
     facts.processes.update({p: up for p, up in before.processes.items() if p in facts.processes})
     facts.sources.update(before.sources)
-    facts.storage = before.storage
+    facts.storage, facts.clock_offset = before.storage, before.clock_offset
     for key, info in facts.links.items():
         if key in before.links:
             _adopt_link(new, key, info, old)

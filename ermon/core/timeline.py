@@ -104,15 +104,16 @@ class Timeline:
 
     def follow(self, monitor: Monitor, changes: Iterable[Change]) -> None:
         """Take in what has changed since this was last called, and what a reload has brought or removed."""
+        wall = monitor.network.wall
         for change in changes:
             match change:
                 case LinkChanged(time, link, family, state):
                     if track := self._tracks.get((link, family)):
-                        track.is_now(time, state, draining=track.draining)
+                        track.is_now(wall(time), state, draining=track.draining)
                 case DrainChanged(time, link, draining):
                     for family in FAMILIES:
                         if track := self._tracks.get((link, family)):
-                            track.is_now(time, track.state, draining=draining)
+                            track.is_now(wall(time), track.state, draining=draining)
                 case _:
                     pass  # a feed or a pool
         self._meet(monitor)
@@ -144,7 +145,7 @@ class Timeline:
         ]
         self._tracks = {key: self._tracks.get(key) or _Track(len(self._times)) for key in judged}
         for (link, family), track in self._tracks.items():
-            track.is_now(known.now, known.link_state(link, family), draining=known.draining(link))
+            track.is_now(known.calendar_now, known.link_state(link, family), draining=known.draining(link))
 
     # To look at --------------------------------------------------------------------------------------
 

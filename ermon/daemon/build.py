@@ -19,6 +19,7 @@ from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
 from ermon.core.timeline import Timeline
+from ermon.daemon.clock import SteadyClock
 from ermon.daemon.driver import Driver, counting, handing_out, logging, remembering, showing
 from ermon.daemon.lists import PublishedLists
 from ermon.daemon.logs import log_notes
@@ -116,7 +117,8 @@ class Parts:
         self._secrets = secrets
         self._store = store
         self._left = Kept() if store is None else store.kept
-        self._now = time.time()
+        self._clock = SteadyClock()
+        self._now = self._clock.now()
 
     # From events to findings -------------------------------------------------------------------------
 
@@ -141,10 +143,10 @@ class Parts:
 
     @cached_property
     def driver(self) -> Driver:
-        driver = Driver(self.monitor, self.recorder, self.maintenance)
+        driver = Driver(self.monitor, self.recorder, self.maintenance, self._clock)
         # The log and the receivers hear of it before those who only look.
         for listener in (
-            counting(self.telemetry),
+            counting(self.telemetry, self._clock),
             logging(),
             handing_out(self.senders, self._store),
             remembering(self.timeline, self.monitor),
@@ -165,6 +167,7 @@ class Parts:
             advance=self.driver.advance,
             turn=self.driver.turn,
             recorder=self.recorder,
+            clock=self._clock,
         )
 
     @cached_property
@@ -203,7 +206,7 @@ class Parts:
 
     @cached_property
     def telemetry(self) -> Telemetry:
-        return Telemetry(self._config, source_age=self._age_of)
+        return Telemetry(self._config, source_age=self._age_of, clock=self._clock.now)
 
     def _age_of(self, published: str) -> float | None:
         return self.lists.age(published)
@@ -275,6 +278,7 @@ class Parts:
             systemd=self.systemd,
             reloader=self.reloader,
             recorder=self.recorder,
+            telemetry=self.telemetry,
             store=self._store,
             timeline=self.timeline,
             app=self.app,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -22,9 +21,10 @@ from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor, Outcome, Parts
 from ermon.core.route_index import Expectations
 from ermon.core.timeline import Timeline
+from ermon.daemon.clock import SteadyClock
 from ermon.daemon.logs import log_transition
 from ermon.metrics.process import Telemetry
-from ermon.model.events import Event
+from ermon.model.events import ClockStepped, Event
 from ermon.model.findings import TransitionState
 from ermon.notify.senders import Senders
 from ermon.recording.recorder import Recorder
@@ -38,8 +38,11 @@ Listener = Callable[[Outcome], None]
 class Driver:
     """Listeners are called in the order in which they were added."""
 
-    def __init__(self, monitor: Monitor, recorder: Recorder, maintenance: MaintenanceBook) -> None:
+    def __init__(
+        self, monitor: Monitor, recorder: Recorder, maintenance: MaintenanceBook, clock: SteadyClock
+    ) -> None:
         self.monitor = monitor
+        self.clock = clock
         self._recorder = recorder
         self._maintenance = maintenance
         self._listeners: list[Listener] = []
@@ -56,6 +59,10 @@ class Driver:
     def add_listener(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
+    def wall(self) -> float:
+        """Return the time as the wall clock has it, as far as it was noticed to be set."""
+        return self.monitor.network.wall(self.clock.now())
+
     def take_in(self, event: Event) -> None:
         """Take in what has just happened in ermon itself, which no line of ExaBGP's says."""
         if self._still:
@@ -65,12 +72,16 @@ class Driver:
         self.monitor.apply(event)
         self.advance(event.time)
 
+    def clock_stepped(self, offset: float) -> None:
+        """Go over to another date: the wall clock is now ``offset`` seconds ahead of the driver's."""
+        self.take_in(ClockStepped(self.clock.now(), offset))
+
     def apply_maintenance(self) -> None:
         """Go over to the maintenance windows as their book has them now."""
         if self._still:
             self._later.append(self.apply_maintenance)
             return
-        now, windows = time.time(), [booked.window for booked in self._maintenance.windows()]
+        now, windows = self.clock.now(), [booked.window for booked in self._maintenance.windows()]
         self._recorder.maintenance(windows, now)
         self.monitor.maintain(windows, now)
         self.advance(now)
@@ -90,11 +101,11 @@ class Driver:
 
     async def go_over(self, parts: Parts) -> None:
         """Go over to another configuration, inside ``still``; whoever calls lets time pass afterwards."""
-        await in_slices(self.monitor.go_over(parts, time.time()))
+        await in_slices(self.monitor.go_over(parts, self.clock.now()))
 
     async def expect(self, expectations: Expectations) -> None:
         """Go over to other published lists, inside ``still``; whoever calls lets time pass afterwards."""
-        await in_slices(self.monitor.expect(expectations, time.time()))
+        await in_slices(self.monitor.expect(expectations, self.clock.now()))
 
     def advance(self, now: float | None) -> None:
         """Let time pass until ``now``, and hand on what the monitor has found; ``None``: no time passes beyond
@@ -119,12 +130,12 @@ class Driver:
         while True:
             self._clock_changed.clear()
             deadline = self.monitor.next_deadline()
-            wait = None if deadline is None else max(0.0, deadline - time.time())
+            wait = None if deadline is None else max(0.0, deadline - self.clock.now())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):  # Python 3.11's wait_for may swallow a cancellation
                     await self._clock_changed.wait()
                 continue
-            now = time.time()
+            now = self.clock.now()
             await catch_up()
             async with self.turn:
                 self.advance(now)
@@ -135,13 +146,13 @@ class Driver:
 # A listener each for the metrics, the log, the receivers, the last 24 hours and the page. `build` adds them.
 
 
-def counting(telemetry: Telemetry) -> Listener:
+def counting(telemetry: Telemetry, clock: SteadyClock) -> Listener:
     """Count what was raised, and how long after its message it was found."""
 
     def count(outcome: Outcome) -> None:
-        clock = time.time()
+        now = clock.now()
         for message_time in outcome.detections:
-            telemetry.detected(clock - message_time)
+            telemetry.detected(now - message_time)
         for transition in outcome.transitions:
             if transition.state is TransitionState.RAISED:
                 telemetry.raised(transition.finding.check)

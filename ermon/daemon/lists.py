@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -88,10 +87,10 @@ class PublishedLists:
                 expectations = await asyncio.to_thread(Expectations, before, after)
                 async with driver.still():
                     for source, published in updates.items():
-                        self._recorder.listed(source, published, time.time())
+                        self._recorder.listed(source, published, driver.clock.now())
                     await driver.expect(expectations)
             for source in updates:
                 self._judged(source, None)
 
     def _judged(self, source: SourceKey, problem: str | None) -> None:
-        self._driver.take_in(SourceJudged(time.time(), source.name, problem))
+        self._driver.take_in(SourceJudged(self._driver.clock.now(), source.name, problem))

@@ -84,11 +84,11 @@ class Reloader:
         self._supervisor.prepare(config, secrets.md5)
         async with self._driver.changing:
             with_lists = self._lists.reconfigure(config)
-            parts = await asyncio.to_thread(Parts, with_lists, time.time())
+            parts = await asyncio.to_thread(Parts, with_lists, self._driver.clock.now())
             async with self._driver.still():
                 await self._driver.go_over(parts)
                 self._recorder.begin(Reason.RELOAD)
                 self._telemetry.reconfigure(config)
                 self._senders.reconfigure(config, secrets)
         await self._supervisor.reconfigure(config, secrets.md5)
-        self._driver.advance(time.time())
+        self._driver.advance(self._driver.clock.now())

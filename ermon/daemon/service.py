@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ermon.daemon.reload import Reloader
 from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import Systemd
 from ermon.httpd.listen import ListenError, listening
+from ermon.metrics.process import Telemetry
 from ermon.model.events import StorageJudged
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Reason
@@ -47,6 +47,7 @@ class Service:
     systemd: Systemd
     reloader: Reloader
     recorder: Recorder
+    telemetry: Telemetry
     store: Store | None
     timeline: Timeline
     app: web.Application
@@ -75,6 +76,7 @@ class Service:
             await self.supervisor.start(tasks)
             for work in (
                 *(self.driver.keep_time(self.supervisor.catch_up), self._keep_state(), self.lists.run()),
+                self.driver.clock.watch(self._clock_stepped),
                 *(self.senders.run(), self.systemd.run()),
             ):
                 stack.callback(tasks.create_task(work).cancel)
@@ -128,17 +130,21 @@ class Service:
     # What outlives it --------------------------------------------------------------------------------
 
     async def _keep_state(self) -> None:
-        self.timeline.sample(self.driver.monitor, time.time())
+        self.timeline.sample(self.driver.monitor, self.driver.wall())
         while True:
-            await asyncio.sleep(REFRESH_SECONDS - time.time() % REFRESH_SECONDS)
+            await asyncio.sleep(REFRESH_SECONDS - self.driver.wall() % REFRESH_SECONDS)
             self._write_state()
 
     def _write_state(self) -> None:
-        now, monitor = time.time(), self.driver.monitor
-        self.timeline.sample(monitor, now)
+        now, monitor = self.driver.clock.now(), self.driver.monitor
+        self.timeline.sample(monitor, self.driver.wall())
         if self.store is not None:
             self.store.refresh(monitor.findings(), monitor.baselines(now))
-            keep_timeline(self.store, self.timeline, now)
+            keep_timeline(self.store, self.timeline, self.driver.wall())
+
+    def _clock_stepped(self, offset: float) -> None:
+        self.telemetry.clock_stepped()
+        self.driver.clock_stepped(offset)
 
     def _storage_judged(self, problem: str | None) -> None:
-        self.driver.take_in(StorageJudged(time.time(), problem))
+        self.driver.take_in(StorageJudged(self.driver.clock.now(), problem))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
+from msgspec import structs
 
 from ermon.aio.slices import in_slices
+from ermon.daemon.clock import SteadyClock
 from ermon.daemon.systemd import Sign
 from ermon.exabgp import channel
 from ermon.exabgp.channel import ExaBGPError
@@ -39,6 +40,8 @@ later line of another process lets time pass, and timers fire: as few as possibl
 """
 CATCH_UP_SECONDS = 5.0
 """How long the clock waits for a relay that has more to say, before it goes on without."""
+CLOCK_TOLERANCE_SECONDS = 1.0
+"""How far ahead of ermon's time a line may be."""
 REJECTIONS_LOGGED_EVERY_SECONDS = 10.0
 """Rejected lines are all counted; one for each reason is logged in this time."""
 
@@ -60,6 +63,7 @@ class FeedSupervisor:
         advance: Callable[[float | None], None],
         turn: asyncio.Lock,
         recorder: Recorder,
+        clock: SteadyClock,
     ) -> None:
         self._config = config
         self._passwords = dict(passwords)
@@ -68,6 +72,7 @@ class FeedSupervisor:
         self._advance = advance
         self._turn = turn
         self._recorder = recorder
+        self._clock = clock
         self._runtime = runtime
         self._buffer_limit = buffer_limit
         self._decoder = Decoder(config.feeds)
@@ -126,6 +131,7 @@ class FeedSupervisor:
             self._passwords,
             self._runtime,
             buffer_limit=self._buffer_limit,
+            clock_anchor=self._clock.anchor,
         )
         await process.start()
         self._processes[name] = process
@@ -188,7 +194,7 @@ class FeedSupervisor:
                 self._take_control(process, message)
 
     def _take_control(self, process: ExaBGP, message: channel.Control) -> None:
-        now = time.time()
+        now = self._clock.now()
         match message:
             case channel.Started(pid):
                 self._log.info("exabgp started", process=process.name, pid=pid)
@@ -220,8 +226,10 @@ class FeedSupervisor:
         self._telemetry.line()
         if decoded.rejected is not None:
             self._reject(decoded.rejected)
+        latest = self._clock.now() + CLOCK_TOLERANCE_SECONDS
         for event in decoded.events:
-            self._apply(event)
+            # ExaBGP's clock is ermon's. A line from the future would let time pass that has not passed.
+            self._apply(event if event.time <= latest else structs.replace(event, time=self._clock.now()))
 
     def _apply_own(self, event: Event) -> None:
         """Take in what ExaBGP did not say."""
@@ -244,11 +252,11 @@ class FeedSupervisor:
         self._log.warning("messages lost", process=process.name, reason=reason)
         for feed in self._config.feeds.values():
             if feed.process == process.name:
-                self._apply_own(MessagesLost(time.time(), feed.name, 0, reason))
+                self._apply_own(MessagesLost(self._clock.now(), feed.name, 0, reason))
 
     def _reject(self, rejected: Rejected) -> None:
         self._telemetry.rejected(rejected.reason)
-        now = time.monotonic()
+        now = self._clock.now()
         if now - self._rejections.get(rejected.reason, float("-inf")) >= REJECTIONS_LOGGED_EVERY_SECONDS:
             self._rejections[rejected.reason] = now
             self._log.warning(

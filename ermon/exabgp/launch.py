@@ -1,12 +1,15 @@
-"""Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION``. Not imported by ermon.
+"""Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION [CLOCK_ANCHOR]``. Not imported by ermon.
 
-Three things are put right that ExaBGP 5.0 cannot be told in its configuration:
+Four things are put right that ExaBGP 5.0 cannot be told in its configuration:
 
 - It dies when ermon dies, however ermon dies (Linux).
 - It listens before it has read its configuration, and while it reads it again: whoever connects in that
   time meets no MD5 key and no TTL check. Such connections are closed instead of served.
 - It answers a router's SYN with a TTL of 64, so that a router with TTL security would never connect.
   RFC 5082 section 3 wants 255.
+- Its timers read the wall clock: who sets that forward by more than the hold time would end every session. Its
+  ``time.time`` becomes the monotonic clock plus CLOCK_ANCHOR (by default what the wall clock says now), which is
+  also the time that its lines carry.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -55,10 +59,18 @@ def secure_listeners(reactor: Any) -> None:
     reactor._listen_for_neighbors = listen_and_secure  # noqa: SLF001
 
 
+def keep_time_steadily(anchor: float) -> None:
+    """Make the time of this process the monotonic clock plus ``anchor`` seconds: nobody can set it."""
+    monotonic = time.monotonic
+    time.time = lambda: anchor + monotonic()
+
+
 def main() -> None:
-    parent, configuration = sys.argv[1:]
+    parent, configuration, *anchor = sys.argv[1:]
     die_with(int(parent))
-    # Imported only now, since importing it takes longer than a parent may take to die.
+    keep_time_steadily(float(anchor[0]) if anchor else time.time() - time.monotonic())
+    # Imported only now: importing it takes longer than a parent may take to die, and some of it may take the clock
+    # by its name.
     from exabgp.application.main import main as exabgp  # type: ignore[import-untyped]  # noqa: PLC0415
     from exabgp.reactor.loop import Reactor  # type: ignore[import-untyped]  # noqa: PLC0415
 

@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +50,7 @@ class ExaBGP:
 
     ``runtime`` is a directory for this ermon alone. ``md5_passwords`` holds a password for each feed, by
     name, that has one; a wrong one is a ``configure.PasswordError``, here and in ``reload``.
-    ``buffer_limit`` and ``max_line`` are the relay's, in bytes.
+    ``buffer_limit`` and ``max_line`` are the relay's, in bytes. ExaBGP's clock is the monotonic one plus ``clock_anchor``.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ExaBGP:
         *,
         buffer_limit: int = relay.BUFFER_LIMIT,
         max_line: int = relay.MAX_LINE,
+        clock_anchor: float | None = None,
     ) -> None:
         self.name = name
         self.restarts = 0
@@ -69,6 +71,8 @@ class ExaBGP:
         """When ExaBGP was last started, or was tried to be, and when it last answered, on the event loop's clock."""
         self._config = config
         self._passwords = md5_passwords
+        # Its own, where nobody else has to tell the same time.
+        self._clock_anchor = time.time() - time.monotonic() if clock_anchor is None else clock_anchor
         self._limits = (buffer_limit, max_line)
         self._directory = ProcessDirectory(runtime, name)
         self._process: asyncio.subprocess.Process | None = None
@@ -240,6 +244,7 @@ class ExaBGP:
                     launch.__file__,
                     str(os.getpid()),
                     str(self._directory.configuration_path),
+                    repr(self._clock_anchor),
                 ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -204,6 +204,8 @@ class Snapshot(NamedTuple):
     sessions: Mapping[str, Session]
     link_changes: Mapping[Labels, float]
     """By circuit, link and family: when the state last changed, in seconds since the epoch; 0 for never."""
+    clock_offset: float
+    """What is to be added to the times of ``sessions``, in seconds."""
     addresses: Mapping[str, int]
     texts: Texts
 
@@ -258,7 +260,11 @@ def take_snapshot(monitor: Monitor, collected: Collected) -> Snapshot:
         pools=collected.pools,
         feeds=collected.feeds,
         sessions={name: state.session for name, state in facts.feeds.items()},
-        link_changes={(*key, family): info.changed_at or 0 for (key, family), info in facts.links.items()},
+        link_changes={
+            (*key, family): 0 if info.changed_at is None else facts.wall(info.changed_at)
+            for (key, family), info in facts.links.items()
+        },
+        clock_offset=facts.clock_offset,
         addresses=layout.addresses,
         texts=texts,
     )
@@ -303,8 +309,13 @@ def _read_feeds(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sam
         for to, count in (("up", sessions[name].ups), ("down", sessions[name].downs))
     ]
     yield FEED_TRANSITIONS, ways
-    yield FEED_CHANGED, (((name,), sessions[name].changed_at or 0) for name in feeds)
-    yield FEED_MESSAGE, (((name,), sessions[name].message_at or 0) for name in feeds)
+    changed = {name: sessions[name].changed_at for name in feeds}
+    heard = {name: sessions[name].message_at for name in feeds}
+    for metric, times in ((FEED_CHANGED, changed), (FEED_MESSAGE, heard)):
+        yield (
+            metric,
+            [((name,), 0 if time is None else time + snapshot.clock_offset) for name, time in times.items()],
+        )
     yield FEED_UPDATES, (((name,), feed.updates) for name, feed in feeds.items())
     yield FEED_ROUTES, (((name, family), feeds[name].routes[family]) for name, family in families)
     yield FEED_LOST, (((name,), feed.lost_messages) for name, feed in feeds.items())

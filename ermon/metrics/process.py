@@ -38,8 +38,15 @@ DETECTION_BUCKETS_SECONDS = (
 class Telemetry:
     """ermon's counters. Every label set exists from the start, with 0."""
 
-    def __init__(self, config: Config, source_age: Callable[[str], float | None] = lambda _: None) -> None:
-        """``source_age`` returns the age of a published list by its name, in seconds; ``None``: there is none."""
+    def __init__(
+        self,
+        config: Config,
+        source_age: Callable[[str], float | None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``source_age`` returns the age of a published list by its name, in seconds; ``None``: there is none.
+        ``clock`` is the one of the messages' time stamps.
+        """
         # They double the series, and Prometheus does not need them.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
         self.registry = CollectorRegistry(auto_describe=True)
@@ -54,6 +61,12 @@ class Telemetry:
             "ermon_notification_failures_total", "Notifications that a receiver did not take.", "receiver"
         )
         self._age_of = source_age
+        self._clock = clock
+        self._clock_steps = Counter(
+            "ermon_clock_steps_total",
+            "How often the wall clock was set while ermon ran; ermon's own time goes on as before.",
+            registry=self.registry,
+        )
         self._restarts_seen: dict[str, int] = {}
         self._dropped_seen: dict[str, int] = {}
         self._source_ages = self._gauge(
@@ -166,11 +179,14 @@ class Telemetry:
 
     def message(self, message_time: float) -> None:
         """Note that a message with this time stamp (seconds since the epoch) was processed just now."""
-        self._lag.set(max(0.0, time.time() - message_time))
+        self._lag.set(max(0.0, self._clock() - message_time))
 
     def detected(self, seconds: float) -> None:
         """Note how long after its message a violation was known and handed on."""
         self._detection.observe(max(0.0, seconds))
+
+    def clock_stepped(self) -> None:
+        self._clock_steps.inc()
 
     def raised(self, check: str) -> None:
         self._raised.labels(check).inc()

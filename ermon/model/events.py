@@ -107,6 +107,14 @@ class StorageJudged(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
+class ClockStepped(msgspec.Struct, frozen=True):
+    """The machine's clock was set. The times of events go on as before: only the calendar and what is shown follow."""
+
+    time: float
+    offset: float
+    """How many seconds the wall clock is ahead of the times of events now."""
+
+
 Event = (
     SessionUp
     | SessionDown
@@ -120,6 +128,7 @@ Event = (
     | ProcessDown
     | SourceJudged
     | StorageJudged
+    | ClockStepped
 )
 
 

@@ -27,10 +27,11 @@ def _delivery(transition: Transition, url: str, external_url: str) -> Delivery:
     described = finding_doc(finding)
     identity = f"{finding.id} {transition.state} {url}"
     delivery = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    happened_at = finding.raised_at if finding.cleared_at is None else finding.cleared_at
     lasted = None if finding.ended_at is None else round(finding.ended_at - finding.since, 3)
     body = {
         "delivery": delivery,
-        "time": round(transition.time, 3),
+        "time": round(happened_at, 3),
         "state": str(transition.state),
         "id": finding.id,
         **substance(described),
@@ -40,7 +41,7 @@ def _delivery(transition: Transition, url: str, external_url: str) -> Delivery:
         **({} if lasted is None else {"duration_seconds": lasted}),
         "runbook_url": runbook_url(external_url, finding.check),
     }
-    return Delivery(delivery, url, msgspec.json.encode(body), transition.time)
+    return Delivery(delivery, url, msgspec.json.encode(body), happened_at)
 
 
 def headers(delivery: Delivery, key: bytes | None) -> Mapping[str, str]:

@@ -47,6 +47,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "uncovered": lambda _, link: {topics.missing_topic(link)},
     "expectations": lambda _: {EXPECTATIONS},
     "now": lambda: {EXPECTATIONS},
+    "calendar_now": lambda: {EXPECTATIONS},
     "one_sided": lambda circuit, family: {topics.difference_topic("received", circuit, family)},
     "advertised_one_sided": lambda circuit, family: {topics.difference_topic("advertised", circuit, family)},
     "draining": lambda link: {topics.drain_topic(link)},
@@ -69,6 +70,11 @@ class RecordingFacts:
     def now(self) -> float:
         self.reads.append(("now", ()))
         return self._facts.now
+
+    @property
+    def calendar_now(self) -> float:
+        self.reads.append(("calendar_now", ()))
+        return self._facts.calendar_now
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         ask = getattr(self._facts, name)

@@ -8,6 +8,7 @@ import pytest
 
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor, Outcome, Parts
+from ermon.daemon.clock import SteadyClock
 from ermon.daemon.driver import Driver
 from ermon.model.events import StorageJudged
 from ermon.recording.recorder import Recorder
@@ -16,7 +17,7 @@ from tests.networks import START, TWO_CIRCUITS, another_policy
 
 @pytest.fixture
 def driver() -> Driver:
-    return Driver(Monitor(TWO_CIRCUITS, START), Recorder(), MaintenanceBook(None))
+    return Driver(Monitor(TWO_CIRCUITS, START), Recorder(), MaintenanceBook(None), SteadyClock())
 
 
 async def test_what_ermon_notices_while_it_goes_over_is_taken_in_afterwards(driver: Driver):

@@ -1,6 +1,7 @@
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -48,3 +49,10 @@ def test_listeners_are_secured_each_time_the_configuration_was_read():
             with socket.create_connection(listening.getsockname()) as early:
                 assert Reactor()._listen_for_neighbors() == "as before"
                 assert early.recv(1) == b""
+
+
+def test_time_goes_on_from_its_anchor_whatever_the_wall_clock_says(monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 0.0)  # put back at the end, whoever has changed it since
+    before = time.monotonic()
+    launch.keep_time_steadily(1_795_000_000.0)
+    assert 1_795_000_000.0 + before <= time.time() <= 1_795_000_000.0 + time.monotonic()

@@ -696,3 +696,32 @@ async def test_stopped_ermon_costs_no_session_and_no_event(port, runtime):
             assert len(updates) == count + 1
             assert [event["counter"] for event in events] == list(range(1, len(events) + 1))
             assert table.is_up
+
+
+SETTABLE_CLOCK = """
+import pathlib, time
+_wall, _file = time.time, pathlib.Path({file!r})
+time.time = lambda: _wall() + float(_file.read_text())
+"""
+
+
+async def test_setting_the_clock_ends_no_session_and_moves_no_line(port, runtime, monkeypatch, tmp_path):
+    offset = tmp_path / "offset"
+    offset.write_text("0")
+    (tmp_path / "sitecustomize.py").write_text(SETTABLE_CLOCK.format(file=str(offset)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with (
+        running(config(port, EDGE_1, hold_time=3.0), runtime) as ermon,
+        sessions(port, EDGE_1, hold_time=3) as (table,),
+    ):
+        await all_up(ermon, EDGE_1)
+        for seconds in ("3600", "-3600", "0"):
+            offset.write_text(seconds)
+            heard, told = len(table.received), len(ermon.of(EDGE_1, "keepalive"))
+            await eventually(lambda heard=heard: len(table.received) > heard + 1)
+            await eventually(lambda told=told: len(ermon.of(EDGE_1, "keepalive")) > told)
+        assert {kind for kind, _ in table.received} <= {bgp.KEEPALIVE, bgp.UPDATE}
+        assert not table.ended.is_set()
+        times = [event["time"] for event in ermon.of(EDGE_1)]
+        assert times == sorted(times)
+        assert times[-1] - times[0] < PATIENCE * 3

@@ -1,0 +1,126 @@
+"""The wall clock is set: no timer and no verdict moves, and what goes by the calendar goes by the new one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ermon.core.snapshot import resume, take
+from ermon.core.timeline import Timeline
+from ermon.model.events import ClockStepped
+from ermon.model.times import rfc3339
+from tests.checks.company import V4, V6, Company, Space, company
+
+HOUR = 3600.0
+STEPS = pytest.mark.parametrize("step", [-HOUR, HOUR], ids=["back", "forward"])
+BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
+
+
+def set_clock(net: Company, offset: float) -> Company:
+    net.monitor.apply(ClockStepped(net.now, offset))
+    return net
+
+
+def link(space: Space) -> dict[str, Any]:
+    return {"circuit": "chicago", "link": "primary", "family": space.family}
+
+
+@STEPS
+@BOTH_FAMILIES
+def test_a_link_is_down_and_up_again_in_its_usual_times(step: float, space: Space) -> None:
+    net = company().up("edge-1").get_in_sync("edge-1")
+    net.wait(4)
+    set_clock(net, step)
+    net.assert_raised_after(6, "link-down", **link(space))
+    set_clock(net, 0)
+    net.announce("edge-1", space.exchange, via=space.msee["chicago-primary"], path="12076")
+    set_clock(net, step)
+    net.assert_cleared_after(30, "link-down", **link(space))
+
+
+@STEPS
+def test_a_feed_gets_in_sync_and_is_missed_in_its_usual_times(step: float) -> None:
+    net = set_clock(company().up("edge-1"), step)
+    net.end_of_rib("edge-1").wait(1.999)
+    assert not net.monitor.network.complete("edge-1")
+    net.wait(0.001)
+    assert net.monitor.network.complete("edge-1")
+    set_clock(net.down("edge-1"), 2 * step)
+    net.assert_raised_after(30, "feed-down", feed="edge-1")
+
+
+def booked(net: Company, begins: float, ends: float) -> str:
+    """Write a window on a link that begins and ends so many seconds after now, by the clock as it is now."""
+    at = [
+        datetime.fromtimestamp(net.monitor.network.calendar_now + seconds, UTC).isoformat()
+        for seconds in (begins, ends)
+    ]
+    return (
+        f"maintenance: [{{circuit: chicago, link: primary, from: '{at[0]}', to: '{at[1]}', reason: works}}]"
+    )
+
+
+@STEPS
+def test_a_window_begins_and_ends_when_the_clock_on_the_wall_says_so(step: float) -> None:
+    net = set_clock(company(), step)
+    net.reconfigure(company(booked(net, 100, 200)).config)
+    net.up("edge-1").get_in_sync("edge-1").wait(90)
+    assert net.raised("link-down") == ["link-down chicago primary ipv4", "link-down chicago primary ipv6"]
+    net.announce("edge-1", V4.exchange, via=V4.msee["chicago-primary"], path="12076").wait(7)
+    net.withdraw("edge-1", V4.exchange).wait(0.999)
+    assert net.status("link-down", **link(V4)) == "violated"
+    net.wait(0.001)
+    assert net.status("link-down", **link(V4)) == "suppressed"
+    net.wait(99.999)
+    assert net.status("link-down", **link(V4)) == "suppressed"
+    net.wait(0.001)
+    assert net.status("link-down", **link(V4)) == "violated"
+
+
+@pytest.mark.parametrize(("step", "status"), [(HOUR, "suppressed"), (-HOUR, "violated")])
+def test_setting_the_clock_into_a_window_or_out_of_it_counts_at_once(step: float, status: str) -> None:
+    net = company()
+    net.reconfigure(company(booked(net, HOUR / 2, 2 * HOUR)).config)
+    net.up("edge-1").get_in_sync("edge-1")
+    set_clock(net, step)
+    assert net.status("link-down", **link(V4)) == status
+
+
+@STEPS
+def test_what_is_shown_is_told_in_the_times_of_the_clock_on_the_wall(step: float) -> None:
+    net = company().up("edge-1").get_in_sync("edge-1").wait(10)
+    began, raised = net.start + 2, net.start + 12
+    finding = net.finding("link-down", **link(V4))
+    assert finding is not None
+    assert (finding.since, finding.raised_at) == (began, raised)
+    set_clock(net, step)
+    shown = net.finding("link-down", **link(V4))
+    assert shown is not None
+    assert (shown.id, shown.since, shown.raised_at) == (finding.id, began + step, raised + step)
+    net.announce("edge-1", V4.exchange, via=V4.msee["chicago-primary"], path="12076").wait(30)
+    cleared = net.monitor.cleared[0]
+    assert (cleared.since, cleared.raised_at) == (began + step, raised + step)
+    assert (cleared.ended_at, cleared.cleared_at) == (net.now - 30 + step, net.now + step)
+
+
+@STEPS
+def test_the_difference_outlives_a_reload_and_a_recording(step: float) -> None:
+    net = set_clock(company(), step)
+    net.reconfigure(company("checks: {churn-high: {enabled: false}}").config)
+    assert net.monitor.network.calendar_now == net.now + step
+    assert resume(net.config, take(net.monitor), {}).network.calendar_now == net.now + step
+
+
+@STEPS
+def test_the_picture_of_the_last_day_ends_now(step: float) -> None:
+    net = company().up("edge-1").get_in_sync("edge-1")
+    timeline = Timeline()
+    timeline.follow(net.monitor, net.take_changes())
+    set_clock(net, step)
+    net.announce("edge-1", V4.exchange, via=V4.msee["chicago-primary"], path="12076")
+    timeline.follow(net.monitor, net.take_changes())
+    states = timeline.show(net.now + step)().links[0].states
+    assert states[-1] == (net.now + step, "up")
+    assert rfc3339(states[-1][0]) == rfc3339(net.monitor.network.calendar_now)

@@ -1,0 +1,123 @@
+"""Whoever sets the machine's clock changes no verdict, and ends no wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+import pytest
+
+from ermon.core.maintenance_book import MaintenanceBook
+from ermon.core.monitor import Outcome
+from ermon.daemon.clock import STEP_SECONDS, SteadyClock
+from ermon.daemon.driver import Driver
+from ermon.model.events import EndOfRib, SessionUp
+from ermon.recording.recorder import Recorder
+from tests.bgp import PATIENCE
+from tests.checks.company import company
+from tests.story import START, Story
+
+HOUR = 3600.0
+STEPS = pytest.mark.parametrize(
+    "step", [-HOUR, HOUR, -86_400.0, 1e9], ids=["back", "forward", "a day back", "to 2058"]
+)
+
+
+@dataclass
+class Machine:
+    """A wall clock that can be set, and one that cannot."""
+
+    wall: float = START
+    monotonic: float = 1_000.0
+
+    def clock(self) -> SteadyClock:
+        return SteadyClock(lambda: self.wall, lambda: self.monotonic)
+
+    def pass_time(self, seconds: float) -> None:
+        self.wall += seconds
+        self.monotonic += seconds
+
+
+@STEPS
+def test_time_goes_on_as_before_when_the_wall_clock_is_set(step: float) -> None:
+    machine = Machine()
+    clock = machine.clock()
+    assert clock.now() == START
+    machine.wall += step
+    machine.pass_time(10)
+    assert clock.now() == START + 10
+    assert clock.notice_step() == step
+    assert (clock.now(), clock.offset) == (START + 10, step)
+    assert clock.notice_step() is None
+
+
+def test_forward_and_back_are_two_steps_and_no_difference_at_the_end() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.wall += HOUR
+    assert clock.notice_step() == HOUR
+    machine.pass_time(15)
+    machine.wall -= HOUR
+    assert clock.notice_step() == -HOUR
+    assert (clock.now(), clock.offset) == (START + 15, 0)
+
+
+def test_small_differences_are_noticed_when_they_add_up_to_a_step() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.wall += STEP_SECONDS * 0.75
+    assert clock.notice_step() is None
+    machine.wall += STEP_SECONDS * 0.75
+    assert clock.notice_step() == STEP_SECONDS * 1.5
+
+
+async def test_whoever_watches_is_told_of_each_step() -> None:
+    machine = Machine()
+    told: asyncio.Queue[float] = asyncio.Queue()
+    machine_clock = machine.clock()
+    machine.wall -= HOUR
+    watching = asyncio.create_task(machine_clock.watch(told.put_nowait))
+    async with asyncio.timeout(PATIENCE):
+        assert await told.get() == -HOUR
+    watching.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watching
+    assert told.empty()
+
+
+@STEPS
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+async def test_timers_fire_while_the_wall_clock_is_elsewhere(step: float, family: str) -> None:
+    """With real waiting: a link is found down ``raise_after`` after its table is known to be empty."""
+    shift = [0.0]
+    loop = asyncio.get_running_loop()
+    clock = SteadyClock(lambda: START + shift[0] + loop.time(), loop.time)
+    policy = company("checks: {link-down: {raise_after: 50ms}}\ncollector: {settle: 50ms}").config
+    driver = Driver(Story(policy, start=clock.now()).monitor, Recorder(), MaintenanceBook(None), clock)
+    raised: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+
+    def listen(outcome: Outcome) -> None:
+        for transition in outcome.transitions:
+            raised.put_nowait(dict(transition.finding.labels))
+
+    driver.add_listener(listen)
+    shift[0] = step
+    assert clock.notice_step() == pytest.approx(step)
+    driver.clock_stepped(clock.offset)
+
+    async def caught_up() -> None:
+        return
+
+    keeping = asyncio.create_task(driver.keep_time(caught_up))
+    driver.monitor.apply(SessionUp(clock.now(), "edge-1"))
+    for each in ("ipv4", "ipv6"):
+        driver.monitor.apply(EndOfRib(clock.now(), "edge-1", each))
+    driver.advance(clock.now())
+    wanted = {"circuit": "chicago", "link": "primary", "family": family}
+    async with asyncio.timeout(PATIENCE):
+        while await raised.get() != wanted:
+            pass
+    keeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeping
