@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
@@ -165,12 +164,16 @@ class CheckGuideDoc(CheckDoc, frozen=True, kw_only=True):
 # Maintenance -----------------------------------------------------------------------------------------
 
 
+RequestedTime = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""Read by ``model.times.parse_timestamp``, as times in the configuration are, which also says what is wrong with one."""
+
+
 class WindowRequest(msgspec.Struct, forbid_unknown_fields=True, rename={"starts": "from", "ends": "to"}):
     """The body of a request for a window; times are RFC 3339 with a zone, ``from`` is now unless said."""
 
-    ends: datetime
+    ends: RequestedTime
     reason: str
-    starts: datetime | None = None
+    starts: RequestedTime | None = None
     circuit: str | None = None
     link: str | None = None
     feed: str | None = None

@@ -14,6 +14,8 @@ from ermon.cli.shared import FINE, WRONG, Commands, RefusedError, duration
 from ermon.cli.web import add_target, target_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ermon.client.http import Target
 
 
@@ -173,15 +175,25 @@ def _maintenance_add(options: argparse.Namespace) -> int:
 
     from ermon.client.maintenance import add_window
 
+    starts = datetime.now(UTC) if options.starts is None else _moment("--from", options.starts)
     try:
-        starts = datetime.now(UTC) if options.starts is None else datetime.fromisoformat(options.starts)
-    except ValueError:
-        raise RefusedError(f"--from {options.starts!r} is not a time such as 2026-12-01T02:00:00Z") from None
-    ends = options.ends or (starts + timedelta(seconds=options.duration)).isoformat()
+        after = None if options.ends is not None else starts + timedelta(seconds=options.duration)
+    except OverflowError:
+        raise RefusedError("--for: no calendar goes so far") from None
+    ends = _moment("--to", options.ends) if after is None else after
     about = {"circuit": options.circuit, "link": options.link, "feed": options.feed}
     wanted = {name: value for name, value in about.items() if value is not None}
-    wanted |= {"from": starts.isoformat(), "to": ends, "reason": options.reason}
+    wanted |= {"from": starts.isoformat(), "to": ends.isoformat(), "reason": options.reason}
     return _ask(options, lambda target: add_window(target, wanted))
+
+
+def _moment(flag: str, text: str) -> datetime:
+    from ermon.model.times import parse_timestamp
+
+    try:
+        return parse_timestamp(text)
+    except ValueError as error:
+        raise RefusedError(f"{flag}: {error}") from None
 
 
 def _maintenance_list(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from ermon.model.inventory import Config, MaintenanceWindow
+from ermon.model.times import nearest_utc
 
 MAX_WINDOWS = 1_000
 """Nobody plans so much work; whoever adds more runs a script in a circle."""
@@ -56,7 +57,8 @@ class MaintenanceBook:
 
     def __init__(self, store: WindowStore | None = None) -> None:
         self._store = store or NoStore()
-        self._windows = {booked.id: booked for booked in self._store.load()}
+        # An earlier ermon may have kept times that no calendar has in UTC: they can be listed, and ended.
+        self._windows = {booked.id: _in_utc(booked) for booked in self._store.load()}
 
     def windows(self) -> tuple[BookedWindow, ...]:
         """Return the windows, the earliest first."""
@@ -99,8 +101,26 @@ class MaintenanceBook:
         self._store.save(list(self.windows()))
 
 
+def _in_utc(booked: BookedWindow) -> BookedWindow:
+    window = booked.window
+    starts, ends = nearest_utc(window.starts), nearest_utc(window.ends)
+    return replace(booked, window=replace(window, starts=starts, ends=ends))
+
+
 def check(window: MaintenanceWindow, config: Config) -> None:
-    """Raise ``WindowError`` unless the window is about something that the configuration has."""
+    """Raise ``WindowError`` unless the window is about something that the configuration has, at a time, for a reason."""
+    _check_place(window, config)
+    for time in (window.starts, window.ends):
+        if nearest_utc(time) != time:
+            raise WindowError(f"{time.isoformat()} has no date in UTC")
+    if window.ends <= window.starts:
+        raise WindowError("its end must be later than its beginning")
+    reason = window.reason.strip()
+    if not reason or len(reason) > MAX_REASON_CHARACTERS or not reason.isprintable():
+        raise WindowError(f"a reason is needed: one line of at most {MAX_REASON_CHARACTERS} characters")
+
+
+def _check_place(window: MaintenanceWindow, config: Config) -> None:
     if (window.circuit is None) == (window.feed is None):
         raise WindowError("it must be about a circuit, a link of a circuit, or a feed")
     if window.feed is not None and window.feed not in config.feeds:
@@ -116,8 +136,3 @@ def check(window: MaintenanceWindow, config: Config) -> None:
             )
     elif window.link is not None:
         raise WindowError("a link needs its circuit")
-    if window.ends <= window.starts:
-        raise WindowError("its end must be later than its beginning")
-    reason = window.reason.strip()
-    if not reason or len(reason) > MAX_REASON_CHARACTERS or not reason.isprintable():
-        raise WindowError(f"a reason is needed: one line of at most {MAX_REASON_CHARACTERS} characters")

@@ -31,7 +31,7 @@ from ermon.httpd.access import require_changes_allowed
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config, MaintenanceWindow
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
-from ermon.model.times import rfc3339
+from ermon.model.times import parse_timestamp, rfc3339
 from ermon.rules.alert import severity
 from ermon.web.handling import CONTEXT, WebContext, answer, choice, parameters, refuse, success
 from ermon.web.routes import MATCHES, find_difference, find_routes
@@ -266,11 +266,14 @@ async def add_window(request: web.Request) -> web.Response:
         wanted = msgspec.json.decode(await request.read(), type=WindowRequest)
     except msgspec.MsgspecError as error:
         refuse(f"the body is no maintenance window: {error}")
-    starts = wanted.starts or datetime.fromtimestamp(now, UTC)
-    if wanted.ends.tzinfo is None or starts.tzinfo is None:
-        refuse("times need a zone, such as 2026-12-01T02:00:00Z")
+    starts = datetime.fromtimestamp(now, UTC) if wanted.starts is None else _moment("from", wanted.starts)
     window = MaintenanceWindow(
-        starts, wanted.ends, wanted.reason, circuit=wanted.circuit, link=wanted.link, feed=wanted.feed
+        starts,
+        _moment("to", wanted.ends),
+        wanted.reason,
+        circuit=wanted.circuit,
+        link=wanted.link,
+        feed=wanted.feed,
     )
     try:
         booked = context.maintenance.add(window, context.monitor().config, now)
@@ -291,6 +294,13 @@ async def end_window(request: web.Request) -> web.Response:
             text=f"there is no window {window_id!r} that was added at run time; one of the configuration ends there"
         ) from None
     return await _booked(context, booked, now, 200)
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        return parse_timestamp(text)
+    except ValueError as error:
+        refuse(f"{name}: {error}")
 
 
 async def _booked(context: WebContext, booked: BookedWindow, now: float, status: int) -> web.Response:

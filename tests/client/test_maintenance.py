@@ -82,6 +82,8 @@ async def test_a_daemon_that_takes_no_changes_says_so(locked_server: TestServer,
         ("add", "--circuit", "chicago", "--reason", "works", "--for", "soon"),
         ("add", "--circuit", "chicago", "--for", "2h"),
         ("add", "--circuit", "chicago", "--for", "2h", "--reason", "works", "--from", "tomorrow"),
+        ("add", "--circuit", "chicago", "--for", "2h", "--reason", "works", "--from", "9999-12-31T23:00:00Z"),
+        ("add", "--circuit", "chicago", "--reason", "works", "--to", "9999-12-31T23:59:59-05:00"),
         ("end",),
     ],
 )

@@ -1,10 +1,11 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from ermon.core import maintenance_book
 from ermon.core.maintenance_book import KEPT_SECONDS, BookedWindow, MaintenanceBook, WindowError
 from ermon.model.inventory import MaintenanceWindow
+from ermon.model.times import rfc3339
 from tests.networks import START, TWO_CIRCUITS, window
 
 
@@ -105,3 +106,30 @@ def test_windows_outlive_the_process_where_there_is_a_store():
     assert after_restart.windows() == (booked,)
     after_restart.end(booked.id, START + 30)
     assert MaintenanceBook(store).windows()[0].window.ends.timestamp() == START + 30
+
+
+FOREVER = MaintenanceWindow(
+    datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=23))),
+    datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-5))),
+    "forever",
+    circuit="chicago",
+)
+
+
+def test_times_without_a_date_in_utc_are_never_booked():
+    book = MaintenanceBook()
+    with pytest.raises(WindowError, match="has no date in UTC"):
+        book.add(FOREVER, TWO_CIRCUITS, START)
+    assert book.windows() == ()
+
+
+def test_a_window_that_an_earlier_ermon_kept_with_such_times_can_be_listed_and_ended():
+    class Left(maintenance_book.NoStore):
+        def load(self):
+            return [BookedWindow("11", FOREVER)]
+
+    book = MaintenanceBook(Left())
+    [booked] = book.windows()
+    assert rfc3339(booked.window.starts.timestamp()) == "0001-01-01T00:00:00.000Z"
+    assert rfc3339(booked.window.ends.timestamp()) == "9999-12-31T23:59:59.000Z"
+    assert book.end("11", START).window.ends.timestamp() == START

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 
-from ermon.model.times import file_stamp, parse_duration, rfc3339
+from ermon.model.times import file_stamp, nearest_utc, parse_duration, parse_timestamp, rfc3339
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,38 @@ def test_names_of_files_sort_as_their_times_do():
 )
 def test_durations(text: str, seconds: float | None):
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2026-12-01T02:00:00Z", datetime(2026, 12, 1, 2, tzinfo=UTC)),
+        ("2026-12-01t02:00:00.5+01:00", datetime(2026, 12, 1, 1, 0, 0, 500_000, tzinfo=UTC)),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_read_with_its_zone_and_can_be_written(text: str, time: datetime):
+    assert parse_timestamp(text) == time
+    assert parse_timestamp(text).tzinfo is UTC
+    assert rfc3339(time.timestamp())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "tomorrow", "2026-12-01", "2026-12-01T02:00:00", "2026-13-01T02:00:00Z", "1795184918"),
+        *("9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00+23:00"),
+    ],
+)
+def test_what_is_no_time_in_utc_is_refused(text: str):
+    with pytest.raises(ValueError, match="is not a time with its zone"):
+        parse_timestamp(text)
+
+
+def test_times_without_a_date_in_utc_become_the_nearest_that_has_one():
+    west, east = (timezone(timedelta(hours=hours)) for hours in (-5, 23))
+    last, first = datetime(9999, 12, 31, 23, 59, 59, tzinfo=west), datetime(1, 1, 1, tzinfo=east)
+    assert rfc3339(nearest_utc(last).timestamp()) == "9999-12-31T23:59:59.000Z"
+    assert rfc3339(nearest_utc(first).timestamp()) == "0001-01-01T00:00:00.000Z"
+    assert nearest_utc(last.replace(year=2026)) == last.replace(year=2026)

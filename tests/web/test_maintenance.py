@@ -55,14 +55,18 @@ async def test_a_window_is_added_listed_and_ended(client: Client, site: Site) ->
     [
         ({"circuit": "paris"}, "there is no circuit 'paris'"),
         ({"reason": ""}, "a reason is needed"),
-        ({"to": "2026-12-01T02:00:00"}, "times need a zone"),
-        ({"to": "tomorrow"}, "the body is no maintenance window"),
+        ({"to": "2026-12-01T02:00:00"}, "to: '2026-12-01T02:00:00' is not a time with its zone"),
+        ({"to": "tomorrow"}, "to: 'tomorrow' is not a time"),
+        ({"to": 1795184918}, "the body is no maintenance window"),
+        ({"to": "9999-12-31T23:59:59-05:00"}, "to: '9999-12-31T23:59:59-05:00' is not a time"),
+        ({"to": "9999-12-31T23:59:59.999999Z"}, "is not a time"),
+        ({"from": "0001-01-01T00:00:00+23:00"}, "from: '0001-01-01T00:00:00+23:00' is not a time"),
         ({"until": "2026-12-01T02:00:00Z"}, "the body is no maintenance window"),
         ({"to": "2001-12-01T02:00:00Z", "from": "2001-12-01T01:00:00Z"}, "has ended already"),
     ],
 )
 async def test_a_window_that_makes_no_sense_is_refused(
-    client: Client, site: Site, change: dict[str, str], problem: str
+    client: Client, site: Site, change: dict[str, Any], problem: str
 ) -> None:
     status, error = await send(client, "POST", PATH, wanted(site) | change)
     assert status == 400
