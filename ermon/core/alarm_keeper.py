@@ -180,12 +180,14 @@ class AlarmKeeper:
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
 
     def _move(self, alarm: Alarm) -> bool:
-        before, status, now = alarm.status, self._status(alarm), self.facts.now
+        before, was_due = alarm.state.status, alarm.state.due
+        status, now = self._status(alarm), self.facts.now
         transition = alarm.move(status, now)
-        self._set_timer(alarm)
+        if was_due is not None or alarm.state.due is not None:
+            self._set_timer(alarm)
         if transition is not None:
             self._transition(alarm, transition)
-        elif alarm.raised and status is Status.VIOLATED:
+        elif status is Status.VIOLATED and alarm.raised:
             self._render(alarm)
         if status is not before:
             pool = alarm.labels.get("pool")

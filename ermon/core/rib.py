@@ -72,17 +72,19 @@ class AdjRibIn:
         return self._paths.covers(prefix)
 
     def announce(self, route: Route) -> RouteChange | None:
-        paths = self._paths.get(route.prefix)
+        prefix, path_id = key = route.key
+        family = prefix.family
+        paths = self._paths.get(prefix)
         if paths is None:
-            paths = self._paths[route.prefix] = {}
-            self._prefix_counts[route.prefix.family] += 1
-        old = paths.get(route.path_id)
+            paths = self._paths[prefix] = {}
+            self._prefix_counts[family] += 1
+        old = paths.get(path_id)
         if old == route:
             return None
-        paths[route.path_id] = route
+        paths[path_id] = route
         if old is None:
-            self._counts[route.prefix.family] += 1
-        return RouteChange(route.key, old, route)
+            self._counts[family] += 1
+        return RouteChange(key, old, route)
 
     def withdraw(self, key: RouteKey) -> RouteChange | None:
         prefix, path_id = key

@@ -137,9 +137,9 @@ class RouteIndex:
         """Carry one change from the Adj-RIB-In to everything that is kept by prefix."""
         before = self._attribution(state, change.old) if change.old is not None else None
         if change.old is not None:
-            self._leave_sets(state, change.old, before)
+            self._leave_sets(state, change.key, change.old, before)
         if change.new is not None:
-            self._enter_sets(state, change.new, attribution)
+            self._enter_sets(state, change.key, change.new, attribution)
         if state.feed.view in _HEARS_MICROSOFT_ROUTES:
             self._note_heard(state, change.key[0])
         pending = self.facts.pending
@@ -169,24 +169,24 @@ class RouteIndex:
             prefix in self.learned and not self._ours.covers(prefix)
         )
 
-    def _enter_sets(self, state: FeedState, route: Route, attribution: Attribution) -> None:
+    def _enter_sets(self, state: FeedState, key: RouteKey, route: Route, attribution: Attribution) -> None:
         for route_set in self._sets_of(state, route, attribution):
-            self._enter(state, route_set, route)
+            self._enter(state, route_set, key, route)
 
-    def _leave_sets(self, state: FeedState, route: Route, attribution: Attribution) -> None:
+    def _leave_sets(self, state: FeedState, key: RouteKey, route: Route, attribution: Attribution) -> None:
         route_sets = set(self._sets_of(state, route, attribution))
         # What made it Microsoft's may be gone by now.
         route_sets.add(RouteSet(MICROSOFT, route.prefix.family))
         for route_set in route_sets:
-            self._leave(state, route_set, route.key)
+            self._leave(state, route_set, key)
 
-    def _enter(self, state: FeedState, route_set: RouteSet, route: Route) -> None:
+    def _enter(self, state: FeedState, route_set: RouteSet, key: RouteKey, route: Route) -> None:
         held = state.route_sets.get(route_set)
         if held is None:
             held = state.route_sets[route_set] = {}
         if not held:
             self.facts.showing.setdefault(route_set, set()).add(state.feed.name)
-        held[route.key] = route
+        held[key] = route
         self._set_changed(state, route_set)
 
     def _leave(self, state: FeedState, route_set: RouteSet, key: RouteKey) -> None:
@@ -292,7 +292,7 @@ class RouteIndex:
             for key in list(state.route_sets[route_set]):
                 self._leave(state, route_set, key)
         for number, route in enumerate(state.rib.routes(), 1):
-            self._enter_sets(state, route, self._attribution(state, route))
+            self._enter_sets(state, route.key, route, self._attribution(state, route))
             if not number % _STEP_ROUTES:
                 yield
 
@@ -330,11 +330,12 @@ class RouteIndex:
     def _reclassify(self, state: FeedState, route: Route) -> None:
         route_set = RouteSet(MICROSOFT, route.prefix.family)
         counts = self.is_microsoft(state.feed.view, route)
-        if counts != (route.key in state.route_sets.get(route_set, ())):
+        key = route.key
+        if counts != (key in state.route_sets.get(route_set, ())):
             if counts:
-                self._enter(state, route_set, route)
+                self._enter(state, route_set, key, route)
             else:
-                self._leave(state, route_set, route.key)
+                self._leave(state, route_set, key)
 
 
 _STEP_ROUTES = 20

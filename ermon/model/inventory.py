@@ -246,11 +246,12 @@ class Feed:
     md5_password_file: str | None = None
     ttl_security: int | None = None
     """Packets are accepted from at most this many hops away (RFC 5082)."""
+    process: str = field(init=False, compare=False, repr=False)
+    """The name of the ExaBGP process that carries this feed."""
 
-    @property
-    def process(self) -> str:
-        """The name of the ExaBGP process that carries this feed."""
-        return self.name if self.view is View.INTERNET else EDGES
+    def __post_init__(self) -> None:
+        # Every line asks for it.
+        object.__setattr__(self, "process", self.name if self.view is View.INTERNET else EDGES)
 
     @property
     def link_key(self) -> LinkKey | None:
