@@ -33,7 +33,7 @@ from ermon.core.takeover import adopt, expect
 from ermon.core.timers import Timers
 from ermon.model.events import Change, ClockStepped, Event, FeedRequest
 from ermon.model.findings import Finding, Transition, transition_order
-from ermon.model.inventory import Config, LinkFamily, MaintenanceWindow
+from ermon.model.inventory import Config, LinkFamily, LinkKey, MaintenanceWindow
 
 
 class Parts:
@@ -80,11 +80,12 @@ class Monitor:
         findings: Iterable[Finding] = (),
         cleared: Iterable[Finding] = (),
         baselines: Mapping[LinkFamily, Levels] | None = None,
+        drains: Mapping[LinkKey, float] | None = None,
         past: Past | None = None,
     ) -> None:
         """Begin, with what an earlier ermon knew: ``findings`` were open when it stopped, and go on, stale
-        until judged again; ``cleared`` it remembered, the latest first; ``baselines`` it had learnt. Or go on
-        from all of the ``past``, as if there had been no other monitor.
+        until judged again; ``cleared`` it remembered, the latest first; ``baselines`` it had learnt; ``drains``
+        were latched, since these times. Or go on from all of the ``past``, as if there had been no other monitor.
         """
         self._use(Parts(config, now, cleared))
         self._booked: tuple[MaintenanceWindow, ...] = ()
@@ -97,6 +98,10 @@ class Monitor:
         for key, levels in (baselines or {}).items():
             if key in self.network.links:
                 self.network.links[key].baseline.restore(levels)
+        for link, since in (drains or {}).items():
+            if link in self.network.drains:
+                self.network.drains[link].since = since
+                self.network.pending.drains.add(link)
         self._use_windows()
         self._evaluate()
 
@@ -183,6 +188,11 @@ class Monitor:
         """
         found = {key: info.baseline.levels(now) for key, info in self.network.links.items()}
         return {key: levels for key, levels in found.items() if levels}
+
+    def drains(self) -> dict[LinkKey, float]:
+        """Return the links whose drain is latched, and since when by the wall clock."""
+        latches = self.network.drains.items()
+        return {link: self.network.wall(latch.since) for link, latch in latches if latch.since is not None}
 
     # Another configuration ---------------------------------------------------------------------------
 

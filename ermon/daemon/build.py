@@ -20,7 +20,7 @@ from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
 from ermon.core.timeline import Timeline
 from ermon.daemon.clock import SteadyClock
-from ermon.daemon.driver import Driver, counting, handing_out, logging, remembering, showing
+from ermon.daemon.driver import Driver, counting, handing_out, keeping_drains, logging, remembering, showing
 from ermon.daemon.lists import PublishedLists
 from ermon.daemon.logs import log_notes
 from ermon.daemon.reload import Reloader
@@ -38,7 +38,7 @@ from ermon.recording.files import FolderError, Limits
 from ermon.recording.held import Held
 from ermon.recording.recorder import FileRecorder, Recorder
 from ermon.sources.published import with_published
-from ermon.storage.adapters import StoredWindows, kept_timeline
+from ermon.storage.adapters import StoredWindows, kept_drains, kept_timeline
 from ermon.storage.kept import Kept
 from ermon.storage.store import Store
 from ermon.web.app import WebContext, make_app
@@ -126,7 +126,9 @@ class Parts:
     def monitor(self) -> Monitor:
         left = self._left
         config = with_published(self._config, {})
-        return Monitor(config, self._now, left.findings, left.cleared, left.baselines)
+        return Monitor(
+            config, self._now, left.findings, left.cleared, left.baselines, kept_drains(self._store)
+        )
 
     @cached_property
     def recorder(self) -> Recorder:
@@ -149,6 +151,7 @@ class Parts:
             counting(self.telemetry, self._clock),
             logging(),
             handing_out(self.senders, self._store),
+            keeping_drains(self.monitor, self._store),
             remembering(self.timeline, self.monitor),
             showing(self.hub, self.monitor),
         ):

@@ -24,10 +24,11 @@ from ermon.core.timeline import Timeline
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.logs import log_transition
 from ermon.metrics.process import Telemetry
-from ermon.model.events import ClockStepped, Event
+from ermon.model.events import ClockStepped, DrainChanged, Event
 from ermon.model.findings import TransitionState
 from ermon.notify.senders import Senders
 from ermon.recording.recorder import Recorder
+from ermon.storage.adapters import keep_drains
 from ermon.storage.store import Store
 from ermon.web.events import EventHub
 
@@ -187,6 +188,16 @@ def handing_out(senders: Senders, store: Store | None) -> Listener:
         saved.add_done_callback(lambda _: senders.send(deliveries))
 
     return hand_out
+
+
+def keeping_drains(monitor: Monitor, store: Store | None) -> Listener:
+    """Write down which links drain, at once: their silence must not page anybody because ermon was restarted."""
+
+    def keep(outcome: Outcome) -> None:
+        if store is not None and any(isinstance(change, DrainChanged) for change in outcome.changes):
+            keep_drains(store, monitor.drains())
+
+    return keep
 
 
 def remembering(timeline: Timeline, monitor: Monitor) -> Listener:

@@ -25,7 +25,7 @@ from ermon.model.events import StorageJudged
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Reason
 from ermon.recording.recorder import Recorder
-from ermon.storage.adapters import keep_timeline
+from ermon.storage.adapters import keep_drains, keep_timeline
 from ermon.storage.store import Store
 
 REFRESH_SECONDS = SAMPLE_SECONDS
@@ -140,6 +140,7 @@ class Service:
         self.timeline.sample(monitor, self.driver.wall())
         if self.store is not None:
             self.store.refresh(monitor.findings(), monitor.baselines(now))
+            keep_drains(self.store, monitor.drains())
             keep_timeline(self.store, self.timeline, self.driver.wall())
 
     def _clock_stepped(self, offset: float) -> None:

@@ -1,4 +1,4 @@
-"""The store as others want to see it: the records of published lists, the book of maintenance windows, and
+"""The store as others want to see it: the records of published lists, the book of maintenance windows, drains, and
 the last 24 hours.
 """
 
@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 import msgspec
 
 from ermon.core.maintenance_book import BookedWindow
 from ermon.core.timeline import KeptTimeline, Timeline
+from ermon.model.inventory import LinkKey
 from ermon.model.source_key import SourceKey
 from ermon.sources.store import SourceRecord, file_stem
 from ermon.storage.database import Table
@@ -19,6 +20,7 @@ from ermon.storage.store import Store
 
 _CLIENT_REQUEST_ID = "client-request-id"
 _TIMELINE = "timeline"
+_DRAINS = "drains"
 
 
 class StoredRecords:
@@ -57,6 +59,26 @@ class StoredWindows:
     async def saved(self) -> None:
         if self._saved is not None:
             await self._saved
+
+
+class KeptDrain(msgspec.Struct, frozen=True):
+    link: LinkKey
+    since: float
+    """Seconds since the epoch."""
+
+
+def kept_drains(store: Store | None) -> dict[LinkKey, float]:
+    """Return the links that drained when an earlier ermon ended, and since when."""
+    with contextlib.suppress(msgspec.MsgspecError):
+        kept = None if store is None else store.value(Table.INSTALLATION, _DRAINS)
+        if kept is not None:
+            return {drain.link: drain.since for drain in msgspec.json.decode(kept, type=list[KeptDrain])}
+    return {}
+
+
+def keep_drains(store: Store, drains: Mapping[LinkKey, float]) -> None:
+    kept = [KeptDrain(link, since) for link, since in drains.items()]
+    store.set_value(Table.INSTALLATION, _DRAINS, msgspec.json.encode(kept))
 
 
 def kept_timeline(store: Store | None, now: float) -> Timeline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.core.monitor import Monitor
 from ermon.model.inventory import Severity
 from tests.checks.company import EXCHANGE, PLANT, SHAREPOINT, SPACES, Company, Space, company
 from tests.story import MILLISECOND
@@ -298,3 +299,50 @@ def test_both_links_of_private_peering_may_drain(space: Space):
     for link in ("plant-primary", "plant-secondary"):
         net.microsoft_sends(link, *(s.vnet for s in SPACES.values()), path=DRAINED, communities="")
     net.assert_raised_after(0, "drain-both", circuit="plant")
+
+
+# A restart -------------------------------------------------------------------------------------------
+
+
+def restarted(net: Company, off: float, *silent: str) -> Company:
+    """ermon was off for so many seconds; then its feeds come up, and of the links all but some bring their routes."""
+    after = company()
+    after.now = net.now + off
+    findings, drains = net.monitor.findings(), net.monitor.drains()
+    after.monitor = Monitor(net.config, after.now, findings, net.monitor.cleared, drains=drains)
+    after.up(*net.config.feeds)
+    for link in net.config.links:
+        if (name := f"{link.circuit}-{link.name}") not in silent:
+            after.bring(name, *link.families)
+    return after.get_in_sync(*net.config.feeds)
+
+
+def test_a_restart_in_the_middle_of_the_work_pages_nobody(net: Company):
+    prepend(net, "chicago-primary").wait(60).lose("chicago-primary", *DUAL).wait(600)
+    after = restarted(net, 30, "chicago-primary").wait(1000)
+    assert after.raised("link-down", "drain") == ["drain chicago primary"]
+    for family in DUAL:
+        assert after.status("link-down", **PRIMARY, family=family) == "suppressed"
+
+
+def test_a_restart_does_not_begin_the_longest_drain_anew(net: Company, space: Space):
+    prepend(net, "chicago-primary").wait(60).lose("chicago-primary", *DUAL).wait(540)
+    after = restarted(net, 3000, "chicago-primary")
+    after.wait(MAX_DRAIN - 600 - 3000 - 2 - MILLISECOND)
+    assert after.status("link-down", **PRIMARY, family=space.family) == "suppressed"
+    after.wait(MILLISECOND)
+    assert after.status("link-down", **PRIMARY, family=space.family) == "violated"
+
+
+def test_a_drain_that_ended_while_ermon_was_off_is_over(net: Company, space: Space):
+    prepend(net, "chicago-primary").wait(60).lose("chicago-primary", *DUAL).wait(600)
+    after = restarted(net, 30)
+    assert after.status("drain", **PRIMARY) == "ok"
+    assert after.monitor.drains() == {}
+    after.lose("chicago-primary", space.family)
+    after.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
+
+
+def test_a_link_that_did_not_drain_before_a_restart_is_down_after_it(net: Company, space: Space):
+    after = restarted(net.lose("chicago-primary", *DUAL), 30, "chicago-primary")
+    after.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)

@@ -15,7 +15,14 @@ from ermon.core.timeline import Timeline
 from ermon.model.inventory import MaintenanceWindow
 from ermon.model.source_key import SourceKey
 from ermon.sources.store import MemoryRecords, SourceRecord, Validators
-from ermon.storage.adapters import StoredRecords, StoredWindows, keep_timeline, kept_timeline
+from ermon.storage.adapters import (
+    StoredRecords,
+    StoredWindows,
+    keep_drains,
+    keep_timeline,
+    kept_drains,
+    kept_timeline,
+)
 from ermon.storage.database import Table
 from ermon.storage.store import Store
 from tests.checks.company import company
@@ -81,6 +88,20 @@ async def test_windows_outlive_ermon(tmp_path: Path):
         after = {each.id: each for each in MaintenanceBook(StoredWindows(store)).windows()}
         assert after[booked.id] == BookedWindow(booked.id, window)
         assert after[ended.id].window.ends.timestamp() == START + 60
+
+
+@pytest.mark.parametrize(
+    "drains", [{}, {("chicago", "primary"): START, ("chicago", "secondary"): START + 0.5}]
+)
+async def test_drains_outlive_ermon(tmp_path: Path, drains: dict[tuple[str, str], float]):
+    assert kept_drains(None) == {}
+    async with opened(tmp_path) as store:
+        assert kept_drains(store) == {}
+        keep_drains(store, drains)
+    async with opened(tmp_path) as store:
+        assert kept_drains(store) == drains
+        store.set_value(Table.INSTALLATION, "drains", b"{")
+        assert kept_drains(store) == {}
 
 
 async def test_the_timeline_outlives_ermon(tmp_path: Path):
