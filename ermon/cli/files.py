@@ -165,8 +165,7 @@ def add_replay(commands: Commands) -> None:
 def _replay(options: argparse.Namespace) -> int:
     from ermon.config.load import load_config
     from ermon.recording.files import STANDARD_INPUT, RecordedLines, recordings
-    from ermon.recording.playback import Playback
-    from ermon.recording.replay import Replay, to_line
+    from ermon.recording.replay import Playback, Replay, to_line
     from ermon.sources.files import load_local
 
     def note(text: str) -> None:

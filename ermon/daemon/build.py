@@ -34,8 +34,8 @@ from ermon.httpd.config import LiveWebConfig
 from ermon.httpd.shell import WebConfig
 from ermon.metrics.process import Telemetry
 from ermon.notify.senders import Senders
+from ermon.recording.entries import Held
 from ermon.recording.files import FolderError, Limits
-from ermon.recording.held import Held
 from ermon.recording.recorder import FileRecorder, Recorder
 from ermon.sources.published import with_published
 from ermon.storage.adapters import StoredWindows, kept_drains, kept_timeline

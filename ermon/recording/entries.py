@@ -1,4 +1,5 @@
-"""The lines of a recording that are not ExaBGP's: what else moved the monitor, and the frame of a file.
+"""The lines of a recording that are not ExaBGP's: what else moved the monitor, the frame of a file, and what is held
+where it begins.
 
 A file is a ``Head``, the lists in force and the routes held as lines of ExaBGP's, the ``State`` that goes
 with them, then whatever came, in the order in which it was taken in; and an ``End``, unless ermon was killed.
@@ -6,13 +7,19 @@ with them, then whatever came, in the order in which it was taken in; and an ``E
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
 
-from ermon.core.snapshot import Snapshot
+from ermon.core.monitor import Monitor
+from ermon.core.session import Session
+from ermon.core.snapshot import Snapshot, take
 from ermon.exabgp.decode import DecoderMemory
+from ermon.exabgp.encode import FeedEncoder
 from ermon.exabgp.lines import LAST_SECOND
 from ermon.model.events import (
     AddPathNegotiated,
@@ -29,7 +36,12 @@ from ermon.model.events import (
     SourceJudged,
     StorageJudged,
 )
-from ermon.model.inventory import MaintenanceWindow
+from ermon.model.inventory import ExpectedPrefix, Feed, MaintenanceWindow
+from ermon.model.prefixes import parse_prefix
+from ermon.model.routes import Route
+from ermon.model.source_key import SourceKey
+from ermon.sources.published import PublishedList
+from ermon.sources.store import file_stem
 
 MARK = b'{"ermon":'
 """How every entry begins, and no line of ExaBGP's."""
@@ -104,7 +116,7 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
 
 
 class Happened(msgspec.Struct, frozen=True, tag="event"):
-    """An event that no line of ExaBGP told of."""
+    """An event that no line of ExaBGP reported."""
 
     kind: str
     values: dict[str, Any]
@@ -127,7 +139,7 @@ class Clock(msgspec.Struct, frozen=True, tag="clock"):
 
 
 class Maintenance(msgspec.Struct, frozen=True, tag="maintenance"):
-    """These windows are heeded besides those of the configuration."""
+    """These windows apply besides those of the configuration."""
 
     windows: tuple[MaintenanceWindow, ...]
 
@@ -159,3 +171,86 @@ def read_entry(line: bytes) -> Line:
         return _DECODER.decode(line)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+# What is held at one moment, as the lines that a file begins with -----------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSession:
+    feed: Feed
+    pid: int
+    memory: Session
+    routes: tuple[Route, ...]
+
+    def lines(self, now: float) -> Iterator[bytes]:
+        encoder = FeedEncoder(self.feed, self.pid, now)
+        if self.memory.offered is not None:
+            yield encoder.offered(self.memory.offered)
+        if self.memory.negotiated is not None:
+            yield encoder.negotiated(self.memory.negotiated)
+        yield encoder.up()
+        yield from encoder.updates(self.routes)
+        for family, sync in self.memory.families.items():
+            if sync.end_of_rib_at is not None:
+                yield encoder.end_of_rib(family)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Taken at once, and in proportion to the routes; written when there is time, by another thread too."""
+
+    now: float
+    sessions: tuple[HeldSession, ...]
+    lists: Mapping[SourceKey, PublishedList]
+    state: bytes
+
+    @classmethod
+    def by(cls, monitor: Monitor, decoder: DecoderMemory, lists: Mapping[SourceKey, PublishedList]) -> Held:
+        """Take what ``monitor`` and the decoder before it know."""
+        snapshot = take(monitor)
+        return cls(
+            now=snapshot.now,
+            sessions=tuple(_sessions(monitor, snapshot, decoder.pids)),
+            lists=dict(lists),
+            state=write_entry(State(snapshot, decoder), snapshot.now),
+        )
+
+    def lines(self) -> Iterator[bytes]:
+        for source, published in self.lists.items():
+            yield write_entry(write_list(source, published), self.now)
+        for session in self.sessions:
+            yield from session.lines(self.now)
+        yield self.state
+
+
+def _sessions(monitor: Monitor, snapshot: Snapshot, pids: Mapping[str, int]) -> Iterator[HeldSession]:
+    for name, state in monitor.network.feeds.items():
+        if state.session.up:
+            pid = pids.get(state.feed.process, 0)
+            yield HeldSession(state.feed, pid, snapshot.feeds[name].session, tuple(state.rib.routes()))
+
+
+# Published lists -------------------------------------------------------------------------------------
+
+
+def write_list(source: SourceKey, published: PublishedList) -> Listed:
+    prefixes = ((str(item.prefix), _day(item.starts), _day(item.ends)) for item in published.prefixes)
+    return Listed(file_stem(source), tuple(prefixes), published.version)
+
+
+def read_list(listed: Listed) -> PublishedList:
+    """Return the list again; ``ValueError`` if it is none."""
+    prefixes = (
+        ExpectedPrefix(parse_prefix(text), _read_day(starts), _read_day(ends))
+        for text, starts, ends in listed.prefixes
+    )
+    return PublishedList(tuple(prefixes), listed.version)
+
+
+def _day(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _read_day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)

@@ -152,7 +152,7 @@ class RecordedLines:
     """The lines of several files, one after the other; ``UnreadableError`` if one cannot be read."""
 
     def __init__(self, paths: Iterable[Path], note: Callable[[str], None]) -> None:
-        """``note`` is told of a file that is cut off or damaged."""
+        """``note`` is called with a file that is cut off or damaged."""
         self._paths = paths
         self._note = note
         self.path: Path | None = None

@@ -17,19 +17,20 @@ from ermon.recording.entries import (
     Entry,
     Happened,
     Head,
+    Held,
     Maintenance,
     Reason,
     Started,
     write_entry,
+    write_list,
 )
 from ermon.recording.files import Folder, Limits, recording_name
-from ermon.recording.held import Held, write_list
 from ermon.recording.writer import Writer
 from ermon.sources.published import PublishedList
 
 
 class Recorder:
-    """Is told everything; this one forgets it at once. Times are seconds since the epoch."""
+    """Takes in everything; this one forgets it at once. Times are seconds since the epoch."""
 
     def line(self, line: bytes) -> None:
         """A line of ExaBGP, before it is decoded."""
@@ -38,13 +39,13 @@ class Recorder:
         """An ExaBGP process listens; its event comes besides."""
 
     def event(self, event: Event) -> None:
-        """An event that no line told of."""
+        """An event that no line reported."""
 
     def clock(self, now: float) -> None:
         """Time passes until ``now``."""
 
     def maintenance(self, windows: Iterable[MaintenanceWindow], now: float) -> None:
-        """These windows are heeded besides those of the configuration."""
+        """These windows apply besides those of the configuration."""
 
     def listed(self, source: SourceKey, published: PublishedList, now: float) -> None:
         """A published list comes into force."""

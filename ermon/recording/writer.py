@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import structlog
 from msgspec.structs import replace
 
-from ermon.recording.entries import End, Head, Reason, write_entry
+from ermon.recording.entries import End, Head, Held, Reason, write_entry
 from ermon.recording.files import Folder, Limits, RecordingFile
-from ermon.recording.held import Held
 
 LINES_AT_ONCE = 1_000
 """Lines of a snapshot that are made and compressed together."""

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from ermon.model.inventory import Config
-from ermon.rules import findings, regions, sight
+from ermon.rules import findings, sight
 
 DEFAULT_EXTERNAL_URL = "http://127.0.0.1:10179"
-"""Where an ermon is found that was told nothing else."""
+"""Where an ermon is found that was started without an address."""
 
 
 class RuleSet(StrEnum):
@@ -55,9 +55,9 @@ def render(
             case RuleSet.SELF:
                 groups.append(sight.group(external_url))
             case RuleSet.FINDINGS:
-                groups.extend(findings.groups(config, external_url))
+                groups.extend(findings.check_groups(config, external_url))
             case RuleSet.REGIONS:
-                groups.extend(regions.groups(config, external_url))
+                groups.extend(findings.region_groups(config, external_url))
     text = yaml.dump({"groups": groups}, Dumper=_Dumper, sort_keys=False, width=1_000)
     return "\n".join((*map(_ABOUT.__getitem__, rule_sets), *_HOW, text))
 

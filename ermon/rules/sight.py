@@ -7,7 +7,7 @@ from typing import Any
 from ermon.checks.check import runbook_url
 from ermon.checks.sight import EXABGP_DOWN
 from ermon.model.inventory import Severity
-from ermon.rules.alert import HELD
+from ermon.rules.findings import HELD
 
 _JOB = 'job=~"ermon(-.+)?"'
 """The scrape jobs whose targets are ermons: one job, or one for each region."""

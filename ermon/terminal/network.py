@@ -1,4 +1,4 @@
-"""The circuits with their links, and the NAT pools: what each brings, where each is seen and should be."""
+"""The circuits with their links, and the NAT pools: what each link receives, where each pool is seen and should be."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ from rich.text import Text
 
 from ermon.api.status import CircuitDoc, LinkDoc, PlaceDoc, PoolDoc, PoolOverall, PoolPlace, StatusDoc
 from ermon.model.prefixes import Family
-from ermon.terminal.console import grid, indented, text
-from ermon.terminal.words import clock, duration, family_name, instant, mark, plural, style
+from ermon.terminal.display import (
+    clock,
+    duration,
+    family_name,
+    grid,
+    indented,
+    instant,
+    mark,
+    plural,
+    style,
+    text,
+)
 
 # Circuits ------------------------------------------------------------------------------------------------
 
@@ -80,8 +90,8 @@ def _columns(width: int) -> list[str]:
 def _rows(name: str, link: LinkDoc, now: datetime, width: int) -> list[list[Text]]:
     rows: list[dict[str, Text]] = []
     for family, state in link.shown.items():
-        told = link.since.get(family)
-        since = None if told is None else instant(told)
+        since_text = link.since.get(family)
+        since = None if since_text is None else instant(since_text)
         rows.append(
             {
                 "Family": text(family_name(family)),
@@ -105,23 +115,23 @@ def _advertised(link: LinkDoc, family: Family) -> Text:
 
 
 def _services(name: str, link: LinkDoc) -> Text:
-    """Tell what the link brings of each service, those that are missing first."""
+    """Describe what is received on the link of each service, those that are missing first."""
     totals = {
         **{service: sum(found.values()) for service, found in link.services.items()},
         **link.service_routes,
     }
-    told = Text(overflow="fold").append_text(text(f"{name} brings ", "dim"))
+    line = Text(overflow="fold").append_text(text(f"{name} brings ", "dim"))
     for number, (service, total) in enumerate(sorted(totals.items(), key=lambda item: item[1] > 0)):
-        told.append(", " if number else "")
+        line.append(", " if number else "")
         families = link.services.get(service, {})
         if total == 0:
-            told.append_text(text(f"▲ no {service}", style("down")))
+            line.append_text(text(f"▲ no {service}", style("down")))
         elif families:
             counts = ", ".join(f"{family_name(family)} {count}" for family, count in families.items())
-            told.append_text(text(f"{service} ({counts})"))
+            line.append_text(text(f"{service} ({counts})"))
         else:
-            told.append_text(text(f"{service} ({plural(total, 'route')})"))
-    return told
+            line.append_text(text(f"{service} ({plural(total, 'route')})"))
+    return line
 
 
 # NAT pools -----------------------------------------------------------------------------------------------

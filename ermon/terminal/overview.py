@@ -10,21 +10,24 @@ from rich.text import Text
 
 from ermon.api.findings import FindingDoc
 from ermon.api.status import FeedDoc, FeedOverall, StatusDoc
-from ermon.terminal.console import grid, indented, one_line, text
-from ermon.terminal.network import NARROW, circuits, pools
-from ermon.terminal.picture import Picture
-from ermon.terminal.words import (
+from ermon.terminal.display import (
     clock,
     duration,
     evidence,
     family_name,
+    grid,
     headline_line,
+    indented,
     instant,
     labels,
     moment,
+    one_line,
     plural,
     style,
+    text,
 )
+from ermon.terminal.network import NARROW, circuits, pools
+from ermon.terminal.picture import Picture
 
 
 def overview(picture: Picture, width: int, *, everything: bool = False) -> Iterator[RenderableType]:

@@ -1,4 +1,4 @@
-"""What a daemon has told: everything at one moment, what has changed since, and how that is followed."""
+"""What a daemon has reported: everything at one moment, what has changed since, and how that is followed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ermon.api.findings import FindingDoc
 from ermon.api.status import FeedDoc, HeadlineDoc, LinkDoc, PoolDoc, StatusDoc
 from ermon.client.http import IS_IT_ERMON, Client, UnreachableError, read
 from ermon.client.sse import Parser, TooLongError
-from ermon.terminal.words import SEVERITIES, instant
+from ermon.terminal.display import SEVERITIES, instant
 
 MAX_CLEARED = 200
 """Cleared findings that a picture keeps while it follows a daemon for weeks."""
@@ -141,10 +141,10 @@ class Lost(NamedTuple):
     reason: str
 
 
-Told: TypeAlias = Event | Heard | Lost
+News: TypeAlias = Event | Heard | Lost
 
 
-async def follow(client: Client, picture: Picture) -> AsyncGenerator[Told, None]:
+async def follow(client: Client, picture: Picture) -> AsyncGenerator[News, None]:
     """Yield what a daemon tells, without end, the snapshot first.
 
     ``UnreachableError`` when it cannot be reached in the first place; later losses are yielded.
@@ -153,8 +153,8 @@ async def follow(client: Client, picture: Picture) -> AsyncGenerator[Told, None]
     while True:
         reason = f"{client.name} has closed the connection"
         try:
-            async with aclosing(_listen(client, last_id)) as told:
-                async for each in told:
+            async with aclosing(_listen(client, last_id)) as news:
+                async for each in news:
                     if isinstance(each, Event):
                         last_id = ""  # an event that cannot be taken: only a snapshot helps
                         picture.take(each.kind, each.data)

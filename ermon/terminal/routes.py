@@ -11,7 +11,7 @@ from rich.text import Text
 from ermon.api.answers import RouteDoc, RoutesDoc
 from ermon.api.status import StatusDoc
 from ermon.client.http import Client, Target, UsageError, read
-from ermon.terminal.console import indented, make_console, text
+from ermon.terminal.display import indented, make_console, text
 from ermon.terminal.status import as_json
 
 TITLES = {"exact": "To {}", "covering": "Covering {}", "longer": "Inside {}"}
@@ -105,7 +105,7 @@ def _route(route: RouteDoc, status: StatusDoc) -> Iterator[RenderableType]:
     elif route.attribution is not None:
         head.append_text(text(f", {_ATTRIBUTIONS.get(route.attribution, route.attribution)}", "yellow"))
     yield head
-    told = [
+    parts = [
         f"AS path {route.as_path}" if route.as_path else "empty AS path",
         f"next hop {route.next_hop}" if route.next_hop else "no next hop",
     ]
@@ -115,8 +115,8 @@ def _route(route: RouteDoc, status: StatusDoc) -> Iterator[RenderableType]:
         ("MED", route.med),
     ):
         if value is not None:
-            told.append(f"{name} {value}")
-    yield indented(text("; ".join(told)), 4)
+            parts.append(f"{name} {value}")
+    yield indented(text("; ".join(parts)), 4)
     named = [f"{each.name} ({each.community})" if each.name else each.community for each in route.communities]
     if named or route.large_communities:
         yield indented(text(", ".join([*named, *route.large_communities])), 4)

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import msgspec
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from ermon.api.findings import FindingDoc
+from ermon.api.status import HeadlineDoc, PoolDoc
 from ermon.client.http import Client, Target, UnreachableError
 from ermon.model.text import printable
-from ermon.terminal.changes import beginning, changes, facts
-from ermon.terminal.console import Cropped, make_console, text
-from ermon.terminal.overview import overview
-from ermon.terminal.picture import Event, Lost, Picture, Told, follow
-from ermon.terminal.words import duration, moment, style
+from ermon.terminal.display import (
+    Cropped,
+    duration,
+    evidence,
+    family_name,
+    headline_line,
+    instant,
+    labels,
+    make_console,
+    mark,
+    moment,
+    style,
+    text,
+)
+from ermon.terminal.overview import mark_of, overview
+from ermon.terminal.picture import Event, Lost, News, Picture, follow
 
 
 async def show_status(target: Target, out: TextIO, *, json: bool, everything: bool) -> bool:
@@ -66,20 +79,20 @@ async def watch(target: Target, out: TextIO, *, json: bool, everything: bool) ->
     """
     async with Client(target) as client:
         picture = Picture(client.name)
-        async with aclosing(follow(client, picture)) as told:
+        async with aclosing(follow(client, picture)) as news:
             if json:
-                await _write_events(told, out)
+                await _write_events(news, out)
                 return
             console = make_console(out)
             if console.is_terminal and not console.is_dumb_terminal:
-                await anext(told)
-                await _Screen(client, picture, console, everything=everything).show(told)
+                await anext(news)
+                await _Screen(client, picture, console, everything=everything).show(news)
             else:
-                await _write_changes(told, picture, console)
+                await _write_changes(news, picture, console)
 
 
-async def _write_events(told: AsyncGenerator[Told, None], out: TextIO) -> None:
-    async for each in told:
+async def _write_events(news: AsyncGenerator[News, None], out: TextIO) -> None:
+    async for each in news:
         match each:
             case Event(kind, data, _):
                 line: dict[str, Any] = {"event": kind, "data": data}
@@ -91,7 +104,7 @@ async def _write_events(told: AsyncGenerator[Told, None], out: TextIO) -> None:
         out.flush()
 
 
-async def _write_changes(told: AsyncGenerator[Told, None], picture: Picture, console: Console) -> None:
+async def _write_changes(news: AsyncGenerator[News, None], picture: Picture, console: Console) -> None:
     """Write like a log: when, and what."""
 
     def write(line: str) -> None:
@@ -99,7 +112,7 @@ async def _write_changes(told: AsyncGenerator[Told, None], picture: Picture, con
         console.file.flush()
 
     before, lost = None, False
-    async for each in told:
+    async for each in news:
         if isinstance(each, Lost):
             if not lost:
                 write(f"▲ connection lost: {each.reason}; trying again")
@@ -127,7 +140,7 @@ class _Screen:
         self._lost: str | None = None
         self._changed = asyncio.Event()
 
-    async def show(self, told: AsyncGenerator[Told, None]) -> None:
+    async def show(self, news: AsyncGenerator[News, None]) -> None:
         with Live(
             console=self._console,
             screen=True,
@@ -136,12 +149,12 @@ class _Screen:
             redirect_stderr=False,
         ) as live:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(told))
+                tasks.create_task(self._listen(news))
                 tasks.create_task(self._keep_counts())
                 await self._draw(live)
 
-    async def _listen(self, told: AsyncGenerator[Told, None]) -> None:
-        async for each in told:
+    async def _listen(self, news: AsyncGenerator[News, None]) -> None:
+        async for each in news:
             if isinstance(each, Lost):
                 self._lost = each.reason
             else:
@@ -177,8 +190,87 @@ class _Screen:
         age = time.monotonic() - self._heard_at
         if self._lost is None and age < LIVE_SECONDS:
             return text(f"● Live, {moment(self._picture.now())}; Ctrl-C ends", "dim")
-        told = f"; {self._lost}" if self._lost else ""
+        reason = f"; {self._lost}" if self._lost else ""
         return text(
-            f"▲ Connection to ermon lost. This picture is {duration(age)} old; trying again{told}",
+            f"▲ Connection to ermon lost. This picture is {duration(age)} old; trying again{reason}",
             style("down"),
         )
+
+
+# What has changed between two moments, a line each: for a log, where nobody looks at a terminal -----
+
+
+class Facts(NamedTuple):
+    """What lines are written about, frozen at one moment."""
+
+    headline: HeadlineDoc
+    findings: dict[str, FindingDoc]
+    states: dict[str, str]
+    """What is in which state, each in words."""
+
+
+def facts(picture: Picture) -> Facts:
+    return Facts(picture.status.headline, dict(picture.findings), dict(_states(picture)))
+
+
+def beginning(now: Facts) -> Iterator[str]:
+    """Say how it stands when somebody begins to look."""
+    yield headline_line(now.headline)
+    for finding in now.findings.values():
+        if finding.state == "raised":
+            yield _raised(finding)
+
+
+def changes(before: Facts, now: Facts) -> Iterator[str]:
+    for finding in now.findings.values():
+        earlier = before.findings.get(finding.id)
+        if earlier is None or earlier.state != finding.state:
+            yield _raised(finding) if finding.state == "raised" else _cleared(finding)
+    for earlier in before.findings.values():
+        if earlier.state == "raised" and earlier.id not in now.findings:
+            yield f"○ gone: {earlier.check}: {earlier.summary} ({labels(earlier.labels)}); ermon knows it no longer"
+    for what, state in now.states.items():
+        was = before.states.get(what)
+        if was is not None and was != state:
+            yield f"{mark(state.partition(':')[0])} {what}: {was} → {state}"
+    if now.headline.kind != before.headline.kind:
+        yield headline_line(now.headline)
+
+
+def _raised(finding: FindingDoc) -> str:
+    proof = evidence(finding.evidence, finding.labels)
+    return (
+        f"{mark_of(finding)} raised: {finding.severity} {finding.check}: {finding.summary} "
+        f"({labels(finding.labels)}){'; ' if proof else ''}{proof}"
+    )
+
+
+def _cleared(finding: FindingDoc) -> str:
+    ended = finding.ended_at or finding.cleared_at or finding.since
+    return (
+        f"● cleared: {finding.check}: {finding.summary} ({labels(finding.labels)}), "
+        f"lasted {duration(instant(ended) - instant(finding.since))}"
+    )
+
+
+def _states(picture: Picture) -> Iterator[tuple[str, str]]:
+    status = picture.status
+    for name, circuit in status.circuits.items():
+        for link_name, link in circuit.links.items():
+            for family, shown in link.shown.items():
+                yield f"link {name} {link_name} {family_name(family)}", shown
+    for name, feed in status.feeds.items():
+        reason = f": {feed.down_reason}" if feed.state != "up" and feed.down_reason else ""
+        yield f"feed {name}", f"{feed.state}{reason}"
+    for name, pool in status.pools.items():
+        yield from _pool_states(name, pool)
+
+
+def _pool_states(name: str, pool: PoolDoc) -> Iterator[tuple[str, str]]:
+    for family, circuits in pool.advertised.items():
+        for circuit_name, links in circuits.items():
+            for link_name, answer in links.items():
+                yield f"pool {name} on {circuit_name} {link_name} {family_name(family)}", answer
+    for family, feeds in pool.on_internet.items():
+        for feed_name, answer in feeds.items():
+            yield f"pool {name} on the internet at {feed_name} {family_name(family)}", answer

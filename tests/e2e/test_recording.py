@@ -20,8 +20,7 @@ from ermon.cli.shared import UNREACHABLE
 from ermon.config.load import load_config
 from ermon.model.inventory import Config
 from ermon.recording.files import RecordedLines
-from ermon.recording.playback import Playback
-from ermon.recording.replay import Replay
+from ermon.recording.replay import Playback, Replay
 from tests.e2e.company import EDGES, EXCHANGE, MSEE, PART_OF_POOL, Company, bring, configuration, own_network
 from tests.e2e.daemon import PATIENCE, Daemon, EventStream, eventually
 from tests.recording.test_replay import no_rejection

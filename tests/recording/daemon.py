@@ -12,12 +12,10 @@ from ermon.exabgp.decode import Decoder, Rejected
 from ermon.model.events import Event
 from ermon.model.inventory import Config, MaintenanceWindow
 from ermon.model.source_key import SourceKey
-from ermon.recording.entries import Reason
+from ermon.recording.entries import Held, Reason
 from ermon.recording.files import Limits, RecordedLines, recordings
-from ermon.recording.held import Held
-from ermon.recording.playback import Playback
 from ermon.recording.recorder import FileRecorder
-from ermon.recording.replay import Replay
+from ermon.recording.replay import Playback, Replay
 from ermon.sources.published import PublishedList, with_published
 
 QUICK = Limits(gather_seconds=0.0, flush_seconds=0.0, retry_seconds=0.0, stop_seconds=30.0)

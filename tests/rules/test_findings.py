@@ -1,4 +1,4 @@
-"""An alert for each check, with the severity and the labels of its findings."""
+"""The alerts of findings: one for each check, and one of what only the ermons of all regions together tell."""
 
 from __future__ import annotations
 
@@ -70,3 +70,26 @@ def test_a_summary_is_one_sentence_that_says_the_same_of_every_subject():
         summary = rule["annotations"]["summary"]
         assert summary.endswith(".")
         assert "$" not in summary
+
+
+def alert(changes):
+    """The alert under a configuration with these settings of its check."""
+    text = REFERENCE.replace("link-down: {", f"geo-not-redundant: {changes}\n  link-down: {{")
+    groups = yaml.safe_load(render([RuleSet.REGIONS], load(text)))["groups"]
+    return groups[0]["rules"][-1] if groups else None
+
+
+def test_the_alert_waits_as_long_as_the_check():
+    rule = alert("{raise_after: 90s, clear_after: 1500ms, severity: critical}")
+    assert (rule["for"], rule["keep_firing_for"]) == ("90s", "1500ms")
+    assert rule["labels"] == {"severity": "critical"}
+
+
+def test_without_timers_nothing_waits():
+    rule = alert("{raise_after: 0, clear_after: 0}")
+    assert "for" not in rule
+    assert "keep_firing_for" not in rule
+
+
+def test_the_rule_of_all_regions_goes_where_its_check_is_switched_off():
+    assert alert("{enabled: false}") is None

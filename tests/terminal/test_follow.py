@@ -11,14 +11,14 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from ermon.client.http import Client, UnreachableError, make_target
 from ermon.terminal import picture as following
-from ermon.terminal.picture import Event, Lost, Picture, Told, follow
+from ermon.terminal.picture import Event, Lost, News, Picture, follow
 from ermon.web.app import make_app
 from ermon.web.stream import end_streams
 from tests.checks.company import V4, Company
 from tests.web.site import Site
 
 
-async def next_of(told: AsyncGenerator[Told, None], kind: type[Told]) -> Told:
+async def next_of(told: AsyncGenerator[News, None], kind: type[News]) -> News:
     async for each in told:
         if isinstance(each, kind):
             return each

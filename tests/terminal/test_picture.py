@@ -12,9 +12,9 @@ from ermon.api.status import FeedDoc
 from ermon.client.http import UnreachableError
 from ermon.client.sse import Parser
 from ermon.terminal import picture as pictures
-from ermon.terminal.changes import beginning, changes, facts
+from ermon.terminal.display import instant
 from ermon.terminal.picture import Picture
-from ermon.terminal.words import instant
+from ermon.terminal.status import beginning, changes, facts
 from ermon.web.events import EventHub
 from tests.checks.company import V4, V6, Company, Space
 from tests.terminal.looking import picture_of, snapshot_of

@@ -11,9 +11,8 @@ from aiohttp.test_utils import unused_port
 from rich.console import Console
 
 from ermon.model.events import SessionDown
-from ermon.terminal.console import Cropped, make_console
+from ermon.terminal.display import Cropped, headline_line, make_console
 from ermon.terminal.overview import overview
-from ermon.terminal.words import headline_line
 from tests.checks.company import V4, V6, Company, Space
 from tests.terminal.looking import Seen, look, look_at, picture_of, snapshot_of
 

@@ -1,0 +1,221 @@
+"""How the terminal shows anything: states as shapes and words, times as people say them, and the terminal itself.
+
+The shapes and words are those of the status page.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import IO, Any, TextIO, cast
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from ermon.api.status import HeadlineDoc, HeadlineKind
+from ermon.client.http import IS_IT_ERMON, UnreachableError
+from ermon.model.text import printable
+
+MARKS = {
+    "up": "●",
+    "down": "▲",
+    "unknown": "◆",
+    "draining": "▼",
+    "yes": "●",
+    "no": "○",
+    "well": "●",
+    "wrong": "▲",
+    "blind": "◆",
+}
+"""A shape for each state and each kind of headline, for whoever does not see the colour."""
+STYLES = {
+    "up": "green",
+    "down": "bold red",
+    "unknown": "yellow",
+    "draining": "cyan",
+    "critical": "bold red",
+    "warning": "yellow",
+    "info": "cyan",
+    "well": "bold green",
+    "wrong": "bold red",
+    "blind": "bold yellow",
+}
+SEVERITIES = ("critical", "warning", "info")
+FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
+MAX_VALUES = 3
+"""Values of one list in a line of evidence; `--json` and the page have them all."""
+
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def mark(state: str) -> str:
+    return MARKS.get(state, MARKS["unknown"])
+
+
+def style(state: str) -> str:
+    return STYLES.get(state, STYLES["unknown"])
+
+
+def family_name(family: str) -> str:
+    return FAMILIES.get(family, family)
+
+
+def duration(span: timedelta | float) -> str:
+    """Write a span, or seconds, in the two largest units: ``1 min 15 s``."""
+    left = max(0, int(span.total_seconds() if isinstance(span, timedelta) else span))
+    parts: list[str] = []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+        if parts and (len(parts) == 2 or not count):
+            break
+    return " ".join(parts) or "0 s"
+
+
+def clock(time: datetime, now: datetime) -> str:
+    """Write the time of day in UTC, with the date unless that is today's."""
+    moment, today = time.astimezone(UTC), now.astimezone(UTC)
+    day = "" if moment.date() == today.date() else f"{moment:%b} {moment.day} "
+    return f"{day}{moment:%H:%M:%S}"
+
+
+def moment(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def instant(time: str) -> datetime:
+    """Read a time of the API."""
+    try:
+        return datetime.fromisoformat(time)
+    except ValueError:
+        raise UnreachableError(f"{time!r} is no time. {IS_IT_ERMON}") from None
+
+
+def headline_line(headline: HeadlineDoc) -> str:
+    """Write the headline as one line. What is raised stands below it, or in lines of its own."""
+    about = f": {headline.about}" if headline.about and headline.kind != HeadlineKind.WRONG else "."
+    return f"{mark(headline.kind)} {headline.text}{about}"
+
+
+def plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def labels(values: Mapping[str, str]) -> str:
+    return ", ".join(
+        family_name(value) if name == "family" else f"{name.replace('_', ' ')} {value}"
+        for name, value in values.items()
+        if value
+    )
+
+
+def evidence(values: Mapping[str, Any], known: Mapping[str, str]) -> str:
+    """Describe what proves a finding, the most telling first: prefixes, paths, then the rest.
+
+    ``known``: the labels, which stand beside it.
+    """
+    left = {name: value for name, value in values.items() if value != [known.get(name.removesuffix("s"))]}
+    total = left.pop("prefixes_total", None)
+    parts = []
+    for name in ("prefixes", "as_paths", "next_hops", *left):
+        if name in left:
+            value = left.pop(name)
+            if value not in (None, "", [], {}):
+                words = {"as_paths": "AS paths"}.get(name, name.replace("_", " "))
+                parts.append(f"{words} {_value(value, total if name == 'prefixes' else None)}")
+    return "; ".join(parts)
+
+
+def _value(value: Any, total: object = None) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_value(found)}" for name, found in value.items())
+    if isinstance(value, list | tuple):
+        shown = [_value(each) for each in value[:MAX_VALUES]]
+        more = (total if isinstance(total, int) else len(value)) - len(shown)
+        return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    return "none" if value is None else str(value)
+
+
+# The terminal itself: its colours, its characters, its size -----------------------------------------
+
+
+_PLAIN = str.maketrans({"●": "*", "▲": "!", "◆": "?", "▼": "v", "○": "o", "…": "~", "→": ">"})
+"""For a terminal that does not have the shapes; each is as wide as what stands for it."""
+
+
+class _Encodable:
+    """A stream that takes every character, and writes those that it can."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        plain = text.translate(_PLAIN).encode(self._encoding, "replace").decode(self._encoding)
+        return self._stream.write(plain)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def make_console(stream: TextIO) -> Console:
+    """Return a console that takes texts as they are: no markup, no emoji, nothing highlighted.
+
+    Colours are for a terminal, unless ``NO_COLOR`` is set (no-color.org).
+    """
+    # A stream without an encoding takes every character.
+    shapes = (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
+    return Console(
+        file=stream if shapes else cast(IO[str], _Encodable(stream)),
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def text(words: str, style: str = "") -> Text:
+    """Make a text of whatever somebody has said."""
+    return Text(printable(words), style, overflow="fold")
+
+
+def one_line(words: str, style: str = "") -> Text:
+    return Text(printable(words), style, overflow="ellipsis", no_wrap=True)
+
+
+def indented(part: RenderableType, columns: int) -> Padding:
+    return Padding(part, (0, 0, 0, columns), expand=False)
+
+
+def grid(*columns: str, right: Iterable[int] = ()) -> Table:
+    """Make a table without lines; ``right`` names the columns of numbers by their places."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="right" if place in right else "left", overflow="fold")
+    return table
+
+
+class Cropped:
+    """Shows as much as the terminal has lines for, and says when there is more. The rest costs nothing."""
+
+    def __init__(self, *parts: RenderableType) -> None:
+        self._parts = parts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        height, free = max(2, options.max_height), options.update(height=None)
+        lines: list[list[Segment]] = []
+        for part in self._parts:
+            lines += console.render_lines(part, free, pad=False)
+            if len(lines) > height:
+                note = one_line("… more below: `ermon status` without --watch shows it", "dim")
+                lines[height - 1 :] = console.render_lines(note, free, pad=False)
+                break
+        for number, line in enumerate(lines):
+            if number:
+                yield Segment.line()
+            yield from line
