@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from ermon import __version__
-from ermon.cli import daemon, files, learn, live, render
+from ermon.cli import daemon, live, local, render
 from ermon.cli.shared import BUG, FINE, INTERRUPTED, run_command
 
 
@@ -46,17 +46,17 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         daemon.add_run,
-        files.add_init,
-        files.add_check,
-        files.add_test,
+        local.add_init,
+        local.add_check,
+        local.add_test,
         live.add_status,
         live.add_routes,
         live.add_verify,
         live.add_maintenance,
-        files.add_replay,
-        learn.add_demo,
-        learn.add_checks,
-        learn.add_explain,
+        local.add_replay,
+        local.add_demo,
+        local.add_checks,
+        local.add_explain,
         render.add_render,
     ):
         add(commands)

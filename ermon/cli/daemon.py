@@ -16,10 +16,12 @@ from ermon.cli.shared import (
     Commands,
     add_config_file,
     add_feeds_match,
+    add_web,
     byte_size,
     duration,
+    load_configs,
+    web_options,
 )
-from ermon.cli.web import add_web, load_configs, web_options
 from ermon.exabgp.relay import BUFFER_LIMIT
 from ermon.recording.files import Limits
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ermon.cli.shared import FINE, WRONG, Commands, RefusedError, duration
-from ermon.cli.web import add_target, target_of
+from ermon.cli.shared import FINE, WRONG, Commands, RefusedError, add_target, duration, target_of
 
 if TYPE_CHECKING:
     from datetime import datetime

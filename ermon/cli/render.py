@@ -15,8 +15,8 @@ from ermon.cli.shared import (
     RefusedError,
     add_config_file,
     add_feeds_match,
+    external_url,
 )
-from ermon.cli.web import external_url
 from ermon.model.prefixes import Family
 
 PLATFORMS = ("iosxe", "iosxr", "nxos", "junos", "eos", "frr", "bird", "vyos")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import socket
 import sys
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
 from ermon.model.text import printable
 from ermon.model.times import LONGEST_SECONDS, parse_duration
@@ -112,3 +114,161 @@ def byte_size(text: str) -> int:
     if _SMALLEST <= size <= _LARGEST:
         return size
     raise argparse.ArgumentTypeError(f"{text!r} is not a size from 16MiB to 1024GiB, such as 512MiB or 2GiB")
+
+
+if TYPE_CHECKING:
+    from ermon.client.http import Target
+    from ermon.config.load import LoadedConfig
+    from ermon.httpd.shell import WebConfig
+
+# The flags about ermon's web: where the daemon serves it, and where the other commands find it ------
+
+
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # to be recognized, not listened on
+
+
+def add_web(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``ermon run``."""
+    parser.add_argument(
+        "--web.listen-address",
+        dest="listen",
+        type=listen_address,
+        action="append",
+        metavar="HOST:PORT",
+        help=f"where the API, the metrics and the page are served; may be repeated "
+        f"(default {DEFAULT_LISTEN_ADDRESS})",
+    )
+    add_web_config(parser)
+    parser.add_argument(
+        "--web.external-url",
+        dest="external_url",
+        type=external_url,
+        metavar="URL",
+        help="under which people reach ermon: for the links in alerts (default: the first listen address)",
+    )
+    parser.add_argument(
+        "--web.allowed-host",
+        dest="allowed_hosts",
+        type=host_name,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name, besides this machine's own and the external URL's, under which clients ask for ermon over "
+        "plain HTTP; may be repeated",
+    )
+    parser.add_argument(
+        "--web.enable-lifecycle",
+        dest="lifecycle",
+        action="store_true",
+        help="allow POST /-/reload and maintenance windows, from this machine or with a password or certificate",
+    )
+
+
+def add_web_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        type=Path,
+        metavar="FILE",
+        help="TLS, users, headers and rate limit of the web, in the format of Prometheus' exporter-toolkit; it and "
+        "its certificates are read again when they change",
+    )
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:10179 or [::1]:10179")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def external_url(text: str) -> str:
+    # Braces would be a template to Prometheus, which fills in what stands in annotations.
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or set(text) & set(" {}?#@"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL such as https://ermon.example.net")
+    return text.rstrip("/")
+
+
+def host_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name such as ermon.example.net, without scheme and port"
+        )
+    return text
+
+
+def web_options(options: argparse.Namespace, *, tls: bool) -> dict[str, Any]:
+    """Return what the flags say, as the fields of ``Options``."""
+    listen = tuple(options.listen or [listen_address(DEFAULT_LISTEN_ADDRESS)])
+    host, port = listen[0]
+    name = socket.gethostname() if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
+    return {
+        "listen": listen,
+        "lifecycle": options.lifecycle,
+        "external_url": options.external_url or f"{'https' if tls else 'http'}://{name}:{port}",
+        "allowed_hosts": tuple(options.allowed_hosts),
+        "web_config_file": options.web_config_file,
+    }
+
+
+def load_configs(options: argparse.Namespace) -> tuple[LoadedConfig, WebConfig]:
+    """Read both files that the flags name; raises ``ConfigError`` with all that is wrong with either."""
+    from ermon.config.load import ConfigError, load_config
+    from ermon.httpd.config import load_web_config
+    from ermon.httpd.shell import WebConfig
+
+    loaded, web, problems = None, WebConfig(), []
+    try:
+        loaded = load_config(options.config_file)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        web = web if options.web_config_file is None else load_web_config(options.web_config_file)
+    except ConfigError as error:
+        problems += error.problems
+    if loaded is None or problems:
+        raise ConfigError(problems)
+    return loaded, web
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a command that asks a daemon."""
+    parser.add_argument(
+        "--url",
+        default=f"http://{DEFAULT_LISTEN_ADDRESS}",
+        help=f"where the daemon is (default http://{DEFAULT_LISTEN_ADDRESS})",
+    )
+    parser.add_argument(
+        "--ca-file",
+        type=Path,
+        metavar="FILE",
+        help="the authority of its certificate, for https (default: those that this machine trusts)",
+    )
+    parser.add_argument("--username", metavar="USER", help="who asks, where the daemon wants to know")
+    parser.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="a file that holds the user's password, and no more",
+    )
+    parser.add_argument("--cert-file", type=Path, metavar="FILE", help="our certificate, where it wants one")
+    parser.add_argument("--key-file", type=Path, metavar="FILE", help="its key")
+
+
+def target_of(options: argparse.Namespace) -> Target:
+    """Return the daemon that the flags name; raises ``client.UsageError``."""
+    from ermon.client.http import make_target
+
+    return make_target(
+        options.url,
+        ca_file=options.ca_file,
+        username=options.username,
+        password_file=options.password_file,
+        cert_file=options.cert_file,
+        key_file=options.key_file,
+    )

@@ -18,7 +18,6 @@ from ermon.model.inventory import Config, Severity
 from ermon.model.prefixes import Prefix
 from ermon.scenario.schema import LABELS, AboutSection, StatusEntry, StepEntry, TransitionEntry
 from ermon.scenario.script import Act
-from ermon.scenario.wording import named
 
 Labels = Mapping[str, str]
 
@@ -196,3 +195,23 @@ class Expecting:
 
     def _complain(self, path: KeyPath, message: str) -> None:
         self.complaints.append(Complaint(path, message))
+
+
+# Findings in words, for the reader of a report ------------------------------------------------------
+
+
+def seconds(offset: float) -> str:
+    """Write a time since the scenario began as the file writes durations."""
+    if round(offset % 1, 6):
+        return f"{round(offset * 1000)}ms" if offset < 1 else f"{round(offset, 6):.6f}".rstrip("0") + "s"
+    return f"{offset:.0f}s"
+
+
+def named(labels: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in labels.items())
+
+
+def transition_text(transition: Transition) -> str:
+    """Write a transition as ``raised pool-leak pool=x family=ipv4 feed=y (critical)``."""
+    finding = transition.finding
+    return f"{transition.state} {finding.check} {named(finding.labels)} ({finding.severity})"

@@ -1,6 +1,6 @@
 """What the feeds show on a good day: everything that the configuration expects, and nothing that it forbids.
 
-On the edge tables, each link brings the expected prefixes with the communities of all required services,
+On the edge tables, each link receives the expected prefixes with the communities of all required services,
 and a few of Microsoft's prefixes more where that is too little. The mirrors of the links show the pools. The
 internet hears what is published to it. Where the configuration names nothing, a feed shows nothing.
 """
@@ -32,10 +32,10 @@ _MICROSOFT_SPACE: Mapping[Family, Prefix] = {
     "ipv4": parse_prefix("13.107.0.0/16"),
     "ipv6": parse_prefix("2603:1006::/32"),
 }
-"""Space of Microsoft's, for routes that a link brings besides the expected ones."""
+"""Space of Microsoft's, for routes that a link receives besides the expected ones."""
 
 _REGION = Community((MICROSOFT_ASN, 51004))
-"""A region of Microsoft's, so that each link brings a community."""
+"""A region of Microsoft's, so that each link receives a community."""
 
 _PRIVATE_SPACE: Mapping[Family, Prefix] = {
     "ipv4": parse_prefix("10.64.0.0/16"),
@@ -80,7 +80,7 @@ def _edge_table(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
         for link in circuit.links.values():
             if link.router != feed.router:
                 continue
-            for prefix in brought(circuit, link, now):
+            for prefix in received_on(circuit, link, now):
                 # Without ADD-PATH the router shows one path of a prefix only.
                 if feed.add_path or prefix not in shown:
                     shown.add(prefix)
@@ -94,8 +94,8 @@ _PARTS = 256
 """Into so many parts the spaces above are cut, or into more where that is too few."""
 
 
-def brought(circuit: Circuit, link: Link, now: float) -> Iterator[Prefix]:
-    """The prefixes that a link brings on a good day: at least one in each family."""
+def received_on(circuit: Circuit, link: Link, now: float) -> Iterator[Prefix]:
+    """The prefixes that are received on a link on a good day: at least one in each family."""
     calendar = ExpectationPeriods(circuit.receive.prefixes)
     space = _MICROSOFT_SPACE if _is_public(circuit) else _PRIVATE_SPACE
     for family in link.families:
@@ -156,8 +156,10 @@ def _segment(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
     if segment.expressroute == "required":
         circuits = [circuit for circuit in config.circuits.values() if _is_public(circuit)]
         links = [link for circuit in circuits for link in circuit.links.values()]
-        brings = (prefix for link in links for prefix in brought(config.circuits[link.circuit], link, now))
-        for prefix in dict.fromkeys(brings):
+        received = (
+            prefix for link in links for prefix in received_on(config.circuits[link.circuit], link, now)
+        )
+        for prefix in dict.fromkeys(received):
             hop = own_address(feed, prefix.family)
             attributes = Attributes(next_hop=hop, as_path=sequence(config.customer.asn, MICROSOFT_ASN))
             yield Sent(Route(prefix, None, attributes))

@@ -14,9 +14,16 @@ from ermon.config.yaml import KeyPath
 from ermon.core.monitor import Monitor
 from ermon.model.findings import Status, Transition, TransitionState, transition_order
 from ermon.model.inventory import Config, Severity
-from ermon.scenario.expectations import Expectations, ExpectedStatus, ExpectedTransition, Forbidden
+from ermon.scenario.expectations import (
+    Expectations,
+    ExpectedStatus,
+    ExpectedTransition,
+    Forbidden,
+    named,
+    seconds,
+    transition_text,
+)
 from ermon.scenario.script import Act
-from ermon.scenario.wording import named, seconds, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,9 @@ def failures(expected: Expectations, record: Record, ignored: frozenset[str], na
     for each in record.reported:
         finding = each.transition.finding
         if finding.severity is not Severity.INFO and finding.check not in ignored and id(each) not in known:
-            message = f"not expected: {told(each.transition)} at {seconds(each.time)}: {finding.summary}"
+            message = (
+                f"not expected: {transition_text(each.transition)} at {seconds(each.time)}: {finding.summary}"
+            )
             found.append(Failure(name, message))
     return found
 

@@ -1,9 +1,15 @@
-"""Gets a published list from where it is: a file, or a URL in the way that its kind asks for."""
+"""Gets a published list from where it is: a file, or a URL in the way that its kind asks for.
+
+What a URL answers may be anything: a GET is encrypted, bounded in time and size, and every failure has its reason.
+No reason shows the query of a URL: access keys and the client request id are there.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
+import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,14 +17,206 @@ from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from yarl import URL
 
-from ermon.aio.threads import in_thread
+from ermon import __version__
+from ermon.aio.threads import Resolver, in_thread
 from ermon.model.source_key import is_url, shown
-from ermon.sources import formats, m365
-from ermon.sources.download import DEFAULT_LIMITS, HOUR, FetchError, Limits, download, new_session
-from ermon.sources.files import read_file
-from ermon.sources.published import SourceError
+from ermon.sources import m365, reading
+from ermon.sources.published import MAX_BYTES, SourceError
+from ermon.sources.reading import read_file
 from ermon.sources.store import Records, SourceRecord, Validators
+
+HOUR = 3600.0
+MAX_WAIT = 24 * HOUR
+"""A server that wants to be left alone for longer is asked after a day all the same."""
+
+_CHUNK_BYTES = 64 * 1024
+_REDIRECTS = {301, 302, 303, 307, 308}
+_TEXT_TYPES = {"", "text/plain", "text/json", "application/octet-stream"}
+"""What servers of files call JSON, besides application/json; ``text/html`` is a log-in page, or an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a list may cost. Times are seconds."""
+
+    max_bytes: int = MAX_BYTES
+    """Of a list, unpacked."""
+    connect: float = 15.0
+    idle: float = 30.0
+    """Without a byte."""
+    total: float = 120.0
+    """For everything that a list is made of."""
+    redirects: int = 3
+    """A download page has one, a content network another."""
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class FetchError(Exception):
+    """A list could not be fetched; the text is the reason."""
+
+    def __init__(self, reason: str, *, answered: bool = False, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.answered = answered
+        """Whether a server was reached at all."""
+        self.wait = wait
+        """Seconds for which nothing may be asked there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    body: bytes | None
+    """``None``: not modified."""
+    validators: Validators
+
+
+def new_session(limits: Limits, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    """Return a session that keeps nothing; ``tls`` replaces the system's certificate authorities."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            resolver=Resolver(), use_dns_cache=False, ssl=True if tls is None else tls
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=limits.idle),
+        auto_decompress=False,  # it would unpack whatever comes before anyone can measure it
+        trust_env=True,  # HTTPS_PROXY: few monitoring hosts reach the internet without
+        headers={
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"ermon/{__version__}",
+        },
+    )
+
+
+async def download(
+    session: aiohttp.ClientSession, url: str, limits: Limits, validators: Validators | None = None
+) -> Answer:
+    """Return what is at ``url``; ``FetchError`` if that is not a text in JSON within the limits.
+
+    With ``validators``, the answer may be that nothing has changed since.
+    """
+    headers = {
+        name: value
+        for name, value in (
+            ("If-None-Match", validators and validators.etag),
+            ("If-Modified-Since", validators and validators.last_modified),
+        )
+        if value
+    }
+    try:
+        target = URL(url)
+    except ValueError as error:
+        raise FetchError("the URL of the list cannot be read") from error
+    place = _place(target)
+    try:
+        return await _follow(session, target, limits, headers)
+    except aiohttp.ClientConnectorCertificateError as error:
+        reason = f"{place}: its certificate is not trusted: {error.certificate_error}"
+        raise FetchError(reason) from error
+    except aiohttp.ClientConnectorError as error:
+        raise FetchError(
+            f"{place}: cannot be reached: {error.os_error.strerror or error.os_error}"
+        ) from error
+    except aiohttp.ConnectionTimeoutError as error:
+        raise FetchError(f"{place}: cannot be reached in {limits.connect:g} s") from error
+    except aiohttp.SocketTimeoutError as error:
+        raise FetchError(f"{place}: sends nothing for {limits.idle:g} s", answered=True) from error
+    except (aiohttp.ClientPayloadError, aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise FetchError(f"{place}: the answer is cut off", answered=True) from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        reason = f"{place}: does not speak HTTP as it should: {type(error).__name__}"
+        raise FetchError(reason, answered=True) from error
+
+
+async def _follow(
+    session: aiohttp.ClientSession, url: URL, limits: Limits, headers: dict[str, str]
+) -> Answer:
+    if not _is_safe(url):
+        raise FetchError(f"{_place(url)}: only https is fetched, and http from a loopback address")
+    for _ in range(limits.redirects + 1):
+        async with session.get(url, headers=headers, allow_redirects=False) as response:
+            if response.status not in _REDIRECTS:
+                return await _take(response, limits, conditional=bool(headers))
+            target = url.join(URL(response.headers.get("Location", "")))
+            if target.scheme != "https" or not target.host:
+                raise FetchError(f"{_place(url)}: redirects to {target.scheme}, not to https", answered=True)
+            url = target
+    raise FetchError(f"{_place(url)}: redirects more than {limits.redirects} times", answered=True)
+
+
+async def _take(response: aiohttp.ClientResponse, limits: Limits, *, conditional: bool) -> Answer:
+    place = _place(response.url)
+    validators = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
+    if response.status == 304 and conditional:
+        return Answer(None, validators)
+    if response.status != 200:
+        wait = _wait_wanted(response) if response.status == 429 else 0.0
+        raise FetchError(f"{place}: answers {response.status}", answered=True, wait=wait)
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind not in _TEXT_TYPES and not kind.endswith(("/json", "+json")):
+        raise FetchError(f"{place}: sends {kind[:60]}, not JSON", answered=True)
+    packed = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        packed += chunk
+        if len(packed) > limits.max_bytes:
+            raise _too_large(place, limits.max_bytes)
+    return Answer(await _unpack(response, bytes(packed), limits.max_bytes), validators)
+
+
+def _wait_wanted(response: aiohttp.ClientResponse) -> float:
+    """How long 429 asks to wait: an hour, which is what Microsoft's web service means by it, or longer."""
+    text = response.headers.get("Retry-After", "")
+    seconds = float(text) if text.isascii() and text.isdigit() else 0.0
+    return min(max(HOUR, seconds), MAX_WAIT)
+
+
+async def _unpack(response: aiohttp.ClientResponse, packed: bytes, most: int) -> bytes:
+    place = _place(response.url)
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding in {"", "identity"}:
+        return packed
+    if encoding not in {"gzip", "x-gzip"}:
+        raise FetchError(f"{place}: sends {encoding[:60]}, which was not asked for", answered=True)
+    unpacked = await in_thread(partial(_gunzip, packed, most))
+    if unpacked is None:
+        raise FetchError(f"{place}: the packed answer is damaged or cut off", answered=True)
+    if len(unpacked) > most:
+        raise _too_large(place, most)
+    return unpacked
+
+
+def _gunzip(packed: bytes, most: int) -> bytes | None:
+    """Unpack ``most`` bytes and one more at most; ``None`` for what is not one whole gzip stream."""
+    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # gzip: RFC 1952
+    try:
+        unpacked = stream.decompress(packed, most + 1)
+    except zlib.error:
+        return None
+    return unpacked if len(unpacked) > most or (stream.eof and not stream.unused_data) else None
+
+
+def _too_large(place: str, most: int) -> FetchError:
+    return FetchError(f"{place}: is larger than {most} bytes", answered=True)
+
+
+def _is_safe(url: URL) -> bool:
+    if url.scheme == "http":
+        try:
+            return ipaddress.ip_address(url.host or "").is_loopback
+        except ValueError:
+            return False
+    return url.scheme == "https" and bool(url.host)
+
+
+def _place(url: URL) -> str:
+    return f"{url.host or ''}{url.path}"
+
+
+# A whole list ---------------------------------------------------------------------------------------
+
 
 MAX_PAGES = 100
 """Azure's lists have one page, or a few; this ends a list that goes on for ever."""
@@ -98,7 +296,7 @@ class Fetcher:
             assert known is not None
             return Fetched(None, known.validators)
         pages = [first.body]
-        while link := await in_thread(partial(formats.next_page, kind, pages[-1])):
+        while link := await in_thread(partial(reading.next_page, kind, pages[-1])):
             if len(pages) == MAX_PAGES:
                 raise SourceError(f"has more than {MAX_PAGES} pages")
             answer = await download(session, _next_url(url, link), self.limits)
@@ -106,7 +304,7 @@ class Fetcher:
             pages.append(answer.body)
             if sum(map(len, pages)) > self.limits.max_bytes:
                 raise SourceError(f"its pages are larger than {self.limits.max_bytes} bytes together")
-        return Fetched(await in_thread(partial(formats.join_pages, kind, pages)), first.validators)
+        return Fetched(await in_thread(partial(reading.join_pages, kind, pages)), first.validators)
 
 
 def _next_url(url: str, link: str) -> str:

@@ -20,9 +20,8 @@ from ermon.aio.backoff import Backoff
 from ermon.aio.threads import in_thread
 from ermon.model.inventory import Source
 from ermon.model.source_key import SourceKey, is_url
-from ermon.sources import formats, m365
-from ermon.sources.download import HOUR, FetchError
-from ermon.sources.fetch import Fetched, Fetcher
+from ermon.sources import m365, reading
+from ermon.sources.fetch import HOUR, Fetched, Fetcher, FetchError
 from ermon.sources.published import PublishedList, SourceError, refusal
 from ermon.sources.store import ListFiles, Records, SourceRecord
 
@@ -252,7 +251,7 @@ class SourceKeeper:
         """Read a list that is to take the place of ``in_force``, which is returned if it says the same;
         ``SourceError`` if it must not. A long list takes a second: not for the event loop.
         """
-        published = formats.parse(source.kind, document, source.select)
+        published = reading.parse(source.kind, document, source.select)
         if in_force is not None and published == in_force:
             return in_force
         if problem := refusal(published, in_force):

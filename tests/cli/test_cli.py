@@ -7,7 +7,7 @@ import pytest
 
 from ermon import __version__, cli
 from ermon.checks.catalogue import CATALOGUE
-from ermon.cli import learn
+from ermon.cli import local
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "config" / "ermon.reference.yml"
@@ -266,7 +266,7 @@ def test_a_process_that_is_not_there_is_2(ermon):
 
 
 def test_a_bug_is_70_and_asks_for_a_report(ermon, monkeypatch):
-    monkeypatch.setattr(learn, "_checks", lambda _: 1 / 0)
+    monkeypatch.setattr(local, "_checks", lambda _: 1 / 0)
     code, _, err = ermon("checks")
     assert code == 70
     assert "ZeroDivisionError" in err

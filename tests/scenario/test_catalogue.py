@@ -12,8 +12,8 @@ from ermon.config.load import load_config
 from ermon.config.yaml import read_yaml
 from ermon.model.findings import Status, TransitionState
 from ermon.model.prefixes import FAMILIES
+from ermon.scenario import report
 from ermon.scenario.load import Scenario, load_scenarios
-from ermon.scenario.run import report
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(FOLDER.glob("*.yml"))

@@ -1,4 +1,4 @@
-"""Steps → events: times, sessions, routes, and steps that cannot happen."""
+"""What the steps of a scenario do, what is wrong with them, and how they are told."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.prefixes import parse_address
+from ermon.scenario.expectations import seconds
 from tests.scenario.files import START, errors, read, write
 
 CONVERGED = "- converge: all\n"
@@ -282,3 +283,37 @@ def test_what_follows_from_a_wrong_step_is_not_told(tmp_path: Path):
         )
     )
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("offset", "written"),
+    [
+        (0.0, "0s"),
+        (12.0, "12s"),
+        (12.5, "12.5s"),
+        (0.25, "250ms"),
+        (119.999, "119.999s"),
+        (86460.0, "86460s"),
+    ],
+)
+def test_a_time_is_written_as_a_duration(offset: float, written: str):
+    assert seconds(offset) == written
+
+
+@pytest.mark.parametrize(
+    ("step", "written"),
+    [
+        ("{down: [edge-1, isp-a]}", "down edge-1, isp-a"),
+        ("{end_of_rib: edge-1, family: ipv6}", "end of rib edge-1 of ipv6"),
+        ("{withdraw: all, circuit: chicago, link: primary}", "withdraw all on chicago primary"),
+        ("{announce: 2001:db8:100:99::/64, feed: isp-a}", "announce 2001:db8:100:99::/64 on isp-a"),
+        ("{announce: {count: 20, of: 9.0.0.0/8}, feed: isp-a}", "announce 20 prefixes of 9.0.0.0/8 on isp-a"),
+        (
+            "{announce: [9.0.0.0/8, 9.1.0.0/16, 9.2.0.0/16, 9.3.0.0/16, 9.4.0.0/16], feed: isp-a}",
+            "announce 9.0.0.0/8, 9.1.0.0/16, 9.2.0.0/16 and 2 more on isp-a",
+        ),
+        ("{at: 1h, expect: {not_raised: link-down}}", "(wait)"),
+    ],
+)
+def test_a_step_is_told_in_a_few_words(tmp_path: Path, step: str, written: str):
+    assert read(tmp_path, f"- converge: all\n- {step}").acts[1].text == written

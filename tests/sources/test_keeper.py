@@ -15,8 +15,7 @@ from structlog.testing import capture_logs
 from ermon.model.inventory import Source
 from ermon.model.source_key import SourceKey
 from ermon.sources import keeper as keeper_module
-from ermon.sources.download import Limits
-from ermon.sources.fetch import Fetcher
+from ermon.sources.fetch import Fetcher, Limits
 from ermon.sources.keeper import SourceKeeper
 from ermon.sources.published import PublishedList
 from ermon.sources.store import ListFiles, MemoryRecords

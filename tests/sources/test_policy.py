@@ -6,8 +6,8 @@ import pytest
 from ermon.model.inventory import ExpectedPrefix, Receive, Source
 from ermon.model.prefixes import parse_prefix
 from ermon.model.source_key import SourceKey
-from ermon.sources.files import load_local
 from ermon.sources.published import PublishedList, with_published
+from ermon.sources.reading import load_local
 from tests.networks import TWO_CIRCUITS
 
 SOURCE = Source("bgp-communities", "communities.json", 3600.0, ("12076:5010",))

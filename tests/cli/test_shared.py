@@ -1,4 +1,4 @@
-"""The flags about ermon's web."""
+"""The flags that the commands share: those about ermon's web."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from ermon.cli.web import add_web, web_options
+from ermon.cli.shared import add_web, web_options
 
 
 def options(*flags: str, tls: bool = False) -> dict[str, object]:

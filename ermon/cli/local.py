@@ -1,4 +1,6 @@
-"""The commands that work on files alone: init, check, test and replay."""
+"""The commands that need no running daemon: init, check, test and replay work on files; demo, checks and explain show what
+ermon does.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ermon.cli.shared import FINE, USAGE, WRONG, Commands, add_feeds_match
-from ermon.cli.web import add_web_config, load_configs
+from ermon.cli.shared import (
+    FINE,
+    USAGE,
+    WRONG,
+    Commands,
+    RefusedError,
+    add_feeds_match,
+    add_web_config,
+    load_configs,
+)
 from ermon.init import FLAGS
 
 if TYPE_CHECKING:
@@ -166,7 +176,7 @@ def _replay(options: argparse.Namespace) -> int:
     from ermon.config.load import load_config
     from ermon.recording.files import STANDARD_INPUT, RecordedLines, recordings
     from ermon.recording.replay import Playback, Replay, to_line
-    from ermon.sources.files import load_local
+    from ermon.sources.reading import load_local
 
     def note(text: str) -> None:
         print(f"{lines.path}: {text}", file=sys.stderr)
@@ -191,4 +201,77 @@ def _replay(options: argparse.Namespace) -> int:
         return USAGE
     for status in replay.statuses() if options.statuses else ():
         print(to_line(status))
+    return FINE
+
+
+# What ermon does: shown and explained ---------------------------------------------------------------
+
+
+def add_demo(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="a whole network on loopback, and a NAT pool leak caught",
+        description="Runs a small company on loopback: real BGP speakers as its edge routers, a real ermon, and "
+        "a story of a leak, a lost link and a lost circuit. Needs no root and no file.",
+    )
+    parser.add_argument("--hold", action="store_true", help="keep it up for a browser until Ctrl-C")
+    parser.add_argument("--omit-leak", action="store_true", help=argparse.SUPPRESS)
+    parser.set_defaults(command=_demo)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from ermon.demo import run_demo
+
+    return run_demo(hold=options.hold, omit_leak=options.omit_leak)
+
+
+def add_checks(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "checks", help="list the checks", description="Lists everything that ermon can find."
+    )
+    parser.add_argument("--markdown", action="store_true", help="as a table in Markdown")
+    parser.set_defaults(command=_checks)
+
+
+def _checks(options: argparse.Namespace) -> int:
+    from ermon.checks.catalogue import CATALOGUE
+    from ermon.checks.check import Section
+    from ermon.checks.explain import markdown_table
+    from ermon.checks.guide import guide
+
+    if options.markdown:
+        print(markdown_table())
+        return FINE
+    for section in Section:
+        print(f"\n{section}")
+        for check in CATALOGUE.values():
+            if check.section is section:
+                note = " (off unless switched on)" if check.off_by_default else ""
+                print(f"  {check.name:<26}{check.severity:<10}{guide(check.name).title}{note}")
+    print("\nermon explain CHECK tells what a check means and what to do.")
+    return FINE
+
+
+def add_explain(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "explain",
+        help="what a check means, and what to do",
+        description="Explains a check: what it means, what it needs, what to do when it is raised, and where the "
+        "rule comes from.",
+    )
+    parser.add_argument("check", metavar="CHECK", help="a name of `ermon checks`")
+    parser.set_defaults(command=_explain)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    import difflib
+
+    from ermon.checks.catalogue import CATALOGUE
+    from ermon.checks.explain import explain
+
+    if options.check not in CATALOGUE:
+        near = difflib.get_close_matches(options.check, CATALOGUE, n=3)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise RefusedError(f"there is no check {options.check!r}.{hint} `ermon checks` lists them.")
+    print(explain(CATALOGUE[options.check]))
     return FINE
