@@ -267,7 +267,7 @@ def _metro_and_private() -> Config:
         peering=Peering.PRIVATE,
         premium=True,
         receive=Receive(minimum={"ipv6": 1}, prefixes=(ExpectedPrefix(parse_prefix("10.1.0.0/16")),)),
-        advertise=Advertise(None),
+        advertise=Advertise(None, required=prefixes("10.1.0.0/16 0.0.0.0/0 fc00:1::/48")),
     )
     remote = circuit(
         "remote",

@@ -265,6 +265,8 @@ class Oracle:
             return Status.SUPPRESSED
         if subject.check == "segment-missing" and self._no_circuit_is_left():
             return Status.SUPPRESSED
+        if subject.check == "pool-fallback" and self._no_circuit_is_left(dict(subject.labels)):
+            return Status.SUPPRESSED
         if any(
             keeps_quiet(window, subject, self.now + self.clock_offset) for window in self.config.maintenance
         ):
@@ -285,8 +287,13 @@ class Oracle:
             for family in other.families
         )
 
-    def _no_circuit_is_left(self) -> bool:
-        down = [verdict for (check, _), verdict in self.verdicts.items() if check == "circuit-down"]
+    def _no_circuit_is_left(self, of_pool: dict[str, str] | None = None) -> bool:
+        """Tell whether all circuits are down, or all those of a pool in its family."""
+        down = [
+            verdict
+            for (check, labels), verdict in self.verdicts.items()
+            if check == "circuit-down" and (of_pool is None or holds(dict(labels), of_pool, self.config))
+        ]
         return bool(down) and all(verdict.status is Status.VIOLATED for verdict in down)
 
     # What goes by time
@@ -311,6 +318,11 @@ class Oracle:
         known = [(time, state) for time, state in states if state in {LinkState.UP, LinkState.DOWN}]
         changes = [time for (_, before), (time, state) in pairwise(known) if state is not before]
         return self._excess(changes, "link-flapping", "changes")
+
+    def last_known(self, link: LinkKey, family: Family) -> LinkState:
+        """Return the state of the link before now when it was last known."""
+        states = (moment.states.get((link, family)) for moment in reversed(self.moments))
+        return next((state for state in states if state in {LinkState.UP, LinkState.DOWN}), LinkState.UNKNOWN)
 
     def losses_until(self, feed: str) -> float | None:
         return self._excess(self.sessions[feed].losses, "feed-flapping", "losses")
@@ -386,7 +398,10 @@ def _asked_about(config: Config, feed: Feed) -> Iterator[Prefix]:
 
 # One cause, one page -----------------------------------------------------------------------------------
 
-CAUSES = {"circuit-down", "link-down", "drain", "advertised-limit-reached", "exabgp-down"}
+CAUSES = {
+    *("circuit-down", "link-down", "drain", "advertised-limit-reached", "exabgp-down"),
+    *("pool-not-advertised", "prefix-not-advertised"),
+}
 
 AFTER_LINK_LOSS = {
     "prefix-missing",
@@ -405,6 +420,17 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
         return all(of[name] == labels[name] for name in names if name in labels)
 
     match cause:
+        case "circuit-down" if subject.check == "inbound-not-redundant":
+            return holds(of, labels, config)
+        case "circuit-down" if subject.check == "prefix-not-advertised":
+            lacks = labels["family"] not in config.circuits[of["circuit"]].families
+            return same("circuit") and (lacks or same("family"))
+        case "pool-not-advertised" | "prefix-not-advertised" if subject.check == "advertised-asymmetry":
+            return same("circuit", "family")
+        case "pool-not-advertised" | "prefix-not-advertised" if subject.check == "feed-empty":
+            feed = config.feeds[labels["feed"]]
+            about = feed.circuit == of["circuit"] and of.get("link", feed.link) == feed.link
+            return about and same("family")
         case "circuit-down":
             effects = {"link-down", "internet-preferred", *AFTER_LINK_LOSS}
             return subject.check in effects and same("circuit", "family")
@@ -421,6 +447,14 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
             edges = [feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE]
             return any(feed.process == of["process"] for feed in edges if feed.router in routers)
     return False
+
+
+def holds(circuit: dict[str, str], pool: dict[str, str], config: Config) -> bool:
+    """Tell whether a circuit that is down in a family is one that a pool needs in its own."""
+    if circuit["circuit"] not in config.pools[pool["pool"]].circuits:
+        return False
+    families = config.circuits[circuit["circuit"]].families
+    return circuit["family"] == pool["family"] or pool["family"] not in families
 
 
 OWN_SIGHT = {

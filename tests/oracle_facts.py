@@ -377,6 +377,10 @@ class FactsFromScratch:
             return LinkState.UP
         return LinkState.DOWN if self.deciders(link, family) else LinkState.UNKNOWN
 
+    def last_known_state(self, link: LinkKey, family: Family) -> LinkState:
+        now = self.link_state(link, family)
+        return now if now is not LinkState.UNKNOWN else self._oracle.last_known(link, family)
+
     def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         return tuple(
             feed
@@ -570,6 +574,17 @@ class FactsFromScratch:
         touched = any(overlap(route.prefix, prefix) for pool in foreign for prefix in pool.prefixes)
         return route.prefix.length > 0 and touched and not covered(route.prefix, self._declared_pools(feed))
 
+    def is_bound_elsewhere(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        """It is inside a pool of this circuit that belongs on other links of it."""
+        pool, mirror = self._config.pools[route_set.name], self._config.feeds[feed]
+        if mirror.circuit not in pool.circuits or pool.links is None or mirror.link in pool.links:
+            return False
+        return route.prefix.length > 0 and covered(route.prefix, pool.prefixes)
+
+    def is_required(self, feed: str, route: Route, _: RouteSet) -> bool:
+        required = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.required
+        return route.prefix.length > 0 and any(p.length and overlap(route.prefix, p) for p in required)
+
     def is_undeclared(self, feed: str, route: Route, _: RouteSet) -> bool:
         allowed = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.prefixes
         if route.prefix.length == 0 or allowed is None:
@@ -591,12 +606,15 @@ class FactsFromScratch:
         declared = route.prefix in allowed and route.prefix in self._config.customer.own_prefixes
         return route.prefix.length > 0 and touches and not declared
 
-    def is_refused_path(self, _: str, route: Route, __: RouteSet) -> bool:
-        """Documentation ASNs and private ones (RFC 5398, RFC 6996), ours aside."""
+    def is_refused_path(self, feed: str, route: Route, __: RouteSet) -> bool:
+        """Documentation ASNs and private ones (RFC 5398, RFC 6996), Azure's own on private peering; ours aside."""
         if route.prefix.length == 0:
             return False
         asns = {asn for segment in route.attributes.as_path for asn in segment.asns}
-        useless = {a for a in asns if 64496 <= a <= 65534 or 4_200_000_000 <= a <= 4_294_967_294}
+        if self._config.circuits[self._config.feeds[feed].circuit or ""].peering is Peering.PRIVATE:
+            useless = asns & {65515, 65516, 65517, 65518, 65519, 65520}
+        else:
+            useless = {a for a in asns if 64496 <= a <= 65534 or 4_200_000_000 <= a <= 4_294_967_294}
         return bool(useless - {self._config.customer.asn})
 
     def is_transit(self, _: str, route: Route, __: RouteSet) -> bool:
@@ -672,6 +690,8 @@ SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, RouteSet], bool]] = 
     "default": FactsFromScratch.is_default,
     "pool-space": FactsFromScratch.touches_pool,
     "foreign-pool": FactsFromScratch.is_foreign_pool,
+    "bound-elsewhere": FactsFromScratch.is_bound_elsewhere,
+    "required": FactsFromScratch.is_required,
     "undeclared": FactsFromScratch.is_undeclared,
     "not-public": FactsFromScratch.is_not_public,
     "internet-only": FactsFromScratch.is_internet_only,

@@ -8,7 +8,7 @@ from functools import partial
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, Parameter, Required, Section, Tested
 from ermon.checks.edge_table import microsoft_circuits
-from ermon.checks.facts import Facts, link_down
+from ermon.checks.facts import Facts, link_down, link_in_doubt
 from ermon.checks.mirror import (
     ADVERTISED,
     DEFAULT,
@@ -22,9 +22,10 @@ from ermon.checks.mirror import (
     prefix_limit,
 )
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, present, violated
-from ermon.checks.topics import MICROSOFT, difference_topic
-from ermon.model.inventory import Config, Peering, Severity, View
-from ermon.model.prefixes import FAMILIES, Family, PrefixSet
+from ermon.checks.topics import MICROSOFT, RouteSet, difference_topic
+from ermon.model.inventory import Config, Feed, Peering, Severity, View
+from ermon.model.prefixes import DEFAULT_ROUTE, FAMILIES, Family, Prefix, PrefixSet
+from ermon.model.routes import Route
 
 
 def microsoft_links(config: Config) -> Iterator[MirroredLink]:
@@ -92,7 +93,41 @@ ADVERTISED_NOT_PUBLIC = Check(
 def advertised_default(config: Config) -> Iterator[Subject]:
     for link in config.links:
         if not config.circuits[link.circuit].advertise.allow_default:
-            yield _forbidden("advertised-default", mirrored(config, link), DEFAULT)
+            mirror = mirrored(config, link)
+            topics = mirror.topics(mirror.families, DEFAULT) | mirror.topics(mirror.families, ADVERTISED)
+            judge = partial(_advertised_default, mirror)
+            yield Subject("advertised-default", link_labels(link), frozenset(topics), judge)
+
+
+def _advertised_default(link: MirroredLink, facts: Facts) -> Verdict:
+    """Two halves of everything draw the same traffic as a default route."""
+    routes: list[Route] = []
+    for family in link.families:
+        defaults = link.advertised(facts, (family,), DEFAULT)
+        routes.extend(defaults)
+        if not defaults and not link_down(facts, link.link, family):
+            for feed in link.feeds:
+                routes.extend(_parts_of_a_default(facts, feed, family))
+    evidence = Evidence(routes=routes, routers=(link.link.router,))
+    return present(evidence, complete=link.complete(facts, link.families))
+
+
+def _parts_of_a_default(facts: Facts, feed: Feed, family: Family) -> list[Route]:
+    """Return the routes of a mirror that together cover the whole family, the most general ones."""
+    whole = DEFAULT_ROUTE[family]
+    # Looking for both ends costs next to nothing, and hardly any mirror has them.
+    for end in (whole.value, whole.last):
+        routes = facts.covering(feed.name, Prefix(whole.version, end, whole.bits))
+        if all(route.prefix.is_default for route in routes):
+            return []
+    parts = [r for r in facts.matching(feed.name, RouteSet(ADVERTISED, family)).values() if r.prefix.length]
+    if not PrefixSet(route.prefix for route in parts).covers(whole):
+        return []
+    general: list[Route] = []
+    for route in sorted(parts, key=lambda route: route.prefix):
+        if not general or not general[-1].prefix.contains(route.prefix):
+            general.append(route)
+    return general
 
 
 ADVERTISED_DEFAULT = Check(
@@ -153,8 +188,8 @@ ADVERTISED_LINK_SUBNET = Check(
 
 
 def advertised_path(config: Config) -> Iterator[Subject]:
-    for link in microsoft_links(config):
-        yield _forbidden("advertised-path", link, REFUSED_PATH)
+    for link in config.links:
+        yield _forbidden("advertised-path", mirrored(config, link), REFUSED_PATH)
 
 
 ADVERTISED_PATH = Check(
@@ -167,7 +202,6 @@ ADVERTISED_PATH = Check(
     labels=("circuit", "link"),
     summary="Link {link} of circuit {circuit} advertises AS paths that Microsoft refuses or strips",
     needs=needs.link_mirror,
-    peering=Peering.MICROSOFT,
     views=(View.TO_MICROSOFT,),
     acceptance=Tested(AcceptanceStep.ADVERTISED_CLEAN, place=2),
 )
@@ -292,6 +326,8 @@ def _advertised_asymmetry(
     links: tuple[MirroredLink, ...], family: Family, bound: PrefixSet, facts: Facts
 ) -> Verdict:
     alive = [link for link in links if not link_down(facts, link.link, family)]
+    if any(link_in_doubt(facts, link.link, family) for link in alive):
+        return UNKNOWN
     if len(alive) < 2:
         return OK
     differing = facts.advertised_one_sided(links[0].link.circuit, family)

@@ -10,8 +10,10 @@ from ermon.checks import needs
 from ermon.checks.advertised import microsoft_links
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Required, Section, Tested
 from ermon.checks.edge_table import microsoft_circuits
-from ermon.checks.facts import Facts
+from ermon.checks.facts import Facts, link_down, link_in_doubt
 from ermon.checks.mirror import (
+    AFTER_MISSING,
+    BOUND_ELSEWHERE,
     FOREIGN_POOL,
     POOL_SPACE,
     MirroredLink,
@@ -30,6 +32,7 @@ from ermon.checks.subject import (
     present,
     violated,
 )
+from ermon.checks.topics import link_topic
 from ermon.model.inventory import Config, Link, Peering, Pool, Severity, View
 from ermon.model.prefixes import FAMILIES, Family, PrefixIndex
 
@@ -45,14 +48,16 @@ def pool_not_advertised(config: Config) -> Iterator[Subject]:
                 continue
             mirror = mirrored(config, link)
             for family in filter(mirror.has_family, pool.families):
-                topics = frozenset(mirror.mirror_topics((family,), POOL_SPACE, pool.name))
+                topics = frozenset(mirror.topics((family,), POOL_SPACE, pool.name))
                 judge = partial(_pool_not_advertised, pool, mirror, family)
                 yield Subject("pool-not-advertised", _pool_labels(pool, link, family), topics, judge)
 
 
 def _pool_not_advertised(pool: Pool, link: MirroredLink, family: Family, facts: Facts) -> Verdict:
-    """Only the mirror is asked: a link that is down is no mistake of the advertisement."""
-    shown = link.shown(facts, pool, family)
+    """Only the mirror is asked, for a link that is down is no mistake of the advertisement; unless it was down and
+    is out of sight: then nothing of it is ok.
+    """
+    shown = link.unless_in_doubt(facts, family, link.shown(facts, pool, family))
     if shown is None:
         return UNKNOWN
     if shown:
@@ -77,7 +82,59 @@ POOL_NOT_ADVERTISED = Check(
     needs=needs.link_mirror,
     peering=Peering.MICROSOFT,
     views=(View.TO_MICROSOFT,),
+    suppresses=AFTER_MISSING,
     acceptance=Tested(AcceptanceStep.POOLS),
+)
+
+
+def pool_wrong_link(config: Config) -> Iterator[Subject]:
+    """Return traffic must come back by the link whose NAT device holds the translations."""
+    for pool in config.pools.values():
+        for circuit in microsoft_circuits(config):
+            if pool.links is None or circuit.name not in pool.circuits:
+                continue
+            own = tuple(link for link in circuit.links.values() if link.name in pool.links)
+            for link in map(partial(mirrored, config), circuit.links.values()):
+                if link.link in own:
+                    continue
+                for family in filter(link.has_family, pool.families):
+                    topics = link.topics((family,), BOUND_ELSEWHERE, pool.name)
+                    topics |= {link_topic(other.key, f) for other in own for f in other.families}
+                    judge = partial(_pool_wrong_link, pool, link, own, family)
+                    labels = _pool_labels(pool, link.link, family)
+                    yield Subject("pool-wrong-link", labels, frozenset(topics), judge)
+
+
+def _pool_wrong_link(
+    pool: Pool, link: MirroredLink, own: tuple[Link, ...], family: Family, facts: Facts
+) -> Verdict:
+    """A pool whose own links are down is where it can still be reached."""
+    if own and all(link_down(facts, other, family) for other in own):
+        return OK
+    routes = link.advertised(facts, (family,), BOUND_ELSEWHERE, pool.name)
+    if routes and own and all(_may_be_down(facts, other, family) for other in own):
+        return UNKNOWN
+    evidence = Evidence(routes=routes, routers=(link.link.router,))
+    return present(evidence, complete=link.complete(facts, (family,)))
+
+
+def _may_be_down(facts: Facts, link: Link, family: Family) -> bool:
+    return link_down(facts, link, family) or link_in_doubt(facts, link, family)
+
+
+POOL_WRONG_LINK = Check(
+    name="pool-wrong-link",
+    section=Section.ADVERTISED,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=60,
+    subjects=pool_wrong_link,
+    labels=("pool", "family", "circuit", "link"),
+    summary="NAT pool {pool} ({family}) is advertised on link {link} of circuit {circuit}, bound to another",
+    needs=needs.link_mirror,
+    peering=Peering.MICROSOFT,
+    views=(View.TO_MICROSOFT,),
+    acceptance=Tested(AcceptanceStep.POOLS_ELSEWHERE, place=1),
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ermon.checks import (
     advertised,
     advertised_pools,
+    advertised_required,
     drain,
     edge_table,
     internet,
@@ -46,6 +47,8 @@ _NETWORK = (
     received.ROUTE_UNATTRIBUTED,
     received.CHURN_HIGH,
     advertised_pools.POOL_NOT_ADVERTISED,
+    advertised_pools.POOL_WRONG_LINK,
+    advertised_required.PREFIX_NOT_ADVERTISED,
     advertised_pools.POOL_WRONG_CIRCUIT,
     advertised.ADVERTISED_UNDECLARED,
     advertised.ADVERTISED_NOT_PUBLIC,

@@ -85,6 +85,10 @@ class Facts(Protocol):
 
     def link_state(self, link: LinkKey, family: Family) -> LinkState: ...
 
+    def last_known_state(self, link: LinkKey, family: Family) -> LinkState:
+        """Return the link's state when it was last known: up or down; unknown if it never was."""
+        ...
+
     def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         """Return the feeds that prove presence and absence on the link: in sync, of the link's own
         router, with all paths.
@@ -164,3 +168,14 @@ def link_down(facts: Facts, link: Link, family: Family) -> bool:
     """
     families = (family,) if family in link.families else link.families
     return bool(families) and all(facts.link_state(link.key, f) is LinkState.DOWN for f in families)
+
+
+def link_in_doubt(facts: Facts, link: Link, family: Family) -> bool:
+    """Return whether the link was proven down for routes of a family, and is not known to be so any more.
+
+    What its mirror shows may be advertised again or may not: nothing that must be there is proven by it. A link
+    that was never seen to be down is not in doubt.
+    """
+    families = (family,) if family in link.families else link.families
+    last = [facts.last_known_state(link.key, f) for f in families]
+    return bool(last) and set(last) == {LinkState.DOWN} and not link_down(facts, link, family)

@@ -185,4 +185,4 @@ def _advertises_longer(facts: Facts, link: MirroredLink, prefix: Prefix, length:
             routes = (*facts.covering(mirror.name, prefix), *facts.inside(mirror.name, prefix))
             longer = PrefixSet(route.prefix for route in routes if route.prefix.length > length)
             answers.append(longer.covers(prefix))
-    return any(answers) if answers else None
+    return link.unless_in_doubt(facts, family, any(answers)) if answers else None

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ermon.checks.attribution import Attribution
-from ermon.checks.facts import Facts, link_down
+from ermon.checks.facts import Facts, link_down, link_in_doubt
 from ermon.checks.subject import Classifier, RouteGroup
 from ermon.checks.topics import RouteSet, Topic, feed_topic, link_topic, routes_topic
 from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Pool
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixIndex, PrefixSet
-from ermon.model.routes import Route
+from ermon.model.routes import PRIVATE_ASNS, Route
 from ermon.model.special_use import not_public_space
 
 ADVERTISED = "advertised"
 POOL_SPACE = "pool-space"
 FOREIGN_POOL = "foreign-pool"
+BOUND_ELSEWHERE = "bound-elsewhere"
+REQUIRED = "required"
 UNDECLARED = "undeclared"
 NOT_PUBLIC = "not-public"
 DEFAULT = "default"
@@ -29,10 +31,18 @@ INTERNET_ONLY = "internet-only"
 LINK_SUBNET = "link-subnet"
 REFUSED_PATH = "refused-path"
 
-USELESS_ASNS = (range(64496, 64512), range(64512, 65535), range(4_200_000_000, 4_294_967_295))
-"""Documentation ASNs (RFC 5398), which Microsoft refuses, and private ones (RFC 6996), which it removes from
-what it receives on Microsoft peering (Microsoft, "ExpressRoute routing requirements").
-"""
+USELESS_ASNS: dict[Peering, tuple[range, ...]] = {
+    # Documentation ASNs (RFC 5398), which Microsoft refuses, and private ones (RFC 6996), which it removes
+    # (Microsoft, "ExpressRoute routing requirements").
+    Peering.MICROSOFT: (range(64496, 64512), *PRIVATE_ASNS),
+    # The ASN of Azure's own gateways and those reserved beside it: a gateway drops a path that holds its own
+    # (Microsoft, "VPN Gateway FAQ").
+    Peering.PRIVATE: (range(65515, 65521),),
+}
+"""ASNs that make an advertised path useless, by peering."""
+
+AFTER_MISSING = ("advertised-asymmetry", "feed-empty")
+"""What a pool or prefix that is not advertised would raise besides."""
 
 PREFIX_LIMITS: dict[tuple[Peering, bool, Family], int] = {
     (Peering.MICROSOFT, False, "ipv4"): 200,
@@ -98,7 +108,11 @@ class MirroredLink:
         """Return whether all of a pool's space is advertised on the link; ``None``: not known."""
         if link_down(facts, self.link, family):
             return False
-        return self.shown(facts, pool, family)
+        return self.unless_in_doubt(facts, family, self.shown(facts, pool, family))
+
+    def unless_in_doubt(self, facts: Facts, family: Family, shown: bool | None) -> bool | None:
+        """Return what a mirror shows as what Microsoft hears: unknown where the link was down and may still be."""
+        return None if shown and link_in_doubt(facts, self.link, family) else shown
 
     def count(self, facts: Facts, family: Family) -> int:
         """Count the prefixes that the mirror shows; where there are several, the most."""
@@ -145,7 +159,7 @@ def classifiers(config: Config) -> Callable[[Feed], Classifier]:
     def classifier(feed: Feed) -> Classifier:
         if feed.circuit is None:
             raise ValueError(f"feed {feed.name} mirrors no circuit")
-        return _classifier(space, config.circuits[feed.circuit], own_pools.get(feed.circuit, []))
+        return _classifier(space, config.circuits[feed.circuit], feed.link, own_pools.get(feed.circuit, []))
 
     return classifier
 
@@ -161,12 +175,18 @@ class _Space(NamedTuple):
     asn: int
 
 
-def _classifier(space: _Space, circuit: Circuit, own_pools: list[Pool]) -> Classifier:
+def _classifier(space: _Space, circuit: Circuit, link: str | None, own_pools: list[Pool]) -> Classifier:
     """A default route belongs to ``advertised-default`` only: it is no covering route, and no other check
     has anything to say of it.
     """
     own_pool_space = PrefixSet(prefix for pool in own_pools for prefix in pool.prefixes)
     declared = _declared(circuit, own_pools)
+    bound_elsewhere = {
+        pool.name: PrefixSet(pool.prefixes)
+        for pool in own_pools
+        if pool.links is not None and link not in pool.links
+    }
+    required = PrefixSet(prefix for prefix in circuit.advertise.required if not prefix.is_default)
     allowed_subnets = space.own_prefixes.intersection(circuit.advertise.prefixes or ())
 
     def route_sets(route: Route, _: Attribution) -> Iterator[RouteSet]:
@@ -179,6 +199,8 @@ def _classifier(space: _Space, circuit: Circuit, own_pools: list[Pool]) -> Class
         pools = overlapping_pools(space.pools, prefix)
         for pool in pools:
             yield RouteSet(POOL_SPACE, family, pool.name)
+            if pool.name in bound_elsewhere and bound_elsewhere[pool.name].covers(prefix):
+                yield RouteSet(BOUND_ELSEWHERE, family, pool.name)
         foreign = any(circuit.name not in pool.circuits for pool in pools)
         for kind, applies in (
             (FOREIGN_POOL, foreign and not own_pool_space.covers(prefix)),
@@ -186,7 +208,8 @@ def _classifier(space: _Space, circuit: Circuit, own_pools: list[Pool]) -> Class
             (NOT_PUBLIC, space.not_public.overlaps(prefix)),
             (INTERNET_ONLY, space.internet_only.overlaps(prefix)),
             (LINK_SUBNET, space.link_subnets.overlaps(prefix) and prefix not in allowed_subnets),
-            (REFUSED_PATH, _useless_path(route, space.asn)),
+            (REQUIRED, required.overlaps(prefix)),
+            (REFUSED_PATH, _useless_path(route, circuit.peering, space.asn)),
         ):
             if applies:
                 yield RouteSet(kind, family)
@@ -194,9 +217,9 @@ def _classifier(space: _Space, circuit: Circuit, own_pools: list[Pool]) -> Class
     return route_sets
 
 
-def _useless_path(route: Route, own_asn: int) -> bool:
+def _useless_path(route: Route, peering: Peering, own_asn: int) -> bool:
     return any(
-        asn != own_asn and any(asn in useless for useless in USELESS_ASNS)
+        asn != own_asn and any(asn in useless for useless in USELESS_ASNS[peering])
         for segment in route.attributes.as_path
         for asn in segment.asns
     )

@@ -44,6 +44,9 @@ AFTER_LINK_LOSS = (
 )
 """What a link that brings nothing would raise besides."""
 
+AFTER_CIRCUIT_LOSS = ("prefix-not-advertised", "inbound-not-redundant")
+"""What a circuit that is down would raise of what it can no longer advertise."""
+
 
 def link_down(config: Config) -> Iterator[Subject]:
     for link in config.links:
@@ -105,8 +108,8 @@ CIRCUIT_DOWN = Check(
     summary="Circuit {circuit} is down for {family}: no link brings a route",
     needs=needs.circuit_states,
     views=(View.EDGE_TABLE,),
-    suppresses=("link-down", "internet-preferred", *AFTER_LINK_LOSS),
-    suppresses_together=("segment-missing",),
+    suppresses=("link-down", "internet-preferred", *AFTER_LINK_LOSS, *AFTER_CIRCUIT_LOSS),
+    suppresses_together=("segment-missing", "pool-fallback"),
     acceptance=ReadFromState(AcceptanceStep.SESSIONS),
 )
 

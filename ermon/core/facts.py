@@ -252,6 +252,9 @@ class NetworkFacts:
     def link_state(self, link: LinkKey, family: Family) -> LinkState:
         return self.links[link, family].state
 
+    def last_known_state(self, link: LinkKey, family: Family) -> LinkState:
+        return self.links[link, family].known_state
+
     def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         return self.links[link, family].deciders
 

@@ -6,13 +6,14 @@ everything else goes on. A plan is used by one monitor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, SUPPRESSES_TOGETHER, classifiers, subjects
 from ermon.checks.subject import Subject
 from ermon.checks.topics import Topic
 from ermon.core import maintenance
+from ermon.core.about import About, about_of
 from ermon.core.alarm import Alarm, AlarmKey
 from ermon.core.layout import Layout
 from ermon.model.inventory import Config, MaintenanceWindow
@@ -102,24 +103,41 @@ class Plan:
         for cause_name, effect_names in SUPPRESSES.items():
             by_circuit = _by_circuit(by_check.get(cause_name, ()))
             for effect in (effect for name in effect_names for effect in by_check.get(name, ())):
-                circuit = effect.labels.get("circuit")
-                near = (circuit, None) if circuit is not None else tuple(by_circuit)
-                for cause in (cause for key in near for cause in by_circuit.get(key, ())):
-                    if self._touches(cause, effect):
-                        self._causes.setdefault(effect.key, []).append(cause)
-                        self._effects.setdefault(cause.key, []).append(effect)
+                for cause in self._touching(by_circuit, effect):
+                    self._causes.setdefault(effect.key, []).append(cause)
+                    self._effects.setdefault(cause.key, []).append(effect)
         for cause_name, effect_names in SUPPRESSES_TOGETHER.items():
+            by_circuit = _by_circuit(by_check.get(cause_name, ()))
             for effect in (effect for name in effect_names for effect in by_check.get(name, ())):
-                causes = self._causes_together[effect.key] = by_check.get(cause_name, [])
+                causes = self._causes_together[effect.key] = list(self._touching(by_circuit, effect))
                 for cause in causes:
                     self._effects.setdefault(cause.key, []).append(effect)
 
-    def _touches(self, cause: Alarm, effect: Alarm) -> bool:
-        """Return whether a cause is about the same thing: every label that both have is equal."""
+    def _touching(self, by_circuit: Mapping[str | None, Sequence[Alarm]], effect: Alarm) -> Iterator[Alarm]:
+        """Yield the causes that are about the same thing as an effect."""
+        about = about_of(self.config, effect.labels)
+        circuits = about.get("circuit")
+        near = (*sorted(circuits), None) if circuits is not None else tuple(by_circuit)
+        for cause in (cause for key in near for cause in by_circuit.get(key, ())):
+            if self._touches(cause, effect, about):
+                yield cause
+
+    def _touches(self, cause: Alarm, effect: Alarm, about: About) -> bool:
+        """Return whether a cause is about the same thing: what both are about in one respect is the same."""
         if "process" in cause.labels:
             feeds, process = self.config.feeds, cause.labels["process"]
             return any(feeds[feed].process == process for feed in effect.subject.feeds)
-        return all(cause.labels.get(name, value) == value for name, value in effect.subject.labels)
+        circuit = self.config.circuits.get(cause.labels.get("circuit", ""))
+        for name, value in cause.subject.labels:
+            if (
+                name == "family"
+                and circuit is not None
+                and about.get(name, set()).isdisjoint(circuit.families)
+            ):
+                continue  # in a family that it lacks, a circuit is down when it is down in all that it has
+            if value not in about.get(name, (value,)):
+                return False
+        return True
 
 
 _STEP = 50

@@ -68,6 +68,9 @@ class Prefix(NamedTuple):
         return f"{format_address(self.version, self.value)}/{self.length}"
 
 
+DEFAULT_ROUTE: dict[Family, Prefix] = {"ipv4": Prefix(4, 0, 0), "ipv6": Prefix(6, 0, 0)}
+
+
 class Address(NamedTuple):
     """An IP address: version (4 or 6) and value as an integer."""
 

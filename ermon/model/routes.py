@@ -46,6 +46,9 @@ class PathSegment(msgspec.Struct, frozen=True):
                 return f"[{joined}]"
 
 
+PRIVATE_ASNS = (range(64512, 65535), range(4_200_000_000, 4_294_967_295))
+"""ASNs that nobody has to himself on the internet (RFC 6996 section 5)."""
+
 BLACKHOLE = (65535, 666)
 """The community of remote-triggered blackholing (RFC 7999)."""
 

@@ -125,7 +125,7 @@ def _advertised(config: Config, feed: Feed) -> Iterator[Prefix]:
     declared = [*(prefix for pool in pools for prefix in pool.prefixes), *(circuit.advertise.prefixes or ())]
     if not declared and not _is_public(circuit):
         declared = list(_INTERNAL_SPACE.values())
-    yield from dict.fromkeys(declared)
+    yield from dict.fromkeys((*declared, *circuit.advertise.required))
 
 
 def _published(config: Config, feed: Feed) -> Iterator[Prefix]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from ermon.model.inventory import Severity
 from tests.checks.company import NO_EXPORT, PLANT, SPACES, Company, Space, company
@@ -155,6 +156,19 @@ def test_a_lost_link_is_not_a_pool_that_is_not_advertised(net: Company, space: S
     assert net.raised() == [f"link-down chicago primary {space.family}"]
 
 
+def test_a_pool_on_a_link_that_was_down_and_is_out_of_sight_is_not_ok(net: Company, space: Space):
+    net.lose("chicago-primary", space.family).down("edge-1")
+    assert net.status("pool-not-advertised", **chi(space)) == "unknown"
+    net.withdraw("chicago-primary", space.pool)
+    assert net.status("pool-not-advertised", **chi(space)) == "violated"
+
+
+def test_a_pool_on_a_link_that_was_never_seen_is_judged_by_the_mirror(space: Space):
+    net = company().up("chicago-primary").announce("chicago-primary", space.pool)
+    net.end_of_rib("chicago-primary").wait(2)
+    assert net.status("pool-not-advertised", **chi(space)) == "ok"
+
+
 def test_a_pool_is_unknown_before_the_mirror_is_in_sync(space: Space):
     net = company().up("chicago-primary")
     assert net.status("pool-not-advertised", **chi(space)) == "unknown"
@@ -189,6 +203,141 @@ def test_a_pool_follows_the_families_of_the_mirror():
     net = company("circuits: {chicago: {links: {primary: {subnet6: null}}}}").converge()
     net.withdraw("chicago-primary", SPACES["ipv6"].pool)
     net.assert_raised_after(30, "pool-not-advertised", **chi(SPACES["ipv6"]))
+
+
+# pool-wrong-link -------------------------------------------------------------------------------------
+
+BOUND = "nat_pools: {chi: {links: [primary]}}"
+SECOND = {"circuit": "chicago", "link": "secondary"}
+
+
+def test_a_pool_bound_to_one_link_on_another_is_raised_at_once(space: Space):
+    net = company(BOUND).converge().announce("chicago-secondary", space.pool)
+    finding = net.assert_raised_after(0, "pool-wrong-link", **chi(space, SECOND))
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [space.pool]
+    assert finding.evidence["routers"] == ["edge-2"]
+    net.wait(5).withdraw("chicago-secondary", space.pool)
+    net.assert_cleared_after(60, "pool-wrong-link", **chi(space, SECOND))
+
+
+def test_a_part_of_a_pool_on_another_link_is_wrong_and_what_covers_it_is_not(space: Space):
+    net = company(BOUND).converge().announce("chicago-secondary", space.own)
+    assert net.status("pool-wrong-link", **chi(space, SECOND)) == "ok"
+    net.announce("chicago-secondary", space.pool_part)
+    assert net.status("pool-wrong-link", **chi(space, SECOND)) == "violated"
+
+
+def test_a_pool_whose_own_link_is_down_may_be_on_another(space: Space):
+    net = company(BOUND).converge().lose("chicago-primary", space.family)
+    net.announce("chicago-secondary", space.pool)
+    assert net.status("pool-wrong-link", **chi(space, SECOND)) == "ok"
+    net.down("edge-1")
+    assert net.status("pool-wrong-link", **chi(space, SECOND)) == "unknown"
+    net.reconnect("edge-1").bring("chicago-primary", space.family)
+    assert net.status("pool-wrong-link", **chi(space, SECOND)) == "violated"
+
+
+def test_a_pool_on_another_link_is_wrong_while_its_own_was_never_seen_down(space: Space):
+    net = company(BOUND).converge().down("edge-1").announce("chicago-secondary", space.pool)
+    assert net.status("pool-wrong-link", **chi(space, SECOND)) == "violated"
+
+
+def test_a_pool_on_another_link_that_is_down_reaches_nobody(space: Space):
+    net = company(BOUND).converge().lose("chicago-secondary", space.family)
+    net.announce("chicago-secondary", space.pool)
+    assert net.status("pool-wrong-link", **chi(space, SECOND)) == "ok"
+
+
+def test_a_wrong_link_is_unknown_without_its_mirror(space: Space):
+    net = company(BOUND).converge().down("chicago-secondary")
+    assert net.status("pool-wrong-link", **chi(space, SECOND)) == "unknown"
+
+
+def test_only_a_pool_that_is_bound_to_links_can_be_on_a_wrong_one():
+    assert company().subjects("pool-wrong-link") == []
+    both = company("nat_pools: {chi: {links: [primary, secondary]}}")
+    assert both.subjects("pool-wrong-link") == []
+    assert company(BOUND).subjects("pool-wrong-link") == [chi(s, SECOND) for s in SPACES.values()]
+
+
+# prefix-not-advertised -------------------------------------------------------------------------------
+
+REQUIRED = 'circuits: {plant: {advertise: {required: [10.1.0.0/16, "fd00:1::/48"]}}}'
+PLANT_CIRCUIT = {"circuit": "plant"}
+OFFICE_HALVES = {"ipv4": ("10.1.0.0/17", "10.1.128.0/17"), "ipv6": ("fd00:1::/49", "fd00:1:0:8000::/49")}
+
+
+def test_a_required_prefix_that_no_link_advertises_is_noticed_after_a_minute(space: Space):
+    net = company(PLANT, REQUIRED).converge().withdraw("plant-primary", space.office)
+    about = {**PLANT_CIRCUIT, "family": space.family}
+    assert net.status("prefix-not-advertised", **about) == "ok"  # on one link: advertised-asymmetry
+    net.withdraw("plant-secondary", space.office)
+    finding = net.assert_raised_after(60, "prefix-not-advertised", **about)
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["prefixes"] == [space.office]
+    assert finding.evidence["routers"] == ["edge-5", "edge-6"]
+    assert net.wait(300).raised() == [f"prefix-not-advertised plant {space.family}"]  # and no feed-empty
+    net.announce("plant-secondary", space.office)
+    net.assert_cleared_after(30, "prefix-not-advertised", **about)
+
+
+def test_halves_cover_a_required_prefix(space: Space):
+    net = company(PLANT, REQUIRED).converge()
+    for link in ("plant-primary", "plant-secondary"):
+        net.withdraw(link, space.office)
+    net.announce("plant-primary", *OFFICE_HALVES[space.family])
+    assert net.status("prefix-not-advertised", **PLANT_CIRCUIT, family=space.family) == "ok"
+    net.withdraw("plant-primary", OFFICE_HALVES[space.family][0])
+    assert net.status("prefix-not-advertised", **PLANT_CIRCUIT, family=space.family) == "violated"
+
+
+def test_a_default_route_is_covered_by_a_default_route_only(space: Space):
+    net = company(
+        PLANT,
+        f"circuits: {{plant: {{advertise: {{allow_default: true, required: ['{space.default}']}}}}}}",
+    ).converge()
+    halves = {"ipv4": ("0.0.0.0/1", "128.0.0.0/1"), "ipv6": ("::/1", "8000::/1")}[space.family]
+    net.announce("plant-primary", *halves)
+    assert net.status("prefix-not-advertised", **PLANT_CIRCUIT, family=space.family) == "violated"
+    net.announce("plant-secondary", space.default)
+    assert net.status("prefix-not-advertised", **PLANT_CIRCUIT, family=space.family) == "ok"
+    net.withdraw("plant-secondary", space.office)
+    assert net.status("prefix-not-advertised", **PLANT_CIRCUIT, family=space.family) == "ok"
+
+
+def test_a_default_route_covers_no_other_required_prefix(space: Space):
+    net = company(PLANT, REQUIRED).converge().announce("plant-primary", space.default)
+    for link in ("plant-primary", "plant-secondary"):
+        net.withdraw(link, space.office)
+    assert net.status("prefix-not-advertised", **PLANT_CIRCUIT, family=space.family) == "violated"
+
+
+def test_a_required_prefix_that_only_a_dead_link_shows_is_not_advertised(space: Space):
+    net = company(PLANT, REQUIRED).converge().withdraw("plant-secondary", space.office)
+    net.lose("plant-primary", space.family)
+    about = {**PLANT_CIRCUIT, "family": space.family}
+    net.assert_raised_after(60, "prefix-not-advertised", **about)
+    net.down("edge-5")  # nobody knows whether the link is down still
+    assert net.status("prefix-not-advertised", **about) == "unknown"
+
+
+def test_a_circuit_that_is_down_is_the_cause_of_what_it_does_not_advertise(space: Space):
+    net = company(PLANT, REQUIRED).converge()
+    net.lose("plant-primary", space.family).lose("plant-secondary", space.family)
+    assert net.status("prefix-not-advertised", **PLANT_CIRCUIT, family=space.family) == "suppressed"
+
+
+def test_a_required_prefix_is_unknown_while_a_mirror_that_may_show_it_is_lost(space: Space):
+    net = company(PLANT, REQUIRED).converge().withdraw("plant-primary", space.office)
+    net.down("plant-secondary")
+    assert net.status("prefix-not-advertised", **PLANT_CIRCUIT, family=space.family) == "unknown"
+
+
+def test_nothing_is_required_unless_it_is_said():
+    assert company(PLANT).subjects("prefix-not-advertised") == []
+    asked = company(PLANT, REQUIRED).subjects("prefix-not-advertised")
+    assert asked == [{**PLANT_CIRCUIT, "family": s.family} for s in SPACES.values()]
 
 
 # pool-wrong-circuit ----------------------------------------------------------------------------------
@@ -403,6 +552,39 @@ def test_a_default_route_on_private_peering_needs_a_permission(space: Space):
     allowed = "circuits: {plant: {advertise: {allow_default: true}}}"
     net = company(PLANT, allowed).converge().announce("plant-primary", space.default)
     assert net.wait(100).raised() == []
+
+
+def test_prefixes_that_together_cover_everything_are_a_default_route(net: Company, space: Space):
+    halves = {"ipv4": ("0.0.0.0/1", "128.0.0.0/1"), "ipv6": ("::/1", "8000::/1")}[space.family]
+    net.announce("chicago-primary", halves[0])
+    assert net.status("advertised-default", **PRIMARY) == "ok"
+    net.announce("chicago-primary", halves[1])
+    finding = net.finding("advertised-default", **PRIMARY)
+    assert finding is not None
+    assert finding.evidence["prefixes"] == list(halves)
+    net.withdraw("chicago-primary", halves[0]).announce("chicago-primary", *quarters(halves[0]))
+    assert net.status("advertised-default", **PRIMARY) == "violated"
+    net.withdraw("chicago-primary", quarters(halves[0])[1])
+    net.assert_cleared_after(60, "advertised-default", **PRIMARY)
+
+
+def quarters(half: str) -> tuple[str, str]:
+    """Return the halves of the first half of everything."""
+    return ("::/2", "4000::/2") if ":" in half else ("0.0.0.0/2", "64.0.0.0/2")
+
+
+def test_both_ends_of_everything_are_not_all_of_it(net: Company, space: Space):
+    ends = {"ipv4": ("0.0.0.0/2", "128.0.0.0/1"), "ipv6": ("::/2", "8000::/1")}[space.family]
+    net.announce("chicago-primary", *ends)
+    assert net.status("advertised-default", **PRIMARY) == "ok"
+
+
+def test_the_halves_of_everything_are_allowed_where_a_default_route_is(space: Space):
+    halves = {"ipv4": ("0.0.0.0/1", "128.0.0.0/1"), "ipv6": ("::/1", "8000::/1")}[space.family]
+    net = company(PLANT).converge().announce("plant-primary", *halves)
+    assert net.status("advertised-default", **PLANT_PRIMARY) == "violated"
+    allowed = company(PLANT, "circuits: {plant: {advertise: {allow_default: true}}}")
+    assert PLANT_PRIMARY not in allowed.subjects("advertised-default")
 
 
 def test_a_default_route_is_told_once(net: Company, space: Space):
@@ -747,6 +929,11 @@ def test_a_link_that_nobody_sees_is_compared(net: Company, space: Space):
     assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
 
 
+def test_a_link_that_was_down_and_is_out_of_sight_is_not_compared(net: Company, space: Space):
+    net.announce("chicago-primary", space.pool_part).lose("chicago-primary", space.family).down("edge-1")
+    assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "unknown"
+
+
 def test_advertised_sets_are_compared_only_in_sync(net: Company, space: Space):
     net.announce("chicago-primary", space.pool_part).down("chicago-secondary")
     assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "unknown"
@@ -813,8 +1000,23 @@ def test_a_private_asn_is_ours_where_it_is_configured(space: Space):
     assert net.status("advertised-path", **PRIMARY) == "violated"
 
 
-def test_any_path_is_welcome_on_private_peering():
-    assert PLANT_PRIMARY not in company(PLANT).subjects("advertised-path")
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("64500 65514", "ok"),
+        ("64500 65515", "violated"),
+        ("64500 65520", "violated"),
+        ("64500 65521", "ok"),
+        ("64500 65001 65001", "ok"),
+        ("64500 64501", "ok"),
+        ("64500 {65001 65517}", "violated"),
+    ],
+)
+def test_on_private_peering_only_the_asns_of_azure_have_no_place_in_a_path(
+    space: Space, path: str, status: str
+):
+    net = company(PLANT).converge().announce("plant-primary", space.office, path=path)
+    assert net.status("advertised-path", **PLANT_PRIMARY) == status
 
 
 def test_a_path_is_seen_before_sync_and_ok_only_in_sync(net: Company, space: Space):
@@ -865,9 +1067,37 @@ def test_a_part_of_an_inbound_pool_is_not_the_pool(space: Space):
 
 
 def test_an_inbound_pool_is_not_advertised_by_a_circuit_that_is_down(space: Space):
-    net = company(INBOUND).converge()
+    net = company(INBOUND, "checks: {circuit-down: {enabled: false}}").converge()
     net.lose("dallas-primary", space.family).lose("dallas-secondary", space.family)
     net.assert_raised_after(60, "inbound-not-redundant", **inbound(space))
+
+
+def test_a_circuit_that_is_down_is_the_cause_of_a_pool_that_is_on_one_circuit_only(space: Space):
+    net = company(INBOUND).converge()
+    net.lose("dallas-primary", space.family).lose("dallas-secondary", space.family)
+    assert net.status("inbound-not-redundant", **inbound(space)) == "suppressed"
+    assert net.wait(1000).raised("inbound-not-redundant") == []
+
+
+def test_a_circuit_without_a_family_counts_as_down_when_all_its_families_are():
+    ipv4_only = {"primary": {"subnet6": None}, "secondary": {"subnet6": None}}
+    net = company(INBOUND, yaml.safe_dump({"circuits": {"dallas": {"links": ipv4_only}}}))
+    v6 = SPACES["ipv6"]
+    net.converge().announce("dallas-primary", v6.pool).announce("dallas-secondary", v6.pool)
+    assert net.status("inbound-not-redundant", **inbound(v6)) == "ok"
+    net.lose("dallas-primary", "ipv4").lose("dallas-secondary", "ipv4")
+    assert net.status("inbound-not-redundant", **inbound(v6)) == "suppressed"
+    assert net.wait(1000).raised() == ["circuit-down dallas ipv4"]
+
+
+def test_an_inbound_pool_on_a_link_that_was_down_and_is_out_of_sight_is_unknown(space: Space):
+    net = company(INBOUND).converge().withdraw("dallas-secondary", space.pool)
+    net.lose("dallas-primary", space.family)
+    assert net.status("inbound-not-redundant", **inbound(space)) == "violated"
+    net.wait(100).down("edge-3")
+    assert net.status("inbound-not-redundant", **inbound(space)) == "unknown"
+    net.reconnect("edge-3").bring("dallas-primary", space.family)
+    assert net.status("inbound-not-redundant", **inbound(space)) == "ok"
 
 
 def test_an_inbound_pool_is_unknown_while_it_may_be_on_a_second_circuit(space: Space):

@@ -323,9 +323,30 @@ def test_prefixes_of_a_pool_may_be_advertised_on_different_links(feed: str):
     assert net.status("pool-fallback", **chi(SPACES["ipv4"], feed)) == "ok"
 
 
-def test_a_circuit_that_is_down_lets_its_pool_fall_back(aggregated: Company, space: Space, feed: str):
+def test_a_pool_that_falls_back_because_all_its_circuits_are_down_is_no_page_of_its_own(
+    aggregated: Company, space: Space, feed: str
+):
     lose_chicago(aggregated, space.family)
-    aggregated.assert_raised_after(30, "pool-fallback", **chi(space, feed))
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == "suppressed"
+    assert aggregated.wait(1000).raised("pool-fallback") == []
+
+
+def test_a_pool_that_falls_back_while_one_of_its_circuits_is_up_is_told(space: Space, feed: str):
+    shared = "nat_pools: {chi: {circuit: null, circuits: [chicago, dallas], internet: aggregate}}"
+    net = company(shared).converge().announce(feed, space.own)
+    for link in ("dallas-primary", "dallas-secondary"):
+        net.withdraw(link, space.pool)
+    lose_chicago(net, space.family)
+    net.assert_raised_after(30, "pool-fallback", **chi(space, feed))
+
+
+def test_a_link_that_was_down_and_is_out_of_sight_may_advertise_a_pool_or_not(
+    aggregated: Company, space: Space, feed: str
+):
+    aggregated.withdraw("chicago-secondary", space.pool).lose("chicago-primary", space.family)
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == "violated"
+    aggregated.down("edge-1")
+    assert aggregated.status("pool-fallback", **chi(space, feed)) == "unknown"
 
 
 def test_a_pool_on_an_unseen_mirror_is_unknown(aggregated: Company, space: Space, feed: str):
@@ -350,7 +371,7 @@ def test_links_whose_mirrors_nobody_has_advertise_nothing_once_they_are_down(spa
     net.announce(feed, space.own)
     assert net.status("pool-fallback", **chi(space, feed)) == "unknown"
     lose_chicago(net, space.family)
-    net.assert_raised_after(30, "pool-fallback", **chi(space, feed))
+    assert net.status("pool-fallback", **chi(space, feed)) == "suppressed"
 
 
 def test_a_pool_that_is_bound_to_a_link_falls_back_with_it(space: Space, feed: str):

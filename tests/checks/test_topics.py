@@ -39,6 +39,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "feeds_showing": lambda route_set: {topics.routes_topic("", route_set)},
     "seen": lambda family: {topics.seen_topic(family)},
     "link_state": lambda link, family: {topics.link_topic(link, family)},
+    "last_known_state": lambda link, family: {topics.link_topic(link, family)},
     "deciders": lambda link, family: {topics.link_topic(link, family)},
     "witnesses": lambda link, family: {topics.link_topic(link, family)},
     "link_flaps": lambda link, family: {topics.link_topic(link, family)},

@@ -22,6 +22,7 @@ REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 
 CHANGES = (
     ("sources: []", "sources: [{kind: bgp-communities, from: list.json}]"),
+    ("required: [] ", "required: [198.51.100.0/28] "),
     ("churn-high: {enabled: false,", "internet-preferred: {enabled: true}\n  churn-high: {enabled: true,"),
 )
 UNWATCHED = ("edge-2-isp-b:", "dmz-core:", "edge-3-priv-b:")
