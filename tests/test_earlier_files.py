@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.api.findings import finding_doc
+from ermon.api.answers import finding_doc
 from ermon.cli import run
 from ermon.config.load import load_config
 from ermon.core.monitor import Monitor

@@ -13,23 +13,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ermon.api import answers, findings, status
+from ermon.api import answers, status
 from ermon.api.answers import (
     CheckDoc,
     CheckGuideDoc,
     Failure,
     FeedEvent,
+    FindingDoc,
     LinkDifferenceDoc,
     LinkEvent,
     PoolEvent,
     RoutesDoc,
     SnapshotEvent,
+    SubjectDoc,
     Success,
     TimelineDoc,
     WindowDoc,
     WindowRequest,
 )
-from ermon.api.findings import FindingDoc, SubjectDoc
 from ermon.api.status import HeadlineDoc, StatusDoc
 from ermon.model.prefixes import Family
 
@@ -136,7 +137,7 @@ def _field_texts(struct: type) -> Iterator[tuple[str, str]]:
 
 _STRUCTS: Mapping[str, type[msgspec.Struct]] = {
     name: found
-    for module in (status, findings, answers, sys.modules[__name__])
+    for module in (status, answers, sys.modules[__name__])
     for name, found in vars(module).items()
     if isinstance(found, type) and issubclass(found, msgspec.Struct)
 }

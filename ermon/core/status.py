@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from ermon.api.findings import by_severity
+from ermon.api.answers import by_severity
 from ermon.api.status import (
     CircuitDoc,
     CircuitState,

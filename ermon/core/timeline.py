@@ -15,8 +15,7 @@ from typing import Annotated, Protocol, Self
 
 import msgspec
 
-from ermon.api.answers import LinkHistoryDoc, TimelineDoc
-from ermon.api.findings import FindingDoc
+from ermon.api.answers import FindingDoc, LinkHistoryDoc, TimelineDoc
 from ermon.api.status import Shown
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor

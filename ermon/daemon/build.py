@@ -19,11 +19,10 @@ from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
 from ermon.core.timeline import Timeline
+from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.driver import Driver, counting, handing_out, keeping_drains, logging, remembering, showing
-from ermon.daemon.lists import PublishedLists
 from ermon.daemon.logs import log_notes
-from ermon.daemon.reload import Reloader
 from ermon.daemon.service import Service, StartError
 from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import ANSWER_SECONDS, Notifier, Systemd, status_line
@@ -39,7 +38,7 @@ from ermon.recording.files import FolderError, Limits
 from ermon.recording.recorder import FileRecorder, Recorder
 from ermon.sources.published import with_published
 from ermon.storage.adapters import StoredWindows, kept_drains, kept_timeline
-from ermon.storage.kept import Kept
+from ermon.storage.database import Kept
 from ermon.storage.store import Store
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub

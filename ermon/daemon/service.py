@@ -14,9 +14,8 @@ from aiohttp import web
 
 from ermon.core.monitor import Outcome
 from ermon.core.timeline import SAMPLE_SECONDS, Timeline
+from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.driver import Driver
-from ermon.daemon.lists import PublishedLists
-from ermon.daemon.reload import Reloader
 from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import Systemd
 from ermon.httpd.listen import ListenError, listening

@@ -19,8 +19,7 @@ from ermon.daemon.systemd import Sign
 from ermon.exabgp import channel
 from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.decode import Decoder, DecoderMemory, Rejected
-from ermon.exabgp.process import ExaBGP
-from ermon.exabgp.reload import Reload
+from ermon.exabgp.process import ExaBGP, Reload
 from ermon.metrics.process import Telemetry
 from ermon.model.events import (
     Event,

@@ -15,10 +15,9 @@ from typing import NamedTuple
 import aiohttp
 import msgspec
 
-from ermon.api.answers import FeedEvent, LinkEvent, SnapshotEvent, Success
-from ermon.api.findings import FindingDoc
+from ermon.api.answers import FeedEvent, FindingDoc, LinkEvent, SnapshotEvent, Success
 from ermon.api.status import FeedDoc, LinkDoc
-from ermon.client.sse import Parser
+from ermon.client.http import Parser
 from ermon.demo import launch
 from ermon.demo.child import Child
 

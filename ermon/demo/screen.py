@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
-from ermon.api.findings import FindingDoc
+from ermon.api.answers import FindingDoc
 
 WIDTH = 98
 

@@ -20,7 +20,7 @@ from ermon.demo.child import Child, cancel
 from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, Started
 from ermon.exabgp.configure import quote
-from ermon.exabgp.reload import user_name
+from ermon.exabgp.process import user_name
 from ermon.model.inventory import Feed
 from ermon.model.prefixes import FAMILIES, parse_prefix
 

@@ -1,9 +1,9 @@
 """ExaBGP as ermon runs it, from BGP sessions to events.
 
 A line's way: ExaBGP writes it to ``relay``, a child of its own, which never makes it wait; ``channel`` reads
-relays; ``process`` keeps ExaBGP running, with its files in ``directory`` and ``reload`` for another
-configuration; ``decode`` makes an event of the line, after ``lines`` and ``parsed``. ``encode`` writes such
-lines for scenarios, ``configure`` writes ExaBGP's configuration, and ``launch`` is what is started in its place.
+relays; ``process`` keeps ExaBGP running, and takes it to another configuration, with its files in
+``directory``; ``decode`` makes an event of the line, after ``lines`` and ``updates``. ``updates`` also writes such
+lines, for recordings, ``configure`` writes ExaBGP's configuration, and ``launch`` is what is started in its place.
 
-``configure``, ``decode``, ``encode``, ``lines`` and ``parsed`` are pure.
+``configure``, ``decode``, ``lines`` and ``updates`` are pure.
 """

@@ -1,10 +1,10 @@
-"""One line of ExaBGP's JSON in, events out. Only ``lines``, ``parsed`` and ``encode`` know this dialect too.
+"""One line of ExaBGP's JSON in, events out. Only ``lines`` and ``updates`` know this dialect too.
 
 House rules: nothing here waits, sleeps, logs or reads a clock. ``Decoder.decode`` is total: whatever the
 line, it returns events, or a rejection that the caller counts by its reason; it never raises.
 
 Nothing in the dialect says that a message is missing, except the counter. What else it leaves out is said
-in ``parsed``.
+in ``updates``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import StrEnum
 import msgspec
 
 from ermon.exabgp.lines import FAMILY_NAMES, Envelope, Line, Neighbor, Peer
-from ermon.exabgp.parsed import read_routes
+from ermon.exabgp.updates import read_routes
 from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,

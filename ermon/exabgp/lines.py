@@ -1,4 +1,4 @@
-"""The lines that ExaBGP 5.0 writes with ``encoder json``, as typed values for ``decode`` and ``encode``.
+"""The lines that ExaBGP 5.0 writes with ``encoder json``, as typed values for ``decode`` and ``updates``.
 
 Keys that say nothing about routes or sessions are skipped. Where skipping would lose routes (a family that
 is not known here), an unknown key is an error.

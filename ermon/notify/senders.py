@@ -14,8 +14,7 @@ from ermon.model.findings import Delivery, Transition
 from ermon.model.inventory import Config
 from ermon.notify.alertmanager import AlertmanagerSender, State
 from ermon.notify.alerts import Ledger
-from ermon.notify.deliveries import make_deliveries
-from ermon.notify.webhooks import WebhookSender
+from ermon.notify.webhooks import WebhookSender, make_deliveries
 
 
 class Senders:

@@ -19,8 +19,8 @@ from ermon.core.monitor import Monitor
 from ermon.core.session import Session
 from ermon.core.snapshot import Snapshot, take
 from ermon.exabgp.decode import DecoderMemory
-from ermon.exabgp.encode import FeedEncoder
 from ermon.exabgp.lines import LAST_SECOND
+from ermon.exabgp.updates import FeedEncoder
 from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from ermon.api.findings import SubjectDoc, finding_doc, substance
+from ermon.api.answers import SubjectDoc, finding_doc, substance
 from ermon.core.monitor import Monitor
 from ermon.core.snapshot import resume
 from ermon.exabgp.decode import Decoder, Rejected, RejectReason

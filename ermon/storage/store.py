@@ -26,10 +26,9 @@ from ermon.core.maintenance_book import BookedWindow
 from ermon.core.rolling import Levels
 from ermon.model.findings import Delivery, Finding, Transition, TransitionState
 from ermon.model.inventory import LinkFamily
-from ermon.storage import kept
-from ermon.storage.database import HistoryRow, State, Table
+from ermon.storage import database
+from ermon.storage.database import HistoryRow, Kept, Reader, State, Table
 from ermon.storage.file import StorageFile
-from ermon.storage.kept import Kept, Reader
 
 RETRY_SECONDS = 10.0
 """How often a disk that failed is tried again."""
@@ -133,7 +132,7 @@ class Store:
             for transition in transitions:
                 self._transition(transition)
             for delivery in deliveries:
-                self._state[Table.DELIVERIES][delivery.id] = kept.encode(delivery)
+                self._state[Table.DELIVERIES][delivery.id] = database.encode(delivery)
             return self._wait_for_disk()
 
     def delivered(self, delivery_id: str) -> None:
@@ -147,15 +146,15 @@ class Store:
         now = self._clock()
         with self._changed:
             held = self._state[Table.FINDINGS]
-            held.update({f.id: kept.encode(f) for f in findings if f.id in held})
-            self._state[Table.BASELINES] = kept.baseline_rows(baselines, now)
-            self._state[Table.INSTALLATION]["saved-at"] = kept.encode(now)
+            held.update({f.id: database.encode(f) for f in findings if f.id in held})
+            self._state[Table.BASELINES] = database.baseline_rows(baselines, now)
+            self._state[Table.INSTALLATION]["saved-at"] = database.encode(now)
             self._touch()
 
     def set_windows(self, windows: Iterable[BookedWindow]) -> asyncio.Future[None]:
         """Keep exactly these windows; wait for the result as for that of ``save``."""
         with self._changed:
-            self._state[Table.WINDOWS] = {booked.id: kept.encode(booked) for booked in windows}
+            self._state[Table.WINDOWS] = {booked.id: database.encode(booked) for booked in windows}
             return self._wait_for_disk()
 
     def value(self, table: Table, key: str) -> bytes | None:
@@ -201,10 +200,10 @@ class Store:
     def _transition(self, transition: Transition) -> None:
         finding = transition.finding
         if transition.state is TransitionState.RAISED:
-            self._state[Table.FINDINGS][finding.id] = kept.encode(finding)
+            self._state[Table.FINDINGS][finding.id] = database.encode(finding)
             return
         self._state[Table.FINDINGS].pop(finding.id, None)
-        row = kept.history_row(finding)
+        row = database.history_row(finding)
         self._latest.appendleft(row)
         self._unwritten[row.id] = row
         while len(self._unwritten) > HISTORY_HELD:

@@ -8,7 +8,7 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ermon.api.findings import FindingDoc
+from ermon.api.answers import FindingDoc
 from ermon.api.status import FeedDoc, FeedOverall, StatusDoc
 from ermon.terminal.display import (
     clock,

@@ -11,11 +11,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from ermon.api.answers import LinkEvent
-from ermon.api.findings import FindingDoc
+from ermon.api.answers import FindingDoc, LinkEvent
 from ermon.api.status import FeedDoc, HeadlineDoc, LinkDoc, PoolDoc, StatusDoc
-from ermon.client.http import IS_IT_ERMON, Client, UnreachableError, read
-from ermon.client.sse import Parser, TooLongError
+from ermon.client.http import IS_IT_ERMON, Client, Parser, TooLongError, UnreachableError, read
 from ermon.terminal.display import SEVERITIES, instant
 
 MAX_CLEARED = 200

@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from ermon.api.findings import FindingDoc
+from ermon.api.answers import FindingDoc
 from ermon.api.status import HeadlineDoc, PoolDoc
 from ermon.client.http import Client, Target, UnreachableError
 from ermon.model.text import printable

@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ermon.api.answers import RouteDoc, RoutesDoc
-from ermon.api.findings import FindingDoc, SubjectDoc
+from ermon.api.answers import FindingDoc, RouteDoc, RoutesDoc, SubjectDoc
 from ermon.api.status import StatusDoc
 from ermon.client.http import IS_IT_ERMON, Client, Target, UnreachableError, UsageError, shown
 from ermon.model.prefixes import Family, Prefix, parse_prefix

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from ermon.api.findings import FindingDoc, SubjectDoc
+from ermon.api.answers import FindingDoc, SubjectDoc
 from ermon.api.status import FeedDoc, LinkDoc, PoolDoc
 from ermon.checks.advertised_pools import POOL_WRONG_CIRCUIT
 from ermon.checks.catalogue import CATALOGUE

@@ -16,8 +16,7 @@ import msgspec
 from aiohttp import web
 
 from ermon.aio.slices import in_slices, list_in_slices
-from ermon.api.answers import CheckDoc, CheckGuideDoc, WindowDoc, WindowRequest
-from ermon.api.findings import SubjectDoc, finding_doc
+from ermon.api.answers import CheckDoc, CheckGuideDoc, SubjectDoc, WindowDoc, WindowRequest, finding_doc
 from ermon.api.schema import make_schema
 from ermon.api.status import StatusDoc
 from ermon.checks.catalogue import CATALOGUE

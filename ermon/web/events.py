@@ -18,8 +18,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from ermon.aio.slices import Slice
-from ermon.api.answers import FeedEvent, LinkEvent, PoolEvent
-from ermon.api.findings import finding_doc
+from ermon.api.answers import FeedEvent, LinkEvent, PoolEvent, finding_doc
 from ermon.api.status import HeadlineDoc, PoolDoc
 from ermon.core.facts import NetworkFacts
 from ermon.core.headline import make_headline

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from ermon.api.answers import SnapshotEvent
-from ermon.api.findings import finding_doc
+from ermon.api.answers import SnapshotEvent, finding_doc
 from ermon.web.api import findings_now, status_now
 from ermon.web.events import Subscription, TooManyClientsError, frame
 from ermon.web.handling import CONTEXT

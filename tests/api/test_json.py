@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ermon.api.findings import by_severity
+from ermon.api.answers import by_severity
 from tests.checks.company import PLANT, V4, V6, company
 from tests.story import Story
 from tests.web.site import status_of

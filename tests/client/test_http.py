@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ermon.cli import run
-from ermon.client.http import MAX_PASSWORD_BYTES, UsageError, make_target
+from ermon.client import http
+from ermon.client.http import MAX_PASSWORD_BYTES, Parser, RawEvent, TooLongError, UsageError, make_target
+from ermon.web.events import frame
 from tests.httpd.pki import Pki
 
 URL = "https://ermon.example.net"
@@ -74,3 +76,26 @@ def test_what_cannot_be_is_told(
 def test_every_command_tells_it_alike(command: list[str], capsys: pytest.CaptureFixture[str]):
     assert run([*command, "--username", "noc"]) == 2
     assert capsys.readouterr().err == "ermon: --username and --password-file belong together; give both\n"
+
+
+STREAM = b"retry: 2000\n\n: still here\n\n" + frame("feed", {"a": "ü\n"}, "7-1") + frame("pool", 2, "7-2")
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_what_ermon_writes_is_read_whatever_the_pieces(size: int):
+    parser = Parser()
+    pieces = [STREAM[n : n + size] for n in range(0, len(STREAM), size)]
+    events = [event for piece in pieces for event in parser.feed(piece)]
+    assert events == [RawEvent("feed", '{"a":"ü\\n"}'.encode(), "7-1"), RawEvent("pool", b"2", "7-2")]
+
+
+def test_half_an_event_is_none():
+    assert Parser().feed(b'event: feed\ndata: {"a": 1}\n') == []
+
+
+def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http, "MAX_EVENT_BYTES", 100)
+    parser = Parser()
+    parser.feed(b"data: " + b"x" * 90)
+    with pytest.raises(TooLongError):
+        parser.feed(b"x" * 90)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ermon.api.findings import FindingDoc
+from ermon.api.answers import FindingDoc
 
 AT = "2026-11-18T11:06:40.000Z"
 

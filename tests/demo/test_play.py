@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ermon.api.findings import FindingDoc
+from ermon.api.answers import FindingDoc
 from ermon.config.load import load_config
 from ermon.demo.daemon import Told
 from ermon.demo.play import Player, UnexpectedError

@@ -18,8 +18,7 @@ import pytest
 from ermon.exabgp import process
 from ermon.exabgp.channel import Dropped, ExaBGPError, Lines, RelayLost, Started, Stopped
 from ermon.exabgp.configure import PasswordError
-from ermon.exabgp.process import ExaBGP
-from ermon.exabgp.reload import Reload
+from ermon.exabgp.process import ExaBGP, Reload
 from ermon.model.inventory import EDGES, View
 from tests import bgp
 from tests.bgp import PATIENCE, Speaker

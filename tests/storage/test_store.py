@@ -22,8 +22,7 @@ from ermon.model.findings import Delivery, Finding, Transition, TransitionState
 from ermon.model.inventory import MaintenanceWindow, Severity
 from ermon.storage import database, file
 from ermon.storage import store as stores
-from ermon.storage.database import Database, Table
-from ermon.storage.kept import BASELINE_SECONDS
+from ermon.storage.database import BASELINE_SECONDS, Database, Table
 from ermon.storage.store import Store
 
 START = 1_795_000_000.0

@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp.test_utils import TestServer
 
-from ermon.api.answers import SnapshotEvent
-from ermon.api.findings import finding_doc
+from ermon.api.answers import SnapshotEvent, finding_doc
 from ermon.cli import run
 from ermon.core.status import collect
 from ermon.terminal.picture import Picture

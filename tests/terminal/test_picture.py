@@ -9,8 +9,7 @@ import msgspec
 import pytest
 
 from ermon.api.status import FeedDoc
-from ermon.client.http import UnreachableError
-from ermon.client.sse import Parser
+from ermon.client.http import Parser, UnreachableError
 from ermon.terminal import picture as pictures
 from ermon.terminal.display import instant
 from ermon.terminal.picture import Picture

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ermon.exabgp.decode import Decoder
-from ermon.exabgp.encode import ROUTES_A_LINE, FeedEncoder
+from ermon.exabgp.updates import ROUTES_A_LINE, FeedEncoder
 from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,

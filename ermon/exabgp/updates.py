@@ -1,0 +1,196 @@
+"""Routes from and into the UPDATEs of ExaBGP's JSON, and what else is held of a feed into its lines: ``decode`` is for the
+rest of what comes.
+
+What the dialect leaves out, and what is made of it:
+
+- Confederation segments are printed as ``as-sequence``. No speaker sends two sequences in a row unless one
+  of them is full (RFC 4271 section 5.1.2), so a sequence before another one is read as a confederation's.
+- An IPv6 route with a global and a link-local next hop (RFC 2545 section 3) comes as two routes.
+
+House rules: nothing here waits, sleeps, logs or reads a clock. Every line that is written is one that ExaBGP could
+have written, with one exception: it prints a confederation's segments as ``as-sequence``, and here they keep
+their kind, which is read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
+
+import msgspec
+
+from ermon.exabgp.lines import (
+    AddPathCapability,
+    AddPathFamilies,
+    Addresses,
+    AfiSafi,
+    Announce,
+    Capabilities,
+    Line,
+    Message,
+    Negotiated,
+    Neighbor,
+    Nlri,
+    Open,
+    ParsedUpdate,
+    PathAttributes,
+    Segment,
+)
+from ermon.model.inventory import Feed
+from ermon.model.prefixes import Address, Family, parse_address, parse_prefix
+from ermon.model.routes import Attributes, PathId, PathSegment, Route, RouteKey, SegmentKind
+
+_FULL_SEGMENT = 255
+"""How many ASNs a segment of an AS_PATH can hold (RFC 4271 section 4.3)."""
+
+
+def read_routes(update: ParsedUpdate) -> tuple[tuple[Route, ...], tuple[RouteKey, ...]]:
+    """Return what is announced and what is withdrawn; ``ValueError`` if any of it cannot be read."""
+    announced: list[Route] = []
+    for by_next_hop in (update.announce.ipv4, update.announce.ipv6):
+        if by_next_hop:
+            announced += _read_announced(by_next_hop, update.attribute)
+    withdrawn = [
+        (parse_prefix(nlri.nlri), _read_path_id(nlri.path_information))
+        for nlri in update.withdraw.ipv4 + update.withdraw.ipv6
+    ]
+    return tuple(announced), tuple(withdrawn)
+
+
+def _read_announced(by_next_hop: Mapping[str, list[Nlri]], attribute: PathAttributes) -> Collection[Route]:
+    as_path = _read_as_path(attribute.as_path)
+    routes: list[Route] = []
+    link_local: list[Route] = []
+    for text, nlris in by_next_hop.items():
+        next_hop = _read_next_hop(text)
+        attributes = Attributes(
+            next_hop=next_hop,
+            as_path=as_path,
+            communities=attribute.community,
+            large_communities=attribute.large_community,
+            origin=attribute.origin,
+            med=attribute.med,
+            local_preference=attribute.local_preference,
+        )
+        found = link_local if next_hop is not None and next_hop.is_link_local else routes
+        found += [Route(parse_prefix(n.nlri), _read_path_id(n.path_information), attributes) for n in nlris]
+    if len(by_next_hop) == 1:
+        return routes or link_local
+    # One route by two next hops: the global one is the route's.
+    return {route.key: route for route in link_local + routes}.values()
+
+
+def _read_path_id(text: str | None) -> PathId:
+    if text is None:
+        return None
+    version, value = parse_address(text)
+    if version != 4:
+        raise ValueError(f"path identifier {text!r}")
+    return value
+
+
+def _read_next_hop(text: str) -> Address | None:
+    """Read a next hop; an IPv4-mapped one (RFC 4291 section 2.5.5.2) is the IPv4 address in it."""
+    if text == "no-nexthop":
+        return None
+    address = parse_address(text)
+    if address.version == 6 and address.value >> 32 == 0xFFFF:
+        return Address(4, address.value & 0xFFFFFFFF)
+    return address
+
+
+def _read_as_path(segments: Mapping[int, Segment]) -> tuple[PathSegment, ...]:
+    path: list[PathSegment] = []
+    after: Segment | None = None
+    for position in sorted(segments, reverse=True):
+        segment = segments[position]
+        path.append(PathSegment(_kind(segment, after), segment.value))
+        after = segment
+    return tuple(reversed(path))
+
+
+def _kind(segment: Segment, after: Segment | None) -> SegmentKind:
+    """Tell a confederation's sequence from a plain one: see the top of this file."""
+    if after is None or not (segment.element is after.element is SegmentKind.SEQUENCE):
+        return segment.element
+    full = _FULL_SEGMENT in {len(segment.value), len(after.value)}
+    return segment.element if full else SegmentKind.CONFED_SEQUENCE
+
+
+ROUTES_A_LINE = 500
+"""As many as an UPDATE of 4,096 octets (RFC 4271 section 4) holds of short prefixes, about."""
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class _Attributes(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
+    """``lines.PathAttributes`` with its sets in order, so that the same routes make the same lines."""
+
+    origin: str | None = None
+    as_path: dict[int, Segment] = {}
+    med: int | None = None
+    local_preference: int | None = None
+    community: list[tuple[int, int]] = []
+    large_community: list[tuple[int, int, int]] = []
+
+
+class FeedEncoder:
+    """Writes the lines of one feed, all of one time (seconds since the epoch) and from one process id."""
+
+    def __init__(self, feed: Feed, pid: int, time: float) -> None:
+        self._addresses = Addresses(feed.local, feed.peer)
+        self._pid = pid
+        self._time = time
+
+    def offered(self, families: Iterable[Family]) -> bytes:
+        """The peer's OPEN, as far as it says in which families it may send several paths."""
+        offers = AddPathCapability(**dict.fromkeys(families, "send/receive"))
+        return self._line("open", open=Open(Capabilities(offers)))
+
+    def negotiated(self, families: Iterable[Family]) -> bytes:
+        """In which families several paths are received."""
+        receive = AddPathFamilies([f"{family} unicast" for family in sorted(families)])
+        return self._line("negotiated", negotiated=Negotiated(receive))
+
+    def up(self) -> bytes:
+        return self._line("state", state="up")
+
+    def updates(self, routes: Iterable[Route]) -> Iterator[bytes]:
+        """Announce routes, those with the same attributes together."""
+        together: dict[tuple[Attributes, Family], list[Route]] = {}
+        for route in routes:
+            together.setdefault((route.attributes, route.prefix.family), []).append(route)
+        for (attributes, family), alike in together.items():
+            said = _path_attributes(attributes)
+            next_hop = "no-nexthop" if attributes.next_hop is None else str(attributes.next_hop)
+            rest = iter(alike)
+            while nlris := [_nlri(route) for route in islice(rest, ROUTES_A_LINE)]:
+                announced = Announce(**{family: {next_hop: nlris}})
+                update = ParsedUpdate(said, announced)  # type: ignore[arg-type]  # written alike
+                yield self._line("update", message=Message(update=update))
+
+    def end_of_rib(self, family: Family) -> bytes:
+        return self._line("update", message=Message(eor=AfiSafi(family, "unicast")))
+
+    def _line(self, kind: str, **said: object) -> bytes:
+        neighbor = Neighbor(self._addresses, **said)  # type: ignore[arg-type]  # one field of a message each
+        return _ENCODER.encode(Line("5.0.0", self._time, self._pid, kind, neighbor=neighbor))
+
+
+def _path_attributes(attributes: Attributes) -> _Attributes:
+    return _Attributes(
+        origin=attributes.origin,
+        as_path={at: Segment(part.kind, part.asns) for at, part in enumerate(attributes.as_path)},
+        med=attributes.med,
+        local_preference=attributes.local_preference,
+        community=sorted(attributes.communities),
+        large_community=sorted(attributes.large_communities),
+    )
+
+
+def _nlri(route: Route) -> Nlri:
+    return Nlri(str(route.prefix), _path_information(route.path_id))
+
+
+def _path_information(path_id: PathId) -> str | None:
+    return None if path_id is None else str(Address(4, path_id))
