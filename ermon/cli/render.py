@@ -19,7 +19,10 @@ from ermon.cli.shared import (
 )
 from ermon.model.prefixes import Family
 
-PLATFORMS = ("iosxe", "iosxr", "nxos", "junos", "eos", "frr", "bird", "vyos")
+PLATFORMS = (
+    *("iosxe", "iosxr", "nxos", "junos", "eos", "frr", "bird", "vyos"),
+    *("gobgp", "openbgpd", "panos", "fortios"),
+)
 """The keys of ``routers.PLATFORMS``, which need not be imported for `--help`."""
 
 
@@ -161,7 +164,11 @@ def _add_router(what: Commands) -> None:
         metavar="NAME",
         help="the router, as `router:` of its feeds names it, or the name of a feed without",
     )
-    parser.add_argument("--platform", required=True, choices=PLATFORMS, help="what the router is")
+    parser.add_argument(
+        "--platform",
+        choices=PLATFORMS,
+        help="what the router is (default: as the configuration says, routers.NAME.platform)",
+    )
     add_config_file(parser, "the configuration", Path("ermon.yml"))
     parser.add_argument(
         "--mirror",
@@ -199,9 +206,13 @@ def _router(options: argparse.Namespace) -> int:
     from ermon.routers import render
 
     config = load_config(options.config_file).config
-    print(
-        render(config, options.name, options.platform, dict(options.mirrors), options.update_source), end=""
-    )
+    platform = options.platform or config.platforms.get(options.name)
+    if platform is None:
+        raise RefusedError(
+            f"what {options.name} is, neither --platform nor routers.{options.name}.platform says; "
+            f"it is one of {', '.join(PLATFORMS)}"
+        )
+    print(render(config, options.name, platform, dict(options.mirrors), options.update_source), end="")
     return FINE
 
 

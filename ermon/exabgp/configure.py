@@ -29,8 +29,12 @@ SECRET = "********"  # noqa: S105  # it stands where a secret was
 MAX_PASSWORD_LENGTH = 80
 """TCP_MD5SIG_MAXKEYLEN: longer keys cannot be given to the kernel."""
 
-RESTART_TIME_SECONDS = 120
-"""Offered as graceful restart's time. Offered at all because several routers send End-of-RIB only then."""
+RESTART_TIME_SECONDS = 1
+"""Offered as graceful restart's time (RFC 4724 section 3), because several routers send End-of-RIB only with it.
+
+The shortest: ermon keeps no forwarding state. While that time runs, a router may wait to be called instead of calling
+(FRR does), and ermon never calls.
+"""
 
 MAX_TTL = 255
 """What a speaker with TTL security sends (RFC 5082 section 3)."""

@@ -1,7 +1,8 @@
 """What to paste into a router, so that it shows ermon its routes: ``ermon render router``.
 
 ``describe`` says what a router is to be told, and a module for each platform writes it in its language. Each says
-what its commands are after. Only FRR and BIRD were tried; what is printed for the others says that they were not.
+what its commands are after. FRR, BIRD, GoBGP and OpenBGPD were tried; what is printed for the others says that
+they were not.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from ermon.model.inventory import Config
-from ermon.routers import bird, eos, frr, iosxe, iosxr, junos, nxos, vyos
+from ermon.routers import bird, eos, fortios, frr, gobgp, iosxe, iosxr, junos, nxos, openbgpd, panos, vyos
 from ermon.routers.describe import BGP_PORT, Mirrors, Router, RouterError, describe, names
 from ermon.routers.platform import Platform
 
@@ -27,6 +28,10 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
         "frr": frr.PLATFORM,
         "bird": bird.PLATFORM,
         "vyos": vyos.PLATFORM,
+        "gobgp": gobgp.PLATFORM,
+        "openbgpd": openbgpd.PLATFORM,
+        "panos": panos.PLATFORM,
+        "fortios": fortios.PLATFORM,
     }
 )
 
@@ -52,7 +57,11 @@ def _head(router: Router, language: Platform, body: str) -> Iterator[str]:
     yield f"{router.name}, {language.title}: {count} session{'s' * (count > 1)} with ermon. Written by `ermon render router`."
     yield "ermon announces nothing, and from ermon nothing is accepted."
     if language.tried_on is None:
-        yield "Written after documentation and published configurations, and not tried on a router: read it before you paste."
+        yield "Written after documentation and published configurations, and tried on no device: read it before you paste."
+    if router.vrfs:
+        yield f"Sessions lie in VRF {', '.join(router.vrfs)}: from within each, ermon's addresses must be reachable."
+    if not language.all_paths:
+        yield from _about_best_paths(router)
     yield from language.notes(router)
     if any(session.is_mirror for session in router.sessions):
         yield "Whatever else the neighbor that it mirrors has outbound (prefix list, AS path filter, remove-private-as,"
@@ -65,3 +74,11 @@ def _head(router: Router, language: Platform, body: str) -> Iterator[str]:
         for what, by in replaced:
             yield f"  {what}"
             yield f"    {by}"
+
+
+def _about_best_paths(router: Router) -> Iterator[str]:
+    yield "As it is written here, it sends best paths only, one for each prefix: ermon sees the loss of a circuit, and never that"
+    yield "of one link."
+    wrong = [session.feed for session in router.sessions if session.all_paths]
+    if wrong:
+        yield f"CAUTION: say add_path: false on {', '.join(wrong)}, or feed-best-path-only is raised."

@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator
 
 from ermon.model.prefixes import Family
-from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session
+from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MULTIHOP_TTL, Router, Session
 from ermon.routers.platform import Platform
 
 LONGEST_NAME = 63
 """Characters of a name; BIRD takes none that is longer."""
+ERROR_WAIT_SECONDS = (5, 15)
+"""The first and the longest wait after a lost session; BIRD's own 60 to 300 s would leave ermon blind so long."""
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -34,6 +36,10 @@ def _protocol(router: Router, session: Session) -> Iterator[str]:
     if session.has_key:
         yield f'  password "{session.key}";'
     yield f"  hold time {router.hold_seconds};"
+    yield f"  error wait time {ERROR_WAIT_SECONDS[0]}, {ERROR_WAIT_SECONDS[1]};"
+    yield f"  connect retry time {CONNECT_RETRY_SECONDS};"
+    if session.vrf is not None:
+        yield f'  vrf "{session.vrf}";'
     if session.is_reflected:
         yield "  rr client;"
     for family in session.families:
@@ -43,6 +49,8 @@ def _protocol(router: Router, session: Session) -> Iterator[str]:
 
 def _channel(session: Session, family: Family) -> Iterator[str]:
     yield f"  {family} {{"
+    if session.vrf is not None:
+        yield f"    table {session.table(family)};"
     yield "    import none;"
     if session.is_mirror:
         yield f"    export filter {_symbol(session.policies[family])};"
@@ -60,9 +68,11 @@ def _symbol(name: str) -> str:
     return name if _PLAIN_NAME.fullmatch(name) else f"'{name}'"
 
 
-def _notes(_: Router) -> Iterator[str]:
+def _notes(router: Router) -> Iterator[str]:
     yield "Each `import none` is the whole inbound policy. Communities of all kinds are sent."
     yield "Tables other than master4 and master6 need `table NAME;` in each channel."
+    if router.vrfs:
+        yield "`vrf` names the kernel's device of the VRF. Leave it out where routes of a VRF have a table and no device."
 
 
 PLATFORM = Platform(
@@ -70,6 +80,7 @@ PLATFORM = Platform(
     comment="#",
     notes=_notes,
     any_port=True,
+    all_paths=True,
     tried_on="BIRD 2.0.12",
     write=write,
 )

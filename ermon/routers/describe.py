@@ -20,6 +20,8 @@ Mirrors = Mapping[tuple[str, Family | None], str]
 
 MIRRORS = (View.TO_MICROSOFT, View.TO_INTERNET)
 BGP_PORT = 179
+CONNECT_RETRY_SECONDS = 10
+"""How often a router calls again. ermon never calls, and the usual 120 s would leave it blind so long after a restart."""
 MULTIHOP_TTL = 64
 """How far an eBGP session's packets go: ermon is seldom on a neighbor's link."""
 MAX_TTL = 255
@@ -58,10 +60,18 @@ class Session:
     """An IPv6 address of the router's, for routes that it originates and sends over IPv4."""
     interface: str
     """The interface with ``source``, for routers that want its name."""
+    vrf: str | None
+    """The routing table that the session lies in; ``None``: the global one."""
 
     @property
     def is_mirror(self) -> bool:
         return self.view in MIRRORS
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The policies of a mirror, for routers on which one is for both families: those that were named, else one."""
+        policies = tuple(dict.fromkeys(self.policies.values()))
+        return tuple(policy for policy in policies if not policy.startswith(_MARK)) or policies[:1]
 
     @property
     def is_internal(self) -> bool:
@@ -85,9 +95,30 @@ class Session:
         return _placeholder(f"MD5-KEY-OF-{self.feed}")
 
     @property
+    def virtual_router(self) -> str:
+        """The name of the table, for routers on which the global one has a name, too."""
+        return self.vrf if self.vrf is not None else _placeholder("VIRTUAL-ROUTER")
+
+    def table(self, family: Family) -> str:
+        """The table of a VRF in a family, for routers that name it apart from the VRF."""
+        return _placeholder(f"{family}-TABLE-OF-{self.vrf}")
+
+    @property
     def cluster(self) -> str:
         """A cluster identifier (RFC 4456 section 7), for routers that want one with their clients."""
         return self.source if self.is_over_ipv4 else _placeholder("CLUSTER-ID")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A routing table of the router, with the sessions that lie in it."""
+
+    vrf: str | None
+    sessions: tuple[Session, ...]
+
+    @property
+    def families_with_all_paths(self) -> tuple[Family, ...]:
+        return tuple(f for f in FAMILIES if any(s.all_paths and f in s.families for s in self.sessions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +135,18 @@ class Router:
         return max(1, self.hold_seconds // 3)
 
     @property
+    def tables(self) -> tuple[Table, ...]:
+        """The global table first, where any session lies in it, then the VRFs in the order of their sessions."""
+        vrfs = sorted(dict.fromkeys(s.vrf for s in self.sessions), key=lambda vrf: vrf is not None)
+        return tuple(Table(vrf, tuple(s for s in self.sessions if s.vrf == vrf)) for vrf in vrfs)
+
+    @property
+    def vrfs(self) -> tuple[str, ...]:
+        return tuple(table.vrf for table in self.tables if table.vrf is not None)
+
+    @property
     def families_with_all_paths(self) -> tuple[Family, ...]:
-        return tuple(f for f in FAMILIES if any(s.all_paths and f in s.families for s in self.sessions))
+        return tuple(f for f in FAMILIES if any(f in table.families_with_all_paths for table in self.tables))
 
     @property
     def ipv6_tables_over_ipv4(self) -> tuple[Session, ...]:
@@ -128,6 +169,9 @@ class Router:
             found[session.key] = f"the MD5 key of {session.feed}, the same as in ermon's md5_password_file"
             found[session.interface] = f"the interface that has {session.source}: --update-source=INTERFACE"
             found[session.next_hop6] = "an IPv6 address of this router"
+            found[session.virtual_router] = "the virtual router that the session lies in, such as default"
+            for family in session.families:
+                found[session.table(family)] = f"the {family} table of VRF {session.vrf}"
             found[session.cluster] = "an identifier written as an IPv4 address, such as the router's own"
         return {placeholder: what for placeholder, what in found.items() if placeholder.startswith(_MARK)}
 
@@ -150,6 +194,7 @@ def describe(config: Config, name: str, mirrors: Mirrors, update_source: str | N
     if len(asns) > 1:
         said = " and ".join(f"{asn} (feed {feed})" for asn, feed in asns.items())
         raise RouterError(f"router {name} has several ASNs, {said}: make peer_asn equal, or render by hand")
+    _check_vrfs(config, feeds)
     _check_mirrors(name, feeds, mirrors)
     return Router(
         name=name,
@@ -186,6 +231,23 @@ def _check_mirrors(name: str, feeds: list[Feed], mirrors: Mirrors) -> None:
             )
 
 
+def _check_vrfs(config: Config, feeds: list[Feed]) -> None:
+    for feed in feeds:
+        vrf = _vrf(config, feed)
+        if vrf is not None and not _NAME.fullmatch(vrf):
+            raise RouterError(
+                f"the VRF of feed {feed.name}, {vrf!r}, cannot be written: letters, digits and . _ : - are allowed"
+            )
+
+
+def _vrf(config: Config, feed: Feed) -> str | None:
+    """A mirror of a link lies in the link's table, so that it shares the neighbor's policy and routes."""
+    if feed.link_key is not None:
+        circuit, link = feed.link_key
+        return config.circuits[circuit].links[link].vrf
+    return feed.vrf
+
+
 def _session(config: Config, feed: Feed, mirrors: Mirrors, update_source: str | None) -> Session:
     return Session(
         feed=feed.name,
@@ -202,6 +264,7 @@ def _session(config: Config, feed: Feed, mirrors: Mirrors, update_source: str | 
         hops=feed.ttl_security,
         next_hop6=_next_hop6(config, feed),
         interface=update_source or _placeholder(f"INTERFACE-WITH-{feed.peer}"),
+        vrf=_vrf(config, feed),
     )
 
 

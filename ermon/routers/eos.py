@@ -1,27 +1,37 @@
 """Arista EOS.
 
 After Arista's own collections for Ansible, arista.eos (eos_bgp_global) and arista.avd
-(https://github.com/aristanetworks/avd), whose tests hold the commands, and published configurations. Not tried on a
-router.
+(https://github.com/aristanetworks/avd), whose tests hold the commands, and published configurations. Tried on no
+device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6
+from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session, Table
+from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, indented
 
 
 def write(router: Router) -> Iterator[str]:
     yield "route-map ERMON-NOTHING deny 10"
     yield "!"
     yield f"router bgp {router.asn}"
-    for session in router.sessions:
-        yield from _session(router, session)
-    for session in router.sessions:
-        yield f"   no neighbor {session.neighbor} shutdown"
+    for table in router.tables:
+        if table.vrf is None:
+            yield from _table(router, table)
+        else:
+            yield f"   vrf {table.vrf}"
+            yield from indented(_table(router, table), "   ")
+            yield "      exit"
     yield "!"
+
+
+def _table(router: Router, table: Table) -> Iterator[str]:
+    for session in table.sessions:
+        yield from _session(router, session)
+    for session in table.sessions:
+        yield f"   no neighbor {session.neighbor} shutdown"
 
 
 def _session(router: Router, session: Session) -> Iterator[str]:
@@ -75,6 +85,7 @@ PLATFORM = Platform(
     comment="!",
     notes=_notes,
     any_port=True,
+    all_paths=True,
     tried_on=None,
     write=write,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session
+from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MULTIHOP_TTL, Router, Session
 from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6_of_frr
 
 
@@ -15,12 +15,13 @@ def write(router: Router) -> Iterator[str]:
     yield "route-map ERMON-NOTHING deny 10"
     yield "route-map ERMON-EVERYTHING permit 10"
     yield "!"
-    yield f"router bgp {router.asn}"
-    for session in router.sessions:
-        yield from _session(router, session)
-    for session in router.sessions:
-        yield f" no neighbor {session.neighbor} shutdown"
-    yield "!"
+    for table in router.tables:
+        yield f"router bgp {router.asn}" + (f" vrf {table.vrf}" if table.vrf is not None else "")
+        for session in table.sessions:
+            yield from _session(router, session)
+        for session in table.sessions:
+            yield f" no neighbor {session.neighbor} shutdown"
+        yield "!"
 
 
 def _session(router: Router, session: Session) -> Iterator[str]:
@@ -33,6 +34,7 @@ def _session(router: Router, session: Session) -> Iterator[str]:
     if router.port != BGP_PORT:
         yield f"{to} port {router.port}"
     yield f"{to} timers {router.keepalive_seconds} {router.hold_seconds}"
+    yield f"{to} timers connect {CONNECT_RETRY_SECONDS}"
     yield f"{to} advertisement-interval 0"
     if session.has_key:
         yield f"{to} password {session.key}"
@@ -72,6 +74,7 @@ PLATFORM = Platform(
     comment="!",
     notes=_notes,
     any_port=True,
+    all_paths=True,
     tried_on="FRR 8.4.4",
     write=write,
 )

@@ -3,16 +3,16 @@
 ADD-PATH is after "BGP Additional Paths", IP Routing: BGP Configuration Guide
 (https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/iproute_bgp/configuration/xe-16-7/irg-xe-16-7-book/bgp-additional-paths.html),
 in the commands per neighbor of its examples, which leave other neighbors' sessions alone. The rest is common to IOS and
-was compared with published configurations only. Not tried on a router.
+was compared with published configurations only. Tried on no device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ermon.model.prefixes import Family
-from ermon.routers.describe import MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, about_ttl
+from ermon.model.prefixes import FAMILIES, Family
+from ermon.routers.describe import MULTIHOP_TTL, Router, Session, Table
+from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, about_ttl, indented
 
 _FAMILIES: Mapping[Family, str] = {"ipv4": "ipv4", "ipv6": "ipv6 unicast"}
 
@@ -21,19 +21,49 @@ def write(router: Router) -> Iterator[str]:
     yield "route-map ERMON-NOTHING deny 10"
     yield "!"
     yield f"router bgp {router.asn}"
-    for session in router.sessions:
-        yield from _session(router, session)
-    for family in router.families_with_all_paths:
-        yield f" address-family {_FAMILIES[family]}"
-        yield "  bgp additional-paths select all"
-        yield " exit-address-family"
-    for session in router.sessions:
-        yield f" no neighbor {session.neighbor} shutdown"
+    for table in router.tables:
+        yield from _global_table(router, table) if table.vrf is None else _vrf(router, table)
     yield "!"
 
 
+def _global_table(router: Router, table: Table) -> Iterator[str]:
+    for session in table.sessions:
+        yield f" ! {session.feed}: {session.about}"
+        yield from _session(router, session)
+        if "ipv4" not in session.families:
+            yield from (" address-family ipv4", f"  no neighbor {session.neighbor} activate")
+            yield " exit-address-family"
+        for family in session.families:
+            yield f" address-family {_FAMILIES[family]}"
+            yield from _family(session, family)
+            yield " exit-address-family"
+    for family in table.families_with_all_paths:
+        yield f" address-family {_FAMILIES[family]}"
+        yield "  bgp additional-paths select all"
+        yield " exit-address-family"
+    for session in table.sessions:
+        yield f" no neighbor {session.neighbor} shutdown"
+
+
+def _vrf(router: Router, table: Table) -> Iterator[str]:
+    """In a VRF, a neighbor is there within each of its address families, and only there."""
+    for family in FAMILIES:
+        sessions = [session for session in table.sessions if family in session.families]
+        if not sessions:
+            continue
+        yield f" address-family {family} vrf {table.vrf}"
+        if family in table.families_with_all_paths:
+            yield "  bgp additional-paths select all"
+        for session in sessions:
+            yield f"  ! {session.feed}: {session.about}"
+            yield from indented(_session(router, session), " ")
+            yield from _family(session, family)
+        for session in sessions:
+            yield f"  no neighbor {session.neighbor} shutdown"
+        yield " exit-address-family"
+
+
 def _session(router: Router, session: Session) -> Iterator[str]:
-    yield f" ! {session.feed}: {session.about}"
     to = f" neighbor {session.neighbor}"
     yield f"{to} remote-as {session.neighbor_asn}"
     yield f"{to} shutdown"
@@ -45,35 +75,31 @@ def _session(router: Router, session: Session) -> Iterator[str]:
     if not session.is_internal:
         hops = session.hops
         yield f"{to} ebgp-multihop {MULTIHOP_TTL}" if hops is None else f"{to} ttl-security hops {hops}"
-    yield from _families(session)
 
 
-def _families(session: Session) -> Iterator[str]:
+def _family(session: Session, family: Family) -> Iterator[str]:
     to = f"  neighbor {session.neighbor}"
-    if "ipv4" not in session.families:
-        yield from (" address-family ipv4", f"  no neighbor {session.neighbor} activate")
-        yield " exit-address-family"
-    for family in session.families:
-        yield f" address-family {_FAMILIES[family]}"
-        yield f"{to} activate"
-        yield f"{to} route-map ERMON-NOTHING in"
-        if session.is_mirror:
-            yield f"{to} route-map {session.policies[family]} out"
-        else:
-            yield f"{to} send-community both"
-        yield f"{to} maximum-prefix 1"
-        yield f"{to} advertisement-interval 0"
-        if session.all_paths:
-            yield from (f"{to} additional-paths send", f"{to} advertise additional-paths all")
-        if session.is_reflected:
-            yield f"{to} route-reflector-client"
-        yield " exit-address-family"
+    yield f"{to} activate"
+    yield f"{to} route-map ERMON-NOTHING in"
+    if session.is_mirror:
+        yield f"{to} route-map {session.policies[family]} out"
+    else:
+        yield f"{to} send-community both"
+    yield f"{to} maximum-prefix 1"
+    yield f"{to} advertisement-interval 0"
+    if session.all_paths:
+        yield from (f"{to} additional-paths send", f"{to} advertise additional-paths all")
+    if session.is_reflected:
+        yield f"{to} route-reflector-client"
 
 
 def _notes(router: Router) -> Iterator[str]:
     yield "Over iBGP, next hops stay as they are unless told otherwise. Standard communities are sent; how to send large"
     yield "ones depends on the release, and is left to you."
     yield SHUT_DOWN
+    if router.vrfs:
+        yield "CAUTION: whether additional paths are sent in a VRF depends on the release. Where they are not, feed-best-path-only"
+        yield "is raised: say add_path: false. Where a VRF refuses IPv6 on an IPv4 neighbor, give IPv6 a feed of its own."
     yield from about_ttl(router, "ttl-security")
     yield from about_ipv6(router)
 
@@ -83,6 +109,7 @@ PLATFORM = Platform(
     comment="!",
     notes=_notes,
     any_port=False,
+    all_paths=True,
     tried_on=None,
     write=write,
 )

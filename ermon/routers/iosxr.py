@@ -2,8 +2,8 @@
 
 The names of commands are after "BGP Commands on Cisco IOS XR Software", Release 3.7
 (https://www.cisco.com/en/US/docs/ios_xr_sw/iosxr_r3.7/routing/command/reference/rr37bgp.html); ADD-PATH is newer, and
-after Cisco's own collection for Ansible, cisco.iosxr (iosxr_bgp_global), and published configurations. Not tried on a
-router.
+after Cisco's own collection for Ansible, cisco.iosxr (iosxr_bgp_global), and published configurations. Tried on no
+device.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ermon.model.prefixes import Family
-from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import Platform, about_ipv6, about_selection, about_ttl
+from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session, Table
+from ermon.routers.platform import Platform, about_ipv6, about_selection, about_ttl, indented
 
 
 def write(router: Router) -> Iterator[str]:
@@ -21,13 +21,23 @@ def write(router: Router) -> Iterator[str]:
     if router.families_with_all_paths:
         yield from ("route-policy ERMON-ALL-PATHS", "  set path-selection all advertise", "end-policy", "!")
     yield f"router bgp {router.asn}"
-    for family in router.families_with_all_paths:
+    for table in router.tables:
+        if table.vrf is None:
+            yield from _table(router, table)
+        else:
+            yield f" vrf {table.vrf}"
+            yield from indented(_table(router, table), " ")
+            yield " !"
+    yield "!"
+
+
+def _table(router: Router, table: Table) -> Iterator[str]:
+    for family in table.families_with_all_paths:
         yield f" address-family {family} unicast"
         yield "  additional-paths selection route-policy ERMON-ALL-PATHS"
         yield " !"
-    for session in router.sessions:
+    for session in table.sessions:
         yield from _session(router, session)
-    yield "!"
 
 
 def _session(router: Router, session: Session) -> Iterator[str]:
@@ -75,6 +85,7 @@ PLATFORM = Platform(
     comment="!",
     notes=_notes,
     any_port=False,
+    all_paths=True,
     tried_on=None,
     write=write,
 )

@@ -6,7 +6,7 @@ add-path
 (https://www.juniper.net/documentation/us/en/software/junos/cli-reference/topics/ref/statement/add-path-edit-protocols-bgp.html)
 and multihop
 (https://juniper.net/documentation/en_US/junos12.3/topics/reference/configuration-statement/multihop-edit-protocols-bgp.html).
-Not tried on a router.
+Tried on no device.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def write(router: Router) -> Iterator[str]:
 
 def _group(router: Router, session: Session) -> Iterator[str]:
     yield f"# {session.feed}: {session.about}"
-    group = f"set protocols bgp group ERMON-{session.feed}"
+    within = f"routing-instances {session.vrf} " if session.vrf is not None else ""
+    group = f"set {within}protocols bgp group ERMON-{session.feed}"
     yield f"{group} type {'internal' if session.is_internal else 'external'}"
     yield f"{group} local-address {session.source}"
     yield f"{group} hold-time {router.hold_seconds}"
@@ -40,10 +41,10 @@ def _group(router: Router, session: Session) -> Iterator[str]:
     if session.is_reflected:
         yield f"{group} cluster {session.cluster}"
     for family in session.families:
-        within = f"{group} family {_FAMILIES[family]} unicast"
-        yield f"{within} prefix-limit maximum 1 teardown 100"
+        in_family = f"{group} family {_FAMILIES[family]} unicast"
+        yield f"{in_family} prefix-limit maximum 1 teardown 100"
         if session.all_paths:
-            yield f"{within} add-path send path-count {MOST_PATHS}"
+            yield f"{in_family} add-path send path-count {MOST_PATHS}"
     for policy in dict.fromkeys(session.policies.values()):
         yield f"{group} export {policy}"
     neighbor = f"{group} neighbor {session.neighbor}"
@@ -70,6 +71,7 @@ PLATFORM = Platform(
     comment="#",
     notes=_notes,
     any_port=False,
+    all_paths=True,
     tried_on=None,
     write=write,
 )

@@ -1,16 +1,16 @@
 """Cisco NX-OS.
 
 After Cisco's own collection for Ansible, cisco.nxos (nxos_bgp_neighbor_address_family, nxos_bgp_address_family and
-nxos_route_maps, https://docs.ansible.com/ansible/latest/collections/cisco/nxos/), and published configurations. Not
-tried on a router.
+nxos_route_maps, https://docs.ansible.com/ansible/latest/collections/cisco/nxos/), and published configurations. Tried
+on no device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, about_selection, about_ttl
+from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session, Table
+from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, about_selection, about_ttl, indented
 
 
 def write(router: Router) -> Iterator[str]:
@@ -19,12 +19,21 @@ def write(router: Router) -> Iterator[str]:
         yield "route-map ERMON-ALL-PATHS permit 10"
         yield "  set path-selection all advertise"
     yield f"router bgp {router.asn}"
-    for family in router.families_with_all_paths:
+    for table in router.tables:
+        if table.vrf is None:
+            yield from _table(router, table)
+        else:
+            yield f"  vrf {table.vrf}"
+            yield from indented(_table(router, table), "  ")
+
+
+def _table(router: Router, table: Table) -> Iterator[str]:
+    for family in table.families_with_all_paths:
         yield f"  address-family {family} unicast"
         yield "    additional-paths selection route-map ERMON-ALL-PATHS"
-    for session in router.sessions:
+    for session in table.sessions:
         yield from _session(router, session)
-    for session in router.sessions:
+    for session in table.sessions:
         yield f"  neighbor {session.neighbor}"
         yield "    no shutdown"
 
@@ -69,6 +78,7 @@ PLATFORM = Platform(
     comment="!",
     notes=_notes,
     any_port=False,
+    all_paths=True,
     tried_on=None,
     write=write,
 )

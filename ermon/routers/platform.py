@@ -19,9 +19,16 @@ class Platform:
     """What the reader should know of what was written, in lines."""
     any_port: bool
     """Whether it can be told to connect to another port than 179."""
+    all_paths: bool
+    """Whether it can send all paths of a prefix (RFC 7911), as it is written here."""
     tried_on: str | None
     """The release that what is written was loaded into, ``None`` where nobody has."""
     write: Callable[[Router], Iterable[str]]
+
+
+def indented(lines: Iterable[str], by: str) -> Iterator[str]:
+    """Put lines one level deeper, such as below ``vrf NAME``."""
+    return (by + line for line in lines)
 
 
 def about_selection(router: Router) -> Iterator[str]:

@@ -2,14 +2,14 @@
 
 After "BGP" (https://github.com/vyos/vyos-documentation, docs/configuration/protocols/bgp.rst), which docs.vyos.io
 shows, and, for ``addpath-tx-all``, ``port`` and the timers of a neighbor, the interface definitions and smoke tests of
-VyOS itself (https://github.com/vyos/vyos-1x). VyOS runs FRR. Not tried on VyOS.
+VyOS itself (https://github.com/vyos/vyos-1x). VyOS runs FRR. Tried on no device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session
+from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MULTIHOP_TTL, Router, Session
 from ermon.routers.platform import Platform, about_ipv6_of_frr
 
 SHORTEST_TIMER = 4
@@ -25,7 +25,8 @@ def write(router: Router) -> Iterator[str]:
 
 def _session(router: Router, session: Session) -> Iterator[str]:
     yield f"# {session.feed}: {session.about}"
-    to = f"set protocols bgp neighbor {session.neighbor}"
+    within = f"vrf name {session.vrf} " if session.vrf is not None else ""
+    to = f"set {within}protocols bgp neighbor {session.neighbor}"
     yield f"{to} remote-as {session.neighbor_asn}"
     yield f"{to} description 'ermon {session.feed}'"
     yield f"{to} update-source {session.source}"
@@ -33,6 +34,7 @@ def _session(router: Router, session: Session) -> Iterator[str]:
         yield f"{to} port {router.port}"
     yield f"{to} timers keepalive {max(SHORTEST_TIMER, router.keepalive_seconds)}"
     yield f"{to} timers holdtime {max(SHORTEST_TIMER, router.hold_seconds)}"
+    yield f"{to} timers connect {CONNECT_RETRY_SECONDS}"
     yield f"{to} advertisement-interval 0"
     if session.has_key:
         yield f"{to} password '{session.key}'"
@@ -41,14 +43,14 @@ def _session(router: Router, session: Session) -> Iterator[str]:
     elif not session.is_internal:
         yield f"{to} ebgp-multihop {MULTIHOP_TTL}"
     for family in session.families:
-        within = f"{to} address-family {family}-unicast"
-        yield f"{within} route-map import ERMON-NOTHING"
-        yield f"{within} route-map export {session.policies.get(family, 'ERMON-EVERYTHING')}"
-        yield f"{within} maximum-prefix 1"
+        in_family = f"{to} address-family {family}-unicast"
+        yield f"{in_family} route-map import ERMON-NOTHING"
+        yield f"{in_family} route-map export {session.policies.get(family, 'ERMON-EVERYTHING')}"
+        yield f"{in_family} maximum-prefix 1"
         if session.all_paths:
-            yield f"{within} addpath-tx-all"
+            yield f"{in_family} addpath-tx-all"
         if session.is_reflected:
-            yield f"{within} route-reflector-client"
+            yield f"{in_family} route-reflector-client"
 
 
 def _notes(router: Router) -> Iterator[str]:
@@ -62,6 +64,7 @@ PLATFORM = Platform(
     comment="#",
     notes=_notes,
     any_port=True,
+    all_paths=True,
     tried_on=None,
     write=write,
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from ermon import cli
 from ermon.cli.render import PLATFORMS
+from ermon.config.schema import RouterEntry
 from ermon.routers import PLATFORMS as KNOWN
 
 REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
@@ -44,6 +46,20 @@ def test_a_router_is_rendered_with_the_policies_of_its_mirrors(render_router):
     assert "REPLACE-" not in out
 
 
+def test_the_platform_is_what_the_configuration_says_unless_another_is_named(render_router):
+    code, out, _ = render_router("edge-1", f"--config.file={REFERENCE}")
+    assert (code, out.splitlines()[0].split(":")[0]) == (0, "! edge-1, FRR")
+    assert "Arista EOS" in render_router("edge-1", f"--config.file={REFERENCE}", "--platform=eos")[1]
+    code, _, err = render_router("edge-2", f"--config.file={REFERENCE}")
+    assert code == 2
+    assert "neither --platform nor routers.edge-2.platform says" in err
+
+
+def test_every_platform_of_the_configuration_can_be_rendered():
+    named, _ = get_args(RouterEntry.model_fields["platform"].annotation)
+    assert set(get_args(named)) == set(PLATFORMS)
+
+
 def test_the_configuration_is_the_one_in_this_folder_unless_named(render_router, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, _, err = render_router("edge-1", "--platform", "frr")
@@ -58,7 +74,7 @@ def test_the_configuration_is_the_one_in_this_folder_unless_named(render_router,
     [
         (("edge-9", "--platform", "frr"), "there is no router 'edge-9'"),
         (("edge-1", "--platform", "ios"), "choose from"),
-        (("edge-1",), "--platform"),
+        (("edge-2",), "--platform"),
         (("edge-1", "--platform", "frr", "--mirror", "edge-1-msee"), "is not FEED=POLICY"),
         (("edge-1", "--platform", "frr", "--mirror", "edge-1-msee:ipx=X"), "is not FEED=POLICY"),
         (("edge-1", "--platform", "frr", "--mirror", "edge-2-msee=X"), "no mirror of router edge-1"),

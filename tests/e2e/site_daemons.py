@@ -1,11 +1,13 @@
-"""FRR and BIRD as the routers of ``sites``: the configuration that each had before it heard of ermon."""
+"""FRR, BIRD, GoBGP and OpenBGPD as the routers of ``sites``: what each was told before it heard of ermon."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tests import bgp
 from tests.e2e.frr import BGPD
@@ -18,8 +20,19 @@ class FrrSite:
     """As what is rendered for FRR asks for: over IPv4, it replaces the next hops of IPv6 routes."""
 
     @staticmethod
+    def leave_out(settings: dict[str, Any]) -> None:
+        """Take out of ermon's configuration what this daemon cannot do."""
+
+    @staticmethod
     def require() -> None:
         bgp.require(BGPD.exists(), "FRR")
+
+    @staticmethod
+    def check(rendered: str, folder: Path) -> None:
+        """Fail where the daemon does not know a command of what was rendered."""
+        configuration = folder / "bgpd.conf"
+        configuration.write_text(rendered)
+        _frr_knows("--config_file", configuration, "--pid_file", folder / "pid", "--vty_socket", folder)
 
     @staticmethod
     def command(site: Site, rendered: str, folder: Path) -> list[str | Path]:
@@ -28,16 +41,20 @@ class FrrSite:
         configuration = folder / "bgpd.conf"
         configuration.write_text("\n".join(_frr(site)) + "\n" + rendered)
         files = ("--config_file", configuration, "--pid_file", folder / "pid", "--vty_socket", folder)
-        check = subprocess.run([BGPD, "--dryrun", *files], check=True, capture_output=True, text=True)
-        wrong = [line for line in (check.stdout + check.stderr).splitlines() if "config line" in line]
-        assert not wrong, "FRR knows every command"
+        _frr_knows(*files)
         return [
             *(BGPD, "--no_zebra", "--no_kernel", "--skip_runas", "--listenon", site.address),
             *("--vty_port", "0", *files, "--log", f"file:{folder / 'log'}"),
         ]
 
 
-class BirdSite:
+def _frr_knows(*files: str | Path) -> None:
+    check = subprocess.run([BGPD, "--dryrun", *files], check=True, capture_output=True, text=True)
+    wrong = [line for line in (check.stdout + check.stderr).splitlines() if "config line" in line]
+    assert not wrong, "FRR knows every command"
+
+
+class BirdSite(FrrSite):
     platform = "bird"
     tables_over_ipv6 = False
 
@@ -46,10 +63,82 @@ class BirdSite:
         bgp.require(shutil.which("bird") is not None, "BIRD 2")
 
     @staticmethod
+    def check(rendered: str, folder: Path) -> None:
+        for placeholder in re.findall(r"REPLACE-IPV[46]-TABLE-[A-Z-]+", rendered):
+            rendered = rendered.replace(placeholder, "table4" if "IPV4" in placeholder else "table6")
+        rendered = re.sub("export filter 'REPLACE.*'", "export all", rendered)
+        configuration = folder / "bird.conf"
+        configuration.write_text(f"router id 192.0.2.1;\nipv4 table table4;\nipv6 table table6;\n{rendered}")
+        subprocess.run(["bird", "-p", "-c", configuration], check=True)
+
+    @staticmethod
     def command(site: Site, rendered: str, folder: Path) -> list[str | Path]:
         configuration = folder / "bird.conf"
         configuration.write_text("\n".join(_bird(site, folder)) + "\n" + rendered)
         return ["bird", "-f", "-c", configuration, "-s", folder / "ctl", "-P", folder / "pid"]
+
+
+class GobgpSite(FrrSite):
+    platform = "gobgp"
+    tables_over_ipv6 = False
+
+    @staticmethod
+    def require() -> None:
+        bgp.require(shutil.which("gobgpd") is not None, "GoBGP 3")
+
+    @staticmethod
+    def check(rendered: str, folder: Path) -> None:
+        configuration = folder / "gobgpd.toml"
+        configuration.write_text(rendered)
+        subprocess.run(["gobgpd", "--dry-run", "--config-file", configuration], check=True)
+
+    @staticmethod
+    def command(site: Site, rendered: str, folder: Path) -> list[str | Path]:
+        """GoBGP is told what it originates while it runs, by another program."""
+        configuration = folder / "gobgpd.toml"
+        configuration.write_text("\n".join(_gobgp(site, rendered)) + "\n" + rendered)
+        added = [
+            f"gobgp -u {site.address} global rib add -a {_family(prefix)} {prefix}" for prefix in site.own
+        ]
+        script = folder / "gobgp.sh"
+        script.write_text(
+            "(for try in $(seq 300); do\n"
+            f"gobgp -u {site.address} global >/dev/null 2>&1 && break; sleep 0.1\n"
+            f"done; {' && '.join(added) or 'true'}) &\n"
+            f"exec gobgpd --config-file {configuration} --api-hosts {site.address}:50051 --pprof-disable\n"
+        )
+        return ["sh", script]
+
+
+class OpenBgpdSite(FrrSite):
+    platform = "openbgpd"
+    tables_over_ipv6 = False
+
+    @staticmethod
+    def require() -> None:
+        bgp.require(shutil.which("bgpctl", path="/usr/sbin:/sbin") is not None, "OpenBGPD")
+
+    @staticmethod
+    def check(rendered: str, folder: Path) -> None:
+        configuration = folder / "bgpd.conf"
+        configuration.write_text(f"AS 64500\nrouter-id 192.0.2.1\n{rendered}")
+        configuration.chmod(0o600)
+        subprocess.run(["/usr/sbin/bgpd", "-n", "-f", configuration], check=True)
+
+    @staticmethod
+    def leave_out(settings: dict[str, Any]) -> None:
+        """Its build for Linux knows no MD5 keys, and it has no TTL security over iBGP."""
+        for feed in settings["feeds"].values():
+            feed.pop("md5_password_file", None)
+            feed.pop("ttl_security", None)
+
+    @staticmethod
+    def command(site: Site, rendered: str, folder: Path) -> list[str | Path]:
+        Path("/run/openbgpd").mkdir(exist_ok=True)  # its chroot, which its service makes otherwise
+        configuration = folder / "bgpd.conf"
+        configuration.write_text("\n".join(_openbgpd(site, rendered, folder)) + "\n")
+        configuration.chmod(0o600)
+        return ["/usr/sbin/bgpd", "-d", "-f", configuration]
 
 
 def _frr(site: Site) -> Iterator[str]:
@@ -105,6 +194,63 @@ def _bird(site: Site, folder: Path) -> Iterator[str]:
         yield f"  ipv4 {{ import all; export {filtered}; }};"
         yield f"  ipv6 {{ import all; export {filtered}; next hop address {address}; }};"
         yield "}"
+
+
+def _gobgp(site: Site, rendered: str) -> Iterator[str]:
+    everything = ['"ERMON-EVERYTHING"'] if "ERMON-EVERYTHING" in rendered else []
+    yield "[global.config]"
+    yield f'  as = {site.asn}\n  router-id = "{site.address}"\n  local-address-list = ["{site.address}"]'
+    yield "[global.apply-policy.config]"
+    yield '  import-policy-list = ["ERMON-NOTHING"]'
+    yield f"  export-policy-list = [{', '.join([*everything, *(_quoted(name) for name in site.policies)])}]"
+    yield '  default-import-policy = "accept-route"\n  default-export-policy = "reject-route"'
+    for name, prefixes in site.policies.items():
+        yield f"[[defined-sets.neighbor-sets]]\n  neighbor-set-name = {_quoted(name)}"
+        mirrors = re.findall(rf'# Add (".*") to neighbor-info-list of the neighbor set {name}\.', rendered)
+        peers = [_quoted(peer.address) for peer in site.neighbors if peer.policy == name]
+        yield f"  neighbor-info-list = [{', '.join([*peers, *mirrors])}]"
+        yield f"[[policy-definitions]]\n  name = {_quoted(name)}"
+        for family in dict.fromkeys(map(_family, prefixes)):
+            listed = ", ".join(f'{{ip-prefix = "{p}"}}' for p in prefixes if _family(p) == family)
+            yield f"[[policy-definitions.statements]]\n  name = {_quoted(f'{name}-{family}')}"
+            yield f"  [policy-definitions.statements.conditions.match-neighbor-set]\n    neighbor-set = {_quoted(name)}"
+            yield "  [policy-definitions.statements.conditions.match-prefix-set]"
+            yield f"    prefix-set = {_quoted(f'{name}-{family}')}"
+            yield '  [policy-definitions.statements.actions]\n    route-disposition = "accept-route"'
+            yield f"[[defined-sets.prefix-sets]]\n  prefix-set-name = {_quoted(f'{name}-{family}')}"
+            yield f"  prefix-list = [{listed}]"
+    for neighbor in site.neighbors:
+        yield f'[[neighbors]]\n  [neighbors.config]\n    neighbor-address = "{neighbor.address}"'
+        yield f"    peer-as = {neighbor.asn}\n  [neighbors.transport.config]\n    passive-mode = true"
+        if neighbor.asn != site.asn:
+            yield "  [neighbors.ebgp-multihop.config]\n    enabled = true\n    multihop-ttl = 64"
+        for family in ("ipv4", "ipv6"):
+            yield f'  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "{family}-unicast"'
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+def _openbgpd(site: Site, rendered: str, folder: Path) -> Iterator[str]:
+    yield f"AS {site.asn}\nrouter-id {site.address}\nfib-update no"
+    yield f'socket "{folder / "bgpd.sock"}"\nlisten on {site.address}'
+    yield from (f"network {prefix}" for prefix in site.own)
+    mirror = r'# Move this neighbor into group "(.*)" { ... }:\n(neighbor [^}]*}\n)'
+    mirrors = re.findall(mirror, rendered)
+    rendered = re.sub(mirror, "", rendered)
+    for neighbor in site.neighbors:
+        lines = [f"remote-as {neighbor.asn}", "passive", "announce IPv4 unicast", "announce IPv6 unicast"]
+        lines += ["multihop 64"] if neighbor.asn != site.asn else []
+        inside = "\n".join([f"neighbor {neighbor.address} {{", *lines, "}"])
+        inside += "\n" + "".join(block for group, block in mirrors if group == neighbor.policy)
+        yield f'group "{neighbor.policy}" {{\n{inside}\n}}' if neighbor.policy else inside
+        mirrors = [(group, block) for group, block in mirrors if group != neighbor.policy]
+    yield from (f'group "{group}" {{\n{block}}}' for group, block in mirrors)
+    yield rendered
+    yield "allow from any"
+    for name, prefixes in site.policies.items():
+        yield f'allow to group "{name}" prefix {{ {", ".join(prefixes)} }}'
 
 
 def _family(prefix: str) -> str:

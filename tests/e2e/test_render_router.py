@@ -16,7 +16,7 @@ from ermon.routers import render
 from tests.e2e.daemon import Daemon, eventually
 from tests.e2e.netns import namespace
 from tests.e2e.router import Router
-from tests.e2e.site_daemons import BirdSite, FrrSite
+from tests.e2e.site_daemons import BirdSite, FrrSite, GobgpSite, OpenBgpdSite
 from tests.e2e.sites import (
     CHICAGO,
     DALLAS,
@@ -40,7 +40,8 @@ from tests.e2e.sites import (
 REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 LATER6 = "2001:db8:41::/48"
 DAEMONS = [
-    pytest.param(daemon, marks=pytest.mark.xdist_group(daemon.__name__)) for daemon in (BirdSite, FrrSite)
+    pytest.param(daemon, marks=pytest.mark.xdist_group(daemon.__name__))
+    for daemon in (BirdSite, FrrSite, GobgpSite, OpenBgpdSite)
 ]
 REPLACED = {
     "REPLACE-MD5-KEY-OF-CAMPUS-CORE": "the-key-of-campus-core",
@@ -65,6 +66,7 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
         directory.chmod(0o755)  # FRR runs as a user of its own
         stack.enter_context(namespace())
         settings = yaml.safe_load(REFERENCE.read_text().replace("127.0.0.", NET))
+        kind.leave_out(settings)
         if kind.tables_over_ipv6:
             for site in SITES[:2]:
                 settings["feeds"][site.name] |= {"peer": site.address6, "local": f"{NET6}1"}
@@ -90,6 +92,24 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
             eventually(lambda routers=routers: all(r.sessions for r in routers), f"{name} is spoken to")
         daemon.wait_until_in_sync(*settings["feeds"])
         yield Network(daemon, speakers)
+
+
+@pytest.mark.parametrize("kind", [param.values[0] for param in DAEMONS], ids=lambda kind: kind.platform)
+def test_sessions_in_vrfs_are_loaded(kind, tmp_path):
+    """Every command of a session in a VRF is known; sessions there want a kernel with VRFs, and are not made."""
+    kind.require()
+    settings = yaml.safe_load(REFERENCE.read_text())
+    settings["circuits"]["dallas-private"]["vrf"] = "PRIVATE"
+    settings["feeds"]["edge-3"]["vrf"] = "PRIVATE"
+    file = tmp_path / "ermon.yml"
+    file.write_text(yaml.safe_dump(settings))
+    text = render(load_config(file).config, "edge-3", kind.platform, {})
+    for placeholder, value in REPLACED.items():
+        text = text.replace(placeholder, value)
+    assert "PRIVATE" in text
+    with tempfile.TemporaryDirectory(prefix="ermon-") as path:
+        Path(path).chmod(0o755)  # FRR runs as a user of its own
+        kind.check(text, Path(path))
 
 
 @pytest.fixture

@@ -34,6 +34,10 @@ NOTHING_IN = {
     "frr": r"neighbor {} route-map ERMON-NOTHING in$",
     "bird": r"neighbor {} .*\n(?:  .*\n)*?    import none;$",
     "vyos": r"neighbor {} address-family ipv4-unicast route-map import ERMON-NOTHING$",
+    "gobgp": r'neighbor-set-name = "ERMON"\n  neighbor-info-list = \[.*"{}"',
+    "openbgpd": r"^deny quick from {{.* {}[, ]",
+    "panos": r"peer (\S+) peer-address ip {}$(?=[\s\S]*import rules ERMON-NOTHING used-by \1$)",
+    "fortios": r'edit "{}"\n(?: +set .*\n)*? +set route-map-in6? "ERMON-NOTHING"$',
 }
 
 
@@ -42,8 +46,23 @@ def mirrors_of(router):
 
 
 def commands(text):
-    """What the router reads."""
-    return "\n".join(line for line in text.splitlines() if not re.match(r"\s*[!#]", line))
+    """What the router reads, and what is to be done by hand where it can read no more."""
+    return "\n".join(line for line in text.splitlines() if not re.match(r"\s*[!#](?! (?:Add|Move) )", line))
+
+
+def in_vrfs(settings):
+    """Private peering in a VRF of its own, and Microsoft peering in the global table."""
+    settings["circuits"]["dallas-private"]["vrf"] = "PRIVATE"
+    settings["feeds"]["edge-3-private"] = {
+        "router": "edge-3",
+        "vrf": "PRIVATE",
+        "view": "edge-table",
+        "add_path": True,
+        "peer": "127.0.0.17",
+        "local": "127.0.0.8",
+        "peer_asn": 64500,
+        "families": ["ipv4", "ipv6"],
+    }
 
 
 def configured(tmp_path, change):
@@ -66,14 +85,72 @@ def test_the_reference_configuration_is_rendered_as_it_was_read_and_approved(pla
 
 
 @every_platform
-def test_what_was_not_tried_on_a_router_says_so(platform):
-    assert ("not tried on a router" in render(CONFIG, "edge-1", platform, {})) == (
-        platform not in {"frr", "bird"}
+def test_a_session_lies_in_the_vrf_of_its_edge_table_or_of_its_link(platform, tmp_path):
+    text = render(configured(tmp_path, in_vrfs), "edge-3", platform, {})
+    file = GOLDEN / f"edge-3-in-vrfs.{platform}"
+    if os.environ.get("ERMON_WRITE_GOLDEN"):
+        file.write_text(text)
+    assert text == file.read_text()
+    assert "Sessions lie in VRF PRIVATE" in text
+
+
+@every_platform
+def test_without_a_vrf_none_is_spoken_of(platform):
+    assert not re.search(r"\bvrf\b|routing-instances", commands(render(CONFIG, "edge-3", platform, {})))
+
+
+def test_the_global_table_and_each_vrf_hold_their_own_sessions(tmp_path):
+    tables = describe(configured(tmp_path, in_vrfs), "edge-3", {}).tables
+    assert {table.vrf: [session.feed for session in table.sessions] for table in tables} == {
+        None: ["edge-3", "edge-3-msee-a", "edge-3-msee-b"],
+        "PRIVATE": ["edge-3-priv-a", "edge-3-priv-b", "edge-3-private"],
+    }
+
+
+def test_the_vrf_of_a_link_goes_before_that_of_its_circuit(tmp_path):
+    def change(settings):
+        in_vrfs(settings)
+        settings["circuits"]["dallas-private"]["links"]["secondary"]["vrf"] = "OTHER"
+
+    assert describe(configured(tmp_path, change), "edge-3", {}).vrfs == ("PRIVATE", "OTHER")
+
+
+def test_a_vrf_whose_name_would_be_a_command_is_refused(tmp_path):
+    def change(settings):
+        settings["circuits"]["chicago"]["vrf"] = "BLUE shutdown"
+
+    with pytest.raises(RouterError, match="the VRF of feed edge-1-msee, 'BLUE shutdown', cannot be written"):
+        render(configured(tmp_path, change), "edge-1", "frr", {})
+
+
+@every_platform
+def test_what_was_tried_on_no_device_says_so(platform):
+    assert ("tried on no device" in render(CONFIG, "edge-1", platform, {})) == (
+        platform not in {"frr", "bird", "gobgp", "openbgpd"}
     )
 
 
+@every_platform
+def test_a_platform_that_sends_best_paths_says_so_and_what_to_change(platform):
+    text = render(CONFIG, "edge-1", platform, {})
+    assert ("it sends best paths only" in text) == (platform in {"panos", "fortios"})
+    assert ("say add_path: false on edge-1," in text) == (platform in {"panos", "fortios"})
+    assert "say add_path: false" not in render(CONFIG, "outside", platform, {})
+
+
+@pytest.mark.parametrize("platform", ["frr", "vyos", "bird", "gobgp", "openbgpd", "fortios"])
+def test_a_router_that_can_be_told_so_calls_again_within_seconds(platform):
+    """ermon never calls: whoever waits for two minutes leaves it blind so long after a restart."""
+    text = commands(render(CONFIG, "edge-1", platform, {}))
+    assert re.search(
+        r"timers connect 10$|connect[- ]retry( time)?( =)? 10;?$|connect-timer 10$", text, re.MULTILINE
+    )
+    assert ("error wait time 5, 15;" in text) == (platform == "bird")
+
+
 def test_no_golden_file_is_left_over():
-    assert {file.name for file in GOLDEN.iterdir()} == {f"{r}.{p}" for r in ROUTERS for p in PLATFORMS}
+    described = (*ROUTERS, "edge-3-in-vrfs")
+    assert {file.name for file in GOLDEN.iterdir()} == {f"{r}.{p}" for r in described for p in PLATFORMS}
 
 
 def test_every_feed_belongs_to_one_router():
@@ -86,7 +163,7 @@ def test_every_feed_belongs_to_one_router():
 @pytest.mark.parametrize("feed", CONFIG.feeds.values(), ids=lambda feed: feed.name)
 def test_every_feed_is_there_with_its_addresses_and_takes_nothing_in(platform, feed):
     text = commands(render(CONFIG, feed.router or feed.name, platform, {}))
-    assert re.search(rf"neighbor {re.escape(feed.local)}\b", text)
+    assert re.search(rf'(neighbor|neighbor-address =|peer-address ip|edit) "?{re.escape(feed.local)}\b', text)
     assert re.search(rf"\b{re.escape(feed.peer)}\b", text)
     assert re.search(NOTHING_IN[platform].format(re.escape(feed.local)), text, re.MULTILINE)
 
@@ -103,7 +180,8 @@ def test_a_mirror_shares_the_policy_that_was_named(platform):
     text = commands(render(CONFIG, "edge-1", platform, mirrors_of("edge-1")))
     assert re.search(r"\bTO-MICROSOFT\b", text)
     assert re.search(r"\bTO-ISP-A6\b", text), "each family may have its own"
-    assert "REPLACE-IPV4-POLICY-OF-EDGE-1-ISP-A" in text
+    one_for_both_families = platform in {"gobgp", "openbgpd"}
+    assert ("REPLACE-IPV4-POLICY-OF-EDGE-1-ISP-A" in text) != one_for_both_families
     assert "POLICY-OF-EDGE-1-MSEE" not in text
 
 
@@ -120,6 +198,35 @@ def test_whatever_is_to_be_replaced_is_listed_at_the_top(platform, router):
 def test_a_platform_that_wants_an_interface_is_given_it(platform):
     assert "update-source REPLACE-INTERFACE-WITH-127.0.0.11" in render(CONFIG, "edge-1", platform, {})
     assert "update-source Loopback0" in render(CONFIG, "edge-1", platform, {}, "Loopback0")
+
+
+def test_a_firewall_is_given_its_interface():
+    assert 'set update-source "loop0"' in render(CONFIG, "edge-1", "fortios", {}, "loop0")
+    assert "local-address interface loopback.1\n" in render(CONFIG, "edge-1", "panos", {}, "loopback.1")
+
+
+def test_a_mirror_whose_families_have_policies_of_their_own_is_warned_of_where_one_is_for_both():
+    mirrors = {("edge-1-msee", "ipv4"): "MSEE4", ("edge-1-msee", "ipv6"): "MSEE6"}
+    said = "edge-1-msee has MSEE4 and MSEE6: give each family a feed of its own"
+    assert said in render(CONFIG, "edge-1", "openbgpd", mirrors)
+    both = commands(render(CONFIG, "edge-1", "gobgp", mirrors))
+    assert "the neighbor set MSEE4" in both
+    assert "the neighbor set MSEE6" in both
+
+
+def test_no_name_is_longer_than_pan_os_takes(tmp_path):
+    def change(settings):
+        for at, name in enumerate(
+            [name for name, feed in settings["feeds"].items() if feed.get("router") == "edge-1"]
+        ):
+            settings["feeds"]["a-very-long-name-for-a-feed-of-edge-1-" + str(at)] = settings["feeds"].pop(
+                name
+            )
+
+    text = commands(render(configured(tmp_path, change), "edge-1", "panos", {}))
+    names = set(re.findall(r"peer-group (\S+)", text))
+    assert len(names) == 3
+    assert all(len(name) <= 31 for name in names)
 
 
 @every_platform
@@ -161,7 +268,8 @@ def test_ttl_security_over_ebgp_sends_the_highest_ttl(platform, tmp_path):
 
     text = commands(render(configured(tmp_path, change), "outside", platform, {}))
     assert re.search(
-        r"ttl-security hops 3$|ttl maximum-hops 3$|multihop( ttl)? 255$|multihop 3;\n  ttl security on;",
+        r"ttl-security hops 3$|ttl maximum-hops 3$|multihop(-ttl| ttl)? 255$|multihop 3;\n  ttl security on;"
+        r"|ttl-min = 253$|multihop 3\n  ttl-security yes$",
         text,
         re.MULTILINE,
     )

@@ -1,0 +1,84 @@
+"""Fortinet FortiOS.
+
+After "config router bgp", FortiOS CLI Reference
+(https://docs.fortinet.com/document/fortigate/7.4.2/cli-reference/542620). Its ADD-PATH chooses paths for all of BGP at
+once and was never seen with ermon, so best paths are written. Tried on no device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ermon.model.prefixes import Family
+from ermon.routers.describe import CONNECT_RETRY_SECONDS, MAX_TTL, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import Platform, about_ipv6, about_ttl, indented
+
+_SUFFIX: Mapping[Family, str] = {"ipv4": "", "ipv6": "6"}
+"""What a setting of a family ends in."""
+_LONGEST_DESCRIPTION = 63
+
+
+def write(router: Router) -> Iterator[str]:
+    yield "config router route-map"
+    for name, action in (("ERMON-NOTHING", "deny"), ("ERMON-EVERYTHING", "permit")):
+        yield from (f'    edit "{name}"', "        config rule", "            edit 1")
+        yield f"                set action {action}"
+        yield from ("            next", "        end", "    next")
+    yield "end"
+    yield "config router bgp"
+    yield "    config neighbor"
+    for session in router.sessions:
+        yield f"        # {session.feed}: {session.about}"
+        yield f'        edit "{session.neighbor}"'
+        yield from indented(_neighbor(router, session), "            ")
+        yield "        next"
+    yield "    end"
+    yield "end"
+
+
+def _neighbor(router: Router, session: Session) -> Iterator[str]:
+    description = f"ermon {session.feed}"[:_LONGEST_DESCRIPTION]
+    yield f"set remote-as {session.neighbor_asn}"
+    yield f'set description "{description}"'
+    yield f'set update-source "{session.interface}"'
+    yield f"set keep-alive-timer {router.keepalive_seconds}"
+    yield f"set holdtime-timer {router.hold_seconds}"
+    yield f"set connect-timer {CONNECT_RETRY_SECONDS}"
+    yield "set advertisement-interval 1"
+    if session.has_key:
+        yield f'set password "{session.key}"'
+    if not session.is_internal:
+        yield "set ebgp-enforce-multihop enable"
+        yield f"set ebgp-multihop-ttl {MULTIHOP_TTL if session.hops is None else MAX_TTL}"
+    for family, suffix in _SUFFIX.items():
+        if family not in session.families:
+            yield f"set activate{suffix} disable"
+            continue
+        yield f"set activate{suffix} enable"
+        yield f'set route-map-in{suffix} "ERMON-NOTHING"'
+        yield f'set route-map-out{suffix} "{session.policies.get(family, "ERMON-EVERYTHING")}"'
+        yield f"set maximum-prefix{suffix} 1"
+        if not session.is_mirror:
+            yield f"set send-community{suffix} both"
+        if session.is_reflected:
+            yield f"set route-reflector-client{suffix} enable"
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "After the FortiOS CLI Reference, https://docs.fortinet.com/document/fortigate/7.4.2/cli-reference/542620"
+    yield "Over iBGP, next hops stay as they are unless told otherwise. In a cluster, paste it into the primary unit."
+    if router.vrfs:
+        yield "A session lies in the VRF of its update-source: give each VRF an interface of its own there."
+    yield from about_ttl(router, "ebgp-multihop-ttl 255")
+    yield from about_ipv6(router)
+
+
+PLATFORM = Platform(
+    title="FortiOS",
+    comment="#",
+    notes=_notes,
+    any_port=False,
+    all_paths=False,
+    tried_on=None,
+    write=write,
+)

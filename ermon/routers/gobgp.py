@@ -1,0 +1,126 @@
+"""GoBGP 3: tables for its configuration file, in TOML.
+
+GoBGP's policies are one list for all neighbors, and sets of neighbors choose among them. So a mirror shares a policy
+by being in the set of the neighbor that it mirrors, and ``--mirror`` names that set.
+
+The tests load it into GoBGP 3.10.0, in which every feed of the reference configuration comes up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ermon.model.prefixes import Family
+from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MAX_TTL, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import Platform
+
+MOST_PATHS = 64
+"""Paths of one prefix that are sent."""
+RESTART_SECONDS = 60
+"""Graceful restart's time, on the sessions with ermon alone: GoBGP sends End-of-RIB only with it."""
+
+
+def write(router: Router) -> Iterator[str]:
+    yield from _policy("ERMON-NOTHING", "ERMON", router.sessions, "reject-route")
+    tables = [session for session in router.sessions if not session.is_mirror]
+    if tables:
+        yield from _policy("ERMON-EVERYTHING", "ERMON-TABLES", tables, "accept-route")
+    for session in router.sessions:
+        yield from _neighbor(router, session)
+
+
+def _policy(name: str, neighbors: str, sessions: Iterable[Session], disposition: str) -> Iterator[str]:
+    addresses = ", ".join(f'"{session.neighbor}"' for session in sessions)
+    yield "[[defined-sets.neighbor-sets]]"
+    yield f'  neighbor-set-name = "{neighbors}"'
+    yield f"  neighbor-info-list = [{addresses}]"
+    yield "[[policy-definitions]]"
+    yield f'  name = "{name}"'
+    yield "  [[policy-definitions.statements]]"
+    yield f'    name = "{name}"'
+    yield "    [policy-definitions.statements.conditions.match-neighbor-set]"
+    yield f'      neighbor-set = "{neighbors}"'
+    yield "    [policy-definitions.statements.actions]"
+    yield f'      route-disposition = "{disposition}"'
+
+
+def _neighbor(router: Router, session: Session) -> Iterator[str]:
+    yield f"# {session.feed}: {session.about}"
+    for neighbors in session.groups:
+        yield f'# Add "{session.neighbor}" to neighbor-info-list of the neighbor set {neighbors}.'
+    yield "[[neighbors]]"
+    yield "  [neighbors.config]"
+    yield f'    neighbor-address = "{session.neighbor}"'
+    yield f"    peer-as = {session.neighbor_asn}"
+    yield f'    description = "ermon {session.feed}"'
+    if session.has_key:
+        yield f'    auth-password = "{session.key}"'
+    if session.vrf is not None:
+        yield f'    vrf = "{session.vrf}"'
+    yield "  [neighbors.transport.config]"
+    yield f'    local-address = "{session.source}"'
+    if router.port != BGP_PORT:
+        yield f"    remote-port = {router.port}"
+    yield "  [neighbors.timers.config]"
+    yield f"    hold-time = {router.hold_seconds}"
+    yield f"    keepalive-interval = {router.keepalive_seconds}"
+    yield f"    connect-retry = {CONNECT_RETRY_SECONDS}"
+    yield f"    idle-hold-time-after-reset = {CONNECT_RETRY_SECONDS}"
+    yield from _ttl(session)
+    yield "  [neighbors.graceful-restart.config]"
+    yield "    enabled = true"
+    yield f"    restart-time = {RESTART_SECONDS}"
+    if session.is_reflected:
+        yield "  [neighbors.route-reflector.config]"
+        yield "    route-reflector-client = true"
+        yield f'    route-reflector-cluster-id = "{session.cluster}"'
+    for family in session.families:
+        yield from _family(session, family)
+
+
+def _ttl(session: Session) -> Iterator[str]:
+    if session.hops is not None:
+        yield "  [neighbors.ttl-security.config]"
+        yield "    enabled = true"
+        yield f"    ttl-min = {MAX_TTL + 1 - session.hops}"
+    elif not session.is_internal:
+        yield "  [neighbors.ebgp-multihop.config]"
+        yield "    enabled = true"
+        yield f"    multihop-ttl = {MULTIHOP_TTL}"
+
+
+def _family(session: Session, family: Family) -> Iterator[str]:
+    yield "  [[neighbors.afi-safis]]"
+    yield "    [neighbors.afi-safis.config]"
+    yield f'      afi-safi-name = "{family}-unicast"'
+    yield "    [neighbors.afi-safis.mp-graceful-restart.config]"
+    yield "      enabled = true"
+    yield "    [neighbors.afi-safis.prefix-limit.config]"
+    yield "      max-prefixes = 1"
+    if session.all_paths:
+        yield "    [neighbors.afi-safis.add-paths.config]"
+        yield f"      send-max = {MOST_PATHS}"
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "Put these in front of what you have in [global.apply-policy.config]:"
+    yield '  import-policy-list: "ERMON-NOTHING"'
+    if any(not session.is_mirror for session in router.sessions):
+        yield '  export-policy-list: "ERMON-EVERYTHING"'
+    if any(session.is_mirror for session in router.sessions):
+        yield "A mirror is told apart by a neighbor set: where its policy matches one, ermon's address belongs into that, too."
+    if any(session.all_paths for session in router.sessions):
+        yield f"Of one prefix, {MOST_PATHS} paths are sent. Communities are sent, and next hops stay as they are over iBGP."
+    if router.vrfs:
+        yield "CAUTION: sessions in a VRF were loaded only. There GoBGP may send best paths; feed-best-path-only says so then."
+
+
+PLATFORM = Platform(
+    title="GoBGP 3",
+    comment="#",
+    notes=_notes,
+    any_port=True,
+    all_paths=True,
+    tried_on="GoBGP 3.10.0",
+    write=write,
+)

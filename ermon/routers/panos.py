@@ -1,0 +1,102 @@
+"""Palo Alto Networks PAN-OS with virtual routers: commands for its configuration mode.
+
+After "BGP", PAN-OS Networking Administrator's Guide (https://docs.paloaltonetworks.com/ngfw/networking/bgp), and the
+grammar of the same commands in Batfish, which its tests hold (https://github.com/batfish/batfish, PaloAlto_bgp.g4).
+The advanced routing engine, with logical routers, has other commands. Tried on no device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
+from ermon.routers.platform import Platform, about_ttl
+
+LONGEST_NAME = 31
+"""Characters of the name of a peer group, of a peer and of a rule."""
+
+
+def write(router: Router) -> Iterator[str]:
+    for at, session in enumerate(router.sessions, 1):
+        yield f"# {session.feed}: {session.about}"
+        yield from _peer(router, session, _name(session, at))
+        yield from _policy(session, _name(session, at))
+
+
+def _name(session: Session, at: int) -> str:
+    """Name what belongs to a session: as its feed, and with a number where that is too long."""
+    name = f"ermon-{session.feed}"
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 4]}-{at}"
+
+
+def _bgp(session: Session) -> str:
+    return f"set network virtual-router {session.virtual_router} protocol bgp"
+
+
+def _peer(router: Router, session: Session, name: str) -> Iterator[str]:
+    group = f"{_bgp(session)} peer-group {name}"
+    yield f"{group} enable yes"
+    if session.is_internal:
+        yield f"{group} type ibgp export-nexthop original"
+    else:
+        yield f"{group} type ebgp export-nexthop use-self"
+    peer = f"{group} peer {name}"
+    yield f"{peer} peer-address ip {session.neighbor}"
+    yield f"{peer} peer-as {session.neighbor_asn}"
+    yield f"{peer} local-address interface {session.interface}"
+    yield f"{peer} enable-mp-bgp yes"
+    yield f"{peer} address-family-identifier {session.families[-1]}"
+    yield f"{peer} subsequent-address-family-identifier unicast yes"
+    yield f"{peer} max-prefixes 1"
+    if session.is_reflected:
+        yield f"{peer} reflector-client client"
+    options = f"{peer} connection-options"
+    yield f"{options} keep-alive-interval {router.keepalive_seconds}"
+    yield f"{options} hold-time {router.hold_seconds}"
+    yield f"{options} min-route-adv-interval 1"
+    yield f"{options} incoming-bgp-connection allow no"
+    if not session.is_internal:
+        yield f"{options} multihop {MULTIHOP_TTL if session.hops is None else MAX_TTL}"
+    if session.has_key:
+        yield f"{_bgp(session)} auth-profile {name} secret {session.key}"
+        yield f"{options} authentication {name}"
+    yield f"{peer} enable yes"
+
+
+def _policy(session: Session, name: str) -> Iterator[str]:
+    policy = f"{_bgp(session)} policy"
+    yield f"{policy} import rules ERMON-NOTHING used-by {name}"
+    yield f"{policy} import rules ERMON-NOTHING action deny"
+    yield f"{policy} import rules ERMON-NOTHING enable yes"
+    if session.is_mirror:
+        for rule in dict.fromkeys(session.policies.values()):
+            yield f"{policy} export rules {rule} used-by {name}"
+        return
+    yield f"{policy} export rules ERMON-EVERYTHING used-by {name}"
+    yield f"{policy} export rules ERMON-EVERYTHING action allow"
+    yield f"{policy} export rules ERMON-EVERYTHING enable yes"
+
+
+def _notes(router: Router) -> Iterator[str]:
+    yield "For virtual routers; logical routers of the advanced routing engine have other commands. A VRF is a virtual router."
+    yield "After the PAN-OS Networking Administrator's Guide, https://docs.paloaltonetworks.com/ngfw/networking/bgp"
+    yield "Paste all of it in configuration mode, and then commit. Where the interface has several addresses, name the one"
+    yield "of the feed, too: local-address ip ADDRESS/LENGTH."
+    if any(session.is_mirror for session in router.sessions):
+        yield "A mirror needs each export rule that the neighbor's peer group is in: used-by takes several."
+    both = [session.feed for session in router.sessions if len(session.families) > 1]
+    if both:
+        yield f"CAUTION: {', '.join(both)}: both families. A peer names one of them; that IPv6"
+        yield "carries IPv4, too, is after the guide. Where IPv4 does not come, give each family a feed of its own."
+    yield from about_ttl(router, "connection-options multihop 255")
+
+
+PLATFORM = Platform(
+    title="PAN-OS",
+    comment="#",
+    notes=_notes,
+    any_port=False,
+    all_paths=False,
+    tried_on=None,
+    write=write,
+)
