@@ -23,7 +23,7 @@ from ermon.api.status import (
 from ermon.model.findings import Finding, Status, TransitionState
 from ermon.model.inventory import Severity
 from ermon.model.prefixes import Family
-from ermon.model.times import rfc3339
+from ermon.model.text import rfc3339
 
 _SUBSTANCE = ("check", "severity", "labels", "summary", "evidence")
 

@@ -21,9 +21,8 @@ from ermon.checks.topics import (
 )
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering
-from ermon.model.prefixes import FAMILIES, PrefixSet
+from ermon.model.prefixes import FAMILIES, PrefixSet, not_public_space
 from ermon.model.routes import Route
-from ermon.model.special_use import not_public_space
 
 SERVICE = "service"
 TAGGED = "tagged"

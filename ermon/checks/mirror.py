@@ -15,9 +15,8 @@ from ermon.checks.facts import Facts, link_down, link_in_doubt
 from ermon.checks.subject import Classifier, RouteGroup
 from ermon.checks.topics import RouteSet, Topic, feed_topic, link_topic, routes_topic
 from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Pool
-from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixIndex, PrefixSet
+from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixIndex, PrefixSet, not_public_space
 from ermon.model.routes import PRIVATE_ASNS, Route
-from ermon.model.special_use import not_public_space
 
 ADVERTISED = "advertised"
 POOL_SPACE = "pool-space"

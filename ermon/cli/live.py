@@ -187,7 +187,7 @@ def _maintenance_add(options: argparse.Namespace) -> int:
 
 
 def _moment(flag: str, text: str) -> datetime:
-    from ermon.model.times import parse_timestamp
+    from ermon.model.text import parse_timestamp
 
     try:
         return parse_timestamp(text)

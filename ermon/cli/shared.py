@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from ermon.model.text import printable
-from ermon.model.times import LONGEST_SECONDS, parse_duration
+from ermon.model.text import LONGEST_SECONDS, parse_duration, printable
 
 FINE, WRONG, USAGE, UNREACHABLE, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
 

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 from ermon.model import communities
 from ermon.model.inventory import Community, Service
 from ermon.model.prefixes import Address, Prefix, parse_address, parse_prefix, supernet
-from ermon.model.times import DURATION_PATTERN, LONGEST_SECONDS, parse_duration, parse_timestamp
+from ermon.model.text import DURATION_PATTERN, LONGEST_SECONDS, parse_duration, parse_timestamp
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")

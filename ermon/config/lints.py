@@ -17,8 +17,7 @@ from ermon.config.load import LoadedConfig
 from ermon.config.yaml import KeyPath, Problem
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, InternetUse, Peering, Pool, View
-from ermon.model.prefixes import Prefix, PrefixIndex
-from ermon.model.special_use import not_public_space
+from ermon.model.prefixes import Prefix, PrefixIndex, not_public_space
 
 T = TypeVar("T")
 

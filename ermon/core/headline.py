@@ -14,7 +14,7 @@ from ermon.api.status import HeadlineDoc, HeadlineKind
 from ermon.core.facts import NetworkFacts
 from ermon.model.findings import Finding
 from ermon.model.inventory import Severity
-from ermon.model.times import rfc3339
+from ermon.model.text import rfc3339
 
 MAX_NAMES = 5
 """Names in one list; all of them stand in the status."""

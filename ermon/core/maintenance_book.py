@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from ermon.model.inventory import Config, MaintenanceWindow
-from ermon.model.times import nearest_utc
+from ermon.model.text import nearest_utc
 
 MAX_WINDOWS = 1_000
 """Nobody plans so much work; whoever adds more runs a script in a circle."""

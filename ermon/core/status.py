@@ -35,7 +35,7 @@ from ermon.core.pool_status import pool_status
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Circuit, LinkKey, View
 from ermon.model.prefixes import Family
-from ermon.model.times import rfc3339
+from ermon.model.text import rfc3339
 
 _PROCESS_STATES = {True: LinkState.UP, False: LinkState.DOWN, None: LinkState.UNKNOWN}
 

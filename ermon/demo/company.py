@@ -1,19 +1,179 @@
-"""The company of the demo: what its routers announce, and the routers themselves.
+"""The company of the demo: its routers, and what they announce.
 
-``demo.yml`` is the same company as ermon knows it.
+``demo.yml`` is the same company as ermon knows it. A router is an ExaBGP process with the sessions of its feeds, started
+like ermon's own ExaBGP, with ermon's relay as its helper: neither outlives the demo, however that ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ermon.demo.child import Child, cancel
-from ermon.demo.speaker import Announcement, Speaker, Table
+from ermon.exabgp import launch, relay
+from ermon.exabgp.channel import Channel, Started
+from ermon.exabgp.configure import quote
+from ermon.exabgp.process import user_name
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Config, Feed
+from ermon.model.prefixes import FAMILIES, parse_prefix
+
+START_SECONDS = 20.0
+"""How long ExaBGP may take to start: half a second, unless the machine is very busy."""
+
+HOLD_SECONDS = 90
+"""Long enough for a laptop that was busy with something else; nothing in the demo waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A route as a router announces it. Without an AS path, an eBGP session gets the router's own ASN."""
+
+    prefix: str
+    next_hop: str
+    as_path: tuple[int, ...] = ()
+    communities: tuple[str, ...] = ()
+
+    def text(self, *, path_id: bool) -> str:
+        """Return it in ExaBGP's words, with a path identifier for a session with ADD-PATH (RFC 7911)."""
+        words = [self.prefix, "next-hop", self.next_hop]
+        if self.as_path:
+            words += ["as-path [", *map(str, self.as_path), "]"]
+        if self.communities:
+            words += ["community [", *self.communities, "]"]
+        if path_id:
+            words += ["path-information 0.0.0.1"]
+        return " ".join(words)
+
+
+Table = Sequence[Announcement]
+
+
+class Speaker:
+    """One router. Its sessions come up on ``connect``."""
+
+    def __init__(
+        self, name: str, feeds: Sequence[Feed], tables: Mapping[str, Table], port: int, directory: Path
+    ) -> None:
+        """``tables`` are, by feed, what is announced when its session comes up; ``port`` is ermon's."""
+        self.name = name
+        self._feeds = feeds
+        self._tables = tables
+        self._port = port
+        self._configuration = directory / f"{name}.conf"
+        self._socket = directory / f"{name}.sock"
+        self._channel = Channel(relay.MAX_LINE)
+        self._connected: set[str] = set()
+        self._started = asyncio.Event()
+        command = (sys.executable, "-P", launch.__file__, str(os.getpid()), str(self._configuration))
+        self.child = Child(f"router {name} (ExaBGP)", command, directory / f"{name}.log", _settings())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Speaker]:
+        """Run the process; ``wait_until_started`` tells when it can be spoken to."""
+        self._configure()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.setblocking(False)
+            listener.bind(str(self._socket))
+            listener.listen()
+            tasks = [asyncio.create_task(self._watch())]
+            try:
+                async with self.child:
+                    relays = self._channel.read_relays(listener, self.child.process.pid)
+                    tasks.append(asyncio.create_task(relays))
+                    yield self
+            finally:  # not before, or the relay would stop ExaBGP in its own way
+                await cancel(*tasks)
+
+    async def wait_until_started(self) -> None:
+        """Return when ExaBGP and its helper run; ``DemoError`` when they do not start."""
+        waiting = asyncio.create_task(self._started.wait()), asyncio.create_task(self.child.process.wait())
+        try:
+            await asyncio.wait(waiting, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await cancel(*waiting)
+        if not self._started.is_set():
+            raise self.child.failure("does not start")
+
+    def connect(self, *feeds: Feed) -> None:
+        """Open the sessions of these feeds, of all without one, and keep those that are open."""
+        self._connected.update(feed.name for feed in feeds or self._feeds)
+        self._reconfigure()
+
+    def disconnect(self, feed: Feed) -> None:
+        """Close a session, and keep the others."""
+        self._connected.discard(feed.name)
+        self._reconfigure()
+
+    def announce(self, feed: Feed, *announcements: Announcement) -> None:
+        for announcement in announcements:
+            self._send(feed, "announce", announcement)
+
+    def withdraw(self, feed: Feed, *announcements: Announcement) -> None:
+        for announcement in announcements:
+            self._send(feed, "withdraw", announcement)
+
+    def _send(self, feed: Feed, verb: str, announcement: Announcement) -> None:
+        route = announcement.text(path_id=feed.add_path)
+        self._channel.send(f"neighbor {feed.local} {verb} route {route}".encode("ascii"))
+
+    async def _watch(self) -> None:
+        async for message in self._channel.messages():
+            if isinstance(message, Started):
+                self._started.set()
+
+    def _reconfigure(self) -> None:
+        self._configure()
+        self.child.process.send_signal(signal.SIGUSR1)
+
+    def _configure(self) -> None:
+        helper = (sys.executable, "-P", relay.__file__, str(self._socket))
+        lines = [f"process story {{ run {' '.join(map(quote, helper))}; encoder json; }}"]
+        for feed in self._feeds:
+            if feed.name in self._connected:
+                lines += _neighbor(feed, self._tables[feed.name], self._port)
+        self._configuration.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def _settings() -> dict[str, str]:
+    return {
+        "exabgp_daemon_user": user_name(),
+        "exabgp_log_level": "INFO",
+        "exabgp_api_ack": "false",
+        "exabgp_api_cli": "false",
+        "EXABGP_ENVFILE": "/dev/null",
+    }
+
+
+def _neighbor(feed: Feed, table: Table, port: int) -> list[str]:
+    """Write the router's side of a feed, as it begins."""
+    families = " ".join(f"{family} unicast;" for family in feed.families)
+    lines = [
+        f"neighbor {feed.local} {{",
+        f"  local-address {feed.peer}; local-as {feed.peer_asn}; peer-as {feed.local_asn};",
+        f"  router-id {feed.peer}; hold-time {HOLD_SECONDS}; connect {port};",
+        f"  capability {{ add-path {'send' if feed.add_path else 'disable'}; route-refresh enable; }}",
+        f"  family {{ {families} }}",
+        f"  add-path {{ {families} }}" if feed.add_path else "",
+        "  api { processes [ story ]; }",
+        "  announce {",
+    ]
+    for family in FAMILIES:
+        routes = [route for route in table if parse_prefix(route.prefix).family == family]
+        unicast = [f"    unicast {route.text(path_id=feed.add_path)};" for route in routes]
+        lines += [f"   {family} {{", *unicast, "   }"]
+    return [*lines, "  }", "}"]
+
+
+# What each feed shows, and the routers that show it -------------------------------------------------
+
 
 EXCHANGE, SHAREPOINT, TEAMS = "12076:5010", "12076:5020", "12076:5030"
 
@@ -32,7 +192,7 @@ def _from_microsoft(msee: str, msee6: str) -> Table:
 
 PRIMARY = _from_microsoft("203.0.113.2", "2001:db8:ffff::2")
 SECONDARY = _from_microsoft("203.0.113.6", "2001:db8:ffff::6")
-"""What each link of the circuit brings."""
+"""What is received on each link of the circuit."""
 
 POOL = Announcement("198.51.100.0/28", "198.51.100.254")
 POOL6 = Announcement("2001:db8:100:1::/64", "2001:db8:100::fe")

@@ -32,7 +32,7 @@ LAST_WORDS_SECONDS = 10.0
 """How long an ermon may take to end that does not answer any more: no time, unless the machine is very busy."""
 
 
-class Told(NamedTuple):
+class Reported(NamedTuple):
     """ermon has said that a finding was raised or cleared."""
 
     at: float
@@ -62,7 +62,7 @@ class Daemon:
         """What ``/api/v1/status`` says of each feed, kept up to date by the event stream."""
         self.links: dict[str, LinkDoc] = {}
         """The same of each link."""
-        self._told: deque[Told] = deque()
+        self._reported: deque[Reported] = deque()
         self._changed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
@@ -92,13 +92,13 @@ class Daemon:
             await self.child.wait(LAST_WORDS_SECONDS)
             raise self.child.failure(f"does not answer {path}") from error
 
-    def has_told(self) -> bool:
+    def has_reported(self) -> bool:
         """Return whether ermon has raised or cleared something that was not taken yet."""
-        return bool(self._told)
+        return bool(self._reported)
 
-    def take_told(self) -> Told:
+    def take_reported(self) -> Reported:
         """Return the next of what ermon has raised and cleared."""
-        return self._told.popleft()
+        return self._reported.popleft()
 
     async def wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
         """Return when ``condition`` holds; ``TimeoutError`` when it does not in time. It is asked again
@@ -152,7 +152,7 @@ class Daemon:
                 self.feeds = dict(snapshot.status.feeds)
                 for circuit in snapshot.status.circuits.values():
                     self.links |= circuit.links
-                self._told.extend(Told(time.monotonic(), finding) for finding in snapshot.findings)
+                self._reported.extend(Reported(time.monotonic(), finding) for finding in snapshot.findings)
             case "feed":
                 feed = decode(data, type=FeedEvent)
                 self.feeds[feed.feed] = feed
@@ -160,6 +160,6 @@ class Daemon:
                 link = decode(data, type=LinkEvent)
                 self.links[link.link] = link
             case "transition":
-                self._told.append(Told(time.monotonic(), decode(data, type=FindingDoc)))
+                self._reported.append(Reported(time.monotonic(), decode(data, type=FindingDoc)))
             case _:
                 pass  # a pool, the headline

@@ -19,9 +19,8 @@ from ermon.config.schema import CollectorSection
 from ermon.demo.child import DemoError, cancel
 from ermon.demo.company import Company
 from ermon.demo.daemon import WEB_ADDRESS, Daemon
-from ermon.demo.play import Player, UnexpectedError
 from ermon.demo.screen import Screen
-from ermon.demo.story import story
+from ermon.demo.story import Player, UnexpectedError, story
 from ermon.exabgp.configure import listening_addresses
 from ermon.model.inventory import Config
 

@@ -1,6 +1,10 @@
-"""Foreign words in our own lines: what a peer, a server or a file says, on a terminal, in a log, in an alert."""
+"""Text for people and machines: times and durations as they are written, and the words of others made safe to show."""
 
 from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import overload
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -23,3 +27,61 @@ def printable(text: str) -> str:
     if text.isprintable():  # nearly always
         return text
     return "".join(each if each.isprintable() else REPLACEMENT for each in text)
+
+
+# Times and durations --------------------------------------------------------------------------------
+
+
+LONGEST_SECONDS = 3650 * 86400.0
+"""Ten years: beyond it lies a typing error, and in the end what ``datetime`` can hold."""
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)")
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+DURATION_PATTERN = r"[0-9]{1,12}(ms|s|m|h|d)"
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@overload
+def rfc3339(time: float) -> str: ...
+@overload
+def rfc3339(time: float | None) -> str | None: ...
+def rfc3339(time: float | None) -> str | None:
+    """Write seconds since the epoch as ``2026-11-20T23:48:38.078Z``."""
+    if time is None:
+        return None
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Read RFC 3339, with its zone; the result is in UTC. ``ValueError`` where that is not one, or has no date in UTC."""
+    try:
+        if _TIMESTAMP.fullmatch(text):
+            time = datetime.fromisoformat(text.upper()).astimezone(UTC)
+            if _FIRST <= time <= _LAST:
+                return time
+    except (ValueError, OverflowError):
+        pass
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
+    raise ValueError(f"{shown!r} is not a time with its zone; write 2026-12-01T02:00:00Z or …+01:00")
+
+
+def nearest_utc(time: datetime) -> datetime:
+    """Return a time with a zone in UTC; where that has no date for it, the first or last that there is."""
+    try:
+        return min(max(time.astimezone(UTC), _FIRST), _LAST)
+    except OverflowError:
+        return _FIRST if time.year == 1 else _LAST
+
+
+def file_stamp(time: float, *, fraction: bool = False) -> str:
+    """Write seconds since the epoch for the name of a file: sorted by name is sorted by time, and no colons."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y%m%dT%H%M%S.%fZ" if fraction else "%Y%m%dT%H%M%SZ")
+
+
+def parse_duration(text: str) -> float | None:
+    """Read ``500ms``, ``10s``, ``90m``, ``2h`` or ``90d`` as seconds; ``None`` for anything else."""
+    found = re.fullmatch(DURATION_PATTERN, text)
+    return int(text[: found.start(1)]) * _UNITS[found[1]] if found else None

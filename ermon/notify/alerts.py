@@ -13,8 +13,7 @@ from ermon.checks.catalogue import SUPPRESSES, SUPPRESSES_TOGETHER
 from ermon.checks.check import alert_name, runbook_url
 from ermon.model.findings import Finding
 from ermon.model.inventory import Severity
-from ermon.model.text import printable
-from ermon.model.times import rfc3339
+from ermon.model.text import printable, rfc3339
 
 Alert = dict[str, Any]
 Identity = tuple[tuple[str, str], ...]

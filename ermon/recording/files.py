@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ermon.model.times import file_stamp
+from ermon.model.text import file_stamp
 
 COMPRESSION_LEVEL = 6
 """zlib's own default: a sixth of what comes in at most, at 40 MB a second, where ExaBGP can write some 3."""

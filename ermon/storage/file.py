@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import structlog
 
-from ermon.model.times import file_stamp
+from ermon.model.text import file_stamp
 from ermon.storage.database import (
     LOCKED_SECONDS,
     MAX_BYTES,

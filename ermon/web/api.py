@@ -30,7 +30,7 @@ from ermon.httpd.access import require_changes_allowed
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config, MaintenanceWindow
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
-from ermon.model.times import parse_timestamp, rfc3339
+from ermon.model.text import parse_timestamp, rfc3339
 from ermon.rules.findings import severity
 from ermon.web.handling import CONTEXT, WebContext, answer, choice, parameters, refuse, success
 from ermon.web.routes import MATCHES, find_difference, find_routes

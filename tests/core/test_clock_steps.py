@@ -10,7 +10,7 @@ import pytest
 from ermon.core.snapshot import resume, take
 from ermon.core.timeline import Timeline
 from ermon.model.events import ClockStepped
-from ermon.model.times import rfc3339
+from ermon.model.text import rfc3339
 from tests.checks.company import V4, V6, Company, Space, company
 
 HOUR = 3600.0

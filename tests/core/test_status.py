@@ -15,7 +15,7 @@ from ermon.core.status import (
 )
 from ermon.model.findings import LinkState
 from ermon.model.prefixes import Family
-from ermon.model.times import rfc3339
+from ermon.model.text import rfc3339
 from tests.checks.company import PLANT, TEAMS, V4, V6, Company, Space, company
 
 BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])

@@ -5,9 +5,8 @@ import pytest
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.views import missing_views
 from ermon.config.load import load_config
-from ermon.demo.company import MORE_SPECIFIC, POOL, POOL6, TABLES
+from ermon.demo.company import MORE_SPECIFIC, POOL, POOL6, TABLES, Announcement
 from ermon.demo.run import CONFIGURATION
-from ermon.demo.speaker import Announcement
 from ermon.model.inventory import View
 from ermon.model.prefixes import PrefixSet, parse_address, parse_prefix
 

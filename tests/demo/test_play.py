@@ -10,11 +10,10 @@ import pytest
 
 from ermon.api.answers import FindingDoc
 from ermon.config.load import load_config
-from ermon.demo.daemon import Told
-from ermon.demo.play import Player, UnexpectedError
+from ermon.demo.daemon import Reported
 from ermon.demo.run import CONFIGURATION
 from ermon.demo.screen import Screen
-from ermon.demo.story import Expected, Step
+from ermon.demo.story import Expected, Player, Step, UnexpectedError
 from tests.demo.findings import leak
 
 LEAK = {"pool": "outbound", "family": "ipv4", "feed": "edge-1-isp-a", "uplink": "isp-a"}
@@ -24,16 +23,16 @@ LEAK6 = {"pool": "outbound", "family": "ipv6", "feed": "outside"}
 class Ermon:
     """Stands for the daemon's API: it says what it was given to say, and then nothing more."""
 
-    def __init__(self, *told: Told, links: dict[str, str] | None = None) -> None:
+    def __init__(self, *told: Reported, links: dict[str, str] | None = None) -> None:
         self.links = {name: SimpleNamespace(state={"ipv4": state}) for name, state in (links or {}).items()}
         self.feeds: dict[str, Any] = {}
         self.still_raised: list[FindingDoc] = []
         self._told = deque(told)
 
-    def has_told(self) -> bool:
+    def has_reported(self) -> bool:
         return bool(self._told)
 
-    def take_told(self) -> Told:
+    def take_reported(self) -> Reported:
         return self._told.popleft()
 
     async def wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
@@ -44,8 +43,8 @@ class Ermon:
         return self.still_raised
 
 
-def told(state: str, labels: dict[str, str], at: float = 0.0) -> Told:
-    return Told(at, leak(state, labels, "it leaks"))
+def told(state: str, labels: dict[str, str], at: float = 0.0) -> Reported:
+    return Reported(at, leak(state, labels, "it leaks"))
 
 
 def step(*expected: Expected, links: dict[str, str] | None = None) -> Step:

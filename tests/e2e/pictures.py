@@ -16,10 +16,9 @@ from playwright.sync_api import Browser, expect
 
 from ermon.demo.company import Company
 from ermon.demo.daemon import WEB_ADDRESS, Daemon
-from ermon.demo.play import Player
 from ermon.demo.run import _configure, free_port
 from ermon.demo.screen import Screen
-from ermon.demo.story import story
+from ermon.demo.story import Player, story
 from tests.e2e.browser import Scheme, Visit, chromium, visiting
 
 PICTURES = Path(__file__).parents[1] / "pictures"

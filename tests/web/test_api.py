@@ -15,7 +15,7 @@ from ermon.exabgp.decode import Decoder
 from ermon.model.events import StorageJudged
 from ermon.model.findings import Finding
 from ermon.model.inventory import Severity
-from ermon.model.times import rfc3339
+from ermon.model.text import rfc3339
 from ermon.web import api, routes
 from ermon.web.app import make_app
 from tests.checks.company import BLACKHOLE, EXCHANGE, V4, V6, Space, company
