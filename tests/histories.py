@@ -20,6 +20,7 @@ from ermon.model.events import (
     Alive,
     EndOfRib,
     Event,
+    HoldTimeZero,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -199,7 +200,7 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
     one_feed, gaps = st.sampled_from(feeds), st.sampled_from(GAPS)
     dumps = {one.name: tuple(_proper_routes(policy, one)) for one in feeds}
     update = one_feed.flatmap(lambda one: _updates(one, gaps)).map(lambda step: [step])
-    session = st.tuples(one_feed, gaps, st.integers(0, 9), st.sampled_from(FAMILIES)).map(
+    session = st.tuples(one_feed, gaps, st.integers(0, 10), st.sampled_from(FAMILIES)).map(
         lambda d: [_session_step(d)]
     )
     process = st.tuples(st.sampled_from(policy.processes), gaps, st.booleans()).map(
@@ -407,6 +408,7 @@ def _session_step(drawn: tuple[Feed, float, int, Family]) -> Step:
         ("messages lost", lambda t: MessagesLost(t, name, 3, "gap")),
         (f"negotiated {family}", lambda t: AddPathNegotiated(t, name, some)),
         ("offered all", lambda t: AddPathOffered(t, name, both)),
+        ("hold time 0", lambda t: HoldTimeZero(t, name)),
     ]
     text, make = makers[kind]
     return Step(gap, lambda time: [make(time)], f"{name} {text}")

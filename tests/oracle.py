@@ -22,6 +22,7 @@ from ermon.model.events import (
     ClockStepped,
     EndOfRib,
     Event,
+    HoldTimeZero,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -184,10 +185,13 @@ class Oracle:
                 if session.up_at is not None:
                     session.end(self.now, event.reason)
                 session.negotiated = session.offered = None
+                session.no_hold = False
             case AddPathOffered():
                 session.offered = event.families
             case AddPathNegotiated():
                 session.negotiated = event.families
+            case HoldTimeZero():
+                session.no_hold = True
             case MessagesLost():
                 session.damaged, session.loss = True, event.reason
             case Alive() if session.up_at is None and (session.offered, session.negotiated) != (None, None):
@@ -463,6 +467,7 @@ OWN_SIGHT = {
     "feed-empty",
     "canary-missing",
     "feed-no-eor",
+    "feed-no-hold",
     "feed-best-path-only",
     "feed-lost-messages",
     "feed-overflow",

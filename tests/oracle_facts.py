@@ -218,6 +218,7 @@ class Session:
     down_reason: str = ""
     negotiated: frozenset[Family] | None = None
     offered: frozenset[Family] | None = None
+    no_hold: bool = False
     routes: dict[RouteKey, Route] = field(default_factory=dict)
     log: list[tuple[float, str, Family]] = field(default_factory=list)
     """When End-of-RIB and updates came in this session, by family."""
@@ -238,6 +239,7 @@ class Session:
         self.losses.append(now)
         self.up_at, self.joined, self.down_reason = None, False, reason
         self.negotiated = self.offered = None
+        self.no_hold = False
         self.routes, self.log = {}, []
 
     def in_sync_at(self, family: Family, config: Config) -> float | None:
@@ -298,6 +300,12 @@ class FactsFromScratch:
     def in_sync(self, feed: str, family: Family) -> bool:
         if family not in self._config.feeds[feed].families:
             return False
+        return self.dump_over(feed, family) and not self._session(feed).no_hold
+
+    def no_hold(self, feed: str) -> bool:
+        return self._session(feed).no_hold
+
+    def dump_over(self, feed: str, family: Family) -> bool:
         in_sync_at = self._session(feed).in_sync_at(family, self._config)
         if in_sync_at is None or in_sync_at > self.now:
             return False
@@ -392,7 +400,11 @@ class FactsFromScratch:
 
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         return self.deciders(link, family) or tuple(
-            f for f in self._edges if self.in_sync(f, family) and self.table(f, link, family)
+            f
+            for f in self._edges
+            if family in self._config.feeds[f].families
+            and self.dump_over(f, family)
+            and self.table(f, link, family)
         )
 
     def seen(self, family: Family) -> bool:

@@ -25,6 +25,7 @@ from ermon.model.events import (
     EndOfRib,
     Event,
     FeedRequest,
+    HoldTimeZero,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -136,6 +137,9 @@ class Story:
 
     def add_path_negotiated(self, feed: str, *families: Family) -> Self:
         return self._apply([AddPathNegotiated(self.now, feed, frozenset(families))])
+
+    def says_hold_time_zero(self, *feeds: str) -> Self:
+        return self._apply(HoldTimeZero(self.now, feed) for feed in feeds)
 
     def lose_messages(self, feed: str, count: int = 1) -> Self:
         return self._apply([MessagesLost(self.now, feed, count, "a gap in ExaBGP's counter")])

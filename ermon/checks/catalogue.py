@@ -81,6 +81,7 @@ CATALOGUE: Mapping[str, Check] = {
         sight.FEED_EMPTY,
         sight.CANARY_MISSING,
         sight.FEED_NO_EOR,
+        sight.FEED_NO_HOLD,
         sight.FEED_BEST_PATH_ONLY,
         sight.FEED_LOST_MESSAGES,
         sight.FEED_OVERFLOW,

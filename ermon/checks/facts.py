@@ -49,6 +49,10 @@ class Facts(Protocol):
         """Return why the session ended; empty where there was none."""
         ...
 
+    def no_hold(self, feed: str) -> bool:
+        """Return whether the session was agreed with a hold time of 0, so that nobody notices its end."""
+        ...
+
     def loss(self, feed: str) -> str | None:
         """Return why messages were lost, until the feed has been in sync in a new session since."""
         ...

@@ -171,6 +171,31 @@ FEED_BEST_PATH_ONLY = Check(
 )
 
 
+def feed_no_hold(config: Config) -> Iterator[Subject]:
+    return _per_feed("feed-no-hold", config.feeds.values(), _feed_no_hold)
+
+
+def _feed_no_hold(feed: Feed, facts: Facts) -> Verdict:
+    if not facts.up(feed.name):
+        return UNKNOWN
+    return violated(on_feed(feed, details={"peer": feed.peer})) if facts.no_hold(feed.name) else OK
+
+
+FEED_NO_HOLD = Check(
+    name="feed-no-hold",
+    section=Section.SIGHT,
+    severity=Severity.WARNING,
+    raise_after=0,
+    clear_after=0,
+    subjects=feed_no_hold,
+    labels=("feed",),
+    optional_labels=("uplink",),
+    summary="Feed {feed} has no hold time: its end would not be noticed",
+    needs=needs.nothing_else,
+    acceptance=ReadFromState(AcceptanceStep.SIGHT),
+)
+
+
 def feed_lost_messages(config: Config) -> Iterator[Subject]:
     return _per_feed("feed-lost-messages", config.feeds.values(), _feed_lost_messages)
 

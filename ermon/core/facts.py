@@ -167,6 +167,13 @@ class NetworkFacts:
         return self.feeds[feed].session.up
 
     def in_sync(self, feed: str, family: Family) -> bool:
+        return self.dump_over(feed, family) and not self.no_hold(feed)
+
+    def no_hold(self, feed: str) -> bool:
+        return self.feeds[feed].session.no_hold
+
+    def dump_over(self, feed: str, family: Family) -> bool:
+        """Return whether all routes of the family have come: what is there is there, whatever silence proves."""
         state = self.feeds[feed]
         sync = state.session.families.get(family)
         if sync is None or not sync.complete:

@@ -154,7 +154,7 @@ class Layers:
             )
         )
         shown_on = facts.shown_on.get((link, family), ())
-        witnesses = deciders or tuple(sorted(name for name in shown_on if facts.in_sync(name, family)))
+        witnesses = deciders or tuple(sorted(name for name in shown_on if facts.dump_over(name, family)))
         shown = any(name in shown_on for name in witnesses)
         state = LinkState.UP if shown else LinkState.DOWN if deciders else LinkState.UNKNOWN
         if (state, deciders, witnesses) == (info.state, info.deciders, info.witnesses):

@@ -32,6 +32,7 @@ from ermon.model.events import (
     EndOfRib,
     Event,
     FeedRequest,
+    HoldTimeZero,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -83,6 +84,9 @@ class Reactor:
             case AddPathNegotiated():
                 facts.feeds[event.feed].session.negotiated = event.families
                 self.layers.feed_changed(event.feed)
+            case HoldTimeZero():
+                facts.feeds[event.feed].session.no_hold = True
+                self.layers.feed_changed(event.feed)
             case MessagesLost():
                 self._messages_lost(facts.feeds[event.feed], event.count, event.reason)
             case ProcessUp():
@@ -128,7 +132,7 @@ class Reactor:
         if state.session.up:
             self._stop(state, event.reason)
         else:
-            state.session.negotiated = state.session.offered = None
+            state.session.forget_open()
             self.layers.feed_changed(event.feed)
 
     def _stop(self, state: FeedState, reason: str) -> None:

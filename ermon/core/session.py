@@ -51,6 +51,8 @@ class Session(msgspec.Struct, omit_defaults=True):
     """Why messages were lost; stands until a new session is in sync."""
     negotiated: frozenset[Family] | None = None
     offered: frozenset[Family] | None = None
+    no_hold: bool = False
+    """The peer's OPEN says hold time 0: a session that is long dead looks as one that has nothing to say."""
     families: dict[Family, FamilySync] = {}
     down_reason: str = ""
     changed_at: float | None = None
@@ -98,8 +100,13 @@ class Session(msgspec.Struct, omit_defaults=True):
         self.joined = False
         self.downs += 1
         self.down_reason = reason
-        self.negotiated = self.offered = None
+        self.forget_open()
         self._reset_families()
+
+    def forget_open(self) -> None:
+        """Forget what the peer's OPEN said: the session that it was for is over, or never came up."""
+        self.negotiated = self.offered = None
+        self.no_hold = False
 
     def lose(self, count: int, reason: str) -> None:
         self.damaged = True

@@ -23,6 +23,7 @@ from ermon.model.events import (
     Alive,
     EndOfRib,
     Event,
+    HoldTimeZero,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -212,7 +213,7 @@ class Decoder:
             case "open":
                 return _read_open(neighbor, feed, time)
             case "negotiated":
-                return (_read_negotiated(neighbor, feed, time),)
+                return _read_negotiated(neighbor, feed, time)
             case "state":
                 return self._read_state(neighbor, feed, time)
             case "notification":
@@ -289,14 +290,19 @@ def _read_open(neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:
     offered = neighbor.open.capabilities.add_path
     directions: dict[Family, str] = {"ipv4": offered.ipv4, "ipv6": offered.ipv6}
     families = frozenset(family for family in FAMILIES if directions[family] in _SENDS_PATHS)
-    return (AddPathOffered(time, feed, families),)
+    return (AddPathOffered(time, feed, families), *_read_hold_time(neighbor.open.hold_time, feed, time))
 
 
-def _read_negotiated(neighbor: Neighbor, feed: str, time: float) -> Event:
-    if neighbor.negotiated is None:
+def _read_negotiated(neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:
+    negotiated = neighbor.negotiated
+    if negotiated is None:
         raise ValueError("nothing negotiated")
-    receive = neighbor.negotiated.add_path.receive
-    return AddPathNegotiated(time, feed, frozenset(FAMILY_NAMES[f] for f in receive if f in FAMILY_NAMES))
+    families = frozenset(FAMILY_NAMES[f] for f in negotiated.add_path.receive if f in FAMILY_NAMES)
+    return (AddPathNegotiated(time, feed, families), *_read_hold_time(negotiated.hold_time, feed, time))
+
+
+def _read_hold_time(seconds: int | None, feed: str, time: float) -> Iterable[Event]:
+    return (HoldTimeZero(time, feed),) if seconds == 0 else ()
 
 
 def _read_refresh(neighbor: Neighbor, feed: str, time: float) -> Event:

@@ -1,12 +1,13 @@
 """Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION [CLOCK_ANCHOR]``. Not imported by ermon.
 
-Four things are put right that ExaBGP 5.0 cannot be told in its configuration:
+Five things are put right that ExaBGP 5.0 cannot be told in its configuration:
 
 - It dies when ermon dies, however ermon dies (Linux).
 - It listens before it has read its configuration, and while it reads it again: whoever connects in that
   time meets no MD5 key and no TTL check. Such connections are closed instead of served.
 - It answers a router's SYN with a TTL of 64, so that a router with TTL security would never connect.
   RFC 5082 section 3 wants 255.
+- It does not ask whether a silent peer still lives: TCP does (RFC 9293 section 3.8.4), for sessions with hold time 0.
 - Its timers read the wall clock: who sets that forward by more than the hold time would end every session. Its
   ``time.time`` becomes the monotonic clock plus CLOCK_ANCHOR (by default what the wall clock says now), which is
   also the time that its lines carry.
@@ -25,6 +26,8 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 SENDING_TTL = 255
+KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 30, 10, 3
+"""A router that is gone is missed after a minute, also on a session with hold time 0, on which nobody says anything."""
 
 
 def die_with(parent: int) -> None:
@@ -36,7 +39,10 @@ def die_with(parent: int) -> None:
 
 
 def secure(listening: socket.socket) -> None:
-    """Send with a TTL of 255, and close what connected before the keys and TTLs were in force."""
+    """Send with a TTL of 255, have TCP watch idle sessions, and close what connected before the keys and TTLs were in
+    force. Sockets that are accepted later inherit the options.
+    """
+    keep_alive(listening)
     if listening.family == socket.AF_INET6:
         listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, SENDING_TTL)
     else:
@@ -44,6 +50,17 @@ def secure(listening: socket.socket) -> None:
     with contextlib.suppress(OSError):  # BlockingIOError when there are no more
         while True:
             listening.accept()[0].close()
+
+
+def keep_alive(listening: socket.socket) -> None:
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_SECONDS),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_SECONDS),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+    ):
+        if hasattr(socket, option):  # macOS has another name for the first
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def secure_listeners(reactor: Any) -> None:

@@ -89,16 +89,20 @@ class Capabilities(msgspec.Struct, frozen=True):
     add_path: AddPathCapability = msgspec.field(name="69", default_factory=AddPathCapability)
 
 
-class Open(msgspec.Struct, frozen=True):
+class Open(msgspec.Struct, frozen=True, omit_defaults=True):
     capabilities: Capabilities
+    hold_time: int | None = None
+    """What the peer offers, in seconds."""
 
 
 class AddPathFamilies(msgspec.Struct, frozen=True):
     receive: list[str]
 
 
-class Negotiated(msgspec.Struct, frozen=True):
+class Negotiated(msgspec.Struct, frozen=True, omit_defaults=True):
     add_path: AddPathFamilies
+    hold_time: int | None = None
+    """What is in force, in seconds: the smaller of both offers."""
 
 
 class Notification(msgspec.Struct, frozen=True):

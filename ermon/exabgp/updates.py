@@ -37,7 +37,7 @@ from ermon.exabgp.lines import (
     Segment,
 )
 from ermon.model.inventory import Feed
-from ermon.model.prefixes import Address, Family, parse_address, parse_prefix
+from ermon.model.prefixes import Address, Family, parse_address, parse_nlri
 from ermon.model.routes import Attributes, PathId, PathSegment, Route, RouteKey, SegmentKind
 
 _FULL_SEGMENT = 255
@@ -51,7 +51,7 @@ def read_routes(update: ParsedUpdate) -> tuple[tuple[Route, ...], tuple[RouteKey
         if by_next_hop:
             announced += _read_announced(by_next_hop, update.attribute)
     withdrawn = [
-        (parse_prefix(nlri.nlri), _read_path_id(nlri.path_information))
+        (parse_nlri(nlri.nlri), _read_path_id(nlri.path_information))
         for nlri in update.withdraw.ipv4 + update.withdraw.ipv6
     ]
     return tuple(announced), tuple(withdrawn)
@@ -73,7 +73,7 @@ def _read_announced(by_next_hop: Mapping[str, list[Nlri]], attribute: PathAttrib
             local_preference=attribute.local_preference,
         )
         found = link_local if next_hop is not None and next_hop.is_link_local else routes
-        found += [Route(parse_prefix(n.nlri), _read_path_id(n.path_information), attributes) for n in nlris]
+        found += [Route(parse_nlri(n.nlri), _read_path_id(n.path_information), attributes) for n in nlris]
     if len(by_next_hop) == 1:
         return routes or link_local
     # One route by two next hops: the global one is the route's.

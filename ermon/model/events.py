@@ -43,6 +43,13 @@ class AddPathNegotiated(msgspec.Struct, frozen=True):
     families: frozenset[Family]
 
 
+class HoldTimeZero(msgspec.Struct, frozen=True):
+    """The peer's OPEN says hold time 0: no KEEPALIVE is sent, and no silence ends the session (RFC 4271 section 4.2)."""
+
+    time: float
+    feed: str
+
+
 class Update(msgspec.Struct, frozen=True):
     """One UPDATE. A prefix both withdrawn and announced in it is announced (RFC 4271 section 4.3)."""
 
@@ -120,6 +127,7 @@ Event = (
     | SessionDown
     | AddPathOffered
     | AddPathNegotiated
+    | HoldTimeZero
     | Update
     | EndOfRib
     | Alive

@@ -109,6 +109,15 @@ def parse_address(text: str) -> Address:
 
 def parse_prefix(text: str) -> Prefix:
     """Read ``ADDRESS/LENGTH``; anything else, and bits set behind the length, is a ``ValueError``."""
+    return _read_prefix(text, masked=False)
+
+
+def parse_nlri(text: str) -> Prefix:
+    """The same of a prefix that came over BGP: what is set behind its length is irrelevant (RFC 4271 section 4.3)."""
+    return _read_prefix(text, masked=True)
+
+
+def _read_prefix(text: str, *, masked: bool) -> Prefix:
     address, _, digits = text.partition("/")
     version, family = (6, socket.AF_INET6) if ":" in address else (4, socket.AF_INET)
     try:
@@ -119,7 +128,9 @@ def parse_prefix(text: str) -> Prefix:
     except (OSError, ValueError):
         raise ValueError(f"{text!r} is not a prefix") from None
     if value & host_bits:
-        raise ValueError(f"{text!r} is not a prefix: bits are set behind its length")
+        if not masked:
+            raise ValueError(f"{text!r} is not a prefix: bits are set behind its length")
+        value &= ~host_bits
     return tuple.__new__(Prefix, (version, value, length))  # full tables come by here, and Prefix() is slower
 
 

@@ -180,6 +180,8 @@ class StepEntry(Section):
     """end_of_rib, all, usual: only this family."""
     add_path: Families | None = None
     """up, in_sync, converge: the families with ADD-PATH in force; [] for none. Default: as configured."""
+    hold_time: Duration | None = None
+    """up, in_sync, converge: what the router offers; 0 for none, and anything else is as usual."""
     reason: Line | None = None
     """down: why."""
     expect: ExpectSection | None = None

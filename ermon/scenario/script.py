@@ -17,6 +17,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     EndOfRib,
     Event,
+    HoldTimeZero,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -121,6 +122,8 @@ def _start_session(stage: Stage, feed: Feed, step: StepEntry) -> Iterator[Event]
     stage.sent[feed.name] = {}
     if step.add_path is not None:
         yield AddPathNegotiated(stage.now, feed.name, frozenset(step.add_path))
+    if step.hold_time == 0:
+        yield HoldTimeZero(stage.now, feed.name)
     yield SessionUp(stage.now, feed.name)
 
 
@@ -141,9 +144,9 @@ def _judge_sources(stage: Stage, names: Iterable[str], key: str, problem: str | 
 VERBS: tuple[Verb, ...] = get_args(Verb)
 _ON_ROUTES = ("feed", "circuit", "link", "path_id", "family")
 _TAKES: Mapping[str, tuple[str, ...]] = {
-    "converge": ("add_path",),
-    "in_sync": ("add_path",),
-    "up": ("add_path",),
+    "converge": ("add_path", "hold_time"),
+    "in_sync": ("add_path", "hold_time"),
+    "up": ("add_path", "hold_time"),
     "end_of_rib": ("family",),
     "down": ("reason",),
     "announce": (*_ON_ROUTES, "next_hop", "path", "communities"),

@@ -392,6 +392,56 @@ def test_a_feed_that_is_to_show_best_paths_is_not_asked_about():
     assert net.subjects("feed-best-path-only") == [{"feed": f"edge-{n}"} for n in (2, 3, 4)]
 
 
+# feed-no-hold ----------------------------------------------------------------------------------------
+
+
+def no_hold(net: Company, feed: str) -> Company:
+    return net.says_hold_time_zero(feed).up(feed)
+
+
+@pytest.mark.parametrize(
+    ("feed", "labels"), [("edge-1", EDGE_1), ("isp-a", ISP_A), ("outside", {"feed": "outside"})]
+)
+def test_a_session_without_a_hold_time_is_raised_at_once_and_until_the_next(
+    feed: str, labels: dict[str, str]
+):
+    net = no_hold(company(), feed)
+    finding = net.assert_raised_after(0, "feed-no-hold", **labels)
+    assert finding.severity is Severity.WARNING
+    net.down(feed)
+    assert net.status("feed-no-hold", **labels) == "unknown"
+    net.up(feed)
+    net.assert_cleared_after(0, "feed-no-hold", **labels)
+
+
+def test_a_hold_time_of_an_attempt_that_did_not_come_up_says_nothing_of_the_next(net: Company):
+    net.down("edge-1").says_hold_time_zero("edge-1").down("edge-1").up("edge-1")
+    assert net.status("feed-no-hold", **EDGE_1) == "ok"
+
+
+def test_a_session_without_a_hold_time_proves_no_absence(net: Company, space: Space):
+    net.down("edge-1", "chicago-primary", "isp-a")
+    no_hold(net, "edge-1")
+    no_hold(net, "chicago-primary")
+    no_hold(net, "isp-a")
+    net.bring("chicago-primary", space.family).end_of_rib("edge-1", "chicago-primary", "isp-a").wait(1000)
+    link = {"circuit": "chicago", "link": "primary", "family": space.family}
+    other_link = link | {"family": other_family(space)}
+    pool = {"pool": "chi", "family": space.family}
+    assert net.status("link-down", **link) == "ok"
+    assert net.status("link-down", **other_link) == "unknown"
+    assert net.status("pool-not-advertised", **pool, circuit="chicago", link="primary") == "unknown"
+    assert net.status("pool-leak", **pool, **ISP_A) == "unknown"
+    assert net.status("feed-empty", feed="isp-a", family=space.family, uplink="isp-a") == "unknown"
+    assert net.raised() == ["feed-no-hold chicago-primary", "feed-no-hold edge-1", "feed-no-hold isp-a isp-a"]
+
+
+def test_what_such_a_session_shows_is_there(net: Company, space: Space):
+    net.down("isp-a")
+    no_hold(net, "isp-a").announce("isp-a", space.pool, path="64500")
+    net.assert_raised_after(0, "pool-leak", pool="chi", family=space.family, **ISP_A)
+
+
 # feed-overflow ---------------------------------------------------------------------------------------
 
 SMALL_TABLE = "collector: {max_routes: 2}"

@@ -14,6 +14,7 @@ from ermon.model.events import (
     Alive,
     EndOfRib,
     Event,
+    HoldTimeZero,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -56,6 +57,7 @@ PROCESS_DOWN = ProcessDown(T, EDGES, "ExaBGP shut down")
 PROCESS_REPLACED = ProcessDown(T, EDGES, "another ExaBGP process took its place")
 UP = SessionUp(T, FEED)
 ALIVE = Alive(T, FEED)
+NO_HOLD = HoldTimeZero(T, FEED)
 UNDECODED = MessagesLost(T, FEED, 1, "an UPDATE could not be decoded")
 
 
@@ -216,7 +218,12 @@ SAMPLES: dict[str, list[list[Event]]] = {
     "bad-nlri-length-33": [[lost(12), down("notification sent (3,10)")]],
     "bad-withdrawn-length": [[lost(12), down("notification sent (3,1)")]],
     "bad-message-type": [[lost(12), down("notification sent (1,3)")]],
-    "hold-time-0": [[lost(1)], [lost(4), offered(NEITHER)], [negotiated(NEITHER)], [lost(3), UP]],
+    "hold-time-0": [
+        [lost(1)],
+        [lost(4), offered(NEITHER), NO_HOLD],
+        [negotiated(NEITHER), NO_HOLD],
+        [lost(3), UP],
+    ],
     "hold-time-2": [
         [down("closing connection")],
         [lost(1)],

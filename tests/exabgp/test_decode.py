@@ -33,6 +33,7 @@ from ermon.model.events import (
     SessionUp,
     Update,
 )
+from ermon.model.prefixes import parse_prefix
 from tests.exabgp.recordings import (
     ALIVE,
     EXTRA,
@@ -259,7 +260,7 @@ BAD_UPDATES = {
     "no message": with_neighbor(sample("announce-no-addpath"), message=None),
     "an unknown family": with_update(announce={"ipv4 mpls-vpn": {"192.0.2.1": [NLRI]}}),
     "an unknown family withdrawn": with_update(withdraw={"ipv4 flow": [{"flow": "..."}]}),
-    "bits behind the length": with_update(withdraw={"ipv4 unicast": [{"nlri": "10.11.0.1/16"}]}),
+    "a length over 32": with_update(withdraw={"ipv4 unicast": [{"nlri": "10.11.0.1/33"}]}),
     "a length over 128": with_update(withdraw={"ipv6 unicast": [{"nlri": "2001:db8::/129"}]}),
     "a prefix that is a number": with_update(withdraw={"ipv4 unicast": [{"nlri": 10}]}),
     "a prefix with a zero octet": with_update(withdraw={"ipv4 unicast": [{"nlri": "10.11.0.0\0/16"}]}),
@@ -289,10 +290,29 @@ def test_an_update_that_cannot_be_decoded_whole_is_a_loss_on_its_feed(line: byte
 
 def test_a_bad_route_spoils_the_good_ones_of_its_update() -> None:
     line = with_update(
-        announce={"ipv4 unicast": {"192.0.2.1": [NLRI, {"nlri": "10.11.0.1/16"}]}},
+        announce={"ipv4 unicast": {"192.0.2.1": [NLRI, {"nlri": "10.11.0.1/33"}]}},
         withdraw={"ipv6 unicast": [{"nlri": "2001:db8::/32"}]},
     )
     assert without_times([Decoder(FEEDS).decode(line)]) == [[PROCESS_UP, UNDECODED]]
+
+
+@pytest.mark.parametrize(
+    ("family", "sent", "meant"),
+    [("ipv4", "198.51.100.15/28", "198.51.100.0/28"), ("ipv6", "2001:db8:1::7/48", "2001:db8:1::/48")],
+)
+def test_bits_behind_the_length_of_a_prefix_mean_nothing(family: str, sent: str, meant: str) -> None:
+    """RFC 4271 section 4.3: "the value of trailing bits is irrelevant"."""
+    name, nlri, prefix = (
+        f"{family} unicast",
+        {"nlri": sent, "path-information": "0.0.0.7"},
+        parse_prefix(meant),
+    )
+    update = events_of(with_update(announce={name: {"192.0.2.1": [nlri]}}))[-1]
+    assert isinstance(update, Update)
+    assert [route.key for route in update.announced] == [(prefix, 7)]
+    update = events_of(with_update(withdraw={name: [nlri]}))[-1]
+    assert isinstance(update, Update)
+    assert update.withdrawn == ((prefix, 7),)
 
 
 KEEPALIVE = sample("keepalive")

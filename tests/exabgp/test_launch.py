@@ -56,3 +56,19 @@ def test_time_goes_on_from_its_anchor_whatever_the_wall_clock_says(monkeypatch):
     before = time.monotonic()
     launch.keep_time_steadily(1_795_000_000.0)
     assert 1_795_000_000.0 + before <= time.time() <= 1_795_000_000.0 + time.monotonic()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the kernel names it otherwise")
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_tcp_asks_an_idle_router_whether_it_still_lives(family, address):
+    with socket.create_server((address, 0), family=family) as listening:
+        listening.setblocking(False)
+        launch.secure(listening)
+        listening.setblocking(True)
+        with (
+            socket.create_connection((address, listening.getsockname()[1])),
+            listening.accept()[0] as session,
+        ):
+            assert session.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            assert [session.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [30, 10, 3]

@@ -33,6 +33,7 @@ WITHOUT_PREFIXES = frozenset(
         "feed-flapping",
         "feed-lost-messages",
         "feed-no-eor",
+        "feed-no-hold",
         "feed-overflow",
         "geo-not-redundant",
         "segment-missing",
