@@ -139,7 +139,7 @@ class RouteDoc(msgspec.Struct, frozen=True, kw_only=True):
     origin: str | None
     """``igp``, ``egp`` or ``incomplete``."""
     circuit: str | None
-    """The link that brought it, where ``attribution`` is ``link``."""
+    """The link that it was learned over, where ``attribution`` is ``link``."""
     link: str | None
     attribution: Annotated[
         str | None,
@@ -167,7 +167,7 @@ class RoutesDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinkDifferenceDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """The prefixes that a link brings and another link of its circuit is proven not to."""
+    """The prefixes that are received on a link, and proven not to be on another link of its circuit."""
 
     prefixes: tuple[str, ...]
     """The first of them."""
@@ -190,7 +190,7 @@ class LinkHistoryDoc(msgspec.Struct, frozen=True, kw_only=True):
     merged_until: float | None
     """Until when the changes were too many to keep: they are one stretch that is unknown."""
     prefixes: tuple[int | None, ...]
-    """How many prefixes the link brought at each of ``times``; ``null``: nobody knows."""
+    """How many prefixes were received on the link at each of ``times``; ``null``: nobody knows."""
 
 
 class TimelineDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
@@ -234,7 +234,7 @@ class CheckGuideDoc(CheckDoc, frozen=True, kw_only=True):
 
 
 RequestedTime = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-"""Read by ``model.times.parse_timestamp``, as times in the configuration are, which also says what is wrong with one."""
+"""Read by ``model.text.parse_timestamp``, as times in the configuration are, which also says what is wrong with one."""
 
 
 class WindowRequest(msgspec.Struct, forbid_unknown_fields=True, rename={"starts": "from", "ends": "to"}):

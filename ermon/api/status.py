@@ -44,7 +44,7 @@ class Answer(StrEnum):
 
 
 class Shown(StrEnum):
-    """How a link or a circuit is shown. A link that drains is ``draining``, whatever it brings: it may fall silent."""
+    """How a link or a circuit is shown. A link that drains is ``draining``, whatever is received on it: it may fall silent."""
 
     UP = "up"
     DOWN = "down"
@@ -135,7 +135,7 @@ class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     draining: Mapping[Family, bool] = {}
     """Whether Microsoft drains the link."""
     routes: Mapping[Family, int]
-    """Prefixes that the link brings."""
+    """Prefixes that are received on the link."""
     decided_by: Mapping[Family, tuple[str, ...]]
     """The feeds that prove presence and absence on the link; none: absence cannot be proven."""
     service_routes: Mapping[str, int] = {}

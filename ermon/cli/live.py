@@ -15,7 +15,8 @@ from ermon.cli.shared import FINE, WRONG, Commands, RefusedError, add_target, du
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ermon.client.http import Target
+    from ermon.api.answers import WindowDoc
+    from ermon.client.http import Client
 
 
 def add_status(commands: Commands) -> None:
@@ -172,7 +173,7 @@ def add_maintenance(commands: Commands) -> None:
 def _maintenance_add(options: argparse.Namespace) -> int:
     from datetime import UTC, datetime, timedelta
 
-    from ermon.client.maintenance import add_window
+    from ermon.api.answers import WindowDoc
 
     starts = datetime.now(UTC) if options.starts is None else _moment("--from", options.starts)
     try:
@@ -183,7 +184,7 @@ def _maintenance_add(options: argparse.Namespace) -> int:
     about = {"circuit": options.circuit, "link": options.link, "feed": options.feed}
     wanted = {name: value for name, value in about.items() if value is not None}
     wanted |= {"from": starts.isoformat(), "to": ends.isoformat(), "reason": options.reason}
-    return _ask(options, lambda target: add_window(target, wanted))
+    return _ask(options, lambda client: client.change("POST", "maintenance", WindowDoc, wanted))
 
 
 def _moment(flag: str, text: str) -> datetime:
@@ -196,20 +197,37 @@ def _moment(flag: str, text: str) -> datetime:
 
 
 def _maintenance_list(options: argparse.Namespace) -> int:
-    from ermon.client.maintenance import list_windows
+    from ermon.api.answers import WindowDoc
 
-    return _ask(options, list_windows)
+    return _ask(options, lambda client: client.get("maintenance", list[WindowDoc]))
 
 
 def _maintenance_end(options: argparse.Namespace) -> int:
-    from ermon.client.maintenance import end_window
+    from ermon.api.answers import WindowDoc
 
-    return _ask(options, lambda target: end_window(target, options.id))
+    return _ask(options, lambda client: client.change("DELETE", f"maintenance/{options.id}", WindowDoc))
 
 
-def _ask(options: argparse.Namespace, question: Callable[[Target], Coroutine[Any, Any, object]]) -> int:
-    """Ask a running daemon, and print its answer: one thing, or several a line each."""
-    answer = asyncio.run(question(target_of(options)))
-    for line in answer if isinstance(answer, list) else [answer]:
-        print(line)
+def _ask(
+    options: argparse.Namespace,
+    question: Callable[[Client], Coroutine[Any, Any, WindowDoc | list[WindowDoc]]],
+) -> int:
+    """Ask a running daemon about its maintenance windows, and print each that it answers in a line."""
+    from ermon.client.http import Client
+
+    async def ask() -> WindowDoc | list[WindowDoc]:
+        async with Client(target_of(options)) as client:
+            return await question(client)
+
+    answer = asyncio.run(ask())
+    for window in answer if isinstance(answer, list) else [answer]:
+        print(_window_line(window))
     return FINE
+
+
+def _window_line(window: WindowDoc) -> str:
+    about = f"feed {window.feed}" if window.feed else f"circuit {window.circuit}"
+    link = f", link {window.link}" if window.link else ""
+    state = "active" if window.active else "not active"
+    name = window.id or "(configuration)"
+    return f"{name:<16} {window.starts} to {window.ends}  {state:<11} {about}{link}: {window.reason}"

@@ -172,8 +172,8 @@ def logging() -> Listener:
 
 
 def handing_out(senders: Senders, store: Store | None) -> Listener:
-    """Tell the receivers. What a webhook is told must not be forgotten by a restart, so it is written down
-    first; the Alertmanagers are told again and again all that is raised.
+    """Send it to the receivers. What a webhook is sent must not be forgotten by a restart, so it is written down
+    first; the Alertmanagers are sent again and again all that is raised.
     """
 
     def hand_out(outcome: Outcome) -> None:

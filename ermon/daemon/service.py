@@ -100,7 +100,7 @@ class Service:
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
-            self.supervisor.end()  # at once: what routers say while they are told goodbye is no finding
+            self.supervisor.end()  # at once: what routers say while their sessions are closed is no finding
             stopping.set()
 
         async def reload() -> None:

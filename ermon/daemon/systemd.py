@@ -105,9 +105,9 @@ class Systemd:
         self._status = status
         self._answer_seconds = answer_seconds
         self._ready = False
-        """systemd has been told that ermon is ready."""
-        self._reloaded_untold = False
-        """It has not been told that a reload is over."""
+        """It has been reported to systemd that ermon is ready."""
+        self._reloaded_unsent = False
+        """It has not been reported that a reload is over."""
         self._told_status = ""
         self._starving = False
         self._log = structlog.get_logger()
@@ -128,7 +128,7 @@ class Systemd:
         signs = self._signs()
         all_ready, reason = self._all_ready()
         ready_enough = all_ready or _overdue(signs, began, now)
-        if self._reloaded_untold or (ready_enough and not self._ready):
+        if self._reloaded_unsent or (ready_enough and not self._ready):
             self._tell_ready()
         if self._ready and self._notifier.watchdog_seconds is not None:
             self._feed(why_stuck(signs, began, now, self._answer_seconds))
@@ -137,8 +137,8 @@ class Systemd:
             self._told_status = status
 
     def _tell_ready(self) -> None:
-        told = self._notifier.send("READY=1")
-        self._ready, self._reloaded_untold = self._ready or told, not told
+        sent = self._notifier.send("READY=1")
+        self._ready, self._reloaded_unsent = self._ready or sent, not sent
 
     def _feed(self, stuck: str | None) -> None:
         if stuck is None:

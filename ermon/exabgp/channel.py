@@ -1,4 +1,4 @@
-"""What an ExaBGP process says, by way of its relay, and what it is told: one stream of messages, in order.
+"""What an ExaBGP process says, by way of its relay, and the commands that it is sent: one stream of messages, in order.
 
 Nothing is read faster than it is consumed: what ermon cannot take yet waits in the relay.
 """

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 import msgspec
 
-from ermon.exabgp.lines import FAMILY_NAMES, Envelope, Line, Neighbor, Peer
+from ermon.exabgp.lines import FAMILY_OF, Envelope, Line, Neighbor, Peer
 from ermon.exabgp.updates import read_routes
 from ermon.model.events import (
     AddPathNegotiated,
@@ -297,7 +297,7 @@ def _read_negotiated(neighbor: Neighbor, feed: str, time: float) -> Iterable[Eve
     negotiated = neighbor.negotiated
     if negotiated is None:
         raise ValueError("nothing negotiated")
-    families = frozenset(FAMILY_NAMES[f] for f in negotiated.add_path.receive if f in FAMILY_NAMES)
+    families = frozenset(FAMILY_OF[f] for f in negotiated.add_path.receive if f in FAMILY_OF)
     return (AddPathNegotiated(time, feed, families), *_read_hold_time(negotiated.hold_time, feed, time))
 
 

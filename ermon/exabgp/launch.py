@@ -1,6 +1,6 @@
 """Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION [CLOCK_ANCHOR]``. Not imported by ermon.
 
-Five things are put right that ExaBGP 5.0 cannot be told in its configuration:
+Five things are put right that ExaBGP 5.0 has no setting for in its configuration:
 
 - It dies when ermon dies, however ermon dies (Linux).
 - It listens before it has read its configuration, and while it reads it again: whoever connects in that

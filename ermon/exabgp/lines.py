@@ -16,7 +16,7 @@ from ermon.model.routes import SegmentKind
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999: a time beyond it has no date."""
 
-FAMILY_NAMES: dict[str, Family] = {f"{family} unicast": family for family in FAMILIES}
+FAMILY_OF: dict[str, Family] = {f"{family} unicast": family for family in FAMILIES}
 
 
 class Nlri(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="kebab"):
@@ -68,7 +68,7 @@ class AfiSafi(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def family(self) -> Family | None:
-        return FAMILY_NAMES.get(f"{self.afi} {self.safi}")
+        return FAMILY_OF.get(f"{self.afi} {self.safi}")
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):

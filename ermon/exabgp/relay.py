@@ -8,7 +8,7 @@ House rules:
 - ExaBGP writes to its helper with blocking writes: while nobody reads, no session gets a keepalive. So
   standard input is read at all times, whatever ermon does, and nothing else here ever blocks.
 - What ermon does not take yet is held in a buffer with a limit. Beyond it whole lines are dropped and
-  counted, and ermon is told how many, at the place where they are missing.
+  counted, and the number is sent to ermon at the place where they are missing.
 - ermon lives longer than its children: when its socket closes, ExaBGP is stopped.
 
 Lines between ermon and the relay themselves begin with ``MARK``, which no line of ExaBGP's can: its events
@@ -76,7 +76,7 @@ class Buffer:
         self._size = 0
         self._overflowing = False
         self._dropped = 0
-        """Lines missing behind what is held, of which ermon has not been told."""
+        """Lines missing behind what is held, which are not reported to ermon yet."""
 
     def __bool__(self) -> bool:
         return bool(self._blocks)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from netaddr.ip import IPV4_NOT_GLOBALLY_REACHABLE, IPV6_NOT_GLOBALLY_REACHABLE
@@ -20,6 +20,8 @@ from sortedcontainers import SortedList
 
 Family = Literal["ipv4", "ipv6"]
 FAMILIES: tuple[Family, Family] = ("ipv4", "ipv6")
+FAMILY_NAMES: Mapping[str, str] = {"ipv4": "IPv4", "ipv6": "IPv6"}
+"""As people write them."""
 
 _BITS = {4: 32, 6: 128}
 

@@ -1,4 +1,4 @@
-"""Keeps one Alertmanager told what is raised: news at once, and everything again and again.
+"""Keeps one Alertmanager informed of what is raised: news at once, and everything again and again.
 
 Nothing is queued: what is to be said is looked up when it is said. So a dead Alertmanager costs nothing,
 and hears the present state when it is back.
@@ -28,7 +28,7 @@ FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 15.0
 """A page may wait for a dead Alertmanager: it is asked often, and never less often than ``resend``."""
 RESENDS_MISSED = 4
-"""An alert that was not told again so many times is over for Alertmanager, as with Prometheus."""
+"""An alert that was not sent again so many times is over for Alertmanager, as with Prometheus."""
 MAX_ALERTS = 256
 """In one POST, as Prometheus does: half a megabyte at most, and it is encoded in a few milliseconds."""
 MAX_REFUSED = 10
@@ -115,7 +115,7 @@ class AlertmanagerSender:
         for start in range(0, len(entries), MAX_ALERTS):
             batch = entries[start : start + MAX_ALERTS]
             await self._send([self._alert(entry, now) for entry in batch])
-            self.ledger.told(batch)
+            self.ledger.sent(batch)
         if everything:
             await self._send([alerts.watchdog(self._started_at, self._expiry(now), self._external_url)])
 

@@ -1,7 +1,7 @@
-"""Findings as the alerts of Alertmanager's API (version 2), and what it must be told of them.
+"""Findings as the alerts of Alertmanager's API (version 2), and what it must be sent of them.
 
 Nothing here sends anything or reads a clock. Alertmanager keeps no alerts over a restart, and forgets each
-one at its ``endsAt``: so it is told the whole state again and again, and news at once.
+one at its ``endsAt``: so it is sent the whole state again and again, and news at once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def labels(finding: Finding) -> dict[str, str]:
 
 
 def alert(finding: Finding, ends_at: float, external_url: str) -> Alert:
-    """Return the alert of a finding, over at ``ends_at`` (seconds since the epoch) unless told again.
+    """Return the alert of a finding, over at ``ends_at`` (seconds since the epoch) unless sent again.
 
     It starts when the finding was raised, not when the violation began: Alertmanager does not wait for
     ``group_wait`` with an alert that is older, and the causes that inhibit it may be on their way.
@@ -115,13 +115,13 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """What one Alertmanager was told. Whatever it once heard of is resolved there when it is no more.
+    """What one Alertmanager was sent. Whatever it once heard of is resolved there when it is no more.
 
-    An alert is its labels, and severity is one of them. Say ``pool-leak`` was told as a warning, and a reload
+    An alert is its labels, and severity is one of them. Say ``pool-leak`` was sent as a warning, and a reload
     makes it critical: under its new labels it is a new alert, and the old one would fire until it expires.
-    So it is over, though nothing was cleared, and is told as resolved for ``RESOLVED_KEPT_SECONDS`` beside the
+    So it is over, though nothing was cleared, and is sent as resolved for ``RESOLVED_KEPT_SECONDS`` beside the
     new one. A finding that is cleared and raised again in that time has the same labels: then it fires, and is
-    not told as resolved as well.
+    not sent as resolved as well.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class Ledger:
     def due(
         self, raised: Iterable[Finding], cleared: Iterable[Finding], now: float, *, everything: bool
     ) -> list[Entry]:
-        """Return what must be told now, causes before what they cause: ``everything``, or what is new.
+        """Return what must be sent now, causes before what they cause: ``everything``, or what is new.
 
         ``cleared`` has the newest first.
         """
@@ -163,7 +163,7 @@ class Ledger:
             if key not in current and (entry.ended_at or 0.0) >= now - RESOLVED_KEPT_SECONDS
         }
 
-    def told(self, entries: Iterable[Entry]) -> None:
+    def sent(self, entries: Iterable[Entry]) -> None:
         """Note what the Alertmanager has taken."""
         self._told.update((entry.identity, _mark(entry)) for entry in entries)
 

@@ -1,4 +1,4 @@
-"""Everybody who is told what ermon finds, as the configuration names them."""
+"""Everybody to whom ermon sends what it finds, as the configuration names them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Senders:
         self._tasks: list[asyncio.Task[None]] = []
         self.reconfigure(config, secrets)
 
-    # What is told ------------------------------------------------------------------------------------
+    # What is sent ------------------------------------------------------------------------------------
 
     def push(self) -> None:
         """Something was raised or cleared: tell every Alertmanager at once."""
@@ -53,7 +53,7 @@ class Senders:
             alertmanager.push()
 
     def deliveries(self, transitions: Iterable[Transition]) -> list[Delivery]:
-        """Return what the webhooks are to be told of these, to be kept until ``done`` is called."""
+        """Return what the webhooks are to be sent of these, to be kept until ``done`` is called."""
         webhooks = self._config.webhooks
         return [d for each in transitions for d in make_deliveries(each, webhooks, self._external_url)]
 
@@ -75,7 +75,7 @@ class Senders:
     # Life --------------------------------------------------------------------------------------------
 
     def reconfigure(self, config: Config, secrets: Secrets) -> None:
-        """Go over to these receivers; those that stay are told what they were still to be told."""
+        """Go over to these receivers; those that stay are sent what they were still to be sent."""
         for task in self._tasks:
             task.cancel()
         alertmanagers, webhooks = self._alertmanagers, self._webhooks

@@ -1,6 +1,6 @@
 """What to paste into a router, so that it shows ermon its routes: ``ermon render router``.
 
-``describe`` says what a router is to be told, and a module for each platform writes it in its language. Each says
+``describe`` says what a router needs to know, and a module for each platform writes it in its language. Each says
 what its commands are after. FRR, BIRD, GoBGP and OpenBGPD were tried; what is printed for the others says that
 they were not.
 """
@@ -39,7 +39,7 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
 def render(
     config: Config, name: str, platform: str, mirrors: Mirrors, update_source: str | None = None
 ) -> str:
-    """Return what the router ``name`` is to be told, in the language of ``platform``, a key of ``PLATFORMS``.
+    """Return the configuration of the router ``name``, in the language of ``platform``, a key of ``PLATFORMS``.
 
     ``mirrors`` names the policies that mirrors share, and ``update_source`` the interface with the router's
     address, for platforms that want it. Without them placeholders stand there. Keys never do. Raises

@@ -1,4 +1,4 @@
-"""What a router is to be told, whatever its make: its sessions with ermon, from the configuration.
+"""What a router needs to know, whatever its make: its sessions with ermon, from the configuration.
 
 A session's *policy* is what the router applies to what it sends there. A mirror shares the policy of the
 neighbor that it mirrors, which only the router's owner can name; until then a placeholder stands for it.

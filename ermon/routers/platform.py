@@ -18,7 +18,7 @@ class Platform:
     notes: Callable[[Router], Iterable[str]]
     """What the reader should know of what was written, in lines."""
     any_port: bool
-    """Whether it can be told to connect to another port than 179."""
+    """Whether it can connect to another port than 179."""
     all_paths: bool
     """Whether it can send all paths of a prefix (RFC 7911), as it is written here."""
     tried_on: str | None

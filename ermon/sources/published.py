@@ -20,7 +20,7 @@ MAX_BYTES = 32 * 1024 * 1024
 """Microsoft's longest list, the service tags, has a few megabytes."""
 
 MAX_PREFIXES = 100_000
-"""Each is looked up whenever a route changes, and a link brings some thousands of routes at most: a longer
+"""Each is looked up whenever a route changes, and a link receives some thousands of routes at most: a longer
 list comes from a selection that forgot to select.
 """
 _SHOWN_CHARACTERS = 60

@@ -35,7 +35,7 @@ RETRY_SECONDS = 10.0
 OPEN_SECONDS = 6.0
 """How long a start waits for the disk: longer than for another ermon that is about to end."""
 SAVE_SECONDS = 2.0
-"""How long a transition waits for the disk before it is told to the world all the same."""
+"""How long a transition waits for the disk before it is sent all the same."""
 HISTORY_SECONDS = 5.0
 """How long a reader of the history waits for the disk."""
 CLOSE_SECONDS = 1.0

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ermon.api.status import HeadlineDoc, HeadlineKind
 from ermon.client.http import IS_IT_ERMON, UnreachableError
+from ermon.model.prefixes import FAMILY_NAMES
 from ermon.model.text import printable
 
 MARKS = {
@@ -45,7 +46,6 @@ STYLES = {
     "blind": "bold yellow",
 }
 SEVERITIES = ("critical", "warning", "info")
-FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 MAX_VALUES = 3
 """Values of one list in a line of evidence; `--json` and the page have them all."""
 
@@ -61,7 +61,7 @@ def style(state: str) -> str:
 
 
 def family_name(family: str) -> str:
-    return FAMILIES.get(family, family)
+    return FAMILY_NAMES.get(family, family)
 
 
 def duration(span: timedelta | float) -> str:

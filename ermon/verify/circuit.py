@@ -16,7 +16,6 @@ from ermon.verify.report import LinkReport, Outcome, Prefixes, Proof
 
 Labels = Mapping[str, str]
 
-FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 _OUTCOMES = {
     "ok": Outcome.PASS,
@@ -26,7 +25,7 @@ _OUTCOMES = {
     "unknown": Outcome.UNKNOWN,
 }
 _SUPPRESSED = "a maintenance window, a drain or a larger finding covers it"
-WATCHED_ELSEWHERE = "watched by another ermon (--feeds.match)"
+OTHER_INSTANCE = "watched by another ermon (--feeds.match)"
 _NOT_RAISED = "not raised yet: it has to hold for the check's raise_after"
 
 
@@ -105,11 +104,11 @@ class CircuitFacts:
         found = [state[family] for family in families if family in state] or list(state.values())
         return bool(found) and set(found) == {"down"}
 
-    def elsewhere(self, view: str) -> Iterator[Proof]:
+    def of_other_instances(self, view: str) -> Iterator[Proof]:
         """Say of which links another ermon has this view."""
         for name, link in self.links.items():
             if view in link.watched_elsewhere:
-                text = f"link {name} ({link.router}) is {WATCHED_ELSEWHERE}"
+                text = f"link {name} ({link.router}) is {OTHER_INSTANCE}"
                 labels = {"circuit": self.name, "link": name, "view": view}
                 yield Proof(Outcome.UNKNOWN, text, labels=labels, details={"routers": [link.router]})
 
@@ -122,7 +121,7 @@ class CircuitFacts:
 
     @cached_property
     def prefixes(self) -> Mapping[str, LinkReport]:
-        """What each link brings and advertises."""
+        """What is received and advertised on each link."""
         return {
             name: LinkReport(
                 router=link.router,

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ermon.checks.advertised_pools import POOL_NOT_ADVERTISED
 from ermon.checks.redundancy import LINK_DOWN
 from ermon.checks.views import VIEW_MISSING
-from ermon.model.prefixes import Family, PrefixSet, parse_prefix
-from ermon.verify.circuit import FAMILY_NAMES, CircuitFacts
+from ermon.model.prefixes import FAMILY_NAMES, Family, PrefixSet, parse_prefix
+from ermon.verify.circuit import CircuitFacts
 from ermon.verify.report import Outcome, Proof
 
 # The links ------------------------------------------------------------------------------------------
 
 
 def sessions(facts: CircuitFacts) -> Iterator[Proof]:
-    yield from facts.elsewhere("edge-table")
+    yield from facts.of_other_instances("edge-table")
     for name, link in facts.links.items():
         for family, state in link.state.items():
             labels = {"circuit": facts.name, "link": name, "family": family}
@@ -45,7 +45,7 @@ def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
     """
     checked = facts.answers(POOL_NOT_ADVERTISED.name)
     if facts.pools:
-        yield from facts.elsewhere("to-microsoft")
+        yield from facts.of_other_instances("to-microsoft")
     for pool, family, link, answer in _on_links(facts):
         if not _expected(facts, pool, link):
             continue
@@ -264,7 +264,7 @@ def pools(facts: CircuitFacts) -> str:
     return ", ".join(facts.pools)
 
 
-def elsewhere(facts: CircuitFacts) -> str:
+def not_on_other_circuits(facts: CircuitFacts) -> str:
     others = facts.other_circuits
     return f"not on {', '.join(others)}" if others else "nor any other circuit's here"
 

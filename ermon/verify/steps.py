@@ -14,7 +14,7 @@ from typing import assert_never
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import AcceptanceStep, Check, Required, Tested
 from ermon.verify import evidence
-from ermon.verify.circuit import WATCHED_ELSEWHERE, CircuitFacts
+from ermon.verify.circuit import OTHER_INSTANCE, CircuitFacts
 from ermon.verify.report import CircuitReport, Outcome, Proof, Step, worst
 
 
@@ -81,7 +81,7 @@ def _step(kind: StepKind, facts: CircuitFacts) -> Step | None:
             proofs += filter(kind.counts, facts.proofs(check.name, needs_link=kind.needs_link))
         elif _must_answer(part, facts):
             why = "switched off in ermon's configuration: nobody has looked"
-            text = f"{check.name} is {WATCHED_ELSEWHERE if facts.is_split else why}"
+            text = f"{check.name} is {OTHER_INSTANCE if facts.is_split else why}"
             proofs.append(Proof(Outcome.UNKNOWN, text, check.name))
     if not proofs:
         return None
@@ -193,7 +193,7 @@ STEPS: tuple[StepKind, ...] = (
     StepKind(
         AcceptanceStep.POOLS_ELSEWHERE,
         "No NAT pool is advertised elsewhere",
-        passed=evidence.elsewhere,
+        passed=evidence.not_on_other_circuits,
         states=evidence.pools_elsewhere,
     ),
     StepKind(

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
+from ermon.model.prefixes import FAMILY_NAMES
 from ermon.model.text import printable
-from ermon.verify.circuit import FAMILY_NAMES
 from ermon.verify.report import (
     CircuitChange,
     CircuitReport,
@@ -69,8 +69,8 @@ class Sheet:
     def _step(self, step: Step) -> None:
         mark = self._paint(_MARKS[step.status], _STYLES[step.status])
         problems = [proof for proof in step.evidence if proof.status is not Outcome.PASS]
-        told = step.summary if not problems else _tally(step)
-        first, *rest = textwrap.wrap(printable(told), WIDTH - TITLE_WIDTH - 4) or [""]
+        summary = step.summary if not problems else _tally(step)
+        first, *rest = textwrap.wrap(printable(summary), WIDTH - TITLE_WIDTH - 4) or [""]
         self._line(f"  {mark} {step.title:<{TITLE_WIDTH}}{first}".rstrip())
         for line in rest:
             self._line(" " * (TITLE_WIDTH + 4) + line)
@@ -81,9 +81,9 @@ class Sheet:
 
     def _problem(self, proof: Proof) -> None:
         self._block(f"{_MARKS[proof.status]} {proof.text}", 6, _STYLES[proof.status])
-        told = " · ".join(_details(proof))
-        if told:
-            self._block(told, 8, "dim")
+        details = " · ".join(_details(proof))
+        if details:
+            self._block(details, 8, "dim")
 
     # What changed ------------------------------------------------------------------------------------
 
@@ -97,13 +97,13 @@ class Sheet:
             self._circuit_change(circuit)
 
     def _circuit_change(self, circuit: CircuitChange) -> None:
-        told = {
+        change = {
             "same": "nothing has changed",
             "changed": "",
             "new": "was not in the earlier report",
             "gone": "was in the earlier report, and is not in this one",
         }[circuit.change]
-        self._line(f"  {printable(circuit.circuit)}{': ' + told if told else ''}")
+        self._line(f"  {printable(circuit.circuit)}{': ' + change if change else ''}")
         for step in circuit.steps:
             self._step_change(step)
         for prefixes in circuit.prefixes:
@@ -149,12 +149,12 @@ class Sheet:
             self._line(f"Accepted: all {total} steps pass.", "green")
             return
         steps = f"of {total} steps"
-        told = [
+        parts = [
             f"{failed} {steps} fail" if failed else "",
             f"{unknown} {'' if failed else steps + ' '}cannot be told" if unknown else "",
             f"worse than at {_moment(report.comparison.before)}" if worse and report.comparison else "",
         ]
-        verdict = ", ".join(part for part in told if part)
+        verdict = ", ".join(part for part in parts if part)
         self._block(f"Not accepted: {verdict}.", 0, "red" if failed else "yellow")
 
     # Lines -------------------------------------------------------------------------------------------

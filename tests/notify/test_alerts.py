@@ -107,7 +107,7 @@ def due(
 ):
     """What must be told, as check and whether it is raised; the Alertmanager takes it."""
     entries = ledger.due(raised, over, now, everything=how.get("everything", False))
-    ledger.told(entries)
+    ledger.sent(entries)
     return [(entry.finding.check, entry.ended_at is None) for entry in entries]
 
 
@@ -131,7 +131,7 @@ def test_what_is_cleared_is_resolved_at_once_and_repeated_for_five_minutes():
     over = [cleared(finding(), START + 10)]
     entries = ledger.due([], over, START + 10, everything=False)
     assert [(entry.finding.check, entry.ended_at) for entry in entries] == [("pool-leak", START + 10)]
-    ledger.told(entries)
+    ledger.sent(entries)
     assert due(ledger, [], over, START + 11) == []
     last = START + 10 + RESOLVED_KEPT_SECONDS
     assert due(ledger, [], over, last, everything=True) == [("pool-leak", False)]
