@@ -19,13 +19,16 @@ from ermon.cli.shared import (
     Commands,
     RefusedError,
     add_feeds_match,
+    add_target,
     add_web_config,
     load_configs,
+    target_of,
 )
 from ermon.init import FLAGS
 
 if TYPE_CHECKING:
     from ermon.exabgp.decode import Rejected
+    from ermon.model.inventory import Config
 
 
 # A first configuration -----------------------------------------------------------------------------------
@@ -103,6 +106,11 @@ def add_check(commands: Commands) -> None:
     )
     parser.add_argument("config_file", type=Path, metavar="CONFIG")
     add_web_config(parser)
+    add_target(
+        parser,
+        optional="a running daemon: show what this file would raise and clear with the routes that it holds, before it "
+        "is loaded",
+    )
     parser.set_defaults(command=_check)
 
 
@@ -115,7 +123,19 @@ def _check(options: argparse.Namespace) -> int:
     found = lint(loaded, time.time())
     for finding in found:
         print(finding)
-    return WRONG if found else FINE
+    needs_somebody = options.url is not None and _previewed(options, loaded.config)
+    return WRONG if found or needs_somebody else FINE
+
+
+def _previewed(options: argparse.Namespace, config: Config) -> bool:
+    """Show what a running daemon would raise and clear with this file; return whether that needs somebody."""
+    from ermon.sources.reading import load_local
+    from ermon.verify.preview import preview, write
+
+    lists, _ = load_local(config, options.config_file.parent)
+    found = preview(target_of(options), config, lists)
+    write(found, sys.stdout)
+    return found.wrong
 
 
 def add_test(commands: Commands) -> None:

@@ -235,13 +235,11 @@ def load_configs(options: argparse.Namespace) -> tuple[LoadedConfig, WebConfig]:
     return loaded, web
 
 
-def add_target(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of a command that asks a daemon."""
-    parser.add_argument(
-        "--url",
-        default=f"http://{DEFAULT_LISTEN_ADDRESS}",
-        help=f"where the daemon is (default http://{DEFAULT_LISTEN_ADDRESS})",
-    )
+def add_target(parser: argparse.ArgumentParser, *, optional: str = "") -> None:
+    """Add the flags of a command that asks a daemon; ``optional`` says what it does only if ``--url`` is given."""
+    where = f"where the daemon is (default http://{DEFAULT_LISTEN_ADDRESS})"
+    default = None if optional else f"http://{DEFAULT_LISTEN_ADDRESS}"
+    parser.add_argument("--url", default=default, help=optional or where)
     parser.add_argument(
         "--ca-file",
         type=Path,

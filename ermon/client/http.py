@@ -26,6 +26,8 @@ ANSWER_SECONDS = 30.0
 """How long one answer may take as a whole; ermon takes milliseconds."""
 MAX_PASSWORD_BYTES = 1024
 """A larger file is no password; ermon looks at the first 72 bytes of one."""
+MAX_RECORDING_BYTES = 512 * 1024 * 1024
+"""What is held of the edge tables of a large company is a tenth of it."""
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """The statuses of two hundred feeds and fifty circuits are a tenth of it."""
 
@@ -155,6 +157,16 @@ class Client:
             raise UnreachableError(f"{where}: {_refusal(code, body)}")
         return _decode(body, kind, where)
 
+    async def recording(self) -> list[bytes]:
+        """Return the lines of a recording of this moment."""
+        with _unreachable(self.name, where := self._where("recording"), ANSWER_SECONDS):
+            async with self._session.get(self._address("recording", {}), **self._as_always) as response:
+                most = MAX_RECORDING_BYTES if response.status == 200 else MAX_ANSWER_BYTES
+                body = await _read(response, where, most)
+                if response.status != 200:
+                    raise UnreachableError(f"{where}: {_refusal(response.status, body)}")
+                return body.splitlines()
+
     async def change(self, method: str, path: str, kind: type[T], body: object = None) -> T:
         """Ask for a change; what the daemon does not allow, or finds wrong with it, is a ``UsageError``."""
         code, answer, where = await self._send(method, path, {}, body)
@@ -230,14 +242,12 @@ def _unreachable(name: str, where: str, seconds: float) -> Iterator[None]:
 IS_IT_ERMON = "Is that an ermon? --url takes the address that `ermon run --web.listen-address` has"
 
 
-async def _read(response: aiohttp.ClientResponse, where: str) -> bytes:
+async def _read(response: aiohttp.ClientResponse, where: str, most: int = MAX_ANSWER_BYTES) -> bytes:
     body = bytearray()
     async for part in response.content.iter_chunked(64 * 1024):
         body += part
-        if len(body) > MAX_ANSWER_BYTES:
-            raise UnreachableError(
-                f"{where}: the answer is longer than {MAX_ANSWER_BYTES} bytes. {IS_IT_ERMON}"
-            )
+        if len(body) > most:
+            raise UnreachableError(f"{where}: the answer is longer than {most} bytes. {IS_IT_ERMON}")
     return bytes(body)
 
 

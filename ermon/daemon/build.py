@@ -138,7 +138,7 @@ class Parts:
             options.record,
             options.record_limits,
             options.config_file,
-            hold=lambda: Held.by(self.monitor, self.supervisor.memory, self.lists.in_force()),
+            hold=self._hold,
             dropped=self.telemetry.not_recorded,
         )
 
@@ -246,6 +246,7 @@ class Parts:
                 external_url=options.external_url,
                 web_config=WebConfig if file is None else LiveWebConfig(file).current,
                 hosts=hosts_of(options.external_url, options.listen, options.allowed_hosts),
+                hold=self._hold,
                 started_at=self._now,
                 maintenance=self.maintenance,
                 maintenance_changed=self.driver.apply_maintenance,
@@ -253,6 +254,9 @@ class Parts:
                 timeline=self.timeline,
             )
         )
+
+    def _hold(self) -> Held:
+        return Held.by(self.monitor, self.supervisor.memory, self.lists.in_force())
 
     # All together ------------------------------------------------------------------------------------
 

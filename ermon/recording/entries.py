@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from ermon import __version__
 from ermon.core.monitor import Monitor
 from ermon.core.session import Session
 from ermon.core.snapshot import Snapshot, take
@@ -79,6 +80,8 @@ class Reason(StrEnum):
     """There is another configuration."""
     LOSS = "loss"
     """Lines before it could not be written."""
+    ASKED = "asked"
+    """Somebody asked for what is held."""
 
 
 class Head(msgspec.Struct, frozen=True, tag="file", omit_defaults=True):
@@ -217,6 +220,12 @@ class Held:
             lists=dict(lists),
             state=write_entry(State(snapshot, decoder), snapshot.now),
         )
+
+    def recording(self) -> Iterator[bytes]:
+        """Yield a whole recording, of this moment alone."""
+        yield write_entry(Head(__version__, "", 1, Reason.ASKED), self.now)
+        yield from self.lines()
+        yield write_entry(End(), self.now)
 
     def lines(self) -> Iterator[bytes]:
         for source, published in self.lists.items():

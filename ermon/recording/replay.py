@@ -19,7 +19,7 @@ from ermon.core.monitor import Monitor
 from ermon.core.snapshot import resume
 from ermon.exabgp.decode import Decoder, Rejected, RejectReason
 from ermon.model.events import Event, Update
-from ermon.model.findings import Transition, transition_order
+from ermon.model.findings import Finding, Transition, transition_order
 from ermon.model.inventory import Config, MaintenanceWindow
 from ermon.model.routes import Route
 from ermon.model.source_key import SourceKey
@@ -225,6 +225,10 @@ class Replay:
             yield from self._take(step)
         if self._monitor is not None:
             yield from self._run_out(self._monitor, until)
+
+    def findings(self) -> list[Finding]:
+        """Return what is raised."""
+        return self._monitor.findings() if self._monitor is not None else []
 
     def statuses(self) -> Iterator[dict[str, Any]]:
         """Yield the status of every check and subject, ordered by check and labels."""

@@ -5,6 +5,8 @@ Everything here reads, but for ``/-/reload`` and the maintenance windows.
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -40,6 +42,7 @@ def make_app(context: WebContext) -> web.Application:
     app[_METRICS] = Metrics(context.telemetry.registry)
     app[pages.FILES] = pages.read_files()
     app[stream.STREAMS] = set()
+    app[stream.RECORDINGS] = asyncio.Semaphore(stream.MAX_RECORDINGS)
     app.add_routes(
         [
             web.get("/", pages.status_page),
@@ -63,6 +66,7 @@ def make_app(context: WebContext) -> web.Application:
             web.post("/api/v1/maintenance", api.add_window),
             web.delete("/api/v1/maintenance/{id}", api.end_window),
             web.get("/api/v1/events", stream.events, allow_head=False),
+            web.get("/api/v1/recording", stream.recording, allow_head=False),
             web.get("/api/v1/schema", api.schema),
         ]
     )

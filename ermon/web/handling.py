@@ -21,6 +21,7 @@ from ermon.httpd.access import Hosts
 from ermon.httpd.shell import WebConfig
 from ermon.metrics.process import Telemetry
 from ermon.model.findings import Finding
+from ermon.recording.entries import Held
 from ermon.web.events import EventHub
 
 
@@ -41,6 +42,8 @@ class WebContext:
     """Whether ExaBGP is up and listening; if not, why."""
     reload: Callable[[], Awaitable[list[str]]]
     """Goes over to the configuration file as it is now; returns what is wrong with it, if anything is."""
+    hold: Callable[[], Held]
+    """Takes what is held at the moment."""
     started_at: float
     lifecycle: bool = False
     """Whether ermon may be changed over HTTP: ``/-/reload`` and maintenance windows."""

@@ -1,4 +1,6 @@
-"""``/api/v1/events``: one client's stream of server-sent events."""
+"""What is sent bit by bit: ``/api/v1/events``, one client's stream of server-sent events, and ``/api/v1/recording``, what
+is held at the moment as lines that ``ermon replay`` reads.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,14 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from aiohttp import web
 
 from ermon.api.answers import SnapshotEvent, finding_doc
 from ermon.web.api import findings_now, status_now
 from ermon.web.events import Subscription, TooManyClientsError, frame
-from ermon.web.handling import CONTEXT
+from ermon.web.handling import CONTEXT, parameters
 
 HEARTBEAT_SECONDS = 15.0
 """A comment after so long without an event: proxies close what is silent for longer."""
@@ -27,6 +30,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx would keep events back
 }
+
+_RECORDING_HEADERS = {"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"}
 
 STREAMS = web.AppKey("streams", set[asyncio.Task[object]])
 """The tasks of the streams that are open."""
@@ -84,6 +89,36 @@ async def _snapshot(request: web.Request, subscription: Subscription) -> bytes:
             "snapshot", SnapshotEvent(status=status, findings=tuple(map(finding_doc, findings))), event_id
         )
     )
+
+
+LINES_AT_ONCE = 1_000
+"""Lines of a recording that are made together, on a thread."""
+
+MAX_RECORDINGS = 2
+"""So many are sent at a time: each keeps the routes of its moment."""
+
+RECORDINGS = web.AppKey("recordings", asyncio.Semaphore)
+
+
+async def recording(request: web.Request) -> web.StreamResponse:
+    """Send what is held as a recording of this moment."""
+    parameters(request)
+    places = request.app[RECORDINGS]
+    if places.locked():
+        raise web.HTTPServiceUnavailable(
+            text=f"{MAX_RECORDINGS} clients take one already", headers={"Retry-After": "10"}
+        )
+    async with places:
+        lines = request.app[CONTEXT].hold().recording()
+        response = web.StreamResponse(headers=_RECORDING_HEADERS)
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while piece := await asyncio.to_thread(
+                lambda: b"".join(b"%b\n" % line for line in islice(lines, LINES_AT_ONCE))
+            ):
+                if not await _write(request, response, piece):
+                    break
+        return response
 
 
 async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> bool:

@@ -14,10 +14,12 @@ from aiohttp.test_utils import TestClient
 from ermon.api.status import StatusDoc
 from ermon.core.status import collect
 from ermon.core.timeline import Timeline
+from ermon.exabgp.decode import DecoderMemory
 from ermon.httpd.access import Hosts
 from ermon.httpd.listen import listening
 from ermon.httpd.shell import WebConfig
 from ermon.metrics.process import Telemetry
+from ermon.recording.entries import Held
 from ermon.web import api
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
@@ -47,6 +49,7 @@ class Site:
             hub=self.hub,
             ready=lambda: (not self.not_ready, self.not_ready),
             reload=self.reload,
+            hold=lambda: Held.by(self.net.monitor, DecoderMemory(), {}),
             started_at=self.net.start,
             lifecycle=self.lifecycle,
             clock=lambda: self.net.now,

@@ -10,10 +10,11 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from ermon.recording.replay import Playback, Replay
 from ermon.web import stream
 from ermon.web.app import make_app
 from ermon.web.events import EventHub
-from tests.checks.company import V4, V6
+from tests.checks.company import V4, V6, Company
 from tests.web.site import Client, Site, until
 
 Event = tuple[str, str, Any]
@@ -138,3 +139,26 @@ async def test_streams_end_at_once_when_ermon_stops(site: Site):
     await reader.read()  # to its end
     writer.close()
     await writer.wait_closed()
+
+
+async def test_what_is_held_is_a_recording_that_replays_by_itself(net: Company):
+    net.announce("isp-a", V4.pool, path="64500").wait(1)
+    async with Site(net).served() as client:
+        response = await client.get("/api/v1/recording")
+        assert response.headers["Content-Type"] == "application/x-ndjson"
+        lines = (await response.read()).splitlines()
+    replay = Replay(Playback(net.config, lambda *_: pytest.fail("it cannot be read")))
+    assert list(replay.transitions(lines, until=0)) == []
+    statuses = [
+        (each["check"], each["labels"]["family"])
+        for each in replay.statuses()
+        if each["status"] == "violated"
+    ]
+    assert ("pool-leak", "ipv4") in statuses
+
+
+async def test_few_take_a_recording_at_a_time(net: Company, monkeypatch):
+    monkeypatch.setattr(stream, "MAX_RECORDINGS", 0)
+    async with Site(net).served() as client:
+        status, message = await client.error("/api/v1/recording")
+    assert (status, message) == (503, "0 clients take one already")
