@@ -1,6 +1,6 @@
 """The shape of ``--web.config.file``: its keys, their types and defaults, as in Prometheus' exporter-toolkit.
 
-What is right or wrong between values is not here but in ``web_config``. No message here holds a value of
+What is right or wrong between values is not here but in ``config``. No message here holds a value of
 ``basic_auth_users``: what stands where a hash should may be a password.
 """
 

@@ -1,6 +1,6 @@
 """The counts of events that only the shell knows: lines, latencies, restarts, reloads, notifications.
 
-Everything that can be read from the monitor when it is asked for is in ``metrics``; nothing is kept twice.
+Everything that can be read from the monitor when it is asked for is in ``network``; nothing is kept twice.
 """
 
 from __future__ import annotations

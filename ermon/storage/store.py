@@ -98,7 +98,7 @@ class Store:
     async def open(
         cls, folder: Path, retention_seconds: float, *, clock: Callable[[], float] = time.time, **limits: int
     ) -> Self:
-        """Open the store in ``folder``, which is made if it is missing, and read what is ``kept``. Where that
+        """Open the store in ``folder``, which is made if it is missing, and read what is kept. Where that
         cannot be had, nothing is kept, and ``problem`` says why.
         """
         store = cls(StorageFile(folder, retention_seconds, **limits), clock)
