@@ -233,13 +233,16 @@ def _two_circuits() -> Config:
         routers={"edge-1": _addresses("192.0.2.201"), "edge-2": _addresses("192.0.2.202 2001:db8:100::202")},
         internet_only=prefixes("198.51.100.128/27 2001:db8:1ff::/48"),
         uplinks={"isp-a": Uplink("isp-a", "edge-1", 64510), "isp-b": Uplink("isp-b", "edge-2", 64511)},
-        segments={"dmz": Segment("dmz", "forbidden"), "campus": Segment("campus", "required")},
+        segments={
+            "dmz": Segment("dmz", "forbidden", prefixes("192.0.2.64/26")),
+            "campus": Segment("campus", "required"),
+        },
         maintenance=(
             window(90, 150, circuit="dallas", link="secondary"),
             window(200, 260, feed="isp-a"),
         ),
         customer=replace(CUSTOMER, own_prefixes=(*CUSTOMER.own_prefixes, *prefixes("203.0.113.0/24"))),
-        policy=replace(POLICY, max_drain=600.0),
+        policy=replace(POLICY, max_drain=600.0, blackhole_communities=frozenset({Community((64510, 666))})),
         checks={
             "internet-preferred": CheckSettings(enabled=True),
             "churn-high": CheckSettings(raise_after=10.0, parameters={"per_minute": 6}),

@@ -33,7 +33,16 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import CheckSettings, Config, Feed, Link, LinkKey, MaintenanceWindow, View
+from ermon.model.inventory import (
+    CheckSettings,
+    Config,
+    Feed,
+    InternetUse,
+    Link,
+    LinkKey,
+    MaintenanceWindow,
+    View,
+)
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.routes import Route
 from tests.oracle_facts import (
@@ -152,6 +161,8 @@ class Oracle:
         if (since := self.drained_since(link.key)) is not None:
             yield since + self.config.policy.max_drain
         for family in link.families:
+            if (returned_at := self.returned_at(link.key, family)) is not None:
+                yield returned_at + self.config.policy.failover_grace
             if (until := self.flaps_until(link.key, family)) is not None:
                 yield until
 
@@ -323,6 +334,15 @@ class Oracle:
         changes = [time for (_, before), (time, state) in pairwise(known) if state is not before]
         return self._excess(changes, "link-flapping", "changes")
 
+    def returned_at(self, link: LinkKey, family: Family) -> float | None:
+        """Return when the link last went from down to up, be it by way of unknown."""
+        states = [(moment.time, moment.states.get((link, family))) for moment in self.moments]
+        known = [(time, state) for time, state in states if state in {LinkState.UP, LinkState.DOWN}]
+        ups = [
+            t for (_, was), (t, state) in pairwise(known) if (was, state) == (LinkState.DOWN, LinkState.UP)
+        ]
+        return ups[-1] if ups else None
+
     def last_known(self, link: LinkKey, family: Family) -> LinkState:
         """Return the state of the link before now when it was last known."""
         states = (moment.states.get((link, family)) for moment in reversed(self.moments))
@@ -488,12 +508,15 @@ def keeps_quiet(window: MaintenanceWindow, subject: Subject, now: float) -> bool
 # Timers ------------------------------------------------------------------------------------------------
 
 
-def times_of(config: Config, check: str) -> tuple[float, float]:
-    """Return ``raise_after`` and ``clear_after`` of a check in this configuration, in seconds."""
+def times_of(config: Config, key: SubjectKey) -> tuple[float, float]:
+    """Return ``raise_after`` and ``clear_after`` of a subject in this configuration, in seconds."""
+    check, labels = key[0], dict(key[1])
+    failover = check == "pool-leak" and config.pools[labels["pool"]].internet is InternetUse.FAILOVER
+    least = 60.0 if failover else 0.0
     said = config.checks.get(check, CheckSettings())
     raise_after, clear_after = CATALOGUE[check].raise_after, CATALOGUE[check].clear_after
     return (
-        raise_after if said.raise_after is None else said.raise_after,
+        max(least, raise_after if said.raise_after is None else said.raise_after),
         clear_after if said.clear_after is None else said.clear_after,
     )
 

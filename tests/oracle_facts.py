@@ -158,6 +158,25 @@ def microsoft_part(attributes: Attributes, config: Config) -> list[int]:
     return list(dropwhile({config.customer.asn, *config.customer.provider_asns}.__contains__, asns))
 
 
+def says_nothing(attributes: Attributes, config: Config) -> bool:
+    """Tell whether a path names nobody but us, our carriers and private ASNs."""
+    customer = config.customer
+    known = {customer.asn, *customer.provider_asns, *customer.origin_asns, *customer.wan_asns}
+    spoken = [
+        asn
+        for segment in attributes.as_path
+        if segment.kind in {SegmentKind.SEQUENCE, SegmentKind.SET}
+        for asn in segment.asns
+    ]
+    private = [a for a in spoken if 64512 <= a <= 65534 or 4_200_000_000 <= a <= 4_294_967_294]
+    return {*spoken} <= known | {*private}
+
+
+def is_blackholed(attributes: Attributes, config: Config) -> bool:
+    asked = {BLACKHOLE, *(community.values for community in config.policy.blackhole_communities)}
+    return bool(asked & {*attributes.communities, *attributes.large_communities})
+
+
 def median(levels: Collection[tuple[int, float]]) -> float | None:
     """The median of counts that lasted for so many seconds each."""
     total = sum(seconds for _, seconds in levels)
@@ -388,6 +407,10 @@ class FactsFromScratch:
     def last_known_state(self, link: LinkKey, family: Family) -> LinkState:
         now = self.link_state(link, family)
         return now if now is not LinkState.UNKNOWN else self._oracle.last_known(link, family)
+
+    def lately_returned(self, link: LinkKey, family: Family) -> bool:
+        returned_at = self._oracle.returned_at(link, family)
+        return returned_at is not None and self.now < returned_at + self._config.policy.failover_grace
 
     def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         return tuple(
@@ -630,13 +653,13 @@ class FactsFromScratch:
         return bool(useless - {self._config.customer.asn})
 
     def is_transit(self, _: str, route: Route, __: RouteSet) -> bool:
-        if BLACKHOLE in route.attributes.communities:
+        if is_blackholed(route.attributes, self._config):
             return False
         return route.prefix.length == 0 or not covered(route.prefix, self._config.customer.own_prefixes)
 
     def is_exported(self, _: str, route: Route, __: RouteSet) -> bool:
         ours = covered(route.prefix, self._config.customer.own_prefixes)
-        return ours and BLACKHOLE not in route.attributes.communities
+        return ours and not is_blackholed(route.attributes, self._config)
 
     def is_ours(self, _: str, route: Route, route_set: RouteSet) -> bool:
         """Our address space, and our ASN at the end of its path."""
@@ -647,15 +670,15 @@ class FactsFromScratch:
         return self._config.customer.asn in ends
 
     def is_blackholed(self, _: str, route: Route, __: RouteSet) -> bool:
-        return BLACKHOLE in route.attributes.communities
+        return is_blackholed(route.attributes, self._config)
 
     def is_inside_pool(self, feed: str, route: Route, route_set: RouteSet) -> bool:
-        if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, route_set):
+        if is_blackholed(route.attributes, self._config) or not self.touches_pool(feed, route, route_set):
             return False
         return covered(route.prefix, self._space_of(route_set.name))
 
     def covers_pool(self, feed: str, route: Route, route_set: RouteSet) -> bool:
-        if BLACKHOLE in route.attributes.communities or not self.touches_pool(feed, route, route_set):
+        if is_blackholed(route.attributes, self._config) or not self.touches_pool(feed, route, route_set):
             return False
         return not covered(route.prefix, self._space_of(route_set.name))
 
@@ -664,21 +687,29 @@ class FactsFromScratch:
         if route.prefix.length == 0:
             return False
         to_internet = self._config.feeds[feed].view is View.TO_INTERNET
-        if to_internet and BLACKHOLE in route.attributes.communities:
+        if to_internet and is_blackholed(route.attributes, self._config):
             return False
         if through_microsoft(route.attributes):
             return True
         if covered(route.prefix, [*self._config.customer.own_prefixes, *_pool_space(self._config)]):
             return False
-        return any(brought.length and equal_or_inside(route.prefix, brought) for brought in self._brought())
+        segment = self._config.segments.get(self._config.feeds[feed].segment or "")
+        if segment is not None and covered(route.prefix, segment.local):
+            return False
+        if not says_nothing(route.attributes, self._config):
+            return False
+        return any(equal_or_inside(route.prefix, brought) for brought in self._brought())
 
     def _brought(self) -> Iterator[Prefix]:
         for link in self._config.links:
             if self._config.circuits[link.circuit].peering is Peering.MICROSOFT:
-                for family in FAMILIES:
-                    yield from self.shown_by_any(link.key, family)
+                found = [p for family in FAMILIES for p in self.shown_by_any(link.key, family)]
                 for family in self._not_up(link):
-                    yield from self._oracle.remembered(link.key, family)
+                    found += self._oracle.remembered(link.key, family)
+                # What Microsoft should not have sent at all says nothing of others.
+                yield from (
+                    p for p in found if p.length and not not_public(p, self._config.policy.public_space)
+                )
 
     def _not_up(self, link: Link) -> list[Family]:
         return [f for f in link.families if self.link_state(link.key, f) is not LinkState.UP]

@@ -93,6 +93,10 @@ class Facts(Protocol):
         """Return the link's state when it was last known: up or down; unknown if it never was."""
         ...
 
+    def lately_returned(self, link: LinkKey, family: Family) -> bool:
+        """Return whether the link went from down to up within the last ``policy.failover_grace``."""
+        ...
+
     def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         """Return the feeds that prove presence and absence on the link: in sync, of the link's own
         router, with all paths.

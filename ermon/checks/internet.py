@@ -7,6 +7,7 @@ from functools import partial
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Required, Section, Tested
+from ermon.checks.elsewhere import blackholing
 from ermon.checks.facts import Facts
 from ermon.checks.mirror import overlapping_pools, pool_index
 from ermon.checks.subject import (
@@ -24,7 +25,7 @@ from ermon.checks.subject import (
 from ermon.checks.topics import MICROSOFT, RouteSet, feed_topic, routes_topic
 from ermon.model.inventory import Config, Feed, Severity, View
 from ermon.model.prefixes import PrefixSet
-from ermon.model.routes import BLACKHOLE, Route, SegmentKind
+from ermon.model.routes import Route, SegmentKind
 
 INSIDE_POOL = "inside-pool"
 COVERS_POOL = "covers-pool"
@@ -42,11 +43,12 @@ def classifiers(config: Config) -> Callable[[Feed], Classifier]:
     pools = pool_index(config)
     space = {pool.name: PrefixSet(pool.prefixes) for pool in config.pools.values()}
     own = PrefixSet(config.customer.own_prefixes)
+    blackholed = blackholing(config.policy)
 
     def route_sets(route: Route, *, mirrors_uplink: bool) -> Iterator[RouteSet]:
         prefix = route.prefix
         family = prefix.family
-        if BLACKHOLE in route.attributes.communities:
+        if blackholed(route.attributes):
             yield RouteSet(BLACKHOLED, family)
             return
         if mirrors_uplink and own.covers(prefix):

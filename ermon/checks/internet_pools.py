@@ -12,9 +12,15 @@ from ermon.checks.internet import BLACKHOLED, COVERS_POOL, INSIDE_POOL, internet
 from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored
 from ermon.checks.subject import OK, UNKNOWN, Subject, Verdict, feed_labels, on_feed, present, violated
 from ermon.checks.topics import RouteSet, feed_topic, link_topic, routes_topic
+from ermon.model.findings import LinkState
 from ermon.model.inventory import Config, Feed, InternetUse, Link, Peering, Pool, Severity, View
 from ermon.model.prefixes import Family, Prefix, PrefixSet
 from ermon.model.routes import Route
+
+FAILOVER_SECONDS = 60.0
+"""A pool for failover is raised after so long at least: a router's conditional advertisement follows its table with a
+delay, and so announces shortly before, or withdraws shortly after, what the links are seen to do.
+"""
 
 
 def _pools_seen(config: Config) -> Iterator[tuple[Pool, Family, Feed]]:
@@ -40,7 +46,8 @@ def pool_leak(config: Config) -> Iterator[Subject]:
         excused = _circuit_links(config, pool) if pool.internet is InternetUse.FAILOVER else []
         topics.update(link_topic(link.key, f) for link in excused for f in link.families)
         judge = partial(_pool_leak, pool, family, feed, excused)
-        yield _subject("pool-leak", pool, family, feed)(frozenset(topics), judge)
+        least = FAILOVER_SECONDS if excused else 0.0
+        yield _subject("pool-leak", pool, family, feed)(frozenset(topics), judge, raise_after=least)
 
 
 def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], facts: Facts) -> Verdict:
@@ -48,7 +55,22 @@ def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], fact
     if excused and all(link_down(facts, link, family) for link in excused):
         return OK
     routes = facts.matching(feed.name, RouteSet(INSIDE_POOL, family, pool.name)).values()
-    return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
+    leaked = present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
+    return _while_links_are_up(leaked, excused, family, facts) if routes and excused else leaked
+
+
+def _while_links_are_up(leaked: Verdict, links: list[Link], family: Family, facts: Facts) -> Verdict:
+    """A router notices that ExpressRoute is back, and takes the pool off the internet, some time after the link is up
+    (Cisco, "Configure BGP conditional advertisement": the table is looked at every 60 s).
+
+    While another link was up all along, a link that returns explains nothing, and excuses for its own time only.
+    """
+    asked = {link: (family,) if family in link.families else link.families for link in links}
+    up = [k for k in links if any(facts.link_state(k.key, f) is LinkState.UP for f in asked[k])]
+    returned = [k for k in links if any(facts.lately_returned(k.key, f) for f in asked[k])]
+    if returned:
+        return OK if all(link in returned for link in up) else UNKNOWN
+    return leaked if up else UNKNOWN
 
 
 POOL_LEAK = Check(

@@ -110,6 +110,8 @@ class Subject:
     judge: Callable[[Facts], Verdict]
     severity: Severity | None = None
     """Where it depends on the policy instead of the check."""
+    raise_after: float = 0.0
+    """Seconds that its violation must hold at least, whatever the check says of others."""
     learn: Callable[[Facts, Verdict], None] | None = None
     """Called after each verdict, for checks that learn what is right."""
     feeds: tuple[str, ...] = ()

@@ -102,6 +102,8 @@ class LinkInfo:
     transitions: int = 0
     """Changes between up and down; unknown between two equal states is no change."""
     known_state: LinkState = LinkState.UNKNOWN
+    returned_at: float | None = None
+    """When it last went from down to up."""
     flaps: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
     """When it changed between up and down."""
     baseline: Baseline = field(default_factory=Baseline)
@@ -261,6 +263,15 @@ class NetworkFacts:
 
     def last_known_state(self, link: LinkKey, family: Family) -> LinkState:
         return self.links[link, family].known_state
+
+    def lately_returned(self, link: LinkKey, family: Family) -> bool:
+        ends = self.failover_grace_ends(link, family)
+        return ends is not None and self.now < ends
+
+    def failover_grace_ends(self, link: LinkKey, family: Family) -> float | None:
+        """Return until when pools for failover may be on the internet since the link went from down to up."""
+        returned_at = self.links[link, family].returned_at
+        return None if returned_at is None else round(returned_at + self.config.policy.failover_grace, 6)
 
     def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         return self.links[link, family].deciders

@@ -30,10 +30,10 @@ from ermon.checks.topics import (
 )
 from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
 from ermon.core.route_index import RouteIndex
-from ermon.core.timers import ChurnEnds, DrainEnds, LinkFlapsEnd, Timer, Timers
+from ermon.core.timers import ChurnEnds, DrainEnds, FailoverGraceEnds, LinkFlapsEnd, Timer, Timers
 from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
 from ermon.model.findings import LinkState
-from ermon.model.inventory import LinkFamily, LinkKey, View
+from ermon.model.inventory import InternetUse, LinkFamily, LinkKey, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix
 
 
@@ -49,12 +49,23 @@ class Layers:
         for link in facts.config.links:
             of_router = self._links_of_router.setdefault(link.router, [])
             of_router += [(link.key, family) for family in link.families]
+        self._failover_circuits = {
+            circuit
+            for pool in facts.config.pools.values()
+            if pool.internet is InternetUse.FAILOVER
+            for circuit in pool.circuits
+        }
         self._routers = {link.key: link.router for link in facts.config.links}
 
     def watch(self, timer: Timer, ends: float | None) -> None:
         """Come back when there were no more changes of late than is fine."""
         if ends is not None and ends > self.facts.now:
             self.timers.set(timer, ends)
+
+    def watch_failover_grace(self, link: LinkKey, family: Family) -> None:
+        """Come back when pools that may fail over to the internet must be off it again."""
+        if link[0] in self._failover_circuits:
+            self.watch(FailoverGraceEnds(link, family), self.facts.failover_grace_ends(link, family))
 
     def feed_changed(self, name: str) -> None:
         """Note that a feed's session, or what it can prove, may have changed."""
@@ -180,6 +191,9 @@ class Layers:
                 info.transitions += 1
                 info.flaps.add(now)
                 self.watch(LinkFlapsEnd(link, family), info.flaps.ends_at())
+                if state is LinkState.UP:
+                    info.returned_at = now
+                    self.watch_failover_grace(link, family)
             info.known_state = state
         info.changed_at = now
         self.changes.append(LinkChanged(now, link, family, state))

@@ -149,7 +149,11 @@ class Monitor:
 
     def timers_running(self) -> bool:
         """Return whether a finding is being raised or cleared, or a feed getting in sync."""
-        return self._alarms.timers.next() is not None or self.reactor.sync_running()
+        return (
+            self._alarms.timers.next() is not None
+            or self.reactor.sync_running()
+            or self.reactor.failover_grace_running()
+        )
 
     def maintain(self, windows: Iterable[MaintenanceWindow], now: float) -> None:
         """Apply these windows besides those of the configuration."""

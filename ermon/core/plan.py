@@ -44,7 +44,7 @@ class Plan:
         return Alarm(
             subject,
             check.settings(self.config).severity or subject.severity or check.severity,
-            check.raised_after(self.config),
+            max(check.raised_after(self.config), subject.raise_after),
             check.cleared_after(self.config),
         )
 

@@ -18,6 +18,7 @@ from ermon.core.timers import (
     ChurnEnds,
     DrainEnds,
     EndOfRibOverdue,
+    FailoverGraceEnds,
     FeedFlapsEnd,
     LinkFlapsEnd,
     OverflowEnds,
@@ -237,6 +238,13 @@ class Reactor:
             for family in state.feed.families
         )
 
+    def failover_grace_running(self) -> bool:
+        """Return whether a link came up so shortly ago that pools for failover may still be on the internet."""
+        return any(
+            (due := self.timers.due(FailoverGraceEnds(*key))) is not None and due > self.facts.now
+            for key in self.facts.links
+        )
+
     def advance(self, now: float) -> None:  # noqa: C901  # one branch a timer
         """Let the timers fire that are due."""
         facts = self.facts
@@ -255,7 +263,7 @@ class Reactor:
                     self.layers.feed_changed(feed)
                 case FeedFlapsEnd(feed):
                     facts.pending.topics.add(feed_topic(feed))
-                case LinkFlapsEnd(link, family):
+                case LinkFlapsEnd(link, family) | FailoverGraceEnds(link, family):
                     facts.pending.topics.add(link_topic(link, family))
                 case DrainEnds(link):
                     facts.pending.drains.add(link)

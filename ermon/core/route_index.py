@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ermon.checks.attribution import Attribution, Attributor, has_microsoft_asn
 from ermon.checks.catalogue import classifiers as classifiers_of
+from ermon.checks.elsewhere import MicrosoftElsewhere
 from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
 from ermon.checks.received import CHANGES_PER_MINUTE
@@ -24,7 +25,7 @@ from ermon.core.rib import AdjRibIn, RouteChange
 from ermon.core.rolling import RollingCount
 from ermon.model.inventory import Config, LinkKey, Peering, View
 from ermon.model.prefixes import Family, Prefix, PrefixIndex, PrefixSet
-from ermon.model.routes import BLACKHOLE, Route, RouteKey
+from ermon.model.routes import Route, RouteKey
 
 _HEARS_MICROSOFT_ROUTES = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.SEGMENT})
 
@@ -72,7 +73,7 @@ class RouteIndex:
         self.microsoft_links = frozenset(
             link.key for link in config.links if config.circuits[link.circuit].peering is Peering.MICROSOFT
         )
-        self._ours = PrefixSet(config.our_space)
+        self._elsewhere = MicrosoftElsewhere(config)
         self.pools_changed: set[str] = set()
         """Pools of which a feed shows more or less than before."""
         self._heard: PrefixIndex[set[str]] = PrefixIndex()
@@ -157,17 +158,11 @@ class RouteIndex:
     def _sets_of(self, state: FeedState, route: Route, attribution: Attribution) -> Iterator[RouteSet]:
         if classify := self._classifiers.get(state.feed.name):
             yield from classify(route, attribution)
-        if state.feed.view in _HEARS_MICROSOFT_ROUTES and self.is_microsoft(state.feed.view, route):
+        if state.feed.view in _HEARS_MICROSOFT_ROUTES and self._is_microsoft(state, route):
             yield RouteSet(MICROSOFT, route.prefix.family)
 
-    def is_microsoft(self, view: View, route: Route) -> bool:
-        """Return whether a route outside the edge tables counts as Microsoft's."""
-        prefix = route.prefix
-        if prefix.is_default or (view is View.TO_INTERNET and BLACKHOLE in route.attributes.communities):
-            return False
-        return has_microsoft_asn(route.attributes) or (
-            prefix in self.learned and not self._ours.covers(prefix)
-        )
+    def _is_microsoft(self, state: FeedState, route: Route) -> bool:
+        return self._elsewhere.is_microsoft(state.feed, route, self.learned.__contains__)
 
     def _enter_sets(self, state: FeedState, key: RouteKey, route: Route, attribution: Attribution) -> None:
         for route_set in self._sets_of(state, route, attribution):
@@ -236,7 +231,7 @@ class RouteIndex:
         self._count_churn(state, link, family)
         if had == has:
             return
-        if link in self.microsoft_links:
+        if self._elsewhere.tells(link, prefix):
             if has:
                 self.learned.appeared(link, prefix)
             else:
@@ -329,7 +324,7 @@ class RouteIndex:
 
     def _reclassify(self, state: FeedState, route: Route) -> None:
         route_set = RouteSet(MICROSOFT, route.prefix.family)
-        counts = self.is_microsoft(state.feed.view, route)
+        counts = self._is_microsoft(state, route)
         key = route.key
         if counts != (key in state.route_sets.get(route_set, ())):
             if counts:

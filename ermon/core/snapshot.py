@@ -46,6 +46,7 @@ class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     known_state: LinkState = LinkState.UNKNOWN
     changed_at: float | None = None
     transitions: int = 0
+    returned_at: float | None = None
     flaps: tuple[float, ...] = ()
     levels: Levels = ()
     remembered: tuple[str, ...] = ()
@@ -130,6 +131,7 @@ def _link_memory(
         known_state=info.known_state,
         changed_at=info.changed_at,
         transitions=info.transitions,
+        returned_at=info.returned_at,
         flaps=info.flaps.recent(now),
         levels=info.baseline.levels(now),
         remembered=tuple(sorted(map(str, learned.remembered(link, family)))),
@@ -179,6 +181,7 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
 def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory) -> None:
     info.state, info.known_state = memory.state, memory.known_state
     info.changed_at, info.transitions = memory.changed_at, memory.transitions
+    info.returned_at = memory.returned_at
     for time in memory.flaps:
         info.flaps.add(time)
     info.baseline.restore(memory.levels)

@@ -54,6 +54,8 @@ def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> 
     before, now = old.facts.links[key], new.facts.now
     info.state, info.known_state = before.state, before.known_state
     info.changed_at, info.transitions = before.changed_at, before.transitions
+    info.returned_at = before.returned_at
+    new.layers.watch_failover_grace(*key)
     info.baseline = before.baseline.copy()
     info.baseline.stop(now)  # the new policy says what is right from now on
     info.flaps.take_over(before.flaps)

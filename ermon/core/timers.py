@@ -85,6 +85,13 @@ class LinkFlapsEnd(msgspec.Struct, frozen=True):
     family: Family
 
 
+class FailoverGraceEnds(msgspec.Struct, frozen=True):
+    """A link has been up for long enough: its pools for failover have no reason to be on the internet any more."""
+
+    link: LinkKey
+    family: Family
+
+
 class DrainEnds(msgspec.Struct, frozen=True):
     link: LinkKey
 
@@ -95,6 +102,14 @@ class ChurnEnds(msgspec.Struct, frozen=True):
 
 
 Timer = (
-    SyncDue | EndOfRibOverdue | ResendDue | OverflowEnds | FeedFlapsEnd | LinkFlapsEnd | DrainEnds | ChurnEnds
+    SyncDue
+    | EndOfRibOverdue
+    | ResendDue
+    | OverflowEnds
+    | FeedFlapsEnd
+    | LinkFlapsEnd
+    | FailoverGraceEnds
+    | DrainEnds
+    | ChurnEnds
 )
 """What the reactor waits for. The union is closed: a timer that nobody handles is a type error."""

@@ -729,9 +729,27 @@ def test_other_microsoft_asns_alone_make_no_microsoft_route(net: Company, space:
 
 
 @pytest.mark.parametrize("what", ["exchange", "exchange_part"])
-def test_what_a_link_brings_is_a_microsoft_route_whatever_its_path(net: Company, space: Space, what: str):
+def test_what_a_link_brings_is_a_microsoft_route_where_the_path_tells_nothing(
+    net: Company, space: Space, what: str
+):
     net.announce("dallas-primary", getattr(space, what), path="64500")
     net.assert_raised_after(0, "microsoft-reflected", **DALLAS_PRIMARY)
+
+
+def test_the_internets_way_to_microsoft_is_no_microsoft_route(net: Company, space: Space):
+    net.announce("dallas-primary", space.exchange, path="64500 64510 8075")
+    assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
+    net.announce("dallas-primary", space.exchange, path="64500 64510 12076")
+    assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "violated"
+
+
+def test_one_wrong_short_route_from_microsoft_makes_nothing_else_a_microsoft_route(
+    net: Company, space: Space
+):
+    net.microsoft_sends("chicago-primary", "0.0.0.0/1", "::/1").announce("dallas-primary", space.private)
+    assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
+    net.lose("chicago-primary", *DUAL)
+    assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
 
 
 def test_a_prefix_around_what_a_link_brings_is_no_microsoft_route(net: Company, space: Space):

@@ -146,19 +146,81 @@ def test_an_aggregate_pool_must_not_leak_either(space: Space, feed: str):
 
 def test_a_failover_pool_leaks_unless_every_link_is_down(space: Space, feed: str):
     net = company(FAILOVER).converge().announce(feed, space.pool)
-    net.assert_raised_after(0, "pool-leak", **chi(space, feed))
+    assert net.status("pool-leak", **chi(space, feed)) == "violated"
     net.lose("chicago-primary", space.family)
     assert net.status("pool-leak", **chi(space, feed)) == "violated"
     net.lose("chicago-secondary", space.family)
     assert net.status("pool-leak", **chi(space, feed)) == "ok"
-    net.bring("chicago-secondary", space.family)
+    net.bring("chicago-secondary", space.family).wait(180)
     assert net.status("pool-leak", **chi(space, feed)) == "violated"
+
+
+def test_a_failover_pool_that_leaks_is_raised_after_a_minute_at_least(space: Space, feed: str):
+    net = company(FAILOVER).converge().announce(feed, space.pool)
+    net.assert_raised_after(60, "pool-leak", **chi(space, feed))
+    net.wait(5).withdraw(feed, space.pool)
+    net.assert_cleared_after(60, "pool-leak", **chi(space, feed))
+    slower = company(FAILOVER, "checks: {pool-leak: {raise_after: 90s}}").converge()
+    slower.announce(feed, space.pool).assert_raised_after(90, "pool-leak", **chi(space, feed))
+
+
+def test_a_router_may_take_its_time_to_fail_over_and_back(space: Space, feed: str):
+    net = company(FAILOVER).converge().announce(feed, space.pool).wait(59)
+    lose_chicago(net, space.family)
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
+    net.wait(1000).bring("chicago-secondary", space.family)
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
+    net.wait(180 - MILLISECOND)
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
+    net.wait(MILLISECOND)
+    assert net.status("pool-leak", **chi(space, feed)) == "violated"
+    net.assert_raised_after(60, "pool-leak", **chi(space, feed))
+
+
+def test_the_grace_of_a_failover_pool_is_the_policys(space: Space, feed: str):
+    net = company(FAILOVER, "policy: {failover_grace: 30s}").converge()
+    lose_chicago(net, space.family)
+    net.announce(feed, space.pool).wait(100).bring("chicago-primary", space.family)
+    net.assert_raised_after(90, "pool-leak", **chi(space, feed))
+
+
+def test_the_grace_goes_on_when_the_link_goes_again_and_after_a_reload(space: Space, feed: str):
+    net = company(FAILOVER).converge()
+    lose_chicago(net, space.family)
+    net.announce(feed, space.pool).bring("chicago-primary", space.family).wait(100)
+    net.lose("chicago-primary", space.family).wait(30)
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
+    net.bring("chicago-primary", space.family).wait(100)
+    net.reconfigure(company(FAILOVER, "checks: {churn-high: {enabled: false}}").config)
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
+    net.assert_raised_after(140, "pool-leak", **chi(space, feed))
+
+
+def test_a_second_link_that_returns_does_not_clear_a_leak(space: Space, feed: str):
+    net = company(FAILOVER).converge().lose("chicago-primary", space.family)
+    net.announce(feed, space.pool).assert_raised_after(60, "pool-leak", **chi(space, feed))
+    net.bring("chicago-primary", space.family)
+    assert net.status("pool-leak", **chi(space, feed)) == "unknown"
+    net.wait(179)
+    assert net.finding("pool-leak", **chi(space, feed)) is not None
+    net.wait(1)
+    assert net.status("pool-leak", **chi(space, feed)) == "violated"
+
+
+def test_a_failover_pool_is_unknown_while_no_link_is_known_to_be_up(space: Space, feed: str):
+    net = company(FAILOVER).converge().down("edge-1").lose("chicago-secondary", space.family)
+    net.announce(feed, space.pool)
+    assert net.status("pool-leak", **chi(space, feed)) == "unknown"
+    net.withdraw(feed, space.pool)
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
 
 
 def test_a_failover_pool_is_not_excused_by_a_link_that_nobody_sees(space: Space, feed: str):
     net = company(FAILOVER).converge().down("edge-2")
     net.lose("chicago-primary", space.family).announce(feed, space.pool)
-    net.assert_raised_after(0, "pool-leak", **chi(space, feed))
+    assert net.status("pool-leak", **chi(space, feed)) == "unknown"
+    net.up("edge-2").bring("chicago-secondary", space.family).end_of_rib("edge-2").wait(2)
+    net.assert_raised_after(60, "pool-leak", **chi(space, feed))
 
 
 def test_a_failover_pool_of_two_circuits_waits_for_both(space: Space, feed: str):
@@ -391,6 +453,25 @@ def test_a_failover_pool_does_not_fall_back_by_mistake(space: Space, feed: str):
     net = company(FAILOVER).converge().announce(feed, space.own)
     lose_chicago(withdraw_pool(net, space), *DUAL)
     assert net.wait(1000).raised("pool-fallback") == []
+
+
+PROVIDERS_BLACKHOLE = 'policy: {blackhole_communities: ["64510:666", "64510:0:666"]}'
+
+
+@pytest.mark.parametrize("community", ["64510:666", "64510:0:666"])
+def test_a_providers_own_blackhole_community_is_no_leak(space: Space, feed: str, community: str):
+    net = company(PROVIDERS_BLACKHOLE).converge()
+    net.announce(feed, space.pool_part, communities=community)
+    assert net.status("pool-leak", **chi(space, feed)) == "ok"
+    other = company().converge().announce(feed, space.pool_part, communities=community)
+    assert other.status("pool-leak", **chi(space, feed)) == "violated"
+
+
+def test_what_the_internet_provider_sends_back_is_no_microsoft_route(net: Company, space: Space):
+    net.announce("isp-a", space.exchange, path="64500 64510 8075")
+    assert net.status("microsoft-leaked", **FEEDS["isp-a"]) == "ok"
+    net.announce("isp-a", space.exchange, path="64500 65001")
+    assert net.status("microsoft-leaked", **FEEDS["isp-a"]) == "violated"
 
 
 # microsoft-leaked ------------------------------------------------------------------------------------

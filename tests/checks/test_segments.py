@@ -75,6 +75,50 @@ def test_a_path_that_an_igp_has_erased_hides_nothing(net: Company, space: Space,
     assert net.status("segment-leak", **DMZ) == "violated"
 
 
+CARRIERS = "customer: {provider_asns: [64499], origin_asns: [64501], wan_asns: [64505]}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "64500", "64500 64505 64501 64499", "65001 64500", "4200000000", "(3356) 64500", "{64500 65001}"],
+)
+def test_a_path_that_names_only_us_and_our_carriers_hides_nothing(space: Space, path: str):
+    net = segmented(CARRIERS).announce("dmz-core", space.exchange_part, path=path)
+    assert net.status("segment-leak", **DMZ) == "violated"
+
+
+@pytest.mark.parametrize(
+    "path", ["64510 3356 8075", "64500 64505", "64500 64499", "64500 {65001 3356}", "8075"]
+)
+def test_a_path_with_another_public_asn_is_the_internets_way(net: Company, space: Space, path: str):
+    net.announce("dmz-core", space.exchange_part, path=path)
+    assert net.status("segment-leak", **DMZ) == "ok"
+
+
+def test_the_internets_way_is_no_substitute(net: Company):
+    empty_campus(net).announce("campus-core", *(s.exchange for s in SPACES.values()), path="64510 3356 8075")
+    net.assert_raised_after(60, "segment-missing", **CAMPUS)
+
+
+def test_a_local_breakout_is_no_leak_and_no_substitute(space: Space):
+    prefixes = [str(s.exchange) for s in SPACES.values()]
+    net = segmented(f"segments: {{dmz: {{local: {prefixes}}}, campus: {{local: {prefixes}}}}}")
+    net.announce("dmz-core", space.exchange_part, path="")
+    assert net.status("segment-leak", **DMZ) == "ok"
+    net.announce("dmz-core", space.sharepoint, path="")
+    assert net.status("segment-leak", **DMZ) == "violated"
+    empty_campus(net).announce("campus-core", space.exchange, path="")
+    assert net.status("segment-missing", **CAMPUS) == "violated"
+    net.announce("campus-core", space.exchange, path="64500 12076")  # over ExpressRoute after all
+    assert net.status("segment-missing", **CAMPUS) == "ok"
+
+
+def test_what_microsoft_must_not_send_makes_nothing_else_microsofts(net: Company):
+    net.microsoft_sends("chicago-primary", "0.0.0.0/1", "::/1")
+    net.announce("dmz-core", "9.9.0.0/16", "2a00:9::/32", path="")
+    assert net.status("segment-leak", **DMZ) == "ok"
+
+
 @pytest.mark.parametrize("what", ["extra", "own_other", "pool", "internet_only"])
 def test_other_prefixes_without_a_path_are_not_microsofts(net: Company, space: Space, what: str):
     net.announce("dmz-core", getattr(space, what), path="")

@@ -6,6 +6,7 @@ Every subject is judged with facts that write down what they are asked, at every
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -40,6 +41,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "seen": lambda family: {topics.seen_topic(family)},
     "link_state": lambda link, family: {topics.link_topic(link, family)},
     "last_known_state": lambda link, family: {topics.link_topic(link, family)},
+    "lately_returned": lambda link, family: {topics.link_topic(link, family)},
     "deciders": lambda link, family: {topics.link_topic(link, family)},
     "witnesses": lambda link, family: {topics.link_topic(link, family)},
     "link_flaps": lambda link, family: {topics.link_topic(link, family)},
@@ -139,7 +141,7 @@ def test_a_judge_reads_nothing_that_it_does_not_declare(network: str) -> None:
 
 def with_topics(one: Subject, kept: Callable[[Topic], bool]) -> Subject:
     declared = frozenset(filter(kept, one.topics))
-    return Subject(one.check, one.labels, declared, one.judge, one.severity, one.learn, one.feeds)
+    return replace(one, topics=declared)
 
 
 def test_a_topic_that_is_forgotten_is_found() -> None:

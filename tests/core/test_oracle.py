@@ -317,7 +317,7 @@ def different_transitions(
     for key in oracle.statuses:
         samples = [(sample.time, sample.by_line, sample.statuses[key]) for sample in oracle.samples]
         expected = [
-            (t, state) for t, state in transitions_of(samples, end, *times_of(config, key[0])) if t <= end
+            (t, state) for t, state in transitions_of(samples, end, *times_of(config, key)) if t <= end
         ]
         seen = [(time, state) for time, state, about in raised if about == key]
         if seen != expected:
