@@ -242,7 +242,12 @@ def _two_circuits() -> Config:
             window(200, 260, feed="isp-a"),
         ),
         customer=replace(CUSTOMER, own_prefixes=(*CUSTOMER.own_prefixes, *prefixes("203.0.113.0/24"))),
-        policy=replace(POLICY, max_drain=600.0, blackhole_communities=frozenset({Community((64510, 666))})),
+        policy=replace(
+            POLICY,
+            max_drain=600.0,
+            relearn_after=3000.0,
+            blackhole_communities=frozenset({Community((64510, 666))}),
+        ),
         checks={
             "internet-preferred": CheckSettings(enabled=True),
             "churn-high": CheckSettings(raise_after=10.0, parameters={"per_minute": 6}),

@@ -8,13 +8,15 @@ contract. Nothing of the monitor is used: an oracle that replays through a secon
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple, assert_never
 
 from ermon.checks.catalogue import CATALOGUE, subjects
+from ermon.checks.facts import Amount
 from ermon.checks.subject import Labels, Subject, Verdict
+from ermon.checks.topics import Counted
 from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
@@ -47,7 +49,6 @@ from ermon.model.prefixes import Family, Prefix
 from ermon.model.routes import Route
 from tests.oracle_facts import (
     CHURN_SECONDS,
-    HOUR,
     FactsFromScratch,
     Session,
     excess_until,
@@ -56,6 +57,7 @@ from tests.oracle_facts import (
     overlap,
     through_microsoft,
 )
+from tests.oracle_levels import Levels
 
 SubjectKey = tuple[str, Labels]
 LinkFamily = tuple[LinkKey, Family]
@@ -72,8 +74,10 @@ class Moment(NamedTuple):
     brought: dict[LinkFamily, frozenset[Prefix]]
     drained: dict[LinkKey, bool | None]
     """Whether the paths of each link say that it drains; ``None``: it has none."""
-    counts: dict[LinkFamily, int]
-    """How many prefixes each link brought where that was right."""
+    right: dict[Counted, Amount]
+    """How much there was of all that is counted, where that was right."""
+    low: dict[Counted, tuple[Amount, bool, float]]
+    """Where it was too low: whether the time counts for this level to become usual, and its band in percent."""
 
 
 class Sample(NamedTuple):
@@ -98,12 +102,14 @@ class Oracle:
         self.moments: list[Moment] = []
         self.samples: list[Sample] = []
         self.verdicts: dict[SubjectKey, Verdict] = {}
+        self.levels = Levels(self)
         self._subjects = _subjects_of(config)
         self._look(by_line=False)
 
     def pass_time(self, now: float) -> None:
         while (deadlines := [due for due in self._deadlines() if self.now < due <= now]) != []:
             self.now = min(deadlines)
+            self.levels.learn(self._subjects)
             self._look(by_line=False)
         self.now = max(self.now, now)
 
@@ -119,6 +125,7 @@ class Oracle:
         self.pass_time(now)
         self.config = config
         self._subjects = _subjects_of(config)
+        self.levels.forget(self._subjects)
         self._look(by_line=True)
 
     @property
@@ -132,6 +139,7 @@ class Oracle:
             yield from self._feed_deadlines(name, session)
         for link in self.config.links:
             yield from self._link_deadlines(link)
+        yield from self.levels.deadlines()
         for window in self.config.maintenance:
             for edge in (window.starts, window.ends):
                 yield edge.timestamp() - self.clock_offset
@@ -256,21 +264,18 @@ class Oracle:
         states = {key: facts.link_state(*key) for key in links}
         brought = {key: facts.shown_by_any(*key) for key in links}
         drained = {link.key: self._drained(*facts.path_marks(link.key)) for link in self.config.links}
-        moment = Moment(self.now, states, brought, drained, {})
+        moment = Moment(self.now, states, brought, drained, {}, {})
         self.moments.append(moment)
         self.verdicts, asked = {}, {}
         for subject in self._subjects:
             self.verdicts[subject.check, subject.labels] = subject.judge(facts)
             asked[subject.check, subject.labels] = subject
-        for link, family in links:
-            labels = (("circuit", link[0]), ("link", link[1]), ("family", family))
-            verdict = self.verdicts.get(("prefix-count-low", labels))
-            learns = self.config.circuits[link[0]].receive.drop_percent is not None
-            if learns and verdict is not None and verdict.status is Status.OK:
-                moment.counts[link, family] = facts.prefix_count(link, family)
         violated = (key for key, verdict in self.verdicts.items() if verdict.status is Status.VIOLATED)
         self.causes = [(check, dict(labels)) for check, labels in violated if check in CAUSES]
-        self.samples.append(Sample(self.now, by_line, {key: self._effective(asked[key]) for key in asked}))
+        statuses = {key: self._effective(subject) for key, subject in asked.items()}
+        self.samples.append(Sample(self.now, by_line, statuses))
+        for key, subject in asked.items():
+            self.levels.write_down(subject, statuses[key])
 
     def _effective(self, subject: Subject) -> Status:
         status = self.verdicts[subject.check, subject.labels].status
@@ -360,22 +365,10 @@ class Oracle:
         seconds = number(self.config, check, "window")
         return excess_until(times, number(self.config, check, limit), seconds, self.now)
 
-    def right_counts(self, link: LinkKey, family: Family) -> list[tuple[int, float]]:
-        """Return the counts of the last hour in which they were right, and for how long they were there."""
-        levels: list[tuple[int, float]] = []
-        room, until = HOUR, self.now
-        for moment in reversed(self.moments):
-            lasted, until = until - moment.time, moment.time
-            count = moment.counts.get((link, family))
-            if count is not None:
-                levels.append((count, min(lasted, room)))
-                room = max(0.0, room - lasted)
-        return levels
-
     def remembered(self, link: LinkKey, family: Family) -> set[Prefix]:
         """Return what the link brought in its last minute before it ceased to be up; nothing while it is."""
         key = (link, family)
-        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {}, {}, {})]))
+        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {}, {}, {}, {})]))
         ups = [at for at, (moment, _) in enumerate(lasted) if moment.states.get(key) is LinkState.UP]
         if not ups:
             return set()
@@ -423,13 +416,14 @@ def _asked_about(config: Config, feed: Feed) -> Iterator[Prefix]:
 # One cause, one page -----------------------------------------------------------------------------------
 
 CAUSES = {
-    *("circuit-down", "link-down", "drain", "advertised-limit-reached", "exabgp-down"),
+    *("service-missing", "circuit-down", "link-down", "drain", "advertised-limit-reached", "exabgp-down"),
     *("pool-not-advertised", "prefix-not-advertised"),
 }
 
 AFTER_LINK_LOSS = {
     "prefix-missing",
     "service-missing",
+    "service-count-low",
     "prefix-count-low",
     "link-asymmetry",
     "communities-missing",
@@ -462,6 +456,8 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
             return subject.check in AFTER_LINK_LOSS and same("circuit", "link", "family")
         case "drain":
             return subject.check in {"link-down", *AFTER_LINK_LOSS} and same("circuit", "link")
+        case "service-missing":
+            return subject.check == "service-count-low" and same("circuit", "link", "ms_service")
         case "advertised-limit-reached":
             return subject.check == "advertised-limit-near" and same("circuit", "link", "family")
         case "exabgp-down" if subject.check == "feed-down":
@@ -522,17 +518,26 @@ def times_of(config: Config, key: SubjectKey) -> tuple[float, float]:
 
 
 def transitions_of(
-    samples: list[tuple[float, bool, Status]], end: float, raise_after: float, clear_after: float
+    samples: list[tuple[float, bool, Status]],
+    end: float,
+    raise_after: float,
+    clear_after: float,
+    settled: Collection[float] = (),
 ) -> Iterator[tuple[float, str]]:
     """Yield when a subject that answered so is raised and cleared, until ``end``.
 
     A stop-watch runs while it is violated (or, once raised, while it is ok), stands while it is unknown, and
     goes back to zero with anything else. A line that arrives at the instant at which the stop-watch is full
-    comes too late to stop it; a change that time itself brings does not.
+    comes too late to stop it; a change that time itself brings does not. What is ok at a time of ``settled`` is
+    cleared there and then.
     """
     raised, elapsed = False, 0.0
     for (time, _, status), (until, by_line, _) in pairwise([*samples, (end, True, Status.UNKNOWN)]):
         if status is Status.UNKNOWN:
+            continue
+        if raised and status is Status.OK and time in settled:
+            raised, elapsed = False, 0.0
+            yield time, "cleared"
             continue
         if status is not (Status.OK if raised else Status.VIOLATED):
             elapsed = 0.0

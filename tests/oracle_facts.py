@@ -13,7 +13,8 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from ermon.checks.topics import RouteSet
+from ermon.checks.facts import Amount
+from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import CheckSettings, Config, ExpectationPeriods, Link, LinkKey, Peering, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix
@@ -39,6 +40,7 @@ DEFAULTS: Mapping[tuple[str, str], float] = {
 
 CHURN_SECONDS = 60.0
 HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 def number(config: Config, check: str, name: str) -> float:
@@ -177,13 +179,13 @@ def is_blackholed(attributes: Attributes, config: Config) -> bool:
     return bool(asked & {*attributes.communities, *attributes.large_communities})
 
 
-def median(levels: Collection[tuple[int, float]]) -> float | None:
+def median(levels: Collection[tuple[float, float]]) -> float | None:
     """The median of counts that lasted for so many seconds each."""
     total = sum(seconds for _, seconds in levels)
     if not total:
         return None
 
-    def spent_below(limit: int, *, inclusive: bool) -> float:
+    def spent_below(limit: float, *, inclusive: bool) -> float:
         return sum(s for count, s in levels if count < limit or (inclusive and count == limit))
 
     counts = {count for count, seconds in levels if seconds}
@@ -294,7 +296,7 @@ class FactsFromScratch:
         self._edges = sorted(n for n, feed in oracle.config.feeds.items() if feed.view is View.EDGE_TABLE)
         # Within one moment nothing changes: the same question has the same answer.
         for question in (
-            *(self.in_sync, self.canary_missing, self.matching),
+            *(self.in_sync, self.canary_missing, self.matching, self.amount, self.usual),
             *(self.table, self.deciders, self.link_state, self.brought_by, self.path_marks, self.draining),
         ):
             setattr(self, question.__name__, cache(question))
@@ -504,11 +506,27 @@ class FactsFromScratch:
     def churning(self, link: LinkKey) -> Collection[str]:
         return [feed for feed in self._edges if self._oracle.churns_until(feed, link) is not None]
 
-    def usual_count(self, link: LinkKey, family: Family) -> float | None:
-        return median(self._oracle.right_counts(link, family))
+    def amount(self, counted: Counted) -> Amount:
+        prefixes = self._counted_prefixes(counted)
+        joined = collapse_addresses([network(p) for p in prefixes if p.length])  # type: ignore[type-var]
+        return Amount(len(prefixes), float(sum(each.num_addresses for each in joined)))
 
-    def learn_count(self, link: LinkKey, family: Family, count: int | None) -> None:
-        raise AssertionError("the oracle learns from what it has answered itself")
+    def _counted_prefixes(self, counted: Counted) -> frozenset[Prefix]:
+        kind, link, family, service = counted
+        if kind == "received":
+            return self._shown(link, family)
+        if kind == "service":
+            return frozenset(
+                route.prefix
+                for feed in self.witnesses(link, family)
+                for route in self.matching(feed, RouteSet("service", family, service, link)).values()
+            )
+        mirrors = [name for name, feed in self._config.feeds.items() if feed.view is View.TO_MICROSOFT]
+        own = [n for n in mirrors if self._config.feeds[n].link_key == link and self.in_sync(n, family)]
+        return frozenset(p for name in own for p in self._prefixes(name) if p.family == family)
+
+    def usual(self, counted: Counted) -> Amount | None:
+        return self._oracle.levels.usual(counted)
 
     # Routes
 

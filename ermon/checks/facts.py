@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from ermon.checks.topics import RouteSet
+from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import ExpectationPeriods, Link, LinkKey
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.routes import Route, RouteKey
+
+
+class Amount(NamedTuple):
+    """How much is received or advertised: prefixes, and the addresses that they cover together.
+
+    A median of such amounts is one, too.
+    """
+
+    routes: float
+    addresses: float
 
 
 class Facts(Protocol):
@@ -159,12 +169,16 @@ class Facts(Protocol):
         """Return the feeds on which the link's routes change too often."""
         ...
 
-    def usual_count(self, link: LinkKey, family: Family) -> float | None:
-        """Return the median of the link's prefix count while it was right; ``None``: nothing learnt yet."""
+    def amount(self, counted: Counted) -> Amount:
+        """Return how much there is on the feeds whose routes count for it: the witnesses of a link, and the
+        mirrors of a link that are in sync.
+        """
         ...
 
-    def learn_count(self, link: LinkKey, family: Family, count: int | None) -> None:
-        """Learn that ``count`` is right from now on, or with ``None`` that nothing is to be learnt."""
+    def usual(self, counted: Counted) -> Amount | None:
+        """Return the usual level, the higher of the medians of the last hour and of the last 24 hours in which
+        it was right; ``None``: nothing learnt yet.
+        """
         ...
 
 

@@ -44,15 +44,11 @@ from ermon.checks.topics import (
     RouteSet,
     churn_topic,
     feed_topic,
-    link_topic,
     missing_topic,
     routes_topic,
-    seen_topic,
-    table_topic,
 )
-from ermon.model.findings import Status
 from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Severity, View
-from ermon.model.prefixes import Family, Prefix, PrefixSet
+from ermon.model.prefixes import Prefix, PrefixSet
 from ermon.model.routes import Route
 
 CHANGES_PER_MINUTE = Parameter(
@@ -161,6 +157,7 @@ SERVICE_MISSING = Check(
     needs=needs.link_state,
     peering=Peering.MICROSOFT,
     views=(View.EDGE_TABLE,),
+    suppresses=("service-count-low",),
     acceptance=Tested(AcceptanceStep.SERVICES, required=Required.WITH_SERVICES),
 )
 
@@ -211,58 +208,6 @@ PREFIX_MISSING = Check(
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
     acceptance=Tested(AcceptanceStep.PREFIXES),
-)
-
-
-def prefix_count_low(config: Config) -> Iterator[Subject]:
-    for circuit in config.circuits.values():
-        receive = circuit.receive
-        for link in circuit.links.values():
-            for family in link.families:
-                minimum = receive.minimum.get(family)
-                if minimum is None and receive.drop_percent is None:
-                    continue
-                labels = (*link_labels(link), ("family", family))
-                topics = {link_topic(link.key, family), table_topic(link.key, family), seen_topic(family)}
-                judge = partial(_prefix_count_low, link, family, minimum or 0, receive.drop_percent)
-                learn = partial(_learn_count, link, family) if receive.drop_percent is not None else None
-                yield Subject("prefix-count-low", labels, frozenset(topics), judge, learn=learn)
-
-
-def _prefix_count_low(
-    link: Link, family: Family, minimum: int, drop_percent: float | None, facts: Facts
-) -> Verdict:
-    if not facts.seen(family):
-        return UNKNOWN
-    count = facts.prefix_count(link.key, family)
-    usual = facts.usual_count(link.key, family) if drop_percent is not None else None
-    lowest = 0.0 if usual is None or drop_percent is None else usual * (100 - drop_percent) / 100
-    if count >= max(minimum, lowest):
-        return OK
-    if not facts.deciders(link.key, family):
-        return UNKNOWN
-    details = {"routes": count, "minimum": minimum, "usual": usual}
-    return violated(Evidence(routers=(link.router,), details=details))
-
-
-def _learn_count(link: Link, family: Family, facts: Facts, verdict: Verdict) -> None:
-    """Only what is right teaches what is usual; while it is not, or not known, time stands still."""
-    right = verdict.status is Status.OK
-    facts.learn_count(link.key, family, facts.prefix_count(link.key, family) if right else None)
-
-
-PREFIX_COUNT_LOW = Check(
-    name="prefix-count-low",
-    section=Section.RECEIVED,
-    severity=Severity.WARNING,
-    raise_after=60,
-    clear_after=60,
-    subjects=prefix_count_low,
-    labels=("circuit", "link", "family"),
-    summary="Link {link} of circuit {circuit} brings too few {family} routes",
-    needs=needs.link_state,
-    views=(View.EDGE_TABLE,),
-    acceptance=Tested(AcceptanceStep.COUNTS),
 )
 
 

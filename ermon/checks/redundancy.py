@@ -38,6 +38,7 @@ FLAP_WINDOW = Parameter(
 AFTER_LINK_LOSS = (
     "prefix-missing",
     "service-missing",
+    "service-count-low",
     "prefix-count-low",
     "link-asymmetry",
     "communities-missing",

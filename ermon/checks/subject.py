@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ermon.checks.attribution import Attribution
 from ermon.checks.facts import Facts
-from ermon.checks.topics import RouteSet, Topic
+from ermon.checks.topics import Counted, RouteSet, Topic
 from ermon.model.findings import Status
 from ermon.model.inventory import Feed, Link, Severity
 from ermon.model.prefixes import Prefix
@@ -101,6 +101,17 @@ def on_feed(
 
 
 @dataclass(frozen=True, slots=True)
+class Learns:
+    """What a subject learns while it is ok, and how a level that it calls too low becomes usual at last."""
+
+    counted: tuple[Counted, ...]
+    drop_percent: float
+    """So far from its own median a level may go and is still the same level."""
+    spoiled_by: tuple[str, ...] = ()
+    """Checks of the same circuit: while one is violated, no level becomes usual."""
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What one verdict is about."""
 
@@ -112,8 +123,7 @@ class Subject:
     """Where it depends on the policy instead of the check."""
     raise_after: float = 0.0
     """Seconds that its violation must hold at least, whatever the check says of others."""
-    learn: Callable[[Facts, Verdict], None] | None = None
-    """Called after each verdict, for checks that learn what is right."""
+    learns: Learns | None = None
     feeds: tuple[str, ...] = ()
     """The feeds whose ExaBGP process, when it is down, is the cause."""
 

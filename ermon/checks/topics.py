@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family
@@ -15,6 +15,17 @@ class RouteSet(NamedTuple):
     family: Family
     name: str = ""
     link: LinkKey | None = None
+
+
+class Counted(NamedTuple):
+    """What is counted in routes and in addresses, and has a usual level."""
+
+    kind: Literal["received", "service", "advertised"]
+    """What a link brings; what it brings of one service; what its mirrors show."""
+    link: LinkKey
+    family: Family
+    service: str = ""
+    """The community of the service, such as ``12076:5010``."""
 
 
 PREPENDED = "prepended"

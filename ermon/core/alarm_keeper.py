@@ -16,6 +16,7 @@ from ermon.checks.topics import Topic
 from ermon.core import evidence, maintenance
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState, Phase
 from ermon.core.facts import NetworkFacts
+from ermon.core.learning import Learning
 from ermon.core.plan import Plan
 from ermon.core.timers import Timers
 from ermon.model.events import Change, PoolChanged
@@ -28,6 +29,8 @@ must not cost its square.
 """
 CLEARED_FINDINGS = 1_000
 """How many cleared findings are remembered."""
+CLEARED_BECAUSE = "cleared_because"
+"""The evidence of a finding that was not cleared by what it is about says why."""
 ALARMS_AT_ONCE = 50
 """Alarms that a reload judges in one step, some half a millisecond: see ``ermon.aio.slices``."""
 
@@ -43,6 +46,9 @@ class AlarmKeeper:
         self.transitions: list[Transition] = []
         self.changes: list[Change] = []
         self.timers: Timers[AlarmKey] = Timers()
+        self.learning = Learning(plan, facts)
+        self._settled: dict[AlarmKey, str] = {}
+        """Alarms that are judged again because another level is usual now, and why: what is ok then is cleared at once."""
         self._raised: dict[AlarmKey, Alarm] = {}
         self._unjudged: dict[AlarmKey, Alarm] = dict(plan.alarms)
         self._windows: dict[AlarmKey, list[MaintenanceWindow]] = {}
@@ -87,7 +93,7 @@ class AlarmKeeper:
     def clear_removed(self, finding: Finding) -> None:
         """Clear a finding whose subject the configuration no longer has."""
         reason = "the configuration no longer asks about it"
-        gone = _cleared(finding, self.facts.calendar_now, {**finding.evidence, "cleared_because": reason})
+        gone = _cleared(finding, self.facts.calendar_now, {**finding.evidence, CLEARED_BECAUSE: reason})
         self._report(Transition(self.facts.now, TransitionState.CLEARED, gone))
 
     # Reading -----------------------------------------------------------------------------------------
@@ -140,6 +146,7 @@ class AlarmKeeper:
         began = False
         for alarm in sorted(moved.values(), key=alarm_order):
             began |= self._move(alarm)
+        self.learning.follow(moved.values())
         return began
 
     def evaluate_step_by_step(self, topics: Collection[Topic]) -> Iterator[None]:
@@ -155,8 +162,18 @@ class AlarmKeeper:
         ):  # they are in order, and to sort takes long
             if alarm.key in moved:
                 self._move(alarm)
+                self.learning.follow((alarm,))
             if not number % ALARMS_AT_ONCE:
                 yield
+
+    def learn(self, now: float) -> None:
+        """Let levels become usual that have lasted long enough: whoever called them too low is judged again."""
+        for key, learnt in self.learning.fire(now).items():
+            self._settle(self.plan.alarms[key], learnt)
+
+    def _settle(self, alarm: Alarm, reason: str) -> None:
+        self._unjudged[alarm.key] = alarm
+        self._settled[alarm.key] = reason
 
     def fire(self, now: float) -> None:
         """Let the timers of raising and clearing fire that are due."""
@@ -174,8 +191,6 @@ class AlarmKeeper:
         """Ask the check, and note in ``moved`` whom the answer keeps quiet, or no longer."""
         subject, before = alarm.subject, alarm.verdict
         alarm.verdict = subject.judge(self.facts)
-        if subject.learn is not None:
-            subject.learn(self.facts, alarm.verdict)
         if before.suppresses != alarm.verdict.suppresses:
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
 
@@ -183,10 +198,13 @@ class AlarmKeeper:
         before, was_due = alarm.state.status, alarm.state.due
         status, now = self._status(alarm), self.facts.now
         transition = alarm.move(status, now)
+        reason = self._settled.pop(alarm.key, None) if self._settled else None
+        if reason is not None and alarm.phase is Phase.CLEARING:
+            transition = alarm.fire(now)  # somebody, or a week of it, says that it is right
         if was_due is not None or alarm.state.due is not None:
             self._set_timer(alarm)
         if transition is not None:
-            self._transition(alarm, transition)
+            self._transition(alarm, transition, reason)
         elif status is Status.VIOLATED and alarm.raised:
             self._render(alarm)
         if status is not before:
@@ -214,7 +232,7 @@ class AlarmKeeper:
 
     # Findings ----------------------------------------------------------------------------------------
 
-    def _transition(self, alarm: Alarm, state: TransitionState) -> None:
+    def _transition(self, alarm: Alarm, state: TransitionState, because: str | None = None) -> None:
         now = self.facts.now
         if state is TransitionState.RAISED:
             alarm.state.finding_id = _finding_id(alarm)
@@ -226,8 +244,10 @@ class AlarmKeeper:
             self._raised.pop(alarm.key, None)
             alarm.verdict = alarm.verdict._replace(evidence=None)
             ended = now if alarm.state.ended is None else alarm.state.ended
-            wall = self.facts.wall
-            finding = _cleared(self.finding(alarm), wall(now), alarm.state.evidence, wall(ended))
+            wall, shown = self.facts.wall, alarm.state.evidence
+            if because is not None:
+                shown = {**shown, CLEARED_BECAUSE: because}
+            finding = _cleared(self.finding(alarm), wall(now), shown, wall(ended))
             alarm.state.ended = None
         self._report(Transition(now, state, finding))
 

@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 
 from ermon.checks import redundancy, sight
 from ermon.checks.check import Parameter
-from ermon.checks.topics import RouteSet, Topic
+from ermon.checks.edge_table import SERVICE
+from ermon.checks.facts import Amount
+from ermon.checks.topics import Counted, RouteSet, Topic
 from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
 from ermon.core.drain import DrainLatch
+from ermon.core.levels import Level
 from ermon.core.rib import AdjRibIn
-from ermon.core.rolling import Baseline, RollingCount
+from ermon.core.rolling import RollingCount
 from ermon.core.session import Session
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Config, ExpectationPeriods, Feed, LinkFamily, LinkKey, View
-from ermon.model.prefixes import FAMILIES, Family, Prefix
+from ermon.model.prefixes import FAMILIES, Family, Prefix, address_count
 from ermon.model.routes import Route, RouteKey
 
 FILTERED_VIEWS = frozenset({View.EDGE_TABLE, View.INTERNET})
@@ -80,6 +83,8 @@ class FeedState:
     session: Session
     rib: AdjRibIn = field(default_factory=AdjRibIn)
     route_sets: dict[RouteSet, dict[RouteKey, Route]] = field(default_factory=dict)
+    counted_sets: dict[RouteSet, AdjRibIn] = field(default_factory=dict)
+    """On an edge table: those of ``route_sets`` that are counted, from the first route on."""
     tables: dict[LinkKey, AdjRibIn] = field(default_factory=dict)
     """On an edge table: the routes of each link, from the first one on."""
     coverage: dict[LinkKey, ExpectedCoverage] = field(default_factory=dict)
@@ -106,7 +111,6 @@ class LinkInfo:
     """When it last went from down to up."""
     flaps: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
     """When it changed between up and down."""
-    baseline: Baseline = field(default_factory=Baseline)
 
 
 class NetworkFacts:
@@ -122,6 +126,7 @@ class NetworkFacts:
             name: FeedState(
                 feed,
                 Session.of(feed.families),
+                AdjRibIn(counts_addresses=feed.view is View.TO_MICROSOFT),
                 losses=rolling(config, sight.FLAP_LOSSES, sight.FLAP_WINDOW.of(config)),
             )
             for name, feed in sorted(config.feeds.items())
@@ -139,6 +144,8 @@ class NetworkFacts:
         """What is wrong with each published list that was tried; empty where nothing is."""
         self.storage: str | None = None
         """Why nothing can be kept over a restart, if so."""
+        self.levels: dict[Counted, Level] = {}
+        """What is usual, of all that learns: the plan says what that is."""
         self.differences: dict[tuple[str, Family], set[Prefix]] = {}
         """By circuit and family: the prefixes that only some of its links bring."""
         self.advertised_differences: dict[tuple[str, Family], set[Prefix]] = {}
@@ -317,15 +324,30 @@ class NetworkFacts:
         counted = self.churn_on.get(link, ())
         return [feed for feed in sorted(counted) if self.feeds[feed].churn[link].exceeded(self.now)]
 
-    def usual_count(self, link: LinkKey, family: Family) -> float | None:
-        return self.links[link, family].baseline.median(self.now)
+    # What is counted ---------------------------------------------------------------------------------
 
-    def learn_count(self, link: LinkKey, family: Family, count: int | None) -> None:
-        baseline = self.links[link, family].baseline
-        if count is None:
-            baseline.stop(self.now)
-        else:
-            baseline.learn(count, self.now)
+    def amount(self, counted: Counted) -> Amount:
+        family = counted.family
+        tables = self._counted_tables(counted)
+        if len(tables) == 1:
+            return Amount(tables[0].prefix_count(family), float(tables[0].addresses(family)))
+        prefixes = {prefix for table in tables for prefix in table.prefixes(family)}
+        return Amount(len(prefixes), float(address_count(prefixes)))
+
+    def _counted_tables(self, counted: Counted) -> list[AdjRibIn]:
+        kind, link, family, service = counted
+        if kind == "advertised":
+            mirrors = (feed.name for feed in self.config.mirrors.get(link, ()))
+            return [self.feeds[name].rib for name in mirrors if self.in_sync(name, family)]
+        witnesses = self.witnesses(link, family)
+        if kind == "received":
+            return [self.table(name, link) for name in witnesses]
+        route_set = RouteSet(SERVICE, family, service, link)
+        return [self.feeds[name].counted_sets.get(route_set, _NO_ROUTES) for name in witnesses]
+
+    def usual(self, counted: Counted) -> Amount | None:
+        level = self.levels.get(counted)
+        return None if level is None else level.usual(self.now)
 
 
 def rolling(config: Config, limit: Parameter, seconds: float) -> RollingCount:

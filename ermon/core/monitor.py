@@ -20,20 +20,20 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from ermon.checks.topics import EXPECTATIONS, Topic
+from ermon.checks.topics import EXPECTATIONS, Counted, Topic
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState
 from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper
 from ermon.core.facts import NetworkFacts
 from ermon.core.layout import Layout
+from ermon.core.levels import LevelMemory
 from ermon.core.plan import Plan
 from ermon.core.reactor import Reactor
-from ermon.core.rolling import Levels
 from ermon.core.route_index import Expectations
 from ermon.core.takeover import adopt, expect
 from ermon.core.timers import Timers
 from ermon.model.events import Change, ClockStepped, Event, FeedRequest
 from ermon.model.findings import Finding, Transition, transition_order
-from ermon.model.inventory import Config, LinkFamily, LinkKey, MaintenanceWindow
+from ermon.model.inventory import Config, LinkKey, MaintenanceWindow
 
 
 class Parts:
@@ -79,12 +79,12 @@ class Monitor:
         now: float,
         findings: Iterable[Finding] = (),
         cleared: Iterable[Finding] = (),
-        baselines: Mapping[LinkFamily, Levels] | None = None,
+        levels: Mapping[Counted, LevelMemory] | None = None,
         drains: Mapping[LinkKey, float] | None = None,
         past: Past | None = None,
     ) -> None:
         """Begin, with what an earlier ermon knew: ``findings`` were open when it stopped, and go on, stale
-        until judged again; ``cleared`` it remembered, the latest first; ``baselines`` it had learnt; ``drains``
+        until judged again; ``cleared`` it remembered, the latest first; ``levels`` it had learnt; ``drains``
         were latched, since these times. Or go on from all of the ``past``, as if there had been no other monitor.
         """
         self._use(Parts(config, now, cleared))
@@ -95,9 +95,9 @@ class Monitor:
             _finish(adopt(self.reactor, past.reactor))
             self._alarms.go_on_from(past.alarms)
         self._alarms.restore(findings)
-        for key, levels in (baselines or {}).items():
-            if key in self.network.links:
-                self.network.links[key].baseline.restore(levels)
+        for counted, memory in (levels or {}).items():
+            if level := self.network.levels.get(counted):
+                level.restore(memory)
         for link, since in (drains or {}).items():
             if link in self.network.drains:
                 self.network.drains[link].since = since
@@ -144,7 +144,11 @@ class Monitor:
 
     def next_deadline(self) -> float | None:
         """Return when to advance again if nothing happens, ``None`` for never."""
-        deadlines = [self.reactor.next_deadline(), self._alarms.timers.next(), self._calendar.next()]
+        alarms = self._alarms
+        deadlines = [
+            *(self.reactor.next_deadline(), self._calendar.next()),
+            *(alarms.timers.next(), alarms.learning.timers.next()),
+        ]
         return min((due for due in deadlines if due is not None), default=None)
 
     def timers_running(self) -> bool:
@@ -186,12 +190,10 @@ class Monitor:
         """Return the raised findings, the oldest first."""
         return [self._alarms.finding(alarm) for alarm in self._alarms.raised()]
 
-    def baselines(self, now: float) -> dict[LinkFamily, Levels]:
-        """Return what was learnt of each link and family until ``now``; those of which nothing was are left
-        out.
-        """
-        found = {key: info.baseline.levels(now) for key, info in self.network.links.items()}
-        return {key: levels for key, levels in found.items() if levels}
+    def levels(self, now: float) -> dict[Counted, LevelMemory]:
+        """Return what was learnt until ``now`` of all that is counted; that of which nothing was is left out."""
+        found = {counted: level.memory(now) for counted, level in self.network.levels.items()}
+        return {counted: memory for counted, memory in found.items() if memory != LevelMemory()}
 
     def drains(self) -> dict[LinkKey, float]:
         """Return the links whose drain is latched, and since when by the wall clock."""
@@ -255,6 +257,7 @@ class Monitor:
             self.reactor.advance(due)
             while self._calendar.pop(due) is not None:
                 self._judge_dates()
+            self._alarms.learn(due)
             self._evaluate()
             self._alarms.fire(due)
         self.reactor.advance(now)

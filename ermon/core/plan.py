@@ -16,6 +16,7 @@ from ermon.core import maintenance
 from ermon.core.about import About, about_of
 from ermon.core.alarm import Alarm, AlarmKey
 from ermon.core.layout import Layout
+from ermon.model.findings import Status
 from ermon.model.inventory import Config, MaintenanceWindow
 
 
@@ -38,6 +39,11 @@ class Plan:
         self._causes_together: dict[AlarmKey, list[Alarm]] = {}
         self._effects: dict[AlarmKey, list[Alarm]] = {}
         self._link_causes()
+        learners = [alarm.subject.learns for alarm in self.alarms.values() if alarm.subject.learns]
+        self.counted = tuple(dict.fromkeys(counted for learns in learners for counted in learns.counted))
+        """All that is counted and has a usual level."""
+        self._spoiling = frozenset(check for learns in learners for check in learns.spoiled_by)
+        self._spoilers: dict[AlarmKey, list[Alarm]] = {}
 
     def _alarm(self, subject: Subject) -> Alarm:
         check = CATALOGUE[subject.check]
@@ -64,6 +70,25 @@ class Plan:
             return True
         together = self._causes_together.get(effect.key)
         return bool(together) and all(cause.verdict.suppresses for cause in together or ())
+
+    def spoils(self, alarm: Alarm) -> bool:
+        """Return whether a violation may keep a level of its circuit from becoming usual."""
+        return alarm.subject.check in self._spoiling
+
+    def spoiled(self, learner: Alarm) -> bool:
+        """Return whether something is violated now that keeps the learner's level from becoming usual."""
+        spoilers = self._spoilers.get(learner.key)
+        if spoilers is None:
+            spoilers = self._spoilers[learner.key] = list(self._find_spoilers(learner))
+        return any(alarm.verdict.status is Status.VIOLATED for alarm in spoilers)
+
+    def _find_spoilers(self, learner: Alarm) -> Iterator[Alarm]:
+        """Yield the alarms of the same circuit, on all of its links, and of the same family where both have one."""
+        family = learner.labels.get("family")
+        checks = learner.subject.learns.spoiled_by if learner.subject.learns else ()
+        for alarm in self._by_label.get(("circuit", learner.labels["circuit"]), ()):
+            if alarm.subject.check in checks and family in {None, alarm.labels.get("family", family)}:
+                yield alarm
 
     def covered_by(self, window: MaintenanceWindow) -> Iterator[Alarm]:
         """Yield the alarms that a maintenance window is about."""

@@ -24,7 +24,10 @@ class RouteChange(NamedTuple):
 class AdjRibIn:
     """Routes keyed by prefix and path identifier."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, counts_addresses: bool = False) -> None:
+        """``counts_addresses``: for tables that are counted; a full table is not, and would pay for it."""
+        self._counts_addresses = counts_addresses
+        self._addresses: dict[Family, int] = dict.fromkeys(FAMILIES, 0)
         self._paths: PrefixIndex[dict[PathId, Route]] = PrefixIndex()
         self._counts: dict[Family, int] = dict.fromkeys(FAMILIES, 0)
         self._prefix_counts: dict[Family, int] = dict.fromkeys(FAMILIES, 0)
@@ -45,6 +48,10 @@ class AdjRibIn:
     def prefix_count(self, family: Family) -> int:
         """Count the prefixes of a family, however many paths they have."""
         return self._prefix_counts[family]
+
+    def addresses(self, family: Family) -> int:
+        """Count the addresses that the routes cover, each once, where they are counted; a default covers nothing."""
+        return self._addresses[family]
 
     def prefixes(self, family: Family) -> Iterator[Prefix]:
         return (prefix for prefix in self._paths if prefix.family == family)
@@ -78,6 +85,8 @@ class AdjRibIn:
         if paths is None:
             paths = self._paths[prefix] = {}
             self._prefix_counts[family] += 1
+            if self._counts_addresses:
+                self._addresses[family] += self._paths.uncovered_addresses(prefix)
         old = paths.get(path_id)
         if old == route:
             return None
@@ -93,6 +102,8 @@ class AdjRibIn:
         if old is None:
             return None
         if not paths:
+            if self._counts_addresses:
+                self._addresses[prefix.family] -= self._paths.uncovered_addresses(prefix)
             del self._paths[prefix]
             self._prefix_counts[prefix.family] -= 1
         self._counts[prefix.family] -= 1
@@ -104,4 +115,5 @@ class AdjRibIn:
         self._paths = PrefixIndex()
         self._counts = dict.fromkeys(FAMILIES, 0)
         self._prefix_counts = dict.fromkeys(FAMILIES, 0)
+        self._addresses = dict.fromkeys(FAMILIES, 0)
         return changes

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ermon.checks.attribution import Attribution, Attributor, has_microsoft_asn
 from ermon.checks.catalogue import classifiers as classifiers_of
+from ermon.checks.edge_table import SERVICE
 from ermon.checks.elsewhere import MicrosoftElsewhere
 from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
@@ -31,6 +32,9 @@ _HEARS_MICROSOFT_ROUTES = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.S
 
 _SHOW_POOLS = frozenset({POOL_SPACE, INSIDE_POOL})
 """Sets that are named after a pool, and say where it is seen."""
+
+_COUNTED = frozenset({SERVICE})
+"""Sets whose prefixes and addresses are counted, one route at a time."""
 
 CHURN_SECONDS = 60.0
 """``churn-high`` counts route changes a minute."""
@@ -182,12 +186,19 @@ class RouteIndex:
         if not held:
             self.facts.showing.setdefault(route_set, set()).add(state.feed.name)
         held[key] = route
+        if route_set.kind in _COUNTED:
+            table = state.counted_sets.get(route_set)
+            if table is None:
+                table = state.counted_sets[route_set] = AdjRibIn(counts_addresses=True)
+            table.announce(route)
         self._set_changed(state, route_set)
 
     def _leave(self, state: FeedState, route_set: RouteSet, key: RouteKey) -> None:
         held = state.route_sets.get(route_set)
         if not held or held.pop(key, None) is None:
             return
+        if route_set.kind in _COUNTED:
+            state.counted_sets[route_set].withdraw(key)
         if not held:
             del state.route_sets[route_set]
             showing = self.facts.showing[route_set]
@@ -216,7 +227,7 @@ class RouteIndex:
         facts, pending = self.facts, self.facts.pending
         table = state.tables.get(link)
         if table is None:
-            table = state.tables[link] = AdjRibIn()
+            table = state.tables[link] = AdjRibIn(counts_addresses=True)
             state.coverage[link] = ExpectedCoverage(facts.expected(link), table)
         prefix = key[0]
         had = prefix in table

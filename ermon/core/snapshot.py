@@ -14,12 +14,13 @@ import msgspec
 from msgspec import structs
 
 from ermon.checks.subject import Labels
+from ermon.checks.topics import Counted
 from ermon.core.alarm import AlarmState, Phase
 from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
 from ermon.core.learned import LearnedPrefixes
+from ermon.core.levels import Level, LevelMemory
 from ermon.core.monitor import Monitor, Past
 from ermon.core.reactor import Reactor
-from ermon.core.rolling import Levels
 from ermon.core.session import Session
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, LinkKey, MaintenanceWindow
@@ -48,11 +49,17 @@ class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     transitions: int = 0
     returned_at: float | None = None
     flaps: tuple[float, ...] = ()
-    levels: Levels = ()
     remembered: tuple[str, ...] = ()
     """Prefixes that it brought when it ceased to be up."""
     gone: dict[str, float] = {}
     """Prefixes that vanished within the last minute, and when."""
+
+
+class CountedMemory(msgspec.Struct, frozen=True):
+    """What is usual of one thing that is counted."""
+
+    counted: Counted
+    level: LevelMemory
 
 
 class AlarmMemory(msgspec.Struct, frozen=True):
@@ -73,6 +80,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     processes: dict[str, bool | None] = {}
     sources: dict[str, str] = {}
     storage: str | None = None
+    levels: tuple[CountedMemory, ...] = ()
     windows: tuple[MaintenanceWindow, ...] = ()
     cases: tuple[AlarmMemory, ...] = ()
     """Those of which something is remembered."""
@@ -93,6 +101,7 @@ def take(monitor: Monitor) -> Snapshot:
         processes=dict(network.processes),
         sources=dict(network.sources),
         storage=network.storage,
+        levels=tuple(CountedMemory(counted, memory) for counted, memory in monitor.levels(now).items()),
         windows=monitor.booked(),
         cases=tuple(
             AlarmMemory(alarm.subject.check, alarm.subject.labels, structs.replace(alarm.state))
@@ -133,7 +142,6 @@ def _link_memory(
         transitions=info.transitions,
         returned_at=info.returned_at,
         flaps=info.flaps.recent(now),
-        levels=info.baseline.levels(now),
         remembered=tuple(sorted(map(str, learned.remembered(link, family)))),
         gone={str(prefix): at for prefix, at in learned.lately_gone(link, family, now).items()},
     )
@@ -161,6 +169,9 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     network.processes.update({p: up for p, up in snapshot.processes.items() if p in network.processes})
     network.sources.update(snapshot.sources)
     network.storage = snapshot.storage
+    for each in snapshot.levels:
+        level = network.levels[each.counted] = Level()
+        level.restore(each.level)
     alarms = {(alarm.check, alarm.labels): alarm.standing for alarm in snapshot.cases}
     return Monitor(config, snapshot.now, past=Past(reactor, alarms, snapshot.windows))
 
@@ -184,7 +195,6 @@ def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory) 
     info.returned_at = memory.returned_at
     for time in memory.flaps:
         info.flaps.add(time)
-    info.baseline.restore(memory.levels)
     learned.restore(memory.link, memory.family, frozenset(map(parse_prefix, memory.remembered)))
     gone = {parse_prefix(text): ended for text, ended in memory.gone.items()}
     learned.restore_gone(memory.link, memory.family, gone)

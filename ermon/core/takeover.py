@@ -34,6 +34,9 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
         if key in before.links:
             _adopt_link(new, key, info, old)
             yield
+    for counted in facts.levels.keys() & before.levels.keys():
+        level = facts.levels[counted] = before.levels[counted].copy()
+        level.stop(facts.now)  # the new policy says what is right from now on
     for link, latch in before.drains.items():
         if link in facts.drains:
             facts.drains[link] = latch.copy()
@@ -56,8 +59,6 @@ def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> 
     info.changed_at, info.transitions = before.changed_at, before.transitions
     info.returned_at = before.returned_at
     new.layers.watch_failover_grace(*key)
-    info.baseline = before.baseline.copy()
-    info.baseline.stop(now)  # the new policy says what is right from now on
     info.flaps.take_over(before.flaps)
     new.layers.watch(LinkFlapsEnd(*key), info.flaps.ends_at())
     if key[0] in new.routes.microsoft_links:

@@ -125,9 +125,7 @@ class Parts:
     def monitor(self) -> Monitor:
         left = self._left
         config = with_published(self._config, {})
-        return Monitor(
-            config, self._now, left.findings, left.cleared, left.baselines, kept_drains(self._store)
-        )
+        return Monitor(config, self._now, left.findings, left.cleared, left.levels, kept_drains(self._store))
 
     @cached_property
     def recorder(self) -> Recorder:

@@ -138,7 +138,7 @@ class Service:
         now, monitor = self.driver.clock.now(), self.driver.monitor
         self.timeline.sample(monitor, self.driver.wall())
         if self.store is not None:
-            self.store.refresh(monitor.findings(), monitor.baselines(now))
+            self.store.refresh(monitor.findings(), monitor.levels(now))
             keep_drains(self.store, monitor.drains())
             keep_timeline(self.store, self.timeline, self.driver.wall())
 

@@ -204,6 +204,11 @@ def merged(prefixes: Iterable[Prefix]) -> Iterator[tuple[int, int, int]]:
         yield current
 
 
+def address_count(prefixes: Iterable[Prefix]) -> int:
+    """Count the addresses that ``prefixes`` cover together, each once; a default route covers nothing."""
+    return sum(last - first + 1 for _, first, last in merged(p for p in prefixes if not p.is_default))
+
+
 V = TypeVar("V")
 
 
@@ -260,6 +265,16 @@ class PrefixIndex(Generic[V]):
         end = Prefix(prefix.version, prefix.last, _BITS[prefix.version])
         for found in self._sorted.irange(prefix, end):
             yield found, self._values[found]
+
+    def uncovered_addresses(self, prefix: Prefix) -> int:
+        """Count the addresses of ``prefix`` that no other entry covers. A default route covers nothing."""
+        if prefix.is_default or any(
+            found != prefix and not found.is_default for found, _ in self.covering(prefix)
+        ):
+            return 0
+        return (
+            prefix.last - prefix.value + 1 - address_count(p for p, _ in self.inside(prefix) if p != prefix)
+        )
 
     def covers(self, prefix: Prefix) -> bool:
         """Return whether the entries cover every address of ``prefix``: one of them, or many together.

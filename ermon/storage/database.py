@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from ermon.checks.topics import Counted
+from ermon.core.levels import LevelMemory
 from ermon.core.maintenance_book import BookedWindow
-from ermon.core.rolling import Levels
 from ermon.model.findings import Delivery, Finding
 from ermon.model.inventory import LinkFamily
 
@@ -269,9 +270,17 @@ T = TypeVar("T")
 
 
 class KeptBaseline(msgspec.Struct, frozen=True):
+    """What was usual of one thing that is counted. Rows of versions that counted routes alone have no ``level``."""
+
     link: LinkFamily
-    levels: Levels
     saved_at: float
+    kind: Literal["received", "service", "advertised"] = "received"
+    service: str = ""
+    level: LevelMemory = LevelMemory()
+
+    @property
+    def counted(self) -> Counted:
+        return Counted(self.kind, *self.link, self.service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +291,7 @@ class Kept:
     """Those that were raised, the oldest first."""
     cleared: tuple[Finding, ...] = ()
     """Those cleared last, the latest first."""
-    baselines: Mapping[LinkFamily, Levels] = field(default_factory=dict)
+    levels: Mapping[Counted, LevelMemory] = field(default_factory=dict)
     windows: tuple[BookedWindow, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     """Those that no receiver has taken yet, the oldest first."""
@@ -306,7 +315,11 @@ class Reader:
         return Kept(
             findings=tuple(sorted(findings, key=lambda finding: (finding.raised_at, finding.id))),
             cleared=tuple(self.findings(history)),
-            baselines={b.link: b.levels for b in baselines if b.saved_at > self._now - BASELINE_SECONDS},
+            levels={
+                each.counted: each.level
+                for each in baselines
+                if each.saved_at > self._now - BASELINE_SECONDS and each.level != LevelMemory()
+            },
             windows=tuple(self._table(state[Table.WINDOWS], BookedWindow)),
             deliveries=tuple(sorted(deliveries, key=lambda delivery: (delivery.created_at, delivery.id))),
             unreadable=self._unreadable,
@@ -334,10 +347,12 @@ class Reader:
             return None
 
 
-def baseline_rows(baselines: Mapping[LinkFamily, Levels], now: float) -> dict[str, bytes]:
+def level_rows(levels: Mapping[Counted, LevelMemory], now: float) -> dict[str, bytes]:
     return {
-        "/".join((*link, family)): encode(KeptBaseline((link, family), levels, now))
-        for (link, family), levels in baselines.items()
+        "/".join((*counted.link, counted.family, counted.kind, counted.service)): encode(
+            KeptBaseline((counted.link, counted.family), now, counted.kind, counted.service, level)
+        )
+        for counted, level in levels.items()
     }
 
 

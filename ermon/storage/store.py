@@ -22,10 +22,10 @@ from typing import NamedTuple, Self, TypeVar
 
 import structlog
 
+from ermon.checks.topics import Counted
+from ermon.core.levels import LevelMemory
 from ermon.core.maintenance_book import BookedWindow
-from ermon.core.rolling import Levels
 from ermon.model.findings import Delivery, Finding, Transition, TransitionState
-from ermon.model.inventory import LinkFamily
 from ermon.storage import database
 from ermon.storage.database import HistoryRow, Kept, Reader, State, Table
 from ermon.storage.file import StorageFile
@@ -141,13 +141,13 @@ class Store:
             if self._state[Table.DELIVERIES].pop(delivery_id, None) is not None:
                 self._touch()
 
-    def refresh(self, findings: Iterable[Finding], baselines: Mapping[LinkFamily, Levels]) -> None:
+    def refresh(self, findings: Iterable[Finding], levels: Mapping[Counted, LevelMemory]) -> None:
         """Keep the evidence of findings as it is now, and what was learnt; and see whether the disk works."""
         now = self._clock()
         with self._changed:
             held = self._state[Table.FINDINGS]
             held.update({f.id: database.encode(f) for f in findings if f.id in held})
-            self._state[Table.BASELINES] = database.baseline_rows(baselines, now)
+            self._state[Table.BASELINES] = database.level_rows(levels, now)
             self._state[Table.INSTALLATION]["saved-at"] = database.encode(now)
             self._touch()
 

@@ -91,8 +91,14 @@ def _about(finding: FindingDoc) -> str:
 def write(found: Preview, out: TextIO) -> None:
     """Write it for people."""
     out.write(f"with what {printable(found.daemon)} holds:\n")
-    out.writelines(f"  would be raised: {each.severity}: {printable(each.summary)} ({each.check})\n" for each in sorted(found.raised, key=_about))
-    out.writelines(f"  would be cleared: {printable(each.summary)} ({each.check})\n" for each in sorted(found.cleared, key=_about))
+    out.writelines(
+        f"  would be raised: {each.severity}: {printable(each.summary)} ({each.check})\n"
+        for each in sorted(found.raised, key=_about)
+    )
+    out.writelines(
+        f"  would be cleared: {printable(each.summary)} ({each.check})\n"
+        for each in sorted(found.cleared, key=_about)
+    )
     if not found.raised and not found.cleared:
         out.write("  nothing would be raised or cleared\n")
     if found.new_feeds:

@@ -19,7 +19,8 @@ from ermon.checks.subject import Subject
 from ermon.checks.topics import EXPECTATIONS, STORAGE, RouteSet, Topic
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
-from ermon.model.prefixes import Prefix
+from ermon.model.inventory import LinkKey
+from ermon.model.prefixes import Family, Prefix
 from tests.core.test_oracle import FAST, NETWORKS
 from tests.histories import Step, histories, staged
 from tests.networks import START
@@ -46,7 +47,8 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "witnesses": lambda link, family: {topics.link_topic(link, family)},
     "link_flaps": lambda link, family: {topics.link_topic(link, family)},
     "prefix_count": lambda link, family: {topics.link_topic(link, family), topics.table_topic(link, family)},
-    "usual_count": lambda link, family: {topics.table_topic(link, family)},
+    "amount": lambda counted: _counted(*counted),
+    "usual": lambda counted: _counted(*counted),
     "uncovered": lambda _, link: {topics.missing_topic(link)},
     "expectations": lambda _: {EXPECTATIONS},
     "now": lambda: {EXPECTATIONS},
@@ -57,6 +59,18 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "churning": lambda link: {topics.churn_topic(link)},
 }
 """What must be declared by whoever asks a question, but for those of ``BY_PREFIX``."""
+
+
+def _counted(kind: str, link: LinkKey, family: Family, service: str) -> set[Topic]:
+    """What has changed where an amount has; that its level became usual, the monitor itself says."""
+    if kind == "service":
+        own = topics.routes_topic("", RouteSet("service", family, service, link))
+    elif kind == "received":
+        own = topics.table_topic(link, family)
+    else:
+        return set()
+    return {topics.link_topic(link, family), own}
+
 
 BY_PREFIX = ("covers", "covering", "inside")
 """Questions about all routes of a feed that share addresses with a prefix: every set that holds one must be declared."""

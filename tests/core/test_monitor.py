@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from ermon.checks.topics import Counted
+from ermon.core.levels import LevelMemory
 from ermon.core.monitor import CLEARED_FINDINGS, Monitor
 from ermon.model.events import FeedChanged, LinkChanged, PoolChanged, SessionUp
 from ermon.model.findings import Finding, TransitionState
@@ -15,7 +17,6 @@ from ermon.model.inventory import (
     CheckSettings,
     Config,
     ExpectedPrefix,
-    LinkFamily,
     MaintenanceWindow,
     Receive,
     Severity,
@@ -448,13 +449,17 @@ def test_what_was_cleared_before_a_restart_is_remembered() -> None:
 
 
 def test_what_was_learnt_before_a_restart_is_known() -> None:
-    about: LinkFamily = (("chicago", "primary"), "ipv4")
-    gone: LinkFamily = (("chicago", "removed"), "ipv4")
-    levels = ((100, 60.0), (101, 30.0))
-    monitor = Monitor(SMALL, START, baselines={about: levels, gone: levels})
-    assert monitor.baselines(START + 5) == {about: levels}
-    assert monitor.network.usual_count(*about) == 100
-    assert Monitor(SMALL, START).baselines(START) == {}
+    chicago = SMALL.circuits["chicago"]
+    asked = replace(chicago, receive=replace(chicago.receive, drop_percent=30.0))
+    config = replace(SMALL, circuits={"chicago": asked})
+    about = Counted("received", ("chicago", "primary"), "ipv4")
+    memory = LevelMemory(((100.0, 25600.0, 60.0), (101.0, 25856.0, 30.0)))
+    monitor = Monitor(
+        config, START, levels={about: memory, about._replace(link=("chicago", "removed")): memory}
+    )
+    assert monitor.levels(START + 5) == {about: memory}
+    assert monitor.network.usual(about) == (100.0, 25600.0)
+    assert Monitor(config, START).levels(START) == {}
 
 
 def test_what_a_published_list_expects_survives_a_restart_before_the_list_is_read() -> None:

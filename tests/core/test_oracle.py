@@ -205,17 +205,27 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     "changes that nobody counts": ("ambiguous", "ermon.core.rolling.RollingCount", "add", nothing),
     "a loss that becomes usual": (
         "two circuits",
-        "ermon.checks.received",
-        "_learn_count",
-        lambda link, family, facts, _: facts.learn_count(
-            link.key, family, facts.prefix_count(link.key, family)
-        ),
+        "ermon.core.levels.Level",
+        "too_low",
+        lambda level, amount, _, now: level.right(amount, now),
     ),
     "what is usual, not weighted by time": (
         "two circuits",
-        "ermon.core.rolling",
+        "ermon.core.levels",
         "_weighted_median",
-        lambda levels: median(count for count, _ in levels) if levels else None,
+        lambda spans: median(level for level, _ in spans),
+    ),
+    "a level that becomes usual whatever else is wrong": (
+        "two circuits",
+        "ermon.core.plan.Plan",
+        "spoiled",
+        lambda *_: False,
+    ),
+    "a level that becomes usual on one link": (
+        "two circuits",
+        "ermon.core.learning.Learning",
+        "_alike",
+        lambda *_: True,
     ),
     "maintenance without an end": (
         "metro and private",
@@ -316,8 +326,11 @@ def different_transitions(
 ) -> Iterator[str]:
     for key in oracle.statuses:
         samples = [(sample.time, sample.by_line, sample.statuses[key]) for sample in oracle.samples]
+        settled = {time for time, *about in oracle.levels.settled if tuple(about) == key}
         expected = [
-            (t, state) for t, state in transitions_of(samples, end, *times_of(config, key)) if t <= end
+            (t, state)
+            for t, state in transitions_of(samples, end, *times_of(config, key), settled)
+            if t <= end
         ]
         seen = [(time, state) for time, state, about in raised if about == key]
         if seen != expected:

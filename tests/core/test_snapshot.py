@@ -49,9 +49,8 @@ def statuses(monitor: Monitor) -> list[tuple[object, ...]]:
 def known(monitor: Monitor) -> tuple[object, ...]:
     """All that is known of the network; of what was usual only what follows from it, which is the median."""
     snapshot = take(monitor)
-    links = tuple(structs.replace(link, levels=()) for link in snapshot.links)
-    usual = [monitor.network.usual_count(link.link, link.family) for link in links]
-    return structs.replace(snapshot, links=links, cases=()), usual
+    usual = [(each.counted, monitor.network.usual(each.counted)) for each in snapshot.levels]
+    return structs.replace(snapshot, levels=(), cases=()), usual
 
 
 Seen = tuple[list[tuple[object, ...]], list[tuple[object, ...]]]

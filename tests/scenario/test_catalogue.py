@@ -38,6 +38,7 @@ WITHOUT_PREFIXES = frozenset(
         "geo-not-redundant",
         "segment-missing",
         "service-missing",
+        "service-count-low",
         "source-rejected",
         "storage-failed",
         "view-missing",

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from ermon.checks.topics import Counted
+from ermon.core.levels import LevelMemory
 from ermon.core.maintenance_book import BookedWindow
 from ermon.model.findings import Delivery, Finding, Transition, TransitionState
 from ermon.model.inventory import MaintenanceWindow, Severity
@@ -157,7 +159,7 @@ async def test_a_new_store_has_kept_nothing(folder: Path):
     async with opened(folder) as store:
         left = store.kept
         assert (left.findings, left.cleared, left.windows, left.deliveries) == ((), (), (), ())
-        assert (left.baselines, left.unreadable, store.problem) == ({}, 0, None)
+        assert (left.levels, left.unreadable, store.problem) == ({}, 0, None)
 
 
 async def test_open_findings_are_kept_as_they_are(folder: Path):
@@ -232,14 +234,17 @@ async def test_windows_are_kept_as_they_were_last(folder: Path):
 
 
 async def test_baselines_are_kept_for_a_week(folder: Path):
-    levels = ((100, 1800.0), (101, 0.25))
+    usual = LevelMemory(((100.0, 25600.0, 1800.0), (101.0, 2.0**100, 0.25)), ((7.0, 1792.0, 60.0),))
+    exchange = Counted("service", ("chicago", "primary"), "ipv4", "12076:5010")
+    advertised = Counted("advertised", ("chicago", "primary"), "ipv6")
+    levels = {Counted("received", *CHICAGO): usual, exchange: usual, advertised: LevelMemory(usual.usual)}
     async with opened(folder) as store:
-        store.refresh([], {CHICAGO: levels, (("chicago", "primary"), "ipv6"): ((5, 1.0),)})
-        store.refresh([], {CHICAGO: levels})
+        store.refresh([], {**levels, advertised._replace(family="ipv4"): usual})
+        store.refresh([], levels)
     async with opened(folder, now=START + BASELINE_SECONDS - 1) as store:
-        assert store.kept.baselines == {CHICAGO: levels}
+        assert store.kept.levels == levels
     async with opened(folder, now=START + BASELINE_SECONDS + 1) as store:
-        assert store.kept.baselines == {}
+        assert store.kept.levels == {}
 
 
 async def test_values_are_kept_under_their_keys(folder: Path):

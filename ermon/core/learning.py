@@ -1,0 +1,114 @@
+"""Learns what is usual from what the checks answer, and lets a new steady level become usual in the end.
+
+What is ok is right, and teaches. A level that is too low is not, but when it has lasted for ``policy.relearn_after``,
+alike on every link of the circuit, with nothing else wrong with what the circuit receives, it is how the network is now.
+
+House rules: nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ermon.checks.facts import Amount
+from ermon.checks.subject import Learns
+from ermon.checks.topics import Counted
+from ermon.core.alarm import Alarm, AlarmKey
+from ermon.core.facts import NetworkFacts
+from ermon.core.levels import Level, same_level
+from ermon.core.plan import Plan
+from ermon.core.timers import Timers
+from ermon.model.findings import LinkState, Status
+
+
+class Learning:
+    """Keeps ``facts.levels``; ``timers`` says when a level becomes usual."""
+
+    def __init__(self, plan: Plan, facts: NetworkFacts) -> None:
+        self._plan = plan
+        self._facts = facts
+        self.timers: Timers[AlarmKey] = Timers()
+        self._low: dict[str, dict[AlarmKey, Alarm]] = {}
+        """By circuit: those that call something too low at present."""
+        for counted in plan.counted:
+            facts.levels[counted] = Level()
+
+    def follow(self, moved: Iterable[Alarm]) -> None:
+        """Learn from alarms that have just been judged, or moved by others."""
+        touched: set[str] = set()
+        for alarm in moved:
+            if alarm.subject.learns is not None:
+                self._learn(alarm, alarm.subject.learns)
+                touched.add(alarm.labels["circuit"])
+            elif self._low and self._plan.spoils(alarm):
+                touched.add(alarm.labels["circuit"])
+        for circuit in touched.intersection(self._low):
+            for alarm in self._low[circuit].values():
+                self._go_on(alarm)
+
+    def _learn(self, alarm: Alarm, learns: Learns) -> None:
+        facts, status = self._facts, alarm.status
+        low = self._low.get(alarm.labels["circuit"], {})
+        if status is Status.VIOLATED:
+            self._low.setdefault(alarm.labels["circuit"], low)[alarm.key] = alarm
+            return
+        if low.pop(alarm.key, None) is not None:
+            self.timers.cancel(alarm.key)
+            if not low:
+                del self._low[alarm.labels["circuit"]]
+        for counted in learns.counted:
+            if status is Status.OK:
+                facts.levels[counted].right(facts.amount(counted), facts.now)
+            else:
+                facts.levels[counted].stop(facts.now)
+
+    def _go_on(self, alarm: Alarm) -> None:
+        """Count the time of a level that is too low, where it counts; come back when it has lasted long enough."""
+        learns, facts = alarm.subject.learns, self._facts
+        assert learns is not None
+        due = []
+        spoiled = self._plan.spoiled(alarm)
+        for counted in learns.counted:
+            level, amount = facts.levels[counted], facts.amount(counted)
+            median = level.too_low(amount, learns.drop_percent, facts.now)
+            if spoiled or not self._alike(counted, learns, median):
+                level.stop(facts.now)
+            else:
+                lasted = level.go_on(amount, facts.now)
+                due.append(facts.now + max(0.0, facts.config.policy.relearn_after - lasted))
+        if due:
+            self.timers.set(alarm.key, min(due))
+        else:
+            self.timers.cancel(alarm.key)
+
+    def _alike(self, counted: Counted, learns: Learns, median: Amount) -> bool:
+        """Return whether every other link of the circuit that is up is at the same level."""
+        facts = self._facts
+        for link in facts.config.circuits[counted.link[0]].links.values():
+            if link.key == counted.link or not self._up(counted._replace(link=link.key)):
+                continue
+            other = facts.amount(counted._replace(link=link.key))
+            if not same_level(other, median, learns.drop_percent):
+                return False
+        return True
+
+    def _up(self, counted: Counted) -> bool:
+        """Return whether a link is up for routes of a family; of one that it has not, if it is up in any."""
+        families = self._facts.config.circuits[counted.link[0]].links[counted.link[1]].families
+        asked = (counted.family,) if counted.family in families else families
+        return any(self._facts.link_state(counted.link, family) is LinkState.UP for family in asked)
+
+    def fire(self, now: float) -> dict[AlarmKey, str]:
+        """Let levels become usual that have lasted long enough; return whose, and what was learnt in words."""
+        learnt: dict[AlarmKey, str] = {}
+        while (key := self.timers.pop(now)) is not None:
+            learns = self._plan.alarms[key].subject.learns
+            assert learns is not None
+            said = [
+                self._facts.levels[counted].becomes_usual(now)
+                for counted in learns.counted
+                if round(self._facts.levels[counted].lasted(now), 6)
+                >= self._facts.config.policy.relearn_after
+            ]
+            learnt[key] = "learnt: " + ", ".join(filter(None, said))
+        return learnt
