@@ -159,7 +159,7 @@ class Reloader:
                 self._log.error("reload refused", problem=problem)
             self._telemetry.reloaded(successful=False)
             return problems
-        log_notes(self._log, loaded, self._feeds_match, time.time())
+        await asyncio.to_thread(log_notes, self._log, loaded, self._feeds_match, time.time())
         self._telemetry.reloaded(successful=True)
         self._log.info("configuration reloaded")
         return []
@@ -167,7 +167,7 @@ class Reloader:
     async def _go_over(self, config: Config, secrets: Secrets) -> None:
         # What may refuse comes first. The monitor goes over before ExaBGP: a session of a new feed must find
         # its feed known, and what a feed that is gone may still say is nobody's any more.
-        self._supervisor.prepare(config, secrets.md5)
+        await asyncio.to_thread(self._supervisor.prepare, config, secrets.md5)
         async with self._driver.changing:
             with_lists = self._lists.reconfigure(config)
             parts = await asyncio.to_thread(Parts, with_lists, self._driver.clock.now())

@@ -236,7 +236,9 @@ class ExaBGP:
     async def reload(self, config: Config, md5_passwords: Mapping[str, str]) -> Reload:
         """Go over to another configuration; ``ExaBGPError`` when ExaBGP refuses it and keeps the old one."""
         old, old_passwords = self._config, self._passwords
-        old_text, text = self._render(old, old_passwords), self._render(config, md5_passwords)
+        old_text, text = await asyncio.to_thread(
+            lambda: (self._render(old, old_passwords), self._render(config, md5_passwords))
+        )
         self._config, self._passwords = config, md5_passwords
         if needs_restart(self.name, old, config):
             self._restart_wanted.set()
