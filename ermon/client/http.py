@@ -161,7 +161,7 @@ class Client:
         """Return the lines of a recording of this moment."""
         with _unreachable(self.name, where := self._where("recording"), ANSWER_SECONDS):
             async with self._session.get(self._address("recording", {}), **self._as_always) as response:
-                most = MAX_RECORDING_BYTES if response.status == 200 else MAX_ANSWER_BYTES
+                most = MAX_RECORDING_BYTES if response.status == 200 else None
                 body = await _read(response, where, most)
                 if response.status != 200:
                     raise UnreachableError(f"{where}: {_refusal(response.status, body)}")
@@ -242,7 +242,9 @@ def _unreachable(name: str, where: str, seconds: float) -> Iterator[None]:
 IS_IT_ERMON = "Is that an ermon? --url takes the address that `ermon run --web.listen-address` has"
 
 
-async def _read(response: aiohttp.ClientResponse, where: str, most: int = MAX_ANSWER_BYTES) -> bytes:
+async def _read(response: aiohttp.ClientResponse, where: str, most: int | None = None) -> bytes:
+    """Read a body of ``most`` bytes, those of an answer unless said."""
+    most = MAX_ANSWER_BYTES if most is None else most
     body = bytearray()
     async for part in response.content.iter_chunked(64 * 1024):
         body += part

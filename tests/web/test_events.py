@@ -17,6 +17,12 @@ from tests.web.site import Site
 BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
 
 
+@pytest.fixture(autouse=True)
+def endless_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine must not spread what is published together over several turns of the loop."""
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 60.0)
+
+
 def parse(stream: bytes) -> list[tuple[str, Any]]:
     """Kind and data of each event."""
     events = []
