@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple, assert_never
 
+from ermon.checks.attribution import Unattributed
 from ermon.checks.catalogue import CATALOGUE, subjects
 from ermon.checks.facts import Amount
 from ermon.checks.subject import Labels, Subject, Verdict
@@ -51,8 +52,8 @@ from tests.oracle_facts import (
     CHURN_SECONDS,
     FactsFromScratch,
     Session,
+    brought_by,
     excess_until,
-    from_microsoft,
     number,
     overlap,
     through_microsoft,
@@ -78,6 +79,8 @@ class Moment(NamedTuple):
     """How much there was of all that is counted, where that was right."""
     low: dict[Counted, tuple[Amount, bool, float]]
     """Where it was too low: whether the time counts for this level to become usual, and its band in percent."""
+    strays: dict[LinkFamily, frozenset[Unattributed]]
+    """What keeps routes in the tables of each link's router from any link."""
 
 
 class Sample(NamedTuple):
@@ -238,7 +241,7 @@ class Oracle:
             for key in before.keys() | session.routes.keys():
                 old, new = before.get(key), session.routes.get(key)
                 if old != new and facts.in_sync(event.feed, key[0].family):
-                    links = {facts.brought_by(route.attributes) for route in (old, new) if route is not None}
+                    links = {facts.brought_by(event.feed, r) for r in (old, new) if r is not None}
                     session.churn += [(self.now, link) for link in links if isinstance(link, tuple)]
             self._limit(self.config.feeds[event.feed], session)
 
@@ -264,7 +267,13 @@ class Oracle:
         states = {key: facts.link_state(*key) for key in links}
         brought = {key: facts.shown_by_any(*key) for key in links}
         drained = {link.key: self._drained(*facts.path_marks(link.key)) for link in self.config.links}
-        moment = Moment(self.now, states, brought, drained, {}, {})
+        strays = {
+            (link, family): frozenset(
+                why for feed in facts.tables_beside(link) for why in facts.unattributed(feed, family)
+            )
+            for link, family in links
+        }
+        moment = Moment(self.now, states, brought, drained, {}, {}, strays)
         self.moments.append(moment)
         self.verdicts, asked = {}, {}
         for subject in self._subjects:
@@ -368,17 +377,35 @@ class Oracle:
     def remembered(self, link: LinkKey, family: Family) -> set[Prefix]:
         """Return what the link brought in its last minute before it ceased to be up; nothing while it is."""
         key = (link, family)
-        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {}, {}, {}, {})]))
-        ups = [at for at, (moment, _) in enumerate(lasted) if moment.states.get(key) is LinkState.UP]
-        if not ups:
-            return set()
-        ceased_at = lasted[ups[-1]][1].time
         return {
             prefix
-            for moment, following in lasted[: ups[-1] + 1]
-            if following.time >= ceased_at - REMEMBERED_SECONDS
+            for moment, lasted_until, ceased_at in self._before_it_ceased(key)
+            if lasted_until >= ceased_at - REMEMBERED_SECONDS
             for prefix in moment.brought[key]
         }
+
+    def had(self, link: LinkKey, family: Family) -> tuple[int, set[Unattributed]]:
+        """Return how many prefixes the link lately brought before it ceased to be up, and what kept routes beside it
+        from any link, all through the `settle_limit` before.
+        """
+        key, limit = (link, family), self.config.collector.settle_limit
+        all_through: set[Unattributed] | None = None
+        for moment, lasted_until, ceased_at in reversed(self._before_it_ceased(key)):
+            if all_through is None or lasted_until > ceased_at - limit:
+                there = set(moment.strays[key])
+                all_through = there if all_through is None else all_through & there
+            if moment.time <= ceased_at - limit:
+                return len(self.remembered(link, family)), all_through
+        return len(self.remembered(link, family)), set()
+
+    def _before_it_ceased(self, key: LinkFamily) -> list[tuple[Moment, float, float]]:
+        """Return the moments until the link was last up, until when each lasted, and when it ceased to be up."""
+        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {}, {}, {}, {}, {})]))
+        ups = [at for at, (moment, _) in enumerate(lasted) if moment.states.get(key) is LinkState.UP]
+        if not ups:
+            return []
+        ceased_at = lasted[ups[-1]][1].time
+        return [(moment, following.time, ceased_at) for moment, following in lasted[: ups[-1] + 1]]
 
 
 _SUBJECTS: dict[int, tuple[Config, list[Subject]]] = {}
@@ -392,7 +419,7 @@ def _subjects_of(config: Config) -> list[Subject]:
 
 
 def _is_held(config: Config, feed: Feed, route: Route) -> bool:
-    if feed.view is View.EDGE_TABLE and from_microsoft(route.attributes, config):
+    if feed.view is View.EDGE_TABLE and brought_by(route, feed, config) is not None:
         return True
     if feed.view is View.INTERNET and through_microsoft(route.attributes):
         return True

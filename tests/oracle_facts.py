@@ -6,6 +6,7 @@ set of what to look at again, nothing carried over from the answer before.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -13,11 +14,21 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
+from ermon.checks.attribution import Cause, Unattributed
 from ermon.checks.facts import Amount
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
-from ermon.model.inventory import CheckSettings, Config, ExpectationPeriods, Link, LinkKey, Peering, View
-from ermon.model.prefixes import FAMILIES, Family, Prefix
+from ermon.model.inventory import (
+    CheckSettings,
+    Config,
+    ExpectationPeriods,
+    Feed,
+    Link,
+    LinkKey,
+    Peering,
+    View,
+)
+from ermon.model.prefixes import FAMILIES, Address, Family, Prefix
 from ermon.model.routes import Attributes, Route, RouteKey, SegmentKind
 
 if TYPE_CHECKING:
@@ -198,31 +209,81 @@ def through_microsoft(attributes: Attributes) -> bool:
     return 12076 in [asn for segment in attributes.as_path for asn in segment.asns]
 
 
-UNATTRIBUTED = "unattributed"
 INTERNAL_COPY = "internal copy"
 
 
-def brought_by(attributes: Attributes, config: Config) -> LinkKey | str | None:
+def brought_by(route: Route, feed: Feed, config: Config) -> LinkKey | Unattributed | str | None:
     """Return the link that brought a route of an edge table; ``None`` if it is none of Microsoft's."""
+    attributes, hop = route.attributes, route.attributes.next_hop
+    near = [link for link in config.links if link.vrf == feed.vrf]
+    far = [link for link in config.links if link.vrf != feed.vrf]
+    summed_up = {
+        link.key
+        for link in near
+        if hop in link.match_next_hops and covered(route.prefix, link.match_prefixes)
+    }
+    if summed_up:
+        return summed_up.pop() if len(summed_up) == 1 else Unattributed(Cause.SEVERAL_LINKS, hop)
     if not from_microsoft(attributes, config):
-        return None
-    hop = attributes.next_hop
+        neighbours = _on_subnet(near, hop) or _on_subnet(far, hop)
+        asn = _stranger(attributes, config)
+        if not neighbours or asn is None:
+            return None
+        return Unattributed(Cause.UNDECLARED_ASN, hop, asn, frozenset(neighbours))
     if hop is None:
-        return UNATTRIBUTED
-    matched, on_subnet = [], []
-    for link in config.links:
-        communities = {community.values for community in link.match_communities}
-        if hop in link.match_next_hops or communities & (
-            attributes.communities | attributes.large_communities
-        ):
-            matched.append(link.key)
-        if any(covered(hop.prefix, [subnet]) for subnet in (link.subnet, link.subnet6) if subnet):
-            on_subnet.append(link.key)
-    for candidates in (matched, on_subnet):
+        return Unattributed(Cause.NO_NEXT_HOP)
+    on_subnet = _on_subnet(near, hop)
+    for candidates in (_matched(near, attributes), on_subnet):
+        if len(candidates) == 1:
+            return candidates.pop()
         if candidates:
-            return candidates[0] if len(candidates) == 1 else UNATTRIBUTED
-    ours = {address for addresses in config.routers.values() for address in addresses}
-    return INTERNAL_COPY if hop in ours else UNATTRIBUTED
+            return Unattributed(Cause.SEVERAL_LINKS, hop, on_links=frozenset(on_subnet))
+    for router, addresses in config.routers.items():
+        if hop in addresses and router == feed.router:
+            return Unattributed(Cause.NEXT_HOP_SELF, hop)
+    if any(hop in addresses for addresses in config.routers.values()):
+        return INTERNAL_COPY
+    if elsewhere := _matched(far, attributes) or _on_subnet(far, hop):
+        return Unattributed(Cause.ANOTHER_VRF, hop, on_links=frozenset(elsewhere))
+    return Unattributed(Cause.LINK_LOCAL if hop.is_link_local else Cause.UNKNOWN_NEXT_HOP, hop)
+
+
+def _matched(links: Iterable[Link], attributes: Attributes) -> set[LinkKey]:
+    carried = attributes.communities | attributes.large_communities
+    return {
+        link.key
+        for link in links
+        if attributes.next_hop in link.match_next_hops
+        or carried & {community.values for community in link.match_communities}
+    }
+
+
+def _on_subnet(links: Iterable[Link], hop: Address | None) -> set[LinkKey]:
+    if hop is None:
+        return set()
+    return {
+        link.key
+        for link in links
+        if any(covered(hop.prefix, [subnet]) for subnet in (link.subnet, link.subnet6) if subnet)
+    }
+
+
+def _stranger(attributes: Attributes, config: Config) -> int | None:
+    """Return who stands before 12076 and is none of ours."""
+    known = {23456, config.customer.asn, *config.customer.provider_asns}
+    steps = [
+        [asn for asn in segment.asns if asn not in known]
+        for segment in attributes.as_path
+        if segment.kind in {SegmentKind.SEQUENCE, SegmentKind.SET}
+    ]
+    kinds = [s.kind for s in attributes.as_path if s.kind in {SegmentKind.SEQUENCE, SegmentKind.SET}]
+    if not through_microsoft(attributes):
+        return None
+    for kind, asns in zip(kinds, steps, strict=True):
+        if asns:
+            first = {asns[0]} if kind is SegmentKind.SEQUENCE else set(asns)
+            return None if 12076 in first else asns[0]
+    return None
 
 
 # The record --------------------------------------------------------------------------------------------
@@ -392,7 +453,7 @@ class FactsFromScratch:
         return frozenset(
             route.prefix
             for route in self._session(feed).routes.values()
-            if route.prefix.family == family and self.brought_by(route.attributes) == link
+            if route.prefix.family == family and self.brought_by(feed, route) == link
         )
 
     def shown_by_any(self, link: LinkKey, family: Family) -> frozenset[Prefix]:
@@ -414,23 +475,59 @@ class FactsFromScratch:
         returned_at = self._oracle.returned_at(link, family)
         return returned_at is not None and self.now < returned_at + self._config.policy.failover_grace
 
-    def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
-        return tuple(
+    def _may_be_a_stray(self, link: LinkKey, family: Family) -> bool:
+        """What fits no link, and did not while the link had routes, may be what it brings."""
+        had, usual = self._oracle.had(link, family)
+        strays = [
+            why
+            for feed in self._all_path_tables(link, family)
+            for why in self.unattributed(feed, family)
+            if why not in usual and (link in why.on_links or not why.on_links)
+        ]
+        return bool(strays) and len(strays) >= had / 2
+
+    def unattributed(self, feed: str, family: Family) -> list[Unattributed]:
+        """Return what keeps each route of an edge table that fits no link from one."""
+        routes = [r for r in self._session(feed).routes.values() if r.prefix.family == family]
+        found = (self.brought_by(feed, route) for route in routes)
+        return [why for why in found if isinstance(why, Unattributed)]
+
+    def tables_beside(self, link: LinkKey) -> list[str]:
+        """Name the edge tables of the link's router and VRF."""
+        own, feeds = self._links[link], self._config.feeds
+        return [f for f in self._edges if (feeds[f].router, feeds[f].vrf) == (own.router, own.vrf)]
+
+    def _all_path_tables(self, link: LinkKey, family: Family) -> list[str]:
+        return [
             feed
-            for feed in self._edges
-            if self._config.feeds[feed].router == self._links[link].router
-            and self.in_sync(feed, family)
-            and self.all_paths(feed, family)
+            for feed in self.tables_beside(link)
+            if family in self._config.feeds[feed].families and self.all_paths(feed, family)
+        ]
+
+    def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
+        """All of the router's all-paths tables, when each of them is in sync, and what they show can be assigned."""
+        tables = self._all_path_tables(link, family)
+        if not all(self.in_sync(feed, family) for feed in tables):
+            return ()
+        known = any(self.table(feed, link, family) for feed in tables) or not self._may_be_a_stray(
+            link, family
         )
+        return tuple(tables) if known else ()
 
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
-        return self.deciders(link, family) or tuple(
+        own = [feed for feed in self._all_path_tables(link, family) if self.in_sync(feed, family)]
+        others = [
             f
             for f in self._edges
             if family in self._config.feeds[f].families
             and self.dump_over(f, family)
             and self.table(f, link, family)
-        )
+        ]
+        return tuple(own or others)
+
+    def strays(self, link: LinkKey, family: Family) -> Mapping[Unattributed, int]:
+        found = [why for feed in self.tables_beside(link) for why in self.unattributed(feed, family)]
+        return Counter(why for why in found if link in why.on_links or not why.on_links)
 
     def seen(self, family: Family) -> bool:
         return any(self.in_sync(feed, family) for feed in self._edges)
@@ -486,7 +583,7 @@ class FactsFromScratch:
             microsoft_part(route.attributes, self._config)
             for feed in self._edges
             for route in self._session(feed).routes.values()
-            if self.in_sync(feed, route.prefix.family) and self.brought_by(route.attributes) == link
+            if self.in_sync(feed, route.prefix.family) and self.brought_by(feed, route) == link
         ]
         return len(paths), sum(path[:repeats] == [12076] * repeats for path in paths)
 
@@ -552,11 +649,8 @@ class FactsFromScratch:
 
     # Which routes are what: one line of the catalogue each
 
-    def brought_by(self, attributes: Attributes) -> LinkKey | str | None:
-        return brought_by(attributes, self._config)
-
-    def _link_of(self, route: Route) -> LinkKey | str | None:
-        return self.brought_by(route.attributes)
+    def brought_by(self, feed: str, route: Route) -> LinkKey | Unattributed | str | None:
+        return brought_by(route, self._config.feeds[feed], self._config)
 
     def _space_of(self, name: str) -> tuple[Prefix, ...]:
         return self._config.pools[name].prefixes
@@ -565,15 +659,15 @@ class FactsFromScratch:
         circuit = self._config.feeds[feed].circuit
         return [p for pool in self._config.pools.values() if circuit in pool.circuits for p in pool.prefixes]
 
-    def is_service(self, _: str, route: Route, route_set: RouteSet) -> bool:
+    def is_service(self, feed: str, route: Route, route_set: RouteSet) -> bool:
         names = {f"{high}:{low}" for high, low in route.attributes.communities}
-        return self._link_of(route) == route_set.link and route_set.name in names
+        return self.brought_by(feed, route) == route_set.link and route_set.name in names
 
-    def is_tagged(self, _: str, route: Route, route_set: RouteSet) -> bool:
-        return self._link_of(route) == route_set.link and 12076 in dict(route.attributes.communities)
+    def is_tagged(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        return self.brought_by(feed, route) == route_set.link and 12076 in dict(route.attributes.communities)
 
-    def is_unexpected(self, _: str, route: Route, route_set: RouteSet) -> bool:
-        if route_set.link is None or self._link_of(route) != route_set.link:
+    def is_unexpected(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        if route_set.link is None or self.brought_by(feed, route) != route_set.link:
             return False
         receive = self._config.circuits[route_set.link[0]].receive
         ours = [*self._config.customer.own_prefixes, *_pool_space(self._config)]
@@ -585,15 +679,15 @@ class FactsFromScratch:
         named = {service.community for service in receive.services} & route.attributes.communities
         return receive.only_listed and not named and not covered(route.prefix, listed)
 
-    def is_foreign_origin(self, _: str, route: Route, route_set: RouteSet) -> bool:
+    def is_foreign_origin(self, feed: str, route: Route, route_set: RouteSet) -> bool:
         """An ASN that is none of Microsoft's, from 12076 on."""
-        if self._link_of(route) != route_set.link:
+        if self.brought_by(feed, route) != route_set.link:
             return False
         path = microsoft_part(route.attributes, self._config)
         return not self._config.policy.microsoft_asns.issuperset(path)
 
-    def is_prepended(self, _: str, route: Route, route_set: RouteSet) -> bool:
-        if self._link_of(route) != route_set.link:
+    def is_prepended(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        if self.brought_by(feed, route) != route_set.link:
             return False
         repeats = int(number(self._config, "drain", "repeats"))
         return microsoft_part(route.attributes, self._config)[:repeats] == [12076] * repeats
@@ -605,10 +699,10 @@ class FactsFromScratch:
         return may_follow and not self._config.feeds[feed].add_path
 
     def is_not_microsoft(self, feed: str, route: Route, route_set: RouteSet) -> bool:
-        return self.is_best_path(feed, route, route_set) and self._link_of(route) is None
+        return self.is_best_path(feed, route, route_set) and self.brought_by(feed, route) is None
 
-    def is_unattributed(self, _: str, route: Route, __: RouteSet) -> bool:
-        return self._link_of(route) == UNATTRIBUTED
+    def is_unattributed(self, feed: str, route: Route, __: RouteSet) -> bool:
+        return isinstance(self.brought_by(feed, route), Unattributed)
 
     def is_advertised(self, _: str, __: Route, ___: RouteSet) -> bool:
         return True

@@ -7,10 +7,16 @@ and which link brought it by the next hop, which iBGP leaves as it was.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.inventory import Config, Link, LinkKey
-from ermon.model.prefixes import Address, PrefixIndex
-from ermon.model.routes import Attributes, SegmentKind
+from ermon.model.inventory import Config, Feed, Link, LinkKey, RoutingTable
+from ermon.model.prefixes import Address, PrefixIndex, PrefixSet
+from ermon.model.routes import Attributes, Route, SegmentKind
 
 AS_TRANS = 23456
 """Stands for a 4-byte ASN on a session that cannot carry one (RFC 6793 section 9)."""
@@ -20,15 +26,44 @@ MEMO_SIZE = 4_096
 """Sets of attributes whose link is remembered; a full table of an internet provider has one for each UPDATE."""
 
 
-class Unattributed:
-    """A Microsoft route that fits no link, or several."""
+class Cause(StrEnum):
+    """Why a Microsoft route fits no link, in the words of the evidence."""
+
+    NEXT_HOP_SELF = "next-hop-self"
+    UNDECLARED_ASN = "local-as or an undeclared provider"
+    LINK_LOCAL = "link-local next hop only"
+    NO_NEXT_HOP = "no next hop"
+    ANOTHER_VRF = "another VRF's"
+    SEVERAL_LINKS = "fits several links"
+    UNKNOWN_NEXT_HOP = "unknown next hop"
+
+
+class Unattributed(msgspec.Struct, frozen=True):
+    """What keeps a Microsoft route from being a link's: the same for all routes that it keeps from it."""
+
+    cause: Cause
+    next_hop: Address | None = None
+    asn: int | None = None
+    """The ASN before 12076 that the configuration does not declare."""
+    on_links: frozenset[LinkKey] = frozenset()
+    """The links in whose subnets the next hop lies."""
+
+    def __str__(self) -> str:
+        match self.cause:
+            case Cause.NEXT_HOP_SELF:
+                return f"{self.cause}: {self.next_hop} is the router's own address"
+            case Cause.UNDECLARED_ASN:
+                return f"{self.cause}: AS{self.asn} before 12076, by {self.next_hop}"
+            case Cause.NO_NEXT_HOP:
+                return f"{self.cause}"
+            case _:
+                return f"{self.cause}: {self.next_hop}"
 
 
 class InternalCopy:
     """Another router's Microsoft route: its next hop is one of our own routers."""
 
 
-UNATTRIBUTED = Unattributed()
 INTERNAL_COPY = InternalCopy()
 
 Attribution = LinkKey | Unattributed | InternalCopy | None
@@ -61,30 +96,90 @@ def microsoft_path(attributes: Attributes, our_asns: frozenset[int]) -> tuple[in
     return tuple(head) or None
 
 
+def undeclared_asn(attributes: Attributes, our_asns: frozenset[int]) -> int | None:
+    """Return the ASN that stands before 12076 in place of one of ours or of a provider that is declared.
+
+    It is what ``local-as`` puts there, or a provider that ``customer.provider_asns`` does not name. ``None``: the
+    path has no 12076, or begins with it.
+    """
+    if not has_microsoft_asn(attributes):
+        return None
+    for segment in attributes.as_path:
+        asns = () if segment.kind.is_confederation else segment.asns
+        foreign = [asn for asn in asns if asn != AS_TRANS and asn not in our_asns]
+        if foreign:
+            return (
+                None
+                if MICROSOFT_ASN in (foreign if segment.kind is SegmentKind.SET else foreign[:1])
+                else foreign[0]
+            )
+    return None
+
+
 class Attributor:
     """Decides which link a route of an edge table came by."""
 
     def __init__(self, config: Config) -> None:
+        self._config = config
         self._our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
-        self._by_next_hop: dict[Address, list[Link]] = {}
-        self._by_community: dict[tuple[int, ...], list[Link]] = {}
-        self._by_subnet: PrefixIndex[tuple[Link, ...]] = PrefixIndex()
-        for link in config.links:
-            for address in link.match_next_hops:
-                self._by_next_hop.setdefault(address, []).append(link)
-            for community in link.match_communities:
-                self._by_community.setdefault(community.values, []).append(link)
-            for subnet in link.subnets:
-                self._by_subnet[subnet] = (*(self._by_subnet.get(subnet) or ()), link)
         self._router_addresses = frozenset[Address]().union(*config.routers.values())
+        self._links: dict[str | None, _Links] = {}
+        """By VRF: the links in it, and the others."""
+        self._tables: dict[RoutingTable, TableAttributor] = {}
+
+    def of(self, feed: Feed) -> TableAttributor:
+        """Return what decides on the routes of an edge table: a next hop that is an address of the table's own router
+        says something else than one of another router, and a VRF has links of its own.
+        """
+        table = self._tables.get(feed.table)
+        if table is None:
+            own = self._config.routers.get(feed.router or "", frozenset())
+            links = self._links_of(feed.vrf)
+            table = TableAttributor(self._our_asns, links, own, self._router_addresses - own)
+            self._tables[feed.table] = table
+        return table
+
+    def _links_of(self, vrf: str | None) -> _Links:
+        if vrf not in self._links:
+            links = list(self._config.links)
+            self._links[vrf] = _Links(
+                _LinkFinder(link for link in links if link.vrf == vrf),
+                _LinkFinder(link for link in links if link.vrf != vrf),
+            )
+        return self._links[vrf]
+
+
+class TableAttributor:
+    """Decides which link a route in one table of one router came by."""
+
+    def __init__(
+        self,
+        our_asns: frozenset[int],
+        links: _Links,
+        own_addresses: frozenset[Address],
+        other_addresses: frozenset[Address],
+    ) -> None:
+        self._our_asns = our_asns
+        self._links = links.own
+        self._foreign_links = links.foreign
+        self._own_addresses = own_addresses
+        self._other_addresses = other_addresses
         self._memo: dict[Attributes, Attribution] = {}
 
-    def attribute(self, attributes: Attributes) -> Attribution:
-        """Return the link that a route with these attributes came over.
+    @property
+    def asks_prefix(self) -> bool:
+        """Whether routes with the same attributes may have come by different links."""
+        return self._links.sums_up
+
+    def attribute(self, route: Route) -> Attribution:
+        """Return the link that a route came over.
 
         A link's ``match`` outweighs its subnet, and both outweigh the routers' own addresses. A route
         that fits two links equally well is unattributed: guessing would prove a dead link alive.
         """
+        attributes = route.attributes
+        if self._links.sums_up and (summed_up := self._links.summed_up(route)):
+            return _only(summed_up) or Unattributed(Cause.SEVERAL_LINKS, attributes.next_hop)
         # A change asks for the old route and the new one, and a link's routes share few sets of attributes.
         try:
             return self._memo[attributes]
@@ -96,22 +191,84 @@ class Attributor:
         return found
 
     def _attribute(self, attributes: Attributes) -> Attribution:
+        next_hop = attributes.next_hop
         if microsoft_path(attributes, self._our_asns) is None:
-            return None
+            return self._behind_undeclared(attributes)
+        if next_hop is None:
+            return Unattributed(Cause.NO_NEXT_HOP)
+        on_links = self._links.by_subnet(next_hop)
+        fitting = self._links.by_match(attributes) or on_links
+        if fitting:
+            return _only(fitting) or Unattributed(Cause.SEVERAL_LINKS, next_hop, on_links=on_links)
+        if next_hop in self._own_addresses:
+            return Unattributed(Cause.NEXT_HOP_SELF, next_hop)
+        if next_hop in self._other_addresses:
+            return INTERNAL_COPY
+        if foreign := self._foreign_links.by_match(attributes) or self._foreign_links.by_subnet(next_hop):
+            return Unattributed(Cause.ANOTHER_VRF, next_hop, on_links=foreign)
+        cause = Cause.LINK_LOCAL if next_hop.is_link_local else Cause.UNKNOWN_NEXT_HOP
+        return Unattributed(cause, next_hop)
+
+    def _behind_undeclared(self, attributes: Attributes) -> Unattributed | None:
+        """Microsoft's routers are the only neighbours in a link's subnet: what has 12076 in its path and came from
+        there is Microsoft's, whoever stands before it.
+        """
         next_hop = attributes.next_hop
         if next_hop is None:
-            return UNATTRIBUTED
-        matched = {link.key: link for link in self._by_next_hop.get(next_hop, ())}
+            return None
+        on_links = self._links.by_subnet(next_hop) or self._foreign_links.by_subnet(next_hop)
+        asn = undeclared_asn(attributes, self._our_asns) if on_links else None
+        return None if asn is None else Unattributed(Cause.UNDECLARED_ASN, next_hop, asn, on_links)
+
+
+def _only(links: frozenset[LinkKey]) -> LinkKey | None:
+    return next(iter(links)) if len(links) == 1 else None
+
+
+class _Links(NamedTuple):
+    """The links of a VRF, and those of all others."""
+
+    own: _LinkFinder
+    foreign: _LinkFinder
+
+
+class _LinkFinder:
+    """Finds the links that a next hop, a community or a prefix belongs to."""
+
+    def __init__(self, links: Iterable[Link]) -> None:
+        self._by_next_hop: dict[Address, list[Link]] = {}
+        self._by_community: dict[tuple[int, ...], list[Link]] = {}
+        self._by_subnet: PrefixIndex[tuple[Link, ...]] = PrefixIndex()
+        self._summed_up: dict[Address, list[tuple[Link, PrefixSet]]] = {}
+        for link in links:
+            space = PrefixSet(link.match_prefixes)
+            for address in link.match_next_hops:
+                self._by_next_hop.setdefault(address, []).append(link)
+                if link.match_prefixes:
+                    self._summed_up.setdefault(address, []).append((link, space))
+            for community in link.match_communities:
+                self._by_community.setdefault(community.values, []).append(link)
+            for subnet in link.subnets:
+                self._by_subnet[subnet] = (*(self._by_subnet.get(subnet) or ()), link)
+
+    @property
+    def sums_up(self) -> bool:
+        """Whether a link is known by next hop and prefix, whatever the path."""
+        return bool(self._summed_up)
+
+    def summed_up(self, route: Route) -> frozenset[LinkKey]:
+        """Find the links of a provider that sums Azure up, so that its paths are without 12076."""
+        next_hop = route.attributes.next_hop
+        found = self._summed_up.get(next_hop, ()) if next_hop is not None else ()
+        return frozenset(link.key for link, space in found if space.covers(route.prefix))
+
+    def by_match(self, attributes: Attributes) -> frozenset[LinkKey]:
+        matched = list(self._by_next_hop.get(attributes.next_hop, ())) if attributes.next_hop else []
         if self._by_community:
             for community in (*attributes.communities, *attributes.large_communities):
-                matched.update((link.key, link) for link in self._by_community.get(community, ()))
-        fitting = tuple(matched.values()) or tuple(
-            {
-                link.key: link for _, links in self._by_subnet.covering(next_hop.prefix) for link in links
-            }.values()
-        )
-        if len(fitting) == 1:
-            return fitting[0].key
-        if not fitting and next_hop in self._router_addresses:
-            return INTERNAL_COPY
-        return UNATTRIBUTED
+                matched += self._by_community.get(community, ())
+        return frozenset(link.key for link in matched)
+
+    def by_subnet(self, next_hop: Address) -> frozenset[LinkKey]:
+        found = self._by_subnet.covering(next_hop.prefix)
+        return frozenset(link.key for _, links in found for link in links)

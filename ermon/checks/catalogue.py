@@ -22,6 +22,7 @@ from ermon.checks import (
     redundancy,
     segments,
     sight,
+    unattributed,
 )
 from ermon.checks.check import Check
 from ermon.checks.sharding import Shard
@@ -46,7 +47,7 @@ _NETWORK = (
     drain.DRAIN,
     drain.DRAIN_BOTH,
     received.INTERNET_PREFERRED,
-    received.ROUTE_UNATTRIBUTED,
+    unattributed.ROUTE_UNATTRIBUTED,
     received.CHURN_HIGH,
     advertised_pools.POOL_NOT_ADVERTISED,
     advertised_pools.POOL_WRONG_LINK,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+from ermon.checks.attribution import Unattributed
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import ExpectationPeriods, Link, LinkKey
@@ -116,6 +117,12 @@ class Facts(Protocol):
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         """Return the feeds whose routes count for the link: those that decide, and only while there is
         none, every other edge table in sync that shows a route of the link.
+        """
+        ...
+
+    def strays(self, link: LinkKey, family: Family) -> Mapping[Unattributed, int]:
+        """Count the Microsoft routes in the tables of the link's own router that fit no link and may be this one's, by
+        what keeps them from it.
         """
         ...
 

@@ -13,7 +13,6 @@ from ermon.checks.edge_table import (
     NOT_MICROSOFT,
     SERVICE,
     TAGGED,
-    UNATTRIBUTED,
     UNEXPECTED,
     brings_routes,
     community_text,
@@ -30,12 +29,9 @@ from ermon.checks.subject import (
     OK,
     UNKNOWN,
     Evidence,
-    RouteGroup,
     Subject,
     Verdict,
-    feed_labels,
     link_labels,
-    on_feed,
     present,
     violated,
 )
@@ -264,35 +260,6 @@ def _forbidden_on_link(link: Link, kind: str, facts: Facts) -> Verdict:
     """Any feed that shows such a route proves it; only one that decides proves that there is none."""
     routes = link_routes(facts, link, kind)
     return present(Evidence(routes=routes, routers=(link.router,)), complete=decided(facts, link))
-
-
-def route_unattributed(config: Config) -> Iterator[Subject]:
-    for feed in config.feeds.values():
-        if feed.view is View.EDGE_TABLE:
-            topics = {routes_topic(feed.name, RouteSet(UNATTRIBUTED, family)) for family in feed.families}
-            topics.add(feed_topic(feed.name))
-            judge = partial(_route_unattributed, feed)
-            yield Subject("route-unattributed", feed_labels(feed), frozenset(topics), judge)
-
-
-def _route_unattributed(feed: Feed, facts: Facts) -> Verdict:
-    routes = RouteGroup(facts.matching(feed.name, RouteSet(UNATTRIBUTED, f)) for f in feed.families)
-    complete = all(facts.in_sync(feed.name, family) for family in feed.families)
-    return present(on_feed(feed, routes=routes), complete=complete)
-
-
-ROUTE_UNATTRIBUTED = Check(
-    name="route-unattributed",
-    section=Section.RECEIVED,
-    severity=Severity.WARNING,
-    raise_after=60,
-    clear_after=60,
-    subjects=route_unattributed,
-    labels=("feed",),
-    summary="Feed {feed} shows Microsoft routes that fit no link",
-    needs=needs.nothing_else,
-    acceptance=Tested(AcceptanceStep.SIGHT),
-)
 
 
 def internet_preferred(config: Config) -> Iterator[Subject]:

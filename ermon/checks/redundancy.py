@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from ermon.checks import needs
+from ermon.checks import needs, unattributed
 from ermon.checks.check import (
     AcceptanceStep,
     Check,
@@ -60,7 +60,9 @@ def link_down(config: Config) -> Iterator[Subject]:
 def _link_down(link: Link, family: Family, facts: Facts) -> Verdict:
     state = facts.link_state(link.key, family)
     if state is LinkState.DOWN:
-        return violated(Evidence(routers=(link.router,), feeds=facts.deciders(link.key, family)))
+        details = partial(unattributed.near, (link,), family, facts)
+        deciders = facts.deciders(link.key, family)
+        return violated(Evidence(routers=(link.router,), feeds=deciders, details=details))
     return OK if state is LinkState.UP else UNKNOWN
 
 
@@ -95,7 +97,8 @@ def _circuit_down(links: tuple[Link, ...], family: Family, facts: Facts) -> Verd
         return OK
     if LinkState.UNKNOWN in states:
         return UNKNOWN
-    return violated(Evidence(routers=[link.router for link in links]))
+    details = partial(unattributed.near, links, family, facts)
+    return violated(Evidence(routers=[link.router for link in links], details=details))
 
 
 CIRCUIT_DOWN = Check(
@@ -117,8 +120,7 @@ CIRCUIT_DOWN = Check(
 
 def circuit_unseen(config: Config) -> Iterator[Subject]:
     for circuit in config.circuits.values():
-        routers = {link.router for link in circuit.links.values()}
-        feeds = tuple(feed.name for router in sorted(routers) for feed in config.edge_tables.get(router, ()))
+        feeds = tuple(sorted({f.name for link in circuit.links.values() for f in config.tables_of(link)}))
         if feeds:
             labels = (("circuit", circuit.name),)
             topics = frozenset(map(feed_topic, feeds))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, View
+from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, RoutingTable, View
 from ermon.model.prefixes import Family
 
 
@@ -70,19 +70,19 @@ class Shard:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._edges: dict[str | None, list[Feed]] = {}
+        self._edges: dict[RoutingTable, list[Feed]] = {}
         self._mirrors: dict[LinkKey | None, list[Feed]] = {}
         for feed in everywhere(config).feeds.values():
             if feed.view is View.EDGE_TABLE:
-                self._edges.setdefault(feed.router, []).append(feed)
+                self._edges.setdefault(feed.table, []).append(feed)
             elif feed.view is View.TO_MICROSOFT:
                 self._mirrors.setdefault(feed.link_key, []).append(feed)
 
     def sees_link(self, link: Link, family: Family) -> bool:
-        """Return whether the link's state is judged here: only an edge table of its own router decides, best
-        one with all paths.
+        """Return whether the link's state is judged here: only an edge table of its own router and VRF decides,
+        best one with all paths.
         """
-        edges = self._edges.get(link.router, [])
+        edges = self._edges.get(link.table, [])
         carrying = [feed for feed in edges if family in feed.families]
         all_paths = [feed for feed in carrying if feed.add_path]
         return self._has_one_of(all_paths, carrying, edges, self._mirrors.get(link.key, []))
@@ -91,7 +91,7 @@ class Shard:
         """Return whether what is advertised on the link is judged here, in a family or in any."""
         mirrors = self._mirrors.get(link.key, [])
         carrying = [feed for feed in mirrors if family in feed.families]
-        return self._has_one_of(carrying, mirrors, self._edges.get(link.router, []))
+        return self._has_one_of(carrying, mirrors, self._edges.get(link.table, []))
 
     def watched_elsewhere(self, link: Link) -> tuple[View, ...]:
         """Name the views of the link that another instance has and this one does not."""
@@ -102,8 +102,8 @@ class Shard:
         return tuple(view for view, here in seen.items() if not here)
 
     def sees_all_edges(self, circuit: Circuit) -> bool:
-        routers = {link.router for link in circuit.links.values()}
-        return all(feed.name in self.config.feeds for r in routers for feed in self._edges.get(r, ()))
+        tables = {link.table for link in circuit.links.values()}
+        return all(feed.name in self.config.feeds for table in tables for feed in self._edges.get(table, ()))
 
     def _has_one_of(self, *choices: list[Feed]) -> bool:
         """Return whether one of the first feeds that exist at all is here."""

@@ -93,7 +93,7 @@ def on_feed(
     *,
     routes: Collection[Route] = (),
     prefixes: Collection[Prefix] = (),
-    details: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
 ) -> Evidence:
     """Return evidence that was seen on one feed."""
     routers = (feed.router,) if feed.router is not None else ()

@@ -62,11 +62,10 @@ def missing_views(config: Config, checks: Iterable[Check]) -> Iterator[MissingVi
 
 
 def _of_links(config: Config, checks: tuple[Check, ...]) -> Iterator[MissingView]:
-    edges = [feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE]
     for link in config.links:
         peering = config.circuits[link.circuit].peering
         for view, feeds in (
-            (View.EDGE_TABLE, [feed for feed in edges if feed.router == link.router]),
+            (View.EDGE_TABLE, config.tables_of(link)),
             (View.TO_MICROSOFT, mirrored(config, link).feeds),
         ):
             if not _carried(link.families, feeds):

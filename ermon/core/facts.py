@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from ermon.checks import redundancy, sight
+from ermon.checks.attribution import Unattributed
 from ermon.checks.check import Parameter
 from ermon.checks.edge_table import SERVICE
 from ermon.checks.facts import Amount
@@ -23,8 +26,9 @@ from ermon.core.levels import Level
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import RollingCount
 from ermon.core.session import Session
+from ermon.core.strays import Strays
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Config, ExpectationPeriods, Feed, LinkFamily, LinkKey, View
+from ermon.model.inventory import Config, ExpectationPeriods, Feed, LinkFamily, LinkKey, RoutingTable, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix, address_count
 from ermon.model.routes import Route, RouteKey
 
@@ -90,12 +94,23 @@ class FeedState:
     coverage: dict[LinkKey, ExpectedCoverage] = field(default_factory=dict)
     churn: dict[LinkKey, RollingCount] = field(default_factory=dict)
     """When the routes of each link changed."""
+    strays: Strays = field(default_factory=Strays)
+    """On an edge table: the Microsoft routes that fit no link."""
     canary_missing: tuple[Prefix, ...] | None = None
     overflowed_until: float | None = None
     overflow_seconds: float = 0.0
     teardown_at: float | None = None
     losses: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
     """When the session was lost."""
+
+
+class CeasedLink(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is remembered of a link from when it ceased to be up until it is up again. A file format."""
+
+    brought: int = 0
+    """Prefixes that it had brought of late."""
+    settled: frozenset[Unattributed] = frozenset()
+    """What kept routes of its router from any link while it still brought its own."""
 
 
 @dataclass(slots=True)
@@ -111,6 +126,8 @@ class LinkInfo:
     """When it last went from down to up."""
     flaps: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
     """When it changed between up and down."""
+    ceased: CeasedLink | None = None
+    """``None`` while it is up, and where it never was."""
 
 
 class NetworkFacts:
@@ -158,6 +175,10 @@ class NetworkFacts:
         self.churn_on: dict[LinkKey, set[str]] = {}
         """By link: the edge tables on which changes of its routes are counted."""
         self._expected = Expected(config)
+        self._links_in: dict[RoutingTable, list[LinkFamily]] = {}
+        for link in config.links:
+            in_table = self._links_in.setdefault(link.table, [])
+            in_table += [(link.key, family) for family in link.families]
 
     # Time --------------------------------------------------------------------------------------------
 
@@ -262,6 +283,10 @@ class NetworkFacts:
         """Return the routes of a link on an edge table, to be read only."""
         return self.feeds[feed].tables.get(link, _NO_ROUTES)
 
+    def links_beside(self, feed: Feed) -> Iterable[LinkFamily]:
+        """Return the links of the router and VRF whose edge table a feed shows."""
+        return self._links_in.get(feed.table, ())
+
     def seen(self, family: Family) -> bool:
         return bool(self.edges_in_sync[family])
 
@@ -285,6 +310,18 @@ class NetworkFacts:
 
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         return self.links[link, family].witnesses
+
+    def strays(self, link: LinkKey, family: Family) -> Mapping[Unattributed, int]:
+        found: dict[Unattributed, int] = {}
+        for feed in self.config.tables_of(self.config.link(link)):
+            for why, routes in self.strays_on(feed.name, link, family).items():
+                found[why] = found.get(why, 0) + routes
+        return found
+
+    def strays_on(self, feed: str, link: LinkKey, family: Family) -> Mapping[Unattributed, int]:
+        """The same of one edge table."""
+        counts = self.feeds[feed].strays.counts(family)
+        return {why: routes for why, routes in counts.items() if not why.on_links or link in why.on_links}
 
     def prefix_count(self, link: LinkKey, family: Family) -> int:
         tables = [self.table(name, link) for name in self.witnesses(link, family)]

@@ -28,12 +28,13 @@ from ermon.checks.topics import (
     link_topic,
     seen_topic,
 )
+from ermon.core import link_states
 from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
 from ermon.core.route_index import RouteIndex
 from ermon.core.timers import ChurnEnds, DrainEnds, FailoverGraceEnds, LinkFlapsEnd, Timer, Timers
 from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
 from ermon.model.findings import LinkState
-from ermon.model.inventory import InternetUse, LinkFamily, LinkKey, View
+from ermon.model.inventory import InternetUse, Link, LinkKey, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix
 
 
@@ -45,17 +46,12 @@ class Layers:
         self.routes = routes
         self.timers: Timers[Timer] = Timers()
         self.changes: list[Change] = []
-        self._links_of_router: dict[str, list[LinkFamily]] = {}
-        for link in facts.config.links:
-            of_router = self._links_of_router.setdefault(link.router, [])
-            of_router += [(link.key, family) for family in link.families]
         self._failover_circuits = {
             circuit
             for pool in facts.config.pools.values()
             if pool.internet is InternetUse.FAILOVER
             for circuit in pool.circuits
         }
-        self._routers = {link.key: link.router for link in facts.config.links}
 
     def watch(self, timer: Timer, ends: float | None) -> None:
         """Come back when there were no more changes of late than is fine."""
@@ -93,7 +89,7 @@ class Layers:
             (in_sync.add if facts.in_sync(name, family) else in_sync.discard)(name)
             if bool(in_sync) is not before:
                 pending.topics.add(seen_topic(family))
-        own = self._links_of_router.get(state.feed.router or "", ())
+        own = facts.links_beside(state.feed)
         pending.links.update(own)
         pending.links.update(
             (link, family) for link in state.tables for family in FAMILIES if (link, family) in facts.links
@@ -157,17 +153,14 @@ class Layers:
     def _refresh_link(self, link: LinkKey, family: Family) -> None:
         facts = self.facts
         info = facts.links[link, family]
-        deciders = tuple(
-            sorted(
-                feed.name
-                for feed in facts.config.edge_tables.get(self._routers[link], ())
-                if facts.in_sync(feed.name, family) and facts.all_paths(feed.name, family)
-            )
-        )
-        shown_on = facts.shown_on.get((link, family), ())
-        witnesses = deciders or tuple(sorted(name for name in shown_on if facts.dump_over(name, family)))
-        shown = any(name in shown_on for name in witnesses)
-        state = LinkState.UP if shown else LinkState.DOWN if deciders else LinkState.UNKNOWN
+        configured = facts.config.link(link)
+        sight = link_states.look(facts, configured, family)
+        if info.state is LinkState.UP and not sight.shown:
+            self._ceases_to_be_up(configured, family, info)
+        state = link_states.state(facts, configured, family, sight)
+        # Where nobody knows whether the link is up, nobody knows what else it lacks.
+        deciders = sight.deciders if state is not LinkState.UNKNOWN else ()
+        witnesses = sight.witnesses
         if (state, deciders, witnesses) == (info.state, info.deciders, info.witnesses):
             return
         if state is not info.state:
@@ -178,13 +171,17 @@ class Layers:
         facts.pending.mirrors.add(link[0])
         self.routes.received.links_changed(link[0], family)
 
+    def _ceases_to_be_up(self, link: Link, family: Family, info: LinkInfo) -> None:
+        learned = self.routes.learned
+        learned.ceased_to_be_up(link.key, family, self.facts.now)
+        brought = len(learned.remembered(link.key, family))
+        info.ceased = link_states.ceased(self.facts, link, family, brought)
+
     def _link_changed(self, link: LinkKey, family: Family, info: LinkInfo, state: LinkState) -> None:
         now = self.facts.now
-        if link in self.routes.microsoft_links:
-            if info.state is LinkState.UP:
-                self.routes.learned.ceased_to_be_up(link, family, now)
-            elif state is LinkState.UP:
-                self.routes.learned.came_up(link, family)
+        if state is LinkState.UP:
+            self.routes.learned.came_up(link, family)
+            info.ceased = None
         info.state = state
         if state is not LinkState.UNKNOWN:
             if info.known_state not in {LinkState.UNKNOWN, state}:

@@ -8,7 +8,7 @@ in its last minute is remembered until it is up again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family, Prefix, PrefixIndex
@@ -19,10 +19,19 @@ REMEMBER_SECONDS = 60.0
 _Link = tuple[LinkKey, Family]
 
 
-class LearnedPrefixes:
-    """Counts, for each prefix, how many links and feeds bring or are remembered to have brought it."""
+def _no_default(_: LinkKey, prefix: Prefix) -> bool:
+    return not prefix.is_default
 
-    def __init__(self) -> None:
+
+class LearnedPrefixes:
+    """Counts, for each prefix, how many links and feeds bring or are remembered to have brought it.
+
+    ``counts`` says whether a prefix of a link tells elsewhere that a route is Microsoft's. What does not is remembered
+    all the same: it was brought.
+    """
+
+    def __init__(self, counts: Callable[[LinkKey, Prefix], bool] = _no_default) -> None:
+        self._counts = counts
         self._index: PrefixIndex[int] = PrefixIndex()
         self._present: dict[_Link, dict[Prefix, int]] = {}
         self._gone: dict[_Link, OrderedDict[Prefix, float]] = {}
@@ -35,20 +44,16 @@ class LearnedPrefixes:
         return any(True for _ in self._index.covering(prefix))
 
     def appeared(self, link: LinkKey, prefix: Prefix) -> None:
-        """One more feed shows ``prefix`` on the link. A default route is no Microsoft prefix."""
-        if prefix.is_default:
-            return
+        """One more feed shows ``prefix`` on the link."""
         key = (link, prefix.family)
         present = self._present.setdefault(key, {})
         present[prefix] = present.get(prefix, 0) + 1
         if key in self._gone:
             self._gone[key].pop(prefix, None)
-        self._add(prefix)
+        self._add(link, prefix)
 
     def vanished(self, link: LinkKey, prefix: Prefix, now: float) -> None:
         """One feed less shows ``prefix`` on the link."""
-        if prefix.is_default:
-            return
         key = (link, prefix.family)
         present = self._present[key]
         present[prefix] -= 1
@@ -57,7 +62,7 @@ class LearnedPrefixes:
             gone = self._gone.setdefault(key, OrderedDict())
             gone[prefix] = now
             self._forget_old(gone, now)
-        self._remove(prefix)
+        self._remove(link, prefix)
 
     def ceased_to_be_up(self, link: LinkKey, family: Family, now: float) -> None:
         """Remember what the link brings and has brought within the last minute."""
@@ -67,12 +72,12 @@ class LearnedPrefixes:
         remembered = frozenset(gone) | frozenset(self._present.get(key, ()))
         self._remembered[key] = remembered
         for prefix in remembered:
-            self._add(prefix)
+            self._add(link, prefix)
 
     def came_up(self, link: LinkKey, family: Family) -> None:
         """Forget: what the link brings from now on tells for itself."""
         for prefix in self._remembered.pop((link, family), ()):
-            self._remove(prefix)
+            self._remove(link, prefix)
 
     def remembered(self, link: LinkKey, family: Family) -> frozenset[Prefix]:
         return self._remembered.get((link, family), frozenset())
@@ -81,7 +86,7 @@ class LearnedPrefixes:
         """Remember what an earlier instance of this class remembered."""
         self._remembered[link, family] = prefixes
         for prefix in prefixes:
-            self._add(prefix)
+            self._add(link, prefix)
 
     def lately_gone(self, link: LinkKey, family: Family, now: float) -> dict[Prefix, float]:
         """Return what vanished so shortly ago that it is remembered if the link goes now, and when."""
@@ -104,13 +109,17 @@ class LearnedPrefixes:
                 gone.move_to_end(prefix, last=False)
                 return
 
-    def _add(self, prefix: Prefix) -> None:
+    def _add(self, link: LinkKey, prefix: Prefix) -> None:
+        if not self._counts(link, prefix):
+            return
         count = self._index.get(prefix) or 0
         self._index[prefix] = count + 1
         if not count:
             self.changed.add(prefix)
 
-    def _remove(self, prefix: Prefix) -> None:
+    def _remove(self, link: LinkKey, prefix: Prefix) -> None:
+        if not self._counts(link, prefix):
+            return
         count = self._index.get(prefix) or 0
         if count > 1:
             self._index[prefix] = count - 1

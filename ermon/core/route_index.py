@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ermon.checks.attribution import Attribution, Attributor, has_microsoft_asn
+from ermon.checks.attribution import Attribution, Attributor, Unattributed, has_microsoft_asn
 from ermon.checks.catalogue import classifiers as classifiers_of
 from ermon.checks.edge_table import SERVICE
 from ermon.checks.elsewhere import MicrosoftElsewhere
@@ -17,14 +17,22 @@ from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
 from ermon.checks.received import CHANGES_PER_MINUTE
 from ermon.checks.subject import Classifier
-from ermon.checks.topics import MICROSOFT, RouteSet, content_topic, missing_topic, routes_topic, table_topic
+from ermon.checks.topics import (
+    MICROSOFT,
+    RouteSet,
+    content_topic,
+    link_topic,
+    missing_topic,
+    routes_topic,
+    table_topic,
+)
 from ermon.core.asymmetry import PrefixAsymmetry, advertised_tables, received_tables
 from ermon.core.coverage import ExpectedCoverage
 from ermon.core.facts import FILTERED_VIEWS, Expected, FeedState, NetworkFacts, rolling
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.rib import AdjRibIn, RouteChange
 from ermon.core.rolling import RollingCount
-from ermon.model.inventory import Config, LinkKey, Peering, View
+from ermon.model.inventory import Config, LinkKey, View
 from ermon.model.prefixes import Family, Prefix, PrefixIndex, PrefixSet
 from ermon.model.routes import Route, RouteKey
 
@@ -65,7 +73,6 @@ class RouteIndex:
     def __init__(self, facts: NetworkFacts, classifiers: Mapping[str, Classifier]) -> None:
         config = facts.config
         self.facts = facts
-        self.learned = LearnedPrefixes()
         self.received = PrefixAsymmetry(facts, "received", facts.differences, received_tables)
         self.advertised = PrefixAsymmetry(
             facts, "advertised", facts.advertised_differences, advertised_tables
@@ -74,10 +81,8 @@ class RouteIndex:
         """What the policy can ask about on a feed that is not held whole, its own canaries aside."""
         self._classifiers = classifiers
         self._attributor = Attributor(config)
-        self.microsoft_links = frozenset(
-            link.key for link in config.links if config.circuits[link.circuit].peering is Peering.MICROSOFT
-        )
         self._elsewhere = MicrosoftElsewhere(config)
+        self.learned = LearnedPrefixes(self._elsewhere.tells)
         self.pools_changed: set[str] = set()
         """Pools of which a feed shows more or less than before."""
         self._heard: PrefixIndex[set[str]] = PrefixIndex()
@@ -116,8 +121,9 @@ class RouteIndex:
         attributes: object = None
         attribution: Attribution = None
         theirs = False
+        each = state.feed.view is View.EDGE_TABLE and self._attributor.of(state.feed).asks_prefix
         for route in routes:
-            if route.attributes is not attributes:
+            if each or route.attributes is not attributes:
                 attributes = route.attributes
                 attribution = self._attribution(state, route)
                 theirs = attribution is not None or (
@@ -136,7 +142,7 @@ class RouteIndex:
     def _attribution(self, state: FeedState, route: Route) -> Attribution:
         if state.feed.view is not View.EDGE_TABLE:
             return None
-        return self._attributor.attribute(route.attributes)
+        return self._attributor.of(state.feed).attribute(route)
 
     def _route_changed(self, state: FeedState, change: RouteChange, attribution: Attribution) -> None:
         """Carry one change from the Adj-RIB-In to everything that is kept by prefix."""
@@ -150,6 +156,7 @@ class RouteIndex:
         pending = self.facts.pending
         if state.feed.view is View.EDGE_TABLE:
             self._update_tables(state, change, before, attribution)
+            self._update_strays(state, change, before, attribution)
         elif state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
             self.advertised.prefix_changed(state.feed.circuit, change.key[0])
         if state.feed.canary and any(canary.overlaps(change.key[0]) for canary in state.feed.canary):
@@ -223,6 +230,24 @@ class RouteIndex:
         if isinstance(attribution, tuple) and change.new is not None:
             self._change_table(state, attribution, change.key, change.new)
 
+    def _update_strays(
+        self, state: FeedState, change: RouteChange, before: Attribution, attribution: Attribution
+    ) -> None:
+        """Count the routes that fit no link; they may be those of its router's links."""
+        facts, family = self.facts, change.key[0].family
+        old = before if isinstance(before, Unattributed) else None
+        new = attribution if isinstance(attribution, Unattributed) and change.new is not None else None
+        if old == new:
+            return
+        if old is not None:
+            state.strays.removed(family, old, facts.now)
+        if new is not None:
+            state.strays.added(family, new, facts.now)
+        for link, each in facts.links_beside(state.feed):
+            if each == family:
+                facts.pending.topics.add(link_topic(link, family))
+                facts.pending.links.add((link, family))
+
     def _change_table(self, state: FeedState, link: LinkKey, key: RouteKey, new: Route | None) -> None:
         facts, pending = self.facts, self.facts.pending
         table = state.tables.get(link)
@@ -242,11 +267,10 @@ class RouteIndex:
         self._count_churn(state, link, family)
         if had == has:
             return
-        if self._elsewhere.tells(link, prefix):
-            if has:
-                self.learned.appeared(link, prefix)
-            else:
-                self.learned.vanished(link, prefix, facts.now)
+        if has:
+            self.learned.appeared(link, prefix)
+        else:
+            self.learned.vanished(link, prefix, facts.now)
         if state.coverage[link].touched(prefix):
             pending.topics.add(missing_topic(link))
         if table.prefix_count(family) == int(has):

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec import structs
 
+from ermon.checks.attribution import Unattributed
 from ermon.checks.subject import Labels
 from ermon.checks.topics import Counted
 from ermon.core.alarm import AlarmState, Phase
-from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
+from ermon.core.facts import CeasedLink, FeedState, LinkInfo, NetworkFacts
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.levels import Level, LevelMemory
 from ermon.core.monitor import Monitor, Past
@@ -36,6 +37,8 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     overflow_seconds: float = 0.0
     losses: tuple[float, ...] = ()
     churn: tuple[tuple[LinkKey, tuple[float, ...]], ...] = ()
+    strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
+    """What keeps routes from any link, and since when."""
 
 
 class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -53,6 +56,7 @@ class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     """Prefixes that it brought when it ceased to be up."""
     gone: dict[str, float] = {}
     """Prefixes that vanished within the last minute, and when."""
+    ceased: CeasedLink | None = None
 
 
 class CountedMemory(msgspec.Struct, frozen=True):
@@ -127,6 +131,9 @@ def _feed_memory(state: FeedState, now: float) -> FeedMemory:
         overflow_seconds=state.overflow_seconds,
         losses=state.losses.recent(now),
         churn=tuple((k, recent) for k, count in state.churn.items() if (recent := count.recent(now))),
+        strays={
+            f: tuple(sorted(since.items(), key=str)) for f, since in state.strays.since().items() if since
+        },
     )
 
 
@@ -144,6 +151,7 @@ def _link_memory(
         flaps=info.flaps.recent(now),
         remembered=tuple(sorted(map(str, learned.remembered(link, family)))),
         gone={str(prefix): at for prefix, at in learned.lately_gone(link, family, now).items()},
+        ceased=info.ceased,
     )
 
 
@@ -185,6 +193,7 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
     for link, times in memory.churn:
         for time in times if link in reactor.facts.drains else ():
             reactor.routes.churn(state, link).add(time)
+    state.strays.restore(memory.strays)
     for route in routes:
         state.rib.announce(route)
 
@@ -195,6 +204,7 @@ def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory) 
     info.returned_at = memory.returned_at
     for time in memory.flaps:
         info.flaps.add(time)
+    info.ceased = memory.ceased
     learned.restore(memory.link, memory.family, frozenset(map(parse_prefix, memory.remembered)))
     gone = {parse_prefix(text): ended for text, ended in memory.gone.items()}
     learned.restore_gone(memory.link, memory.family, gone)

@@ -61,11 +61,11 @@ def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> 
     new.layers.watch_failover_grace(*key)
     info.flaps.take_over(before.flaps)
     new.layers.watch(LinkFlapsEnd(*key), info.flaps.ends_at())
-    if key[0] in new.routes.microsoft_links:
-        learned = old.routes.learned
-        new.routes.learned.restore_gone(*key, learned.lately_gone(*key, now))
-        if before.state is not LinkState.UP:
-            new.routes.learned.restore(*key, learned.remembered(*key))
+    info.ceased = before.ceased
+    learned = old.routes.learned
+    new.routes.learned.restore_gone(*key, learned.lately_gone(*key, now))
+    if before.state is not LinkState.UP:
+        new.routes.learned.restore(*key, learned.remembered(*key))
 
 
 def _adopt_feed(new: Reactor, state: FeedState, before: FeedState) -> Iterator[None]:
@@ -80,6 +80,7 @@ def _adopt_feed(new: Reactor, state: FeedState, before: FeedState) -> Iterator[N
     new.set_dump_timers(state)
     state.overflow_seconds, state.teardown_at = before.overflow_seconds, before.teardown_at
     state.losses.take_over(before.losses)
+    state.strays.take_over(before.strays)
     new.layers.watch(FeedFlapsEnd(name), state.losses.ends_at())
     if before.overflowed_until is not None:
         state.overflowed_until = before.overflowed_until

@@ -19,6 +19,8 @@ from ermon.model.prefixes import FAMILIES, Address, Family, Prefix
 LinkKey = tuple[str, str]
 """A link's identity: the names of its circuit and of itself."""
 LinkFamily = tuple[LinkKey, Family]
+RoutingTable = tuple[str | None, str | None]
+"""A router and one of its VRFs; without one, the router's global table."""
 
 
 class View(StrEnum):
@@ -148,6 +150,10 @@ class Link:
         return (self.circuit, self.name)
 
     @property
+    def table(self) -> RoutingTable:
+        return (self.router, self.vrf)
+
+    @property
     def families(self) -> tuple[Family, ...]:
         """IPv4 where the link has a ``subnet``, IPv6 where it has a ``subnet6``."""
         present = {"ipv4": self.subnet, "ipv6": self.subnet6}
@@ -252,6 +258,11 @@ class Feed:
     def __post_init__(self) -> None:
         # Every line asks for it.
         object.__setattr__(self, "process", self.name if self.view is View.INTERNET else EDGES)
+
+    @property
+    def table(self) -> RoutingTable:
+        """What an edge table shows."""
+        return (self.router, self.vrf)
 
     @property
     def link_key(self) -> LinkKey | None:
@@ -415,18 +426,18 @@ class Config:
     maintenance: tuple[MaintenanceWindow, ...] = ()
     exceptions: tuple[CheckException, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
-    edge_tables: Mapping[str | None, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
-    """By router: the feeds that show its routes."""
+    edge_tables: Mapping[RoutingTable, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
+    """By routing table: the feeds that show its routes."""
     mirrors: Mapping[LinkKey | None, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
     """By link: the feeds that show what it is sent."""
 
     def __post_init__(self) -> None:
         # Found once for all: asking every feed for each link would cost the square of the network.
-        edges: dict[str | None, list[Feed]] = {}
+        edges: dict[RoutingTable, list[Feed]] = {}
         mirrors: dict[LinkKey | None, list[Feed]] = {}
         for feed in self.feeds.values():
             if feed.view is View.EDGE_TABLE:
-                edges.setdefault(feed.router, []).append(feed)
+                edges.setdefault(feed.table, []).append(feed)
             elif feed.view is View.TO_MICROSOFT:
                 mirrors.setdefault(feed.link_key, []).append(feed)
         object.__setattr__(self, "edge_tables", {key: tuple(feeds) for key, feeds in edges.items()})
@@ -436,6 +447,13 @@ class Config:
     def links(self) -> Iterator[Link]:
         for circuit in self.circuits.values():
             yield from circuit.links.values()
+
+    def link(self, key: LinkKey) -> Link:
+        return self.circuits[key[0]].links[key[1]]
+
+    def tables_of(self, link: Link) -> tuple[Feed, ...]:
+        """The edge tables of the link's own router and VRF: what proves whether the link brings routes."""
+        return self.edge_tables.get(link.table, ())
 
     @property
     def our_space(self) -> Iterator[Prefix]:

@@ -78,7 +78,7 @@ def _edge_table(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
         if _is_public(circuit):
             tags.append(_REGION)
         for link in circuit.links.values():
-            if link.router != feed.router:
+            if link.table != feed.table:
                 continue
             for prefix in received_on(circuit, link, now):
                 # Without ADD-PATH the router shows one path of a prefix only.
@@ -217,10 +217,10 @@ def tagged(
 
 
 def path_id(config: Config, feed: Feed, link: Link) -> int | None:
-    """The path identifier of a link's routes: from 1, in the order of the router's links."""
+    """The path identifier of a link's routes: from 1, in the order of the links in the routing table."""
     if not feed.add_path:
         return None
-    return 1 + [each.key for each in config.links if each.router == link.router].index(link.key)
+    return 1 + [each.key for each in config.links if each.table == link.table].index(link.key)
 
 
 def own_address(feed: Feed, family: Family) -> Address:

@@ -124,11 +124,7 @@ def _feeds(stage: Stage, step: StepEntry, link: Link | None) -> list[Feed]:
     if step.feed is None:
         if link is None:
             raise stage.error("feed", "is missing; name the feed that shows it, or the circuit and link")
-        names = [
-            feed.name
-            for feed in stage.config.feeds.values()
-            if feed.view is View.EDGE_TABLE and feed.router == link.router
-        ]
+        names = [feed.name for feed in stage.config.tables_of(link)]
         if not names:
             message = f"no feed is an edge-table of {link.router}, the router of this link; name a feed"
             raise stage.error("link", message)

@@ -19,7 +19,7 @@ from ermon.core.monitor import Monitor
 from ermon.core.rib import AdjRibIn
 from ermon.model import communities
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Circuit, Config, Link, View
+from ermon.model.inventory import Circuit, Config, Feed, Link, View
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.routes import Attributes, Route
 
@@ -73,21 +73,22 @@ class _Describer:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._attributor = Attributor(config)
-        self._described: dict[tuple[int, bool], dict[str, Any]] = {}
+        self._described: dict[int, dict[str, Any]] = {}
 
     def route(self, feed: str, route: Route) -> RouteDoc:
-        on_edge = self._config.feeds[feed].view is View.EDGE_TABLE
-        key = (id(route.attributes), on_edge)
+        key = id(route.attributes)
         if key not in self._described:
-            self._described[key] = _attributes(route.attributes) | self._learned_on(route.attributes, on_edge)
-        return RouteDoc(feed=feed, prefix=str(route.prefix), path_id=route.path_id, **self._described[key])
+            self._described[key] = _attributes(route.attributes)
+        learned_on = self._learned_on(self._config.feeds[feed], route)
+        said = self._described[key] | learned_on
+        return RouteDoc(feed=feed, prefix=str(route.prefix), path_id=route.path_id, **said)
 
-    def _learned_on(self, attributes: Attributes, on_edge: bool) -> dict[str, str | None]:
+    def _learned_on(self, feed: Feed, route: Route) -> dict[str, str | None]:
         """Tell what a route of an edge table is."""
         learned_on: dict[str, str | None] = {"circuit": None, "link": None, "attribution": None}
-        if not on_edge:
+        if feed.view is not View.EDGE_TABLE:
             return learned_on
-        match self._attributor.attribute(attributes):
+        match self._attributor.of(feed).attribute(route):
             case (circuit, link):
                 return {"circuit": circuit, "link": link, "attribution": "link"}
             case Unattributed():

@@ -15,7 +15,7 @@ from tests.checks.company import (
     Space,
     company,
 )
-from tests.story import MILLISECOND, SOMEWHERE
+from tests.story import MILLISECOND
 
 DUAL = ("ipv4", "ipv6")
 
@@ -457,58 +457,6 @@ def test_what_is_preferred_is_judged_only_in_sync(space: Space):
     assert net.status("internet-preferred", **CHICAGO) == "unknown"
     net.up("edge-1-best").announce("edge-1-best", space.exchange, path="64510 8075")
     assert net.status("internet-preferred", **CHICAGO) == "unknown"
-
-
-# route-unattributed ----------------------------------------------------------------------------------
-
-
-def test_a_microsoft_route_that_fits_no_link_is_noticed_after_a_minute(net: Company, space: Space):
-    net.announce("edge-1", space.extra, path="12076", communities=EXCHANGE)
-    finding = net.assert_raised_after(60, "route-unattributed", feed="edge-1")
-    assert finding.severity is Severity.WARNING
-    assert finding.evidence["prefixes"] == [space.extra]
-    net.wait(5).withdraw("edge-1", space.extra)
-    net.assert_cleared_after(60, "route-unattributed", feed="edge-1")
-
-
-def test_an_unattributed_route_never_proves_a_link_up(net: Company, space: Space):
-    net.announce("edge-1", space.extra, path="12076")
-    net.lose("chicago-primary", space.family)
-    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
-
-
-def test_a_microsoft_route_without_next_hop_is_unattributed(net: Company, space: Space):
-    net.announce("edge-1", space.extra, via=None, path="12076")
-    net.assert_raised_after(60, "route-unattributed", feed="edge-1")
-
-
-def test_a_route_that_two_links_claim_is_unattributed(space: Space):
-    both = "{match: {community: '64500:9'}}"
-    net = company(f"circuits: {{chicago: {{links: {{primary: {both}, secondary: {both}}}}}}}").converge()
-    net.lose("chicago-primary", space.family)
-    net.announce("edge-1", space.extra, path="12076", communities="64500:9")
-    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
-    assert net.status("route-unattributed", feed="edge-1") == "violated"
-
-
-def test_a_route_that_is_not_microsofts_needs_no_link(net: Company, space: Space):
-    net.announce("edge-1", space.extra, path="64510 8075")
-    assert net.status("route-unattributed", feed="edge-1") == "ok"
-
-
-def test_an_internal_copy_is_not_unattributed():
-    net = company("routers: {edge-2: {addresses: [192.0.2.202]}}").converge()
-    net.announce("edge-1", "192.0.2.128/26", via="192.0.2.202", path="12076")
-    assert net.status("route-unattributed", feed="edge-1") == "ok"
-    net.announce("edge-1", "192.0.2.128/26", via=SOMEWHERE["ipv4"], path="12076")
-    assert net.status("route-unattributed", feed="edge-1") == "violated"
-
-
-def test_an_unattributed_route_is_seen_before_sync_and_on_best_paths(space: Space):
-    net = company(BEST_PATHS).up("edge-1").announce("edge-1", space.extra, path="12076")
-    assert net.status("route-unattributed", feed="edge-1") == "violated"
-    net.withdraw("edge-1", space.extra)
-    assert net.status("route-unattributed", feed="edge-1") == "unknown"
 
 
 # churn-high ------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "lately_returned": lambda link, family: {topics.link_topic(link, family)},
     "deciders": lambda link, family: {topics.link_topic(link, family)},
     "witnesses": lambda link, family: {topics.link_topic(link, family)},
+    "strays": lambda link, family: {topics.link_topic(link, family)},
     "link_flaps": lambda link, family: {topics.link_topic(link, family)},
     "prefix_count": lambda link, family: {topics.link_topic(link, family), topics.table_topic(link, family)},
     "amount": lambda counted: _counted(*counted),

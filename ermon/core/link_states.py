@@ -1,0 +1,77 @@
+"""Whether a link is up, down or unknown, and which feeds say so.
+
+Absence is proven by the all-paths edge tables of the link's own router alone: all of them are in sync, and none has a
+route of the link. What cannot be assigned to a link is not absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ermon.checks.attribution import Unattributed
+from ermon.core.facts import CeasedLink, NetworkFacts
+from ermon.model.findings import LinkState
+from ermon.model.inventory import Feed, Link
+from ermon.model.prefixes import Family
+
+
+class Sight(NamedTuple):
+    """What the edge tables in sync say of a link in a family."""
+
+    shown: bool
+    """One whose routes count has a route of the link."""
+    deciders: tuple[str, ...]
+    """The feeds that prove both presence and absence."""
+    witnesses: tuple[str, ...]
+    """The feeds whose routes count."""
+
+
+def look(facts: NetworkFacts, link: Link, family: Family) -> Sight:
+    tables = tuple(_all_paths(facts, link, family))
+    in_sync = tuple(sorted(feed.name for feed in tables if facts.in_sync(feed.name, family)))
+    shown_on = facts.shown_on.get((link.key, family), ())
+    witnesses = in_sync or tuple(sorted(name for name in shown_on if facts.dump_over(name, family)))
+    shown = any(name in shown_on for name in witnesses)
+    return Sight(shown, in_sync if len(in_sync) == len(tables) else (), witnesses)
+
+
+def state(facts: NetworkFacts, link: Link, family: Family, sight: Sight) -> LinkState:
+    if sight.shown:
+        return LinkState.UP
+    if sight.deciders and not _hidden_among_strays(facts, link, family, sight.deciders):
+        return LinkState.DOWN
+    return LinkState.UNKNOWN
+
+
+def _all_paths(facts: NetworkFacts, link: Link, family: Family) -> Iterator[Feed]:
+    """Yield the edge tables of the link's own router that carry all paths in a family."""
+    for feed in facts.config.tables_of(link):
+        if family in feed.families and facts.all_paths(feed.name, family):
+            yield feed
+
+
+def _hidden_among_strays(facts: NetworkFacts, link: Link, family: Family, deciders: tuple[str, ...]) -> bool:
+    """Return whether the routes of the link may be among those that fit no link: they are at least half as many as the
+    link brought, and were not there beside the link's own routes.
+    """
+    ceased = facts.links[link.key, family].ceased or CeasedLink()
+    routes = sum(
+        count
+        for name in deciders
+        for why, count in facts.strays_on(name, link.key, family).items()
+        if why not in ceased.settled
+    )
+    return routes > 0 and 2 * routes >= ceased.brought
+
+
+def ceased(facts: NetworkFacts, link: Link, family: Family, brought: int) -> CeasedLink:
+    """Return what is to be known of a link that ceases to be up now."""
+    before = round(facts.now - facts.config.collector.settle_limit, 6)
+    settled = frozenset[Unattributed]().union(
+        *(
+            facts.feeds[feed.name].strays.settled(family, before, facts.now)
+            for feed in facts.config.tables_of(link)
+        )
+    )
+    return CeasedLink(brought, settled)
