@@ -722,11 +722,18 @@ class FactsFromScratch:
         return route.prefix.length > 0 and touched and not covered(route.prefix, self._declared_pools(feed))
 
     def is_bound_elsewhere(self, feed: str, route: Route, route_set: RouteSet) -> bool:
-        """It is inside a pool of this circuit that belongs on other links of it."""
+        """It is inside a pool of this circuit that belongs on other links of it, and in none that belongs here."""
         pool, mirror = self._config.pools[route_set.name], self._config.feeds[feed]
         if mirror.circuit not in pool.circuits or pool.links is None or mirror.link in pool.links:
             return False
-        return route.prefix.length > 0 and covered(route.prefix, pool.prefixes)
+        belongs_here = [
+            prefix
+            for other in self._config.pools.values()
+            if mirror.circuit in other.circuits and (other.links is None or mirror.link in other.links)
+            for prefix in other.prefixes
+        ]
+        inside = covered(route.prefix, pool.prefixes) and not covered(route.prefix, belongs_here)
+        return route.prefix.length > 0 and inside
 
     def is_required(self, feed: str, route: Route, _: RouteSet) -> bool:
         required = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.required

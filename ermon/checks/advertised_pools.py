@@ -134,7 +134,7 @@ POOL_WRONG_LINK = Check(
     needs=needs.link_mirror,
     peering=Peering.MICROSOFT,
     views=(View.TO_MICROSOFT,),
-    acceptance=Tested(AcceptanceStep.POOLS_ELSEWHERE, place=1),
+    acceptance=Tested(AcceptanceStep.POOLS_ELSEWHERE, place=1, required=Required.WITH_BOUND_POOLS),
 )
 
 

@@ -84,6 +84,8 @@ class Required(Enum):
     WITH_UPLINK_MIRRORS = auto()
     WITH_POOLS_ON_INTERNET_VIEWS = auto()
     """Some feed would show a pool of the circuit on the internet."""
+    WITH_BOUND_POOLS = auto()
+    """A pool of the circuit is bound to some of its links."""
     WITH_OTHER_CIRCUITS = auto()
     """There are circuits on which a pool of this one must not be advertised."""
 

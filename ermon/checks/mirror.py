@@ -185,6 +185,9 @@ def _classifier(space: _Space, circuit: Circuit, link: str | None, own_pools: li
         for pool in own_pools
         if pool.links is not None and link not in pool.links
     }
+    rightful = PrefixSet(
+        prefix for pool in own_pools if pool.links is None or link in pool.links for prefix in pool.prefixes
+    )
     required = PrefixSet(prefix for prefix in circuit.advertise.required if not prefix.is_default)
     allowed_subnets = space.own_prefixes.intersection(circuit.advertise.prefixes or ())
 
@@ -198,7 +201,9 @@ def _classifier(space: _Space, circuit: Circuit, link: str | None, own_pools: li
         pools = overlapping_pools(space.pools, prefix)
         for pool in pools:
             yield RouteSet(POOL_SPACE, family, pool.name)
-            if pool.name in bound_elsewhere and bound_elsewhere[pool.name].covers(prefix):
+            # A pool of this link may lie inside one that is bound to another.
+            bound = bound_elsewhere.get(pool.name)
+            if bound is not None and bound.covers(prefix) and not rightful.covers(prefix):
                 yield RouteSet(BOUND_ELSEWHERE, family, pool.name)
         foreign = any(circuit.name not in pool.circuits for pool in pools)
         for kind, applies in (

@@ -87,6 +87,14 @@ class CircuitFacts:
         return tuple(f for f in FAMILIES if f in self.links[link].state or self.mirrors(link, f))
 
     @property
+    def has_bound_pools(self) -> bool:
+        """Whether a pool of the circuit is to be on some of its links only."""
+        counts = (
+            sum(place.circuit == self.name for place in pool.expected_on) for pool in self.pools.values()
+        )
+        return any(0 < count < len(self.links) for count in counts)
+
+    @property
     def other_circuits(self) -> list[str]:
         """The circuits on which a pool of this one could be advertised, and must not be."""
         found = {

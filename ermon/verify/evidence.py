@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ermon.checks.advertised_pools import POOL_NOT_ADVERTISED
 from ermon.checks.redundancy import LINK_DOWN
 from ermon.checks.views import VIEW_MISSING
-from ermon.model.prefixes import FAMILY_NAMES, Family, PrefixSet, parse_prefix
+from ermon.model.prefixes import FAMILY_NAMES, Family
 from ermon.verify.circuit import CircuitFacts
 from ermon.verify.report import Outcome, Proof
 
@@ -63,23 +63,10 @@ def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
 
 
 def pools_elsewhere(facts: CircuitFacts) -> Iterator[Proof]:
-    """A pool that is bound to one link, on another link of the same circuit: no check asks that."""
+    """What a link that is down would advertise nobody has tested."""
     for pool, family, link, _ in _on_links(facts):
-        if _expected(facts, pool, link):
-            continue
-        where = f"link {link} of {facts.name}, which is not one of its own"
-        known = facts.prefixes[link].advertised[family]
-        if facts.is_down(link, (family,)):
+        if not _expected(facts, pool, link) and facts.is_down(link, (family,)):
             text = f"not tested: {link} of {facts.name} is down ({_named(pool, family)})"
-            yield _proof(facts, Outcome.UNKNOWN, text, pool, family, link)
-        elif found := _stray(facts, pool, link, known.prefixes):
-            text = f"{_named(pool, family)} is advertised on {where}"
-            yield _proof(facts, Outcome.FAIL, text, pool, family, link, found)
-        elif known.complete:
-            text = f"{_named(pool, family)} is not advertised on {where}"
-            yield _proof(facts, Outcome.PASS, text, pool, family, link)
-        else:
-            text = f"not known: {_named(pool, family)} is not advertised on {where}"
             yield _proof(facts, Outcome.UNKNOWN, text, pool, family, link)
 
 
@@ -108,39 +95,13 @@ def _named(pool: str, family: Family) -> str:
     return f"NAT pool {pool} ({FAMILY_NAMES[family]})"
 
 
-def _proof(
-    facts: CircuitFacts,
-    outcome: Outcome,
-    text: str,
-    pool: str,
-    family: Family,
-    link: str,
-    prefixes: Iterable[str] = (),
-) -> Proof:
+def _proof(facts: CircuitFacts, outcome: Outcome, text: str, pool: str, family: Family, link: str) -> Proof:
     labels = {"pool": pool, "family": family, "circuit": facts.name, "link": link}
-    shown = list(prefixes)
-    seen = {"prefixes": shown[:20], "prefixes_total": len(shown)} if shown else {}
-    return Proof(outcome, text, labels=labels, details={**seen, "routers": [facts.links[link].router]})
+    return Proof(outcome, text, labels=labels, details={"routers": [facts.links[link].router]})
 
 
 def _expected(facts: CircuitFacts, pool: str, link: str) -> bool:
     return any((on.circuit, on.link) == (facts.name, link) for on in facts.pools[pool].expected_on)
-
-
-def _stray(facts: CircuitFacts, name: str, link: str, advertised: Iterable[str]) -> list[str]:
-    """Return the prefixes equal to the pool's or inside it, those of a pool that belongs there aside.
-
-    A shorter route is not one: it is how a link stands in for another.
-    """
-    space = PrefixSet(map(parse_prefix, facts.pools[name].prefixes))
-    rightful = PrefixSet(
-        parse_prefix(prefix)
-        for other, pool in facts.pools.items()
-        if _expected(facts, other, link)
-        for prefix in pool.prefixes
-    )
-    prefixes = [(text, parse_prefix(text)) for text in advertised]
-    return [text for text, prefix in prefixes if space.covers(prefix) and not rightful.covers(prefix)]
 
 
 # What ermon sees of all that the others are judged by -----------------------------------------------

@@ -127,6 +127,8 @@ def _must_answer(part: Tested, facts: CircuitFacts) -> bool:
             return any(feed.view == "to-internet" for feed in facts.feeds.values())
         case Required.WITH_POOLS_ON_INTERNET_VIEWS:
             return any(feeds for pool in facts.pools.values() for feeds in pool.on_internet.values())
+        case Required.WITH_BOUND_POOLS:
+            return facts.has_bound_pools
         case Required.WITH_OTHER_CIRCUITS:
             return bool(facts.other_circuits)
         case _:
@@ -136,6 +138,8 @@ def _must_answer(part: Tested, facts: CircuitFacts) -> bool:
 def _may_answer(check: Check, part: Tested, facts: CircuitFacts) -> bool:
     """Return whether another configuration of the same circuits could ask this check."""
     if part.required is Required.WITH_OTHER_CIRCUITS and not facts.other_circuits:
+        return False
+    if part.required is Required.WITH_BOUND_POOLS and not facts.has_bound_pools:
         return False
     return check.peering is None or check.peering == facts.circuit.peering
 
