@@ -116,6 +116,7 @@ SENT_COMMUNITIES = ((), (), (BLACKHOLE,), ((65535, 65281),), ((64510, 666),))
 
 COPIES = (
     *(routes("192.0.2.16/28 192.0.2.64/26", ""), routes("2001:db8:200:1::/64", "")),
+    *(routes("198.51.100.192/26 2001:db8:1ff:1::/64", "64520 3356"), routes("198.51.100.128/27", "3356")),
     *(routes("198.51.100.192/26 2001:db8:100:9::/64", "64500"), routes("198.51.100.192/26", "64520 64500")),
 )
 """What Microsoft sends, redistributed through an IGP: without its path, and cut smaller. And space of ours

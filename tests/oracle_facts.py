@@ -185,6 +185,23 @@ def says_nothing(attributes: Attributes, config: Config) -> bool:
     return {*spoken} <= known | {*private}
 
 
+def originated_by(attributes: Attributes, may: set[int]) -> bool:
+    """Tell whether the last ASN that is not private is one of these; nobody at all is ourselves."""
+    groups: list[list[int]] = []
+    for segment in attributes.as_path:
+        if segment.kind is SegmentKind.SET:
+            groups.append(list(segment.asns))
+        elif segment.kind is SegmentKind.SEQUENCE:
+            groups += [[asn] for asn in segment.asns]
+    for group in reversed(groups):
+        public = [a for a in group if not (64512 <= a <= 65534 or 4_200_000_000 <= a <= 4_294_967_294)]
+        if may & {*group}:
+            return True
+        if public:
+            return False
+    return True
+
+
 def is_blackholed(attributes: Attributes, config: Config) -> bool:
     asked = {BLACKHOLE, *(community.values for community in config.policy.blackhole_communities)}
     return bool(asked & {*attributes.communities, *attributes.large_communities})
@@ -788,6 +805,27 @@ class FactsFromScratch:
         ends = last[0].asns if last[0].kind is SegmentKind.SET else last[0].asns[-1:]
         return self._config.customer.asn in ends
 
+    def is_published(self, _: str, route: Route, __: RouteSet) -> bool:
+        """It shares addresses with internet-only space; a default route and a blackhole reach nobody."""
+        if route.prefix.length == 0 or is_blackholed(route.attributes, self._config):
+            return False
+        return any(overlap(route.prefix, prefix) for prefix in self._config.internet_only)
+
+    def is_hijacked(self, feed: str, route: Route, __: RouteSet) -> bool:
+        config = self._config
+        ours = [*config.customer.own_prefixes, *config.internet_only]
+        outside = config.feeds[feed].view is View.INTERNET
+        if not outside or route.prefix.length == 0 or is_blackholed(route.attributes, config):
+            return False
+        if not covered(route.prefix, ours) or covered(route.prefix, _pool_space(config)):
+            return False
+        may = {config.customer.asn, *config.customer.origin_asns, *config.customer.provider_asns}
+        may |= {uplink.asn for uplink in config.uplinks.values()}
+        byoip = [p for circuit in config.circuits.values() for p in circuit.receive.own_prefixes]
+        if covered(route.prefix, byoip):
+            may |= config.policy.microsoft_asns
+        return not originated_by(route.attributes, may)
+
     def is_blackholed(self, _: str, route: Route, __: RouteSet) -> bool:
         return is_blackholed(route.attributes, self._config)
 
@@ -863,6 +901,8 @@ SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, RouteSet], bool]] = 
     "exported": FactsFromScratch.is_exported,
     "ours": FactsFromScratch.is_ours,
     "blackholed": FactsFromScratch.is_blackholed,
+    "published": FactsFromScratch.is_published,
+    "hijacked": FactsFromScratch.is_hijacked,
     "inside-pool": FactsFromScratch.is_inside_pool,
     "covers-pool": FactsFromScratch.covers_pool,
     "microsoft": FactsFromScratch.is_microsoft,

@@ -9,6 +9,7 @@ from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Required, Section, Tested
 from ermon.checks.elsewhere import blackholing
 from ermon.checks.facts import Facts
+from ermon.checks.internet_space import space_sets
 from ermon.checks.mirror import overlapping_pools, pool_index
 from ermon.checks.subject import (
     OK,
@@ -44,6 +45,7 @@ def classifiers(config: Config) -> Callable[[Feed], Classifier]:
     space = {pool.name: PrefixSet(pool.prefixes) for pool in config.pools.values()}
     own = PrefixSet(config.customer.own_prefixes)
     blackholed = blackholing(config.policy)
+    of_space = space_sets(config)
 
     def route_sets(route: Route, *, mirrors_uplink: bool) -> Iterator[RouteSet]:
         prefix = route.prefix
@@ -57,6 +59,7 @@ def classifiers(config: Config) -> Callable[[Feed], Classifier]:
             yield RouteSet(TRANSIT, family)
         if prefix.is_default:
             return
+        yield from of_space(route, not mirrors_uplink)
         if not mirrors_uplink and own.covers(prefix) and _originated_by(config.customer.asn, route):
             yield RouteSet(OURS, family)
         for pool in overlapping_pools(pools, prefix):

@@ -109,6 +109,15 @@ def uplink_mirrors(shard: Shard, labels: Labels) -> bool:
     return all((feed.uplink, family) in here for feed in left_out for family in feed.families)
 
 
+def whole_internet(shard: Shard, labels: Labels) -> bool:
+    """What is announced nowhere only all feeds that show what the internet hears prove together."""
+    shows_internet = {View.TO_INTERNET, View.INTERNET}
+    return not any(
+        feed.view in shows_internet and _family(labels) in feed.families
+        for feed in shard.config.elsewhere.values()
+    )
+
+
 def one_segment_feed(shard: Shard, labels: Labels) -> bool:
     """A route that must not be there is proven by any feed of the segment."""
     here, elsewhere = _segment_feeds(shard, labels)

@@ -608,6 +608,136 @@ def test_undeclared_space_is_seen_before_sync_and_ok_only_in_sync(net: Company, 
     assert net.get_in_sync("isp-a").status("internet-undeclared", **LEAKED) == "ok"
 
 
+# internet-only-withdrawn -----------------------------------------------------------------------------
+
+
+def published(space: Space) -> dict[str, str]:
+    return {"family": space.family}
+
+
+def test_published_space_that_nobody_is_sent_is_noticed_after_half_a_minute(net: Company, space: Space):
+    net.withdraw("outside", space.internet_only).withdraw("isp-a", space.internet_only)
+    finding = net.assert_raised_after(30, "internet-only-withdrawn", **published(space))
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["prefixes"] == [space.internet_only]
+    assert finding.evidence["routers"] == ["edge-1"]
+    net.wait(5).announce("isp-a", space.own, path="64500")
+    net.assert_cleared_after(30, "internet-only-withdrawn", **published(space))
+
+
+def test_one_view_that_shows_published_space_is_enough(net: Company, space: Space):
+    net.withdraw("isp-a", space.internet_only)
+    assert net.status("internet-only-withdrawn", **published(space)) == "ok"
+    net.announce("isp-a", space.internet_only).down("outside")
+    assert net.status("internet-only-withdrawn", **published(space)) == "ok"
+
+
+def test_a_part_of_published_space_and_a_blackhole_are_not_enough(net: Company, space: Space):
+    net.withdraw("outside", space.internet_only).withdraw("isp-a", space.internet_only)
+    net.announce("isp-a", space.internet_only_part).announce("isp-a", space.own, communities=BLACKHOLE)
+    assert net.status("internet-only-withdrawn", **published(space)) == "violated"
+
+
+def test_an_uplink_without_a_mirror_in_sync_may_still_be_sent_it(net: Company, space: Space):
+    net.withdraw("outside", space.internet_only).down("isp-a")
+    assert net.status("internet-only-withdrawn", **published(space)) == "unknown"
+    second = company("uplinks: {isp-b: {router: edge-2, asn: 64511}}").converge()
+    second.withdraw("outside", space.internet_only).withdraw("isp-a", space.internet_only)
+    assert second.status("internet-only-withdrawn", **published(space)) == "unknown"
+
+
+def test_published_space_is_asked_about_in_its_families_and_with_uplinks_only():
+    assert company().subjects("internet-only-withdrawn") == [published(s) for s in SPACES.values()]
+    ipv4 = company("internet_only: [198.51.100.128/27]")
+    assert ipv4.subjects("internet-only-withdrawn") == [{"family": "ipv4"}]
+    assert company("uplinks: null", "feeds: {isp-a: null}").subjects("internet-only-withdrawn") == []
+
+
+# prefix-hijacked -------------------------------------------------------------------------------------
+
+
+def test_our_space_with_another_origin_is_raised_after_half_a_minute(net: Company, space: Space):
+    net.announce("outside", space.own_other, path="64520 3356 13335")
+    finding = net.assert_raised_after(30, "prefix-hijacked", **published(space))
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["prefixes"] == [space.own_other]
+    assert finding.evidence["feeds"] == ["outside"]
+    assert finding.evidence["origins"] == ["13335"]
+    net.wait(5).withdraw("outside", space.own_other)
+    net.assert_cleared_after(60, "prefix-hijacked", **published(space))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "64520",
+        "64520 3356 64500",
+        "3356 64500 64500 65001",
+        "3356 64510",
+        "64520 65001 65002",
+        "64520 3356 {13335 64500}",
+        "3356 64499",
+        "3356 64501 (13335)",
+    ],
+)
+def test_what_we_our_providers_or_our_friends_originate_is_no_hijack(space: Space, path: str):
+    net = company("customer: {provider_asns: [64499], origin_asns: [64501]}").converge()
+    net.announce("outside", space.own_other, path=path)
+    assert net.status("prefix-hijacked", **published(space)) == "ok"
+
+
+@pytest.mark.parametrize(
+    "path", ["64500 13335", "64510 3356", "3356 13335 65001", "64520 3356 {13335 3257}", "8075"]
+)
+def test_any_other_origin_is_a_hijack(net: Company, space: Space, path: str):
+    net.announce("outside", space.own_other, path=path)
+    assert net.status("prefix-hijacked", **published(space)) == "violated"
+
+
+def test_a_private_asn_of_our_own_is_an_origin(space: Space):
+    net = company("customer: {asn: 65001}").converge().withdraw("outside", space.internet_only)
+    net.announce("outside", space.own_other, path="64520 3356 65001")
+    assert net.status("prefix-hijacked", **published(space)) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        ("own", "violated"),
+        ("internet_only_part", "violated"),
+        ("pool", "ok"),
+        ("pool_part", "ok"),
+        ("around", "ok"),
+        ("extra", "ok"),
+        ("default", "ok"),
+    ],
+)
+def test_only_our_space_outside_the_pools_can_be_hijacked(net: Company, space: Space, what: str, status: str):
+    net.announce("outside", getattr(space, what), path="64520 3356 13335")
+    assert net.status("prefix-hijacked", **published(space)) == status
+
+
+def test_space_that_comes_back_may_be_microsofts(space: Space):
+    byoip = f"circuits: {{chicago: {{receive: {{own_prefixes: ['{space.own_other}']}}}}}}"
+    net = company(byoip).converge().announce("outside", space.own_other, path="64520 8075")
+    assert net.status("prefix-hijacked", **published(space)) == "ok"
+    net.announce("outside", space.own_other, path="64520 3356")
+    assert net.status("prefix-hijacked", **published(space)) == "violated"
+
+
+def test_a_blackhole_and_what_a_mirror_shows_are_no_hijack(net: Company, space: Space):
+    net.announce("outside", space.own_other, path="64520 13335", communities=BLACKHOLE)
+    net.announce("isp-a", space.own_other, path="64500 13335")
+    assert net.status("prefix-hijacked", **published(space)) == "ok"
+
+
+def test_every_outside_view_must_be_in_sync_to_prove_that_nobody_hijacks(net: Company, space: Space):
+    net.down("outside")
+    assert net.status("prefix-hijacked", **published(space)) == "unknown"
+    assert company("feeds: {outside: null}").subjects("prefix-hijacked") == []
+
+
 # mirror-disagrees ------------------------------------------------------------------------------------
 
 OUTSIDE = {"feed": "outside"}

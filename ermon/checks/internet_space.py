@@ -1,0 +1,170 @@
+"""Checks of our published address space on the internet: whether it is there, and whether it is we who announce it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from ermon.checks import needs
+from ermon.checks.check import Check, NotTested, Section
+from ermon.checks.facts import Facts
+from ermon.checks.subject import OK, UNKNOWN, Evidence, RouteGroup, Subject, Verdict, present, violated
+from ermon.checks.topics import RouteSet, feed_topic, routes_topic
+from ermon.model.inventory import Config, Feed, Severity, View
+from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet
+from ermon.model.routes import PRIVATE_ASNS, Route, SegmentKind
+
+PUBLISHED = "published"
+"""Routes that share an address with internet-only space."""
+HIJACKED = "hijacked"
+"""Routes to our space with somebody else's origin."""
+
+
+def internet_only_withdrawn(config: Config) -> Iterator[Subject]:
+    if not config.uplinks:
+        return
+    mirrors = tuple(feed for feed in config.feeds.values() if feed.view is View.TO_INTERNET)
+    outside = tuple(feed for feed in config.feeds.values() if feed.view is View.INTERNET)
+    for family in FAMILIES:
+        space = tuple(prefix for prefix in config.internet_only if prefix.family == family)
+        if space:
+            topics = {feed_topic(feed.name) for feed in (*mirrors, *outside)}
+            topics |= {routes_topic(feed.name, RouteSet(PUBLISHED, family)) for feed in (*mirrors, *outside)}
+            judge = partial(_internet_only_withdrawn, tuple(config.uplinks), mirrors, outside, family, space)
+            yield Subject("internet-only-withdrawn", (("family", family),), frozenset(topics), judge)
+
+
+def _internet_only_withdrawn(
+    uplinks: tuple[str, ...],
+    mirrors: tuple[Feed, ...],
+    outside: tuple[Feed, ...],
+    family: Family,
+    space: tuple[Prefix, ...],
+    facts: Facts,
+) -> Verdict:
+    """Whatever any feed in sync shows is reachable; that something is not there takes every uplink's mirror."""
+    seeing = [feed for feed in (*mirrors, *outside) if facts.in_sync(feed.name, family)]
+    shown = [_announced(facts, feed, family) for feed in seeing]
+    dark = [prefix for prefix in space if not any(each.covers(prefix) for each in shown)]
+    if not dark:
+        return OK
+    if set(uplinks) - {feed.uplink for feed in seeing}:
+        return UNKNOWN
+    feeds = [feed.name for feed in seeing]
+    routers = [feed.router for feed in seeing if feed.router is not None]
+    return violated(Evidence(prefixes=dark, feeds=feeds, routers=routers))
+
+
+def _announced(facts: Facts, feed: Feed, family: Family) -> PrefixSet:
+    routes = facts.matching(feed.name, RouteSet(PUBLISHED, family)).values()
+    return PrefixSet(route.prefix for route in routes)
+
+
+INTERNET_ONLY_WITHDRAWN = Check(
+    name="internet-only-withdrawn",
+    section=Section.INTERNET,
+    severity=Severity.CRITICAL,
+    raise_after=30,
+    clear_after=30,
+    subjects=internet_only_withdrawn,
+    labels=("family",),
+    summary="Internet-only space is announced to no uplink ({family})",
+    needs=needs.whole_internet,
+    views=(View.TO_INTERNET,),
+    acceptance=NotTested("about the uplinks as a whole"),
+)
+
+
+def prefix_hijacked(config: Config) -> Iterator[Subject]:
+    """Somebody else's announcement of our space draws its traffic, where it is the longer one all of it."""
+    ours = {prefix.family for prefix in (*config.customer.own_prefixes, *config.internet_only)}
+    for family in FAMILIES:
+        feeds = tuple(f for f in config.feeds.values() if f.view is View.INTERNET and family in f.families)
+        if family in ours and feeds:
+            topics = {feed_topic(feed.name) for feed in feeds}
+            topics |= {routes_topic(feed.name, RouteSet(HIJACKED, family)) for feed in feeds}
+            judge = partial(_prefix_hijacked, feeds, family)
+            yield Subject("prefix-hijacked", (("family", family),), frozenset(topics), judge)
+
+
+def _prefix_hijacked(feeds: tuple[Feed, ...], family: Family, facts: Facts) -> Verdict:
+    """What one outside view does not show another may: only all of them prove that nobody does it."""
+    found = {feed.name: facts.matching(feed.name, RouteSet(HIJACKED, family)) for feed in feeds}
+    routes = RouteGroup(found.values())
+
+    def details() -> dict[str, list[str]]:
+        first = min(routes, key=lambda route: route.prefix).prefix
+        origins = {
+            asn for route in routes if route.prefix == first for asn in path_origins(route, frozenset())
+        }
+        return {"origins": [str(asn) for asn in sorted(origins)]}
+
+    showing = [name for name, matching in found.items() if matching]
+    evidence = Evidence(routes=routes, feeds=showing, details=details)
+    return present(evidence, complete=all(facts.in_sync(feed.name, family) for feed in feeds))
+
+
+PREFIX_HIJACKED = Check(
+    name="prefix-hijacked",
+    section=Section.INTERNET,
+    severity=Severity.CRITICAL,
+    raise_after=30,
+    clear_after=60,
+    subjects=prefix_hijacked,
+    labels=("family",),
+    summary="Our prefix is announced on the internet by AS {origins} ({family})",
+    named_evidence=("origins",),
+    needs=needs.nothing_else,
+    covered_by_maintenance=False,  # no work of ours makes somebody else announce our space
+    acceptance=NotTested("about what others announce"),
+)
+
+
+# Which routes these are ------------------------------------------------------------------------------
+
+
+def space_sets(config: Config) -> Callable[[Route, bool], Iterator[RouteSet]]:
+    """Return how a route that is neither a default nor blackholed is sorted; the flag says that it is on an outside
+    view.
+    """
+    published = PrefixSet(config.internet_only)
+    ours = PrefixSet((*config.customer.own_prefixes, *config.internet_only))
+    pools = PrefixSet(prefix for pool in config.pools.values() for prefix in pool.prefixes)
+    back = PrefixSet(p for circuit in config.circuits.values() for p in circuit.receive.own_prefixes)
+    customer = config.customer
+    allowed = frozenset(
+        (
+            *(customer.asn, *customer.origin_asns, *customer.provider_asns),
+            *(uplink.asn for uplink in config.uplinks.values()),
+        )
+    )
+    at_microsoft = allowed | config.policy.microsoft_asns
+
+    def route_sets(route: Route, outside: bool) -> Iterator[RouteSet]:  # one call
+        prefix = route.prefix
+        if published.overlaps(prefix):
+            yield RouteSet(PUBLISHED, prefix.family)
+        if outside and ours.covers(prefix) and not pools.covers(prefix):
+            expected = at_microsoft if back.covers(prefix) else allowed
+            origins = path_origins(route, expected)
+            if origins and expected.isdisjoint(origins):
+                yield RouteSet(HIJACKED, prefix.family)
+
+    return route_sets
+
+
+def path_origins(route: Route, expected: frozenset[int]) -> tuple[int, ...]:
+    """Return the last ASN of the path that is not private, or the members of an AS_SET that are not; none: the path
+    names nobody. Private ASNs that are expected count: ours may be one.
+    """
+
+    def counts(asn: int) -> bool:
+        return asn in expected or not any(asn in private for private in PRIVATE_ASNS)
+
+    for segment in reversed(route.attributes.as_path):
+        if segment.kind.is_confederation:
+            continue
+        found = tuple(filter(counts, segment.asns))
+        if found:
+            return found if segment.kind is SegmentKind.SET else found[-1:]
+    return ()
