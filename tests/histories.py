@@ -248,8 +248,19 @@ def _staged(policy: Config) -> Iterator[Scene]:
     for as_path in DRAINS:
         yield [announce(one.name, _repathed(shown[one.name], as_path)) for one in edges]
     yield [announce(one.name, (), [route.key for route in shown[one.name]]) for one in edges]
+    yield [step for one in edges for step in _back_in_part(one, shown[one.name])]
     for one in feeds:
         yield from map(list, _staged_on(one, shown[one.name]))
+
+
+def _back_in_part(one: Feed, shown: list[Route]) -> Iterator[Step]:
+    """A router's links are drained; what most of its prefixes had goes, and then one comes back as it was."""
+    more = _many(shown)[:3]
+    yield announce(one.name, more)
+    yield announce(one.name, _repathed([*shown, *more], DRAINS[0]), gap=90.0)
+    yield announce(one.name, (), [route.key for route in (*shown, *more)], gap=3.0)
+    yield announce(one.name, more[:1])
+    yield announce(one.name, more, gap=20.0)
 
 
 def _staged_on(one: Feed, shown: list[Route]) -> Iterator[list[Step]]:

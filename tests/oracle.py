@@ -62,6 +62,7 @@ from tests.oracle_levels import Levels
 
 SubjectKey = tuple[str, Labels]
 LinkFamily = tuple[LinkKey, Family]
+Marks = list[tuple[int, bool]]
 
 REMEMBERED_SECONDS = 60.0
 FIRST_OVERFLOW_SECONDS, LONGEST_OVERFLOW_SECONDS = 300.0, 3600.0
@@ -73,14 +74,24 @@ class Moment(NamedTuple):
     time: float
     states: dict[LinkFamily, LinkState]
     brought: dict[LinkFamily, frozenset[Prefix]]
-    drained: dict[LinkKey, bool | None]
-    """Whether the paths of each link say that it drains; ``None``: it has none."""
+    marks: dict[LinkFamily, list[Marks]]
+    """By feed in sync that shows the link: how often 12076 leads each path, and whether it is to be shut down."""
+    drain_rules: tuple[int, float, float]
+    """How many more mark a path, how many of the paths (in percent), and what becomes usual after so many seconds."""
     right: dict[Counted, Amount]
     """How much there was of all that is counted, where that was right."""
     low: dict[Counted, tuple[Amount, bool, float]]
     """Where it was too low: whether the time counts for this level to become usual, and its band in percent."""
     strays: dict[LinkFamily, frozenset[Unattributed]]
     """What keeps routes in the tables of each link's router from any link."""
+
+
+class Drain(NamedTuple):
+    """What is usual on a link, and since when it drains."""
+
+    usual: int | None
+    since: float | None
+    learns_at: float | None
 
 
 class Sample(NamedTuple):
@@ -107,6 +118,7 @@ class Oracle:
         self.verdicts: dict[SubjectKey, Verdict] = {}
         self.levels = Levels(self)
         self._subjects = _subjects_of(config)
+        self._drains: dict[tuple[LinkFamily, int], Drain] = {}
         self._look(by_line=False)
 
     def pass_time(self, now: float) -> None:
@@ -169,11 +181,14 @@ class Oracle:
                 yield until
 
     def _link_deadlines(self, link: Link) -> Iterator[float]:
-        if (since := self.drained_since(link.key)) is not None:
-            yield since + self.config.policy.max_drain
         for family in link.families:
             if (returned_at := self.returned_at(link.key, family)) is not None:
                 yield returned_at + self.config.policy.failover_grace
+            drain = self.drain_of(link.key, family)
+            if drain.since is not None:
+                yield drain.since + self.config.policy.max_drain
+            if drain.learns_at is not None:
+                yield drain.learns_at
             if (until := self.flaps_until(link.key, family)) is not None:
                 yield until
 
@@ -266,14 +281,19 @@ class Oracle:
         links = [(link.key, family) for link in self.config.links for family in link.families]
         states = {key: facts.link_state(*key) for key in links}
         brought = {key: facts.shown_by_any(*key) for key in links}
-        drained = {link.key: self._drained(*facts.path_marks(link.key)) for link in self.config.links}
+        marks = {key: facts.path_marks(*key) for key in links}
+        rules = (
+            int(number(self.config, "drain", "repeats")) - 1,
+            number(self.config, "drain", "percent"),
+            self.config.policy.relearn_after,
+        )
         strays = {
             (link, family): frozenset(
                 why for feed in facts.tables_beside(link) for why in facts.unattributed(feed, family)
             )
             for link, family in links
         }
-        moment = Moment(self.now, states, brought, drained, {}, {}, strays)
+        moment = Moment(self.now, states, brought, marks, rules, {}, {}, strays)
         self.moments.append(moment)
         self.verdicts, asked = {}, {}
         for subject in self._subjects:
@@ -303,17 +323,24 @@ class Oracle:
         return status
 
     def _is_cause(self, cause: str, of: dict[str, str], subject: Subject) -> bool:
-        if cause == "drain" and not self._is_carried((of["circuit"], of["link"])):
+        if cause == "drain" and not self._is_carried((of["circuit"], of["link"]), dict(subject.labels)):
             return False
         return is_cause(cause, of, subject, self.config)
 
-    def _is_carried(self, link: LinkKey) -> bool:
-        """Tell whether another link of the circuit is up and does not drain."""
+    def _is_carried(self, link: LinkKey, about: dict[str, str]) -> bool:
+        """Tell whether in the subject's family, or in any, the link drains and may, while another is up and does not."""
+        links = self.config.circuits[link[0]].links
         return any(
-            self.facts.link_state(other.key, family) is LinkState.UP and not self.facts.draining(other.key)
-            for other in self.config.circuits[link[0]].links.values()
-            if other.key != link
-            for family in other.families
+            self.facts.draining(link, family)
+            and not self.facts.drain_overdue(link, family)
+            and about.get("family", family) == family
+            and any(
+                self.facts.link_state(other.key, family) is LinkState.UP
+                and not self.facts.draining(other.key, family)
+                for other in links.values()
+                if other.key != link and family in other.families
+            )
+            for family in links[link[1]].families
         )
 
     def _no_circuit_is_left(self, of_pool: dict[str, str] | None = None) -> bool:
@@ -327,20 +354,14 @@ class Oracle:
 
     # What goes by time
 
-    def _drained(self, paths: int, marked: int) -> bool | None:
-        if not paths:
-            return None
-        return marked / paths > number(self.config, "drain", "percent") / 100
-
-    def drained_since(self, link: LinkKey) -> float | None:
-        since: float | None = None
-        for moment in self.moments:
-            said = moment.drained.get(link)
-            if said and since is None:
-                since = moment.time
-            if said is False:
-                since = None
-        return since
+    def drain_of(self, link: LinkKey, family: Family) -> Drain:
+        """Go through all that was seen of the link, from the beginning."""
+        known = (link, family), len(self.moments)
+        if known not in self._drains:
+            self._drains[known] = _drain_of(
+                [(m.time, m.marks[known[0]], m.drain_rules) for m in self.moments]
+            )
+        return self._drains[known]
 
     def flaps_until(self, link: LinkKey, family: Family) -> float | None:
         states = [(moment.time, moment.states.get((link, family))) for moment in self.moments]
@@ -400,12 +421,57 @@ class Oracle:
 
     def _before_it_ceased(self, key: LinkFamily) -> list[tuple[Moment, float, float]]:
         """Return the moments until the link was last up, until when each lasted, and when it ceased to be up."""
-        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {}, {}, {}, {}, {})]))
+        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {}, {}, (0, 0.0, 0.0), {}, {}, {})]))
         ups = [at for at, (moment, _) in enumerate(lasted) if moment.states.get(key) is LinkState.UP]
         if not ups:
             return []
         ceased_at = lasted[ups[-1]][1].time
         return [(moment, following.time, ceased_at) for moment, following in lasted[: ups[-1] + 1]]
+
+
+def _drain_of(seen: list[tuple[float, list[Marks], tuple[int, float, float]]]) -> Drain:
+    usual: int | None = None
+    since: float | None = None
+    other: tuple[int, float] | None = None
+    """A number that is not usual, and for how long it has been seen."""
+    shown: list[tuple[float, int]] = []
+    """When how many paths were there, since the last drain."""
+    before, guessed = 0, False
+    run = needed = learns_at = None
+    for at, (time, feeds, (extra, percent, relearn_after)) in enumerate(seen):
+        if other is not None and run == other[0]:
+            other = (other[0], other[1] + time - seen[at - 1][0])
+        paths = [mark for feed in feeds for mark in feed]
+        run = max((n for n, _ in paths if sum(m >= n for m, _ in paths) * 2 > len(paths)), default=None)
+        learns_at = None
+        if usual is None or run == usual:
+            usual, other = (run, None) if run is not None else (usual, other)
+        elif run is not None:
+            other = other if other is not None and other[0] == run else (run, 0.0)
+            needed = 600.0 if run < usual else relearn_after
+            if other[1] >= needed - 1e-6:
+                usual, other = run, None
+            else:
+                learns_at = time + needed - other[1]
+        marked = [[shut or n >= (usual or 0) + extra for n, shut in feed] for feed in feeds]
+        drained = sum(map(sum, marked)) / (len(paths) or 1) > percent / 100
+        if since is None and drained:
+            since, before = time, _most_of_late([*shown, (time, 0)])
+            guessed = before == 0
+        if since is not None:
+            before = max([before, *map(len, feeds)]) if guessed else before
+            if not drained and max((feed.count(False) for feed in marked), default=0) > before / 2:
+                since, shown = None, []
+        if since is None:
+            shown.append((time, max(map(len, feeds), default=0)))
+    return Drain(usual, since, learns_at)
+
+
+def _most_of_late(shown: list[tuple[float, int]]) -> int:
+    """Return the most paths of the last minute in which there were some; the last entry says what time it is."""
+    lasted = [(until, count) for (_, count), (until, _) in pairwise(shown)]
+    ended = max((until for until, count in lasted if count), default=0.0)
+    return max((count for until, count in lasted if until >= ended - REMEMBERED_SECONDS), default=0)
 
 
 _SUBJECTS: dict[int, tuple[Config, list[Subject]]] = {}
@@ -480,7 +546,7 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
             effects = {"link-down", "internet-preferred", *AFTER_LINK_LOSS}
             return subject.check in effects and same("circuit", "family")
         case "link-down":
-            return subject.check in AFTER_LINK_LOSS and same("circuit", "link", "family")
+            return subject.check in {"drain-long", *AFTER_LINK_LOSS} and same("circuit", "link", "family")
         case "drain":
             return subject.check in {"link-down", *AFTER_LINK_LOSS} and same("circuit", "link")
         case "service-missing":

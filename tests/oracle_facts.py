@@ -375,7 +375,7 @@ class FactsFromScratch:
         # Within one moment nothing changes: the same question has the same answer.
         for question in (
             *(self.in_sync, self.canary_missing, self.matching, self.amount, self.usual),
-            *(self.table, self.deciders, self.link_state, self.brought_by, self.path_marks, self.draining),
+            *(self.table, self.deciders, self.link_state, self.brought_by, self.path_marks),
         ):
             setattr(self, question.__name__, cache(question))
 
@@ -593,23 +593,40 @@ class FactsFromScratch:
 
     # What goes by time
 
-    def path_marks(self, link: LinkKey) -> tuple[int, int]:
-        """Count the paths of a link on the feeds in sync, and those that Microsoft prepends."""
-        repeats = int(number(self._config, "drain", "repeats"))
-        paths = [
-            microsoft_part(route.attributes, self._config)
+    def path_marks(self, link: LinkKey, family: Family) -> list[list[tuple[int, bool]]]:
+        """Return for each feed in sync and path how often 12076 leads it, and whether it is to be shut down."""
+        return [
+            [self._mark(route) for route in self._paths_of(feed, link, family)]
             for feed in self._edges
-            for route in self._session(feed).routes.values()
-            if self.in_sync(feed, route.prefix.family) and self.brought_by(feed, route) == link
+            if self.in_sync(feed, family)
         ]
-        return len(paths), sum(path[:repeats] == [12076] * repeats for path in paths)
 
-    def draining(self, link: LinkKey) -> bool:
-        """Its paths say so; or they did, none has said otherwise since, and that is not too long ago."""
-        since = self._oracle.drained_since(link)
-        if self._oracle.moments[-1].drained[link]:
-            return True
-        return since is not None and self.now < since + self._config.policy.max_drain
+    def _paths_of(self, feed: str, link: LinkKey, family: Family) -> list[Route]:
+        routes = [r for r in self._session(feed).routes.values() if r.prefix.family == family]
+        return [route for route in routes if self.brought_by(feed, route) == link]
+
+    def _mark(self, route: Route) -> tuple[int, bool]:
+        path = microsoft_part(route.attributes, self._config)
+        leading = len(path) - len(list(dropwhile((12076).__eq__, path)))
+        return leading, (65535, 0) in route.attributes.communities
+
+    def draining(self, link: LinkKey, family: Family) -> bool:
+        return self._oracle.drain_of(link, family).since is not None
+
+    def drain_overdue(self, link: LinkKey, family: Family) -> bool:
+        since = self._oracle.drain_of(link, family).since
+        return since is not None and self.now >= since + self._config.policy.max_drain
+
+    def drained_paths(self, link: LinkKey) -> Collection[Route]:
+        enough = int(number(self._config, "drain", "repeats")) - 1
+        found = []
+        for family in self._links[link].families:
+            least = (self._oracle.drain_of(link, family).usual or 0) + enough
+            for route in (r for feed in self._edges for r in self._paths_of(feed, link, family)):
+                leading, shut = self._mark(route)
+                if shut or leading >= least:
+                    found.append(route)
+        return found
 
     def link_flaps(self, link: LinkKey, family: Family) -> bool:
         return self._oracle.flaps_until(link, family) is not None
@@ -702,12 +719,6 @@ class FactsFromScratch:
             return False
         path = microsoft_part(route.attributes, self._config)
         return not self._config.policy.microsoft_asns.issuperset(path)
-
-    def is_prepended(self, feed: str, route: Route, route_set: RouteSet) -> bool:
-        if self.brought_by(feed, route) != route_set.link:
-            return False
-        repeats = int(number(self._config, "drain", "repeats"))
-        return microsoft_part(route.attributes, self._config)[:repeats] == [12076] * repeats
 
     def is_best_path(self, feed: str, route: Route, _: RouteSet) -> bool:
         """Packets to an expected prefix may follow it."""
@@ -882,7 +893,6 @@ SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, RouteSet], bool]] = 
     "tagged": FactsFromScratch.is_tagged,
     "unexpected": FactsFromScratch.is_unexpected,
     "foreign-origin": FactsFromScratch.is_foreign_origin,
-    "prepended": FactsFromScratch.is_prepended,
     "best-path": FactsFromScratch.is_best_path,
     "not-microsoft": FactsFromScratch.is_not_microsoft,
     "unattributed": FactsFromScratch.is_unattributed,

@@ -133,7 +133,7 @@ class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     transitions: Mapping[Family, int]
     """Changes between up and down."""
     draining: Mapping[Family, bool] = {}
-    """Whether Microsoft drains the link."""
+    """Whether Microsoft drains the link; no longer when it has been silent for longer than ``max_drain``."""
     routes: Mapping[Family, int]
     """Prefixes that are received on the link."""
     decided_by: Mapping[Family, tuple[str, ...]]

@@ -47,6 +47,7 @@ _NETWORK = (
     received.ORIGIN_UNEXPECTED,
     drain.DRAIN,
     drain.DRAIN_BOTH,
+    drain.DRAIN_LONG,
     received.INTERNET_PREFERRED,
     unattributed.ROUTE_UNATTRIBUTED,
     received.CHURN_HIGH,

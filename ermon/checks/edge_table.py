@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ermon.checks.attribution import Attribution, Unattributed, microsoft_path
-from ermon.checks.check import Parameter
 from ermon.checks.facts import Facts
 from ermon.checks.subject import (
     Classifier,
@@ -13,6 +12,7 @@ from ermon.checks.subject import (
 )
 from ermon.checks.topics import (
     PREPENDED,
+    SHUT,
     RouteSet,
     Topic,
     link_topic,
@@ -22,7 +22,7 @@ from ermon.checks.topics import (
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering
 from ermon.model.prefixes import FAMILIES, PrefixSet, not_public_space
-from ermon.model.routes import Route
+from ermon.model.routes import GRACEFUL_SHUTDOWN, Route
 
 SERVICE = "service"
 TAGGED = "tagged"
@@ -35,9 +35,6 @@ NOT_MICROSOFT = "not-microsoft"
 """Those of them that do not lead to Microsoft."""
 
 
-DRAIN_REPEATS = Parameter(
-    "drain", "repeats", 4, "count", "12076 so many times in a row marks a path that is being drained."
-)
 # What an edge table is sorted into -------------------------------------------------------------------
 
 
@@ -75,7 +72,6 @@ def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]
     unexpected = {
         circuit.name: _unexpected(circuit, ours, not_public) for circuit in microsoft_circuits(config)
     }
-    repeats = int(DRAIN_REPEATS.of(config))
 
     def route_sets(route: Route, link: LinkKey) -> Iterator[RouteSet]:
         circuit, family = link[0], route.prefix.family
@@ -89,10 +85,18 @@ def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]
         path = microsoft_path(route.attributes, our_asns) or ()
         if not config.policy.microsoft_asns.issuperset(path):
             yield RouteSet(FOREIGN_ORIGIN, family, link=link)
-        if path[:repeats].count(MICROSOFT_ASN) == repeats:
-            yield RouteSet(PREPENDED, family, link=link)
+        run = head_run(path)
+        if GRACEFUL_SHUTDOWN in communities:
+            yield RouteSet(SHUT, family, str(run), link)
+        elif run != 1:
+            yield RouteSet(PREPENDED, family, str(run), link)
 
     return route_sets
+
+
+def head_run(path: Sequence[int]) -> int:
+    """Return how often 12076 stands in a row at the head of a path."""
+    return next((at for at, asn in enumerate(path) if asn != MICROSOFT_ASN), len(path))
 
 
 def community_text(community: tuple[int, int]) -> str:

@@ -160,8 +160,16 @@ class Facts(Protocol):
         """
         ...
 
-    def draining(self, link: LinkKey) -> bool:
-        """Return whether the link counts as draining."""
+    def draining(self, link: LinkKey, family: Family) -> bool:
+        """Return whether the link is being drained in this family: its paths say so, or said so before it fell silent."""
+        ...
+
+    def drain_overdue(self, link: LinkKey, family: Family) -> bool:
+        """Return whether the link has been drained for longer than ``policy.max_drain``."""
+        ...
+
+    def drained_paths(self, link: LinkKey) -> Collection[Route]:
+        """Return the paths of the link that say that it is being drained."""
         ...
 
     def link_flaps(self, link: LinkKey, family: Family) -> bool:

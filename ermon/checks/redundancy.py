@@ -77,7 +77,7 @@ LINK_DOWN = Check(
     summary="Link {link} of circuit {circuit} brings no {family} route",
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
-    suppresses=AFTER_LINK_LOSS,
+    suppresses=(*AFTER_LINK_LOSS, "drain-long"),
     acceptance=ReadFromState(AcceptanceStep.SESSIONS),
 )
 

@@ -16,7 +16,7 @@ from ermon.checks.facts import Facts
 from ermon.checks.topics import Counted, RouteSet, Topic
 from ermon.model.findings import Status
 from ermon.model.inventory import Feed, Link, Severity
-from ermon.model.prefixes import Prefix
+from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import Route, RouteKey
 
 Labels = tuple[tuple[str, str], ...]
@@ -47,12 +47,17 @@ class Evidence:
 class Verdict(NamedTuple):
     status: Status
     evidence: Evidence | None = None
-    is_cause: bool = True
-    """While violated, it keeps quiet what the catalogue says that it causes."""
+    quiets: frozenset[Family] = frozenset(FAMILIES)
+    """While violated, it keeps quiet what the catalogue says that it causes, in these families."""
 
     @property
-    def suppresses(self) -> bool:
-        return self.status is Status.VIOLATED and self.is_cause
+    def suppresses(self) -> frozenset[Family]:
+        """The families in which it keeps its effects quiet at present: those without a family in any of them."""
+        return self.quiets if self.status is Status.VIOLATED else frozenset()
+
+    def keeps_quiet(self, family: str | None) -> bool:
+        """Return whether it keeps an effect quiet that is about ``family``, or about none."""
+        return bool(self.suppresses) if family is None else family in self.suppresses
 
 
 OK = Verdict(Status.OK)

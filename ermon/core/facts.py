@@ -9,6 +9,7 @@ every link and every feed: a table begins with its first route, and what a link 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -17,11 +18,13 @@ import msgspec
 from ermon.checks import redundancy, sight
 from ermon.checks.attribution import Unattributed
 from ermon.checks.check import Parameter
+from ermon.checks.drain import DRAIN_PERCENT, DRAIN_REPEATS
 from ermon.checks.edge_table import SERVICE
 from ermon.checks.facts import Amount
-from ermon.checks.topics import Counted, RouteSet, Topic
+from ermon.checks.subject import RouteGroup
+from ermon.checks.topics import SHUT, Counted, RouteSet, Topic
 from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
-from ermon.core.drain import DrainLatch
+from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
 from ermon.core.levels import Level
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import RollingCount
@@ -51,8 +54,8 @@ class Pending:
     """Feeds on which a route that overlaps a canary came or went, or whose session changed."""
     links: set[LinkFamily] = field(default_factory=set)
     """Links that began or ceased to have routes on a feed, or whose feeds can prove more or less than before."""
-    drains: set[LinkKey] = field(default_factory=set)
-    """Links whose paths have changed."""
+    drains: set[LinkFamily] = field(default_factory=set)
+    """Links and families whose paths have changed."""
     churn: set[tuple[str, LinkKey]] = field(default_factory=set)
     """Feeds and links on which more routes have changed than is fine."""
     mirrors: set[str] = field(default_factory=set)
@@ -155,7 +158,10 @@ class NetworkFacts:
             for link in config.links
             for family in link.families
         }
-        self.drains = {link.key: DrainLatch() for link in config.links}
+        self.drains = {key: LinkDrain() for key in self.links}
+        self.drain_rules = DrainRules(
+            int(DRAIN_REPEATS.of(config)) - 1, DRAIN_PERCENT.of(config), config.policy.relearn_after
+        )
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
         self.sources: dict[str, str] = {}
         """What is wrong with each published list that was tried; empty where nothing is."""
@@ -171,6 +177,8 @@ class NetworkFacts:
         """By set of routes: the feeds that have one in it."""
         self.shown_on: dict[LinkFamily, set[str]] = {}
         """By link: the edge tables that have a route of it."""
+        self.drain_sets: dict[LinkFamily, set[RouteSet]] = {}
+        """By link: the sets of its paths by what they say of a drain, those that hold any."""
         self.edges_in_sync: dict[Family, set[str]] = {family: set() for family in FAMILIES}
         self.churn_on: dict[LinkKey, set[str]] = {}
         """By link: the edge tables on which changes of its routes are counted."""
@@ -290,6 +298,10 @@ class NetworkFacts:
     def seen(self, family: Family) -> bool:
         return bool(self.edges_in_sync[family])
 
+    def has_link(self, link: LinkKey) -> bool:
+        circuit = self.config.circuits.get(link[0])
+        return circuit is not None and link[1] in circuit.links
+
     def link_state(self, link: LinkKey, family: Family) -> LinkState:
         return self.links[link, family].state
 
@@ -351,8 +363,59 @@ class NetworkFacts:
     def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
         return self.advertised_differences.get((circuit, family), set())
 
-    def draining(self, link: LinkKey) -> bool:
-        return self.drains[link].draining(self.now, self.config.policy.max_drain)
+    def draining(self, link: LinkKey, family: Family) -> bool:
+        return self.drains[link, family].since is not None
+
+    def drain_overdue(self, link: LinkKey, family: Family) -> bool:
+        return self.drains[link, family].overdue(self.now, self.config.policy.max_drain)
+
+    def was_drained(self, link: LinkKey, since: float) -> None:
+        """Know of a drain from its finding alone, as files have it that know nothing of families: it is one because 12076
+        stood there more often than once.
+        """
+        for family in FAMILIES:
+            drain = self.drains.get((link, family))
+            if drain is not None and drain.usual is None:
+                drain.restore(DrainMemory(since=since, usual=1))
+                self.pending.drains.add((link, family))
+
+    def shown_draining(self, link: LinkKey, family: Family) -> bool:
+        """Return whether the link is shown as draining: not when it has been silent for too long."""
+        return self.drains[link, family].shown(self.now, self.config.policy.max_drain)
+
+    def drained_paths(self, link: LinkKey) -> Collection[Route]:
+        return RouteGroup(
+            self.matching(feed, route_set)
+            for family in FAMILIES
+            for route_set in self._drained_sets(link, family)
+            for feed in sorted(self.feeds_showing(route_set))
+        )
+
+    def _drained_sets(self, link: LinkKey, family: Family) -> list[RouteSet]:
+        known = self.drains.get((link, family))
+        if known is None:
+            return []
+        threshold = (known.usual or 0) + self.drain_rules.extra
+        found = self.drain_sets.get((link, family), ())
+        return sorted(one for one in found if one.kind == SHUT or int(one.name) >= threshold)
+
+    def path_marks(self, link: LinkKey, family: Family) -> PathMarks:
+        """Count the paths of a link on the feeds in sync, by what they say of a drain."""
+        return PathMarks(
+            self._marks(feed, link, family)
+            for feed in self.shown_on.get((link, family), ())
+            if self.in_sync(feed, family)
+        )
+
+    def _marks(self, feed: str, link: LinkKey, family: Family) -> Counter[Marks]:
+        marks = Counter[Marks](
+            {
+                (int(one.name), one.kind == SHUT): len(self.matching(feed, one))
+                for one in self.drain_sets.get((link, family), ())
+            }
+        )
+        marks[1, False] = self.table(feed, link).count(family) - marks.total()
+        return marks
 
     def link_flaps(self, link: LinkKey, family: Family) -> bool:
         return self.links[link, family].flaps.exceeded(self.now)

@@ -18,10 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from ermon.checks.drain import DRAIN_PERCENT
 from ermon.checks.topics import (
-    PREPENDED,
-    RouteSet,
     churn_topic,
     drain_topic,
     feed_topic,
@@ -31,7 +28,15 @@ from ermon.checks.topics import (
 from ermon.core import link_states
 from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
 from ermon.core.route_index import RouteIndex
-from ermon.core.timers import ChurnEnds, DrainEnds, FailoverGraceEnds, LinkFlapsEnd, Timer, Timers
+from ermon.core.timers import (
+    ChurnEnds,
+    DrainOverdue,
+    FailoverGraceEnds,
+    LinkFlapsEnd,
+    RunLearnt,
+    Timer,
+    Timers,
+)
 from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
 from ermon.model.findings import LinkState
 from ermon.model.inventory import InternetUse, Link, LinkKey, View
@@ -90,12 +95,19 @@ class Layers:
             if bool(in_sync) is not before:
                 pending.topics.add(seen_topic(family))
         own = facts.links_beside(state.feed)
-        pending.links.update(own)
-        pending.links.update(
+        shown = [
             (link, family) for link in state.tables for family in FAMILIES if (link, family) in facts.links
-        )
-        pending.drains.update(link for link, _ in own)
-        pending.drains.update(state.tables)
+        ]
+        for follows in (pending.links, pending.drains):
+            follows.update(own)
+            follows.update(shown)
+
+    def accept_drain(self, link: LinkKey) -> None:
+        """Take what the paths of a link show at present for usual there."""
+        for family in FAMILIES:
+            if (link, family) in self.facts.drains:
+                self.facts.drains[link, family].accept()
+                self.facts.pending.drains.add((link, family))
 
     def refresh(self) -> None:
         """Bring everything that follows from the routes and sessions up to date, in the order of ``Pending``."""
@@ -167,7 +179,7 @@ class Layers:
             self._link_changed(link, family, info, state)
         info.deciders, info.witnesses = deciders, witnesses
         facts.pending.topics.add(link_topic(link, family))
-        facts.pending.drains.add(link)
+        facts.pending.drains.add((link, family))
         facts.pending.mirrors.add(link[0])
         self.routes.received.links_changed(link[0], family)
 
@@ -200,28 +212,19 @@ class Layers:
         if not pending.drains:
             return
         touched, pending.drains = pending.drains, set()
-        percent = DRAIN_PERCENT.of(facts.config)
-        for link in sorted(touched):
-            latch = facts.drains[link]
-            paths, marked = self._marked_paths(link)
-            latch.observe(paths=paths, marked=marked, percent=percent, now=facts.now)
-            pending.topics.add(drain_topic(link))
-            if facts.draining(link) is not latch.told:
-                latch.told = not latch.told
-                self.changes.append(DrainChanged(facts.now, link, latch.told))
-            self.watch(DrainEnds(link), latch.ends_at(facts.config.policy.max_drain))
+        for key in sorted(touched):
+            drain = facts.drains[key]
+            drain.observe(facts.path_marks(*key), facts.drain_rules, facts.now)
+            pending.topics.add(drain_topic(key[0]))
+            if facts.shown_draining(*key) is not drain.told:
+                drain.told = not drain.told
+                self.changes.append(DrainChanged(facts.now, *key, drain.told))
+            self.watch(DrainOverdue(*key), drain.overdue_at(facts.config.policy.max_drain))
+            learns_at = drain.learns_at(facts.drain_rules)
+            if learns_at is None:
+                self.timers.cancel(RunLearnt(*key))
+            self.watch(RunLearnt(*key), learns_at)
             yield
-
-    def _marked_paths(self, link: LinkKey) -> tuple[int, int]:
-        """Count the paths of a link on feeds in sync, and those of them that Microsoft prepends."""
-        facts = self.facts
-        paths = marked = 0
-        for family in FAMILIES:
-            for name in facts.shown_on.get((link, family), ()):
-                if facts.in_sync(name, family):
-                    paths += facts.table(name, link).count(family)
-                    marked += len(facts.matching(name, RouteSet(PREPENDED, family, link=link)))
-        return paths, marked
 
     def _refresh_churn(self) -> None:
         pending = self.facts.pending

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from ermon.checks.topics import EXPECTATIONS, Counted, Topic
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState
 from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper
+from ermon.core.drain import DrainMemory
 from ermon.core.facts import NetworkFacts
 from ermon.core.layout import Layout
 from ermon.core.levels import LevelMemory
@@ -33,7 +34,7 @@ from ermon.core.takeover import adopt, expect
 from ermon.core.timers import Timers
 from ermon.model.events import Change, ClockStepped, Event, FeedRequest
 from ermon.model.findings import Finding, Transition, transition_order
-from ermon.model.inventory import Config, LinkKey, MaintenanceWindow
+from ermon.model.inventory import Config, LinkFamily, LinkKey, MaintenanceWindow
 
 
 class Parts:
@@ -80,12 +81,12 @@ class Monitor:
         findings: Iterable[Finding] = (),
         cleared: Iterable[Finding] = (),
         levels: Mapping[Counted, LevelMemory] | None = None,
-        drains: Mapping[LinkKey, float] | None = None,
+        drains: Mapping[LinkFamily, DrainMemory] | None = None,
         past: Past | None = None,
     ) -> None:
         """Begin, with what an earlier ermon knew: ``findings`` were open when it stopped, and go on, stale
-        until judged again; ``cleared`` it remembered, the latest first; ``levels`` it had learnt; ``drains``
-        were latched, since these times. Or go on from all of the ``past``, as if there had been no other monitor.
+        until judged again; ``cleared`` it remembered, the latest first; ``levels`` it had learnt; ``drains`` is
+        what it knew of them. Or go on from all of the ``past``, as if there had been no other monitor.
         """
         self._use(Parts(config, now, cleared))
         self._booked: tuple[MaintenanceWindow, ...] = ()
@@ -98,10 +99,10 @@ class Monitor:
         for counted, memory in (levels or {}).items():
             if level := self.network.levels.get(counted):
                 level.restore(memory)
-        for link, since in (drains or {}).items():
-            if link in self.network.drains:
-                self.network.drains[link].since = since
-                self.network.pending.drains.add(link)
+        for key, drain in (drains or {}).items():
+            if key in self.network.drains:
+                self.network.drains[key].restore(drain)
+                self.network.pending.drains.add(key)
         self._use_windows()
         self._evaluate()
 
@@ -166,6 +167,12 @@ class Monitor:
         self._use_windows()
         self._evaluate()
 
+    def accept_drain(self, link: LinkKey, now: float) -> None:
+        """Take the number of 12076 that the link's paths have at their heads now for the usual one, in each family."""
+        self._let_time_pass(now)
+        self.reactor.layers.accept_drain(link)
+        self._evaluate()
+
     # Reading -----------------------------------------------------------------------------------------
 
     @property
@@ -195,10 +202,11 @@ class Monitor:
         found = {counted: level.memory(now) for counted, level in self.network.levels.items()}
         return {counted: memory for counted, memory in found.items() if memory != LevelMemory()}
 
-    def drains(self) -> dict[LinkKey, float]:
-        """Return the links whose drain is latched, and since when by the wall clock."""
-        latches = self.network.drains.items()
-        return {link: self.network.wall(latch.since) for link, latch in latches if latch.since is not None}
+    def drains(self) -> dict[LinkFamily, DrainMemory]:
+        """Return what is known of drains by link and family, and what is usual there; times by the wall clock."""
+        facts = self.network
+        found = {key: drain.to_keep(facts.now, facts.wall) for key, drain in facts.drains.items()}
+        return {key: memory for key, memory in found.items() if memory != DrainMemory()}
 
     # Another configuration ---------------------------------------------------------------------------
 

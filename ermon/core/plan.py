@@ -66,10 +66,11 @@ class Plan:
 
     def kept_quiet(self, effect: Alarm) -> bool:
         """Return whether a cause that is violated now keeps ``effect`` quiet."""
-        if any(cause.verdict.suppresses for cause in self._causes.get(effect.key, ())):
+        family = effect.labels.get("family")
+        if any(cause.verdict.keeps_quiet(family) for cause in self._causes.get(effect.key, ())):
             return True
         together = self._causes_together.get(effect.key)
-        return bool(together) and all(cause.verdict.suppresses for cause in together or ())
+        return bool(together) and all(cause.verdict.keeps_quiet(family) for cause in together or ())
 
     def spoils(self, alarm: Alarm) -> bool:
         """Return whether a violation may keep a level of its circuit from becoming usual."""

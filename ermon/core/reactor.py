@@ -16,13 +16,14 @@ from ermon.core.layers import Layers
 from ermon.core.route_index import RouteIndex
 from ermon.core.timers import (
     ChurnEnds,
-    DrainEnds,
+    DrainOverdue,
     EndOfRibOverdue,
     FailoverGraceEnds,
     FeedFlapsEnd,
     LinkFlapsEnd,
     OverflowEnds,
     ResendDue,
+    RunLearnt,
     SyncDue,
 )
 from ermon.model.events import (
@@ -265,8 +266,8 @@ class Reactor:
                     facts.pending.topics.add(feed_topic(feed))
                 case LinkFlapsEnd(link, family) | FailoverGraceEnds(link, family):
                     facts.pending.topics.add(link_topic(link, family))
-                case DrainEnds(link):
-                    facts.pending.drains.add(link)
+                case DrainOverdue(link, family) | RunLearnt(link, family):
+                    facts.pending.drains.add((link, family))
                 case ChurnEnds(feed, link):
                     self.layers.churn_due(feed, link)
                 case _:

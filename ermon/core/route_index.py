@@ -19,6 +19,8 @@ from ermon.checks.received import CHANGES_PER_MINUTE
 from ermon.checks.subject import Classifier
 from ermon.checks.topics import (
     MICROSOFT,
+    PREPENDED,
+    SHUT,
     RouteSet,
     content_topic,
     link_topic,
@@ -43,6 +45,7 @@ _SHOW_POOLS = frozenset({POOL_SPACE, INSIDE_POOL})
 
 _COUNTED = frozenset({SERVICE})
 """Sets whose prefixes and addresses are counted, one route at a time."""
+_TELL_DRAINS = frozenset({PREPENDED, SHUT})
 
 CHURN_SECONDS = 60.0
 """``churn-high`` counts route changes a minute."""
@@ -192,6 +195,8 @@ class RouteIndex:
             held = state.route_sets[route_set] = {}
         if not held:
             self.facts.showing.setdefault(route_set, set()).add(state.feed.name)
+            if route_set.kind in _TELL_DRAINS and route_set.link is not None:
+                self.facts.drain_sets.setdefault((route_set.link, route_set.family), set()).add(route_set)
         held[key] = route
         if route_set.kind in _COUNTED:
             table = state.counted_sets.get(route_set)
@@ -212,6 +217,8 @@ class RouteIndex:
             showing.discard(state.feed.name)
             if not showing:
                 del self.facts.showing[route_set]
+                if route_set.kind in _TELL_DRAINS and route_set.link is not None:
+                    self.facts.drain_sets[route_set.link, route_set.family].discard(route_set)
         self._set_changed(state, route_set)
 
     def _set_changed(self, state: FeedState, route_set: RouteSet) -> None:
@@ -263,7 +270,8 @@ class RouteIndex:
         has = prefix in table
         family = prefix.family
         pending.topics.add(table_topic(link, family))
-        pending.drains.add(link)
+        if (link, family) in facts.links:
+            pending.drains.add((link, family))
         self._count_churn(state, link, family)
         if had == has:
             return

@@ -8,15 +8,17 @@ House rules: nothing here waits, sleeps, logs or reads a clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import structs
 
 from ermon.checks.attribution import Unattributed
+from ermon.checks.drain import DRAIN
 from ermon.checks.subject import Labels
 from ermon.checks.topics import Counted
 from ermon.core.alarm import AlarmState, Phase
+from ermon.core.drain import DrainMemory, LinkDrain
 from ermon.core.facts import CeasedLink, FeedState, LinkInfo, NetworkFacts
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.levels import Level, LevelMemory
@@ -57,6 +59,7 @@ class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     gone: dict[str, float] = {}
     """Prefixes that vanished within the last minute, and when."""
     ceased: CeasedLink | None = None
+    drain: DrainMemory | None = None
 
 
 class CountedMemory(msgspec.Struct, frozen=True):
@@ -80,7 +83,9 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     feeds: dict[str, FeedMemory] = {}
     links: tuple[LinkMemory, ...] = ()
     drains: tuple[tuple[LinkKey, float], ...] = ()
-    """Links, and since when each drains."""
+    """Links, and since when each drains in some family. Recordings from before there were families have no other word of
+    their drains.
+    """
     processes: dict[str, bool | None] = {}
     sources: dict[str, str] = {}
     storage: str | None = None
@@ -100,8 +105,10 @@ def take(monitor: Monitor) -> Snapshot:
         now=now,
         clock_offset=network.clock_offset,
         feeds={name: _feed_memory(state, now) for name, state in network.feeds.items()},
-        links=tuple(_link_memory(learned, now, *key, info) for key, info in network.links.items()),
-        drains=tuple((k, latch.since) for k, latch in network.drains.items() if latch.since is not None),
+        links=tuple(
+            _link_memory(learned, now, *key, info, network.drains[key]) for key, info in network.links.items()
+        ),
+        drains=tuple(_drained_links(network)),
         processes=dict(network.processes),
         sources=dict(network.sources),
         storage=network.storage,
@@ -137,8 +144,16 @@ def _feed_memory(state: FeedState, now: float) -> FeedMemory:
     )
 
 
+def _drained_links(network: NetworkFacts) -> Iterator[tuple[LinkKey, float]]:
+    since: dict[LinkKey, float] = {}
+    for (link, _), drain in network.drains.items():
+        if drain.since is not None:
+            since[link] = min(drain.since, since.get(link, drain.since))
+    yield from since.items()
+
+
 def _link_memory(
-    learned: LearnedPrefixes, now: float, link: LinkKey, family: Family, info: LinkInfo
+    learned: LearnedPrefixes, now: float, link: LinkKey, family: Family, info: LinkInfo, drain: LinkDrain
 ) -> LinkMemory:
     return LinkMemory(
         link=link,
@@ -152,6 +167,7 @@ def _link_memory(
         remembered=tuple(sorted(map(str, learned.remembered(link, family)))),
         gone={str(prefix): at for prefix, at in learned.lately_gone(link, family, now).items()},
         ceased=info.ceased,
+        drain=drain.memory(now),
     )
 
 
@@ -171,9 +187,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     for memory in snapshot.links:
         if info := network.links.get((memory.link, memory.family)):
             _restore_link(reactor.routes.learned, info, memory)
-    for link, since in snapshot.drains:
-        if link in network.drains:
-            network.drains[link].since = since
+    _restore_drains(network, snapshot)
     network.processes.update({p: up for p, up in snapshot.processes.items() if p in network.processes})
     network.sources.update(snapshot.sources)
     network.storage = snapshot.storage
@@ -184,6 +198,25 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     return Monitor(config, snapshot.now, past=Past(reactor, alarms, snapshot.windows))
 
 
+def _restore_drains(network: NetworkFacts, snapshot: Snapshot) -> None:
+    known = [memory for memory in snapshot.links if memory.drain is not None]
+    for memory in known:
+        if memory.drain is not None and (memory.link, memory.family) in network.drains:
+            network.drains[memory.link, memory.family].restore(memory.drain)
+    if not known:
+        _restore_earlier_drains(network, snapshot)
+
+
+def _restore_earlier_drains(network: NetworkFacts, snapshot: Snapshot) -> None:
+    """Know of drains what a recording says that was made before they had families."""
+    for link, since in snapshot.drains:
+        network.was_drained(link, since)
+    for alarm in snapshot.cases:
+        if alarm.check == DRAIN.name and alarm.standing.phase is Phase.RAISED:
+            labels = dict(alarm.labels)
+            network.was_drained((labels["circuit"], labels["link"]), alarm.standing.since)
+
+
 def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes: Iterable[Route]) -> None:
     state.session = memory.session.copy()
     state.session.set_families(state.feed.families)
@@ -191,7 +224,7 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
     for time in memory.losses:
         state.losses.add(time)
     for link, times in memory.churn:
-        for time in times if link in reactor.facts.drains else ():
+        for time in times if reactor.facts.has_link(link) else ():
             reactor.routes.churn(state, link).add(time)
     state.strays.restore(memory.strays)
     for route in routes:

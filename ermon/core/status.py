@@ -155,7 +155,7 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
     link, elsewhere, mirror = circuit.links[key[1]], layout.watched_elsewhere[key], layout.mirrors[key]
     infos = {family: facts.links[key, family] for family in layout.link_families[key]}
     mirrored = () if View.TO_MICROSOFT in elsewhere else mirror.families
-    draining = facts.draining(key)
+    draining = {family: facts.shown_draining(key, family) for family in infos}
     services = {
         service.name: {
             family: _service_routes(facts, key, family, community_text(service.community))
@@ -163,7 +163,9 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
         }
         for service in (() if View.EDGE_TABLE in elsewhere else circuit.receive.services)
     }
-    shown = {family: Shown.DRAINING if draining else Shown(info.state) for family, info in infos.items()}
+    shown = {
+        family: Shown.DRAINING if draining[family] else Shown(info.state) for family, info in infos.items()
+    }
     return LinkDoc(
         router=link.router,
         location=link.location,
@@ -171,7 +173,7 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
         state={family: info.state for family, info in infos.items()},
         since={family: _wall(facts, info.changed_at) for family, info in infos.items()},
         transitions={family: info.transitions for family, info in infos.items()},
-        draining=dict.fromkeys(infos, draining),
+        draining=draining,
         routes={family: facts.prefix_count(key, family) for family in infos},
         decided_by={family: info.deciders for family, info in infos.items()},
         service_routes={name: sum(counts.values()) for name, counts in services.items()},

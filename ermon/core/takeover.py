@@ -37,10 +37,10 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     for counted in facts.levels.keys() & before.levels.keys():
         level = facts.levels[counted] = before.levels[counted].copy()
         level.stop(facts.now)  # the new policy says what is right from now on
-    for link, latch in before.drains.items():
-        if link in facts.drains:
-            facts.drains[link] = latch.copy()
-            facts.pending.drains.add(link)
+    for key, drain in before.drains.items():
+        if key in facts.drains:
+            facts.drains[key].take_over(drain, facts.now)
+            facts.pending.drains.add(key)
     asks_for_more = _asks_for_more(new, old)
     watched = old.routes.watched
     for name, state in facts.feeds.items():
@@ -88,7 +88,7 @@ def _adopt_feed(new: Reactor, state: FeedState, before: FeedState) -> Iterator[N
     if session.damaged and state.teardown_at is not None:
         new.timers.set(ResendDue(name), state.teardown_at + TEARDOWN_INTERVAL_SECONDS)
     for link, churn in before.churn.items():
-        if link in new.facts.drains:
+        if new.facts.has_link(link):
             new.routes.churn(state, link).take_over(churn)
             new.facts.pending.churn.add((name, link))
     new.layers.feed_changed(name)

@@ -22,7 +22,6 @@ from ermon.core.monitor import Monitor
 from ermon.model.events import Change, DrainChanged, LinkChanged
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkFamily
-from ermon.model.prefixes import FAMILIES
 
 SPAN_SECONDS = 86_400.0
 SAMPLE_SECONDS = 300.0
@@ -109,10 +108,9 @@ class Timeline:
                 case LinkChanged(time, link, family, state):
                     if track := self._tracks.get((link, family)):
                         track.is_now(wall(time), state, draining=track.draining)
-                case DrainChanged(time, link, draining):
-                    for family in FAMILIES:
-                        if track := self._tracks.get((link, family)):
-                            track.is_now(wall(time), track.state, draining=draining)
+                case DrainChanged(time, link, family, draining):
+                    if track := self._tracks.get((link, family)):
+                        track.is_now(wall(time), track.state, draining=draining)
                 case _:
                     pass  # a feed or a pool
         self._meet(monitor)
@@ -144,7 +142,11 @@ class Timeline:
         ]
         self._tracks = {key: self._tracks.get(key) or _Track(len(self._times)) for key in judged}
         for (link, family), track in self._tracks.items():
-            track.is_now(known.calendar_now, known.link_state(link, family), draining=known.draining(link))
+            track.is_now(
+                known.calendar_now,
+                known.link_state(link, family),
+                draining=known.shown_draining(link, family),
+            )
 
     # To look at --------------------------------------------------------------------------------------
 

@@ -92,8 +92,18 @@ class FailoverGraceEnds(msgspec.Struct, frozen=True):
     family: Family
 
 
-class DrainEnds(msgspec.Struct, frozen=True):
+class DrainOverdue(msgspec.Struct, frozen=True):
+    """A drain lasts for longer than ``policy.max_drain``."""
+
     link: LinkKey
+    family: Family
+
+
+class RunLearnt(msgspec.Struct, frozen=True):
+    """Another number of 12076 at the head of a link's paths may have become the usual one."""
+
+    link: LinkKey
+    family: Family
 
 
 class ChurnEnds(msgspec.Struct, frozen=True):
@@ -109,7 +119,8 @@ Timer = (
     | FeedFlapsEnd
     | LinkFlapsEnd
     | FailoverGraceEnds
-    | DrainEnds
+    | DrainOverdue
+    | RunLearnt
     | ChurnEnds
 )
 """What the reactor waits for. The union is closed: a timer that nobody handles is a type error."""

@@ -158,10 +158,11 @@ class LinkChanged(msgspec.Struct, frozen=True):
 
 
 class DrainChanged(msgspec.Struct, frozen=True):
-    """Microsoft began or ceased to drain a link."""
+    """Microsoft began or ceased to drain a link in a family."""
 
     time: float
     link: LinkKey
+    family: Family
     draining: bool
 
 

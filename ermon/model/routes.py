@@ -52,6 +52,9 @@ PRIVATE_ASNS = (range(64512, 65535), range(4_200_000_000, 4_294_967_295))
 BLACKHOLE = (65535, 666)
 """The community of remote-triggered blackholing (RFC 7999)."""
 
+GRACEFUL_SHUTDOWN = (65535, 0)
+"""The community of a path that is about to go away (RFC 8326)."""
+
 
 class Attributes(msgspec.Struct, frozen=True):
     """The path attributes of an UPDATE, shared by all its routes."""

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Mapping
 
 import msgspec
 
+from ermon.core.drain import DrainMemory
 from ermon.core.maintenance_book import BookedWindow
 from ermon.core.timeline import KeptTimeline, Timeline
-from ermon.model.inventory import LinkKey
+from ermon.model.inventory import LinkFamily
 from ermon.model.source_key import SourceKey
 from ermon.sources.store import SourceRecord, file_stem
 from ermon.storage.database import Table
@@ -62,22 +63,21 @@ class StoredWindows:
 
 
 class KeptDrain(msgspec.Struct, frozen=True):
-    link: LinkKey
-    since: float
-    """Seconds since the epoch."""
+    link: LinkFamily
+    drain: DrainMemory
 
 
-def kept_drains(store: Store | None) -> dict[LinkKey, float]:
-    """Return the links that drained when an earlier ermon ended, and since when."""
+def kept_drains(store: Store | None) -> dict[LinkFamily, DrainMemory]:
+    """Return what an earlier ermon knew of the drains of each link and family, and of what is usual there."""
     with contextlib.suppress(msgspec.MsgspecError):
         kept = None if store is None else store.value(Table.INSTALLATION, _DRAINS)
         if kept is not None:
-            return {drain.link: drain.since for drain in msgspec.json.decode(kept, type=list[KeptDrain])}
+            return {one.link: one.drain for one in msgspec.json.decode(kept, type=list[KeptDrain])}
     return {}
 
 
-def keep_drains(store: Store, drains: Mapping[LinkKey, float]) -> None:
-    kept = [KeptDrain(link, since) for link, since in drains.items()]
+def keep_drains(store: Store, drains: Mapping[LinkFamily, DrainMemory]) -> None:
+    kept = [KeptDrain(link, drain) for link, drain in drains.items()]
     store.set_value(Table.INSTALLATION, _DRAINS, msgspec.json.encode(kept))
 
 

@@ -265,7 +265,7 @@ def _touched(monitor: Monitor, changes: Iterable[Change]) -> Iterator[_Entity]:
             case LinkChanged(link=key) if change.family in families.get(key, ()):
                 links[key] = None
                 pools |= dict.fromkeys(_pools_of(monitor, key))
-            case DrainChanged(link=key) if families.get(key):
+            case DrainChanged(link=key) if change.family in families.get(key, ()):
                 links[key] = None
             case FeedChanged(feed=feed) if feed in config.feeds:
                 feeds[feed] = None

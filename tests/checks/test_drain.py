@@ -15,7 +15,9 @@ SECONDARY = {"circuit": "chicago", "link": "secondary"}
 CHICAGO = {"circuit": "chicago"}
 
 DRAINED = "12076 12076 12076 12076 8075"
+GRACEFUL_SHUTDOWN = "65535:0"
 MAX_DRAIN = 4 * 3600
+WEEK = 7 * 86_400
 
 
 def prepend(net: Company, link: str, path: str = DRAINED) -> Company:
@@ -55,10 +57,39 @@ def test_four_times_in_a_row_at_the_head_is_a_drain(net: Company, path: str, sta
     assert prepend(net, "chicago-primary", path).status("drain", **PRIMARY) == status
 
 
-def test_half_of_the_paths_are_no_drain(net: Company, space: Space):
-    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=DRAINED)
+def test_half_of_the_paths_of_a_family_are_no_drain(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.exchange, path=DRAINED)
     assert net.status("drain", **PRIMARY) == "ok"
     net.microsoft_sends("chicago-primary", space.extra, path=DRAINED)
+    assert net.status("drain", **PRIMARY) == "violated"
+
+
+def test_one_family_that_is_drained_is_enough(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=DRAINED)
+    finding = net.assert_raised_after(0, "drain", **PRIMARY)
+    assert finding.evidence["families"] == [space.family]
+    assert finding.evidence["prefixes"] == [space.exchange, space.sharepoint]
+
+
+def test_graceful_shutdown_is_a_drain_too(net: Company, space: Space):
+    shut = f"{EXCHANGE} {GRACEFUL_SHUTDOWN}"
+    net.microsoft_sends("chicago-primary", space.exchange, communities=shut)
+    assert net.status("drain", **PRIMARY) == "ok"
+    net.microsoft_sends("chicago-primary", space.sharepoint, communities=shut)
+    net.assert_raised_after(0, "drain", **PRIMARY)
+    net.bring("chicago-primary", space.family)
+    net.assert_cleared_after(60, "drain", **PRIMARY)
+
+
+def test_prepends_and_graceful_shutdown_count_together_and_a_path_once(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.extra, space.exchange_part)
+    net.microsoft_sends(
+        "chicago-primary", space.exchange, path=DRAINED, communities=f"{EXCHANGE} {GRACEFUL_SHUTDOWN}"
+    )
+    assert net.status("drain", **PRIMARY) == "ok"
+    net.microsoft_sends("chicago-primary", space.sharepoint, path=DRAINED)
+    assert net.status("drain", **PRIMARY) == "ok"
+    net.microsoft_sends("chicago-primary", space.extra, communities=f"{EXCHANGE} {GRACEFUL_SHUTDOWN}")
     assert net.status("drain", **PRIMARY) == "violated"
 
 
@@ -92,9 +123,101 @@ def test_a_first_dump_whose_prepended_routes_come_first_is_no_drain(space: Space
     assert net.wait(100).told("drain") == []
 
 
-def test_a_drain_that_began_before_the_feed_came_up_is_seen_once_it_is_in_sync():
-    net = prepend(company().up("edge-1"), "chicago-primary").end_of_rib("edge-1")
-    net.assert_raised_after(2, "drain", **PRIMARY)
+# What is usual ---------------------------------------------------------------------------------------
+
+
+def test_what_the_first_table_shows_is_usual():
+    """A prepend of one's own inbound policy, on a circuit that is second choice."""
+    net = company().up("edge-1", "edge-2")
+    for link in ("chicago-primary", "chicago-secondary"):
+        prepend(net, link)
+    net.get_in_sync("edge-1", "edge-2").wait(1000)
+    assert net.raised("drain", "drain-both") == []
+    assert net.status("drain", **PRIMARY) == "ok"
+
+
+def test_what_comes_over_a_link_of_a_feed_in_sync_is_its_first_table(space: Space):
+    net = company().reconnect("edge-1")
+    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=DRAINED).wait(100)
+    assert net.status("drain", **PRIMARY) == "ok"
+
+
+def test_a_drain_is_so_many_more_than_is_usual(space: Space):
+    net = company().up("edge-1")
+    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path="12076 " * 3)
+    net.get_in_sync("edge-1")
+    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path="12076 " * 5)
+    assert net.status("drain", **PRIMARY) == "ok"
+    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path="12076 " * 6)
+    assert net.status("drain", **PRIMARY) == "violated"
+
+
+def test_usual_is_what_more_than_half_of_the_paths_reach(space: Space):
+    net = company().up("edge-1")
+    net.microsoft_sends("chicago-primary", space.exchange, space.extra, path="12076 12076 8075")
+    net.microsoft_sends("chicago-primary", space.sharepoint, path="12076 " * 4)
+    net.get_in_sync("edge-1")
+    net.microsoft_sends("chicago-primary", space.exchange, path="12076 " * 4)
+    assert net.status("drain", **PRIMARY) == "ok"  # four times is two more than is usual
+    net.microsoft_sends("chicago-primary", space.exchange, space.extra, path="12076 " * 5)
+    assert net.status("drain", **PRIMARY) == "violated"
+
+
+def test_a_lower_number_is_usual_after_ten_minutes(space: Space):
+    net = company().up("edge-1")
+    net.microsoft_sends("chicago-primary", space.exchange, path=DRAINED)
+    net.get_in_sync("edge-1").microsoft_sends("chicago-primary", space.exchange).wait(600 - MILLISECOND)
+    net.microsoft_sends("chicago-primary", space.extra, space.sharepoint, path=DRAINED)
+    assert net.status("drain", **PRIMARY) == "ok"
+    net.microsoft_withdraws("chicago-primary", space.extra, space.sharepoint).wait(600)
+    net.microsoft_sends("chicago-primary", space.extra, space.sharepoint, path=DRAINED)
+    assert net.status("drain", **PRIMARY) == "violated"
+
+
+def test_time_without_a_table_does_not_make_a_number_usual(space: Space):
+    net = company().up("edge-1")
+    net.microsoft_sends("chicago-primary", space.exchange, path=DRAINED)
+    net.get_in_sync("edge-1").microsoft_sends("chicago-primary", space.exchange).wait(300)
+    net.microsoft_withdraws("chicago-primary", space.exchange).wait(3600)
+    net.microsoft_sends("chicago-primary", space.exchange).wait(300 - MILLISECOND)
+    net.microsoft_sends("chicago-primary", space.exchange, path=DRAINED)
+    assert net.status("drain", **PRIMARY) == "ok"
+
+
+def test_a_higher_number_is_usual_after_a_week_and_no_drain(space: Space):
+    net = prepend(company().converge(), "chicago-primary").wait(WEEK - MILLISECOND)
+    assert net.raised("drain", "drain-long") == ["drain chicago primary", "drain-long chicago primary"]
+    net.wait(MILLISECOND)
+    assert net.status("drain", **PRIMARY) == "ok"
+    net.assert_cleared_after(60, "drain", **PRIMARY)
+    prepend(net, "chicago-primary", "12076 " * 7)
+    assert net.status("drain", **PRIMARY) == "violated"
+
+
+def test_the_policy_says_after_how_long_a_higher_number_is_usual():
+    net = prepend(company("policy: {relearn_after: 1h}").converge(), "chicago-primary")
+    assert net.wait(3600).status("drain", **PRIMARY) == "ok"
+
+
+def test_another_number_has_a_time_of_its_own():
+    net = prepend(company("policy: {relearn_after: 1h}").converge(), "chicago-primary").wait(3000)
+    prepend(net, "chicago-primary", "12076 " * 5).wait(3000)
+    assert net.status("drain", **PRIMARY) == "violated"
+
+
+def test_somebody_accepts_the_present_number():
+    net = prepend(company().converge(), "chicago-primary").wait(60)
+    net.monitor.accept_drain(("chicago", "primary"), net.now)
+    assert net.status("drain", **PRIMARY) == "ok"
+    net.assert_cleared_after(60, "drain", **PRIMARY)
+    assert net.bring("chicago-primary", *DUAL).wait(600).status("drain", **PRIMARY) == "ok"
+    assert prepend(net, "chicago-primary").status("drain", **PRIMARY) == "violated"
+
+
+def test_what_is_usual_survives_a_reload(net: Company):
+    net.reconfigure(company("policy: {max_drain: 1h}").config)
+    assert prepend(net, "chicago-primary").status("drain", **PRIMARY) == "violated"
+    assert net.reconfigure(company().config).status("drain", **PRIMARY) == "violated"
 
 
 # The latch -------------------------------------------------------------------------------------------
@@ -140,7 +263,67 @@ def test_a_link_that_stays_away_longer_than_the_longest_drain_is_down(net: Compa
     net.wait(MILLISECOND)
     assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
     net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
-    net.assert_cleared_after(50, "drain", **PRIMARY)
+    assert net.wait(600).status("drain", **PRIMARY) == "violated"
+
+
+def test_the_longest_drain_counts_from_the_drain_of_each_family(net: Company):
+    v4, v6 = SPACES["ipv4"], SPACES["ipv6"]
+    net.microsoft_sends("chicago-primary", v4.exchange, v4.sharepoint, path=DRAINED).wait(3600)
+    net.microsoft_sends("chicago-primary", v6.exchange, v6.sharepoint, path=DRAINED)
+    net.lose("chicago-primary", *DUAL).wait(MAX_DRAIN - 3600)
+    assert net.status("link-down", **PRIMARY, family="ipv4") == "violated"
+    assert net.status("link-down", **PRIMARY, family="ipv6") == "suppressed"
+
+
+def test_a_family_that_returns_first_does_not_end_the_drain_of_the_other(net: Company):
+    """Each family has a session of its own: after the work one of them is back first."""
+    prepend(net, "chicago-primary").wait(60).lose("chicago-primary", *DUAL).wait(600)
+    net.bring("chicago-primary", "ipv4").wait(90)
+    assert net.status("drain", **PRIMARY) == "violated"
+    assert net.status("link-down", **PRIMARY, family="ipv6") == "suppressed"
+    assert net.status("prefix-missing", **PRIMARY) == "suppressed"
+    net.bring("chicago-primary", "ipv6")
+    net.assert_cleared_after(60, "drain", **PRIMARY)
+    assert net.told("link-down") == []
+
+
+def test_half_of_what_the_link_had_does_not_end_a_drain(net: Company, space: Space):
+    prepend(net, "chicago-primary").lose("chicago-primary", *DUAL).wait(600)
+    net.bring("chicago-primary", SPACES["ipv6" if space.family == "ipv4" else "ipv4"].family)
+    net.microsoft_sends("chicago-primary", space.exchange)
+    assert net.status("drain", **PRIMARY) == "violated"
+    net.microsoft_sends("chicago-primary", space.sharepoint)
+    assert net.status("drain", **PRIMARY) == "ok"
+
+
+def test_routes_that_go_before_all_are_prepended_do_not_end_the_drain(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.extra, space.exchange_part)
+    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, space.extra, path=DRAINED)
+    assert net.status("drain", **PRIMARY) == "violated"
+    net.microsoft_withdraws("chicago-primary", space.exchange, space.sharepoint, space.extra)
+    assert net.status("drain", **PRIMARY) == "violated"
+    net.microsoft_withdraws("chicago-primary", space.exchange_part)
+    assert net.status("link-down", **PRIMARY, family=space.family) == "suppressed"
+
+
+def test_what_went_in_the_minute_before_the_drain_counts_as_had_before(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.extra, space.exchange_part).wait(600)
+    net.microsoft_withdraws("chicago-primary", space.extra, space.exchange_part).wait(60)
+    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=DRAINED).wait(60)
+    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint)
+    assert net.status("drain", **PRIMARY) == "violated"  # two of four are not more than half
+    net.microsoft_sends("chicago-primary", space.extra)
+    assert net.status("drain", **PRIMARY) == "ok"
+
+
+def test_a_link_that_comes_up_drained_had_what_it_brings_then(net: Company, space: Space):
+    net.lose("chicago-primary", *DUAL).wait(600)
+    net.microsoft_sends("chicago-primary", space.exchange, path=DRAINED)
+    net.microsoft_sends("chicago-primary", space.sharepoint, space.extra, path=DRAINED)
+    net.microsoft_sends("chicago-primary", space.exchange)
+    assert net.status("drain", **PRIMARY) == "violated"
+    net.microsoft_sends("chicago-primary", space.sharepoint)
+    assert net.status("drain", **PRIMARY) == "ok"
 
 
 def test_paths_that_are_still_prepended_after_the_longest_drain_are_still_told(net: Company):
@@ -150,6 +333,8 @@ def test_paths_that_are_still_prepended_after_the_longest_drain_are_still_told(n
         "drain chicago primary",
         "drain chicago secondary",
         "drain-both chicago",
+        "drain-long chicago primary",
+        "drain-long chicago secondary",
     ]
 
 
@@ -244,13 +429,33 @@ def test_while_the_other_link_drains_too_a_drain_keeps_nothing_quiet(net: Compan
     net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
 
 
-def test_a_link_that_was_down_before_its_drain_stays_raised_and_is_suppressed(net: Company, space: Space):
+def test_a_finding_that_was_raised_before_the_drain_stays_raised_and_is_suppressed(
+    net: Company, space: Space
+):
+    net.microsoft_withdraws("chicago-primary", space.exchange).wait(60)
+    assert net.finding("prefix-missing", **PRIMARY) is not None
+    net.microsoft_sends("chicago-primary", space.sharepoint, path=DRAINED)
+    finding = net.finding("prefix-missing", **PRIMARY)
+    assert finding is not None
+    assert finding.suppressed
+
+
+def test_a_drain_suppresses_nothing_of_another_family(net: Company, space: Space):
     other = SPACES["ipv6" if space.family == "ipv4" else "ipv4"]
     net.lose("chicago-primary", space.family).wait(10)
     net.microsoft_sends("chicago-primary", other.exchange, other.sharepoint, path=DRAINED)
     finding = net.finding("link-down", **PRIMARY, family=space.family)
     assert finding is not None
-    assert finding.suppressed
+    assert not finding.suppressed
+    net.microsoft_withdraws("chicago-primary", other.sharepoint)
+    assert net.status("prefix-count-low", **PRIMARY, family=other.family) == "suppressed"
+    assert net.status("prefix-missing", **PRIMARY) == "suppressed"  # it is about no family
+
+
+def test_a_link_that_is_up_in_another_family_only_does_not_carry_the_drained_one(net: Company, space: Space):
+    net.lose("chicago-secondary", space.family).wait(60)
+    prepend(net, "chicago-primary").microsoft_withdraws("chicago-primary", space.sharepoint)
+    assert net.status("prefix-count-low", **PRIMARY, family=space.family) == "violated"
 
 
 def test_a_drain_that_is_not_looked_for_suppresses_nothing(space: Space):
@@ -292,6 +497,16 @@ def test_two_drains_are_unknown_while_one_of_the_links_is(net: Company):
 
 def test_one_link_that_surely_does_not_drain_is_enough(net: Company):
     assert net.down("edge-1").status("drain-both", **CHICAGO) == "ok"
+
+
+def test_a_family_of_each_link_is_not_both(net: Company):
+    v4, v6 = SPACES["ipv4"], SPACES["ipv6"]
+    net.microsoft_sends("chicago-primary", v4.exchange, v4.sharepoint, path=DRAINED)
+    net.microsoft_sends("chicago-secondary", v6.exchange, v6.sharepoint, path=DRAINED)
+    assert net.status("drain-both", **CHICAGO) == "ok"
+    net.microsoft_sends("chicago-secondary", v4.exchange, v4.sharepoint, path=DRAINED)
+    finding = net.assert_raised_after(0, "drain-both", **CHICAGO)
+    assert finding.evidence["families"] == ["ipv4"]
 
 
 def test_both_links_of_private_peering_may_drain(space: Space):
@@ -338,7 +553,7 @@ def test_a_drain_that_ended_while_ermon_was_off_is_over(net: Company, space: Spa
     prepend(net, "chicago-primary").wait(60).lose("chicago-primary", *DUAL).wait(600)
     after = restarted(net, 30)
     assert after.status("drain", **PRIMARY) == "ok"
-    assert after.monitor.drains() == {}
+    assert [drain for drain in after.monitor.drains().values() if drain.since is not None] == []
     after.lose("chicago-primary", space.family)
     after.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
 
@@ -346,3 +561,51 @@ def test_a_drain_that_ended_while_ermon_was_off_is_over(net: Company, space: Spa
 def test_a_link_that_did_not_drain_before_a_restart_is_down_after_it(net: Company, space: Space):
     after = restarted(net.lose("chicago-primary", *DUAL), 30, "chicago-primary")
     after.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
+
+
+def test_what_is_usual_survives_a_restart(net: Company):
+    after = restarted(net, 30, "chicago-primary")
+    assert prepend(after, "chicago-primary").status("drain", **PRIMARY) == "violated"
+
+
+def test_the_families_of_a_drain_survive_a_restart(net: Company, space: Space):
+    other = "ipv6" if space.family == "ipv4" else "ipv4"
+    net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=DRAINED).wait(60)
+    after = restarted(net.lose("chicago-primary", *DUAL), 30, "chicago-primary")
+    assert after.status("link-down", **PRIMARY, family=space.family) == "suppressed"
+    assert after.status("link-down", **PRIMARY, family=other) == "violated"
+    after.bring("chicago-primary", other).microsoft_sends("chicago-primary", space.exchange)
+    assert after.status("drain", **PRIMARY) == "violated"  # one of two is not more than half
+
+
+# drain-long ------------------------------------------------------------------------------------------
+
+
+def test_a_drain_that_lasts_longer_than_any_is_told(net: Company, space: Space):
+    prepend(net, "chicago-primary").wait(MAX_DRAIN - MILLISECOND)
+    assert net.status("drain-long", **PRIMARY) == "ok"
+    finding = net.assert_raised_after(MILLISECOND, "drain-long", **PRIMARY)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"]
+    net.bring("chicago-primary", space.family).wait(600)
+    assert net.status("drain-long", **PRIMARY) == "violated"  # the other family still drains
+    net.bring("chicago-primary", *DUAL)
+    net.assert_cleared_after(60, "drain-long", **PRIMARY)
+
+
+def test_a_long_drain_suppresses_nothing(net: Company, space: Space):
+    prepend(net, "chicago-primary").wait(MAX_DRAIN)
+    net.microsoft_withdraws("chicago-primary", space.exchange)
+    assert net.status("drain", **PRIMARY) == "violated"
+    net.assert_raised_after(60, "prefix-missing", **PRIMARY)
+
+
+def test_a_link_that_is_down_says_it_all(net: Company, space: Space):
+    prepend(net, "chicago-primary").wait(60).lose("chicago-primary", space.family).wait(MAX_DRAIN)
+    assert net.status("drain-long", **PRIMARY) == "suppressed"
+    assert net.raised("link-down") == [f"link-down chicago primary {space.family}"]
+
+
+def test_a_long_drain_is_unknown_while_nobody_sees_the_link(net: Company):
+    net.down("edge-1")
+    assert net.status("drain-long", **PRIMARY) == "unknown"

@@ -56,7 +56,9 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "calendar_now": lambda: {EXPECTATIONS},
     "one_sided": lambda circuit, family: {topics.difference_topic("received", circuit, family)},
     "advertised_one_sided": lambda circuit, family: {topics.difference_topic("advertised", circuit, family)},
-    "draining": lambda link: {topics.drain_topic(link)},
+    "draining": lambda link, _: {topics.drain_topic(link)},
+    "drain_overdue": lambda link, _: {topics.drain_topic(link)},
+    "drained_paths": lambda link: {topics.drain_topic(link)},
     "churning": lambda link: {topics.churn_topic(link)},
 }
 """What must be declared by whoever asks a question, but for those of ``BY_PREFIX``."""

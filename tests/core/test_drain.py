@@ -1,50 +1,162 @@
-"""A drain latches: the link falls silent before the work on it begins."""
+"""A drain is told against what is usual, and latches: the link falls silent before the work on it begins."""
+
+from __future__ import annotations
+
+from collections import Counter
 
 import pytest
 
-from ermon.core.drain import DrainLatch
+from ermon.core.drain import BEFORE_SECONDS, LOWER_SECONDS, DrainMemory, DrainRules, LinkDrain, PathMarks
 
 MAX_DRAIN = 100.0
+WEEK = 604_800.0
+RULES = DrainRules(extra=3, percent=50.0, relearn_after=WEEK)
 
 
-def latch(*observed: tuple[float, int, int]) -> DrainLatch:
-    """Observe, at these times, so many paths of which so many are marked."""
-    found = DrainLatch()
-    for now, paths, marked in observed:
-        found.observe(paths=paths, marked=marked, percent=50.0, now=now)
+def paths(*runs: int, shut: int = 0) -> PathMarks:
+    """Return paths with 12076 so many times at their heads, and some that are to be shut down."""
+    return PathMarks([Counter([*((run, False) for run in runs), *[(1, True)] * shut])])
+
+
+def drain(*observed: tuple[float, PathMarks], usual: int | None = 1) -> LinkDrain:
+    """Observe paths at these times, on a link with this usual number."""
+    found = LinkDrain()
+    found.restore(DrainMemory(usual=usual))
+    for now, seen in observed:
+        found.observe(seen, RULES, now)
     return found
 
 
+PLAIN, DRAINED, NONE = paths(1, 1, 1, 1), paths(8, 8, 8, 8), paths()
+
+
 @pytest.mark.parametrize(
-    ("paths", "marked", "draining"), [(0, 0, False), (4, 2, False), (4, 3, True), (1, 1, True), (3, 0, False)]
+    ("runs", "run"),
+    [
+        ((), None),
+        ((1,), 1),
+        ((0, 0), 0),
+        ((1, 4), 1),
+        ((1, 4, 4), 4),
+        ((1, 2, 3, 4, 5), 3),
+        ((1, 1, 1, 9), 1),
+        ((1, 1, 5, 9), 1),
+    ],
 )
-def test_more_than_the_percentage_of_paths_must_be_marked(paths: int, marked: int, draining: bool):
-    assert latch((0.0, paths, marked)).draining(0.0, MAX_DRAIN) is draining
+def test_the_run_of_a_table_is_what_more_than_half_of_its_paths_reach(runs: tuple[int, ...], run: int | None):
+    assert paths(*runs).run == run
 
 
-def test_a_silent_link_was_never_drained():
-    assert latch((0.0, 0, 0)).ends_at(MAX_DRAIN) is None
+@pytest.mark.parametrize(
+    ("seen", "drained"),
+    [
+        (paths(), False),
+        (paths(1, 1, 4, 4), False),
+        (paths(1, 4, 4), True),
+        (paths(3, 3, 3), False),
+        (paths(4), True),
+        (paths(1, shut=1), False),
+        (paths(1, shut=2), True),
+        (paths(1, 1, 4, shut=2), True),
+    ],
+)
+def test_more_than_the_percentage_of_paths_must_be_marked(seen: PathMarks, drained: bool):
+    found = drain((0.0, seen))
+    assert (found.marked, found.since) == ((True, 0.0) if drained else (False, None))
 
 
-def test_silence_does_not_end_a_drain_before_its_time():
-    silent = latch((0.0, 1, 1), (60.0, 0, 0))
-    assert silent.draining(99.999, MAX_DRAIN)
-    assert not silent.draining(100.0, MAX_DRAIN)
-    assert silent.ends_at(MAX_DRAIN) == 100.0
+def test_two_feeds_of_a_router_show_the_same_paths():
+    both = PathMarks([Counter({(1, False): 3, (8, False): 1}), Counter({(1, False): 3, (8, False): 1})])
+    assert (both.count, both.most, both.marked(4), both.plain(4)) == (8, 4, 2, 3)
 
 
-def test_undrained_paths_end_it_at_once():
-    assert not latch((0.0, 1, 1), (10.0, 0, 0), (20.0, 1, 0)).draining(20.0, MAX_DRAIN)
+def test_a_drain_that_is_judged_before_any_table_was_seen_is_what_is_usual():
+    found = drain((0.0, DRAINED), usual=None)
+    assert (found.usual, found.since) == (8, None)
 
 
-def test_marked_paths_are_a_drain_for_as_long_as_they_are_there():
-    assert latch((0.0, 1, 1)).draining(1000.0, MAX_DRAIN)
-    assert not latch((0.0, 1, 1), (1000.0, 0, 0)).draining(1000.0, MAX_DRAIN)
+def test_silence_does_not_end_a_drain():
+    silent = drain((0.0, PLAIN), (10.0, DRAINED), (60.0, NONE))
+    assert silent.since == 10.0
+    assert silent.shown(109.999, MAX_DRAIN)
+    assert not silent.overdue(109.999, MAX_DRAIN)
+    assert silent.overdue(110.0, MAX_DRAIN)
+    assert not silent.shown(110.0, MAX_DRAIN)
+
+
+@pytest.mark.parametrize(("seen", "over"), [(paths(1, 1), False), (paths(1, 1, 1), True), (paths(8), False)])
+def test_plain_paths_end_it_when_they_are_more_than_half_of_those_before(seen: PathMarks, over: bool):
+    assert (drain((0.0, PLAIN), (10.0, DRAINED), (60.0, NONE), (90.0, seen)).since is None) is over
+
+
+def test_while_most_paths_are_marked_the_drain_goes_on():
+    many = paths(1, 1, 1, *[8] * 9)
+    assert drain((0.0, PLAIN), (10.0, DRAINED), (20.0, many)).since == 10.0
+
+
+def test_what_went_in_the_minute_before_counts_as_had_before():
+    few, after = paths(1, 1), paths(8, 8)
+    late = drain((0.0, PLAIN), (10.0, few), (10.0 + BEFORE_SECONDS, after), (99.0, few))
+    assert late.since is not None
+    early = drain((0.0, PLAIN), (10.0, few), (10.1 + BEFORE_SECONDS, after), (99.0, few))
+    assert early.since is None
+
+
+def test_a_link_that_was_down_for_long_had_what_it_had_in_its_last_minute():
+    assert drain((0.0, PLAIN), (10.0, NONE), (9000.0, paths(8)), (9001.0, paths(1, 1))).since is not None
 
 
 def test_a_drain_goes_on_from_its_start_when_its_paths_return():
-    assert latch((0.0, 1, 1), (10.0, 0, 0), (20.0, 1, 1)).ends_at(MAX_DRAIN) == 100.0
+    assert drain((0.0, PLAIN), (1.0, DRAINED), (10.0, NONE), (20.0, DRAINED)).overdue_at(MAX_DRAIN) == 101.0
 
 
 def test_another_drain_has_another_start():
-    assert latch((0.0, 1, 1), (10.0, 1, 0), (20.0, 1, 1)).ends_at(MAX_DRAIN) == 120.0
+    again = drain((0.0, PLAIN), (1.0, DRAINED), (10.0, PLAIN), (20.0, DRAINED))
+    assert again.overdue_at(MAX_DRAIN) == 120.0
+
+
+def test_a_lower_number_is_learnt_and_a_higher_one_much_later():
+    assert drain((0.0, paths(2)), usual=4).learns_at(RULES) == LOWER_SECONDS
+    assert drain((0.0, paths(2)), (LOWER_SECONDS, paths(2)), usual=4).usual == 2
+    assert drain((0.0, paths(2))).learns_at(RULES) == WEEK
+    assert drain((0.0, paths(2)), (WEEK, paths(2))).usual == 2
+
+
+def test_time_in_which_nobody_sees_the_link_is_left_out_of_it():
+    assert drain((0.0, paths(2)), (100.0, NONE), (900.0, paths(2)), usual=4).learns_at(RULES) == 1400.0
+
+
+def test_the_usual_number_in_between_begins_it_anew():
+    assert drain((0.0, paths(2)), (100.0, paths(4)), (200.0, paths(2)), usual=4).learns_at(RULES) == 800.0
+
+
+def test_what_is_remembered_is_gone_on_from():
+    before = drain((0.0, PLAIN), (10.0, DRAINED), (20.0, NONE))
+    after = LinkDrain()
+    after.restore(before.memory(30.0))
+    after.observe(paths(1, 1), RULES, 40.0)
+    assert after.since == 10.0
+    after.observe(paths(1, 1, 1), RULES, 50.0)
+    assert after.since is None
+
+
+def test_what_a_link_had_is_remembered_for_a_drain_to_come():
+    before = drain((0.0, PLAIN), (100.0, paths(1, 1)))
+    for memory in (before.memory(110.0), before.to_keep(110.0, lambda time: time + 0.0)):
+        after = LinkDrain()
+        after.restore(memory)
+        for now, seen in ((110.0, paths(1, 1)), (120.0, paths(8, 8)), (130.0, paths(1, 1))):
+            after.observe(seen, RULES, now)
+        assert after.since == 120.0
+
+
+def test_what_is_kept_has_the_times_of_the_wall_clock():
+    kept = drain((0.0, PLAIN), (10.0, DRAINED)).to_keep(20.0, lambda time: time + 1000.0)
+    assert (kept.since, kept.before, kept.usual) == (1010.0, 4, 1)
+
+
+def test_what_holds_is_remembered_too():
+    after = LinkDrain()
+    after.restore(drain((0.0, paths(2)), usual=4).memory(500.0))
+    after.observe(paths(2), RULES, 1000.0)
+    assert after.learns_at(RULES) == 1100.0

@@ -18,6 +18,7 @@ from ermon.core.layers import Layers
 from ermon.core.monitor import Monitor
 from ermon.model.findings import Status
 from ermon.model.inventory import Config, LinkKey
+from ermon.model.prefixes import FAMILIES
 from tests.histories import Step, histories, staged
 from tests.networks import AMBIGUOUS, METRO_AND_PRIVATE, START, TWO_CIRCUITS, another_policy
 from tests.oracle import Oracle, SubjectKey, times_of, transitions_of
@@ -153,15 +154,27 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
     ),
     "a drain that ends when its link falls silent": (
         "two circuits",
-        "ermon.core.drain.DrainLatch",
-        "ends_at",
-        lambda *_: None,
+        "ermon.core.drain.PathMarks",
+        "plain",
+        lambda *_: 99,
     ),
     "a drain without an end": (
         "two circuits",
-        "ermon.core.drain.DrainLatch",
-        "draining",
-        lambda latch, *_: latch.since is not None,
+        "ermon.core.drain.LinkDrain",
+        "overdue",
+        lambda *_: False,
+    ),
+    "a prepend that never becomes usual": (
+        "two circuits",
+        "ermon.core.drain.LinkDrain",
+        "accept",
+        nothing,
+    ),
+    "a drain that ends with any plain route": (
+        "two circuits",
+        "ermon.core.drain.LinkDrain",
+        "_most_of_late",
+        lambda *_: 0,
     ),
     "a drain that is judged by what changes on its link only": (
         "two circuits",
@@ -173,7 +186,7 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
         "metro and private",
         "ermon.checks.subject.Verdict",
         "suppresses",
-        property(lambda verdict: verdict.status is Status.VIOLATED),
+        property(lambda verdict: frozenset(FAMILIES if verdict.status is Status.VIOLATED else ())),
     ),
     "a segment that must show the routes of dead circuits": (
         "metro and private",
@@ -239,6 +252,8 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
 RARE = {
     "a timer that runs on while nothing is known",
     "a drain that is judged by what changes on its link only",
+    "a prepend that never becomes usual",
+    "a drain that ends with any plain route",
     "a drain that keeps quiet what no other link carries",
     "a segment that must show the routes of dead circuits",
     "a first dump that counts as churn",

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ermon.core.drain import DrainMemory
 from ermon.core.maintenance_book import BookedWindow, MaintenanceBook
 from ermon.core.timeline import Timeline
-from ermon.model.inventory import MaintenanceWindow
+from ermon.model.inventory import LinkFamily, MaintenanceWindow
 from ermon.model.source_key import SourceKey
 from ermon.sources.store import MemoryRecords, SourceRecord, Validators
 from ermon.storage.adapters import (
@@ -91,9 +92,16 @@ async def test_windows_outlive_ermon(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "drains", [{}, {("chicago", "primary"): START, ("chicago", "secondary"): START + 0.5}]
+    "drains",
+    [
+        {},
+        {
+            (("chicago", "primary"), "ipv4"): DrainMemory(since=START, before=4, usual=1, other=8, held=60.5),
+            (("chicago", "secondary"), "ipv6"): DrainMemory(usual=4),
+        },
+    ],
 )
-async def test_drains_outlive_ermon(tmp_path: Path, drains: dict[tuple[str, str], float]):
+async def test_drains_outlive_ermon(tmp_path: Path, drains: dict[LinkFamily, DrainMemory]):
     assert kept_drains(None) == {}
     async with opened(tmp_path) as store:
         assert kept_drains(store) == {}
