@@ -141,7 +141,7 @@ def _proper_routes(policy: Config, one: Feed) -> Iterator[tuple[Route, ...]]:
     if one.view is EDGE:
         for each in policy.links:
             for family, subnet in (("ipv4", each.subnet), ("ipv6", each.subnet6)):
-                if each.router == one.router and subnet and family in one.families:
+                if (each.router, each.vrf) == (one.router, one.vrf) and subnet and family in one.families:
                     msee = str(Address(subnet.version, subnet.value + 2))
                     tags = [EXCHANGE, *(community.values for community in each.match_communities)]
                     expected = [

@@ -381,12 +381,50 @@ def _ambiguous() -> Config:
     )
 
 
+def _best_paths() -> Config:
+    """Routers that send their best paths only, in two VRFs; one of them sends all paths of one VRF."""
+    north = circuit(
+        "north",
+        "Oslo",
+        link("north", "primary", "edge-1", "Oslo", "203.0.113.0/30", "2001:db8:ffff::/126"),
+        link("north", "secondary", "edge-2", "Oslo", "203.0.113.4/30", "2001:db8:ffff::4/126"),
+    )
+    south = circuit("south", "Bergen", link("south", "only", "edge-2", "Bergen", "203.0.113.8/30"))
+    plant = circuit(
+        "plant",
+        "Oslo",
+        link("plant", "primary", "edge-1", "Oslo", "172.16.0.0/30", vrf="PLANT"),
+        link(
+            *("plant", "secondary", "edge-3", "Oslo", "172.16.0.4/30"),
+            match_next_hops=_addresses("192.0.2.250"),
+            match_prefixes=prefixes("10.0.0.0/8"),
+            vrf="PLANT",
+        ),
+        peering=Peering.PRIVATE,
+        advertise=Advertise(None),
+    )
+    return config(
+        (north, south, plant),
+        (
+            feed("edge-1", EDGE, *BOTH, router="edge-1"),
+            feed("edge-2", EDGE, *BOTH, router="edge-2"),
+            feed("edge-1-plant", EDGE, "ipv4", router="edge-1", vrf="PLANT"),
+            feed("edge-3-plant", EDGE, "ipv4", router="edge-3", vrf="PLANT", add_path=True),
+            feed("dmz", View.SEGMENT, "ipv4", segment="dmz"),
+        ),
+        routers={"edge-1": _addresses("192.0.2.201"), "edge-2": _addresses("192.0.2.202 2001:db8:100::202")},
+        segments={"dmz": Segment("dmz", "required")},
+        checks={"circuit-unseen": CheckSettings(raise_after=20.0)},
+    )
+
+
 def _addresses(text: str) -> frozenset[Address]:
     return frozenset(map(parse_address, text.split()))
 
 
 SMALL = _small()
 TWO_CIRCUITS, METRO_AND_PRIVATE, AMBIGUOUS = _two_circuits(), _metro_and_private(), _ambiguous()
+BEST_PATHS = _best_paths()
 
 
 def another_policy(policy: Config) -> Config:

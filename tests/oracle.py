@@ -250,8 +250,13 @@ class Oracle:
             for key in event.withdrawn:
                 session.routes.pop(key, None)
                 session.log.append((self.now, "withdrawn", key[0].family))
+            feed = self.config.feeds[event.feed]
             for route in event.announced:
                 session.routes[route.prefix, route.path_id] = route
+                if facts.all_paths(event.feed, route.prefix.family) and not _is_held(
+                    self.config, feed, route
+                ):
+                    session.unsure.add(route.prefix.family)
                 session.log.append((self.now, "announced", route.prefix.family))
             for key in before.keys() | session.routes.keys():
                 old, new = before.get(key), session.routes.get(key)

@@ -319,6 +319,8 @@ class Session:
     offered: frozenset[Family] | None = None
     no_hold: bool = False
     routes: dict[RouteKey, Route] = field(default_factory=dict)
+    unsure: set[Family] = field(default_factory=set)
+    """Families of which routes came with all paths that a table of best paths would have to remember."""
     log: list[tuple[float, str, Family]] = field(default_factory=list)
     """When End-of-RIB and updates came in this session, by family."""
     overflowed_until: float | None = None
@@ -330,7 +332,7 @@ class Session:
 
     def begin(self, now: float, *, joined: bool) -> None:
         self.up_at, self.joined, self.down_reason = now, joined, ""
-        self.routes, self.log = {}, []
+        self.routes, self.log, self.unsure = {}, [], set()
         if not joined:
             self.damaged = False
 
@@ -339,7 +341,7 @@ class Session:
         self.up_at, self.joined, self.down_reason = None, False, reason
         self.negotiated = self.offered = None
         self.no_hold = False
-        self.routes, self.log = {}, []
+        self.routes, self.log, self.unsure = {}, [], set()
 
     def in_sync_at(self, family: Family, config: Config) -> float | None:
         """Return when the first dump is over for all that was heard so far; ``None``: never."""
@@ -375,7 +377,14 @@ class FactsFromScratch:
         # Within one moment nothing changes: the same question has the same answer.
         for question in (
             *(self.in_sync, self.canary_missing, self.matching, self.amount, self.usual),
-            *(self.table, self.deciders, self.link_state, self.brought_by, self.path_marks),
+            *(
+                self.table,
+                self.deciders,
+                self.link_state,
+                self.all_are_dark,
+                self.brought_by,
+                self.path_marks,
+            ),
         ):
             setattr(self, question.__name__, cache(question))
 
@@ -526,10 +535,38 @@ class FactsFromScratch:
         tables = self._all_path_tables(link, family)
         if not all(self.in_sync(feed, family) for feed in tables):
             return ()
+        if not tables:
+            dark = not self._shown(link, family) and self.all_are_dark(self._links[link].vrf, family)
+            return tuple(f for f in self.tables_beside(link) if dark and self.in_sync(f, family))
         known = any(self.table(feed, link, family) for feed in tables) or not self._may_be_a_stray(
             link, family
         )
         return tuple(tables) if known else ()
+
+    def all_are_dark(self, vrf: str | None, family: Family) -> bool:
+        """Tell whether no router of the VRF has a route of Microsoft's, nor one that may stand before such a route."""
+        links = [link for link in self._config.links if link.vrf == vrf and family in link.families]
+        brought = {prefix for link in links for prefix in self._oracle.remembered(link.key, family)}
+        return all(self._is_dark(router, vrf, family, brought) for router in {link.router for link in links})
+
+    def _is_dark(self, router: str, vrf: str | None, family: Family, brought: set[Prefix]) -> bool:
+        feeds = self._config.feeds
+        tables = [
+            f
+            for f in self._edges
+            if (feeds[f].router, feeds[f].vrf) == (router, vrf) and family in feeds[f].families
+        ]
+        routes = [
+            (f, r) for f in tables for r in self._session(f).routes.values() if r.prefix.family == family
+        ]
+        if any(self.brought_by(feed, route) is not None for feed, route in routes):
+            return False
+        all_paths = [feed for feed in tables if self.all_paths(feed, family)]
+        if not tables or not all(self.in_sync(feed, family) for feed in all_paths or tables):
+            return False
+        hides = any(route.prefix in brought for _, route in routes)
+        unsure = any(family in self._session(feed).unsure for feed in tables)
+        return bool(all_paths) or not (hides or unsure)
 
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
         own = [feed for feed in self._all_path_tables(link, family) if self.in_sync(feed, family)]

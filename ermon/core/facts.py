@@ -26,12 +26,22 @@ from ermon.checks.topics import SHUT, Counted, RouteSet, Topic
 from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
 from ermon.core.levels import Level
+from ermon.core.passed_over import PassedOver
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import RollingCount
 from ermon.core.session import Session
 from ermon.core.strays import Strays
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Config, ExpectationPeriods, Feed, LinkFamily, LinkKey, RoutingTable, View
+from ermon.model.inventory import (
+    Config,
+    ExpectationPeriods,
+    Feed,
+    LinkFamily,
+    LinkKey,
+    RoutingTable,
+    View,
+    VrfFamily,
+)
 from ermon.model.prefixes import FAMILIES, Family, Prefix, address_count
 from ermon.model.routes import Route, RouteKey
 
@@ -52,6 +62,8 @@ class Pending:
 
     canaries: set[str] = field(default_factory=set)
     """Feeds on which a route that overlaps a canary came or went, or whose session changed."""
+    best_paths: set[VrfFamily] = field(default_factory=set)
+    """VRFs of which edge tables can prove more or less than before, or have more or fewer routes that may hide others."""
     links: set[LinkFamily] = field(default_factory=set)
     """Links that began or ceased to have routes on a feed, or whose feeds can prove more or less than before."""
     drains: set[LinkFamily] = field(default_factory=set)
@@ -97,6 +109,10 @@ class FeedState:
     coverage: dict[LinkKey, ExpectedCoverage] = field(default_factory=dict)
     churn: dict[LinkKey, RollingCount] = field(default_factory=dict)
     """When the routes of each link changed."""
+    microsoft: dict[Family, int] = field(default_factory=lambda: dict.fromkeys(FAMILIES, 0))
+    """On an edge table: how many routes are Microsoft's, internal copies included."""
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    """On an edge table of best paths: what is not held."""
     strays: Strays = field(default_factory=Strays)
     """On an edge table: the Microsoft routes that fit no link."""
     canary_missing: tuple[Prefix, ...] | None = None
@@ -227,6 +243,10 @@ class NetworkFacts:
     def all_paths(self, feed: str, family: Family) -> bool:
         state = self.feeds[feed]
         return state.session.all_paths(state.feed, family)
+
+    def carries_all_paths(self, feed: Feed, family: Family) -> bool:
+        """Return whether a feed shows the family, with all paths."""
+        return family in feed.families and self.all_paths(feed.name, family)
 
     def received_any(self, feed: str, family: Family) -> bool:
         state = self.feeds[feed]

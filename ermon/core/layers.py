@@ -95,6 +95,7 @@ class Layers:
             if bool(in_sync) is not before:
                 pending.topics.add(seen_topic(family))
         own = facts.links_beside(state.feed)
+        pending.best_paths.update((state.feed.vrf, family) for family in state.feed.families)
         shown = [
             (link, family) for link in state.tables for family in FAMILIES if (link, family) in facts.links
         ]
@@ -156,7 +157,9 @@ class Layers:
 
     def _refresh_links(self) -> Iterator[None]:
         pending = self.facts.pending
-        if pending.links:
+        while pending.best_paths or pending.links:
+            if pending.best_paths:
+                pending.links.update(self.routes.best_paths.refresh())
             touched, pending.links = pending.links, set()
             for link, family in sorted(touched):
                 self._refresh_link(link, family)
@@ -169,9 +172,8 @@ class Layers:
         sight = link_states.look(facts, configured, family)
         if info.state is LinkState.UP and not sight.shown:
             self._ceases_to_be_up(configured, family, info)
-        state = link_states.state(facts, configured, family, sight)
-        # Where nobody knows whether the link is up, nobody knows what else it lacks.
-        deciders = sight.deciders if state is not LinkState.UNKNOWN else ()
+        state = link_states.state(facts, self.routes.best_paths, configured, family, sight)
+        deciders = link_states.deciders(facts, configured, family, state, sight)
         witnesses = sight.witnesses
         if (state, deciders, witnesses) == (info.state, info.deciders, info.witnesses):
             return
@@ -186,6 +188,7 @@ class Layers:
     def _ceases_to_be_up(self, link: Link, family: Family, info: LinkInfo) -> None:
         learned = self.routes.learned
         learned.ceased_to_be_up(link.key, family, self.facts.now)
+        self.routes.best_paths.link_changed(link.vrf, family)
         brought = len(learned.remembered(link.key, family))
         info.ceased = link_states.ceased(self.facts, link, family, brought)
 

@@ -67,12 +67,15 @@ class LearnedPrefixes:
     def ceased_to_be_up(self, link: LinkKey, family: Family, now: float) -> None:
         """Remember what the link brings and has brought within the last minute."""
         key = (link, family)
-        gone = self._gone.pop(key, OrderedDict())
-        self._forget_old(gone, now)
-        remembered = frozenset(gone) | frozenset(self._present.get(key, ()))
-        self._remembered[key] = remembered
+        remembered = self._remembered[key] = self.lately(link, family, now)
+        self._gone.pop(key, None)
         for prefix in remembered:
             self._add(link, prefix)
+
+    def lately(self, link: LinkKey, family: Family, now: float) -> frozenset[Prefix]:
+        """Return what the link brings and has brought within the last minute."""
+        present = self._present.get((link, family), ())
+        return frozenset(present).union(self.lately_gone(link, family, now))
 
     def came_up(self, link: LinkKey, family: Family) -> None:
         """Forget: what the link brings from now on tells for itself."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ermon.checks.attribution import Unattributed
+from ermon.core.best_paths import BestPaths
 from ermon.core.facts import CeasedLink, NetworkFacts
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed, Link
@@ -36,18 +37,18 @@ def look(facts: NetworkFacts, link: Link, family: Family) -> Sight:
     return Sight(shown, in_sync if len(in_sync) == len(tables) else (), witnesses)
 
 
-def state(facts: NetworkFacts, link: Link, family: Family, sight: Sight) -> LinkState:
+def state(facts: NetworkFacts, best_paths: BestPaths, link: Link, family: Family, sight: Sight) -> LinkState:
     if sight.shown:
         return LinkState.UP
     if sight.deciders and not _hidden_among_strays(facts, link, family, sight.deciders):
         return LinkState.DOWN
-    return LinkState.UNKNOWN
+    return LinkState.DOWN if best_paths.down(link.vrf, family) else LinkState.UNKNOWN
 
 
 def _all_paths(facts: NetworkFacts, link: Link, family: Family) -> Iterator[Feed]:
     """Yield the edge tables of the link's own router that carry all paths in a family."""
     for feed in facts.config.tables_of(link):
-        if family in feed.families and facts.all_paths(feed.name, family):
+        if facts.carries_all_paths(feed, family):
             yield feed
 
 
@@ -63,6 +64,19 @@ def _hidden_among_strays(facts: NetworkFacts, link: Link, family: Family, decide
         if why not in ceased.settled
     )
     return routes > 0 and 2 * routes >= ceased.brought
+
+
+def deciders(
+    facts: NetworkFacts, link: Link, family: Family, stands: LinkState, sight: Sight
+) -> tuple[str, ...]:
+    """Return the feeds that prove what the link lacks: none where nobody knows whether it is up, and all that show its
+    router's table where best paths prove it down.
+    """
+    if stands is LinkState.UNKNOWN:
+        return ()
+    if sight.deciders or stands is LinkState.UP:
+        return sight.deciders
+    return tuple(sorted(f.name for f in facts.config.tables_of(link) if facts.in_sync(f.name, family)))
 
 
 def ceased(facts: NetworkFacts, link: Link, family: Family, brought: int) -> CeasedLink:

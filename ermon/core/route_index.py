@@ -29,6 +29,7 @@ from ermon.checks.topics import (
     table_topic,
 )
 from ermon.core.asymmetry import PrefixAsymmetry, advertised_tables, received_tables
+from ermon.core.best_paths import BestPaths
 from ermon.core.coverage import ExpectedCoverage
 from ermon.core.facts import FILTERED_VIEWS, Expected, FeedState, NetworkFacts, rolling
 from ermon.core.learned import LearnedPrefixes
@@ -86,6 +87,7 @@ class RouteIndex:
         self._attributor = Attributor(config)
         self._elsewhere = MicrosoftElsewhere(config)
         self.learned = LearnedPrefixes(self._elsewhere.tells)
+        self.best_paths = BestPaths(facts, self.learned)
         self.pools_changed: set[str] = set()
         """Pools of which a feed shows more or less than before."""
         self._heard: PrefixIndex[set[str]] = PrefixIndex()
@@ -98,22 +100,36 @@ class RouteIndex:
     def announce(self, state: FeedState, routes: Iterable[Route]) -> None:
         """Take the announced routes of an UPDATE in."""
         for route, attribution, theirs in self._attributed(state, routes):
-            if theirs or self._holds(state, route):
-                change = state.rib.announce(route)
-            else:
-                change = state.rib.withdraw(route.key)
+            held = theirs or self._holds(state, route)
+            if state.feed.view is View.EDGE_TABLE:
+                self._pass_over(state, route.key, held=held)
+            change = state.rib.announce(route) if held else state.rib.withdraw(route.key)
             if change:
                 self._route_changed(state, change, attribution)
 
     def withdraw(self, state: FeedState, keys: Iterable[RouteKey]) -> None:
         for key in keys:
+            if state.passed_over:
+                self._pass_over(state, key, held=True)
             if change := state.rib.withdraw(key):
                 self._route_changed(state, change, None)
 
     def flush(self, state: FeedState) -> None:
         """Drop every route of a feed: its session is over."""
+        state.passed_over.clear()
         for change in state.rib.flush():
             self._route_changed(state, change, None)
+
+    def _pass_over(self, state: FeedState, key: RouteKey, *, held: bool) -> None:
+        """Note whether an edge table has a route that is not held: on best paths, it may hide another."""
+        if held:
+            state.passed_over.discard(key)
+        elif self.facts.carries_all_paths(state.feed, key[0].family):
+            state.passed_over.forget(key[0].family)
+        else:
+            state.passed_over.add(key)
+        if self.best_paths.may_hide(state.feed, key[0]):
+            self.facts.pending.best_paths.add((state.feed.vrf, key[0].family))
 
     def _attributed(
         self, state: FeedState, routes: Iterable[Route]
@@ -160,6 +176,7 @@ class RouteIndex:
         if state.feed.view is View.EDGE_TABLE:
             self._update_tables(state, change, before, attribution)
             self._update_strays(state, change, before, attribution)
+            self._count_microsofts(state, change, before, attribution)
         elif state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
             self.advertised.prefix_changed(state.feed.circuit, change.key[0])
         if state.feed.canary and any(canary.overlaps(change.key[0]) for canary in state.feed.canary):
@@ -255,6 +272,16 @@ class RouteIndex:
                 facts.pending.topics.add(link_topic(link, family))
                 facts.pending.links.add((link, family))
 
+    def _count_microsofts(
+        self, state: FeedState, change: RouteChange, before: Attribution, attribution: Attribution
+    ) -> None:
+        """Count the routes that are Microsoft's, whoever brought them: a table with one hides no link's loss."""
+        family = change.key[0].family
+        more = (change.new is not None and attribution is not None) - (before is not None)
+        state.microsoft[family] += more
+        if (more and state.microsoft[family] <= 1) or self.best_paths.may_hide(state.feed, change.key[0]):
+            self.facts.pending.best_paths.add((state.feed.vrf, family))
+
     def _change_table(self, state: FeedState, link: LinkKey, key: RouteKey, new: Route | None) -> None:
         facts, pending = self.facts, self.facts.pending
         table = state.tables.get(link)
@@ -337,7 +364,10 @@ class RouteIndex:
     def drop_unwatched(self, state: FeedState) -> None:
         """Let go of the routes of a feed that nobody asks about any more."""
         kept = self._attributed(state, list(state.rib.routes()))
-        self.withdraw(state, [r.key for r, _, theirs in kept if not theirs and not self._holds(state, r)])
+        unasked = [r.key for r, _, theirs in kept if not theirs and not self._holds(state, r)]
+        self.withdraw(state, unasked)
+        for key in unasked if state.feed.view is View.EDGE_TABLE else ():
+            self._pass_over(state, key, held=False)
 
     # What counts as Microsoft's ----------------------------------------------------------------------
 

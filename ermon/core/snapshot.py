@@ -39,6 +39,8 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     overflow_seconds: float = 0.0
     losses: tuple[float, ...] = ()
     churn: tuple[tuple[LinkKey, tuple[float, ...]], ...] = ()
+    passed_over: tuple[str, ...] = ()
+    """Prefixes that links bring or have brought, and that the table has from others without their being held."""
     strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
     """What keeps routes from any link, and since when."""
 
@@ -227,6 +229,8 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
         for time in times if reactor.facts.has_link(link) else ():
             reactor.routes.churn(state, link).add(time)
     state.strays.restore(memory.strays)
+    for prefix in memory.passed_over:
+        state.passed_over.add((parse_prefix(prefix), None))
     for route in routes:
         state.rib.announce(route)
 

@@ -70,6 +70,8 @@ def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> 
 
 def _adopt_feed(new: Reactor, state: FeedState, before: FeedState) -> Iterator[None]:
     name = state.feed.name
+    state.passed_over = before.passed_over.copy()
+    state.session.negotiated, state.session.offered = before.session.negotiated, before.session.offered
     # While the session is not yet in sync here: what is taken over is a dump, and no churn.
     for number, route in enumerate(before.rib.routes(), 1):
         new.routes.announce(state, (route,))
@@ -95,11 +97,15 @@ def _adopt_feed(new: Reactor, state: FeedState, before: FeedState) -> Iterator[N
 
 
 def _asks_for_more(new: Reactor, old: Reactor) -> bool:
-    customers = {
-        (config.customer.asn, config.customer.provider_asns)
+    known_by = {
+        (
+            config.customer.asn,
+            config.customer.provider_asns,
+            frozenset((link.match_next_hops, link.match_prefixes) for link in config.links),
+        )
         for config in (new.facts.config, old.facts.config)
     }
-    return len(customers) > 1 or bool(new.routes.watched.without(old.routes.watched))
+    return len(known_by) > 1 or bool(new.routes.watched.without(old.routes.watched))
 
 
 def _ask_again(reactor: Reactor, state: FeedState) -> None:

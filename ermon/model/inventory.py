@@ -19,6 +19,7 @@ from ermon.model.prefixes import FAMILIES, Address, Family, Prefix
 LinkKey = tuple[str, str]
 """A link's identity: the names of its circuit and of itself."""
 LinkFamily = tuple[LinkKey, Family]
+VrfFamily = tuple[str | None, Family]
 RoutingTable = tuple[str | None, str | None]
 """A router and one of its VRFs; without one, the router's global table."""
 

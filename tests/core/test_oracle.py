@@ -20,7 +20,7 @@ from ermon.model.findings import Status
 from ermon.model.inventory import Config, LinkKey
 from ermon.model.prefixes import FAMILIES
 from tests.histories import Step, histories, staged
-from tests.networks import AMBIGUOUS, METRO_AND_PRIVATE, START, TWO_CIRCUITS, another_policy
+from tests.networks import AMBIGUOUS, BEST_PATHS, METRO_AND_PRIVATE, START, TWO_CIRCUITS, another_policy
 from tests.oracle import Oracle, SubjectKey, times_of, transitions_of
 
 EXAMPLES = int(os.environ.get("ERMON_ORACLE_EXAMPLES", "8"))
@@ -41,6 +41,7 @@ NETWORKS = {
     "two circuits": (TWO_CIRCUITS, another_policy(TWO_CIRCUITS)),
     "metro and private": (METRO_AND_PRIVATE, another_policy(METRO_AND_PRIVATE)),
     "ambiguous": (AMBIGUOUS, another_policy(AMBIGUOUS)),
+    "best paths": (BEST_PATHS, another_policy(BEST_PATHS)),
     "one region of two circuits": (DALLAS, another_policy(DALLAS)),
 }
 
