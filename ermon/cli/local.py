@@ -56,7 +56,9 @@ def add_init(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="what `az network express-route show -o json`, or list, prints; - for standard input; may be repeated",
+        help="what `az network express-route show -o json` prints, or list, `peering list`, `az rest`, PowerShell's "
+        "ConvertTo-Json -Depth 10; also `az network route-filter list` (services) and `az network vnet list` (address "
+        "space behind private peering); - for standard input; may be repeated",
     )
     for flag in FLAGS:
         parser.add_argument(

@@ -1,7 +1,7 @@
 """``ermon init``: a first configuration from flags, from Azure's own description of the circuits, and from questions.
 
-``answers`` holds what is known so far, ``azure``, ``flags`` and ``questions`` add to it, ``plan`` decides what
-nobody needs to be asked (which feeds, which addresses), and ``write`` puts it into a file with comments.
+``answers`` holds what is known so far, ``azure``, ``flags`` and ``questions`` add to it, ``designs`` says
+what follows from the design of the edge, ``plan`` decides what nobody needs to be asked (which feeds, which addresses), and ``write`` puts it into a file with comments.
 
 The flags stand here, and not with what reads them: `ermon --help` must not wait for the libraries of that.
 """
@@ -30,11 +30,27 @@ FLAGS = (
     Flag(
         "--link", "LINK=ROUTER[,SUBNET[,SUBNET6]]", "of the circuit: primary or secondary, router and subnets"
     ),
+    Flag(
+        "--design",
+        "DESIGN[,DESIGN]",
+        "of your edge: two-routers (default), one-router, vrfs, firewall (a cluster, best paths only), provider (layer 3)",
+    ),
+    Flag("--provider", "ASN[,ASN]", "AS numbers of a layer-3 provider, between yours and 12076"),
+    Flag(
+        "--provider-address",
+        "LINK=ADDRESS",
+        "of the circuit: the provider's router that a link's routes come from",
+    ),
+    Flag("--vrf", "NAME", "of the circuit: the routing table of your routers that its links are in"),
+    Flag("--vnet", "PREFIX", "of the circuit: address space of a virtual network behind private peering"),
+    Flag(
+        "--best-path", "ROUTER", "a router that sends best paths only, such as a firewall or an SD-WAN edge"
+    ),
     Flag("--service", "SERVICE", "of the circuit: what it must bring, such as exchange-online or 12076:5020"),
     Flag("--pool", "NAME=PREFIX[,PREFIX]", "of the circuit: a NAT pool that it advertises"),
     Flag("--own-prefix", "PREFIX", "address space that is yours, wherever it is announced"),
     Flag("--uplink", "NAME=ROUTER,ASN", "an exit to the internet: your router, and the provider's ASN"),
-    Flag("--router", "NAME=ADDRESS", "the address that a router connects to ermon from"),
+    Flag("--router", "NAME[/VRF]=ADDRESS", "the address that a router connects to ermon from, or from a VRF"),
     Flag(
         "--collector", "ADDRESS", "the first of this machine's addresses for ermon; it takes the next few too"
     ),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from ermon.config.fields import (
     Asn,
+    HostAddress,
     Ipv4Network,
     Ipv6Network,
     Line,
@@ -29,6 +31,25 @@ MAX_NAME = 63
 """As in the configuration."""
 
 
+class Design(StrEnum):
+    """How circuits end at the customer's; a network may be several of these."""
+
+    TWO_ROUTERS = "two-routers"
+    ONE_ROUTER = "one-router"
+    VRFS = "vrfs"
+    FIREWALL = "firewall"
+    PROVIDER = "provider"
+
+
+DESIGNS: Mapping[Design, str] = {
+    Design.TWO_ROUTERS: "each link of a circuit ends on a router of its own",
+    Design.ONE_ROUTER: "both links of a circuit end on one router",
+    Design.VRFS: "Microsoft peering and private peering are in VRFs of the routers",
+    Design.FIREWALL: "both links end on a firewall cluster or an SD-WAN edge, which sends best paths only",
+    Design.PROVIDER: "a layer-3 provider runs BGP with Microsoft, and you run BGP with the provider",
+}
+
+
 class AnswerError(Exception):
     """Something that was given cannot be used; the text names it, and says what would be right."""
 
@@ -38,6 +59,16 @@ class LinkAnswers:
     router: str | None = None
     subnet: Prefix | None = None
     subnet6: Prefix | None = None
+    subnet6_proposed: bool = False
+    """Azure has IPv6 here; whether the routers speak it nobody said."""
+    location: str | None = None
+    """Where the links of a circuit are at different sites (Metro)."""
+    location_proposed: bool = False
+    """Which link is at which site nobody said."""
+
+    provider_addresses: list[Address] = field(default_factory=list)
+    """The provider's router that the link's routes come from, where a layer-3 provider runs BGP with Microsoft."""
+    provider_proposed: bool = False
 
     @property
     def has_subnet(self) -> bool:
@@ -48,6 +79,7 @@ class LinkAnswers:
             self.subnet = prefix
         else:
             self.subnet6 = prefix
+            self.subnet6_proposed = False
 
 
 @dataclass(slots=True)
@@ -57,8 +89,15 @@ class CircuitAnswers:
     location: str | None = None
     peering: Peering | None = None
     premium: bool | None = None
+    vrf: str | None = None
+    """The routing table of the routers that its links are in; ``None``: the global one."""
+    vrf_proposed: bool = False
     services: list[str] = field(default_factory=list)
     links: dict[str, LinkAnswers] = field(default_factory=lambda: {name: LinkAnswers() for name in LINKS})
+    vnets: list[Prefix] = field(default_factory=list)
+    """Address space of the virtual networks behind it; private peering only."""
+    vnets_proposed: bool = False
+    """Which of them are behind this circuit nobody said."""
     ports: str | None = None
     """Circuits with the same text here are peerings of one circuit of Azure's: they end on the same routers."""
 
@@ -80,12 +119,21 @@ class UplinkAnswers:
 @dataclass(slots=True)
 class Answers:
     asn: int | None = None
+    peer_asns: dict[str, int] = field(default_factory=dict)
+    """The ASN that Azure peers with, by circuit."""
+    customer_asns: dict[str, int] = field(default_factory=dict)
+    """The ASN that the advertised prefixes are registered to, by circuit, where Azure has another one."""
+    designs: set[Design] = field(default_factory=set)
+    provider_asns: list[int] = field(default_factory=list)
+    """ASNs of a layer-3 provider, between ours and 12076."""
+    best_paths: set[str] = field(default_factory=set)
+    """Routers that send best paths only."""
     own_prefixes: list[Prefix] = field(default_factory=list)
     circuits: dict[str, CircuitAnswers] = field(default_factory=dict)
     pools: dict[str, PoolAnswers] = field(default_factory=dict)
     uplinks: dict[str, UplinkAnswers] = field(default_factory=dict)
     routers: dict[str, Address] = field(default_factory=dict)
-    """The address that a router speaks to ermon from."""
+    """The address that a router speaks to ermon from; of a VRF it is named ``ROUTER/VRF``."""
     collector: Address | None = None
     """The first of ermon's addresses."""
     notes: list[str] = field(default_factory=list)
@@ -116,6 +164,7 @@ def _reader(field_type: Any) -> Callable[[str], Any]:
 # Each reads a text as the configuration would: ``ValueError`` says what would be right.
 read_name: Callable[[str], str] = _reader(Name)
 read_address: Callable[[str], Address] = _reader(SessionAddress)
+read_host: Callable[[str], Address] = _reader(HostAddress)
 read_prefix: Callable[[str], Prefix] = _reader(Network)
 read_subnet: Callable[[str], Prefix] = _reader(Ipv4Network)
 read_subnet6: Callable[[str], Prefix] = _reader(Ipv6Network)
@@ -125,6 +174,15 @@ def read_line(text: str) -> str:
     if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
         raise ValueError(f"must be text in UTF-8, not {text!r}")  # an undecodable byte of the terminal's
     return str(_checked(Line, text.strip()))
+
+
+def read_vrf(text: str) -> str:
+    """Read the name of a VRF: one that every platform of `ermon render router` takes."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,62}", text.strip()):
+        raise ValueError(
+            f"{text.strip()!r} cannot be the name of a VRF; letters, digits and . _ : - are allowed"
+        )
+    return text.strip()
 
 
 def read_asn(text: str) -> int:
@@ -143,6 +201,20 @@ def read_peering(text: str) -> Peering:
         return Peering(text.strip().lower())
     except ValueError:
         raise ValueError(f"must be microsoft or private, not {text.strip()!r}") from None
+
+
+def read_designs(text: str) -> set[Design]:
+    found = set()
+    for part in listed(text):
+        try:
+            found.add(Design(part.lower()))
+        except ValueError:
+            raise ValueError(f"{part!r} is no design; there are {', '.join(Design)}") from None
+    if not found:
+        raise ValueError(f"must be one or several of {', '.join(Design)}, not nothing")
+    if found >= {Design.ONE_ROUTER, Design.TWO_ROUTERS}:
+        raise ValueError("one-router and two-routers exclude each other; take one")
+    return found
 
 
 def listed(text: str) -> list[str]:
@@ -168,6 +240,11 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
         if name not in taken:
             return name
     raise AssertionError("there are more numbers than names")
+
+
+def end_of(router: str, vrf: str | None) -> str:
+    """Name a routing table of a router, as ``Answers.routers`` does."""
+    return router if vrf is None else f"{router}/{vrf}"
 
 
 # Geopolitical regions ----------------------------------------------------------------------------------
@@ -212,9 +289,22 @@ Several sites of one city differ in a number at the end only.
 _GEO = {location.lower(): geo for geo, locations in _LOCATIONS.items() for location in locations}
 
 
+_METRO = re.compile(r"(.+\S) metro", re.IGNORECASE)
+
+
+def sites_of(location: str) -> tuple[str, ...]:
+    """Name the two sites of a Metro location, none for any other: "Amsterdam Metro" is Amsterdam and Amsterdam2.
+
+    After "About ExpressRoute Metro", learn.microsoft.com/azure/expressroute/metro: a Metro circuit has one link at each.
+    """
+    metro = _METRO.fullmatch(location.strip())
+    return (metro[1], f"{metro[1]}2") if metro is not None else ()
+
+
 def geo_of(location: str) -> str | None:
     """Name the geopolitical region of a peering location, ``None`` where the table does not know it.
 
     It is a proposal: ``geo`` says which circuits back each other up, and only their owner knows that.
     """
-    return _GEO.get(re.sub(r" ?\d+$", "", location.strip().lower()))
+    city, *_ = sites_of(location) or (location,)
+    return _GEO.get(re.sub(r" ?\d+$", "", city.strip().lower()))

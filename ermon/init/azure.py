@@ -1,18 +1,27 @@
-"""``az network express-route show -o json`` → circuits, links and what Azure knows of pools.
+"""What Azure knows → circuits, links, services and what it knows of pools and virtual networks.
 
-Names and types of the fields are those of Microsoft's REST specification (expressRouteCircuit.json) as the
-Azure CLI prints them: without ``properties``, and with ``peerASN`` written ``peerAsn`` by its older releases
-(both are in learn.microsoft.com/azure/expressroute/howto-routing-cli, page of 2023-09-15). Only what a configuration needs is read: the service key and the MD5 key stay where they are.
+What a state means is after Microsoft's pages "ExpressRoute workflows for circuit provisioning and circuit states" and
+"Create and modify peering" (learn.microsoft.com/azure/expressroute/expressroute-workflows and …/howto-routing-cli).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import msgspec
 from netaddr import AddrFormatError, IPNetwork
 
-from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, free_name
+from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, free_name, sites_of
+from ermon.init.azure_files import (
+    AzureCircuit,
+    AzurePeering,
+    Found,
+    Ipv6,
+    MicrosoftConfig,
+    RouteFilter,
+    name_in,
+    read,
+)
+from ermon.model.communities import slug_of
 from ermon.model.inventory import Peering
 from ermon.model.prefixes import Prefix
 from ermon.model.text import printable
@@ -20,120 +29,150 @@ from ermon.model.text import printable
 MAX_BYTES = 16 * 1024 * 1024
 """Far more than all the circuits of a subscription."""
 
-_COMMAND = "az network express-route show --resource-group GROUP --name CIRCUIT -o json"
 _PEERINGS = {"AzurePrivatePeering": Peering.PRIVATE, "MicrosoftPeering": Peering.MICROSOFT}
 
 
-class _MicrosoftConfig(msgspec.Struct, rename="camel"):
-    advertised_public_prefixes: list[str] | None = None
-    advertised_public_prefixes_state: str | None = None
+class _Network:
+    """The circuits as they become answers, and what is decided only when all of them are known."""
 
+    def __init__(self, answers: Answers, found: Found) -> None:
+        self.answers = answers
+        self.found = found
+        self.asns: dict[str, int] = {}
+        self.customer_asns: dict[str, int] = {}
+        self.advertised: dict[Prefix, list[str]] = {}
 
-class _Ipv6(msgspec.Struct, rename="camel"):
-    primary_peer_address_prefix: str | None = None
-    secondary_peer_address_prefix: str | None = None
-    microsoft_peering_config: _MicrosoftConfig | None = None
-    state: str | None = None
+    def add(self, where: str, circuit: AzureCircuit) -> None:
+        _note_states(self.answers, circuit)
+        for at, peering in enumerate(circuit.peerings):
+            kind = _PEERINGS.get(peering.peering_type)
+            title = f"Circuit {_shown(circuit.name)}, {_shown(peering.peering_type)}"
+            if kind is None:
+                note = f"{title}: left out, ermon watches Microsoft peering and private peering."
+                self.answers.notes.append(note)
+            elif peering.state == "Disabled":
+                self.answers.notes.append(f"{title}: left out, it is disabled in Azure.")
+            else:
+                self._peering(f"{where}.peerings[{at}]", circuit, peering, kind)
 
+    def _peering(self, where: str, circuit: AzureCircuit, peering: AzurePeering, kind: Peering) -> None:
+        suffix = "-private" if kind is Peering.PRIVATE and _has_both(circuit) else ""
+        name = free_name(circuit.name[:50] + suffix, self.answers.circuits)
+        entry = CircuitAnswers(name, peering=kind, ports=circuit.name)
+        provider = circuit.service_provider_properties
+        if provider is not None and provider.peering_location:
+            entry.location = provider.peering_location
+            for link, site in zip(entry.links.values(), sites_of(entry.location), strict=False):
+                link.location, link.location_proposed = site, True
+        entry.premium = circuit.sku is not None and (circuit.sku.tier or "").lower() == "premium"
+        _set_subnets(entry, where, peering)
+        self.answers.circuits[name] = entry
+        if peering.peer_asn:
+            self.asns[name] = _unsigned(peering.peer_asn)
+        if peering.provisioning_state not in {None, "Succeeded"}:
+            self.answers.notes.append(
+                f"Circuit {name}: Azure says {_shown(peering.provisioning_state or '')} of the peering "
+                "(provisioningState): what it shows may not be in force."
+            )
+        if kind is Peering.MICROSOFT:
+            self._microsoft(where, entry, circuit, peering)
 
-class _Peering(msgspec.Struct, rename="camel"):
-    peering_type: str
-    state: str | None = None
-    peer_asn: int | None = msgspec.field(default=None, name="peerASN")
-    peer_asn_before: int | None = msgspec.field(default=None, name="peerAsn")
-    primary_peer_address_prefix: str | None = None
-    secondary_peer_address_prefix: str | None = None
-    microsoft_peering_config: _MicrosoftConfig | None = None
-    ipv6_peering_config: _Ipv6 | None = None
+    def _microsoft(
+        self, where: str, entry: CircuitAnswers, circuit: AzureCircuit, peering: AzurePeering
+    ) -> None:
+        ipv6 = peering.ipv6_peering_config
+        configs = [("microsoftPeeringConfig", peering.microsoft_peering_config)]
+        if ipv6 is not None and ipv6.state != "Disabled":
+            configs.append(("ipv6PeeringConfig.microsoftPeeringConfig", ipv6.microsoft_peering_config))
+        states: dict[str, None] = {}
+        for key, config in configs:
+            if config is not None:
+                self._prefixes(f"{where}.{key}.advertisedPublicPrefixes", entry.name, config)
+                states[config.advertised_public_prefixes_state or "Configured"] = None
+                if config.customer_asn:
+                    self.customer_asns[entry.name] = _unsigned(config.customer_asn)
+        self.answers.notes += [
+            f"Circuit {entry.name}: Azure says {_shown(state)} of the advertised public prefixes, {_PREFIX_STATES.get(state, _NOT_VALID)}"
+            for state in states
+            if state != "Configured"
+        ]
+        filters = [each for _, each in self.found.filters if _is_of(each, circuit.name, peering)]
+        entry.services = list(dict.fromkeys(service for each in filters for service in _services(each)))
 
-
-class _Provider(msgspec.Struct, rename="camel"):
-    peering_location: str | None = None
-
-
-class _Sku(msgspec.Struct):
-    tier: str | None = None
-
-
-class _Circuit(msgspec.Struct, rename="camel"):
-    name: str
-    peerings: list[_Peering]
-    sku: _Sku | None = None
-    service_provider_properties: _Provider | None = None
-
-
-class _Found(msgspec.Struct):
-    """What the peerings tell beside the circuits themselves."""
-
-    asns: dict[str, int]
-    advertised: dict[Prefix, list[str]]
+    def _prefixes(self, where: str, name: str, config: MicrosoftConfig) -> None:
+        for at, text in enumerate(config.advertised_public_prefixes or ()):
+            if text:
+                named = self.advertised.setdefault(_prefix(f"{where}[{at}]", text), [])
+                named.extend([name] if name not in named else [])
 
 
 def add_circuits(answers: Answers, files: Iterable[tuple[str, bytes]]) -> None:
-    """Add the circuits of files, given as name and contents; ``AnswerError`` names file and field."""
-    found = _Found({}, {})
+    """Add what files hold, given as name and contents; ``AnswerError`` names file and field."""
+    found = Found()
     for file, content in files:
-        for where, circuit in _read(file, content):
-            for at, peering in enumerate(circuit.peerings):
-                _add(answers, found, f"{where}.peerings[{at}]", circuit, peering)
+        read(found, file, content)
+    network = _Network(answers, found)
+    for where, circuit in found.circuits:
+        network.add(where, circuit)
     if not answers.circuits:
         raise AnswerError("\n".join([*answers.notes, "--azure: there is no circuit with an enabled peering"]))
-    _settle_asn(answers, found.asns)
-    _propose_pools(answers, found.advertised)
+    answers.peer_asns = network.asns
+    answers.customer_asns = network.customer_asns
+    _propose_pools(answers, network.advertised)
+    _add_networks(answers, found)
+    answers.notes += [
+        f"Route filter {_shown(each.name)}: left out, it names no circuit that is given here."
+        for _, each in found.filters
+        if not any(_is_of(each, c.name, p) for _, c in found.circuits for p in c.peerings)
+    ]
 
 
-def _read(file: str, content: bytes) -> Iterator[tuple[str, _Circuit]]:
-    try:
-        data = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise AnswerError(f"{file}: is not JSON: {error}; give what `{_COMMAND}` prints") from None
-    several = isinstance(data, list)
-    for at, value in enumerate(data if several else [data]):
-        where = f"{file}: $[{at}]" if several else f"{file}: $"
-        if isinstance(value, dict) and "peerings" not in value and "properties" in value:
-            raise AnswerError(f"{where}: is the form of the REST API; give what `{_COMMAND}` prints")
-        try:
-            yield where, msgspec.convert(value, _Circuit)
-        except msgspec.ValidationError as error:
-            problem, _, path = str(error).partition(" - at `$")
-            place = f"{where}{path.rstrip('`')}"
-            raise AnswerError(f"{place}: {problem}; give what `{_COMMAND}` prints") from None
+# States ------------------------------------------------------------------------------------------------
+
+_PROVIDER_STATES = {
+    "NotProvisioned": "the provider has not begun: give it the service key. Until then no link comes up.",
+    "Provisioning": "the provider is at work. Until it is done no link comes up.",
+    "Deprovisioning": "the provider takes the circuit down: its links will be lost.",
+}
+_PREFIX_STATES = {
+    "ValidationNeeded": "and until Microsoft has validated them the session does not come up: open a support request "
+    "with a proof of ownership.",
+    "Configuring": "which Microsoft is still validating: the session does not come up before.",
+    "NotConfigured": "so there are none: name them in Azure, or Microsoft takes no route of yours.",
+}
+_NOT_VALID = "and what is not validated Microsoft does not take: look it up in Azure."
 
 
-def _add(answers: Answers, found: _Found, where: str, circuit: _Circuit, peering: _Peering) -> None:
-    kind = _PEERINGS.get(peering.peering_type)
-    title = f"Circuit {_shown(circuit.name)}, {_shown(peering.peering_type)}"
-    if kind is None:
-        answers.notes.append(f"{title}: left out, ermon watches Microsoft peering and private peering.")
-        return
-    if peering.state == "Disabled":
-        answers.notes.append(f"{title}: left out, it is disabled in Azure.")
-        return
-    suffix = "-private" if kind is Peering.PRIVATE and _has_both(circuit) else ""
-    name = free_name(circuit.name[:50] + suffix, answers.circuits)
-    entry = CircuitAnswers(name, peering=kind, ports=circuit.name)
-    provider = circuit.service_provider_properties
-    if provider is not None and provider.peering_location:
-        entry.location = provider.peering_location
-    entry.premium = circuit.sku is not None and (circuit.sku.tier or "").lower() == "premium"
-    _set_subnets(entry, where, peering)
-    answers.circuits[name] = entry
-    asn = peering.peer_asn or peering.peer_asn_before
-    if asn:
-        # 32 bits that some versions of the API show signed
-        found.asns[name] = asn % 2**32
-    if kind is Peering.MICROSOFT:
-        _note_prefixes(answers, found, where, name, peering)
+def _note_states(answers: Answers, circuit: AzureCircuit) -> None:
+    title = f"Circuit {_shown(circuit.name)}: Azure says"
+    provider = circuit.service_provider_provisioning_state
+    if provider not in {None, "Provisioned"}:
+        meaning = _PROVIDER_STATES.get(provider or "", "look it up in Azure: its links may not come up.")
+        answers.notes.append(
+            f"{title} {_shown(provider or '')} of the provider's side (serviceProviderProvisioningState): {meaning}"
+        )
+    own = circuit.circuit_provisioning_state
+    if own not in {None, "Enabled"}:
+        answers.notes.append(
+            f"{title} {_shown(own or '')} of the circuit (circuitProvisioningState): it carries nothing until it is Enabled."
+        )
+    if circuit.provisioning_state not in {None, "Succeeded"}:
+        answers.notes.append(
+            f"{title} {_shown(circuit.provisioning_state or '')} of the resource (provisioningState): what it shows may not be in force."
+        )
 
 
-def _has_both(circuit: _Circuit) -> bool:
+# Subnets and prefixes ----------------------------------------------------------------------------------
+
+
+def _has_both(circuit: AzureCircuit) -> bool:
     enabled = {each.peering_type for each in circuit.peerings if each.state != "Disabled"}
     return enabled >= _PEERINGS.keys()
 
 
-def _set_subnets(entry: CircuitAnswers, where: str, peering: _Peering) -> None:
+def _set_subnets(entry: CircuitAnswers, where: str, peering: AzurePeering) -> None:
     ipv6 = peering.ipv6_peering_config
-    sections: list[tuple[str, _Peering | _Ipv6]] = [(where, peering)]
+    sections: list[tuple[str, AzurePeering | Ipv6]] = [(where, peering)]
     if ipv6 is not None and ipv6.state != "Disabled":
         sections.append((f"{where}.ipv6PeeringConfig", ipv6))
     for place, section in sections:
@@ -143,26 +182,8 @@ def _set_subnets(entry: CircuitAnswers, where: str, peering: _Peering) -> None:
         ):
             if text:
                 entry.links[link].set_subnet(_prefix(f"{place}.{link}PeerAddressPrefix", text))
-
-
-def _note_prefixes(answers: Answers, found: _Found, where: str, name: str, peering: _Peering) -> None:
-    ipv6 = peering.ipv6_peering_config
-    configs = [("microsoftPeeringConfig", peering.microsoft_peering_config)]
-    if ipv6 is not None:
-        configs.append(("ipv6PeeringConfig.microsoftPeeringConfig", ipv6.microsoft_peering_config))
-    for key, config in configs:
-        if config is None:
-            continue
-        for at, text in enumerate(config.advertised_public_prefixes or ()):
-            if text:
-                prefix = _prefix(f"{where}.{key}.advertisedPublicPrefixes[{at}]", text)
-                named = found.advertised.setdefault(prefix, [])
-                named.extend([name] if name not in named else [])
-        if config.advertised_public_prefixes_state == "ValidationNeeded":
-            answers.notes.append(
-                f"Circuit {name}: Azure says ValidationNeeded of the advertised public prefixes, and until Microsoft "
-                "has validated them the session does not come up: open a support request with a proof of ownership."
-            )
+    for end in entry.links.values():
+        end.subnet6_proposed = end.subnet is not None and end.subnet6 is not None
 
 
 def _prefix(where: str, text: str) -> Prefix:
@@ -177,23 +198,27 @@ def _prefix(where: str, text: str) -> Prefix:
     return Prefix(network.version, network.first, network.prefixlen)
 
 
-def _settle_asn(answers: Answers, asns: dict[str, int]) -> None:
-    """Take the peer ASN, where the circuits agree on it: Microsoft peering before private peering."""
-    public = {asns[each.name] for each in answers.microsoft if each.name in asns}
-    candidates = public or set(asns.values())
-    if len(candidates) == 1:
-        (answers.asn,) = candidates
-    elif candidates:
-        listed = ", ".join(f"{asn} ({name})" for name, asn in asns.items())
-        answers.notes.append(
-            f"The circuits have different peer ASNs in Azure: {listed}; --asn says which is yours."
-        )
-    for name, asn in asns.items():
-        if answers.asn is not None and asn != answers.asn:
-            answers.notes.append(
-                f"Circuit {name} has the peer ASN {asn} in Azure, not {answers.asn}: where a router puts it into AS "
-                "paths (local-as), add it to customer.provider_asns."
-            )
+def _add_networks(answers: Answers, found: Found) -> None:
+    """Give every private peering all virtual networks: to which of them each is connected, these lists do not say."""
+    spaces = [
+        _prefix(f"{where}.addressSpace.addressPrefixes[{at}]", text)
+        for where, network in found.networks
+        for at, text in enumerate(network.address_space.address_prefixes)
+    ]
+    private = [each for each in answers.circuits.values() if each.peering is Peering.PRIVATE]
+    for circuit in private:
+        circuit.vnets = list(dict.fromkeys(spaces))
+        circuit.vnets_proposed = bool(spaces) and len(private) > 1
+    if spaces and not private:
+        answers.notes.append("The virtual networks are left out: no circuit has private peering.")
+
+
+# AS numbers --------------------------------------------------------------------------------------------
+
+
+def _unsigned(asn: int) -> int:
+    """Read 32 bits that some versions of the API show signed."""
+    return asn % 2**32
 
 
 def _propose_pools(answers: Answers, advertised: dict[Prefix, list[str]]) -> None:
@@ -205,6 +230,32 @@ def _propose_pools(answers: Answers, advertised: dict[Prefix, list[str]]) -> Non
         wanted = "shared" if len(names) > 1 else f"{names[0][:50]}-outbound"
         name = free_name(wanted, answers.pools)
         answers.pools[name] = PoolAnswers(list(names), found, proposed=True)
+
+
+# Route filters -----------------------------------------------------------------------------------------
+
+
+def _is_of(route_filter: RouteFilter, circuit: str, peering: AzurePeering) -> bool:
+    """Return whether the filter is on the peering: each may name the other."""
+    ipv6 = peering.ipv6_peering_config
+    named = [peering.route_filter, ipv6.route_filter if ipv6 is not None else None]
+    filters = {(name_in(each.id, "routeFilters") or "").lower() for each in named if each is not None}
+    circuits = {
+        (name_in(each.id, "expressRouteCircuits") or "").lower() for each in route_filter.peerings or ()
+    }
+    if peering.peering_type != "MicrosoftPeering":
+        return False
+    return route_filter.name.lower() in filters or circuit.lower() in circuits
+
+
+def _services(route_filter: RouteFilter) -> Iterator[str]:
+    """Name what the filter lets through: services where they have a name, else their communities."""
+    for rule in route_filter.rules:
+        if (rule.access or "Allow").lower() == "allow":
+            for text in rule.communities or ():
+                high, _, low = text.partition(":")
+                if high.isdigit() and low.isdigit() and len(text) < 12:
+                    yield slug_of((int(high), int(low))) or text
 
 
 def _shown(text: str) -> str:

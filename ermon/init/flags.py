@@ -12,15 +12,19 @@ from ermon.init.answers import (
     CircuitAnswers,
     PoolAnswers,
     UplinkAnswers,
+    end_of,
     listed,
     read_address,
     read_asn,
+    read_designs,
+    read_host,
     read_line,
     read_name,
     read_peering,
     read_prefix,
     read_prefixes,
     read_service,
+    read_vrf,
 )
 from ermon.model.inventory import Peering
 
@@ -55,6 +59,37 @@ class _Reader:
         for circuit in self.circuits():
             circuit.peering = read_peering(text)
 
+    def design(self, text: str) -> None:
+        self.answers.designs |= read_designs(text)
+
+    def provider(self, text: str) -> None:
+        found = [read_asn(part) for part in listed(text)]
+        if not found:
+            raise ValueError("must be AS numbers such as 64510, not nothing")
+        self.answers.provider_asns += [asn for asn in found if asn not in self.answers.provider_asns]
+
+    def provider_address(self, text: str) -> None:
+        link, addresses = _assigned(text, "primary=ADDRESS[,ADDRESS]")
+        _known_link(link)
+        for circuit in self.circuits():
+            circuit.links[link].provider_addresses += [read_host(address) for address in addresses]
+
+    def vrf(self, text: str) -> None:
+        for circuit in self.circuits():
+            circuit.vrf = read_vrf(text)
+
+    def vnet(self, text: str) -> None:
+        for circuit in self.circuits():
+            if self._current is not None or circuit.peering is not Peering.MICROSOFT:
+                circuit.vnets_proposed = False
+                circuit.vnets += [each for each in read_prefixes(text) if each not in circuit.vnets]
+
+    def best_path(self, text: str) -> None:
+        found = [read_name(part) for part in listed(text)]
+        if not found:
+            raise ValueError("must be the name of a router, not nothing")
+        self.answers.best_paths |= set(found)
+
     def service(self, text: str) -> None:
         for circuit in self.circuits():
             if self._current is not None or circuit.peering is not Peering.PRIVATE:
@@ -64,8 +99,7 @@ class _Reader:
 
     def link(self, text: str) -> None:
         link, (router, *subnets) = _assigned(text, "primary=ROUTER,SUBNET[,SUBNET6]")
-        if link not in LINKS:
-            raise ValueError(f"the links of a circuit are {' and '.join(LINKS)}, there is no {link!r}")
+        _known_link(link)
         if len(subnets) > 2:
             raise ValueError("a link has one IPv4 and one IPv6 subnet at most")
         circuits = self.circuits()
@@ -107,10 +141,17 @@ class _Reader:
         name, parts = _assigned(text, "NAME=ADDRESS")
         if len(parts) != 1:
             raise ValueError("must be NAME=ADDRESS, the one address that the router speaks to ermon from")
-        self.answers.routers[read_name(name)] = read_address(parts[0])
+        router, slash, vrf = name.partition("/")
+        end = end_of(read_name(router), read_vrf(vrf) if slash else None)
+        self.answers.routers[end] = read_address(parts[0])
 
     def collector(self, text: str) -> None:
         self.answers.collector = read_address(text)
+
+
+def _known_link(link: str) -> None:
+    if link not in LINKS:
+        raise ValueError(f"the links of a circuit are {' and '.join(LINKS)}, there is no {link!r}")
 
 
 def _assigned(text: str, form: str) -> tuple[str, list[str]]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ermon.init.answers import Answers, CircuitAnswers, LinkAnswers, free_name
-from ermon.init.questions import routers_proposed, routers_used
+from ermon.init.answers import Answers, CircuitAnswers, Design, LinkAnswers, end_of, free_name
+from ermon.init.designs import routers_proposed, sends_best_paths
+from ermon.init.questions import ends_used
 from ermon.model.inventory import InternetUse, View
-from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, PrefixSet, parse_address
+from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, PrefixSet, parse_address, parse_prefix
 
 _FIRST_MIRROR_ASN = 65010
 """Private, and none of those that Azure uses itself (65515 to 65520)."""
 
 _ROUTERS_FROM = {4: parse_address("192.0.2.1"), 6: parse_address("2001:db8::1")}
 _COLLECTOR_FROM = {4: parse_address("192.0.2.101"), 6: parse_address("2001:db8::101")}
+_PROVIDER_FROM = {4: parse_address("192.0.2.201"), 6: parse_address("2001:db8::201")}
 """Proposed addresses are of the documentation ranges (RFC 5737, RFC 3849): nobody takes them for real."""
+_EXAMPLES = tuple(map(parse_prefix, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,9 @@ class PlannedFeed:
     """The keys that name what is mirrored."""
     local_asn: int | None = None
     canary: tuple[Prefix, ...] = ()
+    vrf: str | None = None
+    """Of an edge table: which table of its router it shows."""
+    add_path: bool = False
 
 
 @dataclass(slots=True)
@@ -39,6 +46,7 @@ class Plan:
     answers: Answers
     collector: Address
     routers: dict[str, Address]
+    """Their addresses, by router or by ``ROUTER/VRF``, as ``Answers.routers``."""
     feeds: list[PlannedFeed] = field(default_factory=list)
     proposed_routers: set[str] = field(default_factory=set)
     """Nobody said that there is such a router."""
@@ -63,11 +71,12 @@ class Plan:
 def plan(answers: Answers) -> Plan:
     """Decide the rest. ``answers`` must be complete: it lacks routers and addresses at most."""
     proposed = _propose_routers(answers)
-    names = routers_used(answers)
+    names = ends_used(answers)
     known = [*answers.routers.values(), *filter(None, [answers.collector])]
     version = known[0].version if known else 4
-    collector = answers.collector or next(_free(_COLLECTOR_FROM[version], known))
-    free = _free(_ROUTERS_FROM[version], [*known, collector])
+    space = _space(answers)
+    collector = answers.collector or next(_free(_COLLECTOR_FROM[version], known, space))
+    free = _free(_ROUTERS_FROM[version], [*known, collector], space)
     routers = {name: answers.routers.get(name) or next(free) for name in names}
     planned = Plan(
         answers,
@@ -78,6 +87,8 @@ def plan(answers: Answers) -> Plan:
         collector_proposed=answers.collector is None,
     )
     planned.feeds = _feeds(planned)
+    if Design.PROVIDER in answers.designs:
+        _propose_providers(answers, {*routers.values(), *(feed.local for feed in planned.feeds)}, space)
     answers.notes += _silent(answers)
     return planned
 
@@ -114,56 +125,107 @@ def _propose_routers(answers: Answers) -> set[str]:
     return proposed
 
 
-def _free(first: Address, taken: Iterable[Address]) -> Iterator[Address]:
-    taken = set(taken)
-    value = first.value
-    while True:
-        address = Address(first.version, value)
+def _space(answers: Answers) -> list[Prefix]:
+    """All that is known to be somebody's; no example may lie in it."""
+    subnets = [
+        subnet
+        for circuit in answers.circuits.values()
+        for link in circuit.links.values()
+        for subnet in (link.subnet, link.subnet6)
+    ]
+    pools = [prefix for pool in answers.pools.values() for prefix in pool.prefixes]
+    vnets = [prefix for circuit in answers.circuits.values() for prefix in circuit.vnets]
+    return [*filter(None, subnets), *pools, *vnets, *answers.own_prefixes]
+
+
+def _free(first: Address, taken: Iterable[Address], space: Iterable[Prefix] = ()) -> Iterator[Address]:
+    """Yield addresses from ``first`` on that are nobody's; an example leaves its range for the next one, not for space."""
+    taken, space = set(taken), list(space)
+    for address in _following(first, space):
         if address not in taken:
             yield address
-        value += 1
+
+
+def _following(first: Address, space: list[Prefix]) -> Iterator[Address]:
+    home = next((each for each in _EXAMPLES if each.contains(first.prefix)), None)
+    if home is not None:
+        for example in [home, *(each for each in _EXAMPLES if each.version == home.version and each != home)]:
+            value = example.value + first.value - home.value
+            while value <= example.last:
+                address = Address(first.version, value)
+                inside = next((prefix for prefix in space if prefix.contains(address.prefix)), None)
+                if inside is None:
+                    yield address
+                value = max(value, inside.last if inside is not None else 0) + 1
+    yield from (Address(first.version, value) for value in itertools.count(first.value))
 
 
 def _feeds(planned: Plan) -> list[PlannedFeed]:
     """One feed for every view of every router, each with a local address that its router has no other feed on."""
     feeds: list[PlannedFeed] = []
     taken = set(planned.routers.values())
-    for view, router, wanted, place, families in _views(planned.answers):
-        locals_ = _free(planned.collector, taken | {feed.local for feed in feeds if feed.router == router})
+    answers = planned.answers
+    # Who named the first address has the next few, too; of a proposed one nobody knows.
+    space = _space(answers) if planned.collector_proposed else []
+    for view, router, vrf, wanted, place, families in _views(answers):
+        others = {feed.local for feed in feeds if feed.router == router}
+        locals_ = _free(planned.collector, taken | others, space)
+        is_table = view is View.EDGE_TABLE
         feeds.append(
             PlannedFeed(
                 free_name(wanted, [feed.name for feed in feeds]),
                 view,
                 router,
-                planned.routers[router],
+                planned.routers[end_of(router, vrf)],
                 next(locals_),
                 families,
                 place,
-                _mirror_asn(planned.answers, view),
-                _canary(planned.answers, families) if view is View.TO_INTERNET else (),
+                _mirror_asn(answers, view),
+                _canary(answers, families) if view is View.TO_INTERNET else (),
+                vrf=vrf if is_table else None,
+                add_path=is_table and not sends_best_paths(answers, router),
             )
         )
     return feeds
 
 
-def _views(
-    answers: Answers,
-) -> Iterator[tuple[View, str, str, tuple[tuple[str, str], ...], tuple[Family, ...]]]:
-    """View, router, wished name, keys of the place, and families of each feed."""
+_Planned = tuple[View, str, str | None, str, tuple[tuple[str, str], ...], tuple[Family, ...]]
+
+
+def _views(answers: Answers) -> Iterator[_Planned]:
+    """View, router, VRF, wished name, keys of the place, and families of each feed."""
     ends = [
         (circuit, name, link) for circuit in answers.circuits.values() for name, link in circuit.links.items()
     ]
-    for router in dict.fromkeys(link.router or "" for _, _, link in ends):
-        families = _union(_families(link) for _, _, link in ends if link.router == router)
-        yield View.EDGE_TABLE, router, router, (), families
+    for router, vrf in dict.fromkeys((link.router or "", circuit.vrf) for circuit, _, link in ends):
+        here = [link for circuit, _, link in ends if (link.router, circuit.vrf) == (router, vrf)]
+        wanted = router if vrf is None else f"{router[:31]}-{vrf[:31]}"
+        yield View.EDGE_TABLE, router, vrf, wanted, (), _union(map(_families, here))
     for circuit, name, link in ends:
         place = (("circuit", circuit.name), ("link", name))
-        yield View.TO_MICROSOFT, link.router or "", _short(circuit, name), place, _families(link)
+        wanted = _short(circuit, name)
+        yield View.TO_MICROSOFT, link.router or "", circuit.vrf, wanted, place, _families(link)
     space = [prefix for pool in answers.pools.values() for prefix in pool.prefixes] + answers.own_prefixes
     for uplink, entry in answers.uplinks.items():
         families = _union((prefix.family,) for prefix in space)
         name = f"{entry.router[:31]}-{uplink[:31]}"
-        yield View.TO_INTERNET, entry.router, name, (("uplink", uplink),), families
+        yield View.TO_INTERNET, entry.router, None, name, (("uplink", uplink),), families
+
+
+def _propose_providers(answers: Answers, taken: Iterable[Address], space: list[Prefix]) -> None:
+    """Name the provider's router of each link: its routes have its address as next hop, and no address of the link."""
+    used = {
+        *taken,
+        *(a for c in answers.circuits.values() for link in c.links.values() for a in link.provider_addresses),
+    }
+    free = {version: _free(first, used, space) for version, first in _PROVIDER_FROM.items()}
+    for circuit in answers.circuits.values():
+        for link in circuit.links.values():
+            known = {address.version for address in link.provider_addresses}
+            for subnet in (link.subnet, link.subnet6):
+                if subnet is not None and subnet.version not in known:
+                    link.provider_addresses.append(next(free[subnet.version]))
+                    link.provider_proposed = True
 
 
 def _short(circuit: CircuitAnswers, link: str) -> str:
@@ -183,7 +245,8 @@ def _mirror_asn(answers: Answers, view: View) -> int | None:
     """An ASN that is in no path that we know of, another one for each kind of mirror; none on an edge table."""
     if view is View.EDGE_TABLE:
         return None
-    known = {answers.asn, *(uplink.asn for uplink in answers.uplinks.values())}
+    known = {answers.asn, *(uplink.asn for uplink in answers.uplinks.values()), *answers.provider_asns}
+    known |= {*answers.peer_asns.values(), *answers.customer_asns.values()}
     free = [asn for asn in range(_FIRST_MIRROR_ASN, _FIRST_MIRROR_ASN + len(known) + 2) if asn not in known]
     return free[0] if view is View.TO_MICROSOFT else free[1]
 

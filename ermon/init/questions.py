@@ -6,15 +6,20 @@ from collections.abc import Callable, Collection
 from typing import Protocol, TypeVar
 
 from ermon.init.answers import (
+    DESIGNS,
     LINKS,
     Answers,
     CircuitAnswers,
+    Design,
     PoolAnswers,
     UplinkAnswers,
+    end_of,
     geo_of,
     listed,
     read_address,
     read_asn,
+    read_designs,
+    read_host,
     read_line,
     read_name,
     read_peering,
@@ -22,7 +27,9 @@ from ermon.init.answers import (
     read_service,
     read_subnet,
     read_subnet6,
+    read_vrf,
 )
+from ermon.init.designs import propose_vrf, routers_proposed, settle
 from ermon.model.inventory import Peering
 from ermon.model.prefixes import Address
 
@@ -77,15 +84,50 @@ def _yes_or_no(text: str) -> bool:
 
 def ask_for_the_rest(answers: Answers, questions: Questions) -> None:
     """Ask for everything that ``answers`` lacks."""
+    _design(answers, questions)
+    settle(answers)
     if answers.asn is None:
         answers.asn = questions.ask("Your AS number, as Microsoft sees it", read_asn, example="64500")
     for circuit in answers.circuits.values():
         _circuit(answers, circuit, questions)
     if not answers.circuits:
         _circuits(answers, questions)
+    _vrfs(answers, questions)
+    _best_paths(answers, questions)
     _pools(answers, questions)
     _uplinks(answers, questions)
     _addresses(answers, questions)
+
+
+def _design(answers: Answers, questions: Questions) -> None:
+    """Ask who runs BGP with Microsoft, which VRFs there are, and whether an edge sends all paths, all at once."""
+    if not answers.designs and not answers.provider_asns:
+        questions.say("How do your circuits end? One or several of:")
+        for design, meaning in DESIGNS.items():
+            questions.say(f"  {design:<11}  {meaning}")
+        answers.designs = questions.ask("Design of your edge", read_designs, default=Design.TWO_ROUTERS)
+    if Design.PROVIDER in answers.designs and not answers.provider_asns:
+        peers = ", ".join(map(str, dict.fromkeys(answers.peer_asns.values())))
+        question = "AS numbers of the provider, between yours and Microsoft's 12076"
+        answers.provider_asns = questions.ask(question, _asns, example="64510", default=peers or None)
+
+
+def _vrfs(answers: Answers, questions: Questions) -> None:
+    if Design.VRFS not in answers.designs:
+        return
+    for circuit in answers.circuits.values():
+        propose_vrf(circuit)
+        if circuit.vrf_proposed:
+            question = f"VRF of your routers that the links of {circuit.name} are in"
+            circuit.vrf, circuit.vrf_proposed = questions.ask(question, read_vrf, default=circuit.vrf), False
+
+
+def _best_paths(answers: Answers, questions: Questions) -> None:
+    """Ask only where it is not evident: a firewall was said to be one."""
+    if Design.FIREWALL in answers.designs or answers.best_paths:
+        return
+    question = "Routers that send best paths only, without ADD-PATH, such as firewalls and SD-WAN edges"
+    answers.best_paths = questions.ask(question, _names, default="")
 
 
 def _circuits(answers: Answers, questions: Questions) -> None:
@@ -114,20 +156,9 @@ def _circuit(answers: Answers, circuit: CircuitAnswers, questions: Questions) ->
         is_private = circuit.peering is Peering.PRIVATE
         circuit.premium = is_private and questions.yes(f"Premium add-on {of}?", default=False)
     asked_for_subnets = False
-    for (name, link), router in zip(circuit.links.items(), routers_proposed(answers, circuit), strict=True):
-        end = f"of the {name} link {of}"
-        if link.router is None:
-            link.router = questions.ask(f"Your router at the end {end}", read_name, default=router)
-        while not link.has_subnet:
-            asked_for_subnets = True
-            link.subnet = questions.ask(
-                f"IPv4 subnet {end}", _or_none(read_subnet), example="203.0.113.0/30", default=""
-            )
-            link.subnet6 = questions.ask(
-                f"IPv6 subnet {end}", _or_none(read_subnet6), example="2001:db8:ffff::/126", default=""
-            )
-            if not link.has_subnet:
-                questions.say("  a link has an IPv4 subnet, an IPv6 subnet, or both")
+    for name, router in zip(circuit.links, routers_proposed(answers, circuit), strict=True):
+        asked_for_subnets |= _link(answers, circuit, name, router, questions)
+    _ipv6(circuit, questions)
     # Azure does not know them; whoever gave a circuit by flags would have said so there.
     if circuit.peering is Peering.MICROSOFT and not circuit.services and (asked_for_subnets or circuit.ports):
         question = f"Services that {circuit.name} must bring, those of its route filter"
@@ -136,11 +167,37 @@ def _circuit(answers: Answers, circuit: CircuitAnswers, questions: Questions) ->
         )
 
 
-def routers_proposed(answers: Answers, circuit: CircuitAnswers) -> tuple[str, str]:
-    """Two routers for each circuit; peerings of one circuit in Azure share theirs."""
-    groups = list(dict.fromkeys(each.ports or each.name for each in answers.circuits.values()))
-    at = 2 * groups.index(circuit.ports or circuit.name)
-    return f"edge-{at + 1}", f"edge-{at + 2}"
+def _link(answers: Answers, circuit: CircuitAnswers, name: str, router: str, questions: Questions) -> bool:
+    """Ask for a link; return whether its subnets were asked for."""
+    link = circuit.links[name]
+    end = f"of the {name} link of {circuit.name}"
+    if link.router is None:
+        link.router = questions.ask(f"Your router at the end {end}", read_name, default=router)
+    lacked_subnets = not link.has_subnet
+    while not link.has_subnet:
+        link.subnet = questions.ask(
+            f"IPv4 subnet {end}", _or_none(read_subnet), example="203.0.113.0/30", default=""
+        )
+        link.subnet6 = questions.ask(
+            f"IPv6 subnet {end}", _or_none(read_subnet6), example="2001:db8:ffff::/126", default=""
+        )
+        if not link.has_subnet:
+            questions.say("  a link has an IPv4 subnet, an IPv6 subnet, or both")
+    if Design.PROVIDER in answers.designs and not link.provider_addresses:
+        question = f"Address of the provider's router {end}, the next hop of its routes"
+        link.provider_addresses = questions.ask(question, _hosts, example="10.1.0.2", default="")
+    return lacked_subnets
+
+
+def _ipv6(circuit: CircuitAnswers, questions: Questions) -> None:
+    """Azure has IPv6 as soon as a dual-stack gateway wants it; whether the routers speak it, it does not know."""
+    ends = [link for link in circuit.links.values() if link.subnet6_proposed]
+    if not ends:
+        return
+    speaks = questions.yes(f"Azure has IPv6 on {circuit.name}. Do your routers speak it there?", default=True)
+    for link in ends:
+        link.subnet6_proposed = False
+        link.subnet6 = link.subnet6 if speaks else None
 
 
 def _pools(answers: Answers, questions: Questions) -> None:
@@ -184,17 +241,25 @@ def _addresses(answers: Answers, questions: Questions) -> None:
             "First of this machine's addresses that routers will connect to; ermon takes it and the next few"
         )
         answers.collector = questions.ask(question, read_address, example="10.0.0.20")
-    for router in routers_used(answers):
-        if router not in answers.routers:
-            question = f"Address that {router} will connect from, as a rule its loopback"
+    for end in ends_used(answers):
+        if end not in answers.routers:
+            router, slash, vrf = end.partition("/")
+            inside = f", in VRF {vrf}" if slash else ""
+            question = f"Address that {router} will connect from{inside}, as a rule its loopback"
             parse = _peer_of(answers, answers.collector)
-            answers.routers[router] = questions.ask(question, parse, example="10.0.0.1")
+            answers.routers[end] = questions.ask(question, parse, example="10.0.0.1")
 
 
-def routers_used(answers: Answers) -> list[str]:
-    ends = [link.router for circuit in answers.circuits.values() for link in circuit.links.values()]
+def ends_used(answers: Answers) -> list[str]:
+    """Name the routing tables that sessions come from, as ``Answers.routers`` does."""
+    ends = [
+        end_of(link.router, circuit.vrf)
+        for circuit in answers.circuits.values()
+        for link in circuit.links.values()
+        if link.router is not None
+    ]
     ends += [uplink.router for uplink in answers.uplinks.values()]
-    return list(dict.fromkeys(router for router in ends if router is not None))
+    return list(dict.fromkeys(ends))
 
 
 def _new(taken: Collection[str]) -> Callable[[str], str]:
@@ -209,6 +274,18 @@ def _new(taken: Collection[str]) -> Callable[[str], str]:
 
 def _or_none(parse: Callable[[str], T]) -> Callable[[str], T | None]:
     return lambda text: parse(text) if text else None
+
+
+def _asns(text: str) -> list[int]:
+    return [read_asn(part) for part in listed(text)]
+
+
+def _hosts(text: str) -> list[Address]:
+    return [read_host(part) for part in listed(text)]
+
+
+def _names(text: str) -> set[str]:
+    return {read_name(part) for part in listed(text)}
 
 
 def _services(text: str) -> list[str]:
@@ -234,7 +311,10 @@ def _peer_of(answers: Answers, collector: Address) -> Callable[[str], Address]:
 
 def do_without(answers: Answers) -> None:
     """Take what has a default; ``MissingError`` with all that has none."""
+    settle(answers)
     missing: list[str] = []
+    if Design.PROVIDER in answers.designs and not answers.provider_asns:
+        missing.append("--provider ASN: the provider's AS number, between yours and 12076")
     if answers.asn is None:
         missing.append("--asn ASN: your AS number, as Microsoft sees it")
     if not answers.circuits:

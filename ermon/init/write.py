@@ -18,6 +18,9 @@ from ermon.model.inventory import InternetUse, Peering, View
 MARK = "CHANGE"
 """Marks what is proposed because nobody said it."""
 
+DROP_PERCENT = 30
+"""More than Microsoft's changes of an ordinary month, and less than a service; the reference has it, too."""
+
 FILE_MODE = 0o640
 
 _SCHEMA = Path(__file__).parent.parent / "data" / "ermon.schema.json"
@@ -37,6 +40,10 @@ def quoted(text: str) -> str:
 
 def _list(items: Iterable[object]) -> str:
     return f"[{', '.join(quoted(str(item)) for item in items)}]"
+
+
+def _numbers(numbers: Iterable[int]) -> str:
+    return f"[{', '.join(map(str, numbers))}]"
 
 
 def text_of(plan: Plan, file: str) -> str:
@@ -74,13 +81,19 @@ def _head(plan: Plan, file: str) -> Iterator[str]:
 
 def render_router(plan: Plan, file: str) -> str:
     """Write the command that prints a router's side of the sessions, for the first one of them."""
-    return f"ermon render router {next(iter(plan.routers))} --config.file={file} --platform=iosxe"
+    router, *_ = next(iter(plan.routers)).split("/")
+    return f"ermon render router {router} --config.file={file} --platform=iosxe"
 
 
 def marked(plan: Plan) -> bool:
     """Return whether anything in the file is a proposal."""
     pools = any(pool.proposed for pool in plan.answers.pools.values())
-    return bool(plan.proposed_routers or plan.proposed_addresses or plan.collector_proposed or pools)
+    circuits = any(
+        c.vrf_proposed or c.vnets_proposed or any(any(_proposals(link)) for link in c.links.values())
+        for c in plan.answers.circuits.values()
+    )
+    proposed = plan.proposed_routers or plan.proposed_addresses or plan.collector_proposed
+    return bool(proposed or pools or circuits)
 
 
 def _customer(plan: Plan) -> Iterator[str]:
@@ -91,7 +104,13 @@ def _customer(plan: Plan) -> Iterator[str]:
         yield f"  own_prefixes: {_list(plan.answers.own_prefixes)}"
     else:
         yield "  # own_prefixes: [198.51.100.0/24]   # address space that is yours, wherever it is announced"
-    yield "  # provider_asns: [64510]   # of a layer-3 ExpressRoute provider: ASNs between yours and 12076"
+    if plan.answers.provider_asns:
+        yield f"  provider_asns: {_numbers(plan.answers.provider_asns)}   # the provider's, between yours and 12076"
+    else:
+        yield "  # provider_asns: [64510]   # of a layer-3 ExpressRoute provider: ASNs between yours and 12076"
+    others = dict.fromkeys(a for a in plan.answers.customer_asns.values() if a != plan.answers.asn)
+    if others:
+        yield f"  origin_asns: {_numbers(others)}   # Azure has the advertised prefixes registered to these"
 
 
 def _collector(plan: Plan) -> Iterator[str]:
@@ -114,14 +133,16 @@ def _routers(plan: Plan) -> Iterator[str]:
     yield "# The routers' own addresses, as they appear in next hops over iBGP: add every loopback. A route with such a"
     yield "# next hop is an internal copy of the other router's route, and proves nothing about a link."
     yield "routers:"
-    for name, address in plan.routers.items():
+    for name in dict.fromkeys(end.partition("/")[0] for end in plan.routers):
+        ends = {end: address for end, address in plan.routers.items() if end.partition("/")[0] == name}
         what = []
         if name in plan.proposed_routers:
             what.append("the router's name, everywhere in this file")
-        if name in plan.proposed_addresses:
-            what.append("its address, here and under feeds")
+        if plan.proposed_addresses & ends.keys():
+            addresses = "its address" if len(ends) == 1 else "its addresses, one in each VRF"
+            what.append(f"{addresses}, here and under feeds")
         comment = f"   # {MARK}: {'; '.join(what)}" if what else ""
-        yield f"  {quoted(name)}: {{addresses: [{quoted(str(address))}]}}{comment}"
+        yield f"  {quoted(name)}: {{addresses: {_list(ends.values())}}}{comment}"
 
 
 def _circuits(plan: Plan) -> Iterator[str]:
@@ -136,20 +157,46 @@ def _circuit(circuit: CircuitAnswers) -> Iterator[str]:
     yield f"    geo: {quoted(circuit.geo or '')}   # geopolitical region; circuits of one back each other up"
     yield f"    location: {quoted(circuit.location or '')}"
     yield f"    peering: {circuit.peering}"
+    if circuit.vrf is not None:
+        mark = (
+            f"{MARK}: your name of it, here and under feeds" if circuit.vrf_proposed else "the routers' table"
+        )
+        yield f"    vrf: {quoted(circuit.vrf)}   # {mark}"
     if circuit.premium:
         yield "    premium: true   # 10,000 prefixes on private peering instead of 4,000"
     yield "    links:"
     for name, link in circuit.links.items():
-        yield f"      {name}: {{{', '.join(_link(link))}}}"
-    if circuit.peering is Peering.PRIVATE:
-        yield "    # advertise: {allow_default: true}   # if a default route to Azure is meant"
-        return
+        proposals = list(_proposals(link))
+        comment = f"   # {MARK}: {'; '.join(proposals)}" if proposals else ""
+        yield f"      {name}: {{{', '.join(_link(link))}}}{comment}"
     yield "    receive:"
+    yield f"      drop_percent: {DROP_PERCENT}   # fewer routes than is usual, by so much, are reported"
+    if circuit.peering is Peering.PRIVATE:
+        yield from _private(circuit)
+        return
     if circuit.services:
         yield f"      services: {_list(circuit.services)}   # those of your route filter"
     else:
         yield "      services: []   # those of your route filter, such as [exchange-online, sharepoint-online]"
     yield "      # minimum: {ipv4: 100}   # fewer routes than this are reported; see a good day first"
+
+
+def _private(circuit: CircuitAnswers) -> Iterator[str]:
+    if circuit.vnets:
+        comment = f"   # {MARK}: those behind this circuit" if circuit.vnets_proposed else ""
+        yield f"      vnets: {_list(circuit.vnets)}{comment}"
+    else:
+        yield "      # vnets: [10.64.0.0/16]   # the address space of your virtual networks: any other route is reported"
+    yield "    # advertise: {allow_default: true}   # if a default route to Azure is meant"
+
+
+def _proposals(link: LinkAnswers) -> Iterator[str]:
+    if link.subnet6_proposed:
+        yield "subnet6 is what Azure has: remove it if your routers do not speak IPv6 there, and ipv6 under feeds"
+    if link.location_proposed:
+        yield "which of the two sites this link is at"
+    if link.provider_proposed:
+        yield "the address of the provider's router, the next hop of its routes"
 
 
 def _link(link: LinkAnswers) -> Iterator[str]:
@@ -158,6 +205,10 @@ def _link(link: LinkAnswers) -> Iterator[str]:
         yield f"subnet: {link.subnet}"
     if link.subnet6 is not None:
         yield f"subnet6: {quoted(str(link.subnet6))}"
+    if link.location is not None:
+        yield f"location: {quoted(link.location)}"
+    if link.provider_addresses:
+        yield f"match: {{next_hop: {_list(link.provider_addresses)}}}"
 
 
 def _pools(plan: Plan) -> Iterator[str]:
@@ -201,6 +252,7 @@ def _uplinks(plan: Plan) -> Iterator[str]:
 _ABOUT_VIEWS = {
     View.EDGE_TABLE: (
         "What the routers hold: iBGP, next hop unchanged, all paths (ADD-PATH), not a route-reflector client.",
+        "Without add_path a router sends best paths only: ermon sees the loss of a circuit, and not that of one link.",
     ),
     View.TO_MICROSOFT: (
         "What the routers send to Microsoft: eBGP, in the peer group of the Microsoft neighbour.",
@@ -230,6 +282,8 @@ def _feeds(plan: Plan, file: str) -> Iterator[str]:
 def _place(feed: PlannedFeed) -> Iterator[str]:
     yield f"router: {quoted(feed.router)}"
     yield f"view: {feed.view}"
+    if feed.vrf is not None:
+        yield f"vrf: {quoted(feed.vrf)}"
     yield from (f"{key}: {quoted(value)}" for key, value in feed.place)
     if feed.canary:
         yield f"canary: {_list(feed.canary)}"
@@ -243,7 +297,7 @@ def _session(plan: Plan, feed: PlannedFeed) -> Iterator[str]:
         yield f"local_asn: {feed.local_asn}"
     yield f"families: {_list(feed.families)}"
     if feed.view is View.EDGE_TABLE:
-        yield "add_path: true"
+        yield f"add_path: {str(feed.add_path).lower()}"
 
 
 def _rest() -> Iterator[str]:

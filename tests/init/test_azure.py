@@ -8,6 +8,7 @@ import pytest
 
 from ermon.init.answers import AnswerError, Answers, LinkAnswers
 from ermon.init.azure import add_circuits
+from ermon.init.designs import settle
 from ermon.model.inventory import Peering
 from ermon.model.prefixes import parse_prefix
 from tests.init.drafts import AZURE, written
@@ -16,6 +17,7 @@ from tests.init.drafts import AZURE, written
 def read(*names: str) -> Answers:
     answers = Answers()
     add_circuits(answers, [(name, (AZURE / name).read_bytes()) for name in names])
+    settle(answers)
     return answers
 
 
@@ -24,6 +26,7 @@ def read_changed(change, name="microsoft.json") -> Answers:
     change(data)
     answers = Answers()
     add_circuits(answers, [("er.json", json.dumps(data).encode())])
+    settle(answers)
     return answers
 
 
@@ -38,8 +41,8 @@ def test_a_circuit_with_both_families():
         True,
     )
     assert circuit.links == {
-        "primary": LinkAnswers(None, parse_prefix("192.0.3.0/30"), parse_prefix("2a00::/126")),
-        "secondary": LinkAnswers(None, parse_prefix("192.0.3.4/30"), parse_prefix("2a00::4/126")),
+        "primary": LinkAnswers(None, parse_prefix("192.0.3.0/30"), parse_prefix("2a00::/126"), True),
+        "secondary": LinkAnswers(None, parse_prefix("192.0.3.4/30"), parse_prefix("2a00::4/126"), True),
     }
 
 
@@ -152,7 +155,7 @@ def test_any_name_becomes_one_that_the_configuration_takes(tmp_path, name):
             "er.json: $.peerings[0].microsoftPeeringConfig.advertisedPublicPrefixes[0]: 'x' is not a prefix",
         ),
         (lambda d: d.update(peerings=[]), "--azure: there is no circuit with an enabled peering"),
-        (lambda d: d.update(properties=d.pop("peerings")), "er.json: $: is the form of the REST API"),
+        (lambda d: d.pop("peerings"), "er.json: $: Object missing required field `peerings`"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_field(change, message):

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from ermon.config.load import load_config
+from ermon.init.answers import DESIGNS
 from ermon.init.run import InitError, init
 from tests.init.drafts import AZURE, LINKS_4, flags, lints, raised_on_a_good_day
 
 ALL_OF_IT = [
+    ("Design of your edge", ""),
     ("Your AS number", "AS3320"),
     ("Name of the circuit", "ams"),
     ("Peering of ams", ""),
@@ -30,6 +32,7 @@ ALL_OF_IT = [
     ("IPv6 subnet of the secondary link of ams", ""),
     ("Services that ams must bring", "exchange-online, 12076:5020"),
     ("Another circuit?", ""),
+    ("Routers that send best paths only", ""),
     ("NAT pool of ams", "192.0.4.0/28"),
     ("Name of that pool", ""),
     ("Is there an exit to the internet", ""),
@@ -41,6 +44,11 @@ ALL_OF_IT = [
     ("First of this machine's addresses", "10.0.0.20"),
     ("Address that edge-1 will connect from", "10.0.0.1"),
     ("Address that core will connect from", "10.0.0.2"),
+]
+
+
+DESIGNS_TOLD = ["How do your circuits end? One or several of:"] + [
+    f"  {design:<11}  {meaning}" for design, meaning in DESIGNS.items()
 ]
 
 
@@ -73,7 +81,7 @@ def test_everything_can_be_asked_for(tmp_path):
     person = Person(ALL_OF_IT)
     ask(tmp_path, person)
     assert person.is_done
-    assert person.told == []
+    assert person.told == DESIGNS_TOLD
     loaded = load_config(tmp_path / "ermon.yml")
     circuit = loaded.config.circuits["ams"]
     assert (circuit.geo, [link.router for link in circuit.links.values()]) == ("europe", ["edge-1", "core"])
@@ -86,10 +94,13 @@ def test_everything_can_be_asked_for(tmp_path):
 def test_of_azures_circuit_only_the_rest_is_asked_for(tmp_path):
     person = Person(
         [
+            ("Design of your edge", ""),
             ("Geopolitical region of er-ams", "emea"),
             ("Your router at the end of the primary link", ""),
             ("Your router at the end of the secondary link", ""),
+            ("Azure has IPv6 on er-ams. Do your routers speak it", ""),
             ("Services that er-ams must bring", ""),
+            ("Routers that send best paths only", ""),
             ("Is there an exit to the internet", "n"),
             ("First of this machine's addresses", "10.0.0.20"),
             ("Address that edge-1 will connect from", "10.0.0.1"),
@@ -102,7 +113,15 @@ def test_of_azures_circuit_only_the_rest_is_asked_for(tmp_path):
 
 
 def test_what_is_said_by_flags_is_not_asked_for(tmp_path):
-    person = Person([("Geopolitical region of ams", ""), ("NAT pool of ams", ""), ("Is there an exit", "no")])
+    person = Person(
+        [
+            ("Design of your edge", ""),
+            ("Geopolitical region of ams", ""),
+            ("Routers that send best paths only", ""),
+            ("NAT pool of ams", ""),
+            ("Is there an exit", "no"),
+        ]
+    )
     arguments = (
         "--asn",
         "3320",
@@ -138,6 +157,8 @@ def wrong(*answers: tuple[str, str]) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("question", "answer", "told"),
     [
+        ("Design of your edge", "mesh", "  'mesh' is no design; there are two-routers, one-router,"),
+        ("Design of your edge", "one-router, two-routers", "  one-router and two-routers exclude each other"),
         ("Your AS number", "", "  is needed"),
         ("Your AS number", "x", "  must be an AS number, 1 to 4294967295, not 'X'"),
         ("Name of the circuit", "a b", "  'a b' cannot be a name"),
@@ -155,17 +176,19 @@ def test_a_wrong_answer_is_asked_for_again(tmp_path, question, answer, told):
     person = Person(wrong((question, answer)))
     ask(tmp_path, person)
     assert person.is_done
-    assert len(person.told) == 1
-    assert person.told[0].startswith(told)
+    (said,) = (each for each in person.told if each not in DESIGNS_TOLD)
+    assert said.startswith(told)
 
 
 def test_a_link_has_a_subnet(tmp_path):
     lines = [*ALL_OF_IT]
-    lines[6:6] = [(ALL_OF_IT[6][0], ""), (ALL_OF_IT[7][0], "")]
+    lines[7:7] = [(ALL_OF_IT[7][0], ""), (ALL_OF_IT[8][0], "")]
     person = Person(lines)
     ask(tmp_path, person)
     assert person.is_done
-    assert person.told == ["  a link has an IPv4 subnet, an IPv6 subnet, or both"]
+    assert [each for each in person.told if each not in DESIGNS_TOLD] == [
+        "  a link has an IPv4 subnet, an IPv6 subnet, or both"
+    ]
 
 
 def test_answers_that_end_early_leave_nothing(tmp_path):
@@ -228,6 +251,7 @@ def test_at_a_terminal_it_asks(tmp_path, screen):
 
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path, screen):
+    screen.answer("Design of your edge", "")
     screen.answer("Your AS number", "3320")
     screen.until("Name of the circuit")
     screen.process.send_signal(signal.SIGINT)

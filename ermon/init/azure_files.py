@@ -1,0 +1,208 @@
+"""What ``az`` and PowerShell print of Azure's circuits, peerings, route filters and virtual networks → one form of them.
+
+Names and types of the fields are those of Microsoft's REST specification (expressRouteCircuit.json, routeFilter.json,
+virtualNetwork.json). There are several forms of the same: as the Azure CLI prints it, without ``properties``; as the
+REST API answers (``az rest``), with ``properties`` and lists in ``value``; as PowerShell's ``ConvertTo-Json`` writes
+it, with capital initials and, in Windows PowerShell 5.1, in UTF-16. Releases of the CLI differ in capitals, too
+(``peerASN``, ``peerAsn``). Only what a configuration needs is read: the service key and the MD5 key stay where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import msgspec
+
+from ermon.init.answers import AnswerError
+from ermon.sources.published import SourceError, read_json
+
+COMMAND = "az network express-route show --resource-group GROUP --name CIRCUIT -o json"
+
+
+class MicrosoftConfig(msgspec.Struct, rename="camel"):
+    advertised_public_prefixes: list[str] | None = None
+    advertised_public_prefixes_state: str | None = None
+    customer_asn: int | None = msgspec.field(default=None, name="customerASN")
+
+
+class Reference(msgspec.Struct):
+    """A resource that another one names."""
+
+    id: str | None = None
+
+
+class Ipv6(msgspec.Struct, rename="camel"):
+    primary_peer_address_prefix: str | None = None
+    secondary_peer_address_prefix: str | None = None
+    microsoft_peering_config: MicrosoftConfig | None = None
+    route_filter: Reference | None = None
+    state: str | None = None
+
+
+class AzurePeering(msgspec.Struct, rename="camel"):
+    peering_type: str
+    id: str | None = None
+    state: str | None = None
+    provisioning_state: str | None = None
+    peer_asn: int | None = msgspec.field(default=None, name="peerASN")
+    primary_peer_address_prefix: str | None = None
+    secondary_peer_address_prefix: str | None = None
+    microsoft_peering_config: MicrosoftConfig | None = None
+    route_filter: Reference | None = None
+    ipv6_peering_config: Ipv6 | None = None
+
+
+class Provider(msgspec.Struct, rename="camel"):
+    peering_location: str | None = None
+
+
+class Sku(msgspec.Struct):
+    tier: str | None = None
+
+
+class AzureCircuit(msgspec.Struct, rename="camel"):
+    name: str
+    peerings: list[AzurePeering]
+    sku: Sku | None = None
+    service_provider_properties: Provider | None = None
+    circuit_provisioning_state: str | None = None
+    service_provider_provisioning_state: str | None = None
+    provisioning_state: str | None = None
+
+
+class Rule(msgspec.Struct):
+    communities: list[str] | None = None
+    access: str | None = None
+
+
+class RouteFilter(msgspec.Struct):
+    """Which services' routes a Microsoft peering lets through."""
+
+    name: str
+    rules: list[Rule]
+    id: str | None = None
+    peerings: list[Reference] | None = None
+
+
+class AddressSpace(msgspec.Struct, rename="camel"):
+    address_prefixes: list[str]
+
+
+class VirtualNetwork(msgspec.Struct, rename="camel"):
+    name: str
+    address_space: AddressSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the files hold; each with where it was found, for messages."""
+
+    circuits: list[tuple[str, AzureCircuit]] = field(default_factory=list)
+    filters: list[tuple[str, RouteFilter]] = field(default_factory=list)
+    networks: list[tuple[str, VirtualNetwork]] = field(default_factory=list)
+
+
+def read(found: Found, file: str, content: bytes) -> None:
+    """Add what a file holds; ``AnswerError`` names the file and the field that is wrong."""
+    try:
+        data: Any = read_json(content)
+    except SourceError as error:
+        raise AnswerError(f"{file}: {error}; give what `{COMMAND}` prints") from None
+    for where, value in _objects(f"{file}: $", data):
+        _add(found, where, value)
+
+
+def _objects(where: str, data: Any) -> Iterator[tuple[str, Any]]:
+    """Take lists apart, also those of the REST API and of PowerShell, which stand in ``value``."""
+    if isinstance(data, list):
+        for at, value in enumerate(data):
+            yield f"{where}[{at}]", _plain(value)
+        return
+    plain = _plain(data)
+    if isinstance(plain, dict) and isinstance(plain.get("value"), list):
+        for at, value in enumerate(plain["value"]):
+            yield f"{where}.value[{at}]", value
+        return
+    yield where, plain
+
+
+_SPELLINGS = {
+    name.lower(): name
+    for shape in (
+        *(AzureCircuit, AzurePeering, Ipv6, MicrosoftConfig, Provider, Sku),
+        *(RouteFilter, Rule, Reference, VirtualNetwork, AddressSpace),
+    )
+    for name in shape.__struct_encode_fields__
+} | {"properties": "properties", "value": "value"}
+
+
+def _plain(value: Any) -> Any:
+    """Spell the fields as Azure does now, whoever wrote them, and take ``properties`` apart."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {_SPELLINGS.get(key.lower(), key): _plain(each) for key, each in value.items()}
+    inner = plain.get("properties")
+    if isinstance(inner, dict):
+        del plain["properties"]
+        plain = inner | plain
+    return plain
+
+
+T = TypeVar("T")
+
+
+def _add(found: Found, where: str, value: Any) -> None:
+    if isinstance(value, dict) and "peeringType" in value:
+        peering = _shaped(where, value, AzurePeering)
+        circuit = name_in(peering.id, "expressRouteCircuits")
+        if circuit is None:
+            raise AnswerError(
+                f"{where}.id: does not name the circuit of the peering; give what `{COMMAND}` prints"
+            )
+        _join(found, where, AzureCircuit(name=circuit, peerings=[peering]))
+    elif isinstance(value, dict) and "rules" in value:
+        found.filters.append((where, _shaped(where, value, RouteFilter)))
+    elif isinstance(value, dict) and "addressSpace" in value:
+        found.networks.append((where, _shaped(where, value, VirtualNetwork)))
+    else:
+        _join(found, where, _shaped(where, value, AzureCircuit))
+
+
+def _join(found: Found, where: str, circuit: AzureCircuit) -> None:
+    """Add a circuit, or what is new of one that is known: its peerings may have been listed apart."""
+    for at, (place, known) in enumerate(found.circuits):
+        if known.name.lower() != circuit.name.lower():
+            continue
+        types = {each.peering_type for each in known.peerings}
+        peerings = known.peerings + [each for each in circuit.peerings if each.peering_type not in types]
+        fuller = circuit if known.sku is None and known.service_provider_properties is None else known
+        found.circuits[at] = (place, msgspec.structs.replace(fuller, peerings=peerings))
+        return
+    found.circuits.append((where, circuit))
+
+
+def _shaped(where: str, value: Any, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        cut = (
+            "; PowerShell has cut it off: use ConvertTo-Json -Depth 10"
+            if "got `str`" in problem and "object" in problem
+            else ""
+        )
+        raise AnswerError(
+            f"{where}{path.rstrip('`')}: {problem}{cut}; give what `{COMMAND}` prints"
+        ) from None
+
+
+def name_in(resource: str | None, kind: str) -> str | None:
+    """Find the name of a resource of a kind in an identifier of Azure's, ``/…/kind/NAME/…``."""
+    parts = (resource or "").split("/")
+    names = [name for before, name in pairwise(parts) if before.lower() == kind.lower()]
+    return names[0] if names else None
