@@ -21,10 +21,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from ermon.checks.topics import EXPECTATIONS, Counted, Topic
+from ermon.core import kept_links
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState
 from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper
 from ermon.core.drain import DrainMemory
 from ermon.core.facts import NetworkFacts
+from ermon.core.kept_links import KeptLink, LinkToKeep
 from ermon.core.layout import Layout
 from ermon.core.levels import LevelMemory
 from ermon.core.plan import Plan
@@ -82,11 +84,12 @@ class Monitor:
         cleared: Iterable[Finding] = (),
         levels: Mapping[Counted, LevelMemory] | None = None,
         drains: Mapping[LinkFamily, DrainMemory] | None = None,
+        links: Iterable[KeptLink] = (),
         past: Past | None = None,
     ) -> None:
         """Begin, with what an earlier ermon knew: ``findings`` were open when it stopped, and go on, stale
         until judged again; ``cleared`` it remembered, the latest first; ``levels`` it had learnt; ``drains`` is
-        what it knew of them. Or go on from all of the ``past``, as if there had been no other monitor.
+        what it knew of them, and ``links`` what these had brought of late. Or go on from all of the ``past``, as if there had been no other monitor.
         """
         self._use(Parts(config, now, cleared))
         self._booked: tuple[MaintenanceWindow, ...] = ()
@@ -103,8 +106,18 @@ class Monitor:
             if key in self.network.drains:
                 self.network.drains[key].restore(drain)
                 self.network.pending.drains.add(key)
+        kept_links.restore(self.network, self.reactor.routes.learned, links)
         self._use_windows()
         self._evaluate()
+
+    def restarted(self, now: float) -> Monitor:
+        """Return what another ermon knows that starts now, where this one has kept what outlives it."""
+        kept = [link.written() for link in self.links_to_keep()]
+        found = Monitor(
+            self.config, now, self.findings(), self.cleared, self.levels(now), self.drains(), kept
+        )
+        found.maintain(self._booked, now)
+        return found
 
     def _use(self, parts: Parts) -> None:
         self.config, self.network = parts.plan.config, parts.facts
@@ -207,6 +220,10 @@ class Monitor:
         facts = self.network
         found = {key: drain.to_keep(facts.now, facts.wall) for key, drain in facts.drains.items()}
         return {key: memory for key, memory in found.items() if memory != DrainMemory()}
+
+    def links_to_keep(self) -> Iterator[LinkToKeep]:
+        """Yield what is known of each link beyond its routes."""
+        return kept_links.links_to_keep(self.network, self.reactor.routes.learned)
 
     # Another configuration ---------------------------------------------------------------------------
 

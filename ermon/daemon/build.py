@@ -37,7 +37,7 @@ from ermon.recording.entries import Held
 from ermon.recording.files import FolderError, Limits
 from ermon.recording.recorder import FileRecorder, Recorder
 from ermon.sources.published import with_published
-from ermon.storage.adapters import StoredWindows, kept_drains, kept_timeline
+from ermon.storage.adapters import StoredWindows, kept_drains, kept_links, kept_timeline
 from ermon.storage.database import Kept
 from ermon.storage.store import Store
 from ermon.web.app import WebContext, make_app
@@ -125,7 +125,15 @@ class Parts:
     def monitor(self) -> Monitor:
         left = self._left
         config = with_published(self._config, {})
-        return Monitor(config, self._now, left.findings, left.cleared, left.levels, kept_drains(self._store))
+        return Monitor(
+            config,
+            self._now,
+            left.findings,
+            left.cleared,
+            left.levels,
+            kept_drains(self._store),
+            kept_links(self._store),
+        )
 
     @cached_property
     def recorder(self) -> Recorder:

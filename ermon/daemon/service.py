@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from ermon.aio.slices import list_in_slices
 from ermon.core.monitor import Outcome
 from ermon.core.timeline import SAMPLE_SECONDS, Timeline
 from ermon.daemon.changes import PublishedLists, Reloader
@@ -24,7 +25,7 @@ from ermon.model.events import StorageJudged
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Reason
 from ermon.recording.recorder import Recorder
-from ermon.storage.adapters import keep_drains, keep_timeline
+from ermon.storage.adapters import keep_drains, keep_links, keep_timeline, write_links
 from ermon.storage.store import Store
 
 REFRESH_SECONDS = SAMPLE_SECONDS
@@ -87,7 +88,7 @@ class Service:
             )
             await stopping.wait()
             self.systemd.stopping()
-            self._write_state()
+            await self._write_state()
             structlog.get_logger().info("ermon stops")
 
     def _ask(self, outcome: Outcome, tasks: asyncio.TaskGroup) -> None:
@@ -132,15 +133,17 @@ class Service:
         self.timeline.sample(self.driver.monitor, self.driver.wall())
         while True:
             await asyncio.sleep(REFRESH_SECONDS - self.driver.wall() % REFRESH_SECONDS)
-            self._write_state()
+            await self._write_state()
 
-    def _write_state(self) -> None:
+    async def _write_state(self) -> None:
         now, monitor = self.driver.clock.now(), self.driver.monitor
         self.timeline.sample(monitor, self.driver.wall())
         if self.store is not None:
             self.store.refresh(monitor.findings(), monitor.levels(now))
             keep_drains(self.store, monitor.drains())
             keep_timeline(self.store, self.timeline, self.driver.wall())
+            links = await list_in_slices(monitor.links_to_keep())
+            keep_links(self.store, await asyncio.to_thread(write_links, links))
 
     def _clock_stepped(self, offset: float) -> None:
         self.telemetry.clock_stepped()

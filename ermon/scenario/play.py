@@ -62,6 +62,8 @@ class Player:
                 break
             self._pass_time(act.at)
             self._step = number
+            if act.restarts:
+                self._monitor = self._monitor.restarted(self._start + act.at)
             for event in act.events:
                 self._monitor.apply(event)
             self._settle(act.at)

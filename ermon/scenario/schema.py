@@ -129,6 +129,10 @@ class Storage(StrEnum):
     WORKS = "works"
 
 
+class Restart(StrEnum):
+    ERMON = "ermon"
+
+
 class StepEntry(Section):
     """One thing that happens, when, and what must come of it."""
 
@@ -162,6 +166,8 @@ class StepEntry(Section):
     """Published lists are there and can be used."""
     storage: Annotated[Storage, Strict(strict=False)] | None = None
     """What must outlive ermon cannot be written (fails), or can be again (works)."""
+    restart: Annotated[Restart, Strict(strict=False)] | None = None
+    """ermon is restarted, with what its storage keeps; routers call again at once and send their tables."""
     feed: Names | None = None
     """announce, withdraw: the feeds that show it. Default, with a link: the edge tables of its router."""
     circuit: NameText | None = None
@@ -261,4 +267,5 @@ Verb = Literal[
     "source_rejected",
     "source_accepted",
     "storage",
+    "restart",
 ]

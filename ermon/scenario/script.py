@@ -25,6 +25,7 @@ from ermon.model.events import (
     SessionUp,
     SourceJudged,
     StorageJudged,
+    Update,
 )
 from ermon.model.inventory import Config, Feed
 from ermon.scenario.fields import Many, RouteItem, Word
@@ -104,6 +105,20 @@ def storage(stage: Stage, step: StepEntry) -> Iterator[Event]:
     yield StorageJudged(stage.now, "the disk is full" if step.storage is Storage.FAILS else None)
 
 
+def restart(stage: Stage, step: StepEntry) -> Iterator[Event]:
+    """What comes after it: ExaBGP runs, the routers that were there call again, and each sends its table."""
+    del step
+    feeds = [stage.config.feeds[name] for name in stage.sent]
+    for process in dict.fromkeys(feed.process for feed in feeds):
+        yield ProcessUp(stage.now, process)
+    for feed in feeds:
+        yield SessionUp(stage.now, feed.name)
+        if held := stage.sent[feed.name]:
+            yield Update(stage.now, feed.name, announced=tuple(sent.route for sent in held.values()))
+    for feed in feeds:
+        yield from _end_dump(stage, feed)
+
+
 PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
     "announce": update,
     "withdraw": update,
@@ -111,7 +126,7 @@ PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
         verb.__name__: verb
         for verb in (
             *(converge, in_sync, up, end_of_rib, down, messages_lost, exabgp_up, exabgp_down),
-            *(source_rejected, source_accepted, storage),
+            *(source_rejected, source_accepted, storage, restart),
         )
     },
 }
@@ -167,6 +182,8 @@ class Act:
     """When it is over: getting in sync takes its time, everything else none."""
     events: tuple[Event, ...]
     text: str
+    restarts: bool = False
+    """Another ermon takes the events, with what this one has kept."""
 
 
 def make_acts(
@@ -212,10 +229,10 @@ def _act(stage: Stage, step: StepEntry, at: float) -> Act:
     # Of several verbs, which can only be announce and withdraw, the first one plays both.
     events = tuple(PLAYED[verbs[0]](stage, step)) if verbs else ()
     done = at
-    if {"converge", "in_sync"} & set(verbs):
+    if {"converge", "in_sync", "restart"} & set(verbs):
         collector = stage.config.collector
         done = round(at + min(collector.settle, collector.settle_limit), 6)
-    return Act(stage.path, at, done, events, describe(step, verbs))
+    return Act(stage.path, at, done, events, describe(step, verbs), restarts=step.restart is not None)
 
 
 def _check_keys(stage: Stage, step: StepEntry, verbs: list[Verb]) -> None:

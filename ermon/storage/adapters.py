@@ -1,16 +1,17 @@
-"""The store as others want to see it: the records of published lists, the book of maintenance windows, drains, and
-the last 24 hours.
+"""The store as others want to see it: the records of published lists, the book of maintenance windows, drains, what
+links brought, and the last 24 hours.
 """
 
 from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 
 import msgspec
 
 from ermon.core.drain import DrainMemory
+from ermon.core.kept_links import KeptLink, LinkToKeep
 from ermon.core.maintenance_book import BookedWindow
 from ermon.core.timeline import KeptTimeline, Timeline
 from ermon.model.inventory import LinkFamily
@@ -22,6 +23,7 @@ from ermon.storage.store import Store
 _CLIENT_REQUEST_ID = "client-request-id"
 _TIMELINE = "timeline"
 _DRAINS = "drains"
+_LINKS = "links"
 
 
 class StoredRecords:
@@ -79,6 +81,24 @@ def kept_drains(store: Store | None) -> dict[LinkFamily, DrainMemory]:
 def keep_drains(store: Store, drains: Mapping[LinkFamily, DrainMemory]) -> None:
     kept = [KeptDrain(link, drain) for link, drain in drains.items()]
     store.set_value(Table.INSTALLATION, _DRAINS, msgspec.json.encode(kept))
+
+
+def kept_links(store: Store | None) -> list[KeptLink]:
+    """Return what an earlier ermon knew of the links beyond their routes."""
+    with contextlib.suppress(msgspec.MsgspecError):
+        kept = None if store is None else store.value(Table.INSTALLATION, _LINKS)
+        if kept is not None:
+            return msgspec.json.decode(kept, type=list[KeptLink])
+    return []
+
+
+def write_links(links: Iterable[LinkToKeep]) -> bytes:
+    """Write them as ``keep_links`` keeps them; on any thread."""
+    return msgspec.json.encode([link.written() for link in links])
+
+
+def keep_links(store: Store, written: bytes) -> None:
+    store.set_value(Table.INSTALLATION, _LINKS, written)
 
 
 def kept_timeline(store: Store | None, now: float) -> Timeline:

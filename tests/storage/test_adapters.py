@@ -20,13 +20,16 @@ from ermon.storage.adapters import (
     StoredRecords,
     StoredWindows,
     keep_drains,
+    keep_links,
     keep_timeline,
     kept_drains,
+    kept_links,
     kept_timeline,
+    write_links,
 )
 from ermon.storage.database import Table
 from ermon.storage.store import Store
-from tests.checks.company import company
+from tests.checks.company import V6, company
 from tests.networks import SMALL
 
 TAGS = SourceKey("service-tags", "https://lists.example.net/tags.json?sig=s3cret", ("Storage",))
@@ -110,6 +113,20 @@ async def test_drains_outlive_ermon(tmp_path: Path, drains: dict[LinkFamily, Dra
         assert kept_drains(store) == drains
         store.set_value(Table.INSTALLATION, "drains", b"{")
         assert kept_drains(store) == {}
+
+
+async def test_what_links_brought_outlives_ermon(tmp_path: Path):
+    net = company().converge()
+    assert kept_links(None) == []
+    async with opened(tmp_path) as store:
+        assert kept_links(store) == []
+        keep_links(store, write_links(list(net.monitor.links_to_keep())))
+    async with opened(tmp_path) as store:
+        kept = {(each.link, each.family): set(each.prefixes) for each in kept_links(store)}
+        assert len(kept) == 8, "four links, each in both families"
+        assert kept[("chicago", "primary"), "ipv6"] == {V6.exchange, V6.sharepoint}
+        store.set_value(Table.INSTALLATION, "links", b"{")
+        assert kept_links(store) == []
 
 
 async def test_the_timeline_outlives_ermon(tmp_path: Path):
