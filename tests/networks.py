@@ -274,7 +274,13 @@ def _metro_and_private() -> Config:
         geo="eu",
         peering=Peering.PRIVATE,
         premium=True,
-        receive=Receive(minimum={"ipv6": 1}, prefixes=(ExpectedPrefix(parse_prefix("10.1.0.0/16")),)),
+        receive=Receive(
+            minimum={"ipv6": 1},
+            prefixes=(ExpectedPrefix(parse_prefix("10.1.0.0/16")),),
+            own_prefixes=prefixes("198.51.100.64/28"),
+            vnets=prefixes("10.0.0.0/8 fc00:1::/48"),
+            gateways=1,
+        ),
         advertise=Advertise(None, required=prefixes("10.1.0.0/16 0.0.0.0/0 fc00:1::/48")),
     )
     remote = circuit(

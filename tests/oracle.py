@@ -514,7 +514,15 @@ def _asked_about(config: Config, feed: Feed) -> Iterator[Prefix]:
 # One cause, one page -----------------------------------------------------------------------------------
 
 CAUSES = {
-    *("service-missing", "circuit-down", "link-down", "drain", "advertised-limit-reached", "exabgp-down"),
+    *(
+        "service-missing",
+        "received-limit-reached",
+        "circuit-down",
+        "link-down",
+        "drain",
+        "advertised-limit-reached",
+        "exabgp-down",
+    ),
     *("pool-not-advertised", "prefix-not-advertised"),
 }
 
@@ -556,6 +564,8 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
             return subject.check in {"link-down", *AFTER_LINK_LOSS} and same("circuit", "link")
         case "service-missing":
             return subject.check == "service-count-low" and same("circuit", "link", "ms_service")
+        case "received-limit-reached":
+            return subject.check == "received-limit-near" and same("circuit", "link", "family")
         case "advertised-limit-reached":
             return subject.check == "advertised-limit-near" and same("circuit", "link", "family")
         case "exabgp-down" if subject.check == "feed-down":

@@ -587,7 +587,8 @@ class FactsFromScratch:
         return any(self.in_sync(feed, family) for feed in self._edges)
 
     def expectations(self, circuit: str) -> ExpectationPeriods:
-        return ExpectationPeriods(self._config.circuits[circuit].receive.prefixes)
+        receive = self._config.circuits[circuit].receive
+        return ExpectationPeriods(receive.prefixes, complete=receive.lists_known)
 
     def prefix_count(self, link: LinkKey, family: Family) -> int:
         return len(self._shown(link, family))
@@ -683,6 +684,9 @@ class FactsFromScratch:
         kind, link, family, service = counted
         if kind == "received":
             return self._shown(link, family)
+        if kind == "vnets":
+            of_vnets = RouteSet("vnet", family, link=link)
+            return frozenset(key[0] for feed in self._edges for key in self.matching(feed, of_vnets))
         if kind == "service":
             return frozenset(
                 route.prefix
@@ -740,15 +744,37 @@ class FactsFromScratch:
     def is_unexpected(self, feed: str, route: Route, route_set: RouteSet) -> bool:
         if route_set.link is None or self.brought_by(feed, route) != route_set.link:
             return False
-        receive = self._config.circuits[route_set.link[0]].receive
+        circuit = self._config.circuits[route_set.link[0]]
+        private, receive = circuit.peering is Peering.PRIVATE, circuit.receive
+        if route.prefix.length == 0:
+            return not (private and receive.allow_default)
         ours = [*self._config.customer.own_prefixes, *_pool_space(self._config)]
-        if route.prefix.length == 0 or covered(route.prefix, ours):
+        if covered(route.prefix, ours) and not covered(route.prefix, [*receive.own_prefixes, *receive.vnets]):
             return True
-        if not_public(route.prefix, self._config.policy.public_space):
-            return True
-        listed = [expected.prefix for expected in receive.prefixes]
+        return not private and not_public(route.prefix, self._config.policy.public_space)
+
+    def is_unlisted(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        """It is outside what the circuit says it may receive, and not wrong for a better reason."""
+        if (
+            route_set.link is None
+            or self.brought_by(feed, route) != route_set.link
+            or route.prefix.length == 0
+        ):
+            return False
+        receive = self._config.circuits[route_set.link[0]].receive
+        if not receive.lists_known or not (receive.only_listed or receive.vnets):
+            return False
         named = {service.community for service in receive.services} & route.attributes.communities
-        return receive.only_listed and not named and not covered(route.prefix, listed)
+        listed = [*(e.prefix for e in receive.prefixes), *receive.own_prefixes, *receive.vnets]
+        outside = not named and not covered(route.prefix, listed)
+        return outside and not self.is_unexpected(feed, route, route_set)
+
+    def is_of_a_vnet(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        """Private peering: nobody but Microsoft's routers and a gateway are in its path."""
+        if route_set.link is None or self.brought_by(feed, route) != route_set.link:
+            return False
+        private = self._config.circuits[route_set.link[0]].peering is Peering.PRIVATE
+        return private and set(microsoft_part(route.attributes, self._config)) <= {12076, 65515}
 
     def is_foreign_origin(self, feed: str, route: Route, route_set: RouteSet) -> bool:
         """An ASN that is none of Microsoft's, from 12076 on."""
@@ -929,6 +955,8 @@ SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, RouteSet], bool]] = 
     "service": FactsFromScratch.is_service,
     "tagged": FactsFromScratch.is_tagged,
     "unexpected": FactsFromScratch.is_unexpected,
+    "unlisted": FactsFromScratch.is_unlisted,
+    "vnet": FactsFromScratch.is_of_a_vnet,
     "foreign-origin": FactsFromScratch.is_foreign_origin,
     "best-path": FactsFromScratch.is_best_path,
     "not-microsoft": FactsFromScratch.is_not_microsoft,

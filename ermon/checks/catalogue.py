@@ -24,6 +24,7 @@ from ermon.checks import (
     segments,
     sight,
     unattributed,
+    unexpected,
 )
 from ermon.checks.check import Check
 from ermon.checks.sharding import Shard
@@ -43,7 +44,10 @@ _NETWORK = (
     received.PREFIX_MISSING,
     counts.PREFIX_COUNT_LOW,
     redundancy.LINK_ASYMMETRY,
-    received.PREFIX_UNEXPECTED,
+    unexpected.PREFIX_UNEXPECTED,
+    unexpected.PREFIX_UNLISTED,
+    unexpected.RECEIVED_LIMIT_NEAR,
+    unexpected.RECEIVED_LIMIT_REACHED,
     received.ORIGIN_UNEXPECTED,
     drain.DRAIN,
     drain.DRAIN_BOTH,

@@ -26,7 +26,7 @@ class Section(StrEnum):
 
 SUBJECT_LABELS = (
     *("circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
-    *("geo", "peering", "view", "process", "source"),
+    *("geo", "group", "peering", "view", "process", "source"),
 )
 """Every label that a subject can have, in the order in which the series of findings show them."""
 
@@ -143,8 +143,8 @@ class Check:
     optional_labels: tuple[str, ...] = ()
     """Those that only some have, or that say more of another: the uplink that a feed mirrors."""
     summary: str = ""
-    """A finding in one line without a full stop: a ``str.format`` template over ``labels`` and
-    ``named_evidence``.
+    """A finding in one line without a full stop: a ``str.format`` template over the labels, those that a subject
+    lacks being empty, and ``named_evidence``.
     """
     named_evidence: tuple[str, ...] = ()
     """Lists of its evidence that the summary names, such as ``pools``."""
@@ -186,7 +186,7 @@ class Check:
     def summarize(self, labels: Mapping[str, str], evidence: Mapping[str, Any] | None = None) -> str:
         """Return the summary of a finding, or of a subject that nothing is found about."""
         named = {name: ", ".join((evidence or {}).get(name, ())) for name in self.named_evidence}
-        return self.summarize_with(_Named({**labels, **named}))
+        return self.summarize_with(_Named({**dict.fromkeys(self.optional_labels, ""), **labels, **named}))
 
     def summarize_with(self, words: Mapping[str, str]) -> str:
         """Return the summary with these words for its labels and its evidence."""

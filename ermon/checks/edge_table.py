@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from ermon.checks.attribution import Attribution, Unattributed, microsoft_path
 from ermon.checks.facts import Facts
 from ermon.checks.subject import (
     Classifier,
+    Evidence,
     RouteGroup,
+    Subject,
+    Verdict,
+    link_labels,
+    present,
 )
 from ermon.checks.topics import (
     PREPENDED,
@@ -21,12 +27,15 @@ from ermon.checks.topics import (
 )
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering
-from ermon.model.prefixes import FAMILIES, PrefixSet, not_public_space
+from ermon.model.prefixes import FAMILIES, Prefix, PrefixSet, not_public_space
 from ermon.model.routes import GRACEFUL_SHUTDOWN, Route
 
 SERVICE = "service"
 TAGGED = "tagged"
 UNEXPECTED = "unexpected"
+UNLISTED = "unlisted"
+VNET = "vnet"
+"""Routes of virtual networks: a gateway and Microsoft's routers, and nobody else, are in their paths."""
 FOREIGN_ORIGIN = "foreign-origin"
 UNATTRIBUTED = "unattributed"
 BEST_PATH = "best-path"
@@ -70,8 +79,10 @@ def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]
     ours = PrefixSet(config.our_space)
     not_public = not_public_space(config.policy.public_space)
     unexpected = {
-        circuit.name: _unexpected(circuit, ours, not_public) for circuit in microsoft_circuits(config)
+        circuit.name: _unexpected(circuit, ours, not_public) for circuit in config.circuits.values()
     }
+    unlisted = {circuit.name: _unlisted(circuit) for circuit in config.circuits.values()}
+    private = {circuit.name for circuit in config.circuits.values() if circuit.peering is Peering.PRIVATE}
 
     def route_sets(route: Route, link: LinkKey) -> Iterator[RouteSet]:
         circuit, family = link[0], route.prefix.family
@@ -80,9 +91,13 @@ def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]
             yield RouteSet(SERVICE, family, community_text(community), link)
         if any(high == MICROSOFT_ASN for high, _ in communities):
             yield RouteSet(TAGGED, family, link=link)
-        if circuit in unexpected and unexpected[circuit](route):
+        if unexpected[circuit](route.prefix):
             yield RouteSet(UNEXPECTED, family, link=link)
+        elif unlisted[circuit](route):
+            yield RouteSet(UNLISTED, family, link=link)
         path = microsoft_path(route.attributes, our_asns) or ()
+        if circuit in private and path and GATEWAY_PATH.issuperset(path):
+            yield RouteSet(VNET, family, link=link)
         if not config.policy.microsoft_asns.issuperset(path):
             yield RouteSet(FOREIGN_ORIGIN, family, link=link)
         run = head_run(path)
@@ -107,22 +122,50 @@ def microsoft_circuits(config: Config) -> Iterator[Circuit]:
     return (circuit for circuit in config.circuits.values() if circuit.peering is Peering.MICROSOFT)
 
 
-def _unexpected(circuit: Circuit, ours: PrefixSet, not_public: PrefixSet) -> Callable[[Route], bool]:
-    """What Microsoft must not send on Microsoft peering: it carries public service prefixes only
+GATEWAY_ASN = 65515
+"""The ASN of Azure's virtual network gateways (Microsoft, "ExpressRoute routing requirements")."""
+GATEWAY_PATH = frozenset({MICROSOFT_ASN, GATEWAY_ASN})
+
+
+def _unexpected(circuit: Circuit, ours: PrefixSet, not_public: PrefixSet) -> Callable[[Prefix], bool]:
+    """What Microsoft must never send: our own space, unless it comes back on purpose; a default route, unless the
+    circuit allows it; and on Microsoft peering, which carries public service prefixes only, what is not public
     (Microsoft, "ExpressRoute routing requirements").
     """
-    listed = PrefixSet(expected.prefix for expected in circuit.receive.prefixes)
-    services = {service.community for service in circuit.receive.services}
+    receive, public_only = circuit.receive, circuit.peering is Peering.MICROSOFT
+    on_purpose = PrefixSet((*receive.own_prefixes, *receive.vnets))
 
-    def unexpected(route: Route) -> bool:
-        prefix = route.prefix
-        if prefix.is_default or not_public.overlaps(prefix) or ours.covers(prefix):
+    def unexpected(prefix: Prefix) -> bool:
+        if prefix.is_default:
+            return public_only or not receive.allow_default
+        if ours.covers(prefix) and not on_purpose.covers(prefix):
             return True
-        return circuit.receive.only_listed and not (
-            services & route.attributes.communities or listed.covers(prefix)
-        )
+        return public_only and not_public.overlaps(prefix)
 
     return unexpected
+
+
+def judges_lists(circuit: Circuit) -> bool:
+    """Return whether the circuit says all that it may receive."""
+    return circuit.receive.only_listed or bool(circuit.receive.vnets)
+
+
+def _unlisted(circuit: Circuit) -> Callable[[Route], bool]:
+    """What nothing lists, where everything that may come is said to be listed."""
+    receive = circuit.receive
+    listed = PrefixSet(
+        (*(expected.prefix for expected in receive.prefixes), *receive.own_prefixes, *receive.vnets)
+    )
+    services = {service.community for service in receive.services}
+    judged = judges_lists(circuit) and receive.lists_known
+
+    def unlisted(route: Route) -> bool:
+        prefix = route.prefix
+        if not judged or prefix.is_default or listed.covers(prefix):
+            return False
+        return not services & route.attributes.communities
+
+    return unlisted
 
 
 # What the verdicts look at, and depend on ------------------------------------------------------------
@@ -164,3 +207,16 @@ def shown(facts: Facts, link: Link, kind: str, name: str = "") -> bool:
 
 def brings_routes(facts: Facts, link: Link) -> bool:
     return any(facts.prefix_count(link.key, family) for family in link.families)
+
+
+def forbidden_on_links(circuit: Circuit, check: str, kind: str) -> Iterator[Subject]:
+    for link in circuit.links.values():
+        topics = link_topics((link,)) | set_topics(link, kind)
+        judge = partial(forbidden_on_link, link, kind)
+        yield Subject(check, link_labels(link), frozenset(topics), judge)
+
+
+def forbidden_on_link(link: Link, kind: str, facts: Facts) -> Verdict:
+    """Any feed that shows such a route proves it; only one that decides proves that there is none."""
+    routes = link_routes(facts, link, kind)
+    return present(Evidence(routes=routes, routers=(link.router,)), complete=decided(facts, link))

@@ -58,11 +58,12 @@ def _shows_best_paths(feed: Feed) -> bool:
 
 
 def geo_states(shard: Shard, labels: Labels) -> bool:
-    """The states of all links of all circuits of the geo and peering are judged here."""
+    """The states of all links of all circuits of the geo, group and peering are judged here."""
     circuits = [
         circuit
         for circuit in shard.config.circuits.values()
-        if (circuit.geo, circuit.peering) == (labels["geo"], labels["peering"])
+        if (circuit.geo, circuit.peering, circuit.group)
+        == (labels["geo"], labels["peering"], labels.get("group"))
     ]
     return _sees_links(shard, [link for circuit in circuits for link in circuit.links.values()], {})
 

@@ -13,11 +13,10 @@ from ermon.checks.edge_table import (
     NOT_MICROSOFT,
     SERVICE,
     TAGGED,
-    UNEXPECTED,
     brings_routes,
     community_text,
     decided,
-    link_routes,
+    forbidden_on_links,
     link_topics,
     microsoft_circuits,
     set_topics,
@@ -32,7 +31,6 @@ from ermon.checks.subject import (
     Subject,
     Verdict,
     link_labels,
-    present,
     violated,
 )
 from ermon.checks.topics import (
@@ -207,30 +205,9 @@ PREFIX_MISSING = Check(
 )
 
 
-def prefix_unexpected(config: Config) -> Iterator[Subject]:
-    for circuit in microsoft_circuits(config):
-        yield from _forbidden_on_links(circuit, "prefix-unexpected", UNEXPECTED)
-
-
-PREFIX_UNEXPECTED = Check(
-    name="prefix-unexpected",
-    section=Section.RECEIVED,
-    severity=Severity.CRITICAL,
-    raise_after=0,
-    clear_after=60,
-    subjects=prefix_unexpected,
-    labels=("circuit", "link"),
-    summary="Microsoft sends a prefix that it must not on link {link} of circuit {circuit}",
-    needs=needs.link_state,
-    peering=Peering.MICROSOFT,
-    views=(View.EDGE_TABLE,),
-    acceptance=Tested(AcceptanceStep.RECEIVED_CLEAN, required=Required.ON_MICROSOFT_PEERING),
-)
-
-
 def origin_unexpected(config: Config) -> Iterator[Subject]:
     for circuit in microsoft_circuits(config):
-        yield from _forbidden_on_links(circuit, "origin-unexpected", FOREIGN_ORIGIN)
+        yield from forbidden_on_links(circuit, "origin-unexpected", FOREIGN_ORIGIN)
 
 
 ORIGIN_UNEXPECTED = Check(
@@ -247,19 +224,6 @@ ORIGIN_UNEXPECTED = Check(
     views=(View.EDGE_TABLE,),
     acceptance=Tested(AcceptanceStep.RECEIVED_CLEAN),
 )
-
-
-def _forbidden_on_links(circuit: Circuit, check: str, kind: str) -> Iterator[Subject]:
-    for link in circuit.links.values():
-        topics = link_topics((link,)) | set_topics(link, kind)
-        judge = partial(_forbidden_on_link, link, kind)
-        yield Subject(check, link_labels(link), frozenset(topics), judge)
-
-
-def _forbidden_on_link(link: Link, kind: str, facts: Facts) -> Verdict:
-    """Any feed that shows such a route proves it; only one that decides proves that there is none."""
-    routes = link_routes(facts, link, kind)
-    return present(Evidence(routes=routes, routers=(link.router,)), complete=decided(facts, link))
 
 
 def internet_preferred(config: Config) -> Iterator[Subject]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from ermon.checks import needs, unattributed
@@ -21,7 +21,7 @@ from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
 from ermon.checks.topics import difference_topic, feed_topic, link_topic
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Circuit, Config, Link, Peering, Severity, View
+from ermon.model.inventory import Circuit, Config, Link, Peering, Severity, View, apart
 from ermon.model.prefixes import Family
 
 FLAP_CHANGES = Parameter(
@@ -146,25 +146,26 @@ CIRCUIT_UNSEEN = Check(
 
 
 def geo_not_redundant(config: Config) -> Iterator[Subject]:
-    """Two circuits in different locations of a geo must bring routes (Microsoft, "Designing for disaster
+    """Two circuits in different metropolitan areas of a geo must bring routes (Microsoft, "Designing for disaster
     recovery with ExpressRoute").
     """
-    groups: dict[tuple[str, Peering], list[Circuit]] = {}
+    groups: dict[tuple[str, Peering, str | None], list[Circuit]] = {}
     for circuit in config.circuits.values():
-        groups.setdefault((circuit.geo, circuit.peering), []).append(circuit)
-    for (geo, peering), circuits in groups.items():
-        if _redundant(circuits):
-            labels = (("geo", geo), ("peering", str(peering)))
+        groups.setdefault((circuit.geo, circuit.peering, circuit.group), []).append(circuit)
+    for (geo, peering, group), circuits in groups.items():
+        if apart(circuits):
+            named = (("group", group),) if group is not None else ()
+            labels = (("geo", geo), *named, ("peering", str(peering)))
             topics = frozenset(link_topics(link for c in circuits for link in c.links.values()))
             yield Subject("geo-not-redundant", labels, topics, partial(_geo_not_redundant, circuits))
 
 
 def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
     # Two circuits are enough to answer: a geo may have hundreds.
-    if _redundant(circuit for circuit in circuits if _circuit_state(facts, circuit) is LinkState.UP):
+    if apart(circuit for circuit in circuits if _circuit_state(facts, circuit) is LinkState.UP):
         return OK
     states = {circuit.name: _circuit_state(facts, circuit) for circuit in circuits}
-    if _redundant(circuit for circuit in circuits if states[circuit.name] is not LinkState.DOWN):
+    if apart(circuit for circuit in circuits if states[circuit.name] is not LinkState.DOWN):
         return UNKNOWN
     return violated(Evidence(details={"circuits": {c: str(state) for c, state in sorted(states.items())}}))
 
@@ -177,18 +178,12 @@ GEO_NOT_REDUNDANT = Check(
     clear_after=60,
     subjects=geo_not_redundant,
     labels=("geo", "peering"),
-    summary="Fewer than two {peering} peering circuits in different locations of {geo} bring routes",
+    optional_labels=("group",),
+    summary="Fewer than two {peering} peering circuits of {geo} {group} in different metros bring routes",
     needs=needs.geo_states,
     covered_by_maintenance=False,  # work on one circuit is exactly when the other one matters
     acceptance=NotTested("about several circuits: one that fails must not fail the others"),
 )
-
-
-def _redundant(circuits: Iterable[Circuit]) -> bool:
-    """Return whether there are two circuits in different locations; a Metro circuit is one circuit."""
-    remaining = iter(circuits)
-    first = next(remaining, None)
-    return first is not None and any(circuit.locations != first.locations for circuit in remaining)
 
 
 def _circuit_state(facts: Facts, circuit: Circuit) -> LinkState:

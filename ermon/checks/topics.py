@@ -17,11 +17,14 @@ class RouteSet(NamedTuple):
     link: LinkKey | None = None
 
 
+CountedKind = Literal["received", "service", "vnets", "advertised"]
+"""What a link brings; of that, one service, or virtual networks; what its mirrors show."""
+
+
 class Counted(NamedTuple):
     """What is counted in routes and in addresses, and has a usual level."""
 
-    kind: Literal["received", "service", "advertised"]
-    """What a link brings; what it brings of one service; what its mirrors show."""
+    kind: CountedKind
     link: LinkKey
     family: Family
     service: str = ""

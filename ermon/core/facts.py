@@ -19,7 +19,7 @@ from ermon.checks import redundancy, sight
 from ermon.checks.attribution import Unattributed
 from ermon.checks.check import Parameter
 from ermon.checks.drain import DRAIN_PERCENT, DRAIN_REPEATS
-from ermon.checks.edge_table import SERVICE
+from ermon.checks.edge_table import SERVICE, VNET
 from ermon.checks.facts import Amount
 from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, Counted, RouteSet, Topic
@@ -83,7 +83,9 @@ class Expected:
         self.periods: dict[str, ExpectationPeriods] = {}
         self.prefixes: dict[LinkKey, ExpectedPrefixes] = {}
         for name, circuit in config.circuits.items():
-            self.periods[name] = ExpectationPeriods(circuit.receive.prefixes)
+            self.periods[name] = ExpectationPeriods(
+                circuit.receive.prefixes, complete=circuit.receive.lists_known
+            )
             by_families: dict[tuple[Family, ...], ExpectedPrefixes] = {}
             for link in circuit.links.values():
                 if link.families not in by_families:
@@ -459,6 +461,9 @@ class NetworkFacts:
         if kind == "advertised":
             mirrors = (feed.name for feed in self.config.mirrors.get(link, ()))
             return [self.feeds[name].rib for name in mirrors if self.in_sync(name, family)]
+        if kind == "vnets":
+            vnets = RouteSet(VNET, family, link=link)
+            return [self.feeds[name].counted_sets[vnets] for name in self.feeds_showing(vnets)]
         witnesses = self.witnesses(link, family)
         if kind == "received":
             return [self.table(name, link) for name in witnesses]

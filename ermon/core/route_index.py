@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ermon.checks.attribution import Attribution, Attributor, Unattributed, has_microsoft_asn
 from ermon.checks.catalogue import classifiers as classifiers_of
-from ermon.checks.edge_table import SERVICE
+from ermon.checks.edge_table import SERVICE, VNET
 from ermon.checks.elsewhere import MicrosoftElsewhere
 from ermon.checks.internet import INSIDE_POOL
 from ermon.checks.mirror import POOL_SPACE
@@ -35,7 +35,7 @@ from ermon.core.facts import FILTERED_VIEWS, Expected, FeedState, NetworkFacts, 
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.rib import AdjRibIn, RouteChange
 from ermon.core.rolling import RollingCount
-from ermon.model.inventory import Config, LinkKey, View
+from ermon.model.inventory import Config, LinkKey, Receive, View
 from ermon.model.prefixes import Family, Prefix, PrefixIndex, PrefixSet
 from ermon.model.routes import Route, RouteKey
 
@@ -44,7 +44,7 @@ _HEARS_MICROSOFT_ROUTES = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.S
 _SHOW_POOLS = frozenset({POOL_SPACE, INSIDE_POOL})
 """Sets that are named after a pool, and say where it is seen."""
 
-_COUNTED = frozenset({SERVICE})
+_COUNTED = frozenset({SERVICE, VNET})
 """Sets whose prefixes and addresses are counted, one route at a time."""
 _TELL_DRAINS = frozenset({PREPENDED, SHUT})
 
@@ -65,10 +65,14 @@ class Expectations:
         self.circuits = frozenset(
             name
             for name, circuit in after.circuits.items()
-            if circuit.receive.prefixes != before.circuits[name].receive.prefixes
+            if _expects(circuit.receive) != _expects(before.circuits[name].receive)
         )
         """Those that expect other prefixes than before."""
         self.expected = Expected(after)
+
+
+def _expects(receive: Receive) -> tuple[object, ...]:
+    return receive.prefixes, receive.lists_known
 
 
 class RouteIndex:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ermon.checks.edge_table import judges_lists
 from ermon.checks.topics import EXPECTATIONS, missing_topic
 from ermon.core.facts import FILTERED_VIEWS, FeedState, LinkInfo
 from ermon.core.reactor import TEARDOWN_INTERVAL_SECONDS, Reactor
@@ -134,7 +135,7 @@ def expect(reactor: Reactor, expectations: Expectations) -> Iterator[None]:
             reactor.routes.cover_again(state, link)
             facts.pending.topics.add(missing_topic(link))
             yield
-        if not state.feed.add_path or any(config.circuits[c].receive.only_listed for c in changed):
+        if not state.feed.add_path or any(judges_lists(config.circuits[c]) for c in changed):
             yield from reactor.routes.sort_again(state)
     if changed:
         facts.pending.topics.add(EXPECTATIONS)

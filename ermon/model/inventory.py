@@ -106,6 +106,8 @@ class Receive:
     prefixes: tuple[ExpectedPrefix, ...] = ()
     sources: tuple[Source, ...] = ()
     only_listed: bool = False
+    lists_known: bool = True
+    """Whether all of ``sources`` have been read, and are in ``prefixes``."""
     own_prefixes: tuple[Prefix, ...] = ()
     """Space of ours that comes back on purpose: BYOIP, Global Reach, branch to branch."""
     allow_default: bool = False
@@ -185,8 +187,33 @@ class Circuit:
         return tuple(f for f in FAMILIES if any(f in link.families for link in self.links.values()))
 
     @property
+    def metros(self) -> frozenset[str]:
+        """The metropolitan areas of its links, to be compared: Amsterdam, Amsterdam2 and Amsterdam Metro are one."""
+        if self.metro is not None:
+            return frozenset({self.metro.casefold()})
+        return frozenset(_metro(location) for location in self.locations)
+
+    @property
     def locations(self) -> frozenset[str]:
         return frozenset(link.location for link in self.links.values())
+
+
+def _metro(location: str) -> str:
+    """Return a location without its number and without the word Metro, in small letters."""
+    letters = "".join(each for each in location.casefold() if not each.isdigit())
+    return " ".join(word for word in letters.split() if word != "metro")
+
+
+def apart(circuits: Iterable[Circuit]) -> bool:
+    """Return whether two of these circuits have no metropolitan area in common. A circuit with links in two
+    locations is one circuit.
+    """
+    seen: set[frozenset[str]] = set()
+    for circuit in circuits:
+        if any(other.isdisjoint(circuit.metros) for other in seen):
+            return True
+        seen.add(circuit.metros)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,7 +513,9 @@ class Config:
 class ExpectationPeriods:
     """When each expected prefix is expected: from the start of a day (UTC) to the start of another."""
 
-    def __init__(self, expected: Iterable[ExpectedPrefix]) -> None:
+    def __init__(self, expected: Iterable[ExpectedPrefix], *, complete: bool = True) -> None:
+        """``complete``: all published lists that say so too have been read."""
+        self.complete = complete
         self._periods: dict[Prefix, list[tuple[float, float]]] = {}
         for item in expected:
             period = (_midnight(item.starts, float("-inf")), _midnight(item.ends, float("inf")))

@@ -7,7 +7,7 @@ internet hears what is published to it. Where the configuration names nothing, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from netaddr import IPSet
@@ -37,11 +37,11 @@ _MICROSOFT_SPACE: Mapping[Family, Prefix] = {
 _REGION = Community((MICROSOFT_ASN, 51004))
 """A region of Microsoft's, so that each link receives a community."""
 
-_PRIVATE_SPACE: Mapping[Family, Prefix] = {
-    "ipv4": parse_prefix("10.64.0.0/16"),
-    "ipv6": parse_prefix("fd64::/32"),
+_PRIVATE_SPACE: Mapping[Family, tuple[Prefix, ...]] = {
+    "ipv4": tuple(map(parse_prefix, ("10.64.0.0/16", "172.24.0.0/16", "192.168.64.0/18", "100.80.0.0/16"))),
+    "ipv6": tuple(map(parse_prefix, ("fd64::/32", "fc64::/32"))),
 }
-"""The same for private peering: networks of the company in Azure."""
+"""The same for private peering: networks of the company in Azure, the first that are not at home too."""
 
 _INTERNAL_SPACE: Mapping[Family, Prefix] = {
     "ipv4": parse_prefix("10.16.0.0/12"),
@@ -80,7 +80,7 @@ def _edge_table(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
         for link in circuit.links.values():
             if link.table != feed.table:
                 continue
-            for prefix in received_on(circuit, link, now):
+            for prefix in received_on(config, link, now):
                 # Without ADD-PATH the router shows one path of a prefix only.
                 if feed.add_path or prefix not in shown:
                     shown.add(prefix)
@@ -94,20 +94,37 @@ _PARTS = 256
 """Into so many parts the spaces above are cut, or into more where that is too few."""
 
 
-def received_on(circuit: Circuit, link: Link, now: float) -> Iterator[Prefix]:
+def received_on(config: Config, link: Link, now: float) -> Iterator[Prefix]:
     """The prefixes that are received on a link on a good day: at least one in each family."""
-    calendar = ExpectationPeriods(circuit.receive.prefixes)
-    space = _MICROSOFT_SPACE if _is_public(circuit) else _PRIVATE_SPACE
+    circuit = config.circuits[link.circuit]
+    receive = circuit.receive
+    calendar = ExpectationPeriods(receive.prefixes)
     for family in link.families:
         expected = [
             item.prefix
-            for item in circuit.receive.prefixes
+            for item in receive.prefixes
             if item.prefix.family == family and calendar.expects(item.prefix, now)
         ]
-        yield from expected
-        missing = max(1, circuit.receive.minimum.get(family, 0)) - len(expected)
+        expected += [prefix for prefix in receive.vnets if prefix.family == family]
+        yield from dict.fromkeys(expected)
+        services = (service.minimum or 0 for service in receive.services)
+        missing = max(1, receive.minimum.get(family, 0), *services) - len(expected)
         if missing > 0:
-            yield from Many(max(missing, _PARTS), space[family]).prefixes[:missing]
+            space = _more_space(config, circuit, family, expected)
+            parts = min(max(missing, _PARTS), 1 << (space.bits - space.length))
+            yield from Many(parts, space).prefixes[:missing]
+
+
+def _more_space(config: Config, circuit: Circuit, family: Family, expected: Sequence[Prefix]) -> Prefix:
+    """Return space for routes besides the expected ones, where nobody has anything against them."""
+    receive = circuit.receive
+    if expected and (receive.vnets or (receive.only_listed and not receive.services)):
+        return expected[0]
+    if _is_public(circuit):
+        return _MICROSOFT_SPACE[family]
+    ours = PrefixSet(config.our_space)
+    free = (space for space in _PRIVATE_SPACE[family] if not ours.overlaps(space))
+    return next(free, _PRIVATE_SPACE[family][0])
 
 
 def _is_public(circuit: Circuit) -> bool:
@@ -156,9 +173,7 @@ def _segment(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
     if segment.expressroute == "required":
         circuits = [circuit for circuit in config.circuits.values() if _is_public(circuit)]
         links = [link for circuit in circuits for link in circuit.links.values()]
-        received = (
-            prefix for link in links for prefix in received_on(config.circuits[link.circuit], link, now)
-        )
+        received = (prefix for link in links for prefix in received_on(config, link, now))
         for prefix in dict.fromkeys(received):
             hop = own_address(feed, prefix.family)
             attributes = Attributes(next_hop=hop, as_path=sequence(config.customer.asn, MICROSOFT_ASN))

@@ -49,6 +49,8 @@ class AboutSection(Section):
     """Label: Microsoft's service or region."""
     geo: Names | None = None
     """Label: the geopolitical region."""
+    group: Names | None = None
+    """Label: the group of circuits that back each other up."""
     peering: Names | None = None
     """Label: microsoft or private."""
     view: Names | None = None

@@ -174,6 +174,6 @@ def _circuit(circuit: Circuit, lists: Mapping[SourceKey, PublishedList]) -> Circ
             receive,
             prefixes=tuple(dict.fromkeys((*receive.prefixes, *published))),
             # Without its list, nothing can be said to be outside of it.
-            only_listed=receive.only_listed and all(key in lists for key in keys),
+            lists_known=all(key in lists for key in keys),
         ),
     )

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from ermon.checks.topics import Counted
+from ermon.checks.topics import Counted, CountedKind
 from ermon.core.levels import LevelMemory
 from ermon.core.maintenance_book import BookedWindow
 from ermon.model.findings import Delivery, Finding
@@ -274,7 +274,7 @@ class KeptBaseline(msgspec.Struct, frozen=True):
 
     link: LinkFamily
     saved_at: float
-    kind: Literal["received", "service", "advertised"] = "received"
+    kind: CountedKind = "received"
     service: str = ""
     level: LevelMemory = LevelMemory()
 

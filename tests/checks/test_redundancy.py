@@ -533,6 +533,41 @@ def test_a_metro_circuit_is_one_circuit():
     assert company(metro).subjects("geo-not-redundant") == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "circuits: {chicago: {location: Amsterdam}, dallas: {location: Amsterdam2}}",
+        "circuits: {chicago: {location: amsterdam}, dallas: {location: Amsterdam Metro}}",
+        "circuits: {chicago: {location: Chicago, metro: Lakes}, dallas: {metro: LAKES}}",
+        "circuits: {chicago: {location: Dallas, links: {secondary: {location: Chicago}}}}",
+        "circuits: {chicago: {group: production}}",
+    ],
+)
+def test_circuits_of_one_metro_or_of_two_groups_do_not_back_each_other_up(change: str):
+    assert company(change).subjects("geo-not-redundant") == []
+
+
+def test_sites_of_one_metro_are_lost_together():
+    net = company(
+        PLANT,
+        "circuits: {plant: {peering: microsoft, location: Amsterdam}}",
+        "circuits: {chicago: {location: Dublin}, dallas: {location: Dublin2}}",
+        "policy: {public_space: []}",
+    ).converge()
+    assert net.status("geo-not-redundant", **US) == "ok"
+    net.lose("plant-primary", "ipv4", "ipv6").lose("plant-secondary", "ipv4", "ipv6")
+    assert net.status("geo-not-redundant", **US) == "violated"
+
+
+def test_a_group_is_redundant_by_itself_and_named():
+    net = company("circuits: {chicago: {group: production}, dallas: {group: production}}").converge()
+    net.lose("chicago-primary", "ipv4", "ipv6").lose("chicago-secondary", "ipv4", "ipv6")
+    finding = net.assert_raised_after(
+        60, "geo-not-redundant", geo="us", group="production", peering="microsoft"
+    )
+    assert "us production" in finding.summary
+
+
 def test_each_peering_is_redundant_by_itself():
     twin = (
         PLANT.replace("plant", "lab").replace("172.16.0.0", "172.16.1.0").replace("172.16.0.4", "172.16.1.4")

@@ -66,6 +66,8 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
 
 def _counted(kind: str, link: LinkKey, family: Family, service: str) -> set[Topic]:
     """What has changed where an amount has; that its level became usual, the monitor itself says."""
+    if kind == "vnets":
+        return {topics.routes_topic("", RouteSet("vnet", family, link=link))}
     if kind == "service":
         own = topics.routes_topic("", RouteSet("service", family, service, link))
     elif kind == "received":

@@ -21,6 +21,12 @@ from tests.story import config as load
 REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 
 CHANGES = (
+    ("# group: production", "group: production"),
+    (
+        "location: Dallas\n    peering: microsoft",
+        "location: Dallas\n    group: production\n    peering: microsoft",
+    ),
+    ("only_listed: false", "only_listed: true"),
     ("sources: []", "sources: [{kind: bgp-communities, from: list.json}]"),
     ("required: [] ", "required: [198.51.100.0/28] "),
     ("churn-high: {enabled: false,", "internet-preferred: {enabled: true}\n  churn-high: {enabled: true,"),

@@ -28,7 +28,7 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 FINDING = [
     *("check", "circuit", "link", "family", "pool", "feed", "uplink", "segment", "ms_service"),
-    *("geo", "peering", "view", "process", "source"),
+    *("geo", "group", "peering", "view", "process", "source"),
 ]
 
 CONTRACT: Mapping[str, tuple[str, list[str]]] = {

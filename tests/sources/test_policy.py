@@ -36,7 +36,7 @@ def test_a_list_that_is_not_there_expects_nothing():
 
 @pytest.mark.parametrize(("lists", "judged"), [({}, False), (published(LATER), True)])
 def test_without_its_list_nothing_can_be_said_to_be_outside_of_it(lists, judged):
-    assert with_published(config(only_listed=True), lists).circuits["chicago"].receive.only_listed is judged
+    assert with_published(config(only_listed=True), lists).circuits["chicago"].receive.lists_known is judged
 
 
 def test_a_list_that_is_a_file_is_there_without_a_daemon(tmp_path):
