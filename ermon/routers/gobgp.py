@@ -16,6 +16,8 @@ from ermon.routers.platform import Platform
 
 MOST_PATHS = 64
 """Paths of one prefix that are sent."""
+IDLE_HOLD_SECONDS = 5
+"""How long it stays away from a peer that has ended the session, before it calls again."""
 RESTART_SECONDS = 60
 """Graceful restart's time, on the sessions with ermon alone: GoBGP sends End-of-RIB only with it."""
 
@@ -65,7 +67,7 @@ def _neighbor(router: Router, session: Session) -> Iterator[str]:
     yield f"    hold-time = {router.hold_seconds}"
     yield f"    keepalive-interval = {router.keepalive_seconds}"
     yield f"    connect-retry = {CONNECT_RETRY_SECONDS}"
-    yield f"    idle-hold-time-after-reset = {CONNECT_RETRY_SECONDS}"
+    yield f"    idle-hold-time-after-reset = {IDLE_HOLD_SECONDS}"
     yield from _ttl(session)
     yield "  [neighbors.graceful-restart.config]"
     yield "    enabled = true"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 
 from ermon.config.load import load_config
 from ermon.routers import render
-from tests.e2e.daemon import Daemon, eventually
+from tests.e2e.daemon import PATIENCE, Daemon, eventually
 from tests.e2e.netns import namespace
 from tests.e2e.router import Router
 from tests.e2e.site_daemons import BirdSite, FrrSite, GobgpSite, OpenBgpdSite
@@ -214,4 +215,18 @@ def test_the_outside_shows_what_its_router_has_learned_from_the_internet(ermon):
 
 
 def test_nothing_is_raised_behind_routers_that_were_told_so(ermon):
+    assert ermon.api("findings?state=raised") == []
+
+
+def test_after_a_restart_of_ermon_every_router_calls_again(ermon):
+    """ermon never calls, and what a router does meanwhile is up to its timers: those that are rendered are short.
+
+    FRR without them, and with two minutes of graceful restart, would call after two to four minutes.
+    """
+    feeds = ermon.status()["feeds"]
+    ermon.send_signal(signal.SIGTERM)
+    ermon.process.wait(PATIENCE)
+    ermon.wait_until_nothing_is_left()
+    ermon.start()
+    ermon.wait_until_in_sync(*feeds)
     assert ermon.api("findings?state=raised") == []
