@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from netaddr import AddrFormatError, IPNetwork
 
-from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, free_name, sites_of
+from ermon.init.answers import AnswerError, Answers, CircuitAnswers, PoolAnswers, free_name
 from ermon.init.azure_files import (
     AzureCircuit,
     AzurePeering,
@@ -62,8 +62,6 @@ class _Network:
         provider = circuit.service_provider_properties
         if provider is not None and provider.peering_location:
             entry.location = provider.peering_location
-            for link, site in zip(entry.links.values(), sites_of(entry.location), strict=False):
-                link.location, link.location_proposed = site, True
         entry.premium = circuit.sku is not None and (circuit.sku.tier or "").lower() == "premium"
         _set_subnets(entry, where, peering)
         self.answers.circuits[name] = entry

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ermon.init.answers import Answers, CircuitAnswers, Design, LinkAnswers, end_of, free_name
+from ermon.init.answers import Answers, CircuitAnswers, Design, LinkAnswers, end_of, free_name, sites_of
 from ermon.init.designs import routers_proposed, sends_best_paths
 from ermon.init.questions import ends_used
 from ermon.model.inventory import InternetUse, View
@@ -71,6 +71,7 @@ class Plan:
 def plan(answers: Answers) -> Plan:
     """Decide the rest. ``answers`` must be complete: it lacks routers and addresses at most."""
     proposed = _propose_routers(answers)
+    _propose_sites(answers)
     names = ends_used(answers)
     known = [*answers.routers.values(), *filter(None, [answers.collector])]
     version = known[0].version if known else 4
@@ -123,6 +124,13 @@ def _propose_routers(answers: Answers) -> set[str]:
                 link.router = router
                 proposed.add(router)
     return proposed
+
+
+def _propose_sites(answers: Answers) -> None:
+    for circuit in answers.circuits.values():
+        for link, site in zip(circuit.links.values(), sites_of(circuit.location or ""), strict=False):
+            if link.location is None:
+                link.location, link.location_proposed = site, True
 
 
 def _space(answers: Answers) -> list[Prefix]:

@@ -187,7 +187,10 @@ def _private(circuit: CircuitAnswers) -> Iterator[str]:
         yield f"      vnets: {_list(circuit.vnets)}{comment}"
     else:
         yield "      # vnets: [10.64.0.0/16]   # the address space of your virtual networks: any other route is reported"
-    yield "    # advertise: {allow_default: true}   # if a default route to Azure is meant"
+    yield "    advertise:"
+    yield f"      drop_percent: {DROP_PERCENT}   # the same for what you advertise"
+    yield "      # required: [10.0.0.0/8]   # what Azure must always hear from this circuit"
+    yield "      # allow_default: true   # if a default route to Azure is meant"
 
 
 def _proposals(link: LinkAnswers) -> Iterator[str]:

@@ -11,7 +11,7 @@ from ermon.init.answers import AnswerError, Answers
 from ermon.init.azure import add_circuits
 from ermon.init.designs import settle
 from ermon.model.inventory import Peering
-from tests.init.drafts import AZURE, lints, raised_on_a_good_day, written
+from tests.init.drafts import AZURE, LINKS_4, lints, raised_on_a_good_day, written
 
 
 def read(*contents: Any) -> Answers:
@@ -263,6 +263,12 @@ def test_a_metro_circuit_has_a_link_at_each_of_its_sites(tmp_path):
     assert (tmp_path / "ermon.yml").read_text().count("CHANGE: which of the two sites this link is at") == 0
     assert (tmp_path / "ermon.yml").read_text().count("which of the two sites this link is at") == 2
     assert raised_on_a_good_day(tmp_path) == ["view-missing"]
+
+
+def test_a_metro_circuit_by_flags_is_at_its_sites_too(tmp_path):
+    network = ("--asn", "3320", "--circuit", "zrh", "--location", "Zurich Metro", *LINKS_4)
+    (metro,) = written(tmp_path, *network).config.circuits.values()
+    assert (metro.geo, [link.location for link in metro.links.values()]) == ("europe", ["Zurich", "Zurich2"])
 
 
 def test_no_example_takes_an_asn_of_azures(tmp_path):
