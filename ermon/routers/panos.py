@@ -37,7 +37,7 @@ def _peer(router: Router, session: Session, name: str) -> Iterator[str]:
     group = f"{_bgp(session)} peer-group {name}"
     yield f"{group} enable yes"
     if session.is_internal:
-        yield f"{group} type ibgp export-nexthop original"
+        yield f"{group} type ibgp"
     else:
         yield f"{group} type ebgp export-nexthop use-self"
     peer = f"{group} peer {name}"
@@ -80,6 +80,7 @@ def _policy(session: Session, name: str) -> Iterator[str]:
 def _notes(router: Router) -> Iterator[str]:
     yield "For virtual routers; logical routers of the advanced routing engine have other commands. A VRF is a virtual router."
     yield "After the PAN-OS Networking Administrator's Guide, https://docs.paloaltonetworks.com/ngfw/networking/bgp"
+    yield "Over iBGP, next hops stay as they are (Export Next Hop: Original) unless told otherwise. Communities are sent."
     yield "Paste all of it in configuration mode, and then commit. Where the interface has several addresses, name the one"
     yield "of the feed, too: local-address ip ADDRESS/LENGTH."
     if any(session.is_mirror for session in router.sessions):
