@@ -196,7 +196,7 @@ def _two_circuits() -> Config:
         link("dallas", "primary", "edge-3", "Dallas", "203.0.113.8/30"),
         link("dallas", "secondary", "edge-3", "Dallas", "203.0.113.12/30", match_communities=by_community),
         receive=Receive((service("12076:5010"),), {"ipv4": 1}, only_listed=True, prefixes=expected[:1]),
-        advertise=Advertise(prefixes("198.51.100.48/28 203.0.113.0/24")),
+        advertise=Advertise(prefixes("198.51.100.48/28 203.0.113.0/24"), drop_percent=40.0),
     )
     return config(
         (chicago, dallas),

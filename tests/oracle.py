@@ -536,6 +536,14 @@ AFTER_LINK_LOSS = {
 }
 
 
+WORSE = {
+    "service-missing": "service-count-low",
+    "received-limit-reached": "received-limit-near",
+    "advertised-limit-reached": "advertised-limit-near",
+}
+"""Causes that are the same again, and worse."""
+
+
 def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -> bool:
     """Tell whether a violation of ``cause`` on the labels ``of`` explains one on the subject."""
     labels = dict(subject.labels)
@@ -543,12 +551,16 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
     def same(*names: str) -> bool:
         return all(of[name] == labels[name] for name in names if name in labels)
 
+    if cause in WORSE:
+        return subject.check == WORSE[cause] and same("circuit", "link", "family", "ms_service")
     match cause:
         case "circuit-down" if subject.check == "inbound-not-redundant":
             return holds(of, labels, config)
         case "circuit-down" if subject.check == "prefix-not-advertised":
             lacks = labels["family"] not in config.circuits[of["circuit"]].families
             return same("circuit") and (lacks or same("family"))
+        case "pool-not-advertised" | "prefix-not-advertised" if subject.check == "advertised-count-low":
+            return same("circuit", "family") and of.get("link", labels["link"]) == labels["link"]
         case "pool-not-advertised" | "prefix-not-advertised" if subject.check == "advertised-asymmetry":
             return same("circuit", "family")
         case "pool-not-advertised" | "prefix-not-advertised" if subject.check == "feed-empty":
@@ -562,12 +574,6 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
             return subject.check in {"drain-long", *AFTER_LINK_LOSS} and same("circuit", "link", "family")
         case "drain":
             return subject.check in {"link-down", *AFTER_LINK_LOSS} and same("circuit", "link")
-        case "service-missing":
-            return subject.check == "service-count-low" and same("circuit", "link", "ms_service")
-        case "received-limit-reached":
-            return subject.check == "received-limit-near" and same("circuit", "link", "family")
-        case "advertised-limit-reached":
-            return subject.check == "advertised-limit-near" and same("circuit", "link", "family")
         case "exabgp-down" if subject.check == "feed-down":
             return config.feeds[labels["feed"]].process == of["process"]
         case "exabgp-down" if subject.check == "circuit-unseen":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ermon.checks import (
     advertised,
+    advertised_counts,
     advertised_pools,
     advertised_required,
     counts,
@@ -58,6 +59,7 @@ _NETWORK = (
     advertised_pools.POOL_NOT_ADVERTISED,
     advertised_pools.POOL_WRONG_LINK,
     advertised_required.PREFIX_NOT_ADVERTISED,
+    advertised_counts.ADVERTISED_COUNT_LOW,
     advertised_pools.POOL_WRONG_CIRCUIT,
     advertised.ADVERTISED_UNDECLARED,
     advertised.ADVERTISED_NOT_PUBLIC,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ermon.model.inventory import Severity
-from tests.checks.company import SHAREPOINT, SPACES, TEAMS, Company, Space, company
+from tests.checks.company import PLANT, SHAREPOINT, SPACES, TEAMS, Company, Space, company
 from tests.story import MILLISECOND
 
 PRIMARY = {"circuit": "chicago", "link": "primary"}
@@ -371,3 +371,59 @@ def test_a_new_level_of_a_service_becomes_usual(space: Space):
     net.assert_raised_after(60, "service-count-low", **EXCHANGE_ON_PRIMARY)
     assert net.wait(24 * HOUR - 60).raised("service-count-low") == []
     assert net.monitor.cleared[0].evidence["cleared_because"] == "learnt: 40 to 12"
+
+
+# advertised-count-low --------------------------------------------------------------------------------
+
+MUCH = "circuits: {plant: {advertise: {drop_percent: 30}}}"
+ON_PLANT = {"circuit": "plant", "link": "primary"}
+
+
+def advertising(space: Space, prefixes: int, *changes: str) -> Company:
+    """Advertise so many prefixes on both links of the plant, for an hour."""
+    net = company(PLANT, MUCH, *changes).converge()
+    for mirror in ("plant-primary", "plant-secondary"):
+        net.announce(mirror, *space.many(prefixes)[1:], path="64500")
+    return net.wait(HOUR)
+
+
+def test_a_link_that_advertises_much_less_than_usual_is_noticed_after_a_minute(space: Space):
+    labels = {**ON_PLANT, "family": space.family}
+    net = advertising(space, 100).withdraw("plant-primary", *space.many(100)[70:])
+    assert net.status("advertised-count-low", **labels) == "ok"
+    net.withdraw("plant-primary", space.many(100)[69])
+    net.withdraw("plant-primary", space.office)
+    finding = net.assert_raised_after(60, "advertised-count-low", **labels)
+    assert finding.severity is Severity.WARNING
+    net.wait(5).announce("plant-primary", *space.many(100)[69:72], space.office, path="64500")
+    net.assert_cleared_after(60, "advertised-count-low", **labels)
+
+
+def test_what_a_mirror_shows_is_unknown_while_it_is_down_or_its_link_in_doubt(space: Space):
+    labels = {**ON_PLANT, "family": space.family}
+    net = advertising(space, 100).down("plant-primary")
+    assert net.status("advertised-count-low", **labels) == "unknown"
+    net = advertising(space, 100).lose("plant-primary", space.family)
+    assert net.status("advertised-count-low", **labels) == "ok", "the mirror alone is asked"
+    assert net.down("edge-5").status("advertised-count-low", **labels) == "unknown"
+
+
+def test_what_must_be_advertised_and_is_not_is_not_a_count_besides(space: Space):
+    labels = {**ON_PLANT, "family": space.family}
+    net = advertising(space, 100, f"circuits: {{plant: {{advertise: {{required: ['{space.office}']}}}}}}")
+    for mirror in ("plant-primary", "plant-secondary"):
+        net.withdraw(mirror, space.office, *space.many(100)[1:])
+    assert net.status("advertised-count-low", **labels) == "suppressed"
+
+
+def test_a_new_level_of_what_is_advertised_becomes_usual(space: Space):
+    labels = {**ON_PLANT, "family": space.family}
+    net = advertising(space, 101, "policy: {relearn_after: 1d}")
+    for mirror in ("plant-primary", "plant-secondary"):
+        net.withdraw(mirror, space.office, *space.many(101)[40:])
+    assert net.wait(24 * HOUR - 1).status("advertised-count-low", **labels) == "violated"
+    assert net.wait(1).status("advertised-count-low", **labels) == "ok"
+
+
+def test_no_share_is_no_subject():
+    assert company(PLANT).subjects("advertised-count-low") == []
