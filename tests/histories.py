@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -24,6 +25,8 @@ from ermon.model.events import (
     MessagesLost,
     ProcessDown,
     ProcessUp,
+    RefreshBegan,
+    RefreshEnded,
     SessionDown,
     SessionUp,
     SourceJudged,
@@ -201,7 +204,7 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
     one_feed, gaps = st.sampled_from(feeds), st.sampled_from(GAPS)
     dumps = {one.name: tuple(_proper_routes(policy, one)) for one in feeds}
     update = one_feed.flatmap(lambda one: _updates(one, gaps)).map(lambda step: [step])
-    session = st.tuples(one_feed, gaps, st.integers(0, 10), st.sampled_from(FAMILIES)).map(
+    session = st.tuples(one_feed, gaps, st.integers(0, 12), st.sampled_from(FAMILIES)).map(
         lambda d: [_session_step(d)]
     )
     process = st.tuples(st.sampled_from(policy.processes), gaps, st.booleans()).map(
@@ -265,6 +268,12 @@ def _back_in_part(one: Feed, shown: list[Route]) -> Iterator[Step]:
 
 def _staged_on(one: Feed, shown: list[Route]) -> Iterator[list[Step]]:
     name = one.name
+    both = [Step(1.0, partial(_marks, RefreshBegan, one), f"{name} begins to send everything again")]
+    yield [
+        *both,
+        announce(name, shown[:1]),
+        Step(2.0, partial(_marks, RefreshEnded, one), f"{name} has done so"),
+    ]
     if one.view is EDGE:
         many = _many(shown)
         yield [announce(name, _repathed(shown, "12076 3356"))]
@@ -284,6 +293,10 @@ def _staged_on(one: Feed, shown: list[Route]) -> Iterator[list[Step]]:
         yield [announce(name, _repathed(shown, "64500 65001"))]
         lost = Step(5.0, lambda time: [SessionDown(time, name, "closing connection")], f"{name} down")
         yield [announce(name, (), [route.key for route in shown]), lost, Step(90.0)]
+
+
+def _marks(kind: type[RefreshBegan | RefreshEnded], one: Feed, time: float) -> Iterator[Event]:
+    return (kind(time, one.name, family) for family in one.families)
 
 
 def _repathed(shown: Iterable[Route], as_path: str) -> list[Route]:
@@ -414,6 +427,8 @@ def _session_step(drawn: tuple[Feed, float, int, Family]) -> Step:
         ("up", lambda t: SessionUp(t, name)),
         ("down", lambda t: SessionDown(t, name, "closing connection")),
         (f"{family} end of rib", lambda t: EndOfRib(t, name, family)),
+        (f"{family} refresh begins", lambda t: RefreshBegan(t, name, family)),
+        (f"{family} refresh ends", lambda t: RefreshEnded(t, name, family)),
         (f"{one.families[0]} end of rib", lambda t: EndOfRib(t, name, one.families[0])),
         (f"{one.families[-1]} end of rib", lambda t: EndOfRib(t, name, one.families[-1])),
         ("alive", lambda t: Alive(t, name)),

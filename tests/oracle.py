@@ -29,6 +29,8 @@ from ermon.model.events import (
     MessagesLost,
     ProcessDown,
     ProcessUp,
+    RefreshBegan,
+    RefreshEnded,
     SessionDown,
     SessionUp,
     SourceJudged,
@@ -66,6 +68,9 @@ Marks = list[tuple[int, bool]]
 
 REMEMBERED_SECONDS = 60.0
 FIRST_OVERFLOW_SECONDS, LONGEST_OVERFLOW_SECONDS = 300.0, 3600.0
+
+
+Message = Update | EndOfRib | RefreshBegan | RefreshEnded | Alive
 
 
 class Moment(NamedTuple):
@@ -233,18 +238,20 @@ class Oracle:
                 session.damaged, session.loss = True, event.reason
             case Alive() if session.up_at is None and (session.offered, session.negotiated) != (None, None):
                 pass  # the handshake's KEEPALIVE
-            case Update() | EndOfRib() | Alive():
+            case Update() | EndOfRib() | RefreshBegan() | RefreshEnded() | Alive():
                 self._record_message(session, event)
             case _:
                 assert_never(event)
 
-    def _record_message(self, session: Session, event: Update | EndOfRib | Alive) -> None:
+    def _record_message(self, session: Session, event: Message) -> None:
         if session.overflowed_until is not None:
             return
         if session.up_at is None:
             session.begin(self.now, joined=True)
         if isinstance(event, EndOfRib):
             session.log.append((self.now, "end-of-rib", event.family))
+        if isinstance(event, RefreshBegan | RefreshEnded):
+            self._record_refresh(session, event)
         if isinstance(event, Update):
             before, facts = dict(session.routes), FactsFromScratch(self)
             for key in event.withdrawn:
@@ -257,13 +264,26 @@ class Oracle:
                     self.config, feed, route
                 ):
                     session.unsure.add(route.prefix.family)
+                if route.prefix.family in session.refreshes:
+                    session.refreshes[route.prefix.family][1].add((route.prefix, route.path_id))
                 session.log.append((self.now, "announced", route.prefix.family))
             for key in before.keys() | session.routes.keys():
                 old, new = before.get(key), session.routes.get(key)
+                if session.refreshing(key[0].family, self.now, self.config):
+                    continue
                 if old != new and facts.in_sync(event.feed, key[0].family):
                     links = {facts.brought_by(event.feed, r) for r in (old, new) if r is not None}
                     session.churn += [(self.now, link) for link in links if isinstance(link, tuple)]
             self._limit(self.config.feeds[event.feed], session)
+
+    def _record_refresh(self, session: Session, event: RefreshBegan | RefreshEnded) -> None:
+        if isinstance(event, RefreshBegan) and event.family in self.config.feeds[event.feed].families:
+            session.refreshes[event.family] = self.now, set()
+        if isinstance(event, RefreshEnded) and session.refreshing(event.family, self.now, self.config):
+            _, again = session.refreshes.pop(event.family)
+            session.routes = {
+                key: r for key, r in session.routes.items() if key[0].family != event.family or key in again
+            }
 
     def _limit(self, feed: Feed, session: Session) -> None:
         held = [route for route in session.routes.values() if _is_held(self.config, feed, route)]

@@ -323,6 +323,8 @@ class Session:
     """Families of which routes came with all paths that a table of best paths would have to remember."""
     log: list[tuple[float, str, Family]] = field(default_factory=list)
     """When End-of-RIB and updates came in this session, by family."""
+    refreshes: dict[Family, tuple[float, set[RouteKey]]] = field(default_factory=dict)
+    """Since when a family is sent again, and what has come again since."""
     overflowed_until: float | None = None
     overflow_seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
@@ -332,7 +334,7 @@ class Session:
 
     def begin(self, now: float, *, joined: bool) -> None:
         self.up_at, self.joined, self.down_reason = now, joined, ""
-        self.routes, self.log, self.unsure = {}, [], set()
+        self.routes, self.log, self.unsure, self.refreshes = {}, [], set(), {}
         if not joined:
             self.damaged = False
 
@@ -341,7 +343,12 @@ class Session:
         self.up_at, self.joined, self.down_reason = None, False, reason
         self.negotiated = self.offered = None
         self.no_hold = False
-        self.routes, self.log, self.unsure = {}, [], set()
+        self.routes, self.log, self.unsure, self.refreshes = {}, [], set(), {}
+
+    def refreshing(self, family: Family, now: float, config: Config) -> bool:
+        """Tell whether a family is being sent again: for so long that the end may still come."""
+        began = self.refreshes.get(family)
+        return began is not None and now < began[0] + config.collector.sync_timeout
 
     def in_sync_at(self, family: Family, config: Config) -> float | None:
         """Return when the first dump is over for all that was heard so far; ``None``: never."""

@@ -29,6 +29,8 @@ from ermon.model.events import (
     MessagesLost,
     ProcessDown,
     ProcessUp,
+    RefreshBegan,
+    RefreshEnded,
     SessionDown,
     SessionUp,
     SourceJudged,
@@ -109,6 +111,15 @@ class Story:
             families = self.config.feeds[feed].families if family is None else (family,)
             self._apply(EndOfRib(self.now, feed, each) for each in families)
         return self
+
+    def refresh_begins(self, feed: str, *families: Family) -> Self:
+        """The router begins to send all routes again: of all its families, or of those named."""
+        named = families or self.config.feeds[feed].families
+        return self._apply(RefreshBegan(self.now, feed, family) for family in named)
+
+    def refresh_ends(self, feed: str, *families: Family) -> Self:
+        named = families or self.config.feeds[feed].families
+        return self._apply(RefreshEnded(self.now, feed, family) for family in named)
 
     def announce(
         self,

@@ -117,6 +117,8 @@ class FeedState:
     """On an edge table of best paths: what is not held."""
     strays: Strays = field(default_factory=Strays)
     """On an edge table: the Microsoft routes that fit no link."""
+    refreshes: dict[Family, set[RouteKey]] = field(default_factory=dict)
+    """While the router sends a family again (RFC 7313): the routes that have not come again yet."""
     canary_missing: tuple[Prefix, ...] | None = None
     overflowed_until: float | None = None
     overflow_seconds: float = 0.0

@@ -22,6 +22,7 @@ from ermon.core.timers import (
     FeedFlapsEnd,
     LinkFlapsEnd,
     OverflowEnds,
+    RefreshOverdue,
     ResendDue,
     RunLearnt,
     SyncDue,
@@ -38,6 +39,8 @@ from ermon.model.events import (
     MessagesLost,
     ProcessDown,
     ProcessUp,
+    RefreshBegan,
+    RefreshEnded,
     SessionDown,
     SessionUp,
     SourceJudged,
@@ -45,6 +48,7 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.prefixes import Family
+from ermon.model.routes import RouteKey
 
 TEARDOWN_INTERVAL_SECONDS = 300.0
 """A feed is asked to send everything again once in this time at most."""
@@ -74,6 +78,10 @@ class Reactor:
                 self._update(event)
             case EndOfRib():
                 self._end_of_rib(event)
+            case RefreshBegan():
+                self._refresh_began(facts.feeds[event.feed], event.family)
+            case RefreshEnded():
+                self._refresh_ended(facts.feeds[event.feed], event.family)
             case Alive():
                 self._alive(facts.feeds[event.feed])
             case SessionUp():
@@ -123,6 +131,7 @@ class Reactor:
         if state.overflowed_until is not None:
             self.request(state, "teardown", OVERFLOW_REASON)
             return
+        self._forget_refreshes(state)
         state.session.start(self.facts.now, joined=joined)
         self.routes.flush(state)
         state.session.message_at = self.facts.now
@@ -139,6 +148,7 @@ class Reactor:
 
     def _stop(self, state: FeedState, reason: str) -> None:
         name = state.feed.name
+        self._forget_refreshes(state)
         state.session.stop(self.facts.now, reason)
         self.routes.flush(state)
         state.losses.add(self.facts.now)
@@ -161,6 +171,33 @@ class Reactor:
         if all(other.end_of_rib_at is not None for other in state.session.families.values()):
             self.timers.cancel(EndOfRibOverdue(event.feed))
         self.layers.feed_changed(event.feed)
+
+    def _refresh_began(self, state: FeedState, family: Family) -> None:
+        """Note what the router has to send again. The feed stays in sync: all of it is still there."""
+        if not self._message(state) or family not in state.session.families:
+            return
+        held = {route.key for route in state.rib.routes() if route.prefix.family == family}
+        self.refreshing(state, family, held, self.facts.now + self.facts.config.collector.sync_timeout)
+
+    def refreshing(self, state: FeedState, family: Family, missing: set[RouteKey], overdue: float) -> None:
+        """Know that the router is sending a family again, and which routes have not come again yet."""
+        state.refreshes[family] = missing
+        self.timers.set(RefreshOverdue(state.feed.name, family), overdue)
+
+    def _refresh_ended(self, state: FeedState, family: Family) -> None:
+        """Let go of what the router has not sent again (RFC 7313 section 4)."""
+        if not self._message(state) or family not in state.refreshes:
+            return
+        self.routes.withdraw(state, sorted(state.refreshes[family], key=str))
+        self._forget_refresh(state, family)
+
+    def _forget_refreshes(self, state: FeedState) -> None:
+        for family in tuple(state.refreshes):
+            self._forget_refresh(state, family)
+
+    def _forget_refresh(self, state: FeedState, family: Family) -> None:
+        state.refreshes.pop(family, None)
+        self.timers.cancel(RefreshOverdue(state.feed.name, family))
 
     def _messages_lost(self, state: FeedState, count: int, reason: str) -> None:
         name = state.feed.name
@@ -199,6 +236,8 @@ class Reactor:
             self._touched_family(state, family, announced=True)
         for family in {prefix.family for prefix, _ in event.withdrawn}:
             self._touched_family(state, family, announced=False)
+        for keys in state.refreshes.values():
+            keys.difference_update(route.key for route in event.announced)
         again = {route.key for route in event.announced} if event.withdrawn else ()
         self.routes.withdraw(state, (key for key in event.withdrawn if key not in again))
         self.routes.announce(state, event.announced)
@@ -259,6 +298,8 @@ class Reactor:
                 case ResendDue(feed):
                     if facts.feeds[feed].session.damaged:
                         self._tear_down_damaged(facts.feeds[feed])
+                case RefreshOverdue(feed, family):
+                    self._forget_refresh(facts.feeds[feed], family)
                 case OverflowEnds(feed):
                     facts.feeds[feed].overflowed_until = None
                     self.layers.feed_changed(feed)

@@ -325,9 +325,9 @@ class RouteIndex:
             self.facts.pending.links.add((link, family))
 
     def _count_churn(self, state: FeedState, link: LinkKey, family: Family) -> None:
-        """Count a route change; those of a first dump, and of a session's end, are none."""
+        """Count a route change; those of a first dump, of a refresh, and of a session's end, are none."""
         facts = self.facts
-        if not facts.in_sync(state.feed.name, family):
+        if not facts.in_sync(state.feed.name, family) or family in state.refreshes:
             return
         churn = self.churn(state, link)
         churn.add(facts.now)

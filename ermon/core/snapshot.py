@@ -25,10 +25,20 @@ from ermon.core.levels import Level, LevelMemory
 from ermon.core.monitor import Monitor, Past
 from ermon.core.reactor import Reactor
 from ermon.core.session import Session
+from ermon.core.timers import RefreshOverdue
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, LinkKey, MaintenanceWindow
 from ermon.model.prefixes import Family, parse_prefix
-from ermon.model.routes import Route
+from ermon.model.routes import PathId, Route
+
+
+class RefreshMemory(msgspec.Struct, frozen=True):
+    """A family that the router is sending again."""
+
+    family: Family
+    overdue: float
+    missing: tuple[tuple[str, PathId], ...]
+    """The routes that have not come again yet."""
 
 
 class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -38,6 +48,7 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     overflowed_until: float | None = None
     overflow_seconds: float = 0.0
     losses: tuple[float, ...] = ()
+    refreshes: tuple[RefreshMemory, ...] = ()
     churn: tuple[tuple[LinkKey, tuple[float, ...]], ...] = ()
     passed_over: tuple[str, ...] = ()
     """Prefixes that links bring or have brought, and that the table has from others without their being held."""
@@ -106,7 +117,7 @@ def take(monitor: Monitor) -> Snapshot:
     return Snapshot(
         now=now,
         clock_offset=network.clock_offset,
-        feeds={name: _feed_memory(state, now) for name, state in network.feeds.items()},
+        feeds={name: _feed_memory(monitor.reactor, state, now) for name, state in network.feeds.items()},
         links=tuple(
             _link_memory(learned, now, *key, info, network.drains[key]) for key, info in network.links.items()
         ),
@@ -133,12 +144,20 @@ def _begins_again(state: AlarmState, now: float) -> bool:
     return state.phase is Phase.RAISED and state.status is Status.VIOLATED and state.since == now
 
 
-def _feed_memory(state: FeedState, now: float) -> FeedMemory:
+def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
     return FeedMemory(
         session=state.session.copy(),
         overflowed_until=state.overflowed_until,
         overflow_seconds=state.overflow_seconds,
         losses=state.losses.recent(now),
+        refreshes=tuple(
+            RefreshMemory(
+                family,
+                reactor.timers.due(RefreshOverdue(state.feed.name, family)) or now,
+                tuple(sorted(((str(prefix), path_id) for prefix, path_id in keys), key=str)),
+            )
+            for family, keys in sorted(state.refreshes.items())
+        ),
         churn=tuple((k, recent) for k, count in state.churn.items() if (recent := count.recent(now))),
         strays={
             f: tuple(sorted(since.items(), key=str)) for f, since in state.strays.since().items() if since
@@ -225,6 +244,9 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
     state.overflowed_until, state.overflow_seconds = memory.overflowed_until, memory.overflow_seconds
     for time in memory.losses:
         state.losses.add(time)
+    for refresh in memory.refreshes:
+        keys = {(parse_prefix(text), path_id) for text, path_id in refresh.missing}
+        reactor.refreshing(state, refresh.family, keys, refresh.overdue)
     for link, times in memory.churn:
         for time in times if reactor.facts.has_link(link) else ():
             reactor.routes.churn(state, link).add(time)

@@ -13,7 +13,7 @@ from ermon.checks.topics import EXPECTATIONS, missing_topic
 from ermon.core.facts import FILTERED_VIEWS, FeedState, LinkInfo
 from ermon.core.reactor import TEARDOWN_INTERVAL_SECONDS, Reactor
 from ermon.core.route_index import Expectations
-from ermon.core.timers import FeedFlapsEnd, LinkFlapsEnd, OverflowEnds, ResendDue
+from ermon.core.timers import FeedFlapsEnd, LinkFlapsEnd, OverflowEnds, RefreshOverdue, ResendDue
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed, LinkFamily, View
 
@@ -47,7 +47,7 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     for name, state in facts.feeds.items():
         before_feed = before.feeds.get(name)
         if before_feed is not None and _same_session(before_feed.feed, state.feed):
-            yield from _adopt_feed(new, state, before_feed)
+            yield from _adopt_feed(new, state, old, before_feed)
             more = [c for c in state.feed.canary if not (c in before_feed.feed.canary or watched.covers(c))]
             if state.feed.view in FILTERED_VIEWS and (asks_for_more or more):
                 _ask_again(new, state)
@@ -69,7 +69,7 @@ def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> 
         new.routes.learned.restore(*key, learned.remembered(*key))
 
 
-def _adopt_feed(new: Reactor, state: FeedState, before: FeedState) -> Iterator[None]:
+def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState) -> Iterator[None]:
     name = state.feed.name
     state.passed_over = before.passed_over.copy()
     state.session.negotiated, state.session.offered = before.session.negotiated, before.session.offered
@@ -81,6 +81,11 @@ def _adopt_feed(new: Reactor, state: FeedState, before: FeedState) -> Iterator[N
     session = state.session = before.session.copy()
     session.set_families(state.feed.families)
     new.set_dump_timers(state)
+    for family in before.refreshes.keys() & session.families.keys():
+        overdue = old.timers.due(RefreshOverdue(name, family))
+        new.refreshing(
+            state, family, set(before.refreshes[family]), new.facts.now if overdue is None else overdue
+        )
     state.overflow_seconds, state.teardown_at = before.overflow_seconds, before.teardown_at
     state.losses.take_over(before.losses)
     state.strays.take_over(before.strays)

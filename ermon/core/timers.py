@@ -62,6 +62,13 @@ class SyncDue(msgspec.Struct, frozen=True):
     family: Family
 
 
+class RefreshOverdue(msgspec.Struct, frozen=True):
+    """A router that began to send everything again has not said that it is done."""
+
+    feed: str
+    family: Family
+
+
 class EndOfRibOverdue(msgspec.Struct, frozen=True):
     feed: str
 
@@ -116,6 +123,7 @@ Timer = (
     | EndOfRibOverdue
     | ResendDue
     | OverflowEnds
+    | RefreshOverdue
     | FeedFlapsEnd
     | LinkFlapsEnd
     | FailoverGraceEnds

@@ -27,6 +27,8 @@ from ermon.model.events import (
     MessagesLost,
     ProcessDown,
     ProcessUp,
+    RefreshBegan,
+    RefreshEnded,
     SessionDown,
     SessionUp,
     Update,
@@ -308,9 +310,15 @@ def _read_hold_time(seconds: int | None, feed: str, time: float) -> Iterable[Eve
 def _read_refresh(neighbor: Neighbor, feed: str, time: float) -> Event:
     """The peer asks for routes, or marks begin or end of sending all of its own again (RFC 7313)."""
     refresh = neighbor.route_refresh
-    if refresh is None or refresh.subtype != "end" or refresh.family is None:
+    if refresh is None or refresh.family is None:
         return Alive(time, feed)
-    return EndOfRib(time, feed, refresh.family)
+    match refresh.subtype:
+        case "begin":
+            return RefreshBegan(time, feed, refresh.family)
+        case "end":
+            return RefreshEnded(time, feed, refresh.family)
+        case _:
+            return Alive(time, feed)
 
 
 def _read_update(neighbor: Neighbor, feed: str, time: float) -> Event:

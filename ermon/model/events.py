@@ -67,6 +67,22 @@ class EndOfRib(msgspec.Struct, frozen=True):
     family: Family
 
 
+class RefreshBegan(msgspec.Struct, frozen=True):
+    """The router begins to send all routes of a family again (RFC 7313, BoRR)."""
+
+    time: float
+    feed: str
+    family: Family
+
+
+class RefreshEnded(msgspec.Struct, frozen=True):
+    """It has sent them all: what has not come since it began is gone (RFC 7313, EoRR)."""
+
+    time: float
+    feed: str
+    family: Family
+
+
 class Alive(msgspec.Struct, frozen=True):
     """A message that carries no routes (KEEPALIVE, ROUTE-REFRESH) and shows that the session lives."""
 
@@ -130,6 +146,8 @@ Event = (
     | HoldTimeZero
     | Update
     | EndOfRib
+    | RefreshBegan
+    | RefreshEnded
     | Alive
     | MessagesLost
     | ProcessUp

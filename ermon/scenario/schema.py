@@ -156,6 +156,8 @@ class StepEntry(Section):
     """Prefixes, {count: N, of: PREFIX} for many, or the word usual: what converge shows."""
     withdraw: Routes | None = None
     """Prefixes, or the word all. Together with announce: in one UPDATE."""
+    refresh: Names | None = None
+    """Feeds (or all) send everything again, between the markers of RFC 7313; what omit names is gone then."""
     messages_lost: Names | None = None
     """Messages of these feeds are lost on their way to ermon."""
     exabgp_down: Names | None = None
@@ -184,8 +186,10 @@ class StepEntry(Section):
     """announce: communities or the names of services, no-export, no-advertise, blackhole."""
     path_id: PathIdentifier | None = None
     """announce, withdraw: the path identifier of ADD-PATH."""
+    omit: Routes | None = None
+    """refresh: what is not sent again, prefixes or the word all."""
     family: Families | None = None
-    """end_of_rib, all, usual: only this family."""
+    """end_of_rib, refresh, all, usual: only this family."""
     add_path: Families | None = None
     """up, in_sync, converge: the families with ADD-PATH in force; [] for none. Default: as configured."""
     hold_time: Duration | None = None
@@ -263,6 +267,7 @@ Verb = Literal[
     "down",
     "announce",
     "withdraw",
+    "refresh",
     "messages_lost",
     "exabgp_down",
     "exabgp_up",

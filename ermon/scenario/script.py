@@ -31,7 +31,7 @@ from ermon.model.inventory import Config, Feed
 from ermon.scenario.fields import Many, RouteItem, Word
 from ermon.scenario.good_day import good_day
 from ermon.scenario.schema import StepEntry, Storage, Verb
-from ermon.scenario.updates import ScriptError, Stage, update
+from ermon.scenario.updates import ScriptError, Stage, refresh, update
 
 # The verbs: a function for each ---------------------------------------------------------------------
 
@@ -122,6 +122,7 @@ def restart(stage: Stage, step: StepEntry) -> Iterator[Event]:
 PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
     "announce": update,
     "withdraw": update,
+    "refresh": refresh,
     **{
         verb.__name__: verb
         for verb in (
@@ -164,6 +165,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "up": ("add_path", "hold_time"),
     "end_of_rib": ("family",),
     "down": ("reason",),
+    "refresh": ("family", "omit"),
     "announce": (*_ON_ROUTES, "next_hop", "path", "communities"),
     "withdraw": _ON_ROUTES,
 }

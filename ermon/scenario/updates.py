@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from ermon.config.problems import Complaint, advice
 from ermon.config.yaml import KeyPath
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.events import Event, Update
+from ermon.model.events import Event, RefreshBegan, RefreshEnded, Update
 from ermon.model.inventory import Config, Feed, Link, View
 from ermon.model.prefixes import Address, Prefix
 from ermon.model.routes import Attributes, Route, RouteKey
@@ -213,6 +213,25 @@ def _next_hop(step: StepEntry, feed: Feed, link: Link | None, prefix: Prefix) ->
     if step.next_hop is not None:
         return step.next_hop
     return own_address(feed, prefix.family) if link is None else msee(link, prefix.family)
+
+
+# Sending everything again ---------------------------------------------------------------------------
+
+
+def refresh(stage: Stage, step: StepEntry) -> Iterator[Event]:
+    """Send everything again between the markers of RFC 7313, but for what is omitted."""
+    everything = _is_word(stage, step.omit or (), "omit", ALL)
+    omitted = set(_prefixes(step.omit or ()))
+    for feed in stage.up_feeds(step.refresh or (), "refresh"):
+        for family in step.family or feed.families:
+            held = [sent for sent in stage.sent[feed.name].values() if sent.route.prefix.family == family]
+            again = [sent for sent in held if not everything and sent.route.prefix not in omitted]
+            yield RefreshBegan(stage.now, feed.name, family)
+            yield from stage.update(feed, again)
+            yield RefreshEnded(stage.now, feed.name, family)
+            for sent in held:
+                if sent not in again:
+                    del stage.sent[feed.name][sent.route.key]
 
 
 # Both ----------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from ermon.model.events import (
     MessagesLost,
     ProcessDown,
     ProcessUp,
+    RefreshBegan,
+    RefreshEnded,
     SessionDown,
     SessionUp,
     Update,
@@ -79,6 +81,14 @@ def negotiated(families: frozenset[Family]) -> AddPathNegotiated:
 
 def end_of_rib(family: Family) -> EndOfRib:
     return EndOfRib(T, FEED, family)
+
+
+def refresh_began(family: Family) -> RefreshBegan:
+    return RefreshBegan(T, FEED, family)
+
+
+def refresh_ended(family: Family) -> RefreshEnded:
+    return RefreshEnded(T, FEED, family)
 
 
 def path(*asns: int) -> tuple[PathSegment, ...]:
@@ -371,9 +381,9 @@ EXTRA: dict[str, list[list[Event]]] = {
     "withdraw-both-families": [[withdrawn("10.7.0.0/24", "10.7.1.0/24")]],
     "withdraw-ipv6": [[withdrawn("2001:db8:4::/48", "::/0")]],
     "refresh-query": [[ALIVE]],
-    "refresh-begin": [[ALIVE]],
-    "refresh-end": [[end_of_rib("ipv6")]],
-    "refresh-end-ipv4": [[end_of_rib("ipv4")]],
+    "refresh-begin": [[refresh_began("ipv6")]],
+    "refresh-end": [[refresh_ended("ipv6")]],
+    "refresh-end-ipv4": [[refresh_ended("ipv4")]],
     "closed": [[down("closing connection")]],
     "up-two-octet-asns": OPENED,
     "as4-path": [[announced(route("10.8.0.0/16", as_path=path(65011, 4200000001, 4200000002)))]],
