@@ -162,6 +162,8 @@ def _proper_routes(policy: Config, one: Feed) -> Iterator[tuple[Route, ...]]:
         for pool in policy.pools.values():
             if one.link_key in [each.key for each in policy.pool_links(pool)]:
                 yield routes(" ".join(str(p) for p in pool.prefixes if p.family in one.families), "64500")
+        required = policy.circuits[one.circuit or ""].advertise.required
+        yield routes(" ".join(str(p) for p in required if p.family in one.families), "64500")
     else:
         shown = (
             [*one.canary, *policy.internet_only] if one.view is UPLINK else prefixes("20.9.0.0/16 2a02::/32")
@@ -252,6 +254,19 @@ def _staged(policy: Config) -> Iterator[Scene]:
         yield [announce(one.name, _repathed(shown[one.name], as_path)) for one in edges]
     yield [announce(one.name, (), [route.key for route in shown[one.name]]) for one in edges]
     yield [step for one in edges for step in _back_in_part(one, shown[one.name])]
+    outside = [one for one in feeds if one.view in {UPLINK, View.INTERNET}]
+    yield [announce(one.name, (), [route.key for route in shown[one.name]]) for one in outside]
+    for one in feeds:
+        if one.view is MIRROR:
+            ours = [
+                p for pool in policy.pools.values() if one.circuit in pool.circuits for p in pool.prefixes
+            ]
+            more = [*ours, *prefixes("20.1.2.0/24 2a01:111:1::/48")]
+            yield [
+                announce(
+                    one.name, routes(" ".join(str(p) for p in more if p.family in one.families), "64500")
+                )
+            ]
     for one in feeds:
         yield from map(list, _staged_on(one, shown[one.name]))
 
@@ -289,6 +304,8 @@ def _staged_on(one: Feed, shown: list[Route]) -> Iterator[list[Step]]:
         ours = routes("198.51.100.192/26 2001:db8:100:9::/64", "64520 64500")
         yield [announce(name, [route for route in ours if route.prefix.family in one.families])]
         yield [announce(name, (), [route.key for route in ours])]
+        taken = routes("198.51.100.192/26 2001:db8:100:9::/64", "64520 3356")
+        yield [announce(name, [route for route in taken if route.prefix.family in one.families])]
     if one.view is MIRROR:
         yield [announce(name, _repathed(shown, "64500 65001"))]
         lost = Step(5.0, lambda time: [SessionDown(time, name, "closing connection")], f"{name} down")

@@ -274,6 +274,7 @@ def _metro_and_private() -> Config:
         geo="eu",
         peering=Peering.PRIVATE,
         premium=True,
+        group="plants",
         receive=Receive(
             minimum={"ipv6": 1},
             prefixes=(ExpectedPrefix(parse_prefix("10.1.0.0/16")),),
@@ -291,6 +292,7 @@ def _metro_and_private() -> Config:
         geo="eu",
         peering=Peering.PRIVATE,
         advertise=Advertise(None, allow_default=True),
+        group="plants",
     )
     return config(
         (metro, private, remote),
@@ -301,6 +303,8 @@ def _metro_and_private() -> Config:
             feed("metro-a", MIRROR, *BOTH, router="edge-1", circuit="metro", link="primary"),
             feed("metro-b", MIRROR, *BOTH, router="edge-2", circuit="metro", link="secondary"),
             feed("private-a", MIRROR, *BOTH, router="edge-1", circuit="private", link="primary"),
+            feed("private-b", MIRROR, *BOTH, router="edge-2", circuit="private", link="secondary"),
+            feed("remote-b", MIRROR, "ipv4", router="edge-2", circuit="remote", link="secondary"),
             feed("remote-a", MIRROR, "ipv4", router="edge-2", circuit="remote", link="primary"),
             feed("isp-a", UPLINK, *BOTH, router="edge-1", uplink="isp-a"),
             feed("isp-b", UPLINK, "ipv4", router="edge-2", uplink="isp-b"),

@@ -576,17 +576,13 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
     match cause:
         case "circuit-down" if subject.check == "inbound-not-redundant":
             return holds(of, labels, config)
+        case "circuit-down" if subject.check == "geo-asymmetry":
+            return in_group(of, labels, config)
         case "circuit-down" if subject.check == "prefix-not-advertised":
             lacks = labels["family"] not in config.circuits[of["circuit"]].families
             return same("circuit") and (lacks or same("family"))
-        case "pool-not-advertised" | "prefix-not-advertised" if subject.check == "advertised-count-low":
-            return same("circuit", "family") and of.get("link", labels["link"]) == labels["link"]
-        case "pool-not-advertised" | "prefix-not-advertised" if subject.check == "advertised-asymmetry":
-            return same("circuit", "family")
-        case "pool-not-advertised" | "prefix-not-advertised" if subject.check == "feed-empty":
-            feed = config.feeds[labels["feed"]]
-            about = feed.circuit == of["circuit"] and of.get("link", feed.link) == feed.link
-            return about and same("family")
+        case "pool-not-advertised" | "prefix-not-advertised":
+            return lacks_explain(of, subject, config)
         case "circuit-down":
             effects = {"link-down", "internet-preferred", *AFTER_LINK_LOSS}
             return subject.check in effects and same("circuit", "family")
@@ -601,6 +597,32 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
             edges = [feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE]
             return any(feed.process == of["process"] for feed in edges if feed.router in routers)
     return False
+
+
+def lacks_explain(of: dict[str, str], subject: Subject, config: Config) -> bool:
+    """Tell whether what a link, or a circuit, does not advertise explains a violation on the subject."""
+    labels = dict(subject.labels)
+    if of["family"] != labels.get("family"):
+        return False
+    match subject.check:
+        case "geo-asymmetry":
+            return in_group(of, labels, config)
+        case "advertised-asymmetry":
+            return of["circuit"] == labels["circuit"]
+        case "advertised-count-low":
+            return of["circuit"] == labels["circuit"] and of.get("link", labels["link"]) == labels["link"]
+        case "feed-empty":
+            feed = config.feeds[labels["feed"]]
+            return feed.circuit == of["circuit"] and of.get("link", feed.link) == feed.link
+    return False
+
+
+def in_group(of: dict[str, str], group: dict[str, str], config: Config) -> bool:
+    """Tell whether a circuit is one of a group, and the family one that it has, or that it lacks altogether."""
+    circuit = config.circuits[of["circuit"]]
+    if (circuit.geo, circuit.group, circuit.peering) != (group["geo"], group["group"], group["peering"]):
+        return False
+    return of["family"] == group["family"] or group["family"] not in circuit.families
 
 
 def holds(circuit: dict[str, str], pool: dict[str, str], config: Config) -> bool:

@@ -20,6 +20,7 @@ from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
     CheckSettings,
+    Circuit,
     Config,
     ExpectationPeriods,
     Feed,
@@ -619,6 +620,47 @@ class FactsFromScratch:
         everywhere = frozenset().union(*(self._shown(link, family) for link in up))
         sides = [self._shown(link, family) for link in up if self.deciders(link, family)]
         return {prefix for prefix in everywhere if not all(prefix in side for side in sides)}
+
+    def without_failover(self, group: tuple[str, str, str], family: Family) -> Collection[Prefix]:
+        """Advertised by one circuit of the group on a link that is up, and by no other one that could be asked."""
+        geo, name, peering = group
+        circuits = [
+            circuit
+            for circuit in self._config.circuits.values()
+            if (circuit.geo, circuit.group, circuit.peering) == (geo, name, peering)
+        ]
+        found = set()
+        for circuit in circuits:
+            others = [other for other in circuits if other is not circuit]
+            on_mirrors = set()
+            for link in circuit.links.values():
+                if any(self.link_state(link.key, f) is LinkState.UP for f in self._own(link, family)):
+                    for mirror in self._mirrors_of(link):
+                        on_mirrors |= {p for p in self._prefixes(mirror) if p.family == family}
+            found |= {p for p in on_mirrors if all(self._surely_lacks(o, p) for o in others)}
+        return found
+
+    @staticmethod
+    def _own(link: Link, family: Family) -> tuple[Family, ...]:
+        return (family,) if family in link.families else link.families
+
+    def _mirrors_of(self, link: Link) -> list[str]:
+        feeds = self._config.feeds.items()
+        return [n for n, f in feeds if f.view is View.TO_MICROSOFT and f.link_key == link.key]
+
+    def _surely_lacks(self, circuit: Circuit, prefix: Prefix) -> bool:
+        """Every link that is not down shows in sync that it does not cover the prefix, not even together."""
+        shown: set[Prefix] = set()
+        for link in circuit.links.values():
+            states = [self.link_state(link.key, f) for f in self._own(link, prefix.family)]
+            if all(state is LinkState.DOWN for state in states):
+                continue
+            last = [self.last_known_state(link.key, f) for f in self._own(link, prefix.family)]
+            mirrors = [m for m in self._mirrors_of(link) if self.in_sync(m, prefix.family)]
+            if all(state is LinkState.DOWN for state in last) or not mirrors:
+                return False
+            shown |= {p for m in mirrors for p in self._prefixes(m)}
+        return prefix not in shown and (prefix.length == 0 or not covered_by_routes(prefix, shown))
 
     def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
         """In sync mirrors prove both what is advertised on a link and what is not."""

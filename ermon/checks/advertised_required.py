@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
 from ermon.checks import needs
-from ermon.checks.check import AcceptanceStep, Check, Section, Tested
-from ermon.checks.facts import Facts, link_down
-from ermon.checks.mirror import AFTER_MISSING, DEFAULT, REQUIRED, MirroredLink, mirrored
+from ermon.checks.check import AcceptanceStep, Check, NotTested, Section, Tested
+from ermon.checks.facts import Facts, link_down, link_in_doubt, link_up
+from ermon.checks.mirror import ADVERTISED, AFTER_MISSING, DEFAULT, REQUIRED, MirroredLink, mirrored
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, violated
-from ermon.checks.topics import RouteSet
-from ermon.model.inventory import Config, Severity, View
+from ermon.checks.topics import GroupKey, RouteSet, failover_topic
+from ermon.model.inventory import Config, Peering, Severity, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix
 
 
@@ -75,4 +75,74 @@ PREFIX_NOT_ADVERTISED = Check(
     views=(View.TO_MICROSOFT,),
     suppresses=AFTER_MISSING,
     acceptance=Tested(AcceptanceStep.POOLS, place=2),
+)
+
+
+def failover_groups(config: Config) -> dict[GroupKey, tuple[str, ...]]:
+    """Return the circuits of private peering that back each other up, by the group that they name."""
+    groups: dict[GroupKey, tuple[str, ...]] = {}
+    for circuit in config.circuits.values():
+        if circuit.peering is Peering.PRIVATE and circuit.group is not None:
+            key = (circuit.geo, circuit.group, str(circuit.peering))
+            groups[key] = (*groups.get(key, ()), circuit.name)
+    return {key: names for key, names in groups.items() if len(names) > 1}
+
+
+def geo_asymmetry(config: Config) -> Iterator[Subject]:
+    """A site that only one circuit of a group advertises is cut off from Azure when that circuit fails."""
+    for key, names in failover_groups(config).items():
+        links = {n: tuple(mirrored(config, k) for k in config.circuits[n].links.values()) for n in names}
+        everywhere = [link for each in links.values() for link in each]
+        for family in FAMILIES:
+            if all(any(link.has_family(family) for link in each) for each in links.values()):
+                topics = {topic for link in everywhere for topic in link.topics((family,), ADVERTISED)}
+                geo, group, peering = key
+                labels = (("geo", geo), ("group", group), ("peering", peering), ("family", family))
+                judge = partial(_geo_asymmetry, key, links, family)
+                yield Subject(
+                    "geo-asymmetry", labels, frozenset({*topics, failover_topic(key, family)}), judge
+                )
+
+
+def _geo_asymmetry(
+    key: GroupKey, links: Mapping[str, tuple[MirroredLink, ...]], family: Family, facts: Facts
+) -> Verdict:
+    """Judged while every circuit has a link up: what a dead one does not advertise is not its mistake."""
+    if not all(any(link_up(facts, link.link, family) for link in each) for each in links.values()):
+        return UNKNOWN
+    everywhere = [link for each in links.values() for link in each]
+    if prefixes := facts.without_failover(key, family):
+        showing = partial(_shows_any, facts, family, prefixes)
+
+        def details() -> dict[str, list[str]]:
+            return {"advertised_by": sorted(name for name, each in links.items() if any(map(showing, each)))}
+
+        routers = {link.link.router for link in everywhere}
+        return violated(Evidence(prefixes=prefixes, routers=routers, details=details))
+    alive = [link for link in everywhere if not link_down(facts, link.link, family)]
+    doubted = any(link_in_doubt(facts, link.link, family) for link in alive)
+    return UNKNOWN if doubted or not all(link.in_sync(facts, family) for link in alive) else OK
+
+
+def _shows_any(facts: Facts, family: Family, prefixes: Collection[Prefix], link: MirroredLink) -> bool:
+    return any(
+        route.prefix in prefixes
+        for feed in link.feeds
+        for route in facts.matching(feed.name, RouteSet(ADVERTISED, family)).values()
+    )
+
+
+GEO_ASYMMETRY = Check(
+    name="geo-asymmetry",
+    section=Section.ADVERTISED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=geo_asymmetry,
+    labels=("geo", "group", "peering", "family"),
+    summary="A prefix of group {group} in {geo} ({peering}, {family}) is advertised by one circuit only",
+    needs=needs.group_mirrors,
+    peering=Peering.PRIVATE,
+    views=(View.TO_MICROSOFT,),
+    acceptance=NotTested("about several circuits: one that lacks a prefix must not fail the others"),
 )

@@ -60,6 +60,7 @@ _NETWORK = (
     advertised_pools.POOL_WRONG_LINK,
     advertised_required.PREFIX_NOT_ADVERTISED,
     advertised_counts.ADVERTISED_COUNT_LOW,
+    advertised_required.GEO_ASYMMETRY,
     advertised_pools.POOL_WRONG_CIRCUIT,
     advertised.ADVERTISED_UNDECLARED,
     advertised.ADVERTISED_NOT_PUBLIC,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from ermon.checks.attribution import Unattributed
-from ermon.checks.topics import Counted, RouteSet
+from ermon.checks.topics import Counted, GroupKey, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import ExpectationPeriods, Link, LinkKey
 from ermon.model.prefixes import Family, Prefix
@@ -160,6 +160,12 @@ class Facts(Protocol):
         """
         ...
 
+    def without_failover(self, group: GroupKey, family: Family) -> Collection[Prefix]:
+        """Return the prefixes that one circuit of a group advertises on a link that is up, and that are proven to be
+        covered by nothing that another circuit of it advertises.
+        """
+        ...
+
     def draining(self, link: LinkKey, family: Family) -> bool:
         """Return whether the link is being drained in this family: its paths say so, or said so before it fell silent."""
         ...
@@ -216,3 +222,9 @@ def link_in_doubt(facts: Facts, link: Link, family: Family) -> bool:
     families = (family,) if family in link.families else link.families
     last = [facts.last_known_state(link.key, f) for f in families]
     return bool(last) and set(last) == {LinkState.DOWN} and not link_down(facts, link, family)
+
+
+def link_up(facts: Facts, link: Link, family: Family) -> bool:
+    """Return whether the link is known to be up for routes of a family; for one that it lacks, in any that it has."""
+    families = (family,) if family in link.families else link.families
+    return any(facts.link_state(link.key, f) is LinkState.UP for f in families)

@@ -40,7 +40,7 @@ USELESS_ASNS: dict[Peering, tuple[range, ...]] = {
 }
 """ASNs that make an advertised path useless, by peering."""
 
-AFTER_MISSING = ("advertised-count-low", "advertised-asymmetry", "feed-empty")
+AFTER_MISSING = ("advertised-count-low", "advertised-asymmetry", "geo-asymmetry", "feed-empty")
 """What a pool or prefix that is not advertised would raise besides."""
 
 PREFIX_LIMITS: dict[tuple[Peering, bool, Family], int] = {

@@ -89,6 +89,13 @@ def circuit_mirrors(shard: Shard, labels: Labels) -> bool:
     return _sees_all_of(shard, _links(shard, labels), labels)
 
 
+def group_mirrors(shard: Shard, labels: Labels) -> bool:
+    """The mirrors and the states of all links of all circuits of the group are judged here."""
+    wanted = (labels["geo"], labels["group"], labels["peering"])
+    circuits = (c for c in shard.config.circuits.values() if (c.geo, c.group, c.peering) == wanted)
+    return _sees_all_of(shard, (link for c in circuits for link in c.links.values()), labels)
+
+
 def pool_mirrors(shard: Shard, labels: Labels) -> bool:
     """The mirrors and the states of all links that the pool belongs on are judged here."""
     pool = shard.config.pools[labels["pool"]]

@@ -45,7 +45,7 @@ AFTER_LINK_LOSS = (
 )
 """What a link that brings nothing would raise besides."""
 
-AFTER_CIRCUIT_LOSS = ("prefix-not-advertised", "inbound-not-redundant")
+AFTER_CIRCUIT_LOSS = ("prefix-not-advertised", "inbound-not-redundant", "geo-asymmetry")
 """What a circuit that is down would raise of what it can no longer advertise."""
 
 

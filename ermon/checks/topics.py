@@ -95,6 +95,15 @@ def difference_topic(kind: str, circuit: str, family: Family) -> Topic:
     return Topic(kind, (circuit, family))
 
 
+GroupKey = tuple[str, str, str]
+"""Circuits that back each other up: their geo, the group that they name, and their peering."""
+
+
+def failover_topic(group: GroupKey, family: Family) -> Topic:
+    """The prefixes that only one circuit of a group advertises have changed."""
+    return Topic("failover", (group, family))
+
+
 def drain_topic(link: LinkKey) -> Topic:
     """What the link's paths say of a drain has changed."""
     return Topic("drain", (link,))

@@ -22,7 +22,7 @@ from ermon.checks.drain import DRAIN_PERCENT, DRAIN_REPEATS
 from ermon.checks.edge_table import SERVICE, VNET
 from ermon.checks.facts import Amount
 from ermon.checks.subject import RouteGroup
-from ermon.checks.topics import SHUT, Counted, RouteSet, Topic
+from ermon.checks.topics import SHUT, Counted, GroupKey, RouteSet, Topic
 from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
 from ermon.core.levels import Level
@@ -193,6 +193,8 @@ class NetworkFacts:
         """By circuit and family: the prefixes that only some of its links bring."""
         self.advertised_differences: dict[tuple[str, Family], set[Prefix]] = {}
         """By circuit and family: the prefixes that only some of its links' mirrors show."""
+        self.failover_gaps: dict[tuple[GroupKey, Family], set[Prefix]] = {}
+        """By group of circuits and family: the prefixes that only one of the circuits advertises."""
         self.showing: dict[RouteSet, set[str]] = {}
         """By set of routes: the feeds that have one in it."""
         self.shown_on: dict[LinkFamily, set[str]] = {}
@@ -386,6 +388,9 @@ class NetworkFacts:
 
     def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
         return self.advertised_differences.get((circuit, family), set())
+
+    def without_failover(self, group: GroupKey, family: Family) -> Collection[Prefix]:
+        return self.failover_gaps.get((group, family), set())
 
     def draining(self, link: LinkKey, family: Family) -> bool:
         return self.drains[link, family].since is not None

@@ -248,4 +248,5 @@ class Layers:
             for circuit in sorted(touched):
                 for family in FAMILIES:
                     self.routes.advertised.links_changed(circuit, family)
+                    self.routes.failover.links_changed(circuit, family)
                 yield

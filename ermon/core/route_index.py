@@ -32,6 +32,7 @@ from ermon.core.asymmetry import PrefixAsymmetry, advertised_tables, received_ta
 from ermon.core.best_paths import BestPaths
 from ermon.core.coverage import ExpectedCoverage
 from ermon.core.facts import FILTERED_VIEWS, Expected, FeedState, NetworkFacts, rolling
+from ermon.core.failover import Failover
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.rib import AdjRibIn, RouteChange
 from ermon.core.rolling import RollingCount
@@ -85,6 +86,7 @@ class RouteIndex:
         self.advertised = PrefixAsymmetry(
             facts, "advertised", facts.advertised_differences, advertised_tables
         )
+        self.failover = Failover(facts)
         self.watched = watched_space(config)
         """What the policy can ask about on a feed that is not held whole, its own canaries aside."""
         self._classifiers = classifiers
@@ -183,6 +185,7 @@ class RouteIndex:
             self._count_microsofts(state, change, before, attribution)
         elif state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
             self.advertised.prefix_changed(state.feed.circuit, change.key[0])
+            self.failover.prefix_changed(state.feed.circuit, change.key[0])
         if state.feed.canary and any(canary.overlaps(change.key[0]) for canary in state.feed.canary):
             pending.canaries.add(state.feed.name)
         if (change.old is None) != (change.new is None) and state.rib.count(change.key[0].family) <= 1:

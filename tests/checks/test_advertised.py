@@ -340,6 +340,129 @@ def test_nothing_is_required_unless_it_is_said():
     assert asked == [{**PLANT_CIRCUIT, "family": s.family} for s in SPACES.values()]
 
 
+# geo-asymmetry ---------------------------------------------------------------------------------------
+
+MILL = """
+circuits:
+  plant: {group: plants}
+  mill:
+    geo: us
+    location: Chicago
+    peering: private
+    group: plants
+    links:
+      primary: {router: edge-7, subnet: 172.16.1.0/30, subnet6: "fd00:fffe::/126"}
+      secondary: {router: edge-8, subnet: 172.16.1.4/30, subnet6: "fd00:fffe::4/126"}
+feeds:
+  edge-7: {router: edge-7, view: edge-table, peer: 127.0.0.27, local: 127.0.0.1, peer_asn: 64500, families: [ipv4, ipv6], add_path: true}
+  edge-8: {router: edge-8, view: edge-table, peer: 127.0.0.28, local: 127.0.0.1, peer_asn: 64500, families: [ipv4, ipv6], add_path: true}
+  mill-primary: {router: edge-7, view: to-microsoft, circuit: mill, link: primary, peer: 127.0.0.27, local: 127.0.0.2, peer_asn: 64500, local_asn: 65010, families: [ipv4, ipv6]}
+  mill-secondary: {router: edge-8, view: to-microsoft, circuit: mill, link: secondary, peer: 127.0.0.28, local: 127.0.0.2, peer_asn: 64500, local_asn: 65010, families: [ipv4, ipv6]}
+"""
+SITE = {"ipv4": "10.99.0.0/16", "ipv6": "fd99::/32"}
+SITE_PART = {"ipv4": "10.99.7.0/24", "ipv6": "fd99:0:7::/48"}
+SITE_HALVES = {"ipv4": ("10.99.0.0/17", "10.99.128.0/17"), "ipv6": ("fd99::/33", "fd99:0:8000::/33")}
+
+
+def plants(space: Space) -> dict[str, str]:
+    return {"geo": "us", "group": "plants", "peering": "private", "family": space.family}
+
+
+@pytest.fixture
+def group(space: Space) -> Company:
+    """Two circuits that back each other up, and a site that only one of them advertises."""
+    return company(PLANT, MILL).converge().announce("plant-primary", SITE[space.family])
+
+
+def test_a_prefix_that_one_circuit_of_a_group_advertises_is_noticed_after_a_minute(
+    group: Company, space: Space
+):
+    finding = group.assert_raised_after(60, "geo-asymmetry", **plants(space))
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["prefixes"] == [SITE[space.family]]
+    assert finding.evidence["advertised_by"] == ["plant"]
+    group.wait(5).announce("mill-secondary", SITE[space.family])
+    group.assert_cleared_after(60, "geo-asymmetry", **plants(space))
+
+
+def test_what_covers_it_on_the_other_circuit_is_a_failover_even_in_parts_on_two_links(
+    group: Company, space: Space
+):
+    first, second = SITE_HALVES[space.family]
+    group.announce("mill-primary", first)
+    assert group.status("geo-asymmetry", **plants(space)) == "violated"
+    group.announce("mill-secondary", second)
+    assert group.status("geo-asymmetry", **plants(space)) == "ok"
+    group.withdraw("mill-primary", first)
+    assert group.status("geo-asymmetry", **plants(space)) == "violated"
+
+
+def test_a_part_of_what_the_other_circuit_advertises_has_a_failover(space: Space):
+    net = company(PLANT, MILL).converge().announce("plant-primary", SITE_PART[space.family])
+    assert net.status("geo-asymmetry", **plants(space)) == "violated"
+    net.announce("mill-primary", SITE[space.family]).wait(60)
+    finding = net.finding("geo-asymmetry", **plants(space))
+    assert finding is not None
+    assert finding.evidence["prefixes"] == [SITE[space.family]]
+    assert finding.evidence["advertised_by"] == ["mill"]
+
+
+def test_default_routes_are_compared_as_they_are_and_cover_nothing(group: Company, space: Space):
+    group.announce("mill-primary", space.default)
+    finding = group.assert_raised_after(60, "geo-asymmetry", **plants(space))
+    assert finding.evidence["prefixes"] == sorted([space.default, SITE[space.family]])
+    group.announce("mill-primary", SITE[space.family]).announce("plant-secondary", space.default)
+    assert group.status("geo-asymmetry", **plants(space)) == "ok"
+
+
+def test_a_group_is_compared_while_every_circuit_of_it_has_a_link_up(group: Company, space: Space):
+    group.lose("mill-primary", space.family)
+    assert group.status("geo-asymmetry", **plants(space)) == "violated"
+    group.lose("mill-secondary", space.family)
+    assert group.status("geo-asymmetry", **plants(space)) == "unknown"
+    group.bring("mill-secondary", space.family)
+    assert group.status("geo-asymmetry", **plants(space)) == "violated"
+
+
+def test_what_a_link_shows_that_is_not_known_to_be_up_needs_no_failover(group: Company, space: Space):
+    group.down("edge-5")
+    assert group.status("geo-asymmetry", **plants(space)) == "ok"
+    group.announce("plant-secondary", SITE[space.family])
+    assert group.status("geo-asymmetry", **plants(space)) == "violated"
+
+
+def test_a_failover_on_a_link_that_is_down_is_none(group: Company, space: Space):
+    group.announce("mill-primary", SITE[space.family])
+    assert group.status("geo-asymmetry", **plants(space)) == "ok"
+    group.lose("mill-primary", space.family)
+    assert group.status("geo-asymmetry", **plants(space)) == "violated"
+    group.down("edge-7")  # it was down and is out of sight
+    assert group.status("geo-asymmetry", **plants(space)) == "unknown"
+
+
+def test_a_mirror_out_of_sync_leaves_open_whether_there_is_a_failover(group: Company, space: Space):
+    group.down("mill-primary")
+    assert group.status("geo-asymmetry", **plants(space)) == "unknown"
+
+
+def test_a_circuit_that_does_not_advertise_what_it_must_is_the_cause(space: Space):
+    net = company(PLANT, MILL, REQUIRED).converge()
+    net.withdraw("plant-primary", space.office).withdraw("plant-secondary", space.office)
+    assert net.status("geo-asymmetry", **plants(space)) == "suppressed"
+
+
+def test_only_circuits_of_one_group_geo_and_private_peering_are_compared():
+    assert company(PLANT, MILL).subjects("geo-asymmetry") == [plants(s) for s in SPACES.values()]
+    for change in (
+        "{mill: {group: lab}}",
+        "{mill: {geo: eu}}",
+        "{mill: {group: null}, plant: {group: null}}",
+    ):
+        assert company(PLANT, MILL, f"circuits: {change}").subjects("geo-asymmetry") == []
+    microsoft = "circuits: {chicago: {group: plants}, dallas: {group: plants}}"
+    assert company(microsoft).subjects("geo-asymmetry") == []
+
+
 # pool-wrong-circuit ----------------------------------------------------------------------------------
 
 

@@ -56,6 +56,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "calendar_now": lambda: {EXPECTATIONS},
     "one_sided": lambda circuit, family: {topics.difference_topic("received", circuit, family)},
     "advertised_one_sided": lambda circuit, family: {topics.difference_topic("advertised", circuit, family)},
+    "without_failover": lambda group, family: {topics.failover_topic(group, family)},
     "draining": lambda link, _: {topics.drain_topic(link)},
     "drain_overdue": lambda link, _: {topics.drain_topic(link)},
     "drained_paths": lambda link: {topics.drain_topic(link)},

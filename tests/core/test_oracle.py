@@ -250,7 +250,21 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
 }
 
 
+BUGS |= {
+    "a failover that is looked for when links change only": (
+        *("metro and private", "ermon.core.failover.Failover", "prefix_changed"),
+        nothing,
+    ),
+    "a failover that is looked for when prefixes change only": (
+        *("metro and private", "ermon.core.failover.Failover", "links_changed"),
+        nothing,
+    ),
+}
+
+
 RARE = {
+    "a failover that is looked for when links change only",
+    "a failover that is looked for when prefixes change only",
     "a timer that runs on while nothing is known",
     "a drain that is judged by what changes on its link only",
     "a prepend that never becomes usual",

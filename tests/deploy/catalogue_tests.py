@@ -28,6 +28,11 @@ CHANGES = (
     ),
     ("only_listed: false", "only_listed: true"),
     ("sources: []", "sources: [{kind: bgp-communities, from: list.json}]"),
+    ("    premium: true ", "    group: plants\n    premium: true "),
+    (
+        "\nnat_pools:\n",
+        "\n  spare: {geo: us, location: Chicago, peering: private, group: plants, links: {a: {router: edge-1, subnet: 172.16.1.0/30}}}\nnat_pools:\n",
+    ),
     ("required: [] ", "required: [198.51.100.0/28] "),
     ("churn-high: {enabled: false,", "internet-preferred: {enabled: true}\n  churn-high: {enabled: true,"),
 )
