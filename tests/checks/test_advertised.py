@@ -1228,7 +1228,7 @@ def test_a_circuit_without_a_family_counts_as_down_when_all_its_families_are():
     assert net.status("inbound-not-redundant", **inbound(v6)) == "ok"
     net.lose("dallas-primary", "ipv4").lose("dallas-secondary", "ipv4")
     assert net.status("inbound-not-redundant", **inbound(v6)) == "suppressed"
-    assert net.wait(1000).raised() == ["circuit-down dallas ipv4"]
+    assert net.wait(1000).raised("inbound-not-redundant", "circuit-down") == ["circuit-down dallas ipv4"]
 
 
 def test_an_inbound_pool_on_a_link_that_was_down_and_is_out_of_sight_is_unknown(space: Space):

@@ -31,7 +31,8 @@ chicago  microsoft peering, Chicago                                          202
   ✓ Microsoft's prefix limits are far           1 of 200 IPv4 and 1 of 200 IPv6 on each link
   ✓ Nothing of it is on the internet            as seen on isp-a, outside
   ✓ ermon sees all of this                      8 feeds, up and in sync
-  Not asked for by the configuration: internet-preferred.
+  Not asked for by the configuration: internet-preferred, service-count-low, advertised-count-low,
+    prefix-unlisted, prefix-not-advertised.
 
 Accepted: all 14 steps pass.
 """

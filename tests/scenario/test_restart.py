@@ -1,0 +1,19 @@
+"""What outlives a restart of ermon, held to its word by scenarios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ermon.scenario import report
+from ermon.scenario.load import Scenario, load_scenarios
+
+SCENARIOS = load_scenarios(Path(__file__).with_name("restart.yml"))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
+def test_the_scenario_comes_true(scenario: Scenario):
+    record = scenario.play()
+    found = scenario.failures(record)
+    assert not found, "\n".join(report(scenario, record, found))
