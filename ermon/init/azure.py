@@ -72,6 +72,11 @@ class _Network:
                 f"Circuit {name}: Azure says {_shown(peering.provisioning_state or '')} of the peering "
                 "(provisioningState): what it shows may not be in force."
             )
+        if peering.connections or peering.peered_connections:
+            self.answers.notes.append(
+                f"Circuit {name}: Global Reach connects it with another circuit. What comes back over it is your own space: "
+                "list that in receive.own_prefixes, or prefix-unexpected is raised."
+            )
         if kind is Peering.MICROSOFT:
             self._microsoft(where, entry, circuit, peering)
 

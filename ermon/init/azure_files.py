@@ -53,6 +53,10 @@ class AzurePeering(msgspec.Struct, rename="camel"):
     microsoft_peering_config: MicrosoftConfig | None = None
     route_filter: Reference | None = None
     ipv6_peering_config: Ipv6 | None = None
+    connections: list[Reference] | None = None
+    """Global Reach: connections with other circuits that are set up on this one."""
+    peered_connections: list[Reference] | None = None
+    """Those that are set up on the other circuit."""
 
 
 class Provider(msgspec.Struct, rename="camel"):

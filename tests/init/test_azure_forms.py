@@ -223,6 +223,14 @@ def test_a_peering_that_azure_is_still_at_is_said():
     assert note.startswith("Circuit er-ams: Azure says Updating of the peering")
 
 
+@pytest.mark.parametrize("field", ["connections", "peeredConnections"])
+def test_global_reach_is_said_since_own_space_comes_back_over_it(field):
+    circuit = known("both.json")
+    circuit["peerings"][0][field] = [{"id": "/0/connections/to-london", "addressPrefix": "192.0.2.8/29"}]
+    (note, *_) = read(circuit).notes
+    assert note.startswith("Circuit MyCircuit-private: Global Reach connects it with another circuit.")
+
+
 def test_states_that_are_fine_are_not_spoken_of():
     assert read(known("microsoft.json")).notes == []
 
