@@ -84,13 +84,23 @@ def test_other_peoples_alerts_are_left_alone():
 
 def test_a_page_is_not_held_back():
     ermon = CONFIGURATION["route"]["routes"][0]
-    (page,) = (route for route in ermon["routes"] if route["receiver"] == "pager")
+    _, page = (route for route in ermon["routes"] if route["receiver"] == "pager")
     assert page["group_wait"] == "0s"
     assert page.get("group_by", ermon["group_by"]) == ["alertname", "circuit"]
 
 
 def labels_of(check: str) -> frozenset[str]:
     return frozenset((*CATALOGUE[check].labels, *CATALOGUE[check].optional_labels))
+
+
+def test_ten_circuits_that_are_lost_from_sight_are_one_page():
+    ermon = CONFIGURATION["route"]["routes"][0]
+    unseen, _ = (route for route in ermon["routes"] if route["receiver"] == "pager")
+    assert unseen["matchers"] == ["alertname = ErmonCircuitUnseen", "severity = critical"]
+    assert unseen["group_by"] == ["alertname"]
+    labels = {"alertname": "ErmonCircuitUnseen", "circuit": "chicago"}
+    assert receiver(**labels, severity="critical") == "pager"
+    assert receiver(**labels, severity="warning") == "tickets"
 
 
 def test_a_cause_keeps_quiet_what_the_catalogue_says_about_the_same_circuit_link_and_family():
