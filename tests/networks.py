@@ -10,6 +10,7 @@ from typing import Any
 from ermon.model.communities import service
 from ermon.model.inventory import (
     Advertise,
+    CheckException,
     CheckSettings,
     Circuit,
     Community,
@@ -388,6 +389,16 @@ def _ambiguous() -> Config:
             "link-flapping": CheckSettings(parameters={"changes": 1, "window": 60.0}),
             "churn-high": CheckSettings(raise_after=0.0, parameters={"per_minute": 2}),
         },
+        maintenance=(
+            window(40, 70, router="edge-1"),
+            window(100, 130, circuit="one", link="primary"),
+            window(115, 160, circuit="one", link="secondary"),
+        ),
+        exceptions=(
+            CheckException("feed-empty", {"feed": "outside"}, "by design"),
+            CheckException("link-asymmetry", {}, "a while", datetime.fromtimestamp(START + 80, UTC)),
+            CheckException("pool-leak", {"pool": "second"}, "known", datetime.fromtimestamp(START + 90, UTC)),
+        ),
     )
 
 

@@ -45,7 +45,6 @@ from ermon.model.inventory import (
     InternetUse,
     Link,
     LinkKey,
-    MaintenanceWindow,
     View,
 )
 from ermon.model.prefixes import Family, Prefix
@@ -163,6 +162,9 @@ class Oracle:
         for window in self.config.maintenance:
             for edge in (window.starts, window.ends):
                 yield edge.timestamp() - self.clock_offset
+        for exception in self.config.exceptions:
+            if exception.until is not None:
+                yield exception.until.timestamp() - self.clock_offset
         for circuit in self.config.circuits.values():
             for expected in circuit.receive.prefixes:
                 for day in (expected.starts, expected.ends):
@@ -341,9 +343,7 @@ class Oracle:
             return Status.SUPPRESSED
         if subject.check == "pool-fallback" and self._no_circuit_is_left(dict(subject.labels)):
             return Status.SUPPRESSED
-        if any(
-            keeps_quiet(window, subject, self.now + self.clock_offset) for window in self.config.maintenance
-        ):
+        if is_quiet(self.config, subject, self.now + self.clock_offset):
             return Status.SUPPRESSED
         return status
 
@@ -646,15 +646,66 @@ OWN_SIGHT = {
 }
 
 
-def keeps_quiet(window: MaintenanceWindow, subject: Subject, now: float) -> bool:
+NEVER_IN_WORK = {"geo-not-redundant", "drain-not-followed", "sight-lost", "exabgp-down"}
+
+
+def is_quiet(config: Config, subject: Subject, now: float) -> bool:
+    """Tell whether an exception is in force for the subject, or maintenance covers it."""
     labels = dict(subject.labels)
-    if not window.starts.timestamp() <= now < window.ends.timestamp():
+    for exception in config.exceptions:
+        over = exception.until is not None and exception.until.timestamp() <= now
+        about = all(labels.get(name) == value for name, value in exception.labels.items())
+        if exception.check == subject.check and about and not over:
+            return True
+    if subject.check in NEVER_IN_WORK:
         return False
-    if window.feed is not None:
-        return subject.check in OWN_SIGHT and labels["feed"] == window.feed
-    if labels.get("circuit") != window.circuit:
+    return Work(config, now).explains(subject.check, labels)
+
+
+class Work:
+    """The maintenance that is open at a moment."""
+
+    def __init__(self, config: Config, now: float) -> None:
+        self._config = config
+        self._open = [w for w in config.maintenance if w.starts.timestamp() <= now < w.ends.timestamp()]
+
+    def explains(self, check: str, labels: dict[str, str]) -> bool:
+        config = self._config
+        if check in OWN_SIGHT:
+            router = config.feeds[labels["feed"]].router
+            return self._on(feed=labels["feed"]) or (router is not None and self._on(router=router))
+        if "circuit" in labels:
+            link = labels.get("link")
+            return (
+                self._on_circuit(labels["circuit"])
+                if link is None
+                else self._on_link(labels["circuit"], link)
+            )
+        match check:
+            case "internet-only-withdrawn":
+                return all(self._on(uplink=uplink) for uplink in config.uplinks)
+            case "geo-asymmetry":
+                own = (labels["geo"], labels["group"], labels["peering"])
+                circuits = config.circuits.values()
+                group = [c.name for c in circuits if (c.geo, c.group, c.peering.value) == own]
+                return self._on(group=labels["group"]) or any(map(self._on_circuit, group))
+            case "segment-leak" | "segment-missing":
+                return self._on(segment=labels["segment"])
+            case "uplink-down":
+                return self._on(uplink=labels["uplink"])
         return False
-    return window.link is None or window.link == labels.get("link")
+
+    def _on(self, **place: str) -> bool:
+        return any(all(getattr(w, kind) == name for kind, name in place.items()) for w in self._open)
+
+    def _on_link(self, circuit: str, link: str) -> bool:
+        router = self._config.circuits[circuit].links[link].router
+        whole = any(w.circuit == circuit and w.link is None for w in self._open)
+        return whole or self._on(circuit=circuit, link=link) or self._on(router=router)
+
+    def _on_circuit(self, circuit: str) -> bool:
+        whole = any(w.circuit == circuit and w.link is None for w in self._open)
+        return whole or all(self._on_link(circuit, link) for link in self._config.circuits[circuit].links)
 
 
 # Timers ------------------------------------------------------------------------------------------------

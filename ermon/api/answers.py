@@ -50,15 +50,19 @@ class FindingDoc(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
     """Raised, and at present not to be judged: it may be over."""
     suppressed: bool
-    """A maintenance window, a drain or a larger finding covers it."""
+    """A maintenance window, an exception, a drain or a larger finding covers it."""
+    suppressed_because: str | None = None
+    """The window or the exception, with its end and its reason, or the check whose violation covers it."""
 
 
-class SubjectDoc(msgspec.Struct, frozen=True, kw_only=True):
+class SubjectDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a check answers for one subject: an element of ``/api/v1/statuses``, and a line of ``--statuses``."""
 
     check: str
     labels: Mapping[str, str]
     status: Annotated[str, words(Status)]
+    suppressed_because: str | None = None
+    """Of what is suppressed, on a daemon: as of a finding."""
 
 
 def finding_doc(finding: Finding) -> FindingDoc:
@@ -76,6 +80,7 @@ def finding_doc(finding: Finding) -> FindingDoc:
         cleared_at=rfc3339(finding.cleared_at),
         stale=finding.stale,
         suppressed=finding.suppressed,
+        suppressed_because=finding.suppressed_because,
     )
 
 
@@ -246,12 +251,18 @@ class WindowRequest(msgspec.Struct, forbid_unknown_fields=True, rename={"starts"
     circuit: str | None = None
     link: str | None = None
     feed: str | None = None
+    router: str | None = None
+    uplink: str | None = None
+    segment: str | None = None
+    group: str | None = None
 
 
 class WindowDoc(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"starts": "from", "ends": "to"}
 ):
-    """A maintenance window: about a circuit, one of its links, or a feed; what does not apply is left out."""
+    """A maintenance window: about a circuit or one of its links, a feed, a router with its links and feeds, an uplink, a
+    segment or a group; what does not apply is left out.
+    """
 
     id: str | None
     """``null``: of the configuration."""
@@ -259,6 +270,10 @@ class WindowDoc(
     circuit: str | None = None
     link: str | None = None
     feed: str | None = None
+    router: str | None = None
+    uplink: str | None = None
+    segment: str | None = None
+    group: str | None = None
     starts: Time
     ends: Time
     reason: str

@@ -152,6 +152,10 @@ def add_maintenance(commands: Commands) -> None:
     add.add_argument("--circuit", metavar="C")
     add.add_argument("--link", metavar="L", help="one link of the circuit")
     add.add_argument("--feed", metavar="F", help="a feed: covers what ermon says of its own sight")
+    add.add_argument("--router", metavar="R", help="a router, with its links and feeds")
+    add.add_argument("--uplink", metavar="U", help="an uplink")
+    add.add_argument("--segment", metavar="S", help="a segment")
+    add.add_argument("--group", metavar="G", help="a group of circuits: covers what compares them")
     add.add_argument(
         "--from", dest="starts", metavar="TIME", help="RFC 3339, such as 2026-12-01T02:00:00Z (now)"
     )
@@ -181,8 +185,8 @@ def _maintenance_add(options: argparse.Namespace) -> int:
     except OverflowError:
         raise RefusedError("--for: no calendar goes so far") from None
     ends = _moment("--to", options.ends) if after is None else after
-    about = {"circuit": options.circuit, "link": options.link, "feed": options.feed}
-    wanted = {name: value for name, value in about.items() if value is not None}
+    places = ("circuit", "link", "feed", "router", "uplink", "segment", "group")
+    wanted = {name: value for name in places if (value := getattr(options, name)) is not None}
     wanted |= {"from": starts.isoformat(), "to": ends.isoformat(), "reason": options.reason}
     return _ask(options, lambda client: client.change("POST", "maintenance", WindowDoc, wanted))
 
@@ -226,8 +230,8 @@ def _ask(
 
 
 def _window_line(window: WindowDoc) -> str:
-    about = f"feed {window.feed}" if window.feed else f"circuit {window.circuit}"
-    link = f", link {window.link}" if window.link else ""
+    scopes = ("circuit", "link", "feed", "router", "uplink", "segment", "group")
+    about = ", ".join(f"{scope} {name}" for scope in scopes if (name := getattr(window, scope)))
     state = "active" if window.active else "not active"
     name = window.id or "(configuration)"
-    return f"{name:<16} {window.starts} to {window.ends}  {state:<11} {about}{link}: {window.reason}"
+    return f"{name:<16} {window.starts} to {window.ends}  {state:<11} {about}: {window.reason}"

@@ -26,7 +26,7 @@ from ermon.config.schema import (
 )
 from ermon.config.yaml import KeyPath
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.inventory import Peering
+from ermon.model.inventory import WINDOW_SCOPES, Peering
 from ermon.model.source_key import SERVICE_AREAS
 
 
@@ -249,10 +249,6 @@ def _maintenance(at: int, window: MaintenanceEntry) -> Iterator[Complaint]:
         )
     elif window.link is not None and window.circuit is None:
         yield Complaint((*path, "link"), "needs the circuit that it belongs to; add circuit")
-
-
-WINDOW_SCOPES = ("circuit", "feed", "router", "uplink", "segment", "group")
-"""What a maintenance window can be for."""
 
 
 def _exception(path: KeyPath, exception: ExceptionEntry) -> Iterator[Complaint]:

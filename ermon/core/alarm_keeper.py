@@ -13,10 +13,11 @@ from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.topics import Topic
-from ermon.core import evidence, maintenance
+from ermon.core import evidence
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState, Phase
 from ermon.core.facts import NetworkFacts
 from ermon.core.learning import Learning
+from ermon.core.maintenance import Cover, Coverage, Suppression, describe
 from ermon.core.plan import Plan
 from ermon.core.timers import Timers
 from ermon.model.events import Change, PoolChanged
@@ -51,7 +52,8 @@ class AlarmKeeper:
         """Alarms that are judged again because another level is usual now, and why: what is ok then is cleared at once."""
         self._raised: dict[AlarmKey, Alarm] = {}
         self._unjudged: dict[AlarmKey, Alarm] = dict(plan.alarms)
-        self._windows: dict[AlarmKey, list[MaintenanceWindow]] = {}
+        self.coverage = Coverage(plan.config, ())
+        self._covers: dict[AlarmKey, Cover] = {}
 
     # Going on from what was known --------------------------------------------------------------------
 
@@ -116,6 +118,7 @@ class AlarmKeeper:
             raised_at=wall(state.raised_at),
             stale=state.status is Status.UNKNOWN,
             suppressed=state.status is Status.SUPPRESSED,
+            suppressed_because=self.suppressed_because(alarm),
         )
 
     # Maintenance -------------------------------------------------------------------------------------
@@ -123,15 +126,25 @@ class AlarmKeeper:
     def use_windows(self, windows: Iterable[MaintenanceWindow]) -> None:
         """Apply these windows and no others; what they cover, or covered, is judged again."""
         self.judge_covered()
-        self._windows = {}
-        for window in windows:
-            for alarm in self.plan.covered_by(window):
-                self._windows.setdefault(alarm.key, []).append(window)
+        self.coverage = Coverage(self.plan.config, windows)
+        self._covers = self.plan.covers(self.coverage)
         self.judge_covered()
+
+    def suppression(self, alarm: Alarm) -> Suppression | None:
+        """Return the window or the exception that keeps an alarm quiet now, should it be violated."""
+        cover = self._covers.get(alarm.key)
+        return None if cover is None else cover.active(self.facts.calendar_now)
+
+    def suppressed_because(self, alarm: Alarm) -> str | None:
+        """Say why an alarm is suppressed; ``None`` where it is not."""
+        if alarm.status is not Status.SUPPRESSED:
+            return None
+        on_purpose = self.suppression(alarm)
+        return self.plan.cause_of(alarm) if on_purpose is None else describe(on_purpose)
 
     def judge_covered(self) -> None:
         """Judge again what a window covers: one of them has begun, or is over."""
-        self._unjudged.update((key, self.plan.alarms[key]) for key in self._windows)
+        self._unjudged.update((key, self.plan.alarms[key]) for key in self._covers)
 
     # Evaluation --------------------------------------------------------------------------------------
 
@@ -218,10 +231,7 @@ class AlarmKeeper:
             return alarm.verdict.status
         if self.plan.kept_quiet(alarm):
             return Status.SUPPRESSED
-        now = self.facts.calendar_now
-        if any(maintenance.active(window, now) for window in self._windows.get(alarm.key, ())):
-            return Status.SUPPRESSED
-        return Status.VIOLATED
+        return Status.VIOLATED if self.suppression(alarm) is None else Status.SUPPRESSED
 
     def _set_timer(self, alarm: Alarm) -> None:
         due = alarm.state.due

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ermon.model.inventory import Config, MaintenanceWindow
+from ermon.model.inventory import WINDOW_SCOPES, Config, MaintenanceWindow
 from ermon.model.text import nearest_utc
 
 MAX_WINDOWS = 1_000
@@ -121,14 +122,18 @@ def check(window: MaintenanceWindow, config: Config) -> None:
 
 
 def _check_place(window: MaintenanceWindow, config: Config) -> None:
-    if (window.circuit is None) == (window.feed is None):
-        raise WindowError("it must be about a circuit, a link of a circuit, or a feed")
-    if window.feed is not None and window.feed not in config.feeds:
-        where = " here: another ermon takes it (--feeds.match)" if window.feed in config.elsewhere else ""
-        raise WindowError(f"there is no feed {window.feed!r}{where}")
+    named = {scope: name for scope in WINDOW_SCOPES if (name := getattr(window, scope)) is not None}
+    if len(named) != 1:
+        raise WindowError(
+            "it must be about exactly one of a circuit (perhaps one link of it), a feed, a router, an uplink, a segment "
+            "and a group"
+        )
+    [(scope, name)] = named.items()
+    if name not in _known(scope, config):
+        elsewhere = scope == "feed" and name in config.elsewhere
+        where = " here: another ermon takes it (--feeds.match)" if elsewhere else ""
+        raise WindowError(f"there is no {scope} {name!r}{where}")
     if window.circuit is not None:
-        if window.circuit not in config.circuits:
-            raise WindowError(f"there is no circuit {window.circuit!r}")
         links = config.circuits[window.circuit].links
         if window.link is not None and window.link not in links:
             raise WindowError(
@@ -136,3 +141,20 @@ def _check_place(window: MaintenanceWindow, config: Config) -> None:
             )
     elif window.link is not None:
         raise WindowError("a link needs its circuit")
+
+
+def _known(scope: str, config: Config) -> Collection[str | None]:
+    match scope:
+        case "circuit":
+            return config.circuits
+        case "feed":
+            return config.feeds
+        case "router":
+            ends = {*(link.router for link in config.links), *(u.router for u in config.uplinks.values())}
+            return ends | config.routers.keys()
+        case "uplink":
+            return config.uplinks
+        case "segment":
+            return config.segments
+        case _:
+            return {circuit.group for circuit in config.circuits.values()}

@@ -29,6 +29,7 @@ from ermon.core.facts import NetworkFacts
 from ermon.core.kept_links import KeptLink, LinkToKeep
 from ermon.core.layout import Layout
 from ermon.core.levels import LevelMemory
+from ermon.core.maintenance import Coverage, Suppression, changes
 from ermon.core.plan import Plan
 from ermon.core.reactor import Reactor
 from ermon.core.route_index import Expectations
@@ -198,6 +199,15 @@ class Monitor:
         return self._booked
 
     @property
+    def coverage(self) -> Coverage:
+        """What the windows and exceptions that apply cover."""
+        return self._alarms.coverage
+
+    def suppressed_because(self, alarm: Alarm) -> str | None:
+        """Say why an alarm is suppressed: by a window, an exception, or another check; ``None`` where it is not."""
+        return self._alarms.suppressed_because(alarm)
+
+    @property
     def layout(self) -> Layout:
         """What follows from the configuration for those who show the network."""
         return self._alarms.plan.layout
@@ -299,7 +309,8 @@ class Monitor:
         """Ask again when a maintenance window begins or ends, or a prefix becomes expected or ceases to be."""
         self._calendar: Timers[float] = Timers()
         windows = (*self.config.maintenance, *self._booked)
-        times = {time for w in windows for time in (w.starts.timestamp(), w.ends.timestamp())}
+        quiet: tuple[Suppression, ...] = (*windows, *self.config.exceptions)
+        times = {time for suppression in quiet for time in changes(suppression)}
         for circuit in self.config.circuits:
             times.update(self.network.expectations(circuit).changes())
         for time in times:

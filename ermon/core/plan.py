@@ -12,12 +12,12 @@ from typing import Any
 from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, SUPPRESSES_TOGETHER, classifiers, subjects
 from ermon.checks.subject import Subject
 from ermon.checks.topics import Topic
-from ermon.core import maintenance
 from ermon.core.about import About, about_of
 from ermon.core.alarm import Alarm, AlarmKey
 from ermon.core.layout import Layout
+from ermon.core.maintenance import Cover, Coverage
 from ermon.model.findings import Status
-from ermon.model.inventory import Config, MaintenanceWindow
+from ermon.model.inventory import Config
 
 
 class Plan:
@@ -30,7 +30,9 @@ class Plan:
         self.layout = Layout(config, self.alarms.values())
         self._by_topic: dict[Topic, list[Alarm]] = {}
         self._by_label: dict[tuple[str, str], list[Alarm]] = {}
+        self._by_check: dict[str, list[Alarm]] = {}
         for alarm in self.alarms.values():
+            self._by_check.setdefault(alarm.subject.check, []).append(alarm)
             for topic in alarm.subject.topics:
                 self._by_topic.setdefault(topic, []).append(alarm)
             for label in alarm.subject.labels:
@@ -91,13 +93,17 @@ class Plan:
             if alarm.subject.check in checks and family in {None, alarm.labels.get("family", family)}:
                 yield alarm
 
-    def covered_by(self, window: MaintenanceWindow) -> Iterator[Alarm]:
-        """Yield the alarms that a maintenance window is about."""
-        if window.feed is not None:
-            near = self._by_label.get(("feed", window.feed), ())
-        else:
-            near = self._by_label.get(("circuit", window.circuit or ""), ())
-        return (alarm for alarm in near if maintenance.covers(window, alarm.subject))
+    def cause_of(self, effect: Alarm) -> str | None:
+        """Return the check of a violation that keeps ``effect`` quiet now."""
+        causes = (*self._causes.get(effect.key, ()), *self._causes_together.get(effect.key, ()))
+        return next((cause.subject.check for cause in causes if cause.verdict.suppresses), None)
+
+    def covers(self, coverage: Coverage) -> dict[AlarmKey, Cover]:
+        """Return what may keep alarms quiet on purpose, for those of which there is something."""
+        near = [self._by_check.get(check, ()) for check in coverage.checks]
+        near += [self._by_label.get(label, ()) for label in coverage.labels]
+        found = {alarm.key: coverage.of(alarm.subject) for alarms in near for alarm in alarms}
+        return {key: cover for key, cover in found.items() if cover is not None}
 
     def let_go(self) -> Iterator[None]:
         """Take the plan apart, step by step: nobody needs it any more.
@@ -109,6 +115,7 @@ class Plan:
         for table in (
             self._by_topic,
             self._by_label,
+            self._by_check,
             self._causes,
             self._causes_together,
             self._effects,
@@ -123,9 +130,7 @@ class Plan:
     # Causes ------------------------------------------------------------------------------------------
 
     def _link_causes(self) -> None:
-        by_check: dict[str, list[Alarm]] = {}
-        for alarm in self.alarms.values():
-            by_check.setdefault(alarm.subject.check, []).append(alarm)
+        by_check = self._by_check
         for cause_name, effect_names in SUPPRESSES.items():
             by_circuit = _by_circuit(by_check.get(cause_name, ()))
             for effect in (effect for name in effect_names for effect in by_check.get(name, ())):

@@ -126,6 +126,16 @@ CIRCUIT_INFO = _gauge(
     "geo",
     "peering",
 )
+MAINTENANCE_ACTIVE = _gauge(
+    "ermon_maintenance_active",
+    "Whether a maintenance window covers the circuit, the link or the feed.",
+    *("circuit", "link", "feed"),
+)
+MAINTENANCE_END = _gauge(
+    "ermon_maintenance_end_timestamp_seconds",
+    "When the maintenance of the circuit, the link or the feed ends; 0 for none.",
+    *("circuit", "link", "feed"),
+)
 POOL_ADVERTISED = _gauge(
     "ermon_pool_advertised",
     "Whether Microsoft hears the pool on the link: 1 for the answer, 0 for the others.",
@@ -206,6 +216,8 @@ class Snapshot(NamedTuple):
     """By circuit, link and family: when the state last changed, in seconds since the epoch; 0 for never."""
     clock_offset: float
     """What is to be added to the times of ``sessions``, in seconds."""
+    maintenance: Mapping[tuple[str, str, str], float]
+    """The circuits, links and feeds (circuit, link, feed) that are in maintenance, and until when."""
     addresses: Mapping[str, int]
     texts: Texts
 
@@ -265,6 +277,7 @@ def take_snapshot(monitor: Monitor, collected: Collected) -> Snapshot:
             for (key, family), info in facts.links.items()
         },
         clock_offset=facts.clock_offset,
+        maintenance=monitor.coverage.open_until(facts.calendar_now),
         addresses=layout.addresses,
         texts=texts,
     )
@@ -354,6 +367,13 @@ def _read_circuits(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[
         ),
     )
     circuits = snapshot.config.circuits.values()
+    # Each region shows what it judges: together they show every circuit and link, and none of them twice.
+    judged = {name: circuit for name, circuit in snapshot.circuits.items() if circuit.links_up}
+    places = [(name, "", "") for name in judged]
+    places += [(name, link, "") for name, c in judged.items() for link, doc in c.links.items() if doc.state]
+    places += [("", "", feed) for feed in snapshot.feeds]
+    yield MAINTENANCE_ACTIVE, [(place, int(place in snapshot.maintenance)) for place in places]
+    yield MAINTENANCE_END, [(place, snapshot.maintenance.get(place, 0)) for place in places]
     yield CIRCUIT_INFO, (((c.name, ", ".join(sorted(c.locations)), c.geo, c.peering), 1) for c in circuits)
 
 

@@ -50,6 +50,8 @@ class Finding(msgspec.Struct, frozen=True):
     stale: bool = False
     """Raised, and at present not to be judged."""
     suppressed: bool = False
+    suppressed_because: str | None = None
+    """The window or exception with its reason, or the check whose violation covers it."""
 
 
 class Transition(msgspec.Struct, frozen=True):

@@ -378,6 +378,10 @@ class MaintenanceWindow:
     group: str | None = None
 
 
+WINDOW_SCOPES = ("circuit", "feed", "router", "uplink", "segment", "group")
+"""What a maintenance window can be for: exactly one of these."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckException:
     """Subjects for which a check is switched off."""

@@ -88,7 +88,8 @@ def description(finding: Finding) -> str:
     if finding.stale:
         parts.append("At present nobody can tell whether it is still so: what showed it is not in sight.")
     if finding.suppressed:
-        parts.append("At present maintenance, a drain or a larger finding covers it.")
+        because = finding.suppressed_because or "maintenance, a drain or a larger finding"
+        parts.append(f"At present it is covered: {because}.")
     text = " ".join(parts)
     whole = len(text) <= MAX_DESCRIPTION_CHARACTERS
     return text if whole else f"{text[: MAX_DESCRIPTION_CHARACTERS - 1]}…"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import asdict
+import msgspec
 
 from ermon.api.answers import SubjectDoc, finding_doc, substance
 from ermon.core.monitor import Monitor
@@ -234,7 +234,7 @@ class Replay:
         """Yield the status of every check and subject, ordered by check and labels."""
         for case in self._monitor.statuses() if self._monitor is not None else ():
             labels = dict(case.subject.labels)
-            yield asdict(SubjectDoc(check=case.subject.check, labels=labels, status=case.status))
+            yield msgspec.to_builtins(SubjectDoc(check=case.subject.check, labels=labels, status=case.status))
 
     def _take(self, step: Step) -> Iterator[dict[str, Any]]:
         if isinstance(step, Begun):

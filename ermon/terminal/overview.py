@@ -76,7 +76,7 @@ def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
     summary = text(finding.summary, "bold")
     for word, is_so in (
         ("stale: what showed it is out of sight", finding.stale),
-        ("suppressed", finding.suppressed),
+        (f"suppressed: {finding.suppressed_because or 'covered'}", finding.suppressed),
     ):
         if is_so:
             summary.append(f" ({word})", "yellow")

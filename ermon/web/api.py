@@ -28,7 +28,7 @@ from ermon.core.status import Collected, network_status
 from ermon.core.timeline import SPAN_SECONDS
 from ermon.httpd.access import require_changes_allowed
 from ermon.model.findings import Finding
-from ermon.model.inventory import Config, MaintenanceWindow
+from ermon.model.inventory import WINDOW_SCOPES, Config, MaintenanceWindow
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
 from ermon.model.text import parse_timestamp, rfc3339
 from ermon.rules.findings import severity
@@ -92,11 +92,15 @@ async def statuses(request: web.Request) -> web.Response:
     """The status of every check and subject, ordered by check and labels: what replay prints of them."""
     parameters(request)
     monitor = request.app[CONTEXT].monitor()
-    found = await list_in_slices((alarm, alarm.status) for alarm in monitor.statuses())
+    found = await list_in_slices(
+        (alarm, alarm.status, monitor.suppressed_because(alarm)) for alarm in monitor.statuses()
+    )
     return await _show(
         lambda: [
-            SubjectDoc(check=alarm.subject.check, labels=alarm.labels, status=status)
-            for alarm, status in found
+            SubjectDoc(
+                check=alarm.subject.check, labels=alarm.labels, status=status, suppressed_because=because
+            )
+            for alarm, status, because in found
         ]
     )
 
@@ -270,9 +274,8 @@ async def add_window(request: web.Request) -> web.Response:
         starts,
         _moment("to", wanted.ends),
         wanted.reason,
-        circuit=wanted.circuit,
+        **{scope: getattr(wanted, scope) for scope in WINDOW_SCOPES},
         link=wanted.link,
-        feed=wanted.feed,
     )
     try:
         booked = context.maintenance.add(window, context.monitor().config, now)
@@ -312,9 +315,8 @@ def _window(window_id: str | None, window: MaintenanceWindow, now: float) -> Win
     return WindowDoc(
         id=window_id,
         origin="configuration" if window_id is None else "run time",
-        circuit=window.circuit,
+        **{scope: getattr(window, scope) for scope in WINDOW_SCOPES},
         link=window.link,
-        feed=window.feed,
         starts=rfc3339(window.starts.timestamp()),
         ends=rfc3339(window.ends.timestamp()),
         reason=window.reason,

@@ -324,3 +324,73 @@ def test_a_finding_that_the_configuration_still_asks_about_goes_on(net: Company,
 @pytest.mark.parametrize("check", ["link-down", "pool-leak", "feed-down", "advertised-default"])
 def test_a_check_that_is_switched_off_has_no_subject(check: str):
     assert company(f"checks: {{{check}: {{enabled: false}}}}").subjects(check) == []
+
+
+@pytest.mark.parametrize("where", ["router: edge-1", "feed: edge-1"])
+def test_a_router_in_work_is_not_missed(where: str):
+    net = at(company(window(where)).converge(), 200).down("edge-1")
+    assert net.status("feed-down", feed="edge-1") == "suppressed"
+    assert at(net, ENDS - MILLISECOND).raised("feed-down") == []
+
+
+def test_work_on_the_routers_of_both_links_explains_that_the_circuit_is_down(space: Space):
+    both = (
+        window("router: edge-1").replace("]", "")
+        + ", "
+        + window("router: edge-2").removeprefix("maintenance: [")
+    )
+    net = lose_chicago(at(company(both).converge(), 200), space.family)
+    assert net.status("circuit-down", circuit="chicago", family=space.family) == "suppressed"
+    net.announce("isp-a", space.pool, path="64500")
+    assert net.raised("pool-leak") == [f"pool-leak chi {space.family} isp-a isp-a"]
+    at(net, ENDS)
+    net.assert_raised_after(5, "circuit-down", circuit="chicago", family=space.family)
+
+
+# Exceptions ------------------------------------------------------------------------------------------
+
+ASYMMETRY = "exceptions: [{check: link-asymmetry, circuit: chicago, reason: longer prefixes by design}]"
+
+
+def test_what_is_excepted_is_suppressed_for_good_and_says_why(space: Space):
+    net = company(ASYMMETRY).converge()
+    net.microsoft_sends("chicago-primary", space.extra).microsoft_sends("dallas-primary", space.extra).wait(
+        1000
+    )
+    assert net.status("link-asymmetry", circuit="chicago", family=space.family) == "suppressed"
+    assert net.raised("link-asymmetry") == [f"link-asymmetry dallas {space.family}"]
+    [chicago] = [
+        alarm
+        for alarm in net.monitor.statuses()
+        if alarm.key == ("link-asymmetry", (("circuit", "chicago"), ("family", space.family)))
+    ]
+    assert net.monitor.suppressed_because(chicago) == "exception: longer prefixes by design"
+
+
+def test_an_exception_ends_with_its_date_and_then_the_check_begins_anew(space: Space):
+    ends = ASYMMETRY.replace("}]", ", until: '2026-11-18T11:16:40Z'}]")
+    net = company(ends).converge().microsoft_sends("chicago-primary", space.extra)
+    at(net, 600 - MILLISECOND)
+    assert net.status("link-asymmetry", circuit="chicago", family=space.family) == "suppressed"
+    net.wait(MILLISECOND)
+    net.assert_raised_after(60, "link-asymmetry", circuit="chicago", family=space.family)
+
+
+def test_what_was_raised_before_the_exception_stays_raised_and_clears_as_usual(net: Company, space: Space):
+    net.microsoft_sends("chicago-primary", space.extra).wait(100)
+    net.reconfigure(company(ASYMMETRY).config)
+    finding = net.finding("link-asymmetry", circuit="chicago", family=space.family)
+    assert finding is not None
+    assert (finding.suppressed, finding.suppressed_because) == (True, "exception: longer prefixes by design")
+    net.microsoft_withdraws("chicago-primary", space.extra)
+    net.assert_cleared_after(60, "link-asymmetry", circuit="chicago", family=space.family)
+
+
+def test_a_cause_that_is_excepted_still_keeps_its_effects_quiet(space: Space):
+    excepted = "exceptions: [{check: link-down, circuit: chicago, link: primary, reason: not built yet}]"
+    net = company(excepted).converge().lose("chicago-primary", *DUAL).wait(1000)
+    assert net.raised() == []
+    assert net.status("link-down", **PRIMARY, family=space.family) == "suppressed"
+    assert net.status("service-missing", **PRIMARY, ms_service="exchange-online") == "suppressed"
+    net.lose("chicago-secondary", space.family)
+    net.assert_raised_after(5, "circuit-down", circuit="chicago", family=space.family)

@@ -23,8 +23,13 @@ def test_windows_are_listed_the_earliest_first():
 @pytest.mark.parametrize(
     ("about", "problem"),
     [
-        ({}, "must be about a circuit, a link of a circuit, or a feed"),
-        ({"circuit": "chicago", "feed": "isp-a"}, "must be about a circuit"),
+        ({}, "must be about exactly one of a circuit"),
+        ({"circuit": "chicago", "feed": "isp-a"}, "must be about exactly one of a circuit"),
+        ({"router": "edge-1", "group": "production"}, "must be about exactly one of"),
+        ({"router": "edge-9"}, "there is no router 'edge-9'"),
+        ({"uplink": "isp-z"}, "there is no uplink 'isp-z'"),
+        ({"segment": "lab"}, "there is no segment 'lab'"),
+        ({"group": "production"}, "there is no group 'production'"),
         ({"circuit": "paris"}, "there is no circuit 'paris'"),
         ({"circuit": "chicago", "link": "third"}, "circuit 'chicago' has no link 'third'; it has primary"),
         ({"feed": "nowhere"}, "there is no feed 'nowhere'"),
@@ -34,6 +39,21 @@ def test_windows_are_listed_the_earliest_first():
 def test_a_window_must_be_about_something_that_there_is(about, problem):
     with pytest.raises(WindowError, match=problem):
         book_of(window(0, 60, **about))
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"router": "edge-1"},
+        {"router": "edge-3"},
+        {"uplink": "isp-a"},
+        {"segment": "dmz"},
+        {"circuit": "chicago"},
+    ],
+)
+def test_a_window_can_be_about_every_kind_of_place(about):
+    book, [booked] = book_of(window(0, 60, **about))
+    assert book.windows() == (booked,)
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "two\nlines", "x" * 501])

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import Metric
@@ -22,6 +23,7 @@ from ermon.exabgp.decode import RejectReason
 from ermon.metrics import network as metrics
 from ermon.metrics.network import Metrics
 from ermon.metrics.process import Telemetry
+from ermon.model.inventory import MaintenanceWindow
 from tests.checks.company import V4, V6, Company, Space, company
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -53,6 +55,8 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_link_advertised_prefixes": ("gauge", ["circuit", "link", "family"]),
     "ermon_link_advertised_prefix_limit": ("gauge", ["circuit", "link", "family"]),
     "ermon_circuit_links_up": ("gauge", ["circuit", "family"]),
+    "ermon_maintenance_active": ("gauge", ["circuit", "link", "feed"]),
+    "ermon_maintenance_end_timestamp_seconds": ("gauge", ["circuit", "link", "feed"]),
     "ermon_circuit_info": ("gauge", ["circuit", "location", "geo", "peering"]),
     "ermon_pool_advertised": ("gauge", ["pool", "family", "circuit", "link", "state"]),
     "ermon_pool_on_internet": ("gauge", ["pool", "family", "feed", "state"]),
@@ -233,6 +237,26 @@ async def test_the_event_loop_gets_a_turn_after_each_slice(scraper: Scraper, mon
     assert {line for line in text.splitlines() if line.startswith("ermon_link")} <= set(
         (await scrape).splitlines()
     )
+
+
+async def test_maintenance_is_shown_with_its_end(scraper: Scraper):
+    net = scraper.net
+    places = [
+        {"circuit": "chicago", "link": "primary", "feed": ""},
+        {"circuit": "", "link": "", "feed": "isp-a"},
+    ]
+    other = {"circuit": "chicago", "link": "secondary", "feed": ""}
+    for place in (*places, other):
+        assert await scraper.value("ermon_maintenance_active", **place) == 0
+        assert await scraper.value("ermon_maintenance_end_timestamp_seconds", **place) == 0
+    begins, ends = (datetime.fromtimestamp(net.now + seconds, UTC) for seconds in (0, 600))
+    net.monitor.maintain([MaintenanceWindow(begins, ends, "works", router="edge-1")], net.now)
+    for place in places:
+        assert await scraper.value("ermon_maintenance_active", **place) == 1
+        assert await scraper.value("ermon_maintenance_end_timestamp_seconds", **place) == ends.timestamp()
+    assert await scraper.value("ermon_maintenance_active", **other) == 0
+    net.wait(600)
+    assert await scraper.value("ermon_maintenance_active", **places[0]) == 0
 
 
 async def test_a_scrape_shows_what_was_collected_whatever_happens_meanwhile(

@@ -290,10 +290,13 @@ async def test_the_status_of_every_check_and_subject(client: Client, site: Site,
     net, family = site.net, space.family
     net.announce("isp-a", space.pool).lose("chicago-primary", family).down("outside")
     found = await client.data("/api/v1/statuses")
+    because = [each.pop("suppressed_because", None) for each in found]
     assert found == [
         {"check": c.subject.check, "labels": dict(c.subject.labels), "status": c.status}
         for c in net.monitor.statuses()
     ]
+    assert because == [net.monitor.suppressed_because(c) for c in net.monitor.statuses()]
+    assert "link-down" in because
 
     def status(check: str, **labels: str) -> str:
         return next(f["status"] for f in found if (f["check"], f["labels"]) == (check, labels))

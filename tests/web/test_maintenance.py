@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from ermon.model.inventory import MaintenanceWindow
+from ermon.model.text import rfc3339 as text_rfc3339
 from ermon.web.app import make_app
 from tests.checks.company import Company
 from tests.web.site import Client, Site
@@ -48,6 +50,42 @@ async def test_a_window_is_added_listed_and_ended(client: Client, site: Site) ->
     assert status == 200
     assert not ended["active"]
     assert await client.data(PATH) == [ended]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [{"router": "edge-1"}, {"uplink": "isp-a"}, {"feed": "isp-a"}, {"circuit": "dallas", "link": "primary"}],
+)
+async def test_a_window_can_be_about_every_kind_of_place(
+    client: Client, site: Site, place: dict[str, str]
+) -> None:
+    body = {"to": rfc3339(site, 600), "reason": "provider works", **place}
+    status, added = await send(client, "POST", PATH, body)
+    assert status == 201
+    assert {name: added[name] for name in place} == place
+    assert {"circuit", "link", "feed", "router", "uplink", "segment", "group"} & added.keys() == place.keys()
+
+
+async def test_what_is_suppressed_says_why_and_until_when(client: Client, site: Site) -> None:
+    site.net.lose("chicago-primary", "ipv4").wait(20)
+    works = MaintenanceWindow(
+        *(datetime.fromtimestamp(site.net.now + seconds, UTC) for seconds in (0, 600)),
+        "provider works",
+        router="edge-1",
+    )
+    site.net.monitor.maintain([works], site.net.now)
+    because = f"maintenance until {text_rfc3339(site.net.now + 600)}: provider works"
+    [finding] = await client.data("/api/v1/findings?state=raised")
+    assert (finding["check"], finding["suppressed"], finding["suppressed_because"]) == (
+        "link-down",
+        True,
+        because,
+    )
+    statuses = await client.data("/api/v1/statuses")
+    about = {"circuit": "chicago", "link": "primary", "family": "ipv4"}
+    [found] = [each for each in statuses if each["check"] == "link-down" and each["labels"] == about]
+    assert (found["status"], found["suppressed_because"]) == ("suppressed", because)
+    assert all("suppressed_because" not in each for each in statuses if each["status"] != "suppressed")
 
 
 @pytest.mark.parametrize(

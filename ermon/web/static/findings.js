@@ -71,7 +71,7 @@ function article(finding, previous) {
       ", since ", el("time", { datetime: finding.since, title: finding.since }, clock(finding.since)),
       " · ", el("code", {}, finding.check),
       finding.stale && ` · ${STALE}`,
-      finding.suppressed && ` · ${SUPPRESSED}`,
+      finding.suppressed && ` · ${finding.suppressed_because ? `Covered: ${finding.suppressed_because}.` : SUPPRESSED}`,
     ),
     labels(finding),
     !brief && evidence(finding),
