@@ -104,7 +104,8 @@ def add_check(commands: Commands) -> None:
         help="validate a configuration",
         description="Validates a configuration, and the web's if one is named, and says what the network that it "
         "describes lacks. "
-        "Exit 0 clean, 1 findings, 2 invalid.",
+        "Exit 0 when nobody has anything to do, 1 with an error or a warning that nobody has accepted (policy.accept), 2 "
+        "invalid. `ermon explain LINT` says what one means.",
     )
     parser.add_argument("config_file", type=Path, metavar="CONFIG")
     add_web_config(parser)
@@ -113,6 +114,9 @@ def add_check(commands: Commands) -> None:
         optional="a running daemon: show what this file would raise and clear with the routes that it holds, before it "
         "is loaded",
     )
+    parser.add_argument(
+        "--here", action="store_true", help="ask this machine too: whether it has the addresses to listen on"
+    )
     parser.set_defaults(command=_check)
 
 
@@ -120,13 +124,13 @@ def _check(options: argparse.Namespace) -> int:
     from ermon.config.lints import lint
 
     loaded, web = load_configs(options)
-    for warning in (*loaded.warnings, *web.warnings):
-        print(f"{warning} (warning)")
-    found = lint(loaded, time.time())
+    for warning in web.warnings:
+        print(warning)
+    found = lint(loaded, time.time(), options.config_file.parent, here=options.here)
     for finding in found:
         print(finding)
     needs_somebody = options.url is not None and _previewed(options, loaded.config)
-    return WRONG if found or needs_somebody else FINE
+    return WRONG if any(each.counts for each in found) or needs_somebody else FINE
 
 
 def _previewed(options: argparse.Namespace, config: Config) -> bool:
@@ -281,7 +285,9 @@ def add_explain(commands: Commands) -> None:
         description="Explains a check: what it means, what it needs, what to do when it is raised, and where the "
         "rule comes from.",
     )
-    parser.add_argument("check", metavar="CHECK", help="a name of `ermon checks`")
+    parser.add_argument(
+        "check", metavar="CHECK", help="a name of `ermon checks`, or of a lint that `ermon check` prints"
+    )
     parser.set_defaults(command=_explain)
 
 
@@ -290,9 +296,13 @@ def _explain(options: argparse.Namespace) -> int:
 
     from ermon.checks.catalogue import CATALOGUE
     from ermon.checks.explain import explain
+    from ermon.config import lint_catalogue
 
+    if options.check in lint_catalogue.LINTS and options.check not in CATALOGUE:
+        print(lint_catalogue.explain(lint_catalogue.LINTS[options.check]))
+        return FINE
     if options.check not in CATALOGUE:
-        near = difflib.get_close_matches(options.check, CATALOGUE, n=3)
+        near = difflib.get_close_matches(options.check, [*CATALOGUE, *lint_catalogue.LINTS], n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise RefusedError(f"there is no check {options.check!r}.{hint} `ermon checks` lists them.")
     print(explain(CATALOGUE[options.check]))

@@ -1,22 +1,26 @@
-"""What a configuration tells of the network by itself, before a single route has come.
+"""What a configuration says of the network by itself, before a single route has come.
 
-Each lint is a rule of Microsoft's, or good practice, that the inventory breaks. None is an error: the
-network may be meant to be so. ``ermon check`` prints them with the place in the file, and the daemon logs
-them at its start.
+Each lint is a rule of Microsoft's, or good practice, that the inventory breaks, or a mistake that no schema shows. A network
+may be meant to be so: ``policy.accept`` says why. ``ermon check`` prints them with the place in the file, and the daemon
+logs them at its start. ``lint_catalogue`` has their names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
 
 from ermon.checks.attribution import AS_TRANS
-from ermon.checks.catalogue import CATALOGUE
-from ermon.checks.views import missing_views
+from ermon.config.lint_catalogue import LINTS, Weight
+from ermon.config.lint_files import lint_files, lint_machine
+from ermon.config.lint_mistakes import MISTAKES, Lint, Rule, plain_place
+from ermon.config.lint_watching import WATCHING, exceptions_over, maintenance_over
 from ermon.config.load import LoadedConfig
-from ermon.config.yaml import KeyPath, Problem
+from ermon.config.yaml import Problem
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.inventory import Circuit, Config, InternetUse, Peering, Pool, View
+from ermon.model.inventory import Circuit, Config, InternetUse, Link, Peering, Pool
 from ermon.model.prefixes import Prefix, PrefixIndex, not_public_space
 
 T = TypeVar("T")
@@ -37,28 +41,60 @@ requirements" and "About BGP with VPN Gateway").
 """
 
 
-class Lint(NamedTuple):
-    """One finding of the lint_inventory, and the key of the configuration that it is about."""
+@dataclass(frozen=True, slots=True)
+class Linted:
+    """A lint with its place in the file."""
 
+    problem: Problem
+    """Its message begins with the weight and the name: ``warning: pool-shared: ...``."""
     name: str
-    path: KeyPath
-    message: str
+    weight: Weight
+    accepted: str | None = None
+    """Why somebody takes it as it is (``policy.accept``)."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether somebody has something to do."""
+        return self.weight is not Weight.NOTE and self.accepted is None
+
+    def __str__(self) -> str:
+        return str(self.problem)
 
 
-def lint(loaded: LoadedConfig, now: float) -> list[Problem]:
-    """Return what is worth a look, in the file's order, each with its place in the file."""
-    found = [
-        loaded.positions.problem(found.path, f"{found.name}: {found.message}")
-        for found in lint_inventory(loaded.config, now)
+def lint(loaded: LoadedConfig, now: float, folder: Path | None = None, *, here: bool = False) -> list[Linted]:
+    """Return what is worth a look, in the file's order, each with its place in the file.
+
+    ``now``, in seconds since the epoch, tells what is over. ``folder`` is the configuration's: with it, the files that it
+    names are looked for. ``here`` asks this machine for its addresses.
+    """
+    found = list(lint_inventory(loaded.config, now))
+    if folder is not None:
+        found += lint_files(loaded.config, folder)
+    if here:
+        found += lint_machine(loaded.config)
+    accepted = {(each.lint, each.at): each.reason for each in loaded.config.policy.accept}
+    linted = [_linted(loaded.positions.problem(each.path, each.message), each, accepted) for each in found]
+    linted += [
+        _linted(caution, Lint("no-effect", (), caution.message), accepted) for caution in loaded.warnings
     ]
-    return sorted(found, key=lambda problem: (problem.line, problem.column, problem.message))
+    return sorted(linted, key=lambda each: (each.problem.line, each.problem.column, each.problem.message))
+
+
+def _linted(problem: Problem, found: Lint, accepted: Mapping[tuple[str, str], str]) -> Linted:
+    weight = found.weight or LINTS[found.name].weight
+    reason = accepted.get((found.name, problem.path))
+    end = "" if reason is None else f" (accepted: {reason})"
+    shown = weight if reason is None else Weight.NOTE
+    message = f"{shown}: {found.name}: {problem.message}{end}"
+    return Linted(replace(problem, message=message), found.name, weight, reason)
 
 
 def lint_inventory(config: Config, now: float) -> Iterator[Lint]:
-    """Yield every lint of a configuration; ``now`` tells which maintenance is over."""
-    for rule in _RULES:
+    """Yield every lint that the configuration alone shows."""
+    for rule in (*_RULES, *MISTAKES, *WATCHING):
         yield from rule(config)
-    yield from _maintenance_over(config, now)
+    yield from maintenance_over(config, now)
+    yield from exceptions_over(config, now)
 
 
 # Pools -------------------------------------------------------------------------------------------------
@@ -179,11 +215,16 @@ def _links_on_one_router(config: Config) -> Iterator[Lint]:
 
 def _geo_one_location(config: Config) -> Iterator[Lint]:
     """Two circuits in different peering locations (Microsoft, "Designing for disaster recovery")."""
-    groups: dict[tuple[str, Peering], list[Circuit]] = {}
+    groups: dict[tuple[str, Peering, str | None], list[Circuit]] = {}
     for circuit in config.circuits.values():
-        groups.setdefault((circuit.geo, circuit.peering), []).append(circuit)
-    for (geo, peering), circuits in groups.items():
+        groups.setdefault((circuit.geo, circuit.peering, circuit.group), []).append(circuit)
+    for (geo, peering, group), circuits in groups.items():
+        about = f"{peering} peering in geo {geo}" + ("" if group is None else f" (group {group})")
+        path = ("circuits", circuits[0].name)
         if len({circuit.locations for circuit in circuits}) > 1:
+            if len({metro for circuit in circuits for metro in _metros(circuit)}) == 1:
+                named = ", ".join(sorted({location for c in circuits for location in c.locations}))
+                yield Lint("metro", path, f"{about} is in one metro only ({named}): they fail together")
             continue
         names = {circuit.name for circuit in circuits}
         failover = [pool.name for pool in config.pools.values() if _falls_back(pool, names)]
@@ -193,10 +234,14 @@ def _geo_one_location(config: Config) -> Iterator[Lint]:
             else ""
         )
         yield Lint(
-            "geo-one-location",
-            ("circuits", circuits[0].name),
-            f"{peering} peering in geo {geo} is at one location only: its failure takes all of it{backup}",
+            "geo-one-location", path, f"{about} is at one location only: its failure takes all of it{backup}"
         )
+
+
+def _metros(circuit: Circuit) -> set[str]:
+    if circuit.metro is not None:
+        return {circuit.metro.casefold()}
+    return {plain_place(location) for location in circuit.locations}
 
 
 def _falls_back(pool: Pool, circuits: set[str]) -> bool:
@@ -234,51 +279,56 @@ def _segment_unwatched(config: Config) -> Iterator[Lint]:
 
 
 def _asn_reserved(config: Config) -> Iterator[Lint]:
-    note = " (public_space marks a lab: fine there)" if config.policy.public_space else ""
+    lab = bool(config.policy.public_space)
     asns = [(("customer", "asn"), config.customer.asn)]
     asns += [(("customer", "provider_asns"), asn) for asn in config.customer.provider_asns]
     for path, asn in asns:
         for first, last, why in RESERVED_ASNS:
             if first <= asn <= last:
-                yield Lint("asn-reserved", path, f"{asn} is {why}{note}")
+                note = lab and asn != MICROSOFT_ASN
+                text = f"{asn} is {why}{' (public_space marks a lab: fine there)' if note else ''}"
+                yield Lint("asn-reserved", path, text, Weight.NOTE if note else None)
 
 
-def _view_missing(config: Config) -> Iterator[Lint]:
-    for labels, unknown in missing_views(config, CATALOGUE.values()):
-        about = dict(labels)
-        path: KeyPath = ("feeds",)
-        if "link" in about:
-            path = ("circuits", about["circuit"], "links", about["link"])
-        elif "uplink" in about:
-            path = ("uplinks", about["uplink"])
-        elif "segment" in about:
-            path = ("segments", about["segment"])
-        elif about["view"] == View.INTERNET:
-            path = ("nat_pools",)
-        yield Lint(
-            "view-missing",
-            path,
-            f"no feed with the view {about['view']}, so not judged: {', '.join(unknown)}",
-        )
+def _one_link(config: Config) -> Iterator[Lint]:
+    for circuit in config.circuits.values():
+        if len(circuit.links) == 1:
+            path = ("circuits", circuit.name, "links")
+            only = next(iter(circuit.links))
+            yield Lint("one-link", path, f"{only} is the only one: no redundancy, and no SLA")
 
 
-def _maintenance_over(config: Config, now: float) -> Iterator[Lint]:
-    for index, window in enumerate(config.maintenance):
-        if window.ends.timestamp() <= now:
-            ended = window.ends.isoformat().replace("+00:00", "Z")
-            yield Lint("maintenance-over", ("maintenance", index), f"ended at {ended}; remove it")
+def _links_behind_provider(config: Config) -> Iterator[Lint]:
+    if config.customer.provider_asns:
+        asns = ", ".join(map(str, config.customer.provider_asns))
+        text = f"behind {asns}, the redundancy at Microsoft's edge is the provider's, and is not visible here"
+        yield Lint("links-behind-provider", ("customer", "provider_asns"), text)
 
 
-_RULES: tuple[Callable[[Config], Iterator[Lint]], ...] = (
+def _pool_is_link_subnet(config: Config) -> Iterator[Lint]:
+    index: PrefixIndex[Link] = PrefixIndex()
+    for link in config.links:
+        for subnet in link.subnets:
+            index[subnet] = link
+    for pool in config.pools.values():
+        for prefix in pool.prefixes:
+            for subnet, link in index.covering(prefix):
+                text = f"{prefix} is inside {subnet} of {link.circuit} {link.name}"
+                yield Lint("pool-is-link-subnet", ("nat_pools", pool.name, "prefixes"), text)
+
+
+_RULES: Sequence[Rule] = (
     _pools_overlap,
     _pool_shared,
     _pool_not_public,
+    _pool_is_link_subnet,
     _link_subnet,
     _links_on_one_router,
+    _one_link,
+    _links_behind_provider,
     _geo_one_location,
     _uplinks_not_redundant,
     _inbound_one_circuit,
     _segment_unwatched,
     _asn_reserved,
-    _view_missing,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,6 +97,32 @@ def files_named_in(config: Config) -> list[str]:
     return list(dict.fromkeys(file for file in files if file is not None))
 
 
+def named_files(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield every file that ``read_secrets`` would read, with the key that names it."""
+    for feed in config.feeds.values():
+        if feed.md5_password_file is not None:
+            yield ("feeds", feed.name, "md5_password_file"), feed.md5_password_file
+    receivers: list[tuple[tuple[str | int, ...], Access]] = [(("alertmanager",), config.alertmanager.access)]
+    receivers += [(("webhooks", at), webhook.access) for at, webhook in enumerate(config.webhooks)]
+    for at, webhook in enumerate(config.webhooks):
+        if webhook.secret_file is not None:
+            yield ("webhooks", at, "secret_file"), webhook.secret_file
+    for path, access in receivers:
+        if access.basic_auth is not None:
+            yield (*path, "basic_auth", "password_file"), access.basic_auth.password_file
+        if access.bearer_token_file is not None:
+            yield (*path, "bearer_token_file"), access.bearer_token_file
+        for key in ("ca_file", "cert_file", "key_file"):
+            if (file := getattr(access.tls, key)) is not None:
+                yield (*path, "tls", key), file
+
+
+def places_of(name: str, folder: Path, credentials: str | None) -> list[Path]:
+    """Return where a file is looked for, the first place first; ``credentials`` is ``$CREDENTIALS_DIRECTORY``."""
+    beside = folder / name
+    return [beside] if not credentials else [Path(credentials) / credential_name(name), beside]
+
+
 class _Reader:
     """Reads files and collects what is wrong with them."""
 
@@ -162,9 +188,7 @@ class _Reader:
         return content.strip()
 
     def _find(self, name: str) -> Path:
-        places = [self._config_file.parent / name]
-        if self._credentials:
-            places.insert(0, Path(self._credentials) / credential_name(name))
+        places = places_of(name, self._config_file.parent, self._credentials)
         for path in places:
             if path.is_file():
                 return path

@@ -112,10 +112,9 @@ def log_notes(
     """
     for glob in idle_globs(loaded.config, globs):
         log.warning("configuration", problem=f"--feeds.match={glob} matches no feed")
-    for warning in loaded.warnings:
-        log.warning("configuration", problem=str(warning))
-    for problem in lint(loaded, now):
-        log.info("inventory", problem=str(problem))
+    for found in lint(loaded, now):
+        write = log.warning if found.counts and found.name == "no-effect" else log.info
+        write("inventory", problem=str(found))
 
 
 class _Forward(logging.Handler):

@@ -59,7 +59,7 @@ def _interpreted(
 ) -> WebConfig:
     """Make settings of a file that is right."""
     tls, rate, http = file.tls_server_config, file.rate_limit, file.http_server_config
-    http2 = positions.problem(("http_server_config", "http2"), "has no effect: ermon speaks HTTP/1.1")
+    http2 = positions.problem(("http_server_config", "http2"), "warning: no-effect: ermon speaks HTTP/1.1")
     allowed = (tls.client_allowed_sans if tls else None) or ()
     return WebConfig(
         tls=context,

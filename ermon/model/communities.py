@@ -25,10 +25,14 @@ _COMMUNITY = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
 
 
 @cache
-def _slugs() -> Mapping[tuple[int, int], str]:
+def _rows() -> tuple[Mapping[str, str], ...]:
     table = resources.files("ermon") / "data" / "communities.csv"
-    rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
-    return {_parse(row["community"]): row["slug"] for row in rows}
+    return tuple(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+
+
+@cache
+def _slugs() -> Mapping[tuple[int, int], str]:
+    return {_parse(row["community"]): row["slug"] for row in _rows()}
 
 
 @cache
@@ -39,6 +43,16 @@ def _by_slug() -> Mapping[str, tuple[int, int]]:
 def slug_of(community: tuple[int, int]) -> str | None:
     """Name a community, such as ``exchange-online`` for (12076, 5010); ``None`` where it has no name."""
     return _slugs().get(community)
+
+
+@cache
+def _private_peering() -> frozenset[tuple[int, int]]:
+    return frozenset(_parse(row["community"]) for row in _rows() if row["kind"] == "region-private-peering")
+
+
+def is_private_peering(community: tuple[int, int]) -> bool:
+    """Return whether a community names a region on private peering; all others are of Microsoft peering."""
+    return community in _private_peering()
 
 
 def slugs() -> tuple[str, ...]:

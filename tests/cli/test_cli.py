@@ -127,17 +127,41 @@ def test_what_is_worth_a_look_is_1_and_has_its_place(ermon, name):
     code, out, err = ermon("check", ROOT / "config" / name)
     assert (code, err) == (1, "")
     assert f"{ROOT / 'config' / name}:" in out
-    assert "customer.asn: asn-reserved: 64500 is reserved for documentation" in out
+    assert "customer.asn: note: asn-reserved: 64500 is reserved for documentation" in out
 
 
-def test_a_view_that_no_feed_provides_is_1_and_says_where(ermon, tmp_path):
+def test_a_view_that_no_feed_provides_is_a_note_that_says_where(ermon, tmp_path):
     text = "\n".join(line for line in REFERENCE.read_text().splitlines() if "edge-2-isp-b:" not in line)
     file = tmp_path / "ermon.yml"
     file.write_text(text)
     code, out, _ = ermon("check", file)
     line = next(n for n, content in enumerate(text.splitlines(), 1) if content.startswith("  isp-b:"))
-    assert code == 1
-    assert f"{file}:{line}:3: uplinks.isp-b: view-missing: no feed with the view to-internet" in out
+    assert code == 1, "of warnings"
+    assert f"{file}:{line}:3: uplinks.isp-b: note: view-missing: no feed with the view to-internet" in out
+
+
+def test_notes_and_what_somebody_has_accepted_are_0(ermon, tmp_path):
+    file = tmp_path / "ermon.yml"
+    file.write_text(f"{clean_configuration()}\nexceptions: [{{check: circuit-down, reason: a lab}}]\n")
+    code, out, _ = ermon("check", file)
+    assert (code, out.count("\n")) == (0, 1)
+    assert ": exceptions[0]: note: maintenance-over: circuit-down is critical" in out
+
+
+def test_addresses_are_asked_of_this_machine_with_here_only(ermon, tmp_path):
+    file = tmp_path / "ermon.yml"
+    file.write_text(clean_configuration().replace("local: 127.0.0.1,", "local: 192.0.2.77,"))
+    assert ermon("check", file) == (0, "", "")
+    code, out, _ = ermon("check", "--here", file)
+    assert code == 0
+    assert "note: local-not-here: 192.0.2.77 is no address of this machine" in out
+
+
+@pytest.mark.parametrize("name", ["geo-one-location", "view-missing", "asn-reserved"])
+def test_a_lint_is_explained(ermon, name):
+    code, out, _ = ermon("explain", name)
+    assert code == 0
+    assert out.startswith(f"{name}: ")
 
 
 def test_an_invalid_file_is_2_and_every_error_is_a_line(ermon, tmp_path):

@@ -1,5 +1,6 @@
 import pytest
 
+from ermon.config.lint_catalogue import LINTS, explain
 from ermon.config.lints import RESERVED_ASNS, lint
 from ermon.config.load import load_config
 
@@ -35,16 +36,21 @@ BASE = {
 
 @pytest.fixture
 def lints(tmp_path):
-    """The lints of the base configuration with some sections replaced: name and (line's key path, message)."""
+    """The lints of the base configuration with some sections replaced: the key's path, the lint's name, its message."""
 
     def run(**sections):
-        file = tmp_path / "ermon.yml"
-        file.write_text("\n".join(f"{key}: {value}" for key, value in (BASE | sections).items()))
-        found = lint(load_config(file), NOW)
-        split = [(problem.path, *problem.message.split(": ", 1)) for problem in found]
-        return [(path, name, message) for path, name, message in split if name != "view-missing"]
+        found = checked(tmp_path, **sections)
+        return [(each.problem.path, each.name, each.problem.message.split(": ", 2)[2]) for each in found]
 
     return run
+
+
+def checked(folder, here=False, **sections):
+    """Return what is found in the base configuration with some sections replaced, but for missing views."""
+    file = folder / "ermon.yml"
+    file.write_text("\n".join(f"{key}: {value}" for key, value in (BASE | sections).items()))
+    found = lint(load_config(file), NOW, folder, here=here)
+    return [each for each in found if each.name != "view-missing"]
 
 
 def test_a_sound_inventory_has_none(lints):
@@ -198,13 +204,25 @@ def test_the_asns_beside_them_are_not(lints, asn):
 
 
 def test_a_providers_asn_is_looked_at_too(lints):
-    [(path, *_)] = lints(customer="{asn: 3320, provider_asns: [65515]}")
-    assert path == "customer.provider_asns"
+    found = lints(customer="{asn: 3320, provider_asns: [65515]}")
+    assert [(path, name) for path, name, _ in found] == [
+        ("customer.provider_asns", "asn-reserved"),
+        ("customer.provider_asns", "links-behind-provider"),
+    ]
 
 
 def test_in_a_lab_a_documentation_asn_is_a_note(lints):
     [(_, _, message)] = lints(customer="{asn: 64500}", policy="{public_space: [192.0.2.0/24]}")
     assert message.endswith("(public_space marks a lab: fine there)")
+
+
+@pytest.mark.parametrize(
+    ("asn", "space", "weight"),
+    [(64500, "[192.0.2.0/24]", "note"), (64500, "[]", "error"), (12076, "[192.0.2.0/24]", "error")],
+)
+def test_a_reserved_asn_is_an_error_but_in_a_lab(tmp_path, asn, space, weight):
+    [found] = checked(tmp_path, customer=f"{{asn: {asn}}}", policy=f"{{public_space: {space}}}")
+    assert (found.name, found.weight) == ("asn-reserved", weight)
 
 
 def test_a_pool_that_falls_back_to_the_internet_has_no_other_backup(lints):
@@ -224,3 +242,267 @@ def test_a_metro_circuit_is_not_two_locations(lints):
 def test_maintenance_to_come_is_no_lint(lints):
     window = "\n  - {circuit: ams, from: 2027-12-01T02:00:00Z, to: 2027-12-01T04:00:00Z, reason: works}"
     assert lints(maintenance=window) == []
+
+
+EDGES = """
+  edge-1: {router: edge-1, view: edge-table, peer: 127.0.0.11, local: 127.0.0.1, peer_asn: 3320, add_path: true}
+  edge-2: {router: edge-2, view: edge-table, peer: 127.0.0.12, local: 127.0.0.1, peer_asn: 3320, add_path: true}
+  edge-1-msee: {router: edge-1, view: to-microsoft, circuit: ams, link: primary, peer: 127.0.0.11, local: 127.0.0.2, peer_asn: 3320, local_asn: 65010}
+  outside: {view: internet, peer: 127.0.0.14, local: 127.0.0.9, peer_asn: 3333, local_asn: 65012}"""
+OWN = "{asn: 3320, own_prefixes: [192.0.4.0/24, 2a00:1::/32]}"
+UPLINK = "\n  isp: {router: border-1, view: to-internet, uplink: isp-a, peer: 127.0.0.15, local: 127.0.0.4, peer_asn: 3320, local_asn: 65011, families: [ipv4, ipv6], canary: ["
+
+
+@pytest.mark.parametrize(
+    ("sections", "path", "name", "message"),
+    [
+        (
+            {"feeds": EDGES.replace("peer_asn: 3320, local_asn: 65010", "peer_asn: 65010, local_asn: 3320")},
+            "feeds.edge-1-msee",
+            "mirror-asns-swapped",
+            "write peer_asn: 3320, local_asn: 65010",
+        ),
+        (
+            {"feeds": EDGES + UPLINK + "192.0.4.0/28]}"},
+            "feeds.isp.canary[0]",
+            "canary-is-pool",
+            "is in pool ams-out",
+        ),
+        (
+            {"feeds": EDGES + UPLINK + "'2a00:1::/65']}"},
+            "feeds.isp.canary[0]",
+            "canary-is-pool",
+            "2a00:1::/65 is in pool ams-out",
+        ),
+        (
+            {"customer": OWN, "feeds": EDGES + UPLINK + "192.0.5.0/24]}"},
+            "feeds.isp.canary[0]",
+            "canary-not-ours",
+            "192.0.5.0/24 is in none of own_prefixes",
+        ),
+        (
+            {"circuits": BASE["circuits"] + "\n    receive: {services: ['12076:59999']}"},
+            "circuits.lon.receive.services[0]",
+            "community-unknown",
+            "12076:59999 is not in Microsoft's list",
+        ),
+        (
+            {"circuits": BASE["circuits"] + "\n    receive: {services: [private-region-west-europe]}"},
+            "circuits.lon.receive.services[0]",
+            "community-other-peering",
+            "private-region-west-europe is of private peering",
+        ),
+        (
+            {"alertmanager": "{urls: ['http://127.0.0.1:9093/am/api/v2/alerts']}"},
+            "alertmanager.urls[0]",
+            "alertmanager-path",
+            "write http://127.0.0.1:9093/am",
+        ),
+        (
+            {"collector": "{router_id: 127.0.0.11}", "feeds": EDGES},
+            "collector.router_id",
+            "router-id-taken",
+            "127.0.0.11 is an address of feed edge-1's router",
+        ),
+        (
+            {"uplinks": BASE["uplinks"].replace("174", "3320")},
+            "uplinks.isp-a.asn",
+            "uplink-asn-ours",
+            "3320 is our own ASN",
+        ),
+        (
+            {"customer": OWN.replace("192.0.4.0/24", "192.0.4.0/28")},
+            "nat_pools.lon-out.prefixes",
+            "pool-not-ours",
+            "192.0.4.16/28 is in none of customer.own_prefixes",
+        ),
+        (
+            {"circuits": BASE["circuits"].replace("London", "Lodnon").replace("Lodnon", "Londn")},
+            "circuits.lon.location",
+            "name-unknown",
+            "'Londn' is almost a location: 'London'",
+        ),
+        (
+            {
+                "feeds": EDGES.replace(
+                    "peer_asn: 3320, add_path: true}\n  edge-2", "peer_asn: 3320}\n  edge-2"
+                )
+            },
+            "circuits.ams.links.primary",
+            "best-path-only",
+            "edge-1 shows best paths of edge-1",
+        ),
+        (
+            {
+                "feeds": EDGES
+                + "\n  again: {router: edge-1, view: edge-table, peer: 127.0.0.16, local: 127.0.0.1, peer_asn: 3320, add_path: true}"
+            },
+            "feeds.again",
+            "two-tables-one-vrf",
+            "edge-1 is an edge table of edge-1 too",
+        ),
+        (
+            {"nat_pools": "\n  pat: {circuit: ams, prefixes: [192.0.3.1/32]}"},
+            "nat_pools.pat.prefixes",
+            "pool-is-link-subnet",
+            "192.0.3.1/32 is inside 192.0.3.0/30 of ams primary",
+        ),
+        (
+            {"circuits": BASE["circuits"].replace("London", "Amsterdam2")},
+            "circuits.ams",
+            "metro",
+            "microsoft peering in geo europe is in one metro only (Amsterdam, Amsterdam2)",
+        ),
+        (
+            {"circuits": BASE["circuits"] + "\n    receive: {sources: [{kind: m365, from: none.json}]}"},
+            "circuits.lon.receive.sources[0]",
+            "source-unreadable",
+            "none.json cannot be read",
+        ),
+        (
+            {"circuits": BASE["circuits"].rsplit("\n", 1)[0]},
+            "circuits.lon.links",
+            "one-link",
+            "primary is the only one",
+        ),
+        (
+            {"exceptions": "\n  - {check: link-asymmetry, circuit: ams, reason: works, until: 2027-01-15}"},
+            "exceptions[0]",
+            "maintenance-over",
+            "ended at 2027-01-15T00:00:00Z",
+        ),
+        (
+            {"exceptions": "\n  - {check: link-asymmetry, circuit: ams, reason: works, until: 2027-01-20}"},
+            "exceptions[0]",
+            "maintenance-over",
+            "ends soon, at 2027-01-20T00:00:00Z",
+        ),
+        (
+            {"exceptions": "\n  - {check: link-asymmetry, circuit: paris, reason: works}"},
+            "exceptions[0]",
+            "maintenance-over",
+            "no subject of link-asymmetry has these labels",
+        ),
+        (
+            {"policy": "{accept: [{lint: geo-one-locaton, at: circuits.ams, reason: so it is}]}"},
+            "policy.accept[0].lint",
+            "no-effect",
+            "'geo-one-locaton' is not a lint",
+        ),
+        ({"collector": "{settle: 30s}"}, "collector.settle", "no-effect", "never counts"),
+    ],
+)
+def test_mistakes_that_no_schema_shows_are_told(lints, sections, path, name, message):
+    [(found_path, found_name, found_message)] = lints(**sections)
+    assert (found_path, found_name) == (path, name)
+    assert message in found_message
+
+
+def test_a_sound_inventory_that_is_watched_has_none(lints):
+    assert lints(customer=OWN, feeds=EDGES + UPLINK + "192.0.4.192/28]}") == []
+
+
+@pytest.mark.parametrize(
+    "circuits",
+    [
+        BASE["circuits"].replace("London", "Dublin").replace("Amsterdam", "Dubai"),
+        BASE["circuits"].replace("europe", "emea-north", 1).replace("geo: europe", "geo: emea-south"),
+        BASE["circuits"].replace("London", "Chicago2"),
+        BASE["circuits"].replace("geo: europe", "geo: north-america"),
+    ],
+)
+def test_names_that_are_alike_and_both_right_are_fine(lints, circuits):
+    assert not [found for found in lints(circuits=circuits) if found[1] == "name-unknown"]
+
+
+def test_one_geo_in_two_spellings_is_told_at_both(lints):
+    found = lints(circuits=BASE["circuits"].replace("geo: europe", "geo: Europe", 1))
+    assert [(path, name) for path, name, _ in found if name == "name-unknown"] == [
+        ("circuits.ams.geo", "name-unknown"),
+        ("circuits.lon.geo", "name-unknown"),
+    ]
+
+
+def test_an_exception_of_a_critical_check_without_an_end_is_a_note(tmp_path):
+    [found] = checked(tmp_path, exceptions="\n  - {check: circuit-down, circuit: ams, reason: not built yet}")
+    assert (found.name, found.weight, found.counts) == ("maintenance-over", "note", False)
+
+
+def test_an_exception_with_a_distant_end_is_fine(lints):
+    assert (
+        lints(exceptions="\n  - {check: circuit-down, circuit: ams, reason: not built, until: 2027-06-30}")
+        == []
+    )
+
+
+ONE_LOCATION = BASE["circuits"].replace("London", "Amsterdam")
+
+
+def test_a_lint_that_somebody_has_accepted_is_a_note_with_the_reason(tmp_path):
+    [found] = checked(tmp_path, circuits=ONE_LOCATION)
+    assert (found.weight, found.counts) == ("warning", True)
+    at = found.problem.path
+    [found] = checked(
+        tmp_path,
+        circuits=ONE_LOCATION,
+        policy=f"{{accept: [{{lint: geo-one-location, at: {at}, reason: one site only}}]}}",
+    )
+    assert not found.counts
+    assert str(found).endswith("(accepted: one site only)")
+    assert ": circuits.ams: note: geo-one-location: " in str(found)
+
+
+@pytest.mark.parametrize(
+    "accept", ["{lint: metro, at: circuits.ams,", "{lint: geo-one-location, at: circuits.lon,"]
+)
+def test_another_lint_or_place_is_not_accepted_with_it(tmp_path, accept):
+    found = checked(tmp_path, circuits=ONE_LOCATION, policy=f"{{accept: [{accept} reason: so it is}}]}}")
+    assert [each.counts for each in found] == [True]
+
+
+def test_a_key_that_is_not_there_is_a_note_until_it_is(tmp_path):
+    feeds = BASE["feeds"].replace("local_asn: 65012", "local_asn: 65012, md5_password_file: outside.key")
+    [found] = checked(tmp_path, feeds=feeds)
+    assert (found.problem.path, found.name) == ("feeds.outside.md5_password_file", "key-file-missing")
+    assert not found.counts
+    (tmp_path / "outside.key").write_text("secret")
+    (tmp_path / "outside.key").chmod(0)  # it is not opened
+    assert checked(tmp_path, feeds=feeds) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "is_here"),
+    [("127.0.0.9", True), ("::1", True), ("192.0.2.77", False), ("2001:db8::77", False)],
+)
+def test_addresses_of_this_machine_are_asked_for_when_it_is_here(tmp_path, address, is_here):
+    feeds = (
+        BASE["feeds"]
+        .replace("127.0.0.9", f"'{address}'")
+        .replace("127.0.0.14", "2001:db8::9" if ":" in address else "127.0.0.14")
+    )
+    assert checked(tmp_path, feeds=feeds) == []
+    found = checked(tmp_path, here=True, feeds=feeds)
+    assert [(each.problem.path, each.name, each.weight) for each in found] == (
+        [] if is_here else [("feeds.outside.local", "local-not-here", "note")]
+    )
+
+
+def test_every_lint_is_explained_and_has_its_weight():
+    for name, kind in LINTS.items():
+        text = explain(kind)
+        assert text.startswith(f"{name}: {kind.title}")
+        assert f"{kind.weight} of `ermon check`" in text
+        assert f"lint: {name}, at: PATH" in text
+    assert {name for name, kind in LINTS.items() if kind.weight == "error"} == {
+        *("pools-overlap", "pool-not-public", "link-subnet", "asn-reserved", "mirror-asns-swapped"),
+        *(
+            "canary-is-pool",
+            "router-id-taken",
+            "uplink-asn-ours",
+            "alertmanager-path",
+            "community-other-peering",
+        ),
+    }
+    assert {name for name, kind in LINTS.items() if kind.weight == "note"} == {
+        *("view-missing", "one-link", "links-behind-provider", "local-not-here", "key-file-missing"),
+    }

@@ -138,7 +138,7 @@ def test_http2_is_accepted_and_said_to_be_without_effect(tmp_path: Path):
     file = tmp_path / "web.yml"
     file.write_text("http_server_config: {http2: true}\n")
     [warning] = load_web_config(file).warnings
-    assert str(warning) == f"{file}:1:22: http_server_config.http2: has no effect: ermon speaks HTTP/1.1"
+    assert str(warning) == f"{file}:1:22: http_server_config.http2: warning: no-effect: ermon speaks HTTP/1.1"
 
 
 @pytest.mark.parametrize("text", ["rate_limit: {interval: 0, burst: 20}", "rate_limit: {interval: 0s}"])

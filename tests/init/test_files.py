@@ -273,7 +273,7 @@ def test_standard_output_holds_the_configuration_and_nothing_else(tmp_path, caps
     out, err = capsys.readouterr()
     (tmp_path / "piped.yml").write_text(out)
     assert cli.run(["check", str(tmp_path / "piped.yml")]) == 1
-    assert {line.split(": ")[2] for line in capsys.readouterr().out.splitlines()} == {
+    assert {line.split(": ")[3] for line in capsys.readouterr().out.splitlines()} == {
         "geo-one-location",
         "view-missing",
     }

@@ -1,0 +1,90 @@
+"""What is not watched, or not for long: views without a feed, best paths, and what keeps findings quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.views import missing_views
+from ermon.config.lint_catalogue import LINTS, Weight
+from ermon.config.lint_mistakes import Lint, Rule
+from ermon.config.problems import advice
+from ermon.config.yaml import KeyPath
+from ermon.model.inventory import Config, Severity, View
+
+SOON_SECONDS = 7 * 86_400.0
+"""An exception that ends so soon is told, so that nobody is woken by its end."""
+
+
+def _view_missing(config: Config) -> Iterator[Lint]:
+    for labels, unknown in missing_views(config, CATALOGUE.values()):
+        about = dict(labels)
+        path: KeyPath = ("feeds",)
+        if "link" in about:
+            path = ("circuits", about["circuit"], "links", about["link"])
+        elif "uplink" in about:
+            path = ("uplinks", about["uplink"])
+        elif "segment" in about:
+            path = ("segments", about["segment"])
+        elif about["view"] == View.INTERNET:
+            path = ("nat_pools",)
+        yield Lint(
+            "view-missing",
+            path,
+            f"no feed with the view {about['view']}, so not judged: {', '.join(unknown)}",
+        )
+
+
+def _best_path_only(config: Config) -> Iterator[Lint]:
+    for link in config.links:
+        tables = config.tables_of(link)
+        if tables and not any(feed.add_path for feed in tables):
+            feeds = ", ".join(sorted(feed.name for feed in tables))
+            text = f"{feeds} shows best paths of {link.router}: the loss of this link alone cannot be seen"
+            yield Lint("best-path-only", ("circuits", link.circuit, "links", link.name), text)
+
+
+def _two_tables_one_vrf(config: Config) -> Iterator[Lint]:
+    for (router, vrf), unnamed in config.edge_tables.items():
+        for at, feed in enumerate(unnamed if vrf is None else ()):
+            # A session for each family, and best paths beside all paths, are two views of one table.
+            alike = (o for o in unnamed[:at] if o.add_path == feed.add_path)
+            if other := next((o for o in alike if not {*o.families}.isdisjoint(feed.families)), None):
+                text = f"{other.name} is an edge table of {router} too: say with vrf which table each shows"
+                yield Lint("two-tables-one-vrf", ("feeds", feed.name), text)
+
+
+def maintenance_over(config: Config, now: float) -> Iterator[Lint]:
+    """Yield the windows that have ended by ``now``, in seconds since the epoch."""
+    for index, window in enumerate(config.maintenance):
+        if window.ends.timestamp() <= now:
+            ended = window.ends.isoformat().replace("+00:00", "Z")
+            yield Lint("maintenance-over", ("maintenance", index), f"ended at {ended}; remove it")
+
+
+def exceptions_over(config: Config, now: float) -> Iterator[Lint]:
+    """Yield the exceptions that do nothing, soon will not, or hide something critical for good."""
+    for index, exception in enumerate(config.exceptions):
+        path, check = ("exceptions", index), CATALOGUE[exception.check]
+        if exception.until is None:
+            if (check.settings(config).severity or check.severity) is Severity.CRITICAL:
+                text = f"{check.name} is critical, and its exception has no end; add until"
+                yield Lint("maintenance-over", path, text, Weight.NOTE)
+        elif exception.until.timestamp() <= now + SOON_SECONDS:
+            word = "ended at" if exception.until.timestamp() <= now else "ends soon, at"
+            at = exception.until.isoformat().replace("+00:00", "Z")
+            yield Lint("maintenance-over", path, f"{word} {at}; remove it, or give it another end")
+        subjects = check.subjects(config) if check.enabled(config) else ()
+        if not any(exception.labels.items() <= dict(subject.labels).items() for subject in subjects):
+            text = f"no subject of {check.name} has these labels: nothing is excepted"
+            yield Lint("maintenance-over", path, text)
+
+
+def _accepted(config: Config) -> Iterator[Lint]:
+    for index, accepted in enumerate(config.policy.accept):
+        if accepted.lint not in LINTS:
+            text = f"{accepted.lint!r} is not a lint; {advice(accepted.lint, LINTS)}"
+            yield Lint("no-effect", ("policy", "accept", index, "lint"), text)
+
+
+WATCHING: Sequence[Rule] = (_view_missing, _best_path_only, _two_tables_one_vrf, _accepted)
