@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ermon.config.circuits import AdvertiseSection, CircuitEntry, LinkEntry, ReceiveSection, ServiceEntry
 from ermon.config.receivers import AccessKeys
 from ermon.config.rules import pool_circuits
-from ermon.config.schema import (
-    AdvertiseSection,
-    CheckEntry,
-    CircuitEntry,
-    ExceptionEntry,
-    FeedEntry,
-    File,
-    LinkEntry,
-    MaintenanceEntry,
-    PoolEntry,
-    ReceiveSection,
-    ServiceEntry,
-)
+from ermon.config.schema import CheckEntry, ExceptionEntry, FeedEntry, File, MaintenanceEntry, PoolEntry
 from ermon.model.inventory import (
     AcceptedLint,
     Access,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ermon.config.circuits import LinkEntry
 from ermon.config.problems import Complaint
-from ermon.config.schema import Draft, FeedEntry, LinkEntry, UplinkEntry
+from ermon.config.schema import Draft, FeedEntry, UplinkEntry
 from ermon.model.inventory import EDGES, View
 from ermon.model.prefixes import Address
 

@@ -11,19 +11,11 @@ from itertools import chain
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
+from ermon.config.circuits import CircuitEntry, LinkEntry, ReceiveSection, SourceEntry
 from ermon.config.feeds import cautions_about_feeds, complaints_about_feeds
 from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
-from ermon.config.schema import (
-    CircuitEntry,
-    Draft,
-    ExceptionEntry,
-    LinkEntry,
-    MaintenanceEntry,
-    PoolEntry,
-    ReceiveSection,
-    SourceEntry,
-)
+from ermon.config.schema import Draft, ExceptionEntry, MaintenanceEntry, PoolEntry
 from ermon.config.yaml import KeyPath
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import WINDOW_SCOPES, Peering
