@@ -58,7 +58,7 @@ def missing() -> Mapping[str, tuple[str, ...]]:
 def _unsaid(check: Check) -> Iterator[str]:
     if not check.summary:
         yield "summary: say in one line what a finding is, with its labels in braces"
-    can_name = (*check.labels, *check.optional_labels, *check.named_evidence)
+    can_name = (*check.labels, *check.optional_labels, *check.named_evidence, "prefix", "routers", "feeds")
     try:
         if wrong := _fields(check.summary) - set(can_name):
             yield f"summary: {_names(wrong)} is not among what it can name: {_names(can_name) or 'nothing'}"

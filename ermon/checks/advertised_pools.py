@@ -177,7 +177,7 @@ POOL_WRONG_CIRCUIT = Check(
     clear_after=60,
     subjects=pool_wrong_circuit,
     labels=("circuit", "link", "family"),
-    summary="NAT pool {pools} of another circuit ({family}) is advertised on link {link} of circuit {circuit}",
+    summary="NAT pool {pools} of another circuit[ {prefix}| ({family})] is advertised on link {link} of circuit {circuit}",
     named_evidence=("pools",),
     needs=needs.link_mirror,
     peering=Peering.MICROSOFT,
@@ -213,7 +213,9 @@ def _inbound_not_redundant(pool: Pool, family: Family, links: list[MirroredLink]
         return OK
     if len(possible) >= 2:
         return UNKNOWN
-    return violated(Evidence(prefixes=pool.prefixes_of(family), details={"advertised_on": seen}))
+    routers = [link.link.router for link in links]
+    evidence = Evidence(prefixes=pool.prefixes_of(family), routers=routers, details={"advertised_on": seen})
+    return violated(evidence)
 
 
 INBOUND_NOT_REDUNDANT = Check(

@@ -6,9 +6,11 @@ What a check leaves unsaid breaks nothing but itself, and ``tests/checks/test_co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+from string import Formatter
 from typing import Any, Literal
 
 from ermon.checks.sharding import Shard
@@ -143,8 +145,10 @@ class Check:
     optional_labels: tuple[str, ...] = ()
     """Those that only some have, or that say more of another: the uplink that a feed mirrors."""
     summary: str = ""
-    """A finding in one line without a full stop: a ``str.format`` template over the labels, those that a subject
-    lacks being empty, and ``named_evidence``.
+    """A finding in one line without a full stop: a ``str.format`` template over the labels, ``named_evidence``, and
+    ``prefix``, ``routers`` and ``feeds`` of the evidence. ``[by {routers}|somewhere]`` stands for its first half where
+    all that it names is known, else for the second, which may be left out. The prefix and the routers of the evidence
+    are added at the end where the template names none.
     """
     named_evidence: tuple[str, ...] = ()
     """Lists of its evidence that the summary names, such as ``pools``."""
@@ -185,12 +189,34 @@ class Check:
 
     def summarize(self, labels: Mapping[str, str], evidence: Mapping[str, Any] | None = None) -> str:
         """Return the summary of a finding, or of a subject that nothing is found about."""
-        named = {name: ", ".join((evidence or {}).get(name, ())) for name in self.named_evidence}
-        return self.summarize_with(_Named({**dict.fromkeys(self.optional_labels, ""), **labels, **named}))
+        found = evidence or {}
+        prefix, routers = next(iter(found.get("prefixes", ())), ""), found.get("routers", ())
+        named = {name: ", ".join(found.get(name, ())) for name in (*self.named_evidence, "routers", "feeds")}
+        optional = dict.fromkeys(self.optional_labels, "")
+        text = self.summarize_with(_Named({**optional, **labels, **named, "prefix": prefix}))
+        if prefix and not names_in(text, prefix):
+            text = f"{text}: {prefix}"
+        places = [name for name in routers or found.get("feeds", ()) if not names_in(text, name)]
+        return f"{text} ({', '.join(places)})" if places else text
 
     def summarize_with(self, words: Mapping[str, str]) -> str:
         """Return the summary with these words for its labels and its evidence."""
-        return self.summary.format_map(words).replace("  ", " ")
+
+        def choose(group: re.Match[str]) -> str:
+            first, _, second = group[1].partition("|")
+            known = all(words[name] for _, name, _, _ in Formatter().parse(first) if name is not None)
+            return first if known else second
+
+        return _GROUP.sub(choose, self.summary).format_map(words).replace("  ", " ")
+
+
+_GROUP = re.compile(r"\[([^\[\]]*)\]")
+"""A part of a summary that depends on what is known."""
+
+
+def names_in(text: str, name: str) -> bool:
+    """Return whether a text names something by itself, and not only something whose name begins or ends like it."""
+    return re.search(rf"(?<![\w.:/-]){re.escape(name)}(?![\w.:/-]*\w)", text) is not None
 
 
 class _Named(dict[str, str]):

@@ -46,8 +46,15 @@ def pool_leak(config: Config) -> Iterator[Subject]:
         excused = _circuit_links(config, pool) if pool.internet is InternetUse.FAILOVER else []
         topics.update(link_topic(link.key, f) for link in excused for f in link.families)
         judge = partial(_pool_leak, pool, family, feed, excused)
+        make = _subject("pool-leak", pool, family, feed)
         least = FAILOVER_SECONDS if excused else 0.0
-        yield _subject("pool-leak", pool, family, feed)(frozenset(topics), judge, raise_after=least)
+        alike = [
+            f
+            for f in internet_feeds(config)
+            if f.router and (f.router, f.uplink) == (feed.router, feed.uplink)
+        ]
+        named = feed.name if len(alike) > 1 else ""
+        yield make(frozenset(topics), judge, raise_after=least, distinction=named)
 
 
 def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], facts: Facts) -> Verdict:
@@ -82,7 +89,7 @@ POOL_LEAK = Check(
     subjects=pool_leak,
     labels=("pool", "family", "feed"),
     optional_labels=("uplink",),
-    summary="NAT pool {pool} is advertised to the internet",
+    summary="NAT pool {pool}[ {prefix}| ({family})] is advertised to [{uplink}|the internet][ by {routers}|, seen on {feed}]",
     needs=needs.nothing_else,
     peering=Peering.MICROSOFT,
     views=(View.TO_INTERNET, View.INTERNET),

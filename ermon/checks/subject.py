@@ -126,6 +126,8 @@ class Subject:
     judge: Callable[[Facts], Verdict]
     severity: Severity | None = None
     """Where it depends on the policy instead of the check."""
+    distinction: str = ""
+    """What tells its findings from others whose summary would be the same."""
     raise_after: float = 0.0
     """Seconds that its violation must hold at least, whatever the check says of others."""
     learns: Learns | None = None

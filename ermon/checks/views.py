@@ -32,7 +32,7 @@ def view_missing(checks: Iterable[Check]) -> Check:
         subjects=partial(_subjects, tuple(checks)),
         labels=("view",),
         optional_labels=("circuit", "link", "uplink", "segment"),
-        summary="The policy needs a view {view} that no feed provides",
+        summary="No feed provides view {view}[ of link {link} of circuit {circuit}][ of uplink {uplink}][ of segment {segment}]",
         needs=needs.watched_at_all,
         acceptance=Tested(AcceptanceStep.SIGHT),
     )

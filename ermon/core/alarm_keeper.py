@@ -112,7 +112,7 @@ class AlarmKeeper:
             check=alarm.subject.check,
             labels=alarm.labels,
             severity=alarm.severity,
-            summary=CATALOGUE[alarm.subject.check].summarize(alarm.labels, state.evidence),
+            summary=_summary(alarm),
             evidence=state.evidence,
             since=wall(state.since),
             raised_at=wall(state.raised_at),
@@ -271,6 +271,11 @@ class AlarmKeeper:
         if proof is not None and now - alarm.rendered_at >= RENDER_INTERVAL_SECONDS:
             alarm.state.evidence = evidence.render(proof)
             alarm.rendered_at = now
+
+
+def _summary(alarm: Alarm) -> str:
+    told = CATALOGUE[alarm.subject.check].summarize(alarm.labels, alarm.state.evidence)
+    return f"{told} ({alarm.subject.distinction})" if alarm.subject.distinction else told
 
 
 def alarm_order(alarm: Alarm) -> AlarmKey:

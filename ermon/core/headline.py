@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ermon.api.status import HeadlineDoc, HeadlineKind
+from ermon.checks.check import names_in
 from ermon.core.facts import NetworkFacts
 from ermon.model.findings import Finding
 from ermon.model.inventory import Severity
@@ -107,7 +108,8 @@ _KINDS: Sequence[Callable[[Seen], HeadlineDoc | None]] = (_wrong, _blind, _well)
 def _where(finding: Finding) -> str:
     """Say where it is, as far as the summary does not: `` (edge-1 to isp-a)``."""
     names, summary = finding.labels, finding.summary
-    routers = _some(finding.evidence.get("routers", ()), MAX_ROUTERS)
+    unnamed = [router for router in finding.evidence.get("routers", ()) if not names_in(summary, router)]
+    routers = _some(unnamed, MAX_ROUTERS)
     uplink = names.get("uplink")
     if uplink and uplink not in summary:
         return f" ({routers} to {uplink})" if routers else f" (to {uplink})"

@@ -6,11 +6,14 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TextIO
 
 from ermon.api.answers import FindingDoc
 
 WIDTH = 98
+_INDENT = 29
+"""Where the text of a finding begins."""
 
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 _SEVERITY_STYLES = {"critical": "red", "warning": "yellow", "info": "cyan"}
@@ -84,12 +87,16 @@ class Screen:
         """Print a finding that was raised or cleared as it should be, and how long it took."""
         style = _SEVERITY_STYLES[finding.severity] if finding.state == "raised" else "green"
         word = self._paint(f"{finding.state:<8}", style)
-        self._tick(f"{word} {finding.check:<13} {finding.summary}", f"+{seconds:.3f} s")
+        right = f"+{seconds:.3f} s"
+        first, *more = wrap(finding.summary, WIDTH - _INDENT - len(right) - 1, break_on_hyphens=False)
+        self._tick(f"{word} {finding.check:<13} {first}", right)
+        for line in more:
+            self._print(f"{'':{_INDENT}}{line}")
         if finding.state == "raised" and "prefixes" in finding.evidence:
             prefixes, paths, feeds = (
                 ", ".join(finding.evidence[name]) for name in ("prefixes", "as_paths", "feeds")
             )
-            self._print(self._paint(f"{'':29}{prefixes}, AS path {paths}, seen on {feeds}", "dim"))
+            self._print(self._paint(f"{'':{_INDENT}}{prefixes}, AS path {paths}, seen on {feeds}", "dim"))
 
     def wrong(self, *lines: str) -> None:
         for line in lines:

@@ -45,7 +45,9 @@ def severity(config: Config | None, check: Check) -> Severity:
 
 def _alert(config: Config | None, check: Check, expression: str, external_url: str) -> dict[str, Any]:
     """Return the rule that alerts of a check while ``expression`` gives something."""
-    words = check.summarize_with(_Templates(dict.fromkeys(check.named_evidence, "")))
+    # What only evidence or some subjects have no rule can name.
+    unknown = (*check.optional_labels, *check.named_evidence, "prefix", "routers", "feeds")
+    words = check.summarize_with(_Templates(dict.fromkeys(unknown, "")))
     return {
         "alert": alert_name(check.name),
         "expr": expression,

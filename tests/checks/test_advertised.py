@@ -477,7 +477,8 @@ def test_a_pool_equal_or_covered_on_another_circuit_is_wrong(net: Company, space
     assert net.raised("pool-wrong-circuit") == [f"pool-wrong-circuit chicago primary {space.family}"]
     assert finding.evidence["pools"] == ["dal"]
     assert finding.summary == (
-        f"NAT pool dal of another circuit ({space.family}) is advertised on link primary of circuit chicago"
+        f"NAT pool dal of another circuit {getattr(space, what)} is advertised"
+        " on link primary of circuit chicago (edge-1)"
     )
 
 

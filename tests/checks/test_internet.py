@@ -51,7 +51,8 @@ def test_a_pool_on_the_internet_is_raised_at_once(net: Company, space: Space, fe
     net.announce(feed, prefix, path="64500")
     finding = net.assert_raised_after(0, "pool-leak", **chi(space, feed))
     assert finding.severity is Severity.CRITICAL
-    assert finding.summary == "NAT pool chi is advertised to the internet"
+    where = "isp-a by edge-1" if feed == "isp-a" else "the internet, seen on outside"
+    assert finding.summary == f"NAT pool chi {finding.evidence['prefixes'][0]} is advertised to {where}"
     assert finding.evidence["prefixes"] == [prefix]
     assert net.raised() == [" ".join(["pool-leak", *chi(space, feed).values()])]
     net.wait(5).withdraw(feed, prefix)

@@ -17,7 +17,7 @@ LONGEST = Row("critical", "pool-leak", "outbound ipv4 edge-1-isp-a isp-a", Laten
 LEAK = leak(
     "raised",
     {},
-    "NAT pool outbound is advertised to the internet",
+    "NAT pool outbound 2001:db8:100:1::/72 is advertised to the internet, seen on outside",
     prefixes=["2001:db8:100:1::/72"],
     as_paths=["64520 64511 64500"],
     feeds=["outside"],

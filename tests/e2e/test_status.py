@@ -161,7 +161,7 @@ def test_a_watch_shows_a_leak_appear_and_ends_at_ctrl_c(company: Company):
         log.wait_for("● All is well.\n")
         events.wait_for('"snapshot"')
         company.leak(POOL["ipv4"])
-        screen.wait_for("NAT pool chi-outbound is advertised to the internet")
+        screen.wait_for(f"NAT pool chi-outbound {POOL['ipv4']} is advertised to isp-a by edge-1")
         log.wait_for("▲ raised: critical pool-leak")
         events.wait_for('"check":"pool-leak"')
 

@@ -95,7 +95,7 @@ def test_a_transition_is_printed_as_the_contract_says() -> None:
         "check": "pool-leak",
         "severity": "critical",
         "labels": {"pool": "chi", "family": "ipv6", "feed": "edge", "uplink": "isp-a"},
-        "summary": "NAT pool chi is advertised to the internet",
+        "summary": "NAT pool chi 2001:db8::/48 is advertised to isp-a by edge-1",
         "evidence": leak["evidence"],
     }
     assert leak["evidence"]["prefixes"] == ["2001:db8::/48"]

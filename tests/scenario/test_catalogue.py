@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from ermon.checks.catalogue import CATALOGUE, subjects
+from ermon.checks.check import names_in
 from ermon.config.load import load_config
 from ermon.config.yaml import read_yaml
 from ermon.model.findings import Status, TransitionState
 from ermon.model.prefixes import FAMILIES
 from ermon.scenario import report
 from ermon.scenario.load import Scenario, load_scenarios
+from ermon.scenario.play import Record
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(FOLDER.glob("*.yml"))
@@ -64,6 +67,22 @@ def test_the_scenario_comes_true(file: Path, name: str):
     record = scenario.play()
     found = scenario.failures(record)
     assert not found, "\n".join(report(scenario, record, found))
+    assert_each_finding_says_what_it_is_about(record)
+
+
+def assert_each_finding_says_what_it_is_about(record: Record) -> None:
+    """No two findings have the same summary, and each names its first prefix, and its routers or feeds."""
+    said: dict[str, tuple[str, Mapping[str, str]]] = {}
+    for each in record.reported:
+        finding = each.transition.finding
+        about = (finding.check, finding.labels)
+        assert said.setdefault(finding.summary, about) == about
+        evidence = finding.evidence
+        places = evidence.get("routers", evidence.get("feeds", ()))
+        if finding.check != "pool-leak":  # its words are promised: the uplink and the router, no feed
+            assert all(names_in(finding.summary, place) for place in places), finding.summary
+        for prefix in evidence.get("prefixes", ())[:1]:
+            assert names_in(finding.summary, prefix), finding.summary
 
 
 def expects(scenario: Scenario, check: str, state: TransitionState) -> bool:

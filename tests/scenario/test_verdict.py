@@ -22,7 +22,7 @@ def test_what_came_as_expected_is_met(tmp_path: Path):
 
 def test_what_nothing_expects_is_a_failure(tmp_path: Path):
     assert unmet(read(tmp_path, leaking("not_raised: link-down"))) == [
-        f"not expected: raised {LEAK} (critical) at 10s: NAT pool chi is advertised to the internet"
+        f"not expected: raised {LEAK} (critical) at 10s: NAT pool chi 198.51.100.0/28 is advertised to isp-a by edge-1"
     ]
 
 

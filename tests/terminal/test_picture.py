@@ -71,7 +71,7 @@ def test_a_leak_and_its_end_are_lines_of_a_log(follower: Follower):
     net.announce("isp-a", V4.pool, path="64500")
     raised = follower.settle()
     assert raised[0] == (
-        "▲ raised: critical pool-leak: NAT pool chi is advertised to the internet "
+        f"▲ raised: critical pool-leak: NAT pool chi {V4.pool} is advertised to isp-a by edge-1 "
         f"(pool chi, IPv4, feed isp-a, uplink isp-a); prefixes {V4.pool}; AS paths 64500; "
         "next hops 192.0.2.254; routers edge-1"
     )
@@ -82,7 +82,7 @@ def test_a_leak_and_its_end_are_lines_of_a_log(follower: Follower):
     net.now += 60
     cleared = follower.settle()
     assert cleared[0].startswith(
-        "● cleared: pool-leak: NAT pool chi is advertised to the internet (pool chi, "
+        f"● cleared: pool-leak: NAT pool chi {V4.pool} is advertised to isp-a by edge-1 (pool chi, "
     )
     assert cleared[-1] == "● All is well."
 

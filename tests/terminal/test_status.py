@@ -45,7 +45,7 @@ async def test_a_leak_is_1_and_says_what_where_since_when_and_what_to_do(net: Co
     assert (seen.code, seen.lines[0]) == (1, "▲ Something is wrong: 1 critical.")
     finding = seen.section("Findings")
     family = {"ipv4": "IPv4", "ipv6": "IPv6"}[space.family]
-    assert finding.startswith("▲ critical NAT pool chi is advertised to the internet")
+    assert finding.startswith(f"▲ critical NAT pool chi {space.pool} is advertised to isp-a by edge-1")
     assert "for 1 min 15 s, since 11:07:42 UTC" in finding
     assert f"pool chi, {family}, feed isp-a" in finding
     assert f"prefixes {space.pool}; AS paths 64500" in finding

@@ -154,7 +154,10 @@ async def test_a_step_that_got_worse(net: Company, file: Path, space: Space):
     assert (run.code, run.report["comparison"]["worse"]) == (1, True)
     assert changes(run) == {"internet": ("worse", "pass", "fail")}
     [step] = run.report["comparison"]["circuits"][0]["steps"]
-    assert (step["solved"], step["added"]) == ([], ["NAT pool chi is advertised to the internet"])
+    assert (step["solved"], step["added"]) == (
+        [],
+        [f"NAT pool chi {space.pool} is advertised to isp-a by edge-1"],
+    )
 
 
 async def test_a_step_that_got_better(net: Company, file: Path):

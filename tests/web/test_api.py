@@ -118,7 +118,7 @@ async def test_a_finding_is_raised_and_cleared(client: Client, site: Site, space
         "check": "pool-leak",
         "severity": "critical",
         "labels": {"pool": "chi", "family": space.family, "feed": "isp-a", "uplink": "isp-a"},
-        "summary": "NAT pool chi is advertised to the internet",
+        "summary": f"NAT pool chi {space.pool} is advertised to isp-a by edge-1",
     }
     assert raised["evidence"]["prefixes"] == [space.pool]
     assert raised["since"] == raised["raised_at"] == "2026-11-18T11:06:42.000Z"
