@@ -15,7 +15,7 @@ from ermon.config.circuits import CircuitEntry, LinkEntry, ReceiveSection, Sourc
 from ermon.config.feeds import cautions_about_feeds, complaints_about_feeds
 from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
-from ermon.config.schema import Draft, ExceptionEntry, MaintenanceEntry, PoolEntry
+from ermon.config.schema import CollectorSection, Draft, ExceptionEntry, MaintenanceEntry, PoolEntry
 from ermon.config.yaml import KeyPath
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import WINDOW_SCOPES, Peering
@@ -257,9 +257,15 @@ def _exception(path: KeyPath, exception: ExceptionEntry) -> Iterator[Complaint]:
             yield Complaint((*path, label), f"is no label of {check.name}; it has {known}")
 
 
+_DEFAULTS = dict(CollectorSection())
+
+
 def cautions(draft: Draft) -> Iterator[Complaint]:
     """What is allowed and does not do what its author may think."""
     yield from _unused_routers(draft)
+    for key in ("max_bytes", "reconnect_grace"):
+        if key in draft.collector.model_fields_set and getattr(draft.collector, key) != _DEFAULTS[key]:
+            yield Complaint(("collector", key), "has no effect in this version; leave it out")
     if draft.collector.settle > draft.collector.settle_limit:
         yield Complaint(
             ("collector", "settle"), "never counts, being longer than settle_limit; make it shorter"
