@@ -253,6 +253,15 @@ def _staged(policy: Config) -> Iterator[Scene]:
     for as_path in DRAINS:
         yield [announce(one.name, _repathed(shown[one.name], as_path)) for one in edges]
     yield [announce(one.name, (), [route.key for route in shown[one.name]]) for one in edges]
+    for value in (200, None):
+        yield [
+            *[announce(one.name, _preferred(shown[one.name], value)) for one in edges[:1]],
+            Step(300.0),
+            *[
+                announce(one.name, _repathed(_preferred(shown[one.name], value), DRAINS[0]))
+                for one in edges[:1]
+            ],
+        ]
     yield [step for one in edges for step in _back_in_part(one, shown[one.name])]
     outside = [one for one in feeds if one.view in {UPLINK, View.INTERNET}]
     yield [announce(one.name, (), [route.key for route in shown[one.name]]) for one in outside]
@@ -314,6 +323,13 @@ def _staged_on(one: Feed, shown: list[Route]) -> Iterator[list[Step]]:
 
 def _marks(kind: type[RefreshBegan | RefreshEnded], one: Feed, time: float) -> Iterator[Event]:
     return (kind(time, one.name, family) for family in one.families)
+
+
+def _preferred(shown: Iterable[Route], value: int | None) -> list[Route]:
+    return [
+        Route(route.prefix, route.path_id, structs.replace(route.attributes, local_preference=value))
+        for route in shown
+    ]
 
 
 def _repathed(shown: Iterable[Route], as_path: str) -> list[Route]:
@@ -411,6 +427,7 @@ def _updates_of(one: Feed, family: Family, gaps: st.SearchStrategy[float]) -> st
         st.sampled_from(FROM_MICROSOFT if edge else FROM_US),
         st.sampled_from(NEXT_HOPS[family]),
         st.sampled_from(RECEIVED_COMMUNITIES if edge else SENT_COMMUNITIES),
+        st.sampled_from((None, 100, 100, 200)),
     )
     new = st.tuples(st.lists(keys, min_size=1, max_size=3), said, st.lists(keys, max_size=1), gaps)
     old = st.tuples(st.just([]), said, st.lists(keys, min_size=1, max_size=4), gaps)

@@ -72,10 +72,18 @@ def path(text: str) -> tuple[PathSegment, ...]:
 
 
 def attributes(
-    as_path: str = "12076", next_hop: str | None = None, communities: Iterable[tuple[int, int]] = ()
+    as_path: str = "12076",
+    next_hop: str | None = None,
+    communities: Iterable[tuple[int, int]] = (),
+    preference: int | None = 100,
 ) -> Attributes:
-    hop = parse_address(next_hop) if next_hop is not None else None
-    return Attributes(next_hop=hop, as_path=path(as_path), communities=frozenset(communities), origin="igp")
+    return Attributes(
+        next_hop=parse_address(next_hop) if next_hop is not None else None,
+        as_path=path(as_path),
+        communities=frozenset(communities),
+        origin="igp",
+        local_preference=preference,
+    )
 
 
 def routes(

@@ -15,7 +15,7 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from ermon.checks.attribution import Cause, Unattributed
-from ermon.checks.facts import Amount
+from ermon.checks.facts import Amount, Preference
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
@@ -703,6 +703,31 @@ class FactsFromScratch:
     def drain_overdue(self, link: LinkKey, family: Family) -> bool:
         since = self._oracle.drain_of(link, family).since
         return since is not None and self.now >= since + self._config.policy.max_drain
+
+    def preference(self, link: LinkKey, other: LinkKey, family: Family) -> Preference | None:
+        """By the LOCAL_PREF of each prefix that both have, on a feed each that decides and is of one ASN."""
+        shown = []
+        for each in (link, other):
+            feeds = self._config.feeds
+            internal = [f for f in self.deciders(each, family) if feeds[f].peer_asn == feeds[f].local_asn]
+            if family not in self._links[each].families or not internal:
+                return None
+            shown.append((feeds[internal[0]].peer_asn, self._paths_of(internal[0], each, family)))
+        (asn, mine), (other_asn, theirs) = shown
+        if asn != other_asn:
+            return None
+        shared = {route.prefix for route in mine} & {route.prefix for route in theirs}
+        higher = missing = 0
+        for prefix in shared:
+            values = [
+                [r.attributes.local_preference for r in routes if r.prefix == prefix]
+                for routes in (mine, theirs)
+            ]
+            if None in values[0] or None in values[1]:
+                missing += 1
+            else:
+                higher += max(filter(None, values[0]), default=0) > max(filter(None, values[1]), default=0)
+        return Preference(len(shared), higher, missing)
 
     def drained_paths(self, link: LinkKey) -> Collection[Route]:
         enough = int(number(self._config, "drain", "repeats")) - 1

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
+from msgspec import structs
+
 from ermon.config.load import load_config
 from ermon.core.monitor import Monitor
 from ermon.model.events import (
@@ -129,11 +131,15 @@ class Story:
         path: str = "",
         communities: str = "",
         path_id: int | None = None,
+        preference: int | None = None,
         withdrawing: Iterable[str] = (),
     ) -> Self:
         """Announce prefixes in one UPDATE, which may withdraw others. ``via=None`` is one without a next hop."""
         next_hops = via if isinstance(via, Mapping) else dict.fromkeys(FAMILIES, via)
-        shared = {family: attributes(address, path, communities) for family, address in next_hops.items()}
+        shared = {
+            family: structs.replace(attributes(address, path, communities), local_preference=preference)
+            for family, address in next_hops.items()
+        }
         parsed = map(parse_prefix, prefixes)
         routes = tuple(Route(prefix, path_id, shared[prefix.family]) for prefix in parsed)
         withdrawn = tuple((parse_prefix(prefix), path_id) for prefix in withdrawing)

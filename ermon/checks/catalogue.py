@@ -53,6 +53,8 @@ _NETWORK = (
     drain.DRAIN,
     drain.DRAIN_BOTH,
     drain.DRAIN_LONG,
+    drain.DRAIN_NOT_FOLLOWED,
+    drain.DRAIN_WOULD_NOT_BE_FOLLOWED,
     received.INTERNET_PREFERRED,
     unattributed.ROUTE_UNATTRIBUTED,
     received.CHURN_HIGH,

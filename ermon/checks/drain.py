@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import combinations
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Parameter, Section, Tested
@@ -11,7 +12,7 @@ from ermon.checks.edge_table import decided, link_topics
 from ermon.checks.facts import Facts
 from ermon.checks.redundancy import AFTER_LINK_LOSS
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
-from ermon.checks.topics import Topic, drain_topic
+from ermon.checks.topics import Topic, drain_topic, preference_topic
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Circuit, Config, Link, Severity, View
 from ermon.model.prefixes import Family
@@ -150,4 +151,107 @@ DRAIN_LONG = Check(
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
     acceptance=NotTested("the drain itself is told by drain"),
+)
+
+
+def drain_not_followed(config: Config) -> Iterator[Subject]:
+    """A drain moves traffic by a longer AS path, which LOCAL_PREF outweighs (RFC 4271 section 9.1.2.2)."""
+    for circuit, links, topics in _circuits(config):
+        own = topics | {preference_topic(circuit.name, family) for family in circuit.families}
+        for link in links:
+            judge = partial(_drain_not_followed, links, link)
+            yield Subject("drain-not-followed", link_labels(link), own, judge)
+
+
+def _drain_not_followed(links: tuple[Link, ...], link: Link, facts: Facts) -> Verdict:
+    drained = _drained(facts, link)
+    if not drained:
+        return OK if decided(facts, link) else UNKNOWN
+    answers = {family: _keeps_traffic(facts, links, link, family) for family in drained}
+    if kept := [family for family, answer in answers.items() if answer]:
+        return violated(_evidence(facts, link, kept))
+    return UNKNOWN if None in answers.values() else OK
+
+
+def _keeps_traffic(facts: Facts, links: tuple[Link, ...], link: Link, family: Family) -> bool | None:
+    """Return whether the routers prefer a drained link to one that could carry its traffic; ``None``: not known."""
+    answers: list[bool | None] = []
+    for other in links:
+        if other is link or family not in other.families:
+            continue
+        state = facts.link_state(other.key, family)
+        if state is LinkState.UNKNOWN:
+            answers.append(None)
+        elif state is LinkState.UP and not facts.draining(other.key, family):
+            found = facts.preference(link.key, other.key, family)
+            answers.append(found and _most(found.higher, found.missing, found.shared))
+    return True if True in answers else None if None in answers else False
+
+
+def _most(count: int, missing: int, of: int) -> bool | None:
+    """Return whether ``count`` is more than half; ``None`` where what is missing decides."""
+    if count * 2 > of:
+        return True
+    return None if (count + missing) * 2 > of else False
+
+
+DRAIN_NOT_FOLLOWED = Check(
+    name="drain-not-followed",
+    section=Section.RECEIVED,
+    severity=Severity.WARNING,
+    raise_after=60,
+    clear_after=60,
+    subjects=drain_not_followed,
+    labels=("circuit", "link"),
+    summary="Traffic stays on link {link} of circuit {circuit}, which Microsoft is draining",
+    needs=needs.circuit_states,
+    views=(View.EDGE_TABLE,),
+    covered_by_maintenance=False,  # a window on the link is exactly when its traffic must be elsewhere
+    acceptance=NotTested("the drain itself is told by drain"),
+)
+
+
+def drain_would_not_be_followed(config: Config) -> Iterator[Subject]:
+    for circuit, _, topics in _circuits(config):
+        for family in circuit.families:
+            links = tuple(link for link in circuit.links.values() if family in link.families)
+            if len(links) > 1:
+                labels = (("circuit", circuit.name), ("family", family))
+                own = topics | {preference_topic(circuit.name, family)}
+                judge = partial(_drain_would_not_be_followed, links, family)
+                yield Subject("drain-would-not-be-followed", labels, own, judge)
+
+
+def _drain_would_not_be_followed(links: tuple[Link, ...], family: Family, facts: Facts) -> Verdict:
+    """In peace: during a drain, `drain-not-followed` says whether the traffic has moved."""
+    if any(facts.draining(link.key, family) for link in links):
+        return UNKNOWN
+    states = {link: facts.link_state(link.key, family) for link in links}
+    up = [link for link, state in states.items() if state is LinkState.UP]
+    answers = [_differs(facts, one, other, family) for one, other in combinations(up, 2)]
+    if True in answers:
+        return violated(Evidence(routers=[link.router for link in up]))
+    return UNKNOWN if None in answers or LinkState.UNKNOWN in states.values() else OK
+
+
+def _differs(facts: Facts, one: Link, other: Link, family: Family) -> bool | None:
+    there = facts.preference(one.key, other.key, family)
+    back = facts.preference(other.key, one.key, family)
+    if there is None or back is None:
+        return None
+    return _most(there.higher + back.higher, there.missing, there.shared)
+
+
+DRAIN_WOULD_NOT_BE_FOLLOWED = Check(
+    name="drain-would-not-be-followed",
+    section=Section.RECEIVED,
+    severity=Severity.INFO,
+    raise_after=300,
+    clear_after=300,
+    subjects=drain_would_not_be_followed,
+    labels=("circuit", "family"),
+    summary="The routers prefer one link of circuit {circuit} for {family}: a drain of it will not be followed",
+    needs=needs.circuit_states,
+    views=(View.EDGE_TABLE,),
+    acceptance=NotTested("a preference may be meant; it matters when a link is drained"),
 )

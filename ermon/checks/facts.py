@@ -23,6 +23,17 @@ class Amount(NamedTuple):
     addresses: float
 
 
+class Preference(NamedTuple):
+    """How two links compare by LOCAL_PREF, in prefixes."""
+
+    shared: int = 0
+    """Those that both have."""
+    higher: int = 0
+    """Those of which the first one has the higher LOCAL_PREF."""
+    missing: int = 0
+    """Those of which one has no LOCAL_PREF: it cannot be told."""
+
+
 class Facts(Protocol):
     """What is known of the network at one moment."""
 
@@ -172,6 +183,12 @@ class Facts(Protocol):
 
     def drain_overdue(self, link: LinkKey, family: Family) -> bool:
         """Return whether the link has been drained for longer than ``policy.max_drain``."""
+        ...
+
+    def preference(self, link: LinkKey, other: LinkKey, family: Family) -> Preference | None:
+        """Return how the routers prefer ``link`` to ``other``; ``None`` where nobody can tell: it takes all paths of both
+        routers, over iBGP and in one ASN.
+        """
         ...
 
     def drained_paths(self, link: LinkKey) -> Collection[Route]:

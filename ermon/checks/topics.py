@@ -109,6 +109,11 @@ def drain_topic(link: LinkKey) -> Topic:
     return Topic("drain", (link,))
 
 
+def preference_topic(circuit: str, family: Family) -> Topic:
+    """Which links of the circuit the routers prefer has changed."""
+    return Topic("preference", (circuit, family))
+
+
 def churn_topic(link: LinkKey) -> Topic:
     return Topic("churn", (link,))
 

@@ -20,7 +20,7 @@ from ermon.checks.attribution import Unattributed
 from ermon.checks.check import Parameter
 from ermon.checks.drain import DRAIN_PERCENT, DRAIN_REPEATS
 from ermon.checks.edge_table import SERVICE, VNET
-from ermon.checks.facts import Amount
+from ermon.checks.facts import Amount, Preference
 from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, Counted, GroupKey, RouteSet, Topic
 from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
@@ -199,6 +199,8 @@ class NetworkFacts:
         """By set of routes: the feeds that have one in it."""
         self.shown_on: dict[LinkFamily, set[str]] = {}
         """By link: the edge tables that have a route of it."""
+        self.preferences: dict[tuple[LinkKey, LinkKey, Family], Preference] = {}
+        """By two links of a circuit: how the first one compares with the other."""
         self.drain_sets: dict[LinkFamily, set[RouteSet]] = {}
         """By link: the sets of its paths by what they say of a drain, those that hold any."""
         self.edges_in_sync: dict[Family, set[str]] = {family: set() for family in FAMILIES}
@@ -411,6 +413,22 @@ class NetworkFacts:
     def shown_draining(self, link: LinkKey, family: Family) -> bool:
         """Return whether the link is shown as draining: not when it has been silent for too long."""
         return self.drains[link, family].shown(self.now, self.config.policy.max_drain)
+
+    def preference_feed(self, link: LinkKey, family: Family) -> str | None:
+        """Return the feed whose LOCAL_PREF counts for a link: iBGP alone carries it (RFC 4271 section 5.1.5)."""
+        if (link, family) not in self.links:
+            return None
+        feeds = self.config.feeds
+        names = (n for n in self.deciders(link, family) if feeds[n].local_asn == feeds[n].peer_asn)
+        return next(names, None)
+
+    def preference(self, link: LinkKey, other: LinkKey, family: Family) -> Preference | None:
+        shown = self.preference_feed(link, family), self.preference_feed(other, family)
+        if None in shown:
+            return None
+        if len({self.config.feeds[name].peer_asn for name in shown if name is not None}) > 1:
+            return None
+        return self.preferences.get((link, other, family), Preference())
 
     def drained_paths(self, link: LinkKey) -> Collection[Route]:
         return RouteGroup(

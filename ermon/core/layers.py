@@ -184,6 +184,7 @@ class Layers:
         facts.pending.drains.add((link, family))
         facts.pending.mirrors.add(link[0])
         self.routes.received.links_changed(link[0], family)
+        self.routes.preferences.links_changed(link[0], family)
 
     def _ceases_to_be_up(self, link: Link, family: Family, info: LinkInfo) -> None:
         learned = self.routes.learned

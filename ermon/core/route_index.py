@@ -34,6 +34,7 @@ from ermon.core.coverage import ExpectedCoverage
 from ermon.core.facts import FILTERED_VIEWS, Expected, FeedState, NetworkFacts, rolling
 from ermon.core.failover import Failover
 from ermon.core.learned import LearnedPrefixes
+from ermon.core.preference import LinkPreferences
 from ermon.core.rib import AdjRibIn, RouteChange
 from ermon.core.rolling import RollingCount
 from ermon.model.inventory import Config, LinkKey, Receive, View
@@ -87,6 +88,7 @@ class RouteIndex:
             facts, "advertised", facts.advertised_differences, advertised_tables
         )
         self.failover = Failover(facts)
+        self.preferences = LinkPreferences(facts)
         self.watched = watched_space(config)
         """What the policy can ask about on a feed that is not held whole, its own canaries aside."""
         self._classifiers = classifiers
@@ -306,6 +308,7 @@ class RouteIndex:
         pending.topics.add(table_topic(link, family))
         if (link, family) in facts.links:
             pending.drains.add((link, family))
+            self.preferences.prefix_changed(link[0], prefix)
         self._count_churn(state, link, family)
         if had == has:
             return

@@ -118,6 +118,14 @@ def _parse_next_hop(value: object) -> Address | Word:
         raise ValueError(message) from None
 
 
+def _parse_local_preference(value: object) -> int | Word:
+    if value == NONE:
+        return Word(NONE)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+        raise ValueError(f"must be a LOCAL_PREF, 0 to {2**32 - 1}, or none, not {show(value)}")
+    return value
+
+
 def _parse_path_id(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
         raise ValueError(f"must be a path identifier, 0 to {2**32 - 1}, not {show(value)}")
@@ -176,6 +184,11 @@ PathIdentifier = Annotated[
     int,
     PlainValidator(_parse_path_id),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 2**32 - 1}),
+]
+LocalPreference = Annotated[
+    int | Word,
+    PlainValidator(_parse_local_preference),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 2**32 - 1}, {"enum": [NONE]}]}),
 ]
 NextHop = Annotated[
     Address | Word,

@@ -85,11 +85,15 @@ def _edge_table(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
                 if feed.add_path or prefix not in shown:
                     shown.add(prefix)
                     attributes = tagged(
-                        (*tags, *marks(link)), msee(link, prefix.family), sequence(MICROSOFT_ASN)
+                        (*tags, *marks(link)),
+                        msee(link, prefix.family),
+                        sequence(MICROSOFT_ASN),
+                        usual_preference(feed),
                     )
                     yield Sent(Route(prefix, path_id(config, feed, link), attributes), link.key)
 
 
+_USUAL_PREFERENCE = 100
 _PARTS = 256
 """Into so many parts the spaces above are cut, or into more where that is too few."""
 
@@ -218,14 +222,23 @@ def marks(link: Link) -> tuple[Community, ...]:
     return tuple(sorted(link.match_communities, key=str)[:1])
 
 
+def usual_preference(feed: Feed) -> int | None:
+    """Return the LOCAL_PREF that a router sends where nobody has set one: iBGP requires it (RFC 4271 section 5.1.5)."""
+    return _USUAL_PREFERENCE if feed.view is View.EDGE_TABLE else None
+
+
 def tagged(
-    communities: Iterable[Community], next_hop: Address | None, as_path: tuple[PathSegment, ...]
+    communities: Iterable[Community],
+    next_hop: Address | None,
+    as_path: tuple[PathSegment, ...],
+    local_preference: int | None = None,
 ) -> Attributes:
     """Make path attributes with standard (RFC 1997) and large (RFC 8092) communities."""
     values = {community.values for community in communities}
     return Attributes(
         next_hop=next_hop,
         as_path=as_path,
+        local_preference=local_preference,
         communities=frozenset((v[0], v[1]) for v in values if len(v) == 2),
         large_communities=frozenset((v[0], v[1], v[2]) for v in values if len(v) == 3),
     )

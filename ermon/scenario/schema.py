@@ -16,6 +16,7 @@ from ermon.scenario.fields import (
     AsPath,
     Families,
     Listed,
+    LocalPreference,
     Names,
     NameText,
     NextHop,
@@ -184,6 +185,8 @@ class StepEntry(Section):
     """announce: the AS path, such as "64500 12076 {8075 8068}". Default: what a router would send here."""
     communities: RouteCommunities | None = None
     """announce: communities or the names of services, no-export, no-advertise, blackhole."""
+    local_preference: LocalPreference | None = None
+    """announce: the LOCAL_PREF, or none. Default: 100 on an edge-table, and none elsewhere."""
     path_id: PathIdentifier | None = None
     """announce, withdraw: the path identifier of ADD-PATH."""
     omit: Routes | None = None

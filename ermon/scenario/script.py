@@ -166,7 +166,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "end_of_rib": ("family",),
     "down": ("reason",),
     "refresh": ("family", "omit"),
-    "announce": (*_ON_ROUTES, "next_hop", "path", "communities"),
+    "announce": (*_ON_ROUTES, "next_hop", "path", "communities", "local_preference"),
     "withdraw": _ON_ROUTES,
 }
 """The keys that belong to a verb, beside those of every step."""

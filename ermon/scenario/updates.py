@@ -26,6 +26,7 @@ from ermon.scenario.good_day import (
     sequence,
     tagged,
     usual_path,
+    usual_preference,
 )
 from ermon.scenario.schema import StepEntry
 
@@ -188,7 +189,7 @@ def _announced(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> 
 
 
 def _usual(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> list[Sent]:
-    for key in ("next_hop", "path", "communities", "path_id"):
+    for key in ("next_hop", "path", "communities", "local_preference", "path_id"):
         if getattr(step, key) is not None:
             raise stage.error(key, "stands beside usual, which has its own; name the prefixes instead")
     return [sent for sent in good_day(stage.config, feed, stage.now) if _is_meant(sent, step, link)]
@@ -204,7 +205,13 @@ def _attributes(stage: Stage, step: StepEntry, feed: Feed, link: Link | None, pr
     usual = sequence(*usual_path(stage.config, feed)) if link is None else sequence(MICROSOFT_ASN)
     communities = (*(step.communities or ()), *(marks(link) if link is not None else ()))
     as_path = usual if step.path is None else step.path
-    return tagged(communities, _next_hop(step, feed, link, prefix), as_path)
+    return tagged(communities, _next_hop(step, feed, link, prefix), as_path, _local_preference(step, feed))
+
+
+def _local_preference(step: StepEntry, feed: Feed) -> int | None:
+    if isinstance(step.local_preference, Word):
+        return None
+    return usual_preference(feed) if step.local_preference is None else step.local_preference
 
 
 def _next_hop(step: StepEntry, feed: Feed, link: Link | None, prefix: Prefix) -> Address | None:

@@ -245,11 +245,19 @@ class Company(Story):
         *prefixes: str,
         communities: str = EXCHANGE,
         path: str = "12076",
+        preference: int | None = 100,
         feed: str | None = None,
     ) -> Self:
         """Announce routes of a link on the edge table of its router, or on another feed."""
         via = {family: space.msee[link] for family, space in SPACES.items()}
-        return self.announce(feed or self._edge(link), *prefixes, via=via, path=path, communities=communities)
+        return self.announce(
+            feed or self._edge(link),
+            *prefixes,
+            via=via,
+            path=path,
+            communities=communities,
+            preference=preference,
+        )
 
     def microsoft_withdraws(self, link: str, *prefixes: str) -> Self:
         return self.withdraw(self._edge(link), *prefixes)

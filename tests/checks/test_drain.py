@@ -609,3 +609,129 @@ def test_a_link_that_is_down_says_it_all(net: Company, space: Space):
 def test_a_long_drain_is_unknown_while_nobody_sees_the_link(net: Company):
     net.down("edge-1")
     assert net.status("drain-long", **PRIMARY) == "unknown"
+
+
+# drain-not-followed ----------------------------------------------------------------------------------
+
+
+def preferred(net: Company, link: str, preference: int | None, path: str = "12076") -> Company:
+    """Let the router of a link send all that Microsoft sends there with this LOCAL_PREF."""
+    for space in SPACES.values():
+        net.microsoft_sends(link, space.exchange, communities=EXCHANGE, preference=preference, path=path)
+        net.microsoft_sends(link, space.sharepoint, communities=SHAREPOINT, preference=preference, path=path)
+    return net
+
+
+@pytest.mark.parametrize(
+    ("primary", "secondary", "status"),
+    [
+        (200, 100, "violated"),
+        (100, 100, "ok"),
+        (100, 200, "ok"),  # the traffic is on the other link anyway
+        (None, 100, "unknown"),
+        (200, None, "unknown"),
+    ],
+)
+def test_a_router_that_prefers_the_draining_link_does_not_follow(
+    net: Company, primary: int | None, secondary: int | None, status: str
+):
+    preferred(net, "chicago-secondary", secondary)
+    preferred(net, "chicago-primary", primary, DRAINED)
+    assert net.status("drain-not-followed", **PRIMARY) == status
+    assert net.status("drain-not-followed", **SECONDARY) == "ok"
+
+
+def test_a_drain_that_is_not_followed_is_told_after_a_minute(net: Company):
+    preferred(net, "chicago-secondary", 100)
+    preferred(net, "chicago-primary", 200, DRAINED)
+    finding = net.assert_raised_after(60, "drain-not-followed", **PRIMARY)
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["families"] == ["ipv4", "ipv6"]
+    preferred(net, "chicago-primary", 50, DRAINED)
+    net.assert_cleared_after(60, "drain-not-followed", **PRIMARY)
+
+
+def test_half_of_the_prefixes_that_both_have_is_not_more_than_half(net: Company, space: Space):
+    preferred(net, "chicago-secondary", 100)
+    preferred(net, "chicago-primary", 100, DRAINED)
+    net.microsoft_sends("chicago-primary", space.exchange, path=DRAINED, preference=200)
+    net.microsoft_sends("chicago-primary", space.extra, path=DRAINED, preference=200)
+    assert net.status("drain-not-followed", **PRIMARY) == "ok"  # the other link does not have the third one
+    net.microsoft_sends("chicago-secondary", space.extra, preference=100)
+    assert net.status("drain-not-followed", **PRIMARY) == "violated"
+
+
+def test_a_missing_local_preference_that_decides_nothing_is_no_matter(net: Company, space: Space):
+    preferred(net, "chicago-secondary", 100)
+    preferred(net, "chicago-primary", 200, DRAINED)
+    net.microsoft_sends("chicago-primary", space.extra, path=DRAINED, preference=None)
+    net.microsoft_sends("chicago-secondary", space.extra, preference=100)
+    assert net.status("drain-not-followed", **PRIMARY) == "violated"
+
+
+def test_while_no_other_link_can_carry_the_traffic_nothing_has_to_follow(net: Company):
+    preferred(net, "chicago-secondary", 100, DRAINED)
+    preferred(net, "chicago-primary", 200, DRAINED)
+    assert net.status("drain-not-followed", **PRIMARY) == "ok"
+    preferred(net, "chicago-secondary", 100)
+    assert net.status("drain-not-followed", **PRIMARY) == "violated"
+    net.lose("chicago-secondary", *DUAL)
+    assert net.status("drain-not-followed", **PRIMARY) == "ok"
+
+
+def test_whether_a_drain_is_followed_is_unknown_while_nobody_sees_the_other_link(net: Company):
+    preferred(net, "chicago-secondary", 100)
+    preferred(net, "chicago-primary", 200, DRAINED)
+    net.down("edge-2")
+    assert net.status("drain-not-followed", **PRIMARY) == "unknown"
+
+
+def test_routers_of_two_asns_have_no_local_preference_in_common():
+    net = company("feeds: {edge-2: {peer_asn: 64999, local_asn: 64999}}").converge()
+    preferred(net, "chicago-secondary", 100)
+    preferred(net, "chicago-primary", 200, DRAINED)
+    assert net.status("drain-not-followed", **PRIMARY) == "unknown"
+
+
+def test_a_window_on_the_link_does_not_cover_that_its_traffic_stays():
+    window = "{circuit: chicago, link: primary, from: 2026-11-18T00:00:00Z, to: 2026-11-19T00:00:00Z, reason: work}"
+    net = company(f"maintenance: [{window}]").converge()
+    preferred(net, "chicago-secondary", 100)
+    preferred(net, "chicago-primary", 200, DRAINED)
+    net.assert_raised_after(60, "drain-not-followed", **PRIMARY)
+
+
+# drain-would-not-be-followed -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("primary", "secondary", "status"),
+    [(200, 100, "violated"), (100, 200, "violated"), (100, 100, "ok"), (100, None, "unknown")],
+)
+def test_links_with_different_preferences_will_not_follow_a_drain(
+    net: Company, space: Space, primary: int, secondary: int | None, status: str
+):
+    preferred(preferred(net, "chicago-primary", primary), "chicago-secondary", secondary)
+    assert net.status("drain-would-not-be-followed", **CHICAGO, family=space.family) == status
+
+
+def test_a_preference_that_will_not_follow_a_drain_is_told_in_peace(net: Company, space: Space):
+    preferred(preferred(net, "chicago-primary", 200), "chicago-secondary", 100)
+    about = {**CHICAGO, "family": space.family}
+    finding = net.assert_raised_after(300, "drain-would-not-be-followed", **about)
+    assert finding.severity is Severity.INFO
+    preferred(net, "chicago-primary", 200, DRAINED)
+    assert net.status("drain-would-not-be-followed", **about) == "unknown"
+    preferred(net, "chicago-primary", 100)
+    net.assert_cleared_after(300, "drain-would-not-be-followed", **about)
+
+
+def test_one_link_alone_has_nothing_to_differ_from(net: Company, space: Space):
+    preferred(preferred(net, "chicago-primary", 200), "chicago-secondary", 100)
+    net.lose("chicago-secondary", space.family)
+    assert net.status("drain-would-not-be-followed", **CHICAGO, family=space.family) == "ok"
+
+
+def test_preferences_are_unknown_while_nobody_sees_a_link(net: Company, space: Space):
+    preferred(preferred(net, "chicago-primary", 200), "chicago-secondary", 100).down("edge-2")
+    assert net.status("drain-would-not-be-followed", **CHICAGO, family=space.family) == "unknown"

@@ -58,6 +58,11 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "advertised_one_sided": lambda circuit, family: {topics.difference_topic("advertised", circuit, family)},
     "without_failover": lambda group, family: {topics.failover_topic(group, family)},
     "draining": lambda link, _: {topics.drain_topic(link)},
+    "preference": lambda link, other, family: {
+        topics.preference_topic(link[0], family),
+        topics.link_topic(link, family),
+        topics.link_topic(other, family),
+    },
     "drain_overdue": lambda link, _: {topics.drain_topic(link)},
     "drained_paths": lambda link: {topics.drain_topic(link)},
     "churning": lambda link: {topics.churn_topic(link)},
