@@ -257,19 +257,10 @@ def _exception(path: KeyPath, exception: ExceptionEntry) -> Iterator[Complaint]:
             yield Complaint((*path, label), f"is no label of {check.name}; it has {known}")
 
 
-_DEFAULTS = dict(CollectorSection())
-
-
 def cautions(draft: Draft) -> Iterator[Complaint]:
     """What is allowed and does not do what its author may think."""
     yield from _unused_routers(draft)
-    for key in ("max_bytes", "reconnect_grace"):
-        if key in draft.collector.model_fields_set and getattr(draft.collector, key) != _DEFAULTS[key]:
-            yield Complaint(("collector", key), "has no effect in this version; leave it out")
-    if draft.collector.settle > draft.collector.settle_limit:
-        yield Complaint(
-            ("collector", "settle"), "never counts, being longer than settle_limit; make it shorter"
-        )
+    yield from _collector(draft.collector)
     for name, circuit in draft.circuits.items():
         path = ("circuits", name, "receive")
         if circuit.receive.services and circuit.peering is Peering.PRIVATE:
@@ -289,6 +280,17 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
                 )
     yield from cautions_about_feeds(draft)
     yield from cautions_about_receivers(draft.alertmanager, draft.webhooks)
+
+
+def _collector(collector: CollectorSection) -> Iterator[Complaint]:
+    usual = CollectorSection()
+    for key in ("max_bytes", "reconnect_grace"):
+        if getattr(collector, key) != getattr(usual, key):
+            yield Complaint(("collector", key), "has no effect in this version; leave it out")
+    if collector.settle > collector.settle_limit:
+        yield Complaint(
+            ("collector", "settle"), "never counts, being longer than settle_limit; make it shorter"
+        )
 
 
 def _unused_routers(draft: Draft) -> Iterator[Complaint]:
