@@ -158,6 +158,7 @@ class Oracle:
             yield from self._feed_deadlines(name, session)
         for link in self.config.links:
             yield from self._link_deadlines(link)
+        yield from self._first_dump_deadlines()
         yield from self.levels.deadlines()
         for window in self.config.maintenance:
             for edge in (window.starts, window.ends):
@@ -172,6 +173,12 @@ class Oracle:
                         yield (
                             datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() - self.clock_offset
                         )
+
+    def _first_dump_deadlines(self) -> Iterator[float]:
+        for circuit in self.config.circuits.values():
+            for family in circuit.families:
+                if (since := self.unseen_since(circuit.name, family)) is not None:
+                    yield since + self.config.collector.sync_timeout
 
     def _feed_deadlines(self, name: str, session: Session) -> Iterator[float]:
         if session.up_at is not None:
@@ -298,6 +305,7 @@ class Oracle:
     # What is answered
 
     def _look(self, *, by_line: bool) -> None:
+        self._by_line = by_line
         for name, session in self.sessions.items():
             synced = [session.in_sync_at(family, self.config) for family in self.config.feeds[name].families]
             if all(time is not None and time <= self.now for time in synced):
@@ -339,6 +347,8 @@ class Oracle:
             return status
         if any(self._is_cause(cause, of, subject) for cause, of in self.causes):
             return Status.SUPPRESSED
+        if subject.check == "circuit-unseen" and self._told_that_it_is_down(dict(subject.labels)["circuit"]):
+            return Status.SUPPRESSED
         if subject.check == "segment-missing" and self._no_circuit_is_left():
             return Status.SUPPRESSED
         if subject.check == "pool-fallback" and self._no_circuit_is_left(dict(subject.labels)):
@@ -348,9 +358,39 @@ class Oracle:
         return status
 
     def _is_cause(self, cause: str, of: dict[str, str], subject: Subject) -> bool:
+        if cause == "sight-lost":
+            return self._is_out_of_sight(subject)
         if cause == "drain" and not self._is_carried((of["circuit"], of["link"]), dict(subject.labels)):
             return False
         return is_cause(cause, of, subject, self.config)
+
+    def _is_out_of_sight(self, subject: Subject) -> bool:
+        """Tell whether a subject is about a feed of a router without a table, or about a circuit with such a router."""
+        labels, lost = dict(subject.labels), self.facts.routers_out_of_sight()
+        if subject.check == "feed-down":
+            return self.config.feeds[labels["feed"]].router in lost
+        if subject.check == "circuit-unseen":
+            return any(link.router in lost for link in self.config.circuits[labels["circuit"]].links.values())
+        return False
+
+    def _told_that_it_is_down(self, circuit: str) -> bool:
+        """Tell whether a finding says that the circuit is down, and nobody can tell whether it still is."""
+        for key, verdict in self.verdicts.items():
+            about = key[0] == "circuit-down" and dict(key[1])["circuit"] == circuit
+            if about and verdict.status is Status.UNKNOWN and self._is_raised(key):
+                return True
+        return False
+
+    def _is_raised(self, key: SubjectKey) -> bool:
+        asked: list[tuple[float, bool, Status]] = []
+        for sample in reversed(self.samples):
+            if key not in sample.statuses:
+                break  # another policy did not ask
+            asked.insert(0, (sample.time, sample.by_line, sample.statuses[key]))
+        asked.append((self.now, self._by_line, Status.UNKNOWN))
+        times = times_of(self.config, key)
+        said = [state for time, state in transitions_of(asked, self.now, *times) if time <= self.now]
+        return said[-1:] == ["raised"]
 
     def _is_carried(self, link: LinkKey, about: dict[str, str]) -> bool:
         """Tell whether in the subject's family, or in any, the link drains and may, while another is up and does not."""
@@ -443,6 +483,25 @@ class Oracle:
             if moment.time <= ceased_at - limit:
                 return len(self.remembered(link, family)), all_through
         return len(self.remembered(link, family)), set()
+
+    def unseen_since(self, circuit: str, family: Family) -> float | None:
+        """Return when the circuit was last seen, or when the first of its tables came up; ``None``: neither yet, or it
+        is seen now.
+        """
+        links = [link for link in self.config.circuits[circuit].links.values() if family in link.families]
+        until: float | None = None
+        for moment in reversed(self.moments):
+            states = {moment.states.get((link.key, family)) for link in links}
+            if LinkState.UP in states or states == {LinkState.DOWN}:
+                return until
+            until = moment.time
+        places = {(link.router, link.vrf) for link in links}
+        ups = [
+            self.sessions[name].first_up_at
+            for name, feed in self.config.feeds.items()
+            if feed.view is View.EDGE_TABLE and (feed.router, feed.vrf) in places and family in feed.families
+        ]
+        return min((at for at in ups if at is not None), default=None)
 
     def _before_it_ceased(self, key: LinkFamily) -> list[tuple[Moment, float, float]]:
         """Return the moments until the link was last up, until when each lasted, and when it ceased to be up."""
@@ -543,7 +602,7 @@ CAUSES = {
         "advertised-limit-reached",
         "exabgp-down",
     ),
-    *("pool-not-advertised", "prefix-not-advertised"),
+    *("pool-not-advertised", "prefix-not-advertised", "sight-lost"),
 }
 
 AFTER_LINK_LOSS = {
@@ -592,6 +651,9 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
             return subject.check in {"link-down", *AFTER_LINK_LOSS} and same("circuit", "link")
         case "exabgp-down" if subject.check == "feed-down":
             return config.feeds[labels["feed"]].process == of["process"]
+        case "exabgp-down" if subject.check == "sight-lost":
+            edges = [feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE]
+            return any(feed.process == of["process"] for feed in edges)
         case "exabgp-down" if subject.check == "circuit-unseen":
             routers = {link.router for link in config.circuits[labels["circuit"]].links.values()}
             edges = [feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE]

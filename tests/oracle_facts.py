@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Network = IPv4Network | IPv6Network
 
 BLACKHOLE = (65535, 666)
+LLGR_STALE = (65535, 6)
 
 DEFAULTS: Mapping[tuple[str, str], float] = {
     ("link-flapping", "changes"): 3,
@@ -326,6 +327,7 @@ class Session:
     """When End-of-RIB and updates came in this session, by family."""
     refreshes: dict[Family, tuple[float, set[RouteKey]]] = field(default_factory=dict)
     """Since when a family is sent again, and what has come again since."""
+    first_up_at: float | None = None
     overflowed_until: float | None = None
     overflow_seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
@@ -335,6 +337,7 @@ class Session:
 
     def begin(self, now: float, *, joined: bool) -> None:
         self.up_at, self.joined, self.down_reason = now, joined, ""
+        self.first_up_at = now if self.first_up_at is None else self.first_up_at
         self.routes, self.log, self.unsure, self.refreshes = {}, [], set(), {}
         if not joined:
             self.damaged = False
@@ -497,7 +500,7 @@ class FactsFromScratch:
         return frozenset().union(*(self.table(feed, link, family) for feed in self.witnesses(link, family)))
 
     def link_state(self, link: LinkKey, family: Family) -> LinkState:
-        if self._shown(link, family):
+        if any(self._shows_fresh(feed, link, family) for feed in self.witnesses(link, family)):
             return LinkState.UP
         return LinkState.DOWN if self.deciders(link, family) else LinkState.UNKNOWN
 
@@ -508,6 +511,57 @@ class FactsFromScratch:
     def lately_returned(self, link: LinkKey, family: Family) -> bool:
         returned_at = self._oracle.returned_at(link, family)
         return returned_at is not None and self.now < returned_at + self._config.policy.failover_grace
+
+    def _shows_fresh(self, feed: str, link: LinkKey, family: Family) -> bool:
+        """Tell whether a route of the link is not only kept for a neighbor that is gone."""
+        return any(
+            route.prefix.family == family
+            and self.brought_by(feed, route) == link
+            and LLGR_STALE not in route.attributes.communities
+            for route in self._session(feed).routes.values()
+        )
+
+    def stale_routes(self, link: LinkKey, family: Family) -> int:
+        return sum(
+            route.prefix.family == family
+            and self.brought_by(feed, route) == link
+            and LLGR_STALE in route.attributes.communities
+            for feed in self.witnesses(link, family)
+            for route in self._session(feed).routes.values()
+        )
+
+    # Who would notice
+
+    def up_circuits(self, vrf: str | None, family: Family) -> Collection[str]:
+        return {
+            link.circuit
+            for link in self._config.links
+            if link.vrf == vrf
+            and family in link.families
+            and self.link_state(link.key, family) is LinkState.UP
+        }
+
+    def in_first_dump(self, circuit: str, family: Family) -> bool:
+        """Not longer than `sync_timeout` since the circuit was last seen, and only for a feed that is up."""
+        links = [link for link in self._config.circuits[circuit].links.values() if family in link.families]
+        tables = {feed for link in links for feed in self.tables_beside(link.key)}
+        since = self._oracle.unseen_since(circuit, family)
+        if since is None or self.now >= since + self._config.collector.sync_timeout:
+            return False
+        return any(self._dumps(feed, family) for feed in tables)
+
+    def _dumps(self, feed: str, family: Family) -> bool:
+        session = self._session(feed)
+        if session.up_at is None or session.damaged or self._long_up(session):
+            return False
+        if family not in self._config.feeds[feed].families:
+            return False
+        in_sync_at = session.in_sync_at(family, self._config)
+        return in_sync_at is None or self.now < in_sync_at
+
+    def routers_out_of_sight(self) -> Collection[str]:
+        routers = {self._config.feeds[feed].router or "" for feed in self._edges}
+        return routers - {self._config.feeds[feed].router for feed in self._edges if self.up(feed)}
 
     def _may_be_a_stray(self, link: LinkKey, family: Family) -> bool:
         """What fits no link, and did not while the link had routes, may be what it brings."""
@@ -546,9 +600,10 @@ class FactsFromScratch:
         if not tables:
             dark = not self._shown(link, family) and self.all_are_dark(self._links[link].vrf, family)
             return tuple(f for f in self.tables_beside(link) if dark and self.in_sync(f, family))
-        known = any(self.table(feed, link, family) for feed in tables) or not self._may_be_a_stray(
-            link, family
-        )
+        if any(self.table(feed, link, family) for feed in tables):
+            known = any(self._shows_fresh(feed, link, family) for feed in tables)
+        else:
+            known = not self._may_be_a_stray(link, family)
         return tuple(tables) if known else ()
 
     def all_are_dark(self, vrf: str | None, family: Family) -> bool:
@@ -855,7 +910,11 @@ class FactsFromScratch:
         if self.brought_by(feed, route) != route_set.link:
             return False
         path = microsoft_part(route.attributes, self._config)
-        return not self._config.policy.microsoft_asns.issuperset(path)
+        foreign = not self._config.policy.microsoft_asns.issuperset(path)
+        return foreign and from_microsoft(route.attributes, self._config)
+
+    def is_stale(self, feed: str, route: Route, route_set: RouteSet) -> bool:
+        return self.brought_by(feed, route) == route_set.link and LLGR_STALE in route.attributes.communities
 
     def is_best_path(self, feed: str, route: Route, _: RouteSet) -> bool:
         """Packets to an expected prefix may follow it."""
@@ -1032,6 +1091,7 @@ SORTS: Mapping[str, Callable[[FactsFromScratch, str, Route, RouteSet], bool]] = 
     "unlisted": FactsFromScratch.is_unlisted,
     "vnet": FactsFromScratch.is_of_a_vnet,
     "foreign-origin": FactsFromScratch.is_foreign_origin,
+    "stale": FactsFromScratch.is_stale,
     "best-path": FactsFromScratch.is_best_path,
     "not-microsoft": FactsFromScratch.is_not_microsoft,
     "unattributed": FactsFromScratch.is_unattributed,

@@ -20,6 +20,7 @@ from ermon.checks import (
     internet_pools,
     internet_space,
     mirror,
+    out_of_sight,
     received,
     redundancy,
     segments,
@@ -36,7 +37,8 @@ from ermon.model.inventory import Config, Feed, View
 _NETWORK = (
     redundancy.LINK_DOWN,
     redundancy.CIRCUIT_DOWN,
-    redundancy.CIRCUIT_UNSEEN,
+    out_of_sight.CIRCUIT_UNSEEN,
+    out_of_sight.CIRCUIT_HIDDEN,
     redundancy.LINK_FLAPPING,
     redundancy.GEO_NOT_REDUNDANT,
     received.COMMUNITIES_MISSING,
@@ -105,6 +107,7 @@ CATALOGUE: Mapping[str, Check] = {
         sight.STORAGE_FAILED,
         view_missing(_NETWORK),
         sight.EXABGP_DOWN,
+        out_of_sight.SIGHT_LOST,
     )
 }
 """Every check by its name, in the order in which they are shown."""
@@ -113,6 +116,11 @@ SUPPRESSES: Mapping[str, tuple[str, ...]] = {
     check.name: check.suppresses for check in CATALOGUE.values() if check.suppresses
 }
 """What a violation keeps from being reported, on the subjects that it touches."""
+
+SUPPRESSES_WHILE_STALE: Mapping[str, tuple[str, ...]] = {
+    check.name: check.suppresses_while_stale for check in CATALOGUE.values() if check.suppresses_while_stale
+}
+"""What a finding keeps quiet that was raised and cannot be judged any more."""
 
 SUPPRESSES_TOGETHER: Mapping[str, tuple[str, ...]] = {
     check.name: check.suppresses_together for check in CATALOGUE.values() if check.suppresses_together

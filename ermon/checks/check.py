@@ -165,6 +165,8 @@ class Check:
     """One cause, one page: the checks that a violation keeps quiet on the subjects that it touches."""
     suppresses_together: tuple[str, ...] = ()
     """Those that it keeps quiet only while it is violated on all of its subjects."""
+    suppresses_while_stale: tuple[str, ...] = ()
+    """Those that a finding keeps quiet that is raised and unknown: it has told of the same."""
     covered_by_maintenance: bool = True
     """Whether a maintenance window keeps it quiet."""
     acceptance: Acceptance | None = None

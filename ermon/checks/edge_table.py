@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from ermon.checks.attribution import Attribution, Unattributed, microsoft_path
@@ -19,6 +19,7 @@ from ermon.checks.subject import (
 from ermon.checks.topics import (
     PREPENDED,
     SHUT,
+    STALE,
     RouteSet,
     Topic,
     link_topic,
@@ -28,7 +29,7 @@ from ermon.checks.topics import (
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, Feed, Link, LinkKey, Peering
 from ermon.model.prefixes import FAMILIES, Prefix, PrefixSet, not_public_space
-from ermon.model.routes import GRACEFUL_SHUTDOWN, Route
+from ermon.model.routes import GRACEFUL_SHUTDOWN, LLGR_STALE, Route
 
 SERVICE = "service"
 TAGGED = "tagged"
@@ -89,8 +90,8 @@ def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]
         communities = route.attributes.communities
         for community in communities & wanted[circuit]:
             yield RouteSet(SERVICE, family, community_text(community), link)
-        if any(high == MICROSOFT_ASN for high, _ in communities):
-            yield RouteSet(TAGGED, family, link=link)
+        for kind in _marks(communities):
+            yield RouteSet(kind, family, link=link)
         if unexpected[circuit](route.prefix):
             yield RouteSet(UNEXPECTED, family, link=link)
         elif unlisted[circuit](route):
@@ -107,6 +108,14 @@ def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]
             yield RouteSet(PREPENDED, family, str(run), link)
 
     return route_sets
+
+
+def _marks(communities: Collection[tuple[int, int]]) -> Iterator[str]:
+    """Yield the sets that a route of any link is in by its communities alone."""
+    if LLGR_STALE in communities:
+        yield STALE
+    if any(high == MICROSOFT_ASN for high, _ in communities):
+        yield TAGGED
 
 
 def head_run(path: Sequence[int]) -> int:

@@ -105,6 +105,24 @@ class Facts(Protocol):
         """Return the feeds that have a route in the set."""
         ...
 
+    def up_circuits(self, vrf: str | None, family: Family) -> Collection[str]:
+        """Return the circuits of which a link in the VRF is up."""
+        ...
+
+    def in_first_dump(self, circuit: str, family: Family) -> bool:
+        """Return whether an edge table of the circuit's routers and VRFs may still be in its first dump, and has not
+        been waited for too long since the circuit was last seen.
+        """
+        ...
+
+    def routers_out_of_sight(self) -> Collection[str]:
+        """Return the routers with edge tables of which none is up."""
+        ...
+
+    def stale_routes(self, link: LinkKey, family: Family) -> int:
+        """Count the link's routes that carry LLGR_STALE (RFC 9494 section 4.4), on the feeds whose routes count."""
+        ...
+
     def seen(self, family: Family) -> bool:
         """Return whether any edge table is in sync in this family."""
         ...

@@ -19,8 +19,8 @@ from ermon.checks.check import (
 from ermon.checks.edge_table import link_topics
 from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
-from ermon.checks.topics import difference_topic, feed_topic, link_topic
-from ermon.model.findings import LinkState
+from ermon.checks.topics import difference_topic, link_topic
+from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Circuit, Config, Link, Peering, Severity, View, apart
 from ermon.model.prefixes import Family
 
@@ -63,7 +63,13 @@ def _link_down(link: Link, family: Family, facts: Facts) -> Verdict:
         details = partial(unattributed.near, (link,), family, facts)
         deciders = facts.deciders(link.key, family)
         return violated(Evidence(routers=(link.router,), feeds=deciders, details=details))
-    return OK if state is LinkState.UP else UNKNOWN
+    if state is LinkState.UP:
+        return OK
+    if stale := facts.stale_routes(link.key, family):
+        # Long-lived graceful restart: the router keeps them for a neighbor that is gone, or comes back.
+        kept = {"stale": f"{stale} routes carry LLGR_STALE: they prove neither up nor down"}
+        return Verdict(Status.UNKNOWN, Evidence(routers=(link.router,), details=kept))
+    return UNKNOWN
 
 
 LINK_DOWN = Check(
@@ -114,34 +120,8 @@ CIRCUIT_DOWN = Check(
     views=(View.EDGE_TABLE,),
     suppresses=("link-down", "internet-preferred", *AFTER_LINK_LOSS, *AFTER_CIRCUIT_LOSS),
     suppresses_together=("segment-missing", "pool-fallback"),
+    suppresses_while_stale=("circuit-unseen",),
     acceptance=ReadFromState(AcceptanceStep.SESSIONS),
-)
-
-
-def circuit_unseen(config: Config) -> Iterator[Subject]:
-    for circuit in config.circuits.values():
-        feeds = tuple(sorted({f.name for link in circuit.links.values() for f in config.tables_of(link)}))
-        if feeds:
-            labels = (("circuit", circuit.name),)
-            topics = frozenset(map(feed_topic, feeds))
-            yield Subject("circuit-unseen", labels, topics, partial(_circuit_unseen, feeds), feeds=feeds)
-
-
-def _circuit_unseen(feeds: tuple[str, ...], facts: Facts) -> Verdict:
-    return OK if any(map(facts.up, feeds)) else violated(Evidence(feeds=feeds))
-
-
-CIRCUIT_UNSEEN = Check(
-    name="circuit-unseen",
-    section=Section.RECEIVED,
-    severity=Severity.CRITICAL,
-    raise_after=60,
-    clear_after=0,
-    subjects=circuit_unseen,
-    labels=("circuit",),
-    summary="Circuit {circuit} is not watched: none of its edge-table feeds is up",
-    needs=needs.every_edge_table,
-    acceptance=Tested(AcceptanceStep.SIGHT),
 )
 
 

@@ -9,7 +9,7 @@ from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Parameter, ReadFromState, Section, Tested
 from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, feed_labels, on_feed, violated
-from ermon.checks.topics import STORAGE, content_topic, feed_topic, process_topic, source_topic
+from ermon.checks.topics import STORAGE, content_topic, feed_topic, process_topic, router_topic, source_topic
 from ermon.model.inventory import Config, Feed, Severity
 from ermon.model.prefixes import Family
 from ermon.model.source_key import SourceKey
@@ -30,10 +30,13 @@ def _per_feed(
     caused_by_process: bool = False,
 ) -> Iterator[Subject]:
     for feed in feeds:
+        topics = {feed_topic(feed.name)}
+        if caused_by_process and feed.router is not None:
+            topics.add(router_topic(feed.router))  # where most routers are out of sight, that is the cause
         yield Subject(
             check,
             feed_labels(feed),
-            frozenset({feed_topic(feed.name)}),
+            frozenset(topics),
             partial(judge, feed),
             feeds=(feed.name,) if caused_by_process else (),
         )
@@ -350,6 +353,6 @@ EXABGP_DOWN = Check(
     labels=("process",),
     summary="ExaBGP process {process} is not running or does not answer",
     needs=needs.nothing_else,
-    suppresses=("feed-down", "circuit-unseen"),
+    suppresses=("feed-down", "circuit-unseen", "sight-lost"),
     acceptance=Tested(AcceptanceStep.SIGHT, place=1),
 )

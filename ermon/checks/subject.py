@@ -49,6 +49,8 @@ class Verdict(NamedTuple):
     evidence: Evidence | None = None
     quiets: frozenset[Family] = frozenset(FAMILIES)
     """While violated, it keeps quiet what the catalogue says that it causes, in these families."""
+    explains: Callable[[str], bool] | None = None
+    """Whether it explains what is about a feed; ``None``: whatever it touches."""
 
     @property
     def suppresses(self) -> frozenset[Family]:

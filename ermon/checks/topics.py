@@ -31,6 +31,9 @@ class Counted(NamedTuple):
     """The community of the service, such as ``12076:5010``."""
 
 
+STALE = "stale"
+"""The kind of the sets that hold the routes of a link that its router keeps for a neighbor that is gone."""
+
 PREPENDED = "prepended"
 """The kind of the sets that hold the paths of a link by how often 12076 stands in a row at their head, which is the set's
 name. Those where it stands once, as nearly all do, are in none.
@@ -83,6 +86,25 @@ def link_topic(link: LinkKey, family: Family) -> Topic:
 def missing_topic(link: LinkKey) -> Topic:
     """The expected prefixes that the link's routes on an edge table do not cover have changed."""
     return Topic("missing", (link,))
+
+
+def up_circuits_topic(vrf: str | None, family: Family) -> Topic:
+    """None, one or several circuits of the VRF are up where it was another number of them, or other ones."""
+    return Topic("up-circuits", (vrf, family))
+
+
+def first_dump_topic(circuit: str) -> Topic:
+    """The first dumps of the circuit's feeds are waited for no longer."""
+    return Topic("first-dump", (circuit,))
+
+
+def router_topic(router: str) -> Topic:
+    """The last edge table of the router went out of sight, or the first one came back."""
+    return Topic("router", (router,))
+
+
+OUT_OF_SIGHT = Topic("out-of-sight", ())
+"""More or fewer routers are out of sight."""
 
 
 def seen_topic(family: Family) -> Topic:

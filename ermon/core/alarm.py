@@ -96,6 +96,11 @@ class Alarm:
     def raised(self) -> bool:
         return self.state.phase in {Phase.RAISED, Phase.CLEARING}
 
+    @property
+    def stale(self) -> bool:
+        """Whether it is raised, and nobody can tell at present whether it still holds."""
+        return self.raised and self.verdict.status is Status.UNKNOWN
+
     def go_on_from(self, state: AlarmState) -> None:
         """Go on where the same subject stood under an earlier configuration, or in another ermon."""
         self.state = msgspec.structs.replace(state)

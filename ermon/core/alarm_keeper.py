@@ -202,9 +202,9 @@ class AlarmKeeper:
 
     def _judge(self, alarm: Alarm, moved: dict[AlarmKey, Alarm]) -> None:
         """Ask the check, and note in ``moved`` whom the answer keeps quiet, or no longer."""
-        subject, before = alarm.subject, alarm.verdict
+        subject, before, was_stale = alarm.subject, alarm.verdict, alarm.stale
         alarm.verdict = subject.judge(self.facts)
-        if before.suppresses != alarm.verdict.suppresses:
+        if (before.suppresses, was_stale) != (alarm.verdict.suppresses, alarm.stale):
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
 
     def _move(self, alarm: Alarm) -> bool:
@@ -218,7 +218,7 @@ class AlarmKeeper:
             self._set_timer(alarm)
         if transition is not None:
             self._transition(alarm, transition, reason)
-        elif status is Status.VIOLATED and alarm.raised:
+        elif alarm.raised and status in {Status.VIOLATED, Status.UNKNOWN}:  # unknown may say why it is
             self._render(alarm)
         if status is not before:
             pool = alarm.labels.get("pool")

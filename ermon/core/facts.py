@@ -22,7 +22,7 @@ from ermon.checks.drain import DRAIN_PERCENT, DRAIN_REPEATS
 from ermon.checks.edge_table import SERVICE, VNET
 from ermon.checks.facts import Amount, Preference
 from ermon.checks.subject import RouteGroup
-from ermon.checks.topics import SHUT, Counted, GroupKey, RouteSet, Topic
+from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
 from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
 from ermon.core.levels import Level
@@ -136,6 +136,15 @@ class CeasedLink(msgspec.Struct, frozen=True, omit_defaults=True):
     """What kept routes of its router from any link while it still brought its own."""
 
 
+class CircuitSight(msgspec.Struct, omit_defaults=True):
+    """Whether anybody would notice what happens to a circuit, in a family. A file format."""
+
+    seen: bool = False
+    """A link is up, or all are proven down."""
+    lost_at: float | None = None
+    """When it was last seen, or before that, when its first edge table came up."""
+
+
 @dataclass(slots=True)
 class LinkInfo:
     state: LinkState = LinkState.UNKNOWN
@@ -207,6 +216,15 @@ class NetworkFacts:
         self.churn_on: dict[LinkKey, set[str]] = {}
         """By link: the edge tables on which changes of its routes are counted."""
         self._expected = Expected(config)
+        self.circuits: dict[tuple[str, Family], CircuitSight] = {
+            (circuit.name, family): CircuitSight()
+            for circuit in config.circuits.values()
+            for family in circuit.families
+        }
+        self.up_in: dict[VrfFamily, set[str]] = {}
+        """By VRF: the circuits of which a link in it is up."""
+        self.out_of_sight = {feeds[0].router for feeds in config.edge_tables.values() if feeds[0].router}
+        """Routers of which no edge table is up."""
         self._links_in: dict[RoutingTable, list[LinkFamily]] = {}
         for link in config.links:
             in_table = self._links_in.setdefault(link.table, [])
@@ -322,6 +340,31 @@ class NetworkFacts:
     def links_beside(self, feed: Feed) -> Iterable[LinkFamily]:
         """Return the links of the router and VRF whose edge table a feed shows."""
         return self._links_in.get(feed.table, ())
+
+    def up_circuits(self, vrf: str | None, family: Family) -> Collection[str]:
+        return self.up_in.get((vrf, family), ())
+
+    def in_first_dump(self, circuit: str, family: Family) -> bool:
+        collector, lost_at = self.config.collector, self.circuits[circuit, family].lost_at
+        if lost_at is None or self.now >= round(lost_at + collector.sync_timeout, 6):
+            return False
+        links = [link for link in self.config.circuits[circuit].links.values() if family in link.families]
+        tables = {feed.name for link in links for feed in self.config.tables_of(link)}
+        return any(self.feeds[name].session.in_first_dump(family, self.now, collector) for name in tables)
+
+    def routers_out_of_sight(self) -> Collection[str]:
+        return self.out_of_sight
+
+    def stale_routes(self, link: LinkKey, family: Family) -> int:
+        return sum(self.stale_on(feed, link, family) for feed in self.witnesses(link, family))
+
+    def stale_on(self, feed: str, link: LinkKey, family: Family) -> int:
+        """The same of one edge table."""
+        return len(self.matching(feed, RouteSet(STALE, family, link=link)))
+
+    def shows_fresh(self, feed: str, link: LinkKey, family: Family) -> bool:
+        """Return whether an edge table has a route of the link that its router does not keep for a lost neighbor."""
+        return self.table(feed, link).count(family) > self.stale_on(feed, link, family)
 
     def seen(self, family: Family) -> bool:
         return bool(self.edges_in_sync[family])

@@ -28,6 +28,7 @@ from ermon.checks.topics import (
 from ermon.core import link_states
 from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
 from ermon.core.route_index import RouteIndex
+from ermon.core.sight import Sight
 from ermon.core.timers import (
     ChurnEnds,
     DrainOverdue,
@@ -51,6 +52,7 @@ class Layers:
         self.routes = routes
         self.timers: Timers[Timer] = Timers()
         self.changes: list[Change] = []
+        self.sight = Sight(facts, self.timers)
         self._failover_circuits = {
             circuit
             for pool in facts.config.pools.values()
@@ -96,6 +98,7 @@ class Layers:
                 pending.topics.add(seen_topic(family))
         own = facts.links_beside(state.feed)
         pending.best_paths.update((state.feed.vrf, family) for family in state.feed.families)
+        self.sight.look_for_router(state)
         shown = [
             (link, family) for link in state.tables for family in FAMILIES if (link, family) in facts.links
         ]
@@ -210,6 +213,7 @@ class Layers:
             info.known_state = state
         info.changed_at = now
         self.changes.append(LinkChanged(now, link, family, state))
+        self.sight.look_for_circuit(link[0], family)
 
     def _refresh_drains(self) -> Iterator[None]:
         facts, pending = self.facts, self.facts.pending

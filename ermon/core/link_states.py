@@ -33,7 +33,9 @@ def look(facts: NetworkFacts, link: Link, family: Family) -> Sight:
     in_sync = tuple(sorted(feed.name for feed in tables if facts.in_sync(feed.name, family)))
     shown_on = facts.shown_on.get((link.key, family), ())
     witnesses = in_sync or tuple(sorted(name for name in shown_on if facts.dump_over(name, family)))
-    shown = any(name in shown_on for name in witnesses)
+    shown = any(name in shown_on and facts.shows_fresh(name, link.key, family) for name in witnesses)
+    if not shown and any(name in shown_on for name in witnesses):
+        return Sight(shown, (), witnesses)  # stale routes prove neither up nor down
     return Sight(shown, in_sync if len(in_sync) == len(tables) else (), witnesses)
 
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ermon.checks.catalogue import CATALOGUE, SUPPRESSES, SUPPRESSES_TOGETHER, classifiers, subjects
+from ermon.checks.catalogue import (
+    CATALOGUE,
+    SUPPRESSES,
+    SUPPRESSES_TOGETHER,
+    SUPPRESSES_WHILE_STALE,
+    classifiers,
+    subjects,
+)
 from ermon.checks.subject import Subject
 from ermon.checks.topics import Topic
 from ermon.core.about import About, about_of
@@ -39,6 +46,7 @@ class Plan:
                 self._by_label.setdefault(label, []).append(alarm)
         self._causes: dict[AlarmKey, list[Alarm]] = {}
         self._causes_together: dict[AlarmKey, list[Alarm]] = {}
+        self._causes_while_stale: dict[AlarmKey, list[Alarm]] = {}
         self._effects: dict[AlarmKey, list[Alarm]] = {}
         self._link_causes()
         learners = [alarm.subject.learns for alarm in self.alarms.values() if alarm.subject.learns]
@@ -69,7 +77,9 @@ class Plan:
     def kept_quiet(self, effect: Alarm) -> bool:
         """Return whether a cause that is violated now keeps ``effect`` quiet."""
         family = effect.labels.get("family")
-        if any(cause.verdict.keeps_quiet(family) for cause in self._causes.get(effect.key, ())):
+        if any(_keeps_quiet(cause, effect, family) for cause in self._causes.get(effect.key, ())):
+            return True
+        if any(cause.stale for cause in self._causes_while_stale.get(effect.key, ())):
             return True
         together = self._causes_together.get(effect.key)
         return bool(together) and all(cause.verdict.keeps_quiet(family) for cause in together or ())
@@ -118,6 +128,7 @@ class Plan:
             self._by_check,
             self._causes,
             self._causes_together,
+            self._causes_while_stale,
             self._effects,
             self.alarms,
         ):
@@ -131,18 +142,18 @@ class Plan:
 
     def _link_causes(self) -> None:
         by_check = self._by_check
-        for cause_name, effect_names in SUPPRESSES.items():
-            by_circuit = _by_circuit(by_check.get(cause_name, ()))
-            for effect in (effect for name in effect_names for effect in by_check.get(name, ())):
-                for cause in self._touching(by_circuit, effect):
-                    self._causes.setdefault(effect.key, []).append(cause)
-                    self._effects.setdefault(cause.key, []).append(effect)
-        for cause_name, effect_names in SUPPRESSES_TOGETHER.items():
-            by_circuit = _by_circuit(by_check.get(cause_name, ()))
-            for effect in (effect for name in effect_names for effect in by_check.get(name, ())):
-                causes = self._causes_together[effect.key] = list(self._touching(by_circuit, effect))
-                for cause in causes:
-                    self._effects.setdefault(cause.key, []).append(effect)
+        for causes, suppresses in (
+            (self._causes, SUPPRESSES),
+            (self._causes_together, SUPPRESSES_TOGETHER),
+            (self._causes_while_stale, SUPPRESSES_WHILE_STALE),
+        ):
+            for cause_name, effect_names in suppresses.items():
+                by_circuit = _by_circuit(by_check.get(cause_name, ()))
+                for effect in (effect for name in effect_names for effect in by_check.get(name, ())):
+                    found = list(self._touching(by_circuit, effect))
+                    causes.setdefault(effect.key, []).extend(found)
+                    for cause in found:
+                        self._effects.setdefault(cause.key, []).append(effect)
 
     def _touching(self, by_circuit: Mapping[str | None, Sequence[Alarm]], effect: Alarm) -> Iterator[Alarm]:
         """Yield the causes that are about the same thing as an effect."""
@@ -180,6 +191,13 @@ def _emptied(table: dict[Any, Any]) -> Iterator[None]:
         for _ in range(min(_STEP, len(table))):
             table.popitem()
         yield
+
+
+def _keeps_quiet(cause: Alarm, effect: Alarm, family: str | None) -> bool:
+    verdict = cause.verdict
+    if not verdict.keeps_quiet(family):
+        return False
+    return verdict.explains is None or any(map(verdict.explains, effect.subject.feeds))
 
 
 def _by_circuit(causes: Iterable[Alarm]) -> dict[str | None, list[Alarm]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from ermon.checks.subject import Classifier
-from ermon.checks.topics import STORAGE, feed_topic, link_topic, process_topic, source_topic
+from ermon.checks.topics import STORAGE, feed_topic, first_dump_topic, link_topic, process_topic, source_topic
 from ermon.core.facts import FeedState, NetworkFacts
 from ermon.core.layers import Layers
 from ermon.core.route_index import RouteIndex
@@ -20,6 +20,7 @@ from ermon.core.timers import (
     EndOfRibOverdue,
     FailoverGraceEnds,
     FeedFlapsEnd,
+    FirstDumpsEnd,
     LinkFlapsEnd,
     OverflowEnds,
     RefreshOverdue,
@@ -285,7 +286,7 @@ class Reactor:
             for key in self.facts.links
         )
 
-    def advance(self, now: float) -> None:  # noqa: C901  # one branch a timer
+    def advance(self, now: float) -> None:  # noqa: C901, PLR0912  # one branch a timer
         """Let the timers fire that are due."""
         facts = self.facts
         facts.now = max(facts.now, now)
@@ -309,6 +310,8 @@ class Reactor:
                     facts.pending.topics.add(link_topic(link, family))
                 case DrainOverdue(link, family) | RunLearnt(link, family):
                     facts.pending.drains.add((link, family))
+                case FirstDumpsEnd(circuit, _):
+                    facts.pending.topics.add(first_dump_topic(circuit))
                 case ChurnEnds(feed, link):
                     self.layers.churn_due(feed, link)
                 case _:

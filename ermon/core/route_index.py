@@ -21,6 +21,7 @@ from ermon.checks.topics import (
     MICROSOFT,
     PREPENDED,
     SHUT,
+    STALE,
     RouteSet,
     content_topic,
     link_topic,
@@ -251,6 +252,13 @@ class RouteIndex:
         self.facts.pending.topics.add(routes_topic(state.feed.name, route_set))
         if route_set.kind in _SHOW_POOLS:
             self.pools_changed.add(route_set.name)
+        if route_set.kind == STALE and route_set.link is not None:
+            self._stale_changed(route_set.link, route_set.family)
+
+    def _stale_changed(self, link: LinkKey, family: Family) -> None:
+        self.facts.pending.topics.add(link_topic(link, family))
+        if (link, family) in self.facts.links:
+            self.facts.pending.links.add((link, family))
 
     # Tables of the links -----------------------------------------------------------------------------
 
@@ -310,6 +318,8 @@ class RouteIndex:
             pending.drains.add((link, family))
             self.preferences.prefix_changed(link[0], prefix)
         self._count_churn(state, link, family)
+        if self.facts.stale_on(state.feed.name, link, family):
+            self._stale_changed(link, family)
         if had == has:
             return
         if has:

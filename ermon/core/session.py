@@ -139,6 +139,13 @@ class Session(msgspec.Struct, omit_defaults=True):
             return None
         return sync.deadline(self.dump_since, collector)
 
+    def in_first_dump(self, family: Family, now: float, collector: Collector) -> bool:
+        """Return whether the router may still send what it has, for the first time in this session."""
+        sync, ends = self.families.get(family), self.timeout_at(collector)
+        if sync is None or sync.complete or self.damaged or ends is None:
+            return False
+        return now < ends
+
     def timeout_at(self, collector: Collector) -> float | None:
         """Return from when on End-of-RIB is not waited for, ``None`` while the session is not up."""
         return round(self.dump_since + collector.sync_timeout, 6) if self.up else None

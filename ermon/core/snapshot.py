@@ -19,7 +19,7 @@ from ermon.checks.subject import Labels
 from ermon.checks.topics import Counted
 from ermon.core.alarm import AlarmState, Phase
 from ermon.core.drain import DrainMemory, LinkDrain
-from ermon.core.facts import CeasedLink, FeedState, LinkInfo, NetworkFacts
+from ermon.core.facts import CeasedLink, CircuitSight, FeedState, LinkInfo, NetworkFacts
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.levels import Level, LevelMemory
 from ermon.core.monitor import Monitor, Past
@@ -99,6 +99,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """Links, and since when each drains in some family. Recordings from before there were families have no other word of
     their drains.
     """
+    circuits: tuple[tuple[str, Family, CircuitSight], ...] = ()
     processes: dict[str, bool | None] = {}
     sources: dict[str, str] = {}
     storage: str | None = None
@@ -122,6 +123,7 @@ def take(monitor: Monitor) -> Snapshot:
             _link_memory(learned, now, *key, info, network.drains[key]) for key, info in network.links.items()
         ),
         drains=tuple(_drained_links(network)),
+        circuits=tuple((*key, structs.replace(sight)) for key, sight in network.circuits.items()),
         processes=dict(network.processes),
         sources=dict(network.sources),
         storage=network.storage,
@@ -209,6 +211,9 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
         if info := network.links.get((memory.link, memory.family)):
             _restore_link(reactor.routes.learned, info, memory)
     _restore_drains(network, snapshot)
+    for circuit, family, sight in snapshot.circuits:
+        if (circuit, family) in network.circuits:
+            network.circuits[circuit, family] = structs.replace(sight)
     network.processes.update({p: up for p, up in snapshot.processes.items() if p in network.processes})
     network.sources.update(snapshot.sources)
     network.storage = snapshot.storage

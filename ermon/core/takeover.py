@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from ermon.checks.edge_table import judges_lists
 from ermon.checks.topics import EXPECTATIONS, missing_topic
 from ermon.core.facts import FILTERED_VIEWS, FeedState, LinkInfo
@@ -35,6 +37,7 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
         if key in before.links:
             _adopt_link(new, key, info, old)
             yield
+    yield from _adopt_circuits(new, old)
     for counted in facts.levels.keys() & before.levels.keys():
         level = facts.levels[counted] = before.levels[counted].copy()
         level.stop(facts.now)  # the new policy says what is right from now on
@@ -67,6 +70,16 @@ def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> 
     new.routes.learned.restore_gone(*key, learned.lately_gone(*key, now))
     if before.state is not LinkState.UP:
         new.routes.learned.restore(*key, learned.remembered(*key))
+
+
+def _adopt_circuits(new: Reactor, old: Reactor) -> Iterator[None]:
+    facts, before = new.facts, old.facts
+    for circuit in facts.circuits:
+        if circuit in before.circuits:
+            facts.circuits[circuit] = structs.replace(before.circuits[circuit])
+        new.layers.sight.look_for_circuit(*circuit)
+        new.layers.sight.watch_first_dumps(*circuit)
+        yield
 
 
 def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState) -> Iterator[None]:

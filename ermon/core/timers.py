@@ -92,6 +92,13 @@ class LinkFlapsEnd(msgspec.Struct, frozen=True):
     family: Family
 
 
+class FirstDumpsEnd(msgspec.Struct, frozen=True):
+    """The first dumps of a circuit's feeds are waited for no longer."""
+
+    circuit: str
+    family: Family
+
+
 class FailoverGraceEnds(msgspec.Struct, frozen=True):
     """A link has been up for long enough: its pools for failover have no reason to be on the internet any more."""
 
@@ -119,7 +126,8 @@ class ChurnEnds(msgspec.Struct, frozen=True):
 
 
 Timer = (
-    SyncDue
+    FirstDumpsEnd
+    | SyncDue
     | EndOfRibOverdue
     | ResendDue
     | OverflowEnds

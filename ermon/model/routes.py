@@ -52,6 +52,9 @@ PRIVATE_ASNS = (range(64512, 65535), range(4_200_000_000, 4_294_967_295))
 BLACKHOLE = (65535, 666)
 """The community of remote-triggered blackholing (RFC 7999)."""
 
+LLGR_STALE = (65535, 6)
+"""The community of routes that are kept for a neighbor that is gone (RFC 9494 section 4.4)."""
+
 GRACEFUL_SHUTDOWN = (65535, 0)
 """The community of a path that is about to go away (RFC 8326)."""
 

@@ -348,30 +348,6 @@ def test_a_circuit_of_private_peering_goes_down_the_same_way(space: Space):
     net.assert_raised_after(5, "circuit-down", circuit="plant", family=space.family)
 
 
-# circuit-unseen --------------------------------------------------------------------------------------
-
-
-def test_a_circuit_whose_edge_tables_are_all_lost_is_unseen_after_a_minute(net: Company):
-    net.down("edge-1")
-    assert net.status("circuit-unseen", circuit="chicago") == "ok"
-    net.down("edge-2")
-    finding = net.assert_raised_after(60, "circuit-unseen", circuit="chicago")
-    assert finding.severity is Severity.CRITICAL
-    net.wait(5).up("edge-2")
-    net.assert_cleared_after(0, "circuit-unseen", circuit="chicago")
-
-
-def test_a_circuit_is_unseen_from_the_start_until_a_feed_comes_up():
-    company().assert_raised_after(60, "circuit-unseen", circuit="chicago")
-    net = company(PLANT).up("edge-5").wait(1000)
-    assert net.raised("circuit-unseen") == ["circuit-unseen chicago", "circuit-unseen dallas"]
-
-
-def test_mirrors_do_not_show_a_circuit(net: Company):
-    net.down("edge-1", "edge-2").wait(60)
-    assert net.raised("circuit-unseen") == ["circuit-unseen chicago"]
-
-
 # link-flapping ---------------------------------------------------------------------------------------
 
 FLAPPING_WINDOW = 600

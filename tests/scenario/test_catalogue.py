@@ -27,6 +27,7 @@ ONLY_RELOADED = frozenset({"view-missing"})
 WITHOUT_PREFIXES = frozenset(
     {
         "churn-high",
+        "circuit-hidden",
         "circuit-unseen",
         "communities-missing",
         "drain-both",
@@ -42,6 +43,7 @@ WITHOUT_PREFIXES = frozenset(
         "segment-missing",
         "service-missing",
         "service-count-low",
+        "sight-lost",
         "source-rejected",
         "storage-failed",
         "view-missing",

@@ -1,0 +1,68 @@
+"""Which circuits are seen, and which routers: when nobody would notice any more what happens to them.
+
+``NetworkFacts`` holds what is found here; the checks of ``checks.out_of_sight`` ask for it.
+"""
+
+from __future__ import annotations
+
+from ermon.checks.topics import OUT_OF_SIGHT, router_topic, up_circuits_topic
+from ermon.core.facts import FeedState, NetworkFacts
+from ermon.core.timers import FirstDumpsEnd, Timer, Timers
+from ermon.model.findings import LinkState
+from ermon.model.prefixes import Family
+
+
+class Sight:
+    """Follows the states of links and the sessions of edge tables."""
+
+    def __init__(self, facts: NetworkFacts, timers: Timers[Timer]) -> None:
+        self._facts = facts
+        self._timers = timers
+        self._tables_of_router: dict[str, list[str]] = {}
+        for (router, _), feeds in facts.config.edge_tables.items():
+            if router is not None:
+                self._tables_of_router.setdefault(router, []).extend(feed.name for feed in feeds)
+
+    def look_for_router(self, state: FeedState) -> None:
+        """Note whether the router of an edge table is in sight, and when the table of a circuit came up first."""
+        facts, router = self._facts, state.feed.router
+        if state.session.up:
+            for link, family in facts.links_beside(state.feed):
+                sight = facts.circuits[link[0], family]
+                if sight.lost_at is None and not sight.seen and family in state.feed.families:
+                    sight.lost_at = facts.now
+                    self.watch_first_dumps(link[0], family)
+        if router is None:
+            return
+        lost = not any(facts.up(name) for name in self._tables_of_router[router])
+        if lost is not (router in facts.out_of_sight):
+            (facts.out_of_sight.add if lost else facts.out_of_sight.discard)(router)
+            facts.pending.topics.update((router_topic(router), OUT_OF_SIGHT))
+
+    def watch_first_dumps(self, circuit: str, family: Family) -> None:
+        """Come back when the first dumps of a circuit's feeds are waited for no longer."""
+        lost_at = self._facts.circuits[circuit, family].lost_at
+        if lost_at is not None:
+            ends = round(lost_at + self._facts.config.collector.sync_timeout, 6)
+            due = self._timers.due(FirstDumpsEnd(circuit, family))
+            if ends > self._facts.now and (due is None or due < ends):
+                self._timers.set(FirstDumpsEnd(circuit, family), ends)
+
+    def look_for_circuit(self, name: str, family: Family) -> None:
+        """Note whether a circuit is seen, and in which VRFs it is up."""
+        facts = self._facts
+        sight = facts.circuits[name, family]
+        links = [link for link in facts.config.circuits[name].links.values() if family in link.families]
+        up = [link for link in links if facts.link_state(link.key, family) is LinkState.UP]
+        seen = bool(up) or all(facts.link_state(link.key, family) is LinkState.DOWN for link in links)
+        if sight.seen and not seen:
+            sight.lost_at = facts.now
+            self.watch_first_dumps(name, family)
+        sight.seen = seen
+        for vrf in {link.vrf for link in links}:
+            circuits = facts.up_in.setdefault((vrf, family), set())
+            now_up = any(link.vrf == vrf for link in up)
+            if now_up is not (name in circuits):
+                (circuits.add if now_up else circuits.discard)(name)
+                if len(circuits) <= 1 + now_up:  # of more, each has another one beside it before and after
+                    facts.pending.topics.add(up_circuits_topic(vrf, family))
