@@ -16,6 +16,7 @@ from msgspec import structs
 
 from ermon.checks.sight import source_names
 from ermon.model.events import (
+    Accepted,
     AddPathNegotiated,
     AddPathOffered,
     Alive,
@@ -216,6 +217,10 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
         process |= st.tuples(st.sampled_from(sources), gaps, st.sampled_from((None, "HTTP 500"))).map(
             lambda d: [_source_step(d)]
         )
+    accepted = st.sampled_from(("prefix-count-low", "service-count-low", "advertised-count-low"))
+    process |= st.tuples(gaps, accepted, st.sampled_from(list(policy.circuits))).map(
+        lambda d: [_accept_step(*d)]
+    )
     process |= st.tuples(gaps, st.sampled_from((None, "the disk is full"))).map(lambda d: [_storage_step(*d)])
     waiting = st.sampled_from((*GAPS, *LONG_GAPS)).map(lambda gap: [Step(gap)])
     dump = st.tuples(one_feed, gaps, st.integers(0, 8), st.booleans()).map(
@@ -278,6 +283,16 @@ def _staged(policy: Config) -> Iterator[Scene]:
             ]
     for one in feeds:
         yield from map(list, _staged_on(one, shown[one.name]))
+    circuit = next(iter(policy.circuits))
+    many = {one.name: _many(shown[one.name]) for one in edges}
+    yield [
+        *(announce(one.name, many[one.name]) for one in edges),
+        Step(600.0),
+        *(announce(one.name, (), [route.key for route in many[one.name][:9]]) for one in edges),
+        Step(70.0),
+        _accept_step(5.0, "prefix-count-low", circuit),
+        Step(70.0),
+    ]
 
 
 def _back_in_part(one: Feed, shown: list[Route]) -> Iterator[Step]:
@@ -482,6 +497,13 @@ def _source_step(drawn: tuple[str, float, str | None]) -> Step:
 
 def _storage_step(gap: float, problem: str | None) -> Step:
     return Step(gap, lambda t: [StorageJudged(t, problem)], f"storage: {problem or 'fine'}")
+
+
+def _accept_step(gap: float, check: str, circuit: str) -> Step:
+    def accept(time: float) -> list[Event]:
+        return [Accepted(time, check, (("circuit", circuit),), "accepted by ann: as planned")]
+
+    return Step(gap, accept, f"{check} of {circuit} is accepted")
 
 
 def _process_step(drawn: tuple[str, float, bool]) -> Step:

@@ -19,6 +19,7 @@ from ermon.checks.facts import Amount
 from ermon.checks.subject import Labels, Subject, Verdict
 from ermon.checks.topics import Counted
 from ermon.model.events import (
+    Accepted,
     AddPathNegotiated,
     AddPathOffered,
     Alive,
@@ -217,6 +218,9 @@ class Oracle:
             for name, session in self.sessions.items():
                 if self.config.feeds[name].process == event.process and session.up_at is not None:
                     session.end(self.now, event.reason)
+            return
+        if isinstance(event, Accepted):
+            self.levels.accept(event, self._subjects)
             return
         if isinstance(event, SourceJudged):
             self.sources[event.source] = event.problem or ""

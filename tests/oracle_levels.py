@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ermon.checks.facts import Amount
 from ermon.checks.subject import Subject
 from ermon.checks.topics import Counted
+from ermon.model.events import Accepted
 from ermon.model.findings import LinkState, Status
 from tests.oracle_facts import DAY, HOUR, median
 
@@ -130,6 +131,16 @@ class Levels:
                 if level is not None and sum(seconds for _, seconds in spans) >= enough:
                     self.learnt[counted] = (oracle.now, level)
                     self.settled.add((oracle.now, subject.check, subject.labels))
+
+    def accept(self, event: Accepted, subjects: list[Subject]) -> None:
+        """Take what is too low, and can be seen to be, for usual."""
+        oracle = self._oracle
+        for subject in subjects:
+            meant = subject.check == event.check and set(event.labels) <= set(subject.labels)
+            if meant and oracle.verdicts[subject.check, subject.labels].status is Status.VIOLATED:
+                for counted in subject.learns.counted if subject.learns else ():
+                    self.learnt[counted] = (oracle.now, oracle.facts.amount(counted))
+                self.settled.add((oracle.now, subject.check, subject.labels))
 
     def forget(self, subjects: list[Subject]) -> None:
         """Forget what no subject asks about any more; what is asked about goes on."""

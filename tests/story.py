@@ -21,6 +21,7 @@ from msgspec import structs
 from ermon.config.load import load_config
 from ermon.core.monitor import Monitor
 from ermon.model.events import (
+    Accepted,
     AddPathNegotiated,
     AddPathOffered,
     Change,
@@ -170,6 +171,10 @@ class Story:
     def judge_source(self, source: str, problem: str | None = None) -> Self:
         """A published list came into force, or could not be used."""
         return self._apply([SourceJudged(self.now, source, problem)])
+
+    def accept(self, check: str, because: str = "accepted by ann: as planned", **labels: str) -> Self:
+        """Let somebody take what the check calls wrong for right."""
+        return self._apply([Accepted(self.now, check, tuple(labels.items()), because)])
 
     def judge_storage(self, problem: str | None = None) -> Self:
         """What must outlive ermon was written, or could not be."""

@@ -281,6 +281,31 @@ class WindowDoc(
     """It is open now."""
 
 
+class AcceptRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What is taken for right from now on: the subjects of a check, on a circuit, or a published list."""
+
+    check: str
+    reason: str
+    circuit: str | None = None
+    link: str | None = None
+    """``null``: every link."""
+    service: str | None = None
+    """By name or community; ``null``: every service."""
+    source: str | None = None
+    """The label of the findings about a published list."""
+
+
+class AcceptedDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject whose present state was taken for right."""
+
+    check: str
+    labels: Mapping[str, str]
+    because: str
+    """What the history keeps of it."""
+    status: Annotated[str, words(Status)]
+    """What the check answers now: what lacks a configured minimum stays violated."""
+
+
 # Events ----------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,8 @@ import msgspec
 
 from ermon.api import answers, status
 from ermon.api.answers import (
+    AcceptedDoc,
+    AcceptRequest,
     CheckDoc,
     CheckGuideDoc,
     Failure,
@@ -70,6 +72,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/maintenance", tuple[WindowDoc, ...]),
     Endpoint("POST", "/api/v1/maintenance", WindowDoc, WindowRequest),
     Endpoint("DELETE", "/api/v1/maintenance/{id}", WindowDoc),
+    Endpoint("POST", "/api/v1/accept", tuple[AcceptedDoc, ...], AcceptRequest),
     Endpoint("GET", "/api/v1/schema", Mapping[str, Any]),
 )
 """Every path whose answer is JSON; ``/api/v1/events`` is a stream of ``EVENTS``."""
@@ -116,7 +119,7 @@ def _described(schema: dict[str, Any], struct: type[msgspec.Struct]) -> dict[str
     for field, key in keys.items():
         if field in texts:
             schema["properties"][key] = {**schema["properties"][key], "description": texts[field]}
-    if struct.__struct_config__.omit_defaults or struct is WindowRequest:
+    if struct.__struct_config__.omit_defaults or struct in {WindowRequest, AcceptRequest}:
         return schema
     for described in schema["properties"].values():
         described.pop("default", None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from ermon.checks import needs
-from ermon.checks.check import AcceptanceStep, Check, Section, Tested
+from ermon.checks.check import Acceptable, AcceptanceStep, Check, Section, Tested
 from ermon.checks.counts import counted_details, too_few
 from ermon.checks.facts import Facts, link_in_doubt
 from ermon.checks.mirror import ADVERTISED, MirroredLink, mirrored
@@ -53,4 +53,5 @@ ADVERTISED_COUNT_LOW = Check(
     needs=needs.link_mirror,
     views=(View.TO_MICROSOFT,),
     acceptance=Tested(AcceptanceStep.COUNTS),
+    acceptable=Acceptable.LEVEL,
 )

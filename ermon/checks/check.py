@@ -122,6 +122,17 @@ class NotTested:
 Acceptance = Tested | ReadFromState | NotTested
 
 
+class Acceptable(Enum):
+    """What ``ermon accept`` takes for right from now on."""
+
+    LEVEL = auto()
+    """The amounts that are received or advertised."""
+    PATHS = auto()
+    """What the paths of a link are like."""
+    LIST = auto()
+    """A published list that was refused."""
+
+
 # The check itself ------------------------------------------------------------------------------------
 
 Needs = Callable[[Shard, Mapping[str, str]], bool]
@@ -170,6 +181,8 @@ class Check:
     covered_by_maintenance: bool = True
     """Whether a maintenance window keeps it quiet."""
     acceptance: Acceptance | None = None
+    acceptable: Acceptable | None = None
+    """What somebody may take for right; ``None``: what is wrong stays wrong, whoever says otherwise."""
 
     def settings(self, config: Config) -> CheckSettings:
         """Return what the configuration says of it."""

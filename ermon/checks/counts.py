@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ermon.checks import needs
-from ermon.checks.check import AcceptanceStep, Check, Section, Tested
+from ermon.checks.check import Acceptable, AcceptanceStep, Check, Section, Tested
 from ermon.checks.edge_table import (
     SERVICE,
     TAGGED,
@@ -107,6 +107,7 @@ PREFIX_COUNT_LOW = Check(
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
     acceptance=Tested(AcceptanceStep.COUNTS),
+    acceptable=Acceptable.LEVEL,
 )
 
 
@@ -179,4 +180,5 @@ SERVICE_COUNT_LOW = Check(
     peering=Peering.MICROSOFT,
     views=(View.EDGE_TABLE,),
     acceptance=Tested(AcceptanceStep.COUNTS),
+    acceptable=Acceptable.LEVEL,
 )

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import combinations
 
 from ermon.checks import needs
-from ermon.checks.check import AcceptanceStep, Check, NotTested, Parameter, Section, Tested
+from ermon.checks.check import Acceptable, AcceptanceStep, Check, NotTested, Parameter, Section, Tested
 from ermon.checks.edge_table import decided, link_topics
 from ermon.checks.facts import Facts
 from ermon.checks.redundancy import AFTER_LINK_LOSS
@@ -89,6 +89,7 @@ DRAIN = Check(
     parameters=(DRAIN_REPEATS, DRAIN_PERCENT),
     suppresses=("link-down", *AFTER_LINK_LOSS),
     acceptance=Tested(AcceptanceStep.STEADY),
+    acceptable=Acceptable.PATHS,
 )
 
 

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from ermon.checks import needs
-from ermon.checks.check import AcceptanceStep, Check, NotTested, Parameter, ReadFromState, Section, Tested
+from ermon.checks.check import (
+    Acceptable,
+    AcceptanceStep,
+    Check,
+    NotTested,
+    Parameter,
+    ReadFromState,
+    Section,
+    Tested,
+)
 from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, feed_labels, on_feed, violated
 from ermon.checks.topics import STORAGE, content_topic, feed_topic, process_topic, router_topic, source_topic
@@ -304,6 +313,7 @@ SOURCE_REJECTED = Check(
     summary="Published list {source} could not be used; the old one stays in force",
     needs=needs.nothing_else,
     acceptance=NotTested("the list that is in force is tested"),
+    acceptable=Acceptable.LIST,
 )
 
 

@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         live.add_routes,
         live.add_verify,
         live.add_maintenance,
+        live.add_accept,
         local.add_replay,
         local.add_demo,
         local.add_checks,

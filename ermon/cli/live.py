@@ -1,4 +1,4 @@
-"""The commands that ask a running daemon: status, routes, verify and maintenance."""
+"""The commands that ask a running daemon: status, routes, verify, maintenance and accept."""
 
 from __future__ import annotations
 
@@ -138,6 +138,51 @@ def _verify(options: argparse.Namespace) -> int:
         out=sys.stdout,
         err=sys.stderr,
     )
+
+
+def add_accept(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "accept",
+        help="take what a running daemon calls wrong for right",
+        description="Takes the present level, the present paths, or a published list that was refused, for what is right "
+        "from now on; the finding is cleared, and the reason stays in the history. Needs a daemon that was started with "
+        "--web.enable-lifecycle, and is taken from its own machine, or with a password or a certificate.",
+    )
+    parser.add_argument(
+        "check",
+        metavar="CHECK",
+        help="prefix-count-low, service-count-low, advertised-count-low, drain or source-rejected",
+    )
+    parser.add_argument("--circuit", metavar="C", help="of this circuit")
+    parser.add_argument("--link", metavar="L", help="one link of the circuit (default: all)")
+    parser.add_argument("--service", metavar="S", help="service-count-low: one service (default: all)")
+    parser.add_argument("--source", metavar="NAME", help="source-rejected: the list, as its finding names it")
+    parser.add_argument("--reason", required=True, metavar="TEXT")
+    add_target(parser)
+    parser.set_defaults(command=_accept)
+
+
+def _accept(options: argparse.Namespace) -> int:
+    from ermon.api.answers import AcceptedDoc
+    from ermon.client.http import Client
+    from ermon.core.accepting import AcceptError, check_acceptable
+
+    try:
+        check_acceptable(options.check)
+    except AcceptError as error:
+        raise RefusedError(str(error)) from None
+    asked = {name: getattr(options, name) for name in ("circuit", "link", "service", "source")}
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    wanted |= {"check": options.check, "reason": options.reason}
+
+    async def ask() -> list[AcceptedDoc]:
+        async with Client(target_of(options)) as client:
+            return await client.change("POST", "accept", list[AcceptedDoc], wanted)
+
+    for accepted in asyncio.run(ask()):
+        about = " ".join(accepted.labels.values())
+        print(f"{accepted.check} {about}: {accepted.because}; now {accepted.status}")
+    return FINE
 
 
 def add_maintenance(commands: Commands) -> None:

@@ -182,9 +182,15 @@ class AlarmKeeper:
     def learn(self, now: float) -> None:
         """Let levels become usual that have lasted long enough: whoever called them too low is judged again."""
         for key, learnt in self.learning.fire(now).items():
-            self._settle(self.plan.alarms[key], learnt)
+            self.settle(self.plan.alarms[key], learnt)
 
-    def _settle(self, alarm: Alarm, reason: str) -> None:
+    def accept(self, alarm: Alarm, reason: str) -> None:
+        """Take what the alarm calls wrong for right from now on, since somebody says so."""
+        self.learning.accept(alarm)
+        self.settle(alarm, reason)
+
+    def settle(self, alarm: Alarm, reason: str) -> None:
+        """Judge an alarm anew by what is right now; what is ok then is cleared at once, for this reason."""
         self._unjudged[alarm.key] = alarm
         self._settled[alarm.key] = reason
 

@@ -98,6 +98,11 @@ class Learning:
         asked = (counted.family,) if counted.family in families else families
         return any(self._facts.link_state(counted.link, family) is LinkState.UP for family in asked)
 
+    def accept(self, alarm: Alarm) -> None:
+        """Take the amounts at present for the usual ones."""
+        for counted in alarm.subject.learns.counted if alarm.subject.learns else ():
+            self._facts.levels[counted].accept(self._facts.amount(counted), self._facts.now)
+
     def fire(self, now: float) -> dict[AlarmKey, str]:
         """Let levels become usual that have lasted long enough; return whose, and what was learnt in words."""
         learnt: dict[AlarmKey, str] = {}

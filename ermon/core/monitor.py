@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import Acceptable
 from ermon.checks.topics import EXPECTATIONS, Counted, Topic
 from ermon.core import kept_links
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState
@@ -35,9 +37,9 @@ from ermon.core.reactor import Reactor
 from ermon.core.route_index import Expectations
 from ermon.core.takeover import adopt, expect
 from ermon.core.timers import Timers
-from ermon.model.events import Change, ClockStepped, Event, FeedRequest
-from ermon.model.findings import Finding, Transition, transition_order
-from ermon.model.inventory import Config, LinkFamily, LinkKey, MaintenanceWindow
+from ermon.model.events import Accepted, Change, ClockStepped, Event, FeedRequest, SourceJudged
+from ermon.model.findings import Finding, Status, Transition, transition_order
+from ermon.model.inventory import Config, LinkFamily, MaintenanceWindow
 
 
 class Parts:
@@ -133,6 +135,11 @@ class Monitor:
         if isinstance(event, ClockStepped):
             self._set_calendar()
             self._judge_dates()
+        elif isinstance(event, Accepted):
+            self._accept(event)
+        elif isinstance(event, SourceJudged) and event.because:
+            for alarm in self.acceptable("source-rejected", {"source": event.source}):
+                self._alarms.settle(alarm, event.because)
         if self._evaluate():
             self._detections.append(event.time)
 
@@ -181,11 +188,21 @@ class Monitor:
         self._use_windows()
         self._evaluate()
 
-    def accept_drain(self, link: LinkKey, now: float) -> None:
-        """Take the number of 12076 that the link's paths have at their heads now for the usual one, in each family."""
-        self._let_time_pass(now)
-        self.reactor.layers.accept_drain(link)
-        self._evaluate()
+    def acceptable(self, check: str, labels: Mapping[str, str]) -> list[Alarm]:
+        """Return the alarms of a check with these labels that call something wrong now, which somebody may accept."""
+        return [
+            alarm
+            for alarm in self.statuses()
+            if alarm.subject.check == check
+            and alarm.verdict.status is Status.VIOLATED
+            and all(alarm.labels.get(name) == value for name, value in labels.items())
+        ]
+
+    def _accept(self, event: Accepted) -> None:
+        for alarm in self.acceptable(event.check, dict(event.labels)):
+            if CATALOGUE[event.check].acceptable is Acceptable.PATHS:
+                self.reactor.layers.accept_drain((alarm.labels["circuit"], alarm.labels["link"]))
+            self._alarms.accept(alarm, event.because)
 
     # Reading -----------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from ermon.core.timers import (
     SyncDue,
 )
 from ermon.model.events import (
+    Accepted,
     AddPathNegotiated,
     AddPathOffered,
     Alive,
@@ -104,6 +105,8 @@ class Reactor:
                 self._process(event.process, up=True)
             case ProcessDown():
                 self._process_down(event)
+            case Accepted():
+                pass  # it is about alarms, and so the monitor's
             case SourceJudged():
                 facts.sources[event.source] = event.problem or ""
                 facts.pending.topics.add(source_topic(event.source))

@@ -16,6 +16,7 @@ from aiohttp import web
 from ermon.aio.slices import let_the_loop_through
 from ermon.config.load import ConfigError, LoadedConfig
 from ermon.config.secrets import SecretError, Secrets, read_secrets
+from ermon.core.accepting import Labels
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
 from ermon.core.timeline import Timeline
@@ -32,12 +33,13 @@ from ermon.httpd.access import hosts_of
 from ermon.httpd.config import LiveWebConfig
 from ermon.httpd.shell import WebConfig
 from ermon.metrics.process import Telemetry
+from ermon.model.events import Accepted
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Held
 from ermon.recording.files import FolderError, Limits
 from ermon.recording.recorder import FileRecorder, Recorder
 from ermon.sources.published import with_published
-from ermon.storage.adapters import StoredWindows, kept_drains, kept_links, kept_timeline
+from ermon.storage.adapters import StoredWindows, keep_drains, kept_drains, kept_links, kept_timeline
 from ermon.storage.database import Kept
 from ermon.storage.store import Store
 from ermon.web.app import WebContext, make_app
@@ -256,10 +258,21 @@ class Parts:
                 started_at=self._now,
                 maintenance=self.maintenance,
                 maintenance_changed=self.driver.apply_maintenance,
+                accept=self._accept,
                 history=no_history if self._store is None else self._store.history,
                 timeline=self.timeline,
             )
         )
+
+    async def _accept(self, check: str, labels: Labels, because: str) -> None:
+        """Take what is for what should be, and write down what is usual then."""
+        if "source" in dict(labels):
+            await self.lists.accept(dict(labels)["source"], because)
+            return
+        self.driver.take_in(Accepted(self._clock.now(), check, labels, because))
+        if self._store is not None:
+            self._store.refresh(self.monitor.findings(), self.monitor.levels(self._clock.now()))
+            keep_drains(self._store, self.monitor.drains())
 
     def _hold(self) -> Held:
         return Held.by(self.monitor, self.supervisor.memory, self.lists.in_force())

@@ -38,6 +38,9 @@ from ermon.sources.store import ListFiles, MemoryRecords
 from ermon.storage.adapters import StoredRecords
 from ermon.storage.store import Store
 
+TAKEN = "the list that was refused is still what is published after three more refreshes"
+"""Why it is in force then; the history keeps it."""
+
 
 class PublishedLists:
     """Keeps the lists of a configuration, in ``folder`` where there is one and a ``store`` for their records.
@@ -61,10 +64,14 @@ class PublishedLists:
         self._log = structlog.get_logger()
         self._updates: dict[SourceKey, PublishedList] = {}
         self._updated = asyncio.Event()
+        self._because: dict[str, str] = {}
+        """By list: why one comes into force that was refused."""
         records = MemoryRecords() if store is None else StoredRecords(store)
         files = None if store is None or folder is None else ListFiles(folder, MAX_BYTES)
         fetcher = Fetcher(base, records)
-        self._keeper = SourceKeeper(fetcher, files, updated=self._note, rejected=self._judged)
+        self._keeper = SourceKeeper(
+            fetcher, files, updated=self._note, rejected=self._judged, taken=self._taken
+        )
 
     async def run(self) -> None:
         """Keep them fresh until cancelled."""
@@ -82,10 +89,20 @@ class PublishedLists:
         self._keeper.reconfigure(config.sources)
         return with_published(config, self._keeper.lists())
 
+    async def accept(self, name: str, because: str) -> None:
+        """Put the list of that name in force as it was last fetched, though it was refused."""
+        self._because[name] = because
+        await self._keeper.accept(name)
+
     def age(self, name: str) -> float | None:
         """Return for how many seconds the list of that name has not been known to be what is published."""
         ages = (age for source, age in self._keeper.ages().items() if source.name == name)
         return next(ages, None)
+
+    def _taken(self, source: SourceKey) -> None:
+        """A list that was refused has stayed the same: it is what is published now."""
+        self._because[source.name] = TAKEN
+        self._log.warning("published list taken after all", source=source.name, reason=TAKEN)
 
     def _note(self, source: SourceKey, published: PublishedList) -> None:
         self._log.info("published list", source=source.name, prefixes=len(published.prefixes))
@@ -110,7 +127,8 @@ class PublishedLists:
                 self._judged(source, None)
 
     def _judged(self, source: SourceKey, problem: str | None) -> None:
-        self._driver.take_in(SourceJudged(self._driver.clock.now(), source.name, problem))
+        because = self._because.pop(source.name, "") if problem is None else ""
+        self._driver.take_in(SourceJudged(self._driver.clock.now(), source.name, problem, because))
 
 
 class Reloader:

@@ -121,6 +121,19 @@ class SourceJudged(msgspec.Struct, frozen=True):
     time: float
     source: str
     problem: str | None = None
+    because: str = ""
+    """Why a list is in force that was refused before."""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """Somebody takes what a check calls wrong for what is right from now on."""
+
+    time: float
+    check: str
+    labels: tuple[tuple[str, str], ...]
+    """Those that a subject must have."""
+    because: str
+    """Who says so, and why."""
 
 
 class StorageJudged(msgspec.Struct, frozen=True):
@@ -153,6 +166,7 @@ Event = (
     | ProcessUp
     | ProcessDown
     | SourceJudged
+    | Accepted
     | StorageJudged
     | ClockStepped
 )

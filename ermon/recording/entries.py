@@ -23,6 +23,7 @@ from ermon.exabgp.decode import DecoderMemory
 from ermon.exabgp.lines import LAST_SECOND
 from ermon.exabgp.updates import FeedEncoder
 from ermon.model.events import (
+    Accepted,
     AddPathNegotiated,
     AddPathOffered,
     Alive,
@@ -51,6 +52,7 @@ MARK = b'{"ermon":'
 """How every entry begins, and no line of ExaBGP's."""
 
 _EVENTS: dict[str, type[Any]] = {
+    "Accepted": Accepted,
     "AddPathNegotiated": AddPathNegotiated,
     "AddPathOffered": AddPathOffered,
     "Alive": Alive,

@@ -136,6 +136,25 @@ class Restart(StrEnum):
     ERMON = "ermon"
 
 
+class AcceptEntry(Section):
+    """What is accepted: a check, and the subjects."""
+
+    check: NameText
+    """prefix-count-low, service-count-low, advertised-count-low, drain or source-rejected."""
+    circuit: NameText | None = None
+    """Of this circuit; all but source-rejected need it."""
+    link: NameText | None = None
+    """Of this link. Default: of every link."""
+    service: NameText | None = None
+    """service-count-low: of this service. Default: of every service."""
+    ms_service: NameText | None = None
+    """The same, by the name of the label."""
+    source: NameText | None = None
+    """source-rejected: the published list, by the label of its findings."""
+    reason: Line = "as planned"
+    """Why."""
+
+
 class StepEntry(Section):
     """One thing that happens, when, and what must come of it."""
 
@@ -171,6 +190,8 @@ class StepEntry(Section):
     """Published lists are there and can be used."""
     storage: Annotated[Storage, Strict(strict=False)] | None = None
     """What must outlive ermon cannot be written (fails), or can be again (works)."""
+    accept: AcceptEntry | None = None
+    """Somebody takes what a check calls wrong for right from now on, as with ermon accept."""
     restart: Annotated[Restart, Strict(strict=False)] | None = None
     """ermon is restarted, with what its storage keeps; routers call again at once and send their tables."""
     feed: Names | None = None
@@ -278,4 +299,5 @@ Verb = Literal[
     "source_accepted",
     "storage",
     "restart",
+    "accept",
 ]

@@ -13,7 +13,9 @@ from typing import get_args
 from ermon.checks.sight import source_names
 from ermon.config.problems import Complaint
 from ermon.config.yaml import KeyPath
+from ermon.core.accepting import AcceptError, said_by, wanted_labels
 from ermon.model.events import (
+    Accepted,
     AddPathNegotiated,
     EndOfRib,
     Event,
@@ -30,7 +32,7 @@ from ermon.model.events import (
 from ermon.model.inventory import Config, Feed
 from ermon.scenario.fields import Many, RouteItem, Word
 from ermon.scenario.good_day import good_day
-from ermon.scenario.schema import StepEntry, Storage, Verb
+from ermon.scenario.schema import AcceptEntry, StepEntry, Storage, Verb
 from ermon.scenario.updates import ScriptError, Stage, refresh, update
 
 # The verbs: a function for each ---------------------------------------------------------------------
@@ -105,6 +107,26 @@ def storage(stage: Stage, step: StepEntry) -> Iterator[Event]:
     yield StorageJudged(stage.now, "the disk is full" if step.storage is Storage.FAILS else None)
 
 
+def accept(stage: Stage, step: StepEntry) -> Iterator[Event]:
+    wanted = step.accept
+    assert wanted is not None
+    try:
+        labels = wanted_labels(
+            stage.config,
+            wanted.check,
+            circuit=wanted.circuit,
+            link=wanted.link,
+            service=wanted.service or wanted.ms_service,
+            source=wanted.source,
+        )
+        because = said_by("the scenario", wanted.reason)
+    except AcceptError as error:
+        raise stage.error("accept", str(error)) from None
+    yield Accepted(stage.now, wanted.check, labels, because)
+    if wanted.source is not None:
+        yield SourceJudged(stage.now, wanted.source, None, because)
+
+
 def restart(stage: Stage, step: StepEntry) -> Iterator[Event]:
     """What comes after it: ExaBGP runs, the routers that were there call again, and each sends its table."""
     del step
@@ -127,7 +149,7 @@ PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
         verb.__name__: verb
         for verb in (
             *(converge, in_sync, up, end_of_rib, down, messages_lost, exabgp_up, exabgp_down),
-            *(source_rejected, source_accepted, storage, restart),
+            *(source_rejected, source_accepted, storage, restart, accept),
         )
     },
 }
@@ -263,6 +285,8 @@ def describe(step: StepEntry, verbs: Sequence[Verb]) -> str:
     for verb in verbs:
         value = getattr(step, verb)
         routes = verb in {"announce", "withdraw"}
+        if isinstance(value, AcceptEntry):
+            value = value.check
         parts.append(f"{verb.replace('_', ' ')} {_routes(value) if routes else _names(value)}")
     where = [
         f"of {' and '.join(step.family)}" if step.family else "",

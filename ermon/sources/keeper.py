@@ -18,11 +18,11 @@ import structlog
 
 from ermon.aio.backoff import Backoff
 from ermon.aio.threads import in_thread
-from ermon.model.inventory import Source
+from ermon.model.inventory import ExpectedPrefix, Source
 from ermon.model.source_key import SourceKey, is_url
 from ermon.sources import m365, reading
 from ermon.sources.fetch import HOUR, Fetched, Fetcher, FetchError
-from ermon.sources.published import PublishedList, SourceError, refusal
+from ermon.sources.published import NoSuchPartError, PublishedList, SourceError, published_list, refusal
 from ermon.sources.store import ListFiles, Records, SourceRecord
 
 FAILURES_TOLERATED = 2
@@ -42,6 +42,31 @@ _NEVER = float("-inf")
 
 Updated = Callable[[SourceKey, PublishedList], None]
 Rejected = Callable[[SourceKey, str | None], None]
+Taken = Callable[[SourceKey], None]
+
+REFRESHES_UNTIL_TAKEN = 3
+"""A change that was refused, and that so many refreshes after it still show, is no accident of a download."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A list as it was read, with what is carried over of parts that it no longer has."""
+
+    published: PublishedList
+    missing: str | None = None
+    carried: Mapping[str, tuple[ExpectedPrefix, ...]] = field(default_factory=dict)
+    problem: str | None = None
+    """Why it is not to take the place of the list in force."""
+
+
+@dataclass(slots=True, eq=False)
+class _Refused:
+    """A list that was refused for what it lacks, and how often it was fetched again since."""
+
+    document: bytes
+    read: _Read
+    record: SourceRecord
+    seen_again: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +83,12 @@ class _Held:
     record: SourceRecord | None = None
     reason: str | None = None
     """What was reported last."""
+    missing: str | None = None
+    """What is wrong with parts that the list no longer has, if there are any."""
+    carried: Mapping[str, tuple[ExpectedPrefix, ...]] = field(default_factory=dict)
+    """Of those parts: what they were when the list had them. They stay in force."""
+    refused: _Refused | None = None
+    """What would take the place of the list in force, had it not shrunk so much."""
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +130,8 @@ class SourceKeeper:
 
     ``updated`` is called with each list that comes into force, also with those an earlier run kept.
     ``rejected`` is called with the reason why a list cannot be used or had for longer, or has another
-    reason than before, and with ``None`` when all is well again. Both are called in the event loop.
+    reason than before, and with ``None`` when all is well again. ``taken`` is called before a list comes into
+    force that was refused and stayed the same. All are called in the event loop.
     """
 
     def __init__(
@@ -109,6 +141,7 @@ class SourceKeeper:
         *,
         updated: Updated,
         rejected: Rejected,
+        taken: Taken = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._fetcher = fetcher
@@ -116,6 +149,7 @@ class SourceKeeper:
         self._files = files
         self._updated = updated
         self._rejected = rejected
+        self._taken = taken
         self._clock = clock
         self._places: dict[tuple[str, str], _Place] = {}
         self._watches: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -232,38 +266,93 @@ class SourceKeeper:
 
     async def _take(self, place: _Place, held: _Held, fetched: Fetched) -> None:
         """Put a fetched list in force, or refuse it."""
-        published = held.published
-        try:
-            if fetched.document is not None and fetched.document != held.document:
-                read = partial(self._read, held.source, fetched.document, held.published)
-                published = await in_thread(read)
-        except SourceError as error:
-            self._report(place, held, str(error))
-            return
-        assert published is not None  # a source without a list does not ask whether it has changed
-        document = held.document if fetched.document is None else fetched.document
-        record = SourceRecord(self._clock(), published.version, fetched.validators)
+        if fetched.document is None or fetched.document == held.document:
+            assert held.published is not None  # a source without a list does not ask whether it has changed
+            read, document = _Read(held.published, held.missing, held.carried), held.document
+        else:
+            document = fetched.document
+            try:
+                read = await in_thread(partial(self._read, held, document))
+            except SourceError as error:
+                held.refused = None
+                self._report(place, held, str(error))
+                return
+        record = SourceRecord(self._clock(), read.published.version, fetched.validators)
+        if read.problem is not None and document is not None:
+            if not self._stays(held, read.published):
+                self._refuse(place, held, _Refused(document, read, record))
+                return
+            self._taken(held.source)
+        await self._keep_and_use(place, held, document, read, record)
+
+    @staticmethod
+    def _stays(held: _Held, published: PublishedList) -> bool:
+        """Return whether a list that was refused has been seen again often enough to be what is published now."""
+        if held.refused is None or held.refused.read.published != published:
+            return False
+        held.refused.seen_again += 1
+        return held.refused.seen_again >= REFRESHES_UNTIL_TAKEN
+
+    def _refuse(self, place: _Place, held: _Held, refused: _Refused) -> None:
+        if held.refused is None or held.refused.read.published != refused.read.published:
+            held.refused = refused
+        advice = f"; if it is right: ermon accept source-rejected --source {held.source.name!r} --reason WHY"
+        self._report(place, held, f"{refused.read.problem}{advice}")
+
+    async def accept(self, name: str) -> None:
+        """Put the lists of a source in force that were refused, since somebody says that they are right."""
+        for place in self._places.values():
+            for held in [held for held in place.held.values() if held.source.name == name]:
+                if (refused := held.refused) is not None:
+                    await self._keep_and_use(place, held, refused.document, refused.read, refused.record)
+
+    async def _keep_and_use(
+        self, place: _Place, held: _Held, document: bytes | None, read: _Read, record: SourceRecord
+    ) -> None:
+        held.refused, held.missing, held.carried = None, read.missing, read.carried
         await self._store(held, document, record)
-        self._put_in_force(place, held, document, published, record)
-        self._report(place, held, None)
+        self._put_in_force(place, held, document, read.published, record)
+        self._report(place, held, read.missing)
 
-    def _read(self, source: SourceKey, document: bytes, in_force: PublishedList | None) -> PublishedList:
-        """Read a list that is to take the place of ``in_force``, which is returned if it says the same;
-        ``SourceError`` if it must not. A long list takes a second: not for the event loop.
+    def _read(self, held: _Held, document: bytes, *, restored: bool = False) -> _Read:
+        """Read a list that is to take the place of the one in force; ``SourceError`` if it is of no use.
+
+        A part that the list had, and no longer has, stays as it was, and nothing else is refused for it. A long list
+        takes a second: not for the event loop.
         """
-        published = reading.parse(source.kind, document, source.select)
-        if in_force is not None and published == in_force:
-            return in_force
-        if problem := refusal(published, in_force):
-            advice = self._advice(source) if published.prefixes else ""
-            raise SourceError(f"{problem}{advice}")
-        return published
+        source, before = held.source, held.published
+        missing, carried = None, dict[str, tuple[ExpectedPrefix, ...]]()
+        try:
+            published = reading.parse(source.kind, document, source.select)
+        except NoSuchPartError as error:
+            parts, carried = self._parts(held, document)
+            if not parts or (before is None and not restored):
+                raise
+            missing = str(error)
+            found = [prefix for part in parts for prefix in part.prefixes]
+            kept = [prefix for prefixes in carried.values() for prefix in prefixes]
+            published = published_list((*found, *kept), parts[0].version)
+        if problem := refusal(published, None):
+            raise SourceError(problem)
+        if published == before:
+            return _Read(before, missing, carried)
+        return _Read(published, missing, carried, refusal(published, before))
 
-    def _advice(self, source: SourceKey) -> str:
-        """How to have a list that was refused for being much shorter."""
-        if self._files is None:
-            return "; to accept it, restart ermon"
-        return f"; to accept it, stop ermon, remove {self._files.path(source)}, and start ermon"
+    @staticmethod
+    def _parts(
+        held: _Held, document: bytes
+    ) -> tuple[list[PublishedList], dict[str, tuple[ExpectedPrefix, ...]]]:
+        """Read each selected part for itself; return those that are there, and what the others were."""
+        kind, parts, carried = held.source.kind, [], {}
+        for name in held.source.select:
+            try:
+                parts.append(reading.parse(kind, document, (name,)))
+            except NoSuchPartError:
+                carried[name] = held.carried.get(name, ())
+                if held.document is not None and not carried[name]:
+                    with contextlib.suppress(SourceError):
+                        carried[name] = reading.parse(kind, held.document, (name,)).prefixes
+        return parts, carried
 
     def _put_in_force(
         self,
@@ -297,7 +386,7 @@ class SourceKeeper:
             held.restored = True
             document, record = await in_thread(partial(self._load, held.source))
             if document is not None and record is not None:
-                problem = await self._adopt(place, held, document, record)
+                problem = await self._adopt(place, held, document, record, restored=True)
                 if problem is None:
                     held.kept = document
                     continue
@@ -310,13 +399,18 @@ class SourceKeeper:
         if place.asked == _NEVER and is_url(place.location):
             place.due = self._first_due(place)
 
-    async def _adopt(self, place: _Place, held: _Held, document: bytes, record: SourceRecord) -> str | None:
+    async def _adopt(
+        self, place: _Place, held: _Held, document: bytes, record: SourceRecord, *, restored: bool = False
+    ) -> str | None:
         """Put a list in force that was fetched before; return why that cannot be done."""
         try:
-            published = await in_thread(partial(self._read, held.source, document, None))
+            read = await in_thread(partial(self._read, held, document, restored=restored))
         except SourceError as error:
             return str(error)
-        self._put_in_force(place, held, document, published, record)
+        held.missing, held.carried = read.missing, read.carried
+        self._put_in_force(place, held, document, read.published, record)
+        if read.missing is not None:
+            self._report(place, held, read.missing)
         return None
 
     def _load(self, source: SourceKey) -> tuple[bytes | None, SourceRecord | None]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ermon.model.inventory import Circuit, Config, ExpectedPrefix
-from ermon.model.prefixes import FAMILIES, Family, Prefix, merged, parse_prefix
+from ermon.model.prefixes import FAMILIES, Family, Prefix, address_count, parse_prefix
 from ermon.model.source_key import SourceKey
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -31,6 +31,10 @@ _LONGEST_PREFIX = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 
 class SourceError(Exception):
     """A published list cannot be used; the text says what is wrong with it, and where."""
+
+
+class NoSuchPartError(SourceError):
+    """A part that was selected is not in the list; the others may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +71,25 @@ def refusal(new: PublishedList, old: PublishedList | None) -> str | None:
         return "is empty"
     if old is None:
         return None
-    before, after = len({item.prefix for item in old.prefixes}), len({item.prefix for item in new.prefixes})
-    if 2 * after < before:
-        return f"shrank from {before} prefixes to {after}, by more than half"
     for family in FAMILIES:
-        was, is_now = _addresses(old, family), _addresses(new, family)
-        if 2 * is_now < was:
-            percent = 100 * (was - is_now) // was
-            return f"covers {percent} % less {family} address space than before: more than half is gone"
+        prefixes = _lost(len(_prefixes(old, family)), len(_prefixes(new, family)))
+        addresses = _lost(address_count(_prefixes(old, family)), address_count(_prefixes(new, family)))
+        # The smaller loss: a list that is refined keeps its prefixes, one that is summed up its addresses.
+        if (lost := min(prefixes, addresses)) > _MOST_LOST_PERCENT:
+            return f"lost {lost} % of its {family} prefixes and addresses, more than half"
     return None
 
 
-def _addresses(published: PublishedList, family: Family) -> int:
-    wanted = (item.prefix for item in published.prefixes if item.prefix.family == family)
-    return sum(last - first + 1 for _, first, last in merged(wanted))
+_MOST_LOST_PERCENT = 50
+
+
+def _prefixes(published: PublishedList, family: Family) -> set[Prefix]:
+    return {item.prefix for item in published.prefixes if item.prefix.family == family}
+
+
+def _lost(before: int, after: int) -> int:
+    """Return the share that is gone, in percent, rounded up."""
+    return -(-100 * (before - after) // before) if after < before else 0
 
 
 # Reading ---------------------------------------------------------------------------------------------
@@ -133,7 +142,7 @@ def read_prefix(text: str, where: str) -> Prefix:
     raise SourceError(f"{where}: {problem}")
 
 
-def no_such(wanted: str, known: Collection[str], what: str) -> SourceError:
+def no_such(wanted: str, known: Collection[str], what: str) -> NoSuchPartError:
     """Say that a selected part is not in the list, and which parts come near."""
     near = difflib.get_close_matches(wanted, known, n=3)
     names = near or sorted(known)[:_SHOWN_NAMES]
@@ -141,7 +150,7 @@ def no_such(wanted: str, known: Collection[str], what: str) -> SourceError:
         f"did you mean {' or '.join(map(quote, near))}?" if near else f"it has {', '.join(map(quote, names))}"
     )
     more = "" if near or len(known) <= len(names) else f" and {len(known) - len(names)} more"
-    return SourceError(
+    return NoSuchPartError(
         f"select: there is no {what} {quote(wanted)}; {advice if known else 'it has none'}{more}"
     )
 

@@ -16,17 +16,27 @@ import msgspec
 from aiohttp import web
 
 from ermon.aio.slices import in_slices, list_in_slices
-from ermon.api.answers import CheckDoc, CheckGuideDoc, SubjectDoc, WindowDoc, WindowRequest, finding_doc
+from ermon.api.answers import (
+    AcceptedDoc,
+    AcceptRequest,
+    CheckDoc,
+    CheckGuideDoc,
+    SubjectDoc,
+    WindowDoc,
+    WindowRequest,
+    finding_doc,
+)
 from ermon.api.schema import make_schema
 from ermon.api.status import StatusDoc
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Check
 from ermon.checks.guide import guide
+from ermon.core.accepting import AcceptError, said_by, wanted_labels
 from ermon.core.maintenance import active
 from ermon.core.maintenance_book import BookedWindow, WindowError
 from ermon.core.status import Collected, network_status
 from ermon.core.timeline import SPAN_SECONDS
-from ermon.httpd.access import require_changes_allowed
+from ermon.httpd.access import caller_of, require_changes_allowed
 from ermon.model.findings import Finding
 from ermon.model.inventory import WINDOW_SCOPES, Config, MaintenanceWindow
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
@@ -321,4 +331,43 @@ def _window(window_id: str | None, window: MaintenanceWindow, now: float) -> Win
         ends=rfc3339(window.ends.timestamp()),
         reason=window.reason,
         active=active(window, now),
+    )
+
+
+async def accept(request: web.Request) -> web.Response:
+    """Take what a check calls wrong for right; answers with the subjects, and what is said of them now."""
+    require_changes_allowed(request)
+    context = request.app[CONTEXT]
+    try:
+        wanted = msgspec.json.decode(await request.read(), type=AcceptRequest)
+    except msgspec.MsgspecError as error:
+        refuse(f"the body says nothing to accept: {error}")
+    monitor, caller = context.monitor(), caller_of(request)
+    try:
+        labels = wanted_labels(
+            monitor.config,
+            wanted.check,
+            circuit=wanted.circuit,
+            link=wanted.link,
+            service=wanted.service,
+            source=wanted.source,
+        )
+        because = said_by(caller.user or caller.certificate or "somebody on this machine", wanted.reason)
+    except AcceptError as error:
+        refuse(str(error))
+    alarms = monitor.acceptable(wanted.check, dict(labels))
+    if not alarms:
+        about = ", ".join(f"{name} {value}" for name, value in labels)
+        refuse(f"{wanted.check} of {about} is not violated at present: there is nothing to accept")
+    await context.accept(wanted.check, labels, because)
+    statuses = {alarm.key: alarm.status for alarm in context.monitor().statuses()}
+    return answer(
+        success(
+            tuple(
+                AcceptedDoc(
+                    check=wanted.check, labels=alarm.labels, because=because, status=statuses[alarm.key]
+                )
+                for alarm in alarms
+            )
+        )
     )

@@ -65,6 +65,7 @@ def make_app(context: WebContext) -> web.Application:
             web.get("/api/v1/maintenance", api.windows),
             web.post("/api/v1/maintenance", api.add_window),
             web.delete("/api/v1/maintenance/{id}", api.end_window),
+            web.post("/api/v1/accept", api.accept),
             web.get("/api/v1/events", stream.events, allow_head=False),
             web.get("/api/v1/recording", stream.recording, allow_head=False),
             web.get("/api/v1/schema", api.schema),

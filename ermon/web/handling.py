@@ -14,6 +14,7 @@ from aiohttp import web
 
 from ermon import __version__
 from ermon.api.answers import Failure, Success
+from ermon.core.accepting import Labels
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
 from ermon.core.timeline import Timeline
@@ -29,6 +30,11 @@ async def no_history(since: float, limit: int) -> list[Finding]:
     """Where nothing outlives ermon, there is what it remembers itself."""
     del since, limit
     return []
+
+
+async def nothing_accepted(check: str, labels: Labels, because: str) -> None:
+    """Where nobody moves the monitor."""
+    del check, labels, because
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class WebContext:
     maintenance: MaintenanceBook = field(default_factory=MaintenanceBook)
     maintenance_changed: Callable[[], None] = lambda: None
     """Applies the windows as they are now to the monitor."""
+    accept: Callable[[str, Labels, str], Awaitable[None]] = nothing_accepted
+    """Takes what a check says of the subjects with these labels for right, for a reason."""
     history: Callable[[float, int], Awaitable[list[Finding]]] = no_history
     """The findings that were cleared since a time, the latest first, a number of them at most."""
     timeline: Timeline = field(default_factory=Timeline)

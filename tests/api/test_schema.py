@@ -21,6 +21,7 @@ from tests.story import Story
 from tests.web.site import Client, Site
 
 DRAINED = "12076 12076 12076 12076"
+ACCEPTED = {"check": "prefix-count-low", "circuit": "chicago", "link": "primary", "reason": "as planned"}
 WINDOW = {"circuit": "chicago", "to": "2099-01-01T00:00:00Z", "reason": "works"}
 
 
@@ -166,6 +167,11 @@ async def test_changes_and_refusals_are_as_the_schema_says(schema: dict[str, Any
         path = f"/api/v1/maintenance/{added['data']['id']}"
         ended = await (await client.http.delete(path)).json()
         check(ended, schema["paths"]["/api/v1/maintenance/{id}"]["DELETE"]["answer"])
+        accept = schema["paths"]["/api/v1/accept"]["POST"]
+        check(ACCEPTED, accept["body"])
+        refused = await client.http.post("/api/v1/accept", json=ACCEPTED)
+        assert refused.status == 400
+        check(await refused.json(), schema["error"])
         for wrong in ("/api/v1/nothing", "/api/v1/routes", path):
             check(await (await client.get(wrong)).json(), schema["error"])
 

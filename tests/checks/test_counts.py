@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.checks.topics import Counted
 from ermon.model.inventory import Severity
 from tests.checks.company import PLANT, SHAREPOINT, SPACES, TEAMS, Company, Space, company
 from tests.story import MILLISECOND
@@ -271,6 +272,23 @@ def test_a_reload_and_a_level_that_has_lasted_for_days(space: Space):
     net.reconfigure(company(DROP, "checks: {link-down: {raise_after: 20s}}").config)
     assert net.wait(HOUR - 1).status("prefix-count-low", **count(space)) == "violated"
     assert net.wait(1).status("prefix-count-low", **count(space)) == "ok"
+
+
+def test_a_level_that_is_accepted_is_usual_at_once_and_after_a_restart(space: Space):
+    net = shrink_both(on_both_links(space, 40), space, 40, 12).wait(60)
+    net.accept("prefix-count-low", circuit="chicago", link="primary")
+    assert net.raised("prefix-count-low") == [f"prefix-count-low chicago secondary {space.family}"]
+    assert net.monitor.cleared[0].evidence["cleared_because"] == "accepted by ann: as planned"
+    again = net.monitor.restarted(net.now)
+    counted = Counted("received", ("chicago", "primary"), space.family)
+    assert again.network.usual(counted) == net.monitor.network.usual(counted)
+    assert again.network.usual(counted).routes == 12
+
+
+def test_what_cannot_be_seen_is_not_accepted(space: Space):
+    net = shrink_both(on_both_links(space, 40), space, 40, 12).wait(60).down("edge-1")
+    net.accept("prefix-count-low", circuit="chicago")
+    assert net.raised("prefix-count-low") == [f"prefix-count-low chicago primary {space.family}"]
 
 
 # service-count-low -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,8 +27,8 @@ SOON = 0.01
 """A refresh that is due again as soon as it is done."""
 LATER = 12 * 3600.0
 
-OLD = ("192.0.2.0/25", "192.0.2.128/25", "2001:db8::/33", "2001:db8:8000::/33")
-NEW = (*OLD[:2], "198.51.100.0/24", *OLD[2:])
+OLD = ("192.0.2.0/26", "192.0.2.64/26", "192.0.2.128/25", "2001:db8::/33", "2001:db8:8000::/33")
+NEW = (*OLD[:3], "198.51.100.0/24", *OLD[3:])
 SHRUNK = ("192.0.2.0/26", "2001:db8::/33", "2001:db8:8000::/33")
 
 
@@ -250,9 +251,9 @@ async def test_a_list_in_force_waits_for_its_next_refresh_when_one_fails(bench: 
     ("body", "reason"),
     [
         (tags_document(), "is empty"),
-        (tags_document(*SHRUNK), "covers 75 % less ipv4 address space than before"),
+        (tags_document(*SHRUNK), "lost 67 % of its ipv4 prefixes and addresses"),
         (tags_document("192.0.2.0/24", "2001:db8::/32", name="Other"), "there is no service tag 'Storage'"),
-        (tags_document("192.0.2.0/24"), "shrank from 4 prefixes to 1, by more than half"),
+        (tags_document("192.0.2.0/24"), "lost 100 % of its ipv6 prefixes and addresses"),
         (tags_document(*OLD, "192.0.2.1/24"), "'192.0.2.1/24' is not a prefix"),
         (tags_document(*OLD)[:-10], "is not JSON"),
         (b"{}", "is not in the documented shape"),
@@ -288,15 +289,83 @@ async def test_a_publisher_that_takes_back_a_bad_list_is_well_again(bench: Bench
 
 async def test_whoever_means_a_much_shorter_list_is_told_what_to_do(bench: Bench, server: ListServer):
     serve(server, *OLD)
-    async with bench.run(tags(server, SOON)):
+    async with bench.run(tags(server, LATER)) as keeper:
         await bench.reports.count(1)
         serve(server, *SHRUNK)
+        again(keeper, tags(server))
+        name = SourceKey.of(tags(server)).name
         reason = str((await bench.reports.count(2))[1][2])
-    path = ListFiles(bench.state, 1).path(SourceKey.of(tags(server)))
-    assert reason.endswith(f"; to accept it, stop ermon, remove {path}, and start ermon")
-    path.unlink()
-    async with bench.run(tags(server, SOON)):
-        assert await bench.reports.count(1) == [("updated", "Storage", list(SHRUNK))]
+        assert reason.endswith(
+            f"; if it is right: ermon accept source-rejected --source {name!r} --reason WHY"
+        )
+        await keeper.accept("another")
+        assert len(bench.reports.said) == 2
+        await keeper.accept(name)
+        assert (await bench.reports.count(4))[2:] == [
+            ("updated", "Storage", list(SHRUNK)),
+            ("rejected", "Storage", None),
+        ]
+    async with bench.run(tags(server, LATER)):
+        assert await bench.reports.count(1) == [("updated", "Storage", list(SHRUNK))], "also after a restart"
+
+
+def again(keeper: SourceKeeper, source: Source) -> None:
+    """Let a source be asked at once."""
+    place_of(keeper, source).due = 0
+    place_of(keeper, source).changed.set()
+
+
+async def test_a_refused_list_that_three_more_refreshes_show_is_taken(bench: Bench, server: ListServer):
+    serve(server, *OLD)
+    async with bench.run(tags(server, LATER)) as keeper:
+        await bench.reports.count(1)
+        serve(server, *SHRUNK)
+        for asked in range(2, 5):
+            again(keeper, tags(server))
+            await server.asked(asked)
+            await rest(keeper, tags(server))
+            assert [what for what, *_ in bench.reports.said] == ["updated", "rejected"]
+        again(keeper, tags(server))
+        assert (await bench.reports.count(4))[2:] == [
+            ("updated", "Storage", list(SHRUNK)),
+            ("rejected", "Storage", None),
+        ]
+
+
+async def test_a_refused_list_that_changes_is_counted_anew(bench: Bench, server: ListServer):
+    serve(server, *OLD)
+    async with bench.run(tags(server, LATER)) as keeper:
+        await bench.reports.count(1)
+        for asked in range(2, 8):
+            serve(server, *(SHRUNK if asked % 2 else SHRUNK[:1]))
+            again(keeper, tags(server))
+            await server.asked(asked)
+            await rest(keeper, tags(server))
+        assert [texts(found) for found in keeper.lists().values()] == [list(OLD)]
+
+
+async def test_a_part_that_a_list_no_longer_has_is_refused_alone(bench: Bench, server: ListServer):
+    both = tags(server, LATER, "Storage", "Sql")
+    server.serve("/tags.json", two_tags(list(OLD), ["203.0.113.0/25"]))
+    async with bench.run(both) as keeper:
+        await bench.reports.count(1)
+        server.serve("/tags.json", tags_document(*NEW))
+        again(keeper, both)
+        reports = await bench.reports.count(3)
+        assert "there is no service tag 'Sql'" in str(reports[2][2])
+        assert [set(texts(found)) for found in keeper.lists().values()] == [{*NEW, "203.0.113.0/25"}]
+        server.serve("/tags.json", two_tags(list(NEW), ["203.0.113.128/25"]))
+        again(keeper, both)
+        assert (await bench.reports.count(5))[-1][2] is None
+        assert [set(texts(found)) for found in keeper.lists().values()] == [{*NEW, "203.0.113.128/25"}]
+
+
+def two_tags(storage: list[str], sql: list[str]) -> bytes:
+    """The two service tags in one list."""
+    one, other = (json.loads(tags_document(*found)) for found in (storage, sql))
+    other["values"][0] |= {"name": "Sql", "id": "Sql"}
+    one["values"] += other["values"]
+    return json.dumps(one).encode()
 
 
 async def test_a_file_that_cannot_be_read_is_told_at_once(bench: Bench):
@@ -445,7 +514,7 @@ async def test_without_a_folder_all_is_well_until_the_restart(bench: Bench, serv
     async with bench.run(tags(server, SOON)):
         await bench.reports.count(1)
         serve(server, *SHRUNK)
-        assert str((await bench.reports.count(2))[1][2]).endswith("; to accept it, restart ermon")
+        assert str((await bench.reports.count(2))[1][2]).endswith(" --reason WHY")
     assert list(bench.folder.iterdir()) == []
     async with bench.run(tags(server)):
         assert await bench.reports.count(1) == [("updated", "Storage", list(SHRUNK))]

@@ -57,7 +57,11 @@ class Site:
             external_url=self.external_url,
             hosts=self.hosts,
             timeline=self.timeline,
+            accept=self.accept,
         )
+
+    async def accept(self, check: str, labels: tuple[tuple[str, str], ...], because: str) -> None:
+        self.net.accept(check, because, **dict(labels))
 
     @asynccontextmanager
     async def listens(self) -> AsyncIterator[str]:

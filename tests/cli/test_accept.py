@@ -1,0 +1,44 @@
+"""``ermon accept`` against a daemon's web."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
+
+from ermon.cli import run
+from ermon.web.app import make_app
+from tests.web.site import Site
+from tests.web.test_accept import lessened
+
+ACCEPT = ("prefix-count-low", "--circuit", "chicago", "--reason", "as planned")
+
+
+async def accept(server: TestServer, capsys: Any, *arguments: str) -> tuple[int, str, str]:
+    command = ["accept", "--url", str(server.make_url("")), *arguments]
+    code = await asyncio.to_thread(run, command)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+async def test_what_is_accepted_is_printed(capsys: Any) -> None:
+    app = make_app(Site(lessened(), lifecycle=True).tell().context())
+    with capture_logs():
+        async with TestServer(app) as server:
+            code, out, _ = await accept(server, capsys, *ACCEPT)
+            assert code == 0
+            assert out.splitlines() == [
+                f"prefix-count-low chicago {link} ipv4: accepted by somebody on this machine: as planned; now ok"
+                for link in ("primary", "secondary")
+            ]
+            code, _, err = await accept(server, capsys, *ACCEPT)
+            assert (code, "nothing to accept" in err) == (2, True)
+
+
+@pytest.mark.parametrize("check", ["pool-leak", "no-such-check"])
+def test_anything_else_is_wrong_usage(check: str, capsys: Any) -> None:
+    assert run(["accept", check, "--circuit", "chicago", "--reason", "x"]) == 2
+    assert "those that can: service-count-low, prefix-count-low" in capsys.readouterr().err

@@ -1,0 +1,102 @@
+"""What is wrong can be taken for right over HTTP, by those who may change anything."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from ermon.web.app import make_app
+from tests.checks.company import SPACES, Company, company
+from tests.web.site import Client, Site
+
+PATH = "/api/v1/accept"
+DROP = "circuits: {chicago: {receive: {minimum: null, prefixes: null, services: null, drop_percent: 30}}}"
+WANTED = {"check": "prefix-count-low", "circuit": "chicago", "reason": "the filter is narrower now"}
+
+
+def lessened(*changes: str) -> Company:
+    """Both links of Chicago bring far fewer routes than usual, and that is raised."""
+    net, many = company(DROP, *changes).up("edge-1", "edge-2"), SPACES["ipv4"].many(40)
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.microsoft_sends(link, *many)
+    net.get_in_sync("edge-1", "edge-2").wait(3600)
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.microsoft_withdraws(link, *many[12:])
+    return net.wait(60)
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site(lessened(), lifecycle=True).tell()
+
+
+@pytest.fixture
+async def client(site: Site) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(make_app(site.context()))) as http:
+        yield Client(http)
+
+
+async def send(client: Client, body: Any) -> tuple[int, Any]:
+    response = await client.http.post(PATH, json=body)
+    answer = await response.json()
+    return response.status, answer.get("data", answer.get("error"))
+
+
+async def test_a_level_is_accepted_and_its_findings_are_cleared_with_the_reason(
+    client: Client, site: Site
+) -> None:
+    assert len(site.net.raised("prefix-count-low")) == 2
+    status, accepted = await send(client, WANTED)
+    assert status == 200
+    because = "accepted by somebody on this machine: the filter is narrower now"
+    assert [(each["check"], each["labels"]["link"], each["status"]) for each in accepted] == [
+        ("prefix-count-low", "primary", "ok"),
+        ("prefix-count-low", "secondary", "ok"),
+    ]
+    assert {each["because"] for each in accepted} == {because}
+    assert site.net.raised("prefix-count-low") == []
+    cleared = await client.data("/api/v1/findings?state=cleared")
+    assert [each["evidence"]["cleared_because"] for each in cleared] == [because, because]
+
+
+async def test_one_link_may_be_accepted(client: Client, site: Site) -> None:
+    status, accepted = await send(client, WANTED | {"link": "primary"})
+    assert (status, len(accepted)) == (200, 1)
+    assert site.net.raised("prefix-count-low") == ["prefix-count-low chicago secondary ipv4"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"check": "pool-leak"}, "pool-leak cannot be accepted; those that can: "),
+        ({"check": "pool-leek"}, "there is no check 'pool-leek'"),
+        ({"circuit": "paris"}, "there is no circuit 'paris'"),
+        ({"link": "tertiary"}, "circuit 'chicago' has no link 'tertiary'"),
+        ({"service": "exchange-online"}, "prefix-count-low is of no single service"),
+        ({"check": "service-count-low", "service": "x"}, "requires no service 'x'"),
+        ({"circuit": "dallas"}, "not violated at present"),
+        ({"check": "source-rejected", "source": "x"}, "there is no published list 'x'"),
+        ({"reason": " "}, "a reason is needed"),
+        ({"severity": "info"}, "the body says nothing to accept"),
+    ],
+)
+async def test_what_cannot_be_accepted_is_refused(
+    client: Client, change: dict[str, str], problem: str
+) -> None:
+    status, error = await send(client, WANTED | change)
+    assert status == 400
+    assert problem in error
+
+
+async def test_what_is_below_the_minimum_stays_violated() -> None:
+    site = Site(lessened("circuits: {chicago: {receive: {minimum: {ipv4: 20}}}}"), lifecycle=True).tell()
+    async with TestClient(TestServer(make_app(site.context()))) as http:
+        _, accepted = await send(Client(http), WANTED)
+    assert {each["status"] for each in accepted} == {"violated"}
+    assert len(site.net.raised("prefix-count-low")) == 2
+
+
+async def test_it_needs_the_right_to_change_anything() -> None:
+    async with TestClient(TestServer(make_app(Site(lessened()).tell().context()))) as http:
+        assert (await send(Client(http), WANTED))[0] == 403
