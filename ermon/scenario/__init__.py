@@ -38,6 +38,8 @@ def run_scenarios(paths: Sequence[Path], *, verbose: bool, out: TextIO, err: Tex
             record = scenario.play()
             found = scenario.failures(record)
             failed += bool(found)
+            for note in scenario.notes:
+                print(f"{file}: {note}", file=err)
             print(f"  {'FAIL' if found else 'ok  '}  {scenario.name}", file=out)
             for line in report(scenario, record, found) if found or verbose else ():
                 print(f"        {line}", file=out)

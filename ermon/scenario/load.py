@@ -19,6 +19,8 @@ from ermon.scenario.expectations import Expectations, Expecting
 from ermon.scenario.play import Failure, Player, Record, failures
 from ermon.scenario.schema import ScenarioEntry, ScenarioFile
 from ermon.scenario.script import Act, make_acts
+from ermon.sources.published import with_published
+from ermon.sources.reading import load_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Scenario:
     until: float | None
     path: KeyPath
     positions: Positions
+    notes: tuple[str, ...] = ()
+    """Published lists that cannot be used: what they expect is not known."""
 
     def play(self) -> Record:
         player = Player(self.config, self.start, self.expected.statuses)
@@ -168,6 +172,9 @@ class _Reader:
         self._file = file
         self._positions = document.positions
         self._contents = contents
+        given = contents.config
+        self._base = file.parent if isinstance(given, dict) else (file.parent / given).parent
+        """Where published lists are, as for ``ermon run``: beside the configuration."""
         self._problems: list[Problem] = []
 
     def scenarios(self) -> list[Scenario]:
@@ -216,6 +223,8 @@ class _Reader:
         config = shared if entry.changes is None else self._changed(layers, entry.changes, (*path, "changes"))
         if config is None:
             return None
+        lists, notes = load_local(config, self._base)
+        config = with_published(config, lists)
         start = (entry.start or DEFAULT_START).timestamp()
         acts, complaints = make_acts(config, start, entry.steps, (*path, "steps"))
         expecting = Expecting(config)
@@ -240,6 +249,7 @@ class _Reader:
             entry.until,
             path,
             self._positions,
+            tuple(notes),
         )
 
     def _changed(self, layers: Sequence[Layer], changes: dict[str, object], path: KeyPath) -> Config | None:

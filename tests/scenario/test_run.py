@@ -62,3 +62,38 @@ def test_a_folder_without_scenarios_is_told(tmp_path: Path):
 def test_a_file_that_is_named_twice_is_played_once(tmp_path: Path):
     file = write(tmp_path, LEAK)
     assert run(file, tmp_path)[1].endswith("\n1 passed, 0 failed\n")
+
+
+LISTED = """
+config:
+  customer: {asn: 64500}
+  circuits:
+    a:
+      {geo: us, location: Chicago, peering: microsoft, links: {primary: {router: r1, subnet: 203.0.113.0/30}}, receive: {only_listed: true, sources: [{kind: m365, from: m365.json}]}}
+  feeds: {r1: {router: r1, view: edge-table, peer: 127.0.0.11, local: 127.0.0.1, peer_asn: 64500, add_path: true}}
+  policy: {public_space: [192.0.2.0/24, 203.0.113.0/24]}
+ignore: [view-missing]
+scenarios:
+  - name: what is listed is expected, and what is not is unlisted
+    steps:
+      - converge: all
+      - {at: 1m, announce: 192.0.2.128/26, circuit: a, link: primary, expect: {raised: {check: prefix-unlisted, after: 30s}}}
+      - {at: 5m, withdraw: 192.0.2.0/26, circuit: a, link: primary, expect: {raised: {check: prefix-missing, after: 60s}}}
+"""
+
+
+def test_published_lists_that_are_files_are_read_beside_the_configuration(tmp_path: Path):
+    file = tmp_path / "test.yml"
+    file.write_text(LISTED)
+    (tmp_path / "m365.json").write_text(
+        '[{"id": 1, "serviceArea": "Exchange", "expressRoute": true, "ips": ["192.0.2.0/26"], "category": "Optimize", "required": true}]'
+    )
+    assert run(file)[0] == 0, run(file)
+
+
+def test_a_published_list_that_cannot_be_read_is_told_and_expects_nothing(tmp_path: Path):
+    file = tmp_path / "test.yml"
+    file.write_text(LISTED)
+    code, out, err = run(file)
+    assert (code, "source m365:m365.json" in err) == (1, True)
+    assert "expected prefix-unlisted to be raised" in out
