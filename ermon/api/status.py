@@ -124,6 +124,8 @@ class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     """One link of a circuit, as far as this ermon watches it."""
 
     router: str
+    vrf: str | None = None
+    """The routing table of the router that it is in; ``null``: the global one."""
     location: str = ""
     watched_elsewhere: tuple[ViewWord, ...] = ()
     """The views that another ermon has (``--feeds.match``): this one says nothing of them."""
@@ -210,6 +212,8 @@ class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     view: ViewWord
     router: str | None = None
+    vrf: str | None = None
+    """Of an edge table: which routing table of the router it shows; left out: the global one."""
     circuit: str | None = None
     """Of a mirror: the link that it mirrors."""
     link: str | None = None

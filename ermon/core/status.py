@@ -168,6 +168,7 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
     }
     return LinkDoc(
         router=link.router,
+        vrf=link.vrf,
         location=link.location,
         watched_elsewhere=elsewhere,
         state={family: info.state for family, info in infos.items()},
@@ -205,6 +206,7 @@ def feed_status(monitor: Monitor, name: str) -> FeedDoc:
     return FeedDoc(
         view=feed.view,
         router=feed.router,
+        vrf=feed.vrf,
         circuit=feed.circuit,
         link=feed.link,
         uplink=feed.uplink,

@@ -83,7 +83,7 @@ def _tables_of(status: StatusDoc, circuits: Iterable[str]) -> set[tuple[str, Fam
         for name, link in status.circuits[circuit].links.items():
             for feed_name, feed in status.feeds.items():
                 if (
-                    (feed.view == "edge-table" and feed.router == link.router)
+                    (feed.view == "edge-table" and (feed.router, feed.vrf) == (link.router, link.vrf))
                     or any(feed_name in deciders for deciders in link.decided_by.values())
                     or (feed.view == "to-microsoft" and (feed.circuit, feed.link) == (circuit, name))
                 ):

@@ -71,7 +71,9 @@ class CircuitFacts:
         return [
             name
             for name, feed in self.feeds.items()
-            if feed.view == "edge-table" and feed.router == link.router and family in feed.in_sync
+            if feed.view == "edge-table"
+            and (feed.router, feed.vrf) == (link.router, link.vrf)
+            and family in feed.in_sync
         ]
 
     def mirrors(self, link: str, family: Family) -> list[str]:
