@@ -92,7 +92,7 @@ async def test_services_prefixes_and_counts_that_are_missing(net: Company):
     run = await put_to_the_test(net)
     assert set(run.not_passed()) == {"services", "prefixes", "counts", "received-equal"}
     assert run.problems("services") == [
-        "fail Link secondary of circuit chicago brings no route of exchange-online"
+        "fail Link secondary of circuit chicago brings no route of exchange-online (edge-2)"
     ]
     [missing] = [p for p in run.step("prefixes")["evidence"] if p["status"] == "fail"]
     assert missing["details"]["prefixes"] == [V4.exchange, V6.exchange]
@@ -129,7 +129,9 @@ async def test_a_link_that_microsoft_drains(net: Company):
         )
     run = await put_to_the_test(net.wait(1))
     assert run.step("steady")["status"] == "fail"
-    assert run.problems("steady") == ["fail Microsoft is draining link primary of circuit chicago"]
+    assert run.problems("steady") == [
+        f"fail Microsoft is draining link primary of circuit chicago: {V4.exchange} (edge-1)"
+    ]
 
 
 @BOTH_FAMILIES
