@@ -276,6 +276,17 @@ class SegmentDoc(msgspec.Struct, frozen=True, kw_only=True):
     """Whether Microsoft's routes are to be seen in it."""
 
 
+class QuietDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeps findings quiet on purpose now: a maintenance window that is open, or an exception."""
+
+    kind: Literal["maintenance", "exception"]
+    about: Mapping[str, str]
+    """The place of a window, such as ``{"router": "edge-1"}``; the check of an exception, and its labels."""
+    until: Time | None
+    """``null``: for good."""
+    reason: str
+
+
 class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is configured, by its configured name, and how it is."""
 
@@ -293,3 +304,5 @@ class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
     uplinks: Mapping[str, UplinkDoc]
     segments: Mapping[str, SegmentDoc]
     headline: HeadlineDoc
+    maintenance: tuple[QuietDoc, ...] = ()
+    """What is in force now, the first to end first."""

@@ -73,12 +73,19 @@ class Coverage:
     def __init__(self, config: Config, windows: Iterable[MaintenanceWindow]) -> None:
         self._config = config
         self._at: dict[Place, list[Suppression]] = {}
-        for window in windows:
+        self._windows = tuple(windows)
+        for window in self._windows:
             for place in _places(config, window):
                 self._at.setdefault(place, []).append(window)
         self._exceptions: dict[str, list[CheckException]] = {}
         for exception in config.exceptions:
             self._exceptions.setdefault(exception.check, []).append(exception)
+
+    def in_force(self, now: float) -> list[Suppression]:
+        """Return the windows that are open and the exceptions that hold, the first to end first."""
+        every: tuple[Suppression, ...] = (*self._windows, *self._config.exceptions)
+        found = [each for each in every if active(each, now)]
+        return sorted(found, key=lambda each: max(changes(each), default=float("inf")))
 
     @property
     def checks(self) -> Iterable[str]:

@@ -20,6 +20,7 @@ from ermon.api.status import (
     LinkDoc,
     PoolDoc,
     ProcessDoc,
+    QuietDoc,
     SegmentDoc,
     Shown,
     StatusDoc,
@@ -30,10 +31,11 @@ from ermon.checks.mirror import prefix_limit
 from ermon.checks.topics import RouteSet
 from ermon.core.facts import FILTERED_VIEWS, NetworkFacts
 from ermon.core.headline import make_headline
+from ermon.core.maintenance import Suppression
 from ermon.core.monitor import Monitor
 from ermon.core.pool_status import pool_status
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Circuit, LinkKey, View
+from ermon.model.inventory import WINDOW_SCOPES, CheckException, Circuit, LinkKey, View
 from ermon.model.prefixes import Family
 from ermon.model.text import rfc3339
 
@@ -99,7 +101,19 @@ def network_status(
         uplinks={u.name: UplinkDoc(router=u.router, asn=u.asn) for u in config.uplinks.values()},
         segments={s.name: SegmentDoc(expressroute=s.expressroute) for s in config.segments.values()},
         headline=make_headline(raised, monitor.network),
+        maintenance=tuple(map(_quiet, monitor.coverage.in_force(monitor.network.calendar_now))),
     )
+
+
+def _quiet(suppression: Suppression) -> QuietDoc:
+    if isinstance(suppression, CheckException):
+        until = None if suppression.until is None else suppression.until.timestamp()
+        about = {"check": suppression.check, **suppression.labels}
+        return QuietDoc(kind="exception", about=about, until=rfc3339(until), reason=suppression.reason)
+    places = {name: getattr(suppression, name) for name in (*WINDOW_SCOPES, "link")}
+    about = {name: place for name, place in places.items() if place is not None}
+    ends = rfc3339(suppression.ends.timestamp())
+    return QuietDoc(kind="maintenance", about=about, until=ends, reason=suppression.reason)
 
 
 # Circuits and links ----------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ def overview(picture: Picture, width: int, *, everything: bool = False) -> Itera
     yield text(headline_line(status.headline), style(status.headline.kind))
     for title, parts in (
         ("Findings", raised(picture, everything=everything)),
+        ("Quiet on purpose", quiet(picture)),
         ("Circuits", circuits(status, now, width, everything=everything)),
         ("NAT pools", pools(status, everything=everything)),
         ("Feeds", feeds(status, now, width, everything=everything)),
@@ -93,6 +94,17 @@ def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
         about.append(one_line(proof))
     about.append(text(f"ermon explain {finding.check}", "dim"))
     return [head, indented(Group(*about), 4)]
+
+
+def quiet(picture: Picture) -> list[RenderableType]:
+    """List the maintenance and the exceptions that are in force, the first to end first."""
+    now = picture.now()
+    parts: list[RenderableType] = []
+    for each in picture.status.maintenance:
+        until = "for good" if each.until is None else f"until {clock(instant(each.until), now)} UTC"
+        about = ", ".join(f"{name} {value}" for name, value in each.about.items())
+        parts.append(one_line(f"{each.kind} {until}, {about}: {each.reason}"))
+    return parts
 
 
 def cleared(picture: Picture) -> list[RenderableType]:

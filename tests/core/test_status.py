@@ -8,10 +8,12 @@ from ermon.api.status import FeedDoc, LinkDoc
 from ermon.checks.mirror import mirrored
 from ermon.core.pool_status import pools_status
 from ermon.core.status import (
+    Collected,
     circuit_status,
     feed_status,
     feeds_status,
     link_status,
+    network_status,
 )
 from ermon.model.findings import LinkState
 from ermon.model.prefixes import Family
@@ -200,3 +202,26 @@ def test_what_follows_from_a_configuration_is_worked_out_once(net: Company):
     first = net.monitor.layout
     net.down("edge-1")
     assert net.monitor.layout is first
+
+
+# Quiet on purpose ------------------------------------------------------------------------------------
+
+
+def test_maintenance_and_exceptions_in_force_are_told_the_first_to_end_first():
+    windows = """
+      - {circuit: chicago, link: primary, from: 2026-11-18T11:06:00Z, to: 2026-11-18T12:00:00Z, reason: optics}
+      - {router: edge-3, from: 2026-11-18T11:06:00Z, to: 2026-11-18T11:30:00Z, reason: firmware}
+      - {feed: isp-a, from: 2026-11-19T11:06:00Z, to: 2026-11-19T12:00:00Z, reason: tomorrow}"""
+    exceptions = """
+      - {check: link-asymmetry, circuit: dallas, reason: by design}
+      - {check: pool-leak, pool: chi, reason: over, until: 2026-11-18}"""
+    net = company(f"maintenance: {windows}\nexceptions: {exceptions}").converge()
+    collected = Collected(net.monitor)
+    for _ in collected.steps():
+        pass
+    status = network_status(net.monitor, collected, version="1", started_at=net.start, now=net.now)
+    assert [(each.kind, each.about, each.until, each.reason) for each in status.maintenance] == [
+        ("maintenance", {"router": "edge-3"}, "2026-11-18T11:30:00.000Z", "firmware"),
+        ("maintenance", {"circuit": "chicago", "link": "primary"}, "2026-11-18T12:00:00.000Z", "optics"),
+        ("exception", {"check": "link-asymmetry", "circuit": "dallas"}, None, "by design"),
+    ]

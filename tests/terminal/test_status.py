@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from aiohttp.test_utils import unused_port
 from rich.console import Console
 
 from ermon.model.events import SessionDown
+from ermon.model.inventory import MaintenanceWindow
 from ermon.terminal.display import Cropped, headline_line, make_console
 from ermon.terminal.overview import overview
 from tests.checks.company import V4, V6, Company, Space
@@ -51,6 +53,19 @@ async def test_a_leak_is_1_and_says_what_where_since_when_and_what_to_do(net: Co
     assert f"prefixes {space.pool}; AS paths 64500" in finding
     assert finding.endswith("ermon explain pool-leak")
     assert f"▲ isp-a {family}" in seen.section("NAT pools")
+
+
+async def test_what_is_quiet_on_purpose_says_why_and_until_when(net: Company):
+    begins, ends = (datetime.fromtimestamp(net.now + seconds, UTC) for seconds in (0, 3600))
+    net.monitor.maintain(
+        [MaintenanceWindow(begins, ends, "new optics", circuit="chicago", link="primary")], net.now
+    )
+    seen = await look(net, "status")
+    assert seen.section("Quiet on purpose") == (
+        "maintenance until 12:07:42 UTC, circuit chicago, link primary: new optics"
+    )
+    net.wait(3600)
+    assert "Quiet on purpose" not in (await look(net, "status")).out
 
 
 async def test_nothing_raised_and_blind_is_0_and_says_so_first(net: Company):
