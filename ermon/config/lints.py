@@ -15,12 +15,12 @@ from typing import TypeVar
 from ermon.checks.attribution import AS_TRANS
 from ermon.config.lint_catalogue import LINTS, Weight
 from ermon.config.lint_files import lint_files, lint_machine
-from ermon.config.lint_mistakes import MISTAKES, Lint, Rule, plain_place
+from ermon.config.lint_mistakes import MISTAKES, Lint, Rule
 from ermon.config.lint_watching import WATCHING, exceptions_over, maintenance_over
 from ermon.config.load import LoadedConfig
 from ermon.config.yaml import Problem
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.inventory import Circuit, Config, InternetUse, Link, Peering, Pool
+from ermon.model.inventory import Circuit, Config, InternetUse, Link, Peering, Pool, apart
 from ermon.model.prefixes import Prefix, PrefixIndex, not_public_space
 
 T = TypeVar("T")
@@ -221,10 +221,11 @@ def _geo_one_location(config: Config) -> Iterator[Lint]:
     for (geo, peering, group), circuits in groups.items():
         about = f"{peering} peering in geo {geo}" + ("" if group is None else f" (group {group})")
         path = ("circuits", circuits[0].name)
+        if apart(circuits):
+            continue
         if len({circuit.locations for circuit in circuits}) > 1:
-            if len({metro for circuit in circuits for metro in _metros(circuit)}) == 1:
-                named = ", ".join(sorted({location for c in circuits for location in c.locations}))
-                yield Lint("metro", path, f"{about} is in one metro only ({named}): they fail together")
+            named = ", ".join(sorted({location for c in circuits for location in c.locations}))
+            yield Lint("metro", path, f"{about} is in one metro only ({named}): they fail together")
             continue
         names = {circuit.name for circuit in circuits}
         failover = [pool.name for pool in config.pools.values() if _falls_back(pool, names)]
@@ -236,12 +237,6 @@ def _geo_one_location(config: Config) -> Iterator[Lint]:
         yield Lint(
             "geo-one-location", path, f"{about} is at one location only: its failure takes all of it{backup}"
         )
-
-
-def _metros(circuit: Circuit) -> set[str]:
-    if circuit.metro is not None:
-        return {circuit.metro.casefold()}
-    return {plain_place(location) for location in circuit.locations}
 
 
 def _falls_back(pool: Pool, circuits: set[str]) -> bool:

@@ -92,7 +92,8 @@ class PublishedLists:
     async def accept(self, name: str, because: str) -> None:
         """Put the list of that name in force as it was last fetched, though it was refused."""
         self._because[name] = because
-        await self._keeper.accept(name)
+        if not await self._keeper.accept(name):
+            del self._because[name]  # none was refused: it cannot be fetched, or read
 
     def age(self, name: str) -> float | None:
         """Return for how many seconds the list of that name has not been known to be what is published."""

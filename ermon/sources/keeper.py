@@ -299,12 +299,17 @@ class SourceKeeper:
         advice = f"; if it is right: ermon accept source-rejected --source {held.source.name!r} --reason WHY"
         self._report(place, held, f"{refused.read.problem}{advice}")
 
-    async def accept(self, name: str) -> None:
-        """Put the lists of a source in force that were refused, since somebody says that they are right."""
+    async def accept(self, name: str) -> bool:
+        """Put the lists of a source in force that were refused, since somebody says that they are right; return
+        whether there was one.
+        """
+        found = False
         for place in self._places.values():
             for held in [held for held in place.held.values() if held.source.name == name]:
                 if (refused := held.refused) is not None:
+                    found = True
                     await self._keep_and_use(place, held, refused.document, refused.read, refused.record)
+        return found
 
     async def _keep_and_use(
         self, place: _Place, held: _Held, document: bytes | None, read: _Read, record: SourceRecord
