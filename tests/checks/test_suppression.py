@@ -20,6 +20,23 @@ def lose_chicago(net: Company, *families: str) -> Company:
 # Larger findings -------------------------------------------------------------------------------------
 
 
+def test_the_only_pool_of_a_mirror_that_is_withdrawn_is_one_finding(net: Company, space: Space):
+    net.withdraw("chicago-primary", space.pool)
+    assert net.status("feed-empty", feed="chicago-primary", family=space.family) == "suppressed"
+    assert net.status("advertised-asymmetry", circuit="chicago", family=space.family) == "suppressed"
+    assert net.wait(1000).raised() == [f"pool-not-advertised chi {space.family} chicago primary"]
+
+
+def test_a_pool_that_is_not_advertised_explains_nothing_on_other_links_circuits_and_feeds(
+    net: Company, space: Space
+):
+    net.withdraw("chicago-primary", space.pool).announce("dallas-primary", space.own_other)
+    net.withdraw("isp-a", space.internet_only)
+    assert net.status("advertised-asymmetry", circuit="dallas", family=space.family) == "violated"
+    assert net.status("feed-empty", feed="isp-a", family=space.family, uplink="isp-a") == "violated"
+    assert net.status("feed-empty", feed="chicago-secondary", family=space.family) == "ok"
+
+
 def test_a_lost_circuit_is_one_finding(net: Company, space: Space):
     lose_chicago(net, space.family).wait(1000)
     assert net.raised() == [f"circuit-down chicago {space.family}"]
