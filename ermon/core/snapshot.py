@@ -28,7 +28,7 @@ from ermon.core.session import Session
 from ermon.core.timers import RefreshOverdue
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, LinkKey, MaintenanceWindow
-from ermon.model.prefixes import Family, parse_prefix
+from ermon.model.prefixes import Family, Prefix, parse_prefix
 from ermon.model.routes import PathId, Route
 
 
@@ -146,9 +146,26 @@ def _begins_again(state: AlarmState, now: float) -> bool:
     return state.phase is Phase.RAISED and state.status is Status.VIOLATED and state.since == now
 
 
+def _passed_over(reactor: Reactor, state: FeedState) -> Iterator[str]:
+    """Yield what the table has from others where links bring or have brought a route; all of it may be a full table."""
+    if not state.passed_over:
+        return
+    facts, learned = reactor.facts, reactor.routes.learned
+    brought: set[Prefix] = set()
+    for link in facts.config.links:
+        for family in link.families if link.vrf == state.feed.vrf else ():
+            up = facts.link_state(link.key, family) is LinkState.UP
+            known = (
+                learned.lately(link.key, family, facts.now) if up else learned.remembered(link.key, family)
+            )
+            brought |= known
+    yield from map(str, state.passed_over.among(brought))
+
+
 def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
     return FeedMemory(
         session=state.session.copy(),
+        passed_over=tuple(_passed_over(reactor, state)),
         overflowed_until=state.overflowed_until,
         overflow_seconds=state.overflow_seconds,
         losses=state.losses.recent(now),

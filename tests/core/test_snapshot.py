@@ -15,8 +15,8 @@ from ermon.core.snapshot import Snapshot, resume, take
 from ermon.model.inventory import Config
 from ermon.model.routes import Route
 from tests.core.test_oracle import FAST, NETWORKS
-from tests.histories import Step, histories, staged
-from tests.networks import START
+from tests.histories import Step, announce, converged, histories, staged
+from tests.networks import START, prefixes, routes
 
 
 def copied(policy: Config, monitor: Monitor) -> Monitor:
@@ -136,3 +136,18 @@ def test_nothing_of_an_alarm_is_forgotten_but_what_is_worked_out_again() -> None
     from_policy = {"subject", "severity", "raise_after", "clear_after", "key", "order", "labels"}
     again = {"verdict", "rendered_at"}
     assert set(Alarm.__slots__) - from_policy - again == {"state"}
+
+
+def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_hide_a_link() -> None:
+    policy = NETWORKS["best paths"][0]
+    monitor, now = Monitor(policy, START), START
+    (hidden,) = prefixes("20.1.0.0/16")  # what the links bring; nobody asks about it otherwise
+    others = routes("20.1.0.0/16 20.2.0.0/16", "64510 8075")
+    for step in [*converged(policy), announce("edge-2", others)]:
+        now += step.gap
+        for event in step.make(now):
+            monitor.apply(event)
+    monitor.advance(now)
+    memory = take(monitor).feeds["edge-2"]
+    assert memory.passed_over == (str(hidden),)
+    assert hidden in copied(policy, monitor).network.feeds["edge-2"].passed_over
