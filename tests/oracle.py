@@ -83,6 +83,8 @@ class Moment(NamedTuple):
     """By feed in sync that shows the link: how often 12076 leads each path, and whether it is to be shut down."""
     drain_rules: tuple[int, float, float]
     """How many more mark a path, how many of the paths (in percent), and what becomes usual after so many seconds."""
+    expected: set[LinkFamily]
+    """Links that may come and go at this time: somebody works on them, or they drain."""
     right: dict[Counted, Amount]
     """How much there was of all that is counted, where that was right."""
     low: dict[Counted, tuple[Amount, bool, float]]
@@ -97,6 +99,8 @@ class Drain(NamedTuple):
     usual: int | None
     since: float | None
     learns_at: float | None
+    turns: tuple[float, ...]
+    """When drains began and ended."""
 
 
 class Sample(NamedTuple):
@@ -191,7 +195,7 @@ class Oracle:
                 yield in_sync_at
         if (until := self.losses_until(name)) is not None:
             yield until
-        for link in {link for _, link in session.churn}:
+        for link in {link for _, link, _ in session.churn}:
             if (until := self.churns_until(name, link)) is not None:
                 yield until
 
@@ -286,7 +290,9 @@ class Oracle:
                     continue
                 if old != new and facts.in_sync(event.feed, key[0].family):
                     links = {facts.brought_by(event.feed, r) for r in (old, new) if r is not None}
-                    session.churn += [(self.now, link) for link in links if isinstance(link, tuple)]
+                    session.churn += [
+                        (self.now, link, key[0].family) for link in links if isinstance(link, tuple)
+                    ]
             self._limit(self.config.feeds[event.feed], session)
 
     def _record_refresh(self, session: Session, event: RefreshBegan | RefreshEnded) -> None:
@@ -332,7 +338,8 @@ class Oracle:
             )
             for link, family in links
         }
-        moment = Moment(self.now, states, brought, marks, rules, {}, {}, strays)
+        expected = {key for key in links if self._is_expected(*key)}
+        moment = Moment(self.now, states, brought, marks, rules, expected, {}, {}, strays)
         self.moments.append(moment)
         self.verdicts, asked = {}, {}
         for subject in self._subjects:
@@ -423,6 +430,14 @@ class Oracle:
 
     # What goes by time
 
+    def _is_expected(self, link: LinkKey, family: Family) -> bool:
+        """Tell whether a link may come and go: it drained until now, or somebody works on it."""
+        since = self.drain_of(link, family).since
+        if since is not None and self.now < since + self.config.policy.max_drain:
+            return True
+        labels = {"circuit": link[0], "link": link[1], "family": family}
+        return Work(self.config, self.now + self.clock_offset).explains("link-flapping", labels)
+
     def drain_of(self, link: LinkKey, family: Family) -> Drain:
         """Go through all that was seen of the link, from the beginning."""
         known = (link, family), len(self.moments)
@@ -433,10 +448,22 @@ class Oracle:
         return self._drains[known]
 
     def flaps_until(self, link: LinkKey, family: Family) -> float | None:
-        states = [(moment.time, moment.states.get((link, family))) for moment in self.moments]
-        known = [(time, state) for time, state in states if state in {LinkState.UP, LinkState.DOWN}]
-        changes = [time for (_, before), (time, state) in pairwise(known) if state is not before]
-        return self._excess(changes, "link-flapping", "changes")
+        key = (link, family)
+        unexpected = [(m.time, s) for m, s in self._link_changes(link, family) if key not in m.expected]
+        often = self._excess([time for time, _ in unexpected], "link-flapping", "changes")
+        lost = {
+            (time + self.clock_offset) // 600: time for time, state in unexpected if state is LinkState.DOWN
+        }
+        daily = excess_until(
+            lost.values(), number(self.config, "link-flapping", "per_day"), 86_400.0, self.now
+        )
+        return max((end for end in (often, daily) if end is not None), default=None)
+
+    def _link_changes(self, link: LinkKey, family: Family) -> list[tuple[Moment, LinkState]]:
+        """Return when the link went from up to down or back, and to which: unknown in between is no change."""
+        states = [(moment, moment.states.get((link, family))) for moment in self.moments]
+        known = [(m, state) for m, state in states if state is LinkState.UP or state is LinkState.DOWN]
+        return [(m, state) for (_, before), (m, state) in pairwise(known) if state is not before]
 
     def returned_at(self, link: LinkKey, family: Family) -> float | None:
         """Return when the link last went from down to up, be it by way of unknown."""
@@ -456,7 +483,16 @@ class Oracle:
         return self._excess(self.sessions[feed].losses, "feed-flapping", "losses")
 
     def churns_until(self, feed: str, link: LinkKey) -> float | None:
-        times = [time for time, changed in self.sessions[feed].churn if changed == link]
+        settle = self.config.collector.settle_limit
+        turns: dict[Family, list[float]] = {}
+        for family in self.config.link(link).families:
+            turns[family] = [m.time for m, _ in self._link_changes(link, family)]
+            turns[family] += self.drain_of(link, family).turns
+        times = [
+            time
+            for time, changed, family in self.sessions[feed].churn
+            if changed == link and not any(abs(time - turn) <= settle for turn in turns.get(family, ()))
+        ]
         limit = number(self.config, "churn-high", "per_minute")
         return excess_until(times, limit, CHURN_SECONDS, self.now)
 
@@ -509,7 +545,9 @@ class Oracle:
 
     def _before_it_ceased(self, key: LinkFamily) -> list[tuple[Moment, float, float]]:
         """Return the moments until the link was last up, until when each lasted, and when it ceased to be up."""
-        lasted = list(pairwise([*self.moments, Moment(self.now, {}, {}, {}, (0, 0.0, 0.0), {}, {}, {})]))
+        lasted = list(
+            pairwise([*self.moments, Moment(self.now, {}, {}, {}, (0, 0.0, 0.0), set(), {}, {}, {})])
+        )
         ups = [at for at, (moment, _) in enumerate(lasted) if moment.states.get(key) is LinkState.UP]
         if not ups:
             return []
@@ -526,6 +564,7 @@ def _drain_of(seen: list[tuple[float, list[Marks], tuple[int, float, float]]]) -
     """When how many paths were there, since the last drain."""
     before, guessed = 0, False
     run = needed = learns_at = None
+    turns: list[float] = []
     for at, (time, feeds, (extra, percent, relearn_after)) in enumerate(seen):
         if other is not None and run == other[0]:
             other = (other[0], other[1] + time - seen[at - 1][0])
@@ -546,13 +585,15 @@ def _drain_of(seen: list[tuple[float, list[Marks], tuple[int, float, float]]]) -
         if since is None and drained:
             since, before = time, _most_of_late([*shown, (time, 0)])
             guessed = before == 0
+            turns.append(time)
         if since is not None:
             before = max([before, *map(len, feeds)]) if guessed else before
             if not drained and max((feed.count(False) for feed in marked), default=0) > before / 2:
                 since, shown = None, []
+                turns.append(time)
         if since is None:
             shown.append((time, max(map(len, feeds), default=0)))
-    return Drain(usual, since, learns_at)
+    return Drain(usual, since, learns_at, tuple(turns))
 
 
 def _most_of_late(shown: list[tuple[float, int]]) -> int:

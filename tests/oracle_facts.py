@@ -43,6 +43,7 @@ LLGR_STALE = (65535, 6)
 DEFAULTS: Mapping[tuple[str, str], float] = {
     ("link-flapping", "changes"): 3,
     ("link-flapping", "window"): 600.0,
+    ("link-flapping", "per_day"): 6,
     ("feed-flapping", "losses"): 3,
     ("feed-flapping", "window"): 600.0,
     ("churn-high", "per_minute"): 600,
@@ -332,7 +333,7 @@ class Session:
     overflow_seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     """When a session that was up was lost."""
-    churn: list[tuple[float, LinkKey]] = field(default_factory=list)
+    churn: list[tuple[float, LinkKey, Family]] = field(default_factory=list)
     """When a route of a link changed, while its family was in sync."""
 
     def begin(self, now: float, *, joined: bool) -> None:

@@ -31,6 +31,13 @@ FLAP_CHANGES = Parameter(
     "count",
     "So many changes between up and down within `window` are still fine.",
 )
+FLAP_SPANS = Parameter(
+    "link-flapping",
+    "per_day",
+    6,
+    "count",
+    "Losses in so many different 10-minute spans of the last 24 hours are still fine.",
+)
 FLAP_WINDOW = Parameter(
     "link-flapping", "window", 600.0, "duration", "The rolling window in which changes are counted."
 )
@@ -199,7 +206,7 @@ LINK_FLAPPING = Check(
     summary="Link {link} of circuit {circuit} is flapping ({family})",
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
-    parameters=(FLAP_CHANGES, FLAP_WINDOW),
+    parameters=(FLAP_CHANGES, FLAP_WINDOW, FLAP_SPANS),
     acceptance=Tested(AcceptanceStep.STEADY, place=1),
 )
 

@@ -126,7 +126,7 @@ class AlarmKeeper:
     def use_windows(self, windows: Iterable[MaintenanceWindow]) -> None:
         """Apply these windows and no others; what they cover, or covered, is judged again."""
         self.judge_covered()
-        self.coverage = Coverage(self.plan.config, windows)
+        self.coverage = self.facts.coverage = Coverage(self.plan.config, windows)
         self._covers = self.plan.covers(self.coverage)
         self.judge_covered()
 

@@ -23,12 +23,14 @@ from ermon.checks.edge_table import SERVICE, VNET
 from ermon.checks.facts import Amount, Preference
 from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
+from ermon.core.churn import Churn
 from ermon.core.coverage import ExpectedCoverage, ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
 from ermon.core.levels import Level
+from ermon.core.maintenance import Coverage
 from ermon.core.passed_over import PassedOver
 from ermon.core.rib import AdjRibIn
-from ermon.core.rolling import RollingCount
+from ermon.core.rolling import RollingCount, SpanCount
 from ermon.core.session import Session
 from ermon.core.strays import Strays
 from ermon.model.findings import LinkState
@@ -47,6 +49,9 @@ from ermon.model.routes import Route, RouteKey
 
 FILTERED_VIEWS = frozenset({View.EDGE_TABLE, View.INTERNET})
 """Views that may be full tables: only what the policy can ask about is held."""
+
+_DAY_SECONDS, _SPAN_SECONDS = 86_400.0, 600.0
+"""`link-flapping` counts the spans of the last day in which a link was lost."""
 
 _NO_ROUTES = AdjRibIn()
 """Stands for the tables that have not begun; nobody announces into it."""
@@ -109,7 +114,7 @@ class FeedState:
     tables: dict[LinkKey, AdjRibIn] = field(default_factory=dict)
     """On an edge table: the routes of each link, from the first one on."""
     coverage: dict[LinkKey, ExpectedCoverage] = field(default_factory=dict)
-    churn: dict[LinkKey, RollingCount] = field(default_factory=dict)
+    churn: dict[LinkKey, Churn] = field(default_factory=dict)
     """When the routes of each link changed."""
     microsoft: dict[Family, int] = field(default_factory=lambda: dict.fromkeys(FAMILIES, 0))
     """On an edge table: how many routes are Microsoft's, internal copies included."""
@@ -158,6 +163,16 @@ class LinkInfo:
     """When it last went from down to up."""
     flaps: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
     """When it changed between up and down."""
+    losses: SpanCount = field(default_factory=lambda: SpanCount(0, 0.0, 1.0))
+    """When it went down, once in each span of the clock."""
+    settles_until: float | None = None
+    """Until when changes of its routes are no churn: it went down, came up, or a drain of it began or ended."""
+
+    def flaps_end(self) -> float | None:
+        """Return when it has changed so seldom of late that it is fine; ``None``: it is."""
+        ends = [end for end in (self.flaps.ends_at(), self.losses.ends_at()) if end is not None]
+        return max(ends, default=None)
+
     ceased: CeasedLink | None = None
     """``None`` while it is up, and where it never was."""
 
@@ -171,6 +186,8 @@ class NetworkFacts:
         self.clock_offset = 0.0
         """How far the wall clock is ahead of ``now``, in seconds: it may be set, and ``now`` only ever passes."""
         self.pending = Pending()
+        self.coverage = Coverage(config, config.maintenance)
+        """Who is quiet because of maintenance windows: those of the configuration, and later those booked too."""
         self.feeds = {
             name: FeedState(
                 feed,
@@ -182,7 +199,8 @@ class NetworkFacts:
         }
         self.links: dict[LinkFamily, LinkInfo] = {
             (link.key, family): LinkInfo(
-                flaps=rolling(config, redundancy.FLAP_CHANGES, redundancy.FLAP_WINDOW.of(config))
+                flaps=rolling(config, redundancy.FLAP_CHANGES, redundancy.FLAP_WINDOW.of(config)),
+                losses=SpanCount(int(redundancy.FLAP_SPANS.of(config)), _DAY_SECONDS, _SPAN_SECONDS),
             )
             for link in config.links
             for family in link.families
@@ -508,7 +526,8 @@ class NetworkFacts:
         return marks
 
     def link_flaps(self, link: LinkKey, family: Family) -> bool:
-        return self.links[link, family].flaps.exceeded(self.now)
+        info = self.links[link, family]
+        return info.flaps.exceeded(self.now) or info.losses.exceeded(self.now)
 
     def churning(self, link: LinkKey) -> Collection[str]:
         counted = self.churn_on.get(link, ())

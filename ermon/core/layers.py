@@ -25,7 +25,7 @@ from ermon.checks.topics import (
     link_topic,
     seen_topic,
 )
-from ermon.core import link_states
+from ermon.core import link_states, maintenance
 from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
 from ermon.core.route_index import RouteIndex
 from ermon.core.sight import Sight
@@ -205,8 +205,12 @@ class Layers:
         if state is not LinkState.UNKNOWN:
             if info.known_state not in {LinkState.UNKNOWN, state}:
                 info.transitions += 1
-                info.flaps.add(now)
-                self.watch(LinkFlapsEnd(link, family), info.flaps.ends_at())
+                self._settles(link, family)
+                if not self._is_expected(link, family):
+                    info.flaps.add(now)
+                    if state is LinkState.DOWN:
+                        info.losses.add_at(now, self.facts.calendar_now)
+                    self.watch(LinkFlapsEnd(link, family), info.flaps_end())
                 if state is LinkState.UP:
                     info.returned_at = now
                     self.watch_failover_grace(link, family)
@@ -215,6 +219,22 @@ class Layers:
         self.changes.append(LinkChanged(now, link, family, state))
         self.sight.look_for_circuit(link[0], family)
 
+    def _is_expected(self, link: LinkKey, family: Family) -> bool:
+        """Return whether a link may come and go: somebody works on it, or Microsoft drains it for that."""
+        facts = self.facts
+        if facts.draining(link, family) and not facts.drain_overdue(link, family):
+            return True
+        windows, now = facts.coverage.at("link", *link), facts.calendar_now
+        return any(maintenance.active(window, now) for window in windows)
+
+    def _settles(self, link: LinkKey, family: Family) -> None:
+        """Take what a link loses or gets at this time for no churn."""
+        facts = self.facts
+        facts.links[link, family].settles_until = facts.now + facts.config.collector.settle_limit
+        for feed in facts.churn_on.get(link, ()):
+            facts.feeds[feed].churn[link].leave_out(family, facts.now)
+        facts.pending.topics.add(churn_topic(link))
+
     def _refresh_drains(self) -> Iterator[None]:
         facts, pending = self.facts, self.facts.pending
         if not pending.drains:
@@ -222,8 +242,11 @@ class Layers:
         touched, pending.drains = pending.drains, set()
         for key in sorted(touched):
             drain = facts.drains[key]
+            was_drained = drain.since is not None
             drain.observe(facts.path_marks(*key), facts.drain_rules, facts.now)
             pending.topics.add(drain_topic(key[0]))
+            if was_drained is not (drain.since is not None):
+                self._settles(*key)
             if facts.shown_draining(*key) is not drain.told:
                 drain.told = not drain.told
                 self.changes.append(DrainChanged(facts.now, *key, drain.told))

@@ -32,3 +32,20 @@ class RollingCount:
     def exceeded(self, now: float) -> bool:
         ends = self.ends_at()
         return ends is not None and now < ends
+
+
+class SpanCount(RollingCount):
+    """Counts the spans of the clock in which something happened: what happens several times in one is one."""
+
+    def __init__(self, limit: int, seconds: float, span: float) -> None:
+        super().__init__(limit, seconds)
+        self._span = span
+        self._last: float | None = None
+
+    def add_at(self, now: float, wall: float) -> None:
+        """Note what happens ``now``, at ``wall`` by the clock."""
+        number = wall // self._span
+        if number == self._last and self._times:
+            self._times.pop()
+        self._last = number
+        self.add(now)

@@ -31,13 +31,13 @@ from ermon.checks.topics import (
 )
 from ermon.core.asymmetry import PrefixAsymmetry, advertised_tables, received_tables
 from ermon.core.best_paths import BestPaths
+from ermon.core.churn import Churn
 from ermon.core.coverage import ExpectedCoverage
-from ermon.core.facts import FILTERED_VIEWS, Expected, FeedState, NetworkFacts, rolling
+from ermon.core.facts import FILTERED_VIEWS, Expected, FeedState, NetworkFacts
 from ermon.core.failover import Failover
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.preference import LinkPreferences
 from ermon.core.rib import AdjRibIn, RouteChange
-from ermon.core.rolling import RollingCount
 from ermon.model.inventory import Config, LinkKey, Receive, View
 from ermon.model.prefixes import Family, Prefix, PrefixIndex, PrefixSet
 from ermon.model.routes import Route, RouteKey
@@ -341,20 +341,27 @@ class RouteIndex:
             self.facts.pending.links.add((link, family))
 
     def _count_churn(self, state: FeedState, link: LinkKey, family: Family) -> None:
-        """Count a route change; those of a first dump, of a refresh, and of a session's end, are none."""
+        """Count a route change; those of a first dump, of a refresh, of a session's end, and around the link's going down or
+        coming up or a drain's beginning or end, are none.
+        """
         facts = self.facts
         if not facts.in_sync(state.feed.name, family) or family in state.refreshes:
             return
+        info = facts.links.get((link, family))
+        if info is not None and info.settles_until is not None and facts.now <= info.settles_until:
+            return
         churn = self.churn(state, link)
-        churn.add(facts.now)
+        churn.add(facts.now, family)
         if churn.exceeded(facts.now):
             facts.pending.churn.add((state.feed.name, link))
 
-    def churn(self, state: FeedState, link: LinkKey) -> RollingCount:
+    def churn(self, state: FeedState, link: LinkKey) -> Churn:
         """Return what counts the changes of a link's routes on a feed."""
         churn = state.churn.get(link)
         if churn is None:
-            churn = rolling(self.facts.config, CHANGES_PER_MINUTE, CHURN_SECONDS)
+            config = self.facts.config
+            limit = int(CHANGES_PER_MINUTE.of(config))
+            churn = Churn(limit, CHURN_SECONDS, config.collector.settle_limit)
             state.churn[link] = churn
             self.facts.churn_on.setdefault(link, set()).add(state.feed.name)
         return churn

@@ -18,6 +18,7 @@ from ermon.checks.drain import DRAIN
 from ermon.checks.subject import Labels
 from ermon.checks.topics import Counted
 from ermon.core.alarm import AlarmState, Phase
+from ermon.core.churn import ChurnTimes
 from ermon.core.drain import DrainMemory, LinkDrain
 from ermon.core.facts import CeasedLink, CircuitSight, FeedState, LinkInfo, NetworkFacts
 from ermon.core.learned import LearnedPrefixes
@@ -28,7 +29,7 @@ from ermon.core.session import Session
 from ermon.core.timers import RefreshOverdue
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, LinkKey, MaintenanceWindow
-from ermon.model.prefixes import Family, Prefix, parse_prefix
+from ermon.model.prefixes import FAMILIES, Family, Prefix, parse_prefix
 from ermon.model.routes import PathId, Route
 
 
@@ -50,6 +51,8 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     losses: tuple[float, ...] = ()
     refreshes: tuple[RefreshMemory, ...] = ()
     churn: tuple[tuple[LinkKey, tuple[float, ...]], ...] = ()
+    """Of recordings from before the families were told apart."""
+    churned: tuple[tuple[LinkKey, ChurnTimes], ...] = ()
     passed_over: tuple[str, ...] = ()
     """Prefixes that links bring or have brought, and that the table has from others without their being held."""
     strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
@@ -67,6 +70,8 @@ class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     transitions: int = 0
     returned_at: float | None = None
     flaps: tuple[float, ...] = ()
+    losses: tuple[float, ...] = ()
+    settles_until: float | None = None
     remembered: tuple[str, ...] = ()
     """Prefixes that it brought when it ceased to be up."""
     gone: dict[str, float] = {}
@@ -177,7 +182,7 @@ def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
             )
             for family, keys in sorted(state.refreshes.items())
         ),
-        churn=tuple((k, recent) for k, count in state.churn.items() if (recent := count.recent(now))),
+        churned=tuple((k, recent) for k, count in state.churn.items() if (recent := count.recent(now))),
         strays={
             f: tuple(sorted(since.items(), key=str)) for f, since in state.strays.since().items() if since
         },
@@ -204,6 +209,8 @@ def _link_memory(
         transitions=info.transitions,
         returned_at=info.returned_at,
         flaps=info.flaps.recent(now),
+        losses=info.losses.recent(now),
+        settles_until=info.settles_until,
         remembered=tuple(sorted(map(str, learned.remembered(link, family)))),
         gone={str(prefix): at for prefix, at in learned.lately_gone(link, family, now).items()},
         ceased=info.ceased,
@@ -226,7 +233,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
         _restore_feed(reactor, network.feeds[name], snapshot.feeds[name], routes.get(name, ()))
     for memory in snapshot.links:
         if info := network.links.get((memory.link, memory.family)):
-            _restore_link(reactor.routes.learned, info, memory)
+            _restore_link(reactor.routes.learned, info, memory, snapshot.clock_offset)
     _restore_drains(network, snapshot)
     for circuit, family, sight in snapshot.circuits:
         if (circuit, family) in network.circuits:
@@ -269,9 +276,10 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
     for refresh in memory.refreshes:
         keys = {(parse_prefix(text), path_id) for text, path_id in refresh.missing}
         reactor.refreshing(state, refresh.family, keys, refresh.overdue)
-    for link, times in memory.churn:
-        for time in times if reactor.facts.has_link(link) else ():
-            reactor.routes.churn(state, link).add(time)
+    earlier = [(link, tuple((time, FAMILIES[0]) for time in times)) for link, times in memory.churn]
+    for link, changes in (*earlier, *memory.churned):
+        if reactor.facts.has_link(link):
+            reactor.routes.churn(state, link).restore(changes)
     state.strays.restore(memory.strays)
     for prefix in memory.passed_over:
         state.passed_over.add((parse_prefix(prefix), None))
@@ -279,12 +287,15 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
         state.rib.announce(route)
 
 
-def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory) -> None:
+def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory, clock_offset: float) -> None:
     info.state, info.known_state = memory.state, memory.known_state
     info.changed_at, info.transitions = memory.changed_at, memory.transitions
     info.returned_at = memory.returned_at
     for time in memory.flaps:
         info.flaps.add(time)
+    for time in memory.losses:
+        info.losses.add_at(time, time + clock_offset)
+    info.settles_until = memory.settles_until
     info.ceased = memory.ceased
     learned.restore(memory.link, memory.family, frozenset(map(parse_prefix, memory.remembered)))
     gone = {parse_prefix(text): ended for text, ended in memory.gone.items()}

@@ -64,7 +64,10 @@ def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> 
     info.returned_at = before.returned_at
     new.layers.watch_failover_grace(*key)
     info.flaps.take_over(before.flaps)
-    new.layers.watch(LinkFlapsEnd(*key), info.flaps.ends_at())
+    for time in before.losses.recent(now):
+        info.losses.add_at(time, old.facts.wall(time))
+    info.settles_until = before.settles_until
+    new.layers.watch(LinkFlapsEnd(*key), info.flaps_end())
     info.ceased = before.ceased
     learned = old.routes.learned
     new.routes.learned.restore_gone(*key, learned.lately_gone(*key, now))
@@ -110,7 +113,7 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
         new.timers.set(ResendDue(name), state.teardown_at + TEARDOWN_INTERVAL_SECONDS)
     for link, churn in before.churn.items():
         if new.facts.has_link(link):
-            new.routes.churn(state, link).take_over(churn)
+            new.routes.churn(state, link).restore(churn.recent(new.facts.now))
             new.facts.pending.churn.add((name, link))
     new.layers.feed_changed(name)
 

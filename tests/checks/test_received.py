@@ -478,6 +478,63 @@ def test_withdrawing_what_was_not_there_is_no_change(space: Space):
     assert net.status("churn-high", **PRIMARY) == "ok"
 
 
+# A link that goes and comes back is no churn
+
+
+def crowded(space: Space) -> Company:
+    return company().converge().microsoft_sends("chicago-primary", *space.many(700)).wait(100)
+
+
+def test_what_a_link_loses_and_gets_back_in_a_bounce_is_no_churn(space: Space):
+    net = (
+        crowded(space)
+        .microsoft_withdraws("chicago-primary", *space.many(700))
+        .lose("chicago-primary", space.family)
+    )
+    net.wait(2).bring("chicago-primary", space.family).microsoft_sends("chicago-primary", *space.many(700))
+    assert net.status("churn-high", **PRIMARY) == "ok"
+    assert net.wait(100).told("churn-high") == []
+
+
+def test_what_a_link_loses_long_before_it_goes_down_is_churn(space: Space):
+    net = crowded(space).microsoft_withdraws("chicago-primary", *space.many(700)).wait(10.001)
+    net.lose("chicago-primary", space.family)
+    assert net.status("churn-high", **PRIMARY) == "violated"
+
+
+def test_what_changes_long_after_a_link_came_up_is_churn(space: Space):
+    net = (
+        crowded(space)
+        .microsoft_withdraws("chicago-primary", *space.many(700))
+        .lose("chicago-primary", space.family)
+    )
+    net.wait(100).bring("chicago-primary", space.family).wait(10)
+    net.microsoft_sends("chicago-primary", *space.many(700))
+    assert net.status("churn-high", **PRIMARY) == "ok"
+    net.wait(0.001).microsoft_withdraws("chicago-primary", *space.many(700))
+    assert net.status("churn-high", **PRIMARY) == "violated"
+
+
+def test_a_bounce_in_one_family_hides_no_churn_in_the_other(space: Space):
+    other = SPACES["ipv6" if space.family == "ipv4" else "ipv4"]
+    net = (
+        crowded(space)
+        .microsoft_withdraws("chicago-primary", *space.many(700))
+        .lose("chicago-primary", other.family)
+    )
+    assert net.status("churn-high", **PRIMARY) == "violated"
+
+
+def test_the_beginning_and_the_end_of_a_drain_are_no_churn(space: Space):
+    net = crowded(space)
+    for path in ("12076 12076 12076 12076", "12076"):
+        net.microsoft_sends("chicago-primary", *space.many(700), path=path).wait(100)
+    assert net.told("churn-high", "drain") == [
+        "102.0 raised drain chicago primary",
+        "262.0 cleared drain chicago primary",
+    ]
+
+
 def test_churn_is_of_one_link(space: Space):
     net = churn(quietly(space), space, MANY)
     net.up("edge-2").bring("chicago-secondary", *DUAL).get_in_sync("edge-2")

@@ -387,8 +387,64 @@ def test_a_link_has_stopped_flapping_ten_minutes_later_and_is_cleared_after_five
 
 
 def test_changes_that_are_spread_out_are_not_flapping(net: Company, space: Space):
-    flap(net, space, 20, every=201)
+    flap(net, space, 12, every=201)
     assert net.told("link-flapping") == []
+
+
+TEN_MINUTES, DAY = 600, 86_400
+
+
+def lose_now_and_then(net: Company, space: Space, times: int, every: float = TEN_MINUTES) -> Company:
+    """Let Chicago's primary link go down for eight seconds, so many times."""
+    for _ in range(times):
+        net.wait(every - 8).lose("chicago-primary", space.family).wait(8).bring(
+            "chicago-primary", space.family
+        )
+    return net
+
+
+def test_losses_in_more_than_six_spans_of_a_day_are_flapping(net: Company, space: Space):
+    lose_now_and_then(net, space, 6, every=11 * 60)
+    assert net.status("link-flapping", **flapping(space)) == "ok"
+    net.wait(3600).lose("chicago-primary", space.family)
+    net.assert_raised_after(0, "link-flapping", **flapping(space))
+    # The first loss is a day old, and the link is up again.
+    net.bring("chicago-primary", space.family).wait(DAY - 3600 - 5 * 11 * 60 - 8 - MILLISECOND)
+    assert net.status("link-flapping", **flapping(space)) == "violated"
+    assert net.wait(MILLISECOND).status("link-flapping", **flapping(space)) == "ok"
+
+
+def test_several_losses_in_one_span_are_one(space: Space):
+    net = company("checks: {link-flapping: {changes: 100}}").converge()
+    net.wait(TEN_MINUTES - net.now % TEN_MINUTES)  # spans are of the clock
+    for _ in range(6):
+        flap(net, space, 10).wait(TEN_MINUTES - 50)
+    assert net.status("link-flapping", **flapping(space)) == "ok"
+    assert flap(net, space, 1).status("link-flapping", **flapping(space)) == "violated"
+
+
+def test_how_many_spans_may_have_a_loss_can_be_configured(space: Space):
+    net = company("checks: {link-flapping: {per_day: 1}}").converge()
+    assert lose_now_and_then(net, space, 1).status("link-flapping", **flapping(space)) == "ok"
+    assert lose_now_and_then(net, space, 1).status("link-flapping", **flapping(space)) == "violated"
+
+
+def test_losses_in_a_maintenance_window_do_not_count(space: Space):
+    window = "{circuit: chicago, link: primary, from: 2026-11-18T00:00:00Z, to: 2026-11-19T00:00:00Z, reason: work}"
+    net = company(f"maintenance: [{window}]").converge()
+    assert flap(net, space, 8).status("link-flapping", **flapping(space)) == "ok"
+    assert lose_now_and_then(net, space, 9).status("link-flapping", **flapping(space)) == "ok"
+
+
+def test_losses_in_a_drain_do_not_count(net: Company, space: Space):
+    drained = "12076 12076 12076 12076"
+    for _ in range(6):
+        net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=drained).wait(5)
+        net.lose("chicago-primary", space.family).wait(5)
+    assert net.bring("chicago-primary", space.family).status("link-flapping", **flapping(space)) == "ok"
+    assert flap(net, space, 3).status("link-flapping", **flapping(space)) == "ok"
+    net.bring("chicago-primary", space.family)
+    assert net.status("link-flapping", **flapping(space)) == "violated"
 
 
 def test_the_window_rolls(net: Company, space: Space):

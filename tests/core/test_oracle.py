@@ -199,8 +199,8 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
         "two circuits",
         "ermon.core.route_index.RouteIndex",
         "_count_churn",
-        lambda routes, state, link, _: (
-            routes.churn(state, link).add(routes.facts.now),
+        lambda routes, state, link, family: (
+            routes.churn(state, link).add(routes.facts.now, family),
             routes.facts.pending.churn.add((state.feed.name, link)),
         ),
     ),
