@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.company import MSEE, PART_OF_POOL, Company, bring, configuration, own_network
 from tests.e2e.daemon import PATIENCE, Daemon, eventually
 
-MANY = ["192.0.2.64/28", "192.0.2.80/28", "192.0.2.96/28", "192.0.2.112/28"]
+MANY = [f"192.0.2.{n}/27" for n in (64, 96, 128, 160)]
 
 
 @pytest.fixture
