@@ -22,7 +22,7 @@ from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_l
 from ermon.checks.topics import difference_topic, link_topic
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Circuit, Config, Link, Peering, Severity, View, apart
-from ermon.model.prefixes import Family
+from ermon.model.prefixes import FAMILIES, Family
 
 FLAP_CHANGES = Parameter(
     "link-flapping",
@@ -148,13 +148,26 @@ def geo_not_redundant(config: Config) -> Iterator[Subject]:
 
 
 def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
-    # Two circuits are enough to answer: a geo may have hundreds.
-    if apart(circuit for circuit in circuits if _circuit_state(facts, circuit) is LinkState.UP):
-        return OK
-    states = {circuit.name: _circuit_state(facts, circuit) for circuit in circuits}
-    if apart(circuit for circuit in circuits if states[circuit.name] is not LinkState.DOWN):
-        return UNKNOWN
-    return violated(Evidence(details={"circuits": {c: str(state) for c, state in sorted(states.items())}}))
+    """Each family is judged by itself: packets of one find no way over a circuit that brings routes of the other."""
+    lacking: list[Family] = []
+    ways: dict[str, str] = {}
+    unknown = False
+    for family in FAMILIES:
+        able = [circuit for circuit in circuits if family in circuit.families]
+        # Two circuits are enough to answer: a geo may have hundreds.
+        if not apart(able) or apart(c for c in able if _circuit_state(facts, c, family) is LinkState.UP):
+            continue
+        states = {circuit.name: _circuit_state(facts, circuit, family) for circuit in able}
+        if apart(circuit for circuit in able if states[circuit.name] is not LinkState.DOWN):
+            unknown = True
+            continue
+        lacking.append(family)
+        for name, state in states.items():
+            ways[name] = str(state) if name not in ways or state is LinkState.DOWN else ways[name]
+    if lacking:
+        details = {"families": lacking, "circuits": dict(sorted(ways.items()))}
+        return violated(Evidence(details=details))
+    return UNKNOWN if unknown else OK
 
 
 GEO_NOT_REDUNDANT = Check(
@@ -166,16 +179,17 @@ GEO_NOT_REDUNDANT = Check(
     subjects=geo_not_redundant,
     labels=("geo", "peering"),
     optional_labels=("group",),
-    summary="Fewer than two {peering} peering circuits of {geo} {group} in different metros bring routes",
+    summary="Fewer than two {peering} peering circuits of {geo} {group} in different metros bring [{families} |]routes",
+    named_evidence=("families",),
     needs=needs.geo_states,
     covered_by_maintenance=False,  # work on one circuit is exactly when the other one matters
     acceptance=NotTested("about several circuits: one that fails must not fail the others"),
 )
 
 
-def _circuit_state(facts: Facts, circuit: Circuit) -> LinkState:
-    links = circuit.links.values()
-    states = {facts.link_state(link.key, family) for link in links for family in link.families}
+def _circuit_state(facts: Facts, circuit: Circuit, family: Family) -> LinkState:
+    links = (link for link in circuit.links.values() if family in link.families)
+    states = {facts.link_state(link.key, family) for link in links}
     if LinkState.UP in states:
         return LinkState.UP
     return LinkState.UNKNOWN if LinkState.UNKNOWN in states else LinkState.DOWN

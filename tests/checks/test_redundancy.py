@@ -515,7 +515,17 @@ def test_one_circuit_left_in_a_geo_is_not_redundant(net: Company):
     finding = net.assert_raised_after(60, "geo-not-redundant", **US)
     assert finding.severity is Severity.WARNING
     net.wait(5).bring("chicago-secondary", "ipv4")
+    assert net.status("geo-not-redundant", **US) == "violated"
+    net.bring("chicago-secondary", "ipv6")
     net.assert_cleared_after(60, "geo-not-redundant", **US)
+
+
+def test_redundancy_is_asked_for_in_each_family(net: Company, space: Space):
+    net.lose("chicago-primary", space.family).lose("chicago-secondary", space.family)
+    finding = net.assert_raised_after(60, "geo-not-redundant", **US)
+    assert finding.evidence["families"] == [space.family]
+    assert finding.evidence["circuits"] == {"chicago": "down", "dallas": "up"}
+    assert f"bring {space.family} routes" in finding.summary
 
 
 def test_no_circuit_left_in_a_geo_is_not_redundant_either(net: Company):
@@ -613,7 +623,7 @@ def test_each_peering_is_redundant_by_itself():
     twin = twin.replace("fd00:ffff::", "fd00:fffe::")
     net = company(PLANT, twin).up(*(f"edge-{n}" for n in range(1, 9)))
     for link in LINK_NAMES:
-        net.bring(link, "ipv4")
+        net.bring(link, "ipv4", "ipv6")
     net.get_in_sync(*(f"edge-{n}" for n in range(1, 9)))
     net.assert_raised_after(60, "geo-not-redundant", geo="us", peering="private")
     assert net.status("geo-not-redundant", **US) == "ok"
