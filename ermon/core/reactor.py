@@ -180,6 +180,7 @@ class Reactor:
         """Note what the router has to send again. The feed stays in sync: all of it is still there."""
         if not self._message(state) or family not in state.session.families:
             return
+        state.session.families[family].marked = True
         held = {route.key for route in state.rib.routes() if route.prefix.family == family}
         self.refreshing(state, family, held, self.facts.now + self.facts.config.collector.sync_timeout)
 
@@ -194,6 +195,8 @@ class Reactor:
             return
         self.routes.withdraw(state, sorted(state.refreshes[family], key=str))
         self._forget_refresh(state, family)
+        if state.session.families[family].asked_again and not state.session.damaged:
+            self._complete(state, family)
 
     def _forget_refreshes(self, state: FeedState) -> None:
         for family in tuple(state.refreshes):
@@ -252,8 +255,10 @@ class Reactor:
         sync = state.session.families.get(family)
         if sync is None:
             return
-        if sync.end_of_rib_at is not None and not sync.complete:
+        if (sync.end_of_rib_at is not None or sync.asked_again) and not sync.complete:
             sync.updated_at = self.facts.now
+            if sync.end_of_rib_at is None:
+                self._set_sync_timer(state, family)
         if announced and not sync.received:
             sync.received = True
             self.layers.feed_changed(state.feed.name)
@@ -343,6 +348,10 @@ class Reactor:
             # Updates went on after the timer was set.
             self.timers.set(SyncDue(state.feed.name, family), deadline)
             return
+        self._complete(state, family)
+
+    def _complete(self, state: FeedState, family: Family) -> None:
+        """All routes of a family are here."""
         session = state.session
         session.families[family].complete = True
         if all(sync.complete for sync in session.families.values()):

@@ -93,3 +93,35 @@ def test_a_refresh_is_no_churn(space: Space):
     )
     net.refresh_ends("edge-1")
     assert net.status("churn-high", **PRIMARY) == "ok"
+
+
+# What a reload asks for again ------------------------------------------------------------------------
+
+MORE = "customer: {own_prefixes: [198.51.100.0/24, '2001:db8:100::/40', 198.18.0.0/24, '2001:db8:7700::/40']}"
+
+
+def asked_again(net: Company) -> Company:
+    net.reconfigure(company(MORE).config).wait(1)
+    assert ("edge-1", "refresh") in {(request.feed, request.action) for request in net.requests}
+    return net
+
+
+def test_what_a_reload_asks_for_is_there_after_a_quiet_time(net: Company, space: Space):
+    asked_again(net).announce("edge-1", space.extra, path="64510 3356").wait(SETTLE - MILLISECOND)
+    assert not net.monitor.network.in_sync("edge-1", space.family)
+    net.wait(MILLISECOND)
+    assert net.monitor.network.in_sync("edge-1", space.family)
+
+
+def test_the_end_mark_ends_it_at_once_and_a_quiet_time_before_does_not(net: Company, space: Space):
+    asked_again(net).refresh_begins("edge-1").bring("chicago-primary", "ipv4", "ipv6").wait(20)
+    assert not net.monitor.network.in_sync("edge-1", space.family)
+    net.refresh_ends("edge-1")
+    net.wait(MILLISECOND)
+    assert net.monitor.network.in_sync("edge-1", space.family)
+
+
+def test_a_router_that_sends_nothing_is_in_sync_after_the_timeout(net: Company, space: Space):
+    asked_again(net).wait(TIMEOUT - 1 - MILLISECOND)
+    assert not net.monitor.network.in_sync("edge-1", space.family)
+    assert net.wait(MILLISECOND).monitor.network.in_sync("edge-1", space.family)
