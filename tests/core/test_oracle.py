@@ -241,6 +241,18 @@ BUGS: dict[str, tuple[str, str, str, object]] = {
         "_alike",
         lambda *_: True,
     ),
+    "best paths that prove nothing together": (
+        "best paths",
+        "ermon.core.best_paths.BestPaths",
+        "down",
+        lambda *_: False,
+    ),
+    "first dumps that nobody comes back for": (
+        "best paths",
+        "ermon.core.sight.Sight",
+        "watch_first_dumps",
+        nothing,
+    ),
     "maintenance without an end": (
         "metro and private",
         "ermon.core.maintenance",
@@ -263,6 +275,7 @@ BUGS |= {
 
 
 RARE = {
+    "best paths that prove nothing together",
     "a failover that is looked for when links change only",
     "a failover that is looked for when prefixes change only",
     "a timer that runs on while nothing is known",
