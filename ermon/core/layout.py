@@ -9,7 +9,7 @@ from ermon.checks.internet import internet_feeds
 from ermon.checks.mirror import mirrored
 from ermon.checks.sharding import Shard
 from ermon.core.alarm import Alarm
-from ermon.model.inventory import Config, Link, Peering, Pool
+from ermon.model.inventory import Config, Link, Peering, Pool, Severity
 from ermon.model.prefixes import FAMILIES, Family, merged
 
 
@@ -21,8 +21,9 @@ class Layout:
         shard = Shard(config)
         self.alarms = tuple(sorted(alarms, key=attrgetter("order")))
         """By check and labels."""
-        self.severities = {alarm.subject.check: alarm.severity for alarm in self.alarms}
-        """By check: the policy may set it, and then sets it for all of the check's subjects."""
+        mildest_first = sorted(self.alarms, key=lambda alarm: -tuple(Severity).index(alarm.severity))
+        self.severities = {alarm.subject.check: alarm.severity for alarm in mildest_first}
+        """By check: that of its worst findings."""
         self.order = {link.key: place for place, link in enumerate(config.links)}
         """Of the links, as the configuration has it."""
         self.watched_elsewhere = {link.key: shard.watched_elsewhere(link) for link in config.links}

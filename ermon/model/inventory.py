@@ -35,6 +35,7 @@ class View(StrEnum):
 
 
 class Severity(StrEnum):
+    # The worst first.
     CRITICAL = "critical"
     WARNING = "warning"
     INFO = "info"

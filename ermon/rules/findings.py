@@ -35,12 +35,13 @@ def _is_wanted(config: Config | None, check: Check) -> bool:
 
 
 def severity(config: Config | None, check: Check) -> Severity:
-    """Return the severity of a check's findings: the configuration's, the policy's or the catalogue's."""
+    """Return the severity of a check's worst findings: the configuration's, the policy's or the catalogue's."""
     if config is None:
         return check.severity
     if (configured := check.settings(config).severity) is not None:
         return configured
-    return next((s.severity for s in check.subjects(config) if s.severity is not None), check.severity)
+    found = {subject.severity or check.severity for subject in check.subjects(config)}
+    return next((severity for severity in Severity if severity in found), check.severity)
 
 
 def _alert(config: Config | None, check: Check, expression: str, external_url: str) -> dict[str, Any]:

@@ -274,11 +274,11 @@ def test_one_edge_table_is_missing_for_each_link_of_its_router():
 # exabgp-down -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("process", [EDGES, "outside"])
-def test_a_process_that_died_is_noticed_after_five_seconds(net: Company, process: str):
+@pytest.mark.parametrize(("process", "severity"), [(EDGES, Severity.CRITICAL), ("outside", Severity.WARNING)])
+def test_a_process_that_died_is_noticed_after_five_seconds(net: Company, process: str, severity: Severity):
     net.process_up(process).wait(100).process_down(process)
     finding = net.assert_raised_after(5, "exabgp-down", process=process)
-    assert finding.severity is Severity.CRITICAL
+    assert finding.severity is severity
     net.wait(5).process_up(process)
     net.assert_cleared_after(0, "exabgp-down", process=process)
 
@@ -539,6 +539,7 @@ def test_a_missing_view_names_the_checks_that_nobody_can_answer(
     not_asked_here = {
         "advertised-count-low",
         "advertised-undeclared",
+        "geo-asymmetry",
         "inbound-not-redundant",
         "pool-wrong-link",
         "prefix-not-advertised",

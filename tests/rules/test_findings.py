@@ -54,6 +54,11 @@ def test_a_check_that_is_switched_off_alerts_of_nothing():
     assert set(CATALOGUE) - set(alerts(load(REFERENCE))) == off
 
 
+def test_a_rule_for_findings_of_several_severities_has_the_worst():
+    """The processes of the reference: that of all routers, and that of the feed of the outside."""
+    assert alerts(load(REFERENCE))["exabgp-down"]["labels"] == {"severity": "critical"}
+
+
 def test_a_severity_of_the_policy_gives_way_to_that_of_the_check():
     text = REFERENCE.replace("link-down: {", "pool-covered: {severity: info}\n  link-down: {")
     assert alerts(load(text))["pool-covered"]["labels"] == {"severity": "info"}
