@@ -8,19 +8,9 @@ from pydantic import BaseModel
 
 from ermon.config.receivers import AlertmanagerSection, WebhookEntry
 from ermon.config.schema import CollectorSection, FeedEntry, PolicySection, PoolEntry
-from ermon.model.inventory import (
-    Alertmanager,
-    Collector,
-    Config,
-    Customer,
-    Feed,
-    Policy,
-    Pool,
-    Severity,
-    View,
-    Webhook,
-)
+from ermon.model.inventory import Collector, Config, Customer, Feed, Pool, View
 from ermon.model.prefixes import Prefix
+from ermon.model.settings import Alertmanager, Policy, Severity, Webhook
 
 
 def _default(model: type[BaseModel], key: str) -> Any:

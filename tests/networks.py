@@ -10,17 +10,13 @@ from typing import Any
 from ermon.model.communities import service
 from ermon.model.inventory import (
     Advertise,
-    CheckException,
-    CheckSettings,
     Circuit,
-    Community,
     Config,
     Customer,
     ExpectedPrefix,
     Feed,
     InternetUse,
     Link,
-    MaintenanceWindow,
     Peering,
     Pool,
     Receive,
@@ -30,7 +26,8 @@ from ermon.model.inventory import (
     View,
 )
 from ermon.model.prefixes import Address, Family, Prefix, parse_address, parse_prefix
-from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
+from ermon.model.routes import Attributes, Community, PathSegment, Route, SegmentKind
+from ermon.model.settings import CheckException, CheckSettings, MaintenanceWindow
 from tests.defaults import make_alertmanager, make_collector, make_policy, make_pool
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()

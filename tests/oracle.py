@@ -39,17 +39,10 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import (
-    CheckSettings,
-    Config,
-    Feed,
-    InternetUse,
-    Link,
-    LinkKey,
-    View,
-)
+from ermon.model.inventory import Config, Feed, InternetUse, Link, LinkKey, View
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.routes import Route
+from ermon.model.settings import CheckSettings
 from tests.oracle_facts import (
     CHURN_SECONDS,
     FactsFromScratch,

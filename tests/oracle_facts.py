@@ -18,19 +18,10 @@ from ermon.checks.attribution import Cause, Unattributed
 from ermon.checks.facts import Amount, Preference
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
-from ermon.model.inventory import (
-    CheckSettings,
-    Circuit,
-    Config,
-    ExpectationPeriods,
-    Feed,
-    Link,
-    LinkKey,
-    Peering,
-    View,
-)
+from ermon.model.inventory import Circuit, Config, ExpectationPeriods, Feed, Link, LinkKey, Peering, View
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix
 from ermon.model.routes import Attributes, Route, RouteKey, SegmentKind
+from ermon.model.settings import CheckSettings
 
 if TYPE_CHECKING:
     from tests.oracle import Oracle

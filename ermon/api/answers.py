@@ -21,8 +21,8 @@ from ermon.api.status import (
     words,
 )
 from ermon.model.findings import Finding, Status, TransitionState
-from ermon.model.inventory import Severity
 from ermon.model.prefixes import Family
+from ermon.model.settings import Severity
 from ermon.model.text import rfc3339
 
 _SUBSTANCE = ("check", "severity", "labels", "summary", "evidence")

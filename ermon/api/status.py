@@ -17,8 +17,9 @@ import msgspec
 from msgspec import Meta
 
 from ermon.model.findings import LinkState
-from ermon.model.inventory import InternetUse, Peering, Severity, View
+from ermon.model.inventory import InternetUse, Peering, View
 from ermon.model.prefixes import Family
+from ermon.model.settings import Severity
 
 Time = Annotated[
     str,

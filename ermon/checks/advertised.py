@@ -23,9 +23,10 @@ from ermon.checks.mirror import (
 )
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, present, violated
 from ermon.checks.topics import MICROSOFT, RouteSet, difference_topic
-from ermon.model.inventory import Config, Feed, Peering, Severity, View
+from ermon.model.inventory import Config, Feed, Peering, View
 from ermon.model.prefixes import DEFAULT_ROUTE, FAMILIES, Family, Prefix, PrefixSet
 from ermon.model.routes import Route
+from ermon.model.settings import Severity
 
 
 def microsoft_links(config: Config) -> Iterator[MirroredLink]:

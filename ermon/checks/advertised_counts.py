@@ -12,7 +12,8 @@ from ermon.checks.facts import Facts, link_in_doubt
 from ermon.checks.mirror import ADVERTISED, MirroredLink, mirrored
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Learns, Subject, Verdict, link_labels, violated
 from ermon.checks.topics import Counted
-from ermon.model.inventory import Config, Severity, View
+from ermon.model.inventory import Config, View
+from ermon.model.settings import Severity
 
 
 def advertised_count_low(config: Config) -> Iterator[Subject]:

@@ -33,8 +33,9 @@ from ermon.checks.subject import (
     violated,
 )
 from ermon.checks.topics import link_topic
-from ermon.model.inventory import Config, Link, Peering, Pool, Severity, View
+from ermon.model.inventory import Config, Link, Peering, Pool, View
 from ermon.model.prefixes import FAMILIES, Family, PrefixIndex
+from ermon.model.settings import Severity
 
 
 def _pool_labels(pool: Pool, link: Link, family: Family) -> Labels:

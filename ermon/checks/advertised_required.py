@@ -11,8 +11,9 @@ from ermon.checks.facts import Facts, link_down, link_in_doubt, link_up
 from ermon.checks.mirror import ADVERTISED, AFTER_MISSING, DEFAULT, REQUIRED, MirroredLink, mirrored
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, violated
 from ermon.checks.topics import GroupKey, RouteSet, failover_topic
-from ermon.model.inventory import Config, Peering, Severity, View
+from ermon.model.inventory import Config, Peering, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix
+from ermon.model.settings import Severity
 
 
 def prefix_not_advertised(config: Config) -> Iterator[Subject]:

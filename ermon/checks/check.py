@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from ermon.checks.sharding import Shard
 from ermon.checks.subject import Subject
-from ermon.model.inventory import CheckSettings, Config, Peering, Severity, View
+from ermon.model.inventory import Config, Peering, View
+from ermon.model.settings import CheckSettings, Severity
 
 
 class Section(StrEnum):

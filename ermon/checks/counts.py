@@ -22,7 +22,8 @@ from ermon.checks.edge_table import (
 from ermon.checks.facts import Amount, Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Learns, Subject, Verdict, link_labels, violated
 from ermon.checks.topics import Counted, link_topic, seen_topic, table_topic
-from ermon.model.inventory import Config, Link, Peering, Service, Severity, View
+from ermon.model.inventory import Config, Link, Peering, Service, View
+from ermon.model.settings import Severity
 
 FEWEST_USUAL_ROUTES = 5
 """Of a service with fewer, a single route is too large a share to be judged in percent."""

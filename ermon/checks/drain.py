@@ -14,8 +14,9 @@ from ermon.checks.redundancy import AFTER_LINK_LOSS
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
 from ermon.checks.topics import Topic, drain_topic, preference_topic
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Circuit, Config, Link, Severity, View
+from ermon.model.inventory import Circuit, Config, Link, View
 from ermon.model.prefixes import Family
+from ermon.model.settings import Severity
 
 DRAIN_REPEATS = Parameter(
     "drain",

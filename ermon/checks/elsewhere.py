@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ermon.checks.attribution import has_microsoft_asn
-from ermon.model.inventory import Config, Feed, LinkKey, Peering, Policy, View
+from ermon.model.inventory import Config, Feed, LinkKey, Peering, View
 from ermon.model.prefixes import Prefix, PrefixSet, not_public_space
 from ermon.model.routes import BLACKHOLE, PRIVATE_ASNS, Attributes, Route
+from ermon.model.settings import Policy
 
 
 def blackholing(policy: Policy) -> Callable[[Attributes], bool]:

@@ -24,9 +24,10 @@ from ermon.checks.subject import (
     violated,
 )
 from ermon.checks.topics import MICROSOFT, RouteSet, feed_topic, routes_topic
-from ermon.model.inventory import Config, Feed, Severity, View
+from ermon.model.inventory import Config, Feed, View
 from ermon.model.prefixes import PrefixSet
 from ermon.model.routes import Route, SegmentKind
+from ermon.model.settings import Severity
 
 INSIDE_POOL = "inside-pool"
 COVERS_POOL = "covers-pool"

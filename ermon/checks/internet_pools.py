@@ -13,9 +13,10 @@ from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored
 from ermon.checks.subject import OK, UNKNOWN, Subject, Verdict, feed_labels, on_feed, present, violated
 from ermon.checks.topics import RouteSet, feed_topic, link_topic, routes_topic
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Config, Feed, InternetUse, Link, Peering, Pool, Severity, View
+from ermon.model.inventory import Config, Feed, InternetUse, Link, Peering, Pool, View
 from ermon.model.prefixes import Family, Prefix, PrefixSet
 from ermon.model.routes import Route
+from ermon.model.settings import Severity
 
 FAILOVER_SECONDS = 60.0
 """A pool for failover is raised after so long at least: a router's conditional advertisement follows its table with a

@@ -10,9 +10,10 @@ from ermon.checks.check import Check, NotTested, Section
 from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, RouteGroup, Subject, Verdict, present, violated
 from ermon.checks.topics import RouteSet, feed_topic, routes_topic
-from ermon.model.inventory import Config, Feed, Severity, View
+from ermon.model.inventory import Config, Feed, View
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet
 from ermon.model.routes import PRIVATE_ASNS, Route, SegmentKind
+from ermon.model.settings import Severity
 
 PUBLISHED = "published"
 """Routes that share an address with internet-only space."""

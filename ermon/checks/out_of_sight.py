@@ -19,8 +19,9 @@ from ermon.checks.topics import (
     up_circuits_topic,
 )
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Circuit, Config, Feed, Link, Severity, View
+from ermon.model.inventory import Circuit, Config, Feed, Link, View
 from ermon.model.prefixes import Family
+from ermon.model.settings import Severity
 
 FEWEST_ROUTERS = 3
 """So many routers out of sight at once have one cause; of one or two, each may have its own."""

@@ -41,9 +41,10 @@ from ermon.checks.topics import (
     missing_topic,
     routes_topic,
 )
-from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Severity, View
+from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, View
 from ermon.model.prefixes import Prefix, PrefixSet
 from ermon.model.routes import Route
+from ermon.model.settings import Severity
 
 CHANGES_PER_MINUTE = Parameter(
     "churn-high", "per_minute", 600, "count", "So many route changes a minute are still fine."

@@ -21,8 +21,9 @@ from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
 from ermon.checks.topics import difference_topic, link_topic
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Circuit, Config, Link, Peering, Severity, View, apart
+from ermon.model.inventory import Circuit, Config, Link, Peering, View, apart
 from ermon.model.prefixes import FAMILIES, Family
+from ermon.model.settings import Severity
 
 FLAP_CHANGES = Parameter(
     "link-flapping",

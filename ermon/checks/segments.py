@@ -11,7 +11,8 @@ from ermon.checks.check import Check, NotTested, Section
 from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, RouteGroup, Subject, Verdict, present, violated
 from ermon.checks.topics import MICROSOFT, RouteSet, feed_topic, routes_topic
-from ermon.model.inventory import Config, Feed, Severity, View
+from ermon.model.inventory import Config, Feed, View
+from ermon.model.settings import Severity
 
 
 def segment_leak(config: Config) -> Iterator[Subject]:

@@ -19,8 +19,9 @@ from ermon.checks.check import (
 from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, feed_labels, on_feed, violated
 from ermon.checks.topics import STORAGE, content_topic, feed_topic, process_topic, router_topic, source_topic
-from ermon.model.inventory import Config, Feed, Severity, View
+from ermon.model.inventory import Config, Feed, View
 from ermon.model.prefixes import Family
+from ermon.model.settings import Severity
 from ermon.model.source_key import SourceKey
 
 FLAP_LOSSES = Parameter(

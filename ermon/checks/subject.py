@@ -15,9 +15,10 @@ from ermon.checks.attribution import Attribution
 from ermon.checks.facts import Facts
 from ermon.checks.topics import Counted, RouteSet, Topic
 from ermon.model.findings import Status
-from ermon.model.inventory import Feed, Link, Severity
+from ermon.model.inventory import Feed, Link
 from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import Route, RouteKey
+from ermon.model.settings import Severity
 
 Labels = tuple[tuple[str, str], ...]
 

@@ -12,9 +12,10 @@ from ermon.checks.edge_table import UNATTRIBUTED
 from ermon.checks.facts import Facts
 from ermon.checks.subject import RouteGroup, Subject, Verdict, feed_labels, on_feed, present
 from ermon.checks.topics import RouteSet, feed_topic, routes_topic
-from ermon.model.inventory import Config, Feed, Link, Severity, View
+from ermon.model.inventory import Config, Feed, Link, View
 from ermon.model.prefixes import Family
 from ermon.model.routes import Attributes, Route
+from ermon.model.settings import Severity
 
 MOST_CAUSES = 20
 """As many as a list of evidence has."""

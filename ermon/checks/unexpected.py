@@ -21,8 +21,9 @@ from ermon.checks.edge_table import (
 from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
 from ermon.checks.topics import EXPECTATIONS, Counted, RouteSet, link_topic, routes_topic
-from ermon.model.inventory import Config, Link, Peering, Severity, View
+from ermon.model.inventory import Config, Link, Peering, View
 from ermon.model.prefixes import Family
+from ermon.model.settings import Severity
 
 
 def prefix_unexpected(config: Config) -> Iterator[Subject]:

@@ -12,8 +12,9 @@ from ermon.checks.internet import internet_feeds
 from ermon.checks.mirror import mirrored
 from ermon.checks.sharding import everywhere
 from ermon.checks.subject import Evidence, Labels, Subject, Verdict, link_labels, violated
-from ermon.model.inventory import Config, Feed, Peering, Severity, View
+from ermon.model.inventory import Config, Feed, Peering, View
 from ermon.model.prefixes import Family
+from ermon.model.settings import Severity
 
 VIEW_MISSING = "view-missing"
 

@@ -9,34 +9,36 @@ from ermon.config.receivers import AccessKeys
 from ermon.config.rules import pool_circuits
 from ermon.config.schema import CheckEntry, ExceptionEntry, FeedEntry, File, MaintenanceEntry, PoolEntry
 from ermon.model.inventory import (
-    AcceptedLint,
-    Access,
     Advertise,
-    Alertmanager,
-    BasicAuth,
-    CheckException,
-    CheckSettings,
     Circuit,
-    ClientTls,
     Collector,
     Config,
     Customer,
     ExpectedPrefix,
     Feed,
     Link,
-    MaintenanceWindow,
     Peering,
-    Policy,
     Pool,
     Receive,
     Segment,
     Service,
-    Severity,
     Source,
     Uplink,
-    Webhook,
 )
 from ermon.model.prefixes import FAMILIES
+from ermon.model.settings import (
+    AcceptedLint,
+    Access,
+    Alertmanager,
+    BasicAuth,
+    CheckException,
+    CheckSettings,
+    ClientTls,
+    MaintenanceWindow,
+    Policy,
+    Severity,
+    Webhook,
+)
 
 
 def build(file: File) -> Config:

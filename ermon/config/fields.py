@@ -15,8 +15,9 @@ from netaddr import IPAddress
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, WithJsonSchema
 
 from ermon.model import communities
-from ermon.model.inventory import Community, Service
+from ermon.model.inventory import Service
 from ermon.model.prefixes import Address, Prefix, parse_address, parse_prefix, supernet
+from ermon.model.routes import Community
 from ermon.model.text import DURATION_PATTERN, LONGEST_SECONDS, parse_duration, parse_timestamp
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")

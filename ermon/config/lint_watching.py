@@ -10,7 +10,8 @@ from ermon.config.lint_catalogue import LINTS, Weight
 from ermon.config.lint_mistakes import Lint, Rule
 from ermon.config.problems import advice
 from ermon.config.yaml import KeyPath
-from ermon.model.inventory import Config, Severity, View
+from ermon.model.inventory import Config, View
+from ermon.model.settings import Severity
 
 SOON_SECONDS = 7 * 86_400.0
 """An exception that ends so soon is told, so that nobody is woken by its end."""

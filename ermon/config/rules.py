@@ -18,7 +18,8 @@ from ermon.config.receivers import cautions_about_receivers, complaints_about_re
 from ermon.config.schema import CollectorSection, Draft, ExceptionEntry, MaintenanceEntry, PoolEntry
 from ermon.config.yaml import KeyPath
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.inventory import WINDOW_SCOPES, Peering
+from ermon.model.inventory import Peering
+from ermon.model.settings import WINDOW_SCOPES
 from ermon.model.source_key import SERVICE_AREAS
 
 

@@ -40,7 +40,8 @@ from ermon.config.fields import (
 from ermon.config.receivers import AlertmanagerSection, WebhookEntry
 from ermon.config.shape import Alone, Section
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.inventory import InternetUse, Severity, View
+from ermon.model.inventory import InternetUse, View
+from ermon.model.settings import Severity
 
 KNOWN_CHECKS: Mapping[str, Mapping[str, Parameter]] = {
     name: {parameter.name: parameter for parameter in check.parameters} for name, check in CATALOGUE.items()

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ermon.model.inventory import Access, ClientTls, Config
+from ermon.model.inventory import Config
+from ermon.model.settings import Access, ClientTls
 
 MAX_SECRET_BYTES = 8 * 1024
 """A larger file is no key: servers take headers of so many bytes, and a token is sent in one."""

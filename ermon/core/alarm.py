@@ -15,7 +15,7 @@ import msgspec
 
 from ermon.checks.subject import UNKNOWN, Labels, Subject, Verdict
 from ermon.model.findings import Status, TransitionState
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 
 AlarmKey = tuple[str, Labels]
 """A check, and the labels of the subject."""

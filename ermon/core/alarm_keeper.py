@@ -22,7 +22,7 @@ from ermon.core.plan import Plan
 from ermon.core.timers import Timers
 from ermon.model.events import Change, PoolChanged
 from ermon.model.findings import Finding, Status, Transition, TransitionState
-from ermon.model.inventory import MaintenanceWindow
+from ermon.model.settings import MaintenanceWindow
 
 RENDER_INTERVAL_SECONDS = 1.0
 """The evidence of a raised finding is brought up to date this often at most: a leak of a whole table

@@ -14,7 +14,7 @@ from ermon.api.status import HeadlineDoc, HeadlineKind
 from ermon.checks.check import names_in
 from ermon.core.facts import NetworkFacts
 from ermon.model.findings import Finding
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from ermon.model.text import rfc3339
 
 MAX_NAMES = 5

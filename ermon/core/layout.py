@@ -9,8 +9,9 @@ from ermon.checks.internet import internet_feeds
 from ermon.checks.mirror import mirrored
 from ermon.checks.sharding import Shard
 from ermon.core.alarm import Alarm
-from ermon.model.inventory import Config, Link, Peering, Pool, Severity
+from ermon.model.inventory import Config, Link, Peering, Pool
 from ermon.model.prefixes import FAMILIES, Family, merged
+from ermon.model.settings import Severity
 
 
 class Layout:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Section
 from ermon.checks.subject import Subject
-from ermon.model.inventory import CheckException, Circuit, Config, MaintenanceWindow
+from ermon.model.inventory import Circuit, Config
+from ermon.model.settings import CheckException, MaintenanceWindow
 from ermon.model.text import rfc3339
 
 Place = tuple[str, ...]

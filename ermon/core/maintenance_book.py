@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from ermon.model.inventory import WINDOW_SCOPES, Config, MaintenanceWindow
+from ermon.model.inventory import Config
+from ermon.model.settings import WINDOW_SCOPES, MaintenanceWindow
 from ermon.model.text import nearest_utc
 
 MAX_WINDOWS = 1_000

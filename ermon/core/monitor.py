@@ -39,7 +39,8 @@ from ermon.core.takeover import adopt, expect
 from ermon.core.timers import Timers
 from ermon.model.events import Accepted, Change, ClockStepped, Event, FeedRequest, SourceJudged
 from ermon.model.findings import Finding, Status, Transition, transition_order
-from ermon.model.inventory import Config, LinkFamily, MaintenanceWindow
+from ermon.model.inventory import Config, LinkFamily
+from ermon.model.settings import MaintenanceWindow
 
 
 class Parts:

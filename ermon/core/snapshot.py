@@ -28,9 +28,10 @@ from ermon.core.reactor import Reactor
 from ermon.core.session import Session
 from ermon.core.timers import RefreshOverdue
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Config, LinkKey, MaintenanceWindow
+from ermon.model.inventory import Config, LinkKey
 from ermon.model.prefixes import FAMILIES, Family, Prefix, parse_prefix
 from ermon.model.routes import PathId, Route
+from ermon.model.settings import MaintenanceWindow
 
 
 class RefreshMemory(msgspec.Struct, frozen=True):

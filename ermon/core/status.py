@@ -35,8 +35,9 @@ from ermon.core.maintenance import Suppression
 from ermon.core.monitor import Monitor
 from ermon.core.pool_status import pool_status
 from ermon.model.findings import LinkState
-from ermon.model.inventory import WINDOW_SCOPES, CheckException, Circuit, LinkKey, View
+from ermon.model.inventory import Circuit, LinkKey, View
 from ermon.model.prefixes import Family
+from ermon.model.settings import WINDOW_SCOPES, CheckException
 from ermon.model.text import rfc3339
 
 _PROCESS_STATES = {True: LinkState.UP, False: LinkState.DOWN, None: LinkState.UNKNOWN}

@@ -18,7 +18,7 @@ from ermon.checks.sharding import idle_globs
 from ermon.config.lints import lint
 from ermon.config.load import LoadedConfig
 from ermon.model.findings import Transition, TransitionState
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 
 LEVELS = ("debug", "info", "warning", "error")
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 
 
 class Status(StrEnum):

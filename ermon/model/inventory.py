@@ -15,6 +15,15 @@ from enum import StrEnum
 from typing import Literal
 
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix
+from ermon.model.routes import Community
+from ermon.model.settings import (
+    Alertmanager,
+    CheckException,
+    CheckSettings,
+    MaintenanceWindow,
+    Policy,
+    Webhook,
+)
 
 LinkKey = tuple[str, str]
 """A link's identity: the names of its circuit and of itself."""
@@ -34,13 +43,6 @@ class View(StrEnum):
     SEGMENT = "segment"
 
 
-class Severity(StrEnum):
-    # The worst first.
-    CRITICAL = "critical"
-    WARNING = "warning"
-    INFO = "info"
-
-
 class Peering(StrEnum):
     MICROSOFT = "microsoft"
     PRIVATE = "private"
@@ -52,16 +54,6 @@ class InternetUse(StrEnum):
     FORBIDDEN = "forbidden"
     AGGREGATE = "aggregate"
     FAILOVER = "failover"
-
-
-@dataclass(frozen=True, slots=True)
-class Community:
-    """A standard (RFC 1997) or large (RFC 8092) community: its two or three numbers."""
-
-    values: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return ":".join(map(str, self.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,116 +317,6 @@ class Collector:
     """Memory of the routes of one feed."""
     reconnect_grace: float
     """Seconds that routers may need to call again after ExaBGP's start."""
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedLint:
-    """What the inventory has against the configuration, and somebody has taken as it is."""
-
-    lint: str
-    at: str
-    """Where: the path of the key, such as ``circuits.chicago``."""
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    microsoft_asns: frozenset[int]
-    public_space: tuple[Prefix, ...]
-    internet_covering: Severity
-    max_drain: float
-    failover_grace: float
-    """Seconds after a link came up in which a pool for failover may still be on the internet."""
-    relearn_after: float
-    """Seconds after which a new steady level is the usual one."""
-    blackhole_communities: frozenset[Community]
-    """Communities that mean remote-triggered blackholing, besides 65535:666 (RFC 7999)."""
-    accept: tuple[AcceptedLint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckSettings:
-    """What the configuration says of one check; ``None`` and missing keys mean the catalogue's default."""
-
-    enabled: bool | None = None
-    severity: Severity | None = None
-    raise_after: float | None = None
-    clear_after: float | None = None
-    parameters: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class MaintenanceWindow:
-    """A time in which something is worked on: exactly one of these, or a circuit and one link of it."""
-
-    starts: datetime
-    ends: datetime
-    reason: str
-    circuit: str | None = None
-    link: str | None = None
-    feed: str | None = None
-    router: str | None = None
-    uplink: str | None = None
-    segment: str | None = None
-    group: str | None = None
-
-
-WINDOW_SCOPES = ("circuit", "feed", "router", "uplink", "segment", "group")
-"""What a maintenance window can be for: exactly one of these."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckException:
-    """Subjects for which a check is switched off."""
-
-    check: str
-    labels: Mapping[str, str]
-    """What a subject's labels must be; a label that is not named may be anything."""
-    reason: str
-    until: datetime | None = None
-    """When it ends; ``None``: never."""
-
-
-@dataclass(frozen=True, slots=True)
-class BasicAuth:
-    """A user name and the file with the password (RFC 7617)."""
-
-    username: str
-    password_file: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTls:
-    """Whom a client trusts, and who it is; the system's certificate authorities and nobody unless said."""
-
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    server_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How ermon and a receiver of findings know each other; files are named, their contents are not here."""
-
-    basic_auth: BasicAuth | None = None
-    bearer_token_file: str | None = None
-    tls: ClientTls = ClientTls()
-
-
-@dataclass(frozen=True, slots=True)
-class Alertmanager:
-    urls: tuple[str, ...]
-    resend: float
-    access: Access = Access()
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    url: str
-    events: tuple[Literal["raised", "cleared"], ...]
-    secret_file: str | None = None
-    access: Access = Access()
 
 
 @dataclass(frozen=True, slots=True)

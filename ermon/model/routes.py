@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
-from ermon.model.inventory import Community
 from ermon.model.prefixes import Address, Prefix
 
 PathId = int | None
@@ -14,6 +14,16 @@ PathId = int | None
 
 RouteKey = tuple[Prefix, PathId]
 """The key of a route in an Adj-RIB-In: the NLRI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """A standard (RFC 1997) or large (RFC 8092) community: its two or three numbers."""
+
+    values: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return ":".join(map(str, self.values))
 
 
 class SegmentKind(StrEnum):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ermon.checks.catalogue import SUPPRESSES, SUPPRESSES_TOGETHER
 from ermon.checks.check import alert_name, runbook_url
 from ermon.model.findings import Finding
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from ermon.model.text import printable, rfc3339
 
 Alert = dict[str, Any]

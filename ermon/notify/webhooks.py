@@ -22,7 +22,7 @@ from ermon.checks.check import runbook_url
 from ermon.config.secrets import Credentials
 from ermon.metrics.process import Telemetry, receiver_name
 from ermon.model.findings import Delivery, Transition
-from ermon.model.inventory import Webhook
+from ermon.model.settings import Webhook
 from ermon.notify.post import Client, PostError
 
 

@@ -41,9 +41,10 @@ from ermon.model.events import (
     SourceJudged,
     StorageJudged,
 )
-from ermon.model.inventory import ExpectedPrefix, Feed, MaintenanceWindow
+from ermon.model.inventory import ExpectedPrefix, Feed
 from ermon.model.prefixes import parse_prefix
 from ermon.model.routes import Route
+from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
 from ermon.sources.published import PublishedList
 from ermon.sources.store import file_stem

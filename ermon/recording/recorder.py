@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ermon import __version__
 from ermon.model.events import Event
-from ermon.model.inventory import MaintenanceWindow
+from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
 from ermon.recording.entries import (
     MARK,

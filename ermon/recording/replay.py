@@ -20,8 +20,9 @@ from ermon.core.snapshot import resume
 from ermon.exabgp.decode import Decoder, Rejected, RejectReason
 from ermon.model.events import Event, Update
 from ermon.model.findings import Finding, Transition, transition_order
-from ermon.model.inventory import Config, MaintenanceWindow
+from ermon.model.inventory import Config
 from ermon.model.routes import Route
+from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
 from ermon.recording import entries
 from ermon.recording.entries import (

@@ -21,7 +21,8 @@ from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Check, Section, alert_name, runbook_url
 from ermon.checks.guide import guide
 from ermon.checks.redundancy import GEO_NOT_REDUNDANT
-from ermon.model.inventory import Config, Severity
+from ermon.model.inventory import Config
+from ermon.model.settings import Severity
 
 HELD = "5m"
 """How long the last value of a series counts when no newer one comes: a failed scrape, a restart, an upgrade

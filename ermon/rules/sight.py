@@ -6,7 +6,7 @@ from typing import Any
 
 from ermon.checks.check import runbook_url
 from ermon.checks.sight import EXABGP_DOWN
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from ermon.rules.findings import HELD
 
 _JOB = 'job=~"ermon(-.+)?"'

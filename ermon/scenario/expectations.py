@@ -14,8 +14,9 @@ from ermon.checks.catalogue import CATALOGUE, subjects
 from ermon.config.problems import Complaint, advice
 from ermon.config.yaml import KeyPath
 from ermon.model.findings import Status, Transition, TransitionState
-from ermon.model.inventory import Config, Severity
+from ermon.model.inventory import Config
 from ermon.model.prefixes import Prefix
+from ermon.model.settings import Severity
 from ermon.scenario.schema import LABELS, AboutSection, StatusEntry, StepEntry, TransitionEntry
 from ermon.scenario.script import Act
 

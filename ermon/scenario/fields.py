@@ -10,9 +10,8 @@ from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSch
 
 from ermon.config.fields import CommunityText, parse_any_prefix, show
 from ermon.model import communities
-from ermon.model.inventory import Community
 from ermon.model.prefixes import Address, Family, Prefix, parse_address
-from ermon.model.routes import BLACKHOLE, PathSegment, SegmentKind
+from ermon.model.routes import BLACKHOLE, Community, PathSegment, SegmentKind
 
 ALL, USUAL, NONE = "all", "usual", "none"
 """Words that stand for something: every feed or every route; what is seen on a good day; nothing."""

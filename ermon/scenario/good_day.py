@@ -13,19 +13,9 @@ from typing import NamedTuple
 from netaddr import IPSet
 
 from ermon.model.communities import MICROSOFT_ASN
-from ermon.model.inventory import (
-    Circuit,
-    Community,
-    Config,
-    ExpectationPeriods,
-    Feed,
-    Link,
-    LinkKey,
-    Peering,
-    View,
-)
+from ermon.model.inventory import Circuit, Config, ExpectationPeriods, Feed, Link, LinkKey, Peering, View
 from ermon.model.prefixes import Address, Family, Prefix, PrefixSet, parse_address, parse_prefix
-from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
+from ermon.model.routes import Attributes, Community, PathSegment, Route, SegmentKind
 from ermon.scenario.fields import Many
 
 _MICROSOFT_SPACE: Mapping[Family, Prefix] = {

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from ermon.config.yaml import KeyPath
 from ermon.core.monitor import Monitor
 from ermon.model.findings import Status, Transition, TransitionState, transition_order
-from ermon.model.inventory import Config, Severity
+from ermon.model.inventory import Config
+from ermon.model.settings import Severity
 from ermon.scenario.expectations import (
     Expectations,
     ExpectedStatus,

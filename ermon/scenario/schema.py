@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSch
 from ermon.config.fields import Duration, Line, Timestamp, show
 from ermon.config.shape import Section
 from ermon.model.findings import Status
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from ermon.scenario.fields import (
     AnyPrefixes,
     AsPath,

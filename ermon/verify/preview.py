@@ -15,7 +15,8 @@ from ermon.api.answers import FindingDoc, finding_doc
 from ermon.api.status import StatusDoc
 from ermon.client.http import Client, Target
 from ermon.exabgp.decode import Rejected, RejectReason
-from ermon.model.inventory import Config, Severity
+from ermon.model.inventory import Config
+from ermon.model.settings import Severity
 from ermon.model.source_key import SourceKey
 from ermon.model.text import printable
 from ermon.recording.replay import Playback, Replay

@@ -38,8 +38,9 @@ from ermon.core.status import Collected, network_status
 from ermon.core.timeline import SPAN_SECONDS
 from ermon.httpd.access import caller_of, require_changes_allowed
 from ermon.model.findings import Finding
-from ermon.model.inventory import WINDOW_SCOPES, Config, MaintenanceWindow
+from ermon.model.inventory import Config
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
+from ermon.model.settings import WINDOW_SCOPES, MaintenanceWindow
 from ermon.model.text import parse_timestamp, rfc3339
 from ermon.rules.findings import severity
 from ermon.web.handling import CONTEXT, WebContext, answer, choice, parameters, refuse, success

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from tests.checks.company import NO_EXPORT, PLANT, SPACES, Company, Space, company
 from tests.story import MILLISECOND
 

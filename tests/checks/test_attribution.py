@@ -13,9 +13,9 @@ from ermon.checks.attribution import (
     has_microsoft_asn,
     microsoft_path,
 )
-from ermon.model.inventory import Community, Config, Peering
+from ermon.model.inventory import Config, Peering
 from ermon.model.prefixes import parse_address
-from ermon.model.routes import Route
+from ermon.model.routes import Community, Route
 from tests.networks import EDGE, attributes, circuit, config, feed, link, prefixes, routes
 
 OURS = frozenset({64500, 64499})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ermon.checks.topics import Counted
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from tests.checks.company import PLANT, SHAREPOINT, SPACES, TEAMS, Company, Space, company
 from tests.story import MILLISECOND
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ermon.core.monitor import Monitor
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from tests.checks.company import EXCHANGE, PLANT, SHAREPOINT, SPACES, Company, Space, company
 from tests.story import MILLISECOND
 

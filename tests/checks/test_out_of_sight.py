@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from tests.checks.company import EXCHANGE, PLANT, Company, Space, company
 from tests.story import MILLISECOND
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from tests.checks.company import BLACKHOLE, PLANT, SPACES, Company, Space, company
 
 DUAL = ("ipv4", "ipv6")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.model.inventory import EDGES, Severity
+from ermon.model.inventory import EDGES
 from ermon.model.prefixes import Family
+from ermon.model.settings import Severity
 from tests.checks.company import PLANT, SPACES, Company, Space, company
 from tests.story import MILLISECOND
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from tests.checks.company import EXCHANGE, Company, Space, company
 from tests.story import MILLISECOND, SOMEWHERE
 

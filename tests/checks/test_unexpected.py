@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from ermon.sources.published import with_published
 from tests.checks.company import PLANT, SPACES, TEAMS, Company, Space, company
 

@@ -11,21 +11,10 @@ from hypothesis import strategies as st
 
 from ermon.config.load import ConfigError, load_config, schema_json
 from ermon.config.schema import KNOWN_CHECKS
-from ermon.model.inventory import (
-    Access,
-    BasicAuth,
-    CheckSettings,
-    ClientTls,
-    Community,
-    ExpectedPrefix,
-    InternetUse,
-    Peering,
-    Service,
-    Severity,
-    Source,
-    View,
-)
+from ermon.model.inventory import ExpectedPrefix, InternetUse, Peering, Service, Source, View
 from ermon.model.prefixes import parse_address, parse_prefix
+from ermon.model.routes import Community
+from ermon.model.settings import Access, BasicAuth, CheckSettings, ClientTls, Severity
 from tests.defaults import make_policy, make_webhook
 
 ROOT = Path(__file__).parents[2]

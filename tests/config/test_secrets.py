@@ -10,13 +10,8 @@ from typing import Any
 import pytest
 
 from ermon.config.secrets import MAX_SECRET_BYTES, SecretError, read_secrets
-from ermon.model.inventory import (
-    Access,
-    BasicAuth,
-    ClientTls,
-    Config,
-    View,
-)
+from ermon.model.inventory import Config, View
+from ermon.model.settings import Access, BasicAuth, ClientTls
 from tests.defaults import make_alertmanager, make_config, make_feed, make_webhook
 
 FEED = make_feed("edge-1", View.EDGE_TABLE, "127.0.0.11", "127.0.0.1", md5_password_file="edge.key")

@@ -10,7 +10,7 @@ from ermon.checks.subject import OK as JUDGED_OK
 from ermon.checks.subject import Subject
 from ermon.core.alarm import Alarm, Phase
 from ermon.model.findings import Status
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from tests.oracle import transitions_of
 
 OK, VIOLATED, UNKNOWN, SUPPRESSED = Status.OK, Status.VIOLATED, Status.UNKNOWN, Status.SUPPRESSED

@@ -9,7 +9,7 @@ import pytest
 from ermon.api.status import HeadlineDoc
 from ermon.core.headline import Seen, headline_of, make_headline
 from ermon.model.findings import Finding
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from tests.checks.company import V4, V6, Company, Space, company
 
 BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])

@@ -8,7 +8,7 @@ import pytest
 from ermon.checks.catalogue import subjects
 from ermon.checks.subject import Subject
 from ermon.core.maintenance import Coverage, active
-from ermon.model.inventory import CheckException, MaintenanceWindow
+from ermon.model.settings import CheckException, MaintenanceWindow
 from tests.networks import START, TWO_CIRCUITS, window
 
 ALL = list(subjects(TWO_CIRCUITS))

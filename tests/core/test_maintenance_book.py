@@ -4,7 +4,7 @@ import pytest
 
 from ermon.core import maintenance_book
 from ermon.core.maintenance_book import KEPT_SECONDS, BookedWindow, MaintenanceBook, WindowError
-from ermon.model.inventory import MaintenanceWindow
+from ermon.model.settings import MaintenanceWindow
 from ermon.model.text import rfc3339
 from tests.networks import START, TWO_CIRCUITS, window
 

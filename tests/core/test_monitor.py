@@ -13,16 +13,9 @@ from ermon.core.levels import LevelMemory
 from ermon.core.monitor import CLEARED_FINDINGS, Monitor
 from ermon.model.events import FeedChanged, LinkChanged, PoolChanged, SessionUp
 from ermon.model.findings import Finding, TransitionState
-from ermon.model.inventory import (
-    CheckSettings,
-    Config,
-    ExpectedPrefix,
-    MaintenanceWindow,
-    Receive,
-    Severity,
-    Source,
-)
+from ermon.model.inventory import Config, ExpectedPrefix, Receive, Source
 from ermon.model.prefixes import Family, parse_prefix
+from ermon.model.settings import CheckSettings, MaintenanceWindow, Severity
 from tests.checks.company import company
 from tests.defaults import make_pool
 from tests.networks import BOTH, SMALL, START, TWO_CIRCUITS, prefixes, window

@@ -23,7 +23,7 @@ from ermon.exabgp.decode import RejectReason
 from ermon.metrics import network as metrics
 from ermon.metrics.network import Metrics
 from ermon.metrics.process import Telemetry
-from ermon.model.inventory import MaintenanceWindow
+from ermon.model.settings import MaintenanceWindow
 from tests.checks.company import V4, V6, Company, Space, company
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ermon.model.findings import Finding
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from ermon.notify import alerts
 from ermon.notify.alerts import MAX_DESCRIPTION_CHARACTERS, RESOLVED_KEPT_SECONDS, Ledger
 from tests.networks import START

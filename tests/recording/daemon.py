@@ -10,7 +10,8 @@ from typing import Any
 from ermon.core.monitor import Monitor
 from ermon.exabgp.decode import Decoder, Rejected
 from ermon.model.events import Event
-from ermon.model.inventory import Config, MaintenanceWindow
+from ermon.model.inventory import Config
+from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
 from ermon.recording.entries import Held, Reason
 from ermon.recording.files import Limits, RecordedLines, recordings

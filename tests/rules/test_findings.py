@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from ermon.rules import RuleSet, render
 from tests.deploy import catalogue_tests
 from tests.story import config as load

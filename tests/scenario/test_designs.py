@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ermon.model.findings import TransitionState
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from ermon.scenario import report
 from ermon.scenario.load import Scenario, load_scenarios
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ermon.model.findings import TransitionState
-from ermon.model.inventory import Severity
 from ermon.model.prefixes import parse_prefix
+from ermon.model.settings import Severity
 from tests.scenario.files import errors, read, write
 
 

@@ -13,7 +13,8 @@ import pytest
 from ermon.core.drain import DrainMemory
 from ermon.core.maintenance_book import BookedWindow, MaintenanceBook
 from ermon.core.timeline import Timeline
-from ermon.model.inventory import LinkFamily, MaintenanceWindow
+from ermon.model.inventory import LinkFamily
+from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
 from ermon.sources.store import MemoryRecords, SourceRecord, Validators
 from ermon.storage.adapters import (

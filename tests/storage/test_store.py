@@ -21,7 +21,7 @@ from ermon.checks.topics import Counted
 from ermon.core.levels import LevelMemory
 from ermon.core.maintenance_book import BookedWindow
 from ermon.model.findings import Delivery, Finding, Transition, TransitionState
-from ermon.model.inventory import MaintenanceWindow, Severity
+from ermon.model.settings import MaintenanceWindow, Severity
 from ermon.storage import database, file
 from ermon.storage import store as stores
 from ermon.storage.database import BASELINE_SECONDS, Database, Table

@@ -12,7 +12,7 @@ from aiohttp.test_utils import unused_port
 from rich.console import Console
 
 from ermon.model.events import SessionDown
-from ermon.model.inventory import MaintenanceWindow
+from ermon.model.settings import MaintenanceWindow
 from ermon.terminal.display import Cropped, headline_line, make_console
 from ermon.terminal.overview import overview
 from tests.checks.company import V4, V6, Company, Space

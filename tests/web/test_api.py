@@ -14,7 +14,7 @@ from ermon.checks.guide import read_guide
 from ermon.exabgp.decode import Decoder
 from ermon.model.events import StorageJudged
 from ermon.model.findings import Finding
-from ermon.model.inventory import Severity
+from ermon.model.settings import Severity
 from ermon.model.text import rfc3339
 from ermon.web import api, routes
 from ermon.web.app import make_app

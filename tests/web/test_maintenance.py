@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ermon.model.inventory import MaintenanceWindow
+from ermon.model.settings import MaintenanceWindow
 from ermon.model.text import rfc3339 as text_rfc3339
 from ermon.web.app import make_app
 from tests.checks.company import Company
