@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ermon.core.facts import FeedState, NetworkFacts
+from ermon.core.facts import NetworkFacts
 from ermon.core.learned import LearnedPrefixes
+from ermon.core.states import FeedState
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed, LinkKey, RoutingTable, VrfFamily
 from ermon.model.prefixes import Family, Prefix

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import msgspec
 
 from ermon.core import link_states
-from ermon.core.facts import CeasedLink, NetworkFacts
+from ermon.core.facts import NetworkFacts
 from ermon.core.learned import LearnedPrefixes
+from ermon.core.states import CeasedLink
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family, Prefix, parse_prefix

@@ -26,9 +26,10 @@ from ermon.checks.topics import (
     seen_topic,
 )
 from ermon.core import link_states, maintenance
-from ermon.core.facts import FeedState, LinkInfo, NetworkFacts
+from ermon.core.facts import NetworkFacts
 from ermon.core.route_index import RouteIndex
 from ermon.core.sight import Sight
+from ermon.core.states import FeedState, LinkInfo
 from ermon.core.timers import (
     ChurnEnds,
     DrainOverdue,

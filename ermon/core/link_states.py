@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from ermon.checks.attribution import Unattributed
 from ermon.core.best_paths import BestPaths
-from ermon.core.facts import CeasedLink, NetworkFacts
+from ermon.core.facts import NetworkFacts
+from ermon.core.states import CeasedLink
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed, Link
 from ermon.model.prefixes import Family

@@ -11,9 +11,10 @@ from typing import assert_never
 
 from ermon.checks.subject import Classifier
 from ermon.checks.topics import STORAGE, feed_topic, first_dump_topic, link_topic, process_topic, source_topic
-from ermon.core.facts import FeedState, NetworkFacts
+from ermon.core.facts import NetworkFacts
 from ermon.core.layers import Layers
 from ermon.core.route_index import RouteIndex
+from ermon.core.states import FeedState
 from ermon.core.timers import (
     ChurnEnds,
     DrainOverdue,

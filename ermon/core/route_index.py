@@ -33,11 +33,12 @@ from ermon.core.asymmetry import PrefixAsymmetry, advertised_tables, received_ta
 from ermon.core.best_paths import BestPaths
 from ermon.core.churn import Churn
 from ermon.core.coverage import ExpectedCoverage
-from ermon.core.facts import FILTERED_VIEWS, Expected, FeedState, NetworkFacts
+from ermon.core.facts import FILTERED_VIEWS, Expected, NetworkFacts
 from ermon.core.failover import Failover
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.preference import LinkPreferences
 from ermon.core.rib import AdjRibIn, RouteChange
+from ermon.core.states import FeedState
 from ermon.model.inventory import Config, LinkKey, Receive, View
 from ermon.model.prefixes import Family, Prefix, PrefixIndex, PrefixSet
 from ermon.model.routes import Route, RouteKey

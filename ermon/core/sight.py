@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ermon.checks.topics import OUT_OF_SIGHT, router_topic, up_circuits_topic
-from ermon.core.facts import FeedState, NetworkFacts
+from ermon.core.facts import NetworkFacts
+from ermon.core.states import FeedState
 from ermon.core.timers import FirstDumpsEnd, Timer, Timers
 from ermon.model.findings import LinkState
 from ermon.model.prefixes import Family

@@ -20,12 +20,13 @@ from ermon.checks.topics import Counted
 from ermon.core.alarm import AlarmState, Phase
 from ermon.core.churn import ChurnTimes
 from ermon.core.drain import DrainMemory, LinkDrain
-from ermon.core.facts import CeasedLink, CircuitSight, FeedState, LinkInfo, NetworkFacts
+from ermon.core.facts import NetworkFacts
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.levels import Level, LevelMemory
 from ermon.core.monitor import Monitor, Past
 from ermon.core.reactor import Reactor
 from ermon.core.session import Session
+from ermon.core.states import CeasedLink, CircuitSight, FeedState, LinkInfo
 from ermon.core.timers import RefreshOverdue
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, LinkKey

@@ -12,9 +12,10 @@ from msgspec import structs
 
 from ermon.checks.edge_table import judges_lists
 from ermon.checks.topics import EXPECTATIONS, missing_topic
-from ermon.core.facts import FILTERED_VIEWS, FeedState, LinkInfo
+from ermon.core.facts import FILTERED_VIEWS
 from ermon.core.reactor import TEARDOWN_INTERVAL_SECONDS, Reactor
 from ermon.core.route_index import Expectations
+from ermon.core.states import FeedState, LinkInfo
 from ermon.core.timers import FeedFlapsEnd, LinkFlapsEnd, OverflowEnds, RefreshOverdue, ResendDue
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed, LinkFamily, View

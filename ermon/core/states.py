@@ -1,0 +1,107 @@
+"""What is held of one feed, one link and one circuit: the state that `NetworkFacts` is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from ermon.checks.attribution import Unattributed
+from ermon.checks.check import Parameter
+from ermon.checks.topics import RouteSet
+from ermon.core.churn import Churn
+from ermon.core.coverage import ExpectedCoverage
+from ermon.core.passed_over import PassedOver
+from ermon.core.rib import AdjRibIn
+from ermon.core.rolling import RollingCount, SpanCount
+from ermon.core.session import Session
+from ermon.core.strays import Strays
+from ermon.model.findings import LinkState
+from ermon.model.inventory import (
+    Config,
+    Feed,
+    LinkKey,
+)
+from ermon.model.prefixes import FAMILIES, Family, Prefix
+from ermon.model.routes import Route, RouteKey
+
+
+@dataclass(slots=True)
+class FeedState:
+    """A feed's session and what it has sent."""
+
+    feed: Feed
+    session: Session
+    rib: AdjRibIn = field(default_factory=AdjRibIn)
+    route_sets: dict[RouteSet, dict[RouteKey, Route]] = field(default_factory=dict)
+    counted_sets: dict[RouteSet, AdjRibIn] = field(default_factory=dict)
+    """On an edge table: those of ``route_sets`` that are counted, from the first route on."""
+    tables: dict[LinkKey, AdjRibIn] = field(default_factory=dict)
+    """On an edge table: the routes of each link, from the first one on."""
+    coverage: dict[LinkKey, ExpectedCoverage] = field(default_factory=dict)
+    churn: dict[LinkKey, Churn] = field(default_factory=dict)
+    """When the routes of each link changed."""
+    microsoft: dict[Family, int] = field(default_factory=lambda: dict.fromkeys(FAMILIES, 0))
+    """On an edge table: how many routes are Microsoft's, internal copies included."""
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    """On an edge table of best paths: what is not held."""
+    strays: Strays = field(default_factory=Strays)
+    """On an edge table: the Microsoft routes that fit no link."""
+    refreshes: dict[Family, set[RouteKey]] = field(default_factory=dict)
+    """While the router sends a family again (RFC 7313): the routes that have not come again yet."""
+    canary_missing: tuple[Prefix, ...] | None = None
+    overflowed_until: float | None = None
+    overflow_seconds: float = 0.0
+    teardown_at: float | None = None
+    losses: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
+    """When the session was lost."""
+
+
+class CeasedLink(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is remembered of a link from when it ceased to be up until it is up again. A file format."""
+
+    brought: int = 0
+    """Prefixes that it had brought of late."""
+    settled: frozenset[Unattributed] = frozenset()
+    """What kept routes of its router from any link while it still brought its own."""
+
+
+class CircuitSight(msgspec.Struct, omit_defaults=True):
+    """Whether anybody would notice what happens to a circuit, in a family. A file format."""
+
+    seen: bool = False
+    """A link is up, or all are proven down."""
+    lost_at: float | None = None
+    """When it was last seen, or before that, when its first edge table came up."""
+
+
+@dataclass(slots=True)
+class LinkInfo:
+    state: LinkState = LinkState.UNKNOWN
+    deciders: tuple[str, ...] = ()
+    witnesses: tuple[str, ...] = ()
+    changed_at: float | None = None
+    transitions: int = 0
+    """Changes between up and down; unknown between two equal states is no change."""
+    known_state: LinkState = LinkState.UNKNOWN
+    returned_at: float | None = None
+    """When it last went from down to up."""
+    flaps: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
+    """When it changed between up and down."""
+    losses: SpanCount = field(default_factory=lambda: SpanCount(0, 0.0, 1.0))
+    """When it went down, once in each span of the clock."""
+    settles_until: float | None = None
+    """Until when changes of its routes are no churn: it went down, came up, or a drain of it began or ended."""
+
+    def flaps_end(self) -> float | None:
+        """Return when it has changed so seldom of late that it is fine; ``None``: it is."""
+        ends = [end for end in (self.flaps.ends_at(), self.losses.ends_at()) if end is not None]
+        return max(ends, default=None)
+
+    ceased: CeasedLink | None = None
+    """``None`` while it is up, and where it never was."""
+
+
+def rolling(config: Config, limit: Parameter, seconds: float) -> RollingCount:
+    """Count what a check allows ``limit`` of within so many seconds."""
+    return RollingCount(int(limit.of(config)), seconds)
