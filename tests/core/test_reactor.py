@@ -430,14 +430,17 @@ def test_a_lost_feed_makes_its_link_unknown_not_down(family: Family) -> None:
     assert network(net).link_state(PRIMARY, family) is LinkState.UNKNOWN
 
 
-def test_a_route_without_a_next_hop_proves_no_link() -> None:
+@FAMILIES
+def test_a_route_without_a_next_hop_proves_its_link_neither_up_nor_down(family: Family) -> None:
     net = (
         story()
         .up("edge-1")
-        .announce("edge-1", RECEIVED["ipv4"], via=None, path="12076")
+        .announce("edge-1", RECEIVED[family], via=None, path="12076")
         .get_in_sync("edge-1")
     )
-    assert network(net).link_state(PRIMARY, "ipv4") is LinkState.DOWN
+    assert network(net).link_state(PRIMARY, family) is LinkState.UNKNOWN
+    net.withdraw("edge-1", RECEIVED[family])
+    assert network(net).link_state(PRIMARY, family) is LinkState.DOWN
 
 
 def test_a_route_that_moves_to_another_link_takes_it_down() -> None:

@@ -193,12 +193,15 @@ def test_a_recording_that_begins_inside_a_session_is_in_sync_after_sync_timeout(
     run = Replay(Playback(EDGE, no_rejection))
     list(run.transitions(counted(at(0, *ROUTES[:2], END_OF_RIB, END_OF_RIB_6)), until=119.999))
     assert status(run, "link-down", family="ipv4") == "unknown"
+    assert status(run, "link-down", family="ipv6") == "unknown"
     assert status(run, "feed-no-eor") == "unknown"
     run = Replay(Playback(EDGE, no_rejection))
     list(run.transitions(counted(at(0, *ROUTES[:2], END_OF_RIB, END_OF_RIB_6)), until=120))
     assert status(run, "feed-down") == "ok"
     assert status(run, "link-down", family="ipv4") == "ok"
-    assert status(run, "link-down", family="ipv6") == "unknown"
+    # Best paths are always somebody's: without one in IPv6, the only link there is is down.
+    assert status(run, "circuit-down", family="ipv6") == "violated"
+    assert status(run, "link-down", family="ipv6") == "suppressed"
 
 
 def test_a_shutdown_line_puts_the_process_and_its_feeds_down() -> None:

@@ -330,7 +330,7 @@ async def test_a_route_of_an_edge_table_says_which_link_brought_it(client: Clien
             "communities": [{"community": EXCHANGE, "name": "exchange-online"}],
             "large_communities": [],
             "med": None,
-            "local_preference": None,
+            "local_preference": 100,
             "origin": None,
             "circuit": "chicago",
             "link": "primary",
