@@ -220,14 +220,18 @@ class Check:
 
         def choose(group: re.Match[str]) -> str:
             first, _, second = group[1].partition("|")
-            known = all(words[name] for _, name, _, _ in Formatter().parse(first) if name is not None)
-            return first if known else second
+            return first if all(words[name] for name in named_in(first)) else second
 
-        return _GROUP.sub(choose, self.summary).format_map(words).replace("  ", " ")
+        return SUMMARY_GROUP.sub(choose, self.summary).format_map(words).replace("  ", " ")
 
 
-_GROUP = re.compile(r"\[([^\[\]]*)\]")
-"""A part of a summary that depends on what is known."""
+SUMMARY_GROUP = re.compile(r"\[([^\[\]]*)\]")
+"""A part of a summary that depends on what is known: ``[words with {names}|words without them]``."""
+
+
+def named_in(template: str) -> list[str]:
+    """Return the names that a template is filled with."""
+    return [name for _, name, _, _ in Formatter().parse(template) if name is not None]
 
 
 def names_in(text: str, name: str) -> bool:

@@ -268,12 +268,13 @@ def _checks(options: argparse.Namespace) -> int:
     if options.markdown:
         print(markdown_table())
         return FINE
+    width = max(map(len, CATALOGUE))
     for section in Section:
         print(f"\n{section}")
         for check in CATALOGUE.values():
             if check.section is section:
                 note = " (off unless switched on)" if check.off_by_default else ""
-                print(f"  {check.name:<26}{check.severity:<10}{guide(check.name).title}{note}")
+                print(f"  {check.name:<{width}}  {check.severity:<10}{guide(check.name).title}{note}")
     print("\nermon explain CHECK tells what a check means and what to do.")
     return FINE
 

@@ -14,11 +14,12 @@ quiet: one alert, not two.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.checks.check import Check, Section, alert_name, runbook_url
+from ermon.checks.check import SUMMARY_GROUP, Check, Section, alert_name, named_in, runbook_url
 from ermon.checks.guide import guide
 from ermon.checks.redundancy import GEO_NOT_REDUNDANT
 from ermon.model.inventory import Config
@@ -47,9 +48,7 @@ def severity(config: Config | None, check: Check) -> Severity:
 
 def _alert(config: Config | None, check: Check, expression: str, external_url: str) -> dict[str, Any]:
     """Return the rule that alerts of a check while ``expression`` gives something."""
-    # What only evidence or some subjects have no rule can name.
-    unknown = (*check.optional_labels, *check.named_evidence, "prefix", "routers", "feeds")
-    words = check.summarize_with(_Templates(dict.fromkeys(unknown, "")))
+    words = _description(check)
     return {
         "alert": alert_name(check.name),
         "expr": expression,
@@ -62,11 +61,32 @@ def _alert(config: Config | None, check: Check, expression: str, external_url: s
     }
 
 
-class _Templates(dict[str, str]):
-    """Stands for any label: Prometheus fills it in."""
+def _description(check: Check) -> str:
+    """Return the summary as a template of Prometheus: its labels are filled in there, and no rule can name evidence."""
+    labels = {*check.labels, *check.optional_labels}
 
-    def __missing__(self, label: str) -> str:
-        return f"{{{{ $labels.{label} }}}}"
+    def fill(text: str) -> str:
+        names = named_in(text)
+        return text.format_map(
+            {name: f"{{{{ $labels.{name} }}}}" if name in labels else "" for name in names}
+        )
+
+    def choose(group: re.Match[str]) -> str:
+        first, _, second = group[1].partition("|")
+        names = named_in(first)
+        if not labels.issuperset(names):
+            return fill(second)
+        if not (some := [f"$labels.{name}" for name in names if name in check.optional_labels]):
+            return fill(first)
+        condition = some[0] if len(some) == 1 else f"and {' '.join(some)}"
+        otherwise = f"{{{{ else }}}}{fill(second)}" if second else ""
+        return f"{{{{ if {condition} }}}}{fill(first)}{otherwise}{{{{ end }}}}"
+
+    text, at = "", 0
+    for group in SUMMARY_GROUP.finditer(check.summary):
+        text += fill(check.summary[at : group.start()]) + choose(group)
+        at = group.end()
+    return (text + fill(check.summary[at:])).replace("  ", " ")
 
 
 def _duration(seconds: float) -> str:

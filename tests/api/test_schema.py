@@ -203,7 +203,14 @@ def test_it_is_a_schema_and_says_what_everything_means(schema: dict[str, Any]):
 def test_what_is_always_written_is_required_and_what_may_be_left_out_is_not(schema: dict[str, Any]):
     link, feed = schema["$defs"]["LinkDoc"], schema["$defs"]["FeedDoc"]
     assert set(link["required"]) == set(link["properties"])
-    assert feed["properties"].keys() - feed["required"] == {"router", "circuit", "link", "uplink", "segment"}
+    assert feed["properties"].keys() - feed["required"] == {
+        "router",
+        "vrf",
+        "circuit",
+        "link",
+        "uplink",
+        "segment",
+    }
 
 
 @pytest.mark.parametrize(

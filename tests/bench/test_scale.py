@@ -61,7 +61,7 @@ def test_the_configuration_is_clean(circuits: int, tmp_path: Path) -> None:
         assert len(loaded.config.feeds) == 4 * circuits + UPLINKS + OUTSIDE
         assert loaded.warnings == ()
         found = [each.name for each in lint(loaded, START)]
-        assert set(found) == {"uplinks-not-redundant"}
+        assert set(found) == {"metro", "uplinks-not-redundant"}
 
 
 @pytest.mark.parametrize("network", [Network(2), Network(10), Network(3, uplinks=6, outside=1)])

@@ -138,6 +138,7 @@ def test_two_regions_judge_together_what_one_ermon_would_and_nothing_twice():
         "geo-not-redundant us microsoft",
         "mirror-disagrees outside",  # needs the mirrors of all uplinks
         *("internet-only-withdrawn ipv4", "internet-only-withdrawn ipv6"),  # needs the outside views, too
+        "sight-lost",  # of two routers each, no cause is one
         *("pool-fallback dal ipv4 isp-a isp-a", "pool-fallback dal ipv6 isp-a isp-a"),
         *("pool-fallback chi ipv4 outside", "pool-fallback chi ipv6 outside"),
     }

@@ -42,7 +42,7 @@ def test_a_link_is_down_and_up_again_in_its_usual_times(step: float, space: Spac
 
 @STEPS
 def test_a_feed_gets_in_sync_and_is_missed_in_its_usual_times(step: float) -> None:
-    net = set_clock(company().up("edge-1"), step)
+    net = set_clock(company().up("edge-1", "edge-2", "edge-3", "edge-4"), step)
     net.end_of_rib("edge-1").wait(1.999)
     assert not net.monitor.network.complete("edge-1")
     net.wait(0.001)

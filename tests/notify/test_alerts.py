@@ -190,6 +190,6 @@ def test_causes_come_before_what_they_cause_and_the_urgent_before_the_rest():
     over = [cleared(finding("link-asymmetry"), START)]
     order = [check for check, _ in due(Ledger(), raised, over)]
     assert order == [
-        "circuit-down", "exabgp-down", "feed-down", "link-down", "segment-missing", "prefix-missing",
+        "circuit-down", "exabgp-down", "link-down", "segment-missing", "feed-down", "prefix-missing",
         "pool-leak", "churn-high", "link-asymmetry",
     ]  # fmt: skip
