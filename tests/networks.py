@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 from ermon.model.communities import service
 from ermon.model.inventory import (
@@ -96,11 +97,12 @@ def routes(
 
 
 def feed(name: str, view: View, *families: Family, **settings: Any) -> Feed:
-    """Return a feed; its addresses and ASNs say nothing here."""
+    """Return a feed; its ASNs say nothing here, and its peer is an address of its router."""
+    number = crc32(str(settings.get("router", name)).encode()) >> 8
     return Feed(
         name=name,
         view=view,
-        peer=f"peer of {name}",
+        peer=f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}",
         local="127.0.0.1",
         peer_asn=64500,
         local_asn=64500 if view is View.EDGE_TABLE else 65010,

@@ -113,6 +113,7 @@ class Oracle:
         self.clock_offset = 0.0
         self.sessions = {name: Session() for name in sorted(config.feeds)}
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
+        self.process_problems: dict[str, str] = {}
         self.sources: dict[str, str] = {}
         self.storage: str | None = None
         self.moments: list[Moment] = []
@@ -212,6 +213,7 @@ class Oracle:
             return
         if isinstance(event, ProcessDown):
             self.processes[event.process] = False
+            self.process_problems[event.process] = event.reason
             for name, session in self.sessions.items():
                 if self.config.feeds[name].process == event.process and session.up_at is not None:
                     session.end(self.now, event.reason)

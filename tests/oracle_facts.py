@@ -19,7 +19,7 @@ from ermon.checks.facts import Amount, Preference
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Circuit, Config, ExpectationPeriods, Feed, Link, LinkKey, Peering, View
-from ermon.model.prefixes import FAMILIES, Address, Family, Prefix
+from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_address
 from ermon.model.routes import Attributes, Route, RouteKey, SegmentKind
 from ermon.model.settings import CheckSettings
 
@@ -252,6 +252,9 @@ def brought_by(route: Route, feed: Feed, config: Config) -> LinkKey | Unattribut
     for router, addresses in config.routers.items():
         if hop in addresses and router == feed.router:
             return Unattributed(Cause.NEXT_HOP_SELF, hop)
+    sessions = [parse_address(f.peer) for f in config.feeds.values() if f.router == feed.router]
+    if any(str(hop) in {str(address), f"::ffff:{address}"} for address in sessions):
+        return Unattributed(Cause.NEXT_HOP_SELF, hop)
     if any(hop in addresses for addresses in config.routers.values()):
         return INTERNAL_COPY
     if elsewhere := _matched(far, attributes) or _on_subnet(far, hop):
@@ -474,6 +477,9 @@ class FactsFromScratch:
 
     def process_up(self, process: str) -> bool | None:
         return self._oracle.processes[process]
+
+    def process_problem(self, process: str) -> str:
+        return self._oracle.process_problems.get(process, "")
 
     # Links
 

@@ -15,7 +15,7 @@ import msgspec
 
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Config, Feed, Link, LinkKey, RoutingTable
-from ermon.model.prefixes import Address, PrefixIndex, PrefixSet
+from ermon.model.prefixes import Address, PrefixIndex, PrefixSet, parse_address
 from ermon.model.routes import Attributes, Route, SegmentKind
 
 AS_TRANS = 23456
@@ -133,11 +133,19 @@ class Attributor:
         """
         table = self._tables.get(feed.table)
         if table is None:
-            own = self._config.routers.get(feed.router or "", frozenset())
+            own = self._addresses_of(feed.router or "")
             links = self._links_of(feed.vrf)
             table = TableAttributor(self._our_asns, links, own, self._router_addresses - own)
             self._tables[feed.table] = table
         return table
+
+    def _addresses_of(self, router: str) -> frozenset[Address]:
+        """Return a router's addresses: those that are declared, and those that its sessions come from, which
+        ``next-hop-self`` writes (in IPv6 over IPv4 as RFC 4291 section 2.5.5.2 maps it).
+        """
+        peers = {parse_address(feed.peer) for feed in self._config.feeds.values() if feed.router == router}
+        mapped = {Address(6, 0xFFFF << 32 | peer.value) for peer in peers if peer.version == 4}
+        return self._config.routers.get(router, frozenset()) | peers | mapped
 
     def _links_of(self, vrf: str | None) -> _Links:
         if vrf not in self._links:

@@ -89,6 +89,10 @@ class Facts(Protocol):
         """Return whether an ExaBGP process runs and answers; ``None``: nothing heard of it yet."""
         ...
 
+    def process_problem(self, process: str) -> str:
+        """Return in words why an ExaBGP process that is down does not run, as far as that is known."""
+        ...
+
     def source_problem(self, source: str) -> str | None:
         """Return why a published list cannot be used, empty where it can; ``None``: not tried yet."""
         ...

@@ -152,6 +152,7 @@ def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
     """Each family is judged by itself: packets of one find no way over a circuit that brings routes of the other."""
     lacking: list[Family] = []
     ways: dict[str, str] = {}
+    routers: set[str] = set()
     unknown = False
     for family in FAMILIES:
         able = [circuit for circuit in circuits if family in circuit.families]
@@ -163,11 +164,15 @@ def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
             unknown = True
             continue
         lacking.append(family)
-        for name, state in states.items():
-            ways[name] = str(state) if name not in ways or state is LinkState.DOWN else ways[name]
+        for circuit in able:
+            state = states[circuit.name]
+            if state is LinkState.DOWN:
+                routers.update(link.router for link in circuit.links.values())
+            if state is LinkState.DOWN or circuit.name not in ways:
+                ways[circuit.name] = str(state)
     if lacking:
         details = {"families": lacking, "circuits": dict(sorted(ways.items()))}
-        return violated(Evidence(details=details))
+        return violated(Evidence(routers=sorted(routers), details=details))
     return UNKNOWN if unknown else OK
 
 

@@ -358,7 +358,8 @@ def _exabgp_down(process: str, facts: Facts) -> Verdict:
     up = facts.process_up(process)
     if up is None:
         return UNKNOWN
-    return OK if up else violated(Evidence())
+    reason = facts.process_problem(process)
+    return OK if up else violated(Evidence(details={"reason": reason} if reason else {}))
 
 
 EXABGP_DOWN = Check(

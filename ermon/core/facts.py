@@ -129,6 +129,8 @@ class NetworkFacts:
             int(DRAIN_REPEATS.of(config)) - 1, DRAIN_PERCENT.of(config), config.policy.relearn_after
         )
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
+        self.process_problems: dict[str, str] = {}
+        """Why each process ended the last time."""
         self.sources: dict[str, str] = {}
         """What is wrong with each published list that was tried; empty where nothing is."""
         self.storage: str | None = None
@@ -244,6 +246,9 @@ class NetworkFacts:
 
     def process_up(self, process: str) -> bool | None:
         return self.processes[process]
+
+    def process_problem(self, process: str) -> str:
+        return self.process_problems.get(process, "")
 
     def source_problem(self, source: str) -> str | None:
         return self.sources.get(source)

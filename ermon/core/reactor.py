@@ -230,6 +230,7 @@ class Reactor:
             self.facts.pending.topics.add(process_topic(process))
 
     def _process_down(self, event: ProcessDown) -> None:
+        self.facts.process_problems[event.process] = event.reason
         self._process(event.process, up=False)
         for state in self.facts.feeds.values():
             if state.feed.process == event.process:

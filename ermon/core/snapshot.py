@@ -108,6 +108,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     circuits: tuple[tuple[str, Family, CircuitSight], ...] = ()
     processes: dict[str, bool | None] = {}
+    process_problems: dict[str, str] = {}
     sources: dict[str, str] = {}
     storage: str | None = None
     levels: tuple[CountedMemory, ...] = ()
@@ -132,6 +133,7 @@ def take(monitor: Monitor) -> Snapshot:
         drains=tuple(_drained_links(network)),
         circuits=tuple((*key, structs.replace(sight)) for key, sight in network.circuits.items()),
         processes=dict(network.processes),
+        process_problems=dict(network.process_problems),
         sources=dict(network.sources),
         storage=network.storage,
         levels=tuple(CountedMemory(counted, memory) for counted, memory in monitor.levels(now).items()),
@@ -241,6 +243,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
         if (circuit, family) in network.circuits:
             network.circuits[circuit, family] = structs.replace(sight)
     network.processes.update({p: up for p, up in snapshot.processes.items() if p in network.processes})
+    network.process_problems.update(snapshot.process_problems)
     network.sources.update(snapshot.sources)
     network.storage = snapshot.storage
     for each in snapshot.levels:

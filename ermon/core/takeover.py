@@ -32,6 +32,7 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     """
     facts, before = new.facts, old.facts
     facts.processes.update({p: up for p, up in before.processes.items() if p in facts.processes})
+    facts.process_problems.update(before.process_problems)
     facts.sources.update(before.sources)
     facts.storage, facts.clock_offset = before.storage, before.clock_offset
     for key, info in facts.links.items():

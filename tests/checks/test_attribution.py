@@ -161,6 +161,13 @@ def test_an_address_is_the_routers_own_in_its_own_table_only() -> None:
     assert attribute("192.0.2.201", table="edge-2") is INTERNAL_COPY
 
 
+def test_the_address_that_a_routers_sessions_come_from_is_its_own_too() -> None:
+    peer = NETWORK.feeds["edge-1"].peer
+    assert cause(attribute(peer, table="edge-1")) is Cause.NEXT_HOP_SELF
+    assert cause(attribute(f"::ffff:{peer}", table="edge-1")) is Cause.NEXT_HOP_SELF
+    assert cause(attribute(peer, table="edge-2")) is Cause.UNKNOWN_NEXT_HOP
+
+
 @pytest.mark.parametrize("next_hop", ["203.0.113.2", "2001:db8:ffff::2"])
 @pytest.mark.parametrize(
     "path", ["65001 12076", "64500 65001 12076", "(65002) 65001 8075 12076", "{65001} 12076"]

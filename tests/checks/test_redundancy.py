@@ -525,7 +525,7 @@ def test_redundancy_is_asked_for_in_each_family(net: Company, space: Space):
     finding = net.assert_raised_after(60, "geo-not-redundant", **US)
     assert finding.evidence["families"] == [space.family]
     assert finding.evidence["circuits"] == {"chicago": "down", "dallas": "up"}
-    assert f"bring {space.family} routes" in finding.summary
+    assert f"bring {space.family} routes (edge-1, edge-2)" in finding.summary
 
 
 def test_no_circuit_left_in_a_geo_is_not_redundant_either(net: Company):

@@ -280,6 +280,7 @@ def test_a_process_that_died_is_noticed_after_five_seconds(net: Company, process
     net.process_up(process).wait(100).process_down(process)
     finding = net.assert_raised_after(5, "exabgp-down", process=process)
     assert finding.severity is severity
+    assert finding.evidence == {"reason": "exited"}
     net.wait(5).process_up(process)
     net.assert_cleared_after(0, "exabgp-down", process=process)
 
