@@ -174,7 +174,8 @@ def add_replay(commands: Commands) -> None:
         "replay",
         help="run recorded events through the checks",
         description="Runs a recording of ermon, or ExaBGP's own JSON lines, through the same code as the daemon, on "
-        "the recording's own clock, and prints one JSON object for each finding raised or cleared.",
+        "the recording's own clock, and prints one JSON object for each finding raised or cleared; on a terminal, "
+        "a table of them.",
     )
     parser.add_argument("config_file", type=Path, metavar="CONFIG")
     parser.add_argument(
@@ -195,13 +196,14 @@ def add_replay(commands: Commands) -> None:
     parser.add_argument(
         "--statuses", action="store_true", help="then print the status of every check and subject"
     )
+    parser.add_argument("--json", action="store_true", help="JSON objects on a terminal, too")
     parser.set_defaults(command=_replay)
 
 
 def _replay(options: argparse.Namespace) -> int:
     from ermon.config.load import load_config
     from ermon.recording.files import STANDARD_INPUT, RecordedLines, recordings
-    from ermon.recording.replay import Playback, Replay, to_line
+    from ermon.recording.replay import Playback, Replay, to_line, to_row
     from ermon.sources.reading import load_local
 
     def note(text: str) -> None:
@@ -216,8 +218,9 @@ def _replay(options: argparse.Namespace) -> int:
     lists, problems = load_local(loaded.config, options.config_file.parent)
     print(*(f"{options.config_file}: {problem}\n" for problem in problems), sep="", end="", file=sys.stderr)
     replay = Replay(Playback(loaded.config, reject, lists=lists, config_sha256=digest, note=note))
+    show = to_row if sys.stdout.isatty() and not options.json else to_line
     for transition in replay.transitions(lines, options.until):
-        print(to_line(transition), flush=STANDARD_INPUT in options.events)
+        print(show(transition), flush=STANDARD_INPUT in options.events)
     if not replay.decoded_anything:
         print(
             f"{', '.join(map(str, options.events))}: no line could be decoded: is it a recording of ExaBGP's JSON, "
@@ -226,7 +229,7 @@ def _replay(options: argparse.Namespace) -> int:
         )
         return USAGE
     for status in replay.statuses() if options.statuses else ():
-        print(to_line(status))
+        print(show(status))
     return FINE
 
 

@@ -24,6 +24,7 @@ from ermon.model.inventory import Config
 from ermon.model.routes import Route
 from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
+from ermon.model.text import printable
 from ermon.recording import entries
 from ermon.recording.entries import (
     End,
@@ -300,3 +301,12 @@ def render(transition: Transition, start: float) -> dict[str, Any]:
 
 def to_line(values: dict[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False)
+
+
+def to_row(values: dict[str, Any]) -> str:
+    """Write a transition or a status as a row for a reader's eyes."""
+    if "status" in values:
+        labels = " ".join(f"{name}={value}" for name, value in values["labels"].items())
+        return printable(f"{values['status']:<11} {values['check']:<24} {labels}").rstrip()
+    offset, state, severity = f"{values['offset']:.3f}s", values["state"], values["severity"]
+    return printable(f"{offset:>12}  {state:<8} {severity:<9} {values['check']:<24} {values['summary']}")

@@ -214,6 +214,15 @@ def test_a_replay_prints_one_object_for_each_transition(ermon):
     assert next(t["offset"] for t in transitions if t["check"] == "feed-down") == 30.0
 
 
+def test_a_replay_on_a_terminal_prints_a_table_unless_json_is_wanted(ermon, monkeypatch):
+    _, lines, _ = ermon("replay", REFERENCE, SAMPLES, "--until", "40", "--statuses")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    _, table, _ = ermon("replay", REFERENCE, SAMPLES, "--until", "40", "--statuses")
+    assert "     30.000s  raised   warning   feed-down                Feed campus-core is down" in table
+    assert table.endswith("\nok          storage-failed\n")
+    assert ermon("replay", REFERENCE, SAMPLES, "--until", "40", "--statuses", "--json")[1] == lines
+
+
 def test_a_line_that_cannot_be_decoded_is_told_with_its_number(ermon):
     code, _, err = ermon("replay", REFERENCE, SAMPLES)
     assert code == 0
