@@ -246,7 +246,16 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
 
 def staged(policy: Config) -> Iterator[list[Step]]:
     """Short histories of what is rare: once everything has converged, one thing happens, for a while."""
-    for scene in _staged(policy):
+    return _played(policy, _staged(policy))
+
+
+def staged_in_order(policy: Config) -> Iterator[list[Step]]:
+    """Histories of what takes several steps in their order, so that chance does not come upon it at all."""
+    return _played(policy, _in_order(policy))
+
+
+def _played(policy: Config, scenes: Iterable[Scene]) -> Iterator[list[Step]]:
+    for scene in scenes:
         yield [*converged(policy), *scene, *map(Step, (61.0, 600.0, 3600.0)), *scene, Step(14_400.0)]
 
 
@@ -292,6 +301,31 @@ def _staged(policy: Config) -> Iterator[Scene]:
         Step(70.0),
         _accept_step(5.0, "prefix-count-low", circuit),
         Step(70.0),
+    ]
+
+
+def _in_order(policy: Config) -> Iterator[Scene]:
+    """What chance does not come upon: a loss that lasts while more is wrong, copies of what a dead link brought."""
+    feeds = policy.feeds.values()
+    shown = {one.name: [r for each in _proper_routes(policy, one) for r in each] for one in feeds}
+    edges = [one for one in feeds if one.view is EDGE]
+    mirrors = [one for one in feeds if one.view is MIRROR]
+    many = {one.name: _many(shown[one.name]) for one in edges}
+    kept = {one.name: many[one.name][8:] for one in edges}
+    copies = _repathed(many[edges[0].name], "64500")
+    copies = [Route(route.prefix, None, route.attributes) for route in copies]
+    yield [  # heard elsewhere before a link brings it; then fewer on all links, with what is expected gone
+        *(announce(one.name, copies) for one in mirrors),
+        *(announce(one.name, many[one.name]) for one in edges),
+        Step(600.0),
+        *(announce(one.name, (), [r.key for r in (*shown[one.name], *many[one.name][:8])]) for one in edges),
+        *(announce(one.name, (), [route.key for route in copies[:8]]) for one in mirrors[:1]),
+        Step(20.0),
+        *(announce(one.name, (), [route.key for route in kept[one.name][:1]]) for one in edges),
+    ]
+    yield [  # a copy stays Microsoft's when all links that brought it have gone
+        *(announce(one.name, _repathed(shown[edges[0].name], "64500")) for one in mirrors),
+        *(announce(one.name, (), [route.key for route in shown[one.name]]) for one in edges),
     ]
 
 

@@ -196,6 +196,7 @@ def _two_circuits() -> Config:
         link("chicago", "primary", "edge-1", "Chicago", "203.0.113.0/30", "2001:db8:ffff::/126"),
         link("chicago", "secondary", "edge-2", "Chicago", "203.0.113.4/30", "2001:db8:ffff::4/126"),
         receive=Receive((service("12076:5010"),), {"ipv4": 2, "ipv6": 1}, 40.0, expected, (PUBLISHED,)),
+        advertise=Advertise(drop_percent=40.0),
     )
     by_community = frozenset({Community((64500, 302))})
     dallas = circuit(
