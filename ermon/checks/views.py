@@ -41,12 +41,21 @@ def view_missing(checks: Iterable[Check]) -> Check:
 
 def _subjects(checks: tuple[Check, ...], config: Config) -> Iterator[Subject]:
     for labels, unknown in missing_views(config, checks):
-        yield Subject(VIEW_MISSING, labels, frozenset(), partial(_view_missing, unknown))
+        evidence = Evidence(routers=_routers(config, labels), details={"unknown_checks": list(unknown)})
+        yield Subject(VIEW_MISSING, labels, frozenset(), partial(_view_missing, evidence))
 
 
-def _view_missing(unknown: tuple[str, ...], facts: Facts) -> Verdict:
+def _view_missing(evidence: Evidence, facts: Facts) -> Verdict:
     del facts
-    return violated(Evidence(details={"unknown_checks": list(unknown)}))
+    return violated(evidence)
+
+
+def _routers(config: Config, labels: Labels) -> tuple[str, ...]:
+    """Return the router that the feed has to come from; none where any may provide it, or nobody has said which."""
+    about = dict(labels)
+    if "link" in about:
+        return (config.circuits[about["circuit"]].links[about["link"]].router,)
+    return (config.uplinks[about["uplink"]].router,) if "uplink" in about else ()
 
 
 def missing_views(config: Config, checks: Iterable[Check]) -> Iterator[MissingView]:

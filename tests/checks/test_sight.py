@@ -232,25 +232,28 @@ CHICAGO_PRIMARY = {"circuit": "chicago", "link": "primary"}
 
 
 @pytest.mark.parametrize(
-    ("change", "labels", "stays_unknown"),
+    ("change", "labels", "stays_unknown", "router"),
     [
-        ("feeds: {edge-1: null}", {"view": "edge-table", **CHICAGO_PRIMARY}, "link-down"),
+        ("feeds: {edge-1: null}", {"view": "edge-table", **CHICAGO_PRIMARY}, "link-down", "edge-1"),
         (
             "feeds: {chicago-primary: null}",
             {"view": "to-microsoft", **CHICAGO_PRIMARY},
             "pool-not-advertised",
+            "edge-1",
         ),
-        ("feeds: {isp-a: null}", {"view": "to-internet", "uplink": "isp-a"}, "microsoft-leaked"),
-        (SEGMENTS, {"view": "segment", "segment": "dmz"}, "segment-leak"),
+        ("feeds: {isp-a: null}", {"view": "to-internet", "uplink": "isp-a"}, "microsoft-leaked", "edge-1"),
+        (SEGMENTS, {"view": "segment", "segment": "dmz"}, "segment-leak", None),
     ],
 )
 def test_a_view_that_no_feed_provides_is_told_at_once(
-    change: str, labels: dict[str, str], stays_unknown: str
+    change: str, labels: dict[str, str], stays_unknown: str, router: str | None
 ):
     net = company(change)
     finding = net.assert_raised_after(0, "view-missing", **labels)
     assert finding.severity is Severity.INFO
-    assert stays_unknown in str(finding.evidence)
+    assert stays_unknown in finding.evidence["unknown_checks"]
+    assert finding.evidence.get("routers") == ([router] if router else None)
+    assert finding.summary.endswith(f" ({router})") is bool(router)
     assert net.told("view-missing") == ["0.0 raised view-missing " + " ".join(labels.values())]
 
 

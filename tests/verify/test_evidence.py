@@ -145,8 +145,9 @@ async def test_a_link_without_a_mirror():
     assert "unknown what is advertised on link primary in IPv4 is not seen: no feed shows it" in run.problems(
         "sight"
     )
-    assert "unknown No feed provides view to-microsoft of link primary of circuit chicago" in run.problems(
-        "sight"
+    assert (
+        "unknown No feed provides view to-microsoft of link primary of circuit chicago (edge-1)"
+        in run.problems("sight")
     )
 
 
