@@ -114,6 +114,8 @@ class Oracle:
         self.sessions = {name: Session() for name in sorted(config.feeds)}
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
         self.process_problems: dict[str, str] = {}
+        self.process_ends: dict[str, list[float]] = {}
+        """When each process that ran ended."""
         self.sources: dict[str, str] = {}
         self.storage: str | None = None
         self.moments: list[Moment] = []
@@ -212,6 +214,8 @@ class Oracle:
             self.processes[event.process] = True
             return
         if isinstance(event, ProcessDown):
+            if self.processes.get(event.process):
+                self.process_ends.setdefault(event.process, []).append(self.now)
             self.processes[event.process] = False
             self.process_problems[event.process] = event.reason
             for name, session in self.sessions.items():

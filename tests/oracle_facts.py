@@ -478,6 +478,14 @@ class FactsFromScratch:
     def process_up(self, process: str) -> bool | None:
         return self._oracle.processes[process]
 
+    def process_restless(self, process: str) -> bool:
+        """More than three ends in ten minutes, or another one within five minutes of such a time; five minutes are over."""
+        ends, until = self._oracle.process_ends.get(process, []), float("-inf")
+        for number, end in enumerate(ends):
+            if end < until or (number >= 3 and end - ends[number - 3] < 600):
+                until = end + 300
+        return self._oracle.now < until
+
     def process_problem(self, process: str) -> str:
         return self._oracle.process_problems.get(process, "")
 

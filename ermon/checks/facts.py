@@ -93,6 +93,10 @@ class Facts(Protocol):
         """Return in words why an ExaBGP process that is down does not run, as far as that is known."""
         ...
 
+    def process_restless(self, process: str) -> bool:
+        """Return whether an ExaBGP process has ended so often of late that it is not right though it runs."""
+        ...
+
     def source_problem(self, source: str) -> str | None:
         """Return why a published list cannot be used, empty where it can; ``None``: not tried yet."""
         ...

@@ -341,6 +341,10 @@ STORAGE_FAILED = Check(
 )
 
 
+PROCESS_ENDS, PROCESS_WINDOW_SECONDS, PROCESS_QUIET_SECONDS = 3, 600.0, 300.0
+"""A process that has ended more often than so in that time is not right though it runs, until it has run for so long."""
+
+
 def exabgp_down(config: Config) -> Iterator[Subject]:
     """Without an outside view leaks are still seen where we cause them: that is no page in the night."""
     for process in config.processes:
@@ -358,8 +362,12 @@ def _exabgp_down(process: str, facts: Facts) -> Verdict:
     up = facts.process_up(process)
     if up is None:
         return UNKNOWN
+    if up and not facts.process_restless(process):
+        return OK
     reason = facts.process_problem(process)
-    return OK if up else violated(Evidence(details={"reason": reason} if reason else {}))
+    if up:
+        reason = f"it has ended more than {PROCESS_ENDS} times in 10 minutes, last: {reason}"
+    return violated(Evidence(details={"reason": reason} if reason else {}))
 
 
 EXABGP_DOWN = Check(

@@ -27,7 +27,7 @@ from ermon.core.maintenance import Coverage
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
-from ermon.core.states import CircuitSight, FeedState, LinkInfo, rolling
+from ermon.core.states import CircuitSight, FeedState, LinkInfo, ProcessRuns, rolling
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
     Config,
@@ -129,6 +129,7 @@ class NetworkFacts:
             int(DRAIN_REPEATS.of(config)) - 1, DRAIN_PERCENT.of(config), config.policy.relearn_after
         )
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
+        self.process_runs = {process: ProcessRuns() for process in config.processes}
         self.process_problems: dict[str, str] = {}
         """Why each process ended the last time."""
         self.sources: dict[str, str] = {}
@@ -249,6 +250,9 @@ class NetworkFacts:
 
     def process_problem(self, process: str) -> str:
         return self.process_problems.get(process, "")
+
+    def process_restless(self, process: str) -> bool:
+        return self.process_runs[process].restless(self.now)
 
     def source_problem(self, source: str) -> str | None:
         return self.sources.get(source)

@@ -24,6 +24,7 @@ from ermon.core.timers import (
     FirstDumpsEnd,
     LinkFlapsEnd,
     OverflowEnds,
+    ProcessSettles,
     RefreshOverdue,
     ResendDue,
     RunLearnt,
@@ -231,6 +232,10 @@ class Reactor:
 
     def _process_down(self, event: ProcessDown) -> None:
         self.facts.process_problems[event.process] = event.reason
+        if self.facts.processes.get(event.process):
+            runs = self.facts.process_runs[event.process]
+            runs.ended(self.facts.now)
+            self.layers.watch(ProcessSettles(event.process), runs.restless_until)
         self._process(event.process, up=False)
         for state in self.facts.feeds.values():
             if state.feed.process == event.process:
@@ -314,6 +319,8 @@ class Reactor:
                 case OverflowEnds(feed):
                     facts.feeds[feed].overflowed_until = None
                     self.layers.feed_changed(feed)
+                case ProcessSettles(process):
+                    facts.pending.topics.add(process_topic(process))
                 case FeedFlapsEnd(feed):
                     facts.pending.topics.add(feed_topic(feed))
                 case LinkFlapsEnd(link, family) | FailoverGraceEnds(link, family):

@@ -26,7 +26,7 @@ from ermon.core.levels import Level, LevelMemory
 from ermon.core.monitor import Monitor, Past
 from ermon.core.reactor import Reactor
 from ermon.core.session import Session
-from ermon.core.states import CeasedLink, CircuitSight, FeedState, LinkInfo
+from ermon.core.states import CeasedLink, CircuitSight, FeedState, LinkInfo, ProcessRuns
 from ermon.core.timers import RefreshOverdue
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, LinkKey
@@ -109,6 +109,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     circuits: tuple[tuple[str, Family, CircuitSight], ...] = ()
     processes: dict[str, bool | None] = {}
     process_problems: dict[str, str] = {}
+    process_runs: dict[str, ProcessRuns] = {}
     sources: dict[str, str] = {}
     storage: str | None = None
     levels: tuple[CountedMemory, ...] = ()
@@ -134,6 +135,9 @@ def take(monitor: Monitor) -> Snapshot:
         circuits=tuple((*key, structs.replace(sight)) for key, sight in network.circuits.items()),
         processes=dict(network.processes),
         process_problems=dict(network.process_problems),
+        process_runs={
+            process: structs.replace(runs) for process, runs in network.process_runs.items() if runs.ends
+        },
         sources=dict(network.sources),
         storage=network.storage,
         levels=tuple(CountedMemory(counted, memory) for counted, memory in monitor.levels(now).items()),
@@ -244,6 +248,8 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
             network.circuits[circuit, family] = structs.replace(sight)
     network.processes.update({p: up for p, up in snapshot.processes.items() if p in network.processes})
     network.process_problems.update(snapshot.process_problems)
+    for process in network.process_runs.keys() & snapshot.process_runs.keys():
+        network.process_runs[process] = structs.replace(snapshot.process_runs[process])
     network.sources.update(snapshot.sources)
     network.storage = snapshot.storage
     for each in snapshot.levels:

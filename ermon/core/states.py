@@ -8,6 +8,7 @@ import msgspec
 
 from ermon.checks.attribution import Unattributed
 from ermon.checks.check import Parameter
+from ermon.checks.sight import PROCESS_ENDS, PROCESS_QUIET_SECONDS, PROCESS_WINDOW_SECONDS
 from ermon.checks.topics import RouteSet
 from ermon.core.churn import Churn
 from ermon.core.coverage import ExpectedCoverage
@@ -24,6 +25,22 @@ from ermon.model.inventory import (
 )
 from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import Route, RouteKey
+
+
+class ProcessRuns(msgspec.Struct, omit_defaults=True):
+    """How often an ExaBGP process has ended of late; times are seconds since the epoch. A file format."""
+
+    ends: list[float] = []
+    restless_until: float | None = None
+    """Until then it counts as down though it runs."""
+
+    def ended(self, now: float) -> None:
+        self.ends = [*(time for time in self.ends if time + PROCESS_WINDOW_SECONDS > now), now]
+        if len(self.ends) > PROCESS_ENDS or self.restless(now):
+            self.restless_until = now + PROCESS_QUIET_SECONDS
+
+    def restless(self, now: float) -> bool:
+        return self.restless_until is not None and now < self.restless_until
 
 
 @dataclass(slots=True)

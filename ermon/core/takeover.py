@@ -16,7 +16,14 @@ from ermon.core.facts import FILTERED_VIEWS
 from ermon.core.reactor import TEARDOWN_INTERVAL_SECONDS, Reactor
 from ermon.core.route_index import Expectations
 from ermon.core.states import FeedState, LinkInfo
-from ermon.core.timers import FeedFlapsEnd, LinkFlapsEnd, OverflowEnds, RefreshOverdue, ResendDue
+from ermon.core.timers import (
+    FeedFlapsEnd,
+    LinkFlapsEnd,
+    OverflowEnds,
+    ProcessSettles,
+    RefreshOverdue,
+    ResendDue,
+)
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed, LinkFamily, View
 
@@ -33,6 +40,9 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     facts, before = new.facts, old.facts
     facts.processes.update({p: up for p, up in before.processes.items() if p in facts.processes})
     facts.process_problems.update(before.process_problems)
+    for process in facts.process_runs.keys() & before.process_runs.keys():
+        runs = facts.process_runs[process] = structs.replace(before.process_runs[process])
+        new.layers.watch(ProcessSettles(process), runs.restless_until)
     facts.sources.update(before.sources)
     facts.storage, facts.clock_offset = before.storage, before.clock_offset
     for key, info in facts.links.items():

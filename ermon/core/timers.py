@@ -87,6 +87,12 @@ class FeedFlapsEnd(msgspec.Struct, frozen=True):
     feed: str
 
 
+class ProcessSettles(msgspec.Struct, frozen=True):
+    """An ExaBGP process that ended again and again has run for long enough."""
+
+    process: str
+
+
 class LinkFlapsEnd(msgspec.Struct, frozen=True):
     link: LinkKey
     family: Family
@@ -133,6 +139,7 @@ Timer = (
     | OverflowEnds
     | RefreshOverdue
     | FeedFlapsEnd
+    | ProcessSettles
     | LinkFlapsEnd
     | FailoverGraceEnds
     | DrainOverdue

@@ -36,6 +36,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "received_any": lambda feed, _: {topics.feed_topic(feed), topics.content_topic(feed)},
     "process_up": lambda process: {topics.process_topic(process)},
     "process_problem": lambda process: {topics.process_topic(process)},
+    "process_restless": lambda process: {topics.process_topic(process)},
     "source_problem": lambda source: {topics.source_topic(source)},
     "storage_problem": lambda: {STORAGE},
     "matching": lambda feed, route_set: {topics.routes_topic(feed, route_set)},
