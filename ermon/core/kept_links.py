@@ -1,5 +1,5 @@
 """What is known of a link beyond its routes, and outlives a restart: what it brought lately, and what kept other routes of
-its router from any link meanwhile.
+its router from any link meanwhile, and how often it was lost.
 
 After a start every link is unknown until its router has sent its table. Until then a Microsoft route that an IGP has
 stripped of its path is told by what the links brought before, and what cannot be assigned by what was there before.
@@ -15,7 +15,9 @@ import msgspec
 from ermon.core import link_states
 from ermon.core.facts import NetworkFacts
 from ermon.core.learned import LearnedPrefixes
+from ermon.core.reactor import Reactor
 from ermon.core.states import CeasedLink
+from ermon.core.timers import LinkFlapsEnd
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family, Prefix, parse_prefix
@@ -28,6 +30,10 @@ class KeptLink(msgspec.Struct, frozen=True, omit_defaults=True):
     family: Family
     prefixes: tuple[str, ...] = ()
     ceased: CeasedLink | None = None
+    flaps: tuple[float, ...] = ()
+    """When its state changed within the last minutes that count; seconds since the epoch, as below."""
+    losses: tuple[float, ...] = ()
+    """When it was lost within the last day, once in each span of the clock."""
 
 
 class LinkToKeep(NamedTuple):
@@ -37,9 +43,12 @@ class LinkToKeep(NamedTuple):
     family: Family
     prefixes: frozenset[Prefix]
     ceased: CeasedLink | None
+    flaps: tuple[float, ...]
+    losses: tuple[float, ...]
 
     def written(self) -> KeptLink:
-        return KeptLink(self.link, self.family, tuple(map(str, self.prefixes)), self.ceased)
+        prefixes = tuple(map(str, self.prefixes))
+        return KeptLink(self.link, self.family, prefixes, self.ceased, self.flaps, self.losses)
 
 
 def links_to_keep(facts: NetworkFacts, learned: LearnedPrefixes) -> Iterator[LinkToKeep]:
@@ -49,19 +58,27 @@ def links_to_keep(facts: NetworkFacts, learned: LearnedPrefixes) -> Iterator[Lin
             info = facts.links.get((link.key, family))
             if info is None:
                 continue
+            prefixes, ceased = learned.remembered(link.key, family), info.ceased
             if info.state is LinkState.UP:
                 prefixes = learned.lately(link.key, family, facts.now)
-                yield LinkToKeep(
-                    link.key, family, prefixes, link_states.ceased(facts, link, family, len(prefixes))
-                )
-            elif (prefixes := learned.remembered(link.key, family)) or info.ceased is not None:
-                yield LinkToKeep(link.key, family, prefixes, info.ceased)
+                ceased = link_states.ceased(facts, link, family, len(prefixes))
+            flaps, losses = (
+                tuple(map(facts.wall, count.recent(facts.now))) for count in (info.flaps, info.losses)
+            )
+            if prefixes or ceased or losses or flaps:
+                yield LinkToKeep(link.key, family, prefixes, ceased, flaps, losses)
 
 
-def restore(facts: NetworkFacts, learned: LearnedPrefixes, links: Iterable[KeptLink]) -> None:
+def restore(reactor: Reactor, links: Iterable[KeptLink]) -> None:
     """Know of links what an earlier ermon knew; one that the configuration does not name is left out."""
     for kept in links:
-        info = facts.links.get((kept.link, kept.family))
-        if info is not None:
-            info.ceased = kept.ceased
-            learned.restore(kept.link, kept.family, frozenset(map(parse_prefix, kept.prefixes)))
+        info = reactor.facts.links.get((kept.link, kept.family))
+        if info is None:
+            continue
+        info.ceased = kept.ceased
+        reactor.routes.learned.restore(kept.link, kept.family, frozenset(map(parse_prefix, kept.prefixes)))
+        for time in kept.flaps:
+            info.flaps.add(time)
+        for time in kept.losses:
+            info.losses.add_at(time, time)
+        reactor.layers.watch(LinkFlapsEnd(kept.link, kept.family), info.flaps_end())

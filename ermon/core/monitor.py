@@ -110,7 +110,7 @@ class Monitor:
             if key in self.network.drains:
                 self.network.drains[key].restore(drain)
                 self.network.pending.drains.add(key)
-        kept_links.restore(self.network, self.reactor.routes.learned, links)
+        kept_links.restore(self.reactor, links)
         self._use_windows()
         self._evaluate()
 
