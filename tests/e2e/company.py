@@ -159,7 +159,14 @@ class Company:
 
 def bring(router: Router, msee: str, prefix: str) -> None:
     """Have an edge table show what Microsoft sends by way of an MSEE, with a path identifier."""
-    router.announce(prefix, next_hop=msee, as_path=[12076, 8075], communities=[EXCHANGE_ONLINE], path_id=1)
+    router.announce(
+        prefix,
+        next_hop=msee,
+        as_path=[12076, 8075],
+        communities=[EXCHANGE_ONLINE],
+        path_id=1,
+        local_preference=100,
+    )
 
 
 def export(router: Router, prefix: str) -> None:
