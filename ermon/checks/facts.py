@@ -252,7 +252,7 @@ def link_down(facts: Facts, link: Link, family: Family) -> bool:
     A family that the link has uses that family's state; for any other, the link is down when all its
     families are.
     """
-    families = (family,) if family in link.families else link.families
+    families = link.families_of(family)
     return bool(families) and all(facts.link_state(link.key, f) is LinkState.DOWN for f in families)
 
 
@@ -262,12 +262,10 @@ def link_in_doubt(facts: Facts, link: Link, family: Family) -> bool:
     What its mirror shows may be advertised again or may not: nothing that must be there is proven by it. A link
     that was never seen to be down is not in doubt.
     """
-    families = (family,) if family in link.families else link.families
-    last = [facts.last_known_state(link.key, f) for f in families]
+    last = [facts.last_known_state(link.key, f) for f in link.families_of(family)]
     return bool(last) and set(last) == {LinkState.DOWN} and not link_down(facts, link, family)
 
 
 def link_up(facts: Facts, link: Link, family: Family) -> bool:
     """Return whether the link is known to be up for routes of a family; for one that it lacks, in any that it has."""
-    families = (family,) if family in link.families else link.families
-    return any(facts.link_state(link.key, f) is LinkState.UP for f in families)
+    return any(facts.link_state(link.key, f) is LinkState.UP for f in link.families_of(family))

@@ -7,12 +7,11 @@ from functools import partial
 
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, Required, Section, Tested
-from ermon.checks.facts import Facts, link_down
+from ermon.checks.facts import Facts, link_down, link_up
 from ermon.checks.internet import BLACKHOLED, COVERS_POOL, INSIDE_POOL, internet_feeds
 from ermon.checks.mirror import POOL_SPACE, MirroredLink, mirrored
 from ermon.checks.subject import OK, UNKNOWN, Subject, Verdict, feed_labels, on_feed, present, violated
 from ermon.checks.topics import RouteSet, feed_topic, link_topic, routes_topic
-from ermon.model.findings import LinkState
 from ermon.model.inventory import Config, Feed, InternetUse, Link, Peering, Pool, View
 from ermon.model.prefixes import Family, Prefix, PrefixSet
 from ermon.model.routes import Route
@@ -73,9 +72,8 @@ def _while_links_are_up(leaked: Verdict, links: list[Link], family: Family, fact
 
     While another link was up all along, a link that returns explains nothing, and excuses for its own time only.
     """
-    asked = {link: (family,) if family in link.families else link.families for link in links}
-    up = [k for k in links if any(facts.link_state(k.key, f) is LinkState.UP for f in asked[k])]
-    returned = [k for k in links if any(facts.lately_returned(k.key, f) for f in asked[k])]
+    up = [link for link in links if link_up(facts, link, family)]
+    returned = [k for k in links if any(facts.lately_returned(k.key, f) for f in k.families_of(family))]
     if returned:
         return OK if all(link in returned for link in up) else UNKNOWN
     return leaked if up else UNKNOWN

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ermon.checks.facts import Amount
+from ermon.checks.facts import Amount, link_up
 from ermon.checks.subject import Learns
 from ermon.checks.topics import Counted
 from ermon.core.alarm import Alarm, AlarmKey
@@ -18,7 +18,7 @@ from ermon.core.facts import NetworkFacts
 from ermon.core.levels import Level, same_level
 from ermon.core.plan import Plan
 from ermon.core.timers import Timers
-from ermon.model.findings import LinkState, Status
+from ermon.model.findings import Status
 
 
 class Learning:
@@ -85,18 +85,12 @@ class Learning:
         """Return whether every other link of the circuit that is up is at the same level."""
         facts = self._facts
         for link in facts.config.circuits[counted.link[0]].links.values():
-            if link.key == counted.link or not self._up(counted._replace(link=link.key)):
+            if link.key == counted.link or not link_up(facts, link, counted.family):
                 continue
             other = facts.amount(counted._replace(link=link.key))
             if not same_level(other, median, learns.drop_percent):
                 return False
         return True
-
-    def _up(self, counted: Counted) -> bool:
-        """Return whether a link is up for routes of a family; of one that it has not, if it is up in any."""
-        families = self._facts.config.circuits[counted.link[0]].links[counted.link[1]].families
-        asked = (counted.family,) if counted.family in families else families
-        return any(self._facts.link_state(counted.link, family) is LinkState.UP for family in asked)
 
     def accept(self, alarm: Alarm) -> None:
         """Take the amounts at present for the usual ones."""

@@ -155,6 +155,12 @@ class Link:
         present = {"ipv4": self.subnet, "ipv6": self.subnet6}
         return tuple(family for family in FAMILIES if present[family] is not None)
 
+    def families_of(self, family: Family) -> tuple[Family, ...]:
+        """Return the families whose state says how the link is for routes of ``family``: itself, or all of them where the
+        link lacks it.
+        """
+        return (family,) if family in self.families else self.families
+
     @property
     def subnets(self) -> tuple[Prefix, ...]:
         return tuple(subnet for subnet in (self.subnet, self.subnet6) if subnet is not None)
