@@ -4,9 +4,9 @@ links brought, and the last 24 hours.
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Awaitable, Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -25,6 +25,8 @@ _TIMELINE = "timeline"
 _DRAINS = "drains"
 _LINKS = "links"
 
+T = TypeVar("T")
+
 
 class StoredRecords:
     """Implements ``ermon.sources.store.Records``."""
@@ -34,10 +36,7 @@ class StoredRecords:
         self._client_request_id = _kept_id(store)
 
     def load(self, source: SourceKey) -> SourceRecord | None:
-        with contextlib.suppress(msgspec.MsgspecError):
-            kept = self._store.value(Table.LISTS, file_stem(source))
-            return None if kept is None else msgspec.json.decode(kept, type=SourceRecord)
-        return None
+        return _kept(self._store, file_stem(source), SourceRecord, Table.LISTS)
 
     def keep(self, source: SourceKey, record: SourceRecord) -> None:
         self._store.set_value(Table.LISTS, file_stem(source), msgspec.json.encode(record))
@@ -71,11 +70,7 @@ class KeptDrain(msgspec.Struct, frozen=True):
 
 def kept_drains(store: Store | None) -> dict[LinkFamily, DrainMemory]:
     """Return what an earlier ermon knew of the drains of each link and family, and of what is usual there."""
-    with contextlib.suppress(msgspec.MsgspecError):
-        kept = None if store is None else store.value(Table.INSTALLATION, _DRAINS)
-        if kept is not None:
-            return {one.link: one.drain for one in msgspec.json.decode(kept, type=list[KeptDrain])}
-    return {}
+    return {one.link: one.drain for one in _kept(store, _DRAINS, list[KeptDrain]) or ()}
 
 
 def keep_drains(store: Store, drains: Mapping[LinkFamily, DrainMemory]) -> None:
@@ -85,11 +80,7 @@ def keep_drains(store: Store, drains: Mapping[LinkFamily, DrainMemory]) -> None:
 
 def kept_links(store: Store | None) -> list[KeptLink]:
     """Return what an earlier ermon knew of the links beyond their routes."""
-    with contextlib.suppress(msgspec.MsgspecError):
-        kept = None if store is None else store.value(Table.INSTALLATION, _LINKS)
-        if kept is not None:
-            return msgspec.json.decode(kept, type=list[KeptLink])
-    return []
+    return _kept(store, _LINKS, list[KeptLink]) or []
 
 
 def write_links(links: Iterable[LinkToKeep]) -> bytes:
@@ -103,22 +94,28 @@ def keep_links(store: Store, written: bytes) -> None:
 
 def kept_timeline(store: Store | None, now: float) -> Timeline:
     """Return the timeline that an earlier ermon kept, or a new one."""
-    with contextlib.suppress(msgspec.MsgspecError):
-        kept = None if store is None else store.value(Table.INSTALLATION, _TIMELINE)
-        if kept is not None:
-            return Timeline.restored(msgspec.json.decode(kept, type=KeptTimeline), now)
-    return Timeline()
+    kept = _kept(store, _TIMELINE, KeptTimeline)
+    return Timeline() if kept is None else Timeline.restored(kept, now)
 
 
 def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
     store.set_value(Table.INSTALLATION, _TIMELINE, msgspec.json.encode(timeline.kept(now)))
 
 
+def _kept(store: Store | None, name: str, kind: type[T], table: Table = Table.INSTALLATION) -> T | None:
+    """Return what is kept under a name; ``None`` where nothing is, or nothing that makes sense."""
+    kept = None if store is None else store.value(table, name)
+    if kept is None:
+        return None
+    try:
+        return msgspec.json.decode(kept, type=kind)
+    except msgspec.MsgspecError:
+        return None
+
+
 def _kept_id(store: Store) -> str:
-    with contextlib.suppress(msgspec.MsgspecError):
-        return str(
-            msgspec.json.decode(store.value(Table.INSTALLATION, _CLIENT_REQUEST_ID) or b"", type=uuid.UUID)
-        )
-    made = uuid.uuid4()
-    store.set_value(Table.INSTALLATION, _CLIENT_REQUEST_ID, msgspec.json.encode(made))
+    made = _kept(store, _CLIENT_REQUEST_ID, uuid.UUID)
+    if made is None:
+        made = uuid.uuid4()
+        store.set_value(Table.INSTALLATION, _CLIENT_REQUEST_ID, msgspec.json.encode(made))
     return str(made)
