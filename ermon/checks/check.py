@@ -209,23 +209,28 @@ class Check:
         prefix, routers = next(iter(found.get("prefixes", ())), ""), found.get("routers", ())
         named = {name: ", ".join(found.get(name, ())) for name in (*self.named_evidence, "routers", "feeds")}
         optional = dict.fromkeys(self.optional_labels, "")
-        text = self.summarize_with(_Named({**optional, **labels, **named, "prefix": prefix}))
+        words = _Named({**optional, **labels, **named, "prefix": prefix})
+
+        def choose(first: str, second: str) -> str:
+            return (first if all(words[name] for name in named_in(first)) else second).format_map(words)
+
+        text = self.write_summary(lambda template: template.format_map(words), choose)
         if prefix and not names_in(text, prefix):
             text = f"{text}: {prefix}"
         places = [name for name in routers or found.get("feeds", ()) if not names_in(text, name)]
         return f"{text} ({', '.join(places)})" if places else text
 
-    def summarize_with(self, words: Mapping[str, str]) -> str:
-        """Return the summary with these words for its labels and its evidence."""
-
-        def choose(group: re.Match[str]) -> str:
+    def write_summary(self, fill: Callable[[str], str], choose: Callable[[str, str], str]) -> str:
+        """Return the summary: ``fill`` writes a template, ``choose`` one of a group's two, the words with names first."""
+        text, at = "", 0
+        for group in _GROUP.finditer(self.summary):
             first, _, second = group[1].partition("|")
-            return first if all(words[name] for name in named_in(first)) else second
+            text += fill(self.summary[at : group.start()]) + choose(first, second)
+            at = group.end()
+        return (text + fill(self.summary[at:])).replace("  ", " ")
 
-        return SUMMARY_GROUP.sub(choose, self.summary).format_map(words).replace("  ", " ")
 
-
-SUMMARY_GROUP = re.compile(r"\[([^\[\]]*)\]")
+_GROUP = re.compile(r"\[([^\[\]]*)\]")
 """A part of a summary that depends on what is known: ``[words with {names}|words without them]``."""
 
 

@@ -14,12 +14,11 @@ quiet: one alert, not two.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.checks.check import SUMMARY_GROUP, Check, Section, alert_name, named_in, runbook_url
+from ermon.checks.check import Check, Section, alert_name, named_in, runbook_url
 from ermon.checks.guide import guide
 from ermon.checks.redundancy import GEO_NOT_REDUNDANT
 from ermon.model.inventory import Config
@@ -71,8 +70,7 @@ def _description(check: Check) -> str:
             {name: f"{{{{ $labels.{name} }}}}" if name in labels else "" for name in names}
         )
 
-    def choose(group: re.Match[str]) -> str:
-        first, _, second = group[1].partition("|")
+    def choose(first: str, second: str) -> str:
         names = named_in(first)
         if not labels.issuperset(names):
             return fill(second)
@@ -82,11 +80,7 @@ def _description(check: Check) -> str:
         otherwise = f"{{{{ else }}}}{fill(second)}" if second else ""
         return f"{{{{ if {condition} }}}}{fill(first)}{otherwise}{{{{ end }}}}"
 
-    text, at = "", 0
-    for group in SUMMARY_GROUP.finditer(check.summary):
-        text += fill(check.summary[at : group.start()]) + choose(group)
-        at = group.end()
-    return (text + fill(check.summary[at:])).replace("  ", " ")
+    return check.write_summary(fill, choose)
 
 
 def _duration(seconds: float) -> str:
