@@ -14,9 +14,9 @@ from ermon.config.load import load_config
 from ermon.config.yaml import read_yaml
 from ermon.model.findings import Status, TransitionState
 from ermon.model.prefixes import FAMILIES
-from ermon.scenario import report
 from ermon.scenario.load import Scenario, load_scenarios
 from ermon.scenario.play import Record
+from tests.scenario.outcome import assert_it_comes_true
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 FILES = sorted(FOLDER.glob("*.yml"))
@@ -65,10 +65,7 @@ def named() -> list[tuple[Path, str]]:
     ("file", "name"), [pytest.param(*each, id=f"{each[0].stem}: {each[1]}") for each in named()]
 )
 def test_the_scenario_comes_true(file: Path, name: str):
-    scenario = scenarios_of(file)[name]
-    record = scenario.play()
-    found = scenario.failures(record)
-    assert not found, "\n".join(report(scenario, record, found))
+    record = assert_it_comes_true(scenarios_of(file)[name])
     assert_each_finding_says_what_it_is_about(record)
 
 

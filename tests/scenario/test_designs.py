@@ -10,8 +10,8 @@ import pytest
 
 from ermon.model.findings import TransitionState
 from ermon.model.settings import Severity
-from ermon.scenario import report
 from ermon.scenario.load import Scenario, load_scenarios
+from tests.scenario.outcome import assert_it_comes_true
 
 DESIGNS = sorted((Path(__file__).parents[1] / "designs").glob("*.yml"))
 
@@ -28,8 +28,7 @@ def scenarios(design: Path) -> list[Scenario]:
 
 def test_nothing_is_raised_on_a_good_day_not_even_as_information(scenarios: list[Scenario]):
     good, *_ = scenarios
-    record = good.play()
-    assert not (found := good.failures(record)), "\n".join(report(good, record, found))
+    record = assert_it_comes_true(good)
     assert [each.transition.finding.summary for each in record.reported] == []
 
 
@@ -37,8 +36,7 @@ def test_somebody_is_paged_when_the_circuit_is_lost(scenarios: list[Scenario]):
     _, *bad = scenarios
     assert bad
     for each in bad:
-        record = each.play()
-        assert not (found := each.failures(record)), "\n".join(report(each, record, found))
+        record = assert_it_comes_true(each)
         assert any(
             told.transition.state is TransitionState.RAISED
             and told.transition.finding.severity is Severity.CRITICAL

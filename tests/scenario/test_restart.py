@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ermon.scenario import report
 from ermon.scenario.load import Scenario, load_scenarios
+from tests.scenario.outcome import assert_it_comes_true
 
 SCENARIOS = load_scenarios(Path(__file__).with_name("restart.yml"))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
 def test_the_scenario_comes_true(scenario: Scenario):
-    record = scenario.play()
-    found = scenario.failures(record)
-    assert not found, "\n".join(report(scenario, record, found))
+    assert_it_comes_true(scenario)
