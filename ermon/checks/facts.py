@@ -266,6 +266,12 @@ def link_in_doubt(facts: Facts, link: Link, family: Family) -> bool:
     return bool(last) and set(last) == {LinkState.DOWN} and not link_down(facts, link, family)
 
 
+def circuit_seen(facts: Facts, links: Collection[Link], family: Family) -> bool:
+    """Return whether it is known how a circuit is, of whose links in a family these are all: one is up, or all are down."""
+    states = {facts.link_state(link.key, family) for link in links}
+    return LinkState.UP in states or states == {LinkState.DOWN}
+
+
 def link_up(facts: Facts, link: Link, family: Family) -> bool:
     """Return whether the link is known to be up for routes of a family; for one that it lacks, in any that it has."""
     return any(facts.link_state(link.key, f) is LinkState.UP for f in link.families_of(family))

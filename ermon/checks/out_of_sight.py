@@ -8,7 +8,7 @@ from functools import partial
 
 from ermon.checks import needs, unattributed
 from ermon.checks.check import AcceptanceStep, Check, Section, Tested
-from ermon.checks.facts import Facts
+from ermon.checks.facts import Facts, circuit_seen
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, violated
 from ermon.checks.topics import (
     OUT_OF_SIGHT,
@@ -18,7 +18,6 @@ from ermon.checks.topics import (
     link_topic,
     up_circuits_topic,
 )
-from ermon.model.findings import LinkState
 from ermon.model.inventory import Circuit, Config, Feed, Link, View
 from ermon.model.prefixes import Family
 from ermon.model.settings import Severity
@@ -35,13 +34,8 @@ class _Watched:
     links: tuple[Link, ...]
     tables: tuple[Feed, ...]
 
-    def states(self, facts: Facts) -> set[LinkState]:
-        return {facts.link_state(link.key, self.family) for link in self.links}
-
     def seen(self, facts: Facts) -> bool:
-        """Return whether a link is known to be up, or all are proven down."""
-        states = self.states(facts)
-        return LinkState.UP in states or states == {LinkState.DOWN}
+        return circuit_seen(facts, self.links, self.family)
 
     def up_beside(self, facts: Facts) -> list[str]:
         """Name the other circuits of its VRFs that are up."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ermon.checks.facts import circuit_seen
 from ermon.checks.topics import OUT_OF_SIGHT, router_topic, up_circuits_topic
 from ermon.core.facts import NetworkFacts
 from ermon.core.states import FeedState
@@ -55,7 +56,7 @@ class Sight:
         sight = facts.circuits[name, family]
         links = [link for link in facts.config.circuits[name].links.values() if family in link.families]
         up = [link for link in links if facts.link_state(link.key, family) is LinkState.UP]
-        seen = bool(up) or all(facts.link_state(link.key, family) is LinkState.DOWN for link in links)
+        seen = circuit_seen(facts, links, family)
         if sight.seen and not seen:
             sight.lost_at = facts.now
             self.watch_first_dumps(name, family)
