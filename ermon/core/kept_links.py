@@ -47,7 +47,8 @@ class LinkToKeep(NamedTuple):
     losses: tuple[float, ...]
 
     def written(self) -> KeptLink:
-        prefixes = tuple(map(str, self.prefixes))
+        # In order: what has not changed is the same text, and is not written to the disk again.
+        prefixes = tuple(map(str, sorted(self.prefixes)))
         return KeptLink(self.link, self.family, prefixes, self.ceased, self.flaps, self.losses)
 
 
