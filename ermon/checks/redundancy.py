@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import combinations
 
 from ermon.checks import needs, unattributed
 from ermon.checks.check import (
@@ -42,6 +43,10 @@ FLAP_SPANS = Parameter(
 FLAP_WINDOW = Parameter(
     "link-flapping", "window", 600.0, "duration", "The rolling window in which changes are counted."
 )
+
+CircuitGroup = tuple[str, Peering, str | None]
+"""A geo, a peering, and the name of the group, if it has one."""
+Metros = frozenset[str]
 
 AFTER_LINK_LOSS = (
     "prefix-missing",
@@ -133,14 +138,31 @@ CIRCUIT_DOWN = Check(
 )
 
 
+def circuit_groups(config: Config) -> dict[CircuitGroup, list[Circuit]]:
+    """Return the circuits that back each other up: those of one geo, peering and group."""
+    groups: dict[CircuitGroup, list[Circuit]] = {}
+    for circuit in config.circuits.values():
+        groups.setdefault((circuit.geo, circuit.peering, circuit.group), []).append(circuit)
+    return groups
+
+
+def metros_apart(config: Config) -> Iterator[tuple[CircuitGroup, Family, Metros, Metros]]:
+    """Yield every two sets of metropolitan areas that have nothing in common, of two circuits of one group that
+    have the family: any circuit in the one and any in the other are redundant.
+    """
+    for group, circuits in circuit_groups(config).items():
+        for family in FAMILIES:
+            places = {c.metros for c in circuits if family in c.families}
+            for one, other in combinations(sorted(places, key=sorted), 2):
+                if one.isdisjoint(other):
+                    yield group, family, one, other
+
+
 def geo_not_redundant(config: Config) -> Iterator[Subject]:
     """Two circuits in different metropolitan areas of a geo must bring routes (Microsoft, "Designing for disaster
     recovery with ExpressRoute").
     """
-    groups: dict[tuple[str, Peering, str | None], list[Circuit]] = {}
-    for circuit in config.circuits.values():
-        groups.setdefault((circuit.geo, circuit.peering, circuit.group), []).append(circuit)
-    for (geo, peering, group), circuits in groups.items():
+    for (geo, peering, group), circuits in circuit_groups(config).items():
         if apart(circuits):
             named = (("group", group),) if group is not None else ()
             labels = (("geo", geo), *named, ("peering", str(peering)))

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from ermon.checks.internet import internet_feeds
 from ermon.checks.mirror import mirrored
+from ermon.checks.redundancy import metros_apart
 from ermon.checks.sharding import Shard
 from ermon.core.alarm import Alarm
 from ermon.model.inventory import Config, Link, Peering, Pool
@@ -60,6 +61,8 @@ class Layout:
             for pool in config.pools.values()
         }
         """How many addresses are in each pool."""
+        self.metros_apart = tuple(metros_apart(config))
+        """Where two circuits of a group are redundant."""
         self.expected_on = {
             pool.name: frozenset(link.key for link in config.pool_links(pool))
             for pool in config.pools.values()

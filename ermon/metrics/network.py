@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +23,7 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 from ermon.aio.slices import in_slices, list_in_slices
 from ermon.api.status import Answer, CircuitDoc, FeedDoc, PoolDoc
 from ermon.checks.check import SUBJECT_LABELS
+from ermon.checks.redundancy import CircuitGroup, Metros
 from ermon.checks.subject import Subject
 from ermon.core.alarm import Alarm
 from ermon.core.layout import Layout
@@ -30,6 +32,7 @@ from ermon.core.session import Session
 from ermon.core.status import Collected
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config
+from ermon.model.prefixes import Family
 
 SLICE_SERIES = 200
 """Series in one step, less than a millisecond even when they are new; see ``ermon.aio.slices``."""
@@ -126,6 +129,16 @@ CIRCUIT_INFO = _gauge(
     "geo",
     "peering",
 )
+CIRCUIT_LINKS = _gauge(
+    "ermon_circuit_links",
+    "Links of the circuit that have the family; with the metropolitan areas that geo-not-redundant compares.",
+    *("circuit", "geo", "group", "peering", "family", "metro"),
+)
+METROS_APART = _gauge(
+    "ermon_metros_apart",
+    "Metropolitan areas of two circuits that have nothing in common, so that the two are redundant; always 1.",
+    *("geo", "group", "peering", "family", "metro", "other"),
+)
 MAINTENANCE_ACTIVE = _gauge(
     "ermon_maintenance_active",
     "Whether a maintenance window covers the circuit, the link or the feed.",
@@ -219,6 +232,7 @@ class Snapshot(NamedTuple):
     maintenance: Mapping[tuple[str, str, str], float]
     """The circuits, links and feeds (circuit, link, feed) that are in maintenance, and until when."""
     addresses: Mapping[str, int]
+    metros_apart: Collection[tuple[CircuitGroup, Family, Metros, Metros]]
     texts: Texts
 
 
@@ -279,6 +293,7 @@ def take_snapshot(monitor: Monitor, collected: Collected) -> Snapshot:
         clock_offset=facts.clock_offset,
         maintenance=monitor.coverage.open_until(facts.calendar_now),
         addresses=layout.addresses,
+        metros_apart=layout.metros_apart,
         texts=texts,
     )
 
@@ -374,7 +389,24 @@ def _read_circuits(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[
     places += [("", "", feed) for feed in snapshot.feeds]
     yield MAINTENANCE_ACTIVE, [(place, int(place in snapshot.maintenance)) for place in places]
     yield MAINTENANCE_END, [(place, snapshot.maintenance.get(place, 0)) for place in places]
-    yield CIRCUIT_INFO, (((c.name, ", ".join(sorted(c.locations)), c.geo, c.peering), 1) for c in circuits)
+    yield CIRCUIT_INFO, (((c.name, _listed(c.locations), c.geo, c.peering), 1) for c in circuits)
+    placed = [
+        ((c.name, c.geo, c.group or "", c.peering, family, _listed(c.metros)), count)
+        for c in circuits
+        for family, count in Counter(f for link in c.links.values() for f in link.families).items()
+    ]
+    yield CIRCUIT_LINKS, placed
+    yield (
+        METROS_APART,
+        (
+            ((geo, group or "", peering, family, _listed(one), _listed(other)), 1)
+            for (geo, peering, group), family, one, other in snapshot.metros_apart
+        ),
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _read_pools(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sample]]]:

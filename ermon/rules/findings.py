@@ -6,15 +6,17 @@ Prometheus means absent. One of two ermons is enough. There is no ``for``: the v
 check's ``raise_after``, and until after its ``clear_after``.
 
 Where each ermon watches the feeds of one region, an ermon that cannot judge ``geo-not-redundant``, since feeds of the
-geo's circuits are another's, leaves the question to a rule over all of them. It gives the check's own answer: a
-circuit is up when anybody sees a link of it up, down when every link and family is proven down and nobody sees one
-up, and otherwise unknown. Unknown neither raises nor clears. Where an ermon judges the geo itself, the rule keeps
+geo's circuits are another's, leaves the question to a rule over all of them. It gives the check's own answer, by
+family: a circuit is up when anybody sees a link of it up, down when every link is proven down and nobody sees one
+up, and otherwise unknown. Which circuits are redundant cannot be read from their names in an expression: the series
+``ermon_metros_apart`` say it. Unknown neither raises nor clears. Where an ermon judges the geo itself, the rule keeps
 quiet: one alert, not two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import indent
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
@@ -112,31 +114,53 @@ def _raised(check: Check) -> str:
 # One rule over the ermons of all regions ------------------------------------------------------------
 
 
-_CIRCUITS, _UP, _NOT_DOWN = (f"circuit:ermon_circuit{state}:info" for state in ("", "_up", "_not_down"))
-"""Recorded: the circuits that are declared, that are up, and that are not proven down."""
+_APART = "metros:ermon_apart:info"
+_UP, _NOT_DOWN = "metro:ermon_circuits_up:count", "metro:ermon_circuits_not_down:count"
+"""Recorded: metropolitan areas that are apart, and of how many circuits in an area it is known that they are up, or
+not known that they are down. An area is where a circuit lies, which may be several places.
+"""
+
+_GROUP = "geo, group, peering, family"
+_METRO = f"{_GROUP}, metro"
+_CIRCUITS = f"max by (circuit, {_METRO}) (last_over_time(ermon_circuit_links[{HELD}]))"
+_CIRCUITS_UP = f'max by (circuit, family) (last_over_time(ermon_link_state{{state="up"}}[{HELD}])) == 1'
+_LINKS_DOWN = (
+    f'max by (circuit, link, family) (last_over_time(ermon_link_state{{state="down"}}[{HELD}])) == 1'
+)
 
 _RECORDED = {
-    _CIRCUITS: f"max by (circuit, geo, peering, location) (last_over_time(ermon_circuit_info[{HELD}]))",
-    _UP: (
-        f"{_CIRCUITS}\n"
-        "and on (circuit)\n"
-        f'max by (circuit) (last_over_time(ermon_link_state{{state="up"}}[{HELD}])) == 1'
-    ),
+    _APART: f"max by ({_METRO}, other) (last_over_time(ermon_metros_apart[{HELD}]))",
+    _UP: (f"count by ({_METRO}) (\n  {_CIRCUITS}\n  and on (circuit, family)\n  {_CIRCUITS_UP}\n)"),
     _NOT_DOWN: (
-        f"{_CIRCUITS}\n"
-        "unless on (circuit) (\n"
-        "  min by (circuit) (\n"
-        f'    max by (circuit, link, family) (last_over_time(ermon_link_state{{state="down"}}[{HELD}]))\n'
-        "  ) == 1\n"
-        f"  unless on (circuit) {_UP}\n"
+        f"count by ({_METRO}) (\n"
+        f"  {_CIRCUITS}\n"
+        "  unless on (circuit, family) (\n"
+        "    count by (circuit, family) (\n"
+        f"      {_LINKS_DOWN}\n"
+        "    )\n"
+        # All that are declared: of a region whose ermon is gone there are no series.
+        "    >= on (circuit, family)\n"
+        f"    max by (circuit, family) (last_over_time(ermon_circuit_links[{HELD}]))\n"
+        "    unless on (circuit, family)\n"
+        f"    {_CIRCUITS_UP}\n"
+        "  )\n"
         ")"
     ),
 }
 
 
-def _two_locations(circuits: str) -> str:
-    """Whether recorded circuits are in two locations: what is compared is all locations of a circuit."""
-    return f"count by (geo, peering) (count by (geo, peering, location) ({circuits})) > 1"
+def _not_apart(circuits: str) -> str:
+    """Return the expression for groups in which no two of these circuits are apart, in a family in which two of those
+    that are declared are.
+    """
+    return (
+        f"{_APART}\n"
+        f"unless on ({_GROUP}) (\n"
+        f"  {_APART}\n"
+        f"  and on ({_METRO}) {circuits}\n"
+        f'  and on ({_GROUP}, other) label_replace({circuits}, "other", "$1", "metro", "(.*)")\n'
+        ")"
+    )
 
 
 def region_groups(config: Config | None, external_url: str) -> Iterator[dict[str, Any]]:
@@ -146,15 +170,17 @@ def region_groups(config: Config | None, external_url: str) -> Iterator[dict[str
         return
     firing = f'ALERTS{{alertname="{alert_name(check.name)}", alertstate="firing"}}'
     not_redundant = (
-        "(\n"
-        f"  {_two_locations(_CIRCUITS)}\n"
-        f"  unless {_two_locations(_NOT_DOWN)}\n"
-        "or\n"
-        f"  {_two_locations(_CIRCUITS)}\n"
-        f"  unless {_two_locations(_UP)}\n"
-        f"  and on (geo, peering) {firing}\n"
+        "count by (geo, group, peering) (\n"
+        f"{indent(_not_apart(_NOT_DOWN), '  ')}\n"
         ")\n"
-        "unless on (geo, peering)\n"
+        "or\n"
+        "count by (geo, group, peering) (\n"
+        f"{indent(_not_apart(_UP), '  ')}\n"
+        f")\nand on (geo, group, peering) {firing}"
+    )
+    not_redundant = (
+        f"(\n{indent(not_redundant, '  ')}\n)\n"
+        "unless on (geo, group, peering)\n"
         f'last_over_time(ermon_finding_raised{{check="{check.name}"}}[{HELD}])'
     )
     rule = _alert(config, check, not_redundant, external_url)

@@ -58,6 +58,8 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_maintenance_active": ("gauge", ["circuit", "link", "feed"]),
     "ermon_maintenance_end_timestamp_seconds": ("gauge", ["circuit", "link", "feed"]),
     "ermon_circuit_info": ("gauge", ["circuit", "location", "geo", "peering"]),
+    "ermon_circuit_links": ("gauge", ["circuit", "family", "geo", "group", "metro", "peering"]),
+    "ermon_metros_apart": ("gauge", ["family", "geo", "group", "metro", "other", "peering"]),
     "ermon_pool_advertised": ("gauge", ["pool", "family", "circuit", "link", "state"]),
     "ermon_pool_on_internet": ("gauge", ["pool", "family", "feed", "state"]),
     "ermon_pool_addresses": ("gauge", ["pool"]),
@@ -216,6 +218,37 @@ async def test_a_circuit_in_two_locations_names_both():
     links = "links: {primary: {location: Dallas}, secondary: {location: Chicago}}"
     scraper = Scraper(company(f"circuits: {{chicago: {{{links}}}}}"))
     assert await scraper.value("ermon_circuit_info", circuit="chicago", location="Chicago, Dallas") == 1
+
+
+async def test_metropolitan_areas_that_are_apart_are_named_by_family():
+    changes = """
+    circuits:
+      chicago: {group: production, location: Amsterdam Metro}
+      dallas: {group: production, location: Dublin2, links: {primary: {subnet6: null}, secondary: {subnet6: null}}}
+    """
+    series = await Scraper(company(changes)).series()
+    found = {
+        tuple(dict(labels)[name] for name in ("geo", "group", "peering", "family", "metro", "other"))
+        for name, labels in series
+        if name == "ermon_metros_apart"
+    }
+    assert found == {("us", "production", "microsoft", "ipv4", "amsterdam", "dublin")}
+    links = {
+        tuple(dict(labels)[name] for name in ("circuit", "group", "metro", "family")): value
+        for (name, labels), value in series.items()
+        if name == "ermon_circuit_links"
+    }
+    assert links == {
+        ("chicago", "production", "amsterdam", "ipv4"): 2,
+        ("chicago", "production", "amsterdam", "ipv6"): 2,
+        ("dallas", "production", "dublin", "ipv4"): 2,
+    }
+
+
+async def test_circuits_that_have_an_area_in_common_are_not_apart():
+    links = "links: {primary: {location: Dallas}, secondary: {location: Chicago}}"
+    series = await Scraper(company(f"circuits: {{chicago: {{{links}}}}}")).series()
+    assert {name for name, _ in series if name == "ermon_metros_apart"} == set()
 
 
 async def test_whoever_takes_gzip_gets_it(scraper: Scraper):
