@@ -27,8 +27,8 @@ _NAME = re.compile(r'^    name="([a-z-]+)",$', re.MULTILINE)
 PIECES = {
     "ermon/checks/README.md": "| `{check}` |",
     "ermon/data/ermon.schema.json": '"{check}": {{',
-    "deploy/prometheus/ermon-findings.rules.yml": 'check="{check}"}}',
-    "deploy/prometheus/tests/ermon-findings.test.yml": "  - name: {check}\n",
+    "deploy/prometheus/ermon-findings.rules.yml": '{{check="{check}"',
+    "deploy/prometheus/tests/ermon-findings.test.yml": "  - name: {check}, ",
 }
 """By file that is written from the catalogue: what it holds of each check."""
 

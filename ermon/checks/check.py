@@ -134,6 +134,15 @@ class Acceptable(Enum):
     """A published list that was refused."""
 
 
+@dataclass(frozen=True, slots=True)
+class OtherSeverity:
+    """Subjects of a check whose ``label`` has another value than ``unless`` are of this severity."""
+
+    severity: Severity
+    label: str
+    unless: str
+
+
 # The check itself ------------------------------------------------------------------------------------
 
 Needs = Callable[[Shard, Mapping[str, str]], bool]
@@ -147,6 +156,7 @@ class Check:
     name: str
     section: Section
     severity: Severity
+    other_severity: OtherSeverity | None = None
     raise_after: float
     """A violation is raised after it has held for so long without interruption."""
     clear_after: float
@@ -184,6 +194,11 @@ class Check:
     acceptance: Acceptance | None = None
     acceptable: Acceptable | None = None
     """What somebody may take for right; ``None``: what is wrong stays wrong, whoever says otherwise."""
+
+    def severity_of(self, labels: Mapping[str, str]) -> Severity:
+        """Return the severity of the subject with these labels, unless the configuration or the policy says another."""
+        other = self.other_severity
+        return self.severity if other is None or labels[other.label] == other.unless else other.severity
 
     def settings(self, config: Config) -> CheckSettings:
         """Return what the configuration says of it."""

@@ -31,7 +31,9 @@ def facts(check: Check) -> list[str]:
     """Return what the catalogue says of a check: its severity and times, and whether it is judged at all."""
     off = ", off unless switched on" if check.off_by_default else ""
     times = f"raised after {check.raise_after:g} s, cleared after {check.clear_after:g} s"
-    return [f"{check.severity}, {times}{off} ({check.section})"]
+    other = check.other_severity
+    milder = f" ({other.severity} for a {other.label} other than {other.unless})" if other else ""
+    return [f"{check.severity}{milder}, {times}{off} ({check.section})"]
 
 
 def markdown_table() -> str:

@@ -11,6 +11,7 @@ from ermon.checks.check import (
     AcceptanceStep,
     Check,
     NotTested,
+    OtherSeverity,
     Parameter,
     ReadFromState,
     Section,
@@ -19,7 +20,7 @@ from ermon.checks.check import (
 from ermon.checks.facts import Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, feed_labels, on_feed, violated
 from ermon.checks.topics import STORAGE, content_topic, feed_topic, process_topic, router_topic, source_topic
-from ermon.model.inventory import Config, Feed, View
+from ermon.model.inventory import EDGES, Config, Feed
 from ermon.model.prefixes import Family
 from ermon.model.settings import Severity
 from ermon.model.source_key import SourceKey
@@ -346,16 +347,9 @@ PROCESS_ENDS, PROCESS_WINDOW_SECONDS, PROCESS_QUIET_SECONDS = 3, 600.0, 300.0
 
 
 def exabgp_down(config: Config) -> Iterator[Subject]:
-    """Without an outside view leaks are still seen where we cause them: that is no page in the night."""
     for process in config.processes:
-        views = {feed.view for feed in config.feeds.values() if feed.process == process}
-        yield Subject(
-            "exabgp-down",
-            (("process", process),),
-            frozenset({process_topic(process)}),
-            partial(_exabgp_down, process),
-            severity=Severity.WARNING if views == {View.INTERNET} else None,
-        )
+        topics = frozenset({process_topic(process)})
+        yield Subject("exabgp-down", (("process", process),), topics, partial(_exabgp_down, process))
 
 
 def _exabgp_down(process: str, facts: Facts) -> Verdict:
@@ -374,6 +368,8 @@ EXABGP_DOWN = Check(
     name="exabgp-down",
     section=Section.SIGHT,
     severity=Severity.CRITICAL,
+    # The others carry outside views. Without one, leaks are still seen where we cause them: no page in the night.
+    other_severity=OtherSeverity(Severity.WARNING, "process", unless=EDGES),
     raise_after=5,
     clear_after=0,
     subjects=exabgp_down,

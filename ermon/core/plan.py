@@ -59,7 +59,9 @@ class Plan:
         check = CATALOGUE[subject.check]
         return Alarm(
             subject,
-            check.settings(self.config).severity or subject.severity or check.severity,
+            check.settings(self.config).severity
+            or subject.severity
+            or check.severity_of(dict(subject.labels)),
             max(check.raised_after(self.config), subject.raise_after),
             check.cleared_after(self.config),
         )

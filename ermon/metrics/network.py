@@ -175,7 +175,7 @@ CHECK_SUPPRESSED = _gauge(
 )
 CHECK_INFO = _gauge(
     "ermon_check_info",
-    "With which severity a check that is switched on raises its findings; always 1.",
+    "With which severity a check that is switched on raises its worst findings; always 1.",
     *("check", "severity"),
 )
 

@@ -1,4 +1,4 @@
-"""The alerts of findings: one for each check, and one of what only the series of all ermons together tell.
+"""The alerts of findings: one for each check and severity, and one of what only all ermons together tell.
 
 An alert of a check has exactly the labels of its finding: aggregating ``instance`` and ``job`` away makes one alert
 of what both ermons of a high-availability pair see, and labels that do not apply are empty, which to
@@ -20,7 +20,7 @@ from textwrap import indent
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.checks.check import Check, Section, alert_name, named_in, runbook_url
+from ermon.checks.check import Check, OtherSeverity, Section, alert_name, named_in, runbook_url
 from ermon.checks.guide import guide
 from ermon.checks.redundancy import GEO_NOT_REDUNDANT
 from ermon.model.inventory import Config
@@ -37,23 +37,42 @@ def _is_wanted(config: Config | None, check: Check) -> bool:
     return config is None or check.enabled(config)
 
 
-def severity(config: Config | None, check: Check) -> Severity:
-    """Return the severity of a check's worst findings: the configuration's, the policy's or the catalogue's."""
+def severities(config: Config | None, check: Check) -> list[tuple[str, Severity]]:
+    """Return the severities of a check's findings, the configuration's, the policy's or the catalogue's, each with
+    what selects its findings: a matcher of Prometheus, empty for all of them.
+    """
+    other = check.other_severity
     if config is None:
-        return check.severity
+        return [("", check.severity)] if other is None else _two(check.severity, other)
     if (configured := check.settings(config).severity) is not None:
-        return configured
-    found = {subject.severity or check.severity for subject in check.subjects(config)}
-    return next((severity for severity in Severity if severity in found), check.severity)
+        return [("", configured)]
+    subjects = check.subjects(config)
+    found = {each.severity or check.severity_of(dict(each.labels)) for each in subjects} or {check.severity}
+    if other is not None and len(found) > 1:
+        return _two(check.severity, other)
+    return [("", next(severity for severity in Severity if severity in found))]
 
 
-def _alert(config: Config | None, check: Check, expression: str, external_url: str) -> dict[str, Any]:
+def severity(config: Config | None, check: Check) -> Severity:
+    """Return the severity of a check's worst findings."""
+    found = {each for _, each in severities(config, check)}
+    return next(severity for severity in Severity if severity in found)
+
+
+def _two(severity: Severity, other: OtherSeverity) -> list[tuple[str, Severity]]:
+    return [
+        (f'{other.label}="{other.unless}"', severity),
+        (f'{other.label}!="{other.unless}"', other.severity),
+    ]
+
+
+def _alert(check: Check, severity: Severity, expression: str, external_url: str) -> dict[str, Any]:
     """Return the rule that alerts of a check while ``expression`` gives something."""
     words = _description(check)
     return {
         "alert": alert_name(check.name),
         "expr": expression,
-        "labels": {"severity": str(severity(config, check))},
+        "labels": {"severity": str(severity)},
         "annotations": {
             "summary": f"{guide(check.name).title}.",
             "description": f"{words}. The evidence is on {external_url.rstrip('/')}/",
@@ -90,7 +109,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f}s" if seconds == int(seconds) else f"{seconds * 1000:.0f}ms"
 
 
-# One alert for each check ---------------------------------------------------------------------------
+# One alert for each check and severity ---------------------------------------------------------------------------
 
 
 def check_groups(config: Config | None, external_url: str) -> Iterator[dict[str, Any]]:
@@ -101,14 +120,19 @@ def check_groups(config: Config | None, external_url: str) -> Iterator[dict[str,
             name = "ermon-" + section.lower().replace("'", "").replace(" ", "-")
             yield {
                 "name": name,
-                "rules": [_alert(config, check, _raised(check), external_url) for check in checks],
+                "rules": [
+                    _alert(check, severity, _raised(check, matcher), external_url)
+                    for check in checks
+                    for matcher, severity in severities(config, check)
+                ],
             }
 
 
-def _raised(check: Check) -> str:
+def _raised(check: Check, matcher: str) -> str:
     names = (*check.labels, *check.optional_labels)
     labels = f" by ({', '.join(names)})" if names else ""
-    return f'max{labels} (\n  last_over_time(ermon_finding_raised{{check="{check.name}"}}[{HELD}])\n) == 1'
+    selected = f'check="{check.name}"' + (matcher and f", {matcher}")
+    return f"max{labels} (\n  last_over_time(ermon_finding_raised{{{selected}}}[{HELD}])\n) == 1"
 
 
 # One rule over the ermons of all regions ------------------------------------------------------------
@@ -183,7 +207,7 @@ def region_groups(config: Config | None, external_url: str) -> Iterator[dict[str
         "unless on (geo, group, peering)\n"
         f'last_over_time(ermon_finding_raised{{check="{check.name}"}}[{HELD}])'
     )
-    rule = _alert(config, check, not_redundant, external_url)
+    rule = _alert(check, severity(config, check), not_redundant, external_url)
     timers = {
         "for": check.raise_after if config is None else check.raised_after(config),
         "keep_firing_for": check.clear_after if config is None else check.cleared_after(config),

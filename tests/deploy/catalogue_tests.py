@@ -15,6 +15,7 @@ from ermon.checks.guide import guide
 from ermon.core.alarm import Alarm
 from ermon.core.monitor import Monitor
 from ermon.model.inventory import Config
+from ermon.model.settings import Severity
 from tests.story import START
 from tests.story import config as load
 
@@ -82,11 +83,11 @@ def cases() -> list[Alarm]:
 
 
 def examples() -> Iterator[Alarm]:
-    """Yield a subject of each check: the one with the most labels."""
-    by_check: dict[str, list[Alarm]] = {}
+    """Yield a subject of each check and severity: the one with the most labels."""
+    kinds: dict[tuple[str, Severity], list[Alarm]] = {}
     for case in cases():
-        by_check.setdefault(case.subject.check, []).append(case)
-    for found in by_check.values():
+        kinds.setdefault((case.subject.check, case.severity), []).append(case)
+    for found in kinds.values():
         yield max(found, key=lambda case: len(case.subject.labels))
 
 
@@ -106,7 +107,7 @@ def _test(case: Alarm) -> str:
         },
     }
     lines = [
-        f"  - name: {check}",
+        f"  - name: {check}, {case.severity}",
         "    interval: 15s",
         "    input_series:",
     ]
@@ -122,7 +123,8 @@ def _test(case: Alarm) -> str:
     for seconds, fires in MOMENTS:
         alerts = "[]"
         if fires:
-            alerts, first = (f"&{check} [{json.dumps(expected)}]", False) if first else (f"*{check}", False)
+            anchor = f"{check}-{case.severity}"
+            alerts, first = (f"&{anchor} [{json.dumps(expected)}]", False) if first else (f"*{anchor}", False)
         lines.append(f"      - {{eval_time: {seconds}s, alertname: {name}, exp_alerts: {alerts}}}")
     lines += [
         "    promql_expr_test:",

@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from ermon.checks.catalogue import CATALOGUE
-from ermon.model.settings import Severity
 from ermon.rules import RuleSet, render
 from tests.deploy import catalogue_tests
 from tests.story import config as load
@@ -16,14 +15,21 @@ from tests.story import config as load
 REFERENCE = catalogue_tests.REFERENCE.read_text()
 
 
-def alerts(config=None, external_url="http://127.0.0.1:10179"):
-    """The alerting rules by their check, which the runbook names."""
+def rules(config=None, external_url="http://127.0.0.1:10179"):
+    """The alerting rules of each check, which the runbook names: one for each of its severities."""
     document = yaml.safe_load(render([RuleSet.FINDINGS], config, external_url))
-    rules = [rule for group in document["groups"] for rule in group["rules"]]
-    return {rule["annotations"]["runbook_url"].rpartition("/")[2]: rule for rule in rules}
+    found = {}
+    for rule in (rule for group in document["groups"] for rule in group["rules"]):
+        found.setdefault(rule["annotations"]["runbook_url"].rpartition("/")[2], []).append(rule)
+    return found
 
 
-def test_every_check_has_one_alert_in_the_order_of_the_catalogue():
+def alerts(config=None, external_url="http://127.0.0.1:10179"):
+    """The first rule of each check, that of its worst findings."""
+    return {check: found[0] for check, found in rules(config, external_url).items()}
+
+
+def test_every_check_has_its_alert_in_the_order_of_the_catalogue():
     assert list(alerts()) == list(CATALOGUE)
 
 
@@ -36,12 +42,40 @@ def test_an_alert_has_the_labels_that_the_subjects_of_its_check_have(check):
     assert set(filter(None, (aggregated[1] or "").split(", "))) == names
 
 
-def test_severities_are_those_of_the_worst_findings():
-    found: dict[str, set[Severity]] = {}
+def test_severities_are_those_of_the_findings():
+    found: dict[str, set[str]] = {}
     for case in catalogue_tests.cases():
-        found.setdefault(case.subject.check, set()).add(case.severity)
-    for check, rule in alerts(catalogue_tests.reference()).items():
-        assert rule["labels"] == {"severity": min(found[check], key=tuple(Severity).index)}
+        found.setdefault(case.subject.check, set()).add(case.severity.value)
+    for check, of_check in rules(catalogue_tests.reference()).items():
+        assert {rule["labels"]["severity"] for rule in of_check} == found[check]
+        assert len(of_check) == len(found[check])
+
+
+def exabgp_down(config=None):
+    """The matchers of the alert's rules, with their severities."""
+    of_check = rules(config)["exabgp-down"]
+    return {
+        re.search(r"finding_raised\{(.*)\}", rule["expr"])[1]: rule["labels"]["severity"] for rule in of_check
+    }
+
+
+BOTH_SEVERITIES = {
+    'check="exabgp-down", process="edges"': "critical",
+    'check="exabgp-down", process!="edges"': "warning",
+}
+
+
+def test_a_process_of_outside_views_alone_has_an_alert_of_its_own():
+    assert exabgp_down() == exabgp_down(load(REFERENCE)) == BOTH_SEVERITIES
+
+
+def test_where_all_processes_are_alike_one_alert_is_enough():
+    outside = [line for line in REFERENCE.splitlines() if "view: internet" in line]
+    assert outside
+    edges_alone = "\n".join(line for line in REFERENCE.splitlines() if line not in outside)
+    assert exabgp_down(load(edges_alone)) == {'check="exabgp-down"': "critical"}
+    text = REFERENCE.replace("link-down: {", "exabgp-down: {severity: info}\n  link-down: {")
+    assert exabgp_down(load(text)) == {'check="exabgp-down"': "info"}
 
 
 def test_the_configuration_sets_severities():
