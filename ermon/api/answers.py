@@ -277,6 +277,8 @@ class WindowDoc(
     starts: Time
     ends: Time
     reason: str
+    by: str = ""
+    """Who added it at run time: an account of ermon's machine, a user, or the name on a certificate."""
     active: bool
     """It is open now."""
 

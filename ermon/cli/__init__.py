@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         live.add_status,
         live.add_routes,
         live.add_verify,
+        live.add_reload,
         live.add_maintenance,
         live.add_accept,
         local.add_replay,

@@ -1,4 +1,4 @@
-"""The commands that ask a running daemon: status, routes, verify, maintenance and accept."""
+"""The commands that ask a running daemon: status, routes, verify, reload, maintenance and accept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ermon.cli.shared import FINE, WRONG, Commands, RefusedError, add_target, duration, target_of
+from ermon.cli.shared import FINE, USAGE, WRONG, Commands, RefusedError, add_target, duration, target_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -140,13 +140,42 @@ def _verify(options: argparse.Namespace) -> int:
     )
 
 
+RIGHTS = (
+    "On the machine of the daemon, its control socket takes changes from root and the group ermon; elsewhere they need a "
+    "daemon that was started with --web.enable-lifecycle, and a password or a certificate that it knows."
+)
+"""Who may change anything, for the help of each command that does."""
+
+
+def add_reload(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "reload",
+        help="have a running daemon read its configuration again",
+        description="As SIGHUP, with the answer: all or nothing. Exit 0 when the new configuration is in force, 2 when it is "
+        "refused, with everything that is wrong with it. " + RIGHTS,
+    )
+    add_target(parser)
+    parser.set_defaults(command=_reload)
+
+
+def _reload(options: argparse.Namespace) -> int:
+    from ermon.client.http import Client
+
+    async def ask() -> list[str]:
+        async with Client(target_of(options)) as client:
+            return await client.reload()
+
+    problems = asyncio.run(ask())
+    print(*problems or ["configuration reloaded"], sep="\n", file=sys.stderr if problems else sys.stdout)
+    return USAGE if problems else FINE
+
+
 def add_accept(commands: Commands) -> None:
     parser = commands.add_parser(
         "accept",
         help="take what a running daemon calls wrong for right",
         description="Takes the present level, the present paths, or a published list that was refused, for what is right "
-        "from now on; the finding is cleared, and the reason stays in the history. Needs a daemon that was started with "
-        "--web.enable-lifecycle, and is taken from its own machine, or with a password or a certificate.",
+        "from now on; the finding is cleared, and the reason and your name stay in the history. " + RIGHTS,
     )
     parser.add_argument(
         "check",
@@ -189,8 +218,8 @@ def add_maintenance(commands: Commands) -> None:
     parser = commands.add_parser(
         "maintenance",
         help="add, list and end maintenance windows of a running daemon",
-        description="While a window is open, what begins under it is not raised. Changes need a daemon that was "
-        "started with --web.enable-lifecycle, and are taken from its own machine, or with a password or a certificate.",
+        description="While a window is open, what begins under it is not raised. A window keeps the name of whoever "
+        "added it. " + RIGHTS,
     )
     what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
     add = what.add_parser("add", help="add a window", description="Adds a window; it must have an end.")
@@ -279,4 +308,5 @@ def _window_line(window: WindowDoc) -> str:
     about = ", ".join(f"{scope} {name}" for scope in scopes if (name := getattr(window, scope)))
     state = "active" if window.active else "not active"
     name = window.id or "(configuration)"
-    return f"{name:<16} {window.starts} to {window.ends}  {state:<11} {about}: {window.reason}"
+    by = f" (by {window.by})" if window.by else ""
+    return f"{name:<16} {window.starts} to {window.ends}  {state:<11} {about}: {window.reason}{by}"

@@ -129,7 +129,8 @@ def _check(options: argparse.Namespace) -> int:
     found = lint(loaded, time.time(), options.config_file.parent, here=options.here)
     for finding in found:
         print(finding)
-    needs_somebody = options.url is not None and _previewed(options, loaded.config)
+    asked = options.url is not None or options.socket is not None
+    needs_somebody = asked and _previewed(options, loaded.config)
     return WRONG if any(each.counts for each in found) or needs_somebody else FINE
 
 

@@ -38,14 +38,14 @@ def _about_files() -> tuple[type[Exception], ...]:
 
 
 def _about_usage() -> tuple[type[Exception], ...]:
-    from ermon.client.http import UsageError
+    from ermon.client.target import UsageError
     from ermon.routers import RouterError
 
     return RefusedError, UsageError, RouterError
 
 
 def _about_others() -> tuple[type[Exception], ...]:
-    from ermon.client.http import UnreachableError
+    from ermon.client.target import UnreachableError
 
     return (UnreachableError,)
 
@@ -116,7 +116,7 @@ def byte_size(text: str) -> int:
 
 
 if TYPE_CHECKING:
-    from ermon.client.http import Target
+    from ermon.client.target import Target
     from ermon.config.load import LoadedConfig
     from ermon.httpd.shell import WebConfig
 
@@ -159,7 +159,8 @@ def add_web(parser: argparse.ArgumentParser) -> None:
         "--web.enable-lifecycle",
         dest="lifecycle",
         action="store_true",
-        help="allow POST /-/reload and maintenance windows, from this machine or with a password or certificate",
+        help="take changes (reload, maintenance windows, what is accepted) over TCP too, from whoever gives a password or a "
+        "verified certificate; the control socket takes them in any case",
     )
 
 
@@ -237,9 +238,19 @@ def load_configs(options: argparse.Namespace) -> tuple[LoadedConfig, WebConfig]:
 
 def add_target(parser: argparse.ArgumentParser, *, optional: str = "") -> None:
     """Add the flags of a command that asks a daemon; ``optional`` says what it does only if ``--url`` is given."""
-    where = f"where the daemon is (default http://{DEFAULT_LISTEN_ADDRESS})"
-    default = None if optional else f"http://{DEFAULT_LISTEN_ADDRESS}"
-    parser.add_argument("--url", default=default, help=optional or where)
+    parser.add_argument(
+        "--url",
+        help=optional
+        or "where the daemon is (default: the one of this machine, by its control socket; where there is none, "
+        f"http://{DEFAULT_LISTEN_ADDRESS})",
+    )
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        metavar="FILE",
+        help="the control socket of a daemon on this machine (default /run/ermon/control.sock): no password is "
+        "needed, but the right to open it",
+    )
     parser.add_argument(
         "--ca-file",
         type=Path,
@@ -258,11 +269,12 @@ def add_target(parser: argparse.ArgumentParser, *, optional: str = "") -> None:
 
 
 def target_of(options: argparse.Namespace) -> Target:
-    """Return the daemon that the flags name; raises ``client.UsageError``."""
-    from ermon.client.http import make_target
+    """Return the daemon that the flags name; raises ``client.UsageError`` and ``client.UnreachableError``."""
+    from ermon.client.target import make_target
 
     return make_target(
         options.url,
+        socket=options.socket,
         ca_file=options.ca_file,
         username=options.username,
         password_file=options.password_file,

@@ -5,12 +5,9 @@ Whatever answers is not trusted to be ermon: its answers are bounded in time and
 
 from __future__ import annotations
 
-import base64
-import ssl
+import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -19,114 +16,20 @@ import msgspec
 from yarl import URL
 
 from ermon.api.answers import Failure, Success
+from ermon.client.target import Target, UnreachableError, UsageError, closed, reason
+from ermon.model.text import printable
 
 CONNECT_SECONDS = 5.0
 """How long a daemon may take to accept a connection: it is near, or the network is broken."""
 ANSWER_SECONDS = 30.0
 """How long one answer may take as a whole; ermon takes milliseconds."""
-MAX_PASSWORD_BYTES = 1024
-"""A larger file is no password; ermon looks at the first 72 bytes of one."""
 MAX_RECORDING_BYTES = 512 * 1024 * 1024
 """What is held of the edge tables of a large company is a tenth of it."""
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """The statuses of two hundred feeds and fifty circuits are a tenth of it."""
 
+
 T = TypeVar("T")
-
-
-class UsageError(Exception):
-    """The question is wrong; says what would be right."""
-
-
-class UnreachableError(Exception):
-    """No ermon answers as one should; says which address, what is wrong, and what to do."""
-
-
-def parse_url(text: str) -> URL:
-    """Read the address of a daemon; anything else is a ``UsageError``."""
-    try:
-        url = URL(text.rstrip("/"))
-        if url.raw_user is not None or url.raw_password is not None:
-            raise UsageError(
-                "an address holds no user and no password: others see the arguments of a command; "
-                "give --username and --password-file"
-            )
-        usable = url.scheme in {"http", "https"} and bool(url.host) and not url.query_string
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UsageError(f"{text!r} is not the address of a daemon; give one such as http://127.0.0.1:10179")
-    return url
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A daemon, and what it wants to see of whoever asks."""
-
-    url: URL
-    tls: ssl.SSLContext | None = None
-    """For https; ``None``: with the authorities that this machine trusts."""
-    authorization: str | None = field(default=None, repr=False)
-    """The header that says who asks."""
-
-
-def make_target(
-    url: str,
-    *,
-    ca_file: Path | None = None,
-    username: str | None = None,
-    password_file: Path | None = None,
-    cert_file: Path | None = None,
-    key_file: Path | None = None,
-) -> Target:
-    """Read what a command line says of a daemon; raises ``UsageError``.
-
-    ``ca_file``: the authority of its certificate. ``cert_file`` and ``key_file``: our own certificate, for a
-    daemon that wants one. All are in PEM. ``password_file`` holds the password, and perhaps a line feed.
-    """
-    address = parse_url(url)
-    if address.scheme != "https" and (ca_file or cert_file or key_file):
-        raise UsageError("--ca-file, --cert-file and --key-file are for an https:// address; --url is none")
-    return Target(address, _tls(ca_file, cert_file, key_file), _authorization(username, password_file))
-
-
-def _tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext | None:
-    if ca_file is None and cert_file is None and key_file is None:
-        return None
-    if key_file is not None and cert_file is None:
-        raise UsageError("--key-file needs --cert-file, the certificate that the key is for")
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise UsageError(
-            f"--ca-file: {ca_file} is no file with certificates in PEM: {_reason(error)}"
-        ) from None
-    if cert_file is not None:
-        try:
-            context.load_cert_chain(cert_file, key_file)
-        except OSError as error:
-            raise UsageError(
-                f"--cert-file: {cert_file} and its key cannot be used: {_reason(error)}"
-            ) from None
-    return context
-
-
-def _authorization(username: str | None, password_file: Path | None) -> str | None:
-    if (username is None) is not (password_file is None):
-        raise UsageError("--username and --password-file belong together; give both")
-    if username is None or password_file is None:
-        return None
-    if ":" in username:
-        raise UsageError("--username: a user has no colon in its name (RFC 7617)")
-    try:
-        with password_file.open("rb") as file:
-            password = file.read(MAX_PASSWORD_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"--password-file: {password_file} cannot be read: {_reason(error)}") from None
-    if len(password) > MAX_PASSWORD_BYTES:
-        raise UsageError(f"--password-file: {password_file} is larger than {MAX_PASSWORD_BYTES} bytes")
-    given = username.encode() + b":" + password.rstrip(b"\r\n")
-    return f"Basic {base64.b64encode(given).decode()}"
 
 
 class Client:
@@ -135,13 +38,16 @@ class Client:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._url = target.url
-        self.name = shown(target.url)
+        self.name = target.name
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
         given = self._target.authorization
+        socket = self._target.socket
         self._session = aiohttp.ClientSession(
-            timeout=timeout, headers={} if given is None else {aiohttp.hdrs.AUTHORIZATION: given}
+            connector=None if socket is None else aiohttp.UnixConnector(str(socket)),
+            timeout=timeout,
+            headers={} if given is None else {aiohttp.hdrs.AUTHORIZATION: given},
         )
         return self
 
@@ -159,7 +65,7 @@ class Client:
 
     async def recording(self) -> list[bytes]:
         """Return the lines of a recording of this moment."""
-        with _unreachable(self.name, where := self._where("recording"), ANSWER_SECONDS):
+        with self._reached(where := self._where("recording")):
             async with self._session.get(self._address("recording", {}), **self._as_always) as response:
                 most = MAX_RECORDING_BYTES if response.status == 200 else None
                 body = await _read(response, where, most)
@@ -179,7 +85,7 @@ class Client:
     async def _send(
         self, method: str, path: str, parameters: Mapping[str, str], data: object = None
     ) -> tuple[int, bytes, str]:
-        with _unreachable(self.name, where := self._where(path), ANSWER_SECONDS):
+        with self._reached(where := self._where(path)):
             async with self._session.request(
                 method, self._address(path, parameters), json=data, **self._as_always
             ) as response:
@@ -193,7 +99,7 @@ class Client:
         ``silence_seconds``: after so long without a byte there is nobody any more.
         """
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=silence_seconds)
-        with _unreachable(self.name, where := self._where(path), silence_seconds):
+        with self._reached(where := self._where(path), silence_seconds):
             async with self._session.get(
                 self._address(path, {}), headers=headers, timeout=timeout, **self._as_always
             ) as response:
@@ -205,6 +111,50 @@ class Client:
                 async for part in response.content.iter_any():
                     yield part
 
+    async def reload(self) -> list[str]:
+        """Ask for a reload of the configuration; returns what is wrong with it, if anything is."""
+        with self._reached(where := f"{self.name}/-/reload"):
+            async with self._session.post(self._url.joinpath("-", "reload"), **self._as_always) as response:
+                lines = [
+                    printable(line)
+                    for line in (await _read(response, where)).decode(errors="replace").splitlines()
+                ]
+        if response.status not in {200, 400}:
+            words = lines[0] if len(lines) == 1 else IS_IT_ERMON
+            wrong = UsageError if response.status in {401, 403} else UnreachableError
+            raise wrong(f"{where}: HTTP {response.status}: {words}")
+        return lines if response.status == 400 else []
+
+    @contextmanager
+    def _reached(self, where: str, seconds: float = ANSWER_SECONDS) -> Iterator[None]:
+        """Say in words why there is no answer within so many seconds."""
+        try:
+            yield
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise UnreachableError(
+                f"{self.name}: its certificate is not accepted: {reason(error.certificate_error)}. "
+                "--ca-file names the authority that it is from"
+            ) from None
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise UnreachableError(self._not_reached(error)) from None
+        except TimeoutError:
+            raise UnreachableError(
+                f"{where}: no answer within {seconds:g} s. Is its host overloaded, or something else there?"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnreachableError(f"{where}: {reason(error)}. {IS_IT_ERMON}") from None
+
+    def _not_reached(self, error: aiohttp.ClientError) -> str:
+        socket = self._target.socket
+        if socket is not None and isinstance(getattr(error, "os_error", None), PermissionError):
+            return closed(socket)
+        if self._target.no_socket is not None:
+            return (
+                f"no ermon is here: there is no {self._target.no_socket}, and {self.name} cannot be reached: "
+                f"{reason(error)}. Is `ermon run` up? --socket or --url says where"
+            )
+        return f"{self.name} cannot be reached: {reason(error)}. Is `ermon run` up there? --url says where"
+
     def _where(self, path: str) -> str:
         return f"{self.name}/api/v1/{path}"
 
@@ -215,28 +165,6 @@ class Client:
     @property
     def _as_always(self) -> dict[str, Any]:
         return {"allow_redirects": False, "ssl": self._target.tls or True}
-
-
-@contextmanager
-def _unreachable(name: str, where: str, seconds: float) -> Iterator[None]:
-    """Say in words why there is no answer."""
-    try:
-        yield
-    except aiohttp.ClientConnectorCertificateError as error:
-        raise UnreachableError(
-            f"{name}: its certificate is not accepted: {_reason(error.certificate_error)}. "
-            "--ca-file names the authority that it is from"
-        ) from None
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise UnreachableError(
-            f"{name} cannot be reached: {_reason(error)}. Is `ermon run` up there? --url says where"
-        ) from None
-    except TimeoutError:
-        raise UnreachableError(
-            f"{where}: no answer within {seconds:g} s. Is its host overloaded, or something else there?"
-        ) from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise UnreachableError(f"{where}: {_reason(error)}. {IS_IT_ERMON}") from None
 
 
 IS_IT_ERMON = "Is that an ermon? --url takes the address that `ermon run --web.listen-address` has"
@@ -255,9 +183,38 @@ async def _read(response: aiohttp.ClientResponse, where: str, most: int | None =
 
 def _decode(body: bytes, kind: type[T], where: str) -> T:
     try:
-        return msgspec.json.decode(body, type=Success[kind]).data  # type: ignore[valid-type]
+        return _typed(body, Success[kind]).data  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreachableError(f"{where}: is no answer of ermon's API: {error}. {IS_IT_ERMON}") from None
+
+
+_ESCAPE = re.compile(r"\\[^\"\\/]")
+
+
+def _typed(body: bytes, kind: type[T]) -> T:
+    return msgspec.convert(read_json(body), kind)
+
+
+def read_json(body: bytes) -> Any:
+    """Read JSON in which every text can be shown anywhere, whoever has written it.
+
+    It is the one door through which a server's words come in, and its users print them, to terminals too.
+    """
+    text = body.decode()
+    harmless = text.isprintable() and _ESCAPE.search(text) is None  # nearly always: so is all that is in it
+    found = msgspec.json.decode(body)
+    return found if harmless else _cleaned(found)
+
+
+def _cleaned(value: Any) -> Any:
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {printable(key): _cleaned(each) for key, each in value.items()}
+        case list():
+            return [_cleaned(each) for each in value]
+    return value
 
 
 def read(data: object, kind: type[T], where: str) -> T:
@@ -271,7 +228,7 @@ def read(data: object, kind: type[T], where: str) -> T:
 def _refusal(code: int, body: bytes) -> str:
     """Say why there is no answer, in the words of whoever refused it where those are ermon's."""
     try:
-        words = msgspec.json.decode(body, type=Failure).error
+        words = _typed(body, Failure).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return f"HTTP {code}, and not in ermon's words. {IS_IT_ERMON}"
     if code == 401:
@@ -279,17 +236,6 @@ def _refusal(code: int, body: bytes) -> str:
     if code == 404:
         words += ". Is this ermon older than the command?"
     return f"HTTP {code}: {words}"
-
-
-def _reason(error: Exception) -> str:
-    """Say what went wrong with a connection; many of aiohttp's errors have no text at all."""
-    cause = getattr(error, "os_error", error)
-    return getattr(cause, "strerror", None) or str(cause) or type(error).__name__
-
-
-def shown(url: URL) -> str:
-    """Write an address without what it may hold of a secret."""
-    return str(url.with_user(None)).rstrip("/")
 
 
 # Server-sent events (WHATWG HTML, section 9.2): bytes in, events out --------------------------------

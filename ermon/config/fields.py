@@ -18,13 +18,19 @@ from ermon.model import communities
 from ermon.model.inventory import Service
 from ermon.model.prefixes import Address, Prefix, parse_address, parse_prefix, supernet
 from ermon.model.routes import Community
-from ermon.model.text import DURATION_PATTERN, LONGEST_SECONDS, parse_duration, parse_timestamp
+from ermon.model.text import (
+    DURATION_PATTERN,
+    LONGEST_SECONDS,
+    parse_duration,
+    parse_line,
+    parse_timestamp,
+    quoted,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _SIZE = re.compile(r"([0-9]{1,9})(KiB|MiB|GiB|TiB)")
 _UNITS = ("", "KiB", "MiB", "GiB", "TiB")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def show(value: object) -> str:
@@ -35,8 +41,7 @@ def show(value: object) -> str:
         return str(value).lower()
     if isinstance(value, dict | list | tuple):
         return "a mapping" if isinstance(value, dict) else "a list"
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:76]}...{text[0]}"
+    return quoted(value)
 
 
 def _text(value: object, what: str) -> str:
@@ -166,10 +171,7 @@ def _parse_name(value: object) -> str:
 
 
 def _parse_line(value: object) -> str:
-    text = _text(value, 'text (put it in "quotes")')
-    if not text.strip() or len(text) > 300 or _CONTROL.search(text):
-        raise ValueError(f"must be one line of text of at most 300 characters, not {show(text)}")
-    return text
+    return parse_line(_text(value, 'text (put it in "quotes")'))
 
 
 def _parse_community(value: object) -> Community:

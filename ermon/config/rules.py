@@ -21,6 +21,7 @@ from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Peering
 from ermon.model.settings import WINDOW_SCOPES
 from ermon.model.source_key import SERVICE_AREAS
+from ermon.model.windows import window_problems
 
 
 def unknown_names(data: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -231,17 +232,9 @@ def pool_circuits(pool: PoolEntry) -> tuple[str, ...]:
 
 def _maintenance(at: int, window: MaintenanceEntry) -> Iterator[Complaint]:
     path = ("maintenance", at)
-    if window.ends <= window.starts:
-        yield Complaint((*path, "to"), "must be later than from")
-    named = [key for key in WINDOW_SCOPES if getattr(window, key) is not None]
-    if len(named) != 1:
-        yield Complaint(
-            path,
-            "must name exactly one of circuit (perhaps with one link of it), feed, router, uplink, segment "
-            "and group",
-        )
-    elif window.link is not None and window.circuit is None:
-        yield Complaint((*path, "link"), "needs the circuit that it belongs to; add circuit")
+    named = {scope: getattr(window, scope) for scope in (*WINDOW_SCOPES, "link")}
+    for key, problem in window_problems(window.starts, window.ends, named):
+        yield Complaint((*path, key) if key else path, problem)
 
 
 def _exception(path: KeyPath, exception: ExceptionEntry) -> Iterator[Complaint]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Acceptable
 from ermon.checks.sight import source_names
-from ermon.core.maintenance_book import MAX_REASON_CHARACTERS
 from ermon.model.inventory import Circuit, Config
+from ermon.model.text import parse_line
 
 ACCEPTABLE = tuple(check.name for check in CATALOGUE.values() if check.acceptable is not None)
 """The checks whose findings may be accepted."""
@@ -68,7 +68,7 @@ def _service(circuit: Circuit, wanted: str) -> str:
 
 def said_by(who: str, reason: str) -> str:
     """Return what the history keeps of it; ``AcceptError`` without a reason."""
-    reason = reason.strip()
-    if not reason or len(reason) > MAX_REASON_CHARACTERS or not reason.isprintable():
-        raise AcceptError(f"a reason is needed: one line of at most {MAX_REASON_CHARACTERS} characters")
-    return f"accepted by {who}: {reason}"
+    try:
+        return f"accepted by {who}: {parse_line(reason).strip()}"
+    except ValueError as error:
+        raise AcceptError(f"reason: {error}") from None

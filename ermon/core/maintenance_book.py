@@ -10,11 +10,11 @@ from typing import Protocol
 
 from ermon.model.inventory import Config
 from ermon.model.settings import WINDOW_SCOPES, MaintenanceWindow
-from ermon.model.text import nearest_utc
+from ermon.model.text import nearest_utc, parse_line
+from ermon.model.windows import window_problems
 
 MAX_WINDOWS = 1_000
 """Nobody plans so much work; whoever adds more runs a script in a circle."""
-MAX_REASON_CHARACTERS = 500
 KEPT_SECONDS = 24 * 3600.0
 """How long a window that is over is still listed."""
 
@@ -27,6 +27,8 @@ class WindowError(ValueError):
 class BookedWindow:
     id: str
     window: MaintenanceWindow
+    by: str = ""
+    """Who added it; empty: an earlier ermon did not ask."""
 
 
 class WindowStore(Protocol):
@@ -66,18 +68,22 @@ class MaintenanceBook:
         """Return the windows, the earliest first."""
         return tuple(sorted(self._windows.values(), key=lambda booked: (booked.window.starts, booked.id)))
 
-    def add(self, window: MaintenanceWindow, config: Config, now: float) -> BookedWindow:
-        """Book a window; ``WindowError`` when it is over, about nothing, or one too many."""
+    def propose(self, window: MaintenanceWindow, config: Config, now: float, by: str = "") -> BookedWindow:
+        """Return a window as it would be booked; ``WindowError`` when it is over, about nothing, or one too many.
+
+        Nothing is in force before ``book``, so that whoever asks can be answered first.
+        """
         check(window, config)
         if window.ends.timestamp() <= now:
-            raise WindowError("it has ended already; its end must be in the future")
+            raise WindowError("to: it has ended already; its end must be in the future")
         self._forget_old(now)
         if len(self._windows) >= MAX_WINDOWS:
             raise WindowError(f"there are {MAX_WINDOWS} windows already; end some")
-        booked = BookedWindow(secrets.token_hex(4), window)
-        self._windows[booked.id] = booked
+        return BookedWindow(secrets.token_hex(4), window, by)
+
+    def book(self, proposed: BookedWindow) -> None:
+        self._windows[proposed.id] = proposed
         self._save()
-        return booked
 
     def end(self, window_id: str, now: float) -> BookedWindow:
         """End a window now; ``KeyError`` if there is none of that id."""
@@ -111,24 +117,21 @@ def _in_utc(booked: BookedWindow) -> BookedWindow:
 
 def check(window: MaintenanceWindow, config: Config) -> None:
     """Raise ``WindowError`` unless the window is about something that the configuration has, at a time, for a reason."""
-    _check_place(window, config)
-    for time in (window.starts, window.ends):
+    for key, time in (("from", window.starts), ("to", window.ends)):
         if nearest_utc(time) != time:
-            raise WindowError(f"{time.isoformat()} has no date in UTC")
-    if window.ends <= window.starts:
-        raise WindowError("its end must be later than its beginning")
-    reason = window.reason.strip()
-    if not reason or len(reason) > MAX_REASON_CHARACTERS or not reason.isprintable():
-        raise WindowError(f"a reason is needed: one line of at most {MAX_REASON_CHARACTERS} characters")
+            raise WindowError(f"{key}: {time.isoformat()} has no date in UTC")
+    named = {scope: getattr(window, scope) for scope in (*WINDOW_SCOPES, "link")}
+    for about, problem in window_problems(window.starts, window.ends, named):
+        raise WindowError(f"{about or 'the window'}: {problem}")
+    try:
+        parse_line(window.reason)
+    except ValueError as error:
+        raise WindowError(f"reason: {error}") from None
+    _check_place(window, config)
 
 
 def _check_place(window: MaintenanceWindow, config: Config) -> None:
     named = {scope: name for scope in WINDOW_SCOPES if (name := getattr(window, scope)) is not None}
-    if len(named) != 1:
-        raise WindowError(
-            "it must be about exactly one of a circuit (perhaps one link of it), a feed, a router, an uplink, a segment "
-            "and a group"
-        )
     [(scope, name)] = named.items()
     if name not in _known(scope, config):
         elsewhere = scope == "feed" and name in config.elsewhere
@@ -140,8 +143,6 @@ def _check_place(window: MaintenanceWindow, config: Config) -> None:
             raise WindowError(
                 f"circuit {window.circuit!r} has no link {window.link!r}; it has {', '.join(links)}"
             )
-    elif window.link is not None:
-        raise WindowError("a link needs its circuit")
 
 
 def _known(scope: str, config: Config) -> Collection[str | None]:

@@ -29,9 +29,11 @@ from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import ANSWER_SECONDS, Notifier, Systemd, status_line
 from ermon.exabgp.configure import PasswordError
 from ermon.exabgp.relay import BUFFER_LIMIT
-from ermon.httpd.access import hosts_of
+from ermon.httpd.access import hosts_of, proves_anybody
 from ermon.httpd.config import LiveWebConfig
+from ermon.httpd.passwords import Familiar
 from ermon.httpd.shell import WebConfig
+from ermon.httpd.sockets import CONTROL_SOCKET
 from ermon.metrics.process import Telemetry
 from ermon.model.events import Accepted
 from ermon.notify.senders import Senders
@@ -39,7 +41,15 @@ from ermon.recording.entries import Held
 from ermon.recording.files import FolderError, Limits
 from ermon.recording.recorder import FileRecorder, Recorder
 from ermon.sources.published import with_published
-from ermon.storage.adapters import StoredWindows, keep_drains, kept_drains, kept_links, kept_timeline
+from ermon.storage.adapters import (
+    StoredWindows,
+    keep_drains,
+    keep_parties,
+    kept_drains,
+    kept_links,
+    kept_parties,
+    kept_timeline,
+)
 from ermon.storage.database import Kept
 from ermon.storage.store import Store
 from ermon.web.app import WebContext, make_app
@@ -60,6 +70,7 @@ class Options:
     listen: tuple[tuple[str, int], ...]
     runtime: Path
     lifecycle: bool
+    """Whether changes may come over TCP too."""
     storage: Path | None = None
     """Where what must outlive ermon is kept; ``None``: nowhere."""
     retention_seconds: float = 90 * 86400.0
@@ -243,6 +254,12 @@ class Parts:
     def app(self) -> web.Application:
         options = self._options
         file = options.web_config_file
+        web_config = WebConfig if file is None else LiveWebConfig(file).current
+        if options.lifecycle and not proves_anybody(web_config()):
+            structlog.get_logger().warning(
+                "--web.enable-lifecycle has no effect: changes over TCP need a password or a verified client certificate, "
+                "which --web.config.file sets up; on this machine the control socket takes them"
+            )
         return make_app(
             WebContext(
                 monitor=lambda: self.monitor,
@@ -252,7 +269,9 @@ class Parts:
                 reload=self.reloader.reload,
                 lifecycle=options.lifecycle,
                 external_url=options.external_url,
-                web_config=WebConfig if file is None else LiveWebConfig(file).current,
+                control=options.runtime.absolute() / CONTROL_SOCKET,
+                familiar=self._familiar(),
+                web_config=web_config,
                 hosts=hosts_of(options.external_url, options.listen, options.allowed_hosts),
                 hold=self._hold,
                 started_at=self._now,
@@ -273,6 +292,12 @@ class Parts:
         if self._store is not None:
             self._store.refresh(self.monitor.findings(), self.monitor.levels(self._clock.now()))
             keep_drains(self._store, self.monitor.drains())
+
+    def _familiar(self) -> Familiar:
+        store = self._store
+        if store is None:
+            return Familiar()
+        return Familiar(kept_parties(store), lambda parties: keep_parties(store, parties))
 
     def _hold(self) -> Held:
         return Held.by(self.monitor, self.supervisor.memory, self.lists.in_force())

@@ -19,7 +19,9 @@ from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.driver import Driver
 from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import Systemd
-from ermon.httpd.listen import ListenError, listening
+from ermon.httpd.listen import listening
+from ermon.httpd.shell import SHELL
+from ermon.httpd.sockets import ListenError
 from ermon.metrics.process import Telemetry
 from ermon.model.events import StorageJudged
 from ermon.notify.senders import Senders
@@ -125,6 +127,7 @@ class Service:
                 raise StartError(str(error)) from error
             for url in urls:
                 structlog.get_logger().info("web listens", address=url)
+            structlog.get_logger().info("control socket listens", path=str(self.app[SHELL].control))
             yield
 
     # What outlives it --------------------------------------------------------------------------------

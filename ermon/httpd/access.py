@@ -1,8 +1,7 @@
 """Who asks, for which name, and from whose page; and who of them may change anything.
 
-A caller is proven by a password (basic authentication, RFC 7617), a certificate (TLS) or an address. A bcrypt hash
-takes its time by design: one is worked out at a time, on a thread, and few may wait for it; who was right once is
-not asked to wait again.
+A caller is proven by a password (basic authentication, RFC 7617), a certificate (TLS), or the kernel, which says which
+account connected to the control socket. An address proves nothing: what comes from loopback may come through a proxy.
 
 A browser runs any page for whoever may ask, so what it sends is judged too. The names under which ermon may be asked
 for are a guard against DNS rebinding: a page of another site can have its own name point to ermon's address, and a
@@ -13,43 +12,27 @@ given to ermon is sent to ermon's name only. So that guard is for plain HTTP wit
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import hmac
 import ipaddress
 import re
-import secrets
 import socket
+import ssl
 import threading
-import time
-from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import bcrypt
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
-from ermon.httpd.shell import LOOPBACK, SHELL, address_key
+from ermon.httpd.passwords import BusyError, Passwords
+from ermon.httpd.protocol import Connection
+from ermon.httpd.seldom import Seldom
+from ermon.httpd.shell import SHELL, Shell, WebConfig, party_of
+from ermon.httpd.sockets import account_of, name_of_account
 from ermon.httpd.tls import alternative_names, name_of
-
-REMEMBERED = 1_000
-"""Right passwords that are known again without working out their hash."""
-MAX_WAITING = 16
-"""Passwords that wait to be checked: some three seconds at the usual cost."""
-MAX_WAITING_PER_CLIENT = 2
-"""Of one address: whoever guesses holds up themselves, and others by a fraction of a second."""
-BCRYPT_BYTES = 72
-"""bcrypt never looks at more of a password."""
-LOGGED_EVERY_SECONDS = 10.0
-"""One refusal is logged in this time; a stranger must not fill the disk."""
-
-_PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
-"""With one of these a request comes from elsewhere, though a proxy on this machine hands it in."""
-
 
 # Who asks ------------------------------------------------------------------------------------------
 
@@ -62,10 +45,18 @@ class Caller:
     """Has given the right password."""
     certificate: str | None = None
     """The name on a verified certificate."""
+    account: int | None = None
+    """The user id that came over the control socket."""
 
     @property
     def known(self) -> bool:
-        return self.user is not None or self.certificate is not None
+        return self.user is not None or self.certificate is not None or self.account is not None
+
+    async def name(self) -> str:
+        """Return what they are called, for the log and whoever reads later who it was."""
+        if self.account is not None:
+            return await name_of_account(self.account)
+        return self.user or self.certificate or "somebody"
 
 
 _CALLER = web.RequestKey("caller", Caller)
@@ -73,6 +64,8 @@ _CALLER = web.RequestKey("caller", Caller)
 
 def remember(request: web.Request, caller: Caller) -> None:
     request[_CALLER] = caller
+    if caller.known and isinstance(request.protocol, Connection):
+        request.protocol.proven = True
 
 
 def caller_of(request: web.Request) -> Caller:
@@ -80,100 +73,63 @@ def caller_of(request: web.Request) -> Caller:
     return found
 
 
-def require_changes_allowed(request: web.Request) -> None:
-    """Refuse whoever may not change anything, with 403; every change over HTTP asks here.
+async def require_changes_allowed(request: web.Request) -> str:
+    """Refuse whoever may not change anything, with 403, and return who asks; every change asks here.
 
-    Changes must have been switched on, and then they are for callers on this machine, and for those who
-    proved who they are. A proxy on this machine makes nobody local.
+    Whoever is let in at the control socket may. Over TCP, changes must have been switched on, and are for those who
+    have proved who they are.
     """
-    if not request.app[SHELL].changes_allowed:
-        raise web.HTTPForbidden(text="changes over HTTP are off; start ermon with --web.enable-lifecycle\n")
-    caller = caller_of(request)
-    if not caller.known and not is_local(request):
-        raise web.HTTPForbidden(
-            text="changes are for callers on the machine that ermon runs on, or with a password or a certificate; "
-            "--web.config.file sets up those\n"
-        )
+    caller, shell = caller_of(request), request.app[SHELL]
+    if caller.account is None and not (shell.changes_allowed and caller.known):
+        raise web.HTTPForbidden(text=f"{_how_to_change(shell)}\n")
+    name = await caller.name()
     structlog.get_logger().info(
         "change asked for",
+        by=name,
         method=request.method,
         path=request.path,
-        client=request.remote,
-        user=caller.user,
-        certificate=caller.certificate,
+        client=request.remote or "control socket",
+        uid=caller.account,
     )
+    return name
 
 
-def is_local(request: web.Request) -> bool:
-    """Return whether a request was made on this machine, and not handed on by a proxy."""
-    return is_loopback(request.remote) and not any(name in request.headers for name in _PROXY_HEADERS)
+def proves_anybody(config: WebConfig) -> bool:
+    """Return whether there is a way to prove over TCP who one is."""
+    return bool(config.users) or (config.tls is not None and config.tls.verify_mode is not ssl.CERT_NONE)
 
 
-def is_loopback(remote: str | None) -> bool:
-    return address_key(remote) == LOOPBACK
+def _how_to_change(shell: Shell) -> str:
+    here = "" if shell.control is None else f"changes are made over {shell.control} on the machine of ermon; "
+    switched = "" if shell.changes_allowed else "--web.enable-lifecycle and "
+    return (
+        f"{here}over TCP they need {switched}a password or a verified client certificate, which --web.config.file "
+        "sets up"
+    )
 
 
 # How that is proven ---------------------------------------------------------------------------------
 
 
-class BusyError(Exception):
-    """Too many passwords wait to be checked."""
-
-
-class Passwords:
-    """Checks passwords against hashes."""
-
-    def __init__(self) -> None:
-        self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._secret = secrets.token_bytes(32)  # what is remembered is of no use to anybody else
-        self._turn = asyncio.Lock()
-        self._waiting: Counter[str] = Counter()
-
-    async def right(self, users: Mapping[str, bytes], user: str, password: str, client: str) -> bool:
-        """Return whether this is the user's password; a user who does not exist takes as long as one who does.
-
-        ``client`` is the party that asks, as ``shell.address_key`` names it. Raises ``BusyError``.
-        """
-        hashed = users.get(user)
-        against = hashed if hashed is not None else next(iter(users.values()))
-        mark = hmac.digest(self._secret, repr((user, password, against)).encode(), "sha256")
-        if mark in self._right:
-            self._right.move_to_end(mark)
-            return True
-        if not await self._work_out(password, against, client) or hashed is None:
-            return False
-        self._right[mark] = None
-        if len(self._right) > REMEMBERED:
-            self._right.popitem(last=False)
-        return True
-
-    async def _work_out(self, password: str, hashed: bytes, client: str) -> bool:
-        if self._waiting.total() >= MAX_WAITING or self._waiting[client] >= MAX_WAITING_PER_CLIENT:
-            raise BusyError
-        self._waiting[client] += 1
-        try:
-            async with self._turn:
-                return await asyncio.to_thread(bcrypt.checkpw, password.encode()[:BCRYPT_BYTES], hashed)
-        finally:
-            self._waiting[client] -= 1
-            if not self._waiting[client]:
-                del self._waiting[client]
-
-
 class Gate:
     """The middleware that lets nobody in who must prove who they are and does not."""
 
-    def __init__(self) -> None:
-        self._passwords = Passwords()
-        self._logged_at = float("-inf")
+    def __init__(self, shell: Shell) -> None:
+        self._passwords = Passwords(shell.familiar)
+        self._refused = Seldom("client refused")
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        account = account_of(request.get_extra_info("socket"))
+        if account is not None:
+            remember(request, Caller(account=account))
+            return await handler(request)
         config = request.app[SHELL].config()
         certificate: Mapping[str, Any] = request.get_extra_info("peercert") or {}
         allowed = config.client_allowed_sans
         if allowed and allowed.isdisjoint(alternative_names(certificate)):
-            self._log(request, "the certificate has no name that client_allowed_sans holds")
+            reason = "the certificate has no name that client_allowed_sans holds"
+            self._refused.tell(reason=reason, client=request.remote)
             refused = web.HTTPForbidden(text="this certificate may not be used here\n")
             refused.force_close()
             raise refused
@@ -189,7 +145,7 @@ class Gate:
             raise _unauthorized("give a user and their password, as basic authentication")
         try:
             name, password = _credentials(given)
-            right = await self._passwords.right(users, name, password, address_key(request.remote))
+            right = await self._passwords.right(users, name, password, party_of(request))
         except ValueError:
             raise _unauthorized("the credentials cannot be read; give them as basic authentication") from None
         except BusyError:
@@ -198,15 +154,9 @@ class Gate:
                 headers={"Retry-After": "1"},
             ) from None
         if not right:
-            self._log(request, "wrong user or password")
+            self._refused.tell(reason="wrong user or password", client=request.remote)
             raise _unauthorized("wrong user or password")
         return name
-
-    def _log(self, request: web.Request, reason: str) -> None:
-        now = time.monotonic()
-        if now - self._logged_at >= LOGGED_EVERY_SECONDS:
-            self._logged_at = now
-            structlog.get_logger().warning("client refused", reason=reason, client=request.remote)
 
 
 def _credentials(header: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
 
@@ -16,17 +16,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from ermon.httpd.access import Gate, check_host, refuse_other_sites
-from ermon.httpd.shell import AWAITED, SHELL, Shell, address_key
+from ermon.httpd.passwords import Familiar
+from ermon.httpd.protocol import Connection, shown
+from ermon.httpd.shell import SHELL, RateLimit, Shell, is_an_account, party_of
 
-MAX_HEADER_BYTES = 8 * 1024
-"""Of the request line, and of each header: what every other server allows."""
-MAX_HEADERS = 64
 SHUTDOWN_SECONDS = 0.4
 """How long requests that are being answered may take when the server stops; aiohttp waits twice as long."""
-KEEPALIVE_SECONDS = 75.0
-"""How long an idle connection is kept: longer than scrapers pause, shorter than anybody could gather many."""
-LINGER_SECONDS = 1.0
-"""How long the rest of a body that was not asked for is read, so that the answer arrives."""
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -51,8 +46,8 @@ def make_shell(shell: Shell, *outermost: Middleware) -> web.Application:
         middlewares=[
             _asked,
             *outermost,
-            Bucket().take,
-            Gate().check,
+            Buckets(shell.familiar).take,
+            Gate(shell).check,
             check_host,
             refuse_other_sites,
             read_body,
@@ -61,29 +56,19 @@ def make_shell(shell: Shell, *outermost: Middleware) -> web.Application:
         client_max_size=MAX_BODY_BYTES,
     )
     app[SHELL] = shell
-    app[AWAITED] = set()
     app.on_response_prepare.append(_add_headers)
     return app
 
 
 def make_runner(app: web.Application) -> web.AppRunner:
-    """Return a runner with the shell's limits; the caller sets it up, adds sites and cleans up."""
-    return web.AppRunner(
-        app,
-        access_log=None,
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-        max_headers=MAX_HEADERS,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        lingering_time=LINGER_SECONDS,
-        auto_decompress=False,  # nobody has so much to say
-        shutdown_timeout=SHUTDOWN_SECONDS,
-    )
+    """Return a runner; the caller sets it up, hands it connections (``protocol``) and cleans up."""
+    return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
 
 
 @web.middleware
 async def _asked(request: web.Request, handler: Handler) -> web.StreamResponse:
-    request.app[AWAITED].discard(request.protocol)
+    if isinstance(request.protocol, Connection):
+        request.protocol.begin()
     return await handler(request)
 
 
@@ -123,7 +108,8 @@ class Turns:
         mine = self._clients.setdefault(client, _Client(asyncio.Semaphore(MAX_AT_ONCE_PER_CLIENT)))
         mine.requests += 1
         try:
-            async with mine.turns, self._all:
+            # Whoever is let in at the control socket waits for themselves only.
+            async with mine.turns, nullcontext() if is_an_account(client) else self._all:
                 yield
         finally:
             mine.requests -= 1
@@ -135,7 +121,7 @@ class Turns:
         """The middleware; event streams last, and have limits of their own."""
         if request.match_info.handler in request.app[SHELL].streams:
             return await handler(request)
-        async with self.turn(address_key(request.remote)):
+        async with self.turn(party_of(request)):
             if request.transport is None:
                 raise ConnectionResetError("the client has not waited for its turn")
             return await handler(request)
@@ -149,27 +135,46 @@ class _Client:
 
 
 class Bucket:
-    """``rate_limit``: a bucket that fills by one token each interval, and from which each request takes one."""
+    """Fills by one token each interval, and gives one to each request."""
 
     def __init__(self) -> None:
-        self._tokens = math.inf
+        self._tokens = math.inf  # a limit that is set later begins with a full bucket
         self._filled_at = monotonic()
 
-    @web.middleware
-    async def take(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        limit = request.app[SHELL].config().rate_limit
+    def take(self, limit: RateLimit | None) -> float:
+        """Take a token; returns how many seconds there is none for."""
         if limit is None:
-            self._tokens = math.inf  # a limit that is set later begins with a full bucket
-            return await handler(request)
+            self._tokens = math.inf
+            return 0.0
         now = monotonic()
         self._tokens = min(limit.burst, self._tokens + (now - self._filled_at) / limit.interval)
         self._filled_at = now
         if self._tokens < 1:
-            raise web.HTTPTooManyRequests(
-                text="more requests than rate_limit in --web.config.file allows\n",
-                headers={"Retry-After": str(math.ceil((1 - self._tokens) * limit.interval))},
-            )
+            return (1 - self._tokens) * limit.interval
         self._tokens -= 1
+        return 0.0
+
+
+class Buckets:
+    """``rate_limit``: one bucket for everybody, and another one for the parties that have given a right password, so that
+    nobody else can empty it. This machine's accounts are not limited.
+    """
+
+    def __init__(self, familiar: Familiar) -> None:
+        self._familiar = familiar
+        self._of_familiar, self._of_others = Bucket(), Bucket()
+
+    @web.middleware
+    async def take(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The middleware."""
+        party = party_of(request)
+        if not is_an_account(party):
+            bucket = self._of_familiar if party in self._familiar else self._of_others
+            if wait := bucket.take(request.app[SHELL].config().rate_limit):
+                raise web.HTTPTooManyRequests(
+                    text="more requests than rate_limit in --web.config.file allows\n",
+                    headers={"Retry-After": str(math.ceil(wait))},
+                )
         return await handler(request)
 
 
@@ -187,4 +192,6 @@ async def read_body(request: web.Request, handler: Handler) -> web.StreamRespons
         refused = web.HTTPRequestTimeout(text=f"the body did not come within {BODY_SECONDS:g} s\n")
         refused.force_close()
         raise refused from None
+    except web.RequestPayloadError as error:
+        raise web.HTTPBadRequest(text=f"the body cannot be read: {shown(str(error))}\n") from None
     return await handler(request)

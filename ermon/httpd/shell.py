@@ -9,9 +9,12 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import web
+
+from ermon.httpd.passwords import Familiar
+from ermon.httpd.sockets import account_of
 
 
 class RateLimit(NamedTuple):
@@ -51,18 +54,40 @@ class Shell:
     external_url: str = ""
     """Under which people reach the server, without a slash at the end."""
     changes_allowed: bool = False
-    """Whether anything may be changed over HTTP: ``access.require_changes_allowed``."""
+    """Whether anything may be changed over TCP: ``access.require_changes_allowed``."""
+    control: Path | None = None
+    """The socket over which changes go without further ado; ``None``: there is none."""
+    familiar: Familiar = field(default_factory=Familiar)
+    """The parties that have given a right password."""
     streams: frozenset[Callable[..., object]] = frozenset()
     """Handlers whose answers do not end: they take nobody's turn, and limit themselves."""
 
 
 SHELL = web.AppKey("shell", Shell)
 
-AWAITED = web.AppKey("awaited", set[web.RequestHandler])
-"""The connections that have not asked for anything yet."""
-
 LOOPBACK = "loopback"
-"""The address key of all that comes from this machine."""
+"""The party that all connections over loopback are."""
+_ACCOUNT = "uid "
+
+
+def party_of(request: web.Request) -> str:
+    """Name the party that sent a request, for limits."""
+    return party_at(request.get_extra_info("socket"), request.remote)
+
+
+def party_at(connection: Any, remote: str | None) -> str:
+    """Name the party at the other end of a connection: an account of this machine, or whoever is behind an address."""
+    uid = account_of(connection)
+    return address_key(remote) if uid is None else f"{_ACCOUNT}{uid}"
+
+
+def is_of_this_machine(party: str) -> bool:
+    return party == LOOPBACK or is_an_account(party)
+
+
+def is_an_account(party: str) -> bool:
+    """Return whether a party came over the control socket."""
+    return party.startswith(_ACCOUNT)
 
 
 def address_key(remote: str | None) -> str:

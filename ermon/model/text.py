@@ -29,6 +29,26 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else REPLACEMENT for each in text)
 
 
+MAX_LINE_CHARACTERS = 300
+_NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, other line breaks, and what turns the direction of writing."""
+
+
+def parse_line(text: str) -> str:
+    """Return a text that somebody wrote for others, such as a reason; ``ValueError`` unless it is one line."""
+    if not text.strip() or len(text) > MAX_LINE_CHARACTERS or _NOT_IN_A_LINE.search(text):
+        raise ValueError(
+            f"must be one line of text of at most {MAX_LINE_CHARACTERS} characters, not {quoted(text)}"
+        )
+    return text
+
+
+def quoted(value: object) -> str:
+    """Write a value for a message: on one line, and not longer than a line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:76]}...{text[0]}"
+
+
 # Times and durations --------------------------------------------------------------------------------
 
 

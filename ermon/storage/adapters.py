@@ -1,5 +1,5 @@
 """The store as others want to see it: the records of published lists, the book of maintenance windows, drains, what
-links brought, and the last 24 hours.
+links brought, the last 24 hours, and where right passwords came from.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _CLIENT_REQUEST_ID = "client-request-id"
 _TIMELINE = "timeline"
 _DRAINS = "drains"
 _LINKS = "links"
+_PARTIES = "web-parties"
 
 T = TypeVar("T")
 
@@ -90,6 +91,15 @@ def write_links(links: Iterable[LinkToKeep]) -> bytes:
 
 def keep_links(store: Store, written: bytes) -> None:
     store.set_value(Table.INSTALLATION, _LINKS, written)
+
+
+def kept_parties(store: Store) -> list[str]:
+    """Return the addresses from which a right password came."""
+    return _kept(store, _PARTIES, list[str]) or []
+
+
+def keep_parties(store: Store, parties: list[str]) -> None:
+    store.set_value(Table.INSTALLATION, _PARTIES, msgspec.json.encode(parties))
 
 
 def kept_timeline(store: Store | None, now: float) -> Timeline:

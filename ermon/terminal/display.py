@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ermon.api.status import HeadlineDoc, HeadlineKind
-from ermon.client.http import IS_IT_ERMON, UnreachableError
+from ermon.client.http import IS_IT_ERMON
+from ermon.client.target import UnreachableError
 from ermon.model.prefixes import FAMILY_NAMES
 from ermon.model.text import printable
 

@@ -13,7 +13,8 @@ import msgspec
 
 from ermon.api.answers import FindingDoc, LinkEvent
 from ermon.api.status import FeedDoc, HeadlineDoc, LinkDoc, PoolDoc, StatusDoc
-from ermon.client.http import IS_IT_ERMON, Client, Parser, TooLongError, UnreachableError, read
+from ermon.client.http import IS_IT_ERMON, Client, Parser, TooLongError, read, read_json
+from ermon.client.target import UnreachableError
 from ermon.terminal.display import SEVERITIES, instant
 
 MAX_CLEARED = 200
@@ -179,7 +180,7 @@ async def _listen(client: Client, last_id: str) -> AsyncGenerator[Event | Heard,
         async for piece in pieces:
             try:
                 for raw in parser.feed(piece):
-                    yield Event(raw.kind, msgspec.json.decode(raw.data), raw.id)
+                    yield Event(raw.kind, read_json(raw.data), raw.id)
             except (TooLongError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 problem = f"{client.name}/api/v1/events: is no event of ermon's: {error}. {IS_IT_ERMON}"
                 raise UnreachableError(problem) from None

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from ermon.api.answers import RouteDoc, RoutesDoc
 from ermon.api.status import StatusDoc
-from ermon.client.http import Client, Target, UsageError, read
+from ermon.client.http import Client, read
+from ermon.client.target import Target, UsageError
 from ermon.terminal.display import indented, make_console, text
 from ermon.terminal.status import as_json
 

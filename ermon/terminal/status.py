@@ -15,7 +15,8 @@ from rich.live import Live
 
 from ermon.api.answers import FindingDoc
 from ermon.api.status import HeadlineDoc, PoolDoc
-from ermon.client.http import Client, Target, UnreachableError
+from ermon.client.http import Client
+from ermon.client.target import Target, UnreachableError
 from ermon.model.text import printable
 from ermon.terminal.display import (
     Cropped,

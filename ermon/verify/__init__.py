@@ -14,7 +14,7 @@ import msgspec
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import NotTested
-from ermon.client.http import Target, UnreachableError, UsageError
+from ermon.client.target import Target, UnreachableError, UsageError
 from ermon.model.text import printable
 from ermon.verify.ask import Snapshot, take_snapshot
 from ermon.verify.circuit import CircuitFacts

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from ermon.api.answers import FindingDoc, RouteDoc, RoutesDoc, SubjectDoc
 from ermon.api.status import StatusDoc
-from ermon.client.http import IS_IT_ERMON, Client, Target, UnreachableError, UsageError, shown
+from ermon.client.http import IS_IT_ERMON, Client
+from ermon.client.target import Target, UnreachableError, UsageError
 from ermon.model.prefixes import Family, Prefix, parse_prefix
 
 TOTAL_SECONDS = 120.0
@@ -57,7 +58,7 @@ async def take_snapshot(target: Target, circuit: str | None) -> Snapshot:
             return await _take(client, circuit)
     except TimeoutError:
         raise UnreachableError(
-            f"{shown(target.url)}: did not answer everything within {TOTAL_SECONDS:g} s. Is its host overloaded?"
+            f"{target.name}: did not answer everything within {TOTAL_SECONDS:g} s. Is its host overloaded?"
         ) from None
 
 

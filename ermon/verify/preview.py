@@ -13,7 +13,8 @@ from typing import NamedTuple, TextIO
 
 from ermon.api.answers import FindingDoc, finding_doc
 from ermon.api.status import StatusDoc
-from ermon.client.http import Client, Target
+from ermon.client.http import Client
+from ermon.client.target import Target
 from ermon.exabgp.decode import Rejected, RejectReason
 from ermon.model.inventory import Config
 from ermon.model.settings import Severity

@@ -6,8 +6,7 @@ What they show of the network is taken on the event loop and written as JSON on 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -36,7 +35,7 @@ from ermon.core.maintenance import active
 from ermon.core.maintenance_book import BookedWindow, WindowError
 from ermon.core.status import Collected, network_status
 from ermon.core.timeline import SPAN_SECONDS
-from ermon.httpd.access import caller_of, require_changes_allowed
+from ermon.httpd.access import require_changes_allowed
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
@@ -48,6 +47,8 @@ from ermon.web.routes import MATCHES, find_difference, find_routes
 
 MAX_HISTORY = 2_000
 """Cleared findings in one answer: some megabytes."""
+
+_SECONDS = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
 
 MAX_TIMELINE_FINDINGS = 200
 """Findings beside the timeline: more bars than anybody looks at."""
@@ -194,19 +195,12 @@ async def _show(render: Callable[[], Any]) -> web.Response:
 
 def _time(text: str) -> float:
     """Read a time: RFC 3339, or seconds since the epoch."""
-    time = math.nan
-    with contextlib.suppress(ValueError):
-        time = float(text)
-    if math.isnan(time):
-        with contextlib.suppress(ValueError, OverflowError):
-            read = datetime.fromisoformat(text)
-            time = math.nan if read.tzinfo is None else read.timestamp()
-    if not math.isfinite(time):
-        refuse(
-            f"parameter 'since' is {text!r}, and must be a time such as 2026-11-20T23:48:38Z (a + in it is "
-            "written %2B), or seconds since the epoch"
-        )
-    return time
+    try:
+        if _SECONDS.fullmatch(text):
+            return float(text)
+        return parse_timestamp(text).timestamp()
+    except ValueError as error:
+        refuse(f"parameter 'since': {error} (a + in it is written %2B in a URL), or seconds since the epoch")
 
 
 def _prefix(text: str | None) -> Prefix:
@@ -267,13 +261,13 @@ async def windows(request: web.Request) -> web.Response:
     parameters(request)
     context = request.app[CONTEXT]
     now = context.clock()
-    listed = [_window(None, window, now) for window in context.monitor().config.maintenance]
-    listed += [_window(booked.id, booked.window, now) for booked in context.maintenance.windows()]
+    listed = [_window(window, now) for window in context.monitor().config.maintenance]
+    listed += [_window(booked.window, now, booked) for booked in context.maintenance.windows()]
     return answer(success(sorted(listed, key=lambda window: window.starts)))
 
 
 async def add_window(request: web.Request) -> web.Response:
-    require_changes_allowed(request)
+    by = await require_changes_allowed(request)
     context = request.app[CONTEXT]
     now = context.clock()
     try:
@@ -289,14 +283,16 @@ async def add_window(request: web.Request) -> web.Response:
         link=wanted.link,
     )
     try:
-        booked = context.maintenance.add(window, context.monitor().config, now)
+        proposed = context.maintenance.propose(window, context.monitor().config, now, by)
     except WindowError as error:
         refuse(str(error))
-    return await _booked(context, booked, now, 201)
+    response = answer(success(_window(proposed.window, now, proposed)), 201)
+    context.maintenance.book(proposed)
+    return await _in_force(context, response)
 
 
 async def end_window(request: web.Request) -> web.Response:
-    require_changes_allowed(request)
+    await require_changes_allowed(request)
     context = request.app[CONTEXT]
     now = context.clock()
     window_id = request.match_info["id"]
@@ -306,7 +302,7 @@ async def end_window(request: web.Request) -> web.Response:
         raise web.HTTPNotFound(
             text=f"there is no window {window_id!r} that was added at run time; one of the configuration ends there"
         ) from None
-    return await _booked(context, booked, now, 200)
+    return await _in_force(context, answer(success(_window(booked.window, now, booked))))
 
 
 def _moment(name: str, text: str) -> datetime:
@@ -316,34 +312,37 @@ def _moment(name: str, text: str) -> datetime:
         refuse(f"{name}: {error}")
 
 
-async def _booked(context: WebContext, booked: BookedWindow, now: float, status: int) -> web.Response:
+async def _in_force(context: WebContext, response: web.Response) -> web.Response:
+    """Answer when the windows are in force, and would outlive ermon."""
     context.maintenance_changed()
     await context.maintenance.saved()
-    return answer(success(_window(booked.id, booked.window, now)), status)
+    return response
 
 
-def _window(window_id: str | None, window: MaintenanceWindow, now: float) -> WindowDoc:
+def _window(window: MaintenanceWindow, now: float, booked: BookedWindow | None = None) -> WindowDoc:
+    """Show a window; ``booked`` unless it is the configuration's."""
     return WindowDoc(
-        id=window_id,
-        origin="configuration" if window_id is None else "run time",
+        id=None if booked is None else booked.id,
+        origin="configuration" if booked is None else "run time",
         **{scope: getattr(window, scope) for scope in WINDOW_SCOPES},
         link=window.link,
         starts=rfc3339(window.starts.timestamp()),
         ends=rfc3339(window.ends.timestamp()),
         reason=window.reason,
+        by="" if booked is None else booked.by,
         active=active(window, now),
     )
 
 
 async def accept(request: web.Request) -> web.Response:
     """Take what a check calls wrong for right; answers with the subjects, and what is said of them now."""
-    require_changes_allowed(request)
+    by = await require_changes_allowed(request)
     context = request.app[CONTEXT]
     try:
         wanted = msgspec.json.decode(await request.read(), type=AcceptRequest)
     except msgspec.MsgspecError as error:
         refuse(f"the body says nothing to accept: {error}")
-    monitor, caller = context.monitor(), caller_of(request)
+    monitor = context.monitor()
     try:
         labels = wanted_labels(
             monitor.config,
@@ -353,7 +352,7 @@ async def accept(request: web.Request) -> web.Response:
             service=wanted.service,
             source=wanted.source,
         )
-        because = said_by(caller.user or caller.certificate or "somebody on this machine", wanted.reason)
+        because = said_by(by, wanted.reason)
     except AcceptError as error:
         refuse(str(error))
     alarms = monitor.acceptable(wanted.check, dict(labels))

@@ -1,11 +1,12 @@
 """The web application: the API, the metrics, the events, the runbooks and the status page.
 
-Everything here reads, but for ``/-/reload`` and the maintenance windows.
+Everything here reads, but for ``/-/reload``, the maintenance windows and what is accepted.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 from aiohttp import web
@@ -35,6 +36,8 @@ def make_app(context: WebContext) -> web.Application:
         config=context.web_config,
         external_url=context.external_url,
         changes_allowed=context.lifecycle,
+        control=context.control,
+        familiar=context.familiar,
         streams=frozenset({stream.events}),
     )
     app = make_shell(shell, _errors)
@@ -90,14 +93,22 @@ async def _metrics(request: web.Request) -> web.StreamResponse:
         headers["Content-Encoding"] = "gzip"
     if request.method != "GET" or len(rendered.body) <= CHUNK_BYTES:
         return web.Response(body=rendered.body, headers=headers)
-    response = web.StreamResponse(headers=headers)
-    response.content_length = len(rendered.body)
-    await response.prepare(request)
-    body = memoryview(rendered.body)
-    for start in range(0, len(body), CHUNK_BYTES):
-        await response.write(body[start : start + CHUNK_BYTES])
-    await response.write_eof()
-    return response
+    return _LargeAnswer(rendered.body, headers)
+
+
+class _LargeAnswer(web.StreamResponse):
+    """Is handed over bit by bit, after its request's turn is over: who reads slowly holds up nobody."""
+
+    def __init__(self, body: bytes, headers: Mapping[str, str]) -> None:
+        super().__init__(headers=headers)
+        self.content_length = len(body)
+        self._rest = memoryview(body)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        for start in range(0, len(self._rest), CHUNK_BYTES):
+            await self.write(self._rest[start : start + CHUNK_BYTES])
+        self._rest = memoryview(b"")
+        await super().write_eof(data)
 
 
 async def _healthy(request: web.Request) -> web.Response:
@@ -111,7 +122,7 @@ async def _ready(request: web.Request) -> web.Response:
 
 
 async def _reload(request: web.Request) -> web.Response:
-    require_changes_allowed(request)
+    await require_changes_allowed(request)
     problems = await request.app[CONTEXT].reload()
     if problems:
         return web.Response(text="".join(f"{problem}\n" for problem in problems), status=400)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
@@ -19,6 +20,7 @@ from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
 from ermon.core.timeline import Timeline
 from ermon.httpd.access import Hosts
+from ermon.httpd.passwords import Familiar
 from ermon.httpd.shell import WebConfig
 from ermon.metrics.process import Telemetry
 from ermon.model.findings import Finding
@@ -52,7 +54,11 @@ class WebContext:
     """Takes what is held at the moment."""
     started_at: float
     lifecycle: bool = False
-    """Whether ermon may be changed over HTTP: ``/-/reload`` and maintenance windows."""
+    """Whether ermon may be changed over TCP too: ``/-/reload``, maintenance windows, what is accepted."""
+    control: Path | None = None
+    """The socket over which this machine's accounts may; ``None``: there is none."""
+    familiar: Familiar = field(default_factory=Familiar)
+    """The parties that have given a right password."""
     external_url: str = "http://127.0.0.1:10179"
     """Under which people reach ermon, without a slash at the end."""
     web_config: Callable[[], WebConfig] = WebConfig

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -157,10 +158,12 @@ def test_every_kind_of_event_is_sent(schema: dict[str, Any]):
     assert kinds == set(schema["events"]) == set(EVENTS)
 
 
-async def test_changes_and_refusals_are_as_the_schema_says(schema: dict[str, Any], check: Check):
+async def test_changes_and_refusals_are_as_the_schema_says(
+    schema: dict[str, Any], check: Check, tmp_path: Path
+):
     windows = schema["paths"]["/api/v1/maintenance"]
     check(WINDOW, windows["POST"]["body"])
-    async with Site(good(), lifecycle=True).served() as client:
+    async with Site(good()).controlled(tmp_path) as client:
         added = await (await client.http.post("/api/v1/maintenance", json=WINDOW)).json()
         check(added, windows["POST"]["answer"])
         check(await (await client.get("/api/v1/maintenance")).json(), windows["GET"]["answer"])

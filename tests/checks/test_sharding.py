@@ -352,7 +352,7 @@ async def test_a_circuit_that_is_watched_elsewhere_is_unknown_and_says_where_to_
 def test_a_maintenance_window_on_a_feed_elsewhere_is_refused_with_the_reason():
     book, config = MaintenanceBook(), only_feeds(company().config, CHICAGO)
     with pytest.raises(WindowError, match="another ermon takes it"):
-        book.add(window(0, 60, feed="edge-3"), config, START)
+        book.propose(window(0, 60, feed="edge-3"), config, START)
 
 
 def test_a_change_of_regions_keeps_what_is_judged_and_clears_what_is_not():

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from ermon.cli import run
-from ermon.web.app import make_app
 from tests.web.site import Site
-from tests.web.test_accept import lessened
+from tests.web.test_accept import ME, lessened
 
 ACCEPT = ("prefix-count-low", "--circuit", "chicago", "--reason", "as planned")
 
 
-async def accept(server: TestServer, capsys: Any, *arguments: str) -> tuple[int, str, str]:
-    command = ["accept", "--url", str(server.make_url("")), *arguments]
+async def accept(site: Site, capsys: Any, *arguments: str) -> tuple[int, str, str]:
+    command = ["accept", "--socket", str(site.control), *arguments]
     code = await asyncio.to_thread(run, command)
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
 
-async def test_what_is_accepted_is_printed(capsys: Any) -> None:
-    app = make_app(Site(lessened(), lifecycle=True).tell().context())
+async def test_what_is_accepted_is_printed(capsys: Any, tmp_path: Path) -> None:
+    site = Site(lessened()).tell()
     with capture_logs():
-        async with TestServer(app) as server:
-            code, out, _ = await accept(server, capsys, *ACCEPT)
+        async with site.controlled(tmp_path):
+            code, out, _ = await accept(site, capsys, *ACCEPT)
             assert code == 0
             assert out.splitlines() == [
-                f"prefix-count-low chicago {link} ipv4: accepted by somebody on this machine: as planned; now ok"
+                f"prefix-count-low chicago {link} ipv4: accepted by {ME}: as planned; now ok"
                 for link in ("primary", "secondary")
             ]
-            code, _, err = await accept(server, capsys, *ACCEPT)
+            code, _, err = await accept(site, capsys, *ACCEPT)
             assert (code, "nothing to accept" in err) == (2, True)
 
 

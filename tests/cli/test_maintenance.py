@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from ermon.cli import run
-from ermon.web.app import make_app
 from tests.checks.company import company
 from tests.web.site import Site
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[TestServer]:
-    net = company().converge()
-    app = make_app(Site(net, lifecycle=True).tell().context())
+async def server(tmp_path: Path) -> AsyncIterator[str]:
+    site = Site(company().converge()).tell()
     with capture_logs():  # that would stand beside what the command prints
-        async with TestServer(app) as running:
-            yield running
+        async with site.controlled(tmp_path):
+            yield f"--socket={site.control}"
 
 
 @pytest.fixture
-async def locked_server() -> AsyncIterator[TestServer]:
-    async with TestServer(make_app(Site(company().converge()).tell().context())) as running:
-        yield running
+async def locked_server() -> AsyncIterator[str]:
+    async with Site(company().converge()).tell().listens() as url:
+        yield f"--url={url}"
 
 
-async def maintenance(server: TestServer, capsys: Any, *arguments: str) -> tuple[int, str, str]:
+async def maintenance(server: str, capsys: Any, *arguments: str) -> tuple[int, str, str]:
     """Run the command as a user would, beside the server."""
-    command = ["maintenance", arguments[0], "--url", str(server.make_url("")), *arguments[1:]]
+    command = ["maintenance", arguments[0], server, *arguments[1:]]
     code = await asyncio.to_thread(run, command)
     printed = capsys.readouterr()
     return code, printed.out, printed.err
@@ -52,10 +52,10 @@ ADD = (
 )
 
 
-async def test_a_window_is_added_listed_and_ended(server: TestServer, capsys: Any) -> None:
+async def test_a_window_is_added_listed_and_ended(server: str, capsys: Any) -> None:
     code, out, _ = await maintenance(server, capsys, *ADD, "--from", "2026-01-01T00:00:00Z")
     assert code == 0
-    assert "circuit chicago, link primary: works" in out
+    assert f"circuit chicago, link primary: works (by {pwd.getpwuid(os.getuid()).pw_name})" in out
     window_id = out.split()[0]
     assert await maintenance(server, capsys, "list") == (0, out, "")
     code, out, _ = await maintenance(server, capsys, "end", window_id)
@@ -63,16 +63,16 @@ async def test_a_window_is_added_listed_and_ended(server: TestServer, capsys: An
     assert "not active" in out
 
 
-async def test_what_the_daemon_finds_wrong_is_told_in_its_words(server: TestServer, capsys: Any) -> None:
+async def test_what_the_daemon_finds_wrong_is_told_in_its_words(server: str, capsys: Any) -> None:
     code, out, err = await maintenance(server, capsys, *ADD, "--circuit", "paris")
     assert (code, out) == (2, "")
     assert "there is no circuit 'paris'" in err
 
 
-async def test_a_daemon_that_takes_no_changes_says_so(locked_server: TestServer, capsys: Any) -> None:
+async def test_a_daemon_that_takes_no_changes_says_so(locked_server: str, capsys: Any) -> None:
     code, _, err = await maintenance(locked_server, capsys, *ADD)
     assert code == 2
-    assert "--web.enable-lifecycle" in err
+    assert "--web.enable-lifecycle and a password or a verified client certificate" in err
 
 
 @pytest.mark.parametrize(

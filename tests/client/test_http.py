@@ -9,7 +9,8 @@ import pytest
 
 from ermon.cli import run
 from ermon.client import http
-from ermon.client.http import MAX_PASSWORD_BYTES, Parser, RawEvent, TooLongError, UsageError, make_target
+from ermon.client.http import Parser, RawEvent, TooLongError
+from ermon.client.target import MAX_PASSWORD_BYTES, UsageError, make_target
 from ermon.web.events import frame
 from tests.httpd.pki import Pki
 

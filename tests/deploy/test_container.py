@@ -1,11 +1,9 @@
 """The Containerfile, as far as it can be tried without a container runtime."""
 
-import http.server
+import asyncio
 import json
 import re
-import subprocess
 import sys
-import threading
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -13,6 +11,11 @@ from pathlib import Path
 import pytest
 
 from ermon import cli
+from ermon.client import target
+from ermon.httpd.shell import WebConfig
+from tests.checks.company import company
+from tests.httpd.test_access import USERS
+from tests.web.site import Site
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "deploy" / "container" / "Containerfile").read_text()
@@ -79,22 +82,22 @@ def test_it_starts_a_command_of_ermon(capsys):
     assert all(flag.partition("=")[0] in capsys.readouterr().out for flag in flags)
 
 
-@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
-def test_its_health_is_what_ermon_says(status, healthy):
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status if self.path == "/-/healthy" else 404)
-            self.end_headers()
+async def ends(command):
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+    return await process.wait()
 
-        def log_message(self, *_):
-            pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        (check,) = of("HEALTHCHECK")
-        _, *arguments = json.loads(check.partition("CMD ")[2])
-        port = str(server.server_address[1])
-        command = [sys.executable, *(argument.replace("10179", port) for argument in arguments)]
-        ended = subprocess.run(command, check=False, capture_output=True)
-        server.shutdown()
-    assert (ended.returncode == 0) is healthy
+async def test_its_health_is_what_ermon_says_over_its_control_socket(tmp_path):
+    """Also where users and TLS are asked for over TCP."""
+    (check,) = of("HEALTHCHECK")
+    _, *arguments = json.loads(check.partition("CMD ")[2])
+    (environment,) = of("ENV")
+    socket = dict(each.split("=") for each in environment.split())["RUNTIME_DIRECTORY"] + "/control.sock"
+    assert Path(socket) == target.DEFAULT_SOCKET
+    assert sum(socket in argument for argument in arguments) == 1
+    assert "/run/ermon" in of("VOLUME")[0].split()
+    command = [sys.executable, *(each.replace(socket, f"{tmp_path}/control.sock") for each in arguments)]
+    assert await ends(command) != 0
+    site = Site(company(), web_config=lambda: WebConfig(users=USERS))
+    async with site.controlled(tmp_path):
+        assert await ends(command) == 0

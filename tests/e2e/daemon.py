@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -167,7 +168,6 @@ class Daemon:
             f"--config.file={self.config_file}",
             f"--runtime.path={self.runtime}",
             "--web.listen-address=127.0.0.1:0",
-            "--web.enable-lifecycle",
             "--log.format=json",
             *self.flags,
         )
@@ -254,10 +254,16 @@ class Daemon:
         host, port = self._address
         return f"{host}:{port}"
 
-    def request(self, method: str, path: str) -> Answer:
+    def request(self, method: str, path: str, body: object = None) -> Answer:
+        """Ask over TCP; a change over the control socket."""
+        changes = method not in {"GET", "HEAD"}
         connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE)
         with contextlib.closing(connection):
-            connection.request(method, path)
+            if changes:
+                connection.sock = socket.socket(socket.AF_UNIX)
+                connection.sock.settimeout(PATIENCE)
+                connection.sock.connect(str(self.runtime / "control.sock"))
+            connection.request(method, path, None if body is None else json.dumps(body))
             response = connection.getresponse()
             return Answer(response.status, response.read().decode())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import http.client
 import json
 import os
 import signal
@@ -66,12 +65,9 @@ def told(replayed: list[dict[str, Any]]) -> list[Told]:
 
 
 def book_maintenance(daemon: Daemon) -> None:
-    connection = http.client.HTTPConnection(daemon.address, timeout=PATIENCE)
     ends = datetime.now(UTC) + timedelta(hours=1)
-    body = json.dumps({"feed": "edge-2", "to": ends.isoformat(), "reason": "power"})
-    connection.request("POST", "/api/v1/maintenance", body, {"Content-Type": "application/json"})
-    assert connection.getresponse().status == 201
-    connection.close()
+    body = {"feed": "edge-2", "to": ends.isoformat(), "reason": "power"}
+    assert daemon.request("POST", "/api/v1/maintenance", body).status == 201
 
 
 def first_and_last(path: Path) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import signal
 from datetime import UTC, datetime, timedelta
@@ -52,14 +51,10 @@ def wait_for_disk(daemon: Daemon) -> None:
 def plan(daemon: Daemon, feed: str) -> dict[str, Any]:
     """Add a maintenance window."""
     ends = datetime.now(UTC) + timedelta(hours=1)
-    connection = http.client.HTTPConnection(daemon.address, timeout=PATIENCE)
-    body = json.dumps({"feed": feed, "to": ends.isoformat(), "reason": "new line card"})
-    connection.request("POST", "/api/v1/maintenance", body, {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    answer = json.loads(response.read())
-    connection.close()
-    assert response.status == 201, answer
-    data: dict[str, Any] = answer["data"]
+    body = {"feed": feed, "to": ends.isoformat(), "reason": "new line card"}
+    answer = daemon.request("POST", "/api/v1/maintenance", body)
+    assert answer.status == 201, answer.text
+    data: dict[str, Any] = json.loads(answer.text)["data"]
     return data
 
 

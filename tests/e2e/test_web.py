@@ -42,9 +42,10 @@ class SecureDaemon(Daemon):
         self.tls = self.pki.client(self.pki.issue("client", "noc.example.net"))
         web = write(directory / "web.yml", SECURE)
         write(directory / "password", f"{PASSWORD}\n")
-        super().__init__(directory, configuration, f"--web.config.file={web}")
+        super().__init__(directory, configuration, f"--web.config.file={web}", "--web.enable-lifecycle")
 
-    def request(self, method: str, path: str, password: str = PASSWORD) -> Answer:
+    def request(self, method: str, path: str, body: object = None, *, password: str = PASSWORD) -> Answer:
+        del body
         connection = http.client.HTTPSConnection(*self._address, timeout=PATIENCE, context=self.tls)
         credentials = base64.b64encode(f"noc:{password}".encode()).decode()
         with contextlib.closing(connection):

@@ -10,8 +10,8 @@ import bcrypt
 import pytest
 from structlog.testing import capture_logs
 
-from ermon.httpd import access
-from ermon.httpd.access import BusyError, Passwords
+from ermon.httpd import passwords
+from ermon.httpd.passwords import BusyError, Passwords
 from ermon.httpd.shell import WebConfig
 from tests.web.site import Client, Site
 
@@ -46,7 +46,7 @@ class Bcrypt:
             self.at_once -= 1
             return checkpw(password, against)
 
-        monkeypatch.setattr(access.asyncio, "to_thread", on_a_thread)
+        monkeypatch.setattr(passwords.asyncio, "to_thread", on_a_thread)
 
 
 @pytest.fixture
@@ -58,16 +58,16 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Bcrypt:
 
 
 async def test_who_was_right_is_known_again(work: Bcrypt):
-    passwords = Passwords()
-    assert await passwords.right(USERS, "alice", "pässword", "a")
-    assert await passwords.right(USERS, "alice", "pässword", "a")
+    checks = Passwords()
+    assert await checks.right(USERS, "alice", "pässword", "a")
+    assert await checks.right(USERS, "alice", "pässword", "a")
     assert len(work.against) == 1
 
 
 async def test_who_was_wrong_is_worked_out_again(work: Bcrypt):
-    passwords = Passwords()
+    checks = Passwords()
     for _ in range(2):
-        assert not await passwords.right(USERS, "alice", "password", "a")
+        assert not await checks.right(USERS, "alice", "password", "a")
     assert len(work.against) == 2
 
 
@@ -77,24 +77,24 @@ async def test_a_user_who_does_not_exist_costs_as_much(work: Bcrypt):
 
 
 async def test_nobody_is_somebody_else_with_the_right_password(work: Bcrypt):
-    passwords = Passwords()
-    assert await passwords.right(USERS, "alice", "pässword", "a")
-    assert not await passwords.right(USERS, "mallory", "pässword", "a")
-    assert not await passwords.right(USERS, "bob", "pässword", "a")
+    checks = Passwords()
+    assert await checks.right(USERS, "alice", "pässword", "a")
+    assert not await checks.right(USERS, "mallory", "pässword", "a")
+    assert not await checks.right(USERS, "bob", "pässword", "a")
 
 
 async def test_a_changed_password_is_not_remembered(work: Bcrypt):
-    passwords = Passwords()
-    assert await passwords.right(USERS, "alice", "pässword", "a")
-    assert not await passwords.right({"alice": hashed("new")}, "alice", "pässword", "a")
-    assert not await passwords.right({"bob": hashed("b")}, "alice", "pässword", "a")
+    checks = Passwords()
+    assert await checks.right(USERS, "alice", "pässword", "a")
+    assert not await checks.right({"alice": hashed("new")}, "alice", "pässword", "a")
+    assert not await checks.right({"bob": hashed("b")}, "alice", "pässword", "a")
 
 
 async def test_what_is_remembered_is_bounded(work: Bcrypt, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(access, "REMEMBERED", 1)
-    passwords = Passwords()
+    monkeypatch.setattr(passwords, "REMEMBERED", 1)
+    checks = Passwords()
     for user, password in (("alice", "pässword"), ("bob", "b"), ("alice", "pässword")):
-        assert await passwords.right(USERS, user, password, "a")
+        assert await checks.right(USERS, user, password, "a")
     assert len(work.against) == 3
 
 
@@ -105,29 +105,29 @@ async def test_a_password_longer_than_bcrypt_looks_at(work: Bcrypt):
 
 
 async def test_one_hash_is_worked_out_at_a_time_and_few_wait(work: Bcrypt):
-    passwords = Passwords()
+    checks = Passwords()
     work.go_on.clear()
     async with asyncio.TaskGroup() as group:
-        for client in range(access.MAX_WAITING):
-            group.create_task(passwords.right(USERS, "alice", f"guess {client}", str(client)))
+        for client in range(passwords.MAX_WAITING):
+            group.create_task(checks.right(USERS, "alice", f"guess {client}", str(client)))
         await asyncio.sleep(0)
         with pytest.raises(BusyError):
-            await passwords.right(USERS, "alice", "guess", "one more")
+            await checks.right(USERS, "alice", "guess", "one more")
         work.go_on.set()
     assert work.most_at_once == 1
-    assert await passwords.right(USERS, "alice", "pässword", "one more")
+    assert await checks.right(USERS, "alice", "pässword", "one more")
 
 
 async def test_a_client_that_guesses_does_not_hold_up_the_others(work: Bcrypt):
-    passwords = Passwords()
+    checks = Passwords()
     work.go_on.clear()
     async with asyncio.TaskGroup() as group:
-        for guess in range(access.MAX_WAITING_PER_CLIENT):
-            group.create_task(passwords.right(USERS, "alice", f"guess {guess}", "stranger"))
+        for guess in range(passwords.MAX_WAITING_PER_PARTY):
+            group.create_task(checks.right(USERS, "alice", f"guess {guess}", "stranger"))
         await asyncio.sleep(0)
         with pytest.raises(BusyError):
-            await passwords.right(USERS, "alice", "guess", "stranger")
-        honest = group.create_task(passwords.right(USERS, "alice", "pässword", "neighbour"))
+            await checks.right(USERS, "alice", "guess", "stranger")
+        honest = group.create_task(checks.right(USERS, "alice", "pässword", "neighbour"))
         work.go_on.set()
     assert honest.result()
 
@@ -197,6 +197,7 @@ async def test_a_refusal_is_logged_without_what_was_given(client: Client):
             "log_level": "warning",
             "reason": "wrong user or password",
             "client": "127.0.0.1",
+            "count": 1,
         }
     ]
 
@@ -212,6 +213,6 @@ async def test_who_is_taken_out_is_refused_at_once(client: Client, site: Site):
 
 
 async def test_too_many_guesses_are_told_to_come_back(client: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(access, "MAX_WAITING", 0)
+    monkeypatch.setattr(passwords, "MAX_WAITING_PER_PARTY", 0)
     response = await client.get("/", Authorization=basic("alice", "wrong"))
     assert (response.status, response.headers["Retry-After"]) == (429, "1")

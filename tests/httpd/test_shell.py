@@ -20,7 +20,7 @@ async def hello(_: web.Request) -> web.Response:
 
 
 async def change(request: web.Request) -> web.Response:
-    require_changes_allowed(request)
+    await require_changes_allowed(request)
     return web.Response(text="changed")
 
 
@@ -67,5 +67,6 @@ async def test_whoever_stands_outermost_puts_a_refusal_in_its_own_words():
 async def test_changes_are_off_unless_the_application_says_otherwise():
     async with served(shell()) as http:
         assert (await http.post("/change")).status == 403
-    async with served(shell(changes_allowed=True)) as http:
-        assert (await http.post("/change")).status == 200
+    settings = {"changes_allowed": True, "config": lambda: WebConfig(users=USERS)}
+    async with served(shell(**settings)) as http:
+        assert (await http.post("/change", headers={"Authorization": basic("bob", "b")})).status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -102,7 +103,6 @@ async def test_a_password_proves_that_the_name_is_ours(site: Site):
 
 @pytest.fixture
 def site(site: Site) -> Site:
-    site.lifecycle = True
     site.external_url = "https://noc.example.net/ermon"
     return site
 
@@ -123,8 +123,10 @@ def site(site: Site) -> Site:
     ],
 )
 async def test_another_site_s_page_changes_nothing(
-    client: Client, site: Site, headers: dict[str, str], status: int
+    site: Site, tmp_path: Path, headers: dict[str, str], status: int
 ):
-    answer = await client.text("/-/reload", "POST", Host="127.0.0.1:10179", **headers)
-    assert (answer[0], site.reloads) == (status, int(status == 200))
-    assert (await client.text("/-/healthy", Host="127.0.0.1:10179", **headers))[0] == 200
+    """Not even through a proxy that has the right to open the control socket."""
+    async with site.controlled(tmp_path) as client:
+        answer = await client.text("/-/reload", "POST", Host="127.0.0.1:10179", **headers)
+        assert (answer[0], site.reloads) == (status, int(status == 200))
+        assert (await client.text("/-/healthy", Host="127.0.0.1:10179", **headers))[0] == 200

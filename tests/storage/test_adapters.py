@@ -85,13 +85,15 @@ async def test_windows_outlive_ermon(tmp_path: Path):
     async with opened(tmp_path) as store:
         book = MaintenanceBook(StoredWindows(store))
         await book.saved()
-        booked = book.add(window, SMALL, START)
-        ended = book.add(window, SMALL, START)
+        booked = book.propose(window, SMALL, START, "alice")
+        ended = book.propose(window, SMALL, START)
+        book.book(booked)
+        book.book(ended)
         book.end(ended.id, START + 60)
         await book.saved()
     async with opened(tmp_path) as store:
         after = {each.id: each for each in MaintenanceBook(StoredWindows(store)).windows()}
-        assert after[booked.id] == BookedWindow(booked.id, window)
+        assert after[booked.id] == BookedWindow(booked.id, window, "alice")
         assert after[ended.id].window.ends.timestamp() == START + 60
 
 

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from ermon.client.http import Client, UnreachableError, make_target
+from ermon.client.http import Client
+from ermon.client.target import UnreachableError, make_target
 from ermon.terminal import picture as following
 from ermon.terminal.picture import Event, Lost, News, Picture, follow
 from ermon.web.app import make_app

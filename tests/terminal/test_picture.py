@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from ermon.api.status import FeedDoc
-from ermon.client.http import Parser, UnreachableError
+from ermon.client.http import Parser
+from ermon.client.target import UnreachableError
 from ermon.terminal import picture as pictures
 from ermon.terminal.display import instant
 from ermon.terminal.picture import Picture

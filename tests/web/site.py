@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
-from aiohttp import ClientResponse, ClientSession
+from aiohttp import ClientResponse, ClientSession, UnixConnector
 from aiohttp.test_utils import TestClient
 
 from ermon.api.status import StatusDoc
@@ -17,6 +18,7 @@ from ermon.core.timeline import Timeline
 from ermon.exabgp.decode import DecoderMemory
 from ermon.httpd.access import Hosts
 from ermon.httpd.listen import listening
+from ermon.httpd.passwords import Familiar
 from ermon.httpd.shell import WebConfig
 from ermon.metrics.process import Telemetry
 from ermon.recording.entries import Held
@@ -41,6 +43,8 @@ class Site:
     web_config: Callable[[], WebConfig] = WebConfig
     external_url: str = "http://127.0.0.1:10179"
     hosts: Hosts = field(default_factory=Hosts)
+    control: Path | None = None
+    familiar: Familiar = field(default_factory=Familiar)
 
     def context(self) -> WebContext:
         return WebContext(
@@ -52,6 +56,8 @@ class Site:
             hold=lambda: Held.by(self.net.monitor, DecoderMemory(), {}),
             started_at=self.net.start,
             lifecycle=self.lifecycle,
+            control=self.control,
+            familiar=self.familiar,
             clock=lambda: self.net.now,
             web_config=self.web_config,
             external_url=self.external_url,
@@ -73,6 +79,16 @@ class Site:
     async def served(self) -> AsyncIterator[Client]:
         """Serve it, and speak to it over plain HTTP."""
         async with self.listens() as url, ClientSession(url) as http:
+            yield Client(http)
+
+    @asynccontextmanager
+    async def controlled(self, folder: Path) -> AsyncIterator[Client]:
+        """Serve it, and speak to it over its control socket, with the rights of this account."""
+        self.control = folder / "control.sock"
+        async with (
+            self.listens(),
+            ClientSession("http://localhost", connector=UnixConnector(str(self.control))) as http,
+        ):
             yield Client(http)
 
     def tell(self) -> Self:

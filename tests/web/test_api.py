@@ -230,7 +230,9 @@ async def test_an_answer_that_may_lack_something_says_so(with_history: Client, s
 async def test_a_time_that_is_none_is_refused(client: Client, time: str):
     status, words = await client.error("/api/v1/findings", since=time)
     assert status == 400
-    assert words.startswith(f"parameter 'since' is {time!r}, and must be a time such as 2026-11-20T23:48:38Z")
+    assert words.startswith(
+        f"parameter 'since': {time!r} is not a time with its zone; write 2026-12-01T02:00:00Z or"
+    )
 
 
 # Timeline --------------------------------------------------------------------------------------------

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
+from yarl import URL
 
-from ermon.httpd.app import MAX_BODY_BYTES, MAX_HEADER_BYTES, make_runner
+from ermon.httpd.app import MAX_BODY_BYTES
+from ermon.httpd.protocol import MAX_HEADER_BYTES
 from ermon.web import app
-from ermon.web.app import make_app
 from tests.web.site import Client, Site
 
 PATHS = [
@@ -49,10 +50,8 @@ async def test_a_reload_over_http_must_have_been_allowed(client: Client, site: S
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_a_reload_tells_every_error_of_the_file(site: Site, method: str):
-    site.lifecycle = True
-    async with TestClient(TestServer(make_app(site.context()))) as http:
-        client = Client(http)
+async def test_a_reload_tells_every_error_of_the_file(site: Site, method: str, tmp_path: Path):
+    async with site.controlled(tmp_path) as client:
         assert await client.text("/-/reload", method) == (200, "configuration reloaded\n")
         site.problems = ["ermon.yml:3:5: feeds: one", "ermon.yml:4:5: feeds: two"]
         assert await client.text("/-/reload", method) == (400, "\n".join([*site.problems, ""]))
@@ -60,10 +59,8 @@ async def test_a_reload_tells_every_error_of_the_file(site: Site, method: str):
         assert (await client.text("/-/reload"))[0] == 405
 
 
-async def test_another_site_s_page_cannot_ask_for_a_reload(site: Site):
-    site.lifecycle = True
-    async with TestClient(TestServer(make_app(site.context()))) as http:
-        client = Client(http)
+async def test_another_site_s_page_cannot_ask_for_a_reload(site: Site, tmp_path: Path):
+    async with site.controlled(tmp_path) as client:
         assert (await client.text("/-/reload", "POST", Sec_Fetch_Site="cross-site"))[0] == 403
         assert site.reloads == 0
         assert (await client.text("/-/reload", "POST", Sec_Fetch_Site="same-origin"))[0] == 200
@@ -148,21 +145,14 @@ async def test_a_bug_is_one_error_and_a_line_in_the_log(client: Client, site: Si
 
 
 async def test_a_header_that_is_too_long_is_refused(site: Site):
-    runner = make_runner(make_app(site.context()))
-    await runner.setup()
-    server = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)
-    try:
-        port = server.sockets[0].getsockname()[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with site.listens() as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", URL(url).port)
         writer.write(
             b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nX: " + b"x" * (MAX_HEADER_BYTES + 1) + b"\r\n\r\n"
         )
         assert (await reader.readline()).startswith(b"HTTP/1.0 400")
         writer.close()
         await writer.wait_closed()
-    finally:
-        server.close()
-        await runner.cleanup()
 
 
 async def test_a_large_scrape_comes_whole_whatever_its_pieces(

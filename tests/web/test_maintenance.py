@@ -1,5 +1,8 @@
+import os
+import pwd
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +19,13 @@ PATH = "/api/v1/maintenance"
 
 @pytest.fixture
 def site(net: Company) -> Site:
-    return Site(net, lifecycle=True).tell()
+    return Site(net).tell()
 
 
 @pytest.fixture
-async def client(site: Site) -> AsyncIterator[Client]:
-    async with TestClient(TestServer(make_app(site.context()))) as http:
-        yield Client(http)
+async def client(site: Site, tmp_path: Path) -> AsyncIterator[Client]:
+    async with site.controlled(tmp_path) as controlled:
+        yield controlled
 
 
 def rfc3339(site: Site, seconds: float) -> str:
@@ -44,6 +47,7 @@ async def test_a_window_is_added_listed_and_ended(client: Client, site: Site) ->
     assert status == 201
     assert added["active"]
     assert (added["circuit"], added["link"], added["origin"]) == ("chicago", "primary", "run time")
+    assert added["by"] == pwd.getpwuid(os.getuid()).pw_name
     assert await client.data(PATH) == [added]
     site.net.wait(60)
     status, ended = await send(client, "DELETE", f"{PATH}/{added['id']}")
@@ -92,7 +96,7 @@ async def test_what_is_suppressed_says_why_and_until_when(client: Client, site: 
     ("change", "problem"),
     [
         ({"circuit": "paris"}, "there is no circuit 'paris'"),
-        ({"reason": ""}, "a reason is needed"),
+        ({"reason": ""}, "reason: must be one line of text of at most 300 characters, not ''"),
         ({"to": "2026-12-01T02:00:00"}, "to: '2026-12-01T02:00:00' is not a time with its zone"),
         ({"to": "tomorrow"}, "to: 'tomorrow' is not a time"),
         ({"to": 1795184918}, "the body is no maintenance window"),
@@ -124,9 +128,11 @@ async def test_only_what_was_added_at_run_time_can_be_ended(client: Client) -> N
     assert "'nothing'" in error
 
 
-async def test_nothing_is_changed_over_http_unless_that_is_switched_on(client: Client, site: Site) -> None:
-    async with TestClient(TestServer(make_app(Site(site.net).context()))) as http:
+async def test_nothing_is_changed_over_tcp_though_it_comes_from_this_machine(
+    client: Client, site: Site
+) -> None:
+    async with TestClient(TestServer(make_app(Site(site.net, lifecycle=True).context()))) as http:
         status, error = await send(Client(http), "POST", PATH, wanted(site))
         assert status == 403
-        assert "--web.enable-lifecycle" in error
+        assert "a password or a verified client certificate" in error
         assert (await send(Client(http), "DELETE", f"{PATH}/x"))[0] == 403

@@ -1,0 +1,146 @@
+"""Passwords against bcrypt hashes: who is right, and whose turn it is to be checked.
+
+A bcrypt hash takes its time by design: one is worked out at a time, on a thread, and few may wait for it. Who was right
+once is not asked to wait again. And a flood of wrong passwords must not keep those out who are right: the parties that
+have been right before come first (``Familiar``, which outlives ermon), those that were wrong lately come last. What
+counts is where a password comes from, never whether its user exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+
+import bcrypt
+
+REMEMBERED = 1_000
+"""Right passwords that are known again without working out their hash."""
+MAX_WAITING = 16
+"""Passwords that wait to be checked: some three seconds at the usual cost."""
+MAX_WAITING_PER_PARTY = 2
+"""Whoever guesses holds up themselves, and others by a fraction of a second."""
+MAX_FAMILIAR = 256
+"""Parties that are remembered to have been right."""
+WRONG_SECONDS = 600.0
+"""For so long a party that was wrong comes after those that were not."""
+MAX_WRONG = 4_096
+"""Parties that are remembered to have been wrong."""
+BCRYPT_BYTES = 72
+"""bcrypt never looks at more of a password."""
+
+
+class BusyError(Exception):
+    """Too many passwords wait to be checked."""
+
+
+class Familiar:
+    """The parties that have given a right password, the latest last; ``keep`` is told whenever there is another one."""
+
+    def __init__(
+        self, parties: Iterable[str] = (), keep: Callable[[list[str]], None] = lambda _: None
+    ) -> None:
+        self._parties = OrderedDict.fromkeys(parties)
+        self._keep = keep
+
+    def __contains__(self, party: str) -> bool:
+        return party in self._parties
+
+    def add(self, party: str) -> None:
+        known = party in self._parties
+        self._parties[party] = None
+        self._parties.move_to_end(party)
+        if len(self._parties) > MAX_FAMILIAR:
+            self._parties.popitem(last=False)
+        if not known:
+            self._keep(list(self._parties))
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    party: str
+    turn: asyncio.Future[None]
+
+
+class Passwords:
+    """Checks passwords against hashes."""
+
+    def __init__(self, familiar: Familiar | None = None) -> None:
+        self._familiar = familiar or Familiar()
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._secret = secrets.token_bytes(32)  # what is remembered is of no use to anybody else
+        self._wrong: OrderedDict[str, float] = OrderedDict()
+        self._waiting: list[_Waiting] = []
+        self._having: _Waiting | None = None
+
+    async def right(self, users: Mapping[str, bytes], user: str, password: str, party: str) -> bool:
+        """Return whether this is the user's password; a user who does not exist takes as long as one who does.
+
+        ``party`` is who asks, as ``shell.party_of`` names it. Raises ``BusyError``.
+        """
+        hashed = users.get(user)
+        against = hashed if hashed is not None else next(iter(users.values()))
+        mark = hmac.digest(self._secret, repr((user, password, against)).encode(), "sha256")
+        if mark in self._right:
+            self._right.move_to_end(mark)
+            return True
+        if not await self._work_out(password, against, party) or hashed is None:
+            self._note_wrong(party)
+            return False
+        self._wrong.pop(party, None)
+        self._familiar.add(party)
+        self._right[mark] = None
+        if len(self._right) > REMEMBERED:
+            self._right.popitem(last=False)
+        return True
+
+    def _note_wrong(self, party: str) -> None:
+        self._wrong[party] = monotonic()
+        self._wrong.move_to_end(party)
+        if len(self._wrong) > MAX_WRONG:
+            self._wrong.popitem(last=False)
+
+    async def _work_out(self, password: str, hashed: bytes, party: str) -> bool:
+        mine = self._queue(party)
+        try:
+            await mine.turn
+            return await asyncio.to_thread(bcrypt.checkpw, password.encode()[:BCRYPT_BYTES], hashed)
+        finally:
+            if mine is self._having:
+                self._having = None
+            elif mine in self._waiting:
+                self._waiting.remove(mine)
+            self._call_next()
+
+    def _queue(self, party: str) -> _Waiting:
+        """Take a place among those who wait, if need be that of somebody who comes after; raises ``BusyError``."""
+        there = [*self._waiting, *([self._having] if self._having is not None else [])]
+        if sum(each.party == party for each in there) >= MAX_WAITING_PER_PARTY:
+            raise BusyError
+        if len(there) >= MAX_WAITING:
+            last = max(reversed(self._waiting), key=lambda each: self._rank(each.party))
+            if self._rank(last.party) <= self._rank(party):
+                raise BusyError
+            self._waiting.remove(last)
+            if not last.turn.done():  # whoever waited may have been cancelled
+                last.turn.set_exception(BusyError())
+        mine = _Waiting(party, asyncio.get_running_loop().create_future())
+        self._waiting.append(mine)
+        self._call_next()
+        return mine
+
+    def _call_next(self) -> None:
+        waiting = [each for each in self._waiting if not each.turn.done()]
+        if self._having is None and waiting:
+            self._having = min(waiting, key=lambda each: self._rank(each.party))
+            self._waiting.remove(self._having)
+            self._having.turn.set_result(None)
+
+    def _rank(self, party: str) -> int:
+        if party in self._familiar:
+            return 0
+        return 2 if monotonic() - self._wrong.get(party, float("-inf")) < WRONG_SECONDS else 1

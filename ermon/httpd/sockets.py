@@ -1,0 +1,148 @@
+"""The sockets that the web listens on: TCP, and one in the file system for this machine's own accounts.
+
+Who may connect to that one, the group of the file and of its folder says; who has, the kernel does (unix(7),
+SO_PEERCRED). A connection over loopback proves nothing of the kind: a proxy's come from there, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import socket
+import stat
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ermon.aio.threads import in_thread
+
+CONTROL_SOCKET = "control.sock"
+CONTROL_MODE = 0o660
+"""For the daemon's account, and for its group: whoever is in it may change anything."""
+FOLDER_MODE = 0o750
+BACKLOG = 128
+STALLED_SECONDS = 60.0
+"""A client that takes nothing of its answer for so long is gone (tcp(7), TCP_USER_TIMEOUT)."""
+NAMED_SECONDS = 2.0
+"""How long a directory service may take to say what an account is called."""
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; the text names it."""
+
+
+async def listen_on(host: str, port: int) -> list[socket.socket]:
+    """Listen on every address of a host; none: on all of this machine. Raises ``ListenError``."""
+    loop = asyncio.get_running_loop()
+    found: list[socket.socket] = []
+    try:
+        infos = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(infos):
+            try:
+                listener = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:
+                continue  # a kernel without IPv6
+            found.append(listener)
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALLED_SECONDS * 1000))
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        if not found:
+            raise OSError("this machine has no such kind of address")  # noqa: TRY301  # reported as the others are
+    except OSError as error:
+        for listener in found:
+            listener.close()
+        raise ListenError(
+            f"--web.listen-address={host}:{port}: cannot listen there: {error.strerror or error}"
+        ) from error
+    return found
+
+
+# For this machine's own accounts ---------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def control_socket(path: Path) -> Iterator[socket.socket]:
+    """Listen on a file until the context ends; its folder is made if it is not there. Raises ``ListenError``.
+
+    The file of an ermon that has died is replaced. One that answers is left alone, and so is whatever is no socket,
+    such as a symbolic link.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.setblocking(False)
+        try:
+            if not path.parent.exists():
+                path.parent.mkdir(parents=True)
+                path.parent.chmod(FOLDER_MODE)  # whatever umask says
+            _make_way(path)
+            listener.bind(str(path))
+            own = _allow_the_group(path)
+            listener.listen(BACKLOG)  # nobody gets in before it has its mode
+        except OSError as error:
+            raise ListenError(f"{path}: cannot listen there: {error.strerror or error}") from error
+        try:
+            yield listener
+        finally:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(path.lstat(), own):  # and not that of another ermon by now
+                    path.unlink()
+
+
+def _make_way(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise ListenError(f"{path} is there, and is no socket: remove it, or choose another --runtime.path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)  # whoever made it has died
+            return
+        except BlockingIOError:
+            pass  # so many wait there that it is alive
+    raise ListenError(f"{path}: an ermon listens there already: stop it, or choose another --runtime.path")
+
+
+def _allow_the_group(path: Path) -> os.stat_result:
+    """Give a socket its mode, whatever umask says, and follow no symbolic link that stands there by now."""
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISSOCK(found.st_mode):
+            raise ListenError(f"{path}: something else took the place of the socket")
+        Path(f"/proc/self/fd/{descriptor}").chmod(CONTROL_MODE)
+        return found
+    finally:
+        os.close(descriptor)
+
+
+def account_of(connection: Any) -> int | None:
+    """Return the user id of the process at the other end of a socket of the file system; ``None``: it is another kind.
+
+    ``connection`` is a socket, or what asyncio gives out in its place.
+    """
+    if connection is None or connection.family != socket.AF_UNIX:
+        return None
+    format_ = "3i"
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(format_))
+    _, uid, _ = struct.unpack(format_, credentials)
+    return int(uid)
+
+
+async def name_of_account(uid: int) -> str:
+    """Return what the account is called, ``uid 1000`` where nobody says so in time: it may be a directory's."""
+    try:
+        async with asyncio.timeout(NAMED_SECONDS):
+            return (await in_thread(lambda: pwd.getpwuid(uid))).pw_name
+    except (KeyError, TimeoutError, OSError):
+        return f"uid {uid}"
