@@ -20,9 +20,11 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    ConnectionsRefused,
     EndOfRib,
     Event,
     HoldTimeZero,
+    ListeningJudged,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -207,7 +209,7 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
     one_feed, gaps = st.sampled_from(feeds), st.sampled_from(GAPS)
     dumps = {one.name: tuple(_proper_routes(policy, one)) for one in feeds}
     update = one_feed.flatmap(lambda one: _updates(one, gaps)).map(lambda step: [step])
-    session = st.tuples(one_feed, gaps, st.integers(0, 12), st.sampled_from(FAMILIES)).map(
+    session = st.tuples(one_feed, gaps, st.integers(0, 16), st.sampled_from(FAMILIES)).map(
         lambda d: [_session_step(d)]
     )
     process = st.tuples(st.sampled_from(policy.processes), gaps, st.booleans()).map(
@@ -519,6 +521,10 @@ def _session_step(drawn: tuple[Feed, float, int, Family]) -> Step:
         (f"negotiated {family}", lambda t: AddPathNegotiated(t, name, some)),
         ("offered all", lambda t: AddPathOffered(t, name, both)),
         ("hold time 0", lambda t: HoldTimeZero(t, name)),
+        ("refused", lambda t: SessionDown(t, name, "OPEN refused by ermon: bad peer AS")),
+        ("not listened for", lambda t: ListeningJudged(t, one.local, "cannot listen")),
+        ("listened for", lambda t: ListeningJudged(t, one.local)),
+        ("stranger", lambda t: ConnectionsRefused(t, one.local, f"198.51.100.{round(t) % 16}", 1)),
     ]
     text, make = makers[kind]
     return Step(gap, lambda time: [make(time)], f"{name} {text}")

@@ -24,9 +24,11 @@ from ermon.model.events import (
     AddPathOffered,
     Alive,
     ClockStepped,
+    ConnectionsRefused,
     EndOfRib,
     Event,
     HoldTimeZero,
+    ListeningJudged,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -116,6 +118,10 @@ class Oracle:
         self.process_problems: dict[str, str] = {}
         self.process_ends: dict[str, list[float]] = {}
         """When each process that ran ended."""
+        self.unlistened: dict[str, str] = {}
+        """By address: why it cannot be listened on, empty where it can."""
+        self.refusals: list[tuple[float, str, str]] = []
+        """When somebody connected to which address from which other that is no feed's router."""
         self.sources: dict[str, str] = {}
         self.storage: str | None = None
         self.moments: list[Moment] = []
@@ -160,6 +166,7 @@ class Oracle:
         for link in self.config.links:
             yield from self._link_deadlines(link)
         yield from self._first_dump_deadlines()
+        yield from (at + 600.0 for at, *_ in self.refusals)
         yield from self.levels.deadlines()
         for window in self.config.maintenance:
             for edge in (window.starts, window.ends):
@@ -222,6 +229,12 @@ class Oracle:
                 if self.config.feeds[name].process == event.process and session.up_at is not None:
                     session.end(self.now, event.reason)
             return
+        if isinstance(event, ListeningJudged):
+            self.unlistened[event.local] = event.problem or ""
+            return
+        if isinstance(event, ConnectionsRefused):
+            self.refusals.append((self.now, event.local, event.peer))
+            return
         if isinstance(event, Accepted):
             self.levels.accept(event, self._subjects)
             return
@@ -242,6 +255,8 @@ class Oracle:
             case SessionDown():
                 if session.up_at is not None:
                     session.end(self.now, event.reason)
+                elif session.overflowed_until is None and event.reason:
+                    session.down_reason = event.reason
                 session.negotiated = session.offered = None
                 session.no_hold = False
             case AddPathOffered():

@@ -454,6 +454,18 @@ class FactsFromScratch:
     def down_reason(self, feed: str) -> str:
         return self._session(feed).down_reason
 
+    def listening_problem(self, feed: str) -> str:
+        return self._oracle.unlistened.get(self._config.feeds[feed].local, "")
+
+    def strangers(self, feed: str) -> Collection[str]:
+        """The last eight that came within ten minutes."""
+        local = self._config.feeds[feed].local
+        last: dict[str, float] = {}
+        for at, address, peer in self._oracle.refusals:
+            if address == local:
+                last = {each: time for each, time in last.items() if each != peer} | {peer: at}
+        return [peer for peer, at in list(last.items())[-8:] if round(at + 600.0, 6) > self._oracle.now]
+
     def loss(self, feed: str) -> str | None:
         return self._session(feed).loss
 

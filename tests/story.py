@@ -105,8 +105,8 @@ class Story:
     def up(self, *feeds: str) -> Self:
         return self._apply(SessionUp(self.now, feed) for feed in feeds)
 
-    def down(self, *feeds: str) -> Self:
-        return self._apply(SessionDown(self.now, feed, "closing connection") for feed in feeds)
+    def down(self, *feeds: str, reason: str = "closing connection") -> Self:
+        return self._apply(SessionDown(self.now, feed, reason) for feed in feeds)
 
     def end_of_rib(self, *feeds: str, family: Family | None = None) -> Self:
         """End the first dump of the feeds: of all their families, or of the one named."""

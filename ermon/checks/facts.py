@@ -71,6 +71,14 @@ class Facts(Protocol):
         """Return why the session ended; empty where there was none."""
         ...
 
+    def listening_problem(self, feed: str) -> str:
+        """Return why nobody can connect to the feed's address, as ermon cannot listen on it; empty where it can."""
+        ...
+
+    def strangers(self, feed: str) -> Collection[str]:
+        """Return the addresses that lately connected to the feed's address and are no feed's router there."""
+        ...
+
     def no_hold(self, feed: str) -> bool:
         """Return whether the session was agreed with a hold time of 0, so that nobody notices its end."""
         ...

@@ -60,8 +60,19 @@ def feed_down(config: Config) -> Iterator[Subject]:
 def _feed_down(feed: Feed, facts: Facts) -> Verdict:
     if facts.up(feed.name):
         return OK
-    reason = facts.down_reason(feed.name)
-    return violated(on_feed(feed, details={"peer": feed.peer, **({"reason": reason} if reason else {})}))
+    reason = facts.listening_problem(feed.name) or facts.down_reason(feed.name)
+    details: dict[str, object] = {"peer": feed.peer, **({"reason": reason} if reason else {})}
+    if strangers := facts.strangers(feed.name):
+        details["refused"] = [stranger_text(feed, stranger) for stranger in sorted(strangers)]
+    return violated(on_feed(feed, details=details))
+
+
+def stranger_text(feed: Feed, stranger: str) -> str:
+    """Say that somebody connects to a feed's address who is no feed's router there."""
+    return (
+        f"A router at {stranger} tries to connect to {feed.local} and no feed has this pair: is update-source missing on "
+        f"{feed.router or f'the router of {feed.name}'}?"
+    )
 
 
 FEED_DOWN = Check(

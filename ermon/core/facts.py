@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ermon.checks import redundancy, sight
 from ermon.checks.attribution import Unattributed
@@ -23,6 +24,7 @@ from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
 from ermon.core.coverage import ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
 from ermon.core.levels import Level
+from ermon.core.listening import Listening
 from ermon.core.maintenance import Coverage
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import SpanCount
@@ -132,6 +134,7 @@ class NetworkFacts:
         self.process_runs = {process: ProcessRuns() for process in config.processes}
         self.process_problems: dict[str, str] = {}
         """Why each process ended the last time."""
+        self.listening = Listening()
         self.sources: dict[str, str] = {}
         """What is wrong with each published list that was tried; empty where nothing is."""
         self.storage: str | None = None
@@ -232,6 +235,20 @@ class NetworkFacts:
 
     def down_reason(self, feed: str) -> str:
         return self.feeds[feed].session.down_reason
+
+    @cached_property
+    def feeds_at(self) -> Mapping[str, Collection[str]]:
+        """Return, by address of ermon's, the feeds whose routers connect there."""
+        found: dict[str, list[str]] = {}
+        for name, state in self.feeds.items():
+            found.setdefault(state.feed.local, []).append(name)
+        return found
+
+    def listening_problem(self, feed: str) -> str:
+        return self.listening.problems.get(self.feeds[feed].feed.local, "")
+
+    def strangers(self, feed: str) -> Collection[str]:
+        return self.listening.strangers.get(self.feeds[feed].feed.local, ())
 
     def loss(self, feed: str) -> str | None:
         return self.feeds[feed].session.loss

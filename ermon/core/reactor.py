@@ -28,6 +28,7 @@ from ermon.core.timers import (
     RefreshOverdue,
     ResendDue,
     RunLearnt,
+    StrangersGone,
     SyncDue,
 )
 from ermon.model.events import (
@@ -36,10 +37,12 @@ from ermon.model.events import (
     AddPathOffered,
     Alive,
     ClockStepped,
+    ConnectionsRefused,
     EndOfRib,
     Event,
     FeedRequest,
     HoldTimeZero,
+    ListeningJudged,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -107,6 +110,11 @@ class Reactor:
                 self._process(event.process, up=True)
             case ProcessDown():
                 self._process_down(event)
+            case ListeningJudged():
+                if event.local in facts.feeds_at and facts.listening.judged(event.local, event.problem):
+                    self._listening_changed(event.local)
+            case ConnectionsRefused():
+                self._connections_refused(event)
             case Accepted():
                 pass  # it is about alarms, and so the monitor's
             case SourceJudged():
@@ -148,9 +156,11 @@ class Reactor:
         state = self.facts.feeds[event.feed]
         if state.session.up:
             self._stop(state, event.reason)
-        else:
-            state.session.forget_open()
-            self.layers.feed_changed(event.feed)
+            return
+        if state.overflowed_until is None:  # else it is ermon itself that refuses it, and has said why
+            state.session.fail(event.reason)
+        state.session.forget_open()
+        self.layers.feed_changed(event.feed)
 
     def _stop(self, state: FeedState, reason: str) -> None:
         name = state.feed.name
@@ -239,7 +249,24 @@ class Reactor:
         self._process(event.process, up=False)
         for state in self.facts.feeds.values():
             if state.feed.process == event.process:
-                self._session_down(SessionDown(event.time, state.feed.name, event.reason))
+                reason = event.reason if state.session.up else ""  # an attempt before has its own
+                self._session_down(SessionDown(event.time, state.feed.name, reason))
+
+    def _connections_refused(self, event: ConnectionsRefused) -> None:
+        facts, local = self.facts, event.local
+        if local in facts.feeds_at:
+            if facts.listening.refused(local, event.peer, facts.now):
+                self._listening_changed(local)
+            self.layers.watch(StrangersGone(local), facts.listening.next_gone(local))
+
+    def _strangers_gone(self, local: str) -> None:
+        self.facts.listening.forget(local, self.facts.now)
+        self.layers.watch(StrangersGone(local), self.facts.listening.next_gone(local))
+        self._listening_changed(local)
+
+    def _listening_changed(self, local: str) -> None:
+        for feed in self.facts.feeds_at.get(local, ()):
+            self.layers.feed_changed(feed)
 
     def _update(self, event: Update) -> None:
         state = self.facts.feeds[event.feed]
@@ -321,6 +348,8 @@ class Reactor:
                     self.layers.feed_changed(feed)
                 case ProcessSettles(process):
                     facts.pending.topics.add(process_topic(process))
+                case StrangersGone(local):
+                    self._strangers_gone(local)
                 case FeedFlapsEnd(feed):
                     facts.pending.topics.add(feed_topic(feed))
                 case LinkFlapsEnd(link, family) | FailoverGraceEnds(link, family):

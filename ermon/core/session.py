@@ -62,6 +62,7 @@ class Session(msgspec.Struct, omit_defaults=True):
     """The peer's OPEN says hold time 0: a session that is long dead looks as one that has nothing to say."""
     families: dict[Family, FamilySync] = {}
     down_reason: str = ""
+    """Why the latest session, or attempt at one, came to its end."""
     changed_at: float | None = None
     message_at: float | None = None
     ups: int = 0
@@ -109,6 +110,11 @@ class Session(msgspec.Struct, omit_defaults=True):
         self.down_reason = reason
         self.forget_open()
         self._reset_families()
+
+    def fail(self, reason: str) -> None:
+        """A connection came to nothing: that is the latest that is known of why there is no session."""
+        self.down_reason = reason or self.down_reason
+        self.forget_open()
 
     def forget_open(self) -> None:
         """Forget what the peer's OPEN said: the session that it was for is over, or never came up."""

@@ -23,11 +23,12 @@ from ermon.core.drain import DrainMemory, LinkDrain
 from ermon.core.facts import NetworkFacts
 from ermon.core.learned import LearnedPrefixes
 from ermon.core.levels import Level, LevelMemory
+from ermon.core.listening import Listening
 from ermon.core.monitor import Monitor, Past
 from ermon.core.reactor import Reactor
 from ermon.core.session import Session
 from ermon.core.states import CeasedLink, CircuitSight, FeedState, LinkInfo, ProcessRuns
-from ermon.core.timers import RefreshOverdue
+from ermon.core.timers import RefreshOverdue, StrangersGone
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, LinkKey
 from ermon.model.prefixes import FAMILIES, Family, Prefix, parse_prefix
@@ -110,6 +111,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     processes: dict[str, bool | None] = {}
     process_problems: dict[str, str] = {}
     process_runs: dict[str, ProcessRuns] = {}
+    listening: Listening = msgspec.field(default_factory=Listening)
     sources: dict[str, str] = {}
     storage: str | None = None
     levels: tuple[CountedMemory, ...] = ()
@@ -138,6 +140,7 @@ def take(monitor: Monitor) -> Snapshot:
         process_runs={
             process: structs.replace(runs) for process, runs in network.process_runs.items() if runs.ends
         },
+        listening=network.listening.of(network.feeds_at, ()),
         sources=dict(network.sources),
         storage=network.storage,
         levels=tuple(CountedMemory(counted, memory) for counted, memory in monitor.levels(now).items()),
@@ -250,6 +253,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     network.process_problems.update(snapshot.process_problems)
     for process in network.process_runs.keys() & snapshot.process_runs.keys():
         network.process_runs[process] = structs.replace(snapshot.process_runs[process])
+    _restore_listening(reactor, snapshot.listening)
     network.sources.update(snapshot.sources)
     network.storage = snapshot.storage
     for each in snapshot.levels:
@@ -257,6 +261,13 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
         level.restore(each.level)
     alarms = {(alarm.check, alarm.labels): alarm.standing for alarm in snapshot.cases}
     return Monitor(config, snapshot.now, past=Past(reactor, alarms, snapshot.windows))
+
+
+def _restore_listening(reactor: Reactor, listening: Listening) -> None:
+    facts = reactor.facts
+    facts.listening = listening.of(facts.feeds_at, ())
+    for local in facts.listening.strangers:
+        reactor.layers.watch(StrangersGone(local), facts.listening.next_gone(local))
 
 
 def _restore_drains(network: NetworkFacts, snapshot: Snapshot) -> None:

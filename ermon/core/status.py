@@ -231,7 +231,7 @@ def feed_status(monitor: Monitor, name: str) -> FeedDoc:
         process=feed.process,
         state="up" if session.up else "down",
         since=_wall(facts, session.changed_at),
-        down_reason=session.down_reason,
+        down_reason=facts.listening_problem(name) or session.down_reason,
         in_sync={family: facts.in_sync(name, family) for family in feed.families},
         all_paths={family: session.up and facts.all_paths(name, family) for family in feed.families},
         routes={family: state.rib.count(family) for family in feed.families},

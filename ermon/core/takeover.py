@@ -23,6 +23,7 @@ from ermon.core.timers import (
     ProcessSettles,
     RefreshOverdue,
     ResendDue,
+    StrangersGone,
 )
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed, LinkFamily, View
@@ -40,6 +41,7 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     facts, before = new.facts, old.facts
     facts.processes.update({p: up for p, up in before.processes.items() if p in facts.processes})
     facts.process_problems.update(before.process_problems)
+    _adopt_listening(new, old)
     for process in facts.process_runs.keys() & before.process_runs.keys():
         runs = facts.process_runs[process] = structs.replace(before.process_runs[process])
         new.layers.watch(ProcessSettles(process), runs.restless_until)
@@ -67,6 +69,14 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
             if state.feed.view in FILTERED_VIEWS and (asks_for_more or more):
                 _ask_again(new, state)
         yield
+
+
+def _adopt_listening(new: Reactor, old: Reactor) -> None:
+    facts = new.facts
+    pairs = {(state.feed.local, state.feed.peer) for state in facts.feeds.values()}
+    facts.listening = old.facts.listening.of(facts.feeds_at, pairs)
+    for local in facts.listening.strangers:
+        new.layers.watch(StrangersGone(local), facts.listening.next_gone(local))
 
 
 def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> None:

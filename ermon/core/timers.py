@@ -93,6 +93,12 @@ class ProcessSettles(msgspec.Struct, frozen=True):
     process: str
 
 
+class StrangersGone(msgspec.Struct, frozen=True):
+    """Who connected to an address of ermon's and was no feed's router has not come back."""
+
+    local: str
+
+
 class LinkFlapsEnd(msgspec.Struct, frozen=True):
     link: LinkKey
     family: Family
@@ -140,6 +146,7 @@ Timer = (
     | RefreshOverdue
     | FeedFlapsEnd
     | ProcessSettles
+    | StrangersGone
     | LinkFlapsEnd
     | FailoverGraceEnds
     | DrainOverdue

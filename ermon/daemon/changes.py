@@ -20,7 +20,7 @@ from ermon.core.monitor import Parts
 from ermon.core.route_index import Expectations
 from ermon.daemon.driver import Driver
 from ermon.daemon.logs import log_notes
-from ermon.daemon.supervisor import FeedSupervisor
+from ermon.daemon.supervisor import AddressError, FeedSupervisor
 from ermon.daemon.systemd import Systemd
 from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.configure import PasswordError
@@ -133,7 +133,9 @@ class PublishedLists:
 
 
 class Reloader:
-    """Reads ``file`` again, with the feeds that ``feeds_match`` takes; one reload at a time."""
+    """Reads ``file`` again, with the feeds that ``feeds_match`` takes; one reload at a time, and those that are asked for
+    while another has not begun are one.
+    """
 
     def __init__(
         self,
@@ -158,11 +160,19 @@ class Reloader:
         self._telemetry = telemetry
         self._systemd = systemd
         self._turn = asyncio.Lock()
+        self._next: asyncio.Task[list[str]] | None = None
+        """The reload that waits for its turn."""
         self._log = structlog.get_logger()
 
     async def reload(self) -> list[str]:
         """Go over; return what is wrong with the file or what it names, and then nothing has changed."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._reload_in_turn())
+        return await asyncio.shield(self._next)  # whoever asked may go away: others wait for it too
+
+    async def _reload_in_turn(self) -> list[str]:
         async with self._turn:
+            self._next = None  # from now on, the file may change behind what has been read of it
             with self._systemd.reloading():
                 return await self._reload()
 
@@ -172,7 +182,7 @@ class Reloader:
             loaded = loaded.only_feeds(self._feeds_match)
             secrets = await asyncio.to_thread(read_secrets, loaded.config, self._file)
             await self._go_over(loaded.config, secrets)
-        except (ConfigError, NoFeedError, SecretError, PasswordError, ExaBGPError) as error:
+        except (ConfigError, NoFeedError, SecretError, PasswordError, AddressError, ExaBGPError) as error:
             problems = str(error).splitlines()
             for problem in problems:
                 self._log.error("reload refused", problem=problem)

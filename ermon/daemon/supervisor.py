@@ -14,16 +14,22 @@ import structlog
 from msgspec import structs
 
 from ermon.aio.slices import in_slices
+from ermon.checks.sight import stranger_text
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.systemd import Sign
 from ermon.exabgp import channel
+from ermon.exabgp.addresses import problem as why_not
 from ermon.exabgp.channel import ExaBGPError
+from ermon.exabgp.configure import listening_addresses
 from ermon.exabgp.decode import Decoder, DecoderMemory, Rejected
 from ermon.exabgp.process import ExaBGP, Reload
+from ermon.exabgp.reasons import UNREADABLE
 from ermon.metrics.process import Telemetry
 from ermon.model.events import (
+    ConnectionsRefused,
     Event,
     FeedRequest,
+    ListeningJudged,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -43,6 +49,16 @@ CLOCK_TOLERANCE_SECONDS = 1.0
 """How far ahead of ermon's time a line may be."""
 REJECTIONS_LOGGED_EVERY_SECONDS = 10.0
 """Rejected lines are all counted; one for each reason is logged in this time."""
+
+
+STRANGERS_LOGGED_EVERY_SECONDS = 60.0
+"""One that connects again and again is logged once in this time."""
+MAX_STRANGERS_LOGGED = 256
+"""Remembered as logged: whoever connects from more addresses than so is logged again."""
+
+
+class AddressError(Exception):
+    """ermon cannot listen where a configuration says; the text has a line for each feed."""
 
 
 class FeedSupervisor:
@@ -78,6 +94,11 @@ class FeedSupervisor:
         self._processes: dict[str, ExaBGP] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._rejections: dict[str, float] = {}
+        self._ended: dict[str, str] = {}
+        """Why each process ended the last time."""
+        self._problems: dict[str, str] = {}
+        """Why each address cannot be listened on that cannot."""
+        self._strangers_logged: dict[tuple[str, str], float] = {}
         self._ending = False
         self._log = structlog.get_logger()
 
@@ -105,23 +126,49 @@ class FeedSupervisor:
             reader.cancel()
 
     def prepare(self, config: Config, passwords: Mapping[str, str]) -> None:
-        """Raise ``PasswordError`` if ExaBGP cannot be configured so."""
+        """Raise ``PasswordError`` if ExaBGP cannot be configured so, ``AddressError`` if it could not listen."""
         for name in config.processes:
             ExaBGP(name, config, dict(passwords), self._runtime)
+        self._try_addresses(config)
+
+    def _try_addresses(self, config: Config) -> None:
+        """Try what no ExaBGP of this ermon listens on already: there it would be in its own way."""
+        held = {
+            (address, self._config.collector.port)
+            for name in self._processes
+            for address in listening_addresses(self._config, name)
+            if address not in self._problems
+        }
+        tried: dict[str, str | None] = {}
+        for feed in config.feeds.values():
+            if (feed.local, config.collector.port) not in held and feed.local not in tried:
+                tried[feed.local] = why_not(feed.local, config.collector.port)
+        problems = [
+            f"feeds.{feed.name}.local: {problem}"
+            for feed in config.feeds.values()
+            if (problem := tried.get(feed.local)) is not None
+        ]
+        if problems:
+            raise AddressError("\n".join(problems))
 
     async def reconfigure(self, config: Config, passwords: Mapping[str, str]) -> None:
         """Go over to another configuration; sessions whose own settings did not change stay up."""
-        self._config, self._passwords = config, dict(passwords)
+        before, self._config, self._passwords = self._config, config, dict(passwords)
         self._decoder.set_feeds(config.feeds)
+        locals_ = {feed.local for feed in config.feeds.values()}
+        self._problems = {local: problem for local, problem in self._problems.items() if local in locals_}
         for name in [name for name in self._processes if name not in config.processes]:
             await self._stop_process(name)
-        for name in config.processes:
+
+        def listens_on_more(name: str) -> bool:
+            return not set(listening_addresses(config, name)) <= set(listening_addresses(before, name))
+
+        # An address may go from one process to another, which can listen on it only when the first no longer does.
+        for name in sorted(config.processes, key=listens_on_more):
             if name not in self._processes:
                 await self._start_process(name)
             elif await self._processes[name].reload(config, self._passwords) is Reload.RESTARTED:
-                self._log.warning(
-                    "exabgp restarts", process=name, reason="a listening address or its TTL security changed"
-                )
+                self._log.warning("exabgp restarts", process=name, reason="for another configuration")
 
     async def _start_process(self, name: str) -> None:
         process = ExaBGP(
@@ -147,7 +194,16 @@ class FeedSupervisor:
         """Return whether every ExaBGP is up and listening, and if not, which is not."""
         up = {name for name, process in self._processes.items() if process.up}
         missing = [name for name in self._config.processes if name not in up]
-        return (not missing, f"ExaBGP is not up yet: {', '.join(missing)}" if missing else "ready")
+        if missing:
+            return (False, "\n".join(map(self._why_missing, missing)))
+        feeds = self._config.feeds.values()
+        if feeds and all(feed.local in self._problems for feed in feeds):
+            return (False, "\n".join(f"feeds.{f.name}.local: {self._problems[f.local]}" for f in feeds))
+        return (True, "ready")
+
+    def _why_missing(self, name: str) -> str:
+        reason = self._ended.get(name)
+        return f"ExaBGP is not up yet: {name}{f': {reason}' if reason else ''}"
 
     def signs(self) -> dict[str, Sign]:
         """Return the last signs of life of every process."""
@@ -201,6 +257,7 @@ class FeedSupervisor:
                 self._decoder.process_started(process.name, pid)
                 self._apply_own(ProcessUp(now, process.name))
             case channel.Stopped(reason):
+                self._ended[process.name] = reason
                 self._log.error("exabgp stopped", process=process.name, reason=reason)
                 self._apply_own(ProcessDown(now, process.name, reason))
             case channel.Dropped(count):
@@ -240,11 +297,46 @@ class FeedSupervisor:
             case SessionUp(feed=feed):
                 self._log.info("session up", feed=feed)
             case SessionDown(feed=feed, reason=reason):
-                self._log.info("session down", feed=feed, reason=reason)
+                log = self._log.warning if reason == UNREADABLE else self._log.info
+                log("session down", feed=feed, reason=reason)
+            case ListeningJudged(local=local, problem=problem):
+                self._note_listening(local, problem)
+            case ConnectionsRefused():
+                self._note_stranger(event)
             case _:
                 pass
         self._apply_event(event)
         self._telemetry.message(event.time)
+
+    def _note_listening(self, local: str, problem: str | None) -> None:
+        before = self._problems.pop(local, None)
+        if problem is not None:
+            self._problems[local] = problem
+        if problem == before:
+            return
+        feeds = [feed.name for feed in self._config.feeds.values() if feed.local == local]
+        if problem is None:
+            self._log.info("address listens", address=local, feeds=feeds)
+        else:
+            self._log.error("address does not listen", address=local, feeds=feeds, reason=problem)
+
+    def _note_stranger(self, event: ConnectionsRefused) -> None:
+        self._telemetry.refused("bgp", event.count)
+        pair, now = (event.local, event.peer), self._clock.now()
+        feeds = [feed for feed in self._config.feeds.values() if feed.local == event.local]
+        logged = self._strangers_logged.get(pair, float("-inf"))
+        if not feeds or now - logged < STRANGERS_LOGGED_EVERY_SECONDS:
+            return
+        self._strangers_logged.pop(pair, None)
+        self._strangers_logged[pair] = now
+        while len(self._strangers_logged) > MAX_STRANGERS_LOGGED:
+            del self._strangers_logged[next(iter(self._strangers_logged))]
+        self._log.warning(
+            "connection refused",
+            address=event.local,
+            peer=event.peer,
+            problem=stranger_text(feeds[0], event.peer),
+        )
 
     def _lose(self, process: ExaBGP, reason: str) -> None:
         """Nobody can tell whose messages are gone: every feed of the process must send again."""

@@ -6,9 +6,8 @@ by running it, and shaped this text:
 - A setting in a template outweighs the neighbor's own, so there are no templates.
 - It keeps MD5 keys per peer, for all local addresses together, and the last neighbor wins: feeds of one
   peer in one process must share their key.
-- It enforces ``incoming-ttl`` only on an address that a neighbor ``listen``s on, then for everybody who
-  connects there, and each peer may ``listen`` once on a port. So an address with TTL security gets a
-  neighbor of its own, the *anchor*, whose peer is an address that nobody can connect from.
+- It listens where ``listener`` does in its place: on the ``local-address`` of each neighbor, with the keys of all, and
+  ``incoming-ttl`` for everybody who connects there.
 - Each event type under ``api`` costs a line for each message. ``negotiated`` is left out: it would repeat
   the negotiated capabilities in every UPDATE's line, and a peer's OPEN, which is reported, says the same
   of ADD-PATH, since ermon offers to receive several paths in every family of a feed that wants them.
@@ -18,10 +17,10 @@ from __future__ import annotations
 
 import shlex
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from ermon.model.inventory import Config, Feed
-from ermon.model.prefixes import Address, parse_address
+from ermon.model.prefixes import parse_address
 
 SECRET = "********"  # noqa: S105  # it stands where a secret was
 """What is shown in the place of a password."""
@@ -41,8 +40,6 @@ MAX_TTL = 255
 
 _RELAY = "relay"
 _INDENT = "    "
-_ANCHORS = {4: parse_address("240.0.0.1").value, 6: parse_address("100::1").value}
-"""First peer address of an anchor: reserved (RFC 1112 section 4) or discard-only (RFC 6666) space."""
 _MATTERS_TO_REPORT = ("parsed", "open", "update", "notification", "keepalive", "refresh")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._:@/+-")
 
@@ -62,7 +59,6 @@ def render(config: Config, process: str, relay_command: str, md5_passwords: Mapp
     if md5_passwords is not None:
         _refuse_two_passwords_of_a_peer(feeds, md5_passwords)
     sections = [_relay(relay_command)]
-    sections += [_anchor(config, *anchor) for anchor in _anchors(feeds)]
     sections += [_neighbor(config, feed, md5_passwords) for feed in feeds]
     return "\n".join("\n".join(section) + "\n" for section in sections)
 
@@ -78,20 +74,13 @@ def listening_addresses(config: Config, process: str) -> tuple[str, ...]:
     return tuple(map(str, sorted(addresses)))
 
 
-def minimum_ttls(config: Config, process: str) -> dict[str, int]:
-    """Return the lowest TTL that each address with TTL security accepts (RFC 5082 section 3)."""
-    return {
-        feed.local: MAX_TTL + 1 - feed.ttl_security for feed in feeds_of(config, process) if feed.ttl_security
-    }
-
-
-def environment(config: Config, process: str, user: str) -> dict[str, str]:
+def environment(config: Config, user: str) -> dict[str, str]:
     """Return ExaBGP's settings that are no part of its configuration file, as environment variables.
 
     ``user`` is the account that it is started from, and is to keep.
     """
     return {
-        "exabgp_tcp_bind": " ".join(listening_addresses(config, process)),
+        "exabgp_tcp_bind": "",  # ``listener`` listens
         "exabgp_tcp_port": str(config.collector.port),
         "exabgp_daemon_user": user,
         "exabgp_daemon_daemonize": "false",
@@ -125,9 +114,19 @@ def _relay(command: str) -> list[str]:
 
 def _neighbor(config: Config, feed: Feed, passwords: Mapping[str, str] | None) -> list[str]:
     settings = [f"description {quote(_plain(feed.name))};"]
-    settings += _session(config, feed.local, feed.local_asn, feed.peer_asn)
+    settings += [
+        f"local-address {feed.local};",
+        f"local-as {feed.local_asn};",
+        f"peer-as {feed.peer_asn};",
+        f"router-id {config.collector.router_id};",
+        f"hold-time {int(config.collector.hold_time)};",
+        "passive true;",
+        "adj-rib-in false;",
+        "adj-rib-out true;",  # route refresh would switch it on, with a warning; empty, it costs nothing
+    ]
     if feed.ttl_security:
-        settings.append(f"outgoing-ttl {MAX_TTL};")
+        # From N hops away, a packet has lost N - 1 of its TTL (RFC 5082 section 3).
+        settings += [f"outgoing-ttl {MAX_TTL};", f"incoming-ttl {MAX_TTL + 1 - feed.ttl_security};"]
     if feed.md5_password_file is not None:
         settings += [f"md5-password {_password(feed, passwords)};", "md5-base64 true;"]
     unicast = [f"{family} unicast;" for family in feed.families]
@@ -146,19 +145,6 @@ def _neighbor(config: Config, feed: Feed, passwords: Mapping[str, str] | None) -
     return _block(f"neighbor {feed.peer}", settings)
 
 
-def _session(config: Config, local: str, local_asn: int, peer_asn: int) -> list[str]:
-    return [
-        f"local-address {local};",
-        f"local-as {local_asn};",
-        f"peer-as {peer_asn};",
-        f"router-id {config.collector.router_id};",
-        f"hold-time {int(config.collector.hold_time)};",
-        "passive true;",
-        "adj-rib-in false;",
-        "adj-rib-out true;",  # route refresh would switch it on, with a warning; empty, it costs nothing
-    ]
-
-
 def _capabilities(feed: Feed) -> list[str]:
     return [
         "asn4 enable;",
@@ -169,21 +155,6 @@ def _capabilities(feed: Feed) -> list[str]:
         "multi-session disable;",
         "operational disable;",
     ]
-
-
-def _anchors(feeds: Iterable[Feed]) -> Iterator[tuple[str, str, int, int]]:
-    """Yield an anchor's peer, its local address, the local ASN and the TTL, per address with TTL security."""
-    anchored = {parse_address(feed.local): feed for feed in feeds if feed.ttl_security}
-    for number, (local, feed) in enumerate(sorted(anchored.items())):
-        peer = Address(local.version, _ANCHORS[local.version] + number)
-        yield str(peer), str(local), feed.local_asn, MAX_TTL + 1 - (feed.ttl_security or 0)
-
-
-def _anchor(config: Config, peer: str, local: str, asn: int, minimum_ttl: int) -> list[str]:
-    settings = [f"description {quote(f'TTL security of {local}')};"]
-    settings += _session(config, local, asn, asn)
-    settings += [f"listen {config.collector.port};", f"incoming-ttl {minimum_ttl};"]
-    return _block(f"neighbor {peer}", settings)
 
 
 def _refuse_two_passwords_of_a_peer(feeds: Iterable[Feed], passwords: Mapping[str, str]) -> None:

@@ -15,15 +15,18 @@ from enum import StrEnum
 
 import msgspec
 
-from ermon.exabgp.lines import FAMILY_OF, Envelope, Line, Neighbor, Peer
+from ermon.exabgp.lines import FAMILY_OF, Envelope, Line, Listening, Neighbor, Peer, Refused
+from ermon.exabgp.reasons import PeerOpen, cannot_listen, session_end
 from ermon.exabgp.updates import read_routes
 from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    ConnectionsRefused,
     EndOfRib,
     Event,
     HoldTimeZero,
+    ListeningJudged,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -103,6 +106,8 @@ class DecoderMemory(msgspec.Struct, omit_defaults=True):
     """Process ids that said they shut down."""
     farewells: dict[str, str] = {}
     """By feed: the Shutdown Communication that came before its ``down``."""
+    opens: dict[str, PeerOpen] = {}
+    """By feed: what the router's OPEN said, on a connection that lasts."""
 
 
 class Decoder:
@@ -115,9 +120,10 @@ class Decoder:
     def set_feeds(self, feeds: Mapping[str, Feed]) -> None:
         """Take the feeds of a new configuration; the counters of those that stay go on."""
         self._feeds = {_canonical(feed.local, feed.peer): feed for feed in feeds.values()}
-        counters, farewells = self.memory.counters, self.memory.farewells
+        counters, farewells, opens = self.memory.counters, self.memory.farewells, self.memory.opens
         self.memory.counters = {name: count for name, count in counters.items() if name in feeds}
         self.memory.farewells = {name: text for name, text in farewells.items() if name in feeds}
+        self.memory.opens = {name: said for name, said in opens.items() if name in feeds}
 
     def process_started(self, process: str, pid: int) -> None:
         """Take note of a process before its first line: whoever started it knows more than its lines say."""
@@ -144,13 +150,13 @@ class Decoder:
             feed = self._receive(envelope, envelope.neighbor, events)
             raise _reject_body(envelope, feed, str(error), events) from None
         if message.neighbor is None:
-            self._read_shutdown(message, events)
+            self._read_process(message, events)
             return
         feed = self._receive(message, message.neighbor, events)
         if message.pid in self.memory.ended:
             return  # said before its end, and read after it: nothing of that process is true any more
         try:
-            events += self._read_message(message, message.neighbor, feed.name)
+            events += self._read_message(message, message.neighbor, feed)
         except ValueError as error:
             raise _reject_body(message, feed, str(error), events) from None
 
@@ -188,6 +194,18 @@ class Decoder:
         # After a reload, the counter starts again at 1 with the end of the session.
         return counter - last - 1 if counter > last else max(counter - 1, 0)
 
+    def _read_process(self, line: Line, events: list[Event]) -> None:
+        """Read a line that is about no neighbor."""
+        try:
+            if line.listening is not None:
+                events += _read_listening(line.listening, _time(line))
+            elif line.refused is not None:
+                events += _read_refused(line.refused, _time(line))
+            else:
+                self._read_shutdown(line, events)
+        except ValueError as error:
+            raise _RejectLine(RejectReason.BAD_MESSAGE, str(error)) from None
+
     def _read_shutdown(self, line: Line, events: list[Event]) -> None:
         if line.notification != "shutdown":
             raise _RejectLine(RejectReason.BAD_MESSAGE, f"type {line.type!r} without a neighbor")
@@ -200,11 +218,11 @@ class Decoder:
         self.memory.ended.add(line.pid)
         events += [ProcessDown(_time(line), process, "ExaBGP shut down") for process in processes]
 
-    def _read_message(self, line: Line, neighbor: Neighbor, feed: str) -> Iterable[Event]:
+    def _read_message(self, line: Line, neighbor: Neighbor, of: Feed) -> Iterable[Event]:
         """Return the events of a message; ``ValueError`` if it cannot be read."""
         if neighbor.direction == "send":
             return ()
-        time = _time(line)
+        time, feed = _time(line), of.name
         match line.type:
             case "update":
                 return (_read_update(neighbor, feed, time),)
@@ -213,11 +231,11 @@ class Decoder:
             case "refresh":
                 return (_read_refresh(neighbor, feed, time),)
             case "open":
-                return _read_open(neighbor, feed, time)
+                return self._read_open(neighbor, feed, time)
             case "negotiated":
                 return _read_negotiated(neighbor, feed, time)
             case "state":
-                return self._read_state(neighbor, feed, time)
+                return self._read_state(neighbor, of, time)
             case "notification":
                 self.memory.farewells[feed] = _read_farewell(neighbor)
                 return ()
@@ -225,19 +243,30 @@ class Decoder:
                 return ()
         raise _RejectLine(RejectReason.UNKNOWN_TYPE, f"type {line.type!r}")
 
-    def _read_state(self, neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:
+    def _read_open(self, neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:
+        said = neighbor.open
+        if said is None:  # a raw message, of which only the parsed form says anything
+            return ()
+        asn4 = said.capabilities.asn4.asn4
+        self.memory.opens[feed] = PeerOpen(said.asn if asn4 is None else asn4, said.router_id, said.hold_time)
+        offered = said.capabilities.add_path
+        directions: dict[Family, str] = {"ipv4": offered.ipv4, "ipv6": offered.ipv6}
+        families = frozenset(family for family in FAMILIES if directions[family] in _SENDS_PATHS)
+        return (AddPathOffered(time, feed, families), *_read_hold_time(said.hold_time, feed, time))
+
+    def _read_state(self, neighbor: Neighbor, feed: Feed, time: float) -> Iterable[Event]:
         match neighbor.state:
             case "connected":
+                self.memory.opens.pop(feed.name, None)
                 return ()
             case "up":
-                self.memory.farewells.pop(feed, None)
-                return (SessionUp(time, feed),)
+                self.memory.farewells.pop(feed.name, None)
+                self.memory.opens.setdefault(feed.name, PeerOpen())  # one had come, though nobody told
+                return (SessionUp(time, feed.name),)
             case "down":
-                reason = neighbor.reason
-                farewell = self.memory.farewells.pop(feed, "")
-                if farewell and reason.startswith("notification received"):
-                    reason = f"{reason}: {farewell}"
-                return (SessionDown(time, feed, reason),)
+                farewell = self.memory.farewells.pop(feed.name, "")
+                reason = session_end(neighbor.reason, feed, self.memory.opens.pop(feed.name, None), farewell)
+                return (SessionDown(time, feed.name, reason),)
         raise ValueError(f"state {neighbor.state!r}")
 
 
@@ -278,21 +307,27 @@ def _reject_body(line: Envelope, feed: Feed, detail: str, events: list[Event]) -
     return _RejectLine(RejectReason.BAD_UPDATE, detail)
 
 
+def _read_listening(listening: Listening, time: float) -> Iterator[Event]:
+    for address, error in listening.addresses.items():
+        local = str(parse_address(address))
+        problem = cannot_listen(local, listening.port, printable(error)) if error else None
+        yield ListeningJudged(time, local, problem)
+
+
+def _read_refused(refused: Refused, time: float) -> Iterator[Event]:
+    for each in refused.connections:
+        local, peer = str(parse_address(each.local)), str(parse_address(each.peer))
+        yield ConnectionsRefused(time, local, peer, each.count)
+    if refused.more:
+        yield ConnectionsRefused(time, "", "", refused.more)
+
+
 def _read_farewell(neighbor: Neighbor) -> str:
     """Return the Shutdown Communication (RFC 9003) of a NOTIFICATION, printable; empty without one."""
     message = neighbor.notification.message if neighbor.notification is not None else ""
     found = re.match('Shutdown Communication: "(.*)"', message, re.DOTALL)
     text = found[1][:MAX_SHUTDOWN_CHARACTERS] if found else ""
     return printable(text)
-
-
-def _read_open(neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:
-    if neighbor.open is None:  # a raw message, of which only the parsed form says anything
-        return ()
-    offered = neighbor.open.capabilities.add_path
-    directions: dict[Family, str] = {"ipv4": offered.ipv4, "ipv6": offered.ipv6}
-    families = frozenset(family for family in FAMILIES if directions[family] in _SENDS_PATHS)
-    return (AddPathOffered(time, feed, families), *_read_hold_time(neighbor.open.hold_time, feed, time))
 
 
 def _read_negotiated(neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:

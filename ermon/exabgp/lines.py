@@ -85,14 +85,24 @@ class AddPathCapability(msgspec.Struct, frozen=True, omit_defaults=True):
     ipv6: str = msgspec.field(name="ipv6/unicast", default="")
 
 
-class Capabilities(msgspec.Struct, frozen=True):
+class Asn4(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 6793."""
+
+    asn4: int | None = None
+
+
+class Capabilities(msgspec.Struct, frozen=True, omit_defaults=True):
     add_path: AddPathCapability = msgspec.field(name="69", default_factory=AddPathCapability)
+    asn4: Asn4 = msgspec.field(name="65", default_factory=Asn4)
 
 
 class Open(msgspec.Struct, frozen=True, omit_defaults=True):
     capabilities: Capabilities
     hold_time: int | None = None
     """What the peer offers, in seconds."""
+    asn: int | None = None
+    """AS_TRANS (23456) where it takes more than two octets."""
+    router_id: str = ""
 
 
 class AddPathFamilies(msgspec.Struct, frozen=True):
@@ -129,6 +139,28 @@ class Neighbor(Peer, frozen=True, omit_defaults=True, rename="kebab"):
     route_refresh: AfiSafi | None = None
 
 
+class Listening(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Not of ExaBGP's own: what ``ermon.exabgp.listener`` listens on in its process."""
+
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)]
+    addresses: dict[str, Annotated[str, msgspec.Meta(max_length=40)]]
+    """By address: the name of the error that prevents it, as errno(3) has it; empty where there is none."""
+
+
+class RefusedConnections(msgspec.Struct, frozen=True, omit_defaults=True):
+    local: str
+    peer: str
+    count: Annotated[int, msgspec.Meta(ge=1, le=2**32)]
+
+
+class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Not of ExaBGP's own: who connected to it lately and is no feed's router."""
+
+    connections: Annotated[list[RefusedConnections], msgspec.Meta(max_length=64)]
+    more: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = 0
+    """Connections besides, from addresses that are not named."""
+
+
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     """What every line has, read by itself when the rest of the line cannot be read."""
 
@@ -144,4 +176,6 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
 class Line(Envelope, frozen=True, omit_defaults=True):
     neighbor: Neighbor | None = None
     notification: str = ""
-    """``shutdown`` on the one line that has no neighbor."""
+    """``shutdown`` on the one line of ExaBGP's own that has no neighbor."""
+    listening: Listening | None = None
+    refused: Refused | None = None

@@ -24,7 +24,7 @@ from typing import Self
 from ermon.aio.backoff import Backoff
 from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, ExaBGPError, Message, Stopped
-from ermon.exabgp.configure import environment, minimum_ttls, render
+from ermon.exabgp.configure import environment, render
 from ermon.exabgp.directory import ProcessDirectory
 from ermon.model.inventory import Config, Feed
 from ermon.model.prefixes import Family
@@ -42,23 +42,19 @@ class Reload(Enum):
     RELOADED = "reloaded"
     """Feeds that did not change kept their sessions."""
     RESTARTED = "restarted"
-    """An address or its TTL changed, which ExaBGP takes only at its start: every session ends."""
+    """The port changed, or ExaBGP cannot read another configuration now: every session ends."""
 
 
-def needs_restart(name: str, old: Config, new: Config) -> bool:
-    """Return whether the process ``name`` would have to be started for ``new`` to be in force.
-
-    What it listens on is in its environment, and ExaBGP sets the TTLs of a socket when it opens it.
+def needs_restart(old: Config, new: Config) -> bool:
+    """Return whether a process would have to be started anew for ``new`` to be in force: its environment has the port, and
+    no other may be bound by it.
     """
-    return (environment_of(name, old), minimum_ttls(old, name)) != (
-        environment_of(name, new),
-        minimum_ttls(new, name),
-    )
+    return environment_of(old) != environment_of(new)
 
 
-def environment_of(name: str, config: Config) -> dict[str, str]:
+def environment_of(config: Config) -> dict[str, str]:
     """Return what ExaBGP takes from its environment and not from its configuration."""
-    return environment(config, name, user_name())
+    return environment(config, user_name())
 
 
 def user_name() -> str:
@@ -240,7 +236,7 @@ class ExaBGP:
             lambda: (self._render(old, old_passwords), self._render(config, md5_passwords))
         )
         self._config, self._passwords = config, md5_passwords
-        if needs_restart(self.name, old, config):
+        if needs_restart(old, config):
             self._restart_wanted.set()
             return Reload.RESTARTED
         if text == old_text:
@@ -320,7 +316,7 @@ class ExaBGP:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=inherited | environment_of(self.name, self._config),
+                env=inherited | environment_of(self._config),
                 process_group=0,  # a terminal's Ctrl-C is for ermon
             )
         finally:

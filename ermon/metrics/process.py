@@ -67,6 +67,12 @@ class Telemetry:
             "How often the wall clock was set while ermon ran; ermon's own time goes on as before.",
             registry=self.registry,
         )
+        self._refused = self._counter(
+            "ermon_refused_connections_total",
+            "Connections of routers, or of anybody else, from addresses that no feed has.",
+            "port",
+        )
+        self._refused.labels("bgp")
         self._restarts_seen: dict[str, int] = {}
         self._dropped_seen: dict[str, int] = {}
         self._source_ages = self._gauge(
@@ -187,6 +193,10 @@ class Telemetry:
 
     def clock_stepped(self) -> None:
         self._clock_steps.inc()
+
+    def refused(self, port: str, connections: int) -> None:
+        """Note connections to the port of a protocol that nothing in the configuration expects."""
+        self._refused.labels(port).inc(connections)
 
     def raised(self, check: str) -> None:
         self._raised.labels(check).inc()

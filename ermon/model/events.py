@@ -115,6 +115,25 @@ class ProcessDown(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class ListeningJudged(msgspec.Struct, frozen=True):
+    """An address of ermon's is listened on for BGP, or cannot be."""
+
+    time: float
+    local: str
+    problem: str | None = None
+    """Why it cannot, in words."""
+
+
+class ConnectionsRefused(msgspec.Struct, frozen=True):
+    """Somebody connected from an address that is no feed's router there."""
+
+    time: float
+    local: str
+    """ermon's address; empty for those that were only counted."""
+    peer: str
+    count: int
+
+
 class SourceJudged(msgspec.Struct, frozen=True):
     """A published list came into force, or could not be used; the old one then stays in force."""
 
@@ -165,6 +184,8 @@ Event = (
     | MessagesLost
     | ProcessUp
     | ProcessDown
+    | ListeningJudged
+    | ConnectionsRefused
     | SourceJudged
     | Accepted
     | StorageJudged

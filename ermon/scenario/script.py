@@ -14,6 +14,7 @@ from ermon.checks.sight import source_names
 from ermon.config.problems import Complaint
 from ermon.config.yaml import KeyPath
 from ermon.core.accepting import AcceptError, said_by, wanted_labels
+from ermon.exabgp.reasons import CLOSED
 from ermon.model.events import (
     Accepted,
     AddPathNegotiated,
@@ -72,7 +73,7 @@ def end_of_rib(stage: Stage, step: StepEntry) -> Iterator[Event]:
 def down(stage: Stage, step: StepEntry) -> Iterator[Event]:
     for feed in stage.feeds(step.down or (), "down"):
         stage.sent.pop(feed.name, None)
-        yield SessionDown(stage.now, feed.name, step.reason or "closing connection")
+        yield SessionDown(stage.now, feed.name, step.reason or CLOSED)
 
 
 def messages_lost(stage: Stage, step: StepEntry) -> Iterator[Event]:

@@ -131,10 +131,12 @@ def test_every_up_starts_an_empty_session() -> None:
     assert in_sync(net.get_in_sync("edge-1"), "edge-1")
 
 
-def test_a_down_without_an_up_changes_nothing() -> None:
-    net = story().down("edge-1")
+def test_an_attempt_that_fails_is_no_loss_and_its_reason_is_the_latest() -> None:
+    refused = "OPEN refused by ermon: bad peer AS"
+    net = story().up("edge-1").down("edge-1").down("edge-1", reason=refused)
     session = network(net).feeds["edge-1"].session
-    assert (session.up, session.downs, session.down_reason) == (False, 0, "")
+    assert (session.up, session.downs) == (False, 1)
+    assert session.down_reason == refused
 
 
 def test_a_second_down_changes_nothing() -> None:

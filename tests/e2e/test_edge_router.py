@@ -106,7 +106,7 @@ def test_reset_of_the_connections_loses_the_sessions_and_nothing_else(network):
     with loss_of_sessions(network, *FEEDS) as told:
         network.lose_sessions_by_reset()
         for feed in FEEDS:
-            assert told(feed) == "closing connection"
+            assert told(feed) == "connection lost, or closed by the router, without a NOTIFICATION"
 
 
 def test_silence_of_the_router_loses_the_sessions_when_their_hold_time_is_over(network):

@@ -208,7 +208,9 @@ SAMPLES: dict[str, list[list[Event]]] = {
     "as-path-loop-own-as": [[announced(route("10.7.1.0/24", 1, as_path=path(65011, 64500)))]],
     "aspath-empty-ebgp": [[announced(route("10.8.0.0/16", 1, as_path=()))]],
     "attribute-duplicate-community": [[announced(route("10.8.1.0/24", 1, communities=frozenset({(1, 1)})))]],
-    "v4-nlri-with-v6-mpreach-ipv4-afi": [[down("notification sent (3,9)")]],
+    "v4-nlri-with-v6-mpreach-ipv4-afi": [
+        [down("UPDATE message error: optional attribute error, sent by ermon")]
+    ],
     "v4-nlri-with-v6-mpreach-ipv4-afi:reconnect": [
         [lost(1)],
         [lost(4), offered(BOTH)],
@@ -217,17 +219,31 @@ SAMPLES: dict[str, list[list[Event]]] = {
     ],
     "keepalive": [[ALIVE]],
     "route-refresh": [[ALIVE]],
-    "peer-notification-cease-2 admin shutdown": [[], [down("notification received (6,2): maintenance")]],
+    "peer-notification-cease-2 admin shutdown": [
+        [],
+        [down('Cease: administrative shutdown, sent by the router: "maintenance"')],
+    ],
     "up2": [[lost(1)], [lost(4), offered(NEITHER)], [negotiated(NEITHER)], [lost(3), UP]],
     "announce-no-addpath": [[announced(route("10.11.0.0/16"))]],
-    "tcp-reset": [[down("closing connection")]],
-    "tcp-fin": [[lost(12), down("closing connection")]],
-    "hold-timer-expiry": [[lost(12), down("notification sent (4,0)")]],
-    "open-wrong-asn": [[lost(1)], [lost(4), offered(NEITHER)], [down("notification sent (2,2)")]],
-    "bad-marker": [[lost(12), down("")]],
-    "bad-nlri-length-33": [[lost(12), down("notification sent (3,10)")]],
-    "bad-withdrawn-length": [[lost(12), down("notification sent (3,1)")]],
-    "bad-message-type": [[lost(12), down("notification sent (1,3)")]],
+    "tcp-reset": [[down("connection lost, or closed by the router, without a NOTIFICATION")]],
+    "tcp-fin": [[lost(12), down("connection lost, or closed by the router, without a NOTIFICATION")]],
+    "hold-timer-expiry": [[lost(12), down("hold timer expired, sent by ermon")]],
+    "open-wrong-asn": [
+        [lost(1)],
+        [lost(4), offered(NEITHER)],
+        [down("OPEN refused by ermon: bad peer AS (the router says 65099, the feed says 65011)")],
+    ],
+    "bad-marker": [
+        [
+            lost(12),
+            down("ended by ermon without a NOTIFICATION: ExaBGP could not read a message from the router"),
+        ]
+    ],
+    "bad-nlri-length-33": [[lost(12), down("UPDATE message error: invalid network field, sent by ermon")]],
+    "bad-withdrawn-length": [
+        [lost(12), down("UPDATE message error: malformed attribute list, sent by ermon")]
+    ],
+    "bad-message-type": [[lost(12), down("message header error: bad message type, sent by ermon")]],
     "hold-time-0": [
         [lost(1)],
         [lost(4), offered(NEITHER), NO_HOLD],
@@ -235,10 +251,10 @@ SAMPLES: dict[str, list[list[Event]]] = {
         [lost(3), UP],
     ],
     "hold-time-2": [
-        [down("closing connection")],
+        [down("connection lost, or closed by the router, without a NOTIFICATION")],
         [lost(1)],
         [lost(4), offered(NEITHER)],
-        [down("notification sent (2,6)")],
+        [down("OPEN refused by ermon: unacceptable hold time (the router says 2 s, and 3 is the least)")],
     ],
     "up-ipv4-only": [[lost(1)], [lost(4), offered(NEITHER)], [negotiated(NEITHER)], [lost(3), UP]],
     "raw-only": [
@@ -248,7 +264,7 @@ SAMPLES: dict[str, list[list[Event]]] = {
         [UP],
         [UNDECODED],
         [],
-        [down("notification sent (1,1)")],
+        [down("message header error: connection not synchronized, sent by ermon")],
     ],
     "raw-and-parsed": [
         [],
@@ -259,13 +275,16 @@ SAMPLES: dict[str, list[list[Event]]] = {
         on("edge-3", UP),
         on("edge-3", UNDECODED),
         on("edge-3", announced(route("198.51.100.0/24", 7, as_path=path(65011), local_preference=200))),
-        on("edge-3", down("")),
+        on(
+            "edge-3",
+            down("ended by ermon without a NOTIFICATION: ExaBGP could not read a message from the router"),
+        ),
     ],
     "parsed-updates-only": [
         [],
         on("edge-4", UP),
         on("edge-4", announced(route("198.51.100.0/24", 7, as_path=path(65011), local_preference=200))),
-        on("edge-4", down("notification sent (1,1)")),
+        on("edge-4", down("message header error: connection not synchronized, sent by ermon")),
     ],
     "shutdown": [[PROCESS_DOWN]],
 }
@@ -384,7 +403,7 @@ EXTRA: dict[str, list[list[Event]]] = {
     "refresh-begin": [[refresh_began("ipv6")]],
     "refresh-end": [[refresh_ended("ipv6")]],
     "refresh-end-ipv4": [[refresh_ended("ipv4")]],
-    "closed": [[down("closing connection")]],
+    "closed": [[down("connection lost, or closed by the router, without a NOTIFICATION")]],
     "up-two-octet-asns": OPENED,
     "as4-path": [[announced(route("10.8.0.0/16", as_path=path(65011, 4200000001, 4200000002)))]],
     "as4-path-in-confederation": [
@@ -401,25 +420,31 @@ EXTRA: dict[str, list[list[Event]]] = {
         ]
     ],
     "as-trans-alone": [[announced(route("10.10.0.0/16", as_path=path(65011, 23456)))]],
-    "closed-two-octet-asns": [[down("closing connection")]],
+    "closed-two-octet-asns": [[down("connection lost, or closed by the router, without a NOTIFICATION")]],
     "up-over-ipv6": [on("edge-6", *events) for events in OPENED],
     "end-of-rib-over-ipv6": [on("edge-6", end_of_rib("ipv6"))],
-    "closed-over-ipv6": [on("edge-6", down("closing connection"))],
+    "closed-over-ipv6": [
+        on("edge-6", down("connection lost, or closed by the router, without a NOTIFICATION"))
+    ],
     "up-before-shutdown-communication": OPENED,
     "shutdown-communication": [
         [],
-        [down("notification received (6,2): Wartung \N{EM DASH} back at 04:00 \N{REPLACEMENT CHARACTER}[m")],
+        [
+            down(
+                'Cease: administrative shutdown, sent by the router: "Wartung \N{EM DASH} back at 04:00 \N{REPLACEMENT CHARACTER}[m"'
+            )
+        ],
     ],
     "up-before-shutdown-communication-empty": OPENED,
-    "shutdown-communication-empty": [[], [down("notification received (6,2)")]],
+    "shutdown-communication-empty": [[], [down("Cease: administrative shutdown, sent by the router")]],
     "up-before-administrative-reset-silent": OPENED,
-    "administrative-reset-silent": [[], [down("notification received (6,4)")]],
+    "administrative-reset-silent": [[], [down("Cease: administrative reset, sent by the router")]],
     "up-before-cease-with-binary-data": OPENED,
-    "cease-with-binary-data": [[], [down("notification received (6,1)")]],
+    "cease-with-binary-data": [[], [down("Cease: maximum number of prefixes reached, sent by the router")]],
     "up-add-path-send": [[], [offered(BOTH)], [ALIVE], [UP]],
     "largest-path-id": [[announced(microsoft("10.11.0.0/16", 4294967295))]],
     "smallest-path-id": [[announced(microsoft("2001:db8:6::/48", 0, next_hop="2001:db8::1"))]],
-    "closed-add-path-send": [[down("closing connection")]],
+    "closed-add-path-send": [[down("connection lost, or closed by the router, without a NOTIFICATION")]],
     # Here ExaBGP was told to print its own OPEN and KEEPALIVE too, and what was negotiated.
     "up-everything": [
         on("edge-1-msee", *events)
@@ -427,10 +452,12 @@ EXTRA: dict[str, list[list[Event]]] = {
     ],
     "reload": [[]],
     "end-of-rib-after-reload": [on("edge-1-msee", end_of_rib("ipv4"))],
-    "closed-after-reload": [on("edge-1-msee", down("closing connection"))],
+    "closed-after-reload": [
+        on("edge-1-msee", down("connection lost, or closed by the router, without a NOTIFICATION"))
+    ],
     "up-in-new-process": [[PROCESS_REPLACED, PROCESS_UP], *OPENED[1:]],
     "end-of-rib-in-new-process": [[end_of_rib("ipv4")]],
-    "terminated": [[], [down("stop, message [shutting down]")], [PROCESS_DOWN]],
+    "terminated": [[], [down("ended by ermon, which stopped ExaBGP")], [PROCESS_DOWN]],
 }
 
 TWO_SPEAKERS: list[list[Event]] = [
@@ -445,8 +472,12 @@ TWO_SPEAKERS: list[list[Event]] = [
     [announced(route("2001:db8::/48", as_path=path(12076), next_hop="2001:db8:ffff::1"))],
     [end_of_rib("ipv4")],
     [end_of_rib("ipv6")],
-    [down("closing connection")],
-    *[events for _ in range(5) for events in ([], [down("closing connection")])],
+    [down("connection lost, or closed by the router, without a NOTIFICATION")],
+    *[
+        events
+        for _ in range(5)
+        for events in ([], [down("connection lost, or closed by the router, without a NOTIFICATION")])
+    ],
     [PROCESS_DOWN],
 ]
 

@@ -21,11 +21,14 @@ from ermon.exabgp.decode import (
     Rejected,
     RejectReason,
 )
+from ermon.exabgp.reasons import cannot_listen
 from ermon.model.events import (
     AddPathOffered,
     Alive,
+    ConnectionsRefused,
     EndOfRib,
     Event,
+    ListeningJudged,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -425,6 +428,8 @@ def cease(text: str) -> bytes:
     )
 
 
+CEASE = "Cease: administrative shutdown, sent by the router"
+CLOSED = "connection lost, or closed by the router, without a NOTIFICATION"
 DOWN = sample("peer-notification-cease-2 admin shutdown", 1)
 
 
@@ -436,22 +441,22 @@ def reasons(*lines: bytes) -> list[str]:
 
 def test_a_shutdown_communication_is_bounded() -> None:
     (reason,) = reasons(cease("x" * 1000), DOWN)
-    assert reason == "notification received (6,2): " + "x" * MAX_SHUTDOWN_CHARACTERS
+    assert reason == f'{CEASE}: "{"x" * MAX_SHUTDOWN_CHARACTERS}"'
 
 
 def test_a_shutdown_communication_belongs_to_the_next_down_only() -> None:
     assert reasons(cease("bye"), DOWN, DOWN) == [
-        "notification received (6,2): bye",
-        "notification received (6,2)",
+        f'{CEASE}: "bye"',
+        CEASE,
     ]
 
 
 def test_a_shutdown_communication_is_forgotten_with_a_new_session() -> None:
-    assert reasons(cease("bye"), sample("up2", 3), DOWN) == ["notification received (6,2)"]
+    assert reasons(cease("bye"), sample("up2", 3), DOWN) == [CEASE]
 
 
 def test_a_shutdown_communication_is_not_the_reason_of_a_lost_connection() -> None:
-    assert reasons(cease("bye"), sample("tcp-reset")) == ["closing connection"]
+    assert reasons(cease("bye"), sample("tcp-reset")) == [CLOSED]
 
 
 # Total, whatever comes
@@ -513,3 +518,55 @@ def test_a_line_with_another_value_in_it_becomes_events_or_one_rejection(
 ) -> None:
     value, _ = replaced(json.loads(line), place, new)
     assert_total(Decoder(FEEDS), json.dumps(value).encode())
+
+
+# Lines of the listener in ExaBGP's process ------------------------------------------------------------
+
+
+def own_line(kind: str, what: object) -> bytes:
+    return json.dumps({"exabgp": "5.0.0", "time": 7.0, "pid": 1, "type": kind, kind: what}).encode()
+
+
+def test_addresses_that_are_listened_on_and_those_that_cannot_be_are_told() -> None:
+    line = own_line("listening", {"port": 179, "addresses": {"192.0.2.1": "", "2001:DB8::1": "EADDRINUSE"}})
+    assert Decoder({}).decode(line) == Decoded(
+        [
+            ListeningJudged(7.0, "192.0.2.1"),
+            ListeningJudged(7.0, "2001:db8::1", cannot_listen("2001:db8::1", 179, "EADDRINUSE")),
+        ]
+    )
+
+
+def test_connections_of_strangers_are_told_and_the_rest_is_counted() -> None:
+    connections = [{"local": "192.0.2.1", "peer": "192.0.2.99", "count": 3}]
+    line = own_line("refused", {"connections": connections, "more": 5})
+    assert Decoder({}).decode(line) == Decoded(
+        [ConnectionsRefused(7.0, "192.0.2.1", "192.0.2.99", 3), ConnectionsRefused(7.0, "", "", 5)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("listening", {"port": 179, "addresses": {"here": ""}}),
+        ("listening", {"port": 179, "addresses": {"192.0.2.1": "x" * 41}}),
+        ("listening", {"port": -1, "addresses": {}}),
+        ("refused", {"connections": [{"local": "192.0.2.1", "peer": "there", "count": 1}]}),
+        ("refused", {"connections": [{"local": "192.0.2.1", "peer": "192.0.2.9", "count": -1}]}),
+        ("refused", {"connections": [{"local": "192.0.2.1", "peer": "192.0.2.9", "count": 1}] * 65}),
+        ("refused", {"connections": [], "more": -1}),
+    ],
+)
+def test_what_the_listener_cannot_have_written_is_rejected(kind: str, what: object) -> None:
+    decoded = Decoder({}).decode(own_line(kind, what))
+    assert decoded.rejected is not None
+    assert decoded.rejected.reason is RejectReason.BAD_MESSAGE
+    assert decoded.events == []
+
+
+def test_terminal_escapes_in_the_name_of_an_error_are_made_printable() -> None:
+    line = own_line("listening", {"port": 179, "addresses": {"192.0.2.1": "\x1b[31m"}})
+    (event,) = Decoder({}).decode(line).events
+    assert isinstance(event, ListeningJudged)
+    assert event.problem is not None
+    assert event.problem.isprintable()

@@ -83,6 +83,10 @@ class Ermon:
         announced = [nlris for update in updates for nlris in update.get("announce", {}).values()]
         return [nlri["nlri"] for by_next_hop in announced for nlris in by_next_hop.values() for nlri in nlris]
 
+    def lines(self, kind):
+        """What the listener in ExaBGP's process has told."""
+        return [event[kind] for event in self.events if event["type"] == kind]
+
     def count(self, kind):
         return sum(isinstance(message, kind) for message in self.messages)
 
@@ -377,20 +381,62 @@ async def test_reload_without_a_change_leaves_exabgp_alone(port, runtime):
 
 
 @pytest.mark.parametrize(
-    "after",
+    ("before", "after"),
     [
-        pytest.param((EDGE_1, EDGE_1_ISP), id="another address"),
-        pytest.param((EDGE_1, EDGE_6), id="another IPv6 address"),
-        pytest.param((replace(EDGE_1, ttl_security=1),), id="TTL security"),
+        pytest.param((EDGE_1,), (EDGE_1, EDGE_1_ISP), id="another address"),
+        pytest.param((EDGE_1,), (EDGE_1, EDGE_6), id="another IPv6 address"),
+        pytest.param((EDGE_6,), (EDGE_6, EDGE_1), id="another address beside IPv6"),
+        pytest.param((EDGE_1,), (EDGE_1, replace(EDGE_1_ISP, ttl_security=1)), id="TTL security"),
+        pytest.param((EDGE_6,), (EDGE_6, replace(EDGE_1, ttl_security=1)), id="TTL security beside IPv6"),
     ],
 )
-async def test_reload_restarts_exabgp_for_what_it_takes_only_at_its_start(port, runtime, after):
-    ttl = 255 if after[0].ttl_security else None
+async def test_reload_listens_on_a_new_address_and_leaves_the_sessions_on_others_alone(
+    port, runtime, before, after
+):
+    kept, added = after
+    async with running(config(port, *before), runtime) as ermon, sessions(port, kept) as (table,):
+        await all_up(ermon, kept)
+        assert await ermon.exabgp.reload(config(port, *after), {}) is Reload.RELOADED
+        async with sessions(port, added, ttl=255 if added.ttl_security else None):
+            await all_up(ermon, added)
+            assert await ermon.exabgp.reload(config(port, *before), {}) is Reload.RELOADED
+        with pytest.raises(ConnectionRefusedError):  # nobody listens there any more
+            await asyncio.to_thread(socket.create_connection, (added.local, port), PATIENCE)
+        assert await ermon.exabgp.reload(config(port, *after), {}) is Reload.RELOADED
+        async with sessions(port, added, ttl=255 if added.ttl_security else None):
+            await eventually(lambda: ermon.states(added).count("up") == 2)
+        assert table.is_up
+        assert ermon.states(kept) == ["connected", "up"]
+        assert ermon.count(Started) == 1
+
+
+async def test_reload_that_secures_an_address_ends_only_the_sessions_on_it(port, runtime):
+    secured = replace(EDGE_1_ISP, ttl_security=1)
+    async with (
+        running(config(port, EDGE_1, EDGE_1_ISP), runtime) as ermon,
+        sessions(port, EDGE_1, EDGE_1_ISP) as (table, isp),
+    ):
+        await all_up(ermon, EDGE_1, EDGE_1_ISP)
+        assert await ermon.exabgp.reload(config(port, EDGE_1, secured), {}) is Reload.RELOADED
+        await asyncio.to_thread(isp.ended.wait, PATIENCE)
+        with pytest.raises((bgp.SessionRefusedError, OSError)):
+            await asyncio.to_thread(isp.attempt, 0.5)  # without an answer: the kernel drops it
+        async with sessions(port, secured, ttl=255):
+            await eventually(lambda: ermon.states(secured).count("up") == 2)
+        await eventually(lambda: ermon.states(secured).count("down") == 2)
+        assert await ermon.exabgp.reload(config(port, EDGE_1, EDGE_1_ISP), {}) is Reload.RELOADED
+        async with sessions(port, EDGE_1_ISP):
+            await eventually(lambda: ermon.states(EDGE_1_ISP).count("up") == 3)
+        assert table.is_up
+
+
+async def test_another_port_takes_a_restart(port, runtime):
+    other = bgp.free_port("127.0.0.1")
     async with running(config(port, EDGE_1), runtime) as ermon:
-        assert await ermon.exabgp.reload(config(port, *after), {}) is Reload.RESTARTED
+        assert await ermon.exabgp.reload(config(other, EDGE_1), {}) is Reload.RESTARTED
         await eventually(lambda: ermon.count(Started) == 2)
-        async with sessions(port, *after, ttl=ttl):
-            await all_up(ermon, *after)
+        async with sessions(other, EDGE_1):
+            await all_up(ermon, EDGE_1)
 
 
 async def test_configuration_that_exabgp_refuses_changes_nothing(port, runtime):
@@ -423,19 +469,73 @@ async def test_configuration_that_exabgp_refuses_at_its_start_is_explained(port,
     assert "duplicate peer definition 127.0.0.11" in message.reason
 
 
-async def test_port_in_use_is_explained_and_tried_again_until_it_is_free(port, runtime):
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", port))
-        holder.listen()
-        async with ExaBGP(EDGES, config(port, EDGE_1), {}, runtime) as exabgp:
-            messages = exabgp.messages()
-            stopped = await anext(messages)
-            assert isinstance(stopped, Stopped)
-            assert f"could not listen on 127.0.0.1:{port}, the port may already be in use" in stopped.reason
+async def test_address_that_cannot_be_listened_on_costs_no_other_and_is_tried_again(port, runtime):
+    absent = replace(EDGE_2, name="absent", local="192.0.2.77")
+    with socket.create_server((EDGE_1_ISP.local, port)):
+        async with (
+            running(config(port, EDGE_1, EDGE_1_ISP, absent), runtime) as ermon,
+            sessions(port, EDGE_1),
+        ):
+            await all_up(ermon, EDGE_1)
+            (told,) = ermon.lines("listening")
+            assert told == {
+                "port": port,
+                "addresses": {"127.0.0.1": "", "127.0.0.2": "EADDRINUSE", "192.0.2.77": "EADDRNOTAVAIL"},
+            }
+
+
+async def test_address_is_listened_on_when_its_port_is_free_again(port, runtime):
+    with socket.create_server((EDGE_1.local, port)) as holder:
+        async with running(config(port, EDGE_1), runtime) as ermon:
+            await eventually(lambda: ermon.lines("listening"))
             holder.close()
-            async with asyncio.timeout(PATIENCE):
-                while not isinstance(await anext(messages), Started):
-                    pass
+            await eventually(lambda: len(ermon.lines("listening")) == 2)
+            assert ermon.lines("listening")[1]["addresses"] == {"127.0.0.1": ""}
+            async with sessions(port, EDGE_1):
+                await all_up(ermon, EDGE_1)
+        assert ermon.count(Stopped) == 0
+
+
+async def test_relay_that_is_new_is_told_what_is_listened_on(port, runtime):
+    async with running(config(port, EDGE_1), runtime) as ermon:
+        await eventually(lambda: ermon.lines("listening"))
+        os.kill(ermon.exabgp.relay_pid, signal.SIGKILL)
+        await eventually(lambda: len(ermon.lines("listening")) == 2)
+
+
+@pytest.mark.parametrize("feed", [EDGE_1, EDGE_6], ids=["ipv4", "ipv6"])
+async def test_router_from_an_address_that_no_feed_has_is_told_and_reads_why(port, runtime, feed):
+    stranger = replace(feed, peer="127.0.0.99" if feed is EDGE_1 else feed.peer)
+    known = replace(feed, peer=feed.peer if feed is EDGE_1 else "::2")
+    async with running(config(port, known), runtime) as ermon:
+        with pytest.raises(bgp.SessionRefusedError, match=r"message 3 .*x06.x05"):
+            await asyncio.to_thread(router(stranger, port).attempt)
+        await eventually(lambda: ermon.lines("refused"))
+        assert ermon.lines("refused") == [
+            {"connections": [{"local": feed.local, "peer": stranger.peer, "count": 1}], "more": 0}
+        ]
+
+
+async def test_flood_of_strangers_keeps_no_router_out_and_is_bounded(port, runtime):
+    strangers = 100
+    async with running(config(port, EDGE_1, EDGE_1_ISP), runtime) as ermon:
+        held = [bgp.open_socket(f"127.0.1.{number + 1}", EDGE_1.local) for number in range(strangers)]
+        for sock in held:
+            await asyncio.to_thread(sock.connect, (EDGE_1.local, port))
+        async with sessions(port, EDGE_1, EDGE_1_ISP):
+            await all_up(ermon, EDGE_1, EDGE_1_ISP)
+        await eventually(
+            lambda: (
+                sum(
+                    told["more"] + sum(c["count"] for c in told["connections"])
+                    for told in ermon.lines("refused")
+                )
+                == strangers
+            )
+        )
+        assert all(len(told["connections"]) <= 64 for told in ermon.lines("refused"))
+        for sock in held:
+            sock.close()
 
 
 async def test_missing_exabgp_is_explained(port, runtime, monkeypatch):
@@ -693,7 +793,8 @@ async def test_stopped_ermon_costs_no_session_and_no_event(port, runtime):
                 events.append(json.loads(line))
             updates = [event for event in events if event["type"] == "update"]
             assert len(updates) == count + 1
-            assert [event["counter"] for event in events] == list(range(1, len(events) + 1))
+            counters = [event["counter"] for event in events if "counter" in event]
+            assert counters == list(range(1, len(counters) + 1))
             assert table.is_up
 
 

@@ -73,6 +73,7 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_ingest_rejected_total": ("counter", ["reason"]),
     "ermon_ingest_lag_seconds": ("gauge", []),
     "ermon_clock_steps_total": ("counter", []),
+    "ermon_refused_connections_total": ("counter", ["port"]),
     "ermon_notifications_total": ("counter", ["receiver"]),
     "ermon_notification_failures_total": ("counter", ["receiver"]),
 }

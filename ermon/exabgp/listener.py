@@ -1,0 +1,310 @@
+"""What listens for BGP sessions, in ExaBGP's process and in the place of ExaBGP's own listener. Not imported by ermon.
+
+ExaBGP 5.0.15 listens on the addresses of ``exabgp.tcp.bind``, which it reads once, so that another address would cost all
+sessions; one of them that it cannot listen on ends it. What it offers instead, ``listen`` in a neighbor, takes keys only of
+the neighbors that have it, and one neighbor of a peer can. So here:
+
+- Each local address of the configuration is listened on. Another reading of the configuration opens and closes sockets as
+  needed, and leaves the others, and all sessions, alone.
+- An address that cannot be listened on is told, and tried again every ``RETRY_SECONDS``.
+- A socket has its MD5 keys and its TTL check before it is bound. Where they change, whoever had connected before is shut
+  out.
+- What connects and belongs to no feed is told: from where and how often, for ``MAX_STRANGERS`` pairs of addresses at most
+  between two lines, and beyond it in one number.
+
+It tells by lines in ExaBGP's dialect (``ermon.exabgp.lines``), which take the way of all lines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from exabgp.reactor import loop  # type: ignore[import-untyped]
+from exabgp.reactor.listener import Listener as ExaBGPListener  # type: ignore[import-untyped]
+from exabgp.reactor.listener import set_listener_options
+from exabgp.reactor.network.error import NetworkError  # type: ignore[import-untyped]
+from exabgp.reactor.network.incoming import Incoming  # type: ignore[import-untyped]
+from exabgp.reactor.network.tcp import (  # type: ignore[import-untyped]
+    IPV6_MINHOPCOUNT,
+    MD5Error,
+    ip_minttl,
+    md5,
+)
+
+SENDING_TTL = 255
+KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 30, 10, 3
+"""A router that is gone is missed after a minute, also on a session with hold time 0, on which nobody says anything."""
+
+RETRY_SECONDS = 10.0
+MAX_STRANGERS = 64
+STRANGERS_SECONDS = 1.0
+"""Between two lines about those who belong to no feed."""
+
+MAX_LEAVING, LEAVING_SECONDS = 16, 2.0
+"""Connections that were refused and are held until their OPEN has come: closing before would make the kernel reset them,
+and the router would never read why.
+"""
+
+CONNECTION_REJECTED = b"\xff" * 16 + struct.pack("!HBBB", 21, 3, 6, 5)
+"""A NOTIFICATION: Cease, Connection Rejected (RFC 4486 section 4: "the peer is not configured locally")."""
+
+Pair = tuple[str, str]
+"""A local address, and a peer's."""
+
+
+@dataclass
+class _Wanted:
+    """What a socket has to be like."""
+
+    ip: Any
+    keys: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """By peer: its MD5 key as ExaBGP has read it, and whether it is written in base64."""
+    minimum_ttl: int = 0
+
+
+class Listener(ExaBGPListener):  # type: ignore[misc]
+    """``listen_for`` is called whenever the configuration was read, ``incoming`` at every turn of ExaBGP's loop."""
+
+    def __init__(self, reactor: Any, backlog: int = 200) -> None:
+        super().__init__(reactor, backlog)
+        self._accepted: dict[socket.socket, socket.socket] = {}
+        self._wanted: dict[str, _Wanted] = {}
+        self._known: set[Pair] = set()
+        self._problems: dict[str, str] = {}
+        """By address that cannot be listened on: the name of the error."""
+        self._retry_at = 0.0
+        self._told: tuple[Any, ...] = ()
+        """What was last told of the addresses, and to which helper."""
+        self._strangers: dict[Pair, int] = {}
+        self._more_strangers = 0
+        self._tell_strangers_at = 0.0
+        self._leaving: deque[tuple[float, socket.socket]] = deque()
+
+    # Addresses ---------------------------------------------------------------------------------------
+
+    def listen_for(self, neighbors: Iterable[Any]) -> None:
+        """Listen where these neighbors connect to, and nowhere else."""
+        wanted: dict[str, _Wanted] = {}
+        self._known = set()
+        for neighbor in neighbors:
+            local, peer = neighbor["local-address"].top(), neighbor["peer-address"].top()
+            self._known.add((local, peer))
+            socket_like = wanted.setdefault(local, _Wanted(neighbor["local-address"]))
+            if neighbor["md5-password"]:
+                socket_like.keys[peer] = (neighbor["md5-password"], neighbor["md5-base64"])
+            socket_like.minimum_ttl = max(socket_like.minimum_ttl, neighbor["incoming-ttl"] or 0)
+        before, self._wanted = self._wanted, wanted
+        for sock, (address, *_) in list(self._sockets.items()):
+            if address not in wanted or not self._change(sock, before[address], wanted[address]):
+                self._drop(sock)
+        self._problems = {}
+        self._open_missing()
+
+    def _change(self, sock: socket.socket, before: _Wanted, after: _Wanted) -> bool:
+        """Put other keys and another TTL in force; return whether that worked."""
+        try:
+            for peer in before.keys.keys() - after.keys.keys():
+                md5(sock, peer, 0, None, None)
+            _secure(sock, after)
+        except (OSError, NetworkError):
+            return False  # it is opened anew, which tells why it cannot be
+        if (before.keys, before.minimum_ttl) != (after.keys, after.minimum_ttl):
+            if sock in self._accepted:
+                self._accepted.pop(sock).close()
+            _shut_out(sock)
+        return True
+
+    def _drop(self, sock: socket.socket) -> None:
+        sock.close()
+        del self._sockets[sock]
+        if sock in self._accepted:
+            self._accepted.pop(sock).close()
+
+    def _open_missing(self) -> None:
+        listening = {address for address, *_ in self._sockets.values()}
+        for address in self._wanted.keys() - listening:
+            if (problem := self._open(address)) is None:
+                self._problems.pop(address, None)
+            else:
+                self._problems[address] = problem
+        self.serving = bool(self._sockets)
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+
+    def _open(self, address: str) -> str | None:
+        """Listen on an address, or return the name of what prevents it."""
+        wanted, port = self._wanted[address], self._reactor._port  # noqa: SLF001
+        try:
+            sock: socket.socket = self._new_socket(wanted.ip)
+        except OSError as error:
+            return _name(error)
+        try:
+            _secure(sock, wanted)
+            set_listener_options(sock, wanted.ip.ipv6())
+            sock.setblocking(False)
+            sock.bind((address, port))
+            sock.listen(self._backlog)
+        except (OSError, NetworkError) as error:
+            sock.close()
+            return _name(error)
+        self._sockets[sock] = (address, port, None, None)
+        return None
+
+    # Connections -------------------------------------------------------------------------------------
+
+    def incoming(self) -> bool:
+        now = time.monotonic()
+        if self._problems and now >= self._retry_at:
+            self._open_missing()
+        self._tell_addresses()
+        if now >= self._tell_strangers_at:
+            self._tell_strangers(now)
+        self._let_go(now)
+        connected: bool = super().incoming()
+        return connected
+
+    def _connected(self) -> Iterator[Any]:
+        """Yield what was accepted and belongs to a feed. What ExaBGP would do with the rest is to forget, for one stranger,
+        whoever else was accepted in the same turn.
+        """
+        accepted, self._accepted = self._accepted, {}
+        for sock, connection in accepted.items():
+            try:
+                ours, theirs = connection.getsockname()[0], connection.getpeername()[0]
+                if (ours, theirs) in self._known:
+                    yield Incoming(self._family_AFI_map[sock.family], ours, theirs, connection)
+                    continue
+            except (OSError, NetworkError):  # it is gone again
+                connection.close()
+                continue
+            self._refuse(connection, (ours, theirs))
+
+    def _refuse(self, connection: socket.socket, pair: Pair) -> None:
+        if pair in self._strangers or len(self._strangers) < MAX_STRANGERS:
+            self._strangers[pair] = self._strangers.get(pair, 0) + 1
+        else:
+            self._more_strangers += 1
+        with contextlib.suppress(OSError):
+            connection.setblocking(False)
+            connection.send(CONNECTION_REJECTED)
+            connection.shutdown(socket.SHUT_WR)
+        if len(self._leaving) >= MAX_LEAVING:
+            self._leaving.popleft()[1].close()
+        self._leaving.append((time.monotonic() + LEAVING_SECONDS, connection))
+
+    def _let_go(self, now: float) -> None:
+        for _ in range(len(self._leaving)):
+            until, connection = self._leaving.popleft()
+            if now < until and _is_silent(connection):
+                self._leaving.append((until, connection))
+            else:
+                connection.close()
+
+    # Telling -----------------------------------------------------------------------------------------
+
+    def _tell_addresses(self) -> None:
+        """Tell what is listened on where that is new, or the helper is."""
+        helpers = self._helpers()
+        state = ([id(helper) for helper in helpers], sorted(self._wanted), sorted(self._problems.items()))
+        if not helpers or state == self._told:
+            return
+        self._told = state
+        listening = {address: self._problems.get(address, "") for address in sorted(self._wanted)}
+        self._tell("listening", {"port": self._reactor._port, "addresses": listening})  # noqa: SLF001
+
+    def _tell_strangers(self, now: float) -> None:
+        if not self._strangers and not self._more_strangers:
+            return
+        connections = [
+            {"local": local, "peer": peer, "count": count} for (local, peer), count in self._strangers.items()
+        ]
+        self._tell("refused", {"connections": connections, "more": self._more_strangers})
+        self._strangers, self._more_strangers = {}, 0
+        self._tell_strangers_at = now + STRANGERS_SECONDS
+
+    def _tell(self, kind: str, what: object) -> None:
+        line = {"exabgp": "5.0.0", "time": time.time(), "pid": os.getpid(), "type": kind, kind: what}
+        for helper in self._helpers():
+            with contextlib.suppress(OSError, ValueError):  # it is gone, which ExaBGP notices too
+                helper.stdin.write(json.dumps(line).encode() + b"\n")
+                helper.stdin.flush()
+
+    def _helpers(self) -> list[Any]:
+        processes = self._reactor.processes
+        return [] if processes is None else list(processes._process.values())  # noqa: SLF001
+
+
+def install() -> None:
+    """Have ExaBGP's reactor listen so."""
+    loop.Listener = Listener
+
+    def listen_for_neighbors(self: Any) -> bool:
+        self.listener.listen_for(self.configuration.neighbors.values())
+        return True  # an address that cannot be listened on is no reason to end the sessions on others
+
+    loop.Reactor._listen_for_neighbors = listen_for_neighbors  # noqa: SLF001
+
+
+def _secure(sock: socket.socket, wanted: _Wanted) -> None:
+    _prepare(sock)
+    for peer, (key, base64) in wanted.keys.items():
+        md5(sock, peer, 0, key, base64)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT, wanted.minimum_ttl)
+    elif (option := ip_minttl()) is not None:
+        sock.setsockopt(socket.IPPROTO_IP, option, wanted.minimum_ttl)
+
+
+def _name(error: Exception) -> str:
+    if isinstance(error, MD5Error):
+        return "MD5"
+    return errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)
+
+
+def _is_silent(connection: socket.socket) -> bool:
+    """Return whether nothing has come, not even an end."""
+    try:
+        connection.recv(4096)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _prepare(listening: socket.socket) -> None:
+    """Send with a TTL of 255 (RFC 5082 section 3), or a router with TTL security would never connect; and have TCP ask a
+    silent peer whether it still lives (RFC 9293 section 3.8.4). The sockets that are accepted inherit it.
+    """
+    _keep_alive(listening)
+    if listening.family == socket.AF_INET6:
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, SENDING_TTL)
+    else:
+        listening.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, SENDING_TTL)
+
+
+def _shut_out(listening: socket.socket) -> None:
+    """Close what has connected already: other keys, or another TTL, were in force then."""
+    with contextlib.suppress(OSError):  # BlockingIOError when there are no more
+        while True:
+            listening.accept()[0].close()
+
+
+def _keep_alive(listening: socket.socket) -> None:
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE_SECONDS),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_SECONDS),
+        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+    ):
+        if hasattr(socket, option):  # macOS has another name for the first
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

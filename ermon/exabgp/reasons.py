@@ -1,0 +1,113 @@
+"""Why something does not work, in words that an engineer can act on."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from ermon.bgp import notification
+from ermon.bgp.notification import notification_text, subcode_text
+from ermon.model.inventory import Feed
+from ermon.model.prefixes import parse_address
+from ermon.model.text import printable
+
+_CANNOT_LISTEN = {
+    "EADDRNOTAVAIL": "not an address of this machine; `ip address add {host} dev DEVICE`",
+    "EADDRINUSE": "something else listens there; `ss -ltnp 'sport = :{port}'` says what",
+    "EACCES": "no right to a port below 1024; `ermon render systemd` gives it to the service, "
+    "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+    "EAFNOSUPPORT": "this machine has no IPv{version}; `sysctl net.ipv6.conf.all.disable_ipv6`",
+    "MD5": "the kernel does not take its MD5 keys; `sysctl net.core.optmem_max` limits them",
+}
+"""By the name of the error, as errno(3) has it."""
+_CANNOT_LISTEN["EPERM"] = _CANNOT_LISTEN["EACCES"]
+
+
+def cannot_listen(address: str, port: int, error: str) -> str:
+    """Say why an address cannot be listened on, and with which command that is mended or looked into.
+
+    ``error`` is what errno(3) calls it.
+    """
+    version = parse_address(address).version
+    host = f"{address}/{32 if version == 4 else 128}"
+    why = _CANNOT_LISTEN.get(error, error or "unknown error").format(host=host, port=port, version=version)
+    return f"cannot listen on {endpoint(address, port)}: {why}"
+
+
+def endpoint(address: str, port: int) -> str:
+    """Write an address and a port (RFC 3986 section 3.2.2)."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+# Sessions -------------------------------------------------------------------------------------------
+
+CLOSED = "connection lost, or closed by the router, without a NOTIFICATION"
+UNREADABLE = "ended by ermon without a NOTIFICATION: ExaBGP could not read a message from the router"
+
+_ENDS = {
+    "": UNREADABLE,
+    "closing connection": CLOSED,
+    "process problem": "ended by ermon without a NOTIFICATION: the relay died",
+    "stop, message [removed]": "ended by ermon, as its feed was changed; the router has not connected since",
+    "stop, message [shutting down]": "ended by ermon, which stopped ExaBGP",
+    "graceful restarted negotiated, closing without sending any notification": "ended by ermon without a NOTIFICATION, "
+    "as graceful restart was agreed (RFC 4724); the router has not connected since",
+}
+"""By what ExaBGP 5.0.15 says (reactor/peer.py)."""
+_REPLACED = ("connection received before", "closing outgoing connection")
+_NOTIFICATION = re.compile(r"notification (sent|received) \((\d{1,3}),(\d{1,3})\)")
+
+
+class PeerOpen(msgspec.Struct, frozen=True):
+    """What a router's OPEN says of it."""
+
+    asn: int | None = None
+    router_id: str = ""
+    hold_time: int | None = None
+
+
+def session_end(reason: str, feed: Feed, opened: PeerOpen | None, farewell: str = "") -> str:
+    """Say why a session ended or did not come up, in the words of the RFCs, and who said so.
+
+    ``reason`` is ExaBGP's. ``opened`` is what the router's OPEN said, where one had come; ``farewell`` its Shutdown
+    Communication (RFC 9003).
+    """
+    found = _NOTIFICATION.match(reason)
+    if found is None:
+        if reason.startswith(_REPLACED):
+            return "another connection of the router took its place"
+        return _ENDS.get(reason, printable(reason))
+    sent, code, subcode = found[1] == "sent", int(found[2]), int(found[3])
+    if sent and (code, subcode) == (notification.MESSAGE_HEADER, 1) and opened is None:
+        return "the router connected and sent no OPEN in time"
+    if code == notification.OPEN:
+        detail = _sent_detail(subcode, feed, opened) if sent else _received_detail(subcode, feed)
+        by, why = "ermon" if sent else "the router", subcode_text(code, subcode) or "unspecific"
+        return f"OPEN refused by {by}: {why}{f' ({detail})' if detail else ''}"
+    said = f"{notification_text(code, subcode)}, sent by {'ermon' if sent else 'the router'}"
+    return f'{said}: "{farewell}"' if farewell and not sent else said
+
+
+def _sent_detail(subcode: int, feed: Feed, opened: PeerOpen | None) -> str:
+    if opened is None:
+        return ""
+    match subcode:
+        case 2:
+            return f"the router says {opened.asn}, the feed says {feed.peer_asn}"
+        case 3:
+            return f"the router says {printable(opened.router_id)}, which collector.router_id must not be"
+        case 6:
+            return f"the router says {opened.hold_time} s, and 3 is the least"
+    return ""
+
+
+def _received_detail(subcode: int, feed: Feed) -> str:
+    match subcode:
+        case 2:
+            return f"ermon says {feed.local_asn}, the feed's local_asn"
+        case 3:
+            return "ermon says collector.router_id, which no router must have"
+        case 6:
+            return "ermon says collector.hold_time"
+    return ""
