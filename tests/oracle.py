@@ -15,7 +15,7 @@ from typing import NamedTuple, assert_never
 
 from ermon.checks.attribution import Unattributed
 from ermon.checks.catalogue import CATALOGUE, subjects
-from ermon.checks.facts import Amount
+from ermon.checks.facts import Amount, LinkChanges
 from ermon.checks.subject import Labels, Subject, Verdict
 from ermon.checks.topics import Counted
 from ermon.model.events import (
@@ -461,13 +461,26 @@ class Oracle:
             )
         return self._drains[known]
 
-    def flaps_until(self, link: LinkKey, family: Family) -> float | None:
+    def changes_of(self, link: LinkKey, family: Family) -> LinkChanges:
+        unexpected, lost = self._unexpected(link, family)
+        window = number(self.config, "link-flapping", "window")
+        return LinkChanges(
+            sum(time + window > self.now for time in unexpected),
+            sum(time + 86_400 > self.now for time in lost.values()),
+        )
+
+    def _unexpected(self, link: LinkKey, family: Family) -> tuple[list[float], dict[float, float]]:
+        """When nobody expected the link to change, and of each span of the clock the last loss in it."""
         key = (link, family)
         unexpected = [(m.time, s) for m, s in self._link_changes(link, family) if key not in m.expected]
-        often = self._excess([time for time, _ in unexpected], "link-flapping", "changes")
         lost = {
             (time + self.clock_offset) // 600: time for time, state in unexpected if state is LinkState.DOWN
         }
+        return [time for time, _ in unexpected], lost
+
+    def flaps_until(self, link: LinkKey, family: Family) -> float | None:
+        unexpected, lost = self._unexpected(link, family)
+        often = self._excess(unexpected, "link-flapping", "changes")
         daily = excess_until(
             lost.values(), number(self.config, "link-flapping", "per_day"), 86_400.0, self.now
         )
@@ -496,19 +509,21 @@ class Oracle:
     def losses_until(self, feed: str) -> float | None:
         return self._excess(self.sessions[feed].losses, "feed-flapping", "losses")
 
-    def churns_until(self, feed: str, link: LinkKey) -> float | None:
+    def churn_times(self, feed: str, link: LinkKey) -> list[float]:
         settle = self.config.collector.settle_limit
         turns: dict[Family, list[float]] = {}
         for family in self.config.link(link).families:
             turns[family] = [m.time for m, _ in self._link_changes(link, family)]
             turns[family] += self.drain_of(link, family).turns
-        times = [
+        return [
             time
             for time, changed, family in self.sessions[feed].churn
             if changed == link and not any(abs(time - turn) <= settle for turn in turns.get(family, ()))
         ]
+
+    def churns_until(self, feed: str, link: LinkKey) -> float | None:
         limit = number(self.config, "churn-high", "per_minute")
-        return excess_until(times, limit, CHURN_SECONDS, self.now)
+        return excess_until(self.churn_times(feed, link), limit, CHURN_SECONDS, self.now)
 
     def _excess(self, times: list[float], check: str, limit: str) -> float | None:
         seconds = number(self.config, check, "window")

@@ -15,7 +15,7 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from ermon.checks.attribution import Cause, Unattributed
-from ermon.checks.facts import Amount, Preference
+from ermon.checks.facts import Amount, LinkChanges, Preference
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Circuit, Config, ExpectationPeriods, Feed, Link, LinkKey, Peering, View
@@ -694,6 +694,16 @@ class FactsFromScratch:
         sides = [self._shown(link, family) for link in up if self.deciders(link, family)]
         return {prefix for prefix in everywhere if not all(prefix in side for side in sides)}
 
+    def lacks(self, link: LinkKey, prefix: Prefix) -> bool:
+        family = prefix.family
+        if family not in self._links[link].families or self.link_state(link, family) is not LinkState.UP:
+            return False
+        return bool(self.deciders(link, family)) and prefix not in self._shown(link, family)
+
+    def mirrors_lack(self, link: LinkKey, prefix: Prefix) -> bool:
+        synced = [m for m in self._mirrors_of(self._links[link]) if self.in_sync(m, prefix.family)]
+        return synced != [] and all(prefix not in self._prefixes(mirror) for mirror in synced)
+
     def without_failover(self, group: tuple[str, str, str], family: Family) -> Collection[Prefix]:
         """Advertised by one circuit of the group on a link that is up, and by no other one that could be asked."""
         geo, name, peering = group
@@ -816,11 +826,17 @@ class FactsFromScratch:
     def link_flaps(self, link: LinkKey, family: Family) -> bool:
         return self._oracle.flaps_until(link, family) is not None
 
+    def link_changes(self, link: LinkKey, family: Family) -> LinkChanges:
+        return self._oracle.changes_of(link, family)
+
     def feed_flaps(self, feed: str) -> bool:
         return self._oracle.losses_until(feed) is not None
 
     def churning(self, link: LinkKey) -> Collection[str]:
         return [feed for feed in self._edges if self._oracle.churns_until(feed, link) is not None]
+
+    def route_changes(self, feed: str, link: LinkKey) -> int:
+        return sum(time + 60 > self.now for time in self._oracle.churn_times(feed, link))
 
     def amount(self, counted: Counted) -> Amount:
         prefixes = self._counted_prefixes(counted)

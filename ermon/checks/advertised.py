@@ -21,6 +21,7 @@ from ermon.checks.mirror import (
     mirrored,
     prefix_limit,
 )
+from ermon.checks.redundancy import lacking
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, present, violated
 from ermon.checks.topics import MICROSOFT, RouteSet, difference_topic
 from ermon.model.inventory import Config, Feed, Peering, View
@@ -334,7 +335,9 @@ def _advertised_asymmetry(
     differing = facts.advertised_one_sided(links[0].link.circuit, family)
     # A default route is advertised-default only.
     if prefixes := [prefix for prefix in differing if not prefix.is_default and not bound.covers(prefix)]:
-        return violated(Evidence(prefixes=prefixes, routers=[link.link.router for link in alive]))
+        both = [link.link for link in alive]
+        details = partial(lacking, prefixes, both, facts.mirrors_lack)
+        return violated(Evidence(prefixes=prefixes, routers=[link.router for link in both], details=details))
     return OK if all(link.in_sync(facts, family) for link in alive) else UNKNOWN
 
 
@@ -346,7 +349,8 @@ ADVERTISED_ASYMMETRY = Check(
     clear_after=60,
     subjects=advertised_asymmetry,
     labels=("circuit", "family"),
-    summary="The links of circuit {circuit} advertise different {family} prefixes",
+    summary="[Circuit {circuit} advertises {family} prefix {prefix} on one link and not on {missing_on}|The links of circuit {circuit} advertise different {family} prefixes]",
+    named_evidence=("missing_on",),
     needs=needs.circuit_mirrors,
     views=(View.TO_MICROSOFT,),
     acceptance=Tested(AcceptanceStep.ADVERTISED_EQUAL),

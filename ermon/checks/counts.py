@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -51,6 +51,10 @@ def too_few(amount: Amount, minimum: int | None, usual: Amount | None, drop_perc
 def counted_details(amount: Amount, minimum: int | None, usual: Amount | None) -> dict[str, Any]:
     """Return the evidence of a count that is too low."""
     details: dict[str, Any] = {"routes": int(amount.routes), "minimum": minimum or 0, "usual": None}
+    if usual is not None and usual.routes > amount.routes:
+        details["compared"] = [f"{amount.routes:.0f} of usually {usual.routes:.0f}"]
+    elif minimum:
+        details["compared"] = [f"{amount.routes:.0f} of at least {minimum}"]
     if usual is not None:
         lost = {
             name: _lost(one, other) for name, one, other in zip(Amount._fields, amount, usual, strict=True)
@@ -104,7 +108,8 @@ PREFIX_COUNT_LOW = Check(
     clear_after=60,
     subjects=prefix_count_low,
     labels=("circuit", "link", "family"),
-    summary="Link {link} of circuit {circuit} brings too few {family} routes",
+    summary="Link {link} of circuit {circuit} brings too few {family} routes[: {compared}|]",
+    named_evidence=("compared",),
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
     acceptance=Tested(AcceptanceStep.COUNTS),
@@ -146,7 +151,7 @@ def _service_count_low(
     link: Link, services: tuple[Counted, ...], minimum: int | None, drop_percent: float | None, facts: Facts
 ) -> Verdict:
     """A family in which the service never was is not judged: ``minimum`` is of families that have it."""
-    low: dict[str, Mapping[str, Any]] = {}
+    low: dict[str, dict[str, Any]] = {}
     unknown = present = False
     for counted in services:
         decided = bool(facts.deciders(link.key, counted.family))
@@ -164,7 +169,10 @@ def _service_count_low(
     if brings_routes(facts, link) and not shown(facts, link, TAGGED):
         return UNKNOWN  # the router sends no communities: that is communities-missing
     if low or (minimum and not present and not unknown):
-        return violated(Evidence(routers=(link.router,), details=low))
+        compared = [
+            f"{text} in {family}" for family, details in low.items() for text in details.pop("compared")
+        ] or [f"0 of at least {minimum}"]
+        return violated(Evidence(routers=(link.router,), details={**low, "compared": compared}))
     return UNKNOWN if unknown else OK
 
 
@@ -176,7 +184,8 @@ SERVICE_COUNT_LOW = Check(
     clear_after=60,
     subjects=service_count_low,
     labels=("circuit", "link", "ms_service"),
-    summary="Link {link} of circuit {circuit} brings too few routes of {ms_service}",
+    summary="Link {link} of circuit {circuit} brings too few routes of {ms_service}[: {compared}|]",
+    named_evidence=("compared",),
     needs=needs.link_state,
     peering=Peering.MICROSOFT,
     views=(View.EDGE_TABLE,),

@@ -23,6 +23,15 @@ class Amount(NamedTuple):
     addresses: float
 
 
+class LinkChanges(NamedTuple):
+    """How often a link has changed of late, where nobody expected it."""
+
+    changes: int
+    """Between up and down, within the window of ``link-flapping``."""
+    spans: int
+    """10-minute spans of the last 24 hours in which it was lost."""
+
+
 class Preference(NamedTuple):
     """How two links compare by LOCAL_PREF, in prefixes."""
 
@@ -199,10 +208,18 @@ class Facts(Protocol):
         """Return the prefixes that are on one link of the circuit that is up and not on another."""
         ...
 
+    def lacks(self, link: LinkKey, prefix: Prefix) -> bool:
+        """Return whether a prefix is proven not to be on a link that is up."""
+        ...
+
     def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
         """Return the prefixes that one mirror in sync of a link of the circuit shows and another does not,
         links that are down aside.
         """
+        ...
+
+    def mirrors_lack(self, link: LinkKey, prefix: Prefix) -> bool:
+        """Return whether mirrors of the link are in sync, and none of them shows a prefix."""
         ...
 
     def without_failover(self, group: GroupKey, family: Family) -> Collection[Prefix]:
@@ -233,12 +250,20 @@ class Facts(Protocol):
         """Return whether the link has changed between up and down too often of late."""
         ...
 
+    def link_changes(self, link: LinkKey, family: Family) -> LinkChanges:
+        """Return how often the link has changed of late, as ``link-flapping`` counts."""
+        ...
+
     def feed_flaps(self, feed: str) -> bool:
         """Return whether the session was lost too often of late."""
         ...
 
     def churning(self, link: LinkKey) -> Collection[str]:
         """Return the feeds on which the link's routes change too often."""
+        ...
+
+    def route_changes(self, feed: str, link: LinkKey) -> int:
+        """Return how many changes of the link's routes came on a feed in the last minute, as ``churn-high`` counts."""
         ...
 
     def amount(self, counted: Counted) -> Amount:

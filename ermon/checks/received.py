@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 
 from ermon.checks import needs
@@ -54,13 +54,20 @@ CHANGES_PER_MINUTE = Parameter(
 def churn_high(config: Config) -> Iterator[Subject]:
     for link in config.links:
         topics = link_topics((link,)) | {churn_topic(link.key)}
-        yield Subject("churn-high", link_labels(link), frozenset(topics), partial(_churn_high, link))
+        judge = partial(_churn_high, link, int(CHANGES_PER_MINUTE.of(config)))
+        yield Subject("churn-high", link_labels(link), frozenset(topics), judge)
 
 
-def _churn_high(link: Link, facts: Facts) -> Verdict:
+def _churn_high(link: Link, limit: int, facts: Facts) -> Verdict:
     if feeds := facts.churning(link.key):
-        return violated(Evidence(feeds=feeds, routers=(link.router,)))
+        details = partial(_changes, link, feeds, limit, facts)
+        return violated(Evidence(feeds=feeds, routers=(link.router,), details=details))
     return OK if decided(facts, link) else UNKNOWN
+
+
+def _changes(link: Link, feeds: Collection[str], limit: int, facts: Facts) -> dict[str, int]:
+    """Return the evidence of the moment at which somebody asks."""
+    return {"changes": max(facts.route_changes(feed, link.key) for feed in feeds), "limit": limit}
 
 
 CHURN_HIGH = Check(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
+from heapq import nsmallest
 from itertools import combinations
+from typing import Any
 
 from ermon.checks import needs, unattributed
 from ermon.checks.check import (
@@ -19,11 +21,11 @@ from ermon.checks.check import (
 )
 from ermon.checks.edge_table import link_topics
 from ermon.checks.facts import Facts
-from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
+from ermon.checks.subject import LISTED, OK, UNKNOWN, Evidence, Subject, Verdict, link_labels, violated
 from ermon.checks.topics import difference_topic, link_topic
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Circuit, Config, Link, Peering, View, apart
-from ermon.model.prefixes import FAMILIES, Family
+from ermon.model.inventory import Circuit, Config, Link, LinkKey, Peering, View, apart
+from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.settings import Severity
 
 FLAP_CHANGES = Parameter(
@@ -233,8 +235,15 @@ def link_flapping(config: Config) -> Iterator[Subject]:
 
 def _link_flapping(link: Link, family: Family, facts: Facts) -> Verdict:
     if facts.link_flaps(link.key, family):
-        return violated(Evidence(routers=(link.router,)))
+        details = partial(_changes, link, family, facts)
+        return violated(Evidence(routers=(link.router,), details=details))
     return UNKNOWN if facts.link_state(link.key, family) is LinkState.UNKNOWN else OK
+
+
+def _changes(link: Link, family: Family, facts: Facts) -> dict[str, int]:
+    """Return the evidence of the moment at which somebody asks."""
+    found = facts.link_changes(link.key, family)
+    return {"changes": found.changes, "spans_with_losses": found.spans}
 
 
 LINK_FLAPPING = Check(
@@ -274,8 +283,23 @@ def _link_asymmetry(links: tuple[Link, ...], family: Family, facts: Facts) -> Ve
     if len(alive) < 2:
         return OK
     if prefixes := facts.one_sided(links[0].circuit, family):
-        return violated(Evidence(prefixes=prefixes, routers=[link.router for link in alive]))
+        details = partial(lacking, prefixes, alive, facts.lacks)
+        return violated(Evidence(prefixes=prefixes, routers=[link.router for link in alive], details=details))
     return OK if all(facts.deciders(link.key, family) for link in alive) else UNKNOWN
+
+
+def lacking(
+    prefixes: Collection[Prefix], links: Iterable[Link], lacks: Callable[[LinkKey, Prefix], bool]
+) -> dict[str, Any]:
+    """Return the links that lack the first of the prefixes, and which of those that are listed each link lacks."""
+    listed = nsmallest(LISTED, prefixes)
+    found = {link.name: [prefix for prefix in listed if lacks(link.key, prefix)] for link in links}
+    return {
+        "missing_on": sorted(name for name, missing in found.items() if listed[0] in missing),
+        "missing": {
+            name: [str(prefix) for prefix in missing] for name, missing in sorted(found.items()) if missing
+        },
+    }
 
 
 LINK_ASYMMETRY = Check(
@@ -286,7 +310,8 @@ LINK_ASYMMETRY = Check(
     clear_after=60,
     subjects=link_asymmetry,
     labels=("circuit", "family"),
-    summary="The links of circuit {circuit} bring different {family} prefixes",
+    summary="[Circuit {circuit} lacks {family} prefix {prefix} on link {missing_on}|The links of circuit {circuit} bring different {family} prefixes]",
+    named_evidence=("missing_on",),
     needs=needs.circuit_states,
     views=(View.EDGE_TABLE,),
     acceptance=Tested(AcceptanceStep.RECEIVED_EQUAL, required=Required.WITH_SEVERAL_LINKS),

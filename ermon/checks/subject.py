@@ -33,6 +33,10 @@ def feed_labels(feed: Feed) -> Labels:
     return (("feed", feed.name), *uplink)
 
 
+LISTED = 20
+"""A list of evidence ends after so many; how many prefixes there were stands beside them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What shows that a violation is real: rendered, sorted and cut only when somebody asks."""

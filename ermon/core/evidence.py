@@ -5,10 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
-from ermon.checks.subject import Evidence
-
-LIMIT = 20
-"""A list ends after so many; how many prefixes there were stands beside them."""
+from ermon.checks.subject import LISTED, Evidence
 
 
 def render(evidence: Evidence) -> dict[str, Any]:
@@ -18,15 +15,15 @@ def render(evidence: Evidence) -> dict[str, Any]:
     rendered: dict[str, Any] = {}
     prefixes = {*evidence.prefixes, *(route.prefix for route in evidence.routes)}
     if prefixes:
-        rendered["prefixes"] = [str(prefix) for prefix in heapq.nsmallest(LIMIT, prefixes)]
+        rendered["prefixes"] = [str(prefix) for prefix in heapq.nsmallest(LISTED, prefixes)]
         rendered["prefixes_total"] = len(prefixes)
     attributes = [route.attributes for route in evidence.routes]
     if attributes:
-        rendered["as_paths"] = heapq.nsmallest(LIMIT, {found.path_text for found in attributes})
+        rendered["as_paths"] = heapq.nsmallest(LISTED, {found.path_text for found in attributes})
         next_hops = {found.next_hop for found in attributes if found.next_hop is not None}
-        rendered["next_hops"] = [str(next_hop) for next_hop in heapq.nsmallest(LIMIT, next_hops)]
+        rendered["next_hops"] = [str(next_hop) for next_hop in heapq.nsmallest(LISTED, next_hops)]
     for name, values in (("feeds", evidence.feeds), ("routers", evidence.routers)):
         if values:
-            rendered[name] = heapq.nsmallest(LIMIT, set(values))
+            rendered[name] = heapq.nsmallest(LISTED, set(values))
     details = evidence.details() if callable(evidence.details) else evidence.details
     return rendered | dict(details)

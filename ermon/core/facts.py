@@ -18,7 +18,7 @@ from ermon.checks import redundancy, sight
 from ermon.checks.attribution import Unattributed
 from ermon.checks.drain import DRAIN_PERCENT, DRAIN_REPEATS
 from ermon.checks.edge_table import SERVICE, VNET
-from ermon.checks.facts import Amount, Preference
+from ermon.checks.facts import Amount, LinkChanges, Preference
 from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
 from ermon.core.coverage import ExpectedPrefixes
@@ -394,8 +394,19 @@ class NetworkFacts:
     def one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
         return self.differences.get((circuit, family), set())
 
+    def lacks(self, link: LinkKey, prefix: Prefix) -> bool:
+        info = self.links.get((link, prefix.family))
+        if info is None or info.state is not LinkState.UP or not info.deciders:
+            return False
+        return not any(prefix in self.table(feed, link) for feed in info.witnesses)
+
     def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
         return self.advertised_differences.get((circuit, family), set())
+
+    def mirrors_lack(self, link: LinkKey, prefix: Prefix) -> bool:
+        mirrors = (feed.name for feed in self.config.mirrors.get(link, ()))
+        tables = [self.feeds[name].rib for name in mirrors if self.in_sync(name, prefix.family)]
+        return bool(tables) and not any(prefix in table for table in tables)
 
     def without_failover(self, group: GroupKey, family: Family) -> Collection[Prefix]:
         return self.failover_gaps.get((group, family), set())
@@ -474,9 +485,17 @@ class NetworkFacts:
         info = self.links[link, family]
         return info.flaps.exceeded(self.now) or info.losses.exceeded(self.now)
 
+    def link_changes(self, link: LinkKey, family: Family) -> LinkChanges:
+        info = self.links[link, family]
+        return LinkChanges(info.flaps.count(self.now), info.losses.count(self.now))
+
     def churning(self, link: LinkKey) -> Collection[str]:
         counted = self.churn_on.get(link, ())
         return [feed for feed in sorted(counted) if self.feeds[feed].churn[link].exceeded(self.now)]
+
+    def route_changes(self, feed: str, link: LinkKey) -> int:
+        churn = self.feeds[feed].churn.get(link)
+        return 0 if churn is None else churn.count(self.now)
 
     # What is counted ---------------------------------------------------------------------------------
 

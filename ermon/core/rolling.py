@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 
+COUNTED_AT_MOST = 1_000
+"""More is no better told: whoever reads of a thousand changes knows enough."""
+
 
 class RollingCount:
-    """Tells whether more than ``limit`` things happened in the last ``seconds``; remembers no more."""
+    """Tells whether more than ``limit`` things happened in the last ``seconds``, and how many."""
 
     def __init__(self, limit: int, seconds: float) -> None:
+        self._limit = limit
         self._seconds = seconds
-        self._times: deque[float] = deque(maxlen=limit + 1)
+        self._times: deque[float] = deque(maxlen=max(limit + 1, COUNTED_AT_MOST))
 
     def add(self, now: float) -> None:
         self._times.append(now)
@@ -25,9 +29,13 @@ class RollingCount:
 
     def ends_at(self) -> float | None:
         """Return when there will be no more than ``limit``, ``None`` when there are not."""
-        if len(self._times) == self._times.maxlen:
-            return round(self._times[0] + self._seconds, 6)
+        if len(self._times) > self._limit:
+            return round(self._times[-self._limit - 1] + self._seconds, 6)
         return None
+
+    def count(self, now: float) -> int:
+        """Return how many there were, ``COUNTED_AT_MOST`` or the limit at most."""
+        return len(self.recent(now))
 
     def exceeded(self, now: float) -> bool:
         ends = self.ends_at()

@@ -1018,6 +1018,8 @@ def test_links_that_advertise_different_prefixes_are_noticed_after_a_minute(net:
     finding = net.assert_raised_after(60, "advertised-asymmetry", **CHICAGO, family=space.family)
     assert finding.severity is Severity.WARNING
     assert finding.evidence["prefixes"] == [space.pool_part]
+    assert finding.evidence["missing"] == {"secondary": [space.pool_part]}
+    assert f"prefix {space.pool_part} on one link and not on secondary (" in finding.summary
     assert net.raised() == [f"advertised-asymmetry chicago {space.family}"]
     net.wait(5).announce("chicago-secondary", space.pool_part)
     net.assert_cleared_after(60, "advertised-asymmetry", **CHICAGO, family=space.family)

@@ -416,6 +416,16 @@ def test_more_changes_in_a_minute_than_allowed_that_go_on_for_a_minute_are_raise
     assert net.wait(2).raised("churn-high") == []
 
 
+def test_the_evidence_says_how_many_changes_there_were_in_the_last_minute(space: Space):
+    net = quietly(space)
+    churn(net, space, 700, "8068")
+    for path in ("8069", "8070"):
+        churn(net.wait(20), space, 700, path)
+    evidence = net.assert_raised_after(20, "churn-high", **PRIMARY).evidence
+    assert evidence["changes"] == 1400  # the first ones came a minute ago
+    assert evidence["limit"] == 600
+
+
 def test_one_burst_of_changes_is_not_raised(space: Space):
     net = churn(quietly(space), space, 699).wait(59)
     assert net.status("churn-high", **PRIMARY) == "violated"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.model.prefixes import parse_prefix
 from ermon.model.settings import Severity
 from tests.checks.company import (
     EXCHANGE,
@@ -373,6 +374,7 @@ def test_the_fourth_change_in_ten_minutes_is_flapping(net: Company, space: Space
     finding = net.assert_raised_after(0, "link-flapping", **flapping(space))
     assert finding.severity is Severity.WARNING
     assert net.raised() == [f"link-flapping chicago primary {space.family}"]
+    assert (finding.evidence["changes"], finding.evidence["spans_with_losses"]) == (4, 1)
 
 
 def test_a_link_has_stopped_flapping_ten_minutes_later_and_is_cleared_after_five_more(
@@ -637,8 +639,23 @@ def test_a_prefix_on_one_link_only_is_noticed_after_a_minute(net: Company, space
     finding = net.assert_raised_after(60, "link-asymmetry", circuit="chicago", family=space.family)
     assert finding.severity is Severity.WARNING
     assert finding.evidence["prefixes"] == [space.extra]
+    assert finding.evidence["missing"] == {"primary": [space.extra]}
+    assert finding.summary == (
+        f"Circuit chicago lacks {space.family} prefix {space.extra} on link primary (edge-1, edge-2)"
+    )
     net.wait(5).microsoft_sends("chicago-primary", space.extra)
     net.assert_cleared_after(60, "link-asymmetry", circuit="chicago", family=space.family)
+
+
+def test_the_links_are_named_by_what_each_of_them_lacks(net: Company, space: Space):
+    first, second = sorted((space.extra, space.exchange), key=parse_prefix)
+    lacks = {"primary": second, "secondary": first}
+    for link, prefix in lacks.items():
+        net.microsoft_withdraws(f"chicago-{link}", prefix)
+        net.microsoft_sends(f"chicago-{'primary' if link == 'secondary' else 'secondary'}", prefix)
+    finding = net.assert_raised_after(60, "link-asymmetry", circuit="chicago", family=space.family)
+    assert finding.evidence["missing"] == {link: [prefix] for link, prefix in lacks.items()}
+    assert f"prefix {first} on link secondary (" in finding.summary
 
 
 def test_prefixes_of_the_links_are_compared_exactly(net: Company, space: Space):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ermon.checks.subject import Evidence
-from ermon.core.evidence import LIMIT, render
+from ermon.checks.subject import LISTED, Evidence
+from ermon.core.evidence import render
 from ermon.model.prefixes import Prefix, parse_prefix
 from tests.networks import prefixes, routes
 
@@ -39,7 +39,7 @@ def test_a_list_ends_after_twenty_and_says_how_many_there_were(base: str) -> Non
 
 @pytest.mark.parametrize("base", ["198.51.100.0/28", "2001:db8::/48"])
 def test_twenty_are_all_shown(base: str) -> None:
-    rendered = render(Evidence(prefixes=numbered(base, LIMIT)))
+    rendered = render(Evidence(prefixes=numbered(base, LISTED)))
     assert len(rendered["prefixes"]) == rendered["prefixes_total"] == 20
 
 
