@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ermon.routers.describe import BGP_PORT, MULTIHOP_TTL, Router, Session, Table
-from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, indented
+from ermon.routers.platform import CALLS_AGAIN, SHUT_DOWN, Platform, about_ipv6, indented
 
 
 def write(router: Router) -> Iterator[str]:
@@ -77,6 +77,7 @@ def _families(session: Session) -> Iterator[str]:
 def _notes(router: Router) -> Iterator[str]:
     yield "Over iBGP, next hops stay as they are unless told otherwise."
     yield SHUT_DOWN
+    yield from CALLS_AGAIN
     yield from about_ipv6(router)
 
 

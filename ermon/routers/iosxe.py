@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from ermon.model.prefixes import FAMILIES, Family
 from ermon.routers.describe import MULTIHOP_TTL, Router, Session, Table
-from ermon.routers.platform import SHUT_DOWN, Platform, about_ipv6, about_ttl, indented
+from ermon.routers.platform import CALLS_AGAIN, SHUT_DOWN, Platform, about_ipv6, about_ttl, indented
 
 _FAMILIES: Mapping[Family, str] = {"ipv4": "ipv4", "ipv6": "ipv6 unicast"}
 
@@ -100,6 +100,7 @@ def _notes(router: Router) -> Iterator[str]:
     if router.vrfs:
         yield "CAUTION: whether additional paths are sent in a VRF depends on the release. Where they are not, feed-best-path-only"
         yield "is raised: say add_path: false. Where a VRF refuses IPv6 on an IPv4 neighbor, give IPv6 a feed of its own."
+    yield from CALLS_AGAIN
     yield from about_ttl(router, "ttl-security")
     yield from about_ipv6(router)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ermon.model.prefixes import Family
 from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session, Table
-from ermon.routers.platform import Platform, about_ipv6, about_selection, about_ttl, indented
+from ermon.routers.platform import CALLS_AGAIN, Platform, about_ipv6, about_selection, about_ttl, indented
 
 
 def write(router: Router) -> Iterator[str]:
@@ -76,6 +76,7 @@ def _notes(router: Router) -> Iterator[str]:
     yield "Over iBGP, next hops stay as they are and communities are sent unless told otherwise."
     yield "Paste all of it in configuration mode, and then commit."
     yield from about_selection(router)
+    yield from CALLS_AGAIN
     yield from about_ttl(router, "ebgp-multihop 255")
     yield from about_ipv6(router)
 

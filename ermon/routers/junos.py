@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 
 from ermon.model.prefixes import Family
 from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
-from ermon.routers.platform import Platform, about_ipv6, about_ttl
+from ermon.routers.platform import CALLS_AGAIN, Platform, about_ipv6, about_ttl
 
 MOST_PATHS = 20
 """What every Junos since 14.1 can send of one prefix."""
@@ -62,6 +62,7 @@ def _notes(router: Router) -> Iterator[str]:
         yield f"Of one prefix, {MOST_PATHS} paths are sent; an MX can be told to send 64 from 18.4R1 on."
     if any(session.is_mirror for session in router.sessions):
         yield "A mirror needs every export policy of the neighbor that it mirrors, in their order."
+    yield from CALLS_AGAIN
     yield from about_ttl(router, "multihop ttl 255")
     yield from about_ipv6(router)
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
 from ermon.routers.platform import Platform, about_ttl
 
+IDLE_HOLD_SECONDS = 5
+"""How long a peer stays idle after a lost session, before it calls again; PAN-OS' own is 15 s."""
 LONGEST_NAME = 31
 """Characters of the name of a peer group, of a peer and of a rule."""
 
@@ -53,6 +55,7 @@ def _peer(router: Router, session: Session, name: str) -> Iterator[str]:
     options = f"{peer} connection-options"
     yield f"{options} keep-alive-interval {router.keepalive_seconds}"
     yield f"{options} hold-time {router.hold_seconds}"
+    yield f"{options} idle-hold-time {IDLE_HOLD_SECONDS}"
     yield f"{options} min-route-adv-interval 1"
     yield f"{options} incoming-bgp-connection allow no"
     if not session.is_internal:

@@ -9,6 +9,12 @@ from ermon.routers.describe import MAX_TTL, Router
 
 SHUT_DOWN = "A session is shut down until it is complete, so that a mirror never shows what its policy does not let out."
 
+CALLS_AGAIN = (
+    "ermon never calls. How soon this router calls again after a restart of ermon is up to its own timers: no command for that",
+    "could be confirmed. Until collector.reconnect_grace is over, nothing is raised for it.",
+)
+"""Of platforms whose documentation names no connect-retry timer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:

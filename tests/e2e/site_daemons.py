@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ class FrrSite:
     """As what is rendered for FRR asks for: over IPv4, it replaces the next hops of IPv6 routes."""
 
     @staticmethod
-    def leave_out(settings: dict[str, Any]) -> None:
-        """Take out of ermon's configuration what this daemon cannot do."""
+    def leave_out(feeds: Iterable[dict[str, Any]]) -> None:
+        """Take out of the settings of its feeds what this daemon cannot do."""
 
     @staticmethod
     def require() -> None:
@@ -126,9 +126,9 @@ class OpenBgpdSite(FrrSite):
         subprocess.run(["/usr/sbin/bgpd", "-n", "-f", configuration], check=True)
 
     @staticmethod
-    def leave_out(settings: dict[str, Any]) -> None:
+    def leave_out(feeds: Iterable[dict[str, Any]]) -> None:
         """Its build for Linux knows no MD5 keys, and it has no TTL security over iBGP."""
-        for feed in settings["feeds"].values():
+        for feed in feeds:
             feed.pop("md5_password_file", None)
             feed.pop("ttl_security", None)
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import yaml
 
 from ermon.config.load import load_config
-from ermon.routers import render
-from tests.e2e.daemon import PATIENCE, Daemon, eventually
-from tests.e2e.netns import namespace
-from tests.e2e.router import Router
+from tests.e2e.daemon import Daemon
+from tests.e2e.rendered import REFERENCE, Network, behind, rendered
 from tests.e2e.site_daemons import BirdSite, FrrSite, GobgpSite, OpenBgpdSite
 from tests.e2e.sites import (
     CHICAGO,
@@ -25,74 +20,25 @@ from tests.e2e.sites import (
     INBOUND,
     INBOUND6,
     INSIDE,
-    NET,
-    NET6,
     PRIVATE,
     PUBLISHED,
     PUBLISHED6,
     SHARED,
     SHAREPOINT,
     SITES,
-    make_bridge,
-    running,
-    speaking,
 )
 
-REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 LATER6 = "2001:db8:41::/48"
 DAEMONS = [
     pytest.param(daemon, marks=pytest.mark.xdist_group(daemon.__name__))
     for daemon in (BirdSite, FrrSite, GobgpSite, OpenBgpdSite)
 ]
-REPLACED = {
-    "REPLACE-MD5-KEY-OF-CAMPUS-CORE": "the-key-of-campus-core",
-    "REPLACE-IPV6-ADDRESS-OF-EDGE-3": "2001:db8:fe::3",
-}
-"""What a user puts in the place of what ermon cannot know."""
-
-
-class Network(NamedTuple):
-    ermon: Daemon
-    speakers: Mapping[str, list[Router]]
-    """What speaks to each router."""
 
 
 @pytest.fixture(scope="module", params=DAEMONS)
 def network(request: pytest.FixtureRequest) -> Iterator[Network]:
-    """ermon on the reference configuration, behind six routers that were told of it, all feeds in sync."""
-    kind = request.param
-    kind.require()
-    with tempfile.TemporaryDirectory(prefix="ermon-") as path, contextlib.ExitStack() as stack:
-        directory = Path(path)
-        directory.chmod(0o755)  # FRR runs as a user of its own
-        stack.enter_context(namespace())
-        settings = yaml.safe_load(REFERENCE.read_text().replace("127.0.0.", NET))
-        kind.leave_out(settings)
-        if kind.tables_over_ipv6:
-            for site in SITES[:2]:
-                settings["feeds"][site.name] |= {"peer": site.address6, "local": f"{NET6}1"}
-        neighbors = [neighbor.address for site in SITES for neighbor in site.neighbors]
-        make_bridge(*{feed["local"] for feed in settings["feeds"].values()}, *neighbors)
-        (directory / "ermon").mkdir()
-        (directory / "ermon" / "campus-core.key").write_text(REPLACED["REPLACE-MD5-KEY-OF-CAMPUS-CORE"])
-        daemon = stack.enter_context(Daemon(directory / "ermon", settings))
-        daemon.start()
-        config = load_config(daemon.config_file).config
-        speakers = {}
-        for number, site in enumerate(SITES):
-            mirrors = {(feed, None): policy for feed, policy in site.mirrors.items()}
-            text = render(config, site.name, kind.platform, mirrors)
-            for placeholder, value in REPLACED.items():
-                text = text.replace(placeholder, value)
-            assert "REPLACE-" not in text
-            folder = directory / site.name
-            folder.mkdir()
-            stack.enter_context(running(site, number, *kind.command(site, text, folder)))
-            speakers[site.name] = stack.enter_context(speaking(site))
-        for name, routers in speakers.items():
-            eventually(lambda routers=routers: all(r.sessions for r in routers), f"{name} is spoken to")
-        daemon.wait_until_in_sync(*settings["feeds"])
-        yield Network(daemon, speakers)
+    with behind({site.name: request.param for site in SITES}) as network:
+        yield network
 
 
 @pytest.mark.parametrize("kind", [param.values[0] for param in DAEMONS], ids=lambda kind: kind.platform)
@@ -104,9 +50,7 @@ def test_sessions_in_vrfs_are_loaded(kind, tmp_path):
     settings["feeds"]["edge-3"]["vrf"] = "PRIVATE"
     file = tmp_path / "ermon.yml"
     file.write_text(yaml.safe_dump(settings))
-    text = render(load_config(file).config, "edge-3", kind.platform, {})
-    for placeholder, value in REPLACED.items():
-        text = text.replace(placeholder, value)
+    text = rendered(load_config(file).config, "edge-3", kind.platform)
     assert "PRIVATE" in text
     with tempfile.TemporaryDirectory(prefix="ermon-") as path:
         Path(path).chmod(0o755)  # FRR runs as a user of its own
@@ -215,18 +159,4 @@ def test_the_outside_shows_what_its_router_has_learned_from_the_internet(ermon):
 
 
 def test_nothing_is_raised_behind_routers_that_were_told_so(ermon):
-    assert ermon.api("findings?state=raised") == []
-
-
-def test_after_a_restart_of_ermon_every_router_calls_again(ermon):
-    """ermon never calls, and what a router does meanwhile is up to its timers: those that are rendered are short.
-
-    FRR without them, and with two minutes of graceful restart, would call after two to four minutes.
-    """
-    feeds = ermon.status()["feeds"]
-    ermon.send_signal(signal.SIGTERM)
-    ermon.process.wait(PATIENCE)
-    ermon.wait_until_nothing_is_left()
-    ermon.start()
-    ermon.wait_until_in_sync(*feeds)
     assert ermon.api("findings?state=raised") == []
