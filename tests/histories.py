@@ -130,6 +130,14 @@ that no pool needs, as it is exported and as it is heard outside.
 """
 
 
+UNASKED = (
+    *(*routes("20.1.2.0/25 20.1.2.128/25", "3356 64500"), *routes("2a01:111:1::/48", "3356 64500")),
+    *(*routes("10.1.0.0/16 20.1.0.0/16", "3356"), *routes("100.64.0.0/10 fc00:1::/48", "3356")),
+    *(*routes("10.1.2.0/24", "3356 64500"), *routes("2001:db8:200:1::/64", "3356")),
+)
+"""What the feeds show that are not held whole, and the policy does not ask about; ``networks.wider_policy`` does."""
+
+
 def converged(policy: Config) -> list[Step]:
     """Every feed is up, in sync and shows what it should."""
     return [Step(0.0, lambda time: _dumps(policy, time), "all feeds come up"), Step(policy.collector.settle)]
@@ -256,6 +264,11 @@ def staged_in_order(policy: Config) -> Iterator[list[Step]]:
     return _played(policy, _in_order(policy))
 
 
+def widened(policy: Config) -> Iterator[list[Step]]:
+    """Histories in which a policy asks for what was not kept."""
+    return _played(policy, _widenings(policy))
+
+
 def _played(policy: Config, scenes: Iterable[Scene]) -> Iterator[list[Step]]:
     for scene in scenes:
         yield [*converged(policy), *scene, *map(Step, (61.0, 600.0, 3600.0)), *scene, Step(14_400.0)]
@@ -279,6 +292,8 @@ def _staged(policy: Config) -> Iterator[Scene]:
             ],
         ]
     yield [step for one in edges for step in _back_in_part(one, shown[one.name])]
+    yield from _hidden(edges, shown)
+    yield from _unattributed(edges, shown)
     outside = [one for one in feeds if one.view in {UPLINK, View.INTERNET}]
     yield [announce(one.name, (), [route.key for route in shown[one.name]]) for one in outside]
     for one in feeds:
@@ -325,10 +340,71 @@ def _in_order(policy: Config) -> Iterator[Scene]:
         Step(20.0),
         *(announce(one.name, (), [route.key for route in kept[one.name][:1]]) for one in edges),
     ]
+    yield from _widenings(policy)
     yield [  # a copy stays Microsoft's when all links that brought it have gone
         *(announce(one.name, _repathed(shown[edges[0].name], "64500")) for one in mirrors),
         *(announce(one.name, (), [route.key for route in shown[one.name]]) for one in edges),
     ]
+
+
+def _widenings(policy: Config) -> Iterator[Scene]:
+    for ends in ("with a mark", "with quiet", "after sync_timeout"):
+        yield list(_widened(policy, ends))
+
+
+def _widened(policy: Config, ends: str) -> Iterator[Step]:
+    """A policy that asks for what feeds have sent before and nobody kept; it comes again, and some of it is gone."""
+    filtered = [one for one in policy.feeds.values() if one.view in {EDGE, View.INTERNET}]
+    shown = {
+        one.name: [route for route in UNASKED if route.prefix.family in one.families] for one in filtered
+    }
+    for one in filtered:
+        yield announce(one.name, shown[one.name])
+    for gap in (1.0, 5.0):
+        yield Step(gap, text="another policy", reload=True)
+    for one in filtered:
+        if ends == "with a mark":
+            yield Step(1.0, partial(_marks, RefreshBegan, one), f"{one.name} begins to send everything again")
+        if ends != "after sync_timeout":
+            yield announce(one.name, shown[one.name][1:], gap=0.5)
+        if ends == "with a mark":
+            yield Step(3.0, partial(_marks, RefreshEnded, one), f"{one.name} has done so")
+    yield from map(Step, (1.0, 1.0, 1.0, 60.0, 61.0))
+
+
+def _hidden(edges: list[Feed], shown: dict[str, list[Route]]) -> Iterator[Scene]:
+    """On tables of best paths, the internet's way wins everywhere, or on the first router alone; then it goes, too."""
+    best = [one for one in edges if not one.add_path]
+    won = {one.name: _repathed(shown[one.name], "3356 8075") for one in best}
+    for winning in (best, best[:1]):
+        gone = [one for one in edges if one not in winning]
+        if winning:
+            yield [
+                *(announce(one.name, (), [route.key for route in shown[one.name]]) for one in gone),
+                *(announce(one.name, won[one.name]) for one in winning),
+                Step(30.0),
+                *(announce(one.name, (), [route.key for route in won[one.name]]) for one in winning),
+            ]
+
+
+STRAYS = (
+    *routes("20.200.0.0/24 20.200.1.0/24 20.200.2.0/24 20.200.3.0/24", "12076", "192.0.2.77", path_id=9),
+    *routes("2a01:111:a::/48 2a01:111:b::/48 2a01:111:c::/48", "12076 8075", "2001:db8:9::9", path_id=9),
+)
+"""Microsoft's, by a next hop that nobody knows."""
+
+
+def _unattributed(edges: list[Feed], shown: dict[str, list[Route]]) -> Iterator[Scene]:
+    """What fits no link was there long before a link loses its routes, or came shortly before."""
+    for before in (30.0, 1.0):
+        yield [
+            step
+            for one in edges
+            for step in (
+                announce(one.name, [route for route in STRAYS if route.prefix.family in one.families]),
+                announce(one.name, (), [route.key for route in shown[one.name]], gap=before),
+            )
+        ]
 
 
 def _back_in_part(one: Feed, shown: list[Route]) -> Iterator[Step]:

@@ -456,6 +456,42 @@ TWO_CIRCUITS, METRO_AND_PRIVATE, AMBIGUOUS = _two_circuits(), _metro_and_private
 BEST_PATHS = _best_paths()
 
 
+def wider_policy(policy: Config) -> Config:
+    """Return a policy that asks about more address space on the same feeds and links."""
+    more = make_pool("more", tuple(policy.circuits)[:1], prefixes("20.1.2.0/24 2a01:111:1::/48"))
+    own = (*policy.customer.own_prefixes, *prefixes("20.1.0.0/16 2a01:111::/32"))
+    feeds = {
+        name: replace(one, canary=(*one.canary, *prefixes("100.64.0.0/10 fc00:1::/48")))
+        if one.view is View.INTERNET or name == "edge-2"
+        else one
+        for name, one in policy.feeds.items()
+    }
+    circuits = {
+        name: replace(
+            each,
+            receive=replace(
+                each.receive,
+                prefixes=(*each.receive.prefixes, *map(ExpectedPrefix, prefixes("10.1.0.0/16"))),
+            ),
+        )
+        for name, each in policy.circuits.items()
+    }
+    return replace(
+        policy,
+        circuits=circuits,
+        feeds=feeds,
+        pools={**policy.pools, "more": more},
+        customer=replace(policy.customer, own_prefixes=own),
+        internet_only=(*policy.internet_only, *prefixes("10.1.2.0/24 2001:db8:200:1::/64")),
+    )
+
+
+def recognising_policy(policy: Config) -> Config:
+    """Return a policy that declares one provider more, whose routes on edge tables may be Microsoft's."""
+    customer = policy.customer
+    return replace(policy, customer=replace(customer, provider_asns=(*customer.provider_asns, 3356)))
+
+
 def another_policy(policy: Config) -> Config:
     """Return a policy that asks other things of the same feeds, links and address space."""
     circuits = {

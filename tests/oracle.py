@@ -47,9 +47,11 @@ from ermon.model.routes import Route
 from ermon.model.settings import CheckSettings
 from tests.oracle_facts import (
     CHURN_SECONDS,
+    Asked,
     FactsFromScratch,
     Session,
     brought_by,
+    covered,
     excess_until,
     number,
     overlap,
@@ -147,12 +149,35 @@ class Oracle:
         self._look(by_line=True)
 
     def reload(self, config: Config, now: float) -> None:
-        """Judge by another configuration of the same feeds and links."""
+        """Judge by another configuration of the same feeds and links, which may ask for more."""
         self.pass_time(now)
+        for name, session in self.sessions.items():
+            if config.feeds[name].view in {View.EDGE_TABLE, View.INTERNET} and session.up_at is not None:
+                self._reload_feed(self.config, config, name)
         self.config = config
         self._subjects = _subjects_of(config)
         self.levels.forget(self._subjects)
         self._look(by_line=True)
+
+    def _reload_feed(self, before: Config, config: Config, name: str) -> None:
+        """Only what was asked about has been kept; for what more is asked about now, the router sends again."""
+        session, feed = self.sessions[name], config.feeds[name]
+        kept = {key: r for key, r in session.routes.items() if _is_held(before, before.feeds[name], r)}
+        session.passed_over |= session.routes.keys() - kept.keys()
+        session.routes = kept
+        asked_before = tuple(_asked_about(before, before.feeds[name]))
+        more = [p for p in _asked_about(config, feed) if not covered(p, asked_before)]
+        everything = feed.view is View.EDGE_TABLE and bool(_recognised(config) - _recognised(before))
+        for family in feed.families if more or everything else ():
+            earlier = session.asked.get(family)
+            if earlier is not None and self.now >= (session.asked_until(family, before) or 0.0):
+                earlier = None
+            session.asked[family] = Asked(
+                self.now,
+                len(session.log),
+                (asked_before, *(earlier.kept if earlier else ())),
+                everything or (earlier is not None and earlier.everything),
+            )
 
     @property
     def statuses(self) -> dict[SubjectKey, Status]:
@@ -194,6 +219,8 @@ class Oracle:
         if session.overflowed_until is not None:
             yield session.overflowed_until
         for family in self.config.feeds[name].families:
+            if (until := session.asked_until(family, self.config)) is not None:
+                yield until
             if (in_sync_at := session.in_sync_at(family, self.config)) is not None:
                 yield in_sync_at
         if (until := self.losses_until(name)) is not None:
@@ -282,9 +309,12 @@ class Oracle:
         if isinstance(event, EndOfRib):
             session.log.append((self.now, "end-of-rib", event.family))
         if isinstance(event, RefreshBegan | RefreshEnded):
+            kind = "refresh begins" if isinstance(event, RefreshBegan) else "refresh ends"
+            session.log.append((self.now, kind, event.family))
             self._record_refresh(session, event)
         if isinstance(event, Update):
             before, facts = dict(session.routes), FactsFromScratch(self)
+            session.passed_over -= {*event.withdrawn, *((r.prefix, r.path_id) for r in event.announced)}
             for key in event.withdrawn:
                 session.routes.pop(key, None)
                 session.log.append((self.now, "withdrawn", key[0].family))
@@ -650,6 +680,15 @@ def _is_held(config: Config, feed: Feed, route: Route) -> bool:
     if feed.view not in {View.EDGE_TABLE, View.INTERNET}:
         return True
     return any(overlap(route.prefix, other) for other in _asked_about(config, feed))
+
+
+def _recognised(config: Config) -> set[object]:
+    """Return what makes routes of edge tables Microsoft's, whatever their prefixes."""
+    summed_up = [link for link in config.links if link.match_prefixes]
+    return {
+        *(config.customer.asn, *config.customer.provider_asns),
+        *((link.vrf, link.match_next_hops, link.match_prefixes) for link in summed_up),
+    }
 
 
 def _asked_about(config: Config, feed: Feed) -> Iterator[Prefix]:

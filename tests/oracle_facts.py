@@ -303,6 +303,22 @@ def _stranger(attributes: Attributes, config: Config) -> int | None:
 # The record --------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a router was asked to send again, since the policy asks for more than was kept."""
+
+    since: float
+    log_from: int
+    """How much had been heard of the session before."""
+    kept: tuple[tuple[Prefix, ...], ...]
+    """What was asked about before: once, or several times that have not been answered yet."""
+    everything: bool
+    """Routes of Microsoft's may not have been kept either."""
+
+    def about(self, prefix: Prefix) -> bool:
+        return self.everything or not all(covered(prefix, kept) for kept in self.kept)
+
+
 @dataclass
 class Session:
     """What was heard of one feed."""
@@ -320,6 +336,9 @@ class Session:
     """Families of which routes came with all paths that a table of best paths would have to remember."""
     log: list[tuple[float, str, Family]] = field(default_factory=list)
     """When End-of-RIB and updates came in this session, by family."""
+    passed_over: set[RouteKey] = field(default_factory=set)
+    """Routes that an earlier policy did not ask about, so that they were not kept."""
+    asked: dict[Family, Asked] = field(default_factory=dict)
     refreshes: dict[Family, tuple[float, set[RouteKey]]] = field(default_factory=dict)
     """Since when a family is sent again, and what has come again since."""
     first_up_at: float | None = None
@@ -333,7 +352,7 @@ class Session:
     def begin(self, now: float, *, joined: bool) -> None:
         self.up_at, self.joined, self.down_reason = now, joined, ""
         self.first_up_at = now if self.first_up_at is None else self.first_up_at
-        self.routes, self.log, self.unsure, self.refreshes = {}, [], set(), {}
+        self._forget()
         if not joined:
             self.damaged = False
 
@@ -342,7 +361,32 @@ class Session:
         self.up_at, self.joined, self.down_reason = None, False, reason
         self.negotiated = self.offered = None
         self.no_hold = False
+        self._forget()
+
+    def _forget(self) -> None:
         self.routes, self.log, self.unsure, self.refreshes = {}, [], set(), {}
+        self.passed_over, self.asked = set(), {}
+
+    def asked_until(self, family: Family, config: Config) -> float | None:
+        """Return when what was asked for anew has come, for all that was heard so far; ``None``: nothing was."""
+        asked, times = self.asked.get(family), config.collector
+        if asked is None:
+            return None
+        began, timeout = False, asked.since + times.sync_timeout
+        until, in_sync_at = timeout, self.in_sync_at(family, config)
+        for time, kind, about in self.log[asked.log_from :]:
+            if until <= time:
+                break
+            if about != family:
+                continue
+            if kind == "refresh begins":
+                began, until = True, timeout
+            elif kind == "refresh ends" and began:
+                return time
+            elif kind in {"announced", "withdrawn"} and not began:
+                dumped = in_sync_at is not None and in_sync_at <= time
+                until = min(time + times.settle, timeout) if dumped else until
+        return until
 
     def refreshing(self, family: Family, now: float, config: Config) -> bool:
         """Tell whether a family is being sent again: for so long that the end may still come."""
@@ -364,7 +408,7 @@ class Session:
             if kind == "end-of-rib" and ended is None:
                 ended = time
                 deadline = ended + times.settle
-            elif kind != "end-of-rib" and ended is not None:
+            elif kind in {"announced", "withdrawn"} and ended is not None:
                 deadline = min(time + times.settle, ended + times.settle_limit)
         return deadline
 
@@ -416,12 +460,24 @@ class FactsFromScratch:
             return False
         return self.dump_over(feed, family) and not self._session(feed).no_hold
 
+    def _asked(self, feed: str, family: Family) -> Asked | None:
+        """Return what was asked for anew and may not have come yet."""
+        until = self._session(feed).asked_until(family, self._config)
+        return self._session(feed).asked[family] if until is not None and self.now < until else None
+
+    def knows(self, feed: str, family: Family, space: Iterable[Prefix]) -> bool:
+        asked = self._asked(feed, family)
+        return self.in_sync(feed, family) and not (asked is not None and any(asked.about(p) for p in space))
+
     def no_hold(self, feed: str) -> bool:
         return self._session(feed).no_hold
 
     def dump_over(self, feed: str, family: Family) -> bool:
         in_sync_at = self._session(feed).in_sync_at(family, self._config)
         if in_sync_at is None or in_sync_at > self.now:
+            return False
+        asked = self._asked(feed, family)
+        if asked is not None and asked.everything:
             return False
         return not any(canary.family == family for canary in self.canary_missing(feed) or ())
 
@@ -476,6 +532,9 @@ class FactsFromScratch:
         session, canaries = self._session(feed), self._config.feeds[feed].canary
         ended = {family for _, kind, family in session.log if kind == "end-of-rib" and not session.joined}
         judged = [canary for canary in canaries if canary.family in ended or self._long_up(session)]
+        for family in FAMILIES:
+            if (asked := self._asked(feed, family)) is not None:
+                judged = [c for c in judged if c.family != family or not asked.about(c)]
         missing = [c for c in judged if not covered_by_routes(c, self._prefixes(feed))]
         if (not missing and len(judged) < len(canaries)) or not judged:
             return None
@@ -569,7 +628,9 @@ class FactsFromScratch:
         return any(self._dumps(feed, family) for feed in tables)
 
     def _dumps(self, feed: str, family: Family) -> bool:
-        session = self._session(feed)
+        session, asked = self._session(feed), self._asked(feed, family)
+        if asked is not None and asked.everything:
+            return True
         if session.up_at is None or session.damaged or self._long_up(session):
             return False
         if family not in self._config.feeds[feed].families:
@@ -646,6 +707,7 @@ class FactsFromScratch:
         if not tables or not all(self.in_sync(feed, family) for feed in all_paths or tables):
             return False
         hides = any(route.prefix in brought for _, route in routes)
+        hides |= any(prefix in brought for feed in tables for prefix, _ in self._session(feed).passed_over)
         unsure = any(family in self._session(feed).unsure for feed in tables)
         return bool(all_paths) or not (hides or unsure)
 

@@ -15,7 +15,7 @@ import msgspec
 
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Config, Feed, Link, LinkKey, RoutingTable
-from ermon.model.prefixes import Address, PrefixIndex, PrefixSet, parse_address
+from ermon.model.prefixes import Address, Prefix, PrefixIndex, PrefixSet, parse_address
 from ermon.model.routes import Attributes, Route, SegmentKind
 
 AS_TRANS = 23456
@@ -138,6 +138,14 @@ class Attributor:
             table = TableAttributor(self._our_asns, links, own, self._router_addresses - own)
             self._tables[feed.table] = table
         return table
+
+    def recognises_more(self, feed: Feed, before: Attributor, feed_before: Feed) -> bool:
+        """Return whether routes of an edge table may be Microsoft's of which another attributor did not know it."""
+        summed_up = self._links_of(feed.vrf).own.summed_up_by
+        return bool(
+            self._our_asns - before._our_asns
+            or summed_up - before._links_of(feed_before.vrf).own.summed_up_by
+        )
 
     def _addresses_of(self, router: str) -> frozenset[Address]:
         """Return a router's addresses: those that are declared, and those that its sessions come from, which
@@ -263,6 +271,13 @@ class _LinkFinder:
     def sums_up(self) -> bool:
         """Whether a link is known by next hop and prefix, whatever the path."""
         return bool(self._summed_up)
+
+    @property
+    def summed_up_by(self) -> frozenset[tuple[Address, tuple[Prefix, ...]]]:
+        """By which next hops, for which prefixes."""
+        return frozenset(
+            (hop, link.match_prefixes) for hop, found in self._summed_up.items() for link, _ in found
+        )
 
     def summed_up(self, route: Route) -> frozenset[LinkKey]:
         """Find the links of a provider that sums Azure up, so that its paths are without 12076."""

@@ -62,6 +62,12 @@ class Facts(Protocol):
         """Return whether the feed's routes of this family are known to be complete."""
         ...
 
+    def knows(self, feed: str, family: Family, space: Iterable[Prefix]) -> bool:
+        """Return whether the feed has said all that it has to say of these prefixes of the family, what is inside them
+        and what covers them: it is in sync, and nothing of them has just been asked for.
+        """
+        ...
+
     def all_paths(self, feed: str, family: Family) -> bool:
         """Return whether the session carries all paths (ADD-PATH), so that it can prove absence."""
         ...

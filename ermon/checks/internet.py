@@ -25,7 +25,7 @@ from ermon.checks.subject import (
 )
 from ermon.checks.topics import MICROSOFT, RouteSet, feed_topic, routes_topic
 from ermon.model.inventory import Config, Feed, View
-from ermon.model.prefixes import PrefixSet
+from ermon.model.prefixes import Prefix, PrefixSet
 from ermon.model.routes import Route, SegmentKind
 from ermon.model.settings import Severity
 
@@ -153,12 +153,16 @@ def mirror_disagrees(config: Config) -> Iterator[Subject]:
         for mirror in uplink_mirrors:
             topics.add(feed_topic(mirror.name))
             topics.update(routes_topic(mirror.name, RouteSet(EXPORTED, f)) for f in mirror.families)
-        judge = partial(_mirror_disagrees, feed, uplinks, uplink_mirrors)
+        judge = partial(_mirror_disagrees, feed, uplinks, uplink_mirrors, config.customer.own_prefixes)
         yield Subject("mirror-disagrees", feed_labels(feed), frozenset(topics), judge)
 
 
 def _mirror_disagrees(
-    feed: Feed, uplinks: frozenset[str], uplink_mirrors: tuple[Feed, ...], facts: Facts
+    feed: Feed,
+    uplinks: frozenset[str],
+    uplink_mirrors: tuple[Feed, ...],
+    ours: tuple[Prefix, ...],
+    facts: Facts,
 ) -> Verdict:
     """What the internet hears of ours and no mirror exports leaves by an exit that nobody watches.
 
@@ -169,7 +173,7 @@ def _mirror_disagrees(
     elsewhere: list[Route] = []
     unknown = False
     for family in feed.families:
-        unknown |= not facts.in_sync(feed.name, family)
+        unknown |= not facts.knows(feed.name, family, (p for p in ours if p.family == family))
         mirrors = [m for m in uplink_mirrors if family in m.families]
         in_sync = [m for m in mirrors if facts.in_sync(m.name, family)]
         complete = len(in_sync) == len(mirrors) and uplinks == {m.uplink for m in mirrors}

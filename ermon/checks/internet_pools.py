@@ -62,7 +62,8 @@ def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], fact
     if excused and all(link_down(facts, link, family) for link in excused):
         return OK
     routes = facts.matching(feed.name, RouteSet(INSIDE_POOL, family, pool.name)).values()
-    leaked = present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
+    complete = facts.knows(feed.name, family, pool.prefixes_of(family))
+    leaked = present(on_feed(feed, routes=routes), complete=complete)
     return _while_links_are_up(leaked, excused, family, facts) if routes and excused else leaked
 
 
@@ -110,7 +111,8 @@ def pool_covered(config: Config) -> Iterator[Subject]:
 
 def _pool_covered(pool: Pool, family: Family, feed: Feed, facts: Facts) -> Verdict:
     routes = facts.matching(feed.name, RouteSet(COVERS_POOL, family, pool.name)).values()
-    return present(on_feed(feed, routes=routes), complete=facts.in_sync(feed.name, family))
+    complete = facts.knows(feed.name, family, pool.prefixes_of(family))
+    return present(on_feed(feed, routes=routes), complete=complete)
 
 
 POOL_COVERED = Check(
@@ -155,7 +157,7 @@ def _pool_fallback(
         return UNKNOWN
     lost: list[Prefix] = []
     used: list[Route] = []
-    unknown = False
+    unknown = not facts.knows(feed.name, family, pool.prefixes_of(family))
     for prefix in pool.prefixes_of(family):
         covering = _longest_covering(facts, feed, prefix)
         if not covering:

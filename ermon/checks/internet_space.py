@@ -51,6 +51,8 @@ def _internet_only_withdrawn(
         return OK
     if set(uplinks) - {feed.uplink for feed in seeing}:
         return UNKNOWN
+    if any(not facts.knows(feed.name, family, dark) for feed in seeing):
+        return UNKNOWN  # it may be there and not have come yet
     feeds = [feed.name for feed in seeing]
     routers = [feed.router for feed in seeing if feed.router is not None]
     return violated(Evidence(prefixes=dark, feeds=feeds, routers=routers))
@@ -78,17 +80,17 @@ INTERNET_ONLY_WITHDRAWN = Check(
 
 def prefix_hijacked(config: Config) -> Iterator[Subject]:
     """Somebody else's announcement of our space draws its traffic, where it is the longer one all of it."""
-    ours = {prefix.family for prefix in (*config.customer.own_prefixes, *config.internet_only)}
     for family in FAMILIES:
+        ours = [p for p in (*config.customer.own_prefixes, *config.internet_only) if p.family == family]
         feeds = tuple(f for f in config.feeds.values() if f.view is View.INTERNET and family in f.families)
-        if family in ours and feeds:
+        if ours and feeds:
             topics = {feed_topic(feed.name) for feed in feeds}
             topics |= {routes_topic(feed.name, RouteSet(HIJACKED, family)) for feed in feeds}
-            judge = partial(_prefix_hijacked, feeds, family)
+            judge = partial(_prefix_hijacked, feeds, family, ours)
             yield Subject("prefix-hijacked", (("family", family),), frozenset(topics), judge)
 
 
-def _prefix_hijacked(feeds: tuple[Feed, ...], family: Family, facts: Facts) -> Verdict:
+def _prefix_hijacked(feeds: tuple[Feed, ...], family: Family, ours: list[Prefix], facts: Facts) -> Verdict:
     """What one outside view does not show another may: only all of them prove that nobody does it."""
     found = {feed.name: facts.matching(feed.name, RouteSet(HIJACKED, family)) for feed in feeds}
     routes = RouteGroup(found.values())
@@ -102,7 +104,7 @@ def _prefix_hijacked(feeds: tuple[Feed, ...], family: Family, facts: Facts) -> V
 
     showing = [name for name, matching in found.items() if matching]
     evidence = Evidence(routes=routes, feeds=showing, details=details)
-    return present(evidence, complete=all(facts.in_sync(feed.name, family) for feed in feeds))
+    return present(evidence, complete=all(facts.knows(feed.name, family, ours) for feed in feeds))
 
 
 PREFIX_HIJACKED = Check(

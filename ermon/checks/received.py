@@ -265,7 +265,7 @@ def _internet_preferred(circuit: Circuit, feeds: tuple[Feed, ...], facts: Facts)
     unknown = not feeds or not periods.families
     for feed in feeds:
         for prefix in sorted(p for p in expected if p.family in feed.families):
-            if not facts.in_sync(feed.name, prefix.family):
+            if not facts.knows(feed.name, prefix.family, (prefix,)):
                 unknown = True
             elif elsewhere := _leaves_elsewhere(facts, feed, prefix):
                 brought = _brings(facts, circuit, prefix)

@@ -192,14 +192,18 @@ class NetworkFacts:
     def in_sync(self, feed: str, family: Family) -> bool:
         return self.dump_over(feed, family) and not self.no_hold(feed)
 
+    def knows(self, feed: str, family: Family, space: Iterable[Prefix]) -> bool:
+        asked = self.feeds[feed].asked.get(family)
+        return self.in_sync(feed, family) and not (asked is not None and any(map(asked.about, space)))
+
     def no_hold(self, feed: str) -> bool:
         return self.feeds[feed].session.no_hold
 
     def dump_over(self, feed: str, family: Family) -> bool:
         """Return whether all routes of the family have come: what is there is there, whatever silence proves."""
         state = self.feeds[feed]
-        sync = state.session.families.get(family)
-        if sync is None or not sync.complete:
+        sync, asked = state.session.families.get(family), state.asked.get(family)
+        if sync is None or not sync.complete or (asked is not None and asked.everything):
             return False
         return all(canary.family != family for canary in state.canary_missing or ())
 
@@ -313,7 +317,11 @@ class NetworkFacts:
             return False
         links = [link for link in self.config.circuits[circuit].links.values() if family in link.families]
         tables = {feed.name for link in links for feed in self.config.tables_of(link)}
-        return any(self.feeds[name].session.in_first_dump(family, self.now, collector) for name in tables)
+        return any(
+            self.feeds[name].session.in_first_dump(family, self.now, collector)
+            or ((asked := self.feeds[name].asked.get(family)) is not None and asked.everything)
+            for name in tables
+        )
 
     def routers_out_of_sight(self) -> Collection[str]:
         return self.out_of_sight
@@ -506,6 +514,14 @@ class NetworkFacts:
             return Amount(tables[0].prefix_count(family), float(tables[0].addresses(family)))
         prefixes = {prefix for table in tables for prefix in table.prefixes(family)}
         return Amount(len(prefixes), float(address_count(prefixes)))
+
+    def amount_known(self, counted: Counted) -> bool:
+        """Return whether the amount is all that there is on the link; else it is the least that there may be."""
+        if counted.kind == "advertised":
+            return bool(self._counted_tables(counted))
+        return (counted.link, counted.family) in self.links and bool(
+            self.deciders(counted.link, counted.family)
+        )
 
     def _counted_tables(self, counted: Counted) -> list[AdjRibIn]:
         kind, link, family, service = counted

@@ -149,6 +149,7 @@ class Layers:
         overdue = state.session.timeout_at(self.facts.config.collector)
         timed_out = overdue is not None and self.facts.now >= overdue
         judged = [c for c in state.feed.canary if timed_out or self._dump_ended(state, c.family)]
+        judged = [c for c in judged if not ((asked := state.asked.get(c.family)) and asked.about(c))]
         if not judged:
             return None
         missing = tuple(canary for canary in judged if not state.rib.covers(canary))

@@ -86,7 +86,7 @@ def _on_internet(facts: NetworkFacts, pool: Pool, feed: str, family: Family) -> 
     """Return whether a prefix equal to the pool's or inside it is in the view; only in sync there is a no."""
     if facts.matching(feed, RouteSet(INSIDE_POOL, family, pool.name)):
         return Answer.YES
-    return Answer.NO if facts.in_sync(feed, family) else Answer.UNKNOWN
+    return Answer.NO if facts.knows(feed, family, pool.prefixes_of(family)) else Answer.UNKNOWN
 
 
 def _on_links(

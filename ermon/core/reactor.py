@@ -7,15 +7,18 @@ work in proportion to what it touches, never to the table and never to the netwo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from ermon.checks.subject import Classifier
 from ermon.checks.topics import STORAGE, feed_topic, first_dump_topic, link_topic, process_topic, source_topic
+from ermon.core.asked import Asked
 from ermon.core.facts import NetworkFacts
 from ermon.core.layers import Layers
 from ermon.core.route_index import RouteIndex
 from ermon.core.states import FeedState
 from ermon.core.timers import (
+    AskedOver,
     ChurnEnds,
     DrainOverdue,
     EndOfRibOverdue,
@@ -192,7 +195,8 @@ class Reactor:
         """Note what the router has to send again. The feed stays in sync: all of it is still there."""
         if not self._message(state) or family not in state.session.families:
             return
-        state.session.families[family].marked = True
+        if asked := state.asked.get(family):
+            asked.marked = True
         held = {route.key for route in state.rib.routes() if route.prefix.family == family}
         self.refreshing(state, family, held, self.facts.now + self.facts.config.collector.sync_timeout)
 
@@ -207,16 +211,46 @@ class Reactor:
             return
         self.routes.withdraw(state, sorted(state.refreshes[family], key=str))
         self._forget_refresh(state, family)
-        if state.session.families[family].asked_again and not state.session.damaged:
-            self._complete(state, family)
+        if (asked := state.asked.get(family)) and asked.marked:
+            self._asked_over(state, family)
 
     def _forget_refreshes(self, state: FeedState) -> None:
-        for family in tuple(state.refreshes):
+        for family in state.feed.families:
             self._forget_refresh(state, family)
+            state.asked.pop(family, None)
+            self.timers.cancel(AskedOver(state.feed.name, family))
 
     def _forget_refresh(self, state: FeedState, family: Family) -> None:
         state.refreshes.pop(family, None)
         self.timers.cancel(RefreshOverdue(state.feed.name, family))
+
+    def ask_anew(self, state: FeedState, asked: Asked) -> None:
+        """Ask a router for everything again, for what ``asked`` says was not held."""
+        if not state.session.up:
+            return
+        for family in state.feed.families:
+            self.wait_for_asked(state, family, replace(asked).and_before(state.asked.get(family)))
+        self.request(state, "refresh", "the configuration asks for routes that were not kept")
+        self.layers.feed_changed(state.feed.name)
+
+    def wait_for_asked(self, state: FeedState, family: Family, asked: Asked) -> None:
+        """Know that the router was asked to send a family again, and come back when all of it may have come."""
+        state.asked[family] = asked
+        self.timers.set(AskedOver(state.feed.name, family), asked.over_at(self.facts.config.collector))
+
+    def _asked_over_due(self, state: FeedState, family: Family) -> None:
+        if asked := state.asked.get(family):
+            over_at = asked.over_at(self.facts.config.collector)
+            if round(over_at, 6) > self.facts.now:  # it went on, or the router has marked its beginning since
+                self.timers.set(AskedOver(state.feed.name, family), over_at)
+            else:
+                self._asked_over(state, family)
+
+    def _asked_over(self, state: FeedState, family: Family) -> None:
+        """Everything that was asked for anew is here."""
+        del state.asked[family]
+        self.timers.cancel(AskedOver(state.feed.name, family))
+        self.layers.feed_changed(state.feed.name)
 
     def _messages_lost(self, state: FeedState, count: int, reason: str) -> None:
         name = state.feed.name
@@ -289,10 +323,14 @@ class Reactor:
         sync = state.session.families.get(family)
         if sync is None:
             return
-        if (sync.end_of_rib_at is not None or sync.asked_again) and not sync.complete:
+        if sync.end_of_rib_at is not None and not sync.complete:
             sync.updated_at = self.facts.now
-            if sync.end_of_rib_at is None:
-                self._set_sync_timer(state, family)
+        if sync.complete and (
+            asked := state.asked.get(family)
+        ):  # before that, it may still be the first dump
+            first, asked.updated_at = asked.updated_at is None, self.facts.now
+            if first:
+                self.wait_for_asked(state, family, asked)
         if announced and not sync.received:
             sync.received = True
             self.layers.feed_changed(state.feed.name)
@@ -317,6 +355,7 @@ class Reactor:
         return any(
             state.session.sync_deadline(family, collector) is not None
             or self.timers.due(EndOfRibOverdue(name)) is not None
+            or state.asked
             for name, state in self.facts.feeds.items()
             for family in state.feed.families
         )
@@ -336,6 +375,8 @@ class Reactor:
             match timer:
                 case SyncDue(feed, family):
                     self._sync_due(facts.feeds[feed], family)
+                case AskedOver(feed, family):
+                    self._asked_over_due(facts.feeds[feed], family)
                 case EndOfRibOverdue(feed):
                     self.layers.feed_changed(feed)
                 case ResendDue(feed):

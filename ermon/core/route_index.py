@@ -39,7 +39,7 @@ from ermon.core.learned import LearnedPrefixes
 from ermon.core.preference import LinkPreferences
 from ermon.core.rib import AdjRibIn, RouteChange
 from ermon.core.states import FeedState
-from ermon.model.inventory import Config, LinkKey, Receive, View
+from ermon.model.inventory import Config, Feed, LinkKey, Receive, View
 from ermon.model.prefixes import Family, Prefix, PrefixIndex, PrefixSet
 from ermon.model.routes import Route, RouteKey
 
@@ -94,7 +94,7 @@ class RouteIndex:
         self.watched = watched_space(config)
         """What the policy can ask about on a feed that is not held whole, its own canaries aside."""
         self._classifiers = classifiers
-        self._attributor = Attributor(config)
+        self.attributor = Attributor(config)
         self._elsewhere = MicrosoftElsewhere(config)
         self.learned = LearnedPrefixes(self._elsewhere.tells)
         self.best_paths = BestPaths(facts, self.learned)
@@ -150,7 +150,7 @@ class RouteIndex:
         attributes: object = None
         attribution: Attribution = None
         theirs = False
-        each = state.feed.view is View.EDGE_TABLE and self._attributor.of(state.feed).asks_prefix
+        each = state.feed.view is View.EDGE_TABLE and self.attributor.of(state.feed).asks_prefix
         for route in routes:
             if each or route.attributes is not attributes:
                 attributes = route.attributes
@@ -171,7 +171,7 @@ class RouteIndex:
     def _attribution(self, state: FeedState, route: Route) -> Attribution:
         if state.feed.view is not View.EDGE_TABLE:
             return None
-        return self._attributor.of(state.feed).attribute(route)
+        return self.attributor.of(state.feed).attribute(route)
 
     def _route_changed(self, state: FeedState, change: RouteChange, attribution: Attribution) -> None:
         """Carry one change from the Adj-RIB-In to everything that is kept by prefix."""
@@ -369,11 +369,15 @@ class RouteIndex:
 
     # Other published lists ---------------------------------------------------------------------------
 
-    def expect(self, classifiers: Mapping[str, Classifier], watched: PrefixSet) -> bool:
-        """Go over to other expected prefixes; return whether routes are asked about that were not held."""
+    def expect(self, classifiers: Mapping[str, Classifier], watched: PrefixSet) -> PrefixSet:
+        """Go over to other expected prefixes; return the address space that was watched before."""
         before, self.watched = self.watched, watched
         self._classifiers = classifiers
-        return bool(watched.without(before))
+        return before
+
+    def watched_on(self, feed: Feed) -> PrefixSet:
+        """Return the address space of which a feed that is not held whole keeps every route."""
+        return PrefixSet((*self.watched.prefixes(), *feed.canary)) if feed.canary else self.watched
 
     def cover_again(self, state: FeedState, link: LinkKey) -> None:
         """Hold a link's routes on a feed against what it is expected to bring now."""

@@ -24,19 +24,16 @@ class FamilySync(msgspec.Struct):
     end_of_rib_seen: bool = False
     """End-of-RIB has come in this session, be it for an earlier dump."""
     asked_again: bool = False
-    """The router was asked to send everything again: no End-of-RIB ends that, so a quiet time does (RFC 2918)."""
+    """Of earlier recordings: the router was asked to send everything again; see ``ermon.core.asked`` of now."""
     marked: bool = False
-    """It marks where it begins and ends to do so (RFC 7313), so nothing but the end mark does."""
+    """Of earlier recordings: it marks where it begins and ends to do so."""
     received: bool = False
     """At least one route was announced in this session, held or not."""
 
     def deadline(self, dump_since: float, collector: Collector) -> float:
         """Return when the family is in sync if nothing more happens."""
         if self.end_of_rib_at is None:
-            timeout = dump_since + collector.sync_timeout
-            if not self.asked_again or self.marked or self.updated_at is None:
-                return timeout
-            return min(self.updated_at + collector.settle, timeout)
+            return dump_since + collector.sync_timeout
         quiet_since = max(self.end_of_rib_at, self.updated_at or self.end_of_rib_at)
         return min(quiet_since + collector.settle, self.end_of_rib_at + collector.settle_limit)
 
@@ -49,7 +46,7 @@ class Session(msgspec.Struct, omit_defaults=True):
 
     up_since: float | None = None
     dump_since: float = 0.0
-    """When the router began to send everything."""
+    """When the router began to send what it has."""
     joined: bool = False
     """We began to listen inside the session: its End-of-RIB may be the end of half a dump."""
     damaged: bool = False
@@ -127,13 +124,6 @@ class Session(msgspec.Struct, omit_defaults=True):
         self.lost_messages += count
         for sync in self.families.values():
             sync.complete = False
-
-    def dump_again(self, now: float) -> None:
-        """Everything will be sent again: until then, what is not here may only not have been kept."""
-        self.dump_since = now
-        for sync in self.families.values():
-            sync.complete, sync.marked, sync.asked_again = False, False, True
-            sync.end_of_rib_at = sync.updated_at = None
 
     def all_paths(self, feed: Feed, family: Family) -> bool:
         """Return whether ADD-PATH is in force: as negotiated, else as the peer's OPEN offers, else as

@@ -18,6 +18,7 @@ from ermon.checks.drain import DRAIN
 from ermon.checks.subject import Labels
 from ermon.checks.topics import Counted
 from ermon.core.alarm import AlarmState, Phase
+from ermon.core.asked import Asked
 from ermon.core.churn import ChurnTimes
 from ermon.core.drain import DrainMemory, LinkDrain
 from ermon.core.facts import NetworkFacts
@@ -31,7 +32,7 @@ from ermon.core.states import CeasedLink, CircuitSight, FeedState, LinkInfo, Pro
 from ermon.core.timers import RefreshOverdue, StrangersGone
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, LinkKey
-from ermon.model.prefixes import FAMILIES, Family, Prefix, parse_prefix
+from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet, parse_prefix
 from ermon.model.routes import PathId, Route
 from ermon.model.settings import MaintenanceWindow
 
@@ -45,6 +46,17 @@ class RefreshMemory(msgspec.Struct, frozen=True):
     """The routes that have not come again yet."""
 
 
+class AskedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was asked for anew of a family and may not have come yet: ``Asked``, its space as prefixes."""
+
+    family: Family
+    since: float
+    space: tuple[str, ...] = ()
+    everything: bool = False
+    marked: bool = False
+    updated_at: float | None = None
+
+
 class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     """A ``FeedState`` without what follows from its routes, and without what was asked of the router."""
 
@@ -53,6 +65,7 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     overflow_seconds: float = 0.0
     losses: tuple[float, ...] = ()
     refreshes: tuple[RefreshMemory, ...] = ()
+    asked: tuple[AskedMemory, ...] = ()
     churn: tuple[tuple[LinkKey, tuple[float, ...]], ...] = ()
     """Of recordings from before the families were told apart."""
     churned: tuple[tuple[LinkKey, ChurnTimes], ...] = ()
@@ -193,6 +206,12 @@ def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
             )
             for family, keys in sorted(state.refreshes.items())
         ),
+        asked=tuple(
+            AskedMemory(
+                family, a.since, tuple(map(str, a.space.prefixes())), a.everything, a.marked, a.updated_at
+            )
+            for family, a in sorted(state.asked.items())
+        ),
         churned=tuple((k, recent) for k, count in state.churn.items() if (recent := count.recent(now))),
         strays={
             f: tuple(sorted(since.items(), key=str)) for f, since in state.strays.since().items() if since
@@ -298,6 +317,7 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
     for refresh in memory.refreshes:
         keys = {(parse_prefix(text), path_id) for text, path_id in refresh.missing}
         reactor.refreshing(state, refresh.family, keys, refresh.overdue)
+    _restore_asked(reactor, state, memory)
     earlier = [(link, tuple((time, FAMILIES[0]) for time in times)) for link, times in memory.churn]
     for link, changes in (*earlier, *memory.churned):
         if reactor.facts.has_link(link):
@@ -307,6 +327,22 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
         state.passed_over.add((parse_prefix(prefix), None))
     for route in routes:
         state.rib.announce(route)
+
+
+def _restore_asked(reactor: Reactor, state: FeedState, memory: FeedMemory) -> None:
+    for each in memory.asked:
+        space = PrefixSet(map(parse_prefix, each.space))
+        asked = Asked(each.since, space, each.everything, each.marked, each.updated_at)
+        reactor.wait_for_asked(state, each.family, asked)
+    for family, sync in state.session.families.items():
+        if (
+            sync.asked_again and not sync.complete
+        ):  # of earlier recordings, in which the whole dump began again
+            sync.complete = True
+            asked = Asked(state.session.dump_since, PrefixSet(()), everything=True)
+            asked.marked, asked.updated_at = sync.marked, sync.updated_at
+            reactor.wait_for_asked(state, family, asked)
+        sync.asked_again = sync.marked = False
 
 
 def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory, clock_offset: float) -> None:

@@ -10,6 +10,7 @@ from ermon.checks.attribution import Unattributed
 from ermon.checks.check import Parameter
 from ermon.checks.sight import PROCESS_ENDS, PROCESS_QUIET_SECONDS, PROCESS_WINDOW_SECONDS
 from ermon.checks.topics import RouteSet
+from ermon.core.asked import Asked
 from ermon.core.churn import Churn
 from ermon.core.coverage import ExpectedCoverage
 from ermon.core.passed_over import PassedOver
@@ -66,6 +67,8 @@ class FeedState:
     """On an edge table: the Microsoft routes that fit no link."""
     refreshes: dict[Family, set[RouteKey]] = field(default_factory=dict)
     """While the router sends a family again (RFC 7313): the routes that have not come again yet."""
+    asked: dict[Family, Asked] = field(default_factory=dict)
+    """What was asked for anew and may not have come yet."""
     canary_missing: tuple[Prefix, ...] | None = None
     overflowed_until: float | None = None
     overflow_seconds: float = 0.0

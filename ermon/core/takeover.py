@@ -7,11 +7,13 @@ feed, or so many routes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from msgspec import structs
 
 from ermon.checks.edge_table import judges_lists
 from ermon.checks.topics import EXPECTATIONS, missing_topic
+from ermon.core.asked import Asked
 from ermon.core.facts import FILTERED_VIEWS
 from ermon.core.reactor import TEARDOWN_INTERVAL_SECONDS, Reactor
 from ermon.core.route_index import Expectations
@@ -27,6 +29,7 @@ from ermon.core.timers import (
 )
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Feed, LinkFamily, View
+from ermon.model.prefixes import PrefixSet
 
 ROUTES_AT_ONCE = 20
 """Routes that a reload takes over in one step, some half a millisecond: see ``ermon.aio.slices``."""
@@ -35,8 +38,8 @@ ROUTES_AT_ONCE = 20
 def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     """Take over what an earlier reactor knows of the feeds and links that both have, step by step.
 
-    A feed that is not held whole and may now be asked about more is asked for everything again. ``old`` must not
-    change meanwhile; what is taken over is copied, so that it can still be read.
+    A feed that is not held whole and is now asked about more is asked for everything again; what was held stays
+    known meanwhile. ``old`` must not change meanwhile; what is taken over is copied, so that it can still be read.
     """
     facts, before = new.facts, old.facts
     facts.processes.update({p: up for p, up in before.processes.items() if p in facts.processes})
@@ -59,15 +62,13 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
         if key in facts.drains:
             facts.drains[key].take_over(drain, facts.now)
             facts.pending.drains.add(key)
-    asks_for_more = _asks_for_more(new, old)
-    watched = old.routes.watched
+    wider = new.routes.watched.without(old.routes.watched)
     for name, state in facts.feeds.items():
         before_feed = before.feeds.get(name)
         if before_feed is not None and _same_session(before_feed.feed, state.feed):
             yield from _adopt_feed(new, state, old, before_feed)
-            more = [c for c in state.feed.canary if not (c in before_feed.feed.canary or watched.covers(c))]
-            if state.feed.view in FILTERED_VIEWS and (asks_for_more or more):
-                _ask_again(new, state)
+            if asked := _asked_anew(new, state.feed, old, before_feed.feed, wider):
+                new.ask_anew(state, asked)
         yield
 
 
@@ -119,6 +120,8 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
     session = state.session = before.session.copy()
     session.set_families(state.feed.families)
     new.set_dump_timers(state)
+    for family in before.asked.keys() & session.families.keys():
+        new.wait_for_asked(state, family, replace(before.asked[family]))
     for family in before.refreshes.keys() & session.families.keys():
         overdue = old.timers.due(RefreshOverdue(name, family))
         new.refreshing(
@@ -140,25 +143,17 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
     new.layers.feed_changed(name)
 
 
-def _asks_for_more(new: Reactor, old: Reactor) -> bool:
-    known_by = {
-        (
-            config.customer.asn,
-            config.customer.provider_asns,
-            frozenset((link.match_next_hops, link.match_prefixes) for link in config.links),
-        )
-        for config in (new.facts.config, old.facts.config)
-    }
-    return len(known_by) > 1 or bool(new.routes.watched.without(old.routes.watched))
-
-
-def _ask_again(reactor: Reactor, state: FeedState) -> None:
-    if not state.session.up:
-        return
-    state.session.dump_again(reactor.facts.now)
-    reactor.set_dump_timers(state)
-    reactor.request(state, "refresh", "the configuration asks for routes that were not kept")
-    reactor.layers.feed_changed(state.feed.name)
+def _asked_anew(new: Reactor, feed: Feed, old: Reactor, before: Feed, wider: PrefixSet) -> Asked | None:
+    """Return what a feed is asked about of which it did not keep every route; ``wider``: what all of them are."""
+    if before.view not in FILTERED_VIEWS:
+        return None  # it was held whole
+    if feed.canary or before.canary:
+        wider = new.routes.watched_on(feed).without(old.routes.watched_on(before))
+    everything = feed.view is not before.view or (
+        feed.view is View.EDGE_TABLE
+        and new.routes.attributor.recognises_more(feed, old.routes.attributor, before)
+    )
+    return Asked(new.facts.now, wider, everything) if wider or everything else None
 
 
 def expect(reactor: Reactor, expectations: Expectations) -> Iterator[None]:
@@ -168,7 +163,7 @@ def expect(reactor: Reactor, expectations: Expectations) -> Iterator[None]:
     sort.
     """
     facts, changed, config = reactor.facts, expectations.circuits, expectations.config
-    wider = reactor.routes.expect(expectations.classifiers, expectations.watched)
+    before = reactor.routes.expect(expectations.classifiers, expectations.watched)
     facts.expect(config, expectations.expected)
     yield
     for state in facts.feeds.values():
@@ -185,8 +180,12 @@ def expect(reactor: Reactor, expectations: Expectations) -> Iterator[None]:
     for state in facts.feeds.values() if changed else ():
         if state.feed.view in FILTERED_VIEWS:
             reactor.routes.drop_unwatched(state)
-            if wider:
-                _ask_again(reactor, state)
+            if (
+                wider := reactor.routes.watched_on(state.feed)
+                .without(before)
+                .without(PrefixSet(state.feed.canary))
+            ):
+                reactor.ask_anew(state, Asked(facts.now, wider))
             yield
 
 

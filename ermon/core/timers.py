@@ -69,6 +69,13 @@ class RefreshOverdue(msgspec.Struct, frozen=True):
     family: Family
 
 
+class AskedOver(msgspec.Struct, frozen=True):
+    """What was asked for anew may all have come."""
+
+    feed: str
+    family: Family
+
+
 class EndOfRibOverdue(msgspec.Struct, frozen=True):
     feed: str
 
@@ -140,6 +147,7 @@ class ChurnEnds(msgspec.Struct, frozen=True):
 Timer = (
     FirstDumpsEnd
     | SyncDue
+    | AskedOver
     | EndOfRibOverdue
     | ResendDue
     | OverflowEnds

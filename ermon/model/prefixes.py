@@ -155,6 +155,19 @@ class PrefixSet:
     def __bool__(self) -> bool:
         return bool(self._starts[4] or self._starts[6])
 
+    def prefixes(self) -> Iterator[Prefix]:
+        """Yield the fewest prefixes that make it up, in their order."""
+        for version, bits in _BITS.items():
+            for start, end in zip(self._starts[version], self._ends[version], strict=True):
+                at = start
+                while at <= end:
+                    # As large as the alignment of its first address and the room until the end allow.
+                    host_bits = min(
+                        (at & -at).bit_length() - 1 if at else bits, (end - at + 1).bit_length() - 1
+                    )
+                    yield Prefix(version, at, bits - host_bits)
+                    at += 1 << host_bits
+
     def covers(self, prefix: Prefix) -> bool:
         """Return whether every address of ``prefix`` is in the set."""
         starts = self._starts[prefix.version]

@@ -38,7 +38,9 @@ def find_routes(monitor: Monitor, prefix: Prefix, match: str, feed: str | None) 
     feeds = {name: found for name, found in config.feeds.items() if feed in (None, name)}
     found = list(islice(_matching(monitor, feeds, prefix, match), MAX_COUNTED + 1))
     unsynced = [
-        name for name, each in feeds.items() if family in each.families and not known.in_sync(name, family)
+        name
+        for name, each in feeds.items()
+        if family in each.families and not known.knows(name, family, (prefix,))
     ]
 
     def render() -> RoutesDoc:

@@ -97,31 +97,126 @@ def test_a_refresh_is_no_churn(space: Space):
 
 # What a reload asks for again ------------------------------------------------------------------------
 
-MORE = "customer: {own_prefixes: [198.51.100.0/24, '2001:db8:100::/40', 198.18.0.0/24, '2001:db8:7700::/40']}"
+NEW = {"ipv4": "198.18.0.0/28", "ipv6": "2001:db8:7700:1::/64"}
+MORE = """
+customer: {own_prefixes: [198.51.100.0/24, '2001:db8:100::/40', 198.18.0.0/24, '2001:db8:7700::/40']}
+nat_pools: {new: {circuit: chicago, prefixes: [198.18.0.0/28, '2001:db8:7700:1::/64']}}
+"""
+LINKS = (
+    "link-down",
+    "circuit-down",
+    "prefix-missing",
+    "service-missing",
+    "prefix-count-low",
+    "link-asymmetry",
+)
 
 
 def asked_again(net: Company) -> Company:
     net.reconfigure(company(MORE).config).wait(1)
-    assert ("edge-1", "refresh") in {(request.feed, request.action) for request in net.requests}
+    asked = {request.feed for request in net.requests if request.action == "refresh"}
+    assert asked == {"edge-1", "edge-2", "edge-3", "edge-4", "outside"}
     return net
 
 
-def test_what_a_reload_asks_for_is_there_after_a_quiet_time(net: Company, space: Space):
-    asked_again(net).announce("edge-1", space.extra, path="64510 3356").wait(SETTLE - MILLISECOND)
-    assert not net.monitor.network.in_sync("edge-1", space.family)
-    net.wait(MILLISECOND)
-    assert net.monitor.network.in_sync("edge-1", space.family)
+def on_outside(pool: str, space: Space) -> dict[str, str]:
+    return {"pool": pool, "family": space.family, "feed": "outside"}
+
+
+def test_links_stay_in_sync_when_a_reload_asks_for_more(net: Company, space: Space):
+    before = {case.key: case.status for case in net.monitor.statuses() if case.subject.check in LINKS}
+    asked_again(net)
+    after = {case.key: case.status for case in net.monitor.statuses() if case.subject.check in LINKS}
+    assert after == before
+    net.lose("chicago-primary", space.family)
+    net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
+
+
+def test_a_circuit_is_not_unseen_when_a_reload_asks_for_more(net: Company, space: Space):
+    asked_again(net).wait(300)
+    assert net.told("circuit-unseen", "link-down", "feed-down") == []
+
+
+def test_only_what_is_asked_for_anew_is_unknown(net: Company, space: Space):
+    asked_again(net)
+    for check in ("pool-leak", "pool-fallback"):
+        assert net.status(check, **on_outside("chi", space)) == "ok"
+        assert net.status(check, **on_outside("new", space)) == "unknown"
+    assert net.status("prefix-hijacked", family=space.family) == "unknown"
+    assert net.status("mirror-disagrees", feed="outside") == "unknown"
+
+
+def test_it_is_known_after_a_quiet_time(net: Company, space: Space):
+    asked_again(net).announce("outside", space.extra, path="64510 3356").wait(SETTLE - MILLISECOND)
+    assert net.status("pool-leak", **on_outside("new", space)) == "unknown"
+    assert net.wait(MILLISECOND).status("pool-leak", **on_outside("new", space)) == "ok"
+
+
+def test_each_update_begins_the_quiet_time_anew(net: Company, space: Space):
+    asked_again(net).announce("outside", space.extra, path="64510 3356").wait(1)
+    net.announce("outside", space.extra, path="64510 3356 3356").wait(1)
+    assert net.status("pool-leak", **on_outside("new", space)) == "unknown"
+    assert net.wait(1).status("pool-leak", **on_outside("new", space)) == "ok"
 
 
 def test_the_end_mark_ends_it_at_once_and_a_quiet_time_before_does_not(net: Company, space: Space):
-    asked_again(net).refresh_begins("edge-1").bring("chicago-primary", "ipv4", "ipv6").wait(20)
-    assert not net.monitor.network.in_sync("edge-1", space.family)
-    net.refresh_ends("edge-1")
-    net.wait(MILLISECOND)
-    assert net.monitor.network.in_sync("edge-1", space.family)
+    asked_again(net).refresh_begins("outside").announce("outside", space.extra, path="64510 3356").wait(20)
+    assert net.status("pool-leak", **on_outside("new", space)) == "unknown"
+    net.refresh_ends("outside")
+    assert net.status("pool-leak", **on_outside("new", space)) == "ok"
 
 
-def test_a_router_that_sends_nothing_is_in_sync_after_the_timeout(net: Company, space: Space):
+def test_the_end_of_what_began_before_does_not_end_it(net: Company, space: Space):
+    asked_again(net.refresh_begins("outside")).refresh_ends("outside")
+    assert net.status("pool-leak", **on_outside("new", space)) == "unknown"
+
+
+def test_a_router_that_sends_nothing_is_waited_for_until_the_timeout(net: Company, space: Space):
     asked_again(net).wait(TIMEOUT - 1 - MILLISECOND)
-    assert not net.monitor.network.in_sync("edge-1", space.family)
-    assert net.wait(MILLISECOND).monitor.network.in_sync("edge-1", space.family)
+    assert net.status("pool-leak", **on_outside("new", space)) == "unknown"
+    assert net.wait(MILLISECOND).status("pool-leak", **on_outside("new", space)) == "ok"
+
+
+def test_what_is_there_is_a_leak_while_it_is_asked_for(net: Company, space: Space):
+    asked_again(net).announce("outside", NEW[space.family], path="64510 64500")
+    assert net.status("pool-leak", **on_outside("new", space)) == "violated"
+
+
+def test_a_second_reload_does_not_make_it_known(net: Company, space: Space):
+    asked_again(net).reconfigure(company(MORE + "policy: {max_drain: 1h}").config).wait(1)
+    assert net.status("pool-leak", **on_outside("new", space)) == "unknown"
+    assert net.wait(TIMEOUT - 2).status("pool-leak", **on_outside("new", space)) == "ok", "since the first"
+
+
+def test_what_a_second_reload_asks_for_besides_begins_the_time_anew(net: Company, space: Space):
+    asked_again(net).wait(99).reconfigure(company(MORE + "internet_only: [198.18.1.0/24]").config)
+    assert net.wait(TIMEOUT - MILLISECOND).status("pool-leak", **on_outside("new", space)) == "unknown"
+    assert net.wait(MILLISECOND).status("pool-leak", **on_outside("new", space)) == "ok"
+
+
+def test_a_new_session_answers_it(net: Company, space: Space):
+    asked_again(net).down("outside").up("outside").get_in_sync("outside")
+    assert net.status("pool-leak", **on_outside("new", space)) == "ok"
+
+
+def test_a_canary_that_was_not_held_is_not_missing_until_it_is_over(net: Company, space: Space):
+    canary = f"feeds: {{edge-1: {{canary: ['{space.extra}']}}}}"
+    net.reconfigure(company(canary).config).wait(TIMEOUT - MILLISECOND)
+    assert net.status("canary-missing", feed="edge-1") == "unknown"
+    assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
+    assert net.wait(MILLISECOND).status("canary-missing", feed="edge-1") == "violated"
+
+
+def test_links_are_unknown_where_routes_are_newly_recognised_as_microsofts(net: Company, space: Space):
+    net.lose("chicago-primary", space.family).wait(5)
+    assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
+    net.reconfigure(company("customer: {provider_asns: [64511]}").config).wait(TIMEOUT - MILLISECOND)
+    assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
+    assert net.raised("circuit-unseen") == [], "the table is sent anew, as in a first dump"
+    assert net.wait(MILLISECOND).status("link-down", **PRIMARY, family=space.family) == "violated"
+
+
+def test_what_is_recognised_no_more_is_not_asked_for(net: Company, space: Space):
+    declared = company("customer: {provider_asns: [64511]}").converge()
+    assert declared.reconfigure(net.config).requests == []
+    assert declared.status("link-down", **PRIMARY, family=space.family) == "ok"

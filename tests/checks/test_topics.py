@@ -29,7 +29,7 @@ Reads = list[tuple[str, tuple[Any, ...]]]
 
 OF_FEED = (
     *("up", "in_sync", "all_paths", "end_of_rib", "down_reason", "loss", "overflowed", "canary_missing"),
-    *("feed_flaps", "no_hold", "received_any", "listening_problem", "strangers"),
+    *("feed_flaps", "no_hold", "received_any", "listening_problem", "strangers", "knows"),
 )
 NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     **{name: lambda feed, *_: {topics.feed_topic(feed)} for name in OF_FEED},

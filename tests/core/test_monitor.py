@@ -464,7 +464,7 @@ def test_what_a_published_list_expects_survives_a_restart_before_the_list_is_rea
         SMALL,
         circuits={"chicago": replace(chicago, receive=Receive(prefixes=(expected,), sources=(source,)))},
     )
-    net = converged().reconfigure(read).get_in_sync("edge-1", "edge-2")
+    net = converged().reconfigure(read)
     net.assert_raised_after(60, "prefix-missing", circuit="chicago", link="primary")
     before = net.finding("prefix-missing", circuit="chicago", link="primary")
     assert before is not None
@@ -542,17 +542,11 @@ def test_a_reload_that_asks_about_more_sends_for_everything_on_the_filtered_feed
         )
     net.reconfigure(policy)
     assert {(r.feed, r.action) for r in net.requests} == {("edge-1", "refresh"), ("edge-2", "refresh")}
-    assert not net.monitor.network.in_sync("edge-1", "ipv4")
-    assert net.monitor.network.in_sync("edge-1-msee", "ipv4")
-    net.get_in_sync("edge-1")
-    assert net.monitor.network.in_sync("edge-1", "ipv6")
-
-
-def test_without_an_end_of_rib_it_is_in_sync_again_after_sync_timeout() -> None:
-    wider = replace(SMALL, internet_only=prefixes("20.0.0.0/16"))
-    net = converged().reconfigure(wider).wait(119.75)
-    assert not net.monitor.network.in_sync("edge-1", "ipv4")
-    assert net.wait(0.25).monitor.network.in_sync("edge-1", "ipv4")
+    network = net.monitor.network
+    assert all(network.in_sync(feed, family) for feed in SMALL.feeds for family in BOTH)
+    assert not network.knows("edge-1", "ipv4", prefixes("20.0.0.0/24"))
+    assert network.knows("edge-1", "ipv4", prefixes("198.51.100.0/28"))
+    assert network.knows("isp-a", "ipv4", prefixes("20.0.0.0/24")), "it is held whole"
 
 
 def test_a_reload_that_asks_about_less_leaves_the_feeds_alone() -> None:

@@ -22,7 +22,16 @@ from ermon.model.findings import Status
 from ermon.model.inventory import Config, LinkKey
 from ermon.model.prefixes import FAMILIES
 from tests.histories import Step, histories, staged, staged_in_order
-from tests.networks import AMBIGUOUS, BEST_PATHS, METRO_AND_PRIVATE, START, TWO_CIRCUITS, another_policy
+from tests.networks import (
+    AMBIGUOUS,
+    BEST_PATHS,
+    METRO_AND_PRIVATE,
+    START,
+    TWO_CIRCUITS,
+    another_policy,
+    recognising_policy,
+    wider_policy,
+)
 from tests.oracle import Oracle, SubjectKey, times_of, transitions_of
 
 EXAMPLES = int(os.environ.get("ERMON_ORACLE_EXAMPLES", "8"))
@@ -46,6 +55,13 @@ NETWORKS = {
     "best paths": (BEST_PATHS, another_policy(BEST_PATHS)),
     "one region of two circuits": (DALLAS, another_policy(DALLAS)),
 }
+
+
+RELOADS = {
+    network: (one, other, wider_policy(one), recognising_policy(wider_policy(one)))
+    for network, (one, other) in NETWORKS.items()
+}
+"""The policies that a history changes between, in their order, and from the last one to the first."""
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -286,7 +302,39 @@ BUGS |= {
 }
 
 
+BUGS |= {
+    "what a reload asks for anew, known at once": (
+        *("two circuits", "ermon.core.facts.NetworkFacts", "knows"),
+        lambda facts, feed, family, _: facts.in_sync(feed, family),
+    ),
+    "what a reload asks for anew, known when it is first heard of": (
+        *("two circuits", "ermon.core.asked.Asked", "over_at"),
+        lambda asked, times: (
+            asked.since + times.sync_timeout if asked.updated_at is None else asked.updated_at
+        ),
+    ),
+    "a refresh that only the timeout ends": (
+        *("two circuits", "ermon.core.asked.Asked", "over_at"),
+        lambda asked, times: asked.since + times.sync_timeout,
+    ),
+    "a best path that hides nothing": (
+        *("best paths", "ermon.core.passed_over.PassedOver", "__contains__"),
+        lambda *_: False,
+    ),
+    "strays that were never there before": (
+        *("two circuits", "ermon.core.strays.Strays", "settled"),
+        lambda *_: frozenset(),
+    ),
+    "an end mark that ends nothing": (
+        *("two circuits", "ermon.core.reactor.Reactor", "_asked_over"),
+        nothing,
+    ),
+}
+
+
 RARE = {
+    "a best path that hides nothing",
+    "strays that were never there before",
     "best paths that prove nothing together",
     "a failover that is looked for when links change only",
     "a failover that is looked for when prefixes change only",
@@ -305,6 +353,10 @@ RARE = {
 """Bugs that chance seldom meets: they are looked for in the staged histories."""
 
 IN_ORDER = {
+    "what a reload asks for anew, known at once",
+    "what a reload asks for anew, known when it is first heard of",
+    "a refresh that only the timeout ends",
+    "an end mark that ends nothing",
     "a loss that becomes usual",
     "a level that becomes usual whatever else is wrong",
     "a level that becomes usual on one link",
@@ -340,7 +392,7 @@ def trips(network: str, history: list[Step]) -> bool:
 
 def disagreements(network: str, history: list[Step]) -> Iterator[str]:
     """Yield what monitor and oracle answer differently: statuses after every step, evidence, transitions."""
-    policies = NETWORKS[network]
+    policies = RELOADS[network]
     monitor, oracle = Monitor(policies[0], START), Oracle(policies[0], START)
     raised: list[tuple[float, str, SubjectKey]] = []
     now, changed = START, False
@@ -348,7 +400,7 @@ def disagreements(network: str, history: list[Step]) -> Iterator[str]:
         now += step.gap
         if step.reload:
             changed = True
-            policies = policies[::-1]
+            policies = (*policies[1:], policies[0])
             monitor.reconfigure(policies[0], now)
             oracle.reload(policies[0], now)
         elif events := list(step.make(now)):

@@ -113,16 +113,6 @@ def test_a_session_remembers_why_the_last_one_ended() -> None:
     assert (session.up, session.down_reason, session.changed_at) == (True, "", 20.0)
 
 
-def test_a_dump_that_begins_again_is_waited_for_again() -> None:
-    session = session_up()
-    for sync in session.families.values():
-        sync.end_of_rib_at, sync.end_of_rib_seen, sync.complete = 1.0, True, True
-    session.dump_again(50.0)
-    assert session.up
-    assert session.sync_deadline("ipv6", TIMES) == 170.0
-    assert session.families["ipv6"].end_of_rib_seen
-
-
 # ADD-PATH ----------------------------------------------------------------------------------------------
 
 

@@ -14,8 +14,8 @@ from ermon.core.monitor import Monitor
 from ermon.core.snapshot import Snapshot, resume, take
 from ermon.model.inventory import Config
 from ermon.model.routes import Route
-from tests.core.test_oracle import FAST, NETWORKS
-from tests.histories import Step, announce, converged, histories, staged
+from tests.core.test_oracle import FAST, NETWORKS, RELOADS
+from tests.histories import Step, announce, converged, histories, staged, widened
 from tests.networks import START, prefixes, routes
 
 
@@ -69,7 +69,7 @@ def different(one: Seen, other: Seen) -> list[str]:
 
 def differences(network: str, history: list[Step], *, every: int) -> Iterator[str]:
     """Play a history, and from each ``every``-th step on go on with copies; yield what they say otherwise."""
-    policies = NETWORKS[network]
+    policies = RELOADS[network]
     monitor = Monitor(policies[0], START)
     monitors = [monitor]
     now = START
@@ -81,7 +81,7 @@ def differences(network: str, history: list[Step], *, every: int) -> Iterator[st
                 one.reconfigure(policies[1], now)
             for event in step.make(now):
                 one.apply(event)
-        policies = policies[::-1] if step.reload else policies
+        policies = (*policies[1:], policies[0]) if step.reload else policies
         first, *others = [(told(one, now), statuses(one)) for one in monitors]
         everything.update(first[0])
         for other in others:
@@ -115,6 +115,31 @@ def test_a_copy_knows_what_happens_seldom(network: str) -> None:
     for history in staged(NETWORKS[network][0]):
         for problem in differences(network, history, every=9):
             pytest.fail(problem)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_copy_knows_what_has_been_asked_for_anew(network: str) -> None:
+    for history in widened(NETWORKS[network][0]):
+        for problem in differences(network, history, every=2):
+            pytest.fail(problem)
+
+
+def test_a_dump_that_began_again_in_an_earlier_recording_is_waited_for() -> None:
+    policy = NETWORKS["two circuits"][0]
+    monitor, now = Monitor(policy, START), START
+    for step in converged(policy):
+        now += step.gap
+        for event in step.make(now):
+            monitor.apply(event)
+    monitor.advance(now)
+    sync = monitor.network.feeds["edge-1"].session.families["ipv4"]
+    sync.asked_again, sync.complete = True, False
+    copy = copied(policy, monitor)
+    assert not copy.network.in_sync("edge-1", "ipv4")
+    copy.advance(START + policy.collector.sync_timeout - 0.25)
+    assert not copy.network.in_sync("edge-1", "ipv4")
+    copy.advance(START + policy.collector.sync_timeout)
+    assert copy.network.in_sync("edge-1", "ipv4")
 
 
 def test_a_snapshot_stays_as_it_was_taken_while_the_monitor_goes_on() -> None:

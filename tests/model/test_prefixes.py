@@ -196,6 +196,25 @@ def test_sets_agree_with_ipaddress(some: list[Prefix], others: list[Prefix], ask
     assert bool(left) == bool(in_some - in_others)
 
 
+@given(st.lists(small_prefixes()), st.lists(small_prefixes()))
+def test_a_set_is_told_in_the_fewest_prefixes(some: list[Prefix], others: list[Prefix]) -> None:
+    left = PrefixSet(some).without(PrefixSet(others))
+    told = tuple(left.prefixes())
+    for version in (4, 6):
+        networks = [ip_network(str(prefix)) for prefix in told if prefix.version == version]
+        assert networks == list(collapse_addresses(networks))
+    again = PrefixSet(told)
+    assert not again.without(left)
+    assert not left.without(again)
+
+
+def test_a_set_that_is_everything_is_told_as_a_default_route() -> None:
+    halves = prefixes("0.0.0.0/1 128.0.0.0/1 ::/0")
+    assert tuple(PrefixSet(halves).prefixes()) == prefixes("0.0.0.0/0 ::/0")
+    upper = PrefixSet(prefixes("::/0")).without(PrefixSet(prefixes("::/1")))
+    assert tuple(upper.prefixes()) == prefixes("8000::/1")
+
+
 @given(st.lists(small_prefixes(), max_size=8))
 def test_merged_ranges_are_sorted_and_do_not_touch(some: list[Prefix]) -> None:
     ranges = list(merged(some))
