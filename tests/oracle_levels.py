@@ -11,6 +11,7 @@ from ermon.checks.subject import Subject
 from ermon.checks.topics import Counted
 from ermon.model.events import Accepted
 from ermon.model.findings import LinkState, Status
+from ermon.model.inventory import Link, View
 from tests.oracle_facts import DAY, HOUR, median
 
 if TYPE_CHECKING:
@@ -85,7 +86,11 @@ class Levels:
                 level = self._median(self.low(counted)) or amount
                 level = level if _same(amount, level, learns.drop_percent) else amount
                 spoiled = self._spoiled(subject)
-                alike = all(_same(other, level, learns.drop_percent) for other in self._others(counted))
+                alike = all(
+                    _same(other, level, learns.drop_percent)
+                    or not (known or (other.routes > level.routes and other.addresses > level.addresses))
+                    for other, known in self._others(counted)
+                )
                 oracle.moments[-1].low[counted] = (amount, alike and not spoiled, learns.drop_percent)
 
     def _spoiled(self, subject: Subject) -> bool:
@@ -102,15 +107,22 @@ class Levels:
                 return True
         return False
 
-    def _others(self, counted: Counted) -> Iterator[Amount]:
-        """Yield how much there is on the other links of the circuit that are up."""
+    def _others(self, counted: Counted) -> Iterator[tuple[Amount, bool]]:
+        """Yield how much there is on the other links of the circuit that are up, and whether there cannot be more."""
         facts = self._oracle.facts
         for link in self._oracle.config.circuits[counted.link[0]].links.values():
             if link.key == counted.link:
                 continue
             families = [counted.family] if counted.family in link.families else link.families
             if any(facts.link_state(link.key, family) is LinkState.UP for family in families):
-                yield facts.amount(counted._replace(link=link.key))
+                yield facts.amount(counted._replace(link=link.key)), self._all_seen(link, counted)
+
+    def _all_seen(self, link: Link, counted: Counted) -> bool:
+        facts, feeds = self._oracle.facts, self._oracle.config.feeds
+        if counted.kind != "advertised":
+            return counted.family in link.families and facts.deciders(link.key, counted.family) != ()
+        mirrors = [n for n, f in feeds.items() if f.view is View.TO_MICROSOFT and f.link_key == link.key]
+        return any(facts.in_sync(name, counted.family) for name in mirrors)
 
     # Until it is usual -------------------------------------------------------------------------------
 

@@ -82,13 +82,17 @@ class Learning:
             self.timers.cancel(alarm.key)
 
     def _alike(self, counted: Counted, learns: Learns, median: Amount) -> bool:
-        """Return whether every other link of the circuit that is up is at the same level."""
+        """Return whether every other link of the circuit that is up is at the same level, as far as that is known: of
+        one whose amount is not, no more than that it is above the level can be.
+        """
         facts = self._facts
         for link in facts.config.circuits[counted.link[0]].links.values():
             if link.key == counted.link or not link_up(facts, link, counted.family):
                 continue
-            other = facts.amount(counted._replace(link=link.key))
-            if not same_level(other, median, learns.drop_percent):
+            theirs = counted._replace(link=link.key)
+            amount = facts.amount(theirs)
+            above = all(one > usual for one, usual in zip(amount, median, strict=True))
+            if not same_level(amount, median, learns.drop_percent) and (above or facts.amount_known(theirs)):
                 return False
         return True
 

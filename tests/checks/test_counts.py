@@ -219,6 +219,24 @@ def test_a_link_that_is_down_is_not_asked(space: Space):
     assert shrink(net, space, 40, 12).wait(WEEK).status("prefix-count-low", **count(space)) == "ok"
 
 
+def seen_in_part(space: Space, routes: int) -> Company:
+    """Lose sight of the router of the secondary link, and see so many of its routes in another router's table."""
+    net = shrink(on_both_links(space, 40), space, 40, 12).down("edge-2")
+    via = space.msee["chicago-secondary"]
+    return net.announce("edge-1", *space.many(routes), path="12076", via=via, path_id=7)
+
+
+def test_a_link_that_is_seen_in_part_is_not_asked(space: Space):
+    net = seen_in_part(space, 5)
+    assert net.monitor.network.link_state(("chicago", "secondary"), space.family).value == "up"
+    assert net.wait(WEEK - 1).status("prefix-count-low", **count(space)) == "violated"
+    assert net.wait(1).status("prefix-count-low", **count(space)) == "ok"
+
+
+def test_a_link_that_is_seen_in_part_and_brings_more_is_at_another_level(space: Space):
+    assert seen_in_part(space, 40).wait(3 * WEEK).status("prefix-count-low", **count(space)) == "violated"
+
+
 def test_a_level_that_leaves_its_band_begins_anew(space: Space):
     net = shrink_both(on_both_links(space, 40), space, 40, 20).wait(WEEK - HOUR)
     shrink_both(net, space, 20, 13).wait(WEEK - MILLISECOND)
@@ -443,6 +461,21 @@ def test_a_new_level_of_what_is_advertised_becomes_usual(space: Space):
     net = advertising(space, 101, "policy: {relearn_after: 1d}")
     for mirror in ("plant-primary", "plant-secondary"):
         net.withdraw(mirror, space.office, *space.many(101)[40:])
+    assert net.wait(24 * HOUR - 1).status("advertised-count-low", **labels) == "violated"
+    assert net.wait(1).status("advertised-count-low", **labels) == "ok"
+
+
+def test_a_level_that_only_one_of_two_links_has_does_not(space: Space):
+    labels = {**ON_PLANT, "family": space.family}
+    net = advertising(space, 101, "policy: {relearn_after: 1d}")
+    net.withdraw("plant-primary", space.office, *space.many(101)[40:])
+    assert net.wait(72 * HOUR).status("advertised-count-low", **labels) == "violated"
+
+
+def test_a_link_whose_mirror_is_not_seen_is_not_asked(space: Space):
+    labels = {**ON_PLANT, "family": space.family}
+    net = advertising(space, 101, "policy: {relearn_after: 1d}")
+    net.withdraw("plant-primary", space.office, *space.many(101)[40:]).down("plant-secondary")
     assert net.wait(24 * HOUR - 1).status("advertised-count-low", **labels) == "violated"
     assert net.wait(1).status("advertised-count-low", **labels) == "ok"
 
