@@ -31,8 +31,10 @@ MAX_PASSWORD_LENGTH = 80
 RESTART_TIME_SECONDS = 1
 """Offered as graceful restart's time (RFC 4724 section 3), because several routers send End-of-RIB only with it.
 
-The shortest: ermon keeps no forwarding state. While that time runs, a router may wait to be called instead of calling
-(FRR does), and ermon never calls.
+The shortest: ermon keeps no forwarding state. While that time runs, a router may wait to be called instead of calling,
+and ermon never calls. FRR does so: in bgpd/bgp_fsm.c, ``bgp_timer_set`` stops the connect timer of an Active peer that
+is flagged ``PEER_STATUS_NSF_WAIT``. With 1 s End-of-RIB still comes from FRR, BIRD, GoBGP and OpenBGPD: the tests see
+them in sync long before ``sync_timeout``.
 """
 
 MAX_TTL = 255
