@@ -626,4 +626,5 @@ def _process_step(drawn: tuple[str, float, bool]) -> Step:
     process, gap, up = drawn
     if up:
         return Step(gap, lambda t: [ProcessUp(t, process)], f"{process} runs")
-    return Step(gap, lambda t: [ProcessDown(t, process, "ended")], f"{process} ended")
+    wanted = gap == 0.0
+    return Step(gap, lambda t: [ProcessDown(t, process, "ended", wanted)], f"{process} ended")

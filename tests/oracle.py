@@ -248,7 +248,7 @@ class Oracle:
             self.processes[event.process] = True
             return
         if isinstance(event, ProcessDown):
-            if self.processes.get(event.process):
+            if self.processes.get(event.process) and not event.wanted:
                 self.process_ends.setdefault(event.process, []).append(self.now)
             self.processes[event.process] = False
             self.process_problems[event.process] = event.reason

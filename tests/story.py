@@ -25,10 +25,12 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Change,
+    ConnectionsRefused,
     EndOfRib,
     Event,
     FeedRequest,
     HoldTimeZero,
+    ListeningJudged,
     MessagesLost,
     ProcessDown,
     ProcessUp,
@@ -167,6 +169,14 @@ class Story:
 
     def process_down(self, process: str = EDGES) -> Self:
         return self._apply([ProcessDown(self.now, process, "exited")])
+
+    def cannot_listen(self, local: str, problem: str | None) -> Self:
+        """An address of ermon's cannot be listened on; ``None``: it can."""
+        return self._apply([ListeningJudged(self.now, local, problem)])
+
+    def refused(self, peer: str, *, at: str) -> Self:
+        """Somebody connects who is no feed's router there."""
+        return self._apply([ConnectionsRefused(self.now, at, peer, 1)])
 
     def judge_source(self, source: str, problem: str | None = None) -> Self:
         """A published list came into force, or could not be used."""

@@ -260,6 +260,8 @@ class ProcessDoc(msgspec.Struct, frozen=True, kw_only=True):
     state: StateWord
     """Unknown: nothing was heard of it yet."""
     feeds: tuple[str, ...]
+    reason: str = ""
+    """Why it does not run; empty while it does, and while nobody knows."""
 
 
 class UplinkDoc(msgspec.Struct, frozen=True, kw_only=True):

@@ -257,10 +257,11 @@ _NOTES = (
     ),
     (
         "local-not-here",
-        "An address that this machine does not have",
+        "An address that this machine cannot listen on",
         (
-            "ermon cannot listen there, and the feed never comes up. Add the address to an interface, or correct it. Asked with "
-            "`ermon check --here` only, since a configuration is often checked elsewhere."
+            "The machine does not have it, something else listens there, or there is no right to the port: the feed never comes up, "
+            "and a reload is refused. Found by trying, with `ermon check --here` only, since a configuration is often checked "
+            "elsewhere."
         ),
     ),
     (

@@ -5,14 +5,14 @@ Lists are read, secrets are not: of those it is only asked whether they are ther
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from ermon.config.lint_mistakes import Lint
 from ermon.config.secrets import named_files, places_of
+from ermon.exabgp.addresses import try_to_listen
+from ermon.exabgp.reasons import cannot_listen
 from ermon.model.inventory import Config
 from ermon.model.source_key import SourceKey, is_url
 from ermon.sources.published import SourceError
@@ -40,22 +40,21 @@ def lint_files(config: Config, folder: Path) -> Iterator[Lint]:
 
 
 def lint_machine(config: Config) -> Iterator[Lint]:
-    """Yield the addresses of the configuration that this machine does not have."""
-    asked: dict[str, bool] = {}
+    """Yield the addresses of the configuration that this machine cannot listen on, as this account."""
+    asked: dict[str, str | None] = {}
+    port = config.collector.port
     for feed in config.feeds.values():
         if feed.local not in asked:
-            asked[feed.local] = _is_here(feed.local)
-        if not asked[feed.local]:
-            text = f"{feed.local} is no address of this machine; `ip address add` it, or correct it"
+            asked[feed.local] = error = try_to_listen(feed.local, port)
+            if error in _NO_RIGHT and any(asked[local] == error for local in asked if local != feed.local):
+                continue  # it is the port's, and said once
+        if (error := asked[feed.local]) is not None:
+            more = _AS_IT_MAY_BE.get(error, "")
+            text = cannot_listen(feed.local, port, error) + more
             yield Lint("local-not-here", ("feeds", feed.name, "local"), text)
 
 
-def _is_here(address: str) -> bool:
-    """Return whether this machine can have a socket at an address; on doubt, it can."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((address, 0))
-    except OSError as error:
-        return error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
-    return True
+_NO_RIGHT = frozenset({"EACCES", "EPERM"})
+_AS_IT_MAY_BE = {"EADDRINUSE": " (an ermon that runs is fine)"} | dict.fromkeys(
+    _NO_RIGHT, " (asked as this account, and not as the service's)"
+)

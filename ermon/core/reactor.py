@@ -276,7 +276,7 @@ class Reactor:
 
     def _process_down(self, event: ProcessDown) -> None:
         self.facts.process_problems[event.process] = event.reason
-        if self.facts.processes.get(event.process):
+        if self.facts.processes.get(event.process) and not event.wanted:
             runs = self.facts.process_runs[event.process]
             runs.ended(self.facts.now)
             self.layers.watch(ProcessSettles(event.process), runs.restless_until)

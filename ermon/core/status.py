@@ -87,6 +87,7 @@ def network_status(
         name: ProcessDoc(
             state=_PROCESS_STATES[up],
             feeds=tuple(feed for feed, found in feeds.items() if found.process == name),
+            reason=monitor.network.process_problem(name) if up is False else "",
         )
         for name, up in monitor.network.processes.items()
     }

@@ -256,10 +256,11 @@ class FeedSupervisor:
                 self._recorder.started(process.name, pid, now)
                 self._decoder.process_started(process.name, pid)
                 self._apply_own(ProcessUp(now, process.name))
-            case channel.Stopped(reason):
+            case channel.Stopped(reason, wanted):
                 self._ended[process.name] = reason
-                self._log.error("exabgp stopped", process=process.name, reason=reason)
-                self._apply_own(ProcessDown(now, process.name, reason))
+                log = self._log.info if wanted else self._log.error
+                log("exabgp stopped", process=process.name, reason=reason)
+                self._apply_own(ProcessDown(now, process.name, reason, wanted))
             case channel.Dropped(count):
                 self._lose(process, f"the relay's buffer was full: {count} lines of its process are gone")
             case channel.RelayLost():

@@ -59,6 +59,8 @@ class Stopped:
     """ExaBGP ended, and its sessions with it. It is started again after a while."""
 
     reason: str
+    wanted: bool = False
+    """ermon itself has ended it, to start it with another configuration."""
 
 
 Control = Started | Dropped | RelayLost | Stopped
@@ -99,6 +101,7 @@ class Channel:
         self._answered = False
         self._spoken = False
         self._ending = False
+        self._end_expected = False
         self._error: BaseException | None = None
         self._wake = asyncio.Event()
 
@@ -155,7 +158,7 @@ class Channel:
 
     async def read_relays(self, listener: socket.socket, pid: int) -> None:
         """Read every relay that connects in a run of process ``pid``, one after the other, until ``finish``."""
-        self._spoken = self._ending = False
+        self._spoken = self._ending = self._end_expected = False
         self._wake.clear()
         while not self._commands.empty():  # they were meant for an earlier run
             self._commands.get_nowait()
@@ -163,8 +166,12 @@ class Channel:
             with connection:
                 complete = await self._read_relay(connection, pid)
             await self._messages.put(_RelayClosed(self._last_ping))
-            if not complete:
+            if not complete and not self._end_expected:
                 await self._messages.put(RelayLost())
+
+    def expect_end(self) -> None:
+        """Know that the process ends, and its sessions with it: what its relay may not have sent is missed by nobody."""
+        self._end_expected = True
 
     def finish(self) -> None:
         """End ``read_relays`` when all that relays have sent is read: the process has ended."""

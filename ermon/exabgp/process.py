@@ -26,6 +26,7 @@ from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, ExaBGPError, Message, Stopped
 from ermon.exabgp.configure import environment, render
 from ermon.exabgp.directory import ProcessDirectory
+from ermon.exabgp.reasons import process_end
 from ermon.model.inventory import Config, Feed
 from ermon.model.prefixes import Family
 
@@ -86,6 +87,9 @@ async def reload(process: asyncio.subprocess.Process, directory: ProcessDirector
             raise ExaBGPError(f"ExaBGP refused its configuration: {directory.last_words()}")
     raise ExaBGPError("ExaBGP did not read its configuration again")
 
+
+RESTARTED = "restarted by ermon for another configuration"
+"""Why ExaBGP ended, where that was wanted."""
 
 TICK_SECONDS = 1.0
 """Between questions whether ExaBGP still answers."""
@@ -264,7 +268,7 @@ class ExaBGP:
                 reason = await self._run()
             except OSError as error:  # a full disk, a directory that somebody removed, no memory
                 reason = f"could not be started: {error}"
-            await self._channel.put(Stopped(reason))
+            await self._channel.put(Stopped(reason, wanted=reason == RESTARTED))
             if loop.time() - began >= STABLE_SECONDS:
                 backoff.reset()
             with contextlib.suppress(TimeoutError):
@@ -291,6 +295,7 @@ class ExaBGP:
             try:
                 reason = await self._watch(process, reader)
                 self._channel.up = False
+                self._channel.expect_end()
                 await self._end(process)
                 await self._drain(reader)  # what routers said before the end is as true as ever
             finally:  # also when ermon stops in the middle of this, which cancels it
@@ -335,7 +340,7 @@ class ExaBGP:
                 if ended.done():
                     return self._how_ended(ended.result())
                 if restart.done():
-                    return "restarted for another configuration"
+                    return RESTARTED
                 if reader.done():
                     reader.result()  # only a bug ends it now
                 unanswered = self._count_unanswered(unanswered)
@@ -344,7 +349,7 @@ class ExaBGP:
             ended.cancel()
             restart.cancel()
         process.kill()
-        return f"no answer for {UNANSWERED_TICKS * TICK_SECONDS:.0f} seconds"
+        return f"did not answer for {UNANSWERED_TICKS * TICK_SECONDS:.0f} s"
 
     def _count_unanswered(self, unanswered: int) -> int:
         """Ask for an answer, and return the number of ticks since the last."""
@@ -389,6 +394,4 @@ class ExaBGP:
         self._directory.write_configuration(self._render(self._config, self._passwords))
 
     def _how_ended(self, status: int) -> str:
-        if status < 0:
-            return f"killed by {signal.Signals(-status).name}"
-        return f"ended with status {status}: {self._directory.last_words()}"
+        return process_end(status, self._directory.last_words())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 
 import msgspec
 
@@ -38,6 +39,35 @@ def cannot_listen(address: str, port: int, error: str) -> str:
 def endpoint(address: str, port: int) -> str:
     """Write an address and a port (RFC 3986 section 3.2.2)."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+# Processes ------------------------------------------------------------------------------------------
+
+_LAST_WORDS = (
+    (re.compile(r"Too many death for relay"), "its relay died again and again"),
+    (re.compile(r"could not load/reload configuration; *(.*)"), r"it refused its configuration: \1"),
+    (re.compile(r"could not drop privileges"), "it cannot run as ermon's account"),
+    (re.compile(r".*\b(No space left on device)\b.*"), r"\1"),
+)
+"""What ExaBGP 5.0.15 says before it ends, and what it means here."""
+MAX_LAST_WORDS = 500
+
+
+def process_end(status: int, last_words: str) -> str:
+    """Say why an ExaBGP process ended: ``status`` as subprocess has it, ``last_words`` the end of its log."""
+    if status < 0:
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:  # a real-time signal
+            name = str(-status)
+        memory = "; the kernel does that when memory runs out, `journalctl -k --grep 'Out of memory'`"
+        return f"killed by signal {name}{memory if name == 'SIGKILL' else ''}"
+    words = printable(" ".join(last_words.split()))[:MAX_LAST_WORDS]
+    for pattern, meaning in _LAST_WORDS:
+        if (found := pattern.search(words)) is not None:
+            words = found.expand(meaning)
+            break
+    return f"ended with status {status}{f': {words}' if words else ''}"
 
 
 # Sessions -------------------------------------------------------------------------------------------

@@ -113,6 +113,8 @@ class ProcessDown(msgspec.Struct, frozen=True):
     time: float
     process: str
     reason: str = ""
+    wanted: bool = False
+    """ermon itself has ended it, to start it with another configuration."""
 
 
 class ListeningJudged(msgspec.Struct, frozen=True):

@@ -131,7 +131,11 @@ MAX_FEEDS = 12
 
 def feeds(status: StatusDoc, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
     parts: list[RenderableType] = [
-        text(f"▲ ExaBGP's process {name} is {process.state}: none of its feeds can be up", style("down"))
+        text(
+            f"▲ ExaBGP's process {name} is {process.state}, and none of its feeds can be up"
+            f"{': ' if process.reason else ''}{process.reason}",
+            style("down"),
+        )
         for name, process in status.processes.items()
         if process.state == "down"
     ]

@@ -67,6 +67,16 @@ class CircuitFacts:
     def is_microsoft(self) -> bool:
         return self.circuit.peering == "microsoft"
 
+    @property
+    def blinded_by(self) -> str | None:
+        """Why nothing at all can be judged, if so: ExaBGP runs for none of the feeds."""
+        processes = self._snapshot.status.processes
+        down = [name for name in {feed.process for feed in self.feeds.values()} if name in processes]
+        if not down or any(processes[name].state != "down" for name in down):
+            return None
+        reasons = dict.fromkeys(processes[name].reason or "nobody knows why" for name in sorted(down))
+        return f"Nothing can be judged: ExaBGP does not run ({'; '.join(reasons)})"
+
     def edge_feeds(self, link: LinkDoc, family: Family) -> list[str]:
         return [
             name

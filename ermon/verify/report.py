@@ -93,6 +93,8 @@ class CircuitReport(msgspec.Struct, frozen=True):
     not_asked: tuple[str, ...]
     """Checks that could judge this circuit and that the configuration does not ask."""
     links: Mapping[str, LinkReport]
+    blinded_by: str | None = None
+    """Why no step can be told, where that is one reason for all of them."""
 
 
 class OtherFinding(msgspec.Struct, frozen=True):

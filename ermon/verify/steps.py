@@ -70,6 +70,7 @@ def judge(facts: CircuitFacts) -> CircuitReport:
         steps=steps,
         not_asked=tuple(not_asked),
         links=facts.prefixes,
+        blinded_by=facts.blinded_by,
     )
 
 

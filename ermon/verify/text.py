@@ -60,6 +60,9 @@ class Sheet:
         self._line("")
         self._line(f"{head}{_moment(report.time):>{max(1, WIDTH - len(head))}}", "bold")
         self._line("─" * WIDTH, "dim")
+        if circuit.blinded_by is not None:
+            self._block(f"{circuit.blinded_by}.", 2, "red")
+            return
         for step in circuit.steps:
             self._step(step)
         if circuit.not_asked:

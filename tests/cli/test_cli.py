@@ -154,7 +154,8 @@ def test_addresses_are_asked_of_this_machine_with_here_only(ermon, tmp_path):
     assert ermon("check", file) == (0, "", "")
     code, out, _ = ermon("check", "--here", file)
     assert code == 0
-    assert "note: local-not-here: 192.0.2.77 is no address of this machine" in out
+    assert "note: local-not-here: cannot listen on 192.0.2.77:" in out
+    assert ": not an address of this machine; `ip address add 192.0.2.77/32 dev DEVICE`" in out
 
 
 @pytest.mark.parametrize("name", ["geo-one-location", "view-missing", "asn-reserved"])

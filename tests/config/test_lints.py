@@ -1,8 +1,11 @@
+import socket
+
 import pytest
 
 from ermon.config.lint_catalogue import LINTS, explain
 from ermon.config.lints import RESERVED_ASNS, lint
 from ermon.config.load import load_config
+from tests import bgp
 
 NOW = 1_800_000_000.0  # 2027-01-15
 
@@ -481,10 +484,27 @@ def test_addresses_of_this_machine_are_asked_for_when_it_is_here(tmp_path, addre
         .replace("127.0.0.14", "2001:db8::9" if ":" in address else "127.0.0.14")
     )
     assert checked(tmp_path, feeds=feeds) == []
-    found = checked(tmp_path, here=True, feeds=feeds)
+    collector = f"{{asn: 64500, port: {bgp.free_port('127.0.0.9', '::1')}}}"
+    found = checked(tmp_path, here=True, feeds=feeds, collector=collector)
     assert [(each.problem.path, each.name, each.weight) for each in found] == (
         [] if is_here else [("feeds.outside.local", "local-not-here", "note")]
     )
+
+
+def test_port_that_something_else_has_is_found_when_it_is_here(tmp_path):
+    with socket.create_server(("127.0.0.9", 0)) as holder:
+        port = holder.getsockname()[1]
+        [found] = checked(tmp_path, here=True, collector=f"{{asn: 64500, port: {port}}}")
+    assert (found.problem.path, found.name, found.weight) == ("feeds.outside.local", "local-not-here", "note")
+    assert f"`ss -ltnp 'sport = :{port}'` says what (an ermon that runs is fine)" in found.problem.message
+
+
+@pytest.mark.parametrize("error", ["EACCES", "EPERM"])
+def test_port_that_there_is_no_right_to_is_told_once(tmp_path, monkeypatch, error):
+    monkeypatch.setattr("ermon.config.lint_files.try_to_listen", lambda address, port: error)
+    feeds = BASE["feeds"] + BASE["feeds"].replace("outside", "beside").replace("127.0.0.9", "127.0.0.8")
+    [found] = checked(tmp_path, here=True, feeds=feeds)
+    assert "CAP_NET_BIND_SERVICE" in found.problem.message
 
 
 def test_every_lint_is_explained_and_has_its_weight():

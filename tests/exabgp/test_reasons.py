@@ -4,7 +4,7 @@ import pytest
 
 from ermon.bgp.notification import CODES, SUBCODES, notification_text
 from ermon.exabgp.addresses import problem, try_to_listen
-from ermon.exabgp.reasons import CLOSED, UNREADABLE, PeerOpen, cannot_listen, session_end
+from ermon.exabgp.reasons import CLOSED, UNREADABLE, PeerOpen, cannot_listen, process_end, session_end
 from ermon.model.inventory import View
 from tests.defaults import make_feed
 
@@ -143,3 +143,36 @@ def test_address_of_this_machine_can_be_listened_on(address):
 def test_reason_of_a_feed_is_about_that_feed():
     other = replace(FEED, peer_asn=65020)
     assert "the feed says 65020" in session_end("notification sent (2,2)", other, OPEN)
+
+
+@pytest.mark.parametrize(
+    ("status", "last_words", "words"),
+    [
+        (
+            -9,
+            "",
+            "killed by signal SIGKILL; the kernel does that when memory runs out, `journalctl -k --grep 'Out of memory'`",
+        ),
+        (-11, "connected to peer", "killed by signal SIGSEGV"),
+        (-64, "", "killed by signal SIGRTMAX"),
+        (-99, "", "killed by signal 99"),
+        (
+            1,
+            "could not load/reload configuration; duplicate peer definition 127.0.0.11",
+            "ended with status 1: it refused its configuration: duplicate peer definition 127.0.0.11",
+        ),
+        (
+            1,
+            "Too many death for relay (5) terminating program",
+            "ended with status 1: its relay died again and again",
+        ),
+        (
+            1,
+            "ModuleNotFoundError: \x1b[31mexabgp",
+            "ended with status 1: ModuleNotFoundError: \N{REPLACEMENT CHARACTER}[31mexabgp",
+        ),
+        (0, "", "ended with status 0"),
+    ],
+)
+def test_end_of_exabgp_is_told_so_that_somebody_can_act_on_it(status, last_words, words):
+    assert process_end(status, last_words) == words

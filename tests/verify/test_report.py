@@ -30,7 +30,16 @@ async def test_the_schema_of_a_report(net: Company):
     ]
     assert (report["schema"], report["time"]) == ("ermon-verify/1", "2026-11-18T11:07:42.000Z")
     [circuit] = report["circuits"]
-    assert list(circuit) == ["circuit", "peering", "location", "status", "steps", "not_asked", "links"]
+    assert list(circuit) == [
+        "circuit",
+        "peering",
+        "location",
+        "status",
+        "steps",
+        "not_asked",
+        "links",
+        "blinded_by",
+    ]
     for step in circuit["steps"]:
         assert list(step) == ["id", "title", "status", "summary", "evidence"]
         assert all({"status", "text"} <= proof.keys() for proof in step["evidence"])

@@ -145,3 +145,22 @@ def test_long_lists_are_cut_and_say_how_long_they_are():
     assert "9.0.11.0/24 and 2988 more" in told
     proofs = [Proof(Outcome.FAIL, f"problem {n}") for n in range(25)]
     assert "and 15 more; --json has all of them" in printed(report(*proofs))
+
+
+async def test_exabgp_that_does_not_run_is_the_one_answer_to_all_steps(net: Company):
+    net.process_down().process_down("outside").wait(6)
+    run = await put_to_the_test(net, as_json=False)
+    assert run.code == 1
+    head, _, rest = run.out.partition("─\n")
+    assert head
+    assert rest.startswith("  Nothing can be judged: ExaBGP does not run (exited).\n\n")
+    assert "cannot be judged" not in run.out
+    as_json = await put_to_the_test(net)
+    assert as_json.circuit()["blinded_by"] == "Nothing can be judged: ExaBGP does not run (exited)"
+
+
+async def test_what_another_exabgp_shows_is_judged_all_the_same(net: Company):
+    net.process_down().wait(6)
+    out = (await put_to_the_test(net, as_json=False)).out
+    assert "Nothing can be judged" not in out
+    assert "? ermon sees all of this" in out
