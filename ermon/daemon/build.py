@@ -24,6 +24,7 @@ from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.driver import Driver, counting, handing_out, keeping_drains, logging, remembering, showing
 from ermon.daemon.logs import log_notes
+from ermon.daemon.memory import keep_memory_private
 from ermon.daemon.service import Service, StartError
 from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import ANSWER_SECONDS, Notifier, Systemd, status_line
@@ -94,6 +95,7 @@ class Options:
 
 async def serve(options: Options, loaded: LoadedConfig) -> None:
     """Run the daemon; raises ``StartError`` when it cannot start."""
+    keep_memory_private()
     store = None
     try:
         secrets = read_secrets(loaded.config, options.config_file)

@@ -252,7 +252,7 @@ class FeedSupervisor:
         now = self._clock.now()
         match message:
             case channel.Started(pid):
-                self._log.info("exabgp started", process=process.name, pid=pid)
+                self._note_start(process, pid)
                 self._recorder.started(process.name, pid, now)
                 self._decoder.process_started(process.name, pid)
                 self._apply_own(ProcessUp(now, process.name))
@@ -269,6 +269,19 @@ class FeedSupervisor:
             process.name, up=process.up, restarts=process.restarts, dropped=process.relay_dropped
         )
         self._advance(now)
+
+    def _note_start(self, process: ExaBGP, pid: int) -> None:
+        missing = process.missing_of_box
+        self._telemetry.confined(process.name, missing)
+        self._log.info("exabgp started", process=process.name, pid=pid, confined=missing == ())
+        if missing:
+            self._log.warning(
+                "exabgp is not confined",
+                process=process.name,
+                missing=", ".join(missing),
+                problem="this kernel does not keep ExaBGP, which reads what routers send, from all that ermon may do",
+                remedy="Linux 6.12 or newer with Landlock and seccomp",
+            )
 
     async def _take_lines(self, lines: list[bytes]) -> None:
         for start in range(0, len(lines), LINES_TOGETHER):

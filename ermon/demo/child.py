@@ -29,11 +29,19 @@ class DemoError(Exception):
 class Child:
     """A process that runs inside ``async with``; what it writes goes to the file ``log``."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, settings: Mapping[str, str]) -> None:
-        """``settings`` are environment variables."""
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        settings: Mapping[str, str],
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        """``settings`` are environment variables, ``descriptors`` are open here and will be there."""
         self.name = name
         self._command = command
         self._log = log
+        self._descriptors = descriptors
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         self._environment = inherited | dict(settings)
         self._process: asyncio.subprocess.Process | None = None
@@ -46,6 +54,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 env=self._environment,
+                pass_fds=self._descriptors,
                 process_group=0,  # a terminal's Ctrl-C is for the demo, which then stops its children
             )
         return self

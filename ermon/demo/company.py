@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from ermon.demo.child import Child, cancel
 from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, Started
 from ermon.exabgp.configure import quote
+from ermon.exabgp.door import Door
 from ermon.exabgp.process import user_name
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Config, Feed
@@ -68,25 +68,25 @@ class Speaker:
         self._tables = tables
         self._port = port
         self._configuration = directory / f"{name}.conf"
-        self._socket = directory / f"{name}.sock"
+        self._door = Door()
         self._channel = Channel(relay.MAX_LINE)
         self._connected: set[str] = set()
         self._started = asyncio.Event()
         command = (sys.executable, "-P", launch.__file__, str(os.getpid()), str(self._configuration))
-        self.child = Child(f"router {name} (ExaBGP)", command, directory / f"{name}.log", _settings())
+        settings = _settings() | {relay.DOOR: str(self._door.inside)}
+        log = directory / f"{name}.log"
+        self.child = Child(f"router {name} (ExaBGP)", command, log, settings, (self._door.inside,))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Speaker]:
         """Run the process; ``wait_until_started`` tells when it can be spoken to."""
         self._configure()
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.setblocking(False)
-            listener.bind(str(self._socket))
-            listener.listen()
+        with closing(self._door) as door:
             tasks = [asyncio.create_task(self._watch())]
             try:
                 async with self.child:
-                    relays = self._channel.read_relays(listener, self.child.process.pid)
+                    door.handed_down()
+                    relays = self._channel.read_relays(door, self.child.process.pid)
                     tasks.append(asyncio.create_task(relays))
                     yield self
             finally:  # not before, or the relay would stop ExaBGP in its own way
@@ -134,7 +134,7 @@ class Speaker:
         self.child.process.send_signal(signal.SIGUSR1)
 
     def _configure(self) -> None:
-        helper = (sys.executable, "-P", relay.__file__, str(self._socket))
+        helper = (sys.executable, "-P", relay.__file__, str(self._configuration))
         lines = [f"process story {{ run {' '.join(map(quote, helper))}; encoder json; }}"]
         for feed in self._feeds:
             if feed.name in self._connected:

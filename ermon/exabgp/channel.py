@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from ermon.exabgp.door import Door
 from ermon.exabgp.relay import MARK
 
 READ_SIZE = 2**18
@@ -156,18 +156,23 @@ class Channel:
         finally:
             del self._pings[number]
 
-    async def read_relays(self, listener: socket.socket, pid: int) -> None:
-        """Read every relay that connects in a run of process ``pid``, one after the other, until ``finish``."""
+    async def read_relays(self, door: Door, pid: int) -> None:
+        """Read every relay that asks in a run of process ``pid``, one after the other, until ``finish``."""
         self._spoken = self._ending = self._end_expected = False
         self._wake.clear()
         while not self._commands.empty():  # they were meant for an earlier run
             self._commands.get_nowait()
-        while (connection := await self._accept(listener)) is not None:
-            with connection:
-                complete = await self._read_relay(connection, pid)
-            await self._messages.put(_RelayClosed(self._last_ping))
-            if not complete and not self._end_expected:
-                await self._messages.put(RelayLost())
+        asyncio.get_running_loop().add_reader(door, self._answer, door)
+        try:
+            while (asked := await self._accept(door)) is not None:
+                connection, self.relay_pid = asked
+                with connection:
+                    complete = await self._read_relay(connection, pid)
+                await self._messages.put(_RelayClosed(self._last_ping))
+                if not complete and not self._end_expected:
+                    await self._messages.put(RelayLost())
+        finally:
+            asyncio.get_running_loop().remove_reader(door)
 
     def expect_end(self) -> None:
         """Know that the process ends, and its sessions with it: what its relay may not have sent is missed by nobody."""
@@ -178,25 +183,24 @@ class Channel:
         self._ending = True
         self._wake.set()
 
-    async def _accept(self, listener: socket.socket) -> socket.socket | None:
-        loop = asyncio.get_running_loop()
+    def _answer(self, door: Door) -> None:
+        """Give whoever asks a connection at once, even while an earlier relay is being read."""
+        if not door.answer():
+            asyncio.get_running_loop().remove_reader(door)
+        self._wake.set()
+
+    async def _accept(self, door: Door) -> tuple[socket.socket, int] | None:
         while True:
-            with contextlib.suppress(BlockingIOError):
-                connection, _ = listener.accept()
-                connection.setblocking(False)
-                return connection
+            door.answer()
+            if (asked := door.connection()) is not None:
+                return asked
             if self._ending:
                 return None
-            loop.add_reader(listener, self._wake.set)
-            try:
-                await self._wake.wait()
-            finally:
-                loop.remove_reader(listener)
-                self._wake.clear()
+            await self._wake.wait()
+            self._wake.clear()
 
     async def _read_relay(self, connection: socket.socket, pid: int) -> bool:
         """Read until the relay closes, and tell whether it had sent everything."""
-        self.relay_pid = _peer_pid(connection)
         self.send(b"version")
         writer = asyncio.create_task(self._write(connection))
         partial, complete = b"", False
@@ -262,10 +266,3 @@ class Channel:
         for number, answer in self._pings.items():
             if number <= last and not answer.done():
                 answer.set_exception(ExaBGPError("the relay is gone"))
-
-
-def _peer_pid(connection: socket.socket) -> int:
-    """Return the process at the other end (unix(7), SO_PEERCRED)."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid: int = struct.unpack("3i", credentials)[0]
-    return pid

@@ -9,8 +9,6 @@ import contextlib
 import hashlib
 import os
 import re
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 from ermon.aio.files import replace_file
@@ -23,26 +21,18 @@ LAST_WORDS = 5
 """Lines of the log that are shown when ExaBGP ended by itself."""
 
 _MODE = 0o700
-_SOCKET_PATH_LIMIT = 107  # unix(7): sun_path has 108 bytes, with a zero at its end
 
 
 class ProcessDirectory:
-    """The directory of the process ``name`` under ``runtime``. Nothing is made before ``prepare``.
-
-    Each run has a socket of its own, so that nothing left over from an earlier run is taken for a part of it.
-    """
+    """The directory of the process ``name`` under ``runtime``. Nothing is made before ``prepare``."""
 
     def __init__(self, runtime: Path, name: str) -> None:
         self.path = runtime.absolute() / _file_name(name)
         self.configuration_path = self.path / "exabgp.conf"
         self.log_path = self.path / "exabgp.log"
-        self.socket_path = self.path / f"relay.{'0' * 8}"
-        """That of the present run."""
 
     def prepare(self) -> None:
         """Make it, empty, for this account alone; ``ExaBGPError`` when that can never work."""
-        if len(os.fsencode(self.socket_path)) > _SOCKET_PATH_LIMIT:
-            raise ExaBGPError(f"{self.path} is too long for a socket's path: choose a shorter runtime path")
         try:
             self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
             self.path.chmod(_MODE)
@@ -61,22 +51,8 @@ class ProcessDirectory:
             path.unlink(missing_ok=True)
 
     def begin_run(self) -> None:
-        """Name another socket, and make the directory again where somebody has removed it since."""
+        """Make the directory again where somebody has removed it since."""
         self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
-        self.socket_path = self.path / f"relay.{os.urandom(4).hex()}"
-
-    @contextlib.contextmanager
-    def listen(self) -> Iterator[socket.socket]:
-        """Listen on the socket of this run, which is removed afterwards."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.setblocking(False)
-            listener.bind(str(self.socket_path))
-            try:
-                self.socket_path.chmod(0o600)
-                listener.listen()
-                yield listener
-            finally:
-                self.socket_path.unlink(missing_ok=True)
 
     def write_configuration(self, text: str) -> None:
         """Replace the file in one step, since ExaBGP may read it at any moment; keys are in it."""

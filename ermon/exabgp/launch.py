@@ -1,6 +1,7 @@
-"""Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION [CLOCK_ANCHOR]``. Not imported by ermon.
+"""Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION [CLOCK_ANCHOR [PORT]]``. Not imported by ermon.
 
-Four things are put right that ExaBGP 5.0 has no setting for in its configuration:
+With a PORT to listen on, and then on nothing else, it goes into a ``box`` before it imports ExaBGP, which parses what
+strangers send, and tells ermon at the ``door`` what this machine lacks for that. Four things are put right that ExaBGP 5.0 has no setting for in its configuration:
 
 - It dies when ermon dies, however ermon dies (Linux).
 - It listens on what its configuration names, at any time (``listener``).
@@ -14,10 +15,14 @@ Four things are put right that ExaBGP 5.0 has no setting for in its configuratio
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
+import pwd
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -49,10 +54,41 @@ def change_at_once_what_is_down(peer: Any) -> None:
     peer.reestablish = reestablish_or_change
 
 
+def hand_down_the_door() -> int:
+    """Let whatever ExaBGP starts, its relay, ask at ermon's door as well; return the door's descriptor."""
+    door = int(os.environ["ERMON_DOOR"])
+    subprocess.Popen = functools.partial(subprocess.Popen, pass_fds=(door,))  # type: ignore[assignment,misc]
+    return door
+
+
+def go_into_the_box(configuration: str, port: int, door: int) -> None:
+    """Give up what ExaBGP does not need, and tell ermon the parts of that which this machine cannot take."""
+    from ermon.exabgp import box  # noqa: PLC0415
+
+    know_own_account()
+    missing = box.enter_box(box.rights_of_exabgp(Path(configuration).parent, port))
+    os.write(door, b" ".join([box.MISSING, *(part.encode("ascii") for part in missing)]))
+
+
+def know_own_account() -> None:
+    """Have ExaBGP find the account that it is to keep without a look at the machine's list of accounts."""
+    own = pwd.getpwnam(os.environ["exabgp_daemon_user"])  # noqa: SIM112  # ExaBGP's name for it
+
+    def getpwnam(name: str, /) -> pwd.struct_passwd:
+        if name != own.pw_name:
+            raise KeyError(name)
+        return own
+
+    pwd.getpwnam = getpwnam
+
+
 def main() -> None:
-    parent, configuration, *anchor = sys.argv[1:]
+    parent, configuration, *rest = sys.argv[1:]
     die_with(int(parent))
-    keep_time_steadily(float(anchor[0]) if anchor else time.time() - time.monotonic())
+    keep_time_steadily(float(rest[0]) if rest else time.time() - time.monotonic())
+    door = hand_down_the_door()
+    if len(rest) > 1:
+        go_into_the_box(configuration, int(rest[1]), door)
     # Imported only now: importing it takes longer than a parent may take to die, and some of it may take the clock
     # by its name.
     from exabgp.application.main import main as exabgp  # type: ignore[import-untyped]  # noqa: PLC0415

@@ -26,6 +26,7 @@ from ermon.exabgp import launch, relay
 from ermon.exabgp.channel import Channel, ExaBGPError, Message, Stopped
 from ermon.exabgp.configure import environment, render
 from ermon.exabgp.directory import ProcessDirectory
+from ermon.exabgp.door import Door
 from ermon.exabgp.reasons import process_end
 from ermon.model.inventory import Config, Feed
 from ermon.model.prefixes import Family
@@ -150,6 +151,8 @@ class ExaBGP:
         self._cannot_reload = False
         """ExaBGP 5.0.15 keeps what it had read of a configuration that it refused, and refuses all others for it."""
         self._channel = Channel(max_line)
+        self._door: Door | None = None
+        """That of the latest run."""
         self._render(config, md5_passwords)
 
     async def __aenter__(self) -> Self:
@@ -175,6 +178,11 @@ class ExaBGP:
     def relay_pid(self) -> int | None:
         """The identifier of the relay that is connected."""
         return self._channel.relay_pid
+
+    @property
+    def missing_of_box(self) -> tuple[str, ...] | None:
+        """The parts of its box (``box.PARTS``) that ExaBGP lacks on this machine; ``None``: it has not said so yet."""
+        return None if self._door is None else self._door.missing
 
     @property
     def relay_dropped(self) -> int:
@@ -288,10 +296,10 @@ class ExaBGP:
         self._restart_wanted.clear()
         self._cannot_reload = False
         self._directory.begin_run()
-        with self._directory.listen() as listener:
+        with contextlib.closing(Door()) as self._door:
             self._write_configuration()
-            process = self._process = await self._spawn()
-            reader = asyncio.create_task(self._channel.read_relays(listener, process.pid))
+            process = self._process = await self._spawn(self._door)
+            reader = asyncio.create_task(self._channel.read_relays(self._door, process.pid))
             try:
                 reason = await self._watch(process, reader)
                 self._channel.up = False
@@ -305,7 +313,7 @@ class ExaBGP:
                 await self._abandon(reader)
         return reason
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
+    async def _spawn(self, door: Door) -> asyncio.subprocess.Process:
         inherited = {name: value for name, value in os.environ.items() if name in _INHERITED}
         log = self._directory.open_log()
         try:
@@ -317,15 +325,18 @@ class ExaBGP:
                     str(os.getpid()),
                     str(self._directory.configuration_path),
                     repr(self._clock_anchor),
+                    str(self._config.collector.port),
                 ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=inherited | environment_of(self._config),
+                env=inherited | environment_of(self._config) | {relay.DOOR: str(door.inside)},
+                pass_fds=(door.inside,),
                 process_group=0,  # a terminal's Ctrl-C is for ermon
             )
         finally:
             os.close(log)
+            door.handed_down()
 
     async def _watch(self, process: asyncio.subprocess.Process, reader: asyncio.Task[None]) -> str:
         """Return why the process ended or has to end: by itself, without an answer, or for another configuration."""
@@ -387,7 +398,8 @@ class ExaBGP:
             await reader
 
     def _render(self, config: Config, passwords: Mapping[str, str]) -> str:
-        helper = (sys.executable, "-I", "-S", relay.__file__, self._directory.socket_path, *self._limits)
+        whose = self._directory.configuration_path
+        helper = (sys.executable, "-I", "-S", relay.__file__, whose, *self._limits)
         return render(config, self.name, shlex.join(map(str, helper)), passwords)
 
     def _write_configuration(self) -> None:

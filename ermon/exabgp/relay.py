@@ -1,7 +1,9 @@
 """The helper that ExaBGP runs: its events go to ermon's socket, ermon's commands go to ExaBGP.
 
-Run as ``relay.py SOCKET [BUFFER_LIMIT [MAX_LINE]]`` (bytes), with ExaBGP at its standard input and output.
-It imports nothing but the standard library, so that it is small and starts at once.
+Run as ``relay.py CONFIGURATION [BUFFER_LIMIT [MAX_LINE]]`` (bytes), with ExaBGP at its standard input and output, and the
+number of ermon's ``door``, which hands it its socket, in the environment. The configuration, ExaBGP's, is not read: it says
+in the list of processes whose relay this is. It imports nothing but the standard library and
+``landlock``, so that it is small and starts at once.
 
 House rules:
 
@@ -29,12 +31,19 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 import termios
 import time
 from collections import deque
 
 MARK = b"\0"
+
+ASKING = b"relay"
+"""Asks ermon, at its door, for a connection."""
+
+DOOR = "ERMON_DOOR"
+"""The environment's name for the descriptor of ermon's door."""
 
 BUFFER_LIMIT = 256 * 2**20
 """Bytes held for ermon: some 700,000 UPDATEs, two minutes of the fastest ExaBGP."""
@@ -54,11 +63,11 @@ BLOCK_SIZE = 2**18
 GATHER_SECONDS = 0.005
 """Reads in a stream are this far apart: waking three processes for each line would cost more than the lines."""
 
-CONNECT_SECONDS = 2.0
-"""How long ermon's socket may be missing at the start."""
-
 STOP_SECONDS = 2.0
 """How long ExaBGP has to end after SIGTERM."""
+
+
+_DESCRIPTOR = struct.Struct("i")
 
 
 class Buffer:
@@ -139,14 +148,14 @@ class Buffer:
 class Relay:
     """The two ways between ExaBGP and ermon.
 
-    ``source`` and ``sink`` are file descriptors from and to ExaBGP, ``ermon`` is the address of a Unix
-    stream socket. ``run`` returns when ExaBGP has closed its end or ermon is gone.
+    ``source`` and ``sink`` are file descriptors from and to ExaBGP, at ``door`` ermon hands in a connection.
+    ``run`` returns when ExaBGP has closed its end or ermon is gone.
     """
 
-    def __init__(self, source: int, sink: int, ermon: str, limit: int, max_line: int) -> None:
+    def __init__(self, source: int, sink: int, door: socket.socket, limit: int, max_line: int) -> None:
         self._source = source
         self._sink = sink
-        self._address = ermon
+        self._door = door
         self._max_line = max_line
         self._read_size = min(READ_SIZE, max_line)
         self._buffer = Buffer(limit)
@@ -158,17 +167,16 @@ class Relay:
         """Answers that wait for the end of the line that was being read when they were asked for."""
         self._request = bytearray()
         self._commands = bytearray()
-        self._ermon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._ermon: socket.socket
         self._source_open = True
         self._terminated = False
-        self._ermon.setblocking(False)
         os.set_blocking(source, False)
         os.set_blocking(sink, False)
 
     def run(self, terminated: socket.socket) -> bool:
         """Relay until one end closes, or until ``terminated`` can be read; tell whether ermon is there still."""
         try:
-            self._connect()
+            self._ermon = self._connect(terminated)
             while self._source_open and not self._terminated:
                 self._turn(terminated)
             self._finish()
@@ -176,16 +184,22 @@ class Relay:
             return False
         return True
 
-    def _connect(self) -> None:
-        """Connect to ermon, and read ExaBGP while waiting for it; ``ConnectionError`` when it does not come."""
-        deadline = time.monotonic() + CONNECT_SECONDS
-        while self._source_open and time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                self._ermon.connect(self._address)
-                return
-            if select.select([self._source], [], [], 0.02)[0]:
+    def _connect(self, terminated: socket.socket) -> socket.socket:
+        """Get a connection to ermon, and read ExaBGP while waiting for it; ``ConnectionError`` when ermon is gone."""
+        self._door.send(ASKING)
+        while (ermon := take_connection(self._door)) is None:
+            watched = [self._door.fileno()]
+            if self._source_open:
+                watched.append(self._source)
+            if not self._terminated:
+                watched.append(terminated.fileno())
+            ready = select.select(watched, [], [])[0]
+            if self._source in ready:
                 self._read_source()
-        raise ConnectionRefusedError("ermon does not listen")
+            if terminated.fileno() in ready:
+                self._end()
+        ermon.setblocking(False)
+        return ermon
 
     def _turn(self, terminated: socket.socket) -> None:
         """Wait until something can be done, and do it."""
@@ -202,8 +216,7 @@ class Relay:
         if self._source in ready:
             self._read_source()
         if terminated.fileno() in ready:
-            self._read_available()
-            self._terminated = True
+            self._end()
         if ready.get(self._ermon.fileno(), 0) & ~select.POLLOUT:
             self._read_ermon()
         if self._commands:
@@ -211,6 +224,10 @@ class Relay:
         self._buffer.send(self._ermon)
         if self._source in ready:
             time.sleep(GATHER_SECONDS)
+
+    def _end(self) -> None:
+        self._read_available()
+        self._terminated = True
 
     def _read_source(self) -> int:
         """Read once from ExaBGP, and return the number of bytes."""
@@ -308,6 +325,27 @@ class Relay:
             self._buffer.send(self._ermon)
 
 
+def take_connection(door: socket.socket) -> socket.socket | None:
+    """Return the connection that was asked for, or ``None`` when it is not there yet, without waiting for it."""
+    room = socket.CMSG_SPACE(_DESCRIPTOR.size)
+    try:  # Python 3.11's recv_fds forgets the flags
+        message, ancillary, _, _ = door.recvmsg(1, room, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
+    except BlockingIOError:
+        return None
+    if not message or not ancillary:
+        raise ConnectionResetError("ermon has closed its door")
+    return socket.socket(fileno=_DESCRIPTOR.unpack_from(ancillary[0][2])[0])
+
+
+def give_up_rights() -> None:
+    """Leave the relay nothing but what it has open, and to end ExaBGP, in whose box it is."""
+    sys.path.append(os.path.dirname(__file__))  # noqa: PTH120  # pathlib takes longer to import than all of this
+    import landlock  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    sys.path.pop()
+    landlock.enter(landlock.Rights(signal_outside=True))
+
+
 def stop(exabgp: int) -> None:
     """End ExaBGP, which is this process' parent, and return when it has ended."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -322,7 +360,7 @@ def stop(exabgp: int) -> None:
 
 def main() -> None:
     exabgp = os.getppid()
-    address, *limits = sys.argv[1:]
+    _, *limits = sys.argv[1:]
     limit, max_line = (*map(int, limits), *(BUFFER_LIMIT, MAX_LINE)[len(limits) :])
     terminated, terminate = socket.socketpair()
     terminate.setblocking(False)
@@ -331,7 +369,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):  # more than this user may have: the pipe stays as it is
         fcntl.fcntl(0, fcntl.F_SETPIPE_SZ, READ_SIZE)
-    if not Relay(0, 1, address, limit, max_line).run(terminated):
+    door = socket.socket(fileno=int(os.environ[DOOR]))
+    give_up_rights()
+    if not Relay(0, 1, door, limit, max_line).run(terminated):
         stop(exabgp)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from importlib import metadata
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from prometheus_client import (
 from ermon import __version__
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.sight import source_names
+from ermon.exabgp.box import PARTS
 from ermon.exabgp.decode import RejectReason
 from ermon.model.inventory import Config
 
@@ -116,6 +117,12 @@ class Telemetry:
         self._restarts = self._counter(
             "ermon_exabgp_restarts_total", "Starts of an ExaBGP process after the first.", "process"
         )
+        self._confined = self._gauge(
+            "ermon_exabgp_confined",
+            "Whether the kernel keeps an ExaBGP process from what it does not need: files, ports, signals, system calls.",
+            "process",
+            "part",
+        )
         self._dropped = self._counter(
             "ermon_relay_dropped_lines_total",
             "Lines that the relay of an ExaBGP process dropped: its buffer was full, or they were too long.",
@@ -153,6 +160,12 @@ class Telemetry:
         processes, receivers = set(config.processes), receiver_names(config)
         for process_metric in (self._up, self._restarts, self._dropped):
             _keep_series(process_metric, processes)
+        known = {labels[0] for labels in _label_values(self._confined)}
+        for gone in known - processes:
+            for part in PARTS:
+                self._confined.remove(gone, part)
+        for process in processes - known:
+            self.confined(process, None)
         for receiver_metric in (self._notifications, self._failures):
             _keep_series(receiver_metric, receivers)
         _keep_series(self._source_ages, set(source_names(config)))
@@ -207,6 +220,11 @@ class Telemetry:
         _advance(self._restarts, self._restarts_seen, process, restarts)
         _advance(self._dropped, self._dropped_seen, process, dropped)
 
+    def confined(self, process: str, missing: Collection[str] | None) -> None:
+        """Take over what an ExaBGP process' box lacks on this machine; ``None``: it has not said so yet."""
+        for part in PARTS:
+            self._confined.labels(process, part).set(int(missing is not None and part not in missing))
+
     def notified(self, receiver: str) -> None:
         self._notifications.labels(receiver).inc()
 
@@ -226,13 +244,15 @@ def receiver_name(url: str) -> str:
 
 
 def _keep_series(metric: Counter | Gauge, wanted: set[str]) -> None:
-    present = {
-        value for family in metric.collect() for sample in family.samples for value in sample.labels.values()
-    }
+    present = {value for values in _label_values(metric) for value in values}
     for gone in present - wanted:
         metric.remove(gone)
     for value in wanted:
         metric.labels(value)
+
+
+def _label_values(metric: Counter | Gauge) -> set[tuple[str, ...]]:
+    return {tuple(sample.labels.values()) for family in metric.collect() for sample in family.samples}
 
 
 def _advance(counter: Counter, seen: dict[str, int], process: str, count: int) -> None:

@@ -2,13 +2,12 @@ import asyncio
 import contextlib
 import os
 import socket
-import tempfile
-from pathlib import Path
 
 import pytest
 
 from ermon.exabgp.channel import QUEUED_COMMANDS, Channel, Dropped, ExaBGPError, Lines, RelayLost, Started
-from ermon.exabgp.relay import MARK
+from ermon.exabgp.door import Door
+from ermon.exabgp.relay import ASKING, MARK, take_connection
 
 PATIENCE = 30
 
@@ -16,17 +15,19 @@ PATIENCE = 30
 class Relay:
     """A channel that reads relays, and a way to be one."""
 
-    def __init__(self, listener, path, channel):
-        self.path = path
+    def __init__(self, door, channel):
+        self.inside = socket.socket(fileno=os.dup(door.inside))
         self.channel = channel
         self.messages = channel.messages()
-        self.reading = asyncio.create_task(channel.read_relays(listener, 4711))
+        self.reading = asyncio.create_task(channel.read_relays(door, 4711))
 
     async def connect(self):
-        sock = socket.socket(socket.AF_UNIX)
-        sock.connect(self.path)
-        sock.setblocking(False)
-        return sock
+        self.inside.send(ASKING)
+        async with asyncio.timeout(PATIENCE):
+            while (connection := take_connection(self.inside)) is None:  # noqa: ASYNC110  # two loops in one
+                await asyncio.sleep(0)
+        connection.setblocking(False)
+        return connection
 
     async def next(self):
         return await asyncio.wait_for(anext(self.messages), PATIENCE)
@@ -34,17 +35,14 @@ class Relay:
 
 @pytest.fixture
 async def lab():
-    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
-        path = str(Path(directory) / "relay")
-        listener.setblocking(False)
-        listener.bind(path)
-        listener.listen()
-        relay = Relay(listener, path, Channel(max_line=1000))
+    with contextlib.closing(Door()) as door:
+        relay = Relay(door, Channel(max_line=1000))
         yield relay
         relay.reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await relay.reading
         relay.channel.close()
+        relay.inside.close()
         await relay.messages.aclose()
 
 

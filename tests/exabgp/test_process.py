@@ -550,11 +550,6 @@ async def test_missing_exabgp_is_explained(port, runtime, monkeypatch):
         await ExaBGP(EDGES, config(port, EDGE_1), {}, runtime).start()
 
 
-async def test_runtime_path_that_no_socket_fits_into_is_explained(port, runtime):
-    with pytest.raises(ExaBGPError, match="choose a shorter runtime path"):
-        await ExaBGP(EDGES, config(port, EDGE_1), {}, runtime / ("x" * 100)).start()
-
-
 async def test_nothing_is_left_when_exabgp_is_stopped(port, runtime):
     async with running(config(port, EDGE_1), runtime) as ermon:
         pids = ermon.exabgp.pid, ermon.exabgp.relay_pid

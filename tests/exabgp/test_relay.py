@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ermon.exabgp import relay
+from ermon.exabgp.door import Door
 from ermon.exabgp.relay import MARK, Buffer
 
 PATIENCE = 30
@@ -22,7 +22,7 @@ PARENT = """
 import signal, subprocess, sys
 if sys.argv[1] == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen(sys.argv[2:])
+child = subprocess.Popen(sys.argv[2:], close_fds=False)
 print(child.pid, file=sys.stderr, flush=True)
 child.wait()
 signal.pause()
@@ -36,23 +36,24 @@ def events(count, start=1):
 class Lab:
     """A relay between a stand-in for ExaBGP and a stand-in for ermon."""
 
-    def __init__(self, directory, stack):
-        self.path = str(directory / "relay.sock")
+    def __init__(self, stack):
         self.stack = stack
-        self.listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        self.door = stack.enter_context(contextlib.closing(Door()))
         self.ermon = None
         self.received = b""
 
-    def listen(self):
-        self.listener.bind(self.path)
-        self.listener.listen()
-
     def start(self, *limits, manners="polite"):
-        helper = [sys.executable, "-I", "-S", relay.__file__, self.path, *map(str, limits)]
+        helper = [sys.executable, "-I", "-S", relay.__file__, "exabgp.conf", *map(str, limits)]
         pipe = subprocess.PIPE
         self.parent = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", PARENT, manners, *helper], stdin=pipe, stdout=pipe, stderr=pipe
+            [sys.executable, "-I", "-S", "-c", PARENT, manners, *helper],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env=os.environ | {relay.DOOR: str(self.door.inside)},
+            pass_fds=(self.door.inside,),
         )
+        self.door.handed_down()
         self.stack.callback(self.finish)
         self.relay_pid = int(self.parent.stderr.readline())
 
@@ -65,9 +66,16 @@ class Lab:
         self.parent.stderr.close()
 
     def accept(self):
-        self.listener.settimeout(PATIENCE)
-        self.ermon = self.stack.enter_context(self.listener.accept()[0])
+        eventually(lambda: self.door.answer() and self.connect())
+
+    def connect(self):
+        asked = self.door.connection()
+        if asked is None:
+            return False
+        connection, self.asking = asked
+        self.ermon = self.stack.enter_context(connection)
         self.ermon.settimeout(PATIENCE)
+        return True
 
     def write(self, data):
         """Write as ExaBGP does: waiting until the relay has taken it."""
@@ -105,13 +113,11 @@ class Lab:
 @pytest.fixture
 def lab():
     with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        yield Lab(directory, stack)
+        yield Lab(stack)
 
 
 @pytest.fixture
 def running(lab):
-    lab.listen()
     lab.start()
     lab.accept()
     return lab
@@ -177,7 +183,6 @@ def test_exabgp_can_write_while_it_does_not_read_commands(running):
 
 
 def test_lines_beyond_the_limit_are_dropped_and_their_number_is_told(lab):
-    lab.listen()
     lab.start(64 * 1024)
     lab.accept()
     count = 200_000
@@ -190,7 +195,6 @@ def test_lines_beyond_the_limit_are_dropped_and_their_number_is_told(lab):
 
 
 def test_number_of_missing_lines_is_told_where_they_are_missing(lab):
-    lab.listen()
     lab.start(64 * 1024)
     lab.accept()
     lab.write(events(100_000))
@@ -208,7 +212,6 @@ def test_number_of_missing_lines_is_told_where_they_are_missing(lab):
 
 
 def test_missing_lines_are_told_even_if_none_follow(lab):
-    lab.listen()
     lab.start(64 * 1024)
     lab.accept()
     lab.write(events(100_000))
@@ -220,7 +223,6 @@ def test_missing_lines_are_told_even_if_none_follow(lab):
 
 
 def test_line_over_the_limit_is_refused_and_the_next_one_arrives(lab):
-    lab.listen()
     lab.start(2**20, 1000)
     lab.accept()
     fits = b"{" + b"x" * 998 + b"\n"
@@ -275,7 +277,6 @@ def test_relay_that_exabgp_terminates_sends_what_was_written_and_does_not_claim_
 
 @pytest.mark.parametrize("manners", ["polite", "stubborn"])
 def test_exabgp_is_ended_when_ermon_is_gone(lab, manners):
-    lab.listen()
     lab.start(manners=manners)
     lab.accept()
     lab.ermon.close()
@@ -283,18 +284,30 @@ def test_exabgp_is_ended_when_ermon_is_gone(lab, manners):
     eventually(lambda: not lab.relay_lives())
 
 
-def test_exabgp_is_ended_when_ermon_never_listens(lab):
+def test_exabgp_is_ended_when_ermon_is_gone_before_it_has_answered(lab):
     lab.start()
+    lab.door.close()
     assert lab.parent.wait(PATIENCE) == -signal.SIGTERM
     eventually(lambda: not lab.relay_lives())
 
 
-def test_lines_are_kept_until_ermon_listens(lab):
+def test_what_exabgp_wrote_last_is_sent_even_if_ermon_answers_only_then(lab):
     lab.start()
-    lab.write(events(20_000))
-    lab.listen()
+    lab.write(events(1000))
+    lab.close_exabgp()
     lab.accept()
-    assert b"".join(lab.read_until(LINE % 20_000)) == events(20_000)
+    assert b"".join(lab.read_to_the_end()) == events(1000) + MARK + b"end\n"
+
+
+def test_relay_is_known_by_its_process(running):
+    assert running.asking == running.relay_pid
+
+
+def test_lines_are_kept_until_ermon_answers(lab):
+    lab.start()
+    lab.write(events(60_000))
+    lab.accept()
+    assert b"".join(lab.read_until(LINE % 60_000)) == events(60_000)
 
 
 def test_notice_stands_for_all_lines_dropped_until_half_of_the_buffer_is_free():

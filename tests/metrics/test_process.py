@@ -70,6 +70,15 @@ def test_restarts_and_drops_go_on_when_a_process_counts_anew(telemetry: Telemetr
     assert value(telemetry, "ermon_relay_dropped_lines_total", process=EDGES) == 14
 
 
+def test_what_an_exabgp_is_not_kept_from_is_told_by_its_part(telemetry: Telemetry):
+    def confined(part: str) -> float | None:
+        return value(telemetry, "ermon_exabgp_confined", process=EDGES, part=part)
+
+    assert [confined(part) for part in ("files", "ports", "signals", "calls")] == [0, 0, 0, 0]
+    telemetry.confined(EDGES, ("signals",))
+    assert [confined(part) for part in ("files", "ports", "signals", "calls")] == [1, 1, 0, 1]
+
+
 def test_a_refused_reload_leaves_the_time_of_the_last_good_one(telemetry: Telemetry):
     loaded = value(telemetry, "ermon_config_last_reload_success_timestamp_seconds")
     assert value(telemetry, "ermon_config_last_reload_successful") == 1

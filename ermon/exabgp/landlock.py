@@ -1,0 +1,127 @@
+"""Takes from this process, and from all that it starts, every right but those of a list: for good, and without root.
+
+Landlock (kernel.org, userspace-api/landlock) allows files, TCP ports and signals by list. A process in one of its
+domains can neither trace a process outside nor read its memory. Each version of its interface knows some more; what
+this machine's does not know is told. Taken by ctypes, with nothing but the standard library: ``relay`` loads this file
+by itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+import struct
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+FILES, PORTS, SIGNALS = "files", "ports", "signals"
+SINCE = {FILES: 1, PORTS: 4, SIGNALS: 6}
+"""The first version that knows them: that of Linux 5.13, 6.7 and 6.12."""
+
+_LOGGING_SINCE = 7  # Linux 6.15
+# linux/landlock.h, linux/prctl.h. The numbers of these system calls are the same on every architecture.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_ASK_FOR_VERSION = 1
+_PATH_BENEATH, _NET_PORT = 1, 2
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
+"""How many rights on files the versions know; they are the lowest bits."""
+_BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
+_SCOPE_ABSTRACT_UNIX, _SCOPE_SIGNAL = 1 << 0, 1 << 1
+_LOG_NEW_EXEC_ON = 1 << 1
+_PR_SET_NO_NEW_PRIVS = 38
+_O_PATH = 0o10000000
+
+
+class Rights(NamedTuple):
+    """All that is left to a process. Files and folders that do not exist are passed over."""
+
+    read: tuple[str, ...] = ()
+    """Files, and folders with all that is in them."""
+    write: tuple[str, ...] = ()
+    """Files that exist; nothing can be made, renamed or removed anywhere."""
+    execute: tuple[str, ...] = ()
+    """Programs, and the interpreters that they need, such as ld.so."""
+    listen: tuple[int, ...] = ()
+    """TCP ports. It can connect to none."""
+    signal_outside: bool = False
+    """Whether it can signal processes that are not in its domain, as far as the domain around it allows."""
+
+
+def enter(rights: Rights) -> tuple[str, ...]:
+    """Give up all other rights, and new privileges, and return what of ``SINCE`` this machine cannot take."""
+    try:
+        forgo_new_privileges()
+        version = _syscall(_CREATE_RULESET, 0, 0, _ASK_FOR_VERSION)
+        _restrict(rights, version)
+    except (
+        OSError
+    ):  # Landlock is not compiled in or not switched on, or forbidden by a filter of system calls
+        version = 0
+    return tuple(part for part, first in SINCE.items() if version < first)
+
+
+def forgo_new_privileges() -> None:
+    """Let no program that is executed from now on give more rights than there are; ``OSError`` where that is unknown."""
+    if sys.platform != "linux":
+        raise OSError
+    if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_long, (1, 0, 0, 0))) != 0:
+        raise OSError
+
+
+def _restrict(rights: Rights, version: int) -> None:
+    known = (1 << max(count for since, count in _FILE_RIGHTS.items() if since <= version)) - 1
+    scoped = _SCOPE_ABSTRACT_UNIX | (0 if rights.signal_outside else _SCOPE_SIGNAL)
+    refused = struct.pack(
+        "=QQQ",
+        known,
+        _BIND_TCP | _CONNECT_TCP if version >= SINCE[PORTS] else 0,
+        scoped if version >= SINCE[SIGNALS] else 0,
+    )
+    ruleset = _syscall(_CREATE_RULESET, refused, len(refused), 0)
+    try:
+        for path, wanted in _file_rules(rights):
+            _allow_file(ruleset, path, wanted)
+        if version >= SINCE[PORTS]:
+            for port in rights.listen:
+                _syscall(_ADD_RULE, ruleset, _NET_PORT, struct.pack("=QQ", _BIND_TCP, port), 0)
+        # The kernel's audit log then tells what is tried and refused, by whatever is executed here too.
+        _syscall(_RESTRICT_SELF, ruleset, _LOG_NEW_EXEC_ON if version >= _LOGGING_SINCE else 0)
+    finally:
+        os.close(ruleset)
+
+
+def _file_rules(rights: Rights) -> Iterator[tuple[str, int]]:
+    for path in rights.read:
+        yield path, _READ_FILE | _READ_DIR
+    for path in rights.write:
+        yield path, _WRITE_FILE
+    for path in rights.execute:
+        yield path, _READ_FILE | _EXECUTE
+
+
+def _allow_file(ruleset: int, path: str, wanted: int) -> None:
+    try:
+        descriptor = os.open(path, _O_PATH | os.O_CLOEXEC)
+    except OSError:  # what cannot be reached need not be allowed
+        return
+    try:
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            wanted &= ~_READ_DIR  # the kernel takes that for a folder only
+        _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", wanted, descriptor), 0)
+    finally:
+        os.close(descriptor)
+
+
+def _syscall(number: int, *arguments: int | bytes) -> int:
+    """Call the kernel; ``OSError`` when it refuses."""
+    library = ctypes.CDLL(None, use_errno=True)
+    library.syscall.restype = ctypes.c_long
+    words = [word if isinstance(word, bytes) else ctypes.c_long(word) for word in arguments]
+    outcome: int = library.syscall(ctypes.c_long(number), *words)
+    if outcome < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return outcome
