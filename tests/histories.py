@@ -385,6 +385,16 @@ def _hidden(edges: list[Feed], shown: dict[str, list[Route]]) -> Iterator[Scene]
                 Step(30.0),
                 *(announce(one.name, (), [route.key for route in won[one.name]]) for one in winning),
             ]
+            yield [  # it is not sent again, but for the first router's, and so it is gone at the end
+                *(announce(one.name, won[one.name]) for one in winning),
+                *(Step(5.0, partial(_marks, RefreshBegan, one), f"{one.name} begins") for one in winning),
+                *(announce(one.name, won[one.name]) for one in winning[:1]),
+                *(Step(5.0, partial(_marks, RefreshEnded, one), f"{one.name} ends") for one in winning),
+                *(Step(5.0, partial(_marks, RefreshBegan, one), f"{one.name} begins") for one in winning),
+                *(Step(5.0, partial(_marks, RefreshBegan, one), f"{one.name} begins") for one in winning),
+                *(announce(one.name, (), [route.key for route in won[one.name]]) for one in winning[1:]),
+                *(Step(5.0, partial(_marks, RefreshEnded, one), f"{one.name} ends") for one in winning),
+            ]
 
 
 STRAYS = (

@@ -8,40 +8,97 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ermon.model.prefixes import Family, Prefix
+from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import PathId, RouteKey
+
+
+class _Keys:
+    """The keys of routes of one family."""
+
+    __slots__ = ("several", "single")
+
+    def __init__(self) -> None:
+        self.single: set[int] = set()
+        """Packed prefixes of the routes without a path identifier: as good as all of those that are best."""
+        self.several: dict[Prefix, set[PathId]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.single or self.several)
+
+    def __contains__(self, prefix: Prefix) -> bool:
+        return prefix in self.several or _packed(prefix) in self.single
+
+    def add(self, key: RouteKey) -> None:
+        prefix, path_id = key
+        if path_id is None:
+            self.single.add(_packed(prefix))
+        else:
+            self.several.setdefault(prefix, set()).add(path_id)
+
+    def discard(self, key: RouteKey) -> None:
+        prefix, path_id = key
+        if path_id is None:
+            self.single.discard(_packed(prefix))
+        elif path_ids := self.several.get(prefix):
+            path_ids.discard(path_id)
+            if not path_ids:
+                del self.several[prefix]
+
+    def update(self, other: _Keys) -> None:
+        self.single |= other.single
+        for prefix, path_ids in other.several.items():
+            self.several.setdefault(prefix, set()).update(path_ids)
+
+    def copy(self) -> _Keys:
+        copy = _Keys()
+        copy.update(self)
+        return copy
 
 
 class PassedOver:
     """What one edge table has sent beside the routes that are held, some 70 bytes a route."""
 
     def __init__(self) -> None:
-        self._single: set[int] = set()
-        """Packed prefixes of the routes without a path identifier: as good as all of those that are best."""
-        self._several: dict[Prefix, set[PathId]] = {}
+        self._keys: dict[Family, _Keys] = {family: _Keys() for family in FAMILIES}
+        self._missing: dict[Family, _Keys] = {}
+        """While the router sends a family again (RFC 7313): what has not come again yet."""
         self._unsure: set[Family] = set()
 
     def __bool__(self) -> bool:
-        return bool(self._single or self._several)
+        return any(self._keys.values()) or any(self._missing.values())
 
     def __contains__(self, prefix: Prefix) -> bool:
-        return prefix in self._several or _packed(prefix) in self._single
+        return prefix in self._keys[prefix.family] or self.not_come_again(prefix)
+
+    def not_come_again(self, prefix: Prefix) -> bool:
+        """Return whether a route to the prefix was there when the router began to send everything again."""
+        return prefix in self._missing.get(prefix.family, ())
 
     def add(self, key: RouteKey) -> None:
-        prefix, path_id = key
-        if path_id is None:
-            self._single.add(_packed(prefix))
-        else:
-            self._several.setdefault(prefix, set()).add(path_id)
+        family = key[0].family
+        self._keys[family].add(key)
+        if missing := self._missing.get(family):
+            missing.discard(key)
 
     def discard(self, key: RouteKey) -> None:
-        prefix, path_id = key
-        if path_id is None:
-            self._single.discard(_packed(prefix))
-        elif path_ids := self._several.get(prefix):
-            path_ids.discard(path_id)
-            if not path_ids:
-                del self._several[prefix]
+        family = key[0].family
+        self._keys[family].discard(key)
+        if missing := self._missing.get(family):
+            missing.discard(key)
+
+    def refresh_began(self, family: Family) -> None:
+        """Everything of the family is to come again."""
+        self.refresh_forgotten(family)
+        self._missing[family], self._keys[family] = self._keys[family], _Keys()
+
+    def refresh_ended(self, family: Family) -> None:
+        """Let go of what has not come again."""
+        self._missing.pop(family, None)
+
+    def refresh_forgotten(self, family: Family) -> None:
+        """Nobody says what is gone: all of it may be there."""
+        if missing := self._missing.pop(family, None):
+            self._keys[family].update(missing)
 
     def forget(self, family: Family) -> None:
         """Do without a family: all of its paths come, so that none is hidden behind another."""
@@ -52,14 +109,15 @@ class PassedOver:
         return family in self._unsure
 
     def clear(self) -> None:
-        self._single.clear()
-        self._several.clear()
+        self._keys = {family: _Keys() for family in FAMILIES}
+        self._missing.clear()
         self._unsure.clear()
 
     def copy(self) -> PassedOver:
         copy = PassedOver()
-        copy._single, copy._unsure = set(self._single), set(self._unsure)
-        copy._several = {prefix: set(path_ids) for prefix, path_ids in self._several.items()}
+        copy._keys = {family: keys.copy() for family, keys in self._keys.items()}
+        copy._missing = {family: keys.copy() for family, keys in self._missing.items()}
+        copy._unsure = set(self._unsure)
         return copy
 
     def among(self, prefixes: Iterable[Prefix]) -> tuple[Prefix, ...]:
@@ -68,4 +126,4 @@ class PassedOver:
 
 
 def _packed(prefix: Prefix) -> int:
-    return (prefix.value << 8 | prefix.length) << 1 | (prefix.version == 6)
+    return prefix.value << 8 | prefix.length

@@ -7,7 +7,6 @@ work in proportion to what it touches, never to the table and never to the netwo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import assert_never
 
 from ermon.checks.subject import Classifier
@@ -15,6 +14,7 @@ from ermon.checks.topics import STORAGE, feed_topic, first_dump_topic, link_topi
 from ermon.core.asked import Asked
 from ermon.core.facts import NetworkFacts
 from ermon.core.layers import Layers
+from ermon.core.refreshes import Refreshes
 from ermon.core.route_index import RouteIndex
 from ermon.core.states import FeedState
 from ermon.core.timers import (
@@ -58,7 +58,6 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.prefixes import Family
-from ermon.model.routes import RouteKey
 
 TEARDOWN_INTERVAL_SECONDS = 300.0
 """A feed is asked to send everything again once in this time at most."""
@@ -75,6 +74,7 @@ class Reactor:
         self.routes = RouteIndex(facts, classifiers)
         self.layers = Layers(facts, self.routes)
         self.timers = self.layers.timers
+        self.refreshes = Refreshes(facts, self.routes, self.layers)
         self.requests: list[FeedRequest] = []
 
     # Events ------------------------------------------------------------------------------------------
@@ -88,10 +88,8 @@ class Reactor:
                 self._update(event)
             case EndOfRib():
                 self._end_of_rib(event)
-            case RefreshBegan():
-                self._refresh_began(facts.feeds[event.feed], event.family)
-            case RefreshEnded():
-                self._refresh_ended(facts.feeds[event.feed], event.family)
+            case RefreshBegan() | RefreshEnded():
+                self._refresh_marked(event)
             case Alive():
                 self._alive(facts.feeds[event.feed])
             case SessionUp():
@@ -148,7 +146,7 @@ class Reactor:
         if state.overflowed_until is not None:
             self.request(state, "teardown", OVERFLOW_REASON)
             return
-        self._forget_refreshes(state)
+        self.refreshes.forget_all(state)
         state.session.start(self.facts.now, joined=joined)
         self.routes.flush(state)
         state.session.message_at = self.facts.now
@@ -167,7 +165,7 @@ class Reactor:
 
     def _stop(self, state: FeedState, reason: str) -> None:
         name = state.feed.name
-        self._forget_refreshes(state)
+        self.refreshes.forget_all(state)
         state.session.stop(self.facts.now, reason)
         self.routes.flush(state)
         state.losses.add(self.facts.now)
@@ -191,66 +189,17 @@ class Reactor:
             self.timers.cancel(EndOfRibOverdue(event.feed))
         self.layers.feed_changed(event.feed)
 
-    def _refresh_began(self, state: FeedState, family: Family) -> None:
-        """Note what the router has to send again. The feed stays in sync: all of it is still there."""
-        if not self._message(state) or family not in state.session.families:
-            return
-        if asked := state.asked.get(family):
-            asked.marked = True
-        held = {route.key for route in state.rib.routes() if route.prefix.family == family}
-        self.refreshing(state, family, held, self.facts.now + self.facts.config.collector.sync_timeout)
-
-    def refreshing(self, state: FeedState, family: Family, missing: set[RouteKey], overdue: float) -> None:
-        """Know that the router is sending a family again, and which routes have not come again yet."""
-        state.refreshes[family] = missing
-        self.timers.set(RefreshOverdue(state.feed.name, family), overdue)
-
-    def _refresh_ended(self, state: FeedState, family: Family) -> None:
-        """Let go of what the router has not sent again (RFC 7313 section 4)."""
-        if not self._message(state) or family not in state.refreshes:
-            return
-        self.routes.withdraw(state, sorted(state.refreshes[family], key=str))
-        self._forget_refresh(state, family)
-        if (asked := state.asked.get(family)) and asked.marked:
-            self._asked_over(state, family)
-
-    def _forget_refreshes(self, state: FeedState) -> None:
-        for family in state.feed.families:
-            self._forget_refresh(state, family)
-            state.asked.pop(family, None)
-            self.timers.cancel(AskedOver(state.feed.name, family))
-
-    def _forget_refresh(self, state: FeedState, family: Family) -> None:
-        state.refreshes.pop(family, None)
-        self.timers.cancel(RefreshOverdue(state.feed.name, family))
+    def _refresh_marked(self, event: RefreshBegan | RefreshEnded) -> None:
+        state = self.facts.feeds[event.feed]
+        if self._message(state):
+            mark = self.refreshes.began if isinstance(event, RefreshBegan) else self.refreshes.ended
+            mark(state, event.family)
 
     def ask_anew(self, state: FeedState, asked: Asked) -> None:
         """Ask a router for everything again, for what ``asked`` says was not held."""
-        if not state.session.up:
-            return
-        for family in state.feed.families:
-            self.wait_for_asked(state, family, replace(asked).and_before(state.asked.get(family)))
-        self.request(state, "refresh", "the configuration asks for routes that were not kept")
-        self.layers.feed_changed(state.feed.name)
-
-    def wait_for_asked(self, state: FeedState, family: Family, asked: Asked) -> None:
-        """Know that the router was asked to send a family again, and come back when all of it may have come."""
-        state.asked[family] = asked
-        self.timers.set(AskedOver(state.feed.name, family), asked.over_at(self.facts.config.collector))
-
-    def _asked_over_due(self, state: FeedState, family: Family) -> None:
-        if asked := state.asked.get(family):
-            over_at = asked.over_at(self.facts.config.collector)
-            if round(over_at, 6) > self.facts.now:  # it went on, or the router has marked its beginning since
-                self.timers.set(AskedOver(state.feed.name, family), over_at)
-            else:
-                self._asked_over(state, family)
-
-    def _asked_over(self, state: FeedState, family: Family) -> None:
-        """Everything that was asked for anew is here."""
-        del state.asked[family]
-        self.timers.cancel(AskedOver(state.feed.name, family))
-        self.layers.feed_changed(state.feed.name)
+        if state.session.up:
+            self.refreshes.ask(state, asked)
+            self.request(state, "refresh", "the configuration asks for routes that were not kept")
 
     def _messages_lost(self, state: FeedState, count: int, reason: str) -> None:
         name = state.feed.name
@@ -325,12 +274,7 @@ class Reactor:
             return
         if sync.end_of_rib_at is not None and not sync.complete:
             sync.updated_at = self.facts.now
-        if sync.complete and (
-            asked := state.asked.get(family)
-        ):  # before that, it may still be the first dump
-            first, asked.updated_at = asked.updated_at is None, self.facts.now
-            if first:
-                self.wait_for_asked(state, family, asked)
+        self.refreshes.heard(state, family)
         if announced and not sync.received:
             sync.received = True
             self.layers.feed_changed(state.feed.name)
@@ -376,14 +320,14 @@ class Reactor:
                 case SyncDue(feed, family):
                     self._sync_due(facts.feeds[feed], family)
                 case AskedOver(feed, family):
-                    self._asked_over_due(facts.feeds[feed], family)
+                    self.refreshes.due(facts.feeds[feed], family)
                 case EndOfRibOverdue(feed):
                     self.layers.feed_changed(feed)
                 case ResendDue(feed):
                     if facts.feeds[feed].session.damaged:
                         self._tear_down_damaged(facts.feeds[feed])
                 case RefreshOverdue(feed, family):
-                    self._forget_refresh(facts.feeds[feed], family)
+                    self.refreshes.forget(facts.feeds[feed], family)
                 case OverflowEnds(feed):
                     facts.feeds[feed].overflowed_until = None
                     self.layers.feed_changed(feed)

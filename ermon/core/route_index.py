@@ -141,6 +141,12 @@ class RouteIndex:
         if self.best_paths.may_hide(state.feed, key[0]):
             self.facts.pending.best_paths.add((state.feed.vrf, key[0].family))
 
+    def let_go_of_passed_over(self, state: FeedState, family: Family) -> None:
+        """Know that what is not held and was not sent again by the end of a refresh is gone: it hides nothing."""
+        state.passed_over.refresh_ended(family)
+        if state.feed.view is View.EDGE_TABLE:
+            self.facts.pending.best_paths.add((state.feed.vrf, family))
+
     def _attributed(
         self, state: FeedState, routes: Iterable[Route]
     ) -> Iterator[tuple[Route, Attribution, bool]]:

@@ -37,13 +37,15 @@ from ermon.model.routes import PathId, Route
 from ermon.model.settings import MaintenanceWindow
 
 
-class RefreshMemory(msgspec.Struct, frozen=True):
+class RefreshMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     """A family that the router is sending again."""
 
     family: Family
     overdue: float
     missing: tuple[tuple[str, PathId], ...]
     """The routes that have not come again yet."""
+    passed_over: tuple[str, ...] = ()
+    """The same of ``FeedMemory.passed_over``."""
 
 
 class AskedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -175,7 +177,7 @@ def _begins_again(state: AlarmState, now: float) -> bool:
     return state.phase is Phase.RAISED and state.status is Status.VIOLATED and state.since == now
 
 
-def _passed_over(reactor: Reactor, state: FeedState) -> Iterator[str]:
+def _passed_over(reactor: Reactor, state: FeedState) -> Iterator[Prefix]:
     """Yield what the table has from others where links bring or have brought a route; all of it may be a full table."""
     if not state.passed_over:
         return
@@ -188,13 +190,14 @@ def _passed_over(reactor: Reactor, state: FeedState) -> Iterator[str]:
                 learned.lately(link.key, family, facts.now) if up else learned.remembered(link.key, family)
             )
             brought |= known
-    yield from map(str, state.passed_over.among(brought))
+    yield from state.passed_over.among(brought)
 
 
 def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
+    passed_over = tuple(_passed_over(reactor, state))
     return FeedMemory(
         session=state.session.copy(),
-        passed_over=tuple(_passed_over(reactor, state)),
+        passed_over=tuple(map(str, passed_over)),
         overflowed_until=state.overflowed_until,
         overflow_seconds=state.overflow_seconds,
         losses=state.losses.recent(now),
@@ -203,6 +206,9 @@ def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
                 family,
                 reactor.timers.due(RefreshOverdue(state.feed.name, family)) or now,
                 tuple(sorted(((str(prefix), path_id) for prefix, path_id in keys), key=str)),
+                tuple(
+                    str(p) for p in passed_over if p.family == family and state.passed_over.not_come_again(p)
+                ),
             )
             for family, keys in sorted(state.refreshes.items())
         ),
@@ -316,24 +322,33 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
         state.losses.add(time)
     for refresh in memory.refreshes:
         keys = {(parse_prefix(text), path_id) for text, path_id in refresh.missing}
-        reactor.refreshing(state, refresh.family, keys, refresh.overdue)
+        reactor.refreshes.go_on(state, refresh.family, keys, refresh.overdue)
     _restore_asked(reactor, state, memory)
     earlier = [(link, tuple((time, FAMILIES[0]) for time in times)) for link, times in memory.churn]
     for link, changes in (*earlier, *memory.churned):
         if reactor.facts.has_link(link):
             reactor.routes.churn(state, link).restore(changes)
     state.strays.restore(memory.strays)
-    for prefix in memory.passed_over:
-        state.passed_over.add((parse_prefix(prefix), None))
+    _restore_passed_over(state, memory)
     for route in routes:
         state.rib.announce(route)
+
+
+def _restore_passed_over(state: FeedState, memory: FeedMemory) -> None:
+    missing = {text for refresh in memory.refreshes for text in refresh.passed_over}
+    for text in missing:
+        state.passed_over.add((parse_prefix(text), None))
+    for refresh in memory.refreshes:
+        state.passed_over.refresh_began(refresh.family)
+    for text in set(memory.passed_over) - missing:
+        state.passed_over.add((parse_prefix(text), None))
 
 
 def _restore_asked(reactor: Reactor, state: FeedState, memory: FeedMemory) -> None:
     for each in memory.asked:
         space = PrefixSet(map(parse_prefix, each.space))
         asked = Asked(each.since, space, each.everything, each.marked, each.updated_at)
-        reactor.wait_for_asked(state, each.family, asked)
+        reactor.refreshes.wait_for(state, each.family, asked)
     for family, sync in state.session.families.items():
         if (
             sync.asked_again and not sync.complete
@@ -341,7 +356,7 @@ def _restore_asked(reactor: Reactor, state: FeedState, memory: FeedMemory) -> No
             sync.complete = True
             asked = Asked(state.session.dump_since, PrefixSet(()), everything=True)
             asked.marked, asked.updated_at = sync.marked, sync.updated_at
-            reactor.wait_for_asked(state, family, asked)
+            reactor.refreshes.wait_for(state, family, asked)
         sync.asked_again = sync.marked = False
 
 

@@ -121,10 +121,10 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
     session.set_families(state.feed.families)
     new.set_dump_timers(state)
     for family in before.asked.keys() & session.families.keys():
-        new.wait_for_asked(state, family, replace(before.asked[family]))
+        new.refreshes.wait_for(state, family, replace(before.asked[family]))
     for family in before.refreshes.keys() & session.families.keys():
         overdue = old.timers.due(RefreshOverdue(name, family))
-        new.refreshing(
+        new.refreshes.go_on(
             state, family, set(before.refreshes[family]), new.facts.now if overdue is None else overdue
         )
     state.overflow_seconds, state.teardown_at = before.overflow_seconds, before.teardown_at

@@ -85,6 +85,30 @@ def test_a_route_that_nobody_asks_about_is_known_when_it_hides_what_a_link_broug
     assert of_circuit(net, space, CHICAGO) == "violated"
 
 
+def hidden(space: Space, *prefixes: str) -> Company:
+    """Lose every link while the internet has what one of them brought, which nobody asks about."""
+    net = company(BEST_PATHS).converge().announce("edge-2", *prefixes, path="64510 8075")
+    net.microsoft_sends("chicago-primary", *prefixes)
+    return lose(net, space).microsoft_withdraws("chicago-primary", *prefixes)
+
+
+def test_what_is_not_sent_again_hides_nothing_any_more(space: Space):
+    one, other = space.many(2)
+    net = hidden(space, one, other).refresh_begins("edge-2")
+    net.announce("edge-2", one, path="64510 8075").refresh_ends("edge-2")
+    assert of_circuit(net, space, CHICAGO) == "unknown", "one was sent again"
+    net.refresh_begins("edge-2").refresh_begins("edge-2")
+    assert of_circuit(net, space, CHICAGO) == "unknown"
+    assert of_circuit(net.refresh_ends("edge-2"), space, CHICAGO) == "violated"
+
+
+def test_what_may_not_have_been_sent_again_yet_hides_when_the_refresh_is_forgotten(space: Space):
+    net = hidden(space, *space.many(1)).refresh_begins("edge-2").wait(120).refresh_ends("edge-2")
+    assert of_circuit(net, space, CHICAGO) == "unknown"
+    net.withdraw("edge-2", *space.many(1))
+    assert of_circuit(net, space, CHICAGO) == "violated"
+
+
 def test_a_route_of_the_internet_to_another_prefix_hides_nothing(space: Space):
     net = lose(company(BEST_PATHS).converge(), space)
     net.announce("edge-2", space.extra, space.exchange_part, path="64510 8075")

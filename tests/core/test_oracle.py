@@ -326,7 +326,7 @@ BUGS |= {
         lambda *_: frozenset(),
     ),
     "an end mark that ends nothing": (
-        *("two circuits", "ermon.core.reactor.Reactor", "_asked_over"),
+        *("two circuits", "ermon.core.refreshes.Refreshes", "_over"),
         nothing,
     ),
 }

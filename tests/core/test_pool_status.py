@@ -121,6 +121,17 @@ def test_presence_on_the_internet_is_known_at_once_and_absence_only_in_sync(net:
     assert on_internet(net, space) is NO
 
 
+@BOTH_FAMILIES
+def test_a_pool_that_a_reload_brings_is_unknown_where_its_space_was_not_held(net: Company, space: Space):
+    new = "nat_pools: {new: {circuit: chicago, prefixes: [198.18.0.0/28, '2001:db8:7700:1::/64']}}"
+    net.reconfigure(company(new).config).wait(0)
+    assert on_internet(net, space, "outside", "new") is UNKNOWN
+    assert on_internet(net, space, "isp-a", "new") is NO
+    assert on_internet(net, space, "outside") is NO
+    net.wait(120)
+    assert on_internet(net, space, "outside", "new") is NO
+
+
 @pytest.mark.parametrize(
     ("prefixes", "addresses"),
     [

@@ -14,6 +14,7 @@ from ermon.checks.guide import read_guide
 from ermon.exabgp.decode import Decoder
 from ermon.model.events import StorageJudged
 from ermon.model.findings import Finding
+from ermon.model.prefixes import parse_prefix
 from ermon.model.settings import Severity
 from ermon.model.text import rfc3339
 from ermon.web import api, routes
@@ -390,6 +391,19 @@ async def test_a_feed_that_may_not_have_sent_everything_is_named(client: Client,
     site.net.down("isp-a").up("edge-2")
     found = await client.data("/api/v1/routes", prefix=V6.pool)
     assert found["feeds_not_in_sync"] == ["edge-2", "isp-a"]
+
+
+@BOTH_FAMILIES
+async def test_so_is_a_feed_that_has_just_been_asked_for_more(client: Client, site: Site, space: Space):
+    wider = replace(
+        site.net.config, internet_only=(*site.net.config.internet_only, parse_prefix(space.extra))
+    )
+    site.net.reconfigure(wider).wait(0)
+    found = await client.data("/api/v1/routes", prefix=space.extra)
+    assert "outside" in found["feeds_not_in_sync"]
+    assert "isp-a" not in found["feeds_not_in_sync"], "it is held whole"
+    found = await client.data("/api/v1/routes", prefix=space.pool)
+    assert found["feeds_not_in_sync"] == []
 
 
 @BOTH_FAMILIES
