@@ -71,6 +71,12 @@ class Connection(web.RequestHandler):
         """A request has come to its end, and is to be answered."""
         self.busy, self._late_at = True, None
 
+    def handle_error(self, *arguments: Any, **keywords: Any) -> web.StreamResponse:
+        """Answer what never got to the application: it cannot be read, or is a bug."""
+        response = super().handle_error(*arguments, **keywords)
+        response.headers.update({"Server": "ermon", "X-Content-Type-Options": "nosniff"})
+        return response
+
     async def finish_response(self, *arguments: Any) -> tuple[web.StreamResponse, bool]:
         try:
             return await super().finish_response(*arguments)

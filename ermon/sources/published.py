@@ -15,6 +15,7 @@ import msgspec
 from ermon.model.inventory import Circuit, Config, ExpectedPrefix
 from ermon.model.prefixes import FAMILIES, Family, Prefix, address_count, parse_prefix
 from ermon.model.source_key import SourceKey
+from ermon.model.text import printable
 
 MAX_BYTES = 32 * 1024 * 1024
 """Microsoft's longest list, the service tags, has a few megabytes."""
@@ -26,11 +27,18 @@ list comes from a selection that forgot to select.
 _SHOWN_CHARACTERS = 60
 """What an error shows of a text that is somebody else's."""
 _SHOWN_NAMES = 5
+_LONGEST_ERROR = 500
 _LONGEST_PREFIX = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 
 
 class SourceError(Exception):
-    """A published list cannot be used; the text says what is wrong with it, and where."""
+    """A published list cannot be used; the text says what is wrong with it, and where.
+
+    It may quote the list, which is somebody else's: the text is one line that can be shown anywhere.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(_short(text, _LONGEST_ERROR)))
 
 
 class NoSuchPartError(SourceError):

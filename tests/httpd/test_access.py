@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator
 
 import bcrypt
@@ -11,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ermon.httpd import passwords
-from ermon.httpd.passwords import BusyError, Passwords
+from ermon.httpd.passwords import BusyError, Familiar, Passwords
 from ermon.httpd.shell import WebConfig
 from tests.web.site import Client, Site
 
@@ -216,3 +217,94 @@ async def test_too_many_guesses_are_told_to_come_back(client: Client, monkeypatc
     monkeypatch.setattr(passwords, "MAX_WAITING_PER_PARTY", 0)
     response = await client.get("/", Authorization=basic("alice", "wrong"))
     assert (response.status, response.headers["Retry-After"]) == (429, "1")
+
+
+# Under a flood ---------------------------------------------------------------------------------------
+
+
+async def flood(group: asyncio.TaskGroup, checks: Passwords, *parties: str) -> None:
+    """Have as many wrong passwords wait as there may be, and pass over those that may not."""
+
+    async def guess(party: str) -> None:
+        with contextlib.suppress(BusyError):
+            await checks.right(USERS, "alice", "guess", party)
+
+    for party in parties:
+        group.create_task(guess(party))
+    await asyncio.sleep(0)
+
+
+async def test_a_party_that_was_right_comes_before_all_that_wait(work: Bcrypt):
+    checks = Passwords(Familiar(["prometheus"]))
+    work.go_on.clear()
+    async with asyncio.TaskGroup() as group:
+        await flood(group, checks, *map(str, range(40)))
+        right = group.create_task(checks.right(USERS, "bob", "b", "prometheus"))
+        await asyncio.sleep(0)
+        work.go_on.set()
+    assert right.result()
+    assert work.against.index(USERS["bob"]) <= 1, "only the one that was begun is before it"
+
+
+async def test_a_party_that_was_wrong_comes_after_one_that_was_not(work: Bcrypt):
+    checks = Passwords()
+    strangers = [str(number) for number in range(passwords.MAX_WAITING)]
+    async with asyncio.TaskGroup() as group:
+        await flood(group, checks, *strangers)
+    work.against.clear()
+    work.go_on.clear()
+    async with asyncio.TaskGroup() as group:
+        await flood(group, checks, *strangers)
+        right = group.create_task(checks.right(USERS, "bob", "b", "new here"))
+        await asyncio.sleep(0)
+        work.go_on.set()
+    assert right.result()
+    assert work.against.index(USERS["bob"]) <= 1
+
+
+async def test_whoever_loses_their_turn_to_another_is_told_to_come_back(work: Bcrypt):
+    checks = Passwords(Familiar(["prometheus"]))
+    work.go_on.clear()
+    async with asyncio.TaskGroup() as group:
+        last = [group.create_task(_busy(checks, str(number))) for number in range(passwords.MAX_WAITING)]
+        await asyncio.sleep(0)
+        group.create_task(checks.right(USERS, "bob", "b", "prometheus"))
+        await asyncio.sleep(0)
+        work.go_on.set()
+    assert [each.result() for each in last] == [False] * (passwords.MAX_WAITING - 1) + [True]
+
+
+async def _busy(checks: Passwords, party: str) -> bool:
+    try:
+        await checks.right(USERS, "alice", "guess", party)
+    except BusyError:
+        return True
+    return False
+
+
+async def test_one_that_gives_up_waiting_holds_up_nobody(work: Bcrypt):
+    checks = Passwords()
+    work.go_on.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(checks.right(USERS, "alice", "guess", "first"))
+        await asyncio.sleep(0)
+        gone = asyncio.ensure_future(checks.right(USERS, "alice", "guess", "gone"))
+        honest = group.create_task(checks.right(USERS, "bob", "b", "honest"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        work.go_on.set()
+    assert honest.result()
+
+
+async def test_a_party_is_familiar_once_it_was_right(work: Bcrypt, monkeypatch: pytest.MonkeyPatch):
+    kept: list[list[str]] = []
+    familiar = Familiar(["old"], kept.append)
+    checks = Passwords(familiar)
+    assert not await checks.right(USERS, "bob", "a", "here")
+    assert ("old" in familiar, "here" in familiar) == (True, False)
+    for _ in range(2):
+        assert await checks.right(USERS, "bob", "b", "here")
+    assert kept == [["old", "here"]]
+    monkeypatch.setattr(passwords, "MAX_FAMILIAR", 2)
+    assert await checks.right(USERS, "alice", "pässword", "there")
+    assert kept[1:] == [["here", "there"]]

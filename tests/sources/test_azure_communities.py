@@ -90,3 +90,12 @@ def test_a_community_may_be_without_prefixes(prefixes):
 def test_nesting_without_end_is_a_fault_like_others():
     with pytest.raises(SourceError):
         parse_bgp_communities(b'{"value":' * 900 + b"1" + b"}" * 900, ("12076:5010",))
+
+
+def test_the_list_s_own_words_can_be_shown_anywhere():
+    name = "\x1b[31m\u202e\x9b" + "x" * 1000
+    with pytest.raises(SourceError) as caught:
+        parse_bgp_communities(one(communityName=name, communityPrefixes=["nonsense"]), ("12076:5010",))
+    assert str(caught.value).isprintable()
+    assert str(caught.value).startswith("community 12076:5010 (\ufffd[31m\ufffd\ufffdxxx")
+    assert len(str(caught.value)) <= 500
