@@ -144,6 +144,7 @@ def test_it_stops_in_time_though_over_a_hundred_are_connected_with_tls(secure: S
 
 def test_names_are_known_as_the_command_line_says(directory: Path, settings: dict[str, Any]):
     flags = ("--web.external-url=https://noc.example.net/ermon", "--web.allowed-host=ermon.svc")
+    flags += ("--web.enable-lifecycle",)
     with Daemon(directory, settings, *flags) as daemon:
         daemon.launch()
         daemon.wait_for_web()
@@ -157,6 +158,9 @@ def test_names_are_known_as_the_command_line_says(directory: Path, settings: dic
         for host in ("noc.example.net", "ermon.svc:10179", socket.gethostname(), "localhost"):
             assert status(host) == 200, host
         assert status("evil.example") == 421
+        assert "--web.enable-lifecycle has no effect" in daemon.log_file.read_text(), (
+            "nobody can prove who they are"
+        )
 
 
 def test_a_web_configuration_that_is_wrong_stops_the_start_with_all_that_is_wrong(

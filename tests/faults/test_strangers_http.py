@@ -14,18 +14,20 @@ from typing import Any
 
 import bcrypt
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, TCPConnector, web
 from structlog.testing import capture_logs
 
 from ermon.cli import run
 from ermon.daemon import logs
 from ermon.httpd import listen, places, protocol, seldom, shell
+from ermon.httpd.config import LiveWebConfig
 from ermon.httpd.passwords import Familiar
 from ermon.httpd.shell import RateLimit, WebConfig
 from ermon.storage.adapters import keep_parties, kept_parties
 from ermon.storage.store import Store
 from ermon.web import app as web_app
 from tests.checks.company import V4, company
+from tests.httpd.pki import Pki, write
 from tests.httpd.test_access import USERS, basic
 from tests.httpd.test_limits import PATIENCE, Raw, connections
 from tests.web.site import Client, Site, until
@@ -84,6 +86,21 @@ async def test_hundreds_of_addresses_with_a_connection_each_shut_nobody_out(
     async with site.served() as client, strangers(client, 1, range(1, 100)) as kept:
         await asyncio.gather(*(raw.status() for raw in kept))
         assert await ask(client, PROMETHEUS) == 200
+
+
+async def test_hundreds_that_never_finish_tls_shut_nobody_out(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(places, "MAX_CONNECTIONS", 60)
+    pki = Pki(tmp_path)
+    pki.issue("server", "localhost", "127.0.0.1")
+    file = write(tmp_path / "web.yml", "tls_server_config: {cert_file: server.crt, key_file: server.key}\n")
+    site.web_config = LiveWebConfig(file).current
+    async with site.served() as client, strangers(client, 1, range(1, 150)) as silent:
+        silent[-1].writer.write(b"\x16\x03\x01")
+        afar = TCPConnector(ssl=pki.client(), local_addr=(PROMETHEUS, 0))
+        async with ClientSession(client.http._base_url, connector=afar) as http:
+            assert (await http.get("/-/healthy")).status == 200
 
 
 async def test_who_has_given_a_password_keeps_their_place(site: Site, monkeypatch: pytest.MonkeyPatch):

@@ -1,3 +1,4 @@
+import json
 import os
 import pwd
 from collections.abc import AsyncIterator
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from ermon.config.load import ConfigError, load_config
 from ermon.model.settings import MaintenanceWindow
 from ermon.model.text import rfc3339 as text_rfc3339
+from ermon.web import api
 from ermon.web.app import make_app
 from tests.checks.company import Company
 from tests.web.site import Client, Site
@@ -136,3 +139,50 @@ async def test_nothing_is_changed_over_tcp_though_it_comes_from_this_machine(
         assert status == 403
         assert "a password or a verified client certificate" in error
         assert (await send(Client(http), "DELETE", f"{PATH}/x"))[0] == 403
+
+
+async def test_nothing_is_booked_whose_answer_cannot_be_given(
+    client: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(api, "rfc3339", lambda _: 1 / 0)
+        status, error = await send(client, "POST", PATH, wanted(site))
+        assert (status, error) == (500, "a bug in ermon; its log has the details")
+    assert await client.data(PATH) == []
+
+
+FILE = (Path(__file__).parents[2] / "config" / "ermon.yml").read_text()
+WRONG = (
+    {"to": "9999-12-31T23:59:59-05:00"},
+    {"to": "tomorrow"},
+    {"from": "2099-12-01T02:00:00"},
+    {"from": "2099-12-02T00:00:00Z"},
+    {"reason": ""},
+    {"reason": "x" * 301},
+    {"reason": "two\nlines"},
+    {"reason": "until \u202e8102"},
+    {"uplink": "isp-a"},
+    {"circuit": None},
+    {"circuit": None, "uplink": "isp-a", "link": "primary"},
+)
+
+
+@pytest.mark.parametrize("change", WRONG, ids=str)
+async def test_what_the_file_refuses_the_api_refuses_in_the_same_words(
+    client: Client, tmp_path: Path, change: dict[str, str | None]
+) -> None:
+    asked = {
+        "circuit": "chicago",
+        "from": "2099-12-01T00:00:00Z",
+        "to": "2099-12-02T00:00:00Z",
+        "reason": "works",
+    }
+    window = {key: value for key, value in {**asked, **change}.items() if value is not None}
+    file = tmp_path / "ermon.yml"
+    file.write_text(f"{FILE}\nmaintenance: [{json.dumps(window)}]\n")
+    with pytest.raises(ConfigError) as refused:
+        load_config(file)
+    [problem] = [problem for problem in refused.value.problems if problem.path.startswith("maintenance")]
+    key = problem.path.removeprefix("maintenance[0]").removeprefix(".") or "the window"
+    status, error = await send(client, "POST", PATH, window)
+    assert (status, error) == (400, f"{key}: {problem.message}")
