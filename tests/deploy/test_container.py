@@ -42,9 +42,13 @@ def copied():
 
 
 def test_every_base_is_one_python_that_ermon_runs_on():
-    (base,) = {arguments.split()[0] for arguments in of("FROM")}
-    pinned = re.fullmatch(r"docker\.io/library/python:3\.(\d+)-slim-bookworm", base)
-    assert pinned, "pinned by the minor version of Python and the release of Debian"
+    assert {arguments.split()[0] for arguments in of("FROM")} == {"${PYTHON}"}
+    (base,) = of("ARG")
+    image = r"docker\.io/library/python:3\.(\d+)-slim-bookworm(?:@sha256:[0-9a-f]{64})?"
+    pinned = re.fullmatch(rf"PYTHON={image}", base)
+    assert pinned, (
+        "pinned by the minor version of Python and the release of Debian, and perhaps by the digest"
+    )
     least = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert int(pinned[1]) >= int(least.removeprefix(">=3."))
 
@@ -60,8 +64,16 @@ def test_what_is_copied_is_there_and_is_not_ignored(source):
 def test_all_that_a_build_of_ermon_reads_is_copied():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
+    needed.add("deploy/requirements.lock")
     needed |= set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
     assert needed == set(copied())
+
+
+def test_it_installs_what_is_locked_and_nothing_else():
+    (build, _) = of("RUN")
+    installed = [command for command in re.split(r"\s+&&\s+", build) if "pip install" in command]
+    assert [" --require-hashes -r requirements.lock" in command for command in installed] == [True, False]
+    assert installed[1].endswith(" --no-deps --no-build-isolation .")
 
 
 def test_it_does_not_run_as_root():
