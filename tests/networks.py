@@ -27,7 +27,7 @@ from ermon.model.inventory import (
     View,
 )
 from ermon.model.prefixes import Address, Family, Prefix, parse_address, parse_prefix
-from ermon.model.routes import Attributes, Community, PathSegment, Route, SegmentKind
+from ermon.model.routes import AsPath, Attributes, Communities, Community, PathSegment, Route, SegmentKind
 from ermon.model.settings import CheckException, CheckSettings, MaintenanceWindow
 from tests.defaults import make_alertmanager, make_collector, make_policy, make_pool
 
@@ -48,7 +48,7 @@ def prefixes(text: str) -> tuple[Prefix, ...]:
     return tuple(map(parse_prefix, text.split()))
 
 
-def path(text: str) -> tuple[PathSegment, ...]:
+def path(text: str) -> AsPath:
     """Read an AS path as it is printed: ``64500 (65001) 12076 {8075 8068}``."""
     segments: list[PathSegment] = []
     closing = {
@@ -66,7 +66,7 @@ def path(text: str) -> tuple[PathSegment, ...]:
             inner, rest = rest[:cut], rest[cut:]
         segments.append(PathSegment(kind, tuple(map(int, inner.split()))))
         rest = rest.strip()
-    return tuple(segments)
+    return AsPath(segments)
 
 
 def attributes(
@@ -78,7 +78,7 @@ def attributes(
     return Attributes(
         next_hop=parse_address(next_hop) if next_hop is not None else None,
         as_path=path(as_path),
-        communities=frozenset(communities),
+        communities=Communities(communities),
         origin="igp",
         local_preference=preference,
     )
@@ -389,7 +389,9 @@ def _ambiguous() -> Config:
             make_pool("first", ("one",), prefixes("198.51.100.0/28 2001:db8:100:1::/64")),
             make_pool("second", ("two",), prefixes("198.51.100.0/29"), internet=InternetUse.AGGREGATE),
         ),
-        collector=make_collector(asn=64500, settle=5.0, settle_limit=8.0, sync_timeout=30.0, max_routes=8),
+        collector=make_collector(
+            asn=64500, settle=5.0, settle_limit=8.0, sync_timeout=30.0, max_routes=8, max_bytes=9_000
+        ),
         routers={"edge-1": _addresses("203.0.113.13 192.0.2.201")},
         checks={
             "link-down": CheckSettings(enabled=False),

@@ -8,7 +8,7 @@ contract. Nothing of the monitor is used: an oracle that replays through a secon
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple, assert_never
@@ -18,6 +18,7 @@ from ermon.checks.catalogue import CATALOGUE, subjects
 from ermon.checks.facts import Amount, LinkChanges
 from ermon.checks.subject import Labels, Subject, Verdict
 from ermon.checks.topics import Counted
+from ermon.core.passed_over import IDENTIFIED_BYTES, SINGLE_BYTES
 from ermon.model.events import (
     Accepted,
     AddPathNegotiated,
@@ -41,9 +42,9 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Config, Feed, InternetUse, Link, LinkKey, View
+from ermon.model.inventory import Config, Feed, InternetUse, Limit, Link, LinkKey, View
 from ermon.model.prefixes import Family, Prefix
-from ermon.model.routes import Route
+from ermon.model.routes import ROUTE_BYTES, Route
 from ermon.model.settings import CheckSettings
 from tests.oracle_facts import (
     CHURN_SECONDS,
@@ -64,6 +65,10 @@ LinkFamily = tuple[LinkKey, Family]
 Marks = list[tuple[int, bool]]
 
 REMEMBERED_SECONDS = 60.0
+OVERFLOW_REASONS: Mapping[Limit, str] = {
+    "max_routes": "more routes than collector.max_routes",
+    "max_bytes": "routes that take more memory than collector.max_bytes",
+}
 FIRST_OVERFLOW_SECONDS, LONGEST_OVERFLOW_SECONDS = 300.0, 3600.0
 
 
@@ -350,11 +355,28 @@ class Oracle:
 
     def _limit(self, feed: Feed, session: Session) -> None:
         held = [route for route in session.routes.values() if _is_held(self.config, feed, route)]
-        if len(held) > self.config.collector.max_routes:
+        values = {route.attributes for route in held}
+        size = len(held) * ROUTE_BYTES + sum(attributes.held_bytes for attributes in values)
+        size += self._passed_over_bytes(feed, session)
+        amounts: dict[Limit, int] = {"max_routes": len(held), "max_bytes": size}
+        for limit, amount in amounts.items():
+            if session.overflowed_until is not None or amount <= getattr(self.config.collector, limit):
+                continue
             doubled = session.overflow_seconds * 2 or FIRST_OVERFLOW_SECONDS
             session.overflow_seconds = min(doubled, LONGEST_OVERFLOW_SECONDS)
-            session.overflowed_until = self.now + session.overflow_seconds
-            session.end(self.now, "more routes than collector.max_routes")
+            session.overflowed_until, session.overflowed_by = self.now + session.overflow_seconds, limit
+            session.end(self.now, OVERFLOW_REASONS[limit])
+
+    def _passed_over_bytes(self, feed: Feed, session: Session) -> int:
+        """What is kept of the routes of a table of best paths that are not held."""
+        facts = FactsFromScratch(self)
+        return sum(
+            SINGLE_BYTES if route.path_id is None else IDENTIFIED_BYTES
+            for route in session.routes.values()
+            if feed.view is View.EDGE_TABLE
+            and not facts.all_paths(feed.name, route.prefix.family)
+            and not _is_held(self.config, feed, route)
+        )
 
     # What is answered
 

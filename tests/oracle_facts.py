@@ -18,7 +18,17 @@ from ermon.checks.attribution import Cause, Unattributed
 from ermon.checks.facts import Amount, LinkChanges, Preference
 from ermon.checks.topics import Counted, RouteSet
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Circuit, Config, ExpectationPeriods, Feed, Link, LinkKey, Peering, View
+from ermon.model.inventory import (
+    Circuit,
+    Config,
+    ExpectationPeriods,
+    Feed,
+    Limit,
+    Link,
+    LinkKey,
+    Peering,
+    View,
+)
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_address
 from ermon.model.routes import Attributes, Route, RouteKey, SegmentKind
 from ermon.model.settings import CheckSettings
@@ -343,6 +353,7 @@ class Session:
     """Since when a family is sent again, and what has come again since."""
     first_up_at: float | None = None
     overflowed_until: float | None = None
+    overflowed_by: Limit | None = None
     overflow_seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
     """When a session that was up was lost."""
@@ -525,8 +536,9 @@ class FactsFromScratch:
     def loss(self, feed: str) -> str | None:
         return self._session(feed).loss
 
-    def overflowed(self, feed: str) -> bool:
-        return self._session(feed).overflowed_until is not None
+    def overflowed(self, feed: str) -> Limit | None:
+        session = self._session(feed)
+        return None if session.overflowed_until is None else session.overflowed_by
 
     def canary_missing(self, feed: str) -> tuple[Prefix, ...] | None:
         session, canaries = self._session(feed), self._config.feeds[feed].canary

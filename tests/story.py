@@ -45,7 +45,15 @@ from ermon.model.events import (
 from ermon.model.findings import Finding, Transition, TransitionState
 from ermon.model.inventory import EDGES, Config
 from ermon.model.prefixes import FAMILIES, Family, parse_address, parse_prefix
-from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
+from ermon.model.routes import (
+    AsPath,
+    Attributes,
+    Communities,
+    LargeCommunities,
+    PathSegment,
+    Route,
+    SegmentKind,
+)
 
 START = 1_795_000_000.0
 """2026-11-18T11:06:40Z: when every story begins, unless it says otherwise."""
@@ -75,10 +83,12 @@ def config(text: str) -> Config:
         return load_config(file).config
 
 
-def as_path(text: str) -> tuple[PathSegment, ...]:
+def as_path(text: str) -> AsPath:
     """Read ``64500 12076 {8075 8068}``: braces hold an AS_SET, parentheses a confederation's sequence."""
     segments = re.findall(r"([{(\[]?)([\d ]*\d)[})\]]?", text)
-    return tuple(PathSegment(_BRACKETS[bracket], tuple(map(int, asns.split()))) for bracket, asns in segments)
+    return AsPath(
+        PathSegment(_BRACKETS[bracket], tuple(map(int, asns.split()))) for bracket, asns in segments
+    )
 
 
 def attributes(via: str | None, path: str, communities: str) -> Attributes:
@@ -86,8 +96,8 @@ def attributes(via: str | None, path: str, communities: str) -> Attributes:
     return Attributes(
         next_hop=None if via is None else parse_address(via),
         as_path=as_path(path),
-        communities=frozenset(n for n in numbers if len(n) == 2),
-        large_communities=frozenset(n for n in numbers if len(n) == 3),
+        communities=Communities((n[0], n[1]) for n in numbers if len(n) == 2),
+        large_communities=LargeCommunities((n[0], n[1], n[2]) for n in numbers if len(n) == 3),
     )
 
 

@@ -248,7 +248,7 @@ class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     loss: str | None
     """Why messages were lost, until a new session is in sync."""
     overflowed: bool
-    """It has sent more routes than ``collector.max_routes``, and is kept down for a while."""
+    """It has sent more than ``collector.max_routes`` or ``max_bytes`` allows, and is kept down for a while."""
     blind: bool
     """Its silence proves nothing: it is down, or not in sync in every family."""
     overall: Annotated[str, words(FeedOverall)]

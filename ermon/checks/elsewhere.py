@@ -24,8 +24,8 @@ def blackholing(policy: Policy) -> Callable[[Attributes], bool]:
 
     def blackholed(attributes: Attributes) -> bool:
         return not (
-            communities.isdisjoint(attributes.communities)
-            and communities.isdisjoint(attributes.large_communities)
+            attributes.communities.isdisjoint(communities)
+            and attributes.large_communities.isdisjoint(communities)
         )
 
     return blackholed

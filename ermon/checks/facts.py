@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from ermon.checks.attribution import Unattributed
 from ermon.checks.topics import Counted, GroupKey, RouteSet
 from ermon.model.findings import LinkState
-from ermon.model.inventory import ExpectationPeriods, Link, LinkKey
+from ermon.model.inventory import ExpectationPeriods, Limit, Link, LinkKey
 from ermon.model.prefixes import Family, Prefix
 from ermon.model.routes import Route, RouteKey
 
@@ -102,7 +102,7 @@ class Facts(Protocol):
         """Return why messages were lost, until the feed has been in sync in a new session since."""
         ...
 
-    def overflowed(self, feed: str) -> bool: ...
+    def overflowed(self, feed: str) -> Limit | None: ...
 
     def canary_missing(self, feed: str) -> tuple[Prefix, ...] | None:
         """Return the canary prefixes that the feed does not show; ``None``: not to be judged yet."""

@@ -250,9 +250,10 @@ def feed_overflow(config: Config) -> Iterator[Subject]:
 
 
 def _feed_overflow(config: Config, feed: Feed, facts: Facts) -> Verdict:
-    if not facts.overflowed(feed.name):
+    limit = facts.overflowed(feed.name)
+    if limit is None:
         return OK
-    return violated(on_feed(feed, details={"max_routes": config.collector.max_routes}))
+    return violated(on_feed(feed, details={limit: getattr(config.collector, limit)}))
 
 
 FEED_OVERFLOW = Check(
@@ -264,7 +265,7 @@ FEED_OVERFLOW = Check(
     subjects=feed_overflow,
     labels=("feed",),
     optional_labels=("uplink",),
-    summary="Feed {feed} was torn down: it sent more routes than max_routes",
+    summary="Feed {feed} was torn down: it sent more than max_routes or max_bytes",
     needs=needs.nothing_else,
     acceptance=Tested(AcceptanceStep.SIGHT, place=1),
 )

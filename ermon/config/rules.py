@@ -278,7 +278,7 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
 
 def _collector(collector: CollectorSection) -> Iterator[Complaint]:
     usual = CollectorSection()
-    for key in ("max_bytes", "reconnect_grace"):
+    for key in ("reconnect_grace",):
         if getattr(collector, key) != getattr(usual, key):
             yield Complaint(("collector", key), "has no effect in this version; leave it out")
     if collector.settle > collector.settle_limit:

@@ -122,7 +122,8 @@ class ShapeErrors:
         for step in path:
             if isinstance(step, int) and not isinstance(value, list):
                 continue  # the only item of a list, written without the brackets
-            if not (step in value if isinstance(value, dict) else isinstance(value, list)):
+            at: Any = value
+            if not (isinstance(step, int) if isinstance(at, list) else isinstance(at, dict) and step in at):
                 break
             value = value[step]
             written = (*written, step)

@@ -35,6 +35,7 @@ from ermon.model.inventory import (
     Config,
     ExpectationPeriods,
     Feed,
+    Limit,
     LinkFamily,
     LinkKey,
     RoutingTable,
@@ -257,8 +258,11 @@ class NetworkFacts:
     def loss(self, feed: str) -> str | None:
         return self.feeds[feed].session.loss
 
-    def overflowed(self, feed: str) -> bool:
-        return self.feeds[feed].overflowed_until is not None
+    def overflowed(self, feed: str) -> Limit | None:
+        state = self.feeds[feed]
+        if state.overflowed_until is None:
+            return None
+        return state.overflowed_by or "max_routes"  # recordings from when there was no other limit
 
     def canary_missing(self, feed: str) -> tuple[Prefix, ...] | None:
         return self.feeds[feed].canary_missing

@@ -12,15 +12,25 @@ from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import PathId, RouteKey
 
 
+SINGLE_BYTES, IDENTIFIED_BYTES = 120, 500
+"""About how much memory a prefix takes, and one with a path identifier."""
+
+
 class _Keys:
     """The keys of routes of one family."""
 
-    __slots__ = ("several", "single")
+    __slots__ = ("identified", "several", "single")
 
     def __init__(self) -> None:
         self.single: set[int] = set()
         """Packed prefixes of the routes without a path identifier: as good as all of those that are best."""
         self.several: dict[Prefix, set[PathId]] = {}
+        self.identified = 0
+        """Routes in ``several``."""
+
+    @property
+    def held_bytes(self) -> int:
+        return SINGLE_BYTES * len(self.single) + IDENTIFIED_BYTES * self.identified
 
     def __bool__(self) -> bool:
         return bool(self.single or self.several)
@@ -33,13 +43,16 @@ class _Keys:
         if path_id is None:
             self.single.add(_packed(prefix))
         else:
-            self.several.setdefault(prefix, set()).add(path_id)
+            path_ids = self.several.setdefault(prefix, set())
+            self.identified += path_id not in path_ids
+            path_ids.add(path_id)
 
     def discard(self, key: RouteKey) -> None:
         prefix, path_id = key
         if path_id is None:
             self.single.discard(_packed(prefix))
         elif path_ids := self.several.get(prefix):
+            self.identified -= path_id in path_ids
             path_ids.discard(path_id)
             if not path_ids:
                 del self.several[prefix]
@@ -47,7 +60,9 @@ class _Keys:
     def update(self, other: _Keys) -> None:
         self.single |= other.single
         for prefix, path_ids in other.several.items():
-            self.several.setdefault(prefix, set()).update(path_ids)
+            known = self.several.setdefault(prefix, set())
+            self.identified += len(path_ids - known)
+            known |= path_ids
 
     def copy(self) -> _Keys:
         copy = _Keys()
@@ -56,13 +71,18 @@ class _Keys:
 
 
 class PassedOver:
-    """What one edge table has sent beside the routes that are held, some 70 bytes a route."""
+    """What one edge table has sent beside the routes that are held."""
 
     def __init__(self) -> None:
         self._keys: dict[Family, _Keys] = {family: _Keys() for family in FAMILIES}
         self._missing: dict[Family, _Keys] = {}
         """While the router sends a family again (RFC 7313): what has not come again yet."""
         self._unsure: set[Family] = set()
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory this takes."""
+        return sum(keys.held_bytes for kept in (self._keys, self._missing) for keys in kept.values())
 
     def __bool__(self) -> bool:
         return any(self._keys.values()) or any(self._missing.values())

@@ -57,13 +57,17 @@ from ermon.model.events import (
     StorageJudged,
     Update,
 )
+from ermon.model.inventory import Limit
 from ermon.model.prefixes import Family
 
 TEARDOWN_INTERVAL_SECONDS = 300.0
 """A feed is asked to send everything again once in this time at most."""
 OVERFLOW_SECONDS = (300.0, 3600.0)
 """How long an overflowed feed stays down at first, and at most."""
-OVERFLOW_REASON = "more routes than collector.max_routes"
+OVERFLOW_REASONS: Mapping[Limit, str] = {
+    "max_routes": "more routes than collector.max_routes",
+    "max_bytes": "routes that take more memory than collector.max_bytes",
+}
 
 
 class Reactor:
@@ -144,7 +148,7 @@ class Reactor:
 
     def _start(self, state: FeedState, *, joined: bool) -> None:
         if state.overflowed_until is not None:
-            self.request(state, "teardown", OVERFLOW_REASON)
+            self.request(state, "teardown", _overflow_reason(state))
             return
         self.refreshes.forget_all(state)
         state.session.start(self.facts.now, joined=joined)
@@ -265,8 +269,8 @@ class Reactor:
         again = {route.key for route in event.announced} if event.withdrawn else ()
         self.routes.withdraw(state, (key for key in event.withdrawn if key not in again))
         self.routes.announce(state, event.announced)
-        if len(state.rib) > self.facts.config.collector.max_routes:
-            self._overflow(state)
+        if limit := self._limit_exceeded(state):
+            self._overflow(state, limit)
 
     def _touched_family(self, state: FeedState, family: Family, *, announced: bool) -> None:
         sync = state.session.families.get(family)
@@ -279,14 +283,20 @@ class Reactor:
             sync.received = True
             self.layers.feed_changed(state.feed.name)
 
-    def _overflow(self, state: FeedState) -> None:
+    def _limit_exceeded(self, state: FeedState) -> Limit | None:
+        collector = self.facts.config.collector
+        if len(state.rib) > collector.max_routes:
+            return "max_routes"
+        return "max_bytes" if state.held_bytes > collector.max_bytes else None
+
+    def _overflow(self, state: FeedState, limit: Limit) -> None:
         """Drop a table that is larger than allowed, and keep the feed down for a while."""
         first, most = OVERFLOW_SECONDS
         state.overflow_seconds = min(state.overflow_seconds * 2 or first, most)
-        state.overflowed_until = self.facts.now + state.overflow_seconds
+        state.overflowed_until, state.overflowed_by = self.facts.now + state.overflow_seconds, limit
         self.timers.set(OverflowEnds(state.feed.name), state.overflowed_until)
-        self.request(state, "teardown", OVERFLOW_REASON)
-        self._stop(state, OVERFLOW_REASON)
+        self.request(state, "teardown", _overflow_reason(state))
+        self._stop(state, _overflow_reason(state))
 
     # Time --------------------------------------------------------------------------------------------
 
@@ -329,7 +339,7 @@ class Reactor:
                 case RefreshOverdue(feed, family):
                     self.refreshes.forget(facts.feeds[feed], family)
                 case OverflowEnds(feed):
-                    facts.feeds[feed].overflowed_until = None
+                    facts.feeds[feed].overflowed_until = facts.feeds[feed].overflowed_by = None
                     self.layers.feed_changed(feed)
                 case ProcessSettles(process):
                     facts.pending.topics.add(process_topic(process))
@@ -385,3 +395,7 @@ class Reactor:
     def refresh(self) -> None:
         """Bring everything up to date that follows from the events and the time since the last call."""
         self.layers.refresh()
+
+
+def _overflow_reason(state: FeedState) -> str:
+    return OVERFLOW_REASONS[state.overflowed_by or "max_routes"]

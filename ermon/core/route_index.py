@@ -41,7 +41,7 @@ from ermon.core.rib import AdjRibIn, RouteChange
 from ermon.core.states import FeedState
 from ermon.model.inventory import Config, Feed, LinkKey, Receive, View
 from ermon.model.prefixes import Family, Prefix, PrefixIndex, PrefixSet
-from ermon.model.routes import Route, RouteKey
+from ermon.model.routes import Attributes, Route, RouteKey
 
 _HEARS_MICROSOFT_ROUTES = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.SEGMENT})
 
@@ -154,17 +154,23 @@ class RouteIndex:
         they are Microsoft's on a feed that is not held whole.
         """
         attributes: object = None
+        shared = Attributes()
         attribution: Attribution = None
         theirs = False
         each = state.feed.view is View.EDGE_TABLE and self.attributor.of(state.feed).asks_prefix
         for route in routes:
-            if each or route.attributes is not attributes:
-                attributes = route.attributes
+            another = route.attributes is not attributes
+            if another:
+                attributes, shared = route.attributes, state.held.shared(route.attributes)
+            if each or another:
                 attribution = self._attribution(state, route)
                 theirs = attribution is not None or (
                     state.feed.view is View.INTERNET and has_microsoft_asn(route.attributes)
                 )
-            yield route, attribution, theirs
+            if shared is not attributes:
+                yield Route(route.prefix, route.path_id, shared), attribution, theirs
+            else:
+                yield route, attribution, theirs
 
     def _holds(self, state: FeedState, route: Route) -> bool:
         """Return whether the policy can ask about a route that is not Microsoft's; tables that may be full are
@@ -181,6 +187,7 @@ class RouteIndex:
 
     def _route_changed(self, state: FeedState, change: RouteChange, attribution: Attribution) -> None:
         """Carry one change from the Adj-RIB-In to everything that is kept by prefix."""
+        state.held.changed(change)
         before = self._attribution(state, change.old) if change.old is not None else None
         if change.old is not None:
             self._leave_sets(state, change.key, change.old, before)

@@ -31,7 +31,7 @@ from ermon.core.session import Session
 from ermon.core.states import CeasedLink, CircuitSight, FeedState, LinkInfo, ProcessRuns
 from ermon.core.timers import RefreshOverdue, StrangersGone
 from ermon.model.findings import LinkState, Status
-from ermon.model.inventory import Config, LinkKey
+from ermon.model.inventory import Config, Limit, LinkKey
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet, parse_prefix
 from ermon.model.routes import PathId, Route
 from ermon.model.settings import MaintenanceWindow
@@ -64,6 +64,7 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
 
     session: Session
     overflowed_until: float | None = None
+    overflowed_by: Limit | None = None
     overflow_seconds: float = 0.0
     losses: tuple[float, ...] = ()
     refreshes: tuple[RefreshMemory, ...] = ()
@@ -199,6 +200,7 @@ def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
         session=state.session.copy(),
         passed_over=tuple(map(str, passed_over)),
         overflowed_until=state.overflowed_until,
+        overflowed_by=state.overflowed_by,
         overflow_seconds=state.overflow_seconds,
         losses=state.losses.recent(now),
         refreshes=tuple(
@@ -318,6 +320,7 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
     state.session = memory.session.copy()
     state.session.set_families(state.feed.families)
     state.overflowed_until, state.overflow_seconds = memory.overflowed_until, memory.overflow_seconds
+    state.overflowed_by = memory.overflowed_by
     for time in memory.losses:
         state.losses.add(time)
     for refresh in memory.refreshes:

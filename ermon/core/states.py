@@ -13,6 +13,7 @@ from ermon.checks.topics import RouteSet
 from ermon.core.asked import Asked
 from ermon.core.churn import Churn
 from ermon.core.coverage import ExpectedCoverage
+from ermon.core.held_bytes import HeldBytes
 from ermon.core.passed_over import PassedOver
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import RollingCount, SpanCount
@@ -22,6 +23,7 @@ from ermon.model.findings import LinkState
 from ermon.model.inventory import (
     Config,
     Feed,
+    Limit,
     LinkKey,
 )
 from ermon.model.prefixes import FAMILIES, Family, Prefix
@@ -51,6 +53,7 @@ class FeedState:
     feed: Feed
     session: Session
     rib: AdjRibIn = field(default_factory=AdjRibIn)
+    held: HeldBytes = field(default_factory=HeldBytes)
     route_sets: dict[RouteSet, dict[RouteKey, Route]] = field(default_factory=dict)
     counted_sets: dict[RouteSet, AdjRibIn] = field(default_factory=dict)
     """On an edge table: those of ``route_sets`` that are counted, from the first route on."""
@@ -71,10 +74,17 @@ class FeedState:
     """What was asked for anew and may not have come yet."""
     canary_missing: tuple[Prefix, ...] | None = None
     overflowed_until: float | None = None
+    overflowed_by: Limit | None = None
+    """Which limit it went beyond; ``None`` when it is not kept down."""
     overflow_seconds: float = 0.0
     teardown_at: float | None = None
     losses: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
     """When the session was lost."""
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory what the feed has sent takes, also of what is not held as routes."""
+        return self.held.total + self.passed_over.held_bytes
 
 
 class CeasedLink(msgspec.Struct, frozen=True, omit_defaults=True):

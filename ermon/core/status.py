@@ -256,4 +256,4 @@ def _feed_overall(facts: NetworkFacts, name: str) -> FeedOverall:
         return FeedOverall.DOWN
     if not facts.complete(name):
         return FeedOverall.NOT_IN_SYNC
-    return FeedOverall.IMPAIRED if facts.loss(name) or facts.overflowed(name) else FeedOverall.UP
+    return FeedOverall.IMPAIRED if facts.loss(name) or facts.overflowed(name) is not None else FeedOverall.UP

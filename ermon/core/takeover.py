@@ -132,7 +132,7 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
     state.strays.take_over(before.strays)
     new.layers.watch(FeedFlapsEnd(name), state.losses.ends_at())
     if before.overflowed_until is not None:
-        state.overflowed_until = before.overflowed_until
+        state.overflowed_until, state.overflowed_by = before.overflowed_until, before.overflowed_by
         new.timers.set(OverflowEnds(name), before.overflowed_until)
     if session.damaged and state.teardown_at is not None:
         new.timers.set(ResendDue(name), state.teardown_at + TEARDOWN_INTERVAL_SECONDS)

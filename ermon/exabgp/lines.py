@@ -10,11 +10,13 @@ from typing import Annotated
 
 import msgspec
 
+from ermon.model.findings import Seconds
 from ermon.model.prefixes import FAMILIES, Family
 from ermon.model.routes import SegmentKind
 
-LAST_SECOND = 253_402_300_799
-"""The end of the year 9999: a time beyond it has no date."""
+Half = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
+"""Numbers of 16 and of 32 bits: others have no place on the wire."""
 
 FAMILY_OF: dict[str, Family] = {f"{family} unicast": family for family in FAMILIES}
 
@@ -40,7 +42,7 @@ class Withdraw(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 class Segment(msgspec.Struct, frozen=True):
     element: SegmentKind
     """Never a confederation's: ExaBGP prints those as ``as-sequence``."""
-    value: tuple[int, ...]
+    value: tuple[Number, ...]
 
 
 class PathAttributes(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
@@ -49,8 +51,8 @@ class PathAttributes(msgspec.Struct, frozen=True, omit_defaults=True, rename="ke
     """By position; missing when empty."""
     med: int | None = None
     local_preference: int | None = None
-    community: frozenset[tuple[int, int]] = frozenset()
-    large_community: frozenset[tuple[int, int, int]] = frozenset()
+    community: frozenset[tuple[Half, Half]] = frozenset()
+    large_community: frozenset[tuple[Number, Number, Number]] = frozenset()
 
 
 class ParsedUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -165,7 +167,7 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
     """What every line has, read by itself when the rest of the line cannot be read."""
 
     exabgp: str
-    time: Annotated[float, msgspec.Meta(ge=0, le=LAST_SECOND)]
+    time: Seconds
     pid: int
     type: str
     counter: int | None = None

@@ -38,7 +38,17 @@ from ermon.exabgp.lines import (
 )
 from ermon.model.inventory import Feed
 from ermon.model.prefixes import Address, Family, parse_address, parse_nlri
-from ermon.model.routes import Attributes, PathId, PathSegment, Route, RouteKey, SegmentKind
+from ermon.model.routes import (
+    AsPath,
+    Attributes,
+    Communities,
+    LargeCommunities,
+    PathId,
+    PathSegment,
+    Route,
+    RouteKey,
+    SegmentKind,
+)
 
 _FULL_SEGMENT = 255
 """How many ASNs a segment of an AS_PATH can hold (RFC 4271 section 4.3)."""
@@ -59,6 +69,8 @@ def read_routes(update: ParsedUpdate) -> tuple[tuple[Route, ...], tuple[RouteKey
 
 def _read_announced(by_next_hop: Mapping[str, list[Nlri]], attribute: PathAttributes) -> Collection[Route]:
     as_path = _read_as_path(attribute.as_path)
+    communities = Communities(attribute.community)
+    large_communities = LargeCommunities(attribute.large_community)
     routes: list[Route] = []
     link_local: list[Route] = []
     for text, nlris in by_next_hop.items():
@@ -66,8 +78,8 @@ def _read_announced(by_next_hop: Mapping[str, list[Nlri]], attribute: PathAttrib
         attributes = Attributes(
             next_hop=next_hop,
             as_path=as_path,
-            communities=attribute.community,
-            large_communities=attribute.large_community,
+            communities=communities,
+            large_communities=large_communities,
             origin=attribute.origin,
             med=attribute.med,
             local_preference=attribute.local_preference,
@@ -99,14 +111,14 @@ def _read_next_hop(text: str) -> Address | None:
     return address
 
 
-def _read_as_path(segments: Mapping[int, Segment]) -> tuple[PathSegment, ...]:
+def _read_as_path(segments: Mapping[int, Segment]) -> AsPath:
     path: list[PathSegment] = []
     after: Segment | None = None
     for position in sorted(segments, reverse=True):
         segment = segments[position]
         path.append(PathSegment(_kind(segment, after), segment.value))
         after = segment
-    return tuple(reversed(path))
+    return AsPath(reversed(path))
 
 
 def _kind(segment: Segment, after: Segment | None) -> SegmentKind:

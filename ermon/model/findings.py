@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from ermon.model.settings import Severity
+
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999: a time beyond it has no date."""
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=LAST_SECOND)]
+"""Since the epoch. What is read again from a file was perhaps damaged in it."""
 
 
 class Status(StrEnum):
@@ -41,12 +47,12 @@ class Finding(msgspec.Struct, frozen=True):
     severity: Severity
     summary: str
     evidence: Mapping[str, Any]
-    since: float
+    since: Seconds
     """When the violation began."""
-    raised_at: float
-    ended_at: float | None = None
+    raised_at: Seconds
+    ended_at: Seconds | None = None
     """When the violation ended; it was cleared ``clear_after`` later."""
-    cleared_at: float | None = None
+    cleared_at: Seconds | None = None
     stale: bool = False
     """Raised, and at present not to be judged."""
     suppressed: bool = False
@@ -74,8 +80,7 @@ class Delivery:
     url: str
     body: bytes
     """JSON, as it is signed and sent."""
-    created_at: float
-    """Seconds since the epoch."""
+    created_at: Seconds
 
 
 def transition_order(transition: Transition) -> tuple[float, str, tuple[tuple[str, str], ...]]:

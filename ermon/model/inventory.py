@@ -28,6 +28,8 @@ from ermon.model.settings import (
 LinkKey = tuple[str, str]
 """A link's identity: the names of its circuit and of itself."""
 LinkFamily = tuple[LinkKey, Family]
+Limit = Literal["max_routes", "max_bytes"]
+"""The keys of ``collector`` that say how much a feed may send."""
 VrfFamily = tuple[str | None, Family]
 RoutingTable = tuple[str | None, str | None]
 """A router and one of its VRFs; without one, the router's global table."""
@@ -320,6 +322,7 @@ class Collector:
     sync_timeout: float
     max_routes: int
     max_bytes: int
+    """Of the memory that a feed's routes take: see ``routes.ROUTE_BYTES``."""
     """Memory of the routes of one feed."""
     reconnect_grace: float
     """Seconds that routers may need to call again after ExaBGP's start."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
+from struct import error as struct_error
+from struct import iter_unpack, pack, unpack
+from typing import TypeVar, overload
 
 import msgspec
 
@@ -56,6 +61,121 @@ class PathSegment(msgspec.Struct, frozen=True):
                 return f"[{joined}]"
 
 
+class AsPath(Sequence[PathSegment]):
+    """The segments of an AS_PATH, in as few bytes as they came in: whoever sends a path chooses its length.
+
+    Its numbers have 32 bits.
+    """
+
+    __slots__ = ("_packed",)
+
+    def __init__(self, segments: Iterable[PathSegment] = ()) -> None:
+        words: list[int] = []
+        for segment in segments:
+            words += (_KINDS.index(segment.kind), len(segment.asns), *segment.asns)
+        self._packed = pack(f"{len(words)}I", *words)
+
+    @property
+    def packed_bytes(self) -> int:
+        return len(self._packed)
+
+    def __iter__(self) -> Iterator[PathSegment]:
+        words = unpack(f"{len(self._packed) // 4}I", self._packed)
+        at = 0
+        while at < len(words):
+            end = at + 2 + words[at + 1]
+            yield PathSegment(_KINDS[words[at]], words[at + 2 : end])
+            at = end
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return bool(self._packed)
+
+    @overload
+    def __getitem__(self, at: int) -> PathSegment: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[PathSegment, ...]: ...
+    def __getitem__(self, at: int | slice) -> PathSegment | tuple[PathSegment, ...]:
+        return tuple(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AsPath) and self._packed == other._packed
+
+    def __hash__(self) -> int:
+        return hash(self._packed)
+
+    def __repr__(self) -> str:
+        return f"AsPath({tuple(self)})"
+
+
+_KINDS = tuple(SegmentKind)
+
+C = TypeVar("C", bound=tuple[int, ...])
+
+
+class _Packed(AbstractSet[C]):
+    """Communities of one kind, in as few bytes as they came in: an UPDATE of 4 kB holds a thousand of them."""
+
+    __slots__ = ("_packed",)
+    _format: str
+    _width: int
+    """Bytes of one."""
+
+    def __init__(self, communities: Iterable[C] = ()) -> None:
+        self._packed = b"".join(sorted({pack(self._format, *each) for each in communities}))
+
+    @property
+    def packed_bytes(self) -> int:
+        return len(self._packed)
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[C]) -> frozenset[C]:  # type: ignore[override]  # what `&` and `|` give
+        return frozenset(it)
+
+    def __contains__(self, community: object) -> bool:
+        if not isinstance(community, tuple):
+            return False
+        try:
+            wanted = pack(self._format, *community)
+        except struct_error:  # of another kind
+            return False
+        at = self._packed.find(wanted)
+        while at % self._width and at > 0:  # the end of one and the beginning of the next
+            at = self._packed.find(wanted, at - at % self._width + self._width)
+        return at >= 0
+
+    def __iter__(self) -> Iterator[C]:
+        return iter_unpack(self._format, self._packed)  # type: ignore[return-value]
+
+    def __len__(self) -> int:
+        return len(self._packed) // self._width
+
+    def __eq__(self, other: object) -> bool:
+        return self._packed == other._packed if type(other) is type(self) else AbstractSet.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return hash(self._packed)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self)})"
+
+
+class Communities(_Packed[tuple[int, int]]):
+    """Standard communities (RFC 1997)."""
+
+    __slots__ = ()
+    _format, _width = "!HH", 4
+
+
+class LargeCommunities(_Packed[tuple[int, int, int]]):
+    """Large communities (RFC 8092)."""
+
+    __slots__ = ()
+    _format, _width = "!III", 12
+
+
 PRIVATE_ASNS = (range(64512, 65535), range(4_200_000_000, 4_294_967_295))
 """ASNs that nobody has to himself on the internet (RFC 6996 section 5)."""
 
@@ -69,14 +189,21 @@ GRACEFUL_SHUTDOWN = (65535, 0)
 """The community of a path that is about to go away (RFC 8326)."""
 
 
-class Attributes(msgspec.Struct, frozen=True):
-    """The path attributes of an UPDATE, shared by all its routes."""
+ROUTE_BYTES = 800
+"""About how much memory a route takes, wherever it is held, without its path attributes."""
+
+ATTRIBUTES_BYTES = 600
+"""The same of path attributes, without what their sender chooses the length of."""
+
+
+class Attributes(msgspec.Struct, frozen=True, cache_hash=True):
+    """The path attributes of an UPDATE, shared by all routes of a feed that have the same."""
 
     next_hop: Address | None = None
     """The global next hop where there are two (RFC 2545 section 3); ``None`` when the UPDATE had none."""
-    as_path: tuple[PathSegment, ...] = ()
-    communities: frozenset[tuple[int, int]] = frozenset()
-    large_communities: frozenset[tuple[int, int, int]] = frozenset()
+    as_path: AsPath = AsPath()
+    communities: Communities = Communities()
+    large_communities: LargeCommunities = LargeCommunities()
     origin: str | None = None
     med: int | None = None
     local_preference: int | None = None
@@ -87,6 +214,16 @@ class Attributes(msgspec.Struct, frozen=True):
     @property
     def path_text(self) -> str:
         return " ".join(map(str, self.as_path))
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory they take, however many routes share them."""
+        return (
+            ATTRIBUTES_BYTES
+            + self.as_path.packed_bytes
+            + self.communities.packed_bytes
+            + self.large_communities.packed_bytes
+        )
 
 
 class Route(msgspec.Struct, frozen=True):

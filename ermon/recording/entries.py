@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
@@ -20,7 +20,6 @@ from ermon.core.monitor import Monitor
 from ermon.core.session import Session
 from ermon.core.snapshot import Snapshot, take
 from ermon.exabgp.decode import DecoderMemory
-from ermon.exabgp.lines import LAST_SECOND
 from ermon.exabgp.updates import FeedEncoder
 from ermon.model.events import (
     Accepted,
@@ -43,6 +42,7 @@ from ermon.model.events import (
     SourceJudged,
     StorageJudged,
 )
+from ermon.model.findings import Seconds
 from ermon.model.inventory import ExpectedPrefix, Feed
 from ermon.model.prefixes import parse_prefix
 from ermon.model.routes import Route
@@ -169,7 +169,7 @@ Entry = Head | State | Listed | Started | Happened | Clock | Maintenance | End
 
 class Line(msgspec.Struct, frozen=True):
     ermon: Entry
-    time: Annotated[float, msgspec.Meta(ge=0, le=LAST_SECOND)]
+    time: Seconds
     """Seconds since the epoch."""
 
 

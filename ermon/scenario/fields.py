@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, Strict, WithJsonSch
 from ermon.config.fields import CommunityText, parse_any_prefix, show
 from ermon.model import communities
 from ermon.model.prefixes import Address, Family, Prefix, parse_address
-from ermon.model.routes import BLACKHOLE, Community, PathSegment, SegmentKind
+from ermon.model.routes import BLACKHOLE, AsPath, Community, PathSegment, SegmentKind
 
 ALL, USUAL, NONE = "all", "usual", "none"
 """Words that stand for something: every feed or every route; what is seen on a good day; nothing."""
@@ -78,7 +78,7 @@ def _parse_many(value: dict[Any, Any]) -> Many:
     return Many(count, whole)
 
 
-def _parse_path(value: object) -> tuple[PathSegment, ...]:
+def _parse_path(value: object) -> AsPath:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str):
         raise ValueError(f'must be an AS path such as "64500 12076 {{8075 8068}}", not {show(value)}')  # noqa: TRY004
@@ -96,7 +96,7 @@ def _parse_path(value: object) -> tuple[PathSegment, ...]:
             f"{show(text)} is not an AS path; write AS numbers with spaces between them, an AS_SET in braces: "
             '"64500 12076 {8075 8068}"'
         )
-    return tuple(found)
+    return AsPath(found)
 
 
 def _named_community(value: object) -> object:
@@ -174,8 +174,8 @@ AnyPrefix = Annotated[
 AnyPrefixes = Annotated[
     Listed[AnyPrefix], BeforeValidator(one_or_many, json_schema_input_type=AnyPrefix | Listed[AnyPrefix])
 ]
-AsPath = Annotated[
-    tuple[PathSegment, ...],
+PathText = Annotated[
+    AsPath,
     PlainValidator(_parse_path),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[0-9(){} ]*$"}, {"type": "integer"}]}),
 ]

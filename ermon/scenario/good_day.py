@@ -15,7 +15,16 @@ from netaddr import IPSet
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, ExpectationPeriods, Feed, Link, LinkKey, Peering, View
 from ermon.model.prefixes import Address, Family, Prefix, PrefixSet, parse_address, parse_prefix
-from ermon.model.routes import Attributes, Community, PathSegment, Route, SegmentKind
+from ermon.model.routes import (
+    AsPath,
+    Attributes,
+    Communities,
+    Community,
+    LargeCommunities,
+    PathSegment,
+    Route,
+    SegmentKind,
+)
 from ermon.scenario.fields import Many
 
 _MICROSOFT_SPACE: Mapping[Family, Prefix] = {
@@ -192,8 +201,8 @@ def usual_path(config: Config, feed: Feed) -> tuple[int, ...]:
             return (feed.peer_asn, config.customer.asn)
 
 
-def sequence(*asns: int) -> tuple[PathSegment, ...]:
-    return (PathSegment(SegmentKind.SEQUENCE, asns),) if asns else ()
+def sequence(*asns: int) -> AsPath:
+    return AsPath((PathSegment(SegmentKind.SEQUENCE, asns),) if asns else ())
 
 
 def msee(link: Link, family: Family) -> Address | None:
@@ -220,7 +229,7 @@ def usual_preference(feed: Feed) -> int | None:
 def tagged(
     communities: Iterable[Community],
     next_hop: Address | None,
-    as_path: tuple[PathSegment, ...],
+    as_path: AsPath,
     local_preference: int | None = None,
 ) -> Attributes:
     """Make path attributes with standard (RFC 1997) and large (RFC 8092) communities."""
@@ -229,8 +238,8 @@ def tagged(
         next_hop=next_hop,
         as_path=as_path,
         local_preference=local_preference,
-        communities=frozenset((v[0], v[1]) for v in values if len(v) == 2),
-        large_communities=frozenset((v[0], v[1], v[2]) for v in values if len(v) == 3),
+        communities=Communities((v[0], v[1]) for v in values if len(v) == 2),
+        large_communities=LargeCommunities((v[0], v[1], v[2]) for v in values if len(v) == 3),
     )
 
 

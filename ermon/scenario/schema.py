@@ -13,7 +13,6 @@ from ermon.model.findings import Status
 from ermon.model.settings import Severity
 from ermon.scenario.fields import (
     AnyPrefixes,
-    AsPath,
     Families,
     Listed,
     LocalPreference,
@@ -21,6 +20,7 @@ from ermon.scenario.fields import (
     NameText,
     NextHop,
     PathIdentifier,
+    PathText,
     RouteCommunities,
     Routes,
     one_or_many,
@@ -202,7 +202,7 @@ class StepEntry(Section):
     """announce, withdraw: the link that brings the route, which gives the next hop (and the path identifier)."""
     next_hop: NextHop | None = None
     """announce: the next hop, or none. Default: Microsoft's address on the link, else the router's."""
-    path: AsPath | None = None
+    path: PathText | None = None
     """announce: the AS path, such as "64500 12076 {8075 8068}". Default: what a router would send here."""
     communities: RouteCommunities | None = None
     """announce: communities or the names of services, no-export, no-advertise, blackhole."""

@@ -15,7 +15,7 @@ from ermon.checks.attribution import (
 )
 from ermon.model.inventory import Config, Peering
 from ermon.model.prefixes import parse_address
-from ermon.model.routes import Community, Route
+from ermon.model.routes import Community, LargeCommunities, Route
 from tests.networks import EDGE, attributes, circuit, config, feed, link, prefixes, routes
 
 OURS = frozenset({64500, 64499})
@@ -238,7 +238,7 @@ def test_another_prefix_or_next_hop_is_not_what_the_provider_sums_up(prefix: str
 def test_a_large_community_can_name_the_link() -> None:
     route = attributes("12076", "10.9.9.9")
     tagged = type(route)(
-        next_hop=route.next_hop, as_path=route.as_path, large_communities=frozenset({(64500, 1, 2)})
+        next_hop=route.next_hop, as_path=route.as_path, large_communities=LargeCommunities({(64500, 1, 2)})
     )
     (plain,) = routes("192.0.2.0/26")
     table = Attributor(NETWORK).of(NETWORK.feeds["edge-1"])

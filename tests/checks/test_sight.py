@@ -469,6 +469,19 @@ def test_as_many_routes_as_are_allowed_are_allowed(space: Space):
     assert net.status("feed-overflow", **ISP_A) == "ok"
 
 
+def test_a_feed_whose_routes_take_more_memory_than_allowed_is_raised_too(space: Space):
+    net = company("collector: {max_bytes: 1MiB}").up("isp-a")
+    many = " ".join(f"64500:{number}" for number in range(50_000))
+    for number, prefix in enumerate(
+        (space.own, *space.own_halves, space.pool, space.pool_part, space.own_other), 1
+    ):
+        net.announce("isp-a", prefix, communities=f"{many} 64501:{number}", path="64500")
+    finding = net.assert_raised_after(0, "feed-overflow", **ISP_A)
+    assert (finding.severity, finding.evidence["max_bytes"]) == (Severity.CRITICAL, 2**20)
+    net.wait(300)
+    net.assert_cleared_after(300, "feed-overflow", **ISP_A)
+
+
 # source-rejected -------------------------------------------------------------------------------------
 
 LISTED = "circuits: {dallas: {receive: {sources: [{kind: bgp-communities, from: list.json}]}}}"

@@ -318,7 +318,6 @@ class TestChecks:
     [
         ("routers: {egde-1: {}}\n", "routers.egde-1"),
         ("collector: {settle: 20s}\n", "collector.settle"),
-        ("collector: {max_bytes: 1GiB}\n", "collector.max_bytes"),
         ("collector: {reconnect_grace: 300s}\n", "collector.reconnect_grace"),
         (
             (

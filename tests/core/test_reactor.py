@@ -8,7 +8,7 @@ import pytest
 
 from ermon.checks.topics import MICROSOFT, RouteSet
 from ermon.core.facts import NetworkFacts
-from ermon.core.reactor import OVERFLOW_REASON
+from ermon.core.reactor import OVERFLOW_REASONS
 from ermon.model.events import Alive
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Config
@@ -310,8 +310,34 @@ def test_a_feed_with_too_many_routes_is_torn_down_and_holds_nothing() -> None:
     assert network(net).overflowed("isp-a")
     assert not network(net).up("isp-a")
     assert len(network(net).feeds["isp-a"].rib) == 0
-    assert network(net).down_reason("isp-a") == OVERFLOW_REASON
+    assert network(net).down_reason("isp-a") == OVERFLOW_REASONS["max_routes"]
     assert teardowns(net, "isp-a") == 1
+
+
+LARGE = replace(SMALL, collector=make_collector(asn=64500, max_bytes=10_000))
+MANY_TAGS = " ".join(f"64500:{number}" for number in range(980))
+"""As many communities as an UPDATE of 4,096 octets holds."""
+
+
+@pytest.mark.parametrize("prefix", ["10.1.0.0/16", "2001:db8:2::/48"])
+def test_a_feed_whose_routes_take_too_much_memory_is_torn_down_as_if_they_were_too_many(prefix: str) -> None:
+    net = story(LARGE).up("isp-a").announce("isp-a", POOL["ipv4"], communities=MANY_TAGS)
+    assert network(net).up("isp-a"), "one of them is little"
+    net.announce("isp-a", prefix, communities=MANY_TAGS + " 64501:1", path="64500")
+    assert network(net).overflowed("isp-a") == "max_bytes"
+    assert not network(net).up("isp-a")
+    assert network(net).down_reason("isp-a") == OVERFLOW_REASONS["max_bytes"]
+    assert network(net).feeds["isp-a"].held_bytes == 0
+    assert teardowns(net, "isp-a") == 1
+    assert network(net.wait(300)).overflowed("isp-a") is None
+
+
+def test_routes_with_the_same_attributes_take_their_memory_once() -> None:
+    net = story(LARGE).up("isp-a")
+    for prefix in TABLE[:2]:
+        net.announce("isp-a", prefix, communities=MANY_TAGS)
+    assert network(net).up("isp-a")
+    assert len({id(route.attributes) for route in network(net).feeds["isp-a"].rib.routes()}) == 1
 
 
 def test_so_many_as_are_allowed_are_held() -> None:
@@ -323,7 +349,7 @@ def test_it_stays_down_for_five_minutes_whatever_the_router_does() -> None:
     net = overflown(story(TINY)).announce("isp-a", POOL["ipv4"]).wait(1).up("isp-a").wait(298.75)
     assert not network(net).up("isp-a")
     assert teardowns(net, "isp-a") == 2
-    assert network(net.wait(0.25)).overflowed("isp-a") is False
+    assert network(net.wait(0.25)).overflowed("isp-a") is None
     assert network(net.up("isp-a")).up("isp-a")
 
 

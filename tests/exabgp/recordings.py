@@ -26,7 +26,15 @@ from ermon.model.events import (
 )
 from ermon.model.inventory import EDGES, View
 from ermon.model.prefixes import Family, parse_address, parse_prefix
-from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
+from ermon.model.routes import (
+    AsPath,
+    Attributes,
+    Communities,
+    LargeCommunities,
+    PathSegment,
+    Route,
+    SegmentKind,
+)
 from tests.defaults import make_feed
 
 RECORDED = Path(__file__).parents[1] / "recorded"
@@ -91,8 +99,11 @@ def refresh_ended(family: Family) -> RefreshEnded:
     return RefreshEnded(T, FEED, family)
 
 
-def path(*asns: int) -> tuple[PathSegment, ...]:
-    return (PathSegment(SEQUENCE, asns),)
+def path(*asns: int) -> AsPath:
+    return AsPath([PathSegment(SEQUENCE, asns)])
+
+
+USUAL_PATH = path(65011, 64999)
 
 
 def route(
@@ -100,7 +111,7 @@ def route(
     path_id: int | None = None,
     *,
     next_hop: str | None = "192.0.2.1",
-    as_path: tuple[PathSegment, ...] = path(65011, 64999),
+    as_path: AsPath = USUAL_PATH,
     origin: str = "igp",
     **attributes: Any,
 ) -> Route:
@@ -149,8 +160,8 @@ SAMPLES: dict[str, list[list[Event]]] = {
     "announce-ipv4-addpath-2prefix": [
         [
             announced(
-                route("198.51.100.0/24", 7, med=50, communities=frozenset({(65011, 100), (65535, 65281)})),
-                route("203.0.113.0/25", 7, med=50, communities=frozenset({(65011, 100), (65535, 65281)})),
+                route("198.51.100.0/24", 7, med=50, communities=Communities({(65011, 100), (65535, 65281)})),
+                route("203.0.113.0/25", 7, med=50, communities=Communities({(65011, 100), (65535, 65281)})),
             )
         ]
     ],
@@ -180,8 +191,8 @@ SAMPLES: dict[str, list[list[Event]]] = {
                 route(
                     "10.1.0.0/16",
                     1,
-                    communities=frozenset({(65011, 1), (65535, 0), (65535, 666)}),
-                    large_communities=frozenset({(65011, 1, 2), (4200000000, 3, 4)}),
+                    communities=Communities({(65011, 1), (65535, 0), (65535, 666)}),
+                    large_communities=LargeCommunities({(65011, 1, 2), (4200000000, 3, 4)}),
                 )
             )
         ]
@@ -192,7 +203,9 @@ SAMPLES: dict[str, list[list[Event]]] = {
                 route(
                     "10.2.0.0/16",
                     1,
-                    as_path=(PathSegment(SEQUENCE, (65011, 4200000001)), PathSegment(SET, (64998, 64999))),
+                    as_path=AsPath(
+                        [PathSegment(SEQUENCE, (65011, 4200000001)), PathSegment(SET, (64998, 64999))]
+                    ),
                 )
             )
         ]
@@ -206,8 +219,10 @@ SAMPLES: dict[str, list[list[Event]]] = {
     "treat-as-withdraw:bad-med-len": [[withdrawn("10.6.1.0/24", path_id=1)]],
     "as-path-first-as-mismatch": [[announced(route("10.7.0.0/16", 1, as_path=path(64777, 65011)))]],
     "as-path-loop-own-as": [[announced(route("10.7.1.0/24", 1, as_path=path(65011, 64500)))]],
-    "aspath-empty-ebgp": [[announced(route("10.8.0.0/16", 1, as_path=()))]],
-    "attribute-duplicate-community": [[announced(route("10.8.1.0/24", 1, communities=frozenset({(1, 1)})))]],
+    "aspath-empty-ebgp": [[announced(route("10.8.0.0/16", 1, as_path=AsPath()))]],
+    "attribute-duplicate-community": [
+        [announced(route("10.8.1.0/24", 1, communities=Communities({(1, 1)})))]
+    ],
     "v4-nlri-with-v6-mpreach-ipv4-afi": [
         [down("UPDATE message error: optional attribute error, sent by ermon")]
     ],
@@ -298,7 +313,9 @@ EXTRA: dict[str, list[list[Event]]] = {
             announced(
                 route(
                     "10.1.0.0/16",
-                    as_path=(PathSegment(CONFEDERATION, (65001,)), PathSegment(SEQUENCE, (12076, 8075))),
+                    as_path=AsPath(
+                        [PathSegment(CONFEDERATION, (65001,)), PathSegment(SEQUENCE, (12076, 8075))]
+                    ),
                 )
             )
         ]
@@ -309,10 +326,12 @@ EXTRA: dict[str, list[list[Event]]] = {
                 route(
                     "2001:db8:1::/48",
                     next_hop="2001:db8::1",
-                    as_path=(
-                        PathSegment(CONFEDERATION, (65001, 65002)),
-                        PathSegment(CONFEDERATION, (65003,)),
-                        PathSegment(SEQUENCE, (12076,)),
+                    as_path=AsPath(
+                        [
+                            PathSegment(CONFEDERATION, (65001, 65002)),
+                            PathSegment(CONFEDERATION, (65003,)),
+                            PathSegment(SEQUENCE, (12076,)),
+                        ]
                     ),
                 )
             )
@@ -325,7 +344,7 @@ EXTRA: dict[str, list[list[Event]]] = {
             announced(
                 route(
                     "10.3.0.0/16",
-                    as_path=(PathSegment(SEQUENCE, (65001,)), PathSegment(SET, (64998, 64999))),
+                    as_path=AsPath([PathSegment(SEQUENCE, (65001,)), PathSegment(SET, (64998, 64999))]),
                 )
             )
         ]
@@ -335,9 +354,11 @@ EXTRA: dict[str, list[list[Event]]] = {
             announced(
                 route(
                     "10.4.0.0/16",
-                    as_path=(
-                        PathSegment(SEQUENCE, (65011,) * 3),
-                        PathSegment(SEQUENCE, (65011,) * 254 + (12076,)),
+                    as_path=AsPath(
+                        [
+                            PathSegment(SEQUENCE, (65011,) * 3),
+                            PathSegment(SEQUENCE, (65011,) * 254 + (12076,)),
+                        ]
                     ),
                 )
             )
@@ -348,7 +369,7 @@ EXTRA: dict[str, list[list[Event]]] = {
             announced(
                 microsoft(
                     "10.5.0.0/16",
-                    communities=frozenset(
+                    communities=Communities(
                         {
                             (65535, 0),
                             (65535, 666),
@@ -358,7 +379,7 @@ EXTRA: dict[str, list[list[Event]]] = {
                             (65535, 65284),
                         }
                     ),
-                    large_communities=frozenset({(4294967295, 0, 4294967295)}),
+                    large_communities=LargeCommunities({(4294967295, 0, 4294967295)}),
                 )
             )
         ]
@@ -411,9 +432,11 @@ EXTRA: dict[str, list[list[Event]]] = {
             announced(
                 route(
                     "10.9.0.0/16",
-                    as_path=(
-                        PathSegment(CONFEDERATION, (65001,)),
-                        PathSegment(SEQUENCE, (65011, 4200000001)),
+                    as_path=AsPath(
+                        [
+                            PathSegment(CONFEDERATION, (65001,)),
+                            PathSegment(SEQUENCE, (65011, 4200000001)),
+                        ]
                     ),
                 )
             )
@@ -465,7 +488,7 @@ TWO_SPEAKERS: list[list[Event]] = [
     [UP],
     [
         announced(
-            route("203.0.113.0/24", as_path=path(12076, 64500), communities=frozenset({(12076, 5040)})),
+            route("203.0.113.0/24", as_path=path(12076, 64500), communities=Communities({(12076, 5040)})),
         )
     ],
     [announced(route("198.51.100.0/25", as_path=path(12076, 64500)))],

@@ -467,7 +467,7 @@ def assert_total(decoder: Decoder, line: bytes) -> None:
     assert isinstance(decoded.events, list)
     for event in decoded.events:
         assert isinstance(event, Event)
-        assert msgspec.json.encode(event)
+        assert msgspec.json.encode(event, enc_hook=list)
     if decoded.rejected is not None:
         assert isinstance(decoded.rejected, Rejected)
         assert decoded.rejected.line.isprintable()

@@ -21,7 +21,15 @@ from ermon.model.events import (
 )
 from ermon.model.inventory import Feed
 from ermon.model.prefixes import FAMILIES, Address, Prefix
-from ermon.model.routes import Attributes, PathSegment, Route, SegmentKind
+from ermon.model.routes import (
+    AsPath,
+    Attributes,
+    Communities,
+    LargeCommunities,
+    PathSegment,
+    Route,
+    SegmentKind,
+)
 from tests.exabgp.recordings import FEEDS, RECORDED
 
 FEED = FEEDS["edge-1"]
@@ -80,7 +88,7 @@ PATHS = st.tuples(
         segments([SegmentKind.SEQUENCE]), max_size=1
     ),  # two of them in a row are read as a confederation's
     st.lists(segments([SegmentKind.SET]), max_size=1),
-).map(lambda parts: tuple(segment for part in parts for segment in part))
+).map(lambda parts: AsPath(segment for part in parts for segment in part))
 NUMBER, HALF = st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1)
 NEXT_HOPS = st.one_of(
     st.none(),
@@ -92,8 +100,8 @@ ATTRIBUTES = st.builds(
     Attributes,
     next_hop=NEXT_HOPS,
     as_path=PATHS,
-    communities=st.frozensets(st.tuples(HALF, HALF), max_size=3),
-    large_communities=st.frozensets(st.tuples(NUMBER, NUMBER, NUMBER), max_size=3),
+    communities=st.frozensets(st.tuples(HALF, HALF), max_size=3).map(Communities),
+    large_communities=st.frozensets(st.tuples(NUMBER, NUMBER, NUMBER), max_size=3).map(LargeCommunities),
     origin=st.sampled_from([None, "igp", "egp", "incomplete"]),
     med=st.none() | NUMBER,
     local_preference=st.none() | NUMBER,
