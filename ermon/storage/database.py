@@ -7,6 +7,7 @@ whatever they are. After a write that failed, or in a new file, that is the same
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from ermon.aio.own import NotAFileError, own_file, own_folder
 from ermon.checks.topics import Counted, CountedKind
 from ermon.core.levels import LevelMemory
 from ermon.core.maintenance_book import BookedWindow
@@ -81,18 +83,39 @@ _SCHEMA = (
     f"PRAGMA user_version = {VERSION}",
 )
 _TABLES = {*map(str, Table), "history"}
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+PARTS = ("", "-wal", "-shm", "-journal")
+"""What SQLite appends to the names of the files that belong to one database."""
+_NOT_THE_FILES_FAULT = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOLFS,
+}
+"""SQLite's errors that come of the disk and of others. Any other comes of what the file holds: our statements are right."""
 
 
 class Database:
-    """A file. Every method may raise ``sqlite3.Error``, and ``DamagedError`` where that is the cause."""
+    """A file. Every method may raise ``sqlite3.Error``, and ``DamagedError`` where the file is the cause."""
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
-        """Make the file if it is missing, and connect; ``OSError`` if there is no folder to be had."""
+        """Make the file if it is missing, and connect; ``OSError`` if there is no folder to be had, or it is somebody
+        else's.
+        """
         self._max_bytes = max_bytes
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.chmod(0o600)
+        own_folder(path.parent)
+        try:
+            own_file(path)
+        except NotAFileError as error:
+            raise DamagedError(error.strerror) from error
+        if linked := [part for part in PARTS[1:] if Path(f"{path}{part}").is_symlink()]:
+            raise DamagedError(f"its {', '.join(linked)} is a symbolic link")
         self._path = path
         self._identity = _identity(path)
         self._written: State = {}
@@ -121,7 +144,7 @@ class Database:
     def _is_ours(self) -> bool:
         """Return whether there are tables of ours, or none; nothing is written before that is known."""
         found = self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = {name.decode(errors="replace") for (name,) in found}
+        tables = {_bytes(name).decode(errors="replace") for (name,) in found}
         version = self._number("user_version")
         if not tables and version == 0:
             return False
@@ -157,7 +180,7 @@ class Database:
     def _read(self) -> dict[Table, dict[str, bytes]]:
         return {
             table: {
-                key.decode(errors="replace"): bytes(value)
+                _bytes(key).decode(errors="replace"): _bytes(value)
                 for key, value in self._rows(f"SELECT key, value FROM {table}")  # noqa: S608  # our own names
             }
             for table in Table
@@ -168,7 +191,10 @@ class Database:
         query = "SELECT id, cleared_at, finding FROM history WHERE cleared_at >= ? ORDER BY cleared_at DESC LIMIT ?"
         with _damage():
             found = self._rows(query, since, limit)
-            return [HistoryRow(key.decode(errors="replace"), at, value) for key, at, value in found]
+            return [
+                HistoryRow(_bytes(key).decode(errors="replace"), _seconds(at), _bytes(value))
+                for key, at, value in found
+            ]
 
     # Writing -----------------------------------------------------------------------------------------
 
@@ -182,7 +208,7 @@ class Database:
                     self._bring_to(table, rows)
                 self._connection.executemany(
                     "INSERT OR REPLACE INTO history VALUES (?, ?, ?)",
-                    [(row.id, row.cleared_at, row.finding.decode()) for row in cleared],
+                    [(row.id, row.cleared_at, _text(row.finding)) for row in cleared],
                 )
                 self._connection.execute("DELETE FROM history WHERE cleared_at < ?", (oldest,))
                 self._make_room()
@@ -197,7 +223,7 @@ class Database:
         )
         self._connection.executemany(
             f"INSERT OR REPLACE INTO {table} VALUES (?, ?)",  # noqa: S608  # our own names
-            [(key, value.decode()) for key, value in rows.items() if written.get(key) != value],
+            [(key, _text(value)) for key, value in rows.items() if written.get(key) != value],
         )
 
     def _make_room(self) -> None:
@@ -247,14 +273,30 @@ def _damage() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF not in _NOT_THE_FILES_FAULT:
             raise DamagedError(str(error)) from error
         raise
+    except UnicodeDecodeError as error:  # SQLite's message quotes a damaged schema, which sqlite3 cannot read
+        raise DamagedError("its schema is not text") from error
+
+
+def _bytes(value: object) -> bytes:
+    """Take what a damaged row may hold in place of text; a number of bytes must not be that many zeros."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")  # a row of a damaged file may be written to the next
+
+
+def _seconds(value: object) -> float:
+    return value if isinstance(value, float) and math.isfinite(value) else 0.0
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116  # pathlib's own, with nothing gained
+        found = os.lstat(path)
     except OSError:
         return None
     return (found.st_dev, found.st_ino)

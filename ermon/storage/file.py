@@ -19,6 +19,7 @@ from ermon.model.text import file_stamp
 from ermon.storage.database import (
     LOCKED_SECONDS,
     MAX_BYTES,
+    PARTS,
     DamagedError,
     Database,
     ForeignError,
@@ -28,8 +29,6 @@ from ermon.storage.database import (
 )
 
 FILE_NAME = "ermon.sqlite"
-PARTS = ("", "-wal", "-shm", "-journal")
-"""What SQLite appends to the names of the files that belong to one database."""
 SET_ASIDE_AT_MOST = 10
 """Broken files that are kept in the folder: whoever has so many needs another disk, not another file."""
 SHOWN_SECONDS = 300.0
@@ -73,6 +72,9 @@ class StorageFile:
             problem = self._set_aside(error) or self._shown()
         except (OSError, sqlite3.Error, ForeignError) as error:
             problem = self._failed(error)
+        except Exception as error:  # noqa: BLE001 - whatever it holds: nothing of it can be read
+            self._log.exception("storage file cannot be read", path=str(self.path))
+            problem = self._set_aside(DamagedError(_described(error))) or self._shown()
         return {table: {} for table in Table}, [], problem
 
     def write(
@@ -90,6 +92,8 @@ class StorageFile:
             return self.write(state, cleared, latest, now)
         except (OSError, sqlite3.Error, ForeignError) as error:
             return Written(False, self._failed(error))
+        except Exception as error:  # noqa: BLE001 - the thread that writes must live
+            return Written(False, self._surprised(error))
         self._new = False
         return Written(True, self._shown())
 
@@ -101,6 +105,8 @@ class StorageFile:
             self._set_aside(error)
         except (OSError, sqlite3.Error, ForeignError):
             self.close()  # the next write says what is wrong
+        except Exception as error:  # noqa: BLE001 - as above
+            self._surprised(error)
         return []
 
     def close(self) -> None:
@@ -126,6 +132,11 @@ class StorageFile:
             return f"{error.filename or self.path}: {error.strerror}; see to the folder and its owner"
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return f"{self.path}: {_ADVICE.get(code, 'see to the disk')} ({error})"
+
+    def _surprised(self, error: Exception) -> str:
+        self.close()
+        self._log.exception("storage failed", path=str(self.path))
+        return f"{self.path}: cannot be written ({_described(error)}); move it away if that does not end"
 
     # Broken files ------------------------------------------------------------------------------------
 
@@ -165,9 +176,13 @@ class StorageFile:
             aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}.{number}")
         for part in reversed(PARTS):  # the file itself last: whatever else is left belongs to no other
             with_part = Path(f"{self.path}{part}")
-            if with_part.exists():
+            if os.path.lexists(with_part):
                 with_part.rename(f"{aside}{part}")
         return aside
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _whole(name: str) -> str:

@@ -243,6 +243,16 @@ class Store:
     # The thread --------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        try:
+            self._read_and_write()
+        except Exception as error:  # noqa: BLE001 - nobody else would say so
+            self._log.exception("storage has ended", path=str(self._file.path))
+            problem = f"{self._file.path}: nothing is written any more ({type(error).__name__}: {error}); restart ermon"
+            self._in_loop(self._take_over, Kept(), problem)
+            self._in_loop(self._judge, problem)
+        self._in_loop(_answer, self._ended, None)
+
+    def _read_and_write(self) -> None:
         problem = self._begin()
         version, ending = 0, False
         while not ending:
@@ -253,7 +263,6 @@ class Store:
             for since, limit, answer in work.questions:
                 self._in_loop(_answer, answer, self._file.history(since, limit))
         self._file.close()
-        self._in_loop(_answer, self._ended, None)
 
     def _begin(self) -> str | None:
         """Take over what there is, unless the start has gone on without."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import sqlite3
 import stat
@@ -589,3 +590,142 @@ async def test_a_file_that_lacks_tables_is_broken(folder: Path):
     async with opened(folder) as store:
         assert "tables are missing: delivery" in (store.problem or "")
         assert len([name for name in set_aside(folder) if name.endswith("Z")]) == 1
+
+
+def damage_schema(folder: Path, before: bytes, after: bytes) -> None:
+    """Change the text of a table's statement where SQLite keeps it: its own message quotes what it finds."""
+    path = path_of(folder)
+    data = path.read_bytes()
+    assert before in data
+    path.write_bytes(data.replace(before, after, 1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"open_finding (key TEXT PRIMARY KEY NOT", b"open_finding (key TEXT PRIMARY KEY \xf8OT"),
+        (
+            b"baseline (key TEXT PRIMARY KEY NOT NULL, value",
+            b"baseline (key TEXT PRIMARY KEY NOT NULL, va\xffue",
+        ),
+        (
+            b"baseline (key TEXT PRIMARY KEY NOT NULL, value",
+            b"baseline (key TEXT PRIMARY KEY NOT NULL, vblue",
+        ),
+        (
+            b"history (id TEXT PRIMARY KEY NOT NULL, cleared_at",
+            b"history (id TEXT PRIMARY KEY NOT NULL, cleared_bt",
+        ),
+    ],
+)
+async def test_a_file_with_a_damaged_schema_is_set_aside(folder: Path, before: bytes, after: bytes):
+    async with opened(folder) as store:
+        await store.save([raised(finding("before"))])
+    damage_schema(folder, before, after)
+    async with opened(folder) as store:
+        await store.save([raised(finding("after"))])
+        (aside,) = (name for name in set_aside(folder) if name.endswith("Z"))
+        assert f"{path_of(folder)} was broken" in (store.problem or "")
+        assert f"it is kept as {aside}" in (store.problem or "")
+        assert await ids(store) == []
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["after"]
+
+
+async def ids(store: Store) -> list[str]:
+    return [found.id for found in await store.history(START, 10)]
+
+
+async def test_rows_of_other_types_are_dropped(folder: Path):
+    async with opened(folder) as store:
+        await store.save([raised(finding("f1")), cleared(finding("f0"))])
+    with contextlib.closing(sqlite3.connect(path_of(folder))) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("INSERT INTO delivery VALUES ('d1', 10000000000)")
+        connection.execute("UPDATE history SET cleared_at = 'yesterday', finding = x'ff'")
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1"]
+        assert store.kept.unreadable == 2
+        await store.save([raised(finding("f2"))])
+        assert store.problem is None
+
+
+@pytest.mark.parametrize("time", ["-1", "1e300", "253402300800"])
+async def test_a_finding_without_a_possible_date_is_dropped(folder: Path, time: str):
+    async with opened(folder) as store:
+        await store.save([raised(finding("f1")), raised(finding("f2"))])
+    with contextlib.closing(sqlite3.connect(path_of(folder))) as connection, connection:
+        sql = "UPDATE open_finding SET value = json_set(value, '$.since', json(?)) WHERE key = 'f2'"
+        connection.execute(sql, (time,))
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1"]
+
+
+def link(folder: Path, name: str, target: Path) -> None:
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(target)
+
+
+def put_pipe(folder: Path) -> None:
+    folder.mkdir()
+    os.mkfifo(path_of(folder))
+
+
+def open_to_everybody(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.mark.parametrize("part", ["", "-wal"])
+async def test_no_link_is_followed(folder: Path, tmp_path: Path, part: str):
+    target = tmp_path / "anothers"
+    target.write_bytes(b"another's")
+    target.chmod(0o644)
+    async with opened(folder):
+        pass
+    link(folder, f"ermon.sqlite{part}", target)
+    async with opened(folder) as store:
+        assert "is a symbolic link" in (store.problem or "")
+        await store.save([raised(finding())])
+    assert (target.read_bytes(), stat.S_IMODE(target.stat().st_mode)) == (b"another's", 0o644)
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1"]
+
+
+async def test_what_is_no_file_is_set_aside(folder: Path):
+    put_pipe(folder)
+    async with opened(folder) as store:
+        assert f"{path_of(folder)} was broken (it is a pipe)" in (store.problem or "")
+        await store.save([raised(finding())])
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1"]
+
+
+async def test_a_folder_in_which_everybody_may_write_is_not_used(folder: Path):
+    open_to_everybody(folder)
+    async with opened(folder) as store:
+        assert "everybody may write in it" in (store.problem or "")
+        await store.save([raised(finding())])
+    assert names(folder) == []
+
+
+async def test_an_error_that_nobody_thought_of_does_not_end_the_thread(
+    folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+):
+    def surprise(*_: object) -> None:
+        raise KeyError("surprise")
+
+    async with opened(folder) as store:
+        with monkeypatch.context() as surprised:
+            surprised.setattr(Database, "write", surprise)
+            surprised.setattr(Database, "history", surprise)
+            await store.save([raised(finding())])
+            assert "cannot be written (KeyError: 'surprise')" in (store.problem or "")
+            assert await ids(store) == []
+        await eventually(lambda: store.problem is None, "it works again")
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["f1"]

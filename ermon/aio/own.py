@@ -1,0 +1,83 @@
+"""Folders and files of ermon's own: nobody else can put anything into them, no link is followed, and what umask says does
+not matter.
+
+What is wrong is an ``OSError`` with the path, and with words for whoever has to mend it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from ermon.aio.files import OWN_MODE
+
+FOLDER_MODE = 0o700
+
+
+class NotAFileError(OSError):
+    """Something else has the file's name: a link, a folder, a pipe, a device."""
+
+
+def own_folder(path: Path, mode: int = FOLDER_MODE) -> None:
+    """Make the folder, and those above it that are missing; one that is there must be this account's, or root's."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode)
+        each.chmod(mode)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if found.st_uid not in {0, os.geteuid()}:
+        raise _refusal(path, f"it belongs to {_name(found.st_uid)}, and ermon is {_name(os.geteuid())}")
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        why = f"everybody may write in it (mode {stat.S_IMODE(found.st_mode):04o}); name a folder in it, and ermon makes that"
+        raise _refusal(path, why)
+
+
+def own_file(path: Path) -> None:
+    """Make the file if it is missing, for this account alone; ``NotAFileError`` where something else is in its place."""
+    try:
+        descriptor = os.open(
+            path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, OWN_MODE
+        )
+    except FileExistsError:
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotAFileError(
+                errno.EEXIST, f"it is {_KINDS.get(stat.S_IFMT(found.st_mode), 'no file')}", str(path)
+            )
+        if found.st_uid != os.geteuid():
+            raise _refusal(path, f"it belongs to {_name(found.st_uid)}, and ermon is {_name(os.geteuid())}")
+        if stat.S_IMODE(found.st_mode) != OWN_MODE:
+            # By its descriptor: since it was looked at, its name may have been given to another file.
+            Path(f"/proc/self/fd/{descriptor}").chmod(OWN_MODE)
+    finally:
+        os.close(descriptor)
+
+
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def _refusal(path: Path, why: str) -> PermissionError:
+    return PermissionError(errno.EPERM, why, str(path))
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
