@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 OWN_MODE = 0o600
 """Readable by ermon only: passwords, and what an attacker would like to know of a network, are in its files."""
@@ -47,6 +50,29 @@ def beside(path: Path, data: bytes, *, mode: int = OWN_MODE, durable: bool = Tru
         yield complete
     finally:
         complete.unlink(missing_ok=True)
+
+
+KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""What else can have a file's name."""
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read; ``OSError`` at once where it is a pipe or a device, which can be waited for, and read, for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind != stat.S_IFREG:
+        os.close(descriptor)
+        if kind == stat.S_IFDIR:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, f"it is {KINDS.get(kind, 'no file')}", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ import pwd
 import stat
 from pathlib import Path
 
-from ermon.aio.files import OWN_MODE
+from ermon.aio.files import KINDS, OWN_MODE
 
 FOLDER_MODE = 0o700
 
@@ -51,7 +51,7 @@ def own_file(path: Path) -> None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise NotAFileError(
-                errno.EEXIST, f"it is {_KINDS.get(stat.S_IFMT(found.st_mode), 'no file')}", str(path)
+                errno.EEXIST, f"it is {KINDS.get(stat.S_IFMT(found.st_mode), 'no file')}", str(path)
             )
         if found.st_uid != os.geteuid():
             raise _refusal(path, f"it belongs to {_name(found.st_uid)}, and ermon is {_name(os.geteuid())}")
@@ -60,16 +60,6 @@ def own_file(path: Path) -> None:
             Path(f"/proc/self/fd/{descriptor}").chmod(OWN_MODE)
     finally:
         os.close(descriptor)
-
-
-_KINDS = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 def _refusal(path: Path, why: str) -> PermissionError:

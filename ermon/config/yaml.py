@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from ermon.aio.files import open_file
 from ermon.model.text import printable
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -124,7 +125,7 @@ def read_yaml(path: Path, needs: str = "customer, circuits and feeds") -> Docume
     """
     file = str(path)
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             content = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

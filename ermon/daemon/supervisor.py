@@ -21,7 +21,7 @@ from ermon.exabgp import channel
 from ermon.exabgp.addresses import problem as why_not
 from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.configure import listening_addresses
-from ermon.exabgp.decode import Decoder, DecoderMemory, Rejected
+from ermon.exabgp.decode import Decoder, DecoderMemory, Rejected, reject_control
 from ermon.exabgp.process import ExaBGP, Reload
 from ermon.exabgp.reasons import UNREADABLE
 from ermon.metrics.process import Telemetry
@@ -265,6 +265,8 @@ class FeedSupervisor:
                 self._lose(process, f"the relay's buffer was full: {count} lines of its process are gone")
             case channel.RelayLost():
                 self._lose(process, "the relay died")
+            case channel.Unreadable(line):
+                self._reject(reject_control(line))
         self._telemetry.process(
             process.name, up=process.up, restarts=process.restarts, dropped=process.relay_dropped
         )

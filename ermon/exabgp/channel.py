@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import re
+import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from ermon.exabgp.door import Door
 from ermon.exabgp.relay import MARK
@@ -63,7 +67,14 @@ class Stopped:
     """ermon itself has ended it, to start it with another configuration."""
 
 
-Control = Started | Dropped | RelayLost | Stopped
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that the relay is said to have written, and that is none of its kind."""
+
+    line: bytes
+
+
+Control = Started | Dropped | RelayLost | Stopped | Unreadable
 Message = Lines | Control
 
 
@@ -84,7 +95,7 @@ class Channel:
     ``max_line`` is the relay's limit for a line, in bytes.
     """
 
-    def __init__(self, max_line: int) -> None:
+    def __init__(self, max_line: int, *, parent_of: Callable[[int], int | None] | None = None) -> None:
         self.up = False
         """ExaBGP has spoken in this run; to be taken back by whoever sees it end."""
         self.waiting = True
@@ -93,6 +104,9 @@ class Channel:
         """Lines that relays dropped, in all runs."""
         self.relay_pid: int | None = None
         """The relay that is connected."""
+        self._relay: int | None = None
+        """Its process, as a descriptor: a number may be another's by the time it is used."""
+        self._parent_of = parent_of or parent_of_process
         self._max_line = max_line
         self._messages: asyncio.Queue[Message | _Pong | _RelayClosed | None] = asyncio.Queue(QUEUED_MESSAGES)
         self._commands: asyncio.Queue[bytes] = asyncio.Queue(QUEUED_COMMANDS)
@@ -166,7 +180,7 @@ class Channel:
         try:
             while (asked := await self._accept(door)) is not None:
                 connection, self.relay_pid = asked
-                with connection:
+                with connection, self._held(self.relay_pid, pid):
                     complete = await self._read_relay(connection, pid)
                 await self._messages.put(_RelayClosed(self._last_ping))
                 if not complete and not self._end_expected:
@@ -177,6 +191,27 @@ class Channel:
     def expect_end(self) -> None:
         """Know that the process ends, and its sessions with it: what its relay may not have sent is missed by nobody."""
         self._end_expected = True
+
+    def kill_relay(self) -> None:
+        """End the relay that is connected, which does not end by itself."""
+        if self._relay is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._relay, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def _held(self, relay: int, exabgp: int) -> Iterator[None]:
+        """Hold on to the process of a relay, to kill it if need be; whoever is no child of ExaBGP is never killed."""
+        with contextlib.suppress(OSError):  # it has ended
+            self._relay = os.pidfd_open(relay)
+        try:
+            if self._relay is not None and self._parent_of(relay) != exabgp:
+                os.close(self._relay)
+                self._relay = None
+            yield
+        finally:
+            if self._relay is not None:
+                os.close(self._relay)
+                self._relay = None
 
     def finish(self) -> None:
         """End ``read_relays`` when all that relays have sent is read: the process has ended."""
@@ -246,14 +281,16 @@ class Channel:
         return partial, complete
 
     async def _take_control(self, line: bytes) -> bool:
-        match line.split():
-            case [b"pong", number]:
+        match line.split(b" "):
+            case [b"pong", number] if _NUMBER.fullmatch(number):
                 await self._messages.put(_Pong(int(number)))
-            case [b"dropped", count]:
+            case [b"dropped", count] if _NUMBER.fullmatch(count):
                 self.dropped += int(count)
                 await self._messages.put(Dropped(int(count)))
             case [b"end"]:
                 return True
+            case _:
+                await self._messages.put(Unreadable(MARK + line))
         return False
 
     async def _write(self, connection: socket.socket) -> None:
@@ -266,3 +303,15 @@ class Channel:
         for number, answer in self._pings.items():
             if number <= last and not answer.done():
                 answer.set_exception(ExaBGPError("the relay is gone"))
+
+
+_NUMBER = re.compile(rb"[1-9][0-9]{0,17}")
+
+
+def parent_of_process(pid: int) -> int | None:
+    """Return the parent of a process (proc_pid_stat(5)); ``None`` when it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        return int(text.rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None

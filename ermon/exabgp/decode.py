@@ -70,6 +70,8 @@ class RejectReason(StrEnum):
     """An UPDATE that cannot be read whole: its feed has lost it."""
     BAD_MESSAGE = "bad-message"
     """Any other message that cannot be read."""
+    BAD_CONTROL = "bad-control"
+    """A line that is said to be the relay's own and is not."""
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -279,6 +281,11 @@ def _canonical(local: str, peer: str) -> tuple[str, str]:
         return str(parse_address(local)), str(parse_address(peer))
     except ValueError:
         return local, peer
+
+
+def reject_control(line: bytes) -> Rejected:
+    """Reject a line that is said to be the relay's own."""
+    return Rejected(RejectReason.BAD_CONTROL, "the relay writes no such line", _quoted(line))
 
 
 def _quoted(text: str | bytes) -> str:

@@ -390,9 +390,8 @@ class ExaBGP:
             quiet = quiet + 1 if self._channel.waiting else 0
 
     async def _abandon(self, reader: asyncio.Task[None]) -> None:
-        if (relay_pid := self._channel.relay_pid) is not None and not reader.done():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(relay_pid, signal.SIGKILL)
+        if not reader.done():
+            self._channel.kill_relay()
         reader.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await reader

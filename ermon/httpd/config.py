@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from ermon.aio.files import open_file
 from ermon.config.problems import Complaint, in_order
 from ermon.config.shape import read_shape
 from ermon.config.yaml import ConfigError, Positions, read_yaml
@@ -171,7 +172,7 @@ class _Pem:
             return None if inline is None else inline.encode()
         path = self._folder / name
         try:
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 data = file.read(MAX_PEM_BYTES + 1)
         except (OSError, ValueError) as error:
             self._complain(tls, kind, f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")

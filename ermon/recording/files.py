@@ -12,16 +12,23 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from ermon.aio.own import own_folder
 from ermon.model.text import file_stamp
 
 COMPRESSION_LEVEL = 6
 """zlib's own default: a sixth of what comes in at most, at 40 MB a second, where ExaBGP can write some 3."""
 
 READ_BYTES = 2**18
+
+MAX_LINE_BYTES = 64 * 2**20
+"""ExaBGP's lines are far shorter (``decode.MAX_LINE_BYTES``), and so is what is known of a network. A small file can unpack to a
+line without an end.
+"""
 
 STANDARD_INPUT = Path("-")
 
@@ -72,7 +79,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            own_folder(path)
             self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise FolderError(f"--record.path: {path}: cannot record there: {error.strerror}") from error
@@ -107,6 +114,7 @@ class RecordingFile:
     def __init__(self, folder: Path, recording: str, part: int, now: float) -> None:
         self.path = folder / f"{_NAME}{recording}-{part:06}-{file_stamp(now)}{_SUFFIX}"
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        os.fchmod(descriptor, 0o600)  # whatever umask says
         self._file: BinaryIO = os.fdopen(descriptor, "wb")
         self._compressor = zlib.compressobj(COMPRESSION_LEVEL, wbits=_GZIP)
         self.bytes = 0
@@ -159,10 +167,12 @@ class RecordedLines:
         """The file that the last line is from."""
         self.number = 0
         """Of that line, from 1."""
+        self._broken = False
+        """The file is cut off or damaged."""
 
     def __iter__(self) -> Iterator[bytes]:
         for path in self._paths:
-            self.path, self.number = path, 0
+            self.path, self.number, self._broken = path, 0, False
             try:
                 yield from self._lines(path)
             except OSError as error:
@@ -170,23 +180,41 @@ class RecordedLines:
 
     def _lines(self, path: Path) -> Iterator[bytes]:
         with _open(path) as file:
-            for line in self._unpacked(file) if file.peek(2).startswith(_MAGIC) else file:
+            packed = file.peek(2).startswith(_MAGIC)
+            blocks = self._unpacked(file) if packed else iter(partial(file.read1, READ_BYTES), b"")
+            for line in self._split(blocks):
                 self.number += 1
+                if len(line) > MAX_LINE_BYTES:
+                    raise UnreadableError(
+                        f"{path}: line {self.number} is longer than {MAX_LINE_BYTES} bytes; that is no recording"
+                    )
                 yield line
 
+    def _split(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield lines without their ends, and of one that is too long the beginning. Whatever their length, each byte is
+        copied a few times and no more.
+        """
+        rest = bytearray()
+        for block in blocks:
+            *lines, last = block.split(b"\n")
+            for line in lines:
+                yield bytes(rest + line) if rest else line
+                rest.clear()
+            rest += last
+            if len(rest) > MAX_LINE_BYTES:
+                yield bytes(rest)
+        if rest and not self._broken:  # half a line says nothing
+            yield bytes(rest)
+
     def _unpacked(self, file: BinaryIO) -> Iterator[bytes]:
-        rest = b""
         try:
-            for data in _decompressed(file):
-                *lines, rest = (rest + data).split(b"\n")
-                yield from lines
+            yield from _decompressed(file)
         except EOFError:
             self._note("it is cut off: whoever wrote it was killed, or still writes")
+            self._broken = True
         except zlib.error as error:
             self._note(f"it is damaged after line {self.number}: {error}")
-        else:
-            if rest:
-                yield rest
+            self._broken = True
 
 
 def _open(path: Path) -> AbstractContextManager[BufferedReader]:

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ermon.aio.files import replace_file
+from ermon.aio.files import open_file, replace_file
+from ermon.aio.own import own_folder
 from ermon.model.source_key import SourceKey
 
 _LIST_SUFFIX = ".json"
@@ -41,7 +42,7 @@ class ListFiles:
     def keep(self, source: SourceKey, document: bytes) -> None:
         """Write a list; ``OSError`` if that fails, and then the one before is still there."""
         path = self.path(source)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own_folder(path.parent)
         replace_file(path, document)
 
     def path(self, source: SourceKey) -> Path:
@@ -50,7 +51,7 @@ class ListFiles:
 
 def _read(path: Path, most: int) -> bytes | None:
     """Return what a file holds, ``None`` if it cannot be read or holds more than ``most`` bytes."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
+    with contextlib.suppress(OSError), open_file(path) as file:
         data = file.read(most + 1)
         return data if len(data) <= most else None
     return None

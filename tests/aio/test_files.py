@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.aio.files import beside, replace_file
+from ermon.aio.files import beside, open_file, replace_file
 
 
 def test_a_file_is_replaced_and_nobody_else_can_read_it(tmp_path: Path):
@@ -84,3 +84,16 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path: Path):
 def test_a_long_name_is_no_obstacle(tmp_path: Path):
     replace_file(tmp_path / ("x" * 255), b"new")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path):
+    """Nobody writes to the pipe: whoever opened it to read would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    for path, what in (tmp_path / "pipe", "it is a pipe"), (Path("/dev/zero"), "it is a device"):
+        with pytest.raises(OSError, match=what):
+            open_file(path)
+    with pytest.raises(IsADirectoryError):
+        open_file(tmp_path)
+    (tmp_path / "file").write_bytes(b"content")
+    with open_file(tmp_path / "file") as file:
+        assert file.read() == b"content"

@@ -1,5 +1,8 @@
 """YAML text → plain values with positions."""
 
+import os
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -226,3 +229,11 @@ def test_a_huge_file_is_not_read_to_its_end(tmp_path):
     file.write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(ConfigError, match="larger than 4 MiB"):
         read_yaml(file)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("pipe", "it is a pipe"), ("device", "it is a device")])
+def test_what_can_be_waited_for_is_refused_at_once(tmp_path, kind, said):
+    os.mkfifo(tmp_path / "pipe")
+    path = tmp_path / "pipe" if kind == "pipe" else Path("/dev/zero")
+    with pytest.raises(ConfigError, match=f"cannot be read: {said}; name a readable YAML file"):
+        read_yaml(path)

@@ -1,11 +1,23 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
+import subprocess
 
 import pytest
 
-from ermon.exabgp.channel import QUEUED_COMMANDS, Channel, Dropped, ExaBGPError, Lines, RelayLost, Started
+from ermon.exabgp.channel import (
+    QUEUED_COMMANDS,
+    Channel,
+    Dropped,
+    ExaBGPError,
+    Lines,
+    RelayLost,
+    Started,
+    Unreadable,
+    parent_of_process,
+)
 from ermon.exabgp.door import Door
 from ermon.exabgp.relay import ASKING, MARK, take_connection
 
@@ -34,9 +46,15 @@ class Relay:
 
 
 @pytest.fixture
-async def lab():
+def parents():
+    """Who the parent of whoever connects is, at last."""
+    return [4711]
+
+
+@pytest.fixture
+async def lab(parents):
     with contextlib.closing(Door()) as door:
-        relay = Relay(door, Channel(max_line=1000))
+        relay = Relay(door, Channel(max_line=1000, parent_of=lambda _: parents[-1]))
         yield relay
         relay.reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -161,3 +179,56 @@ async def test_error_is_raised_where_the_messages_are_read():
     channel.close(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         await anext(channel.messages())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"dropped -5",
+        b"dropped 0",
+        b"dropped 1e3",
+        b"dropped 99999999999999999999999",
+        b"dropped " + "٣".encode(),
+        b"dropped  3",
+        b"dropped",
+        b"dropped 3 3",
+        b"pong x",
+        b"pong -1",
+        b"pong",
+        b"end 1",
+        b"\xff\xfe",
+        b"",
+    ],
+)
+async def test_a_line_that_is_none_of_the_relays_is_told_and_changes_nothing(lab, text):
+    with await lab.connect() as relay:
+        await send(relay, b"{1}\n" + MARK + text + b"\n{2}\n")
+        said = [await lab.next() for _ in range(4)]
+        assert said == [Started(4711), Lines([b"{1}"]), Unreadable(MARK + text), Lines([b"{2}"])]
+        assert lab.channel.dropped == 0
+
+
+async def test_a_pong_that_nobody_asked_for_changes_nothing(lab):
+    with await lab.connect() as relay:
+        await send(relay, MARK + b"pong 7\n{1}\n")
+        assert [await lab.next() for _ in range(2)] == [Started(4711), Lines([b"{1}"])]
+
+
+def test_a_relay_that_does_not_end_is_killed_and_nobody_else():
+    channel = Channel(max_line=1000)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        with channel._held(process.pid, os.getppid()):
+            channel.kill_relay()
+        assert process.poll() is None, "it is no child of that one"
+        channel.kill_relay()
+        assert process.poll() is None, "nobody is connected"
+        with channel._held(process.pid, os.getpid()):
+            channel.kill_relay()
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+    with channel._held(process.pid, os.getpid()):
+        channel.kill_relay()  # it has ended
+
+
+def test_the_parent_of_a_process_is_known():
+    assert parent_of_process(os.getpid()) == os.getppid()
+    assert parent_of_process(2**22 + 1) is None

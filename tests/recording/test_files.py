@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ermon.recording.files import Folder, RecordedLines, UnreadableError, recordings
+from ermon.recording.files import Folder, FolderError, RecordedLines, UnreadableError, recordings
 
 NUMBERS = [b"%d" % number for number in range(50_000)]
 
@@ -56,6 +56,33 @@ def test_a_damaged_file_is_read_up_to_the_damage_and_the_next_one_too(tmp_path: 
     found, (note,) = read(damaged, whole)
     assert found[-len(NUMBERS) :] == NUMBERS
     assert note.startswith("it is damaged after line")
+
+
+def test_a_line_without_an_end_is_refused_however_small_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.jsonl.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"{}\n")
+        for _ in range(80):
+            file.write(bytes(2**20))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(UnreadableError, match=r"line 2 is longer than 67108864 bytes; that is no recording"):
+        read(path)
+
+
+def test_a_long_line_is_one_line(tmp_path: Path) -> None:
+    """It takes time in proportion to its length: it comes in hundreds of blocks, and is copied once."""
+    long = b"x" * (32 * 2**20)
+    path = tmp_path / "long.jsonl.gz"
+    path.write_bytes(gzip.compress(b"one\n" + long + b"\ntwo\n"))
+    assert read(path) == ([b"one", long, b"two"], [])
+    path.write_bytes(b"one\n" + long + b"\ntwo\n")
+    assert read(path) == ([b"one", long, b"two"], [])
+
+
+def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(FolderError, match=r"cannot record there: everybody may write in it \(mode 0777\)"):
+        Folder(tmp_path)
 
 
 def test_a_reader_knows_where_a_line_is_from(tmp_path: Path) -> None:

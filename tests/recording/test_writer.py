@@ -167,7 +167,7 @@ def test_two_daemons_do_not_record_into_one_folder(folder: Path) -> None:
 
 def test_a_folder_that_cannot_be_says_why(folder: Path) -> None:
     (folder / "recordings").touch()
-    with pytest.raises(FolderError, match="recordings: cannot record there: File exists"):
+    with pytest.raises(FolderError, match="recordings: cannot record there: Not a directory"):
         MiniatureDaemon(MIRROR, folder, BEGAN)
 
 
