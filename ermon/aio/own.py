@@ -21,19 +21,26 @@ class NotAFileError(OSError):
     """Something else has the file's name: a link, a folder, a pipe, a device."""
 
 
-def own_folder(path: Path, mode: int = FOLDER_MODE) -> None:
-    """Make the folder, and those above it that are missing; one that is there must be this account's, or root's."""
+def own_folder(path: Path, mode: int = FOLDER_MODE, *, inside: bool = False) -> None:
+    """Make the folder, and those above it that are missing; one that is there must be this account's, or root's.
+
+    ``inside`` another such folder, where nobody else has to do with it, it is no link and gets its mode again.
+    """
     missing = [each for each in (path, *path.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode)
         each.chmod(mode)
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    follow = 0 if not inside else os.O_NOFOLLOW
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | follow)
     try:
         found = os.fstat(descriptor)
+        if found.st_uid not in {0, os.geteuid()}:
+            raise _refusal(path, f"it belongs to {_name(found.st_uid)}, and ermon is {_name(os.geteuid())}")
+        if inside and stat.S_IMODE(found.st_mode) != mode:
+            os.fchmod(descriptor, mode)
+            return
     finally:
         os.close(descriptor)
-    if found.st_uid not in {0, os.geteuid()}:
-        raise _refusal(path, f"it belongs to {_name(found.st_uid)}, and ermon is {_name(os.geteuid())}")
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
         why = f"everybody may write in it (mode {stat.S_IMODE(found.st_mode):04o}); name a folder in it, and ermon makes that"
         raise _refusal(path, why)

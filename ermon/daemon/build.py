@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from ermon.aio.own import own_folder
 from ermon.aio.slices import let_the_loop_through
 from ermon.config.load import ConfigError, LoadedConfig
 from ermon.config.secrets import SecretError, Secrets, read_secrets
@@ -34,7 +35,7 @@ from ermon.httpd.access import hosts_of, proves_anybody
 from ermon.httpd.config import LiveWebConfig
 from ermon.httpd.passwords import Familiar
 from ermon.httpd.shell import WebConfig
-from ermon.httpd.sockets import CONTROL_SOCKET
+from ermon.httpd.sockets import CONTROL_SOCKET, FOLDER_MODE
 from ermon.metrics.process import Telemetry
 from ermon.model.events import Accepted
 from ermon.notify.senders import Senders
@@ -97,6 +98,10 @@ async def serve(options: Options, loaded: LoadedConfig) -> None:
     """Run the daemon; raises ``StartError`` when it cannot start."""
     keep_memory_private()
     store = None
+    try:
+        own_folder(options.runtime, FOLDER_MODE)
+    except OSError as error:
+        raise StartError(f"--runtime.path: {options.runtime}: cannot be used: {error.strerror}") from error
     try:
         secrets = read_secrets(loaded.config, options.config_file)
         if options.storage is not None:

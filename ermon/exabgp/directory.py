@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from ermon.aio.files import replace_file
+from ermon.aio.own import own_folder
 from ermon.exabgp.channel import ExaBGPError
 
 LOG_LIMIT = 2**20
@@ -34,8 +35,7 @@ class ProcessDirectory:
     def prepare(self) -> None:
         """Make it, empty, for this account alone; ``ExaBGPError`` when that can never work."""
         try:
-            self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
-            self.path.chmod(_MODE)
+            own_folder(self.path, _MODE, inside=True)
             self._empty()
         except OSError as error:
             raise ExaBGPError(f"{self.path} cannot be used for ExaBGP: {error.strerror}") from error
@@ -52,7 +52,7 @@ class ProcessDirectory:
 
     def begin_run(self) -> None:
         """Make the directory again where somebody has removed it since."""
-        self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
+        own_folder(self.path, _MODE, inside=True)
 
     def write_configuration(self, text: str) -> None:
         """Replace the file in one step, since ExaBGP may read it at any moment; keys are in it."""
@@ -64,7 +64,9 @@ class ProcessDirectory:
 
     def open_log(self) -> int:
         """Return a descriptor that ExaBGP may write its log to."""
-        return os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        return os.open(
+            self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600
+        )
 
     def log(self) -> str:
         try:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ermon.aio.own import own_folder
 from ermon.aio.threads import in_thread
 
 CONTROL_SOCKET = "control.sock"
@@ -77,9 +78,7 @@ def control_socket(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.setblocking(False)
         try:
-            if not path.parent.exists():
-                path.parent.mkdir(parents=True)
-                path.parent.chmod(FOLDER_MODE)  # whatever umask says
+            own_folder(path.parent, FOLDER_MODE)
             _make_way(path)
             listener.bind(str(path))
             own = _allow_the_group(path)
