@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import PathId, RouteKey
 
-
 SINGLE_BYTES, IDENTIFIED_BYTES = 120, 500
 """About how much memory a prefix takes, and one with a path identifier."""
 
