@@ -126,8 +126,8 @@ class Client:
         return lines if response.status == 400 else []
 
     @contextmanager
-    def _reached(self, where: str, seconds: float = ANSWER_SECONDS) -> Iterator[None]:
-        """Say in words why there is no answer within so many seconds."""
+    def _reached(self, where: str, seconds: float | None = None) -> Iterator[None]:
+        """Say in words why there is no answer within so many seconds, those of an answer unless said."""
         try:
             yield
         except aiohttp.ClientConnectorCertificateError as error:
@@ -139,7 +139,7 @@ class Client:
             raise UnreachableError(self._not_reached(error)) from None
         except TimeoutError:
             raise UnreachableError(
-                f"{where}: no answer within {seconds:g} s. Is its host overloaded, or something else there?"
+                f"{where}: no answer within {seconds or ANSWER_SECONDS:g} s. Is its host overloaded, or something else there?"
             ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(f"{where}: {reason(error)}. {IS_IT_ERMON}") from None

@@ -30,8 +30,8 @@ def printable(text: str) -> str:
 
 
 MAX_LINE_CHARACTERS = 300
-_NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters, other line breaks, and what turns the direction of writing."""
+_NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, other line breaks, and what overrides the direction of writing."""
 
 
 def parse_line(text: str) -> str:

@@ -15,8 +15,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from msgspec import structs
 
 from ermon.client import http as client
-from ermon.client.http import parse_url
-from ermon.client.target import UnreachableError, UsageError, make_target
+from ermon.client.target import UnreachableError, UsageError, make_target, parse_url
 from ermon.model.prefixes import parse_prefix
 from ermon.verify import ask as asking
 from ermon.verify import make_report
