@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import select
@@ -46,6 +47,9 @@ from exabgp.reactor.network.tcp import (  # type: ignore[import-untyped]
 SENDING_TTL = 255
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 30, 10, 3
 """A router that is gone is missed after a minute, also on a session with hold time 0, on which nobody says anything."""
+
+ABOVE_SESSIONS = 512
+"""A file number: of a thousand that a process may have by default, enough remain for sessions below and sockets above."""
 
 RETRY_SECONDS = 10.0
 MAX_STRANGERS = 64
@@ -165,6 +169,7 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
         except (OSError, NetworkError) as error:
             sock.close()
             return _name(error)
+        sock = _closed_first(sock)
         self._sockets[sock] = (address, port, None, None)
         self._by_number[sock.fileno()] = sock
         self._poll.register(sock, select.POLLIN)
@@ -279,6 +284,22 @@ def install() -> None:
         return True  # an address that cannot be listened on is no reason to end the sessions on others
 
     loop.Reactor._listen_for_neighbors = listen_for_neighbors  # noqa: SLF001
+
+
+def _closed_first(sock: socket.socket) -> socket.socket:
+    """Give a listening socket a number above those of sessions, where the process may have as many files.
+
+    Of a process that is killed, Linux closes the file with the highest number first. Were that a session's, a router on
+    this machine or next to it would connect once more while somebody still listens, and lose that connection in a
+    millisecond. OpenBGPD 7.7 then begins its next one with two OPENs, which ExaBGP refuses, and stays away for
+    half a minute.
+    """
+    try:
+        number = fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, ABOVE_SESSIONS)
+    except OSError:  # EINVAL: the limit of open files is lower
+        return sock
+    sock.close()
+    return socket.socket(fileno=number)
 
 
 def _secure(sock: socket.socket, wanted: _Wanted) -> None:

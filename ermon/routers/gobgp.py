@@ -16,6 +16,8 @@ from ermon.routers.platform import Platform
 
 MOST_PATHS = 64
 """Paths of one prefix that are sent."""
+SHORTEST_RETRY_SECONDS = CONNECT_RETRY_SECONDS // 2
+"""GoBGP waits from this to twice as long before it calls again, at random (``connectLoop`` in its pkg/server/fsm.go)."""
 IDLE_HOLD_SECONDS = 5
 """How long it stays away from a peer that has ended the session, before it calls again."""
 RESTART_SECONDS = 60
@@ -66,7 +68,7 @@ def _neighbor(router: Router, session: Session) -> Iterator[str]:
     yield "  [neighbors.timers.config]"
     yield f"    hold-time = {router.hold_seconds}"
     yield f"    keepalive-interval = {router.keepalive_seconds}"
-    yield f"    connect-retry = {CONNECT_RETRY_SECONDS}"
+    yield f"    connect-retry = {SHORTEST_RETRY_SECONDS}"
     yield f"    idle-hold-time-after-reset = {IDLE_HOLD_SECONDS}"
     yield from _ttl(session)
     yield "  [neighbors.graceful-restart.config]"

@@ -247,6 +247,31 @@ async def test_killed_exabgp_is_started_again_and_sessions_return(port, runtime)
         assert ermon.exabgp.pid != killed
 
 
+async def test_nobody_listens_any_more_when_a_killed_exabgp_loses_its_sessions(port, runtime):
+    """Linux closes the files of a killed process from the highest number down. A router that connects at once would
+    be accepted and thrown out, which keeps OpenBGPD away for half a minute.
+    """
+    async with (
+        running(config(port, EDGE_1, EDGE_1_ISP), runtime) as ermon,
+        sessions(port, EDGE_1, EDGE_1_ISP),
+    ):
+        await all_up(ermon, EDGE_1, EDGE_1_ISP)
+        established, listening = sockets(ermon.exabgp.pid)
+        assert len(established) == len(listening) == 2
+        assert max(established) < min(listening)
+
+
+def sockets(pid):
+    """The file numbers of a process' TCP sockets, those of sessions and those that are listened on."""
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    states = {f"socket:[{row[9]}]": row[3] for row in rows}
+    numbers = {"01": [], "0A": []}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        if (state := states.get(str(link.readlink()))) in numbers:
+            numbers[state].append(int(link.name))
+    return numbers["01"], numbers["0A"]
+
+
 async def test_death_of_the_relay_is_told_and_another_takes_its_place(port, runtime):
     async with running(config(port, EDGE_1), runtime) as ermon, sessions(port, EDGE_1) as (table,):
         await all_up(ermon, EDGE_1)
