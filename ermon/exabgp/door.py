@@ -74,19 +74,19 @@ class Door:
     def _take(self, message: bytes, sender: int) -> None:
         if message == ASKING:
             if len(self._connections) < WAITING_CONNECTIONS:
-                self._connections.append((self._hand_in(), sender))
+                self._connections.append((self._hand_in(sender), sender))
         elif message.startswith(MISSING) and self.missing is None:
             words = message.decode("ascii", "replace").split()
             self.missing = tuple(part for part in PARTS if part in words)
 
-    def _hand_in(self) -> socket.socket:
+    def _hand_in(self, to: int) -> socket.socket:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         here.setblocking(False)
         with (
             there,
             contextlib.suppress(OSError),
         ):  # whoever asked is gone, or takes nothing: the connection ends
-            socket.send_fds(self._outside, [b"\0"], [there.fileno()])
+            socket.send_fds(self._outside, [b"%d" % to], [there.fileno()])
         return here
 
 

@@ -326,15 +326,24 @@ class Relay:
 
 
 def take_connection(door: socket.socket) -> socket.socket | None:
-    """Return the connection that was asked for, or ``None`` when it is not there yet, without waiting for it."""
-    room = socket.CMSG_SPACE(_DESCRIPTOR.size)
-    try:  # Python 3.11's recv_fds forgets the flags
-        message, ancillary, _, _ = door.recvmsg(1, room, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
-    except BlockingIOError:
-        return None
-    if not message or not ancillary:
-        raise ConnectionResetError("ermon has closed its door")
-    return socket.socket(fileno=_DESCRIPTOR.unpack_from(ancillary[0][2])[0])
+    """Return the connection that was asked for, or ``None`` when it is not there yet, without waiting for it.
+
+    One for another process is that of a relay that died before it took it. It is closed, which tells ermon.
+    """
+    own = b"%d" % os.getpid()
+    while True:
+        try:  # Python 3.11's recv_fds forgets the flags
+            message, ancillary, _, _ = door.recvmsg(
+                32, socket.CMSG_SPACE(_DESCRIPTOR.size), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return None
+        if not message or not ancillary:
+            raise ConnectionResetError("ermon has closed its door")
+        connection = socket.socket(fileno=_DESCRIPTOR.unpack_from(ancillary[0][2])[0])
+        if message == own:
+            return connection
+        connection.close()
 
 
 def give_up_rights() -> None:

@@ -168,6 +168,24 @@ def test_whoever_asks_gets_a_connection_and_is_known(door):
     assert door.connection() is None
 
 
+def test_the_connection_of_a_relay_that_died_before_it_took_it_is_lost_and_not_the_next_one_s(door):
+    door, inside = door
+    dead = os.fork()
+    if not dead:
+        inside.send(ASKING)
+        os._exit(0)
+    os.waitpid(dead, 0)
+    inside.send(ASKING)
+    assert door.answer()
+    with take_connection(inside) as there:
+        there.send(b"alive")
+        (lost, of_dead), (here, of_living) = door.connection(), door.connection()
+        with lost, here:
+            assert (of_dead, of_living) == (dead, os.getpid())
+            assert lost.recv(10) == b""
+            assert here.recv(10) == b"alive"
+
+
 def test_only_the_first_word_about_the_box_counts_and_only_parts_that_there_are(door):
     door, inside = door
     assert door.missing is None

@@ -25,6 +25,7 @@ from tests.e2e.test_systemd import LIBRARIES, anybodys_python
 pytestmark = pytest.mark.slow
 
 INSIDE = Path(__file__).with_name("inside.py")
+WITHOUT_LANDLOCK = Path(__file__).with_name("without_landlock.py")
 ROOT = Path(__file__).parents[2]
 REFUSED = {"EACCES", "EPERM"}
 BECOME_NOBODY = (
@@ -188,3 +189,17 @@ def test_exabgp_and_its_relay_are_in_the_box_and_sessions_survive_that_they_die_
         )
         daemon.wait_until_in_sync(*EDGES)
         assert all(line["confined"] for line in daemon.logged("exabgp started"))
+
+
+def test_on_a_kernel_without_landlock_exabgp_runs_and_it_is_told_what_it_is_not_kept_from(directory):
+    company = Company(directory, configuration(own_network()))
+    daemon = company.daemon
+    daemon.interpreter = (sys.executable, str(WITHOUT_LANDLOCK), sys.executable)
+    with company.running():
+        confined = {
+            part: daemon.metric("ermon_exabgp_confined", process="edges", part=part) for part in PARTS
+        }
+        assert confined == {"files": 0, "ports": 0, "signals": 0, "calls": 1}
+        told = daemon.logged("exabgp is not confined", process="edges")
+        assert [line["missing"] for line in told] == ["files, ports, signals"]
+        assert not any(line["confined"] for line in daemon.logged("exabgp started"))
