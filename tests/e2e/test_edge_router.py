@@ -113,7 +113,7 @@ def test_silence_of_the_router_loses_the_sessions_when_their_hold_time_is_over(n
     with loss_of_sessions(network, *FEEDS) as told:
         network.edge.process.send_signal(signal.SIGSTOP)
         for feed in FEEDS:
-            assert told(feed) == "notification sent (4,0)"
+            assert told(feed) == "hold timer expired, sent by ermon"
         assert nothing_is_known(network)
         network.edge.process.send_signal(signal.SIGCONT)
 
