@@ -101,7 +101,7 @@ async def test_a_lost_feed_in_the_status(client: Client, site: Site):
 async def test_a_process_that_is_lost_in_the_status(client: Client, site: Site):
     site.net.process_down("outside")
     processes = (await client.data("/api/v1/status"))["processes"]
-    assert processes["outside"] == {"state": "down", "feeds": ["outside"]}
+    assert processes["outside"] == {"state": "down", "feeds": ["outside"], "reason": "exited"}
     assert processes["edges"]["state"] == "up"
 
 
@@ -513,7 +513,7 @@ async def test_a_recorded_session_and_its_end():
         assert (campus["state"], campus["routes"]) == ("up", {"ipv4": 2, "ipv6": 1})
     async with replayed(lines_of("two-speakers")[:8]) as client:
         campus = (await client.data("/api/v1/status"))["feeds"]["campus"]
-        assert (campus["state"], campus["down_reason"]) == ("down", "closing connection")
+        assert (campus["state"], campus["down_reason"]) == ("down", "connection lost, or closed by the router, without a NOTIFICATION")
         assert campus["routes"] == {"ipv4": 0, "ipv6": 0}
 
 
