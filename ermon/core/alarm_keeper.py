@@ -28,6 +28,8 @@ RENDER_INTERVAL_SECONDS = 1.0
 """The evidence of a raised finding is brought up to date this often at most: a leak of a whole table
 must not cost its square.
 """
+RENDERED_AT_ONCE = 100
+"""Evidence of so few routes and prefixes is always up to date: the reason of a feed that is down may change twice in a second."""
 CLEARED_FINDINGS = 1_000
 """How many cleared findings are remembered."""
 CLEARED_BECAUSE = "cleared_because"
@@ -274,7 +276,10 @@ class AlarmKeeper:
 
     def _render(self, alarm: Alarm) -> None:
         proof, now = alarm.verdict.evidence, self.facts.now
-        if proof is not None and now - alarm.rendered_at >= RENDER_INTERVAL_SECONDS:
+        if proof is None:
+            return
+        cheap = not callable(proof.details) and len(proof.routes) + len(proof.prefixes) <= RENDERED_AT_ONCE
+        if cheap or now - alarm.rendered_at >= RENDER_INTERVAL_SECONDS:
             alarm.state.evidence = evidence.render(proof)
             alarm.rendered_at = now
 

@@ -71,15 +71,13 @@ def go_into_the_box(configuration: str, port: int, door: int) -> None:
 
 
 def know_own_account() -> None:
-    """Have ExaBGP find the account that it is to keep without a look at the machine's list of accounts."""
+    """Have ExaBGP find the account that it is to keep without a look at the machine's list of accounts.
+
+    It finds that one whatever name it asks for: where it reports what went wrong in a session, it looks for the account that
+    is its default, and if there were none, the report would end all sessions.
+    """
     own = pwd.getpwnam(os.environ["exabgp_daemon_user"])  # noqa: SIM112  # ExaBGP's name for it
-
-    def getpwnam(name: str, /) -> pwd.struct_passwd:
-        if name != own.pw_name:
-            raise KeyError(name)
-        return own
-
-    pwd.getpwnam = getpwnam
+    pwd.getpwnam = lambda _name, /: own
 
 
 def main() -> None:

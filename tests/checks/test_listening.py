@@ -37,7 +37,7 @@ def test_session_outlives_an_address_that_cannot_be_listened_on_any_more(net: Co
 
 
 def test_address_that_is_listened_on_again_explains_nothing(net: Company):
-    net.down("isp-a").cannot_listen(local_of(net), PROBLEM).wait(31)
+    net.down("isp-a").cannot_listen(local_of(net), PROBLEM).wait(30)
     net.cannot_listen(local_of(net), None)
     assert evidence_of(net)["reason"] == "closing connection"
 

@@ -513,7 +513,10 @@ async def test_a_recorded_session_and_its_end():
         assert (campus["state"], campus["routes"]) == ("up", {"ipv4": 2, "ipv6": 1})
     async with replayed(lines_of("two-speakers")[:8]) as client:
         campus = (await client.data("/api/v1/status"))["feeds"]["campus"]
-        assert (campus["state"], campus["down_reason"]) == ("down", "connection lost, or closed by the router, without a NOTIFICATION")
+        assert (campus["state"], campus["down_reason"]) == (
+            "down",
+            "connection lost, or closed by the router, without a NOTIFICATION",
+        )
         assert campus["routes"] == {"ipv4": 0, "ipv6": 0}
 
 
