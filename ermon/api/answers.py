@@ -302,6 +302,8 @@ class AcceptedDoc(msgspec.Struct, frozen=True, kw_only=True):
 
     check: str
     labels: Mapping[str, str]
+    by: str
+    """Who accepted it: an account of ermon's machine, a user, or the name on a certificate."""
     because: str
     """What the history keeps of it."""
     status: Annotated[str, words(Status)]

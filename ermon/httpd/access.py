@@ -30,7 +30,7 @@ from yarl import URL
 from ermon.httpd.passwords import BusyError, Passwords
 from ermon.httpd.protocol import Connection
 from ermon.httpd.seldom import Seldom
-from ermon.httpd.shell import SHELL, Shell, WebConfig, party_of
+from ermon.httpd.shell import SHELL, Shell, WebConfig, origin_of
 from ermon.httpd.sockets import account_of, name_of_account
 from ermon.httpd.tls import alternative_names, name_of
 
@@ -145,7 +145,7 @@ class Gate:
             raise _unauthorized("give a user and their password, as basic authentication")
         try:
             name, password = _credentials(given)
-            right = await self._passwords.right(users, name, password, party_of(request))
+            right = await self._passwords.right(users, name, password, origin_of(request))
         except ValueError:
             raise _unauthorized("the credentials cannot be read; give them as basic authentication") from None
         except BusyError:

@@ -18,7 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 from ermon.httpd.access import Gate, check_host, refuse_other_sites
 from ermon.httpd.passwords import Familiar
 from ermon.httpd.protocol import Connection, shown
-from ermon.httpd.shell import SHELL, RateLimit, Shell, is_an_account, party_of
+from ermon.httpd.shell import SHELL, RateLimit, Shell, is_an_account, origin_of, party_of
 
 SHUTDOWN_SECONDS = 0.4
 """How long requests that are being answered may take when the server stops; aiohttp waits twice as long."""
@@ -167,9 +167,9 @@ class Buckets:
     @web.middleware
     async def take(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The middleware."""
-        party = party_of(request)
-        if not is_an_account(party):
-            bucket = self._of_familiar if party in self._familiar else self._of_others
+        origin = origin_of(request)
+        if not is_an_account(origin):
+            bucket = self._of_familiar if origin in self._familiar else self._of_others
             if wait := bucket.take(request.app[SHELL].config().rate_limit):
                 raise web.HTTPTooManyRequests(
                     text="more requests than rate_limit in --web.config.file allows\n",

@@ -80,7 +80,7 @@ class Passwords:
     async def right(self, users: Mapping[str, bytes], user: str, password: str, party: str) -> bool:
         """Return whether this is the user's password; a user who does not exist takes as long as one who does.
 
-        ``party`` is who asks, as ``shell.party_of`` names it. Raises ``BusyError``.
+        ``party`` is who asks, as ``shell.origin_of`` names it. Raises ``BusyError``.
         """
         hashed = users.get(user)
         against = hashed if hashed is not None else next(iter(users.values()))

@@ -107,5 +107,6 @@ class StrangersLog(logging.LoggerAdapter[logging.Logger]):
 
 def shown(text: str) -> str:
     """Write what a stranger said on one short line."""
-    line = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    words = " ".join(text.split())
+    line = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words)
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}..."

@@ -81,6 +81,12 @@ def party_at(connection: Any, remote: str | None) -> str:
     return address_key(remote) if uid is None else f"{_ACCOUNT}{uid}"
 
 
+def origin_of(request: web.Request) -> str:
+    """Name where a request comes from, for passwords: as its party, but each address of loopback by itself."""
+    party = party_of(request)
+    return f"{LOOPBACK} {request.remote}" if party == LOOPBACK else party
+
+
 def is_of_this_machine(party: str) -> bool:
     return party == LOOPBACK or is_an_account(party)
 

@@ -365,7 +365,11 @@ async def accept(request: web.Request) -> web.Response:
         success(
             tuple(
                 AcceptedDoc(
-                    check=wanted.check, labels=alarm.labels, because=because, status=statuses[alarm.key]
+                    check=wanted.check,
+                    labels=alarm.labels,
+                    by=by,
+                    because=because,
+                    status=statuses[alarm.key],
                 )
                 for alarm in alarms
             )

@@ -463,7 +463,15 @@ def hostile(path: str) -> tuple[int, Any]:
         case "findings":
             return 200, [{HOSTILE: [HOSTILE, {HOSTILE: HOSTILE}]}]
         case "accept":
-            return 200, [{"check": HOSTILE, "labels": {HOSTILE: HOSTILE}, "because": HOSTILE, "status": "ok"}]
+            return 200, [
+                {
+                    "check": HOSTILE,
+                    "labels": {HOSTILE: HOSTILE},
+                    "by": "x",
+                    "because": HOSTILE,
+                    "status": "ok",
+                }
+            ]
         case "reload":
             return 400, None
         case _:

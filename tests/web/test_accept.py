@@ -58,7 +58,7 @@ async def test_a_level_is_accepted_and_its_findings_are_cleared_with_the_reason(
         ("prefix-count-low", "primary", "ok"),
         ("prefix-count-low", "secondary", "ok"),
     ]
-    assert {each["because"] for each in accepted} == {because}
+    assert {(each["by"], each["because"]) for each in accepted} == {(ME, because)}
     assert site.net.raised("prefix-count-low") == []
     cleared = await client.data("/api/v1/findings?state=cleared")
     assert [each["evidence"]["cleared_because"] for each in cleared] == [because, because]
