@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from ermon.checks import needs
@@ -63,16 +63,21 @@ def _feed_down(feed: Feed, facts: Facts) -> Verdict:
     reason = facts.listening_problem(feed.name) or facts.down_reason(feed.name)
     details: dict[str, object] = {"peer": feed.peer, **({"reason": reason} if reason else {})}
     if strangers := facts.strangers(feed.name):
-        details["refused"] = [stranger_text(feed, stranger) for stranger in sorted(strangers)]
+        details["refused"] = [stranger_text([feed], stranger) for stranger in sorted(strangers)]
     return violated(on_feed(feed, details=details))
 
 
-def stranger_text(feed: Feed, stranger: str) -> str:
-    """Say that somebody connects to a feed's address who is no feed's router there."""
+def stranger_text(feeds: Sequence[Feed], stranger: str) -> str:
+    """Say that somebody connects to the address of these feeds who is no feed's router there."""
+    routers = list(dict.fromkeys(feed.router or f"the router of {feed.name}" for feed in feeds))
+    some = " or ".join(routers) if len(routers) <= MAX_ROUTERS_NAMED else f"one of its {len(routers)} routers"
     return (
-        f"A router at {stranger} tries to connect to {feed.local} and no feed has this pair: is update-source missing on "
-        f"{feed.router or f'the router of {feed.name}'}?"
+        f"A router at {stranger} tries to connect to {feeds[0].local} and no feed has this pair: "
+        f"is update-source missing on {some}?"
     )
+
+
+MAX_ROUTERS_NAMED = 4
 
 
 FEED_DOWN = Check(

@@ -351,7 +351,7 @@ class FeedSupervisor:
             "connection refused",
             address=event.local,
             peer=event.peer,
-            problem=stranger_text(feeds[0], event.peer),
+            problem=stranger_text(feeds, event.peer),
         )
 
     def _lose(self, process: ExaBGP, reason: str) -> None:

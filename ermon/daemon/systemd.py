@@ -132,7 +132,7 @@ class Systemd:
             self._tell_ready()
         if self._ready and self._notifier.watchdog_seconds is not None:
             self._feed(why_stuck(signs, began, now, self._answer_seconds))
-        status = self._status() if all_ready else reason
+        status = self._status() if all_ready else reason.replace("\n", "; ")  # a line is an assignment
         if status != self._told_status and self._notifier.send(f"STATUS={status}"):
             self._told_status = status
 

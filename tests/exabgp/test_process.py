@@ -726,6 +726,24 @@ async def test_reload_changes_the_key_on_every_address(port, runtime):
         await refuses_all_but_the_right_key_and_ttl(port, *SECURED, password="new horse")
 
 
+@pytest.mark.parametrize("keyed", [EDGE_1_ISP, EDGE_6], ids=["ipv4", "ipv6"])
+async def test_reload_listens_on_a_new_address_for_those_with_the_key_alone(port, runtime, keyed):
+    bgp.require(bgp.supports_md5(), "TCP MD5")
+    kept = replace(EDGE_2, peer="127.0.0.12")
+    keyed = replace(keyed, md5_password_file="key", ttl_security=1)
+    async with running(config(port, kept), runtime) as ermon, sessions(port, kept) as (table,):
+        await all_up(ermon, kept)
+        after = config(port, kept, keyed)
+        assert await ermon.exabgp.reload(after, {keyed.name: "correct horse"}) is Reload.RELOADED
+        for wrong in ({"ttl": 255}, {"ttl": 255, "password": "battery"}, {"password": "correct horse"}):
+            with pytest.raises((bgp.SessionRefusedError, OSError)):
+                await asyncio.to_thread(router(keyed, port, **wrong).attempt, 0.3)
+        async with sessions(port, keyed, ttl=255, password="correct horse"):
+            await all_up(ermon, keyed)
+        assert table.is_up
+        assert ermon.states(kept) == ["connected", "up"]
+
+
 async def test_reload_takes_a_key_away(port, runtime):
     bgp.require(bgp.supports_md5(), "TCP MD5")
     keyed = replace(EDGE_1, md5_password_file="key")

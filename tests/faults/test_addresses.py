@@ -147,7 +147,7 @@ def test_router_that_connects_from_an_address_that_no_feed_has_is_named(director
             "is update-source missing on edge-1?"
         )
         (line,) = daemon.logged("connection refused")
-        assert line["problem"] == said
+        assert line["problem"] == (said if family == "ipv6" else said.replace("edge-1?", "edge-1 or edge-2?"))
         daemon.wait_until(
             lambda: daemon.wait_until_raised("feed-down", feed="edge-1")["evidence"].get("refused") == [said],
             "it is evidence",
@@ -165,3 +165,21 @@ def test_wrong_asn_is_the_reason_of_the_latest_attempt(directory, settings):
         daemon.configure(settings)
         reload(daemon, "configuration reloaded")
         daemon.wait_until_in_sync(*EDGES)
+
+
+def test_address_goes_from_one_exabgp_to_another(directory, settings):
+    with Company(directory, settings).running() as company:
+        daemon, sessions, changed = company.daemon, company.sessions(), copy.deepcopy(settings)
+        changed["feeds"]["outside"]["local"] = changed["feeds"].pop("edge-1-isp-a")["local"]
+        company.routers.pop("edge-1-isp-a").speaker.close()
+        daemon.configure(changed)
+        reload(daemon, "configuration reloaded")
+        speaker = company.routers["outside"].speaker
+        speaker.target = changed["feeds"]["outside"]["local"]
+        speaker.close()
+        daemon.wait_until(
+            lambda: daemon.feed("outside")["state"] == "up", "it is listened on by the other one"
+        )
+        assert {name: company.sessions()[name] for name in EDGES if name in company.routers} == {
+            name: sessions[name] for name in EDGES if name in company.routers
+        }
