@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -53,8 +54,8 @@ REJECTIONS_LOGGED_EVERY_SECONDS = 10.0
 
 STRANGERS_LOGGED_EVERY_SECONDS = 60.0
 """One that connects again and again is logged once in this time."""
-MAX_STRANGERS_LOGGED = 256
-"""Remembered as logged: whoever connects from more addresses than so is logged again."""
+MAX_STRANGERS_LOGGED = 16
+"""Of all, in this time: an IPv6 network has more addresses than a disk has lines. All are counted."""
 
 
 class AddressError(Exception):
@@ -243,7 +244,7 @@ class FeedSupervisor:
             if self._ending or process.name not in self._processes:
                 continue  # its end is wanted, and nothing to report
             if isinstance(message, channel.Lines):
-                await self._take_lines(message.lines)
+                await self._take_lines(process.name, message.lines)
                 continue
             async with self._turn:
                 self._take_control(process, message)
@@ -285,16 +286,17 @@ class FeedSupervisor:
                 remedy="Linux 6.12 or newer with Landlock and seccomp",
             )
 
-    async def _take_lines(self, lines: list[bytes]) -> None:
+    async def _take_lines(self, process: str, lines: list[bytes]) -> None:
         for start in range(0, len(lines), LINES_TOGETHER):
             async with self._turn:
-                await in_slices(map(self._take_line, lines[start : start + LINES_TOGETHER]))
+                together = lines[start : start + LINES_TOGETHER]
+                await in_slices(map(partial(self._take_line, process), together))
                 self._advance(None)
             await asyncio.sleep(0)
 
-    def _take_line(self, line: bytes) -> None:
+    def _take_line(self, process: str, line: bytes) -> None:
         self._recorder.line(line)
-        decoded = self._decoder.decode(line)
+        decoded = self._decoder.decode(line, process)
         self._telemetry.line()
         if decoded.rejected is not None:
             self._reject(decoded.rejected)
@@ -340,13 +342,14 @@ class FeedSupervisor:
         self._telemetry.refused("bgp", event.count)
         pair, now = (event.local, event.peer), self._clock.now()
         feeds = [feed for feed in self._config.feeds.values() if feed.local == event.local]
-        logged = self._strangers_logged.get(pair, float("-inf"))
-        if not feeds or now - logged < STRANGERS_LOGGED_EVERY_SECONDS:
+        self._strangers_logged = {
+            logged: at
+            for logged, at in self._strangers_logged.items()
+            if now - at < STRANGERS_LOGGED_EVERY_SECONDS
+        }
+        if not feeds or pair in self._strangers_logged or len(self._strangers_logged) >= MAX_STRANGERS_LOGGED:
             return
-        self._strangers_logged.pop(pair, None)
         self._strangers_logged[pair] = now
-        while len(self._strangers_logged) > MAX_STRANGERS_LOGGED:
-            del self._strangers_logged[next(iter(self._strangers_logged))]
         self._log.warning(
             "connection refused",
             address=event.local,

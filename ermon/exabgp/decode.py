@@ -65,7 +65,7 @@ class RejectReason(StrEnum):
     """JSON, and not an ExaBGP message with a possible time."""
     UNKNOWN_TYPE = "unknown-type"
     UNKNOWN_FEED = "unknown-feed"
-    """Its pair of addresses is no feed, or its process carries none."""
+    """Its pair of addresses is no feed, its process carries none, or it is another process' to speak of."""
     BAD_UPDATE = "bad-update"
     """An UPDATE that cannot be read whole: its feed has lost it."""
     BAD_MESSAGE = "bad-message"
@@ -122,6 +122,7 @@ class Decoder:
     def set_feeds(self, feeds: Mapping[str, Feed]) -> None:
         """Take the feeds of a new configuration; the counters of those that stay go on."""
         self._feeds = {_canonical(feed.local, feed.peer): feed for feed in feeds.values()}
+        self._listens = {feed.local: feed.process for feed in feeds.values()}
         counters, farewells, opens = self.memory.counters, self.memory.farewells, self.memory.opens
         self.memory.counters = {name: count for name, count in counters.items() if name in feeds}
         self.memory.farewells = {name: text for name, text in farewells.items() if name in feeds}
@@ -130,17 +131,22 @@ class Decoder:
     def process_started(self, process: str, pid: int) -> None:
         """Take note of a process before its first line: whoever started it knows more than its lines say."""
         self.memory.pids[process] = pid
+        self.memory.ended.discard(pid)  # the kernel gives out identifiers again
 
-    def decode(self, line: bytes) -> Decoded:
-        """Return what ``line`` (with or without its line feed) says, in the order in which it happened."""
+    def decode(self, line: bytes, process: str | None = None) -> Decoded:
+        """Return what ``line`` (with or without its line feed) says, in the order in which it happened.
+
+        ``process`` has said it, where that is known; it is heard about its own feeds only. Whoever has taken over the
+        one that listens to the internet must not speak for the edge routers.
+        """
         events: list[Event] = []
         try:
-            self._decode(line, events)
+            self._decode(line, process, events)
         except _RejectLine as rejection:
             return Decoded(events, Rejected(rejection.reason, _quoted(str(rejection)), _quoted(line)))
         return Decoded(events)
 
-    def _decode(self, line: bytes, events: list[Event]) -> None:
+    def _decode(self, line: bytes, process: str | None, events: list[Event]) -> None:
         if len(line) > MAX_LINE_BYTES:
             raise _RejectLine(RejectReason.TOO_LONG, f"{len(line)} bytes, over {MAX_LINE_BYTES}")
         try:
@@ -149,12 +155,12 @@ class Decoder:
             envelope = _read_envelope(line)
             if envelope.neighbor is None:
                 raise _RejectLine(RejectReason.BAD_MESSAGE, str(error)) from None
-            feed = self._receive(envelope, envelope.neighbor, events)
+            feed = self._receive(envelope, envelope.neighbor, process, events)
             raise _reject_body(envelope, feed, str(error), events) from None
         if message.neighbor is None:
-            self._read_process(message, events)
+            self._read_process(message, process, events)
             return
-        feed = self._receive(message, message.neighbor, events)
+        feed = self._receive(message, message.neighbor, process, events)
         if message.pid in self.memory.ended:
             return  # said before its end, and read after it: nothing of that process is true any more
         try:
@@ -162,12 +168,15 @@ class Decoder:
         except ValueError as error:
             raise _reject_body(message, feed, str(error), events) from None
 
-    def _receive(self, line: Envelope, neighbor: Peer, events: list[Event]) -> Feed:
+    def _receive(self, line: Envelope, neighbor: Peer, process: str | None, events: list[Event]) -> Feed:
         """Find a line's feed, and add what the line's mere arrival says of its process and counter."""
         local, peer = neighbor.address.local, neighbor.address.peer
         feed = self._feeds.get((local, peer)) or self._feeds.get(_canonical(local, peer))
         if feed is None:
             raise _RejectLine(RejectReason.UNKNOWN_FEED, f"local {local}, peer {peer}")
+        self._require_own(line, process)
+        if process is not None and feed.process != process:
+            raise _RejectLine(RejectReason.UNKNOWN_FEED, f"{feed.name} is no feed of process {process}")
         if line.pid in self.memory.ended:
             return feed
         if self.memory.pids.get(feed.process) != line.pid:
@@ -177,6 +186,11 @@ class Decoder:
             if missing:
                 events.append(MessagesLost(_time(line), feed.name, missing, "gap in ExaBGP's counter"))
         return feed
+
+    def _require_own(self, line: Envelope, process: str | None) -> None:
+        """Reject a line that says that another process has said it."""
+        if process is not None and self.memory.pids.get(process) != line.pid:
+            raise _RejectLine(RejectReason.UNKNOWN_FEED, f"process {line.pid}, which is not {process}")
 
     def _replace_process(self, process: str, line: Envelope) -> Iterator[Event]:
         """A process that another one speaks in place of is gone, and its sessions with it."""
@@ -196,17 +210,26 @@ class Decoder:
         # After a reload, the counter starts again at 1 with the end of the session.
         return counter - last - 1 if counter > last else max(counter - 1, 0)
 
-    def _read_process(self, line: Line, events: list[Event]) -> None:
+    def _read_process(self, line: Line, process: str | None, events: list[Event]) -> None:
         """Read a line that is about no neighbor."""
+        self._require_own(line, process)
         try:
             if line.listening is not None:
-                events += _read_listening(line.listening, _time(line))
+                events += self._own(_read_listening(line.listening, _time(line)), process)
             elif line.refused is not None:
-                events += _read_refused(line.refused, _time(line))
+                events += self._own(_read_refused(line.refused, _time(line)), process)
             else:
                 self._read_shutdown(line, events)
         except ValueError as error:
             raise _RejectLine(RejectReason.BAD_MESSAGE, str(error)) from None
+
+    def _own(
+        self, events: Iterable[ListeningJudged | ConnectionsRefused], process: str | None
+    ) -> Iterator[Event]:
+        """Yield what is about the process' own addresses, or about none; a reload may have taken one away meanwhile."""
+        for event in events:
+            if process is None or not event.local or self._listens.get(event.local) == process:
+                yield event
 
     def _read_shutdown(self, line: Line, events: list[Event]) -> None:
         if line.notification != "shutdown":
@@ -314,14 +337,14 @@ def _reject_body(line: Envelope, feed: Feed, detail: str, events: list[Event]) -
     return _RejectLine(RejectReason.BAD_UPDATE, detail)
 
 
-def _read_listening(listening: Listening, time: float) -> Iterator[Event]:
+def _read_listening(listening: Listening, time: float) -> Iterator[ListeningJudged]:
     for address, error in listening.addresses.items():
         local = str(parse_address(address))
         problem = cannot_listen(local, listening.port, printable(error)) if error else None
         yield ListeningJudged(time, local, problem)
 
 
-def _read_refused(refused: Refused, time: float) -> Iterator[Event]:
+def _read_refused(refused: Refused, time: float) -> Iterator[ConnectionsRefused]:
     for each in refused.connections:
         local, peer = str(parse_address(each.local)), str(parse_address(each.peer))
         yield ConnectionsRefused(time, local, peer, each.count)

@@ -68,14 +68,27 @@ class ProcessDirectory:
             self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600
         )
 
-    def log(self) -> str:
+    def log_size(self) -> int:
+        """Return how many bytes the log has."""
         try:
-            return self.log_path.read_text(encoding="utf-8", errors="replace")
+            return self.log_path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def log(self, start: int = 0) -> str:
+        """Return what is written from a byte on: the end of it, where that is more than the log may have.
+
+        Whoever has taken ExaBGP over can make the log as large as they like.
+        """
+        try:
+            with self.log_path.open("rb") as file:
+                file.seek(max(start, file.seek(0, os.SEEK_END) - LOG_LIMIT))
+                return file.read(LOG_LIMIT).decode(errors="replace")
         except FileNotFoundError:
             return ""
 
     def limit_log(self) -> None:
-        if self.log_path.exists() and self.log_path.stat().st_size > LOG_LIMIT:
+        if self.log_size() > LOG_LIMIT:
             os.truncate(self.log_path, 0)
 
     def last_words(self) -> str:

@@ -18,6 +18,9 @@ from ermon.exabgp.relay import ASKING
 WAITING_CONNECTIONS = 4
 """Relays come one after the other, and each is read to its end: whoever asks for more is none."""
 
+MESSAGES_AT_ONCE = 16
+"""Messages taken at once: whoever sends them without end must not keep ermon from everything else."""
+
 _SIZE = 200
 """Bytes of a message: all are short."""
 
@@ -54,18 +57,19 @@ class Door:
             self._connections.popleft()[0].close()
 
     def answer(self) -> bool:
-        """Answer whoever stands there, without waiting; return whether anybody can still come."""
+        """Answer some of those who stand there, without waiting; return whether anybody can still come."""
         try:
-            while True:
+            for _ in range(MESSAGES_AT_ONCE):
                 size = socket.CMSG_SPACE(_CREDENTIALS.size)  # no room for descriptors: the kernel closes them
                 message, ancillary, _, _ = self._outside.recvmsg(_SIZE, size)
                 if not ancillary:
                     return False
                 self._take(message, _sender(ancillary))
         except BlockingIOError:
-            return True
+            pass
         except ConnectionError:
             return False
+        return True
 
     def connection(self) -> tuple[socket.socket, int] | None:
         """Return ermon's end of the next connection that was handed in, and the process that had asked for it."""

@@ -73,15 +73,14 @@ async def reload(process: asyncio.subprocess.Process, directory: ProcessDirector
     ExaBGP answers a SIGUSR1 nowhere but in its log, which is why its words are looked for there. A log that
     became shorter meanwhile was emptied (``ProcessDirectory.limit_log``), and is read from its beginning.
     """
-    before = len(directory.log())
+    before = directory.log_size()
     process.send_signal(signal.SIGUSR1)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(RELOAD_SECONDS):
             news = ""
             while process.returncode is None and "could not load/reload configuration" not in news:
                 await asyncio.sleep(_LOOK_SECONDS)
-                log = directory.log()
-                news = log[before if len(log) >= before else 0 :]
+                news = directory.log(before if directory.log_size() >= before else 0)
                 if "loaded new configuration successfully" in news:
                     return
             await asyncio.sleep(_LOOK_SECONDS)  # the reason follows in lines of its own

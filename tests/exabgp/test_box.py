@@ -13,7 +13,7 @@ import pytest
 
 from ermon.exabgp import calls, landlock
 from ermon.exabgp.box import PARTS, rights_of_exabgp
-from ermon.exabgp.door import WAITING_CONNECTIONS, Door
+from ermon.exabgp.door import MESSAGES_AT_ONCE, WAITING_CONNECTIONS, Door
 from ermon.exabgp.relay import ASKING, take_connection
 from tests import bgp
 
@@ -207,6 +207,21 @@ def test_whoever_asks_without_end_gets_no_more_than_some(door):
     assert len(held) == WAITING_CONNECTIONS
     for sock in held:
         sock.close()
+
+
+def test_whoever_speaks_without_end_is_heard_a_little_at_a_time(door, monkeypatch):
+    door, inside = door
+    heard = []
+
+    def take(message, _sender):
+        heard.append(message)
+        inside.send(message)
+        assert len(heard) < 1_000, "ermon does nothing else any more"
+
+    monkeypatch.setattr(door, "_take", take)
+    inside.send(b"again")
+    assert door.answer()
+    assert len(heard) == MESSAGES_AT_ONCE
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"x", b"\0" * 190, b"relay relay", b"missing" * 20])

@@ -39,6 +39,7 @@ from ermon.model.events import (
 from ermon.model.prefixes import parse_prefix
 from tests.exabgp.recordings import (
     ALIVE,
+    EDGES,
     EXTRA,
     FEEDS,
     GAP,
@@ -237,6 +238,72 @@ def test_a_shutdown_of_an_unknown_id_is_rejected_where_it_could_be_that_of_sever
     decoded = Decoder({**FEEDS, "outside": OUTSIDE}).decode(sample("shutdown"))
     assert decoded.events == []
     assert reason(decoded) == RejectReason.UNKNOWN_FEED
+
+
+# A process that somebody has taken over
+
+
+@pytest.fixture
+def both() -> Decoder:
+    """Of two processes, each of which has said something."""
+    decoder = Decoder({**FEEDS, "outside": OUTSIDE})
+    for process, pid in ((EDGES, 7), ("outside", 8)):
+        decoder.process_started(process, pid)
+    return decoder
+
+
+def told(pid: int, **values: Any) -> bytes:
+    return json.dumps({"exabgp": "5.0.0", "time": 7, "pid": pid, **values}).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(changed(sample("keepalive"), pid=8), id="of a feed that is another's"),
+        pytest.param(changed(sample("keepalive"), pid=7), id="of a feed that is another's, under its id"),
+        pytest.param(changed(sample("shutdown"), pid=7), id="of the end of another"),
+        pytest.param(
+            told(7, type="listening", listening={"port": 1, "addresses": {}}), id="under another id"
+        ),
+        pytest.param(changed(sample("keepalive"), pid=7)[:-40] + b"}", id="that cannot be read"),
+    ],
+)
+def test_a_process_is_not_heard_about_what_is_another_s(both: Decoder, line: bytes) -> None:
+    decoded = both.decode(line, "outside")
+    assert decoded.events == []
+    assert decoded.rejected is not None
+    (event,) = both.decode(changed(sample("keepalive"), pid=7), EDGES).events
+    assert isinstance(event, Alive)
+
+
+def test_a_process_says_what_it_listens_on_and_not_what_others_do(both: Decoder) -> None:
+    addresses = {OUTSIDE.local: "EADDRINUSE", FEEDS["edge-1"].local: "EADDRINUSE", "2001:db8::77": ""}
+    line = told(8, type="listening", listening={"port": 179, "addresses": addresses})
+    (judged,) = both.decode(line, "outside").events
+    assert isinstance(judged, ListeningJudged)
+    assert judged.local == OUTSIDE.local
+
+
+def test_a_process_says_who_was_refused_where_it_listens(both: Decoder) -> None:
+    connections = [
+        {"local": local, "peer": "192.0.2.99", "count": 2} for local in (FEEDS["edge-1"].local, OUTSIDE.local)
+    ]
+    line = told(8, type="refused", refused={"connections": connections, "more": 5})
+    events = both.decode(line, "outside").events
+    assert [(e.local, e.count) for e in events if isinstance(e, ConnectionsRefused)] == [
+        (OUTSIDE.local, 2),
+        ("", 5),
+    ]
+
+
+def test_a_process_is_heard_that_has_the_id_of_one_that_ended_long_ago() -> None:
+    decoder = Decoder(FEEDS)
+    decoder.process_started(EDGES, 7)
+    decoder.decode(changed(sample("shutdown"), pid=7), EDGES)
+    decoder.process_started(EDGES, 8)
+    decoder.process_started(EDGES, 7)
+    (event,) = decoder.decode(changed(sample("keepalive"), pid=7), EDGES).events
+    assert isinstance(event, Alive)
 
 
 # What a line can do wrong

@@ -1,0 +1,82 @@
+"""What the supervisor makes of ExaBGP's lines."""
+
+import asyncio
+import json
+
+import pytest
+from structlog.testing import capture_logs
+
+from ermon.config.load import load_config
+from ermon.daemon.clock import SteadyClock
+from ermon.daemon.supervisor import MAX_STRANGERS_LOGGED, STRANGERS_LOGGED_EVERY_SECONDS, FeedSupervisor
+from ermon.metrics.process import Telemetry
+from ermon.recording.recorder import Recorder
+from tests.daemon.test_systemd import REFERENCE
+
+
+class Time:
+    def __init__(self):
+        self.now = 1_000.0
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def supervisor(tmp_path, time):
+    config = load_config(REFERENCE).config
+    events = []
+    supervisor = FeedSupervisor(
+        config,
+        {},
+        Telemetry(config, source_age=lambda _: 0.0),
+        runtime=tmp_path,
+        buffer_limit=2**20,
+        apply=events.append,
+        advance=lambda _: None,
+        turn=asyncio.Lock(),
+        recorder=Recorder(),
+        clock=SteadyClock(lambda: time.now, lambda: time.now),
+    )
+    supervisor.events = events
+    return supervisor
+
+
+def where(supervisor):
+    """Return an address that is listened on, and the process that does."""
+    feed = next(iter(supervisor._config.feeds.values()))
+    supervisor._decoder.process_started(feed.process, 7)
+    return feed.local, feed.process
+
+
+def refused(time, local, *peers):
+    connections = [{"local": local, "peer": peer, "count": 1} for peer in peers]
+    line = {"exabgp": "5.0.0", "time": time.now, "pid": 7, "type": "refused"}
+    return json.dumps(line | {"refused": {"connections": connections}}).encode()
+
+
+@pytest.mark.parametrize("network", ["2001:db8:bad::", "192.0.2."])
+def test_whoever_connects_from_ever_other_addresses_does_not_fill_the_log(supervisor, time, network):
+    local, process = where(supervisor)
+    number = 0
+    with capture_logs() as logged:
+        for _ in range(int(STRANGERS_LOGGED_EVERY_SECONDS) - 1):
+            time.now += 1.0
+            for line in (refused(time, local, f"{network}{number + each}") for each in range(4)):
+                supervisor._take_line(process, line)
+            number += 4
+    peers = [line["peer"] for line in logged if line["event"] == "connection refused"]
+    assert len(peers) == MAX_STRANGERS_LOGGED
+    assert len(supervisor.events) == number  # all are counted, and judged
+
+
+def test_a_stranger_that_comes_again_and_again_is_logged_once_in_a_while(supervisor, time):
+    local, process = where(supervisor)
+    with capture_logs() as logged:
+        for _ in range(130):
+            time.now += 1.0
+            supervisor._take_line(process, refused(time, local, "192.0.2.1", "2001:db8::1"))
+    peers = [line["peer"] for line in logged if line["event"] == "connection refused"]
+    assert peers == ["192.0.2.1", "2001:db8::1"] * 3
