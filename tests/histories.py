@@ -27,6 +27,7 @@ from ermon.model.events import (
     ListeningJudged,
     MessagesLost,
     ProcessDown,
+    ProcessSilent,
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
@@ -223,6 +224,14 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
     process = st.tuples(st.sampled_from(policy.processes), gaps, st.booleans()).map(
         lambda d: [_process_step(d)]
     )
+    process |= st.tuples(st.sampled_from(policy.processes), st.sampled_from(GAPS)).map(
+        lambda d: [_silent_step(*d)]
+    )
+    again = st.tuples(
+        st.sampled_from(policy.processes),
+        *(st.sampled_from(GAPS) for _ in range(2)),
+        st.lists(st.tuples(one_feed, gaps), max_size=6),
+    ).map(lambda d: _process_again(*d, dumps))
     if sources := source_names(policy):
         process |= st.tuples(st.sampled_from(sources), gaps, st.sampled_from((None, "HTTP 500"))).map(
             lambda d: [_source_step(d)]
@@ -248,7 +257,7 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
     )
     hears = st.sampled_from([one for one in feeds if one.view is not EDGE])
     copied = st.tuples(hears, st.sampled_from(COPIES)).map(lambda d: [announce(d[0].name, d[1])])
-    seldom = st.one_of(waiting, waiting, process)
+    seldom = st.one_of(waiting, waiting, process, again)
     staged = st.tuples(st.sampled_from(list(_staged(policy))), gaps).map(lambda d: [*d[0], Step(d[1])])
     often = st.one_of(update, update, update, session, dump, dump, emptied, emptied)
     return st.one_of(often, often, often, often, st.one_of(restless, drains, copied), staged, staged, seldom)
@@ -276,6 +285,7 @@ def _played(policy: Config, scenes: Iterable[Scene]) -> Iterator[list[Step]]:
 
 def _staged(policy: Config) -> Iterator[Scene]:
     """What random updates hardly ever hit upon."""
+    yield from _started_again(policy)
     feeds = policy.feeds.values()
     shown = {one.name: [r for each in _proper_routes(policy, one) for r in each] for one in feeds}
     edges = [one for one in feeds if one.view is EDGE]
@@ -319,6 +329,20 @@ def _staged(policy: Config) -> Iterator[Scene]:
         _accept_step(5.0, "prefix-count-low", circuit),
         Step(70.0),
     ]
+
+
+def _started_again(policy: Config) -> Iterator[Scene]:
+    """ExaBGP ends and is started again: no router calls, or some, or all; and once with a link that was down before."""
+    feeds = list(policy.feeds.values())
+    dumps = {one.name: tuple(_proper_routes(policy, one)) for one in feeds}
+    for process in policy.processes:
+        own = [one for one in feeds if one.process == process]
+        for called in ((), [(one, 5.0) for one in own[::2]], [(one, 30.0) for one in own]):
+            yield _process_again(process, 5.0, 8.0, called, dumps)
+    for one in (one for one in feeds if one.view is EDGE):
+        gone = [route.key for each in dumps[one.name] for route in each]
+        others = [(other, 0.25) for other in feeds if other.view is not EDGE]
+        yield [announce(one.name, (), gone), *_process_again(one.process, 60.0, 5.0, others, dumps)]
 
 
 def _in_order(policy: Config) -> Iterator[Scene]:
@@ -630,6 +654,32 @@ def _accept_step(gap: float, check: str, circuit: str) -> Step:
         return [Accepted(time, check, (("circuit", circuit),), "accepted by ann: as planned")]
 
     return Step(gap, accept, f"{check} of {circuit} is accepted")
+
+
+def _process_again(
+    process: str,
+    ended: float,
+    started: float,
+    called: Iterable[tuple[Feed, float]],
+    dumps: dict[str, tuple[tuple[Route, ...], ...]],
+) -> Scene:
+    """A process ends and is started again; routers call one by one."""
+    return [
+        _process_step((process, ended, False)),
+        _process_step((process, started, True)),
+        *(
+            Step(
+                gap,
+                partial(_begin, one, announced=dumps[one.name], by_negotiation=False),
+                f"{one.name} calls",
+            )
+            for one, gap in called
+        ),
+    ]
+
+
+def _silent_step(process: str, gap: float) -> Step:
+    return Step(gap, lambda t: [ProcessSilent(t, process, "did not answer")], f"{process} does not answer")
 
 
 def _process_step(drawn: tuple[str, float, bool]) -> Step:

@@ -16,7 +16,7 @@ from typing import NamedTuple, assert_never
 from ermon.checks.attribution import Unattributed
 from ermon.checks.catalogue import CATALOGUE, subjects
 from ermon.checks.facts import Amount, LinkChanges
-from ermon.checks.subject import Labels, Subject, Verdict
+from ermon.checks.subject import UNKNOWN, Labels, Subject, Verdict
 from ermon.checks.topics import Counted
 from ermon.core.passed_over import IDENTIFIED_BYTES, SINGLE_BYTES
 from ermon.model.events import (
@@ -32,6 +32,7 @@ from ermon.model.events import (
     ListeningJudged,
     MessagesLost,
     ProcessDown,
+    ProcessSilent,
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
@@ -95,6 +96,16 @@ class Moment(NamedTuple):
     """What keeps routes in the tables of each link's router from any link."""
 
 
+class Start(NamedTuple):
+    """ermon was started, or an ExaBGP process."""
+
+    process: str | None
+    """``None``: ermon."""
+    time: float
+    moments: int
+    """How many had been looked at before."""
+
+
 class Drain(NamedTuple):
     """What is usual on a link, and since when it drains."""
 
@@ -116,12 +127,17 @@ class Sample(NamedTuple):
 class Oracle:
     """Takes the events of a history one by one, and answers everything anew after each."""
 
-    def __init__(self, config: Config, start: float) -> None:
+    def __init__(self, config: Config, start: float, *, just_started: bool = False) -> None:
+        """``just_started``: ermon was, and knows nothing; otherwise it has run for long."""
         self.config = config
         self.now = start
         self.clock_offset = 0.0
         self.sessions = {name: Session() for name in sorted(config.feeds)}
         self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
+        self.silent: set[str] = set()
+        self.starts = [Start(None, start, 0)] if just_started else []
+        for session in self.sessions.values():
+            session.unheard = just_started
         self.process_problems: dict[str, str] = {}
         self.process_ends: dict[str, list[float]] = {}
         """When each process that ran ended."""
@@ -197,6 +213,9 @@ class Oracle:
             yield from self._link_deadlines(link)
         yield from self._first_dump_deadlines()
         yield from (at + 600.0 for at, *_ in self.refusals)
+        for start in self.starts:
+            yield start.time + self.config.collector.reconnect_grace
+            yield start.time + self.config.collector.sync_timeout
         yield from self.levels.deadlines()
         for window in self.config.maintenance:
             for edge in (window.starts, window.ends):
@@ -250,9 +269,23 @@ class Oracle:
 
     def _record(self, event: Event) -> None:  # noqa: PLR0912  # one branch an event
         if isinstance(event, ProcessUp):
+            self.silent.discard(event.process)
+            if not self.processes[event.process]:
+                self.starts.append(Start(event.process, self.now, len(self.moments)))
             self.processes[event.process] = True
             return
+        if isinstance(event, ProcessSilent):
+            if self.processes[event.process]:
+                self.silent.add(event.process)
+                self.process_problems[event.process] = event.reason
+            return
         if isinstance(event, ProcessDown):
+            self.silent.discard(event.process)
+            for name, session in self.sessions.items():
+                if self.config.feeds[name].process == event.process:
+                    waited_for = self.processes[event.process] is False or self.in_grace(name)
+                    session.torn = session.up_at is not None or (session.torn and waited_for)
+                    session.unheard = session.unheard and waited_for
             if self.processes.get(event.process) and not event.wanted:
                 self.process_ends.setdefault(event.process, []).append(self.now)
             self.processes[event.process] = False
@@ -283,7 +316,7 @@ class Oracle:
         match event:
             case SessionUp():
                 if session.overflowed_until is None:
-                    session.begin(self.now, joined=False)
+                    self._begin(event.feed, joined=False)
             case SessionDown():
                 if session.up_at is not None:
                     session.end(self.now, event.reason)
@@ -306,11 +339,29 @@ class Oracle:
             case _:
                 assert_never(event)
 
+    def _begin(self, feed: str, *, joined: bool) -> None:
+        session = self.sessions[feed]
+        if FactsFromScratch(self).awaited(feed):
+            session.called_at = self.now
+        session.begin(self.now, joined=joined)
+
+    def in_grace(self, feed: str) -> bool:
+        """Tell whether routers are given time to call again: for a while after a start, of ermon's or of their process."""
+        process = self.config.feeds[feed].process
+        if self.processes[process] is False:
+            return False
+        starts = [start.time for start in self.starts if start.process in {None, process}]
+        return bool(starts) and self.now < starts[-1] + self.config.collector.reconnect_grace
+
+    def known_since(self, link: LinkKey, family: Family, start: Start) -> bool:
+        states = {moment.states.get((link, family)) for moment in self.moments[start.moments :]}
+        return bool(states & {LinkState.UP, LinkState.DOWN})
+
     def _record_message(self, session: Session, event: Message) -> None:
         if session.overflowed_until is not None:
             return
         if session.up_at is None:
-            session.begin(self.now, joined=True)
+            self._begin(event.feed, joined=True)
         if isinstance(event, EndOfRib):
             session.log.append((self.now, "end-of-rib", event.family))
         if isinstance(event, RefreshBegan | RefreshEnded):
@@ -409,8 +460,10 @@ class Oracle:
         self.moments.append(moment)
         self.verdicts, asked = {}, {}
         for subject in self._subjects:
-            self.verdicts[subject.check, subject.labels] = subject.judge(facts)
-            asked[subject.check, subject.labels] = subject
+            key = subject.check, subject.labels
+            self.verdicts[key], asked[key] = subject.judge(facts), subject
+            if not self.verdicts[key].lasting and self._is_raised(key):
+                self.verdicts[key] = UNKNOWN
         violated = (key for key, verdict in self.verdicts.items() if verdict.status is Status.VIOLATED)
         self.causes = [(check, dict(labels)) for check, labels in violated if check in CAUSES]
         statuses = {key: self._effective(subject) for key, subject in asked.items()}
@@ -614,7 +667,7 @@ class Oracle:
         for moment in reversed(self.moments):
             states = {moment.states.get((link.key, family)) for link in links}
             if LinkState.UP in states or states == {LinkState.DOWN}:
-                return until
+                return self._last_call(links, until)
             until = moment.time
         places = {(link.router, link.vrf) for link in links}
         ups = [
@@ -622,7 +675,13 @@ class Oracle:
             for name, feed in self.config.feeds.items()
             if feed.view is View.EDGE_TABLE and (feed.router, feed.vrf) in places and family in feed.families
         ]
-        return min((at for at in ups if at is not None), default=None)
+        return self._last_call(links, min((at for at in ups if at is not None), default=None))
+
+    def _last_call(self, links: Collection[Link], since: float | None) -> float | None:
+        """Return when a router of a circuit that is not seen called again since, where that was waited for."""
+        tables = {name for link in links for name in self.facts.tables_beside(link.key)}
+        calls = [at for name in tables if (at := self.sessions[name].called_at) is not None]
+        return None if since is None else max([since, *calls])
 
     def _before_it_ceased(self, key: LinkFamily) -> list[tuple[Moment, float, float]]:
         """Return the moments until the link was last up, until when each lasted, and when it ceased to be up."""

@@ -352,6 +352,12 @@ class Session:
     refreshes: dict[Family, tuple[float, set[RouteKey]]] = field(default_factory=dict)
     """Since when a family is sent again, and what has come again since."""
     first_up_at: float | None = None
+    unheard: bool = False
+    """Nothing was ever heard of it, since just now."""
+    torn: bool = False
+    """It was up when its process ended, and has not come back."""
+    called_at: float | None = None
+    """When its router called again, while that was waited for."""
     overflowed_until: float | None = None
     overflowed_by: Limit | None = None
     overflow_seconds: float = 0.0
@@ -364,6 +370,7 @@ class Session:
         self.up_at, self.joined, self.down_reason = now, joined, ""
         self.first_up_at = now if self.first_up_at is None else self.first_up_at
         self._forget()
+        self.unheard = self.torn = False
         if not joined:
             self.damaged = False
 
@@ -558,8 +565,17 @@ class FactsFromScratch:
     def storage_problem(self) -> str | None:
         return self._oracle.storage
 
+    def awaited(self, feed: str) -> bool:
+        """Not up, and up before its process ended or never heard of; for so long after the start of the process."""
+        session = self._session(feed)
+        return session.up_at is None and (session.unheard or session.torn) and self._oracle.in_grace(feed)
+
+    def sessions_awaited(self, process: str) -> Collection[str]:
+        own = [name for name, feed in self._config.feeds.items() if feed.process == process]
+        return [name for name in own if self.awaited(name) and self._session(name).torn]
+
     def process_up(self, process: str) -> bool | None:
-        return self._oracle.processes[process]
+        return False if process in self._oracle.silent else self._oracle.processes[process]
 
     def process_restless(self, process: str) -> bool:
         """More than three ends in ten minutes, or another one within five minutes of such a time; five minutes are over."""
@@ -596,6 +612,20 @@ class FactsFromScratch:
     def last_known_state(self, link: LinkKey, family: Family) -> LinkState:
         now = self.link_state(link, family)
         return now if now is not LinkState.UNKNOWN else self._oracle.last_known(link, family)
+
+    def state_awaited(self, link: LinkKey, family: Family) -> bool:
+        """Unknown since a start, and a table is to say soon how it is: of ermon, or of ExaBGP where it was down before."""
+        if self.link_state(link, family) is not LinkState.UNKNOWN:
+            return False
+        tables = [self._config.feeds[name] for name in self.tables_beside(link)]
+        processes = {feed.process for feed in tables if family in feed.families}
+        was_down = self._oracle.last_known(link, family) is LinkState.DOWN
+        return any(
+            self.now < start.time + self._config.collector.sync_timeout
+            and (bool(processes) if start.process is None else start.process in processes and was_down)
+            and not self._oracle.known_since(link, family, start)
+            for start in self._oracle.starts
+        )
 
     def lately_returned(self, link: LinkKey, family: Family) -> bool:
         returned_at = self._oracle.returned_at(link, family)
@@ -649,6 +679,15 @@ class FactsFromScratch:
             return False
         in_sync_at = session.in_sync_at(family, self._config)
         return in_sync_at is None or self.now < in_sync_at
+
+    def routers_awaited(self) -> Collection[str]:
+        return {
+            feed.router
+            for name, feed in self._config.feeds.items()
+            if feed.view is View.EDGE_TABLE
+            and feed.router in self.routers_out_of_sight()
+            and self.awaited(name)
+        }
 
     def routers_out_of_sight(self) -> Collection[str]:
         routers = {self._config.feeds[feed].router or "" for feed in self._edges}

@@ -33,6 +33,7 @@ from ermon.model.events import (
     ListeningJudged,
     MessagesLost,
     ProcessDown,
+    ProcessSilent,
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
@@ -187,6 +188,15 @@ class Story:
     def refused(self, peer: str, *, at: str) -> Self:
         """Somebody connects who is no feed's router there."""
         return self._apply([ConnectionsRefused(self.now, at, peer, 1)])
+
+    def process_silent(self, process: str = EDGES) -> Self:
+        return self._apply([ProcessSilent(self.now, process, "did not answer for 10 seconds")])
+
+    def restart(self) -> Self:
+        """Let another ermon go on with what this one has kept; routers have yet to call."""
+        self._settle()
+        self.monitor = self.monitor.restarted(self.now)
+        return self
 
     def judge_source(self, source: str, problem: str | None = None) -> Self:
         """A published list came into force, or could not be used."""

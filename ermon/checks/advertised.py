@@ -8,7 +8,7 @@ from functools import partial
 from ermon.checks import needs
 from ermon.checks.check import AcceptanceStep, Check, Parameter, Required, Section, Tested
 from ermon.checks.edge_table import microsoft_circuits
-from ermon.checks.facts import Facts, link_down, link_in_doubt
+from ermon.checks.facts import Facts, link_awaited, link_down, link_in_doubt
 from ermon.checks.mirror import (
     ADVERTISED,
     DEFAULT,
@@ -107,7 +107,7 @@ def _advertised_default(link: MirroredLink, facts: Facts) -> Verdict:
     for family in link.families:
         defaults = link.advertised(facts, (family,), DEFAULT)
         routes.extend(defaults)
-        if not defaults and not link_down(facts, link.link, family):
+        if not defaults and link.heard(facts, family):
             for feed in link.feeds:
                 routes.extend(_parts_of_a_default(facts, feed, family))
     evidence = Evidence(routes=routes, routers=(link.link.router,))
@@ -284,7 +284,7 @@ def _limit(config: Config, share: Parameter) -> Iterator[Subject]:
         mirror = mirrored(config, link)
         for family in mirror.families:
             labels = (*link_labels(link), ("family", family))
-            topics = frozenset(mirror.mirror_topics((family,), ADVERTISED))
+            topics = frozenset(mirror.topics((family,), ADVERTISED))
             limit = prefix_limit(config.circuits[link.circuit], family)
             judge = partial(_limit_exceeded, mirror, family, limit, percent)
             yield Subject(share.check, labels, topics, judge)
@@ -292,6 +292,8 @@ def _limit(config: Config, share: Parameter) -> Iterator[Subject]:
 
 def _limit_exceeded(link: MirroredLink, family: Family, limit: int, percent: float, facts: Facts) -> Verdict:
     """The mirror alone is asked: the session that Microsoft dropped for it must not hide the cause."""
+    if link_awaited(facts, link.link, family):
+        return UNKNOWN
     count = link.count(facts, family)
     if count * 100 >= limit * percent:
         details = {"advertised": count, "limit": limit}

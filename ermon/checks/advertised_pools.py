@@ -10,7 +10,7 @@ from ermon.checks import needs
 from ermon.checks.advertised import microsoft_links
 from ermon.checks.check import AcceptanceStep, Check, NotTested, Required, Section, Tested
 from ermon.checks.edge_table import microsoft_circuits
-from ermon.checks.facts import Facts, link_down, link_in_doubt
+from ermon.checks.facts import Facts, link_awaited, link_down, link_in_doubt
 from ermon.checks.mirror import (
     AFTER_MISSING,
     BOUND_ELSEWHERE,
@@ -120,7 +120,7 @@ def _pool_wrong_link(
 
 
 def _may_be_down(facts: Facts, link: Link, family: Family) -> bool:
-    return link_down(facts, link, family) or link_in_doubt(facts, link, family)
+    return any(may_be(facts, link, family) for may_be in (link_down, link_in_doubt, link_awaited))
 
 
 POOL_WRONG_LINK = Check(

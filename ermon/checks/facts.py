@@ -108,6 +108,14 @@ class Facts(Protocol):
         """Return the canary prefixes that the feed does not show; ``None``: not to be judged yet."""
         ...
 
+    def awaited(self, feed: str) -> bool:
+        """Return whether the router of a feed without a session is given time to call again, since ExaBGP was started."""
+        ...
+
+    def sessions_awaited(self, process: str) -> Collection[str]:
+        """Return the feeds of a process that runs again whose sessions were up before it ended, and are not back yet."""
+        ...
+
     def process_up(self, process: str) -> bool | None:
         """Return whether an ExaBGP process runs and answers; ``None``: nothing heard of it yet."""
         ...
@@ -150,6 +158,10 @@ class Facts(Protocol):
         """Return the routers with edge tables of which none is up."""
         ...
 
+    def routers_awaited(self) -> Collection[str]:
+        """Return those of them that are given time to call again."""
+        ...
+
     def stale_routes(self, link: LinkKey, family: Family) -> int:
         """Count the link's routes that carry LLGR_STALE (RFC 9494 section 4.4), on the feeds whose routes count."""
         ...
@@ -159,6 +171,10 @@ class Facts(Protocol):
         ...
 
     def link_state(self, link: LinkKey, family: Family) -> LinkState: ...
+
+    def state_awaited(self, link: LinkKey, family: Family) -> bool:
+        """Return whether so little time has passed since a start that the state of the link may be known soon."""
+        ...
 
     def last_known_state(self, link: LinkKey, family: Family) -> LinkState:
         """Return the link's state when it was last known: up or down; unknown if it never was."""
@@ -303,6 +319,13 @@ def link_in_doubt(facts: Facts, link: Link, family: Family) -> bool:
     """
     last = [facts.last_known_state(link.key, f) for f in link.families_of(family)]
     return bool(last) and set(last) == {LinkState.DOWN} and not link_down(facts, link, family)
+
+
+def link_awaited(facts: Facts, link: Link, family: Family) -> bool:
+    """Return whether it may soon be known, after a start, that the link is down for routes of a family."""
+    return not link_up(facts, link, family) and any(
+        facts.state_awaited(link.key, f) for f in link.families_of(family)
+    )
 
 
 def circuit_seen(facts: Facts, links: Collection[Link], family: Family) -> bool:

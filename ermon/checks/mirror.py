@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ermon.checks.attribution import Attribution
-from ermon.checks.facts import Facts, link_down, link_in_doubt
+from ermon.checks.facts import Facts, link_awaited, link_down, link_in_doubt
 from ermon.checks.subject import Classifier, RouteGroup
 from ermon.checks.topics import RouteSet, Topic, feed_topic, link_topic, routes_topic
 from ermon.model.inventory import Circuit, Config, Feed, Link, Peering, Pool
@@ -83,13 +83,22 @@ class MirroredLink:
         return RouteGroup(
             facts.matching(feed.name, RouteSet(kind, family, name))
             for family in families
-            if not link_down(facts, self.link, family)
+            if self.heard(facts, family)
             for feed in self.feeds
         )
 
+    def heard(self, facts: Facts, family: Family) -> bool:
+        """Return whether what the mirror shows counts as advertised: the link is not known to be down, and will not be soon
+        after a start, when mirrors may be here before the tables that say so.
+        """
+        return not link_down(facts, self.link, family) and not link_awaited(facts, self.link, family)
+
     def complete(self, facts: Facts, families: Iterable[Family]) -> bool:
         """Return whether everything that is advertised on the link is known."""
-        return all(link_down(facts, self.link, f) or self.in_sync(facts, f) for f in families)
+        return all(
+            link_down(facts, self.link, f) or (self.in_sync(facts, f) and self.heard(facts, f))
+            for f in families
+        )
 
     def in_sync(self, facts: Facts, family: Family) -> bool:
         return any(facts.in_sync(feed.name, family) for feed in self.feeds)

@@ -56,6 +56,10 @@ class _Watched:
             return False
         return bool(self.behind_best_paths(facts)) and bool(self.up_beside(facts))
 
+    def awaited(self, facts: Facts) -> bool:
+        """Return whether a router that would show it may yet call again, since ExaBGP was started."""
+        return any(facts.awaited(feed.name) for feed in self.tables)
+
     def came_over_a_link(self, facts: Facts) -> bool:
         """Return whether there are routes that no link is credited with, and that can only have come over one."""
         return any(
@@ -98,7 +102,7 @@ def _circuit_unseen(circuit: str, watched: tuple[_Watched, ...], facts: Facts) -
     for each in watched:
         if each.seen(facts) or each.hidden(facts) or each.came_over_a_link(facts):
             continue
-        if facts.in_first_dump(circuit, each.family):
+        if each.awaited(facts) or facts.in_first_dump(circuit, each.family):
             waiting = True
         else:
             unseen.append(each)
@@ -182,6 +186,8 @@ def sight_lost(config: Config) -> Iterator[Subject]:
 
 def _sight_lost(config: Config, routers: int, facts: Facts) -> Verdict:
     lost = facts.routers_out_of_sight()
+    if facts.routers_awaited():
+        return UNKNOWN
     if len(lost) < FEWEST_ROUTERS or 2 * len(lost) <= routers:
         return OK
     evidence = Evidence(routers=lost, details={"routers_lost": len(lost), "routers_watched": routers})

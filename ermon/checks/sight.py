@@ -18,7 +18,17 @@ from ermon.checks.check import (
     Tested,
 )
 from ermon.checks.facts import Facts
-from ermon.checks.subject import OK, UNKNOWN, Evidence, Subject, Verdict, feed_labels, on_feed, violated
+from ermon.checks.subject import (
+    NOT_YET,
+    OK,
+    UNKNOWN,
+    Evidence,
+    Subject,
+    Verdict,
+    feed_labels,
+    on_feed,
+    violated,
+)
 from ermon.checks.topics import STORAGE, content_topic, feed_topic, process_topic, router_topic, source_topic
 from ermon.model.inventory import EDGES, Config, Feed
 from ermon.model.prefixes import Family
@@ -60,7 +70,10 @@ def feed_down(config: Config) -> Iterator[Subject]:
 def _feed_down(feed: Feed, facts: Facts) -> Verdict:
     if facts.up(feed.name):
         return OK
-    reason = facts.listening_problem(feed.name) or facts.down_reason(feed.name)
+    problem = facts.listening_problem(feed.name)
+    if facts.awaited(feed.name) and not problem:
+        return UNKNOWN
+    reason = problem or facts.down_reason(feed.name)
     details: dict[str, object] = {"peer": feed.peer, **({"reason": reason} if reason else {})}
     if strangers := facts.strangers(feed.name):
         details["refused"] = [stranger_text([feed], stranger) for stranger in sorted(strangers)]
@@ -374,7 +387,8 @@ def _exabgp_down(process: str, facts: Facts) -> Verdict:
     if up is None:
         return UNKNOWN
     if up and not facts.process_restless(process):
-        return OK
+        # A page that ends before there is anything to see again says too much.
+        return NOT_YET if facts.sessions_awaited(process) else OK
     reason = facts.process_problem(process)
     if up:
         reason = f"it has ended more than {PROCESS_ENDS} times in 10 minutes, last: {reason}"

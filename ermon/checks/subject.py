@@ -56,6 +56,8 @@ class Verdict(NamedTuple):
     """While violated, it keeps quiet what the catalogue says that it causes, in these families."""
     explains: Callable[[str], bool] | None = None
     """Whether it explains what is about a feed; ``None``: whatever it touches."""
+    lasting: bool = True
+    """Whether an ok ends a finding: where it does not, nobody knows yet of one that is raised."""
 
     @property
     def suppresses(self) -> frozenset[Family]:
@@ -69,6 +71,8 @@ class Verdict(NamedTuple):
 
 OK = Verdict(Status.OK)
 UNKNOWN = Verdict(Status.UNKNOWN)
+NOT_YET = Verdict(Status.OK, lasting=False)
+"""Nothing is wrong any more; and what was raised is not over yet."""
 
 
 def violated(evidence: Evidence) -> Verdict:

@@ -277,10 +277,6 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
 
 
 def _collector(collector: CollectorSection) -> Iterator[Complaint]:
-    usual = CollectorSection()
-    for key in ("reconnect_grace",):
-        if getattr(collector, key) != getattr(usual, key):
-            yield Complaint(("collector", key), "has no effect in this version; leave it out")
     if collector.settle > collector.settle_limit:
         yield Complaint(
             ("collector", "settle"), "never counts, being longer than settle_limit; make it shorter"

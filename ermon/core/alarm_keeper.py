@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.subject import UNKNOWN
 from ermon.checks.topics import Topic
 from ermon.core import evidence
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState, Phase
@@ -211,7 +212,8 @@ class AlarmKeeper:
     def _judge(self, alarm: Alarm, moved: dict[AlarmKey, Alarm]) -> None:
         """Ask the check, and note in ``moved`` whom the answer keeps quiet, or no longer."""
         subject, before, was_stale = alarm.subject, alarm.verdict, alarm.stale
-        alarm.verdict = subject.judge(self.facts)
+        verdict = subject.judge(self.facts)
+        alarm.verdict = verdict if verdict.lasting or not alarm.raised else UNKNOWN
         if (before.suppresses, was_stale) != (alarm.verdict.suppresses, alarm.stale):
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
 

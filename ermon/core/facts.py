@@ -29,7 +29,7 @@ from ermon.core.maintenance import Coverage
 from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
-from ermon.core.states import CircuitSight, FeedState, LinkInfo, ProcessRuns, rolling
+from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
     Config,
@@ -131,10 +131,7 @@ class NetworkFacts:
         self.drain_rules = DrainRules(
             int(DRAIN_REPEATS.of(config)) - 1, DRAIN_PERCENT.of(config), config.policy.relearn_after
         )
-        self.processes: dict[str, bool | None] = dict.fromkeys(config.processes)
-        self.process_runs = {process: ProcessRuns() for process in config.processes}
-        self.process_problems: dict[str, str] = {}
-        """Why each process ended the last time."""
+        self.processes = {process: ProcessState() for process in config.processes}
         self.listening = Listening()
         self.sources: dict[str, str] = {}
         """What is wrong with each published list that was tried; empty where nothing is."""
@@ -270,14 +267,30 @@ class NetworkFacts:
     def feed_flaps(self, feed: str) -> bool:
         return self.feeds[feed].losses.exceeded(self.now)
 
+    def awaited(self, feed: str) -> bool:
+        state = self.feeds[feed]
+        return (
+            state.awaited is not Awaited.NO
+            and not state.session.up
+            and self.processes[state.feed.process].up is not False
+        )
+
+    def sessions_awaited(self, process: str) -> Collection[str]:
+        return [
+            name
+            for name, state in self.feeds.items()
+            if state.feed.process == process and state.awaited is Awaited.BACK and self.awaited(name)
+        ]
+
     def process_up(self, process: str) -> bool | None:
-        return self.processes[process]
+        state = self.processes[process]
+        return False if state.silent else state.up
 
     def process_problem(self, process: str) -> str:
-        return self.process_problems.get(process, "")
+        return self.processes[process].problem
 
     def process_restless(self, process: str) -> bool:
-        return self.process_runs[process].restless(self.now)
+        return self.processes[process].runs.restless(self.now)
 
     def source_problem(self, source: str) -> str | None:
         return self.sources.get(source)
@@ -330,6 +343,12 @@ class NetworkFacts:
     def routers_out_of_sight(self) -> Collection[str]:
         return self.out_of_sight
 
+    def routers_awaited(self) -> Collection[str]:
+        tables = (feed for feeds in self.config.edge_tables.values() for feed in feeds)
+        return {
+            feed.router for feed in tables if feed.router in self.out_of_sight and self.awaited(feed.name)
+        }
+
     def stale_routes(self, link: LinkKey, family: Family) -> int:
         return sum(self.stale_on(feed, link, family) for feed in self.witnesses(link, family))
 
@@ -350,6 +369,9 @@ class NetworkFacts:
 
     def link_state(self, link: LinkKey, family: Family) -> LinkState:
         return self.links[link, family].state
+
+    def state_awaited(self, link: LinkKey, family: Family) -> bool:
+        return self.links[link, family].awaited_until is not None
 
     def last_known_state(self, link: LinkKey, family: Family) -> LinkState:
         return self.links[link, family].known_state

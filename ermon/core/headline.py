@@ -51,7 +51,7 @@ class Seen(NamedTuple):
 
 def make_headline(raised: Sequence[Finding], facts: NetworkFacts) -> HeadlineDoc:
     """Return the headline of what is known now; ``raised`` is as ``Monitor.findings`` returns it."""
-    down = [name for name, up in facts.processes.items() if up is False]
+    down = [name for name in facts.processes if facts.process_up(name) is False]
     return headline_of(Seen(raised, len(facts.config.feeds), blind_feeds(facts), down))
 
 

@@ -32,6 +32,10 @@ class KeptLink(msgspec.Struct, frozen=True, omit_defaults=True):
     ceased: CeasedLink | None = None
     flaps: tuple[float, ...] = ()
     """When its state changed within the last minutes that count; seconds since the epoch, as below."""
+    known_state: LinkState = LinkState.UNKNOWN
+    """When it was last known: what its mirror shows is in doubt while it may still be down."""
+    returned_at: float | None = None
+    """When it last went from down to up."""
     losses: tuple[float, ...] = ()
     """When it was lost within the last day, once in each span of the clock."""
 
@@ -43,13 +47,24 @@ class LinkToKeep(NamedTuple):
     family: Family
     prefixes: frozenset[Prefix]
     ceased: CeasedLink | None
+    known_state: LinkState
+    returned_at: float | None
     flaps: tuple[float, ...]
     losses: tuple[float, ...]
 
     def written(self) -> KeptLink:
         # In order: what has not changed is the same text, and is not written to the disk again.
         prefixes = tuple(map(str, sorted(self.prefixes)))
-        return KeptLink(self.link, self.family, prefixes, self.ceased, self.flaps, self.losses)
+        return KeptLink(
+            link=self.link,
+            family=self.family,
+            prefixes=prefixes,
+            ceased=self.ceased,
+            flaps=self.flaps,
+            known_state=self.known_state,
+            returned_at=self.returned_at,
+            losses=self.losses,
+        )
 
 
 def links_to_keep(facts: NetworkFacts, learned: LearnedPrefixes) -> Iterator[LinkToKeep]:
@@ -66,8 +81,11 @@ def links_to_keep(facts: NetworkFacts, learned: LearnedPrefixes) -> Iterator[Lin
             flaps, losses = (
                 tuple(map(facts.wall, count.recent(facts.now))) for count in (info.flaps, info.losses)
             )
-            if prefixes or ceased or losses or flaps:
-                yield LinkToKeep(link.key, family, prefixes, ceased, flaps, losses)
+            known, returned_at = info.known_state, info.returned_at
+            if returned_at is not None:
+                returned_at = facts.wall(returned_at)
+            if prefixes or ceased or losses or flaps or known is not LinkState.UNKNOWN:
+                yield LinkToKeep(link.key, family, prefixes, ceased, known, returned_at, flaps, losses)
 
 
 def restore(reactor: Reactor, links: Iterable[KeptLink]) -> None:
@@ -77,6 +95,8 @@ def restore(reactor: Reactor, links: Iterable[KeptLink]) -> None:
         if info is None:
             continue
         info.ceased = kept.ceased
+        info.known_state, info.returned_at = kept.known_state, kept.returned_at
+        reactor.layers.watch_failover_grace(kept.link, kept.family)
         reactor.routes.learned.restore(kept.link, kept.family, frozenset(map(parse_prefix, kept.prefixes)))
         for time in kept.flaps:
             info.flaps.add(time)

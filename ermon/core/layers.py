@@ -19,10 +19,12 @@ from collections import deque
 from collections.abc import Iterator
 
 from ermon.checks.topics import (
+    OUT_OF_SIGHT,
     churn_topic,
     drain_topic,
     feed_topic,
     link_topic,
+    process_topic,
     seen_topic,
 )
 from ermon.core import link_states, maintenance
@@ -35,6 +37,7 @@ from ermon.core.timers import (
     DrainOverdue,
     FailoverGraceEnds,
     LinkFlapsEnd,
+    LinkStateOverdue,
     RunLearnt,
     Timer,
     Timers,
@@ -76,6 +79,13 @@ class Layers:
         if self.facts.feeds[name].feed.canary:
             self.facts.pending.canaries.add(name)
         self._proof_changed(name)
+
+    def awaited_changed(self, state: FeedState) -> None:
+        """Note that a router is given time to call again, or no longer."""
+        self.facts.pending.topics.add(process_topic(state.feed.process))
+        if state.feed.view is View.EDGE_TABLE:
+            self.facts.pending.topics.add(OUT_OF_SIGHT)
+        self.feed_changed(state.feed.name)
 
     def _proof_changed(self, name: str) -> None:
         """Note that what a feed can prove may have changed, its canaries as they are."""
@@ -205,6 +215,7 @@ class Layers:
             info.ceased = None
         info.state = state
         if state is not LinkState.UNKNOWN:
+            self.await_state_no_longer(link, family)
             if info.known_state not in {LinkState.UNKNOWN, state}:
                 info.transitions += 1
                 self._settles(link, family)
@@ -220,6 +231,22 @@ class Layers:
         info.changed_at = now
         self.changes.append(LinkChanged(now, link, family, state))
         self.sight.look_for_circuit(link[0], family)
+
+    def await_state(self, link: LinkKey, family: Family) -> None:
+        """Wait, after a start, until the tables that are on their way say how a link is."""
+        info, facts = self.facts.links[link, family], self.facts
+        tables = facts.config.tables_of(facts.config.link(link))
+        waits = info.awaited_until is None and info.state is LinkState.UNKNOWN
+        if waits and any(family in feed.families for feed in tables):
+            info.awaited_until = round(facts.now + facts.config.collector.sync_timeout, 6)
+            self.timers.set(LinkStateOverdue(link, family), info.awaited_until)
+            facts.pending.topics.add(link_topic(link, family))
+
+    def await_state_no_longer(self, link: LinkKey, family: Family) -> None:
+        if self.facts.links[link, family].awaited_until is not None:
+            self.facts.links[link, family].awaited_until = None
+            self.timers.cancel(LinkStateOverdue(link, family))
+            self.facts.pending.topics.add(link_topic(link, family))
 
     def _is_expected(self, link: LinkKey, family: Family) -> bool:
         """Return whether a link may come and go: somebody works on it, or Microsoft drains it for that."""

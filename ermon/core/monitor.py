@@ -23,11 +23,12 @@ from typing import NamedTuple
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Acceptable
 from ermon.checks.topics import EXPECTATIONS, Counted, Topic
-from ermon.core import kept_links
+from ermon.core import kept_feeds, kept_links
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState
 from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper
 from ermon.core.drain import DrainMemory
 from ermon.core.facts import NetworkFacts
+from ermon.core.kept_feeds import KeptFeed, KeptProcess
 from ermon.core.kept_links import KeptLink, LinkToKeep
 from ermon.core.layout import Layout
 from ermon.core.levels import LevelMemory
@@ -89,11 +90,17 @@ class Monitor:
         levels: Mapping[Counted, LevelMemory] | None = None,
         drains: Mapping[LinkFamily, DrainMemory] | None = None,
         links: Iterable[KeptLink] = (),
+        feeds: Iterable[KeptFeed] | None = None,
+        processes: Iterable[KeptProcess] = (),
         past: Past | None = None,
     ) -> None:
         """Begin, with what an earlier ermon knew: ``findings`` were open when it stopped, and go on, stale
         until judged again; ``cleared`` it remembered, the latest first; ``levels`` it had learnt; ``drains`` is
-        what it knew of them, and ``links`` what these had brought of late. Or go on from all of the ``past``, as if there had been no other monitor.
+        what it knew of them, ``links`` what these had brought of late, and ``feeds`` and ``processes`` how these were.
+        Or go on from all of the ``past``, as if there had been no other monitor.
+
+        Without ``feeds``, ermon and its ExaBGP have run for long, and no router has called: so recordings and policy tests
+        begin. With them, be it with none, both have just been started.
         """
         self._use(Parts(config, now, cleared))
         self._booked: tuple[MaintenanceWindow, ...] = ()
@@ -111,6 +118,8 @@ class Monitor:
                 self.network.drains[key].restore(drain)
                 self.network.pending.drains.add(key)
         kept_links.restore(self.reactor, links)
+        if feeds is not None:
+            kept_feeds.restore(self.reactor, feeds, processes)
         self._use_windows()
         self._evaluate()
 
@@ -118,7 +127,15 @@ class Monitor:
         """Return what another ermon knows that starts now, where this one has kept what outlives it."""
         kept = [link.written() for link in self.links_to_keep()]
         found = Monitor(
-            self.config, now, self.findings(), self.cleared, self.levels(now), self.drains(), kept
+            self.config,
+            now,
+            self.findings(),
+            self.cleared,
+            self.levels(now),
+            self.drains(),
+            kept,
+            self.feeds_to_keep(),
+            self.processes_to_keep(),
         )
         found.maintain(self._booked, now)
         return found
@@ -175,11 +192,12 @@ class Monitor:
         return min((due for due in deadlines if due is not None), default=None)
 
     def timers_running(self) -> bool:
-        """Return whether a finding is being raised or cleared, or a feed getting in sync."""
+        """Return whether a finding is being raised or cleared, a feed getting in sync, or a router waited for."""
         return (
             self._alarms.timers.next() is not None
             or self.reactor.sync_running()
             or self.reactor.failover_grace_running()
+            or self.reactor.reconnect_grace_running()
         )
 
     def maintain(self, windows: Iterable[MaintenanceWindow], now: float) -> None:
@@ -252,6 +270,13 @@ class Monitor:
     def links_to_keep(self) -> Iterator[LinkToKeep]:
         """Yield what is known of each link beyond its routes."""
         return kept_links.links_to_keep(self.network, self.reactor.routes.learned)
+
+    def feeds_to_keep(self, feeds: Iterable[str] | None = None) -> list[KeptFeed]:
+        """Return what is known of these feeds, or of all."""
+        return list(kept_feeds.feeds_to_keep(self.network, feeds))
+
+    def processes_to_keep(self) -> list[KeptProcess]:
+        return list(kept_feeds.processes_to_keep(self.network))
 
     # Another configuration ---------------------------------------------------------------------------
 

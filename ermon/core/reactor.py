@@ -14,6 +14,7 @@ from ermon.checks.topics import STORAGE, feed_topic, first_dump_topic, link_topi
 from ermon.core.asked import Asked
 from ermon.core.facts import NetworkFacts
 from ermon.core.layers import Layers
+from ermon.core.processes import Processes
 from ermon.core.refreshes import Refreshes
 from ermon.core.route_index import RouteIndex
 from ermon.core.states import FeedState
@@ -26,8 +27,10 @@ from ermon.core.timers import (
     FeedFlapsEnd,
     FirstDumpsEnd,
     LinkFlapsEnd,
+    LinkStateOverdue,
     OverflowEnds,
     ProcessSettles,
+    ReconnectOverdue,
     RefreshOverdue,
     ResendDue,
     RunLearnt,
@@ -48,6 +51,7 @@ from ermon.model.events import (
     ListeningJudged,
     MessagesLost,
     ProcessDown,
+    ProcessSilent,
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
@@ -79,6 +83,7 @@ class Reactor:
         self.layers = Layers(facts, self.routes)
         self.timers = self.layers.timers
         self.refreshes = Refreshes(facts, self.routes, self.layers)
+        self.processes = Processes(facts, self.layers, self._session_down)
         self.requests: list[FeedRequest] = []
 
     # Events ------------------------------------------------------------------------------------------
@@ -111,10 +116,8 @@ class Reactor:
                 self.layers.feed_changed(event.feed)
             case MessagesLost():
                 self._messages_lost(facts.feeds[event.feed], event.count, event.reason)
-            case ProcessUp():
-                self._process(event.process, up=True)
-            case ProcessDown():
-                self._process_down(event)
+            case ProcessUp() | ProcessSilent() | ProcessDown():
+                self.processes.apply(event)
             case ListeningJudged():
                 if event.local in facts.feeds_at and facts.listening.judged(event.local, event.problem):
                     self._listening_changed(event.local)
@@ -151,7 +154,10 @@ class Reactor:
             self.request(state, "teardown", _overflow_reason(state))
             return
         self.refreshes.forget_all(state)
+        if self.facts.awaited(state.feed.name):
+            self.layers.sight.called_again(state)
         state.session.start(self.facts.now, joined=joined)
+        self.processes.await_no_longer(state)
         self.routes.flush(state)
         state.session.message_at = self.facts.now
         self.set_dump_timers(state)
@@ -221,23 +227,7 @@ class Reactor:
     def request(self, state: FeedState, action: str, reason: str) -> None:
         self.requests.append(FeedRequest(state.feed.name, action, state.feed.families, reason))
 
-    def _process(self, process: str, *, up: bool) -> None:
-        processes = self.facts.processes
-        if process in processes and processes[process] is not up:
-            processes[process] = up
-            self.facts.pending.topics.add(process_topic(process))
-
-    def _process_down(self, event: ProcessDown) -> None:
-        self.facts.process_problems[event.process] = event.reason
-        if self.facts.processes.get(event.process) and not event.wanted:
-            runs = self.facts.process_runs[event.process]
-            runs.ended(self.facts.now)
-            self.layers.watch(ProcessSettles(event.process), runs.restless_until)
-        self._process(event.process, up=False)
-        for state in self.facts.feeds.values():
-            if state.feed.process == event.process:
-                reason = event.reason if state.session.up else ""  # an attempt before has its own
-                self._session_down(SessionDown(event.time, state.feed.name, reason))
+    # Listening ---------------------------------------------------------------------------------------
 
     def _connections_refused(self, event: ConnectionsRefused) -> None:
         facts, local = self.facts, event.local
@@ -314,6 +304,10 @@ class Reactor:
             for family in state.feed.families
         )
 
+    def reconnect_grace_running(self) -> bool:
+        """Return whether a router is given time to call again, since ExaBGP was started."""
+        return any(self.facts.awaited(name) for name in self.facts.feeds)
+
     def failover_grace_running(self) -> bool:
         """Return whether a link came up so shortly ago that pools for failover may still be on the internet."""
         return any(
@@ -341,12 +335,16 @@ class Reactor:
                 case OverflowEnds(feed):
                     facts.feeds[feed].overflowed_until = facts.feeds[feed].overflowed_by = None
                     self.layers.feed_changed(feed)
+                case ReconnectOverdue(feed):
+                    self.processes.await_no_longer(facts.feeds[feed])
                 case ProcessSettles(process):
                     facts.pending.topics.add(process_topic(process))
                 case StrangersGone(local):
                     self._strangers_gone(local)
                 case FeedFlapsEnd(feed):
                     facts.pending.topics.add(feed_topic(feed))
+                case LinkStateOverdue(link, family):
+                    self.layers.await_state_no_longer(link, family)
                 case LinkFlapsEnd(link, family) | FailoverGraceEnds(link, family):
                     facts.pending.topics.add(link_topic(link, family))
                 case DrainOverdue(link, family) | RunLearnt(link, family):
@@ -387,6 +385,7 @@ class Reactor:
         """All routes of a family are here."""
         session = state.session
         session.families[family].complete = True
+        state.strays.all_are_here(family)
         if all(sync.complete for sync in session.families.values()):
             session.loss = None
             state.overflow_seconds = 0.0

@@ -41,6 +41,15 @@ class Sight:
             (facts.out_of_sight.add if lost else facts.out_of_sight.discard)(router)
             facts.pending.topics.update((router_topic(router), OUT_OF_SIGHT))
 
+    def called_again(self, state: FeedState) -> None:
+        """Wait for the table of a router that was given time to call: as long as for one that nobody waited for."""
+        facts = self._facts
+        for link, family in facts.links_beside(state.feed):
+            sight = facts.circuits[link[0], family]
+            if family in state.feed.families and not sight.seen:
+                sight.lost_at = facts.now
+                self.watch_first_dumps(link[0], family)
+
     def watch_first_dumps(self, circuit: str, family: Family) -> None:
         """Come back when the first dumps of a circuit's feeds are waited for no longer."""
         lost_at = self._facts.circuits[circuit, family].lost_at

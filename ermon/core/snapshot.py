@@ -28,7 +28,15 @@ from ermon.core.listening import Listening
 from ermon.core.monitor import Monitor, Past
 from ermon.core.reactor import Reactor
 from ermon.core.session import Session
-from ermon.core.states import CeasedLink, CircuitSight, FeedState, LinkInfo, ProcessRuns
+from ermon.core.states import (
+    Awaited,
+    CeasedLink,
+    CircuitSight,
+    FeedState,
+    LinkInfo,
+    ProcessRuns,
+    ProcessState,
+)
 from ermon.core.timers import RefreshOverdue, StrangersGone
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, Limit, LinkKey
@@ -63,6 +71,8 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     """A ``FeedState`` without what follows from its routes, and without what was asked of the router."""
 
     session: Session
+    awaited: Awaited = Awaited.NO
+    awaited_until: float | None = None
     overflowed_until: float | None = None
     overflowed_by: Limit | None = None
     overflow_seconds: float = 0.0
@@ -85,6 +95,7 @@ class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     family: Family
     state: LinkState = LinkState.UNKNOWN
     known_state: LinkState = LinkState.UNKNOWN
+    awaited_until: float | None = None
     changed_at: float | None = None
     transitions: int = 0
     returned_at: float | None = None
@@ -128,6 +139,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     process_problems: dict[str, str] = {}
     process_runs: dict[str, ProcessRuns] = {}
     listening: Listening = msgspec.field(default_factory=Listening)
+    processes_silent: tuple[str, ...] = ()
     sources: dict[str, str] = {}
     storage: str | None = None
     levels: tuple[CountedMemory, ...] = ()
@@ -151,12 +163,15 @@ def take(monitor: Monitor) -> Snapshot:
         ),
         drains=tuple(_drained_links(network)),
         circuits=tuple((*key, structs.replace(sight)) for key, sight in network.circuits.items()),
-        processes=dict(network.processes),
-        process_problems=dict(network.process_problems),
+        processes={process: state.up for process, state in network.processes.items()},
+        process_problems={p: state.problem for p, state in network.processes.items() if state.problem},
         process_runs={
-            process: structs.replace(runs) for process, runs in network.process_runs.items() if runs.ends
+            process: structs.replace(state.runs)
+            for process, state in network.processes.items()
+            if state.runs.ends
         },
         listening=network.listening.of(network.feeds_at, ()),
+        processes_silent=tuple(p for p, state in network.processes.items() if state.silent),
         sources=dict(network.sources),
         storage=network.storage,
         levels=tuple(CountedMemory(counted, memory) for counted, memory in monitor.levels(now).items()),
@@ -199,6 +214,8 @@ def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
     return FeedMemory(
         session=state.session.copy(),
         passed_over=tuple(map(str, passed_over)),
+        awaited=state.awaited,
+        awaited_until=state.awaited_until,
         overflowed_until=state.overflowed_until,
         overflowed_by=state.overflowed_by,
         overflow_seconds=state.overflow_seconds,
@@ -243,6 +260,7 @@ def _link_memory(
         family=family,
         state=info.state,
         known_state=info.known_state,
+        awaited_until=info.awaited_until,
         changed_at=info.changed_at,
         transitions=info.transitions,
         returned_at=info.returned_at,
@@ -276,10 +294,8 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     for circuit, family, sight in snapshot.circuits:
         if (circuit, family) in network.circuits:
             network.circuits[circuit, family] = structs.replace(sight)
-    network.processes.update({p: up for p, up in snapshot.processes.items() if p in network.processes})
-    network.process_problems.update(snapshot.process_problems)
-    for process in network.process_runs.keys() & snapshot.process_runs.keys():
-        network.process_runs[process] = structs.replace(snapshot.process_runs[process])
+    for process in network.processes:
+        network.processes[process] = _process_state(snapshot, process)
     _restore_listening(reactor, snapshot.listening)
     network.sources.update(snapshot.sources)
     network.storage = snapshot.storage
@@ -295,6 +311,15 @@ def _restore_listening(reactor: Reactor, listening: Listening) -> None:
     facts.listening = listening.of(facts.feeds_at, ())
     for local in facts.listening.strangers:
         reactor.layers.watch(StrangersGone(local), facts.listening.next_gone(local))
+
+
+def _process_state(snapshot: Snapshot, process: str) -> ProcessState:
+    return ProcessState(
+        snapshot.processes.get(process),
+        process in snapshot.processes_silent,
+        snapshot.process_problems.get(process, ""),
+        structs.replace(snapshot.process_runs.get(process, ProcessRuns())),
+    )
 
 
 def _restore_drains(network: NetworkFacts, snapshot: Snapshot) -> None:
@@ -319,6 +344,7 @@ def _restore_earlier_drains(network: NetworkFacts, snapshot: Snapshot) -> None:
 def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes: Iterable[Route]) -> None:
     state.session = memory.session.copy()
     state.session.set_families(state.feed.families)
+    state.awaited, state.awaited_until = memory.awaited, memory.awaited_until
     state.overflowed_until, state.overflow_seconds = memory.overflowed_until, memory.overflow_seconds
     state.overflowed_by = memory.overflowed_by
     for time in memory.losses:
@@ -365,6 +391,7 @@ def _restore_asked(reactor: Reactor, state: FeedState, memory: FeedMemory) -> No
 
 def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory, clock_offset: float) -> None:
     info.state, info.known_state = memory.state, memory.known_state
+    info.awaited_until = memory.awaited_until
     info.changed_at, info.transitions = memory.changed_at, memory.transitions
     info.returned_at = memory.returned_at
     for time in memory.flaps:

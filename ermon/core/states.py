@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import msgspec
 
@@ -47,6 +48,32 @@ class ProcessRuns(msgspec.Struct, omit_defaults=True):
 
 
 @dataclass(slots=True)
+class ProcessState:
+    """An ExaBGP process."""
+
+    up: bool | None = None
+    """Whether it runs; ``None``: nothing heard of it yet."""
+    silent: bool = False
+    """It runs and has not answered for too long."""
+    problem: str = ""
+    """Why it ended the last time, or what it fails to do now."""
+    runs: ProcessRuns = field(default_factory=ProcessRuns)
+
+    def copy(self) -> ProcessState:
+        return ProcessState(self.up, self.silent, self.problem, msgspec.structs.replace(self.runs))
+
+
+class Awaited(StrEnum):
+    """Whether a router that has no session is given time to call again, since ExaBGP was started. A file format."""
+
+    NO = "no"
+    UNHEARD = "unheard"
+    """Nothing is known of an earlier session: the feed is new."""
+    BACK = "back"
+    """It had one when its process ended."""
+
+
+@dataclass(slots=True)
 class FeedState:
     """A feed's session and what it has sent."""
 
@@ -73,6 +100,9 @@ class FeedState:
     asked: dict[Family, Asked] = field(default_factory=dict)
     """What was asked for anew and may not have come yet."""
     canary_missing: tuple[Prefix, ...] | None = None
+    awaited: Awaited = Awaited.NO
+    awaited_until: float | None = None
+    """``None`` while the process does not run: its start decides."""
     overflowed_until: float | None = None
     overflowed_by: Limit | None = None
     """Which limit it went beyond; ``None`` when it is not kept down."""
@@ -114,6 +144,8 @@ class LinkInfo:
     transitions: int = 0
     """Changes between up and down; unknown between two equal states is no change."""
     known_state: LinkState = LinkState.UNKNOWN
+    awaited_until: float | None = None
+    """Until when its state is waited for, after a start; ``None`` from when it is known."""
     returned_at: float | None = None
     """When it last went from down to up."""
     flaps: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))

@@ -85,11 +85,11 @@ def network_status(
     feeds = collected.feeds
     processes = {
         name: ProcessDoc(
-            state=_PROCESS_STATES[up],
+            state=_PROCESS_STATES[monitor.network.process_up(name)],
             feeds=tuple(feed for feed, found in feeds.items() if found.process == name),
-            reason=monitor.network.process_problem(name) if up is False else "",
+            reason=monitor.network.process_problem(name) if monitor.network.process_up(name) is False else "",
         )
-        for name, up in monitor.network.processes.items()
+        for name in monitor.network.processes
     }
     return StatusDoc(
         version=version,

@@ -28,10 +28,14 @@ class Strays:
         default_factory=lambda: {family: {} for family in FAMILIES}
     )
 
+    _earlier: dict[Family, dict[Unattributed, float]] = field(default_factory=dict)
+    """What an earlier ermon knew, until the first table is here whole."""
+
     def added(self, family: Family, why: Unattributed, now: float) -> None:
         group = self._groups[family].get(why)
         if group is None or (group.ended is not None and group.ended < now):
-            group = self._groups[family][why] = _Group(now)
+            since = self._earlier.get(family, {}).get(why, now)
+            group = self._groups[family][why] = _Group(since)
         group.routes += 1
         group.ended = None
 
@@ -66,11 +70,20 @@ class Strays:
         for family, whys in since.items():
             self._groups[family] |= {why: _Group(time) for why, time in whys}
 
+    def expect(self, since: Mapping[Family, Iterable[tuple[Unattributed, float]]]) -> None:
+        """Know since when what the router is about to send again was there, as an earlier ermon saw it."""
+        self._earlier = {family: dict(whys) for family, whys in since.items()}
+
+    def all_are_here(self, family: Family) -> None:
+        """The router has sent all of a family: what comes from now on is new."""
+        self._earlier.pop(family, None)
+
     def take_over(self, before: Strays) -> None:
         """Know of the same routes since when they were there."""
         for family, times in before.since().items():
             for why, group in self._groups[family].items():
                 group.since = times.get(why, group.since)
+        self._earlier = dict(before._earlier)
 
     def _forget(self, family: Family, now: float) -> None:
         """Let go of what ended before this instant."""

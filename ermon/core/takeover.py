@@ -17,10 +17,11 @@ from ermon.core.asked import Asked
 from ermon.core.facts import FILTERED_VIEWS
 from ermon.core.reactor import TEARDOWN_INTERVAL_SECONDS, Reactor
 from ermon.core.route_index import Expectations
-from ermon.core.states import FeedState, LinkInfo
+from ermon.core.states import Awaited, FeedState, LinkInfo
 from ermon.core.timers import (
     FeedFlapsEnd,
     LinkFlapsEnd,
+    LinkStateOverdue,
     OverflowEnds,
     ProcessSettles,
     RefreshOverdue,
@@ -42,12 +43,10 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     known meanwhile. ``old`` must not change meanwhile; what is taken over is copied, so that it can still be read.
     """
     facts, before = new.facts, old.facts
-    facts.processes.update({p: up for p, up in before.processes.items() if p in facts.processes})
-    facts.process_problems.update(before.process_problems)
+    for process in facts.processes.keys() & before.processes.keys():
+        facts.processes[process] = before.processes[process].copy()
+        new.layers.watch(ProcessSettles(process), facts.processes[process].runs.restless_until)
     _adopt_listening(new, old)
-    for process in facts.process_runs.keys() & before.process_runs.keys():
-        runs = facts.process_runs[process] = structs.replace(before.process_runs[process])
-        new.layers.watch(ProcessSettles(process), runs.restless_until)
     facts.sources.update(before.sources)
     facts.storage, facts.clock_offset = before.storage, before.clock_offset
     for key, info in facts.links.items():
@@ -69,6 +68,8 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
             yield from _adopt_feed(new, state, old, before_feed)
             if asked := _asked_anew(new, state.feed, old, before_feed.feed, wider):
                 new.ask_anew(state, asked)
+        else:
+            new.processes.await_router(state, Awaited.UNHEARD)
         yield
 
 
@@ -83,6 +84,9 @@ def _adopt_listening(new: Reactor, old: Reactor) -> None:
 def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> None:
     before, now = old.facts.links[key], new.facts.now
     info.state, info.known_state = before.state, before.known_state
+    info.awaited_until = before.awaited_until
+    if before.awaited_until is not None:
+        new.timers.set(LinkStateOverdue(*key), before.awaited_until)
     info.changed_at, info.transitions = before.changed_at, before.transitions
     info.returned_at = before.returned_at
     new.layers.watch_failover_grace(*key)
@@ -140,7 +144,7 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
         if new.facts.has_link(link):
             new.routes.churn(state, link).restore(churn.recent(new.facts.now))
             new.facts.pending.churn.add((name, link))
-    new.layers.feed_changed(name)
+    new.processes.take_over(state, before)
 
 
 def _asked_anew(new: Reactor, feed: Feed, old: Reactor, before: Feed, wider: PrefixSet) -> Asked | None:

@@ -106,6 +106,19 @@ class StrangersGone(msgspec.Struct, frozen=True):
     local: str
 
 
+class ReconnectOverdue(msgspec.Struct, frozen=True):
+    """A router has had its time to call again since ExaBGP was started."""
+
+    feed: str
+
+
+class LinkStateOverdue(msgspec.Struct, frozen=True):
+    """The state of a link has been waited for long enough after a start."""
+
+    link: LinkKey
+    family: Family
+
+
 class LinkFlapsEnd(msgspec.Struct, frozen=True):
     link: LinkKey
     family: Family
@@ -155,6 +168,8 @@ Timer = (
     | FeedFlapsEnd
     | ProcessSettles
     | StrangersGone
+    | LinkStateOverdue
+    | ReconnectOverdue
     | LinkFlapsEnd
     | FailoverGraceEnds
     | DrainOverdue

@@ -136,6 +136,14 @@ class ConnectionsRefused(msgspec.Struct, frozen=True):
     count: int
 
 
+class ProcessSilent(msgspec.Struct, frozen=True):
+    """An ExaBGP process runs and does not answer; ``ProcessUp`` says that it does again."""
+
+    time: float
+    process: str
+    reason: str
+
+
 class SourceJudged(msgspec.Struct, frozen=True):
     """A published list came into force, or could not be used; the old one then stays in force."""
 
@@ -188,6 +196,7 @@ Event = (
     | ProcessDown
     | ListeningJudged
     | ConnectionsRefused
+    | ProcessSilent
     | SourceJudged
     | Accepted
     | StorageJudged

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.core.monitor import Monitor
+from ermon.core.snapshot import resume, take
 from ermon.model.inventory import EDGES
 from ermon.model.prefixes import Family
 from ermon.model.settings import Severity
@@ -285,7 +287,176 @@ def test_a_process_that_died_is_noticed_after_five_seconds(net: Company, process
     assert finding.severity is severity
     assert finding.evidence == {"reason": "exited"}
     net.wait(5).process_up(process)
+    assert net.status("exabgp-down", process=process) == "unknown"
+    away = [name for name, feed in net.config.feeds.items() if feed.process == process]
+    net.wait(5).up(*away[1:])
+    assert net.status("exabgp-down", process=process) == "unknown"
+    net.up(away[0])
     net.assert_cleared_after(0, "exabgp-down", process=process)
+
+
+def test_a_process_that_is_back_before_it_was_raised_is_fine(net: Company):
+    net.process_up().wait(100).process_down().wait(4).process_up()
+    assert net.status("exabgp-down", process=EDGES) == "ok"
+    assert net.wait(100).told("exabgp-down") == []
+
+
+def test_a_process_that_does_not_answer_is_noticed_before_it_is_ended(net: Company):
+    net.process_up().wait(100).process_silent()
+    finding = net.assert_raised_after(5, "exabgp-down", process=EDGES)
+    assert finding.evidence == {"reason": "did not answer for 10 seconds"}
+    assert net.status("feed-down", feed="edge-1") == "ok"
+    net.wait(1).process_down().wait(4).process_up()
+    assert net.status("exabgp-down", process=EDGES) == "unknown"
+    net.up(*[name for name, feed in net.config.feeds.items() if feed.process == EDGES])
+    net.assert_cleared_after(0, "exabgp-down", process=EDGES)
+
+
+def test_a_process_that_answers_again_is_fine_and_has_lost_no_session(net: Company, space: Space):
+    net.process_up().wait(100).process_silent().wait(4).process_up().wait(100)
+    assert net.told("exabgp-down") == []
+    assert net.status("link-down", circuit="chicago", link="primary", family=space.family) == "ok"
+
+
+def test_a_process_that_ends_again_before_the_routers_are_back_is_the_same_finding(net: Company):
+    net.process_up().wait(100).process_down().wait(10).process_up().wait(10).process_down().wait(10)
+    net.process_up().wait(149.999)
+    assert [told.split()[1] for told in net.told("exabgp-down")] == ["raised"]
+    assert net.status("exabgp-down", process=EDGES) == "unknown"
+    net.assert_cleared_after(0.001, "exabgp-down", process=EDGES)
+
+
+# The time that routers get -------------------------------------------------------------------------------
+
+
+def away(net: Company) -> Company:
+    """ExaBGP has just been started again, and no router is back."""
+    return net.process_up().wait(100).process_down().wait(1).process_up()
+
+
+def test_a_router_is_missed_when_it_has_had_its_time(net: Company):
+    away(net).up("edge-1", "edge-2").wait(149.999)
+    assert net.status("feed-down", feed="outside") == "ok"
+    assert net.status("feed-down", **ISP_A) == "unknown"
+    net.assert_raised_after(30.001, "feed-down", **ISP_A)
+
+
+def test_so_are_most_routers(net: Company):
+    away(net).wait(149.999)
+    assert net.status("sight-lost") == "unknown"
+    net.wait(0.001)
+    assert net.status("feed-down", **EDGE_1) == "suppressed"
+    net.assert_raised_after(60, "sight-lost")
+
+
+def test_one_that_has_called_again_and_goes_is_missed_as_ever(net: Company):
+    away(net).up("edge-1", "edge-2", "isp-a").wait(10).down("isp-a")
+    net.assert_raised_after(30, "feed-down", **ISP_A)
+
+
+def test_no_time_is_given_where_none_is_configured():
+    net = away(company("collector: {reconnect_grace: 0s}").converge())
+    net.up("edge-1", "edge-2")
+    net.assert_raised_after(30, "feed-down", **ISP_A)
+
+
+def test_the_time_outlives_a_reload(net: Company):
+    away(net).up("edge-1", "edge-2").wait(100)
+    net.reconfigure(company("checks: {churn-high: {enabled: false}}").config)
+    net.wait(49.999)
+    assert net.status("feed-down", **ISP_A) == "unknown"
+    net.assert_raised_after(30.001, "feed-down", **ISP_A)
+
+
+def test_a_feed_that_a_reload_adds_has_time_to_be_set_up(net: Company):
+    less = company("feeds: {isp-a: null}").converge().process_up()
+    less.reconfigure(net.config)
+    less.wait(149.999)
+    assert less.status("feed-down", **ISP_A) == "unknown"
+    less.assert_raised_after(30.001, "feed-down", **ISP_A)
+
+
+def test_the_time_goes_on_in_a_recording(net: Company):
+    away(net).up("edge-1", "edge-2").wait(100)
+    net.monitor = resume(net.config, take(net.monitor), {})
+    net.wait(49.999)
+    assert net.status("feed-down", **ISP_A) == "unknown"
+    net.assert_raised_after(30.001, "feed-down", **ISP_A)
+
+
+# ermon is started again ----------------------------------------------------------------------------------
+
+
+def test_routers_that_were_there_have_their_time_after_a_restart(net: Company):
+    net.process_up().wait(100).restart()
+    assert net.status("feed-down", **ISP_A) == "unknown"
+    assert net.status("exabgp-down", process=EDGES) == "unknown"
+    net.wait(3).process_up().up("edge-1", "edge-2").wait(149.999)
+    assert net.status("feed-down", **ISP_A) == "unknown"
+    net.assert_raised_after(30.001, "feed-down", **ISP_A)
+
+
+def test_one_that_was_away_is_away_after_a_restart(net: Company):
+    net.process_up().down("isp-a").wait(20).restart()
+    net.assert_raised_after(30, "feed-down", **ISP_A)
+    assert net.restart().status("feed-down", **ISP_A) == "violated"
+
+
+def test_one_that_is_configured_anew_is_new(net: Company):
+    net.process_up().down("isp-a").wait(100)
+    kept = net.monitor.feeds_to_keep()
+    moved = company("feeds: {isp-a: {peer: 127.0.0.99}}")
+    moved.monitor = Monitor(moved.config, moved.now, feeds=kept)
+    assert moved.status("feed-down", **ISP_A) == "unknown"
+    assert moved.status("feed-down", **EDGE_1) == "unknown"
+
+
+def test_after_the_first_start_of_all_every_router_has_its_time():
+    net = company()
+    net.monitor = Monitor(net.config, net.now, feeds=())
+    net.wait(3).process_up().process_up("outside").up("edge-1", "edge-2").wait(149.999)
+    assert net.raised("feed-down", "circuit-unseen", "sight-lost", "exabgp-down") == []
+    net.assert_raised_after(30.001, "feed-down", **ISP_A)
+
+
+@pytest.mark.parametrize("losses", [3, 4])
+def test_how_often_a_session_was_lost_is_known_after_a_restart(net: Company, losses: int):
+    for _ in range(losses):
+        net.down("isp-a").wait(1).up("isp-a").wait(1)
+    net.restart().up("isp-a").down("isp-a").wait(1)
+    assert net.raised("feed-flapping") == ["feed-flapping isp-a isp-a"]
+    assert net.told("feed-flapping") == ["8.0 raised feed-flapping isp-a isp-a"]
+
+
+def test_messages_stay_lost_until_the_router_has_sent_all_again(net: Company):
+    net.lose_messages("isp-a").wait(1).restart().wait(100)
+    assert net.raised("feed-lost-messages") == ["feed-lost-messages isp-a isp-a"]
+    net.up("isp-a").announce("isp-a", "198.51.100.128/27").get_in_sync("isp-a")
+    net.assert_cleared_after(60, "feed-lost-messages", **ISP_A)
+
+
+def test_a_feed_that_sent_too_much_is_still_kept_down(net: Company):
+    small = company("collector: {max_routes: 5}").up("isp-a")
+    small.announce("isp-a", *SPACES["ipv4"].many(6)).wait(1)
+    assert small.raised("feed-overflow") == ["feed-overflow isp-a isp-a"]
+    small.restart().up("isp-a").wait(298)
+    assert [(r.feed, r.action) for r in small.requests][-1] == ("isp-a", "teardown")
+    assert small.status("feed-overflow", **ISP_A) == "violated"
+    small.wait(1)
+    assert small.status("feed-overflow", **ISP_A) == "ok"
+    small.up("isp-a").announce("isp-a", *SPACES["ipv4"].many(6)).wait(599)
+    assert small.status("feed-overflow", **ISP_A) == "violated", "twice as long"
+
+
+def test_a_process_that_ends_again_and_again_is_so_after_a_restart(net: Company):
+    for _ in range(4):
+        net.process_up("outside").wait(60).process_down("outside").wait(1)
+    net.process_up("outside").wait(10).restart().process_up("outside").wait(5)
+    assert net.status("exabgp-down", process="outside") == "violated"
+    net.up("outside").wait(283)
+    assert net.status("exabgp-down", process="outside") == "violated"
+    net.wait(1)
+    assert net.status("exabgp-down", process="outside") == "ok"
 
 
 def test_a_process_that_died_takes_its_feeds_along(net: Company, space: Space):
@@ -301,14 +472,15 @@ def test_a_process_that_died_is_one_finding_and_not_one_for_each_feed(net: Compa
     assert net.wait(1000).raised() == ["exabgp-down edges"]
 
 
-def test_feeds_that_do_not_return_with_their_process_are_told_from_then_on(net: Company):
+def test_feeds_that_do_not_return_with_their_process_are_told_when_they_have_had_their_time(net: Company):
     net.process_up().process_down().wait(1000).process_up()
-    assert net.wait(30 - MILLISECOND).raised() == []
+    assert net.wait(150 - MILLISECOND).raised() == ["exabgp-down edges"]
     net.wait(MILLISECOND)
+    assert net.raised() == []
     assert net.status("feed-down", **EDGE_1) == "suppressed", (
         "most routers are out of sight: that is the cause"
     )
-    net.assert_raised_after(30, "sight-lost")
+    net.assert_raised_after(60, "sight-lost")
     assert net.wait(1000).raised("feed-down", "circuit-unseen", "sight-lost") == ["sight-lost"]
 
 

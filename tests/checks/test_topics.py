@@ -32,6 +32,8 @@ OF_FEED = (
     *("feed_flaps", "no_hold", "received_any", "listening_problem", "strangers", "knows"),
 )
 NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
+    "awaited": lambda feed: {topics.feed_topic(feed)},
+    "sessions_awaited": lambda process: {topics.process_topic(process)},
     **{name: lambda feed, *_: {topics.feed_topic(feed)} for name in OF_FEED},
     "received_any": lambda feed, _: {topics.feed_topic(feed), topics.content_topic(feed)},
     "process_up": lambda process: {topics.process_topic(process)},
@@ -43,6 +45,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "feeds_showing": lambda route_set: {topics.routes_topic("", route_set)},
     "seen": lambda family: {topics.seen_topic(family)},
     "link_state": lambda link, family: {topics.link_topic(link, family)},
+    "state_awaited": lambda link, family: {topics.link_topic(link, family)},
     "last_known_state": lambda link, family: {topics.link_topic(link, family)},
     "lately_returned": lambda link, family: {topics.link_topic(link, family)},
     "deciders": lambda link, family: {topics.link_topic(link, family)},
@@ -50,6 +53,7 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "stale_routes": lambda link, family: {topics.link_topic(link, family)},
     "up_circuits": lambda vrf, family: {topics.up_circuits_topic(vrf, family)},
     "in_first_dump": lambda circuit, family: {topics.first_dump_topic(circuit)},
+    "routers_awaited": lambda: {topics.OUT_OF_SIGHT},
     "routers_out_of_sight": lambda: {topics.OUT_OF_SIGHT},
     "strays": lambda link, family: {topics.link_topic(link, family)},
     "link_flaps": lambda link, family: {topics.link_topic(link, family)},

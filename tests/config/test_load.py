@@ -318,7 +318,6 @@ class TestChecks:
     [
         ("routers: {egde-1: {}}\n", "routers.egde-1"),
         ("collector: {settle: 20s}\n", "collector.settle"),
-        ("collector: {reconnect_grace: 300s}\n", "collector.reconnect_grace"),
         (
             (
                 "  core: {view: segment, segment: s, peer: '2001:db8::5', local: '2001:db8::6', peer_asn: 1, "

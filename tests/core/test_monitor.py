@@ -233,7 +233,7 @@ def test_a_dead_process_is_one_page() -> None:
     assert net.status("feed-down", feed="edge-1") == "suppressed"
     assert net.status("circuit-unseen", circuit="chicago") == "suppressed"
     net.process_up()
-    net.assert_raised_after(30, "feed-down", feed="edge-1")
+    net.assert_raised_after(150 + 30, "feed-down", feed="edge-1")
 
 
 # Maintenance -------------------------------------------------------------------------------------------------

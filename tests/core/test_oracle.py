@@ -79,6 +79,17 @@ def test_what_is_kept_up_to_date_is_what_is_found_from_scratch(network: str) -> 
     agree()
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_so_it_is_after_the_first_start_of_all(network: str) -> None:
+    @FAST
+    @given(histories(NETWORKS[network][0]))
+    def agree(history: list[Step]) -> None:
+        for problem in disagreements(network, history, just_started=True):
+            pytest.fail(problem)
+
+    agree()
+
+
 def no_steps(*_: object) -> Iterator[None]:
     """Do nothing, step by step."""
     return iter(())
@@ -390,10 +401,11 @@ def trips(network: str, history: list[Step]) -> bool:
 # Side by side ------------------------------------------------------------------------------------------
 
 
-def disagreements(network: str, history: list[Step]) -> Iterator[str]:
+def disagreements(network: str, history: list[Step], *, just_started: bool = False) -> Iterator[str]:
     """Yield what monitor and oracle answer differently: statuses after every step, evidence, transitions."""
     policies = RELOADS[network]
-    monitor, oracle = Monitor(policies[0], START), Oracle(policies[0], START)
+    monitor = Monitor(policies[0], START, feeds=() if just_started else None)
+    oracle = Oracle(policies[0], START, just_started=just_started)
     raised: list[tuple[float, str, SubjectKey]] = []
     now, changed = START, False
     for number, step in enumerate(history, 1):

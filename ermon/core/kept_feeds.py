@@ -1,0 +1,122 @@
+"""What is known of feeds and of ExaBGP's processes, and outlives a restart.
+
+A start of ermon ends every session. Routers that had one are given time to call again, those that had none are missed as
+before, and what a feed did of late still counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from ermon.checks.attribution import Unattributed
+from ermon.core.facts import NetworkFacts
+from ermon.core.reactor import Reactor
+from ermon.core.states import Awaited, FeedState, ProcessRuns
+from ermon.core.timers import FeedFlapsEnd, OverflowEnds, ProcessSettles
+from ermon.model.prefixes import Family
+
+
+class KeptFeed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A feed as an ermon leaves it; times are seconds since the epoch by the wall clock. A file format."""
+
+    feed: str
+    peer: str
+    local: str
+    """With other addresses it is another session, of which nothing is known."""
+    awaited: Awaited = Awaited.NO
+    """``BACK``: it was up, or waited for."""
+    down_reason: str = ""
+    changed_at: float | None = None
+    loss: str | None = None
+    losses: tuple[float, ...] = ()
+    overflowed_until: float | None = None
+    overflow_seconds: float = 0.0
+    teardown_at: float | None = None
+    strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
+    """What keeps routes from any link, and since when."""
+
+
+class KeptProcess(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An ExaBGP process as an ermon leaves it. A file format."""
+
+    process: str
+    runs: ProcessRuns
+    problem: str = ""
+
+
+def feeds_to_keep(facts: NetworkFacts, feeds: Iterable[str] | None = None) -> Iterator[KeptFeed]:
+    """Yield what is to be kept of these feeds, or of all."""
+    for name in facts.feeds if feeds is None else feeds:
+        if name in facts.feeds:
+            yield _feed_to_keep(facts, facts.feeds[name])
+
+
+def _feed_to_keep(facts: NetworkFacts, state: FeedState) -> KeptFeed:
+    def wall(time: float | None) -> float | None:
+        return None if time is None else facts.wall(time)
+
+    session = state.session
+    return KeptFeed(
+        feed=state.feed.name,
+        peer=state.feed.peer,
+        local=state.feed.local,
+        awaited=Awaited.BACK if session.up else state.awaited,
+        down_reason=session.down_reason,
+        changed_at=wall(session.changed_at),
+        loss=session.loss,
+        losses=tuple(map(facts.wall, state.losses.recent(facts.now))),
+        overflowed_until=wall(state.overflowed_until),
+        overflow_seconds=state.overflow_seconds,
+        teardown_at=wall(state.teardown_at),
+        strays={
+            family: tuple(sorted(((why, facts.wall(time)) for why, time in since.items()), key=str))
+            for family, since in state.strays.since().items()
+            if since
+        },
+    )
+
+
+def processes_to_keep(facts: NetworkFacts) -> Iterator[KeptProcess]:
+    for process, state in facts.processes.items():
+        runs = ProcessRuns(
+            [facts.wall(time) for time in state.runs.ends],
+            None if state.runs.restless_until is None else facts.wall(state.runs.restless_until),
+        )
+        if runs.ends or state.problem:
+            yield KeptProcess(process, runs, state.problem)
+
+
+def restore(reactor: Reactor, feeds: Iterable[KeptFeed], processes: Iterable[KeptProcess]) -> None:
+    """Begin as an ermon that has just been started, and whose ExaBGP will be: what is not known of is new."""
+    facts = reactor.facts
+    for one in processes:
+        if one.process in facts.processes:
+            state = facts.processes[one.process]
+            state.runs, state.problem = msgspec.structs.replace(one.runs), one.problem
+            reactor.layers.watch(ProcessSettles(one.process), state.runs.restless_until)
+    for key in facts.links:
+        reactor.layers.await_state(*key)
+    left = {kept.feed: kept for kept in feeds}
+    for name, feed in facts.feeds.items():
+        kept = left.get(name)
+        if kept is None or (kept.peer, kept.local) != (feed.feed.peer, feed.feed.local):
+            reactor.processes.await_router(feed, Awaited.UNHEARD)
+        else:
+            _restore_feed(reactor, feed, kept)
+
+
+def _restore_feed(reactor: Reactor, state: FeedState, kept: KeptFeed) -> None:
+    name, session = state.feed.name, state.session
+    reactor.processes.await_router(state, kept.awaited)
+    session.down_reason, session.changed_at, session.loss = kept.down_reason, kept.changed_at, kept.loss
+    for time in kept.losses:
+        state.losses.add(time)
+    reactor.layers.watch(FeedFlapsEnd(name), state.losses.ends_at())
+    state.overflow_seconds, state.teardown_at = kept.overflow_seconds, kept.teardown_at
+    if kept.overflowed_until is not None and kept.overflowed_until > reactor.facts.now:
+        state.overflowed_until = kept.overflowed_until
+        reactor.timers.set(OverflowEnds(name), kept.overflowed_until)
+    state.strays.expect(kept.strays)
+    reactor.layers.feed_changed(name)

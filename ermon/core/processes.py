@@ -1,0 +1,102 @@
+"""ExaBGP's processes, and the time that routers get to call again when one was started.
+
+The end of a process ends all of its sessions. Routers notice that at different times, and wait before they call again: until
+they have had their time, nobody can say that a session is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ermon.checks.topics import process_topic
+from ermon.core.facts import NetworkFacts
+from ermon.core.layers import Layers
+from ermon.core.states import Awaited, FeedState, ProcessState
+from ermon.core.timers import ProcessSettles, ReconnectOverdue
+from ermon.model.events import ProcessDown, ProcessSilent, ProcessUp, SessionDown
+from ermon.model.findings import LinkState
+from ermon.model.inventory import Feed, View
+
+
+class Processes:
+    """Moves what ``facts`` knows of them; ``lose`` takes in the end of a session."""
+
+    def __init__(self, facts: NetworkFacts, layers: Layers, lose: Callable[[SessionDown], None]) -> None:
+        self._facts = facts
+        self._layers = layers
+        self._lose = lose
+
+    def apply(self, event: ProcessUp | ProcessSilent | ProcessDown) -> None:
+        state = self._facts.processes.get(event.process)
+        if state is None:
+            return
+        match event:
+            case ProcessUp():
+                self._up(event.process, state)
+            case ProcessSilent():
+                # Its sessions may live on: whatever came over them is as true as before.
+                if state.up:
+                    state.silent, state.problem = True, event.reason
+            case ProcessDown():
+                self._down(event, state)
+        self._facts.pending.topics.add(process_topic(event.process))
+
+    def _up(self, process: str, state: ProcessState) -> None:
+        state.silent = False
+        if state.up:
+            return
+        state.up = True
+        for feed in self._feeds_of(process):
+            self.await_router(feed, feed.awaited)
+            if feed.feed.view is View.EDGE_TABLE:
+                self._await_links(feed.feed)
+
+    def _down(self, event: ProcessDown, state: ProcessState) -> None:
+        if state.up and not event.wanted:
+            state.runs.ended(self._facts.now)
+            self._layers.watch(ProcessSettles(event.process), state.runs.restless_until)
+        state.up, state.silent, state.problem = False, False, event.reason
+        for feed in self._feeds_of(event.process):
+            if feed.session.up:
+                feed.awaited = Awaited.BACK
+            feed.awaited_until = None
+            self._layers.timers.cancel(ReconnectOverdue(feed.feed.name))
+            if feed.awaited is not Awaited.NO:
+                self._layers.awaited_changed(feed)
+            reason = event.reason if feed.session.up else ""  # an attempt before has its own
+            self._lose(SessionDown(event.time, feed.feed.name, reason))
+
+    def _feeds_of(self, process: str) -> Iterator[FeedState]:
+        return (state for state in self._facts.feeds.values() if state.feed.process == process)
+
+    def _await_links(self, table: Feed) -> None:
+        """Wait for the links that were down: their mirrors may be here before the table that says that they are."""
+        for key in self._facts.links_beside(table):
+            if self._facts.last_known_state(*key) is LinkState.DOWN:
+                self._layers.await_state(*key)
+
+    # Routers -----------------------------------------------------------------------------------------
+
+    def await_router(self, state: FeedState, awaited: Awaited) -> None:
+        """Give a router time to call, from now on; one that is not waited for has had its time."""
+        until = round(self._facts.now + self._facts.config.collector.reconnect_grace, 6)
+        if awaited is Awaited.NO or until <= self._facts.now:
+            self.await_no_longer(state)
+            return
+        state.awaited, state.awaited_until = awaited, until
+        self._layers.timers.set(ReconnectOverdue(state.feed.name), until)
+        self._layers.awaited_changed(state)
+
+    def await_no_longer(self, state: FeedState) -> None:
+        """A router has called, or has had its time."""
+        if state.awaited is not Awaited.NO:
+            state.awaited, state.awaited_until = Awaited.NO, None
+            self._layers.timers.cancel(ReconnectOverdue(state.feed.name))
+            self._layers.awaited_changed(state)
+
+    def take_over(self, state: FeedState, before: FeedState) -> None:
+        """Wait as long as under an earlier configuration."""
+        state.awaited, state.awaited_until = before.awaited, before.awaited_until
+        if before.awaited_until is not None:
+            self._layers.timers.set(ReconnectOverdue(state.feed.name), before.awaited_until)
+        self._layers.awaited_changed(state)
