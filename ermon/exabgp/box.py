@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ermon.exabgp.calls import refuse_calls
+from ermon.exabgp.capabilities import DAC_READ_SEARCH, NET_BIND_SERVICE, keep_capabilities
 from ermon.exabgp.landlock import SINCE, Rights, enter, forgo_new_privileges
 
 CALLS = "calls"
@@ -50,6 +51,8 @@ def rights_of_exabgp(folder: Path, port: int) -> Rights:
 
 def enter_box(rights: Rights) -> tuple[str, ...]:
     """Leave this process, for good, nothing but ``rights``; return the ``PARTS`` that this machine cannot take."""
+    # Root may load a module into the kernel. What may be below a folder of somebody else's is Landlock's to say.
+    keep_capabilities({NET_BIND_SERVICE, DAC_READ_SEARCH})
     missing = enter(rights)
     try:
         forgo_new_privileges()

@@ -1,0 +1,38 @@
+"""Gives up the rights of root (capabilities(7)) but some, where ermon was started as root or with more than it needs."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import sys
+from collections.abc import Collection
+
+DAC_READ_SEARCH, NET_BIND_SERVICE = 2, 10
+
+_LAST = 63
+_PR_CAPBSET_DROP = 24  # linux/prctl.h
+_VERSION_3 = 0x20080522  # linux/capability.h
+_HEADER, _SETS = struct.Struct("=Ii"), struct.Struct("=6I")
+
+
+def keep_capabilities(kept: Collection[int]) -> None:
+    """Keep of this process' capabilities those, and let no program that it starts have others."""
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    for number in set(range(_LAST + 1)) - set(kept):
+        library.prctl(_PR_CAPBSET_DROP, *map(ctypes.c_long, (number, 0, 0, 0)))  # refused to whoever has none
+    header = ctypes.create_string_buffer(_HEADER.pack(_VERSION_3, 0), _HEADER.size)
+    sets = ctypes.create_string_buffer(_SETS.size)
+    if library.capget(header, sets) == 0:
+        low, high = (sum(1 << number % 32 for number in kept if number // 32 == half) for half in (0, 1))
+        masks = (
+            low,
+            low,
+            low,
+            high,
+            high,
+            high,
+        )  # effective, permitted, inheritable, and the same of the next 32
+        left = (held & mask for held, mask in zip(_SETS.unpack(sets.raw), masks, strict=True))
+        library.capset(header, _SETS.pack(*left))
