@@ -61,6 +61,12 @@ async def test_every_command_speaks_over_the_control_socket(
     assert (ended, capsys.readouterr().err) == (code, "")
 
 
+async def test_a_change_is_judged_over_the_control_socket_before_it_is_loaded(control: Path, capsys):
+    config = Path(__file__).parents[2] / "config" / "ermon.yml"
+    assert await asyncio.to_thread(run, ["check", str(config), f"--socket={control}"]) in {0, 1}
+    assert f"with what {control} holds:" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("command", "code"), COMMANDS)
 def test_where_no_ermon_is_they_say_so(nowhere: Path, command: list[str], code: int, capsys):
     del code

@@ -67,11 +67,11 @@ async def ask(client: Client, source: str, request: bytes = GET) -> int | None:
 # Places ----------------------------------------------------------------------------------------------
 
 
-async def test_three_addresses_that_keep_every_place_shut_prometheus_out_of_none(site: Site):
+async def test_few_addresses_that_keep_every_place_shut_nobody_out(site: Site):
     """Each asks once, so that its connection is kept, and holds as many as one party may."""
     async with (
         site.served() as client,
-        strangers(client, places.MAX_CONNECTIONS_PER_CLIENT, range(3)) as kept,
+        strangers(client, places.limits().of_one, range(4)) as kept,
     ):
         answers = await asyncio.gather(*(raw.status() for raw in kept))
         assert answers.count(200) == places.limits().of_others
