@@ -46,11 +46,9 @@ class KeptProcess(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: str = ""
 
 
-def feeds_to_keep(facts: NetworkFacts, feeds: Iterable[str] | None = None) -> Iterator[KeptFeed]:
-    """Yield what is to be kept of these feeds, or of all."""
-    for name in facts.feeds if feeds is None else feeds:
-        if name in facts.feeds:
-            yield _feed_to_keep(facts, facts.feeds[name])
+def feeds_to_keep(facts: NetworkFacts) -> Iterator[KeptFeed]:
+    for state in facts.feeds.values():
+        yield _feed_to_keep(facts, state)
 
 
 def _feed_to_keep(facts: NetworkFacts, state: FeedState) -> KeptFeed:

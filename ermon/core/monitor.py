@@ -271,9 +271,9 @@ class Monitor:
         """Yield what is known of each link beyond its routes."""
         return kept_links.links_to_keep(self.network, self.reactor.routes.learned)
 
-    def feeds_to_keep(self, feeds: Iterable[str] | None = None) -> list[KeptFeed]:
-        """Return what is known of these feeds, or of all."""
-        return list(kept_feeds.feeds_to_keep(self.network, feeds))
+    def feeds_to_keep(self) -> Iterator[KeptFeed]:
+        """Yield what is known of each feed beyond its routes."""
+        return kept_feeds.feeds_to_keep(self.network)
 
     def processes_to_keep(self) -> list[KeptProcess]:
         return list(kept_feeds.processes_to_keep(self.network))

@@ -48,8 +48,10 @@ from ermon.storage.adapters import (
     keep_drains,
     keep_parties,
     kept_drains,
+    kept_feeds,
     kept_links,
     kept_parties,
+    kept_processes,
     kept_timeline,
 )
 from ermon.storage.database import Kept
@@ -153,6 +155,8 @@ class Parts:
             left.levels,
             kept_drains(self._store),
             kept_links(self._store),
+            kept_feeds(self._store),
+            kept_processes(self._store),
         )
 
     @cached_property

@@ -23,15 +23,17 @@ from ermon.httpd.listen import listening
 from ermon.httpd.shell import SHELL
 from ermon.httpd.sockets import ListenError
 from ermon.metrics.process import Telemetry
-from ermon.model.events import StorageJudged
+from ermon.model.events import FeedChanged, LinkChanged, StorageJudged
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Reason
 from ermon.recording.recorder import Recorder
-from ermon.storage.adapters import keep_drains, keep_links, keep_timeline, write_links
+from ermon.storage.adapters import keep_drains, keep_feeds, keep_links, keep_timeline, write_links
 from ermon.storage.store import Store
 
 REFRESH_SECONDS = SAMPLE_SECONDS
 """How often what was learnt, the evidence of what is raised, and the timeline are written down."""
+TOGETHER_SECONDS = 1.0
+"""What happens to sessions and links within so long is written down together."""
 
 
 class StartError(Exception):
@@ -85,6 +87,7 @@ class Service:
             self.driver.apply_maintenance()
             if self.store is not None:
                 self.store.report_to(self._storage_judged)
+                stack.callback(tasks.create_task(self._keep_sessions(self.store)).cancel)
             structlog.get_logger().info(
                 "ermon runs", feeds=len(self.driver.monitor.config.feeds), runtime=str(self.runtime)
             )
@@ -145,8 +148,31 @@ class Service:
             self.store.refresh(monitor.findings(), monitor.levels(now))
             keep_drains(self.store, monitor.drains())
             keep_timeline(self.store, self.timeline, self.driver.wall())
-            links = await list_in_slices(monitor.links_to_keep())
-            keep_links(self.store, await asyncio.to_thread(write_links, links))
+            await self._write_sessions(self.store)
+
+    async def _write_sessions(self, store: Store) -> None:
+        monitor = self.driver.monitor
+        feeds = await list_in_slices(monitor.feeds_to_keep())
+        keep_feeds(store, feeds, monitor.processes_to_keep())
+        links = await list_in_slices(monitor.links_to_keep())
+        keep_links(store, await asyncio.to_thread(write_links, links))
+
+    async def _keep_sessions(self, store: Store) -> None:
+        """Write down which routers are there, and which links are up, soon after it has changed: an ermon that is killed must
+        leave that to the next one.
+        """
+        changed = asyncio.Event()
+
+        def note(outcome: Outcome) -> None:
+            if any(isinstance(change, FeedChanged | LinkChanged) for change in outcome.changes):
+                changed.set()
+
+        self.driver.add_listener(note)
+        while True:
+            await changed.wait()
+            await asyncio.sleep(TOGETHER_SECONDS)
+            changed.clear()
+            await self._write_sessions(store)
 
     def _clock_stepped(self, offset: float) -> None:
         self.telemetry.clock_stepped()

@@ -404,7 +404,7 @@ def test_one_that_was_away_is_away_after_a_restart(net: Company):
 
 def test_one_that_is_configured_anew_is_new(net: Company):
     net.process_up().down("isp-a").wait(100)
-    kept = net.monitor.feeds_to_keep()
+    kept = list(net.monitor.feeds_to_keep())
     moved = company("feeds: {isp-a: {peer: 127.0.0.99}}")
     moved.monitor = Monitor(moved.config, moved.now, feeds=kept)
     assert moved.status("feed-down", **ISP_A) == "unknown"

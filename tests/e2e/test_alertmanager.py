@@ -199,6 +199,7 @@ def test_a_webhook_that_was_down_then_ill_then_slow_has_everything_in_the_end(di
 def test_what_a_webhook_was_not_told_before_ermon_was_killed_it_is_told_after(directory, settings, inbox):
     inbox.close()
     settings["webhooks"] = [{"url": inbox.url}]
+    settings["collector"]["reconnect_grace"] = "0s"
     down = {"feed": "edge-1"}
     with Daemon(directory, settings, f"--storage.path={directory / 'storage'}") as daemon:
         daemon.start()
