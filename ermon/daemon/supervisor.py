@@ -33,6 +33,7 @@ from ermon.model.events import (
     ListeningJudged,
     MessagesLost,
     ProcessDown,
+    ProcessSilent,
     ProcessUp,
     SessionDown,
     SessionUp,
@@ -256,6 +257,12 @@ class FeedSupervisor:
                 self._note_start(process, pid)
                 self._recorder.started(process.name, pid, now)
                 self._decoder.process_started(process.name, pid)
+                self._apply_own(ProcessUp(now, process.name))
+            case channel.Silent(reason):
+                self._log.error("exabgp hangs", process=process.name, reason=reason)
+                self._apply_own(ProcessSilent(now, process.name, reason))
+            case channel.Answered():
+                self._log.info("exabgp answers again", process=process.name)
                 self._apply_own(ProcessUp(now, process.name))
             case channel.Stopped(reason, wanted):
                 self._ended[process.name] = reason

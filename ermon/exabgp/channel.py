@@ -68,13 +68,25 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """ExaBGP runs and does not answer. It is ended if that goes on; ``Answered`` says that it does not."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """ExaBGP answers again, and its sessions live."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """A line that the relay is said to have written, and that is none of its kind."""
 
     line: bytes
 
 
-Control = Started | Dropped | RelayLost | Stopped | Unreadable
+Control = Started | Dropped | RelayLost | Silent | Answered | Stopped | Unreadable
 Message = Lines | Control
 
 

@@ -23,7 +23,7 @@ from typing import Self
 
 from ermon.aio.backoff import Backoff
 from ermon.exabgp import launch, relay
-from ermon.exabgp.channel import Channel, ExaBGPError, Message, Stopped
+from ermon.exabgp.channel import Answered, Channel, ExaBGPError, Message, Silent, Stopped
 from ermon.exabgp.configure import environment, render
 from ermon.exabgp.directory import ProcessDirectory
 from ermon.exabgp.door import Door
@@ -95,8 +95,11 @@ TICK_SECONDS = 1.0
 """Between questions whether ExaBGP still answers."""
 
 UNANSWERED_TICKS = 10
-"""ExaBGP is given up after so many ticks without an answer. Ticks are counted, not seconds: when ermon
+"""ExaBGP counts as hung after so many ticks without an answer. Ticks are counted, not seconds: when ermon
 itself was stopped for a minute, that is one tick, and nobody's fault but its own."""
+
+GIVEN_UP_TICKS = UNANSWERED_TICKS + 6
+"""It is given up after so many: what hangs is told before it is started again, and one that was only slow keeps its sessions."""
 
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.25, 30.0
 """Wait before a restart: it doubles with every run that ends early."""
@@ -342,8 +345,9 @@ class ExaBGP:
         ended = asyncio.create_task(process.wait())
         restart = asyncio.create_task(self._restart_wanted.wait())
         unanswered = 0
+        silence = f"did not answer for {UNANSWERED_TICKS * TICK_SECONDS:.0f} s"
         try:
-            while unanswered < UNANSWERED_TICKS:
+            while unanswered < GIVEN_UP_TICKS:
                 await asyncio.wait(
                     (ended, restart, reader), timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -353,13 +357,17 @@ class ExaBGP:
                     return RESTARTED
                 if reader.done():
                     reader.result()  # only a bug ends it now
-                unanswered = self._count_unanswered(unanswered)
+                before, unanswered = unanswered, self._count_unanswered(unanswered)
+                if before < UNANSWERED_TICKS <= unanswered:
+                    await self._channel.put(Silent(silence))
+                elif unanswered < UNANSWERED_TICKS <= before:
+                    await self._channel.put(Answered())
                 self._directory.limit_log()
         finally:
             ended.cancel()
             restart.cancel()
         process.kill()
-        return f"did not answer for {UNANSWERED_TICKS * TICK_SECONDS:.0f} s"
+        return silence
 
     def _count_unanswered(self, unanswered: int) -> int:
         """Ask for an answer, and return the number of ticks since the last."""

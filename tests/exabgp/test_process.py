@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ermon.exabgp import process
-from ermon.exabgp.channel import Dropped, ExaBGPError, Lines, RelayLost, Started, Stopped
+from ermon.exabgp.channel import Answered, Dropped, ExaBGPError, Lines, RelayLost, Silent, Started, Stopped
 from ermon.exabgp.configure import PasswordError
 from ermon.exabgp.process import ExaBGP, Reload
 from ermon.model.inventory import EDGES, View
@@ -311,6 +311,29 @@ async def test_exabgp_that_does_not_answer_is_replaced(port, runtime, monkeypatc
         monkeypatch.undo()
         assert "did not answer for" in next(m.reason for m in ermon.messages if isinstance(m, Stopped))
         await eventually(lambda: ermon.count(Started) == 2)
+
+
+async def test_a_hang_is_told_before_exabgp_is_ended(port, runtime, monkeypatch):
+    async with running(config(port, EDGE_1), runtime) as ermon:
+        monkeypatch.setattr(process, "TICK_SECONDS", 0.1)
+        os.kill(ermon.exabgp.pid, signal.SIGSTOP)
+        await eventually(lambda: ermon.count(Stopped))
+        monkeypatch.undo()
+        told = [m for m in ermon.messages if isinstance(m, Silent | Stopped)]
+        assert list(map(type, told)) == [Silent, Stopped]
+        assert told[0].reason == told[1].reason == "did not answer for 10 s"
+
+
+async def test_one_that_answers_in_time_keeps_its_sessions(port, runtime, monkeypatch):
+    async with running(config(port, EDGE_1), runtime) as ermon, sessions(port, EDGE_1) as (table,):
+        monkeypatch.setattr(process, "TICK_SECONDS", 0.1)
+        monkeypatch.setattr(process, "GIVEN_UP_TICKS", 10_000)
+        os.kill(ermon.exabgp.pid, signal.SIGSTOP)
+        await eventually(lambda: ermon.count(Silent))
+        os.kill(ermon.exabgp.pid, signal.SIGCONT)
+        await eventually(lambda: ermon.count(Answered))
+        assert ermon.count(Stopped) == 0
+        assert table.is_up
 
 
 async def test_exabgp_is_not_blamed_for_the_time_in_which_ermon_did_not_run(port, runtime, monkeypatch):
