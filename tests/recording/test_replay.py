@@ -221,6 +221,24 @@ def status(run: Replay, check: str, **labels: str) -> str:
 # Lines that cannot be read -----------------------------------------------------------------------------
 
 
+def test_what_the_listener_tells_is_evidence_in_a_replay_too() -> None:
+    """Addresses that cannot be listened on, and routers that nobody expects, are told in lines of ExaBGP's process."""
+    refused = {"connections": [{"local": "127.0.0.1", "peer": "127.0.0.9", "count": 3}], "more": 2}
+    listening = {"port": 179, "addresses": {"127.0.0.1": "EADDRINUSE"}}
+    lines = at(0, *SESSION) + at(1, DOWN)
+    for kind, what in (("refused", refused), ("listening", listening)):
+        line = {"exabgp": "5.0.0", "time": BEGAN + 2, "pid": 1, "type": kind, kind: what}
+        lines.append(json.dumps(line).encode())
+    (raised,) = (t for t in replay(EDGE, lines) if t["check"] == "feed-down")
+    assert raised["offset"] == 31.0, "no timer of theirs keeps the replay going"
+    assert raised["evidence"]["reason"].startswith(
+        "cannot listen on 127.0.0.1:179: something else listens there"
+    )
+    assert raised["evidence"]["refused"] == [
+        "A router at 127.0.0.9 tries to connect to 127.0.0.1 and no feed has this pair: is update-source missing on edge-1?"
+    ]
+
+
 def test_a_line_that_cannot_be_decoded_is_reported_with_its_number_and_skipped() -> None:
     rejected: list[tuple[int, RejectReason]] = []
     run = Replay(Playback(MIRROR, lambda number, why: rejected.append((number, why.reason))))
