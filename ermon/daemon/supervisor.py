@@ -19,7 +19,7 @@ from ermon.checks.sight import stranger_text
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.systemd import Sign
 from ermon.exabgp import channel
-from ermon.exabgp.addresses import problem as why_not
+from ermon.exabgp.addresses import problems as why_not
 from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.configure import listening_addresses
 from ermon.exabgp.decode import Decoder, DecoderMemory, Rejected, reject_control
@@ -141,14 +141,13 @@ class FeedSupervisor:
             for address in listening_addresses(self._config, name)
             if address not in self._problems
         }
-        tried: dict[str, str | None] = {}
-        for feed in config.feeds.values():
-            if (feed.local, config.collector.port) not in held and feed.local not in tried:
-                tried[feed.local] = why_not(feed.local, config.collector.port)
+        port = config.collector.port
+        locals_ = {feed.local for feed in config.feeds.values() if (feed.local, port) not in held}
+        found = why_not(sorted(locals_), port)
         problems = [
-            f"feeds.{feed.name}.local: {problem}"
+            f"feeds.{feed.name}.local: {found[feed.local]}"
             for feed in config.feeds.values()
-            if (problem := tried.get(feed.local)) is not None
+            if feed.local in found
         ]
         if problems:
             raise AddressError("\n".join(problems))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
+from collections.abc import Iterable
 
 from ermon.exabgp.reasons import cannot_listen
 
@@ -25,7 +27,20 @@ def try_to_listen(address: str, port: int) -> str | None:
     return None
 
 
-def problem(address: str, port: int) -> str | None:
-    """Say why an address cannot be listened on; ``None``: it can."""
-    error = try_to_listen(address, port)
-    return None if error is None else cannot_listen(address, port, error)
+TENTATIVE_SECONDS = 2.5
+"""So long a new IPv6 address may be no address yet, while duplicates of it are looked for (RFC 4862 section 5.4)."""
+
+
+def problems(addresses: Iterable[str], port: int) -> dict[str, str]:
+    """Say why each of these addresses cannot be listened on that cannot. Waits for IPv6 addresses that were just added."""
+    errors = {address: error for address in addresses if (error := try_to_listen(address, port)) is not None}
+    tried_until = time.monotonic() + TENTATIVE_SECONDS
+    while any(map(_may_be_tentative, errors.items())) and time.monotonic() < tried_until:
+        time.sleep(0.1)
+        errors = {address: error for address in errors if (error := try_to_listen(address, port)) is not None}
+    return {address: cannot_listen(address, port, error) for address, error in errors.items()}
+
+
+def _may_be_tentative(found: tuple[str, str]) -> bool:
+    address, error = found
+    return ":" in address and error == "EADDRNOTAVAIL"

@@ -4,10 +4,9 @@ Nothing here touches a file, a socket or the environment. What ExaBGP 5.0 makes 
 by running it, and shaped this text:
 
 - A setting in a template outweighs the neighbor's own, so there are no templates.
-- It keeps MD5 keys per peer, for all local addresses together, and the last neighbor wins: feeds of one
-  peer in one process must share their key.
-- It listens where ``listener`` does in its place: on the ``local-address`` of each neighbor, with the keys of all, and
-  ``incoming-ttl`` for everybody who connects there.
+- Its own listener keeps MD5 keys per peer, for all local addresses together, and the last neighbor wins: so feeds of one
+  peer in one process must share their key. The one in its place (``listener``) listens on the ``local-address`` of each
+  neighbor, with the keys of all who connect there, and with ``incoming-ttl`` for all of them.
 - Each event type under ``api`` costs a line for each message. ``negotiated`` is left out: it would repeat
   the negotiated capabilities in every UPDATE's line, and a peer's OPEN, which is reported, says the same
   of ADD-PATH, since ermon offers to receive several paths in every family of a feed that wants them.

@@ -22,6 +22,7 @@ _CANNOT_LISTEN = {
     "MD5": "the kernel does not take its MD5 keys; `sysctl net.core.optmem_max` limits them",
 }
 """By the name of the error, as errno(3) has it."""
+UNPRIVILEGED_PORT = 1024
 _CANNOT_LISTEN["EPERM"] = _CANNOT_LISTEN["EACCES"]
 
 
@@ -32,7 +33,12 @@ def cannot_listen(address: str, port: int, error: str) -> str:
     """
     version = parse_address(address).version
     host = f"{address}/{32 if version == 4 else 128}"
-    why = _CANNOT_LISTEN.get(error, error or "unknown error").format(host=host, port=port, version=version)
+    if error in {"EACCES", "EPERM"} and port >= UNPRIVILEGED_PORT:
+        why = "no right to the port; `ausearch -m avc -ts recent` says whether SELinux denies it"
+    else:
+        why = _CANNOT_LISTEN.get(error, error or "unknown error").format(
+            host=host, port=port, version=version
+        )
     return f"cannot listen on {endpoint(address, port)}: {why}"
 
 

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from ermon.bgp.notification import CODES, SUBCODES, notification_text
-from ermon.exabgp.addresses import problem, try_to_listen
+from ermon.exabgp import addresses
+from ermon.exabgp.addresses import problems, try_to_listen
 from ermon.exabgp.reasons import CLOSED, UNREADABLE, PeerOpen, cannot_listen, process_end, session_end
 from ermon.model.inventory import View
 from tests.defaults import make_feed
@@ -127,17 +128,26 @@ def test_why_an_address_cannot_be_listened_on_comes_with_the_command_that_mends_
 def test_missing_right_names_the_capability():
     assert "CAP_NET_BIND_SERVICE" in cannot_listen("10.0.0.24", 179, "EACCES")
     assert cannot_listen("10.0.0.24", 179, "EPERM") == cannot_listen("10.0.0.24", 179, "EACCES")
+    assert "SELinux" in cannot_listen("10.0.0.24", 1790, "EACCES")
 
 
 @pytest.mark.parametrize("address", ["192.0.2.77", "2001:db8::77"])
-def test_address_of_another_machine_is_found_by_trying(address):
+def test_address_of_another_machine_is_found_by_trying(address, monkeypatch):
+    monkeypatch.setattr(addresses, "TENTATIVE_SECONDS", 0.0)
     assert try_to_listen(address, 0) == "EADDRNOTAVAIL"
-    assert problem(address, 1790) == cannot_listen(address, 1790, "EADDRNOTAVAIL")
+    assert problems(["127.0.0.1", address, "::1"], 0) == {address: cannot_listen(address, 0, "EADDRNOTAVAIL")}
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_address_of_this_machine_can_be_listened_on(address):
-    assert problem(address, 0) is None
+def test_ipv6_address_that_was_just_added_is_waited_for(monkeypatch):
+    answers = iter(["EADDRNOTAVAIL", "EADDRNOTAVAIL", None])
+    monkeypatch.setattr(addresses, "try_to_listen", lambda address, port: next(answers))
+    assert problems(["2001:db8::1"], 179) == {}
+
+
+def test_what_else_is_wrong_is_not_waited_for(monkeypatch):
+    answers = iter(["EADDRNOTAVAIL", "EADDRINUSE"])
+    monkeypatch.setattr(addresses, "try_to_listen", lambda address, port: next(answers))
+    assert problems(["192.0.2.1", "2001:db8::1"], 179).keys() == {"192.0.2.1", "2001:db8::1"}
 
 
 def test_reason_of_a_feed_is_about_that_feed():
