@@ -153,7 +153,8 @@ class Client:
                 f"no ermon is here: there is no {self._target.no_socket}, and {self.name} cannot be reached: "
                 f"{reason(error)}. Is `ermon run` up? --socket or --url says where"
             )
-        return f"{self.name} cannot be reached: {reason(error)}. Is `ermon run` up there? --url says where"
+        option = "--url" if socket is None else "--socket"
+        return f"{self.name} cannot be reached: {reason(error)}. Is `ermon run` up there? {option} says where"
 
     def _where(self, path: str) -> str:
         return f"{self.name}/api/v1/{path}"

@@ -269,7 +269,7 @@ async def windows(request: web.Request) -> web.Response:
 async def add_window(request: web.Request) -> web.Response:
     by = await require_changes_allowed(request)
     context = request.app[CONTEXT]
-    now = context.clock()
+    now = _now(context)
     try:
         wanted = msgspec.json.decode(await request.read(), type=WindowRequest)
     except msgspec.MsgspecError as error:
@@ -294,7 +294,7 @@ async def add_window(request: web.Request) -> web.Response:
 async def end_window(request: web.Request) -> web.Response:
     await require_changes_allowed(request)
     context = request.app[CONTEXT]
-    now = context.clock()
+    now = _now(context)
     window_id = request.match_info["id"]
     try:
         booked = context.maintenance.end(window_id, now)
@@ -303,6 +303,11 @@ async def end_window(request: web.Request) -> web.Response:
             text=f"there is no window {window_id!r} that was added at run time; one of the configuration ends there"
         ) from None
     return await _in_force(context, answer(success(_window(booked.window, now, booked))))
+
+
+def _now(context: WebContext) -> float:
+    """Return the time as a ``datetime`` can have it: a window that begins or ends now must not do so in a moment."""
+    return round(context.clock(), 6)
 
 
 def _moment(name: str, text: str) -> datetime:

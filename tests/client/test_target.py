@@ -88,7 +88,9 @@ async def test_without_a_socket_they_read_at_the_usual_address(
 
 def test_a_daemon_that_died_is_no_other(tmp_path: Path, capsys):
     assert run(["status", f"--socket={tmp_path / 'control.sock'}"]) == 3
-    assert "control.sock cannot be reached: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "control.sock cannot be reached: " in said
+    assert said.endswith("Is `ermon run` up there? --socket says where\n")
 
 
 @pytest.mark.parametrize("other", [{"url": "http://127.0.0.1:10179"}, {"username": "noc"}])

@@ -45,6 +45,8 @@ class Site:
     hosts: Hosts = field(default_factory=Hosts)
     control: Path | None = None
     familiar: Familiar = field(default_factory=Familiar)
+    ahead: float = 0.0
+    """How far its clock is ahead of the network's time, in seconds."""
 
     def context(self) -> WebContext:
         return WebContext(
@@ -58,7 +60,7 @@ class Site:
             lifecycle=self.lifecycle,
             control=self.control,
             familiar=self.familiar,
-            clock=lambda: self.net.now,
+            clock=lambda: self.net.now + self.ahead,
             web_config=self.web_config,
             external_url=self.external_url,
             hosts=self.hosts,

@@ -59,6 +59,16 @@ async def test_a_window_is_added_listed_and_ended(client: Client, site: Site) ->
     assert await client.data(PATH) == [ended]
 
 
+@pytest.mark.parametrize("seconds", [0.0000004, 0.0000007, 0.0000009])
+async def test_a_window_of_now_is_open_at_once_however_finely_the_clock_tells_time(
+    client: Client, site: Site, seconds: float
+) -> None:
+    site.ahead = seconds
+    _, added = await send(client, "POST", PATH, wanted(site))
+    _, ended = await send(client, "DELETE", f"{PATH}/{added['id']}")
+    assert (added["active"], ended["active"]) == (True, False)
+
+
 @pytest.mark.parametrize(
     "place",
     [{"router": "edge-1"}, {"uplink": "isp-a"}, {"feed": "isp-a"}, {"circuit": "dallas", "link": "primary"}],
