@@ -111,6 +111,12 @@ def _how_to_change(shell: Shell) -> str:
 # How that is proven ---------------------------------------------------------------------------------
 
 
+def is_outdated(request: web.Request) -> bool:
+    """Return whether TLS has other settings by now: whom it let in then, it may not let in any more."""
+    made_under = request.get_extra_info("ssl_object")
+    return made_under is not None and made_under.context is not request.app[SHELL].config().tls
+
+
 class Gate:
     """The middleware that lets nobody in who must prove who they are and does not."""
 
@@ -136,6 +142,10 @@ class Gate:
         user = None
         if config.users:
             user = await self._user(request, config.users)
+        if certificate and user is None and request.method not in _SAFE_METHODS and is_outdated(request):
+            raise web.HTTPMisdirectedRequest(
+                text="TLS has other settings since this connection was made; ask over another one\n"
+            )
         remember(request, Caller(user, name_of(certificate) if certificate else None))
         return await handler(request)
 

@@ -15,7 +15,7 @@ from time import monotonic
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from ermon.httpd.access import Gate, check_host, refuse_other_sites
+from ermon.httpd.access import Gate, check_host, is_outdated, refuse_other_sites
 from ermon.httpd.passwords import Familiar
 from ermon.httpd.protocol import Connection, shown
 from ermon.httpd.shell import SHELL, RateLimit, Shell, is_an_account, origin_of, party_of
@@ -77,9 +77,8 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         response.headers.setdefault(name, value)
     config = request.app[SHELL].config()
     response.headers.update(config.headers)
-    made_under = request.get_extra_info("ssl_object")
-    if made_under is not None and made_under.context is not config.tls:
-        response.force_close()  # whom TLS let in then, it may not let in now
+    if is_outdated(request):
+        response.force_close()
         response.headers["Connection"] = "close"
     response.headers["Server"] = "ermon"
 

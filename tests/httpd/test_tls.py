@@ -133,6 +133,23 @@ async def test_a_connection_does_not_outlive_the_settings_it_was_made_under(site
             assert response.headers["Connection"] == "close"
 
 
+async def test_a_certificate_that_is_not_valid_any_more_changes_nothing_on_an_old_connection(
+    site: Site, pki: Pki, tmp_path_factory
+):
+    site.lifecycle = True
+    other = Pki(tmp_path_factory.mktemp("other"))
+    settings = f"{CLIENTS}: RequireAndVerifyClientCert"
+    async with serving(site, pki, settings) as url, ClientSession() as http:
+        mine = pki.client(pki.issue("client", "noc.example.net"))
+        async with http.get(f"{url}/-/healthy", ssl=mine) as response:
+            assert response.status == 200
+        pki.place("ca.crt", other.ca.cert_pem)
+        async with http.post(f"{url}/-/reload", ssl=mine) as response:
+            assert (response.status, response.headers["Connection"]) == (421, "close")
+            assert "ask over another one" in await response.text()
+    assert site.reloads == 0
+
+
 async def test_a_verified_certificate_may_change_things(site: Site, pki: Pki):
     site.lifecycle = True
     async with serving(site, pki, f"{CLIENTS}: VerifyClientCertIfGiven") as url:
