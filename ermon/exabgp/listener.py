@@ -53,7 +53,7 @@ ABOVE_SESSIONS = 512
 
 RETRY_SECONDS = 10.0
 MAX_STRANGERS = 64
-STRANGERS_SECONDS = 1.0
+STRANGERS_SECONDS = 5.0
 """Between two lines about those who belong to no feed."""
 
 MAX_LEAVING, LEAVING_SECONDS = 16, 2.0

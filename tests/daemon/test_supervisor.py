@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -80,3 +81,39 @@ def test_a_stranger_that_comes_again_and_again_is_logged_once_in_a_while(supervi
             supervisor._take_line(process, refused(time, local, "192.0.2.1", "2001:db8::1"))
     peers = [line["peer"] for line in logged if line["event"] == "connection refused"]
     assert peers == ["192.0.2.1", "2001:db8::1"] * 3
+
+
+def listening(time, **addresses):
+    what = {"port": 179, "addresses": addresses}
+    line = {"exabgp": "5.0.0", "time": time.now, "pid": 7, "type": "listening", "listening": what}
+    return json.dumps(line).encode()
+
+
+def test_ready_as_long_as_one_feed_can_be_listened_for(supervisor, time):
+    feeds = supervisor._config.feeds.values()
+    supervisor._processes = dict.fromkeys(supervisor._config.processes, SimpleNamespace(up=True))
+    for process in supervisor._config.processes:
+        supervisor._decoder.process_started(process, 7)
+        locals_ = {feed.local for feed in feeds if feed.process == process}
+        assert supervisor.ready() == (True, "ready")
+        supervisor._take_line(process, listening(time, **dict.fromkeys(locals_, "EADDRINUSE")))
+    ready, reason = supervisor.ready()
+    assert not ready
+    assert [line.partition(": cannot listen on ")[0] for line in reason.splitlines()] == [
+        f"feeds.{feed.name}.local" for feed in feeds
+    ]
+    first = next(iter(feeds))
+    supervisor._decoder.process_started(first.process, 7)
+    supervisor._take_line(first.process, listening(time, **{first.local: ""}))
+    assert supervisor.ready() == (True, "ready")
+
+
+def test_what_cannot_be_listened_on_is_logged_once_and_again_when_it_can(supervisor, time):
+    local, process = where(supervisor)
+    with capture_logs() as logged:
+        for error in ("EADDRNOTAVAIL", "EADDRNOTAVAIL", "", ""):
+            supervisor._take_line(process, listening(time, **{local: error}))
+    assert [(line["event"], line["log_level"]) for line in logged] == [
+        ("address does not listen", "error"),
+        ("address listens", "info"),
+    ]
