@@ -374,7 +374,7 @@ async def accept(request: web.Request) -> web.Response:
                     labels=alarm.labels,
                     by=by,
                     because=because,
-                    status=statuses[alarm.key],
+                    status=statuses.get(alarm.key, alarm.status),  # a reload may have come between
                 )
                 for alarm in alarms
             )
