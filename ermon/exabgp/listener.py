@@ -56,6 +56,11 @@ MAX_STRANGERS = 64
 STRANGERS_SECONDS = 5.0
 """Between two lines about those who belong to no feed."""
 
+REFUSED_AT_ONCE = 256
+"""At each address in one turn, a hundredth of a second: no router waits behind strangers, who fill the queue of those who
+have connected (``backlog``) at no cost.
+"""
+
 MAX_LEAVING, LEAVING_SECONDS = 16, 2.0
 """Connections that were refused and are held until their OPEN has come: closing before would make the kernel reset them,
 and the router would never read why.
@@ -192,17 +197,22 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
         return accepted
 
     def _accept(self, sock: socket.socket) -> bool:
-        """Accept one connection, for ExaBGP to take up in this turn."""
+        """Accept one connection of a feed, for ExaBGP to take up in this turn, and refuse those that came before it."""
         if sock in self._accepted:
             return False
+        address = self._sockets[sock][0]
         try:
-            self._accepted[sock] = sock.accept()[0]
-        except BlockingIOError:  # it is gone again
-            return False
+            for _ in range(REFUSED_AT_ONCE):
+                connection, (peer, *_) = sock.accept()
+                if (address, peer) in self._known:
+                    self._accepted[sock] = connection
+                    return True
+                self._refuse(connection, (address, peer))
+        except BlockingIOError:  # there are no more
+            pass
         except OSError as error:
             log.critical(lambda error=error: str(error), "network")
-            return False
-        return True
+        return False
 
     def _connected(self) -> Iterator[Any]:
         """Yield what was accepted and belongs to a feed. What ExaBGP would do with the rest is to forget, for one stranger,

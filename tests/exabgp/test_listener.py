@@ -1,6 +1,8 @@
 """The listener of ExaBGP's process by itself; ``test_process`` has it in a real one."""
 
+import contextlib
 import json
+import math
 import socket
 
 import pytest
@@ -65,6 +67,7 @@ def listener(reactor):
     listener = Listener(reactor)
     yield listener
     listener.listen_for([])
+    listener._let_go(math.inf)
 
 
 def sockets(listener):
@@ -181,3 +184,31 @@ def test_stranger_does_not_cost_who_was_accepted_beside_it(listener, reactor, mo
         {"connections": [{"local": local, "peer": local, "count": 1}], "more": 0}
     ]
     assert not listener._leaving
+
+
+@FAMILIES
+def test_strangers_are_refused_in_one_turn_however_many_they_are(listener, reactor, local, peer):
+    listener.listen_for([neighbor(local, peer)])
+    with contextlib.ExitStack() as stack:
+        for _ in range(150):
+            stack.enter_context(socket.create_connection((local, reactor._port)))
+        assert not listener.incoming()
+    listener.incoming()
+    assert reactor.told("refused") == [
+        {"connections": [{"local": local, "peer": local, "count": 150}], "more": 0}
+    ]
+
+
+def test_a_router_does_not_wait_behind_strangers(listener, reactor, monkeypatch):
+    monkeypatch.setattr(module, "Incoming", lambda _, ours, theirs, connection: (theirs, connection))
+    listener.listen_for([neighbor("127.0.0.1", "127.0.0.11")])
+    address = ("127.0.0.1", reactor._port)
+    with contextlib.ExitStack() as stack:
+        for number in range(150):
+            source = (f"127.0.1.{1 + number}", 0)
+            stack.enter_context(socket.create_connection(address, source_address=source))
+        stack.enter_context(socket.create_connection(address, source_address=("127.0.0.11", 0)))
+        assert listener.incoming()
+        ((theirs, accepted),) = listener._connected()
+        assert theirs == "127.0.0.11"
+        accepted.close()
