@@ -402,14 +402,29 @@ def test_taken_web_port_is_an_error_that_names_it(directory, settings):
 
 
 def test_taken_bgp_port_is_told_and_taken_when_it_becomes_free(directory, settings):
-    feed = settings["feeds"]["edge-1"]
-    with Daemon(directory, settings) as daemon:
-        with socket.create_server((feed["local"], settings["collector"]["port"])):
-            daemon.launch()
-            daemon.wait_for_web()
-            daemon.wait_until_raised("exabgp-down", process="edges")
-            answer = daemon.get("/-/ready")
-            assert (answer.status, "edges" in answer.text) == (503, True)
-            assert any("bind" in line["reason"] for line in daemon.logged("exabgp stopped", process="edges"))
-        daemon.wait_until_ready()
-        daemon.wait_until_cleared("exabgp-down")
+    port = settings["collector"]["port"]
+    company = Company(directory, settings)
+    daemon, there = company.daemon, company.routers["edge-1-isp-a"]
+    problem = (
+        f"cannot listen on {settings['feeds']['edge-1']['local']}:{port}: "
+        f"something else listens there; `ss -ltnp 'sport = :{port}'` says what"
+    )
+    with daemon, contextlib.ExitStack() as routers:
+        with socket.create_server((settings["feeds"]["edge-1"]["local"], port)):
+            daemon.start()  # ready: other feeds can be listened for
+            routers.enter_context(there)
+            daemon.wait_until_in_sync("edge-1-isp-a")
+            for feed in ("edge-1", "edge-2"):
+                daemon.wait_until(
+                    lambda feed=feed: (
+                        daemon.wait_until_raised("feed-down", feed=feed)["evidence"].get("reason") == problem
+                    ),
+                    f"it is said of {feed}, whose port it is",
+                )
+            assert [line["reason"] for line in daemon.logged("address does not listen")] == [problem]
+            assert not daemon.findings("exabgp-down")
+        for name in ("edge-1", "edge-2"):
+            routers.enter_context(company.routers[name])
+        daemon.wait_until_in_sync("edge-1", "edge-2")
+        assert there.sessions == 1
+        assert daemon.metric("ermon_exabgp_restarts_total") == 0
