@@ -131,6 +131,7 @@ def test_ermon_is_not_ready_where_no_feed_can_be_listened_for_and_mends_itself(d
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_router_that_connects_from_an_address_that_no_feed_has_is_named(directory, settings, family):
     network = settings["feeds"]["edge-1"]["local"].rpartition(".")[0]
+    settings["collector"]["reconnect_grace"] = "1s"  # so long routers have to call after a start
     local, peer, stranger = f"{network}.1", f"{network}.11", f"{network}.99"
     if family == "ipv6":
         local, peer, stranger = "::1", "::2", "::1"
