@@ -27,6 +27,8 @@ from ermon.model.inventory import LinkFamily
 
 VERSION = 1
 """Of the tables; an ermon that changes them counts on, and brings older ones up to date."""
+LAST_VERSION = 1000
+"""No ermon will ever write a later one: such a number is damage."""
 APPLICATION_ID = 0x65726D6E
 """``ermn``: tells our files from other programs' (SQLite file format, section 1.3)."""
 MAX_BYTES = 256 * 1024 * 1024
@@ -116,6 +118,7 @@ class Database:
             raise DamagedError(error.strerror) from error
         if linked := [part for part in PARTS[1:] if Path(f"{path}{part}").is_symlink()]:
             raise DamagedError(f"its {', '.join(linked)} is a symbolic link")
+        _check_header(path)
         self._path = path
         self._identity = _identity(path)
         self._written: State = {}
@@ -152,6 +155,8 @@ class Database:
             raise ForeignError(
                 f"{self._path} is another program's database; move it away, or give ermon another --storage.path"
             )
+        if not 0 <= version <= LAST_VERSION:
+            raise DamagedError(f"its format is {version}")
         if version > VERSION:
             raise ForeignError(
                 f"{self._path} was written by a newer ermon (format {version}, and this one knows {VERSION}); "
@@ -279,6 +284,19 @@ def _damage() -> Iterator[None]:
         raise
     except UnicodeDecodeError as error:  # SQLite's message quotes a damaged schema, which sqlite3 cannot read
         raise DamagedError("its schema is not text") from error
+
+
+def _check_header(path: Path) -> None:
+    """Tell a damaged header from a disk that cannot be written to: SQLite calls both read-only (SQLite file format,
+    section 1.3.3).
+    """
+    with path.open("rb") as file:
+        header = file.read(20)
+    if len(header) == 20 and header.startswith(b"SQLite format 3\0") and max(header[18:]) > _WAL:
+        raise DamagedError(f"its header says format {max(header[18:])}, which SQLite only reads")
+
+
+_WAL = 2
 
 
 def _bytes(value: object) -> bytes:

@@ -661,6 +661,21 @@ async def test_a_finding_without_a_possible_date_is_dropped(folder: Path, time: 
         assert [found.id for found in store.kept.findings] == ["f1"]
 
 
+@pytest.mark.parametrize(("at", "byte"), [(18, 3), (19, 255), (60, 127)])
+async def test_a_file_with_a_damaged_header_is_set_aside(folder: Path, at: int, byte: int):
+    """SQLite calls the first two read-only, and a newer ermon would have written the third."""
+    async with opened(folder) as store:
+        await store.save([raised(finding("before"))])
+    data = bytearray(path_of(folder).read_bytes())
+    data[at] = byte
+    put(folder, data)
+    async with opened(folder) as store:
+        assert "was broken (its " in (store.problem or "")
+        await store.save([raised(finding("after"))])
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["after"]
+
+
 def link(folder: Path, name: str, target: Path) -> None:
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(target)

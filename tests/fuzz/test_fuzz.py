@@ -1,0 +1,20 @@
+"""A minute of fuzzing, with the same inputs each time; ``python -m tests.fuzz`` goes on for hours."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.fuzz.running import TARGETS, run
+
+SECONDS = float(os.environ.get("ERMON_FUZZ_SECONDS", "60")) / len(TARGETS)
+"""For each target."""
+SEED = int(os.environ.get("ERMON_FUZZ_SEED", "0"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_that_strangers_send_and_files_hold_breaks_anything(target: str) -> None:
+    broken = [str(each) for each in run(target, SEED, SECONDS) if each is not None]
+    assert broken == []
