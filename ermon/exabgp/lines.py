@@ -6,7 +6,7 @@ is not known here), an unknown key is an error.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -46,7 +46,8 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class PathAttributes(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
-    origin: str | None = None
+    origin: Literal["igp", "egp", "incomplete", "invalid"] | None = None
+    """A value of its own kind, and so one object for all routes."""
     as_path: dict[int, Segment] = {}
     """By position; missing when empty."""
     med: int | None = None

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from ermon.config.load import load_config
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.supervisor import MAX_STRANGERS_LOGGED, STRANGERS_LOGGED_EVERY_SECONDS, FeedSupervisor
+from ermon.exabgp.channel import Unreadable
 from ermon.metrics.process import Telemetry
 from ermon.recording.recorder import Recorder
 from tests.daemon.test_systemd import REFERENCE
@@ -117,3 +118,24 @@ def test_what_cannot_be_listened_on_is_logged_once_and_again_when_it_can(supervi
         ("address does not listen", "error"),
         ("address listens", "info"),
     ]
+
+
+def test_a_line_that_is_said_to_be_the_relays_and_is_not_is_counted_and_logged_once_in_a_while(supervisor):
+    process = SimpleNamespace(name="edges", up=True, restarts=0, relay_dropped=0)
+    with capture_logs() as logged:
+        for _ in range(50):
+            supervisor._take_control(process, Unreadable(b"\0dropped -5"))
+    (line,) = logged
+    assert (line["event"], line["reason"], line["line"]) == (
+        "line rejected",
+        "bad-control",
+        "\\x00dropped -5",
+    )
+    assert supervisor.events == []
+    values = {
+        sample.labels["reason"]: sample.value
+        for family in supervisor._telemetry.registry.collect()
+        for sample in family.samples
+        if sample.name == "ermon_ingest_rejected_total"
+    }
+    assert values["bad-control"] == 50

@@ -191,9 +191,11 @@ def test_malformed_opens_cost_no_session(directory, settings):
 
 # Floods of routes, and memory ----------------------------------------------------------------------------
 
-MANY_TAGS = [(64500, number) for number in range(980)]
-"""As many communities as an UPDATE of 4,096 octets holds."""
-ROUTES = 600
+MANY_TAGS = [(64500, number, 1) for number in range(320)]
+"""About as many large communities as an UPDATE of 4,096 octets holds; of others it holds three times as many, for which ExaBGP
+takes three times as long.
+"""
+ROUTES = 230
 
 
 def memory(pid: int, kind: str) -> int:
@@ -203,7 +205,7 @@ def memory(pid: int, kind: str) -> int:
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-def test_flood_of_routes_with_a_thousand_communities_is_an_overflow_of_one_feed(directory, settings, family):
+def test_flood_of_routes_with_hundreds_of_communities_is_an_overflow_of_one_feed(directory, settings, family):
     """With RLIMIT_AS: what is held is bounded by bytes, and ermon goes on within what there is."""
     settings["collector"]["max_bytes"] = "1MiB"
     with Company(directory, settings).running() as company:
@@ -217,7 +219,7 @@ def test_flood_of_routes_with_a_thousand_communities_is_an_overflow_of_one_feed(
                 else f"2001:db8:f{number:03x}::/48"
             )
             flood = announcement(
-                prefix, next_hop=OURS[family], as_path=[64500], communities=[*MANY_TAGS, (1, number)]
+                prefix, next_hop=OURS[family], as_path=[64500], large_communities=[*MANY_TAGS, (1, 1, number)]
             )
             with contextlib.suppress(OSError):  # torn down in the middle of it
                 company.routers[MIRROR].speaker.send(flood)
