@@ -233,13 +233,19 @@ class Reactor:
         facts, local = self.facts, event.local
         if local in facts.feeds_at:
             if facts.listening.refused(local, event.peer, facts.now):
-                self._listening_changed(local)
+                self._strangers_changed(local)
             self.layers.watch(StrangersGone(local), facts.listening.next_gone(local))
 
     def _strangers_gone(self, local: str) -> None:
         self.facts.listening.forget(local, self.facts.now)
         self.layers.watch(StrangersGone(local), self.facts.listening.next_gone(local))
-        self._listening_changed(local)
+        self._strangers_changed(local)
+
+    def _strangers_changed(self, local: str) -> None:
+        """They explain feeds that are down; on a good day, whoever connects to ermon moves nothing in it."""
+        for feed in self.facts.feeds_at.get(local, ()):
+            if not self.facts.feeds[feed].session.up:
+                self.layers.feed_changed(feed)
 
     def _listening_changed(self, local: str) -> None:
         for feed in self.facts.feeds_at.get(local, ()):

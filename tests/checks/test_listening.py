@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.core.layers import Layers
 from tests.checks.company import Company, company
 
 PROBLEM = "cannot listen on 192.0.2.2:179: something else listens there"
@@ -65,6 +66,19 @@ def test_strangers_in_ipv6_are_named_too_and_only_the_last_eight(net: Company):
     assert [text.split()[3] for text in evidence_of(net)["refused"]] == sorted(
         f"2001:db8::{number + 1:x}" for number in range(12, 20)
     )
+
+
+def test_strangers_move_nothing_on_a_good_day(net: Company, monkeypatch):
+    changed = []
+    monkeypatch.setattr(Layers, "feed_changed", lambda _, feed: changed.append(feed))
+    net.refused("198.51.100.9", at=local_of(net)).wait(600)
+    assert changed == []
+
+
+def test_strangers_of_before_explain_a_feed_that_goes_down(net: Company):
+    net.refused("198.51.100.9", at=local_of(net)).wait(60).down("isp-a").wait(30)
+    (said,) = evidence_of(net)["refused"]
+    assert "198.51.100.9" in said
 
 
 def test_flood_of_strangers_is_bounded(net: Company):
