@@ -61,6 +61,7 @@ class Alarm:
             "order",
             "raise_after",
             "rendered_at",
+            "restored",
             "severity",
             "state",
             "subject",
@@ -81,6 +82,8 @@ class Alarm:
         self.state = AlarmState()
         self.verdict: Verdict = UNKNOWN
         """What the check answers, before suppression."""
+        self.restored = False
+        """It was raised when another ermon ended, and has not been judged since."""
         self.rendered_at = float("-inf")
         """When the evidence was last brought up to date."""
 

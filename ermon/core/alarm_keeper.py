@@ -89,6 +89,7 @@ class AlarmKeeper:
                 evidence=finding.evidence,
             )
             self._go_on(alarm, state)
+            alarm.restored = True
 
     def _go_on(self, alarm: Alarm, state: AlarmState) -> None:
         alarm.go_on_from(state)
@@ -214,6 +215,7 @@ class AlarmKeeper:
         subject, before, was_stale = alarm.subject, alarm.verdict, alarm.stale
         verdict = subject.judge(self.facts)
         alarm.verdict = verdict if verdict.lasting or not alarm.raised else UNKNOWN
+        alarm.restored = alarm.restored and verdict.status is Status.UNKNOWN
         if (before.suppresses, was_stale) != (alarm.verdict.suppresses, alarm.stale):
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
 

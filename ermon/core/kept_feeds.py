@@ -46,6 +46,15 @@ class KeptProcess(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: str = ""
 
 
+class KeptSessions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an ermon leaves; nothing where it is the first. A file format."""
+
+    feeds: tuple[KeptFeed, ...] = ()
+    processes: tuple[KeptProcess, ...] = ()
+    circuits: tuple[tuple[str, Family, float], ...] = ()
+    """Those that are not seen, by family, and since when."""
+
+
 def feeds_to_keep(facts: NetworkFacts) -> Iterator[KeptFeed]:
     for state in facts.feeds.values():
         yield _feed_to_keep(facts, state)
@@ -76,7 +85,16 @@ def _feed_to_keep(facts: NetworkFacts, state: FeedState) -> KeptFeed:
     )
 
 
-def processes_to_keep(facts: NetworkFacts) -> Iterator[KeptProcess]:
+def sessions_to_keep(facts: NetworkFacts, feeds: Iterable[KeptFeed]) -> KeptSessions:
+    unseen = tuple(
+        (circuit, family, facts.wall(sight.lost_at))
+        for (circuit, family), sight in facts.circuits.items()
+        if sight.lost_at is not None and not sight.seen
+    )
+    return KeptSessions(tuple(feeds), tuple(_processes_to_keep(facts)), unseen)
+
+
+def _processes_to_keep(facts: NetworkFacts) -> Iterator[KeptProcess]:
     for process, state in facts.processes.items():
         runs = ProcessRuns(
             [facts.wall(time) for time in state.runs.ends],
@@ -86,17 +104,21 @@ def processes_to_keep(facts: NetworkFacts) -> Iterator[KeptProcess]:
             yield KeptProcess(process, runs, state.problem)
 
 
-def restore(reactor: Reactor, feeds: Iterable[KeptFeed], processes: Iterable[KeptProcess]) -> None:
+def restore(reactor: Reactor, sessions: KeptSessions) -> None:
     """Begin as an ermon that has just been started, and whose ExaBGP will be: what is not known of is new."""
     facts = reactor.facts
-    for one in processes:
+    for one in sessions.processes:
         if one.process in facts.processes:
             state = facts.processes[one.process]
             state.runs, state.problem = msgspec.structs.replace(one.runs), one.problem
             reactor.layers.watch(ProcessSettles(one.process), state.runs.restless_until)
     for key in facts.links:
         reactor.layers.await_state(*key)
-    left = {kept.feed: kept for kept in feeds}
+    for circuit, family, lost_at in sessions.circuits:
+        if (circuit, family) in facts.circuits:
+            facts.circuits[circuit, family].lost_at = lost_at
+            reactor.layers.sight.watch_first_dumps(circuit, family)
+    left = {kept.feed: kept for kept in sessions.feeds}
     for name, feed in facts.feeds.items():
         kept = left.get(name)
         if kept is None or (kept.peer, kept.local) != (feed.feed.peer, feed.feed.local):

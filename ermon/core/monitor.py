@@ -28,7 +28,7 @@ from ermon.core.alarm import Alarm, AlarmKey, AlarmState
 from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper
 from ermon.core.drain import DrainMemory
 from ermon.core.facts import NetworkFacts
-from ermon.core.kept_feeds import KeptFeed, KeptProcess
+from ermon.core.kept_feeds import KeptFeed, KeptSessions
 from ermon.core.kept_links import KeptLink, LinkToKeep
 from ermon.core.layout import Layout
 from ermon.core.levels import LevelMemory
@@ -90,17 +90,16 @@ class Monitor:
         levels: Mapping[Counted, LevelMemory] | None = None,
         drains: Mapping[LinkFamily, DrainMemory] | None = None,
         links: Iterable[KeptLink] = (),
-        feeds: Iterable[KeptFeed] | None = None,
-        processes: Iterable[KeptProcess] = (),
+        sessions: KeptSessions | None = None,
         past: Past | None = None,
     ) -> None:
         """Begin, with what an earlier ermon knew: ``findings`` were open when it stopped, and go on, stale
         until judged again; ``cleared`` it remembered, the latest first; ``levels`` it had learnt; ``drains`` is
-        what it knew of them, ``links`` what these had brought of late, and ``feeds`` and ``processes`` how these were.
+        what it knew of them, ``links`` what these had brought of late, and ``sessions`` which there were.
         Or go on from all of the ``past``, as if there had been no other monitor.
 
-        Without ``feeds``, ermon and its ExaBGP have run for long, and no router has called: so recordings and policy tests
-        begin. With them, be it with none, both have just been started.
+        Without ``sessions``, ermon and its ExaBGP have run for long, and no router has called: so recordings and policy
+        tests begin. With them, be it with none, both have just been started.
         """
         self._use(Parts(config, now, cleared))
         self._booked: tuple[MaintenanceWindow, ...] = ()
@@ -118,8 +117,8 @@ class Monitor:
                 self.network.drains[key].restore(drain)
                 self.network.pending.drains.add(key)
         kept_links.restore(self.reactor, links)
-        if feeds is not None:
-            kept_feeds.restore(self.reactor, feeds, processes)
+        if sessions is not None:
+            kept_feeds.restore(self.reactor, sessions)
         self._use_windows()
         self._evaluate()
 
@@ -134,8 +133,7 @@ class Monitor:
             self.levels(now),
             self.drains(),
             kept,
-            self.feeds_to_keep(),
-            self.processes_to_keep(),
+            self.sessions_to_keep(self.feeds_to_keep()),
         )
         found.maintain(self._booked, now)
         return found
@@ -275,8 +273,9 @@ class Monitor:
         """Yield what is known of each feed beyond its routes."""
         return kept_feeds.feeds_to_keep(self.network)
 
-    def processes_to_keep(self) -> list[KeptProcess]:
-        return list(kept_feeds.processes_to_keep(self.network))
+    def sessions_to_keep(self, feeds: Iterable[KeptFeed]) -> KeptSessions:
+        """Return that together with what is known of processes, and of circuits that are not seen."""
+        return kept_feeds.sessions_to_keep(self.network, feeds)
 
     # Another configuration ---------------------------------------------------------------------------
 

@@ -84,7 +84,9 @@ class Plan:
         if any(cause.stale for cause in self._causes_while_stale.get(effect.key, ())):
             return True
         together = self._causes_together.get(effect.key)
-        return bool(together) and all(cause.verdict.keeps_quiet(family) for cause in together or ())
+        return bool(together) and all(
+            cause.restored or cause.verdict.keeps_quiet(family) for cause in together or ()
+        )
 
     def spoils(self, alarm: Alarm) -> bool:
         """Return whether a violation may keep a level of its circuit from becoming usual."""
@@ -108,7 +110,9 @@ class Plan:
     def cause_of(self, effect: Alarm) -> str | None:
         """Return the check of a violation that keeps ``effect`` quiet now."""
         causes = (*self._causes.get(effect.key, ()), *self._causes_together.get(effect.key, ()))
-        return next((cause.subject.check for cause in causes if cause.verdict.suppresses), None)
+        return next(
+            (cause.subject.check for cause in causes if cause.restored or cause.verdict.suppresses), None
+        )
 
     def covers(self, coverage: Coverage) -> dict[AlarmKey, Cover]:
         """Return what may keep alarms quiet on purpose, for those of which there is something."""
@@ -196,6 +200,9 @@ def _emptied(table: dict[Any, Any]) -> Iterator[None]:
 
 
 def _keeps_quiet(cause: Alarm, effect: Alarm, family: str | None) -> bool:
+    """A cause that was raised before a restart holds until it can be judged: its effects may be seen before it is."""
+    if cause.restored:
+        return True
     verdict = cause.verdict
     if not verdict.keeps_quiet(family):
         return False

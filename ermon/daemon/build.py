@@ -48,10 +48,9 @@ from ermon.storage.adapters import (
     keep_drains,
     keep_parties,
     kept_drains,
-    kept_feeds,
     kept_links,
     kept_parties,
-    kept_processes,
+    kept_sessions,
     kept_timeline,
 )
 from ermon.storage.database import Kept
@@ -155,8 +154,7 @@ class Parts:
             left.levels,
             kept_drains(self._store),
             kept_links(self._store),
-            kept_feeds(self._store),
-            kept_processes(self._store),
+            kept_sessions(self._store),
         )
 
     @cached_property

@@ -27,7 +27,7 @@ from ermon.model.events import FeedChanged, LinkChanged, StorageJudged
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Reason
 from ermon.recording.recorder import Recorder
-from ermon.storage.adapters import keep_drains, keep_feeds, keep_links, keep_timeline, write_links
+from ermon.storage.adapters import keep_drains, keep_links, keep_sessions, keep_timeline, write_links
 from ermon.storage.store import Store
 
 REFRESH_SECONDS = SAMPLE_SECONDS
@@ -153,7 +153,7 @@ class Service:
     async def _write_sessions(self, store: Store) -> None:
         monitor = self.driver.monitor
         feeds = await list_in_slices(monitor.feeds_to_keep())
-        keep_feeds(store, feeds, monitor.processes_to_keep())
+        keep_sessions(store, monitor.sessions_to_keep(feeds))
         links = await list_in_slices(monitor.links_to_keep())
         keep_links(store, await asyncio.to_thread(write_links, links))
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from ermon.core.drain import DrainMemory
-from ermon.core.kept_feeds import KeptFeed, KeptProcess
+from ermon.core.kept_feeds import KeptSessions
 from ermon.core.kept_links import KeptLink, LinkToKeep
 from ermon.core.maintenance_book import BookedWindow
 from ermon.core.timeline import KeptTimeline, Timeline
@@ -25,8 +25,7 @@ _CLIENT_REQUEST_ID = "client-request-id"
 _TIMELINE = "timeline"
 _DRAINS = "drains"
 _LINKS = "links"
-_FEEDS = "feeds"
-_PROCESSES = "processes"
+_SESSIONS = "sessions"
 _PARTIES = "web-parties"
 
 T = TypeVar("T")
@@ -105,18 +104,13 @@ def keep_parties(store: Store, parties: list[str]) -> None:
     store.set_value(Table.INSTALLATION, _PARTIES, msgspec.json.encode(parties))
 
 
-def kept_feeds(store: Store | None) -> list[KeptFeed]:
-    """Return how an earlier ermon left the feeds."""
-    return _kept(store, _FEEDS, list[KeptFeed]) or []
+def kept_sessions(store: Store | None) -> KeptSessions:
+    """Return how an earlier ermon left the feeds; nothing where none is known."""
+    return _kept(store, _SESSIONS, KeptSessions) or KeptSessions()
 
 
-def kept_processes(store: Store | None) -> list[KeptProcess]:
-    return _kept(store, _PROCESSES, list[KeptProcess]) or []
-
-
-def keep_feeds(store: Store, feeds: Iterable[KeptFeed], processes: Iterable[KeptProcess]) -> None:
-    store.set_value(Table.INSTALLATION, _FEEDS, msgspec.json.encode(list(feeds)))
-    store.set_value(Table.INSTALLATION, _PROCESSES, msgspec.json.encode(list(processes)))
+def keep_sessions(store: Store, sessions: KeptSessions) -> None:
+    store.set_value(Table.INSTALLATION, _SESSIONS, msgspec.json.encode(sessions))
 
 
 def kept_timeline(store: Store | None, now: float) -> Timeline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.core.kept_feeds import KeptSessions
 from ermon.core.monitor import Monitor
 from ermon.core.snapshot import resume, take
 from tests.checks.company import SPACES, Company, Space, company
@@ -108,7 +109,7 @@ def test_two_halves_of_everything_wait_like_a_default(space: Space) -> None:
 
 def test_a_pool_on_the_wrong_link_waits_for_its_own_link() -> None:
     bound = company("nat_pools: {chi: {links: [secondary]}}").converge()
-    bound.monitor = Monitor(bound.config, bound.now, feeds=())
+    bound.monitor = Monitor(bound.config, bound.now, sessions=KeptSessions())
     bound.process_up().up("edge-1", "chicago-primary").bring("chicago-primary", "ipv4", "ipv6")
     bound.announce("chicago-primary", SPACES["ipv4"].pool, path="64500").get_in_sync(
         "edge-1", "chicago-primary"
@@ -121,7 +122,7 @@ def test_a_pool_on_the_wrong_link_waits_for_its_own_link() -> None:
 
 def test_a_link_that_no_table_tells_of_is_not_waited_for() -> None:
     net = company("feeds: {edge-1: null}")
-    net.monitor = Monitor(net.config, net.now, feeds=())
+    net.monitor = Monitor(net.config, net.now, sessions=KeptSessions())
     show(net, "advertised-default", SPACES["ipv4"])
     assert net.raised("advertised-default") == ["advertised-default chicago primary"]
 

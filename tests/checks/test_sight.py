@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.core.kept_feeds import KeptSessions
 from ermon.core.monitor import Monitor
 from ermon.core.snapshot import resume, take
 from ermon.model.inventory import EDGES
@@ -404,16 +405,16 @@ def test_one_that_was_away_is_away_after_a_restart(net: Company):
 
 def test_one_that_is_configured_anew_is_new(net: Company):
     net.process_up().down("isp-a").wait(100)
-    kept = list(net.monitor.feeds_to_keep())
+    kept = net.monitor.sessions_to_keep(net.monitor.feeds_to_keep())
     moved = company("feeds: {isp-a: {peer: 127.0.0.99}}")
-    moved.monitor = Monitor(moved.config, moved.now, feeds=kept)
+    moved.monitor = Monitor(moved.config, moved.now, sessions=kept)
     assert moved.status("feed-down", **ISP_A) == "unknown"
     assert moved.status("feed-down", **EDGE_1) == "unknown"
 
 
 def test_after_the_first_start_of_all_every_router_has_its_time():
     net = company()
-    net.monitor = Monitor(net.config, net.now, feeds=())
+    net.monitor = Monitor(net.config, net.now, sessions=KeptSessions())
     net.wait(3).process_up().process_up("outside").up("edge-1", "edge-2").wait(149.999)
     assert net.raised("feed-down", "circuit-unseen", "sight-lost", "exabgp-down") == []
     net.assert_raised_after(30.001, "feed-down", **ISP_A)

@@ -15,6 +15,7 @@ from ermon.checks.sharding import only_feeds
 from ermon.checks.subject import Verdict
 from ermon.checks.topics import Topic, churn_topic
 from ermon.core.evidence import render
+from ermon.core.kept_feeds import KeptSessions
 from ermon.core.layers import Layers
 from ermon.core.levels import Level
 from ermon.core.monitor import Monitor
@@ -404,7 +405,7 @@ def trips(network: str, history: list[Step]) -> bool:
 def disagreements(network: str, history: list[Step], *, just_started: bool = False) -> Iterator[str]:
     """Yield what monitor and oracle answer differently: statuses after every step, evidence, transitions."""
     policies = RELOADS[network]
-    monitor = Monitor(policies[0], START, feeds=() if just_started else None)
+    monitor = Monitor(policies[0], START, sessions=KeptSessions() if just_started else None)
     oracle = Oracle(policies[0], START, just_started=just_started)
     raised: list[tuple[float, str, SubjectKey]] = []
     now, changed = START, False

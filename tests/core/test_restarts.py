@@ -1,0 +1,324 @@
+"""Whenever ermon is restarted: once every feed is back in sync, all is as it would be without.
+
+A random history is played to two monitors. One of them is replaced at some moment by another one that knows what the store
+keeps; ExaBGP runs again, and the routers that were there call again and send their tables. Until then nothing else
+happens: what begins and ends while ermon is away is aside.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.topics import Counted
+from ermon.core.drain import DrainMemory
+from ermon.core.kept_feeds import KeptSessions
+from ermon.core.kept_links import KeptLink
+from ermon.core.levels import LevelMemory
+from ermon.core.monitor import Monitor
+from ermon.model.events import (
+    AddPathNegotiated,
+    AddPathOffered,
+    EndOfRib,
+    Event,
+    HoldTimeZero,
+    ProcessDown,
+    ProcessUp,
+    RefreshBegan,
+    RefreshEnded,
+    SessionDown,
+    SessionUp,
+    SourceJudged,
+    StorageJudged,
+    Update,
+)
+from ermon.model.findings import Finding, Transition
+from ermon.model.inventory import Config, LinkFamily
+from ermon.model.prefixes import Family
+from ermon.model.routes import Route, RouteKey
+from ermon.model.settings import Severity
+from tests.core.test_oracle import NETWORKS
+from tests.histories import Step, histories
+from tests.networks import START
+
+EXAMPLES = int(os.environ.get("ERMON_RESTART_EXAMPLES", "12"))
+"""How many random histories are tried with each network; set it higher for a deeper, random run."""
+
+AWAY_SECONDS = 3.0
+QUIET_SECONDS = 1800.0
+"""Longer than any check's own times, and than routers get to call again."""
+
+ASIDE = {
+    # checks.md, churn-high: "a first dump … do not count"; the changes of the minute before are seen by nobody.
+    "churn-high",
+    # feed-empty: "in sync and without a single route received": one that sent routes and has withdrawn all of them.
+    "feed-empty",
+    # storage-failed: what cannot be written does not outlive anything.
+    "storage-failed",
+}
+"""Checks whose findings may differ, and the sentence of the contract that lets them."""
+
+T = TypeVar("T")
+
+
+def through_json(value: Any, kind: type[T]) -> T:
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind)
+
+
+class KeptLevel(msgspec.Struct):
+    counted: Counted
+    level: LevelMemory
+
+
+class KeptDrain(msgspec.Struct):
+    link: LinkFamily
+    drain: DrainMemory
+
+
+def restarted(monitor: Monitor, now: float) -> Monitor:
+    """Return what another ermon knows, which finds on disk what this one has written there."""
+    levels = [KeptLevel(counted, level) for counted, level in monitor.levels(monitor.now).items()]
+    drains = [KeptDrain(link, drain) for link, drain in monitor.drains().items()]
+    links = [link.written() for link in monitor.links_to_keep()]
+    after = Monitor(
+        monitor.config,
+        now,
+        # What cannot be written is not there.
+        [f for f in through_json(monitor.findings(), list[Finding]) if f.check != "storage-failed"],
+        through_json(list(monitor.cleared), list[Finding]),
+        {kept.counted: kept.level for kept in through_json(levels, list[KeptLevel])},
+        {kept.link: kept.drain for kept in through_json(drains, list[KeptDrain])},
+        through_json(links, list[KeptLink]),
+        through_json(monitor.sessions_to_keep(monitor.feeds_to_keep()), KeptSessions),
+    )
+    after.maintain(monitor.booked(), now)
+    return after
+
+
+@dataclass
+class Router:
+    """What a feed's router has, and would send in another session."""
+
+    up: bool = False
+    opened: list[Event] = field(default_factory=list)
+    routes: dict[RouteKey, Route] = field(default_factory=dict)
+    refreshes: dict[Family, tuple[float, set[RouteKey]]] = field(default_factory=dict)
+    """Since when it sends a family again, and what it has not sent again yet."""
+
+
+class World:
+    """The routers, as the events tell of them."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.routers = {name: Router() for name in config.feeds}
+
+    def takes(self, event: Event) -> bool:
+        """Take an event in; return whether a router can do so: a session is agreed upon before it is up, and says nothing
+        when it is not.
+        """
+        if isinstance(event, ProcessDown):
+            for name, router in self.routers.items():
+                if self.config.feeds[name].process == event.process:
+                    router.up, router.opened = False, []
+            return True
+        router = self.routers.get(getattr(event, "feed", ""))
+        if router is None:
+            return True
+        agrees = isinstance(event, AddPathNegotiated | AddPathOffered | HoldTimeZero)
+        begins = isinstance(event, SessionUp | SessionDown)
+        if not begins and agrees is router.up:
+            return False
+        self._take(router, event)
+        return True
+
+    def _take(self, router: Router, event: Event) -> None:
+        match event:
+            case SessionUp():
+                router.up, router.routes, router.refreshes = True, {}, {}
+            case SessionDown():
+                router.up, router.opened = False, []
+            case AddPathNegotiated() | AddPathOffered() | HoldTimeZero():
+                router.opened.append(event)
+            case _:
+                self._take_message(router, event)
+
+    def _take_message(self, router: Router, event: Event) -> None:
+        match event:
+            case Update():
+                for key in event.withdrawn:
+                    router.routes.pop(key, None)
+                router.routes.update({route.key: route for route in event.announced})
+                for _, missing in router.refreshes.values():
+                    missing.difference_update(route.key for route in event.announced)
+            case RefreshBegan():
+                held = {key for key in router.routes if key[0].family == event.family}
+                router.refreshes[event.family] = event.time, held
+            case RefreshEnded():
+                began, missing = router.refreshes.pop(event.family, (float("-inf"), set()))
+                if event.time < began + self.config.collector.sync_timeout:
+                    router.routes = {key: r for key, r in router.routes.items() if key not in missing}
+            case _:
+                pass
+
+    def calls(self, name: str, time: float) -> Iterator[Event]:
+        """The router opens a session, and sends all that it has."""
+        router = self.routers[name]
+        families: dict[Family, list[Route]] = {family: [] for family in self.config.feeds[name].families}
+        for route in router.routes.values():
+            families.setdefault(route.prefix.family, []).append(route)
+        yield from (msgspec.structs.replace(event, time=time) for event in router.opened)
+        yield SessionUp(time, name)
+        yield from (Update(time, name, tuple(routes)) for routes in families.values() if routes)
+        yield from (EndOfRib(time, name, family) for family in self.config.feeds[name].families)
+
+
+class Played:
+    """A monitor, and what it has told since a moment."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self.told: list[Transition] = []
+
+    def play(self, events: list[Event], now: float) -> None:
+        for event in events:
+            self.monitor.apply(event)
+        self.told += self.monitor.advance(now).transitions
+
+
+def differences(network: str, history: list[Step], at: int, apart: float) -> Iterator[str]:
+    """Play a history, restart one of two at step ``at``, and yield in what they differ when routers are back; they
+    call ``apart`` seconds one after the other.
+    """
+    policy = NETWORKS[network][0]
+    world, now = World(policy), START
+    without = Played(Monitor(policy, START))
+
+    def play(events: list[Event], *others: Played) -> None:
+        happen = [event for event in events if world.takes(event)]
+        for one in (without, *others):
+            one.play(happen, now)
+
+    history = [step for step in history if not step.reload]
+    for step in history[:at]:
+        now += step.gap
+        play(list(step.make(now)))
+    now = round(now + 1.0, 6)
+    play([ProcessUp(now, process) for process in policy.processes])
+    back = [name for name, router in world.routers.items() if router.up]
+    for name in back:  # sessions that have lost messages, or were joined, begin anew for both
+        if not clean(without.monitor, name):
+            play(list(again(world, name, now)))
+    now += policy.collector.sync_timeout + 10
+    without.play([], now)
+    without.told.clear()
+    # The restart.
+    after = Played(restarted(without.monitor, round(now + AWAY_SECONDS, 6)))
+    began = now
+    now = round(now + AWAY_SECONDS, 6)
+    known = without.monitor.network
+    judged: list[Event] = [
+        SourceJudged(now, source, problem or None) for source, problem in known.sources.items()
+    ]
+    judged.append(StorageJudged(now, known.storage))
+    after.play([*judged, *(ProcessUp(now, process) for process in policy.processes)], now)
+    for name in back:
+        now = round(now + apart, 6)
+        after.play(list(world.calls(name, now)), now)
+    now = round(now + QUIET_SECONDS, 6)
+    for one in (without, after):
+        one.play([], now)
+    yield from different(without.monitor, after.monitor)
+    yield from told_otherwise(without.told, after.told, policy, began)
+    # And from then on.
+    for one in (without, after):
+        one.told.clear()
+    for number, step in enumerate(history[at:], at + 1):
+        now = round(now + step.gap, 6)
+        play(list(step.make(now)), after)
+        for problem in different(without.monitor, after.monitor, raised=False):
+            yield f"later, at step {number} ({step!r}): {problem}"
+    now += QUIET_SECONDS
+    play([], after)
+    yield from different(without.monitor, after.monitor)
+
+
+def clean(monitor: Monitor, feed: str) -> bool:
+    state = monitor.network.feeds[feed]
+    session = state.session
+    sent_whole = all(sync.end_of_rib_seen and sync.complete for sync in session.families.values())
+    return session.up and sent_whole and not (session.damaged or session.joined or state.refreshes)
+
+
+def again(world: World, name: str, now: float) -> Iterator[Event]:
+    opened, routes = list(world.routers[name].opened), dict(world.routers[name].routes)
+    yield SessionDown(now, name, "closing connection")
+    world.routers[name].opened, world.routers[name].routes = opened, routes
+    yield from world.calls(name, now)
+
+
+def different(without: Monitor, after: Monitor, *, raised: bool = True) -> Iterator[str]:
+    """Yield how they differ; ``raised``: also in what is raised, when each check has had its own times."""
+    for one, other in zip(without.statuses(), after.statuses(), strict=True):
+        if one.subject.check in ASIDE:
+            continue
+        if one.status is not other.status or (raised and one.raised is not other.raised):
+            yield f"{one.key} is {one.status} ({one.phase}), and after a restart {other.status} ({other.phase})"
+    for key, drain in without.network.drains.items():
+        again = after.network.drains[key]
+        if (drain.since, drain.usual) != (again.since, again.usual):
+            yield f"{key} drains since {drain.since}, usual {drain.usual}; after a restart {again.since}, {again.usual}"
+    for counted in without.network.levels:
+        usual = without.network.usual(counted), after.network.usual(counted)
+        if usual[0] != usual[1]:
+            yield f"{counted} is usually {usual[0]}, and after a restart {usual[1]}"
+
+
+def told_otherwise(
+    without: list[Transition], after: list[Transition], policy: Config, began: float
+) -> Iterator[str]:
+    """Yield what only one of the two raised or cleared, or what came at quite another time."""
+    left = [name(t) for t in without]
+    for transition in after:
+        check = transition.finding.check
+        if transition.finding.severity is Severity.INFO or check in ASIDE:
+            continue
+        if name(transition) in left:
+            left.remove(name(transition))
+        else:
+            yield f"only after a restart, {transition.time - began} s later: {name(transition)}"
+    for told in left:
+        if CATALOGUE[told[1]].severity is not Severity.INFO and told[1] not in ASIDE:
+            yield f"only without a restart: {told}"
+
+
+def name(transition: Transition) -> tuple[object, ...]:
+    return (str(transition.state), transition.finding.check, tuple(transition.finding.labels.items()))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_restart_at_any_moment_changes_nothing(network: str) -> None:
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize="ERMON_RESTART_EXAMPLES" not in os.environ,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+        phases=[Phase.explicit, Phase.generate],
+    )
+    @given(histories(NETWORKS[network][0]), st.floats(0.1, 1.0), st.sampled_from((0.0, 1.0, 7.0)))
+    def agree(history: list[Step], share: float, apart: float) -> None:
+        at = max(2, int(len(history) * share))
+        for problem in differences(network, history, at, apart):
+            pytest.fail(f"{problem}, in {history[:at]}")
+
+    agree()
