@@ -35,10 +35,10 @@ def cannot_listen(address: str, port: int, error: str) -> str:
     host = f"{address}/{32 if version == 4 else 128}"
     if error in {"EACCES", "EPERM"} and port >= UNPRIVILEGED_PORT:
         why = "no right to the port; `ausearch -m avc -ts recent` says whether SELinux denies it"
+    elif (known := _CANNOT_LISTEN.get(error)) is not None:
+        why = known.format(host=host, port=port, version=version)
     else:
-        why = _CANNOT_LISTEN.get(error, error or "unknown error").format(
-            host=host, port=port, version=version
-        )
+        why = error or "unknown error"  # whatever ExaBGP's process says, braces and all
     return f"cannot listen on {endpoint(address, port)}: {why}"
 
 

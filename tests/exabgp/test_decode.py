@@ -37,6 +37,7 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.prefixes import parse_prefix
+from ermon.model.text import printable
 from tests.exabgp.recordings import (
     ALIVE,
     EDGES,
@@ -548,6 +549,11 @@ def test_any_octets_become_events_or_one_rejection(line: bytes) -> None:
     assert_total(Decoder(FEEDS), line)
 
 
+def own_line(kind: str, what: object) -> bytes:
+    """A line of the listener in ExaBGP's process."""
+    return json.dumps({"exabgp": "5.0.0", "time": 7.0, "pid": 1, "type": kind, kind: what}).encode()
+
+
 ALL_LINES = [line for name in ("samples", "extra", "two-speakers") for line in lines_of(name)]
 
 
@@ -590,10 +596,6 @@ def test_a_line_with_another_value_in_it_becomes_events_or_one_rejection(
 # Lines of the listener in ExaBGP's process ------------------------------------------------------------
 
 
-def own_line(kind: str, what: object) -> bytes:
-    return json.dumps({"exabgp": "5.0.0", "time": 7.0, "pid": 1, "type": kind, kind: what}).encode()
-
-
 def test_addresses_that_are_listened_on_and_those_that_cannot_be_are_told() -> None:
     line = own_line("listening", {"port": 179, "addresses": {"192.0.2.1": "", "2001:DB8::1": "EADDRINUSE"}})
     assert Decoder({}).decode(line) == Decoded(
@@ -629,6 +631,15 @@ def test_what_the_listener_cannot_have_written_is_rejected(kind: str, what: obje
     assert decoded.rejected is not None
     assert decoded.rejected.reason is RejectReason.BAD_MESSAGE
     assert decoded.events == []
+
+
+@given(st.text(max_size=40) | st.sampled_from(["{x}", "{0}", "{", "%s", "\\1"]))
+def test_whatever_stands_for_the_name_of_an_error_is_told(error: str) -> None:
+    line = own_line("listening", {"port": 179, "addresses": {"192.0.2.1": error, "2001:db8::1": error}})
+    assert_total(Decoder({}), line)
+    for event in Decoder({}).decode(line).events:
+        assert isinstance(event, ListeningJudged)
+        assert printable(error) in (event.problem or "") or error.startswith("E")
 
 
 def test_terminal_escapes_in_the_name_of_an_error_are_made_printable() -> None:

@@ -35,6 +35,14 @@ RECORDED = [
     for path in sorted((TOP / "tests" / "recorded").glob("*.jsonl"))
     for line in path.read_bytes().splitlines()
 ]
+LISTENER = [
+    b'{"exabgp":"5.0.0","time":1772366400.5,"pid":7,"type":"listening","listening":{"port":179,"addresses":'
+    b'{"192.0.2.10":"","192.0.2.11":"EADDRINUSE","2001:db8::10":"EADDRNOTAVAIL"}}}',
+    b'{"exabgp":"5.0.0","time":1772366400.5,"pid":7,"type":"refused","refused":{"connections":'
+    b'[{"local":"192.0.2.10","peer":"192.0.2.99","count":3},{"local":"2001:db8::10","peer":"::1","count":1}],"more":5}}',
+]
+"""What ermon's own listener tells in ExaBGP's process."""
+SAID = [*RECORDED, *LISTENER * 20]  # as often as it takes for each of their values to be broken
 START = 1_772_366_400.0
 PID = 7
 FEEDS = list(CONFIG.feeds.values())
@@ -44,7 +52,7 @@ def decode(random: Random) -> None:
     """Each line becomes events or one rejection, and an UPDATE that is skipped is a loss."""
     decoder = Decoder(CONFIG.feeds)
     for _ in range(20):
-        line = random.choice(RECORDED)
+        line = random.choice(SAID)
         breaking = break_json if random.random() < 0.6 else break_bytes
         check(decoder.decode(breaking(random, line, RECORDED)))
 
@@ -100,7 +108,7 @@ def lines(random: Random, feed: Feed, now: float) -> Iterator[bytes]:
         case 1:
             yield from map(encoder.end_of_rib, feed.families)
         case 2:
-            yield random.choice(RECORDED)
+            yield random.choice(SAID)
         case _:
             yield from encoder.updates(route(random) for _ in range(random.choice((1, 2, 10, 60))))
 

@@ -47,6 +47,7 @@ TOKENS = (
         b"*x",
         b"&x ",
         b"<<:",
+        b"{x}%s",
     ),
 )
 """What is likely to be taken wrongly somewhere."""
