@@ -36,10 +36,14 @@ RECORDED = [
     for line in path.read_bytes().splitlines()
 ]
 LISTENER = [
-    b'{"exabgp":"5.0.0","time":1772366400.5,"pid":7,"type":"listening","listening":{"port":179,"addresses":'
-    b'{"192.0.2.10":"","192.0.2.11":"EADDRINUSE","2001:db8::10":"EADDRNOTAVAIL"}}}',
-    b'{"exabgp":"5.0.0","time":1772366400.5,"pid":7,"type":"refused","refused":{"connections":'
-    b'[{"local":"192.0.2.10","peer":"192.0.2.99","count":3},{"local":"2001:db8::10","peer":"::1","count":1}],"more":5}}',
+    (
+        b'{"exabgp":"5.0.0","time":1772366400.5,"pid":7,"type":"listening","listening":{"port":179,"addresses":'
+        b'{"192.0.2.10":"","192.0.2.11":"EADDRINUSE","2001:db8::10":"EADDRNOTAVAIL"}}}'
+    ),
+    (
+        b'{"exabgp":"5.0.0","time":1772366400.5,"pid":7,"type":"refused","refused":{"connections":'
+        b'[{"local":"192.0.2.10","peer":"192.0.2.99","count":3},{"local":"2001:db8::10","peer":"::1","count":1}],"more":5}}'
+    ),
 ]
 """What ermon's own listener tells in ExaBGP's process."""
 SAID = [*RECORDED, *LISTENER * 20]  # as often as it takes for each of their values to be broken
