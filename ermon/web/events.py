@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,7 +37,7 @@ sees more on a page, and lines that come in must not wait for pages.
 """
 
 MAX_CLIENTS = 100
-"""A wall of screens; whoever opens more has left something running."""
+"""A wall of screens; whoever opens more has left something running, and is the first to lose one to somebody else."""
 
 _Entity = tuple[str, str | LinkKey]
 """What an event is about: ``link``, ``feed`` or ``pool``, and which."""
@@ -50,8 +50,12 @@ class TooManyClientsError(Exception):
 class Subscription:
     """One client's events."""
 
-    def __init__(self, limit: int, missed: Iterable[bytes] | None) -> None:
+    def __init__(self, limit: int, missed: Iterable[bytes] | None, party: str = "") -> None:
         """``missed`` came since the client was last here; ``None``: nobody knows what it has missed."""
+        self.party = party
+        """Whose it is."""
+        self.ended = False
+        """Its place is somebody else's now."""
         self.behind = missed is None
         """A snapshot must be sent before anything else."""
         self._limit = limit
@@ -72,6 +76,10 @@ class Subscription:
     def fall_behind(self) -> None:
         self._events.clear()
         self.behind = True
+        self._wake.set()
+
+    def end(self) -> None:
+        self.ended = True
         self._wake.set()
 
     def caught_up(self) -> None:
@@ -107,7 +115,8 @@ class EventHub:
         self._kept: deque[tuple[int, bytes]] = deque(maxlen=kept_events)
         self._limit = kept_events
         self._max_clients = max_clients
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: dict[Subscription, None] = {}
+        """Those who listen, the longest first."""
         self._number = 0
         self._known: NetworkFacts | None = None
         self._shown_pools: dict[str, PoolDoc] = {}
@@ -129,16 +138,28 @@ class EventHub:
         return len(self._subscriptions)
 
     @contextmanager
-    def subscribe(self, last_event_id: str | None = None) -> Iterator[Subscription]:
-        """Listen, from after an event on if that is known; ``TooManyClientsError`` when all places are taken."""
+    def subscribe(self, last_event_id: str | None = None, party: str = "") -> Iterator[Subscription]:
+        """Listen, from after an event on if that is known; ``TooManyClientsError`` when there is no place.
+
+        When all are taken, ``party`` gets one of the party that has the most, unless that has hardly more than it.
+        """
         if len(self._subscriptions) >= self._max_clients:
-            raise TooManyClientsError(f"{self._max_clients} clients listen already")
-        subscription = Subscription(self._limit, self._missed(last_event_id))
-        self._subscriptions.add(subscription)
+            self._make_place(party)
+        subscription = Subscription(self._limit, self._missed(last_event_id), party)
+        self._subscriptions[subscription] = None
         try:
             yield subscription
         finally:
-            self._subscriptions.discard(subscription)
+            self._subscriptions.pop(subscription, None)
+
+    def _make_place(self, party: str) -> None:
+        holds = Counter(each.party for each in self._subscriptions)
+        most, count = max(holds.items(), key=lambda item: item[1], default=("", 0))
+        if count <= holds[party] + 1:
+            raise TooManyClientsError(f"{self._max_clients} clients listen already")
+        victim = next(each for each in self._subscriptions if each.party == most)
+        del self._subscriptions[victim]
+        victim.end()
 
     def _missed(self, last_event_id: str | None) -> list[bytes] | None:
         run, _, number = (last_event_id or "").partition("-")

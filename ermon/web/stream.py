@@ -13,6 +13,7 @@ from itertools import islice
 from aiohttp import web
 
 from ermon.api.answers import SnapshotEvent, finding_doc
+from ermon.httpd.shell import party_of
 from ermon.web.api import findings_now, status_now
 from ermon.web.events import Subscription, TooManyClientsError, frame
 from ermon.web.handling import CONTEXT, parameters
@@ -44,7 +45,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     try:
         with (
             _ended_at_shutdown(request.app),
-            hub.subscribe(request.headers.get("Last-Event-ID")) as subscription,
+            hub.subscribe(request.headers.get("Last-Event-ID"), party_of(request)) as subscription,
         ):
             await response.prepare(request)
             with contextlib.suppress(ConnectionError):
@@ -74,6 +75,8 @@ async def _send(request: web.Request, response: web.StreamResponse, subscription
         if subscription.behind:
             data = await _snapshot(request, subscription)
         data += await subscription.wait(0 if data else HEARTBEAT_SECONDS)
+        if subscription.ended:
+            return
         if not data and not subscription.behind:
             data = b": still here\n\n"
 

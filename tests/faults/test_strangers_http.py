@@ -26,6 +26,7 @@ from ermon.httpd.shell import RateLimit, WebConfig
 from ermon.storage.adapters import keep_parties, kept_parties
 from ermon.storage.store import Store
 from ermon.web import app as web_app
+from ermon.web.events import EventHub
 from tests.checks.company import V4, company
 from tests.httpd.pki import Pki, write
 from tests.httpd.test_access import USERS, basic
@@ -151,6 +152,34 @@ async def test_who_reads_large_answers_slowly_holds_up_nobody(site: Site, monkey
             raw.writer.write(scrape * 50)
         async with asyncio.timeout(PATIENCE):
             assert await ask(client, PROMETHEUS, scrape) == 200
+
+
+EVENTS = b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+async def stream(raw: Raw, request: bytes = EVENTS) -> int:
+    """Ask for the events; leaves the answer to be read."""
+    raw.writer.write(request)
+    head = await raw.reader.readuntil(b"\r\n\r\n")
+    return int(head.split()[1])
+
+
+async def test_who_keeps_every_stream_of_events_leaves_some_to_the_others(site: Site, tmp_path: Path):
+    site.control = tmp_path / "control.sock"
+    site.hub = EventHub(max_clients=4)
+    async with site.served() as client, strangers(client, 4, range(1)) as kept:
+        assert [await stream(raw) for raw in kept] == [200] * 4
+        async with connections(client, 1, NOC) as [noc]:
+            assert await stream(noc) == 200
+            here = Raw(*await asyncio.open_unix_connection(site.control))
+            assert await stream(here) == 200
+            for raw in kept[:2]:
+                await asyncio.wait_for(
+                    raw.reader.readuntil(b"\r\n0\r\n\r\n"), PATIENCE
+                )  # the end of the answer
+            async with strangers(client, 1, range(1)) as [again]:
+                assert await stream(again) == 503
+            here.writer.close()
 
 
 # Time ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -122,6 +123,33 @@ async def test_only_so_many_can_listen():
         assert hub.clients == 1
     with hub.subscribe():
         assert hub.clients == 1
+
+
+def listening(hub: EventHub, stack: ExitStack, *parties: str) -> list[Subscription]:
+    return [stack.enter_context(hub.subscribe(party=party)) for party in parties]
+
+
+async def test_who_has_less_gets_a_place_of_whoever_has_the_most():
+    hub = EventHub(max_clients=4)
+    with ExitStack() as stack:
+        greedy = listening(hub, stack, *["203.0.113.9"] * 4)
+        listening(hub, stack, "uid 0", "2001:db8::/64")
+        assert [each.ended for each in greedy] == [True, True, False, False]
+        assert await greedy[0].wait(60) == b""  # at once
+        assert hub.clients == 4
+        with pytest.raises(TooManyClientsError):
+            listening(hub, stack, "203.0.113.9")
+    assert hub.clients == 0
+
+
+async def test_nobody_loses_a_place_to_whoever_has_as_many():
+    hub = EventHub(max_clients=2)
+    with ExitStack() as stack:
+        first = listening(hub, stack, "192.0.2.1", "192.0.2.2")
+        for party in ("192.0.2.3", "192.0.2.1"):
+            with pytest.raises(TooManyClientsError):
+                listening(hub, stack, party)
+        assert not any(each.ended for each in first)
 
 
 # What is told ----------------------------------------------------------------------------------------
