@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,3 +163,13 @@ async def test_few_take_a_recording_at_a_time(net: Company, monkeypatch):
     async with Site(net).served() as client:
         status, message = await client.error("/api/v1/recording")
     assert (status, message) == (503, "0 clients take one already")
+
+
+async def test_whoever_keeps_all_recordings_keeps_none_from_the_machine_of_ermon(
+    net: Company, monkeypatch, tmp_path: Path
+):
+    monkeypatch.setattr(stream, "MAX_RECORDINGS", 0)
+    async with Site(net).controlled(tmp_path) as client:
+        response = await client.get("/api/v1/recording")
+        assert response.status == 200
+        assert (await response.read()).splitlines()
