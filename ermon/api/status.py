@@ -232,6 +232,8 @@ class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When it came up or went down; ``null``: it never has."""
     down_reason: str
     """Why the session ended, perhaps in the peer's own words; empty while nobody knows."""
+    waiting_until: Time | None = None
+    """Until when the router is given time to call again, since ExaBGP was started; left out: it is not waited for."""
     in_sync: Mapping[Family, bool]
     """Whether the routes held are known to be complete."""
     all_paths: Mapping[Family, bool]

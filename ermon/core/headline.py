@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ermon.api.status import HeadlineDoc, HeadlineKind
@@ -34,6 +35,8 @@ class Seen(NamedTuple):
     blind: Sequence[str]
     """Those whose silence proves nothing."""
     processes_down: Sequence[str]
+    waiting_until: float | None = None
+    """Until when routers are given time to call again, since ExaBGP was started; by the wall clock."""
 
     @property
     def serious(self) -> list[Finding]:
@@ -52,7 +55,13 @@ class Seen(NamedTuple):
 def make_headline(raised: Sequence[Finding], facts: NetworkFacts) -> HeadlineDoc:
     """Return the headline of what is known now; ``raised`` is as ``Monitor.findings`` returns it."""
     down = [name for name in facts.processes if facts.process_up(name) is False]
-    return headline_of(Seen(raised, len(facts.config.feeds), blind_feeds(facts), down))
+    return headline_of(Seen(raised, len(facts.config.feeds), blind_feeds(facts), down, _waiting_until(facts)))
+
+
+def _waiting_until(facts: NetworkFacts) -> float | None:
+    ends = (state.awaited_until for name, state in facts.feeds.items() if facts.awaited(name))
+    last = max((end for end in ends if end is not None), default=None)
+    return None if last is None else facts.wall(last)
 
 
 def blind_feeds(facts: NetworkFacts) -> list[str]:
@@ -93,6 +102,9 @@ def _blind(seen: Seen) -> HeadlineDoc | None:
     down = (
         f"ExaBGP is down: {_some(seen.processes_down)}." if seen.processes_down else f"{_some(seen.blind)}."
     )
+    if seen.waiting_until is not None:
+        until = datetime.fromtimestamp(seen.waiting_until, UTC)
+        down = f"Waiting for routers until {until:%H:%M:%S} UTC: {down}"
     text = f"{seen.blindness[0].upper()}{seen.blindness[1:]}"
     return HeadlineDoc(kind=HeadlineKind.BLIND, text=text, about=down, since=None)
 

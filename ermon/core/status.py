@@ -233,6 +233,7 @@ def feed_status(monitor: Monitor, name: str) -> FeedDoc:
         state="up" if session.up else "down",
         since=_wall(facts, session.changed_at),
         down_reason=facts.listening_problem(name) or session.down_reason,
+        waiting_until=_wall(facts, state.awaited_until) if facts.awaited(name) else None,
         in_sync={family: facts.in_sync(name, family) for family in feed.families},
         all_paths={family: session.up and facts.all_paths(name, family) for family in feed.families},
         routes={family: state.rib.count(family) for family in feed.families},

@@ -161,7 +161,7 @@ _RANKS: Mapping[str, int] = {overall: rank for rank, overall in enumerate(revers
 def _row(name: str, feed: FeedDoc, now: datetime) -> tuple[Text, ...]:
     return (
         text(name),
-        _state(feed),
+        _state(feed, now),
         text("" if feed.since is None else duration(now - instant(feed.since))),
         text(str(sum(feed.routes.values()))),
         text(_place(feed)),
@@ -174,9 +174,12 @@ def _place(feed: FeedDoc) -> str:
     return f"{feed.view} {about}".rstrip()
 
 
-def _state(feed: FeedDoc) -> Text:
+def _state(feed: FeedDoc, now: datetime) -> Text:
     """Say what is wrong with a feed, in the peer's words where those are known."""
     if feed.state != "up":
+        if feed.waiting_until is not None:
+            until = clock(instant(feed.waiting_until), now)
+            return text(f"◆ waiting for the router until {until}", style("unknown"))
         if feed.since is None and not feed.down_reason:
             return text("▲ never up", style("down"))
         return text(f"▲ {feed.state}{': ' if feed.down_reason else ''}{feed.down_reason}", style("down"))

@@ -262,6 +262,7 @@ def _states(picture: Picture) -> Iterator[tuple[str, str]]:
                 yield f"link {name} {link_name} {family_name(family)}", shown
     for name, feed in status.feeds.items():
         reason = f": {feed.down_reason}" if feed.state != "up" and feed.down_reason else ""
+        reason = ", waited for" if feed.waiting_until is not None else reason
         yield f"feed {name}", f"{feed.state}{reason}"
     for name, pool in status.pools.items():
         yield from _pool_states(name, pool)

@@ -213,6 +213,7 @@ def test_what_is_always_written_is_required_and_what_may_be_left_out_is_not(sche
         "link",
         "uplink",
         "segment",
+        "waiting_until",
     }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from ermon.api.status import FeedDoc, LinkDoc
 from ermon.checks.mirror import mirrored
+from ermon.core.headline import make_headline
 from ermon.core.pool_status import pools_status
 from ermon.core.status import (
     Collected,
@@ -225,3 +226,12 @@ def test_maintenance_and_exceptions_in_force_are_told_the_first_to_end_first():
         ("maintenance", {"circuit": "chicago", "link": "primary"}, "2026-11-18T12:00:00.000Z", "optics"),
         ("exception", {"check": "link-asymmetry", "circuit": "dallas"}, None, "by design"),
     ]
+
+
+def test_a_feed_whose_router_is_waited_for_says_until_when() -> None:
+    net = company().converge().process_up().process_down().wait(1).process_up().wait(10)
+    until = rfc3339(net.now + 140)
+    assert feeds_status(net.monitor)["edge-1"].waiting_until == until
+    assert "Waiting for routers until" in make_headline([], net.monitor.network).about
+    net.wait(140)
+    assert feeds_status(net.monitor)["edge-1"].waiting_until is None

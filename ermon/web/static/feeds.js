@@ -48,6 +48,7 @@ function row(feed) {
   const synced = !feed.blind;
   const place = [feed.view, feed.circuit && `${feed.circuit} ${feed.link}`, feed.uplink, feed.segment];
   const notes = [
+    feed.waiting_until && `waiting for the router until ${clock(feed.waiting_until)}`,
     feed.state !== "up" && feed.down_reason,
     feed.loss && `messages lost: ${feed.loss}`,
     feed.overflowed && "too many routes",
