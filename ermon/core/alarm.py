@@ -28,6 +28,14 @@ class Phase(StrEnum):
     CLEARING = "clearing"
 
 
+class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a check has answered while not everybody had said everything up to that time. A file format."""
+
+    time: float
+    status: Status
+    evidence: Mapping[str, Any] = {}
+
+
 class AlarmState(msgspec.Struct, omit_defaults=True):
     """Where an alarm stands; outlives the policy that brought it there. The fields are a file format.
 
@@ -48,6 +56,8 @@ class AlarmState(msgspec.Struct, omit_defaults=True):
     raised_at: float = 0.0
     finding_id: str = ""
     evidence: Mapping[str, Any] = {}
+    waiting: tuple[Waiting, ...] = ()
+    """Answers that wait until all processes that the subject is judged by have said everything up to their time."""
 
 
 class Alarm:

@@ -13,14 +13,15 @@ from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.subject import UNKNOWN
-from ermon.checks.topics import Topic
+from ermon.checks.topics import EXPECTATIONS, Topic
 from ermon.core import evidence
-from ermon.core.alarm import Alarm, AlarmKey, AlarmState, Phase
+from ermon.core.alarm import Alarm, AlarmKey, AlarmState, Phase, Waiting
 from ermon.core.facts import NetworkFacts
+from ermon.core.horizons import Owner
 from ermon.core.learning import Learning
 from ermon.core.maintenance import Cover, Coverage, Suppression, describe
 from ermon.core.plan import Plan
-from ermon.core.timers import Timers
+from ermon.core.timers import OwnedTimers
 from ermon.model.events import Change, PoolChanged
 from ermon.model.findings import Finding, Status, Transition, TransitionState
 from ermon.model.settings import MaintenanceWindow
@@ -49,7 +50,9 @@ class AlarmKeeper:
         self.cleared = deque(cleared, CLEARED_FINDINGS)
         self.transitions: list[Transition] = []
         self.changes: list[Change] = []
-        self.timers: Timers[AlarmKey] = Timers()
+        self.timers: OwnedTimers[AlarmKey] = OwnedTimers(plan.owner, facts.horizons)
+        self.answers: OwnedTimers[AlarmKey] = OwnedTimers(plan.owner, facts.horizons)
+        """When the first of the answers that wait is due."""
         self.learning = Learning(plan, facts)
         self._settled: dict[AlarmKey, str] = {}
         """Alarms that are judged again because another level is usual now, and why: what is ok then is cleared at once."""
@@ -70,6 +73,7 @@ class AlarmKeeper:
             if alarm := self.plan.alarms.get(key):
                 self._go_on(alarm, state)
                 self._set_timer(alarm)
+                self._await_answers(alarm)
             if not number % ALARMS_AT_ONCE:
                 yield
 
@@ -129,10 +133,10 @@ class AlarmKeeper:
 
     def use_windows(self, windows: Iterable[MaintenanceWindow]) -> None:
         """Apply these windows and no others; what they cover, or covered, is judged again."""
-        self.judge_covered()
+        self._judge_covered()
         self.coverage = self.facts.coverage = Coverage(self.plan.config, windows)
         self._covers = self.plan.covers(self.coverage)
-        self.judge_covered()
+        self._judge_covered()
 
     def suppression(self, alarm: Alarm) -> Suppression | None:
         """Return the window or the exception that keeps an alarm quiet now, should it be violated."""
@@ -146,9 +150,24 @@ class AlarmKeeper:
         on_purpose = self.suppression(alarm)
         return self.plan.cause_of(alarm) if on_purpose is None else describe(on_purpose)
 
-    def judge_covered(self) -> None:
-        """Judge again what a window covers: one of them has begun, or is over."""
+    def _judge_covered(self) -> None:
         self._unjudged.update((key, self.plan.alarms[key]) for key in self._covers)
+
+    def dated(self) -> Iterator[Alarm]:
+        """Yield the alarms that depend on the date: on windows that cover them, or on prefixes that are expected."""
+        for key in self._covers:
+            yield self.plan.alarms[key]
+        yield from self.plan.depending_on(EXPECTATIONS)
+
+    def judge_dates(self, owner: Owner | None = None) -> None:
+        """Judge again what depends on the date, of one owner or of all: a window has begun or is over, or a prefix is
+        expected or is no longer.
+        """
+        self._unjudged.update(
+            (alarm.key, alarm)
+            for alarm in self.dated()
+            if owner is None or self.plan.owner(alarm.key) == owner
+        )
 
     # Evaluation --------------------------------------------------------------------------------------
 
@@ -166,11 +185,26 @@ class AlarmKeeper:
         self.learning.follow(moved.values())
         return began
 
+    def evaluate_each(self, topics: Collection[Topic]) -> None:
+        """The same where no process has spoken, but ermon itself: each alarm at the time up to which all is heard that
+        it is judged by.
+        """
+        unjudged = self._take_unjudged(topics)
+        moved = dict(unjudged)
+        for alarm in unjudged.values():
+            self._go_to_time_of(alarm)
+            self._judge(alarm, moved)
+        for alarm in sorted(moved.values(), key=alarm_order):
+            self._go_to_time_of(alarm)
+            self._move(alarm)
+            self.learning.follow((alarm,))
+
     def evaluate_step_by_step(self, topics: Collection[Topic]) -> Iterator[None]:
         """The same for many at once: a step is so many alarms."""
         unjudged = self._take_unjudged(topics)
         moved = dict(unjudged)
         for number, alarm in enumerate(unjudged.values(), 1):
+            self._go_to_time_of(alarm)
             self._judge(alarm, moved)
             if not number % ALARMS_AT_ONCE:
                 yield
@@ -178,6 +212,7 @@ class AlarmKeeper:
             self.plan.layout.alarms, 1
         ):  # they are in order, and to sort takes long
             if alarm.key in moved:
+                self._go_to_time_of(alarm)
                 self._move(alarm)
                 self.learning.follow((alarm,))
             if not number % ALARMS_AT_ONCE:
@@ -204,6 +239,25 @@ class AlarmKeeper:
             alarm = self.plan.alarms[key]
             self._transition(alarm, alarm.fire(now))
 
+    def take_answers(self, now: float) -> bool:
+        """Take in the answers that have waited until all was heard up to their time; return whether a violation began."""
+        began = False
+        while (key := self.answers.pop(now)) is not None:
+            alarm = self.plan.alarms[key]
+            answer = next(answer for answer in alarm.state.waiting if answer.status is not alarm.status)
+            at = alarm.state.waiting.index(answer)
+            alarm.state.waiting = alarm.state.waiting[at + 1 :]
+            if answer.evidence:
+                alarm.state.evidence = answer.evidence
+            began |= self._answer(alarm, answer.status)
+            self._await_answers(alarm)
+        return began
+
+    def _go_to_time_of(self, alarm: Alarm) -> None:
+        """Judge what follows at the time up to which all has been heard that an alarm is judged by."""
+        if not self.facts.horizons.together:
+            self.facts.now = self.facts.horizons.now(self.plan.owner(alarm.key))
+
     def _take_unjudged(self, topics: Collection[Topic]) -> dict[AlarmKey, Alarm]:
         unjudged, self._unjudged = self._unjudged, {}
         for topic in topics if len(unjudged) < len(self.plan.alarms) else ():
@@ -220,8 +274,58 @@ class AlarmKeeper:
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
 
     def _move(self, alarm: Alarm) -> bool:
-        before, was_due = alarm.state.status, alarm.state.due
-        status, now = self._status(alarm), self.facts.now
+        status = self._status(alarm)
+        return not self._waits(alarm, status) and self._answer(alarm, status)
+
+    def _waits(self, alarm: Alarm, status: Status) -> bool:
+        """Keep an answer for later where a process that the alarm is judged by is behind the time of the answer.
+
+        What that process says next may have been before it. If that changes the answer, it is unknown from then on until
+        the last time that a faster process touched it: what that one had said before cannot be asked about once more.
+        """
+        horizons, state = self.facts.horizons, alarm.state
+        if horizons.together:
+            return False
+        now, until = self.facts.now, horizons.until(self.plan.owner(alarm.key))
+        while state.waiting and state.waiting[0].time <= until and state.waiting[0].status is state.status:
+            state.waiting = state.waiting[
+                1:
+            ]  # it changes nothing, and no earlier time can be told of any more
+        if not state.waiting and now <= until:
+            return False
+        statuses = [state.status, *(answer.status for answer in state.waiting)]
+        if status is statuses[-1]:
+            if not state.waiting and alarm.phase is not Phase.QUIET:
+                self._render(alarm)  # by the time that it is raised, what shows it may have gone
+            if not state.waiting or state.waiting[-1].time < now:
+                touched = (
+                    state.waiting[:-1] if len(statuses) > 2 and status is statuses[-2] else state.waiting
+                )
+                state.waiting = (*touched, Waiting(now, status))
+                self._await_answers(alarm)
+            return True
+        before = tuple(answer for answer in state.waiting if answer.time <= now)
+        proof = alarm.verdict.evidence if status is Status.VIOLATED else None
+        shown = {} if proof is None else evidence.render(proof)
+        if before == state.waiting:
+            state.waiting = (*before, Waiting(now, status, shown))
+        else:
+            last = state.waiting[-1].time
+            state.waiting = (*before, Waiting(now, Status.UNKNOWN), Waiting(last, status, shown))
+        self._await_answers(alarm)
+        return True
+
+    def _await_answers(self, alarm: Alarm) -> None:
+        changing = (answer.time for answer in alarm.state.waiting if answer.status is not alarm.status)
+        due = next(changing, None)
+        if due is None:
+            self.answers.cancel(alarm.key)
+        else:
+            self.answers.set(alarm.key, due)
+
+    def _answer(self, alarm: Alarm, status: Status) -> bool:
+        """Take an answer in at its time; return whether a violation begins."""
+        before, was_due, now = alarm.state.status, alarm.state.due, self.facts.now
         transition = alarm.move(status, now)
         reason = self._settled.pop(alarm.key, None) if self._settled else None
         if reason is not None and alarm.phase is Phase.CLEARING:

@@ -23,6 +23,7 @@ from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
 from ermon.core.coverage import ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
+from ermon.core.horizons import OF_LINKS, OWN, Horizons, Owner
 from ermon.core.levels import Level
 from ermon.core.listening import Listening
 from ermon.core.maintenance import Coverage
@@ -30,8 +31,10 @@ from ermon.core.rib import AdjRibIn
 from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
 from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
+from ermon.core.timers import ProcessSettles, StrangersGone, Timer
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
+    EDGES,
     Config,
     ExpectationPeriods,
     Feed,
@@ -105,6 +108,8 @@ class NetworkFacts:
     def __init__(self, config: Config, now: float) -> None:
         self.config = config
         self.now = now
+        """The time of what is being taken in: of a line, or of a timer. Lines of two processes may come out of order."""
+        self.horizons = Horizons(now)
         self.clock_offset = 0.0
         """How far the wall clock is ahead of ``now``, in seconds: it may be set, and ``now`` only ever passes."""
         self.pending = Pending()
@@ -176,6 +181,14 @@ class NetworkFacts:
     def wall(self, time: float) -> float:
         """Return what a time of events is in terms of the wall clock as it is now: for people, and for the calendar."""
         return time + self.clock_offset
+
+    def owner_of_timer(self, timer: Timer) -> Owner:
+        """Return the processes that must have said everything before a timer may fire."""
+        if isinstance(timer, ProcessSettles | StrangersGone):
+            return OWN
+        feed: str | None = getattr(timer, "feed", None)
+        process = EDGES if feed is None else self.config.feeds[feed].process
+        return OF_LINKS if process == EDGES else frozenset((process,))
 
     @property
     def calendar_now(self) -> float:

@@ -38,9 +38,9 @@ from ermon.core.timers import (
     FailoverGraceEnds,
     LinkFlapsEnd,
     LinkStateOverdue,
+    OwnedTimers,
     RunLearnt,
     Timer,
-    Timers,
 )
 from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
 from ermon.model.findings import LinkState
@@ -54,7 +54,7 @@ class Layers:
     def __init__(self, facts: NetworkFacts, routes: RouteIndex) -> None:
         self.facts = facts
         self.routes = routes
-        self.timers: Timers[Timer] = Timers()
+        self.timers: OwnedTimers[Timer] = OwnedTimers(facts.owner_of_timer, facts.horizons)
         self.changes: list[Change] = []
         self.sight = Sight(facts, self.timers)
         self._failover_circuits = {

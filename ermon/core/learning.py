@@ -17,7 +17,7 @@ from ermon.core.alarm import Alarm, AlarmKey
 from ermon.core.facts import NetworkFacts
 from ermon.core.levels import Level, same_level
 from ermon.core.plan import Plan
-from ermon.core.timers import Timers
+from ermon.core.timers import OwnedTimers
 from ermon.model.findings import Status
 
 
@@ -27,7 +27,7 @@ class Learning:
     def __init__(self, plan: Plan, facts: NetworkFacts) -> None:
         self._plan = plan
         self._facts = facts
-        self.timers: Timers[AlarmKey] = Timers()
+        self.timers: OwnedTimers[AlarmKey] = OwnedTimers(plan.owner, facts.horizons)
         self._low: dict[str, dict[AlarmKey, Alarm]] = {}
         """By circuit: those that call something too low at present."""
         for counted in plan.counted:

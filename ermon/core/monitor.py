@@ -22,12 +22,13 @@ from typing import NamedTuple
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Acceptable
-from ermon.checks.topics import EXPECTATIONS, Counted, Topic
+from ermon.checks.topics import Counted, Topic
 from ermon.core import kept_feeds, kept_links
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState
 from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper
 from ermon.core.drain import DrainMemory
 from ermon.core.facts import NetworkFacts
+from ermon.core.horizons import Horizons, Owner
 from ermon.core.kept_feeds import KeptFeed, KeptSessions
 from ermon.core.kept_links import KeptLink, LinkToKeep
 from ermon.core.layout import Layout
@@ -37,8 +38,17 @@ from ermon.core.plan import Plan
 from ermon.core.reactor import Reactor
 from ermon.core.route_index import Expectations
 from ermon.core.takeover import adopt, expect
-from ermon.core.timers import Timers
-from ermon.model.events import Accepted, Change, ClockStepped, Event, FeedRequest, SourceJudged
+from ermon.core.timers import OwnedTimers
+from ermon.model.events import (
+    Accepted,
+    Change,
+    ClockStepped,
+    Event,
+    FeedRequest,
+    ProcessDown,
+    ProcessUp,
+    SourceJudged,
+)
 from ermon.model.findings import Finding, Status, Transition, transition_order
 from ermon.model.inventory import Config, LinkFamily
 from ermon.model.settings import MaintenanceWindow
@@ -106,6 +116,7 @@ class Monitor:
         self._detections: list[float] = []
         if past is not None:
             self._booked = past.windows
+            self.horizons.go_on_from(past.reactor.facts.horizons, config.processes)
             _finish(adopt(self.reactor, past.reactor))
             self._alarms.go_on_from(past.alarms)
         self._alarms.restore(findings)
@@ -120,7 +131,7 @@ class Monitor:
         if sessions is not None:
             kept_feeds.restore(self.reactor, sessions)
         self._use_windows()
-        self._evaluate()
+        self._evaluate(own=True)
 
     def restarted(self, now: float) -> Monitor:
         """Return what another ermon knows that starts now, where this one has kept what outlives it."""
@@ -146,17 +157,20 @@ class Monitor:
 
     def apply(self, event: Event) -> None:
         """Take one event in, after the timers that were due before it."""
-        self._let_time_pass(event.time)
+        process = None if self.horizons.together else self._speaker(event)
+        self._let_time_pass(event.time, process)
         self.reactor.apply(event)
+        if isinstance(event, ProcessDown) and process is not None:
+            self.horizons.declare_dead(process)
         if isinstance(event, ClockStepped):
             self._set_calendar()
-            self._judge_dates()
+            self._alarms.judge_dates()
         elif isinstance(event, Accepted):
             self._accept(event)
         elif isinstance(event, SourceJudged) and event.because:
             for alarm in self.acceptable("source-rejected", {"source": event.source}):
                 self._alarms.settle(alarm, event.because)
-        if self._evaluate():
+        if self._evaluate(own=process is None):
             self._detections.append(event.time)
 
     def advance(self, now: float) -> Outcome:
@@ -178,21 +192,56 @@ class Monitor:
 
     @property
     def now(self) -> float:
-        return self.network.now
+        """The latest time that is known of."""
+        return self.network.now if self.horizons.together else self.horizons.clock
 
     def next_deadline(self) -> float | None:
         """Return when to advance again if nothing happens, ``None`` for never."""
-        alarms = self._alarms
-        deadlines = [
-            *(self.reactor.next_deadline(), self._calendar.next()),
-            *(alarms.timers.next(), alarms.learning.timers.next()),
-        ]
-        return min((due for due in deadlines if due is not None), default=None)
+        return min((due for each in self._timers if (due := each.wake_at()) is not None), default=None)
+
+    # Several processes, each at its own time -----------------------------------------------------------
+
+    @property
+    def horizons(self) -> Horizons:
+        return self.network.horizons
+
+    def follow_each_process(self) -> None:
+        """From now on, what a process says lets time pass for itself alone, and ``advance`` for ermon itself.
+
+        A timer fires when everything has been ``delivered`` up to it by all processes that its subject is judged by and
+        that are not dead. Otherwise all that comes is taken for one stream in the order of time.
+        """
+        self.horizons.together = False
+        self.horizons.await_all(self.config.processes)
+
+    def follow_all_together(self) -> None:
+        """From now on, whatever is said lets time pass for all; what was still to be said of the past no longer counts."""
+        if not self.horizons.together:
+            self.horizons.restore({}, self.config.processes)
+            self._let_time_pass(self.horizons.clock)
+            self.horizons.together = True
+
+    def delivered(self, process: str, until: float) -> None:
+        """Know that everything that a process had to say until then has been taken in."""
+        if not self.horizons.together:
+            self._let_time_pass(until, process)
+
+    def awaited(self) -> frozenset[str]:
+        """Return the processes that must have delivered more before a timer may fire that is due."""
+        return frozenset().union(*(each.awaited() for each in self._timers))
+
+    def _speaker(self, event: Event) -> str | None:
+        """Return the process that tells of an event, ``None`` where it is ermon itself."""
+        if isinstance(event, ProcessUp | ProcessDown):
+            return event.process
+        feed: str | None = getattr(event, "feed", None)
+        return None if feed is None else self.network.feeds[feed].feed.process
 
     def timers_running(self) -> bool:
         """Return whether a finding is being raised or cleared, a feed getting in sync, or a router waited for."""
         return (
             self._alarms.timers.next() is not None
+            or self._alarms.answers.next() is not None
             or self.reactor.sync_running()
             or self.reactor.failover_grace_running()
             or self.reactor.reconnect_grace_running()
@@ -203,7 +252,7 @@ class Monitor:
         self._let_time_pass(now)
         self._booked = tuple(windows)
         self._use_windows()
-        self._evaluate()
+        self._evaluate(own=True)
 
     def acceptable(self, check: str, labels: Mapping[str, str]) -> list[Alarm]:
         """Return the alarms of a check with these labels that call something wrong now, which somebody may accept."""
@@ -288,6 +337,7 @@ class Monitor:
         self._let_time_pass(now)
         before, alarms, reactor, facts = self._alarms, parts.alarms, parts.reactor, parts.facts
         facts.now, facts.clock_offset = self.now, self.network.clock_offset
+        facts.horizons.go_on_from(self.horizons, parts.plan.config.processes)
         alarms.cleared, alarms.transitions, alarms.changes = (
             before.cleared,
             before.transitions,
@@ -328,19 +378,51 @@ class Monitor:
 
     # Time --------------------------------------------------------------------------------------------
 
-    def _let_time_pass(self, now: float) -> None:
-        """Let every timer fire that is due until ``now``, one instant after the other."""
-        while (due := self.next_deadline()) is not None and due <= now:
-            self.reactor.advance(due)
-            while self._calendar.pop(due) is not None:
-                self._judge_dates()
-            self._alarms.learn(due)
-            self._evaluate()
-            self._alarms.fire(due)
+    def _let_time_pass(self, now: float, process: str | None = None) -> None:
+        """Let every timer fire that is due until ``now`` and waits for nobody, one instant after the other.
+
+        ``process`` has said everything until then; without it, ermon's own time passes.
+        """
+        horizons, facts = self.horizons, self.network
+        if process is not None:
+            now = horizons.deliver(process, now)
+        horizons.pass_clock(now)
+        while (due := self._ripe()) is not None and (due <= now or not horizons.together):
+            if not horizons.together:
+                facts.now = due
+            self._fire(due)
+        if not horizons.together:
+            facts.now = horizons.clock if process is None else now
         self.reactor.advance(now)
 
-    def _evaluate(self) -> bool:
+    def _ripe(self) -> float | None:
+        """Return the earliest deadline that waits for no process."""
+        found = None
+        for timers in self._timers:
+            due = timers.ripe()
+            if due is not None and (found is None or due < found):
+                found = due
+        return found
+
+    def _fire(self, due: float) -> None:
+        """Let the timers of one instant fire: what becomes of the network first, then verdicts, then findings."""
+        alarms = self._alarms
+        self.reactor.advance(due)
+        while (date := self._calendar.pop(due)) is not None:
+            alarms.judge_dates(date[1])
+        alarms.learn(due)
+        self._evaluate()
+        alarms.fire(due)
+        if alarms.take_answers(due):
+            self._detections.append(due)
+
+    def _evaluate(self, *, own: bool = False) -> bool:
+        """Judge what has changed; ``own``: at the word of ermon itself, and of no process."""
         self.reactor.refresh()
+        if own and not self.horizons.together:
+            self._alarms.evaluate_each(_take(self.network))
+            self.network.now = self.horizons.clock
+            return False
         return self._alarms.evaluate(_take(self.network))
 
     def _use_windows(self) -> None:
@@ -349,20 +431,26 @@ class Monitor:
 
     def _set_calendar(self) -> None:
         """Ask again when a maintenance window begins or ends, or a prefix becomes expected or ceases to be."""
-        self._calendar: Timers[float] = Timers()
+        facts, alarms = self.network, self._alarms
+        self._calendar: OwnedTimers[tuple[float, Owner]] = OwnedTimers(_owner_of_date, self.horizons)
+        self._timers = (
+            *(self.reactor.timers, self._calendar),
+            *(alarms.timers, alarms.learning.timers, alarms.answers),
+        )
         windows = (*self.config.maintenance, *self._booked)
         quiet: tuple[Suppression, ...] = (*windows, *self.config.exceptions)
         times = {time for suppression in quiet for time in changes(suppression)}
         for circuit in self.config.circuits:
             times.update(self.network.expectations(circuit).changes())
-        for time in times:
-            if time > self.network.calendar_now:
-                self._calendar.set(time, time - self.network.clock_offset)
+        for owner in {alarms.plan.owner(alarm.key) for alarm in alarms.dated()} if times else ():
+            now = facts.now if self.horizons.together else self.horizons.now(owner)
+            for time in times:
+                if time > facts.wall(now):
+                    self._calendar.set((time, owner), time - facts.clock_offset)
 
-    def _judge_dates(self) -> None:
-        """Ask again for what depends on the date: expected prefixes, and what windows cover."""
-        self.network.pending.topics.add(EXPECTATIONS)
-        self._alarms.judge_covered()
+
+def _owner_of_date(date: tuple[float, Owner]) -> Owner:
+    return date[1]
 
 
 def _take(facts: NetworkFacts) -> set[Topic]:

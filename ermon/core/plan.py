@@ -21,10 +21,16 @@ from ermon.checks.subject import Subject
 from ermon.checks.topics import Topic
 from ermon.core.about import About, about_of
 from ermon.core.alarm import Alarm, AlarmKey
+from ermon.core.horizons import OF_LINKS, OWN, Owner
 from ermon.core.layout import Layout
 from ermon.core.maintenance import Cover, Coverage
 from ermon.model.findings import Status
 from ermon.model.inventory import Config
+
+_ERMON_S_OWN = frozenset({"process", "source", "storage", "expectations"})
+"""The kinds of topics that no feed tells of."""
+_OF_A_FEED = frozenset({"feed", "content", "routes"})
+"""The kinds of topics that begin with a feed; it is empty in those of a link's routes, which edge tables tell of."""
 
 
 class Plan:
@@ -54,6 +60,11 @@ class Plan:
         """All that is counted and has a usual level."""
         self._spoiling = frozenset(check for learns in learners for check in learns.spoiled_by)
         self._spoilers: dict[AlarmKey, list[Alarm]] = {}
+        self._processes = {feed.name: feed.process for feed in config.feeds.values()}
+        self._everybody = OF_LINKS.union(self._processes.values())
+        self._judges: dict[AlarmKey, Owner] = {}
+        self._owners: dict[AlarmKey, Owner] = {}
+        self._same_owner: dict[Owner, Owner] = {}
 
     def _alarm(self, subject: Subject) -> Alarm:
         check = CATALOGUE[subject.check]
@@ -75,6 +86,14 @@ class Plan:
     def effects(self, cause: Alarm) -> Iterable[Alarm]:
         """Return the alarms that ``cause`` keeps quiet while it is violated."""
         return self._effects.get(cause.key, ())
+
+    def owner(self, key: AlarmKey) -> Owner:
+        """Return the ExaBGP processes whose feeds an alarm is judged by, by itself or through what keeps it quiet."""
+        owner = self._owners.get(key)
+        if owner is None:
+            owner = self._find_owner(self.alarms[key])
+            self._owners[key] = owner = self._same_owner.setdefault(owner, owner)
+        return owner
 
     def kept_quiet(self, effect: Alarm) -> bool:
         """Return whether a cause that is violated now keeps ``effect`` quiet."""
@@ -143,6 +162,28 @@ class Plan:
         while alarms:
             del alarms[-_STEP:]
             yield
+
+    def _find_owner(self, alarm: Alarm) -> Owner:
+        found = self._judged_by(alarm)
+        for causes in (self._causes, self._causes_together, self._causes_while_stale):
+            for cause in causes.get(alarm.key, ()):
+                if found == self._everybody:
+                    return found
+                found |= self._judged_by(cause)
+        return found
+
+    def _judged_by(self, alarm: Alarm) -> Owner:
+        """Return the processes of the feeds that a verdict depends on."""
+        found = self._judges.get(alarm.key)
+        if found is None:
+            found = OWN
+            for kind, key in alarm.subject.topics:
+                if kind in _OF_A_FEED and key[0]:
+                    found |= {self._processes[key[0]]}
+                elif kind not in _ERMON_S_OWN:
+                    found |= OF_LINKS
+            self._judges[alarm.key] = found
+        return found
 
     # Causes ------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 COUNTED_AT_MOST = 1_000
 """More is no better told: whoever reads of a thousand changes knows enough."""
@@ -49,6 +50,17 @@ class SpanCount(RollingCount):
         super().__init__(limit, seconds)
         self._span = span
         self._last: float | None = None
+
+    def take_over(self, other: RollingCount) -> None:
+        super().take_over(other)
+        if isinstance(other, SpanCount):
+            self._last = other._last  # noqa: SLF001 - of its own kind
+
+    def restore(self, times: Iterable[float], offset: float) -> None:
+        """Go on from times that are in spans of their own; the clock is ``offset`` seconds ahead."""
+        for time in times:
+            self.add(time)
+            self._last = (time + offset) // self._span
 
     def add_at(self, now: float, wall: float) -> None:
         """Note what happens ``now``, at ``wall`` by the clock."""

@@ -9,7 +9,7 @@ from ermon.checks.facts import circuit_seen
 from ermon.checks.topics import OUT_OF_SIGHT, router_topic, up_circuits_topic
 from ermon.core.facts import NetworkFacts
 from ermon.core.states import FeedState
-from ermon.core.timers import FirstDumpsEnd, Timer, Timers
+from ermon.core.timers import FirstDumpsEnd, OwnedTimers, Timer
 from ermon.model.findings import LinkState
 from ermon.model.prefixes import Family
 
@@ -17,7 +17,7 @@ from ermon.model.prefixes import Family
 class Sight:
     """Follows the states of links and the sessions of edge tables."""
 
-    def __init__(self, facts: NetworkFacts, timers: Timers[Timer]) -> None:
+    def __init__(self, facts: NetworkFacts, timers: OwnedTimers[Timer]) -> None:
         self._facts = facts
         self._timers = timers
         self._tables_of_router: dict[str, list[str]] = {}

@@ -128,6 +128,10 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
 
     now: float
     clock_offset: float = 0.0
+    delivered: dict[str, float] | None = None
+    """By process: up to when everything that it had to say has been taken in. ``None``: all that follows is one stream, in
+    order, as in recordings from before processes had times of their own.
+    """
     feeds: dict[str, FeedMemory] = {}
     links: tuple[LinkMemory, ...] = ()
     drains: tuple[tuple[LinkKey, float], ...] = ()
@@ -157,6 +161,7 @@ def take(monitor: Monitor) -> Snapshot:
     return Snapshot(
         now=now,
         clock_offset=network.clock_offset,
+        delivered=None if network.horizons.together else network.horizons.memory(),
         feeds={name: _feed_memory(monitor.reactor, state, now) for name, state in network.feeds.items()},
         links=tuple(
             _link_memory(learned, now, *key, info, network.drains[key]) for key, info in network.links.items()
@@ -179,7 +184,7 @@ def take(monitor: Monitor) -> Snapshot:
         cases=tuple(
             AlarmMemory(alarm.subject.check, alarm.subject.labels, structs.replace(alarm.state))
             for alarm in monitor.statuses()
-            if alarm.phase is not Phase.QUIET and not _begins_again(alarm.state, now)
+            if (alarm.phase is not Phase.QUIET and not _begins_again(alarm.state, now)) or alarm.state.waiting
         ),
     )
 
@@ -284,6 +289,8 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     """
     network = NetworkFacts(config, snapshot.now)
     network.clock_offset = snapshot.clock_offset
+    if snapshot.delivered is not None:
+        network.horizons.restore(snapshot.delivered, config.processes)
     reactor = Reactor(network, {})
     for name in network.feeds.keys() & snapshot.feeds.keys():
         _restore_feed(reactor, network.feeds[name], snapshot.feeds[name], routes.get(name, ()))
@@ -396,8 +403,7 @@ def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory, 
     info.returned_at = memory.returned_at
     for time in memory.flaps:
         info.flaps.add(time)
-    for time in memory.losses:
-        info.losses.add_at(time, time + clock_offset)
+    info.losses.restore(memory.losses, clock_offset)
     info.settles_until = memory.settles_until
     info.ceased = memory.ceased
     learned.restore(memory.link, memory.family, frozenset(map(parse_prefix, memory.remembered)))

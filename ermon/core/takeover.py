@@ -91,8 +91,7 @@ def _adopt_link(new: Reactor, key: LinkFamily, info: LinkInfo, old: Reactor) -> 
     info.returned_at = before.returned_at
     new.layers.watch_failover_grace(*key)
     info.flaps.take_over(before.flaps)
-    for time in before.losses.recent(now):
-        info.losses.add_at(time, old.facts.wall(time))
+    info.losses.take_over(before.losses)
     info.settles_until = before.settles_until
     new.layers.watch(LinkFlapsEnd(*key), info.flaps_end())
     info.ceased = before.ceased

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
 from itertools import count
 from typing import Generic, TypeVar
 
 import msgspec
 
+from ermon.core.horizons import Horizons, Owner
 from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family
 
@@ -18,10 +19,11 @@ K = TypeVar("K", bound=Hashable)
 class Timers(Generic[K]):
     """At most one deadline a key, in seconds; the earliest first, equal ones in the order they were set."""
 
-    def __init__(self) -> None:
+    def __init__(self, sequence: Iterator[int] | None = None) -> None:
+        """``sequence`` numbers the deadlines in the order in which they are set."""
         self._due: dict[K, tuple[float, int]] = {}
         self._heap: list[tuple[float, int, K]] = []
-        self._sequence = count()
+        self._sequence = count() if sequence is None else sequence
 
     def set(self, key: K, due: float) -> None:
         # Rounded as every event's time is, so that a line and a timer at one instant compare equal.
@@ -38,10 +40,15 @@ class Timers(Generic[K]):
 
     def next(self) -> float | None:
         """Return the earliest deadline."""
+        first = self.first()
+        return None if first is None else first[0]
+
+    def first(self) -> tuple[float, int] | None:
+        """Return the earliest deadline, and its number."""
         while self._heap:
             due, sequence, key = self._heap[0]
             if self._due.get(key) == (due, sequence):
-                return due
+                return due, sequence
             heapq.heappop(self._heap)
         return None
 
@@ -53,6 +60,75 @@ class Timers(Generic[K]):
         key = heapq.heappop(self._heap)[2]
         del self._due[key]
         return key
+
+
+class OwnedTimers(Generic[K]):
+    """The same for keys that are judged by different ExaBGP processes: a deadline waits for those of its own key."""
+
+    def __init__(self, owner: Callable[[K], Owner], horizons: Horizons) -> None:
+        """``owner`` must say the same of a key each time."""
+        self._owner = owner
+        self._horizons = horizons
+        self._sequence = count()
+        self._of: dict[Owner, Timers[K]] = {}
+
+    def set(self, key: K, due: float) -> None:
+        owner = self._owner(key)
+        timers = self._of.get(owner)
+        if timers is None:
+            timers = self._of[owner] = Timers(self._sequence)
+        timers.set(key, due)
+
+    def cancel(self, key: K) -> None:
+        if timers := self._of.get(self._owner(key)):
+            timers.cancel(key)
+
+    def due(self, key: K) -> float | None:
+        timers = self._of.get(self._owner(key))
+        return None if timers is None else timers.due(key)
+
+    def next(self) -> float | None:
+        """Return the earliest deadline, whoever it has to wait for."""
+        return min((due for _, due in self._firsts()), default=None)
+
+    def ripe(self) -> float | None:
+        """Return the earliest deadline that waits for no process."""
+        found = None  # asked before every line is taken in: no generator
+        for owner, timers in self._of.items():
+            first = timers.first()
+            if first is None or (found is not None and first[0] >= found):
+                continue
+            if first[0] <= self._horizons.until(owner):
+                found = first[0]
+        return found
+
+    def wake_at(self) -> float | None:
+        """Return when to look again if nothing is heard: a deadline that waits for a process alone is left out."""
+        until, clock = self._horizons.until, self._horizons.clock
+        dues = (due for owner, due in self._firsts() if due > clock or due <= until(owner))
+        return min(dues, default=None)
+
+    def awaited(self) -> frozenset[str]:
+        """Return the processes that must say more before a deadline may come that is due by ermon's own time."""
+        horizons = self._horizons
+        overdue = (first for first in self._firsts() if first[1] <= horizons.clock)
+        return frozenset(process for owner, due in overdue for process in horizons.behind(owner, due))
+
+    def pop(self, now: float) -> K | None:
+        """Remove and return a key whose deadline has come, and waits for no process."""
+        found: tuple[tuple[float, int], Timers[K]] | None = None
+        for owner, timers in self._of.items():
+            first = timers.first()
+            if first is None or first[0] > now or first[0] > self._horizons.until(owner):
+                continue
+            if found is None or first < found[0]:
+                found = first, timers
+        return None if found is None else found[1].pop(now)
+
+    def _firsts(self) -> Iterator[tuple[Owner, float]]:
+        for owner, timers in self._of.items():
+            if (due := timers.next()) is not None:
+                yield owner, due
 
 
 class SyncDue(msgspec.Struct, frozen=True):

@@ -32,6 +32,9 @@ from ermon.storage.adapters import keep_drains
 from ermon.storage.store import Store
 from ermon.web.events import EventHub
 
+ASK_AGAIN_SECONDS = 0.1
+"""How long a process is let alone that could not be asked: its relay has died, and another is on its way."""
+
 Listener = Callable[[Outcome], None]
 """Told of every outcome, inside the event loop: it must not wait, and must not move the monitor."""
 
@@ -52,6 +55,7 @@ class Driver:
         """Held by whoever moves the monitor in more than one slice: the lines of one process, or another configuration.
         What others say has times of its own, and must not let time pass in between.
         """
+        monitor.follow_each_process()
         self._still = False
         self._later: list[Callable[[], None]] = []
         self.changing = asyncio.Lock()
@@ -121,25 +125,42 @@ class Driver:
             listener(outcome)
         self._clock_changed.set()  # the next deadline may be another now
 
-    async def keep_time(self, catch_up: Callable[[], Awaitable[None]]) -> None:
-        """Let time pass when the next deadline comes, and never before all that was said until then is taken in:
-        ``catch_up`` returns when that is so.
+    async def keep_time(self, level: Callable[[str], Awaitable[bool]]) -> None:
+        """Let time pass when the next deadline comes, and have the processes asked that it waits for.
 
-        Otherwise an ermon that was stopped for a while would, when it goes on, raise what was mended long
+        ``level`` returns when everything is taken in that a process had said when it was called; it answers ``False``
+        where the process cannot be asked at present. Who is behind is waited for by the timers that are for it, and by
+        no others. Without that an ermon that was stopped for a while would, when it goes on, raise what was mended long
         before: the timers have run out, and the lines that end them are still in the relay.
         """
-        while True:
-            self._clock_changed.clear()
-            deadline = self.monitor.next_deadline()
-            wait = None if deadline is None else max(0.0, deadline - self.clock.now())
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):  # Python 3.11's wait_for may swallow a cancellation
-                    await self._clock_changed.wait()
-                continue
-            now = self.clock.now()
-            await catch_up()
+        asked: set[str] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._clock_changed.clear()
+                for process in self.monitor.awaited() - asked:
+                    asked.add(process)
+                    group.create_task(self._deliver(process, level, asked))
+                deadline = self.monitor.next_deadline()
+                wait = None if deadline is None else max(0.0, deadline - self.clock.now())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):  # Python 3.11's wait_for may swallow a cancellation
+                        await self._clock_changed.wait()
+                    continue
+                async with self.turn:
+                    self.advance(self.clock.now())
+
+    async def _deliver(self, process: str, level: Callable[[str], Awaitable[bool]], asked: set[str]) -> None:
+        """Ask a process for all that it has said until now, and let the timers fire that waited for it."""
+        now = self.clock.now()
+        if await level(process):
             async with self.turn:
-                self.advance(now)
+                self._recorder.delivered(process, now)
+                self.monitor.delivered(process, now)
+                self.advance(None)
+        else:
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+        asked.discard(process)
+        self._clock_changed.set()
 
 
 # What becomes of an outcome -----------------------------------------------------------------------------

@@ -79,7 +79,7 @@ class Service:
             stack.push_async_callback(self.supervisor.stop)
             await self.supervisor.start(tasks)
             for work in (
-                *(self.driver.keep_time(self.supervisor.catch_up), self._keep_state(), self.lists.run()),
+                *(self.driver.keep_time(self.supervisor.level), self._keep_state(), self.lists.run()),
                 self.driver.clock.watch(self._clock_stepped),
                 *(self.senders.run(), self.systemd.run()),
             ):

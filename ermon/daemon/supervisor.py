@@ -6,7 +6,6 @@ Each process's lines become events here, and are handed on in the order in which
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import structlog
 from msgspec import structs
 
-from ermon.aio.slices import in_slices
+from ermon.aio.slices import list_in_slices
 from ermon.checks.sight import stranger_text
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.systemd import Sign
@@ -42,11 +41,9 @@ from ermon.model.inventory import Config
 from ermon.recording.recorder import Recorder
 
 LINES_TOGETHER = 200
-"""Lines of one process that are taken in before those of another: some ten milliseconds, in slices of the loop's time. A
-later line of another process lets time pass, and timers fire: as few as possible should come in between.
-"""
-CATCH_UP_SECONDS = 5.0
-"""How long the clock waits for a relay that has more to say, before it goes on without."""
+"""Lines of one process that are taken in before those of another: some ten milliseconds, in slices of the loop's time."""
+BEHIND_SECONDS = 1.0
+"""A process whose last line was so old when it was read is behind: what is noticed between its lines has their time."""
 CLOCK_TOLERANCE_SECONDS = 1.0
 """How far ahead of ermon's time a line may be."""
 REJECTIONS_LOGGED_EVERY_SECONDS = 10.0
@@ -101,6 +98,8 @@ class FeedSupervisor:
         self._problems: dict[str, str] = {}
         """Why each address cannot be listened on that cannot."""
         self._strangers_logged: dict[tuple[str, str], float] = {}
+        self._heard: dict[str, tuple[float, float]] = {}
+        """By process: the time of its last line, and how late that was read."""
         self._ending = False
         self._log = structlog.get_logger()
 
@@ -229,12 +228,16 @@ class FeedSupervisor:
         """What the lines before have left to be known."""
         return self._decoder.memory
 
-    async def catch_up(self) -> None:
-        """Return when everything that ExaBGP had said before has been taken in."""
-        pings = [_ping(process) for process in self._processes.values() if process.up]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CATCH_UP_SECONDS):
-                await asyncio.gather(*pings)
+    async def level(self, name: str) -> bool:
+        """Return when everything that a process had said before has been taken in; ``False`` where it cannot be asked."""
+        process = self._processes.get(name)
+        if process is None:
+            return False
+        try:
+            await process.ping()
+        except ExaBGPError:
+            return False
+        return True
 
     # Reading -----------------------------------------------------------------------------------------
 
@@ -269,9 +272,10 @@ class FeedSupervisor:
                 log("exabgp stopped", process=process.name, reason=reason)
                 self._apply_own(ProcessDown(now, process.name, reason, wanted))
             case channel.Dropped(count):
-                self._lose(process, f"the relay's buffer was full: {count} lines of its process are gone")
+                reason = f"the relay's buffer was full: {count} lines of its process are gone"
+                self._lose(process, reason, self._time_in(process.name, now))
             case channel.RelayLost():
-                self._lose(process, "the relay died")
+                self._lose(process, "the relay died", self._time_in(process.name, now))
             case channel.Unreadable(line):
                 self._reject(reject_control(line))
         self._telemetry.process(
@@ -296,11 +300,14 @@ class FeedSupervisor:
         for start in range(0, len(lines), LINES_TOGETHER):
             async with self._turn:
                 together = lines[start : start + LINES_TOGETHER]
-                await in_slices(map(partial(self._take_line, process), together))
+                times = await list_in_slices(map(partial(self._take_line, process), together))
+                if said := [time for time in times if time is not None]:
+                    self._heard[process] = said[-1], self._clock.now() - said[-1]
                 self._advance(None)
             await asyncio.sleep(0)
 
-    def _take_line(self, process: str, line: bytes) -> None:
+    def _take_line(self, process: str, line: bytes) -> float | None:
+        """Take a line in; return its time where it says anything."""
         self._recorder.line(line)
         decoded = self._decoder.decode(line, process)
         self._telemetry.line()
@@ -310,6 +317,7 @@ class FeedSupervisor:
         for event in decoded.events:
             # ExaBGP's clock is ermon's. A line from the future would let time pass that has not passed.
             self._apply(event if event.time <= latest else structs.replace(event, time=self._clock.now()))
+        return decoded.events[-1].time if decoded.events else None
 
     def _apply_own(self, event: Event) -> None:
         """Take in what ExaBGP did not say."""
@@ -363,12 +371,17 @@ class FeedSupervisor:
             problem=stranger_text(feeds, event.peer),
         )
 
-    def _lose(self, process: ExaBGP, reason: str) -> None:
+    def _time_in(self, process: str, now: float) -> float:
+        """Return when what is noticed between two lines of a process was: now, or where ermon is behind, with its lines."""
+        said, late = self._heard.get(process, (now, 0.0))
+        return said if late > BEHIND_SECONDS else now
+
+    def _lose(self, process: ExaBGP, reason: str, time: float) -> None:
         """Nobody can tell whose messages are gone: every feed of the process must send again."""
         self._log.warning("messages lost", process=process.name, reason=reason)
         for feed in self._config.feeds.values():
             if feed.process == process.name:
-                self._apply_own(MessagesLost(self._clock.now(), feed.name, 0, reason))
+                self._apply_own(MessagesLost(time, feed.name, 0, reason))
 
     def _reject(self, rejected: Rejected) -> None:
         self._telemetry.rejected(rejected.reason)
@@ -378,8 +391,3 @@ class FeedSupervisor:
             self._log.warning(
                 "line rejected", reason=str(rejected.reason), detail=rejected.detail, line=rejected.line
             )
-
-
-async def _ping(process: ExaBGP) -> None:
-    with contextlib.suppress(ExaBGPError):
-        await process.ping()

@@ -156,6 +156,12 @@ class Clock(msgspec.Struct, frozen=True, tag="clock"):
     """ermon let time pass until then."""
 
 
+class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
+    """An ExaBGP process had nothing more to say of the time until then."""
+
+    process: str
+
+
 class Maintenance(msgspec.Struct, frozen=True, tag="maintenance"):
     """These windows apply besides those of the configuration."""
 
@@ -166,7 +172,7 @@ class End(msgspec.Struct, frozen=True, tag="end"):
     """Nothing is missing in the file."""
 
 
-Entry = Head | State | Listed | Started | Happened | Clock | Maintenance | End
+Entry = Head | State | Listed | Started | Happened | Clock | Delivered | Maintenance | End
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from ermon.model.source_key import SourceKey
 from ermon.recording.entries import (
     MARK,
     Clock,
+    Delivered,
     Entry,
     Happened,
     Head,
@@ -43,6 +44,9 @@ class Recorder:
 
     def clock(self, now: float) -> None:
         """Time passes until ``now``."""
+
+    def delivered(self, process: str, until: float) -> None:
+        """All that an ExaBGP process had to say until then has been taken in."""
 
     def maintenance(self, windows: Iterable[MaintenanceWindow], now: float) -> None:
         """These windows apply besides those of the configuration."""
@@ -92,6 +96,9 @@ class FileRecorder(Recorder):
 
     def clock(self, now: float) -> None:
         self._enter(Clock(), now)
+
+    def delivered(self, process: str, until: float) -> None:
+        self._enter(Delivered(process), until)
 
     def maintenance(self, windows: Iterable[MaintenanceWindow], now: float) -> None:
         self._enter(Maintenance(tuple(windows)), now)

@@ -27,6 +27,7 @@ from ermon.model.source_key import SourceKey
 from ermon.model.text import printable
 from ermon.recording import entries
 from ermon.recording.entries import (
+    Delivered,
     End,
     Happened,
     Head,
@@ -57,6 +58,14 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """A process had nothing more to say of the time until then."""
+
+    time: float
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
 class Maintained:
     time: float
     windows: tuple[MaintenanceWindow, ...]
@@ -70,7 +79,7 @@ class Expected:
     config: Config
 
 
-Step = Event | Begun | Passed | Maintained | Expected
+Step = Event | Begun | Passed | Heard | Maintained | Expected
 
 
 class Playback:
@@ -152,14 +161,21 @@ class Playback:
                 yield from self._take_list(entry, time)
             case Started(process, pid):
                 self._decoder.process_started(process, pid)
-            case Happened():
-                yield self._known(entry.event)
-            case Maintenance(windows):
-                yield Maintained(time, windows)
             case End():
                 self._ended = True
+            case Happened() | Delivered() | Maintenance():
+                yield self._moved(entry, time)
             case _:
                 yield Passed(time)
+
+    def _moved(self, entry: Happened | Delivered | Maintenance, time: float) -> Step:
+        match entry:
+            case Happened():
+                return self._known(entry.event)
+            case Delivered(process):
+                return Heard(time, process)
+            case Maintenance(windows):
+                return Maintained(time, windows)
 
     def _take_head(self, head: Head) -> None:
         last, ended = self._head, self._ended
@@ -223,7 +239,9 @@ class Replay:
             if self._monitor is None:
                 self._start = step.time
             if until is not None and step.time > self._end(until):
-                break
+                if self._monitor is None or self._monitor.horizons.together:
+                    break
+                continue  # another process may still have something to say of the time before
             yield from self._take(step)
         if self._monitor is not None:
             yield from self._run_out(self._monitor, until)
@@ -249,6 +267,8 @@ class Replay:
         match step:
             case Begun() | Passed():
                 return
+            case Heard(time, process):
+                monitor.delivered(process, time)
             case Maintained(time, windows):
                 monitor.maintain(windows, time)
             case Expected(time, config):
@@ -261,6 +281,7 @@ class Replay:
         return round(self._start + until, 6)
 
     def _run_out(self, monitor: Monitor, until: float | None) -> Iterator[dict[str, Any]]:
+        monitor.follow_all_together()  # nobody says anything more
         if until is not None:
             yield from self._pass_time(monitor, self._end(until))
         else:

@@ -106,10 +106,10 @@ async def test_timers_fire_while_the_wall_clock_is_elsewhere(step: float, family
     assert clock.notice_step() == pytest.approx(step)
     driver.clock_stepped(clock.offset)
 
-    async def caught_up() -> None:
-        return
+    async def level(_: str) -> bool:
+        return True
 
-    keeping = asyncio.create_task(driver.keep_time(caught_up))
+    keeping = asyncio.create_task(driver.keep_time(level))
     driver.monitor.apply(SessionUp(clock.now(), "edge-1"))
     for each in ("ipv4", "ipv6"):
         driver.monitor.apply(EndOfRib(clock.now(), "edge-1", each))

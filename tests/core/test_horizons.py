@@ -1,0 +1,307 @@
+"""Several ExaBGP processes, each at its own time: who is behind holds up nobody else, and what is told is when it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+
+from ermon.core.horizons import OWN, Horizons
+from ermon.core.monitor import Monitor
+from ermon.core.snapshot import Snapshot, resume, take
+from ermon.model.events import (
+    Alive,
+    ClockStepped,
+    EndOfRib,
+    Event,
+    ProcessDown,
+    ProcessUp,
+    SessionUp,
+    StorageJudged,
+    Update,
+)
+from ermon.model.findings import Transition
+from ermon.model.prefixes import FAMILIES, parse_prefix
+from ermon.model.routes import Route
+from tests.checks.company import V4, V6, Space, company
+from tests.story import attributes
+
+BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
+QUICK = """
+checks:
+  link-down: {raise_after: 10s, clear_after: 30s}
+  pool-fallback: {raise_after: 10s, clear_after: 30s}
+  pool-leak: {clear_after: 30s}
+"""
+"""Times that are easily added."""
+START = 1_000.0
+FEEDS = ("edge-1", "edge-2", "chicago-primary", "chicago-secondary", "isp-a", "outside")
+
+
+class Told:
+    """A monitor that follows each process; ``read`` says what is read, at whichever time it was said."""
+
+    def __init__(self, space: Space, text: str = QUICK) -> None:
+        self.space = space
+        self.config = company(text).config
+        self.monitor = Monitor(self.config, START)
+        self.monitor.follow_each_process()
+        self._transitions: list[Transition] = []
+        self.read(ProcessUp(START, "edges"), ProcessUp(START, "outside"))
+        for feed in FEEDS:
+            self.read(SessionUp(START, feed))
+        for feed, link in (("edge-1", "chicago-primary"), ("edge-2", "chicago-secondary")):
+            self.brings(START, feed, link)
+        for feed in ("chicago-primary", "chicago-secondary"):
+            self.shows(START, feed, V4.pool, V6.pool)
+        for feed in FEEDS:
+            self.read(*(EndOfRib(START, feed, family) for family in FAMILIES))
+        self.level(START + 90, "edges", "outside")
+        self._transitions.clear()
+
+    def read(self, *events: Event) -> None:
+        for event in events:
+            self.monitor.apply(event)
+            self._take()
+
+    def brings(self, time: float, feed: str, link: str) -> None:
+        for space in (V4, V6):
+            self._announce(
+                time, feed, (space.exchange, space.sharepoint), space.msee[link], "12076", "12076:5010"
+            )
+
+    def shows(self, time: float, feed: str, *prefixes: str) -> None:
+        self._announce(time, feed, prefixes, None, "64500", "")
+
+    def _announce(
+        self, time: float, feed: str, prefixes: Iterable[str], via: str | None, path: str, communities: str
+    ) -> None:
+        said = attributes(via, path, communities)
+        self.read(Update(time, feed, tuple(Route(parse_prefix(prefix), None, said) for prefix in prefixes)))
+
+    def withdraws(self, time: float, feed: str, *prefixes: str) -> None:
+        self.read(Update(time, feed, withdrawn=tuple((parse_prefix(prefix), None) for prefix in prefixes)))
+
+    def loses(self, time: float, feed: str) -> None:
+        self.withdraws(time, feed, self.space.exchange, self.space.sharepoint)
+
+    def level(self, time: float, *processes: str) -> None:
+        """These have said everything until then; and ermon's own clock is there too."""
+        for process in processes:
+            self.monitor.delivered(process, time)
+            self._take()
+        self.pass_clock(time)
+
+    def pass_clock(self, time: float) -> None:
+        self._transitions += self.monitor.advance(time).transitions
+
+    def _take(self) -> None:
+        self._transitions += self.monitor.advance(self.monitor.now).transitions
+
+    def told(self, *checks: str) -> list[tuple[float, str, str]]:
+        """What was raised and cleared of these checks in the family, each when."""
+        return [
+            (t.time, str(t.state), t.finding.check)
+            for t in self._transitions
+            if t.finding.check in checks
+            and t.finding.labels.get("family", self.space.family) == self.space.family
+        ]
+
+
+@BOTH_FAMILIES
+def test_an_outage_that_is_read_late_is_told_when_it_was(space: Space) -> None:
+    """The smallest input of an old fault: the time of the process that was read first overtook the other's lines."""
+    net = Told(space)
+    net.read(*(Alive(1100.0 + seconds, "outside") for seconds in range(51)))
+    net.loses(1100.0, "edge-1")
+    net.brings(1130.0, "edge-1", "chicago-primary")
+    net.level(1200.0, "edges", "outside")
+    assert net.told("link-down") == [(1110.0, "raised", "link-down"), (1160.0, "cleared", "link-down")]
+
+
+@BOTH_FAMILIES
+def test_a_full_table_that_streams_in_delays_nothing_that_it_does_not_tell_of(space: Space) -> None:
+    net = Told(space)
+    net.read(Alive(1095.0, "outside"))  # and from here on, it is behind
+    net.loses(1100.0, "edge-1")
+    net.pass_clock(1110.0)
+    assert net.monitor.awaited() == {"edges"}
+    net.level(1110.0, "edges")
+    assert net.told("link-down") == [(1110.0, "raised", "link-down")]
+    assert net.monitor.awaited() == set()
+
+
+@BOTH_FAMILIES
+def test_a_timer_waits_for_the_process_that_could_still_end_the_violation(space: Space) -> None:
+    net = Told(space)
+    net.loses(1100.0, "edge-1")
+    net.pass_clock(1190.0)
+    assert (net.told("link-down"), net.monitor.awaited()) == ([], {"edges"})
+    net.brings(1105.0, "edge-1", "chicago-primary")
+    net.level(1190.0, "edges")
+    assert net.told("link-down") == []
+
+
+@BOTH_FAMILIES
+def test_nobody_waits_for_a_process_that_is_dead(space: Space) -> None:
+    net = Told(space)
+    net.pass_clock(1150.0)
+    net.read(ProcessDown(1150.0, "edges", "no answer for 10 seconds"))
+    net.pass_clock(1155.0)
+    assert net.told("exabgp-down") == [(1155.0, "raised", "exabgp-down")]
+    assert "edges" not in net.monitor.awaited()
+    net.read(ProcessUp(1160.0, "edges"))
+    net.pass_clock(1300.0)
+    assert "edges" in net.monitor.awaited(), "it may be behind again"
+
+
+@BOTH_FAMILIES
+def test_a_dead_process_is_taken_at_its_word_until_its_end(space: Space) -> None:
+    """Its lines are read before its end is known: what ran out by then is told, each at its time."""
+    net = Told(space)
+    net.loses(1100.0, "edge-1")
+    net.read(ProcessDown(1150.0, "edges", "killed by SIGKILL"))
+    assert net.told("link-down") == [(1110.0, "raised", "link-down")]
+
+
+@BOTH_FAMILIES
+def test_ermon_s_own_timers_follow_its_own_clock(space: Space) -> None:
+    net = Told(space, "checks: {storage-failed: {raise_after: 20s}}")
+    net.read(StorageJudged(1100.0, "the disk is full"))
+    net.pass_clock(1130.0)
+    assert net.told("storage-failed") == [(1120.0, "raised", "storage-failed")]
+
+
+# What two processes tell of ------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[V4, V6], ids=["ipv4", "ipv6"])
+def net(request: pytest.FixtureRequest) -> Told:
+    """No link advertises the pool, as ``edges`` tells; where it is reached over the internet, ``outside`` does."""
+    net = Told(request.param)
+    for mirror in ("chicago-primary", "chicago-secondary"):
+        net.withdraws(1091.0, mirror, net.space.pool)
+    net.level(1095.0, "edges", "outside")
+    return net
+
+
+def test_what_one_process_tells_of_alone_waits_for_no_other(net: Told) -> None:
+    net.shows(1100.0, "outside", net.space.pool_part)
+    assert net.told("pool-leak") == [(1100.0, "raised", "pool-leak")]
+
+
+def test_what_two_processes_tell_of_is_raised_when_both_are_level(net: Told) -> None:
+    net.shows(1100.0, "outside", net.space.own)
+    net.level(1110.0, "outside")
+    assert (net.told("pool-fallback"), net.monitor.awaited()) == ([], {"edges"})
+    net.level(1110.0, "edges")
+    assert net.told("pool-fallback") == [(1110.0, "raised", "pool-fallback")]
+
+
+def test_what_came_and_went_on_the_faster_process_is_told_with_its_evidence(net: Told) -> None:
+    net.shows(1100.0, "outside", net.space.own)
+    net.withdraws(1120.0, "outside", net.space.own)
+    net.read(Alive(1170.0, "outside"))
+    assert net.told("pool-fallback") == []
+    net.read(Alive(1110.0, "edge-1"))
+    assert net.told("pool-fallback") == [(1110.0, "raised", "pool-fallback")]
+    (finding,) = (f for f in net.monitor.findings() if f.check == "pool-fallback")
+    assert finding.evidence["prefixes"] == [net.space.own]
+    net.level(1170.0, "edges")
+    assert net.told("pool-fallback")[1:] == [(1150.0, "cleared", "pool-fallback")]
+
+
+def test_nobody_is_woken_by_what_the_slower_process_had_ended_in_time(net: Told) -> None:
+    net.shows(1100.0, "outside", net.space.own)
+    net.read(Alive(1170.0, "outside"))
+    net.shows(1105.0, "chicago-primary", net.space.pool)
+    net.level(1170.0, "edges")
+    assert net.told("pool-fallback") == []
+
+
+def test_what_the_slower_process_says_takes_the_place_of_what_was_concluded_of_later_times(net: Told) -> None:
+    """The faster one's view was without the aggregate from 1120 on; but from 1105 on nobody needed it."""
+    net.shows(1100.0, "outside", net.space.own)
+    net.withdraws(1120.0, "outside", net.space.own)
+    net.shows(1125.0, "outside", net.space.own)
+    net.read(Alive(1170.0, "outside"))
+    net.shows(1105.0, "chicago-primary", net.space.pool)
+    net.level(1170.0, "edges")
+    assert net.told("pool-fallback") == []
+
+
+def test_a_process_that_dies_while_others_wait_for_it_holds_them_up_no_longer(net: Told) -> None:
+    net.shows(1100.0, "outside", net.space.own)
+    net.level(1130.0, "outside")
+    assert net.told("pool-fallback") == []
+    net.read(ProcessDown(1140.0, "edges", "no answer for 10 seconds"))
+    assert net.told("pool-fallback") == [(1110.0, "raised", "pool-fallback")]
+
+
+def test_what_waits_outlives_a_reload_and_a_recording(net: Told) -> None:
+    net.shows(1100.0, "outside", net.space.own)
+    net.withdraws(1120.0, "outside", net.space.own)
+    net.read(Alive(1150.0, "outside"))
+    encoded = msgspec.json.encode(take(net.monitor))
+    held = {name: tuple(state.rib.routes()) for name, state in net.monitor.network.feeds.items()}
+    other = resume(net.config, msgspec.json.decode(encoded, type=Snapshot), held)
+    net.monitor.reconfigure(company(QUICK + "  churn-high: {enabled: false}\n").config, 1155.0)
+    for monitor in (net.monitor, other):
+        monitor.delivered("edges", 1130.0)
+        told = [
+            (t.time, t.finding.check, t.finding.labels["family"])
+            for t in monitor.advance(1155.0).transitions
+            if "pool" in t.finding.labels
+        ]
+        assert (1110.0, "pool-fallback", net.space.family) in told
+
+
+# Dates ---------------------------------------------------------------------------------------------
+
+
+@BOTH_FAMILIES
+def test_a_window_begins_for_what_is_read_late_when_it_began(space: Space) -> None:
+    window = "{circuit: chicago, link: primary, from: '1970-01-01T00:18:25Z', to: '1970-01-01T00:20:00Z', reason: works}"
+    net = Told(space, f"{QUICK}maintenance: [{window}]")
+    net.pass_clock(1150.0)  # it began at 1105, and edges is still behind
+    net.loses(1100.0, "edge-1")
+    net.level(1150.0, "edges")
+    assert net.told("link-down") == [], "ten seconds after the loss it was covered"
+    net.level(1250.0, "edges", "outside")
+    assert net.told("link-down") == [(1210.0, "raised", "link-down")]
+
+
+@BOTH_FAMILIES
+def test_a_step_of_the_clock_moves_no_timer_of_a_process_that_is_behind(space: Space) -> None:
+    net = Told(space)
+    net.loses(1100.0, "edge-1")
+    net.read(ClockStepped(1140.0, -3600.0))
+    assert net.told("link-down") == []
+    net.level(1150.0, "edges")
+    assert net.told("link-down") == [(1110.0, "raised", "link-down")]
+
+
+# Horizons themselves -------------------------------------------------------------------------------
+
+
+def test_the_slowest_of_those_that_are_alive_decides() -> None:
+    horizons = Horizons(100.0)
+    both, edges = frozenset({"edges", "outside"}), frozenset({"edges"})
+    horizons.together = False
+    horizons.await_all(both)
+    assert horizons.deliver("outside", 150.0) == 150.0
+    assert [horizons.until(owner) for owner in (OWN, edges, both)] == [150.0, 100.0, 100.0]
+    assert list(horizons.behind(both, 120.0)) == ["edges"]
+    assert horizons.deliver("edges", 90.0) == 100.0, "a time that goes backwards is no time passing"
+    horizons.declare_dead("edges")
+    assert [horizons.until(owner) for owner in (OWN, edges, both)] == [150.0, 150.0, 150.0]
+    assert horizons.deliver("edges", 160.0) == 160.0
+    assert horizons.until(both) == 150.0
+
+
+def test_in_one_stream_nothing_waits_for_anybody() -> None:
+    horizons = Horizons(100.0)
+    horizons.await_all(["edges"])
+    assert horizons.until(frozenset({"edges"})) == float("inf")
+    assert list(horizons.behind(frozenset({"edges"}), 200.0)) == []
