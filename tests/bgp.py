@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from types import TracebackType
 from typing import Self
@@ -307,6 +307,12 @@ class Speaker:
             raise OSError("there is no session")
         with self._writing:
             self._sock.sendall(b"".join(messages))
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Say nothing, not even that the session is alive."""
+        with self._writing:
+            yield
 
     def announce(
         self,

@@ -142,6 +142,7 @@ basic_auth_users: {{{alertmanager.USER}: {alertmanager.PASSWORD_HASH}}}
     password.write_text("wrong")
     with Alertmanager(tmp_path, shipped(inbox), web).running() as server:
         pushed_to(settings, server)
+        settings["collector"]["reconnect_grace"] = "0s"  # what is missed is told at once
         settings["alertmanager"] |= {
             "basic_auth": {"username": alertmanager.USER, "password_file": password.name},
             "tls": {"ca_file": "ca.pem"},
@@ -226,6 +227,7 @@ def test_receivers_that_never_answer_do_not_hold_up_the_end(directory, settings,
     inbox.delay_seconds = PATIENCE
     settings["alertmanager"] = {"urls": [f"{inbox.url}/am"]}
     settings["webhooks"] = [{"url": f"{inbox.url}/hook"}]
+    settings["collector"]["reconnect_grace"] = "0s"  # what is missed is told at once
     with Daemon(directory, settings) as daemon:
         daemon.start()
         daemon.wait_until(

@@ -94,7 +94,8 @@ def test_a_geo_without_a_second_location_is_one_alert_over_the_ermons_of_two_reg
             prometheus(directory / "prometheus", chicago.daemon, dallas.daemon).running()
         )
         server.wait_until_scraped(2)
-        eventually(lambda: len(server.query("circuit:ermon_circuit_up:info")) == 2, "both circuits are up")
+        both = "sum by (family) (metro:ermon_circuits_up:count) == 2"
+        eventually(lambda: len(server.query(both)) == 2, "both circuits are up in both families")
         wait_for(server, WATCHDOG)
         for prefix in EXCHANGE.values():
             dallas.routers["edge-3"].withdraw(prefix, path_id=1)

@@ -160,6 +160,6 @@ def test_ermon_does_not_start_where_it_cannot_record(directory, settings, record
     with Daemon(directory, settings, f"--record.path={recordings}") as daemon:
         assert daemon.launch().wait(PATIENCE) == UNREACHABLE
         assert (
-            f"ermon: --record.path: {recordings}: cannot record there: File exists"
+            f"ermon: --record.path: {recordings}: cannot record there: Not a directory"
             in daemon.log_file.read_text()
         )
