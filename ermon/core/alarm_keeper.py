@@ -27,11 +27,9 @@ from ermon.model.findings import Finding, Status, Transition, TransitionState
 from ermon.model.settings import MaintenanceWindow
 
 RENDER_INTERVAL_SECONDS = 1.0
-"""The evidence of a raised finding is brought up to date this often at most: a leak of a whole table
-must not cost its square.
+"""Routes in the evidence of a raised finding are brought up to date this often at most: a leak of a whole table must not
+cost its square. Evidence without routes always is: the reason of a feed that is down may change twice in a second.
 """
-RENDERED_AT_ONCE = 100
-"""Evidence of so few routes and prefixes is always up to date: the reason of a feed that is down may change twice in a second."""
 CLEARED_FINDINGS = 1_000
 """How many cleared findings are remembered."""
 CLEARED_BECAUSE = "cleared_because"
@@ -386,7 +384,7 @@ class AlarmKeeper:
         proof, now = alarm.verdict.evidence, self.facts.now
         if proof is None:
             return
-        cheap = not callable(proof.details) and len(proof.routes) + len(proof.prefixes) <= RENDERED_AT_ONCE
+        cheap = not (callable(proof.details) or proof.routes or proof.prefixes)
         if cheap or now - alarm.rendered_at >= RENDER_INTERVAL_SECONDS:
             alarm.state.evidence = evidence.render(proof)
             alarm.rendered_at = now
