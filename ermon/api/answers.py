@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -53,6 +53,10 @@ class FindingDoc(msgspec.Struct, frozen=True, kw_only=True):
     """A maintenance window, an exception, a drain or a larger finding covers it."""
     suppressed_because: str | None = None
     """The window or the exception, with its end and its reason, or the check whose violation covers it."""
+    ok_since: Time | None = None
+    """While it is recovering: since when the violation is gone. It is raised until it stays so for ``clear_after``."""
+    clears_at: Time | None = None
+    """While it is recovering: when it is cleared unless the violation comes back."""
 
 
 class SubjectDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,6 +85,8 @@ def finding_doc(finding: Finding) -> FindingDoc:
         stale=finding.stale,
         suppressed=finding.suppressed,
         suppressed_because=finding.suppressed_because,
+        ok_since=rfc3339(finding.ok_since),
+        clears_at=rfc3339(finding.clears_at),
     )
 
 
@@ -89,7 +95,14 @@ def substance(finding: FindingDoc) -> dict[str, Any]:
     return {name: getattr(finding, name) for name in _SUBSTANCE}
 
 
-def by_severity(raised: Iterable[Finding]) -> Mapping[str, int]:
+class HasSeverity(Protocol):
+    """A finding, or what becomes one."""
+
+    @property
+    def severity(self) -> Severity: ...
+
+
+def by_severity(raised: Iterable[HasSeverity]) -> Mapping[str, int]:
     """Count findings by severity, the worst first, those without any too."""
     counts = Counter(finding.severity for finding in raised)
     return {severity.value: counts[severity] for severity in Severity}
@@ -281,6 +294,33 @@ class WindowDoc(
     """Who added it at run time: an account of ermon's machine, a user, or the name on a certificate."""
     active: bool
     """It is open now."""
+
+
+class CoveredDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be quiet while a window is open; it is not added by asking."""
+
+    window: WindowDoc
+    places: tuple[str, ...]
+    """In words: ``circuit chicago``, ``link primary of circuit chicago``."""
+    checks: tuple[str, ...]
+    """Of which nothing new would be raised there."""
+    subjects: int
+    """How many subjects of these checks."""
+    raised: tuple[str, ...]
+    """The summaries of what is raised there already: it stays raised, marked as suppressed."""
+
+
+class CallerDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever asks."""
+
+    name: str | None
+    """A user, the name on a certificate or an account of ermon's machine; ``null``: not proven."""
+    may_change: bool
+    """Whether they may add and end maintenance windows, and accept what a check calls wrong."""
+    how: str
+    """What it takes, where they may not."""
+    acceptable: tuple[str, ...]
+    """The checks whose findings can be accepted."""
 
 
 class AcceptRequest(msgspec.Struct, forbid_unknown_fields=True):

@@ -17,8 +17,10 @@ from ermon.api import answers, status
 from ermon.api.answers import (
     AcceptedDoc,
     AcceptRequest,
+    CallerDoc,
     CheckDoc,
     CheckGuideDoc,
+    CoveredDoc,
     Failure,
     FeedEvent,
     FindingDoc,
@@ -71,8 +73,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/checks/{check}", CheckGuideDoc),
     Endpoint("GET", "/api/v1/maintenance", tuple[WindowDoc, ...]),
     Endpoint("POST", "/api/v1/maintenance", WindowDoc, WindowRequest),
+    Endpoint("POST", "/api/v1/maintenance/preview", CoveredDoc, WindowRequest),
     Endpoint("DELETE", "/api/v1/maintenance/{id}", WindowDoc),
     Endpoint("POST", "/api/v1/accept", tuple[AcceptedDoc, ...], AcceptRequest),
+    Endpoint("GET", "/api/v1/caller", CallerDoc),
     Endpoint("GET", "/api/v1/schema", Mapping[str, Any]),
 )
 """Every path whose answer is JSON; ``/api/v1/events`` is a stream of ``EVENTS``."""

@@ -94,10 +94,19 @@ class HeadlineKind(StrEnum):
     """The first that applies."""
 
     WRONG = "wrong"
-    """A finding of severity critical or warning is raised."""
-    BLIND = "blind"
-    """Nothing is, as far as ermon sees, and it does not see everything."""
+    """A finding of severity critical or warning is raised, and not over."""
+    UNSEEN = "unseen"
+    """Feeds are down or not in sync, or what could be judged before cannot be any more."""
+    NOTICED = "noticed"
+    """Something is wrong, and will be raised if it lasts."""
+    RECOVERING = "recovering"
+    """What is raised is over, and will be cleared if it stays so."""
+    MAINTENANCE = "maintenance"
+    """A maintenance window is open; or an exception, or that a check is switched off, keeps something wrong quiet."""
+    DRAINING = "draining"
+    """Microsoft drains a link."""
     WELL = "well"
+    """Nothing is wrong as far as ermon sees; what it never sees are blind spots."""
 
 
 StateWord = Annotated[str, words(LinkState)]
@@ -114,11 +123,15 @@ class HeadlineDoc(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Annotated[str, words(HeadlineKind)]
     text: str
-    """For a phone, a log or the title of a tab; without a full stop."""
+    """The fact itself, for a phone, a log or the title of a tab; without a full stop."""
     about: str
-    """What it is about, in sentences: the worst finding and where, or what cannot be seen; may be empty."""
+    """What else is to be known, in sentences: how much is raised, when it will be, what cannot be seen; may be empty."""
     since: Time | None
-    """Since when the worst finding's violation lasts; ``null`` where nothing is wrong."""
+    """Since when what the text says lasts; ``null`` where nobody knows, and where nothing lasts."""
+    due: Time | None = None
+    """When it will be raised or cleared, when the maintenance ends, or until when routers are waited for; ``null`` where
+    nothing is due.
+    """
 
 
 class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -290,6 +303,38 @@ class QuietDoc(msgspec.Struct, frozen=True, kw_only=True):
     until: Time | None
     """``null``: for good."""
     reason: str
+    id: str | None = None
+    """Of a window that was added while ermon runs, to end it by; ``null``: it is in the configuration."""
+    by: str = ""
+    """Who added it; empty: it is in the configuration, or nobody knows."""
+    since: Time | None = None
+    """When the window began; ``null``: an exception."""
+
+
+class NoticedDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """A violation that has not held for its check's ``raise_after`` yet."""
+
+    check: str
+    severity: SeverityWord
+    labels: Mapping[str, str]
+    summary: str
+    since: Time
+    """When it began."""
+    raises_at: Time | None
+    """When it will be raised if it lasts."""
+
+
+class GroupDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """Raised findings that are the effects of one cause: they are shown as one."""
+
+    text: str
+    """The cause."""
+    severity: SeverityWord
+    """Of the worst of them."""
+    since: Time
+    """When the first of them began."""
+    findings: tuple[str, ...]
+    """Their ids, the worst first."""
 
 
 class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -309,5 +354,13 @@ class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
     uplinks: Mapping[str, UplinkDoc]
     segments: Mapping[str, SegmentDoc]
     headline: HeadlineDoc
+    groups: tuple[GroupDoc, ...] = ()
+    """The raised findings that belong together, such as those of a router of which no feed is up."""
     maintenance: tuple[QuietDoc, ...] = ()
     """What is in force now, the first to end first."""
+    noticed: tuple[NoticedDoc, ...] = ()
+    """Violations that will be raised if they last, the first to be raised first: 100 at most."""
+    noticed_total: int = 0
+    """How many there are."""
+    blind_spots: tuple[str, ...] = ()
+    """What ermon never sees: views that no feed provides, links of which best paths alone are seen."""

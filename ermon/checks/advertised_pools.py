@@ -84,6 +84,7 @@ POOL_NOT_ADVERTISED = Check(
     peering=Peering.MICROSOFT,
     views=(View.TO_MICROSOFT,),
     suppresses=AFTER_MISSING,
+    shown_when_off=True,
     acceptance=Tested(AcceptanceStep.POOLS),
 )
 
@@ -183,6 +184,7 @@ POOL_WRONG_CIRCUIT = Check(
     needs=needs.link_mirror,
     peering=Peering.MICROSOFT,
     views=(View.TO_MICROSOFT,),
+    shown_when_off=True,
     acceptance=Tested(AcceptanceStep.POOLS_ELSEWHERE, required=Required.WITH_OTHER_CIRCUITS),
 )
 

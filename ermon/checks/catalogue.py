@@ -6,7 +6,7 @@ A new check is a ``Check`` beside its judge, a line here, its guide, its tests a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ermon.checks import (
     advertised,
@@ -130,12 +130,21 @@ SUPPRESSES_TOGETHER: Mapping[str, tuple[str, ...]] = {
 
 def subjects(config: Config) -> Iterator[Subject]:
     """Yield everything that this configuration asks about, in the order of the catalogue."""
+    yield from _subjects_of((check for check in CATALOGUE.values() if check.enabled(config)), config)
+
+
+def switched_off(config: Config) -> Iterator[Subject]:
+    """Yield what nobody asks about, since its check is switched off, and what is shown all the same."""
+    off = (check for check in CATALOGUE.values() if check.shown_when_off and not check.enabled(config))
+    yield from _subjects_of(off, config)
+
+
+def _subjects_of(checks: Iterable[Check], config: Config) -> Iterator[Subject]:
     shard = Shard(config)
-    for check in CATALOGUE.values():
-        if check.enabled(config):
-            for subject in check.subjects(config):
-                if not config.elsewhere or check.needs is None or check.needs(shard, dict(subject.labels)):
-                    yield subject
+    for check in checks:
+        for subject in check.subjects(config):
+            if not config.elsewhere or check.needs is None or check.needs(shard, dict(subject.labels)):
+                yield subject
 
 
 _CLASSIFIERS: Mapping[View, Callable[[Config], Callable[[Feed], Classifier]]] = {

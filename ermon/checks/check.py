@@ -191,6 +191,10 @@ class Check:
     """Those that a finding keeps quiet that is raised and unknown: it has told of the same."""
     covered_by_maintenance: bool = True
     """Whether a maintenance window keeps it quiet."""
+    shown_when_off: bool = False
+    """Its violation is shown on a link or a pool, and so the network is not called well, even where the configuration
+    switches it off.
+    """
     acceptance: Acceptance | None = None
     acceptable: Acceptable | None = None
     """What somebody may take for right; ``None``: what is wrong stays wrong, whoever says otherwise."""

@@ -93,6 +93,7 @@ POOL_LEAK = Check(
     needs=needs.nothing_else,
     peering=Peering.MICROSOFT,
     views=(View.TO_INTERNET, View.INTERNET),
+    shown_when_off=True,
     acceptance=Tested(AcceptanceStep.INTERNET, required=Required.WITH_POOLS_ON_INTERNET_VIEWS),
 )
 

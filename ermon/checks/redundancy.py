@@ -99,6 +99,7 @@ LINK_DOWN = Check(
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
     suppresses=(*AFTER_LINK_LOSS, "drain-long"),
+    shown_when_off=True,
     acceptance=ReadFromState(AcceptanceStep.SESSIONS),
 )
 

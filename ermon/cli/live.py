@@ -23,8 +23,9 @@ def add_status(commands: Commands) -> None:
     parser = commands.add_parser(
         "status",
         help="circuits, links, pools, feeds and findings of a running daemon",
-        description="Shows how a running daemon sees the network. Exit 0 when nothing is raised, 1 when something is, "
-        "for information too, 3 when no daemon answers. The first line says when ermon cannot see.",
+        description="Shows how a running daemon sees the network. Exit 0 when all is well, 1 when a warning or "
+        "something critical is raised, 4 when nothing is raised and not all is well (ermon cannot see, something is noticed, "
+        "in maintenance, or draining), 3 when no daemon answers. The first line says which.",
     )
     parser.add_argument("--all", action="store_true", help="what is well too, however much it is")
     parser.add_argument(
@@ -50,9 +51,7 @@ def _status(options: argparse.Namespace) -> int:
         )
     from ermon.terminal.status import show_status
 
-    return _told(
-        lambda: show_status(target_of(options), sys.stdout, json=options.json, everything=options.all)
-    )
+    return asyncio.run(show_status(target_of(options), sys.stdout, json=options.json, everything=options.all))
 
 
 async def _until_terminated(watching: Coroutine[Any, Any, None]) -> bool:

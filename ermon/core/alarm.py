@@ -67,7 +67,10 @@ class Alarm:
         *(
             "clear_after",
             "key",
+            "known",
             "labels",
+            "noticed",
+            "noticed_at",
             "order",
             "raise_after",
             "rendered_at",
@@ -94,6 +97,11 @@ class Alarm:
         """What the check answers, before suppression."""
         self.restored = False
         """It was raised when another ermon ended, and has not been judged since."""
+        self.known = False
+        """Whether the check has answered under this configuration: what was never known is not missed."""
+        self.noticed: Mapping[str, Any] = {}
+        """What shows a violation that is not raised yet, as it was put into words last."""
+        self.noticed_at = float("-inf")
         self.rendered_at = float("-inf")
         """When the evidence was last brought up to date."""
 
@@ -108,6 +116,16 @@ class Alarm:
     @property
     def raised(self) -> bool:
         return self.state.phase in {Phase.RAISED, Phase.CLEARING}
+
+    @property
+    def noticed_only(self) -> bool:
+        """Whether it is violated, and waits for ``raise_after``."""
+        return self.state.phase is Phase.RAISING and self.state.status is Status.VIOLATED
+
+    @property
+    def recovering(self) -> bool:
+        """Whether it is raised, and ok since."""
+        return self.state.phase is Phase.CLEARING and self.state.status is Status.OK
 
     @property
     def stale(self) -> bool:

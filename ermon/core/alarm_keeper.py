@@ -21,6 +21,7 @@ from ermon.core.horizons import Owner
 from ermon.core.learning import Learning
 from ermon.core.maintenance import Cover, Coverage, Suppression, describe
 from ermon.core.plan import Plan
+from ermon.core.standing import Standing
 from ermon.core.timers import OwnedTimers
 from ermon.model.events import Change, PoolChanged
 from ermon.model.findings import Finding, Status, Transition, TransitionState
@@ -54,7 +55,8 @@ class AlarmKeeper:
         self.learning = Learning(plan, facts)
         self._settled: dict[AlarmKey, str] = {}
         """Alarms that are judged again because another level is usual now, and why: what is ok then is cleared at once."""
-        self._raised: dict[AlarmKey, Alarm] = {}
+        self.standing = Standing()
+        self._off_unjudged = list(plan.switched_off)
         self._unjudged: dict[AlarmKey, Alarm] = dict(plan.alarms)
         self.coverage = Coverage(plan.config, ())
         self._covers: dict[AlarmKey, Cover] = {}
@@ -96,7 +98,7 @@ class AlarmKeeper:
     def _go_on(self, alarm: Alarm, state: AlarmState) -> None:
         alarm.go_on_from(state)
         if alarm.raised:
-            self._raised[alarm.key] = alarm
+            self.standing.raised[alarm.key] = alarm
 
     def clear_removed(self, finding: Finding) -> None:
         """Clear a finding whose subject the configuration no longer has."""
@@ -108,7 +110,7 @@ class AlarmKeeper:
 
     def raised(self) -> list[Alarm]:
         """Return the alarms that are raised, the oldest first."""
-        return sorted(self._raised.values(), key=lambda alarm: (alarm.state.raised_at, *alarm.order))
+        return sorted(self.standing.raised.values(), key=lambda alarm: (alarm.state.raised_at, *alarm.order))
 
     def finding(self, alarm: Alarm) -> Finding:
         """Return what an alarm that is raised tells the world, with its times as the wall clock has them."""
@@ -118,14 +120,25 @@ class AlarmKeeper:
             check=alarm.subject.check,
             labels=alarm.labels,
             severity=alarm.severity,
-            summary=_summary(alarm),
+            summary=_summary(alarm, state.evidence),
             evidence=state.evidence,
             since=wall(state.since),
             raised_at=wall(state.raised_at),
             stale=state.status is Status.UNKNOWN,
             suppressed=state.status is Status.SUPPRESSED,
             suppressed_because=self.suppressed_because(alarm),
+            ok_since=wall(state.ended) if alarm.recovering and state.ended is not None else None,
+            clears_at=wall(state.due) if alarm.recovering and state.due is not None else None,
         )
+
+    def summary(self, alarm: Alarm) -> str:
+        """Return what an alarm that is violated, raised or not, says in one line."""
+        if alarm.raised:
+            return _summary(alarm, alarm.state.evidence)
+        proof, now = alarm.verdict.evidence, self.facts.now
+        if proof is not None and now - alarm.noticed_at >= RENDER_INTERVAL_SECONDS:
+            alarm.noticed, alarm.noticed_at = evidence.render(proof), now
+        return _summary(alarm, alarm.noticed)
 
     # Maintenance -------------------------------------------------------------------------------------
 
@@ -149,6 +162,7 @@ class AlarmKeeper:
         return self.plan.cause_of(alarm) if on_purpose is None else describe(on_purpose)
 
     def _judge_covered(self) -> None:
+        self.standing.dates_changed()
         self._unjudged.update((key, self.plan.alarms[key]) for key in self._covers)
 
     def dated(self) -> Iterator[Alarm]:
@@ -161,6 +175,7 @@ class AlarmKeeper:
         """Judge again what depends on the date, of one owner or of all: a window has begun or is over, or a prefix is
         expected or is no longer.
         """
+        self.standing.dates_changed()
         self._unjudged.update(
             (alarm.key, alarm)
             for alarm in self.dated()
@@ -171,6 +186,7 @@ class AlarmKeeper:
 
     def evaluate(self, topics: Collection[Topic]) -> bool:
         """Ask again for every verdict that may have changed; return whether a violation began."""
+        self._judge_switched_off(topics)
         unjudged = self._take_unjudged(topics)
         if not unjudged:
             return False
@@ -187,6 +203,7 @@ class AlarmKeeper:
         """The same where no process has spoken, but ermon itself: each alarm at the time up to which all is heard that
         it is judged by.
         """
+        self._judge_switched_off(topics)
         unjudged = self._take_unjudged(topics)
         moved = dict(unjudged)
         for alarm in unjudged.values():
@@ -199,6 +216,7 @@ class AlarmKeeper:
 
     def evaluate_step_by_step(self, topics: Collection[Topic]) -> Iterator[None]:
         """The same for many at once: a step is so many alarms."""
+        self._judge_switched_off(topics)
         unjudged = self._take_unjudged(topics)
         moved = dict(unjudged)
         for number, alarm in enumerate(unjudged.values(), 1):
@@ -262,6 +280,15 @@ class AlarmKeeper:
             unjudged.update((alarm.key, alarm) for alarm in self.plan.depending_on(topic))
         return unjudged
 
+    def _judge_switched_off(self, topics: Collection[Topic]) -> None:
+        if not self.plan.switched_off:
+            return
+        unjudged, self._off_unjudged = self._off_unjudged, []
+        unjudged += (alarm for topic in topics for alarm in self.plan.switched_off_depending_on(topic))
+        for alarm in dict.fromkeys(unjudged):
+            alarm.verdict = alarm.subject.judge(self.facts)
+            self.standing.follow_switched_off(alarm)
+
     def _judge(self, alarm: Alarm, moved: dict[AlarmKey, Alarm]) -> None:
         """Ask the check, and note in ``moved`` whom the answer keeps quiet, or no longer."""
         subject, before, was_stale = alarm.subject, alarm.verdict, alarm.stale
@@ -323,7 +350,8 @@ class AlarmKeeper:
 
     def _answer(self, alarm: Alarm, status: Status) -> bool:
         """Take an answer in at its time; return whether a violation begins."""
-        before, was_due, now = alarm.state.status, alarm.state.due, self.facts.now
+        before, phase, was_due = alarm.state.status, alarm.state.phase, alarm.state.due
+        now = self.facts.now
         transition = alarm.move(status, now)
         reason = self._settled.pop(alarm.key, None) if self._settled else None
         if reason is not None and alarm.phase is Phase.CLEARING:
@@ -334,6 +362,12 @@ class AlarmKeeper:
             self._transition(alarm, transition, reason)
         elif alarm.raised and status in {Status.VIOLATED, Status.UNKNOWN}:  # unknown may say why it is
             self._render(alarm)
+        if (
+            status is not before
+            or alarm.phase is not phase
+            or (not alarm.known and status is not Status.UNKNOWN)
+        ):
+            self.standing.follow(alarm)
         if status is not before:
             pool = alarm.labels.get("pool")
             if pool is not None:
@@ -363,9 +397,7 @@ class AlarmKeeper:
             alarm.rendered_at = float("-inf")
             self._render(alarm)
             finding = self.finding(alarm)
-            self._raised[alarm.key] = alarm
         else:
-            self._raised.pop(alarm.key, None)
             alarm.verdict = alarm.verdict._replace(evidence=None)
             ended = now if alarm.state.ended is None else alarm.state.ended
             wall, shown = self.facts.wall, alarm.state.evidence
@@ -373,6 +405,7 @@ class AlarmKeeper:
                 shown = {**shown, CLEARED_BECAUSE: because}
             finding = _cleared(self.finding(alarm), wall(now), shown, wall(ended))
             alarm.state.ended = None
+        self.standing.follow(alarm)
         self._report(Transition(now, state, finding))
 
     def _report(self, transition: Transition) -> None:
@@ -390,8 +423,8 @@ class AlarmKeeper:
             alarm.rendered_at = now
 
 
-def _summary(alarm: Alarm) -> str:
-    told = CATALOGUE[alarm.subject.check].summarize(alarm.labels, alarm.state.evidence)
+def _summary(alarm: Alarm, shown: Mapping[str, Any]) -> str:
+    told = CATALOGUE[alarm.subject.check].summarize(alarm.labels, shown)
     return f"{told} ({alarm.subject.distinction})" if alarm.subject.distinction else told
 
 

@@ -1,139 +1,334 @@
-"""The one line that says how the network is: something is wrong, ermon cannot see, or all is well.
+"""The one line that says how the network is: what is wrong, that ermon cannot see, what is on its way, or that all is well.
 
-It is made from what is raised and from the feeds that prove nothing; nobody else decides it. The kinds are asked in
-their order, and the first that applies is the headline: another kind is another function in ``_KINDS``.
+Nobody else decides it. The kinds are asked in their order, and the first that applies is the headline: another kind is
+another function in ``_KINDS``. The fact itself is the text, the counts and what else is to be known stand in ``about``.
+Times of day are UTC.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from ermon.api.status import HeadlineDoc, HeadlineKind
+from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import names_in
-from ermon.core.facts import NetworkFacts
-from ermon.model.findings import Finding
-from ermon.model.settings import Severity
-from ermon.model.text import rfc3339
+from ermon.core.alarm import Alarm
+from ermon.core.blindness import Blindness, blind_spots, look, unanswered
+from ermon.core.maintenance import Suppression, changes, place_text
+from ermon.core.monitor import Monitor
+from ermon.core.standing import worst
+from ermon.model.findings import Status
+from ermon.model.inventory import LinkKey
+from ermon.model.prefixes import FAMILY_NAMES
+from ermon.model.settings import MaintenanceWindow, Severity
+from ermon.model.text import clock_text, plural, rfc3339
 
 MAX_NAMES = 5
 """Names in one list; all of them stand in the status."""
 MAX_ROUTERS = 3
 
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
-
-class Seen(NamedTuple):
+@dataclass
+class Seen:
     """What the headline is made from."""
 
-    raised: Sequence[Finding]
-    """The oldest first."""
-    feeds: int
-    """How many there are."""
-    blind: Sequence[str]
-    """Those whose silence proves nothing."""
-    processes_down: Sequence[str]
-    waiting_until: float | None = None
-    """Until when routers are given time to call again, since ExaBGP was started; by the wall clock."""
+    monitor: Monitor
+
+    @cached_property
+    def raised(self) -> list[Alarm]:
+        """What is raised, violated for all that is known, and not for information only: the worst first."""
+        return worst(alarm for alarm in self._serious if not alarm.recovering)
+
+    @cached_property
+    def recovering(self) -> list[Alarm]:
+        return worst(alarm for alarm in self._serious if alarm.recovering)
+
+    @cached_property
+    def noticed(self) -> list[Alarm]:
+        return worst(a for a in self.monitor.standing.noticed.values() if a.severity is not Severity.INFO)
+
+    @cached_property
+    def blindness(self) -> Blindness:
+        return look(self.monitor)
+
+    @cached_property
+    def _serious(self) -> list[Alarm]:
+        return [a for a in self.monitor.standing.raised.values() if a.severity is not Severity.INFO]
+
+    def at(self, time: float) -> str:
+        """Write a time of events."""
+        facts = self.monitor.network
+        return clock_text(facts.wall(time), facts.calendar_now)
+
+    def wall(self, time: float | None) -> str | None:
+        return None if time is None else rfc3339(self.monitor.network.wall(time))
 
     @property
-    def serious(self) -> list[Finding]:
-        """What is raised and not for information only."""
-        return [finding for finding in self.raised if finding.severity is not Severity.INFO]
-
-    @property
-    def blindness(self) -> str:
-        count = len(self.blind)
-        are = "is" if count == 1 else "are"
-        return (
-            f"ermon cannot see everything: {count} of {_plural(self.feeds, 'feed')} {are} down or not in sync"
-        )
+    def blind(self) -> str:
+        """Say what cannot be seen, as a sentence beside something else; may be empty."""
+        blindness = self.blindness
+        return f"{blindness.text} ({_routers(blindness)})." if blindness.routers else ""
 
 
-def make_headline(raised: Sequence[Finding], facts: NetworkFacts) -> HeadlineDoc:
-    """Return the headline of what is known now; ``raised`` is as ``Monitor.findings`` returns it."""
-    down = [name for name in facts.processes if facts.process_up(name) is False]
-    return headline_of(Seen(raised, len(facts.config.feeds), blind_feeds(facts), down, _waiting_until(facts)))
+def make_headline(monitor: Monitor) -> HeadlineDoc:
+    """Return the headline of what is known now.
 
-
-def _waiting_until(facts: NetworkFacts) -> float | None:
-    ends = (state.awaited_until for name, state in facts.feeds.items() if facts.awaited(name))
-    last = max((end for end in ends if end is not None), default=None)
-    return None if last is None else facts.wall(last)
-
-
-def blind_feeds(facts: NetworkFacts) -> list[str]:
-    """Return the feeds whose silence proves nothing."""
-    return [name for name in facts.config.feeds if not facts.complete(name)]
-
-
-def headline_of(seen: Seen) -> HeadlineDoc:
+    Costs work in proportion to the feeds and links, and to what is not ok: never to all that is judged.
+    """
+    seen = Seen(monitor)
     return next(headline for kind in _KINDS if (headline := kind(seen)) is not None)
 
 
+def _doc(
+    kind: HeadlineKind, text: str, about: Iterable[str], since: str | None = None, due: str | None = None
+) -> HeadlineDoc:
+    return HeadlineDoc(kind=kind, text=text, about=" ".join(filter(None, about)), since=since, due=due)
+
+
+# Raised ----------------------------------------------------------------------------------------------
+
+
 def _wrong(seen: Seen) -> HeadlineDoc | None:
-    serious = seen.serious
-    if not serious:
+    if not seen.raised:
         return None
-    counts = Counter(finding.severity for finding in serious)
-    text = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
-    # The worst first, what something covers behind the rest, then the latest.
-    worst = min(reversed(serious), key=lambda f: (_RANKS[f.severity], f.suppressed, -f.raised_at))
-    about = [f"{worst.summary}{_where(worst)}."]
-    if worst.stale:
-        about.append("It may be over: what showed it is out of sight.")
-    if all(finding.suppressed for finding in serious):
-        about.append("Maintenance, a drain or a larger finding covers all that is raised.")
-    if seen.blind:
-        about.append(f"Down or not in sync: {_some(seen.blind)}.")
-    return HeadlineDoc(
-        kind=HeadlineKind.WRONG,
-        text=f"Something is wrong: {text}{f'; {seen.blindness}' if seen.blind else ''}",
-        about=" ".join(about),
-        since=rfc3339(worst.since),
+    first, blindness = seen.raised[0], seen.blindness
+    counts = f"Raised: {_by_severity(seen.raised)}."
+    gone = f"{plural(len(seen.recovering), 'more finding')} recovering." if seen.recovering else ""
+    if blindness.all_down:
+        # The cause of it all: what else is raised follows from it, or is from before.
+        before = [alarm for alarm in seen.raised if alarm.stale and not alarm.subject.feeds]
+        last = f"Before that: {seen.monitor.summary(before[0])}." if before else ""
+        return _doc(
+            HeadlineKind.WRONG,
+            blindness.text,
+            [f"{_routers(blindness)}.", _waiting(seen), counts, last],
+            seen.wall(first.state.since if blindness.since is None else blindness.since),
+        )
+    covered = all(alarm.status is Status.SUPPRESSED for alarm in seen.raised)
+    about = [
+        counts,
+        f"{plural(len(seen.noticed), 'more violation')} noticed." if seen.noticed else "",
+        gone,
+        "It may be over: what showed it is out of sight." if first.stale else "",
+        "Maintenance, a drain or a larger finding covers all that is raised." if covered else "",
+        seen.blind,
+        _waiting(seen),
+    ]
+    return _doc(HeadlineKind.WRONG, _fact(seen, first), about, seen.wall(first.state.since))
+
+
+def _recovering(seen: Seen) -> HeadlineDoc | None:
+    if not seen.recovering:
+        return None
+    first = max(seen.recovering, key=lambda alarm: alarm.state.due or 0.0)
+    ended, due = first.state.ended, first.state.due
+    gone = f"Gone since {seen.at(ended)}" if ended is not None else "Gone"
+    clears = f", clears at {seen.at(due)} if it stays gone." if due is not None else "."
+    about = [f"{gone}{clears}", _others(seen.recovering, "recover", "recovers")]
+    return _doc(HeadlineKind.RECOVERING, f"Recovering: {_fact(seen, first)}", about, due=seen.wall(due))
+
+
+def _waiting(seen: Seen) -> str:
+    waits = seen.blindness.awaited_until
+    return f"Waiting for routers until {seen.at(waits)}." if waits is not None else ""
+
+
+# Not raised ------------------------------------------------------------------------------------------
+
+
+def _unseen(seen: Seen) -> HeadlineDoc | None:
+    blindness = seen.blindness
+    if blindness.routers:
+        waits = blindness.awaited_until
+        about = [
+            f"{_routers(blindness)}.",
+            _waiting(seen),
+            _planned(seen),
+        ]
+        since = None if waits is not None else seen.wall(blindness.since)
+        return _doc(HeadlineKind.UNSEEN, blindness.text, about, since, seen.wall(waits))
+    return _unanswered(
+        seen, sorted(unanswered(seen.monitor), key=lambda alarm: (_PLACES[alarm.subject.check], alarm.order))
     )
 
 
-def _blind(seen: Seen) -> HeadlineDoc | None:
-    if not seen.blind:
+def _unanswered(seen: Seen, unknown: Sequence[Alarm]) -> HeadlineDoc | None:
+    """All feeds are in sync, and what they show tells less than before."""
+    if not unknown:
         return None
-    down = (
-        f"ExaBGP is down: {_some(seen.processes_down)}." if seen.processes_down else f"{_some(seen.blind)}."
+    checks = plural(len({alarm.subject.check for alarm in unknown}), "check")
+    places = list(dict.fromkeys(_place(alarm) for alarm in unknown))
+    names = [f"{alarm.subject.check} ({_labels(alarm)})" for alarm in unknown]
+    text = f"ermon cannot judge {checks} of {_some(places, 2)}"
+    return _doc(HeadlineKind.UNSEEN, text, [f"It could before: {_some(names)}.", _planned(seen)])
+
+
+_PLACES = {check: place for place, check in enumerate(CATALOGUE)}
+
+
+def _place(alarm: Alarm) -> str:
+    """Name the largest thing that an alarm is about."""
+    names = alarm.labels
+    if "link" in names:
+        return f"link {names['link']} of circuit {names['circuit']}"
+    kind = next(
+        (kind for kind in ("circuit", "pool", "uplink", "segment", "feed", "process") if kind in names), None
     )
-    if seen.waiting_until is not None:
-        until = datetime.fromtimestamp(seen.waiting_until, UTC)
-        down = f"Waiting for routers until {until:%H:%M:%S} UTC: {down}"
-    text = f"{seen.blindness[0].upper()}{seen.blindness[1:]}"
-    return HeadlineDoc(kind=HeadlineKind.BLIND, text=text, about=down, since=None)
+    return f"{kind} {names[kind]}" if kind is not None else alarm.subject.check
+
+
+def _planned(seen: Seen) -> str:
+    windows = [each for each in _in_force(seen) if isinstance(each, MaintenanceWindow)]
+    return f"In maintenance: {_some([_window_text(seen, window) for window in windows])}." if windows else ""
+
+
+def _noticed(seen: Seen) -> HeadlineDoc | None:
+    if not seen.noticed:
+        return None
+    first = min(seen.noticed, key=lambda alarm: alarm.state.due or 0.0)
+    since, due = first.state.since, first.state.due
+    raised = f", raised at {seen.at(due)} if it lasts." if due is not None else "."
+    about = [f"Noticed at {seen.at(since)}{raised}", _others(seen.noticed, "wait", "waits")]
+    text = f"Noticed: {_fact(seen, first)}"
+    return _doc(HeadlineKind.NOTICED, text, about, seen.wall(since), seen.wall(due))
+
+
+def _maintenance(seen: Seen) -> HeadlineDoc | None:
+    """A window that is open says so, whatever happens under it: one that is forgotten hides the next loss."""
+    on_purpose = [
+        (a, why)
+        for a in worst(seen.monitor.standing.covered.values())
+        if (why := seen.monitor.suppression(a))
+    ]
+    windows = [each for each in _in_force(seen) if isinstance(each, MaintenanceWindow)]
+    off = worst(seen.monitor.standing.switched_off.values())
+    if not on_purpose and not windows:
+        return _switched_off(seen, off)
+    others = (
+        f"Covered: {_some([seen.monitor.summary(alarm) for alarm, _ in on_purpose[1:]], 2)}."
+        if on_purpose[1:]
+        else ""
+    )
+    if not on_purpose:
+        text = f"In maintenance: {_some([_window_text(seen, window) for window in windows], 2)}"
+        about = [_by(windows[0]), "Nothing is wrong under it." if not off else ""]
+        return _doc(HeadlineKind.MAINTENANCE, text, about, due=_end(windows[0]))
+    first, why = on_purpose[0]
+    word = "In maintenance" if isinstance(why, MaintenanceWindow) else "Quiet by an exception"
+    text = f"{word}: {_fact(seen, first)} ({_until(seen, why)}: {why.reason})"
+    return _doc(HeadlineKind.MAINTENANCE, text, [_by(why), others], due=_end(why))
+
+
+def _switched_off(seen: Seen, off: Sequence[Alarm]) -> HeadlineDoc | None:
+    if not off:
+        return None
+    text = f"Not judged: {seen.monitor.summary(off[0])} (check {off[0].subject.check} is switched off)"
+    return _doc(HeadlineKind.MAINTENANCE, text, [_others(off, "is", "is")])
+
+
+def _draining(seen: Seen) -> HeadlineDoc | None:
+    drains = {key: drain for key, drain in seen.monitor.network.drains.items() if drain.told}
+    if not drains:
+        return None
+    links: dict[LinkKey, list[str]] = {}
+    for link, family in drains:
+        links.setdefault(link, []).append(FAMILY_NAMES[family])
+    told = [
+        f"link {name} of circuit {circuit} ({', '.join(found)})"
+        for (circuit, name), found in sorted(links.items())
+    ]
+    since = min((drain.since for drain in drains.values() if drain.since is not None), default=None)
+    about = [f"Traffic goes over other links: {_some(told[1:])} too." if told[1:] else ""]
+    return _doc(HeadlineKind.DRAINING, f"Microsoft drains {told[0]}", about, seen.wall(since))
 
 
 def _well(seen: Seen) -> HeadlineDoc:
-    notes = f" ({len(seen.raised)} for information)" if seen.raised else ""
-    return HeadlineDoc(kind=HeadlineKind.WELL, text=f"All is well{notes}", about="", since=None)
+    spots = blind_spots(seen.monitor)
+    missing = {alarm.key for alarm in seen.monitor.layout.missing_views}
+    infos = sum(key not in missing for key in seen.monitor.standing.raised)
+    text = (
+        f"All is well, as far as ermon sees: {plural(len(spots), 'blind spot')}" if spots else "All is well"
+    )
+    about = [
+        f"{_some(spots, MAX_ROUTERS)}." if spots else "",
+        f"{plural(infos, 'finding')} for information." if infos else "",
+    ]
+    return _doc(HeadlineKind.WELL, text, about)
 
 
-_KINDS: Sequence[Callable[[Seen], HeadlineDoc | None]] = (_wrong, _blind, _well)
+_KINDS: Sequence[Callable[[Seen], HeadlineDoc | None]] = (
+    _wrong,
+    _unseen,
+    _noticed,
+    _recovering,
+    _maintenance,
+    _draining,
+    _well,
+)
 
 
-def _where(finding: Finding) -> str:
-    """Say where it is, as far as the summary does not: `` (edge-1 to isp-a)``."""
-    names, summary = finding.labels, finding.summary
-    unnamed = [router for router in finding.evidence.get("routers", ()) if not names_in(summary, router)]
-    routers = _some(unnamed, MAX_ROUTERS)
+# Words -----------------------------------------------------------------------------------------------
+
+
+def _fact(seen: Seen, alarm: Alarm) -> str:
+    """Return what an alarm says, and where it is, as far as its summary does not: `` (edge-1 to isp-a)``."""
+    summary, names = seen.monitor.summary(alarm), alarm.labels
     uplink = names.get("uplink")
-    if uplink and uplink not in summary:
-        return f" ({routers} to {uplink})" if routers else f" (to {uplink})"
-    places = (names.get("circuit"), names.get("link"), names.get("feed"), routers)
-    missing = dict.fromkeys(place for place in places if place and place not in summary)
-    return f" ({' '.join(missing)})" if missing else ""
+    if uplink and not names_in(summary, uplink):
+        return f"{summary} (to {uplink})"
+    places = (names.get("circuit"), names.get("link"), names.get("feed"))
+    missing = [place for place in places if place and not names_in(summary, place)]
+    return f"{summary} ({' '.join(missing)})" if missing else summary
+
+
+def _in_force(seen: Seen) -> list[Suppression]:
+    return seen.monitor.coverage.in_force(seen.monitor.network.calendar_now)
+
+
+def _window_text(seen: Seen, window: MaintenanceWindow) -> str:
+    return f"{place_text(window)} ({_until(seen, window)}: {window.reason})"
+
+
+def _until(seen: Seen, why: Suppression) -> str:
+    end = max(changes(why), default=None)
+    return "for good" if end is None else f"until {clock_text(end, seen.monitor.network.calendar_now)}"
+
+
+def _by(why: Suppression) -> str:
+    if isinstance(why, MaintenanceWindow) and why.by:
+        return f"Maintenance by {why.by}."
+    return "It is in the configuration."
+
+
+def _end(why: Suppression) -> str | None:
+    return rfc3339(max(changes(why), default=None))
+
+
+def _routers(blindness: Blindness) -> str:
+    names = [router.text for router in blindness.routers]
+    rest = f"; and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{'; '.join(names[:MAX_NAMES])}{rest}"
+
+
+def _by_severity(alarms: Iterable[Alarm]) -> str:
+    counts = Counter(alarm.severity for alarm in alarms)
+    return ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
+
+
+def _others(alarms: Sequence[Alarm], many: str, one: str) -> str:
+    rest = len(alarms) - 1
+    return f"{rest} more {one if rest == 1 else many} too." if rest else ""
+
+
+def _labels(alarm: Alarm) -> str:
+    return " ".join(
+        FAMILY_NAMES.get(value, value) if name == "family" else value for name, value in alarm.subject.labels
+    )
 
 
 def _some(names: Sequence[str], most: int = MAX_NAMES) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{rest}"
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from operator import attrgetter
 
@@ -9,6 +10,7 @@ from ermon.checks.internet import internet_feeds
 from ermon.checks.mirror import mirrored
 from ermon.checks.redundancy import metros_apart
 from ermon.checks.sharding import Shard
+from ermon.checks.views import VIEW_MISSING
 from ermon.core.alarm import Alarm
 from ermon.model.inventory import Config, Link, Peering, Pool
 from ermon.model.prefixes import FAMILIES, Family, merged
@@ -26,6 +28,21 @@ class Layout:
         mildest_first = sorted(self.alarms, key=lambda alarm: -tuple(Severity).index(alarm.severity))
         self.severities = {alarm.subject.check: alarm.severity for alarm in mildest_first}
         """By check: that of its worst findings."""
+        self.missing_views = tuple(alarm for alarm in self.alarms if alarm.subject.check == VIEW_MISSING)
+        """What no feed will ever show."""
+        self.missing_texts: list[str] = []
+        """The same in words, from when somebody asked: to write them takes longer than to look at the network."""
+        self.places = {name: feed.router or name for name, feed in config.feeds.items()}
+        """By feed: its router, or itself where it has none."""
+        self.feeds_at = Counter(self.places.values())
+        """By place: how many feeds there are."""
+        self.tables = tuple(
+            (link.key, family, carrying)
+            for link in config.links
+            for family in link.families
+            if (carrying := tuple(f.name for f in config.tables_of(link) if family in f.families))
+        )
+        """The edge tables that carry each link and family."""
         self.order = {link.key: place for place, link in enumerate(config.links)}
         """Of the links, as the configuration has it."""
         self.watched_elsewhere = {link.key: shard.watched_elsewhere(link) for link in config.links}

@@ -15,7 +15,7 @@ from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Section
 from ermon.checks.subject import Subject
 from ermon.model.inventory import Circuit, Config
-from ermon.model.settings import CheckException, MaintenanceWindow
+from ermon.model.settings import WINDOW_SCOPES, CheckException, MaintenanceWindow
 from ermon.model.text import rfc3339
 
 Place = tuple[str, ...]
@@ -51,6 +51,19 @@ def describe(suppression: Suppression) -> str:
         return f"maintenance until {rfc3339(suppression.ends.timestamp())}: {suppression.reason}"
     until = "" if suppression.until is None else f" until {rfc3339(suppression.until.timestamp())}"
     return f"exception{until}: {suppression.reason}"
+
+
+def place_of(window: MaintenanceWindow) -> dict[str, str]:
+    """Return what a window is about, such as ``{"circuit": "chicago", "link": "primary"}``."""
+    places = {name: getattr(window, name) for name in (*WINDOW_SCOPES, "link")}
+    return {name: place for name, place in places.items() if place is not None}
+
+
+def place_text(window: MaintenanceWindow) -> str:
+    """Name what a window is about: ``link primary of circuit chicago``."""
+    if window.link is not None:
+        return f"link {window.link} of circuit {window.circuit}"
+    return ", ".join(f"{name} {place}" for name, place in place_of(window).items())
 
 
 class Cover(NamedTuple):
@@ -184,6 +197,12 @@ def _places(config: Config, window: MaintenanceWindow) -> Iterator[Place]:
     for kind in ("feed", "uplink", "segment", "group"):
         if (name := getattr(window, kind)) is not None:
             yield (kind, name)
+
+
+def places_in_words(config: Config, window: MaintenanceWindow) -> Iterator[str]:
+    """Name every place that a window covers: ``circuit chicago``, ``link primary of circuit chicago``."""
+    for kind, name, *more in _places(config, window):
+        yield f"link {more[0]} of circuit {name}" if kind == "link" else f"{kind} {name}"
 
 
 def _is_in(circuit: Circuit, labels: Mapping[str, str]) -> bool:

@@ -79,7 +79,8 @@ class MaintenanceBook:
         self._forget_old(now)
         if len(self._windows) >= MAX_WINDOWS:
             raise WindowError(f"there are {MAX_WINDOWS} windows already; end some")
-        return BookedWindow(secrets.token_hex(4), window, by)
+        window_id = secrets.token_hex(4)
+        return BookedWindow(window_id, replace(window, id=window_id, by=by), by)
 
     def book(self, proposed: BookedWindow) -> None:
         self._windows[proposed.id] = proposed
@@ -112,7 +113,7 @@ class MaintenanceBook:
 def _in_utc(booked: BookedWindow) -> BookedWindow:
     window = booked.window
     starts, ends = nearest_utc(window.starts), nearest_utc(window.ends)
-    return replace(booked, window=replace(window, starts=starts, ends=ends))
+    return replace(booked, window=replace(window, starts=starts, ends=ends, id=booked.id, by=booked.by))
 
 
 def check(window: MaintenanceWindow, config: Config) -> None:

@@ -25,7 +25,7 @@ from ermon.checks.check import Acceptable
 from ermon.checks.topics import Counted, Topic
 from ermon.core import kept_feeds, kept_links
 from ermon.core.alarm import Alarm, AlarmKey, AlarmState
-from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper
+from ermon.core.alarm_keeper import CLEARED_FINDINGS, AlarmKeeper, alarm_order
 from ermon.core.drain import DrainMemory
 from ermon.core.facts import NetworkFacts
 from ermon.core.horizons import Horizons, Owner
@@ -37,6 +37,7 @@ from ermon.core.maintenance import Coverage, Suppression, changes
 from ermon.core.plan import Plan
 from ermon.core.reactor import Reactor
 from ermon.core.route_index import Expectations
+from ermon.core.standing import Standing
 from ermon.core.takeover import adopt, expect
 from ermon.core.timers import OwnedTimers
 from ermon.model.events import (
@@ -289,6 +290,34 @@ class Monitor:
     def suppressed_because(self, alarm: Alarm) -> str | None:
         """Say why an alarm is suppressed: by a window, an exception, or another check; ``None`` where it is not."""
         return self._alarms.suppressed_because(alarm)
+
+    @property
+    def standing(self) -> Standing:
+        """The alarms that are not just ok."""
+        return self._alarms.standing
+
+    def summary(self, alarm: Alarm) -> str:
+        """Return what an alarm says in one line, whether it is raised already or not."""
+        return self._alarms.summary(alarm)
+
+    def finding(self, alarm: Alarm) -> Finding:
+        """Return what an alarm that is raised tells."""
+        return self._alarms.finding(alarm)
+
+    def suppression(self, alarm: Alarm) -> Suppression | None:
+        """Return the window or the exception that keeps an alarm quiet now, should it be violated."""
+        return self._alarms.suppression(alarm)
+
+    def covered_by(self, window: MaintenanceWindow) -> list[Alarm]:
+        """Return the alarms that a window would keep quiet by itself, in the order of ``statuses``."""
+        plan, at = self._alarms.plan, window.starts.timestamp()
+        covers = plan.covers(Coverage(self.config, [window]))
+        found = [plan.alarms[key] for key, cover in covers.items() if cover.active(at) is window]
+        return sorted(found, key=alarm_order)
+
+    def kept_quiet(self, alarm: Alarm) -> bool:
+        """Return whether a larger violation explains what an alarm finds, or that it cannot tell."""
+        return self._alarms.plan.kept_quiet(alarm)
 
     @property
     def layout(self) -> Layout:

@@ -16,6 +16,7 @@ from ermon.checks.catalogue import (
     SUPPRESSES_WHILE_STALE,
     classifiers,
     subjects,
+    switched_off,
 )
 from ermon.checks.subject import Subject
 from ermon.checks.topics import Topic
@@ -41,6 +42,12 @@ class Plan:
         self.classifiers = classifiers(config)
         self.alarms = {alarm.key: alarm for alarm in map(self._alarm, subjects(config))}
         self.layout = Layout(config, self.alarms.values())
+        self.switched_off = [self._alarm(subject) for subject in switched_off(config)]
+        """Nothing is raised of these, and nothing is kept quiet by them; what they find is shown."""
+        self._off_by_topic: dict[Topic, list[Alarm]] = {}
+        for alarm in self.switched_off:
+            for topic in alarm.subject.topics:
+                self._off_by_topic.setdefault(topic, []).append(alarm)
         self._by_topic: dict[Topic, list[Alarm]] = {}
         self._by_label: dict[tuple[str, str], list[Alarm]] = {}
         self._by_check: dict[str, list[Alarm]] = {}
@@ -82,6 +89,10 @@ class Plan:
     def depending_on(self, topic: Topic) -> Iterable[Alarm]:
         """Return the alarms whose verdict may change when ``topic`` has changed."""
         return self._by_topic.get(topic, ())
+
+    def switched_off_depending_on(self, topic: Topic) -> Iterable[Alarm]:
+        """Return the same of the checks that are switched off."""
+        return self._off_by_topic.get(topic, ())
 
     def effects(self, cause: Alarm) -> Iterable[Alarm]:
         """Return the alarms that ``cause`` keeps quiet while it is violated."""

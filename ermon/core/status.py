@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from heapq import nsmallest
 
 from ermon.api.answers import by_severity
 from ermon.api.status import (
@@ -17,7 +18,9 @@ from ermon.api.status import (
     CircuitState,
     FeedDoc,
     FeedOverall,
+    GroupDoc,
     LinkDoc,
+    NoticedDoc,
     PoolDoc,
     ProcessDoc,
     QuietDoc,
@@ -29,15 +32,16 @@ from ermon.api.status import (
 from ermon.checks.edge_table import SERVICE, community_text
 from ermon.checks.mirror import prefix_limit
 from ermon.checks.topics import RouteSet
+from ermon.core.blindness import blind_spots, groups, look
 from ermon.core.facts import FILTERED_VIEWS, NetworkFacts
 from ermon.core.headline import make_headline
-from ermon.core.maintenance import Suppression
+from ermon.core.maintenance import Suppression, place_of
 from ermon.core.monitor import Monitor
 from ermon.core.pool_status import pool_status
 from ermon.model.findings import LinkState
 from ermon.model.inventory import Circuit, LinkKey, View
 from ermon.model.prefixes import Family
-from ermon.model.settings import WINDOW_SCOPES, CheckException
+from ermon.model.settings import CheckException
 from ermon.model.text import rfc3339
 
 _PROCESS_STATES = {True: LinkState.UP, False: LinkState.DOWN, None: LinkState.UNKNOWN}
@@ -81,7 +85,7 @@ def network_status(
     monitor: Monitor, collected: Collected, *, version: str, started_at: float, now: float
 ) -> StatusDoc:
     """Put everything together; times are seconds since the epoch."""
-    config, raised = monitor.config, monitor.findings()
+    config = monitor.config
     feeds = collected.feeds
     processes = {
         name: ProcessDoc(
@@ -95,16 +99,46 @@ def network_status(
         version=version,
         started_at=rfc3339(started_at),
         time=rfc3339(now),
-        findings=by_severity(raised),
+        findings=by_severity(monitor.standing.raised.values()),
         circuits=collected.circuits,
         pools=collected.pools,
         feeds=feeds,
         processes=processes,
         uplinks={u.name: UplinkDoc(router=u.router, asn=u.asn) for u in config.uplinks.values()},
         segments={s.name: SegmentDoc(expressroute=s.expressroute) for s in config.segments.values()},
-        headline=make_headline(raised, monitor.network),
+        headline=make_headline(monitor),
+        groups=tuple(_groups(monitor)),
         maintenance=tuple(map(_quiet, monitor.coverage.in_force(monitor.network.calendar_now))),
+        noticed=tuple(_noticed(monitor)),
+        noticed_total=len(monitor.standing.noticed),
+        blind_spots=tuple(blind_spots(monitor)),
     )
+
+
+def _groups(monitor: Monitor) -> Iterator[GroupDoc]:
+    for text, alarms in groups(monitor, look(monitor)):
+        yield GroupDoc(
+            text=text,
+            severity=alarms[0].severity,
+            since=rfc3339(monitor.network.wall(min(alarm.state.since for alarm in alarms))),
+            findings=tuple(alarm.state.finding_id for alarm in alarms),
+        )
+
+
+MAX_NOTICED = 100
+
+
+def _noticed(monitor: Monitor) -> Iterator[NoticedDoc]:
+    waiting = monitor.standing.noticed.values()
+    for alarm in nsmallest(MAX_NOTICED, waiting, key=lambda each: (each.state.due or 0.0, each.order)):
+        yield NoticedDoc(
+            check=alarm.subject.check,
+            severity=alarm.severity,
+            labels=alarm.labels,
+            summary=monitor.summary(alarm),
+            since=rfc3339(monitor.network.wall(alarm.state.since)),
+            raises_at=_wall(monitor.network, alarm.state.due),
+        )
 
 
 def _quiet(suppression: Suppression) -> QuietDoc:
@@ -112,10 +146,15 @@ def _quiet(suppression: Suppression) -> QuietDoc:
         until = None if suppression.until is None else suppression.until.timestamp()
         about = {"check": suppression.check, **suppression.labels}
         return QuietDoc(kind="exception", about=about, until=rfc3339(until), reason=suppression.reason)
-    places = {name: getattr(suppression, name) for name in (*WINDOW_SCOPES, "link")}
-    about = {name: place for name, place in places.items() if place is not None}
-    ends = rfc3339(suppression.ends.timestamp())
-    return QuietDoc(kind="maintenance", about=about, until=ends, reason=suppression.reason)
+    return QuietDoc(
+        kind="maintenance",
+        about=place_of(suppression),
+        until=rfc3339(suppression.ends.timestamp()),
+        reason=suppression.reason,
+        id=suppression.id or None,
+        by=suppression.by,
+        since=rfc3339(suppression.starts.timestamp()),
+    )
 
 
 # Circuits and links ----------------------------------------------------------------------------------

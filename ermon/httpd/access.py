@@ -73,15 +73,21 @@ def caller_of(request: web.Request) -> Caller:
     return found
 
 
+def may_change(request: web.Request) -> bool:
+    """Return whether whoever asks may change anything, as far as their page may ask for it."""
+    caller, shell = caller_of(request), request.app[SHELL]
+    return caller.account is not None or (shell.changes_allowed and caller.known)
+
+
 async def require_changes_allowed(request: web.Request) -> str:
     """Refuse whoever may not change anything, with 403, and return who asks; every change asks here.
 
     Whoever is let in at the control socket may. Over TCP, changes must have been switched on, and are for those who
     have proved who they are.
     """
-    caller, shell = caller_of(request), request.app[SHELL]
-    if caller.account is None and not (shell.changes_allowed and caller.known):
-        raise web.HTTPForbidden(text=f"{_how_to_change(shell)}\n")
+    caller = caller_of(request)
+    if not may_change(request):
+        raise web.HTTPForbidden(text=f"{how_to_change(request)}\n")
     name = await caller.name()
     structlog.get_logger().info(
         "change asked for",
@@ -99,7 +105,9 @@ def proves_anybody(config: WebConfig) -> bool:
     return bool(config.users) or (config.tls is not None and config.tls.verify_mode is not ssl.CERT_NONE)
 
 
-def _how_to_change(shell: Shell) -> str:
+def how_to_change(request: web.Request) -> str:
+    """Say what it takes to be allowed to change anything."""
+    shell = request.app[SHELL]
     here = "" if shell.control is None else f"changes are made over {shell.control} on the machine of ermon; "
     switched = "" if shell.changes_allowed else "--web.enable-lifecycle and "
     return (

@@ -58,6 +58,10 @@ class Finding(msgspec.Struct, frozen=True):
     suppressed: bool = False
     suppressed_because: str | None = None
     """The window or exception with its reason, or the check whose violation covers it."""
+    ok_since: Seconds | None = None
+    """Raised, and the violation has ended: since when, until it is cleared or begins again."""
+    clears_at: Seconds | None = None
+    """When it is cleared then, if it stays so."""
 
 
 class Transition(msgspec.Struct, frozen=True):

@@ -72,6 +72,10 @@ class MaintenanceWindow:
     uplink: str | None = None
     segment: str | None = None
     group: str | None = None
+    id: str = ""
+    """Of one that was added while ermon runs; empty: of the configuration."""
+    by: str = ""
+    """Who added it."""
 
 
 WINDOW_SCOPES = ("circuit", "feed", "router", "uplink", "segment", "group")

@@ -29,6 +29,10 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else REPLACEMENT for each in text)
 
 
+def plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
 MAX_LINE_CHARACTERS = 300
 _NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """Control characters, other line breaks, and what overrides the direction of writing."""
@@ -73,6 +77,19 @@ def rfc3339(time: float | None) -> str | None:
     if time is None:
         return None
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def clock_text(time: float, now: float) -> str:
+    """Write seconds since the epoch as ``06:22:21 UTC``, with the date unless that is today's."""
+    at, today = datetime.fromtimestamp(time, UTC), datetime.fromtimestamp(now, UTC)
+    day = (
+        ""
+        if at.date() == today.date()
+        else f"{at:%b} {at.day} "
+        if at.year == today.year
+        else f"{at:%Y-%m-%d} "
+    )
+    return f"{day}{at:%H:%M:%S} UTC"
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -16,7 +16,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from ermon.api.status import HeadlineDoc, HeadlineKind
+from ermon.api.status import HeadlineDoc
 from ermon.client.http import IS_IT_ERMON
 from ermon.client.target import UnreachableError
 from ermon.model.prefixes import FAMILY_NAMES
@@ -31,7 +31,10 @@ MARKS = {
     "no": "○",
     "well": "●",
     "wrong": "▲",
-    "blind": "◆",
+    "unseen": "◆",
+    "noticed": "▲",
+    "recovering": "○",
+    "maintenance": "▼",
 }
 """A shape for each state and each kind of headline, for whoever does not see the colour."""
 STYLES = {
@@ -44,7 +47,10 @@ STYLES = {
     "info": "cyan",
     "well": "bold green",
     "wrong": "bold red",
-    "blind": "bold yellow",
+    "unseen": "bold yellow",
+    "noticed": "bold yellow",
+    "recovering": "bold yellow",
+    "maintenance": "bold blue",
 }
 SEVERITIES = ("critical", "warning", "info")
 MAX_VALUES = 3
@@ -98,9 +104,9 @@ def instant(time: str) -> datetime:
 
 
 def headline_line(headline: HeadlineDoc) -> str:
-    """Write the headline as one line. What is raised stands below it, or in lines of its own."""
-    about = f": {headline.about}" if headline.about and headline.kind != HeadlineKind.WRONG else "."
-    return f"{mark(headline.kind)} {headline.text}{about}"
+    """Write the headline as one line."""
+    about = f" {headline.about}" if headline.about else ""
+    return f"{mark(headline.kind)} {headline.text}.{about}"
 
 
 def plural(count: int, word: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
@@ -9,17 +10,17 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ermon.api.answers import FindingDoc
-from ermon.api.status import FeedDoc, FeedOverall, StatusDoc
+from ermon.api.status import FeedDoc, FeedOverall, GroupDoc, StatusDoc
 from ermon.terminal.display import (
     clock,
     duration,
     evidence,
     family_name,
     grid,
-    headline_line,
     indented,
     instant,
     labels,
+    mark,
     moment,
     one_line,
     plural,
@@ -33,10 +34,13 @@ from ermon.terminal.picture import Picture
 def overview(picture: Picture, width: int, *, everything: bool = False) -> Iterator[RenderableType]:
     """Yield what to print, from top to bottom; ``everything``: nothing is left out that is well."""
     status, now = picture.status, picture.now()
-    yield text(headline_line(status.headline), style(status.headline.kind))
+    yield text(f"{mark(status.headline.kind)} {status.headline.text}.", style(status.headline.kind))
+    if status.headline.about:
+        yield text(status.headline.about)
     for title, parts in (
         ("Findings", raised(picture, everything=everything)),
-        ("Quiet on purpose", quiet(picture)),
+        ("Noticed", noticed(picture, everything=everything)),
+        ("Maintenance and exceptions", quiet(picture)),
         ("Circuits", circuits(status, now, width, everything=everything)),
         ("NAT pools", pools(status, everything=everything)),
         ("Feeds", feeds(status, now, width, everything=everything)),
@@ -53,6 +57,7 @@ def overview(picture: Picture, width: int, *, everything: bool = False) -> Itera
 # Findings ------------------------------------------------------------------------------------------------
 
 MAX_RAISED = 20
+MAX_NOTICED = 10
 MAX_CLEARED = 5
 
 
@@ -61,13 +66,40 @@ def mark_of(finding: FindingDoc) -> str:
 
 
 def raised(picture: Picture, *, everything: bool) -> list[RenderableType]:
-    found = picture.raised()
+    found, parts = picture.raised(), list[RenderableType]()
+    if not everything:
+        grouped = {each for group in picture.status.groups for each in group.findings}
+        parts += [part for group in picture.status.groups for part in _group(group, picture)]
+        found = [finding for finding in found if finding.id not in grouped]
     shown = found if everything else found[:MAX_RAISED]
-    parts: list[RenderableType] = [
-        part for finding in shown for part in _finding(finding, picture.now())
-    ] or [text("● Nothing is raised.", "green")]
+    parts += [part for finding in shown for part in _finding(finding, picture.now())]
     if len(found) > len(shown):
         parts.append(text(f"and {len(found) - len(shown)} more; --all shows them", "dim"))
+    return parts or [text("● Nothing is raised.", "green")]
+
+
+def _group(group: GroupDoc, picture: Picture) -> Iterator[RenderableType]:
+    """Show the effects of one cause as one finding."""
+    now, since = picture.now(), instant(group.since)
+    checks = Counter(found.check for each in group.findings if (found := picture.findings.get(each)))
+    yield Text("▲ ", style(group.severity)).append_text(text(f"{group.severity} {group.text}", "bold"))
+    effects = ", ".join(f"{count} {check}" for check, count in checks.items())
+    told = f"for {duration(now - since)}, since {clock(since, now)} UTC: {effects}; --all shows each"
+    yield indented(text(told), 4)
+
+
+def noticed(picture: Picture, *, everything: bool) -> list[RenderableType]:
+    """List what will be raised if it lasts, the first to be raised first."""
+    status, now = picture.status, picture.now()
+    shown = status.noticed if everything else status.noticed[:MAX_NOTICED]
+    parts: list[RenderableType] = []
+    for each in shown:
+        left = "" if each.raises_at is None else f", raised in {duration(instant(each.raises_at) - now)}"
+        parts.append(
+            text(f"▲ {each.severity} {each.summary}: for {duration(now - instant(each.since))}{left}")
+        )
+    if status.noticed_total > len(shown):
+        parts.append(text(f"and {status.noticed_total - len(shown)} more", "dim"))
     return parts
 
 
@@ -84,9 +116,8 @@ def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
     head.add_row(
         Text(f"{mark_of(finding)} ", style(finding.severity)).append_text(text(finding.severity)), summary
     )
-    since = instant(finding.since)
     about = [
-        text(f"for {duration(now - since)}, since {clock(since, now)} UTC"),
+        text(_course(finding, now)),
         text(labels(finding.labels)),
     ]
     proof = evidence(finding.evidence, finding.labels)
@@ -96,14 +127,29 @@ def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
     return [head, indented(Group(*about), 4)]
 
 
+def _course(finding: FindingDoc, now: datetime) -> str:
+    """Say how long it lasts, or since when it is gone."""
+    since = instant(finding.since)
+    if finding.ok_since is None:
+        return f"for {duration(now - since)}, since {clock(since, now)} UTC"
+    gone = instant(finding.ok_since)
+    clears = "" if finding.clears_at is None else f", clears at {clock(instant(finding.clears_at), now)} UTC"
+    return f"○ gone since {clock(gone, now)} UTC{clears}; it lasted {duration(gone - since)}"
+
+
 def quiet(picture: Picture) -> list[RenderableType]:
     """List the maintenance and the exceptions that are in force, the first to end first."""
     now = picture.now()
     parts: list[RenderableType] = []
     for each in picture.status.maintenance:
-        until = "for good" if each.until is None else f"until {clock(instant(each.until), now)} UTC"
+        until = "for good"
+        if each.until is not None:
+            ends = instant(each.until)
+            until = f"until {clock(ends, now)} UTC, ends in {duration(ends - now)}"
         about = ", ".join(f"{name} {value}" for name, value in each.about.items())
-        parts.append(one_line(f"{each.kind} {until}, {about}: {each.reason}"))
+        by = f" by {each.by}" if each.by else ""
+        ending = f"; ermon maintenance end {each.id}" if each.id else ""
+        parts.append(text(f"▼ {each.kind}{by}, {about}: {each.reason} ({until}{ending})"))
     return parts
 
 

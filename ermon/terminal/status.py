@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TextIO
 
@@ -14,9 +14,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from ermon.api.answers import FindingDoc
-from ermon.api.status import HeadlineDoc, PoolDoc
+from ermon.api.status import HeadlineDoc, HeadlineKind, PoolDoc
 from ermon.client.http import Client
 from ermon.client.target import Target, UnreachableError
+from ermon.model.settings import Severity
 from ermon.model.text import printable
 from ermon.terminal.display import (
     Cropped,
@@ -35,9 +36,14 @@ from ermon.terminal.display import (
 from ermon.terminal.overview import mark_of, overview
 from ermon.terminal.picture import Event, Lost, News, Picture, follow
 
+WELL, RAISED, NOT_WELL = 0, 1, 4
+"""What ``ermon status`` ends with: all is well; something is raised, recovering too; nothing is, and not all is well.
+What is for information does not count.
+"""
 
-async def show_status(target: Target, out: TextIO, *, json: bool, everything: bool) -> bool:
-    """Print the state of a daemon, and tell whether nothing is raised; ``UnreachableError`` when none answers.
+
+async def show_status(target: Target, out: TextIO, *, json: bool, everything: bool) -> int:
+    """Print the state of a daemon, and return the exit code; ``UnreachableError`` when none answers.
 
     With ``json``: one object, ``status`` and ``findings``, each as the API answers it.
     """
@@ -52,7 +58,9 @@ async def show_status(target: Target, out: TextIO, *, json: bool, everything: bo
         console = make_console(out)
         for part in overview(picture, console.width, everything=everything):
             console.print(part)
-    return not picture.raised()
+    if any(finding.severity != Severity.INFO for finding in picture.raised()):
+        return RAISED
+    return WELL if picture.status.headline.kind == HeadlineKind.WELL else NOT_WELL
 
 
 def as_json(data: object) -> str:
@@ -66,7 +74,9 @@ DRAW_SECONDS = 0.1
 AGE_SECONDS = 1.0
 """Ages move that often when nothing else happens."""
 COUNTS_SECONDS = 10.0
-"""Numbers of prefixes change without an event of their own: they are asked for."""
+"""Numbers of prefixes, and the marks of findings, change without an event of their own: they are asked for."""
+MARKS_SECONDS = 0.5
+"""What has changed the headline has changed more: it is asked for so much later."""
 LIVE_SECONDS = 25.0
 """Older than this, the picture is not called live: ermon says something every 15 s."""
 
@@ -140,6 +150,8 @@ class _Screen:
         self._heard_at = time.monotonic()
         self._lost: str | None = None
         self._changed = asyncio.Event()
+        self._marks = asyncio.Event()
+        """Findings may be recovering, and windows open: they have no event of their own."""
 
     async def show(self, news: AsyncGenerator[News, None]) -> None:
         with Live(
@@ -160,17 +172,24 @@ class _Screen:
                 self._lost = each.reason
             else:
                 self._lost, self._heard_at = None, time.monotonic()
+                if isinstance(each, Event) and each.kind == "headline":
+                    self._marks.set()
             self._changed.set()
 
     async def _keep_counts(self) -> None:
         while True:
-            await asyncio.sleep(COUNTS_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COUNTS_SECONDS):
+                    await self._marks.wait()
+                    await asyncio.sleep(MARKS_SECONDS)
+            self._marks.clear()
             before = self._picture.changes
             try:
                 status = await self._client.get("status", dict[str, Any])
+                findings = await self._client.get("findings", list[Any])
                 # What came meanwhile may be newer than this answer.
                 if self._lost is None and self._picture.changes == before:
-                    self._picture.take_status(status)
+                    self._picture.take_all(status, findings)
                     self._changed.set()
             except UnreachableError:
                 pass  # the line about the connection says how old the picture is
@@ -234,7 +253,7 @@ def changes(before: Facts, now: Facts) -> Iterator[str]:
         was = before.states.get(what)
         if was is not None and was != state:
             yield f"{mark(state.partition(':')[0])} {what}: {was} → {state}"
-    if now.headline.kind != before.headline.kind:
+    if (now.headline.kind, now.headline.text) != (before.headline.kind, before.headline.text):
         yield headline_line(now.headline)
 
 

@@ -85,6 +85,7 @@ def make_report(snapshot: Snapshot, circuit: str | None, earlier: Report | None 
         status=worst(found.status for found in circuits),
         circuits=circuits,
         other_findings=others,
+        maintenance=snapshot.status.maintenance,
     )
     if earlier is None:
         return report

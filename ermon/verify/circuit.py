@@ -260,7 +260,12 @@ class CircuitFacts:
         match answered.status:
             case "suppressed":
                 down = self._down(answered.labels)
-                details["suppressed"] = f"{' and '.join(down)} is down" if down else _SUPPRESSED
+                why, because = (
+                    f"{' and '.join(down)} is down" if down else _SUPPRESSED,
+                    answered.suppressed_because,
+                )
+                on_purpose = because is not None and because not in CATALOGUE
+                details["suppressed"] = because if on_purpose else why
             case "violated" if finding is None:
                 details["note"] = _NOT_RAISED
             case "unknown":

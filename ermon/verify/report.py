@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ermon.api.status import QuietDoc
 from ermon.model.prefixes import Family, parse_prefix
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024
@@ -159,6 +160,8 @@ class Report(msgspec.Struct, frozen=True):
     circuits: tuple[CircuitReport, ...]
     other_findings: tuple[OtherFinding, ...] = ()
     comparison: Comparison | None = None
+    maintenance: tuple[QuietDoc, ...] = ()
+    """The windows that are open and the exceptions in force: what they keep quiet fails all the same."""
     schema: Literal["ermon-verify/1"] = "ermon-verify/1"
 
 

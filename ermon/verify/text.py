@@ -51,6 +51,7 @@ class Sheet:
             self._circuit(circuit, report)
         self._comparison(report)
         self._other_findings(report)
+        self._maintenance(report)
         self._verdict(report)
 
     # A circuit ---------------------------------------------------------------------------------------
@@ -141,6 +142,17 @@ class Sheet:
             self._line("Raised besides, and no part of this test", "bold")
             for finding in report.other_findings:
                 self._block(f"{finding.severity:<9} {finding.check}: {finding.summary}", 2)
+
+    def _maintenance(self, report: Report) -> None:
+        """Say what keeps findings quiet on purpose: whoever reads why a step fails must not search for it."""
+        if report.maintenance:
+            self._line("")
+            self._line("In force: maintenance and exceptions", "bold")
+        for each in report.maintenance:
+            about = ", ".join(f"{name} {value}" for name, value in each.about.items())
+            until = "for good" if each.until is None else f"until {_moment(each.until)}"
+            by = f" by {each.by}" if each.by else ""
+            self._block(f"{each.kind}{by}, {about}: {each.reason} ({until})", 2)
 
     def _verdict(self, report: Report) -> None:
         counts = Counter(step.status for circuit in report.circuits for step in circuit.steps)

@@ -18,8 +18,10 @@ from ermon.aio.slices import in_slices, list_in_slices
 from ermon.api.answers import (
     AcceptedDoc,
     AcceptRequest,
+    CallerDoc,
     CheckDoc,
     CheckGuideDoc,
+    CoveredDoc,
     SubjectDoc,
     WindowDoc,
     WindowRequest,
@@ -30,12 +32,12 @@ from ermon.api.status import StatusDoc
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Check
 from ermon.checks.guide import guide
-from ermon.core.accepting import AcceptError, said_by, wanted_labels
-from ermon.core.maintenance import active
+from ermon.core.accepting import ACCEPTABLE, AcceptError, said_by, wanted_labels
+from ermon.core.maintenance import active, places_in_words
 from ermon.core.maintenance_book import BookedWindow, WindowError
 from ermon.core.status import Collected, network_status
 from ermon.core.timeline import SPAN_SECONDS
-from ermon.httpd.access import require_changes_allowed
+from ermon.httpd.access import caller_of, how_to_change, may_change, require_changes_allowed
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.model.prefixes import Prefix, parse_address, parse_prefix
@@ -266,10 +268,55 @@ async def windows(request: web.Request) -> web.Response:
     return answer(success(sorted(listed, key=lambda window: window.starts)))
 
 
+async def caller(request: web.Request) -> web.Response:
+    """Who asks, and what they may do: a page shows its buttons by it, and every change is judged again."""
+    parameters(request)
+    asking, allowed = caller_of(request), may_change(request)
+    return answer(
+        success(
+            CallerDoc(
+                name=await asking.name() if asking.known else None,
+                may_change=allowed,
+                how="" if allowed else how_to_change(request),
+                acceptable=ACCEPTABLE,
+            )
+        )
+    )
+
+
+async def preview_window(request: web.Request) -> web.Response:
+    """Say what a window would keep quiet; nothing is changed, and whoever may see the network may ask."""
+    context = request.app[CONTEXT]
+    now, monitor = _now(context), context.monitor()
+    proposed = await _proposed(request, now, "")
+    covered = monitor.covered_by(proposed.window)
+    raised = [monitor.finding(alarm).summary for alarm in covered if alarm.raised]
+    return answer(
+        success(
+            CoveredDoc(
+                window=_window(proposed.window, now, proposed),
+                places=tuple(places_in_words(monitor.config, proposed.window)),
+                checks=tuple(dict.fromkeys(alarm.subject.check for alarm in covered)),
+                subjects=len(covered),
+                raised=tuple(raised),
+            )
+        )
+    )
+
+
 async def add_window(request: web.Request) -> web.Response:
     by = await require_changes_allowed(request)
     context = request.app[CONTEXT]
     now = _now(context)
+    proposed = await _proposed(request, now, by)
+    response = answer(success(_window(proposed.window, now, proposed)), 201)
+    context.maintenance.book(proposed)
+    return await _in_force(context, response)
+
+
+async def _proposed(request: web.Request, now: float, by: str) -> BookedWindow:
+    """Read the window that a request is about, as it would be booked."""
+    context = request.app[CONTEXT]
     try:
         wanted = msgspec.json.decode(await request.read(), type=WindowRequest)
     except msgspec.MsgspecError as error:
@@ -283,12 +330,9 @@ async def add_window(request: web.Request) -> web.Response:
         link=wanted.link,
     )
     try:
-        proposed = context.maintenance.propose(window, context.monitor().config, now, by)
+        return context.maintenance.propose(window, context.monitor().config, now, by)
     except WindowError as error:
         refuse(str(error))
-    response = answer(success(_window(proposed.window, now, proposed)), 201)
-    context.maintenance.book(proposed)
-    return await _in_force(context, response)
 
 
 async def end_window(request: web.Request) -> web.Response:

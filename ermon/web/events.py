@@ -126,6 +126,10 @@ class EventHub:
         self._next_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._shown_headline: HeadlineDoc | None = None
+        self._revision = -1
+        """Of how alarms stand, as it was published: a window that ends, or a violation that is noticed, changes nothing
+        else.
+        """
         self._run = secrets.token_hex(4)
         """Part of every id: those of an earlier ermon, or of before a reload, are not to be resumed from."""
 
@@ -193,9 +197,11 @@ class EventHub:
             if self._known is not None:
                 self.start_anew()
             self._known = monitor.network
-            self._shown_headline = make_headline(monitor.findings(), monitor.network)
-        if not outcome.transitions and not outcome.changes:
+            self._shown_headline = make_headline(monitor)
+            self._revision = monitor.standing.revision
+        if not outcome.transitions and not outcome.changes and monitor.standing.revision == self._revision:
             return
+        self._revision = monitor.standing.revision
         for transition in outcome.transitions:
             self.publish("transition", finding_doc(transition.finding))
         self._waiting.update(dict.fromkeys(_touched(monitor, outcome.changes)))
@@ -209,7 +215,7 @@ class EventHub:
         except RuntimeError:  # a script or a test, in which nothing else waits
             while self._waiting:
                 self._publish_slice(monitor)
-            self._publish_headline(make_headline(monitor.findings(), monitor.network))
+            self._publish_headline(make_headline(monitor))
             return
         if loop.time() < self._next_at:
             self._timer = loop.call_at(self._next_at, self._publish_now, loop, monitor)
@@ -222,7 +228,7 @@ class EventHub:
         if self._waiting:
             self._timer = loop.call_later(0, self._publish_now, loop, monitor)
             return
-        self._publish_headline(make_headline(monitor.findings(), monitor.network))
+        self._publish_headline(make_headline(monitor))
         self._next_at = loop.time() + self._every
 
     def _publish_slice(self, monitor: Monitor) -> None:

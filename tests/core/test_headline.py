@@ -1,129 +1,358 @@
-"""One line, decided once: what is wrong, what cannot be seen, or that all is well."""
+"""One line, decided once: what is wrong, what cannot be seen, what is on its way, or that all is well."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
 
-from ermon.api.status import HeadlineDoc
-from ermon.core.headline import Seen, headline_of, make_headline
-from ermon.model.findings import Finding
-from ermon.model.settings import Severity
+from ermon.api.status import HeadlineDoc, StatusDoc
+from ermon.core.headline import make_headline
+from ermon.core.status import collect, network_status
+from ermon.model.settings import MaintenanceWindow
 from tests.checks.company import V4, V6, Company, Space, company
 
 BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
-T0 = 1_795_000_000.0
-"""2026-11-18T11:06:40Z."""
-NOTHING = Seen(raised=(), feeds=6, blind=(), processes_down=())
+FAMILY_NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
-def finding(
-    severity: Severity = Severity.CRITICAL,
-    summary: str = "NAT pool chi is advertised to the internet",
-    *,
-    since: float = T0,
-    labels: dict[str, str] | None = None,
-    routers: tuple[str, ...] = ("edge-1",),
-    **marks: Any,
-) -> Finding:
-    about = {"pool": "chi", "feed": "edge-1-isp-a", "uplink": "isp-a"} if labels is None else labels
-    evidence = {"routers": list(routers)} if routers else {}
-    return Finding("f0", "pool-leak", about, severity, summary, evidence, since, since, **marks)
+def good_day(*changes: str) -> Company:
+    return company(*changes).process_up("edges").process_up("outside").converge().wait(200)
 
 
-def of(*raised: Finding, **seen: Any) -> HeadlineDoc:
-    return headline_of(NOTHING._replace(raised=raised, **seen))
+@pytest.fixture
+def net() -> Company:
+    return good_day()
 
 
-def test_nothing_is_raised_and_everything_is_seen():
-    assert of() == HeadlineDoc(kind="well", text="All is well", about="", since=None)
+def headline(net: Company) -> HeadlineDoc:
+    net.monitor.advance(net.now)
+    return make_headline(net.monitor)
 
 
-def test_what_is_for_information_is_counted_and_does_not_make_it_wrong():
-    headline = of(finding(Severity.INFO), finding(Severity.INFO))
-    assert (headline.kind, headline.text) == ("well", "All is well (2 for information)")
+def status(net: Company) -> StatusDoc:
+    return network_status(net.monitor, collect(net.monitor), version="1", started_at=net.start, now=net.now)
 
 
-def test_what_is_wrong_is_counted_by_severity_and_the_worst_is_named_with_its_time():
-    warning = finding(Severity.WARNING, "link primary of chicago is down", since=T0 + 5)
-    headline = of(finding(), warning, finding(Severity.INFO))
-    assert (headline.kind, headline.text) == ("wrong", "Something is wrong: 1 critical, 1 warning")
-    assert headline.about == "NAT pool chi is advertised to the internet (edge-1 to isp-a)."
-    assert headline.since == "2026-11-18T11:06:40.000Z"
+def maintain(net: Company, *, seconds: float = 3600, **about: str) -> Company:
+    starts, ends = (datetime.fromtimestamp(net.now + later, UTC) for later in (0, seconds))
+    window = MaintenanceWindow(starts, ends, "circuit move", **about, id="1a2b", by="anna")
+    net.monitor.maintain([window], net.now)
+    return net
 
 
-def test_of_equally_bad_ones_the_latest_is_named_and_what_something_covers_last():
-    earlier, later = finding(summary="a"), finding(summary="b", since=T0 + 1)
-    assert of(earlier, later).about.startswith("b ")
-    covered = finding(summary="c", since=T0 + 2, suppressed=True)
-    assert of(earlier, covered).about.startswith("a ")
+def leak(net: Company, space: Space = V4) -> Company:
+    return net.announce("isp-a", space.pool, path="64500")
 
 
-@pytest.mark.parametrize(
-    ("labels", "routers", "summary", "where"),
-    [
-        ({"uplink": "isp-a"}, ("edge-1",), "it leaks", " (edge-1 to isp-a)"),
-        ({"uplink": "isp-a"}, (), "it leaks", " (to isp-a)"),
-        ({"uplink": "isp-a"}, ("edge-1",), "it leaks to isp-a", " (edge-1)"),
-        ({"circuit": "chicago", "link": "primary"}, ("edge-1",), "it is down", " (chicago primary edge-1)"),
-        ({"circuit": "chicago", "link": "primary"}, ("edge-1",), "primary of chicago is down", " (edge-1)"),
-        ({"feed": "edge-1"}, ("edge-1",), "it is down", " (edge-1)"),
-        ({"feed": "edge-1"}, ("edge-1",), "feed edge-1 is down", ""),
-        ({}, ("a", "b", "c", "d", "e"), "it is down", " (a, b, c and 2 more)"),
-    ],
-)
-def test_where_it_is_is_said_unless_the_summary_does(
-    labels: dict[str, str], routers: tuple[str, ...], summary: str, where: str
-):
-    assert of(finding(summary=summary, labels=labels, routers=routers)).about == f"{summary}{where}."
+# Well, and what is for information -------------------------------------------------------------------
 
 
-def test_what_may_be_over_and_what_is_covered_is_said():
-    assert of(finding(stale=True)).about.endswith("It may be over: what showed it is out of sight.")
-    covered = finding(suppressed=True)
-    assert "Maintenance, a drain or a larger finding covers all" in of(covered).about
-    assert "Maintenance" not in of(covered, finding(Severity.WARNING)).about
+def test_nothing_is_wrong_and_everything_is_seen(net: Company):
+    assert headline(net) == HeadlineDoc(kind="well", text="All is well", about="", since=None)
 
 
-def test_what_cannot_be_seen_is_counted_and_named():
-    headline = of(blind=["outside"])
-    assert (headline.kind, headline.since) == ("blind", None)
-    assert headline.text == "Ermon cannot see everything: 1 of 6 feeds is down or not in sync"
-    assert headline.about == "outside."
-    many = of(blind=[f"edge-{n}" for n in range(1, 8)], feeds=9)
-    assert many.text == "Ermon cannot see everything: 7 of 9 feeds are down or not in sync"
-    assert many.about == "edge-1, edge-2, edge-3, edge-4, edge-5 and 2 more."
-    assert "1 of 1 feed is down" in of(blind=["outside"], feeds=1).text
+def test_what_is_for_information_is_counted_and_changes_no_kind():
+    net = good_day("checks: {pool-leak: {severity: info}}")
+    found = headline(leak(net).wait(10))
+    assert (found.kind, found.text, found.about) == ("well", "All is well", "1 finding for information.")
 
 
-def test_that_exabgp_is_down_is_named_instead_of_the_feeds_that_it_takes_along():
-    assert of(blind=["edge-1", "edge-2"], processes_down=["edges"]).about == "ExaBGP is down: edges."
-
-
-def test_wrong_comes_before_blind_and_says_both():
-    headline = of(finding(), blind=["outside"])
-    assert headline.kind == "wrong"
-    assert headline.text == (
-        "Something is wrong: 1 critical; ermon cannot see everything: 1 of 6 feeds is down or not in sync"
-    )
-    assert headline.about.endswith("Down or not in sync: outside.")
+def test_a_missing_view_is_a_blind_spot_and_no_finding_beside_it():
+    net = good_day("feeds: {chicago-primary: null}")
+    found = headline(net)
+    assert (found.kind, found.text) == ("well", "All is well, as far as ermon sees: 1 blind spot")
+    assert found.about.startswith("No feed provides view to-microsoft of link primary of circuit chicago")
+    assert "information" not in found.about
+    assert len(status(net).blind_spots) == 1
 
 
 @BOTH_FAMILIES
-def test_a_story_from_the_first_feed_to_a_leak_and_back(space: Space):
-    def kind(net: Company) -> str:
-        return make_headline(net.monitor.findings(), net.monitor.network).kind
-
-    net = company()
-    assert kind(net) == "blind"
-    assert kind(net.process_up("edges").process_up("outside").converge()) == "well"
-    assert kind(net.announce("isp-a", space.pool, path="64500")) == "wrong"
-    assert kind(net.withdraw("isp-a", space.pool).wait(59)) == "wrong"
-    assert kind(net.wait(1)) == "well"
-    assert kind(net.down("outside")) == "blind"
+def test_a_standby_that_best_paths_do_not_show_is_a_blind_spot(space: Space):
+    net = good_day("feeds: {edge-1: {add_path: false}}")
+    spot = "Link primary of circuit chicago is seen by best paths only"
+    assert status(net).blind_spots == (spot,)
+    net.withdraw("edge-1", space.exchange, space.sharepoint).wait(300)
+    assert headline(net).kind == "well"
+    assert headline(net).about.startswith(spot)
 
 
-def test_a_process_that_is_down_is_known():
-    net = company().process_up("edges").process_up("outside").converge().process_down("outside")
-    assert make_headline([], net.monitor.network).about == "ExaBGP is down: outside."
+# Wrong -----------------------------------------------------------------------------------------------
+
+
+@BOTH_FAMILIES
+def test_the_worst_finding_is_the_text_and_the_count_comes_after_it(net: Company, space: Space):
+    net.lose("chicago-primary", space.family).wait(10)
+    leak(net, space).wait(3)
+    found = headline(net)
+    assert found.kind == "wrong"
+    assert found.text == f"NAT pool chi {space.pool} is advertised to isp-a by edge-1"
+    assert found.about == "Raised: 1 critical, 1 warning."
+    assert found.since == "2026-11-18T11:10:12.000Z"
+
+
+def test_of_equally_bad_ones_the_latest_is_named(net: Company):
+    leak(net).wait(5)
+    leak(net, V6).wait(5)
+    assert V6.pool in headline(net).text
+
+
+def test_what_may_be_over_and_what_is_covered_is_said(net: Company):
+    leak(net).wait(5).down("isp-a")
+    about = headline(net).about
+    assert "It may be over: what showed it is out of sight." in about
+    assert "ermon cannot see everything: 1 of 10 feeds is down (edge-1: 1 of 3 feeds down)." in about
+    other = good_day().lose("chicago-primary", "ipv4").wait(20)
+    found = headline(maintain(other, circuit="chicago", link="primary"))
+    assert found.kind == "wrong"
+    assert "Maintenance, a drain or a larger finding covers all that is raised." in found.about
+
+
+def test_the_cause_is_the_headline_where_nothing_is_seen_and_its_effects_are_one_group(net: Company):
+    net.process_down("edges").process_down("outside").wait(200)
+    found = headline(net)
+    assert found.kind == "wrong"
+    assert found.text.startswith("ermon sees nothing: ExaBGP does not run")
+    [group] = status(net).groups
+    assert (group.text, group.severity) == (found.text, "critical")
+    raised = {finding.id for finding in net.monitor.findings()}
+    assert set(group.findings) == raised
+
+
+def test_an_address_that_cannot_be_listened_on_is_the_cause():
+    net = company(f"feeds: {{{', '.join(f'{name}: null' for name in FEEDS_BUT_ONE)}}}").process_up("edges")
+    problem = "cannot listen on 127.0.0.1:179: the port is taken"
+    net.cannot_listen("127.0.0.1", problem)
+    assert headline(net).kind == "unseen"
+    assert headline(net).text == f"ermon sees nothing: ExaBGP {problem}"
+    net.wait(200)
+    assert (headline(net).kind, headline(net).text) == ("wrong", f"ermon sees nothing: ExaBGP {problem}")
+
+
+FEEDS_BUT_ONE = (
+    *("edge-2", "edge-3", "edge-4", "chicago-primary", "chicago-secondary"),
+    *("dallas-primary", "dallas-secondary", "isp-a", "outside"),
+)
+
+
+# Unseen ----------------------------------------------------------------------------------------------
+
+
+def test_feeds_that_are_down_are_counted_and_named_by_router(net: Company):
+    net.down("edge-3").down("outside")
+    found = headline(net)
+    assert (found.kind, found.text) == ("unseen", "ermon cannot see everything: 2 of 10 feeds are down")
+    assert found.about == "outside: down; edge-3: 1 of 2 feeds down."
+    assert found.since == status(net).feeds["outside"].since
+
+
+def test_a_router_that_is_gone_as_a_whole_is_the_headline_and_its_findings_are_one_group(net: Company):
+    net.down("edge-3").down("dallas-primary")
+    assert headline(net).text == "ermon does not see edge-3: 2 of 2 feeds are down"
+    net.wait(60)
+    [group] = status(net).groups
+    assert group.text == "edge-3: 2 of 2 feeds down"
+    assert len(group.findings) == 2
+
+
+def test_before_routers_have_had_their_time_they_are_waited_for():
+    net = good_day().restart().process_up("edges").process_up("outside")
+    found = headline(net)
+    assert (found.kind, found.text) == ("unseen", "ermon sees nothing: none of 10 feeds is up yet")
+    assert "Waiting for routers until" in found.about
+    assert found.due is not None
+    assert found.due == status(net).feeds["edge-1"].waiting_until
+    assert headline(net.wait(net.config.collector.reconnect_grace + 61)).kind == "wrong"
+
+
+def test_what_could_be_judged_before_and_cannot_be_now_matters(net: Company):
+    """A route of another's next hop hides whether the link is down, until that is raised for itself."""
+    net = good_day("checks: {route-unattributed: {enabled: false}, circuit-unseen: {enabled: false}}")
+    for space in (V4, V6):
+        net.announce(
+            "edge-1",
+            space.exchange,
+            space.sharepoint,
+            path="12076 8075",
+            via="9.9.9.9" if space is V4 else "2a00:9::9",
+        )
+    net.wait(5)
+    found = headline(net)
+    assert found.kind == "unseen"
+    assert found.text.startswith("ermon cannot judge")
+    assert "link-down (chicago primary IPv4)" in found.about
+
+
+# Noticed, recovering ---------------------------------------------------------------------------------
+
+
+@BOTH_FAMILIES
+def test_a_violation_is_noticed_with_the_time_at_which_it_will_be_raised(net: Company, space: Space):
+    net.lose("chicago-primary", space.family).wait(4)
+    found, [noticed] = headline(net), status(net).noticed
+    assert found.kind == "noticed"
+    assert found.text == f"Noticed: {noticed.summary}"
+    assert noticed.check == "link-down"
+    assert found.about == "Noticed at 11:10:02 UTC, raised at 11:10:12 UTC if it lasts."
+    assert found.due == noticed.raises_at == "2026-11-18T11:10:12.000Z"
+    assert (found.since, noticed.labels["family"]) == (noticed.since, space.family)
+    assert headline(net.wait(6)).kind == "wrong"
+    assert status(net).noticed == ()
+
+
+@BOTH_FAMILIES
+def test_what_is_gone_is_recovering_until_it_is_cleared(net: Company, space: Space):
+    leak(net, space).wait(10)
+    net.withdraw("isp-a", space.pool).wait(20)
+    found, [finding] = headline(net), net.monitor.findings()
+    assert found.kind == "recovering"
+    assert found.text == f"Recovering: NAT pool chi {space.pool} is advertised to isp-a by edge-1"
+    assert found.about == "Gone since 11:10:12 UTC, clears at 11:11:12 UTC if it stays gone."
+    assert (found.since, found.due) == (None, "2026-11-18T11:11:12.000Z")
+    assert finding.ok_since is not None
+    assert finding.clears_at == finding.ok_since + 60
+    leak(net, space).wait(1)
+    assert headline(net).kind == "wrong"
+    assert net.monitor.findings()[0].ok_since is None
+    net.withdraw("isp-a", space.pool).wait(60)
+    assert headline(net).kind == "well"
+
+
+def test_what_recovers_is_said_beside_what_is_wrong(net: Company):
+    leak(net).wait(10)
+    net.withdraw("isp-a", V4.pool).wait(5)
+    leak(net, V6).wait(5)
+    assert headline(net).about == "Raised: 1 critical. 1 more finding recovering."
+    net.lose("dallas-primary", "ipv4").wait(1)
+    assert "1 more violation noticed." in headline(net).about
+
+
+def test_a_finding_that_was_ok_and_is_unknown_now_is_not_recovering(net: Company):
+    leak(net).wait(10)
+    net.withdraw("isp-a", V4.pool).wait(5).down("isp-a")
+    assert headline(net).kind == "wrong"
+    assert net.monitor.findings()[0].ok_since is None
+
+
+# Quiet on purpose ------------------------------------------------------------------------------------
+
+
+@BOTH_FAMILIES
+def test_a_link_that_is_down_in_maintenance_is_never_well(space: Space):
+    net = maintain(good_day("checks: {geo-not-redundant: {enabled: false}}"), circuit="chicago")
+    for link in ("chicago-primary", "chicago-secondary"):
+        net.lose(link, space.family)
+    net.wait(120)
+    found = headline(net)
+    assert found.kind == "maintenance"
+    assert found.text.startswith("In maintenance: Circuit chicago ")
+    assert found.text.endswith("(until 12:10:02 UTC: circuit move)")
+    assert found.about.startswith("Maintenance by anna. Covered: ")
+    assert found.due == "2026-11-18T12:10:02.000Z"
+    [quiet] = status(net).maintenance
+    assert (quiet.about, quiet.by, quiet.id) == ({"circuit": "chicago"}, "anna", "1a2b")
+
+
+def test_a_window_that_is_open_says_so_though_nothing_is_wrong_and_its_end_does_too(net: Company):
+    found = headline(maintain(net, circuit="chicago", link="primary"))
+    assert found.kind == "maintenance"
+    assert found.text == "In maintenance: link primary of circuit chicago (until 12:10:02 UTC: circuit move)"
+    assert found.about == "Maintenance by anna. Nothing is wrong under it."
+    assert headline(net.wait(3600)).kind == "well"
+
+
+@BOTH_FAMILIES
+def test_the_end_of_a_window_lets_what_is_wrong_be_noticed(net: Company, space: Space):
+    maintain(net, seconds=60, circuit="chicago", link="primary")
+    net.lose("chicago-primary", space.family).wait(59)
+    assert headline(net).kind == "maintenance"
+    assert headline(net.wait(1)).kind == "noticed"
+    assert headline(net.wait(10)).kind == "wrong"
+
+
+def test_a_window_on_a_router_that_is_out_of_sight_does_not_make_it_seen(net: Company):
+    maintain(net, router="edge-3").down("edge-3").down("dallas-primary").wait(120)
+    found = headline(net)
+    assert (found.kind, found.text) == ("unseen", "ermon does not see edge-3: 2 of 2 feeds are down")
+    assert "In maintenance: router edge-3 (until 12:10:02 UTC: circuit move)." in found.about
+
+
+@BOTH_FAMILIES
+def test_an_exception_counts_while_it_keeps_something_quiet(space: Space):
+    about = "check: link-down, circuit: chicago, link: primary"
+    net = good_day(f"exceptions: [{{{about}, reason: cancelled}}]")
+    assert headline(net).kind == "well"
+    net.lose("chicago-primary", space.family).wait(20)
+    found = headline(net)
+    assert found.kind == "maintenance"
+    assert found.text.startswith("Quiet by an exception: Link primary of circuit chicago ")
+    assert found.text.endswith("(for good: cancelled)")
+    assert found.about.startswith("It is in the configuration.")
+
+
+@BOTH_FAMILIES
+def test_what_a_check_that_is_switched_off_would_find_on_a_link_or_a_pool_is_never_well(space: Space):
+    net = good_day("checks: {link-down: {enabled: false}, pool-leak: {enabled: false}}")
+    assert headline(net).kind == "well"
+    net.lose("dallas-primary", space.family).wait(60)
+    found = headline(net)
+    assert found.kind == "maintenance"
+    assert found.text.startswith("Not judged: Link primary of circuit dallas ")
+    assert found.text.endswith("(check link-down is switched off)")
+    assert "link-down" not in {alarm.subject.check for alarm in net.monitor.statuses()}
+    leak(net.bring("dallas-primary", space.family).wait(60), space)
+    assert "(check pool-leak is switched off)" in headline(net).text
+    assert headline(net.withdraw("isp-a", space.pool)).kind == "well"
+
+
+@BOTH_FAMILIES
+def test_a_drain_is_said_before_all_is_called_well(net: Company, space: Space):
+    net.microsoft_sends(
+        "chicago-primary", space.exchange, space.sharepoint, path="12076 12076 12076 12076 8075"
+    ).wait(1)
+    found = headline(net)
+    assert found.kind == "draining"
+    assert found.text == f"Microsoft drains link primary of circuit chicago ({FAMILY_NAMES[space.family]})"
+
+
+# The order -------------------------------------------------------------------------------------------
+
+
+def test_the_first_kind_that_applies_is_the_headline(net: Company):
+    maintain(net, circuit="dallas").microsoft_sends(
+        "dallas-secondary", V4.exchange, V4.sharepoint, path="12076 12076 12076 12076 8075"
+    )
+    kinds = [headline(net.wait(1)).kind]
+    leak(net).wait(3)
+    net.withdraw("isp-a", V4.pool)
+    kinds.append(headline(net).kind)
+    net.lose("chicago-primary", "ipv4").wait(1)
+    kinds.append(headline(net).kind)
+    net.down("outside")
+    kinds.append(headline(net).kind)
+    leak(net).wait(3)
+    kinds.append(headline(net).kind)
+    assert kinds == ["maintenance", "recovering", "noticed", "unseen", "wrong"]
+
+
+def test_what_is_kept_as_alarms_move_is_what_asking_all_of_them_finds(net: Company):
+    """The headline asks for few alarms; here all of them are asked."""
+    steps = [
+        lambda: leak(net),
+        lambda: net.wait(3),
+        lambda: maintain(net, seconds=50, circuit="chicago"),
+        lambda: net.lose("chicago-primary", "ipv4"),
+        lambda: net.down("isp-a"),
+        lambda: net.wait(60),
+        lambda: net.up("isp-a"),
+        lambda: net.wait(90),
+    ]
+    for step in steps:
+        step()
+        net.monitor.advance(net.now)
+        alarms, standing = net.monitor.statuses(), net.monitor.standing
+        serious = [alarm for alarm in alarms if alarm.severity != "info"]
+        assert standing.raised.keys() == {alarm.key for alarm in alarms if alarm.raised}
+        assert standing.noticed.keys() == {alarm.key for alarm in alarms if alarm.noticed_only}
+        assert standing.covered.keys() == {a.key for a in serious if a.status == "suppressed"}
+        assert standing.unknown.keys() == {a.key for a in serious if a.known and a.status == "unknown"}

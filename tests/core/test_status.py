@@ -232,6 +232,6 @@ def test_a_feed_whose_router_is_waited_for_says_until_when() -> None:
     net = company().converge().process_up().process_down().wait(1).process_up().wait(10)
     until = rfc3339(net.now + 140)
     assert feeds_status(net.monitor)["edge-1"].waiting_until == until
-    assert "Waiting for routers until" in make_headline([], net.monitor.network).about
+    assert "Waiting for routers until" in make_headline(net.monitor).about
     net.wait(140)
     assert feeds_status(net.monitor)["edge-1"].waiting_until is None

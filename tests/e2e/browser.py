@@ -115,12 +115,21 @@ def path_of(url: str) -> str:
 
 @contextmanager
 def visiting(
-    browser: Browser, url: str, *, scheme: Scheme = "light", width: int = 1280, height: int = 900
+    browser: Browser,
+    url: str,
+    *,
+    scheme: Scheme = "light",
+    width: int = 1280,
+    height: int = 900,
+    user: tuple[str, str] | None = None,
 ) -> Iterator[Visit]:
-    """Open the page and wait for its first complete picture. In the end it must not have complained, nor have
-    asked any other host.
+    """Open the page and wait for its first complete picture, with a user name and a password if need be. In the end
+    it must not have complained, nor have asked any other host.
     """
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    credentials = None if user is None else {"username": user[0], "password": user[1]}
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, http_credentials=credentials
+    )
     context.set_default_timeout(PATIENCE * 1000)
     try:
         visit = Visit(context.new_page(), url)

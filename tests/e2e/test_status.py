@@ -135,7 +135,7 @@ def test_the_state_and_the_routes_of_a_daemon(company: Company):
     company.daemon.wait_until_raised("pool-leak")
     wrong = ermon(company, "status")
     assert wrong.returncode == 1
-    assert wrong.stdout.startswith("▲ Something is wrong: 1 critical")
+    assert wrong.stdout.startswith("▲ NAT pool chi-outbound 198.51.100.0/28 is advertised to isp-a")
     assert "ermon explain pool-leak" in wrong.stdout
     told = ermon(company, "status", "--json")
     assert told.returncode == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,7 +94,8 @@ async def test_windows_outlive_ermon(tmp_path: Path):
         await book.saved()
     async with opened(tmp_path) as store:
         after = {each.id: each for each in MaintenanceBook(StoredWindows(store)).windows()}
-        assert after[booked.id] == BookedWindow(booked.id, window, "alice")
+        kept = replace(window, id=booked.id, by="alice")
+        assert after[booked.id] == booked == BookedWindow(booked.id, kept, "alice")
         assert after[ended.id].window.ends.timestamp() == START + 60
 
 

@@ -44,7 +44,8 @@ async def test_a_good_day_is_0(net: Company):
 async def test_a_leak_is_1_and_says_what_where_since_when_and_what_to_do(net: Company, space: Space):
     net.announce("isp-a", space.pool, path="64500").wait(75)
     seen = await look(net, "status")
-    assert (seen.code, seen.lines[0]) == (1, "▲ Something is wrong: 1 critical.")
+    assert (seen.code, seen.lines[0]) == (1, f"▲ NAT pool chi {space.pool} is advertised to isp-a by edge-1.")
+    assert seen.lines[1] == "Raised: 1 critical."
     finding = seen.section("Findings")
     family = {"ipv4": "IPv4", "ipv6": "IPv6"}[space.family]
     assert finding.startswith(f"▲ critical NAT pool chi {space.pool} is advertised to isp-a by edge-1")
@@ -58,23 +59,64 @@ async def test_a_leak_is_1_and_says_what_where_since_when_and_what_to_do(net: Co
 async def test_what_is_quiet_on_purpose_says_why_and_until_when(net: Company):
     begins, ends = (datetime.fromtimestamp(net.now + seconds, UTC) for seconds in (0, 3600))
     net.monitor.maintain(
-        [MaintenanceWindow(begins, ends, "new optics", circuit="chicago", link="primary")], net.now
+        [
+            MaintenanceWindow(
+                begins, ends, "new optics", circuit="chicago", link="primary", id="1a2b", by="anna"
+            )
+        ],
+        net.now,
     )
     seen = await look(net, "status")
-    assert seen.section("Quiet on purpose") == (
-        "maintenance until 12:07:42 UTC, circuit chicago, link primary: new optics"
-    )
-    net.wait(3600)
-    assert "Quiet on purpose" not in (await look(net, "status")).out
+    assert seen.code == 4
+    assert seen.first.startswith("▼ In maintenance: link primary of circuit chicago (until 12:07:42 UTC")
+    told = seen.section("Maintenance and exceptions")
+    assert told.startswith("▼ maintenance by anna, circuit chicago, link primary: new optics (until 12:07:42")
+    assert told.endswith("UTC, ends in 59 min 59 s; ermon maintenance end 1a2b)")
+    after = await look(net.wait(3600), "status")
+    assert after.code == 0
+    assert "Maintenance" not in after.out
 
 
-async def test_nothing_raised_and_blind_is_0_and_says_so_first(net: Company):
+async def test_nothing_raised_and_unseen_is_4_and_says_so_first(net: Company):
     seen = await look(net.down("outside"), "status")
-    assert seen.code == 0
-    assert seen.first == ("◆ Ermon cannot see everything: 1 of 10 feeds is down or not in sync: outside.")
+    assert seen.code == 4
+    assert seen.first == "◆ ermon cannot see everything: 1 of 10 feeds is down. outside: down."
 
 
-async def test_a_finding_for_information_is_1_too(net: Company):
+@BOTH_FAMILIES
+async def test_what_is_noticed_is_4_and_says_when_it_will_be_raised(net: Company, space: Space):
+    seen = await look(net.lose("chicago-primary", space.family).wait(4), "status")
+    assert (seen.code, seen.lines[0][:19]) == (4, "▲ Noticed: Link pri")
+    assert "raised at 11:07:52 UTC if it lasts." in seen.first
+    assert re.search(r"▲ warning Link primary .* for 4 s, raised in [56] s", seen.section("Noticed"))
+
+
+@BOTH_FAMILIES
+async def test_what_recovers_is_1_and_says_since_when_it_is_gone(net: Company, space: Space):
+    net.announce("isp-a", space.pool, path="64500").wait(30)
+    seen = await look(net.withdraw("isp-a", space.pool).wait(10), "status")
+    assert (seen.code, seen.lines[0][:21]) == (1, "○ Recovering: NAT poo")
+    course = "○ gone since 11:08:12 UTC, clears at 11:09:12 UTC; it lasted 30 s"
+    assert course in seen.section("Findings")
+    assert (await look(net.wait(60), "status")).code == 0
+
+
+async def test_scripts_get_the_same_with_json(net: Company):
+    seen = await look(net.down("outside"), "status", "--json")
+    assert (seen.code, seen.data["status"]["headline"]["kind"]) == (4, "unseen")
+
+
+async def test_the_feeds_of_a_router_that_is_gone_are_one_finding(net: Company):
+    net.down("edge-3").down("dallas-primary").wait(40)
+    findings = (await look(net, "status")).section("Findings")
+    assert findings.startswith(
+        "▲ warning edge-3: 2 of 2 feeds down for 40 s, since 11:07:42 UTC: 2 feed-down"
+    )
+    assert "Feed edge-3 is down" not in findings
+    assert "Feed edge-3 is down" in (await look(net, "status", "--all")).section("Findings")
+
+
+async def test_a_finding_for_information_does_not_count(net: Company):
     net.microsoft_sends(
         "chicago-primary",
         V4.exchange,
@@ -84,8 +126,8 @@ async def test_a_finding_for_information_is_1_too(net: Company):
         path="12076 12076 12076 12076 8075",
     )
     seen = await look(net.wait(1), "status")
-    assert seen.code == 1
-    assert seen.lines[0] == "● All is well (1 for information)."
+    assert seen.code == 4
+    assert seen.lines[0] == "▼ Microsoft drains link primary of circuit chicago (IPv4, IPv6)."
     assert "○ info" in seen.section("Findings")
 
 
@@ -94,7 +136,8 @@ def test_wrong_and_blind_are_both_told(net: Company):
     headline = picture_of(snapshot_of(net)).status.headline
     assert headline.kind == "wrong"
     assert headline_line(headline) == (
-        "▲ Something is wrong: 1 critical; ermon cannot see everything: 1 of 10 feeds is down or not in sync."
+        f"▲ NAT pool chi {V4.pool} is advertised to isp-a by edge-1. Raised: 1 critical. 1 more violation noticed. "
+        "ermon cannot see everything: 1 of 10 feeds is down (outside: down)."
     )
 
 
@@ -108,7 +151,8 @@ def test_what_is_not_known_here_is_no_good_news(net: Company):
     }
     snapshot["findings"][0]["severity"] = "apocalyptic"
     seen = drawn(snapshot)
-    assert seen.lines[0] == "◆ The end is near: All of it."
+    assert seen.lines[0] == "◆ The end is near."
+    assert seen.lines[1] == "All of it."
     assert seen.section("Findings").startswith("▲ apocalyptic NAT pool chi")
 
 
@@ -222,7 +266,7 @@ async def test_what_a_peer_says_is_shown_and_steers_nothing(net: Company):
     told = seen.section("Feeds").replace(" ", "")
     assert "[red]alliswell[/red]" in told
     assert ":boom:" in told
-    assert seen.lines[0].startswith("▲ Something is wrong")
+    assert seen.lines[0].startswith("▲ Feed outside is down")
 
 
 class Terminal(io.StringIO):
@@ -253,7 +297,7 @@ def test_a_terminal_without_the_shapes_gets_others(net: Company):
     console: Console = make_console(io.TextIOWrapper(raw, encoding="ascii", write_through=True))
     console.print(*overview(picture_of(snapshot), 80))
     out = raw.getvalue().decode("ascii")
-    assert out.startswith("* All is well.")
+    assert out.startswith("! Noticed: Link primary")
     assert "! down" in out
     assert "Z?rich" in out
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ermon.model.prefixes import Family
+from ermon.model.settings import MaintenanceWindow
 from tests.checks.company import V4, V6, Company
 from tests.verify.acceptance import converged, put_to_the_test
 
@@ -46,6 +49,20 @@ async def test_text_and_json_agree(net: Company):
         assert (
             f"{ {'pass': '✓', 'fail': '✗', 'unknown': '?'}[step['status']] } {step['title']}" in as_text.out
         )
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+async def test_maintenance_in_force_is_told_and_makes_nothing_right(net: Company, family: Family):
+    starts, ends = (datetime.fromtimestamp(net.now + later, UTC) for later in (0, 3600))
+    window = MaintenanceWindow(starts, ends, "circuit move", circuit="chicago", id="1a2b", by="anna")
+    net.monitor.maintain([window], net.now)
+    net.lose("chicago-primary", family).wait(60)
+    run = await put_to_the_test(net)
+    assert (run.code, run.report["status"]) == (1, "fail")
+    [quiet] = run.report["maintenance"]
+    assert (quiet["about"], quiet["by"], quiet["reason"]) == ({"circuit": "chicago"}, "anna", "circuit move")
+    told = (await put_to_the_test(net, as_json=False)).out
+    assert "maintenance by anna, circuit chicago: circuit move (until " in told
 
 
 async def test_an_earlier_report_that_cannot_be_read_is_wrong_usage(net: Company, tmp_path: Path):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from ermon.aio import slices
 from ermon.model.events import DrainChanged
+from ermon.model.settings import MaintenanceWindow
 from ermon.web.events import EventHub, Subscription, TooManyClientsError
 from tests.checks.company import V4, V6, Space, company
 from tests.web.site import Site
@@ -198,18 +200,47 @@ async def test_the_headline_is_told_last_and_only_where_it_has_changed(site: Sit
 
     with site.hub.subscribe(site.hub.last_id) as subscription:
         site.net.announce("isp-a", V4.pool, path="64500")
-        assert await told() == ["transition", "pool", "Something is wrong: 1 critical"]
+        assert await told() == [
+            "transition",
+            "pool",
+            f"NAT pool chi {V4.pool} is advertised to isp-a by edge-1",
+        ]
         site.net.announce("isp-a", V4.pool_part, path="64500")
         assert await told() == []
         site.net.withdraw("isp-a", V4.pool, V4.pool_part)
-        assert await told() == ["pool"]
+        assert await told() == [
+            "pool",
+            f"Recovering: NAT pool chi {V4.pool} is advertised to isp-a by edge-1",
+        ]
         site.net.now += 60
         assert await told() == ["transition", "All is well"]
         site.net.down("edge-3")
-        text = "Ermon cannot see everything: 1 of 10 feeds is down or not in sync"
-        assert (await told())[-1] == text
+        assert (await told())[-1] == "ermon cannot see everything: 1 of 10 feeds is down"
         site.net.announce("isp-a", V6.pool, path="64500")
-        assert (await told())[-1].startswith("Something is wrong: 1 critical; ermon cannot see everything")
+        assert (await told())[-1] == f"NAT pool chi {V6.pool} is advertised to isp-a by edge-1"
+
+
+@BOTH_FAMILIES
+async def test_a_headline_that_changes_with_time_alone_is_told(site: Site, space: Space):
+    """What is noticed is raised, a window begins and ends, and nothing else happens."""
+    net = site.net
+
+    async def kinds() -> list[str]:
+        site.tell()
+        return [data["kind"] for kind, data in await heard(subscription) if kind == "headline"]
+
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        starts, ends = (datetime.fromtimestamp(net.now + later, UTC) for later in (10, 20))
+        net.monitor.maintain([MaintenanceWindow(starts, ends, "work", circuit="dallas")], net.now)
+        assert await kinds() == []
+        net.wait(10)
+        assert await kinds() == ["maintenance"]
+        net.wait(10)
+        assert await kinds() == ["well"]
+        net.lose("chicago-primary", space.family)
+        assert await kinds() == ["noticed"]
+        net.wait(10)
+        assert await kinds() == ["wrong"]
 
 
 async def test_the_beginning_and_the_end_of_a_drain_are_told(site: Site):

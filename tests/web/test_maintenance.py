@@ -10,6 +10,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from ermon.config.load import ConfigError, load_config
+from ermon.core.maintenance_book import MaintenanceBook
 from ermon.model.settings import MaintenanceWindow
 from ermon.model.text import rfc3339 as text_rfc3339
 from ermon.web import api
@@ -196,3 +197,63 @@ async def test_what_the_file_refuses_the_api_refuses_in_the_same_words(
     key = problem.path.removeprefix("maintenance[0]").removeprefix(".") or "the window"
     status, error = await send(client, "POST", PATH, window)
     assert (status, error) == (400, f"{key}: {problem.message}")
+
+
+# What is covered, and who may -------------------------------------------------------------------------
+
+
+async def test_a_preview_names_what_would_be_quiet_and_changes_nothing(client: Client, site: Site) -> None:
+    site.net.lose("chicago-primary", "ipv6").wait(10)
+    status, covered = await send(client, "POST", f"{PATH}/preview", wanted(site))
+    assert status == 200
+    assert covered["places"] == [
+        "circuit chicago",
+        "link primary of circuit chicago",
+        "link secondary of circuit chicago",
+    ]
+    assert {"link-down", "circuit-down", "service-missing"} <= set(covered["checks"])
+    assert "pool-leak" not in covered["checks"]
+    assert covered["subjects"] > len(covered["checks"])
+    assert any(summary.startswith("Link primary of circuit chicago") for summary in covered["raised"])
+    assert await client.data(PATH) == []
+    status, one = await send(client, "POST", f"{PATH}/preview", wanted(site, link="primary"))
+    assert one["places"] == ["link primary of circuit chicago"]
+    assert "circuit-down" not in one["checks"]
+
+
+async def test_a_preview_refuses_what_could_not_be_booked(client: Client, site: Site) -> None:
+    status, error = await send(client, "POST", f"{PATH}/preview", wanted(site, circuit="nowhere"))
+    assert (status, "there is no circuit 'nowhere'" in error) == (400, True)
+
+
+async def test_a_window_in_force_is_in_the_status_with_who_what_why_and_its_end(
+    client: Client, site: Site
+) -> None:
+    starts, ends = (datetime.fromtimestamp(site.net.now + later, UTC) for later in (0, 600))
+    window = MaintenanceWindow(starts, ends, "provider works", circuit="chicago", link="primary")
+    booked = MaintenanceBook().propose(window, site.net.config, site.net.now, "anna")
+    site.net.monitor.maintain([booked.window], site.net.now)
+    [quiet] = (await client.data("/api/v1/status"))["maintenance"]
+    assert quiet == {
+        "kind": "maintenance",
+        "about": {"circuit": "chicago", "link": "primary"},
+        "until": text_rfc3339(ends.timestamp()),
+        "reason": "provider works",
+        "id": booked.id,
+        "by": "anna",
+        "since": text_rfc3339(starts.timestamp()),
+    }
+
+
+async def test_whoever_comes_over_the_control_socket_may_change_things(client: Client) -> None:
+    caller = await client.data("/api/v1/caller")
+    assert caller["may_change"]
+    assert (caller["name"], caller["how"]) == (pwd.getpwuid(os.getuid()).pw_name, "")
+    assert "drain" in caller["acceptable"]
+
+
+async def test_whoever_is_nobody_is_told_what_it_takes(site: Site) -> None:
+    async with site.served() as anybody:
+        caller = await anybody.data("/api/v1/caller")
+    assert (caller["name"], caller["may_change"]) == (None, False)
+    assert "--web.enable-lifecycle" in caller["how"]

@@ -6,6 +6,7 @@ import { renderDrawing } from "./drawing.js";
 import { listenToFilter, renderFeeds } from "./feeds.js";
 import { listenToFindings, renderAges, renderFindings } from "./findings.js";
 import { renderHeadline } from "./headline.js";
+import { renderMaintenance } from "./maintenance.js";
 import { renderPools } from "./pools.js";
 import { changed, onChange, store } from "./store.js";
 import "./stream.js";
@@ -14,6 +15,7 @@ import { clock } from "./words.js";
 function render() {
   if (store.status === null) return;
   renderHeadline();
+  renderMaintenance();
   renderFindings();
   renderDrawing();
   renderCircuits();

@@ -16,6 +16,13 @@ const STALE = "What showed it is out of sight: it may be over.";
 const SUPPRESSED = "Maintenance, a drain or a larger finding covers it.";
 
 let showAll = false;
+/** Which checks can be accepted by whoever looks, and what is done then. */
+let acceptance = { checks: [], accept: null };
+
+/** Offers to accept the findings of these checks. */
+export function listenToAccept(checks, accept) {
+  acceptance = { checks, accept };
+}
 
 export function listenToFindings() {
   document.getElementById("all-findings").addEventListener("click", () => {
@@ -25,9 +32,11 @@ export function listenToFindings() {
 }
 
 export function renderFindings() {
-  const found = raised();
-  document.getElementById("no-findings").hidden = found.length > 0;
-  const shown = (showAll ? found : found.slice(0, SHOWN)).map((finding, n) => ({ ...finding, place: n === 0 ? "worst" : n < WHOLE ? "whole" : "brief" }));
+  const grouped = renderGroups();
+  const found = raised().filter(({ id }) => !grouped.has(id));
+  document.getElementById("no-findings").hidden = found.length > 0 || grouped.size > 0;
+  renderNoticed();
+  const shown = (showAll ? found : found.slice(0, SHOWN)).map((finding, n) => ({ ...finding, place: n === 0 ? "worst" : n < WHOLE ? "whole" : "brief", acceptable: acceptance.checks.includes(finding.check) && !finding.ok_since }));
   show(document.getElementById("raised"), shown, ({ id }) => id, article);
   const more = document.getElementById("all-findings");
   more.hidden = showAll || found.length <= SHOWN;
@@ -40,11 +49,67 @@ export function renderFindings() {
   renderAges();
 }
 
+/** Findings with one cause are one card. Returns the ids of those in a card that is open no further. */
+function renderGroups() {
+  const groups = (store.status.groups ?? [])
+    .map(({ findings: ids, ...group }) => ({ ...group, findings: ids.filter((id) => store.raised.has(id)).map((id) => store.raised.get(id)) }))
+    .filter(({ findings }) => findings.length > 1);
+  show(document.getElementById("groups"), groups, ({ text }) => text.replace(/\d+ of \d+.*/, ""), groupCard);
+  return new Set(groups.flatMap(({ findings }) => findings.map(({ id }) => id)));
+}
+
+function groupCard({ text, severity, since, findings }, previous) {
+  const worst = findings[0];
+  const guide = previous?.querySelector(".guide") ?? el("div", { class: "guide" });
+  const [effects, todo] = previous?.querySelectorAll("details") ?? [];
+  const toggled = (event) => { if (event.target.open) fillGuide(guide, worst.check); };
+  return el(
+    "article", { class: `finding ${severity}` },
+    el("h3", {}, el("span", { class: "severity" }, marked("down", severity)), " ", text),
+    el("p", { class: "facts" }, ...lasting(since), ` · ${plural(findings.length, "finding")} of one cause`),
+    el("details", { open: effects?.open ?? false }, el("summary", {}, "What follows from it"), el("ul", {}, findings.map(({ summary, check, evidence: proof }) => el("li", {}, `${summary} `, el("code", {}, check), proof.reason ? `: ${proof.reason}` : "")))),
+    el("details", { ontoggle: toggled, open: todo?.open ?? false }, el("summary", {}, "What to do"), guide),
+  );
+}
+
+function lasting(since) {
+  return ["for ", el("time", { class: "age", datetime: since }), ", since ", el("time", { datetime: since, title: since }, clock(since))];
+}
+
+/** What will be raised if it lasts. */
+function renderNoticed() {
+  const found = (store.status.noticed ?? []).slice(0, SHOWN);
+  const place = document.getElementById("noticed");
+  place.hidden = found.length === 0;
+  show(place, found, ({ check, labels: names }) => `${check} ${JSON.stringify(names)}`, ({ severity, summary, since, raises_at: due }) =>
+    el(
+      "p", { class: `noticed ${severity}` },
+      el("strong", {}, marked(severity === "info" ? "no" : "down", severity)), ` ${summary} `,
+      el("span", { class: "quiet" }, ...lasting(since), ...(due ? ["; raised in ", el("time", { class: "left", datetime: due })] : [])),
+    ),
+  );
+}
+
+/** For how long it lasts, or since when it is gone. */
+function course(finding) {
+  if (!finding.ok_since) return lasting(finding.since);
+  const at = (time) => el("time", { datetime: time, title: time }, clock(time));
+  return [
+    el("strong", { class: "mark" }, "○ Gone"), " since ", at(finding.ok_since),
+    ...(finding.clears_at ? [", clears at ", at(finding.clears_at), " if it stays gone (in ", el("time", { class: "left", datetime: finding.clears_at }), ")"] : []),
+    `; it lasted ${duration(seconds(finding.ok_since) - seconds(finding.since))}`,
+  ];
+}
+
 /** Ages go on when nothing else happens. */
 export function renderAges() {
   const present = now();
   for (const time of document.querySelectorAll("time.age")) {
     const text = duration(present - seconds(time.dateTime));
+    if (time.textContent !== text) time.textContent = text;
+  }
+  for (const time of document.querySelectorAll("time.left")) {
+    const text = duration(seconds(time.dateTime) - present);
     if (time.textContent !== text) time.textContent = text;
   }
 }
@@ -58,7 +123,7 @@ function article(finding, previous) {
   const toggled = (event) => { if (event.target.open) fillGuide(guide, finding.check); };
   const todo = el("details", { ontoggle: toggled, open }, el("summary", {}, brief ? "Evidence, and what to do" : "What to do"), brief && evidence(finding), guide);
   return el(
-    "article", { class: `finding ${finding.severity}`, id: `finding-${finding.id}` },
+    "article", { class: `finding ${finding.severity}${finding.ok_since ? " recovering" : ""}`, id: `finding-${finding.id}` },
     el(
       "h3", {},
       el("span", { class: "severity" }, marked(finding.severity === "info" ? "no" : "down", finding.severity)), " ", finding.summary,
@@ -67,8 +132,7 @@ function article(finding, previous) {
     ),
     el(
       "p", { class: "facts" },
-      "for ", el("time", { class: "age", datetime: finding.since }),
-      ", since ", el("time", { datetime: finding.since, title: finding.since }, clock(finding.since)),
+      ...course(finding),
       " · ", el("code", {}, finding.check),
       finding.stale && ` · ${STALE}`,
       finding.suppressed && ` · ${finding.suppressed_because ? `Covered: ${finding.suppressed_because}.` : SUPPRESSED}`,
@@ -76,6 +140,7 @@ function article(finding, previous) {
     labels(finding),
     !brief && evidence(finding),
     todo,
+    finding.acceptable && el("p", {}, el("button", { type: "button", onclick: () => acceptance.accept(finding) }, "Accept as the new normal")),
   );
 }
 

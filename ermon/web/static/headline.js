@@ -2,20 +2,26 @@
 
 import { el, setText } from "./dom.js";
 import { store } from "./store.js";
-import { clock, MARKS } from "./words.js";
+import { clock, KINDS, MARKS } from "./words.js";
 
-const SHAPES = { well: MARKS.up, wrong: MARKS.down };
+/** What is due, in the words of each kind. */
+const DUE = { noticed: "raised", recovering: "cleared", maintenance: "ends", unseen: "waiting for routers, over" };
 
 export function renderHeadline() {
   const place = document.getElementById("headline");
-  const { kind, text, about, since } = store.live ? store.status.headline : unheard();
-  const shape = SHAPES[kind] ?? MARKS.unknown;
-  place.className = `headline ${kind}`;
+  const headline = store.live ? store.status.headline : unheard();
+  const { kind, text, about, since, due = null } = headline;
+  const shape = KINDS[kind] ?? MARKS.unknown;
+  place.className = `headline ${kind in KINDS ? kind : "unseen"}`;
   const [mark, told, when] = place.children;
   setText(mark, shape);
   setText(told.children[0], text);
   setText(told.children[1], about);
-  if (when.firstElementChild?.dateTime !== (since ?? undefined)) when.replaceChildren(...lasting(since));
+  const times = `${since} ${due} ${kind}`;
+  if (when.dataset.times !== times) {
+    when.dataset.times = times;
+    when.replaceChildren(...lasting(since), ...(due === null ? [] : coming(due, DUE[kind] ?? "due", since !== null)));
+  }
   document.title = `${shape} ${text} - ermon`;
 }
 
@@ -25,7 +31,12 @@ function lasting(since) {
   return ["for ", el("time", { class: "age", datetime: since }), ", since ", el("time", { datetime: since, title: since }, clock(since))];
 }
 
+/** When something will be so: a countdown. */
+function coming(due, word, more) {
+  return [more ? "; " : "", `${word} in `, el("time", { class: "left", datetime: due }), ", at ", el("time", { datetime: due, title: due }, clock(due))];
+}
+
 function unheard() {
   const text = "No connection to ermon: how things are now cannot be seen";
-  return { kind: "blind", text, about: `Below is what was known at ${clock(store.heardAt)}.`, since: null };
+  return { kind: "unseen", text, about: `Below is what was known at ${clock(store.heardAt)}.`, since: null };
 }

@@ -9,7 +9,7 @@ import {
 import { duration } from "./words.js";
 
 const COUNTS_EVERY = 10_000;
-/** After an event, findings may have become stale or suppressed, which is no event: ask for them so much later. */
+/** After an event, findings may have become stale, suppressed or ok, which is no event: ask for them so much later. */
 const MARKS_AFTER = 500;
 const PATIENCE = 8_000;
 const AGAIN_AFTER = 2_000;
@@ -42,7 +42,8 @@ function connect() {
       store.version += 1;
       take(JSON.parse(event.data));
       heard();
-      if (kind === "feed" || kind === "link") marksDue ??= setTimeout(refreshMarks, MARKS_AFTER);
+      // What changes the headline has changed more: what is noticed or recovering, and which windows are open.
+      if (["feed", "link", "headline"].includes(kind)) marksDue ??= setTimeout(refreshMarks, MARKS_AFTER);
     });
   }
 }
@@ -53,7 +54,7 @@ function keepCounts() {
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 }
 
-async function refresh() {
+export async function refresh() {
   if (store.status === null || asking) return;
   asking = true;
   try {

@@ -1,0 +1,205 @@
+"""What ermon cannot see at present, and what it can never see: feeds by router, the one cause of it all, blind spots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ermon.checks.out_of_sight import CIRCUIT_UNSEEN, SIGHT_LOST
+from ermon.checks.sight import EXABGP_DOWN, FEED_DOWN
+from ermon.core.about import about_of
+from ermon.core.alarm import Alarm
+from ermon.core.facts import NetworkFacts
+from ermon.core.monitor import Monitor
+from ermon.core.standing import worst
+from ermon.model.inventory import LinkKey
+from ermon.model.text import plural
+
+
+class BlindRouter(NamedTuple):
+    """The feeds of one router whose silence proves nothing, or one feed of no router."""
+
+    name: str
+    feeds: tuple[str, ...]
+    of: int
+    """How many feeds it has."""
+    down: int
+
+    @property
+    def text(self) -> str:
+        state = (
+            "down" if self.down == len(self.feeds) else "down or not in sync" if self.down else "not in sync"
+        )
+        if self.of == 1 and self.feeds[0] == self.name:
+            return f"{self.name}: {state}"
+        return f"{self.name}: {len(self.feeds)} of {plural(self.of, 'feed')} {state}"
+
+
+class Blindness(NamedTuple):
+    """What is not seen though its feeds should show it."""
+
+    feeds: int
+    """How many there are."""
+    routers: Sequence[BlindRouter] = ()
+    cause: str = ""
+    """The one reason why no feed at all is up, if there is one."""
+    awaited_until: float | None = None
+    """Routers are given time to call again: until then. The events' time."""
+    since: float | None = None
+    """When the first of the feeds that are down went down."""
+
+    @property
+    def blind(self) -> int:
+        return sum(len(router.feeds) for router in self.routers)
+
+    @property
+    def all_down(self) -> bool:
+        return self.feeds > 0 and sum(router.down for router in self.routers) == self.feeds
+
+    @property
+    def text(self) -> str:
+        """Say it in one line: the cause, where there is one."""
+        if self.all_down:
+            return f"ermon sees nothing: {self.cause or self._all_feeds}"
+        if len(self.routers) == 1 and len(self.routers[0].feeds) == self.routers[0].of > 1:
+            [router] = self.routers
+            return f"ermon does not see {router.name}: {len(router.feeds)} of {router.of} feeds are {self._state}"
+        are = "is" if self.blind == 1 else "are"
+        return (
+            f"ermon cannot see everything: {self.blind} of {plural(self.feeds, 'feed')} {are} {self._state}"
+        )
+
+    @property
+    def _all_feeds(self) -> str:
+        if self.awaited_until is not None:
+            return f"none of {plural(self.feeds, 'feed')} is up yet"
+        return f"all {self.feeds} feeds are down" if self.feeds > 1 else "its only feed is down"
+
+    @property
+    def _state(self) -> str:
+        down = sum(router.down for router in self.routers)
+        return "down" if down == self.blind else "down or not in sync" if down else "not in sync"
+
+
+def look(monitor: Monitor) -> Blindness:
+    """Return which feeds prove nothing now; costs work in proportion to the feeds."""
+    facts, places, of = monitor.network, monitor.layout.places, monitor.layout.feeds_at
+    blind = [name for name in facts.feeds if not facts.complete(name)]
+    if not blind:
+        return Blindness(len(facts.feeds))
+    grouped: dict[str, list[str]] = {}
+    for name in blind:
+        grouped.setdefault(places[name], []).append(name)
+    down = [name for name in blind if not facts.up(name)]
+    routers = [
+        BlindRouter(place, tuple(feeds), of[place], sum(not facts.up(feed) for feed in feeds))
+        for place, feeds in grouped.items()
+    ]
+    awaited = [until for name in down if facts.awaited(name) and (until := facts.feeds[name].awaited_until)]
+    times = [time for name in down if (time := facts.feeds[name].session.changed_at) is not None]
+    return Blindness(
+        feeds=len(facts.feeds),
+        routers=sorted(routers, key=lambda router: (-len(router.feeds) / router.of, router.name)),
+        cause=_cause(facts) if len(down) == len(facts.feeds) else "",
+        awaited_until=max(awaited, default=None),
+        since=min(times, default=None),
+    )
+
+
+def _cause(facts: NetworkFacts) -> str:
+    """Return why no feed is up: what keeps ExaBGP from listening or from running, where that is the same for all."""
+    causes = {_cause_of(facts, feed) for feed in facts.feeds}
+    return causes.pop() if len(causes) == 1 else "ExaBGP does not run" if _none_runs(facts) else ""
+
+
+def _cause_of(facts: NetworkFacts, feed: str) -> str:
+    problem = facts.listening_problem(feed)
+    if problem:
+        return problem if problem.startswith("ExaBGP") else f"ExaBGP {problem}"
+    process = facts.feeds[feed].feed.process
+    if facts.process_up(process) is False:
+        reason = facts.process_problem(process)
+        return f"ExaBGP does not run{': ' if reason else ''}{reason}"
+    return ""
+
+
+def _none_runs(facts: NetworkFacts) -> bool:
+    return all(facts.process_up(process) is False for process in facts.processes)
+
+
+# What is raised because of it -------------------------------------------------------------------------
+
+
+class Group(NamedTuple):
+    """Raised alarms with one cause."""
+
+    text: str
+    alarms: Sequence[Alarm]
+    """The worst first; two at least."""
+
+
+def groups(monitor: Monitor, blindness: Blindness) -> Iterator[Group]:
+    """Yield the raised alarms that say the same as one line does: that no feed is up, or those of one router."""
+    raised = [alarm for alarm in monitor.standing.raised.values() if not alarm.recovering]
+    if blindness.all_down:
+        effects = worst(alarm for alarm in raised if alarm.subject.check in _EFFECTS)
+        if len(effects) > 1:
+            yield Group(blindness.text, effects)
+        return
+    down: dict[str, list[Alarm]] = {}
+    for alarm in raised:
+        if alarm.subject.check == FEED_DOWN.name:
+            down.setdefault(monitor.layout.places[alarm.labels["feed"]], []).append(alarm)
+    for router in blindness.routers:
+        if len(effects := worst(down.get(router.name, ()))) > 1:
+            yield Group(router.text, effects)
+
+
+_EFFECTS = frozenset({FEED_DOWN.name, CIRCUIT_UNSEEN.name, SIGHT_LOST.name, EXABGP_DOWN.name})
+"""What is raised when no feed is up, whatever the cause is."""
+
+
+# What nobody can see for good ----------------------------------------------------------------------------
+
+
+def blind_spots(monitor: Monitor) -> list[str]:
+    """Name the views that no feed provides, and the links of which best paths alone are seen."""
+    layout = monitor.layout
+    if len(layout.missing_texts) != len(layout.missing_views):
+        layout.missing_texts = [monitor.summary(alarm) for alarm in layout.missing_views]
+    views = layout.missing_texts
+    links = sorted(_on_best_paths(monitor))
+    return [
+        *views,
+        *(f"Link {link} of circuit {circuit} is seen by best paths only" for circuit, link in links),
+    ]
+
+
+def _on_best_paths(monitor: Monitor) -> set[LinkKey]:
+    """Return the links whose absence no feed can prove in some family: one more path would have to be sent."""
+    all_paths = monitor.network.all_paths
+    return {
+        link
+        for link, family, tables in monitor.layout.tables
+        if not any(all_paths(table, family) for table in tables)
+    }
+
+
+def unanswered(monitor: Monitor) -> list[Alarm]:
+    """Return the alarms that were judged before and cannot be now, though nothing explains it: no larger violation, no
+    maintenance, no drain, and no best paths.
+    """
+    unknown = monitor.standing.unknown
+    if not unknown:
+        return []
+    config, facts = monitor.config, monitor.network
+    hidden = {circuit for circuit, _ in _on_best_paths(monitor)}
+    draining = {link[0] for (link, _), drain in facts.drains.items() if drain.told}
+
+    def explained(alarm: Alarm) -> bool:
+        if monitor.suppression(alarm) is not None or monitor.kept_quiet(alarm):
+            return True
+        circuits = about_of(config, alarm.labels).get("circuit", hidden | draining)
+        return not circuits.isdisjoint(hidden | draining)
+
+    return [alarm for alarm in unknown.values() if not explained(alarm)]

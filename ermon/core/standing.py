@@ -1,0 +1,68 @@
+"""Which alarms stand how, kept as they move: whoever asks how the network is asks for these few, and never for all.
+
+An alarm is in one of the sets while it is violated and not raised yet, raised, covered by something, or unknown though the
+check has answered before. All that is ok is in none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ermon.core.alarm import Alarm, AlarmKey
+from ermon.model.findings import Status
+from ermon.model.settings import Severity
+
+Alarms = dict[AlarmKey, Alarm]
+
+
+class Standing:
+    """``follow`` an alarm whenever its status or its phase may have changed."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        """Grows with every change: who has seen this number has seen it all."""
+        self.raised: Alarms = {}
+        self.noticed: Alarms = {}
+        """Violated, and not raised yet."""
+        self.covered: Alarms = {}
+        """Violated, and suppressed: of warnings and critical ones."""
+        self.unknown: Alarms = {}
+        """Unknown, and once known: of warnings and critical ones."""
+        self.switched_off: Alarms = {}
+        """Violated, of checks that are switched off and whose violation is shown on a link or a pool."""
+
+    def follow(self, alarm: Alarm) -> None:
+        status, serious = alarm.status, alarm.severity is not Severity.INFO
+        alarm.known = alarm.known or status is not Status.UNKNOWN
+        self.revision += 1
+        _keep(self.raised, alarm, stays=alarm.raised)
+        _keep(self.noticed, alarm, stays=alarm.noticed_only)
+        _keep(self.covered, alarm, stays=serious and status is Status.SUPPRESSED)
+        _keep(self.unknown, alarm, stays=serious and alarm.known and status is Status.UNKNOWN)
+
+    def follow_switched_off(self, alarm: Alarm) -> None:
+        violated = alarm.verdict.status is Status.VIOLATED
+        if violated is not (alarm.key in self.switched_off):
+            self.revision += 1
+        _keep(self.switched_off, alarm, stays=violated)
+
+    def dates_changed(self) -> None:
+        """Note that a window has begun or ended, whatever it covers."""
+        self.revision += 1
+
+
+def _keep(alarms: Alarms, alarm: Alarm, *, stays: bool) -> None:
+    if stays:
+        alarms[alarm.key] = alarm
+    else:
+        alarms.pop(alarm.key, None)
+
+
+def worst(alarms: Iterable[Alarm]) -> list[Alarm]:
+    """Return alarms in order: the most severe first, what something covers behind the others, then the latest."""
+    return sorted(
+        alarms, key=lambda a: (RANKS[a.severity], a.status is Status.SUPPRESSED, -a.state.since, a.order)
+    )
+
+
+RANKS = {severity: rank for rank, severity in enumerate(Severity)}

@@ -1,0 +1,153 @@
+// What may be changed from the page: windows are added and ended, and what a check calls wrong is taken for right.
+//
+// ermon judges every change again; here nothing is offered that it would refuse. Each change is confirmed, and the
+// confirmation names what will be quiet.
+
+import { el, setText } from "./dom.js";
+import { listenToAccept } from "./findings.js";
+import { actions, placeText } from "./maintenance.js";
+import { changed, onChange, store } from "./store.js";
+import { ask, refresh } from "./stream.js";
+import { clock, plural, some } from "./words.js";
+
+const PLACES = 8;
+const section = document.getElementById("changes");
+const [note, form, problem] = section.querySelectorAll(":scope > p.quiet, :scope > form, :scope > p.problem");
+const dialog = document.getElementById("confirm");
+
+async function begin() {
+  let caller;
+  try {
+    caller = await ask("api/v1/caller");
+  } catch (error) {
+    setText(note, `◆ Whether you may cannot be told: ${error.message}`);
+    return;
+  }
+  if (!caller.may_change) {
+    setText(note, `Not from this page as it is open now: ${caller.how}. In a terminal: ermon maintenance add.`);
+    return;
+  }
+  setText(note, caller.name ? `You change things as ${caller.name}.` : "");
+  form.hidden = false;
+  form.addEventListener("submit", submitted);
+  actions.end = endWindow;
+  listenToAccept(caller.acceptable, accept);
+  onChange(offerPlaces);
+  changed();
+}
+
+/** Everything that a window can be about, as the status has it. */
+function offerPlaces() {
+  const { circuits, feeds, uplinks, segments } = store.status;
+  const routers = new Set();
+  const places = [];
+  for (const [circuit, { links }] of Object.entries(circuits)) {
+    places.push([`circuit ${circuit}`, { circuit }]);
+    for (const [link, { router }] of Object.entries(links)) {
+      places.push([`link ${link} of circuit ${circuit}`, { circuit, link }]);
+      routers.add(router);
+    }
+  }
+  for (const { router } of Object.values(uplinks)) routers.add(router);
+  for (const router of routers) places.push([`router ${router}`, { router }]);
+  for (const uplink of Object.keys(uplinks)) places.push([`uplink ${uplink}`, { uplink }]);
+  for (const segment of Object.keys(segments)) places.push([`segment ${segment}`, { segment }]);
+  for (const feed of Object.keys(feeds)) places.push([`feed ${feed}`, { feed }]);
+  const select = form.elements.place;
+  const signature = JSON.stringify(places);
+  if (select.dataset.places === signature) return;
+  const chosen = select.value;
+  select.dataset.places = signature;
+  select.replaceChildren(...places.map(([text, place]) => el("option", { value: JSON.stringify(place) }, text)));
+  if (chosen) select.value = chosen;
+}
+
+async function submitted(event) {
+  event.preventDefault();
+  const { place, duration, reason } = form.elements;
+  const to = new Date(Date.parse(store.status.time) + 1000 * Number(duration.value)).toISOString();
+  const wanted = { ...JSON.parse(place.value), to, reason: reason.value };
+  await told(problem, async () => {
+    const covered = await send("POST", "api/v1/maintenance/preview", wanted);
+    const yes = await confirm(`Maintenance until ${clock(to)}?`, "Begin maintenance", previewed(covered), () => send("POST", "api/v1/maintenance", wanted));
+    if (yes) form.reset();
+  });
+}
+
+function previewed({ places, checks, subjects, raised }) {
+  return [
+    el("p", {}, "Nothing new will be raised about ", el("strong", {}, some(places, PLACES)), ":"),
+    el("p", {}, `${plural(subjects, "subject")} of ${plural(checks.length, "check")}: ${checks.join(", ") || "none"}.`),
+    raised.length > 0 && el("p", {}, `What is raised already stays raised: ${some(raised, 3)}.`),
+    el("p", {}, "Everything else is watched as before. The page says that maintenance is in force until it ends."),
+  ];
+}
+
+async function endWindow(quiet) {
+  const text = `What is wrong with ${placeText(quiet)} then is raised after each check's own time.`;
+  await told(problem, () => confirm(`End the maintenance of ${placeText(quiet)}?`, "End it now", [el("p", {}, text)], () => send("DELETE", `api/v1/maintenance/${encodeURIComponent(quiet.id)}`)));
+}
+
+async function accept({ check, labels, summary }) {
+  const { circuit, link, ms_service: service, source } = labels;
+  const wanted = Object.fromEntries(Object.entries({ check, circuit, link, service, source }).filter(([, value]) => value));
+  const reason = el("input", { type: "text", id: "accept-reason", maxlength: 300, required: true, autocomplete: "off" });
+  const body = [
+    el("p", {}, el("strong", {}, summary)),
+    el("p", {}, "What is received or advertised now is taken for the new normal: the finding is cleared, in every family, and nothing is raised about it until it changes again. Your name and the reason stay in the history."),
+    el("p", {}, el("label", { for: "accept-reason" }, "Why"), " ", reason),
+  ];
+  await told(problem, () => confirm(`Accept ${check} as the new normal?`, "Accept", body, () => send("POST", "api/v1/accept", { ...wanted, reason: reason.value })));
+}
+
+/** Asks for a confirmation; does it and closes when it is given, and says why where ermon refuses. */
+function confirm(title, yes, body, doIt) {
+  const [heading, place, refused, buttons] = dialog.firstElementChild.children;
+  setText(heading, title);
+  place.replaceChildren(...body.filter(Boolean));
+  refused.hidden = true;
+  const button = buttons.querySelector(".yes");
+  setText(button, yes);
+  return new Promise((resolve) => {
+    let done = false;
+    dialog.firstElementChild.onsubmit = async (event) => {
+      if (event.submitter !== button) return;
+      event.preventDefault();
+      button.disabled = true;
+      await told(refused, async () => {
+        await doIt();
+        done = true;
+        dialog.close();
+        refresh();
+      });
+      button.disabled = false;
+    };
+    dialog.onclose = () => resolve(done);
+    dialog.showModal();
+  });
+}
+
+/** Does something, and says in ermon's words why it did not work. */
+async function told(place, work) {
+  place.hidden = true;
+  try {
+    await work();
+  } catch (error) {
+    setText(place, `▲ ${error.message}`);
+    place.hidden = false;
+  }
+}
+
+async function send(method, path, body) {
+  const response = await fetch(path, {
+    method,
+    headers: { "Accept": "application/json", ...(body ? { "Content-Type": "application/json" } : {}) },
+    body: body && JSON.stringify(body),
+    signal: AbortSignal.timeout(8_000),
+  });
+  const answer = await response.json().catch(() => ({ error: `the answer was ${response.status} ${response.statusText}` }));
+  if (answer.status !== "success") throw new Error(answer.error.trim());
+  return answer.data;
+}
+
+requestAnimationFrame(() => setTimeout(begin));

@@ -1,0 +1,38 @@
+// The maintenance windows that are open and the exceptions in force: who, what, why, and when they end.
+
+import { el, show } from "./dom.js";
+import { store } from "./store.js";
+import { clock, MARKS } from "./words.js";
+
+/** What can be done about one of them: `changes.js` says, once it knows who looks at the page. */
+export const actions = { end: null };
+
+export function renderMaintenance() {
+  const quiet = store.status.maintenance ?? [];
+  document.getElementById("maintenance").hidden = quiet.length === 0;
+  const shown = quiet.map((each) => ({ ...each, mayEnd: Boolean(actions.end && each.id) }));
+  show(document.querySelector("#maintenance .body"), shown, keyOf, row);
+}
+
+function keyOf({ kind, id, about, reason, until }) {
+  return id ?? `${kind} ${JSON.stringify(about)} ${reason} ${until}`;
+}
+
+function row(quiet) {
+  const { kind, by, reason, until, mayEnd } = quiet;
+  const end = until === null
+    ? "for good"
+    : ["ends in ", el("time", { class: "left", datetime: until }), ", at ", el("time", { datetime: until, title: until }, clock(until))];
+  return el(
+    "p", { class: `quieted ${kind}` },
+    el("strong", {}, `${MARKS.draining} ${kind === "maintenance" ? "Maintenance" : "Exception"}: ${placeText(quiet)}`),
+    ` · ${reason} · `, by ? `by ${by} · ` : kind === "exception" || !quiet.id ? "in the configuration · " : "", end,
+    mayEnd && [" ", el("button", { type: "button", onclick: () => actions.end(quiet) }, "End it now")],
+  );
+}
+
+/** What it is about, in words. */
+export function placeText({ kind, about }) {
+  if (kind === "maintenance" && about.link) return `link ${about.link} of circuit ${about.circuit}`;
+  return Object.entries(about).map(([name, value]) => (name === "check" ? value : `${name.replaceAll("_", " ")} ${value}`)).join(", ");
+}

@@ -1,0 +1,189 @@
+"""The first line of the status page in a real browser, in every kind; and what is changed from the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from ermon.model.settings import MaintenanceWindow
+from tests.checks.company import V4, V6, Company, company
+from tests.e2e.browser import Scheme, Visit, chromium, visiting
+from tests.e2e.watched import Watched
+from tests.httpd.test_access import USERS
+
+BOB = ("bob", "b")
+LEAK = f"NAT pool chi {V4.pool} is advertised to isp-a by edge-1"
+
+
+def good_day() -> Company:
+    return company().process_up("edges").process_up("outside").converge().wait(200)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    with Watched(good_day()).served() as watched:
+        yield watched
+
+
+@pytest.fixture
+def visit(browser: Browser, watched: Watched) -> Iterator[Visit]:
+    with visiting(browser, watched.url) as visit:
+        says(visit, "well", "All is well", "●")
+        yield visit
+
+
+def says(visit: Visit, kind: str, text: str, shape: str) -> None:
+    """The line, its kind, its shape, and the title of the tab."""
+    expect(visit.headline).to_have_class(f"headline {kind}")
+    expect(visit.headline.locator("[role=status] p").first).to_contain_text(text)
+    expect(visit.headline.locator(".shape")).to_have_text(shape)
+    expect(visit.page).to_have_title(re.compile(rf"^{shape} {re.escape(text)}"))
+
+
+def maintain(net: Company, **about: str) -> None:
+    starts, ends = (datetime.fromtimestamp(net.now + later, UTC) for later in (0, 3600))
+    net.monitor.maintain([MaintenanceWindow(starts, ends, "circuit move", **about, by="anna")], net.now)
+
+
+def test_what_is_wrong_stands_in_the_biggest_letters_and_goes_over_recovering_to_well(
+    watched: Watched, visit: Visit
+):
+    watched.act(lambda net: net.announce("isp-a", V4.pool, path="64500").wait(3))
+    says(visit, "wrong", LEAK, "▲")
+    expect(visit.headline).to_contain_text("Raised: 1 critical.")
+    watched.act(lambda net: net.withdraw("isp-a", V4.pool).wait(1))
+    says(visit, "recovering", f"Recovering: {LEAK}", "○")
+    finding = visit.finding(LEAK)
+    expect(finding).to_contain_text("○ Gone since")
+    expect(finding).to_contain_text("if it stays gone")
+    expect(finding).to_have_class(re.compile("recovering"))
+    expect(finding.locator("time.age")).to_have_count(0)
+    watched.act(lambda net: net.wait(60))
+    says(visit, "well", "All is well", "●")
+
+
+def test_what_is_noticed_says_when_it_will_be_raised(watched: Watched, visit: Visit):
+    watched.act(lambda net: net.lose("chicago-primary", "ipv6").wait(4))
+    says(visit, "noticed", "Noticed: Link primary of circuit chicago", "▲")
+    expect(visit.headline).to_contain_text(re.compile(r"raised in \d+ s"))
+    expect(visit("#noticed")).to_contain_text("▲ warning Link primary of circuit chicago")
+    watched.act(lambda net: net.wait(6))
+    says(visit, "wrong", "Link primary of circuit chicago", "▲")
+    expect(visit("#noticed")).to_be_hidden()
+
+
+def test_where_nothing_is_seen_the_cause_is_the_line_and_its_effects_are_one_card(
+    watched: Watched, visit: Visit
+):
+    watched.act(lambda net: net.down("edge-3").down("dallas-primary"))
+    says(visit, "unseen", "ermon does not see edge-3: 2 of 2 feeds are down", "◆")
+    watched.act(lambda net: net.wait(40))
+    expect(visit("#groups article")).to_contain_text("edge-3: 2 of 2 feeds down")
+    expect(visit("#raised article")).to_have_count(0)
+    watched.act(lambda net: net.process_down("edges").process_down("outside").wait(200))
+    says(visit, "wrong", "ermon sees nothing: ExaBGP does not run", "▲")
+    expect(visit("#groups article")).to_have_count(1)
+    expect(visit("#groups article")).to_contain_text("ermon sees nothing")
+    expect(visit("#raised article")).to_have_count(0)
+    visit("#groups summary").first.click()
+    expect(visit("#groups li").first).to_be_visible()
+
+
+def test_maintenance_says_what_is_wrong_under_it_and_who_wants_it_so(watched: Watched, visit: Visit):
+    expect(visit("#maintenance")).to_be_hidden()
+    watched.act(lambda net: maintain(net, circuit="chicago", link="primary"))
+    says(visit, "maintenance", "In maintenance: link primary of circuit chicago", "▼")
+    watched.act(lambda net: net.lose("chicago-primary", "ipv4", "ipv6").wait(60))
+    says(visit, "maintenance", "In maintenance: Link primary of circuit chicago", "▼")
+    row = visit("#maintenance .quieted")
+    expect(row).to_contain_text("▼ Maintenance: link primary of circuit chicago · circuit move · by anna")
+    expect(row).to_contain_text(re.compile(r"ends in \d+ "))
+    expect(row.get_by_role("button")).to_have_count(0)
+
+
+def test_a_drain_is_not_called_well(watched: Watched, visit: Visit):
+    path = "12076 12076 12076 12076 8075"
+    watched.act(
+        lambda net: net.microsoft_sends("chicago-primary", V6.exchange, V6.sharepoint, path=path).wait(1)
+    )
+    says(visit, "draining", "Microsoft drains link primary of circuit chicago (IPv6)", "▼")
+
+
+def test_who_may_not_change_anything_is_told_how_and_is_offered_nothing(visit: Visit):
+    expect(visit("#changes")).to_contain_text("--web.enable-lifecycle")
+    expect(visit("#changes form")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_who_may_adds_a_window_that_says_what_it_covers_and_ends_it(browser: Browser, scheme: Scheme):
+    with (
+        Watched(good_day(), users=USERS).served() as watched,
+        visiting(browser, watched.url, scheme=scheme, user=BOB) as visit,
+    ):
+        form = visit("#changes form")
+        expect(form).to_be_visible()
+        expect(visit("#changes")).to_contain_text("You change things as bob.")
+        form.get_by_label("What is worked on").select_option(label="link primary of circuit chicago")
+        form.get_by_label("Why").fill("new optics")
+        form.get_by_role("button").click()
+        dialog = visit.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("Nothing new will be raised about link primary of circuit chicago")
+        expect(dialog).to_contain_text("link-down")
+        assert visit.barriers() == []
+        assert watched.book.windows() == ()
+        dialog.get_by_role("button", name="Begin maintenance").click()
+        says(visit, "maintenance", "In maintenance: link primary of circuit chicago", "▼")
+        [booked] = watched.book.windows()
+        assert (booked.by, booked.window.reason, booked.window.link) == ("bob", "new optics", "primary")
+        row = visit("#maintenance .quieted")
+        expect(row).to_contain_text("by bob")
+        row.get_by_role("button", name="End it now").click()
+        expect(dialog).to_contain_text("What is wrong with link primary of circuit chicago then is raised")
+        dialog.get_by_role("button", name="End it now").click()
+        says(visit, "well", "All is well", "●")
+        expect(visit("#maintenance")).to_be_hidden()
+
+
+def test_who_may_accepts_a_new_normal_with_a_reason(browser: Browser):
+    with Watched(good_day(), users=USERS).served() as watched:
+        path = "12076 12076 12076 12076 8075"
+        watched.act(
+            lambda net: net.microsoft_sends(
+                "chicago-primary", V4.exchange, V4.sharepoint, V6.exchange, V6.sharepoint, path=path
+            ).wait(1)
+        )
+        with visiting(browser, watched.url, user=BOB) as visit:
+            visit("#raised").get_by_role("button", name="Accept as the new normal").click()
+            dialog = visit.page.get_by_role("dialog")
+            expect(dialog).to_contain_text("Accept drain as the new normal?")
+            dialog.get_by_label("Why").fill("as agreed with the provider")
+            dialog.get_by_role("button", name="Accept", exact=True).click()
+            says(visit, "well", "All is well", "●")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_from_reading_any_of_it(browser: Browser, watched: Watched, scheme: Scheme):
+    with visiting(browser, watched.url, scheme=scheme, width=390) as visit:
+        watched.act(lambda net: maintain(net, circuit="dallas"))
+        expect(visit("#maintenance")).to_be_visible()
+        assert (visit.barriers(), visit.overflow()) == ([], 0)
+        watched.act(lambda net: net.announce("isp-a", V4.pool, path="64500").wait(3))
+        watched.act(lambda net: net.withdraw("isp-a", V4.pool).wait(1))
+        expect(visit.finding(LEAK)).to_contain_text("○ Gone since")
+        assert (visit.barriers(), visit.overflow()) == ([], 0)
+        watched.act(lambda net: net.lose("chicago-primary", "ipv4").wait(4))
+        expect(visit("#noticed")).to_be_visible()
+        assert (visit.barriers(), visit.overflow()) == ([], 0)
+        watched.act(lambda net: net.wait(100))
+        expect(visit.headline).to_have_class("headline wrong")
+        assert (visit.barriers(), visit.overflow()) == ([], 0)
