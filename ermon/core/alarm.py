@@ -72,6 +72,7 @@ class Alarm:
             "noticed",
             "noticed_at",
             "order",
+            "outdated",
             "raise_after",
             "rendered_at",
             "restored",
@@ -104,6 +105,8 @@ class Alarm:
         self.noticed_at = float("-inf")
         self.rendered_at = float("-inf")
         """When the evidence was last brought up to date."""
+        self.outdated = False
+        """Whether what shows the violation has changed since."""
 
     @property
     def status(self) -> Status:

@@ -28,8 +28,9 @@ from ermon.model.findings import Finding, Status, Transition, TransitionState
 from ermon.model.settings import MaintenanceWindow
 
 RENDER_INTERVAL_SECONDS = 1.0
-"""Routes in the evidence of a raised finding are brought up to date this often at most: a leak of a whole table must not
-cost its square. Evidence without routes always is: the reason of a feed that is down may change twice in a second.
+"""Routes in the evidence of a raised finding are brought up to date this often at most, and when somebody asks for it: a
+leak of a whole table must not cost its square. Evidence without routes always is: the reason of a feed that is down may
+change twice in a second.
 """
 CLEARED_FINDINGS = 1_000
 """How many cleared findings are remembered."""
@@ -115,13 +116,14 @@ class AlarmKeeper:
     def finding(self, alarm: Alarm) -> Finding:
         """Return what an alarm that is raised tells the world, with its times as the wall clock has them."""
         state, wall = alarm.state, self.facts.wall
+        shown = _shown(alarm)
         return Finding(
             id=state.finding_id,
             check=alarm.subject.check,
             labels=alarm.labels,
             severity=alarm.severity,
-            summary=_summary(alarm, state.evidence),
-            evidence=state.evidence,
+            summary=_summary(alarm, shown),
+            evidence=shown,
             since=wall(state.since),
             raised_at=wall(state.raised_at),
             stale=state.status is Status.UNKNOWN,
@@ -134,7 +136,7 @@ class AlarmKeeper:
     def summary(self, alarm: Alarm) -> str:
         """Return what an alarm that is violated, raised or not, says in one line."""
         if alarm.raised:
-            return _summary(alarm, alarm.state.evidence)
+            return _summary(alarm, _shown(alarm))
         proof, now = alarm.verdict.evidence, self.facts.now
         if proof is not None and now - alarm.noticed_at >= RENDER_INTERVAL_SECONDS:
             alarm.noticed, alarm.noticed_at = evidence.render(proof), now
@@ -418,9 +420,16 @@ class AlarmKeeper:
         if proof is None:
             return
         cheap = not (callable(proof.details) or proof.routes or proof.prefixes)
-        if cheap or now - alarm.rendered_at >= RENDER_INTERVAL_SECONDS:
+        alarm.outdated = not cheap and now - alarm.rendered_at < RENDER_INTERVAL_SECONDS
+        if not alarm.outdated:
             alarm.state.evidence = evidence.render(proof)
             alarm.rendered_at = now
+
+
+def _shown(alarm: Alarm) -> Mapping[str, Any]:
+    """Return the evidence as it is now. Whoever looks changes nothing: a recording must replay to what was told."""
+    proof = alarm.verdict.evidence if alarm.outdated else None
+    return alarm.state.evidence if proof is None else evidence.render(proof)
 
 
 def _summary(alarm: Alarm, shown: Mapping[str, Any]) -> str:

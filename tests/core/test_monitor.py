@@ -333,6 +333,13 @@ def test_a_paused_timer_does_not_run() -> None:
 # What else comes of it ---------------------------------------------------------------------------------------
 
 
+def test_what_comes_soon_after_it_was_raised_is_shown_though_nothing_follows() -> None:
+    net = converged().announce("isp-a", POOL["ipv4"]).wait(0.05).announce("isp-a", "198.51.100.0/29").wait(60)
+    finding = net.finding("pool-leak", **leak("ipv4"))
+    assert finding is not None
+    assert finding.evidence["prefixes"] == ["198.51.100.0/28", "198.51.100.0/29"]
+
+
 def test_a_finding_shows_its_evidence_as_it_was_last() -> None:
     net = converged().announce("isp-a", POOL["ipv4"]).wait(5).announce("isp-a", "198.51.100.0/29")
     finding = net.finding("pool-leak", **leak("ipv4"))
