@@ -125,7 +125,7 @@ class PublishedLists:
                         self._recorder.listed(source, published, driver.clock.now())
                     await driver.expect(expectations)
             for source in updates:
-                self._judged(source, None)
+                self._judged(source, self._keeper.problem(source))
 
     def _judged(self, source: SourceKey, problem: str | None) -> None:
         because = self._because.pop(source.name, "") if problem is None else ""

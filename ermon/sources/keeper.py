@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import math
 import random
 import time
@@ -23,7 +24,7 @@ from ermon.model.source_key import SourceKey, is_url
 from ermon.sources import m365, reading
 from ermon.sources.fetch import HOUR, Fetched, Fetcher, FetchError
 from ermon.sources.published import NoSuchPartError, PublishedList, SourceError, published_list, refusal
-from ermon.sources.store import ListFiles, Records, SourceRecord
+from ermon.sources.store import ListFiles, Records, SourceRecord, SourceTrouble
 
 FAILURES_TOLERATED = 2
 """Refreshes in a row that may fail without a finding: lists change weekly at most."""
@@ -58,15 +59,18 @@ class _Read:
     problem: str | None = None
     """Why it is not to take the place of the list in force."""
 
+    def digest(self) -> str:
+        """Name the list briefly; another list has another name. A long one takes a moment: not for the event loop."""
+        return hashlib.sha256(repr(self.published).encode()).hexdigest()
+
 
 @dataclass(slots=True, eq=False)
 class _Refused:
-    """A list that was refused for what it lacks, and how often it was fetched again since."""
+    """A list that was refused for what it lacks."""
 
     document: bytes
     read: _Read
     record: SourceRecord
-    seen_again: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +93,20 @@ class _Held:
     """Of those parts: what they were when the list had them. They stay in force."""
     refused: _Refused | None = None
     """What would take the place of the list in force, had it not shrunk so much."""
+    refused_digest: str = ""
+    """Which list that is; known after a restart, too."""
+    seen_again: int = 0
+    """In how many refreshes it was fetched again since."""
+    trouble: SourceTrouble = field(default_factory=SourceTrouble)
+    """What is kept of what is wrong."""
+
+    def no_longer_refused(self) -> None:
+        self.refused, self.refused_digest, self.seen_again = None, "", 0
+
+    def remember(self, trouble: SourceTrouble) -> None:
+        """Go on where an earlier run was."""
+        self.trouble, self.reason = trouble, trouble.reason
+        self.refused_digest, self.seen_again = trouble.refused, trouble.seen_again
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +123,10 @@ class _Place:
     refresh: float
     held: dict[SourceKey, _Held] = field(default_factory=dict)
     failures: int = 0
+    counted_at: float = _NEVER
+    """When it was last asked in its turn, by the wall clock: a restart does not change that."""
+    early: bool = False
+    """Whether it is asked before its turn, because ermon has just been started: a failure tells nothing new then."""
     retry: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY_SECONDS, math.inf))
     asked: float = _NEVER
     due: float = _NEVER
@@ -176,6 +198,10 @@ class SourceKeeper:
     def _all(self) -> Iterable[_Held]:
         return (held for place in self._places.values() for held in place.held.values())
 
+    def problem(self, source: SourceKey) -> str | None:
+        """Return why the list of a source cannot be used or had, as ``rejected`` was told last."""
+        return next((held.reason for held in self._all() if held.source == source), None)
+
     # Configuration -----------------------------------------------------------------------------------
 
     def reconfigure(self, sources: Iterable[Source]) -> None:
@@ -239,21 +265,28 @@ class SourceKeeper:
         sources = tuple(place.held.values())
         failure: FetchError | None = None
         place.asked = asyncio.get_running_loop().time()
+        if not place.early:
+            place.counted_at = self._clock()
         try:
             fetched = await self._fetcher.fetch(place.kind, place.location, place.common_record())
         except FetchError as error:
             failure = error
-            place.failures += 1
+            place.failures += not place.early
             if place.failures > FAILURES_TOLERATED:
                 self._report_all(place, str(error))
         except SourceError as error:
             place.succeeded()
+            for held in sources:
+                held.no_longer_refused()
             self._report_all(place, str(error))
         else:
             place.succeeded()
             for held in sources:
                 await self._take(place, held, fetched)
+        place.early = False
         self._schedule(place, failure)
+        for held in sources:
+            self._keep_trouble(place, held)
 
     def _schedule(self, place: _Place, failure: FetchError | None) -> None:
         wait = place.refresh
@@ -274,28 +307,29 @@ class SourceKeeper:
             try:
                 read = await in_thread(partial(self._read, held, document))
             except SourceError as error:
-                held.refused = None
+                held.no_longer_refused()
                 self._report(place, held, str(error))
                 return
         record = SourceRecord(self._clock(), read.published.version, fetched.validators)
         if read.problem is not None and document is not None:
-            if not self._stays(held, read.published):
+            if not await self._stays(place, held, read):
                 self._refuse(place, held, _Refused(document, read, record))
                 return
             self._taken(held.source)
         await self._keep_and_use(place, held, document, read, record)
 
     @staticmethod
-    def _stays(held: _Held, published: PublishedList) -> bool:
+    async def _stays(place: _Place, held: _Held, read: _Read) -> bool:
         """Return whether a list that was refused has been seen again often enough to be what is published now."""
-        if held.refused is None or held.refused.read.published != published:
-            return False
-        held.refused.seen_again += 1
-        return held.refused.seen_again >= REFRESHES_UNTIL_TAKEN
+        digest = await in_thread(read.digest)
+        if held.refused_digest != digest:
+            held.refused_digest, held.seen_again = digest, 0
+        else:
+            held.seen_again += not place.early
+        return held.seen_again >= REFRESHES_UNTIL_TAKEN
 
     def _refuse(self, place: _Place, held: _Held, refused: _Refused) -> None:
-        if held.refused is None or held.refused.read.published != refused.read.published:
-            held.refused = refused
+        held.refused = refused
         advice = f"; if it is right: ermon accept source-rejected --source {held.source.name!r} --reason WHY"
         self._report(place, held, f"{refused.read.problem}{advice}")
 
@@ -309,12 +343,14 @@ class SourceKeeper:
                 if (refused := held.refused) is not None:
                     found = True
                     await self._keep_and_use(place, held, refused.document, refused.read, refused.record)
+                    self._keep_trouble(place, held)
         return found
 
     async def _keep_and_use(
         self, place: _Place, held: _Held, document: bytes | None, read: _Read, record: SourceRecord
     ) -> None:
-        held.refused, held.missing, held.carried = None, read.missing, read.carried
+        held.no_longer_refused()
+        held.missing, held.carried = read.missing, read.carried
         await self._store(held, document, record)
         self._put_in_force(place, held, document, read.published, record)
         self._report(place, held, read.missing)
@@ -389,7 +425,8 @@ class SourceKeeper:
         """Give sources that are new here the list of an earlier run, or the one that another source holds."""
         for held in [held for held in place.held.values() if not held.restored]:
             held.restored = True
-            document, record = await in_thread(partial(self._load, held.source))
+            document, record, trouble = await in_thread(partial(self._load, held.source))
+            self._remember(place, held, trouble)
             if document is not None and record is not None:
                 problem = await self._adopt(place, held, document, record, restored=True)
                 if problem is None:
@@ -399,10 +436,22 @@ class SourceKeeper:
             for other in place.held.values():
                 if other.document is not None and other.record is not None:
                     problem = await self._adopt(place, held, other.document, other.record)
-                    self._report(place, held, problem)
+                    if problem is not None:
+                        self._report(place, held, problem)
                     break
         if place.asked == _NEVER and is_url(place.location):
             place.due = self._first_due(place)
+
+    def _remember(self, place: _Place, held: _Held, trouble: SourceTrouble) -> None:
+        """Go on with what was wrong when an earlier run ended: what was told stays told, and what is counted goes on."""
+        if trouble == SourceTrouble() or place.held.get(held.source) is not held:
+            return
+        held.remember(trouble)
+        place.failures = max(place.failures, trouble.failures)
+        place.counted_at = max(place.counted_at, trouble.counted_at)
+        place.early = place.asked == _NEVER and 0 <= self._clock() - place.counted_at < place.refresh
+        if held.reason is not None:
+            self._rejected(held.source, held.reason)
 
     async def _adopt(
         self, place: _Place, held: _Held, document: bytes, record: SourceRecord, *, restored: bool = False
@@ -418,10 +467,11 @@ class SourceKeeper:
             self._report(place, held, read.missing)
         return None
 
-    def _load(self, source: SourceKey) -> tuple[bytes | None, SourceRecord | None]:
+    def _load(self, source: SourceKey) -> tuple[bytes | None, SourceRecord | None, SourceTrouble]:
+        trouble = self._records.trouble(source)
         if self._files is None:
-            return None, None
-        return self._files.load(source), self._records.load(source)
+            return None, None, trouble
+        return self._files.load(source), self._records.load(source), trouble
 
     def _first_due(self, place: _Place) -> float:
         """A list that an earlier run found fresh is fresh until it is due, however often ermon restarts."""
@@ -447,3 +497,13 @@ class SourceKeeper:
             self._storage_failed = True
         else:
             self._storage_failed = False
+
+    def _keep_trouble(self, place: _Place, held: _Held) -> None:
+        trouble = SourceTrouble()
+        if held.reason is not None or place.failures or held.refused_digest:
+            trouble = SourceTrouble(
+                held.reason, place.failures, held.refused_digest, held.seen_again, place.counted_at
+            )
+        if trouble != held.trouble and place.held.get(held.source) is held:
+            held.trouble = trouble
+            self._records.keep_trouble(held.source, trouble)

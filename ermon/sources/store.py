@@ -80,6 +80,21 @@ class SourceRecord(Struct, frozen=True):
         return (self.version, self.validators) == (other.version, other.validators)
 
 
+class SourceTrouble(Struct, frozen=True, omit_defaults=True):
+    """What is wrong with a source, beside the list in force: a restart neither forgets it nor counts it anew."""
+
+    reason: str | None = None
+    """What was reported last."""
+    failures: int = 0
+    """Refreshes in a row that failed."""
+    refused: str = ""
+    """The digest of the list that was refused."""
+    seen_again: int = 0
+    """In how many refreshes since."""
+    counted_at: float = 0.0
+    """When the last refresh that counts was: seconds since the epoch."""
+
+
 class Records(Protocol):
     """Remembers records, also elsewhere than on disk. Neither reading nor writing fails: what cannot be had was never known."""
 
@@ -88,6 +103,12 @@ class Records(Protocol):
         ...
 
     def keep(self, source: SourceKey, record: SourceRecord) -> None: ...
+
+    def trouble(self, source: SourceKey) -> SourceTrouble:
+        """Return what was kept of what is wrong with a source."""
+        ...
+
+    def keep_trouble(self, source: SourceKey, trouble: SourceTrouble) -> None: ...
 
     def client_request_id(self) -> str:
         """Return the GUID by which Microsoft's web service tells installations apart: always the same."""
@@ -99,6 +120,7 @@ class MemoryRecords:
 
     def __init__(self) -> None:
         self._records: dict[SourceKey, SourceRecord] = {}
+        self._troubles: dict[SourceKey, SourceTrouble] = {}
         self._client_request_id = str(uuid.uuid4())
 
     def load(self, source: SourceKey) -> SourceRecord | None:
@@ -106,6 +128,12 @@ class MemoryRecords:
 
     def keep(self, source: SourceKey, record: SourceRecord) -> None:
         self._records[source] = record
+
+    def trouble(self, source: SourceKey) -> SourceTrouble:
+        return self._troubles.get(source, SourceTrouble())
+
+    def keep_trouble(self, source: SourceKey, trouble: SourceTrouble) -> None:
+        self._troubles[source] = trouble
 
     def client_request_id(self) -> str:
         return self._client_request_id

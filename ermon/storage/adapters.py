@@ -17,7 +17,7 @@ from ermon.core.maintenance_book import BookedWindow
 from ermon.core.timeline import KeptTimeline, Timeline
 from ermon.model.inventory import LinkFamily
 from ermon.model.source_key import SourceKey
-from ermon.sources.store import SourceRecord, file_stem
+from ermon.sources.store import SourceRecord, SourceTrouble, file_stem
 from ermon.storage.database import Table
 from ermon.storage.store import Store
 
@@ -44,8 +44,18 @@ class StoredRecords:
     def keep(self, source: SourceKey, record: SourceRecord) -> None:
         self._store.set_value(Table.LISTS, file_stem(source), msgspec.json.encode(record))
 
+    def trouble(self, source: SourceKey) -> SourceTrouble:
+        return _kept(self._store, _trouble_of(source), SourceTrouble, Table.LISTS) or SourceTrouble()
+
+    def keep_trouble(self, source: SourceKey, trouble: SourceTrouble) -> None:
+        self._store.set_value(Table.LISTS, _trouble_of(source), msgspec.json.encode(trouble))
+
     def client_request_id(self) -> str:
         return self._client_request_id
+
+
+def _trouble_of(source: SourceKey) -> str:
+    return f"{file_stem(source)}-trouble"
 
 
 class StoredWindows:

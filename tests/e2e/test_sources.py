@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 from tests.e2e.company import Company, configuration, own_network
+from tests.e2e.daemon import PATIENCE
 
 LABEL = "bgp-communities:communities.json[12076:5010]"
 
@@ -46,3 +48,29 @@ def test_a_list_that_cannot_be_used_is_a_finding_and_stops_nothing(directory: Pa
         finding = company.daemon.wait_until_raised("source-rejected", source=LABEL)
         assert "problem" in finding["evidence"]
         assert company.daemon.findings("prefix-missing") == []
+
+
+def test_a_restart_neither_clears_nor_raises_what_was_said_of_a_list(directory: Path) -> None:
+    file = directory / "communities.json"
+    good = published("192.0.2.0/26")
+    file.write_text(good)
+    company = Company(directory, expecting_published_lists(), f"--storage.path={directory / 'state'}")
+    with company.running():
+        daemon = company.daemon
+        file.write_text("<html>please log in</html>")
+        daemon.send_signal(signal.SIGHUP)
+        finding = daemon.wait_until_raised("source-rejected", source=LABEL)
+        daemon.send_signal(signal.SIGTERM)
+        daemon.process.wait(PATIENCE)
+        daemon.wait_until_nothing_is_left()
+        daemon.start()
+        with daemon.listen() as story:
+            daemon.wait_until(
+                lambda: not daemon.findings("source-rejected")[0]["stale"], "the list is judged again"
+            )
+            daemon.wait_until_in_sync(*company.settings["feeds"])
+            assert [one["id"] for one in daemon.findings("source-rejected")] == [finding["id"]]
+            assert story.checks_raised() == set()
+            file.write_text(good)
+            daemon.send_signal(signal.SIGHUP)
+            daemon.wait_until_cleared("source-rejected")

@@ -462,6 +462,80 @@ async def test_a_bad_list_is_refused_after_a_restart_too(bench: Bench, server: L
     assert [what for what, _, _ in said] == ["updated", "rejected"]
 
 
+async def test_a_restart_clears_nothing_that_was_told_of_a_list(bench: Bench, server: ListServer):
+    serve(server, *OLD)
+    async with bench.run(tags(server)) as keeper:
+        await bench.reports.count(1)
+        serve(server, *SHRUNK)
+        again(keeper, tags(server))
+        refused = (await bench.reports.count(2))[1]
+        await rest(keeper, tags(server))
+    bench.now += LATER
+    async with bench.run(tags(server)) as keeper:
+        await server.asked(3)
+        await rest(keeper, tags(server))
+        assert bench.reports.said == [refused, ("updated", "Storage", list(OLD))]
+        assert keeper.problem(SourceKey.of(tags(server))) == refused[2]
+        serve(server, *OLD)
+        again(keeper, tags(server))
+        assert (await bench.reports.count(3))[2] == ("rejected", "Storage", None)
+        assert keeper.problem(SourceKey.of(tags(server))) is None
+        await rest(keeper, tags(server))
+    async with bench.run(tags(server)):
+        assert await bench.reports.count(1) == [("updated", "Storage", list(OLD))], (
+            "nor does it bring it back"
+        )
+
+
+async def test_refreshes_that_fail_are_counted_over_restarts_and_restarts_are_none(
+    bench: Bench, server: ListServer
+):
+    serve(server, *OLD)
+    async with bench.run(tags(server)):
+        await bench.reports.count(1)
+    misbehave(server, "500")
+    for asked, (hours, told) in enumerate([(13, 1), (13, 1), (0, 1), (1, 1), (11, 2), (0, 2)], start=2):
+        bench.now += hours * 3600.0
+        async with bench.run(tags(server)) as keeper:
+            await server.asked(asked)
+            await rest(keeper, tags(server))
+            assert len(bench.reports.said) == told
+    serve(server, *OLD)
+    async with bench.run(tags(server)):
+        assert (await bench.reports.count(3))[2] == ("rejected", "Storage", None)
+
+
+async def test_refreshes_that_show_a_refused_list_are_counted_over_restarts(bench: Bench, server: ListServer):
+    serve(server, *OLD)
+    async with bench.run(tags(server)):
+        await bench.reports.count(1)
+    serve(server, *SHRUNK)
+    for asked, hours in enumerate([13, 0, 13, 0, 1, 13, 0], start=2):
+        bench.now += hours * 3600.0
+        async with bench.run(tags(server)) as keeper:
+            await server.asked(asked)
+            await rest(keeper, tags(server))
+            assert [texts(found) for found in keeper.lists().values()] == [list(OLD)]
+            assert keeper.problem(SourceKey.of(tags(server)))
+    bench.now += 13 * 3600.0
+    async with bench.run(tags(server)):
+        assert (await bench.reports.count(4))[2:] == [
+            ("updated", "Storage", list(SHRUNK)),
+            ("rejected", "Storage", None),
+        ]
+
+
+async def test_a_list_that_nobody_ever_had_stays_told_over_a_restart(bench: Bench, server: ListServer):
+    server.serve("/tags.json", b"<html>", "application/json")
+    async with bench.run(tags(server)) as keeper:
+        told = await bench.reports.count(1)
+        await rest(keeper, tags(server))
+    async with bench.run(tags(server)) as keeper:
+        await server.asked(2)
+        await rest(keeper, tags(server))
+        assert bench.reports.said == told
+
+
 async def test_a_restart_asks_only_when_the_list_is_due(bench: Bench, server: ListServer):
     server.serve_versioned("/tags.json", tags_document(*OLD), '"1"')
     async with bench.run(tags(server)):

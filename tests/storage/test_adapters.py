@@ -17,7 +17,7 @@ from ermon.core.timeline import Timeline
 from ermon.model.inventory import LinkFamily
 from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
-from ermon.sources.store import MemoryRecords, SourceRecord, Validators
+from ermon.sources.store import MemoryRecords, SourceRecord, SourceTrouble, Validators
 from ermon.storage.adapters import (
     StoredRecords,
     StoredWindows,
@@ -54,6 +54,19 @@ async def test_a_record_is_kept_for_its_source(tmp_path: Path, kept: str):
         assert records.load(TAGS) is None
         records.keep(TAGS, RECORD)
         assert (records.load(TAGS), records.load(OTHER_TAGS)) == (RECORD, None)
+
+
+async def test_what_is_wrong_with_a_source_outlives_ermon(tmp_path: Path):
+    trouble = SourceTrouble("it shrank", 2, "digest", 1, 1795184918.0)
+    async with opened(tmp_path) as store:
+        assert StoredRecords(store).trouble(TAGS) == SourceTrouble()
+        StoredRecords(store).keep_trouble(TAGS, trouble)
+    async with opened(tmp_path) as store:
+        records = StoredRecords(store)
+        assert (records.trouble(TAGS), records.trouble(OTHER_TAGS)) == (trouble, SourceTrouble())
+        (key,) = store._state[Table.LISTS]
+        store.set_value(Table.LISTS, key, b'{"failures": "many"}')
+        assert records.trouble(TAGS) == SourceTrouble()
 
 
 async def test_records_and_the_client_request_id_outlive_ermon(tmp_path: Path):
