@@ -7,6 +7,7 @@ import pytest
 
 from ermon.model.inventory import Source
 from ermon.model.source_key import SourceKey
+from ermon.model.text import printable
 from ermon.sources.published import SourceError
 from ermon.sources.reading import PARSERS, join_pages, load_file, next_page, parse, read_file
 from tests.sources.lists import (
@@ -89,7 +90,7 @@ def test_what_is_no_file_is_told(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "tags.json").write_bytes(TAGS)
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(SourceError, match=rf"{name} (is not a file|cannot be read: )"):
+    with pytest.raises(SourceError, match=rf"{printable(name)} (is not a file|cannot be read: )"):
         read_file(name, tmp_path)
 
 
