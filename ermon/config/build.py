@@ -53,7 +53,10 @@ def build(file: File) -> Config:
         platforms={name: entry.platform for name, entry in file.routers.items() if entry.platform},
         pools={name: _pool(name, entry) for name, entry in file.nat_pools.items()},
         internet_only=file.internet_only,
-        uplinks={name: Uplink(name, entry.router, entry.asn) for name, entry in file.uplinks.items()},
+        uplinks={
+            name: Uplink(name, entry.router, entry.asn, entry.neighbor)
+            for name, entry in file.uplinks.items()
+        },
         segments={name: Segment(name, **dict(entry)) for name, entry in file.segments.items()},
         policy=_policy(file),
         checks={name: _check(entry) for name, entry in file.checks if entry is not None},

@@ -25,6 +25,7 @@ from ermon.config.fields import (
     HoldTime,
     Hops,
     HostAddress,
+    HostAddresses,
     Line,
     Name,
     Network,
@@ -140,6 +141,8 @@ class UplinkEntry(Section):
     """Your router at this end."""
     asn: Asn
     """AS number of the internet provider."""
+    neighbor: HostAddresses = ()
+    """Addresses of the provider's router, one of each family: they are filled in where commands are shown."""
 
 
 class SegmentEntry(Section):

@@ -242,6 +242,8 @@ class Uplink:
     name: str
     router: str
     asn: int
+    neighbors: tuple[Address, ...] = ()
+    """Addresses of the provider's router, where the file says them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import ermon.checks.guide as guide_package
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.guide import HEADINGS, LINK, GuideError, parse, placeholders, read_guide
 from ermon.checks.guide import guide as guide_of
+from ermon.commands import Question, command
 
 FOLDER = Path(guide_package.__file__).parent
 
@@ -61,9 +62,9 @@ def test_no_two_checks_share_their_advice_and_no_three_a_command():
     checks_of: dict[str, set[str]] = defaultdict(set)
     guides = {check: read_guide(check) for check in CATALOGUE}
     for check, read in guides.items():
-        for command in read.commands:
-            checks_of[command].add(check)
-    assert {command: checks for command, checks in checks_of.items() if len(checks) > 2} == {}
+        for line in read.typed:
+            checks_of[line].add(check)
+    assert {line: checks for line, checks in checks_of.items() if len(checks) > 2} == {}
     for texts in zip(*((g.title, g.meaning, g.steps) for g in guides.values()), strict=True):
         assert len(set(texts)) == len(guides)
 
@@ -174,12 +175,40 @@ def test_whoever_reads_markdown_sees_what_ermon_does(check: str):
     assert {token.type.removesuffix("_open").removesuffix("_close") for token in tokens} == {
         *("heading", "inline", "paragraph", "ordered_list", "list_item")
     }
-    seen = [_inline(token) for token in tokens if token.type == "inline"]
+    seen = [_asked(_inline(token)) for token in tokens if token.type == "inline"]
     means, needs, action, source = HEADINGS
     assert seen == [
         *(f"{check}: {read.title}", means, read.meaning, needs, read.needs),
         *(action, *read.steps, source, read.source),
     ]
+
+
+def _asked(text: str) -> str:
+    """Put the commands of IOS-XE for the questions."""
+
+    def typed(found: re.Match[str]) -> str:
+        kind, *words = found[1].split()
+        lines = command("iosxe", Question(kind, tuple(words)), {}, None, None)
+        assert lines is not None
+        return ", ".join(f"`{line}`" for line in lines.splitlines())
+
+    return re.sub(r"\{([a-z-]+(?: [A-Z-]+)+)\}", typed, text)
+
+
+@pytest.mark.parametrize(
+    "asked", ["{nothing ISP}", "{advertised ISP}", "{advertised POOL ISP}", "{session ISP POOL}", "{routes}"]
+)
+def test_a_question_that_nobody_can_answer_is_refused(asked: str):
+    with pytest.raises(GuideError, match="no question"):
+        parse("drain", GOOD.replace("Second.", f"Second: {asked}."))
+
+
+def test_a_question_is_a_command_of_ios_xe_until_somebody_knows_better():
+    read = parse("drain", GOOD.replace("Second.", "What is sent: {advertised ISP POOL}. Then wait."))
+    line = "show bgp FAMILY unicast neighbors ISP advertised-routes | include NETWORK"
+    assert read.steps[1] == f"What is sent: `{line}`. Then wait."
+    assert read.pieces[1] == ("What is sent:", Question("advertised", ("ISP", "POOL")), "Then wait.")
+    assert read.typed == ("show this",)
 
 
 def _inline(token: Token) -> str:

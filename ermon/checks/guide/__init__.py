@@ -6,16 +6,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from ermon.commands import WORDS_OF, Question, command
+
 HEADINGS = ("What it means", "What it needs", "What to do", "Where the rule comes from")
+
+WRITTEN_FOR = "iosxe"
+"""The platform of the commands in guides, unless a guide says otherwise."""
 
 _FOLDER = resources.files(__name__)
 _HEADING = re.compile(r"^## +(.+?) *$", re.MULTILINE)
 _STEP = re.compile(r"^([0-9]+)\. ", re.MULTILINE)
 _COMMAND = re.compile(r"`([^`]+)`")
+_QUESTION = re.compile(r"\{([a-z-]+)((?: [A-Z-]+)*)\}")
 _CAPITALS = re.compile(r"\b[A-Z]+(?:-[A-Z]+)*\b")
 _PLACEHOLDER = re.compile(r"^- `([A-Z-]+)`: (.+(?:\n  .+)*)$", re.MULTILINE)
 
@@ -40,9 +47,11 @@ class Guide:
     needs: str
     """The feeds and the configuration it is judged from, and when it is unknown."""
     steps: tuple[str, ...]
-    """What to do, in the order in which to do it."""
+    """What to do, in the order in which to do it; each question by its command on IOS-XE."""
     source: str
     """Where the rule comes from: a page, an RFC, or ermon's own reasoning."""
+    pieces: tuple[tuple[str | Question, ...], ...] = ()
+    """The same steps, each cut into texts and questions: what ``ermon.commands.fill`` fills in."""
 
     def plain(self) -> Guide:
         """Return the guide without links: the address of a page stands behind its name."""
@@ -52,6 +61,7 @@ class Guide:
             needs=_without_links(self.needs),
             steps=tuple(map(_without_links, self.steps)),
             source=_without_links(self.source),
+            pieces=tuple(tuple(map(_plain_piece, step)) for step in self.pieces),
         )
 
     @property
@@ -60,10 +70,20 @@ class Guide:
         return tuple(command for step in self.steps for command in _COMMAND.findall(step))
 
     @property
+    def typed(self) -> tuple[str, ...]:
+        """The commands that the guide has word for word, without those that answer its questions."""
+        texts = [piece for step in self.pieces for piece in step if isinstance(piece, str)]
+        return tuple(command for text in texts for command in _COMMAND.findall(text))
+
+    @property
     def placeholders(self) -> dict[str, str]:
         """What the words in capitals in the commands stand for, in the order of ``README.md``."""
         used = {word for command in self.commands for word in _CAPITALS.findall(command)}
         return {word: meaning for word, meaning in placeholders().items() if word in used}
+
+
+def _plain_piece(piece: str | Question) -> str | Question:
+    return piece if isinstance(piece, Question) else _without_links(piece)
 
 
 def _without_links(text: str) -> str:
@@ -106,13 +126,44 @@ def parse(check: str, text: str) -> Guide:
         wanted = ", ".join(HEADINGS)
         raise GuideError(f"{check}.md has the sections {', '.join(rest[::2]) or 'none'}; it needs {wanted}")
     meaning, needs, action, source = sections.values()
+    steps = _steps(check, action)
     return Guide(
         title=title,
         meaning=_paragraph(check, HEADINGS[0], meaning),
         needs=_paragraph(check, HEADINGS[1], needs),
-        steps=_steps(check, action),
+        steps=tuple(_QUESTION.sub(lambda found: _typed(_question(check, found)), step) for step in steps),
         source=_paragraph(check, HEADINGS[3], source),
+        pieces=tuple(tuple(_pieces(check, step)) for step in steps),
     )
+
+
+def _pieces(check: str, step: str) -> Iterator[str | Question]:
+    end = 0
+    for found in _QUESTION.finditer(step):
+        if text := step[end : found.start()].strip():
+            yield text
+        yield _question(check, found)
+        end = found.end()
+    # A command stands on lines of its own: the full stop behind it ends nothing there.
+    if text := step[end:].removeprefix("." if end else "").strip():
+        yield text
+
+
+def _question(check: str, found: re.Match[str]) -> Question:
+    question = Question(found[1], tuple(found[2].split()))
+    allowed = WORDS_OF.get(question.kind, ())
+    if len(allowed) != len(question.words) or any(
+        word not in words for word, words in zip(question.words, allowed, strict=False)
+    ):
+        raise GuideError(f"{check}.md asks {found[0]}, which is no question of ermon.commands")
+    return question
+
+
+def _typed(question: Question) -> str:
+    """Return a question's command on IOS-XE, as guides have commands."""
+    text = command(WRITTEN_FOR, question, {}, None, None)
+    assert text is not None  # every question has one
+    return ", ".join(f"`{line}`" for line in text.splitlines())
 
 
 def _paragraph(check: str, heading: str, text: str) -> str:

@@ -1,0 +1,134 @@
+"""What a guide tells to do, filled in from a finding and the configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.guide import read_guide
+from ermon.commands.fill import Commands, Step, fill
+from ermon.model.findings import Finding
+from ermon.model.inventory import Config
+from ermon.model.settings import Severity
+from tests.checks.company import COMPANY
+from tests.story import config
+
+UPLINK = "isp-a: {router: edge-1, asn: 64510}"
+ROUTERS = "routers:\n  edge-1: {platform: bird}\n  edge-2: {platform: iosxr}\n"
+KNOWN = (
+    COMPANY.replace(
+        UPLINK, 'isp-a: {router: edge-1, asn: 64510, neighbor: [203.0.113.129, "2001:db8:ffff:1::1"]}'
+    )
+    + ROUTERS
+)
+
+
+def finding(check: str, evidence: dict[str, Any] | None = None, **labels: str) -> Finding:
+    return Finding("f1", check, labels, Severity.CRITICAL, "It is so", evidence or {}, 0.0, 0.0)
+
+
+def filled(found: Finding, known: Config | None = None) -> list[Step]:
+    return fill(read_guide(found.check).plain().pieces, known or config(KNOWN), found)
+
+
+def commands(steps: list[Step]) -> list[Commands]:
+    return [each for step in steps for part in step for each in part.commands]
+
+
+def text(steps: list[Step]) -> str:
+    return " ".join(part.text for step in steps for part in step)
+
+
+@pytest.mark.parametrize(
+    ("family", "pool", "neighbor"),
+    [
+        ("ipv4", "198.51.100.0/28", "203.0.113.129"),
+        ("ipv6", "2001:db8:100:10::/64", "2001:db8:ffff:1::1"),
+    ],
+)
+def test_a_leak_names_the_provider_the_pool_and_the_platform(family: str, pool: str, neighbor: str):
+    leak = finding("pool-leak", {"prefixes": [pool]}, pool="chi", family=family, feed="isp-a", uplink="isp-a")
+    sent, stop, *_ = commands(filled(leak))
+    assert (sent.where, sent.platform) == ("edge-1, uplink isp-a", "bird")
+    assert f'"{neighbor}"' in sent.by_platform["bird"]
+    assert f"net ~ [ {pool}+ ]" in sent.by_platform["bird"]
+    assert f"if net ~ [ {pool}+ ] then reject;" in stop.by_platform["bird"]
+    assert f"clear bgp {family} unicast {neighbor} soft out" in stop.by_platform["iosxe"]
+    assert "panos" not in sent.by_platform
+
+
+def test_a_part_of_a_pool_that_leaks_is_stopped_with_all_of_the_pool():
+    leak = finding("pool-leak", {"prefixes": ["198.51.100.4/32"]}, pool="chi", family="ipv4", feed="isp-a")
+    sent, stop, *_ = commands(filled(leak))
+    assert "198.51.100.4/32" in sent.by_platform["junos"]
+    assert "198.51.100.0/28 le 32" in stop.by_platform["frr"]
+
+
+def test_what_the_configuration_does_not_say_stays_a_word_in_capitals():
+    leak = finding("pool-leak", {"prefixes": ["198.51.100.0/28"]}, pool="chi", family="ipv4", feed="isp-a")
+    sent, *_ = commands(filled(leak, config(COMPANY)))
+    assert sent.platform is None
+    assert sent.by_platform["iosxe"] == (
+        "show bgp ipv4 unicast neighbors ISP advertised-routes | include 198.51.100.0"
+    )
+
+
+@pytest.mark.parametrize(("family", "msee"), [("ipv4", "203.0.113.6"), ("ipv6", "2001:db8:ffff::6")])
+def test_microsoft_is_the_second_host_of_the_link(family: str, msee: str):
+    steps = filled(finding("link-down", circuit="chicago", link="secondary", family=family))
+    [session] = commands(steps)
+    assert (session.where, session.platform) == ("edge-2, link secondary of circuit chicago", "iosxr")
+    assert f" neighbors {msee} " in session.by_platform["iosxr"]
+    wanted = {"ipv4": f"`show ip arp {msee}`.", "ipv6": f"`show ipv6 neighbors {msee}`."}
+    assert wanted[family] in text(steps)
+    assert "(IPv6:" not in text(steps)
+
+
+def test_a_circuit_is_looked_at_on_each_of_its_links():
+    [first, second] = commands(filled(finding("circuit-down", circuit="chicago", family="ipv4")))
+    assert "203.0.113.2" in first.by_platform["frr"]
+    assert "203.0.113.6" in second.by_platform["frr"]
+
+
+def test_a_feed_is_asked_for_once_though_it_carries_two_families():
+    steps = filled(finding("feed-down", feed="edge-2"))
+    [session] = commands(steps)
+    assert session.where == "edge-2, feed edge-2"
+    assert "127.0.0.1" in session.by_platform["iosxr"]
+    assert "`ping 127.0.0.1 source 127.0.0.12`" in text(steps)
+
+
+def test_a_vrf_is_part_of_the_commands():
+    in_vrf = KNOWN.replace("subnet: 203.0.113.4/30,", "vrf: WAN, subnet: 203.0.113.4/30,").replace(
+        "edge-2: {router: edge-2,", "edge-2: {router: edge-2, vrf: WAN,"
+    )
+    [session] = commands(
+        filled(finding("link-down", circuit="chicago", link="secondary", family="ipv4"), config(in_vrf))
+    )
+    assert session.by_platform["iosxr"].startswith("show bgp vrf WAN ipv4 unicast neighbors 203.0.113.6")
+    assert "gobgp" not in session.by_platform
+
+
+def test_a_service_has_its_community():
+    steps = filled(
+        finding("service-missing", circuit="chicago", link="primary", ms_service="exchange-online")
+    )
+    assert "(12076, 5010) ~ bgp_community" in commands(steps)[0].by_platform["bird"]
+
+
+@pytest.mark.parametrize("check", CATALOGUE)
+def test_what_is_in_the_configuration_no_longer_breaks_nothing(check: str):
+    labels = dict.fromkeys(CATALOGUE[check].labels, "gone")
+    hostile = {"prefixes": ["$(reboot)", "<img src=x onerror=alert(1)>", 7], "other": None}
+    for found in (finding(check, hostile, **labels), finding(check, {"prefixes": "x"}, **labels)):
+        steps = filled(found)
+        assert steps
+        assert "reboot" not in repr(steps)
+        assert "onerror" not in repr(steps)
+
+
+def test_what_a_command_of_ermon_takes_is_quoted():
+    odd = finding("prefix-count-low", circuit="a; reboot", link="primary", family="ipv4")
+    assert "--circuit 'a; reboot'" in text(filled(odd))
