@@ -128,6 +128,49 @@ class Failure(msgspec.Struct, frozen=True):
     """What is wrong, and what would be right."""
 
 
+# One finding ---------------------------------------------------------------------------------------------
+
+
+class CommandsDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """The commands for one question of a guide in one place."""
+
+    where: str
+    """The router, and the link, uplink or feed there; empty where neither the finding nor the configuration says."""
+    platform: str | None
+    """What the router is, as the configuration says."""
+    commands: Mapping[str, str]
+    """By platform, filled in; a platform for which none is known for sure is left out."""
+
+
+class PartDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a step, and the commands behind it."""
+
+    text: str
+    """With commands in backticks."""
+    commands: tuple[CommandsDoc, ...] = ()
+
+
+class OneFindingDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding, raised or past, with what to do about it."""
+
+    finding: FindingDoc
+    title: str
+    """Of its check."""
+    meaning: str
+    steps: tuple[tuple[PartDoc, ...], ...]
+    """What to do, filled in from the finding and the configuration as it is now."""
+    placeholders: Mapping[str, str]
+    """The words in capitals that are left in the commands, and what is to be written instead."""
+    platforms: Mapping[str, str]
+    """What people call each platform."""
+    also: tuple[FindingDoc, ...]
+    """What else was wrong while it was."""
+    silences: tuple[str, ...]
+    """Where a silence with its labels is made: a page of each Alertmanager that is configured."""
+    unknown: tuple[str, ...]
+    """What ermon does not know any more, in sentences."""
+
+
 # Routes ----------------------------------------------------------------------------------------------
 
 

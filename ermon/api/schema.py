@@ -26,6 +26,7 @@ from ermon.api.answers import (
     FindingDoc,
     LinkDifferenceDoc,
     LinkEvent,
+    OneFindingDoc,
     PoolEvent,
     RoutesDoc,
     SnapshotEvent,
@@ -63,6 +64,7 @@ class Endpoint(NamedTuple):
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/status", StatusDoc),
     Endpoint("GET", "/api/v1/findings", tuple[FindingDoc, ...]),
+    Endpoint("GET", "/api/v1/findings/{id}", OneFindingDoc),
     Endpoint("GET", "/api/v1/statuses", tuple[SubjectDoc, ...]),
     Endpoint("GET", "/api/v1/routes", RoutesDoc),
     Endpoint("GET", "/api/v1/timeline", TimelineDoc),

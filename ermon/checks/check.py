@@ -278,6 +278,11 @@ def alert_name(check: str) -> str:
     return "Ermon" + "".join(word.capitalize() for word in check.split("-"))
 
 
+def finding_url(external_url: str, finding_id: str) -> str:
+    """Return the page of one finding on an ermon that people reach under ``external_url``."""
+    return f"{external_url.rstrip('/')}/findings/{finding_id}"
+
+
 def runbook_url(external_url: str, check: str) -> str:
     """Return the page of ``ermon explain CHECK`` on an ermon that people reach under ``external_url``."""
     return f"{external_url.rstrip('/')}/runbooks/{check}"

@@ -57,7 +57,7 @@ from ermon.storage.database import Kept
 from ermon.storage.store import Store
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
-from ermon.web.handling import no_history
+from ermon.web.handling import no_finding, no_history
 
 GARBAGE_THRESHOLD = 100_000
 """Objects made before Python looks for cycles: with a table in memory, looking takes tens of milliseconds,
@@ -288,6 +288,8 @@ class Parts:
                 maintenance_changed=self.driver.apply_maintenance,
                 accept=self._accept,
                 history=no_history if self._store is None else self._store.history,
+                cleared_after=no_history if self._store is None else self._store.cleared_after,
+                cleared_finding=no_finding if self._store is None else self._store.cleared_finding,
                 timeline=self.timeline,
             )
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ermon.checks.catalogue import SUPPRESSES, SUPPRESSES_TOGETHER
-from ermon.checks.check import alert_name, runbook_url
+from ermon.checks.check import alert_name, finding_url, runbook_url
 from ermon.model.findings import Finding
 from ermon.model.settings import Severity
 from ermon.model.text import printable, rfc3339
@@ -56,7 +56,7 @@ def alert(finding: Finding, ends_at: float, external_url: str) -> Alert:
         },
         "startsAt": rfc3339(finding.raised_at),
         "endsAt": rfc3339(max(ends_at, finding.raised_at)),  # an earlier end is refused: clocks are set back
-        "generatorURL": external_url,
+        "generatorURL": finding_url(external_url, finding.id),
     }
 
 

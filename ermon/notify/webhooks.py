@@ -18,7 +18,7 @@ import structlog
 
 from ermon.aio.backoff import Backoff
 from ermon.api.answers import finding_doc, substance
-from ermon.checks.check import runbook_url
+from ermon.checks.check import finding_url, runbook_url
 from ermon.config.secrets import Credentials
 from ermon.metrics.process import Telemetry, receiver_name
 from ermon.model.findings import Delivery, Transition
@@ -51,6 +51,7 @@ def _delivery(transition: Transition, url: str, external_url: str) -> Delivery:
         "raised_at": described.raised_at,
         "cleared_at": described.cleared_at,
         **({} if lasted is None else {"duration_seconds": lasted}),
+        "finding_url": finding_url(external_url, finding.id),
         "runbook_url": runbook_url(external_url, finding.check),
     }
     return Delivery(delivery, url, msgspec.json.encode(body), happened_at)

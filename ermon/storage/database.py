@@ -84,6 +84,7 @@ _SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
+_HISTORY = "SELECT id, cleared_at, finding FROM history"
 _TABLES = {*map(str, Table), "history"}
 PARTS = ("", "-wal", "-shm", "-journal")
 """What SQLite appends to the names of the files that belong to one database."""
@@ -191,11 +192,21 @@ class Database:
             for table in Table
         }
 
-    def history(self, since: float, limit: int) -> list[HistoryRow]:
-        """Return what was cleared at or after ``since``, the latest first, and ``limit`` at most."""
-        query = "SELECT id, cleared_at, finding FROM history WHERE cleared_at >= ? ORDER BY cleared_at DESC LIMIT ?"
+    def history(self, since: float, limit: int, *, earliest: bool = False) -> list[HistoryRow]:
+        """Return what was cleared at or after ``since``, the latest first, and ``limit`` at most; with ``earliest``,
+        those that were cleared first.
+        """
+        order = "ASC" if earliest else "DESC"
+        query = f"{_HISTORY} WHERE cleared_at >= ? ORDER BY cleared_at {order} LIMIT ?"
+        return self._history(query, since, limit)
+
+    def find(self, key: str) -> list[HistoryRow]:
+        """Return the finding with this id, if it was cleared and is kept."""
+        return self._history(f"{_HISTORY} WHERE id = ?", key)
+
+    def _history(self, query: str, *values: float | str) -> list[HistoryRow]:
         with _damage():
-            found = self._rows(query, since, limit)
+            found = self._rows(query, *values)
             return [
                 HistoryRow(_bytes(key).decode(errors="replace"), _seconds(at), _bytes(value))
                 for key, at, value in found
@@ -261,7 +272,7 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _rows(self, query: str, *values: float) -> list[Any]:
+    def _rows(self, query: str, *values: float | str) -> list[Any]:
         return self._connection.execute(query, values).fetchall()
 
     def _set(self, *pragmas: str) -> None:

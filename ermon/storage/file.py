@@ -9,7 +9,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,10 +97,17 @@ class StorageFile:
         self._new = False
         return Written(True, self._shown())
 
-    def history(self, since: float, limit: int) -> list[HistoryRow]:
-        """Return what can be had of what was cleared at or after ``since``, the latest first."""
+    def history(self, since: float, limit: int, *, earliest: bool = False) -> list[HistoryRow]:
+        """Return what can be had of what was cleared at or after ``since``, the latest or the earliest first."""
+        return self._look(lambda database: database.history(since, limit, earliest=earliest))
+
+    def find(self, key: str) -> list[HistoryRow]:
+        """Return what can be had of one finding that was cleared."""
+        return self._look(lambda database: database.find(key))
+
+    def _look(self, look: Callable[[Database], list[HistoryRow]]) -> list[HistoryRow]:
         try:
-            return self._open().history(since, limit)
+            return look(self._open())
         except DamagedError as error:
             self._set_aside(error)
         except (OSError, sqlite3.Error, ForeignError):

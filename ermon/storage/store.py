@@ -48,8 +48,9 @@ HISTORY_HELD = 10_000
 Reported = Callable[[str | None], None]
 
 T = TypeVar("T")
-_Question = tuple[float, int, asyncio.Future[list[HistoryRow]]]
-"""Since when, how many at most, and for whom."""
+_Look = Callable[[StorageFile], list[HistoryRow]]
+_Question = tuple[_Look, asyncio.Future[list[HistoryRow]]]
+"""What is looked up, and for whom."""
 
 
 class _Work(NamedTuple):
@@ -172,19 +173,37 @@ class Store:
         """Return the findings that were cleared at or after ``since`` (seconds since the epoch), the latest
         first, ``limit`` at most; where the disk fails, what is known without it.
         """
+        rows = await self._ask(lambda file: file.history(since, limit), lambda row: row.cleared_at >= since)
+        latest = sorted(rows, key=lambda row: -row.cleared_at)[:limit]
+        return await asyncio.to_thread(Reader(self._clock()).findings, latest)
+
+    async def cleared_after(self, since: float, limit: int) -> list[Finding]:
+        """Return the findings that were cleared at or after ``since``, the earliest first, ``limit`` at most."""
+        rows = await self._ask(
+            lambda file: file.history(since, limit, earliest=True), lambda row: row.cleared_at >= since
+        )
+        earliest = sorted(rows, key=lambda row: row.cleared_at)[:limit]
+        return await asyncio.to_thread(Reader(self._clock()).findings, earliest)
+
+    async def cleared_finding(self, finding_id: str) -> Finding | None:
+        """Return a finding that was cleared, as long as it is kept."""
+        rows = await self._ask(lambda file: file.find(finding_id), lambda row: row.id == finding_id)
+        found = await asyncio.to_thread(Reader(self._clock()).findings, rows)
+        return found[0] if found else None
+
+    async def _ask(self, look: _Look, wanted: Callable[[HistoryRow], bool]) -> list[HistoryRow]:
+        """Look something up on the disk, and in what is known without it."""
         found: list[HistoryRow] = []
         answer: asyncio.Future[list[HistoryRow]] = self._loop.create_future()
         with self._changed:
-            self._questions.append((since, limit, answer))
+            self._questions.append((look, answer))
             self._changed.notify()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HISTORY_SECONDS):
                 found = await answer
         with self._changed:
-            held = [row for row in (*self._latest, *self._unwritten.values()) if row.cleared_at >= since]
-        rows = {row.id: row for row in (*found, *held)}.values()
-        latest = sorted(rows, key=lambda row: -row.cleared_at)[:limit]
-        return await asyncio.to_thread(Reader(self._clock()).findings, latest)
+            held = [row for row in (*self._latest, *self._unwritten.values()) if wanted(row)]
+        return list({row.id: row for row in (*found, *held)}.values())
 
     async def close(self) -> None:
         """Write what is not written, if that can be done soon, and end."""
@@ -260,8 +279,8 @@ class Store:
             version, ending = work.version, work.ending
             done, problem = self._file.write(work.state, work.cleared, work.latest, self._clock())
             self._in_loop(self._settle, work, done, problem)
-            for since, limit, answer in work.questions:
-                self._in_loop(_answer, answer, self._file.history(since, limit))
+            for look, answer in work.questions:
+                self._in_loop(_answer, answer, look(self._file))
         self._file.close()
 
     def _begin(self) -> str | None:

@@ -16,7 +16,7 @@ from ermon.httpd.access import require_changes_allowed
 from ermon.httpd.app import make_shell
 from ermon.httpd.shell import Shell
 from ermon.metrics.network import Metrics
-from ermon.web import api, pages, stream
+from ermon.web import api, findings, pages, stream
 from ermon.web.handling import CONTEXT, WebContext, answer, failure
 
 __all__ = ["WebContext", "make_app"]
@@ -50,6 +50,7 @@ def make_app(context: WebContext) -> web.Application:
         [
             web.get("/", pages.status_page),
             web.get("/static/{name:.+}", pages.static),
+            web.get("/findings/{id}", findings.page),
             web.get("/runbooks/", pages.runbooks),
             web.get("/runbooks/{check}", pages.runbook),
             web.get("/metrics", _metrics),
@@ -59,6 +60,7 @@ def make_app(context: WebContext) -> web.Application:
             web.put("/-/reload", _reload),
             web.get("/api/v1/status", api.status),
             web.get("/api/v1/findings", api.findings),
+            web.get("/api/v1/findings/{id}", findings.finding),
             web.get("/api/v1/statuses", api.statuses),
             web.get("/api/v1/routes", api.routes),
             web.get("/api/v1/timeline", api.timeline),

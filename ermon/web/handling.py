@@ -34,6 +34,12 @@ async def no_history(since: float, limit: int) -> list[Finding]:
     return []
 
 
+async def no_finding(finding_id: str) -> Finding | None:
+    """Likewise of one finding."""
+    del finding_id
+    return None
+
+
 async def nothing_accepted(check: str, labels: Labels, because: str) -> None:
     """Where nobody moves the monitor."""
     del check, labels, because
@@ -72,6 +78,10 @@ class WebContext:
     """Takes what a check says of the subjects with these labels for right, for a reason."""
     history: Callable[[float, int], Awaitable[list[Finding]]] = no_history
     """The findings that were cleared since a time, the latest first, a number of them at most."""
+    cleared_after: Callable[[float, int], Awaitable[list[Finding]]] = no_history
+    """The same, the earliest first."""
+    cleared_finding: Callable[[str], Awaitable[Finding | None]] = no_finding
+    """A finding that was cleared, by its id, as long as it is kept."""
     timeline: Timeline = field(default_factory=Timeline)
     """What the links were over the last 24 hours."""
     version: str = __version__

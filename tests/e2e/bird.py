@@ -63,6 +63,9 @@ PROTOCOLS = {"table": "loc_rib", "msee-a": "msee_a", "msee-b": "msee_b", "isp-a"
 
 
 class Bird(EdgeRouter):
+    platform = "bird"
+    policy = "published4"
+
     @staticmethod
     def require() -> None:
         bgp.require(shutil.which("bird") is not None, "BIRD 2")
@@ -88,6 +91,20 @@ class Bird(EdgeRouter):
 
     def enable(self, feed: str) -> None:
         self._control(f"enable {PROTOCOLS[feed]}")
+
+    def programs(self) -> dict[str, str]:
+        return {"birdc": f"-s {self.directory / 'bird.ctl'}"}
+
+    def stop_as_told(self, told: str) -> None:
+        line, command = (line for line in told.splitlines() if not line.startswith("#"))
+        file = self.directory / "bird.conf"
+        first = f"filter {self.policy} {{ "
+        assert first in file.read_text()
+        file.write_text(file.read_text().replace(first, f"{first}{line} "))
+        self.type(command)
+
+    def undo_stop(self) -> None:
+        pass  # a repair writes the file anew
 
     def _configure(self) -> None:
         text = CONFIGURATION.replace("FOLDER", str(self.directory))

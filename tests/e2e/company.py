@@ -31,8 +31,10 @@ circuits:
       services: [exchange-online]
 nat_pools:
   chi-outbound: {circuit: chicago, prefixes: [198.51.100.0/28, "2001:db8:100:10::/64"]}
+routers:
+  edge-1: {platform: bird}
 uplinks:
-  isp-a: {router: edge-1, asn: 64510}
+  isp-a: {router: edge-1, asn: 64510, neighbor: 203.0.113.129}
 policy:
   public_space: [192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, "2001:db8::/32"]
 feeds:

@@ -44,7 +44,7 @@ circuits:
 nat_pools:
   chi-outbound: {{circuit: chicago, prefixes: [198.51.100.0/28, "2001:db8:100:10::/64"]}}
 uplinks:
-  isp-a: {{router: edge-1, asn: 64510}}
+  isp-a: {{router: edge-1, asn: 64510, neighbor: 127.0.0.4}}
 policy:
   public_space: [192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, "2001:db8::/32"]
 feeds:
@@ -80,6 +80,10 @@ class EdgeRouter(ABC):
     """The daemon under test, which runs in the foreground from ``start`` to ``stop``."""
 
     process: subprocess.Popen[bytes]
+    platform: str
+    """What ermon calls it."""
+    policy: str
+    """The name of what is applied outbound to the internet in IPv4."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -107,6 +111,27 @@ class EdgeRouter(ABC):
     @abstractmethod
     def enable(self, feed: str) -> None: ...
 
+    @abstractmethod
+    def programs(self) -> dict[str, str]:
+        """The programs that commands call, each as a function of a shell that reaches this daemon and no other."""
+
+    @abstractmethod
+    def stop_as_told(self, told: str) -> None:
+        """Do what a command of ermon for ``stop`` tells."""
+
+    @abstractmethod
+    def undo_stop(self) -> None: ...
+
+    def type(self, command: str) -> str:
+        """Type a command that ermon shows, and return what it prints."""
+        functions = "\n".join(
+            f'{name}() {{ command {name} {how} "$@"; }}' for name, how in self.programs().items()
+        )
+        typed = ["bash", "-euo", "pipefail", "-c", f"{functions}\n{command}"]
+        done = subprocess.run(typed, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        return done.stdout
+
     def stop(self) -> None:
         self.process.send_signal(signal.SIGCONT)
         self.process.terminate()
@@ -119,6 +144,7 @@ class Network:
     def __init__(self, edge: EdgeRouter, directory: Path) -> None:
         self.edge = edge
         self.settings: dict[str, Any] = yaml.safe_load(CONFIGURATION)
+        self.settings["routers"] = {"edge-1": {"platform": edge.platform}}
         (directory / "ermon").mkdir()
         self.daemon = Daemon(directory / "ermon", self.settings)
         self.primary = _msee("127.0.0.21")

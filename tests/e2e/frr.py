@@ -109,6 +109,9 @@ PUBLISHED_LISTS = {"ipv4": "ip prefix-list PUBLISHED", "ipv6": "ipv6 prefix-list
 
 
 class Frr(EdgeRouter):
+    platform = "frr"
+    policy = "TO-INTERNET"
+
     @staticmethod
     def require() -> None:
         bgp.require(BGPD.exists(), "FRR")
@@ -137,6 +140,15 @@ class Frr(EdgeRouter):
 
     def enable(self, feed: str) -> None:
         self._configure("router bgp 64500", f"no neighbor {NEIGHBORS[feed]} shutdown")
+
+    def programs(self) -> dict[str, str]:
+        return {"vtysh": f"--vty_socket {self.directory / 'frr'} -d bgpd"}
+
+    def stop_as_told(self, told: str) -> None:
+        self.type(told.replace("TO-ISP", self.policy))
+
+    def undo_stop(self) -> None:
+        self._configure(f"no route-map {self.policy} deny 1", "no ip prefix-list ermon-stop")
 
     def _configure(self, *lines: str) -> None:
         commands = [argument for line in ("configure terminal", *lines) for argument in ("-c", line)]

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ermon.commands import Question, command
 from tests.e2e.bird import Bird
 from tests.e2e.daemon import Daemon, EventStream
-from tests.e2e.edge_router import FEEDS, POOL, Network
+from tests.e2e.edge_router import FEEDS, POOL, SHARED, Network
 from tests.e2e.frr import Frr
 
 ROUTERS = [pytest.param(router, marks=pytest.mark.xdist_group(router.__name__)) for router in (Bird, Frr)]
@@ -89,6 +90,48 @@ def test_leak_by_an_error_in_the_outbound_policy_is_raised_and_its_repair_clears
         network.edge.repair(family)
         daemon.wait_until_cleared("pool-leak")
         assert story.checks_raised() == {"pool-leak"}
+
+
+def test_a_leak_is_found_and_stopped_with_the_commands_that_ermon_shows(network):
+    daemon, edge = network.daemon, network.edge
+    edge.leak("ipv4")
+    leak = daemon.wait_until_raised("pool-leak", family="ipv4")
+    steps = daemon.api(f"findings/{leak['id']}")["steps"]
+    asked = [each for step in steps for part in step for each in part["commands"]]
+    assert {(each["where"], each["platform"]) for each in asked} == {("edge-1, uplink isp-a", edge.platform)}
+    sent, stop, soft_out = (each["commands"][edge.platform] for each in asked)
+    assert POOL["ipv4"] in edge.type(sent)
+    edge.stop_as_told(stop)
+    edge.type(soft_out)
+    daemon.wait_until_cleared("pool-leak")
+    past = daemon.api(f"findings/{leak['id']}")
+    assert past["finding"]["state"] == "cleared"
+    edge.repair("ipv4")
+    edge.undo_stop()
+
+
+@FAMILIES
+@pytest.mark.parametrize(
+    ("kind", "word", "shown"),
+    [
+        ("advertised", "POOL", "{pool}"),
+        ("session", None, "stablished"),
+        ("learned", "PREFIX", "{shared}"),
+        ("routes", "PREFIX", "{shared}"),
+        ("community", "COMMUNITY", "{shared}"),
+        ("soft-out", None, ""),
+        ("soft-in", None, ""),
+    ],
+)
+def test_a_question_is_answered_by_its_command(network, family, kind, word, shown):
+    """The primary link's neighbor stands for all: each question is about one neighbor, or about routes."""
+    words = tuple(each for each in ("MSEE" if kind not in {"routes", "community"} else None, word) if each)
+    values = {"MSEE": "127.0.0.21", "POOL": POOL[family], "PREFIX": SHARED[family], "COMMUNITY": "12076:5010"}
+    text = command(network.edge.platform, Question(kind, words), values, family, None)
+    assert text is not None
+    answer = network.edge.type(text)
+    assert shown.format(pool=POOL[family], shared=SHARED[family]) in answer
+    assert "nknown command" not in answer
 
 
 def test_session_that_the_router_shuts_down_is_lost_for_the_reason_that_it_gives(network):

@@ -169,7 +169,9 @@ def test_a_leak_comes_and_goes_before_ones_eyes(company: Company, visit: Visit):
     expect(visit.page).to_have_title(re.compile("▲ NAT pool chi-outbound .* - ermon"))
     expect(finding.locator("time.age")).to_have_text(re.compile(r"^([2-9]|\d\d) s$"))
     expect(visit.headline.locator("time.age")).to_have_text(re.compile(r"^\d+ s$"))
-    expect(finding.locator(".guide li").first).to_contain_text("show bgp FAMILY unicast neighbors")
+    sent = finding.locator(".guide li").first
+    expect(sent.locator(".asked > .command code")).to_contain_text('$3 == "203.0.113.129"')
+    expect(sent).to_contain_text("show bgp ipv4 unicast neighbors 203.0.113.129 advertised-routes")
     expect(finding.get_by_role("link", name="The whole runbook")).to_have_attribute(
         "href", "runbooks/pool-leak"
     )
@@ -188,6 +190,53 @@ def test_a_leak_comes_and_goes_before_ones_eyes(company: Company, visit: Visit):
     expect(visit("#cleared summary")).to_contain_text("cleared lately")
     visit("#cleared summary").click()
     expect(visit("#cleared li").first).to_contain_text("critical, lasted")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_finding_has_a_page_with_commands_to_copy_and_keeps_it_when_it_is_over(
+    company: Company, browser: Browser, url: str, scheme: Scheme
+):
+    company.leak(POOL["ipv6"])
+    leak = company.daemon.wait_until_raised("pool-leak", family="ipv6")
+    with visiting(browser, f"{url}findings/{leak['id']}", scheme=scheme) as visit:
+        what = f"NAT pool chi-outbound {POOL['ipv6']} is advertised to isp-a by edge-1"
+        expect(visit("h2#what")).to_contain_text(what)
+        visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        stop = visit("ol.plan > li").nth(1)
+        expect(stop).to_contain_text(f"if net ~ [ {POOL['ipv6']}+ ] then reject;")
+        expect(stop.locator("details pre").first).to_be_hidden()
+        stop.get_by_text("Other platforms").click()
+        ios = stop.locator(".command", has_text="ipv6 prefix-list ermon-stop permit").first
+        ios.get_by_role("button", name="Copy the command for Cisco IOS-XE, edge-1, uplink isp-a").click()
+        expect(ios.get_by_role("status")).to_have_text("Copied")
+        copied = visit.page.evaluate("navigator.clipboard.readText()")
+        assert copied.splitlines()[1] == f"ipv6 prefix-list ermon-stop permit {POOL['ipv6']} le 128"
+        assert not visit.barriers()
+        assert visit.overflow() <= 0
+
+        company.repair(POOL["ipv6"])
+        expect(visit("h2#what")).to_contain_text("cleared (critical)", timeout=20_000)
+        expect(visit("section", has_text="Course")).to_contain_text("It was cleared.")
+        expect(stop.locator("details pre").first).to_be_visible()
+        expect(visit("#finding")).to_contain_text("The routes of that time are not kept.")
+        visit.page.get_by_role("navigation").get_by_role("link", name="Status").click()
+        expect(visit.headline).to_contain_text("All is well")
+
+
+def test_a_command_is_copied_where_the_browser_keeps_the_clipboard_from_pages(
+    company: Company, browser: Browser, url: str
+):
+    """As over plain HTTP from another machine."""
+    company.leak(POOL["ipv4"])
+    leak = company.daemon.wait_until_raised("pool-leak", family="ipv4")
+    with visiting(browser, f"{url}findings/{leak['id']}", width=390, height=800) as visit:
+        visit.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+        command = visit("ol.plan .command").first
+        command.get_by_role("button").click()
+        expect(command.get_by_role("status")).to_have_text(re.compile("Copied|Selected"))
+        assert "birdc" in visit.page.evaluate("getSelection().toString()")
+        assert visit.overflow() <= 0
+    company.repair(POOL["ipv4"])
 
 
 def test_a_link_goes_down_and_comes_back_before_ones_eyes(company: Company, visit: Visit):

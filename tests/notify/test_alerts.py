@@ -54,7 +54,7 @@ def test_an_alert_has_the_labels_of_its_finding_its_name_and_its_severity():
         },
         "startsAt": "2026-03-01T12:00:05.000Z",
         "endsAt": "2026-03-01T12:04:00.000Z",
-        "generatorURL": URL,
+        "generatorURL": f"{URL}/findings/id-of-pool-leak",
     }
 
 

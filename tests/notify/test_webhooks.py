@@ -47,6 +47,7 @@ def test_a_delivery_is_what_replay_prints_and_when_and_where_to_read_on():
         "raised_at": "2026-03-01T12:00:05.000Z",
         "cleared_at": "2026-03-01T12:01:40.000Z",
         "duration_seconds": 99.0,
+        "finding_url": "https://ermon.example.net/findings/id-of-pool-leak",
         "runbook_url": "https://ermon.example.net/runbooks/pool-leak",
     }
     assert (delivery.url, delivery.created_at) == (HOOK.url, START + 100)

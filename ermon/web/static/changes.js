@@ -3,11 +3,12 @@
 // ermon judges every change again; here nothing is offered that it would refuse. Each change is confirmed, and the
 // confirmation names what will be quiet.
 
+import { ask } from "./ask.js";
 import { el, setText } from "./dom.js";
 import { listenToAccept } from "./findings.js";
 import { actions, placeText } from "./maintenance.js";
 import { changed, onChange, store } from "./store.js";
-import { ask, refresh } from "./stream.js";
+import { refresh } from "./stream.js";
 import { clock, plural, some } from "./words.js";
 
 const PLACES = 8;

@@ -1,7 +1,7 @@
 // How the links of a circuit differ: the prefixes that only one of them brings.
 
+import { ask } from "./ask.js";
 import { el } from "./dom.js";
-import { ask } from "./stream.js";
 import { FAMILIES } from "./words.js";
 
 /** Equal counts do not prove equal prefixes: so often it is asked again all the same. */

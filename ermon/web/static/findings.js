@@ -62,7 +62,7 @@ function groupCard({ text, severity, since, findings }, previous) {
   const worst = findings[0];
   const guide = previous?.querySelector(".guide") ?? el("div", { class: "guide" });
   const [effects, todo] = previous?.querySelectorAll("details") ?? [];
-  const toggled = (event) => { if (event.target.open) fillGuide(guide, worst.check); };
+  const toggled = (event) => { if (event.target.open) fillGuide(guide, worst); };
   return el(
     "article", { class: `finding ${severity}` },
     el("h3", {}, el("span", { class: "severity" }, marked("down", severity)), " ", text),
@@ -120,7 +120,7 @@ function article(finding, previous) {
   const open = previous?.querySelector("details").open ?? first;
   const brief = finding.place === "brief";
   const guide = previous?.querySelector(".guide") ?? el("div", { class: "guide" });
-  const toggled = (event) => { if (event.target.open) fillGuide(guide, finding.check); };
+  const toggled = (event) => { if (event.target.open) fillGuide(guide, finding); };
   const todo = el("details", { ontoggle: toggled, open }, el("summary", {}, brief ? "Evidence, and what to do" : "What to do"), brief && evidence(finding), guide);
   return el(
     "article", { class: `finding ${finding.severity}${finding.ok_since ? " recovering" : ""}`, id: `finding-${finding.id}` },
@@ -134,6 +134,7 @@ function article(finding, previous) {
       "p", { class: "facts" },
       ...course(finding),
       " · ", el("code", {}, finding.check),
+      " · ", el("a", { href: `findings/${encodeURIComponent(finding.id)}` }, "Page"),
       finding.stale && ` · ${STALE}`,
       finding.suppressed && ` · ${finding.suppressed_because ? `Covered: ${finding.suppressed_because}.` : SUPPRESSED}`,
     ),
@@ -149,6 +150,6 @@ function pastItem(finding) {
   return el(
     "li", {},
     el("time", { datetime: finding.cleared_at, title: finding.cleared_at }, clock(finding.cleared_at)),
-    ` ${finding.summary} (${finding.severity}, lasted ${duration(lasted)})`,
+    " ", el("a", { href: `findings/${encodeURIComponent(finding.id)}` }, finding.summary), ` (${finding.severity}, lasted ${duration(lasted)})`,
   );
 }

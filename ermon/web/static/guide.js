@@ -1,36 +1,27 @@
-// What to do about a finding: the text of `ermon explain`.
+// What to do about a finding, in its card on the status page.
 
+import { ask } from "./ask.js";
 import { el } from "./dom.js";
-import { ask } from "./stream.js";
+import { coded, plan } from "./plan.js";
 
-const guides = new Map();
-
-/** Fills an element with the guide of a check, once; each guide is asked for once. */
-export async function fillGuide(place, check) {
-  if (place.childElementCount > 0) return;
+/** Fills an element with what to do about a finding. It is asked for again where the evidence has changed. */
+export async function fillGuide(place, { id, check, evidence }) {
+  const wanted = JSON.stringify([id, evidence]);
+  if (place.wanted === wanted) return;
+  place.wanted = wanted;
   try {
-    if (!guides.has(check)) guides.set(check, ask(`api/v1/checks/${encodeURIComponent(check)}`));
-    const guide = await guides.get(check);
+    const found = await ask(`api/v1/findings/${encodeURIComponent(id)}`);
+    const shown = JSON.stringify([found.steps, found.placeholders]);
+    if (place.shown === shown) return; // what somebody has opened stays open
+    place.shown = shown;
     place.replaceChildren(
-      el("p", {}, coded(guide.meaning)),
-      el("ol", {}, guide.action.map((step) => el("li", {}, coded(step)))),
-      ...placeholders(guide.placeholders),
-      el("p", {}, el("a", { href: `runbooks/${encodeURIComponent(check)}` }, "The whole runbook")),
+      el("p", {}, coded(found.meaning)),
+      ...plan(found).filter((part) => part !== null),
+      el("p", {}, el("a", { href: `findings/${encodeURIComponent(id)}` }, "Page of this finding"), " · ", el("a", { href: `runbooks/${encodeURIComponent(check)}` }, "The whole runbook")),
     );
   } catch (error) {
-    guides.delete(check);
+    place.wanted = undefined;
+    if (place.shown !== undefined) return;
     place.replaceChildren(el("p", {}, `ermon does not answer (${error.message}). In a terminal: `, el("code", {}, `ermon explain ${check}`)));
   }
-}
-
-function placeholders(words) {
-  const entries = Object.entries(words);
-  if (entries.length === 0) return [];
-  const told = entries.map(([word, meaning], n) => [n > 0 && "; ", el("code", {}, word), ` ${meaning}`]);
-  return [el("p", { class: "facts" }, "In the commands: ", told)];
-}
-
-/** Sets what stands in backticks as code. */
-function coded(text) {
-  return text.split("`").map((part, number) => (number % 2 === 1 ? el("code", {}, part) : part));
 }

@@ -1,10 +1,10 @@
 // The last 24 hours: link states and findings as bands; the curves are in chart.js. The first picture does not
 // wait for any of it.
 
+import { ask } from "./ask.js";
 import { keepChart } from "./chart.js";
 import { el, show } from "./dom.js";
 import { onChange, store } from "./store.js";
-import { ask } from "./stream.js";
 import { clock, duration, FAMILIES, marked, minute, seconds } from "./words.js";
 
 const EVERY = 60_000;

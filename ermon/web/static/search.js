@@ -1,7 +1,7 @@
 // Every route that is, contains or is inside a prefix, on every feed.
 
+import { ask } from "./ask.js";
 import { el, table } from "./dom.js";
-import { ask } from "./stream.js";
 import { FAMILIES, plural } from "./words.js";
 
 const KINDS = [["exact", "Exactly this"], ["covering", "Containing it"], ["longer", "Inside it"]];

@@ -2,6 +2,7 @@
 //
 // It is opened as soon as this is loaded, so that the snapshot is on its way while the rest of the page is, too.
 
+import { ask } from "./ask.js";
 import { setText } from "./dom.js";
 import {
   changed, store, takeFeed, takeHeadline, takeLink, takePool, takeRaised, takeSnapshot, takeStatus, takeTransition,
@@ -11,7 +12,6 @@ import { duration } from "./words.js";
 const COUNTS_EVERY = 10_000;
 /** After an event, findings may have become stale, suppressed or ok, which is no event: ask for them so much later. */
 const MARKS_AFTER = 500;
-const PATIENCE = 8_000;
 const AGAIN_AFTER = 2_000;
 /** Older than this, the picture is not called live: two rounds of counts have failed. */
 const LIVE = 25_000;
@@ -75,14 +75,6 @@ export async function refresh() {
 function refreshMarks() {
   marksDue = null;
   refresh();
-}
-
-/** Returns the data of an answer; throws an `Error` with ermon's own words when it is an error. */
-export async function ask(path) {
-  const response = await fetch(path, { signal: AbortSignal.timeout(PATIENCE), headers: { Accept: "application/json" } });
-  const answer = await response.json().catch(() => ({ error: `the answer was ${response.status} ${response.statusText}` }));
-  if (answer.status !== "success") throw new Error(answer.error);
-  return answer.data;
 }
 
 function heard() {

@@ -1,0 +1,172 @@
+"""One finding, raised or past: its page, and what the page shows of it.
+
+The page is a file that asks the API, as the status page does. It is answered with 404 where there is no such finding, so
+that an old link says at once what is the case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from ermon.api.answers import CommandsDoc, OneFindingDoc, PartDoc, finding_doc
+from ermon.checks.catalogue import CATALOGUE
+from ermon.checks.check import alert_name
+from ermon.checks.guide import guide, placeholders
+from ermon.commands import TITLES
+from ermon.commands.fill import Commands, Step, fill
+from ermon.model.findings import Finding
+from ermon.model.inventory import Config
+from ermon.web.handling import CONTEXT, WebContext, answer, parameters, success
+from ermon.web.pages import FILES
+
+PAGE = "finding.html"
+
+MAX_ALSO = 50
+"""Other findings of the same time: more than anybody reads."""
+
+MAX_LOOKED_AT = 500
+"""Cleared findings that are looked through for those of the same time."""
+
+_COMMAND = re.compile(r"`([^`]+)`")
+_CAPITALS = re.compile(r"(?<![\w-])[A-Z]+(?:-[A-Z]+)*(?![\w-])")
+
+
+async def page(request: web.Request) -> web.Response:
+    """The page of one finding."""
+    await _found(request)
+    return request.app[FILES][PAGE].answer(request)
+
+
+async def finding(request: web.Request) -> web.Response:
+    """One finding, with what to do about it, and what else was wrong at that time."""
+    parameters(request)
+    context = request.app[CONTEXT]
+    found = await _found(request)
+    also, complete = await _also(context, found)
+    config = context.monitor().config
+    unknown = tuple(_unknown(context, config, found, complete=complete))
+    return answer(await asyncio.to_thread(lambda: success(_document(config, found, also, unknown))))
+
+
+async def _found(request: web.Request) -> Finding:
+    context, wanted = request.app[CONTEXT], request.match_info["id"]
+    monitor = context.monitor()
+    for each in (*monitor.findings(), *monitor.cleared):
+        if each.id == wanted:
+            return each
+    kept = await context.cleared_finding(wanted)
+    if kept is None:
+        raise web.HTTPNotFound(
+            text=f"there is no finding {wanted!r}: its link is wrong, or it was cleared longer ago than "
+            "--storage.retention says, or while nothing could be stored\n"
+        )
+    return kept
+
+
+async def _also(context: WebContext, found: Finding) -> tuple[list[Finding], bool]:
+    """Return what else was wrong while a finding was, in the order in which it began, and whether that is all."""
+    monitor = context.monitor()
+    until = found.ended_at or found.cleared_at or context.clock()
+    past = await context.cleared_after(found.since, MAX_LOOKED_AT)
+    known = {each.id: each for each in (*past, *monitor.cleared, *monitor.findings()) if each.id != found.id}
+    same_time = [
+        each
+        for each in known.values()
+        if each.since <= until and (each.ended_at or each.cleared_at or until) >= found.since
+    ]
+    same_time.sort(key=lambda each: (each.since, each.check, sorted(each.labels.items())))
+    return same_time[:MAX_ALSO], len(past) < MAX_LOOKED_AT and len(same_time) <= MAX_ALSO
+
+
+def _unknown(context: WebContext, config: Config, found: Finding, *, complete: bool) -> Iterable[str]:
+    """Say what is not known, or not any more."""
+    if found.stale:
+        yield "What showed it is out of sight: it may be over."
+    if found.cleared_at is not None:
+        yield "The evidence is what was seen last. The routes of that time are not kept."
+        yield "The commands go by the configuration as it is now."
+    if gone := _gone(config, found):
+        yield f"The configuration has no {' and no '.join(gone)} any more: commands for it cannot be filled in."
+    if not complete:
+        yield "More was wrong at that time than is shown here."
+    if (problem := context.monitor().network.storage_problem()) is not None:
+        yield f"Other findings of that time may be missing: {problem}."
+
+
+def _gone(config: Config, found: Finding) -> list[str]:
+    """Return what the finding names and the configuration no longer has."""
+    known: dict[str, Iterable[str]] = {
+        "circuit": config.circuits,
+        "feed": (*config.feeds, *config.elsewhere),
+        "pool": config.pools,
+        "segment": config.segments,
+    }
+    return [
+        f"{label} {found.labels[label]}"
+        for label, names in known.items()
+        if found.labels.get(label, "") and found.labels[label] not in names
+    ]
+
+
+def _document(
+    config: Config, found: Finding, also: Iterable[Finding], unknown: tuple[str, ...]
+) -> OneFindingDoc:
+    told: dict[str, Any] = {"title": found.check, "meaning": "", "steps": ()}
+    words: dict[str, str] = {}
+    if found.check in CATALOGUE:  # an older ermon may have had others
+        read = guide(found.check).plain()
+        steps = fill(read.pieces, config, found)
+        told = {"title": read.title, "meaning": read.meaning, "steps": tuple(map(_step, steps))}
+        words = _words_left(steps)
+    return OneFindingDoc(
+        finding=finding_doc(found),
+        **told,
+        placeholders=words,
+        platforms=dict(TITLES),
+        also=tuple(map(finding_doc, also)),
+        silences=tuple(_silence(url, found) for url in config.alertmanager.urls),
+        unknown=unknown,
+    )
+
+
+def _step(step: Step) -> tuple[PartDoc, ...]:
+    return tuple(PartDoc(text=part.text, commands=tuple(map(_commands, part.commands))) for part in step)
+
+
+def _commands(commands: Commands) -> CommandsDoc:
+    return CommandsDoc(where=commands.where, platform=commands.platform, commands=commands.by_platform)
+
+
+def _words_left(steps: Iterable[Step]) -> dict[str, str]:
+    """Return the words that nobody could fill in, in the order of the guides' own list."""
+    typed = [command for step in steps for part in step for command in _COMMAND.findall(part.text)]
+    typed += [
+        text
+        for step in steps
+        for part in step
+        for commands in part.commands
+        for text in commands.by_platform.values()
+    ]
+    left = {word for text in typed for word in _CAPITALS.findall(text)}
+    return {word: meaning for word, meaning in placeholders().items() if word in left}
+
+
+def _silence(url: str, found: Finding) -> str:
+    """Return the page of an Alertmanager on which a silence for this finding is made.
+
+    The severity is left out: a reload may change it, and the silence should go on. Values are quoted as matchers are.
+    """
+    labels = {"alertname": alert_name(found.check), **{k: v for k, v in found.labels.items() if v}}
+    matchers = ",".join(f"{name}={_quoted(value)}" for name, value in labels.items())
+    return f"{url.rstrip('/')}/#/silences/new?filter={quote(f'{{{matchers}}}', safe='')}"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,13 @@
+// Asking the API, from whichever page.
+
+const PATIENCE = 8_000;
+/** Where ermon is: a proxy may have it below a path of its own, and not every page is at its top. */
+const ROOT = new URL("../", import.meta.url);
+
+/** Returns the data of an answer; throws an `Error` with ermon's own words when it is an error. */
+export async function ask(path) {
+  const response = await fetch(new URL(path, ROOT), { signal: AbortSignal.timeout(PATIENCE), headers: { Accept: "application/json" } });
+  const answer = await response.json().catch(() => ({ error: `the answer was ${response.status} ${response.statusText}` }));
+  if (answer.status !== "success") throw new Error(answer.error);
+  return answer.data;
+}

@@ -1,0 +1,92 @@
+// The page of one finding, raised or past: what it is, its course, what to do, and what else was wrong.
+
+import { ask } from "./ask.js";
+import { el } from "./dom.js";
+import { evidence, labels } from "./evidence.js";
+import { coded, plan, told } from "./plan.js";
+import { clock, duration, marked, seconds } from "./words.js";
+
+const EVERY = 10_000;
+
+const id = decodeURIComponent(location.pathname.match(/[^/]*$/)[0]);
+const place = document.getElementById("finding");
+let shown = "";
+
+/** Asked for again while the finding is raised: it may be cleared while somebody works on it. */
+async function refresh() {
+  let again = true;
+  try {
+    const found = await ask(`api/v1/findings/${encodeURIComponent(id)}`);
+    again = found.finding.state === "raised";
+    draw(found);
+  } catch (error) {
+    if (shown === "") place.replaceChildren(el("section", {}, el("p", { class: "unknown" }, `◆ ${error.message}`)));
+  }
+  document.body.dataset.complete = "true";
+  if (again) setTimeout(refresh, EVERY);
+}
+
+function draw(found) {
+  const signature = JSON.stringify(found);
+  if (signature === shown) return; // what somebody has opened stays open
+  const opened = [...place.querySelectorAll("details")].map(({ open }) => open);
+  shown = signature;
+  const { finding } = found;
+  document.title = `${finding.state === "raised" ? "▲" : "●"} ${finding.summary} - ermon`;
+  place.replaceChildren(heading(found), todo(found), course(finding), others(found), back(finding));
+  place.querySelectorAll("details").forEach((each, n) => { each.open = opened[n] ?? false; });
+}
+
+function heading({ finding, silences, unknown }) {
+  const raised = finding.state === "raised";
+  return el(
+    "section", { "aria-labelledby": "what" },
+    el(
+      "article", { class: `finding ${finding.severity}` },
+      el("h2", { id: "what" }, el("span", { class: "severity" }, marked(raised ? "down" : "up", raised ? finding.severity : `cleared (${finding.severity})`)), " ", finding.summary),
+      el("p", { class: "facts" }, el("code", {}, finding.check), finding.suppressed && ` · Covered: ${finding.suppressed_because}.`),
+      labels(finding),
+      evidence(finding),
+      unknown.map((sentence) => el("p", { class: "unknown" }, `◆ ${sentence}`)),
+      raised && silences.map((url) => el("p", {}, el("a", { href: url }, `Silence it in Alertmanager (${new URL(url).host})`))),
+    ),
+  );
+}
+
+function todo(found) {
+  if (found.steps.length === 0) return el("section", {}, el("p", {}, "This ermon has no such check: it cannot say what to do."));
+  return el("section", { class: "guide", "aria-labelledby": "todo" }, el("h2", { id: "todo" }, "What to do"), el("p", {}, coded(found.meaning)), plan(found));
+}
+
+function course({ since, raised_at: raised, ended_at: over, ok_since: gone, cleared_at: cleared }) {
+  const ended = over ?? gone ?? null;
+  const moments = [[since, "It began."], [raised, "It was raised."], [ended, "It was gone."], [cleared, "It was cleared."]];
+  const known = moments.filter(([time]) => time !== null);
+  const items = known.map(([time, what]) => el("li", {}, el("time", { datetime: time }, clock(time)), ` (${utc(time)}) ${what}`));
+  const lasted = (seconds(ended ?? cleared) ?? Date.now() / 1000) - seconds(since);
+  return el(
+    "section", { "aria-labelledby": "course" },
+    el("h2", { id: "course" }, "Course"), el("ul", {}, items),
+    ended !== null || cleared !== null ? el("p", {}, `It lasted ${duration(lasted)}.`) : el("p", {}, "It is still so."),
+  );
+}
+
+/** `2026-11-30 03:12:05 UTC`. */
+function utc(time) {
+  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+function others({ also }) {
+  const items = also.map((other) => el(
+    "li", {},
+    el("time", { datetime: other.since }, clock(other.since)), " ",
+    el("a", { href: encodeURIComponent(other.id) }, other.summary), ` (${[other.severity, told(other.labels)].filter((text) => text !== "").join(", ")}; ${other.state})`,
+  ));
+  return el("section", { "aria-labelledby": "also" }, el("h2", { id: "also" }, "What else was wrong at that time"), items.length > 0 ? el("ul", {}, items) : el("p", {}, "Nothing that ermon knows of."));
+}
+
+function back({ check }) {
+  return el("p", {}, el("a", { href: "../" }, "Status"), " · ", el("a", { href: `../runbooks/${encodeURIComponent(check)}` }, `Runbook of ${check}`));
+}
+
+refresh();

@@ -1,0 +1,74 @@
+// What to do about a finding, step by step, with its commands filled in and a button that copies each.
+
+import { el } from "./dom.js";
+import { FAMILIES } from "./words.js";
+
+const COPIED_FOR = 2_000;
+
+/** The steps, and what the words in capitals mean that nobody could fill in. */
+export function plan({ steps, platforms, placeholders }) {
+  return [el("ol", { class: "plan" }, steps.map((step) => el("li", {}, step.map((part) => piece(part, platforms))))), words(placeholders)];
+}
+
+/** Sets what stands in backticks as code. */
+export function coded(text) {
+  return text.split("`").map((part, number) => (number % 2 === 1 ? el("code", {}, part) : part));
+}
+
+function piece({ text, commands }, platforms) {
+  return [el("p", {}, coded(text)), commands.map((each) => asked(each, platforms))];
+}
+
+/** One question in one place: the command for its platform, and the others behind a fold. */
+function asked({ where, platform, commands }, platforms) {
+  const own = platform === null ? undefined : commands[platform];
+  const others = Object.keys(commands).filter((name) => name !== platform);
+  return el(
+    "div", { class: "asked" },
+    where && el("p", { class: "facts" }, where, platform && `, ${platforms[platform]}`),
+    own !== undefined && command(own, where),
+    platform !== null && own === undefined && el("p", { class: "facts" }, `ermon knows no command for ${platforms[platform]} here.`),
+    others.length > 0 && el(
+      "details", {},
+      el("summary", {}, platform === null ? "The command for each platform" : "Other platforms"),
+      others.map((name) => [el("p", { class: "facts" }, platforms[name]), command(commands[name], `${platforms[name]}${where && `, ${where}`}`)]),
+    ),
+  );
+}
+
+function command(text, what) {
+  const code = el("code", {}, text);
+  const told = el("span", { class: "unseen", role: "status" });
+  const button = el("button", { type: "button", class: "copy" }, "Copy", el("span", { class: "unseen" }, ` the command${what && ` for ${what}`}`));
+  button.addEventListener("click", async () => {
+    const done = await copy(text, code);
+    button.firstChild.data = done ? "Copied" : "Selected";
+    told.textContent = done ? "Copied" : "Selected: copy it by hand";
+    setTimeout(() => { button.firstChild.data = "Copy"; told.textContent = ""; }, COPIED_FOR);
+  });
+  return el("div", { class: "command" }, el("pre", {}, code), button, told);
+}
+
+/** Copies a text that is shown; where a browser does not let a page do that, the text is selected for the reader. */
+async function copy(text, shown) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Browsers have the clipboard only over HTTPS and on this machine.
+    getSelection().selectAllChildren(shown);
+    return document.execCommand("copy");
+  }
+}
+
+function words(left) {
+  const entries = Object.entries(left);
+  if (entries.length === 0) return null;
+  const told = entries.map(([word, meaning], n) => [n > 0 && "; ", el("code", {}, word), ` ${meaning}`]);
+  return el("p", { class: "facts" }, "In the commands: ", told);
+}
+
+/** The labels in a line: what tells two findings of one check apart. */
+export function told(labels) {
+  return Object.values(labels).filter((value) => value !== "").map((value) => FAMILIES[value] ?? value).join(", ");
+}

@@ -1,0 +1,116 @@
+"""One finding: its page, and what the API tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import unquote
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from msgspec import structs
+
+from ermon.model.findings import Finding
+from ermon.web.app import make_app
+from tests.checks.company import COMPANY
+from tests.story import Story, config
+from tests.web.site import Client, Site
+
+POOL = "198.51.100.0/28"
+PATH = "/api/v1/findings/"
+
+
+async def leak(client: Client, site: Site) -> str:
+    site.net.announce("isp-a", POOL, path="64500")
+    [raised] = await client.data("/api/v1/findings")
+    return raised["id"]
+
+
+async def test_a_raised_finding_has_its_commands_and_a_page(client: Client, site: Site):
+    wanted = await leak(client, site)
+    found = await client.data(PATH + wanted)
+    assert (found["finding"]["id"], found["finding"]["state"]) == (wanted, "raised")
+    [sent] = found["steps"][0][0]["commands"]
+    assert sent["where"] == "edge-1, uplink isp-a"
+    assert sent["platform"] is None
+    assert POOL in sent["commands"]["junos"]
+    assert set(found["placeholders"]) == {"ISP", "TO-ISP"}
+    assert found["platforms"]["iosxr"] == "Cisco IOS-XR"
+    assert (found["also"], found["silences"], found["unknown"]) == ([], [], [])
+
+    response = await client.http.get(f"/findings/{wanted}")
+    assert (response.status, response.content_type) == (200, "text/html")
+    assert "script-src 'self'" in response.headers["Content-Security-Policy"]
+    assert "../static/finding.js" in await response.text()
+
+
+async def test_what_else_was_wrong_at_that_time_is_told(client: Client, site: Site):
+    first = await leak(client, site)
+    site.net.wait(5).announce("isp-a", "2001:db8:100:10::/64", path="64500")
+    site.net.wait(5).withdraw("isp-a", POOL).wait(70).announce("isp-a", "2001:db8:100:11::/64", path="64500")
+    found = await client.data(PATH + first)
+    assert found["finding"]["state"] == "cleared"
+    assert [other["labels"]["family"] for other in found["also"]] == ["ipv6"], "the third came later"
+    assert any("configuration as it is now" in sentence for sentence in found["unknown"])
+
+
+async def test_a_finding_that_is_not_known_any_more_is_404_and_says_why(client: Client):
+    status, error = await client.error(PATH + "no-such")
+    assert status == 404
+    assert "--storage.retention" in error
+    response = await client.http.get("/findings/no-such")
+    assert response.status == 404
+    assert "--storage.retention" in await response.text()
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "..%2f..%2fetc%2fpasswd"])
+async def test_an_odd_id_is_text(client: Client, name: str):
+    response = await client.http.get(f"/findings/{name}")
+    assert response.status == 404
+    assert response.content_type == "text/plain"
+
+
+async def test_a_finding_of_long_ago_comes_from_the_store_and_says_what_is_gone(client: Client, site: Site):
+    wanted = await leak(client, site)
+    site.net.withdraw("isp-a", POOL).wait(70)
+    [kept] = site.net.monitor.cleared
+    old = structs.replace(kept, id="old", labels={**kept.labels, "pool": "gone", "feed": "isp-z"}, since=1.0, raised_at=1.0, ended_at=9.0, cleared_at=9.0)  # fmt: skip
+    beside = structs.replace(
+        old, id="beside", check="no-such-check", since=5.0, ended_at=None, cleared_at=70.0
+    )
+
+    async def cleared_finding(finding_id: str) -> Finding | None:
+        return {"old": old, "beside": beside}.get(finding_id)
+
+    async def cleared_after(since: float, limit: int) -> list[Finding]:
+        del limit
+        return [each for each in (old, beside, kept) if (each.cleared_at or 0) >= since]
+
+    context = replace(site.context(), cleared_finding=cleared_finding, cleared_after=cleared_after)
+    async with TestClient(TestServer(make_app(context))) as http:
+        found = await Client(http).data(PATH + "old")
+        assert [other["id"] for other in found["also"]] == ["beside"]
+        assert "The configuration has no feed isp-z and no pool gone any more" in " ".join(found["unknown"])
+        assert found["steps"]
+        unknown = await Client(http).data(PATH + "beside")
+        assert (unknown["title"], unknown["steps"]) == ("no-such-check", [])
+        assert (await http.get("/findings/old")).status == 200
+        assert wanted not in ("old", "beside")
+
+
+async def test_a_silence_has_the_labels_where_an_alertmanager_is_configured():
+    known = config(COMPANY + 'alertmanager: {urls: ["http://127.0.0.1:9093/am/"]}\n')
+    net = Story(known).process_up("edges").process_up("outside")
+    for feed in known.feeds:
+        net.up(feed)
+    site = Site(net.wait(200)).tell()
+    net.announce("isp-a", POOL, path="64500")
+    async with TestClient(TestServer(make_app(site.context()))) as http:
+        client = Client(http)
+        raised = await client.data("/api/v1/findings", state="raised")
+        [wanted] = [each["id"] for each in raised if each["check"] == "pool-leak"]
+        [silence] = (await client.data(PATH + wanted))["silences"]
+    page, _, matchers = silence.partition("?filter=")
+    assert page == "http://127.0.0.1:9093/am/#/silences/new"
+    assert unquote(matchers) == (
+        '{alertname="ErmonPoolLeak",pool="chi",family="ipv4",feed="isp-a",uplink="isp-a"}'
+    )
