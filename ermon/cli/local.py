@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -283,16 +284,25 @@ def _checks(options: argparse.Namespace) -> int:
     return FINE
 
 
+_FINDING_ID = re.compile(r"[0-9a-f]{16}")
+"""What a finding is called; no check has such a name."""
+
+
 def add_explain(commands: Commands) -> None:
     parser = commands.add_parser(
         "explain",
-        help="what a check means, and what to do",
+        help="what a check means, or one finding, and what to do",
         description="Explains a check: what it means, what it needs, what to do when it is raised, and where the "
-        "rule comes from.",
+        "rule comes from. With the ID of a finding, raised or past, a running daemon is asked: the commands are filled "
+        "in, exit 1 while the finding is raised, 0 when it is over, 3 when no daemon answers or knows it.",
     )
     parser.add_argument(
-        "check", metavar="CHECK", help="a name of `ermon checks`, or of a lint that `ermon check` prints"
+        "check",
+        metavar="CHECK",
+        help="a name of `ermon checks`, of a lint that `ermon check` prints, or the ID of a finding",
     )
+    parser.add_argument("--json", action="store_true", help="of a finding: the API's own answer")
+    add_target(parser)
     parser.set_defaults(command=_explain)
 
 
@@ -301,6 +311,9 @@ def _explain(options: argparse.Namespace) -> int:
 
     from ermon.checks.catalogue import CATALOGUE
     from ermon.checks.explain import explain
+
+    if _FINDING_ID.fullmatch(options.check):
+        return _explain_finding(options)
     from ermon.config import lint_catalogue
 
     if options.check in lint_catalogue.LINTS and options.check not in CATALOGUE:
@@ -312,3 +325,12 @@ def _explain(options: argparse.Namespace) -> int:
         raise RefusedError(f"there is no check {options.check!r}.{hint} `ermon checks` lists them.")
     print(explain(CATALOGUE[options.check]))
     return FINE
+
+
+def _explain_finding(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from ermon.terminal.finding import show_finding
+
+    asking = show_finding(target_of(options), options.check, sys.stdout, json=options.json)
+    return FINE if asyncio.run(asking) else WRONG

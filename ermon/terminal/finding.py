@@ -1,0 +1,84 @@
+"""``ermon explain ID``: one finding of a running daemon, with what to do about it filled in."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, TextIO
+
+from ermon.api.answers import CommandsDoc, FindingDoc, OneFindingDoc
+from ermon.client.http import Client, read
+from ermon.client.target import Target
+from ermon.terminal.display import moment
+from ermon.terminal.status import as_json
+
+_WIDTH = 96
+
+
+async def show_finding(target: Target, finding_id: str, out: TextIO, *, json: bool) -> bool:
+    """Print the finding, and tell whether it is over. ``UnreachableError`` where no daemon answers or knows it."""
+    async with Client(target) as client:
+        answer = await client.get(f"findings/{finding_id}", dict[str, Any])
+        found = read(answer, OneFindingDoc, client.name)
+    out.write(as_json(answer) if json else "\n".join(_lines(found)) + "\n")
+    return found.finding.state == "cleared"
+
+
+def _lines(found: OneFindingDoc) -> Iterator[str]:
+    finding = found.finding
+    yield f"{finding.check}: {finding.summary}"
+    yield f"{finding.severity}, {_course(finding)}"
+    for sentence in found.unknown:
+        yield f"◆ {sentence}"
+    yield ""
+    yield "What it means"
+    yield from _wrapped(found.meaning, "  ", "  ")
+    yield ""
+    yield "What to do"
+    for number, step in enumerate(found.steps, start=1):
+        begin = f"  {number}. "
+        for part in step:
+            yield from _wrapped(part.text, begin, "     ")
+            begin = "     "
+            for commands in part.commands:
+                yield from _commands(commands, found)
+    if found.placeholders:
+        yield ""
+        yield "In the commands"
+        yield from (f"  {word}: {meaning}" for word, meaning in found.placeholders.items())
+    if found.also:
+        yield ""
+        yield "What else was wrong at that time"
+        yield from (f"  {other.id}  {other.severity:<8}  {other.summary}" for other in found.also)
+
+
+def _course(finding: FindingDoc) -> str:
+    if finding.cleared_at is None:
+        return f"since {_moment(finding.since)}"
+    return f"from {_moment(finding.since)} to {_moment(finding.ended_at or finding.cleared_at)}"
+
+
+def _moment(time: str) -> str:
+    return moment(datetime.fromisoformat(time))
+
+
+def _commands(commands: CommandsDoc, found: OneFindingDoc) -> Iterator[str]:
+    """Print the command of the router's platform; all of them where nobody knows which it is."""
+    known = commands.commands
+    own = {name: text for name, text in known.items() if name == commands.platform} or known
+    for platform, text in own.items():
+        yield f"     [{', '.join(filter(None, (commands.where, found.platforms.get(platform))))}]"
+        # Whole, so that a terminal copies them as they are.
+        yield from (f"       {line}" for line in text.splitlines())
+
+
+def _wrapped(text: str, first: str, others: str) -> Iterator[str]:
+    yield from textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

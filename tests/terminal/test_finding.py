@@ -1,0 +1,50 @@
+"""One finding, with what to do about it filled in."""
+
+from __future__ import annotations
+
+from tests.checks.company import COMPANY, V4, Company
+from tests.story import Story, config
+from tests.terminal.looking import look
+
+
+async def leaking(net: Story) -> str:
+    net.announce("isp-a", V4.pool, path="64500")
+    seen = await look(net, "status", "--json")
+    return next(found["id"] for found in seen.data["findings"] if found["check"] == "pool-leak")
+
+
+async def test_a_finding_is_told_with_the_commands_of_its_routers_platform():
+    known = config(COMPANY.replace("asn: 64510}", "asn: 64510, neighbor: 203.0.113.129}")
+                   + "routers: {edge-1: {platform: frr}}\n")  # fmt: skip
+    net = Story(known).process_up("edges").process_up("outside")
+    for feed in known.feeds:
+        net.up(feed)
+    net.wait(200)
+    seen = await look(net, "explain", await leaking(net))
+    assert seen.code == 1, "it is raised"
+    assert seen.lines[0] == f"pool-leak: NAT pool chi {V4.pool} is advertised to isp-a by edge-1"
+    assert "     [edge-1, uplink isp-a, FRR]" in seen.lines
+    assert (
+        "       vtysh -c 'show bgp ipv4 unicast neighbors 203.0.113.129 advertised-routes' | grep -F ' 198.51.100.0'"
+    ) in seen.lines
+    assert "Junos" not in seen.out
+
+
+async def test_all_platforms_are_told_where_nobody_knows_which_it_is(net: Company):
+    seen = await look(net, "explain", await leaking(net))
+    for platform in ("Junos", "BIRD", "Cisco IOS-XR"):
+        assert f"     [edge-1, uplink isp-a, {platform}]" in seen.lines
+    assert "  ISP: address of the internet provider's router" in seen.out
+
+
+async def test_json_is_what_the_api_says_and_what_is_over_is_0(net: Company):
+    wanted = await leaking(net)
+    net.withdraw("isp-a", V4.pool).wait(70)
+    seen = await look(net, "explain", wanted, "--json")
+    assert (seen.code, seen.data["finding"]["state"]) == (0, "cleared")
+
+
+async def test_a_finding_that_nobody_knows_is_told(net: Company):
+    seen = await look(net, "explain", "0123456789abcdef")
+    assert seen.code == 3
+    assert "--storage.retention" in seen.err
