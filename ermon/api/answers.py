@@ -225,6 +225,8 @@ class RoutesDoc(msgspec.Struct, frozen=True, kw_only=True):
     """These hold only what the policy can ask about: no route from them proves nothing."""
     feeds_not_in_sync: tuple[str, ...]
     """These may not have sent everything: no route from them proves nothing."""
+    feeds_without: tuple[str, ...]
+    """These are known to have no such route; of more routes than are counted, not all of these are named."""
 
 
 class LinkDifferenceDoc(msgspec.Struct, frozen=True, kw_only=True):

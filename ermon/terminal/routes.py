@@ -85,7 +85,28 @@ def _report(found: Mapping[str, RoutesDoc], status: StatusDoc) -> Iterator[Rende
         yield text(
             f"○ {answers[0].prefix}: no route {' or '.join(_SOUGHT[match] for match in found)} is held."
         )
+    yield from _lacking(found)
     yield from _limits(answers)
+
+
+def _lacking(found: Mapping[str, RoutesDoc]) -> Iterator[RenderableType]:
+    """Say who does not have it, and nothing that contains it either."""
+    if "exact" not in found or "covering" not in found:
+        return
+    covering = found["covering"]
+    without = found["exact"].feeds_without
+    none = [feed for feed in without if feed in covering.feeds_without]
+    covered = [
+        feed
+        for feed in without
+        if feed not in covering.feeds_without and any(route.feed == feed for route in covering.routes)
+    ]
+    if none or covered:
+        yield text("")
+    if none:
+        yield text(f"○ No route to it on {', '.join(none)}")
+    if covered:
+        yield text(f"○ Only a route that contains it on {', '.join(covered)}")
 
 
 def _by_prefix(routes: list[RouteDoc]) -> Iterable[list[RouteDoc]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from heapq import nsmallest
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 from ermon.api.answers import CommunityDoc, LinkDifferenceDoc, RouteDoc, RoutesDoc
@@ -43,6 +43,14 @@ def find_routes(monitor: Monitor, prefix: Prefix, match: str, feed: str | None) 
         if family in each.families and not known.knows(name, family, (prefix,))
     ]
 
+    partial = tuple(name for name, each in feeds.items() if each.view in FILTERED_VIEWS)
+    looked_at = _looked_at(feeds, found)
+    without = tuple(
+        name
+        for name in looked_at - {name for name, _ in found} - {*partial, *unsynced}
+        if family in feeds[name].families
+    )
+
     def render() -> RoutesDoc:
         shown = found[:MAX_ROUTES]
         describe = _Describer(config)
@@ -53,11 +61,20 @@ def find_routes(monitor: Monitor, prefix: Prefix, match: str, feed: str | None) 
             total=min(len(found), MAX_COUNTED),
             total_exact=len(found) <= MAX_COUNTED,
             truncated=len(found) > len(shown),
-            partial_feeds=tuple(name for name, each in feeds.items() if each.view in FILTERED_VIEWS),
+            partial_feeds=partial,
             feeds_not_in_sync=tuple(unsynced),
+            feeds_without=tuple(sorted(without)),
         )
 
     return render
+
+
+def _looked_at(feeds: Iterable[str], found: list[tuple[str, Route]]) -> set[str]:
+    """Return the feeds that were looked through to the end: all of them, unless there were too many routes."""
+    if len(found) <= MAX_COUNTED:
+        return set(feeds)
+    last = found[-1][0]
+    return set(takewhile(lambda name: name != last, feeds))
 
 
 def _matching(

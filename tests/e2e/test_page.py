@@ -138,6 +138,7 @@ def test_a_search_finds_what_contains_an_address_and_what_a_prefix_contains(visi
     search(visit, "192.0.2.5")
     expect(visit("#search")).to_contain_text("Exactly this: 0 routes")
     expect(visit.row("Containing it", "edge-1")).to_contain_text("192.0.2.0/26")
+    expect(visit("#search")).to_contain_text("○ No route to it on edge-1-isp-a, edge-1-msee, edge-2-msee.")
     search(visit, "198.51.100.0/24")
     for feed in ("edge-1-msee", "edge-1-isp-a"):
         expect(visit.row("Inside it", feed)).to_be_visible()

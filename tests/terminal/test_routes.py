@@ -36,6 +36,14 @@ async def test_what_covers_a_prefix_and_what_is_inside_stands_apart(net: Company
     assert [f"\n{space.pool}  " in inside, space.pool_part in inside] == [False, True]
 
 
+@BOTH_FAMILIES
+async def test_who_does_not_have_it_is_told(net: Company, space: Space):
+    net.announce("isp-a", space.own, path="64500")
+    told = words(await look(net, "routes", space.pool))
+    assert "○ Only a route that contains it on isp-a" in told
+    assert "○ No route to it on dallas-primary, dallas-secondary" in told
+
+
 async def test_an_address_is_its_host_prefix(net: Company):
     seen = await look(net, "routes", "198.51.100.3")
     assert seen.lines[0] == "Covering 198.51.100.3/32"

@@ -394,6 +394,22 @@ async def test_a_feed_that_may_not_have_sent_everything_is_named(client: Client,
 
 
 @BOTH_FAMILIES
+async def test_who_is_known_to_have_no_such_route_is_named(client: Client, site: Site, space: Space):
+    async def without(match: str) -> list[str]:
+        found = await client.data("/api/v1/routes", prefix=space.pool, match=match)
+        return found["feeds_without"]
+
+    site.net.announce("isp-a", space.own, path="64500")
+    others = {"chicago-primary", "chicago-secondary"}
+    assert "isp-a" in await without("exact")
+    assert "isp-a" not in await without("covering"), "it has the aggregate"
+    assert not others & {*await without("exact")}, "they have the pool"
+    assert "edge-1" not in await without("exact"), "its silence proves nothing: it holds a part"
+    site.net.down("isp-a")
+    assert "isp-a" not in await without("exact"), "nobody knows"
+
+
+@BOTH_FAMILIES
 async def test_so_is_a_feed_that_has_just_been_asked_for_more(client: Client, site: Site, space: Space):
     wider = replace(
         site.net.config, internet_only=(*site.net.config.internet_only, parse_prefix(space.extra))

@@ -35,7 +35,18 @@ function results(answers) {
     const { routes } = answers[n];
     return part(title, match === "exact" ? routes : routes.filter((route) => !exact.has(identity(route))), answers[n]);
   });
-  return [...warnings(answers[0]), ...parts];
+  return [...warnings(answers[0]), ...lacking(answers), ...parts];
+}
+
+/** Who does not have it, and has nothing that contains it either. */
+function lacking([exact, covering]) {
+  const uncovered = new Set(covering.feeds_without);
+  const none = exact.feeds_without.filter((feed) => uncovered.has(feed));
+  const covered = exact.feeds_without.filter((feed) => !uncovered.has(feed) && covering.routes.some((route) => route.feed === feed));
+  return [
+    none.length > 0 && el("p", {}, `○ No route to it on ${none.join(", ")}.`),
+    covered.length > 0 && el("p", {}, `○ Only a route that contains it on ${covered.join(", ")}.`),
+  ].filter(Boolean);
 }
 
 function identity({ feed, prefix, path_id: path }) {
