@@ -34,7 +34,7 @@ async function begin() {
   actions.end = endWindow;
   listenToAccept(caller.acceptable, accept);
   onChange(offerPlaces);
-  changed();
+  if (store.status !== null) changed(); // else the snapshot is on its way
 }
 
 /** Everything that a window can be about, as the status has it. */
