@@ -159,7 +159,7 @@ def test_a_snapshot_stays_as_it_was_taken_while_the_monitor_goes_on() -> None:
 
 def test_nothing_of_an_alarm_is_forgotten_but_what_is_worked_out_again() -> None:
     from_policy = {"subject", "severity", "raise_after", "clear_after", "key", "order", "labels"}
-    again = {"verdict", "rendered_at", "outdated", "noticed", "noticed_at"}
+    again = {"verdict", "rendered_at", "outdated", "known", "noticed", "noticed_at"}
     assert set(Alarm.__slots__) - from_policy - again == {"state"}
 
 
