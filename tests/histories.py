@@ -20,6 +20,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    ClockStepped,
     ConnectionsRefused,
     EndOfRib,
     Event,
@@ -59,6 +60,8 @@ class Step:
 
 
 GAPS = (0.0, 0.25, 1.0, 1.75, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0, 59.75, 60.0, 90.0, 120.0, 300.0)
+CLOCK_OFFSETS = (0.0, -3600.0, 3600.0, 86_400.0, 90.0, -100.0)
+"""How far somebody sets the clock: into windows, out of them, to days on which other prefixes are expected."""
 LONG_GAPS = (540.0, 599.75, 600.0, 1800.0, 3599.0, 3600.0, 14_400.0)
 """Around ten minutes, an hour and four."""
 
@@ -241,6 +244,7 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
         lambda d: [_accept_step(*d)]
     )
     process |= st.tuples(gaps, st.sampled_from((None, "the disk is full"))).map(lambda d: [_storage_step(*d)])
+    process |= st.tuples(gaps, st.sampled_from(CLOCK_OFFSETS)).map(lambda d: [_clock_step(*d)])
     waiting = st.sampled_from((*GAPS, *LONG_GAPS)).map(lambda gap: [Step(gap)])
     dump = st.tuples(one_feed, gaps, st.integers(0, 8), st.booleans()).map(
         lambda d: _dump(d, dumps[d[0].name])
@@ -647,6 +651,10 @@ def _source_step(drawn: tuple[str, float, str | None]) -> Step:
 
 def _storage_step(gap: float, problem: str | None) -> Step:
     return Step(gap, lambda t: [StorageJudged(t, problem)], f"storage: {problem or 'fine'}")
+
+
+def _clock_step(gap: float, offset: float) -> Step:
+    return Step(gap, lambda t: [ClockStepped(t, offset)], f"the clock is {offset} seconds ahead from now on")
 
 
 def _accept_step(gap: float, check: str, circuit: str) -> Step:

@@ -462,8 +462,9 @@ def wider_policy(policy: Config) -> Config:
     """Return a policy that asks about more address space on the same feeds and links."""
     more = make_pool("more", tuple(policy.circuits)[:1], prefixes("20.1.2.0/24 2a01:111:1::/48"))
     own = (*policy.customer.own_prefixes, *prefixes("20.1.0.0/16 2a01:111::/32"))
+    canaries = prefixes("100.64.0.0/10 fc00:1::/48")
     feeds = {
-        name: replace(one, canary=(*one.canary, *prefixes("100.64.0.0/10 fc00:1::/48")))
+        name: replace(one, canary=(*one.canary, *(c for c in canaries if c.family in one.families)))
         if one.view is View.INTERNET or name == "edge-2"
         else one
         for name, one in policy.feeds.items()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import NamedTuple, assert_never
 
 from ermon.checks.attribution import Unattributed
@@ -94,6 +94,8 @@ class Moment(NamedTuple):
     """Where it was too low: whether the time counts for this level to become usual, and its band in percent."""
     strays: dict[LinkFamily, frozenset[Unattributed]]
     """What keeps routes in the tables of each link's router from any link."""
+    clock_offset: float = 0.0
+    """How far the clock on the wall was ahead."""
 
 
 class Start(NamedTuple):
@@ -456,7 +458,7 @@ class Oracle:
             for link, family in links
         }
         expected = {key for key in links if self._is_expected(*key)}
-        moment = Moment(self.now, states, brought, marks, rules, expected, {}, {}, strays)
+        moment = Moment(self.now, states, brought, marks, rules, expected, {}, {}, strays, self.clock_offset)
         self.moments.append(moment)
         self.verdicts, asked = {}, {}
         for subject in self._subjects:
@@ -571,24 +573,22 @@ class Oracle:
         window = number(self.config, "link-flapping", "window")
         return LinkChanges(
             sum(time + window > self.now for time in unexpected),
-            sum(time + 86_400 > self.now for time in lost.values()),
+            sum(time + 86_400 > self.now for time in lost),
         )
 
-    def _unexpected(self, link: LinkKey, family: Family) -> tuple[list[float], dict[float, float]]:
+    def _unexpected(self, link: LinkKey, family: Family) -> tuple[list[float], list[float]]:
         """When nobody expected the link to change, and of each span of the clock the last loss in it."""
         key = (link, family)
-        unexpected = [(m.time, s) for m, s in self._link_changes(link, family) if key not in m.expected]
-        lost = {
-            (time + self.clock_offset) // 600: time for time, state in unexpected if state is LinkState.DOWN
-        }
-        return [time for time, _ in unexpected], lost
+        unexpected = [(m, s) for m, s in self._link_changes(link, family) if key not in m.expected]
+        lost = [(m.time, (m.time + m.clock_offset) // 600) for m, s in unexpected if s is LinkState.DOWN]
+        spans = [span for _, span in lost]
+        last = [time for (time, span), after in zip_longest(lost, spans[1:]) if span != after]
+        return [moment.time for moment, _ in unexpected], last
 
     def flaps_until(self, link: LinkKey, family: Family) -> float | None:
         unexpected, lost = self._unexpected(link, family)
         often = self._excess(unexpected, "link-flapping", "changes")
-        daily = excess_until(
-            lost.values(), number(self.config, "link-flapping", "per_day"), 86_400.0, self.now
-        )
+        daily = excess_until(lost, number(self.config, "link-flapping", "per_day"), 86_400.0, self.now)
         return max((end for end in (often, daily) if end is not None), default=None)
 
     def _link_changes(self, link: LinkKey, family: Family) -> list[tuple[Moment, LinkState]]:
