@@ -1,0 +1,230 @@
+"""Random histories read out of order: each process's own order kept, one process ahead of the other by any time.
+
+What is told must be what the same history tells in the order of time. The one difference that is allowed: a subject that two
+processes tell of may begin or end at another time where both had something to say of it while they were apart, since what
+the faster one said before cannot be asked about once more when the slower one speaks. In the end it is raised or not as in order.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from ermon.core.horizons import Horizons
+from ermon.core.monitor import Monitor
+from ermon.model.events import Accepted, ClockStepped, Event, ProcessDown, ProcessSilent, ProcessUp
+from ermon.model.findings import Transition
+from ermon.model.inventory import Config
+from tests.core.test_oracle import FAST, NETWORKS
+from tests.histories import Step, histories, staged, staged_in_order
+from tests.networks import START
+
+SEVERAL = [name for name, (policy, _) in NETWORKS.items() if len(policy.processes) > 1]
+OF_A_PROCESS = (ProcessUp, ProcessDown)
+"""What ermon itself notices of a process, when it has read all that the process said before."""
+LONG_AFTER = 14_400.0
+"""Seconds after which whatever still holds is raised."""
+UNSHRUNK = settings(FAST, phases=[Phase.generate])
+"""To shrink a history takes minutes, and the differences name what to look at."""
+THOROUGH = "ERMON_ORACLE_EXAMPLES" in os.environ
+"""Whether this is a deeper, random run: see ``tests.core.test_oracle``."""
+EVERY = 12
+"""Of the staged histories every so many is read out of order, where there is little time."""
+TOGETHER = (1, 2, 5, 30, 300)
+"""How many lines of one process may be read before those of another."""
+
+
+class Line(NamedTuple):
+    time: float
+    process: str
+    event: Event
+
+
+class Told(NamedTuple):
+    time: float
+    check: str
+    labels: tuple[tuple[str, str], ...]
+    state: str
+
+
+def lines_of(policy: Config, history: Iterable[Step]) -> tuple[list[Line], float]:
+    """Return what happens in the order of time, of no two processes at one instant, and when it ends."""
+    lines: list[Line] = []
+    now = START
+    apart = {process: number / 64 for number, process in enumerate(sorted(policy.processes), 1)}
+    for step in history:
+        now += step.gap
+        for event in () if step.reload else step.make(now):
+            process = speaker(policy, event)
+            at = event.time + apart.get(process, 0.0)
+            # What somebody accepts is what he sees: where that is behind, it is something else. And the date goes by the
+            # wall clock as it is now, also for what is read late. A process is found silent when all that it said is read.
+            if not isinstance(event, Accepted | ClockStepped | ProcessSilent):
+                lines.append(Line(at, process, structs.replace(event, time=at)))
+    return list(told_by_the_living(sorted(lines, key=lambda line: line.time))), now + LONG_AFTER
+
+
+def told_by_the_living(lines: Iterable[Line]) -> Iterator[Line]:
+    """Leave out what random histories let a process say after its end, and before it is started again."""
+    dead: set[str] = set()
+    for line in lines:
+        if isinstance(line.event, ProcessUp):
+            dead.discard(line.process)
+        if line.process not in dead:
+            yield line
+        if isinstance(line.event, ProcessDown):
+            dead.add(line.process)
+
+
+def speaker(policy: Config, event: Event) -> str:
+    """Return the process that tells of an event; an empty text for ermon itself."""
+    if isinstance(event, OF_A_PROCESS):
+        return event.process
+    feed = getattr(event, "feed", None)
+    return "" if feed is None else policy.feeds[feed].process
+
+
+def noticed_by(now: float, queues: Iterable[deque[Line]]) -> list[Line]:
+    """Take what ermon itself has seen happen by now out of these, and what was said before it, in the order of time."""
+    taken: list[Line] = []
+    for queue in queues:
+        noticed = [
+            number
+            for number, line in enumerate(queue, 1)
+            if line.time <= now and (not line.process or isinstance(line.event, OF_A_PROCESS))
+        ]
+        taken += [queue.popleft() for _ in range(max(noticed, default=0))]
+    return sorted(taken, key=lambda line: line.time)
+
+
+def in_order(policy: Config, lines: Iterable[Line], end: float) -> list[Told]:
+    monitor = Monitor(policy, START)
+    for line in lines:
+        monitor.apply(line.event)
+    return told(monitor.advance(end).transitions)
+
+
+def overtaken(policy: Config, lines: Iterable[Line], end: float, chance: random.Random) -> list[Told]:
+    """Read the lines as chance will have it; but nobody hears of what has not happened yet, and ermon itself notices
+    what it notices at once, the start and the end of a process too.
+    """
+    monitor = Monitor(policy, START)
+    monitor.follow_each_process()
+    queues: dict[str, deque[Line]] = {"": deque()}
+    for line in lines:
+        queues.setdefault(line.process, deque()).append(line)
+    own = queues.pop("")
+    transitions: list[Transition] = []
+    while queues:
+        process = chance.choice(sorted(queues))
+        for _ in range(chance.choice(TOGETHER)):
+            if not queues[process]:
+                del queues[process]
+                break
+            line = queues[process].popleft()
+            others = [own, *(queue for name, queue in queues.items() if name != process)]
+            for each in noticed_by(line.time, others):
+                monitor.apply(each.event)
+            monitor.apply(line.event)
+        transitions += monitor.advance(monitor.now).transitions
+    for line in own:
+        monitor.apply(line.event)
+    for process in policy.processes:
+        monitor.delivered(process, end)
+    return told((*transitions, *monitor.advance(end).transitions))
+
+
+def told(transitions: Iterable[Transition]) -> list[Told]:
+    return sorted(
+        Told(t.time - START, t.finding.check, tuple(t.finding.labels.items()), str(t.state))
+        for t in transitions
+    )
+
+
+def differences(policy: Config, history: list[Step], seed: int) -> list[Told]:
+    """Return what only one of the two tells, of what no two processes tell of; and of the rest, how it ends."""
+    lines, end = lines_of(policy, history)
+    right, found = in_order(policy, lines, end), overtaken(policy, lines, end, random.Random(seed))
+    plan = Monitor(policy, START)._alarms.plan
+    alone = [each for each in (*right, *found) if len(plan.owner((each.check, each.labels))) < 2]
+    different = [each for each in alone if (each in right) is not (each in found)]
+    last = [{(each.check, each.labels): each for each in one} for one in (right, found)]
+    ends = [{key for key, each in one.items() if each.state == "raised"} for one in last]
+    return different + [Told(end, *key, "raised at the end of one alone") for key in ends[0] ^ ends[1]]
+
+
+@pytest.mark.parametrize("network", SEVERAL)
+def test_what_is_read_out_of_order_is_told_as_in_order(network: str) -> None:
+    policy = NETWORKS[network][0]
+
+    @UNSHRUNK
+    @given(histories(policy), st.integers(0, 2**32))
+    def agree(history: list[Step], seed: int) -> None:
+        assert differences(policy, history, seed) == []
+
+    stages = (*staged(policy), *staged_in_order(policy))
+    for number, history in list(enumerate(stages))[:: 1 if THOROUGH else EVERY]:
+        assert differences(policy, history, number) == []
+    agree()
+
+
+@pytest.mark.parametrize("network", SEVERAL)
+def test_steps_of_the_clock_change_nothing(network: str) -> None:
+    """But what goes by the calendar, which these histories have no date of."""
+    policy = NETWORKS[network][0]
+    circuits = {
+        name: replace(circuit, receive=replace(circuit.receive, prefixes=()))
+        for name, circuit in policy.circuits.items()
+    }
+    policy = replace(policy, circuits=circuits, maintenance=(), exceptions=())
+
+    @FAST
+    @given(
+        histories(policy), st.lists(st.tuples(st.floats(0, 1), st.sampled_from((-3600.0, 3600.0, 1e7, 0.0))))
+    )
+    def agree(history: list[Step], steps: list[tuple[float, float]]) -> None:
+        lines, end = lines_of(policy, history)
+        stepped = list(lines)
+        for share, offset in steps:
+            at = START + share * (end - START)
+            stepped.append(Line(at, "", ClockStepped(at, offset)))
+        stepped.sort(key=lambda line: line.time)
+        assert in_order(policy, stepped, end) == in_order(policy, lines, end)
+
+    agree()
+
+
+# They can fail -------------------------------------------------------------------------------------------
+
+
+def nobody_is_waited_for(horizons: Horizons, _: object) -> float:
+    return float("inf") if horizons.together else horizons.clock
+
+
+def whoever_is_ahead_takes_the_others_along(horizons: Horizons, process: str, until: float) -> float:
+    horizons.pass_clock(until)
+    horizons.await_all([process])
+    return horizons.clock
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("until", nobody_is_waited_for), ("deliver", whoever_is_ahead_takes_the_others_along)],
+    ids=["timers that wait for nobody", "one time for all"],
+)
+def test_a_planted_bug_does_not_escape(
+    name: str, instead: Callable[..., float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Horizons, name, instead)
+    policy = NETWORKS["two circuits"][0]
+    assert any(differences(policy, history, 0) for history in staged(policy))
