@@ -108,10 +108,15 @@ class WebhookSender:
         self._log = structlog.get_logger().bind(receiver=self._receiver)
         self._wake = asyncio.Event()
         self._failing = self._overflowing = False
+        self._old_at: dict[str, float] = {}
+        """By id: when a delivery is too old, by the monotonic clock. Nobody who sets the date makes it older."""
+        for delivery in waiting:
+            self._age(delivery)
 
     def put(self, delivery: Delivery) -> None:
         """Post it when all before it have been taken."""
         self.waiting.append(delivery)
+        self._age(delivery)
         self._wake.set()
         if len(self.waiting) > MAX_WAITING:
             oldest = self.waiting.popleft()
@@ -138,7 +143,7 @@ class WebhookSender:
                 if refused and refusals >= MAX_REFUSALS:
                     self._drop(delivery, f"refused {refusals} times: {error}")
                     backoff.reset()
-                elif time.time() - delivery.created_at > MAX_AGE_SECONDS:
+                elif time.monotonic() > self._old_at.get(delivery.id, float("inf")):  # it may have made room
                     self._drop(delivery, f"not taken for {MAX_AGE_SECONDS / 3600:g} h: {error}")
                 else:
                     await asyncio.sleep(backoff.wait())
@@ -157,8 +162,16 @@ class WebhookSender:
             self._log.info("webhook takes findings again", waiting=len(self.waiting) - 1)
         self._failing = self._overflowing = False
         self._remove(delivery)
-        self._done(delivery.id)
+        self._end(delivery)
         return None
+
+    def _age(self, delivery: Delivery) -> None:
+        age = max(0.0, time.time() - delivery.created_at)
+        self._old_at[delivery.id] = time.monotonic() + MAX_AGE_SECONDS - age
+
+    def _end(self, delivery: Delivery) -> None:
+        self._old_at.pop(delivery.id, None)
+        self._done(delivery.id)
 
     def _drop(self, delivery: Delivery, reason: str) -> None:
         self._remove(delivery)
@@ -173,4 +186,4 @@ class WebhookSender:
         self._telemetry.notification_failed(self._receiver)
         if logged:
             self._log.error("finding not delivered", delivery=delivery.id, problem=reason)
-        self._done(delivery.id)
+        self._end(delivery)

@@ -227,6 +227,16 @@ async def test_what_nobody_takes_for_a_day_is_given_up_and_said(hook: Hook):
     assert (entry["delivery"], entry["problem"]) == ("old", "not taken for 24 h: answers 500")
 
 
+async def test_whoever_sets_the_clock_makes_no_delivery_older(hook: Hook, monkeypatch: pytest.MonkeyPatch):
+    hook.receiver.refuse(500)
+    hook.put("new")
+    set_on = time.time() + 2 * webhooks.MAX_AGE_SECONDS
+    monkeypatch.setattr(webhooks.time, "time", lambda: set_on)
+    async with hook.running():
+        await hook.receiver.received(2)
+    assert not hook.done
+
+
 async def test_the_oldest_makes_room_where_too_many_wait(hook: Hook, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(webhooks, "MAX_WAITING", 3)
     with capture_logs() as log:
