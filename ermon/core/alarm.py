@@ -56,6 +56,8 @@ class AlarmState(msgspec.Struct, omit_defaults=True):
     raised_at: float = 0.0
     finding_id: str = ""
     evidence: Mapping[str, Any] = {}
+    restored: bool = False
+    """It was raised when another ermon ended, and has not been judged since."""
     waiting: tuple[Waiting, ...] = ()
     """Answers that wait until all processes that the subject is judged by have said everything up to their time."""
 
@@ -75,7 +77,6 @@ class Alarm:
             "outdated",
             "raise_after",
             "rendered_at",
-            "restored",
             "severity",
             "state",
             "subject",
@@ -96,8 +97,6 @@ class Alarm:
         self.state = AlarmState()
         self.verdict: Verdict = UNKNOWN
         """What the check answers, before suppression."""
-        self.restored = False
-        """It was raised when another ermon ended, and has not been judged since."""
         self.known = False
         """Whether the check has answered under this configuration: what was never known is not missed."""
         self.noticed: Mapping[str, Any] = {}

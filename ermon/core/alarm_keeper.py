@@ -92,9 +92,9 @@ class AlarmKeeper:
                 raised_at=finding.raised_at,
                 finding_id=finding.id,
                 evidence=finding.evidence,
+                restored=True,
             )
             self._go_on(alarm, state)
-            alarm.restored = True
 
     def _go_on(self, alarm: Alarm, state: AlarmState) -> None:
         alarm.go_on_from(state)
@@ -296,7 +296,7 @@ class AlarmKeeper:
         subject, before, was_stale = alarm.subject, alarm.verdict, alarm.stale
         verdict = subject.judge(self.facts)
         alarm.verdict = verdict if verdict.lasting or not alarm.raised else UNKNOWN
-        alarm.restored = alarm.restored and verdict.status is Status.UNKNOWN
+        alarm.state.restored = alarm.state.restored and verdict.status is Status.UNKNOWN
         if (before.suppresses, was_stale) != (alarm.verdict.suppresses, alarm.stale):
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
 

@@ -115,7 +115,7 @@ class Plan:
             return True
         together = self._causes_together.get(effect.key)
         return bool(together) and all(
-            cause.restored or cause.verdict.keeps_quiet(family) for cause in together or ()
+            cause.state.restored or cause.verdict.keeps_quiet(family) for cause in together or ()
         )
 
     def spoils(self, alarm: Alarm) -> bool:
@@ -141,7 +141,8 @@ class Plan:
         """Return the check of a violation that keeps ``effect`` quiet now."""
         causes = (*self._causes.get(effect.key, ()), *self._causes_together.get(effect.key, ()))
         return next(
-            (cause.subject.check for cause in causes if cause.restored or cause.verdict.suppresses), None
+            (cause.subject.check for cause in causes if cause.state.restored or cause.verdict.suppresses),
+            None,
         )
 
     def covers(self, coverage: Coverage) -> dict[AlarmKey, Cover]:
@@ -253,7 +254,7 @@ def _emptied(table: dict[Any, Any]) -> Iterator[None]:
 
 def _keeps_quiet(cause: Alarm, effect: Alarm, family: str | None) -> bool:
     """A cause that was raised before a restart holds until it can be judged: its effects may be seen before it is."""
-    if cause.restored:
+    if cause.state.restored:
         return True
     verdict = cause.verdict
     if not verdict.keeps_quiet(family):

@@ -12,8 +12,10 @@ from msgspec import structs
 from ermon.core.alarm import Alarm, Phase
 from ermon.core.monitor import Monitor
 from ermon.core.snapshot import Snapshot, resume, take
+from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.model.routes import Route
+from ermon.model.settings import Severity
 from tests.core.test_oracle import FAST, NETWORKS, RELOADS
 from tests.histories import Step, announce, converged, histories, staged, widened
 from tests.networks import START, prefixes, routes
@@ -159,8 +161,20 @@ def test_a_snapshot_stays_as_it_was_taken_while_the_monitor_goes_on() -> None:
 
 def test_nothing_of_an_alarm_is_forgotten_but_what_is_worked_out_again() -> None:
     from_policy = {"subject", "severity", "raise_after", "clear_after", "key", "order", "labels"}
-    again = {"verdict", "rendered_at", "outdated", "known", "noticed", "noticed_at"}
+    again = {"verdict", "known", "rendered_at", "outdated", "noticed", "noticed_at"}
     assert set(Alarm.__slots__) - from_policy - again == {"state"}
+
+
+def test_what_an_earlier_ermon_raised_keeps_its_effects_quiet_in_a_copy_too() -> None:
+    policy = NETWORKS["best paths"][0]
+    subject = next(c for c in Monitor(policy, START).statuses() if c.subject.check == "circuit-down")
+    finding = Finding(
+        "1", "circuit-down", subject.labels, Severity.CRITICAL, "circuit down", {}, START - 60, START - 55
+    )
+    monitor = copied(policy, Monitor(policy, START, [finding]))
+    (again,) = (case for case in monitor.statuses() if case.key == subject.key)
+    assert again.raised
+    assert again.state.restored
 
 
 def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_hide_a_link() -> None:
