@@ -201,10 +201,10 @@ Scene = list[Step]
 """A few steps that belong together."""
 
 
-def histories(policy: Config) -> st.SearchStrategy[list[Step]]:
-    """Random scenes, mostly after everything had converged; in some, the policy is changed in between."""
+def histories(policy: Config, *, clock_is_set: bool = False) -> st.SearchStrategy[list[Step]]:
+    """Random scenes, mostly after everything had converged; in some, the policy is changed in between, or the clock set."""
     starts = st.sampled_from([converged(policy), converged(policy), converged(policy), []])
-    scenes = _scenes(policy)
+    scenes = _scenes(policy, clock_is_set=clock_is_set)
     reload = st.sampled_from(GAPS).map(lambda gap: [Step(gap, text="another policy", reload=True)])
     several = st.one_of(
         st.lists(scenes, min_size=10, max_size=20),
@@ -216,7 +216,7 @@ def histories(policy: Config) -> st.SearchStrategy[list[Step]]:
     )
 
 
-def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
+def _scenes(policy: Config, *, clock_is_set: bool) -> st.SearchStrategy[Scene]:
     feeds = list(policy.feeds.values())
     one_feed, gaps = st.sampled_from(feeds), st.sampled_from(GAPS)
     dumps = {one.name: tuple(_proper_routes(policy, one)) for one in feeds}
@@ -244,7 +244,8 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
         lambda d: [_accept_step(*d)]
     )
     process |= st.tuples(gaps, st.sampled_from((None, "the disk is full"))).map(lambda d: [_storage_step(*d)])
-    process |= st.tuples(gaps, st.sampled_from(CLOCK_OFFSETS)).map(lambda d: [_clock_step(*d)])
+    if clock_is_set:
+        process |= st.tuples(gaps, st.sampled_from(CLOCK_OFFSETS)).map(lambda d: [_clock_step(*d)])
     waiting = st.sampled_from((*GAPS, *LONG_GAPS)).map(lambda gap: [Step(gap)])
     dump = st.tuples(one_feed, gaps, st.integers(0, 8), st.booleans()).map(
         lambda d: _dump(d, dumps[d[0].name])
