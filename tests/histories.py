@@ -6,6 +6,7 @@ link subnets, expected prefixes and parts of them. Times are chosen around the n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +61,8 @@ class Step:
 
 
 GAPS = (0.0, 0.25, 1.0, 1.75, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0, 59.75, 60.0, 90.0, 120.0, 300.0)
+DEEP = "ERMON_ORACLE_EXAMPLES" in os.environ
+"""Whether this is a deep, random run: then the clock is set in some histories too."""
 CLOCK_OFFSETS = (0.0, -3600.0, 3600.0, 86_400.0, 90.0, -100.0)
 """How far somebody sets the clock: into windows, out of them, to days on which other prefixes are expected."""
 LONG_GAPS = (540.0, 599.75, 600.0, 1800.0, 3599.0, 3600.0, 14_400.0)
@@ -201,7 +204,7 @@ Scene = list[Step]
 """A few steps that belong together."""
 
 
-def histories(policy: Config, *, clock_is_set: bool = False) -> st.SearchStrategy[list[Step]]:
+def histories(policy: Config, *, clock_is_set: bool = DEEP) -> st.SearchStrategy[list[Step]]:
     """Random scenes, mostly after everything had converged; in some, the policy is changed in between, or the clock set."""
     starts = st.sampled_from([converged(policy), converged(policy), converged(policy), []])
     scenes = _scenes(policy, clock_is_set=clock_is_set)

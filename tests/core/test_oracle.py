@@ -68,7 +68,7 @@ RELOADS = {
 @pytest.mark.parametrize("network", NETWORKS)
 def test_what_is_kept_up_to_date_is_what_is_found_from_scratch(network: str) -> None:
     @FAST
-    @given(histories(NETWORKS[network][0], clock_is_set=True))
+    @given(histories(NETWORKS[network][0]))
     def agree(history: list[Step]) -> None:
         for problem in disagreements(network, history):
             pytest.fail(problem)
