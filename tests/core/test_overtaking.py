@@ -174,7 +174,8 @@ def test_what_is_read_out_of_order_is_told_as_in_order(network: str) -> None:
     stages = (*staged(policy), *staged_in_order(policy))
     for number, history in list(enumerate(stages))[:: 1 if THOROUGH else EVERY]:
         assert differences(policy, history, number) == []
-    agree()
+    if THOROUGH:
+        agree()
 
 
 @pytest.mark.parametrize("network", SEVERAL)
