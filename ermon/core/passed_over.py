@@ -6,7 +6,7 @@ have won over one of Microsoft's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import PathId, RouteKey
@@ -36,6 +36,12 @@ class _Keys:
 
     def __contains__(self, prefix: Prefix) -> bool:
         return prefix in self.several or _packed(prefix) in self.single
+
+    def of(self, prefix: Prefix) -> Iterator[RouteKey]:
+        if _packed(prefix) in self.single:
+            yield prefix, None
+        for path_id in self.several.get(prefix, ()):
+            yield prefix, path_id
 
     def add(self, key: RouteKey) -> None:
         prefix, path_id = key
@@ -87,11 +93,7 @@ class PassedOver:
         return any(self._keys.values()) or any(self._missing.values())
 
     def __contains__(self, prefix: Prefix) -> bool:
-        return prefix in self._keys[prefix.family] or self.not_come_again(prefix)
-
-    def not_come_again(self, prefix: Prefix) -> bool:
-        """Return whether a route to the prefix was there when the router began to send everything again."""
-        return prefix in self._missing.get(prefix.family, ())
+        return prefix in self._keys[prefix.family] or prefix in self._missing.get(prefix.family, ())
 
     def add(self, key: RouteKey) -> None:
         family = key[0].family
@@ -139,9 +141,20 @@ class PassedOver:
         copy._unsure = set(self._unsure)
         return copy
 
-    def among(self, prefixes: Iterable[Prefix]) -> tuple[Prefix, ...]:
-        """Return those of the prefixes that were passed over."""
-        return tuple(sorted(prefix for prefix in prefixes if prefix in self))
+    def among(self, prefixes: Iterable[Prefix]) -> tuple[tuple[RouteKey, ...], tuple[RouteKey, ...]]:
+        """Return the routes to the prefixes that were passed over, and those that have not come again in a refresh."""
+        there: list[RouteKey] = []
+        missing: list[RouteKey] = []
+        for prefix in prefixes:
+            there += self._keys[prefix.family].of(prefix)
+            if keys := self._missing.get(prefix.family):
+                missing += keys.of(prefix)
+        return tuple(sorted(there, key=_order)), tuple(sorted(missing, key=_order))
+
+
+def _order(key: RouteKey) -> tuple[Prefix, int]:
+    prefix, path_id = key
+    return prefix, -1 if path_id is None else path_id
 
 
 def _packed(prefix: Prefix) -> int:

@@ -41,8 +41,11 @@ from ermon.core.timers import RefreshOverdue, StrangersGone
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, Limit, LinkKey
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet, parse_prefix
-from ermon.model.routes import PathId, Route
+from ermon.model.routes import PathId, Route, RouteKey
 from ermon.model.settings import MaintenanceWindow
+
+KeyText = str | tuple[str, PathId]
+"""A prefix, with its path identifier where it has one."""
 
 
 class RefreshMemory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,8 +55,8 @@ class RefreshMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     overdue: float
     missing: tuple[tuple[str, PathId], ...]
     """The routes that have not come again yet."""
-    passed_over: tuple[str, ...] = ()
-    """The same of ``FeedMemory.passed_over``."""
+    passed_over: tuple[KeyText, ...] = ()
+    """The same of those that links bring or have brought, and that are not held."""
 
 
 class AskedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,8 +85,8 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     churn: tuple[tuple[LinkKey, tuple[float, ...]], ...] = ()
     """Of recordings from before the families were told apart."""
     churned: tuple[tuple[LinkKey, ChurnTimes], ...] = ()
-    passed_over: tuple[str, ...] = ()
-    """Prefixes that links bring or have brought, and that the table has from others without their being held."""
+    passed_over: tuple[KeyText, ...] = ()
+    """Routes to prefixes that links bring or have brought, which the table has from others without their being held."""
     strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
     """What keeps routes from any link, and since when."""
 
@@ -198,10 +201,10 @@ def _begins_again(state: AlarmState, now: float) -> bool:
     return state.phase is Phase.RAISED and state.status is Status.VIOLATED and state.since == now
 
 
-def _passed_over(reactor: Reactor, state: FeedState) -> Iterator[Prefix]:
-    """Yield what the table has from others where links bring or have brought a route; all of it may be a full table."""
+def _passed_over(reactor: Reactor, state: FeedState) -> tuple[tuple[RouteKey, ...], tuple[RouteKey, ...]]:
+    """Return what the table has from others where links bring or have brought a route; all of it may be a full table."""
     if not state.passed_over:
-        return
+        return (), ()
     facts, learned = reactor.facts, reactor.routes.learned
     brought: set[Prefix] = set()
     for link in facts.config.links:
@@ -211,14 +214,23 @@ def _passed_over(reactor: Reactor, state: FeedState) -> Iterator[Prefix]:
                 learned.lately(link.key, family, facts.now) if up else learned.remembered(link.key, family)
             )
             brought |= known
-    yield from state.passed_over.among(brought)
+    return state.passed_over.among(brought)
+
+
+def _key_text(key: RouteKey) -> KeyText:
+    prefix, path_id = key
+    return str(prefix) if path_id is None else (str(prefix), path_id)
+
+
+def _read_key(text: KeyText) -> RouteKey:
+    return (parse_prefix(text), None) if isinstance(text, str) else (parse_prefix(text[0]), text[1])
 
 
 def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
-    passed_over = tuple(_passed_over(reactor, state))
+    passed_over, missing = _passed_over(reactor, state)
     return FeedMemory(
         session=state.session.copy(),
-        passed_over=tuple(map(str, passed_over)),
+        passed_over=tuple(map(_key_text, passed_over)),
         awaited=state.awaited,
         awaited_until=state.awaited_until,
         overflowed_until=state.overflowed_until,
@@ -230,9 +242,7 @@ def _feed_memory(reactor: Reactor, state: FeedState, now: float) -> FeedMemory:
                 family,
                 reactor.timers.due(RefreshOverdue(state.feed.name, family)) or now,
                 tuple(sorted(((str(prefix), path_id) for prefix, path_id in keys), key=str)),
-                tuple(
-                    str(p) for p in passed_over if p.family == family and state.passed_over.not_come_again(p)
-                ),
+                tuple(_key_text(key) for key in missing if key[0].family == family),
             )
             for family, keys in sorted(state.refreshes.items())
         ),
@@ -373,11 +383,12 @@ def _restore_feed(reactor: Reactor, state: FeedState, memory: FeedMemory, routes
 def _restore_passed_over(state: FeedState, memory: FeedMemory) -> None:
     missing = {text for refresh in memory.refreshes for text in refresh.passed_over}
     for text in missing:
-        state.passed_over.add((parse_prefix(text), None))
+        state.passed_over.add(_read_key(text))
     for refresh in memory.refreshes:
         state.passed_over.refresh_began(refresh.family)
-    for text in set(memory.passed_over) - missing:
-        state.passed_over.add((parse_prefix(text), None))
+    for text in memory.passed_over:
+        if text not in missing:  # earlier recordings have in both what has not come again
+            state.passed_over.add(_read_key(text))
 
 
 def _restore_asked(reactor: Reactor, state: FeedState, memory: FeedMemory) -> None:

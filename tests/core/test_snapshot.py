@@ -12,6 +12,7 @@ from msgspec import structs
 from ermon.core.alarm import Alarm, Phase
 from ermon.core.monitor import Monitor
 from ermon.core.snapshot import Snapshot, resume, take
+from ermon.model.events import Update
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.model.routes import Route
@@ -190,3 +191,22 @@ def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_h
     memory = take(monitor).feeds["edge-2"]
     assert memory.passed_over == (str(hidden),)
     assert hidden in copied(policy, monitor).network.feeds["edge-2"].passed_over
+
+
+def test_another_s_route_that_is_withdrawn_after_the_copy_hides_nothing_there() -> None:
+    """Also where the router numbers its best paths."""
+    policy = NETWORKS["best paths"][0]
+    monitor, now = Monitor(policy, START), START
+    (hidden,) = prefixes("20.1.0.0/16")
+    (other,) = routes("20.1.0.0/16", "64510 8075")
+    numbered = structs.replace(other, path_id=2)
+    for step in [*converged(policy), announce("edge-2", [numbered])]:
+        now += step.gap
+        for event in step.make(now):
+            monitor.apply(event)
+    monitor.advance(now)
+    copy = copied(policy, monitor)
+    feed = copy.network.feeds["edge-2"]
+    assert hidden in feed.passed_over
+    copy.apply(Update(now + 1, "edge-2", (), (numbered.key,)))
+    assert hidden not in feed.passed_over
