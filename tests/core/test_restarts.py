@@ -57,7 +57,7 @@ QUIET_SECONDS = 1800.0
 """Longer than any check's own times, and than routers get to call again."""
 
 ASIDE = {
-    # checks.md, churn-high: "a first dump … do not count"; the changes of the minute before are seen by nobody.
+    # churn-high: "a first dump … do not count"; the changes of the minute before are seen by nobody.
     "churn-high",
     # feed-empty: "in sync and without a single route received": one that sent routes and has withdrawn all of them.
     "feed-empty",
