@@ -165,10 +165,14 @@ class Oracle:
         self.now = max(self.now, now)
 
     def happen(self, *events: Event) -> None:
-        """Take in an event, or several of one instant of which only the last outcome is of interest."""
+        """Take in an event, or several of one instant of which only the last outcome is of interest; but what the end of a
+        session covers begins anew, also where the router calls again at once.
+        """
         for event in events:
             self.pass_time(event.time)
             self._record(event)
+            if isinstance(event, SessionDown):
+                self._look(by_line=True)
         self._look(by_line=True)
 
     def reload(self, config: Config, now: float) -> None:
