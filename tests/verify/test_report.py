@@ -27,6 +27,7 @@ async def test_the_schema_of_a_report(net: Company):
         "circuits",
         "other_findings",
         "comparison",
+        "maintenance",
     ]
     assert (report["schema"], report["time"]) == ("ermon-verify/1", "2026-11-18T11:07:42.000Z")
     [circuit] = report["circuits"]

@@ -248,7 +248,7 @@ async def test_a_maintenance_window_explains_a_failure_and_does_not_excuse_it():
     run = await put_to_the_test(net)
     assert run.step("pools")["status"] == "fail"
     [proof] = [p for p in run.step("pools")["evidence"] if p["status"] == "fail"]
-    assert "maintenance window" in proof["details"]["suppressed"]
+    assert "maintenance until" in proof["details"]["suppressed"]
 
 
 @pytest.mark.parametrize(
