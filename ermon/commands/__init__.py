@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ermon.commands import platforms
 from ermon.commands.platforms import PLATFORMS, TITLES
 from ermon.model.prefixes import Prefix, format_address, parse_prefix
 
-__all__ = ["PLATFORMS", "TITLES", "VRF", "WORDS_OF", "Question", "command"]
+__all__ = ["CAPITALS", "PLATFORMS", "TITLES", "TYPED", "VRF", "WORDS_OF", "Question", "command"]
 
 NEIGHBORS = frozenset({"MSEE", "ISP", "ERMON", "NEIGHBOR"})
 """The words that stand for a BGP neighbor of a router."""
@@ -39,6 +38,10 @@ WORDS_OF: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
 )
 """Each kind of question, and the words that may stand at each place behind it."""
 
+TYPED = re.compile(r"`([^`]+)`")
+"""A command that a text has word by word, in backticks."""
+CAPITALS = re.compile(r"(?<![\w-])[A-Z]+(?:-[A-Z]+)*(?![\w-])")
+"""A word in capitals in a command, to be filled in."""
 VRF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,62}")
 """The name of a VRF that neither a router nor a shell can take for something else."""
 _UNKNOWN_FAMILY = "FAMILY"
@@ -71,7 +74,7 @@ def command(
     ``values`` holds the values of words in canonical text; a word without one stands as it is. A ``vrf`` whose name
     could be taken for something else by a router or a shell has no command.
     """
-    found = platforms.PLATFORMS[platform].get(question.kind)
+    found = PLATFORMS[platform].get(question.kind)
     if found is None or (vrf is not None and not VRF.fullmatch(vrf)):
         return None
     known = {place: values.get(word, word) for place, word in _places(question)}

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ermon.commands import PLATFORMS, VRF, Question, command
+from ermon.commands import CAPITALS, PLATFORMS, TYPED, VRF, Question, command
 from ermon.commands.places import Place, Scene
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.model.prefixes import Family, Prefix, format_address
 
-_COMMAND = re.compile(r"`([^`]+)`")
 _BOTH_FAMILIES = re.compile(r"(`[^`]+`) \(IPv6: (`[^`]+`)\)")
-_CAPITALS = re.compile(r"(?<![\w-])[A-Z]+(?:-[A-Z]+)*(?![\w-])")
 _COMMUNITY = re.compile(r"[0-9]{1,5}:[0-9]{1,5}")
 _ONE_ANSWER = ("MSEE", "ISP", "ERMON")
 
@@ -54,6 +52,15 @@ def fill(steps: Iterable[tuple[str | Question, ...]], config: Config, finding: F
     return [tuple(_parts(step, scene, values, config)) for step in steps]
 
 
+def commands_of(steps: Iterable[Step]) -> Iterator[str]:
+    """Yield every command in the steps, those that a guide has word by word too."""
+    for step in steps:
+        for part in step:
+            yield from TYPED.findall(part.text)
+            for commands in part.commands:
+                yield from commands.by_platform.values()
+
+
 def _parts(
     step: Iterable[str | Question], scene: Scene, values: Mapping[str, str], config: Config
 ) -> Iterable[Part]:
@@ -61,7 +68,7 @@ def _parts(
     for piece in step:
         if isinstance(piece, str):
             typed = _of_family(piece, scene.family)
-            text += _COMMAND.sub(lambda found: f"`{_filled(found[1], values)}`", typed)
+            text += TYPED.sub(lambda found: f"`{_filled(found[1], values)}`", typed)
             continue
         found = scene.places(piece.neighbor, by_family=piece.kind != "session")
         commands = tuple(_commands(piece, place, values, config) for place in found)
@@ -93,7 +100,7 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
         told.pop("CIRCUIT", None)  # the name of the circuit in Azure is Azure's
     if "vrf" in told:
         text = text.replace("FAMILY unicast", told["vrf"])
-    return _CAPITALS.sub(lambda word: told.get(word[0], word[0]), text)
+    return CAPITALS.sub(lambda word: told.get(word[0], word[0]), text)
 
 
 def _values(config: Config, finding: Finding, scene: Scene) -> dict[str, str]:

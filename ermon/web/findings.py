@@ -7,7 +7,6 @@ that an old link says at once what is the case.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -17,9 +16,9 @@ from aiohttp import web
 from ermon.api.answers import CommandsDoc, OneFindingDoc, PartDoc, finding_doc
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import alert_name
-from ermon.checks.guide import guide, placeholders
+from ermon.checks.guide import guide, words_in
 from ermon.commands import TITLES
-from ermon.commands.fill import Commands, Step, fill
+from ermon.commands.fill import Commands, Step, commands_of, fill
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.web.handling import CONTEXT, WebContext, answer, parameters, success
@@ -32,9 +31,6 @@ MAX_ALSO = 50
 
 MAX_LOOKED_AT = 500
 """Cleared findings that are looked through for those of the same time."""
-
-_COMMAND = re.compile(r"`([^`]+)`")
-_CAPITALS = re.compile(r"(?<![\w-])[A-Z]+(?:-[A-Z]+)*(?![\w-])")
 
 
 async def page(request: web.Request) -> web.Response:
@@ -123,7 +119,7 @@ def _document(
         read = guide(found.check).plain()
         steps = fill(read.pieces, config, found)
         told = {"title": read.title, "meaning": read.meaning, "steps": tuple(map(_step, steps))}
-        words = _words_left(steps)
+        words = words_in(commands_of(steps))
     return OneFindingDoc(
         finding=finding_doc(found),
         **told,
@@ -141,20 +137,6 @@ def _step(step: Step) -> tuple[PartDoc, ...]:
 
 def _commands(commands: Commands) -> CommandsDoc:
     return CommandsDoc(where=commands.where, platform=commands.platform, commands=commands.by_platform)
-
-
-def _words_left(steps: Iterable[Step]) -> dict[str, str]:
-    """Return the words that nobody could fill in, in the order of the guides' own list."""
-    typed = [command for step in steps for part in step for command in _COMMAND.findall(part.text)]
-    typed += [
-        text
-        for step in steps
-        for part in step
-        for commands in part.commands
-        for text in commands.by_platform.values()
-    ]
-    left = {word for text in typed for word in _CAPITALS.findall(text)}
-    return {word: meaning for word, meaning in placeholders().items() if word in left}
 
 
 def _silence(url: str, found: Finding) -> str:

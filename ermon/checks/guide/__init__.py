@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from ermon.commands import WORDS_OF, Question, command
+from ermon.commands import CAPITALS, TYPED, WORDS_OF, Question, command
 
 HEADINGS = ("What it means", "What it needs", "What to do", "Where the rule comes from")
 
@@ -21,9 +21,7 @@ WRITTEN_FOR = "iosxe"
 _FOLDER = resources.files(__name__)
 _HEADING = re.compile(r"^## +(.+?) *$", re.MULTILINE)
 _STEP = re.compile(r"^([0-9]+)\. ", re.MULTILINE)
-_COMMAND = re.compile(r"`([^`]+)`")
 _QUESTION = re.compile(r"\{([a-z-]+)((?: [A-Z-]+)*)\}")
-_CAPITALS = re.compile(r"\b[A-Z]+(?:-[A-Z]+)*\b")
 _PLACEHOLDER = re.compile(r"^- `([A-Z-]+)`: (.+(?:\n  .+)*)$", re.MULTILINE)
 
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
@@ -67,19 +65,24 @@ class Guide:
     @property
     def commands(self) -> tuple[str, ...]:
         """The command lines in the steps, IOS-XE unless said otherwise."""
-        return tuple(command for step in self.steps for command in _COMMAND.findall(step))
+        return tuple(command for step in self.steps for command in TYPED.findall(step))
 
     @property
     def typed(self) -> tuple[str, ...]:
         """The commands that the guide has word for word, without those that answer its questions."""
         texts = [piece for step in self.pieces for piece in step if isinstance(piece, str)]
-        return tuple(command for text in texts for command in _COMMAND.findall(text))
+        return tuple(command for text in texts for command in TYPED.findall(text))
 
     @property
     def placeholders(self) -> dict[str, str]:
         """What the words in capitals in the commands stand for, in the order of ``README.md``."""
-        used = {word for command in self.commands for word in _CAPITALS.findall(command)}
-        return {word: meaning for word, meaning in placeholders().items() if word in used}
+        return words_in(self.commands)
+
+
+def words_in(commands: Iterable[str]) -> dict[str, str]:
+    """Return the words in capitals in these commands and what they stand for, in the order of ``README.md``."""
+    used = {word for command in commands for word in CAPITALS.findall(command)}
+    return {word: meaning for word, meaning in placeholders().items() if word in used}
 
 
 def _plain_piece(piece: str | Question) -> str | Question:
