@@ -335,8 +335,8 @@ class NetworkFacts:
         return self.feeds[feed].tables.get(link, _NO_ROUTES)
 
     def links_beside(self, feed: Feed) -> Iterable[LinkFamily]:
-        """Return the links of the router and VRF whose edge table a feed shows."""
-        return self._links_in.get(feed.table, ())
+        """Return the links of the router and VRF whose edge table a feed shows; none for a feed of another view."""
+        return self._links_in.get(feed.table, ()) if feed.view is View.EDGE_TABLE else ()
 
     def up_circuits(self, vrf: str | None, family: Family) -> Collection[str]:
         return self.up_in.get((vrf, family), ())

@@ -15,7 +15,7 @@ from ermon.core.states import Awaited, FeedState, ProcessState
 from ermon.core.timers import ProcessSettles, ReconnectOverdue
 from ermon.model.events import ProcessDown, ProcessSilent, ProcessUp, SessionDown
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Feed, View
+from ermon.model.inventory import Feed
 
 
 class Processes:
@@ -48,8 +48,7 @@ class Processes:
         state.up = True
         for feed in self._feeds_of(process):
             self.await_router(feed, feed.awaited)
-            if feed.feed.view is View.EDGE_TABLE:
-                self._await_links(feed.feed)
+            self._await_links(feed.feed)
 
     def _down(self, event: ProcessDown, state: ProcessState) -> None:
         if state.up and not event.wanted:
@@ -69,9 +68,9 @@ class Processes:
     def _feeds_of(self, process: str) -> Iterator[FeedState]:
         return (state for state in self._facts.feeds.values() if state.feed.process == process)
 
-    def _await_links(self, table: Feed) -> None:
+    def _await_links(self, feed: Feed) -> None:
         """Wait for the links that were down: their mirrors may be here before the table that says that they are."""
-        for key in self._facts.links_beside(table):
+        for key in self._facts.links_beside(feed):
             if self._facts.last_known_state(*key) is LinkState.DOWN:
                 self._layers.await_state(*key)
 

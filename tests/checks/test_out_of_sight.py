@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ermon.core.kept_feeds import KeptSessions
+from ermon.core.monitor import Monitor
 from ermon.model.settings import Severity
 from tests.checks.company import EXCHANGE, PLANT, Company, Space, company
 from tests.story import MILLISECOND
@@ -78,6 +80,23 @@ def test_a_session_that_begins_again_and_again_does_not_prolong_the_waiting(net:
     for _ in range(5):
         net.wait(23).up("edge-1", "edge-2")  # each time a new first dump
     assert net.wait(5 - MILLISECOND).status("circuit-unseen", **CHICAGO) == "unknown"
+    assert net.wait(MILLISECOND).status("circuit-unseen", **CHICAGO) == "violated"
+
+
+def test_a_mirror_that_calls_first_does_not_begin_the_waiting():
+    net = company()
+    net.monitor = Monitor(net.config, net.now, sessions=KeptSessions())
+    net.process_up().up("edge-3", "edge-4").wait(5).up("chicago-primary", "chicago-secondary").wait(145)
+    assert net.status("circuit-unseen", **CHICAGO) == "violated", "its routers have had their time to call"
+    assert net.wait(10).up("edge-1").status("circuit-unseen", **CHICAGO) == "unknown"
+    assert net.wait(SYNC_TIMEOUT - MILLISECOND).status("circuit-unseen", **CHICAGO) == "unknown"
+    assert net.raised("circuit-unseen") == []
+
+
+def test_a_mirror_that_calls_again_does_not_prolong_the_waiting(net: Company):
+    net.process_up().wait(100).process_down().wait(1).process_up().wait(1).up("edge-1", "edge-2")
+    net.wait(100).up("chicago-primary", "chicago-secondary", "edge-1", "edge-2")
+    assert net.wait(20 - MILLISECOND).status("circuit-unseen", **CHICAGO) == "unknown"
     assert net.wait(MILLISECOND).status("circuit-unseen", **CHICAGO) == "violated"
 
 

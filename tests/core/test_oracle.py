@@ -80,9 +80,7 @@ def test_what_is_kept_up_to_date_is_what_is_found_from_scratch(network: str) -> 
     agree()
 
 
-# Not "ambiguous": a table that comes up for the first time long after the start, and after a reload, is a first dump to the
-# oracle and not to the monitor. Who is right is not judged yet.
-@pytest.mark.parametrize("network", [network for network in NETWORKS if network != "ambiguous"])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_so_it_is_after_the_first_start_of_all(network: str) -> None:
     @FAST
     @given(histories(NETWORKS[network][0]))
