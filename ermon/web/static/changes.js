@@ -69,8 +69,8 @@ async function submitted(event) {
   const to = new Date(Date.parse(store.status.time) + 1000 * Number(duration.value)).toISOString();
   const wanted = { ...JSON.parse(place.value), to, reason: reason.value };
   await told(problem, async () => {
-    const covered = await send("POST", "api/v1/maintenance/preview", wanted);
-    const yes = await confirm(`Maintenance until ${clock(to)}?`, "Begin maintenance", previewed(covered), () => send("POST", "api/v1/maintenance", wanted));
+    const covered = await ask("api/v1/maintenance/preview", { method: "POST", body: wanted });
+    const yes = await confirm(`Maintenance until ${clock(to)}?`, "Begin maintenance", previewed(covered), () => ask("api/v1/maintenance", { method: "POST", body: wanted }));
     if (yes) form.reset();
   });
 }
@@ -86,7 +86,7 @@ function previewed({ places, checks, subjects, raised }) {
 
 async function endWindow(quiet) {
   const text = `What is wrong with ${placeText(quiet)} then is raised after each check's own time.`;
-  await told(problem, () => confirm(`End the maintenance of ${placeText(quiet)}?`, "End it now", [el("p", {}, text)], () => send("DELETE", `api/v1/maintenance/${encodeURIComponent(quiet.id)}`)));
+  await told(problem, () => confirm(`End the maintenance of ${placeText(quiet)}?`, "End it now", [el("p", {}, text)], () => ask(`api/v1/maintenance/${encodeURIComponent(quiet.id)}`, { method: "DELETE" })));
 }
 
 async function accept({ check, labels, summary }) {
@@ -98,7 +98,7 @@ async function accept({ check, labels, summary }) {
     el("p", {}, "What is received or advertised now is taken for the new normal: the finding is cleared, in every family, and nothing is raised about it until it changes again. Your name and the reason stay in the history."),
     el("p", {}, el("label", { for: "accept-reason" }, "Why"), " ", reason),
   ];
-  await told(problem, () => confirm(`Accept ${check} as the new normal?`, "Accept", body, () => send("POST", "api/v1/accept", { ...wanted, reason: reason.value })));
+  await told(problem, () => confirm(`Accept ${check} as the new normal?`, "Accept", body, () => ask("api/v1/accept", { method: "POST", body: { ...wanted, reason: reason.value } })));
 }
 
 /** Asks for a confirmation; does it and closes when it is given, and says why where ermon refuses. */
@@ -137,18 +137,6 @@ async function told(place, work) {
     setText(place, `▲ ${error.message}`);
     place.hidden = false;
   }
-}
-
-async function send(method, path, body) {
-  const response = await fetch(path, {
-    method,
-    headers: { "Accept": "application/json", ...(body ? { "Content-Type": "application/json" } : {}) },
-    body: body && JSON.stringify(body),
-    signal: AbortSignal.timeout(8_000),
-  });
-  const answer = await response.json().catch(() => ({ error: `the answer was ${response.status} ${response.statusText}` }));
-  if (answer.status !== "success") throw new Error(answer.error.trim());
-  return answer.data;
 }
 
 requestAnimationFrame(() => setTimeout(begin));
