@@ -4,12 +4,13 @@ import { renderCircuits } from "./circuits.js";
 import { setText } from "./dom.js";
 import { renderDrawing } from "./drawing.js";
 import { listenToFilter, renderFeeds } from "./feeds.js";
-import { listenToFindings, renderAges, renderFindings } from "./findings.js";
+import { listenToFindings, renderFindings } from "./findings.js";
 import { renderHeadline } from "./headline.js";
 import { renderMaintenance } from "./maintenance.js";
 import { renderPools } from "./pools.js";
 import { changed, onChange, store } from "./store.js";
 import "./stream.js";
+import { renderAges } from "./times.js";
 import { clock } from "./words.js";
 
 function render() {

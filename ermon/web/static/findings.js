@@ -3,8 +3,9 @@
 import { el, show } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
 import { fillGuide } from "./guide.js";
-import { now, raised, store } from "./store.js";
-import { clock, duration, marked, plural, seconds } from "./words.js";
+import { raised, store } from "./store.js";
+import { at, lasting, left, renderAges } from "./times.js";
+import { duration, marked, plural, seconds } from "./words.js";
 
 /** The others are behind a button: nobody reads a thousand, and the drawing should not be far below. */
 const SHOWN = 20;
@@ -72,10 +73,6 @@ function groupCard({ text, severity, since, findings }, previous) {
   );
 }
 
-function lasting(since) {
-  return ["for ", el("time", { class: "age", datetime: since }), ", since ", el("time", { datetime: since, title: since }, clock(since))];
-}
-
 /** What will be raised if it lasts. */
 function renderNoticed() {
   const found = (store.status.noticed ?? []).slice(0, SHOWN);
@@ -85,7 +82,7 @@ function renderNoticed() {
     el(
       "p", { class: `noticed ${severity}` },
       el("strong", {}, marked(severity === "info" ? "no" : "down", severity)), ` ${summary} `,
-      el("span", { class: "quiet" }, ...lasting(since), ...(due ? ["; raised in ", el("time", { class: "left", datetime: due })] : [])),
+      el("span", { class: "quiet" }, ...lasting(since), ...(due ? ["; raised in ", left(due)] : [])),
     ),
   );
 }
@@ -93,25 +90,11 @@ function renderNoticed() {
 /** For how long it lasts, or since when it is gone. */
 function course(finding) {
   if (!finding.ok_since) return lasting(finding.since);
-  const at = (time) => el("time", { datetime: time, title: time }, clock(time));
   return [
     el("strong", { class: "mark" }, "○ Gone"), " since ", at(finding.ok_since),
-    ...(finding.clears_at ? [", clears at ", at(finding.clears_at), " if it stays gone (in ", el("time", { class: "left", datetime: finding.clears_at }), ")"] : []),
+    ...(finding.clears_at ? [", clears at ", at(finding.clears_at), " if it stays gone (in ", left(finding.clears_at), ")"] : []),
     `; it lasted ${duration(seconds(finding.ok_since) - seconds(finding.since))}`,
   ];
-}
-
-/** Ages go on when nothing else happens. */
-export function renderAges() {
-  const present = now();
-  for (const time of document.querySelectorAll("time.age")) {
-    const text = duration(present - seconds(time.dateTime));
-    if (time.textContent !== text) time.textContent = text;
-  }
-  for (const time of document.querySelectorAll("time.left")) {
-    const text = duration(seconds(time.dateTime) - present);
-    if (time.textContent !== text) time.textContent = text;
-  }
 }
 
 /** What to do about the worst is told without being asked, where it does not push the drawing out of sight. */
@@ -149,7 +132,7 @@ function pastItem(finding) {
   const lasted = seconds(finding.ended_at ?? finding.cleared_at) - seconds(finding.since);
   return el(
     "li", {},
-    el("time", { datetime: finding.cleared_at, title: finding.cleared_at }, clock(finding.cleared_at)),
+    at(finding.cleared_at),
     " ", el("a", { href: `findings/${encodeURIComponent(finding.id)}` }, finding.summary), ` (${finding.severity}, lasted ${duration(lasted)})`,
   );
 }

@@ -1,7 +1,8 @@
 // One line: how the network is, as ermon says, or that ermon is not heard.
 
-import { el, setText } from "./dom.js";
+import { setText } from "./dom.js";
 import { store } from "./store.js";
+import { at, lasting, left } from "./times.js";
 import { clock, KINDS, MARKS } from "./words.js";
 
 /** What is due, in the words of each kind. */
@@ -20,20 +21,15 @@ export function renderHeadline() {
   const times = `${since} ${due} ${kind}`;
   if (when.dataset.times !== times) {
     when.dataset.times = times;
-    when.replaceChildren(...lasting(since), ...(due === null ? [] : coming(due, DUE[kind] ?? "due", since !== null)));
+    // Outside of what is read out when it changes: it changes every second.
+    when.replaceChildren(...(since === null ? [] : lasting(since)), ...(due === null ? [] : coming(due, DUE[kind] ?? "due", since !== null)));
   }
   document.title = `${shape} ${text} - ermon`;
 }
 
-/** For how long, outside of what is read out when it changes: it changes every second. */
-function lasting(since) {
-  if (since === null) return [];
-  return ["for ", el("time", { class: "age", datetime: since }), ", since ", el("time", { datetime: since, title: since }, clock(since))];
-}
-
 /** When something will be so: a countdown. */
 function coming(due, word, more) {
-  return [more ? "; " : "", `${word} in `, el("time", { class: "left", datetime: due }), ", at ", el("time", { datetime: due, title: due }, clock(due))];
+  return [more ? "; " : "", `${word} in `, left(due), ", at ", at(due)];
 }
 
 function unheard() {

@@ -2,7 +2,8 @@
 
 import { el, show } from "./dom.js";
 import { store } from "./store.js";
-import { clock, MARKS } from "./words.js";
+import { at, left } from "./times.js";
+import { MARKS } from "./words.js";
 
 /** What can be done about one of them: `changes.js` says, once it knows who looks at the page. */
 export const actions = { end: null };
@@ -22,7 +23,7 @@ function row(quiet) {
   const { kind, by, reason, until, mayEnd } = quiet;
   const end = until === null
     ? "for good"
-    : ["ends in ", el("time", { class: "left", datetime: until }), ", at ", el("time", { datetime: until, title: until }, clock(until))];
+    : ["ends in ", left(until), ", at ", at(until)];
   return el(
     "p", { class: `quieted ${kind}` },
     el("strong", {}, `${MARKS.draining} ${kind === "maintenance" ? "Maintenance" : "Exception"}: ${placeText(quiet)}`),
