@@ -5,9 +5,9 @@ their vendors' command references. A command that is not known for sure is not h
 name a peer and not its address, has none.
 
 In the texts stand ``{neighbor}``, ``{prefix}``, ``{network}`` (the prefix without its length), ``{community}``,
-``{family}`` (ipv4 or ipv6), ``{inet}``, ``{vpn}``, ``{ip}`` and ``{six}`` (how
-platforms call it), ``{vrf}``, ``{policy}`` (what is
-applied outbound to the neighbor) and ``{longer}`` (how a prefix list says that more specific prefixes are meant, too).
+``{family}`` (ipv4 or ipv6), ``{inet}``, ``{vpn}``, ``{ip}`` and ``{six}`` (how platforms call it), ``{bits}`` (of its
+addresses), ``{vrf}``, ``{policy}`` (what is applied outbound to the neighbor), ``{community_pair}`` (the community as
+BIRD writes it) and ``{longer}`` (how a prefix list says that more specific prefixes are meant, too).
 """
 
 from __future__ import annotations
@@ -75,6 +75,13 @@ _STOP_OF_IOS = (
 )
 """The same on IOS-XE, NX-OS and FRR."""
 
+_CHANGES_OF_IOS: Commands = {
+    "soft-out": _both("clear bgp {family} unicast {neighbor} soft out"),
+    "soft-in": _both("clear bgp {family} unicast {neighbor} soft in"),
+    "stop": _both("\n".join(_STOP_OF_IOS)),
+}
+"""The same on IOS-XE and NX-OS."""
+
 _STOP_OF_VYOS = (
     "configure",
     f"set policy prefix-list{{six}} {STOP} rule 1 action permit",
@@ -87,29 +94,33 @@ _STOP_OF_VYOS = (
 
 
 def _iosxe() -> Commands:
-    of, in_vrf = "bgp {family} unicast", "bgp {vpn} unicast vrf {vrf}"
     return {
-        "advertised": _shown("{of} neighbors {neighbor} advertised-routes | include {network}", of, in_vrf),
-        "session": _shown("{of} neighbors {neighbor} | include BGP state|Last reset|Prefixes", of, in_vrf),
-        "learned": _shown("{of} neighbors {neighbor} routes | include {network}", of, in_vrf),
-        "routes": _shown("{of} {prefix}", of, in_vrf),
-        "community": _shown("{of} community {community}", of, in_vrf),
-        "soft-out": _both("clear bgp {family} unicast {neighbor} soft out"),
-        "soft-in": _both("clear bgp {family} unicast {neighbor} soft in"),
-        "stop": _both("\n".join(_STOP_OF_IOS)),
+        **_cisco("bgp {family} unicast", "bgp {vpn} unicast vrf {vrf}", "BGP state|Last reset|Prefixes"),
+        **_CHANGES_OF_IOS,
     }
 
 
 def _iosxr() -> Commands:
     of, in_vrf = "bgp {family} unicast", "bgp vrf {vrf} {family} unicast"
     return {
-        "advertised": _shown("{of} neighbors {neighbor} advertised-routes | include {network}", of, in_vrf),
-        "session": _shown('{of} neighbors {neighbor} | include "BGP state|Last reset"', of, in_vrf),
-        "learned": _shown("{of} neighbors {neighbor} routes | include {network}", of, in_vrf),
-        "routes": _shown("{of} {prefix}", of, in_vrf),
-        "community": _shown("{of} community {community}", of, in_vrf),
+        **_cisco(of, in_vrf, '"BGP state|Last reset"'),
         "soft-out": _both(f"clear {of} {{neighbor}} soft out", f"clear {in_vrf} {{neighbor}} soft out"),
         "soft-in": _both(f"clear {of} {{neighbor}} soft in", f"clear {in_vrf} {{neighbor}} soft in"),
+    }
+
+
+def _cisco(of: str, in_vrf: str, session: str) -> Commands:
+    """What IOS-XE and IOS-XR show of a table, which they name in different ways; ``session`` picks the lines of a neighbor."""
+
+    def shown(text: str) -> Command:
+        return _both(f"show {of} {text}", f"show {in_vrf} {text}")
+
+    return {
+        "advertised": shown("neighbors {neighbor} advertised-routes | include {network}"),
+        "session": shown(f"neighbors {{neighbor}} | include {session}"),
+        "learned": shown("neighbors {neighbor} routes | include {network}"),
+        "routes": shown("{prefix}"),
+        "community": shown("community {community}"),
     }
 
 
@@ -126,9 +137,7 @@ def _nxos() -> Commands:
         "learned": shown("neighbors {neighbor} routes", " | include {network}"),
         "routes": shown("{prefix}"),
         "community": shown("community {community}"),
-        "soft-out": _both("clear bgp {family} unicast {neighbor} soft out"),
-        "soft-in": _both("clear bgp {family} unicast {neighbor} soft in"),
-        "stop": _both("\n".join(_STOP_OF_IOS)),
+        **_CHANGES_OF_IOS,
     }
 
 
@@ -263,10 +272,6 @@ def _fortios() -> Commands:
         "soft-out": Command("execute router clear bgp ip {neighbor} soft out", None),
         "soft-in": Command("execute router clear bgp ip {neighbor} soft in", None),
     }
-
-
-def _shown(text: str, of: str, in_vrf: str) -> Command:
-    return _both(f"show {text}".replace("{of}", of), f"show {text}".replace("{of}", in_vrf))
 
 
 def _alike(text: str) -> Command:
