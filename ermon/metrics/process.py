@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from importlib import metadata
+from itertools import product
 from urllib.parse import urlsplit
 
 from prometheus_client import (
@@ -160,12 +161,7 @@ class Telemetry:
         processes, receivers = set(config.processes), receiver_names(config)
         for process_metric in (self._up, self._restarts, self._dropped):
             _keep_series(process_metric, processes)
-        known = {labels[0] for labels in _label_values(self._confined)}
-        for gone in known - processes:
-            for part in PARTS:
-                self._confined.remove(gone, part)
-        for process in processes - known:
-            self.confined(process, None)
+        _keep_series(self._confined, processes, PARTS)
         for receiver_metric in (self._notifications, self._failures):
             _keep_series(receiver_metric, receivers)
         _keep_series(self._source_ages, set(source_names(config)))
@@ -243,16 +239,14 @@ def receiver_name(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def _keep_series(metric: Counter | Gauge, wanted: set[str]) -> None:
-    present = {value for values in _label_values(metric) for value in values}
+def _keep_series(metric: Counter | Gauge, *values: Iterable[str]) -> None:
+    """Have a series for each combination of the values of its labels, at 0 if it is new, and no other."""
+    present = {tuple(sample.labels.values()) for family in metric.collect() for sample in family.samples}
+    wanted = set(product(*values))
     for gone in present - wanted:
-        metric.remove(gone)
-    for value in wanted:
-        metric.labels(value)
-
-
-def _label_values(metric: Counter | Gauge) -> set[tuple[str, ...]]:
-    return {tuple(sample.labels.values()) for family in metric.collect() for sample in family.samples}
+        metric.remove(*gone)
+    for labels in wanted:
+        metric.labels(*labels)
 
 
 def _advance(counter: Counter, seen: dict[str, int], process: str, count: int) -> None:
