@@ -13,6 +13,6 @@ export async function ask(path, { method = "GET", body } = {}) {
     signal: AbortSignal.timeout(PATIENCE),
   });
   const answer = await response.json().catch(() => ({ error: `the answer was ${response.status} ${response.statusText}` }));
-  if (answer.status !== "success") throw new Error(answer.error?.trim());
+  if (answer.status !== "success") throw new Error(answer.error);
   return answer.data;
 }
