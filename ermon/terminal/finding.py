@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, TextIO
 
 from ermon.api.answers import CommandsDoc, FindingDoc, OneFindingDoc
 from ermon.client.http import Client, read
 from ermon.client.target import Target
-from ermon.terminal.display import moment
+from ermon.terminal.display import instant, moment
 from ermon.terminal.status import as_json
 
 _WIDTH = 96
@@ -60,7 +59,7 @@ def _course(finding: FindingDoc) -> str:
 
 
 def _moment(time: str) -> str:
-    return moment(datetime.fromisoformat(time))
+    return moment(instant(time))
 
 
 def _commands(commands: CommandsDoc, found: OneFindingDoc) -> Iterator[str]:

@@ -80,11 +80,10 @@ def raised(picture: Picture, *, everything: bool) -> list[RenderableType]:
 
 def _group(group: GroupDoc, picture: Picture) -> Iterator[RenderableType]:
     """Show the effects of one cause as one finding."""
-    now, since = picture.now(), instant(group.since)
     checks = Counter(found.check for each in group.findings if (found := picture.findings.get(each)))
     yield Text("▲ ", style(group.severity)).append_text(text(f"{group.severity} {group.text}", "bold"))
     effects = ", ".join(f"{count} {check}" for check, count in checks.items())
-    told = f"for {duration(now - since)}, since {clock(since, now)} UTC: {effects}; --all shows each"
+    told = f"{_lasting(instant(group.since), picture.now())}: {effects}; --all shows each"
     yield indented(text(told), 4)
 
 
@@ -131,10 +130,14 @@ def _course(finding: FindingDoc, now: datetime) -> str:
     """Say how long it lasts, or since when it is gone."""
     since = instant(finding.since)
     if finding.ok_since is None:
-        return f"for {duration(now - since)}, since {clock(since, now)} UTC"
+        return _lasting(since, now)
     gone = instant(finding.ok_since)
     clears = "" if finding.clears_at is None else f", clears at {clock(instant(finding.clears_at), now)} UTC"
     return f"○ gone since {clock(gone, now)} UTC{clears}; it lasted {duration(gone - since)}"
+
+
+def _lasting(since: datetime, now: datetime) -> str:
+    return f"for {duration(now - since)}, since {clock(since, now)} UTC"
 
 
 def quiet(picture: Picture) -> list[RenderableType]:
