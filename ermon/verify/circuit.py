@@ -237,6 +237,14 @@ class CircuitFacts:
                 proof = Proof(Outcome.UNKNOWN, text, check, answered.labels)
             yield proof
 
+    def _suppressed_by(self, answered: SubjectDoc) -> str:
+        """Say what keeps a violation quiet: somebody who wants that, or links that are down."""
+        because = answered.suppressed_because
+        if because is not None and because not in CATALOGUE:
+            return because
+        down = self._down(answered.labels)
+        return f"{' and '.join(down)} is down" if down else _SUPPRESSED
+
     def _down(self, labels: Labels) -> list[str]:
         """Name the links that a subject is about, or compares, and that are down."""
         if labels.get("circuit") != self.name:
@@ -259,13 +267,7 @@ class CircuitFacts:
             details["finding"] = finding.id
         match answered.status:
             case "suppressed":
-                down = self._down(answered.labels)
-                why, because = (
-                    f"{' and '.join(down)} is down" if down else _SUPPRESSED,
-                    answered.suppressed_because,
-                )
-                on_purpose = because is not None and because not in CATALOGUE
-                details["suppressed"] = because if on_purpose else why
+                details["suppressed"] = self._suppressed_by(answered)
             case "violated" if finding is None:
                 details["note"] = _NOT_RAISED
             case "unknown":
