@@ -202,6 +202,13 @@ class Daemon:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def end(self, number: signal.Signals) -> None:
+        """End ermon with a signal, and wait until nothing of it is left."""
+        self.send_signal(number)
+        assert self.process is not None
+        self.process.wait(PATIENCE)
+        self.wait_until_nothing_is_left()
+
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
         """Stop ermon's own process, and let it go on in the end."""

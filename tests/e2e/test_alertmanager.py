@@ -208,10 +208,7 @@ def test_what_a_webhook_was_not_told_before_ermon_was_killed_it_is_told_after(di
         daemon.wait_until(
             lambda: daemon.metric("ermon_notification_failures_total") >= 1, "nobody is there to tell"
         )
-        daemon.send_signal(signal.SIGKILL)
-        assert daemon.process is not None
-        daemon.process.wait(PATIENCE)
-        daemon.wait_until_nothing_is_left()
+        daemon.end(signal.SIGKILL)
         inbox.listen()
         daemon.start()
 

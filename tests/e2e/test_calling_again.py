@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.e2e.daemon import PATIENCE, Daemon, eventually
+from tests.e2e.daemon import Daemon, eventually
 from tests.e2e.rendered import behind
 from tests.e2e.site_daemons import BirdSite, FrrSite, GobgpSite, OpenBgpdSite
 
@@ -54,10 +54,7 @@ def test_four_makes_of_routers_are_back_soon_after_exabgp_and_ermon_have_ended(
 
         told_before = {finding["id"] for finding in ermon.api("findings")}
         stopped = time.monotonic()
-        ermon.send_signal(signal.SIGTERM)
-        assert ermon.process is not None
-        ermon.process.wait(PATIENCE)
-        ermon.wait_until_nothing_is_left()
+        ermon.end(signal.SIGTERM)
         ermon.start()
         back("ermon started anew", stopped, AGAIN_SECONDS)
         assert {f["check"] for f in ermon.api("findings") if f["id"] not in told_before} == set()

@@ -85,10 +85,7 @@ class Network:
         return any(alert["alertname"] == "ErmonPoolLeak" for alert in self.prometheus.alerts())
 
     def kill_ermon(self) -> None:
-        assert self.daemon.process is not None
-        self.daemon.send_signal(signal.SIGKILL)
-        self.daemon.process.wait()
-        self.daemon.wait_until_nothing_is_left()
+        self.daemon.end(signal.SIGKILL)
 
     def start_ermon(self) -> None:
         self.daemon.start()

@@ -138,9 +138,7 @@ def test_what_a_killed_ermon_has_recorded_is_there(directory, settings, recordin
             return any(t["check"] == "pool-leak" for t in found)
 
         eventually(recorded, "the leak is in the recording")
-        daemon.send_signal(signal.SIGKILL)
-        daemon.process.wait(PATIENCE)
-        daemon.wait_until_nothing_is_left()
+        daemon.end(signal.SIGKILL)
         (first,) = recordings.iterdir()
         found, notes = replay(daemon, first)
         assert notes == f"{first}: it is cut off: whoever wrote it was killed, or still writes\n"

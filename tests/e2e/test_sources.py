@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 
 from tests.e2e.company import Company, configuration, own_network
-from tests.e2e.daemon import PATIENCE
 
 LABEL = "bgp-communities:communities.json[12076:5010]"
 
@@ -60,9 +59,7 @@ def test_a_restart_neither_clears_nor_raises_what_was_said_of_a_list(directory: 
         file.write_text("<html>please log in</html>")
         daemon.send_signal(signal.SIGHUP)
         finding = daemon.wait_until_raised("source-rejected", source=LABEL)
-        daemon.send_signal(signal.SIGTERM)
-        daemon.process.wait(PATIENCE)
-        daemon.wait_until_nothing_is_left()
+        daemon.end(signal.SIGTERM)
         daemon.start()
         with daemon.listen() as story:
             daemon.wait_until(

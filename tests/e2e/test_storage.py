@@ -30,13 +30,6 @@ def database(directory: Path) -> Path:
     return directory / "state" / "ermon.sqlite"
 
 
-def kill(daemon: Daemon) -> None:
-    daemon.send_signal(signal.SIGKILL)
-    assert daemon.process is not None
-    daemon.process.wait(PATIENCE)
-    daemon.wait_until_nothing_is_left()
-
-
 def stop(daemon: Daemon) -> None:
     daemon.send_signal(signal.SIGTERM)
     assert daemon.process is not None
@@ -66,7 +59,7 @@ def test_what_is_raised_and_planned_survives_a_kill(directory, settings):
         before = {family: daemon.wait_until_raised("pool-leak", family=family) for family in PART_OF_POOL}
         window = plan(daemon, "edge-2")
         isp.shut_down("maintenance")  # and is not back before we have looked
-        kill(daemon)
+        daemon.end(signal.SIGKILL)
         company.repair(PART_OF_POOL["ipv6"])
 
         daemon.start()
@@ -141,7 +134,7 @@ def test_a_disk_that_goes_and_comes_back_stops_nothing_and_catches_up(directory,
         daemon.wait_until_cleared("storage-failed")
         leaks = daemon.findings("pool-leak")
         wait_for_disk(daemon)
-        kill(daemon)
+        daemon.end(signal.SIGKILL)
         daemon.start()
         left = {finding["id"] for finding in daemon.findings("pool-leak")}
         assert left == {finding["id"] for finding in leaks}
@@ -161,7 +154,7 @@ def test_a_broken_file_is_set_aside_and_told(directory, settings):
         company.leak(PART_OF_POOL["ipv4"])
         leak = company.daemon.wait_until_raised("pool-leak")
         wait_for_disk(company.daemon)
-        kill(company.daemon)
+        company.daemon.end(signal.SIGKILL)
         company.daemon.start()
         assert [finding["id"] for finding in company.daemon.findings("pool-leak")] == [leak["id"]]
 

@@ -19,7 +19,6 @@ from tests.e2e.company import (
     export,
     own_network,
 )
-from tests.e2e.daemon import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -41,9 +40,7 @@ def company_with_storage(directory, settings):
 
 
 def start_again(daemon, end):
-    daemon.send_signal(end)
-    daemon.process.wait(PATIENCE)
-    daemon.wait_until_nothing_is_left()
+    daemon.end(end)
     daemon.start()
 
 
