@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from ermon.cli import run
-from tests.web.site import Site
-from tests.web.test_accept import ME, lessened
+from tests.web.site import ME, Site
+from tests.web.test_accept import lessened
 
 ACCEPT = ("prefix-count-low", "--circuit", "chicago", "--reason", "as planned")
 

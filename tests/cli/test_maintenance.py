@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from structlog.testing import capture_logs
 
 from ermon.cli import run
 from tests.checks.company import company
-from tests.web.site import Site
+from tests.web.site import ME, Site
 
 
 @pytest.fixture
@@ -55,7 +53,7 @@ ADD = (
 async def test_a_window_is_added_listed_and_ended(server: str, capsys: Any) -> None:
     code, out, _ = await maintenance(server, capsys, *ADD, "--from", "2026-01-01T00:00:00Z")
     assert code == 0
-    assert f"circuit chicago, link primary: works (by {pwd.getpwuid(os.getuid()).pw_name})" in out
+    assert f"circuit chicago, link primary: works (by {ME})" in out
     window_id = out.split()[0]
     assert await maintenance(server, capsys, "list") == (0, out, "")
     code, out, _ = await maintenance(server, capsys, "end", window_id)

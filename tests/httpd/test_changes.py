@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from structlog.testing import capture_logs
 
 from ermon.httpd.shell import WebConfig, address_key
 from tests.httpd.test_access import USERS, basic
-from tests.web.site import Client, Site
+from tests.web.site import ME, Client, Site
 
 CHANGES = pytest.mark.parametrize(
     ("method", "path"),
@@ -47,7 +46,7 @@ async def test_an_account_of_this_machine_may_over_the_control_socket(
         async with site.controlled(tmp_path) as client:
             assert (await client.text(path, method))[0] not in {401, 403}
     [asked] = [line for line in log if line["event"] == "change asked for"]
-    assert (asked["by"], asked["uid"]) == (pwd.getpwuid(os.getuid()).pw_name, os.getuid())
+    assert (asked["by"], asked["uid"]) == (ME, os.getuid())
 
 
 @CHANGES

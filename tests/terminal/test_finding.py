@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from tests.checks.company import COMPANY, V4, Company
-from tests.story import Story, config
+from tests.checks.company import V4, Company, company
 from tests.terminal.looking import look
 
 
-async def leaking(net: Story) -> str:
+async def leaking(net: Company) -> str:
     net.announce("isp-a", V4.pool, path="64500")
     seen = await look(net, "status", "--json")
     return next(found["id"] for found in seen.data["findings"] if found["check"] == "pool-leak")
 
 
 async def test_a_finding_is_told_with_the_commands_of_its_routers_platform():
-    known = config(COMPANY.replace("asn: 64510}", "asn: 64510, neighbor: 203.0.113.129}")
-                   + "routers: {edge-1: {platform: frr}}\n")  # fmt: skip
-    net = Story(known).process_up("edges").process_up("outside")
-    for feed in known.feeds:
-        net.up(feed)
-    net.wait(200)
+    net = company("uplinks: {isp-a: {neighbor: 203.0.113.129}}", "routers: {edge-1: {platform: frr}}")
+    net.process_up("edges").process_up("outside").converge()
     seen = await look(net, "explain", await leaking(net))
     assert seen.code == 1, "it is raised"
     assert seen.lines[0] == f"pool-leak: NAT pool chi {V4.pool} is advertised to isp-a by edge-1"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,9 @@ from ermon.web import api
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
 from tests.story import Story
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+"""The account that speaks over the control socket here."""
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """What is wrong can be taken for right over HTTP, by those who may change anything."""
 
-import os
-import pwd
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from ermon.web.app import make_app
 from tests.checks.company import SPACES, Company, company
-from tests.web.site import Client, Site
+from tests.web.site import ME, Client, Site
 
 PATH = "/api/v1/accept"
-ME = pwd.getpwuid(os.getuid()).pw_name
 DROP = "circuits: {chicago: {receive: {minimum: null, prefixes: null, services: null, drop_percent: 30}}}"
 WANTED = {"check": "prefix-count-low", "circuit": "chicago", "reason": "the filter is narrower now"}
 

@@ -11,8 +11,7 @@ from msgspec import structs
 
 from ermon.model.findings import Finding
 from ermon.web.app import make_app
-from tests.checks.company import COMPANY
-from tests.story import Story, config
+from tests.checks.company import company
 from tests.web.site import Client, Site
 
 POOL = "198.51.100.0/28"
@@ -98,11 +97,8 @@ async def test_a_finding_of_long_ago_comes_from_the_store_and_says_what_is_gone(
 
 
 async def test_a_silence_has_the_labels_where_an_alertmanager_is_configured():
-    known = config(COMPANY + 'alertmanager: {urls: ["http://127.0.0.1:9093/am/"]}\n')
-    net = Story(known).process_up("edges").process_up("outside")
-    for feed in known.feeds:
-        net.up(feed)
-    site = Site(net.wait(200)).tell()
+    net = company('alertmanager: {urls: ["http://127.0.0.1:9093/am/"]}')
+    site = Site(net.process_up("edges").process_up("outside").converge()).tell()
     net.announce("isp-a", POOL, path="64500")
     async with TestClient(TestServer(make_app(site.context()))) as http:
         client = Client(http)

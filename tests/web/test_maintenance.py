@@ -1,6 +1,4 @@
 import json
-import os
-import pwd
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +14,7 @@ from ermon.model.text import rfc3339 as text_rfc3339
 from ermon.web import api
 from ermon.web.app import make_app
 from tests.checks.company import Company
-from tests.web.site import Client, Site
+from tests.web.site import ME, Client, Site
 
 PATH = "/api/v1/maintenance"
 
@@ -51,7 +49,7 @@ async def test_a_window_is_added_listed_and_ended(client: Client, site: Site) ->
     assert status == 201
     assert added["active"]
     assert (added["circuit"], added["link"], added["origin"]) == ("chicago", "primary", "run time")
-    assert added["by"] == pwd.getpwuid(os.getuid()).pw_name
+    assert added["by"] == ME
     assert await client.data(PATH) == [added]
     site.net.wait(60)
     status, ended = await send(client, "DELETE", f"{PATH}/{added['id']}")
@@ -248,7 +246,7 @@ async def test_a_window_in_force_is_in_the_status_with_who_what_why_and_its_end(
 async def test_whoever_comes_over_the_control_socket_may_change_things(client: Client) -> None:
     caller = await client.data("/api/v1/caller")
     assert caller["may_change"]
-    assert (caller["name"], caller["how"]) == (pwd.getpwuid(os.getuid()).pw_name, "")
+    assert (caller["name"], caller["how"]) == (ME, "")
     assert "drain" in caller["acceptable"]
 
 
