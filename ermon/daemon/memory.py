@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
+from ermon.exabgp.landlock import prctl
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
@@ -13,5 +12,4 @@ def keep_memory_private() -> None:
 
     There is no core dump any more, either. What this process starts has not inherited it.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, *map(ctypes.c_long, (0, 0, 0, 0)))
+    prctl(_PR_SET_DUMPABLE, 0)

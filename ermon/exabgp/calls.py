@@ -17,6 +17,8 @@ import struct
 import sys
 from collections.abc import Iterable
 
+from ermon.exabgp.landlock import prctl
+
 # By architecture: that of linux/audit.h, and the numbers of asm/unistd_64.h or of asm-generic/unistd.h.
 _X86_64, _ARM64, _RISCV64 = 0xC000003E, 0xC00000B7, 0xC00000F3
 _ARCHITECTURES = {"x86_64": _X86_64, "aarch64": _ARM64, "riscv64": _RISCV64}
@@ -102,9 +104,7 @@ def refuse_calls() -> bool:
     packed = b"".join(struct.pack("=HBBI", *step) for step in steps)
     held = ctypes.create_string_buffer(packed, len(packed))
     description = struct.pack("@HP", len(steps), ctypes.addressof(held))
-    library = ctypes.CDLL(None, use_errno=True)
-    outcome: int = library.prctl(_PR_SET_SECCOMP, ctypes.c_long(_SECCOMP_MODE_FILTER), description)
-    return outcome == 0
+    return prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, description)
 
 
 def program(architecture: int) -> list[Step]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import struct
-import sys
 from collections.abc import Collection
+
+from ermon.exabgp.landlock import prctl
 
 DAC_READ_SEARCH, NET_BIND_SERVICE = 2, 10
 
@@ -17,22 +18,13 @@ _HEADER, _SETS = struct.Struct("=Ii"), struct.Struct("=6I")
 
 def keep_capabilities(kept: Collection[int]) -> None:
     """Keep of this process' capabilities those, and let no program that it starts have others."""
-    if sys.platform != "linux":
-        return
-    library = ctypes.CDLL(None)
     for number in set(range(_LAST + 1)) - set(kept):
-        library.prctl(_PR_CAPBSET_DROP, *map(ctypes.c_long, (number, 0, 0, 0)))  # refused to whoever has none
+        prctl(_PR_CAPBSET_DROP, number)  # refused to whoever has none
+    library = ctypes.CDLL(None)
     header = ctypes.create_string_buffer(_HEADER.pack(_VERSION_3, 0), _HEADER.size)
     sets = ctypes.create_string_buffer(_SETS.size)
     if library.capget(header, sets) == 0:
         low, high = (sum(1 << number % 32 for number in kept if number // 32 == half) for half in (0, 1))
-        masks = (
-            low,
-            low,
-            low,
-            high,
-            high,
-            high,
-        )  # effective, permitted, inheritable, and the same of the next 32
+        masks = (*(low,) * 3, *(high,) * 3)  # effective, permitted, inheritable, and the same of the next 32
         left = (held & mask for held, mask in zip(_SETS.unpack(sets.raw), masks, strict=True))
         library.capset(header, _SETS.pack(*left))

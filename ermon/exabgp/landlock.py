@@ -12,8 +12,7 @@ import ctypes
 import os
 import stat
 import struct
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 FILES, PORTS, SIGNALS = "files", "ports", "signals"
@@ -58,19 +57,22 @@ def enter(rights: Rights) -> tuple[str, ...]:
         forgo_new_privileges()
         version = _syscall(_CREATE_RULESET, 0, 0, _ASK_FOR_VERSION)
         _restrict(rights, version)
-    except (
-        OSError
-    ):  # Landlock is not compiled in or not switched on, or forbidden by a filter of system calls
+    except OSError:  # Landlock is not compiled in or not switched on, or a filter of system calls forbids it
         version = 0
     return tuple(part for part, first in SINCE.items() if version < first)
 
 
 def forgo_new_privileges() -> None:
     """Let no program that is executed from now on give more rights than there are; ``OSError`` where that is unknown."""
-    if sys.platform != "linux":
+    if not prctl(_PR_SET_NO_NEW_PRIVS, 1):
         raise OSError
-    if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_long, (1, 0, 0, 0))) != 0:
-        raise OSError
+
+
+def prctl(option: int, *arguments: int | bytes) -> bool:
+    """Change something about this process (prctl(2), linux/prctl.h); return whether the kernel has done so."""
+    padded = (*arguments, *(0,) * (4 - len(arguments)))  # it refuses some options unless the rest are zero
+    outcome: int = ctypes.CDLL(None).prctl(option, *_words(padded))
+    return outcome == 0
 
 
 def _restrict(rights: Rights, version: int) -> None:
@@ -121,9 +123,13 @@ def _syscall(number: int, *arguments: int | bytes) -> int:
     """Call the kernel; ``OSError`` when it refuses."""
     library = ctypes.CDLL(None, use_errno=True)
     library.syscall.restype = ctypes.c_long
-    words = [word if isinstance(word, bytes) else ctypes.c_long(word) for word in arguments]
-    outcome: int = library.syscall(ctypes.c_long(number), *words)
+    outcome: int = library.syscall(ctypes.c_long(number), *_words(arguments))
     if outcome < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
     return outcome
+
+
+def _words(arguments: Iterable[int | bytes]) -> list[bytes | ctypes.c_long]:
+    """Pass numbers in whole registers: the functions do not say how many arguments they have, nor of what size."""
+    return [word if isinstance(word, bytes) else ctypes.c_long(word) for word in arguments]

@@ -3,7 +3,7 @@
 With a PORT to listen on, and then on nothing else, it goes into a ``box`` before it imports ExaBGP, which parses what
 strangers send, and tells ermon at the ``door`` what this machine lacks for that. Four things are put right that ExaBGP 5.0 has no setting for in its configuration:
 
-- It dies when ermon dies, however ermon dies (Linux).
+- It dies when ermon dies, however ermon dies.
 - It listens on what its configuration names, at any time (``listener``).
 - A neighbor that a reload changes is torn down, and where it was down, that ends its next session, for which some routers
   wait two minutes. It is changed at once there.
@@ -14,7 +14,6 @@ strangers send, and tells ermon at the ``door`` what this machine lacks for that
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import pwd
@@ -25,13 +24,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ermon.exabgp.landlock import prctl
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the kernel was asked
         sys.exit("ermon is gone")
 
