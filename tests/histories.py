@@ -10,12 +10,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from msgspec import structs
 
 from ermon.checks.sight import source_names
+from ermon.checks.subject import Labels
+from ermon.core.monitor import Monitor
 from ermon.model.events import (
     Accepted,
     AddPathNegotiated,
@@ -39,6 +41,7 @@ from ermon.model.events import (
     StorageJudged,
     Update,
 )
+from ermon.model.findings import Transition
 from ermon.model.inventory import Config, Feed, View
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, parse_prefix
 from ermon.model.routes import BLACKHOLE, Route
@@ -58,6 +61,36 @@ class Step:
 
     def __repr__(self) -> str:
         return f"+{self.gap}: {self.text}"
+
+
+def step_by_step(history: Iterable[Step], start: float, *monitors: Monitor) -> Iterator[float]:
+    """Let the same happen to each of these, but for reloads, and yield the time after each step."""
+    now = start
+    for step in history:
+        now += step.gap
+        for monitor in monitors:
+            for event in step.make(now):
+                monitor.apply(event)
+            monitor.advance(now)
+        yield now
+
+
+def play(history: Iterable[Step], start: float, *monitors: Monitor) -> float:
+    """Let the same happen to each of these, but for reloads; return when it is over."""
+    return max([start, *step_by_step(history, start, *monitors)])
+
+
+class Told(NamedTuple):
+    """What was raised or cleared, and when."""
+
+    time: float
+    check: str
+    labels: Labels
+    state: str
+
+
+def told(transitions: Iterable[Transition]) -> list[Told]:
+    return [Told(t.time, t.finding.check, tuple(t.finding.labels.items()), str(t.state)) for t in transitions]
 
 
 GAPS = (0.0, 0.25, 1.0, 1.75, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0, 59.75, 60.0, 90.0, 120.0, 300.0)

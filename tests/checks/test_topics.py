@@ -22,7 +22,7 @@ from ermon.core.monitor import Monitor
 from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family, Prefix
 from tests.core.test_oracle import FAST, NETWORKS
-from tests.histories import Step, histories, staged
+from tests.histories import Step, histories, staged, step_by_step
 from tests.networks import START
 
 Reads = list[tuple[str, tuple[Any, ...]]]
@@ -150,12 +150,8 @@ def _moves_unseen(facts: NetworkFacts, subject: Subject, feed: str, prefix: Pref
 def all_undeclared(network: str, history: list[Step]) -> Iterator[str]:
     policy = NETWORKS[network][0]
     asked = list(subjects(policy))
-    monitor, now = Monitor(policy, START), START
-    for step in history:
-        now += step.gap
-        for event in step.make(now):
-            monitor.apply(event)
-        monitor.advance(now)
+    monitor = Monitor(policy, START)
+    for _ in step_by_step(history, START, monitor):
         for subject in asked:
             yield from undeclared(monitor.network, subject)
 
@@ -194,13 +190,9 @@ def test_a_set_that_is_forgotten_is_found() -> None:
     """What is asked by prefix is covered by the sets that are declared, and by no fewer."""
     network = "two circuits"
     policy = NETWORKS[network][0]
-    history, monitor, now = next(staged(policy)), Monitor(policy, START), START
+    monitor = Monitor(policy, START)
     missed = False
-    for step in history:
-        now += step.gap
-        for event in step.make(now):
-            monitor.apply(event)
-        monitor.advance(now)
+    for _ in step_by_step(next(staged(policy)), START, monitor):
         for subject in subjects(policy):
             if subject.check == "pool-not-advertised":
                 bare = with_topics(subject, lambda topic: not isinstance(topic.key[-1], RouteSet))

@@ -22,7 +22,7 @@ from ermon.core.monitor import Monitor
 from ermon.model.findings import Status
 from ermon.model.inventory import Config, LinkKey
 from ermon.model.prefixes import FAMILIES
-from tests.histories import Step, histories, staged, staged_in_order
+from tests.histories import Step, Told, histories, staged, staged_in_order, told
 from tests.networks import (
     AMBIGUOUS,
     BEST_PATHS,
@@ -33,7 +33,7 @@ from tests.networks import (
     recognising_policy,
     wider_policy,
 )
-from tests.oracle import Oracle, SubjectKey, times_of, transitions_of
+from tests.oracle import Oracle, times_of, transitions_of
 
 EXAMPLES = int(os.environ.get("ERMON_ORACLE_EXAMPLES", "8"))
 """How many random histories are tried with each network; set it higher for a deeper, random run."""
@@ -407,7 +407,7 @@ def disagreements(network: str, history: list[Step], *, just_started: bool = Fal
     policies = RELOADS[network]
     monitor = Monitor(policies[0], START, sessions=KeptSessions() if just_started else None)
     oracle = Oracle(policies[0], START, just_started=just_started)
-    raised: list[tuple[float, str, SubjectKey]] = []
+    news: list[Told] = []
     now, changed = START, False
     for number, step in enumerate(history, 1):
         now += step.gap
@@ -422,14 +422,11 @@ def disagreements(network: str, history: list[Step], *, just_started: bool = Fal
             oracle.happen(*events)
         outcome = monitor.advance(now)
         oracle.pass_time(now)
-        raised += [
-            (t.time, str(t.state), (t.finding.check, tuple(t.finding.labels.items())))
-            for t in outcome.transitions
-        ]
+        news += told(outcome.transitions)
         for problem in different_answers(monitor, oracle):
             yield f"step {number} ({step!r}) at {now - START}: {problem}"
     if not changed:
-        yield from different_transitions(policies[0], oracle, raised, now)
+        yield from different_transitions(policies[0], oracle, news, now)
 
 
 def different_answers(monitor: Monitor, oracle: Oracle) -> Iterator[str]:
@@ -450,9 +447,7 @@ def shown(verdict: Verdict) -> dict[str, Any]:
     return render(verdict.evidence) if verdict.evidence is not None else {}
 
 
-def different_transitions(
-    config: Config, oracle: Oracle, raised: list[tuple[float, str, SubjectKey]], end: float
-) -> Iterator[str]:
+def different_transitions(config: Config, oracle: Oracle, news: list[Told], end: float) -> Iterator[str]:
     for key in oracle.statuses:
         samples = [(sample.time, sample.by_line, sample.statuses[key]) for sample in oracle.samples]
         settled = {time for time, *about in oracle.levels.settled if tuple(about) == key}
@@ -461,6 +456,6 @@ def different_transitions(
             for t, state in transitions_of(samples, end, *times_of(config, key), settled)
             if t <= end
         ]
-        seen = [(time, state) for time, state, about in raised if about == key]
+        seen = [(each.time, each.state) for each in news if (each.check, each.labels) == key]
         if seen != expected:
             yield f"{key} went {expected}, and the monitor says {seen}"

@@ -25,7 +25,7 @@ from ermon.model.events import Accepted, ClockStepped, Event, ProcessDown, Proce
 from ermon.model.findings import Transition
 from ermon.model.inventory import Config
 from tests.core.test_oracle import FAST, NETWORKS
-from tests.histories import Step, histories, staged, staged_in_order
+from tests.histories import Step, Told, histories, staged, staged_in_order, told
 from tests.networks import START
 
 SEVERAL = [name for name, (policy, _) in NETWORKS.items() if len(policy.processes) > 1]
@@ -47,13 +47,6 @@ class Line(NamedTuple):
     time: float
     process: str
     event: Event
-
-
-class Told(NamedTuple):
-    time: float
-    check: str
-    labels: tuple[tuple[str, str], ...]
-    state: str
 
 
 def lines_of(policy: Config, history: Iterable[Step]) -> tuple[list[Line], float]:
@@ -110,7 +103,7 @@ def in_order(policy: Config, lines: Iterable[Line], end: float) -> list[Told]:
     monitor = Monitor(policy, START)
     for line in lines:
         monitor.apply(line.event)
-    return told(monitor.advance(end).transitions)
+    return since_the_start(monitor.advance(end).transitions)
 
 
 def overtaken(policy: Config, lines: Iterable[Line], end: float, chance: random.Random) -> list[Told]:
@@ -140,14 +133,11 @@ def overtaken(policy: Config, lines: Iterable[Line], end: float, chance: random.
         monitor.apply(line.event)
     for process in policy.processes:
         monitor.delivered(process, end)
-    return told((*transitions, *monitor.advance(end).transitions))
+    return since_the_start((*transitions, *monitor.advance(end).transitions))
 
 
-def told(transitions: Iterable[Transition]) -> list[Told]:
-    return sorted(
-        Told(t.time - START, t.finding.check, tuple(t.finding.labels.items()), str(t.state))
-        for t in transitions
-    )
+def since_the_start(transitions: Iterable[Transition]) -> list[Told]:
+    return sorted(each._replace(time=each.time - START) for each in told(transitions))
 
 
 def differences(policy: Config, history: list[Step], seed: int) -> list[Told]:

@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.topics import Counted
 from ermon.core.drain import DrainMemory
 from ermon.core.kept_feeds import KeptSessions
@@ -46,7 +45,7 @@ from ermon.model.prefixes import Family
 from ermon.model.routes import Route, RouteKey
 from ermon.model.settings import Severity
 from tests.core.test_oracle import NETWORKS
-from tests.histories import Step, histories
+from tests.histories import Step, histories, told
 from tests.networks import START
 
 EXAMPLES = int(os.environ.get("ERMON_RESTART_EXAMPLES", "12"))
@@ -237,7 +236,7 @@ def differences(network: str, history: list[Step], at: int, apart: float) -> Ite
     for one in (without, after):
         one.play([], now)
     yield from different(without.monitor, after.monitor)
-    yield from told_otherwise(without.told, after.told, policy, began)
+    yield from told_otherwise(without.told, after.told, began)
     # And from then on.
     for one in (without, after):
         one.told.clear()
@@ -282,26 +281,19 @@ def different(without: Monitor, after: Monitor, *, raised: bool = True) -> Itera
             yield f"{counted} is usually {usual[0]}, and after a restart {usual[1]}"
 
 
-def told_otherwise(
-    without: list[Transition], after: list[Transition], policy: Config, began: float
-) -> Iterator[str]:
-    """Yield what only one of the two raised or cleared, or what came at quite another time."""
-    left = [name(t) for t in without]
-    for transition in after:
-        check = transition.finding.check
-        if transition.finding.severity is Severity.INFO or check in ASIDE:
-            continue
-        if name(transition) in left:
-            left.remove(name(transition))
+def told_otherwise(without: list[Transition], after: list[Transition], began: float) -> Iterator[str]:
+    """Yield what only one of the two raised or cleared."""
+    left = [each[1:] for each in told(filter(counts, without))]
+    for each in told(filter(counts, after)):
+        if each[1:] in left:
+            left.remove(each[1:])
         else:
-            yield f"only after a restart, {transition.time - began} s later: {name(transition)}"
-    for told in left:
-        if CATALOGUE[told[1]].severity is not Severity.INFO and told[1] not in ASIDE:
-            yield f"only without a restart: {told}"
+            yield f"only after a restart, {each.time - began} s later: {each[1:]}"
+    yield from (f"only without a restart: {each}" for each in left)
 
 
-def name(transition: Transition) -> tuple[object, ...]:
-    return (str(transition.state), transition.finding.check, tuple(transition.finding.labels.items()))
+def counts(transition: Transition) -> bool:
+    return transition.finding.severity is not Severity.INFO and transition.finding.check not in ASIDE
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -18,7 +18,18 @@ from ermon.model.inventory import Config
 from ermon.model.routes import Route
 from ermon.model.settings import Severity
 from tests.core.test_oracle import FAST, NETWORKS, RELOADS
-from tests.histories import Step, announce, converged, histories, staged, widened
+from tests.histories import (
+    Step,
+    Told,
+    announce,
+    converged,
+    histories,
+    play,
+    staged,
+    step_by_step,
+    told,
+    widened,
+)
 from tests.networks import START, prefixes, routes
 
 
@@ -29,11 +40,6 @@ def copied(policy: Config, monitor: Monitor) -> Monitor:
     }
     text = msgspec.json.encode(take(monitor))
     return resume(policy, msgspec.json.decode(text, type=Snapshot), routes)
-
-
-def told(monitor: Monitor, now: float) -> list[tuple[object, ...]]:
-    transitions = monitor.advance(now).transitions
-    return [(t.time, t.state, t.finding.check, tuple(t.finding.labels.items())) for t in transitions]
 
 
 def statuses(monitor: Monitor) -> list[tuple[object, ...]]:
@@ -56,7 +62,7 @@ def known(monitor: Monitor) -> tuple[object, ...]:
     return structs.replace(snapshot, levels=(), cases=()), usual
 
 
-Seen = tuple[list[tuple[object, ...]], list[tuple[object, ...]]]
+Seen = tuple[list[Told], list[tuple[object, ...]]]
 """What was told, and how the subjects stand."""
 
 
@@ -76,7 +82,7 @@ def differences(network: str, history: list[Step], *, every: int) -> Iterator[st
     monitor = Monitor(policies[0], START)
     monitors = [monitor]
     now = START
-    everything = set(told(monitor, now))
+    everything = set(told(monitor.advance(now).transitions))
     for number, step in enumerate(history, 1):
         now += step.gap
         for one in monitors:
@@ -85,13 +91,13 @@ def differences(network: str, history: list[Step], *, every: int) -> Iterator[st
             for event in step.make(now):
                 one.apply(event)
         policies = (*policies[1:], policies[0]) if step.reload else policies
-        first, *others = [(told(one, now), statuses(one)) for one in monitors]
+        first, *others = [(told(one.advance(now).transitions), statuses(one)) for one in monitors]
         everything.update(first[0])
         for other in others:
             yield from (f"step {number} ({step!r}): {line}" for line in different(first, other))
         if number % every == 0:
             copy = copied(policies[0], monitor)
-            news = set(told(copy, now)) - everything
+            news = set(told(copy.advance(now).transitions)) - everything
             yield from (f"step {number} ({step!r}), copied: news of {said}" for said in news)
             yield from (
                 f"step {number} ({step!r}), copied: {line}"
@@ -129,12 +135,8 @@ def test_a_copy_knows_what_has_been_asked_for_anew(network: str) -> None:
 
 def test_a_dump_that_began_again_in_an_earlier_recording_is_waited_for() -> None:
     policy = NETWORKS["two circuits"][0]
-    monitor, now = Monitor(policy, START), START
-    for step in converged(policy):
-        now += step.gap
-        for event in step.make(now):
-            monitor.apply(event)
-    monitor.advance(now)
+    monitor = Monitor(policy, START)
+    play(converged(policy), START, monitor)
     sync = monitor.network.feeds["edge-1"].session.families["ipv4"]
     sync.asked_again, sync.complete = True, False
     copy = copied(policy, monitor)
@@ -147,13 +149,9 @@ def test_a_dump_that_began_again_in_an_earlier_recording_is_waited_for() -> None
 
 def test_a_snapshot_stays_as_it_was_taken_while_the_monitor_goes_on() -> None:
     policy, history = NETWORKS["two circuits"][0], next(iter(staged(NETWORKS["two circuits"][0])))
-    monitor, now = Monitor(policy, START), START
+    monitor = Monitor(policy, START)
     taken: list[tuple[Snapshot, bytes]] = []
-    for step in history:
-        now += step.gap
-        for event in step.make(now):
-            monitor.apply(event)
-        monitor.advance(now)
+    for _ in step_by_step(history, START, monitor):
         snapshot = take(monitor)
         taken.append((snapshot, msgspec.json.encode(snapshot)))
     assert all(msgspec.json.encode(snapshot) == text for snapshot, text in taken)
@@ -180,14 +178,10 @@ def test_what_an_earlier_ermon_raised_keeps_its_effects_quiet_in_a_copy_too() ->
 
 def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_hide_a_link() -> None:
     policy = NETWORKS["best paths"][0]
-    monitor, now = Monitor(policy, START), START
+    monitor = Monitor(policy, START)
     (hidden,) = prefixes("20.1.0.0/16")  # what the links bring; nobody asks about it otherwise
     others = routes("20.1.0.0/16 20.2.0.0/16", "64510 8075")
-    for step in [*converged(policy), announce("edge-2", others)]:
-        now += step.gap
-        for event in step.make(now):
-            monitor.apply(event)
-    monitor.advance(now)
+    play([*converged(policy), announce("edge-2", others)], START, monitor)
     memory = take(monitor).feeds["edge-2"]
     assert memory.passed_over == (str(hidden),)
     assert hidden in copied(policy, monitor).network.feeds["edge-2"].passed_over
@@ -196,15 +190,11 @@ def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_h
 def test_another_s_route_that_is_withdrawn_after_the_copy_hides_nothing_there() -> None:
     """Also where the router numbers its best paths."""
     policy = NETWORKS["best paths"][0]
-    monitor, now = Monitor(policy, START), START
+    monitor = Monitor(policy, START)
     (hidden,) = prefixes("20.1.0.0/16")
     (other,) = routes("20.1.0.0/16", "64510 8075")
     numbered = structs.replace(other, path_id=2)
-    for step in [*converged(policy), announce("edge-2", [numbered])]:
-        now += step.gap
-        for event in step.make(now):
-            monitor.apply(event)
-    monitor.advance(now)
+    now = play([*converged(policy), announce("edge-2", [numbered])], START, monitor)
     copy = copied(policy, monitor)
     feed = copy.network.feeds["edge-2"]
     assert hidden in feed.passed_over

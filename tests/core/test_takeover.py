@@ -14,7 +14,7 @@ from ermon.core.snapshot import take
 from ermon.model.inventory import Config, ExpectedPrefix, Source
 from ermon.model.prefixes import Prefix
 from tests.core.test_oracle import FAST, NETWORKS
-from tests.histories import RECEIVED, Step, histories, staged
+from tests.histories import RECEIVED, Step, histories, play, staged
 from tests.networks import START
 
 QUICK = settings(FAST, phases=[Phase.generate])
@@ -75,17 +75,6 @@ def test_other_lists_are_judged_as_by_a_whole_reload(network: str) -> None:
         assert statuses(one) == statuses(other)
 
     alike()
-
-
-def play(history: list[Step], start: float, *monitors: Monitor) -> float:
-    now = start
-    for step in history:
-        now += step.gap
-        for monitor in monitors:
-            for event in step.make(now):
-                monitor.apply(event)
-            monitor.advance(now)
-    return now
 
 
 def test_between_two_steps_everything_can_be_read_as_it_was() -> None:
