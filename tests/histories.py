@@ -95,7 +95,7 @@ def told(transitions: Iterable[Transition]) -> list[Told]:
 
 GAPS = (0.0, 0.25, 1.0, 1.75, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0, 59.75, 60.0, 90.0, 120.0, 300.0)
 DEEP = "ERMON_ORACLE_EXAMPLES" in os.environ
-"""Whether this is a deep, random run: then the clock is set in some histories too."""
+"""Whether this is a deep, random run: then also the clock is set in some histories, and more of them are tried."""
 CLOCK_OFFSETS = (0.0, -3600.0, 3600.0, 86_400.0, 90.0, -100.0)
 """How far somebody sets the clock: into windows, out of them, to days on which other prefixes are expected."""
 LONG_GAPS = (540.0, 599.75, 600.0, 1800.0, 3599.0, 3600.0, 14_400.0)

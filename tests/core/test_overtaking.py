@@ -7,7 +7,6 @@ the faster one said before cannot be asked about once more when the slower one s
 
 from __future__ import annotations
 
-import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -24,8 +23,8 @@ from ermon.core.monitor import Monitor
 from ermon.model.events import Accepted, ClockStepped, Event, ProcessDown, ProcessSilent, ProcessUp
 from ermon.model.findings import Transition
 from ermon.model.inventory import Config
-from tests.core.test_oracle import FAST, NETWORKS
-from tests.histories import Step, Told, histories, staged, staged_in_order, told
+from tests.core.test_oracle import FAST, NETWORKS, UNSHRUNK
+from tests.histories import DEEP, Step, Told, histories, staged, staged_in_order, told
 from tests.networks import START
 
 SEVERAL = [name for name, (policy, _) in NETWORKS.items() if len(policy.processes) > 1]
@@ -33,10 +32,6 @@ OF_A_PROCESS = (ProcessUp, ProcessDown)
 """What ermon itself notices of a process, when it has read all that the process said before."""
 LONG_AFTER = 14_400.0
 """Seconds after which whatever still holds is raised."""
-UNSHRUNK = settings(FAST, phases=[Phase.generate])
-"""To shrink a history takes minutes, and the differences name what to look at."""
-THOROUGH = "ERMON_ORACLE_EXAMPLES" in os.environ
-"""Whether this is a deeper, random run: see ``tests.core.test_oracle``."""
 EVERY = 12
 """Of the staged histories every so many is read out of order, where there is little time."""
 TOGETHER = (1, 2, 5, 30, 300)
@@ -162,9 +157,9 @@ def test_what_is_read_out_of_order_is_told_as_in_order(network: str) -> None:
         assert differences(policy, history, seed) == []
 
     stages = (*staged(policy), *staged_in_order(policy))
-    for number, history in list(enumerate(stages))[:: 1 if THOROUGH else EVERY]:
+    for number, history in list(enumerate(stages))[:: 1 if DEEP else EVERY]:
         assert differences(policy, history, number) == []
-    if THOROUGH:
+    if DEEP:
         agree()
 
 

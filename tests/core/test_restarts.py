@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ermon.checks.topics import Counted
@@ -44,7 +44,7 @@ from ermon.model.inventory import Config, LinkFamily
 from ermon.model.prefixes import Family
 from ermon.model.routes import Route, RouteKey
 from ermon.model.settings import Severity
-from tests.core.test_oracle import NETWORKS
+from tests.core.test_oracle import NETWORKS, UNSHRUNK
 from tests.histories import Step, histories, told
 from tests.networks import START
 
@@ -298,15 +298,7 @@ def counts(transition: Transition) -> bool:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_restart_at_any_moment_changes_nothing(network: str) -> None:
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize="ERMON_RESTART_EXAMPLES" not in os.environ,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-        phases=[Phase.explicit, Phase.generate],
-    )
+    @settings(UNSHRUNK, max_examples=EXAMPLES, derandomize="ERMON_RESTART_EXAMPLES" not in os.environ)
     @given(histories(NETWORKS[network][0]), st.floats(0.1, 1.0), st.sampled_from((0.0, 1.0, 7.0)))
     def agree(history: list[Step], share: float, apart: float) -> None:
         at = max(2, int(len(history) * share))

@@ -6,19 +6,17 @@ from dataclasses import replace
 from itertools import islice
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ermon.core.monitor import Monitor, Parts
 from ermon.core.snapshot import take
 from ermon.model.inventory import Config, ExpectedPrefix, Source
 from ermon.model.prefixes import Prefix
-from tests.core.test_oracle import FAST, NETWORKS
+from tests.core.test_oracle import NETWORKS, UNSHRUNK
 from tests.histories import RECEIVED, Step, histories, play, staged
 from tests.networks import START
 
-QUICK = settings(FAST, phases=[Phase.generate])
-"""A history that fails says enough as it is; to shorten it takes minutes."""
 LISTABLE = (*RECEIVED["ipv4"], *RECEIVED["ipv6"])
 
 
@@ -53,7 +51,7 @@ def held(monitor: Monitor) -> dict[str, list[str]]:
 def test_other_lists_are_judged_as_by_a_whole_reload(network: str) -> None:
     policy = NETWORKS[network][0]
 
-    @QUICK
+    @UNSHRUNK
     @given(
         histories(policy),
         st.lists(st.sampled_from(LISTABLE), unique=True, max_size=4).map(tuple),
