@@ -21,6 +21,7 @@ from ermon.commands import TITLES
 from ermon.commands.fill import Commands, Step, commands_of, fill
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
+from ermon.web.api import findings_now
 from ermon.web.handling import CONTEXT, WebContext, answer, parameters, success
 from ermon.web.pages import FILES
 
@@ -52,8 +53,7 @@ async def finding(request: web.Request) -> web.Response:
 
 async def _found(request: web.Request) -> Finding:
     context, wanted = request.app[CONTEXT], request.match_info["id"]
-    monitor = context.monitor()
-    for each in (*monitor.findings(), *monitor.cleared):
+    for each in findings_now(context):
         if each.id == wanted:
             return each
     kept = await context.cleared_finding(wanted)
@@ -67,10 +67,9 @@ async def _found(request: web.Request) -> Finding:
 
 async def _also(context: WebContext, found: Finding) -> tuple[list[Finding], bool]:
     """Return what else was wrong while a finding was, in the order in which it began, and whether that is all."""
-    monitor = context.monitor()
     until = found.ended_at or found.cleared_at or context.clock()
     past = await context.cleared_after(found.since, MAX_LOOKED_AT)
-    known = {each.id: each for each in (*past, *monitor.cleared, *monitor.findings()) if each.id != found.id}
+    known = {each.id: each for each in (*past, *findings_now(context)) if each.id != found.id}
     same_time = [
         each
         for each in known.values()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -187,7 +187,8 @@ def _steps(check: str, text: str) -> tuple[str, ...]:
 
 
 @cache
-def placeholders() -> dict[str, str]:
+@cache
+def placeholders() -> Mapping[str, str]:
     """Return what each word in capitals stands for: every word in a command that is to be replaced."""
     text = (_FOLDER / "README.md").read_text(encoding="utf-8")
     return {word: " ".join(meaning.split()) for word, meaning in _PLACEHOLDER.findall(text)}
