@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ermon.cli.shared import FINE, USAGE, WRONG, Commands, RefusedError, add_target, duration, target_of
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from ermon.api.answers import WindowDoc
     from ermon.client.http import Client
+
+T = TypeVar("T")
 
 
 def add_status(commands: Commands) -> None:
@@ -146,6 +148,17 @@ RIGHTS = (
 """Who may change anything, for the help of each command that does."""
 
 
+def _ask(options: argparse.Namespace, question: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+    """Ask the daemon that the flags name."""
+    from ermon.client.http import Client
+
+    async def ask() -> T:
+        async with Client(target_of(options)) as client:
+            return await question(client)
+
+    return asyncio.run(ask())
+
+
 def add_reload(commands: Commands) -> None:
     parser = commands.add_parser(
         "reload",
@@ -158,13 +171,7 @@ def add_reload(commands: Commands) -> None:
 
 
 def _reload(options: argparse.Namespace) -> int:
-    from ermon.client.http import Client
-
-    async def ask() -> list[str]:
-        async with Client(target_of(options)) as client:
-            return await client.reload()
-
-    problems = asyncio.run(ask())
+    problems = _ask(options, lambda client: client.reload())
     print(*problems or ["configuration reloaded"], sep="\n", file=sys.stderr if problems else sys.stdout)
     return USAGE if problems else FINE
 
@@ -192,7 +199,6 @@ def add_accept(commands: Commands) -> None:
 
 def _accept(options: argparse.Namespace) -> int:
     from ermon.api.answers import AcceptedDoc
-    from ermon.client.http import Client
     from ermon.core.accepting import AcceptError, check_acceptable
 
     try:
@@ -202,15 +208,14 @@ def _accept(options: argparse.Namespace) -> int:
     asked = {name: getattr(options, name) for name in ("circuit", "link", "service", "source")}
     wanted = {name: value for name, value in asked.items() if value is not None}
     wanted |= {"check": options.check, "reason": options.reason}
-
-    async def ask() -> list[AcceptedDoc]:
-        async with Client(target_of(options)) as client:
-            return await client.change("POST", "accept", list[AcceptedDoc], wanted)
-
-    for accepted in asyncio.run(ask()):
+    for accepted in _ask(options, lambda client: client.change("POST", "accept", list[AcceptedDoc], wanted)):
         about = " ".join(accepted.labels.values())
         print(f"{accepted.check} {about}: {accepted.because}; now {accepted.status}")
     return FINE
+
+
+_PLACES = ("circuit", "link", "feed", "router", "uplink", "segment", "group")
+"""What a window can be about."""
 
 
 def add_maintenance(commands: Commands) -> None:
@@ -258,10 +263,10 @@ def _maintenance_add(options: argparse.Namespace) -> int:
     except OverflowError:
         raise RefusedError("--for: no calendar goes so far") from None
     ends = _moment("--to", options.ends) if after is None else after
-    places = ("circuit", "link", "feed", "router", "uplink", "segment", "group")
-    wanted = {name: value for name in places if (value := getattr(options, name)) is not None}
+    wanted = {name: value for name in _PLACES if (value := getattr(options, name)) is not None}
     wanted |= {"from": starts.isoformat(), "to": ends.isoformat(), "reason": options.reason}
-    return _ask(options, lambda client: client.change("POST", "maintenance", WindowDoc, wanted))
+    added = _ask(options, lambda client: client.change("POST", "maintenance", WindowDoc, wanted))
+    return _show_windows(added)
 
 
 def _moment(flag: str, text: str) -> datetime:
@@ -276,35 +281,24 @@ def _moment(flag: str, text: str) -> datetime:
 def _maintenance_list(options: argparse.Namespace) -> int:
     from ermon.api.answers import WindowDoc
 
-    return _ask(options, lambda client: client.get("maintenance", list[WindowDoc]))
+    return _show_windows(*_ask(options, lambda client: client.get("maintenance", list[WindowDoc])))
 
 
 def _maintenance_end(options: argparse.Namespace) -> int:
     from ermon.api.answers import WindowDoc
 
-    return _ask(options, lambda client: client.change("DELETE", f"maintenance/{options.id}", WindowDoc))
+    ended = _ask(options, lambda client: client.change("DELETE", f"maintenance/{options.id}", WindowDoc))
+    return _show_windows(ended)
 
 
-def _ask(
-    options: argparse.Namespace,
-    question: Callable[[Client], Coroutine[Any, Any, WindowDoc | list[WindowDoc]]],
-) -> int:
-    """Ask a running daemon about its maintenance windows, and print each that it answers in a line."""
-    from ermon.client.http import Client
-
-    async def ask() -> WindowDoc | list[WindowDoc]:
-        async with Client(target_of(options)) as client:
-            return await question(client)
-
-    answer = asyncio.run(ask())
-    for window in answer if isinstance(answer, list) else [answer]:
+def _show_windows(*windows: WindowDoc) -> int:
+    for window in windows:
         print(_window_line(window))
     return FINE
 
 
 def _window_line(window: WindowDoc) -> str:
-    scopes = ("circuit", "link", "feed", "router", "uplink", "segment", "group")
-    about = ", ".join(f"{scope} {name}" for scope in scopes if (name := getattr(window, scope)))
+    about = ", ".join(f"{place} {name}" for place in _PLACES if (name := getattr(window, place)))
     state = "active" if window.active else "not active"
     name = window.id or "(configuration)"
     by = f" (by {window.by})" if window.by else ""

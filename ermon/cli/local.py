@@ -307,13 +307,12 @@ def add_explain(commands: Commands) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
+    if _FINDING_ID.fullmatch(options.check):
+        return _explain_finding(options)
     import difflib
 
     from ermon.checks.catalogue import CATALOGUE
     from ermon.checks.explain import explain
-
-    if _FINDING_ID.fullmatch(options.check):
-        return _explain_finding(options)
     from ermon.config import lint_catalogue
 
     if options.check in lint_catalogue.LINTS and options.check not in CATALOGUE:
