@@ -15,7 +15,7 @@ quiet: one alert, not two.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from textwrap import indent
 from typing import Any
 
@@ -50,12 +50,15 @@ def severities(config: Config | None, check: Check) -> list[tuple[str, Severity]
     found = {each.severity or check.severity_of(dict(each.labels)) for each in subjects} or {check.severity}
     if other is not None and len(found) > 1:
         return _two(check.severity, other)
-    return [("", next(severity for severity in Severity if severity in found))]
+    return [("", _worst(found))]
 
 
 def severity(config: Config | None, check: Check) -> Severity:
     """Return the severity of a check's worst findings."""
-    found = {each for _, each in severities(config, check)}
+    return _worst({each for _, each in severities(config, check)})
+
+
+def _worst(found: Collection[Severity]) -> Severity:
     return next(severity for severity in Severity if severity in found)
 
 
@@ -187,13 +190,10 @@ def _not_apart(circuits: str) -> str:
     )
 
 
-def region_groups(config: Config | None, external_url: str) -> Iterator[dict[str, Any]]:
-    """Yield the group of these rules, unless the check is switched off."""
-    check = GEO_NOT_REDUNDANT
-    if not _is_wanted(config, check):
-        return
+def _not_redundant(check: Check) -> str:
+    """Return the expression for groups that are not redundant, while no ermon judges them by itself."""
     firing = f'ALERTS{{alertname="{alert_name(check.name)}", alertstate="firing"}}'
-    not_redundant = (
+    found = (
         "count by (geo, group, peering) (\n"
         f"{indent(_not_apart(_NOT_DOWN), '  ')}\n"
         ")\n"
@@ -202,12 +202,19 @@ def region_groups(config: Config | None, external_url: str) -> Iterator[dict[str
         f"{indent(_not_apart(_UP), '  ')}\n"
         f")\nand on (geo, group, peering) {firing}"
     )
-    not_redundant = (
-        f"(\n{indent(not_redundant, '  ')}\n)\n"
+    return (
+        f"(\n{indent(found, '  ')}\n)\n"
         "unless on (geo, group, peering)\n"
         f'last_over_time(ermon_finding_raised{{check="{check.name}"}}[{HELD}])'
     )
-    rule = _alert(check, severity(config, check), not_redundant, external_url)
+
+
+def region_groups(config: Config | None, external_url: str) -> Iterator[dict[str, Any]]:
+    """Yield the group of these rules, unless the check is switched off."""
+    check = GEO_NOT_REDUNDANT
+    if not _is_wanted(config, check):
+        return
+    rule = _alert(check, severity(config, check), _not_redundant(check), external_url)
     timers = {
         "for": check.raise_after if config is None else check.raised_after(config),
         "keep_firing_for": check.clear_after if config is None else check.cleared_after(config),
