@@ -199,10 +199,14 @@ class Check:
     acceptable: Acceptable | None = None
     """What somebody may take for right; ``None``: what is wrong stays wrong, whoever says otherwise."""
 
-    def severity_of(self, labels: Mapping[str, str]) -> Severity:
-        """Return the severity of the subject with these labels, unless the configuration or the policy says another."""
+    def severity_of(self, subject: Subject, config: Config) -> Severity:
+        """Return the severity of a subject's findings: the configuration's, the policy's or the catalogue's."""
+        if (decided := self.settings(config).severity or subject.severity) is not None:
+            return decided
         other = self.other_severity
-        return self.severity if other is None or labels[other.label] == other.unless else other.severity
+        if other is None or dict(subject.labels)[other.label] == other.unless:
+            return self.severity
+        return other.severity
 
     def settings(self, config: Config) -> CheckSettings:
         """Return what the configuration says of it."""

@@ -77,9 +77,7 @@ class Plan:
         check = CATALOGUE[subject.check]
         return Alarm(
             subject,
-            check.settings(self.config).severity
-            or subject.severity
-            or check.severity_of(dict(subject.labels)),
+            check.severity_of(subject, self.config),
             max(check.raised_after(self.config), subject.raise_after),
             check.cleared_after(self.config),
         )

@@ -44,13 +44,10 @@ def severities(config: Config | None, check: Check) -> list[tuple[str, Severity]
     other = check.other_severity
     if config is None:
         return [("", check.severity)] if other is None else _two(check.severity, other)
-    if (configured := check.settings(config).severity) is not None:
-        return [("", configured)]
-    subjects = check.subjects(config)
-    found = {each.severity or check.severity_of(dict(each.labels)) for each in subjects} or {check.severity}
+    found = {check.severity_of(subject, config) for subject in check.subjects(config)}
     if other is not None and len(found) > 1:
         return _two(check.severity, other)
-    return [("", _worst(found))]
+    return [("", _worst(found or {check.settings(config).severity or check.severity}))]
 
 
 def severity(config: Config | None, check: Check) -> Severity:
