@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from ermon.config.load import load_config
-from ermon.exabgp import launch
+from ermon.exabgp import launch, relay
 from ermon.exabgp.configure import environment, render
+from ermon.exabgp.door import Door
 from tests.bench import discard
 from tests.bgp import PATIENCE, free_port
 
@@ -32,10 +33,12 @@ def bare_exabgp(config_file: Path, process: str, folder: Path) -> Iterator[int]:
     helper = shlex.join([sys.executable, "-I", "-S", discard.__file__])
     text = folder / "exabgp.conf"
     text.write_text(render(config, process, helper, {}), encoding="ascii")
-    variables = os.environ | environment(config, process, pwd.getpwuid(os.geteuid()).pw_name)
+    settings = environment(config, pwd.getpwuid(os.geteuid()).pw_name)
     command = [sys.executable, "-P", launch.__file__, str(os.getpid()), str(text)]
-    with _child(command, folder / "exabgp.log", variables) as child:
-        yield child.pid
+    with contextlib.closing(Door()) as door:  # nobody asks there: that helper needs no connection
+        variables = os.environ | settings | {relay.DOOR: str(door.inside)}
+        with _child(command, folder / "exabgp.log", variables, door.inside) as child:
+            yield child.pid
 
 
 @contextmanager
@@ -54,11 +57,18 @@ def ermon(
 
 
 @contextmanager
-def _child(command: list[str], log: Path, variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _child(
+    command: list[str], log: Path, variables: dict[str, str], *handed_down: int
+) -> Iterator[subprocess.Popen[bytes]]:
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=variables
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            pass_fds=handed_down,
         ) as child,
     ):
         try:
