@@ -16,6 +16,7 @@ from msgspec import structs
 from ermon.aio.slices import list_in_slices
 from ermon.checks.sight import stranger_text
 from ermon.daemon.clock import SteadyClock
+from ermon.daemon.sparing import Sparing
 from ermon.daemon.systemd import Sign
 from ermon.exabgp import channel
 from ermon.exabgp.addresses import problems as why_not
@@ -48,8 +49,6 @@ CLOCK_TOLERANCE_SECONDS = 1.0
 """How far ahead of ermon's time a line may be."""
 REJECTIONS_LOGGED_EVERY_SECONDS = 10.0
 """Rejected lines are all counted; one for each reason is logged in this time."""
-
-
 STRANGERS_LOGGED_EVERY_SECONDS = 60.0
 """One that connects again and again is logged once in this time."""
 MAX_STRANGERS_LOGGED = 16
@@ -92,12 +91,12 @@ class FeedSupervisor:
         self._decoder = Decoder(config.feeds)
         self._processes: dict[str, ExaBGP] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
-        self._rejections: dict[str, float] = {}
+        self._rejections = Sparing(REJECTIONS_LOGGED_EVERY_SECONDS)
+        self._strangers = Sparing(STRANGERS_LOGGED_EVERY_SECONDS, MAX_STRANGERS_LOGGED)
         self._ended: dict[str, str] = {}
         """Why each process ended the last time."""
         self._problems: dict[str, str] = {}
         """Why each address cannot be listened on that cannot."""
-        self._strangers_logged: dict[tuple[str, str], float] = {}
         self._heard: dict[str, tuple[float, float]] = {}
         """By process: the time of its last line, and how late that was read."""
         self._ending = False
@@ -354,22 +353,14 @@ class FeedSupervisor:
 
     def _note_stranger(self, event: ConnectionsRefused) -> None:
         self._telemetry.refused("bgp", event.count)
-        pair, now = (event.local, event.peer), self._clock.now()
         feeds = [feed for feed in self._config.feeds.values() if feed.local == event.local]
-        self._strangers_logged = {
-            logged: at
-            for logged, at in self._strangers_logged.items()
-            if now - at < STRANGERS_LOGGED_EVERY_SECONDS
-        }
-        if not feeds or pair in self._strangers_logged or len(self._strangers_logged) >= MAX_STRANGERS_LOGGED:
-            return
-        self._strangers_logged[pair] = now
-        self._log.warning(
-            "connection refused",
-            address=event.local,
-            peer=event.peer,
-            problem=stranger_text(feeds, event.peer),
-        )
+        if feeds and self._strangers.passes((event.local, event.peer), self._clock.now()):
+            self._log.warning(
+                "connection refused",
+                address=event.local,
+                peer=event.peer,
+                problem=stranger_text(feeds, event.peer),
+            )
 
     def _time_in(self, process: str, now: float) -> float:
         """Return when what is noticed between two lines of a process was: now, or where ermon is behind, with its lines."""
@@ -385,9 +376,7 @@ class FeedSupervisor:
 
     def _reject(self, rejected: Rejected) -> None:
         self._telemetry.rejected(rejected.reason)
-        now = self._clock.now()
-        if now - self._rejections.get(rejected.reason, float("-inf")) >= REJECTIONS_LOGGED_EVERY_SECONDS:
-            self._rejections[rejected.reason] = now
+        if self._rejections.passes(rejected.reason, self._clock.now()):
             self._log.warning(
                 "line rejected", reason=str(rejected.reason), detail=rejected.detail, line=rejected.line
             )
