@@ -173,23 +173,24 @@ class Store:
         """Return the findings that were cleared at or after ``since`` (seconds since the epoch), the latest
         first, ``limit`` at most; where the disk fails, what is known without it.
         """
-        rows = await self._ask(lambda file: file.history(since, limit), lambda row: row.cleared_at >= since)
-        latest = sorted(rows, key=lambda row: -row.cleared_at)[:limit]
-        return await asyncio.to_thread(Reader(self._clock()).findings, latest)
+        return await self._cleared(since, limit, earliest=False)
 
     async def cleared_after(self, since: float, limit: int) -> list[Finding]:
         """Return the findings that were cleared at or after ``since``, the earliest first, ``limit`` at most."""
-        rows = await self._ask(
-            lambda file: file.history(since, limit, earliest=True), lambda row: row.cleared_at >= since
-        )
-        earliest = sorted(rows, key=lambda row: row.cleared_at)[:limit]
-        return await asyncio.to_thread(Reader(self._clock()).findings, earliest)
+        return await self._cleared(since, limit, earliest=True)
 
     async def cleared_finding(self, finding_id: str) -> Finding | None:
         """Return a finding that was cleared, as long as it is kept."""
         rows = await self._ask(lambda file: file.find(finding_id), lambda row: row.id == finding_id)
         found = await asyncio.to_thread(Reader(self._clock()).findings, rows)
         return found[0] if found else None
+
+    async def _cleared(self, since: float, limit: int, *, earliest: bool) -> list[Finding]:
+        rows = await self._ask(
+            lambda file: file.history(since, limit, earliest=earliest), lambda row: row.cleared_at >= since
+        )
+        first = sorted(rows, key=lambda row: row.cleared_at, reverse=not earliest)[:limit]
+        return await asyncio.to_thread(Reader(self._clock()).findings, first)
 
     async def _ask(self, look: _Look, wanted: Callable[[HistoryRow], bool]) -> list[HistoryRow]:
         """Look something up on the disk, and in what is known without it."""
