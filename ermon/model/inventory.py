@@ -325,7 +325,6 @@ class Collector:
     max_routes: int
     max_bytes: int
     """Of the memory that a feed's routes take: see ``routes.ROUTE_BYTES``."""
-    """Memory of the routes of one feed."""
     reconnect_grace: float
     """Seconds that routers may need to call again after ExaBGP's start."""
 
