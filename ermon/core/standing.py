@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ermon.core.alarm import Alarm, AlarmKey
 from ermon.model.findings import Status
-from ermon.model.settings import Severity
+from ermon.model.settings import RANKS, Severity
 
 Alarms = dict[AlarmKey, Alarm]
 
@@ -63,6 +63,3 @@ def worst(alarms: Iterable[Alarm]) -> list[Alarm]:
     return sorted(
         alarms, key=lambda a: (RANKS[a.severity], a.status is Status.SUPPRESSED, -a.state.since, a.order)
     )
-
-
-RANKS = {severity: rank for rank, severity in enumerate(Severity)}

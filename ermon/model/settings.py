@@ -22,6 +22,10 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+"""The worst is 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class AcceptedLint:
     """What the inventory has against the configuration, and somebody has taken as it is."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ermon.checks.catalogue import SUPPRESSES, SUPPRESSES_TOGETHER
 from ermon.checks.check import alert_name, finding_url, runbook_url
 from ermon.model.findings import Finding
-from ermon.model.settings import Severity
+from ermon.model.settings import RANKS
 from ermon.model.text import printable, rfc3339
 
 Alert = dict[str, Any]
@@ -193,10 +193,9 @@ def _ranks() -> dict[str, int]:
 
 _RANKS = _ranks()
 _UNRELATED = max(_RANKS.values()) + 1
-_URGENCY = {severity: number for number, severity in enumerate(Severity)}
 
 
 def _order(entry: Entry) -> tuple[bool, int, int, float, Identity]:
     finding = entry.finding
     rank = _RANKS.get(finding.check, _UNRELATED)
-    return (entry.ended_at is not None, rank, _URGENCY[finding.severity], finding.raised_at, entry.identity)
+    return (entry.ended_at is not None, rank, RANKS[finding.severity], finding.raised_at, entry.identity)
