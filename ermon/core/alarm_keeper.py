@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from ermon.checks.catalogue import CATALOGUE
@@ -142,6 +143,13 @@ class AlarmKeeper:
             alarm.noticed, alarm.noticed_at = evidence.render(proof), now
         return _summary(alarm, alarm.noticed)
 
+    @cached_property
+    def missing_views(self) -> list[str]:
+        """Name the views that no feed provides: to do so takes longer than to look at the network, and the same
+        configuration never has others.
+        """
+        return [self.summary(alarm) for alarm in self.plan.layout.missing_views]
+
     # Maintenance -------------------------------------------------------------------------------------
 
     def use_windows(self, windows: Iterable[MaintenanceWindow]) -> None:
@@ -226,9 +234,8 @@ class AlarmKeeper:
             self._judge(alarm, moved)
             if not number % ALARMS_AT_ONCE:
                 yield
-        for number, alarm in enumerate(
-            self.plan.layout.alarms, 1
-        ):  # they are in order, and to sort takes long
+        # All of them, since they are in order, and to sort what moves takes long.
+        for number, alarm in enumerate(self.plan.layout.alarms, 1):
             if alarm.key in moved:
                 self._go_to_time_of(alarm)
                 self._move(alarm)
@@ -315,9 +322,8 @@ class AlarmKeeper:
             return False
         now, until = self.facts.now, horizons.until(self.plan.owner(alarm.key))
         while state.waiting and state.waiting[0].time <= until and state.waiting[0].status is state.status:
-            state.waiting = state.waiting[
-                1:
-            ]  # it changes nothing, and no earlier time can be told of any more
+            # It changes nothing, and no earlier time can be told of any more.
+            state.waiting = state.waiting[1:]
         if not state.waiting and now <= until:
             return False
         statuses = [state.status, *(answer.status for answer in state.waiting)]

@@ -27,9 +27,7 @@ class BlindRouter(NamedTuple):
 
     @property
     def text(self) -> str:
-        state = (
-            "down" if self.down == len(self.feeds) else "down or not in sync" if self.down else "not in sync"
-        )
+        state = _state(self.down, len(self.feeds))
         if self.of == 1 and self.feeds[0] == self.name:
             return f"{self.name}: {state}"
         return f"{self.name}: {len(self.feeds)} of {plural(self.of, 'feed')} {state}"
@@ -53,8 +51,12 @@ class Blindness(NamedTuple):
         return sum(len(router.feeds) for router in self.routers)
 
     @property
+    def down(self) -> int:
+        return sum(router.down for router in self.routers)
+
+    @property
     def all_down(self) -> bool:
-        return self.feeds > 0 and sum(router.down for router in self.routers) == self.feeds
+        return self.feeds > 0 and self.down == self.feeds
 
     @property
     def text(self) -> str:
@@ -77,8 +79,12 @@ class Blindness(NamedTuple):
 
     @property
     def _state(self) -> str:
-        down = sum(router.down for router in self.routers)
-        return "down" if down == self.blind else "down or not in sync" if down else "not in sync"
+        return _state(self.down, self.blind)
+
+
+def _state(down: int, blind: int) -> str:
+    """Say how feeds are that prove nothing, some of which are down."""
+    return "down" if down == blind else "down or not in sync" if down else "not in sync"
 
 
 def look(monitor: Monitor) -> Blindness:
@@ -164,13 +170,9 @@ _EFFECTS = frozenset({FEED_DOWN.name, CIRCUIT_UNSEEN.name, SIGHT_LOST.name, EXAB
 
 def blind_spots(monitor: Monitor) -> list[str]:
     """Name the views that no feed provides, and the links of which best paths alone are seen."""
-    layout = monitor.layout
-    if len(layout.missing_texts) != len(layout.missing_views):
-        layout.missing_texts = [monitor.summary(alarm) for alarm in layout.missing_views]
-    views = layout.missing_texts
     links = sorted(_on_best_paths(monitor))
     return [
-        *views,
+        *monitor.missing_views,
         *(f"Link {link} of circuit {circuit} is seen by best paths only" for circuit, link in links),
     ]
 

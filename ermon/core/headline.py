@@ -33,7 +33,7 @@ MAX_ROUTERS = 3
 
 @dataclass
 class Seen:
-    """What the headline is made from."""
+    """What the headline is made from, and what stands beside it: each is worked out once, if it is asked for."""
 
     monitor: Monitor
 
@@ -55,6 +55,10 @@ class Seen:
         return look(self.monitor)
 
     @cached_property
+    def blind_spots(self) -> list[str]:
+        return blind_spots(self.monitor)
+
+    @cached_property
     def _serious(self) -> list[Alarm]:
         return [a for a in self.monitor.standing.raised.values() if a.severity is not Severity.INFO]
 
@@ -74,11 +78,12 @@ class Seen:
 
 
 def make_headline(monitor: Monitor) -> HeadlineDoc:
-    """Return the headline of what is known now.
+    """Return the headline of what is known now."""
+    return headline_of(Seen(monitor))
 
-    Costs work in proportion to the feeds and links, and to what is not ok: never to all that is judged.
-    """
-    seen = Seen(monitor)
+
+def headline_of(seen: Seen) -> HeadlineDoc:
+    """Costs work in proportion to the feeds and links, and to what is not ok: never to all that is judged."""
     return next(headline for kind in _KINDS if (headline := kind(seen)) is not None)
 
 
@@ -246,7 +251,7 @@ def _draining(seen: Seen) -> HeadlineDoc | None:
 
 
 def _well(seen: Seen) -> HeadlineDoc:
-    spots = blind_spots(seen.monitor)
+    spots = seen.blind_spots
     missing = {alarm.key for alarm in seen.monitor.layout.missing_views}
     infos = sum(key not in missing for key in seen.monitor.standing.raised)
     text = (

@@ -14,7 +14,7 @@ from ermon.checks.views import VIEW_MISSING
 from ermon.core.alarm import Alarm
 from ermon.model.inventory import Config, Link, Peering, Pool
 from ermon.model.prefixes import FAMILIES, Family, merged
-from ermon.model.settings import Severity
+from ermon.model.settings import RANKS
 
 
 class Layout:
@@ -25,13 +25,11 @@ class Layout:
         shard = Shard(config)
         self.alarms = tuple(sorted(alarms, key=attrgetter("order")))
         """By check and labels."""
-        mildest_first = sorted(self.alarms, key=lambda alarm: -tuple(Severity).index(alarm.severity))
+        mildest_first = sorted(self.alarms, key=lambda alarm: -RANKS[alarm.severity])
         self.severities = {alarm.subject.check: alarm.severity for alarm in mildest_first}
         """By check: that of its worst findings."""
         self.missing_views = tuple(alarm for alarm in self.alarms if alarm.subject.check == VIEW_MISSING)
         """What no feed will ever show."""
-        self.missing_texts: list[str] = []
-        """The same in words, from when somebody asked: to write them takes longer than to look at the network."""
         self.places = {name: feed.router or name for name, feed in config.feeds.items()}
         """By feed: its router, or itself where it has none."""
         self.feeds_at = Counter(self.places.values())

@@ -15,7 +15,7 @@ those topics. One turn is always the same: timers that are due, the event, what 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -299,6 +299,11 @@ class Monitor:
     def summary(self, alarm: Alarm) -> str:
         """Return what an alarm says in one line, whether it is raised already or not."""
         return self._alarms.summary(alarm)
+
+    @property
+    def missing_views(self) -> Sequence[str]:
+        """The views that no feed provides, in words."""
+        return self._alarms.missing_views
 
     def finding(self, alarm: Alarm) -> Finding:
         """Return what an alarm that is raised tells."""

@@ -32,9 +32,9 @@ from ermon.api.status import (
 from ermon.checks.edge_table import SERVICE, community_text
 from ermon.checks.mirror import prefix_limit
 from ermon.checks.topics import RouteSet
-from ermon.core.blindness import blind_spots, groups, look
+from ermon.core.blindness import groups
 from ermon.core.facts import FILTERED_VIEWS, NetworkFacts
-from ermon.core.headline import make_headline
+from ermon.core.headline import Seen, headline_of
 from ermon.core.maintenance import Suppression, place_of
 from ermon.core.monitor import Monitor
 from ermon.core.pool_status import pool_status
@@ -85,7 +85,7 @@ def network_status(
     monitor: Monitor, collected: Collected, *, version: str, started_at: float, now: float
 ) -> StatusDoc:
     """Put everything together; times are seconds since the epoch."""
-    config = monitor.config
+    config, seen = monitor.config, Seen(monitor)
     feeds = collected.feeds
     processes = {
         name: ProcessDoc(
@@ -106,21 +106,21 @@ def network_status(
         processes=processes,
         uplinks={u.name: UplinkDoc(router=u.router, asn=u.asn) for u in config.uplinks.values()},
         segments={s.name: SegmentDoc(expressroute=s.expressroute) for s in config.segments.values()},
-        headline=make_headline(monitor),
-        groups=tuple(_groups(monitor)),
+        headline=headline_of(seen),
+        groups=tuple(_groups(seen)),
         maintenance=tuple(map(_quiet, monitor.coverage.in_force(monitor.network.calendar_now))),
         noticed=tuple(_noticed(monitor)),
         noticed_total=len(monitor.standing.noticed),
-        blind_spots=tuple(blind_spots(monitor)),
+        blind_spots=tuple(seen.blind_spots),
     )
 
 
-def _groups(monitor: Monitor) -> Iterator[GroupDoc]:
-    for text, alarms in groups(monitor, look(monitor)):
+def _groups(seen: Seen) -> Iterator[GroupDoc]:
+    for text, alarms in groups(seen.monitor, seen.blindness):
         yield GroupDoc(
             text=text,
             severity=alarms[0].severity,
-            since=rfc3339(monitor.network.wall(min(alarm.state.since for alarm in alarms))),
+            since=rfc3339(seen.monitor.network.wall(min(alarm.state.since for alarm in alarms))),
             findings=tuple(alarm.state.finding_id for alarm in alarms),
         )
 
