@@ -37,7 +37,7 @@ from ermon.core.states import (
     ProcessRuns,
     ProcessState,
 )
-from ermon.core.timers import RefreshOverdue, StrangersGone
+from ermon.core.timers import RefreshOverdue
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, Limit, LinkKey
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet, parse_prefix
@@ -313,7 +313,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
             network.circuits[circuit, family] = structs.replace(sight)
     for process in network.processes:
         network.processes[process] = _process_state(snapshot, process)
-    _restore_listening(reactor, snapshot.listening)
+    network.listening = snapshot.listening
     network.sources.update(snapshot.sources)
     network.storage = snapshot.storage
     for each in snapshot.levels:
@@ -321,13 +321,6 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
         level.restore(each.level)
     alarms = {(alarm.check, alarm.labels): alarm.standing for alarm in snapshot.cases}
     return Monitor(config, snapshot.now, past=Past(reactor, alarms, snapshot.windows))
-
-
-def _restore_listening(reactor: Reactor, listening: Listening) -> None:
-    facts = reactor.facts
-    facts.listening = listening.of(facts.feeds_at, ())
-    for local in facts.listening.strangers:
-        reactor.layers.watch(StrangersGone(local), facts.listening.next_gone(local))
 
 
 def _process_state(snapshot: Snapshot, process: str) -> ProcessState:
