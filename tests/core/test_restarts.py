@@ -17,11 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ermon.checks.topics import Counted
-from ermon.core.drain import DrainMemory
 from ermon.core.kept_feeds import KeptSessions
 from ermon.core.kept_links import KeptLink
-from ermon.core.levels import LevelMemory
 from ermon.core.monitor import Monitor
 from ermon.model.events import (
     AddPathNegotiated,
@@ -40,10 +37,12 @@ from ermon.model.events import (
     Update,
 )
 from ermon.model.findings import Finding, Transition
-from ermon.model.inventory import Config, LinkFamily
+from ermon.model.inventory import Config
 from ermon.model.prefixes import Family
 from ermon.model.routes import Route, RouteKey
 from ermon.model.settings import Severity
+from ermon.storage.adapters import KeptDrain, write_links
+from ermon.storage.database import KeptBaseline, level_rows
 from tests.core.test_oracle import NETWORKS, UNSHRUNK
 from tests.histories import Step, histories, told
 from tests.networks import START
@@ -72,30 +71,20 @@ def through_json(value: Any, kind: type[T]) -> T:
     return msgspec.json.decode(msgspec.json.encode(value), type=kind)
 
 
-class KeptLevel(msgspec.Struct):
-    counted: Counted
-    level: LevelMemory
-
-
-class KeptDrain(msgspec.Struct):
-    link: LinkFamily
-    drain: DrainMemory
-
-
 def restarted(monitor: Monitor, now: float) -> Monitor:
     """Return what another ermon knows, which finds on disk what this one has written there."""
-    levels = [KeptLevel(counted, level) for counted, level in monitor.levels(monitor.now).items()]
+    levels = level_rows(monitor.levels(monitor.now), monitor.now).values()
+    baselines = [msgspec.json.decode(row, type=KeptBaseline) for row in levels]
     drains = [KeptDrain(link, drain) for link, drain in monitor.drains().items()]
-    links = [link.written() for link in monitor.links_to_keep()]
     after = Monitor(
         monitor.config,
         now,
         # What cannot be written is not there.
         [f for f in through_json(monitor.findings(), list[Finding]) if f.check != "storage-failed"],
         through_json(list(monitor.cleared), list[Finding]),
-        {kept.counted: kept.level for kept in through_json(levels, list[KeptLevel])},
+        {kept.counted: kept.level for kept in baselines},
         {kept.link: kept.drain for kept in through_json(drains, list[KeptDrain])},
-        through_json(links, list[KeptLink]),
+        msgspec.json.decode(write_links(monitor.links_to_keep()), type=list[KeptLink]),
         through_json(monitor.sessions_to_keep(monitor.feeds_to_keep()), KeptSessions),
     )
     after.maintain(monitor.booked(), now)
