@@ -372,6 +372,8 @@ def test_a_keyboard_is_enough(browser: Browser, leaking: str):
         expect(visit(".skip")).to_be_focused()
         keyboard.press("Enter")
         keyboard.press("Tab")
+        expect(visit("#raised article a").first).to_be_focused()
+        keyboard.press("Tab")
         expect(visit("#raised summary")).to_be_focused()
         keyboard.press("Enter")
         expect(visit("#raised .guide li").first).to_be_visible()
