@@ -277,6 +277,9 @@ class ProcessDoc(msgspec.Struct, frozen=True, kw_only=True):
     feeds: tuple[str, ...]
     reason: str = ""
     """Why it does not run; empty while it does, and while nobody knows."""
+    unconfined: tuple[str, ...] | None = None
+    """What this machine's kernel does not keep it from (``files``, ``ports``, ``signals``, ``calls``), as the metric
+    ``ermon_exabgp_confined`` says; ``null``: it has not run yet."""
 
 
 class UplinkDoc(msgspec.Struct, frozen=True, kw_only=True):

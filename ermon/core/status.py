@@ -82,9 +82,15 @@ def collect(monitor: Monitor) -> Collected:
 
 
 def network_status(
-    monitor: Monitor, collected: Collected, *, version: str, started_at: float, now: float
+    monitor: Monitor,
+    collected: Collected,
+    *,
+    version: str,
+    started_at: float,
+    now: float,
+    unconfined: Mapping[str, tuple[str, ...]] = {},
 ) -> StatusDoc:
-    """Put everything together; times are seconds since the epoch."""
+    """Put everything together; times are seconds since the epoch. ``unconfined`` says what of its box a process lacks."""
     config, seen = monitor.config, Seen(monitor)
     feeds = collected.feeds
     processes = {
@@ -92,6 +98,7 @@ def network_status(
             state=_PROCESS_STATES[monitor.network.process_up(name)],
             feeds=tuple(feed for feed, found in feeds.items() if found.process == name),
             reason=monitor.network.process_problem(name) if monitor.network.process_up(name) is False else "",
+            unconfined=unconfined.get(name),
         )
         for name in monitor.network.processes
     }

@@ -45,7 +45,9 @@ class Rights(NamedTuple):
     """Programs, and the interpreters that they need, such as ld.so."""
     listen: tuple[int, ...] = ()
     """TCP ports that it can bind. It can connect to none. A socket that is not bound may listen on a port that the kernel
-    chooses: as of Linux 6.18 there is no right for that, and a filter of system calls cannot see it.
+    chooses: as of Linux 6.18 there is no right for that, and a filter of system calls cannot see it. Refusing
+    listen(2) altogether would take a second listener outside, which hands in a socket for each address that is added while
+    sessions live, and would gain little: whoever took this process over has the session by which they came.
     """
     signal_outside: bool = False
     """Whether it can signal processes that are not in its domain, as far as the domain around it allows."""

@@ -124,6 +124,8 @@ class Telemetry:
             "process",
             "part",
         )
+        self.unconfined: dict[str, tuple[str, ...]] = {}
+        """The same by process, once it has said so: the parts that it lacks."""
         self._dropped = self._counter(
             "ermon_relay_dropped_lines_total",
             "Lines that the relay of an ExaBGP process dropped: its buffer was full, or they were too long.",
@@ -170,6 +172,8 @@ class Telemetry:
         for seen in (self._restarts_seen, self._dropped_seen):
             for gone in seen.keys() - processes:
                 del seen[gone]
+        for gone in self.unconfined.keys() - processes:
+            del self.unconfined[gone]
 
     def _source_age(self, source: str) -> float:
         age = self._age_of(source)
@@ -218,6 +222,9 @@ class Telemetry:
 
     def confined(self, process: str, missing: Collection[str] | None) -> None:
         """Take over what an ExaBGP process' box lacks on this machine; ``None``: it has not said so yet."""
+        self.unconfined.pop(process, None)
+        if missing is not None:
+            self.unconfined[process] = tuple(missing)
         for part in PARTS:
             self._confined.labels(process, part).set(int(missing is not None and part not in missing))
 

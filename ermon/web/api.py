@@ -179,6 +179,7 @@ def status_of(context: WebContext, collected: Collected) -> StatusDoc:
         version=context.version,
         started_at=context.started_at,
         now=context.clock(),
+        unconfined=context.telemetry.unconfined,
     )
 
 

@@ -61,6 +61,11 @@ def listen(port, protocol=0):
         sock.listen()
 
 
+def listen_anywhere():
+    with socket.socket() as sock:
+        sock.listen()
+
+
 def read_memory(pid):
     with open(f"/proc/{pid}/mem", "rb", buffering=0):
         pass
@@ -135,6 +140,7 @@ def allowed(of):
         ("signal a child", signal_a_child),
         ("import from Python's library", lambda: __import__("sqlite3")),
         ("throw something away", lambda: Path("/dev/null").write_bytes(b"x")),
+        ("listen where the kernel chooses", listen_anywhere),  # not wanted, and nothing can refuse it
     )
 
 

@@ -125,6 +125,7 @@ def test_whoever_takes_exabgp_over_gets_at_nothing_of_ermon(attacked):
         "signal a child",
         "import from Python's library",
         "throw something away",
+        "listen where the kernel chooses",
     }
     failed = {name: outcome for name, outcome in outcomes.items() if outcome != "done"}
     assert {name: outcome for name, outcome in failed.items() if outcome not in REFUSED} == {
@@ -181,6 +182,7 @@ def test_exabgp_and_its_relay_are_in_the_box_and_sessions_survive_that_they_die_
         bgp.require(confined == parts, f"all parts of the box (missing: {parts - confined})")
         assert all(line["confined"] for line in daemon.logged("exabgp started"))
         assert not daemon.logged("exabgp is not confined")
+        assert [process["unconfined"] for process in daemon.status()["processes"].values()] == [[], []]
         for pid in (daemon.exabgp_pid("edges"), daemon.relay_pid("edges")):
             status = Path(f"/proc/{pid}/status").read_text()
             assert "NoNewPrivs:\t1\n" in status
@@ -213,4 +215,5 @@ def test_on_a_kernel_without_landlock_exabgp_runs_and_it_is_told_what_it_is_not_
         assert confined == {"files": 0, "ports": 0, "signals": 0, "calls": 1}
         told = daemon.logged("exabgp is not confined", process="edges")
         assert [line["missing"] for line in told] == ["files, ports, signals"]
+        assert daemon.status()["processes"]["edges"]["unconfined"] == ["files", "ports", "signals"]
         assert not any(line["confined"] for line in daemon.logged("exabgp started"))

@@ -75,8 +75,13 @@ def test_what_an_exabgp_is_not_kept_from_is_told_by_its_part(telemetry: Telemetr
         return value(telemetry, "ermon_exabgp_confined", process=EDGES, part=part)
 
     assert [confined(part) for part in ("files", "ports", "signals", "calls")] == [0, 0, 0, 0]
+    assert telemetry.unconfined == {}
     telemetry.confined(EDGES, ("signals",))
     assert [confined(part) for part in ("files", "ports", "signals", "calls")] == [1, 1, 0, 1]
+    assert telemetry.unconfined == {EDGES: ("signals",)}
+    telemetry.confined(EDGES, None)
+    assert [confined(part) for part in ("files", "ports", "signals", "calls")] == [0, 0, 0, 0]
+    assert telemetry.unconfined == {}
 
 
 def test_a_refused_reload_leaves_the_time_of_the_last_good_one(telemetry: Telemetry):

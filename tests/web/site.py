@@ -8,6 +8,7 @@ import pwd
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,10 +54,14 @@ class Site:
     ahead: float = 0.0
     """How far its clock is ahead of the network's time, in seconds."""
 
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        return Telemetry(self.net.config)
+
     def context(self) -> WebContext:
         return WebContext(
             monitor=lambda: self.net.monitor,
-            telemetry=Telemetry(self.net.config),
+            telemetry=self.telemetry,
             hub=self.hub,
             ready=lambda: (not self.not_ready, self.not_ready),
             reload=self.reload,

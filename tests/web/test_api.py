@@ -101,8 +101,22 @@ async def test_a_lost_feed_in_the_status(client: Client, site: Site):
 async def test_a_process_that_is_lost_in_the_status(client: Client, site: Site):
     site.net.process_down("outside")
     processes = (await client.data("/api/v1/status"))["processes"]
-    assert processes["outside"] == {"state": "down", "feeds": ["outside"], "reason": "exited"}
+    assert processes["outside"] == {
+        "state": "down",
+        "feeds": ["outside"],
+        "reason": "exited",
+        "unconfined": None,
+    }
     assert processes["edges"]["state"] == "up"
+
+
+async def test_what_a_process_is_not_kept_from_is_in_the_status_as_in_the_metrics(client: Client, site: Site):
+    telemetry = site.telemetry
+    for missing, told in (((), []), (("ports", "signals"), ["ports", "signals"]), (None, None)):
+        telemetry.confined("edges", missing)
+        processes = (await client.data("/api/v1/status"))["processes"]
+        assert processes["edges"]["unconfined"] == told
+        assert processes["outside"]["unconfined"] is None
 
 
 # Findings --------------------------------------------------------------------------------------------
