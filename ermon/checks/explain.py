@@ -73,4 +73,5 @@ def _steps(title: str, steps: tuple[str, ...]) -> str:
 
 def _placeholders(placeholders: dict[str, str]) -> str:
     width = max(map(len, placeholders))
-    return "\n".join(["In the commands", *(f"  {n:<{width}}  {text}" for n, text in placeholders.items())])
+    head = "Words in capitals, to be replaced (`ermon explain ID`, with the ID of a finding, fills them in)"
+    return "\n".join([head, *(f"  {n:<{width}}  {text}" for n, text in placeholders.items())])

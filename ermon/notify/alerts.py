@@ -76,7 +76,7 @@ def watchdog(started_at: float, ends_at: float, external_url: str) -> Alert:
 
 
 def description(finding: Finding) -> str:
-    """Return since when it is so and what proves it, as sentences."""
+    """Return since when it is so, what proves it and where to read what to do, as sentences."""
     parts = [f"Since {rfc3339(finding.since)}."]
     if finding.ended_at is not None:
         parts.append(f"Until {rfc3339(finding.ended_at)}.")
@@ -91,8 +91,9 @@ def description(finding: Finding) -> str:
         because = finding.suppressed_because or "maintenance, a drain or a larger finding"
         parts.append(f"At present it is covered: {because}.")
     text = " ".join(parts)
-    whole = len(text) <= MAX_DESCRIPTION_CHARACTERS
-    return text if whole else f"{text[: MAX_DESCRIPTION_CHARACTERS - 1]}…"
+    todo = f" What to do, on ermon's host: ermon explain {finding.id}"
+    room = MAX_DESCRIPTION_CHARACTERS - len(todo)
+    return (text if len(text) <= room else f"{text[: room - 1]}…") + todo
 
 
 def _text(value: Any) -> str:

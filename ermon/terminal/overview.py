@@ -122,7 +122,7 @@ def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
     proof = evidence(finding.evidence, finding.labels)
     if proof:
         about.append(one_line(proof))
-    about.append(text(f"ermon explain {finding.check}", "dim"))
+    about.append(text(f"ermon explain {finding.id}", "dim"))
     return [head, indented(Group(*about), 4)]
 
 

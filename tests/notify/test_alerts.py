@@ -14,6 +14,7 @@ from ermon.notify.alerts import MAX_DESCRIPTION_CHARACTERS, RESOLVED_KEPT_SECOND
 from tests.networks import START
 
 URL = "https://ermon.example.net"
+TODO = "What to do, on ermon's host: ermon explain id-of-pool-leak"
 
 
 def finding(check: str = "pool-leak", **changes: Any) -> Finding:
@@ -49,7 +50,8 @@ def test_an_alert_has_the_labels_of_its_finding_its_name_and_its_severity():
         },
         "annotations": {
             "summary": "NAT pool chi is advertised to the internet",
-            "description": "Since 2026-03-01T12:00:00.000Z. Prefixes: 198.51.100.0/28.",
+            "description": "Since 2026-03-01T12:00:00.000Z. Prefixes: 198.51.100.0/28. "
+            "What to do, on ermon's host: ermon explain id-of-pool-leak",
             "runbook_url": "https://ermon.example.net/runbooks/pool-leak",
         },
         "startsAt": "2026-03-01T12:00:05.000Z",
@@ -85,7 +87,8 @@ def test_the_watchdog_belongs_to_no_check_and_has_no_severity():
 )  # fmt: skip
 def test_the_description_tells_the_evidence_in_words(evidence: dict[str, Any], text: str):
     since = "Since 2026-03-01T12:00:00.000Z."
-    assert alerts.description(finding(evidence=evidence)) == f"{since} {text}".strip()
+    told = alerts.description(finding(evidence=evidence))
+    assert told.removesuffix(f" {TODO}") == f"{since} {text}".strip()
 
 
 def test_the_description_says_when_it_ended_and_what_is_not_certain():
@@ -96,7 +99,9 @@ def test_the_description_says_when_it_ended_and_what_is_not_certain():
 
 def test_the_description_is_cut_where_a_peer_sends_endless_paths():
     long = finding(evidence={"as_paths": [" ".join(["64500"] * 1000)]})
-    assert len(alerts.description(long)) == MAX_DESCRIPTION_CHARACTERS
+    told = alerts.description(long)
+    assert len(told) == MAX_DESCRIPTION_CHARACTERS
+    assert told.endswith(f"… {TODO}"), "where to read more is not what is cut"
 
 
 # What is due -----------------------------------------------------------------------------------------

@@ -52,7 +52,9 @@ async def test_a_leak_is_1_and_says_what_where_since_when_and_what_to_do(net: Co
     assert "for 1 min 15 s, since 11:07:42 UTC" in finding
     assert f"pool chi, {family}, feed isp-a" in finding
     assert f"prefixes {space.pool}; AS paths 64500" in finding
-    assert finding.endswith("ermon explain pool-leak")
+    [leak] = (await look(net, "status", "--json")).data["findings"]
+    assert finding.endswith(f"ermon explain {leak['id']}")
+    assert "\nWhat to do\n" in (await look(net, "explain", leak["id"])).out
     assert f"▲ isp-a {family}" in seen.section("NAT pools")
 
 
