@@ -229,6 +229,81 @@ class RoutesDoc(msgspec.Struct, frozen=True, kw_only=True):
     """These are known to have no such route; of more routes than are counted, not all of these are named."""
 
 
+# Search --------------------------------------------------------------------------------------------------
+
+
+class FoundPlaceDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that has a name or an address, and fits the query."""
+
+    kind: Annotated[
+        str,
+        Meta(
+            extra_json_schema={
+                "enum": [
+                    "circuit", "link", "pool", "feed", "router", "uplink", "segment", "service", "check", "finding"
+                ]
+            }
+        ),
+    ]  # fmt: skip
+    name: str
+    """As people call it: ``primary of circuit chicago`` for a link."""
+    text: str
+    """What it is, in a line."""
+    state: ShownWord | None
+    """How it is; ``null`` where it has no state."""
+    href: str | None
+    """Where it is shown, from the status page: ``#pool/chi`` on the page itself, or another page; ``null``: nowhere."""
+
+
+class WithoutDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed on which a prefix is not held, and why."""
+
+    feed: str
+    reason: Annotated[
+        str, Meta(extra_json_schema={"enum": ["absent", "covered", "not-in-sync", "not-kept", "other-family", "elsewhere"]})
+    ]  # fmt: skip
+    """Only ``absent`` and ``covered`` prove that the router does not show this prefix."""
+    text: str
+    """The same in words."""
+
+
+class FoundRoutesDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """The routes that fit a query in one way."""
+
+    match: Annotated[
+        str, Meta(extra_json_schema={"enum": ["exact", "covering", "longer", "as-path", "community"]})
+    ]
+    """``as-path``: the ASN is in the AS path. The routes to a prefix itself are in ``exact`` alone."""
+    title: str
+    routes: tuple[RouteDoc, ...]
+    total: int
+    """How many were found."""
+    total_exact: bool
+    """Otherwise there are more than ``total``."""
+    truncated: bool
+    """Only the first of them are in ``routes``."""
+
+
+class SearchDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """What a query names: places in the network, checks, findings, and routes."""
+
+    query: str
+    kind: Annotated[str, Meta(extra_json_schema={"enum": ["prefix", "asn", "community", "name"]})]
+    """What the query was taken for."""
+    title: str
+    """What was searched for, in words."""
+    places: tuple[FoundPlaceDoc, ...]
+    """The best first."""
+    places_total: int
+    """How many were found; ``places`` has the first of them."""
+    routes: tuple[FoundRoutesDoc, ...]
+    """Of a name: the routes with the communities of the services that it names."""
+    without: tuple[WithoutDoc, ...]
+    """Of a prefix: the feeds on which it is not held, and why."""
+    notes: tuple[str, ...]
+    """What the answer may lack, in sentences."""
+
+
 class LinkDifferenceDoc(msgspec.Struct, frozen=True, kw_only=True):
     """The prefixes that are received on a link, and proven not to be on another link of its circuit."""
 

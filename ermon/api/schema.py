@@ -29,6 +29,7 @@ from ermon.api.answers import (
     OneFindingDoc,
     PoolEvent,
     RoutesDoc,
+    SearchDoc,
     SnapshotEvent,
     SubjectDoc,
     Success,
@@ -67,6 +68,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/findings/{id}", OneFindingDoc),
     Endpoint("GET", "/api/v1/statuses", tuple[SubjectDoc, ...]),
     Endpoint("GET", "/api/v1/routes", RoutesDoc),
+    Endpoint("GET", "/api/v1/search", SearchDoc),
     Endpoint("GET", "/api/v1/timeline", TimelineDoc),
     Endpoint(
         "GET", "/api/v1/circuits/{circuit}/difference", Mapping[Family, Mapping[str, LinkDifferenceDoc]]

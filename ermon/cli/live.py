@@ -72,38 +72,43 @@ async def _until_terminated(watching: Coroutine[Any, Any, None]) -> bool:
 def add_routes(commands: Commands) -> None:
     parser = commands.add_parser(
         "routes",
-        help="the routes that a running daemon holds to a prefix",
-        description="Shows the routes to a prefix, those that cover it and those inside it: on which feed, by which "
-        "link, with which attributes. Exit 0 when there are any, 1 when there are none.",
+        help="search: show the routes held for a prefix, an ASN, a community or a service, and who lacks them",
+        description="Searches a running daemon as the field at the top of its page does. A prefix shows the routes to it, the "
+        "less and the more specific ones, on which feed, by which link, with which attributes, and which feeds do not have it "
+        "and why. An ASN, a community or a service such as 'Exchange Online' shows the routes that carry it. A name shows the "
+        "circuit, link, pool, router, uplink, feed, finding or check. Exit 0 when something is found, 1 when no route is, "
+        "2 when the query is no prefix, address, ASN, community or name.",
     )
     parser.add_argument(
-        "prefix", metavar="PREFIX", help="such as 192.0.2.0/26; an address is its host prefix"
+        "query",
+        metavar="QUERY",
+        nargs="+",
+        help="such as 192.0.2.0/26, 192.0.2.1, AS12076, 12076:5010, Exchange Online or isp-a",
     )
-    parser.add_argument("--feed", metavar="F", help="of one feed (default: of all)")
+    parser.add_argument("--feed", metavar="F", help="only the routes of this feed (default: of all)")
     parser.add_argument(
         "--match",
         choices=("exact", "covering", "longer", "all"),
         default="all",
-        help="to the prefix itself, to what contains it too, to what is inside it too (default: all)",
+        help="of a prefix: the routes to it, the less specific or the more specific ones (default: all)",
     )
-    parser.add_argument("--json", action="store_true", help="the API's own answers, by match")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="the API's own answers: of a prefix those of /api/v1/routes by match, else that of /api/v1/search",
+    )
     add_target(parser)
     parser.set_defaults(command=_routes)
 
 
 def _routes(options: argparse.Namespace) -> int:
-    from ermon.model.prefixes import parse_address, parse_prefix
     from ermon.terminal.routes import show_routes
 
-    text = options.prefix
-    try:
-        prefix = parse_prefix(text) if "/" in text else parse_address(text).prefix
-    except ValueError as error:
-        raise RefusedError(f"{error}; give one such as 198.51.100.0/28 or 2001:db8::1") from None
     match = None if options.match == "all" else options.match
+    query = " ".join(options.query)
     return _told(
         lambda: show_routes(
-            target_of(options), str(prefix), sys.stdout, feed=options.feed, match=match, json=options.json
+            target_of(options), query, sys.stdout, feed=options.feed, match=match, json=options.json
         )
     )
 

@@ -57,8 +57,10 @@ class Client:
         await self._session.close()
 
     async def get(self, path: str, kind: type[T], **parameters: str) -> T:
-        """Return the data of ``/api/v1/PATH``."""
+        """Return the data of ``/api/v1/PATH``; what the daemon finds wrong with the question is a ``UsageError``."""
         code, body, where = await self._send("GET", path, parameters)
+        if code == 400 and (words := _own_words(body)) is not None:
+            raise UsageError(words)
         if code != 200:
             raise UnreachableError(f"{where}: {_refusal(code, body)}")
         return _decode(body, kind, where)
@@ -226,11 +228,18 @@ def read(data: object, kind: type[T], where: str) -> T:
         raise UnreachableError(f"{where}: is no answer of ermon's API: {error}. {IS_IT_ERMON}") from None
 
 
+def _own_words(body: bytes) -> str | None:
+    """Return ermon's own words of an error; ``None`` where somebody else answers."""
+    try:
+        return _typed(body, Failure).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _refusal(code: int, body: bytes) -> str:
     """Say why there is no answer, in the words of whoever refused it where those are ermon's."""
-    try:
-        words = _typed(body, Failure).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    words = _own_words(body)
+    if words is None:
         return f"HTTP {code}, and not in ermon's words. {IS_IT_ERMON}"
     if code == 401:
         words += "; --username and --password-file say who asks"

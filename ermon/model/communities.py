@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 from ermon.model.inventory import Service
 
@@ -43,6 +44,21 @@ def _by_slug() -> Mapping[str, tuple[int, int]]:
 def slug_of(community: tuple[int, int]) -> str | None:
     """Name a community, such as ``exchange-online`` for (12076, 5010); ``None`` where it has no name."""
     return _slugs().get(community)
+
+
+class Named(NamedTuple):
+    """A community that Microsoft has a name for."""
+
+    community: tuple[int, int]
+    slug: str
+    name: str
+    """As Microsoft writes it: ``Exchange Online (incl. EOP)``, ``West Europe``."""
+
+
+@cache
+def named() -> tuple[Named, ...]:
+    """Return every community that has a name, services and regions."""
+    return tuple(Named(_parse(row["community"]), row["slug"], row["name"]) for row in _rows())
 
 
 @cache

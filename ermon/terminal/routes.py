@@ -1,24 +1,22 @@
-"""``ermon routes PREFIX``: the routes that a running daemon holds to a prefix, and around it."""
+"""``ermon routes QUERY``: what a running daemon finds for a query, and who does not have a prefix."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from ermon.api.answers import RouteDoc, RoutesDoc
+from ermon.api.answers import FoundPlaceDoc, FoundRoutesDoc, RouteDoc, SearchDoc
 from ermon.api.status import StatusDoc
 from ermon.client.http import Client, read
 from ermon.client.target import Target, UsageError
-from ermon.terminal.display import indented, make_console, text
+from ermon.terminal.display import indented, make_console, mark, style, text
 from ermon.terminal.status import as_json
 
-TITLES = {"exact": "To {}", "covering": "Covering {}", "longer": "Inside {}"}
-MATCHES = tuple(TITLES)
-
-_SOUGHT = {"exact": "to it", "covering": "covering it", "longer": "inside it"}
+MATCHES = ("exact", "covering", "longer")
+"""The ways in which routes fit a prefix."""
 
 _ATTRIBUTIONS = {
     "unattributed": "a Microsoft route that fits no link",
@@ -28,13 +26,12 @@ _ATTRIBUTIONS = {
 
 
 async def show_routes(
-    target: Target, prefix: str, out: TextIO, *, feed: str | None, match: str | None, json: bool
+    target: Target, query: str, out: TextIO, *, feed: str | None, match: str | None, json: bool
 ) -> bool:
-    """Print the routes, and tell whether there are any.
+    """Print what is found, and tell whether anything is; of a prefix, an ASN and a community that is a route.
 
-    ``prefix`` is a valid one. ``match``: one of ``MATCHES``, or ``None`` for all of them. ``UsageError`` for a feed
-    that the daemon does not have, ``UnreachableError`` when none answers. With ``json``: one object, each match that
-    was asked for as the API answers it.
+    ``match``: one of ``MATCHES``, or ``None`` for all of them. ``UsageError`` for a query that the daemon does not
+    understand and for a feed that it does not have, ``UnreachableError`` when none answers.
     """
     async with Client(target) as client:
         status = read(await client.get("status", dict[str, Any]), StatusDoc, client.name)
@@ -42,74 +39,103 @@ async def show_routes(
             known = ", ".join(status.feeds) or "none"
             raise UsageError(f"there is no feed {feed!r} at {client.name}: there are {known}")
         where = {} if feed is None else {"feed": feed}
-        answers = {
-            each: await client.get("routes", dict[str, Any], prefix=prefix, match=each, **where)
-            for each in (MATCHES if match is None else (match,))
-        }
-        found = {each: read(answer, RoutesDoc, client.name) for each, answer in answers.items()}
+        answer = await client.get("search", dict[str, Any], q=query, **where)
+        found = read(answer, SearchDoc, client.name)
+        if json and found.kind == "prefix":
+            answer = {
+                each: await client.get("routes", dict[str, Any], prefix=query, match=each, **where)
+                for each in (MATCHES if match is None else (match,))
+            }
+    routes = [each for each in found.routes if found.kind != "prefix" or match in (None, each.match)]
     if json:
-        out.write(as_json(answers))
+        out.write(as_json(answer))
     else:
         console = make_console(out)
-        for part in _report(found, status):
+        for part in _apart(_sections(found, routes, status)):
             console.print(part)
-    return any(answer.routes for answer in found.values())
+    return found.kind == "name" or any(each.routes for each in routes)
 
 
-def _report(found: Mapping[str, RoutesDoc], status: StatusDoc) -> Iterator[RenderableType]:
-    shown = False
-    for match, answer in found.items():
-        # The routes to the prefix itself stand in every answer.
-        routes = [
-            route
-            for route in answer.routes
-            if match == "exact" or "exact" not in found or route.prefix != answer.prefix
-        ]
-        if not routes:
-            continue
-        if shown:
-            yield text("")
-        shown = True
-        yield text(TITLES[match].format(answer.prefix), "bold underline")
-        for same in _by_prefix(routes):
-            for route in same:
-                yield from _route(route, status)
-        if answer.truncated:
-            total = f"{answer.total}" if answer.total_exact else f"more than {answer.total}"
-            yield text(
-                f"◆ Only {len(answer.routes)} of {total} routes are shown; --feed or a longer prefix",
-                "yellow",
-            )
-    answers = list(found.values())
-    if not shown:
-        yield text(
-            f"○ {answers[0].prefix}: no route {' or '.join(_SOUGHT[match] for match in found)} is held."
-        )
-    yield from _lacking(found)
-    yield from _limits(answers)
+def _apart(sections: Iterable[list[RenderableType]]) -> Iterator[RenderableType]:
+    """Put an empty line between sections."""
+    first = True
+    for section in sections:
+        if section:
+            if not first:
+                yield text("")
+            yield from section
+            first = False
 
 
-def _lacking(found: Mapping[str, RoutesDoc]) -> Iterator[RenderableType]:
-    """Say who does not have it, and nothing that contains it either."""
-    if "exact" not in found or "covering" not in found:
+def _sections(
+    found: SearchDoc, routes: list[FoundRoutesDoc], status: StatusDoc
+) -> Iterator[list[RenderableType]]:
+    if not any(each.routes for each in routes) and found.kind != "name":
+        yield [text(_nothing(found, routes))]
+    if found.kind == "name":
+        yield list(_places(found))
+    for each in routes:
+        yield list(_routes(each, status))
+    yield list(_without(found)) if any(each.match == "exact" for each in routes) else []
+    if found.kind != "name":
+        yield list(_places(found))
+    yield [text(f"◆ {note}", "yellow") for note in found.notes]
+
+
+def _nothing(found: SearchDoc, routes: list[FoundRoutesDoc]) -> str:
+    if found.kind != "prefix":
+        return f"○ No feed has a route with it: {found.title}."
+    sought = {"exact": "this prefix", "covering": "a covering one", "longer": "a more specific one"}
+    return f"○ {found.title}: no feed has {' or '.join(sought[each.match] for each in routes)}."
+
+
+def _places(found: SearchDoc) -> Iterator[RenderableType]:
+    for place in found.places:
+        yield _place(place)
+    if (rest := found.places_total - len(found.places)) > 0:
+        yield text(f"◆ and {rest} more: search for a longer name", "yellow")
+
+
+def _place(place: FoundPlaceDoc) -> Text:
+    head = Text()
+    if place.state is not None:
+        head.append_text(text(f"{mark(place.state)} ", style(place.state)))
+    head.append_text(text(f"{place.kind} {place.name}", "bold"))
+    return head.append_text(text(f"  {place.text}"))
+
+
+def _routes(found: FoundRoutesDoc, status: StatusDoc) -> Iterator[RenderableType]:
+    if not found.routes:
         return
-    covering = found["covering"]
-    without = found["exact"].feeds_without
-    none = [feed for feed in without if feed in covering.feeds_without]
-    covered = [
-        feed
-        for feed in without
-        if feed not in covering.feeds_without and any(route.feed == feed for route in covering.routes)
-    ]
-    if none or covered:
-        yield text("")
-    if none:
-        yield text(f"○ No route to it on {', '.join(none)}")
-    if covered:
-        yield text(f"○ Only a route that contains it on {', '.join(covered)}")
+    yield text(found.title, "bold underline")
+    for same in _by_prefix(found.routes):
+        for route in same:
+            yield from _route(route, status)
+    if found.truncated:
+        total = f"{found.total}" if found.total_exact else f"more than {found.total}"
+        yield text(
+            f"◆ Only {len(found.routes)} of {total} routes are shown; --feed or a longer prefix", "yellow"
+        )
 
 
-def _by_prefix(routes: list[RouteDoc]) -> Iterable[list[RouteDoc]]:
+def _without(found: SearchDoc) -> Iterator[RenderableType]:
+    """Say who does not have a prefix, by reason."""
+    feeds: dict[str, list[str]] = {}
+    proven: set[str] = set()
+    for each in found.without:
+        feeds.setdefault(each.text, []).append(each.feed)
+        if each.reason in {"absent", "covered"}:
+            proven.add(each.text)
+    if feeds:
+        yield text("Not on", "bold underline")
+    for why, names in feeds.items():
+        known = why in proven
+        yield text(
+            f"{mark('no' if known else 'unknown')} {', '.join(names)}: {why}", "" if known else "yellow"
+        )
+
+
+def _by_prefix(routes: Iterable[RouteDoc]) -> Iterable[list[RouteDoc]]:
     """Put together what the feeds hold to one prefix, so that it can be compared."""
     found: dict[str, list[RouteDoc]] = {}
     for route in routes:
@@ -142,18 +168,3 @@ def _route(route: RouteDoc, status: StatusDoc) -> Iterator[RenderableType]:
     named = [f"{each.name} ({each.community})" if each.name else each.community for each in route.communities]
     if named or route.large_communities:
         yield indented(text(", ".join([*named, *route.large_communities])), 4)
-
-
-def _limits(answers: list[RoutesDoc]) -> Iterator[RenderableType]:
-    """Say where a route that is not shown proves nothing."""
-    unsynced = list(dict.fromkeys(feed for answer in answers for feed in answer.feeds_not_in_sync))
-    partial = list(dict.fromkeys(feed for answer in answers for feed in answer.partial_feeds))
-    if unsynced or partial:
-        yield text("")
-    if unsynced:
-        yield text(f"◆ Not in sync, so that routes may be missing: {', '.join(unsynced)}", "yellow")
-    if partial:
-        yield text(
-            f"○ Only what the policy asks about is held from {', '.join(partial)}: other routes may exist there",
-            "dim",
-        )

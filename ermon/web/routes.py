@@ -53,7 +53,7 @@ def find_routes(monitor: Monitor, prefix: Prefix, match: str, feed: str | None) 
 
     def render() -> RoutesDoc:
         shown = found[:MAX_ROUTES]
-        describe = _Describer(config)
+        describe = Describer(config)
         return RoutesDoc(
             prefix=str(prefix),
             match=match,
@@ -86,7 +86,7 @@ def _matching(
             yield name, route
 
 
-class _Describer:
+class Describer:
     """Describes routes. Those of one UPDATE share their attributes, and what is said of them."""
 
     def __init__(self, config: Config) -> None:

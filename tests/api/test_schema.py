@@ -115,6 +115,8 @@ def paths_of(net: Story) -> Iterator[tuple[str, str]]:
     yield "/api/v1/statuses", "/api/v1/statuses"
     for prefix in ("0.0.0.0/0", "::/0"):
         yield "/api/v1/routes", f"/api/v1/routes?prefix={prefix}&match=longer"
+    for query in ("0.0.0.0/0", "AS64500", "12076:5010", "edge", "pool-leak"):
+        yield "/api/v1/search", f"/api/v1/search?q={query}"
     yield "/api/v1/timeline", "/api/v1/timeline"
     for circuit in net.config.circuits:
         yield "/api/v1/circuits/{circuit}/difference", f"/api/v1/circuits/{circuit}/difference"

@@ -146,7 +146,8 @@ def test_the_state_and_the_routes_of_a_daemon(company: Company):
     assert found.returncode == 0
     assert "on edge-2 (edge-table), came by chicago secondary" in found.stdout
     assert ermon(company, "routes", "233.252.0.0/24").returncode == 1
-    assert ermon(company, "routes", "chicago").returncode == 2
+    assert "● link primary of circuit chicago" in ermon(company, "routes", "chicago").stdout
+    assert ermon(company, "routes", "chigaco").returncode == 2
     nobody = ermon(company, "status", url=f"http://127.0.0.1:{unused_port()}")
     assert (nobody.returncode, nobody.stdout) == (3, "")
 

@@ -27,6 +27,7 @@ PATHS = (
         "/api/v1/findings?state=cleared&since=0&limit=5",
         "/api/v1/maintenance",
     ),
+    *("/api/v1/search?q=exchange", "/api/v1/search?q=198.51.100.0/28&feed=isp-a"),
     *("/api/v1/routes?prefix=198.51.100.0/28&feed=isp-a&match=covering", "/api/v1/routes?prefix=2001:db8::1"),
     *(
         "/api/v1/timeline",

@@ -1,4 +1,4 @@
-"""The routes to a prefix and around it, with what is to be known of each."""
+"""What is found for a query: the routes to a prefix and around it, who does not have it, and whatever has a name."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ async def test_what_covers_a_prefix_and_what_is_inside_stands_apart(net: Company
 async def test_who_does_not_have_it_is_told(net: Company, space: Space):
     net.announce("isp-a", space.own, path="64500")
     told = words(await look(net, "routes", space.pool))
-    assert "○ Only a route that contains it on isp-a" in told
-    assert "○ No route to it on dallas-primary, dallas-secondary" in told
+    assert f"○ isp-a: only a less specific route, {space.own}" in told
+    assert "dallas-primary, dallas-secondary, outside: no route" in told
 
 
 async def test_an_address_is_its_host_prefix(net: Company):
     seen = await look(net, "routes", "198.51.100.3")
-    assert seen.lines[0] == "Covering 198.51.100.3/32"
+    assert "Covering 198.51.100.3/32 (less specific)" in seen.lines
     assert V4.pool in seen.out
 
 
@@ -66,18 +66,58 @@ async def test_one_match_on_one_feed_in_json_is_what_the_api_says(net: Company):
 async def test_no_route_is_1_and_where_that_proves_nothing_is_told(net: Company):
     seen = await look(net.down("isp-a"), "routes", "233.252.0.0/24")
     assert seen.code == 1
-    assert seen.lines[0] == "○ 233.252.0.0/24: no route to it or covering it or inside it is held."
-    assert "◆ Not in sync, so that routes may be missing: isp-a" in words(seen)
-    assert "○ Only what the policy asks about is held from" in words(seen)
+    assert words(seen).startswith(
+        "○ IPv4 prefix 233.252.0.0/24: no feed has this prefix or a covering one or a more specific one."
+    )
+    assert "◆ isp-a: the session is down" in words(seen)
+    assert "edge-4, outside: keeps only what the policy needs; the router may have more" in words(seen)
+    assert "○ chicago-primary, chicago-secondary, dallas-primary, dallas-secondary: no route" in words(seen)
 
 
 @pytest.mark.parametrize(
-    "text", ["192.0.2.1/26", "192.0.2.0/33", "chicago", "", "192.0.2.0/26/26", "\x1b[2J"]
+    ("query", "told"),
+    [
+        ("AS12076", "With AS12076 in the AS path"),
+        ("12076:5010", "With community 12076:5010"),
+        ("Exchange Online", "With community 12076:5010 or 12076:5110"),
+    ],
 )
-async def test_what_is_no_prefix_is_2(net: Company, text: str):
-    seen = await look(net, "routes", text)
+async def test_routes_are_found_by_what_they_carry(net: Company, query: str, told: str):
+    seen = await look(net, "routes", *query.split())
+    assert seen.code == 0
+    assert told in words(seen)
+    assert f"{V4.exchange} on edge-1 (edge-table), came by chicago primary" in words(seen)
+    assert "keep only what the policy needs; the routers may have more." in words(seen)
+
+
+async def test_a_name_shows_what_it_names(net: Company):
+    seen = await look(net, "routes", "chicago")
+    assert (seen.code, seen.lines[0]) == (0, "● circuit chicago  Chicago, us, microsoft peering")
+    assert "● link primary of circuit chicago" in words(seen)
+    assert (await look(net, "routes", "isp-a", "--json")).data["places"][0]["kind"] == "uplink"
+
+
+async def test_no_route_with_a_community_is_1(net: Company):
+    seen = await look(net, "routes", "64500:1")
+    assert (seen.code, seen.lines[0]) == (1, "○ No feed has a route with it: Community 64500:1.")
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("192.0.2.1/26", "'192.0.2.1/26' has host bits set: did you mean 192.0.2.0/26?"),
+        ("2001:db8::1/48", "did you mean 2001:db8::/48?"),
+        ("192.0.2.0/33", "its length must be 0 to 32"),
+        ("exchage", "is no prefix, address, ASN, community or name. Did you mean Exchange Online?"),
+        ("", "search for a prefix such as 198.51.100.0/28, an address, an ASN, a community or a name"),
+        ("192.0.2.0/26/26", "its length must be 0 to 32"),
+        ("\x1b[2J", "is no prefix, address, ASN, community or name."),
+    ],
+)
+async def test_what_is_nothing_is_2_and_says_what_would_be_right(net: Company, query: str, error: str):
+    seen = await look(net, "routes", query)
     assert (seen.code, seen.out) == (2, "")
-    assert "give one such as 198.51.100.0/28" in seen.err
+    assert error in seen.err
     assert "\x1b" not in seen.err
 
 

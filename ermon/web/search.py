@@ -1,0 +1,278 @@
+"""``/api/v1/search``: one question for everything that somebody may look for, answered in one way for the page and the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+from aiohttp import web
+
+from ermon.aio.slices import in_slices, list_in_slices
+from ermon.api.answers import FoundRoutesDoc, SearchDoc, WithoutDoc
+from ermon.core.facts import FILTERED_VIEWS
+from ermon.core.monitor import Monitor
+from ermon.core.rib import AdjRibIn
+from ermon.model.inventory import Feed
+from ermon.model.prefixes import FAMILY_NAMES, Prefix
+from ermon.model.routes import Attributes, Community, Route
+from ermon.web.handling import CONTEXT, WebContext, answer, parameters, refuse, success
+from ermon.web.places import Place, advice, communities_of, describe, find_places, finding_place
+from ermon.web.query import AsnQuery, CommunityQuery, NameQuery, PrefixQuery, Query, parse_query
+from ermon.web.routes import MAX_COUNTED, Describer
+
+MAX_PLACES = 50
+MAX_FOUND = 200
+"""Routes of each kind in one answer; ``/api/v1/routes`` has more of them."""
+MAX_SERVICES = 12
+"""Of more services than these, no routes are looked for: nobody meant them all."""
+
+_FINDING_ID = re.compile(r"[0-9a-f]{16}")
+_KEPT_IN_PART = "keeps only what the policy needs; the router may have more"
+
+
+@dataclass(slots=True)
+class _Found:
+    """Routes that fit in one way."""
+
+    match: str
+    title: str
+    routes: list[tuple[str, Route]] = field(default_factory=list)
+    """The first of them, with their feeds."""
+    counted: int = 0
+
+    def add(self, feed: str, route: Route) -> bool:
+        """Take a route; ``False`` when so many were found that nobody counts on."""
+        self.counted += 1
+        if len(self.routes) < MAX_FOUND:
+            self.routes.append((feed, route))
+        return self.counted <= MAX_COUNTED
+
+    def document(self, describer: Describer) -> FoundRoutesDoc:
+        return FoundRoutesDoc(
+            match=self.match,
+            title=self.title,
+            routes=tuple(describer.route(feed, route) for feed, route in self.routes),
+            total=min(self.counted, MAX_COUNTED),
+            total_exact=self.counted <= MAX_COUNTED,
+            truncated=self.counted > len(self.routes),
+        )
+
+
+async def search(request: web.Request) -> web.Response:
+    """What a query names, and the routes that fit it."""
+    values = parameters(request, "q", "feed")
+    context = request.app[CONTEXT]
+    try:
+        query = parse_query(values.get("q", ""))
+    except ValueError as error:
+        refuse(str(error))
+    monitor = context.monitor()
+    feeds = _feeds(monitor, values.get("feed"))
+    places = await _places(context, monitor, query)
+    if not places and isinstance(query, NameQuery):
+        refuse(await asyncio.to_thread(advice, monitor.config, query.text))
+    shown = await list_in_slices(describe(monitor, place) for place in places[:MAX_PLACES])
+    wanted, notes = _carrying(query, places)
+    found = (
+        _around(monitor, feeds, query.prefix)
+        if isinstance(query, PrefixQuery)
+        else await _scan(monitor, feeds, wanted)
+    )
+    without = _without(monitor, feeds, query.prefix) if isinstance(query, PrefixQuery) else ()
+    if found:
+        notes += _limits(monitor, feeds, query)
+
+    def render() -> bytes:
+        describer = Describer(monitor.config)
+        return success(
+            SearchDoc(
+                query=query.text,
+                kind=_KINDS[type(query)],
+                title=_title(query),
+                places=tuple(shown),
+                places_total=len(places),
+                routes=tuple(each.document(describer) for each in found),
+                without=tuple(without),
+                notes=tuple(notes),
+            )
+        )
+
+    return answer(await asyncio.to_thread(render))
+
+
+_KINDS: dict[type, str] = {
+    PrefixQuery: "prefix",
+    AsnQuery: "asn",
+    CommunityQuery: "community",
+    NameQuery: "name",
+}
+
+
+def _title(query: Query) -> str:
+    match query:
+        case PrefixQuery(prefix=prefix):
+            return f"{FAMILY_NAMES[prefix.family]} prefix {prefix}"
+        case AsnQuery(asn=asn):
+            return f"AS{asn}"
+        case CommunityQuery(community=community):
+            return f"Community {community}"
+        case NameQuery(text=text):
+            return f"Name {text}"
+
+
+def _feeds(monitor: Monitor, wanted: str | None) -> dict[str, Feed]:
+    feeds = monitor.config.feeds
+    if wanted is not None and wanted not in feeds:
+        raise web.HTTPNotFound(text=f"there is no feed {wanted!r}")
+    return {name: feed for name, feed in feeds.items() if wanted in (None, name)}
+
+
+async def _places(context: WebContext, monitor: Monitor, query: Query) -> list[Place]:
+    places = await asyncio.to_thread(find_places, monitor.config, monitor.findings(), query)
+    if not places and _FINDING_ID.fullmatch(query.text):
+        kept = next((each for each in monitor.cleared if each.id == query.text), None)
+        kept = kept or await context.cleared_finding(query.text)
+        places = [] if kept is None else [finding_place(kept)]
+    return places
+
+
+# A prefix, and who does not have it ----------------------------------------------------------------------
+
+
+def _around(monitor: Monitor, feeds: Iterable[str], prefix: Prefix) -> list[_Found]:
+    """Find the routes to a prefix, those that cover it, and those inside it."""
+    ways: tuple[tuple[_Found, Callable[[AdjRibIn, Prefix], Iterator[Route]]], ...] = (
+        (_Found("exact", f"To {prefix}"), AdjRibIn.paths),
+        (_Found("covering", f"Covering {prefix} (less specific)"), AdjRibIn.covering),
+        (_Found("longer", f"Inside {prefix} (more specific)"), AdjRibIn.inside),
+    )
+    for found, find in ways:
+        routes = ((name, route) for name in feeds for route in find(monitor.network.feeds[name].rib, prefix))
+        for name, route in routes:
+            if (found.match == "exact" or route.prefix != prefix) and not found.add(name, route):
+                break
+    return [found for found, _ in ways]
+
+
+def _without(monitor: Monitor, feeds: dict[str, Feed], prefix: Prefix) -> Iterator[WithoutDoc]:
+    """Say of each feed on which the prefix is not held why that is so."""
+    for name, feed in feeds.items():
+        if prefix not in monitor.network.feeds[name].rib:
+            reason, text = _why_not(monitor, feed, prefix)
+            yield WithoutDoc(feed=name, reason=reason, text=text)
+    for name in monitor.config.elsewhere:
+        yield WithoutDoc(feed=name, reason="elsewhere", text="another ermon has this feed")
+
+
+def _why_not(monitor: Monitor, feed: Feed, prefix: Prefix) -> tuple[str, str]:
+    known, family = monitor.network, FAMILY_NAMES[prefix.family]
+    if prefix.family not in feed.families:
+        return "other-family", f"carries no {family}"
+    if not known.up(feed.name):
+        return "not-in-sync", "the session is down"
+    if not known.knows(feed.name, prefix.family, (prefix,)):
+        return "not-in-sync", f"not in sync for {family}: the route may still come"
+    if not _keeps(monitor, feed, prefix):
+        return "not-kept", _KEPT_IN_PART
+    covering = [route.prefix for route in known.feeds[feed.name].rib.covering(prefix)]
+    if covering:
+        return "covered", f"only a less specific route, {max(covering, key=lambda each: each.length)}"
+    return "absent", "no route"
+
+
+def _keeps(monitor: Monitor, feed: Feed, prefix: Prefix) -> bool:
+    """Return whether a feed's route to this prefix would be held, whatever its path."""
+    return feed.view not in FILTERED_VIEWS or monitor.reactor.routes.watched_on(feed).overlaps(prefix)
+
+
+# An ASN, a community, a service --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What routes must carry."""
+
+    match: str
+    title: str
+    carried: Callable[[Attributes], bool]
+
+
+def _carrying(query: Query, places: list[Place]) -> tuple[_Wanted | None, list[str]]:
+    """Return what routes are looked for by, and what is to be said of it."""
+    match query:
+        case AsnQuery(asn=asn):
+            return _Wanted("as-path", f"With AS{asn} in the AS path", lambda each: _passes(each, asn)), []
+        case CommunityQuery(community=community):
+            return _with_communities([community]), []
+        case NameQuery():
+            services = communities_of(places)
+            if len(services) > MAX_SERVICES:
+                return None, [
+                    f"{len(services)} services and regions fit: search for one of them to see its routes."
+                ]
+            return _with_communities(services) if services else None, []
+        case _:
+            return None, []
+
+
+def _with_communities(wanted: list[Community]) -> _Wanted:
+    title = f"With community {' or '.join(map(str, wanted))}"
+    return _Wanted("community", title, lambda each: any(map(each.has_community, wanted)))
+
+
+def _passes(attributes: Attributes, asn: int) -> bool:
+    return any(asn in segment.asns for segment in attributes.as_path)
+
+
+async def _scan(monitor: Monitor, feeds: Iterable[str], wanted: _Wanted | None) -> list[_Found]:
+    """Look through all routes; attributes are shared, and looked at once."""
+    if wanted is None:
+        return []
+    found = _Found(wanted.match, wanted.title)
+    await in_slices(_look_through(monitor, feeds, wanted.carried, found))
+    return [found]
+
+
+def _look_through(
+    monitor: Monitor, feeds: Iterable[str], carried: Callable[[Attributes], bool], found: _Found
+) -> Iterator[None]:
+    """Step by step; routes that come and go meanwhile may be there or not."""
+    for name in feeds:
+        rib = monitor.network.feeds[name].rib
+        fits: dict[Attributes, bool] = {}
+        for prefix in tuple(chain(rib.prefixes("ipv4"), rib.prefixes("ipv6"))):
+            for route in tuple(rib.paths(prefix)):
+                attributes = route.attributes
+                if attributes not in fits:
+                    fits[attributes] = carried(attributes)
+                if fits[attributes] and not found.add(name, route):
+                    return
+            yield
+
+
+# What an answer may lack ---------------------------------------------------------------------------------
+
+
+def _limits(monitor: Monitor, feeds: dict[str, Feed], query: Query) -> list[str]:
+    """Say which feeds may have more than is shown. Of a prefix itself ``without`` says it."""
+    prefix = query.prefix if isinstance(query, PrefixQuery) else None
+    partial, blind = [], []
+    for name, feed in feeds.items():
+        family = prefix.family if prefix is not None else None
+        if family is not None and family not in feed.families:
+            continue
+        families = feed.families if family is None else (family,)
+        if not all(monitor.network.in_sync(name, each) for each in families):
+            blind.append(name)
+        elif feed.view in FILTERED_VIEWS and not (prefix is not None and _keeps(monitor, feed, prefix)):
+            partial.append(name)
+    notes = []
+    if blind:
+        notes.append(f"Not in sync, so that routes may be missing: {', '.join(blind)}.")
+    if partial:
+        verb = "keeps" if len(partial) == 1 else "keep"
+        notes.append(f"{', '.join(partial)} {verb} only what the policy needs; the routers may have more.")
+    return notes
