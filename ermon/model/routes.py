@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from struct import error as struct_error
 from struct import iter_unpack, pack, unpack
-from typing import TypeVar, overload
+from typing import Self, TypeVar, overload
 
 import msgspec
 
@@ -75,6 +75,13 @@ class AsPath(Sequence[PathSegment]):
             words += (_KINDS.index(segment.kind), len(segment.asns), *segment.asns)
         self._packed = pack(f"{len(words)}I", *words)
 
+    @classmethod
+    def of_sequence(cls, asns: Sequence[int]) -> Self:
+        """Return the path of a single ``AS_SEQUENCE``, which nearly all are: full tables come by here."""
+        path = cls.__new__(cls)
+        path._packed = pack(f"{len(asns) + 2}I", _SEQUENCE, len(asns), *asns)  # noqa: SLF001 - its own
+        return path
+
     @property
     def packed_bytes(self) -> int:
         return len(self._packed)
@@ -111,6 +118,7 @@ class AsPath(Sequence[PathSegment]):
 
 
 _KINDS = tuple(SegmentKind)
+_SEQUENCE = _KINDS.index(SegmentKind.SEQUENCE)
 
 C = TypeVar("C", bound=tuple[int, ...])
 
@@ -125,6 +133,17 @@ class _Packed(AbstractSet[C]):
 
     def __init__(self, communities: Iterable[C] = ()) -> None:
         self._packed = b"".join(sorted({pack(self._format, *each) for each in communities}))
+
+    @classmethod
+    def of_octets(cls, octets: bytes) -> Self:
+        """Read them as an attribute holds them, in network byte order; its length is right."""
+        communities, width = cls.__new__(cls), cls._width
+        communities._packed = (  # noqa: SLF001 - its own
+            octets
+            if len(octets) == width
+            else b"".join(sorted({octets[at : at + width] for at in range(0, len(octets), width)}))
+        )
+        return communities
 
     @property
     def packed_bytes(self) -> int:

@@ -1,0 +1,264 @@
+"""Path attributes from their octets, and what RFC 7606 makes of those that are malformed.
+
+Each attribute that is known here has its rule: the flags that it must have, the lengths that it can have, and whether
+the routes are withdrawn when it is malformed ("treat-as-withdraw"), or it is ignored ("attribute discard"). What is not
+read, as the model has no place for it, is held to its rule nevertheless: whether a route counts does not depend on
+what we want to know of it.
+
+Left as it is, as in ExaBGP's JSON: whether a neighbor may send LOCAL_PREF, ORIGINATOR_ID and CLUSTER_LIST (RFC 7606
+sections 7.5, 7.9 and 7.10) depends on whether it is internal, and AS 0 in a path (RFC 7607).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ermon.bgp.as_path import MalformedPathError, merge_as4_path, read_as_path
+from ermon.bgp.unreadable import Unreadable
+from ermon.model.prefixes import Address
+from ermon.model.routes import AsPath, Attributes, Communities, LargeCommunities
+
+ORIGIN, AS_PATH, NEXT_HOP, MED, LOCAL_PREF, ATOMIC_AGGREGATE, AGGREGATOR, COMMUNITIES = range(1, 9)
+ORIGINATOR_ID, CLUSTER_LIST = 9, 10
+MP_REACH_NLRI, MP_UNREACH_NLRI, EXTENDED_COMMUNITIES, AS4_PATH, AS4_AGGREGATOR = range(14, 19)
+IPV6_EXTENDED_COMMUNITIES, LARGE_COMMUNITIES = 25, 32
+"""IANA, "BGP Path Attributes"."""
+
+_WELL_KNOWN, _OPTIONAL, _OPTIONAL_TRANSITIVE = 0x40, 0x80, 0xC0
+_KIND = 0xC0
+"""Of the flags, those that say what kind of attribute it is; Partial does not count (RFC 7606 section 3.c)."""
+_IS_OPTIONAL = 0x80
+_EXTENDED_LENGTH = 0x10
+
+_AS_TRANS = 23456
+"""RFC 6793 section 9."""
+
+_ORIGINS = ("igp", "egp", "incomplete")
+"""By value (RFC 4271 section 4.3)."""
+
+
+class _Rule(NamedTuple):
+    name: str
+    flags: int
+    octets: int | None
+    """Of one value; ``None`` where its reader knows better."""
+    many: bool = False
+    """Whether there may be several of these, one at least."""
+    discard: bool = False
+    """Whether it is ignored where it is malformed, instead of the routes being withdrawn."""
+
+    def allows(self, size: int) -> bool:
+        if self.octets is None:
+            return True
+        return size > 0 and size % self.octets == 0 if self.many else size == self.octets
+
+
+_RULES = {
+    ORIGIN: _Rule("ORIGIN", _WELL_KNOWN, 1),  # RFC 7606 section 7.1, and so on
+    AS_PATH: _Rule("AS_PATH", _WELL_KNOWN, None),
+    NEXT_HOP: _Rule("NEXT_HOP", _WELL_KNOWN, 4),
+    MED: _Rule("MULTI_EXIT_DISC", _OPTIONAL, 4),
+    LOCAL_PREF: _Rule("LOCAL_PREF", _WELL_KNOWN, 4),
+    ATOMIC_AGGREGATE: _Rule("ATOMIC_AGGREGATE", _WELL_KNOWN, 0, discard=True),
+    AGGREGATOR: _Rule("AGGREGATOR", _OPTIONAL_TRANSITIVE, None, discard=True),
+    COMMUNITIES: _Rule("COMMUNITIES", _OPTIONAL_TRANSITIVE, 4, many=True),
+    ORIGINATOR_ID: _Rule("ORIGINATOR_ID", _OPTIONAL, 4),
+    CLUSTER_LIST: _Rule("CLUSTER_LIST", _OPTIONAL, 4, many=True),
+    MP_REACH_NLRI: _Rule("MP_REACH_NLRI", _OPTIONAL, None),
+    MP_UNREACH_NLRI: _Rule("MP_UNREACH_NLRI", _OPTIONAL, None),
+    EXTENDED_COMMUNITIES: _Rule("EXTENDED COMMUNITIES", _OPTIONAL_TRANSITIVE, 8, many=True),
+    AS4_PATH: _Rule("AS4_PATH", _OPTIONAL_TRANSITIVE, None, discard=True),  # RFC 6793 section 6
+    AS4_AGGREGATOR: _Rule("AS4_AGGREGATOR", _OPTIONAL_TRANSITIVE, 8, discard=True),
+    IPV6_EXTENDED_COMMUNITIES: _Rule("IPv6 EXTENDED COMMUNITIES", _OPTIONAL_TRANSITIVE, 20, many=True),
+    LARGE_COMMUNITIES: _Rule("LARGE_COMMUNITY", _OPTIONAL_TRANSITIVE, 12, many=True),  # RFC 8092 section 6
+}
+_MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
+_MULTIPROTOCOL_OCTETS = {bytes([code]) for code in _MULTIPROTOCOL}
+
+
+def attribute_name(code: int) -> str:
+    """Name one of the attributes that are known here."""
+    return _RULES[code].name
+
+
+class Repairs:
+    """What was malformed in one UPDATE, and what is done about it: the strongest counts (RFC 7606 section 3.h)."""
+
+    __slots__ = ("discarded", "withdraws")
+
+    def __init__(self) -> None:
+        self.withdraws: str | None = None
+        """The first reason for which the routes are withdrawn."""
+        self.discarded: str | None = None
+        """The first attribute that is ignored."""
+
+    def withdraw(self, what: str) -> None:
+        self.withdraws = self.withdraws or what
+
+    def discard(self, what: str) -> None:
+        self.discarded = self.discarded or what
+
+    def malformed(self, code: int, what: str) -> None:
+        rule = _RULES[code]
+        (self.discard if rule.discard else self.withdraw)(f"{rule.name} {what}")
+
+    @property
+    def text(self) -> str | None:
+        if self.withdraws is not None:
+            return f"treat-as-withdraw: {self.withdraws}"
+        return None if self.discarded is None else f"attribute discard: {self.discarded}"
+
+
+class Fields(NamedTuple):
+    """The path attributes of an UPDATE, each still in its octets."""
+
+    values: Mapping[int, bytes]
+    """By code: those that are known and well-formed as far as their length goes, the first of each."""
+    others: bytes
+    """All but those of RFC 4760, as they came: what makes equal attributes equal."""
+
+
+def split_attributes(octets: bytes, repairs: Repairs) -> Fields:
+    """Find the attributes (RFC 7606 section 3); ``Unreadable`` where an UPDATE's routes would be lost."""
+    values: dict[int, bytes] = {}
+    others: list[bytes] = []
+    seen: set[int] = set()
+    for flags, code, whole, value in _walk(octets, repairs):
+        is_multiprotocol = code in _MULTIPROTOCOL
+        if not is_multiprotocol:
+            others.append(whole)
+        if code in seen:
+            if is_multiprotocol:
+                raise Unreadable(f"{_RULES[code].name} twice")
+            repairs.discard(f"attribute of type {code} for a second time")
+            continue
+        seen.add(code)
+        rule = _RULES.get(code)
+        if rule is None:
+            if not flags & _IS_OPTIONAL:  # RFC 4271 section 6.3
+                raise Unreadable(f"well-known attribute of unknown type {code}")
+        elif flags & _KIND != rule.flags:
+            if is_multiprotocol:  # RFC 7606 section 5.3
+                raise Unreadable(f"{rule.name} with flags 0x{flags:02x}")
+            repairs.malformed(code, f"with flags 0x{flags:02x}")
+        elif not rule.allows(len(value)):
+            repairs.malformed(code, f"of {len(value)} octets")
+        else:
+            values[code] = value
+    return Fields(values, b"".join(others))
+
+
+def _walk(octets: bytes, repairs: Repairs) -> Iterator[tuple[int, int, bytes, bytes]]:
+    """Yield flags, code, and the octets of each attribute, as a whole and of its value (RFC 4271 section 4.3).
+
+    RFC 7606 section 4: one that goes on behind the end of them all costs the routes and not the session, unless it
+    would have told which routes.
+    """
+    began, end = 0, len(octets)
+    while began < end:
+        flags = octets[began]
+        start = began + (4 if flags & _EXTENDED_LENGTH else 3)
+        if start <= end:
+            size = octets[start - 1]
+            stop = start + (octets[start - 2] << 8 | size if flags & _EXTENDED_LENGTH else size)
+            if stop <= end:
+                yield flags, octets[began + 1], octets[began:stop], octets[start:stop]
+                began = stop
+                continue
+        if octets[began + 1 : began + 2] in _MULTIPROTOCOL_OCTETS:
+            raise Unreadable("MP_REACH_NLRI or MP_UNREACH_NLRI goes on behind the path attributes")
+        repairs.withdraw("the last path attribute goes on behind their end")
+        return
+
+
+def read_attributes(values: Mapping[int, bytes], *, four_octet: bool, repairs: Repairs) -> Attributes:
+    """Return what the attributes say, with the NEXT_HOP of IPv4; what is missing or malformed is left at its default."""
+    origin = None
+    if (value := values.get(ORIGIN)) is not None:
+        if value[0] < len(_ORIGINS):
+            origin = _ORIGINS[value[0]]
+        else:
+            repairs.malformed(ORIGIN, f"{value[0]}")
+    next_hop, med, preference = values.get(NEXT_HOP), values.get(MED), values.get(LOCAL_PREF)
+    communities, large = values.get(COMMUNITIES), values.get(LARGE_COMMUNITIES)
+    return Attributes(
+        next_hop=None if next_hop is None else Address(4, int.from_bytes(next_hop, "big")),
+        as_path=_read_path(values, four_octet=four_octet, repairs=repairs),
+        communities=Communities() if communities is None else Communities.of_octets(communities),
+        large_communities=LargeCommunities() if large is None else LargeCommunities.of_octets(large),
+        origin=origin,
+        med=None if med is None else int.from_bytes(med, "big"),
+        local_preference=None if preference is None else int.from_bytes(preference, "big"),
+    )
+
+
+def _read_path(values: Mapping[int, bytes], *, four_octet: bool, repairs: Repairs) -> AsPath:
+    width = 4 if four_octet else 2
+    aggregator = values.get(AGGREGATOR)
+    if aggregator is not None and len(aggregator) != width + 4:  # RFC 7606 section 7.7
+        repairs.malformed(AGGREGATOR, f"of {len(aggregator)} octets")
+        aggregator = None
+    octets, as4_path = values.get(AS_PATH), values.get(AS4_PATH)
+    if octets is None:
+        return AsPath()
+    try:
+        path = read_as_path(octets, width)
+    except MalformedPathError as error:
+        repairs.malformed(AS_PATH, f"with {error}")
+        return AsPath()
+    if (
+        four_octet or as4_path is None
+    ):  # between two that speak in four octets it says nothing (RFC 6793 section 4.1)
+        return path
+    if (
+        aggregator is not None
+        and AS4_AGGREGATOR in values
+        and int.from_bytes(aggregator[:width], "big") != _AS_TRANS
+    ):
+        return path  # somebody aggregated who knew of neither (RFC 6793 section 4.2.3)
+    try:
+        return merge_as4_path(path, as4_path)
+    except MalformedPathError as error:
+        repairs.malformed(AS4_PATH, f"with {error}")
+        return path
+
+
+class AttributesCache:
+    """Path attributes by their octets, so that those who are equal are one: owned by whoever reads.
+
+    It forgets the half that was of no use for longest, and its bound is in octets as well as in entries, as whoever sends
+    attributes chooses their length.
+    """
+
+    __slots__ = ("_entries", "_octets", "_older", "_room", "_younger")
+
+    def __init__(self, entries: int = 16_384, octets: int = 4 << 20) -> None:
+        self._entries, self._octets = entries // 2, octets // 2
+        self._younger: dict[_Key, Attributes] = {}
+        self._older: dict[_Key, Attributes] = {}
+        self._room = self._octets
+
+    def __len__(self) -> int:
+        return len(self._younger) + len(self._older)
+
+    def get(self, octets: bytes, next_hop: bytes, *, four_octet: bool) -> Attributes | None:
+        """Find what was kept with the octets of all attributes but RFC 4760's, and that one's next hop."""
+        key = (octets, next_hop, four_octet)
+        found = self._younger.get(key)
+        if found is None and (found := self._older.pop(key, None)) is not None:
+            self._keep(key, found)
+        return found
+
+    def keep(self, octets: bytes, next_hop: bytes, attributes: Attributes, *, four_octet: bool) -> None:
+        self._keep((octets, next_hop, four_octet), attributes)
+
+    def _keep(self, key: _Key, attributes: Attributes) -> None:
+        size = len(key[0]) + len(key[1])
+        if len(self._younger) >= self._entries or size > self._room:
+            self._older, self._younger, self._room = self._younger, {}, self._octets
+        self._room -= size
+        self._younger[key] = attributes
+
+
+_Key = tuple[bytes, bytes, bool]

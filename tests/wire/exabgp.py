@@ -1,0 +1,64 @@
+"""What ExaBGP and ermon's reader of its JSON make of the octets of an UPDATE: the other judge of ``ermon.bgp.update``."""
+
+from __future__ import annotations
+
+import msgspec
+from exabgp.bgp.message import Action, Message
+from exabgp.bgp.message.direction import Direction
+from exabgp.bgp.message.notification import Notify
+from exabgp.bgp.message.open.capability.negotiated import Negotiated
+from exabgp.bgp.message.update import Update
+from exabgp.bgp.message.update.attribute import Attribute
+from exabgp.logger import log
+from exabgp.protocol.family import AFI, SAFI
+from exabgp.reactor.api.response.json import JSON
+
+from ermon.bgp.update import Codec, Read
+from ermon.exabgp.lines import Message as Said
+from ermon.exabgp.updates import read_routes
+
+UNICAST = {"ipv4": (AFI.ipv4, SAFI.unicast), "ipv6": (AFI.ipv6, SAFI.unicast)}
+_MESSAGES = msgspec.json.Decoder(Said)
+_ENCODER = JSON("5.0.0")
+
+
+class ResetError(Exception):
+    """ExaBGP ends the session, with this error code and subcode."""
+
+    def __init__(self, code: int, subcode: int) -> None:
+        super().__init__(f"{code}/{subcode}")
+        self.code, self.subcode = code, subcode
+
+
+def negotiated(codec: Codec) -> Negotiated:
+    log.disable()
+    session = Negotiated({"capability": {"aigp": False}})
+    session.asn4 = codec.four_octet
+    session.families = list(UNICAST.values())
+    session.addpath._receive = {UNICAST[family]: True for family in codec.add_path}
+    return session
+
+
+def read_by_exabgp(body: bytes, session: Negotiated) -> Read:
+    """Do what ExaBGP 5.0.15 does with an UPDATE that ``Protocol.read_message`` has read, and what ermon does with its line.
+
+    ``ResetError`` where it ends the session, ``ValueError`` where ermon cannot read the line.
+    """
+    try:
+        update = Message.unpack(Message.CODE.UPDATE, body, Direction.IN, session)
+    except Notify as error:
+        raise ResetError(error.code, error.subcode) from None
+    except Exception:  # noqa: BLE001 - as ExaBGP has it
+        raise ResetError(1, 0) from None
+    repaired = None
+    if update.TYPE == Update.TYPE:
+        if Attribute.CODE.INTERNAL_TREAT_AS_WITHDRAW in update.attributes:
+            repaired = "treat-as-withdraw"
+            for nlri in update.nlris:
+                nlri.action = Action.WITHDRAW
+        elif Attribute.CODE.INTERNAL_DISCARD in update.attributes:
+            repaired = "attribute discard"
+    said = _MESSAGES.decode(str(_ENCODER._update(update)["message"]))
+    if said.update is not None:
+        return Read(*read_routes(said.update), None, repaired)
+    return Read((), (), said.eor.family if said.eor is not None else None, repaired)
