@@ -11,7 +11,7 @@ sections 7.5, 7.9 and 7.10) depends on whether it is internal, and AS 0 in a pat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from ermon.bgp.as_path import MalformedPathError, merge_as4_path, read_as_path
@@ -41,37 +41,39 @@ _ORIGINS = ("igp", "egp", "incomplete")
 class _Rule(NamedTuple):
     name: str
     flags: int
-    octets: int | None
-    """Of one value; ``None`` where its reader knows better."""
-    many: bool = False
-    """Whether there may be several of these, one at least."""
+    sizes: range
+    """How many octets its value may have."""
     discard: bool = False
     """Whether it is ignored where it is malformed, instead of the routes being withdrawn."""
 
-    def allows(self, size: int) -> bool:
-        if self.octets is None:
-            return True
-        return size > 0 and size % self.octets == 0 if self.many else size == self.octets
 
+def _many(octets: int) -> range:
+    """Allow one of so many octets, or several."""
+    return range(octets, 0x10000, octets)
+
+
+_ANY = range(0x10000)
+"""Its reader knows better."""
+_ONE, _FOUR, _EIGHT = range(1, 2), range(4, 5), range(8, 9)
 
 _RULES = {
-    ORIGIN: _Rule("ORIGIN", _WELL_KNOWN, 1),  # RFC 7606 section 7.1, and so on
-    AS_PATH: _Rule("AS_PATH", _WELL_KNOWN, None),
-    NEXT_HOP: _Rule("NEXT_HOP", _WELL_KNOWN, 4),
-    MED: _Rule("MULTI_EXIT_DISC", _OPTIONAL, 4),
-    LOCAL_PREF: _Rule("LOCAL_PREF", _WELL_KNOWN, 4),
-    ATOMIC_AGGREGATE: _Rule("ATOMIC_AGGREGATE", _WELL_KNOWN, 0, discard=True),
-    AGGREGATOR: _Rule("AGGREGATOR", _OPTIONAL_TRANSITIVE, None, discard=True),
-    COMMUNITIES: _Rule("COMMUNITIES", _OPTIONAL_TRANSITIVE, 4, many=True),
-    ORIGINATOR_ID: _Rule("ORIGINATOR_ID", _OPTIONAL, 4),
-    CLUSTER_LIST: _Rule("CLUSTER_LIST", _OPTIONAL, 4, many=True),
-    MP_REACH_NLRI: _Rule("MP_REACH_NLRI", _OPTIONAL, None),
-    MP_UNREACH_NLRI: _Rule("MP_UNREACH_NLRI", _OPTIONAL, None),
-    EXTENDED_COMMUNITIES: _Rule("EXTENDED COMMUNITIES", _OPTIONAL_TRANSITIVE, 8, many=True),
-    AS4_PATH: _Rule("AS4_PATH", _OPTIONAL_TRANSITIVE, None, discard=True),  # RFC 6793 section 6
-    AS4_AGGREGATOR: _Rule("AS4_AGGREGATOR", _OPTIONAL_TRANSITIVE, 8, discard=True),
-    IPV6_EXTENDED_COMMUNITIES: _Rule("IPv6 EXTENDED COMMUNITIES", _OPTIONAL_TRANSITIVE, 20, many=True),
-    LARGE_COMMUNITIES: _Rule("LARGE_COMMUNITY", _OPTIONAL_TRANSITIVE, 12, many=True),  # RFC 8092 section 6
+    ORIGIN: _Rule("ORIGIN", _WELL_KNOWN, _ONE),  # RFC 7606 section 7.1, and so on
+    AS_PATH: _Rule("AS_PATH", _WELL_KNOWN, _ANY),
+    NEXT_HOP: _Rule("NEXT_HOP", _WELL_KNOWN, _FOUR),
+    MED: _Rule("MULTI_EXIT_DISC", _OPTIONAL, _FOUR),
+    LOCAL_PREF: _Rule("LOCAL_PREF", _WELL_KNOWN, _FOUR),
+    ATOMIC_AGGREGATE: _Rule("ATOMIC_AGGREGATE", _WELL_KNOWN, range(1), discard=True),
+    AGGREGATOR: _Rule("AGGREGATOR", _OPTIONAL_TRANSITIVE, _ANY, discard=True),
+    COMMUNITIES: _Rule("COMMUNITIES", _OPTIONAL_TRANSITIVE, _many(4)),
+    ORIGINATOR_ID: _Rule("ORIGINATOR_ID", _OPTIONAL, _FOUR),
+    CLUSTER_LIST: _Rule("CLUSTER_LIST", _OPTIONAL, _many(4)),
+    MP_REACH_NLRI: _Rule("MP_REACH_NLRI", _OPTIONAL, _ANY),
+    MP_UNREACH_NLRI: _Rule("MP_UNREACH_NLRI", _OPTIONAL, _ANY),
+    EXTENDED_COMMUNITIES: _Rule("EXTENDED COMMUNITIES", _OPTIONAL_TRANSITIVE, _many(8)),
+    AS4_PATH: _Rule("AS4_PATH", _OPTIONAL_TRANSITIVE, _ANY, discard=True),  # RFC 6793 section 6
+    AS4_AGGREGATOR: _Rule("AS4_AGGREGATOR", _OPTIONAL_TRANSITIVE, _EIGHT, discard=True),
+    IPV6_EXTENDED_COMMUNITIES: _Rule("IPv6 EXTENDED COMMUNITIES", _OPTIONAL_TRANSITIVE, _many(20)),
+    LARGE_COMMUNITIES: _Rule("LARGE_COMMUNITY", _OPTIONAL_TRANSITIVE, _many(12)),  # RFC 8092 section 6
 }
 _MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
 _MULTIPROTOCOL_OCTETS = {bytes([code]) for code in _MULTIPROTOCOL}
@@ -80,6 +82,11 @@ _MULTIPROTOCOL_OCTETS = {bytes([code]) for code in _MULTIPROTOCOL}
 def attribute_name(code: int) -> str:
     """Name one of the attributes that are known here."""
     return _RULES[code].name
+
+
+_NO_COMMUNITIES, _NO_LARGE_COMMUNITIES = Communities(), LargeCommunities()
+
+_new_address: Callable[[type[Address], Iterable[int]], Address] = tuple.__new__  # half as slow as Address()
 
 
 class Repairs:
@@ -114,62 +121,63 @@ class Fields(NamedTuple):
     """The path attributes of an UPDATE, each still in its octets."""
 
     values: Mapping[int, bytes]
-    """By code: those that are known and well-formed as far as their length goes, the first of each."""
+    """By code: those that are known, the first of each, unless their flags or lengths are wrong."""
     others: bytes
     """All but those of RFC 4760, as they came: what makes equal attributes equal."""
 
 
 def split_attributes(octets: bytes, repairs: Repairs) -> Fields:
-    """Find the attributes (RFC 7606 section 3); ``Unreadable`` where an UPDATE's routes would be lost."""
+    """Find the attributes (RFC 4271 section 4.3); ``Unreadable`` where an UPDATE's routes would be lost."""
     values: dict[int, bytes] = {}
-    others: list[bytes] = []
     seen: set[int] = set()
-    for flags, code, whole, value in _walk(octets, repairs):
-        is_multiprotocol = code in _MULTIPROTOCOL
-        if not is_multiprotocol:
-            others.append(whole)
-        if code in seen:
-            if is_multiprotocol:
-                raise Unreadable(f"{_RULES[code].name} twice")
-            repairs.discard(f"attribute of type {code} for a second time")
-            continue
-        seen.add(code)
-        rule = _RULES.get(code)
-        if rule is None:
-            if not flags & _IS_OPTIONAL:  # RFC 4271 section 6.3
-                raise Unreadable(f"well-known attribute of unknown type {code}")
-        elif flags & _KIND != rule.flags:
-            if is_multiprotocol:  # RFC 7606 section 5.3
-                raise Unreadable(f"{rule.name} with flags 0x{flags:02x}")
-            repairs.malformed(code, f"with flags 0x{flags:02x}")
-        elif not rule.allows(len(value)):
-            repairs.malformed(code, f"of {len(value)} octets")
+    others, others_from = b"", 0
+    at, end, rules = 0, len(octets), _RULES
+    while at < end:
+        flags, start = octets[at], at + (4 if octets[at] & _EXTENDED_LENGTH else 3)
+        if start > end:
+            _cut_off(octets, at, repairs)
+            break
+        code, size = octets[at + 1], octets[start - 1]
+        if flags & _EXTENDED_LENGTH:
+            size |= octets[start - 2] << 8
+        began, at = at, start + size
+        if at > end:
+            _cut_off(octets, began, repairs)
+            break
+        if code in _MULTIPROTOCOL:
+            others, others_from = others + octets[others_from:began], at
+        rule = rules.get(code)
+        if rule is None or flags & _KIND != rule.flags or size not in rule.sizes or code in seen:
+            _repair(code, flags, size, code in seen, repairs)
         else:
-            values[code] = value
-    return Fields(values, b"".join(others))
+            values[code] = octets[start:at]
+        seen.add(code)
+    return Fields(values, others + octets[others_from:] if others_from else octets)
 
 
-def _walk(octets: bytes, repairs: Repairs) -> Iterator[tuple[int, int, bytes, bytes]]:
-    """Yield flags, code, and the octets of each attribute, as a whole and of its value (RFC 4271 section 4.3).
+def _cut_off(octets: bytes, at: int, repairs: Repairs) -> None:
+    """RFC 7606 section 4: it costs the routes and not the session, unless it would have told which routes."""
+    if octets[at + 1 : at + 2] in _MULTIPROTOCOL_OCTETS:
+        raise Unreadable("MP_REACH_NLRI or MP_UNREACH_NLRI goes on behind the path attributes")
+    repairs.withdraw("the last path attribute goes on behind their end")
 
-    RFC 7606 section 4: one that goes on behind the end of them all costs the routes and not the session, unless it
-    would have told which routes.
-    """
-    began, end = 0, len(octets)
-    while began < end:
-        flags = octets[began]
-        start = began + (4 if flags & _EXTENDED_LENGTH else 3)
-        if start <= end:
-            size = octets[start - 1]
-            stop = start + (octets[start - 2] << 8 | size if flags & _EXTENDED_LENGTH else size)
-            if stop <= end:
-                yield flags, octets[began + 1], octets[began:stop], octets[start:stop]
-                began = stop
-                continue
-        if octets[began + 1 : began + 2] in _MULTIPROTOCOL_OCTETS:
-            raise Unreadable("MP_REACH_NLRI or MP_UNREACH_NLRI goes on behind the path attributes")
-        repairs.withdraw("the last path attribute goes on behind their end")
-        return
+
+def _repair(code: int, flags: int, size: int, is_repeated: bool, repairs: Repairs) -> None:
+    """Do about an attribute that is not what its rule says what RFC 7606 section 3 says; pass over one without a rule."""
+    rule = _RULES.get(code)
+    if is_repeated:
+        if code in _MULTIPROTOCOL:
+            raise Unreadable(f"{attribute_name(code)} twice")
+        repairs.discard(f"attribute of type {code} for a second time")
+    elif rule is None:
+        if not flags & _IS_OPTIONAL:  # RFC 4271 section 6.3
+            raise Unreadable(f"well-known attribute of unknown type {code}")
+    elif flags & _KIND != rule.flags:
+        if code in _MULTIPROTOCOL:  # RFC 7606 section 5.3
+            raise Unreadable(f"{rule.name} with flags 0x{flags:02x}")
+        repairs.malformed(code, f"with flags 0x{flags:02x}")
+    else:
+        repairs.malformed(code, f"of {size} octets")
 
 
 def read_attributes(values: Mapping[int, bytes], *, four_octet: bool, repairs: Repairs) -> Attributes:
@@ -183,10 +191,10 @@ def read_attributes(values: Mapping[int, bytes], *, four_octet: bool, repairs: R
     next_hop, med, preference = values.get(NEXT_HOP), values.get(MED), values.get(LOCAL_PREF)
     communities, large = values.get(COMMUNITIES), values.get(LARGE_COMMUNITIES)
     return Attributes(
-        next_hop=None if next_hop is None else Address(4, int.from_bytes(next_hop, "big")),
+        next_hop=None if next_hop is None else _new_address(Address, (4, int.from_bytes(next_hop, "big"))),
         as_path=_read_path(values, four_octet=four_octet, repairs=repairs),
-        communities=Communities() if communities is None else Communities.of_octets(communities),
-        large_communities=LargeCommunities() if large is None else LargeCommunities.of_octets(large),
+        communities=_NO_COMMUNITIES if communities is None else Communities.of_octets(communities),
+        large_communities=_NO_LARGE_COMMUNITIES if large is None else LargeCommunities.of_octets(large),
         origin=origin,
         med=None if med is None else int.from_bytes(med, "big"),
         local_preference=None if preference is None else int.from_bytes(preference, "big"),

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from ermon.bgp.nlri import read_nlri
 from ermon.bgp.unreadable import Unreadable
 from ermon.model.prefixes import Address, Family
-from ermon.model.routes import RouteKey
 
 _UNICAST = 1
 _FAMILIES: dict[tuple[int, int], Family] = {(1, _UNICAST): "ipv4", (2, _UNICAST): "ipv6"}
@@ -22,25 +20,16 @@ _MAPPED = 0xFFFF
 """The beginning of an IPv4-mapped address (RFC 4291 section 2.5.5.2)."""
 
 
-class Reach(NamedTuple):
-    """What is announced of one family."""
+class Field(NamedTuple):
+    """What MP_REACH_NLRI announces, or MP_UNREACH_NLRI withdraws."""
 
-    keys: list[RouteKey]
-    """None where the family is not one of those that are read."""
-    next_hop: bytes
-    is_empty: bool
-    """Whether there is no NLRI at all, of whatever family."""
-
-
-class Unreach(NamedTuple):
-    """What is withdrawn of one family."""
-
-    keys: list[RouteKey]
-    end_of_rib: Family | None
-    """The family, where nothing is withdrawn (RFC 4724 section 2) and it is one of those that are read."""
+    family: Family | None
+    """``None`` where it is not one of those that are read."""
+    nlri: bytes
+    next_hop: bytes = b""
 
 
-def read_reach(octets: bytes, add_path: AbstractSet[Family]) -> Reach:
+def split_reach(octets: bytes) -> Field:
     """Read the value of MP_REACH_NLRI; ``Unreadable`` by RFC 7606 sections 5.3 and 7.11."""
     if len(octets) < 5:
         raise Unreadable(f"MP_REACH_NLRI of {len(octets)} octets")
@@ -48,20 +37,14 @@ def read_reach(octets: bytes, add_path: AbstractSet[Family]) -> Reach:
     start = 4 + size + 1
     if start > len(octets) or (family is not None and size not in _NEXT_HOP_OCTETS[family]):
         raise Unreadable(f"MP_REACH_NLRI with a next hop of {size} octets")
-    next_hop, nlri = octets[4 : 4 + size], octets[start:]
-    if family is None:
-        return Reach([], next_hop, not nlri)
-    return Reach(read_nlri(nlri, family, add_path=family in add_path), next_hop, not nlri)
+    return Field(family, octets[start:], octets[4 : 4 + size])
 
 
-def read_unreach(octets: bytes, add_path: AbstractSet[Family]) -> Unreach:
+def split_unreach(octets: bytes) -> Field:
     """Read the value of MP_UNREACH_NLRI; ``Unreadable`` by RFC 7606 section 5.3."""
     if len(octets) < 3:
         raise Unreadable(f"MP_UNREACH_NLRI of {len(octets)} octets")
-    family, nlri = _family(octets), octets[3:]
-    if family is None:
-        return Unreach([], None)
-    return Unreach(read_nlri(nlri, family, add_path=family in add_path), None if nlri else family)
+    return Field(_family(octets), octets[3:])
 
 
 def _family(octets: bytes) -> Family | None:

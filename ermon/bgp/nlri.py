@@ -12,11 +12,10 @@ from struct import Struct
 
 from ermon.bgp.unreadable import Unreadable
 from ermon.model.prefixes import FAMILY_NAMES, Family, Prefix
-from ermon.model.routes import RouteKey
+from ermon.model.routes import Attributes, Route, RouteKey
 
-_PATH_ID = Struct("!I")
+_OCTETS_OF: dict[Family, int] = {"ipv4": 4, "ipv6": 16}
 _PATH_ID_OCTETS = 4
-_OCTETS_OF = {"ipv4": 4, "ipv6": 16}
 
 _STEPS = tuple(1 + (length + 7) // 8 for length in range(129))
 """By length in bits: the octets of an NLRI, with that of its length."""
@@ -28,63 +27,70 @@ _MASKS = {
 """By length in bits. What is set behind it is irrelevant (RFC 4271 section 4.3)."""
 
 _new_prefix: Callable[[type[Prefix], Iterable[int]], Prefix] = tuple.__new__  # half as slow as Prefix()
+_ipv4 = Struct("!BI").unpack_from
+_ipv6 = Struct("!BQQ").unpack_from
+_path_id = Struct("!I").unpack_from
 
 
-def read_nlri(octets: bytes, family: Family, *, add_path: bool) -> list[RouteKey]:
+def read_keys(octets: bytes, family: Family, *, add_path: bool) -> list[RouteKey]:
     """Return the prefixes of a field in their order; ``Unreadable`` if it does not end where one of them ends."""
+    if add_path:
+        return _read_paths(octets, family)
+    return [(prefix, None) for prefix in _read_prefixes(octets, family)]
+
+
+def read_routes(octets: bytes, family: Family, attributes: Attributes, *, add_path: bool) -> list[Route]:
+    """The same as routes that share their attributes."""
+    if add_path:
+        return [Route(prefix, path_id, attributes) for prefix, path_id in _read_paths(octets, family)]
+    return [Route(prefix, None, attributes) for prefix in _read_prefixes(octets, family)]
+
+
+def _read_prefixes(octets: bytes, family: Family) -> list[Prefix]:
+    end, masks, steps, new = len(octets), _MASKS[family], _STEPS, _new_prefix
+    padded = octets + bytes(_OCTETS_OF[family])
+    prefixes: list[Prefix] = []
+    add = prefixes.append
+    at = 0
     try:
-        if add_path:
-            return _read_paths(octets, family)
-        return _read_ipv4(octets) if family == "ipv4" else _read_ipv6(octets)
-    except IndexError:  # of the masks: the octets of a length are always there
-        raise Unreadable(
-            f"the length of an {FAMILY_NAMES[family]} prefix is over {_OCTETS_OF[family] * 8}"
-        ) from None
-
-
-def _read_ipv4(octets: bytes) -> list[RouteKey]:
-    end, masks, steps, new, number = len(octets), _MASKS["ipv4"], _STEPS, _new_prefix, int.from_bytes
-    padded = octets + bytes(4)
-    keys: list[RouteKey] = []
-    add = keys.append
-    at = 0
-    while at < end:
-        length = padded[at]
-        add((new(Prefix, (4, number(padded[at + 1 : at + 5], "big") & masks[length], length)), None))
-        at += steps[length]
+        if family == "ipv4":
+            while at < end:
+                length, value = _ipv4(padded, at)
+                add(new(Prefix, (4, value & masks[length], length)))
+                at += steps[length]
+        else:
+            while at < end:
+                length, upper, lower = _ipv6(padded, at)
+                add(new(Prefix, (6, (upper << 64 | lower) & masks[length], length)))
+                at += steps[length]
+    except IndexError:  # of the masks
+        raise _too_long(family) from None
     _check_end(at, end)
-    return keys
-
-
-def _read_ipv6(octets: bytes) -> list[RouteKey]:
-    end, masks, steps, new, number = len(octets), _MASKS["ipv6"], _STEPS, _new_prefix, int.from_bytes
-    padded = octets + bytes(16)
-    keys: list[RouteKey] = []
-    add = keys.append
-    at = 0
-    while at < end:
-        length = padded[at]
-        add((new(Prefix, (6, number(padded[at + 1 : at + 17], "big") & masks[length], length)), None))
-        at += steps[length]
-    _check_end(at, end)
-    return keys
+    return prefixes
 
 
 def _read_paths(octets: bytes, family: Family) -> list[RouteKey]:
-    end, masks, steps, width = len(octets), _MASKS[family], _STEPS, _OCTETS_OF[family]
+    end, masks, width = len(octets), _MASKS[family], _OCTETS_OF[family]
     version = 4 if family == "ipv4" else 6
-    padded = octets + bytes(width + _PATH_ID_OCTETS)
+    padded = octets + bytes(_PATH_ID_OCTETS + width)
     keys: list[RouteKey] = []
     at = 0
-    while at < end:
-        (path_id,) = _PATH_ID.unpack_from(padded, at)
-        at += _PATH_ID_OCTETS
-        length = padded[at]
-        value = int.from_bytes(padded[at + 1 : at + 1 + width], "big") & masks[length]
-        keys.append((_new_prefix(Prefix, (version, value, length)), path_id))
-        at += steps[length]
+    try:
+        while at < end:
+            (path_id,) = _path_id(padded, at)
+            at += _PATH_ID_OCTETS
+            length, start = padded[at], at + 1
+            value = int.from_bytes(padded[start : start + width], "big") & masks[length]
+            keys.append((_new_prefix(Prefix, (version, value, length)), path_id))
+            at += _STEPS[length]
+    except IndexError:  # of the masks
+        raise _too_long(family) from None
     _check_end(at, end)
     return keys
+
+
+def _too_long(family: Family) -> Unreadable:
+    return Unreadable(f"an {FAMILY_NAMES[family]} prefix is longer than {_OCTETS_OF[family] * 8} bits")
 
 
 def _check_end(at: int, end: int) -> None:

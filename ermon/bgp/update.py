@@ -10,7 +10,6 @@ returns is bounded by their number. RFC 4271 sections 4.3 and 6.3, 4760, 6793, 7
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -22,14 +21,13 @@ from ermon.bgp.attributes import (
     NEXT_HOP,
     ORIGIN,
     AttributesCache,
-    Fields,
     Repairs,
     attribute_name,
     read_attributes,
     split_attributes,
 )
-from ermon.bgp.multiprotocol import Reach, read_next_hop, read_reach, read_unreach
-from ermon.bgp.nlri import read_nlri
+from ermon.bgp.multiprotocol import Field, read_next_hop, split_reach, split_unreach
+from ermon.bgp.nlri import read_keys, read_routes
 from ermon.bgp.unreadable import Unreadable
 from ermon.model.prefixes import Family
 from ermon.model.routes import Attributes, Route, RouteKey
@@ -67,17 +65,16 @@ def read_update(body: bytes, codec: Codec, cache: AttributesCache) -> Read:
 
     Then nobody knows which routes it held. Families other than IPv4 and IPv6 unicast are passed over.
     """
-    withdrawn_octets, attribute_octets, nlri_octets = _split(body)
+    withdrawn, octets, nlri = _split(body)
     add_path = "ipv4" in codec.add_path
-    withdrawn = read_nlri(withdrawn_octets, "ipv4", add_path=add_path) if withdrawn_octets else []
-    announced = read_nlri(nlri_octets, "ipv4", add_path=add_path) if nlri_octets else []
-    if announced:
-        known = cache.get(attribute_octets, b"", four_octet=codec.four_octet)
+    keys = read_keys(withdrawn, "ipv4", add_path=add_path) if withdrawn else []
+    if nlri:
+        known = cache.get(octets, b"", four_octet=codec.four_octet)
         if known is not None:
-            return Read(_routes(announced, known), tuple(withdrawn))
-    elif not attribute_octets:
-        return Read((), tuple(withdrawn), None if withdrawn else "ipv4")
-    return _read_all(attribute_octets, codec, cache, withdrawn, announced)
+            return Read(tuple(read_routes(nlri, "ipv4", known, add_path=add_path)), tuple(keys))
+    elif not octets:
+        return Read((), tuple(keys), None if keys else "ipv4")
+    return _Reading(codec, cache, octets, nlri).read(keys)
 
 
 def _split(body: bytes) -> tuple[bytes, bytes, bytes]:
@@ -95,66 +92,76 @@ def _split(body: bytes) -> tuple[bytes, bytes, bytes]:
     return body[2:withdrawn_end], body[start:end], body[end:]
 
 
-def _read_all(
-    octets: bytes, codec: Codec, cache: AttributesCache, withdrawn: list[RouteKey], announced: list[RouteKey]
-) -> Read:
-    """Read an UPDATE whose path attributes are not known yet, or hold NLRI themselves."""
-    repairs = Repairs()
-    fields = split_attributes(octets, repairs)
-    reach, end_of_rib = None, None
-    if (value := fields.values.get(MP_REACH_NLRI)) is not None:
-        reach = read_reach(value, codec.add_path)
-    if (value := fields.values.get(MP_UNREACH_NLRI)) is not None:
-        unreach = read_unreach(value, codec.add_path)
-        withdrawn, end_of_rib = withdrawn + unreach.keys, unreach.end_of_rib
-    if not announced and (reach is None or reach.is_empty):
-        read_attributes(fields.values, four_octet=codec.four_octet, repairs=repairs)
-        if repairs.withdraws is not None:  # RFC 7606 section 5.2: there may be routes that were not found
-            raise Unreadable(f"no route is announced, and {repairs.withdraws}")
-        is_alone = not withdrawn and not fields.others and reach is None
-        return Read((), tuple(withdrawn), end_of_rib if is_alone else None, repairs.text)
-    routes = _read_announced(fields, announced, reach, codec, cache, repairs)
-    if repairs.withdraws is not None:
-        withdrawn = withdrawn + announced + (reach.keys if reach is not None else [])
-        routes = ()
-    return Read(routes, tuple(withdrawn), None, repairs.text)
+class _Reading:
+    """Reads an UPDATE whose path attributes are not known yet, or hold NLRI themselves."""
 
+    def __init__(self, codec: Codec, cache: AttributesCache, octets: bytes, nlri: bytes) -> None:
+        self._codec, self._cache = codec, cache
+        self._repairs = Repairs()
+        self._values, self._others = split_attributes(octets, self._repairs)
+        reach, unreach = self._values.get(MP_REACH_NLRI), self._values.get(MP_UNREACH_NLRI)
+        self._reach = None if reach is None else split_reach(reach)
+        self._unreach = None if unreach is None else split_unreach(unreach)
+        fields = (Field("ipv4", nlri), self._reach)
+        self._announced = [field for field in fields if field is not None and field.nlri]
 
-def _read_announced(
-    fields: Fields,
-    announced: list[RouteKey],
-    reach: Reach | None,
-    codec: Codec,
-    cache: AttributesCache,
-    repairs: Repairs,
-) -> tuple[Route, ...]:
-    """Return the routes as they are unless ``repairs`` has them withdrawn."""
-    values, others = fields
-    if reach is not None and not announced and repairs.text is None:
-        known = cache.get(others, reach.next_hop, four_octet=codec.four_octet)
-        if known is not None:
-            return _routes(reach.keys, known)
-    attributes = read_attributes(values, four_octet=codec.four_octet, repairs=repairs)
-    _require(values, (ORIGIN, AS_PATH, NEXT_HOP) if announced else (ORIGIN, AS_PATH), repairs)
-    keeps = repairs.text is None
-    if reach is None:
-        if keeps and MP_UNREACH_NLRI not in values:
-            cache.keep(others, b"", attributes, four_octet=codec.four_octet)
-        return _routes(announced, attributes)
-    if not reach.keys:
-        return _routes(announced, attributes)
-    by_reach = msgspec.structs.replace(attributes, next_hop=read_next_hop(reach.next_hop))
-    if keeps:
-        cache.keep(others, reach.next_hop, by_reach, four_octet=codec.four_octet)
-    return _routes(announced, attributes) + _routes(reach.keys, by_reach)
+    def read(self, withdrawn: list[RouteKey]) -> Read:
+        """Go on behind the withdrawn routes."""
+        keys = [*withdrawn, *(() if self._unreach is None else self._keys(self._unreach))]
+        if not self._announced:
+            return self._read_withdrawal(keys)
+        attributes = [self._attributes(field) for field in self._announced]
+        routes: list[Route] = []
+        for field, known in zip(self._announced, attributes, strict=True):
+            if self._repairs.withdraws is None:
+                routes += self._routes(field, known)
+            else:
+                keys += self._keys(field)
+        return Read(tuple(routes), tuple(keys), None, self._repairs.text)
 
+    def _read_withdrawal(self, keys: list[RouteKey]) -> Read:
+        self._read_attributes()
+        if (
+            self._repairs.withdraws is not None
+        ):  # RFC 7606 section 5.2: there may be routes that were not found
+            raise Unreadable(f"no route is announced, and {self._repairs.withdraws}")
+        is_alone = not keys and not self._others and self._reach is None
+        ended = self._unreach.family if is_alone and self._unreach is not None else None
+        return Read((), tuple(keys), ended, self._repairs.text)
 
-def _require(values: Mapping[int, bytes], codes: Iterable[int], repairs: Repairs) -> None:
-    """Hold that the mandatory attributes are there (RFC 7606 section 3.d)."""
-    for code in codes:
-        if code not in values:
-            repairs.withdraw(f"no {attribute_name(code)}")
+    def _attributes(self, field: Field) -> Attributes:
+        """Return the attributes of the routes of ``field``, unless ``repairs`` have them withdrawn."""
+        four_octet = self._codec.four_octet
+        if self._repairs.text is None:
+            known = self._cache.get(self._others, field.next_hop, four_octet=four_octet)
+            if known is not None:
+                return known
+        attributes = self._read_attributes()
+        self._require(ORIGIN, AS_PATH)
+        if field is not self._reach:
+            self._require(NEXT_HOP)
+        elif field.family is not None:
+            attributes = msgspec.structs.replace(attributes, next_hop=read_next_hop(field.next_hop))
+        if self._repairs.text is None and field.family is not None:
+            self._cache.keep(self._others, field.next_hop, attributes, four_octet=four_octet)
+        return attributes
 
+    def _read_attributes(self) -> Attributes:
+        return read_attributes(self._values, four_octet=self._codec.four_octet, repairs=self._repairs)
 
-def _routes(keys: Iterable[RouteKey], attributes: Attributes) -> tuple[Route, ...]:
-    return tuple([Route(prefix, path_id, attributes) for prefix, path_id in keys])
+    def _require(self, *codes: int) -> None:
+        """Hold that mandatory attributes are there (RFC 7606 section 3.d)."""
+        for code in codes:
+            if code not in self._values:
+                self._repairs.withdraw(f"no {attribute_name(code)}")
+
+    def _routes(self, field: Field, attributes: Attributes) -> list[Route]:
+        if field.family is None:
+            return []
+        add_path = field.family in self._codec.add_path
+        return read_routes(field.nlri, field.family, attributes, add_path=add_path)
+
+    def _keys(self, field: Field) -> list[RouteKey]:
+        if field.family is None:
+            return []
+        return read_keys(field.nlri, field.family, add_path=field.family in self._codec.add_path)

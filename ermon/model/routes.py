@@ -215,7 +215,7 @@ ATTRIBUTES_BYTES = 600
 """The same of path attributes, without what their sender chooses the length of."""
 
 
-class Attributes(msgspec.Struct, frozen=True, cache_hash=True):
+class Attributes(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """The path attributes of an UPDATE, shared by all routes of a feed that have the same."""
 
     next_hop: Address | None = None
@@ -245,7 +245,7 @@ class Attributes(msgspec.Struct, frozen=True, cache_hash=True):
         )
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True, gc=False):
     """A prefix with its path attributes, as one feed sent it."""
 
     prefix: Prefix

@@ -154,10 +154,10 @@ def test_attributes_alone_say_nothing() -> None:
         ("0000 0001", "Total Path Attribute Length"),
         ("0000 ffff 40", "Total Path Attribute Length"),
         ("ffff 0000", "Withdrawn Routes Length"),
-        ("0001 21 0000", "over 32"),
+        ("0001 21 0000", "longer than 32"),
         ("0002 18c6 0000", "behind the end of its field"),
         ("0000 0000 18c633", "behind the end of its field"),
-        ("0000 0000 ff", "over 32"),
+        ("0000 0000 ff", "longer than 32"),
     ],
 )
 def test_lengths_that_contradict_each_other(octets: str, why: str) -> None:
@@ -263,9 +263,9 @@ def test_ipv4_in_mp_reach(next_hop: str, address: str) -> None:
         ("0002 01 00 00", "next hop of 0 octets"),
         ("0002 01 04 c0000201 00 00", "next hop of 4 octets"),
         ("0002 01 10 20010db8000000000000000000000001", "next hop of 16 octets"),
-        ("0002 01 10 20010db8000000000000000000000001 00 81", "over 128"),
+        ("0002 01 10 20010db8000000000000000000000001 00 81", "longer than 128"),
         ("0002 01 10 20010db8000000000000000000000001 00 30 2001", "behind the end of its field"),
-        ("0001 01 04 c0000201 00 21 c633640000", "over 32"),
+        ("0001 01 04 c0000201 00 21 c633640000", "longer than 32"),
         ("4004 47 ff 00", "next hop of 255 octets"),
     ],
 )
@@ -277,7 +277,7 @@ def test_mp_reach_that_cannot_be_read(value: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "why"), [("", "of 0 octets"), ("0002", "of 2 octets"), ("0002 01 ff", "over 128")]
+    ("value", "why"), [("", "of 0 octets"), ("0002", "of 2 octets"), ("0002 01 ff", "longer than 128")]
 )
 def test_mp_unreach_that_cannot_be_read(value: str, why: str) -> None:
     """RFC 7606 sections 5.3 and 7.12."""
