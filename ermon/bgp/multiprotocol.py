@@ -33,7 +33,7 @@ def split_reach(octets: bytes) -> Field:
     """Read the value of MP_REACH_NLRI; ``Unreadable`` by RFC 7606 sections 5.3 and 7.11."""
     if len(octets) < 5:
         raise Unreadable(f"MP_REACH_NLRI of {len(octets)} octets")
-    family, size = _family(octets), octets[3]
+    family, size = family_of(octets), octets[3]
     start = 4 + size + 1
     if start > len(octets) or (family is not None and size not in _NEXT_HOP_OCTETS[family]):
         raise Unreadable(f"MP_REACH_NLRI with a next hop of {size} octets")
@@ -44,10 +44,11 @@ def split_unreach(octets: bytes) -> Field:
     """Read the value of MP_UNREACH_NLRI; ``Unreadable`` by RFC 7606 section 5.3."""
     if len(octets) < 3:
         raise Unreadable(f"MP_UNREACH_NLRI of {len(octets)} octets")
-    return Field(_family(octets), octets[3:])
+    return Field(family_of(octets), octets[3:])
 
 
-def _family(octets: bytes) -> Family | None:
+def family_of(octets: bytes) -> Family | None:
+    """Name the family of an AFI of two octets and a SAFI behind it; ``None`` where it is not one that is read."""
     return _FAMILIES.get((octets[0] << 8 | octets[1], octets[2]))
 
 

@@ -1,8 +1,10 @@
-"""The error codes and subcodes of a NOTIFICATION, in the words of the RFCs (IANA, "BGP Error (Notification) Codes")."""
+"""What a NOTIFICATION says, in the words of the RFCs (IANA, "BGP Error (Notification) Codes")."""
 
 from __future__ import annotations
 
 from types import MappingProxyType
+
+from ermon.model.text import printable
 
 MESSAGE_HEADER, OPEN, UPDATE, HOLD_TIMER, FINITE_STATE_MACHINE, CEASE, ROUTE_REFRESH, SEND_HOLD_TIMER = range(
     1, 9
@@ -81,3 +83,32 @@ def notification_text(code: int, subcode: int) -> str:
     """Name what a NOTIFICATION says: ``Cease: administrative shutdown``."""
     head, detail = CODES.get(code, f"error code {code}"), subcode_text(code, subcode)
     return f"{head}: {detail}" if detail else head
+
+
+SHUTDOWN, RESET, HARD_RESET = 2, 4, 9
+"""Subcodes of Cease: the two with a Shutdown Communication, and the one that has another NOTIFICATION in it."""
+
+
+def describe(code: int, subcode: int, data: bytes) -> str:
+    """Say what a NOTIFICATION says, in one printable line: ``Cease: administrative shutdown: "planned work"``.
+
+    RFC 8538 section 3.1: the reason of a hard reset stands in its data.
+    """
+    text = notification_text(code, subcode)
+    if (code, subcode) == (CEASE, HARD_RESET) and len(data) >= 2:
+        inner = notification_text(data[0], data[1])
+        said = shutdown_communication(data[0], data[1], data[2:])
+        text = f"{text}: {inner}"
+    else:
+        said = shutdown_communication(code, subcode, data)
+    return f'{text}: "{said}"' if said else text
+
+
+def shutdown_communication(code: int, subcode: int, data: bytes) -> str:
+    """Return what the operator of the other end wrote (RFC 9003 section 2), printable; empty where nothing is written.
+
+    Its length is one octet; U+FFFD stands for what is not UTF-8.
+    """
+    if code != CEASE or subcode not in {SHUTDOWN, RESET} or not data:
+        return ""
+    return printable(data[1 : 1 + data[0]].decode("utf-8", "replace"))
