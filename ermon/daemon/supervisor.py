@@ -6,9 +6,10 @@ Each process's lines become events here, and are handed on in the order in which
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from time import perf_counter
 
 import structlog
 from msgspec import structs
@@ -24,6 +25,7 @@ from ermon.exabgp.channel import ExaBGPError
 from ermon.exabgp.configure import listening_addresses
 from ermon.exabgp.decode import Decoder, DecoderMemory, Rejected, reject_control
 from ermon.exabgp.process import ExaBGP, Reload
+from ermon.exabgp.raw import RawState
 from ermon.exabgp.reasons import UNREADABLE
 from ermon.metrics.process import Telemetry
 from ermon.model.events import (
@@ -41,8 +43,8 @@ from ermon.model.events import (
 from ermon.model.inventory import Config
 from ermon.recording.recorder import Recorder
 
-LINES_TOGETHER = 200
-"""Lines of one process that are taken in before those of another: some ten milliseconds, in slices of the loop's time."""
+TURN_SECONDS = 0.01
+"""For so long the lines of one process are taken in before those of another, in slices of the loop's time."""
 BEHIND_SECONDS = 1.0
 """A process whose last line was so old when it was read is behind: what is noticed between its lines has their time."""
 CLOCK_TOLERANCE_SECONDS = 1.0
@@ -285,7 +287,14 @@ class FeedSupervisor:
     def _note_start(self, process: ExaBGP, pid: int) -> None:
         missing = process.missing_of_box
         self._telemetry.confined(process.name, missing)
-        self._log.info("exabgp started", process=process.name, pid=pid, confined=missing == ())
+        self._telemetry.raw(process.name, process.raw)
+        self._log.info(
+            "exabgp started",
+            process=process.name,
+            pid=pid,
+            confined=missing == (),
+            raw=process.raw is RawState.ON,
+        )
         if missing:
             self._log.warning(
                 "exabgp is not confined",
@@ -295,15 +304,31 @@ class FeedSupervisor:
                 remedy="Linux 6.12 or newer with Landlock and seccomp",
             )
 
+        if process.raw is RawState.UNTESTED:
+            self._log.warning(
+                "exabgp decodes UPDATEs itself",
+                process=process.name,
+                problem="this ExaBGP is not one from which ermon takes UPDATEs as they came: a table takes many times as long",
+                remedy="pip install 'exabgp==5.0.15'",
+            )
+
     async def _take_lines(self, process: str, lines: list[bytes]) -> None:
-        for start in range(0, len(lines), LINES_TOGETHER):
+        rest = deque(lines)
+        while rest:
             async with self._turn:
-                together = lines[start : start + LINES_TOGETHER]
-                times = await list_in_slices(map(partial(self._take_line, process), together))
+                times = await list_in_slices(self._take_some(process, rest))
                 if said := [time for time in times if time is not None]:
                     self._heard[process] = said[-1], self._clock.now() - said[-1]
                 self._advance(None)
             await asyncio.sleep(0)
+
+    def _take_some(self, process: str, lines: deque[bytes]) -> Iterator[float | None]:
+        """Take lines in, at least one, until the process' turn is over; what they hold is very different."""
+        ends = perf_counter() + TURN_SECONDS
+        while lines:
+            yield self._take_line(process, lines.popleft())
+            if perf_counter() >= ends:
+                return
 
     def _take_line(self, process: str, line: bytes) -> float | None:
         """Take a line in; return its time where it says anything."""
@@ -316,6 +341,8 @@ class FeedSupervisor:
         for event in decoded.events:
             # ExaBGP's clock is ermon's. A line from the future would let time pass that has not passed.
             self._apply(event if event.time <= latest else structs.replace(event, time=self._clock.now()))
+        if decoded.answer is not None:
+            self._processes[process].taken(*decoded.answer)
         return decoded.events[-1].time if decoded.events else None
 
     def _apply_own(self, event: Event) -> None:
@@ -369,6 +396,7 @@ class FeedSupervisor:
 
     def _lose(self, process: ExaBGP, reason: str, time: float) -> None:
         """Nobody can tell whose messages are gone: every feed of the process must send again."""
+        process.lost()
         self._log.warning("messages lost", process=process.name, reason=reason)
         for feed in self._config.feeds.values():
             if feed.process == process.name:

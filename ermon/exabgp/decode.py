@@ -15,7 +15,17 @@ from enum import StrEnum
 
 import msgspec
 
-from ermon.exabgp.lines import FAMILY_OF, Envelope, Line, Listening, Neighbor, Peer, Refused
+from ermon.exabgp.frames import UNDECODED, FrameReader, answer_to
+from ermon.exabgp.lines import (
+    FAMILY_OF,
+    Envelope,
+    Line,
+    Listening,
+    Neighbor,
+    Peer,
+    RawUpdates,
+    Refused,
+)
 from ermon.exabgp.reasons import PeerOpen, cannot_listen, session_end
 from ermon.exabgp.updates import read_routes
 from ermon.model.events import (
@@ -89,12 +99,15 @@ class Decoded(msgspec.Struct, frozen=True):
 
     events: list[Event]
     rejected: Rejected | None = None
+    answer: tuple[int, int] | None = None
+    """ExaBGP is to be told that so many octets of this session are taken in (``raw.TAKEN``)."""
 
 
 class _RejectLine(Exception):  # noqa: N818 - says what happens to the line, and never leaves this file
     def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+        self.answer: tuple[int, int] | None = None
 
 
 class DecoderMemory(msgspec.Struct, omit_defaults=True):
@@ -117,6 +130,7 @@ class Decoder:
 
     def __init__(self, feeds: Mapping[str, Feed], memory: DecoderMemory | None = None) -> None:
         self.memory = memory or DecoderMemory()
+        self._frames = FrameReader()
         self.set_feeds(feeds)
 
     def set_feeds(self, feeds: Mapping[str, Feed]) -> None:
@@ -141,12 +155,13 @@ class Decoder:
         """
         events: list[Event] = []
         try:
-            self._decode(line, process, events)
+            answer = self._decode(line, process, events)
         except _RejectLine as rejection:
-            return Decoded(events, Rejected(rejection.reason, _quoted(str(rejection)), _quoted(line)))
-        return Decoded(events)
+            rejected = Rejected(rejection.reason, _quoted(str(rejection)), _quoted(line))
+            return Decoded(events, rejected, rejection.answer)
+        return Decoded(events, answer=answer)
 
-    def _decode(self, line: bytes, process: str | None, events: list[Event]) -> None:
+    def _decode(self, line: bytes, process: str | None, events: list[Event]) -> tuple[int, int] | None:
         if len(line) > MAX_LINE_BYTES:
             raise _RejectLine(RejectReason.TOO_LONG, f"{len(line)} bytes, over {MAX_LINE_BYTES}")
         try:
@@ -159,14 +174,30 @@ class Decoder:
             raise _reject_body(envelope, feed, str(error), events) from None
         if message.neighbor is None:
             self._read_process(message, process, events)
-            return
+            return None
         feed = self._receive(message, message.neighbor, process, events)
         if message.pid in self.memory.ended:
-            return  # said before its end, and read after it: nothing of that process is true any more
+            return None  # said before its end, and read after it: nothing of that process is true any more
+        if message.type == "raw":
+            return self._read_frame(message, message.neighbor.raw, feed, events)
         try:
             events += self._read_message(message, message.neighbor, feed)
         except ValueError as error:
             raise _reject_body(message, feed, str(error), events) from None
+        return None
+
+    def _read_frame(
+        self, line: Line, frame: RawUpdates | None, feed: Feed, events: list[Event]
+    ) -> tuple[int, int] | None:
+        """Add what UPDATEs say that came as they came; return the answer that is due."""
+        if frame is None:
+            raise _reject_body(line, feed, "no UPDATEs in it", events)
+        answer = answer_to(frame)
+        if (problem := self._frames.read(frame, feed.name, _time(line), events)) is not None:
+            rejection = _RejectLine(RejectReason.BAD_UPDATE, problem)
+            rejection.answer = answer
+            raise rejection
+        return answer
 
     def _receive(self, line: Envelope, neighbor: Peer, process: str | None, events: list[Event]) -> Feed:
         """Find a line's feed, and add what the line's mere arrival says of its process and counter."""
@@ -331,9 +362,9 @@ def _read_envelope(line: bytes) -> Envelope:
 
 def _reject_body(line: Envelope, feed: Feed, detail: str, events: list[Event]) -> _RejectLine:
     """Say that the rest of a feed's line cannot be read; an UPDATE is skipped whole, and is a loss."""
-    if line.type != "update":
+    if line.type not in {"update", "raw"}:
         return _RejectLine(RejectReason.BAD_MESSAGE, detail)
-    events.append(MessagesLost(_time(line), feed.name, 1, "an UPDATE could not be decoded"))
+    events.append(MessagesLost(_time(line), feed.name, 1, UNDECODED))
     return _RejectLine(RejectReason.BAD_UPDATE, detail)
 
 

@@ -1,8 +1,9 @@
 """ermon's end of the socket between it and ExaBGP's box, in which nobody can connect: ermon hands connections in.
 
 The other end is handed down, from ermon to ``launch`` and from ExaBGP to its relay, by its number in the environment.
-Whole messages pass (``SOCK_SEQPACKET``). The first from inside says which parts of its box this machine cannot take;
-after that each relay asks for its connection, and gets one end of a pair of sockets.
+Whole messages pass (``SOCK_SEQPACKET``). The first from inside says which parts of its box this machine cannot take,
+the next whether UPDATEs come as they came; after that each relay asks for its connection, and gets one end of a pair of
+sockets.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import struct
 from collections import deque
 
 from ermon.exabgp.box import MISSING, PARTS
+from ermon.exabgp.raw import RAW, RawState
 from ermon.exabgp.relay import ASKING
 
 WAITING_CONNECTIONS = 4
@@ -37,6 +39,8 @@ class Door:
         self._connections: deque[tuple[socket.socket, int]] = deque()
         self.missing: tuple[str, ...] | None = None
         """The parts of its box that the process lacks; ``None``: it has not said so."""
+        self.raw: RawState | None = None
+        """Whether it passes UPDATEs on as they came; ``None``: it has not said so."""
 
     @property
     def inside(self) -> int:
@@ -82,6 +86,9 @@ class Door:
         elif message.startswith(MISSING) and self.missing is None:
             words = message.decode("ascii", "replace").split()
             self.missing = tuple(part for part in PARTS if part in words)
+        elif message.startswith(RAW) and self.raw is None:
+            said = message.decode("ascii", "replace").split()[-1]
+            self.raw = RawState(said) if said in set(RawState) else None
 
     def _hand_in(self, to: int) -> socket.socket:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -1,7 +1,7 @@
 """Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION [CLOCK_ANCHOR [PORT]]``. Not imported by ermon.
 
 With a PORT to listen on, and then on nothing else, it goes into a ``box`` before it imports ExaBGP, which parses what
-strangers send, and tells ermon at the ``door`` what this machine lacks for that. Four things are put right that ExaBGP 5.0 has no setting for in its configuration:
+strangers send, and tells ermon at the ``door`` what this machine lacks for that. Five things are put right that ExaBGP 5.0 has no setting for in its configuration:
 
 - It dies when ermon dies, however ermon dies.
 - It listens on what its configuration names, at any time (``listener``).
@@ -10,6 +10,7 @@ strangers send, and tells ermon at the ``door`` what this machine lacks for that
 - Its timers read the wall clock: who sets that forward by more than the hold time would end every session. Its
   ``time.time`` becomes the monotonic clock plus CLOCK_ANCHOR (by default what the wall clock says now), which is
   also the time that its lines carry.
+- UPDATEs are passed on as they came (``raw``), where ExaBGP is the one that this was tested with.
 """
 
 from __future__ import annotations
@@ -92,10 +93,12 @@ def main() -> None:
     from exabgp.application.main import main as exabgp  # type: ignore[import-untyped]  # noqa: PLC0415
     from exabgp.reactor.peer import Peer  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    from ermon.exabgp import listener  # noqa: PLC0415
+    from ermon.exabgp import listener, raw  # noqa: PLC0415
 
     listener.install()
     change_at_once_what_is_down(Peer)
+    state = raw.install(os.environ.get(raw.SWITCH, raw.DEFAULT))
+    os.write(door, b"%b %b" % (raw.RAW, state.encode("ascii")))
     sys.argv = ["exabgp", "server", configuration]
     sys.exit(exabgp())
 

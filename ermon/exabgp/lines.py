@@ -131,6 +131,22 @@ class Peer(msgspec.Struct, frozen=True):
     address: Addresses
 
 
+class RawUpdates(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
+    """Not of ExaBGP's own: whole UPDATEs as they came, by ``ermon.exabgp.raw``."""
+
+    session: Number
+    octets: Annotated[int, msgspec.Meta(ge=0)]
+    """Of the session's UPDATEs so far, with these."""
+    asn4: bool
+    """Whether their ASNs have four octets (RFC 6793)."""
+    families: list[str]
+    """What the session has negotiated."""
+    add_path: list[str]
+    """The families whose NLRI have path identifiers."""
+    body: bytes
+    """With their headers; base64 in the line."""
+
+
 class Neighbor(Peer, frozen=True, omit_defaults=True, rename="kebab"):
     direction: str = "receive"
     state: str = ""
@@ -140,6 +156,7 @@ class Neighbor(Peer, frozen=True, omit_defaults=True, rename="kebab"):
     negotiated: Negotiated | None = None
     notification: Notification | None = None
     route_refresh: AfiSafi | None = None
+    raw: RawUpdates | None = None
 
 
 class Listening(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -27,6 +27,7 @@ from ermon.exabgp.channel import Answered, Channel, ExaBGPError, Message, Silent
 from ermon.exabgp.configure import environment, render
 from ermon.exabgp.directory import ProcessDirectory
 from ermon.exabgp.door import Door
+from ermon.exabgp.raw import SWITCH, TAKEN, RawState
 from ermon.exabgp.reasons import process_end
 from ermon.model.inventory import Config, Feed
 from ermon.model.prefixes import Family
@@ -110,7 +111,9 @@ STABLE_SECONDS = 60.0
 STOP_SECONDS = 1.0
 """How long ExaBGP has to end after SIGTERM, and a silent relay after ExaBGP."""
 
-_INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "PYTHONHOME"})
+_INHERITED = frozenset(
+    {"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "PYTHONHOME", SWITCH}
+)
 """All that ExaBGP gets of ermon's environment: no secrets, and no systemd socket to speak for ermon on."""
 
 
@@ -187,6 +190,11 @@ class ExaBGP:
         return None if self._door is None else self._door.missing
 
     @property
+    def raw(self) -> RawState | None:
+        """Whether its UPDATEs come as they came; ``None``: it has not said so yet."""
+        return None if self._door is None else self._door.raw
+
+    @property
     def relay_dropped(self) -> int:
         """Lines that relays dropped."""
         return self._channel.dropped
@@ -242,6 +250,19 @@ class ExaBGP:
         for family in families:
             session = f"neighbor {feed.peer} local-ip {feed.local}"
             await self.command(f"{session} announce route-refresh {family} unicast")
+
+    def taken(self, session: int, octets: int) -> None:
+        """Say how many octets of a session's UPDATEs are taken in: only so many more may be under way."""
+        self._answer(f"{session} {octets}")
+
+    def lost(self) -> None:
+        """Say that no UPDATE is under way: those that are not taken in are lost."""
+        self._answer("all")
+
+    def _answer(self, what: str) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ExaBGPError):  # a later one says it too
+                self._channel.send(f"{TAKEN} {what}".encode("ascii"))
 
     async def reload(self, config: Config, md5_passwords: Mapping[str, str]) -> Reload:
         """Go over to another configuration; ``ExaBGPError`` when ExaBGP refuses it and keeps the old one."""

@@ -29,6 +29,7 @@ from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.sight import source_names
 from ermon.exabgp.box import PARTS
 from ermon.exabgp.decode import RejectReason
+from ermon.exabgp.raw import RawState
 from ermon.model.inventory import Config
 
 DETECTION_BUCKETS_SECONDS = (
@@ -126,6 +127,11 @@ class Telemetry:
         )
         self.unconfined: dict[str, tuple[str, ...]] = {}
         """The same by process, once it has said so: the parts that it lacks."""
+        self._raw = self._gauge(
+            "ermon_exabgp_raw",
+            "Whether an ExaBGP process passes UPDATEs on as they came, which is many times as fast.",
+            "process",
+        )
         self._dropped = self._counter(
             "ermon_relay_dropped_lines_total",
             "Lines that the relay of an ExaBGP process dropped: its buffer was full, or they were too long.",
@@ -161,7 +167,7 @@ class Telemetry:
     def reconfigure(self, config: Config) -> None:
         """Have a series for each process and receiver of a configuration, and for no other."""
         processes, receivers = set(config.processes), receiver_names(config)
-        for process_metric in (self._up, self._restarts, self._dropped):
+        for process_metric in (self._up, self._restarts, self._raw, self._dropped):
             _keep_series(process_metric, processes)
         _keep_series(self._confined, processes, PARTS)
         for receiver_metric in (self._notifications, self._failures):
@@ -227,6 +233,10 @@ class Telemetry:
             self.unconfined[process] = tuple(missing)
         for part in PARTS:
             self._confined.labels(process, part).set(int(missing is not None and part not in missing))
+
+    def raw(self, process: str, state: RawState | None) -> None:
+        """Take over whether an ExaBGP process passes UPDATEs on as they came; ``None``: it has not said so yet."""
+        self._raw.labels(process).set(int(state is RawState.ON))
 
     def notified(self, receiver: str) -> None:
         self._notifications.labels(receiver).inc()

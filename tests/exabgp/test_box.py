@@ -14,6 +14,7 @@ import pytest
 from ermon.exabgp import calls, landlock
 from ermon.exabgp.box import PARTS, rights_of_exabgp
 from ermon.exabgp.door import MESSAGES_AT_ONCE, WAITING_CONNECTIONS, Door
+from ermon.exabgp.raw import RAW, RawState
 from ermon.exabgp.relay import ASKING, take_connection
 from tests import bgp
 
@@ -224,12 +225,24 @@ def test_whoever_speaks_without_end_is_heard_a_little_at_a_time(door, monkeypatc
     assert len(heard) == MESSAGES_AT_ONCE
 
 
-@pytest.mark.parametrize("nonsense", [b"", b"x", b"\0" * 190, b"relay relay", b"missing" * 20])
+@pytest.mark.parametrize("state", RawState)
+def test_whether_updates_come_as_they_came_is_told_once(door, state):
+    door, inside = door
+    inside.send(RAW + b" " + state.encode())
+    inside.send(RAW + b" on")
+    assert door.answer()
+    assert door.raw is state
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"", b"x", b"\0" * 190, b"relay relay", b"missing" * 20, b"raw", b"raw \xff"]
+)
 def test_nonsense_at_the_door_is_passed_over(door, nonsense):
     door, inside = door
     inside.send(nonsense)
     assert door.answer()
     assert door.connection() is None
+    assert door.raw is None
 
 
 def test_descriptors_from_inside_are_not_taken(door):

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -32,17 +31,6 @@ EDGE_1_ISP = replace(EDGE_1, name="edge-1-isp", view=View.TO_INTERNET, local="12
 EDGE_2 = replace(EDGE_1, name="edge-2", peer="127.0.0.12")
 EDGE_6 = replace(EDGE_1, name="edge-6", peer="::1", local="::1", families=("ipv4", "ipv6"), add_path=True)
 FEEDS = (EDGE_1, EDGE_1_ISP, EDGE_6)
-
-
-@pytest.fixture
-def runtime():
-    with tempfile.TemporaryDirectory() as directory:
-        yield Path(directory)
-
-
-@pytest.fixture
-def port():
-    return bgp.free_port("127.0.0.1", "127.0.0.2", "127.0.0.3", "::1")
 
 
 def config(port, *feeds, hold_time=30.0):

@@ -40,6 +40,7 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_exabgp_up": ("gauge", ["process"]),
     "ermon_exabgp_restarts_total": ("counter", ["process"]),
     "ermon_exabgp_confined": ("gauge", ["process", "part"]),
+    "ermon_exabgp_raw": ("gauge", ["process"]),
     "ermon_feed_up": ("gauge", ["feed", "router", "view"]),
     "ermon_feed_in_sync": ("gauge", ["feed", "router", "view", "family"]),
     "ermon_feed_transitions_total": ("counter", ["feed", "to"]),

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from ermon.exabgp.decode import RejectReason
+from ermon.exabgp.raw import RawState
 from ermon.metrics.process import Telemetry, receiver_name
 from ermon.model.inventory import EDGES
 from tests.checks.company import company
@@ -82,6 +83,15 @@ def test_what_an_exabgp_is_not_kept_from_is_told_by_its_part(telemetry: Telemetr
     telemetry.confined(EDGES, None)
     assert [confined(part) for part in ("files", "ports", "signals", "calls")] == [0, 0, 0, 0]
     assert telemetry.unconfined == {}
+
+
+def test_whether_an_exabgp_passes_updates_on_as_they_came(telemetry: Telemetry):
+    told = []
+    for state in (None, RawState.ON, RawState.OFF, RawState.ON, RawState.UNTESTED):
+        telemetry.raw(EDGES, state)
+        told.append(value(telemetry, "ermon_exabgp_raw", process=EDGES))
+    assert told == [0, 1, 0, 1, 0]
+    assert value(telemetry, "ermon_exabgp_raw", process="outside") == 0
 
 
 def test_a_refused_reload_leaves_the_time_of_the_last_good_one(telemetry: Telemetry):

@@ -1,0 +1,247 @@
+"""Passes on the UPDATEs of established sessions as they came, in ExaBGP's process; ExaBGP does everything else.
+
+ExaBGP 5.0.15 needs some 400 microseconds for an UPDATE, whatever its configuration: it decodes it, and writes it down as JSON. Here
+whole UPDATEs are taken from the connection before its loop sees them, and written as lines of type ``raw`` (``lines.RawUpdates``)
+with the same envelope, counter and order as all others. Whatever is no UPDATE with a possible header, however malformed, is
+left to ExaBGP: sessions, timers, NOTIFICATIONs and the ends of connections are as they are without this.
+
+A session of which ermon has not taken in ``UNANSWERED_OCTETS`` is not read for a while, so that TCP tells its router to wait: what
+is queued would stand before its next withdrawal. It does not count as silent meanwhile, if octets of it wait to be read.
+
+It takes the place of two methods, and does so only where these are, to the letter, those that it was tested with.
+ermon imports this module for its constants; what is ExaBGP's comes in by ``install`` alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import json
+import socket
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Any
+from weakref import WeakValueDictionary
+
+from ermon.exabgp.runs import first_run, is_for_exabgp
+
+SWITCH = "ERMON_RAW"
+"""The environment's name for ``on`` or ``off``."""
+
+DEFAULT = "off"
+
+TESTED = {
+    "5.0.15": (
+        "1266df3f50c763ff78fba99e02c3359f6c989f0b2411f5b28e92dcee78c4eb34",
+        "1a78401f968206d6d50b37e30e19df4ce26e8aa3850a102715770fed89b2d2d3",
+    )
+}
+"""By version of ExaBGP: the SHA-256 of the text of ``Protocol.read_message`` and of ``Connection._reader``."""
+
+READ_OCTETS = 2**16
+"""Read from a session in one turn; every other session has its turn before the next."""
+
+UNANSWERED_OCTETS = 2**20
+"""Of a session's UPDATEs that ermon has not taken in: a second or two of its time."""
+
+TAKEN = "ermon taken"
+"""The command that answers, with the number of a session and how many octets of it are taken in; or with ``all``."""
+
+RAW = b"raw"
+"""Says to ermon, at its door, the ``RawState`` that follows."""
+
+
+class RawState(StrEnum):
+    """Whether UPDATEs come as they came, and if not, why."""
+
+    ON = "on"
+    OFF = "off"
+    """``ERMON_RAW`` says so."""
+    UNTESTED = "untested"
+    """This ExaBGP is none that it was tested with."""
+
+
+class _Session:
+    """What is held of an established connection, and what ermon has had of it. ``protocol`` is ExaBGP's, which owns it."""
+
+    _last = 0
+
+    def __init__(self, negotiated: Any) -> None:
+        _Session._last += 1
+        self.number = _Session._last
+        self.held = bytearray()
+        self.written = self.taken = 0
+        self.paused = False
+        families = [
+            (f"{afi!s} {safi!s}", negotiated.addpath.receive(afi, safi)) for afi, safi in negotiated.families
+        ]
+        self._said = {
+            "session": self.number,
+            "asn4": bool(negotiated.asn4),
+            "families": [family for family, _ in families],
+            "add-path": [family for family, several in families if several],
+        }
+
+    def write_runs(self, protocol: Any) -> bool:
+        """Write a line for each run at the beginning of what is held; return whether there was any."""
+        found = False
+        while size := first_run(self.held, protocol.connection.msg_size):
+            self._write(protocol, bytes(self.held[:size]))
+            del self.held[:size]
+            found = True
+        return found
+
+    def _write(self, protocol: Any, updates: bytes) -> None:
+        neighbor, processes = protocol.neighbor, protocol.peer.reactor.processes
+        if processes.silence:  # ExaBGP ends
+            return
+        self.written += len(updates)
+        said = self._said | {"octets": self.written, "body": b64encode(updates).decode("ascii")}
+        for process in neighbor.api["receive-update"]:
+            encoder = processes._encoder[process]  # noqa: SLF001
+            about = encoder._neighbor(neighbor, "receive", f'"raw": {json.dumps(said)}')  # noqa: SLF001
+            processes.write(process, encoder._header(about, "", "", neighbor, message_type="raw"), neighbor)  # noqa: SLF001
+
+    def read(self, protocol: Any) -> int | None:
+        """Read what has come, and return how much; ``None``: it is for ExaBGP to find what has, an end or an error."""
+        connection = protocol.connection
+        if self.written - self.taken >= UNANSWERED_OCTETS:
+            self._pause(protocol)
+            return 0
+        self.paused = False
+        if not connection.reading():
+            return 0
+        try:
+            data = connection.io.recv(READ_OCTETS, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return None
+        self.held += data
+        return len(data) or None
+
+    def _pause(self, protocol: Any) -> None:
+        """Leave unread what comes, have no turn for it, and do not take its sender for silent."""
+        peer, connection = protocol.peer, protocol.connection
+        if not self.paused:
+            with contextlib.suppress(KeyError):
+                peer.reactor._poller.unregister(connection.io)  # noqa: SLF001
+            self.paused = True  # it is not registered again: see ``fd_unless_paused``
+        if connection.reading():
+            peer.recv_timer.last_read = int(time.time())
+
+
+_sessions: WeakValueDictionary[int, _Session] = WeakValueDictionary()
+
+
+def take_answer(command: str) -> None:
+    """Take in that ermon has had UPDATEs of a session, or that it will not have what it lacks of any."""
+    words = command.removeprefix(TAKEN).split()
+    if words == ["all"]:
+        for session in _sessions.values():
+            session.taken = session.written
+        return
+    with contextlib.suppress(ValueError):
+        number, octets = map(int, words)
+        if (named := _sessions.get(number)) is not None:
+            named.taken = max(named.taken, octets)
+
+
+def install(switch: str) -> RawState:
+    """Have ExaBGP pass UPDATEs on as they came, where it can; ``switch`` is ``on`` or ``off``."""
+    if switch != "on":
+        return RawState.OFF
+    from exabgp.reactor.api import API  # type: ignore[import-untyped]  # noqa: PLC0415
+    from exabgp.reactor.network.connection import Connection  # type: ignore[import-untyped]  # noqa: PLC0415
+    from exabgp.reactor.protocol import _UPDATE, Protocol  # type: ignore[import-untyped]  # noqa: PLC0415
+    from exabgp.version import release  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    if TESTED.get(release) != (digest(Protocol.read_message), digest(Connection._reader)):  # noqa: SLF001
+        return RawState.UNTESTED
+    from exabgp.bgp.fsm import FSM  # type: ignore[import-untyped]  # noqa: PLC0415
+    from exabgp.bgp.message import _NOP  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    def is_established(protocol: Any) -> bool:
+        return bool(protocol.peer.fsm == FSM.ESTABLISHED)
+
+    _take_over_octets(Connection)
+    _take_over_messages(Protocol, is_established, nothing=_NOP, update=_UPDATE)
+    _take_over_answers(API)
+    return RawState.ON
+
+
+def digest(method: Callable[..., Any]) -> str:
+    """Return the SHA-256 of a method's text; empty where that cannot be read."""
+    try:
+        return hashlib.sha256(inspect.getsource(method).encode()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _take_over_messages(
+    protocol: Any, is_established: Callable[[Any], bool], *, nothing: object, update: object
+) -> None:
+    """Have established sessions read so: ``nothing`` as long as nothing has come, ``update`` when UPDATEs were written."""
+    read_message = protocol.read_message
+
+    def read_message_or_updates(self: Any) -> Iterator[object]:
+        if not is_established(self):
+            yield from read_message(self)
+            return
+        session = self.connection.ermon_session
+        if session is None:
+            session = self.connection.ermon_session = _Session(self.negotiated)
+            _sessions[session.number] = session
+        while not session.write_runs(self):
+            if is_for_exabgp(session.held, self.connection.msg_size):
+                yield from read_message(self)
+                return
+            octets = session.read(self)
+            if octets is None:
+                yield from read_message(self)
+                return
+            if not octets:
+                yield nothing
+        yield update
+
+    protocol.read_message = read_message_or_updates
+
+
+def _take_over_octets(connection: Any) -> None:
+    """Have ExaBGP read what is held before what comes."""
+    reader, fd = connection._reader, connection.fd  # noqa: SLF001
+
+    def read_what_is_held_first(self: Any, number: int) -> Iterator[bytes]:
+        session = self.ermon_session
+        if session is None or not session.held:
+            yield from reader(self, number)
+            return
+        begun = bytes(session.held[:number])
+        del session.held[:number]
+        if len(begun) == number:
+            yield begun
+            return
+        for rest in reader(self, number - len(begun)):
+            yield begun + rest if rest else b""
+
+    def fd_unless_paused(self: Any) -> int:
+        return -1 if self.ermon_session is not None and self.ermon_session.paused else fd(self)
+
+    connection.ermon_session = None
+    connection._reader = read_what_is_held_first  # noqa: SLF001
+    connection.fd = fd_unless_paused
+
+
+def _take_over_answers(api: Any) -> None:
+    process = api.process
+
+    def process_or_take(self: Any, reactor: Any, service: str, command: str) -> Any:
+        if command.startswith(TAKEN):
+            take_answer(command)
+            return True
+        return process(self, reactor, service, command)
+
+    api.process = process_or_take
