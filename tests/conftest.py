@@ -1,7 +1,9 @@
 """What holds for all tests: their order, what is skipped, and that each leaves logging as it was."""
 
 import logging
+import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,10 @@ pytest.register_assert_rewrite("tests.e2e.company", "tests.e2e.daemon", "tests.e
 
 # What a shell runs in the background ignores SIGINT, and so would all that a test starts, and wants to end with it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Times are shown in the zone of the machine, too.
+os.environ["TZ"] = "UTC"
+time.tzset()
 
 # How long an example takes says something about the machine, and nothing about ermon.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

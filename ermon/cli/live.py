@@ -303,8 +303,18 @@ def _show_windows(*windows: WindowDoc) -> int:
 
 
 def _window_line(window: WindowDoc) -> str:
+    from datetime import UTC, datetime
+
+    from ermon.terminal.display import duration as span
+    from ermon.terminal.display import instant, moment
+
+    now, starts, ends = datetime.now(UTC), instant(window.starts), instant(window.ends)
     about = ", ".join(f"{place} {name}" for place in _PLACES if (name := getattr(window, place)))
-    state = "active" if window.active else "not active"
+    state = "not active"
+    if window.active:
+        state = f"active, ends in {span(ends - now)}"
+    elif starts > now:
+        state = f"not active, begins in {span(starts - now)}"
     name = window.id or "(configuration)"
     by = f" (by {window.by})" if window.by else ""
-    return f"{name:<16} {window.starts} to {window.ends}  {state:<11} {about}: {window.reason}{by}"
+    return f"{name:<16} {state}  {about}: {window.reason}{by}  {moment(starts)} to {moment(ends)}"

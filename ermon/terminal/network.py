@@ -12,7 +12,6 @@ from rich.text import Text
 from ermon.api.status import CircuitDoc, LinkDoc, PlaceDoc, PoolDoc, PoolOverall, PoolPlace, StatusDoc
 from ermon.model.prefixes import Family
 from ermon.terminal.display import (
-    clock,
     duration,
     family_name,
     grid,
@@ -22,6 +21,7 @@ from ermon.terminal.display import (
     plural,
     style,
     text,
+    utc_clock,
 )
 
 # Circuits ------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def _rows(name: str, link: LinkDoc, now: datetime, width: int) -> list[list[Text
                 "Family": text(family_name(family)),
                 "State": text(f"{mark(state)} {state}", style(state)),
                 "For": text("the start" if since is None else duration(now - since)),
-                "Since (UTC)": text("" if since is None else clock(since, now)),
+                "Since (UTC)": text("" if since is None else utc_clock(since, now)),
                 "Prefixes": text(str(link.routes.get(family, 0))),
                 "Advertised": _advertised(link, family),
             }

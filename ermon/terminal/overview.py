@@ -132,12 +132,12 @@ def _course(finding: FindingDoc, now: datetime) -> str:
     if finding.ok_since is None:
         return _lasting(since, now)
     gone = instant(finding.ok_since)
-    clears = "" if finding.clears_at is None else f", clears at {clock(instant(finding.clears_at), now)} UTC"
-    return f"○ gone since {clock(gone, now)} UTC{clears}; it lasted {duration(gone - since)}"
+    clears = "" if finding.clears_at is None else f", clears at {clock(instant(finding.clears_at), now)}"
+    return f"○ gone since {clock(gone, now)}{clears}; it lasted {duration(gone - since)}"
 
 
 def _lasting(since: datetime, now: datetime) -> str:
-    return f"for {duration(now - since)}, since {clock(since, now)} UTC"
+    return f"for {duration(now - since)}, since {clock(since, now)}"
 
 
 def quiet(picture: Picture) -> list[RenderableType]:
@@ -148,7 +148,7 @@ def quiet(picture: Picture) -> list[RenderableType]:
         until = "for good"
         if each.until is not None:
             ends = instant(each.until)
-            until = f"until {clock(ends, now)} UTC, ends in {duration(ends - now)}"
+            until = f"until {clock(ends, now)}, ends in {duration(ends - now)}"
         about = ", ".join(f"{name} {value}" for name, value in each.about.items())
         by = f" by {each.by}" if each.by else ""
         ending = f"; ermon maintenance end {each.id}" if each.id else ""

@@ -35,6 +35,17 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
+CUT_OFF = """
+[...document.querySelectorAll("main *, header *")]
+  .filter((each) => each.checkVisibility() && !each.closest(".unseen, .u-wrap, .u-legend, .track"))
+  .filter((each) => {
+    const { left, right, width } = each.getBoundingClientRect();
+    return width > 1 && (left < 0 || right > document.documentElement.clientWidth + 1 || (each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX === "auto"));
+  })
+  .map((each) => `${each.tagName}.${each.className} ${each.textContent.slice(0, 40)}`)
+"""
+
+
 class Visit:
     """Somebody looks at the status page. What the browser complains of, and what it asks for, is written down."""
 
@@ -92,6 +103,11 @@ class Visit:
         found: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         return found
 
+    def cut_off(self) -> list[str]:
+        """What reaches beyond the screen or is cut by what it stands in, the chart and texts with an ellipsis aside."""
+        found: list[str] = self.page.evaluate(CUT_OFF)
+        return found
+
     def barriers(self) -> list[str]:
         """What axe-core calls serious or critical."""
         violations = Axe().run(self.page).response["violations"]
@@ -122,13 +138,18 @@ def visiting(
     width: int = 1280,
     height: int = 900,
     user: tuple[str, str] | None = None,
+    zone: str | None = None,
 ) -> Iterator[Visit]:
-    """Open the page and wait for its first complete picture, with a user name and a password if need be. In the end
+    """Open the page and wait for its first complete picture, with a user name and a password if need be,
+    in a zone of its own if one is given. In the end
     it must not have complained, nor have asked any other host.
     """
     credentials = None if user is None else {"username": user[0], "password": user[1]}
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, http_credentials=credentials
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        http_credentials=credentials,
+        timezone_id=zone,
     )
     context.set_default_timeout(PATIENCE * 1000)
     try:

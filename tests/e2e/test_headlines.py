@@ -105,6 +105,8 @@ def test_maintenance_says_what_is_wrong_under_it_and_who_wants_it_so(watched: Wa
     says(visit, "maintenance", "In maintenance: link primary of circuit chicago", "▼")
     watched.act(lambda net: net.lose("chicago-primary", "ipv4", "ipv6").wait(60))
     says(visit, "maintenance", "In maintenance: Link primary of circuit chicago", "▼")
+    expect(visit(".drawing g.link", has_text="in maintenance")).to_have_count(1)
+    expect(visit(".drawing g.link.down")).to_contain_text("▼ in maintenance")
     row = visit("#maintenance .quieted")
     expect(row).to_contain_text("▼ Maintenance: link primary of circuit chicago · circuit move · by anna")
     expect(row).to_contain_text(re.compile(r"ends in \d+ "))
@@ -187,3 +189,80 @@ def test_nothing_keeps_anybody_from_reading_any_of_it(browser: Browser, watched:
         watched.act(lambda net: net.wait(100))
         expect(visit.headline).to_have_class("headline wrong")
         assert (visit.barriers(), visit.overflow()) == ([], 0)
+        assert red(visit) >= 30
+        watched.act(lambda net: net.bring("chicago-primary", "ipv4").wait(400).down("edge-1"))
+        expect(visit.headline).to_have_class("headline unseen")
+        assert (visit.barriers(), visit.overflow()) == ([], 0)
+
+
+def red(visit: Visit) -> int:
+    """By how much the headline's ground is redder than it is green or blue."""
+    shown: str = visit.headline.evaluate("(each) => getComputedStyle(each).backgroundColor")
+    ground = [int(part) for part in re.findall(r"\d+", shown)[:3]]
+    return ground[0] - max(ground[1:])
+
+
+# Search, and what it leads to ------------------------------------------------------------------------
+
+
+def search(visit: Visit, query: str) -> None:
+    visit.page.keyboard.press("/")
+    expect(visit("header input")).to_be_focused()
+    visit("header input").fill(query)
+    visit.page.keyboard.press("Enter")
+
+
+LEADS_TO = [
+    ("dallas", "dallas", "details#circuit\\/dallas"),
+    ("203.0.113.9", "primary of circuit dallas", ".drawing #link\\/dallas\\/primary"),
+    ("AS64510", "isp-a", ".drawing #uplink\\/isp-a"),
+    ("edge-2", "edge-2", ".drawing #router\\/edge-2"),
+    (V4.pool, "chi", "#pools #pool\\/chi"),
+    ("outside", "outside", "#feeds tr#feed\\/outside"),
+]
+
+
+def test_an_answer_leads_to_what_it_names(visit: Visit):
+    visit("#feed-filter").fill("nothing of the kind")
+    visit("#feed-filter").blur()
+    for query, link, leads_to in LEADS_TO:
+        search(visit, query)
+        visit("#search .places a", has_text=re.compile(f"^{link}$")).first.click()
+        expect(visit(leads_to)).to_be_in_viewport()
+
+
+def test_a_search_by_service_shows_routes_and_an_unknown_name_what_could_be_meant(visit: Visit):
+    search(visit, "Exchange Online")
+    expect(visit("#search table")).to_contain_text("exchange-online (12076:5010)")
+    expect(visit("#search .places")).to_contain_text("required on circuit chicago")
+    assert visit.barriers() == []
+    search(visit, "exchage")
+    expect(visit("#search [role=status]")).to_have_text(
+        "▲ 'exchage' is no prefix, address, ASN, community or name. Did you mean Exchange Online?"
+    )
+    expect(visit("#search table")).to_have_count(0)
+    visit.page.get_by_role("button", name="Close").click()
+    expect(visit("#search")).to_be_hidden()
+    visit.complaints.clear()  # the browser tells of an answer that is an error
+
+
+def test_a_search_has_an_address_and_finds_findings(browser: Browser, watched: Watched):
+    watched.act(lambda net: net.announce("isp-a", V6.pool, path="64500").wait(3))
+    [leak] = watched.net.monitor.findings()
+    with visiting(browser, f"{watched.url}/?q=pool-leak", width=375) as visit:
+        expect(visit("header input")).to_have_value("pool-leak")
+        expect(visit("#search .places")).to_contain_text(f"critical, raised: {leak.summary}")
+        expect(visit("#search .places a", has_text=leak.id)).to_have_attribute("href", f"findings/{leak.id}")
+        assert (visit.overflow(), visit.cut_off()) == (0, [])
+
+
+def test_times_stand_here_and_in_utc(browser: Browser, watched: Watched):
+    watched.act(
+        lambda net: net.announce("isp-a", V4.pool, path="64500").lose("chicago-primary", "ipv4").wait(30)
+    )
+    here, utc = r"(\d+ \w+ )?\d\d:\d\d:\d\d UTC\+5:30", r"(\d+ \w+ )?\d\d:\d\d:\d\d UTC"
+    both = re.compile(rf"{here} \({utc}\)")
+    with visiting(browser, watched.url, zone="Asia/Kolkata") as visit:
+        for part in (".headline .when", "#raised .facts", "#feeds tbody tr", "#circuits table", "#about"):
+            expect(visit(part).first).to_contain_text(both)
+        expect(visit(".drawing g.link.down")).to_contain_text(re.compile(f"{here}.*{utc}"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +40,36 @@ async def test_a_good_day_is_0(net: Company):
     seen = await look(net, "status")
     assert (seen.code, seen.lines[0], seen.err) == (0, "● All is well.", "")
     assert seen.section("Findings") == "● Nothing is raised."
+
+
+@pytest.fixture
+def clock_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Set the clock of this machine to another zone."""
+
+    def move(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield move
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [
+        ("Asia/Kolkata", "since 16:37:42 UTC+5:30 (11:07:42 UTC)"),
+        ("America/New_York", "since 06:07:42 UTC-5 (11:07:42 UTC)"),
+        ("Pacific/Kiritimati", "since 01:07:42 UTC+14 (11:07:42 UTC)"),
+    ],
+)
+async def test_a_time_stands_here_and_in_utc(
+    net: Company, clock_of: Callable[[str], None], zone: str, told: str
+):
+    clock_of(zone)
+    assert told in (await look(net.announce("isp-a", V4.pool, path="64500").wait(75), "status")).section(
+        "Findings"
+    )
 
 
 @BOTH_FAMILIES

@@ -1,16 +1,17 @@
 // Per circuit: what each link brings and carries, by service and family, and how the links differ.
 
 import { keepDifference } from "./difference.js";
-import { el, show, table } from "./dom.js";
+import { el, PHONE, show, table } from "./dom.js";
 import { circuitStates } from "./links.js";
 import { store } from "./store.js";
-import { clock, FAMILIES, marked } from "./words.js";
+import { at } from "./times.js";
+import { FAMILIES, marked } from "./words.js";
 
 /** With more circuits than this, each is closed until it is asked for. */
 const OPEN_UP_TO = 4;
 
 export function renderCircuits() {
-  const circuits = Object.entries(store.status.circuits).map(([name, circuit]) => ({ name, ...circuit }));
+  const circuits = Object.entries(store.status.circuits).map(([name, circuit]) => ({ name, phone: PHONE.matches, ...circuit }));
   circuits.sort((a, b) => Number(allUp(a)) - Number(allUp(b)));
   show(document.querySelector("#circuits .body"), circuits, ({ name }) => name, (circuit, previous) =>
     build(circuit, previous, previous?.open ?? circuits.length <= OPEN_UP_TO),
@@ -26,11 +27,11 @@ function build(circuit, previous, open) {
   const difference = previous?.querySelector(".difference") ?? el("div", { class: "difference" });
   // What is closed costs nothing: it is neither built nor asked for.
   const fill = () => {
-    figures.replaceChildren(table(`Links of circuit ${circuit.name}`, ...rowsOf(circuit)));
+    figures.replaceChildren(...(circuit.phone ? stacked(circuit) : [table(`Links of circuit ${circuit.name}`, ...rowsOf(circuit))]));
     keepDifference(circuit, difference);
   };
   const toggled = (event) => { if (event.target.open && figures.childElementCount === 0) fill(); };
-  const details = el("details", { class: "circuit", ontoggle: toggled, open }, summary(circuit), figures, difference);
+  const details = el("details", { class: "circuit", id: `circuit/${circuit.name}`, ontoggle: toggled, open }, summary(circuit), figures, difference);
   if (open) fill();
   return details;
 }
@@ -53,11 +54,31 @@ function rowsOf({ links }) {
     ["", ...columns.map(({ link, family }) => `${link} ${FAMILIES[family]}`)],
     [
       row("State", ({ found, family }) => ({ text: marked(found.shown[family]), class: found.shown[family] })),
-      row("Since", ({ found, family }) => (found.since[family] ? { text: clock(found.since[family]), title: found.since[family] } : "start")),
+      row("Since", ({ found, family }) => (found.since[family] ? at(found.since[family]) : "start")),
       row("Router", ({ found }) => found.router),
       row("Prefixes received", ({ found, family }) => number(found.routes[family])),
       ...services.map((service) => row(`of ${service}`, ({ found, family }) => number(found.services?.[service]?.[family]))),
       row("Prefixes advertised", ({ found, family }) => (family in found.advertised_prefixes ? number(`${found.advertised_prefixes[family]} (limit ${found.advertised_prefix_limit[family]})`) : "not seen")),
     ],
   ];
+}
+
+/** On a phone: link after link, and what its families have in common is said once. */
+function stacked({ links }) {
+  return Object.entries(links).map(([name, found]) => {
+    const families = Object.keys(found.state);
+    const [, rows] = rowsOf({ links: { [name]: found } });
+    const facts = rows.map(([fact, ...values]) => [fact, families.map((family, n) => [family, values[n]])]);
+    return el(
+      "div", { class: "card" },
+      el("h3", {}, name),
+      el("dl", { class: "evidence" }, facts.map(([fact, values]) => el("div", {}, el("dt", {}, fact), el("dd", {}, together(values))))),
+    );
+  });
+}
+
+function together(values) {
+  const nodes = values.map(([family, value]) => [family, value instanceof Node || typeof value !== "object" ? el("span", {}, value) : el("span", { class: value.class }, value.text)]);
+  const same = nodes.every(([, node]) => node.textContent === nodes[0][1].textContent);
+  return same ? nodes[0][1] : nodes.map(([family, node], n) => [n > 0 && ", ", `${FAMILIES[family]} `, node]);
 }

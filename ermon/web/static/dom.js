@@ -7,6 +7,9 @@ const ROW_HEIGHT = 34;
 const FOCUSABLE = "a, button, summary, input, select, [tabindex]";
 const SCROLLED = ".scroll, .drawing";
 
+/** Too narrow for tables and drawings: what they show is a list then, so that nothing is off the screen. */
+export const PHONE = matchMedia("(max-width: 45rem)");
+
 /** Makes an element. Properties: attributes, and `on…` listeners; children: nodes, texts, lists of them. */
 export function el(tag, properties = {}, ...children) {
   return fill(document.createElement(tag), properties, children);

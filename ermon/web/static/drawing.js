@@ -1,13 +1,15 @@
 // The network as a drawing: Microsoft above, the internet below, our edge routers between them.
 
-import { el, show, svg } from "./dom.js";
-import { keyOf, layOut } from "./layout.js";
+import { el, PHONE, show, svg } from "./dom.js";
+import { keyOf, layOut, LINE, sizeOf } from "./layout.js";
 import { groups } from "./network.js";
 import { store } from "./store.js";
-import { byFamily, clock, MARKS } from "./words.js";
+import { byFamily, clock, clocks, MARKS } from "./words.js";
 
 /** With more groups than this, each is drawn small. */
 const WIDE_UP_TO = 4;
+/** From so many letters on, a time has a date, and leaves room for nothing else. */
+const DATED = 17;
 /** Of a letter, so that no text is wider than its column. */
 const TEXT = 6.6;
 
@@ -16,16 +18,19 @@ export function renderDrawing() {
   const dense = found.length > WIDE_UP_TO;
   // A drawing that fits beside the findings stands there.
   document.querySelector(".first").classList.toggle("beside", found.length === 1 && found[0].links.length <= 2);
-  show(document.querySelector("#network .drawings"), found.map((group) => ({ ...group, dense })), ({ key }) => key, draw);
+  const place = document.querySelector("#network .drawings");
+  if (PHONE.matches) show(place, found, ({ key }) => `list ${key}`, list);
+  else show(place, found.map((group) => ({ ...group, dense })), ({ key }) => key, draw);
 }
 
 function draw(group) {
-  const at = layOut(group, group.dense);
+  const lines = group.links.map((link) => linkTexts(link, group.dense).length);
+  const at = layOut(group, group.dense, Math.max(0, ...lines));
   const { tops, size, width, height } = at;
   const picture = svg(
     "svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": inWords(group) },
     group.links.length > 0 && bar("Microsoft", tops.microsoft, at, "microsoft"),
-    group.links.map((link) => linkLine(link, at)),
+    group.links.map((link) => linkLine(link, at, group.dense)),
     group.circuits.map((circuit) => circuitBox(circuit, group, at)),
     group.uplinks.map((uplink) => uplinkLine(uplink, at)),
     group.routers.map(({ name, text }) => routerBox(name, text, at)),
@@ -63,7 +68,7 @@ function routerBox(name, text, at) {
 function box(x, y, width, height, name, kind, below, findings) {
   const above = below ? height * 0.34 : height / 2;
   return svg(
-    "g", { class: kind },
+    "g", { class: kind, id: kind === "router" && `router/${name}` },
     svg("title", {}, below ? `${name}: ${below}` : name),
     svg("rect", { x: x - width / 2, y, width, height, rx: 7 }),
     svg("text", { class: "name", x, y: y + above }, short(name, width)),
@@ -71,23 +76,34 @@ function box(x, y, width, height, name, kind, below, findings) {
   );
 }
 
-function linkLine(link, at) {
+function linkLine(link, at, dense) {
   const { tops, size } = at;
   const x = at.links.get(keyOf(link)) - size.offset;
-  const states = byFamily(link.states);
   return svg(
-    "g", { class: `link ${link.state}` },
-    svg("title", {}, `${link.circuit} ${link.name} on ${link.router}: ${states}`),
+    "g", { class: `link ${link.state}`, id: `link/${link.circuit}/${link.name}` },
+    svg("title", {}, `${link.circuit} ${link.name} on ${link.router}: ${byFamily(link.states)}`),
     svg("polyline", { points: `${x},${tops.link} ${x},${tops.router - 18} ${nearest(x, link.router, at)},${tops.router}` }),
     marker(x, tops.link + 20, MARKS[link.state]),
-    texts(x + 16, tops.link + 20, [
-      ["state", link.name],
-      ["small", states],
-      link.since && ["small", `since ${clock(link.since)}`],
-      link.findings && [`small ${link.findings.severity}`, link.findings.text],
-      ...chips(link.pools, size.chips),
-    ], size),
+    texts(x + 16, tops.link + 20, linkTexts(link, dense), size),
   );
+}
+
+/** What is said of a link, line by line. */
+function linkTexts(link, dense) {
+  const { here, utc } = link.since ? clocks(link.since) : { here: null, utc: null };
+  return [
+    ["state", link.name],
+    ["small", byFamily(link.states)],
+    here && ["small", here.length < DATED ? `since ${here}` : here],
+    utc && ["small", utc],
+    maintenance(link),
+    link.findings && [`small ${link.findings.severity}`, link.findings.text],
+    ...chips(link.pools, sizeOf(dense).chips),
+  ].filter(Boolean);
+}
+
+function maintenance({ maintained }) {
+  return maintained && ["small maintained", `${MARKS.draining} in maintenance`];
 }
 
 function uplinkLine(uplink, at) {
@@ -95,12 +111,13 @@ function uplinkLine(uplink, at) {
   const x = at.uplinks.get(uplink.name) - size.offset;
   const top = tops.router + size.router;
   return svg(
-    "g", { class: `uplink ${uplink.state}` },
+    "g", { class: `uplink ${uplink.state}`, id: `uplink/${uplink.name}` },
     svg("title", {}, `Uplink ${uplink.name} of ${uplink.router}`),
     svg("polyline", { points: `${nearest(x, uplink.router, at)},${top} ${x},${top + 16} ${x},${tops.internet}` }),
     marker(x, top + 34, uplink.state === "clean" ? MARKS.no : MARKS[uplink.state]),
     texts(x + 16, top + 34, [
       ["state", uplink.asn ? `${uplink.name} AS${uplink.asn}` : uplink.name],
+      maintenance(uplink),
       ...announced(uplink, uplink.watched ? "no pool announced" : "no feed shows it", size),
     ], size),
   );
@@ -146,7 +163,7 @@ function chips(pools, most) {
   const sorted = [...pools].sort((a, b) => Number(Boolean(b.wrong)) - Number(Boolean(a.wrong)));
   const shown = sorted.slice(0, sorted.length > most ? Math.max(1, most - 1) : most);
   const lines = shown.map(({ pool, answer, wrong }) => {
-    const text = { yes: `pool ${pool}`, no: `${pool} missing` }[answer] ?? `${pool} ${answer}`;
+    const text = { yes: `pool ${pool}`, no: `pool ${pool} missing` }[answer] ?? `${pool} ${answer}`;
     return [wrong ? "chip critical" : "chip", `${wrong ? MARKS.down : MARKS[answer] ?? MARKS.unknown} ${text}`];
   });
   const rest = sorted.length - shown.length;
@@ -156,7 +173,7 @@ function chips(pools, most) {
 /** Lines of text, one below the other: `[class, text]`. */
 function texts(x, y, lines, { column, offset }) {
   return lines.filter(Boolean).map(([kind, text], n) =>
-    svg("text", { class: kind, x, y: y + n * 16 }, svg("title", {}, text), short(text, column / 2 + offset - 18)),
+    svg("text", { class: kind, x, y: y + n * LINE }, svg("title", {}, text), short(text, column / 2 + offset - 18)),
   );
 }
 
@@ -169,7 +186,7 @@ function short(text, pixels) {
 // In words --------------------------------------------------------------------------------------------
 
 function titleOf({ circuits, routers }) {
-  if (circuits.length > 0) return `Circuits ${circuits.map(({ name }) => name).join(", ")}`;
+  if (circuits.length > 0) return `${circuits.length === 1 ? "Circuit" : "Circuits"} ${circuits.map(({ name }) => name).join(", ")}`;
   return routers.length > 0 ? "Routers without a circuit" : "Views of the internet";
 }
 
@@ -180,8 +197,33 @@ function inWords(group) {
   return [titleOf(group), ...links, ...uplinks, ...views].join(". ");
 }
 
-function told({ state, pools, findings }) {
-  const seen = pools.map(({ pool, answer, wrong }) => `pool ${pool} ${answer}${wrong ? ", which is wrong" : ""}`);
+function told({ state, pools, findings, maintained }) {
+  const seen = pools.map(({ pool, answer, wrong }) => `pool ${pool} ${wrong ?? answer}`);
   if (seen.length === 0) seen.push(state === "unknown" ? "cannot be seen" : "no pool");
-  return [...seen, findings?.text.slice(2)].filter(Boolean).join(", ");
+  return [...seen, maintained && "in maintenance", findings?.text.slice(2)].filter(Boolean).join(", ");
+}
+
+// On a phone ------------------------------------------------------------------------------------------
+
+/** Everything of a group, one below the other. */
+function list(group) {
+  const links = group.links.map((link) => item(`link/${link.circuit}/${link.name}`, link, `${link.circuit} ${link.name}`, [
+    `on ${link.router}`, byFamily(link.states), link.since && `since ${clock(link.since)}`,
+  ]));
+  const uplinks = group.uplinks.map((uplink) => item(`uplink/${uplink.name}`, uplink, uplink.asn ? `${uplink.name} AS${uplink.asn}` : uplink.name, [`uplink of ${uplink.router}`]));
+  const views = group.views.map((view) => item(undefined, view, view.name, ["seen from outside"]));
+  return el("div", { class: "card" }, el("h3", {}, titleOf(group)), el("ul", { class: "stacked" }, links, uplinks, views));
+}
+
+function item(id, place, name, facts) {
+  const { state, pools, findings } = place;
+  const shown = chips(pools, pools.length);
+  return el(
+    "li", { id },
+    el("strong", { class: state === "clean" ? "" : state }, `${state === "clean" ? MARKS.no : MARKS[state]} ${name}`),
+    el("p", { class: "facts" }, facts.filter(Boolean).join(", ")),
+    [maintenance(place), findings && [findings.severity, findings.text], ...(shown.length > 0 ? shown : [["quiet", state === "unknown" ? "cannot be seen" : "no pool"]])]
+      .filter(Boolean)
+      .map(([kind, text]) => el("p", { class: kind }, text)),
+  );
 }

@@ -1,7 +1,8 @@
 // The sessions with the routers: what is wrong stands first.
 
-import { el, framed, later, show } from "./dom.js";
+import { el, framed, later, PHONE, show } from "./dom.js";
 import { store } from "./store.js";
+import { at } from "./times.js";
 import { byFamily, clock, MARKS, marked } from "./words.js";
 
 const HEAD = ["Feed", "Session", "In sync", "Since", "Last message", "Routes", "Updates", "Router", "View", "Notes"];
@@ -17,13 +18,27 @@ export function listenToFilter() {
   });
 }
 
+/** Lets every feed be shown, whatever was picked. */
+export function showAll() {
+  document.getElementById("feed-filter").value = "";
+  filter = "";
+  renderFeeds();
+}
+
 export function renderFeeds() {
   const place = document.querySelector("#feeds .body");
   const feeds = Object.entries(store.status.feeds)
     .map(([name, feed]) => ({ name, ...feed }))
     .filter(matches)
     .sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
-  show(place.querySelector("tbody") ?? make(place), feeds, ({ name }) => name, row);
+  if (PHONE.matches) show(place.querySelector("ul.stacked") ?? makeList(place), feeds, ({ name }) => name, item);
+  else show(place.querySelector("tbody") ?? make(place), feeds, ({ name }) => name, row);
+}
+
+function makeList(place) {
+  const list = el("ul", { class: "stacked" });
+  place.replaceChildren(list);
+  return list;
 }
 
 function make(place) {
@@ -45,27 +60,47 @@ function rank({ overall }) {
 }
 
 function row(feed) {
-  const synced = !feed.blind;
-  const place = [feed.view, feed.circuit && `${feed.circuit} ${feed.link}`, feed.uplink, feed.segment];
-  const notes = [
+  return el(
+    "tr", { id: `feed/${feed.name}` },
+    el("th", { scope: "row" }, feed.name),
+    el("td", { class: feed.state }, marked(feed.state)),
+    el("td", { class: synced(feed).tone }, synced(feed).text),
+    el("td", {}, feed.since ? at(feed.since) : "never"),
+    el("td", {}, feed.last_message_at ? at(feed.last_message_at) : "none"),
+    el("td", {}, byFamily(feed.routes)),
+    el("td", { class: "number" }, feed.updates),
+    el("td", {}, feed.router ?? "–"),
+    el("td", {}, placeOf(feed)),
+    el("td", { class: "notes" }, notesOf(feed)),
+  );
+}
+
+/** On a phone. */
+function item(feed) {
+  return el(
+    "li", { id: `feed/${feed.name}` },
+    el("strong", {}, feed.name), " ", el("span", { class: feed.state }, marked(feed.state)), ", in sync: ", el("span", { class: synced(feed).tone }, synced(feed).text),
+    el("p", { class: "facts" }, [feed.router, placeOf(feed)].filter(Boolean).join(", "), "; routes: ", byFamily(feed.routes), feed.since && ["; since ", at(feed.since)]),
+    notesOf(feed) && el("p", { class: "facts" }, notesOf(feed)),
+  );
+}
+
+function synced({ blind, in_sync: families }) {
+  if (!blind) return { tone: "up", text: `${MARKS.yes} yes` };
+  return { tone: "unknown", text: `${MARKS.unknown} ${byFamily(families, (yes) => (yes ? "yes" : "no"))}` };
+}
+
+function placeOf({ view, circuit, link, uplink, segment }) {
+  return [view, circuit && `${circuit} ${link}`, uplink, segment].filter(Boolean).join(" ");
+}
+
+function notesOf(feed) {
+  return [
     feed.waiting_until && `waiting for the router until ${clock(feed.waiting_until)}`,
     feed.state !== "up" && feed.down_reason,
     feed.loss && `messages lost: ${feed.loss}`,
     feed.overflowed && "too many routes",
     feed.state === "up" && feed.view === "edge-table" && !Object.values(feed.all_paths).every(Boolean) && "shows best paths only: cannot prove absence",
     feed.partial && "holds the policy's routes only",
-  ];
-  return el(
-    "tr", {},
-    el("th", { scope: "row" }, feed.name),
-    el("td", { class: feed.state }, marked(feed.state)),
-    el("td", { class: synced ? "up" : "unknown" }, synced ? `${MARKS.yes} yes` : `${MARKS.unknown} ${byFamily(feed.in_sync, (yes) => (yes ? "yes" : "no"))}`),
-    el("td", { title: feed.since }, feed.since ? clock(feed.since) : "never"),
-    el("td", { title: feed.last_message_at }, feed.last_message_at ? clock(feed.last_message_at) : "none"),
-    el("td", {}, byFamily(feed.routes)),
-    el("td", { class: "number" }, feed.updates),
-    el("td", {}, feed.router ?? "–"),
-    el("td", {}, place.filter(Boolean).join(" ")),
-    el("td", { class: "notes" }, notes.filter(Boolean).join("; ")),
-  );
+  ].filter(Boolean).join("; ");
 }

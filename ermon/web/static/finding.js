@@ -4,7 +4,8 @@ import { ask } from "./ask.js";
 import { el } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
 import { coded, plan, told } from "./plan.js";
-import { clock, duration, marked, seconds } from "./words.js";
+import { at } from "./times.js";
+import { duration, marked, seconds } from "./words.js";
 
 const EVERY = 10_000;
 
@@ -62,7 +63,7 @@ function course({ since, raised_at: raised, ended_at: over, ok_since: gone, clea
   const ended = over ?? gone ?? null;
   const moments = [[since, "It began."], [raised, "It was raised."], [ended, "It was gone."], [cleared, "It was cleared."]];
   const known = moments.filter(([time]) => time !== null);
-  const items = known.map(([time, what]) => el("li", {}, el("time", { datetime: time }, clock(time)), ` (${utc(time)}) ${what}`));
+  const items = known.map(([time, what]) => el("li", {}, at(time), ` ${what}`));
   const lasted = (seconds(ended ?? cleared) ?? Date.now() / 1000) - seconds(since);
   return el(
     "section", { "aria-labelledby": "course" },
@@ -71,15 +72,10 @@ function course({ since, raised_at: raised, ended_at: over, ok_since: gone, clea
   );
 }
 
-/** `2026-11-30 03:12:05 UTC`. */
-function utc(time) {
-  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
-}
-
 function others({ also }) {
   const items = also.map((other) => el(
     "li", {},
-    el("time", { datetime: other.since }, clock(other.since)), " ",
+    at(other.since), " ",
     el("a", { href: encodeURIComponent(other.id) }, other.summary), ` (${[other.severity, told(other.labels)].filter((text) => text !== "").join(", ")}; ${other.state})`,
   ));
   return el("section", { "aria-labelledby": "also" }, el("h2", { id: "also" }, "What else was wrong at that time"), items.length > 0 ? el("ul", {}, items) : el("p", {}, "Nothing that ermon knows of."));

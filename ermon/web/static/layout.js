@@ -1,17 +1,23 @@
 // Where everything of a group stands in its drawing. All lengths are pixels.
 
 const WIDE = { column: 204, offset: 62, margin: 10, bar: 28, circuit: 44, link: 124, router: 36, uplink: 118, view: 64, chips: 3 };
+/** From one line of text to the next. */
+export const LINE = 16;
 /** Of a drawing among many. */
 const DENSE = { column: 160, offset: 48, margin: 6, bar: 20, circuit: 34, link: 72, router: 26, uplink: 62, view: 56, chips: 1 };
+
+export function sizeOf(dense) {
+  return dense ? DENSE : WIDE;
+}
 
 /**
  * Returns `x` of each link, router, uplink and view, the tops of the rows, and the sizes.
  *
- * Routers stand below their links, and uplinks below their routers, as far as there is room. A line runs in the
+ * `lines`: how many are said of a link at most. Routers stand below their links, and uplinks below their routers, as far as there is room. A line runs in the
  * left part of its column, `offset` from the middle, and what is said of it stands to the right of it.
  */
-export function layOut(group, dense) {
-  const size = dense ? DENSE : WIDE;
+export function layOut(group, dense, lines) {
+  const size = sizeOf(dense);
   const columns = Math.max(group.links.length, group.routers.length, group.uplinks.length, group.views.length, 2);
   const width = 2 * size.margin + columns * size.column;
   const spread = (names) => new Map(names.map((name, n) => [name, size.margin + ((n + 0.5) * columns * size.column) / names.length]));
@@ -33,7 +39,7 @@ export function layOut(group, dense) {
   };
   row("microsoft", size.bar + 14, group.links.length > 0);
   row("circuit", size.circuit, group.circuits.length > 0);
-  row("link", size.link, group.links.length > 0);
+  row("link", Math.max(size.link, LINE * lines + 28), group.links.length > 0);
   row("router", size.router, group.routers.length > 0);
   row("uplink", size.uplink, group.uplinks.length > 0);
   row("internet", size.bar, group.uplinks.length > 0 || group.views.length > 0);

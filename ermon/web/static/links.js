@@ -24,7 +24,9 @@ export function poolOnLink(pool, circuit, link) {
 
 /** The same of a view of the internet. */
 export function poolOnInternet(pool, feed) {
-  return Object.values(pool.on_internet).some((feeds) => feed in feeds) ? stands(pool.on_feeds[feed], false) : null;
+  if (!Object.values(pool.on_internet).some((feeds) => feed in feeds)) return null;
+  const found = stands(pool.on_feeds[feed], false);
+  return found.wrong ? { ...found, wrong: "leaked" } : found;
 }
 
 /** What is not named is absent, as it should be. */

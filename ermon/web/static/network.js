@@ -4,7 +4,7 @@
 // page of small drawings, and not one that nobody can read.
 
 import { allLinks, poolOnInternet, poolOnLink } from "./links.js";
-import { raised } from "./store.js";
+import { raised, store } from "./store.js";
 import { MARKS, plural, SEVERITIES } from "./words.js";
 
 /** Returns the groups, those where something is wrong first. */
@@ -83,7 +83,13 @@ function drawnLink(circuit, name, link, pools, found) {
     since: link.overall === "up" ? undefined : since,
     pools: pools.get(`${circuit} ${name}`) ?? [],
     findings: found.get(`link ${circuit} ${name}`),
+    maintained: maintained({ circuit, link: name, router: link.router }),
   };
+}
+
+/** Whether a maintenance window is open for a place: every name that the window has is a name of the place. */
+function maintained(place) {
+  return (store.status.maintenance ?? []).some(({ kind, about }) => kind === "maintenance" && Object.entries(about).every(([name, value]) => place[name] === value));
 }
 
 /** By link, the pools that are there or should be. */
@@ -107,7 +113,7 @@ function drawnUplinks(status, found) {
   return Object.entries(status.uplinks ?? {}).map(([name, { router, asn }]) => {
     const mirrors = Object.entries(status.feeds).filter(([, feed]) => feed.uplink === name && feed.view === "to-internet");
     const shown = heard(status, mirrors);
-    return { name, router, asn, watched: mirrors.length > 0, ...shown, findings: found.get(`uplink ${name}`) };
+    return { name, router, asn, watched: mirrors.length > 0, ...shown, findings: found.get(`uplink ${name}`), maintained: maintained({ uplink: name, router }) };
   });
 }
 

@@ -1,6 +1,6 @@
 // Pools × links × views of the internet: where each pool is seen, and where it should be.
 
-import { later, show, table } from "./dom.js";
+import { el, later, PHONE, show, table } from "./dom.js";
 import { allLinks, poolOnInternet, poolOnLink } from "./links.js";
 import { store } from "./store.js";
 import { MARKS, plural, some } from "./words.js";
@@ -10,23 +10,55 @@ const COLUMNS = 16;
 
 export function renderPools() {
   const place = document.querySelector("#pools .body");
-  show(place, [matrix(store.status)], () => "matrix", ({ caption, head, rows }) => later(table(caption, head, rows), rows.length));
+  if (PHONE.matches) show(place, exits(store.status), ({ name }) => `list ${name}`, poolItem);
+  else show(place, [matrix(store.status)], () => "matrix", ({ caption, head, rows }) => later(table(caption, head, rows), rows.length));
 }
 
-function matrix(status) {
+/** Each pool with its exits: the links, and what shows the internet. */
+function exits(status) {
+  const { links, pools, views } = places(status);
+  return pools.map(([name, pool]) => ({
+    name,
+    prefixes: pool.prefixes.join(", "),
+    exits: [
+      ...links.map(([circuit, link]) => ({ where: `${circuit} ${link}`, ...poolOnLink(pool, circuit, link) })),
+      ...views.map((view) => ({ where: seen(view, status), ...poolOnInternet(pool, view) })),
+    ].filter(({ answer, expected, wrong }) => answer !== undefined && (expected || wrong || answer !== "no" || links.length + views.length <= COLUMNS)),
+  }));
+}
+
+function poolItem({ name, prefixes, exits: each }) {
+  const sorted = [...each].sort((a, b) => Number(Boolean(b.wrong)) - Number(Boolean(a.wrong)));
+  return el(
+    "div", { class: "card", id: `pool/${name}` },
+    el("h3", {}, name), el("p", { class: "facts" }, prefixes),
+    el("ul", { class: "exits" }, sorted.map((found) => el("li", {}, el("span", {}, found.where), " ", el("span", { class: found.tone }, inWords(found))))),
+  );
+}
+
+function places(status) {
   const links = allLinks(status).filter(([circuit]) => status.circuits[circuit].peering === "microsoft");
   const pools = Object.entries(status.pools);
   const views = [...new Set(pools.flatMap(([, pool]) => Object.values(pool.on_internet).flatMap(Object.keys)))];
+  return { links, pools, views };
+}
+
+/** A view of the internet, by what it shows. */
+function seen(view, { feeds }) {
+  return `${feeds[view]?.uplink ? `to ${feeds[view].uplink}` : "internet"}: ${view}`;
+}
+
+function matrix(status) {
+  const { links, pools, views } = places(status);
   return links.length + views.length <= COLUMNS ? wide(pools, links, views, status) : narrow(pools, links, views);
 }
 
-function wide(pools, links, views, { feeds }) {
-  const seen = (view) => (feeds[view]?.uplink ? `to ${feeds[view].uplink}` : "internet");
+function wide(pools, links, views, status) {
   return {
     caption: "NAT pools by link and by view of the internet",
-    head: ["Pool", "Prefixes", ...links.map(([circuit, name]) => `${circuit} ${name}`), ...views.map((view) => `${seen(view)}: ${view}`)],
+    head: ["Pool", "Prefixes", ...links.map(([circuit, name]) => `${circuit} ${name}`), ...views.map((view) => seen(view, status))],
     rows: pools.map(([name, pool]) => [
-      name,
+      { text: name, id: `pool/${name}` },
       pool.prefixes.join(", "),
       ...links.map(([circuit, link]) => cell(poolOnLink(pool, circuit, link))),
       ...views.map((view) => cell(poolOnInternet(pool, view))),
@@ -42,15 +74,18 @@ function narrow(pools, links, views) {
       const on = links.map(([circuit, link]) => ({ where: `${circuit} ${link}`, ...poolOnLink(pool, circuit, link) })).filter(({ answer }) => answer);
       const internet = views.map((view) => ({ where: view, ...poolOnInternet(pool, view) })).filter(({ answer }) => answer);
       const expected = on.filter((each) => each.expected);
-      return [name, some(pool.prefixes), planned(expected), besides(on.filter((each) => !each.expected)), besides(internet)];
+      return [{ text: name, id: `pool/${name}` }, some(pool.prefixes), planned(expected), besides(on.filter((each) => !each.expected)), besides(internet)];
     }),
   };
 }
 
 function cell(found) {
   if (found === null) return "–";
-  const { answer, tone, wrong } = found;
-  return { text: `${markOf(found)} ${answer}${wrong ? `, ${wrong}` : ""}`, class: tone };
+  return { text: inWords(found), class: found.tone };
+}
+
+function inWords(found) {
+  return `${markOf(found)} ${found.wrong ?? found.answer}`;
 }
 
 function markOf({ answer, wrong }) {

@@ -1,84 +1,131 @@
-// Every route that is, contains or is inside a prefix, on every feed.
+// The search at the top: what a query names, which routes fit it, and who does not have a prefix. ermon judges the query.
 
 import { ask } from "./ask.js";
-import { el, table } from "./dom.js";
-import { FAMILIES, plural } from "./words.js";
+import { el, PHONE, setText, table } from "./dom.js";
+import { MARKS, plural } from "./words.js";
 
-const KINDS = [["exact", "Exactly this"], ["covering", "Containing it"], ["longer", "Inside it"]];
 const HEAD = ["Feed", "Prefix", "Came by", "AS path", "Next hop", "Communities"];
+/** More rows of a table nobody reads here; the terminal and the API have more. */
+const ROWS = 100;
+/** What proves that a router does not show a prefix. */
+const PROVEN = ["absent", "covered"];
+const ATTRIBUTIONS = { unattributed: "fits no link", "internal-copy": "internal copy", "not-microsoft": "not from Microsoft" };
 
+const form = document.querySelector("header form");
+const field = form.elements.q;
+const section = document.getElementById("search");
 let latest = 0;
 
-const form = document.querySelector("#search form");
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  search(new FormData(form).get("prefix").trim());
+  search(field.value.trim());
+});
+section.querySelector("button").addEventListener("click", close);
+field.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select, dialog");
+  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
 });
 
-async function search(prefix) {
-  const place = document.querySelector("#search .body");
+function close() {
+  latest += 1;
+  section.hidden = true;
+  remember("");
+}
+
+/** A search has an address, so that it can be sent to somebody. */
+function remember(query) {
+  const address = new URL(location.href);
+  if (query === "") address.searchParams.delete("q");
+  else address.searchParams.set("q", query);
+  address.hash = "";
+  history.replaceState(null, "", address);
+}
+
+async function search(query) {
+  const [, told, body] = section.children;
   const number = ++latest;
-  place.replaceChildren(el("p", {}, "Searching…"));
-  let shown;
+  remember(query);
+  section.hidden = false;
+  setText(told, "Searching…");
+  body.replaceChildren();
+  document.getElementById("search-title").focus();
   try {
-    const answers = await Promise.all(KINDS.map(([match]) => ask(`api/v1/routes?${new URLSearchParams({ prefix, match })}`)));
-    shown = results(answers);
+    const found = await ask(`api/v1/search?${new URLSearchParams({ q: query })}`);
+    if (number !== latest) return;
+    setText(told, summary(found));
+    told.className = "facts";
+    body.replaceChildren(...[places(found), found.routes.map(part), without(found), notes(found)].flat(2).filter(Boolean));
   } catch (error) {
-    shown = [el("p", { class: "down" }, `▲ ${error.message}`)];
+    if (number !== latest) return;
+    setText(told, `▲ ${error.message}`);
+    told.className = "down";
   }
-  if (number === latest) place.replaceChildren(...shown);
 }
 
-function results(answers) {
-  const exact = new Set(answers[0].routes.map(identity));
-  const parts = KINDS.map(([match, title], n) => {
-    const { routes } = answers[n];
-    return part(title, match === "exact" ? routes : routes.filter((route) => !exact.has(identity(route))), answers[n]);
-  });
-  return [...warnings(answers[0]), ...lacking(answers), ...parts];
+function summary({ title, kind, places_total: named, routes }) {
+  const count = routes.reduce((sum, { total }) => sum + total, 0);
+  const more = routes.some(({ total_exact: exact }) => !exact) ? "more than " : "";
+  const nothing = { prefix: "no feed has this prefix, a covering one or a more specific one", asn: "no feed has a route with it", community: "no feed has a route with it" }[kind];
+  const found = count > 0 ? `${more}${plural(count, "route")}` : nothing;
+  return `${title}: ${[found, named > 0 && `${plural(named, "name")} found`].filter(Boolean).join("; ")}.`;
 }
 
-/** Who does not have it, and has nothing that contains it either. */
-function lacking([exact, covering]) {
-  const uncovered = new Set(covering.feeds_without);
-  const none = exact.feeds_without.filter((feed) => uncovered.has(feed));
-  const covered = exact.feeds_without.filter((feed) => !uncovered.has(feed) && covering.routes.some((route) => route.feed === feed));
-  return [
-    none.length > 0 && el("p", {}, `○ No route to it on ${none.join(", ")}.`),
-    covered.length > 0 && el("p", {}, `○ Only a route that contains it on ${covered.join(", ")}.`),
-  ].filter(Boolean);
+function places({ places: shown, places_total: total }) {
+  if (shown.length === 0) return null;
+  const items = shown.map(({ kind, name, text, state, href }) => el(
+    "li", {},
+    state !== null && [el("span", { class: state }, MARKS[state] ?? MARKS.unknown), " "],
+    `${kind} `, href === null ? el("strong", {}, name) : el("a", { href }, name), ` ${text}`,
+  ));
+  return [el("ul", { class: "places" }, items), total > shown.length && el("p", { class: "unknown" }, `◆ and ${total - shown.length} more: search for a longer name.`)];
 }
 
-function identity({ feed, prefix, path_id: path }) {
-  return `${feed} ${prefix} ${path}`;
-}
-
-function part(title, routes, { truncated, total, total_exact: exact }) {
-  const of = truncated ? ` of ${exact ? total : `more than ${total}`}` : "";
-  const heading = el("h3", {}, `${title}: ${plural(routes.length, "route")}${of}`);
-  if (routes.length === 0) return heading;
-  return el("div", {}, heading, table(title, HEAD, routes.map(row)));
+function part({ title, routes, total, total_exact: exact }) {
+  if (routes.length === 0) return null;
+  const shown = routes.slice(0, ROWS);
+  const of = total > shown.length ? ` of ${exact ? total : `more than ${total}`}` : "";
+  const heading = `${title}: ${plural(shown.length, "route")}${of}`;
+  return [el("h3", {}, heading), PHONE.matches ? el("ul", { class: "stacked" }, shown.map(item)) : table(title, HEAD, shown.map(row))];
 }
 
 function row(route) {
-  return [
-    route.feed,
-    el("code", {}, route.prefix),
-    route.link ? `${route.circuit} ${route.link}` : { "not-microsoft": "not from Microsoft" }[route.attribution] ?? route.attribution ?? "–",
-    route.as_path || "(empty)",
-    route.next_hop ?? "–",
-    communities(route),
-  ];
+  return [route.feed, el("code", {}, route.prefix), cameBy(route), route.as_path || "(empty)", route.next_hop ?? "–", communities(route) || "–"];
+}
+
+function item(route) {
+  const facts = [route.link ? `came by ${cameBy(route)}` : ATTRIBUTIONS[route.attribution], `AS path ${route.as_path || "empty"}`, route.next_hop && `next hop ${route.next_hop}`, communities(route)];
+  return el("li", {}, el("strong", {}, el("code", {}, route.prefix), ` on ${route.feed}`), el("p", { class: "facts" }, facts.filter(Boolean).join("; ")));
+}
+
+function cameBy({ circuit, link, attribution }) {
+  return link ? `${circuit} ${link}` : ATTRIBUTIONS[attribution] ?? attribution ?? "–";
 }
 
 function communities({ communities: plain, large_communities: large }) {
-  return [...plain.map(({ community, name }) => (name ? `${name} (${community})` : community)), ...large].join(", ") || "–";
+  return [...plain.map(({ community, name }) => (name ? `${name} (${community})` : community)), ...large].join(", ");
 }
 
-function warnings({ prefix, partial_feeds: partial, feeds_not_in_sync: blind }) {
-  const family = FAMILIES[prefix.includes(":") ? "ipv6" : "ipv4"];
-  return [
-    blind.length > 0 && el("p", { class: "unknown" }, `◆ Not in sync for ${family}, so that no route from them proves nothing: ${blind.join(", ")}.`),
-    partial.length > 0 && el("p", { class: "facts" }, `Held in part, only what the policy asks about: ${partial.join(", ")}.`),
-  ].filter(Boolean);
+/** Who does not have a prefix, by reason. */
+function without({ without: feeds }) {
+  if (feeds.length === 0) return null;
+  const reasons = Map.groupBy(feeds, ({ text }) => text);
+  const items = [...reasons].map(([text, each]) => {
+    const proven = PROVEN.includes(each[0].reason);
+    return el("li", { class: proven ? "" : "unknown" }, `${proven ? MARKS.no : MARKS.unknown} ${each.map(({ feed }) => feed).join(", ")}: ${text}`);
+  });
+  return [el("h3", {}, "Not on"), el("ul", { class: "places" }, items)];
+}
+
+function notes({ notes: sentences }) {
+  return sentences.map((sentence) => el("p", { class: "unknown" }, `◆ ${sentence}`));
+}
+
+const asked = new URLSearchParams(location.search).get("q");
+if (asked) {
+  field.value = asked;
+  search(asked.trim());
 }

@@ -2,11 +2,12 @@
 
 import { el } from "./dom.js";
 import { now } from "./store.js";
-import { clock, duration, seconds } from "./words.js";
+import { clocks, duration, seconds } from "./words.js";
 
-/** A time of day. */
+/** A time of day here, and beside it in UTC. */
 export function at(time) {
-  return el("time", { datetime: time, title: time }, clock(time));
+  const { here, utc } = clocks(time);
+  return el("time", { datetime: time, title: time }, here, utc !== null && el("span", { class: "utc" }, ` (${utc})`));
 }
 
 /** For how long something lasts. */

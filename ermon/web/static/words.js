@@ -6,12 +6,12 @@ export const KINDS = { well: MARKS.up, wrong: MARKS.down, unseen: MARKS.unknown,
 export const SEVERITIES = ["critical", "warning", "info"];
 export const FAMILIES = { ipv4: "IPv4", ipv6: "IPv6" };
 
-/** How a pool stands in a place: whether it is there, the colour, and what is wrong with that if anything is. */
+/** How a pool stands in a place: whether it is there, the colour, and what is wrong if anything is. */
 export const PLACES = {
   advertised: { answer: "yes", tone: "up" },
-  missing: { answer: "no", tone: "down", wrong: "expected" },
+  missing: { answer: "no", tone: "down", wrong: "missing" },
   absent: { answer: "no", tone: "quiet" },
-  unexpected: { answer: "yes", tone: "down", wrong: "not expected" },
+  unexpected: { answer: "yes", tone: "down", wrong: "unexpected" },
   failover: { answer: "yes", tone: "up" },
   unknown: { answer: "unknown", tone: "unknown" },
 };
@@ -42,12 +42,32 @@ export function seconds(text) {
   return text === null || text === undefined ? null : Date.parse(text) / 1000;
 }
 
-/** The time of day here, 24 hours, with the date unless it is today; of RFC 3339 or of milliseconds. */
+/** The time of day here and in UTC, each with its zone: `07:22:21 UTC+1 (06:22:21 UTC)`; of RFC 3339 or of milliseconds. */
 export function clock(time) {
+  const { here, utc } = clocks(time);
+  return utc === null ? here : `${here} (${utc})`;
+}
+
+/** The same apart; `utc` is `null` where it is the time here. 24 hours, with the date unless it is today. */
+export function clocks(time) {
   const at = new Date(time);
-  const today = new Date().toDateString() === at.toDateString();
-  const timeOfDay = `${minute(at)}:${two(at.getSeconds())}`;
-  return today ? timeOfDay : `${at.getDate()} ${MONTHS[at.getMonth()]} ${timeOfDay}`;
+  const east = -at.getTimezoneOffset();
+  return { here: timeOfDay(at, east), utc: east === 0 ? null : timeOfDay(at, 0) };
+}
+
+/** So many minutes east of Greenwich. */
+function timeOfDay(at, east) {
+  const [there, now] = [at, new Date()].map((time) => new Date(time.getTime() + east * 60_000));
+  const [day, today] = [there, now].map((time) => time.toISOString().slice(0, 10));
+  const date = day === today ? "" : `${there.getUTCDate()} ${MONTHS[there.getUTCMonth()]} ${day.slice(0, 4) === today.slice(0, 4) ? "" : `${day.slice(0, 4)} `}`;
+  return `${date}${there.toISOString().slice(11, 19)} ${east === 0 ? "UTC" : zone(at)}`;
+}
+
+/** The zone of this browser at a time: `UTC`, `UTC+1`, `UTC−3:30`. */
+export function zone(time = Date.now()) {
+  const east = -new Date(time).getTimezoneOffset();
+  const minutes = Math.abs(east) % 60;
+  return east === 0 ? "UTC" : `UTC${east > 0 ? "+" : "−"}${Math.floor(Math.abs(east) / 60)}${minutes === 0 ? "" : `:${two(minutes)}`}`;
 }
 
 /** The hour and the minute. */
