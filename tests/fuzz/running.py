@@ -8,12 +8,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tests.fuzz import databases, documents, http, lines
+from tests.fuzz import databases, documents, http, lines, messages
 
 Target = Callable[[Random], None]
 TARGETS: dict[str, Target] = {
     target.__name__.replace("_", "-"): target
-    for target in (lines.decode, lines.monitor, *documents.TARGETS, databases.database_file, http.http)
+    for target in (
+        lines.decode,
+        lines.monitor,
+        messages.updates,
+        messages.opens,
+        *documents.TARGETS,
+        databases.database_file,
+        http.http,
+    )
 }
 LONGEST_SECONDS = 20.0
 """CPU time that no input may take: they are small, and what takes longer grows with something else than their size."""

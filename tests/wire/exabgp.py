@@ -25,9 +25,8 @@ _ENCODER = JSON("5.0.0")
 class ResetError(Exception):
     """ExaBGP ends the session, with this error code and subcode."""
 
-    def __init__(self, code: int, subcode: int) -> None:
-        super().__init__(f"{code}/{subcode}")
-        self.code, self.subcode = code, subcode
+    def __init__(self, code: int, subcode: int, why: str) -> None:
+        super().__init__(f"{code}/{subcode} {why}")
 
 
 def negotiated(codec: Codec) -> Negotiated:
@@ -47,9 +46,9 @@ def read_by_exabgp(body: bytes, session: Negotiated) -> Read:
     try:
         update = Message.unpack(Message.CODE.UPDATE, body, Direction.IN, session)
     except Notify as error:
-        raise ResetError(error.code, error.subcode) from None
-    except Exception:  # noqa: BLE001 - as ExaBGP has it
-        raise ResetError(1, 0) from None
+        raise ResetError(error.code, error.subcode, str(error.data)) from None
+    except Exception as error:  # noqa: BLE001 - as ExaBGP has it
+        raise ResetError(1, 0, repr(error)) from None
     repaired = None
     if update.TYPE == Update.TYPE:
         if Attribute.CODE.INTERNAL_TREAT_AS_WITHDRAW in update.attributes:
