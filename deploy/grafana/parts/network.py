@@ -27,6 +27,7 @@ from parts.queries import (
     LINK,
     LINK_LEGEND,
     OF_CIRCUIT,
+    PLACE,
     RAISED_IN_STEP,
     RAISED_WITH_SEVERITY,
     SUBJECT,
@@ -61,12 +62,13 @@ def wrong_now() -> Row:
                 "Can ermon see?",
                 "When all of these are 0 and no finding is raised, nothing is wrong. Feeds and tables that are "
                 "down for every ermon; checks that none of them can judge; violations kept quiet by a "
-                "larger one, a drain or maintenance; ExaBGP processes that are down; ermons that do not "
-                "answer Prometheus.",
+                "larger one, a drain or maintenance; circuits, links and feeds in maintenance; ExaBGP processes "
+                "that are down; ermons that do not answer Prometheus.",
                 Query(f"sum(1 - {most('feed', 'ermon_feed_up')})", "feeds down"),
                 Query(f"sum(1 - {most('feed, family', 'ermon_feed_in_sync')})", "tables not in sync"),
                 Query(f"sum(min by ({SUBJECT}) ({of('ermon_check_unknown')}))", "checks unknown"),
                 Query(f"sum({most(SUBJECT, 'ermon_check_suppressed')})", "suppressed"),
+                Query(f"sum({most(PLACE, 'ermon_maintenance_active')})", "in maintenance"),
                 Query(f"sum(1 - {of('ermon_exabgp_up')})", "ExaBGP down"),
                 Query(f"sum(1 - {of('up')})", "ermon down"),
                 steps=NOTHING_IS_GOOD,
@@ -74,6 +76,7 @@ def wrong_now() -> Row:
                     "tables not in sync": NOTHING_IS_USUAL,
                     "checks unknown": NOTHING_IS_USUAL,
                     "suppressed": NOTHING_IS_USUAL,
+                    "in maintenance": ((0, GOOD), (1, INFO)),
                 },
             ),
             rows(
@@ -97,6 +100,13 @@ def wrong_now() -> Row:
                 Query(f"{RAISED_IN_STEP} == 1", SUBJECT_LEGEND),
                 {"1": ("raised", BAD)},
                 none="nothing was raised, if ermon could see",
+            ),
+            states(
+                (WIDTH, 6),
+                "Maintenance over time",
+                "When a maintenance window was open for each circuit and link: what began then was not raised.",
+                Query(most(PLACE, "ermon_maintenance_active", OF_CIRCUIT, 'feed=""'), "{{circuit}} {{link}}"),
+                {"0": ("no", NEUTRAL), "1": ("in maintenance", INFO)},
             ),
         ),
     )

@@ -15,6 +15,8 @@ OF_CIRCUIT_OR_NONE = 'circuit=~"${circuit}|"'
 
 SUBJECT = ", ".join(("check", *SUBJECT_LABELS))
 SUBJECT_LEGEND = " ".join(f"{{{{{label}}}}}" for label in ("check", *SUBJECT_LABELS))
+PLACE = "circuit, link, feed"
+"""What a maintenance window can be about."""
 LINK, LINK_LEGEND = "circuit, link, family", "{{circuit}} {{link}} {{family}}"
 
 
