@@ -16,7 +16,7 @@ from ermon.checks.check import Section
 from ermon.checks.subject import Subject
 from ermon.model.inventory import Circuit, Config
 from ermon.model.settings import WINDOW_SCOPES, CheckException, MaintenanceWindow
-from ermon.model.text import rfc3339
+from ermon.model.text import utc_text
 
 Place = tuple[str, ...]
 """``("link", "chicago", "primary")``, ``("circuit", "chicago")``, ``("feed", "edge-1")`` and so on."""
@@ -48,8 +48,8 @@ def changes(suppression: Suppression) -> Iterator[float]:
 def describe(suppression: Suppression) -> str:
     """Say why something is quiet, and until when."""
     if isinstance(suppression, MaintenanceWindow):
-        return f"maintenance until {rfc3339(suppression.ends.timestamp())}: {suppression.reason}"
-    until = "" if suppression.until is None else f" until {rfc3339(suppression.until.timestamp())}"
+        return f"maintenance until {utc_text(suppression.ends.timestamp())}: {suppression.reason}"
+    until = "" if suppression.until is None else f" until {utc_text(suppression.until.timestamp())}"
     return f"exception{until}: {suppression.reason}"
 
 

@@ -79,6 +79,11 @@ def rfc3339(time: float | None) -> str | None:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def utc_text(time: float) -> str:
+    """Write seconds since the epoch for people who may read it on another day: ``2026-11-20 23:48:38 UTC``."""
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def clock_text(time: float, now: float) -> str:
     """Write seconds since the epoch as ``06:22:21 UTC``, with the date unless that is today's."""
     at, today = datetime.fromtimestamp(time, UTC), datetime.fromtimestamp(now, UTC)

@@ -13,7 +13,7 @@ from ermon.checks.catalogue import SUPPRESSES, SUPPRESSES_TOGETHER
 from ermon.checks.check import alert_name, finding_url, runbook_url
 from ermon.model.findings import Finding
 from ermon.model.settings import RANKS
-from ermon.model.text import printable, rfc3339
+from ermon.model.text import printable, rfc3339, utc_text
 
 Alert = dict[str, Any]
 Identity = tuple[tuple[str, str], ...]
@@ -77,9 +77,9 @@ def watchdog(started_at: float, ends_at: float, external_url: str) -> Alert:
 
 def description(finding: Finding) -> str:
     """Return since when it is so, what proves it and where to read what to do, as sentences."""
-    parts = [f"Since {rfc3339(finding.since)}."]
+    parts = [f"Since {utc_text(finding.since)}."]
     if finding.ended_at is not None:
-        parts.append(f"Until {rfc3339(finding.ended_at)}.")
+        parts.append(f"Until {utc_text(finding.ended_at)}.")
     evidence = dict(finding.evidence)
     total = evidence.pop("prefixes_total", 0)
     for name, value in evidence.items():

@@ -50,7 +50,7 @@ def test_an_alert_has_the_labels_of_its_finding_its_name_and_its_severity():
         },
         "annotations": {
             "summary": "NAT pool chi is advertised to the internet",
-            "description": "Since 2026-03-01T12:00:00.000Z. Prefixes: 198.51.100.0/28. "
+            "description": "Since 2026-03-01 12:00:00 UTC. Prefixes: 198.51.100.0/28. "
             "What to do, on ermon's host: ermon explain id-of-pool-leak",
             "runbook_url": "https://ermon.example.net/runbooks/pool-leak",
         },
@@ -86,13 +86,13 @@ def test_the_watchdog_belongs_to_no_check_and_has_no_severity():
     ],
 )  # fmt: skip
 def test_the_description_tells_the_evidence_in_words(evidence: dict[str, Any], text: str):
-    since = "Since 2026-03-01T12:00:00.000Z."
+    since = "Since 2026-03-01 12:00:00 UTC."
     told = alerts.description(finding(evidence=evidence))
     assert told.removesuffix(f" {TODO}") == f"{since} {text}".strip()
 
 
 def test_the_description_says_when_it_ended_and_what_is_not_certain():
-    assert "Until 2026-03-01T12:01:39.000Z." in alerts.description(cleared(finding(), START + 100))
+    assert "Until 2026-03-01 12:01:39 UTC." in alerts.description(cleared(finding(), START + 100))
     assert "nobody can tell" in alerts.description(finding(stale=True))
     assert "maintenance" in alerts.description(finding(suppressed=True))
 

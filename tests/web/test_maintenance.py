@@ -11,6 +11,7 @@ from ermon.config.load import ConfigError, load_config
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.model.settings import MaintenanceWindow
 from ermon.model.text import rfc3339 as text_rfc3339
+from ermon.model.text import utc_text
 from ermon.web import api
 from ermon.web.app import make_app
 from tests.checks.company import Company
@@ -90,7 +91,7 @@ async def test_what_is_suppressed_says_why_and_until_when(client: Client, site: 
         router="edge-1",
     )
     site.net.monitor.maintain([works], site.net.now)
-    because = f"maintenance until {text_rfc3339(site.net.now + 600)}: provider works"
+    because = f"maintenance until {utc_text(site.net.now + 600)}: provider works"
     [finding] = await client.data("/api/v1/findings?state=raised")
     assert (finding["check"], finding["suppressed"], finding["suppressed_because"]) == (
         "link-down",
