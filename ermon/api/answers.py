@@ -314,7 +314,7 @@ class LinkDifferenceDoc(msgspec.Struct, frozen=True, kw_only=True):
     """There can be no others: every link is up and shows all paths."""
 
 
-# The last 24 hours -----------------------------------------------------------------------------------
+# The history -----------------------------------------------------------------------------------------
 
 
 class LinkHistoryDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -331,16 +331,51 @@ class LinkHistoryDoc(msgspec.Struct, frozen=True, kw_only=True):
     """How many prefixes were received on the link at each of ``times``; ``null``: nobody knows."""
 
 
-class TimelineDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
-    """The last 24 hours; times are seconds since the epoch."""
+AwayWhy = Literal["stopped", "died", "not-held"]
+
+
+class AwayDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """ermon was not running; times are seconds since the epoch."""
 
     start: float
     end: float
+    why: AwayWhy
+    """``stopped``: it was told to stop. ``died``: it ended without being told to, or its machine did. ``not-held``: nothing is
+    held of that time.
+    """
+
+
+class ClockStepDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """The clock of ermon's machine was set while ermon ran, or the machine was suspended."""
+
+    time: float
+    """To which time, in seconds since the epoch."""
+    seconds: float
+    """By how much; negative: back."""
+
+
+class TimelineDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """The history between two times; times are seconds since the epoch."""
+
+    start: float
+    end: float
+    """Never later than now."""
     times: tuple[float, ...]
     """When the prefixes were counted, five minutes apart."""
     links: tuple[LinkHistoryDoc, ...]
+    """Those of which anything is held."""
     findings: tuple[FindingDoc, ...]
-    """Those that were raised at some time in them: those that still are, the latest first, then those cleared last."""
+    """Those that were raised at some time in it, those that began before too: those that still are, the latest first, then
+    those cleared last.
+    """
+    truncated: bool
+    """There are more findings than are shown."""
+    not_running: tuple[AwayDoc, ...]
+    clock_steps: tuple[ClockStepDoc, ...]
+    stored: bool
+    """Whether ermon keeps a store. Without one it knows only what it has seen since it was started."""
+    held_from: float
+    """Since when anything is held."""
 
 
 # Checks ----------------------------------------------------------------------------------------------

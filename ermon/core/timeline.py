@@ -1,4 +1,5 @@
-"""What the links were over the last 24 hours: the states of each, and how many prefixes it brought.
+"""What the links were: the states of each, and how many prefixes it brought. The last 24 hours are in memory, and what is
+older is put together from the hours that were written down.
 
 Bounded: one count in five minutes, and so many changes of each link and family. Where those are too many,
 the oldest become one stretch that is unknown. So is the time that ermon was not running.
@@ -11,14 +12,16 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterable
-from typing import Annotated, Protocol, Self
+from dataclasses import dataclass
+from typing import Annotated, Self
 
 import msgspec
 
-from ermon.api.answers import FindingDoc, LinkHistoryDoc, TimelineDoc
+from ermon.api.answers import LinkHistoryDoc
 from ermon.api.status import Shown
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
+from ermon.core.runs import RunLog
 from ermon.model.events import Change, DrainChanged, LinkChanged
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkFamily
@@ -26,6 +29,7 @@ from ermon.model.inventory import LinkFamily
 SPAN_SECONDS = 86_400.0
 SAMPLE_SECONDS = 300.0
 MAX_SAMPLES = int(SPAN_SECONDS / SAMPLE_SECONDS)
+HOUR_SECONDS = 3600.0
 MAX_CHANGES = 200
 """Of each link and family: a link that changes its state more often has a finding that says so."""
 
@@ -33,6 +37,11 @@ _UNCOUNTED = -1
 """How many prefixes a link brings whose state is unknown."""
 
 _Count = Annotated[int, msgspec.Meta(ge=_UNCOUNTED, le=2**31 - 1)]
+
+
+def hour_of(time: float) -> int:
+    """Return which hour of the calendar a time is in, counted from the epoch."""
+    return int(time // HOUR_SECONDS)
 
 
 class KeptTrack(msgspec.Struct, frozen=True):
@@ -45,7 +54,10 @@ class KeptTrack(msgspec.Struct, frozen=True):
 
 
 class KeptTimeline(msgspec.Struct, frozen=True):
+    """A stretch of the timeline as it is written down: an hour of the calendar, as far as it is over."""
+
     saved_at: float
+    """Its end."""
     times: list[float]
     tracks: list[KeptTrack]
 
@@ -86,10 +98,79 @@ class _Track:
             self.merged_until = None
 
 
-class RenderTimeline(Protocol):
-    """Describes what was taken, beside findings of the same time."""
+@dataclass(frozen=True, slots=True)
+class TimelineView:
+    """What the links were between two times; it may be described on any thread."""
 
-    def __call__(self, findings: Iterable[FindingDoc] = (), /) -> TimelineDoc: ...
+    start: float
+    end: float
+    times: tuple[float, ...]
+    """When the prefixes were counted."""
+    tracks: tuple[tuple[LinkFamily, tuple[tuple[float, Shown], ...], array[int], float | None], ...]
+
+    def links(self) -> tuple[LinkHistoryDoc, ...]:
+        return tuple(
+            LinkHistoryDoc(
+                circuit=circuit,
+                link=link,
+                family=family,
+                states=tuple(_span(changes, self.start, self.end)),
+                merged_until=merged_until,
+                prefixes=tuple(None if count < 0 else count for count in counts),
+            )
+            for ((circuit, link), family), changes, counts, merged_until in self.tracks
+        )
+
+
+def _view(times: list[float], tracks: dict[LinkFamily, _Track], start: float, end: float) -> TimelineView:
+    first = sum(time < start for time in times)
+    last = sum(time <= end for time in times)
+    taken = [
+        (
+            key,
+            tuple(each for each in track.changes if each[0] <= end),
+            track.counts[first:last],
+            track.merged_until,
+        )
+        for key, track in tracks.items()
+    ]
+    return TimelineView(start, end, tuple(times[first:last]), tuple(taken))
+
+
+def view_of(parts: Iterable[KeptTimeline], runs: RunLog, start: float, end: float) -> TimelineView:
+    """Put together what was written down of the links between two times."""
+    return _view(*_joined(parts, runs, end), start, end)
+
+
+def _joined(
+    parts: Iterable[KeptTimeline], runs: RunLog, end: float
+) -> tuple[list[float], dict[LinkFamily, _Track]]:
+    """Join stretches of the timeline, the oldest first. Between them, every link is unknown. What is later than ``end``, or
+    does not fit together, was never known.
+    """
+    times: list[float] = []
+    tracks: dict[LinkFamily, _Track] = {}
+    for part in parts:
+        after = times[-1] if times else 0.0
+        good = [n for n, time in enumerate(part.times) if after < time <= end]
+        # Every change is written down at once, so that nothing changed until the last sign of life.
+        saved_until = min(runs.alive_after(part.saved_at, SAMPLE_SECONDS), end)
+        for found in part.tracks:
+            if len(found.counts) != len(part.times):
+                continue
+            track = tracks.setdefault(found.link, _Track(len(times)))
+            track.counts.extend(found.counts[n] for n in good)
+            for time, shown in found.states:
+                if time <= end:
+                    track.add(time, shown)
+            if found.merged_until is not None:
+                track.merged_until = max(found.merged_until, track.merged_until or 0.0)
+            if saved_until < end:
+                track.add(saved_until, Shown.UNKNOWN)
+        times.extend(part.times[n] for n in good)
+        for track in tracks.values():
+            track.counts.extend([_UNCOUNTED] * (len(times) - len(track.counts)))
+    return times, tracks
 
 
 class Timeline:
@@ -150,61 +231,43 @@ class Timeline:
 
     # To look at --------------------------------------------------------------------------------------
 
-    def show(self, now: float) -> RenderTimeline:
-        """Take the last 24 hours; the result describes them, on any thread."""
-        now = round(now, 3)
-        times = self._times
-        taken = [
-            (key, tuple(track.changes), track.counts[:], track.merged_until)
-            for key, track in self._tracks.items()
-        ]
-        since = now - SPAN_SECONDS
-        return lambda findings=(): TimelineDoc(
-            start=since,
-            end=now,
-            times=tuple(times),
-            links=tuple(
-                LinkHistoryDoc(
-                    circuit=circuit,
-                    link=link,
-                    family=family,
-                    states=tuple(_span(changes, since, now)),
-                    merged_until=merged_until,
-                    prefixes=tuple(None if count < 0 else count for count in counts),
-                )
-                for ((circuit, link), family), changes, counts, merged_until in taken
-            ),
-            findings=tuple(findings),
-        )
+    def show(self, start: float, end: float) -> TimelineView:
+        """Take what the links were between two times, of the last 24 hours."""
+        return _view(self._times, self._tracks, start, end)
+
+    def first(self) -> float | None:
+        """Return the first time at which the prefixes were counted."""
+        return self._times[0] if self._times else None
 
     # To keep -----------------------------------------------------------------------------------------
 
-    def kept(self, now: float) -> KeptTimeline:
-        """Return what the next ermon goes on from."""
+    def hour(self, number: int, now: float) -> KeptTimeline | None:
+        """Return an hour of the calendar, counted from the epoch, to be written down; ``None`` where nothing is known of it."""
+        start, end = number * HOUR_SECONDS, (number + 1) * HOUR_SECONDS
+        first = sum(time < start for time in self._times)
+        last = sum(time < end for time in self._times)
         tracks = [
-            KeptTrack(key, list(track.changes), track.counts.tolist(), track.merged_until)
+            KeptTrack(
+                key,
+                [*_span((each for each in track.changes if each[0] < end), start, end)],
+                track.counts[first:last].tolist(),
+                track.merged_until,
+            )
             for key, track in self._tracks.items()
         ]
-        return KeptTimeline(now, self._times, tracks)
+        known = first < last or any(
+            shown is not Shown.UNKNOWN for track in tracks for _, shown in track.states
+        )
+        return KeptTimeline(min(end, now), self._times[first:last], tracks) if known else None
 
     @classmethod
-    def restored(cls, kept: KeptTimeline, now: float) -> Self:
-        """Go on from an earlier ermon: from when that was ``kept`` until this one sees something, every link
-        is unknown. What is of the future, or does not fit together, was never known.
+    def restored(cls, parts: Iterable[KeptTimeline], runs: RunLog, now: float) -> Self:
+        """Go on from an earlier ermon: from the end of what it has written until this one sees something, every link
+        is unknown.
         """
         timeline = cls()
-        samples = sum(time <= now for time in kept.times)
-        timeline._times = kept.times[:samples]
-        for found in kept.tracks:
-            if len(found.counts) != len(kept.times):
-                continue
-            track = timeline._tracks[found.link] = _Track(0)
-            track.counts = array("i", found.counts[:samples])
-            track.merged_until = found.merged_until
-            for time, shown in found.states:
-                if time <= now:
-                    track.add(time, shown)
-            track.add(min(kept.saved_at, now), Shown.UNKNOWN)
+        timeline._times, timeline._tracks = _joined(parts, runs, now)
+        for track in timeline._tracks.values():
             track.forget(now - SPAN_SECONDS)
         return timeline
 

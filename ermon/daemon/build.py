@@ -20,6 +20,7 @@ from ermon.config.secrets import SecretError, Secrets, read_secrets
 from ermon.core.accepting import Labels
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
+from ermon.core.runs import RunLog
 from ermon.core.timeline import Timeline
 from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.clock import SteadyClock
@@ -50,6 +51,7 @@ from ermon.storage.adapters import (
     kept_drains,
     kept_links,
     kept_parties,
+    kept_runs,
     kept_sessions,
     kept_timeline,
 )
@@ -57,7 +59,7 @@ from ermon.storage.database import Kept
 from ermon.storage.store import Store
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
-from ermon.web.handling import no_finding, no_history
+from ermon.web.handling import NOTHING_KEPT
 
 GARBAGE_THRESHOLD = 100_000
 """Objects made before Python looks for cycles: with a table in memory, looking takes tens of milliseconds,
@@ -243,7 +245,13 @@ class Parts:
 
     @cached_property
     def timeline(self) -> Timeline:
-        return kept_timeline(self._store, self._now)
+        return kept_timeline(self._store, self.runs, self._now)
+
+    @cached_property
+    def runs(self) -> RunLog:
+        runs = kept_runs(self._store)
+        runs.begin(self._now, self._now - self._options.retention_seconds)
+        return runs
 
     @cached_property
     def hub(self) -> EventHub:
@@ -287,9 +295,8 @@ class Parts:
                 maintenance=self.maintenance,
                 maintenance_changed=self.driver.apply_maintenance,
                 accept=self._accept,
-                history=no_history if self._store is None else self._store.history,
-                cleared_after=no_history if self._store is None else self._store.cleared_after,
-                cleared_finding=no_finding if self._store is None else self._store.cleared_finding,
+                past=NOTHING_KEPT if self._store is None else self._store,
+                runs=self.runs,
                 timeline=self.timeline,
             )
         )
@@ -342,6 +349,7 @@ class Parts:
             telemetry=self.telemetry,
             store=self._store,
             timeline=self.timeline,
+            runs=self.runs,
             app=self.app,
             listen=self._options.listen,
             runtime=self._options.runtime,

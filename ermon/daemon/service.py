@@ -14,6 +14,7 @@ from aiohttp import web
 
 from ermon.aio.slices import list_in_slices
 from ermon.core.monitor import Outcome
+from ermon.core.runs import ALIVE_SECONDS, RunLog
 from ermon.core.timeline import SAMPLE_SECONDS, Timeline
 from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.driver import Driver
@@ -23,11 +24,18 @@ from ermon.httpd.listen import listening
 from ermon.httpd.shell import SHELL
 from ermon.httpd.sockets import ListenError
 from ermon.metrics.process import Telemetry
-from ermon.model.events import FeedChanged, LinkChanged, StorageJudged
+from ermon.model.events import DrainChanged, FeedChanged, LinkChanged, StorageJudged
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Reason
 from ermon.recording.recorder import Recorder
-from ermon.storage.adapters import keep_drains, keep_links, keep_sessions, keep_timeline, write_links
+from ermon.storage.adapters import (
+    keep_drains,
+    keep_links,
+    keep_runs,
+    keep_sessions,
+    keep_timeline,
+    write_links,
+)
 from ermon.storage.store import Store
 
 REFRESH_SECONDS = SAMPLE_SECONDS
@@ -54,6 +62,7 @@ class Service:
     telemetry: Telemetry
     store: Store | None
     timeline: Timeline
+    runs: RunLog
     app: web.Application
     listen: Sequence[tuple[str, int]]
     runtime: Path
@@ -80,6 +89,7 @@ class Service:
             await self.supervisor.start(tasks)
             for work in (
                 *(self.driver.keep_time(self.supervisor.level), self._keep_state(), self.lists.run()),
+                self._keep_alive(),
                 self.driver.clock.watch(self._clock_stepped),
                 *(self.senders.run(), self.systemd.run()),
             ):
@@ -94,6 +104,7 @@ class Service:
             await stopping.wait()
             self.systemd.stopping()
             await self._write_state()
+            self._write_alive(stopped=True)
             structlog.get_logger().info("ermon stops")
 
     def _ask(self, outcome: Outcome, tasks: asyncio.TaskGroup) -> None:
@@ -147,11 +158,22 @@ class Service:
         if self.store is not None:
             self.store.refresh(monitor.findings(), monitor.levels(now))
             keep_drains(self.store, monitor.drains())
-            keep_timeline(self.store, self.timeline, self.driver.wall())
             await self._write_sessions(self.store)
+
+    async def _keep_alive(self) -> None:
+        """Write down again and again that ermon runs: who kills it leaves no other sign of when that was."""
+        while True:
+            self._write_alive()
+            await asyncio.sleep(ALIVE_SECONDS)
+
+    def _write_alive(self, *, stopped: bool = False) -> None:
+        self.runs.is_alive(self.driver.wall(), stopped=stopped)
+        if self.store is not None:
+            keep_runs(self.store, self.runs)
 
     async def _write_sessions(self, store: Store) -> None:
         monitor = self.driver.monitor
+        await keep_timeline(store, self.timeline, self.driver.wall())
         feeds = await list_in_slices(monitor.feeds_to_keep())
         keep_sessions(store, monitor.sessions_to_keep(feeds))
         links = await list_in_slices(monitor.links_to_keep())
@@ -164,7 +186,9 @@ class Service:
         changed = asyncio.Event()
 
         def note(outcome: Outcome) -> None:
-            if any(isinstance(change, FeedChanged | LinkChanged) for change in outcome.changes):
+            if any(
+                isinstance(change, FeedChanged | LinkChanged | DrainChanged) for change in outcome.changes
+            ):
                 changed.set()
 
         self.driver.add_listener(note)
@@ -176,7 +200,9 @@ class Service:
 
     def _clock_stepped(self, offset: float) -> None:
         self.telemetry.clock_stepped()
+        self.runs.clock_stepped(self.driver.wall(), self.driver.clock.now() + offset)
         self.driver.clock_stepped(offset)
+        self._write_alive()
 
     def _storage_judged(self, problem: str | None) -> None:
         self.driver.take_in(StorageJudged(self.driver.clock.now(), problem))

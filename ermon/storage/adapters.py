@@ -1,25 +1,28 @@
 """The store as others want to see it: the records of published lists, the book of maintenance windows, drains, what
-links brought, the last 24 hours, and where right passwords came from.
+links brought, when ermon ran and what the links were then, and where right passwords came from.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
 
+from ermon.aio.slices import list_in_slices
 from ermon.core.drain import DrainMemory
 from ermon.core.kept_feeds import KeptSessions
 from ermon.core.kept_links import KeptLink, LinkToKeep
 from ermon.core.maintenance_book import BookedWindow
-from ermon.core.timeline import KeptTimeline, Timeline
+from ermon.core.runs import KeptRun, RunLog
+from ermon.core.timeline import KeptTimeline, Timeline, hour_of
 from ermon.model.inventory import LinkFamily
 from ermon.model.source_key import SourceKey
 from ermon.sources.store import SourceRecord, SourceTrouble, file_stem
-from ermon.storage.database import Table
-from ermon.storage.store import Store
+from ermon.storage.database import Table, packed
+from ermon.storage.store import HOURS_HELD, Store
 
 _CLIENT_REQUEST_ID = "client-request-id"
 _TIMELINE = "timeline"
@@ -27,6 +30,7 @@ _DRAINS = "drains"
 _LINKS = "links"
 _SESSIONS = "sessions"
 _PARTIES = "web-parties"
+_RUNS = "runs"
 
 T = TypeVar("T")
 
@@ -123,14 +127,32 @@ def keep_sessions(store: Store, sessions: KeptSessions) -> None:
     store.set_value(Table.INSTALLATION, _SESSIONS, msgspec.json.encode(sessions))
 
 
-def kept_timeline(store: Store | None, now: float) -> Timeline:
+def kept_timeline(store: Store | None, runs: RunLog, now: float) -> Timeline:
     """Return the timeline that an earlier ermon kept, or a new one."""
-    kept = _kept(store, _TIMELINE, KeptTimeline)
-    return Timeline() if kept is None else Timeline.restored(kept, now)
+    if store is None:
+        return Timeline()
+    # The first versions wrote the last 24 hours in one piece.
+    whole = _kept(store, _TIMELINE, KeptTimeline)
+    return Timeline.restored(store.kept.hours or ([] if whole is None else [whole]), runs, now)
 
 
-def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
-    store.set_value(Table.INSTALLATION, _TIMELINE, msgspec.json.encode(timeline.kept(now)))
+async def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
+    """Write down what has changed of the links: the hours since the last one that was written, and that one."""
+    current = hour_of(now)
+    latest = store.latest_hour
+    first = current - HOURS_HELD + 1 if latest is None else max(latest, current - HOURS_HELD + 1)
+    hours = await list_in_slices((hour, timeline.hour(hour, now)) for hour in range(first, current + 1))
+    kept = {hour: part for hour, part in hours if part is not None}
+    store.keep_hours(await asyncio.to_thread(lambda: {hour: packed(part) for hour, part in kept.items()}))
+
+
+def kept_runs(store: Store | None) -> RunLog:
+    """Return when earlier ermons ran."""
+    return RunLog(_kept(store, _RUNS, list[KeptRun]) or ())
+
+
+def keep_runs(store: Store, runs: RunLog) -> None:
+    store.set_value(Table.INSTALLATION, _RUNS, msgspec.json.encode(runs.runs()))
 
 
 def _kept(store: Store | None, name: str, kind: type[T], table: Table = Table.INSTALLATION) -> T | None:

@@ -7,14 +7,14 @@ whatever they are. After a write that failed, or in a new file, that is the same
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,8 +22,11 @@ from ermon.aio.own import NotAFileError, own_file, own_folder
 from ermon.checks.topics import Counted, CountedKind
 from ermon.core.levels import LevelMemory
 from ermon.core.maintenance_book import BookedWindow
+from ermon.core.timeline import KeptTimeline
 from ermon.model.findings import Delivery, Finding
 from ermon.model.inventory import LinkFamily
+from ermon.storage import past
+from ermon.storage.past import HistoryRow, Hours, PastTables, as_bytes
 
 VERSION = 1
 """Of the tables; an ermon that changes them counts on, and brings older ones up to date."""
@@ -32,14 +35,15 @@ LAST_VERSION = 1000
 APPLICATION_ID = 0x65726D6E
 """``ermn``: tells our files from other programs' (SQLite file format, section 1.3)."""
 MAX_BYTES = 256 * 1024 * 1024
-"""Some hundred thousand findings; the oldest history makes room."""
+"""Some hundred thousand findings, or the links of some hundred thousand hours; the oldest history makes room."""
 LOCKED_SECONDS = 4.0
 """How long somebody else who reads the file is waited for, such as an ermon that is about to end."""
 WAL_BYTES = 4 * 1024 * 1024
 """What is left of the write-ahead log when it has been larger."""
-PRUNED_AT_ONCE = 100
 FREE_PAGES = 256
 """A MiB, at 4 KiB each: less is not worth giving back to the disk."""
+MAX_HOUR_BYTES = 64 * 1024 * 1024
+"""Of an hour of the links, unpacked: a thousand links that are never quiet. A damaged row may say any number."""
 VACUUMED_AT_ONCE = 4096
 """16 MiB: giving back more may wait for the next write."""
 
@@ -59,13 +63,6 @@ State = Mapping[Table, Mapping[str, bytes]]
 """What the tables should hold: JSON values by key."""
 
 
-class HistoryRow(NamedTuple):
-    id: str
-    cleared_at: float
-    finding: bytes
-    """JSON."""
-
-
 class DamagedError(Exception):
     """The file is no database, or a broken one."""
 
@@ -79,12 +76,10 @@ _SCHEMA = (
         f"CREATE TABLE {table} (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID"
         for table in Table
     ),
-    "CREATE TABLE history (id TEXT PRIMARY KEY NOT NULL, cleared_at REAL NOT NULL, finding TEXT NOT NULL)",
-    "CREATE INDEX history_by_time ON history (cleared_at)",
+    *past.SCHEMA,
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
-_HISTORY = "SELECT id, cleared_at, finding FROM history"
 _TABLES = {*map(str, Table), "history"}
 PARTS = ("", "-wal", "-shm", "-journal")
 """What SQLite appends to the names of the files that belong to one database."""
@@ -124,6 +119,7 @@ class Database:
         self._identity = _identity(path)
         self._written: State = {}
         self._connection = sqlite3.connect(path, timeout=LOCKED_SECONDS, isolation_level=None)
+        self._past = PastTables(self._connection)
 
     def open(self) -> None:
         """Read it, and make what is missing; ``ForeignError`` if it is not ours to write."""
@@ -144,11 +140,16 @@ class Database:
             with self._transaction():
                 for statement in _SCHEMA:
                     self._connection.execute(statement)
+        # A disk that takes nothing: what there is can still be read.
+        with contextlib.suppress(sqlite3.OperationalError):
+            with self._transaction():
+                self._past.complete()
+            self._past.committed({})
 
     def _is_ours(self) -> bool:
         """Return whether there are tables of ours, or none; nothing is written before that is known."""
         found = self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = {_bytes(name).decode(errors="replace") for (name,) in found}
+        tables = {as_bytes(name).decode(errors="replace") for (name,) in found}
         version = self._number("user_version")
         if not tables and version == 0:
             return False
@@ -186,49 +187,55 @@ class Database:
     def _read(self) -> dict[Table, dict[str, bytes]]:
         return {
             table: {
-                _bytes(key).decode(errors="replace"): _bytes(value)
+                as_bytes(key).decode(errors="replace"): as_bytes(value)
                 for key, value in self._rows(f"SELECT key, value FROM {table}")  # noqa: S608  # our own names
             }
             for table in Table
         }
 
-    def history(self, since: float, limit: int, *, earliest: bool = False) -> list[HistoryRow]:
-        """Return what was cleared at or after ``since``, the latest first, and ``limit`` at most; with ``earliest``,
-        those that were cleared first.
+    def history(self, since: float, limit: int) -> list[HistoryRow]:
+        """Return what was cleared at or after ``since``, the latest first, and ``limit`` at most."""
+        with _damage():
+            return self._past.history(since, limit)
+
+    def between(self, start: float, end: float, limit: int) -> list[HistoryRow]:
+        """Return what was cleared at or after ``start`` and began at or before ``end``, what was cleared last first, and
+        ``limit`` at most.
         """
-        order = "ASC" if earliest else "DESC"
-        query = f"{_HISTORY} WHERE cleared_at >= ? ORDER BY cleared_at {order} LIMIT ?"
-        return self._history(query, since, limit)
+        with _damage():
+            return self._past.between(start, end, limit)
 
     def find(self, key: str) -> list[HistoryRow]:
         """Return the finding with this id, if it was cleared and is kept."""
-        return self._history(f"{_HISTORY} WHERE id = ?", key)
-
-    def _history(self, query: str, *values: float | str) -> list[HistoryRow]:
         with _damage():
-            found = self._rows(query, *values)
-            return [
-                HistoryRow(_bytes(key).decode(errors="replace"), _seconds(at), _bytes(value))
-                for key, at, value in found
-            ]
+            return self._past.find(key)
+
+    def hours(self, first: int, last: int) -> dict[int, bytes]:
+        """Return what is held of the links from one hour to another, the earliest first."""
+        with _damage():
+            return self._past.hours(first, last)
+
+    def held_from(self) -> float | None:
+        """Return the earliest time of which anything is held."""
+        with _damage():
+            return self._past.held_from()
 
     # Writing -----------------------------------------------------------------------------------------
 
-    def write(self, state: State, cleared: Iterable[HistoryRow], oldest: float) -> None:
-        """Bring the tables to ``state``, add to the history and forget what was cleared before ``oldest``:
+    def write(self, state: State, cleared: Iterable[HistoryRow], hours: Hours, oldest: float) -> None:
+        """Bring the tables to ``state``, add to the history, and forget what is older than ``oldest``:
         all of it or, with an error, nothing.
         """
         with _damage():
             with self._transaction():
+                self._past.complete()
                 for table, rows in state.items():
                     self._bring_to(table, rows)
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO history VALUES (?, ?, ?)",
-                    [(row.id, row.cleared_at, _text(row.finding)) for row in cleared],
-                )
-                self._connection.execute("DELETE FROM history WHERE cleared_at < ?", (oldest,))
+                self._past.add(cleared, hours)
+                self._past.forget(oldest)
                 self._make_room()
             self._written = state
+            self._past.committed(hours)
             self._give_back()
 
     def _bring_to(self, table: Table, rows: Mapping[str, bytes]) -> None:
@@ -243,11 +250,8 @@ class Database:
         )
 
     def _make_room(self) -> None:
-        oldest = "SELECT rowid FROM history ORDER BY cleared_at LIMIT ?"
-        while self._used_bytes() > self._max_bytes:
-            query = f"DELETE FROM history WHERE rowid IN ({oldest})"  # noqa: S608  # our own text
-            if self._connection.execute(query, (PRUNED_AT_ONCE,)).rowcount <= 0:
-                return
+        while self._used_bytes() > self._max_bytes and self._past.prune():
+            pass
 
     def _used_bytes(self) -> int:
         used = self._number("page_count") - self._number("freelist_count")
@@ -310,17 +314,8 @@ def _check_header(path: Path) -> None:
 _WAL = 2
 
 
-def _bytes(value: object) -> bytes:
-    """Take what a damaged row may hold in place of text; a number of bytes must not be that many zeros."""
-    return value if isinstance(value, bytes) else str(value).encode()
-
-
 def _text(value: bytes) -> str:
     return value.decode(errors="replace")  # a row of a damaged file may be written to the next
-
-
-def _seconds(value: object) -> float:
-    return value if isinstance(value, float) and math.isfinite(value) else 0.0
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -366,6 +361,8 @@ class Kept:
     windows: tuple[BookedWindow, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     """Those that no receiver has taken yet, the oldest first."""
+    hours: tuple[KeptTimeline, ...] = ()
+    """What the links were lately, the earliest hour first."""
     unreadable: int = 0
     """Rows that made no sense, and are dropped."""
 
@@ -378,7 +375,9 @@ class Reader:
         self._now = now
         self._unreadable = 0
 
-    def read(self, state: Mapping[Table, dict[str, bytes]], history: Iterable[HistoryRow]) -> Kept:
+    def read(
+        self, state: Mapping[Table, dict[str, bytes]], history: Iterable[HistoryRow], hours: Hours
+    ) -> Kept:
         """Return what is kept; rows of ``state`` that make no sense are removed from it."""
         findings = self._table(state[Table.FINDINGS], Finding)
         deliveries = self._table(state[Table.DELIVERIES], Delivery)
@@ -393,12 +392,17 @@ class Reader:
             },
             windows=tuple(self._table(state[Table.WINDOWS], BookedWindow)),
             deliveries=tuple(sorted(deliveries, key=lambda delivery: (delivery.created_at, delivery.id))),
+            hours=tuple(self.hours(hours).values()),
             unreadable=self._unreadable,
         )
 
     def findings(self, history: Iterable[HistoryRow]) -> list[Finding]:
         found = (self._decode(row.finding, Finding) for row in history)
         return [finding for finding in found if finding is not None]
+
+    def hours(self, hours: Hours) -> dict[int, KeptTimeline]:
+        found = {hour: self._decode(_unpacked(packed), KeptTimeline) for hour, packed in hours.items()}
+        return {hour: part for hour, part in found.items() if part is not None}
 
     def _table(self, rows: dict[str, bytes], kind: type[T]) -> list[T]:
         found: list[T] = []
@@ -434,3 +438,16 @@ def history_row(finding: Finding) -> HistoryRow:
 
 def encode(value: object) -> bytes:
     return msgspec.json.encode(value)
+
+
+def packed(hour: KeptTimeline) -> bytes:
+    """Write an hour of the links; on any thread. It has the same names and counts again and again."""
+    return zlib.compress(encode(hour))
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Return the JSON, or what is none of a row that is damaged."""
+    try:
+        return zlib.decompressobj().decompress(packed, MAX_HOUR_BYTES)
+    except zlib.error:
+        return b""

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -23,16 +23,19 @@ from ermon.storage.database import (
     DamagedError,
     Database,
     ForeignError,
-    HistoryRow,
     State,
     Table,
 )
+from ermon.storage.past import HistoryRow, Hours
 
 FILE_NAME = "ermon.sqlite"
 SET_ASIDE_AT_MOST = 10
 """Broken files that are kept in the folder: whoever has so many needs another disk, not another file."""
 SHOWN_SECONDS = 300.0
 """How long a file that was set aside is a problem: everybody who looks now and then has seen it by then."""
+
+LAST_HOUR = 2**40
+"""No hour is later."""
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full; make room on it",
@@ -45,10 +48,24 @@ _ADVICE = {
 }
 
 
+T = TypeVar("T")
+
+
 class Written(NamedTuple):
     done: bool
     problem: str | None
     """What is wrong, also where it was done."""
+
+
+class Begun(NamedTuple):
+    """What there was in the file."""
+
+    state: State
+    latest: list[HistoryRow]
+    """The latest first."""
+    hours: Hours
+    """The links, the earliest hour first."""
+    problem: str | None
 
 
 class StorageFile:
@@ -63,11 +80,12 @@ class StorageFile:
         self._notice_ends = -math.inf
         self._log = structlog.get_logger()
 
-    def begin(self, limit: int) -> tuple[State, list[HistoryRow], str | None]:
-        """Read what there is: the tables, the ``limit`` latest rows of the history, and what is wrong."""
+    def begin(self, limit: int, first_hour: int) -> Begun:
+        """Read what there is: the ``limit`` latest rows of the history, and the links from ``first_hour`` on."""
         try:
             database = self._open()
-            return database.state, database.history(-math.inf, limit), self._shown()
+            hours = database.hours(first_hour, LAST_HOUR)
+            return Begun(database.state, database.history(-math.inf, limit), hours, self._shown())
         except DamagedError as error:
             problem = self._set_aside(error) or self._shown()
         except (OSError, sqlite3.Error, ForeignError) as error:
@@ -75,21 +93,28 @@ class StorageFile:
         except Exception as error:  # noqa: BLE001 - whatever it holds: nothing of it can be read
             self._log.exception("storage file cannot be read", path=str(self.path))
             problem = self._set_aside(DamagedError(_described(error))) or self._shown()
-        return {table: {} for table in Table}, [], problem
+        return Begun({table: {} for table in Table}, [], {}, problem)
 
     def write(
-        self, state: State, cleared: Sequence[HistoryRow], latest: Sequence[HistoryRow], now: float
+        self,
+        state: State,
+        cleared: Sequence[HistoryRow],
+        latest: Sequence[HistoryRow],
+        hours: Hours,
+        now: float,
     ) -> Written:
-        """Write the state and what was ``cleared`` since; a new file begins with the ``latest`` history."""
+        """Write the state, what was ``cleared`` since, and what of these ``hours`` is not written yet; a new file begins
+        with the ``latest`` history.
+        """
         try:
             database = self._open()
             rows = (*reversed(latest), *cleared) if self._new else cleared
-            database.write(state, rows, now - self._retention_seconds)
+            database.write(state, rows, hours, now - self._retention_seconds)
         except DamagedError as error:
             problem = self._set_aside(error)
             if problem is not None:
                 return Written(False, problem)
-            return self.write(state, cleared, latest, now)
+            return self.write(state, cleared, latest, hours, now)
         except (OSError, sqlite3.Error, ForeignError) as error:
             return Written(False, self._failed(error))
         except Exception as error:  # noqa: BLE001 - the thread that writes must live
@@ -97,15 +122,27 @@ class StorageFile:
         self._new = False
         return Written(True, self._shown())
 
-    def history(self, since: float, limit: int, *, earliest: bool = False) -> list[HistoryRow]:
-        """Return what can be had of what was cleared at or after ``since``, the latest or the earliest first."""
-        return self._look(lambda database: database.history(since, limit, earliest=earliest))
+    def history(self, since: float, limit: int) -> list[HistoryRow]:
+        """Return what can be had of what was cleared at or after ``since``, the latest first."""
+        return self._look(lambda database: database.history(since, limit), [])
+
+    def between(self, start: float, end: float, limit: int) -> list[HistoryRow]:
+        """Return what can be had of what was cleared at or after ``start`` and began at or before ``end``."""
+        return self._look(lambda database: database.between(start, end, limit), [])
 
     def find(self, key: str) -> list[HistoryRow]:
         """Return what can be had of one finding that was cleared."""
-        return self._look(lambda database: database.find(key))
+        return self._look(lambda database: database.find(key), [])
 
-    def _look(self, look: Callable[[Database], list[HistoryRow]]) -> list[HistoryRow]:
+    def hours(self, first: int, last: int) -> Hours:
+        """Return what can be had of the links from one hour to another, the earliest first."""
+        return self._look(lambda database: database.hours(first, last), {})
+
+    def held_from(self) -> float | None:
+        """Return the earliest time of which anything is held."""
+        return self._look(lambda database: database.held_from(), None)
+
+    def _look(self, look: Callable[[Database], T], otherwise: T) -> T:
         try:
             return look(self._open())
         except DamagedError as error:
@@ -114,7 +151,7 @@ class StorageFile:
             self.close()  # the next write says what is wrong
         except Exception as error:  # noqa: BLE001 - as above
             self._surprised(error)
-        return []
+        return otherwise
 
     def close(self) -> None:
         if self._database is not None:

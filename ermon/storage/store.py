@@ -18,17 +18,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import structlog
 
 from ermon.checks.topics import Counted
 from ermon.core.levels import LevelMemory
 from ermon.core.maintenance_book import BookedWindow
+from ermon.core.timeline import KeptTimeline, hour_of
 from ermon.model.findings import Delivery, Finding, Transition, TransitionState
 from ermon.storage import database
-from ermon.storage.database import HistoryRow, Kept, Reader, State, Table
+from ermon.storage.database import Kept, Reader, State, Table
 from ermon.storage.file import StorageFile
+from ermon.storage.past import HistoryRow, Hours
 
 RETRY_SECONDS = 10.0
 """How often a disk that failed is tried again."""
@@ -42,14 +44,15 @@ CLOSE_SECONDS = 1.0
 """How long the end waits for the disk: ermon stops within two seconds."""
 CLEARED_KEPT = 1_000
 """Cleared findings that are handed to the next ermon at once; the others stay in the file."""
+HOURS_HELD = 25
+"""Hours of the links that are handed to the next ermon, and to a new file: 24, and the one that is not over."""
 HISTORY_HELD = 10_000
 """Cleared findings that wait in memory for a disk that fails, some ten megabytes; then the oldest are lost."""
 
 Reported = Callable[[str | None], None]
 
 T = TypeVar("T")
-_Look = Callable[[StorageFile], list[HistoryRow]]
-_Question = tuple[_Look, asyncio.Future[list[HistoryRow]]]
+_Question = tuple[Callable[[StorageFile], Any], asyncio.Future[Any]]
 """What is looked up, and for whom."""
 
 
@@ -61,6 +64,7 @@ class _Work(NamedTuple):
     state: State
     cleared: tuple[HistoryRow, ...]
     latest: tuple[HistoryRow, ...]
+    hours: Hours
     questions: tuple[_Question, ...]
     ending: bool
 
@@ -85,6 +89,8 @@ class Store:
         self._unwritten: dict[str, HistoryRow] = {}
         self._latest: deque[HistoryRow] = deque(maxlen=CLEARED_KEPT)
         """The latest first: what a new file begins with, and what is known without the disk."""
+        self._hours: dict[int, bytes] = {}
+        """What the links were lately, by hour: a new file begins with it."""
         self._version = 0
         """Counts changes."""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -169,42 +175,77 @@ class Store:
             self._state[table][key] = value
             self._touch()
 
+    def keep_hours(self, hours: Mapping[int, bytes]) -> None:
+        """Keep what the links were in these hours, as ``database.packed`` writes it."""
+        with self._changed:
+            self._hours |= hours
+            self._hours = {hour: self._hours[hour] for hour in sorted(self._hours)[-HOURS_HELD:]}
+            self._touch()
+
+    @property
+    def latest_hour(self) -> int | None:
+        """The last hour that this ermon has kept."""
+        return max(self._hours, default=None)
+
+    # The history -------------------------------------------------------------------------------------
+
     async def history(self, since: float, limit: int) -> list[Finding]:
         """Return the findings that were cleared at or after ``since`` (seconds since the epoch), the latest
         first, ``limit`` at most; where the disk fails, what is known without it.
         """
-        return await self._cleared(since, limit, earliest=False)
+        rows = await self._rows(lambda file: file.history(since, limit), lambda row: row.cleared_at >= since)
+        return await asyncio.to_thread(Reader(self._clock()).findings, rows[:limit])
 
-    async def cleared_after(self, since: float, limit: int) -> list[Finding]:
-        """Return the findings that were cleared at or after ``since``, the earliest first, ``limit`` at most."""
-        return await self._cleared(since, limit, earliest=True)
+    async def between(self, start: float, end: float, limit: int) -> list[Finding]:
+        """Return the findings that were raised at some time between two times and are cleared, what was cleared last first,
+        ``limit`` at most; where the disk fails, what is known without it.
+        """
+        rows = await self._rows(
+            lambda file: file.between(start, end, limit), lambda row: row.cleared_at >= start
+        )
+        found = await asyncio.to_thread(Reader(self._clock()).findings, rows)
+        return [finding for finding in found if finding.since <= end][:limit]
 
     async def cleared_finding(self, finding_id: str) -> Finding | None:
         """Return a finding that was cleared, as long as it is kept."""
-        rows = await self._ask(lambda file: file.find(finding_id), lambda row: row.id == finding_id)
+        rows = await self._rows(lambda file: file.find(finding_id), lambda row: row.id == finding_id)
         found = await asyncio.to_thread(Reader(self._clock()).findings, rows)
         return found[0] if found else None
 
-    async def _cleared(self, since: float, limit: int, *, earliest: bool) -> list[Finding]:
-        rows = await self._ask(
-            lambda file: file.history(since, limit, earliest=earliest), lambda row: row.cleared_at >= since
-        )
-        first = sorted(rows, key=lambda row: row.cleared_at, reverse=not earliest)[:limit]
-        return await asyncio.to_thread(Reader(self._clock()).findings, first)
+    async def _rows(
+        self, look: Callable[[StorageFile], list[HistoryRow]], wanted: Callable[[HistoryRow], bool]
+    ) -> list[HistoryRow]:
+        """Look findings up on the disk, and in what is known without it; the latest first."""
+        nothing: list[HistoryRow] = []
+        found = await self._ask(look, nothing)
+        with self._changed:
+            held = [row for row in (*self._latest, *self._unwritten.values()) if wanted(row)]
+        rows = {row.id: row for row in (*found, *held)}
+        return sorted(rows.values(), key=lambda row: row.cleared_at, reverse=True)
 
-    async def _ask(self, look: _Look, wanted: Callable[[HistoryRow], bool]) -> list[HistoryRow]:
-        """Look something up on the disk, and in what is known without it."""
-        found: list[HistoryRow] = []
-        answer: asyncio.Future[list[HistoryRow]] = self._loop.create_future()
+    async def hours(self, first: int, last: int) -> dict[int, KeptTimeline]:
+        """Return what is held of the links from one hour of the calendar to another, by their number since the epoch."""
+        nothing: Hours = {}
+        found = dict(await self._ask(lambda file: file.hours(first, last), nothing))
+        with self._changed:
+            found |= {hour: packed for hour, packed in self._hours.items() if first <= hour <= last}
+        return await asyncio.to_thread(Reader(self._clock()).hours, found)
+
+    async def held_from(self) -> float | None:
+        """Return the earliest time of which the history holds anything."""
+        return await self._ask(lambda file: file.held_from(), None)
+
+    async def _ask(self, look: Callable[[StorageFile], T], otherwise: T) -> T:
+        """Look something up on the disk, unless that does not answer."""
+        answer: asyncio.Future[T] = self._loop.create_future()
         with self._changed:
             self._questions.append((look, answer))
             self._changed.notify()
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(HISTORY_SECONDS):
-                found = await answer
-        with self._changed:
-            held = [row for row in (*self._latest, *self._unwritten.values()) if wanted(row)]
-        return list({row.id: row for row in (*found, *held)}.values())
+                return await answer
+        except TimeoutError:
+            return otherwise
 
     async def close(self) -> None:
         """Write what is not written, if that can be done soon, and end."""
@@ -278,7 +319,7 @@ class Store:
         while not ending:
             work = self._next_work(version, problem)
             version, ending = work.version, work.ending
-            done, problem = self._file.write(work.state, work.cleared, work.latest, self._clock())
+            done, problem = self._file.write(work.state, work.cleared, work.latest, work.hours, self._clock())
             self._in_loop(self._settle, work, done, problem)
             for look, answer in work.questions:
                 self._in_loop(_answer, answer, look(self._file))
@@ -286,15 +327,16 @@ class Store:
 
     def _begin(self) -> str | None:
         """Take over what there is, unless the start has gone on without."""
-        found, history, problem = self._file.begin(CLEARED_KEPT)
-        state = {table: dict(found[table]) for table in Table}
-        left = Reader(self._clock()).read(state, history)
+        now = self._clock()
+        found = self._file.begin(CLEARED_KEPT, hour_of(now) - HOURS_HELD)
+        state = {table: dict(found.state[table]) for table in Table}
+        left = Reader(now).read(state, found.latest, found.hours)
         with self._changed:
             if not self._late:
                 self._state = state
-                self._latest.extend(history)
-        self._in_loop(self._take_over, left, problem)
-        return problem
+                self._latest.extend(found.latest)
+        self._in_loop(self._take_over, left, found.problem)
+        return found.problem
 
     def _next_work(self, written: int, problem: str | None) -> _Work:
         """Wait for something that changes, for a question, for the end, or for a disk that failed."""
@@ -309,6 +351,7 @@ class Store:
                 state={table: dict(rows) for table, rows in self._state.items()},
                 cleared=tuple(self._unwritten.values()),
                 latest=tuple(self._latest),
+                hours=dict(self._hours),
                 questions=tuple(questions),
                 ending=self._ending,
             )

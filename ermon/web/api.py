@@ -6,7 +6,6 @@ What they show of the network is taken on the event loop and written as JSON on 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -36,7 +35,6 @@ from ermon.core.accepting import ACCEPTABLE, AcceptError, said_by, wanted_labels
 from ermon.core.maintenance import active, places_in_words
 from ermon.core.maintenance_book import BookedWindow, WindowError
 from ermon.core.status import Collected, network_status
-from ermon.core.timeline import SPAN_SECONDS
 from ermon.httpd.access import caller_of, how_to_change, may_change, require_changes_allowed
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
@@ -44,16 +42,12 @@ from ermon.model.prefixes import Prefix, parse_address, parse_prefix
 from ermon.model.settings import WINDOW_SCOPES, MaintenanceWindow
 from ermon.model.text import parse_timestamp, rfc3339
 from ermon.rules.findings import severity
-from ermon.web.handling import CONTEXT, WebContext, answer, choice, parameters, refuse, success
+from ermon.web.handling import CONTEXT, WebContext, answer, choice, moment, parameters, refuse, success
+from ermon.web.history import latest_cleared, what_may_be_missing
 from ermon.web.routes import MATCHES, find_difference, find_routes
 
 MAX_HISTORY = 2_000
 """Cleared findings in one answer: some megabytes."""
-
-_SECONDS = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
-
-MAX_TIMELINE_FINDINGS = 200
-"""Findings beside the timeline: more bars than anybody looks at."""
 
 
 async def status(request: web.Request) -> web.Response:
@@ -73,7 +67,7 @@ async def findings(request: web.Request) -> web.Response:
     if "since" not in values:
         found = findings_now(context, state)
         return await _show(lambda: [finding_doc(each) for each in found])
-    return await _findings_since(context, state, _time(values["since"]))
+    return await _findings_since(context, state, moment(values, "since") or 0.0)
 
 
 async def _findings_since(context: WebContext, state: str | None, since: float) -> web.Response:
@@ -85,21 +79,12 @@ async def _findings_since(context: WebContext, state: str | None, since: float) 
 
 async def _cleared_since(context: WebContext, since: float, limit: int) -> tuple[list[Finding], list[str]]:
     """Return the findings that were cleared since a time, the latest first, and what may be missing."""
-    monitor = context.monitor()
-    found = await context.history(since, limit + 1)
-    remembered = [finding for finding in monitor.cleared if _cleared_at(finding) >= since]
-    cleared = {finding.id: finding for finding in (*found, *remembered)}
-    latest = sorted(cleared.values(), key=_cleared_at, reverse=True)
+    found = await context.past.history(since, limit + 1)
+    latest = latest_cleared(context, found, since)
     warnings = []
     if len(latest) > limit:
         warnings.append(f"only the {limit} findings that were cleared last are shown")
-    if (problem := monitor.network.storage_problem()) is not None:
-        warnings.append(f"cleared findings may be missing: {problem}")
-    return latest[:limit], warnings
-
-
-def _cleared_at(finding: Finding) -> float:
-    return finding.cleared_at or 0.0
+    return latest[:limit], [*warnings, *what_may_be_missing(context)]
 
 
 async def statuses(request: web.Request) -> web.Response:
@@ -129,24 +114,6 @@ async def routes(request: web.Request) -> web.Response:
     if feed is not None and feed not in monitor.config.feeds:
         raise web.HTTPNotFound(text=f"there is no feed {feed!r}")
     return await _show(find_routes(monitor, prefix, match, feed))
-
-
-async def timeline(request: web.Request) -> web.Response:
-    """The states of the links and their prefixes over the last 24 hours until now, and the findings that
-    were raised at some time in them: those that still are, the latest first, then those cleared last.
-    """
-    parameters(request)
-    context = request.app[CONTEXT]
-    now = context.clock()
-    monitor = context.monitor()
-    context.timeline.sample(monitor, now)  # so that the picture ends now
-    render = context.timeline.show(now)
-    raised = monitor.findings()[::-1]
-    cleared, warnings = await _cleared_since(context, now - SPAN_SECONDS, MAX_TIMELINE_FINDINGS)
-    if len(raised) + len(cleared) > MAX_TIMELINE_FINDINGS:
-        warnings = [f"only {MAX_TIMELINE_FINDINGS} findings are shown", *warnings]
-    shown = (*raised, *cleared)[:MAX_TIMELINE_FINDINGS]
-    return answer(await asyncio.to_thread(lambda: success(render([finding_doc(f) for f in shown]), warnings)))
 
 
 async def difference(request: web.Request) -> web.Response:
@@ -194,16 +161,6 @@ def findings_now(context: WebContext, state: str | None = None) -> list[Finding]
 async def _show(render: Callable[[], Any]) -> web.Response:
     """Answer with what ``render`` returns, on any thread."""
     return answer(await asyncio.to_thread(lambda: success(render())))
-
-
-def _time(text: str) -> float:
-    """Read a time: RFC 3339, or seconds since the epoch."""
-    try:
-        if _SECONDS.fullmatch(text):
-            return float(text)
-        return parse_timestamp(text).timestamp()
-    except ValueError as error:
-        refuse(f"parameter 'since': {error} (a + in it is written %2B in a URL), or seconds since the epoch")
 
 
 def _prefix(text: str | None) -> Prefix:

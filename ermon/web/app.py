@@ -16,7 +16,7 @@ from ermon.httpd.access import require_changes_allowed
 from ermon.httpd.app import make_shell
 from ermon.httpd.shell import Shell
 from ermon.metrics.network import Metrics
-from ermon.web import api, findings, pages, search, stream
+from ermon.web import api, findings, history, pages, search, stream
 from ermon.web.handling import CONTEXT, WebContext, answer, failure
 
 __all__ = ["WebContext", "make_app"]
@@ -64,7 +64,7 @@ def make_app(context: WebContext) -> web.Application:
             web.get("/api/v1/statuses", api.statuses),
             web.get("/api/v1/routes", api.routes),
             web.get("/api/v1/search", search.search),
-            web.get("/api/v1/timeline", api.timeline),
+            web.get("/api/v1/timeline", history.timeline),
             web.get("/api/v1/circuits/{circuit}/difference", api.difference),
             web.get("/api/v1/checks", api.checks),
             web.get("/api/v1/checks/{check}", api.check),

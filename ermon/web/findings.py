@@ -23,15 +23,13 @@ from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.web.api import findings_now
 from ermon.web.handling import CONTEXT, WebContext, answer, parameters, success
+from ermon.web.history import findings_between
 from ermon.web.pages import FILES
 
 PAGE = "finding.html"
 
 MAX_ALSO = 50
 """Other findings of the same time: more than anybody reads."""
-
-MAX_LOOKED_AT = 500
-"""Cleared findings that are looked through for those of the same time."""
 
 
 async def page(request: web.Request) -> web.Response:
@@ -56,7 +54,7 @@ async def _found(request: web.Request) -> Finding:
     for each in findings_now(context):
         if each.id == wanted:
             return each
-    kept = await context.cleared_finding(wanted)
+    kept = await context.past.cleared_finding(wanted)
     if kept is None:
         raise web.HTTPNotFound(
             text=f"there is no finding {wanted!r}: its link is wrong, or it was cleared longer ago than "
@@ -68,15 +66,14 @@ async def _found(request: web.Request) -> Finding:
 async def _also(context: WebContext, found: Finding) -> tuple[list[Finding], bool]:
     """Return what else was wrong while a finding was, in the order in which it began, and whether that is all."""
     until = found.ended_at or found.cleared_at or context.clock()
-    past = await context.cleared_after(found.since, MAX_LOOKED_AT)
-    known = {each.id: each for each in (*past, *findings_now(context)) if each.id != found.id}
+    beside, truncated = await findings_between(context, found.since, until, MAX_ALSO + 1)
     same_time = [
         each
-        for each in known.values()
-        if each.since <= until and (each.ended_at or each.cleared_at or until) >= found.since
+        for each in beside
+        if each.id != found.id and (each.ended_at or each.cleared_at or until) >= found.since
     ]
     same_time.sort(key=lambda each: (each.since, each.check, sorted(each.labels.items())))
-    return same_time[:MAX_ALSO], len(past) < MAX_LOOKED_AT and len(same_time) <= MAX_ALSO
+    return same_time, not truncated
 
 
 def _unknown(context: WebContext, config: Config, found: Finding, *, complete: bool) -> Iterable[str]:

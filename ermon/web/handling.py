@@ -4,11 +4,12 @@ envelope of an answer.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import msgspec
 from aiohttp import web
@@ -18,26 +19,61 @@ from ermon.api.answers import Failure, Success
 from ermon.core.accepting import Labels
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Monitor
-from ermon.core.timeline import Timeline
+from ermon.core.runs import RunLog
+from ermon.core.timeline import KeptTimeline, Timeline
 from ermon.httpd.access import Hosts
 from ermon.httpd.passwords import Familiar
 from ermon.httpd.shell import WebConfig
 from ermon.metrics.process import Telemetry
-from ermon.model.findings import Finding
+from ermon.model.findings import LAST_SECOND, Finding
+from ermon.model.text import parse_timestamp
 from ermon.recording.entries import Held
 from ermon.web.events import EventHub
 
 
-async def no_history(since: float, limit: int) -> list[Finding]:
-    """Where nothing outlives ermon, there is what it remembers itself."""
-    del since, limit
-    return []
+class Past(Protocol):
+    """What outlives ermon. Times are seconds since the epoch."""
+
+    async def history(self, since: float, limit: int) -> list[Finding]:
+        """Return the findings that were cleared since a time, the latest first."""
+
+    async def between(self, start: float, end: float, limit: int) -> list[Finding]:
+        """Return the findings that were raised at some time between two times and are cleared, the latest first."""
+
+    async def cleared_finding(self, finding_id: str) -> Finding | None:
+        """Return a finding that was cleared, as long as it is kept."""
+
+    async def hours(self, first: int, last: int) -> dict[int, KeptTimeline]:
+        """Return what the links were, by hours of the calendar since the epoch."""
+
+    async def held_from(self) -> float | None:
+        """Return the earliest time of which anything is held."""
 
 
-async def no_finding(finding_id: str) -> Finding | None:
-    """Likewise of one finding."""
-    del finding_id
-    return None
+class NothingKept:
+    """Without a store, there is what ermon remembers itself."""
+
+    async def history(self, since: float, limit: int) -> list[Finding]:
+        del since, limit
+        return []
+
+    async def between(self, start: float, end: float, limit: int) -> list[Finding]:
+        del start, end, limit
+        return []
+
+    async def cleared_finding(self, finding_id: str) -> Finding | None:
+        del finding_id
+        return None
+
+    async def hours(self, first: int, last: int) -> dict[int, KeptTimeline]:
+        del first, last
+        return {}
+
+    async def held_from(self) -> float | None:
+        return None
+
+
+NOTHING_KEPT = NothingKept()
 
 
 async def nothing_accepted(check: str, labels: Labels, because: str) -> None:
@@ -76,14 +112,11 @@ class WebContext:
     """Applies the windows as they are now to the monitor."""
     accept: Callable[[str, Labels, str], Awaitable[None]] = nothing_accepted
     """Takes what a check says of the subjects with these labels for right, for a reason."""
-    history: Callable[[float, int], Awaitable[list[Finding]]] = no_history
-    """The findings that were cleared since a time, the latest first, a number of them at most."""
-    cleared_after: Callable[[float, int], Awaitable[list[Finding]]] = no_history
-    """The same, the earliest first."""
-    cleared_finding: Callable[[str], Awaitable[Finding | None]] = no_finding
-    """A finding that was cleared, by its id, as long as it is kept."""
+    past: Past = NOTHING_KEPT
     timeline: Timeline = field(default_factory=Timeline)
     """What the links were over the last 24 hours."""
+    runs: RunLog = field(default_factory=RunLog)
+    """When ermon ran."""
     version: str = __version__
     clock: Callable[[], float] = time.time
 
@@ -132,3 +165,28 @@ def choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> st
     if value is not None and value not in allowed:
         refuse(f"parameter {name!r} is {value!r}, and must be one of {', '.join(allowed)}")
     return value
+
+
+_SECONDS = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
+
+
+def moment(values: Mapping[str, str], name: str) -> float | None:
+    """Return a parameter that is a time, RFC 3339 or seconds since the epoch; ``None`` where it is missing."""
+    text = values.get(name)
+    if text is None:
+        return None
+    try:
+        found = float(text) if _SECONDS.fullmatch(text) else parse_timestamp(text).timestamp()
+    except ValueError as error:
+        refuse(f"parameter {name!r}: {error} (a + in it is written %2B in a URL), or seconds since the epoch")
+    if not 0 <= found <= LAST_SECOND:
+        refuse(f"parameter {name!r}: {text!r} is before 1970 or after 9999")
+    return found
+
+
+def number(values: Mapping[str, str], name: str, default: int, most: int) -> int:
+    """Return a parameter that must be a whole number of at least 1."""
+    text = values.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        refuse(f"parameter {name!r} is {text!r}, and must be a whole number from 1 to {most}")
+    return int(text)

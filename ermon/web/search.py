@@ -134,7 +134,7 @@ async def _places(context: WebContext, monitor: Monitor, query: Query) -> list[P
     places = await asyncio.to_thread(find_places, monitor.config, monitor.findings(), query)
     if not places and _FINDING_ID.fullmatch(query.text):
         kept = next((each for each in monitor.cleared if each.id == query.text), None)
-        kept = kept or await context.cleared_finding(query.text)
+        kept = kept or await context.past.cleared_finding(query.text)
         places = [] if kept is None else [finding_place(kept)]
     return places
 

@@ -118,6 +118,7 @@ def paths_of(net: Story) -> Iterator[tuple[str, str]]:
     for query in ("0.0.0.0/0", "AS64500", "12076:5010", "edge", "pool-leak"):
         yield "/api/v1/search", f"/api/v1/search?q={query}"
     yield "/api/v1/timeline", "/api/v1/timeline"
+    yield "/api/v1/timeline", "/api/v1/timeline?day=2026-11-17"
     for circuit in net.config.circuits:
         yield "/api/v1/circuits/{circuit}/difference", f"/api/v1/circuits/{circuit}/difference"
     yield "/api/v1/checks", "/api/v1/checks"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ermon.core.snapshot import resume, take
-from ermon.core.timeline import Timeline
+from ermon.core.timeline import SPAN_SECONDS, Timeline
 from ermon.model.events import ClockStepped
 from ermon.model.text import rfc3339
 from tests.checks.company import V4, V6, Company, Space, company
@@ -121,6 +121,6 @@ def test_the_picture_of_the_last_day_ends_now(step: float) -> None:
     set_clock(net, step)
     net.announce("edge-1", V4.exchange, via=V4.msee["chicago-primary"], path="12076")
     timeline.follow(net.monitor, net.take_changes())
-    states = timeline.show(net.now + step)().links[0].states
+    states = timeline.show(net.now + step - SPAN_SECONDS, net.now + step).links()[0].states
     assert states[-1] == (net.now + step, "up")
     assert rfc3339(states[-1][0]) == rfc3339(net.monitor.network.calendar_now)

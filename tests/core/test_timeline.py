@@ -9,7 +9,17 @@ import msgspec
 import pytest
 
 from ermon.checks.sharding import only_feeds
-from ermon.core.timeline import MAX_CHANGES, MAX_SAMPLES, SAMPLE_SECONDS, SPAN_SECONDS, KeptTimeline, Timeline
+from ermon.core.runs import KeptRun, RunLog
+from ermon.core.timeline import (
+    MAX_CHANGES,
+    MAX_SAMPLES,
+    SAMPLE_SECONDS,
+    SPAN_SECONDS,
+    KeptTimeline,
+    Timeline,
+    hour_of,
+    view_of,
+)
 from ermon.model.prefixes import Family
 from tests.checks.company import SPACES, V4, Company, Space, company
 from tests.story import START
@@ -43,8 +53,9 @@ class Watched:
 
     def shown(self) -> dict[str, Any]:
         self.wait(0)
-        shown: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.timeline.show(self.net.now)()))
-        return shown
+        view = self.timeline.show(self.net.now - DAY, self.net.now)
+        links: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(view.links()))
+        return {"from": view.start, "to": view.end, "times": list(view.times), "links": links}
 
     def link(self, family: Family, circuit: str = "chicago", link: str = "primary") -> dict[str, Any]:
         wanted = {"circuit": circuit, "link": link, "family": family}
@@ -57,11 +68,17 @@ class Watched:
         states = self.link(family, circuit, link)["states"]
         return [(round(time - self.net.start, 3), state) for time, state in states]
 
-    def restart(self, seconds: float) -> Watched:
+    def restart(self, seconds: float, *runs: KeptRun) -> Watched:
         """What an ermon says that starts so much later, from what this one has kept."""
-        kept = msgspec.json.encode(self.timeline.kept(self.net.now))
         net = Company(self.net.config, start=self.net.now + seconds)
-        return Watched(net, Timeline.restored(msgspec.json.decode(kept, type=KeptTimeline), net.now))
+        return Watched(net, Timeline.restored(self.kept(), RunLog(runs), net.now))
+
+    def kept(self) -> list[KeptTimeline]:
+        """What is written down of the last 24 hours, and read again."""
+        current = hour_of(self.net.now)
+        hours = [self.timeline.hour(hour, self.net.now) for hour in range(current - 24, current + 1)]
+        written = msgspec.json.encode([hour for hour in hours if hour is not None])
+        return msgspec.json.decode(written, type=list[KeptTimeline])
 
 
 @pytest.fixture(params=["ipv4", "ipv6"])
@@ -241,6 +258,35 @@ def test_samples_outlive_ermon(watched: Watched, space: Space):
     assert later.link(space.family)["prefixes"] == [2, 2, None]
 
 
+def test_a_link_was_as_it_was_until_the_last_sign_of_life(watched: Watched, space: Space):
+    run = KeptRun(START, START + 640)
+    later = watched.wait(598).restart(1_400, run)
+    later.net.converge()
+    states = [(time - START, state) for time, state in later.wait(0).link(space.family)["states"]]
+    assert states[1:] == [(2, "up"), (640, "unknown"), (2_002, "up")]
+
+
+def test_any_span_is_put_together_from_the_hours_that_were_written(watched: Watched, space: Space):
+    watched.wait(58).net.lose("chicago-primary", space.family)
+    watched.wait(2 * 3600).net.bring("chicago-primary", space.family)
+    watched.wait(3600)
+    start, end = START + 30, START + 60 + 2 * 3600 + 600
+    view = view_of(watched.kept(), RunLog(), start, end)
+    wanted = watched.timeline.show(start, end)
+    assert (view.times, view.links()) == (wanted.times, wanted.links())
+    [link] = [
+        each for each in view.links()
+        if (each.circuit, each.link, each.family) == ("chicago", "primary", space.family)
+    ]  # fmt: skip
+    assert [(time - START, state) for time, state in link.states] == [(30, "up"), (60, "down"), (7260, "up")]
+
+
+def test_an_hour_of_which_nothing_is_known_is_not_written_down(watched: Watched):
+    hour = hour_of(watched.net.now)
+    assert watched.timeline.hour(hour - 1, watched.net.now) is None
+    assert watched.timeline.hour(hour, watched.net.now) is not None
+
+
 def test_what_was_kept_more_than_a_day_ago_says_nothing(watched: Watched, space: Space):
     later = watched.wait(SAMPLE_SECONDS).restart(2 * DAY)
     later.timeline.sample(later.net.monitor, later.net.now)
@@ -255,10 +301,10 @@ def test_what_a_clock_that_was_ahead_has_left_is_not_believed(watched: Watched, 
 
 
 def test_a_track_that_does_not_fit_its_times_was_never_known(watched: Watched):
-    kept = watched.wait(SAMPLE_SECONDS).timeline.kept(watched.net.now)
+    kept = [msgspec.structs.replace(part, times=[]) for part in watched.wait(SAMPLE_SECONDS).kept()]
     later = Watched(
         Company(watched.net.config, start=watched.net.now),
-        Timeline.restored(msgspec.structs.replace(kept, times=[]), watched.net.now),
+        Timeline.restored(kept, RunLog(), watched.net.now),
     )
     assert {len(link["prefixes"]) for link in later.shown()["links"]} == {0}
     assert [state for _, state in later.link("ipv4")["states"]] == ["unknown"]

@@ -12,10 +12,11 @@ from random import Random
 import structlog
 
 from ermon.core.levels import LevelMemory
+from ermon.core.timeline import KeptTimeline
 from ermon.model.findings import Delivery, Finding
 from ermon.model.settings import Severity
 from ermon.storage import database
-from ermon.storage.database import Database, Reader, Table, encode, history_row
+from ermon.storage.database import Database, Reader, Table, encode, history_row, packed
 from ermon.storage.file import FILE_NAME, StorageFile
 from tests.fuzz.mutate import TOKENS
 
@@ -38,7 +39,8 @@ def whole() -> bytes:
         )
         rows[Table.BASELINES] = {"chicago": encode(level)}
         cleared = [history_row(finding(number, cleared_at=NOW - number)) for number in range(100, 160)]
-        file.write(rows, cleared, 0.0)
+        hours = {number: packed(KeptTimeline(3600.0 * number, [], [])) for number in range(40)}
+        file.write(rows, cleared, hours, 0.0)
         file.close()
         return path.read_bytes()
 
@@ -102,12 +104,15 @@ def outcome(path: Path, random: Random) -> str:
     folder = path.parent
     file = StorageFile(folder, 90 * DAY)
     with structlog.testing.capture_logs() as logged:
-        state, history, _ = file.begin(1_000)
-        left = Reader(NOW).read({table: dict(state[table]) for table in Table}, history)
+        state, history, hours, _ = file.begin(1_000, 0)
+        left = Reader(NOW).read({table: dict(state[table]) for table in Table}, history, hours)
         rows = {table: dict(state[table]) for table in Table}
         rows[Table.FINDINGS]["after"] = encode(finding(999))
-        done, later = file.write(rows, [history_row(finding(998, NOW))], history, NOW)
+        done, later = file.write(rows, [history_row(finding(998, NOW))], history, {7: b"?"}, NOW)
         file.history(0.0, 100)
+        file.between(0.0, NOW, 100)
+        Reader(NOW).hours(file.hours(0, 100))
+        file.held_from()
         file.close()
     assert not any("exc_info" in entry for entry in logged), logged
     aside = sorted(folder.glob("*.corrupt-*Z*"))

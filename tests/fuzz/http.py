@@ -30,7 +30,8 @@ PATHS = (
     *("/api/v1/search?q=exchange", "/api/v1/search?q=198.51.100.0/28&feed=isp-a"),
     *("/api/v1/routes?prefix=198.51.100.0/28&feed=isp-a&match=covering", "/api/v1/routes?prefix=2001:db8::1"),
     *(
-        "/api/v1/timeline",
+        "/api/v1/timeline?day=2026-11-18&limit=5",
+        "/api/v1/timeline?from=2026-11-18T00:00:00Z&to=1795000000",
         "/api/v1/circuits/chicago/difference",
         "/api/v1/checks/pool-leak",
         "/api/v1/statuses",

@@ -9,11 +9,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from ermon.api.status import Shown
 from ermon.core.drain import DrainMemory
 from ermon.core.maintenance_book import BookedWindow, MaintenanceBook
-from ermon.core.timeline import Timeline
+from ermon.core.runs import KeptRun, RunLog
+from ermon.core.timeline import KeptTimeline, KeptTrack, Timeline, hour_of
 from ermon.model.inventory import LinkFamily
 from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
@@ -23,9 +26,11 @@ from ermon.storage.adapters import (
     StoredWindows,
     keep_drains,
     keep_links,
+    keep_runs,
     keep_timeline,
     kept_drains,
     kept_links,
+    kept_runs,
     kept_timeline,
     write_links,
 )
@@ -41,8 +46,8 @@ START = 1_795_000_000.0
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Store]:
-    store = await Store.open(folder, 60.0)
+async def opened(folder: Path, now: float = START) -> AsyncIterator[Store]:
+    store = await Store.open(folder, 86_400.0, clock=lambda: now)
     yield store
     await store.close()
 
@@ -151,21 +156,55 @@ async def test_the_timeline_outlives_ermon(tmp_path: Path):
     net, timeline = company().converge(), Timeline()
     timeline.follow(net.monitor, net.take_changes())
     timeline.sample(net.monitor, net.now)
-    async with opened(tmp_path) as store:
-        keep_timeline(store, timeline, net.now + 30)
-    async with opened(tmp_path) as store:
-        after = kept_timeline(store, net.now + 60).show(net.now + 60)()
+    async with opened(tmp_path, net.now + 30) as store:
+        await keep_timeline(store, timeline, net.now + 30)
+        kept = await store.hours(hour_of(net.now), hour_of(net.now))
+        assert [part.saved_at for part in kept.values()] == [net.now + 30]
+    async with opened(tmp_path, net.now + 60) as store:
+        after = kept_timeline(store, RunLog(), net.now + 60).show(net.now - 60, net.now + 60)
         assert after.times == (net.now,)
-        assert {state for link in after.links for _, state in link.states} == {"unknown", "up"}
-        assert {count for link in after.links for count in link.prefixes} == {2}
+        assert {state for link in after.links() for _, state in link.states} == {"unknown", "up"}
+        assert {count for link in after.links() for count in link.prefixes} == {2}
 
 
 @pytest.mark.parametrize("damaged", [b"{}", b"[", b'{"saved_at": 1, "times": [1], "tracks": [{}]}'])
 async def test_a_timeline_that_makes_no_sense_was_never_known(tmp_path: Path, damaged: bytes):
     async with opened(tmp_path) as store:
         store.set_value(Table.INSTALLATION, "timeline", damaged)
-        assert kept_timeline(store, START).show(START)().links == ()
+        assert kept_timeline(store, RunLog(), START).show(0, START).links() == ()
 
 
 def test_without_storage_there_is_a_new_timeline():
-    assert kept_timeline(None, START).show(START)().links == ()
+    assert kept_timeline(None, RunLog(), START).show(0, START).links() == ()
+
+
+async def test_the_whole_day_that_an_earlier_version_kept_is_gone_on_from(tmp_path: Path):
+    link = (("chicago", "primary"), "ipv6")
+    whole = KeptTimeline(START, [START - 300], [KeptTrack(link, [(START - 7200, Shown.UP)], [7], None)])
+    async with opened(tmp_path) as store:
+        store.set_value(Table.INSTALLATION, "timeline", msgspec.json.encode(whole))
+        timeline = kept_timeline(store, RunLog(), START + 60)
+        await keep_timeline(store, timeline, START + 60)
+        hours = await store.hours(0, hour_of(START))
+        assert list(hours) == [hour_of(START) - 2, hour_of(START) - 1, hour_of(START)]
+    async with opened(tmp_path, START + 90) as store:
+        [found] = kept_timeline(store, RunLog(), START + 90).show(START - 86_400, START + 90).links()
+        assert found.states == (
+            (START - 86_400, "unknown"),
+            (START - 7200, "up"),
+            (START, "unknown"),
+        )
+        assert found.prefixes == (7,)
+
+
+async def test_when_ermon_ran_outlives_it(tmp_path: Path):
+    runs = RunLog([KeptRun(START - 100, START - 50, stopped=True)])
+    runs.begin(START, 0.0)
+    assert kept_runs(None).first() is None
+    async with opened(tmp_path) as store:
+        assert kept_runs(store).first() is None
+        keep_runs(store, runs)
+    async with opened(tmp_path) as store:
+        assert kept_runs(store).runs() == runs.runs()
+        store.set_value(Table.INSTALLATION, "runs", b'[{"began": -1}]')
+        assert kept_runs(store).runs() == []

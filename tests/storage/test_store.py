@@ -180,8 +180,6 @@ async def test_a_cleared_finding_is_open_no_longer_and_part_of_the_history(folde
         assert [found.id for found in await store.history(START, 10)] == ["f2", "f1"]
         assert [found.id for found in await store.history(START + 60.5, 10)] == ["f2"]
         assert [found.id for found in await store.history(START, 1)] == ["f2"]
-        assert [found.id for found in await store.cleared_after(START, 10)] == ["f1", "f2"]
-        assert [found.id for found in await store.cleared_after(START, 1)] == ["f1"]
         found = await store.cleared_finding("f1")
         assert (found and found.id, await store.cleared_finding("f3")) == ("f1", None)
     async with opened(folder) as store:

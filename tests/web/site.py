@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import pwd
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,22 +17,70 @@ from aiohttp import ClientResponse, ClientSession, UnixConnector
 from aiohttp.test_utils import TestClient
 
 from ermon.api.status import StatusDoc
+from ermon.core.runs import RunLog
 from ermon.core.status import collect
-from ermon.core.timeline import Timeline
+from ermon.core.timeline import KeptTimeline, Timeline
 from ermon.exabgp.decode import DecoderMemory
 from ermon.httpd.access import Hosts
 from ermon.httpd.listen import listening
 from ermon.httpd.passwords import Familiar
 from ermon.httpd.shell import WebConfig
 from ermon.metrics.process import Telemetry
+from ermon.model.findings import Finding
+from ermon.model.settings import Severity
 from ermon.recording.entries import Held
 from ermon.web import api
 from ermon.web.app import WebContext, make_app
 from ermon.web.events import EventHub
+from ermon.web.handling import NOTHING_KEPT, NothingKept, Past
 from tests.story import Story
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 """The account that speaks over the control socket here."""
+
+
+class KeptPast(NothingKept):
+    """What an earlier ermon left: findings, the one that was cleared last first, and hours of the links."""
+
+    def __init__(
+        self, findings: Iterable[Finding] = (), hours: Mapping[int, KeptTimeline] | None = None
+    ) -> None:
+        self.findings = sorted(findings, key=lambda found: found.cleared_at or 0.0, reverse=True)
+        self.links = dict(hours or {})
+
+    async def history(self, since: float, limit: int) -> list[Finding]:
+        return await self.between(since, math.inf, limit)
+
+    async def between(self, start: float, end: float, limit: int) -> list[Finding]:
+        found = [each for each in self.findings if (each.cleared_at or 0.0) >= start and each.since <= end]
+        return found[:limit]
+
+    async def cleared_finding(self, finding_id: str) -> Finding | None:
+        return next((each for each in self.findings if each.id == finding_id), None)
+
+    async def hours(self, first: int, last: int) -> dict[int, KeptTimeline]:
+        return {hour: part for hour, part in self.links.items() if first <= hour <= last}
+
+    async def held_from(self) -> float | None:
+        cleared = [each.cleared_at for each in self.findings if each.cleared_at is not None]
+        return min((*cleared, *(3600.0 * hour for hour in self.links)), default=None)
+
+
+def past_finding(at: float, *, since: float | None = None) -> Finding:
+    """One that was cleared at a time."""
+    began = at - 60 if since is None else since
+    return Finding(
+        id=f"at {at}",
+        check="link-down",
+        labels={"link": "primary"},
+        severity=Severity.WARNING,
+        summary="",
+        evidence={},
+        since=began,
+        raised_at=began + 10,
+        ended_at=at - 30,
+        cleared_at=at,
+    )
 
 
 @dataclass
@@ -41,6 +90,8 @@ class Site:
     net: Story
     hub: EventHub = field(default_factory=lambda: EventHub(every=0))
     timeline: Timeline = field(default_factory=Timeline)
+    runs: RunLog = field(default_factory=RunLog)
+    past: Past = NOTHING_KEPT
     lifecycle: bool = False
     not_ready: str = ""
     problems: list[str] = field(default_factory=list)
@@ -75,6 +126,8 @@ class Site:
             external_url=self.external_url,
             hosts=self.hosts,
             timeline=self.timeline,
+            runs=self.runs,
+            past=self.past,
             accept=self.accept,
         )
 

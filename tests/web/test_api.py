@@ -13,16 +13,14 @@ from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.guide import read_guide
 from ermon.exabgp.decode import Decoder
 from ermon.model.events import StorageJudged
-from ermon.model.findings import Finding
 from ermon.model.prefixes import parse_prefix
-from ermon.model.settings import Severity
 from ermon.model.text import rfc3339
 from ermon.web import api, routes
 from ermon.web.app import make_app
 from tests.checks.company import BLACKHOLE, EXCHANGE, V4, V6, Space, company
 from tests.exabgp.recordings import labels_of, lines_of
 from tests.story import Story, config
-from tests.web.site import Client, Site
+from tests.web.site import Client, KeptPast, Site, past_finding
 
 BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
 
@@ -166,37 +164,10 @@ async def test_a_finding_that_cannot_be_judged_any_more_is_stale(client: Client,
     assert (leak["check"], leak["stale"], leak["suppressed"]) == ("pool-leak", True, False)
 
 
-class History:
-    """Findings that were cleared before ermon was started."""
-
-    def __init__(self, *cleared_at: float) -> None:
-        self.cleared = [self.finding(at) for at in cleared_at]
-
-    @staticmethod
-    def finding(at: float) -> Finding:
-        labels = {"link": "primary"}
-        return Finding(
-            f"at {at}",
-            "link-down",
-            labels,
-            Severity.WARNING,
-            "",
-            {},
-            at - 60,
-            at - 50,
-            at - 30,
-            cleared_at=at,
-        )
-
-    async def __call__(self, since: float, limit: int) -> list[Finding]:
-        return [found for found in reversed(self.cleared) if (found.cleared_at or 0) >= since][:limit]
-
-
 @pytest.fixture
 async def with_history(site: Site) -> AsyncIterator[Client]:
-    start = site.net.start
-    context = replace(site.context(), history=History(start - 300, start - 200, start - 100))
-    async with TestClient(TestServer(make_app(context))) as http:
+    site.past = KeptPast(past_finding(site.net.start - seconds) for seconds in (300, 200, 100))
+    async with TestClient(TestServer(make_app(site.context()))) as http:
         yield Client(http)
 
 
@@ -224,8 +195,8 @@ async def test_what_was_raised_or_not_yet_cleared_since_a_time(
 
 async def test_an_answer_that_is_cut_says_so(site: Site):
     times = [site.net.start - number for number in range(api.MAX_HISTORY + 1, 0, -1)]
-    context = replace(site.context(), history=History(*times))
-    async with TestClient(TestServer(make_app(context))) as http:
+    site.past = KeptPast(map(past_finding, times))
+    async with TestClient(TestServer(make_app(site.context()))) as http:
         answer = await (await http.get("/api/v1/findings", params={"since": "0"})).json()
         assert [found["id"] for found in answer["data"]] == [f"at {at}" for at in reversed(times[1:])]
         assert answer["warnings"] == [f"only the {api.MAX_HISTORY} findings that were cleared last are shown"]
@@ -248,55 +219,6 @@ async def test_a_time_that_is_none_is_refused(client: Client, time: str):
     assert words.startswith(
         f"parameter 'since': {time!r} is not a time with its zone; write 2026-12-01T02:00:00Z or"
     )
-
-
-# Timeline --------------------------------------------------------------------------------------------
-
-
-@BOTH_FAMILIES
-async def test_the_last_24_hours_of_a_link(client: Client, site: Site, space: Space):
-    site.net.wait(58).lose("chicago-primary", space.family)
-    site.tell()
-    site.net.wait(300)
-    now = site.net.now
-    found = await client.data("/api/v1/timeline")
-    assert (found["from"], found["to"], found["times"]) == (now - 86_400, now, [now])
-    [primary] = [
-        each
-        for each in found["links"]
-        if (each["circuit"], each["link"], each["family"]) == ("chicago", "primary", space.family)
-    ]
-    assert primary["states"] == [[now - 86_400, "unknown"], [now - 358, "up"], [now - 300, "down"]]
-    assert (primary["prefixes"], primary["merged_until"]) == ([0], None)
-    assert len(found["links"]) == 8
-    assert [finding["check"] for finding in found["findings"]] == ["link-down"]
-
-
-async def test_the_findings_of_the_last_24_hours(site: Site):
-    now = site.net.now
-    context = replace(site.context(), history=History(now - 86_400, now - 86_398, now - 100))
-    site.net.announce("isp-a", V4.pool).wait(1).announce("isp-a", V6.pool)
-    async with TestClient(TestServer(make_app(context))) as http:
-        found = (await Client(http).data("/api/v1/timeline"))["findings"]
-        raised = [f["labels"]["family"] for f in found if f["state"] == "raised"]
-        assert raised == ["ipv6", "ipv4"], "the latest first"
-        cleared = [f["id"] for f in found[len(raised) :]]
-        assert cleared == [f"at {now - 100}", f"at {now - 86_398}"], "a second has passed"
-
-
-async def test_the_timeline_says_that_findings_are_left_out(site: Site, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(api, "MAX_TIMELINE_FINDINGS", 3)
-    now = site.net.now
-    context = replace(site.context(), history=History(now - 300, now - 200, now - 100))
-    site.net.announce("isp-a", V4.pool)
-    async with TestClient(TestServer(make_app(context))) as http:
-        answer = await (await http.get("/api/v1/timeline")).json()
-        shown = [f"{f['check']} {f['cleared_at']}" for f in answer["data"]["findings"]]
-        assert shown == [
-            "pool-leak None",
-            *(f"link-down {rfc3339(now - seconds)}" for seconds in (100, 200)),
-        ]
-        assert answer["warnings"] == ["only 3 findings are shown"]
 
 
 # Statuses --------------------------------------------------------------------------------------------
@@ -484,10 +406,6 @@ async def test_a_wrong_question_elsewhere_says_what_is_wrong(client: Client):
     assert await client.error("/api/v1/status", state="raised") == (
         400,
         "unknown parameter 'state'; this path takes none",
-    )
-    assert await client.error("/api/v1/timeline", hours="48") == (
-        400,
-        "unknown parameter 'hours'; this path takes none",
     )
     assert await client.error("/api/v1/statuses", check="pool-leak") == (
         400,

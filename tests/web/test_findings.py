@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from msgspec import structs
 
-from ermon.model.findings import Finding
 from ermon.web.app import make_app
 from tests.checks.company import company
-from tests.web.site import Client, Site
+from tests.web.site import Client, KeptPast, Site
 
 POOL = "198.51.100.0/28"
 PATH = "/api/v1/findings/"
@@ -77,15 +75,8 @@ async def test_a_finding_of_long_ago_comes_from_the_store_and_says_what_is_gone(
         old, id="beside", check="no-such-check", since=5.0, ended_at=None, cleared_at=70.0
     )
 
-    async def cleared_finding(finding_id: str) -> Finding | None:
-        return {"old": old, "beside": beside}.get(finding_id)
-
-    async def cleared_after(since: float, limit: int) -> list[Finding]:
-        del limit
-        return [each for each in (old, beside, kept) if (each.cleared_at or 0) >= since]
-
-    context = replace(site.context(), cleared_finding=cleared_finding, cleared_after=cleared_after)
-    async with TestClient(TestServer(make_app(context))) as http:
+    site.past = KeptPast([old, beside, kept])
+    async with TestClient(TestServer(make_app(site.context()))) as http:
         found = await Client(http).data(PATH + "old")
         assert [other["id"] for other in found["also"]] == ["beside"]
         assert "The configuration has no feed isp-z and no pool gone any more" in " ".join(found["unknown"])

@@ -1,0 +1,109 @@
+"""When ermon ran: from each start to its end, or to the last sign of life before it was killed.
+
+House rules: nothing here awaits, logs or reads a clock. Times are seconds since the epoch, as the wall clock had them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
+
+import msgspec
+
+from ermon.api.answers import AwayDoc, ClockStepDoc
+from ermon.model.findings import Seconds
+
+ALIVE_SECONDS = 60.0
+"""How often a sign of life is written down: so much of a run is unknown at most when it was killed."""
+MAX_RUNS = 500
+"""In case ermon is restarted again and again. Then the shortest interruptions are forgotten."""
+WRONG_CLOCK_SECONDS = 86_400.0
+"""A clock that was wrong by more was never right, as on a machine without a battery that starts in 1970."""
+
+
+class KeptRun(msgspec.Struct, frozen=True):
+    """A stretch of time in which ermon ran; a clock that is set begins another one."""
+
+    began: Seconds
+    alive: Seconds
+    """The last sign of life."""
+    stopped: bool = False
+    """It was told to stop. Otherwise it runs, or was killed, or its machine lost power."""
+    clock: float = 0.0
+    """By how many seconds the clock was set when it began, while ermon ran on; 0: ermon was started."""
+
+
+class RunLog:
+    """The runs of this ermon and of those before it."""
+
+    def __init__(self, kept: Iterable[KeptRun] = ()) -> None:
+        self._runs = list(kept)
+
+    def runs(self) -> list[KeptRun]:
+        return list(self._runs)
+
+    def begin(self, now: float, oldest: float) -> None:
+        """Ermon is started; what ended before ``oldest`` is forgotten."""
+        self._runs = [run for run in self._runs if run.alive >= oldest]
+        self._add(KeptRun(now, now))
+
+    def is_alive(self, now: float, *, stopped: bool = False) -> None:
+        if self._runs:
+            run = self._runs[-1]
+            self._runs[-1] = msgspec.structs.replace(run, alive=max(now, run.began), stopped=stopped)
+
+    def clock_stepped(self, before: float, after: float) -> None:
+        """The clock was set from one time to another."""
+        if not self._runs:
+            return
+        run = self._runs.pop()
+        # What was to come by a clock that was ahead has not come yet.
+        until = min(before, after)
+        if abs(after - before) <= WRONG_CLOCK_SECONDS and run.began < until:
+            self._runs.append(msgspec.structs.replace(run, alive=until))
+        self._add(KeptRun(after, after, clock=after - before))
+
+    def _add(self, run: KeptRun) -> None:
+        self._runs.append(run)
+        if len(self._runs) > MAX_RUNS:
+            gaps = [later.began - earlier.alive for earlier, later in pairwise(self._runs)]
+            shortest = gaps.index(min(gaps))
+            earlier, later = self._runs[shortest : shortest + 2]
+            merged = msgspec.structs.replace(later, began=earlier.began, clock=earlier.clock)
+            self._runs[shortest : shortest + 2] = [merged]
+
+    # To look at --------------------------------------------------------------------------------------
+
+    def first(self) -> float | None:
+        """Return since when it is known when ermon ran."""
+        return min((run.began for run in self._runs), default=None)
+
+    def alive_after(self, time: float, longest: float) -> float:
+        """Return until when the ermon that ran at a time ran on for certain, and that time plus ``longest`` at most."""
+        until = max((run.alive for run in self._runs if run.began <= time <= run.alive), default=time)
+        return min(until, time + longest)
+
+    def away(self, start: float, end: float, held_from: float) -> tuple[AwayDoc, ...]:
+        """Return when ermon was not running between two times. Nothing is held of the time before ``held_from``."""
+        found = [AwayDoc(start=start, end=min(held_from, end), why="not-held")]
+        runs = sorted(self._runs, key=lambda run: run.began)
+        for earlier, later in pairwise(accumulate(runs, _later_end)):
+            if later.clock == 0:
+                since, until = max(earlier.alive, start), min(later.began, end)
+                found.append(AwayDoc(start=since, end=until, why="stopped" if earlier.stopped else "died"))
+        return tuple(each for each in found if each.start < each.end)
+
+    def clock_steps(self, start: float, end: float) -> tuple[ClockStepDoc, ...]:
+        """Return when the clock was set between two times, while ermon ran."""
+        return tuple(
+            ClockStepDoc(time=run.began, seconds=run.clock)
+            for run in self._runs
+            if run.clock != 0 and start <= run.began <= end
+        )
+
+
+def _later_end(earlier: KeptRun, run: KeptRun) -> KeptRun:
+    """Have a run end no sooner than the one before it: a clock that was set back makes them overlap."""
+    if run.alive >= earlier.alive:
+        return run
+    return msgspec.structs.replace(run, alive=earlier.alive, stopped=earlier.stopped)

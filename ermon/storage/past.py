@@ -1,0 +1,145 @@
+"""The tables of the past in the SQLite file: findings that were cleared, when each was, and what the links were by the hour.
+
+The first versions had ``history`` alone. They pass over what is added here, so that an upgrade can be taken back, and what
+they wrote or removed meanwhile is made up for. Used by one thread; every function may raise ``sqlite3.Error``.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+HOUR_SECONDS = 3600
+PRUNED_AT_ONCE = 100
+"""Findings, or hours of the links: whichever reach less far."""
+
+Hours = Mapping[int, bytes]
+"""What the links were, packed, by hours since the epoch."""
+
+
+class HistoryRow(NamedTuple):
+    id: str
+    cleared_at: float
+    finding: bytes
+    """JSON."""
+
+
+SCHEMA = (
+    "CREATE TABLE history (id TEXT PRIMARY KEY NOT NULL, cleared_at REAL NOT NULL, finding TEXT NOT NULL)",
+    "CREATE INDEX history_by_time ON history (cleared_at)",
+)
+
+# All that tells whether a finding was raised in a span: otherwise every later finding would be read to find out. An index on
+# an expression would do, but is not safe for whoever does not trust the schema.
+_ADDED = (
+    "CREATE TABLE IF NOT EXISTS finding_span (cleared_at REAL, since REAL, id TEXT, PRIMARY KEY (cleared_at, since, id)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS link_hour (hour INTEGER PRIMARY KEY NOT NULL, links BLOB NOT NULL)",
+    "DELETE FROM finding_span WHERE id NOT IN (SELECT id FROM history)",
+)
+_SPAN = (
+    "INSERT OR IGNORE INTO finding_span SELECT cleared_at, json_extract(finding, '$.since'), id FROM history"
+    " WHERE json_valid(finding) AND json_type(finding, '$.since') IN ('real', 'integer')"
+)
+_ALL_SPANS = f"{_SPAN} AND id NOT IN (SELECT id FROM finding_span)"  # noqa: S608  # our own text
+_ONE_SPAN = f"{_SPAN} AND id = ?"
+
+_SELECT = "SELECT history.id, history.cleared_at, history.finding FROM history"
+_SINCE = f"{_SELECT} WHERE cleared_at >= ? ORDER BY cleared_at DESC LIMIT ?"
+_FIND = f"{_SELECT} WHERE id = ?"
+_BETWEEN = (
+    f"{_SELECT} JOIN (SELECT id, cleared_at FROM finding_span WHERE cleared_at >= ? AND since <= ?"  # noqa: S608
+    " ORDER BY cleared_at DESC LIMIT ?) AS span ON history.id = span.id AND history.cleared_at = span.cleared_at"
+    " ORDER BY history.cleared_at DESC"
+)
+
+
+class PastTables:
+    """The tables of one connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._written_hours: Hours = {}
+        self._complete = False
+        """Whether it has what ``_ADDED`` adds."""
+
+    def complete(self) -> None:
+        """Add what a file of an earlier version lacks."""
+        if not self._complete:
+            for statement in (*_ADDED, _ALL_SPANS):
+                self._connection.execute(statement)
+
+    # Reading -----------------------------------------------------------------------------------------
+
+    def history(self, since: float, limit: int) -> list[HistoryRow]:
+        return self._findings(_SINCE, since, limit)
+
+    def between(self, start: float, end: float, limit: int) -> list[HistoryRow]:
+        return self._findings(_BETWEEN, start, end, limit) if self._complete else []
+
+    def find(self, key: str) -> list[HistoryRow]:
+        return self._findings(_FIND, key)
+
+    def _findings(self, query: str, *values: float | str) -> list[HistoryRow]:
+        return [
+            HistoryRow(as_bytes(key).decode(errors="replace"), _seconds(at), as_bytes(finding))
+            for key, at, finding in self._connection.execute(query, values).fetchall()
+        ]
+
+    def hours(self, first: int, last: int) -> dict[int, bytes]:
+        if not self._complete:
+            return {}
+        query = "SELECT hour, links FROM link_hour WHERE hour BETWEEN ? AND ? ORDER BY hour"
+        return {hour: as_bytes(links) for hour, links in self._connection.execute(query, (first, last))}
+
+    def held_from(self) -> float | None:
+        firsts = [self._value("SELECT min(cleared_at) FROM history")]
+        if self._complete:
+            firsts.append(self._value("SELECT min(hour) * 3600.0 FROM link_hour"))
+        return min((_seconds(first) for first in firsts if first is not None), default=None)
+
+    # Writing -----------------------------------------------------------------------------------------
+
+    def add(self, cleared: Iterable[HistoryRow], hours: Hours) -> None:
+        """Add findings, and what of these hours is not written yet."""
+        rows = [(row.id, row.cleared_at, row.finding.decode(errors="replace")) for row in cleared]
+        self._connection.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", rows)
+        self._connection.executemany(_ONE_SPAN, [(key,) for key, *_ in rows])
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO link_hour VALUES (?, ?)",
+            [each for each in hours.items() if self._written_hours.get(each[0]) != each[1]],
+        )
+
+    def committed(self, hours: Hours) -> None:
+        """The transaction is over: what was added is there, and so are these hours."""
+        self._complete, self._written_hours = True, hours
+
+    def forget(self, oldest: float) -> None:
+        """Remove what is older."""
+        self._connection.execute("DELETE FROM history WHERE cleared_at < ?", (oldest,))
+        self._connection.execute("DELETE FROM finding_span WHERE cleared_at < ?", (oldest,))
+        self._connection.execute("DELETE FROM link_hour WHERE hour < ?", (math.floor(oldest / HOUR_SECONDS),))
+
+    def prune(self) -> bool:
+        """Remove the oldest, some of it; return whether there was any."""
+        findings = "SELECT max(at) FROM (SELECT cleared_at AS at FROM history ORDER BY at LIMIT ?)"
+        hours = "SELECT (max(hour) + 1) * 3600.0 FROM (SELECT hour FROM link_hour ORDER BY hour LIMIT ?)"
+        ends = [self._value(query, PRUNED_AT_ONCE) for query in (findings, hours)]
+        until = min((_seconds(end) for end in ends if end is not None), default=None)
+        if until is None:
+            return False
+        self.forget(math.nextafter(until, math.inf))
+        return True
+
+    def _value(self, query: str, *values: float) -> Any:
+        return self._connection.execute(query, values).fetchone()[0]
+
+
+def as_bytes(value: object) -> bytes:
+    """Take what a damaged row may hold in place of text; a number of bytes must not be that many zeros."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _seconds(value: object) -> float:
+    return value if isinstance(value, float) and math.isfinite(value) else 0.0

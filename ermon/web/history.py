@@ -1,0 +1,180 @@
+"""The history: findings, links and when ermon ran, over the last 24 hours or any other span that is held."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from aiohttp import web
+
+from ermon.aio.slices import list_in_slices
+from ermon.api.answers import TimelineDoc, finding_doc
+from ermon.core.runs import RunLog
+from ermon.core.timeline import SPAN_SECONDS, KeptTimeline, TimelineView, hour_of, view_of
+from ermon.model.findings import Finding
+from ermon.model.text import rfc3339
+from ermon.web.handling import (
+    CONTEXT,
+    NOTHING_KEPT,
+    WebContext,
+    answer,
+    moment,
+    number,
+    parameters,
+    refuse,
+    success,
+)
+
+FINDINGS = 200
+"""In one answer unless asked for more: more bars than anybody looks at."""
+MAX_FINDINGS = 2_000
+"""Some megabytes."""
+MAX_DAYS = 7
+"""In one answer: 2,000 counts of each link."""
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+async def timeline(request: web.Request) -> web.Response:
+    """What the links were, the findings that were raised at some time in it, and when ermon was not running: of the last 24
+    hours, of a day in UTC, or of any span that is not too long.
+    """
+    values = parameters(request, "from", "to", "day", "limit")
+    context = request.app[CONTEXT]
+    now = round(context.clock(), 3)
+    start, end = _span(values, now)
+    limit = number(values, "limit", FINDINGS, MAX_FINDINGS)
+    found, view, held_from = await asyncio.gather(
+        findings_between(context, start, end, limit), _links(context, start, end, now), _held_from(context)
+    )
+    findings, truncated = found
+    runs = context.runs
+    away, steps = runs.away(start, end, held_from), runs.clock_steps(start, end)
+    warnings = [f"only {limit} findings are shown"] if truncated else []
+    return answer(
+        await asyncio.to_thread(
+            lambda: success(
+                TimelineDoc(
+                    start=start,
+                    end=end,
+                    times=view.times,
+                    links=view.links(),
+                    findings=tuple(map(finding_doc, findings)),
+                    truncated=truncated,
+                    not_running=away,
+                    clock_steps=steps,
+                    stored=context.past is not NOTHING_KEPT,
+                    held_from=held_from,
+                ),
+                [*warnings, *what_may_be_missing(context)],
+            )
+        )
+    )
+
+
+# The span --------------------------------------------------------------------------------------------
+
+
+def _span(values: Mapping[str, str], now: float) -> tuple[float, float]:
+    """Read what a request asks for: ``day``, or ``from`` and ``to``; each of those is 24 hours from the other unless given."""
+    if "day" in values:
+        if "from" in values or "to" in values:
+            refuse("parameter 'day' is a whole day; give it, or 'from' and 'to', not both")
+        midnight, next_midnight = _day(values["day"])
+        _must_have_come("day", values["day"], midnight, now)
+        return midnight, min(next_midnight, now)
+    start, end = moment(values, "from"), moment(values, "to")
+    if start is None:
+        end = now if end is None else min(end, now)
+        return max(end - SPAN_SECONDS, 0.0), end
+    _must_have_come("from", values["from"], start, now)
+    if end is None:
+        end = start + SPAN_SECONDS
+    elif end <= start:
+        refuse(f"parameter 'to' is {values['to']!r}, and must be later than 'from'")
+    elif (days := (end - start) / 86_400) > MAX_DAYS:
+        refuse(
+            f"parameter 'to': the span has {days:,.1f} days, and may have {MAX_DAYS}; ask for the rest in another request"
+        )
+    return start, min(end, now)
+
+
+def _must_have_come(name: str, text: str, start: float, now: float) -> None:
+    if start >= now:
+        refuse(f"parameter {name!r}: {text!r} is in the future: here it is {rfc3339(now)}")
+
+
+def _day(text: str) -> tuple[float, float]:
+    """Read a day of UTC."""
+    try:
+        midnight = (
+            datetime.fromisoformat(f"{text}T00:00:00+00:00").timestamp() if _DAY.fullmatch(text) else -1.0
+        )
+    except ValueError:
+        midnight = -1.0
+    if midnight < 0:
+        refuse(f"parameter 'day': {text[:40]!r} is no day; write one such as 2026-11-29, from 1970 on")
+    return midnight, midnight + 86_400.0
+
+
+# What is held of it ----------------------------------------------------------------------------------
+
+
+async def findings_between(
+    context: WebContext, start: float, end: float, limit: int
+) -> tuple[list[Finding], bool]:
+    """Return the findings that were raised at some time between two times, those that still are first, the latest first of
+    each; and whether there are more than ``limit``.
+    """
+    found = await context.past.between(start, end, limit + 1)
+    raised = [finding for finding in context.monitor().findings() if finding.since <= end]
+    cleared = [finding for finding in latest_cleared(context, found, start) if finding.since <= end]
+    every = [*reversed(raised), *cleared]
+    return every[:limit], len(every) > limit
+
+
+def latest_cleared(context: WebContext, found: Iterable[Finding], since: float) -> list[Finding]:
+    """Add to what the store has ``found`` what was cleared since a time and is not written down yet; the latest first."""
+    remembered = [finding for finding in context.monitor().cleared if _cleared_at(finding) >= since]
+    cleared = {finding.id: finding for finding in (*found, *remembered)}
+    return sorted(cleared.values(), key=_cleared_at, reverse=True)
+
+
+def _cleared_at(finding: Finding) -> float:
+    return finding.cleared_at or 0.0
+
+
+def what_may_be_missing(context: WebContext) -> list[str]:
+    problem = context.monitor().network.storage_problem()
+    return [] if problem is None else [f"cleared findings may be missing: {problem}"]
+
+
+async def _links(context: WebContext, start: float, end: float, now: float) -> TimelineView:
+    context.timeline.sample(context.monitor(), now)  # so that the picture ends now
+    if start >= now - SPAN_SECONDS:
+        return context.timeline.show(start, end)
+    first, last = hour_of(start), hour_of(end)
+    hours = await context.past.hours(first, last)
+    remembered = range(max(first, hour_of(now - SPAN_SECONDS) + 1), last + 1)
+    hours |= {
+        hour: part
+        for hour, part in await list_in_slices(
+            (hour, context.timeline.hour(hour, now)) for hour in remembered
+        )
+        if part is not None
+    }
+    parts: list[KeptTimeline] = [hours[hour] for hour in sorted(hours)]
+    runs = RunLog(context.runs.runs())
+    return await asyncio.to_thread(view_of, parts, runs, start, end)
+
+
+async def _held_from(context: WebContext) -> float:
+    known = (
+        await context.past.held_from(),
+        context.runs.first(),
+        context.timeline.first(),
+        context.started_at,
+    )
+    return min(time for time in known if time is not None)
