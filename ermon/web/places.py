@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from functools import lru_cache
 
 from ermon.api.answers import FoundPlaceDoc
 from ermon.api.status import FeedOverall, PoolOverall, Shown
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.guide import guide
+from ermon.core.alarm import Alarm
 from ermon.core.monitor import Monitor
 from ermon.core.pool_status import pool_status
 from ermon.core.status import circuit_status, feed_status, link_status
@@ -27,6 +28,9 @@ KINDS = ("circuit", "link", "pool", "uplink", "router", "feed", "segment", "find
 """In the order in which equally good answers are given."""
 
 _NOT_FOUND = 9
+
+Raised = tuple[str, Alarm]
+"""A finding that is raised: its id, and what it is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +48,17 @@ class Place:
     communities: tuple[Community, ...] = ()
     link: LinkKey | None = None
     state: Shown | None = None
+    alarm: Alarm | None = None
+    """Of a finding that is raised: its text is written when it is shown."""
 
 
+@lru_cache(maxsize=10_000)
 def plain(text: str) -> str:
     """Write a name so that ``Exchange Online`` is ``exchange-online``."""
     return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
 
 
-def find_places(config: Config, raised: Iterable[Finding], query: Query) -> list[Place]:
+def find_places(config: Config, raised: Iterable[Raised], query: Query) -> list[Place]:
     """Return what fits a query, the best first."""
     ranked = [
         (rank, KINDS.index(place.kind), place)
@@ -82,8 +89,11 @@ def _spoken(place: Place) -> str:
 
 def describe(monitor: Monitor, place: Place) -> FoundPlaceDoc:
     """Say what a place is, and how it is now."""
+    text = place.text
+    if place.alarm is not None:
+        text = f"{place.alarm.severity}, raised: {monitor.summary(place.alarm)}"
     return FoundPlaceDoc(
-        kind=place.kind, name=place.name, text=place.text, state=_state(monitor, place), href=place.href
+        kind=place.kind, name=place.name, text=text, state=_state(monitor, place), href=place.href
     )
 
 
@@ -156,13 +166,13 @@ def _overlap(known: Prefix, wanted: Prefix) -> int:
 # What there is -------------------------------------------------------------------------------------------
 
 
-def _all(config: Config, raised: Iterable[Finding]) -> Iterator[Place]:
+def _all(config: Config, raised: Iterable[Raised]) -> Iterator[Place]:
     yield from _circuits(config)
     yield from _pools(config)
     yield from _routers(config)
     yield from _feeds(config)
-    for finding in raised:
-        yield finding_place(finding)
+    for finding_id, alarm in raised:
+        yield _finding(finding_id, alarm.subject.check, alarm.labels, alarm=alarm)
     yield from _services(config)
     for name in CATALOGUE:
         yield Place(kind="check", name=name, text=guide(name).title, href=f"runbooks/{name}")
@@ -246,20 +256,26 @@ def _feeds(config: Config) -> Iterator[Place]:
         )
 
 
-def finding_place(finding: Finding) -> Place:
+def cleared_finding(finding: Finding) -> Place:
+    text = f"{finding.severity}, cleared: {finding.summary}"
+    return _finding(finding.id, finding.check, finding.labels, text=text)
+
+
+def _finding(
+    finding_id: str, check: str, labels: Mapping[str, str], *, text: str = "", alarm: Alarm | None = None
+) -> Place:
     """A finding is found by its id, its check, and everything that it is about."""
-    labels = finding.labels
     about = [plain(value) for value in labels.values() if value]
     if labels.get("circuit") and labels.get("link"):
         about.append(plain(f"{labels['circuit']} {labels['link']}"))
-    raised = finding.cleared_at is None
     return Place(
         kind="finding",
-        name=finding.id,
-        text=f"{finding.severity}, {'raised' if raised else 'cleared'}: {finding.summary}",
-        href=f"findings/{quote(finding.id, safe='')}",
-        terms=(finding.check, *about),
-        state=Shown.DOWN if raised else Shown.UP,
+        name=finding_id,
+        text=text,
+        href=f"findings/{finding_id}",
+        terms=(check, *about),
+        state=Shown.UP if alarm is None else Shown.DOWN,
+        alarm=alarm,
     )
 
 

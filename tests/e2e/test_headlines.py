@@ -119,6 +119,9 @@ def test_a_drain_is_not_called_well(watched: Watched, visit: Visit):
         lambda net: net.microsoft_sends("chicago-primary", V6.exchange, V6.sharepoint, path=path).wait(1)
     )
     says(visit, "draining", "Microsoft drains link primary of circuit chicago (IPv6)", "▼")
+    for scheme in ("light", "dark"):
+        visit.page.emulate_media(color_scheme=scheme)
+        assert visit.barriers() == []
 
 
 def test_who_may_not_change_anything_is_told_how_and_is_offered_nothing(visit: Visit):

@@ -206,6 +206,7 @@ def test_a_finding_has_a_page_with_commands_to_copy_and_keeps_it_when_it_is_over
         expect(visit("h2#what")).to_contain_text("cleared (critical)", timeout=20_000)
         expect(visit("section", has_text="Course")).to_contain_text("It was cleared.")
         expect(stop.locator("details pre").first).to_be_visible()
+        assert not visit.barriers()
         expect(visit("#finding")).to_contain_text("The routes of that time are not kept.")
         visit.page.get_by_role("navigation").get_by_role("link", name="Status").click()
         expect(visit.headline).to_contain_text("All is well")

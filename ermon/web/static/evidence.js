@@ -21,7 +21,12 @@ export function evidence(finding) {
 }
 
 function pair(name, text) {
-  return el("div", {}, el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, text));
+  return el("div", {}, el("dt", {}, spoken(name)), el("dd", {}, text));
+}
+
+/** `as_paths` → `AS paths`. */
+function spoken(name) {
+  return name.replaceAll("_", " ").replace(/\bas\b/, "AS").replace(/\basn(s?)\b/, "ASN$1");
 }
 
 /** `prefixes_total` is told with `prefixes`. */
@@ -43,5 +48,5 @@ function words(value) {
   if (value === null) return "";
   if (Array.isArray(value)) return value.map(words).join(", ");
   if (typeof value !== "object") return String(value);
-  return Object.entries(value).map(([name, inner]) => `${name.replaceAll("_", " ")} ${words(inner)}`).join(", ");
+  return Object.entries(value).map(([name, inner]) => `${spoken(name)} ${words(inner)}`).join(", ");
 }
