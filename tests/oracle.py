@@ -281,7 +281,7 @@ class Oracle:
             self.processes[event.process] = True
             return
         if isinstance(event, ProcessSilent):
-            if self.processes[event.process]:
+            if self.processes[event.process] is not False:
                 self.silent.add(event.process)
                 self.process_problems[event.process] = event.reason
             return
@@ -289,7 +289,7 @@ class Oracle:
             self.silent.discard(event.process)
             for name, session in self.sessions.items():
                 if self.config.feeds[name].process == event.process:
-                    waited_for = self.processes[event.process] is False or self.in_grace(name)
+                    waited_for = not self.processes[event.process] or self.in_grace(name)
                     session.torn = session.up_at is not None or (session.torn and waited_for)
                     session.unheard = session.unheard and waited_for
             if self.processes.get(event.process) and not event.wanted:

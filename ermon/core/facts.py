@@ -282,11 +282,7 @@ class NetworkFacts:
 
     def awaited(self, feed: str) -> bool:
         state = self.feeds[feed]
-        return (
-            state.awaited is not Awaited.NO
-            and not state.session.up
-            and self.processes[state.feed.process].up is not False
-        )
+        return state.awaited_until is not None and not state.session.up
 
     def sessions_awaited(self, process: str) -> Collection[str]:
         return [

@@ -35,7 +35,7 @@ class Processes:
                 self._up(event.process, state)
             case ProcessSilent():
                 # Its sessions may live on: whatever came over them is as true as before.
-                if state.up:
+                if state.up is not False:
                     state.silent, state.problem = True, event.reason
             case ProcessDown():
                 self._down(event, state)
@@ -82,12 +82,22 @@ class Processes:
         if awaited is Awaited.NO or until <= self._facts.now:
             self.await_no_longer(state)
             return
-        state.awaited, state.awaited_until = awaited, until
-        self._layers.timers.set(ReconnectOverdue(state.feed.name), until)
+        state.awaited, state.awaited_until = awaited, None
+        if self._facts.processes[state.feed.process].up is not False:
+            state.awaited_until = until
+            self._layers.timers.set(ReconnectOverdue(state.feed.name), until)
         self._layers.awaited_changed(state)
 
+    def overdue(self, state: FeedState) -> None:
+        """A router has had its time; where ExaBGP has not been heard of yet, it has its time from then on once more."""
+        if self._facts.processes[state.feed.process].up:
+            self.await_no_longer(state)
+        else:
+            state.awaited_until = None
+            self._layers.awaited_changed(state)
+
     def await_no_longer(self, state: FeedState) -> None:
-        """A router has called, or has had its time."""
+        """A router has called, or is not to be waited for."""
         if state.awaited is not Awaited.NO:
             state.awaited, state.awaited_until = Awaited.NO, None
             self._layers.timers.cancel(ReconnectOverdue(state.feed.name))

@@ -342,7 +342,7 @@ class Reactor:
                     facts.feeds[feed].overflowed_until = facts.feeds[feed].overflowed_by = None
                     self.layers.feed_changed(feed)
                 case ReconnectOverdue(feed):
-                    self.processes.await_no_longer(facts.feeds[feed])
+                    self.processes.overdue(facts.feeds[feed])
                 case ProcessSettles(process):
                     facts.pending.topics.add(process_topic(process))
                 case StrangersGone(local):

@@ -102,7 +102,7 @@ class FeedState:
     canary_missing: tuple[Prefix, ...] | None = None
     awaited: Awaited = Awaited.NO
     awaited_until: float | None = None
-    """``None`` while the process does not run: its start decides."""
+    """``None``: it is not waited for, or no longer until its process is started."""
     overflowed_until: float | None = None
     overflowed_by: Limit | None = None
     """Which limit it went beyond; ``None`` when it is not kept down."""

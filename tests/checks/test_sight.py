@@ -377,6 +377,14 @@ def test_a_feed_that_a_reload_adds_has_time_to_be_set_up(net: Company):
     less.assert_raised_after(30.001, "feed-down", **ISP_A)
 
 
+def test_one_that_is_added_while_exabgp_does_not_run_has_its_time_from_the_start(net: Company):
+    less = company("feeds: {isp-a: null}").converge().process_up().process_down()
+    less.reconfigure(net.config)
+    less.wait(200).process_up().up("edge-1", "edge-2").wait(149.999)
+    assert less.status("feed-down", **ISP_A) == "unknown"
+    less.assert_raised_after(30.001, "feed-down", **ISP_A)
+
+
 def test_the_time_goes_on_in_a_recording(net: Company):
     away(net).up("edge-1", "edge-2").wait(100)
     net.monitor = resume(net.config, take(net.monitor), {})
@@ -418,6 +426,25 @@ def test_after_the_first_start_of_all_every_router_has_its_time():
     net.wait(3).process_up().process_up("outside").up("edge-1", "edge-2").wait(149.999)
     assert net.raised("feed-down", "circuit-unseen", "sight-lost", "exabgp-down") == []
     net.assert_raised_after(30.001, "feed-down", **ISP_A)
+
+
+def test_after_the_first_start_routers_have_their_time_from_when_exabgp_runs():
+    net = company()
+    net.monitor = Monitor(net.config, net.now, sessions=KeptSessions())
+    net.wait(150)
+    assert net.status("sight-lost") == "violated", "an ExaBGP that is not heard of is not silence"
+    net.process_up().wait(149.999)
+    assert net.status("sight-lost") == "unknown"
+    assert net.status("feed-down", **ISP_A) == "unknown"
+    assert net.status("circuit-unseen", circuit="dallas") == "unknown"
+    net.assert_raised_after(60.001, "sight-lost")
+
+
+def test_an_exabgp_that_hangs_from_its_first_start_on_is_down():
+    net = company()
+    net.monitor = Monitor(net.config, net.now, sessions=KeptSessions())
+    net.wait(10).process_silent()
+    net.assert_raised_after(5, "exabgp-down", process=EDGES)
 
 
 @pytest.mark.parametrize("losses", [3, 4])
