@@ -103,7 +103,7 @@ def feed(name: str, view: View, *families: Family, **settings: Any) -> Feed:
         name=name,
         view=view,
         peer=f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}",
-        local="127.0.0.1",
+        local="127.0.0.2" if view is View.INTERNET else "127.0.0.1",  # another process listens there
         peer_asn=64500,
         local_asn=64500 if view is View.EDGE_TABLE else 65010,
         families=families or ("ipv4",),

@@ -300,15 +300,28 @@ class AlarmKeeper:
 
     def _judge(self, alarm: Alarm, moved: dict[AlarmKey, Alarm]) -> None:
         """Ask the check, and note in ``moved`` whom the answer keeps quiet, or no longer."""
-        subject, before, was_stale = alarm.subject, alarm.verdict, alarm.stale
-        verdict = subject.judge(self.facts)
+        before, was_stale = alarm.verdict, alarm.stale
+        now = self._go_to_last_answer(alarm)
+        verdict = alarm.subject.judge(self.facts)
+        self.facts.now = now
         alarm.verdict = verdict if verdict.lasting or not alarm.raised else UNKNOWN
         alarm.state.restored = alarm.state.restored and verdict.status is Status.UNKNOWN
         if (before.suppresses, was_stale) != (alarm.verdict.suppresses, alarm.stale):
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
 
+    def _go_to_last_answer(self, alarm: Alarm) -> float:
+        """Ask at the time of the last answer that waits, and not at an earlier one of a process that is behind: what goes by
+        time, as a grace does, is over by then. Return what time it was.
+        """
+        now = self.facts.now
+        if alarm.state.waiting:
+            self.facts.now = max(now, alarm.state.waiting[-1].time)
+        return now
+
     def _move(self, alarm: Alarm) -> bool:
+        now = self._go_to_last_answer(alarm)
         status = self._status(alarm)
+        self.facts.now = now
         return not self._waits(alarm, status) and self._answer(alarm, status)
 
     def _waits(self, alarm: Alarm, status: Status) -> bool:

@@ -23,7 +23,7 @@ from ermon.checks.subject import RouteGroup
 from ermon.checks.topics import SHUT, STALE, Counted, GroupKey, RouteSet, Topic
 from ermon.core.coverage import ExpectedPrefixes
 from ermon.core.drain import DrainMemory, DrainRules, LinkDrain, Marks, PathMarks
-from ermon.core.horizons import OF_LINKS, OWN, Horizons, Owner
+from ermon.core.horizons import OWN, Horizons, Owner
 from ermon.core.levels import Level
 from ermon.core.listening import Listening
 from ermon.core.maintenance import Coverage
@@ -184,11 +184,14 @@ class NetworkFacts:
 
     def owner_of_timer(self, timer: Timer) -> Owner:
         """Return the processes that must have said everything before a timer may fire."""
-        if isinstance(timer, ProcessSettles | StrangersGone):
+        if isinstance(timer, ProcessSettles):
             return OWN
-        feed: str | None = getattr(timer, "feed", None)
-        process = EDGES if feed is None else self.config.feeds[feed].process
-        return OF_LINKS if process == EDGES else frozenset((process,))
+        if isinstance(timer, StrangersGone):
+            process = self.listener_at(timer.local)
+        else:
+            feed: str | None = getattr(timer, "feed", None)
+            process = EDGES if feed is None else self.config.feeds[feed].process
+        return OWN if process is None else frozenset((process,))
 
     @property
     def calendar_now(self) -> float:
@@ -258,6 +261,11 @@ class NetworkFacts:
         for name, state in self.feeds.items():
             found.setdefault(state.feed.local, []).append(name)
         return found
+
+    def listener_at(self, local: str) -> str | None:
+        """Return the process that listens on an address of ermon's; ``None`` where no feed has it."""
+        feed = next(iter(self.feeds_at.get(local, ())), None)
+        return None if feed is None else self.config.feeds[feed].process
 
     def listening_problem(self, feed: str) -> str:
         return self.listening.problems.get(self.feeds[feed].feed.local, "")

@@ -44,8 +44,10 @@ from ermon.model.events import (
     Accepted,
     Change,
     ClockStepped,
+    ConnectionsRefused,
     Event,
     FeedRequest,
+    ListeningJudged,
     ProcessDown,
     ProcessUp,
     SourceJudged,
@@ -235,6 +237,8 @@ class Monitor:
         """Return the process that tells of an event, ``None`` where it is ermon itself."""
         if isinstance(event, ProcessUp | ProcessDown):
             return event.process
+        if isinstance(event, ListeningJudged | ConnectionsRefused):
+            return self.network.listener_at(event.local)
         feed: str | None = getattr(event, "feed", None)
         return None if feed is None else self.network.feeds[feed].feed.process
 

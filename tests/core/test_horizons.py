@@ -15,6 +15,7 @@ from ermon.model.events import (
     ClockStepped,
     EndOfRib,
     Event,
+    ListeningJudged,
     ProcessDown,
     ProcessUp,
     SessionUp,
@@ -166,6 +167,16 @@ def test_a_dead_process_is_taken_at_its_word_until_its_end(space: Space) -> None
 
 
 @BOTH_FAMILIES
+def test_where_it_cannot_listen_is_told_by_the_process_that_would(space: Space) -> None:
+    net = Told(space)
+    net.read(ProcessDown(1100.0, "outside", "killed by SIGKILL"), ProcessUp(1100.0, "outside"))
+    net.pass_clock(1200.0)
+    net.read(ListeningJudged(1150.0, net.config.feeds["outside"].local, "another program listens there"))
+    net.level(1200.0, "edges", "outside")
+    assert net.told("feed-down") == [(1180.0, "raised", "feed-down")]
+
+
+@BOTH_FAMILIES
 def test_ermon_s_own_timers_follow_its_own_clock(space: Space) -> None:
     net = Told(space, "checks: {storage-failed: {raise_after: 20s}}")
     net.read(StorageJudged(1100.0, "the disk is full"))
@@ -229,6 +240,18 @@ def test_what_the_slower_process_says_takes_the_place_of_what_was_concluded_of_l
     net.shows(1105.0, "chicago-primary", net.space.pool)
     net.level(1170.0, "edges")
     assert net.told("pool-fallback") == []
+
+
+@BOTH_FAMILIES
+def test_what_is_read_late_is_judged_as_it_is_by_now_and_not_by_a_grace_that_is_over(space: Space) -> None:
+    net = Told(space, f"{QUICK}nat_pools: {{chi: {{internet: failover}}}}\npolicy: {{failover_grace: 20s}}")
+    for edge in ("edge-1", "edge-2"):
+        net.loses(1100.0, edge)
+    net.brings(1110.0, "edge-1", "chicago-primary")  # until 1130, the pool may still be on the internet
+    net.level(1200.0, "edges")
+    net.shows(1115.0, "outside", net.space.pool_part)
+    net.level(1200.0, "outside")
+    assert net.told("pool-leak") == [(1190.0, "raised", "pool-leak")]
 
 
 def test_a_process_that_dies_while_others_wait_for_it_holds_them_up_no_longer(net: Told) -> None:
