@@ -23,6 +23,7 @@ from ermon.core.monitor import Monitor
 from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
+    ClockStepped,
     EndOfRib,
     Event,
     HoldTimeZero,
@@ -170,16 +171,23 @@ class World:
 
 
 class Played:
-    """A monitor, and what it has told since a moment."""
+    """A monitor, and what it has told since a moment; its time is ``ahead`` of the history's."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, ahead: float = 0.0) -> None:
         self.monitor = monitor
+        self.ahead = ahead
         self.told: list[Transition] = []
 
     def play(self, events: list[Event], now: float) -> None:
         for event in events:
-            self.monitor.apply(event)
-        self.told += self.monitor.advance(now).transitions
+            self.monitor.apply(self._in_its_time(event))
+        self.told += self.monitor.advance(round(now + self.ahead, 6)).transitions
+
+    def _in_its_time(self, event: Event) -> Event:
+        event = msgspec.structs.replace(event, time=round(event.time + self.ahead, 6))
+        if isinstance(event, ClockStepped):
+            return msgspec.structs.replace(event, offset=event.offset - self.ahead)
+        return event
 
 
 def differences(network: str, history: list[Step], at: int, apart: float) -> Iterator[str]:
@@ -208,10 +216,11 @@ def differences(network: str, history: list[Step], at: int, apart: float) -> Ite
     now += policy.collector.sync_timeout + 10
     without.play([], now)
     without.told.clear()
-    # The restart.
-    after = Played(restarted(without.monitor, round(now + AWAY_SECONDS, 6)))
+    # The restart: ermon's time is the wall clock's again.
+    ahead = without.monitor.network.clock_offset
     began = now
     now = round(now + AWAY_SECONDS, 6)
+    after = Played(restarted(without.monitor, round(now + ahead, 6)), ahead)
     known = without.monitor.network
     judged: list[Event] = [
         SourceJudged(now, source, problem or None) for source, problem in known.sources.items()
@@ -262,8 +271,12 @@ def different(without: Monitor, after: Monitor, *, raised: bool = True) -> Itera
             yield f"{one.key} is {one.status} ({one.phase}), and after a restart {other.status} ({other.phase})"
     for key, drain in without.network.drains.items():
         again = after.network.drains[key]
-        if (drain.since, drain.usual) != (again.since, again.usual):
-            yield f"{key} drains since {drain.since}, usual {drain.usual}; after a restart {again.since}, {again.usual}"
+        since = [
+            None if d.since is None else m.network.wall(d.since)
+            for m, d in ((without, drain), (after, again))
+        ]
+        if since[0] != since[1] or drain.usual != again.usual:
+            yield f"{key} drains since {since[0]}, usual {drain.usual}; after a restart {since[1]}, {again.usual}"
     for counted in without.network.levels:
         usual = without.network.usual(counted), after.network.usual(counted)
         if usual[0] != usual[1]:
