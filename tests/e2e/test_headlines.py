@@ -257,6 +257,9 @@ def test_a_search_has_an_address_and_finds_findings(browser: Browser, watched: W
         expect(visit("#search .places")).to_contain_text(f"critical, raised: {leak.summary}")
         expect(visit("#search .places a", has_text=leak.id)).to_have_attribute("href", f"findings/{leak.id}")
         assert (visit.overflow(), visit.cut_off()) == (0, [])
+        search(visit, "edge-3")
+        visit("#search .places a", has_text=re.compile("^edge-3$")).first.click()
+        expect(visit("#network li", has_text="on edge-3")).to_be_in_viewport()
 
 
 def test_times_stand_here_and_in_utc(browser: Browser, watched: Watched):

@@ -8,6 +8,8 @@ import { byFamily, clock, clocks, MARKS } from "./words.js";
 
 /** With more groups than this, each is drawn small. */
 const WIDE_UP_TO = 4;
+/** Pools at each place in a list. */
+const LISTED = 6;
 /** From so many letters on, a time has a date, and leaves room for nothing else. */
 const DATED = 17;
 /** Of a letter, so that no text is wider than its column. */
@@ -216,10 +218,10 @@ function list(group) {
 }
 
 function item(id, place, name, facts) {
-  const { state, pools, findings } = place;
-  const shown = chips(pools, pools.length);
+  const { router, state, pools, findings } = place;
+  const shown = chips(pools, LISTED);
   return el(
-    "li", { id },
+    "li", { id, "data-at": router && `router/${router}` },
     el("strong", { class: state === "clean" ? "" : state }, `${state === "clean" ? MARKS.no : MARKS[state]} ${name}`),
     el("p", { class: "facts" }, facts.filter(Boolean).join(", ")),
     [maintenance(place), findings && [findings.severity, findings.text], ...(shown.length > 0 ? shown : [["quiet", state === "unknown" ? "cannot be seen" : "no pool"]])]

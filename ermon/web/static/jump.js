@@ -8,7 +8,8 @@ export function listenToJumps(show) {
     const id = decodeURIComponent(location.hash.slice(1));
     if (!id.includes("/") || store.status === null) return;
     show(id);
-    const found = document.getElementById(id);
+    // What has no place of its own is found at what stands at it: a router, on a phone.
+    const found = document.getElementById(id) ?? document.querySelector(`[data-at="${CSS.escape(id)}"]`);
     if (found === null) return;
     for (let part = found; part !== null; part = part.parentElement) if (part instanceof HTMLDetailsElement) part.open = true;
     found.scrollIntoView({ block: "center" });
