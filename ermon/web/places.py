@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -89,12 +90,12 @@ def _spoken(place: Place) -> str:
 
 def describe(monitor: Monitor, place: Place) -> FoundPlaceDoc:
     """Say what a place is, and how it is now."""
-    text = place.text
+    text, state = place.text, None
     if place.alarm is not None:
         text = f"{place.alarm.severity}, raised: {monitor.summary(place.alarm)}"
-    return FoundPlaceDoc(
-        kind=place.kind, name=place.name, text=text, state=_state(monitor, place), href=place.href
-    )
+    with suppress(KeyError):  # a reload has come between, and it is gone
+        state = _state(monitor, place)
+    return FoundPlaceDoc(kind=place.kind, name=place.name, text=text, state=state, href=place.href)
 
 
 def _state(monitor: Monitor, place: Place) -> str | None:

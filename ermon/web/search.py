@@ -70,23 +70,22 @@ async def search(request: web.Request) -> web.Response:
     except ValueError as error:
         refuse(str(error))
     monitor = context.monitor()
-    feeds = _feeds(monitor, values.get("feed"))
+    _feeds(monitor, feed := values.get("feed"))
     places = await _places(context, monitor, query)
     if not places and isinstance(query, NameQuery):
         refuse(await asyncio.to_thread(advice, monitor.config, query.text))
     shown = await list_in_slices(describe(monitor, place) for place in places[:MAX_PLACES])
     wanted, notes = _carrying(query, places)
-    found = (
-        _around(monitor, feeds, query.prefix)
-        if isinstance(query, PrefixQuery)
-        else await _scan(monitor, feeds, wanted)
-    )
-    without = _without(monitor, feeds, query.prefix) if isinstance(query, PrefixQuery) else ()
-    if found:
-        notes += _limits(monitor, feeds, query)
+    config, feeds = monitor.config, _feeds(monitor, feed)  # a reload may have come between
+    limits = _limits(monitor, feeds, query)
+    without: tuple[WithoutDoc, ...] = ()
+    if isinstance(query, PrefixQuery):
+        found, without = _around(monitor, feeds, query.prefix), tuple(_without(monitor, feeds, query.prefix))
+    else:
+        found = await _scan(monitor, feeds, wanted)
 
     def render() -> bytes:
-        describer = Describer(monitor.config)
+        describer = Describer(config)
         return success(
             SearchDoc(
                 query=query.text,
@@ -95,8 +94,8 @@ async def search(request: web.Request) -> web.Response:
                 places=tuple(shown),
                 places_total=len(places),
                 routes=tuple(each.document(describer) for each in found),
-                without=tuple(without),
-                notes=tuple(notes),
+                without=without,
+                notes=tuple([*notes, *limits] if found else notes),
             )
         )
 
@@ -242,7 +241,9 @@ def _look_through(
 ) -> Iterator[None]:
     """Step by step; routes that come and go meanwhile may be there or not."""
     for name in feeds:
-        rib = monitor.network.feeds[name].rib
+        if (state := monitor.network.feeds.get(name)) is None:
+            continue  # a reload has come between
+        rib = state.rib
         fits: dict[Attributes, bool] = {}
         for prefix in tuple(chain(rib.prefixes("ipv4"), rib.prefixes("ipv6"))):
             for route in tuple(rib.paths(prefix)):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ermon.web import search
+from ermon.web.places import Place, describe
 from ermon.web.query import AsnQuery, CommunityQuery, NameQuery, PrefixQuery, parse_query
 from tests.checks.company import EXCHANGE, V4, V6, Space, company
 from tests.checks.test_sharding import region
@@ -251,3 +252,8 @@ async def test_a_finding_is_found_by_its_id_its_check_and_what_it_is_about(clien
     site.net.withdraw("isp-a", V4.pool).wait(100)
     [shown] = (await found(client, finding.id))["places"]
     assert (shown["state"], shown["text"][:17]) == ("up", "critical, cleared")
+
+
+@pytest.mark.parametrize("kind", ["circuit", "pool", "feed"])
+def test_what_a_reload_has_taken_away_meanwhile_has_no_state(site: Site, kind: str):
+    assert describe(site.net.monitor, Place(kind=kind, name="gone", text="was there")).state is None
