@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import structlog
 from msgspec import structs
@@ -44,7 +44,7 @@ from ermon.model.inventory import Config
 from ermon.recording.recorder import Recorder
 
 TURN_SECONDS = 0.01
-"""For so long the lines of one process are taken in before those of another, in slices of the loop's time."""
+"""For so long, of the processor's time, the lines of one process are taken in before those of another."""
 BEHIND_SECONDS = 1.0
 """A process whose last line was so old when it was read is behind: what is noticed between its lines has their time."""
 CLOCK_TOLERANCE_SECONDS = 1.0
@@ -324,10 +324,10 @@ class FeedSupervisor:
 
     def _take_some(self, process: str, lines: deque[bytes]) -> Iterator[float | None]:
         """Take lines in, at least one, until the process' turn is over; what they hold is very different."""
-        ends = perf_counter() + TURN_SECONDS
+        ends = thread_time() + TURN_SECONDS
         while lines:
             yield self._take_line(process, lines.popleft())
-            if perf_counter() >= ends:
+            if thread_time() >= ends:
                 return
 
     def _take_line(self, process: str, line: bytes) -> float | None:

@@ -12,6 +12,7 @@ from ermon.config.load import load_config
 from ermon.core.monitor import Monitor
 from ermon.core.status import collect
 from ermon.exabgp.decode import Decoded, Decoder, RejectReason
+from ermon.exabgp.lines import Addresses, Line, Neighbor, RawUpdates
 from ermon.exabgp.updates import FeedEncoder
 from ermon.model.events import MessagesLost, ProcessUp
 from ermon.model.inventory import Feed
@@ -26,7 +27,9 @@ from ermon.model.routes import (
     Route,
     SegmentKind,
 )
+from tests.bgp import UPDATE, end_of_rib
 from tests.fuzz.mutate import break_bytes, break_json
+from tests.recorded import record
 
 TOP = Path(__file__).parents[2]
 CONFIG = load_config(TOP / "config" / "ermon.reference.yml").config
@@ -47,6 +50,13 @@ LISTENER = [
 ]
 """What ermon's own listener tells in ExaBGP's process."""
 SAID = [*RECORDED, *LISTENER * 20]  # as often as it takes for each of their values to be broken
+UPDATES = b"".join(
+    (
+        *(octets for _, octets in (*record.UPDATES, *record.TWO_OCTETS) if octets[18] == UPDATE),
+        end_of_rib("ipv6"),
+    )
+)
+"""As routers send them."""
 START = 1_772_366_400.0
 PID = 7
 FEEDS = list(CONFIG.feeds.values())
@@ -56,7 +66,7 @@ def decode(random: Random) -> None:
     """Each line becomes events or one rejection, and an UPDATE that is skipped is a loss."""
     decoder = Decoder(CONFIG.feeds)
     for _ in range(20):
-        line = random.choice(SAID)
+        line = raw(random, random.choice(FEEDS), START) if random.random() < 0.3 else random.choice(SAID)
         breaking = break_json if random.random() < 0.6 else break_bytes
         check(decoder.decode(breaking(random, line, RECORDED)))
 
@@ -102,9 +112,24 @@ def check_held(watching: Monitor) -> None:
         assert state.held.total == ROUTE_BYTES * len(routes) + sum(each.held_bytes for each in attributes)
 
 
+def raw(random: Random, feed: Feed, now: float) -> bytes:
+    """UPDATEs as they came, whole or not."""
+    octets = break_bytes(random, UPDATES, [UPDATES]) if random.random() < 0.8 else UPDATES
+    said = RawUpdates(
+        session=random.randrange(3),
+        octets=random.randrange(10**6),
+        asn4=random.random() < 0.8,
+        families=[f"{family} unicast" for family in feed.families],
+        add_path=[f"{family} unicast" for family in feed.families if random.random() < 0.3],
+        body=octets,
+    )
+    neighbor = Neighbor(Addresses(feed.local, feed.peer), raw=said)
+    return msgspec.json.encode(Line("5.0.0", now, PID, "raw", neighbor=neighbor))
+
+
 def lines(random: Random, feed: Feed, now: float) -> Iterator[bytes]:
     encoder = FeedEncoder(feed, PID, now)
-    match random.randrange(6):
+    match random.randrange(7):
         case 0:
             yield encoder.offered(feed.families if random.random() < 0.5 else ())
             yield encoder.negotiated(feed.families if random.random() < 0.8 else ())
@@ -113,6 +138,8 @@ def lines(random: Random, feed: Feed, now: float) -> Iterator[bytes]:
             yield from map(encoder.end_of_rib, feed.families)
         case 2:
             yield random.choice(SAID)
+        case 3:
+            yield raw(random, feed, now)
         case _:
             yield from encoder.updates(route(random) for _ in range(random.choice((1, 2, 10, 60))))
 
