@@ -239,6 +239,10 @@ def test_a_search_by_service_shows_routes_and_an_unknown_name_what_could_be_mean
     expect(visit("#search table")).to_contain_text("exchange-online (12076:5010)")
     expect(visit("#search .places")).to_contain_text("required on circuit chicago")
     assert visit.barriers() == []
+    search(visit, "pool chi")
+    visit("#search .places a", has_text=V6.pool).click()
+    expect(visit("header input")).to_have_value(V6.pool)
+    expect(visit("#search table")).to_contain_text("chicago-primary")
     search(visit, "exchage")
     expect(visit("#search [role=status]")).to_have_text(
         "▲ 'exchage' is no prefix, address, ASN, community or name. Did you mean Exchange Online?"

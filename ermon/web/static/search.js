@@ -79,9 +79,22 @@ function places({ places: shown, places_total: total }) {
   const items = shown.map(({ kind, name, text, state, href }) => el(
     "li", {},
     state !== null && [el("span", { class: state }, MARKS[state] ?? MARKS.unknown), " "],
-    `${kind} `, href === null ? el("strong", {}, name) : el("a", { href }, name), ` ${text}`,
+    `${kind} `, href === null ? el("strong", {}, name) : el("a", { href }, name), " ", withPrefixes(text),
   ));
   return [el("ul", { class: "places" }, items), total > shown.length && el("p", { class: "unknown" }, `◆ and ${total - shown.length} more: search for a longer name.`)];
+}
+
+/** A prefix in a text leads to its routes. */
+function withPrefixes(text) {
+  return text.split(/([\da-f.:]+\/\d+)/).map((part, n) => (n % 2 === 0 ? part : el("a", { href: `?${new URLSearchParams({ q: part })}`, onclick: again(part) }, part)));
+}
+
+function again(query) {
+  return (event) => {
+    event.preventDefault();
+    field.value = query;
+    search(query);
+  };
 }
 
 function part({ title, routes, total, total_exact: exact }) {
