@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from types import SimpleNamespace
 
 import pytest
@@ -10,9 +11,13 @@ from structlog.testing import capture_logs
 from ermon.config.load import load_config
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.supervisor import MAX_STRANGERS_LOGGED, STRANGERS_LOGGED_EVERY_SECONDS, FeedSupervisor
-from ermon.exabgp.channel import Unreadable
+from ermon.exabgp.channel import RelayLost, Started, Unreadable
+from ermon.exabgp.raw import RawState
+from ermon.exabgp.runs import ANSWER_OCTETS
 from ermon.metrics.process import Telemetry
+from ermon.model.events import EndOfRib
 from ermon.recording.recorder import Recorder
+from tests.bgp import end_of_rib
 from tests.daemon.test_systemd import REFERENCE
 
 
@@ -139,3 +144,50 @@ def test_a_line_that_is_said_to_be_the_relays_and_is_not_is_counted_and_logged_o
         if sample.name == "ermon_ingest_rejected_total"
     }
     assert values["bad-control"] == 50
+
+
+# UPDATEs as they came ----------------------------------------------------------------------------------
+
+
+class Process:
+    """An ExaBGP that notes what it is told."""
+
+    up, restarts, relay_dropped, missing_of_box = True, 0, 0, ()
+
+    def __init__(self, name, raw):
+        self.name, self.raw, self.told = name, raw, []
+
+    def taken(self, *what):
+        self.told.append(what)
+
+    def lost(self):
+        self.told.append("lost")
+
+
+@pytest.mark.parametrize("state", [*RawState, None])
+def test_an_exabgp_that_is_none_of_those_that_were_tested_is_told_of(supervisor, state):
+    process = Process("edges", state)
+    with capture_logs() as logged:
+        supervisor._take_control(process, Started(7))
+    assert [line["raw"] for line in logged if line["event"] == "exabgp started"] == [state is RawState.ON]
+    untested = [line for line in logged if line["event"] == "exabgp decodes UPDATEs itself"]
+    assert [line["log_level"] for line in untested] == ["warning"] * (state is RawState.UNTESTED)
+    assert supervisor._telemetry.registry.get_sample_value("ermon_exabgp_raw", {"process": "edges"}) == (
+        state is RawState.ON
+    )
+
+
+def test_exabgp_is_told_how_much_of_a_session_is_taken_in_and_what_is_lost(supervisor, time):
+    local, name = where(supervisor)
+    feed = next(feed for feed in supervisor._config.feeds.values() if feed.local == local)
+    supervisor._processes[name] = process = Process(name, RawState.ON)
+    said = {"session": 3, "octets": ANSWER_OCTETS, "asn4": True, "families": [], "add-path": []}
+    said["body"] = b64encode(end_of_rib("ipv4")).decode()
+    line = {"exabgp": "5.0.0", "time": time.now, "pid": 7, "type": "raw"}
+    address = {"local": feed.local, "peer": feed.peer}
+    supervisor._take_line(name, json.dumps(line | {"neighbor": {"address": address, "raw": said}}).encode())
+    assert [type(event) for event in supervisor.events] == [EndOfRib]
+    assert process.told == [(3, ANSWER_OCTETS)]
+    with capture_logs():
+        supervisor._take_control(process, RelayLost())
+    assert process.told == [(3, ANSWER_OCTETS), "lost"]
