@@ -284,7 +284,10 @@ def _fact(seen: Seen, alarm: Alarm) -> str:
     uplink = names.get("uplink")
     if uplink and not names_in(summary, uplink):
         return f"{summary} (to {uplink})"
-    places = (names.get("circuit"), names.get("link"), names.get("feed"))
+    places = [names.get("circuit"), names.get("link")]
+    feed = seen.monitor.config.feeds.get(names.get("feed", ""))
+    if feed is not None and not (uplink and feed.router and names_in(summary, feed.router)):
+        places.append(feed.name)  # its router and its uplink name it, too
     missing = [place for place in places if place and not names_in(summary, place)]
     return f"{summary} ({' '.join(missing)})" if missing else summary
 

@@ -91,6 +91,13 @@ def test_the_worst_finding_is_the_text_and_the_count_comes_after_it(net: Company
     assert found.since == "2026-11-18T11:10:12.000Z"
 
 
+def test_a_feed_is_not_named_beside_its_router_and_uplink():
+    mirror = "{router: edge-1, view: to-internet, uplink: isp-a, peer: 127.0.0.11, local: 127.0.0.4, peer_asn: 64500, local_asn: 65011, families: [ipv4, ipv6]}"
+    net = good_day(f"feeds: {{isp-a: null, edge-1-isp-a: {mirror}}}")
+    net.announce("edge-1-isp-a", V4.pool, path="64500").wait(5)
+    assert headline(net).text == f"NAT pool chi {V4.pool} is advertised to isp-a by edge-1"
+
+
 def test_of_equally_bad_ones_the_latest_is_named(net: Company):
     leak(net).wait(5)
     leak(net, V6).wait(5)
