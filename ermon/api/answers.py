@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from ermon.api.status import (
+    ClockStepDoc,
     CircuitState,
     FeedDoc,
     LinkDoc,
@@ -331,7 +332,7 @@ class LinkHistoryDoc(msgspec.Struct, frozen=True, kw_only=True):
     """How many prefixes were received on the link at each of ``times``; ``null``: nobody knows."""
 
 
-AwayWhy = Literal["stopped", "died", "not-held"]
+AwayWhy = Literal["stopped", "died", "suspended", "not-held"]
 
 
 class AwayDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
@@ -340,18 +341,9 @@ class AwayDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from"
     start: float
     end: float
     why: AwayWhy
-    """``stopped``: it was told to stop. ``died``: it ended without being told to, or its machine did. ``not-held``: nothing is
-    held of that time.
+    """``stopped``: it was told to stop. ``died``: it ended without being told to, or its machine did. ``suspended``: its
+    machine was. ``not-held``: nothing is held of that time.
     """
-
-
-class ClockStepDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """The clock of ermon's machine was set while ermon ran, or the machine was suspended."""
-
-    time: float
-    """To which time, in seconds since the epoch."""
-    seconds: float
-    """By how much; negative: back."""
 
 
 class TimelineDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):

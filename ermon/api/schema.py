@@ -37,7 +37,7 @@ from ermon.api.answers import (
     WindowDoc,
     WindowRequest,
 )
-from ermon.api.status import HeadlineDoc, StatusDoc
+from ermon.api.status import ClockStepDoc, HeadlineDoc, StatusDoc
 from ermon.model.prefixes import Family
 
 EVENTS: Mapping[str, type] = {
@@ -47,6 +47,7 @@ EVENTS: Mapping[str, type] = {
     "feed": FeedEvent,
     "pool": PoolEvent,
     "headline": HeadlineDoc,
+    "clock": ClockStepDoc,
 }
 """What ``/api/v1/events`` sends, by kind; in the order in which those of one moment are sent."""
 

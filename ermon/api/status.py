@@ -340,6 +340,19 @@ class GroupDoc(msgspec.Struct, frozen=True, kw_only=True):
     """Their ids, the worst first."""
 
 
+class ClockStepDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """The clock of ermon's machine was set, or the machine was suspended. No timer has moved, only dates."""
+
+    time: float
+    """To which time, in seconds since the epoch."""
+    seconds: float
+    """By how much; negative: back."""
+    suspended: float
+    """How many of these seconds the machine was suspended for."""
+    text: str
+    """``clock set back by 1 h 0 min``, ``machine suspended for 8 h 0 min``."""
+
+
 class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is configured, by its configured name, and how it is."""
 
@@ -367,3 +380,5 @@ class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
     """How many there are."""
     blind_spots: tuple[str, ...] = ()
     """What ermon never sees: views that no feed provides, links of which best paths alone are seen."""
+    clock_steps: tuple[ClockStepDoc, ...] = ()
+    """What became of the clock of ermon's machine in the last 24 hours, the earliest first."""

@@ -32,6 +32,7 @@ from ermon.core.rolling import SpanCount
 from ermon.core.session import Session
 from ermon.core.states import Awaited, CircuitSight, FeedState, LinkInfo, ProcessState, rolling
 from ermon.core.timers import ProcessSettles, StrangersGone, Timer
+from ermon.core.wall_clock import WallClock
 from ermon.model.findings import LinkState
 from ermon.model.inventory import (
     EDGES,
@@ -110,8 +111,8 @@ class NetworkFacts:
         self.now = now
         """The time of what is being taken in: of a line, or of a timer. Lines of two processes may come out of order."""
         self.horizons = Horizons(now)
-        self.clock_offset = 0.0
-        """How far the wall clock is ahead of ``now``, in seconds: it may be set, and ``now`` only ever passes."""
+        self.clock = WallClock()
+        """The wall clock may be set, and ``now`` only ever passes."""
         self.pending = Pending()
         self.coverage = Coverage(config, config.maintenance)
         """Who is quiet because of maintenance windows: those of the configuration, and later those booked too."""
@@ -179,8 +180,8 @@ class NetworkFacts:
     # Time --------------------------------------------------------------------------------------------
 
     def wall(self, time: float) -> float:
-        """Return what a time of events is in terms of the wall clock as it is now: for people, and for the calendar."""
-        return time + self.clock_offset
+        """Return when a time of events was, in terms of the wall clock as it is at ``now``: for people."""
+        return self.clock.date(time, self.now)
 
     def owner_of_timer(self, timer: Timer) -> Owner:
         """Return the processes that must have said everything before a timer may fire."""
@@ -195,8 +196,8 @@ class NetworkFacts:
 
     @property
     def calendar_now(self) -> float:
-        """The time by which windows and dates are judged."""
-        return self.wall(self.now)
+        """The time by which windows and dates are judged: what the wall clock said at ``now``."""
+        return self.clock.at(self.now)
 
     # Sessions ----------------------------------------------------------------------------------------
 

@@ -100,5 +100,5 @@ def restore(reactor: Reactor, links: Iterable[KeptLink]) -> None:
         reactor.routes.learned.restore(kept.link, kept.family, frozenset(map(parse_prefix, kept.prefixes)))
         for time in kept.flaps:
             info.flaps.add(time)
-        info.losses.restore(kept.losses, 0.0)
+        info.losses.restore(kept.losses, lambda time: time)
         reactor.layers.watch(LinkFlapsEnd(kept.link, kept.family), info.flaps_end())

@@ -374,7 +374,7 @@ class Monitor:
         """The same step by step: between two steps nothing may be applied, and everything can be read as it was."""
         self._let_time_pass(now)
         before, alarms, reactor, facts = self._alarms, parts.alarms, parts.reactor, parts.facts
-        facts.now, facts.clock_offset = self.now, self.network.clock_offset
+        facts.now, facts.clock = self.now, self.network.clock
         facts.horizons.go_on_from(self.horizons, parts.plan.config.processes)
         alarms.cleared, alarms.transitions, alarms.changes = (
             before.cleared,
@@ -468,7 +468,9 @@ class Monitor:
         self._set_calendar()
 
     def _set_calendar(self) -> None:
-        """Ask again when a maintenance window begins or ends, or a prefix becomes expected or ceases to be."""
+        """Ask again when a maintenance window begins or ends, or a prefix becomes expected or ceases to be, and when the
+        clock steps for who is still behind that.
+        """
         facts, alarms = self.network, self._alarms
         self._calendar: OwnedTimers[tuple[float, Owner]] = OwnedTimers(_owner_of_date, self.horizons)
         self._timers = (
@@ -482,9 +484,9 @@ class Monitor:
             times.update(self.network.expectations(circuit).changes())
         for owner in {alarms.plan.owner(alarm.key) for alarm in alarms.dated()} if times else ():
             now = facts.now if self.horizons.together else self.horizons.now(owner)
-            for time in times:
-                if time > facts.wall(now):
-                    self._calendar.set((time, owner), time - facts.clock_offset)
+            steps = [step.time for step in facts.clock.steps if step.time > now]
+            for due in (*steps, *(due for time in times for due in facts.clock.moments(time, now))):
+                self._calendar.set((due, owner), due)
 
 
 def _owner_of_date(date: tuple[float, Owner]) -> Owner:

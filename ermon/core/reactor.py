@@ -42,6 +42,7 @@ from ermon.model.events import (
     AddPathNegotiated,
     AddPathOffered,
     Alive,
+    ClockChanged,
     ClockStepped,
     ConnectionsRefused,
     EndOfRib,
@@ -63,6 +64,7 @@ from ermon.model.events import (
 )
 from ermon.model.inventory import Limit
 from ermon.model.prefixes import Family
+from ermon.model.text import duration_text
 
 TEARDOWN_INTERVAL_SECONDS = 300.0
 """A feed is asked to send everything again once in this time at most."""
@@ -132,9 +134,22 @@ class Reactor:
                 facts.storage = event.problem
                 facts.pending.topics.add(STORAGE)
             case ClockStepped():
-                facts.clock_offset = event.offset
+                self._clock_stepped(event)
             case _:
                 assert_never(event)
+
+    def _clock_stepped(self, event: ClockStepped) -> None:
+        since = event.time if event.since is None else event.since
+        step = self.facts.clock.step(since, event.offset, event.suspended)
+        self.layers.changes.append(ClockChanged(since, step.set_by, step.suspended))
+        if event.suspended >= self.facts.config.collector.hold_time:
+            # Each router has long given its session up, and may call again; ExaBGP would refuse it for a session that is dead.
+            reason = (
+                f"this machine was suspended for {duration_text(event.suspended)}, longer than the hold time"
+            )
+            for state in self.facts.feeds.values():
+                if state.session.up:
+                    self.request(state, "teardown", reason)
 
     def _alive(self, state: FeedState) -> None:
         if not state.session.opening:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 COUNTED_AT_MOST = 1_000
 """More is no better told: whoever reads of a thousand changes knows enough."""
@@ -56,11 +56,11 @@ class SpanCount(RollingCount):
         if isinstance(other, SpanCount):
             self._last = other._last  # noqa: SLF001 - of its own kind
 
-    def restore(self, times: Iterable[float], offset: float) -> None:
-        """Go on from times that are in spans of their own; the clock is ``offset`` seconds ahead."""
+    def restore(self, times: Iterable[float], wall: Callable[[float], float]) -> None:
+        """Go on from times that are in spans of their own; ``wall`` says what the clock said at a time."""
         for time in times:
             self.add(time)
-            self._last = (time + offset) // self._span
+            self._last = wall(time) // self._span
 
     def add_at(self, now: float, wall: float) -> None:
         """Note what happens ``now``, at ``wall`` by the clock."""

@@ -10,7 +10,9 @@ from itertools import accumulate, pairwise
 
 import msgspec
 
-from ermon.api.answers import AwayDoc, ClockStepDoc
+from ermon.api.answers import AwayDoc
+from ermon.api.status import ClockStepDoc
+from ermon.core.wall_clock import step_text
 from ermon.model.findings import Seconds
 
 ALIVE_SECONDS = 60.0
@@ -31,6 +33,13 @@ class KeptRun(msgspec.Struct, frozen=True):
     """It was told to stop. Otherwise it runs, or was killed, or its machine lost power."""
     clock: float = 0.0
     """By how many seconds the clock was set when it began, while ermon ran on; 0: ermon was started."""
+    suspended: float = 0.0
+    """For how many of these seconds the machine was suspended."""
+
+    @property
+    def goes_on(self) -> bool:
+        """ermon was not started when it began."""
+        return self.clock != 0 or self.suspended != 0
 
 
 class RunLog:
@@ -52,16 +61,16 @@ class RunLog:
             run = self._runs[-1]
             self._runs[-1] = msgspec.structs.replace(run, alive=max(now, run.began), stopped=stopped)
 
-    def clock_stepped(self, before: float, after: float) -> None:
-        """The clock was set from one time to another."""
+    def clock_stepped(self, before: float, after: float, suspended: float = 0.0) -> None:
+        """The clock was set from one time to another; or for some of that time the machine was ``suspended``."""
         if not self._runs:
             return
         run = self._runs.pop()
         # What was to come by a clock that was ahead has not come yet.
         until = min(before, after)
-        if abs(after - before) <= WRONG_CLOCK_SECONDS and run.began < until:
+        if abs(after - before - suspended) <= WRONG_CLOCK_SECONDS and run.began < until:
             self._runs.append(msgspec.structs.replace(run, alive=until))
-        self._add(KeptRun(after, after, clock=after - before))
+        self._add(KeptRun(after, after, clock=after - before, suspended=suspended))
 
     def _add(self, run: KeptRun) -> None:
         self._runs.append(run)
@@ -69,7 +78,9 @@ class RunLog:
             gaps = [later.began - earlier.alive for earlier, later in pairwise(self._runs)]
             shortest = gaps.index(min(gaps))
             earlier, later = self._runs[shortest : shortest + 2]
-            merged = msgspec.structs.replace(later, began=earlier.began, clock=earlier.clock)
+            merged = msgspec.structs.replace(
+                later, began=earlier.began, clock=earlier.clock, suspended=earlier.suspended
+            )
             self._runs[shortest : shortest + 2] = [merged]
 
     # To look at --------------------------------------------------------------------------------------
@@ -88,7 +99,10 @@ class RunLog:
         found = [AwayDoc(start=start, end=min(held_from, end), why="not-held")]
         runs = sorted(self._runs, key=lambda run: run.began)
         for earlier, later in pairwise(accumulate(runs, _later_end)):
-            if later.clock == 0:
+            if later.suspended:
+                since, until = max(later.began - later.suspended, start), min(later.began, end)
+                found.append(AwayDoc(start=since, end=until, why="suspended"))
+            elif not later.goes_on:
                 since, until = max(earlier.alive, start), min(later.began, end)
                 found.append(AwayDoc(start=since, end=until, why="stopped" if earlier.stopped else "died"))
         return tuple(each for each in found if each.start < each.end)
@@ -96,10 +110,16 @@ class RunLog:
     def clock_steps(self, start: float, end: float) -> tuple[ClockStepDoc, ...]:
         """Return when the clock was set between two times, while ermon ran."""
         return tuple(
-            ClockStepDoc(time=run.began, seconds=run.clock)
+            clock_step_doc(run.began, run.clock, run.suspended)
             for run in self._runs
-            if run.clock != 0 and start <= run.began <= end
+            if run.goes_on and start <= run.began <= end
         )
+
+
+def clock_step_doc(time: float, seconds: float, suspended: float) -> ClockStepDoc:
+    """Describe a step of the clock to a time."""
+    text = step_text(seconds - suspended, suspended)
+    return ClockStepDoc(time=time, seconds=seconds, suspended=suspended, text=text)
 
 
 def _later_end(earlier: KeptRun, run: KeptRun) -> KeptRun:

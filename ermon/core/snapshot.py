@@ -38,6 +38,7 @@ from ermon.core.states import (
     ProcessState,
 )
 from ermon.core.timers import RefreshOverdue
+from ermon.core.wall_clock import ClockStep, WallClock
 from ermon.model.findings import LinkState, Status
 from ermon.model.inventory import Config, Limit, LinkKey
 from ermon.model.prefixes import FAMILIES, Family, Prefix, PrefixSet, parse_prefix
@@ -131,6 +132,7 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
 
     now: float
     clock_offset: float = 0.0
+    clock_steps: tuple[ClockStep, ...] = ()
     delivered: dict[str, float] | None = None
     """By process: up to when everything that it had to say has been taken in. ``None``: all that follows is one stream, in
     order, as in recordings from before processes had times of their own.
@@ -163,7 +165,8 @@ def take(monitor: Monitor) -> Snapshot:
     network, now, learned = monitor.network, monitor.now, monitor.reactor.routes.learned
     return Snapshot(
         now=now,
-        clock_offset=network.clock_offset,
+        clock_offset=network.clock.offset,
+        clock_steps=tuple(network.clock.steps),
         delivered=None if network.horizons.together else network.horizons.memory(),
         feeds={name: _feed_memory(monitor.reactor, state, now) for name, state in network.feeds.items()},
         links=tuple(
@@ -298,7 +301,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
     What the configuration does not know is left out.
     """
     network = NetworkFacts(config, snapshot.now)
-    network.clock_offset = snapshot.clock_offset
+    network.clock = WallClock(snapshot.clock_offset, snapshot.clock_steps)
     if snapshot.delivered is not None:
         network.horizons.restore(snapshot.delivered, config.processes)
     reactor = Reactor(network, {})
@@ -306,7 +309,7 @@ def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Rou
         _restore_feed(reactor, network.feeds[name], snapshot.feeds[name], routes.get(name, ()))
     for memory in snapshot.links:
         if info := network.links.get((memory.link, memory.family)):
-            _restore_link(reactor.routes.learned, info, memory, snapshot.clock_offset)
+            _restore_link(reactor.routes.learned, info, memory, network.clock)
     _restore_drains(network, snapshot)
     for circuit, family, sight in snapshot.circuits:
         if (circuit, family) in network.circuits:
@@ -400,14 +403,14 @@ def _restore_asked(reactor: Reactor, state: FeedState, memory: FeedMemory) -> No
         sync.asked_again = sync.marked = False
 
 
-def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory, clock_offset: float) -> None:
+def _restore_link(learned: LearnedPrefixes, info: LinkInfo, memory: LinkMemory, clock: WallClock) -> None:
     info.state, info.known_state = memory.state, memory.known_state
     info.awaited_until = memory.awaited_until
     info.changed_at, info.transitions = memory.changed_at, memory.transitions
     info.returned_at = memory.returned_at
     for time in memory.flaps:
         info.flaps.add(time)
-    info.losses.restore(memory.losses, clock_offset)
+    info.losses.restore(memory.losses, clock.at)
     info.settles_until = memory.settles_until
     info.ceased = memory.ceased
     learned.restore(memory.link, memory.family, frozenset(map(parse_prefix, memory.remembered)))

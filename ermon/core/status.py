@@ -16,6 +16,7 @@ from ermon.api.answers import by_severity
 from ermon.api.status import (
     CircuitDoc,
     CircuitState,
+    ClockStepDoc,
     FeedDoc,
     FeedOverall,
     GroupDoc,
@@ -89,6 +90,7 @@ def network_status(
     started_at: float,
     now: float,
     unconfined: Mapping[str, tuple[str, ...]] = {},
+    clock_steps: tuple[ClockStepDoc, ...] = (),
 ) -> StatusDoc:
     """Put everything together; times are seconds since the epoch. ``unconfined`` says what of its box a process lacks."""
     config, seen = monitor.config, Seen(monitor)
@@ -119,6 +121,7 @@ def network_status(
         noticed=tuple(_noticed(monitor)),
         noticed_total=len(monitor.standing.noticed),
         blind_spots=tuple(seen.blind_spots),
+        clock_steps=clock_steps,
     )
 
 

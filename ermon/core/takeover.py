@@ -48,7 +48,7 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
         new.layers.watch(ProcessSettles(process), facts.processes[process].runs.restless_until)
     _adopt_listening(new, old)
     facts.sources.update(before.sources)
-    facts.storage, facts.clock_offset = before.storage, before.clock_offset
+    facts.storage, facts.clock = before.storage, before.clock
     for key, info in facts.links.items():
         if key in before.links:
             _adopt_link(new, key, info, old)

@@ -2,7 +2,10 @@
 older is put together from the hours that were written down.
 
 Bounded: one count in five minutes, and so many changes of each link and family. Where those are too many,
-the oldest become one stretch that is unknown. So is the time that ermon was not running.
+the oldest become one stretch that is unknown. So is the time that ermon was not running, or its machine was suspended.
+
+Times are those of the wall clock. When somebody sets it, what is in memory moves with it: what lasted an hour still did, and
+nothing is lost of an hour that is there twice.
 
 House rules: nothing here awaits, logs or reads a clock. Times are seconds since the epoch.
 """
@@ -22,7 +25,7 @@ from ermon.api.status import Shown
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
 from ermon.core.runs import RunLog
-from ermon.model.events import Change, DrainChanged, LinkChanged
+from ermon.model.events import Change, ClockChanged, DrainChanged, LinkChanged
 from ermon.model.findings import LinkState
 from ermon.model.inventory import LinkFamily
 
@@ -32,6 +35,8 @@ MAX_SAMPLES = int(SPAN_SECONDS / SAMPLE_SECONDS)
 HOUR_SECONDS = 3600.0
 MAX_CHANGES = 200
 """Of each link and family: a link that changes its state more often has a finding that says so."""
+MAX_GAPS = 50
+"""A machine that is suspended more often in a day is left alone with the oldest."""
 
 _UNCOUNTED = -1
 """How many prefixes a link brings whose state is unknown."""
@@ -91,6 +96,12 @@ class _Track:
             changes[0] = (began, Shown.UNKNOWN)
             self.merged_until = changes[1][0]
 
+    def move(self, seconds: float) -> None:
+        """Tell all times by a clock that was set."""
+        self.changes = deque((time + seconds, shown) for time, shown in self.changes)
+        if self.merged_until is not None:
+            self.merged_until += seconds
+
     def forget(self, before: float) -> None:
         while len(self.changes) > 1 and self.changes[1][0] <= before:
             self.changes.popleft()
@@ -122,13 +133,19 @@ class TimelineView:
         )
 
 
-def _view(times: list[float], tracks: dict[LinkFamily, _Track], start: float, end: float) -> TimelineView:
+def _view(
+    times: list[float],
+    tracks: dict[LinkFamily, _Track],
+    start: float,
+    end: float,
+    gaps: Iterable[tuple[float, float]] = (),
+) -> TimelineView:
     first = sum(time < start for time in times)
     last = sum(time <= end for time in times)
     taken = [
         (
             key,
-            tuple(each for each in track.changes if each[0] <= end),
+            tuple(each for each in _awake(track.changes, gaps) if each[0] <= end),
             track.counts[first:last],
             track.merged_until,
         )
@@ -180,12 +197,21 @@ class Timeline:
         self._known: NetworkFacts | None = None
         self._times: list[float] = []
         self._tracks: dict[LinkFamily, _Track] = {}
+        self._gaps: deque[tuple[float, float]] = deque(maxlen=MAX_GAPS)
+        """From when to when the machine was suspended."""
+        self.moved = False
+        """Whether somebody has set the clock, and all that was written down has other times now."""
 
     def follow(self, monitor: Monitor, changes: Iterable[Change]) -> None:
         """Take in what has changed since this was last called, and what a reload has brought or removed."""
-        wall = monitor.network.wall
+        wall, changes = monitor.network.wall, list(changes)
+        if moved := sum(change.set_by for change in changes if isinstance(change, ClockChanged)):
+            self._move(moved)
         for change in changes:
             match change:
+                case ClockChanged(time, _, suspended):
+                    if suspended:
+                        self._gaps.append((wall(time) - suspended, wall(time)))
                 case LinkChanged(time, link, family, state):
                     if track := self._tracks.get((link, family)):
                         track.is_now(wall(time), state, draining=track.draining)
@@ -195,6 +221,14 @@ class Timeline:
                 case _:
                     pass  # a feed or a pool
         self._meet(monitor)
+
+    def _move(self, seconds: float) -> None:
+        """Tell all times by a clock that was set."""
+        self.moved = True
+        self._times = [time + seconds for time in self._times]
+        self._gaps = deque(((began + seconds, ended + seconds) for began, ended in self._gaps), MAX_GAPS)
+        for track in self._tracks.values():
+            track.move(seconds)
 
     def sample(self, monitor: Monitor, now: float) -> None:
         """Count the prefixes; of the samples of the same five minutes, the last one stays."""
@@ -233,7 +267,7 @@ class Timeline:
 
     def show(self, start: float, end: float) -> TimelineView:
         """Take what the links were between two times, of the last 24 hours."""
-        return _view(self._times, self._tracks, start, end)
+        return _view(self._times, self._tracks, start, end, self._gaps)
 
     def first(self) -> float | None:
         """Return the first time at which the prefixes were counted."""
@@ -249,7 +283,7 @@ class Timeline:
         tracks = [
             KeptTrack(
                 key,
-                [*_span((each for each in track.changes if each[0] < end), start, end)],
+                [*_span((each for each in _awake(track.changes, self._gaps) if each[0] < end), start, end)],
                 track.counts[first:last].tolist(),
                 track.merged_until,
             )
@@ -270,6 +304,22 @@ class Timeline:
         for track in timeline._tracks.values():
             track.forget(now - SPAN_SECONDS)
         return timeline
+
+
+def _awake(
+    changes: Iterable[tuple[float, Shown]], gaps: Iterable[tuple[float, float]]
+) -> list[tuple[float, Shown]]:
+    """Return the states with those gaps in them, in which ermon's machine was suspended."""
+    found = list(changes)
+    for began, ended in gaps:
+        shown = next((shown for time, shown in reversed(found) if time <= ended), Shown.UNKNOWN)
+        if shown is not Shown.UNKNOWN:
+            found = [
+                *(each for each in found if each[0] < began),
+                *((began, Shown.UNKNOWN), (ended, shown)),
+                *(each for each in found if each[0] > ended),
+            ]
+    return found
 
 
 def _span(changes: Iterable[tuple[float, Shown]], since: float, now: float) -> list[tuple[float, Shown]]:

@@ -13,8 +13,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from math import inf, nextafter
 
 import structlog
+from msgspec import structs
 
 from ermon.aio.slices import in_slices
 from ermon.core.maintenance_book import MaintenanceBook
@@ -77,9 +79,11 @@ class Driver:
         self.monitor.apply(event)
         self.advance(event.time)
 
-    def clock_stepped(self, offset: float) -> None:
-        """Go over to another date: the wall clock is now ``offset`` seconds ahead of the driver's."""
-        self.take_in(ClockStepped(self.clock.now(), offset))
+    def clock_stepped(self, step: ClockStepped) -> None:
+        """Take in what has become of the wall clock; what was taken in already was before the machine was suspended."""
+        if step.since is not None:
+            step = structs.replace(step, since=max(step.since, nextafter(self.monitor.now, inf)))
+        self.take_in(step)
 
     def apply_maintenance(self) -> None:
         """Go over to the maintenance windows as their book has them now."""
@@ -146,6 +150,7 @@ class Driver:
                     async with asyncio.timeout(wait):  # Python 3.11's wait_for may swallow a cancellation
                         await self._clock_changed.wait()
                     continue
+                self.clock.look()  # before time passes for which the machine was suspended
                 async with self.turn:
                     self.advance(self.clock.now())
 

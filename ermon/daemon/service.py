@@ -24,7 +24,7 @@ from ermon.httpd.listen import listening
 from ermon.httpd.shell import SHELL
 from ermon.httpd.sockets import ListenError
 from ermon.metrics.process import Telemetry
-from ermon.model.events import DrainChanged, FeedChanged, LinkChanged, StorageJudged
+from ermon.model.events import ClockStepped, DrainChanged, FeedChanged, LinkChanged, StorageJudged
 from ermon.notify.senders import Senders
 from ermon.recording.entries import Reason
 from ermon.recording.recorder import Recorder
@@ -198,10 +198,10 @@ class Service:
             changed.clear()
             await self._write_sessions(store)
 
-    def _clock_stepped(self, offset: float) -> None:
+    def _clock_stepped(self, step: ClockStepped) -> None:
         self.telemetry.clock_stepped()
-        self.runs.clock_stepped(self.driver.wall(), self.driver.clock.now() + offset)
-        self.driver.clock_stepped(offset)
+        self.runs.clock_stepped(self.driver.wall(), step.time + step.offset, step.suspended)
+        self.driver.clock_stepped(step)
         self._write_alive()
 
     def _storage_judged(self, problem: str | None) -> None:

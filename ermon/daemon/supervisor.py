@@ -315,6 +315,7 @@ class FeedSupervisor:
     async def _take_lines(self, process: str, lines: list[bytes]) -> None:
         rest = deque(lines)
         while rest:
+            self._clock.look()  # what these lines say may have been said after a step, or long before it
             async with self._turn:
                 times = await list_in_slices(self._take_some(process, rest))
                 if said := [time for time in times if time is not None]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -118,8 +119,8 @@ class Snapshot(NamedTuple):
     sessions: Mapping[str, Session]
     link_changes: Mapping[Labels, float]
     """By circuit, link and family: when the state last changed, in seconds since the epoch; 0 for never."""
-    clock_offset: float
-    """What is to be added to the times of ``sessions``, in seconds."""
+    wall: Callable[[float], float]
+    """Tells when a time of ``sessions`` was, by the wall clock."""
     maintenance: Mapping[tuple[str, str, str], float]
     """The circuits, links and feeds (circuit, link, feed) that are in maintenance, and until when."""
     addresses: Mapping[str, int]
@@ -181,7 +182,7 @@ def take_snapshot(monitor: Monitor, collected: Collected) -> Snapshot:
             (*key, family): 0 if info.changed_at is None else facts.wall(info.changed_at)
             for (key, family), info in facts.links.items()
         },
-        clock_offset=facts.clock_offset,
+        wall=partial(facts.clock.date, now=facts.now),
         maintenance=monitor.coverage.open_until(facts.calendar_now),
         addresses=layout.addresses,
         metros_apart=layout.metros_apart,
@@ -233,7 +234,7 @@ def _read_feeds(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[Sam
     for metric, times in ((FEED_CHANGED, changed), (FEED_MESSAGE, heard)):
         yield (
             metric,
-            [((name,), 0 if time is None else time + snapshot.clock_offset) for name, time in times.items()],
+            [((name,), 0 if time is None else snapshot.wall(time)) for name, time in times.items()],
         )
     yield FEED_UPDATES, (((name,), feed.updates) for name, feed in feeds.items())
     yield FEED_ROUTES, (((name, family), feeds[name].routes[family]) for name, family in families)

@@ -67,7 +67,7 @@ class Telemetry:
         self._clock = clock
         self._clock_steps = Counter(
             "ermon_clock_steps_total",
-            "How often the wall clock was set while ermon ran; ermon's own time goes on as before.",
+            "How often the wall clock was set, or the machine suspended, while ermon ran; ermon's own time goes on as before.",
             registry=self.registry,
         )
         self._refused = self._counter(

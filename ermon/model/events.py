@@ -173,11 +173,17 @@ class StorageJudged(msgspec.Struct, frozen=True):
 
 
 class ClockStepped(msgspec.Struct, frozen=True):
-    """The machine's clock was set. The times of events go on as before: only the calendar and what is shown follow."""
+    """The machine's clock was set, or the machine was suspended. The times of events go on as before: only the calendar and
+    what is shown follow.
+    """
 
     time: float
     offset: float
     """How many seconds the wall clock is ahead of the times of events now."""
+    suspended: float = 0.0
+    """For how many seconds of that difference the machine was suspended since the last step: they have really passed."""
+    since: float | None = None
+    """From which time of events on, where that is before it was noticed."""
 
 
 Event = (
@@ -240,4 +246,14 @@ class PoolChanged(msgspec.Struct, frozen=True):
     pool: str
 
 
-Change = LinkChanged | DrainChanged | FeedChanged | PoolChanged
+class ClockChanged(msgspec.Struct, frozen=True):
+    """The machine's clock has stepped."""
+
+    time: float
+    set_by: float
+    """By how many seconds somebody set it, forward or back."""
+    suspended: float
+    """For how many seconds the machine was suspended."""
+
+
+Change = LinkChanged | DrainChanged | FeedChanged | PoolChanged | ClockChanged

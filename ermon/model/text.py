@@ -65,6 +65,8 @@ _LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 DURATION_PATTERN = r"[0-9]{1,12}(ms|s|m|h|d)"
 
+_UNITS_IN_WORDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -121,6 +123,19 @@ def nearest_utc(time: datetime) -> datetime:
 def file_stamp(time: float, *, fraction: bool = False) -> str:
     """Write seconds since the epoch for the name of a file: sorted by name is sorted by time, and no colons."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y%m%dT%H%M%S.%fZ" if fraction else "%Y%m%dT%H%M%SZ")
+
+
+def duration_text(seconds: float, *, exact: bool = False) -> str:
+    """Write seconds in the two largest units, ``1 min 15 s``; ``exact``: the second one also where there is none of it."""
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for unit, size in _UNITS_IN_WORDS:
+        count, left = divmod(left, size)
+        if count or (parts and exact):
+            parts.append(f"{count} {unit}")
+        if parts and (len(parts) == 2 or not count):
+            break
+    return " ".join(parts) or "0 s"
 
 
 def parse_duration(text: str) -> float | None:

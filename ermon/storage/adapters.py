@@ -137,10 +137,14 @@ def kept_timeline(store: Store | None, runs: RunLog, now: float) -> Timeline:
 
 
 async def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
-    """Write down what has changed of the links: the hours since the last one that was written, and that one."""
+    """Write down what has changed of the links: the hours since the last one that was written, and that one; where the clock
+    was set, all that are in memory.
+    """
     current = hour_of(now)
-    latest = store.latest_hour
-    first = current - HOURS_HELD + 1 if latest is None else max(latest, current - HOURS_HELD + 1)
+    first, latest = current - HOURS_HELD + 1, store.latest_hour
+    if latest is not None and not timeline.moved:
+        first = max(first, min(latest, current))
+    timeline.moved = False
     hours = await list_in_slices((hour, timeline.hour(hour, now)) for hour in range(first, current + 1))
     kept = {hour: part for hour, part in hours if part is not None}
     store.keep_hours(await asyncio.to_thread(lambda: {hour: packed(part) for hour, part in kept.items()}))

@@ -20,7 +20,7 @@ from ermon.api.status import HeadlineDoc
 from ermon.client.http import IS_IT_ERMON
 from ermon.client.target import UnreachableError
 from ermon.model.prefixes import FAMILY_NAMES
-from ermon.model.text import printable
+from ermon.model.text import duration_text, printable
 
 MARKS = {
     "up": "●",
@@ -56,8 +56,6 @@ SEVERITIES = ("critical", "warning", "info")
 MAX_VALUES = 3
 """Values of one list in a line of evidence; `--json` and the page have them all."""
 
-_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-
 
 def mark(state: str) -> str:
     return MARKS.get(state, MARKS["unknown"])
@@ -73,15 +71,7 @@ def family_name(family: str) -> str:
 
 def duration(span: timedelta | float) -> str:
     """Write a span, or seconds, in the two largest units: ``1 min 15 s``."""
-    left = max(0, int(span.total_seconds() if isinstance(span, timedelta) else span))
-    parts: list[str] = []
-    for unit, size in _UNITS:
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {unit}")
-        if parts and (len(parts) == 2 or not count):
-            break
-    return " ".join(parts) or "0 s"
+    return duration_text(span.total_seconds() if isinstance(span, timedelta) else span)
 
 
 def clock(time: datetime, now: datetime) -> str:

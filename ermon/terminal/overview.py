@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -45,6 +45,7 @@ def overview(picture: Picture, width: int, *, everything: bool = False) -> Itera
         ("NAT pools", pools(status, everything=everything)),
         ("Feeds", feeds(status, now, width, everything=everything)),
         ("Cleared lately", cleared(picture)),
+        ("Clock of ermon's machine, last 24 hours", clock_steps(status, now)),
     ):
         if parts:
             yield text("")
@@ -170,6 +171,15 @@ def cleared(picture: Picture) -> list[RenderableType]:
             text(f"lasted {duration(ended - instant(finding.since))}"),
         )
     return [table] if table.row_count else []
+
+
+MAX_CLOCK_STEPS = 5
+
+
+def clock_steps(status: StatusDoc, now: datetime) -> list[RenderableType]:
+    """List what became of the clock, the latest first: by it dates in files and messages of before may differ."""
+    shown = status.clock_steps[: -MAX_CLOCK_STEPS - 1 : -1]
+    return [text(f"{clock(datetime.fromtimestamp(step.time, UTC), now)}  {step.text}") for step in shown]
 
 
 # Feeds ---------------------------------------------------------------------------------------------------

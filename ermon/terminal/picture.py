@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from ermon.api.answers import FindingDoc, LinkEvent
-from ermon.api.status import FeedDoc, HeadlineDoc, LinkDoc, PoolDoc, StatusDoc
+from ermon.api.status import ClockStepDoc, FeedDoc, HeadlineDoc, LinkDoc, PoolDoc, StatusDoc
 from ermon.client.http import IS_IT_ERMON, Client, Parser, TooLongError, read, read_json
 from ermon.client.target import UnreachableError
 from ermon.terminal.display import SEVERITIES, instant
@@ -61,6 +61,9 @@ class Picture:
             case "headline":
                 headline = read(data, HeadlineDoc, self.where)
                 self.status = msgspec.structs.replace(self.status, headline=headline)
+            case "clock":
+                steps = (*self.status.clock_steps, read(data, ClockStepDoc, self.where))
+                self.status = msgspec.structs.replace(self.status, clock_steps=steps)
             case _:
                 pass
 

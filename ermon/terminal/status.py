@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from ermon.api.answers import FindingDoc
-from ermon.api.status import HeadlineDoc, HeadlineKind, PoolDoc
+from ermon.api.status import ClockStepDoc, HeadlineDoc, HeadlineKind, PoolDoc
 from ermon.client.http import Client
 from ermon.client.target import Target, UnreachableError
 from ermon.model.settings import Severity
@@ -227,10 +227,13 @@ class Facts(NamedTuple):
     findings: dict[str, FindingDoc]
     states: dict[str, str]
     """What is in which state, each in words."""
+    clock_steps: tuple[ClockStepDoc, ...] = ()
 
 
 def facts(picture: Picture) -> Facts:
-    return Facts(picture.status.headline, dict(picture.findings), dict(_states(picture)))
+    return Facts(
+        picture.status.headline, dict(picture.findings), dict(_states(picture)), picture.status.clock_steps
+    )
 
 
 def beginning(now: Facts) -> Iterator[str]:
@@ -242,6 +245,9 @@ def beginning(now: Facts) -> Iterator[str]:
 
 
 def changes(before: Facts, now: Facts) -> Iterator[str]:
+    for step in now.clock_steps:
+        if step not in before.clock_steps:
+            yield f"○ {step.text}"
     for finding in now.findings.values():
         earlier = before.findings.get(finding.id)
         if earlier is None or earlier.state != finding.state:

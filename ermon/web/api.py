@@ -140,13 +140,15 @@ async def status_now(context: WebContext) -> StatusDoc:
 
 def status_of(context: WebContext, collected: Collected) -> StatusDoc:
     """Put together what was collected."""
+    now = context.clock()
     return network_status(
         context.monitor(),
         collected,
         version=context.version,
         started_at=context.started_at,
-        now=context.clock(),
+        now=now,
         unconfined=context.telemetry.unconfined,
+        clock_steps=context.runs.clock_steps(now - SPAN_SECONDS, now),
     )
 
 

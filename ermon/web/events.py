@@ -25,7 +25,8 @@ from ermon.core.headline import make_headline
 from ermon.core.monitor import Monitor, Outcome
 from ermon.core.pool_status import pool_status, shown_pools
 from ermon.core.status import circuit_state, feed_status, link_status
-from ermon.model.events import Change, DrainChanged, FeedChanged, LinkChanged, PoolChanged
+from ermon.core.runs import clock_step_doc
+from ermon.model.events import Change, ClockChanged, DrainChanged, FeedChanged, LinkChanged, PoolChanged
 from ermon.model.inventory import Feed, LinkKey, View
 
 KEPT_EVENTS = 1_000
@@ -204,6 +205,10 @@ class EventHub:
         self._revision = monitor.standing.revision
         for transition in outcome.transitions:
             self.publish("transition", finding_doc(transition.finding))
+        for change in outcome.changes:
+            if isinstance(change, ClockChanged):
+                at, seconds = monitor.network.wall(change.time), change.set_by + change.suspended
+                self.publish("clock", clock_step_doc(at, seconds, change.suspended))
         self._waiting.update(dict.fromkeys(_touched(monitor, outcome.changes)))
         if self._timer is None:
             self._publish_soon(monitor)

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from ermon.api.schema import EVENTS, make_schema
+from ermon.model.events import ClockStepped
 from ermon.web.app import make_app
 from tests.checks.company import PLANT, V4, V6, Company, company
 from tests.checks.test_sharding import CHICAGO, region
@@ -51,6 +52,10 @@ def drain(net: Company) -> None:
         net.microsoft_sends("chicago-primary", space.exchange, space.sharepoint, path=DRAINED)
 
 
+def set_the_clock(net: Company) -> None:
+    net.monitor.apply(ClockStepped(net.now, -3600.0))
+
+
 Happening = Callable[[Company], object]
 
 STATES: dict[str, tuple[Callable[[], Company], tuple[Happening, ...]]] = {
@@ -62,6 +67,7 @@ STATES: dict[str, tuple[Callable[[], Company], tuple[Happening, ...]]] = {
     "a lost link": (good, (lose_a_link,)),
     "no sight": (good, (leak, lose_sight)),
     "a drain": (good, (drain,)),
+    "a clock that was set": (good, (set_the_clock,)),
     "private peering and a segment": (
         lambda: good(PLANT, "segments: {campus: {expressroute: forbidden}}"),
         (),

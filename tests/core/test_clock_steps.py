@@ -110,7 +110,9 @@ def test_the_difference_outlives_a_reload_and_a_recording(step: float) -> None:
     net = set_clock(company(), step)
     net.reconfigure(company("checks: {churn-high: {enabled: false}}").config)
     assert net.monitor.network.calendar_now == net.now + step
-    assert resume(net.config, take(net.monitor), {}).network.calendar_now == net.now + step
+    again = resume(net.config, take(net.monitor), {}).network
+    assert again.calendar_now == net.now + step
+    assert again.clock.at(net.now - 1) == net.now - 1, "before it was set"
 
 
 @STEPS
@@ -124,3 +126,80 @@ def test_the_picture_of_the_last_day_ends_now(step: float) -> None:
     states = timeline.show(net.now + step - SPAN_SECONDS, net.now + step).links()[0].states
     assert states[-1] == (net.now + step, "up")
     assert rfc3339(states[-1][0]) == rfc3339(net.monitor.network.calendar_now)
+
+
+# The last 24 hours -----------------------------------------------------------------------------------
+
+
+def history(timeline: Timeline, now: float) -> list[tuple[float, str]]:
+    """Return the states of a link but the first."""
+    shown = timeline.show(now - SPAN_SECONDS, now).links()[0]
+    return [(time, str(state)) for time, state in shown.states[1:]]
+
+
+def watched() -> tuple[Company, Timeline]:
+    """A link that was lost for a minute, ten minutes after the start, and ten minutes later."""
+    net, timeline = company().converge(), Timeline()
+    timeline.follow(net.monitor, net.take_changes())
+    for what in (net.lose, net.bring):
+        net.wait(600 if what == net.lose else 60)
+        what("chicago-primary", "ipv4", "ipv6")
+        timeline.follow(net.monitor, net.take_changes())
+    net.wait(600)
+    timeline.sample(net.monitor, net.now)
+    return net, timeline
+
+
+@STEPS
+def test_no_outage_is_lost_from_the_last_day_when_the_clock_is_set(step: float) -> None:
+    """What was before moves with the clock: the hour that is there twice would hide what happened in it."""
+    net, timeline = watched()
+    before = history(timeline, net.now)
+    assert [state for _, state in before] == ["up", "down", "up"]
+    set_clock(net, step)
+    timeline.follow(net.monitor, net.take_changes())
+    net.wait(60).lose("chicago-primary", "ipv4", "ipv6")
+    timeline.follow(net.monitor, net.take_changes())
+    timeline.sample(net.monitor, net.now + step)
+    assert history(timeline, net.now + step) == [
+        *((time + step, state) for time, state in before),
+        (net.now + step, "down"),
+    ]
+    times = timeline.show(0, net.now + step).times
+    assert times == tuple(sorted(times))
+    assert times[-1] == net.now + step
+
+
+def test_a_clock_that_is_set_wrong_and_right_again_leaves_all_as_it_was() -> None:
+    net, timeline = watched()
+    before = history(timeline, net.now)
+    for offset in (HOUR, 0):
+        set_clock(net.wait(15), offset)
+    timeline.follow(net.monitor, net.take_changes())
+    assert history(timeline, net.now) == before
+
+
+def test_nobody_knows_what_was_while_the_machine_was_suspended() -> None:
+    net, timeline = watched()
+    before, night = history(timeline, net.now), 8 * HOUR
+    net.monitor.apply(ClockStepped(net.now, night, night))
+    timeline.follow(net.monitor, net.take_changes())
+    net.wait(60)
+    assert history(timeline, net.now + night) == [
+        *before,
+        (net.now - 60, "unknown"),
+        (net.now - 60 + night, "up"),
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(89.0, set()), (90.0, {"edge-1", "isp-a"})])
+def test_a_router_that_has_given_its_session_up_meanwhile_is_asked_for_a_new_one(
+    seconds: float, asked: set[str]
+) -> None:
+    """Its hold time was over, and its timer has not stood still."""
+    net = company("collector: {hold_time: 90s}").up("edge-1", "isp-a")
+    net.monitor.apply(ClockStepped(net.now, seconds, seconds))
+    requests = net.monitor.advance(net.now).requests
+    assert {(each.feed, each.action) for each in requests} == {(feed, "teardown") for feed in asked}
+    net.monitor.apply(ClockStepped(net.now, 2 * HOUR, 0))
+    assert net.monitor.advance(net.now).requests == [], "a clock that is set ends no session"

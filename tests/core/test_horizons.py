@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from ermon.core.horizons import OWN, Horizons
-from ermon.core.monitor import Monitor
+from ermon.core.monitor import Monitor, Outcome
 from ermon.core.snapshot import Snapshot, resume, take
+from ermon.core.timeline import Timeline
 from ermon.model.events import (
     Alive,
+    Change,
     ClockStepped,
     EndOfRib,
     Event,
@@ -49,6 +51,8 @@ class Told:
         self.monitor = Monitor(self.config, START)
         self.monitor.follow_each_process()
         self._transitions: list[Transition] = []
+        self.changes: list[Change] = []
+        self.states: list[list[tuple[float, str]]] = []
         self.read(ProcessUp(START, "edges"), ProcessUp(START, "outside"))
         for feed in FEEDS:
             self.read(SessionUp(START, feed))
@@ -60,6 +64,7 @@ class Told:
             self.read(*(EndOfRib(START, feed, family) for family in FAMILIES))
         self.level(START + 90, "edges", "outside")
         self._transitions.clear()
+        self.changes.clear()
 
     def read(self, *events: Event) -> None:
         for event in events:
@@ -95,10 +100,24 @@ class Told:
         self.pass_clock(time)
 
     def pass_clock(self, time: float) -> None:
-        self._transitions += self.monitor.advance(time).transitions
+        self._keep(self.monitor.advance(time))
 
     def _take(self) -> None:
-        self._transitions += self.monitor.advance(self.monitor.now).transitions
+        self._keep(self.monitor.advance(self.monitor.now))
+
+    def _keep(self, outcome: Outcome) -> None:
+        self._transitions += outcome.transitions
+        self.changes += outcome.changes
+
+    def status(self, check: str) -> str:
+        """Of the first link, in the family."""
+        labels = {"circuit": "chicago", "link": "primary", "family": self.space.family}
+        [found] = [
+            each.status
+            for each in self.monitor.statuses()
+            if each.subject.check == check and dict(each.subject.labels) == labels
+        ]
+        return str(found)
 
     def told(self, *checks: str) -> list[tuple[float, str, str]]:
         """What was raised and cleared of these checks in the family, each when."""
@@ -303,6 +322,57 @@ def test_a_step_of_the_clock_moves_no_timer_of_a_process_that_is_behind(space: S
     assert net.told("link-down") == []
     net.level(1150.0, "edges")
     assert net.told("link-down") == [(1110.0, "raised", "link-down")]
+
+
+@BOTH_FAMILIES
+def test_what_is_read_late_is_judged_by_the_clock_that_was_valid_when_it_was_said(space: Space) -> None:
+    """The clock is set into a window, or out of one, while a process is behind."""
+    window = (
+        "{{circuit: chicago, link: primary, from: '1970-01-01T{}Z', to: '1970-01-01T{}Z', reason: works}}"
+    )
+    later = Told(space, f"{QUICK}maintenance: [{window.format('01:00:00', '03:00:00')}]")
+    later.read(ClockStepped(1140.0, 3600.0))
+    later.loses(1100.0, "edge-1")
+    later.level(1150.0, "edges")
+    assert later.told("link-down") == [(1110.0, "raised", "link-down")], "long before the window"
+    assert later.status("link-down") == "suppressed", "and now it is in force"
+
+    now = Told(space, f"{QUICK}maintenance: [{window.format('00:18:15', '01:00:00')}]")
+    now.read(ClockStepped(1140.0, -1000.0))
+    now.loses(1100.0, "edge-1")
+    now.level(1130.0, "edges")
+    assert now.told("link-down") == [], "it was lost in the window"
+    now.level(1170.0, "edges")
+    assert now.told("link-down") == [(1150.0, "raised", "link-down")], "which was over at 1140"
+
+
+@BOTH_FAMILIES
+@pytest.mark.parametrize("step", [ClockStepped(1140.0, -3600.0), ClockStepped(1140.0, 28_800.0, 28_800.0)])
+def test_what_is_read_late_has_the_date_that_it_has_when_it_is_read_at_once(
+    space: Space, step: ClockStepped
+) -> None:
+    at_once, late = Told(space), Told(space)
+    for net in (at_once, late):
+        timeline = Timeline()
+        timeline.follow(net.monitor, [])
+        if net is late:
+            net.read(step)
+        net.loses(1100.0, "edge-1")
+        net.level(1110.0, "edges")
+        if net is at_once:
+            net.read(step)
+        net.brings(1145.0, "edge-1", "chicago-primary")
+        net.level(1150.0, "edges", "outside")
+        timeline.follow(net.monitor, net.changes)
+        net.states = [
+            list(link.states)
+            for link in timeline.show(0, net.monitor.network.wall(1200.0)).links()
+            if (link.circuit, link.link, link.family) == ("chicago", "primary", space.family)
+        ]
+    assert late.states == at_once.states
+    lost = 1100.0 + (step.offset - step.suspended)
+    assert (lost, "down") in late.states[0]
+    assert late.states[0][-1] == (1145.0 + step.offset, "up")
 
 
 # Horizons themselves -------------------------------------------------------------------------------

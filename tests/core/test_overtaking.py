@@ -65,9 +65,9 @@ def lines_of(policy: Config, history: Iterable[Step]) -> tuple[list[Line], float
         for event in () if step.reload else step.make(now):
             process = speaker(policy, event)
             at = event.time + apart.get(process, 0.0)
-            # What somebody accepts is what he sees: where that is behind, it is something else. And the date goes by the
-            # wall clock as it is now, also for what is read late. A process is found silent when all that it said is read.
-            if not isinstance(event, Accepted | ClockStepped | ProcessSilent):
+            # What somebody accepts is what he sees: where that is behind, it is something else. A process is found silent
+            # when all that it said is read.
+            if not isinstance(event, Accepted | ProcessSilent):
                 lines.append(Line(at, process, structs.replace(event, time=at)))
     return list(told_by_the_living(sorted(lines, key=lambda line: line.time))), now + LONG_AFTER
 

@@ -81,6 +81,19 @@ def test_a_clock_set_forward_is_a_step_and_no_absence():
     assert runs.clock_steps(START, START + 3659) == ()
 
 
+@pytest.mark.parametrize("hours", [8, 60])
+def test_a_machine_that_was_suspended_was_not_there(hours: int):
+    """Also over a weekend, longer than a clock that was right may be set by."""
+    runs = log(began=START)
+    runs.is_alive(START + 60)
+    runs.clock_stepped(START + 90, START + 90 + hours * 3600, hours * 3600)
+    now = 150 + hours * 3600
+    runs.is_alive(START + now)
+    assert away(runs, START, START + now) == [(90, 90 + hours * 3600, "suspended")]
+    [step] = runs.clock_steps(START, START + now)
+    assert step.text == f"machine suspended for {'8 h 0 min' if hours == 8 else '2 d 12 h'}"
+
+
 def test_a_clock_that_began_in_1970_leaves_no_run_of_fifty_years():
     runs = log(KeptRun(START, START + 100), began=12.0)
     runs.is_alive(30.0)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 
 import pytest
 
 from ermon.core.maintenance_book import MaintenanceBook
 from ermon.core.monitor import Outcome
-from ermon.daemon.clock import STEP_SECONDS, SteadyClock
+from ermon.core.wall_clock import SMALL_SECONDS
+from ermon.daemon.clock import SteadyClock, boot_time
 from ermon.daemon.driver import Driver
-from ermon.model.events import EndOfRib, SessionUp
+from ermon.model.events import ClockStepped, EndOfRib, SessionUp
 from ermon.recording.recorder import Recorder
 from tests.bgp import PATIENCE
 from tests.checks.company import company
@@ -31,12 +33,25 @@ class Machine:
     wall: float = START
     monotonic: float = 1_000.0
 
+    suspended: float = 0.0
+
     def clock(self) -> SteadyClock:
-        return SteadyClock(lambda: self.wall, lambda: self.monotonic)
+        return SteadyClock(lambda: self.wall, lambda: self.monotonic, lambda: self.monotonic + self.suspended)
 
     def pass_time(self, seconds: float) -> None:
         self.wall += seconds
         self.monotonic += seconds
+
+    def suspend(self, seconds: float) -> None:
+        """The wall clock alone goes on."""
+        self.wall += seconds
+        self.suspended += seconds
+
+
+def noticed(clock: SteadyClock) -> tuple[float, float] | None:
+    """Return how far the wall clock is ahead, and for how long the machine was suspended, where that is new."""
+    step = clock.notice_step()
+    return None if step is None else (step.offset, step.suspended)
 
 
 @STEPS
@@ -47,7 +62,7 @@ def test_time_goes_on_as_before_when_the_wall_clock_is_set(step: float) -> None:
     machine.wall += step
     machine.pass_time(10)
     assert clock.now() == START + 10
-    assert clock.notice_step() == step
+    assert noticed(clock) == (step, 0)
     assert (clock.now(), clock.offset) == (START + 10, step)
     assert clock.notice_step() is None
 
@@ -56,30 +71,60 @@ def test_forward_and_back_are_two_steps_and_no_difference_at_the_end() -> None:
     machine = Machine()
     clock = machine.clock()
     machine.wall += HOUR
-    assert clock.notice_step() == HOUR
+    assert noticed(clock) == (HOUR, 0)
     machine.pass_time(15)
     machine.wall -= HOUR
-    assert clock.notice_step() == -HOUR
+    assert noticed(clock) == (0, 0)
     assert (clock.now(), clock.offset) == (START + 15, 0)
 
 
 def test_small_differences_are_noticed_when_they_add_up_to_a_step() -> None:
     machine = Machine()
     clock = machine.clock()
-    machine.wall += STEP_SECONDS * 0.75
+    machine.wall += SMALL_SECONDS * 0.75
     assert clock.notice_step() is None
-    machine.wall += STEP_SECONDS * 0.75
-    assert clock.notice_step() == STEP_SECONDS * 1.5
+    machine.wall += SMALL_SECONDS * 0.75
+    assert noticed(clock) == (SMALL_SECONDS * 1.5, 0)
+
+
+def test_a_machine_that_was_suspended_is_told_from_one_whose_clock_was_set() -> None:
+    """What is said in the second before that is noticed is said after it: then all stood still together."""
+    machine = Machine()
+    clock = machine.clock()
+    machine.pass_time(10)
+    assert clock.notice_step() is None
+    agreed = clock.now()
+    machine.suspend(8 * HOUR)
+    machine.pass_time(0.5)
+    assert clock.notice_step() == ClockStepped(START + 10.5, 8 * HOUR, 8 * HOUR, since=agreed)
+    assert clock.now() == START + 10.5, "no timer has moved"
+    machine.suspend(HOUR)
+    machine.wall -= 2 * HOUR
+    assert noticed(clock) == (7 * HOUR, HOUR), "both at once"
+    assert clock.notice_step() is None
+
+
+def test_naps_are_noticed_when_they_add_up_to_a_step() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.suspend(SMALL_SECONDS * 0.75)
+    assert clock.notice_step() is None
+    machine.suspend(SMALL_SECONDS * 0.75)
+    assert noticed(clock) == (SMALL_SECONDS * 1.5, SMALL_SECONDS * 1.5)
+
+
+def test_the_boot_clock_of_this_machine_is_read() -> None:
+    assert boot_time() >= time.monotonic() - 1
 
 
 async def test_whoever_watches_is_told_of_each_step() -> None:
     machine = Machine()
-    told: asyncio.Queue[float] = asyncio.Queue()
+    told: asyncio.Queue[ClockStepped] = asyncio.Queue()
     machine_clock = machine.clock()
     machine.wall -= HOUR
     watching = asyncio.create_task(machine_clock.watch(told.put_nowait))
     async with asyncio.timeout(PATIENCE):
-        assert await told.get() == -HOUR
+        assert (await told.get()).offset == -HOUR
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching
@@ -103,8 +148,10 @@ async def test_timers_fire_while_the_wall_clock_is_elsewhere(step: float, family
 
     driver.add_listener(listen)
     shift[0] = step
-    assert clock.notice_step() == pytest.approx(step)
-    driver.clock_stepped(clock.offset)
+    stepped = clock.notice_step()
+    assert stepped is not None
+    assert stepped.offset == pytest.approx(step)
+    driver.clock_stepped(stepped)
 
     async def level(_: str) -> bool:
         return True

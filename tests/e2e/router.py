@@ -92,6 +92,11 @@ class Router:
         with self._disabled():
             self.speaker.reset()
 
+    def vanish(self) -> None:
+        """End the session without a word, and open no other until ``enable``."""
+        with self._disabled():
+            self.speaker.vanish()
+
     def keepalives(self) -> int:
         """How many the far end has sent in this session."""
         return sum(kind == bgp.KEEPALIVE for kind, _ in self.speaker.received)

@@ -5,13 +5,19 @@ The wall clock of ermon and of its ExaBGP is one of the test's own; their monoto
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
+from collections.abc import Callable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from ermon.cli import run
 from tests.e2e.company import EXCHANGE, Company, configuration, own_network
+from tests.e2e.daemon import Daemon
 
 SETTABLE_CLOCK = """
 import pathlib, time
@@ -21,29 +27,44 @@ time.time = lambda: _wall() + float(_file.read_text() or 0)
 HOUR = 3600
 
 
+def settable_clock(daemon: Daemon) -> Callable[[int], object]:
+    """Give a daemon that is still to be started a wall clock of its own; return what sets it so many seconds ahead."""
+    file = daemon.directory / "clock"
+    file.write_text("0")
+    (daemon.directory / "sitecustomize.py").write_text(SETTABLE_CLOCK.format(file=str(file)))
+    daemon.environment["PYTHONPATH"] = str(daemon.directory)
+    return lambda seconds: file.write_text(str(seconds))
+
+
 @pytest.mark.parametrize(
     "steps", [[-HOUR], [HOUR], [HOUR, 0], [-HOUR, 0]], ids=["back", "on", "on and back", "back and on"]
 )
 def test_a_clock_that_is_set_loses_no_session_and_delays_no_finding(
     directory: Path, steps: list[int]
 ) -> None:
-    clock = directory / "clock"
-    clock.write_text("0")
-    (directory / "sitecustomize.py").write_text(SETTABLE_CLOCK.format(file=str(clock)))
     settings = configuration(own_network())
     settings["checks"]["link-down"] = {"raise_after": "3s"}
     company = Company(directory, settings)
-    company.daemon.environment["PYTHONPATH"] = str(directory)
+    set_clock = settable_clock(company.daemon)
     with company.running():
         daemon = company.daemon
         ups = daemon.metric("ermon_feed_transitions_total")
         for number, seconds in enumerate(steps, 1):
-            clock.write_text(str(seconds))
+            set_clock(seconds)
             daemon.wait_until(
                 lambda number=number: daemon.metric("ermon_clock_steps_total") == number,
                 "the step is noticed",
             )
         assert len(daemon.logged("the clock of this machine was set")) == len(steps)
+        texts = [
+            f"clock set {'back' if now < before else 'forward'} by 1 h 0 min"
+            for before, now in pairwise([0, *steps])
+        ]
+        assert [step["text"] for step in daemon.api("timeline")["clock_steps"]] == texts
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            run(["status", "--url", f"http://{daemon.address}/"])
+        assert all(text in shown.getvalue() for text in texts)
         with daemon.listen() as story:
             began = time.monotonic()
             company.routers["edge-1"].withdraw(EXCHANGE["ipv4"], path_id=1)

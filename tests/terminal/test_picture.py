@@ -11,6 +11,7 @@ import pytest
 from ermon.api.status import FeedDoc
 from ermon.client.http import Parser
 from ermon.client.target import UnreachableError
+from ermon.model.events import ClockStepped
 from ermon.terminal import picture as pictures
 from ermon.terminal.display import instant
 from ermon.terminal.picture import Picture
@@ -95,6 +96,12 @@ def test_a_feed_that_is_lost_takes_the_links_with_it(follower: Follower):
     assert "▲ feed edge-1: up → down: closing connection" in told
     assert "◆ link chicago primary IPv6: up → unknown" in told
     assert any(line.startswith("◆ ermon cannot see everything") for line in told)
+
+
+def test_a_step_of_the_clock_is_a_line(follower: Follower):
+    follower.net.monitor.apply(ClockStepped(follower.net.now, -3600.0))
+    assert follower.settle() == ["○ clock set back by 1 h 0 min"]
+    assert follower.settle() == []
 
 
 def test_nothing_new_is_no_line(follower: Follower):

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from ermon.model.events import SessionDown
 from ermon.model.settings import MaintenanceWindow
+from ermon.model.text import rfc3339
 from ermon.terminal.display import Cropped, headline_line, make_console
 from ermon.terminal.overview import overview
 from tests.checks.company import V4, V6, Company, Space
@@ -280,6 +281,20 @@ async def test_what_was_cleared_lately_is_at_the_end(net: Company):
     seen = await look(net, "status")
     assert seen.code == 0
     assert re.search(r"pool-leak NAT pool chi .* lasted 30 s", seen.section("Cleared lately"))
+
+
+def test_the_steps_of_the_clock_are_shown_the_latest_first(net: Company):
+    snapshot = snapshot_of(net)
+    assert "Clock of ermon" not in drawn(snapshot).out
+    snapshot["status"]["clock_steps"] = [
+        {"time": net.now - ago, "text": text, "seconds": 0.0, "suspended": 0.0}
+        for ago, text in ((60, "machine suspended for 8 h 0 min"), (30, "clock set back by 1 h 0 min"))
+    ]
+    shown = drawn(snapshot).section("Clock of ermon's machine, last 24 hours")
+    assert re.fullmatch(
+        r"\S* ?\S* ?\d\d:\d\d:\d\d clock set back by 1 h 0 min .*\d\d:\d\d:\d\d machine suspended for 8 h 0 min",
+        shown,
+    )
 
 
 # The terminal ----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ermon.aio import slices
-from ermon.model.events import DrainChanged
+from ermon.model.events import ClockStepped, DrainChanged
 from ermon.model.settings import MaintenanceWindow
 from ermon.web.events import EventHub, Subscription, TooManyClientsError
 from tests.checks.company import V4, V6, Space, company
@@ -241,6 +241,15 @@ async def test_a_headline_that_changes_with_time_alone_is_told(site: Site, space
         assert await kinds() == ["noticed"]
         net.wait(10)
         assert await kinds() == ["wrong"]
+
+
+async def test_a_step_of_the_clock_is_told(site: Site):
+    with site.hub.subscribe(site.hub.last_id) as subscription:
+        site.net.monitor.apply(ClockStepped(site.net.now, 28_800.0, 28_800.0))
+        site.tell()
+        [clock] = [data for kind, data in await heard(subscription) if kind == "clock"]
+        assert clock["text"] == "machine suspended for 8 h 0 min"
+        assert clock["time"] == site.net.now + 28_800
 
 
 async def test_the_beginning_and_the_end_of_a_drain_are_told(site: Site):

@@ -186,7 +186,10 @@ async def test_a_clock_that_was_set_is_part_of_the_answer(asked: Client, site: S
     site.runs.clock_stepped(now - 3600, now - 7200)
     async with TestClient(TestServer(make_app(site.context()))) as http:
         found = await Client(http).data(PATH)
-    assert found["clock_steps"] == [{"time": now - 7200, "seconds": -3600}]
+        status = await Client(http).data("/api/v1/status")
+    assert status["clock_steps"] == found["clock_steps"] == [
+        {"time": now - 7200, "seconds": -3600, "suspended": 0, "text": "clock set back by 1 h 0 min"}
+    ]
     assert found["not_running"] == []
 
 
