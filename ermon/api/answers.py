@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from ermon.api.status import (
-    ClockStepDoc,
     CircuitState,
+    ClockStepDoc,
     FeedDoc,
     LinkDoc,
     PoolDoc,

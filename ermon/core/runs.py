@@ -38,7 +38,7 @@ class KeptRun(msgspec.Struct, frozen=True):
 
     @property
     def goes_on(self) -> bool:
-        """ermon was not started when it began."""
+        """Ermon was not started when it began."""
         return self.clock != 0 or self.suspended != 0
 
 

@@ -142,11 +142,13 @@ async def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
     """
     current = hour_of(now)
     first, latest = current - HOURS_HELD + 1, store.latest_hour
-    if latest is not None and not timeline.moved:
+    moved, timeline.moved = timeline.moved, False
+    if latest is not None and not moved:
         first = max(first, min(latest, current))
-    timeline.moved = False
     hours = await list_in_slices((hour, timeline.hour(hour, now)) for hour in range(first, current + 1))
-    kept = {hour: part for hour, part in hours if part is not None}
+    # Of an hour of which nothing is known now, something may have been written down by the clock before.
+    nothing = KeptTimeline(now, [], []) if moved else None
+    kept = {hour: found for hour, part in hours if (found := part or nothing) is not None}
     store.keep_hours(await asyncio.to_thread(lambda: {hour: packed(part) for hour, part in kept.items()}))
 
 

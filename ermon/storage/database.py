@@ -25,6 +25,7 @@ from ermon.core.maintenance_book import BookedWindow
 from ermon.core.timeline import KeptTimeline
 from ermon.model.findings import Delivery, Finding
 from ermon.model.inventory import LinkFamily
+from ermon.model.text import printable
 from ermon.storage import past
 from ermon.storage.past import HistoryRow, Hours, PastTables, as_bytes
 
@@ -166,6 +167,11 @@ class Database:
             )
         if not tables >= _TABLES:
             raise DamagedError(f"tables are missing: {', '.join(sorted(_TABLES - tables))}")
+        # A trigger could keep what ermon writes from being there the next time.
+        strange = self._rows("SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')")
+        if strange:
+            names = ", ".join(printable(as_bytes(name).decode(errors="replace")) for (name,) in strange)
+            raise DamagedError(f"it has triggers or views, and ermon makes none: {names}")
         return True
 
     def close(self) -> None:

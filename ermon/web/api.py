@@ -35,6 +35,7 @@ from ermon.core.accepting import ACCEPTABLE, AcceptError, said_by, wanted_labels
 from ermon.core.maintenance import active, places_in_words
 from ermon.core.maintenance_book import BookedWindow, WindowError
 from ermon.core.status import Collected, network_status
+from ermon.core.timeline import SPAN_SECONDS
 from ermon.httpd.access import caller_of, how_to_change, may_change, require_changes_allowed
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config

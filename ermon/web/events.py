@@ -24,8 +24,8 @@ from ermon.core.facts import NetworkFacts
 from ermon.core.headline import make_headline
 from ermon.core.monitor import Monitor, Outcome
 from ermon.core.pool_status import pool_status, shown_pools
-from ermon.core.status import circuit_state, feed_status, link_status
 from ermon.core.runs import clock_step_doc
+from ermon.core.status import circuit_state, feed_status, link_status
 from ermon.model.events import Change, ClockChanged, DrainChanged, FeedChanged, LinkChanged, PoolChanged
 from ermon.model.inventory import Feed, LinkKey, View
 

@@ -366,7 +366,7 @@ def test_what_is_read_late_has_the_date_that_it_has_when_it_is_read_at_once(
         timeline.follow(net.monitor, net.changes)
         net.states = [
             list(link.states)
-            for link in timeline.show(0, net.monitor.network.wall(1200.0)).links()
+            for link in timeline.show(-86_400, net.monitor.network.wall(1200.0)).links()
             if (link.circuit, link.link, link.family) == ("chicago", "primary", space.family)
         ]
     assert late.states == at_once.states

@@ -7,6 +7,7 @@ import yaml
 
 from ermon import cli
 from ermon.rules import RuleSet, render
+from tests.checks.company import company
 from tests.deploy.catalogue_tests import REFERENCE
 
 
@@ -45,6 +46,26 @@ def test_each_file_can_be_had_alone_and_without_a_configuration(capsys, rule_set
     code, output = printed(capsys, f"--{rule_set}", "--web.external-url=https://ermon.example.net")
     assert code == 0
     assert output.out == render([rule_set], external_url="https://ermon.example.net")
+
+
+HOSTILE = "{{ $labels.check }} \"} or vector(1) # \\ ' <img src=x> {$x} ${y}"
+"""Means something in templates of Prometheus, in its expressions, in YAML and in HTML."""
+
+
+@pytest.mark.parametrize("rule_set", RuleSet)
+def test_no_text_of_a_configuration_gets_into_the_rules(rule_set):
+    """Names cannot be hostile; what may be any text is not needed there."""
+    plain, hostile = (
+        company(
+            yaml.safe_dump({"circuits": {"chicago": {"location": text}}}),
+            yaml.safe_dump(
+                {"exceptions": [{"check": "pool-leak", "until": "2099-01-01T00:00:00Z", "reason": text}]}
+            ),
+        ).config
+        for text in ("Chicago", HOSTILE)
+    )
+    assert hostile.circuits["chicago"].location == HOSTILE
+    assert render([rule_set], hostile) == render([rule_set], plain)
 
 
 def test_an_invalid_configuration_is_2(capsys, tmp_path):

@@ -17,6 +17,7 @@ from ermon.core.drain import DrainMemory
 from ermon.core.maintenance_book import BookedWindow, MaintenanceBook
 from ermon.core.runs import KeptRun, RunLog
 from ermon.core.timeline import KeptTimeline, KeptTrack, Timeline, hour_of
+from ermon.model.events import ClockStepped
 from ermon.model.inventory import LinkFamily
 from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
@@ -165,6 +166,29 @@ async def test_the_timeline_outlives_ermon(tmp_path: Path):
         assert after.times == (net.now,)
         assert {state for link in after.links() for _, state in link.states} == {"unknown", "up"}
         assert {count for link in after.links() for count in link.prefixes} == {2}
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0], ids=["back", "forward"])
+async def test_what_is_kept_of_the_last_day_moves_with_the_clock(tmp_path: Path, step: float):
+    """And what comes then is written down too, though the clock has been later already."""
+    net, timeline = company().converge(), Timeline()
+    timeline.follow(net.monitor, net.take_changes())
+    net.wait(7200)
+    timeline.sample(net.monitor, net.now)
+    async with opened(tmp_path, net.now) as store:
+        await keep_timeline(store, timeline, net.now)
+        net.monitor.apply(ClockStepped(net.now, step))
+        timeline.follow(net.monitor, net.take_changes())
+        await keep_timeline(store, timeline, net.now + step)
+        net.wait(300).lose("chicago-primary", "ipv4", "ipv6")
+        timeline.follow(net.monitor, net.take_changes())
+        await keep_timeline(store, timeline, net.now + step)
+    now = net.now + step
+    async with opened(tmp_path, now) as store:
+        after = kept_timeline(store, RunLog(), now).show(0, now)
+    assert after.times == (now - 300,)
+    assert after.links()[0].states == timeline.show(0, now).links()[0].states
+    assert after.links()[0].states[-1] == (now, "down")
 
 
 @pytest.mark.parametrize("damaged", [b"{}", b"[", b'{"saved_at": 1, "times": [1], "tracks": [{}]}'])

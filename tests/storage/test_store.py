@@ -634,6 +634,39 @@ async def test_a_file_with_a_damaged_schema_is_set_aside(folder: Path, before: b
         assert [found.id for found in store.kept.findings] == ["after"]
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "DROP TABLE open_finding; CREATE VIEW open_finding AS SELECT 'f1' AS key, '{}' AS value",
+        "CREATE TRIGGER never BEFORE INSERT ON open_finding BEGIN SELECT RAISE(ABORT, 'never'); END",
+        "CREATE TRIGGER gone AFTER INSERT ON open_finding BEGIN DELETE FROM open_finding; END",
+    ],
+    ids=["a view for a table", "a trigger that refuses", "a trigger that deletes"],
+)
+async def test_what_is_neither_table_nor_index_of_ermon_s_is_set_aside(folder: Path, script: str):
+    async with opened(folder) as store:
+        await store.save([raised(finding("before"))])
+    with contextlib.closing(sqlite3.connect(path_of(folder))) as connection:
+        connection.executescript(script)
+    async with opened(folder) as store:
+        await store.save([raised(finding("after"))])
+        assert f"{path_of(folder)} was broken" in (store.problem or "")
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["after"]
+
+
+@pytest.mark.parametrize("size", [0, 100, 4_096, 5_000])
+async def test_a_file_that_was_cut_off_loses_nothing_that_is_said_from_then_on(folder: Path, size: int):
+    async with opened(folder) as store:
+        await store.save([raised(finding("before"))])
+    path_of(folder).write_bytes(path_of(folder).read_bytes()[:size])
+    async with opened(folder) as store:
+        await store.save([raised(finding("after"))])
+        assert (size == 0) is (store.problem is None), "an empty file is a new one"
+    async with opened(folder) as store:
+        assert [found.id for found in store.kept.findings] == ["after"]
+
+
 async def ids(store: Store) -> list[str]:
     return [found.id for found in await store.history(START, 10)]
 

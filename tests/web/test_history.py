@@ -187,9 +187,11 @@ async def test_a_clock_that_was_set_is_part_of_the_answer(asked: Client, site: S
     async with TestClient(TestServer(make_app(site.context()))) as http:
         found = await Client(http).data(PATH)
         status = await Client(http).data("/api/v1/status")
-    assert status["clock_steps"] == found["clock_steps"] == [
-        {"time": now - 7200, "seconds": -3600, "suspended": 0, "text": "clock set back by 1 h 0 min"}
-    ]
+    assert (
+        status["clock_steps"]
+        == found["clock_steps"]
+        == [{"time": now - 7200, "seconds": -3600, "suspended": 0, "text": "clock set back by 1 h 0 min"}]
+    )
     assert found["not_running"] == []
 
 

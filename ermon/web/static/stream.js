@@ -18,7 +18,7 @@ const LIVE = 25_000;
 
 const TAKERS = {
   snapshot: takeSnapshot, transition: takeTransition, link: takeLink, feed: takeFeed, pool: takePool, headline: takeHeadline,
-  clock: () => {}, // the time line shows it
+  clock: changed, // the last 24 hours show it
 };
 
 let open = false;
