@@ -70,6 +70,8 @@ class RunLog:
         until = min(before, after)
         if abs(after - before - suspended) <= WRONG_CLOCK_SECONDS and run.began < until:
             self._runs.append(msgspec.structs.replace(run, alive=until))
+        elif run.goes_on:
+            self._runs.append(msgspec.structs.replace(run, alive=run.began))  # that there was a step is still so
         self._add(KeptRun(after, after, clock=after - before, suspended=suspended))
 
     def _add(self, run: KeptRun) -> None:
@@ -108,12 +110,17 @@ class RunLog:
         return tuple(each for each in found if each.start < each.end)
 
     def clock_steps(self, start: float, end: float) -> tuple[ClockStepDoc, ...]:
-        """Return when the clock was set between two times, while ermon ran."""
-        return tuple(
-            clock_step_doc(run.began, run.clock, run.suspended)
-            for run in self._runs
-            if run.goes_on and start <= run.began <= end
-        )
+        """Return when the clock was set between two times, while ermon ran, in the order in which it was: by the clock as
+        the same ermon had it in the end.
+        """
+        found: list[ClockStepDoc] = []
+        set_since = 0.0
+        for run in reversed(self._runs):
+            time = run.began + set_since
+            if run.goes_on and start <= time <= end:
+                found.append(clock_step_doc(time, run.clock, run.suspended))
+            set_since = set_since + run.clock - run.suspended if run.goes_on else 0.0
+        return tuple(reversed(found))
 
 
 def clock_step_doc(time: float, seconds: float, suspended: float) -> ClockStepDoc:

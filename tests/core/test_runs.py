@@ -81,6 +81,15 @@ def test_a_clock_set_forward_is_a_step_and_no_absence():
     assert runs.clock_steps(START, START + 3659) == ()
 
 
+def test_a_clock_that_is_set_wrong_and_right_again_has_stepped_twice():
+    """The first time was an hour later by the clock as it was then: that has not come yet."""
+    runs = log(began=START)
+    runs.clock_stepped(START + 60, START + 3660)
+    runs.clock_stepped(START + 3670, START + 70)
+    steps = runs.clock_steps(START, START + 80)
+    assert [(step.time - START, step.seconds) for step in steps] == [(60, 3600), (70, -3600)]
+
+
 @pytest.mark.parametrize("hours", [8, 60])
 def test_a_machine_that_was_suspended_was_not_there(hours: int):
     """Also over a weekend, longer than a clock that was right may be set by."""
