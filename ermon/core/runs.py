@@ -71,7 +71,8 @@ class RunLog:
         if abs(after - before - suspended) <= WRONG_CLOCK_SECONDS and run.began < until:
             self._runs.append(msgspec.structs.replace(run, alive=until))
         elif run.goes_on:
-            self._runs.append(msgspec.structs.replace(run, alive=run.began))  # that there was a step is still so
+            # That there was a step is still so.
+            self._runs.append(msgspec.structs.replace(run, alive=run.began))
         self._add(KeptRun(after, after, clock=after - before, suspended=suspended))
 
     def _add(self, run: KeptRun) -> None:
