@@ -1,7 +1,7 @@
 """Commands that answer a question on a router, for each platform that ermon knows.
 
 A guide asks a question, such as ``{advertised ISP PREFIX}``, and ``platforms`` has the command for it on each
-platform. ``words`` takes from a finding and the configuration what is to be filled in, and ``fill`` does that.
+platform. ``fill`` takes from a finding and the configuration what is to be filled in.
 
 Nothing is guessed: where no command is known for sure, on a platform, in a family or in a VRF, there is none, and
 what neither the finding nor the configuration says stays a word in capitals.
@@ -10,40 +10,109 @@ what neither the finding nor the configuration says stays a word in capitals.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from types import MappingProxyType
 from typing import NamedTuple
 
 from ermon.commands.platforms import PLATFORMS, TITLES
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.prefixes import Prefix, format_address, parse_prefix
 
-__all__ = ["CAPITALS", "PLATFORMS", "TITLES", "TYPED", "VRF", "WORDS_OF", "Question", "command"]
+__all__ = [
+    "CAPITALS",
+    "OF_ANY_FAMILY",
+    "PLATFORMS",
+    "PREFIXES",
+    "TITLES",
+    "TYPED",
+    "UNDO",
+    "WORDS_OF",
+    "Question",
+    "command",
+]
 
 NEIGHBORS = frozenset({"MSEE", "ISP", "ERMON", "NEIGHBOR"})
 """The words that stand for a BGP neighbor of a router."""
 PREFIXES = frozenset({"PREFIX", "POOL", "CANARY"})
+"""The words that stand for prefixes."""
+ADDRESSES = frozenset({"ADDRESS"})
 COMMUNITIES = frozenset({"COMMUNITY"})
+ASNS = frozenset({"ASN", "MICROSOFT"})
+
+_N, _NP, _NA = (NEIGHBORS,), (NEIGHBORS, PREFIXES), (NEIGHBORS, ASNS)
 
 WORDS_OF: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
     {
-        "advertised": (NEIGHBORS, PREFIXES),
-        "session": (NEIGHBORS,),
-        "learned": (NEIGHBORS, PREFIXES),
+        # The session with a neighbor: its state and why it ended last; what both ends agreed on; how much came over it.
+        "session": _N,
+        "capabilities": _N,
+        "counters": _N,
+        "policy": _N,  # what is applied to it, and what that says
+        "neighbors": (),  # all of them
+        # Its routes: as sent; before the policy inbound; as accepted.
+        "advertised": _NP,
+        "advertised-all": _N,
+        "advertised-asn": _NA,  # with an ASN in the path
+        "received": _NP,
+        "learned": _NP,
+        "learned-all": _N,
+        # The router's table: of a prefix; of what is inside it; by community; with an ASN in the path.
         "routes": (PREFIXES,),
+        "inside": (PREFIXES,),
         "community": (COMMUNITIES,),
-        "stop": (NEIGHBORS, PREFIXES),
-        "soft-out": (NEIGHBORS,),
-        "soft-in": (NEIGHBORS,),
+        "with-asn": (ASNS,),
+        "lookup": (ADDRESSES,),  # where packets go
+        "originates": (),  # what the router itself brings into BGP
+        # Below BGP.
+        "arp": _N,
+        "bfd": _N,
+        "ports": (),
+        "load": (),
+        "log": (),
+        # Changes, each with its way back.
+        "stop": _NP,  # advertise this no longer
+        "undo-stop": _N,
+        "stop-asn": _NA,
+        "undo-stop-asn": _N,
+        "refuse": _NP,  # take this no longer
+        "undo-refuse": _N,
+        "anchor": (PREFIXES,),  # a route to nowhere, so that there is one to advertise
+        "undo-anchor": (PREFIXES,),
+        "shut": _N,
+        "enable": _N,
+        "soft-out": _N,
+        "soft-in": _N,
+        "reset": _N,
     }
 )
 """Each kind of question, and the words that may stand at each place behind it."""
+
+UNDO: Mapping[str, str] = MappingProxyType(
+    {
+        "stop": "undo-stop",
+        "stop-asn": "undo-stop-asn",
+        "refuse": "undo-refuse",
+        "anchor": "undo-anchor",
+        "shut": "enable",
+    }
+)
+"""The questions whose commands change what a router does, and those that take it back."""
+
+OF_ANY_FAMILY = frozenset(
+    {"session", "capabilities", "counters", "policy", "originates", "arp", "bfd", "ports", "load", "log"}
+    | {"shut", "enable", "reset"}
+)
+"""What is asked once of a neighbor or a router that carries two families."""
 
 TYPED = re.compile(r"`([^`]+)`")
 """A command that a text has word by word, in backticks."""
 CAPITALS = re.compile(r"(?<![\w-])[A-Z]+(?:-[A-Z]+)*(?![\w-])")
 """A word in capitals in a command, to be filled in."""
-VRF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,62}")
+_VRF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,62}")
 """The name of a VRF that neither a router nor a shell can take for something else."""
+_LONGER = re.compile(r"\[\+(.*?)(?:\|(.*?))?\+\]")
+_REPEATED = "* "
 _UNKNOWN_FAMILY = "FAMILY"
 _NAMES_OF_FAMILY = {
     "ipv4": {"inet": "inet", "vpn": "vpnv4", "ip": "ip", "six": "", "bits": "32"},
@@ -65,61 +134,98 @@ class Question(NamedTuple):
         """The word for the neighbor that it is about."""
         return next((word for word in self.words if word in NEIGHBORS), None)
 
+    @property
+    def prefix(self) -> str | None:
+        """The word for the prefix that it is about, or for an address inside it."""
+        return next((word for word in self.words if word in PREFIXES | ADDRESSES), None)
+
 
 def command(
     platform: str, question: Question, values: Mapping[str, str], family: str | None, vrf: str | None
 ) -> str | None:
     """Return the command for a question on a platform, or ``None`` where none is known for sure.
 
-    ``values`` holds the values of words in canonical text; a word without one stands as it is. A ``vrf`` whose name
-    could be taken for something else by a router or a shell has no command.
+    ``values`` holds the values of words in canonical text, several prefixes with blanks between; a word without one
+    stands as it is. A ``vrf`` whose name could be taken for something else by a router or a shell has no command.
     """
     found = PLATFORMS[platform].get(question.kind)
-    if found is None or (vrf is not None and not VRF.fullmatch(vrf)):
+    if found is None or (vrf is not None and not _VRF.fullmatch(vrf)):
         return None
     known = {place: values.get(word, word) for place, word in _places(question)}
-    family = family or _family_of(known.get("prefix"))
-    text = found.text(family or _UNKNOWN_FAMILY, in_vrf=vrf is not None)
+    every = known.get("prefix", "").split() or [""]
+    family = family or _family_of(every[0])
+    text = found.text(family, in_vrf=vrf is not None)
     if text is None:
         return None
-    derived = _derived(known.get("prefix"), family) | {
-        "community_pair": _pair(known.get("community", "")),
-        "policy": f"TO-{question.neighbor}",
+    known |= {"vrf": vrf or "", "our_asn": values.get("OUR-ASN", "OUR-ASN")} | _of_neighbor(question, known)
+    written = _written(text, [known | _of_prefix(each, family, question) for each in every])
+    return "\n".join(line for line in written if line.strip())
+
+
+def _places(question: Question) -> Iterator[tuple[str, str]]:
+    names = {
+        NEIGHBORS: "neighbor",
+        PREFIXES: "prefix",
+        ADDRESSES: "address",
+        COMMUNITIES: "community",
+        ASNS: "asn",
     }
-    return text.format_map(known | derived | {"vrf": vrf or ""})
+    for allowed, word in zip(WORDS_OF[question.kind], question.words, strict=True):
+        yield names[allowed], str(MICROSOFT_ASN) if word == "MICROSOFT" else word
 
 
-def _places(question: Question) -> list[tuple[str, str]]:
-    names = {NEIGHBORS: "neighbor", PREFIXES: "prefix", COMMUNITIES: "community"}
-    return [
-        (names[allowed], word) for allowed, word in zip(WORDS_OF[question.kind], question.words, strict=True)
-    ]
+def _written(text: str, every: Sequence[dict[str, str]]) -> Iterator[str]:
+    """Write the lines of a text, those that are repeated once for each prefix."""
+    for repeated, lines in groupby(text.split("\n"), key=lambda line: line.startswith(_REPEATED)):
+        template = "\n".join(line.removeprefix(_REPEATED) if repeated else line for line in lines)
+        last = len(every) - 1
+        for at, words in enumerate(every if repeated else every[:1]):
+            counted = words | {"n": str(at + 1), "comma": "" if at == last else ","}
+            yield from _chosen(template, longer=words["longer"] != "").format_map(counted).split("\n")
 
 
-def _derived(text: str | None, family: str | None) -> dict[str, str]:
-    """Return what follows from the prefix and the family."""
+def _chosen(template: str, *, longer: bool) -> str:
+    return _LONGER.sub(lambda found: found[1] if longer else found[2] or "", template)
+
+
+def _of_neighbor(question: Question, known: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "policy_out": f"TO-{question.neighbor}",
+        "policy_in": f"FROM-{question.neighbor}",
+        "neighbor_bits": "128" if ":" in known.get("neighbor", "") else "32",
+        "pair": known.get("community", "").replace(":", ", "),
+    }
+
+
+def _of_prefix(text: str, family: str | None, question: Question) -> dict[str, str]:
+    """Return what follows from a prefix and the family. Only of a pool, what is inside it is meant, too: of a default
+    route, that would be everything.
+    """
     prefix = _prefix(text)
     names = _NAMES_OF_FAMILY.get(family or "", _NAMES_OF_NO_FAMILY)
-    is_host = prefix is not None and prefix.length == prefix.bits
+    longer = question.prefix == "POOL" and (prefix is None or prefix.length < prefix.bits)
     return names | {
+        "prefix": text,
         "family": family or _UNKNOWN_FAMILY,
         "network": "NETWORK" if prefix is None else format_address(prefix.version, prefix.value),
-        "longer": "" if is_host else f" le {names['bits']}",  # routers refuse what begins where it ends
+        "mask": "MASK" if prefix is None else mask(prefix),
+        "length": "LENGTH" if prefix is None else str(prefix.length),
+        "longer": "longer" if longer else "",
     }
 
 
-def _pair(community: str) -> str:
-    """Write a community as BIRD does."""
-    return community.replace(":", ", ")
+def mask(prefix: Prefix) -> str:
+    """Return the length of a prefix as a mask, such as 255.255.255.240."""
+    return format_address(prefix.version, (1 << prefix.bits) - (1 << (prefix.bits - prefix.length)))
 
 
-def _family_of(text: str | None) -> str | None:
+def _family_of(text: str) -> str | None:
     prefix = _prefix(text)
     return None if prefix is None else prefix.family
 
 
-def _prefix(text: str | None) -> Prefix | None:
+def _prefix(text: str) -> Prefix | None:
     try:
-        return None if text is None else parse_prefix(text)
+        return parse_prefix(text)
     except ValueError:
         return None  # a word that nobody could fill in

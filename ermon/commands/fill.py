@@ -10,16 +10,19 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from ermon.commands import CAPITALS, PLATFORMS, TYPED, VRF, Question, command
+from ermon.commands import CAPITALS, OF_ANY_FAMILY, PLATFORMS, PREFIXES, TYPED, Question, command
 from ermon.commands.places import Place, Scene
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.model.prefixes import Family, Prefix, format_address
 
-_BOTH_FAMILIES = re.compile(r"(`[^`]+`) \(IPv6: (`[^`]+`)\)")
 _COMMUNITY = re.compile(r"[0-9]{1,5}:[0-9]{1,5}")
-_ONE_ANSWER = ("MSEE", "ISP", "ERMON")
+_ASN = re.compile(r"[0-9]{1,10}")
+_OF_PLACES = ("ERMON", "ROUTER", "NAME")
+"""Words of commands for ermon's own machine that may stand for several routers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,8 @@ Step = tuple[Part, ...]
 
 def fill(steps: Iterable[tuple[str | Question, ...]], config: Config, finding: Finding) -> list[Step]:
     """Fill in the steps of a guide, each a sequence of texts and questions."""
-    scene = Scene(config, finding)
-    values = _values(config, finding, scene)
-    return [tuple(_parts(step, scene, values, config)) for step in steps]
+    filler = _Filler(config, finding)
+    return [tuple(filler.parts(step)) for step in steps]
 
 
 def commands_of(steps: Iterable[Step]) -> Iterator[str]:
@@ -61,91 +63,111 @@ def commands_of(steps: Iterable[Step]) -> Iterator[str]:
                 yield from commands.by_platform.values()
 
 
-def _parts(
-    step: Iterable[str | Question], scene: Scene, values: Mapping[str, str], config: Config
-) -> Iterable[Part]:
-    text = ""
-    for piece in step:
-        if isinstance(piece, str):
-            typed = _of_family(piece, scene.family)
-            text += TYPED.sub(lambda found: f"`{_filled(found[1], values)}`", typed)
-            continue
-        found = scene.places(piece.neighbor, by_family=piece.kind != "session")
-        commands = tuple(_commands(piece, place, values, config) for place in found)
-        commands = commands or (_commands(piece, Place("", None, scene.family, None), values, config),)
-        yield Part(text, commands)
+class _Filler:
+    def __init__(self, config: Config, finding: Finding) -> None:
+        self._config = config
+        self._scene = Scene(config, finding)
+        self._values = _values(config, finding, self._scene)
+
+    def parts(self, step: Iterable[str | Question]) -> Iterator[Part]:
         text = ""
-    if text:
-        yield Part(text)
+        for piece in step:
+            if isinstance(piece, str):
+                text += TYPED.sub(lambda found: self._typed(found[1]), piece)
+            else:
+                yield Part(text, tuple(self._commands(piece)))
+                text = ""
+        if text:
+            yield Part(text)
 
+    def _commands(self, question: Question) -> Iterator[Commands]:
+        scene = self._scene
+        places = scene.places(question.neighbor, by_family=question.kind not in OF_ANY_FAMILY)
+        if not places and question.neighbor != "NEIGHBOR":  # which only a mirror has
+            places = [Place("", None, scene.family, None)]
+        known = [place for place in places if self._has_prefix(question, place.family)]
+        for place in known or places:
+            values = self._values | self._of_family(place.family) | dict(place.values)
+            found = {name: command(name, question, values, place.family, place.vrf) for name in PLATFORMS}
+            platform = self._config.platforms.get(place.router or "")
+            yield Commands(place.name, platform, {n: text for n, text in found.items() if text is not None})
 
-def _of_family(text: str, family: Family | None) -> str:
-    """Leave only the command of the family where a guide has one of each."""
-    if family is None:
-        return text
-    return _BOTH_FAMILIES.sub(lambda found: found[1 if family == "ipv4" else 2], text)
+    def _has_prefix(self, question: Question, family: Family | None) -> bool:
+        """Whether a question about a prefix can be asked in a family: the evidence may have prefixes of one alone."""
+        return question.prefix is None or question.prefix in self._of_family(family)
 
+    def _typed(self, text: str) -> str:
+        """Fill in a command that a guide has word by word; one of several routers becomes several commands."""
+        values = self._values | self._of_family(self._scene.family or next(iter(self._scene.families), None))
+        if not text.startswith("ermon "):
+            values.pop("CIRCUIT", None)  # the name of the circuit in Azure is Azure's
+        values |= {word: values[word].split()[0] for word in PREFIXES & set(values)}
+        words = set(CAPITALS.findall(text))
+        neighbor = next((word for word in _OF_PLACES if word in words), None)
+        places = self._scene.places(neighbor, by_family=False) if neighbor else []
+        filled = [_filled(text, values | dict(place.values)) for place in places] or [_filled(text, values)]
+        *first, last = (f"`{each}`" for each in dict.fromkeys(filled))
+        return f"{', '.join(first)} and {last}" if first else last
 
-def _commands(question: Question, place: Place, values: Mapping[str, str], config: Config) -> Commands:
-    platform = config.platforms.get(place.router or "")
-    own = {**values, **place.values}
-    known = {name: command(name, question, own, place.family, place.vrf) for name in PLATFORMS}
-    return Commands(place.name, platform, {name: text for name, text in known.items() if text is not None})
+    def _of_family(self, family: Family | None) -> dict[str, str]:
+        """Return the values of the words that stand for prefixes of a family."""
+        if family is None:
+            return {}
+        prefixes, pool = self._scene.prefixes_of(family), self._scene.pool_of(family)
+        words = {"PREFIX": prefixes or pool, "POOL": pool, "CANARY": prefixes}
+        values = {word: " ".join(map(str, found)) for word, found in words.items() if found}
+        address = self._address_of(family, prefixes or pool)
+        return values | ({"ADDRESS": address} if address else {}) | {"FAMILY": family}
+
+    def _address_of(self, family: Family, prefixes: Iterable[Prefix]) -> str | None:
+        """Return an address to look up: inside the first prefix, or inside one that the circuit must bring."""
+        receives = [
+            self._config.circuits[name].receive
+            for name in dict.fromkeys(link.circuit for link in self._scene.links)
+        ]
+        brought = (
+            prefix for each in receives for prefix in (*(e.prefix for e in each.prefixes), *each.vnets)
+        )
+        found = next(iter((*prefixes, *(prefix for prefix in brought if prefix.family == family))), None)
+        return None if found is None else format_address(found.version, min(found.value + 1, found.last))
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    """Fill in a command that a guide has word by word."""
-    told = dict(values)
-    if not text.startswith("ermon "):
-        told.pop("CIRCUIT", None)  # the name of the circuit in Azure is Azure's
-    if "vrf" in told:
-        text = text.replace("FAMILY unicast", told["vrf"])
-    return CAPITALS.sub(lambda word: told.get(word[0], word[0]), text)
+    return CAPITALS.sub(lambda word: values.get(word[0], word[0]), text)
 
 
 def _values(config: Config, finding: Finding, scene: Scene) -> dict[str, str]:
     """Return the values of all words that mean the same wherever the finding is looked into."""
     values = {"OUR-ASN": str(config.customer.asn)}
-    if scene.family is not None:
-        values["FAMILY"] = scene.family
-    for word in _ONE_ANSWER:
-        found = scene.places(word, by_family=word != "ERMON")
-        if len(found) == 1:
-            values |= found[0].values
-            vrf = found[0].vrf
-            if vrf is not None and VRF.fullmatch(vrf) and scene.family is not None:
-                values["vrf"] = f"vpnv{scene.family[-1]} unicast vrf {vrf}"
-    pool = scene.pool_prefix
-    prefix = next(iter(scene.prefixes), pool)
-    if pool is not None:
-        values["POOL"] = str(pool)
-    if prefix is not None:
-        values |= _of_prefix(prefix)
-        if finding.check == "canary-missing":
-            values["CANARY"] = str(prefix)
     for word, label in (("CIRCUIT", "circuit"), ("SERVICE", "ms_service"), ("SOURCE", "source")):
         if finding.labels.get(label, ""):
             values[word] = shlex.quote(finding.labels[label])
-    return values | _community(config, finding)
+    return values | _community(config, finding, scene) | _asn(config, finding)
 
 
-def _of_prefix(prefix: Prefix) -> dict[str, str]:
-    values = {
-        "PREFIX": str(prefix),
-        "NETWORK": format_address(prefix.version, prefix.value),
-        "ADDRESS": format_address(prefix.version, min(prefix.value + 1, prefix.last)),
-    }
-    if prefix.version == 4:
-        mask = (1 << 32) - (1 << (32 - prefix.length))
-        values["MASK"] = format_address(4, mask)
-    return values
-
-
-def _community(config: Config, finding: Finding) -> dict[str, str]:
-    """Return the community of the service that the finding names."""
+def _community(config: Config, finding: Finding, scene: Scene) -> dict[str, str]:
+    """Return the community of the service that the finding names, else of one that its circuit must bring."""
     name = finding.labels.get("ms_service", "")
-    circuit = config.circuits.get(finding.labels.get("circuit", ""))
-    for service in circuit.receive.services if circuit else ():
-        if service.name == name:
+    services = [each for link in scene.links for each in config.circuits[link.circuit].receive.services]
+    for service in services:
+        if name in ("", service.name):
             return {"COMMUNITY": f"{service.community[0]}:{service.community[1]}"}
     return {"COMMUNITY": name} if _COMMUNITY.fullmatch(name) else {}
+
+
+def _asn(config: Config, finding: Finding) -> dict[str, str]:
+    """Return the ASN that the evidence points to: who originates what is ours, who sends it out for us, else who else is
+    in the path.
+    """
+    known = {str(asn) for asn in (config.customer.asn, MICROSOFT_ASN, *config.policy.microsoft_asns)}
+    found = [each for each in _texts(finding.evidence, "origins") if _ASN.fullmatch(each)]
+    for path in _texts(finding.evidence, "as_paths"):
+        asns = _ASN.findall(path)
+        ours = asns.index(str(config.customer.asn)) if str(config.customer.asn) in asns else 0
+        found += [asn for asn in (*asns[max(ours - 1, 0) : ours], *asns) if asn not in known]
+    return {"ASN": found[0]} if found else {}
+
+
+def _texts(evidence: Mapping[str, Any], name: str) -> list[str]:
+    found = evidence.get(name, ())
+    return [str(each) for each in found] if isinstance(found, list | tuple) else []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ermon.model.findings import Finding
-from ermon.model.inventory import Config, Feed, Link, Uplink, View
+from ermon.model.inventory import Circuit, Config, Feed, Link, Uplink, View
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, format_address, parse_prefix
 
 MAX_PLACES = 8
@@ -23,7 +23,7 @@ class Place:
     family: Family | None
     vrf: str | None
     values: Mapping[str, str] = field(default_factory=dict)
-    """By word in capitals, what is this place's own."""
+    """By word in capitals, what is this place's own; several prefixes with blanks between."""
 
 
 class Scene:
@@ -40,11 +40,24 @@ class Scene:
         """Return where a question about a neighbor is to be asked, at most ``MAX_PLACES``; with ``None``, about no
         neighbor. Empty where nobody knows. ``by_family``: once for each family that a neighbor carries.
         """
-        find = {"MSEE": self._at_links, "ISP": self._at_uplinks, "ERMON": self._at_feeds}
+        find = {
+            "MSEE": self._at_links,
+            "ISP": self._at_uplinks,
+            "NEIGHBOR": self._at_mirrored,
+            "ERMON": self._at_feeds,
+            "ROUTER": self._at_feeds,
+        }
         found: list[Place] = []
+        seen: set[object] = set()
         for place in find.get(neighbor or "", self._at_routers)():
-            known = {(each.name, *each.values.items()) for each in found}
-            if place not in found and (by_family or (place.name, *place.values.items()) not in known):
+            about = (
+                place.name,
+                place.vrf,
+                place.values.get(neighbor or ""),
+                place.family if by_family else None,
+            )
+            if about not in seen:
+                seen.add(about)
                 found.append(place)
         return found[:MAX_PLACES]
 
@@ -54,57 +67,81 @@ class Scene:
         return self._families[0] if len(self._families) == 1 else None
 
     @property
-    def pool_prefix(self) -> Prefix | None:
-        """The prefix of the pool that the evidence is about, or the only one of the family."""
+    def families(self) -> tuple[Family, ...]:
+        return self._families
+
+    def prefixes_of(self, family: Family) -> list[Prefix]:
+        """The prefixes of the evidence in a family."""
+        return [prefix for prefix in self.prefixes if prefix.family == family]
+
+    def pool_of(self, family: Family) -> list[Prefix]:
+        """The prefixes of the pool in a family: those that the evidence is about, else all."""
         pool = self._config.pools.get(self._labels.get("pool", ""))
-        own = [prefix for prefix in (pool.prefixes if pool else ()) if prefix.family in self._families]
+        own = list(pool.prefixes_of(family)) if pool else []
         near = [prefix for prefix in own if any(prefix.overlaps(found) for found in self.prefixes)]
-        return next(iter(near or (own if len(own) == 1 else [])), None)
+        return near or own
 
     # What the labels name ------------------------------------------------------------------------------
 
     @property
     def feeds(self) -> list[Feed]:
-        """The feeds of the finding; those of its link's table, of its segment or its router where it names none."""
+        """The feeds of the finding; those of its link's table, of its segment or its process where it names none."""
         feeds = self._config.feeds
         if (name := self._labels.get("feed", "")) != "":
             return [feeds[name]] if name in feeds else []
         if (segment := self._labels.get("segment", "")) != "":
             return [feed for feed in feeds.values() if feed.segment == segment]
-        if links := self.links:
-            return [feed for link in links for feed in self._config.tables_of(link)]
-        process = self._labels.get("process", "")
-        return (
-            [feed for feed in feeds.values() if process in ("", feed.process)]
-            if not self._labels or process
-            else []
-        )
+        if (process := self._labels.get("process", "")) != "":
+            return [feed for feed in feeds.values() if feed.process == process]
+        tables = dict.fromkeys(feed.name for link in self.links for feed in self._config.tables_of(link))
+        return [feeds[name] for name in tables]
 
     @property
     def links(self) -> list[Link]:
-        """The link of the finding, or all that it may be about: those of its circuit, or of its pool."""
-        circuit = self._config.circuits.get(self._labels.get("circuit", ""))
-        if circuit is not None:
-            name = self._labels.get("link", "")
-            return [link for link in circuit.links.values() if name in ("", link.name)]
-        feed = self._config.feeds.get(self._labels.get("feed", ""))
-        if feed is not None and feed.circuit is not None:
-            mirrored = self._config.circuits.get(feed.circuit)
-            return [link for link in mirrored.links.values() if feed.link == link.name] if mirrored else []
-        pool = self._config.pools.get(self._labels.get("pool", ""))
-        if pool is not None and feed is None:
-            return list(self._config.pool_links(pool))
-        return []
+        """The link of the finding, or all that it may be about: those of its circuit, its geo or its pool; all links
+        where it is about ermon itself.
+        """
+        config, labels = self._config, self._labels
+        feed = config.feeds.get(labels.get("feed", ""))
+        if labels.get("circuit", ""):
+            circuits = [config.circuits[labels["circuit"]]] if labels["circuit"] in config.circuits else []
+            return [link for each in circuits for link in _named(each.links.values(), labels.get("link", ""))]
+        if labels.get("geo", ""):
+            return [
+                link
+                for each in config.circuits.values()
+                if self._is_of_geo(each)
+                for link in each.links.values()
+            ]
+        if (pool := config.pools.get(labels.get("pool", ""))) is not None:
+            return list(config.pool_links(pool))
+        if feed is not None and feed.link_key is not None:
+            return [config.link(feed.link_key)]
+        return [] if self._about else list(config.links)
+
+    def _is_of_geo(self, circuit: Circuit) -> bool:
+        """Whether a circuit is of the region, the peering and the group that the finding names."""
+        labels = self._labels
+        return (
+            circuit.geo == labels["geo"]
+            and labels.get("peering", "") in ("", circuit.peering)
+            and labels.get("group", "") in ("", circuit.group)
+        )
 
     @property
     def uplinks(self) -> list[Uplink]:
-        """The uplink that the finding's feed mirrors; all of them where the feed shows what the internet hears."""
+        """The uplink of the finding; all of them where it is about the internet, or about ermon itself."""
         uplinks = self._config.uplinks
+        if (name := self._labels.get("uplink", "")) != "":
+            return [uplinks[name]] if name in uplinks else []
         feed = self._config.feeds.get(self._labels.get("feed", ""))
-        if feed is not None and feed.view is View.TO_INTERNET:
-            return [uplink for uplink in uplinks.values() if uplink.name == feed.uplink]
         outside = feed is not None and feed.view is View.INTERNET
-        return list(uplinks.values()) if outside or set(self._labels) <= {"family"} else []
+        return list(uplinks.values()) if outside or self._about <= {"family", "process"} else []
+
+    @property
+    def _about(self) -> set[str]:
+        """The labels that say what it is about; a region says only which ermon tells it."""
+        return {label for label, value in self._labels.items() if value and label != "region"}
 
     def _families_of(self, finding: Finding) -> tuple[Family, ...]:
         named = finding.labels.get("family", "")
@@ -137,17 +174,31 @@ class Scene:
                 if not neighbors:
                     yield Place(name, uplink.router, family, None)
 
+    def _at_mirrored(self) -> Iterator[Place]:
+        """At the neighbor that the feed mirrors; nowhere, where it is no mirror."""
+        feed = self._config.feeds.get(self._labels.get("feed", ""))
+        if feed is None or feed.view not in {View.TO_MICROSOFT, View.TO_INTERNET}:
+            return
+        for place in self._at_uplinks() if feed.view is View.TO_INTERNET else self._at_links():
+            address = next(iter(place.values.values()), None)
+            yield replace(place, values={} if address is None else {"NEIGHBOR": address})
+
     def _at_feeds(self) -> Iterator[Place]:
         for feed in self.feeds:
             for family in (f for f in self._families if f in feed.families):
                 name = f"{feed.router or feed.peer}, feed {feed.name}"
-                values = {"ERMON": feed.local, "ROUTER": feed.peer}
+                values = {"ERMON": feed.local, "ROUTER": feed.peer, "NAME": feed.router or feed.name}
                 yield Place(name, feed.router, family, feed.vrf, values)
 
     def _at_routers(self) -> Iterator[Place]:
         """Where routes are looked up: the routers of the links, of the uplinks, else of the feeds."""
-        for place in (*self._at_links(), *self._at_uplinks()) or self._at_feeds():
-            yield Place(place.router or place.name, place.router, place.family, place.vrf)
+        for place in (*self._at_links(), *self._at_uplinks()) or tuple(self._at_feeds()):
+            name = place.values.get("NAME", place.router or place.name)
+            yield Place(place.router or place.name, place.router, place.family, place.vrf, {"NAME": name})
+
+
+def _named(links: Iterable[Link], name: str | None) -> list[Link]:
+    return [link for link in links if name in (None, "", link.name)]
 
 
 def second_host(subnet: Prefix) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from ermon.api.answers import CommandsDoc, FindingDoc, OneFindingDoc
 from ermon.client.http import Client, read
 from ermon.client.target import Target
+from ermon.commands import CAPITALS
 from ermon.terminal.display import instant, moment
 from ermon.terminal.status import as_json
 
@@ -35,6 +36,20 @@ def _lines(found: OneFindingDoc) -> Iterator[str]:
     yield from _wrapped(found.meaning, "  ", "  ")
     yield ""
     yield "What to do"
+    steps = list(_steps(found))
+    yield from steps
+    left = {word for line in steps for word in CAPITALS.findall(line)}
+    if told := [f"  {word}: {meaning}" for word, meaning in found.placeholders.items() if word in left]:
+        yield ""
+        yield "To be replaced: ermon does not know them"
+        yield from told
+    if found.also:
+        yield ""
+        yield "What else was wrong at that time"
+        yield from (f"  {other.id}  {other.severity:<8}  {other.summary}" for other in found.also)
+
+
+def _steps(found: OneFindingDoc) -> Iterator[str]:
     for number, step in enumerate(found.steps, start=1):
         begin = f"  {number}. "
         for part in step:
@@ -42,14 +57,6 @@ def _lines(found: OneFindingDoc) -> Iterator[str]:
             begin = "     "
             for commands in part.commands:
                 yield from _commands(commands, found)
-    if found.placeholders:
-        yield ""
-        yield "In the commands"
-        yield from (f"  {word}: {meaning}" for word, meaning in found.placeholders.items())
-    if found.also:
-        yield ""
-        yield "What else was wrong at that time"
-        yield from (f"  {other.id}  {other.severity:<8}  {other.summary}" for other in found.also)
 
 
 def _course(finding: FindingDoc) -> str:

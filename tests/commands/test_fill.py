@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.guide import read_guide
-from ermon.commands.fill import Commands, Step, fill
+from ermon.commands.fill import Commands, Step, commands_of, fill
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.model.settings import Severity
@@ -50,24 +51,38 @@ def text(steps: list[Step]) -> str:
 )
 def test_a_leak_names_the_provider_the_pool_and_the_platform(family: str, pool: str, neighbor: str):
     leak = finding("pool-leak", {"prefixes": [pool]}, pool="chi", family=family, feed="isp-a", uplink="isp-a")
-    sent, stop, *_ = commands(filled(leak))
+    sent, stop, undo, _ = commands(filled(leak))
     assert (sent.where, sent.platform) == ("edge-1, uplink isp-a", "bird")
     assert f'"{neighbor}"' in sent.by_platform["bird"]
     assert f"net ~ [ {pool}+ ]" in sent.by_platform["bird"]
     assert f"if net ~ [ {pool}+ ] then reject;" in stop.by_platform["bird"]
     assert f"clear bgp {family} unicast {neighbor} soft out" in stop.by_platform["iosxe"]
-    assert "panos" not in sent.by_platform
+    assert "no route-map TO-ISP deny 1" in undo.by_platform["iosxe"]
 
 
 def test_a_part_of_a_pool_that_leaks_is_stopped_with_all_of_the_pool():
-    leak = finding("pool-leak", {"prefixes": ["198.51.100.4/32"]}, pool="chi", family="ipv4", feed="isp-a")
+    leak = finding(
+        "pool-leak",
+        {"prefixes": ["198.51.100.4/32"]},
+        pool="chi",
+        family="ipv4",
+        feed="isp-a",
+        uplink="isp-a",
+    )
     sent, stop, *_ = commands(filled(leak))
     assert "198.51.100.4/32" in sent.by_platform["junos"]
     assert "198.51.100.0/28 le 32" in stop.by_platform["frr"]
 
 
 def test_what_the_configuration_does_not_say_stays_a_word_in_capitals():
-    leak = finding("pool-leak", {"prefixes": ["198.51.100.0/28"]}, pool="chi", family="ipv4", feed="isp-a")
+    leak = finding(
+        "pool-leak",
+        {"prefixes": ["198.51.100.0/28"]},
+        pool="chi",
+        family="ipv4",
+        feed="isp-a",
+        uplink="isp-a",
+    )
     sent, *_ = commands(filled(leak, config(COMPANY)))
     assert sent.platform is None
     assert sent.by_platform["iosxe"] == (
@@ -77,38 +92,137 @@ def test_what_the_configuration_does_not_say_stays_a_word_in_capitals():
 
 @pytest.mark.parametrize(("family", "msee"), [("ipv4", "203.0.113.6"), ("ipv6", "2001:db8:ffff::6")])
 def test_microsoft_is_the_second_host_of_the_link(family: str, msee: str):
-    steps = filled(finding("link-down", circuit="chicago", link="secondary", family=family))
-    [session] = commands(steps)
+    session, mac, ports = commands(
+        filled(finding("link-down", circuit="chicago", link="secondary", family=family))
+    )
     assert (session.where, session.platform) == ("edge-2, link secondary of circuit chicago", "iosxr")
     assert f" neighbors {msee} " in session.by_platform["iosxr"]
-    wanted = {"ipv4": f"`show ip arp {msee}`.", "ipv6": f"`show ipv6 neighbors {msee}`."}
-    assert wanted[family] in text(steps)
-    assert "(IPv6:" not in text(steps)
+    assert (
+        mac.by_platform["iosxe"]
+        == {
+            "ipv4": f"show ip arp {msee}",
+            "ipv6": f"show ipv6 neighbors {msee}",
+        }[family]
+    )
+    assert ports.where == "edge-2"
 
 
 def test_a_circuit_is_looked_at_on_each_of_its_links():
-    [first, second] = commands(filled(finding("circuit-down", circuit="chicago", family="ipv4")))
+    looked_up, other, first, second = commands(
+        filled(finding("circuit-down", circuit="chicago", family="ipv4"))
+    )
+    assert (looked_up.where, other.where) == ("edge-1", "edge-2")
     assert "203.0.113.2" in first.by_platform["frr"]
     assert "203.0.113.6" in second.by_platform["frr"]
 
 
 def test_a_feed_is_asked_for_once_though_it_carries_two_families():
     steps = filled(finding("feed-down", feed="edge-2"))
-    [session] = commands(steps)
+    session, log = commands(steps)
     assert session.where == "edge-2, feed edge-2"
     assert "127.0.0.1" in session.by_platform["iosxr"]
-    assert "`ping 127.0.0.1 source 127.0.0.12`" in text(steps)
+    assert log.by_platform["iosxr"] == "show logging | include BGP"
+    assert "`ping -c 3 -I 127.0.0.1 127.0.0.12`" in text(steps)
 
 
 def test_a_vrf_is_part_of_the_commands():
     in_vrf = KNOWN.replace("subnet: 203.0.113.4/30,", "vrf: WAN, subnet: 203.0.113.4/30,").replace(
         "edge-2: {router: edge-2,", "edge-2: {router: edge-2, vrf: WAN,"
     )
-    [session] = commands(
+    session, *_ = commands(
         filled(finding("link-down", circuit="chicago", link="secondary", family="ipv4"), config(in_vrf))
     )
     assert session.by_platform["iosxr"].startswith("show bgp vrf WAN ipv4 unicast neighbors 203.0.113.6")
     assert "gobgp" not in session.by_platform
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "families"),
+    [
+        (["0.0.0.0/0"], ["ipv4"]),
+        (["::/0"], ["ipv6"]),
+        (["0.0.0.0/1", "128.0.0.0/1", "::/0"], ["ipv4", "ipv6"]),
+    ],
+)
+def test_prefixes_of_a_family_stand_in_commands_of_that_family_alone(
+    prefixes: list[str], families: list[str]
+):
+    steps = filled(finding("advertised-default", {"prefixes": prefixes}, circuit="chicago", link="secondary"))
+    stops = [
+        each.by_platform["iosxr"]
+        for each in commands(steps)
+        if "prefix-set ermon-stop\n" in each.by_platform["iosxr"]
+    ]
+    stops = [text for text in stops if "no prefix-set" not in text]
+    assert [("ipv4" if "address-family ipv4" in text else "ipv6") for text in stops] == families
+    told = "".join(stops)
+    assert all(prefix in told for prefix in prefixes)
+    assert " le " not in told, "what is inside a default route is everything"
+    assert "FAMILY" not in told
+
+
+def test_a_mirror_is_compared_with_what_it_mirrors():
+    canary = {"prefixes": ["198.51.100.128/27"]}
+    to_isp = commands(filled(finding("canary-missing", canary, feed="isp-a", uplink="isp-a")))
+    assert [each.where for each in to_isp[:2]] == ["edge-1, feed isp-a", "edge-1, uplink isp-a"]
+    assert "203.0.113.129" in to_isp[1].by_platform["frr"]
+    table = commands(filled(finding("canary-missing", canary, feed="edge-2")))
+    assert {each.where for each in table} == {"edge-2, feed edge-2", "edge-2"}, "which mirrors nobody"
+
+
+def test_what_is_about_a_region_is_asked_on_its_circuits():
+    asymmetry = finding(
+        "geo-asymmetry",
+        {"prefixes": ["198.51.100.64/28"]},
+        geo="us",
+        peering="microsoft",
+        family="ipv4",
+    )
+    assert {each.where for each in commands(filled(asymmetry))} >= {"edge-1", "edge-2"}
+
+
+def test_a_command_of_this_machine_for_several_routers_becomes_several():
+    steps = filled(finding("circuit-hidden", circuit="chicago"))
+    assert "`ermon render router edge-1` and `ermon render router edge-2`" in text(steps)
+
+
+@pytest.mark.parametrize("labels", [{}, {"region": "emea"}])
+def test_what_is_about_ermon_itself_is_asked_on_all_routers(labels: dict[str, str]):
+    places = {
+        each.where for each in commands(filled(finding("storage-failed", {"problem": "full"}, **labels)))
+    }
+    assert places >= {"edge-1", "edge-2"}
+
+
+@pytest.mark.parametrize(
+    ("check", "evidence", "labels", "asn"),
+    [
+        (
+            "prefix-hijacked",
+            {"origins": ["13335"], "as_paths": ["64520 3356 13335"]},
+            {"family": "ipv4"},
+            "13335",
+        ),
+        (
+            "origin-unexpected",
+            {"prefixes": ["192.0.2.0/26"], "as_paths": ["12076 64999"]},
+            {"circuit": "chicago", "link": "primary"},
+            "64999",
+        ),
+        (
+            "advertised-path",
+            {"prefixes": ["198.51.100.0/28"], "as_paths": ["64500 65001 65001"]},
+            {"circuit": "chicago", "link": "primary"},
+            "65001",
+        ),
+    ],
+)
+def test_the_asn_is_the_one_that_the_evidence_points_to(
+    check: str, evidence: dict[str, Any], labels: dict[str, str], asn: str
+):
+    steps = filled(finding(check, evidence, **labels))
+    assert asn in text(steps) + repr(commands(steps))
+    assert not re.search(r"\bASN\b", "\n".join(commands_of(steps)))
 
 
 def test_a_service_has_its_community():

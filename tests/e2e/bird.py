@@ -103,8 +103,14 @@ class Bird(EdgeRouter):
         file.write_text(file.read_text().replace(first, f"{first}{line} "))
         self.type(command)
 
-    def undo_stop(self) -> None:
-        pass  # a repair writes the file anew
+    def undo_as_told(self, told: str) -> None:
+        self._configure()
+        self.type(told.splitlines()[-1])
+
+    def settings(self) -> str:
+        """Which sessions are shut: the others may come and go."""
+        shown = self.type("birdc show protocols").splitlines()
+        return "\n".join(sorted(line.split()[0] for line in shown if " BGP " in line and " down " in line))
 
     def _configure(self) -> None:
         text = CONFIGURATION.replace("FOLDER", str(self.directory))

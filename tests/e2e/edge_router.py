@@ -120,7 +120,11 @@ class EdgeRouter(ABC):
         """Do what a command of ermon for ``stop`` tells."""
 
     @abstractmethod
-    def undo_stop(self) -> None: ...
+    def undo_as_told(self, told: str) -> None: ...
+
+    @abstractmethod
+    def settings(self) -> str:
+        """What a change changes: the configuration, or the state of the protocols."""
 
     def type(self, command: str) -> str:
         """Type a command that ermon shows, and return what it prints."""

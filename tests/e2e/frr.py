@@ -147,8 +147,11 @@ class Frr(EdgeRouter):
     def stop_as_told(self, told: str) -> None:
         self.type(told.replace("TO-ISP", self.policy))
 
-    def undo_stop(self) -> None:
-        self._configure(f"no route-map {self.policy} deny 1", "no ip prefix-list ermon-stop")
+    def undo_as_told(self, told: str) -> None:
+        self.type(told.replace("TO-ISP", self.policy))
+
+    def settings(self) -> str:
+        return self.type("vtysh -c 'show running-config'")
 
     def _configure(self, *lines: str) -> None:
         commands = [argument for line in ("configure terminal", *lines) for argument in ("-c", line)]

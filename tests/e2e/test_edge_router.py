@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ermon.commands import Question, command
+from ermon.commands import UNDO, WORDS_OF, Question, command
 from tests.e2e.bird import Bird
-from tests.e2e.daemon import Daemon, EventStream
-from tests.e2e.edge_router import FEEDS, POOL, SHARED, Network
+from tests.e2e.daemon import Daemon, EventStream, eventually
+from tests.e2e.edge_router import COLLECTOR6, FEEDS, POOL, SHARED, Network
 from tests.e2e.frr import Frr
 
 ROUTERS = [pytest.param(router, marks=pytest.mark.xdist_group(router.__name__)) for router in (Bird, Frr)]
@@ -99,39 +100,101 @@ def test_a_leak_is_found_and_stopped_with_the_commands_that_ermon_shows(network)
     steps = daemon.api(f"findings/{leak['id']}")["steps"]
     asked = [each for step in steps for part in step for each in part["commands"]]
     assert {(each["where"], each["platform"]) for each in asked} == {("edge-1, uplink isp-a", edge.platform)}
-    sent, stop, soft_out = (each["commands"][edge.platform] for each in asked)
+    sent, stop, undo, policy = (each["commands"][edge.platform] for each in asked)
     assert POOL["ipv4"] in edge.type(sent)
+    assert edge.policy in edge.type(policy)
     edge.stop_as_told(stop)
-    edge.type(soft_out)
     daemon.wait_until_cleared("pool-leak")
     past = daemon.api(f"findings/{leak['id']}")
     assert past["finding"]["state"] == "cleared"
+    edge.undo_as_told(undo)
+    daemon.wait_until_raised("pool-leak", family="ipv4")
     edge.repair("ipv4")
-    edge.undo_stop()
+    daemon.wait_until_cleared("pool-leak")
 
 
 @FAMILIES
 @pytest.mark.parametrize(
     ("kind", "word", "shown"),
     [
-        ("advertised", "POOL", "{pool}"),
         ("session", None, "stablished"),
+        ("capabilities", None, "dvertised|Neighbor capabilities"),
+        ("counters", None, "Updates|Import updates"),
+        ("policy", None, "TO-MICROSOFT|pool[46]"),
+        ("neighbors", None, "127.0.0.21"),
+        ("advertised", "POOL", "{pool}"),
+        ("advertised-all", None, "{pool}"),
         ("learned", "PREFIX", "{shared}"),
+        ("learned-all", None, "{shared}"),
         ("routes", "PREFIX", "{shared}"),
+        ("inside", "PREFIX", "{shared}"),
         ("community", "COMMUNITY", "{shared}"),
+        ("with-asn", "MICROSOFT", "{shared}"),
+        ("originates", None, "{pool}"),
         ("soft-out", None, ""),
         ("soft-in", None, ""),
     ],
 )
 def test_a_question_is_answered_by_its_command(network, family, kind, word, shown):
     """The primary link's neighbor stands for all: each question is about one neighbor, or about routes."""
-    words = tuple(each for each in ("MSEE" if kind not in {"routes", "community"} else None, word) if each)
-    values = {"MSEE": "127.0.0.21", "POOL": POOL[family], "PREFIX": SHARED[family], "COMMUNITY": "12076:5010"}
+    neighbor = ("MSEE",) if any("MSEE" in words for words in WORDS_OF[kind]) else ()
+    text = asked(network, family, kind, *neighbor, *([word] if word else []))
+    answer = network.edge.type(text)
+    assert re.search(shown.format(pool=POOL[family], shared=SHARED[family]), answer), answer
+    assert "nknown command" not in answer
+
+
+@FAMILIES
+def test_routes_of_microsoft_are_found_among_those_that_are_sent(network, family):
+    text = asked(network, family, "advertised-asn", "ERMON", "MICROSOFT")
+    assert SHARED[family] in network.edge.type(text)
+
+
+@FAMILIES
+def test_routes_before_the_policy_are_asked_for_though_nobody_keeps_them(network, family):
+    """FRR keeps them with soft-reconfiguration inbound, BIRD those that it filtered with 'import keep filtered'."""
+    answer = network.edge.type(asked(network, family, "received", "MSEE", "PREFIX").split(" | grep")[0])
+    assert re.search(f"{SHARED[family]}|Inbound soft reconfiguration not enabled", answer)
+
+
+@FAMILIES
+@pytest.mark.parametrize("kind", ["stop", "stop-asn", "refuse", "shut"])
+def test_a_change_takes_effect_and_its_undoing_leaves_everything_as_it_was(network, family, kind):
+    """Rules in BIRD's file are read by BIRD in tests/commands. What is shut is a session with ermon: the router calls again."""
+    edge = network.edge
+    if not (kind == "shut" or isinstance(edge, Frr)):
+        pytest.skip("BIRD's policies stand in its file")
+    words = {"stop": ("POOL",), "stop-asn": ("MICROSOFT",), "refuse": ("PREFIX",)}.get(kind, ())
+    names = {
+        "TO-MSEE": {"ipv4": "TO-MICROSOFT", "ipv6": "TO-MICROSOFT6"}[family],
+        "FROM-MSEE": "FROM-MICROSOFT",
+    }
+    neighbor = "ERMON" if kind == "shut" else "MSEE"
+    changed, undone = (
+        asked(network, family, kind, neighbor, *words),
+        asked(network, family, UNDO[kind], neighbor),
+    )
+    for word, name in names.items():
+        changed, undone = changed.replace(word, name), undone.replace(word, name)
+    before = edge.settings()
+    edge.type(changed)
+    assert edge.settings() != before
+    edge.type(undone)
+    eventually(lambda: edge.settings() == before, "it is as it was")
+
+
+def asked(network: Network, family: str, kind: str, *words: str) -> str:
+    values = {
+        "MSEE": "127.0.0.21",
+        "ERMON": COLLECTOR6,
+        "POOL": POOL[family],
+        "PREFIX": SHARED[family],
+        "COMMUNITY": "12076:5010",
+        "OUR-ASN": "64500",
+    }
     text = command(network.edge.platform, Question(kind, words), values, family, None)
     assert text is not None
-    answer = network.edge.type(text)
-    assert shown.format(pool=POOL[family], shared=SHARED[family]) in answer
-    assert "nknown command" not in answer
+    return text
 
 
 def test_session_that_the_router_shuts_down_is_lost_for_the_reason_that_it_gives(network):

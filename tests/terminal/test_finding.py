@@ -30,6 +30,15 @@ async def test_all_platforms_are_told_where_nobody_knows_which_it_is(net: Compan
     for platform in ("Junos", "BIRD", "Cisco IOS-XR"):
         assert f"     [edge-1, uplink isp-a, {platform}]" in seen.lines
     assert "  ISP: address of the internet provider's router" in seen.out
+    assert "  PEER-GROUP: " in seen.out, "of Junos and PAN-OS"
+
+
+async def test_only_words_that_are_left_are_explained():
+    net = company("uplinks: {isp-a: {neighbor: 203.0.113.129}}", "routers: {edge-1: {platform: frr}}")
+    net.process_up("edges").process_up("outside").converge()
+    seen = await look(net, "explain", await leaking(net))
+    left = seen.lines[seen.lines.index("To be replaced: ermon does not know them") + 1 :]
+    assert [line.split(":")[0] for line in left if line] == ["  TO-ISP"]
 
 
 async def test_json_is_what_the_api_says_and_what_is_over_is_0(net: Company):

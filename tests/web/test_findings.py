@@ -30,7 +30,7 @@ async def test_a_raised_finding_has_its_commands_and_a_page(client: Client, site
     assert sent["where"] == "edge-1, uplink isp-a"
     assert sent["platform"] is None
     assert POOL in sent["commands"]["junos"]
-    assert set(found["placeholders"]) == {"ISP", "TO-ISP"}
+    assert set(found["placeholders"]) == {"ISP", "TO-ISP", "PEER-GROUP"}
     assert found["platforms"]["iosxr"] == "Cisco IOS-XR"
     assert (found["also"], found["silences"], found["unknown"]) == ([], [], [])
 

@@ -143,20 +143,26 @@ def parse(check: str, text: str) -> Guide:
 def _pieces(check: str, step: str) -> Iterator[str | Question]:
     end = 0
     for found in _QUESTION.finditer(step):
-        if text := step[end : found.start()].strip():
+        if text := _between(step[end : found.start()]):
             yield text
         yield _question(check, found)
         end = found.end()
-    # A command stands on lines of its own: the full stop behind it ends nothing there.
-    if text := step[end:].removeprefix("." if end else "").strip():
+    if text := _between(step[end:]):
         yield text
+
+
+def _between(text: str) -> str:
+    """Take off the full stop or comma behind a command: it stands on lines of its own, and they end nothing there."""
+    return re.sub(r"^[.,](?=\s|$)", "", text.strip()).strip()
 
 
 def _question(check: str, found: re.Match[str]) -> Question:
     question = Question(found[1], tuple(found[2].split()))
-    allowed = WORDS_OF.get(question.kind, ())
-    if len(allowed) != len(question.words) or any(
-        word not in words for word, words in zip(question.words, allowed, strict=False)
+    allowed = WORDS_OF.get(question.kind)
+    if (
+        allowed is None
+        or len(allowed) != len(question.words)
+        or any(word not in words for word, words in zip(question.words, allowed, strict=False))
     ):
         raise GuideError(f"{check}.md asks {found[0]}, which is no question of ermon.commands")
     return question
@@ -186,7 +192,6 @@ def _steps(check: str, text: str) -> tuple[str, ...]:
     return tuple(_paragraph(check, HEADINGS[2], step) for step in steps)
 
 
-@cache
 @cache
 def placeholders() -> Mapping[str, str]:
     """Return what each word in capitals stands for: every word in a command that is to be replaced."""

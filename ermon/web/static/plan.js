@@ -5,9 +5,13 @@ import { FAMILIES } from "./words.js";
 
 const COPIED_FOR = 2_000;
 
-/** The steps, and what the words in capitals mean that nobody could fill in. */
+/** The steps; words in capitals that nobody could fill in are explained where they stand. */
 export function plan({ steps, platforms, placeholders }) {
-  return [el("ol", { class: "plan" }, steps.map((step) => el("li", {}, step.map((part) => piece(part, platforms))))), words(placeholders)];
+  const typed = steps.flat().map(({ text }) => text.split("`").filter((_, number) => number % 2 === 1).join("\n")).join("\n");
+  return [
+    el("ol", { class: "plan" }, steps.map((step) => el("li", {}, step.map((part) => piece(part, platforms, placeholders))))),
+    words(typed, placeholders),
+  ];
 }
 
 /** Sets what stands in backticks as code. */
@@ -15,22 +19,23 @@ export function coded(text) {
   return text.split("`").map((part, number) => (number % 2 === 1 ? el("code", {}, part) : part));
 }
 
-function piece({ text, commands }, platforms) {
-  return [el("p", {}, coded(text)), commands.map((each) => asked(each, platforms))];
+function piece({ text, commands }, platforms, placeholders) {
+  return [el("p", {}, coded(text)), commands.map((each) => asked(each, platforms, placeholders))];
 }
 
 /** One question in one place: the command for its platform, and the others behind a fold. */
-function asked({ where, platform, commands }, platforms) {
+function asked({ where, platform, commands }, platforms, placeholders) {
   const own = platform === null ? undefined : commands[platform];
   const others = Object.keys(commands).filter((name) => name !== platform);
   return el(
     "div", { class: "asked" },
     where && el("p", { class: "facts" }, where, platform && `, ${platforms[platform]}`),
-    own !== undefined && command(own, where),
+    own !== undefined && [command(own, where), words(own, placeholders)],
     platform !== null && own === undefined && el("p", { class: "facts" }, `ermon knows no command for ${platforms[platform]} here.`),
     others.length > 0 && el(
       "details", {},
       el("summary", {}, platform === null ? "The command for each platform" : "Other platforms"),
+      words(others.map((name) => commands[name]).join("\n"), placeholders),
       others.map((name) => [el("p", { class: "facts" }, platforms[name]), command(commands[name], `${platforms[name]}${where && `, ${where}`}`)]),
     ),
   );
@@ -61,11 +66,12 @@ async function copy(text, shown) {
   }
 }
 
-function words(left) {
-  const entries = Object.entries(left);
+/** What is to be written for the words in capitals that are left in a text. */
+function words(text, placeholders) {
+  const entries = Object.entries(placeholders).filter(([word]) => new RegExp(`(?<![\\w-])${word}(?![\\w-])`).test(text));
   if (entries.length === 0) return null;
-  const told = entries.map(([word, meaning], n) => [n > 0 && "; ", el("code", {}, word), ` ${meaning}`]);
-  return el("p", { class: "facts" }, "In the commands: ", told);
+  const told = entries.map(([word, meaning], n) => [n > 0 && "; ", el("code", {}, word), `: ${meaning}`]);
+  return el("p", { class: "facts" }, "To be replaced: ", told, ".");
 }
 
 /** The labels in a line: what tells two findings of one check apart. */

@@ -1,0 +1,56 @@
+"""The commands of each platform, by kind of question.
+
+Those of FRR, BIRD, GoBGP and OpenBGPD are typed on the real thing by tests; those of the others are taken from what
+their vendors document, which each module names. A command that is not known for sure is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ermon.commands.platforms.cisco import iosxe, iosxr, nxos
+from ermon.commands.platforms.command import Command, Commands
+from ermon.commands.platforms.daemons import bird, gobgp, openbgpd
+from ermon.commands.platforms.eos import eos
+from ermon.commands.platforms.firewalls import fortios, panos
+from ermon.commands.platforms.frr import frr, vyos
+from ermon.commands.platforms.junos import junos
+
+__all__ = ["PLATFORMS", "TITLES", "Command", "Commands"]
+
+TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "iosxe": "Cisco IOS-XE",
+        "iosxr": "Cisco IOS-XR",
+        "nxos": "Cisco NX-OS",
+        "junos": "Junos",
+        "eos": "Arista EOS",
+        "frr": "FRR",
+        "bird": "BIRD",
+        "vyos": "VyOS",
+        "gobgp": "GoBGP",
+        "openbgpd": "OpenBGPD",
+        "panos": "PAN-OS",
+        "fortios": "FortiOS",
+    }
+)
+"""Each platform, the most frequent first, as people call it."""
+
+PLATFORMS: Mapping[str, Commands] = MappingProxyType(
+    {
+        "iosxe": iosxe(),
+        "iosxr": iosxr(),
+        "nxos": nxos(),
+        "junos": junos(),
+        "eos": eos(),
+        "frr": frr(),
+        "bird": bird(),
+        "vyos": vyos(),
+        "gobgp": gobgp(),
+        "openbgpd": openbgpd(),
+        "panos": panos(),
+        "fortios": fortios(),
+    }
+)
+"""By platform, as ``routers.*.platform`` names it, and by question."""
