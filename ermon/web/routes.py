@@ -36,7 +36,7 @@ def find_routes(monitor: Monitor, prefix: Prefix, match: str, feed: str | None) 
     """Find what is held now; the result describes it, on any thread."""
     known, config, family = monitor.network, monitor.config, prefix.family
     feeds = {name: found for name, found in config.feeds.items() if feed in (None, name)}
-    found = list(islice(_matching(monitor, feeds, prefix, match), MAX_COUNTED + 1))
+    found = list(islice(matching(monitor, feeds, prefix, match), MAX_COUNTED + 1))
     unsynced = [
         name
         for name, each in feeds.items()
@@ -77,9 +77,10 @@ def _looked_at(feeds: Iterable[str], found: list[tuple[str, Route]]) -> set[str]
     return set(takewhile(lambda name: name != last, feeds))
 
 
-def _matching(
+def matching(
     monitor: Monitor, feeds: Iterable[str], prefix: Prefix, match: str
 ) -> Iterator[tuple[str, Route]]:
+    """Yield the routes that fit a prefix in one of ``MATCHES``, with their feeds."""
     find = {"exact": AdjRibIn.paths, "longer": AdjRibIn.inside, "covering": AdjRibIn.covering}[match]
     for name in feeds:
         for route in find(monitor.network.feeds[name].rib, prefix):

@@ -14,14 +14,13 @@ from ermon.aio.slices import in_slices, list_in_slices
 from ermon.api.answers import FoundRoutesDoc, SearchDoc, WithoutDoc
 from ermon.core.facts import FILTERED_VIEWS
 from ermon.core.monitor import Monitor
-from ermon.core.rib import AdjRibIn
 from ermon.model.inventory import Feed
 from ermon.model.prefixes import FAMILY_NAMES, Prefix
 from ermon.model.routes import Attributes, Community, Route
 from ermon.web.handling import CONTEXT, WebContext, answer, parameters, refuse, success
 from ermon.web.places import Place, advice, cleared_finding, communities_of, describe, find_places
 from ermon.web.query import AsnQuery, CommunityQuery, NameQuery, PrefixQuery, Query, parse_query
-from ermon.web.routes import MAX_COUNTED, Describer
+from ermon.web.routes import MAX_COUNTED, Describer, matching
 
 MAX_PLACES = 50
 MAX_FOUND = 200
@@ -144,17 +143,16 @@ async def _places(context: WebContext, monitor: Monitor, query: Query) -> list[P
 
 def _around(monitor: Monitor, feeds: Iterable[str], prefix: Prefix) -> list[_Found]:
     """Find the routes to a prefix, those that cover it, and those inside it."""
-    ways: tuple[tuple[_Found, Callable[[AdjRibIn, Prefix], Iterator[Route]]], ...] = (
-        (_Found("exact", f"To {prefix}"), AdjRibIn.paths),
-        (_Found("covering", f"Covering {prefix} (less specific)"), AdjRibIn.covering),
-        (_Found("longer", f"Inside {prefix} (more specific)"), AdjRibIn.inside),
-    )
-    for found, find in ways:
-        routes = ((name, route) for name in feeds for route in find(monitor.network.feeds[name].rib, prefix))
-        for name, route in routes:
+    around = [
+        _Found("exact", f"To {prefix}"),
+        _Found("covering", f"Covering {prefix} (less specific)"),
+        _Found("longer", f"Inside {prefix} (more specific)"),
+    ]
+    for found in around:
+        for name, route in matching(monitor, feeds, prefix, found.match):
             if (found.match == "exact" or route.prefix != prefix) and not found.add(name, route):
                 break
-    return [found for found, _ in ways]
+    return around
 
 
 def _without(monitor: Monitor, feeds: dict[str, Feed], prefix: Prefix) -> Iterator[WithoutDoc]:
