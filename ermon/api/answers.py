@@ -336,7 +336,7 @@ AwayWhy = Literal["stopped", "died", "suspended", "not-held"]
 
 
 class AwayDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
-    """ermon was not running; times are seconds since the epoch."""
+    """A stretch in which ermon was not running, as a whole; times are seconds since the epoch."""
 
     start: float
     end: float

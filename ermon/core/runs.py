@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 
 import msgspec
 
-from ermon.api.answers import AwayDoc
+from ermon.api.answers import AwayDoc, AwayWhy
 from ermon.api.status import ClockStepDoc
 from ermon.core.wall_clock import step_text
 from ermon.model.findings import Seconds
@@ -98,17 +98,18 @@ class RunLog:
         return min(until, time + longest)
 
     def away(self, start: float, end: float, held_from: float) -> tuple[AwayDoc, ...]:
-        """Return when ermon was not running between two times. Nothing is held of the time before ``held_from``."""
-        found = [AwayDoc(start=start, end=min(held_from, end), why="not-held")]
+        """Return when ermon was not running at some time between two times, each stretch as a whole. Nothing is held of the
+        time before ``held_from``.
+        """
+        found = [AwayDoc(start=min(start, held_from), end=held_from, why="not-held")]
         runs = sorted(self._runs, key=lambda run: run.began)
         for earlier, later in pairwise(accumulate(runs, _later_end)):
             if later.suspended:
-                since, until = max(later.began - later.suspended, start), min(later.began, end)
-                found.append(AwayDoc(start=since, end=until, why="suspended"))
+                found.append(AwayDoc(start=later.began - later.suspended, end=later.began, why="suspended"))
             elif not later.goes_on:
-                since, until = max(earlier.alive, start), min(later.began, end)
-                found.append(AwayDoc(start=since, end=until, why="stopped" if earlier.stopped else "died"))
-        return tuple(each for each in found if each.start < each.end)
+                why: AwayWhy = "stopped" if earlier.stopped else "died"
+                found.append(AwayDoc(start=earlier.alive, end=later.began, why=why))
+        return tuple(each for each in found if max(each.start, start) < min(each.end, end))
 
     def clock_steps(self, start: float, end: float) -> tuple[ClockStepDoc, ...]:
         """Return when the clock was set between two times, while ermon ran, in the order in which it was: by the clock as

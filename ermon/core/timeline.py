@@ -269,10 +269,6 @@ class Timeline:
         """Take what the links were between two times, of the last 24 hours."""
         return _view(self._times, self._tracks, start, end, self._gaps)
 
-    def first(self) -> float | None:
-        """Return the first time at which the prefixes were counted."""
-        return self._times[0] if self._times else None
-
     # To keep -----------------------------------------------------------------------------------------
 
     def hour(self, number: int, now: float) -> KeptTimeline | None:

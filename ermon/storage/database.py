@@ -222,7 +222,7 @@ class Database:
             return self._past.hours(first, last)
 
     def held_from(self) -> float | None:
-        """Return the earliest time of which anything is held."""
+        """Return the earliest time of which anything is held, to the hour where that is of the links."""
         with _damage():
             return self._past.held_from()
 

@@ -96,7 +96,7 @@ class PastTables:
     def held_from(self) -> float | None:
         firsts = [self._value("SELECT min(cleared_at) FROM history")]
         if self._complete:
-            firsts.append(self._value("SELECT min(hour) * 3600.0 FROM link_hour"))
+            firsts.append(self._value("SELECT (min(hour) + 1) * 3600.0 FROM link_hour"))
         return min((_seconds(first) for first in firsts if first is not None), default=None)
 
     # Writing -----------------------------------------------------------------------------------------

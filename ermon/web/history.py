@@ -171,10 +171,10 @@ async def _links(context: WebContext, start: float, end: float, now: float) -> T
 
 
 async def _held_from(context: WebContext) -> float:
-    known = (
-        await context.past.held_from(),
-        context.runs.first(),
-        context.timeline.first(),
-        context.started_at,
-    )
-    return min(time for time in known if time is not None)
+    """Return since when anything is held: what makes room or has been kept for long enough is not, even where ermon ran."""
+    held, began = await context.past.held_from(), context.runs.first()
+    if held is None:
+        return context.started_at if began is None else began
+    if began is not None and hour_of(held) - 1 <= hour_of(began) <= hour_of(held):
+        return began  # to the second
+    return min(held, context.started_at)

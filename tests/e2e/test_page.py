@@ -100,7 +100,7 @@ def test_everything_is_there_on_a_good_day(visit: Visit):
         expect(visit.row("Feeds", feed)).to_contain_text("● up● yes")
 
     expect(visit("#history")).to_have_attribute("data-complete", "true")
-    expect(visit("#bands [role=list]").first.locator(".band")).to_have_count(4)
+    expect(visit.page.get_by_role("list", name="Link states").locator(".band")).to_have_count(4)
     expect(visit("#chart canvas")).to_be_visible()
     expect(visit("#chart")).to_have_accessible_name(re.compile("now: primary IPv4 1, primary IPv6 1"))
 
@@ -169,7 +169,7 @@ def test_a_leak_comes_and_goes_before_ones_eyes(company: Company, visit: Visit):
         expect(uplink).to_contain_text(text)
     matrix = visit.row("NAT pools by link and by view of the internet", "chi-outbound")
     expect(matrix).to_contain_text("▲ leaked")
-    expect(visit("#bands .band", has_text="NAT pool chi-outbound")).to_be_visible()
+    expect(visit("#bands .band", has_text="pool-leak chi-outbound IPv4")).to_be_visible()
 
     company.repair(POOL["ipv4"])
     expect(visit.headline).to_contain_text("All is well")

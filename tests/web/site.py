@@ -63,7 +63,7 @@ class KeptPast(NothingKept):
 
     async def held_from(self) -> float | None:
         cleared = [each.cleared_at for each in self.findings if each.cleared_at is not None]
-        return min((*cleared, *(3600.0 * hour for hour in self.links)), default=None)
+        return min((*cleared, *(3600.0 * (hour + 1) for hour in self.links)), default=None)
 
 
 def past_finding(at: float, *, since: float | None = None) -> Finding:

@@ -151,9 +151,9 @@ async def test_a_day_of_the_store_has_its_links_its_findings_and_when_ermon_ran(
     assert [each["id"] for each in found["findings"]] == [f"at {midnight + 500}", f"at {midnight + 100}"]
     assert found["not_running"] == [
         {"from": midnight + 7200, "to": midnight + 18_000, "why": "stopped"},
-        {"from": midnight + 86_390, "to": midnight + DAY, "why": "died"},
+        {"from": midnight + 86_390, "to": midnight + DAY + 10, "why": "died"},
     ]
-    assert (found["held_from"], found["stored"], found["truncated"]) == (midnight - 9 * DAY, True, False)
+    assert (found["held_from"], found["stored"], found["truncated"]) == (midnight - 1, True, False)
 
 
 async def test_what_is_still_raised_was_raised_on_every_day_since_it_began(asked: Client, site: Site):
@@ -222,13 +222,30 @@ async def test_a_day_on_which_the_clocks_change_has_as_many_hours_as_it_has(
     assert found["to"] - found["from"] == hours * 3600
 
 
+async def test_it_is_held_since_the_first_run_or_the_oldest_that_was_left(asked: Client, site: Site):
+    async def held_from() -> float:
+        found: float = (await asked.data(PATH))["held_from"]
+        return found
+
+    first = site.runs.first()
+    assert first is not None
+    assert await held_from() == first, "nothing has happened yet"
+    site.past.links[hour_of(first)] = hour(hour_of(first))  # type: ignore[attr-defined]
+    assert await held_from() == first, "to the second"
+    del site.past.links[hour_of(first)]  # type: ignore[attr-defined]
+    site.past.links[hour_of(first) + 240] = hour(hour_of(first) + 240)  # type: ignore[attr-defined]
+    assert await held_from() == (hour_of(first) + 241) * 3600, "what came before has made room"
+    site.past.findings = [past_finding(first - 7 * DAY)]  # type: ignore[attr-defined]
+    assert await held_from() == first - 7 * DAY, "a version that wrote no runs"
+
+
 async def test_a_day_before_anything_is_held_says_since_when_it_is(asked: Client, site: Site):
     held_from = site.net.start - 60 * DAY
     found = await asked.data(PATH, day="2020-02-29")
     assert (found["links"], found["findings"], found["times"]) == ([], [], [])
     assert found["held_from"] == held_from
     assert [each["why"] for each in found["not_running"]] == ["not-held"]
-    assert [found["not_running"][0]["from"], found["not_running"][0]["to"]] == [found["from"], found["to"]]
+    assert [found["not_running"][0]["from"], found["not_running"][0]["to"]] == [found["from"], held_from]
 
 
 @pytest.mark.parametrize(

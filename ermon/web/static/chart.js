@@ -4,19 +4,22 @@ import { el, show } from "./dom.js";
 import { clock, FAMILIES, minute } from "./words.js";
 
 const HEIGHT = 240;
+const HATCH = 10;
 const DASHES = [[], [8, 4], [2, 4], [10, 3, 2, 3]];
 /** Told apart with any colour vision (Okabe and Ito). */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
 let chart = null;
 let timeline = null;
+let when = "";
 let chosen = null;
 let library = null;
 
-/** Draws the curves of the chosen circuit; `known` is the answer of the API. */
-export function keepChart(known) {
+/** Draws the curves of the chosen circuit; `known` is the answer of the API, and `span` says of which time it is. */
+export function keepChart(known, span) {
   const first = timeline === null;
   timeline = known;
+  when = span;
   if (first) listen();
   const select = document.getElementById("chart-circuit");
   const names = [...new Set(timeline.links.map(({ circuit }) => circuit))];
@@ -57,7 +60,8 @@ async function draw() {
   if (UPlot === null) return; // ermon is away: the next time line tries again
   const place = document.getElementById("chart");
   const links = timeline.links.filter(({ circuit, prefixes }) => circuit === chosen && prefixes !== undefined);
-  const ink = getComputedStyle(document.body).color;
+  const { color: ink, backgroundColor: ground } = getComputedStyle(document.body);
+  const gaps = timeline.not_running.filter(({ to }) => to > timeline.from);
   const axis = { stroke: ink, font: "12px system-ui", grid: { stroke: "#8883", width: 1 }, ticks: { stroke: "#8883", width: 1 } };
   const time = (_, at) => at.map((second) => minute(second * 1000));
   const name = ({ link, family }) => `${link} ${FAMILIES[family]}`;
@@ -69,12 +73,42 @@ async function draw() {
       ...size(),
       cursor: { drag: { x: false, y: false } },
       scales: { x: { range: () => [timeline.from, timeline.to] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
+      hooks: { drawClear: [(plot) => gaps.forEach(({ from, to }) => hatch(plot, from, to, ink, ground))] },
       axes: [{ ...axis, space: 70, values: time }, { ...axis, size: 54 }],
       series: [{ label: "Time", value: (_, second) => (second ? clock(second * 1000) : "–") }, ...links.map(line)],
     },
-    [timeline.times, ...links.map(({ prefixes }) => prefixes)],
+    broken([timeline.times, ...links.map(({ prefixes }) => prefixes)], gaps),
     place,
   );
   const last = links.map((link) => `${name(link)} ${link.prefixes.findLast((count) => count !== null) ?? "unknown"}`);
-  place.setAttribute("aria-label", `Prefixes received on ${chosen} in the last 24 hours; now: ${last.join(", ")}`);
+  place.setAttribute("aria-label", `Prefixes received on ${chosen} ${when}; ${when.startsWith("in") ? "now" : "at last"}: ${last.join(", ")}`);
+}
+
+/** Breaks the curves where ermon was not running: between two counts that are far apart nobody knows. */
+function broken([times, ...counts], gaps) {
+  const rows = times.map((time, n) => [time, ...counts.map((count) => count[n])]);
+  for (const { from } of gaps) rows.push([from, ...counts.map(() => null)]);
+  rows.sort((a, b) => a[0] - b[0]);
+  return [times, ...counts].map((_, column) => rows.map((row) => row[column]));
+}
+
+/** Hatches the time between two seconds. */
+function hatch(plot, from, to, ink, ground) {
+  const { ctx, bbox: { left, top, width, height } } = plot;
+  const [start, end] = [from, to].map((second) => Math.min(Math.max(plot.valToPos(second, "x", true), left), left + width));
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(start, top, end - start, height);
+  ctx.clip();
+  ctx.fillStyle = ground;
+  ctx.fillRect(start, top, end - start, height);
+  ctx.strokeStyle = ink;
+  ctx.globalAlpha = 0.25;
+  ctx.beginPath();
+  for (let x = start - height; x < end; x += HATCH) {
+    ctx.moveTo(x, top + height);
+    ctx.lineTo(x + height, top);
+  }
+  ctx.stroke();
+  ctx.restore();
 }

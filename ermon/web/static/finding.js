@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
 import { coded, plan, told } from "./plan.js";
 import { at } from "./times.js";
-import { duration, marked, seconds } from "./words.js";
+import { dayOf, duration, marked, seconds } from "./words.js";
 
 const EVERY = 10_000;
 
@@ -81,8 +81,9 @@ function others({ also }) {
   return el("section", { "aria-labelledby": "also" }, el("h2", { id: "also" }, "What else was wrong at that time"), items.length > 0 ? el("ul", {}, items) : el("p", {}, "Nothing that ermon knows of."));
 }
 
-function back({ check }) {
-  return el("p", {}, el("a", { href: "../" }, "Status"), " · ", el("a", { href: `../runbooks/${encodeURIComponent(check)}` }, `Runbook of ${check}`));
+function back({ check, since }) {
+  const day = dayOf(since);
+  return el("p", {}, el("a", { href: "../" }, "Status"), " · ", el("a", { href: `../#history=${day}` }, `History of ${day}`), " · ", el("a", { href: `../runbooks/${encodeURIComponent(check)}` }, `Runbook of ${check}`));
 }
 
 refresh();

@@ -1,92 +1,165 @@
-// The last 24 hours: link states and findings as bands; the curves are in chart.js. The first picture does not
+// The history: when ermon ran, link states and findings as bands; the curves are in chart.js. The first picture does not
 // wait for any of it.
 
 import { ask } from "./ask.js";
 import { keepChart } from "./chart.js";
-import { el, show } from "./dom.js";
+import { chosenDay, listenToDays, renderDays } from "./days.js";
+import { el, setText, show } from "./dom.js";
+import { renderGaps } from "./past.js";
 import { onChange, store } from "./store.js";
-import { clock, duration, FAMILIES, marked, minute, seconds } from "./words.js";
+import { clock, duration, FAMILIES, marked, minute, plural, seconds } from "./words.js";
 
 const EVERY = 60_000;
 /** What has just happened is in the time line so much later. */
 const AFTER_EVENT = 2_000;
 const FINDINGS_SHOWN = 40;
 const TICKS = 4;
+const NOT_RUNNING = { "not-held": "nothing held" };
 
-let span = { from: 0, to: 1 };
+const section = document.getElementById("history");
+const problem = document.getElementById("history-problem");
+const bands = document.getElementById("bands");
+const more = document.getElementById("all-past-findings");
+
+let span = { from: 0, to: 1, away: [] };
+let day = null;
 let asked = false;
 let due = null;
 let version = 0;
+/** The latest question: an answer to an earlier one is of another day. */
+let latest = 0;
+let showAll = false;
+let timeline = null;
 
 function keepHistory() {
-  refresh();
-  setInterval(() => { if (!document.hidden) refresh(); }, EVERY);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+  listenToDays(dayChanged);
+  more.addEventListener("click", () => { showAll = true; draw(); });
+  refresh().then(() => { if (location.hash.startsWith("#history=")) section.scrollIntoView(); });
+  setInterval(() => { if (!document.hidden) refreshNow(); }, EVERY);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshNow(); });
   onChange(() => {
     if (store.version === version) return;
     version = store.version;
-    due ??= setTimeout(refresh, AFTER_EVENT);
+    due ??= setTimeout(refreshNow, AFTER_EVENT);
   });
 }
 
-async function refresh() {
+function dayChanged() {
+  const chosen = chosenDay();
+  if (JSON.stringify(chosen) === JSON.stringify(day) && problem.hidden) return; // a link to another part of the page
+  showAll = false;
+  refresh();
+}
+
+/** A day that is over changes no more. */
+function refreshNow() {
   clearTimeout(due);
   due = null;
-  const problem = document.getElementById("history-problem");
+  if (day === null || timeline === null || timeline.to < day.to) refresh();
+}
+
+async function refresh() {
+  const chosen = chosenDay();
+  const number = ++latest;
   try {
-    draw(await ask("api/v1/timeline"));
+    if (chosen?.problem) throw new Error(chosen.problem);
+    const answer = await ask(`api/v1/timeline${chosen === null ? "" : `?from=${chosen.from}&to=${chosen.to}`}`);
+    if (number !== latest) return;
+    timeline = answer;
+    day = chosen;
+    draw();
     problem.hidden = true;
     asked = true;
   } catch (error) {
-    problem.hidden = asked && !store.live; // the line about the connection says it
-    problem.textContent = `◆ The last 24 hours cannot be shown: ${error.message}`;
+    if (number !== latest) return;
+    problem.hidden = asked && !store.live && !chosen?.problem; // the line about the connection says it
+    setText(problem, `◆ The history cannot be shown: ${error.message}`);
   }
-  document.getElementById("history").dataset.complete = String(asked);
+  section.dataset.complete = String(asked);
 }
 
-function draw(timeline) {
-  span = { from: timeline.from, to: timeline.to };
-  const bands = document.getElementById("bands");
+function draw() {
+  span = { from: timeline.from, to: timeline.to, away: timeline.not_running };
+  renderDays(day, timeline.held_from);
+  const bounds = [span.from, span.to].map((second) => clock(second * 1000));
+  setText(document.getElementById("history-span"), `From ${bounds[0]} to ${bounds[1]}.`);
+  renderGaps(document.getElementById("history-gaps"), timeline);
   bands.hidden = false;
-  const [scale, , links, , findings] = bands.children;
-  show(scale, ticks(), String, (text) => el("span", {}, text));
+  const [scale, ran, linksTitle, links, findingsTitle, findings] = bands.children;
+  show(scale, ticks(), ({ at }) => at, ({ text }) => el("span", {}, text));
+  show(ran, [{ span, steps: timeline.clock_steps }], () => "ermon", ermonBand);
+  setText(linksTitle, timeline.links.length > 0 ? "Links" : "No link states are held of this time");
   // A band moves with the span, which is part of what it shows.
   show(links, timeline.links.map((link) => ({ ...link, prefixes: undefined, span })), ({ circuit, link, family }) => `${circuit} ${link} ${family}`, linkBand);
-  const found = timeline.findings.slice(0, FINDINGS_SHOWN).map((finding) => ({ ...finding, span }));
-  findings.previousElementSibling.textContent = found.length > 0 ? "Findings" : "No findings";
-  show(findings, found, ({ id }) => id, findingBand);
-  keepChart(timeline);
+  const count = timeline.findings.length;
+  const shown = timeline.findings.slice(0, showAll ? count : FINDINGS_SHOWN);
+  setText(findingsTitle, count === 0 ? "No findings" : timeline.truncated ? `Findings: the first ${count}, and there are more` : "Findings");
+  show(findings, shown.map((finding) => ({ ...finding, span })), ({ id }) => id, findingBand);
+  more.hidden = shown.length === count;
+  setText(more, `All ${plural(count, "finding")} of this time`);
+  keepChart(timeline, day === null ? "in the last 24 hours" : `on ${day.title}`);
 }
 
 /** The times along the bands. */
 function ticks() {
   const step = (span.to - span.from) / TICKS;
-  return Array.from({ length: TICKS + 1 }, (_, n) => (n === TICKS ? "now" : minute((span.from + n * step) * 1000)));
+  const untilNow = day === null || span.to < day.to;
+  return Array.from({ length: TICKS + 1 }, (_, n) => ({ at: n, text: n === TICKS && untilNow ? "now" : minute((span.from + n * step) * 1000) }));
+}
+
+function ermonBand({ steps }) {
+  const parts = present(span.from, span.to, "up");
+  const marks = steps.map(({ time, text }) => block("step", time, time, `${text}, to ${clock(time * 1000)}`));
+  return band("ermon itself", told(parts, { up: "running" }), [...blocks(parts, { up: "running" }), ...marks]);
 }
 
 function linkBand({ circuit, link, family, states }) {
-  const parts = states.map(([from, state], n) => ({ state, from, until: states[n + 1]?.[0] ?? span.to }));
-  const sums = {};
-  for (const { state, from, until } of parts) sums[state] = (sums[state] ?? 0) + until - from;
-  const bad = Object.entries(sums).filter(([state]) => state !== "up");
-  const told = (bad.length > 0 ? bad : Object.entries(sums)).map(([state, sum]) => `${marked(state)} ${duration(sum)}`).join(", ");
-  const blocks = parts.map(({ state, from, until }) => block(state, from, until, `${marked(state)} from ${clock(from * 1000)} to ${clock(until * 1000)}`));
-  return band(`${circuit} ${link} ${FAMILIES[family]}`, told, blocks);
+  const parts = states.flatMap(([from, state], n) => present(from, states[n + 1]?.[0] ?? span.to, state));
+  return band(`${circuit} ${link} ${FAMILIES[family]}`, told(parts), blocks(parts));
+}
+
+/** Splits a stretch into those in which ermon ran, with what it saw then, and those in which it did not. */
+function present(from, until, state) {
+  const parts = [];
+  let at = from;
+  for (const away of span.away.filter((each) => each.to > from && each.from < until)) {
+    if (away.from > at) parts.push({ state, from: at, until: away.from });
+    at = Math.min(away.to, until);
+    parts.push({ state: "away", from: Math.max(away.from, from), until: at, word: NOT_RUNNING[away.why] ?? "not running" });
+  }
+  if (at < until) parts.push({ state, from: at, until });
+  return parts;
+}
+
+function blocks(parts, words = {}) {
+  return parts.map(({ state, from, until, word = words[state] ?? state }) => block(state, from, until, `${marked(state, state === "away" ? `ermon ${word}` : word)} from ${clock(from * 1000)} to ${clock(until * 1000)}`));
+}
+
+/** How long it was in each state; what is well is only said where there is nothing else. */
+function told(parts, words = {}) {
+  const sums = new Map();
+  for (const { state, from, until, word = words[state] ?? state } of parts) {
+    const text = marked(state, word);
+    sums.set(text, { state, sum: (sums.get(text)?.sum ?? 0) + until - from });
+  }
+  const bad = [...sums].filter(([, { state }]) => state !== "up");
+  return (bad.length > 0 ? bad : [...sums]).map(([text, { sum }]) => `${text} ${duration(sum)}`).join(", ");
 }
 
 function findingBand(finding) {
   const from = seconds(finding.since ?? finding.raised_at);
   const until = seconds(finding.ended_at ?? finding.cleared_at) ?? span.to;
-  const lasted = `${finding.cleared_at ? "lasted" : "for"} ${duration(until - from)}`;
-  const told = `${finding.severity}, ${clock(from * 1000)}, ${lasted}`;
+  const lasted = finding.cleared_at ? `lasted ${duration(until - from)}` : `for ${duration(Date.now() / 1000 - from)}, and still raised`;
   const labels = Object.values(finding.labels).filter((label) => label !== "").map((label) => FAMILIES[label] ?? label);
-  return band(`${finding.summary} (${labels.join(", ")})`, told, [block(finding.severity, from, until, told)]);
+  const name = el("a", { href: `findings/${encodeURIComponent(finding.id)}`, title: finding.summary }, el("code", {}, finding.check), ` ${labels.join(" ")}`);
+  const text = `${finding.severity}, ${clock(from * 1000)}, ${lasted}`;
+  return band(name, text, [block(finding.severity, from, until, text)]);
 }
 
 function band(name, told, blocks) {
   return el(
     "div", { class: "band", role: "listitem" },
-    el("span", { class: "name", title: name }, name),
+    el("span", { class: "name" }, name),
     el("span", { class: "track", "aria-hidden": "true" }, blocks),
     el("span", { class: "told" }, told),
   );

@@ -76,6 +76,12 @@ export function minute(time) {
   return `${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
+/** `2026-11-29`: the day here. */
+export function dayOf(time) {
+  const at = new Date(time);
+  return `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+}
+
 function two(number) {
   return String(number).padStart(2, "0");
 }
