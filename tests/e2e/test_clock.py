@@ -14,8 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from ermon.cli import run
+from tests.e2e.browser import chromium, visiting
 from tests.e2e.company import EXCHANGE, Company, configuration, own_network
 from tests.e2e.daemon import Daemon
 
@@ -34,6 +36,20 @@ def settable_clock(daemon: Daemon) -> Callable[[int], object]:
     (daemon.directory / "sitecustomize.py").write_text(SETTABLE_CLOCK.format(file=str(file)))
     daemon.environment["PYTHONPATH"] = str(daemon.directory)
     return lambda seconds: file.write_text(str(seconds))
+
+
+def test_the_page_says_that_the_clock_was_set(directory: Path) -> None:
+    company = Company(directory, configuration(own_network()))
+    set_clock = settable_clock(company.daemon)
+    with (
+        company.running(),
+        chromium() as browser,
+        visiting(browser, f"http://{company.daemon.address}/") as visit,
+    ):
+        expect(visit("#history")).to_have_attribute("data-complete", "true")
+        expect(visit("#history")).not_to_contain_text("clock set")
+        set_clock(-HOUR)
+        expect(visit("#history-gaps")).to_contain_text("clock set back by 1 h 0 min")
 
 
 @pytest.mark.parametrize(
