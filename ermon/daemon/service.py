@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -66,6 +66,8 @@ class Service:
     app: web.Application
     listen: Sequence[tuple[str, int]]
     runtime: Path
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the state is written down in slices, so that what was known later is written later."""
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; raises ``StartError`` or ``ExaBGPError`` where that cannot begin.
@@ -173,11 +175,12 @@ class Service:
 
     async def _write_sessions(self, store: Store) -> None:
         monitor = self.driver.monitor
-        await keep_timeline(store, self.timeline, self.driver.wall())
-        feeds = await list_in_slices(monitor.feeds_to_keep())
-        keep_sessions(store, monitor.sessions_to_keep(feeds))
-        links = await list_in_slices(monitor.links_to_keep())
-        keep_links(store, await asyncio.to_thread(write_links, links))
+        async with self.writing:
+            await keep_timeline(store, self.timeline, self.driver.wall())
+            feeds = await list_in_slices(monitor.feeds_to_keep())
+            keep_sessions(store, monitor.sessions_to_keep(feeds))
+            links = await list_in_slices(monitor.links_to_keep())
+            keep_links(store, await asyncio.to_thread(write_links, links))
 
     async def _keep_sessions(self, store: Store) -> None:
         """Write down which routers are there, and which links are up, soon after it has changed: an ermon that is killed must

@@ -17,12 +17,12 @@ from ermon.core.kept_feeds import KeptSessions
 from ermon.core.kept_links import KeptLink, LinkToKeep
 from ermon.core.maintenance_book import BookedWindow
 from ermon.core.runs import KeptRun, RunLog
-from ermon.core.timeline import KeptTimeline, Timeline, hour_of
+from ermon.core.timeline import SPAN_SECONDS, KeptTimeline, Timeline, hour_of
 from ermon.model.inventory import LinkFamily
 from ermon.model.source_key import SourceKey
 from ermon.sources.store import SourceRecord, SourceTrouble, file_stem
 from ermon.storage.database import Table, packed
-from ermon.storage.store import HOURS_HELD, Store
+from ermon.storage.store import Store
 
 _CLIENT_REQUEST_ID = "client-request-id"
 _TIMELINE = "timeline"
@@ -141,7 +141,8 @@ async def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
     was set, all that are in memory.
     """
     current = hour_of(now)
-    first, latest = current - HOURS_HELD + 1, store.latest_hour
+    # Of the hour before, some is out of memory: what was written down of it is more.
+    first, latest = hour_of(now - SPAN_SECONDS) + 1, store.latest_hour
     moved, timeline.moved = timeline.moved, False
     if latest is not None and not moved:
         first = max(first, min(latest, current))

@@ -35,7 +35,7 @@ from ermon.storage.adapters import (
     kept_timeline,
     write_links,
 )
-from ermon.storage.database import Table
+from ermon.storage.database import Table, packed
 from ermon.storage.store import Store
 from tests.checks.company import V6, company
 from tests.networks import SMALL
@@ -219,6 +219,21 @@ async def test_the_whole_day_that_an_earlier_version_kept_is_gone_on_from(tmp_pa
             (START, "unknown"),
         )
         assert found.prefixes == (7,)
+
+
+async def test_a_restart_takes_nothing_from_an_hour_that_is_out_of_memory_in_part(tmp_path: Path):
+    link = (("chicago", "primary"), "ipv4")
+    old = hour_of(START) - 24
+    began = 3600.0 * old
+    assert began < START - 86_400 < began + 3600
+    states = [(began, Shown.UP), (began + 60, Shown.DOWN), (began + 120, Shown.UP)]
+    whole = KeptTimeline(began + 3600, [began + 30], [KeptTrack(link, states, [7], None)])
+    async with opened(tmp_path) as store:
+        store.keep_hours({old: packed(whole)})
+    async with opened(tmp_path) as store:
+        timeline = kept_timeline(store, RunLog(), START)
+        await keep_timeline(store, timeline, START)
+        assert (await store.hours(old, old))[old] == whole
 
 
 async def test_when_ermon_ran_outlives_it(tmp_path: Path):
