@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Check, Section
-from ermon.checks.guide import HEADINGS, guide
+from ermon.checks.guide import HEADINGS, Guide, guide, lines_of
+from ermon.commands import Question
 
 WIDTH = 96
 
@@ -20,7 +22,7 @@ def explain(check: Check) -> str:
         *facts(check),
         _paragraph(means, found.meaning),
         _paragraph(needs, found.needs),
-        _steps(action, found.steps),
+        _steps(f"{action} (router commands: Cisco IOS-XE)" if found.asks else action, found),
         *([_placeholders(found.placeholders)] if found.placeholders else []),
         _paragraph(source, found.source),
     ]
@@ -55,20 +57,28 @@ def _paragraph(title: str, text: str) -> str:
     return f"{title}\n{textwrap.fill(text, WIDTH, initial_indent='  ', subsequent_indent='  ')}"
 
 
-def _steps(title: str, steps: tuple[str, ...]) -> str:
-    # Commands stay whole: somebody will copy them.
-    lines = [
-        textwrap.fill(
-            f"{number}. {step}",
+def _steps(title: str, found: Guide) -> str:
+    return "\n".join(
+        [title, *(line for number, step in enumerate(found.pieces, start=1) for line in _step(number, step))]
+    )
+
+
+def _step(number: int, step: tuple[str | Question, ...]) -> Iterator[str]:
+    """Write a step; commands for a router stand on lines of their own, and all stay whole: somebody will copy them."""
+    begin = f"  {number}. "
+    for piece in step:
+        if isinstance(piece, Question):
+            yield from (f"       {line}" for line in lines_of(piece))
+            continue
+        yield from textwrap.wrap(
+            piece,
             WIDTH,
-            initial_indent="  ",
+            initial_indent=begin,
             subsequent_indent="     ",
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for number, step in enumerate(steps, start=1)
-    ]
-    return "\n".join([title, *lines])
+        begin = "     "
 
 
 def _placeholders(placeholders: dict[str, str]) -> str:

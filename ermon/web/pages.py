@@ -12,7 +12,7 @@ import functools
 import gzip
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -23,7 +23,8 @@ from aiohttp import ETag, web
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Check, Section
 from ermon.checks.explain import facts
-from ermon.checks.guide import HEADINGS, LINK, guide
+from ermon.checks.guide import HEADINGS, LINK, guide, lines_of
+from ermon.commands import Question
 
 INDEX = "index.html"
 
@@ -118,6 +119,7 @@ h2 { font-size: 1.1rem; margin-block: 1.6rem .4rem; }
 p, ol, dl { margin-block: .4rem; }
 li { margin-block: .4rem; }
 code { padding: .1rem .3rem; border-radius: .2rem; background: light-dark(#eef0f3, #2a2d33); user-select: all; }
+pre { margin: .3rem 0; white-space: pre-wrap; }
 dt { font-family: ui-monospace, monospace; font-weight: bold; }
 dd { margin: 0 0 .4rem 1.5rem; }
 .facts { opacity: .75; }
@@ -154,7 +156,8 @@ async def runbooks(request: web.Request) -> web.Response:
 def _runbook(check: Check) -> str:
     found = guide(check.name)
     means, needs, action, source = HEADINGS
-    steps = "\n".join(f"<li>{_marked(step)}</li>" for step in found.steps)
+    steps = "\n".join(f"<li>{_step(step)}</li>" for step in found.pieces)
+    where = " (router commands: Cisco IOS-XE)" if found.asks else ""
     words = "\n".join(
         f"<dt>{escape(word)}</dt>\n<dd>{escape(meaning)}</dd>" for word, meaning in found.placeholders.items()
     )
@@ -164,11 +167,27 @@ def _runbook(check: Check) -> str:
             *(f'<p class="facts">{escape(fact)}</p>' for fact in facts(check)),
             f"<h2>{means}</h2>\n<p>{_marked(found.meaning)}</p>",
             f"<h2>{needs}</h2>\n<p>{_marked(found.needs)}</p>",
-            f"<h2>{action}</h2>\n<ol>\n{steps}\n</ol>",
-            *([f"<h2>In the commands</h2>\n<dl>\n{words}\n</dl>"] if words else []),
+            f"<h2>{action}{where}</h2>\n<ol>\n{steps}\n</ol>",
+            *(
+                [
+                    f"<h2>To be replaced in the commands</h2>\n<p>The page of a finding has them filled in, for your router.</p>\n<dl>\n{words}\n</dl>"
+                ]
+                if words
+                else []
+            ),
             f"<h2>{source}</h2>\n<p>{_marked(found.source)}</p>",
             '<p><a href="./">All runbooks</a> · <a href="../">Status</a></p>',
         ]
+    )
+
+
+def _step(step: Iterable[str | Question]) -> str:
+    """Set the commands for a router on lines of their own."""
+    return "\n".join(
+        "<pre>" + "\n".join(f"<code>{escape(line)}</code>" for line in lines_of(piece)) + "</pre>"
+        if isinstance(piece, Question)
+        else _marked(piece)
+        for piece in step
     )
 
 

@@ -74,6 +74,11 @@ class Guide:
         return tuple(command for text in texts for command in TYPED.findall(text))
 
     @property
+    def asks(self) -> bool:
+        """Whether it wants something of a router."""
+        return any(isinstance(piece, Question) for step in self.pieces for piece in step)
+
+    @property
     def placeholders(self) -> dict[str, str]:
         """What the words in capitals in the commands stand for, in the order of ``README.md``."""
         return words_in(self.commands)
@@ -168,11 +173,15 @@ def _question(check: str, found: re.Match[str]) -> Question:
     return question
 
 
-def _typed(question: Question) -> str:
-    """Return a question's command on IOS-XE, as guides have commands."""
+def lines_of(question: Question) -> list[str]:
+    """Return a question's command on the platform that guides are written for, with its words in capitals."""
     text = command(WRITTEN_FOR, question, {}, None, None)
     assert text is not None  # every question has one
-    return ", ".join(f"`{line}`" for line in text.splitlines())
+    return text.splitlines()
+
+
+def _typed(question: Question) -> str:
+    return ", ".join(f"`{line}`" for line in lines_of(question))
 
 
 def _paragraph(check: str, heading: str, text: str) -> str:
