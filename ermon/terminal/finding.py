@@ -43,6 +43,14 @@ def _lines(found: OneFindingDoc) -> Iterator[str]:
         yield ""
         yield "To be replaced: ermon does not know them"
         yield from told
+    if unsaid := _unsaid(found):
+        yield ""
+        yield from _wrapped(
+            "Say in the configuration which platform a router is, and its commands alone are shown: "
+            f"{', '.join(f'routers.{router}.platform' for router in unsaid)}.",
+            "",
+            "",
+        )
     if found.also:
         yield ""
         yield "What else was wrong at that time"
@@ -71,12 +79,21 @@ def _moment(time: str) -> str:
 
 def _commands(commands: CommandsDoc, found: OneFindingDoc) -> Iterator[str]:
     """Print the command of the router's platform; all of them where nobody knows which it is."""
-    known = commands.commands
-    own = {name: text for name, text in known.items() if name == commands.platform} or known
-    for platform, text in own.items():
-        yield f"     [{', '.join(filter(None, (commands.where, found.platforms.get(platform))))}]"
-        # Whole, so that a terminal copies them as they are.
-        yield from (f"       {line}" for line in text.splitlines())
+    known, platform = commands.commands, commands.platform
+    own = known if platform is None else {platform: known.get(platform)}
+    for name, text in own.items():
+        title = found.platforms.get(name, name)
+        yield f"     [{', '.join(filter(None, (commands.where, title)))}]"
+        if text is None:
+            yield f"     ermon knows no command for {title} here."
+        else:  # whole, so that a terminal copies it as it is
+            yield from (f"       {line}" for line in text.splitlines())
+
+
+def _unsaid(found: OneFindingDoc) -> list[str]:
+    """Return the routers whose platform nobody has said."""
+    asked = (commands for step in found.steps for part in step for commands in part.commands)
+    return sorted({each.where.split(",")[0] for each in asked if each.platform is None and each.where})
 
 
 def _wrapped(text: str, first: str, others: str) -> Iterator[str]:

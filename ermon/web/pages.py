@@ -119,7 +119,7 @@ h2 { font-size: 1.1rem; margin-block: 1.6rem .4rem; }
 p, ol, dl { margin-block: .4rem; }
 li { margin-block: .4rem; }
 code { padding: .1rem .3rem; border-radius: .2rem; background: light-dark(#eef0f3, #2a2d33); user-select: all; }
-pre { margin: .3rem 0; white-space: pre-wrap; }
+pre { margin: .3rem 0; white-space: pre-wrap; user-select: all; }
 dt { font-family: ui-monospace, monospace; font-weight: bold; }
 dd { margin: 0 0 .4rem 1.5rem; }
 .facts { opacity: .75; }

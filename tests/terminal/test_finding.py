@@ -31,6 +31,19 @@ async def test_all_platforms_are_told_where_nobody_knows_which_it_is(net: Compan
         assert f"     [edge-1, uplink isp-a, {platform}]" in seen.lines
     assert "  ISP: address of the internet provider's router" in seen.out
     assert "  PEER-GROUP: " in seen.out, "of Junos and PAN-OS"
+    assert "routers.edge-1.platform." in seen.out
+
+
+async def test_a_platform_without_a_command_is_said_and_no_other_stands_in_for_it():
+    net = company("routers: {edge-1: {platform: panos}, edge-2: {platform: panos}}")
+    net.process_up("edges").process_up("outside").converge()
+    net.announce("isp-a", "52.96.0.0/14", path="64500 12076")
+    seen = await look(net, "status", "--json")
+    leaked = next(found["id"] for found in seen.data["findings"] if found["check"] == "microsoft-leaked")
+    seen = await look(net, "explain", leaked)
+    assert "ermon knows no command for PAN-OS here." in seen.out
+    assert "Junos" not in seen.out
+    assert "routers.edge-1.platform" not in seen.out
 
 
 async def test_only_words_that_are_left_are_explained():

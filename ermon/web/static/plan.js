@@ -35,6 +35,7 @@ function asked({ where, platform, commands }, platforms, placeholders) {
     others.length > 0 && el(
       "details", {},
       el("summary", {}, platform === null ? "The command for each platform" : "Other platforms"),
+      platform === null && where && el("p", { class: "facts" }, "Say in the configuration which it is, and its command alone is shown: ", el("code", {}, `routers.${where.split(",")[0]}.platform`), "."),
       words(others.map((name) => commands[name]).join("\n"), placeholders),
       others.map((name) => [el("p", { class: "facts" }, platforms[name]), command(commands[name], `${platforms[name]}${where && `, ${where}`}`)]),
     ),
