@@ -75,6 +75,9 @@ _RULES = {
     IPV6_EXTENDED_COMMUNITIES: _Rule("IPv6 EXTENDED COMMUNITIES", _OPTIONAL_TRANSITIVE, _many(20)),
     LARGE_COMMUNITIES: _Rule("LARGE_COMMUNITY", _OPTIONAL_TRANSITIVE, _many(12)),  # RFC 8092 section 6
 }
+KNOWN = frozenset(_RULES)
+"""All others must have the Optional bit (RFC 4271 section 6.3)."""
+
 _MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
 _MULTIPROTOCOL_OCTETS = {bytes([code]) for code in _MULTIPROTOCOL}
 

@@ -65,7 +65,7 @@ def read_update(body: bytes, codec: Codec, cache: AttributesCache) -> Read:
 
     Then nobody knows which routes it held. Families other than IPv4 and IPv6 unicast are passed over.
     """
-    withdrawn, octets, nlri = _split(body)
+    withdrawn, octets, nlri = split_update(body)
     add_path = "ipv4" in codec.add_path
     keys = read_keys(withdrawn, "ipv4", add_path=add_path) if withdrawn else []
     if nlri:
@@ -77,8 +77,8 @@ def read_update(body: bytes, codec: Codec, cache: AttributesCache) -> Read:
     return _Reading(codec, cache, octets, nlri).read(keys)
 
 
-def _split(body: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return withdrawn routes, path attributes and NLRI (RFC 4271 section 4.3)."""
+def split_update(body: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return withdrawn routes, path attributes and NLRI (RFC 4271 section 4.3); ``Unreadable`` by section 6.3."""
     size = len(body)
     if not 4 <= size <= MAX_OCTETS:
         raise Unreadable(f"an UPDATE of {size} octets behind its header")

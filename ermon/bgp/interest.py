@@ -1,0 +1,227 @@
+"""Which UPDATEs of a full table nobody asks about, found in their octets: before there is an object for any of their routes.
+
+An ``Interest`` knows what can be asked about on a feed: address space, and paths with one ASN in them. It passes an UPDATE over
+only if none of its routes can be of either; when in doubt, the UPDATE is read. That costs time, and the other way round
+would lose a route.
+
+NLRI are searched by one regular expression. It goes from one to the next by their lengths, and stops at the first that may overlap:
+what stops it early, or is not well-formed, is not passed over. It looks at the first octets alone (``_TIERS``), so that a prefix
+near one that is asked about is read as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ermon.bgp.attributes import KNOWN, MP_REACH_NLRI, MP_UNREACH_NLRI, Repairs, split_attributes
+from ermon.bgp.multiprotocol import Field, split_reach, split_unreach
+from ermon.bgp.nlri import read_keys
+from ermon.bgp.unreadable import Unreadable
+from ermon.bgp.update import Codec, split_update
+from ermon.model.prefixes import Family, Prefix, PrefixSet, merged
+
+MAX_OTHERS = 10_000
+"""Prefixes that are asked about though they lie elsewhere; with more of them, everything is read."""
+
+_OTHERS_LEARNED_AFTER = 2_000
+"""So many UPDATEs are searched for new ones one NLRI at a time, before the expression learns them: that takes milliseconds."""
+
+_TIERS: Mapping[Family, tuple[tuple[int, int, int], ...]] = {
+    "ipv4": ((16, 32, 2), (8, 15, 1)),
+    "ipv6": ((32, 128, 4), (16, 31, 2)),
+}
+"""Of prefixes that are so long, from and to, how many octets are looked at. Shorter ones are few, and always read."""
+
+_MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
+_OPTIONAL, _EXTENDED_LENGTH = 0x80, 0x10
+
+_BITS: Mapping[Family, int] = {"ipv4": 32, "ipv6": 128}
+
+_Range = tuple[int, int]
+"""First and last."""
+
+
+class PassedOver(NamedTuple):
+    """What an UPDATE says that nobody asks about."""
+
+    announced: frozenset[Family]
+    """The families of which it has routes."""
+    withdrawn: frozenset[Family]
+
+
+_IPV4_ROUTES = PassedOver(frozenset({"ipv4"}), frozenset())
+
+
+class Interest:
+    """What can be asked about on one feed."""
+
+    def __init__(self, space: PrefixSet, asn: int) -> None:
+        self._space = space
+        self._asn = (asn & 0xFFFF).to_bytes(2, "big")  # is in those of four octets too
+        self._learned: set[Prefix] = set()
+        self._new: set[Prefix] = set()
+        self._searched = 0
+        self._expressions: dict[tuple[Family, bool], re.Pattern[bytes]] = {}
+
+    def also(self, prefix: Prefix) -> None:
+        """Ask about a prefix, too, wherever it lies: its next route, or its withdrawal, must not be passed over."""
+        if prefix not in self._learned and not self._space.overlaps(prefix):
+            self._new.add(prefix)
+            self._searched = 0
+
+    def pass_over(self, body: bytes, codec: Codec) -> PassedOver | None:
+        """Pass an UPDATE over, which is read behind its header; ``None``: it is to be read.
+
+        What is passed over may be malformed in its attributes: none of its routes would be kept either.
+        """
+        if len(self._learned) + len(self._new) > MAX_OTHERS:
+            return None
+        if not self._new and self._is_plain(body, codec):
+            return _IPV4_ROUTES
+        try:
+            withdrawn, octets, nlri = split_update(body)
+            reach, unreach = _multiprotocol(octets)
+        except Unreadable:  # whoever reads it says why
+            return None
+        announced = [field for field in (Field("ipv4", nlri), reach) if field is not None and field.nlri]
+        gone = [field for field in (Field("ipv4", withdrawn), unreach) if field is not None and field.nlri]
+        if not (announced or gone) or (octets and not announced and unreach is None):
+            return None  # an End-of-RIB, or attributes without a route
+        if announced and self._asn in octets:
+            return None
+        if not all(self._is_elsewhere(field, codec) for field in (*announced, *gone)):
+            return None
+        return PassedOver(_families(announced), _families(gone))
+
+    def _is_plain(self, body: bytes, codec: Codec) -> bool:
+        """Return whether it has nothing but IPv4 routes that are elsewhere: nearly all of a table are so."""
+        if body[:2] != b"\0\0" or len(body) < 4:
+            return False
+        end = 4 + (body[2] << 8 | body[3])
+        return (
+            end < len(body)
+            and body.find(self._asn, 4, end) < 0
+            and _has_nlri_alone(body, 4, end)
+            and self._expression("ipv4", add_path="ipv4" in codec.add_path).fullmatch(body, end) is not None
+        )
+
+    def _is_elsewhere(self, field: Field, codec: Codec) -> bool:
+        family = field.family
+        if family is None:  # nobody reads it
+            return True
+        add_path = family in codec.add_path
+        if self._expression(family, add_path=add_path).fullmatch(field.nlri) is None:
+            return False
+        if not self._new:
+            return True
+        self._searched += 1
+        keys = read_keys(field.nlri, family, add_path=add_path)
+        return self._new.isdisjoint(prefix for prefix, _ in keys)
+
+    def _expression(self, family: Family, *, add_path: bool) -> re.Pattern[bytes]:
+        if self._searched >= _OTHERS_LEARNED_AFTER:
+            self._learned |= self._new
+            self._new = set()
+            self._searched = 0
+            self._expressions = {}
+        found = self._expressions.get((family, add_path))
+        if found is None:
+            ranges = list(_ranges((*self._space.prefixes(), *self._learned), family))
+            found = self._expressions[family, add_path] = _elsewhere(ranges, family, add_path=add_path)
+        return found
+
+
+def _has_nlri_alone(body: bytes, at: int, end: int) -> bool:
+    """Return whether the path attributes end where they should, and none of them could have routes or be refused."""
+    try:
+        while at < end:
+            flags, code = body[at], body[at + 1]
+            if code in _MULTIPROTOCOL or (flags < _OPTIONAL and code not in KNOWN):
+                return False
+            at += 4 + (body[at + 2] << 8 | body[at + 3]) if flags & _EXTENDED_LENGTH else 3 + body[at + 2]
+    except IndexError:  # cut off
+        return False
+    return at == end
+
+
+def _multiprotocol(octets: bytes) -> tuple[Field | None, Field | None]:
+    """Return what is announced and withdrawn by RFC 4760; ``Unreadable`` if anything is malformed."""
+    repairs = Repairs()
+    values = split_attributes(octets, repairs).values
+    if repairs.text is not None:
+        raise Unreadable(repairs.text)
+    reach, unreach = values.get(MP_REACH_NLRI), values.get(MP_UNREACH_NLRI)
+    return (
+        None if reach is None else split_reach(reach),
+        None if unreach is None else split_unreach(unreach),
+    )
+
+
+def _families(fields: Iterable[Field]) -> frozenset[Family]:
+    return frozenset(field.family for field in fields if field.family is not None)
+
+
+# Regular expressions ------------------------------------------------------------------------------------
+
+
+def _ranges(prefixes: Iterable[Prefix], family: Family) -> Iterable[_Range]:
+    version = 4 if family == "ipv4" else 6
+    return ((first, last) for each, first, last in merged(prefixes) if each == version)
+
+
+def _elsewhere(ranges: list[_Range], family: Family, *, add_path: bool) -> re.Pattern[bytes]:
+    """Match NLRI of which none overlaps these addresses, nor may do so by the octets that are looked at."""
+    tiers = b"|".join(_tier(ranges, _BITS[family], *tier) for tier in _TIERS[family])
+    return re.compile(b"(?:%b(?:%b))*+" % (b".{4}" if add_path else b"", tiers), re.DOTALL)
+
+
+def _tier(ranges: list[_Range], bits: int, shortest: int, longest: int, seen: int) -> bytes:
+    """Match one such prefix of a length from ``shortest`` to ``longest``, by its first ``seen`` octets."""
+    overlapping = _octets_in(_blocks(ranges, seen * 8, bits), seen)
+    by_size = b"|".join(
+        b"[%b-%b].{%d}" % (_octet(max(shortest, size * 8 - 7)), _octet(min(longest, size * 8)), size)
+        for size in range(-(-shortest // 8), -(-longest // 8) + 1)
+    )
+    return b"(?![%b-%b]%b)(?:%b)" % (_octet(shortest), _octet(longest), overlapping, by_size)
+
+
+def _blocks(ranges: list[_Range], length: int, bits: int) -> list[_Range]:
+    """Return the prefixes of a length that overlap these addresses, as ranges of their first bits."""
+    found: list[_Range] = []
+    for first, last in ranges:
+        low, high = first >> bits - length, last >> bits - length
+        if found and low <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], high)
+        else:
+            found.append((low, high))
+    return found
+
+
+_NOTHING = b"(?!)"
+
+
+def _octets_in(ranges: list[_Range], size: int) -> bytes:
+    """Match ``size`` octets that are, in network byte order, a number in one of the ranges."""
+    whole: list[_Range] = []
+    parts: dict[int, list[_Range]] = {}
+    rest = 256 ** (size - 1)
+    for low, high in ranges:
+        first, last = low // rest, high // rest
+        for octet in range(first, last + 1):
+            start, end = max(low - octet * rest, 0), min(high - octet * rest, rest - 1)
+            if (start, end) == (0, rest - 1):
+                whole.append((octet, octet))
+            else:
+                parts.setdefault(octet, []).append((start, end))
+    alternatives = [
+        b"%b%b" % (_octet(octet), _octets_in(inside, size - 1)) for octet, inside in sorted(parts.items())
+    ]
+    if whole:
+        alternatives.append(b"[%b].{%d}" % (b"".join(_octet(first) for first, _ in whole), size - 1))
+    return b"(?:%b)" % b"|".join(alternatives) if alternatives else _NOTHING
+
+
+def _octet(value: int) -> bytes:
+    return b"\\x%02x" % value

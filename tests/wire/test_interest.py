@@ -1,0 +1,144 @@
+"""What is passed over is what nobody asks about: nothing else, whatever the octets."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ermon.bgp import interest
+from ermon.bgp.interest import Interest, PassedOver
+from ermon.bgp.update import AttributesCache, Codec, Unreadable, read_update
+from ermon.model.prefixes import FAMILIES, Prefix, PrefixSet, parse_prefix, supernet
+from tests.bgp import announcement, end_of_rib, withdrawal
+from tests.wire.generate import CODECS, broken_bodies
+
+MICROSOFT = 12076
+OURS = PrefixSet(map(parse_prefix, ("198.51.100.0/24", "203.0.113.64/28", "2001:db8:100::/40")))
+CODEC = Codec()
+
+
+def passes_over(message: bytes, asked: Interest | None = None) -> PassedOver | None:
+    return (asked or Interest(OURS, MICROSOFT)).pass_over(message[19:], CODEC)
+
+
+def announce(*prefixes: str, path: tuple[int, ...] = (64510, 64511)) -> bytes:
+    return announcement(
+        *prefixes, next_hop="2001:db8::1" if ":" in prefixes[0] else "192.0.2.1", as_path=path
+    )
+
+
+IPV4, IPV6, NONE = frozenset({"ipv4"}), frozenset({"ipv6"}), frozenset()
+
+
+def test_routes_that_lie_elsewhere_are_passed_over() -> None:
+    assert passes_over(announce("192.0.2.0/24", "10.0.0.0/8", "198.52.0.0/16")) == PassedOver(IPV4, NONE)
+    assert passes_over(announce("2001:db8:200::/40", "2a00::/16")) is None, "too near for what is looked at"
+    assert passes_over(announce("2001:db9:200::/40", "2a00::/16")) == PassedOver(IPV6, NONE)
+    assert passes_over(withdrawal("192.0.2.0/24")) == PassedOver(NONE, IPV4)
+    assert passes_over(withdrawal("2001:db9::/48")) == PassedOver(NONE, IPV6)
+
+
+def test_what_is_inside_or_covers_what_is_asked_about_is_read() -> None:
+    for prefix in (
+        "198.51.100.7/32",
+        "198.51.0.0/16",
+        "198.0.0.0/8",
+        "0.0.0.0/0",
+        "203.0.112.0/23",
+        "192.0.0.0/4",
+    ):
+        assert passes_over(announce("192.0.2.0/24", prefix)) is None
+        assert passes_over(withdrawal("192.0.2.0/24", prefix)) is None
+    for prefix in ("2001:db8:1ff::/48", "2001:d00::/24", "2000::/3", "::/0", "2001:db8:100::1/128"):
+        assert passes_over(announce("2001:db9::/48", prefix)) is None
+        assert passes_over(withdrawal("2001:db9::/48", prefix)) is None
+
+
+def test_microsofts_asn_anywhere_in_the_path_is_read() -> None:
+    assert passes_over(announce("192.0.2.0/24", path=(64510, MICROSOFT, 8075))) is None
+    assert passes_over(announce("2001:db9::/48", path=(64510, MICROSOFT))) is None
+
+
+def test_end_of_rib_is_read() -> None:
+    assert passes_over(end_of_rib("ipv4")) is None
+    assert passes_over(end_of_rib("ipv6")) is None
+
+
+def test_what_was_held_for_its_path_is_read_until_it_is_withdrawn() -> None:
+    asked = Interest(OURS, MICROSOFT)
+    asked.also(parse_prefix("192.0.2.0/24"))
+    for _ in range(interest._OTHERS_LEARNED_AFTER + 10):  # noticed one by one, then by the expression
+        assert passes_over(withdrawal("192.0.2.0/24"), asked) is None
+        assert passes_over(announce("192.0.2.0/24"), asked) is None
+        assert passes_over(announce("10.2.0.0/16"), asked) is not None
+    assert passes_over(announce("192.0.3.0/24"), asked) is None, "near one that is asked about"
+
+
+def test_with_very_many_others_everything_is_read() -> None:
+    asked = Interest(OURS, MICROSOFT)
+    for number in range(interest.MAX_OTHERS):
+        asked.also(Prefix(4, 10 << 24 | number << 8, 24))
+    assert passes_over(announce("192.0.2.0/24"), asked) is not None
+    asked.also(parse_prefix("172.16.0.0/12"))
+    assert passes_over(announce("192.0.2.0/24"), asked) is None
+
+
+def test_nothing_is_asked_about_where_there_is_no_space() -> None:
+    nothing = Interest(PrefixSet(()), MICROSOFT)
+    assert passes_over(announce("192.0.2.0/24"), nothing) == PassedOver(IPV4, NONE)
+    assert passes_over(announce("2001:db8::/32"), nothing) == PassedOver(IPV6, NONE)
+
+
+@st.composite
+def near(draw: st.DrawFn, prefix: Prefix) -> Prefix:
+    """Draw a prefix inside, around or beside another."""
+    length = draw(st.integers(0, prefix.bits))
+    value = prefix.value ^ draw(st.sampled_from([0, 0, 1, 1 << prefix.bits - 16, 1 << prefix.bits - 24]))
+    return supernet(Prefix(prefix.version, value, prefix.bits), length)
+
+
+@given(st.data(), st.integers(0, 2**32), st.sampled_from(CODECS))
+@settings(deadline=None, max_examples=400)
+def test_what_is_passed_over_has_nothing_that_is_asked_about(
+    data: st.DataObject, seed: int, codec: Codec
+) -> None:
+    bodies = list(broken_bodies(Random(seed), codec, 6))
+    prefixes = sorted({prefix for body in bodies for prefix in prefixes_of(body, codec)})
+    around = [near(prefix) for prefix in prefixes] or [near(parse_prefix("192.0.2.0/24"))]
+    space = PrefixSet(data.draw(st.lists(st.one_of(around), max_size=3)))
+    others = set(data.draw(st.lists(st.sampled_from(prefixes), max_size=2))) if prefixes else set()
+    asn = data.draw(st.sampled_from([MICROSOFT, 64500, 200_000]))
+    asked = Interest(space, asn)
+    for other in others:
+        asked.also(other)
+    for body in bodies:
+        passed = asked.pass_over(body, codec)
+        if passed is None:
+            continue
+        read = read_update(body, codec, AttributesCache())  # and can be
+        keys = [key for key, _ in read.withdrawn] + [route.prefix for route in read.announced]
+        assert not any(space.overlaps(prefix) or prefix in others for prefix in keys)
+        assert not any(asn in part.asns for route in read.announced for part in route.attributes.as_path)
+        assert read.end_of_rib is None
+        assert passed.announced | passed.withdrawn == {prefix.family for prefix in keys}
+        assert passed.announced >= {route.prefix.family for route in read.announced}
+
+
+def prefixes_of(body: bytes, codec: Codec) -> set[Prefix]:
+    try:
+        read = read_update(body, codec, AttributesCache())
+    except Unreadable:
+        return set()
+    return {prefix for prefix, _ in read.withdrawn} | {route.prefix for route in read.announced}
+
+
+def test_most_of_what_is_elsewhere_is_passed_over() -> None:
+    """Or the test above would prove nothing."""
+    asked = Interest(PrefixSet(map(parse_prefix, ("100.64.0.0/10", "3fff::/20"))), MICROSOFT)
+    for codec in CODECS:
+        bodies = list(broken_bodies(Random(1), codec, 300))
+        passed = sum(asked.pass_over(body, codec) is not None for body in bodies)
+        assert passed > len(bodies) // 10
+    assert set(FAMILIES) == {"ipv4", "ipv6"}
