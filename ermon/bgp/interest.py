@@ -12,7 +12,7 @@ near one that is asked about is read as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ermon.bgp.attributes import KNOWN, MP_REACH_NLRI, MP_UNREACH_NLRI, Repairs, split_attributes
@@ -21,6 +21,7 @@ from ermon.bgp.nlri import read_keys
 from ermon.bgp.unreadable import Unreadable
 from ermon.bgp.update import Codec, split_update
 from ermon.model.prefixes import Family, Prefix, PrefixSet, merged
+from ermon.model.routes import Route
 
 MAX_OTHERS = 10_000
 """Prefixes that are asked about though they lie elsewhere; with more of them, everything is read."""
@@ -43,7 +44,7 @@ _Range = tuple[int, int]
 """First and last."""
 
 
-class PassedOver(NamedTuple):
+class Unasked(NamedTuple):
     """What an UPDATE says that nobody asks about."""
 
     announced: frozenset[Family]
@@ -51,7 +52,7 @@ class PassedOver(NamedTuple):
     withdrawn: frozenset[Family]
 
 
-_IPV4_ROUTES = PassedOver(frozenset({"ipv4"}), frozenset())
+_IPV4_ROUTES = Unasked(frozenset({"ipv4"}), frozenset())
 
 
 class Interest:
@@ -59,11 +60,18 @@ class Interest:
 
     def __init__(self, space: PrefixSet, asn: int) -> None:
         self._space = space
-        self._asn = (asn & 0xFFFF).to_bytes(2, "big")  # is in those of four octets too
+        self._asn = asn
+        self._asn_octets = (asn & 0xFFFF).to_bytes(2, "big")  # is in those of four octets too
         self._learned: set[Prefix] = set()
         self._new: set[Prefix] = set()
         self._searched = 0
         self._expressions: dict[tuple[Family, bool], re.Pattern[bytes]] = {}
+
+    def note(self, routes: Sequence[Route]) -> None:
+        """Take note of the routes of an UPDATE that was read: those that are asked about for their path, wherever they lie."""
+        if routes and any(self._asn in segment.asns for segment in routes[0].attributes.as_path):
+            for route in routes:
+                self.also(route.prefix)
 
     def also(self, prefix: Prefix) -> None:
         """Ask about a prefix, too, wherever it lies: its next route, or its withdrawal, must not be passed over."""
@@ -71,7 +79,7 @@ class Interest:
             self._new.add(prefix)
             self._searched = 0
 
-    def pass_over(self, body: bytes, codec: Codec) -> PassedOver | None:
+    def pass_over(self, body: bytes, codec: Codec) -> Unasked | None:
         """Pass an UPDATE over, which is read behind its header; ``None``: it is to be read.
 
         What is passed over may be malformed in its attributes: none of its routes would be kept either.
@@ -89,11 +97,11 @@ class Interest:
         gone = [field for field in (Field("ipv4", withdrawn), unreach) if field is not None and field.nlri]
         if not (announced or gone) or (octets and not announced and unreach is None):
             return None  # an End-of-RIB, or attributes without a route
-        if announced and self._asn in octets:
+        if announced and self._asn_octets in octets:
             return None
         if not all(self._is_elsewhere(field, codec) for field in (*announced, *gone)):
             return None
-        return PassedOver(_families(announced), _families(gone))
+        return Unasked(_families(announced), _families(gone))
 
     def _is_plain(self, body: bytes, codec: Codec) -> bool:
         """Return whether it has nothing but IPv4 routes that are elsewhere: nearly all of a table are so."""
@@ -102,7 +110,7 @@ class Interest:
         end = 4 + (body[2] << 8 | body[3])
         return (
             end < len(body)
-            and body.find(self._asn, 4, end) < 0
+            and body.find(self._asn_octets, 4, end) < 0
             and _has_nlri_alone(body, 4, end)
             and self._expression("ipv4", add_path="ipv4" in codec.add_path).fullmatch(body, end) is not None
         )

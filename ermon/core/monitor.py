@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+from ermon.bgp.interest import Interest
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Acceptable
 from ermon.checks.topics import Counted, Topic
@@ -155,6 +156,14 @@ class Monitor:
     def _use(self, parts: Parts) -> None:
         self.config, self.network = parts.plan.config, parts.facts
         self.reactor, self._alarms = parts.reactor, parts.alarms
+
+    def interest(self, feed: str) -> Interest | None:
+        """Return what can be asked about on a feed, for whoever reads its UPDATEs: what is of no interest need not be read.
+
+        ``None``: everything is. It holds until the next event is applied.
+        """
+        state = self.network.feeds.get(feed)
+        return None if state is None else self.reactor.routes.interest(state)
 
     # The two verbs -----------------------------------------------------------------------------------
 

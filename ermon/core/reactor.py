@@ -60,6 +60,7 @@ from ermon.model.events import (
     SessionUp,
     SourceJudged,
     StorageJudged,
+    Uninteresting,
     Update,
 )
 from ermon.model.inventory import Limit
@@ -95,6 +96,8 @@ class Reactor:
         facts = self.facts
         facts.now = max(facts.now, event.time)
         match event:
+            case Uninteresting():
+                self._uninteresting(event)
             case Update():
                 self._update(event)
             case EndOfRib():
@@ -282,6 +285,16 @@ class Reactor:
         self.routes.announce(state, event.announced)
         if limit := self._limit_exceeded(state):
             self._overflow(state, limit)
+
+    def _uninteresting(self, event: Uninteresting) -> None:
+        state = self.facts.feeds[event.feed]
+        if not self._message(state):
+            return
+        state.session.updates += event.updates
+        for family in event.announced:
+            self._touched_family(state, family, announced=True)
+        for family in event.withdrawn:
+            self._touched_family(state, family, announced=False)
 
     def _touched_family(self, state: FeedState, family: Family, *, announced: bool) -> None:
         sync = state.session.families.get(family)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from ermon.bgp.interest import Interest
 from ermon.checks.attribution import Attribution, Attributor, Unattributed, has_microsoft_asn
 from ermon.checks.catalogue import classifiers as classifiers_of
 from ermon.checks.edge_table import SERVICE, VNET
@@ -39,6 +40,7 @@ from ermon.core.learned import LearnedPrefixes
 from ermon.core.preference import LinkPreferences
 from ermon.core.rib import AdjRibIn, RouteChange
 from ermon.core.states import FeedState
+from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Config, Feed, LinkKey, Receive, View
 from ermon.model.prefixes import Family, Prefix, PrefixIndex, PrefixSet
 from ermon.model.routes import Attributes, Route, RouteKey
@@ -127,6 +129,7 @@ class RouteIndex:
     def flush(self, state: FeedState) -> None:
         """Drop every route of a feed: its session is over."""
         state.passed_over.clear()
+        state.interest = None
         for change in state.rib.flush():
             self._route_changed(state, change, None)
 
@@ -385,12 +388,24 @@ class RouteIndex:
     def expect(self, classifiers: Mapping[str, Classifier], watched: PrefixSet) -> PrefixSet:
         """Go over to other expected prefixes; return the address space that was watched before."""
         before, self.watched = self.watched, watched
+        for state in self.facts.feeds.values():
+            state.interest = None
         self._classifiers = classifiers
         return before
 
     def watched_on(self, feed: Feed) -> PrefixSet:
         """Return the address space of which a feed that is not held whole keeps every route."""
         return PrefixSet((*self.watched.prefixes(), *feed.canary)) if feed.canary else self.watched
+
+    def interest(self, state: FeedState) -> Interest | None:
+        """Return what can be asked about on a feed that may be a full table and holds no more than that; ``None``: all of it."""
+        if state.feed.view is not View.INTERNET:
+            return None
+        if state.interest is None:
+            state.interest = Interest(self.watched_on(state.feed), MICROSOFT_ASN)
+            for route in state.rib.routes():
+                state.interest.also(route.prefix)
+        return state.interest
 
     def cover_again(self, state: FeedState, link: LinkKey) -> None:
         """Hold a link's routes on a feed against what it is expected to bring now."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ermon.bgp.interest import Interest
 from ermon.checks.attribution import Unattributed
 from ermon.checks.check import Parameter
 from ermon.checks.sight import PROCESS_ENDS, PROCESS_QUIET_SECONDS, PROCESS_WINDOW_SECONDS
@@ -93,6 +94,8 @@ class FeedState:
     """On an edge table: how many routes are Microsoft's, internal copies included."""
     passed_over: PassedOver = field(default_factory=PassedOver)
     """On an edge table of best paths: what is not held."""
+    interest: Interest | None = None
+    """Of a view of the internet, from its first UPDATE that came in octets: what can be asked about on it."""
     strays: Strays = field(default_factory=Strays)
     """On an edge table: the Microsoft routes that fit no link."""
     refreshes: dict[Family, set[RouteKey]] = field(default_factory=dict)

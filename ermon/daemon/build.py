@@ -197,6 +197,7 @@ class Parts:
             buffer_limit=self._options.relay_buffer_limit,
             apply=self.monitor.apply,
             advance=self.driver.advance,
+            interest=self.monitor.interest,
             turn=self.driver.turn,
             recorder=self.recorder,
             clock=self._clock,

@@ -15,6 +15,7 @@ import structlog
 from msgspec import structs
 
 from ermon.aio.slices import list_in_slices
+from ermon.bgp.interest import Interest
 from ermon.checks.sight import stranger_text
 from ermon.daemon.clock import SteadyClock
 from ermon.daemon.sparing import Sparing
@@ -76,6 +77,7 @@ class FeedSupervisor:
         buffer_limit: int,
         apply: Callable[[Event], None],
         advance: Callable[[float | None], None],
+        interest: Callable[[str], Interest | None],
         turn: asyncio.Lock,
         recorder: Recorder,
         clock: SteadyClock,
@@ -90,7 +92,7 @@ class FeedSupervisor:
         self._clock = clock
         self._runtime = runtime
         self._buffer_limit = buffer_limit
-        self._decoder = Decoder(config.feeds)
+        self._decoder = Decoder(config.feeds, interest=interest)
         self._processes: dict[str, ExaBGP] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._rejections = Sparing(REJECTIONS_LOGGED_EVERY_SECONDS)

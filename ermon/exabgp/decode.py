@@ -10,11 +10,12 @@ in ``updates``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 
 import msgspec
 
+from ermon.bgp.interest import Interest
 from ermon.exabgp.frames import UNDECODED, FrameReader, answer_to
 from ermon.exabgp.lines import (
     FAMILY_OF,
@@ -128,9 +129,18 @@ class DecoderMemory(msgspec.Struct, omit_defaults=True):
 class Decoder:
     """Reads the lines of all ExaBGP processes. Another one with its ``memory`` goes on where it stands."""
 
-    def __init__(self, feeds: Mapping[str, Feed], memory: DecoderMemory | None = None) -> None:
+    def __init__(
+        self,
+        feeds: Mapping[str, Feed],
+        memory: DecoderMemory | None = None,
+        interest: Callable[[str], Interest | None] = lambda _: None,
+    ) -> None:
+        """``interest`` says what can be asked about on a feed, by its name; whoever calls applies all events of a line
+        before the next is decoded.
+        """
         self.memory = memory or DecoderMemory()
         self._frames = FrameReader()
+        self._interest = interest
         self.set_feeds(feeds)
 
     def set_feeds(self, feeds: Mapping[str, Feed]) -> None:
@@ -193,7 +203,8 @@ class Decoder:
         if frame is None:
             raise _reject_body(line, feed, "no UPDATEs in it", events)
         answer = answer_to(frame)
-        if (problem := self._frames.read(frame, feed.name, _time(line), events)) is not None:
+        problem = self._frames.read(frame, feed.name, _time(line), events, self._interest(feed.name))
+        if problem is not None:
             rejection = _RejectLine(RejectReason.BAD_UPDATE, problem)
             rejection.answer = answer
             raise rejection

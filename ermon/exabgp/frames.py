@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ermon.bgp.interest import Interest, Unasked
 from ermon.bgp.update import AttributesCache, Codec, Read, Unreadable, read_update
 from ermon.exabgp.lines import FAMILY_OF, RawUpdates
 from ermon.exabgp.runs import ANSWER_OCTETS, HEADER_OCTETS, size_of_update
-from ermon.model.events import Alive, EndOfRib, Event, MessagesLost, Update
+from ermon.model.events import Alive, EndOfRib, Event, MessagesLost, Uninteresting, Update
 from ermon.model.prefixes import Family
 
 UNDECODED = "an UPDATE could not be decoded"
@@ -25,26 +26,52 @@ class FrameReader:
     def __init__(self) -> None:
         self._attributes = AttributesCache()
 
-    def read(self, frame: RawUpdates, feed: str, time: float, events: list[Event]) -> str | None:
-        """Add the events of a frame; return what is wrong with its first UPDATE that cannot be read, if any cannot."""
+    def read(
+        self, frame: RawUpdates, feed: str, time: float, events: list[Event], interest: Interest | None = None
+    ) -> str | None:
+        """Add the events of a frame; return what is wrong with its first UPDATE that cannot be read, if any cannot.
+
+        What is of no ``interest`` is counted, and not read.
+        """
         codec = Codec(four_octet=frame.asn4, add_path=frozenset(_unicast(frame.add_path)))
-        families: set[Family] = {
-            "ipv4",
-            *_unicast(frame.families),
-        }  # IPv4 needs no capability (RFC 4760 section 8)
+        families: frozenset[Family] = frozenset(
+            ("ipv4", *_unicast(frame.families))
+        )  # IPv4 needs no capability (RFC 4760 section 8)
         problem: str | None = None
+        passed: list[Unasked] = []
         try:
             for octets in _bodies(frame.body):
+                unasked = None if interest is None else interest.pass_over(octets, codec)
+                if unasked is not None:
+                    passed.append(unasked)
+                    continue
+                events += _uninteresting(passed, families, feed, time)
                 try:
                     read = read_update(octets, codec, self._attributes)
-                    events.append(_event(read, families, feed, time))
                 except Unreadable as error:
                     problem = problem or str(error)
                     events.append(MessagesLost(time, feed, 1, UNDECODED))
+                    continue
+                if interest is not None:
+                    interest.note(read.announced)
+                events.append(_event(read, families, feed, time))
         except ValueError as error:
             problem = problem or str(error)
+            events += _uninteresting(passed, families, feed, time)
             events.append(MessagesLost(time, feed, 1, UNDECODED))
+        events += _uninteresting(passed, families, feed, time)
         return problem
+
+
+def _uninteresting(
+    passed: list[Unasked], families: frozenset[Family], feed: str, time: float
+) -> Iterator[Event]:
+    """Tell of UPDATEs in a row that were not read, and forget them."""
+    if passed:
+        announced = frozenset[Family]().union(*(each.announced for each in set(passed)))
+        withdrawn = frozenset[Family]().union(*(each.withdrawn for each in set(passed)))
+        yield Uninteresting(time, feed, len(passed), announced & families, withdrawn & families)
+        passed.clear()
 
 
 def answer_to(frame: RawUpdates) -> tuple[int, int] | None:
@@ -69,7 +96,7 @@ def _bodies(updates: bytes) -> Iterator[bytes]:
         at += size
 
 
-def _event(read: Read, families: set[Family], feed: str, time: float) -> Event:
+def _event(read: Read, families: frozenset[Family], feed: str, time: float) -> Event:
     """Return what an UPDATE says of the families that the session has negotiated."""
     if (family := read.end_of_rib) is not None:
         return EndOfRib(time, feed, family) if family in families else Alive(time, feed)

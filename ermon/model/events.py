@@ -59,6 +59,17 @@ class Update(msgspec.Struct, frozen=True):
     withdrawn: tuple[RouteKey, ...] = ()
 
 
+class Uninteresting(msgspec.Struct, frozen=True):
+    """UPDATEs of which the policy asks about no route: all that counts is that they came."""
+
+    time: float
+    feed: str
+    updates: int
+    announced: frozenset[Family]
+    """The families of which they have routes."""
+    withdrawn: frozenset[Family]
+
+
 class EndOfRib(msgspec.Struct, frozen=True):
     """The first dump of a family is complete (RFC 4724 section 2)."""
 
@@ -193,6 +204,7 @@ Event = (
     | AddPathNegotiated
     | HoldTimeZero
     | Update
+    | Uninteresting
     | EndOfRib
     | RefreshBegan
     | RefreshEnded

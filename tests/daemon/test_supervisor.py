@@ -43,6 +43,7 @@ def supervisor(tmp_path, time):
         buffer_limit=2**20,
         apply=events.append,
         advance=lambda _: None,
+        interest=lambda _: None,
         turn=asyncio.Lock(),
         recorder=Recorder(),
         clock=SteadyClock(lambda: time.now, lambda: time.now),

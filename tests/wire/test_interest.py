@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ermon.bgp import interest
-from ermon.bgp.interest import Interest, PassedOver
+from ermon.bgp.interest import Interest, Unasked
 from ermon.bgp.update import AttributesCache, Codec, Unreadable, read_update
 from ermon.model.prefixes import FAMILIES, Prefix, PrefixSet, parse_prefix, supernet
 from tests.bgp import announcement, end_of_rib, withdrawal
@@ -19,7 +19,7 @@ OURS = PrefixSet(map(parse_prefix, ("198.51.100.0/24", "203.0.113.64/28", "2001:
 CODEC = Codec()
 
 
-def passes_over(message: bytes, asked: Interest | None = None) -> PassedOver | None:
+def passes_over(message: bytes, asked: Interest | None = None) -> Unasked | None:
     return (asked or Interest(OURS, MICROSOFT)).pass_over(message[19:], CODEC)
 
 
@@ -33,11 +33,11 @@ IPV4, IPV6, NONE = frozenset({"ipv4"}), frozenset({"ipv6"}), frozenset()
 
 
 def test_routes_that_lie_elsewhere_are_passed_over() -> None:
-    assert passes_over(announce("192.0.2.0/24", "10.0.0.0/8", "198.52.0.0/16")) == PassedOver(IPV4, NONE)
+    assert passes_over(announce("192.0.2.0/24", "10.0.0.0/8", "198.52.0.0/16")) == Unasked(IPV4, NONE)
     assert passes_over(announce("2001:db8:200::/40", "2a00::/16")) is None, "too near for what is looked at"
-    assert passes_over(announce("2001:db9:200::/40", "2a00::/16")) == PassedOver(IPV6, NONE)
-    assert passes_over(withdrawal("192.0.2.0/24")) == PassedOver(NONE, IPV4)
-    assert passes_over(withdrawal("2001:db9::/48")) == PassedOver(NONE, IPV6)
+    assert passes_over(announce("2001:db9:200::/40", "2a00::/16")) == Unasked(IPV6, NONE)
+    assert passes_over(withdrawal("192.0.2.0/24")) == Unasked(NONE, IPV4)
+    assert passes_over(withdrawal("2001:db9::/48")) == Unasked(NONE, IPV6)
 
 
 def test_what_is_inside_or_covers_what_is_asked_about_is_read() -> None:
@@ -87,8 +87,8 @@ def test_with_very_many_others_everything_is_read() -> None:
 
 def test_nothing_is_asked_about_where_there_is_no_space() -> None:
     nothing = Interest(PrefixSet(()), MICROSOFT)
-    assert passes_over(announce("192.0.2.0/24"), nothing) == PassedOver(IPV4, NONE)
-    assert passes_over(announce("2001:db8::/32"), nothing) == PassedOver(IPV6, NONE)
+    assert passes_over(announce("192.0.2.0/24"), nothing) == Unasked(IPV4, NONE)
+    assert passes_over(announce("2001:db8::/32"), nothing) == Unasked(IPV6, NONE)
 
 
 @st.composite
