@@ -39,6 +39,7 @@ from ermon.model.events import (
     SessionUp,
     SourceJudged,
     StorageJudged,
+    Uninteresting,
     Update,
 )
 from ermon.model.findings import Transition
@@ -257,7 +258,7 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
     one_feed, gaps = st.sampled_from(feeds), st.sampled_from(GAPS)
     dumps = {one.name: tuple(_proper_routes(policy, one)) for one in feeds}
     update = one_feed.flatmap(lambda one: _updates(one, gaps)).map(lambda step: [step])
-    session = st.tuples(one_feed, gaps, st.integers(0, 16), st.sampled_from(FAMILIES)).map(
+    session = st.tuples(one_feed, gaps, st.integers(0, 18), st.sampled_from(FAMILIES)).map(
         lambda d: [_session_step(d)]
     )
     process = st.tuples(st.sampled_from(policy.processes), gaps, st.booleans()).map(
@@ -675,6 +676,8 @@ def _session_step(drawn: tuple[Feed, float, int, Family]) -> Step:
         ("not listened for", lambda t: ListeningJudged(t, one.local, "cannot listen")),
         ("listened for", lambda t: ListeningJudged(t, one.local)),
         ("stranger", lambda t: ConnectionsRefused(t, one.local, f"198.51.100.{round(t) % 16}", 1)),
+        (f"routes that nobody asks about, {family}", lambda t: Uninteresting(t, name, 5, some, both)),
+        ("withdrawals that nobody asks about", lambda t: Uninteresting(t, name, 5, frozenset(), some)),
     ]
     text, make = makers[kind]
     return Step(gap, lambda time: [make(time)], f"{name} {text}")

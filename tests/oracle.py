@@ -40,6 +40,7 @@ from ermon.model.events import (
     SessionUp,
     SourceJudged,
     StorageJudged,
+    Uninteresting,
     Update,
 )
 from ermon.model.findings import LinkState, Status
@@ -73,7 +74,16 @@ OVERFLOW_REASONS: Mapping[Limit, str] = {
 FIRST_OVERFLOW_SECONDS, LONGEST_OVERFLOW_SECONDS = 300.0, 3600.0
 
 
-Message = Update | EndOfRib | RefreshBegan | RefreshEnded | Alive
+Message = Update | Uninteresting | EndOfRib | RefreshBegan | RefreshEnded | Alive
+
+
+def _families_of(event: Message) -> Iterator[tuple[str, Family]]:
+    """Yield what an event says of whole families."""
+    if isinstance(event, EndOfRib):
+        yield "end-of-rib", event.family
+    if isinstance(event, Uninteresting):
+        yield from (("withdrawn", family) for family in event.withdrawn)
+        yield from (("announced", family) for family in event.announced)
 
 
 class Moment(NamedTuple):
@@ -340,7 +350,7 @@ class Oracle:
                 session.damaged, session.loss = True, event.reason
             case Alive() if session.up_at is None and (session.offered, session.negotiated) != (None, None):
                 pass  # the handshake's KEEPALIVE
-            case Update() | EndOfRib() | RefreshBegan() | RefreshEnded() | Alive():
+            case Update() | Uninteresting() | EndOfRib() | RefreshBegan() | RefreshEnded() | Alive():
                 self._record_message(session, event)
             case _:
                 assert_never(event)
@@ -368,8 +378,7 @@ class Oracle:
             return
         if session.up_at is None:
             self._begin(event.feed, joined=True)
-        if isinstance(event, EndOfRib):
-            session.log.append((self.now, "end-of-rib", event.family))
+        session.log += [(self.now, kind, family) for kind, family in _families_of(event)]
         if isinstance(event, RefreshBegan | RefreshEnded):
             kind = "refresh begins" if isinstance(event, RefreshBegan) else "refresh ends"
             session.log.append((self.now, kind, event.family))
