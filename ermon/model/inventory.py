@@ -142,6 +142,14 @@ class Link:
     """Inside these, a route with a next hop of ``match_next_hops`` is the link's, whatever its path."""
     vrf: str | None = None
     """The routing table of its router that it is in; ``None``: the global one."""
+    families: tuple[Family, ...] = field(init=False, compare=False, repr=False)
+    """IPv4 where the link has a ``subnet``, IPv6 where it has a ``subnet6``."""
+
+    def __post_init__(self) -> None:
+        # Every verdict about a link asks for them.
+        present = {"ipv4": self.subnet, "ipv6": self.subnet6}
+        families = tuple(family for family in FAMILIES if present[family] is not None)
+        object.__setattr__(self, "families", families)
 
     @property
     def key(self) -> LinkKey:
@@ -150,12 +158,6 @@ class Link:
     @property
     def table(self) -> RoutingTable:
         return (self.router, self.vrf)
-
-    @property
-    def families(self) -> tuple[Family, ...]:
-        """IPv4 where the link has a ``subnet``, IPv6 where it has a ``subnet6``."""
-        present = {"ipv4": self.subnet, "ipv6": self.subnet6}
-        return tuple(family for family in FAMILIES if present[family] is not None)
 
     def families_of(self, family: Family) -> tuple[Family, ...]:
         """Return the families whose state says how the link is for routes of ``family``: itself, or all of them where the
