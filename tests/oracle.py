@@ -347,7 +347,7 @@ class Oracle:
             case HoldTimeZero():
                 session.no_hold = True
             case MessagesLost():
-                session.damaged, session.loss = True, event.reason
+                session.lose(event.reason)
             case Alive() if session.up_at is None and (session.offered, session.negotiated) != (None, None):
                 pass  # the handshake's KEEPALIVE
             case Update() | Uninteresting() | EndOfRib() | RefreshBegan() | RefreshEnded() | Alive():

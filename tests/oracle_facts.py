@@ -77,6 +77,7 @@ def network(prefix: Prefix) -> Network:
     return ip_network(str(prefix))
 
 
+@cache
 def equal_or_inside(inner: Prefix, outer: Prefix) -> bool:
     if inner.version != outer.version:
         return False
@@ -131,7 +132,8 @@ NOT_PUBLIC = [
 ]
 
 
-def not_public(prefix: Prefix, public_space: Collection[Prefix]) -> bool:
+@cache
+def not_public(prefix: Prefix, public_space: tuple[Prefix, ...]) -> bool:
     """Tell whether any address of ``prefix`` is neither public nor called so by the policy."""
     for space in NOT_PUBLIC:
         if space.version != prefix.version or not space.overlaps(network(prefix)):
@@ -336,6 +338,8 @@ class Session:
     up_at: float | None = None
     joined: bool = False
     damaged: bool = False
+    damaged_from: int = 0
+    """How many entries the log had then."""
     loss: str | None = None
     down_reason: str = ""
     negotiated: frozenset[Family] | None = None
@@ -381,8 +385,14 @@ class Session:
         self.no_hold = False
         self._forget()
 
+    def lose(self, reason: str) -> None:
+        if not self.damaged:
+            self.damaged, self.damaged_from = True, len(self.log)
+        self.loss = reason
+
     def _forget(self) -> None:
         self.routes, self.log, self.unsure, self.refreshes = {}, [], set(), {}
+        self.damaged_from = 0
         self.passed_over, self.asked = set(), {}
 
     def asked_until(self, family: Family, config: Config) -> float | None:
@@ -391,8 +401,8 @@ class Session:
         if asked is None:
             return None
         began, timeout = False, asked.since + times.sync_timeout
-        until, in_sync_at = timeout, self.in_sync_at(family, config)
-        for time, kind, about in self.log[asked.log_from :]:
+        until, dumped_at = timeout, self._dump_over_at(family, config)
+        for number, (time, kind, about) in enumerate(self.log[asked.log_from :], asked.log_from):
             if until <= time:
                 break
             if about != family:
@@ -402,7 +412,8 @@ class Session:
             elif kind == "refresh ends" and began:
                 return time
             elif kind in {"announced", "withdrawn"} and not began:
-                dumped = in_sync_at is not None and in_sync_at <= time
+                whole = not self.damaged or number < self.damaged_from
+                dumped = whole and dumped_at is not None and dumped_at <= time
                 until = min(time + times.settle, timeout) if dumped else until
         return until
 
@@ -413,7 +424,11 @@ class Session:
 
     def in_sync_at(self, family: Family, config: Config) -> float | None:
         """Return when the first dump is over for all that was heard so far; ``None``: never."""
-        if self.up_at is None or self.damaged:
+        return None if self.damaged else self._dump_over_at(family, config)
+
+    def _dump_over_at(self, family: Family, config: Config) -> float | None:
+        """The same, whatever may have been lost."""
+        if self.up_at is None:
             return None
         times = config.collector
         deadline = self.up_at + times.sync_timeout

@@ -227,6 +227,17 @@ def test_a_canary_is_unknown_while_the_feed_is_down():
     assert net.raised() == ["feed-down isp-a isp-a"]
 
 
+def test_a_canary_that_a_reload_adds_is_missing_though_messages_are_lost_when_all_has_come(
+    net: Company, space: Space
+):
+    canary = f"feeds: {{outside: {{canary: ['{space.shared}']}}}}"
+    net.reconfigure(company(canary).config)
+    net.announce("outside", space.own).wait(2 - MILLISECOND)
+    assert net.status("canary-missing", feed="outside") == "unknown"
+    net.wait(MILLISECOND).lose_messages("outside")
+    assert net.status("canary-missing", feed="outside") == "violated"
+
+
 # view-missing ----------------------------------------------------------------------------------------
 
 NO_UPLINK = "uplinks: {isp-a: null}"

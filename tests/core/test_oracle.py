@@ -353,6 +353,8 @@ RARE = {
     "a failover that is looked for when links change only",
     "a failover that is looked for when prefixes change only",
     "a timer that runs on while nothing is known",
+    "a drain that ends when its link falls silent",
+    "a drain without an end",
     "a drain that is judged by what changes on its link only",
     "a prepend that never becomes usual",
     "a drain that ends with any plain route",
