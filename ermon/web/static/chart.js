@@ -1,7 +1,7 @@
 // The prefixes that each link of a circuit brought, as curves (uPlot).
 
 import { el, show } from "./dom.js";
-import { clock, FAMILIES, minute } from "./words.js";
+import { clock, FAMILIES, minute, zone } from "./words.js";
 
 const HEIGHT = 240;
 const HATCH = 10;
@@ -74,7 +74,7 @@ async function draw() {
       cursor: { drag: { x: false, y: false } },
       scales: { x: { range: () => [timeline.from, timeline.to] }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
       hooks: { drawClear: [(plot) => gaps.forEach(({ from, to }) => hatch(plot, from, to, ink, ground))] },
-      axes: [{ ...axis, space: 70, values: time }, { ...axis, size: 54 }],
+      axes: [{ ...axis, space: 70, values: time, label: zone(), labelFont: "12px system-ui", labelSize: 18 }, { ...axis, size: 54 }],
       series: [{ label: "Time", value: (_, second) => (second ? clock(second * 1000) : "–") }, ...links.map(line)],
     },
     broken([timeline.times, ...links.map(({ prefixes }) => prefixes)], gaps),
