@@ -8,7 +8,7 @@ JITTER = 0.2
 """Waits are shorter by up to so much, at random: many ermons that lost one receiver come back one by one."""
 
 _DOUBLINGS = 30
-"""Beyond any wait: a number that grew for ever would overflow."""
+"""Beyond any wait: a number that grows without a limit would overflow."""
 
 
 class Backoff:

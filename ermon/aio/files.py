@@ -64,14 +64,14 @@ KINDS = {
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file to read; ``OSError`` at once where it is a pipe or a device, which can be waited for, and read, for ever."""
+    """Open a file to read; ``OSError`` at once where it is a pipe or a device, which may block without an end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
     if kind != stat.S_IFREG:
         os.close(descriptor)
         if kind == stat.S_IFDIR:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        raise OSError(errno.EINVAL, f"it is {KINDS.get(kind, 'no file')}", str(path))
+        raise OSError(errno.EINVAL, f"it is {KINDS.get(kind, 'not a file')}", str(path))
     return os.fdopen(descriptor, "rb")
 
 

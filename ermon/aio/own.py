@@ -1,7 +1,7 @@
-"""Folders and files of ermon's own: nobody else can put anything into them, no link is followed, and what umask says does
-not matter.
+"""Folders and files of ermon's own: nobody else can put anything into them, no link is followed, and what umask says
+does not matter.
 
-What is wrong is an ``OSError`` with the path, and with words for whoever has to mend it.
+What is wrong is an ``OSError`` with the path, and a message that says how to mend it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def own_folder(path: Path, mode: int = FOLDER_MODE, *, inside: bool = False) -> 
     finally:
         os.close(descriptor)
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        why = f"everybody may write in it (mode {stat.S_IMODE(found.st_mode):04o}); name a folder in it, and ermon makes that"
+        why = f"it is world-writable (mode {stat.S_IMODE(found.st_mode):04o}); name a new folder in it, and ermon creates that"
         raise _refusal(path, why)
 
 
@@ -58,7 +58,7 @@ def own_file(path: Path) -> None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise NotAFileError(
-                errno.EEXIST, f"it is {KINDS.get(stat.S_IFMT(found.st_mode), 'no file')}", str(path)
+                errno.EEXIST, f"it is {KINDS.get(stat.S_IFMT(found.st_mode), 'not a file')}", str(path)
             )
         if found.st_uid != os.geteuid():
             raise _refusal(path, f"it belongs to {_name(found.st_uid)}, and ermon is {_name(os.geteuid())}")

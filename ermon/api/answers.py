@@ -341,7 +341,7 @@ class AwayDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from"
     start: float
     end: float
     why: AwayWhy
-    """``stopped``: it was told to stop. ``died``: it ended without being told to, or its machine did. ``suspended``: its
+    """``stopped``: it was stopped. ``died``: it or its machine crashed. ``suspended``: its
     machine was. ``not-held``: nothing is held of that time.
     """
 
@@ -458,7 +458,7 @@ class CoveredDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallerDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever asks."""
+    """The caller."""
 
     name: str | None
     """A user, the name on a certificate or an account of ermon's machine; ``null``: not proven."""

@@ -4,7 +4,7 @@ What is known by family is an object with the families as keys. A family of a li
 watches it.
 
 Whether something is well, wrong or unseen is decided once, by the core: ``headline``, ``overall`` and ``shown`` say
-it, and whoever shows a network only prints them. ``overall`` is one word for everything that is said beside it.
+it, and the page and the terminal only print them. ``overall`` sums up the values beside it in one word.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Shown(StrEnum):
 
 
 class PoolPlace(StrEnum):
-    """How a pool stands in one place: on a link, or in what the internet hears. One family is enough to be wrong."""
+    """The state of a pool in one place: on a link or on the internet. One wrong family makes it wrong."""
 
     ADVERTISED = "advertised"
     """Seen on a link that is to advertise it."""
@@ -202,7 +202,7 @@ class PoolDoc(msgspec.Struct, frozen=True, kw_only=True):
 
     use: Literal["outbound", "inbound"]
     internet: Annotated[str, words(InternetUse)]
-    """What may be heard of it on the internet."""
+    """What is allowed of it on the internet."""
     prefixes: tuple[str, ...]
     circuits: tuple[str, ...]
     """The circuits that it belongs to."""
@@ -212,12 +212,12 @@ class PoolDoc(msgspec.Struct, frozen=True, kw_only=True):
     """By family, circuit and link: whether the link's mirror shows all of the pool, and the link is not known to be
     down. The links are those of the pool's own circuits, and every other one that advertises it."""
     on_internet: Mapping[Family, Mapping[str, AnswerWord]]
-    """By family and feed that shows what the internet hears: whether the pool or a part of it is there."""
+    """By family and feed of the internet or to it: whether the pool or a part of it is there."""
     on_links: Mapping[str, Mapping[str, PlaceWord]]
     """By circuit and link: how the pool stands there, in all families together. Where it is absent, as it should
     be, is left out."""
     on_feeds: Mapping[str, PlaceWord]
-    """The same by feed that shows what the internet hears."""
+    """The same by feed of the internet or to it."""
     overall: Annotated[str, words(PoolOverall)]
 
 
@@ -273,7 +273,7 @@ class ProcessDoc(msgspec.Struct, frozen=True, kw_only=True):
     """One ExaBGP process."""
 
     state: StateWord
-    """Unknown: nothing was heard of it yet."""
+    """Unknown: it has not reported yet."""
     feeds: tuple[str, ...]
     reason: str = ""
     """Why it does not run; empty while it does, and while nobody knows."""

@@ -1,1 +1,1 @@
-"""BGP as its RFCs have it, for whoever decodes it: pure, and without a session."""
+"""The parts of BGP that decoders need, from its RFCs: pure, and without a session."""

@@ -14,7 +14,7 @@ _KINDS = {
     3: SegmentKind.CONFED_SEQUENCE,
     4: SegmentKind.CONFED_SET,
 }
-"""By segment type: a confederation's are what they are, whoever sent them."""
+"""By segment type: a confederation's are never special."""
 
 _MOST_ASNS = 255
 """That the one octet of a segment's length can say."""

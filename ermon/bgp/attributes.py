@@ -159,7 +159,7 @@ def split_attributes(octets: bytes, repairs: Repairs) -> Fields:
 
 
 def _cut_off(octets: bytes, at: int, repairs: Repairs) -> None:
-    """RFC 7606 section 4: it costs the routes and not the session, unless it would have told which routes."""
+    """RFC 7606 section 4: it costs the routes and not the session, unless it names the routes."""
     if octets[at + 1 : at + 2] in _MULTIPROTOCOL_OCTETS:
         raise Unreadable("MP_REACH_NLRI or MP_UNREACH_NLRI goes on behind the path attributes")
     repairs.withdraw("the last path attribute goes on behind their end")
@@ -236,9 +236,9 @@ def _read_path(values: Mapping[int, bytes], *, four_octet: bool, repairs: Repair
 
 
 class AttributesCache:
-    """Path attributes by their octets, so that those who are equal are one: owned by whoever reads.
+    """Path attributes by their octets, so that equal ones are stored once: owned by the reader.
 
-    It forgets the half that was of no use for longest, and its bound is in octets as well as in entries, as whoever sends
+    It forgets the half that was of no use for longest, and its bound is in octets as well as in entries, as the sender
     attributes chooses their length.
     """
 

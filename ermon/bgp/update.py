@@ -1,11 +1,13 @@
 """UPDATE messages from their octets: what is announced, what is withdrawn, and End-of-RIB.
 
-Shared by whoever has the octets of a session, live or recorded. The routes are what ``ermon.exabgp`` makes of ExaBGP's JSON
+Shared by all that read the octets of a session, live or recorded. The routes are what ``ermon.exabgp`` makes of
+ExaBGP's JSON
 for the same octets, but where that loses something: the kind of a path's segments (RFC 5065), and malformed
 attributes, which are handled here as RFC 7606 has it.
 
-House rules: pure, and total. Whatever the octets, ``read_update`` returns what they say or raises ``Unreadable``, and what it
-returns is bounded by their number. RFC 4271 sections 4.3 and 6.3, 4760, 6793, 7606, 7911, 2545, 8092, 4724 section 2, 8654.
+House rules: pure, and total. Whatever the octets, ``read_update`` returns what they say or raises ``Unreadable``,
+and what it returns is bounded by their number. RFC 4271 sections 4.3 and 6.3, 4760, 6793, 7606, 7911, 2545, 8092,
+4724 section 2, 8654.
 """
 
 from __future__ import annotations

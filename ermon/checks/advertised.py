@@ -64,7 +64,7 @@ ADVERTISED_UNDECLARED = Check(
     clear_after=60,
     subjects=advertised_undeclared,
     labels=("circuit", "link"),
-    summary="Link {link} of circuit {circuit} advertises a prefix that nobody declared",
+    summary="Link {link} of circuit {circuit} advertises an undeclared prefix",
     needs=needs.link_mirror,
     views=(View.TO_MICROSOFT,),
     acceptance=Tested(AcceptanceStep.ADVERTISED_CLEAN),
@@ -230,10 +230,10 @@ MICROSOFT_REFLECTED = Check(
 
 
 NEAR_PERCENT = Parameter(
-    "advertised-limit-near", "percent", 80.0, "percent", "Share of Microsoft's limit of prefixes."
+    "advertised-limit-near", "percent", 80.0, "percent", "Share of Microsoft's prefix limit, in percent."
 )
 REACHED_PERCENT = Parameter(
-    "advertised-limit-reached", "percent", 95.0, "percent", "Share of Microsoft's limit of prefixes."
+    "advertised-limit-reached", "percent", 95.0, "percent", "Share of Microsoft's prefix limit, in percent."
 )
 
 

@@ -1,8 +1,8 @@
-"""Which link brought a route of an edge table, and what counts as a Microsoft route elsewhere.
+"""Over which link a route of an edge table was learned, and what counts as a Microsoft route in other views.
 
-An edge router's table mixes the routes of all its neighbours. What Microsoft sent is told by the AS path
+An edge router's table mixes the routes of all its neighbours. The AS path shows what Microsoft sent
 (the first ASN is Microsoft's, 12076 on every peering: Microsoft, "ExpressRoute routing requirements"),
-and which link brought it by the next hop, which iBGP leaves as it was.
+and its link by the next hop, which iBGP does not change.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class InternalCopy:
 INTERNAL_COPY = InternalCopy()
 
 Attribution = LinkKey | Unattributed | InternalCopy | None
-"""The link that brought a route; ``None`` when it is not a Microsoft route at all."""
+"""The link over which a route was learned; ``None`` if it is not a Microsoft route."""
 
 
 def has_microsoft_asn(attributes: Attributes) -> bool:
@@ -227,7 +227,7 @@ class TableAttributor:
 
     def _behind_undeclared(self, attributes: Attributes) -> Unattributed | None:
         """Microsoft's routers are the only neighbours in a link's subnet: what has 12076 in its path and came from
-        there is Microsoft's, whoever stands before it.
+        there is Microsoft's, with any ASN before it.
         """
         next_hop = attributes.next_hop
         if next_hop is None:

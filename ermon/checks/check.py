@@ -7,7 +7,7 @@ What a check leaves unsaid breaks nothing but itself, and ``tests/checks/test_co
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from string import Formatter
@@ -16,6 +16,7 @@ from typing import Any, Literal
 from ermon.checks.sharding import Shard
 from ermon.checks.subject import Subject
 from ermon.model.inventory import Config, Peering, View
+from ermon.model.prefixes import FAMILY_NAMES
 from ermon.model.settings import CheckSettings, Severity
 
 
@@ -158,9 +159,9 @@ class Check:
     severity: Severity
     other_severity: OtherSeverity | None = None
     raise_after: float
-    """A violation is raised after it has held for so long without interruption."""
+    """How long a violation must last without interruption before it is raised."""
     clear_after: float
-    """A finding is cleared after all has been well for so long."""
+    """How long the check must be ok before the finding is cleared."""
     subjects: Callable[[Config], Iterator[Subject]]
     labels: tuple[str, ...] = ()
     """The labels that each of its subjects has, and that tell it from the others."""
@@ -188,7 +189,7 @@ class Check:
     suppresses_together: tuple[str, ...] = ()
     """Those that it keeps quiet only while it is violated on all of its subjects."""
     suppresses_while_stale: tuple[str, ...] = ()
-    """Those that a finding keeps quiet that is raised and unknown: it has told of the same."""
+    """Those that a finding suppresses while it is raised and unknown, since it reports the same."""
     covered_by_maintenance: bool = True
     """Whether a maintenance window keeps it quiet."""
     shown_when_off: bool = False
@@ -197,7 +198,7 @@ class Check:
     """
     acceptance: Acceptance | None = None
     acceptable: Acceptable | None = None
-    """What somebody may take for right; ``None``: what is wrong stays wrong, whoever says otherwise."""
+    """What a user may accept; ``None``: its violations cannot be accepted."""
 
     def severity_of(self, subject: Subject, config: Config) -> Severity:
         """Return the severity of a subject's findings: the configuration's, the policy's or the catalogue's."""
@@ -230,9 +231,13 @@ class Check:
         """Return the summary of a finding, or of a subject that nothing is found about."""
         found = evidence or {}
         prefix, routers = next(iter(found.get("prefixes", ())), ""), found.get("routers", ())
-        named = {name: ", ".join(found.get(name, ())) for name in (*self.named_evidence, "routers", "feeds")}
+        named = {
+            name: ", ".join(_spelled(name, found.get(name, ())))
+            for name in (*self.named_evidence, "routers", "feeds")
+        }
         optional = dict.fromkeys(self.optional_labels, "")
-        words = _Named({**optional, **labels, **named, "prefix": prefix})
+        values = {name: _spelled(name, (value,))[0] for name, value in labels.items()}
+        words = _Named({**optional, **values, **named, "prefix": prefix})
 
         def choose(first: str, second: str) -> str:
             return (first if all(words[name] for name in named_in(first)) else second).format_map(words)
@@ -255,6 +260,11 @@ class Check:
 
 _GROUP = re.compile(r"\[([^\[\]]*)\]")
 """A part of a summary that depends on what is known: ``[words with {names}|words without them]``."""
+
+
+def _spelled(name: str, values: Iterable[str]) -> list[str]:
+    """Return what a label or a part of the evidence names, with address families in the spelling of text."""
+    return [FAMILY_NAMES.get(value, value) if name in ("family", "families") else value for value in values]
 
 
 def named_in(template: str) -> list[str]:

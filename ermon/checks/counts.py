@@ -23,6 +23,7 @@ from ermon.checks.facts import Amount, Facts
 from ermon.checks.subject import OK, UNKNOWN, Evidence, Learns, Subject, Verdict, link_labels, violated
 from ermon.checks.topics import Counted, link_topic, seen_topic, table_topic
 from ermon.model.inventory import Config, Link, Peering, Service, View
+from ermon.model.prefixes import FAMILY_NAMES
 from ermon.model.settings import Severity
 
 FEWEST_USUAL_ROUTES = 5
@@ -52,9 +53,9 @@ def counted_details(amount: Amount, minimum: int | None, usual: Amount | None) -
     """Return the evidence of a count that is too low."""
     details: dict[str, Any] = {"routes": int(amount.routes), "minimum": minimum or 0, "usual": None}
     if usual is not None and usual.routes > amount.routes:
-        details["compared"] = [f"{amount.routes:.0f} of usually {usual.routes:.0f}"]
+        details["compared"] = [f"{amount.routes:.0f} instead of the usual {usual.routes:.0f}"]
     elif minimum:
-        details["compared"] = [f"{amount.routes:.0f} of at least {minimum}"]
+        details["compared"] = [f"{amount.routes:.0f}, below the minimum of {minimum}"]
     if usual is not None:
         lost = {
             name: _lost(one, other) for name, one, other in zip(Amount._fields, amount, usual, strict=True)
@@ -108,7 +109,7 @@ PREFIX_COUNT_LOW = Check(
     clear_after=60,
     subjects=prefix_count_low,
     labels=("circuit", "link", "family"),
-    summary="Link {link} of circuit {circuit} brings too few {family} routes[: {compared}|]",
+    summary="Link {link} of circuit {circuit} receives too few {family} routes[: {compared}|]",
     named_evidence=("compared",),
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
@@ -170,8 +171,10 @@ def _service_count_low(
         return UNKNOWN  # the router sends no communities: that is communities-missing
     if low or (minimum and not present and not unknown):
         compared = [
-            f"{text} in {family}" for family, details in low.items() for text in details.pop("compared")
-        ] or [f"0 of at least {minimum}"]
+            f"{text} in {FAMILY_NAMES[family]}"
+            for family, details in low.items()
+            for text in details.pop("compared")
+        ] or [f"0, below the minimum of {minimum}"]
         return violated(Evidence(routers=(link.router,), details={**low, "compared": compared}))
     return UNKNOWN if unknown else OK
 
@@ -184,7 +187,7 @@ SERVICE_COUNT_LOW = Check(
     clear_after=60,
     subjects=service_count_low,
     labels=("circuit", "link", "ms_service"),
-    summary="Link {link} of circuit {circuit} brings too few routes of {ms_service}[: {compared}|]",
+    summary="Link {link} of circuit {circuit} receives too few routes of {ms_service}[: {compared}|]",
     named_evidence=("compared",),
     needs=needs.link_state,
     peering=Peering.MICROSOFT,

@@ -23,10 +23,14 @@ DRAIN_REPEATS = Parameter(
     "repeats",
     4,
     "count",
-    "Where 12076 usually stands once, so many in a row mark a path that is being drained.",
+    "This many 12076 in a row at the head of a path, if one is usual, mark a drain.",
 )
 DRAIN_PERCENT = Parameter(
-    "drain", "percent", 50.0, "percent", "The link drains when more of its paths than this are marked."
+    "drain",
+    "percent",
+    50.0,
+    "percent",
+    "The link counts as draining when more of its paths than this are marked.",
 )
 
 
@@ -152,7 +156,7 @@ DRAIN_LONG = Check(
     summary="Link {link} of circuit {circuit} has been draining for longer than any maintenance lasts",
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
-    acceptance=NotTested("the drain itself is told by drain"),
+    acceptance=NotTested("the check drain reports the drain itself"),
 )
 
 
@@ -209,7 +213,7 @@ DRAIN_NOT_FOLLOWED = Check(
     needs=needs.circuit_states,
     views=(View.EDGE_TABLE,),
     covered_by_maintenance=False,  # a window on the link is exactly when its traffic must be elsewhere
-    acceptance=NotTested("the drain itself is told by drain"),
+    acceptance=NotTested("the check drain reports the drain itself"),
 )
 
 
@@ -252,7 +256,7 @@ DRAIN_WOULD_NOT_BE_FOLLOWED = Check(
     clear_after=300,
     subjects=drain_would_not_be_followed,
     labels=("circuit", "family"),
-    summary="The routers prefer one link of circuit {circuit} for {family}: a drain of it will not be followed",
+    summary="The routers prefer one link of circuit {circuit} for {family}: traffic will not follow a drain of it",
     needs=needs.circuit_states,
     views=(View.EDGE_TABLE,),
     acceptance=NotTested("a preference may be meant; it matters when a link is drained"),

@@ -1,7 +1,8 @@
 """What counts as a Microsoft route outside the edge tables: in mirrors, and in the tables of segments.
 
-A path with 12076 says so itself. Redistribution through an IGP erases the path: where it tells nothing any more, a
-prefix that a link of Microsoft peering brings is Microsoft's. A path with somebody else's ASN and without 12076 is the
+A path with 12076 proves it. Redistribution through an IGP erases the path: where it proves nothing, a
+prefix that is received on a link of Microsoft peering is Microsoft's. A path with another network's ASN and without
+12076 is the
 internet's own way to the same prefix.
 """
 
@@ -17,7 +18,7 @@ from ermon.model.settings import Policy
 
 
 def blackholing(policy: Policy) -> Callable[[Attributes], bool]:
-    """Return what tells that a route asks for remote-triggered blackholing (RFC 7999, RFC 5635), so that nobody is
+    """Return the communities of remote-triggered blackholing (RFC 7999, RFC 5635), so that nobody is
     reached by it.
     """
     communities = {BLACKHOLE, *(community.values for community in policy.blackhole_communities)}
@@ -48,7 +49,7 @@ class MicrosoftElsewhere:
         )
 
     def tells(self, link: LinkKey, prefix: Prefix) -> bool:
-        """Return whether routes inside ``prefix`` are Microsoft's because the link brings it.
+        """Return whether routes inside ``prefix`` are Microsoft's because the link receives it.
 
         Not where Microsoft should not have sent it: one wrong short route would make everything Microsoft's.
         """
@@ -57,8 +58,8 @@ class MicrosoftElsewhere:
         )
 
     def is_microsoft(self, feed: Feed, route: Route, brought: Callable[[Prefix], bool]) -> bool:
-        """Return whether a route of the feed counts as Microsoft's; ``brought`` says whether a prefix is equal to
-        or inside one that a link brings.
+        """Return whether a route of the feed counts as Microsoft's; ``brought`` says whether a prefix is equal to or
+        inside one that a link receives.
         """
         prefix, attributes = route.prefix, route.attributes
         if prefix.is_default or (feed.view is View.TO_INTERNET and self._blackholed(attributes)):

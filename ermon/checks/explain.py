@@ -31,10 +31,10 @@ def explain(check: Check) -> str:
 
 def facts(check: Check) -> list[str]:
     """Return what the catalogue says of a check: its severity and times, and whether it is judged at all."""
-    off = ", off unless switched on" if check.off_by_default else ""
+    off = ", off by default" if check.off_by_default else ""
     times = f"raised after {check.raise_after:g} s, cleared after {check.clear_after:g} s"
     other = check.other_severity
-    milder = f" ({other.severity} for a {other.label} other than {other.unless})" if other else ""
+    milder = f" ({other.severity} for any {other.label} but {other.unless})" if other else ""
     return [f"{check.severity}{milder}, {times}{off} ({check.section})"]
 
 
@@ -48,7 +48,7 @@ def markdown_table() -> str:
 
 
 def _row(check: Check) -> str:
-    off = " (off unless switched on)" if check.off_by_default else ""
+    off = " (off by default)" if check.off_by_default else ""
     times = f"{check.raise_after:g} s / {check.clear_after:g} s"
     return f"| `{check.name}` | {check.severity} | {times} | {guide(check.name).title}{off} |"
 

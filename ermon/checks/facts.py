@@ -40,7 +40,7 @@ class Preference(NamedTuple):
     higher: int = 0
     """Those of which the first one has the higher LOCAL_PREF."""
     missing: int = 0
-    """Those of which one has no LOCAL_PREF: it cannot be told."""
+    """Those of which one has no LOCAL_PREF: the preference is unknown."""
 
 
 class Facts(Protocol):
@@ -73,7 +73,7 @@ class Facts(Protocol):
         ...
 
     def received_any(self, feed: str, family: Family) -> bool:
-        """Return whether the session has brought a route of this family, held or not."""
+        """Return whether the session has received a route of this family, held or not."""
         ...
 
     def end_of_rib(self, feed: str) -> bool | None:
@@ -117,7 +117,7 @@ class Facts(Protocol):
         ...
 
     def process_up(self, process: str) -> bool | None:
-        """Return whether an ExaBGP process runs and answers; ``None``: nothing heard of it yet."""
+        """Return whether an ExaBGP process runs and answers; ``None``: it has not reported yet."""
         ...
 
     def process_problem(self, process: str) -> str:
@@ -203,11 +203,11 @@ class Facts(Protocol):
         ...
 
     def prefix_count(self, link: LinkKey, family: Family) -> int:
-        """Count the prefixes that the link brings, on the feeds whose routes count for it."""
+        """Count the prefixes received on the link, on the feeds whose routes count for it."""
         ...
 
     def expectations(self, circuit: str) -> ExpectationPeriods:
-        """Return what the circuit is expected to bring at present, published lists included, and when."""
+        """Return the prefixes expected on the circuit at present, including published lists, and their times."""
         ...
 
     def uncovered(self, feed: str, link: LinkKey) -> Collection[Prefix]:

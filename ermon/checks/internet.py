@@ -1,4 +1,4 @@
-"""Checks of what the internet hears from us, on the mirrors of the uplinks and on outside views."""
+"""Checks of what we advertise to the internet, on the mirrors of the uplinks and on outside views."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EXPORTED = "exported"
 
 
 def classifiers(config: Config) -> Callable[[Feed], Classifier]:
-    """Return how what the internet hears is sorted: by the pools that it concerns.
+    """Return the classifier of routes on the internet: by the pools that they concern.
 
     Remote-triggered blackholing (RFC 7999) is no leak, and a default route covers nothing.
     """
@@ -164,7 +164,7 @@ def _mirror_disagrees(
     ours: tuple[Prefix, ...],
     facts: Facts,
 ) -> Verdict:
-    """What the internet hears of ours and no mirror exports leaves by an exit that nobody watches.
+    """A prefix of ours on the internet that no mirror exports leaves by an unmonitored uplink.
 
     Compared exactly: that an aggregate is exported does not explain a longer prefix.
     """
@@ -204,7 +204,7 @@ MIRROR_DISAGREES = Check(
     clear_after=60,
     subjects=mirror_disagrees,
     labels=("feed",),
-    summary="Feed {feed} shows a prefix of ours that no watched uplink advertises",
+    summary="Feed {feed} shows a prefix of ours that no monitored uplink advertises",
     needs=needs.uplink_mirrors,
     views=(View.TO_INTERNET,),
     acceptance=NotTested("about the uplinks as a whole"),

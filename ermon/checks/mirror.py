@@ -79,7 +79,7 @@ class MirroredLink:
         return family in self.link.families or family in self.families
 
     def advertised(self, facts: Facts, families: Iterable[Family], kind: str, name: str = "") -> RouteGroup:
-        """Return the routes of a set that Microsoft hears on this link."""
+        """Return the routes of a set that are advertised to Microsoft on this link."""
         return RouteGroup(
             facts.matching(feed.name, RouteSet(kind, family, name))
             for family in families
@@ -119,7 +119,7 @@ class MirroredLink:
         return self.unless_in_doubt(facts, family, self.shown(facts, pool, family))
 
     def unless_in_doubt(self, facts: Facts, family: Family, shown: bool | None) -> bool | None:
-        """Return what a mirror shows as what Microsoft hears: unknown where the link was down and may still be."""
+        """Return what a mirror shows as advertised to Microsoft: unknown where the link was down and may still be."""
         return None if shown and link_in_doubt(facts, self.link, family) else shown
 
     def count(self, facts: Facts, family: Family) -> int:

@@ -103,7 +103,7 @@ def pool_mirrors(shard: Shard, labels: Labels) -> bool:
 
 
 def _sees_all_of(shard: Shard, links: Iterable[Link], labels: Labels) -> bool:
-    """Whether something is *not* advertised is told by the mirrors and by the links' states."""
+    """The mirrors and the links' states prove whether something is *not* advertised."""
     links, family = list(links), _family(labels)
     mirrors = all(shard.sees_advertised(link, family) for link in links)
     return mirrors and all(shard.sees_link(link, f) for link in links for f in link.families)
@@ -118,7 +118,7 @@ def uplink_mirrors(shard: Shard, labels: Labels) -> bool:
 
 
 def whole_internet(shard: Shard, labels: Labels) -> bool:
-    """What is announced nowhere only all feeds that show what the internet hears prove together."""
+    """Only all feeds of the internet or to it prove together that something is announced nowhere."""
     shows_internet = {View.TO_INTERNET, View.INTERNET}
     return not any(
         feed.view in shows_internet and _family(labels) in feed.families

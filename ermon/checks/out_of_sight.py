@@ -133,7 +133,7 @@ CIRCUIT_UNSEEN = Check(
     clear_after=0,
     subjects=circuit_unseen,
     labels=("circuit",),
-    summary="Circuit {circuit} is out of sight: no link is known to be up, and it is not proven down",
+    summary="ermon cannot see circuit {circuit}: no link is known to be up, and it is not proven down",
     needs=needs.every_edge_table,
     acceptance=Tested(AcceptanceStep.SIGHT),
 )
@@ -169,7 +169,7 @@ CIRCUIT_HIDDEN = Check(
     clear_after=0,
     subjects=circuit_hidden,
     labels=("circuit",),
-    summary="Circuit {circuit} is hidden behind the best paths of others: its loss could not be told",
+    summary="Circuit {circuit} is hidden behind the best paths of other circuits: ermon would not see its loss",
     needs=needs.every_edge_table,
     acceptance=Tested(AcceptanceStep.SIGHT, place=1),
 )
@@ -201,7 +201,7 @@ SIGHT_LOST = Check(
     raise_after=60,
     clear_after=0,
     subjects=sight_lost,
-    summary="Most routers are out of sight at once: the cause is most likely ours",
+    summary="ermon cannot see most routers: the cause is probably at ermon's end",
     needs=needs.nothing_else,
     suppresses=("circuit-unseen", "feed-down"),
     covered_by_maintenance=False,  # work on one router is no reason for the loss of most

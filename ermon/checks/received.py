@@ -47,7 +47,7 @@ from ermon.model.routes import Route
 from ermon.model.settings import Severity
 
 CHANGES_PER_MINUTE = Parameter(
-    "churn-high", "per_minute", 600, "count", "So many route changes a minute are still fine."
+    "churn-high", "per_minute", 600, "count", "The highest number of route changes a minute that is ok."
 )
 
 
@@ -155,7 +155,7 @@ SERVICE_MISSING = Check(
     clear_after=30,
     subjects=service_missing,
     labels=("circuit", "link", "ms_service"),
-    summary="Link {link} of circuit {circuit} brings no route of {ms_service}",
+    summary="Link {link} of circuit {circuit} receives no routes of {ms_service}",
     needs=needs.link_state,
     peering=Peering.MICROSOFT,
     views=(View.EDGE_TABLE,),
@@ -206,7 +206,7 @@ PREFIX_MISSING = Check(
     clear_after=60,
     subjects=prefix_missing,
     labels=("circuit", "link"),
-    summary="Link {link} of circuit {circuit} does not cover all expected prefixes",
+    summary="Link {link} of circuit {circuit} does not receive all expected prefixes",
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
     acceptance=Tested(AcceptanceStep.PREFIXES),
@@ -226,7 +226,7 @@ ORIGIN_UNEXPECTED = Check(
     clear_after=60,
     subjects=origin_unexpected,
     labels=("circuit", "link"),
-    summary="A route of link {link} of circuit {circuit} has an ASN that is not Microsoft's in its path",
+    summary="A route on link {link} of circuit {circuit} has a foreign ASN in its AS path",
     needs=needs.link_state,
     peering=Peering.MICROSOFT,
     views=(View.EDGE_TABLE,),
@@ -284,7 +284,7 @@ INTERNET_PREFERRED = Check(
     clear_after=60,
     subjects=internet_preferred,
     labels=("circuit",),
-    summary="Traffic to Microsoft leaves past circuit {circuit} although a link brings the route",
+    summary="Traffic to Microsoft bypasses circuit {circuit} and leaves by the internet",
     needs=needs.best_paths,
     peering=Peering.MICROSOFT,
     off_by_default=True,
@@ -311,7 +311,7 @@ def _leaves_elsewhere(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
 
 
 def _brings(facts: Facts, circuit: Circuit, prefix: Prefix) -> bool | None:
-    """Return whether a link of the circuit brings routes that cover ``prefix``; ``None``: not known."""
+    """Return whether a link of the circuit receives routes that cover ``prefix``; ``None``: unknown."""
     links = [link for link in circuit.links.values() if prefix.family in link.families]
     if any(
         prefix not in facts.uncovered(feed, link.key)

@@ -33,14 +33,14 @@ FLAP_CHANGES = Parameter(
     "changes",
     3,
     "count",
-    "So many changes between up and down within `window` are still fine.",
+    "The highest number of changes between up and down within `window` that is ok.",
 )
 FLAP_SPANS = Parameter(
     "link-flapping",
     "per_day",
     6,
     "count",
-    "Losses in so many different 10-minute spans of the last 24 hours are still fine.",
+    "The highest number of 10-minute spans with a loss in the last 24 hours that is ok.",
 )
 FLAP_WINDOW = Parameter(
     "link-flapping", "window", 600.0, "duration", "The rolling window in which changes are counted."
@@ -58,7 +58,7 @@ AFTER_LINK_LOSS = (
     "link-asymmetry",
     "communities-missing",
 )
-"""What a link that brings nothing would raise besides."""
+"""The findings that a link without routes would also raise."""
 
 AFTER_CIRCUIT_LOSS = ("prefix-not-advertised", "inbound-not-redundant", "geo-asymmetry")
 """What a circuit that is down would raise of what it can no longer advertise."""
@@ -95,7 +95,7 @@ LINK_DOWN = Check(
     clear_after=30,
     subjects=link_down,
     labels=("circuit", "link", "family"),
-    summary="Link {link} of circuit {circuit} brings no {family} route",
+    summary="Link {link} of circuit {circuit} receives no {family} routes",
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
     suppresses=(*AFTER_LINK_LOSS, "drain-long"),
@@ -131,7 +131,7 @@ CIRCUIT_DOWN = Check(
     clear_after=30,
     subjects=circuit_down,
     labels=("circuit", "family"),
-    summary="Circuit {circuit} is down for {family}: no link brings a route",
+    summary="Circuit {circuit} is down for {family}: no link receives routes",
     needs=needs.circuit_states,
     views=(View.EDGE_TABLE,),
     suppresses=("link-down", "internet-preferred", *AFTER_LINK_LOSS, *AFTER_CIRCUIT_LOSS),
@@ -162,7 +162,7 @@ def metros_apart(config: Config) -> Iterator[tuple[CircuitGroup, Family, Metros,
 
 
 def geo_not_redundant(config: Config) -> Iterator[Subject]:
-    """Two circuits in different metropolitan areas of a geo must bring routes (Microsoft, "Designing for disaster
+    """Two circuits in different metropolitan areas of a geo must receive routes (Microsoft, "Designing for disaster
     recovery with ExpressRoute").
     """
     for (geo, peering, group), circuits in circuit_groups(config).items():
@@ -174,7 +174,7 @@ def geo_not_redundant(config: Config) -> Iterator[Subject]:
 
 
 def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
-    """Each family is judged by itself: packets of one find no way over a circuit that brings routes of the other."""
+    """Each family is judged by itself: packets of one family cannot use the routes of the other."""
     lacking: list[Family] = []
     ways: dict[str, str] = {}
     routers: set[str] = set()
@@ -210,7 +210,7 @@ GEO_NOT_REDUNDANT = Check(
     subjects=geo_not_redundant,
     labels=("geo", "peering"),
     optional_labels=("group",),
-    summary="Fewer than two {peering} peering circuits of {geo}[ {group}] in different metros bring [{families} |]routes",
+    summary="Fewer than two {peering} peering circuits of {geo}[ {group}] in different metros receive [{families} |]routes",
     named_evidence=("families",),
     needs=needs.geo_states,
     covered_by_maintenance=False,  # work on one circuit is exactly when the other one matters
@@ -311,7 +311,7 @@ LINK_ASYMMETRY = Check(
     clear_after=60,
     subjects=link_asymmetry,
     labels=("circuit", "family"),
-    summary="[Circuit {circuit} lacks {family} prefix {prefix} on link {missing_on}|The links of circuit {circuit} bring different {family} prefixes]",
+    summary="[Circuit {circuit} lacks {family} prefix {prefix} on link {missing_on}|The links of circuit {circuit} receive different {family} prefixes]",
     named_evidence=("missing_on",),
     needs=needs.circuit_states,
     views=(View.EDGE_TABLE,),

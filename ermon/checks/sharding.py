@@ -1,6 +1,6 @@
 """One ermon per region: the feeds that an instance takes, and what can be judged with them.
 
-All instances read one file, and ``--feeds.match`` tells each of them its feeds; the others are *elsewhere*.
+All instances read one file, and ``--feeds.match`` selects the feeds of each; the others are *elsewhere*.
 Circuits, pools and routers stay known to all, so a pool of one region is recognised on the feeds of another.
 A subject that needs a feed that is elsewhere does not exist here: another instance judges it, or, where it
 needs the feeds of several, a Prometheus rule over their series.

@@ -36,7 +36,11 @@ from ermon.model.settings import Severity
 from ermon.model.source_key import SourceKey
 
 FLAP_LOSSES = Parameter(
-    "feed-flapping", "losses", 3, "count", "So many losses of the session within `window` are still fine."
+    "feed-flapping",
+    "losses",
+    3,
+    "count",
+    "The highest number of losses of the session within `window` that is ok.",
 )
 FLAP_WINDOW = Parameter(
     "feed-flapping", "window", 600.0, "duration", "The rolling window in which losses are counted."
@@ -102,7 +106,7 @@ FEED_DOWN = Check(
     subjects=feed_down,
     labels=("feed",),
     optional_labels=("uplink",),
-    summary="Feed {feed} is down: its router's view is not seen",
+    summary="Feed {feed} is down: ermon cannot see [the routes of {routers}|its routes]",
     needs=needs.nothing_else,
     acceptance=ReadFromState(AcceptanceStep.SIGHT),
 )
@@ -125,7 +129,7 @@ FEED_FLAPPING = Check(
     subjects=feed_flapping,
     labels=("feed",),
     optional_labels=("uplink",),
-    summary="Feed {feed} is lost and comes back again and again",
+    summary="The session of feed {feed} is flapping",
     needs=needs.nothing_else,
     parameters=(FLAP_LOSSES, FLAP_WINDOW),
     acceptance=NotTested("about the past of a feed; the present is tested"),
@@ -156,7 +160,7 @@ FEED_EMPTY = Check(
     subjects=feed_empty,
     labels=("feed", "family"),
     optional_labels=("uplink",),
-    summary="Feed {feed} is up without a single {family} route",
+    summary="Feed {feed} is up and has no {family} routes",
     needs=needs.nothing_else,
     acceptance=Tested(AcceptanceStep.SIGHT, place=1),
 )
@@ -233,7 +237,7 @@ FEED_NO_HOLD = Check(
     subjects=feed_no_hold,
     labels=("feed",),
     optional_labels=("uplink",),
-    summary="Feed {feed} has no hold time: its end would not be noticed",
+    summary="Feed {feed} has no hold time: ermon would not notice a dead router",
     needs=needs.nothing_else,
     acceptance=ReadFromState(AcceptanceStep.SIGHT),
 )
@@ -257,7 +261,7 @@ FEED_LOST_MESSAGES = Check(
     subjects=feed_lost_messages,
     labels=("feed",),
     optional_labels=("uplink",),
-    summary="Messages of feed {feed} were lost",
+    summary="BGP updates of feed {feed} were lost",
     needs=needs.nothing_else,
     acceptance=Tested(AcceptanceStep.SIGHT, place=1),
 )

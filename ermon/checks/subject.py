@@ -138,7 +138,7 @@ class Subject:
     severity: Severity | None = None
     """Where it depends on the policy instead of the check."""
     distinction: str = ""
-    """What tells its findings from others whose summary would be the same."""
+    """What distinguishes its findings from others with the same summary."""
     raise_after: float = 0.0
     """Seconds that its violation must hold at least, whatever the check says of others."""
     learns: Learns | None = None

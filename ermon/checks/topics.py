@@ -18,7 +18,7 @@ class RouteSet(NamedTuple):
 
 
 CountedKind = Literal["received", "service", "vnets", "advertised"]
-"""What a link brings; of that, one service, or virtual networks; what its mirrors show."""
+"""The routes of a link, or of them one service or the virtual networks; what its mirrors show."""
 
 
 class Counted(NamedTuple):
@@ -43,7 +43,7 @@ SHUT = "graceful-shutdown"
 
 MICROSOFT = "microsoft"
 """The kind of the sets that hold what counts as a Microsoft route outside the edge tables. It depends on
-what the links bring at the moment, so ``Network`` fills it, and no ``Classifier`` names it.
+the present routes of the links, so ``Network`` fills it, and no ``Classifier`` names it.
 """
 
 

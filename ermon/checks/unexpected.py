@@ -39,7 +39,7 @@ PREFIX_UNEXPECTED = Check(
     clear_after=60,
     subjects=prefix_unexpected,
     labels=("circuit", "link"),
-    summary="Microsoft sends a prefix that it must not on link {link} of circuit {circuit}",
+    summary="Microsoft sends an unexpected prefix on link {link} of circuit {circuit}",
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
     acceptance=Tested(AcceptanceStep.RECEIVED_CLEAN, required=Required.ALWAYS),
@@ -70,7 +70,7 @@ PREFIX_UNLISTED = Check(
     clear_after=60,
     subjects=prefix_unlisted,
     labels=("circuit", "link"),
-    summary="Microsoft sends a prefix that nothing lists on link {link} of circuit {circuit}",
+    summary="Microsoft sends an unlisted prefix on link {link} of circuit {circuit}",
     needs=needs.link_state,
     views=(View.EDGE_TABLE,),
     acceptance=Tested(AcceptanceStep.RECEIVED_CLEAN),
@@ -83,10 +83,10 @@ GATEWAY_LIMITS: dict[Family, int] = {"ipv4": 1_000, "ipv6": 100}
 """Prefixes of virtual networks beyond which Azure drops the connection of a gateway (Microsoft, "ExpressRoute FAQ")."""
 
 NEAR_PERCENT = Parameter(
-    "received-limit-near", "percent", 80.0, "percent", "Share of Azure's limit of prefixes."
+    "received-limit-near", "percent", 80.0, "percent", "Share of Azure's prefix limit, in percent."
 )
 REACHED_PERCENT = Parameter(
-    "received-limit-reached", "percent", 95.0, "percent", "Share of Azure's limit of prefixes."
+    "received-limit-reached", "percent", 95.0, "percent", "Share of Azure's prefix limit, in percent."
 )
 
 
@@ -123,7 +123,7 @@ RECEIVED_LIMIT_NEAR = Check(
     clear_after=60,
     subjects=received_limit_near,
     labels=("circuit", "link", "family"),
-    summary="Link {link} of circuit {circuit} brings 80 % of the {family} prefixes that gateways take",
+    summary="Link {link} of circuit {circuit} receives 80 % of the {family} prefixes that gateways accept",
     needs=needs.link_state,
     peering=Peering.PRIVATE,
     views=(View.EDGE_TABLE,),
@@ -144,7 +144,7 @@ RECEIVED_LIMIT_REACHED = Check(
     clear_after=60,
     subjects=received_limit_reached,
     labels=("circuit", "link", "family"),
-    summary="Link {link} of circuit {circuit} brings 95 % of the {family} prefixes that gateways take",
+    summary="Link {link} of circuit {circuit} receives 95 % of the {family} prefixes that gateways accept",
     needs=needs.link_state,
     peering=Peering.PRIVATE,
     views=(View.EDGE_TABLE,),

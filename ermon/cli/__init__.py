@@ -38,9 +38,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="ermon",
-        description="Watches the BGP routes around Azure ExpressRoute circuits, live, from your side.",
+        description="Monitors the BGP routes around Azure ExpressRoute circuits, live, from your side.",
         epilog="Exit codes: 0 fine; 1 something is wrong with the network; 2 wrong usage or invalid file; "
-        "3 something needed is unreachable; 70 a bug.",
+        "3 something needed is unreachable; 4 nothing is raised, but not all is well; 70 a bug.",
     )
     parser.add_argument("--version", action="version", version=f"ermon {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

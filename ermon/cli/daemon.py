@@ -29,9 +29,9 @@ from ermon.recording.files import Limits
 def add_run(commands: Commands) -> None:
     parser = commands.add_parser(
         "run",
-        help="the daemon",
-        description="Listens for your routers' BGP sessions, checks what they send, and serves findings, "
-        "metrics and the API. SIGHUP reloads the configuration; SIGTERM stops.",
+        help="run the daemon",
+        description="Listens for BGP sessions of your routers, checks their routes, and serves the status page, the API and "
+        "metrics. SIGHUP reloads the configuration; SIGTERM stops ermon.",
     )
     add_config_file(parser, "the configuration")
     add_feeds_match(parser)
@@ -57,7 +57,7 @@ def _add_runtime(parser: argparse.ArgumentParser) -> None:
         dest="runtime",
         type=Path,
         metavar="DIR",
-        help="where ExaBGP's files and sockets are kept while ermon runs "
+        help="folder for the files and sockets of ExaBGP while ermon runs "
         "(default $RUNTIME_DIRECTORY, else a private temporary directory)",
     )
     parser.add_argument(  # for tests of what happens beyond it
@@ -81,8 +81,8 @@ def _add_storage(parser: argparse.ArgumentParser) -> None:
         dest="storage",
         type=Path,
         metavar="DIR",
-        help="where findings, maintenance windows, published lists and what was learnt are kept over a restart "
-        "(default $STATE_DIRECTORY, else nothing is kept)",
+        help="folder for what must survive a restart: findings, maintenance windows, published lists and baselines "
+        "(default $STATE_DIRECTORY, else nothing survives)",
     )
     parser.add_argument(
         "--storage.retention",
@@ -90,7 +90,7 @@ def _add_storage(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default="90d",
         metavar="DURATION",
-        help="how long findings are kept after they were cleared (default 90d)",
+        help="how long cleared findings are kept (default 90d)",
     )
 
 
@@ -100,7 +100,7 @@ def _add_record(parser: argparse.ArgumentParser) -> None:
         dest="record",
         type=Path,
         metavar="DIR",
-        help="where everything that moves ermon is recorded, for ermon replay (default: nowhere)",
+        help="folder for recordings of all input, for `ermon replay` (default: no recording)",
     )
     parser.add_argument(
         "--record.retention",
@@ -116,7 +116,7 @@ def _add_record(parser: argparse.ArgumentParser) -> None:
         type=byte_size,
         default="1GiB",
         metavar="SIZE",
-        help="how large they may be together: the oldest go first (default 1GiB)",
+        help="total size of the recordings; the oldest are deleted first (default 1GiB)",
     )
     parser.add_argument(  # for tests of many files
         "--record.file-bytes",

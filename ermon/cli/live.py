@@ -25,18 +25,18 @@ def add_status(commands: Commands) -> None:
     parser = commands.add_parser(
         "status",
         help="circuits, links, pools, feeds and findings of a running daemon",
-        description="Shows how a running daemon sees the network. Exit 0 when all is well, 1 when a warning or "
-        "something critical is raised, 4 when nothing is raised and not all is well (ermon cannot see, something is noticed, "
-        "in maintenance, or draining), 3 when no daemon answers. The first line says which.",
+        description="Shows the network as a running daemon sees it; the first line sums it up. Exit codes: 0 all is well; 1 a "
+        "warning or critical finding is raised; 3 no daemon answers; 4 nothing is raised, but ermon cannot see everything, "
+        "or a violation is noticed, in maintenance or draining.",
     )
-    parser.add_argument("--all", action="store_true", help="what is well too, however much it is")
+    parser.add_argument("--all", action="store_true", help="also list healthy circuits, pools and feeds")
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="follow it live until Ctrl-C (exit 130); where standard output is no terminal, a line for each change",
+        help="follow it live until Ctrl-C (exit code 130); if standard output is not a terminal, print a line for each change",
     )
     parser.add_argument(
-        "--json", action="store_true", help="the API's own answers; with --watch, a line for each event"
+        "--json", action="store_true", help="print the API's answers; with --watch, one line for each event"
     )
     add_target(parser)
     parser.set_defaults(command=_status)
@@ -72,12 +72,8 @@ async def _until_terminated(watching: Coroutine[Any, Any, None]) -> bool:
 def add_routes(commands: Commands) -> None:
     parser = commands.add_parser(
         "routes",
-        help="search: show the routes held for a prefix, an ASN, a community or a service, and who lacks them",
-        description="Searches a running daemon as the field at the top of its page does. A prefix shows the routes to it, the "
-        "less and the more specific ones, on which feed, by which link, with which attributes, and which feeds do not have it "
-        "and why. An ASN, a community or a service such as 'Exchange Online' shows the routes that carry it. A name shows the "
-        "circuit, link, pool, router, uplink, feed, finding or check. Exit 0 when something is found, 1 when no route is, "
-        "2 when the query is no prefix, address, ASN, community or name.",
+        help="show the routes held for a prefix, an ASN, a community or a service, and the feeds without them",
+        description="Searches a running daemon, like the search field of the status page. A prefix shows its routes, covering and more specific ones, with feed, link and attributes, and the feeds that do not have it. An ASN, a community or a service such as 'Exchange Online' shows the routes that carry it. A name shows the circuit, link, pool, router, uplink, feed, finding or check. Exit codes: 0 something is found; 1 no route is found; 2 the query is not a prefix, address, ASN, community or name.",
     )
     parser.add_argument(
         "query",
@@ -85,17 +81,17 @@ def add_routes(commands: Commands) -> None:
         nargs="+",
         help="such as 192.0.2.0/26, 192.0.2.1, AS12076, 12076:5010, Exchange Online or isp-a",
     )
-    parser.add_argument("--feed", metavar="F", help="only the routes of this feed (default: of all)")
+    parser.add_argument("--feed", metavar="F", help="only routes of this feed (default: all feeds)")
     parser.add_argument(
         "--match",
         choices=("exact", "covering", "longer", "all"),
         default="all",
-        help="of a prefix: the routes to it, the less specific or the more specific ones (default: all)",
+        help="for a prefix: the prefix itself, covering (less specific) prefixes, or more specific ones (default: all)",
     )
     parser.add_argument(
         "--json",
         action="store_true",
-        help="the API's own answers: of a prefix those of /api/v1/routes by match, else that of /api/v1/search",
+        help="print the API's answers: for a prefix those of /api/v1/routes by match, else that of /api/v1/search",
     )
     add_target(parser)
     parser.set_defaults(command=_routes)
@@ -114,20 +110,20 @@ def _routes(options: argparse.Namespace) -> int:
 
 
 def _told(question: Callable[[], Coroutine[Any, Any, bool]]) -> int:
-    """Ask a running daemon; the question prints its answer, and tells whether that is a good one."""
+    """Ask a running daemon; the question prints its answer, and returns whether it is a good one."""
     return FINE if asyncio.run(question()) else WRONG
 
 
 def add_verify(commands: Commands) -> None:
     parser = commands.add_parser(
         "verify",
-        help="the acceptance test of a circuit",
-        description="Asks a running daemon whether a circuit is as its policy wants it: sessions, prefixes, pools, "
-        "and nothing on the internet. Exit 0 when every step passes, 1 when one fails or is unknown or, with "
-        "--before, something got worse.",
+        help="run the acceptance test of a circuit",
+        description="Tests with a running daemon whether a circuit meets its policy: sessions, prefixes, pools, and nothing "
+        "leaked to the internet. Exit codes: 0 every step passes; 1 a step fails or is unknown or, with --before, "
+        "something got worse.",
     )
-    parser.add_argument("--circuit", metavar="C", help="default: every circuit")
-    parser.add_argument("--json", action="store_true", help="a report to keep")
+    parser.add_argument("--circuit", metavar="C", help="only this circuit (default: every circuit)")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON, to keep it")
     parser.add_argument("--before", type=Path, metavar="FILE", help="compare with an earlier --json report")
     add_target(parser)
     parser.set_defaults(command=_verify)
@@ -147,8 +143,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 RIGHTS = (
-    "On the machine of the daemon, its control socket takes changes from root and the group ermon; elsewhere they need a "
-    "daemon that was started with --web.enable-lifecycle, and a password or a certificate that it knows."
+    "On the daemon's machine, root and the group ermon may make changes over its control socket. From elsewhere, changes "
+    "need a daemon that was started with --web.enable-lifecycle, and a password or a verified client certificate."
 )
 """Who may change anything, for the help of each command that does."""
 
@@ -167,9 +163,9 @@ def _ask(options: argparse.Namespace, question: Callable[[Client], Coroutine[Any
 def add_reload(commands: Commands) -> None:
     parser = commands.add_parser(
         "reload",
-        help="have a running daemon read its configuration again",
-        description="As SIGHUP, with the answer: all or nothing. Exit 0 when the new configuration is in force, 2 when it is "
-        "refused, with everything that is wrong with it. " + RIGHTS,
+        help="make a running daemon reload its configuration",
+        description="Does what SIGHUP does, and prints the result. An invalid configuration changes nothing. Exit codes: 0 the "
+        "new configuration is in force; 2 it was refused, and all its errors are printed. " + RIGHTS,
     )
     add_target(parser)
     parser.set_defaults(command=_reload)
@@ -184,19 +180,21 @@ def _reload(options: argparse.Namespace) -> int:
 def add_accept(commands: Commands) -> None:
     parser = commands.add_parser(
         "accept",
-        help="take what a running daemon calls wrong for right",
-        description="Takes the present level, the present paths, or a published list that was refused, for what is right "
-        "from now on; the finding is cleared, and the reason and your name stay in the history. " + RIGHTS,
+        help="accept a new normal, such as a lower route count",
+        description="Accepts the present level, the present paths, or a refused published list as correct from now on. The "
+        "finding is cleared; the reason and your name stay in the history. " + RIGHTS,
     )
     parser.add_argument(
         "check",
         metavar="CHECK",
         help="prefix-count-low, service-count-low, advertised-count-low, drain or source-rejected",
     )
-    parser.add_argument("--circuit", metavar="C", help="of this circuit")
+    parser.add_argument("--circuit", metavar="C", help="the circuit")
     parser.add_argument("--link", metavar="L", help="one link of the circuit (default: all)")
     parser.add_argument("--service", metavar="S", help="service-count-low: one service (default: all)")
-    parser.add_argument("--source", metavar="NAME", help="source-rejected: the list, as its finding names it")
+    parser.add_argument(
+        "--source", metavar="NAME", help="source-rejected: the name of the list in its finding"
+    )
     parser.add_argument("--reason", required=True, metavar="TEXT")
     add_target(parser)
     parser.set_defaults(command=_accept)
@@ -227,31 +225,39 @@ def add_maintenance(commands: Commands) -> None:
     parser = commands.add_parser(
         "maintenance",
         help="add, list and end maintenance windows of a running daemon",
-        description="While a window is open, what begins under it is not raised. A window keeps the name of whoever "
-        "added it. " + RIGHTS,
+        description="Violations that begin during a maintenance window are not raised. A window keeps the name of the user "
+        "who added it. " + RIGHTS,
     )
     what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
-    add = what.add_parser("add", help="add a window", description="Adds a window; it must have an end.")
+    add = what.add_parser(
+        "add", help="add a window", description="Adds a window. It must have an end: --to or --for."
+    )
     add.add_argument("--circuit", metavar="C")
     add.add_argument("--link", metavar="L", help="one link of the circuit")
-    add.add_argument("--feed", metavar="F", help="a feed: covers what ermon says of its own sight")
-    add.add_argument("--router", metavar="R", help="a router, with its links and feeds")
+    add.add_argument("--feed", metavar="F", help="a feed: covers the checks of ermon's own visibility")
+    add.add_argument("--router", metavar="R", help="a router: covers its links and feeds")
     add.add_argument("--uplink", metavar="U", help="an uplink")
     add.add_argument("--segment", metavar="S", help="a segment")
-    add.add_argument("--group", metavar="G", help="a group of circuits: covers what compares them")
+    add.add_argument("--group", metavar="G", help="a group of circuits: covers the checks that compare them")
     add.add_argument(
-        "--from", dest="starts", metavar="TIME", help="RFC 3339, such as 2026-12-01T02:00:00Z (now)"
+        "--from", dest="starts", metavar="TIME", help="start, such as 2026-12-01T02:00:00Z (default: now)"
     )
     end = add.add_mutually_exclusive_group(required=True)
-    end.add_argument("--to", dest="ends", metavar="TIME", help="RFC 3339")
-    end.add_argument("--for", dest="duration", type=duration, metavar="DURATION", help="such as 90m or 2h")
+    end.add_argument("--to", dest="ends", metavar="TIME", help="end, such as 2026-12-01T04:00:00Z")
+    end.add_argument(
+        "--for", dest="duration", type=duration, metavar="DURATION", help="length, such as 90m or 2h"
+    )
     add.add_argument("--reason", required=True, metavar="TEXT")
     add_target(add)
     add.set_defaults(command=_maintenance_add)
     listing = what.add_parser("list", help="list the windows", description="Lists the windows.")
     add_target(listing)
     listing.set_defaults(command=_maintenance_list)
-    ending = what.add_parser("end", help="end a window now", description="Ends a window that was added.")
+    ending = what.add_parser(
+        "end",
+        help="end a window now",
+        description="Ends a window that was added with `ermon maintenance add`.",
+    )
     ending.add_argument("id", metavar="ID")
     add_target(ending)
     ending.set_defaults(command=_maintenance_end)
@@ -266,7 +272,7 @@ def _maintenance_add(options: argparse.Namespace) -> int:
     try:
         after = None if options.ends is not None else starts + timedelta(seconds=options.duration)
     except OverflowError:
-        raise RefusedError("--for: no calendar goes so far") from None
+        raise RefusedError("--for: the end is beyond the year 9999") from None
     ends = _moment("--to", options.ends) if after is None else after
     wanted = {name: value for name in _PLACES if (value := getattr(options, name)) is not None}
     wanted |= {"from": starts.isoformat(), "to": ends.isoformat(), "reason": options.reason}

@@ -1,5 +1,5 @@
-"""The commands that need no running daemon: init, check, test and replay work on files; demo, checks and explain show what
-ermon does.
+"""The commands that need no running daemon: init, check, test and replay work on files; demo, checks and explain
+show what ermon does.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ def add_init(commands: Commands) -> None:
     parser = commands.add_parser(
         "init",
         help="write a first configuration",
-        description="Writes a first configuration with comments: from flags, from what Azure knows of your circuits, "
-        "and from your answers to what is missing, if standard input is a terminal. What nobody said is proposed, and "
-        "marked CHANGE.",
+        description="Writes a first configuration with comments, from flags and from Azure's description of your circuits. If "
+        "standard input is a terminal, it asks for the rest. Anything left open gets a placeholder marked CHANGE.",
         epilog="example: az network express-route show -g GROUP -n CIRCUIT -o json | ermon init --azure -",
     )
     parser.add_argument(
@@ -51,14 +50,14 @@ def add_init(commands: Commands) -> None:
         metavar="FILE",
         help="- for standard output (default: %(default)s)",
     )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing FILE")
     parser.add_argument(
         "--azure",
         action="append",
         default=[],
         metavar="FILE",
-        help="what `az network express-route show -o json` prints, or list, `peering list`, `az rest`, PowerShell's "
-        "ConvertTo-Json -Depth 10; also `az network route-filter list` (services) and `az network vnet list` (address "
+        help="output of `az network express-route show -o json`, or of list, `peering list`, `az rest` or PowerShell's "
+        "ConvertTo-Json -Depth 10; also of `az network route-filter list` (services) and `az network vnet list` (address "
         "space behind private peering); - for standard input; may be repeated",
     )
     for flag in FLAGS:
@@ -103,20 +102,21 @@ def add_check(commands: Commands) -> None:
     parser = commands.add_parser(
         "check",
         help="validate a configuration",
-        description="Validates a configuration, and the web's if one is named, and says what the network that it "
-        "describes lacks. "
-        "Exit 0 when nobody has anything to do, 1 with an error or a warning that nobody has accepted (policy.accept), 2 "
-        "invalid. `ermon explain LINT` says what one means.",
+        description="Validates a configuration (and the web configuration, if --web.config.file names one), and reports design "
+        "weaknesses such as a single router, overlapping pools or missing views. Exit codes: 0 nothing to do; 1 an error or "
+        "a warning that policy.accept does not list; 2 invalid. `ermon explain LINT` explains one of them.",
     )
     parser.add_argument("config_file", type=Path, metavar="CONFIG")
     add_web_config(parser)
     add_target(
         parser,
-        optional="a running daemon: show what this file would raise and clear with the routes that it holds, before it "
-        "is loaded",
+        optional="address of a running daemon: also show what this file would raise and clear there, with the routes that "
+        "the daemon holds",
     )
     parser.add_argument(
-        "--here", action="store_true", help="ask this machine too: whether it has the addresses to listen on"
+        "--here",
+        action="store_true",
+        help="also check this machine: whether it can listen on the addresses of the feeds",
     )
     parser.set_defaults(command=_check)
 
@@ -150,14 +150,14 @@ def add_test(commands: Commands) -> None:
     parser = commands.add_parser(
         "test",
         help="run policy tests written in YAML",
-        description="Runs scenarios: a configuration, what happens on the feeds, and what must be raised, cleared "
-        "and not raised when. Exit 0 all passed, 1 one failed, 2 a file is invalid.",
+        description="Runs scenarios. A scenario has a configuration, events on the feeds, and the findings that they must and "
+        "must not raise and clear. Exit codes: 0 all passed; 1 one failed; 2 a file is invalid.",
     )
     parser.add_argument(
-        "paths", type=Path, nargs="+", metavar="FILE", help="a scenario file, or a folder of them"
+        "paths", type=Path, nargs="+", metavar="FILE", help="a scenario file, or a folder of scenario files"
     )
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show what was raised and cleared in each"
+        "-v", "--verbose", action="store_true", help="show the findings raised and cleared in each scenario"
     )
     parser.set_defaults(command=_test)
 
@@ -175,9 +175,8 @@ def add_replay(commands: Commands) -> None:
     parser = commands.add_parser(
         "replay",
         help="run recorded events through the checks",
-        description="Runs a recording of ermon, or ExaBGP's own JSON lines, through the same code as the daemon, on "
-        "the recording's own clock, and prints one JSON object for each finding raised or cleared; on a terminal, "
-        "a table of them.",
+        description="Runs a recording of ermon, or JSON lines of ExaBGP, through the code of the daemon, with the clock of the "
+        "recording. Prints one JSON object for each finding raised or cleared, or a table on a terminal.",
     )
     parser.add_argument("config_file", type=Path, metavar="CONFIG")
     parser.add_argument(
@@ -185,7 +184,7 @@ def add_replay(commands: Commands) -> None:
         type=Path,
         nargs="+",
         metavar="EVENTS",
-        help="a file of lines, gzipped or not, - for standard input, or a folder of recordings; several are read "
+        help="a file of JSON lines, gzipped or not, a folder of recordings, or - for standard input; several are read "
         "one after the other",
     )
     add_feeds_match(parser)
@@ -193,12 +192,12 @@ def add_replay(commands: Commands) -> None:
         "--until",
         type=float,
         metavar="SECONDS",
-        help="stop the clock so long after the first line (default: when no timer is running any more)",
+        help="stop the clock this long after the first line (default: when no timer is running any more)",
     )
     parser.add_argument(
-        "--statuses", action="store_true", help="then print the status of every check and subject"
+        "--statuses", action="store_true", help="also print the status of every check and subject at the end"
     )
-    parser.add_argument("--json", action="store_true", help="JSON objects on a terminal, too")
+    parser.add_argument("--json", action="store_true", help="print JSON objects on a terminal too")
     parser.set_defaults(command=_replay)
 
 
@@ -241,11 +240,11 @@ def _replay(options: argparse.Namespace) -> int:
 def add_demo(commands: Commands) -> None:
     parser = commands.add_parser(
         "demo",
-        help="a whole network on loopback, and a NAT pool leak caught",
-        description="Runs a small company on loopback: real BGP speakers as its edge routers, a real ermon, and "
-        "a story of a leak, a lost link and a lost circuit. Needs no root and no file.",
+        help="run a whole network on loopback and catch a NAT pool leak",
+        description="Runs a small company's network on loopback, with real BGP speakers as edge routers and a real ermon. Shows "
+        "how ermon reports a leak, a lost link and a lost circuit. Needs no root and no file.",
     )
-    parser.add_argument("--hold", action="store_true", help="keep it up for a browser until Ctrl-C")
+    parser.add_argument("--hold", action="store_true", help="keep the network up for a browser until Ctrl-C")
     parser.add_argument("--omit-leak", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(command=_demo)
 
@@ -257,10 +256,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def add_checks(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "checks", help="list the checks", description="Lists everything that ermon can find."
-    )
-    parser.add_argument("--markdown", action="store_true", help="as a table in Markdown")
+    parser = commands.add_parser("checks", help="list the checks", description="Lists all checks.")
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.set_defaults(command=_checks)
 
 
@@ -278,9 +275,9 @@ def _checks(options: argparse.Namespace) -> int:
         print(f"\n{section}")
         for check in CATALOGUE.values():
             if check.section is section:
-                note = " (off unless switched on)" if check.off_by_default else ""
+                note = " (off by default)" if check.off_by_default else ""
                 print(f"  {check.name:<{width}}  {check.severity:<10}{guide(check.name).title}{note}")
-    print("\nermon explain CHECK tells what a check means and what to do.")
+    print("\nermon explain CHECK says what a check means and what to do.")
     return FINE
 
 
@@ -291,17 +288,17 @@ _FINDING_ID = re.compile(r"[0-9a-f]{16}")
 def add_explain(commands: Commands) -> None:
     parser = commands.add_parser(
         "explain",
-        help="what a check means, or one finding, and what to do",
-        description="Explains a check: what it means, what it needs, what to do when it is raised, and where the "
-        "rule comes from. With the ID of a finding, raised or past, a running daemon is asked: the commands are filled "
-        "in, exit 1 while the finding is raised, 0 when it is over, 3 when no daemon answers or knows it.",
+        help="explain a check or a finding, and what to do",
+        description="Explains a check: what it means, what it needs, what to do when it is raised, and where the rule comes from. "
+        "With the ID of a finding, it asks a running daemon and fills in the commands. Exit codes with an ID: 0 the finding "
+        "is over; 1 it is raised; 3 no daemon answers or knows it.",
     )
     parser.add_argument(
         "check",
         metavar="CHECK",
-        help="a name of `ermon checks`, of a lint that `ermon check` prints, or the ID of a finding",
+        help="a check that `ermon checks` lists, a lint that `ermon check` prints, or the ID of a finding",
     )
-    parser.add_argument("--json", action="store_true", help="of a finding: the API's own answer")
+    parser.add_argument("--json", action="store_true", help="for a finding: print the API's answer")
     add_target(parser)
     parser.set_defaults(command=_explain)
 

@@ -29,8 +29,8 @@ PLATFORMS = (
 def add_render(commands: Commands) -> None:
     parser = commands.add_parser(
         "render",
-        help="print what ermon writes for others",
-        description="Prints what ermon writes for others.",
+        help="generate configuration for routers, systemd, ExaBGP and Prometheus",
+        description="Prints generated configuration for routers, systemd, ExaBGP and Prometheus.",
     )
     what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
     for add in (_add_exabgp, _add_systemd, _add_router, _add_rules):
@@ -48,7 +48,9 @@ def _add_exabgp(what: Commands) -> None:
     )
     exabgp.add_argument("config_file", type=Path, metavar="CONFIG")
     add_feeds_match(exabgp)
-    exabgp.add_argument("--process", metavar="NAME", help="only that of this process (default: all of them)")
+    exabgp.add_argument(
+        "--process", metavar="NAME", help="only the configuration of this process (default: all)"
+    )
     exabgp.set_defaults(command=_exabgp)
 
 
@@ -73,17 +75,20 @@ def _exabgp(options: argparse.Namespace) -> int:
 def _add_systemd(what: Commands) -> None:
     parser = what.add_parser(
         "systemd",
-        help="what makes ermon a service of systemd",
-        description="Prints the unit for this installation of ermon, or what makes its account and its folders.",
+        help="the systemd unit of ermon, its account and its folders",
+        description="Prints the systemd unit for this installation of ermon, or the files that create its account and "
+        "folders.",
     )
     add_config_file(
-        parser, "the configuration; the keys that it names are passed on", Path("/etc/ermon/ermon.yml")
+        parser,
+        "the configuration; the unit passes the keys that it names to ermon",
+        Path("/etc/ermon/ermon.yml"),
     )
     parser.add_argument(
         "--executable",
         type=Path,
         metavar="FILE",
-        help="where ermon is, for another machine (default: this one)",
+        help="path of the ermon executable, for another machine (default: this installation)",
     )
     which = parser.add_mutually_exclusive_group()
     for name, text in (
@@ -121,14 +126,14 @@ def _installed() -> Path:
     executable = Path(sysconfig.get_path("scripts")) / "ermon"
     if not executable.is_file():
         raise RefusedError(
-            f"ermon is not installed: there is no {executable}. --executable=FILE names another"
+            f"ermon is not installed: there is no {executable}. Name another file with --executable=FILE"
         )
     if (unseen := hidden([executable, Path(sys.executable).resolve()])) is not None:
         raise RefusedError(
-            f"the service does not see {unseen}, since home and temporary folders are hidden from it: install "
-            "ermon elsewhere, such as with PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install, or with "
+            f"the service cannot see {unseen}: systemd hides home and temporary folders from it. Install "
+            "ermon elsewhere, for example with PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install, or with "
             "UV_TOOL_DIR=/opt/uv/tools UV_PYTHON_INSTALL_DIR=/opt/uv/python UV_TOOL_BIN_DIR=/usr/local/bin uv tool "
-            "install. --executable=FILE prints the unit for another place"
+            "install. --executable=FILE prints the unit for another installation"
         )
     return executable
 
@@ -139,7 +144,7 @@ def _exists(config_file: Path) -> bool:
         config_file.stat()
     except FileNotFoundError:
         print(
-            f"ermon: {config_file} is not there yet: the keys that it will name are not known",
+            f"ermon: {config_file} does not exist yet, so the unit names no keys",
             file=sys.stderr,
         )
         return False
@@ -154,20 +159,19 @@ def _exists(config_file: Path) -> bool:
 def _add_router(what: Commands) -> None:
     parser = what.add_parser(
         "router",
-        help="what to paste into a router",
-        description="Prints the sessions of a router with ermon, for all its feeds, in the language of the router. "
-        "A feed that names no router stands for its own. Keys are never printed: whatever is to be replaced "
-        "begins with REPLACE-.",
+        help="the BGP configuration to paste into a router",
+        description="Prints the configuration of a router's BGP sessions to ermon, for all its feeds. A feed without `router:` "
+        "counts as a router of its own. Keys are never printed: each value to replace begins with REPLACE-.",
     )
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="the router, as `router:` of its feeds names it, or the name of a feed without",
+        help="the name of the router in `router:` of its feeds, or the name of a feed without `router:`",
     )
     parser.add_argument(
         "--platform",
         choices=PLATFORMS,
-        help="what the router is (default: as the configuration says, routers.NAME.platform)",
+        help="the platform of the router (default: routers.NAME.platform in the configuration)",
     )
     add_config_file(parser, "the configuration", Path("ermon.yml"))
     parser.add_argument(
@@ -178,13 +182,13 @@ def _add_router(what: Commands) -> None:
         default=[],
         metavar="FEED[:FAMILY]=POLICY",
         help="the outbound route map, route policy, policy statement or filter of the neighbor that the feed "
-        "mirrors; may be repeated, and :ipv4 or :ipv6 makes it that family's",
+        "mirrors; :ipv4 or :ipv6 limits it to that family; may be repeated",
     )
     parser.add_argument(
         "--update-source",
         dest="update_source",
         metavar="INTERFACE",
-        help="the interface that has the router's address in its feeds, where the platform wants its name",
+        help="the interface with the router's address in its feeds, for platforms that need its name",
     )
     parser.set_defaults(command=_router)
 
@@ -209,8 +213,8 @@ def _router(options: argparse.Namespace) -> int:
     platform = options.platform or config.platforms.get(options.name)
     if platform is None:
         raise RefusedError(
-            f"what {options.name} is, neither --platform nor routers.{options.name}.platform says; "
-            f"it is one of {', '.join(PLATFORMS)}"
+            f"the platform of {options.name} is not known: give --platform or routers.{options.name}.platform, one of "
+            f"{', '.join(PLATFORMS)}"
         )
     print(render(config, options.name, platform, dict(options.mirrors), options.update_source), end="")
     return FINE
@@ -223,8 +227,8 @@ def _add_rules(what: Commands) -> None:
     rules = what.add_parser(
         "rules",
         help="the Prometheus rules",
-        description="Prints a rule file for Prometheus: whether ermon works, and an alert for each check. With a "
-        "configuration, with its severities and without the checks that it switches off.",
+        description="Prints a rule file for Prometheus, with alerts on ermon itself and an alert for each check. With a "
+        "configuration, it uses its severities and omits the checks that it switches off.",
     )
     rules.add_argument("config_file", type=Path, nargs="?", metavar="CONFIG")
     rules.add_argument(
@@ -232,14 +236,17 @@ def _add_rules(what: Commands) -> None:
         dest="external_url",
         type=external_url,
         metavar="URL",
-        help="under which people reach ermon: for the links in alerts (default: %(default)s)",
+        help="the URL under which people reach ermon, for the links in alerts (default: %(default)s)",
         default=f"http://{DEFAULT_LISTEN_ADDRESS}",
     )
     which = rules.add_mutually_exclusive_group()
     for rule_set, text in (
-        ("self", "only whether ermon works"),
-        ("findings", "only an alert for each check: not where ermon pushes its findings to an Alertmanager"),
-        ("regions", "what only the ermons of all regions together tell"),
+        ("self", "only the alerts on ermon itself"),
+        (
+            "findings",
+            "only one alert for each check; do not load them if ermon pushes its findings to an Alertmanager",
+        ),
+        ("regions", "only the alerts that need the ermons of all regions together"),
     ):
         which.add_argument(f"--{rule_set}", dest="rule_set", action="store_const", const=rule_set, help=text)
     rules.set_defaults(command=_rules)

@@ -53,7 +53,7 @@ def _about_others() -> tuple[type[Exception], ...]:
 def run_command(options: argparse.Namespace) -> int:
     """Run the command of a command line, and return its exit code.
 
-    A command raises what whoever typed it must know: which errors those are stands here, once. The classes
+    A command raises errors for its user: they are listed here, once. The classes
     are imported when something was raised, since `except` looks at them only then: no command waits for
     the libraries of another.
     """
@@ -93,8 +93,8 @@ def add_feeds_match(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="GLOB",
-        help="take only the feeds whose names match, such as 'edge-us-*', and judge only what they show: one "
-        "ermon for each region, all on one file; may be repeated (default: all feeds)",
+        help="use only the feeds whose names match, such as 'edge-us-*', and judge only what they show; for one ermon in "
+        "each region, all with the same configuration; may be repeated (default: all feeds)",
     )
 
 
@@ -134,7 +134,7 @@ def add_web(parser: argparse.ArgumentParser) -> None:
         type=listen_address,
         action="append",
         metavar="HOST:PORT",
-        help=f"where the API, the metrics and the page are served; may be repeated "
+        help=f"address of the status page, the API and the metrics; may be repeated "
         f"(default {DEFAULT_LISTEN_ADDRESS})",
     )
     add_web_config(parser)
@@ -143,7 +143,7 @@ def add_web(parser: argparse.ArgumentParser) -> None:
         dest="external_url",
         type=external_url,
         metavar="URL",
-        help="under which people reach ermon: for the links in alerts (default: the first listen address)",
+        help="the URL under which people reach ermon, for the links in alerts (default: the first listen address)",
     )
     parser.add_argument(
         "--web.allowed-host",
@@ -152,15 +152,15 @@ def add_web(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a name, besides this machine's own and the external URL's, under which clients ask for ermon over "
-        "plain HTTP; may be repeated",
+        help="another host name that clients use for ermon over plain HTTP, besides the machine's own and that of the "
+        "external URL; may be repeated",
     )
     parser.add_argument(
         "--web.enable-lifecycle",
         dest="lifecycle",
         action="store_true",
-        help="take changes (reload, maintenance windows, what is accepted) over TCP too, from whoever gives a password or a "
-        "verified certificate; the control socket takes them in any case",
+        help="also allow changes (reload, maintenance windows, accept) over TCP, with a password or a verified client "
+        "certificate; the control socket always allows them",
     )
 
 
@@ -170,7 +170,7 @@ def add_web_config(parser: argparse.ArgumentParser) -> None:
         dest="web_config_file",
         type=Path,
         metavar="FILE",
-        help="TLS, users, headers and rate limit of the web, in the format of Prometheus' exporter-toolkit; it and "
+        help="TLS, users, headers and rate limit of the web server, in the format of Prometheus' exporter-toolkit; it and "
         "its certificates are read again when they change",
     )
 
@@ -190,14 +190,14 @@ def external_url(text: str) -> str:
     except ValueError:
         usable = False
     if not usable or set(text) & set(" {}?#@"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no URL such as https://ermon.example.net")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as https://ermon.example.net")
     return text.rstrip("/")
 
 
 def host_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no name such as ermon.example.net, without scheme and port"
+            f"{text!r} is not a host name such as ermon.example.net, without scheme and port"
         )
     return text
 
@@ -241,31 +241,36 @@ def add_target(parser: argparse.ArgumentParser, *, optional: str = "") -> None:
     parser.add_argument(
         "--url",
         help=optional
-        or "where the daemon is (default: the one of this machine, by its control socket; where there is none, "
+        or "URL of the daemon (default: the control socket of this machine or, if there is none, "
         f"http://{DEFAULT_LISTEN_ADDRESS})",
     )
     parser.add_argument(
         "--socket",
         type=Path,
         metavar="FILE",
-        help="the control socket of a daemon on this machine (default /run/ermon/control.sock): no password is "
-        "needed, but the right to open it",
+        help="the control socket of a daemon on this machine (default /run/ermon/control.sock); it needs no password, only "
+        "permission to open it",
     )
     parser.add_argument(
         "--ca-file",
         type=Path,
         metavar="FILE",
-        help="the authority of its certificate, for https (default: those that this machine trusts)",
+        help="CA certificates for an https daemon (default: the CAs that this machine trusts)",
     )
-    parser.add_argument("--username", metavar="USER", help="who asks, where the daemon wants to know")
+    parser.add_argument("--username", metavar="USER", help="user name, if the daemon requires one")
     parser.add_argument(
         "--password-file",
         type=Path,
         metavar="FILE",
-        help="a file that holds the user's password, and no more",
+        help="a file that contains only the user's password",
     )
-    parser.add_argument("--cert-file", type=Path, metavar="FILE", help="our certificate, where it wants one")
-    parser.add_argument("--key-file", type=Path, metavar="FILE", help="its key")
+    parser.add_argument(
+        "--cert-file",
+        type=Path,
+        metavar="FILE",
+        help="client certificate (mutual TLS), if the daemon requires one",
+    )
+    parser.add_argument("--key-file", type=Path, metavar="FILE", help="key of the client certificate")
 
 
 def target_of(options: argparse.Namespace) -> Target:

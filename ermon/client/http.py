@@ -96,7 +96,7 @@ class Client:
     async def stream(
         self, path: str, *, silence_seconds: float, headers: Mapping[str, str]
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what comes of the event stream ``/api/v1/PATH``, until whoever sends it ends it.
+        """Yield what comes of the event stream ``/api/v1/PATH``, until the server ends it.
 
         ``silence_seconds``: after so long without a byte there is nobody any more.
         """
@@ -109,7 +109,7 @@ class Client:
                     refusal = _refusal(response.status, await _read(response, where))
                     raise UnreachableError(f"{where}: {refusal}")
                 if response.content_type != "text/event-stream":
-                    raise UnreachableError(f"{where}: the answer is no stream of events. {IS_IT_ERMON}")
+                    raise UnreachableError(f"{where}: the answer is not a stream of events. {IS_IT_ERMON}")
                 async for part in response.content.iter_any():
                     yield part
 
@@ -135,13 +135,13 @@ class Client:
         except aiohttp.ClientConnectorCertificateError as error:
             raise UnreachableError(
                 f"{self.name}: its certificate is not accepted: {reason(error.certificate_error)}. "
-                "--ca-file names the authority that it is from"
+                "name its CA certificate with --ca-file"
             ) from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise UnreachableError(self._not_reached(error)) from None
         except TimeoutError:
             raise UnreachableError(
-                f"{where}: no answer within {seconds or ANSWER_SECONDS:g} s. Is its host overloaded, or something else there?"
+                f"{where}: no answer within {seconds or ANSWER_SECONDS:g} s. Is its host overloaded, or is it another server?"
             ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(f"{where}: {reason(error)}. {IS_IT_ERMON}") from None
@@ -152,11 +152,11 @@ class Client:
             return closed(socket)
         if self._target.no_socket is not None:
             return (
-                f"no ermon is here: there is no {self._target.no_socket}, and {self.name} cannot be reached: "
-                f"{reason(error)}. Is `ermon run` up? --socket or --url says where"
+                f"no ermon runs here: there is no {self._target.no_socket}, and {self.name} cannot be reached: "
+                f"{reason(error)}. Is `ermon run` up? Name another daemon with --socket or --url"
             )
         option = "--url" if socket is None else "--socket"
-        return f"{self.name} cannot be reached: {reason(error)}. Is `ermon run` up there? {option} says where"
+        return f"{self.name} cannot be reached: {reason(error)}. Is `ermon run` up there? Name another daemon with {option}"
 
     def _where(self, path: str) -> str:
         return f"{self.name}/api/v1/{path}"
@@ -170,7 +170,7 @@ class Client:
         return {"allow_redirects": False, "ssl": self._target.tls or True}
 
 
-IS_IT_ERMON = "Is that an ermon? --url takes the address that `ermon run --web.listen-address` has"
+IS_IT_ERMON = "Is that an ermon? --url needs the address of `ermon run --web.listen-address`"
 
 
 async def _read(response: aiohttp.ClientResponse, where: str, most: int | None = None) -> bytes:
@@ -188,7 +188,7 @@ def _decode(body: bytes, kind: type[T], where: str) -> T:
     try:
         return _typed(body, Success[kind]).data  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreachableError(f"{where}: is no answer of ermon's API: {error}. {IS_IT_ERMON}") from None
+        raise UnreachableError(f"{where}: is not an answer of ermon's API: {error}. {IS_IT_ERMON}") from None
 
 
 _ESCAPE = re.compile(r"\\[^\"\\/]")
@@ -199,7 +199,7 @@ def _typed(body: bytes, kind: type[T]) -> T:
 
 
 def read_json(body: bytes) -> Any:
-    """Read JSON in which every text can be shown anywhere, whoever has written it.
+    """Read JSON in which every text can be shown anywhere, from any author.
 
     It is the one door through which a server's words come in, and its users print them, to terminals too.
     """
@@ -225,7 +225,7 @@ def read(data: object, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(data, kind)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise UnreachableError(f"{where}: is no answer of ermon's API: {error}. {IS_IT_ERMON}") from None
+        raise UnreachableError(f"{where}: is not an answer of ermon's API: {error}. {IS_IT_ERMON}") from None
 
 
 def _own_words(body: bytes) -> str | None:
@@ -237,12 +237,12 @@ def _own_words(body: bytes) -> str | None:
 
 
 def _refusal(code: int, body: bytes) -> str:
-    """Say why there is no answer, in the words of whoever refused it where those are ermon's."""
+    """Say why there is no answer, in ermon's words if ermon refused it."""
     words = _own_words(body)
     if words is None:
-        return f"HTTP {code}, and not in ermon's words. {IS_IT_ERMON}"
+        return f"HTTP {code}, and not an answer of ermon. {IS_IT_ERMON}"
     if code == 401:
-        words += "; --username and --password-file say who asks"
+        words += "; use --username and --password-file"
     if code == 404:
         words += ". Is this ermon older than the command?"
     return f"HTTP {code}: {words}"

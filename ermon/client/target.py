@@ -1,4 +1,4 @@
-"""Which daemon a command speaks to, and what it wants to see of whoever asks."""
+"""The daemon that a command talks to, and the credentials that it requires."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ def parse_url(text: str) -> URL:
         url = URL(text.rstrip("/"))
         if url.raw_user is not None or url.raw_password is not None:
             raise UsageError(
-                "an address holds no user and no password: others see the arguments of a command; "
-                "give --username and --password-file"
+                "the URL must not contain a user or password, because others can see a command's arguments; use --username and --password-file"
             )
         usable = url.scheme in {"http", "https"} and bool(url.host) and not url.query_string
     except ValueError:
@@ -54,7 +53,7 @@ def parse_url(text: str) -> URL:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A daemon, and what it wants to see of whoever asks."""
+    """A daemon, and the credentials that it requires."""
 
     url: URL
     socket: Path | None = None
@@ -91,7 +90,7 @@ def make_target(
     given = (ca_file, username, password_file, cert_file, key_file)
     if socket is not None and (url is not None or any(given)):
         raise UsageError(
-            "--socket is for a daemon on this machine, which asks for nothing else; leave out the others"
+            "--socket is for a daemon on this machine and needs none of the other options; remove them"
         )
     missing = None
     if url is None and not any(given):
@@ -100,7 +99,7 @@ def make_target(
         missing = DEFAULT_SOCKET
     address = parse_url(DEFAULT_URL if url is None else url)
     if address.scheme != "https" and (ca_file or cert_file or key_file):
-        raise UsageError("--ca-file, --cert-file and --key-file are for an https:// address; --url is none")
+        raise UsageError("--ca-file, --cert-file and --key-file need an https:// URL; --url is not one")
     tls = _tls(ca_file, cert_file, key_file)
     return Target(address, no_socket=missing, tls=tls, authorization=_authorization(username, password_file))
 
@@ -138,12 +137,12 @@ def _tls(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) ->
     if ca_file is None and cert_file is None and key_file is None:
         return None
     if key_file is not None and cert_file is None:
-        raise UsageError("--key-file needs --cert-file, the certificate that the key is for")
+        raise UsageError("--key-file needs --cert-file, the certificate of the key")
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise UsageError(
-            f"--ca-file: {ca_file} is no file with certificates in PEM: {reason(error)}"
+            f"--ca-file: {ca_file} is not a PEM file with certificates: {reason(error)}"
         ) from None
     if cert_file is not None:
         try:
@@ -161,7 +160,7 @@ def _authorization(username: str | None, password_file: Path | None) -> str | No
     if username is None or password_file is None:
         return None
     if ":" in username:
-        raise UsageError("--username: a user has no colon in its name (RFC 7617)")
+        raise UsageError("--username: a user name must not contain a colon (RFC 7617)")
     try:
         with password_file.open("rb") as file:
             password = file.read(MAX_PASSWORD_BYTES + 1)

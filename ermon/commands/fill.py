@@ -1,4 +1,4 @@
-"""Fills in what a guide tells to do about a finding: its questions become commands, its words values.
+"""Fills in the steps of a guide for a finding: its questions become commands, its words values.
 
 What comes out is text. Values are taken only where they have the form that they must have: a name from a configuration
 or a peer that a shell could misread stays a word in capitals.

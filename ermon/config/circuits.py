@@ -29,15 +29,15 @@ from ermon.model.inventory import Peering
 
 
 class MatchSection(Section):
-    """What marks a route as the link's where its next hop is not in the link's subnet."""
+    """What identifies a route of the link if its next hop is not in the link's subnet."""
 
     next_hop: HostAddresses | None = None
     """Next hops of the link's routes."""
     community: Communities | None = None
     """Communities that your router puts on the link's routes, such as "64500:302"."""
     prefixes: Several[Network] = ()
-    """Inside these, a route with such a next hop is the link's whatever its path: for a provider that sums
-    Microsoft's routes up."""
+    """Inside these prefixes, a route with such a next hop belongs to the link with any path; for a provider that
+    summarizes Microsoft's routes."""
 
 
 class LinkEntry(Section):
@@ -52,9 +52,9 @@ class LinkEntry(Section):
     subnet6: Ipv6Network | None = None
     """IPv6 subnet of the link, a /126."""
     match: MatchSection | None = None
-    """Other marks of the link's routes, for routers that rewrite the next hop."""
+    """Other ways to identify the link's routes, for routers that rewrite the next hop."""
     vrf: Line | None = None
-    """The router's routing table that the link is in. Default: the circuit's."""
+    """The VRF of the link on the router. Default: the circuit's."""
 
 
 class MinimumSection(Section):
@@ -67,25 +67,25 @@ class MinimumSection(Section):
 
 
 class ExpectedPrefixEntry(Section):
-    """A prefix that must be covered, perhaps only between two dates."""
+    """A prefix that must be covered, optionally only between two dates."""
 
     prefix: Network
     """The prefix."""
     starts: Day | None = Field(default=None, alias="from")
     """First day (UTC) on which it is expected."""
     ends: Day | None = Field(default=None, alias="until")
-    """First day (UTC) on which it is expected no longer."""
+    """First day (UTC) on which it is no longer expected."""
 
 
 class ServiceEntry(Section):
-    """A service or region that each link must bring, and how many routes of it."""
+    """A service or region that is required on each link, and the number of its routes."""
 
     name: ServiceName
     """The service, by name or community."""
     minimum: Count | None = None
     """Fewer routes than this is service-count-low."""
     drop_percent: Percent | None = None
-    """So many percent below the usual level is service-count-low too. Default: the circuit's drop_percent."""
+    """A loss of this many percent of the usual level is service-count-low too. Default: the circuit's drop_percent."""
 
 
 def _name_alone(value: object) -> object:
@@ -106,7 +106,7 @@ class SourceEntry(Section):
     refresh: PositiveDuration = 12 * 3600.0
     """How often it is read again."""
     select: Several[Line] = ()
-    """The parts of it that are wanted, such as [Exchange]. Default: all."""
+    """The parts of the list to use, such as [Exchange]. Default: all."""
 
 
 class ReceiveSection(Section):
@@ -121,7 +121,7 @@ class ReceiveSection(Section):
     minimum: MinimumSection = MinimumSection()
     """Fewer routes than this is prefix-count-low."""
     drop_percent: Percent | None = None
-    """So many percent below the link's own median of the last hour is prefix-count-low too."""
+    """A loss of this many percent of the link's usual level is prefix-count-low too."""
     prefixes: Several[
         Annotated[
             ExpectedPrefixEntry,
@@ -134,13 +134,13 @@ class ReceiveSection(Section):
     only_listed: Boolean = False
     """Whether a route outside services, prefixes and sources is prefix-unlisted."""
     own_prefixes: Several[Network] = ()
-    """Space of yours that comes back on purpose: BYOIP, Global Reach, branch to branch."""
+    """Your own space that may come back: BYOIP, Global Reach, branch to branch."""
     allow_default: Boolean = False
     """Whether Azure may send a default route; private peering only."""
     vnets: Several[Network] = ()
     """Address space of your virtual networks; a route outside it is prefix-unlisted. Private peering only."""
     gateways: Count = 1
-    """Virtual network gateways that are connected to the circuit; private peering only."""
+    """Number of virtual network gateways connected to the circuit; private peering only."""
 
 
 def _any_prefix(value: object) -> object:
@@ -162,9 +162,9 @@ class AdvertiseSection(Section):
     allow_default: Boolean = False
     """Whether a default route may be advertised; private peering only."""
     required: Several[AnyNetwork] = ()
-    """Prefixes that must be covered besides the NAT pools; a default route by a default route."""
+    """Prefixes that must be covered besides the NAT pools; a default route must be advertised as such."""
     drop_percent: Percent | None = None
-    """So many percent below the link's usual level is advertised-count-low."""
+    """A loss of this many percent of the link's usual level is advertised-count-low."""
 
 
 class CircuitEntry(Section):
@@ -179,9 +179,9 @@ class CircuitEntry(Section):
     group: Name | None = None
     """Circuits of one geo, peering and group back each other up."""
     metro: Line | None = None
-    """Where it lies. Default: the location without its number, so that Amsterdam2 is in Amsterdam."""
+    """Its metropolitan area. Default: the location without its number, so that Amsterdam2 is in Amsterdam."""
     vrf: Line | None = None
-    """The routers' routing table that its links are in. Default: the global one."""
+    """The VRF of its links on the routers. Default: the global table."""
     premium: Boolean = False
     """Whether the circuit has the premium add-on: 10,000 prefixes on private peering instead of 4,000."""
     links: Annotated[dict[Name, LinkEntry], Field(min_length=1)]
@@ -189,4 +189,4 @@ class CircuitEntry(Section):
     receive: Annotated[ReceiveSection, Alone()] = ReceiveSection()
     """What Microsoft must send."""
     advertise: Annotated[AdvertiseSection, Alone()] = AdvertiseSection()
-    """What you may send."""
+    """What you may advertise."""

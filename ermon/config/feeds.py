@@ -1,6 +1,6 @@
 """What must hold between feeds: a view's keys, eBGP and iBGP, and who may share an address.
 
-The last follows from ExaBGP: it tells sessions apart by their address pair, applies TTL security to a whole
+The last follows from ExaBGP: it distinguishes sessions by their address pair, applies TTL security to a whole
 listening address and an MD5 key to a whole peer, and two of its processes cannot listen on one address.
 """
 
@@ -47,7 +47,7 @@ def _keys_of_its_view(name: str, feed: FeedEntry) -> Iterator[Complaint]:
         elif given and key not in required and key != "router":
             names = f"names only {_listed(required)}" if required else "needs none"
             yield Complaint(
-                ("feeds", name, key), f"does not belong here; a feed with the view {feed.view} {names}"
+                ("feeds", name, key), f"is not allowed here; a feed with the view {feed.view} {names}"
             )
 
 
@@ -79,34 +79,40 @@ def _internal_or_external(name: str, feed: FeedEntry, draft: Draft) -> Iterator[
     if feed.view in MIRRORS and ours == feed.peer_asn:
         yield Complaint(
             path,
-            f"{given} equals peer_asn, and over iBGP a mirror lies: split horizon hides iBGP-learned pools, "
+            f"{given} equals peer_asn, and over iBGP a mirror is wrong: split horizon hides iBGP-learned pools, "
             "NO_EXPORT is not applied, private ASNs are not removed; give an ASN that appears in no path",
         )
     if feed.view is View.EDGE_TABLE and ours != feed.peer_asn:
         yield Complaint(
             path,
             f"{given} differs from peer_asn {feed.peer_asn}, but an edge-table must be iBGP: over eBGP the next "
-            f"hop changes, which tells the link that brought a route; make it {feed.peer_asn}",
+            f"hop changes, and ermon needs it to find the link of a route; make it {feed.peer_asn}",
         )
 
 
 def _own_settings(name: str, feed: FeedEntry) -> Iterator[Complaint]:
     path = ("feeds", name)
     if feed.peer.version != feed.local.version:
-        message = f"{feed.local} and peer {feed.peer} are of different families; one session has one family"
+        message = f"{feed.local} and peer {feed.peer} are of different families; give both in one family"
         yield Complaint((*path, "local"), message)
     elif feed.peer == feed.local:
-        yield Complaint((*path, "local"), f"{feed.local} is the peer's address too; give ermon's own")
+        yield Complaint(
+            (*path, "local"), f"{feed.local} is also the peer's address; give ermon's own address"
+        )
     if feed.vrf is not None and feed.view is not View.EDGE_TABLE:
-        message = "is for edge tables only: a mirror belongs to its link, any other feed to no routing table"
+        message = (
+            "is for edge tables only: a mirror belongs to its link, and other feeds have no routing table"
+        )
         yield Complaint((*path, "vrf"), f"{message}; remove it")
     if feed.add_path and feed.view in MIRRORS:
-        message = "means nothing on a mirror: a router sends one path to the neighbor it mirrors; remove it"
+        message = (
+            "has no effect on a mirror: a router sends one path to the neighbor that it mirrors; remove it"
+        )
         yield Complaint((*path, "add_path"), message)
     for at, prefix in enumerate(feed.canary):
         if prefix.family not in feed.families:
             message = (
-                f"{prefix} can never be seen: families lacks {prefix.family}; add it or remove the canary"
+                f"{prefix} can never be received: families lacks {prefix.family}; add it or remove the canary"
             )
             yield Complaint((*path, "canary", at), message)
     if feed.view is View.INTERNET and name == EDGES:
@@ -122,9 +128,7 @@ def _sharing(feeds: Mapping[str, FeedEntry]) -> Iterator[Complaint]:
     for name, feed in feeds.items():
         twin = pairs.setdefault((feed.peer, feed.local), name)
         if twin != name:
-            message = (
-                f"peer {feed.peer} and local {feed.local} are those of {twin} too; give each its own local"
-            )
+            message = f"feed {twin} has the same peer {feed.peer} and local {feed.local}; give each feed its own local"
             yield Complaint(("feeds", name, "local"), message)
             continue
         first = locals_.setdefault(feed.local, name)
@@ -136,7 +140,7 @@ def _sharing(feeds: Mapping[str, FeedEntry]) -> Iterator[Complaint]:
             yield Complaint(
                 ("feeds", name, "md5_password_file"),
                 f"is {_or_none(feed.md5_password_file)} here and {_or_none(feeds[first].md5_password_file)} in "
-                f"{first}, a feed of the same peer {feed.peer}; ExaBGP knows one key for a peer: make them equal",
+                f"{first}, a feed of the same peer {feed.peer}; ExaBGP allows one key per peer: make them equal",
             )
 
 

@@ -69,7 +69,7 @@ def _parse_duration(value: object) -> float:
 def _parse_positive_duration(value: object) -> float:
     seconds = _parse_duration(value)
     if not seconds:
-        raise ValueError(f"must be longer than nothing, such as 10s, not {show(value)}")
+        raise ValueError(f"must be greater than 0, for example 10s, not {show(value)}")
     return seconds
 
 
@@ -98,7 +98,7 @@ def _prefix_advice(text: str) -> str:
     if not slash:
         return f"write {host} for this one address"
     if length.isascii() and length.isdigit() and len(length) < 4 and int(length) <= host.bits:
-        return f"bits are set behind its length, the network is {supernet(host, int(length))}"
+        return f"host bits are set: did you mean {supernet(host, int(length))}?"
     return f"the length behind the slash goes from 1 to {host.bits}"
 
 
@@ -141,7 +141,7 @@ def _parse_session_address(value: object) -> Address:
     """An address that one end of a TCP session can have."""
     address = _parse_address(value)
     if address.value == 0 or IPAddress(str(address)).is_multicast():
-        raise ValueError(f"{address} is not the address of a host; each feed has one address at either end")
+        raise ValueError(f"{address} is not the address of a host; each end of a feed has one host address")
     if address.is_link_local:
         raise ValueError(
             f"{address} is link-local, which needs an interface; give a global or a loopback address"
@@ -164,7 +164,7 @@ def _parse_name(value: object) -> str:
     text = _text(value, "a name in quotes")
     if not _NAME.fullmatch(text):
         raise ValueError(
-            f"{show(text)} cannot be a name; write letters, digits, '.', '_' and '-', a letter or digit first, "
+            f"{show(text)} cannot be a name; use letters, digits, '.', '_' and '-', a letter or digit first, "
             "63 at most: names become file names, labels and parts of URLs"
         )
     return text
@@ -212,7 +212,7 @@ def _parse_end(value: object) -> datetime:
         return _parse_timestamp(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
     except ValueError:
         raise ValueError(
-            f"{show(text)} is neither a date nor a time with its zone; write 2027-06-30 or 2027-06-30T02:00:00Z"
+            f"{show(text)} is neither a date nor a time with a zone; write 2027-06-30 or 2027-06-30T02:00:00Z"
         ) from None
 
 
@@ -268,7 +268,7 @@ def _unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
     seen = set()
     for at, item in enumerate(items, start=1):
         if item is not None and item in seen:
-            raise ValueError(f"lists the same twice, again as number {at}; once is enough")
+            raise ValueError(f"duplicate of an earlier item (item {at}); remove it")
         seen.add(item)
     return items
 

@@ -1,7 +1,7 @@
 """The lints: their names, how much each matters, and what ``ermon explain`` says of them.
 
-A lint is about the configuration alone. An *error* describes a network that cannot work or a check that cannot be right, a
-*warning* is against a rule of Microsoft's or good practice, and a *note* is what somebody should know.
+A lint is about the configuration alone. An *error* describes a network that cannot work or a check that cannot be
+right, a *warning* is against a rule of Microsoft's or good practice, and a *note* is what somebody should know.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ERRORS = (
         "pools-overlap",
         "Two pools overlap, or a pool overlaps internet-only space",
         (
-            "An address in two pools belongs to two circuits: nobody can say which way its return traffic takes. Give each "
+            "An address in two pools belongs to two circuits: it is unknown over which circuit its return traffic comes. Give each "
             'circuit, and the internet, prefixes of its own (Microsoft, "ExpressRoute NAT requirements").'
         ),
     ),
@@ -58,7 +58,7 @@ _ERRORS = (
     ),
     (
         "asn-reserved",
-        "An ASN that Azure reserves",
+        "Azure reserves an ASN",
         (
             "Azure does not accept 8074, 8075, 12076, 23456, 64496 to 64511, 65515 to 65520 and 65535 to 65551 from a customer. "
             "It is a note where policy.public_space marks a lab, except for 12076."
@@ -76,15 +76,15 @@ _ERRORS = (
         "canary-is-pool",
         "A canary on the internet is a pool, or inside one",
         (
-            "A canary must always be shown, and a pool never: either the feed is never in sync, or the pool is leaked. Take a "
-            "prefix that you announce to the internet on purpose."
+            "A canary must always be there, and a pool never. Either the feed is never in sync, or the pool is "
+            "leaked. Use a prefix that you announce to the internet on purpose."
         ),
     ),
     (
         "router-id-taken",
         "ermon's router ID is an address of a router",
         (
-            "Two speakers with one BGP identifier refuse each other (RFC 4271 section 6.2). Give collector.router_id an address "
+            "Two BGP speakers with the same BGP identifier refuse each other (RFC 4271 section 6.2). Give collector.router_id an address "
             "that no router has, such as ermon's own."
         ),
     ),
@@ -97,8 +97,8 @@ _ERRORS = (
         "alertmanager-path",
         "The URL of an Alertmanager has the path of its API",
         (
-            "ermon adds /api/v2/alerts by itself, and alerts to the doubled path are lost. Write the URL without it, such as "
-            "http://127.0.0.1:9093, as Prometheus wants it."
+            "ermon adds /api/v2/alerts itself, so alerts to this URL are lost. Write the URL without the path, such "
+            "as http://127.0.0.1:9093, as in the configuration of Prometheus."
         ),
     ),
     (
@@ -106,7 +106,7 @@ _ERRORS = (
         "A community of the other peering",
         (
             "Regions have one community on private peering (12076:50002 and so on) and another on Microsoft peering "
-            "(12076:51004 and so on). The one that is required here can never come: take the region's other community."
+            "(12076:51004 and so on). The community that is required here can never be received. Use the region's other community."
         ),
     ),
 )
@@ -115,15 +115,15 @@ _WARNINGS = (
         "pool-shared",
         "An outbound pool on several circuits",
         (
-            "Return traffic may come by the other circuit, and a stateful device there does not know its sessions. Give each "
-            "circuit a pool of its own, or share the state."
+            "Return traffic may arrive over the other circuit, and a stateful device there does not know its "
+            "sessions. Give each circuit its own pool, or share the state."
         ),
     ),
     (
         "links-on-one-router",
         "Both links of a circuit end on one router",
         (
-            'Its failure takes the whole circuit. End the links on two routers (Microsoft, "Designing for high '
+            'If it fails, the whole circuit is down. End the links on two routers (Microsoft, "Designing for high '
             'availability with ExpressRoute").'
         ),
     ),
@@ -131,7 +131,7 @@ _WARNINGS = (
         "geo-one-location",
         "A geo has one peering location only",
         (
-            "When it fails, all of it fails, and the internet as the only backup is discouraged. Add a circuit in another "
+            "If the location fails, the whole geo is cut off. The internet as the only backup is discouraged. Add a circuit in another "
             'location (Microsoft, "Designing for disaster recovery with ExpressRoute").'
         ),
     ),
@@ -139,14 +139,14 @@ _WARNINGS = (
         "metro",
         "The circuits of a geo are in one metro only",
         (
-            "Locations such as Amsterdam and Amsterdam2 are different buildings in one town: they share its power, its fibre "
-            "and its weather. Add a circuit in another metro; metro on a circuit says what is guessed wrongly."
+            "Locations such as Amsterdam and Amsterdam2 are different buildings in one city, and share its power and "
+            "fibre. Add a circuit in another metro. If ermon guesses a metro wrongly, set metro on the circuit."
         ),
     ),
     (
         "uplinks-not-redundant",
         "The internet has a single point of failure",
-        "There is one uplink, all are on one router, or an uplink leaves by a router of ExpressRoute: they fail together.",
+        "There is only one uplink, all uplinks are on one router, or an uplink shares a router with ExpressRoute. They fail together.",
     ),
     (
         "inbound-one-circuit",
@@ -155,34 +155,36 @@ _WARNINGS = (
     ),
     (
         "segment-unwatched",
-        "Published servers without a segment that forbids ExpressRoute's routes",
+        "Published servers without a segment that forbids ExpressRoute routes",
         (
-            "Servers in internet_only space must not see Microsoft's routes, or their return traffic leaves by ExpressRoute, "
+            "Servers in internet_only space must not have Microsoft's routes. Otherwise their return traffic leaves "
+            "by ExpressRoute, "
             "unless inbound traffic is source-NATed. Declare their segment with expressroute: forbidden, and a feed of it."
         ),
     ),
     (
         "maintenance-over",
-        "A maintenance window or an exception that does nothing, or soon will not",
+        "A maintenance window or an exception that is over, ends soon or matches nothing",
         (
-            "A window or an exception that has ended, an exception that ends within seven days or matches no subject. Remove "
-            "it, or give it another end. That an exception of a critical check has no end is a note."
+            "A window or an exception has ended, or an exception ends within seven days or matches no subject. Remove "
+            "it, or give it another end. An exception of a critical check without an end is a note."
         ),
     ),
     (
         "best-path-only",
         "A link whose own router shows best paths only",
         (
-            "Its routes may be hidden behind better ones: the loss of this link alone cannot be seen, only that of the circuit. "
-            "Set add_path: true on the router's edge-table feed and have it send all paths (RFC 7911)."
+            "Better paths may hide the routes of this link. ermon cannot see the loss of this link alone, only the "
+            "loss of the circuit. Set add_path: true on the router's edge-table feed and have it send all paths "
+            "(RFC 7911)."
         ),
     ),
     (
         "two-tables-one-vrf",
         "Two edge tables of one router without a VRF",
         (
-            "Both count as the router's global table, so absence needs both. Say with vrf which table each shows, or take one "
-            "of the feeds away."
+            "Both count as the router's global table, so ermon needs both to prove that a route is missing. Set vrf "
+            "on each feed, or remove one of them."
         ),
     ),
     (
@@ -195,10 +197,10 @@ _WARNINGS = (
     ),
     (
         "community-unknown",
-        "A community that Microsoft's list does not have",
+        "A community is not in Microsoft's list",
         (
-            "Nothing is wrong where Microsoft gave it a meaning that it has not published yet. Else it is a typing error, and "
-            "what requires it is missing for ever."
+            "Either Microsoft has not published its meaning yet, or it is a typing error. With a typing error, "
+            "service-missing stays raised."
         ),
     ),
     (
@@ -211,65 +213,65 @@ _WARNINGS = (
     ),
     (
         "name-unknown",
-        "A geo, location or metro that is spelled almost as another",
-        "Circuits are compared by these names: two spellings of one place count as two. Correct the one that is wrong.",
+        "A geo, location or metro is spelled almost like another",
+        "ermon compares circuits by these names, so two spellings of one place count as two places. Correct the wrong one.",
     ),
     (
         "pool-is-link-subnet",
         "A pool inside a link subnet",
         (
-            "Translating to the addresses of the link works only while those are advertised besides, which is otherwise an "
-            "error. Declare the subnets in own_prefixes and advertise.prefixes, or take other addresses."
+            "NAT to the link's addresses works only while the link subnet is also advertised, which is otherwise an "
+            "error. Declare the subnets in own_prefixes and advertise.prefixes, or use other addresses."
         ),
     ),
     (
         "source-unreadable",
-        "A published list that cannot be read",
+        "A published list cannot be read",
         (
-            "The file does not exist, does not parse, is of another kind, or lacks a name that is selected. Until it can be "
-            "read, nothing that it would name is expected."
+            "The file does not exist, does not parse, is of another kind, or lacks a name that is selected. Until it "
+            "can be read, ermon expects none of its prefixes."
         ),
     ),
     (
         "no-effect",
         "A key without an effect",
-        "What it says does not do what its author may think; the text says why.",
+        "The key has no effect here; the message says why.",
     ),
 )
 _NOTES = (
     (
         "view-missing",
         "No feed shows what some checks need",
-        "Those checks stay unknown. Add the feed that is named, or know what is not watched.",
+        "Those checks stay unknown. Add the named feed, or accept that ermon does not monitor this.",
     ),
     (
         "one-link",
         "A circuit with a single link",
-        "There is no redundancy, and Microsoft's SLA asks for both links.",
+        "There is no redundancy, and Microsoft's SLA requires both links.",
     ),
     (
         "links-behind-provider",
         "Links behind a provider",
         (
-            "With provider_asns, your sessions end at the provider: whether both of its links to Microsoft work is not visible "
-            "here."
+            "With provider_asns, your sessions end at the provider. ermon cannot see whether both of its links to "
+            "Microsoft work."
         ),
     ),
     (
         "local-not-here",
-        "An address that this machine cannot listen on",
+        "This machine cannot listen on an address",
         (
-            "The machine does not have it, something else listens there, or there is no right to the port: the feed never comes up, "
-            "and a reload is refused. Found by trying, with `ermon check --here` only, since a configuration is often checked "
-            "elsewhere."
+            "The machine does not have the address, another program listens there, or ermon may not use the port. The "
+            "feed never comes up, and a reload is refused. Only `ermon check --here` tests this, since a configuration "
+            "is often checked on another machine."
         ),
     ),
     (
         "key-file-missing",
         "A file with a secret is not here",
         (
-            "It is looked for in $CREDENTIALS_DIRECTORY, then beside the configuration; ermon does not start without it. Only "
-            "whether it is there is asked, and it is not opened."
+            "ermon looks for it in $CREDENTIALS_DIRECTORY, then beside the configuration, and does not start without "
+            "it. `ermon check` tests only whether it exists, and does not open it."
         ),
     ),
 )
@@ -289,6 +291,6 @@ def explain(kind: Kind) -> str:
         f"{kind.name}: {kind.title}",
         f"{kind.weight} of `ermon check`, from the configuration alone",
         textwrap.fill(kind.text, WIDTH),
-        f"To take one as it is, with the path that `ermon check` prints:\n  {accept}",
+        f"To accept it, with the path that `ermon check` prints:\n  {accept}",
     ]
     return "\n\n".join(parts)

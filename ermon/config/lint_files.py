@@ -55,6 +55,6 @@ def lint_machine(config: Config) -> Iterator[Lint]:
 
 
 _NO_RIGHT = frozenset({"EACCES", "EPERM"})
-_AS_IT_MAY_BE = {"EADDRINUSE": " (an ermon that runs is fine)"} | dict.fromkeys(
-    _NO_RIGHT, " (asked as this account, and not as the service's)"
+_AS_IT_MAY_BE = {"EADDRINUSE": " (if that is a running ermon, all is well)"} | dict.fromkeys(
+    _NO_RIGHT, " (tested as this user, not as the service's user)"
 )

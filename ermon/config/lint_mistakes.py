@@ -100,7 +100,7 @@ def _mirror_asns_swapped(config: Config) -> Iterator[Lint]:
         routers = others.get(feed.router) or {config.customer.asn}
         if feed.local_asn in routers and feed.peer_asn not in routers:
             text = (
-                f"{feed.local_asn} is the ASN of {feed.router or 'the router'}, and stands where ermon's belongs: "
+                f"{feed.local_asn} is the ASN of {feed.router or 'the router'}, but local_asn is ermon's: "
                 f"write peer_asn: {feed.local_asn}, local_asn: {feed.peer_asn}"
             )
             yield Lint("mirror-asns-swapped", ("feeds", feed.name), text)
@@ -124,7 +124,7 @@ def _canaries(config: Config) -> Iterator[Lint]:
             path = ("feeds", feed.name, "canary", at)
             pools = [p.name for p in config.pools.values() if any(own.contains(canary) for own in p.prefixes)]
             if pools and feed.view in {View.TO_INTERNET, View.INTERNET}:
-                text = f"{canary} is in pool {pools[0]}, which must not be there; take what always is"
+                text = f"{canary} is in pool {pools[0]}, which must never be there; use a prefix that is always there"
                 yield Lint("canary-is-pool", path, text)
             elif feed.view in MIRRORS and config.customer.own_prefixes and not ours.covers(canary):
                 text = f"{canary} is in none of own_prefixes: the router does not advertise it"

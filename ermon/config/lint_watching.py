@@ -14,7 +14,7 @@ from ermon.model.inventory import Config, View
 from ermon.model.settings import Severity
 
 SOON_SECONDS = 7 * 86_400.0
-"""An exception that ends so soon is told, so that nobody is woken by its end."""
+"""An exception that ends within this time is reported, so that its end surprises nobody."""
 
 
 def _view_missing(config: Config) -> Iterator[Lint]:
@@ -41,7 +41,7 @@ def _best_path_only(config: Config) -> Iterator[Lint]:
         tables = config.tables_of(link)
         if tables and not any(feed.add_path for feed in tables):
             feeds = ", ".join(sorted(feed.name for feed in tables))
-            text = f"{feeds} shows best paths of {link.router}: the loss of this link alone cannot be seen"
+            text = f"{feeds} shows only best paths of {link.router}: ermon cannot see the loss of this link alone"
             yield Lint("best-path-only", ("circuits", link.circuit, "links", link.name), text)
 
 
@@ -51,7 +51,7 @@ def _two_tables_one_vrf(config: Config) -> Iterator[Lint]:
             # A session for each family, and best paths beside all paths, are two views of one table.
             alike = (o for o in unnamed[:at] if o.add_path == feed.add_path)
             if other := next((o for o in alike if not {*o.families}.isdisjoint(feed.families)), None):
-                text = f"{other.name} is an edge table of {router} too: say with vrf which table each shows"
+                text = f"{other.name} is also an edge table of {router}: set vrf on each"
                 yield Lint("two-tables-one-vrf", ("feeds", feed.name), text)
 
 
@@ -77,7 +77,7 @@ def exceptions_over(config: Config, now: float) -> Iterator[Lint]:
             yield Lint("maintenance-over", path, f"{word} {at}; remove it, or give it another end")
         subjects = check.subjects(config) if check.enabled(config) else ()
         if not any(exception.labels.items() <= dict(subject.labels).items() for subject in subjects):
-            text = f"no subject of {check.name} has these labels: nothing is excepted"
+            text = f"no subject of {check.name} has these labels: the exception matches nothing"
             yield Lint("maintenance-over", path, text)
 
 

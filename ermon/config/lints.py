@@ -1,8 +1,8 @@
 """What a configuration says of the network by itself, before a single route has come.
 
-Each lint is a rule of Microsoft's, or good practice, that the inventory breaks, or a mistake that no schema shows. A network
-may be meant to be so: ``policy.accept`` says why. ``ermon check`` prints them with the place in the file, and the daemon
-logs them at its start. ``lint_catalogue`` has their names.
+Each lint is a rule of Microsoft's, or good practice, that the inventory breaks, or a mistake that no schema shows. A
+network may be meant to be so: ``policy.accept`` says why. ``ermon check`` prints them with the place in the file,
+and the daemon logs them at its start. ``lint_catalogue`` has their names.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Linted:
 def lint(loaded: LoadedConfig, now: float, folder: Path | None = None, *, here: bool = False) -> list[Linted]:
     """Return what is worth a look, in the file's order, each with its place in the file.
 
-    ``now``, in seconds since the epoch, tells what is over. ``folder`` is the configuration's: with it, the files that it
-    names are looked for. ``here`` asks this machine for its addresses.
+    ``now``, in seconds since the epoch, decides what is over. ``folder`` is the configuration's: with it, the files
+    that it names are looked for. ``here`` asks this machine for its addresses.
     """
     found = list(lint_inventory(loaded.config, now))
     if folder is not None:
@@ -107,7 +107,7 @@ def _pools_overlap(config: Config) -> Iterator[Lint]:
         yield Lint(
             "pools-overlap",
             ("nat_pools", second.name, "prefixes"),
-            f"{shared[1]} overlaps {shared[0]} of pool {first.name}: answers cannot be told apart",
+            f"{shared[1]} overlaps {shared[0]} of pool {first.name}: return traffic could belong to either",
         )
     for pool in config.pools.values():
         if reserved := _first_overlap(config.internet_only, pool.prefixes):
@@ -149,8 +149,8 @@ def _pool_shared(config: Config) -> Iterator[Lint]:
             yield Lint(
                 "pool-shared",
                 ("nat_pools", pool.name, "circuits"),
-                f"an outbound pool on {len(pool.circuits)} circuits: answers may come back by the other one, and a "
-                "stateful device there does not know them; give each circuit a pool of its own",
+                f"an outbound pool on {len(pool.circuits)} circuits: return traffic may arrive over the other one, and a "
+                "stateful device there does not know its sessions; give each circuit its own pool",
             )
 
 
@@ -198,7 +198,7 @@ def _link_subnet(config: Config) -> Iterator[Lint]:
         yield Lint(
             "link-subnet",
             ("circuits", second.circuit, "links", second.name, key),
-            f"{shared[1]} overlaps {shared[0]} of {first.circuit} {first.name}: a next hop there tells no link",
+            f"{shared[1]} overlaps {shared[0]} of {first.circuit} {first.name}: a next hop there fits both links",
         )
 
 
@@ -209,7 +209,7 @@ def _links_on_one_router(config: Config) -> Iterator[Lint]:
             yield Lint(
                 "links-on-one-router",
                 ("circuits", circuit.name, "links"),
-                f"both end on {routers.pop()}: its failure takes the whole circuit",
+                f"both end on {routers.pop()}: if it fails, the whole circuit is down",
             )
 
 
@@ -235,7 +235,9 @@ def _geo_one_location(config: Config) -> Iterator[Lint]:
             else ""
         )
         yield Lint(
-            "geo-one-location", path, f"{about} is at one location only: its failure takes all of it{backup}"
+            "geo-one-location",
+            path,
+            f"{about} is at one location only: if it fails, all of it is down{backup}",
         )
 
 
@@ -246,7 +248,7 @@ def _falls_back(pool: Pool, circuits: set[str]) -> bool:
 def _uplinks_not_redundant(config: Config) -> Iterator[Lint]:
     routers = {uplink.router for uplink in config.uplinks.values()}
     if len(config.uplinks) == 1:
-        yield Lint("uplinks-not-redundant", ("uplinks",), "there is one uplink only")
+        yield Lint("uplinks-not-redundant", ("uplinks",), "there is only one uplink")
     elif config.uplinks and len(routers) == 1:
         yield Lint("uplinks-not-redundant", ("uplinks",), f"all uplinks are on {routers.pop()}")
     edges = {link.router for link in config.links}
@@ -255,7 +257,7 @@ def _uplinks_not_redundant(config: Config) -> Iterator[Lint]:
             yield Lint(
                 "uplinks-not-redundant",
                 ("uplinks", uplink.name, "router"),
-                f"ExpressRoute and the internet both leave by {uplink.router}: they fail together",
+                f"ExpressRoute and the internet share router {uplink.router}: they fail together",
             )
 
 
@@ -268,7 +270,7 @@ def _segment_unwatched(config: Config) -> Iterator[Lint]:
         yield Lint(
             "segment-unwatched",
             ("internet_only",),
-            "servers published there must not see ExpressRoute routes, or their answers leave by the wrong way, "
+            "servers published there must not see ExpressRoute routes, or their return traffic takes the wrong path, "
             "unless inbound traffic is source-NATed; declare their segment with expressroute: forbidden",
         )
 
@@ -290,13 +292,13 @@ def _one_link(config: Config) -> Iterator[Lint]:
         if len(circuit.links) == 1:
             path = ("circuits", circuit.name, "links")
             only = next(iter(circuit.links))
-            yield Lint("one-link", path, f"{only} is the only one: no redundancy, and no SLA")
+            yield Lint("one-link", path, f"{only} is the only link: no redundancy, and no SLA")
 
 
 def _links_behind_provider(config: Config) -> Iterator[Lint]:
     if config.customer.provider_asns:
         asns = ", ".join(map(str, config.customer.provider_asns))
-        text = f"behind {asns}, the redundancy at Microsoft's edge is the provider's, and is not visible here"
+        text = f"behind {asns}, the provider is responsible for redundancy at Microsoft's edge, and ermon cannot see it"
         yield Lint("links-behind-provider", ("customer", "provider_asns"), text)
 
 

@@ -1,6 +1,6 @@
 """Those that findings are sent to: the keys of the file, and what must hold between them.
 
-No secret travels in the clear, and nobody is told twice.
+No secret is sent unencrypted, and no receiver gets a finding twice.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class TlsSection(Section):
     """TLS of a receiver; files are PEM, looked for like an md5_password_file."""
 
     ca_file: Line | None = None
-    """Certificate authorities that are trusted, instead of the system's."""
+    """Trusted certificate authorities, instead of the system's."""
     cert_file: Line | None = None
-    """ermon's certificate, where the receiver asks for one."""
+    """ermon's client certificate, if the receiver requires one."""
     key_file: Line | None = None
     """The private key of cert_file."""
     server_name: Line | None = None
-    """The name in the receiver's certificate, where it is not the host of the URL."""
+    """The name in the receiver's certificate, if it is not the host of the URL."""
 
 
 class AccessKeys(Section):
-    """How ermon and a receiver know each other."""
+    """Authentication between ermon and a receiver."""
 
     basic_auth: BasicAuthSection | None = None
     """User name and password of HTTP basic authentication."""
@@ -55,16 +55,16 @@ class AlertmanagerSection(AccessKeys):
     urls: Several[HttpUrl] = ()
     """Every Alertmanager, such as http://127.0.0.1:9093; each gets every alert."""
     resend: PositiveDuration = 60.0
-    """How often a raised finding is sent again."""
+    """How often a raised finding is re-sent."""
 
 
 class WebhookEntry(AccessKeys):
     """A receiver of findings as JSON."""
 
     url: HttpUrl
-    """Where findings are posted."""
+    """The URL to which findings are posted."""
     events: AtLeastOne[Literal["raised", "cleared"]] = ("raised", "cleared")
-    """What is posted."""
+    """Which findings are posted."""
     secret_file: Line | None = None
     """File with the key that signs each post, looked for like an md5_password_file."""
 
@@ -87,7 +87,7 @@ def complaints_about_receivers(
         yield from _in_the_clear((*path, "url"), webhook.url, webhook)
         first = seen.setdefault(webhook.url, at)
         if first != at:
-            yield Complaint((*path, "url"), f"is the URL of webhooks[{first}] too; keep one of them")
+            yield Complaint((*path, "url"), f"is also the URL of webhooks[{first}]; keep one of them")
 
 
 def cautions_about_receivers(
@@ -101,7 +101,7 @@ def cautions_about_receivers(
 
 def _access(path: KeyPath, keys: AccessKeys) -> Iterator[Complaint]:
     if keys.basic_auth is not None and keys.bearer_token_file is not None:
-        yield Complaint((*path, "bearer_token_file"), "stands beside basic_auth; keep one of them")
+        yield Complaint((*path, "bearer_token_file"), "cannot be combined with basic_auth; keep one of them")
     if keys.basic_auth is not None and ":" in keys.basic_auth.username:
         yield Complaint(
             (*path, "basic_auth", "username"), "must not contain ':', which ends a user's name (RFC 7617)"
@@ -118,7 +118,7 @@ def _in_the_clear(path: KeyPath, url: str, keys: AccessKeys) -> Iterator[Complai
     )
     if secret is not None and urlsplit(url).scheme == "http" and not _is_loopback(url):
         yield Complaint(
-            path, f"would send the secret of {secret} over the network in the clear; write https://, or take "
+            path, f"would send the secret of {secret} unencrypted; write https://, or take "
             f"{secret} out",
         )  # fmt: skip
 

@@ -115,7 +115,7 @@ def complaints(draft: Draft) -> Iterator[Complaint]:
     if MICROSOFT_ASN not in draft.policy.microsoft_asns:
         yield Complaint(
             ("policy", "microsoft_asns"),
-            f"must contain {MICROSOFT_ASN}, with which each of Microsoft's paths begins",
+            f"must contain {MICROSOFT_ASN}, the first ASN of all of Microsoft's paths",
         )
     for at, window in enumerate(draft.maintenance):
         if window is not None:
@@ -168,7 +168,7 @@ def _receive(path: KeyPath, receive: ReceiveSection) -> Iterator[Complaint]:
     seen: set[str] = set()
     for at, service in enumerate(receive.services):
         if service.name.name in seen:
-            yield Complaint((*path, "services", at), f"lists {service.name.name} twice; once is enough")
+            yield Complaint((*path, "services", at), f"lists {service.name.name} twice; remove one of them")
         seen.add(service.name.name)
     for at, source in enumerate(receive.sources):
         yield from _published((*path, "sources", at, "select"), source)
@@ -183,7 +183,7 @@ def _published(path: KeyPath, source: SourceEntry) -> Iterator[Complaint]:
     unknown = [name for name in source.select if source.kind == "m365" and name not in SERVICE_AREAS]
     if unknown:
         areas = ", ".join(sorted(SERVICE_AREAS))
-        yield Complaint(path, f"{unknown[0]!r} is no service area of Microsoft 365; there are {areas}")
+        yield Complaint(path, f"{unknown[0]!r} is not a service area of Microsoft 365; the areas are {areas}")
 
 
 def _link(path: KeyPath, link: LinkEntry) -> Iterator[Complaint]:
@@ -196,7 +196,7 @@ def _link(path: KeyPath, link: LinkEntry) -> Iterator[Complaint]:
     if not (link.subnet or link.subnet6):
         yield Complaint(
             path,
-            "nothing says which families it has, so nothing would be judged; give subnet (IPv4), "
+            "its families are unknown, so nothing would be judged; give subnet (IPv4), "
             "subnet6 (IPv6) or both, also beside match",
         )
 
@@ -206,7 +206,7 @@ def _pool(name: str, pool: PoolEntry, circuits: Mapping[str, CircuitEntry]) -> I
     if pool.circuit is None and pool.circuits is None:
         yield Complaint(path, "names no circuit; give circuit: NAME, or circuits: [NAME, NAME]")
     if pool.circuit is not None and pool.circuits is not None:
-        yield Complaint((*path, "circuit"), "stands beside circuits; keep one of them")
+        yield Complaint((*path, "circuit"), "cannot be combined with circuits; keep one of them")
     own = {key: circuits[key].links for key in pool_circuits(pool) if key in circuits}
     if pool.links is not None and len(own) == len(pool_circuits(pool)):
         yield from _pool_links((*path, "links"), pool.links, own)
@@ -248,7 +248,7 @@ def _exception(path: KeyPath, exception: ExceptionEntry) -> Iterator[Complaint]:
     for label in exception.labels:
         if label not in labels:
             known = ", ".join(labels) or "none"
-            yield Complaint((*path, label), f"is no label of {check.name}; it has {known}")
+            yield Complaint((*path, label), f"is not a label of {check.name}; it has {known}")
 
 
 def cautions(draft: Draft) -> Iterator[Complaint]:
@@ -279,7 +279,7 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
 def _collector(collector: CollectorSection) -> Iterator[Complaint]:
     if collector.settle > collector.settle_limit:
         yield Complaint(
-            ("collector", "settle"), "never counts, being longer than settle_limit; make it shorter"
+            ("collector", "settle"), "has no effect, because it is longer than settle_limit; make it shorter"
         )
 
 

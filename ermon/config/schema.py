@@ -1,6 +1,6 @@
 """The shape of ``ermon.yml``: its keys, their types and defaults, and the help that editors show for them.
 
-What is right or wrong between values is not here but in ``ermon.config.rules``.
+``ermon.config.rules`` has the rules between values.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class CustomerSection(Section):
     asn: Asn
     """Your AS number, as Microsoft sees it."""
     provider_asns: Several[Asn] = ()
-    """AS numbers that may stand between yours and 12076: those of a layer-3 ExpressRoute provider."""
+    """AS numbers of a layer-3 ExpressRoute provider, which stand between yours and 12076 in AS paths."""
     own_prefixes: Several[Network] = ()
-    """Address space that is yours, wherever it is announced."""
+    """Your address space, wherever it is announced."""
     origin_asns: Several[Asn] = ()
     """Other AS numbers that may originate your space: subsidiaries, a DDoS scrubber."""
     wan_asns: Several[Asn] = ()
@@ -76,7 +76,7 @@ class CollectorSection(Section):
     port: Port = 179
     """TCP port that routers connect to."""
     hold_time: HoldTime = 30.0
-    """A router that is silent for so long is taken for dead. Whole seconds, at least 3s."""
+    """BGP hold time: ermon ends a session after this silence. Whole seconds, at least 3s."""
     settle: Duration = 2.0
     """Quiet time after End-of-RIB before a feed counts as in sync."""
     settle_limit: Duration = 10.0
@@ -84,11 +84,11 @@ class CollectorSection(Section):
     sync_timeout: PositiveDuration = 120.0
     """A feed is in sync this long after its session came up even without End-of-RIB."""
     max_routes: Count = 2_000_000
-    """Routes of one feed; with more, the feed is torn down and reported, never held."""
+    """Maximum number of routes of one feed; with more, ermon tears the feed down and reports it."""
     max_bytes: ByteSize = 512 * 1024**2
-    """Memory of the routes of one feed; with more, the feed is torn down and reported."""
+    """Maximum memory for the routes of one feed; with more, ermon tears the feed down and reports it."""
     reconnect_grace: Duration = 150.0
-    """How long routers may need to call again after ExaBGP's start."""
+    """How long routers may take to reconnect after ExaBGP's start."""
 
 
 class RouterEntry(Section):
@@ -113,7 +113,7 @@ class RouterEntry(Section):
         ]
         | None
     ) = None
-    """What it is, as in "ermon render router --platform"."""
+    """Its platform, as in "ermon render router --platform"."""
 
 
 class PoolEntry(Section):
@@ -126,30 +126,30 @@ class PoolEntry(Section):
     prefixes: AtLeastOne[Network]
     """Its addresses."""
     links: AtLeastOne[Reference] | None = None
-    """The links that advertise it, on purpose only these. Default: every link of its circuits."""
+    """The links that advertise it, if only some of them should. Default: every link of its circuits."""
     use: Literal["outbound", "inbound"] = "outbound"
-    """Whether your clients go out through it, or Microsoft calls addresses in it."""
+    """outbound: the source addresses of your clients; inbound: addresses that Microsoft connects to."""
     internet: Annotated[InternetUse, Strict(strict=False)] = InternetUse.FORBIDDEN
-    """On the internet: forbidden altogether; aggregate, a shorter covering route may be there; or failover,
-    the pool itself may be there while its links are down."""
+    """On the internet: forbidden (nothing may be there), aggregate (a less specific covering route may be there), or
+    failover (the pool itself may be there while its links are down)."""
 
 
 class UplinkEntry(Section):
-    """An exit to the internet."""
+    """A connection to an internet provider."""
 
     router: Name
     """Your router at this end."""
     asn: Asn
     """AS number of the internet provider."""
     neighbor: HostAddresses = ()
-    """Addresses of the provider's router, one of each family: they are filled in where commands are shown."""
+    """Addresses of the provider's router, one of each family; ermon fills them into the commands that it shows."""
 
 
 class SegmentEntry(Section):
-    """A part of your internal network that has routers of its own."""
+    """A part of your internal network with its own routers."""
 
     expressroute: Literal["forbidden", "required"]
-    """Whether Microsoft's routes may not be seen there, or must be."""
+    """Whether Microsoft's routes are forbidden or required there."""
     local: Several[Network] = ()
     """Prefixes that it reaches by a local breakout with static routes; they are left out."""
 
@@ -158,12 +158,12 @@ class FeedEntry(Section):
     """One BGP session from a router to ermon."""
 
     view: Annotated[View, Strict(strict=False)]
-    """Which table its routes stand for: what the router holds, what it sends to Microsoft or to an internet
-    uplink, what the internet hears, or a segment's table."""
+    """Which table its routes are: the router's own table, what it advertises to Microsoft or to an internet uplink,
+    the internet's table, or a segment's table."""
     peer: SessionAddress
     """The router's address of the session."""
     local: SessionAddress
-    """ermon's address of the session; feeds of one router differ in it."""
+    """ermon's address of the session; it differs between the feeds of a router."""
     peer_asn: Asn
     """The router's AS number."""
     local_asn: Asn | None = None
@@ -172,21 +172,21 @@ class FeedEntry(Section):
     families: AtLeastOne[Literal["ipv4", "ipv6"]] = ("ipv4",)
     """Address families on the session."""
     add_path: Boolean = False
-    """Whether the router sends all its paths (RFC 7911); only then absence on a link can be proven."""
+    """Whether the router sends all its paths (RFC 7911); only then ermon can prove that a link has no route."""
     router: Reference | None = None
     """The router that sends the feed."""
     vrf: Line | None = None
-    """edge-table: the routing table of the router that it shows. Default: the global one."""
+    """edge-table: the VRF of the router that it shows. Default: the global table."""
     circuit: Reference | None = None
-    """to-microsoft: the circuit whose link is mirrored."""
+    """to-microsoft: the circuit of the mirrored link."""
     link: Reference | None = None
-    """to-microsoft: the link that is mirrored."""
+    """to-microsoft: the mirrored link."""
     uplink: Reference | None = None
-    """to-internet: the uplink that is mirrored."""
+    """to-internet: the mirrored uplink."""
     segment: Reference | None = None
     """segment: the segment whose table it is."""
     canary: Several[Network] = ()
-    """Prefixes that this feed must always show; while one is missing, its silence proves nothing."""
+    """Prefixes that this feed must always show; while one is missing, the feed counts as not in sync."""
     md5_password_file: Line | None = None
     """File with the session's TCP MD5 key (RFC 2385), looked for in $CREDENTIALS_DIRECTORY, then beside this
     file."""
@@ -195,59 +195,59 @@ class FeedEntry(Section):
 
 
 class AcceptEntry(Section):
-    """A lint that you have read and take as it is."""
+    """A lint that you accept."""
 
     lint: Line
     """Its name, as "ermon check" prints it."""
     at: Line
     """The path that "ermon check" prints before it, such as circuits.chicago."""
     reason: Line
-    """Why, for whoever reads the file next."""
+    """Why, for the next reader of the file."""
 
 
 class PolicySection(Section):
-    """What is judged how, for all circuits."""
+    """Settings of the checks for all circuits."""
 
     microsoft_asns: AtLeastOne[Asn] = (MICROSOFT_ASN, 8075, 8068, 8069)
     """AS numbers that a Microsoft route may carry; any other is origin-unexpected."""
     public_space: Several[Network] = ()
-    """Address space that counts as public besides what really is; for laboratories."""
+    """Address space that also counts as public; for laboratories."""
     internet_covering: Literal["warning", "critical"] = "warning"
     """Severity of pool-covered."""
     max_drain: PositiveDuration = 4 * 3600.0
-    """A link counts as draining for at most so long after its drain began."""
+    """A link counts as draining for at most this long after its drain began."""
     failover_grace: Duration = 180.0
-    """After a link of its circuits came up, a pool that says failover may still be on the internet so long."""
+    """How long a pool that says failover may stay on the internet after a link of its circuits came up."""
     relearn_after: PositiveDuration = 7 * 86400.0
-    """A new steady level is the usual one after so long."""
+    """How long a new level must be steady to become the usual one."""
     blackhole_communities: Several[CommunityText] = ()
     """Communities that mean remote-triggered blackholing, besides 65535:666."""
     accept: Several[AcceptEntry] = ()
-    """Lints that you take as they are."""
+    """Lints that you accept."""
 
 
 class CheckEntry(Section):
-    """Changes to one check; what is left out stays as the catalogue says."""
+    """Settings of one check; the catalogue has the defaults."""
 
     enabled: Boolean | None = None
     """false switches the check off: it neither reports nor suppresses."""
     severity: Annotated[Severity, Strict(strict=False)] | None = None
     """Severity of its findings."""
     raise_after: Duration | None = None
-    """A violation is raised after it has held for so long without interruption."""
+    """How long a violation must last without interruption before it is raised."""
     clear_after: Duration | None = None
-    """A finding is cleared after all has been well for so long."""
+    """How long the check must be ok before the finding is cleared."""
 
 
 class MaintenanceEntry(Section):
-    """A time in which something is worked on: nothing new is raised for it."""
+    """A maintenance window: nothing new is raised for what it covers."""
 
     starts: Timestamp = Field(alias="from")
     """When it begins, with the time zone: 2026-12-01T02:00:00Z."""
     ends: Timestamp = Field(alias="to")
-    """When it ends; there is no maintenance without an end."""
+    """When it ends; every window must have an end."""
     reason: Line
-    """Why, for whoever looks at it at night."""
+    """Why, for the engineer on call."""
     circuit: Reference | None = None
     """The circuit; all of its links are covered."""
     link: Reference | None = None
@@ -265,12 +265,12 @@ class MaintenanceEntry(Section):
 
 
 class ExceptionEntry(Section):
-    """Subjects for which a check is switched off, and why; a label that is not given may be anything."""
+    """Subjects for which a check is switched off, and why; a label that is not given matches every value."""
 
     check: Reference
     """The check."""
     reason: Line
-    """Why, for whoever looks at it at night."""
+    """Why, for the engineer on call."""
     until: End | None = None
     """When it ends: a date, or a time with its zone. Default: never."""
     circuit: Line | None = None
@@ -312,29 +312,29 @@ class ExceptionEntry(Section):
 
 
 class ChecksSection(Section):
-    """Changes to checks, by their names."""
+    """Settings of checks, by name."""
 
 
 class Draft(Section):
-    """What is valid of a file, for the rules that look at values beside each other."""
+    """The valid parts of a file, for the rules between values."""
 
     customer: CustomerSection | None = None
     collector: CollectorSection = CollectorSection()
     """ermon's side of the BGP sessions, which ExaBGP speaks."""
     routers: dict[Name, RouterEntry] = Field(default={})
-    """Own addresses of routers, to recognise internal copies of routes by their next hop."""
+    """Routers by name; their own addresses identify internal copies of routes."""
     circuits: dict[Name, CircuitEntry] = Field(default={})
     nat_pools: dict[Name, PoolEntry] = Field(default={})
     """NAT pools by name."""
     internet_only: Annotated[Several[Network], Alone()] = ()
     """Address space published to the internet that must never be advertised to Microsoft."""
     uplinks: dict[Name, UplinkEntry] = Field(default={})
-    """Exits to the internet by name."""
+    """Internet uplinks by name."""
     segments: dict[Name, SegmentEntry] = Field(default={})
     """Internal segments by name, for route scoping."""
     feeds: dict[Name, FeedEntry] = Field(default={})
     policy: PolicySection = PolicySection()
-    """What is judged how, for all circuits."""
+    """Settings of the checks for all circuits."""
     maintenance: Several[MaintenanceEntry | None] = ()
     exceptions: Several[ExceptionEntry | None] = ()
     alertmanager: AlertmanagerSection = AlertmanagerSection()
@@ -343,7 +343,7 @@ class Draft(Section):
 
 
 class File(Draft):
-    """The configuration of ermon: circuits, pools and feeds, and the policy they are held against."""
+    """The configuration of ermon: circuits, pools and feeds, and the policy that they must meet."""
 
     customer: CustomerSection
     """Whose network this is."""
@@ -352,13 +352,13 @@ class File(Draft):
     feeds: Annotated[dict[Name, FeedEntry], Field(min_length=1)]
     """BGP sessions from routers to ermon, by name."""
     maintenance: Several[MaintenanceEntry] = ()
-    """Times in which work is done; nothing new is raised for what they cover."""
+    """Maintenance windows; nothing new is raised for what they cover."""
     exceptions: Several[ExceptionEntry] = ()
     """Subjects for which a check is switched off."""
     webhooks: Several[WebhookEntry] = ()
     """Receivers of findings as JSON."""
     checks: ChecksSection = ChecksSection()
-    """Changes to checks, by their names."""
+    """Settings of checks, by name."""
 
 
 _PARAMETER_TYPES: Mapping[str, Any] = {"count": Count, "percent": Percent, "duration": PositiveDuration}
@@ -387,7 +387,7 @@ def file_model(known: Mapping[str, Mapping[str, Parameter]] = KNOWN_CHECKS) -> t
     """The shape of the whole file, with the checks of ``known`` and their parameters."""
     entries: dict[str, Any] = {name: (_check_entry(name, own) | None, None) for name, own in known.items()}
     checks = create_model("Checks", __base__=ChecksSection, __doc__=ChecksSection.__doc__, **entries)
-    whole: Any = (checks, Field(default=checks(), description="Changes to checks, by their names."))
+    whole: Any = (checks, Field(default=checks(), description="Settings of checks, by name."))
     return create_model("File", __base__=File, __doc__=File.__doc__, checks=whole)
 
 

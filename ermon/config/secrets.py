@@ -144,9 +144,7 @@ class _Reader:
         """Return the same as text: one line in ASCII."""
         content = self.content(key, name)
         if not content.isascii() or any(byte < 0x20 or byte == 0x7F for byte in content):
-            self._complain(
-                key, f"{self._find(name)} must hold the secret, one line in ASCII, and nothing else"
-            )
+            self._complain(key, f"{self._find(name)} must contain only the secret: one line of ASCII")
             return ""
         return content.decode("ascii")
 
@@ -183,9 +181,9 @@ class _Reader:
         with path.open("rb") as file:
             content = file.read(MAX_SECRET_BYTES + 1)
         if len(content) > MAX_SECRET_BYTES:
-            raise ValueError(f"{path} is larger than {MAX_SECRET_BYTES} bytes: it is no secret")
+            raise ValueError(f"{path} is larger than {MAX_SECRET_BYTES} bytes: it is not a secret")
         if not content.strip():
-            raise ValueError(f"{path} is empty: it must hold the secret, and nothing else")
+            raise ValueError(f"{path} is empty: it must contain only the secret")
         return content.strip()
 
     def _find(self, name: str) -> Path:
@@ -210,5 +208,5 @@ def _trusting_nobody() -> ssl.SSLContext:
 
 def _reason(error: Exception, wanted: str) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"the file must hold {wanted}, in PEM ({error.reason or error})"
+        return f"the file must contain {wanted}, in PEM ({error.reason or error})"
     return str(error)

@@ -60,7 +60,7 @@ class Shape(Generic[M]):
 
 
 def read_shape(model: type[M], data: Mapping[str, Any]) -> Shape[M]:
-    """Hold the values against the model; a key without a value is told as that, and as nothing else."""
+    """Hold the values against the model; a key without a value is reported only as that."""
     empty = dict.fromkeys(empty_keys(data))
     found = [Complaint(path, "has no value; give one, or remove the key") for path in empty]
     try:

@@ -64,7 +64,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The file cannot be used; whoever reads this edits the file. ``problems`` are in the file's order."""
+    """The file cannot be used; its author reads this. ``problems`` are in the file's order."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__(problems)
@@ -131,7 +131,7 @@ def read_yaml(path: Path, needs: str = "customer, circuits and feeds") -> Docume
         reason = error.strerror if isinstance(error, OSError) else error
         raise _fatal(file, 0, 0, f"cannot be read: {reason}; name a readable YAML file") from None
     if len(content) > MAX_BYTES:
-        raise _fatal(file, 0, 0, f"is larger than {MAX_BYTES // 1024**2} MiB; that is no configuration")
+        raise _fatal(file, 0, 0, f"is larger than {MAX_BYTES // 1024**2} MiB; it is not a configuration")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -169,7 +169,7 @@ def _refuse_depth(text: str, file: str) -> None:
 
     The scanner reads up to 1024 characters ahead of its events, and newer releases of libyaml have a limit of
     nesting of their own: it may speak before the composer has seen a single level. Which limit speaks first
-    must not make a difference to whoever reads the message.
+    must not make a difference to the reader of the message.
     """
     depth = 0
     with contextlib.suppress(yaml.YAMLError):  # the text ends in the middle
@@ -281,7 +281,9 @@ class _Composer:
             case yaml.AliasEvent():
                 self._place(self._aliased(event.anchor or "", line, column), None)
             case yaml.DocumentStartEvent() if self.root is not None:
-                raise _fatal(self._file, line, column, "holds a second document; remove what follows ---")
+                raise _fatal(
+                    self._file, line, column, "contains a second document; remove the lines from --- on"
+                )
             case _:
                 pass
 
@@ -361,7 +363,7 @@ class _Expander:
         return values
 
     def _merged_pairs(self, node: _Node, path: KeyPath, depth: int) -> Iterator[tuple[_Scalar, _Node]]:
-        """Yield what ``<<`` brings in: the pairs of a mapping, or of each mapping of a list."""
+        """Yield what ``<<`` merges in: the pairs of a mapping, or of each mapping of a list."""
         self._spend(node, depth)
         match node:
             case _Mapping():

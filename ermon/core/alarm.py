@@ -37,7 +37,7 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AlarmState(msgspec.Struct, omit_defaults=True):
-    """Where an alarm stands; outlives the policy that brought it there. The fields are a file format.
+    """The state of an alarm; outlives the policy that led to it. The fields are a file format.
 
     Times are seconds since the epoch, durations are seconds.
     """
@@ -103,7 +103,7 @@ class Alarm:
         """What shows a violation that is not raised yet, as it was put into words last."""
         self.noticed_at = float("-inf")
         self.rendered_at = float("-inf")
-        """When the evidence was last brought up to date."""
+        """When the evidence was last updated."""
         self.outdated = False
         """Whether what shows the violation has changed since."""
 

@@ -29,7 +29,7 @@ from ermon.model.findings import Finding, Status, Transition, TransitionState
 from ermon.model.settings import MaintenanceWindow
 
 RENDER_INTERVAL_SECONDS = 1.0
-"""Routes in the evidence of a raised finding are brought up to date this often at most, and when somebody asks for it: a
+"""Routes in the evidence of a raised finding are updated at most this often, and on request: a
 leak of a whole table must not cost its square. Evidence without routes always is: the reason of a feed that is down may
 change twice in a second.
 """
@@ -42,7 +42,7 @@ ALARMS_AT_ONCE = 50
 
 
 class AlarmKeeper:
-    """The alarms of one plan; ``transitions`` and ``changes`` are what it tells."""
+    """The alarms of one plan; ``transitions`` and ``changes`` are its outcomes."""
 
     def __init__(self, plan: Plan, facts: NetworkFacts, cleared: Iterable[Finding] = ()) -> None:
         """``cleared``: findings of the past, the latest first."""
@@ -104,7 +104,7 @@ class AlarmKeeper:
 
     def clear_removed(self, finding: Finding) -> None:
         """Clear a finding whose subject the configuration no longer has."""
-        reason = "the configuration no longer asks about it"
+        reason = "the configuration no longer contains its subject"
         gone = _cleared(finding, self.facts.calendar_now, {**finding.evidence, CLEARED_BECAUSE: reason})
         self._report(Transition(self.facts.now, TransitionState.CLEARED, gone))
 
@@ -115,7 +115,7 @@ class AlarmKeeper:
         return sorted(self.standing.raised.values(), key=lambda alarm: (alarm.state.raised_at, *alarm.order))
 
     def finding(self, alarm: Alarm) -> Finding:
-        """Return what an alarm that is raised tells the world, with its times as the wall clock has them."""
+        """Return the finding of a raised alarm, with its times by the wall clock."""
         state, wall = alarm.state, self.facts.wall
         shown = _shown(alarm)
         return Finding(
@@ -210,8 +210,8 @@ class AlarmKeeper:
         return began
 
     def evaluate_each(self, topics: Collection[Topic]) -> None:
-        """The same where no process has spoken, but ermon itself: each alarm at the time up to which all is heard that
-        it is judged by.
+        """The same where no process has spoken, but ermon itself: each alarm at the time up to which everything was
+        received that it is judged by.
         """
         self._judge_switched_off(topics)
         unjudged = self._take_unjudged(topics)
@@ -244,7 +244,7 @@ class AlarmKeeper:
                 yield
 
     def learn(self, now: float) -> None:
-        """Let levels become usual that have lasted long enough: whoever called them too low is judged again."""
+        """Let levels become usual that have lasted long enough, and judge again the checks that called them too low."""
         for key, learnt in self.learning.fire(now).items():
             self.settle(self.plan.alarms[key], learnt)
 
@@ -265,7 +265,9 @@ class AlarmKeeper:
             self._transition(alarm, alarm.fire(now))
 
     def take_answers(self, now: float) -> bool:
-        """Take in the answers that have waited until all was heard up to their time; return whether a violation began."""
+        """Apply the verdicts that have waited until everything up to their time was received; return whether a
+        violation began.
+        """
         began = False
         while (key := self.answers.pop(now)) is not None:
             alarm = self.plan.alarms[key]
@@ -279,7 +281,7 @@ class AlarmKeeper:
         return began
 
     def _go_to_time_of(self, alarm: Alarm) -> None:
-        """Judge what follows at the time up to which all has been heard that an alarm is judged by."""
+        """Judge what follows at the time up to which everything that an alarm is judged by was received."""
         if not self.facts.horizons.together:
             self.facts.now = self.facts.horizons.now(self.plan.owner(alarm.key))
 
@@ -335,7 +337,7 @@ class AlarmKeeper:
             return False
         now, until = self.facts.now, horizons.until(self.plan.owner(alarm.key))
         while state.waiting and state.waiting[0].time <= until and state.waiting[0].status is state.status:
-            # It changes nothing, and no earlier time can be told of any more.
+            # It changes nothing, and no earlier time can be reported any more.
             state.waiting = state.waiting[1:]
         if not state.waiting and now <= until:
             return False
@@ -446,7 +448,7 @@ class AlarmKeeper:
 
 
 def _shown(alarm: Alarm) -> Mapping[str, Any]:
-    """Return the evidence as it is now. Whoever looks changes nothing: a recording must replay to what was told."""
+    """Return the present evidence. Reading it changes nothing: a recording must replay to the same reports."""
     proof = alarm.verdict.evidence if alarm.outdated else None
     return alarm.state.evidence if proof is None else evidence.render(proof)
 

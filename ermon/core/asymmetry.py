@@ -26,7 +26,7 @@ class LinkTable(NamedTuple):
 
 
 def received_tables(facts: NetworkFacts, circuit: str, family: Family) -> list[LinkTable]:
-    """Return what each link that is up brings."""
+    """Return the prefixes of each link that is up."""
     found = []
     for name in facts.config.circuits[circuit].links:
         info = facts.links.get(((circuit, name), family))

@@ -27,7 +27,7 @@ class _Group:
     dark: bool = False
     """Every table is in sync, and none holds a route of Microsoft's."""
     brought: frozenset[Prefix] = frozenset()
-    """While dark: what the links brought before."""
+    """While dark: the earlier prefixes of the links."""
     down: bool = False
     """Dark, and nothing can hide a link's routes."""
 
@@ -54,7 +54,7 @@ class BestPaths:
         return group is not None and group.dark and prefix in group.brought
 
     def link_changed(self, vrf: str | None, family: Family) -> None:
-        """Look again, since a link began or ceased to be up: what was brought before may be more."""
+        """Look again, since a link began or ceased to be up: it may have had more prefixes before."""
         if self._groups[vrf, family].dark:
             self._facts.pending.best_paths.add((vrf, family))
 

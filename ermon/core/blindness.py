@@ -65,7 +65,9 @@ class Blindness(NamedTuple):
             return f"ermon sees nothing: {self.cause or self._all_feeds}"
         if len(self.routers) == 1 and len(self.routers[0].feeds) == self.routers[0].of > 1:
             [router] = self.routers
-            return f"ermon does not see {router.name}: {len(router.feeds)} of {router.of} feeds are {self._state}"
+            return (
+                f"ermon cannot see {router.name}: {len(router.feeds)} of {router.of} feeds are {self._state}"
+            )
         are = "is" if self.blind == 1 else "are"
         return (
             f"ermon cannot see everything: {self.blind} of {plural(self.feeds, 'feed')} {are} {self._state}"
@@ -75,7 +77,7 @@ class Blindness(NamedTuple):
     def _all_feeds(self) -> str:
         if self.awaited_until is not None:
             return f"none of {plural(self.feeds, 'feed')} is up yet"
-        return f"all {self.feeds} feeds are down" if self.feeds > 1 else "its only feed is down"
+        return f"all {self.feeds} feeds are down" if self.feeds > 1 else "the only feed is down"
 
     @property
     def _state(self) -> str:
@@ -115,7 +117,7 @@ def look(monitor: Monitor) -> Blindness:
 def _cause(facts: NetworkFacts) -> str:
     """Return why no feed is up: what keeps ExaBGP from listening or from running, where that is the same for all."""
     causes = {_cause_of(facts, feed) for feed in facts.feeds}
-    return causes.pop() if len(causes) == 1 else "ExaBGP does not run" if _none_runs(facts) else ""
+    return causes.pop() if len(causes) == 1 else "ExaBGP is not running" if _none_runs(facts) else ""
 
 
 def _cause_of(facts: NetworkFacts, feed: str) -> str:
@@ -125,7 +127,7 @@ def _cause_of(facts: NetworkFacts, feed: str) -> str:
     process = facts.feeds[feed].feed.process
     if facts.process_up(process) is False:
         reason = facts.process_problem(process)
-        return f"ExaBGP does not run{': ' if reason else ''}{reason}"
+        return f"ExaBGP is not running{': ' if reason else ''}{reason}"
     return ""
 
 
@@ -173,7 +175,7 @@ def blind_spots(monitor: Monitor) -> list[str]:
     links = sorted(_on_best_paths(monitor))
     return [
         *monitor.missing_views,
-        *(f"Link {link} of circuit {circuit} is seen by best paths only" for circuit, link in links),
+        *(f"Link {link} of circuit {circuit} is visible by best paths only" for circuit, link in links),
     ]
 
 

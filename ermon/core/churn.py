@@ -35,7 +35,7 @@ class Churn:
         self._counted: deque[tuple[float, Family]] = deque(maxlen=limit + 1)
         """Changes that stay; more are never needed."""
         self._earlier: deque[_Changes] = deque()
-        """How many more there were before those, for whoever asks."""
+        """How many more there were before those."""
         self._fresh: deque[tuple[float, Family]] = deque()
         """Changes that may still be left out."""
 

@@ -9,7 +9,7 @@ from ermon.model.prefixes import Prefix, PrefixIndex
 
 
 class ExpectedPrefixes:
-    """What a link is expected to bring: looked up alike by every feed that shows it, and so made once."""
+    """The prefixes expected on a link: every feed that shows it looks them up, so they are made once."""
 
     def __init__(self, prefixes: Iterable[Prefix]) -> None:
         self.prefixes = frozenset(prefixes)

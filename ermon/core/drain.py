@@ -109,7 +109,7 @@ class LinkDrain:
         self.usual: int | None = None
         """The usual number of 12076 in a row at the head; ``None``: no table has been seen yet."""
         self.told = False
-        """Whether it drains, as it was last told to the world."""
+        """Whether it drains, as last reported."""
         self._other: int | None = None
         self._held = 0.0
         self._holds_since: float | None = None

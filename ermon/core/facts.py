@@ -84,7 +84,7 @@ class Pending:
 
 
 class Expected:
-    """What the circuits and links of a configuration are expected to bring."""
+    """The prefixes expected on the circuits and links of a configuration."""
 
     def __init__(self, config: Config) -> None:
         self.periods: dict[str, ExpectationPeriods] = {}
@@ -146,7 +146,7 @@ class NetworkFacts:
         self.levels: dict[Counted, Level] = {}
         """What is usual, of all that learns: the plan says what that is."""
         self.differences: dict[tuple[str, Family], set[Prefix]] = {}
-        """By circuit and family: the prefixes that only some of its links bring."""
+        """By circuit and family: the prefixes that only some of its links have."""
         self.advertised_differences: dict[tuple[str, Family], set[Prefix]] = {}
         """By circuit and family: the prefixes that only some of its links' mirrors show."""
         self.failover_gaps: dict[tuple[GroupKey, Family], set[Prefix]] = {}
@@ -431,7 +431,7 @@ class NetworkFacts:
         return self._expected.periods[circuit]
 
     def expected(self, link: LinkKey) -> ExpectedPrefixes:
-        """Return the prefixes that a link is expected to bring at any time, in its families."""
+        """Return the prefixes expected on a link at any time, in its families."""
         return self._expected.prefixes[link]
 
     def expect(self, config: Config, expected: Expected) -> None:

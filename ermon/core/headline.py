@@ -1,8 +1,9 @@
-"""The one line that says how the network is: what is wrong, that ermon cannot see, what is on its way, or that all is well.
+"""The one line that says how the network is: what is wrong, that ermon cannot see, what is on its way, or that all is
+well.
 
-Nobody else decides it. The kinds are asked in their order, and the first that applies is the headline: another kind is
-another function in ``_KINDS``. The fact itself is the text, the counts and what else is to be known stand in ``about``.
-Times of day are UTC.
+Nobody else decides it. The kinds are asked in their order, and the first that applies is the headline: another kind
+is another function in ``_KINDS``. The fact itself is the text, the counts and what else is to be known stand in
+``about``. Times of day are UTC.
 """
 
 from __future__ import annotations
@@ -117,8 +118,8 @@ def _wrong(seen: Seen) -> HeadlineDoc | None:
         counts,
         f"{plural(len(seen.noticed), 'more violation')} noticed." if seen.noticed else "",
         gone,
-        "It may be over: what showed it is out of sight." if first.stale else "",
-        "Maintenance, a drain or a larger finding covers all that is raised." if covered else "",
+        "It may be over: ermon cannot see it at present." if first.stale else "",
+        "All raised findings are suppressed by maintenance, a drain or another finding." if covered else "",
         seen.blind,
         _waiting(seen),
     ]
@@ -161,14 +162,14 @@ def _unseen(seen: Seen) -> HeadlineDoc | None:
 
 
 def _unanswered(seen: Seen, unknown: Sequence[Alarm]) -> HeadlineDoc | None:
-    """All feeds are in sync, and what they show tells less than before."""
+    """All feeds are in sync, and what they show proves less than before."""
     if not unknown:
         return None
     checks = plural(len({alarm.subject.check for alarm in unknown}), "check")
     places = list(dict.fromkeys(_place(alarm) for alarm in unknown))
     names = [f"{alarm.subject.check} ({_labels(alarm)})" for alarm in unknown]
     text = f"ermon cannot judge {checks} of {_some(places, 2)}"
-    return _doc(HeadlineKind.UNSEEN, text, [f"It could before: {_some(names)}.", _planned(seen)])
+    return _doc(HeadlineKind.UNSEEN, text, [f"It could judge them before: {_some(names)}.", _planned(seen)])
 
 
 _PLACES = {check: place for place, check in enumerate(CATALOGUE)}
@@ -213,16 +214,16 @@ def _maintenance(seen: Seen) -> HeadlineDoc | None:
     if not on_purpose and not windows:
         return _switched_off(seen, off)
     others = (
-        f"Covered: {_some([seen.monitor.summary(alarm) for alarm, _ in on_purpose[1:]], 2)}."
+        f"Also suppressed: {_some([seen.monitor.summary(alarm) for alarm, _ in on_purpose[1:]], 2)}."
         if on_purpose[1:]
         else ""
     )
     if not on_purpose:
         text = f"In maintenance: {_some([_window_text(seen, window) for window in windows], 2)}"
-        about = [_by(windows[0]), "Nothing is wrong under it." if not off else ""]
+        about = [_by(windows[0]), "Nothing else is wrong." if not off else ""]
         return _doc(HeadlineKind.MAINTENANCE, text, about, due=_end(windows[0]))
     first, why = on_purpose[0]
-    word = "In maintenance" if isinstance(why, MaintenanceWindow) else "Quiet by an exception"
+    word = "In maintenance" if isinstance(why, MaintenanceWindow) else "Suppressed by an exception"
     text = f"{word}: {_fact(seen, first)} ({_until(seen, why)}: {why.reason})"
     return _doc(HeadlineKind.MAINTENANCE, text, [_by(why), others], due=_end(why))
 
@@ -246,8 +247,8 @@ def _draining(seen: Seen) -> HeadlineDoc | None:
         for (circuit, name), found in sorted(links.items())
     ]
     since = min((drain.since for drain in drains.values() if drain.since is not None), default=None)
-    about = [f"Traffic goes over other links: {_some(told[1:])} too." if told[1:] else ""]
-    return _doc(HeadlineKind.DRAINING, f"Microsoft drains {told[0]}", about, seen.wall(since))
+    about = [f"Also draining: {_some(told[1:])}." if told[1:] else ""]
+    return _doc(HeadlineKind.DRAINING, f"Microsoft is draining {told[0]}", about, seen.wall(since))
 
 
 def _well(seen: Seen) -> HeadlineDoc:
@@ -302,13 +303,13 @@ def _window_text(seen: Seen, window: MaintenanceWindow) -> str:
 
 def _until(seen: Seen, why: Suppression) -> str:
     end = max(changes(why), default=None)
-    return "for good" if end is None else f"until {clock_text(end, seen.monitor.network.calendar_now)}"
+    return "without an end" if end is None else f"until {clock_text(end, seen.monitor.network.calendar_now)}"
 
 
 def _by(why: Suppression) -> str:
     if isinstance(why, MaintenanceWindow) and why.by:
         return f"Maintenance by {why.by}."
-    return "It is in the configuration."
+    return "It is set in the configuration."
 
 
 def _end(why: Suppression) -> str | None:
@@ -328,7 +329,7 @@ def _by_severity(alarms: Iterable[Alarm]) -> str:
 
 def _others(alarms: Sequence[Alarm], many: str, one: str) -> str:
     rest = len(alarms) - 1
-    return f"{rest} more {one if rest == 1 else many} too." if rest else ""
+    return f"{rest} more {one if rest == 1 else many}." if rest else ""
 
 
 def _labels(alarm: Alarm) -> str:

@@ -1,10 +1,10 @@
-"""Up to when everything has been heard: of each ExaBGP process, and of ermon itself.
+"""Up to when everything has been received: from each ExaBGP process, and from ermon itself.
 
-Every ExaBGP process has a reader of its own. After a standstill, or while one of them sends a full table, one is read up to
-now and another is still behind: what it said long ago is yet to come. So time is not one number. A line belongs to its own
-time, and a timer waits for those who could still say something about what it is for, and for nobody else.
+Every ExaBGP process has a reader of its own. After a standstill, or while one of them sends a full table, one is read
+up to now and another is still behind: what it said long ago is yet to come. So time is not one number. A line belongs
+to its own time, and a timer waits for those who could still say something about what it is for, and for nobody else.
 
-Where everything comes in one stream that is in order, as plain lines of ExaBGP do, whatever is heard lets time pass for all.
+Where everything comes in one stream that is in order, as plain lines of ExaBGP do, each line lets time pass for all.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Horizons:
         self.clock = now
         """ermon's own time."""
         self.together = True
-        """What comes is one stream, in order: whatever is heard, everything before it has been heard."""
+        """The input is one ordered stream: with each line, everything before it has been received."""
         self._delivered: dict[str, float] = {}
-        """By process: the time up to which it has said everything; of one that is dead, for ever."""
+        """By process: the time up to which it has delivered everything; infinite for a dead one."""
 
     # Passing -----------------------------------------------------------------------------------------
 
     def await_all(self, processes: Iterable[str]) -> None:
-        """Wait for these from now on: they have been started, and may be heard late."""
+        """Wait for these from now on: they have been started, and their lines may arrive late."""
         for process in processes:
             self._delivered.setdefault(process, self.clock)
 
@@ -45,14 +45,14 @@ class Horizons:
         self.clock = max(self.clock, now)
 
     def deliver(self, process: str, until: float) -> float:
-        """Know that everything that a process had to say until then has been heard; return until when that is so."""
+        """Note that everything that a process sent until then has been received; return that time."""
         self.pass_clock(until)
         before = self._delivered.get(process, until)
         until = self._delivered[process] = until if before == _ALWAYS else max(until, before)
         return until
 
     def declare_dead(self, process: str) -> None:
-        """Wait for a process no longer: it has ended, and all that it said has been heard."""
+        """Wait for a process no longer: it has ended, and all its lines have been received."""
         self._delivered[process] = _ALWAYS
 
     # Asking ------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""What is known of a link beyond its routes, and outlives a restart: what it brought lately, and what kept other routes of
+"""What is known of a link beyond its routes, and outlives a restart: its recent prefixes, and what kept other routes of
 its router from any link meanwhile, and how often it was lost.
 
 After a start every link is unknown until its router has sent its table. Until then a Microsoft route that an IGP has
-stripped of its path is told by what the links brought before, and what cannot be assigned by what was there before.
+stripped of its path is recognized by the links' earlier prefixes, and what cannot be assigned by what was there before.
 """
 
 from __future__ import annotations

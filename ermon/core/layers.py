@@ -49,7 +49,7 @@ from ermon.model.prefixes import FAMILIES, Family, Prefix
 
 
 class Layers:
-    """Empties ``facts.pending``; ``changes`` is what it tells."""
+    """Empties ``facts.pending``; ``changes`` are its outcomes."""
 
     def __init__(self, facts: NetworkFacts, routes: RouteIndex) -> None:
         self.facts = facts

@@ -70,7 +70,7 @@ class Layout:
             family: tuple(feed.name for feed in internet_feeds(config) if family in feed.families)
             for family in FAMILIES
         }
-        """The feeds that show what the internet hears."""
+        """The feeds of the internet or to it."""
         self.addresses = {
             pool.name: sum(last - first + 1 for _, first, last in merged(pool.prefixes))
             for pool in config.pools.values()

@@ -1,7 +1,7 @@
-"""The prefixes that the links of Microsoft peering bring, and brought until they ceased to be up.
+"""The prefixes of the links of Microsoft peering, including those of links that have just ceased to be up.
 
 A Microsoft route that was redistributed through an IGP has lost its AS path; what is left to know it by
-is that its prefix is one that a link brings. A link that has just died still tells, so what it brought
+is that its prefix is one of a link. A link that has just gone down still counts, so its prefixes
 in its last minute is remembered until it is up again.
 """
 
@@ -24,10 +24,10 @@ def _no_default(_: LinkKey, prefix: Prefix) -> bool:
 
 
 class LearnedPrefixes:
-    """Counts, for each prefix, how many links and feeds bring or are remembered to have brought it.
+    """Counts, for each prefix, how many links and feeds have or had it.
 
-    ``counts`` says whether a prefix of a link tells elsewhere that a route is Microsoft's. What does not is remembered
-    all the same: it was brought.
+    ``counts`` says whether a prefix of a link marks routes of other views as Microsoft's. Other prefixes are remembered
+    all the same: a link had it.
     """
 
     def __init__(self, counts: Callable[[LinkKey, Prefix], bool] = _no_default) -> None:
@@ -37,10 +37,10 @@ class LearnedPrefixes:
         self._gone: dict[_Link, OrderedDict[Prefix, float]] = {}
         self._remembered: dict[_Link, frozenset[Prefix]] = {}
         self.changed: set[Prefix] = set()
-        """Prefixes that began or ceased to be brought since this was last emptied."""
+        """Prefixes that a link got or lost since this was last emptied."""
 
     def __contains__(self, prefix: Prefix) -> bool:
-        """Return whether ``prefix`` is equal to or inside one that is brought."""
+        """Return whether ``prefix`` is equal to or inside a learned one."""
         return any(True for _ in self._index.covering(prefix))
 
     def appeared(self, link: LinkKey, prefix: Prefix) -> None:
@@ -65,7 +65,7 @@ class LearnedPrefixes:
         self._remove(link, prefix)
 
     def ceased_to_be_up(self, link: LinkKey, family: Family, now: float) -> None:
-        """Remember what the link brings and has brought within the last minute."""
+        """Remember the prefixes that the link has or had within the last minute."""
         key = (link, family)
         remembered = self._remembered[key] = self.lately(link, family, now)
         self._gone.pop(key, None)
@@ -73,12 +73,12 @@ class LearnedPrefixes:
             self._add(link, prefix)
 
     def lately(self, link: LinkKey, family: Family, now: float) -> frozenset[Prefix]:
-        """Return what the link brings and has brought within the last minute."""
+        """Return the prefixes that the link has or had within the last minute."""
         present = self._present.get((link, family), ())
         return frozenset(present).union(self.lately_gone(link, family, now))
 
     def came_up(self, link: LinkKey, family: Family) -> None:
-        """Forget: what the link brings from now on tells for itself."""
+        """Forget: from now on the link's own routes count."""
         for prefix in self._remembered.pop((link, family), ()):
             self._remove(link, prefix)
 

@@ -11,7 +11,7 @@ STRANGER_SECONDS = 600.0
 10, ConnectRetryTime), or sooner.
 """
 MAX_STRANGERS = 8
-"""Remembered for each address of ermon's: whoever reaches it may connect from as many as they like."""
+"""Remembered for each address of ermon's: a stranger may connect from any number of them."""
 
 
 class Listening(msgspec.Struct, omit_defaults=True):

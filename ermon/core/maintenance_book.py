@@ -14,7 +14,7 @@ from ermon.model.text import nearest_utc, parse_line
 from ermon.model.windows import window_problems
 
 MAX_WINDOWS = 1_000
-"""Nobody plans so much work; whoever adds more runs a script in a circle."""
+"""More windows are not planned work, but a script in a loop."""
 KEPT_SECONDS = 24 * 3600.0
 """How long a window that is over is still listed."""
 
@@ -71,7 +71,7 @@ class MaintenanceBook:
     def propose(self, window: MaintenanceWindow, config: Config, now: float, by: str = "") -> BookedWindow:
         """Return a window as it would be booked; ``WindowError`` when it is over, about nothing, or one too many.
 
-        Nothing is in force before ``book``, so that whoever asks can be answered first.
+        Nothing is in force before ``book``, so that the caller can be answered first.
         """
         check(window, config)
         if window.ends.timestamp() <= now:

@@ -1,15 +1,16 @@
 """The core: events in, transitions out.
 
 Two verbs. ``apply(event)`` takes in what has happened; ``advance(now)`` lets time pass and returns what was raised or
-cleared since, and what is asked of the BGP side. ``next_deadline()`` tells the shell when to advance again even if
+cleared since, and what is asked of the BGP side. ``next_deadline()`` says when the shell must advance again even if
 nothing happens.
 
-House rules: nothing here awaits, sleeps, logs or reads a clock. The daemon, replay and the tests run this same code; the
-same events and times give the same transitions.
+House rules: nothing here awaits, sleeps, logs or reads a clock. The daemon, replay and the tests run this same code;
+the same events and times give the same transitions.
 
 A monitor has four parts. ``Plan`` is what follows from the configuration. ``NetworkFacts`` is what is known of the
-network. ``Reactor`` moves the facts, and notes what has changed as topics. ``AlarmKeeper`` asks the checks that depend on
-those topics. One turn is always the same: timers that are due, the event, what follows from it, the verdicts.
+network. ``Reactor`` moves the facts, and notes what has changed as topics. ``AlarmKeeper`` asks the checks that
+depend on those topics. One turn is always the same: timers that are due, the event, what follows from it, the
+verdicts.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Monitor:
     ) -> None:
         """Begin, with what an earlier ermon knew: ``findings`` were open when it stopped, and go on, stale
         until judged again; ``cleared`` it remembered, the latest first; ``levels`` it had learnt; ``drains`` is
-        what it knew of them, ``links`` what these had brought of late, and ``sessions`` which there were.
+        what it knew of them, ``links`` the recent prefixes of these, and ``sessions`` which there were.
         Or go on from all of the ``past``, as if there had been no other monitor.
 
         Without ``sessions``, ermon and its ExaBGP have run for long, and no router has called: so recordings and policy
@@ -243,7 +244,7 @@ class Monitor:
         return frozenset().union(*(each.awaited() for each in self._timers))
 
     def _speaker(self, event: Event) -> str | None:
-        """Return the process that tells of an event, ``None`` where it is ermon itself."""
+        """Return the process that reports an event, ``None`` if it is ermon itself."""
         if isinstance(event, ProcessUp | ProcessDown):
             return event.process
         if isinstance(event, ListeningJudged | ConnectionsRefused):
@@ -319,7 +320,7 @@ class Monitor:
         return self._alarms.missing_views
 
     def finding(self, alarm: Alarm) -> Finding:
-        """Return what an alarm that is raised tells."""
+        """Return the finding of a raised alarm."""
         return self._alarms.finding(alarm)
 
     def suppression(self, alarm: Alarm) -> Suppression | None:
@@ -399,7 +400,7 @@ class Monitor:
         for old in before.raised():
             if old.key not in parts.plan.alarms:
                 alarms.clear_removed(before.finding(old))
-        # What was in use until now is let go in steps too: to drop it at once takes long. Whoever still reads it keeps it.
+        # What was in use until now is let go in steps too: to drop it at once takes long. Readers keep it alive.
         plan, states = before.plan, list(self.network.feeds.values())
         self._use(parts)
         self._set_calendar()

@@ -29,7 +29,7 @@ from ermon.model.findings import Status
 from ermon.model.inventory import Config
 
 _ERMON_S_OWN = frozenset({"process", "source", "storage", "expectations"})
-"""The kinds of topics that no feed tells of."""
+"""The kinds of topics that do not come from a feed."""
 _OF_A_FEED = frozenset({"feed", "content", "routes"})
 """The kinds of topics that begin with a feed; it is empty in those of a link's routes, which edge tables tell of."""
 

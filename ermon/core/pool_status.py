@@ -1,8 +1,8 @@
-"""Where the NAT pools are seen: on each link, and in what the internet hears; and whether that is as it should be.
+"""Where the NAT pools are: on each link and on the internet; and whether that is right.
 
-Most pools are on two links of hundreds. So a pool is looked for on the links of its own circuits, and elsewhere only where
-a mirror shows some of it. What a mirror of another circuit would show while it is out of sight is told there: its feed is
-blind, and ``pool-wrong-circuit`` of its link is unknown.
+Most pools are on two links of hundreds. So a pool is looked for on the links of its own circuits, and elsewhere only
+where a mirror shows some of it. Another circuit's mirror that is down is shown there: its feed is blind, and
+``pool-wrong-circuit`` of its link is unknown.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def place_on_link(answers: Collection[Answer], *, expected: bool) -> PoolPlace |
 
 
 def place_on_internet(answers: Collection[Answer], use: InternetUse) -> PoolPlace | None:
-    """Judge the answers of all families on one feed that shows what the internet hears; ``None`` as above."""
+    """Judge the answers of all families on one feed of the internet or to it; ``None`` as above."""
     if Answer.YES in answers:
         return PoolPlace.FAILOVER if use is InternetUse.FAILOVER else PoolPlace.UNEXPECTED
     return PoolPlace.UNKNOWN if Answer.UNKNOWN in answers else None

@@ -224,10 +224,10 @@ class Reactor:
             mark(state, event.family)
 
     def ask_anew(self, state: FeedState, asked: Asked) -> None:
-        """Ask a router for everything again, for what ``asked`` says was not held."""
+        """Request everything again from a router, because of routes that were not held."""
         if state.session.up:
             self.refreshes.ask(state, asked)
-            self.request(state, "refresh", "the configuration asks for routes that were not kept")
+            self.request(state, "refresh", "the configuration needs routes that were not kept")
 
     def _messages_lost(self, state: FeedState, count: int, reason: str) -> None:
         name = state.feed.name
@@ -260,7 +260,7 @@ class Reactor:
         self._strangers_changed(local)
 
     def _strangers_changed(self, local: str) -> None:
-        """They explain feeds that are down; on a good day, whoever connects to ermon moves nothing in it."""
+        """They explain feeds that are down; while all is well, a stranger's connection changes nothing."""
         for feed in self.facts.feeds_at.get(local, ()):
             if not self.facts.feeds[feed].session.up:
                 self.layers.feed_changed(feed)

@@ -69,7 +69,7 @@ class Refreshes:
     # What was asked for anew -------------------------------------------------------------------------
 
     def ask(self, state: FeedState, asked: Asked) -> None:
-        """Know that the router is asked for everything again, for what ``asked`` says was not held."""
+        """Note that everything is requested again from the router, because of routes that were not held."""
         for family in state.feed.families:
             self.wait_for(state, family, replace(asked).and_before(state.asked.get(family)))
         self._layers.feed_changed(state.feed.name)

@@ -110,7 +110,7 @@ class AdjRibIn:
         return RouteChange(key, old, None)
 
     def flush(self) -> list[RouteChange]:
-        """Drop every route: the session that brought them is over."""
+        """Drop every route: their session is over."""
         changes = [RouteChange(route.key, route, None) for route in self.routes()]
         self._paths = PrefixIndex()
         self._counts = dict.fromkeys(FAMILIES, 0)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 COUNTED_AT_MOST = 1_000
-"""More is no better told: whoever reads of a thousand changes knows enough."""
+"""More changes than these add nothing for the reader."""
 
 
 class RollingCount:

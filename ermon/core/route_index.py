@@ -103,8 +103,8 @@ class RouteIndex:
         self.pools_changed: set[str] = set()
         """Pools of which a feed shows more or less than before."""
         self._heard: PrefixIndex[set[str]] = PrefixIndex()
-        """By prefix: the feeds that have it and that may hear Microsoft's routes. There is a mirror for each link, and
-        few of them have what a link begins or ceases to bring.
+        """By prefix: the feeds that have it and that may receive Microsoft's routes. There is a mirror for each
+        link, and few of them have a prefix that a link gets or loses.
         """
 
     # Announcements and withdrawals -------------------------------------------------------------------
@@ -309,7 +309,7 @@ class RouteIndex:
     def _count_microsofts(
         self, state: FeedState, change: RouteChange, before: Attribution, attribution: Attribution
     ) -> None:
-        """Count the routes that are Microsoft's, whoever brought them: a table with one hides no link's loss."""
+        """Count the Microsoft routes of any link: a table with one hides no link's loss."""
         family = change.key[0].family
         more = (change.new is not None and attribution is not None) - (before is not None)
         state.microsoft[family] += more
@@ -408,7 +408,7 @@ class RouteIndex:
         return state.interest
 
     def cover_again(self, state: FeedState, link: LinkKey) -> None:
-        """Hold a link's routes on a feed against what it is expected to bring now."""
+        """Compare a link's routes on a feed with the prefixes expected now."""
         state.coverage[link] = ExpectedCoverage(self.facts.expected(link), state.tables[link])
 
     def sort_again(self, state: FeedState) -> Iterator[None]:
@@ -432,7 +432,7 @@ class RouteIndex:
     # What counts as Microsoft's ----------------------------------------------------------------------
 
     def refresh_microsoft(self) -> Iterator[None]:
-        """Look again at the routes elsewhere that are inside what links began or ceased to bring."""
+        """Look again at the routes in other views that are inside prefixes that links got or lost."""
         if not self.learned.changed:
             return
         changed, self.learned.changed = self.learned.changed, set()

@@ -30,7 +30,7 @@ class KeptRun(msgspec.Struct, frozen=True):
     alive: Seconds
     """The last sign of life."""
     stopped: bool = False
-    """It was told to stop. Otherwise it runs, or was killed, or its machine lost power."""
+    """It was stopped. Otherwise it runs, or was killed, or its machine lost power."""
     clock: float = 0.0
     """By how many seconds the clock was set when it began, while ermon ran on; 0: ermon was started."""
     suspended: float = 0.0

@@ -57,7 +57,7 @@ class RefreshMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: tuple[tuple[str, PathId], ...]
     """The routes that have not come again yet."""
     passed_over: tuple[KeyText, ...] = ()
-    """The same of those that links bring or have brought, and that are not held."""
+    """The same of prefixes that links have or had, and that are not held."""
 
 
 class AskedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,16 +84,16 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     refreshes: tuple[RefreshMemory, ...] = ()
     asked: tuple[AskedMemory, ...] = ()
     churn: tuple[tuple[LinkKey, tuple[float, ...]], ...] = ()
-    """Of recordings from before the families were told apart."""
+    """Of recordings from before the families were distinguished."""
     churned: tuple[tuple[LinkKey, ChurnTimes], ...] = ()
     passed_over: tuple[KeyText, ...] = ()
-    """Routes to prefixes that links bring or have brought, which the table has from others without their being held."""
+    """Routes for prefixes that links have or had, which the table has from others and which are not held."""
     strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
     """What keeps routes from any link, and since when."""
 
 
 class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A ``LinkInfo`` without what follows from the feeds, and what the link brought of late."""
+    """A ``LinkInfo`` without what follows from the feeds, and the link's recent prefixes."""
 
     link: LinkKey
     family: Family
@@ -107,7 +107,7 @@ class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     losses: tuple[float, ...] = ()
     settles_until: float | None = None
     remembered: tuple[str, ...] = ()
-    """Prefixes that it brought when it ceased to be up."""
+    """Its prefixes when it ceased to be up."""
     gone: dict[str, float] = {}
     """Prefixes that vanished within the last minute, and when."""
     ceased: CeasedLink | None = None
@@ -205,7 +205,7 @@ def _begins_again(state: AlarmState, now: float) -> bool:
 
 
 def _passed_over(reactor: Reactor, state: FeedState) -> tuple[tuple[RouteKey, ...], tuple[RouteKey, ...]]:
-    """Return what the table has from others where links bring or have brought a route; all of it may be a full table."""
+    """Return what the table has from others for prefixes that links have or had; all of it may be a full table."""
     if not state.passed_over:
         return (), ()
     facts, learned = reactor.facts, reactor.routes.learned

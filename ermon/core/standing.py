@@ -1,7 +1,7 @@
-"""Which alarms stand how, kept as they move: whoever asks how the network is asks for these few, and never for all.
+"""The alarms by state, updated as they change: the headline needs only these few, never all alarms.
 
-An alarm is in one of the sets while it is violated and not raised yet, raised, covered by something, or unknown though the
-check has answered before. All that is ok is in none.
+An alarm is in one of the sets while it is violated and not raised yet, raised, covered by something, or unknown
+though the check has answered before. All that is ok is in none.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class ProcessState:
     """An ExaBGP process."""
 
     up: bool | None = None
-    """Whether it runs; ``None``: nothing heard of it yet."""
+    """Whether it runs; ``None``: it has not reported yet."""
     silent: bool = False
     """It runs and has not answered for too long."""
     problem: str = ""
@@ -124,9 +124,9 @@ class CeasedLink(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered of a link from when it ceased to be up until it is up again. A file format."""
 
     brought: int = 0
-    """Prefixes that it had brought of late."""
+    """Its recent prefixes."""
     settled: frozenset[Unattributed] = frozenset()
-    """What kept routes of its router from any link while it still brought its own."""
+    """What kept routes of its router from any link while it still had its own."""
 
 
 class CircuitSight(msgspec.Struct, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""The state of circuits, links, pools, feeds and processes, read from a ``Monitor`` and judged once for everybody.
+"""The state of circuits, links, pools, feeds and processes, read from a ``Monitor`` and judged once for all clients.
 
 The values are those of the API (``ermon.api.status``), so that nothing stands between what the core decides and what
 the page, the commands and the metrics show: they cannot disagree. One function for each entity; the whole is put
@@ -51,8 +51,8 @@ _PROCESS_STATES = {True: LinkState.UP, False: LinkState.DOWN, None: LinkState.UN
 class Collected:
     """The status of every circuit, pool and feed.
 
-    A large network takes longer than anything may hold the event loop. So it is collected step by step, each entity as it
-    stands when its turn comes; what changes meanwhile is told by the events.
+    A large network takes longer than anything may hold the event loop. So it is collected step by step, each entity
+    as it stands when its turn comes; changes meanwhile are in the events.
     """
 
     def __init__(self, monitor: Monitor) -> None:

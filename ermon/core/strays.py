@@ -1,7 +1,7 @@
 """The Microsoft routes of one edge table that fit no link, counted by what keeps them from it.
 
 They may be a link's own routes, so a link without routes is not down while they are there; but those that were there
-while the link brought its routes have nothing to do with its loss.
+while the link had its routes have nothing to do with its loss.
 """
 
 from __future__ import annotations

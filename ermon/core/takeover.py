@@ -39,7 +39,7 @@ ROUTES_AT_ONCE = 20
 def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     """Take over what an earlier reactor knows of the feeds and links that both have, step by step.
 
-    A feed that is not held whole and is now asked about more is asked for everything again; what was held stays
+    A feed that is not held whole, and is now needed for more, is requested again; what was held stays
     known meanwhile. ``old`` must not change meanwhile; what is taken over is copied, so that it can still be read.
     """
     facts, before = new.facts, old.facts

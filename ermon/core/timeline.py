@@ -1,4 +1,4 @@
-"""What the links were: the states of each, and how many prefixes it brought. The last 24 hours are in memory, and what is
+"""The history of the links: the states of each, and its number of prefixes. The last 24 hours are in memory, and what is
 older is put together from the hours that were written down.
 
 Bounded: one count in five minutes, and so many changes of each link and family. Where those are too many,
@@ -39,7 +39,7 @@ MAX_GAPS = 50
 """A machine that is suspended more often in a day is left alone with the oldest."""
 
 _UNCOUNTED = -1
-"""How many prefixes a link brings whose state is unknown."""
+"""The number of prefixes of a link whose state is unknown."""
 
 _Count = Annotated[int, msgspec.Meta(ge=_UNCOUNTED, le=2**31 - 1)]
 
@@ -203,7 +203,7 @@ class Timeline:
         """Whether somebody has set the clock, and all that was written down has other times now."""
 
     def follow(self, monitor: Monitor, changes: Iterable[Change]) -> None:
-        """Take in what has changed since this was last called, and what a reload has brought or removed."""
+        """Take in what has changed since this was last called, and what a reload has added or removed."""
         wall, changes = monitor.network.wall, list(changes)
         if moved := sum(change.set_by for change in changes if isinstance(change, ClockChanged)):
             self._move(moved)

@@ -88,7 +88,7 @@ class OwnedTimers(Generic[K]):
         return None if timers is None else timers.due(key)
 
     def next(self) -> float | None:
-        """Return the earliest deadline, whoever it has to wait for."""
+        """Return the earliest deadline of any owner."""
         return min((due for _, due in self._firsts()), default=None)
 
     def ripe(self) -> float | None:
@@ -103,7 +103,7 @@ class OwnedTimers(Generic[K]):
         return found
 
     def wake_at(self) -> float | None:
-        """Return when to look again if nothing is heard: a deadline that waits for a process alone is left out."""
+        """Return when to look again if nothing arrives: a deadline that waits for a process alone is left out."""
         until, clock = self._horizons.until, self._horizons.clock
         dues = (due for owner, due in self._firsts() if due > clock or due <= until(owner))
         return min(dues, default=None)

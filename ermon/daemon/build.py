@@ -114,7 +114,7 @@ async def serve(options: Options, loaded: LoadedConfig) -> None:
         raise StartError(str(error)) from error
     if store is None:
         structlog.get_logger().warning(
-            "nothing is kept: without --storage.path, a restart forgets what is raised, learnt and planned"
+            "no --storage.path: findings, baselines and maintenance windows will be lost on restart"
         )
     log_notes(structlog.get_logger(), loaded, options.feeds_match, time.time())
     let_the_loop_through()
@@ -175,7 +175,7 @@ class Parts:
     @cached_property
     def driver(self) -> Driver:
         driver = Driver(self.monitor, self.recorder, self.maintenance, self._clock)
-        # The log and the receivers hear of it before those who only look.
+        # The log and the receivers get it before the pages.
         for listener in (
             counting(self.telemetry, self._clock),
             logging(),
@@ -275,8 +275,7 @@ class Parts:
         web_config = WebConfig if file is None else LiveWebConfig(file).current
         if options.lifecycle and not proves_anybody(web_config()):
             structlog.get_logger().warning(
-                "--web.enable-lifecycle has no effect: changes over TCP need a password or a verified client certificate, "
-                "which --web.config.file sets up; on this machine the control socket takes them"
+                "--web.enable-lifecycle has no effect: changes over TCP need a password or a verified client certificate, which --web.config.file sets up; on this machine, use the control socket"
             )
         return make_app(
             WebContext(

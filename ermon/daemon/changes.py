@@ -38,7 +38,7 @@ from ermon.sources.store import ListFiles, MemoryRecords
 from ermon.storage.adapters import StoredRecords
 from ermon.storage.store import Store
 
-TAKEN = "the list that was refused is still what is published after three more refreshes"
+TAKEN = "the refused list is still published after three more refreshes"
 """Why it is in force then; the history keeps it."""
 
 
@@ -103,7 +103,7 @@ class PublishedLists:
     def _taken(self, source: SourceKey) -> None:
         """A list that was refused has stayed the same: it is what is published now."""
         self._because[source.name] = TAKEN
-        self._log.warning("published list taken after all", source=source.name, reason=TAKEN)
+        self._log.warning("published list accepted after repeated refusals", source=source.name, reason=TAKEN)
 
     def _note(self, source: SourceKey, published: PublishedList) -> None:
         self._log.info("published list", source=source.name, prefixes=len(published.prefixes))
@@ -168,7 +168,7 @@ class Reloader:
         """Go over; return what is wrong with the file or what it names, and then nothing has changed."""
         if self._next is None:
             self._next = asyncio.create_task(self._reload_in_turn())
-        return await asyncio.shield(self._next)  # whoever asked may go away: others wait for it too
+        return await asyncio.shield(self._next)  # the caller may go away: others wait for it too
 
     async def _reload_in_turn(self) -> list[str]:
         async with self._turn:

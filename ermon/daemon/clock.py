@@ -1,4 +1,4 @@
-"""The daemon's time: it runs with the monotonic clock, so that whoever sets the machine's clock changes no verdict.
+"""The daemon's time: it follows the monotonic clock, so that setting the machine's clock changes no verdict.
 
 It says seconds since the epoch as the wall clock did when ermon was started. Where the two part later (NTP corrects a wrong
 clock, somebody types a date, the machine was suspended), the time goes on as before, and only the difference is taken note
@@ -83,7 +83,7 @@ class SteadyClock:
             log.warning("this machine was suspended", for_seconds=round(step.suspended, 3))
         if abs(set_by) >= SMALL_SECONDS:
             log.warning(
-                "the clock of this machine was set",
+                "wall clock stepped",
                 by_seconds=round(set_by, 3),
                 ahead_of_ermon_seconds=round(step.offset, 3),
             )

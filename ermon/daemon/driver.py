@@ -1,4 +1,4 @@
-"""Drives the monitor: events and time go in, and what comes of them goes to whoever listens.
+"""Drives the monitor: events and time go in, and the outcomes go to the listeners.
 
 The monitor never reads a clock. Its time passes here, and everything that moves it comes by here, so that a
 recording of this is enough to replay a night.
@@ -54,14 +54,14 @@ class Driver:
         self._listeners: list[Listener] = []
         self._clock_changed = asyncio.Event()
         self.turn = asyncio.Lock()
-        """Held by whoever moves the monitor in more than one slice: the lines of one process, or another configuration.
-        What others say has times of its own, and must not let time pass in between.
+        """Held while the monitor is advanced in more than one slice: the lines of one process, or another
+        configuration. What others say has times of its own, and must not let time pass in between.
         """
         monitor.follow_each_process()
         self._still = False
         self._later: list[Callable[[], None]] = []
         self.changing = asyncio.Lock()
-        """Held by whoever makes another configuration, from reading the one in force until the monitor has it."""
+        """Held while another configuration is made, from reading the one in force until the monitor has it."""
 
     def add_listener(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -109,11 +109,11 @@ class Driver:
                     take_in()
 
     async def go_over(self, parts: Parts) -> None:
-        """Go over to another configuration, inside ``still``; whoever calls lets time pass afterwards."""
+        """Go over to another configuration, inside ``still``; the caller lets time pass afterwards."""
         await in_slices(self.monitor.go_over(parts, self.clock.now()))
 
     async def expect(self, expectations: Expectations) -> None:
-        """Go over to other published lists, inside ``still``; whoever calls lets time pass afterwards."""
+        """Go over to other published lists, inside ``still``; the caller lets time pass afterwards."""
         await in_slices(self.monitor.expect(expectations, self.clock.now()))
 
     def advance(self, now: float | None) -> None:

@@ -114,7 +114,7 @@ def log_notes(
         log.warning("configuration", problem=f"--feeds.match={glob} matches no feed")
     for found in lint(loaded, now):
         write = log.warning if found.counts and found.name == "no-effect" else log.info
-        write("inventory", problem=str(found))
+        write("design note", problem=str(found))
 
 
 class _Forward(logging.Handler):

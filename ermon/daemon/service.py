@@ -143,7 +143,7 @@ class Service:
                 raise StartError(str(error)) from error
             for url in urls:
                 structlog.get_logger().info("web listens", address=url)
-            structlog.get_logger().info("control socket listens", path=str(self.app[SHELL].control))
+            structlog.get_logger().info("listening on control socket", path=str(self.app[SHELL].control))
             yield
 
     # What outlives it --------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ class FeedSupervisor:
             if name not in self._processes:
                 await self._start_process(name)
             elif await self._processes[name].reload(config, self._passwords) is Reload.RESTARTED:
-                self._log.warning("exabgp restarts", process=name, reason="for another configuration")
+                self._log.warning("restarting exabgp", process=name, reason="the configuration changed")
 
     async def _start_process(self, name: str) -> None:
         process = ExaBGP(
@@ -220,7 +220,7 @@ class FeedSupervisor:
         process = self._processes.get(feed.process) if feed is not None else None
         if feed is None or process is None:
             return
-        self._log.info("asking again", feed=feed.name, by=request.action, reason=request.reason)
+        self._log.info("requesting full resend", feed=feed.name, method=request.action, reason=request.reason)
         if request.action == "refresh":
             await process.refresh(feed, request.families)
         else:
@@ -275,10 +275,10 @@ class FeedSupervisor:
                 log("exabgp stopped", process=process.name, reason=reason)
                 self._apply_own(ProcessDown(now, process.name, reason, wanted))
             case channel.Dropped(count):
-                reason = f"the relay's buffer was full: {count} lines of its process are gone"
+                reason = f"the relay's buffer was full: {count} lines of its process were dropped"
                 self._lose(process, reason, self._time_in(process.name, now))
             case channel.RelayLost():
-                self._lose(process, "the relay died", self._time_in(process.name, now))
+                self._lose(process, "ermon's relay stopped", self._time_in(process.name, now))
             case channel.Unreadable(line):
                 self._reject(reject_control(line))
         self._telemetry.process(
@@ -302,7 +302,7 @@ class FeedSupervisor:
                 "exabgp is not confined",
                 process=process.name,
                 missing=", ".join(missing),
-                problem="this kernel does not keep ExaBGP, which reads what routers send, from all that ermon may do",
+                problem="this kernel cannot confine ExaBGP, which reads untrusted input from routers",
                 remedy="Linux 6.12 or newer with Landlock and seccomp",
             )
 
@@ -377,9 +377,9 @@ class FeedSupervisor:
             return
         feeds = [feed.name for feed in self._config.feeds.values() if feed.local == local]
         if problem is None:
-            self._log.info("address listens", address=local, feeds=feeds)
+            self._log.info("listening on address", address=local, feeds=feeds)
         else:
-            self._log.error("address does not listen", address=local, feeds=feeds, reason=problem)
+            self._log.error("cannot listen on address", address=local, feeds=feeds, reason=problem)
 
     def _note_stranger(self, event: ConnectionsRefused) -> None:
         self._telemetry.refused("bgp", event.count)
@@ -400,7 +400,7 @@ class FeedSupervisor:
     def _lose(self, process: ExaBGP, reason: str, time: float) -> None:
         """Nobody can tell whose messages are gone: every feed of the process must send again."""
         process.lost()
-        self._log.warning("messages lost", process=process.name, reason=reason)
+        self._log.warning("BGP updates lost", process=process.name, reason=reason)
         for feed in self._config.feeds.values():
             if feed.process == process.name:
                 self._apply_own(MessagesLost(time, feed.name, 0, reason))

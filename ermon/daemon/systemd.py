@@ -1,6 +1,7 @@
-"""ermon as a service of systemd: what it tells systemd while it runs, and the files that make it a service.
+"""ermon as a service of systemd: its notifications while it runs, and the files that make it a service.
 
-It tells that it is ready, reloading or stopping, a line for ``systemctl status``, and feeds the watchdog. Where ermon was not started by systemd, nothing is said. sd_notify(3) and sd_watchdog_enabled(3) describe
+It reports that it is ready, reloading or stopping, a line for ``systemctl status``, and feeds the watchdog. Where ermon
+was not started by systemd, nothing is said. sd_notify(3) and sd_watchdog_enabled(3) describe
 the protocol: datagrams of ``NAME=value`` lines.
 
 The watchdog is for an ermon that is stuck, which nothing else would notice. A quiet night is healthy, and so
@@ -30,8 +31,8 @@ from ermon.config.secrets import credential_name
 from ermon.core.monitor import Monitor
 
 ANSWER_SECONDS = 300.0
-"""ExaBGP is asked each second, and started again after at most half a minute: after ten times that, whoever
-should do so is stuck. It is also time enough to read all that a relay can hold for an ermon that was behind."""
+"""ExaBGP is asked each second, and started again after at most half a minute: after ten times that, the code that
+should do this is stuck. It is also time enough to read all that a relay can hold for an ermon that was behind."""
 
 START_SECONDS = 60.0
 """An ermon that sees something is not to be stopped, by the time limit of its start, for a process that is not
@@ -55,7 +56,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """Where to speak, if anywhere, and how often systemd wants to hear from the watchdog."""
+    """The socket of systemd, if any, and the interval of its watchdog."""
 
     address: str | None = None
     """A socket's path, or ``@`` and an abstract name."""
@@ -70,7 +71,7 @@ class Notifier:
         return cls(address or None, int(microseconds) / 1e6 if meant_for_us else None)
 
     def send(self, *assignments: str) -> bool:
-        """Say something, if there is anybody to hear it; ``False`` when it has to be said again."""
+        """Send a notification, if there is a socket; ``False`` if it must be sent again."""
         if self.address is None:
             return True
         name = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address
@@ -86,7 +87,7 @@ class Notifier:
 class Systemd:
     """Keeps systemd informed.
 
-    ``ready`` tells whether every ExaBGP listens, and if not, which does not; ``signs`` when each was alive;
+    ``ready`` says whether every ExaBGP listens, and if not, which does not; ``signs`` when each was alive;
     ``status`` is the line for ``systemctl status``. ``answer_seconds`` is how long an ExaBGP may be silent.
     """
 

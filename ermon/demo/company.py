@@ -79,7 +79,7 @@ class Speaker:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Speaker]:
-        """Run the process; ``wait_until_started`` tells when it can be spoken to."""
+        """Run the process; ``wait_until_started`` returns when it accepts commands."""
         self._configure()
         with closing(self._door) as door:
             tasks = [asyncio.create_task(self._watch())]
@@ -203,7 +203,7 @@ SERVERS6 = Announcement("2001:db8:100:8000::/49", "2001:db8:100::fe")
 """The part of our address space that the internet may know."""
 
 MORE_SPECIFIC = Announcement("2001:db8:100:1::/72", "2001:db8:fffe::1", (64520, 64511, 64500))
-"""A part of the NAT pool, as it is heard outside."""
+"""A part of the NAT pool, as it appears on the internet."""
 
 TABLES: Mapping[str, Table] = {
     "edge-1": (*PRIMARY, SERVERS, SERVERS6),

@@ -1,4 +1,4 @@
-"""The real ``ermon run`` as a child of the demo, and what its API tells."""
+"""The real ``ermon run`` as a child of the demo, and its API."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Reported(NamedTuple):
     """ermon has said that a finding was raised or cleared."""
 
     at: float
-    """When the demo heard it, on the monotonic clock."""
+    """When the demo received it, on the monotonic clock."""
     finding: FindingDoc
 
 

@@ -124,15 +124,14 @@ class Demo:
             return
         self._screen.summary(player.rows)
         self._screen.closing(
-            f"{len(steps) + 1} steps in {time.monotonic() - began:.0f} s: {len(player.rows)} findings raised "
-            "and cleared as they should be, and no other.",
+            f"{len(steps) + 1} steps in {time.monotonic() - began:.0f} s: {len(player.rows)} findings raised and cleared as expected, and no others.",
             good=True,
         )
         self.code = PASSED
 
     def _fail(self, error: UnexpectedError) -> None:
         self._screen.wrong(*error.lines)
-        self._screen.closing("ermon did not say what it should have said.", good=False)
+        self._screen.closing("ermon did not report what it should have reported.", good=False)
         self.code = FAILED
 
 
@@ -151,7 +150,7 @@ def free_port(addresses: Sequence[str]) -> int:
             else:
                 return port
     raise DemoError(
-        f"there is no free port, last at {problem}. The demo needs all of 127.0.0.0/8, as Linux has it"
+        f"there is no free port, last at {problem}. The demo needs all of 127.0.0.0/8, as on Linux"
     )
 
 

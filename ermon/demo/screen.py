@@ -35,7 +35,7 @@ _NETWORK = """\
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long it took until ermon said something, and how long it had been told to wait; seconds."""
+    """How long ermon took to report, and how long its timer was; seconds."""
 
     total: float
     timer: float
@@ -68,10 +68,10 @@ class Screen:
 
     def opening(self, shortened: Iterable[str]) -> None:
         title = self._paint("ermon demo", "bold")
-        self._print(f"\n{title}  A small company, its ExpressRoute circuit, and a bad day.\n\n{_NETWORK}\n")
         self._print(
-            self._paint("Timers that are shorter here than by default, to keep the story short:", "dim")
+            f"\n{title}  A small company, its ExpressRoute circuit, and an eventful day.\n\n{_NETWORK}\n"
         )
+        self._print(self._paint("These timers are shorter here than by default:", "dim"))
         for line in shortened:
             self._print(self._paint(f"  {line}", "dim"))
         self._print("")
@@ -111,7 +111,7 @@ class Screen:
             cleared = _split(row.cleared) if row.cleared is not None else "-"
             text = f"{severity} {row.check:<13} {row.subject}"
             self._print(f"    {_fill(text, 58)}{_split(row.raised):>18}{cleared:>18}")
-        note = "2 s + 10 ms: the check waits 2 s on purpose; BGP, ermon and its API took 10 ms"
+        note = '"2 s + 10 ms" means 2 s of raise_after, and 10 ms for BGP, ermon and its API'
         self._print(self._paint(f"    {note}", "dim"))
 
     def closing(self, text: str, *, good: bool) -> None:

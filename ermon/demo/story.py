@@ -59,7 +59,7 @@ def _leaks(*, omit_leak: bool) -> tuple[Step, ...]:
             _cleared(leak),
         ),
         Step(
-            f"Far away, a part of the pool appears on the internet: {MORE_SPECIFIC.prefix}",
+            f"A part of the pool appears on the internet, through another provider: {MORE_SPECIFIC.prefix}",
             lambda company: company.announce("outside", MORE_SPECIFIC),
             _raised(outside, MORE_SPECIFIC.prefix),
         ),
@@ -83,11 +83,11 @@ def _losses() -> tuple[Step, ...]:
             links={"primary": "down", "secondary": "up"},
         ),
         Step(
-            "The secondary link is lost as well, and with it the circuit",
+            "The secondary link is lost too, and with it the circuit",
             lambda company: company.withdraw("edge-2", *SECONDARY),
             _raised(circuit),
             links={"primary": "down", "secondary": "down"},
-            remark="one cause, one page: no link-down for the secondary link beside it",
+            remark="one cause, one page: no link-down for the secondary link",
         ),
         Step(
             "The secondary link comes back",
@@ -102,11 +102,11 @@ def _losses() -> tuple[Step, ...]:
             links={"primary": "up", "secondary": "up"},
         ),
         Step(
-            "ermon loses sight: the session over which edge-2 shows its table ends",
+            "ermon cannot see edge-2: the session with its table ends",
             lambda company: company.disconnect("edge-2"),
             _raised(feed),
             links={"primary": "up", "secondary": "unknown"},
-            remark="not seen is not down: nothing is said about the link or the circuit",
+            remark="unknown is not down: no finding for the link or the circuit",
         ),
         Step(
             "The session comes back",
@@ -221,7 +221,7 @@ class Player:
             finding = reported.finding
             said = Expected(finding.state, finding.check, finding.labels)
             if said not in waiting:
-                surplus = f"not expected, and came: {said}: {finding.summary} {finding.evidence}"
+                surplus = f"unexpected: {said}: {finding.summary} {finding.evidence}"
                 raise UnexpectedError([surplus, *_missing(waiting)])
             expected = waiting.pop(waiting.index(said))
             named = tuple(finding.evidence.get("prefixes", ()))
@@ -255,4 +255,4 @@ class Player:
 
 
 def _missing(waiting: Iterable[Expected]) -> list[str]:
-    return [f"expected, and has not come: {expected}" for expected in waiting]
+    return [f"expected, but missing: {expected}" for expected in waiting]

@@ -27,7 +27,7 @@ _ABSENT = -1
 
 REFUSED: dict[str, tuple[int, int]] = {
     "connect": (42, 203),
-    # Rights of files, which Landlock leaves to whoever owns them.
+    # Rights of files, which Landlock leaves to their owners.
     "chmod": (90, _ABSENT),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),

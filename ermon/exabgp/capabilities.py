@@ -19,7 +19,7 @@ _HEADER, _SETS = struct.Struct("=Ii"), struct.Struct("=6I")
 def keep_capabilities(kept: Collection[int]) -> None:
     """Keep of this process' capabilities those, and let no program that it starts have others."""
     for number in set(range(_LAST + 1)) - set(kept):
-        prctl(_PR_CAPBSET_DROP, number)  # refused to whoever has none
+        prctl(_PR_CAPBSET_DROP, number)  # refused without a capability
     library = ctypes.CDLL(None)
     header = ctypes.create_string_buffer(_HEADER.pack(_VERSION_3, 0), _HEADER.size)
     sets = ctypes.create_string_buffer(_SETS.size)

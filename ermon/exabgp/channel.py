@@ -25,7 +25,7 @@ QUEUED_MESSAGES = 4
 """Messages read ahead of the consumer."""
 
 QUEUED_COMMANDS = 10_000
-"""Commands that wait for a relay: whoever has more of them asks without end."""
+"""Commands that wait for a relay; more of them are a bug."""
 
 
 class ExaBGPError(Exception):
@@ -109,7 +109,7 @@ class Channel:
 
     def __init__(self, max_line: int, *, parent_of: Callable[[int], int | None] | None = None) -> None:
         self.up = False
-        """ExaBGP has spoken in this run; to be taken back by whoever sees it end."""
+        """ExaBGP has spoken in this run; the observer of its end resets this."""
         self.waiting = True
         """All that was sent has been read."""
         self.dropped = 0
@@ -212,7 +212,7 @@ class Channel:
 
     @contextlib.contextmanager
     def _held(self, relay: int, exabgp: int) -> Iterator[None]:
-        """Hold on to the process of a relay, to kill it if need be; whoever is no child of ExaBGP is never killed."""
+        """Keep a handle on the process of a relay, to kill it if necessary; only children of ExaBGP are ever killed."""
         with contextlib.suppress(OSError):  # it has ended
             self._relay = os.pidfd_open(relay)
         try:
@@ -231,7 +231,7 @@ class Channel:
         self._wake.set()
 
     def _answer(self, door: Door) -> None:
-        """Give whoever asks a connection at once, even while an earlier relay is being read."""
+        """Give each caller a connection at once, even while an earlier relay is being read."""
         if not door.answer():
             asyncio.get_running_loop().remove_reader(door)
         self._wake.set()

@@ -101,7 +101,7 @@ class Decoded(msgspec.Struct, frozen=True):
     events: list[Event]
     rejected: Rejected | None = None
     answer: tuple[int, int] | None = None
-    """ExaBGP is to be told that so many octets of this session are taken in (``raw.TAKEN``)."""
+    """ExaBGP must be told that so many octets of this session were processed (``raw.TAKEN``)."""
 
 
 class _RejectLine(Exception):  # noqa: N818 - says what happens to the line, and never leaves this file
@@ -153,14 +153,15 @@ class Decoder:
         self.memory.opens = {name: said for name, said in opens.items() if name in feeds}
 
     def process_started(self, process: str, pid: int) -> None:
-        """Take note of a process before its first line: whoever started it knows more than its lines say."""
+        """Take note of a process before its first line: its starter knows more than its lines say."""
         self.memory.pids[process] = pid
         self.memory.ended.discard(pid)  # the kernel gives out identifiers again
 
     def decode(self, line: bytes, process: str | None = None) -> Decoded:
         """Return what ``line`` (with or without its line feed) says, in the order in which it happened.
 
-        ``process`` has said it, where that is known; it is heard about its own feeds only. Whoever has taken over the
+        ``process`` has said it, where that is known; it may report its own feeds only. An attacker who has taken over
+        the
         one that listens to the internet must not speak for the edge routers.
         """
         events: list[Event] = []
@@ -328,7 +329,7 @@ class Decoder:
                 return ()
             case "up":
                 self.memory.farewells.pop(feed.name, None)
-                self.memory.opens.setdefault(feed.name, PeerOpen())  # one had come, though nobody told
+                self.memory.opens.setdefault(feed.name, PeerOpen())  # one had come, but was not reported
                 return (SessionUp(time, feed.name),)
             case "down":
                 farewell = self.memory.farewells.pop(feed.name, "")

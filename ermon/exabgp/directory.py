@@ -78,7 +78,7 @@ class ProcessDirectory:
     def log(self, start: int = 0) -> str:
         """Return what is written from a byte on: the end of it, where that is more than the log may have.
 
-        Whoever has taken ExaBGP over can make the log as large as they like.
+        An attacker who controls ExaBGP could make the log as large as they like.
         """
         try:
             with self.log_path.open("rb") as file:

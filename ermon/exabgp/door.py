@@ -18,10 +18,10 @@ from ermon.exabgp.raw import RAW, RawState
 from ermon.exabgp.relay import ASKING
 
 WAITING_CONNECTIONS = 4
-"""Relays come one after the other, and each is read to its end: whoever asks for more is none."""
+"""Relays come one after the other, and each is read to its end: a second one is not a relay."""
 
 MESSAGES_AT_ONCE = 16
-"""Messages taken at once: whoever sends them without end must not keep ermon from everything else."""
+"""Messages taken at once: an endless sender must not keep ermon from everything else."""
 
 _SIZE = 200
 """Bytes of a message: all are short."""
@@ -96,7 +96,7 @@ class Door:
         with (
             there,
             contextlib.suppress(OSError),
-        ):  # whoever asked is gone, or takes nothing: the connection ends
+        ):  # the caller is gone, or reads nothing: the connection ends
             socket.send_fds(self._outside, [b"%d" % to], [there.fileno()])
         return here
 

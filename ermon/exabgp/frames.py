@@ -75,7 +75,7 @@ def _uninteresting(
 
 
 def answer_to(frame: RawUpdates) -> tuple[int, int] | None:
-    """Return the session and its octets, where ExaBGP is to be told that they are taken in: ``None`` for most frames."""
+    """Return the session and its octets, if ExaBGP must be told that they were processed: ``None`` for most frames."""
     before = frame.octets - len(frame.body)
     due = frame.octets // ANSWER_OCTETS != before // ANSWER_OCTETS
     return (frame.session, frame.octets) if due else None

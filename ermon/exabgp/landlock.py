@@ -2,7 +2,8 @@
 
 Landlock (kernel.org, userspace-api/landlock) allows files, TCP ports and signals by list. A process in one of its
 domains can neither trace a process outside nor read its memory. Each version of its interface knows some more; what
-this machine's does not know is told. Taken by ctypes, with nothing but the standard library: ``relay`` loads this file
+this machine's does not know is reported. Taken by ctypes, with nothing but the standard library: ``relay`` loads this
+file
 by itself.
 """
 
@@ -44,10 +45,10 @@ class Rights(NamedTuple):
     execute: tuple[str, ...] = ()
     """Programs, and the interpreters that they need, such as ld.so."""
     listen: tuple[int, ...] = ()
-    """TCP ports that it can bind. It can connect to none. A socket that is not bound may listen on a port that the kernel
-    chooses: as of Linux 6.18 there is no right for that, and a filter of system calls cannot see it. Refusing
-    listen(2) altogether would take a second listener outside, which hands in a socket for each address that is added while
-    sessions live, and would gain little: whoever took this process over has the session by which they came.
+    """TCP ports that it can bind. It can connect to none. A socket that is not bound may listen on a port that the
+    kernel chooses: as of Linux 6.18 there is no right for that, and a filter of system calls cannot see it. Refusing
+    listen(2) altogether would take a second listener outside, which hands in a socket for each address that is added
+    while sessions live, and would gain little: an attacker in this process has the session by which they came.
     """
     signal_outside: bool = False
     """Whether it can signal processes that are not in its domain, as far as the domain around it allows."""
@@ -93,7 +94,7 @@ def _restrict(rights: Rights, version: int) -> None:
         if version >= SINCE[PORTS]:
             for port in rights.listen:
                 _syscall(_ADD_RULE, ruleset, _NET_PORT, struct.pack("=QQ", _BIND_TCP, port), 0)
-        # The kernel's audit log then tells what is tried and refused, by whatever is executed here too.
+        # The kernel's audit log then shows what is tried and refused, also by programs that are executed here.
         _syscall(_RESTRICT_SELF, ruleset, _LOG_NEW_EXEC_ON if version >= _LOGGING_SINCE else 0)
     finally:
         os.close(ruleset)

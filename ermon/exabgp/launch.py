@@ -1,7 +1,8 @@
 """Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION [CLOCK_ANCHOR [PORT]]``. Not imported by ermon.
 
 With a PORT to listen on, and then on nothing else, it goes into a ``box`` before it imports ExaBGP, which parses what
-strangers send, and tells ermon at the ``door`` what this machine lacks for that. Five things are put right that ExaBGP 5.0 has no setting for in its configuration:
+strangers send, and reports at the ``door`` what this machine lacks for that. Five things are put right that ExaBGP 5.0
+has no setting for in its configuration:
 
 - It dies when ermon dies, however ermon dies.
 - It listens on what its configuration names, at any time (``listener``).

@@ -1,18 +1,19 @@
 """What listens for BGP sessions, in ExaBGP's process and in the place of ExaBGP's own listener. Not imported by ermon.
 
-ExaBGP 5.0.15 listens on the addresses of ``exabgp.tcp.bind``, which it reads once, so that another address would cost all
-sessions; one of them that it cannot listen on ends it. What it offers instead, ``listen`` in a neighbor, takes keys only of
-the neighbors that have it, and one neighbor of a peer can. So here:
+ExaBGP 5.0.15 listens on the addresses of ``exabgp.tcp.bind``, which it reads once, so that another address would cost
+all sessions; one of them that it cannot listen on ends it. What it offers instead, ``listen`` in a neighbor, takes keys
+only of the neighbors that have it, and one neighbor of a peer can. So here:
 
 - Each local address of the configuration is listened on. Another reading of the configuration opens and closes sockets as
   needed, and leaves the others, and all sessions, alone.
-- An address that cannot be listened on is told, and tried again every ``RETRY_SECONDS``.
-- A socket has its MD5 keys and its TTL check before it is bound. Where they change, whoever had connected before is shut
+- An address that cannot be listened on is reported, and retried every ``RETRY_SECONDS``.
+- A socket has its MD5 keys and its TTL check before it is bound. Where they change, earlier connections are shut
   out.
-- What connects and belongs to no feed is told: from where and how often, for ``MAX_STRANGERS`` pairs of addresses at most
+- Connections that belong to no feed are reported: from where and how often, for ``MAX_STRANGERS`` pairs of addresses
+at most
   between two lines, and beyond it in one number.
 
-It tells by lines in ExaBGP's dialect (``ermon.exabgp.lines``), which take the way of all lines.
+It reports with lines in ExaBGP's dialect (``ermon.exabgp.lines``), which take the way of all lines.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
         self._listening: dict[str, str] = {}
         """By address: the name of what prevents it, empty where it is listened on; another one when that has changed."""
         self._told: tuple[list[Any], dict[str, str]] = ([], {})
-        """To which helpers it was last told what of the addresses."""
+        """What was last reported of the addresses, by helper."""
         self._strangers: dict[Pair, int] = {}
         self._more_strangers = 0
         self._tell_strangers_at = 0.0
@@ -132,7 +133,7 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
                 md5(sock, peer, 0, None, None)
             _secure(sock, after)
         except (OSError, NetworkError):
-            return False  # it is opened anew, which tells why it cannot be
+            return False  # it is opened again, which shows why it cannot be
         if (before.keys, before.minimum_ttl) != (after.keys, after.minimum_ttl):
             if sock in self._accepted:
                 self._accepted.pop(sock).close()
@@ -215,8 +216,8 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
         return False
 
     def _connected(self) -> Iterator[Any]:
-        """Yield what was accepted and belongs to a feed. What ExaBGP would do with the rest is to forget, for one stranger,
-        whoever else was accepted in the same turn.
+        """Yield what was accepted and belongs to a feed. What ExaBGP would do with the rest is to forget, for one
+        stranger, the others that were accepted in the same turn.
         """
         accepted, self._accepted = self._accepted, {}
         for sock, connection in accepted.items():

@@ -89,7 +89,7 @@ async def reload(process: asyncio.subprocess.Process, directory: ProcessDirector
     raise ExaBGPError("ExaBGP did not read its configuration again")
 
 
-RESTARTED = "restarted by ermon for another configuration"
+RESTARTED = "restarted by ermon because the configuration changed"
 """Why ExaBGP ended, where that was wanted."""
 
 TICK_SECONDS = 1.0
@@ -100,7 +100,8 @@ UNANSWERED_TICKS = 10
 itself was stopped for a minute, that is one tick, and nobody's fault but its own."""
 
 GIVEN_UP_TICKS = UNANSWERED_TICKS + 6
-"""It is given up after so many: what hangs is told before it is started again, and one that was only slow keeps its sessions."""
+"""It is given up after so many: a hanging process is reported before it is restarted, and one that was only slow
+keeps its sessions."""
 
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.25, 30.0
 """Wait before a restart: it doubles with every run that ends early."""
@@ -310,7 +311,7 @@ class ExaBGP:
             self.restarts += 1
 
     def _supervised(self, supervisor: asyncio.Task[None]) -> None:
-        """Hand a bug on to whoever reads the messages, who would wait for ever otherwise."""
+        """Pass a bug on to the reader of the messages, who would wait without an end otherwise."""
         if not supervisor.cancelled() and (error := supervisor.exception()) is not None:
             self._channel.close(error)
 

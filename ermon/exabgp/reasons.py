@@ -15,11 +15,10 @@ from ermon.model.text import printable
 
 _CANNOT_LISTEN = {
     "EADDRNOTAVAIL": "not an address of this machine; `ip address add {host} dev DEVICE`",
-    "EADDRINUSE": "something else listens there; `ss -ltnp 'sport = :{port}'` says what",
-    "EACCES": "no right to a port below 1024; `ermon render systemd` gives it to the service, "
-    "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+    "EADDRINUSE": "another program listens there; `ss -ltnp 'sport = :{port}'` says what",
+    "EACCES": "no permission to use a port below 1024; `ermon render systemd` grants it to the service (AmbientCapabilities=CAP_NET_BIND_SERVICE)",
     "EAFNOSUPPORT": "this machine has no IPv{version}; `sysctl net.ipv6.conf.all.disable_ipv6`",
-    "MD5": "the kernel does not take its MD5 keys; `sysctl net.core.optmem_max` limits them",
+    "MD5": "the kernel refused its MD5 keys; `sysctl net.core.optmem_max` limits them",
 }
 """By the name of the error, as errno(3) has it."""
 UNPRIVILEGED_PORT = 1024
@@ -34,7 +33,7 @@ def cannot_listen(address: str, port: int, error: str) -> str:
     version = parse_address(address).version
     host = f"{address}/{32 if version == 4 else 128}"
     if error in {"EACCES", "EPERM"} and port >= UNPRIVILEGED_PORT:
-        why = "no right to the port; `ausearch -m avc -ts recent` says whether SELinux denies it"
+        why = "no permission to use the port; `ausearch -m avc -ts recent` says whether SELinux denies it"
     elif (known := _CANNOT_LISTEN.get(error)) is not None:
         why = known.format(host=host, port=port, version=version)
     else:
@@ -50,7 +49,7 @@ def endpoint(address: str, port: int) -> str:
 # Processes ------------------------------------------------------------------------------------------
 
 _LAST_WORDS = (
-    (re.compile(r"Too many death for relay"), "its relay died again and again"),
+    (re.compile(r"Too many death for relay"), "its relay ended repeatedly"),
     (re.compile(r"could not load/reload configuration; *(.*)"), r"it refused its configuration: \1"),
     (re.compile(r"could not drop privileges"), "it cannot run as ermon's account"),
     (re.compile(r".*\b(No space left on device)\b.*"), r"\1"),
@@ -66,7 +65,7 @@ def process_end(status: int, last_words: str) -> str:
             name = signal.Signals(-status).name
         except ValueError:  # a real-time signal
             name = str(-status)
-        memory = "; the kernel does that when memory runs out, `journalctl -k --grep 'Out of memory'`"
+        memory = "; the kernel does that when memory runs out; see `journalctl -k --grep 'Out of memory'`"
         return f"killed by signal {name}{memory if name == 'SIGKILL' else ''}"
     words = printable(" ".join(last_words.split()))[:MAX_LAST_WORDS]
     for pattern, meaning in _LAST_WORDS:
@@ -84,7 +83,7 @@ UNREADABLE = "ended by ermon without a NOTIFICATION: ExaBGP could not read a mes
 _ENDS = {
     "": UNREADABLE,
     "closing connection": CLOSED,
-    "process problem": "ended by ermon without a NOTIFICATION: the relay died",
+    "process problem": "ended by ermon without a NOTIFICATION: ermon's relay stopped",
     "stop, message [removed]": "ended by ermon, as its feed was changed; the router has not connected since",
     "stop, message [shutting down]": "ended by ermon, which stopped ExaBGP",
     "graceful restarted negotiated, closing without sending any notification": "ended by ermon without a NOTIFICATION, "
@@ -112,11 +111,11 @@ def session_end(reason: str, feed: Feed, opened: PeerOpen | None, farewell: str 
     found = _NOTIFICATION.match(reason)
     if found is None:
         if reason.startswith(_REPLACED):
-            return "another connection of the router took its place"
+            return "another connection of the router replaced it"
         return _ENDS.get(reason, printable(reason))
     sent, code, subcode = found[1] == "sent", int(found[2]), int(found[3])
     if sent and (code, subcode) == (notification.MESSAGE_HEADER, 1) and opened is None:
-        return "the router connected and sent no OPEN in time"
+        return "the router connected, but sent no OPEN in time"
     if code == notification.OPEN:
         detail = _sent_detail(subcode, feed, opened) if sent else _received_detail(subcode, feed)
         by, why = "ermon" if sent else "the router", subcode_text(code, subcode) or "unspecific"

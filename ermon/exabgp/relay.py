@@ -328,7 +328,7 @@ class Relay:
 def take_connection(door: socket.socket) -> socket.socket | None:
     """Return the connection that was asked for, or ``None`` when it is not there yet, without waiting for it.
 
-    One for another process is that of a relay that died before it took it. It is closed, which tells ermon.
+    One for another process is that of a relay that died before it took it. It is closed, so that ermon knows.
     """
     own = b"%d" % os.getpid()
     while True:

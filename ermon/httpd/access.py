@@ -3,7 +3,7 @@
 A caller is proven by a password (basic authentication, RFC 7617), a certificate (TLS), or the kernel, which says which
 account connected to the control socket. An address proves nothing: what comes from loopback may come through a proxy.
 
-A browser runs any page for whoever may ask, so what it sends is judged too. The names under which ermon may be asked
+A browser sends requests for any page, so they are judged too. The names under which ermon may be asked
 for are a guard against DNS rebinding: a page of another site can have its own name point to ermon's address, and a
 browser then lets it read what ermon answers, even on loopback. It cannot choose the Host header, though: that holds
 the page's own name. With TLS the browser sees that the certificate is not for that name; and a password that was
@@ -39,7 +39,7 @@ from ermon.httpd.tls import alternative_names, name_of
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request, as far as that is proven."""
+    """The sender of a request, as far as proven."""
 
     user: str | None = None
     """Has given the right password."""
@@ -53,7 +53,7 @@ class Caller:
         return self.user is not None or self.certificate is not None or self.account is not None
 
     async def name(self) -> str:
-        """Return what they are called, for the log and whoever reads later who it was."""
+        """Return the caller's name, for the log and the history."""
         if self.account is not None:
             return await name_of_account(self.account)
         return self.user or self.certificate or "somebody"
@@ -74,15 +74,15 @@ def caller_of(request: web.Request) -> Caller:
 
 
 def may_change(request: web.Request) -> bool:
-    """Return whether whoever asks may change anything, as far as their page may ask for it."""
+    """Return whether the caller may make changes, as far as the page may ask for it."""
     caller, shell = caller_of(request), request.app[SHELL]
     return caller.account is not None or (shell.changes_allowed and caller.known)
 
 
 async def require_changes_allowed(request: web.Request) -> str:
-    """Refuse whoever may not change anything, with 403, and return who asks; every change asks here.
+    """Refuse callers without the right to make changes, with 403, and return the caller; every change calls this.
 
-    Whoever is let in at the control socket may. Over TCP, changes must have been switched on, and are for those who
+    Callers of the control socket may. Over TCP, changes must have been switched on, and are for those who
     have proved who they are.
     """
     caller = caller_of(request)
@@ -90,7 +90,7 @@ async def require_changes_allowed(request: web.Request) -> str:
         raise web.HTTPForbidden(text=f"{how_to_change(request)}\n")
     name = await caller.name()
     structlog.get_logger().info(
-        "change asked for",
+        "change requested",
         by=name,
         method=request.method,
         path=request.path,
@@ -108,7 +108,7 @@ def proves_anybody(config: WebConfig) -> bool:
 def how_to_change(request: web.Request) -> str:
     """Say what it takes to be allowed to change anything."""
     shell = request.app[SHELL]
-    here = "" if shell.control is None else f"changes are made over {shell.control} on the machine of ermon; "
+    here = "" if shell.control is None else f"on ermon's machine, make changes over {shell.control}; "
     switched = "" if shell.changes_allowed else "--web.enable-lifecycle and "
     return (
         f"{here}over TCP they need {switched}a password or a verified client certificate, which --web.config.file "
@@ -142,7 +142,7 @@ class Gate:
         certificate: Mapping[str, Any] = request.get_extra_info("peercert") or {}
         allowed = config.client_allowed_sans
         if allowed and allowed.isdisjoint(alternative_names(certificate)):
-            reason = "the certificate has no name that client_allowed_sans holds"
+            reason = "client_allowed_sans has none of the certificate's names"
             self._refused.tell(reason=reason, client=request.remote)
             refused = web.HTTPForbidden(text="this certificate may not be used here\n")
             refused.force_close()
@@ -152,7 +152,7 @@ class Gate:
             user = await self._user(request, config.users)
         if certificate and user is None and request.method not in _SAFE_METHODS and is_outdated(request):
             raise web.HTTPMisdirectedRequest(
-                text="TLS has other settings since this connection was made; ask over another one\n"
+                text="the TLS settings have changed since this connection was made; open a new connection\n"
             )
         remember(request, Caller(user, name_of(certificate) if certificate else None))
         return await handler(request)
@@ -160,15 +160,15 @@ class Gate:
     async def _user(self, request: web.Request, users: Mapping[str, bytes]) -> str:
         given = request.headers.get(hdrs.AUTHORIZATION)
         if given is None:
-            raise _unauthorized("give a user and their password, as basic authentication")
+            raise _unauthorized("send a user name and password as basic authentication")
         try:
             name, password = _credentials(given)
             right = await self._passwords.right(users, name, password, origin_of(request))
         except ValueError:
-            raise _unauthorized("the credentials cannot be read; give them as basic authentication") from None
+            raise _unauthorized("the credentials cannot be read; send them as basic authentication") from None
         except BusyError:
             raise web.HTTPTooManyRequests(
-                text="too many passwords wait to be checked; try again in a moment\n",
+                text="too many passwords are waiting to be checked; try again in a moment\n",
                 headers={"Retry-After": "1"},
             ) from None
         if not right:
@@ -250,7 +250,7 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
     proven = request.secure or caller_of(request).known
     if not proven and not all(map(is_own, given)):
         raise web.HTTPMisdirectedRequest(
-            text=f"{given[0][:80]!r} is not known as a name of this ermon; if it is one, start ermon with "
+            text=f"{given[0][:80]!r} is not a known name of this ermon; if it is one, start ermon with "
             "--web.allowed-host=NAME, or with the --web.external-url under which people reach it\n"
         )
     return await handler(request)
@@ -260,7 +260,7 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
 async def refuse_other_sites(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what a page of another site makes a browser send, unless it only reads."""
     if request.method not in _SAFE_METHODS and not _from_own_page(request):
-        raise web.HTTPForbidden(text="a page of another site may not ask for this\n")
+        raise web.HTTPForbidden(text="a page of another site may not make this request\n")
     return await handler(request)
 
 

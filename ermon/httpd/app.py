@@ -38,8 +38,8 @@ def make_shell(shell: Shell, *outermost: Middleware) -> web.Application:
     ``outermost`` stand around all that the shell does: they see its refusals, and may put them in other words.
 
     The order is that of what a stranger can cost. The rate limit counts every request, also those that are
-    refused; passwords come next, so that nothing is told to whoever has none; whether a name is ours is asked
-    after that, since a password or a certificate proves it; a body is read only for whoever got so far; and
+    refused; passwords come next, so that callers without one learn nothing; whether a name is ours is asked
+    after that, since a password or a certificate proves it; a body is read only after that; and
     nobody holds a turn while a body is still on its way.
     """
     app = web.Application(
@@ -90,7 +90,7 @@ BODY_SECONDS = 10.0
 MAX_AT_ONCE = 16
 """Requests that are answered at the same time; the rest wait their turn."""
 MAX_AT_ONCE_PER_CLIENT = 4
-"""Of one address: whoever asks for more waits for themselves, not the others for them."""
+"""Of one address: its further requests wait, and do not delay others."""
 
 # How much of the server its clients may use ---------------------------------------------------------
 
@@ -107,7 +107,7 @@ class Turns:
         mine = self._clients.setdefault(client, _Client(asyncio.Semaphore(MAX_AT_ONCE_PER_CLIENT)))
         mine.requests += 1
         try:
-            # Whoever is let in at the control socket waits for themselves only.
+            # Callers of the control socket wait only for themselves.
             async with mine.turns, nullcontext() if is_an_account(client) else self._all:
                 yield
         finally:
@@ -122,7 +122,7 @@ class Turns:
             return await handler(request)
         async with self.turn(party_of(request)):
             if request.transport is None:
-                raise ConnectionResetError("the client has not waited for its turn")
+                raise ConnectionResetError("the client did not wait for its turn")
             return await handler(request)
 
 

@@ -86,7 +86,7 @@ def _complaints(tls: TlsSection) -> Iterator[tuple[str, str]]:
     for kind, what in (("cert", "certificate"), ("key", "key"), ("client_ca", "authority")):
         inline, named = getattr(tls, kind), getattr(tls, f"{kind}_file")
         if inline is not None and named is not None:
-            yield kind, f"gives the {what} that {kind}_file names too; remove one of them"
+            yield kind, f"gives the {what} that {kind}_file also names; remove one of them"
         elif inline is None and named is None and kind != "client_ca":
             yield f"{kind}_file", f"is missing; name the file with the server's {what}"
     yield from _client_complaints(tls)
@@ -96,7 +96,7 @@ def _complaints(tls: TlsSection) -> Iterator[tuple[str, str]]:
 def _protocol_complaints(tls: TlsSection) -> Iterator[tuple[str, str]]:
     for key in ("min_version", "max_version"):
         if getattr(tls, key) not in VERSIONS:
-            yield key, "is obsolete, and must not be used any more (RFC 8996); write TLS12 or TLS13"
+            yield key, "is obsolete and must not be used (RFC 8996); write TLS12 or TLS13"
     if (tls.min_version, tls.max_version) == ("TLS13", "TLS12"):
         yield "max_version", "is older than min_version; then no version is left"
     unknown = [suite for suite in tls.cipher_suites or () if suite not in CIPHERS]
@@ -106,10 +106,10 @@ def _protocol_complaints(tls: TlsSection) -> Iterator[tuple[str, str]]:
     if tls.cipher_suites and tls.min_version == "TLS13":
         yield (
             "cipher_suites",
-            "means nothing with min_version TLS13, whose suites cannot be chosen; remove it",
+            "has no effect with min_version TLS13, whose suites cannot be chosen; remove it",
         )
     if len(tls.curve_preferences or ()) > 1:
-        yield "curve_preferences", "names several; Python's ssl takes one: name that, or remove the key"
+        yield "curve_preferences", "names several; Python's ssl allows one: name one, or remove the key"
 
 
 def _client_complaints(tls: TlsSection) -> Iterator[tuple[str, str]]:
@@ -118,7 +118,7 @@ def _client_complaints(tls: TlsSection) -> Iterator[tuple[str, str]]:
         verifying = "RequireAndVerifyClientCert or VerifyClientCertIfGiven"
         yield (
             "client_auth_type",
-            f"{kind} takes certificates that nobody verifies, ermon does not; write {verifying}",
+            f"{kind} accepts unverified certificates, which ermon does not support; write {verifying}",
         )
     elif kind != "NoClientCert" and ca is None:
         yield "client_auth_type", f"{kind} needs client_ca_file, the authority that verifies them; add it"
@@ -131,7 +131,7 @@ def _client_complaints(tls: TlsSection) -> Iterator[tuple[str, str]]:
     if tls.client_allowed_sans and kind != "RequireAndVerifyClientCert":
         yield (
             "client_allowed_sans",
-            "needs client_auth_type: RequireAndVerifyClientCert, or there may be no name",
+            "needs client_auth_type: RequireAndVerifyClientCert, or the client may have no certificate",
         )
 
 
@@ -243,7 +243,7 @@ class LiveWebConfig:
         self._config = config
         self._seen = _stamp(config.files)
         self._reported, self._retry_at = "", float("inf")
-        self._log.info("web configuration read again", file=str(self._path))
+        self._log.info("web configuration reloaded", file=str(self._path))
         self._warn(config)
 
     def _refuse(self, problems: str, now: float) -> None:
@@ -251,9 +251,7 @@ class LiveWebConfig:
         if problems != self._reported:
             self._reported = problems
             for problem in problems.splitlines():
-                self._log.error(
-                    "web configuration refused, the last good one stays in force", problem=problem
-                )
+                self._log.error("web configuration refused, the previous one stays in force", problem=problem)
 
     def _warn(self, config: WebConfig) -> None:
         for warning in config.warnings:

@@ -23,7 +23,7 @@ REMEMBERED = 1_000
 MAX_WAITING = 16
 """Passwords that wait to be checked: some three seconds at the usual cost."""
 MAX_WAITING_PER_PARTY = 2
-"""Whoever guesses holds up themselves, and others by a fraction of a second."""
+"""Guessing delays the guesser, and others by a fraction of a second."""
 MAX_FAMILIAR = 256
 """Parties that are remembered to have been right."""
 WRONG_SECONDS = 600.0
@@ -39,7 +39,7 @@ class BusyError(Exception):
 
 
 class Familiar:
-    """The parties that have given a right password, the latest last; ``keep`` is told whenever there is another one."""
+    """The parties that have given a right password, the latest last; ``keep`` is called whenever there is another one."""
 
     def __init__(
         self, parties: Iterable[str] = (), keep: Callable[[list[str]], None] = lambda _: None
@@ -126,7 +126,7 @@ class Passwords:
             if self._rank(last.party) <= self._rank(party):
                 raise BusyError
             self._waiting.remove(last)
-            if not last.turn.done():  # whoever waited may have been cancelled
+            if not last.turn.done():  # the waiting task may have been cancelled
                 last.turn.set_exception(BusyError())
         mine = _Waiting(party, asyncio.get_running_loop().create_future())
         self._waiting.append(mine)

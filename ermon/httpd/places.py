@@ -1,9 +1,9 @@
 """Who has a place, and who loses theirs when there are no more: so many for each party, so many for all.
 
-Nobody is shut out by those who hold many: a newcomer takes the place of a connection that does nothing, of the party that
-has the most of them. Who has proven who they are keeps their place; where nobody has to, a scraper that lost an idle
-connection opens another one, and gets in again. Whether a connection has ended, its socket tells: nothing is counted
-that could be counted wrongly.
+Nobody is shut out by those who hold many: a newcomer takes the place of a connection that does nothing, of the party
+that has the most of them. Who has proven who they are keeps their place; where nobody has to, a scraper that lost an
+idle connection opens another one, and gets in again. The socket shows whether a connection has ended: nothing is
+counted that could be counted wrongly.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Places:
         mine = holds[newcomer.party]
 
         def may_go(guest: Guest) -> bool:
-            # What somebody is waiting for is ended only for whoever has less than they do.
+            # A pending request ends only for a client that has fewer.
             fair = holds[guest.party] > mine + 1
             return not guest.protocol.proven and (fair or not guest.protocol.busy)
 

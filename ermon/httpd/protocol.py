@@ -51,7 +51,7 @@ class Connection(web.RequestHandler):
         """A request is being answered, or waits for its turn."""
         self.idle_since = self.clock()
         self.proven = False
-        """Whoever is at the other end has proven who they are."""
+        """The other end has proven its identity."""
         self._late_at: float | None = self.clock() + HEAD_SECONDS
         self._end = b""
 

@@ -32,7 +32,7 @@ def _user(value: object) -> str:
     text = _text(value)
     if not _USER.fullmatch(text):
         raise ValueError(
-            "cannot be a user: it must not be empty, longer than 255 letters, or have a colon in it"
+            "is not a valid user name: it must not be empty, longer than 255 letters, or contain a colon"
         )
     return text
 
@@ -48,10 +48,10 @@ def _hash(value: object) -> bytes:
     """Take a bcrypt hash; anything else may be a password, and is not shown."""
     found = _HASH.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError("is no bcrypt hash; make one with: htpasswd -nBC 10 USER")
+        raise ValueError("is not a bcrypt hash; make one with: htpasswd -nBC 10 USER")
     if not 4 <= int(found[1]) <= MAX_COST:
         raise ValueError(
-            f"is a hash of cost {int(found[1])}, and must be of 4 to {MAX_COST}, or each login would hold up the "
+            f"is a hash of cost {int(found[1])}, and must be of 4 to {MAX_COST}, or each login would delay the "
             "others; make one with: htpasswd -nBC 10 USER"
         )
     return found[0].encode("ascii")

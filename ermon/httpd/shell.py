@@ -76,7 +76,7 @@ def party_of(request: web.Request) -> str:
 
 
 def party_at(connection: Any, remote: str | None) -> str:
-    """Name the party at the other end of a connection: an account of this machine, or whoever is behind an address."""
+    """Name the party at the other end of a connection: an account of this machine, or an address."""
     uid = account_of(connection)
     return address_key(remote) if uid is None else f"{_ACCOUNT}{uid}"
 

@@ -22,7 +22,7 @@ from ermon.aio.threads import in_thread
 
 CONTROL_SOCKET = "control.sock"
 CONTROL_MODE = 0o660
-"""For the daemon's account, and for its group: whoever is in it may change anything."""
+"""For the daemon's account and its group: members may change anything."""
 FOLDER_MODE = 0o750
 BACKLOG = 128
 STALLED_SECONDS = 60.0
@@ -55,7 +55,7 @@ async def listen_on(host: str, port: int) -> list[socket.socket]:
             listener.bind(address)
             listener.listen(BACKLOG)
         if not found:
-            raise OSError("this machine has no such kind of address")  # noqa: TRY301  # reported as the others are
+            raise OSError("this machine does not support this kind of address")  # noqa: TRY301  # reported as the others are
     except OSError as error:
         for listener in found:
             listener.close()
@@ -99,17 +99,17 @@ def _make_way(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise ListenError(f"{path} is there, and is no socket: remove it, or choose another --runtime.path")
+        raise ListenError(f"{path} exists and is not a socket: remove it, or choose another --runtime.path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(str(path))
         except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)  # whoever made it has died
+            path.unlink(missing_ok=True)  # its maker has died
             return
         except BlockingIOError:
             pass  # so many wait there that it is alive
-    raise ListenError(f"{path}: an ermon listens there already: stop it, or choose another --runtime.path")
+    raise ListenError(f"{path}: another ermon listens there: stop it, or choose another --runtime.path")
 
 
 def _allow_the_group(path: Path) -> os.stat_result:
@@ -118,7 +118,7 @@ def _allow_the_group(path: Path) -> os.stat_result:
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISSOCK(found.st_mode):
-            raise ListenError(f"{path}: something else took the place of the socket")
+            raise ListenError(f"{path}: something else replaced the socket")
         Path(f"/proc/self/fd/{descriptor}").chmod(CONTROL_MODE)
         return found
     finally:

@@ -81,7 +81,7 @@ def make_context(settings: TlsSettings) -> ssl.SSLContext:
             context.set_ciphers(":".join(settings.ciphers))
         except ssl.SSLError:
             raise TlsError(
-                "cipher_suites", "names nothing that the OpenSSL of this machine allows; leave it out"
+                "cipher_suites", "names no cipher that the OpenSSL of this machine allows; remove it"
             ) from None
     if settings.curve is not None:
         context.set_ecdh_curve(settings.curve)
@@ -100,13 +100,11 @@ def _load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
             context.load_cert_chain(cert, key, password=_no_passphrase)
     except _EncryptedKeyError:
         raise TlsError(
-            "key", "is encrypted, and ermon has no passphrase; store the key without one"
+            "key", "is encrypted, and ermon has no passphrase; store the key unencrypted"
         ) from None
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise TlsError(
-                "key", "is not the key of the certificate; name the two that belong together"
-            ) from None
+            raise TlsError("key", "is not the key of the certificate; name a matching pair") from None
         reason = (error.reason or "it is damaged").replace("_", " ").lower()
         raise TlsError(
             "cert", f"or its key cannot be used: {reason}; check both with `openssl x509`"

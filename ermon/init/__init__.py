@@ -1,7 +1,8 @@
 """``ermon init``: a first configuration from flags, from Azure's own description of the circuits, and from questions.
 
-``answers`` holds what is known so far, ``azure``, ``flags`` and ``questions`` add to it, ``designs`` says
-what follows from the design of the edge, ``plan`` decides what nobody needs to be asked (which feeds, which addresses), and ``write`` puts it into a file with comments.
+``answers`` holds what is known so far, ``azure``, ``flags`` and ``questions`` add to it, ``designs`` says what follows
+from the design of the edge, ``plan`` decides what nobody needs to be asked (which feeds, which addresses), and
+``write`` puts it into a file with comments.
 
 The flags stand here, and not with what reads them: `ermon --help` must not wait for the libraries of that.
 """
@@ -21,7 +22,11 @@ class Flag(NamedTuple):
 
 FLAGS = (
     Flag("--asn", "ASN", "your AS number, as Microsoft sees it"),
-    Flag("--circuit", "NAME", "a circuit with one of its peerings; what describes a circuit comes behind it"),
+    Flag(
+        "--circuit",
+        "NAME",
+        "a circuit with one of its peerings; the flags that describe the circuit follow it",
+    ),
     Flag("--peering", "PEERING", "of the circuit: microsoft (default) or private"),
     Flag("--location", "LOCATION", "of the circuit: its peering location, such as Chicago"),
     Flag(
@@ -41,17 +46,21 @@ FLAGS = (
         "LINK=ADDRESS",
         "of the circuit: the provider's router that a link's routes come from",
     ),
-    Flag("--vrf", "NAME", "of the circuit: the routing table of your routers that its links are in"),
+    Flag("--vrf", "NAME", "of the circuit: the VRF of its links on your routers"),
     Flag("--vnet", "PREFIX", "of the circuit: address space of a virtual network behind private peering"),
     Flag(
         "--best-path", "ROUTER", "a router that sends best paths only, such as a firewall or an SD-WAN edge"
     ),
-    Flag("--service", "SERVICE", "of the circuit: what it must bring, such as exchange-online or 12076:5020"),
+    Flag("--service", "SERVICE", "of the circuit: a required service, such as exchange-online or 12076:5020"),
     Flag("--pool", "NAME=PREFIX[,PREFIX]", "of the circuit: a NAT pool that it advertises"),
-    Flag("--own-prefix", "PREFIX", "address space that is yours, wherever it is announced"),
-    Flag("--uplink", "NAME=ROUTER,ASN", "an exit to the internet: your router, and the provider's ASN"),
-    Flag("--router", "NAME[/VRF]=ADDRESS", "the address that a router connects to ermon from, or from a VRF"),
+    Flag("--own-prefix", "PREFIX", "your address space, wherever it is announced"),
+    Flag("--uplink", "NAME=ROUTER,ASN", "an internet uplink: your router, and the provider's ASN"),
     Flag(
-        "--collector", "ADDRESS", "the first of this machine's addresses for ermon; it takes the next few too"
+        "--router", "NAME[/VRF]=ADDRESS", "the address from which a router connects to ermon, or from a VRF"
+    ),
+    Flag(
+        "--collector",
+        "ADDRESS",
+        "the first of this machine's addresses for ermon; it also uses the next ones",
     ),
 )

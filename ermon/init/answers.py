@@ -137,7 +137,7 @@ class Answers:
     collector: Address | None = None
     """The first of ermon's addresses."""
     notes: list[str] = field(default_factory=list)
-    """What whoever runs this should know, one line each."""
+    """Notes for the user, one line each."""
 
     @property
     def microsoft(self) -> list[CircuitAnswers]:

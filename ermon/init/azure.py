@@ -70,12 +70,12 @@ class _Network:
         if peering.provisioning_state not in {None, "Succeeded"}:
             self.answers.notes.append(
                 f"Circuit {name}: Azure says {_shown(peering.provisioning_state or '')} of the peering "
-                "(provisioningState): what it shows may not be in force."
+                "(provisioningState): its settings may not be in force."
             )
         if peering.connections or peering.peered_connections:
             self.answers.notes.append(
-                f"Circuit {name}: Global Reach connects it with another circuit. What comes back over it is your own space: "
-                "list that in receive.own_prefixes, or prefix-unexpected is raised."
+                f"Circuit {name}: Global Reach connects it with another circuit. Your own space comes back over it: "
+                f"list it in receive.own_prefixes, or prefix-unexpected is raised."
             )
         if kind is Peering.MICROSOFT:
             self._microsoft(where, entry, circuit, peering)
@@ -124,7 +124,7 @@ def add_circuits(answers: Answers, files: Iterable[tuple[str, bytes]]) -> None:
     _propose_pools(answers, network.advertised)
     _add_networks(answers, found)
     answers.notes += [
-        f"Route filter {_shown(each.name)}: left out, it names no circuit that is given here."
+        f"Route filter {_shown(each.name)}: left out, it belongs to no circuit that is given here."
         for _, each in found.filters
         if not any(_is_of(each, c.name, p) for _, c in found.circuits for p in c.peerings)
     ]
@@ -133,24 +133,24 @@ def add_circuits(answers: Answers, files: Iterable[tuple[str, bytes]]) -> None:
 # States ------------------------------------------------------------------------------------------------
 
 _PROVIDER_STATES = {
-    "NotProvisioned": "the provider has not begun: give it the service key. Until then no link comes up.",
-    "Provisioning": "the provider is at work. Until it is done no link comes up.",
-    "Deprovisioning": "the provider takes the circuit down: its links will be lost.",
+    "NotProvisioned": "the provider has not started: give it the service key. Until then no link comes up.",
+    "Provisioning": "the provider is provisioning it. Until that is done, no link comes up.",
+    "Deprovisioning": "the provider is deprovisioning the circuit: its links will be lost.",
 }
 _PREFIX_STATES = {
     "ValidationNeeded": "and until Microsoft has validated them the session does not come up: open a support request "
     "with a proof of ownership.",
     "Configuring": "which Microsoft is still validating: the session does not come up before.",
-    "NotConfigured": "so there are none: name them in Azure, or Microsoft takes no route of yours.",
+    "NotConfigured": "so there are none: add them in Azure, or Microsoft accepts none of your routes.",
 }
-_NOT_VALID = "and what is not validated Microsoft does not take: look it up in Azure."
+_NOT_VALID = "and Microsoft does not accept prefixes that are not validated: check in Azure."
 
 
 def _note_states(answers: Answers, circuit: AzureCircuit) -> None:
     title = f"Circuit {_shown(circuit.name)}: Azure says"
     provider = circuit.service_provider_provisioning_state
     if provider not in {None, "Provisioned"}:
-        meaning = _PROVIDER_STATES.get(provider or "", "look it up in Azure: its links may not come up.")
+        meaning = _PROVIDER_STATES.get(provider or "", "check in Azure: its links may not come up.")
         answers.notes.append(
             f"{title} {_shown(provider or '')} of the provider's side (serviceProviderProvisioningState): {meaning}"
         )
@@ -161,7 +161,8 @@ def _note_states(answers: Answers, circuit: AzureCircuit) -> None:
         )
     if circuit.provisioning_state not in {None, "Succeeded"}:
         answers.notes.append(
-            f"{title} {_shown(circuit.provisioning_state or '')} of the resource (provisioningState): what it shows may not be in force."
+            f"{title} {_shown(circuit.provisioning_state or '')} of the resource (provisioningState): its settings "
+            f"may not be in force."
         )
 
 

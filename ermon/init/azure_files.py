@@ -144,7 +144,7 @@ _SPELLINGS = {
 
 
 def _plain(value: Any) -> Any:
-    """Spell the fields as Azure does now, whoever wrote them, and take ``properties`` apart."""
+    """Spell the fields as Azure does now, and take ``properties`` apart."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if not isinstance(value, dict):

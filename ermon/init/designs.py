@@ -46,7 +46,7 @@ def _settle_asn(answers: Answers) -> None:
     elif answers.asn is None and candidates:
         listed = ", ".join(f"{asn} ({name})" for name, asn in asns.items())
         answers.notes.append(
-            f"The circuits have different peer ASNs in Azure: {listed}; --asn says which is yours."
+            f"The circuits have different peer ASNs in Azure: {listed}; choose yours with --asn."
         )
     for name, asn in asns.items():
         if answers.asn is not None and asn != answers.asn:

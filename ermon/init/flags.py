@@ -44,7 +44,7 @@ class _Reader:
         if self._current is not None:
             return [self._current]
         if not self.answers.circuits:
-            raise ValueError("describes a circuit, and none is named; put --circuit NAME before it")
+            raise ValueError("describes a circuit, but none is named; put --circuit NAME before it")
         return list(self.answers.circuits.values())
 
     def location(self, text: str) -> None:
@@ -140,7 +140,7 @@ class _Reader:
     def router(self, text: str) -> None:
         name, parts = _assigned(text, "NAME=ADDRESS")
         if len(parts) != 1:
-            raise ValueError("must be NAME=ADDRESS, the one address that the router speaks to ermon from")
+            raise ValueError("must be NAME=ADDRESS, the one address from which the router connects to ermon")
         router, slash, vrf = name.partition("/")
         end = end_of(read_name(router), read_vrf(vrf) if slash else None)
         self.answers.routers[end] = read_address(parts[0])

@@ -41,7 +41,7 @@ class MissingError(Exception):
 
 
 class Terminal(Protocol):
-    """Whoever answers."""
+    """The person who answers."""
 
     def read(self, prompt: str) -> str: ...
 
@@ -65,7 +65,7 @@ class Questions:
             shown = f" [{default or 'none'}]" if default is not None else ""
             text = self._terminal.read(f"{question}{hint}{shown}: ").strip()
             if not text and default is None:
-                self.say("  is needed")
+                self.say(f"  please answer, for example {example}" if example else "  please answer")
                 continue
             try:
                 return parse(text or default or "")
@@ -102,7 +102,7 @@ def ask_for_the_rest(answers: Answers, questions: Questions) -> None:
 def _design(answers: Answers, questions: Questions) -> None:
     """Ask who runs BGP with Microsoft, which VRFs there are, and whether an edge sends all paths, all at once."""
     if not answers.designs and not answers.provider_asns:
-        questions.say("How do your circuits end? One or several of:")
+        questions.say("How are your circuits connected? One or several of:")
         for design, meaning in DESIGNS.items():
             questions.say(f"  {design:<11}  {meaning}")
         answers.designs = questions.ask("Design of your edge", read_designs, default=Design.TWO_ROUTERS)
@@ -118,7 +118,7 @@ def _vrfs(answers: Answers, questions: Questions) -> None:
     for circuit in answers.circuits.values():
         propose_vrf(circuit)
         if circuit.vrf_proposed:
-            question = f"VRF of your routers that the links of {circuit.name} are in"
+            question = f"VRF of the links of {circuit.name} on your routers"
             circuit.vrf, circuit.vrf_proposed = questions.ask(question, read_vrf, default=circuit.vrf), False
 
 
@@ -159,9 +159,9 @@ def _circuit(answers: Answers, circuit: CircuitAnswers, questions: Questions) ->
     for name, router in zip(circuit.links, routers_proposed(answers, circuit), strict=True):
         asked_for_subnets |= _link(answers, circuit, name, router, questions)
     _ipv6(circuit, questions)
-    # Azure does not know them; whoever gave a circuit by flags would have said so there.
+    # Azure does not know them; with flags, --service gives them.
     if circuit.peering is Peering.MICROSOFT and not circuit.services and (asked_for_subnets or circuit.ports):
-        question = f"Services that {circuit.name} must bring, those of its route filter"
+        question = f"Services required on {circuit.name}, as in its route filter"
         circuit.services = questions.ask(
             question, _services, example="exchange-online, sharepoint-online", default=""
         )
@@ -194,7 +194,7 @@ def _ipv6(circuit: CircuitAnswers, questions: Questions) -> None:
     ends = [link for link in circuit.links.values() if link.subnet6_proposed]
     if not ends:
         return
-    speaks = questions.yes(f"Azure has IPv6 on {circuit.name}. Do your routers speak it there?", default=True)
+    speaks = questions.yes(f"Azure has IPv6 on {circuit.name}. Do your routers use it there?", default=True)
     for link in ends:
         link.subnet6_proposed = False
         link.subnet6 = link.subnet6 if speaks else None
@@ -206,7 +206,7 @@ def _pools(answers: Answers, questions: Questions) -> None:
         if circuit.name in pooled:
             continue
         found = questions.ask(
-            f"NAT pool of {circuit.name}: what your clients come from when they talk to Microsoft",
+            f"NAT pool of {circuit.name}: the source addresses that Microsoft sees",
             _or_none(read_prefixes),
             example="198.51.100.0/28, 2001:db8:100:1::/64",
             default="",
@@ -221,15 +221,15 @@ def _pools(answers: Answers, questions: Questions) -> None:
 def _uplinks(answers: Answers, questions: Questions) -> None:
     if not answers.uplinks:
         routers = [link.router for circuit in answers.circuits.values() for link in circuit.links.values()]
-        question = "Is there an exit to the internet that ermon can watch?"
+        question = "Do you want ermon to watch an internet uplink?"
         while questions.yes(question, default=not answers.uplinks):
-            name = questions.ask("Name of the exit", _new(answers.uplinks), example="isp-a")
+            name = questions.ask("Name of the uplink", _new(answers.uplinks), example="isp-a")
             router = questions.ask(f"Your router at {name}", read_name, default=routers[0])
             asn = questions.ask(f"AS number of the provider at {name}", read_asn, example="64510")
             answers.uplinks[name] = UplinkAnswers(router, asn)
-            question = "Another exit to the internet?"
+            question = "Another internet uplink?"
     if answers.uplinks and not answers.own_prefixes:
-        question = "Address space that is yours, all that you announce to the internet"
+        question = "Your address space: all that you announce to the internet"
         answers.own_prefixes = questions.ask(
             question, read_prefixes, example="198.51.100.0/24, 2001:db8:100::/40"
         )
@@ -237,15 +237,13 @@ def _uplinks(answers: Answers, questions: Questions) -> None:
 
 def _addresses(answers: Answers, questions: Questions) -> None:
     if answers.collector is None:
-        question = (
-            "First of this machine's addresses that routers will connect to; ermon takes it and the next few"
-        )
+        question = "First address of this machine for BGP sessions; ermon also uses the next ones"
         answers.collector = questions.ask(question, read_address, example="10.0.0.20")
     for end in ends_used(answers):
         if end not in answers.routers:
             router, slash, vrf = end.partition("/")
             inside = f", in VRF {vrf}" if slash else ""
-            question = f"Address that {router} will connect from{inside}, as a rule its loopback"
+            question = f"Address from which {router} connects{inside}, usually its loopback"
             parse = _peer_of(answers, answers.collector)
             answers.routers[end] = questions.ask(question, parse, example="10.0.0.1")
 
@@ -300,7 +298,9 @@ def _peer_of(answers: Answers, collector: Address) -> Callable[[str], Address]:
                 f"{address} and ermon's {collector} are of different families; one session has one family"
             )
         if address == collector or address in answers.routers.values():
-            raise ValueError(f"{address} is that of another; each router has its own, and ermon has")
+            raise ValueError(
+                f"{address} is already used; each router needs its own address, and so does ermon"
+            )
         return address
 
     return parse

@@ -63,7 +63,7 @@ def init(
     except (AnswerError, MissingError) as error:
         raise InitError("\n".join([str(error), *answers.notes])) from None
     except ConfigError as error:
-        raise InitError(f"the answers do not go together:\n{error}") from None
+        raise InitError(f"the answers contradict each other:\n{error}") from None
     except EOFError:
         raise InitError("the answers ended too early") from None
     except FileExistsError:
@@ -93,7 +93,7 @@ def _refuse_to_overwrite(file: str, *, replace: bool) -> None:
 
 
 def _exists(file: str) -> str:
-    return f"{file} is there already; --force replaces it, another name leaves it alone"
+    return f"{file} exists already; overwrite it with --force, or give another name"
 
 
 def _contents(name: str) -> bytes:
@@ -103,22 +103,22 @@ def _contents(name: str) -> bytes:
         with Path(name).open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise AnswerError(f"{name}: is larger than {MAX_BYTES // 1024**2} MiB; give the circuits alone")
+        raise AnswerError(f"{name}: is larger than {MAX_BYTES // 1024**2} MiB; give only the circuits")
     return content
 
 
 def _next(file: str, planned: Plan, found: Sequence[str]) -> list[str]:
     shown = "ermon.yml" if file == STANDARD else file
     steps = [
-        (f"ermon check {shown}", "what is wrong with it, and what your network lacks"),
+        (f"ermon check {shown}", "its errors, and weaknesses of your network"),
         (render_router(planned, shown), "what to paste into that router"),
         (f"ermon run --config.file={shown}", "and, when the sessions are up, ermon verify"),
     ]
     if marked(planned):
-        steps.insert(0, (f"grep {MARK} {shown}", "proposals where nobody said anything: put yours in"))
+        steps.insert(0, (f"grep {MARK} {shown}", "placeholders: replace them with your values"))
     width = max(len(command) for command, _ in steps)
     lines = ["The configuration is complete. Next:" if file == STANDARD else f"Wrote {file}. Next:"]
     lines += [f"  {command:<{width}}   {purpose}" for command, purpose in steps]
     if found:
-        lines += ["It is valid. What `ermon check` says of the network that it describes:", *found]
+        lines += ["The file is valid. `ermon check` reports on the network:", *found]
     return lines

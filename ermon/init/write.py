@@ -67,14 +67,14 @@ def text_of(plan: Plan, file: str) -> str:
 def _head(plan: Plan, file: str) -> Iterator[str]:
     yield f"# yaml-language-server: $schema={_SCHEMA.as_uri()}"
     yield "#"
-    yield "# Written by `ermon init`. Look over it, then:"
+    yield "# Written by `ermon init`. Review it, then:"
     steps = [
-        (f"ermon check {file}", "what is wrong with it, and what your network lacks"),
+        (f"ermon check {file}", "its errors, and weaknesses of your network"),
         (render_router(plan, file), "what to paste into that router"),
         ("ermon verify", "when the sessions are up: the acceptance test of each circuit"),
     ]
     if marked(plan):
-        steps.insert(0, (f"grep {MARK} {file}", "proposals where nobody said anything: put yours in"))
+        steps.insert(0, (f"grep {MARK} {file}", "placeholders: replace them with your values"))
     width = max(len(command) for command, _ in steps)
     yield from (f"#   {command:<{width}}   {purpose}" for command, purpose in steps)
 
@@ -100,10 +100,10 @@ def _customer(plan: Plan) -> Iterator[str]:
     yield "customer:"
     yield f"  asn: {plan.answers.asn}   # yours, as Microsoft sees it"
     if plan.answers.own_prefixes:
-        yield "  # Address space that is yours, wherever it is announced. Anything else on an uplink is reported."
+        yield "  # Your address space, wherever it is announced. ermon reports anything else on an uplink."
         yield f"  own_prefixes: {_list(plan.answers.own_prefixes)}"
     else:
-        yield "  # own_prefixes: [198.51.100.0/24]   # address space that is yours, wherever it is announced"
+        yield "  # own_prefixes: [198.51.100.0/24]   # your address space, wherever it is announced"
     if plan.answers.provider_asns:
         yield f"  provider_asns: {_numbers(plan.answers.provider_asns)}   # the provider's, between yours and 12076"
     else:
@@ -114,13 +114,13 @@ def _customer(plan: Plan) -> Iterator[str]:
 
 
 def _collector(plan: Plan) -> Iterator[str]:
-    yield "# ermon's side of the BGP sessions: it listens, the routers connect."
-    yield "# Each view of one router needs an address of its own on this machine; add those that are not there yet:"
+    yield "# ermon's side of the BGP sessions: ermon listens, the routers connect."
+    yield "# Each view of a router needs its own address on this machine; add the missing ones:"
     for address in plan.locals:
         yield f"#   ip address add {address}/{address.prefix.bits} dev DEVICE"
     if plan.collector_proposed:
-        yield f"# {MARK}: {plan.collector} and what follows it are of the documentation range; take addresses of yours"
-        yield "# that the routers reach, here and under feeds."
+        yield f"# {MARK}: {plan.collector} and the following ones are documentation addresses; use your own addresses"
+        yield "# that the routers can reach, here and under feeds."
     yield "collector:"
     if plan.collector.version == 4:
         yield f"  router_id: {plan.collector}   # any IPv4 address that no router uses as its own"
@@ -131,7 +131,7 @@ def _collector(plan: Plan) -> Iterator[str]:
 
 def _routers(plan: Plan) -> Iterator[str]:
     yield "# The routers' own addresses, as they appear in next hops over iBGP: add every loopback. A route with such a"
-    yield "# next hop is an internal copy of the other router's route, and proves nothing about a link."
+    yield "# next hop is an internal copy of another router's route, and proves nothing about a link."
     yield "routers:"
     for name in dict.fromkeys(end.partition("/")[0] for end in plan.routers):
         ends = {end: address for end, address in plan.routers.items() if end.partition("/")[0] == name}
@@ -170,15 +170,15 @@ def _circuit(circuit: CircuitAnswers) -> Iterator[str]:
         comment = f"   # {MARK}: {'; '.join(proposals)}" if proposals else ""
         yield f"      {name}: {{{', '.join(_link(link))}}}{comment}"
     yield "    receive:"
-    yield f"      drop_percent: {DROP_PERCENT}   # fewer routes than is usual, by so much, are reported"
+    yield f"      drop_percent: {DROP_PERCENT}   # report this loss of routes, in percent of the usual number"
     if circuit.peering is Peering.PRIVATE:
         yield from _private(circuit)
         return
     if circuit.services:
-        yield f"      services: {_list(circuit.services)}   # those of your route filter"
+        yield f"      services: {_list(circuit.services)}   # the services of your route filter"
     else:
-        yield "      services: []   # those of your route filter, such as [exchange-online, sharepoint-online]"
-    yield "      # minimum: {ipv4: 100}   # fewer routes than this are reported; see a good day first"
+        yield "      services: []   # the services of your route filter, such as [exchange-online, sharepoint-online]"
+    yield "      # minimum: {ipv4: 100}   # report fewer routes than this; look at a good day first"
 
 
 def _private(circuit: CircuitAnswers) -> Iterator[str]:
@@ -186,16 +186,16 @@ def _private(circuit: CircuitAnswers) -> Iterator[str]:
         comment = f"   # {MARK}: those behind this circuit" if circuit.vnets_proposed else ""
         yield f"      vnets: {_list(circuit.vnets)}{comment}"
     else:
-        yield "      # vnets: [10.64.0.0/16]   # the address space of your virtual networks: any other route is reported"
+        yield "      # vnets: [10.64.0.0/16]   # the address space of your virtual networks; ermon reports any other route"
     yield "    advertise:"
-    yield f"      drop_percent: {DROP_PERCENT}   # the same for what you advertise"
-    yield "      # required: [10.0.0.0/8]   # what Azure must always hear from this circuit"
-    yield "      # allow_default: true   # if a default route to Azure is meant"
+    yield f"      drop_percent: {DROP_PERCENT}   # the same for the routes that you advertise"
+    yield "      # required: [10.0.0.0/8]   # prefixes that this circuit must always advertise"
+    yield "      # allow_default: true   # if you advertise a default route to Azure on purpose"
 
 
 def _proposals(link: LinkAnswers) -> Iterator[str]:
     if link.subnet6_proposed:
-        yield "subnet6 is what Azure has: remove it if your routers do not speak IPv6 there, and ipv6 under feeds"
+        yield "subnet6 is from Azure: remove it if your routers do not use IPv6 there, and remove ipv6 under feeds"
     if link.location_proposed:
         yield "which of the two sites this link is at"
     if link.provider_proposed:
@@ -215,8 +215,8 @@ def _link(link: LinkAnswers) -> Iterator[str]:
 
 
 def _pools(plan: Plan) -> Iterator[str]:
-    yield "# What your clients come from when they talk to Microsoft. Only Microsoft may hear these prefixes: on the"
-    yield "# internet they would draw Microsoft's answers past the firewall that knows the connection."
+    yield "# The source addresses that Microsoft sees. Advertise these prefixes to Microsoft only: on the"
+    yield "# internet they would draw Microsoft's return traffic past the firewall that knows the sessions."
     pools = plan.answers.pools
     if not pools:
         yield "# nat_pools:"
@@ -226,23 +226,23 @@ def _pools(plan: Plan) -> Iterator[str]:
     for name, pool in pools.items():
         yield f"  {quoted(name)}:"
         if pool.proposed:
-            yield f"    # {MARK}: Azure lists these as advertised; which are NAT pools? Move what is not to the circuit,"
-            yield "    # advertise: {prefixes: [...]}; what Microsoft calls to a pool of its own, use: inbound."
+            yield f"    # {MARK}: Azure lists these as advertised; which are NAT pools? Move the others to the circuit,"
+            yield "    # advertise: {prefixes: [...]}; and addresses that Microsoft calls to their own pool, use: inbound."
         if len(pool.circuits) == 1:
             yield f"    circuit: {quoted(pool.circuits[0])}"
         else:
             yield f"    circuits: {_list(pool.circuits)}"
         yield f"    prefixes: {_list(pool.prefixes)}"
         if plan.internet_use(name) is InternetUse.AGGREGATE:
-            yield "    internet: aggregate   # your shorter, covering prefix may be there; forbidden if not even that"
+            yield "    internet: aggregate   # your less specific covering prefix may be there; forbidden if not even that"
         else:
-            yield "    internet: forbidden   # aggregate: a shorter, covering route may be there"
+            yield "    internet: forbidden   # aggregate: a less specific covering route may be there"
 
 
 def _uplinks(plan: Plan) -> Iterator[str]:
-    yield "# The exits to the internet."
+    yield "# The internet uplinks."
     if not plan.answers.uplinks:
-        yield "# Without them, and without a feed with the view internet, leaks are not seen. Say own_prefixes, then"
+        yield "# Without them, and without a feed with the view internet, ermon cannot see leaks. Set own_prefixes, then"
         yield "# uplinks:"
         yield "#   isp-a: {router: edge-1, asn: 64510}"
         yield "# and a feed to-internet for each, as below for to-microsoft, with uplink: isp-a."
@@ -254,16 +254,16 @@ def _uplinks(plan: Plan) -> Iterator[str]:
 
 _ABOUT_VIEWS = {
     View.EDGE_TABLE: (
-        "What the routers hold: iBGP, next hop unchanged, all paths (ADD-PATH), not a route-reflector client.",
-        "Without add_path a router sends best paths only: ermon sees the loss of a circuit, and not that of one link.",
+        "The routers' own tables: iBGP, next hop unchanged, all paths (ADD-PATH), not a route-reflector client.",
+        "Without add_path a router sends best paths only: ermon sees the loss of a circuit, but not of one link.",
     ),
     View.TO_MICROSOFT: (
-        "What the routers send to Microsoft: eBGP, in the peer group of the Microsoft neighbour.",
-        "local_asn must be in no AS path of yours; over iBGP a mirror would lie.",
+        "Routes sent to Microsoft: eBGP, in the peer group of the Microsoft neighbor.",
+        "local_asn must be in no AS path of yours; over iBGP a mirror would be wrong.",
     ),
     View.TO_INTERNET: (
-        "What the routers send to the internet: eBGP, in the peer group of the provider.",
-        "The canary is a prefix that is always sent: while it is missing, the mirror's silence proves nothing.",
+        "Routes sent to the internet: eBGP, in the peer group of the provider.",
+        "The canary is a prefix that is always sent: while it is missing, the mirror proves nothing.",
     ),
 }
 
@@ -304,7 +304,7 @@ def _session(plan: Plan, feed: PlannedFeed) -> Iterator[str]:
 
 
 def _rest() -> Iterator[str]:
-    yield "# Who is told; each Alertmanager gets every finding."
+    yield "# Receivers; each Alertmanager gets every finding."
     yield "# alertmanager: {urls: [http://127.0.0.1:9093]}"
 
 

@@ -45,39 +45,43 @@ def _counter(name: str, text: str, *labels: str) -> MetricFamily:
 _FEED = ("feed", "router", "view")
 _LINK = ("circuit", "link", "family")
 
-FEED_UP = _gauge("ermon_feed_up", "Whether the feed's session is established.", *_FEED)
-FEED_IN_SYNC = _gauge(
-    "ermon_feed_in_sync", "Whether the feed's routes are known to be complete.", *_FEED, "family"
-)
+FEED_UP = _gauge("ermon_feed_up", "1 if the feed's BGP session is established, else 0.", *_FEED)
+FEED_IN_SYNC = _gauge("ermon_feed_in_sync", "1 if the feed and family are in sync, else 0.", *_FEED, "family")
 FEED_TRANSITIONS = _counter(
-    "ermon_feed_transitions_total", "Times that the feed's session came up or went down.", "feed", "to"
+    "ermon_feed_transitions_total", "Times that the feed's BGP session came up or went down.", "feed", "to"
 )
 FEED_CHANGED = _gauge(
     "ermon_feed_last_transition_timestamp_seconds",
-    "When the feed's session last came up or went down; 0 for never.",
+    "Unix time at which the feed's session last came up or went down, 0 if never.",
     "feed",
 )
 FEED_MESSAGE = _gauge(
-    "ermon_feed_last_message_timestamp_seconds", "When the feed last said anything; 0 for never.", "feed"
+    "ermon_feed_last_message_timestamp_seconds",
+    "Unix time of the last message from the feed, 0 if none.",
+    "feed",
 )
-FEED_UPDATES = _counter("ermon_feed_updates_total", "UPDATEs received.", "feed")
-FEED_ROUTES = _gauge("ermon_feed_routes", "Routes held.", "feed", "family")
-FEED_LOST = _counter("ermon_feed_lost_messages_total", "Messages known to be lost.", "feed")
+FEED_UPDATES = _counter("ermon_feed_updates_total", "UPDATE messages received.", "feed")
+FEED_ROUTES = _gauge("ermon_feed_routes", "Routes of the feed that ermon holds.", "feed", "family")
+FEED_LOST = _counter(
+    "ermon_feed_lost_messages_total", "BGP messages of the feed that are known to be lost.", "feed"
+)
 LINK_STATE = _gauge(
     "ermon_link_state",
-    "1 for the state that the link is in, 0 for the others.",
+    "1 for the present state of the link, 0 for the other states.",
     *("circuit", "link", "router", "family", "state"),
 )
 LINK_TRANSITIONS = _counter(
     "ermon_link_transitions_total", "Changes of the link's state between up and down.", *_LINK
 )
 LINK_CHANGED = _gauge(
-    "ermon_link_last_transition_timestamp_seconds", "When the link's state last changed; 0 for never.", *_LINK
+    "ermon_link_last_transition_timestamp_seconds",
+    "Unix time at which the link's state last changed, 0 if never.",
+    *_LINK,
 )
-LINK_ROUTES = _gauge("ermon_link_routes", "Prefixes that the link brings.", *_LINK)
+LINK_ROUTES = _gauge("ermon_link_routes", "Prefixes received on the link.", *_LINK)
 LINK_SERVICE_ROUTES = _gauge(
     "ermon_link_service_routes",
-    "Routes of the link that carry a required service's community.",
+    "Routes received on the link with the community of a required service.",
     *("circuit", "link", "ms_service"),
 )
 LINK_ADVERTISED = _gauge(
@@ -91,7 +95,7 @@ LINK_LIMIT = _gauge(
 CIRCUIT_LINKS_UP = _gauge("ermon_circuit_links_up", "Links of the circuit that are up.", "circuit", "family")
 CIRCUIT_INFO = _gauge(
     "ermon_circuit_info",
-    "What the circuit is, in all of its locations; always 1.",
+    "Location, geo and peering of the circuit; the value is always 1.",
     "circuit",
     "location",
     "geo",
@@ -99,50 +103,50 @@ CIRCUIT_INFO = _gauge(
 )
 CIRCUIT_LINKS = _gauge(
     "ermon_circuit_links",
-    "Links of the circuit that have the family; with the metropolitan areas that geo-not-redundant compares.",
+    "Links of the circuit with the address family; metro is what geo-not-redundant compares.",
     *("circuit", "geo", "group", "peering", "family", "metro"),
 )
 METROS_APART = _gauge(
     "ermon_metros_apart",
-    "Metropolitan areas of two circuits that have nothing in common, so that the two are redundant; always 1.",
+    "Two circuits whose metropolitan areas have nothing in common, and so are redundant; the value is always 1.",
     *("geo", "group", "peering", "family", "metro", "other"),
 )
 MAINTENANCE_ACTIVE = _gauge(
     "ermon_maintenance_active",
-    "Whether a maintenance window covers the circuit, the link or the feed.",
+    "1 while a maintenance window covers the circuit, link or feed, else 0.",
     *("circuit", "link", "feed"),
 )
 MAINTENANCE_END = _gauge(
     "ermon_maintenance_end_timestamp_seconds",
-    "When the maintenance of the circuit, the link or the feed ends; 0 for none.",
+    "Unix time at which the maintenance of the circuit, link or feed ends, 0 if none.",
     *("circuit", "link", "feed"),
 )
 POOL_ADVERTISED = _gauge(
     "ermon_pool_advertised",
-    "Whether Microsoft hears the pool on the link: 1 for the answer, 0 for the others.",
+    "Whether the pool is advertised to Microsoft on the link: 1 for the present state, 0 for the other states.",
     *("pool", "family", "circuit", "link", "state"),
 )
 POOL_ON_INTERNET = _gauge(
     "ermon_pool_on_internet",
-    "Whether the feed shows the pool or a part of it: 1 for the answer, 0 for the others.",
+    "Whether the feed shows the pool or a part of it: 1 for the present state, 0 for the other states.",
     *("pool", "family", "feed", "state"),
 )
 POOL_ADDRESSES = _gauge("ermon_pool_addresses", "Addresses in the pool.", "pool")
 FINDING_RAISED = _gauge(
     "ermon_finding_raised",
-    "Whether a finding is raised: after raise_after, and through clear_after.",
+    "1 while a finding is raised, from the end of raise_after to the end of clear_after, else 0.",
     *("check", *SUBJECT_LABELS),
 )
 CHECK_UNKNOWN = _gauge(
-    "ermon_check_unknown", "Whether the check cannot be judged at present.", "check", *SUBJECT_LABELS
+    "ermon_check_unknown", "1 while the check is unknown for this subject, else 0.", "check", *SUBJECT_LABELS
 )
 CHECK_SUPPRESSED = _gauge(
     "ermon_check_suppressed",
-    "Whether a violation is kept quiet by a larger one, a drain or a maintenance window.",
+    "1 while another finding, a drain or a maintenance window suppresses the violation, else 0.",
     *("check", *SUBJECT_LABELS),
 )
 CHECK_INFO = _gauge(
     "ermon_check_info",
-    "With which severity a check that is switched on raises its worst findings; always 1.",
+    "Highest severity of each enabled check; the value is always 1.",
     *("check", "severity"),
 )

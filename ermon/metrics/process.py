@@ -58,10 +58,12 @@ class Telemetry:
         self._make_reload()
         self._raised = self._counter("ermon_findings_raised_total", "Findings raised.", "check")
         self._notifications = self._counter(
-            "ermon_notifications_total", "Notifications that a receiver took.", "receiver"
+            "ermon_notifications_total", "Notifications that a receiver accepted.", "receiver"
         )
         self._failures = self._counter(
-            "ermon_notification_failures_total", "Notifications that a receiver did not take.", "receiver"
+            "ermon_notification_failures_total",
+            "Notifications that could not be delivered to a receiver.",
+            "receiver",
         )
         self._age_of = source_age
         self._clock = clock
@@ -72,7 +74,7 @@ class Telemetry:
         )
         self._refused = self._counter(
             "ermon_refused_connections_total",
-            "Connections of routers, or of anybody else, from addresses that no feed has.",
+            "Connections refused because no feed has their source address.",
             "port",
         )
         self._refused.labels("bgp")
@@ -80,7 +82,7 @@ class Telemetry:
         self._dropped_seen: dict[str, int] = {}
         self._source_ages = self._gauge(
             "ermon_source_age_seconds",
-            "For how long a published list has not been known to be what is published.",
+            "Seconds since ermon last confirmed that a list is the published one.",
             "source",
         )
         for check in CATALOGUE:
@@ -112,16 +114,22 @@ class Telemetry:
 
     def _make_exabgp(self) -> None:
         self._build = self._gauge(
-            "ermon_build_info", "What runs, always 1.", "version", "exabgp_version", "python_version"
+            "ermon_build_info",
+            "Versions of ermon, ExaBGP and Python; the value is always 1.",
+            "version",
+            "exabgp_version",
+            "python_version",
         )
         self._build.labels(__version__, metadata.version("exabgp"), platform.python_version()).set(1)
-        self._up = self._gauge("ermon_exabgp_up", "Whether an ExaBGP process runs and speaks.", "process")
+        self._up = self._gauge(
+            "ermon_exabgp_up", "1 if the ExaBGP process runs and answers, else 0.", "process"
+        )
         self._restarts = self._counter(
-            "ermon_exabgp_restarts_total", "Starts of an ExaBGP process after the first.", "process"
+            "ermon_exabgp_restarts_total", "Restarts of an ExaBGP process.", "process"
         )
         self._confined = self._gauge(
             "ermon_exabgp_confined",
-            "Whether the kernel keeps an ExaBGP process from what it does not need: files, ports, signals, system calls.",
+            "1 if the kernel confines the ExaBGP process in this respect (files, ports, signals, system calls), else 0.",
             "process",
             "part",
         )
@@ -134,25 +142,25 @@ class Telemetry:
         )
         self._dropped = self._counter(
             "ermon_relay_dropped_lines_total",
-            "Lines that the relay of an ExaBGP process dropped: its buffer was full, or they were too long.",
+            "Lines that the relay of an ExaBGP process dropped because its buffer was full or they were too long.",
             "process",
         )
 
         self._not_recorded = Counter(
             "ermon_recording_dropped_lines_total",
-            "Lines that could not be recorded: the disk was full or slow.",
+            "Lines that could not be recorded because the disk was full or slow.",
             registry=self.registry,
         )
 
     def _make_reload(self) -> None:
         self._reload_successful = Gauge(
             "ermon_config_last_reload_successful",
-            "Whether the last attempt to load the configuration succeeded.",
+            "1 if the last attempt to load the configuration succeeded, else 0.",
             registry=self.registry,
         )
         self._reload_time = Gauge(
             "ermon_config_last_reload_success_timestamp_seconds",
-            "When the configuration was last loaded.",
+            "Unix time at which the configuration was last loaded.",
             registry=self.registry,
         )
 

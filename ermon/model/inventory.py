@@ -60,7 +60,7 @@ class InternetUse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Microsoft service or region that a circuit must bring."""
+    """A Microsoft service or region that is required on a circuit."""
 
     name: str
     """Label value: the slug of the community table, or the community where the table has none."""
@@ -379,7 +379,7 @@ class Config:
         return self.circuits[key[0]].links[key[1]]
 
     def tables_of(self, link: Link) -> tuple[Feed, ...]:
-        """The edge tables of the link's own router and VRF: what proves whether the link brings routes."""
+        """The edge tables of the link's own router and VRF: what proves whether the link has routes."""
         return self.edge_tables.get(link.table, ())
 
     @property

@@ -131,7 +131,7 @@ def _read_prefix(text: str, *, masked: bool) -> Prefix:
         raise ValueError(f"{text!r} is not a prefix") from None
     if value & host_bits:
         if not masked:
-            raise ValueError(f"{text!r} is not a prefix: bits are set behind its length")
+            raise ValueError(f"{text!r} is not a prefix: host bits are set")
         value &= ~host_bits
     return tuple.__new__(Prefix, (version, value, length))  # full tables come by here, and Prefix() is slower
 

@@ -62,7 +62,7 @@ class PathSegment(msgspec.Struct, frozen=True):
 
 
 class AsPath(Sequence[PathSegment]):
-    """The segments of an AS_PATH, in as few bytes as they came in: whoever sends a path chooses its length.
+    """The segments of an AS_PATH, in as few bytes as they came in: the sender of a path chooses its length.
 
     Its numbers have 32 bits.
     """

@@ -1,4 +1,4 @@
-"""What the configuration says of judging and telling: the policy, the checks, what is kept quiet on purpose, and who is told.
+"""The settings of checks and receivers: the policy, the checks, windows and exceptions, and the receivers.
 
 ``config`` reads these from YAML, as it does the inventory of the network.
 """

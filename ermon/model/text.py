@@ -13,7 +13,7 @@ def printable(text: str) -> str:
     """Return the text as one line that can be shown anywhere: U+FFFD stands for each character that cannot.
 
     A router's Shutdown Communication, an AS's description, the answer of a web server, the name of an Azure
-    circuit: whoever wrote it may want an escape sequence to repaint the operator's terminal, a line break to
+    circuit: its author may want an escape sequence to repaint the operator's terminal, a line break to
     forge a line of the log, or a bidirectional override (U+202E) to have a prefix read backwards. None of
     these is printable, nor are tabs, zero-width and unassigned characters, separators other than the plain
     space, and lone surrogates, which no output could encode (``str.isprintable``: the Unicode categories
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
     They are replaced, not removed, so that nothing reads as a word that it was not; and not escaped, since
     an escape could be forged by writing it out. Line breaks and tabs are replaced as well: to a reader a blank
-    would join what its author kept apart. Whoever has prose of several lines joins them before:
+    would join what its author kept apart. Callers with prose of several lines join them first:
     ``printable(" ".join(text.split()))``.
     """
     if text.isprintable():  # nearly always
@@ -109,7 +109,7 @@ def parse_timestamp(text: str) -> datetime:
     except (ValueError, OverflowError):
         pass
     shown = text if len(text) <= 40 else f"{text[:40]}..."
-    raise ValueError(f"{shown!r} is not a time with its zone; write 2026-12-01T02:00:00Z or …+01:00")
+    raise ValueError(f"{shown!r} is not a time with a zone; write 2026-12-01T02:00:00Z or …+01:00")
 
 
 def nearest_utc(time: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """Keeps one Alertmanager informed of what is raised: news at once, and everything again and again.
 
 Nothing is queued: what is to be said is looked up when it is said. So a dead Alertmanager costs nothing,
-and hears the present state when it is back.
+and gets the present state when it is back.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class AlertmanagerSender:
     def _note(self, error: PostError | None) -> None:
         """Log when it begins to fail and when it works again, not each attempt between."""
         if error is not None and not self._failing:
-            self._log.error("alertmanager does not take alerts", problem=str(error))
+            self._log.error("push to alertmanager failing", problem=str(error))
         elif error is None and self._failing:
-            self._log.info("alertmanager takes alerts again")
+            self._log.info("push to alertmanager recovered")
         self._failing = error is not None

@@ -17,14 +17,14 @@ from ermon.model.text import printable, rfc3339, utc_text
 
 Alert = dict[str, Any]
 Identity = tuple[tuple[str, str], ...]
-"""An alert's labels, sorted: Alertmanager tells alerts apart by nothing else."""
+"""An alert's labels, sorted: only they identify it in Alertmanager."""
 
 WATCHDOG = "ErmonWatchdog"
 WATCHDOG_SEVERITY = "none"
 """By convention (kube-prometheus) a watchdog has no severity: it is routed to a dead man's switch."""
 
 RESOLVED_KEPT_SECONDS = 300.0
-"""For so long it is repeated that a finding is cleared: whoever was away for a restart hears of it."""
+"""How long a cleared finding is re-sent, for receivers that were restarting."""
 
 MAX_DESCRIPTION_CHARACTERS = 3_000
 """The text of one block in Slack; a list of 20 IPv6 prefixes is a third of it."""
@@ -66,8 +66,7 @@ def watchdog(started_at: float, ends_at: float, external_url: str) -> Alert:
         "labels": {"alertname": WATCHDOG, "severity": WATCHDOG_SEVERITY},
         "annotations": {
             "summary": "ermon runs and reaches this Alertmanager.",
-            "description": "This alert always fires. When it stops, ermon no longer watches, or its alerts no "
-            "longer arrive: look at ermon.",
+            "description": "This alert always fires. If it stops, ermon no longer runs, or its alerts no longer arrive: check ermon.",
         },
         "startsAt": rfc3339(started_at),
         "endsAt": rfc3339(max(ends_at, started_at)),
@@ -86,10 +85,10 @@ def description(finding: Finding) -> str:
         more = f" and {total - len(value)} more" if name == "prefixes" and total > len(value) else ""
         parts.append(f"{_HEADINGS.get(name) or name.replace('_', ' ').capitalize()}: {_text(value)}{more}.")
     if finding.stale:
-        parts.append("At present nobody can tell whether it is still so: what showed it is not in sight.")
+        parts.append("It may be over: ermon cannot see it at present.")
     if finding.suppressed:
-        because = finding.suppressed_because or "maintenance, a drain or a larger finding"
-        parts.append(f"At present it is covered: {because}.")
+        because = finding.suppressed_because or "maintenance, a drain or another finding"
+        parts.append(f"At present it is suppressed: {because}.")
     text = " ".join(parts)
     todo = f" What to do, on ermon's host: ermon explain {finding.id}"
     room = MAX_DESCRIPTION_CHARACTERS - len(todo)
@@ -117,7 +116,7 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """What one Alertmanager was sent. Whatever it once heard of is resolved there when it is no more.
+    """The alerts that one Alertmanager was sent. They are resolved there when they are over.
 
     An alert is its labels, and severity is one of them. Say ``pool-leak`` was sent as a warning, and a reload
     makes it critical: under its new labels it is a new alert, and the old one would fire until it expires.

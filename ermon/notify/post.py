@@ -84,7 +84,7 @@ class Client:
         except TimeoutError as error:
             raise PostError(f"does not answer in {TOTAL_SECONDS:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise PostError(f"breaks off, or does not speak HTTP: {type(error).__name__}") from error
+            raise PostError(f"broke off, or does not speak HTTP: {type(error).__name__}") from error
 
     async def _post(self, body: bytes, headers: Mapping[str, str]) -> None:
         async with self._session.post(
@@ -107,5 +107,5 @@ def _why(error: OSError) -> str:
 
 def _shown(status: int, answer: bytes) -> str:
     text = printable(" ".join(answer.decode("utf-8", "replace").split()))[:SHOWN_CHARACTERS]
-    redirects = "; redirects are not followed, write the URL it leads to" if 300 <= status < 400 else ""
-    return f"answers {status}{f': {text}' if text else ''}{redirects}"
+    redirects = "; redirects are not followed: write the target URL" if 300 <= status < 400 else ""
+    return f"answered {status}{f': {text}' if text else ''}{redirects}"

@@ -68,7 +68,7 @@ class Senders:
 
     def _abandon(self, delivery: Delivery) -> None:
         structlog.get_logger().warning(
-            "finding not delivered", delivery=delivery.id, problem="its webhook is not configured any longer"
+            "finding not delivered", delivery=delivery.id, problem="its webhook is no longer configured"
         )
         self._done(delivery.id)
 

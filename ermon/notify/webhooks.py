@@ -27,7 +27,7 @@ from ermon.notify.post import Client, PostError
 
 
 def make_deliveries(transition: Transition, webhooks: Iterable[Webhook], external_url: str) -> list[Delivery]:
-    """Return what is to be posted, and to whom: to each webhook that wants to hear of it."""
+    """Return the deliveries: one for each webhook that wants the finding."""
     state = transition.state.value
     return [
         _delivery(transition, webhook.url, external_url) for webhook in webhooks if state in webhook.events
@@ -77,7 +77,7 @@ LONGEST_RETRY_SECONDS = 300.0
 MAX_AGE_SECONDS = 24 * 3600.0
 """Who was away for a day looks at the status page, and needs no news of yesterday."""
 MAX_WAITING = 10_000
-"""Deliveries for one webhook: some ten megabytes, and more than a day of trouble brings."""
+"""Deliveries for one webhook: some ten megabytes, and more than a day of trouble needs."""
 MAX_REFUSALS = 5
 """A delivery whose content is refused so often, within half a minute, makes room for the next."""
 
@@ -120,7 +120,7 @@ class WebhookSender:
         self._wake.set()
         if len(self.waiting) > MAX_WAITING:
             oldest = self.waiting.popleft()
-            self._give_up(oldest, f"more than {MAX_WAITING} wait", logged=not self._overflowing)
+            self._give_up(oldest, f"more than {MAX_WAITING} are waiting", logged=not self._overflowing)
             self._overflowing = True
 
     async def run(self) -> None:
@@ -144,7 +144,7 @@ class WebhookSender:
                     self._drop(delivery, f"refused {refusals} times: {error}")
                     backoff.reset()
                 elif time.monotonic() > self._old_at.get(delivery.id, float("inf")):  # it may have made room
-                    self._drop(delivery, f"not taken for {MAX_AGE_SECONDS / 3600:g} h: {error}")
+                    self._drop(delivery, f"not delivered for {MAX_AGE_SECONDS / 3600:g} h: {error}")
                 else:
                     await asyncio.sleep(backoff.wait())
 
@@ -155,11 +155,11 @@ class WebhookSender:
             self._telemetry.notification_failed(self._receiver)
             if not self._failing:
                 self._failing = True
-                self._log.error("webhook does not take findings", problem=str(error))
+                self._log.error("webhook delivery failing", problem=str(error))
             return error
         self._telemetry.notified(self._receiver)
         if self._failing:
-            self._log.info("webhook takes findings again", waiting=len(self.waiting) - 1)
+            self._log.info("webhook delivery recovered", waiting=len(self.waiting) - 1)
         self._failing = self._overflowing = False
         self._remove(delivery)
         self._end(delivery)

@@ -88,7 +88,7 @@ class Folder:
         except OSError as error:
             os.close(self._lock)
             busy = error.errno in {errno.EWOULDBLOCK, errno.EACCES}
-            why = "another ermon records there; give each its own" if busy else error.strerror
+            why = "another ermon records there; use another folder" if busy else error.strerror
             raise FolderError(f"--record.path: {path}: cannot record there: {why}") from error
 
     def close(self) -> None:
@@ -186,7 +186,7 @@ class RecordedLines:
                 self.number += 1
                 if len(line) > MAX_LINE_BYTES:
                     raise UnreadableError(
-                        f"{path}: line {self.number} is longer than {MAX_LINE_BYTES} bytes; that is no recording"
+                        f"{path}: line {self.number} is longer than {MAX_LINE_BYTES} bytes; that is not a recording"
                     )
                 yield line
 
@@ -210,7 +210,7 @@ class RecordedLines:
         try:
             yield from _decompressed(file)
         except EOFError:
-            self._note("it is cut off: whoever wrote it was killed, or still writes")
+            self._note("it is truncated: its writer was killed, or is still writing")
             self._broken = True
         except zlib.error as error:
             self._note(f"it is damaged after line {self.number}: {error}")
@@ -245,7 +245,5 @@ def recordings(path: Path) -> list[Path]:
         return [path]
     found = sorted(each for each in path.iterdir() if each.name.endswith((".jsonl", ".jsonl.gz")))
     if not found:
-        raise UnreadableError(
-            f"{path}: there is no recording in it: no file that ends with .jsonl or .jsonl.gz"
-        )
+        raise UnreadableError(f"{path}: it contains no recording: no file that ends with .jsonl or .jsonl.gz")
     return found

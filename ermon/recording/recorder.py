@@ -1,4 +1,4 @@
-"""What the daemon tells of everything that moves its monitor, before it does."""
+"""The interface for everything that the daemon applies to its monitor, before it does."""
 
 from __future__ import annotations
 

@@ -187,12 +187,12 @@ class Playback:
         self._lists = {}
         self._decoder = Decoder(self._base.feeds)
         if head.config_sha256 and self._config_sha256 and head.config_sha256 != self._config_sha256:
-            self._note("recorded under another configuration: what is found may differ")
+            self._note("recorded with another configuration: the findings may differ")
         if last is not None and head.recording == last.recording and head.part > last.part + 1:
             self._note(f"parts {last.part + 1} to {head.part - 1} of the recording are missing before it")
         if head.lost_lines:
             self._note(
-                f"{head.lost_lines} lines before it could not be recorded, and what they raised and cleared"
+                f"{head.lost_lines} lines before it could not be recorded; findings that they raised and cleared may be missing"
             )
 
     def _known(self, event: Event) -> Event:
@@ -291,7 +291,7 @@ class Replay:
 
     def _pass_time(self, monitor: Monitor, now: float) -> Iterator[dict[str, Any]]:
         """Settle; transitions are printed when their instant is over, since a later line of the same
-        instant may bring others that come before them.
+        instant may cause others that come before them.
         """
         for transition in monitor.advance(now).transitions:
             if self._instant and self._instant[0].time < transition.time:

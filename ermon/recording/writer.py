@@ -36,7 +36,7 @@ class Writer:
     def __init__(self, folder: Folder, limits: Limits, dropped: Callable[[int], None]) -> None:
         """``dropped`` is called, on either thread, with how many more lines are lost."""
         self.due: Reason | None = None
-        """Why a new file is needed, if it is: whoever has the snapshot should ``open`` it."""
+        """Why a new file is needed, if it is: the owner of the snapshot should ``open`` it."""
         self._folder = folder
         self._limits = limits
         self._dropped = dropped
@@ -77,7 +77,7 @@ class Writer:
             self._lost = (self._lost or 0) + 1
         self._dropped(1)
         if first:
-            self._log.error("recording falls behind", problem="the disk is slower than what is recorded")
+            self._log.error("recording falls behind", problem="the disk is too slow")
 
     def open(self, head: Head, held: Held) -> None:
         """Go on with a new file, which says what was lost before it."""

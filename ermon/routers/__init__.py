@@ -55,19 +55,19 @@ def render(
 def _head(router: Router, language: Platform, body: str) -> Iterator[str]:
     count = len(router.sessions)
     yield f"{router.name}, {language.title}: {count} session{'s' * (count > 1)} with ermon. Written by `ermon render router`."
-    yield "ermon announces nothing, and from ermon nothing is accepted."
+    yield "ermon announces nothing, and this configuration denies all routes from ermon."
     if language.tried_on is None:
-        yield "Written after documentation and published configurations, and tried on no device: read it before you paste."
+        yield "Based on documentation and published configurations, and not tested on a device: review it before you paste."
     if router.vrfs:
-        yield f"Sessions lie in VRF {', '.join(router.vrfs)}: from within each, ermon's addresses must be reachable."
+        yield f"Sessions are in VRF {', '.join(router.vrfs)}: ermon's addresses must be reachable from each."
     if not language.all_paths:
         yield from _about_best_paths(router)
     yield from language.notes(router)
     if any(session.is_mirror for session in router.sessions):
-        yield "Whatever else the neighbor that it mirrors has outbound (prefix list, AS path filter, remove-private-as,"
-        yield "default-originate), a mirror needs too, or it shows what is not sent."
+        yield "A mirror also needs all other outbound settings of its neighbor (prefix list, AS path filter, remove-private-as,"
+        yield "default-originate), or it shows routes that are not sent."
     if router.port != BGP_PORT and not language.any_port:
-        yield f"CAUTION: this platform connects to port {BGP_PORT} only, and collector.port is {router.port}: make that {BGP_PORT}."
+        yield f"CAUTION: this platform connects to port {BGP_PORT} only, but collector.port is {router.port}: set it to {BGP_PORT}."
     replaced = [(what, by) for what, by in router.placeholders().items() if what in body]
     if replaced:
         yield "Replace before you paste:"
@@ -77,8 +77,8 @@ def _head(router: Router, language: Platform, body: str) -> Iterator[str]:
 
 
 def _about_best_paths(router: Router) -> Iterator[str]:
-    yield "As it is written here, it sends best paths only, one for each prefix: ermon sees the loss of a circuit, and never that"
+    yield "This configuration sends best paths only, one for each prefix: ermon sees the loss of a circuit, but never that"
     yield "of one link."
     wrong = [session.feed for session in router.sessions if session.all_paths]
     if wrong:
-        yield f"CAUTION: say add_path: false on {', '.join(wrong)}, or feed-best-path-only is raised."
+        yield f"CAUTION: set add_path: false on {', '.join(wrong)}, or feed-best-path-only is raised."

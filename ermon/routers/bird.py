@@ -55,7 +55,7 @@ def _channel(session: Session, family: Family) -> Iterator[str]:
     if session.is_mirror:
         yield f"    export filter {_symbol(session.policies[family])};"
         if family == "ipv6" and session.is_over_ipv4:
-            yield f"    next hop address {session.next_hop6};  # over IPv4, BIRD knows none of its own"
+            yield f"    next hop address {session.next_hop6};  # BIRD has no own IPv6 address on an IPv4 session"
     else:
         yield "    export where source = RTS_BGP;"
         yield "    next hop keep;"
@@ -69,7 +69,7 @@ def _symbol(name: str) -> str:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "Each `import none` is the whole inbound policy. Communities of all kinds are sent."
+    yield "`import none` is the whole inbound policy. Communities of all kinds are sent."
     yield "Tables other than master4 and master6 need `table NAME;` in each channel."
     if router.vrfs:
         yield "`vrf` names the kernel's device of the VRF. Leave it out where routes of a VRF have a table and no device."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ermon.checks.sharding import everywhere
 from ermon.model.inventory import Config, Feed, View
-from ermon.model.prefixes import FAMILIES, Address, Family, parse_address
+from ermon.model.prefixes import FAMILIES, FAMILY_NAMES, Address, Family, parse_address
 
 Mirrors = Mapping[tuple[str, Family | None], str]
 """Names of policies by feed and family; ``None`` is every family that has none of its own."""
@@ -163,16 +163,16 @@ class Router:
         for session in self.sessions:
             for family, policy in session.policies.items():
                 found[policy] = (
-                    f"the {family} policy that the neighbor which {session.feed} mirrors has outbound: "
+                    f"the outbound {FAMILY_NAMES[family]} policy of the neighbor that {session.feed} mirrors: "
                     f"--mirror {session.feed}=NAME, or --mirror {session.feed}:{family}=NAME"
                 )
             found[session.key] = f"the MD5 key of {session.feed}, the same as in ermon's md5_password_file"
             found[session.interface] = f"the interface that has {session.source}: --update-source=INTERFACE"
             found[session.next_hop6] = "an IPv6 address of this router"
-            found[session.virtual_router] = "the virtual router that the session lies in, such as default"
+            found[session.virtual_router] = "the virtual router of the session, such as default"
             for family in session.families:
-                found[session.table(family)] = f"the {family} table of VRF {session.vrf}"
-            found[session.cluster] = "an identifier written as an IPv4 address, such as the router's own"
+                found[session.table(family)] = f"the {FAMILY_NAMES[family]} table of VRF {session.vrf}"
+            found[session.cluster] = "an identifier in the form of an IPv4 address, such as the router's own"
         return {placeholder: what for placeholder, what in found.items() if placeholder.startswith(_MARK)}
 
 
@@ -213,7 +213,7 @@ def _no_such_router(config: Config, name: str) -> str:
     known = f"there are {', '.join(names(config))}"
     feed = everywhere(config).feeds.get(name)
     if feed is not None:
-        return f"{name!r} is a feed of router {feed.router}, and a router is told all its sessions at once; {known}"
+        return f"{name!r} is a feed of router {feed.router}, and sessions are printed for the whole router; {known}"
     return f"there is no router {name!r} with a feed; {known}"
 
 
@@ -236,7 +236,7 @@ def _check_vrfs(config: Config, feeds: list[Feed]) -> None:
         vrf = _vrf(config, feed)
         if vrf is not None and not _NAME.fullmatch(vrf):
             raise RouterError(
-                f"the VRF of feed {feed.name}, {vrf!r}, cannot be written: letters, digits and . _ : - are allowed"
+                f"the VRF of feed {feed.name}, {vrf!r}, cannot be used: letters, digits and . _ : - are allowed"
             )
 
 
@@ -272,7 +272,7 @@ def _about(config: Config, feed: Feed) -> str:
     match feed.view:
         case View.EDGE_TABLE:
             paths = "all paths" if feed.add_path else "the best path of each prefix"
-            return f"what this router itself has learned, {paths}"
+            return f"the routes that this router itself has learned, {paths}"
         case View.TO_MICROSOFT:
             return f"a mirror of the neighbor at Microsoft's end of link {feed.link} of {feed.circuit}"
         case View.TO_INTERNET:

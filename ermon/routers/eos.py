@@ -75,7 +75,7 @@ def _families(session: Session) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "Over iBGP, next hops stay as they are unless told otherwise."
+    yield "By default, next hops are unchanged over iBGP."
     yield SHUT_DOWN
     yield from CALLS_AGAIN
     yield from about_ipv6(router)

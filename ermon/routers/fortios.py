@@ -65,10 +65,10 @@ def _neighbor(router: Router, session: Session) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "After the FortiOS CLI Reference, https://docs.fortinet.com/document/fortigate/7.4.2/cli-reference/542620"
-    yield "Over iBGP, next hops stay as they are unless told otherwise. In a cluster, paste it into the primary unit."
+    yield "Source: FortiOS CLI Reference, https://docs.fortinet.com/document/fortigate/7.4.2/cli-reference/542620"
+    yield "By default, next hops are unchanged over iBGP. In a cluster, paste it into the primary unit."
     if router.vrfs:
-        yield "A session lies in the VRF of its update-source: give each VRF an interface of its own there."
+        yield "A session is in the VRF of its update-source: use a different interface for each VRF."
     yield from about_ttl(router, "ebgp-multihop-ttl 255")
     yield from about_ipv6(router)
 

@@ -64,7 +64,7 @@ def _families(session: Session) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "FRR sends communities of all kinds, and keeps next hops over iBGP, unless told otherwise."
+    yield "By default, FRR sends all communities, and keeps next hops over iBGP."
     yield SHUT_DOWN
     yield from about_ipv6_of_frr(router)
 

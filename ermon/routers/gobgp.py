@@ -107,16 +107,16 @@ def _family(session: Session, family: Family) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "Put these in front of what you have in [global.apply-policy.config]:"
+    yield "Put these before your own entries in [global.apply-policy.config]:"
     yield '  import-policy-list: "ERMON-NOTHING"'
     if any(not session.is_mirror for session in router.sessions):
         yield '  export-policy-list: "ERMON-EVERYTHING"'
     if any(session.is_mirror for session in router.sessions):
-        yield "A mirror is told apart by a neighbor set: where its policy matches one, ermon's address belongs into that, too."
+        yield "Policies of a mirror match neighbor sets: add ermon's address to each set that its policy matches."
     if any(session.all_paths for session in router.sessions):
-        yield f"Of one prefix, {MOST_PATHS} paths are sent. Communities are sent, and next hops stay as they are over iBGP."
+        yield f"Of one prefix, {MOST_PATHS} paths are sent. Communities are sent, and next hops are unchanged over iBGP."
     if router.vrfs:
-        yield "CAUTION: sessions in a VRF were loaded only. There GoBGP may send best paths; feed-best-path-only says so then."
+        yield "CAUTION: sessions in a VRF were loaded, but not tested. GoBGP may send best paths there; then feed-best-path-only is raised."
 
 
 PLATFORM = Platform(

@@ -94,12 +94,12 @@ def _family(session: Session, family: Family) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "Over iBGP, next hops stay as they are unless told otherwise. Standard communities are sent; how to send large"
-    yield "ones depends on the release, and is left to you."
+    yield "By default, next hops are unchanged over iBGP. Standard communities are sent; how to send large"
+    yield "ones depends on the release."
     yield SHUT_DOWN
     if router.vrfs:
         yield "CAUTION: whether additional paths are sent in a VRF depends on the release. Where they are not, feed-best-path-only"
-        yield "is raised: say add_path: false. Where a VRF refuses IPv6 on an IPv4 neighbor, give IPv6 a feed of its own."
+        yield "is raised: set add_path: false. If a VRF refuses IPv6 on an IPv4 neighbor, use a separate feed for IPv6."
     yield from CALLS_AGAIN
     yield from about_ttl(router, "ttl-security")
     yield from about_ipv6(router)

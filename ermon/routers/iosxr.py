@@ -73,8 +73,8 @@ def _family(session: Session, family: Family) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "Over iBGP, next hops stay as they are and communities are sent unless told otherwise."
-    yield "Paste all of it in configuration mode, and then commit."
+    yield "By default, next hops are unchanged over iBGP and communities are sent."
+    yield "Paste all of it in configuration mode, then commit."
     yield from about_selection(router)
     yield from CALLS_AGAIN
     yield from about_ttl(router, "ebgp-multihop 255")

@@ -56,12 +56,12 @@ def _group(router: Router, session: Session) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "Communities are sent, and next hops stay as they are over iBGP, unless told otherwise."
-    yield "Paste all of it in configuration mode, and then commit."
+    yield "By default, communities are sent, and next hops are unchanged over iBGP."
+    yield "Paste all of it in configuration mode, then commit."
     if router.families_with_all_paths:
-        yield f"Of one prefix, {MOST_PATHS} paths are sent; an MX can be told to send 64 from 18.4R1 on."
+        yield f"At most {MOST_PATHS} paths of a prefix are sent; an MX can send 64 from 18.4R1 on."
     if any(session.is_mirror for session in router.sessions):
-        yield "A mirror needs every export policy of the neighbor that it mirrors, in their order."
+        yield "A mirror needs every export policy of its neighbor, in the same order."
     yield from CALLS_AGAIN
     yield from about_ttl(router, "multihop ttl 255")
     yield from about_ipv6(router)

@@ -65,10 +65,10 @@ def _session(router: Router, session: Session) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "Over iBGP, next hops stay as they are unless told otherwise. Standard communities are sent; a command for large"
-    yield "ones could not be confirmed. Nor could that the advertisement interval may be 0: it is left alone."
-    yield "After a restart of ermon it calls again within 60 s. `reconnect-interval 10`, in `router bgp` or in the VRF, makes that"
-    yield "10 s, for all sessions there, and so it is left to you."
+    yield "By default, next hops are unchanged over iBGP. Standard communities are sent; a command for large"
+    yield "ones could not be confirmed. Nor could an advertisement interval of 0, so it is not set."
+    yield "After a restart of ermon it reconnects within 60 s. `reconnect-interval 10`, in `router bgp` or in the VRF, makes that"
+    yield "10 s, but for all sessions there, so it is not included."
     yield SHUT_DOWN
     yield from about_selection(router)
     yield from about_ttl(router, "ebgp-multihop 255")

@@ -20,7 +20,7 @@ def write(router: Router) -> Iterator[str]:
     yield f"connect-retry {CONNECT_RETRY_SECONDS}"
     for table in router.tables:
         if table.vrf is not None:
-            yield f"# What follows is for the bgpd of VRF {table.vrf}."
+            yield f"# The following lines are for the bgpd of VRF {table.vrf}."
         for session in table.sessions:
             yield f"# {session.feed}: {session.about}"
             if session.is_mirror:
@@ -62,16 +62,16 @@ def _rules(sessions: tuple[Session, ...]) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "Put it in front of your own rules. Communities are sent, and next hops stay as they are over iBGP. `connect-retry` is"
+    yield "Put it before your own rules. Communities are sent, and next hops are unchanged over iBGP. `connect-retry` is"
     yield "for all sessions of bgpd, and `announce restart` for ermon's alone: only with it OpenBGPD sends End-of-RIB."
     if any(session.is_mirror for session in router.sessions):
-        yield "A mirror belongs into the group of the neighbor that it mirrors. A second group of that name would be another one, and"
-        yield "rules for the name would miss it: move the mirror's lines into the group that there is."
+        yield "A mirror must be in the group of its neighbor. A second group of that name would be another group, and"
+        yield "rules for the name would not match it: move the mirror's lines into the existing group."
     for session in router.sessions:
         if len(session.groups) > 1:
-            yield f"CAUTION: a session is in one group, and {session.feed} has {' and '.join(session.groups)}: give each family a feed of its own."
+            yield f"CAUTION: a session is in one group, and {session.feed} has {' and '.join(session.groups)}: use a separate feed for each family."
     if router.vrfs:
-        yield "One bgpd serves one routing domain: what is for a VRF belongs into the file of the bgpd that runs there."
+        yield "One bgpd serves one routing domain: put the lines of a VRF into the file of the bgpd that runs there."
     yield from about_ttl(router, "ttl-security yes")
 
 

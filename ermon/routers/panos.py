@@ -82,16 +82,16 @@ def _policy(session: Session, name: str) -> Iterator[str]:
 
 def _notes(router: Router) -> Iterator[str]:
     yield "For virtual routers; logical routers of the advanced routing engine have other commands. A VRF is a virtual router."
-    yield "After the PAN-OS Networking Administrator's Guide, https://docs.paloaltonetworks.com/ngfw/networking/bgp"
-    yield "Over iBGP, next hops stay as they are (Export Next Hop: Original) unless told otherwise. Communities are sent."
-    yield "Paste all of it in configuration mode, and then commit. Where the interface has several addresses, name the one"
-    yield "of the feed, too: local-address ip ADDRESS/LENGTH."
+    yield "Source: PAN-OS Networking Administrator's Guide, https://docs.paloaltonetworks.com/ngfw/networking/bgp"
+    yield "By default, next hops are unchanged over iBGP (Export Next Hop: Original), and communities are sent."
+    yield "Paste all of it in configuration mode, then commit. If the interface has several addresses, also name the address"
+    yield "of the feed: local-address ip ADDRESS/LENGTH."
     if any(session.is_mirror for session in router.sessions):
-        yield "A mirror needs each export rule that the neighbor's peer group is in: used-by takes several."
+        yield "A mirror needs each export rule of its neighbor's peer group: used-by accepts several."
     both = [session.feed for session in router.sessions if len(session.families) > 1]
     if both:
         yield f"CAUTION: {', '.join(both)}: both families. A peer names one of them; that IPv6"
-        yield "carries IPv4, too, is after the guide. Where IPv4 does not come, give each family a feed of its own."
+        yield "carries IPv4 too is from the guide. If IPv4 routes do not arrive, use a separate feed for each family."
     yield from about_ttl(router, "connection-options multihop 255")
 
 

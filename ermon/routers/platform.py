@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from ermon.routers.describe import MAX_TTL, Router
 
-SHUT_DOWN = "A session is shut down until it is complete, so that a mirror never shows what its policy does not let out."
+SHUT_DOWN = "A session stays shut down until it is complete, so that a mirror never shows routes that its policy denies."
 
 CALLS_AGAIN = (
-    "ermon never calls. How soon this router calls again after a restart of ermon is up to its own timers: no command for that",
-    "could be confirmed. Until collector.reconnect_grace is over, nothing is raised for it.",
+    "ermon never connects. This router's own timers decide how soon it reconnects after a restart of ermon: no command for that",
+    "could be confirmed. Nothing is raised for it during collector.reconnect_grace.",
 )
 """Of platforms whose documentation names no connect-retry timer."""
 
@@ -40,15 +40,15 @@ def indented(lines: Iterable[str], by: str) -> Iterator[str]:
 def about_selection(router: Router) -> Iterator[str]:
     """Warn where the choice of paths is not the session's own."""
     if router.families_with_all_paths:
-        yield "CAUTION: `additional-paths selection` is one for the whole address family. Where there is one already,"
-        yield "leave the command out, and add the line of ERMON-ALL-PATHS to the policy that there is."
+        yield "CAUTION: `additional-paths selection` applies to the whole address family. If there is one already,"
+        yield "omit the command, and add the line of ERMON-ALL-PATHS to the existing policy."
 
 
 def about_ttl(router: Router, for_ebgp: str) -> Iterator[str]:
     """Warn of sessions over iBGP whose TTL ermon checks, and for which there is no command."""
     for session in router.sessions:
         if session.hops is not None and session.is_internal:
-            yield f"CAUTION: ermon takes packets of {session.feed} with a TTL of {MAX_TTL + 1 - session.hops} or more only, so they must leave"
+            yield f"CAUTION: ermon accepts packets of {session.feed} with a TTL of {MAX_TTL + 1 - session.hops} or more only, so they must leave"
             yield f"with the TTL {MAX_TTL}. `{for_ebgp}` is for eBGP; a command for iBGP could not be confirmed."
 
 
@@ -56,12 +56,12 @@ def about_ipv6(router: Router) -> Iterator[str]:
     """Tell what to look out for where nobody has tried it."""
     for session in router.ipv6_tables_over_ipv4:
         yield f"{session.feed} carries IPv6 over IPv4. If ermon shows next hops of its own session on IPv6 routes there, such as"
-        yield f"{session.source}, it cannot tell their link: give the feed IPv6 addresses (peer and local)."
+        yield f"{session.source}, it cannot find their link: give the feed IPv6 addresses (peer and local)."
 
 
 def about_ipv6_of_frr(router: Router) -> Iterator[str]:
     """Warn of what FRR 8.4 does within seconds, whatever its settings."""
     for session in router.ipv6_tables_over_ipv4:
-        yield f"CAUTION: {session.feed} carries IPv6 over IPv4. There FRR (8.4) replaces the next hops of IPv6 routes by ::ffff:{session.source},"
-        yield "and no setting was found that prevents it. ermon cannot tell their link then, and takes it for down: give the feed IPv6"
+        yield f"CAUTION: {session.feed} carries IPv6 over IPv4. FRR (8.4) replaces their next hops by ::ffff:{session.source},"
+        yield "and no setting prevents it. Then ermon cannot find their link, which seems down: give the feed IPv6"
         yield "addresses (peer and local). Both families may stay on it."

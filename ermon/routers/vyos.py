@@ -54,8 +54,8 @@ def _session(router: Router, session: Session) -> Iterator[str]:
 
 
 def _notes(router: Router) -> Iterator[str]:
-    yield "For VyOS 1.4 or newer. VyOS sends communities, and keeps next hops over iBGP, unless told otherwise."
-    yield "Paste all of it in configuration mode, and then commit."
+    yield "For VyOS 1.4 or newer. By default, VyOS sends communities, and keeps next hops over iBGP."
+    yield "Paste all of it in configuration mode, then commit."
     yield from about_ipv6_of_frr(router)
 
 

@@ -27,13 +27,13 @@ class RuleSet(StrEnum):
 
 
 _ABOUT = {
-    RuleSet.SELF: "# Whether ermon itself works: load these rules always.",
+    RuleSet.SELF: "# Alerts on ermon itself: always load these rules.",
     RuleSet.FINDINGS: "# An alert for each check: load these rules unless ermon pushes its findings (alertmanager.urls).",
-    RuleSet.REGIONS: "# What only the ermons of all regions together tell: for ermons with --feeds.match.",
+    RuleSet.REGIONS: "# Alerts that need the ermons of all regions together: for ermons with --feeds.match.",
 }
 _HOW = (
     "#",
-    "# Your own severities, checks and links, instead of this file:",
+    "# To use your own severities, checks and links, replace this file by the output of:",
     "#   ermon render rules ermon.yml --web.external-url=https://ermon.example.net",
     "# or, as here, with --self, --findings or --regions. Needs Prometheus 2.42 or newer.",
     "",

@@ -87,9 +87,7 @@ def _description(check: Check) -> str:
 
     def fill(text: str) -> str:
         names = named_in(text)
-        return text.format_map(
-            {name: f"{{{{ $labels.{name} }}}}" if name in labels else "" for name in names}
-        )
+        return text.format_map({name: _value(name) if name in labels else "" for name in names})
 
     def choose(first: str, second: str) -> str:
         names = named_in(first)
@@ -102,6 +100,13 @@ def _description(check: Check) -> str:
         return f"{{{{ if {condition} }}}}{fill(first)}{otherwise}{{{{ end }}}}"
 
     return check.write_summary(fill, choose)
+
+
+def _value(label: str) -> str:
+    """Return the template of a label's value, with an address family in the spelling of text, such as IPv4."""
+    if label == "family":
+        return '{{ reReplaceAll "^ip" "IP" $labels.family }}'
+    return f"{{{{ $labels.{label} }}}}"
 
 
 def _duration(seconds: float) -> str:

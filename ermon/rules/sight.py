@@ -29,7 +29,7 @@ def _ermon_runs() -> list[dict[str, Any]]:
             f"max by (job) (\n  up{{{_JOB}}} or 0 * last_over_time(up{{{_JOB}}}[1h])\n) == 0\n"
             f"or\nabsent(last_over_time(up{{{_JOB}}}[1h]))",
             "No ermon of a scrape job can be scraped.",
-            "Nobody watches the circuits of {{ with $labels.job }}job {{ . }}{{ else }}any job{{ end }}. "
+            "No ermon monitors the circuits of {{ with $labels.job }}job {{ . }}{{ else }}any job{{ end }}. "
             "On its host: systemctl status ermon, journalctl -u ermon --since -15min.",
             wait="1m",
         ),
@@ -37,8 +37,8 @@ def _ermon_runs() -> list[dict[str, Any]]:
             "ErmonInstanceDown",
             Severity.WARNING,
             f"up{{{_JOB}}} == 0\nand on (job)\nmax by (job) (up{{{_JOB}}}) == 1",
-            "One ermon of several cannot be scraped.",
-            "{{ $labels.instance }} is down, and another ermon of job {{ $labels.job }} watches alone. "
+            "One of several ermons cannot be scraped.",
+            "{{ $labels.instance }} is down, and only another ermon of job {{ $labels.job }} is left. "
             "On its host: systemctl status ermon, journalctl -u ermon --since -15min.",
             wait="5m",
         ),
@@ -52,9 +52,9 @@ def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
             # Not a page: the check exabgp-down is one, and names the same process seconds after its end.
             Severity.WARNING,
             f"last_over_time(ermon_exabgp_up[{HELD}]) == 0",
-            "An ExaBGP process does not run.",
-            "Process {{ $labels.process }} of {{ $labels.instance }} has not spoken for two minutes: its feeds "
-            f"are not seen. See {url}/",
+            "An ExaBGP process is not running.",
+            "Process {{ $labels.process }} of {{ $labels.instance }} has not answered for two minutes: ermon cannot "
+            f"see its feeds. See {url}/",
             wait="2m",
             annotations={"runbook_url": runbook_url(url, EXABGP_DOWN.name)},
         ),
@@ -62,19 +62,18 @@ def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
             "ErmonExabgpRestarting",
             Severity.WARNING,
             "increase(ermon_exabgp_restarts_total[30m]) > 2",
-            "An ExaBGP process ends again and again.",
-            "Process {{ $labels.process }} of {{ $labels.instance }} was started anew "
+            "An ExaBGP process ends repeatedly.",
+            "Process {{ $labels.process }} of {{ $labels.instance }} was restarted "
             '{{ $value | printf "%.0f" }} times in half an hour, and each time its routers send everything '
-            "again. The log says how it ended: journalctl -u ermon --since -30min.",
+            "again. The log has the reason: journalctl -u ermon --since -30min.",
             annotations={"runbook_url": runbook_url(url, EXABGP_DOWN.name)},
         ),
         _alert(
             "ErmonRestarting",
             Severity.WARNING,
             f"changes(process_start_time_seconds{{{_JOB}}}[30m]) > 2",
-            "ermon ends again and again.",
-            "{{ $labels.instance }} was started anew {{ $value }} times in half an hour, and sees nothing "
-            "until its routers have sent everything again. The log says why: journalctl -u ermon "
+            "ermon ends repeatedly.",
+            "{{ $labels.instance }} was restarted {{ $value }} times in half an hour, and sees nothing until its routers have sent everything again. The log has the reason: journalctl -u ermon "
             "--since -30min.",
         ),
     ]
@@ -87,8 +86,7 @@ def _ermon_keeps_up() -> list[dict[str, Any]]:
             Severity.WARNING,
             f"last_over_time(ermon_config_last_reload_successful[{HELD}]) == 0",
             "The configuration could not be reloaded.",
-            "{{ $labels.instance }} goes on with the configuration that it had. ermon check ermon.yml says "
-            "what is wrong with the new one.",
+            "{{ $labels.instance }} keeps its previous configuration. ermon check ermon.yml shows the errors in the new one.",
             wait="5m",
         ),
         _alert(
@@ -97,10 +95,8 @@ def _ermon_keeps_up() -> list[dict[str, Any]]:
             # A full table may take ermon a minute. The lag is that of the newest message, and keepalives
             # are messages.
             "min_over_time(ermon_ingest_lag_seconds[2m]) > 5",
-            "ermon sees the network as it was seconds ago.",
-            "{{ $labels.instance }} has processed messages at least {{ $value | humanizeDuration }} late for "
-            "two minutes, and so finds what is wrong too late. Either its host has no processor to spare, or a "
-            "feed sends more than it should: see ermon_feed_updates_total and churn-high.",
+            "ermon is seconds behind the network.",
+            "{{ $labels.instance }} has processed messages at least {{ $value | humanizeDuration }} late for two minutes, so its findings are late. Either its host is overloaded, or a feed sends too much: see ermon_feed_updates_total and churn-high.",
         ),
     ]
 
@@ -113,9 +109,8 @@ def _somebody_is_told(url: str) -> list[dict[str, Any]]:
             "increase(ermon_notification_failures_total[15m]) > 0\n"
             "unless\n"
             "increase(ermon_notifications_total[15m]) > 0",
-            "A receiver takes no notification.",
-            "{{ $labels.receiver }} has taken nothing from {{ $labels.instance }} for a quarter of an hour. "
-            "The log has its answers: journalctl -u ermon --since -15min.",
+            "A receiver accepts no notifications.",
+            "{{ $labels.receiver }} has accepted nothing from {{ $labels.instance }} for a quarter of an hour. The log has its answers: journalctl -u ermon --since -15min.",
             wait="2m",
         ),
         _alert(
@@ -124,18 +119,17 @@ def _somebody_is_told(url: str) -> list[dict[str, Any]]:
             "sum by (job) (increase(ermon_notification_failures_total[15m])) > 0\n"
             "unless\n"
             "sum by (job) (increase(ermon_notifications_total[15m])) > 0",
-            "ermon reaches nobody.",
-            "No receiver has taken a notification from job {{ $labels.job }} for a quarter of an hour. What "
-            f"is raised at present is on {url}/",
+            "ermon reaches no receiver.",
+            "No receiver has accepted a notification from job {{ $labels.job }} for a quarter of an hour. "
+            f"The findings are on {url}/",
             wait="2m",
         ),
         _alert(
             "ErmonWatchdog",
             None,
             "vector(1)",
-            "Alerts come through.",
-            "Fires always. Send it to a dead man's switch, which calls somebody when it stops: then Prometheus, "
-            "Alertmanager or the way from there is broken.",
+            "Alerts arrive.",
+            "Always fires. Send it to a dead man's switch, which alerts when it stops: then Prometheus, Alertmanager or the path from there is broken.",
             labels={
                 "sender": "prometheus"
             },  # ermon's push has a watchdog, too: neither hides that the other stops

@@ -2,7 +2,7 @@
 
 On the edge tables, each link receives the expected prefixes with the communities of all required services,
 and a few of Microsoft's prefixes more where that is too little. The mirrors of the links show the pools. The
-internet hears what is published to it. Where the configuration names nothing, a feed shows nothing.
+internet gets what is published to it. Where the configuration names nothing, a feed shows nothing.
 """
 
 from __future__ import annotations

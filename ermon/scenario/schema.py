@@ -199,7 +199,7 @@ class StepEntry(Section):
     circuit: NameText | None = None
     """announce, withdraw: the circuit of the link."""
     link: NameText | None = None
-    """announce, withdraw: the link that brings the route, which gives the next hop (and the path identifier)."""
+    """announce, withdraw: the link of the route, which gives the next hop (and the path identifier)."""
     next_hop: NextHop | None = None
     """announce: the next hop, or none. Default: Microsoft's address on the link, else the router's."""
     path: PathText | None = None

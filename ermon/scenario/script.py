@@ -239,7 +239,7 @@ def make_acts(
 
 def _time(stage: Stage, step: StepEntry, clock: float) -> float:
     if step.at is not None and step.after is not None:
-        raise stage.error("after", "stands beside at; keep one of them")
+        raise stage.error("after", "cannot be combined with at; keep one of them")
     if step.at is None:
         return round(clock + (step.after or 0.0), 6)
     if step.at < clock:
@@ -262,7 +262,7 @@ def _act(stage: Stage, step: StepEntry, at: float) -> Act:
 
 def _check_keys(stage: Stage, step: StepEntry, verbs: list[Verb]) -> None:
     if len(verbs) > 1 and set(verbs) != {"announce", "withdraw"}:
-        raise stage.error(verbs[1], f"stands beside {verbs[0]}; make it a step of its own")
+        raise stage.error(verbs[1], f"cannot be combined with {verbs[0]}; make it a separate step")
     if not verbs and step.expect is None:
         message = f"does nothing and expects nothing; give one of {', '.join(VERBS)}, or expect"
         raise ScriptError(Complaint(stage.path, message))

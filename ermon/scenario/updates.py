@@ -76,7 +76,7 @@ class Stage:
                 self.sent.setdefault(feed.name, {})
             elif feed.name not in self.sent:
                 raise self.error(
-                    key, f"{feed.name} is down at this point; bring it up first: up, in_sync or converge"
+                    key, f"{feed.name} is down at this point; first take it up with up, in_sync or converge"
                 )
         return feeds
 
@@ -133,7 +133,7 @@ def _feeds(stage: Stage, step: StepEntry, link: Link | None) -> list[Feed]:
     feeds = stage.up_feeds(step.feed, "feed")
     for feed in feeds:
         if link is not None and feed.view is not View.EDGE_TABLE:
-            message = f"tells which link brought a route of an edge-table; {feed.name} is {feed.view}"
+            message = f"is for routes of an edge-table only: it names their link; {feed.name} is {feed.view}"
             raise stage.error("link", message)
     return feeds
 
@@ -191,7 +191,9 @@ def _announced(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> 
 def _usual(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> list[Sent]:
     for key in ("next_hop", "path", "communities", "local_preference", "path_id"):
         if getattr(step, key) is not None:
-            raise stage.error(key, "stands beside usual, which has its own; name the prefixes instead")
+            raise stage.error(
+                key, "cannot be combined with usual, which has its own; name the prefixes instead"
+            )
     return [sent for sent in good_day(stage.config, feed, stage.now) if _is_meant(sent, step, link)]
 
 

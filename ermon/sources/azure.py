@@ -63,7 +63,7 @@ def parse_service_tags(document: bytes, select: tuple[str, ...]) -> PublishedLis
     Case does not matter. The tag without a region is the whole service, in all regions.
     """
     if not select:
-        raise SourceError("select: must name the tags that are wanted, such as Storage.WestEurope")
+        raise SourceError("select: must name tags, such as Storage.WestEurope")
     found: _ServiceTags = read_json(document, _ServiceTags)
     tags = {tag.name.casefold(): tag for tag in found.values}
     prefixes: set[ExpectedPrefix] = set()
@@ -79,7 +79,7 @@ def parse_service_tags(document: bytes, select: tuple[str, ...]) -> PublishedLis
 def _missing(name: str, found: _ServiceTags) -> SourceError:
     error = no_such(name, [tag.name for tag in found.values], "service tag")
     if found.next_link:
-        return SourceError(f"{error}; the list goes on at its nextLink, which is not in this file")
+        return SourceError(f"{error}; the list continues at its nextLink, which is not in this file")
     return error
 
 

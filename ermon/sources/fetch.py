@@ -123,11 +123,11 @@ async def download(
     except aiohttp.ConnectionTimeoutError as error:
         raise FetchError(f"{place}: cannot be reached in {limits.connect:g} s") from error
     except aiohttp.SocketTimeoutError as error:
-        raise FetchError(f"{place}: sends nothing for {limits.idle:g} s", answered=True) from error
+        raise FetchError(f"{place}: sent nothing for {limits.idle:g} s", answered=True) from error
     except (aiohttp.ClientPayloadError, aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise FetchError(f"{place}: the answer is cut off", answered=True) from error
+        raise FetchError(f"{place}: the answer is truncated", answered=True) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        reason = f"{place}: does not speak HTTP as it should: {type(error).__name__}"
+        reason = f"{place}: violates HTTP: {type(error).__name__}"
         raise FetchError(reason, answered=True) from error
 
 
@@ -154,10 +154,10 @@ async def _take(response: aiohttp.ClientResponse, limits: Limits, *, conditional
         return Answer(None, validators)
     if response.status != 200:
         wait = _wait_wanted(response) if response.status == 429 else 0.0
-        raise FetchError(f"{place}: answers {response.status}", answered=True, wait=wait)
+        raise FetchError(f"{place}: answered {response.status}", answered=True, wait=wait)
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in _TEXT_TYPES and not kind.endswith(("/json", "+json")):
-        raise FetchError(f"{place}: sends {kind[:60]}, not JSON", answered=True)
+        raise FetchError(f"{place}: sent {kind[:60]}, not JSON", answered=True)
     packed = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
         packed += chunk
@@ -179,10 +179,10 @@ async def _unpack(response: aiohttp.ClientResponse, packed: bytes, most: int) ->
     if encoding in {"", "identity"}:
         return packed
     if encoding not in {"gzip", "x-gzip"}:
-        raise FetchError(f"{place}: sends {encoding[:60]}, which was not asked for", answered=True)
+        raise FetchError(f"{place}: sent {encoding[:60]}, which was not requested", answered=True)
     unpacked = await in_thread(partial(_gunzip, packed, most))
     if unpacked is None:
-        raise FetchError(f"{place}: the packed answer is damaged or cut off", answered=True)
+        raise FetchError(f"{place}: the compressed answer is damaged or truncated", answered=True)
     if len(unpacked) > most:
         raise _too_large(place, most)
     return unpacked
@@ -219,10 +219,10 @@ def _place(url: URL) -> str:
 
 
 MAX_PAGES = 100
-"""Azure's lists have one page, or a few; this ends a list that goes on for ever."""
+"""Azure's lists have one page, or a few; this ends a list without an end."""
 
 ALL_CHANGES = "0000000000"
-"""The version before the first: the web service then tells every change since it began."""
+"""The version before the first: the web service then returns all changes since its beginning."""
 
 
 class Fetched(NamedTuple):

@@ -126,7 +126,7 @@ class _Place:
     counted_at: float = _NEVER
     """When it was last asked in its turn, by the wall clock: a restart does not change that."""
     early: bool = False
-    """Whether it is asked before its turn, because ermon has just been started: a failure tells nothing new then."""
+    """Whether it is asked before its turn, because ermon has just been started: a failure is nothing new then."""
     retry: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY_SECONDS, math.inf))
     asked: float = _NEVER
     due: float = _NEVER
@@ -199,7 +199,7 @@ class SourceKeeper:
         return (held for place in self._places.values() for held in place.held.values())
 
     def problem(self, source: SourceKey) -> str | None:
-        """Return why the list of a source cannot be used or had, as ``rejected`` was told last."""
+        """Return why the list of a source cannot be used or had, as ``rejected`` was last called."""
         return next((held.reason for held in self._all() if held.source == source), None)
 
     # Configuration -----------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ class SourceKeeper:
 
     def _refuse(self, place: _Place, held: _Held, refused: _Refused) -> None:
         held.refused = refused
-        advice = f"; if it is right: ermon accept source-rejected --source {held.source.name!r} --reason WHY"
+        advice = f"; if the list is correct: ermon accept source-rejected --source {held.source.name!r} --reason WHY"
         self._report(place, held, f"{refused.read.problem}{advice}")
 
     async def accept(self, name: str) -> bool:
@@ -432,7 +432,7 @@ class SourceKeeper:
                 if problem is None:
                     held.kept = document
                     continue
-                self._log.warning("kept list is of no use", source=held.source.name, problem=problem)
+                self._log.warning("cached list is unusable", source=held.source.name, problem=problem)
             for other in place.held.values():
                 if other.document is not None and other.record is not None:
                     problem = await self._adopt(place, held, other.document, other.record)
@@ -443,7 +443,7 @@ class SourceKeeper:
             place.due = self._first_due(place)
 
     def _remember(self, place: _Place, held: _Held, trouble: SourceTrouble) -> None:
-        """Go on with what was wrong when an earlier run ended: what was told stays told, and what is counted goes on."""
+        """Continue with the problems of an earlier run: what was reported stays reported, and counts continue."""
         if trouble == SourceTrouble() or place.held.get(held.source) is not held:
             return
         held.remember(trouble)
@@ -493,7 +493,7 @@ class SourceKeeper:
             await in_thread(write)
         except OSError as error:
             if not self._storage_failed:
-                self._log.warning("lists cannot be kept", problem=str(error))
+                self._log.warning("published lists cannot be cached", problem=str(error))
             self._storage_failed = True
         else:
             self._storage_failed = False

@@ -59,9 +59,7 @@ def published_list(prefixes: Iterable[ExpectedPrefix], version: str = "") -> Pub
     """Put a list in order; ``SourceError`` if there are too many prefixes."""
     unique = set(prefixes)
     if len(unique) > MAX_PREFIXES:
-        raise SourceError(
-            f"has {len(unique)} prefixes; {MAX_PREFIXES} are the most that make sense: select parts of it"
-        )
+        raise SourceError(f"has {len(unique)} prefixes; {MAX_PREFIXES} is the maximum: select parts of it")
     return PublishedList(tuple(sorted(unique, key=_order)), version)
 
 
@@ -146,7 +144,7 @@ def read_prefix(text: str, where: str) -> Prefix:
         else:
             if not prefix.is_default:
                 return prefix
-            problem = f"{quote(text)} is a default route, which no route can be expected to cover"
+            problem = f"{quote(text)} is a default route, which cannot be an expected prefix"
     raise SourceError(f"{where}: {problem}")
 
 

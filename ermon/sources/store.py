@@ -111,7 +111,7 @@ class Records(Protocol):
     def keep_trouble(self, source: SourceKey, trouble: SourceTrouble) -> None: ...
 
     def client_request_id(self) -> str:
-        """Return the GUID by which Microsoft's web service tells installations apart: always the same."""
+        """Return the GUID that identifies this installation to Microsoft's web service: always the same."""
         ...
 
 

@@ -1,5 +1,5 @@
 """The store as others want to see it: the records of published lists, the book of maintenance windows, drains, what
-links brought, when ermon ran and what the links were then, and where right passwords came from.
+links had, when ermon ran and what the links were then, and where right passwords came from.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The SQLite file: its tables, its limits, and what can be wrong with it. Used by one thread.
 
-What is kept is small: so it is held in memory too, and ``write`` brings the tables to what they should be,
-whatever they are. After a write that failed, or in a new file, that is the same as ever. ``Reader`` makes values of the rows again.
+What is kept is small: so it is held in memory too, and ``write`` updates the tables, whatever they are. After a
+write that failed, or in a new file, that is the same as ever. ``Reader`` makes values of the rows again.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from ermon.storage import past
 from ermon.storage.past import HistoryRow, Hours, PastTables, as_bytes
 
 VERSION = 1
-"""Of the tables; an ermon that changes them counts on, and brings older ones up to date."""
+"""Of the tables; an ermon that changes them increments it, and migrates older ones."""
 LAST_VERSION = 1000
 """No ermon will ever write a later one: such a number is damage."""
 APPLICATION_ID = 0x65726D6E
-"""``ermn``: tells our files from other programs' (SQLite file format, section 1.3)."""
+"""``ermn``: distinguishes our files from other programs' (SQLite file format, section 1.3)."""
 MAX_BYTES = 256 * 1024 * 1024
 """Some hundred thousand findings, or the links of some hundred thousand hours; the oldest history makes room."""
 LOCKED_SECONDS = 4.0
@@ -156,14 +156,13 @@ class Database:
             return False
         if self._number("application_id") != APPLICATION_ID:
             raise ForeignError(
-                f"{self._path} is another program's database; move it away, or give ermon another --storage.path"
+                f"{self._path} is another program's database; move it away, or use another --storage.path"
             )
         if not 0 <= version <= LAST_VERSION:
             raise DamagedError(f"its format is {version}")
         if version > VERSION:
             raise ForeignError(
-                f"{self._path} was written by a newer ermon (format {version}, and this one knows {VERSION}); "
-                "start the newer one, or give this one another --storage.path"
+                f"{self._path} was written by a newer ermon (format {version}; this ermon knows {VERSION}); start the newer ermon, or use another --storage.path"
             )
         if not tables >= _TABLES:
             raise DamagedError(f"tables are missing: {', '.join(sorted(_TABLES - tables))}")

@@ -30,7 +30,7 @@ from ermon.storage.past import HistoryRow, Hours
 
 FILE_NAME = "ermon.sqlite"
 SET_ASIDE_AT_MOST = 10
-"""Broken files that are kept in the folder: whoever has so many needs another disk, not another file."""
+"""Broken files that are kept in the folder: after so many, the disk is the problem, not the file."""
 SHOWN_SECONDS = 300.0
 """How long a file that was set aside is a problem: everybody who looks now and then has seen it by then."""
 
@@ -38,12 +38,12 @@ LAST_HOUR = 2**40
 """No hour is later."""
 
 _ADVICE = {
-    sqlite3.SQLITE_FULL: "the disk is full; make room on it",
-    sqlite3.SQLITE_READONLY: "it is read-only; see to its disk, and to its owner",
-    sqlite3.SQLITE_PERM: "access is denied; see to its owner",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; see to the folder and its owner",
-    sqlite3.SQLITE_IOERR: "the disk does not take it; see to the disk, and to limits on the size of files",
-    sqlite3.SQLITE_BUSY: f"somebody else has it open for {LOCKED_SECONDS:g} s; is there another ermon? Give "
+    sqlite3.SQLITE_FULL: "the disk is full; free some space",
+    sqlite3.SQLITE_READONLY: "it is read-only; check its disk and its owner",
+    sqlite3.SQLITE_PERM: "access is denied; check its owner",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its owner",
+    sqlite3.SQLITE_IOERR: "the disk refuses it; check the disk and limits on file sizes",
+    sqlite3.SQLITE_BUSY: f"another program has had it open for {LOCKED_SECONDS:g} s; is there another ermon? Give "
     "each a --storage.path of its own",
 }
 
@@ -160,7 +160,7 @@ class StorageFile:
 
     def _open(self) -> Database:
         if self._database is not None and not self._database.in_place:
-            self._log.error("storage file is gone", path=str(self.path), action="a new one is begun")
+            self._log.error("storage file is gone", path=str(self.path), action="creating a new one")
             self.close()
             self._new = True
         if self._database is None:
@@ -173,14 +173,14 @@ class StorageFile:
         if isinstance(error, ForeignError):
             return str(error)
         if isinstance(error, OSError):
-            return f"{error.filename or self.path}: {error.strerror}; see to the folder and its owner"
+            return f"{error.filename or self.path}: {error.strerror}; check the folder and its owner"
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        return f"{self.path}: {_ADVICE.get(code, 'see to the disk')} ({error})"
+        return f"{self.path}: {_ADVICE.get(code, 'check the disk')} ({error})"
 
     def _surprised(self, error: Exception) -> str:
         self.close()
         self._log.exception("storage failed", path=str(self.path))
-        return f"{self.path}: cannot be written ({_described(error)}); move it away if that does not end"
+        return f"{self.path}: cannot be written ({_described(error)}); move it away if that persists"
 
     # Broken files ------------------------------------------------------------------------------------
 
@@ -193,18 +193,20 @@ class StorageFile:
             aside = self._rename()
         except OSError as error:
             self.close()
-            return f"{self.path} is broken ({damage}) and cannot be renamed: {error.strerror}; move it away"
+            return f"{self.path} is damaged ({damage}) and cannot be renamed: {error.strerror}; move it away"
         self.close()  # only now: SQLite removes what it finds of the file's log under its name
         if aside is None:
             return (
-                f"{self.path} is broken ({damage}), as {SET_ASIDE_AT_MOST} were before it; see to the disk, "
+                f"{self.path} is damaged ({damage}), like {SET_ASIDE_AT_MOST} before it; check the disk, "
                 f"and remove the others: {self.path.name}.corrupt-*"
             )
         self._new = True
-        self._notice = f"{self.path} was broken ({damage}); it is kept as {aside.name}, and a new one begun"
+        self._notice = (
+            f"{self.path} was damaged ({damage}); it was renamed to {aside.name}, and a new one created"
+        )
         self._notice_ends = time.monotonic() + SHOWN_SECONDS
         self._log.error(
-            "storage file was broken", problem=str(damage), path=str(self.path), kept_as=aside.name
+            "storage file was damaged", problem=str(damage), path=str(self.path), kept_as=aside.name
         )
         return None
 

@@ -31,8 +31,9 @@ SCHEMA = (
     "CREATE INDEX history_by_time ON history (cleared_at)",
 )
 
-# All that tells whether a finding was raised in a span: otherwise every later finding would be read to find out. An index on
-# an expression would do, but is not safe for whoever does not trust the schema.
+# All that shows whether a finding was raised in a span: otherwise every later finding would be read to find out. An
+# index on
+# an expression would do, but is not safe with an untrusted schema.
 _ADDED = (
     "CREATE TABLE IF NOT EXISTS finding_span (cleared_at REAL, since REAL, id TEXT, PRIMARY KEY (cleared_at, since, id)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS link_hour (hour INTEGER PRIMARY KEY NOT NULL, links BLOB NOT NULL)",

@@ -1,4 +1,4 @@
-"""Keeps what must outlive ermon: whoever changes something tells the store, and its thread writes it down.
+"""Keeps what must outlive ermon: changes are passed to the store, and its thread writes them.
 
 What is to be kept is held in memory whole, and nobody waits for the disk who need not: a disk that is full,
 gone, broken or stuck costs what a restart would have remembered, and never the watching. It is tried again
@@ -118,7 +118,7 @@ class Store:
                 store._late = True
             store._judge(store._silence)
         if store.kept.unreadable:
-            store._log.error("kept rows make no sense", rows=store.kept.unreadable, path=str(folder))
+            store._log.error("skipped unreadable rows", rows=store.kept.unreadable, path=str(folder))
         return store
 
     def report_to(self, reported: Reported) -> None:
@@ -256,7 +256,7 @@ class Store:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await asyncio.shield(self._ended)
         except TimeoutError:
-            self._log.error("storage does not answer", lost="what was not written yet")
+            self._log.error("storage does not answer", lost="pending writes")
 
     def _transition(self, transition: Transition) -> None:
         finding = transition.finding
@@ -289,7 +289,7 @@ class Store:
 
     @property
     def _silence(self) -> str:
-        return f"{self._file.path}: the disk does not answer; see to it"
+        return f"{self._file.path}: the disk does not respond; check it"
 
     def _judge(self, problem: str | None) -> None:
         if problem == self.problem:
@@ -307,8 +307,10 @@ class Store:
         try:
             self._read_and_write()
         except Exception as error:  # noqa: BLE001 - nobody else would say so
-            self._log.exception("storage has ended", path=str(self._file.path))
-            problem = f"{self._file.path}: nothing is written any more ({type(error).__name__}: {error}); restart ermon"
+            self._log.exception("storage stopped", path=str(self._file.path))
+            problem = (
+                f"{self._file.path}: nothing more is written ({type(error).__name__}: {error}); restart ermon"
+            )
             self._in_loop(self._take_over, Kept(), problem)
             self._in_loop(self._judge, problem)
         self._in_loop(_answer, self._ended, None)

@@ -1,1 +1,1 @@
-"""``ermon status`` and ``ermon routes``: a running daemon in a terminal, for whoever was woken up by it."""
+"""``ermon status`` and ``ermon routes``: a running daemon in a terminal, for the engineer on call."""

@@ -36,7 +36,7 @@ MARKS = {
     "recovering": "○",
     "maintenance": "▼",
 }
-"""A shape for each state and each kind of headline, for whoever does not see the colour."""
+"""A shape for each state and each kind of headline, for readers who do not see the colour."""
 STYLES = {
     "up": "green",
     "down": "bold red",

@@ -53,7 +53,7 @@ def _lines(found: OneFindingDoc) -> Iterator[str]:
         )
     if found.also:
         yield ""
-        yield "What else was wrong at that time"
+        yield "Other findings of that time"
         yield from (f"  {other.id}  {other.severity:<8}  {other.summary}" for other in found.also)
 
 

@@ -120,7 +120,7 @@ def _services(name: str, link: LinkDoc) -> Text:
         **{service: sum(found.values()) for service, found in link.services.items()},
         **link.service_routes,
     }
-    line = Text(overflow="fold").append_text(text(f"{name} brings ", "dim"))
+    line = Text(overflow="fold").append_text(text(f"{name} receives ", "dim"))
     for number, (service, total) in enumerate(sorted(totals.items(), key=lambda item: item[1] > 0)):
         line.append(", " if number else "")
         families = link.services.get(service, {})

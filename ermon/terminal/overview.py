@@ -108,7 +108,7 @@ def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
     head.show_header = False
     summary = text(finding.summary, "bold")
     for word, is_so in (
-        ("stale: what showed it is out of sight", finding.stale),
+        ("stale: ermon cannot see it at present", finding.stale),
         (f"suppressed: {finding.suppressed_because or 'covered'}", finding.suppressed),
     ):
         if is_so:
@@ -146,7 +146,7 @@ def quiet(picture: Picture) -> list[RenderableType]:
     now = picture.now()
     parts: list[RenderableType] = []
     for each in picture.status.maintenance:
-        until = "for good"
+        until = "without an end"
         if each.until is not None:
             ends = instant(each.until)
             until = f"until {clock(ends, now)}, ends in {duration(ends - now)}"
@@ -248,5 +248,5 @@ def _state(feed: FeedDoc, now: datetime) -> Text:
     if feed.overflowed:
         return text("◆ too many routes", style("unknown"))
     if feed.loss:
-        return text(f"◆ messages lost: {feed.loss}", style("unknown"))
+        return text(f"◆ BGP updates lost: {feed.loss}", style("unknown"))
     return text("● up, in sync", style("up"))

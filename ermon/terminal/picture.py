@@ -147,7 +147,7 @@ News: TypeAlias = Event | Heard | Lost
 
 
 async def follow(client: Client, picture: Picture) -> AsyncGenerator[News, None]:
-    """Yield what a daemon tells, without end, the snapshot first.
+    """Yield a daemon's events, without end, the snapshot first.
 
     ``UnreachableError`` when it cannot be reached in the first place; later losses are yielded.
     """
@@ -174,7 +174,7 @@ async def follow(client: Client, picture: Picture) -> AsyncGenerator[News, None]
 
 
 async def _listen(client: Client, last_id: str) -> AsyncGenerator[Event | Heard, None]:
-    """Yield what one connection tells: from after an event on, if that is known."""
+    """Yield the events of one connection: from after an event on, if that is known."""
     headers: Mapping[str, str] = {"Accept": "text/event-stream"}
     if last_id:
         headers = {**headers, "Last-Event-ID": last_id}

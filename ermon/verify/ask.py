@@ -16,7 +16,7 @@ from ermon.client.target import Target, UnreachableError, UsageError
 from ermon.model.prefixes import Family, Prefix, parse_prefix
 
 TOTAL_SECONDS = 120.0
-"""How long all answers may take: whoever waits for a verdict on a change wants it while they remember it."""
+"""How long all answers may take."""
 MAX_TABLE_REQUESTS = 200
 """Requests for one feed's routes of one family: enough for every circuit within Microsoft's limits, and
 not for the full table that somebody leaks to us.
@@ -78,7 +78,7 @@ async def _take(client: Client, circuit: str | None) -> Snapshot:
 
 
 def _tables_of(status: StatusDoc, circuits: Iterable[str]) -> set[tuple[str, Family]]:
-    """Name the feeds and families that show what the links bring, and what is advertised on them."""
+    """Name the feeds and families that show the routes of the links, and what is advertised on them."""
     found: set[tuple[str, Family]] = set()
     for circuit in circuits:
         for name, link in status.circuits[circuit].links.items():
@@ -117,7 +117,7 @@ def _check_prefixes(prefixes: Iterable[str], where: str) -> None:
         for prefix in prefixes:
             parse_prefix(prefix)
     except ValueError as error:
-        raise UnreachableError(f"{where}: is no answer of ermon's API: {error}. {IS_IT_ERMON}") from None
+        raise UnreachableError(f"{where}: is not an answer of ermon's API: {error}. {IS_IT_ERMON}") from None
 
 
 def _halves(prefix: Prefix) -> tuple[Prefix, ...]:

@@ -24,9 +24,9 @@ _OUTCOMES = {
     "suppressed": Outcome.FAIL,
     "unknown": Outcome.UNKNOWN,
 }
-_SUPPRESSED = "a maintenance window, a drain or a larger finding covers it"
-OTHER_INSTANCE = "watched by another ermon (--feeds.match)"
-_NOT_RAISED = "not raised yet: it has to hold for the check's raise_after"
+_SUPPRESSED = "a maintenance window, a drain or another finding suppresses it"
+OTHER_INSTANCE = "monitored by another ermon (--feeds.match)"
+_NOT_RAISED = "not raised yet: it must last for the check's raise_after"
 
 
 class CircuitFacts:
@@ -74,7 +74,7 @@ class CircuitFacts:
         down = [name for name in {feed.process for feed in self.feeds.values()} if name in processes]
         if not down or any(processes[name].state != "down" for name in down):
             return None
-        reasons = dict.fromkeys(processes[name].reason or "nobody knows why" for name in sorted(down))
+        reasons = dict.fromkeys(processes[name].reason or "reason unknown" for name in sorted(down))
         return f"Nothing can be judged: ExaBGP does not run ({'; '.join(reasons)})"
 
     def edge_feeds(self, link: LinkDoc, family: Family) -> list[str]:
@@ -227,8 +227,8 @@ class CircuitFacts:
     def proofs(self, check: str, *, needs_link: bool = False) -> Iterator[Proof]:
         """Yield what a check says of each subject that concerns the circuit.
 
-        With ``needs_link``, an ``ok`` about a link that is down passes nothing: what it would bring or
-        advertise if it were up, nobody has seen.
+        With ``needs_link``, an ``ok`` about a link that is down passes nothing: its routes and advertisements while up
+        are unknown.
         """
         for answered in self._by_check.get(check, ()):
             proof = self._proof(answered)
@@ -271,7 +271,7 @@ class CircuitFacts:
             case "violated" if finding is None:
                 details["note"] = _NOT_RAISED
             case "unknown":
-                before = "; it was violated, when ermon last could" if finding is not None else ""
+                before = "; it was violated when ermon could last judge it" if finding is not None else ""
                 text = f"cannot be judged: {_subject(answered)}{before}"
             case "ok":
                 text = f"ok: {_subject(answered)}"

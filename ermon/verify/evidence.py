@@ -8,6 +8,7 @@ from ermon.checks.advertised_pools import POOL_NOT_ADVERTISED
 from ermon.checks.redundancy import LINK_DOWN
 from ermon.checks.views import VIEW_MISSING
 from ermon.model.prefixes import FAMILY_NAMES, Family
+from ermon.model.text import plural
 from ermon.verify.circuit import CircuitFacts
 from ermon.verify.report import Outcome, Proof
 
@@ -32,7 +33,7 @@ def sessions(facts: CircuitFacts) -> Iterator[Proof]:
                 case "down":
                     yield Proof(Outcome.FAIL, f"{subject} is down", labels=labels, details=details)
                 case _:
-                    text = f"whether {subject} is up cannot be told"
+                    text = f"it is unknown whether {subject} is up"
                     yield Proof(Outcome.UNKNOWN, text, labels=labels, details=details)
 
 
@@ -40,7 +41,7 @@ def sessions(facts: CircuitFacts) -> Iterator[Proof]:
 
 
 def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
-    """What a link that is down advertises nobody hears, and the check asks the mirror alone; where the
+    """A link that is down advertises nothing, but the check looks at the mirror alone; where the
     check is switched off, the state answers.
     """
     checked = facts.answers(POOL_NOT_ADVERTISED.name)
@@ -51,14 +52,14 @@ def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
             continue
         where = f"link {link} of {facts.name}"
         if facts.is_down(link, (family,)):
-            text = f"{_named(pool, family)} is not heard on {where}: the link is down"
+            text = f"{_named(pool, family)} does not reach Microsoft on {where}: the link is down"
             yield _proof(facts, Outcome.FAIL, text, pool, family, link)
         elif not checked:
             named = _named(pool, family)
             outcome, text = {
                 "yes": (Outcome.PASS, f"{named} is advertised on {where}"),
                 "no": (Outcome.FAIL, f"{named} is not advertised on {where}"),
-            }.get(answer, (Outcome.UNKNOWN, f"not known: {named} is advertised on {where}"))
+            }.get(answer, (Outcome.UNKNOWN, f"it is unknown whether {named} is advertised on {where}"))
             yield _proof(facts, outcome, text, pool, family, link)
 
 
@@ -79,7 +80,7 @@ def pools_on_internet(facts: CircuitFacts) -> Iterator[Proof]:
     for name, pool in facts.pools.items():
         for family, feeds in pool.on_internet.items():
             if not feeds and facts.is_microsoft:
-                text = f"no feed shows what the internet hears of {_named(name, family)}"
+                text = f"no feed shows whether {_named(name, family)} is on the internet"
                 yield Proof(Outcome.UNKNOWN, text, labels={"pool": name, "family": family})
 
 
@@ -115,26 +116,24 @@ def seen(facts: CircuitFacts) -> Iterator[Proof]:
     for name, link in facts.links.items():
         for family in link.state:
             feeds = facts.edge_feeds(link, family)
-            what = f"what link {name} brings in {FAMILY_NAMES[family]}"
+            what = f"the {FAMILY_NAMES[family]} routes received on link {name}"
             yield _sight(facts, what, feeds, family, list(link.decided_by.get(family, ())), all_paths=True)
         for family in facts.mirrored_families(name):
             feeds = facts.mirrors(name, family)
-            what = f"what is advertised on link {name} in {FAMILY_NAMES[family]}"
+            what = f"the {FAMILY_NAMES[family]} routes advertised on link {name}"
             yield _sight(facts, what, feeds, family, [f for f in feeds if facts.feeds[f].in_sync[family]])
     for name, feed in facts.feeds.items():
         if feed.view != "edge-table" and feed.circuit != facts.name:
             for family, in_sync in feed.in_sync.items():
-                what = f"{_shows(facts, name)} in {FAMILY_NAMES[family]}"
+                what = f"the {FAMILY_NAMES[family]} routes {_shows(facts, name)}"
                 yield _sight(facts, what, [name], family, [name] if in_sync else [])
 
 
 def _shows(facts: CircuitFacts, name: str) -> str:
     feed = facts.feeds[name]
     if feed.circuit is not None:
-        return f"what is advertised on link {feed.link} of {feed.circuit}"
-    return (
-        f"what is advertised on uplink {feed.uplink}" if feed.uplink else f"what {name} hears on the internet"
-    )
+        return f"advertised on link {feed.link} of {feed.circuit}"
+    return f"advertised on uplink {feed.uplink}" if feed.uplink else f"that {name} shows on the internet"
 
 
 def _sight(
@@ -148,16 +147,16 @@ def _sight(
 ) -> Proof:
     if seeing:
         return Proof(
-            Outcome.PASS, f"{what} is seen by {' and '.join(seeing)}", details={"feeds": list(seeing)}
+            Outcome.PASS, f"ermon sees {what} on {' and '.join(seeing)}", details={"feeds": list(seeing)}
         )
     if not feeds:
-        return Proof(Outcome.UNKNOWN, f"{what} is not seen: no feed shows it")
+        return Proof(Outcome.UNKNOWN, f"ermon cannot see {what}: no feed shows them")
     reasons = [f"{feed} {_blindness(facts, feed, family, all_paths=all_paths)}" for feed in feeds]
     details = {
         "blind_feeds": list(feeds),
         "routers": sorted({r for f in feeds if (r := facts.feeds[f].router)}),
     }
-    return Proof(Outcome.UNKNOWN, f"{what} is not seen: {', '.join(reasons)}", details=details)
+    return Proof(Outcome.UNKNOWN, f"ermon cannot see {what}: {', '.join(reasons)}", details=details)
 
 
 def _blindness(facts: CircuitFacts, name: str, family: Family, *, all_paths: bool) -> str:
@@ -166,12 +165,12 @@ def _blindness(facts: CircuitFacts, name: str, family: Family, *, all_paths: boo
     if feed.state == "down":
         return f"is down ({feed.down_reason})" if feed.down_reason else "is down"
     if feed.loss is not None:
-        return f"has lost messages ({feed.loss})"
+        return f"has lost BGP updates ({feed.loss})"
     if not feed.in_sync[family]:
         return "is not in sync yet"
     if all_paths and not feed.all_paths[family]:
         return "carries best paths only, without ADD-PATH"
-    return "proves nothing"
+    return "does not prove it"
 
 
 # What a step says when it passes: numbers and names, not praise -------------------------------------
@@ -184,8 +183,9 @@ def _per_link(facts: CircuitFacts, describe: Callable[[str], str]) -> str:
     return "; ".join(f"{name}: {text}" for name, text in texts.items())
 
 
-def _counted(numbers: Mapping[Family, int]) -> str:
-    return " and ".join(f"{number} {FAMILY_NAMES[family]}" for family, number in numbers.items())
+def _prefixes(numbers: Mapping[Family, int]) -> str:
+    counts = " and ".join(f"{number} {FAMILY_NAMES[family]}" for family, number in numbers.items())
+    return f"{counts} {'prefix' if list(numbers.values()) == [1] else 'prefixes'}"
 
 
 def links_up(facts: CircuitFacts) -> str:
@@ -196,19 +196,18 @@ def links_up(facts: CircuitFacts) -> str:
 def services(facts: CircuitFacts) -> str:
     def describe(name: str) -> str:
         services = facts.links[name].service_routes.items()
-        return (
-            ", ".join(f"{service} in {routes} routes" for service, routes in services) or "communities sent"
-        )
+        found = ", ".join(f"{service} in {plural(routes, 'route')}" for service, routes in services)
+        return found or "communities sent"
 
     return _per_link(facts, describe)
 
 
 def received(facts: CircuitFacts) -> str:
-    return _per_link(facts, lambda name: f"{_counted(facts.links[name].routes)} prefixes")
+    return _per_link(facts, lambda name: _prefixes(facts.links[name].routes))
 
 
 def advertised(facts: CircuitFacts) -> str:
-    return _per_link(facts, lambda name: f"{_counted(facts.links[name].advertised_prefixes)} prefixes")
+    return _per_link(facts, lambda name: _prefixes(facts.links[name].advertised_prefixes))
 
 
 def limits(facts: CircuitFacts) -> str:
@@ -227,7 +226,7 @@ def pools(facts: CircuitFacts) -> str:
 
 def not_on_other_circuits(facts: CircuitFacts) -> str:
     others = facts.other_circuits
-    return f"not on {', '.join(others)}" if others else "nor any other circuit's here"
+    return f"not on {', '.join(others)}" if others else "there is no other circuit"
 
 
 def internet_views(facts: CircuitFacts) -> str:

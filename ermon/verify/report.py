@@ -95,7 +95,7 @@ class CircuitReport(msgspec.Struct, frozen=True):
     """Checks that could judge this circuit and that the configuration does not ask."""
     links: Mapping[str, LinkReport]
     blinded_by: str | None = None
-    """Why no step can be told, where that is one reason for all of them."""
+    """Why all steps are unknown, if there is one reason."""
 
 
 class OtherFinding(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ class StepKind:
 
     def counts(self, proof: Proof) -> bool:
         """Return whether a check's answer matters: a feed that cannot be judged matters only where no other
-        shows the same, and that ``states`` tells.
+        shows the same, and ``states`` reports it.
         """
         return self.blames_network or proof.status is not Outcome.UNKNOWN or "feed" not in proof.labels
 
@@ -81,7 +81,7 @@ def _step(kind: StepKind, facts: CircuitFacts) -> Step | None:
         if facts.answers(check.name):
             proofs += filter(kind.counts, facts.proofs(check.name, needs_link=kind.needs_link))
         elif _must_answer(part, facts):
-            why = "switched off in ermon's configuration: nobody has looked"
+            why = "switched off in ermon's configuration, so it was not tested"
             text = f"{check.name} is {OTHER_INSTANCE if facts.is_split else why}"
             proofs.append(Proof(Outcome.UNKNOWN, text, check.name))
     if not proofs:
@@ -161,32 +161,32 @@ STEPS: tuple[StepKind, ...] = (
     ),
     StepKind(
         AcceptanceStep.SERVICES,
-        "Services and their communities come",
+        "Required services arrive, with communities",
         passed=evidence.services,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.PREFIXES,
-        "Every expected prefix comes",
+        "Every expected prefix is received",
         passed=evidence.received,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.COUNTS,
-        "No link brings too few prefixes",
+        "No link receives too few prefixes",
         passed=evidence.received,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.RECEIVED_EQUAL,
-        "The links bring the same",
+        "The links receive the same prefixes",
         passed=evidence.received,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.RECEIVED_CLEAN,
-        "Nothing comes that must not",
-        passed=lambda _: "no default, nothing private, none of ours",
+        "No unexpected prefixes received",
+        passed=lambda _: "no default route, no private space, no own space",
         needs_link=True,
     ),
     StepKind(
@@ -209,24 +209,24 @@ STEPS: tuple[StepKind, ...] = (
     ),
     StepKind(
         AcceptanceStep.ADVERTISED_EQUAL,
-        "The links advertise the same",
+        "The links advertise the same prefixes",
         passed=evidence.advertised,
         needs_link=True,
     ),
     StepKind(
         AcceptanceStep.LIMITS,
-        "Microsoft's prefix limits are far",
+        "Well below Microsoft's prefix limits",
         passed=evidence.limits,
     ),
     StepKind(
         AcceptanceStep.INTERNET,
-        "Nothing of it is on the internet",
+        "Nothing leaks to the internet",
         passed=evidence.internet_views,
         states=evidence.pools_on_internet,
     ),
     StepKind(
         AcceptanceStep.SIGHT,
-        "ermon sees all of this",
+        "ermon can see all of this",
         passed=lambda facts: f"{len(facts.feeds)} feeds, up and in sync",
         states=evidence.seen,
         blames_network=False,

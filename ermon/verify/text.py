@@ -68,7 +68,7 @@ class Sheet:
             self._step(step)
         if circuit.not_asked:
             names = ", ".join(circuit.not_asked)
-            self._block(f"Not asked for by the configuration: {names}.", 2, "dim")
+            self._block(f"Not configured, so not tested: {names}.", 2, "dim")
 
     def _step(self, step: Step) -> None:
         mark = self._paint(_MARKS[step.status], _STYLES[step.status])
@@ -139,15 +139,15 @@ class Sheet:
     def _other_findings(self, report: Report) -> None:
         if report.other_findings:
             self._line("")
-            self._line("Raised besides, and no part of this test", "bold")
+            self._line("Also raised, but no part of this test", "bold")
             for finding in report.other_findings:
                 self._block(f"{finding.severity:<9} {finding.check}: {finding.summary}", 2)
 
     def _maintenance(self, report: Report) -> None:
-        """Say what keeps findings quiet on purpose: whoever reads why a step fails must not search for it."""
+        """Say what suppresses findings on purpose, beside the steps that fail."""
         if report.maintenance:
             self._line("")
-            self._line("In force: maintenance and exceptions", "bold")
+            self._line("Maintenance windows and exceptions in force", "bold")
         for each in report.maintenance:
             about = ", ".join(f"{name} {value}" for name, value in each.about.items())
             until = "for good" if each.until is None else f"until {_moment(each.until)}"
@@ -166,7 +166,7 @@ class Sheet:
         steps = f"of {total} steps"
         parts = [
             f"{failed} {steps} fail" if failed else "",
-            f"{unknown} {'' if failed else steps + ' '}cannot be told" if unknown else "",
+            f"{unknown} {'' if failed else steps + ' '}are unknown" if unknown else "",
             f"worse than at {_moment(report.comparison.before)}" if worse and report.comparison else "",
         ]
         verdict = ", ".join(part for part in parts if part)
@@ -199,7 +199,7 @@ class Sheet:
 
 def _tally(step: Step) -> str:
     counts = Counter(proof.status for proof in step.evidence)
-    words = {Outcome.FAIL: "wrong", Outcome.UNKNOWN: "not known", Outcome.PASS: "right"}
+    words = {Outcome.FAIL: "fail", Outcome.UNKNOWN: "unknown", Outcome.PASS: "pass"}
     return ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
 
 

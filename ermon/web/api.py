@@ -176,7 +176,7 @@ def _prefix(text: str | None) -> Prefix:
         refuse(f"parameter 'prefix': {error}")
 
 
-# What ermon can find, and what to do about it, in the words of ``ermon explain`` --------------------
+# The checks of ermon, and what to do, in the words of ``ermon explain`` --------------------
 
 
 async def checks(request: web.Request) -> web.Response:
@@ -216,7 +216,7 @@ def _heading(config: Config, check: Check) -> dict[str, Any]:
     }
 
 
-# Maintenance windows: listed for everybody, added and ended by those who may change anything --------
+# Maintenance windows: readable for all, changed only by those who may make changes --------
 
 
 async def windows(request: web.Request) -> web.Response:
@@ -246,7 +246,7 @@ async def caller(request: web.Request) -> web.Response:
 
 
 async def preview_window(request: web.Request) -> web.Response:
-    """Say what a window would keep quiet; nothing is changed, and whoever may see the network may ask."""
+    """Say what a window would suppress; nothing is changed, and reading rights are enough."""
     context = request.app[CONTEXT]
     now, monitor = _now(context), context.monitor()
     proposed = await _proposed(request, now, "")
@@ -281,7 +281,7 @@ async def _proposed(request: web.Request, now: float, by: str) -> BookedWindow:
     try:
         wanted = msgspec.json.decode(await request.read(), type=WindowRequest)
     except msgspec.MsgspecError as error:
-        refuse(f"the body is no maintenance window: {error}")
+        refuse(f"the body is not a maintenance window: {error}")
     starts = datetime.fromtimestamp(now, UTC) if wanted.starts is None else _moment("from", wanted.starts)
     window = MaintenanceWindow(
         starts,
@@ -305,7 +305,7 @@ async def end_window(request: web.Request) -> web.Response:
         booked = context.maintenance.end(window_id, now)
     except KeyError:
         raise web.HTTPNotFound(
-            text=f"there is no window {window_id!r} that was added at run time; one of the configuration ends there"
+            text=f"there is no window {window_id!r} that was added at run time; windows from the configuration file can only be ended there"
         ) from None
     return await _in_force(context, answer(success(_window(booked.window, now, booked))))
 
@@ -351,7 +351,7 @@ async def accept(request: web.Request) -> web.Response:
     try:
         wanted = msgspec.json.decode(await request.read(), type=AcceptRequest)
     except msgspec.MsgspecError as error:
-        refuse(f"the body says nothing to accept: {error}")
+        refuse(f"the body is not a valid request: {error}")
     monitor = context.monitor()
     try:
         labels = wanted_labels(
@@ -368,7 +368,7 @@ async def accept(request: web.Request) -> web.Response:
     alarms = monitor.acceptable(wanted.check, dict(labels))
     if not alarms:
         about = ", ".join(f"{name} {value}" for name, value in labels)
-        refuse(f"{wanted.check} of {about} is not violated at present: there is nothing to accept")
+        refuse(f"{wanted.check} of {about} is not violated at present, so there is nothing to accept")
     await context.accept(wanted.check, labels, because)
     statuses = {alarm.key: alarm.status for alarm in context.monitor().statuses()}
     return answer(

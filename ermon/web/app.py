@@ -155,7 +155,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise  # the client is gone
     except Exception:  # noqa: BLE001  # whatever it is, the others go on being served
         structlog.get_logger().exception("request failed", method=request.method, path=request.path)
-        text = "a bug in ermon; its log has the details"
+        text = "a bug in ermon; the log has the details"
         return answer(failure(text), 500) if in_api else web.Response(text=f"{text}\n", status=500)
 
 

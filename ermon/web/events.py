@@ -38,7 +38,7 @@ sees more on a page, and lines that come in must not wait for pages.
 """
 
 MAX_CLIENTS = 100
-"""A wall of screens; whoever opens more has left something running, and is the first to lose one to somebody else."""
+"""A wall of screens; a client with more is the first to lose one."""
 
 _Entity = tuple[str, str | LinkKey]
 """What an event is about: ``link``, ``feed`` or ``pool``, and which."""
@@ -161,7 +161,7 @@ class EventHub:
         holds = Counter(each.party for each in self._subscriptions)
         most, count = max(holds.items(), key=lambda item: item[1], default=("", 0))
         if count <= holds[party] + 1:
-            raise TooManyClientsError(f"{self._max_clients} clients listen already")
+            raise TooManyClientsError(f"{self._max_clients} clients are listening already")
         victim = next(each for each in self._subscriptions if each.party == most)
         del self._subscriptions[victim]
         victim.end()
@@ -271,7 +271,7 @@ class EventHub:
             self.publish("pool", PoolEvent(**asdict(pool), pool=name))
 
     def _publish_headline(self, headline: HeadlineDoc) -> None:
-        """Last of all, so that whoever follows can show it beside what it is about."""
+        """Last of all, so that clients can show it beside its subject."""
         if headline != self._shown_headline:
             self._shown_headline = headline
             self.publish("headline", headline)

@@ -1,7 +1,7 @@
 """One finding, raised or past: its page, and what the page shows of it.
 
-The page is a file that asks the API, as the status page does. It is answered with 404 where there is no such finding, so
-that an old link says at once what is the case.
+The page is a file that asks the API, as the status page does. It is answered with 404 where there is no such
+finding, so that an old link says at once what is the case.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ async def _found(request: web.Request) -> Finding:
     kept = await context.past.cleared_finding(wanted)
     if kept is None:
         raise web.HTTPNotFound(
-            text=f"there is no finding {wanted!r}: its link is wrong, or it was cleared longer ago than "
-            "--storage.retention says, or while nothing could be stored\n"
+            text=f"there is no finding {wanted!r}: the link is wrong, or the finding was cleared longer ago than "
+            "--storage.retention, or it could not be stored\n"
         )
     return kept
 
@@ -79,14 +79,14 @@ async def _also(context: WebContext, found: Finding) -> tuple[list[Finding], boo
 def _unknown(context: WebContext, config: Config, found: Finding, *, complete: bool) -> Iterable[str]:
     """Say what is not known, or not any more."""
     if found.stale:
-        yield "What showed it is out of sight: it may be over."
+        yield "It may be over: ermon cannot see it at present."
     if found.cleared_at is not None:
-        yield "The evidence is what was seen last. The routes of that time are not kept."
-        yield "The commands go by the configuration as it is now."
+        yield "The evidence is the last that ermon saw. The routes of that time are not kept."
+        yield "The commands are filled in from the present configuration."
     if gone := _gone(config, found):
         yield f"The configuration has no {' and no '.join(gone)} any more: commands for it cannot be filled in."
     if not complete:
-        yield "More was wrong at that time than is shown here."
+        yield "There were more findings at that time than are shown here."
     if (problem := context.monitor().network.storage_problem()) is not None:
         yield f"Other findings of that time may be missing: {problem}."
 

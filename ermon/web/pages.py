@@ -90,7 +90,7 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]
 
 def _file(name: str, body: bytes) -> File:
     content_type = next((kind for ending, kind in _TYPES.items() if name.endswith(ending)), "text/plain")
-    # Weak: the zipped file and the plain one are the same to whoever asks (RFC 9110 section 8.8.1).
+    # Weak: the zipped file and the plain one are the same to the client (RFC 9110 section 8.8.1).
     etag = ETag(hashlib.sha256(body).hexdigest()[:32], is_weak=True)
     return File(content_type, body, gzip.compress(body, mtime=0), etag)
 
@@ -107,7 +107,7 @@ async def static(request: web.Request) -> web.Response:
     """One of its files."""
     file = request.app[FILES].get(request.match_info["name"])
     if file is None:
-        raise web.HTTPNotFound(text="there is no such file of the status page\n")
+        raise web.HTTPNotFound(text="the status page has no such file\n")
     return file.answer(request)
 
 
@@ -140,7 +140,7 @@ async def runbook(request: web.Request) -> web.Response:
 async def runbooks(request: web.Request) -> web.Response:
     """All checks, by section."""
     del request
-    parts = ["<h1>What ermon can find</h1>"]
+    parts = ["<h1>The checks of ermon</h1>"]
     for section in Section:
         checks = [check for check in CATALOGUE.values() if check.section is section]
         items = "\n".join(

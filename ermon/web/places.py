@@ -281,7 +281,7 @@ def _finding(
 
 
 def _services(config: Config) -> Iterator[Place]:
-    """The services and regions of Microsoft; each says which circuits must bring it."""
+    """The services and regions of Microsoft; each says which circuits require it."""
     needed: dict[tuple[int, int], list[str]] = {}
     for circuit in config.circuits.values():
         for service in circuit.receive.services:

@@ -1,4 +1,4 @@
-"""``/api/v1/search``: one question for everything that somebody may look for, answered in one way for the page and the terminal."""
+"""``/api/v1/search``: one search for everything, with one answer for the page and the terminal."""
 
 from __future__ import annotations
 

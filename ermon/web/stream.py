@@ -109,7 +109,7 @@ async def recording(request: web.Request) -> web.StreamResponse:
     here, places = is_an_account(party_of(request)), request.app[RECORDINGS]
     if places.locked() and not here:
         raise web.HTTPServiceUnavailable(
-            text=f"{MAX_RECORDINGS} clients take one already", headers={"Retry-After": "10"}
+            text=f"{MAX_RECORDINGS} clients are taking one already", headers={"Retry-After": "10"}
         )
     # Nobody elsewhere, however slowly they read, keeps the commands on ermon's machine from theirs.
     async with nullcontext() if here else places:

@@ -49,7 +49,7 @@ def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
 
 def test_a_folder_in_which_everybody_may_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    with pytest.raises(PermissionError, match=r"everybody may write in it \(mode 0777\)"):
+    with pytest.raises(PermissionError, match=r"it is world-writable \(mode 0777\)"):
         own_folder(tmp_path)
     own_folder(tmp_path / "inside")
     tmp_path.chmod(0o1777)

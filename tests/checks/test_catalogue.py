@@ -110,7 +110,7 @@ def test_a_leaked_pool_is_summed_up_in_the_promised_words():
         outside, {"prefixes": ["198.51.100.0/28"], "feeds": ["outside"]}
     ) == ("NAT pool chi-outbound 198.51.100.0/28 is advertised to the internet, seen on outside")
     assert CATALOGUE["pool-leak"].summarize(outside) == (
-        "NAT pool chi-outbound (ipv4) is advertised to the internet, seen on outside"
+        "NAT pool chi-outbound (IPv4) is advertised to the internet, seen on outside"
     )
 
 
@@ -139,7 +139,7 @@ def test_a_summary_ends_with_the_prefix_and_the_place_that_it_does_not_name(
 def test_a_summary_names_the_pools_of_the_evidence_where_it_has_any(pools: list[str], named: str):
     labels = {"circuit": "chicago", "link": "primary", "family": "ipv4"}
     summary = CATALOGUE["pool-wrong-circuit"].summarize(labels, {"pools": pools})
-    assert summary == f"{named} circuit (ipv4) is advertised on link primary of circuit chicago"
+    assert summary == f"{named} circuit (IPv4) is advertised on link primary of circuit chicago"
 
 
 def test_a_label_that_is_not_there_stands_in_the_summary_by_its_name():

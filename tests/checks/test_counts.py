@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ermon.checks.topics import Counted
+from ermon.model.prefixes import FAMILY_NAMES
 from ermon.model.settings import Severity
 from tests.checks.company import PLANT, SHAREPOINT, SPACES, TEAMS, Company, Space, company
 from tests.story import MILLISECOND
@@ -23,7 +24,7 @@ def test_fewer_routes_than_the_minimum_are_noticed_after_a_minute(net: Company, 
     assert net.status("prefix-count-low", **PRIMARY, family=space.family) == "ok"
     net.microsoft_withdraws("chicago-primary", space.sharepoint)
     finding = net.assert_raised_after(60, "prefix-count-low", **PRIMARY, family=space.family)
-    assert " of at least " in finding.summary
+    assert ", below the minimum of " in finding.summary
     assert finding.severity is Severity.WARNING
     net.wait(5).microsoft_sends("chicago-primary", space.extra)
     net.assert_cleared_after(60, "prefix-count-low", **PRIMARY, family=space.family)
@@ -79,7 +80,9 @@ def test_a_link_that_brings_much_less_than_usual_is_noticed_after_a_minute(space
     shrink(net, space, 7, 6)
     finding = net.assert_raised_after(60, "prefix-count-low", **count(space))
     assert finding.severity is Severity.WARNING
-    assert finding.summary.endswith(f"brings too few {space.family} routes: 6 of usually 10 (edge-1)")
+    assert finding.summary.endswith(
+        f"receives too few {FAMILY_NAMES[space.family]} routes: 6 instead of the usual 10 (edge-1)"
+    )
     grow(net.wait(5), space, 6, 7)
     net.assert_cleared_after(60, "prefix-count-low", **count(space))
 
@@ -338,7 +341,10 @@ def test_a_service_that_vanishes_almost_wholly_is_noticed(space: Space):
     finding = net.assert_raised_after(60, "service-count-low", **EXCHANGE_ON_PRIMARY)
     assert finding.severity is Severity.WARNING
     assert finding.evidence[space.family]["routes"] == 1
-    assert f"routes of exchange-online: 1 of usually 40 in {space.family}" in finding.summary
+    assert (
+        f"routes of exchange-online: 1 instead of the usual 40 in {FAMILY_NAMES[space.family]}"
+        in finding.summary
+    )
     assert net.raised("prefix-count-low") == []
     grow(net.wait(5), space, 1, 28)
     net.assert_cleared_after(60, "service-count-low", **EXCHANGE_ON_PRIMARY)
@@ -433,7 +439,7 @@ def test_a_link_that_advertises_much_less_than_usual_is_noticed_after_a_minute(s
     net.withdraw("plant-primary", space.many(100)[69])
     net.withdraw("plant-primary", space.office)
     finding = net.assert_raised_after(60, "advertised-count-low", **labels)
-    assert " of usually " in finding.summary
+    assert " instead of the usual " in finding.summary
     assert finding.severity is Severity.WARNING
     net.wait(5).announce("plant-primary", *space.many(100)[69:72], space.office, path="64500")
     net.assert_cleared_after(60, "advertised-count-low", **labels)

@@ -112,7 +112,7 @@ def test_who_is_told_to_change_a_router_is_told_how_to_undo_it(check: str):
 @ALL
 def test_a_source_says_where_the_rule_comes_from(check: str):
     source = read_guide(check).plain().source
-    assert re.search(r"learn\.microsoft\.com/|RFC \d{4}|ermon's own sight: ", source)
+    assert re.search(r"learn\.microsoft\.com/|RFC \d{4}|ermon's own visibility: ", source)
     assert not re.search(r"\bR\d{1,2}\b", source)
 
 

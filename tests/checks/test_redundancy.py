@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.model.prefixes import parse_prefix
+from ermon.model.prefixes import FAMILY_NAMES, parse_prefix
 from ermon.model.settings import Severity
 from tests.checks.company import (
     EXCHANGE,
@@ -527,7 +527,7 @@ def test_redundancy_is_asked_for_in_each_family(net: Company, space: Space):
     finding = net.assert_raised_after(60, "geo-not-redundant", **US)
     assert finding.evidence["families"] == [space.family]
     assert finding.evidence["circuits"] == {"chicago": "down", "dallas": "up"}
-    assert f"bring {space.family} routes (edge-1, edge-2)" in finding.summary
+    assert f"receive {FAMILY_NAMES[space.family]} routes (edge-1, edge-2)" in finding.summary
 
 
 def test_no_circuit_left_in_a_geo_is_not_redundant_either(net: Company):
@@ -641,7 +641,7 @@ def test_a_prefix_on_one_link_only_is_noticed_after_a_minute(net: Company, space
     assert finding.evidence["prefixes"] == [space.extra]
     assert finding.evidence["missing"] == {"primary": [space.extra]}
     assert finding.summary == (
-        f"Circuit chicago lacks {space.family} prefix {space.extra} on link primary (edge-1, edge-2)"
+        f"Circuit chicago lacks {FAMILY_NAMES[space.family]} prefix {space.extra} on link primary (edge-1, edge-2)"
     )
     net.wait(5).microsoft_sends("chicago-primary", space.extra)
     net.assert_cleared_after(60, "link-asymmetry", circuit="chicago", family=space.family)

@@ -342,11 +342,13 @@ async def test_a_circuit_that_is_watched_elsewhere_is_unknown_and_says_where_to_
     assert run.code == 1
     assert set(run.not_passed("dallas").values()) == {"unknown"}
     assert run.problems("sessions", "dallas") == [
-        f"unknown link {name} ({router}) is watched by another ermon (--feeds.match)"
+        f"unknown link {name} ({router}) is monitored by another ermon (--feeds.match)"
         for name, router in (("primary", "edge-3"), ("secondary", "edge-4"))
     ]
     problems = [problem for step in run.not_passed("dallas") for problem in run.problems(step, "dallas")]
-    assert all(problem.endswith("watched by another ermon (--feeds.match)") for problem in problems), problems
+    assert all(problem.endswith("monitored by another ermon (--feeds.match)") for problem in problems), (
+        problems
+    )
 
 
 def test_a_maintenance_window_on_a_feed_elsewhere_is_refused_with_the_reason():

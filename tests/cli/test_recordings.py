@@ -68,13 +68,13 @@ def test_a_file_that_is_cut_off_is_said_to_be(plain, capsys) -> None:
     packed = plain.with_name("1.jsonl.gz")
     packed.write_bytes(gzip.compress(plain.read_bytes())[:-8])
     code, _, err = replay(capsys, packed)
-    assert (code, err) == (0, f"{packed}: it is cut off: whoever wrote it was killed, or still writes\n")
+    assert (code, err) == (0, f"{packed}: it is truncated: its writer was killed, or is still writing\n")
 
 
 def test_a_folder_without_recordings_is_wrong_usage(tmp_path, capsys) -> None:
     code, out, err = replay(capsys, tmp_path)
     assert (code, out) == (2, "")
-    assert err.startswith(f"{tmp_path}: there is no recording in it")
+    assert err.startswith(f"{tmp_path}: it contains no recording")
 
 
 @pytest.mark.parametrize(("text", "size"), [("16MiB", 2**24), ("2GiB", 2**31)])

@@ -46,17 +46,17 @@ def test_without_either_this_machine_s_authorities_are_trusted():
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"url": "http://127.0.0.1:10179", "ca_file": "ca.crt"}, "are for an https:// address"),
-        ({"ca_file": "none.crt"}, "--ca-file: none.crt is no file with certificates in PEM: No such file"),
-        ({"ca_file": "large"}, "--ca-file: large is no file with certificates in PEM"),
+        ({"url": "http://127.0.0.1:10179", "ca_file": "ca.crt"}, "need an https:// URL"),
+        ({"ca_file": "none.crt"}, "--ca-file: none.crt is not a PEM file with certificates: No such file"),
+        ({"ca_file": "large"}, "--ca-file: large is not a PEM file with certificates"),
         ({"key_file": "client.key"}, "--key-file needs --cert-file"),
         ({"cert_file": "client.crt", "key_file": "ca.crt"}, "client.crt and its key cannot be used"),
         ({"username": "noc"}, "--username and --password-file belong together"),
         ({"password_file": "large"}, "--username and --password-file belong together"),
         ({"username": "noc", "password_file": "none"}, "none cannot be read: No such file"),
         ({"username": "noc", "password_file": "large"}, "large is larger than 1024 bytes"),
-        ({"username": "a:b", "password_file": "large"}, "a user has no colon"),
-        ({"url": "https://noc:hunter2@ermon.example.net"}, "give --username and --password-file"),
+        ({"username": "a:b", "password_file": "large"}, "a user name must not contain a colon"),
+        ({"url": "https://noc:hunter2@ermon.example.net"}, "use --username and --password-file"),
     ],
 )
 def test_what_cannot_be_is_told(

@@ -72,7 +72,7 @@ def test_where_no_ermon_is_they_say_so(nowhere: Path, command: list[str], code: 
     del code
     assert run(command) == 3
     assert capsys.readouterr().err.startswith(
-        f"ermon: no ermon is here: there is no {nowhere}, and http://127.0.0.1:9 cannot be reached: "
+        f"ermon: no ermon runs here: there is no {nowhere}, and http://127.0.0.1:9 cannot be reached: "
     )
 
 
@@ -90,7 +90,7 @@ def test_a_daemon_that_died_is_no_other(tmp_path: Path, capsys):
     assert run(["status", f"--socket={tmp_path / 'control.sock'}"]) == 3
     said = capsys.readouterr().err
     assert "control.sock cannot be reached: " in said
-    assert said.endswith("Is `ermon run` up there? --socket says where\n")
+    assert said.endswith("Is `ermon run` up there? Name another daemon with --socket\n")
 
 
 @pytest.mark.parametrize("other", [{"url": "http://127.0.0.1:10179"}, {"username": "noc"}])

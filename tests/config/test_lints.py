@@ -156,7 +156,7 @@ def test_a_sound_inventory_has_none(lints):
             {"uplinks": "{isp-a: {router: border-1, asn: 174}}"},
             "uplinks",
             "uplinks-not-redundant",
-            "there is one uplink only",
+            "there is only one uplink",
         ),
         (
             {"uplinks": BASE["uplinks"].replace("border-2", "border-1")},
@@ -168,7 +168,7 @@ def test_a_sound_inventory_has_none(lints):
             {"uplinks": BASE["uplinks"].replace("border-2", "edge-1")},
             "uplinks.isp-b.router",
             "uplinks-not-redundant",
-            "ExpressRoute and the internet both leave by edge-1",
+            "ExpressRoute and the internet share router edge-1",
         ),
         (
             {"internet_only": "[192.0.6.0/24]"},
@@ -333,7 +333,7 @@ UPLINK = "\n  isp: {router: border-1, view: to-internet, uplink: isp-a, peer: 12
             },
             "circuits.ams.links.primary",
             "best-path-only",
-            "edge-1 shows best paths of edge-1",
+            "edge-1 shows only best paths of edge-1",
         ),
         (
             {
@@ -342,7 +342,7 @@ UPLINK = "\n  isp: {router: border-1, view: to-internet, uplink: isp-a, peer: 12
             },
             "feeds.again",
             "two-tables-one-vrf",
-            "edge-1 is an edge table of edge-1 too",
+            "edge-1 is also an edge table of edge-1",
         ),
         (
             {"nat_pools": "\n  pat: {circuit: ams, prefixes: [192.0.3.1/32]}"},
@@ -366,7 +366,7 @@ UPLINK = "\n  isp: {router: border-1, view: to-internet, uplink: isp-a, peer: 12
             {"circuits": BASE["circuits"].rsplit("\n", 1)[0]},
             "circuits.lon.links",
             "one-link",
-            "primary is the only one",
+            "primary is the only link",
         ),
         (
             {"exceptions": "\n  - {check: link-asymmetry, circuit: ams, reason: works, until: 2027-01-15}"},
@@ -392,7 +392,12 @@ UPLINK = "\n  isp: {router: border-1, view: to-internet, uplink: isp-a, peer: 12
             "no-effect",
             "'geo-one-locaton' is not a lint",
         ),
-        ({"collector": "{settle: 30s}"}, "collector.settle", "no-effect", "never counts"),
+        (
+            {"collector": "{settle: 30s}"},
+            "collector.settle",
+            "no-effect",
+            "has no effect, because it is longer than settle_limit",
+        ),
     ],
 )
 def test_mistakes_that_no_schema_shows_are_told(lints, sections, path, name, message):
@@ -496,7 +501,10 @@ def test_port_that_something_else_has_is_found_when_it_is_here(tmp_path):
         port = holder.getsockname()[1]
         [found] = checked(tmp_path, here=True, collector=f"{{asn: 64500, port: {port}}}")
     assert (found.problem.path, found.name, found.weight) == ("feeds.outside.local", "local-not-here", "note")
-    assert f"`ss -ltnp 'sport = :{port}'` says what (an ermon that runs is fine)" in found.problem.message
+    assert (
+        f"`ss -ltnp 'sport = :{port}'` says what (if that is a running ermon, all is well)"
+        in found.problem.message
+    )
 
 
 @pytest.mark.parametrize("error", ["EACCES", "EPERM"])

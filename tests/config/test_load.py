@@ -201,7 +201,7 @@ def test_addresses_are_kept_in_canonical_text(load):
 def test_prefixes_are_compared_as_values_not_as_text(load):
     pools = "nat_pools: {out: {circuit: chicago, prefixes: ['FD00::/48', 'fd00:0::/48']}}\n"
     assert messages(load, MINIMAL + pools) == [
-        "nat_pools.out.prefixes: lists the same twice, again as number 2; once is enough"
+        "nat_pools.out.prefixes: duplicate of an earlier item (item 2); remove it"
     ]
 
 

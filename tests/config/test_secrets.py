@@ -116,8 +116,8 @@ def test_every_file_that_cannot_be_read_is_named_with_where_it_was_looked_for(co
     [
         (b" \n", "is empty"),
         (b"x" * (MAX_SECRET_BYTES + 1), "is larger than"),
-        (b"\xff", "one line in ASCII"),
-        (b"two\nlines", "one line in ASCII"),
+        (b"\xff", "one line of ASCII"),
+        (b"two\nlines", "one line of ASCII"),
     ],
 )
 def test_what_is_no_key_is_refused(config_file, content, problem):
@@ -170,5 +170,5 @@ def test_what_is_no_certificate_or_no_key_is_refused_and_nobody_is_asked_for_a_p
     (config_file.parent / "hook.key").write_text(content)
     (config_file.parent / "hook.crt").write_text(CLIENT.read_text())
     ca, own = problems(hooked(tls=ClientTls("ca.pem", "hook.crt", "hook.key")), config_file)
-    assert "webhooks[0].tls.ca_file: the file must hold certificate authorities, in PEM" in ca
-    assert "webhooks[0].tls.cert_file: the file must hold a certificate and its key" in own
+    assert "webhooks[0].tls.ca_file: the file must contain certificate authorities, in PEM" in ca
+    assert "webhooks[0].tls.cert_file: the file must contain a certificate and its key" in own

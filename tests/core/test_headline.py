@@ -70,7 +70,7 @@ def test_a_missing_view_is_a_blind_spot_and_no_finding_beside_it():
 @BOTH_FAMILIES
 def test_a_standby_that_best_paths_do_not_show_is_a_blind_spot(space: Space):
     net = good_day("feeds: {edge-1: {add_path: false}}")
-    spot = "Link primary of circuit chicago is seen by best paths only"
+    spot = "Link primary of circuit chicago is visible by best paths only"
     assert status(net).blind_spots == (spot,)
     net.withdraw("edge-1", space.exchange, space.sharepoint).wait(300)
     assert headline(net).kind == "well"
@@ -107,19 +107,19 @@ def test_of_equally_bad_ones_the_latest_is_named(net: Company):
 def test_what_may_be_over_and_what_is_covered_is_said(net: Company):
     leak(net).wait(5).down("isp-a")
     about = headline(net).about
-    assert "It may be over: what showed it is out of sight." in about
+    assert "It may be over: ermon cannot see it at present." in about
     assert "ermon cannot see everything: 1 of 10 feeds is down (edge-1: 1 of 3 feeds down)." in about
     other = good_day().lose("chicago-primary", "ipv4").wait(20)
     found = headline(maintain(other, circuit="chicago", link="primary"))
     assert found.kind == "wrong"
-    assert "Maintenance, a drain or a larger finding covers all that is raised." in found.about
+    assert "All raised findings are suppressed by maintenance, a drain or another finding." in found.about
 
 
 def test_the_cause_is_the_headline_where_nothing_is_seen_and_its_effects_are_one_group(net: Company):
     net.process_down("edges").process_down("outside").wait(200)
     found = headline(net)
     assert found.kind == "wrong"
-    assert found.text.startswith("ermon sees nothing: ExaBGP does not run")
+    assert found.text.startswith("ermon sees nothing: ExaBGP is not running")
     [group] = status(net).groups
     assert (group.text, group.severity) == (found.text, "critical")
     raised = {finding.id for finding in net.monitor.findings()}
@@ -155,7 +155,7 @@ def test_feeds_that_are_down_are_counted_and_named_by_router(net: Company):
 
 def test_a_router_that_is_gone_as_a_whole_is_the_headline_and_its_findings_are_one_group(net: Company):
     net.down("edge-3").down("dallas-primary")
-    assert headline(net).text == "ermon does not see edge-3: 2 of 2 feeds are down"
+    assert headline(net).text == "ermon cannot see edge-3: 2 of 2 feeds are down"
     net.wait(60)
     [group] = status(net).groups
     assert group.text == "edge-3: 2 of 2 feeds down"
@@ -254,7 +254,7 @@ def test_a_link_that_is_down_in_maintenance_is_never_well(space: Space):
     assert found.kind == "maintenance"
     assert found.text.startswith("In maintenance: Circuit chicago ")
     assert found.text.endswith("(until 12:10:02 UTC: circuit move)")
-    assert found.about.startswith("Maintenance by anna. Covered: ")
+    assert found.about.startswith("Maintenance by anna. Also suppressed: ")
     assert found.due == "2026-11-18T12:10:02.000Z"
     [quiet] = status(net).maintenance
     assert (quiet.about, quiet.by, quiet.id) == ({"circuit": "chicago"}, "anna", "1a2b")
@@ -264,7 +264,7 @@ def test_a_window_that_is_open_says_so_though_nothing_is_wrong_and_its_end_does_
     found = headline(maintain(net, circuit="chicago", link="primary"))
     assert found.kind == "maintenance"
     assert found.text == "In maintenance: link primary of circuit chicago (until 12:10:02 UTC: circuit move)"
-    assert found.about == "Maintenance by anna. Nothing is wrong under it."
+    assert found.about == "Maintenance by anna. Nothing else is wrong."
     assert headline(net.wait(3600)).kind == "well"
 
 
@@ -280,7 +280,7 @@ def test_the_end_of_a_window_lets_what_is_wrong_be_noticed(net: Company, space: 
 def test_a_window_on_a_router_that_is_out_of_sight_does_not_make_it_seen(net: Company):
     maintain(net, router="edge-3").down("edge-3").down("dallas-primary").wait(120)
     found = headline(net)
-    assert (found.kind, found.text) == ("unseen", "ermon does not see edge-3: 2 of 2 feeds are down")
+    assert (found.kind, found.text) == ("unseen", "ermon cannot see edge-3: 2 of 2 feeds are down")
     assert "In maintenance: router edge-3 (until 12:10:02 UTC: circuit move)." in found.about
 
 
@@ -292,9 +292,9 @@ def test_an_exception_counts_while_it_keeps_something_quiet(space: Space):
     net.lose("chicago-primary", space.family).wait(20)
     found = headline(net)
     assert found.kind == "maintenance"
-    assert found.text.startswith("Quiet by an exception: Link primary of circuit chicago ")
-    assert found.text.endswith("(for good: cancelled)")
-    assert found.about.startswith("It is in the configuration.")
+    assert found.text.startswith("Suppressed by an exception: Link primary of circuit chicago ")
+    assert found.text.endswith("(without an end: cancelled)")
+    assert found.about.startswith("It is set in the configuration.")
 
 
 @BOTH_FAMILIES
@@ -319,7 +319,9 @@ def test_a_drain_is_said_before_all_is_called_well(net: Company, space: Space):
     ).wait(1)
     found = headline(net)
     assert found.kind == "draining"
-    assert found.text == f"Microsoft drains link primary of circuit chicago ({FAMILY_NAMES[space.family]})"
+    assert (
+        found.text == f"Microsoft is draining link primary of circuit chicago ({FAMILY_NAMES[space.family]})"
+    )
 
 
 # The order -------------------------------------------------------------------------------------------

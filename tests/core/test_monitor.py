@@ -487,7 +487,7 @@ def test_a_finding_whose_subject_is_gone_is_cleared_at_the_start() -> None:
     monitor = Monitor(replace(SMALL, pools={}), START, [open_finding()])
     (cleared,) = (t for t in monitor.advance(START).transitions if t.finding.check == "pool-leak")
     assert cleared.state is TransitionState.CLEARED
-    assert cleared.finding.evidence["cleared_because"] == "the configuration no longer asks about it"
+    assert cleared.finding.evidence["cleared_because"] == "the configuration no longer contains its subject"
 
 
 # Reload ------------------------------------------------------------------------------------------------------
@@ -522,7 +522,7 @@ def test_a_finding_whose_subject_a_reload_removed_is_cleared_with_that_reason() 
     assert net.raised("pool-leak") == []
     (cleared,) = (t.finding for t in net.transitions if t.state is TransitionState.CLEARED)
     assert cleared.check == "pool-leak"
-    assert cleared.evidence["cleared_because"] == "the configuration no longer asks about it"
+    assert cleared.evidence["cleared_because"] == "the configuration no longer contains its subject"
     assert cleared.cleared_at == net.now
 
 

@@ -121,8 +121,8 @@ def test_what_cannot_be_listened_on_is_logged_once_and_again_when_it_can(supervi
         for error in ("EADDRNOTAVAIL", "EADDRNOTAVAIL", "", ""):
             supervisor._take_line(process, listening(time, **{local: error}))
     assert [(line["event"], line["log_level"]) for line in logged] == [
-        ("address does not listen", "error"),
-        ("address listens", "info"),
+        ("cannot listen on address", "error"),
+        ("listening on address", "info"),
     ]
 
 

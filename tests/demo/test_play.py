@@ -73,7 +73,7 @@ async def test_a_finding_that_does_not_come_is_named() -> None:
     with pytest.raises(UnexpectedError) as error:
         await playing.play(step(*both))
 
-    assert error.value.lines == ("expected, and has not come: raised pool-leak outbound ipv6 outside",)
+    assert error.value.lines == ("expected, but missing: raised pool-leak outbound ipv6 outside",)
 
 
 async def test_a_finding_that_nobody_expects_is_named_beside_what_is_missing() -> None:
@@ -83,8 +83,8 @@ async def test_a_finding_that_nobody_expects_is_named_beside_what_is_missing() -
         await playing.play(step(Expected("raised", "pool-leak", LEAK)))
 
     assert error.value.lines == (
-        "not expected, and came: raised pool-leak outbound ipv6 outside: it leaks {}",
-        "expected, and has not come: raised pool-leak outbound ipv4 edge-1-isp-a isp-a",
+        "unexpected: raised pool-leak outbound ipv6 outside: it leaks {}",
+        "expected, but missing: raised pool-leak outbound ipv4 edge-1-isp-a isp-a",
     )
 
 
@@ -120,7 +120,7 @@ async def test_what_is_raised_at_the_end_is_named() -> None:
 
 
 async def test_what_is_said_after_the_last_step_is_too_much() -> None:
-    with pytest.raises(UnexpectedError, match="not expected, and came: cleared pool-leak"):
+    with pytest.raises(UnexpectedError, match="unexpected: cleared pool-leak"):
         await player(Ermon(told("cleared", LEAK))).end()
 
 

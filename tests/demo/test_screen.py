@@ -47,7 +47,7 @@ def print_everything(stream: io.TextIOBase) -> None:
             screen.fact(step.remark)
     screen.fact("link primary is down, link secondary is unknown", 0.018)
     screen.finding(LEAK, 2.031)
-    screen.wrong("expected, and has not come")
+    screen.wrong("expected, but missing")
     screen.summary([LONGEST])
     screen.closing("no other", good=True)
     screen.closing("another", good=False)

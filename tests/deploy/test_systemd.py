@@ -115,7 +115,7 @@ def installed(monkeypatch, tmp_path):
 
 def test_the_unit_starts_the_ermon_that_printed_it(rendered, installed, tmp_path):
     code, out, err = rendered(f"--config.file={tmp_path}/x.yml")
-    assert (code, "x.yml is not there yet" in err) == (0, True)
+    assert (code, "x.yml does not exist yet" in err) == (0, True)
     assert f"\nExecStart={installed} run --config.file={tmp_path}/x.yml\n" in out
 
 
@@ -197,13 +197,13 @@ def test_an_ermon_that_the_service_does_not_see_gets_no_unit(rendered, monkeypat
     monkeypatch.setattr("ermon.daemon.systemd.HIDDEN", (tmp_path,))
     code, out, err = rendered()
     assert (code, out) == (2, "")
-    assert f"does not see {installed}" in err
+    assert f"cannot see {installed}" in err
     assert "PIPX_HOME=/opt/pipx" in err
 
 
 def test_a_python_that_the_service_does_not_see_is_noticed_too(rendered, monkeypatch, installed):
     monkeypatch.setattr("ermon.daemon.systemd.HIDDEN", (Path(sys.executable).resolve().parent,))
-    assert f"does not see {Path(sys.executable).resolve()}" in rendered()[2]
+    assert f"cannot see {Path(sys.executable).resolve()}" in rendered()[2]
 
 
 def test_without_an_installation_there_is_no_unit(rendered, installed):
@@ -211,5 +211,5 @@ def test_without_an_installation_there_is_no_unit(rendered, installed):
     assert rendered() == (
         2,
         "",
-        f"ermon: ermon is not installed: there is no {installed}. --executable=FILE names another\n",
+        f"ermon: ermon is not installed: there is no {installed}. Name another file with --executable=FILE\n",
     )

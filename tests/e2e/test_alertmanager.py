@@ -68,11 +68,11 @@ def test_a_leak_that_two_ermons_see_is_one_page_again_after_alertmanager_lost_it
 
             server.kill()
             for company in both:
-                wait_until_logged(company.daemon, "alertmanager does not take alerts")
+                wait_until_logged(company.daemon, "push to alertmanager failing")
             server.start()
             eventually(lambda: len(inbox.alerts("ErmonPoolLeak")) == 2, "the page arrives again")
             for company in both:
-                wait_until_logged(company.daemon, "alertmanager takes alerts again")
+                wait_until_logged(company.daemon, "push to alertmanager recovered")
 
             for company in both:
                 company.repair(leak)
@@ -149,8 +149,8 @@ basic_auth_users: {{{alertmanager.USER}: {alertmanager.PASSWORD_HASH}}}
         }
         with Daemon(directory, settings) as daemon:
             daemon.start()
-            wait_until_logged(daemon, "alertmanager does not take alerts")
-            assert "answers 401" in daemon.logged("alertmanager does not take alerts")[0]["problem"]
+            wait_until_logged(daemon, "push to alertmanager failing")
+            assert "answered 401" in daemon.logged("push to alertmanager failing")[0]["problem"]
             password.write_text(alertmanager.PASSWORD)
             daemon.send_signal(signal.SIGHUP)
             daemon.wait_until(lambda: server.alerts("ErmonWatchdog"), "its new password is right")
@@ -185,7 +185,7 @@ def test_a_webhook_that_was_down_then_ill_then_slow_has_everything_in_the_end(di
             return [post.json["state"] for post in inbox.posts if post.json["check"] == "pool-leak"]
 
         daemon.wait_until(lambda: "cleared" in told(), "all is told")
-        wait_until_logged(daemon, "webhook takes findings again")
+        wait_until_logged(daemon, "webhook delivery recovered")
         leak = [post for post in inbox.posts if post.json["check"] == "pool-leak"]
         assert told() == ["raised"] * (len(leak) - 1) + ["cleared"]
         assert len({post.headers["X-Ermon-Delivery"] for post in leak}) == 2, "a repetition is known as one"

@@ -71,7 +71,7 @@ def test_a_clock_that_is_set_loses_no_session_and_delays_no_finding(
                 lambda number=number: daemon.metric("ermon_clock_steps_total") == number,
                 "the step is noticed",
             )
-        assert len(daemon.logged("the clock of this machine was set")) == len(steps)
+        assert len(daemon.logged("wall clock stepped")) == len(steps)
         texts = [
             f"clock set {'back' if now < before else 'forward'} by 1 h 0 min"
             for before, now in pairwise([0, *steps])

@@ -33,7 +33,8 @@ from tests.e2e.daemon import PATIENCE, STOP_SECONDS, Daemon, eventually
 from tests.e2e.netns import namespace
 
 MANY_UPDATES = int(os.environ.get("ERMON_MANY_UPDATES", "5000"))
-"""What a router says while ermon stands still: more than is taken in at once of one ExaBGP process before another has its turn."""
+"""What a router says while ermon stands still: more than is taken in at once of one ExaBGP process before another
+has its turn."""
 REFUSAL_SECONDS = 1.0
 """What is signed wrongly is not answered at all: a connection that is not there after so long is refused."""
 FAMILIES = pytest.mark.parametrize("family", ["ipv4", "ipv6"])
@@ -335,7 +336,7 @@ def test_reload_that_adds_a_listening_address_costs_no_other_session(company):
         daemon.wait_until_in_sync(*EDGES)
     others = sessions.keys() - {"edge-2-msee"}
     assert {name: company.sessions()[name] for name in others} == {name: sessions[name] for name in others}
-    assert not daemon.logged("exabgp restarts")
+    assert not daemon.logged("restarting exabgp")
 
 
 # Who may speak ---------------------------------------------------------------------------------------
@@ -409,7 +410,7 @@ def test_taken_bgp_port_is_told_and_taken_when_it_becomes_free(directory, settin
     daemon, there = company.daemon, company.routers["edge-1-isp-a"]
     problem = (
         f"cannot listen on {settings['feeds']['edge-1']['local']}:{port}: "
-        f"something else listens there; `ss -ltnp 'sport = :{port}'` says what"
+        f"another program listens there; `ss -ltnp 'sport = :{port}'` says what"
     )
     with daemon, contextlib.ExitStack() as routers:
         with socket.create_server((settings["feeds"]["edge-1"]["local"], port)):
@@ -423,7 +424,7 @@ def test_taken_bgp_port_is_told_and_taken_when_it_becomes_free(directory, settin
                     ),
                     f"it is said of {feed}, whose port it is",
                 )
-            assert [line["reason"] for line in daemon.logged("address does not listen")] == [problem]
+            assert [line["reason"] for line in daemon.logged("cannot listen on address")] == [problem]
             assert not daemon.findings("exabgp-down")
         for name in ("edge-1", "edge-2"):
             routers.enter_context(company.routers[name])

@@ -72,7 +72,7 @@ def test_a_leak_that_is_not_sent_makes_the_demo_fail(start: Callable[..., Demo])
     demo = start("--omit-leak")
 
     assert demo.end() == 1
-    assert "expected, and has not come: raised pool-leak outbound ipv4 edge-1-isp-a isp-a" in demo.output
+    assert "expected, but missing: raised pool-leak outbound ipv4 edge-1-isp-a isp-a" in demo.output
     wait_until_nothing_runs(demo)
     assert not list(demo.folder.iterdir())
 

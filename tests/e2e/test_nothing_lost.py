@@ -210,7 +210,7 @@ def test_alertmanagers_that_are_dead_when_a_leak_is_found_page_when_they_are_bac
     network.kill_alertmanagers()
     network.company.leak(LEAK)
     network.daemon.wait_until(
-        lambda: network.daemon.logged("alertmanager does not take alerts"), "ermon has tried to tell"
+        lambda: network.daemon.logged("push to alertmanager failing"), "ermon has tried to tell"
     )
     eventually(network.prometheus_fires, "Prometheus has tried to tell")
     network.start_alertmanagers()
@@ -238,7 +238,7 @@ def test_an_ermon_that_is_killed_before_a_webhook_has_taken_a_post_posts_it_agai
     network.webhook.status = 503
     network.company.leak(LEAK)
     network.daemon.wait_until(
-        lambda: network.daemon.logged("webhook does not take findings"), "the webhook has refused it"
+        lambda: network.daemon.logged("webhook delivery failing"), "the webhook has refused it"
     )
     network.wait_until_told("firing", count, ways=["push", "rules"])
     network.kill_ermon()

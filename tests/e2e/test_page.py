@@ -92,7 +92,7 @@ def test_everything_is_there_on_a_good_day(visit: Visit):
         ["1"] * 4
     )
     for family in ("IPv4", "IPv6"):
-        expect(visit(".difference")).to_contain_text(f"{family}: every link brings the same prefixes.")
+        expect(visit(".difference")).to_contain_text(f"{family}: every link receives the same prefixes.")
     answers = ["198.51.100.0/28, 2001:db8:100:10::/64", "● yes", "● yes", "○ no", "○ no"]
     matrix = visit.row("NAT pools by link and by view of the internet", "chi-outbound")
     expect(matrix.get_by_role("cell")).to_have_text(answers)
@@ -255,7 +255,7 @@ def test_a_prefix_that_only_one_link_brings_is_named(company: Company, visit: Vi
     company.routers["edge-1"].withdraw("192.0.2.64/26", path_id=1)
     daemon.wait_until(lambda: routes(company) == 1, "ermon has it no more")
     visit.come_back()
-    expect(visit(".difference")).to_contain_text("IPv4: every link brings the same prefixes.")
+    expect(visit(".difference")).to_contain_text("IPv4: every link receives the same prefixes.")
 
 
 def routes(company: Company) -> int:

@@ -141,7 +141,7 @@ def test_what_a_killed_ermon_has_recorded_is_there(directory, settings, recordin
         daemon.end(signal.SIGKILL)
         (first,) = recordings.iterdir()
         found, notes = replay(daemon, first)
-        assert notes == f"{first}: it is cut off: whoever wrote it was killed, or still writes\n"
+        assert notes == f"{first}: it is truncated: its writer was killed, or is still writing\n"
         daemon.start()
         daemon.wait_until_raised("pool-leak", family="ipv6")
     found, _ = replay(company.daemon, recordings)

@@ -123,7 +123,7 @@ def test_a_disk_that_goes_and_comes_back_stops_nothing_and_catches_up(directory,
         state.write_text("no folder any more")
         company.repair(PART_OF_POOL["ipv4"])
         failed = daemon.wait_until_raised("storage-failed")
-        assert "see to the folder and its owner" in failed["evidence"]["problem"]
+        assert "check the folder and its owner" in failed["evidence"]["problem"]
         daemon.wait_until_cleared("pool-leak", family="ipv4")
         assert daemon.findings("storage-failed"), "it is told as long as it lasts"
 
@@ -164,4 +164,4 @@ def test_the_folder_is_that_of_systemd_unless_told(directory, settings):
     company.daemon.environment["STATE_DIRECTORY"] = f"{directory / 'state'}:{directory / 'other'}"
     with company.started():
         eventually(lambda: database(directory).exists(), "its file is there")
-        assert not company.daemon.logged("nothing is kept")
+        assert not company.daemon.logged("no --storage.path: findings")

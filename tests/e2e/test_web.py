@@ -105,7 +105,7 @@ def test_a_certificate_a_password_and_a_rotation(secure: SecureDaemon):
     assert "provider works" in added.stdout
     refused = secure.command("maintenance", "list")
     assert refused.returncode == 3
-    assert "--username and --password-file say who asks" in refused.stderr
+    assert "use --username and --password-file" in refused.stderr
 
     before, pid = secure.certificate(), secure.pid
     secure.pki.issue("server", "localhost", "127.0.0.1")
@@ -115,7 +115,7 @@ def test_a_certificate_a_password_and_a_rotation(secure: SecureDaemon):
     write(secure.directory / "web.yml", SECURE + "rate_limit: {interval: soon}\n")
     assert secure.get("/metrics").status == 200
     assert secure.request("GET", "/metrics", password="wrong").status == 401
-    assert len(secure.logged("web configuration refused, the last good one stays in force")) == 1
+    assert len(secure.logged("web configuration refused, the previous one stays in force")) == 1
 
 
 def test_it_stops_in_time_though_over_a_hundred_are_connected_with_tls(secure: SecureDaemon):
@@ -173,5 +173,5 @@ def test_a_web_configuration_that_is_wrong_stops_the_start_with_all_that_is_wron
         assert daemon.launch().wait(PATIENCE) == 2
         told = daemon.log_end()
     assert f"{directory}/ermon.yml:2:3: customer.asn: must be an AS number" in told
-    assert f"{file}:1:20: basic_auth_users.noc: is no bcrypt hash" in told
+    assert f"{file}:1:20: basic_auth_users.noc: is not a bcrypt hash" in told
     assert f"{file}:2:28: rate_limit.burst: must be a whole number, 1 to 1000000000, not 0" in told

@@ -478,7 +478,7 @@ async def test_another_port_takes_a_restart(port, runtime):
         await eventually(lambda: ermon.count(Started) == 2)
         kinds = [type(message) for message in ermon.messages if not isinstance(message, Lines)]
         assert kinds == [Started, Stopped, Started]
-        assert Stopped("restarted by ermon for another configuration", wanted=True) in ermon.messages
+        assert Stopped("restarted by ermon because the configuration changed", wanted=True) in ermon.messages
         async with sessions(other, EDGE_1):
             await all_up(ermon, EDGE_1)
 

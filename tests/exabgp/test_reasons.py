@@ -59,7 +59,7 @@ OPEN = PeerOpen(205000, "10.0.0.1", 2)
             "finite state machine error: unexpected message in Established, sent by the router",
         ),
         ("notification sent (4,0)", OPEN, "", "hold timer expired, sent by ermon"),
-        ("notification sent (1,1)", None, "", "the router connected and sent no OPEN in time"),
+        ("notification sent (1,1)", None, "", "the router connected, but sent no OPEN in time"),
         ("closing connection", None, "", CLOSED),
         ("", OPEN, "", UNREADABLE),
         ("something \x1b[31mnew", OPEN, "", "something \N{REPLACEMENT CHARACTER}[31mnew"),
@@ -106,15 +106,14 @@ def test_each_code_and_subcode_has_a_name_of_its_own():
             179,
             "EADDRNOTAVAIL",
             (
-                "cannot listen on [2001:db8::24]:179: not an address of this machine; "
-                "`ip address add 2001:db8::24/128 dev DEVICE`"
+                "cannot listen on [2001:db8::24]:179: not an address of this machine; `ip address add 2001:db8::24/128 dev DEVICE`"
             ),
         ),
         (
             "10.0.0.24",
             1790,
             "EADDRINUSE",
-            "cannot listen on 10.0.0.24:1790: something else listens there; `ss -ltnp 'sport = :1790'` says what",
+            "cannot listen on 10.0.0.24:1790: another program listens there; `ss -ltnp 'sport = :1790'` says what",
         ),
         ("10.0.0.24", 179, "ENOBUFS", "cannot listen on 10.0.0.24:179: ENOBUFS"),
     ],
@@ -161,7 +160,7 @@ def test_reason_of_a_feed_is_about_that_feed():
         (
             -9,
             "",
-            "killed by signal SIGKILL; the kernel does that when memory runs out, `journalctl -k --grep 'Out of memory'`",
+            "killed by signal SIGKILL; the kernel does that when memory runs out; see `journalctl -k --grep 'Out of memory'`",
         ),
         (-11, "connected to peer", "killed by signal SIGSEGV"),
         (-64, "", "killed by signal SIGRTMAX"),
@@ -174,7 +173,7 @@ def test_reason_of_a_feed_is_about_that_feed():
         (
             1,
             "Too many death for relay (5) terminating program",
-            "ended with status 1: its relay died again and again",
+            "ended with status 1: its relay ended repeatedly",
         ),
         (
             1,

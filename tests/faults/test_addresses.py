@@ -64,7 +64,7 @@ def test_reload_with_a_port_that_somebody_else_has_is_refused(directory, setting
             wrong["feeds"]["edge-2-msee"]["local"] = other
             daemon.configure(wrong)
             (refused,) = reload(daemon, "reload refused")
-        why = f"something else listens there; `ss -ltnp 'sport = :{port}'` says what"
+        why = f"another program listens there; `ss -ltnp 'sport = :{port}'` says what"
         assert refused["problem"] == f"feeds.edge-2-msee.local: {problem_of(other, port, why)}"
 
 
@@ -90,7 +90,7 @@ def test_reload_that_adds_and_removes_an_address_costs_no_session_on_another(dir
             reload(daemon, "configuration reloaded")
         assert company.sessions() == sessions
         assert daemon.metric("ermon_exabgp_restarts_total") == 0
-        assert not daemon.logged("messages lost")
+        assert not daemon.logged("BGP updates lost")
 
 
 def test_start_goes_on_without_an_address_that_is_not_here_and_says_why(directory, settings):
@@ -120,7 +120,7 @@ def test_ermon_is_not_ready_where_no_feed_can_be_listened_for_and_mends_itself(d
         daemon.launch()
         daemon.wait_for_web()
         daemon.wait_until(
-            lambda: "something else listens there" in daemon.get("/-/ready").text, "ermon says why"
+            lambda: "another program listens there" in daemon.get("/-/ready").text, "ermon says why"
         )
         assert daemon.get("/-/ready").status == 503
         for sock in held:

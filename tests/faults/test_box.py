@@ -193,7 +193,7 @@ def test_exabgp_and_its_relay_are_in_the_box_and_sessions_survive_that_they_die_
             assert "CREDENTIALS_DIRECTORY" not in Path(f"/proc/{pid}/environ").read_text()
         sessions, relay_before = company.sessions(), daemon.relay_pid("edges")
         os.kill(relay_before, signal.SIGKILL)  # another asks at the same door
-        daemon.wait_until(lambda: daemon.logged("messages lost", process="edges"), "the loss is told")
+        daemon.wait_until(lambda: daemon.logged("BGP updates lost", process="edges"), "the loss is told")
         company.wait_for_new_sessions(sessions, *EDGES)
         assert daemon.relay_pid("edges") != relay_before
         os.kill(daemon.exabgp_pid("edges"), signal.SIGKILL)

@@ -81,4 +81,4 @@ def test_a_folder_in_which_everybody_may_write_is_refused_at_the_start(directory
     process = company.daemon.launch()
     assert process.wait(30) not in {0, 70}
     assert f"--{flag}.path: {folder}: " in company.daemon.log_file.read_text()
-    assert "everybody may write in it (mode 0777)" in company.daemon.log_file.read_text()
+    assert "it is world-writable (mode 0777)" in company.daemon.log_file.read_text()

@@ -64,7 +64,7 @@ def test_restart_that_a_reload_needs_loses_no_messages_and_is_no_error(directory
         for router in company.routers.values():
             router.speaker.port = changed["collector"]["port"]
         daemon.wait_until_in_sync(*EDGES)
-        assert not daemon.logged("messages lost")
+        assert not daemon.logged("BGP updates lost")
         assert not story.told("raised", "feed-lost-messages")
         (stopped,) = daemon.logged("exabgp stopped", process="edges")
         assert stopped["level"] == "info"

@@ -62,13 +62,13 @@ def test_machine_that_was_suspended_goes_on_with_what_is_so_now(directory, famil
         company.wait_for_new_sessions(sessions, *settings["feeds"])
         daemon.wait_until_in_sync(*settings["feeds"])
         assert story.checks_raised() == {"pool-leak"}
-        asked = daemon.logged("asking again", by="teardown")
+        asked = daemon.logged("requesting full resend", method="teardown")
         assert {each["feed"] for each in asked} == set(settings["feeds"]), "nobody waits for a keepalive"
 
         assert daemon.metric("ermon_clock_steps_total") == 1
         (told,) = daemon.logged("this machine was suspended")
         assert told["for_seconds"] == pytest.approx(NIGHT, abs=1)
-        assert not daemon.logged("the clock of this machine was set")
+        assert not daemon.logged("wall clock stepped")
         timeline = daemon.api("timeline")
         (step,) = timeline["clock_steps"]
         assert step["text"] == "machine suspended for 8 h 0 min"

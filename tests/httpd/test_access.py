@@ -161,7 +161,7 @@ async def test_the_api_says_so_in_json(client: Client):
     response = await client.http.get("/api/v1/status")
     assert response.status == 401
     assert "WWW-Authenticate" in response.headers
-    assert (await response.json())["error"] == "give a user and their password, as basic authentication"
+    assert (await response.json())["error"] == "send a user name and password as basic authentication"
 
 
 async def test_the_right_password_opens(client: Client):

@@ -45,7 +45,7 @@ async def test_an_account_of_this_machine_may_over_the_control_socket(
     with capture_logs() as log:
         async with site.controlled(tmp_path) as client:
             assert (await client.text(path, method))[0] not in {401, 403}
-    [asked] = [line for line in log if line["event"] == "change asked for"]
+    [asked] = [line for line in log if line["event"] == "change requested"]
     assert (asked["by"], asked["uid"]) == (ME, os.getuid())
 
 
@@ -58,7 +58,7 @@ async def test_a_refusal_over_tcp_names_the_control_socket(
     async with site.served() as client:
         status, text = await client.text(path, method)
         assert status == 403
-        assert f"changes are made over {site.control} on the machine of ermon" in text
+        assert f"on ermon's machine, make changes over {site.control}" in text
         assert "--web.enable-lifecycle and a password or a verified client certificate" in text
 
 
@@ -68,7 +68,7 @@ async def test_who_gave_a_password_may(site: Site, method: str, path: str):
     async with site.served() as client:
         with capture_logs() as log:
             assert (await client.text(path, method, Authorization=basic("bob", "b")))[0] not in {401, 403}
-    asked = [line for line in log if line["event"] == "change asked for"]
+    asked = [line for line in log if line["event"] == "change requested"]
     assert [(line["by"], line["method"], line["path"]) for line in asked] == [("bob", method, path)]
 
 

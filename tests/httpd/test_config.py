@@ -195,8 +195,8 @@ def test_what_has_become_invalid_opens_no_door_and_is_told_once(file: Path):
         assert list(live.current().users) == ["alice"]
         assert list(live.current().users) == ["alice"]
     [line] = log
-    assert line["event"] == "web configuration refused, the last good one stays in force"
-    assert line["problem"].startswith(f"{file}:1:20: basic_auth_users.alice: is no bcrypt hash")
+    assert line["event"] == "web configuration refused, the previous one stays in force"
+    assert line["problem"].startswith(f"{file}:1:20: basic_auth_users.alice: is not a bcrypt hash")
     write(file, OTHERS)
     assert list(live.current().users) == ["bob"]
 

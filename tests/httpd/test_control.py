@@ -63,7 +63,7 @@ def test_that_of_an_ermon_that_lives_is_left_alone(path: Path, waiting: int):
         for client in clients:
             client.setblocking(False)
             client.connect_ex(str(path))
-        with pytest.raises(ListenError, match="an ermon listens there already"), control_socket(path):
+        with pytest.raises(ListenError, match="another ermon listens there"), control_socket(path):
             raise AssertionError("never reached")
         for client in clients:
             client.close()
@@ -83,7 +83,7 @@ def test_no_symbolic_link_is_followed(path: Path, target: str):
             other.write_text("precious")
             other.chmod(0o600)
         path.symlink_to(other)
-        with pytest.raises(ListenError, match="is no socket: remove it"), control_socket(path):
+        with pytest.raises(ListenError, match="exists and is not a socket: remove it"), control_socket(path):
             raise AssertionError("never reached")
     assert path.is_symlink()
     assert other.exists() is (target != "nothing")

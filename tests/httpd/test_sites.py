@@ -72,7 +72,7 @@ async def test_a_name_that_is_not_ours_is_refused_with_what_to_do(client: Client
     response = await client.get("/metrics", Host="evil.example:10179")
     assert response.status == 421
     text = await response.text()
-    assert text.startswith("'evil.example:10179' is not known as a name of this ermon")
+    assert text.startswith("'evil.example:10179' is not a known name of this ermon")
     assert "--web.allowed-host=NAME" in text
     assert "--web.external-url" in text
 

@@ -151,7 +151,7 @@ def test_the_services_are_those_of_the_route_filter_that_the_peering_names(at):
 def test_a_route_filter_of_nobody_is_left_out_and_said():
     answers = read(known("microsoft.json"), route_filter(**ON_PEERING))
     assert answers.circuits["er-ams"].services == []
-    assert answers.notes == ["Route filter Filter: left out, it names no circuit that is given here."]
+    assert answers.notes == ["Route filter Filter: left out, it belongs to no circuit that is given here."]
 
 
 def test_a_rule_that_denies_brings_no_service():
@@ -250,7 +250,7 @@ def test_the_asn_that_prefixes_are_registered_to_may_originate_them(tmp_path):
 def test_ipv6_that_only_azure_knows_is_marked_and_ipv6_that_was_said_is_not(tmp_path):
     written(tmp_path, azure=["powershell-5.1.json"])
     text = (tmp_path / "ermon.yml").read_text()
-    said = "# CHANGE: subnet6 is what Azure has: remove it if your routers do not speak IPv6 there"
+    said = "# CHANGE: subnet6 is from Azure: remove it if your routers do not use IPv6 there"
     assert text.count(said) == 2
     folder = tmp_path / "said"
     folder.mkdir()

@@ -192,7 +192,7 @@ def test_what_nobody_knows_behind_a_provider_is_missing(tmp_path):
     [
         (
             ("--design", "mesh"),
-            "--design: 'mesh' is no design; there are two-routers, one-router, vrfs, firewall, provider",
+            "--design: 'mesh' is not a design; the designs are two-routers, one-router, vrfs, firewall, provider",
         ),
         (("--provider", "x"), "--provider: must be an AS number"),
         (("--circuit", "a", "--vrf", "a b"), "--vrf: 'a b' cannot be the name of a VRF"),
@@ -227,13 +227,13 @@ def test_the_design_brings_its_questions(tmp_path):
             ("Address of the provider's router of the primary link of MyCircuit", "10.2.0.2"),
             ("Your router at the end of the secondary link of MyCircuit", ""),
             ("Address of the provider's router of the secondary link of MyCircuit", "10.2.0.6"),
-            ("Services that MyCircuit must bring", ""),
-            ("VRF of your routers that the links of MyCircuit-private are in", ""),
-            ("VRF of your routers that the links of MyCircuit are in", "BLUE"),
-            ("Is there an exit to the internet", "no"),
-            ("First of this machine's addresses", "10.0.0.20"),
-            ("Address that firewall-1 will connect from, in VRF PRIVATE", "10.0.0.1"),
-            ("Address that firewall-1 will connect from, in VRF BLUE", "10.0.0.2"),
+            ("Services required on MyCircuit", ""),
+            ("VRF of the links of MyCircuit-private on your routers", ""),
+            ("VRF of the links of MyCircuit on your routers", "BLUE"),
+            ("Do you want ermon to watch an internet uplink", "no"),
+            ("First address of this machine", "10.0.0.20"),
+            ("Address from which firewall-1 connects, in VRF PRIVATE", "10.0.0.1"),
+            ("Address from which firewall-1 connects, in VRF BLUE", "10.0.0.2"),
         ]
     )
     ask(tmp_path, person, azure=("both.json",))

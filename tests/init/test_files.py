@@ -249,7 +249,7 @@ def test_the_file_is_not_for_everybody_and_nothing_lies_beside_it(tmp_path):
 def test_it_never_overwrites(tmp_path):
     file = tmp_path / "ermon.yml"
     file.write_text("mine")
-    with pytest.raises(InitError, match=r"ermon\.yml is there already; --force replaces it"):
+    with pytest.raises(InitError, match=r"ermon\.yml exists already; overwrite it with --force"):
         written(tmp_path, *AMSTERDAM, *LINKS_4)
     assert file.read_text() == "mine"
 
@@ -310,7 +310,7 @@ def test_a_usage_error_is_2_and_says_where(tmp_path, capsys):
 
 
 def test_answers_that_do_not_go_together_write_nothing(tmp_path):
-    with pytest.raises(InitError, match=r"the answers do not go together:\n.*of different families"):
+    with pytest.raises(InitError, match=r"the answers contradict each other:\n.*of different families"):
         written(
             tmp_path,
             *(*AMSTERDAM, *LINKS_4, "--collector", "10.0.0.20", "--router", "edge-1=2a00:9::1"),

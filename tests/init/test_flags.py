@@ -85,9 +85,9 @@ def test_an_asn_may_have_its_letters():
         (("--asn", "0"), "--asn: must be an AS number, 1 to 4294967295, not 0"),
         (
             ("--location", "Paris"),
-            "--location: describes a circuit, and none is named; put --circuit NAME before it",
+            "--location: describes a circuit, but none is named; put --circuit NAME before it",
         ),
-        (("--circuit", "a b"), "--circuit: 'a b' cannot be a name; write letters"),
+        (("--circuit", "a b"), "--circuit: 'a b' cannot be a name; use letters"),
         (("--circuit", "a", "--peering", "public"), "--peering: must be microsoft or private, not 'public'"),
         (("--circuit", "a", "--link", "third=r"), "--link: the links of a circuit are primary and secondary"),
         (
@@ -96,7 +96,7 @@ def test_an_asn_may_have_its_letters():
         ),
         (
             ("--circuit", "a", "--link", "primary=r,192.0.3.1/30"),
-            "--link: '192.0.3.1/30' is not a prefix; bits are set behind its length, the network is 192.0.3.0/30",
+            "--link: '192.0.3.1/30' is not a prefix; host bits are set: did you mean 192.0.3.0/30?",
         ),
         (("--circuit", "a", "--service", "exchnge-online"), "did you mean exchange-online"),
         (("--circuit", "a", "--pool", "=192.0.4.0/28"), "--pool: must be NAME=PREFIX[,PREFIX]"),

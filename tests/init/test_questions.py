@@ -31,24 +31,24 @@ ALL_OF_IT = [
     ("Your router at the end of the secondary link of ams", "core"),
     ("IPv4 subnet of the secondary link of ams", "192.0.3.4/30"),
     ("IPv6 subnet of the secondary link of ams", ""),
-    ("Services that ams must bring", "exchange-online, 12076:5020"),
+    ("Services required on ams", "exchange-online, 12076:5020"),
     ("Another circuit?", ""),
     ("Routers that send best paths only", ""),
     ("NAT pool of ams", "192.0.4.0/28"),
     ("Name of that pool", ""),
-    ("Is there an exit to the internet", ""),
-    ("Name of the exit", "isp-a"),
+    ("Do you want ermon to watch an internet uplink", ""),
+    ("Name of the uplink", "isp-a"),
     ("Your router at isp-a", ""),
     ("AS number of the provider at isp-a", "174"),
-    ("Another exit to the internet?", "no"),
-    ("Address space that is yours", "192.0.4.0/24"),
-    ("First of this machine's addresses", "10.0.0.20"),
-    ("Address that edge-1 will connect from", "10.0.0.1"),
-    ("Address that core will connect from", "10.0.0.2"),
+    ("Another internet uplink?", "no"),
+    ("Your address space", "192.0.4.0/24"),
+    ("First address of this machine", "10.0.0.20"),
+    ("Address from which edge-1 connects", "10.0.0.1"),
+    ("Address from which core connects", "10.0.0.2"),
 ]
 
 
-DESIGNS_TOLD = ["How do your circuits end? One or several of:"] + [
+DESIGNS_TOLD = ["How are your circuits connected? One or several of:"] + [
     f"  {design:<11}  {meaning}" for design, meaning in DESIGNS.items()
 ]
 
@@ -99,13 +99,13 @@ def test_of_azures_circuit_only_the_rest_is_asked_for(tmp_path):
             ("Geopolitical region of er-ams", "emea"),
             ("Your router at the end of the primary link", ""),
             ("Your router at the end of the secondary link", ""),
-            ("Azure has IPv6 on er-ams. Do your routers speak it", ""),
-            ("Services that er-ams must bring", ""),
+            ("Azure has IPv6 on er-ams. Do your routers use it", ""),
+            ("Services required on er-ams", ""),
             ("Routers that send best paths only", ""),
-            ("Is there an exit to the internet", "n"),
-            ("First of this machine's addresses", "10.0.0.20"),
-            ("Address that edge-1 will connect from", "10.0.0.1"),
-            ("Address that edge-2 will connect from", "10.0.0.2"),
+            ("Do you want ermon to watch an internet uplink", "n"),
+            ("First address of this machine", "10.0.0.20"),
+            ("Address from which edge-1 connects", "10.0.0.1"),
+            ("Address from which edge-2 connects", "10.0.0.2"),
         ]
     )
     ask(tmp_path, person, azure=("microsoft.json",))
@@ -120,7 +120,7 @@ def test_what_is_said_by_flags_is_not_asked_for(tmp_path):
             ("Geopolitical region of ams", ""),
             ("Routers that send best paths only", ""),
             ("NAT pool of ams", ""),
-            ("Is there an exit", "no"),
+            ("Do you want ermon to watch an internet uplink", "no"),
         ]
     )
     arguments = (
@@ -158,19 +158,19 @@ def wrong(*answers: tuple[str, str]) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("question", "answer", "told"),
     [
-        ("Design of your edge", "mesh", "  'mesh' is no design; there are two-routers, one-router,"),
+        ("Design of your edge", "mesh", "  'mesh' is not a design; the designs are two-routers, one-router,"),
         ("Design of your edge", "one-router, two-routers", "  one-router and two-routers exclude each other"),
-        ("Your AS number", "", "  is needed"),
+        ("Your AS number", "", "  please answer, for example 64500"),
         ("Your AS number", "x", "  must be an AS number, 1 to 4294967295, not 'X'"),
         ("Name of the circuit", "a b", "  'a b' cannot be a name"),
         ("Peering of ams", "public", "  must be microsoft or private, not 'public'"),
-        ("Peering location", "", "  is needed"),
+        ("Peering location", "", "  please answer, for example Chicago"),
         ("IPv4 subnet of the primary", "2a00::/126", "  must be an IPv4 prefix, not 2a00::/126"),
         ("Services", "exchange", "  'exchange' is no service or region of Microsoft's"),
         ("Another circuit?", "maybe", "  must be yes or no"),
-        ("NAT pool", "192.0.4.1/28", "  '192.0.4.1/28' is not a prefix; bits are set behind its length"),
-        ("Address that edge-1", "2a00::1", "  2a00::1 and ermon's 10.0.0.20 are of different families"),
-        ("Address that core", "10.0.0.1", "  10.0.0.1 is that of another"),
+        ("NAT pool", "192.0.4.1/28", "  '192.0.4.1/28' is not a prefix; host bits are set"),
+        ("Address from which edge-1", "2a00::1", "  2a00::1 and ermon's 10.0.0.20 are of different families"),
+        ("Address from which core", "10.0.0.1", "  10.0.0.1 is already used"),
     ],
 )
 def test_a_wrong_answer_is_asked_for_again(tmp_path, question, answer, told):

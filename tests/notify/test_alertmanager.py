@@ -175,8 +175,8 @@ async def test_when_it_is_back_it_is_told_everything_and_the_log_says_both_once(
             await until(lambda: len(log) == 2, "the log says so")
     assert set(names(receiver)) == {"ErmonPoolLeak", "ErmonLinkDown", "ErmonWatchdog"}
     assert [(entry["event"], entry["receiver"]) for entry in log] == [
-        ("alertmanager does not take alerts", f"127.0.0.1:{port}"),
-        ("alertmanager takes alerts again", f"127.0.0.1:{port}"),
+        ("push to alertmanager failing", f"127.0.0.1:{port}"),
+        ("push to alertmanager recovered", f"127.0.0.1:{port}"),
     ]
     assert "Connection refused" in log[0]["problem"]
 
@@ -214,7 +214,7 @@ async def test_one_alert_that_is_refused_does_not_keep_the_others(receiver: Rece
             await until(lambda: taken.count("watchdog") >= 2, "everything was told twice")
     assert set(taken) == {*pools, "watchdog"}
     (entry,) = log
-    assert entry["problem"] == "answers 400: invalid label (the alert ErmonPoolLeak)"
+    assert entry["problem"] == "answered 400: invalid label (the alert ErmonPoolLeak)"
     assert counted(telemetry, "notification_failures", receiver) >= 5
 
 

@@ -93,7 +93,7 @@ def test_the_description_tells_the_evidence_in_words(evidence: dict[str, Any], t
 
 def test_the_description_says_when_it_ended_and_what_is_not_certain():
     assert "Until 2026-03-01 12:01:39 UTC." in alerts.description(cleared(finding(), START + 100))
-    assert "nobody can tell" in alerts.description(finding(stale=True))
+    assert "ermon cannot see it at present" in alerts.description(finding(stale=True))
     assert "maintenance" in alerts.description(finding(suppressed=True))
 
 

@@ -64,7 +64,7 @@ async def test_a_status_is_told_with_the_beginning_of_the_answer(receiver: Recei
     receiver.refuse(status, "no such thing\n\x1b[2J" + "x" * 1000, Location="https://elsewhere.example/")
     error = await failure(receiver.url("/secret"))
     assert error.status == status
-    assert str(error).startswith(f"answers {status}: no such thing �[2Jxxx")
+    assert str(error).startswith(f"answered {status}: no such thing �[2Jxxx")
     assert len(str(error)) < 350
     assert "secret" not in str(error)
     assert len(receiver.posts) == 1
@@ -96,7 +96,7 @@ async def test_an_answer_without_end_is_not_read(receiver: Receiver):
             await response.write(b"x" * 65536)
 
     receiver.answer = answer
-    assert str(await failure(receiver.url())).startswith("answers 500: xxx")
+    assert str(await failure(receiver.url())).startswith("answered 500: xxx")
 
 
 async def test_what_is_no_http_is_told(monkeypatch: pytest.MonkeyPatch, tls_receiver: Receiver):

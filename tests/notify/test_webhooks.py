@@ -156,10 +156,10 @@ async def test_what_can_be_mended_is_tried_until_it_is_taken_and_nothing_overtak
             hook.receiver.answer = hook.receiver.take
             await hook.has_done("1", "2")
     assert [entry["event"] for entry in log] == [
-        "webhook does not take findings",
-        "webhook takes findings again",
+        "webhook delivery failing",
+        "webhook delivery recovered",
     ]
-    assert log[0]["problem"].startswith(f"answers {status}")
+    assert log[0]["problem"].startswith(f"answered {status}")
     assert hook.counted("notifications") == 2
     assert hook.counted("notification_failures") >= webhooks.MAX_REFUSALS + 1
 
@@ -224,7 +224,7 @@ async def test_what_nobody_takes_for_a_day_is_given_up_and_said(hook: Hook):
             await hook.receiver.received(3)
     assert bodies(hook.receiver)[:3] == ["old", "new", "new"]
     (entry,) = (entry for entry in log if entry["event"] == "finding not delivered")
-    assert (entry["delivery"], entry["problem"]) == ("old", "not taken for 24 h: answers 500")
+    assert (entry["delivery"], entry["problem"]) == ("old", "not delivered for 24 h: answered 500")
 
 
 async def test_whoever_sets_the_clock_makes_no_delivery_older(hook: Hook, monkeypatch: pytest.MonkeyPatch):
@@ -244,7 +244,7 @@ async def test_the_oldest_makes_room_where_too_many_wait(hook: Hook, monkeypatch
     assert hook.done == ["1", "2"]
     assert hook.counted("notification_failures") == 2
     (entry,) = log
-    assert (entry["delivery"], entry["problem"]) == ("1", "more than 3 wait")
+    assert (entry["delivery"], entry["problem"]) == ("1", "more than 3 are waiting")
     async with hook.running():
         await hook.has_done("1", "2", "3", "4", "5")
     assert bodies(hook.receiver) == ["3", "4", "5"]

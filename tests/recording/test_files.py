@@ -45,7 +45,7 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(whole: Path, share: fl
     assert found == NUMBERS[: len(found)]
     assert len(found) < len(NUMBERS)
     assert share < 0.1 or len(found) > len(NUMBERS) * share / 2
-    assert notes == ["it is cut off: whoever wrote it was killed, or still writes"]
+    assert notes == ["it is truncated: its writer was killed, or is still writing"]
 
 
 def test_a_damaged_file_is_read_up_to_the_damage_and_the_next_one_too(tmp_path: Path, whole: Path) -> None:
@@ -65,7 +65,9 @@ def test_a_line_without_an_end_is_refused_however_small_the_file(tmp_path: Path)
         for _ in range(80):
             file.write(bytes(2**20))
     assert path.stat().st_size < 100_000
-    with pytest.raises(UnreadableError, match=r"line 2 is longer than 67108864 bytes; that is no recording"):
+    with pytest.raises(
+        UnreadableError, match=r"line 2 is longer than 67108864 bytes; that is not a recording"
+    ):
         read(path)
 
 
@@ -81,7 +83,7 @@ def test_a_long_line_is_one_line(tmp_path: Path) -> None:
 
 def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    with pytest.raises(FolderError, match=r"cannot record there: everybody may write in it \(mode 0777\)"):
+    with pytest.raises(FolderError, match=r"cannot record there: it is world-writable \(mode 0777\)"):
         Folder(tmp_path)
 
 
@@ -96,7 +98,7 @@ def test_a_reader_knows_where_a_line_is_from(tmp_path: Path) -> None:
 def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match="nowhere: cannot be read: No such file or directory"):
         read(tmp_path / "nowhere")
-    with pytest.raises(UnreadableError, match="there is no recording in it"):
+    with pytest.raises(UnreadableError, match="it contains no recording"):
         recordings(tmp_path)
 
 

@@ -60,7 +60,7 @@ def eventful(daemon: MiniatureDaemon, cuts: frozenset[int], reason: Reason = Rea
         lambda: daemon.event(SourceJudged(BEGAN + 4, KEY.name, "HTTP 500")),
         lambda: daemon.event(StorageJudged(BEGAN + 5, "the disk is full")),
         lambda: daemon.maintain([window(-1000, 7200, feed="edge")], BEGAN + 6),
-        lambda: daemon.event(MessagesLost(BEGAN + 7, "edge", 0, "the relay died")),
+        lambda: daemon.event(MessagesLost(BEGAN + 7, "edge", 0, "ermon's relay stopped")),
         lambda: daemon.lines(b"nonsense", MARK + b'{"type":"clock"},"time":9e9}', *at(8, DOWN)),
         lambda: daemon.settle(BEGAN + 40.25),
         lambda: daemon.maintain([], BEGAN + 41),
@@ -155,7 +155,7 @@ def test_a_recording_under_another_configuration_says_so(folder: Path) -> None:
     folder.mkdir()
     daemon = MiniatureDaemon(MIRROR, folder, BEGAN)
     daemon.stop()
-    assert daemon.replay()[1] == ["recorded under another configuration: what is found may differ"]
+    assert daemon.replay()[1] == ["recorded with another configuration: the findings may differ"]
 
 
 def test_a_recording_of_feeds_that_are_not_there_any_more_is_read_as_far_as_it_goes(folder: Path) -> None:

@@ -232,7 +232,7 @@ def test_what_the_listener_tells_is_evidence_in_a_replay_too() -> None:
     (raised,) = (t for t in replay(EDGE, lines) if t["check"] == "feed-down")
     assert raised["offset"] == 31.0, "no timer of theirs keeps the replay going"
     assert raised["evidence"]["reason"].startswith(
-        "cannot listen on 127.0.0.1:179: something else listens there"
+        "cannot listen on 127.0.0.1:179: another program listens there"
     )
     assert raised["evidence"]["refused"] == [
         "A router at 127.0.0.9 tries to connect to 127.0.0.1 and no feed has this pair: is update-source missing on edge-1?"

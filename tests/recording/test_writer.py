@@ -53,7 +53,7 @@ def test_everything_is_readable_soon_though_the_file_is_not_ended(folder: Path) 
         return len(found) > count and json.loads(found[-1]).get("type") == "state"
 
     eventually(readable, "the last line is there")
-    assert set(notes) <= {"it is cut off: whoever wrote it was killed, or still writes"}
+    assert set(notes) <= {"it is truncated: its writer was killed, or is still writing"}
     assert daemon.replay()[0] == daemon.told
     daemon.stop()
 
@@ -123,7 +123,8 @@ def test_a_disk_that_is_full_loses_lines_and_is_written_to_again_when_it_is_not(
     assert reasons(daemon)[-1] == ("loss", daemon.dropped)
     found, notes = daemon.replay()
     assert (
-        f"{daemon.dropped} lines before it could not be recorded, and what they raised and cleared" in notes
+        f"{daemon.dropped} lines before it could not be recorded; findings that they raised and cleared may be missing"
+        in notes
     )
     assert [told for told in found if told[0] > began] == [told for told in daemon.told if told[0] > began]
     assert capsys.readouterr().out.count("No space left on device") == 1, "it is said once"
@@ -159,7 +160,7 @@ def test_a_disk_that_is_too_slow_holds_up_nothing(folder: Path, monkeypatch: pyt
 
 def test_two_daemons_do_not_record_into_one_folder(folder: Path) -> None:
     daemon = MiniatureDaemon(MIRROR, folder, BEGAN)
-    with pytest.raises(FolderError, match="another ermon records there; give each its own"):
+    with pytest.raises(FolderError, match="another ermon records there; use another folder"):
         MiniatureDaemon(MIRROR, folder, BEGAN)
     daemon.stop()
     MiniatureDaemon(MIRROR, folder, BEGAN).stop()

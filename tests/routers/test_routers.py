@@ -91,7 +91,7 @@ def test_a_session_lies_in_the_vrf_of_its_edge_table_or_of_its_link(platform, tm
     if os.environ.get("ERMON_WRITE_GOLDEN"):
         file.write_text(text)
     assert text == file.read_text()
-    assert "Sessions lie in VRF PRIVATE" in text
+    assert "Sessions are in VRF PRIVATE" in text
 
 
 @every_platform
@@ -125,7 +125,7 @@ def test_a_vrf_whose_name_would_be_a_command_is_refused(tmp_path):
 
 @every_platform
 def test_what_was_tried_on_no_device_says_so(platform):
-    assert ("tried on no device" in render(CONFIG, "edge-1", platform, {})) == (
+    assert ("not tested on a device" in render(CONFIG, "edge-1", platform, {})) == (
         platform not in {"frr", "bird", "gobgp", "openbgpd"}
     )
 
@@ -133,9 +133,9 @@ def test_what_was_tried_on_no_device_says_so(platform):
 @every_platform
 def test_a_platform_that_sends_best_paths_says_so_and_what_to_change(platform):
     text = render(CONFIG, "edge-1", platform, {})
-    assert ("it sends best paths only" in text) == (platform in {"panos", "fortios"})
-    assert ("say add_path: false on edge-1," in text) == (platform in {"panos", "fortios"})
-    assert "say add_path: false" not in render(CONFIG, "outside", platform, {})
+    assert ("This configuration sends best paths only" in text) == (platform in {"panos", "fortios"})
+    assert ("set add_path: false on edge-1," in text) == (platform in {"panos", "fortios"})
+    assert "set add_path: false" not in render(CONFIG, "outside", platform, {})
 
 
 CALLS_AGAIN = {
@@ -156,7 +156,7 @@ def test_a_router_that_can_be_told_so_calls_again_within_seconds(platform):
     if platform in CALLS_AGAIN:
         assert any(line.endswith(CALLS_AGAIN[platform]) for line in commands(text).splitlines())
     else:
-        assert ("`reconnect-interval 10`" if platform == "nxos" else "ermon never calls.") in text
+        assert ("`reconnect-interval 10`" if platform == "nxos" else "ermon never connects.") in text
     assert ("error wait time 5, 15;" in text) == (platform == "bird")
 
 
@@ -219,7 +219,7 @@ def test_a_firewall_is_given_its_interface():
 
 def test_a_mirror_whose_families_have_policies_of_their_own_is_warned_of_where_one_is_for_both():
     mirrors = {("edge-1-msee", "ipv4"): "MSEE4", ("edge-1-msee", "ipv6"): "MSEE6"}
-    said = "edge-1-msee has MSEE4 and MSEE6: give each family a feed of its own"
+    said = "edge-1-msee has MSEE4 and MSEE6: use a separate feed for each family"
     assert said in render(CONFIG, "edge-1", "openbgpd", mirrors)
     both = commands(render(CONFIG, "edge-1", "gobgp", mirrors))
     assert "the neighbor set MSEE4" in both

@@ -81,4 +81,4 @@ def test_a_url_must_be_one_and_no_template(capsys, url):
     with pytest.raises(SystemExit) as end:
         cli.run(["render", "rules", f"--web.external-url={url}"])
     assert end.value.code == 2
-    assert "is no URL such as https://ermon.example.net" in capsys.readouterr().err
+    assert "is not a URL such as https://ermon.example.net" in capsys.readouterr().err

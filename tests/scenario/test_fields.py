@@ -43,7 +43,7 @@ def test_an_as_path_is_written_as_routers_print_it(tmp_path: Path, path: str, wr
         (
             "announce",
             "9.0.0.1/8",
-            "'9.0.0.1/8' is not a prefix; bits are set behind its length, the network is 9.0.0.0/8",
+            "'9.0.0.1/8' is not a prefix; host bits are set: did you mean 9.0.0.0/8?",
         ),
         ("announce", "{count: 3}", "must be a prefix, or many of them as {count: 160, of: 198.51.100.0/24}"),
         ("announce", "{count: 5, of: 9.0.0.0/30}", "9.0.0.0/30 has no 5 parts; name a shorter prefix"),

@@ -82,7 +82,7 @@ def test_null_removes_a_key(tmp_path: Path):
         ),
         (
             "    start: yesterday",
-            "4:5: scenarios[0].start: 'yesterday' is not a time with its zone; write 2026-12-01T02:00:00Z or …+01:00",
+            "4:5: scenarios[0].start: 'yesterday' is not a time with a zone; write 2026-12-01T02:00:00Z or …+01:00",
         ),
         ("    expects: x", "4:5: scenarios[0].expects: is not a known key; known: "),
     ],

@@ -61,7 +61,7 @@ def test_time_only_goes_forward(tmp_path: Path):
 
 def test_a_step_has_one_time(tmp_path: Path):
     found = errors(write(tmp_path, "- {at: 1s, after: 1s, up: all}"))
-    assert found == ["5:18: scenarios[0].steps[0].after: stands beside at; keep one of them"]
+    assert found == ["5:18: scenarios[0].steps[0].after: cannot be combined with at; keep one of them"]
 
 
 # Sessions --------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_what_happens_to_exabgp_and_to_messages(tmp_path: Path):
 def test_with_exabgp_its_sessions_are_gone(tmp_path: Path):
     found = errors(write(tmp_path, CONVERGED + "- exabgp_down: edges\n- {withdraw: all, feed: isp-a}"))
     assert found == [
-        "7:25: scenarios[0].steps[2].feed: isp-a is down at this point; bring it up first: up, in_sync or converge"
+        "7:25: scenarios[0].steps[2].feed: isp-a is down at this point; first take it up with up, in_sync or converge"
     ]
 
 
@@ -209,7 +209,7 @@ def test_usual_is_what_converge_shows(tmp_path: Path):
             "",
             "does nothing and expects nothing; give one of converge, in_sync, up, end_of_rib, down, ",
         ),
-        ("{up: edge-1, down: edge-2}", "down", "stands beside up; make it a step of its own"),
+        ("{up: edge-1, down: edge-2}", "down", "cannot be combined with up; make it a separate step"),
         ("{up: edge-9}", "up", "'edge-9' is not a feed in this configuration; did you mean "),
         (
             "{exabgp_up: x}",
@@ -231,7 +231,7 @@ def test_usual_is_what_converge_shows(tmp_path: Path):
         (
             "{announce: 9.0.0.0/8, feed: isp-a, circuit: plant, link: primary}",
             "link",
-            "tells which link brought a route of an edge-table; isp-a is to-internet",
+            "is for routes of an edge-table only: it names their link; isp-a is to-internet",
         ),
         ("{announce: all, feed: isp-a}", "announce", "must be prefixes, or the word usual alone"),
         (
@@ -242,7 +242,7 @@ def test_usual_is_what_converge_shows(tmp_path: Path):
         (
             "{announce: usual, feed: isp-a, path: 1}",
             "path",
-            "stands beside usual, which has its own; name the prefixes instead",
+            "cannot be combined with usual, which has its own; name the prefixes instead",
         ),
         (
             "{withdraw: 9.0.0.0/8, feed: isp-a}",

@@ -90,7 +90,7 @@ async def test_redirects_to_https_are_followed(server: ListServer, tls_server: L
 async def test_a_status_is_told(server: ListServer, status: int):
     server.serve("/tags.json", b"", status=status)
     error = await failure(server.url("/tags.json?sig=s3cret"))
-    assert (str(error), error.wait) == (f"127.0.0.1/tags.json: answers {status}", 0)
+    assert (str(error), error.wait) == (f"127.0.0.1/tags.json: answered {status}", 0)
     assert error.answered
 
 
@@ -114,13 +114,13 @@ async def test_too_many_requests_is_an_hour_s_rest_or_what_the_server_asks_for(
 async def test_a_page_is_no_list(server: ListServer):
     """Log-in pages and captive portals answer 200."""
     server.serve("/tags.json", b"<html>Please log in</html>", "text/html; charset=utf-8")
-    assert str(await failure(server.url("/tags.json"))) == "127.0.0.1/tags.json: sends text/html, not JSON"
+    assert str(await failure(server.url("/tags.json"))) == "127.0.0.1/tags.json: sent text/html, not JSON"
 
 
 @pytest.mark.parametrize(("body", "length"), [(LIST, 1000), (LIST, None), (b"", None)])
 async def test_an_answer_that_is_cut_off_is_none(server: ListServer, body: bytes, length: int | None):
     server.break_off("/tags.json", body, length)
-    assert str(await failure(server.url("/tags.json"))) == "127.0.0.1/tags.json: the answer is cut off"
+    assert str(await failure(server.url("/tags.json"))) == "127.0.0.1/tags.json: the answer is truncated"
 
 
 async def test_an_answer_without_end_is_given_up(server: ListServer):
@@ -154,13 +154,13 @@ async def test_a_small_answer_that_unpacks_to_a_huge_one_is_given_up(server: Lis
 )
 async def test_a_packed_answer_that_is_damaged_is_none(server: ListServer, packed: bytes):
     server.serve("/tags.json", packed, Content_Encoding="gzip")
-    reason = "127.0.0.1/tags.json: the packed answer is damaged or cut off"
+    reason = "127.0.0.1/tags.json: the compressed answer is damaged or truncated"
     assert str(await failure(server.url("/tags.json"))) == reason
 
 
 async def test_an_encoding_that_was_not_asked_for_is_refused(server: ListServer):
     server.serve("/tags.json", LIST, Content_Encoding="br")
-    reason = "127.0.0.1/tags.json: sends br, which was not asked for"
+    reason = "127.0.0.1/tags.json: sent br, which was not requested"
     assert str(await failure(server.url("/tags.json"))) == reason
 
 
@@ -168,7 +168,7 @@ async def test_an_encoding_that_was_not_asked_for_is_refused(server: ListServer)
 async def test_silence_is_given_up(server: ListServer, begun: bytes):
     server.fall_silent("/tags.json", begun)
     error = await failure(server.url("/tags.json"), Limits(idle=0.05))
-    assert str(error) == "127.0.0.1/tags.json: sends nothing for 0.05 s"
+    assert str(error) == "127.0.0.1/tags.json: sent nothing for 0.05 s"
     assert error.answered
 
 
@@ -190,7 +190,7 @@ async def test_something_else_than_http_is_told():
     async with other:
         port = other.sockets[0].getsockname()[1]
         error = await failure(f"http://127.0.0.1:{port}/tags.json?sig=s3cret")
-    assert str(error).startswith("127.0.0.1/tags.json: does not speak HTTP as it should: ")
+    assert str(error).startswith("127.0.0.1/tags.json: violates HTTP: ")
     assert "s3cret" not in str(error)
 
 
@@ -447,7 +447,7 @@ async def test_the_web_service_is_left_alone_for_an_hour_after_it_refused(
     server.serve(path, b"", status=status)
     with pytest.raises(FetchError) as error:
         await fetcher.fetch("m365", server.url(), None)
-    assert str(error.value) == f"127.0.0.1{path}: answers {status}"
+    assert str(error.value) == f"127.0.0.1{path}: answered {status}"
     assert error.value.wait == HOUR
     assert fetcher.records.client_request_id() not in str(error.value)
 

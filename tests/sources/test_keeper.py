@@ -296,7 +296,7 @@ async def test_whoever_means_a_much_shorter_list_is_told_what_to_do(bench: Bench
         name = SourceKey.of(tags(server)).name
         reason = str((await bench.reports.count(2))[1][2])
         assert reason.endswith(
-            f"; if it is right: ermon accept source-rejected --source {name!r} --reason WHY"
+            f"; if the list is correct: ermon accept source-rejected --source {name!r} --reason WHY"
         )
         assert not await keeper.accept("another")
         assert len(bench.reports.said) == 2
@@ -606,7 +606,9 @@ async def test_a_full_disk_is_logged_once_and_the_list_is_in_force(
         async with bench.run(tags(server, SOON)):
             assert await bench.reports.count(1) == [("updated", "Storage", list(OLD))]
             await server.asked(4)
-    assert [(log["event"], log["log_level"]) for log in logs] == [("lists cannot be kept", "warning")]
+    assert [(log["event"], log["log_level"]) for log in logs] == [
+        ("published lists cannot be cached", "warning")
+    ]
 
 
 async def test_a_list_is_written_once_the_disk_has_room_again(

@@ -131,16 +131,16 @@ def test_what_is_in_another_shape_is_refused_with_its_place():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("192.0.2.1/24", "'192.0.2.1/24' is not a prefix: bits are set behind its length"),
-        ("2001:db8::1/32", "'2001:db8::1/32' is not a prefix: bits are set behind its length"),
+        ("192.0.2.1/24", "'192.0.2.1/24' is not a prefix: host bits are set"),
+        ("2001:db8::1/32", "'2001:db8::1/32' is not a prefix: host bits are set"),
         ("192.0.2.0", "'192.0.2.0' is not a prefix: its length is not 0 to 32"),
         ("192.0.2.0/33", "'192.0.2.0/33' is not a prefix: its length is not 0 to 32"),
         ("2001:db8::/129", "'2001:db8::/129' is not a prefix: its length is not 0 to 128"),
         ("example.net/24", "'example.net/24' is not a prefix"),
         ("", "'' is not a prefix: its length is not 0 to 32"),
         ("1" * 1_000_000, f"'{'1' * 59}…' is not a prefix"),
-        ("0.0.0.0/0", "'0.0.0.0/0' is a default route, which no route can be expected to cover"),
-        ("::/0", "'::/0' is a default route, which no route can be expected to cover"),
+        ("0.0.0.0/0", "'0.0.0.0/0' is a default route, which cannot be an expected prefix"),
+        ("::/0", "'::/0' is a default route, which cannot be an expected prefix"),
     ],
 )
 def test_what_is_no_prefix_is_named_with_its_place(text, problem):

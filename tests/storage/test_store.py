@@ -341,7 +341,10 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 @pytest.mark.parametrize(
     ("pragma", "said"),
-    [("max_page_count = 1", "the disk is full; make room"), ("query_only = ON", "is read-only; see to its")],
+    [
+        ("max_page_count = 1", "the disk is full; free some space"),
+        ("query_only = ON", "is read-only; check its"),
+    ],
 )
 async def test_what_a_disk_does_not_take_is_written_when_it_does(
     folder: Path, disk: Disk, pragma: str, said: str
@@ -374,7 +377,7 @@ async def test_a_limit_on_the_size_of_files_is_a_disk_that_fails(folder: Path, d
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, limits[1]))
             await store.save([raised(finding("f1", text="x" * 100_000))])
-            assert "limits on the size of files" in (store.problem or "")
+            assert "limits on file sizes" in (store.problem or "")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         await eventually(lambda: store.problem is None, "it works again")
@@ -402,7 +405,7 @@ async def test_a_folder_that_cannot_be_made_is_tried_again(tmp_path: Path, disk:
     in_the_way.write_text("a file")
     told = Told()
     async with opened(in_the_way / "ermon", told=told) as store:
-        assert "see to the folder and its owner" in str(told.problems)
+        assert "check the folder and its owner" in str(told.problems)
         await store.save([raised(finding())])
         in_the_way.unlink()
         await eventually(lambda: store.problem is None, "it works")
@@ -423,7 +426,7 @@ async def test_a_disk_that_does_not_answer_holds_nobody_up(folder: Path, monkeyp
     told = Told()
     async with opened(folder, told=told) as store:
         await store.save([raised(finding("f1")), cleared(finding("f0"))])
-        assert told.problems == [f"{path_of(folder)}: the disk does not answer; see to it"]
+        assert told.problems == [f"{path_of(folder)}: the disk does not respond; check it"]
         assert [found.id for found in await store.history(START, 10)] == ["f0"]
         stuck.set()
         await eventually(lambda: told.problems[1:] == [None], "it works again")
@@ -495,7 +498,7 @@ async def test_a_broken_file_is_set_aside_and_a_new_one_begun(folder: Path, cont
         assert (folder / aside).read_bytes() == content
         assert (aside + "-wal", (folder / log).read_bytes()) == (log, b"log")
         assert told.problems == [store.problem]
-        assert f"kept as {aside}, and a new one begun" in (store.problem or "")
+        assert f"renamed to {aside}, and a new one created" in (store.problem or "")
         await store.save([raised(finding())])
         assert told.problems == [store.problem], "whoever looks now and then must see it"
     async with opened(folder) as store:
@@ -565,7 +568,7 @@ async def test_files_that_break_in_one_second_have_names_of_their_own(
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("PRAGMA user_version = 2", "was written by a newer ermon (format 2, and this one knows 1)"),
+        ("PRAGMA user_version = 2", "was written by a newer ermon (format 2; this ermon knows 1)"),
         ("PRAGMA application_id = 7", "is another program's database; move it away"),
     ],
 )
@@ -758,7 +761,7 @@ async def test_what_is_no_file_is_set_aside(folder: Path):
 async def test_a_folder_in_which_everybody_may_write_is_not_used(folder: Path):
     open_to_everybody(folder)
     async with opened(folder) as store:
-        assert "everybody may write in it" in (store.problem or "")
+        assert "it is world-writable" in (store.problem or "")
         await store.save([raised(finding())])
     assert names(folder) == []
 

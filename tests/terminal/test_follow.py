@@ -71,7 +71,7 @@ async def test_an_event_that_makes_no_sense_is_a_loss_and_a_snapshot_follows(net
         site.hub.publish("feed", "nonsense")
         lost = await next_of(told, Lost)
         assert isinstance(lost, Lost)
-        assert "is no answer of ermon's API" in lost.reason
+        assert "is not an answer of ermon's API" in lost.reason
         event = await next_of(told, Event)
         assert isinstance(event, Event)
         assert event.kind == "snapshot"
@@ -86,10 +86,10 @@ async def test_nobody_there_in_the_first_place_is_told_at_once():
 @pytest.mark.parametrize(
     ("content_type", "body", "problem"),
     [
-        ("text/html", b"<h1>hello</h1>", "is no stream of events"),
+        ("text/html", b"<h1>hello</h1>", "is not a stream of events"),
         ("text/event-stream", b"", "without a single event"),
         ("text/event-stream", b"data: {\n\n", "is no event of ermon's"),
-        ("text/event-stream", b"event: snapshot\ndata: 3\n\n", "is no answer of ermon's API"),
+        ("text/event-stream", b"event: snapshot\ndata: 3\n\n", "is not an answer of ermon's API"),
     ],
 )
 async def test_something_else_there_is_told(content_type: str, body: bytes, problem: str):

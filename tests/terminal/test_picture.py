@@ -166,7 +166,7 @@ def test_its_clock_is_the_daemon_s_and_goes_on(net: Company):
 )
 def test_what_ermon_never_says_is_not_taken(net: Company, kind: str, data: Any):
     picture = picture_of(snapshot_of(net))
-    with pytest.raises(UnreachableError, match="is no answer of ermon's API"):
+    with pytest.raises(UnreachableError, match="is not an answer of ermon's API"):
         picture.take(kind, data)
 
 

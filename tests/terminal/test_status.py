@@ -177,7 +177,7 @@ async def test_a_finding_for_information_does_not_count(net: Company):
     )
     seen = await look(net.wait(1), "status")
     assert seen.code == 4
-    assert seen.lines[0] == "▼ Microsoft drains link primary of circuit chicago (IPv4, IPv6)."
+    assert seen.lines[0] == "▼ Microsoft is draining link primary of circuit chicago (IPv4, IPv6)."
     assert "○ info" in seen.section("Findings")
 
 
@@ -246,7 +246,7 @@ def test_a_required_service_that_is_missing_stands_out(net: Company):
     snapshot = snapshot_of(net)
     link = snapshot["status"]["circuits"]["chicago"]["links"]["primary"]
     link |= {"service_routes": {"teams": 2, "exchange": 0}, "services": {}}
-    assert "primary brings ▲ no exchange, teams (2 routes)" in drawn(snapshot).section("Circuits")
+    assert "primary receives ▲ no exchange, teams (2 routes)" in drawn(snapshot).section("Circuits")
 
 
 def test_services_by_family_and_draining_are_shown_where_the_daemon_tells_them(net: Company):

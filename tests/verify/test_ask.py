@@ -102,23 +102,23 @@ async def test_nobody_listens():
     run = await ask(f"http://127.0.0.1:{port}")
     assert (run.code, run.out) == (3, "")
     assert run.err.startswith(f"ermon: http://127.0.0.1:{port} cannot be reached: ")
-    assert run.err.endswith("Is `ermon run` up there? --url says where\n")
+    assert run.err.endswith("Is `ermon run` up there? Name another daemon with --url\n")
 
 
 @pytest.mark.parametrize(
     ("handler", "words"),
     [
-        (answering("<html>welcome</html>"), "is no answer of ermon's API: JSON is malformed"),
-        (answering(""), "is no answer of ermon's API"),
-        (answering(b"\xff\xfe"), "is no answer of ermon's API"),
-        (answering("[" * 100_000), "is no answer of ermon's API"),
+        (answering("<html>welcome</html>"), "is not an answer of ermon's API: JSON is malformed"),
+        (answering(""), "is not an answer of ermon's API"),
+        (answering(b"\xff\xfe"), "is not an answer of ermon's API"),
+        (answering("[" * 100_000), "is not an answer of ermon's API"),
         (answering('{"status": "success", "data": {}}'), "missing required field `version`"),
         (answering('{"status": "success"}'), "missing required field `data`"),
         (answering('{"status": "success", "data": []}'), "Expected `object`, got `array`"),
         (answering("null"), "Expected `object`, got `null`"),
-        (answering("oops", 500), "HTTP 500, and not in ermon's words"),
-        (answering("", 204), "HTTP 204, and not in ermon's words"),
-        (answering("", 302, Location="http://192.0.2.1/"), "HTTP 302, and not in ermon's words"),
+        (answering("oops", 500), "HTTP 500, and not an answer of ermon"),
+        (answering("", 204), "HTTP 204, and not an answer of ermon"),
+        (answering("", 302, Location="http://192.0.2.1/"), "HTTP 302, and not an answer of ermon"),
         (answering('{"status": "error", "error": "a bug in ermon"}', 500), "HTTP 500: a bug in ermon"),
         (
             answering('{"status": "error", "error": "there is no /api/v1/status"}', 404),

@@ -102,7 +102,7 @@ async def test_a_bound_pool_is_not_tested_where_the_other_link_is_down():
 async def test_a_family_that_no_feed_shows_the_internet_in_is_not_known():
     only_ipv4 = "feeds: {isp-a: {families: [ipv4]}, outside: {families: [ipv4]}}"
     run = await put_to_the_test(converged(only_ipv4))
-    assert "unknown no feed shows what the internet hears of NAT pool chi (IPv6)" in run.problems("internet")
+    assert "unknown no feed shows whether NAT pool chi (IPv6) is on the internet" in run.problems("internet")
 
 
 SECOND_EDGE = """
@@ -114,36 +114,37 @@ feeds:
 async def test_an_edge_table_that_is_down_says_why(net: Company):
     run = await put_to_the_test(net.down("edge-1"))
     assert run.problems("sight")[:2] == [
-        "unknown what link primary brings in IPv4 is not seen: edge-1 is down (closing connection)",
-        "unknown what link primary brings in IPv6 is not seen: edge-1 is down (closing connection)",
+        "unknown ermon cannot see the IPv4 routes received on link primary: edge-1 is down (closing connection)",
+        "unknown ermon cannot see the IPv6 routes received on link primary: edge-1 is down (closing connection)",
     ]
 
 
 async def test_a_feed_that_is_not_in_sync_yet(net: Company):
     run = await put_to_the_test(net.down("chicago-primary").up("chicago-primary"))
     assert (
-        "unknown what is advertised on link primary in IPv6 is not seen: chicago-primary is not in sync yet"
+        "unknown ermon cannot see the IPv6 routes advertised on link primary: chicago-primary is not in sync yet"
         in run.problems("sight")
     )
 
 
 async def test_a_feed_that_has_lost_messages(net: Company):
     run = await put_to_the_test(net.lose_messages("isp-a"))
-    assert any("isp-a has lost messages (a gap in" in problem for problem in run.problems("sight"))
+    assert any("isp-a has lost BGP updates (a gap in" in problem for problem in run.problems("sight"))
 
 
 async def test_best_paths_alone_prove_no_absence():
     run = await put_to_the_test(converged("feeds: {edge-1: {add_path: false}}"))
     assert (
-        "unknown what link primary brings in IPv4 is not seen: "
+        "unknown ermon cannot see the IPv4 routes received on link primary: "
         "edge-1 carries best paths only, without ADD-PATH" in run.problems("sight")
     )
 
 
 async def test_a_link_without_a_mirror():
     run = await put_to_the_test(converged("feeds: {chicago-primary: null}"))
-    assert "unknown what is advertised on link primary in IPv4 is not seen: no feed shows it" in run.problems(
-        "sight"
+    assert (
+        "unknown ermon cannot see the IPv4 routes advertised on link primary: no feed shows them"
+        in run.problems("sight")
     )
     assert (
         "unknown No feed provides view to-microsoft of link primary of circuit chicago (edge-1)"
@@ -161,8 +162,8 @@ async def test_a_mirror_that_shows_nothing_is_not_believed(net: Company):
     run = await put_to_the_test(net)
     assert run.not_passed() == {"sight": "unknown"}
     assert run.problems("sight") == [
-        "unknown Feed isp-a is up without a single ipv4 route (edge-1)",
-        "unknown Feed isp-a is up without a single ipv6 route (edge-1)",
+        "unknown Feed isp-a is up and has no IPv4 routes (edge-1)",
+        "unknown Feed isp-a is up and has no IPv6 routes (edge-1)",
     ]
 
 

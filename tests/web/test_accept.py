@@ -79,7 +79,7 @@ async def test_one_link_may_be_accepted(client: Client, site: Site) -> None:
         ({"circuit": "dallas"}, "not violated at present"),
         ({"check": "source-rejected", "source": "x"}, "there is no published list 'x'"),
         ({"reason": " "}, "reason: must be one line of text"),
-        ({"severity": "info"}, "the body says nothing to accept"),
+        ({"severity": "info"}, "the body is not a valid request"),
     ],
 )
 async def test_what_cannot_be_accepted_is_refused(

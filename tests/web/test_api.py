@@ -217,7 +217,7 @@ async def test_a_time_that_is_none_is_refused(client: Client, time: str):
     status, words = await client.error("/api/v1/findings", since=time)
     assert status == 400
     assert words.startswith(
-        f"parameter 'since': {time!r} is not a time with its zone; write 2026-12-01T02:00:00Z or"
+        f"parameter 'since': {time!r} is not a time with a zone; write 2026-12-01T02:00:00Z or"
     )
 
 
@@ -385,7 +385,7 @@ async def test_no_answer_is_longer_than_anybody_reads(
         ("prefix=", 400, "parameter 'prefix': '' is not an IP address"),
         ("prefix=pool", 400, "parameter 'prefix': 'pool' is not an IP address"),
         ("prefix=10.0.0.0/33", 400, "parameter 'prefix': '10.0.0.0/33' is not a prefix: its length is not 0 to 32"),
-        ("prefix=2001:db8::1/64", 400, "parameter 'prefix': '2001:db8::1/64' is not a prefix: bits are set behind its length"),
+        ("prefix=2001:db8::1/64", 400, "parameter 'prefix': '2001:db8::1/64' is not a prefix: host bits are set"),
         ("prefix=::/0&match=shorter", 400, "parameter 'match' is 'shorter', and must be one of exact, longer, covering"),
         ("prefix=::/0&prefix=::/0", 400, "parameter 'prefix' is given more than once"),
         ("prefix=::/0&view=internet", 400, "unknown parameter 'view'; this path takes prefix and feed and match"),

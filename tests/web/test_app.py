@@ -133,7 +133,7 @@ async def test_a_bug_is_one_error_and_a_line_in_the_log(client: Client, site: Si
     with capture_logs() as log:
         status, text = await client.error("/api/v1/status")
         assert (await client.text("/metrics"))[0] == 500
-    assert (status, text) == (500, "a bug in ermon; its log has the details")
+    assert (status, text) == (500, "a bug in ermon; the log has the details")
     assert [(line["event"], line["path"]) for line in log] == [
         ("request failed", "/api/v1/status"),
         ("request failed", "/metrics"),

@@ -110,13 +110,13 @@ async def test_what_is_suppressed_says_why_and_until_when(client: Client, site: 
     [
         ({"circuit": "paris"}, "there is no circuit 'paris'"),
         ({"reason": ""}, "reason: must be one line of text of at most 300 characters, not ''"),
-        ({"to": "2026-12-01T02:00:00"}, "to: '2026-12-01T02:00:00' is not a time with its zone"),
+        ({"to": "2026-12-01T02:00:00"}, "to: '2026-12-01T02:00:00' is not a time with a zone"),
         ({"to": "tomorrow"}, "to: 'tomorrow' is not a time"),
-        ({"to": 1795184918}, "the body is no maintenance window"),
+        ({"to": 1795184918}, "the body is not a maintenance window"),
         ({"to": "9999-12-31T23:59:59-05:00"}, "to: '9999-12-31T23:59:59-05:00' is not a time"),
         ({"to": "9999-12-31T23:59:59.999999Z"}, "is not a time"),
         ({"from": "0001-01-01T00:00:00+23:00"}, "from: '0001-01-01T00:00:00+23:00' is not a time"),
-        ({"until": "2026-12-01T02:00:00Z"}, "the body is no maintenance window"),
+        ({"until": "2026-12-01T02:00:00Z"}, "the body is not a maintenance window"),
         ({"to": "2001-12-01T02:00:00Z", "from": "2001-12-01T01:00:00Z"}, "has ended already"),
     ],
 )
@@ -157,7 +157,7 @@ async def test_nothing_is_booked_whose_answer_cannot_be_given(
     with monkeypatch.context() as broken:
         broken.setattr(api, "rfc3339", lambda _: 1 / 0)
         status, error = await send(client, "POST", PATH, wanted(site))
-        assert (status, error) == (500, "a bug in ermon; its log has the details")
+        assert (status, error) == (500, "a bug in ermon; the log has the details")
     assert await client.data(PATH) == []
 
 

@@ -116,7 +116,7 @@ async def test_only_so_many_streams_are_open(site: Site):
     async with TestClient(TestServer(make_app(site.context()))) as http:
         client = Client(http)
         response = await listen(client)
-        assert await client.error("/api/v1/events") == (503, "1 clients listen already")
+        assert await client.error("/api/v1/events") == (503, "1 clients are listening already")
         response.close()
 
 
@@ -162,7 +162,7 @@ async def test_few_take_a_recording_at_a_time(net: Company, monkeypatch):
     monkeypatch.setattr(stream, "MAX_RECORDINGS", 0)
     async with Site(net).served() as client:
         status, message = await client.error("/api/v1/recording")
-    assert (status, message) == (503, "0 clients take one already")
+    assert (status, message) == (503, "0 clients are taking one already")
 
 
 async def test_whoever_keeps_all_recordings_keeps_none_from_the_machine_of_ermon(

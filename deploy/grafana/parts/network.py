@@ -160,7 +160,7 @@ def pools() -> Row:
             states(
                 (12, 9),
                 "Pools advertised to Microsoft",
-                "Whether Microsoft hears the whole pool on the link. It must on the pool's own links, and must not "
+                "Whether the whole pool is advertised to Microsoft on the link. It must on the pool's own links, and must not "
                 "on another circuit's: pool-not-advertised and pool-wrong-circuit judge that.",
                 Query(
                     answers("pool, family, circuit, link", "ermon_pool_advertised", "yes", "no", OF_CIRCUIT),

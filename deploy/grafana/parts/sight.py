@@ -44,7 +44,7 @@ def feeds() -> Row:
             lines(
                 (12, 8),
                 "Age of the last message",
-                "How long ago each feed last said anything.",
+                "Time since the last message from each feed.",
                 Query(age, "{{feed}}"),
                 unit="s",
             ),

@@ -21,14 +21,14 @@ async function begin() {
   try {
     caller = await ask("api/v1/caller");
   } catch (error) {
-    setText(note, `◆ Whether you may cannot be told: ${error.message}`);
+    setText(note, `◆ Cannot check your permission: ${error.message}`);
     return;
   }
   if (!caller.may_change) {
-    setText(note, `Not from this page as it is open now: ${caller.how}. In a terminal: ermon maintenance add.`);
+    setText(note, `You cannot make changes from this page: ${caller.how}. In a terminal: ermon maintenance add.`);
     return;
   }
-  setText(note, caller.name ? `You change things as ${caller.name}.` : "");
+  setText(note, caller.name ? `Your changes are recorded as ${caller.name}.` : "");
   form.hidden = false;
   form.addEventListener("submit", submitted);
   actions.end = endWindow;
@@ -77,15 +77,15 @@ async function submitted(event) {
 
 function previewed({ places, checks, subjects, raised }) {
   return [
-    el("p", {}, "Nothing new will be raised about ", el("strong", {}, some(places, PLACES)), ":"),
+    el("p", {}, "No new findings will be raised for ", el("strong", {}, some(places, PLACES)), ":"),
     el("p", {}, `${plural(subjects, "subject")} of ${plural(checks.length, "check")}: ${checks.join(", ") || "none"}.`),
-    raised.length > 0 && el("p", {}, `What is raised already stays raised: ${some(raised, 3)}.`),
-    el("p", {}, "Everything else is watched as before. The page says that maintenance is in force until it ends."),
+    raised.length > 0 && el("p", {}, `Findings that are already raised stay raised: ${some(raised, 3)}.`),
+    el("p", {}, "Everything else is monitored as before. The page shows the maintenance until it ends."),
   ];
 }
 
 async function endWindow(quiet) {
-  const text = `What is wrong with ${placeText(quiet)} then is raised after each check's own time.`;
+  const text = `Violations of ${placeText(quiet)} will then be raised, each after the raise_after of its check.`;
   await told(problem, () => confirm(`End the maintenance of ${placeText(quiet)}?`, "End it now", [el("p", {}, text)], () => ask(`api/v1/maintenance/${encodeURIComponent(quiet.id)}`, { method: "DELETE" })));
 }
 
@@ -95,7 +95,7 @@ async function accept({ check, labels, summary }) {
   const reason = el("input", { type: "text", id: "accept-reason", maxlength: 300, required: true, autocomplete: "off" });
   const body = [
     el("p", {}, el("strong", {}, summary)),
-    el("p", {}, "What is received or advertised now is taken for the new normal: the finding is cleared, in every family, and nothing is raised about it until it changes again. Your name and the reason stay in the history."),
+    el("p", {}, "What is received or advertised now becomes the new normal. The finding is cleared in every family, and is not raised until there is another change. Your name and the reason stay in the history."),
     el("p", {}, el("label", { for: "accept-reason" }, "Why"), " ", reason),
   ];
   await told(problem, () => confirm(`Accept ${check} as the new normal?`, "Accept", body, () => ask("api/v1/accept", { method: "POST", body: { ...wanted, reason: reason.value } })));

@@ -30,7 +30,7 @@ function tell(family, links) {
     return el("li", {}, `${FAMILIES[family]}, only on ${link} (${total}): `, el("code", {}, prefixes.join(", ")), rest);
   });
   const unsure = all.some(([, { complete }]) => complete === false);
-  if (unsure) items.push(el("li", { class: "unknown" }, `◆ ${FAMILIES[family]}: the links cannot be compared in full while one is down, unknown, or seen by its best paths only.`));
-  if (items.length === 0) return el("p", {}, `${FAMILIES[family]}: every link brings the same prefixes.`);
+  if (unsure) items.push(el("li", { class: "unknown" }, `◆ ${FAMILIES[family]}: the links cannot be compared completely while one is down, unknown, or visible by best paths only.`));
+  if (items.length === 0) return el("p", {}, `${FAMILIES[family]}: every link receives the same prefixes.`);
   return el("ul", {}, items);
 }

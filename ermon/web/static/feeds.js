@@ -98,9 +98,9 @@ function notesOf(feed) {
   return [
     feed.waiting_until && `waiting for the router until ${clock(feed.waiting_until)}`,
     feed.state !== "up" && feed.down_reason,
-    feed.loss && `messages lost: ${feed.loss}`,
+    feed.loss && `BGP updates lost: ${feed.loss}`,
     feed.overflowed && "too many routes",
-    feed.state === "up" && feed.view === "edge-table" && !Object.values(feed.all_paths).every(Boolean) && "shows best paths only: cannot prove absence",
-    feed.partial && "holds the policy's routes only",
+    feed.state === "up" && feed.view === "edge-table" && !Object.values(feed.all_paths).every(Boolean) && "shows best paths only: cannot prove that a route is missing",
+    feed.partial && "keeps only the routes that the policy needs",
   ].filter(Boolean).join("; ");
 }

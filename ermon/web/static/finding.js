@@ -45,7 +45,7 @@ function heading({ finding, silences, unknown }) {
     el(
       "article", { class: `finding ${finding.severity}` },
       el("h2", { id: "what" }, el("span", { class: "severity" }, marked(raised ? "down" : "up", raised ? finding.severity : `cleared (${finding.severity})`)), " ", finding.summary),
-      el("p", { class: "facts" }, el("code", {}, finding.check), finding.suppressed && ` · Covered: ${finding.suppressed_because}.`),
+      el("p", { class: "facts" }, el("code", {}, finding.check), finding.suppressed && ` · Suppressed: ${finding.suppressed_because}.`),
       labels(finding),
       evidence(finding),
       unknown.map((sentence) => el("p", { class: "unknown" }, `◆ ${sentence}`)),
@@ -55,20 +55,20 @@ function heading({ finding, silences, unknown }) {
 }
 
 function todo(found) {
-  if (found.steps.length === 0) return el("section", {}, el("p", {}, "This ermon has no such check: it cannot say what to do."));
+  if (found.steps.length === 0) return el("section", {}, el("p", {}, "This ermon does not have the check, so it cannot say what to do."));
   return el("section", { class: "guide", "aria-labelledby": "todo" }, el("h2", { id: "todo" }, "What to do"), el("p", {}, coded(found.meaning)), plan(found));
 }
 
 function course({ since, raised_at: raised, ended_at: over, ok_since: gone, cleared_at: cleared }) {
   const ended = over ?? gone ?? null;
-  const moments = [[since, "It began."], [raised, "It was raised."], [ended, "It was gone."], [cleared, "It was cleared."]];
+  const moments = [[since, "It began."], [raised, "It was raised."], [ended, "It was over."], [cleared, "It was cleared."]];
   const known = moments.filter(([time]) => time !== null);
   const items = known.map(([time, what]) => el("li", {}, at(time), ` ${what}`));
   const lasted = (seconds(ended ?? cleared) ?? Date.now() / 1000) - seconds(since);
   return el(
     "section", { "aria-labelledby": "course" },
     el("h2", { id: "course" }, "Course"), el("ul", {}, items),
-    ended !== null || cleared !== null ? el("p", {}, `It lasted ${duration(lasted)}.`) : el("p", {}, "It is still so."),
+    ended !== null || cleared !== null ? el("p", {}, `It lasted ${duration(lasted)}.`) : el("p", {}, "It is still raised."),
   );
 }
 
@@ -78,7 +78,7 @@ function others({ also }) {
     at(other.since), " ",
     el("a", { href: encodeURIComponent(other.id) }, other.summary), ` (${[other.severity, told(other.labels)].filter((text) => text !== "").join(", ")}; ${other.state})`,
   ));
-  return el("section", { "aria-labelledby": "also" }, el("h2", { id: "also" }, "What else was wrong at that time"), items.length > 0 ? el("ul", {}, items) : el("p", {}, "Nothing that ermon knows of."));
+  return el("section", { "aria-labelledby": "also" }, el("h2", { id: "also" }, "Other findings of that time"), items.length > 0 ? el("ul", {}, items) : el("p", {}, "Nothing that ermon knows of."));
 }
 
 function back({ check, since }) {

@@ -13,8 +13,8 @@ const SHOWN = 20;
 const WHOLE = 3;
 const CLEARED_SHOWN = 20;
 const ROOM = matchMedia("(min-width: 64rem)");
-const STALE = "What showed it is out of sight: it may be over.";
-const SUPPRESSED = "Maintenance, a drain or a larger finding covers it.";
+const STALE = "It may be over: ermon cannot see it at present.";
+const SUPPRESSED = "Suppressed by maintenance, a drain or another finding.";
 
 let showAll = false;
 /** Which checks can be accepted by whoever looks, and what is done then. */
@@ -68,7 +68,7 @@ function groupCard({ text, severity, since, findings }, previous) {
     "article", { class: `finding ${severity}` },
     el("h3", {}, el("span", { class: "severity" }, marked("down", severity)), " ", text),
     el("p", { class: "facts" }, ...lasting(since), ` · ${plural(findings.length, "finding")} of one cause`),
-    el("details", { open: effects?.open ?? false }, el("summary", {}, "What follows from it"), el("ul", {}, findings.map(({ summary, check, evidence: proof }) => el("li", {}, `${summary} `, el("code", {}, check), proof.reason ? `: ${proof.reason}` : "")))),
+    el("details", { open: effects?.open ?? false }, el("summary", {}, "Effects"), el("ul", {}, findings.map(({ summary, check, evidence: proof }) => el("li", {}, `${summary} `, el("code", {}, check), proof.reason ? `: ${proof.reason}` : "")))),
     el("details", { ontoggle: toggled, open: todo?.open ?? false }, el("summary", {}, "What to do"), guide),
   );
 }
@@ -119,7 +119,7 @@ function article(finding, previous) {
       " · ", el("code", {}, finding.check),
       " · ", el("a", { href: `findings/${encodeURIComponent(finding.id)}` }, "Page"),
       finding.stale && ` · ${STALE}`,
-      finding.suppressed && ` · ${finding.suppressed_because ? `Covered: ${finding.suppressed_because}.` : SUPPRESSED}`,
+      finding.suppressed && ` · ${finding.suppressed_because ? `Suppressed: ${finding.suppressed_because}.` : SUPPRESSED}`,
     ),
     labels(finding),
     !brief && evidence(finding),

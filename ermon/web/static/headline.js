@@ -33,6 +33,6 @@ function coming(due, word, more) {
 }
 
 function unheard() {
-  const text = "No connection to ermon: how things are now cannot be seen";
-  return { kind: "unseen", text, about: `Below is what was known at ${clock(store.heardAt)}.`, since: null };
+  const text = "No connection to ermon: the present state is unknown";
+  return { kind: "unseen", text, about: `Below is the state at ${clock(store.heardAt)}.`, since: null };
 }

@@ -22,7 +22,7 @@ function keyOf({ kind, id, about, reason, until }) {
 function row(quiet) {
   const { kind, by, reason, until, mayEnd } = quiet;
   const end = until === null
-    ? "for good"
+    ? "without an end"
     : ["ends in ", left(until), ", at ", at(until)];
   return el(
     "p", { class: `quieted ${kind}` },
