@@ -85,7 +85,7 @@ def test_a_command_is_filled_in_whole(platform: str, family: str, vrf: str | Non
         assert all(line.strip() for line in text.splitlines())
 
 
-@pytest.mark.parametrize("platform", set(PLATFORMS) - {"panos"})
+@pytest.mark.parametrize("platform", sorted(set(PLATFORMS) - {"panos"}))
 def test_a_command_about_a_neighbor_names_it(platform: str):
     """But where a policy goes by a name of its own, or a command shows all."""
     named = {
