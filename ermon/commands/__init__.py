@@ -113,6 +113,8 @@ _VRF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,62}")
 """The name of a VRF that neither a router nor a shell can take for something else."""
 _LONGER = re.compile(r"\[\+(.*?)(?:\|(.*?))?\+\]")
 _REPEATED = "* "
+_LONGEST_NAME = 13
+"""So many characters of a neighbor's address: PAN-OS takes names of 31."""
 _UNKNOWN_FAMILY = "FAMILY"
 _NAMES_OF_FAMILY = {
     "ipv4": {"inet": "inet", "vpn": "vpnv4", "ip": "ip", "six": "", "bits": "32"},
@@ -157,7 +159,9 @@ def command(
     text = found.text(family, in_vrf=vrf is not None)
     if text is None:
         return None
-    known |= {"vrf": vrf or "", "our_asn": values.get("OUR-ASN", "OUR-ASN")} | _of_neighbor(question, known)
+    known |= {"vrf": vrf or "", "our_asn": values.get("OUR-ASN", "OUR-ASN")} | _of_neighbor(
+        question, known, family
+    )
     written = _written(text, [known | _of_prefix(each, family, question) for each in every])
     return "\n".join(line for line in written if line.strip())
 
@@ -188,11 +192,16 @@ def _chosen(template: str, *, longer: bool) -> str:
     return _LONGER.sub(lambda found: found[1] if longer else found[2] or "", template)
 
 
-def _of_neighbor(question: Question, known: Mapping[str, str]) -> dict[str, str]:
+def _of_neighbor(question: Question, known: Mapping[str, str], family: str | None) -> dict[str, str]:
+    neighbor = known.get("neighbor", "")
+    named = re.sub(r"\W", "-", neighbor)[-_LONGEST_NAME:].strip("-")
     return {
         "policy_out": f"TO-{question.neighbor}",
         "policy_in": f"FROM-{question.neighbor}",
-        "neighbor_bits": "128" if ":" in known.get("neighbor", "") else "32",
+        "neighbor_bits": "128" if ":" in neighbor else "32",
+        "neighbor_name": named,
+        "about": named if (":" in neighbor) == (family == "ipv6") else f"{named}-{family}",
+        "rule": "3" if family == "ipv6" else "1",
         "pair": known.get("community", "").replace(":", ", "),
     }
 

@@ -188,6 +188,30 @@ def stopped(platform: str, word: str, prefixes: str) -> str:
     return text
 
 
+@pytest.mark.parametrize("platform", set(PLATFORMS) - {"bird", "openbgpd"})
+def test_each_neighbor_has_lists_of_its_own(platform: str):
+    """Some routers take a list that is gone for one that has everything: what one undoes must not be another's."""
+    made = [
+        set(re.findall(r"ermon-stop-[\w-]+", text or ""))
+        for isp, family in (("203.0.113.1", "ipv4"), ("203.0.113.5", "ipv4"), ("203.0.113.1", "ipv6"))
+        for text in [command(platform, Question("undo-stop", ("ISP",)), {"ISP": isp}, family, None)]
+    ]
+    assert all(made)
+    assert set.intersection(*made) == set()
+    assert all(len(name) <= 31 for names in made for name in names)
+
+
+@pytest.mark.parametrize("platform", ["iosxe", "nxos", "eos", "frr", "vyos"])
+def test_a_rule_of_one_family_leaves_the_rule_of_the_other(platform: str):
+    """In one rule of a route map, both would have to match."""
+    texts = [
+        command(platform, Question("stop", ("ISP", "POOL")), VALUES[family], family, None)
+        for family in VALUES
+    ]
+    rules = [re.findall(r"(?:deny|TO-ISP rule) (\d)", text or "")[0] for text in texts]
+    assert len(set(rules)) == 2
+
+
 def test_a_single_address_has_no_longer_prefixes():
     assert "permit 198.51.100.1/32\n" in stopped("iosxe", "POOL", "198.51.100.1/32")
 

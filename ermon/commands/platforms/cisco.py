@@ -24,7 +24,9 @@ from ermon.commands.platforms.command import (
 )
 
 AS_PATH_LIST = "499"
-"""IOS-XE numbers its AS path lists, 1 to 500: whoever has many begins at 1."""
+"""IOS-XE numbers its AS path lists, 1 to 500: whoever has many begins at 1. All neighbors share it, so it is never removed."""
+AS_PATH_RULE = "2"
+"""A rule for AS paths: prefixes of IPv4 have 1, of IPv6 3."""
 
 
 def iosxe() -> Commands:
@@ -72,7 +74,7 @@ def iosxe() -> Commands:
         **_sessions(said),
         **rules_of_route_maps(said, AS_PATH_LIST),
         "refuse": outside(_rule_of_prefixes("in", REFUSE, f"{clear} in")),
-        "undo-refuse": outside(_undone("in", 1, f"{{ip}} prefix-list {REFUSE}", f"{clear} in")),
+        "undo-refuse": outside(_undone("in", "{rule}", f"{{ip}} prefix-list {REFUSE}", f"{clear} in")),
         "anchor": said(anchor, anchor6),
         "undo-anchor": said(undo_anchor, undo_anchor6),
     }
@@ -122,7 +124,7 @@ def nxos() -> Commands:
         # The clear of a VRF is not known for sure.
         **{kind: Command(*each[:2]) for kind, each in rules_of_route_maps(said, STOP_ASN).items()},
         "refuse": outside(_rule_of_prefixes("in", REFUSE, f"{clear} in")),
-        "undo-refuse": outside(_undone("in", 1, f"{{ip}} prefix-list {REFUSE}", f"{clear} in")),
+        "undo-refuse": outside(_undone("in", "{rule}", f"{{ip}} prefix-list {REFUSE}", f"{clear} in")),
         "anchor": said(anchor),
         "undo-anchor": said(undo_anchor),
     }
@@ -211,20 +213,21 @@ def _sessions(said: Dialect) -> Commands:
 def rules_of_route_maps(said: Dialect, as_path_list: str) -> Commands:
     """Rules before all others in the route map that is applied outbound to a neighbor. ``said`` has ``{clear_out}``."""
     as_paths = f"ip as-path access-list {as_path_list}"
+    made = "" if as_path_list == AS_PATH_LIST else as_paths
     return {
         "stop": said(_rule_of_prefixes("out", STOP, "{clear_out}")),
-        "undo-stop": said(_undone("out", 1, f"{{ip}} prefix-list {STOP}", "{clear_out}")),
+        "undo-stop": said(_undone("out", "{rule}", f"{{ip}} prefix-list {STOP}", "{clear_out}")),
         "stop-asn": said(
             lines(
                 "configure terminal",
                 f"{as_paths} permit _{{asn}}_",
-                "route-map {policy_out} deny 2",
+                f"route-map {{policy_out}} deny {AS_PATH_RULE}",
                 f"match as-path {as_path_list}",
                 "end",
                 "{clear_out}",
             )
         ),
-        "undo-stop-asn": said(_undone("out", 2, as_paths, "{clear_out}")),
+        "undo-stop-asn": said(_undone("out", AS_PATH_RULE, made, "{clear_out}")),
     }
 
 
@@ -232,16 +235,20 @@ def _rule_of_prefixes(way: str, name: str, clear: str) -> str:
     return lines(
         "configure terminal",
         f"* {{ip}} prefix-list {name} permit {{prefix}}[+ le {{bits}}+]",
-        f"route-map {{policy_{way}}} deny 1",
+        f"route-map {{policy_{way}}} deny {{rule}}",
         f"match {{ip}} address prefix-list {name}",
         "end",
         clear,
     )
 
 
-def _undone(way: str, number: int, made: str, clear: str) -> str:
+def _undone(way: str, number: str, made: str, clear: str) -> str:
     return lines(
-        "configure terminal", f"no route-map {{policy_{way}}} deny {number}", f"no {made}", "end", clear
+        "configure terminal",
+        f"no route-map {{policy_{way}}} deny {number}",
+        f"no {made}" if made else "",
+        "end",
+        clear,
     )
 
 

@@ -2,7 +2,8 @@
 
 A text may have several lines. In it stand ``{neighbor}``, ``{prefix}``, ``{network}`` (the prefix without its length),
 ``{length}``, ``{mask}``, ``{address}``, ``{community}``, ``{pair}`` (the community as BIRD writes it), ``{asn}``,
-``{our_asn}``, ``{vrf}``, ``{policy_out}`` and ``{policy_in}`` (what is applied to the neighbor), and what platforms call
+``{our_asn}``, ``{vrf}``, ``{policy_out}`` and ``{policy_in}`` (what is applied to the neighbor), ``{about}`` (the neighbor and the family, as part
+of a name), ``{rule}`` (the number of a rule before all others), and what platforms call
 a family: ``{family}`` (ipv4 or ipv6), ``{inet}``, ``{vpn}``, ``{ip}``, ``{six}`` and ``{bits}`` (of its addresses).
 
 Lines that begin with ``* `` are repeated, together, for each prefix; ``{n}`` counts. ``[+a|b+]`` is ``a`` where more
@@ -15,8 +16,10 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-STOP, STOP_ASN, REFUSE = "ermon-stop", "ermon-stop-asn", "ermon-refuse"
-"""The names of what commands make on a router: nobody has one of that name for anything else."""
+STOP, STOP_ASN, REFUSE = (f"ermon-{kind}-{{about}}" for kind in ("stop", "stop-asn", "refuse"))
+"""The names of what commands make on a router: each neighbor and family has its own, so that what one undoes is not taken
+from another: of a list that is gone, some routers say that everything is in it.
+"""
 _WORD = re.compile(r"\{(\w+)\}")
 
 

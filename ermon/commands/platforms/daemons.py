@@ -9,6 +9,7 @@ here on BIRD; ``tests/commands/test_on_daemons.py`` asks GoBGP and OpenBGPD whet
 from __future__ import annotations
 
 from ermon.commands.platforms.command import (
+    REFUSE,
     STOP,
     STOP_ASN,
     Command,
@@ -153,7 +154,7 @@ def _rules_of_gobgp() -> Commands:
         **_rule_of_gobgp(
             "stop-asn", STOP_ASN, "export", "gobgp policy as-path add {name} _{asn}_", "as-path"
         ),
-        **_rule_of_gobgp("refuse", "ermon-refuse", "import", f"* gobgp policy {prefix}", "prefix"),
+        **_rule_of_gobgp("refuse", REFUSE, "import", f"* gobgp policy {prefix}", "prefix"),
     }
 
 

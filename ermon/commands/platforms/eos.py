@@ -72,7 +72,7 @@ def eos() -> Commands:
         "undo-refuse": _SAID(
             lines(
                 "configure",
-                "no route-map {policy_in} deny 1",
+                "no route-map {policy_in} deny {rule}",
                 f"no {{ip}} prefix-list {REFUSE}",
                 "end",
                 "{clear_in}",
@@ -96,7 +96,7 @@ def _rule_of_prefixes(way: str, name: str) -> Command:
             f"{{ip}} prefix-list {name}",
             "* permit {prefix}[+ le {bits}+]",
             "exit",
-            f"route-map {{policy_{way}}} deny 1",
+            f"route-map {{policy_{way}}} deny {{rule}}",
             f"match {{ip}} address prefix-list {name}",
             "end",
             f"{{clear_{way}}}",

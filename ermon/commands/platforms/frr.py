@@ -8,6 +8,7 @@ FRR itself.
 
 from __future__ import annotations
 
+from ermon.commands.platforms.cisco import AS_PATH_RULE
 from ermon.commands.platforms.command import (
     REFUSE,
     STOP,
@@ -99,26 +100,26 @@ def _rules(shell: str) -> Commands:
         return changed(
             way,
             f"* {{ip}} prefix-list {name} permit {{prefix}}[+ le {{bits}}+]",
-            f"route-map {{policy_{way}}} deny 1",
+            f"route-map {{policy_{way}}} deny {{rule}}",
             f"match {{ip}} address prefix-list {name}",
         )
 
-    def undone(way: str, number: int, what: str) -> Command:
+    def undone(way: str, number: str, what: str) -> Command:
         return changed(way, f"no route-map {{policy_{way}}} deny {number}", f"no {what}")
 
     as_paths = f"bgp as-path access-list {STOP_ASN}"
     return {
         "stop": made("out", STOP),
-        "undo-stop": undone("out", 1, f"{{ip}} prefix-list {STOP}"),
+        "undo-stop": undone("out", "{rule}", f"{{ip}} prefix-list {STOP}"),
         "refuse": made("in", REFUSE),
-        "undo-refuse": undone("in", 1, f"{{ip}} prefix-list {REFUSE}"),
+        "undo-refuse": undone("in", "{rule}", f"{{ip}} prefix-list {REFUSE}"),
         "stop-asn": changed(
             "out",
             f"{as_paths} permit _{{asn}}_",
-            "route-map {policy_out} deny 2",
+            f"route-map {{policy_out}} deny {AS_PATH_RULE}",
             f"match as-path {STOP_ASN}",
         ),
-        "undo-stop-asn": undone("out", 2, as_paths),
+        "undo-stop-asn": undone("out", AS_PATH_RULE, as_paths),
     }
 
 
@@ -143,24 +144,25 @@ def vyos() -> Commands:
         "shut": _committed(f"set {bgp} neighbor {{neighbor}} shutdown"),
         "enable": _committed(f"delete {bgp} neighbor {{neighbor}} shutdown"),
         "stop": _committed(
-            *_list_of_vyos(STOP), *_rule_of_vyos("out", 1, f"{{ip}} address prefix-list {STOP}")
+            *_list_of_vyos(STOP), *_rule_of_vyos("out", "{rule}", f"{{ip}} address prefix-list {STOP}")
         ),
         "undo-stop": _committed(
-            "delete policy route-map {policy_out} rule 1", f"delete policy prefix-list{{six}} {STOP}"
+            "delete policy route-map {policy_out} rule {rule}", f"delete policy prefix-list{{six}} {STOP}"
         ),
         "refuse": _committed(
-            *_list_of_vyos(REFUSE), *_rule_of_vyos("in", 1, f"{{ip}} address prefix-list {REFUSE}")
+            *_list_of_vyos(REFUSE), *_rule_of_vyos("in", "{rule}", f"{{ip}} address prefix-list {REFUSE}")
         ),
         "undo-refuse": _committed(
-            "delete policy route-map {policy_in} rule 1", f"delete policy prefix-list{{six}} {REFUSE}"
+            "delete policy route-map {policy_in} rule {rule}", f"delete policy prefix-list{{six}} {REFUSE}"
         ),
         "stop-asn": _committed(
             f"set policy as-path-list {STOP_ASN} rule 1 action permit",
             f"set policy as-path-list {STOP_ASN} rule 1 regex _{{asn}}_",
-            *_rule_of_vyos("out", 2, f"as-path {STOP_ASN}"),
+            *_rule_of_vyos("out", AS_PATH_RULE, f"as-path {STOP_ASN}"),
         ),
         "undo-stop-asn": _committed(
-            "delete policy route-map {policy_out} rule 2", f"delete policy as-path-list {STOP_ASN}"
+            f"delete policy route-map {{policy_out}} rule {AS_PATH_RULE}",
+            f"delete policy as-path-list {STOP_ASN}",
         ),
         "anchor": _committed(
             "* set {protocols}protocols static route{six} {prefix} blackhole distance 254",
@@ -182,6 +184,6 @@ def _list_of_vyos(name: str) -> tuple[str, ...]:
     return (f"* {rule} action permit", f"* {rule} prefix {{prefix}}", f"* [+{rule} le {{bits}}+]")
 
 
-def _rule_of_vyos(way: str, number: int, match: str) -> tuple[str, ...]:
+def _rule_of_vyos(way: str, number: str, match: str) -> tuple[str, ...]:
     rule = f"set policy route-map {{policy_{way}}} rule {number}"
     return (f"{rule} action deny", f"{rule} match {match}")

@@ -76,18 +76,22 @@ def _configured(*texts: str) -> Command:
     return _SAID(lines("configure", *texts, "commit and-quit"))
 
 
+# The chain of a neighbor is one for both families, so it needs one policy with a term for each.
+_STOP, _STOP_ASN, _REFUSE = (name.replace("{about}", "{neighbor_name}") for name in (STOP, STOP_ASN, REFUSE))
+
+
 def _changes() -> Commands:
     prefixes = "from route-filter {prefix} [+orlonger|exact+]"
     return {
-        **_before_others("stop", STOP, "export", f"* {{set}} {prefixes}"),
-        **_before_others("refuse", REFUSE, "import", f"* {{set}} {prefixes}"),
+        **_before_others("stop", _STOP, "export", f"* {{set}} {prefixes}"),
+        **_before_others("refuse", _REFUSE, "import", f"* {{set}} {prefixes}"),
         **_before_others(
             "stop-asn",
-            STOP_ASN,
+            _STOP_ASN,
             "export",
-            f'set policy-options as-path {STOP_ASN} ".* {{asn}} .*"',
-            f"{{set}} from as-path {STOP_ASN}",
-            undo=(f"delete policy-options as-path {STOP_ASN}",),
+            f'set policy-options as-path {_STOP_ASN} ".* {{asn}} .*"',
+            f"{{set}} from as-path {_STOP_ASN}",
+            undo=(f"delete policy-options as-path {_STOP_ASN}",),
         ),
         "anchor": _anchor("set", " discard", " preference 254"),
         "undo-anchor": _anchor("delete", ""),
@@ -102,11 +106,11 @@ def _before_others(kind: str, name: str, way: str, *rules: str, undo: tuple[str,
     """
     policy = "{policy_out}" if way == "export" else "{policy_in}"
     statement = f"policy-options policy-statement {name}"
-    done = [rule.replace("{set}", f"set {statement} term 1") for rule in rules]
+    done = [rule.replace("{set}", f"set {statement} term {{family}}") for rule in rules]
     return {
         kind: _configured(
             *done,
-            f"set {statement} term 1 then reject",
+            f"set {statement} term {{family}} then reject",
             f"delete {_NEIGHBOR} {way}",
             f"set {_NEIGHBOR} {way} [ {name} {policy} ]",
         ),
