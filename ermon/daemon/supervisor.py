@@ -345,7 +345,7 @@ class FeedSupervisor:
             # ExaBGP's clock is ermon's. A line from the future would let time pass that has not passed.
             self._apply(event if event.time <= latest else structs.replace(event, time=self._clock.now()))
         if decoded.answer is not None:
-            self._processes[process].taken(*decoded.answer)
+            self._processes[process].answer(decoded.answer)
         return decoded.events[-1].time if decoded.events else None
 
     def _apply_own(self, event: Event) -> None:
@@ -399,7 +399,7 @@ class FeedSupervisor:
 
     def _lose(self, process: ExaBGP, reason: str, time: float) -> None:
         """Nobody can tell whose messages are gone: every feed of the process must send again."""
-        process.lost()
+        process.answer("lost")
         self._log.warning("BGP updates lost", process=process.name, reason=reason)
         for feed in self._config.feeds.values():
             if feed.process == process.name:

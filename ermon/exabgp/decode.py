@@ -16,7 +16,8 @@ from enum import StrEnum
 import msgspec
 
 from ermon.bgp.interest import Interest
-from ermon.exabgp.frames import UNDECODED, FrameReader, answer_to
+from ermon.bgp.update import Unreadable
+from ermon.exabgp.frames import FrameReader, answer_is_due
 from ermon.exabgp.lines import (
     FAMILY_OF,
     Envelope,
@@ -100,15 +101,15 @@ class Decoded(msgspec.Struct, frozen=True):
 
     events: list[Event]
     rejected: Rejected | None = None
-    answer: tuple[int, int] | None = None
-    """ExaBGP must be told that so many octets of this session were processed (``raw.TAKEN``)."""
+    answer: str | None = None
+    """What ExaBGP must be told of the session (``raw.ANSWER``)."""
 
 
 class _RejectLine(Exception):  # noqa: N818 - says what happens to the line, and never leaves this file
     def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-        self.answer: tuple[int, int] | None = None
+        self.answer: str | None = None
 
 
 class DecoderMemory(msgspec.Struct, omit_defaults=True):
@@ -172,7 +173,7 @@ class Decoder:
             return Decoded(events, rejected, rejection.answer)
         return Decoded(events, answer=answer)
 
-    def _decode(self, line: bytes, process: str | None, events: list[Event]) -> tuple[int, int] | None:
+    def _decode(self, line: bytes, process: str | None, events: list[Event]) -> str | None:
         if len(line) > MAX_LINE_BYTES:
             raise _RejectLine(RejectReason.TOO_LONG, f"{len(line)} bytes, over {MAX_LINE_BYTES}")
         try:
@@ -199,17 +200,20 @@ class Decoder:
 
     def _read_frame(
         self, line: Line, frame: RawUpdates | None, feed: Feed, events: list[Event]
-    ) -> tuple[int, int] | None:
+    ) -> str | None:
         """Add what UPDATEs say that came as they came; return the answer that is due."""
         if frame is None:
             raise _reject_body(line, feed, "no UPDATEs in it", events)
-        answer = answer_to(frame)
-        problem = self._frames.read(frame, feed.name, _time(line), events, self._interest(feed.name))
-        if problem is not None:
-            rejection = _RejectLine(RejectReason.BAD_UPDATE, problem)
-            rejection.answer = answer
-            raise rejection
-        return answer
+        read = self._frames.read(frame, feed.name, _time(line), self._interest(feed.name))
+        try:
+            events.extend(read)  # what comes before an error stays
+        except Unreadable as error:
+            rejection = _RejectLine(RejectReason.BAD_UPDATE, str(error))
+            rejection.answer = f"unreadable {frame.session}"
+            raise rejection from None
+        except ValueError as error:
+            raise _reject_body(line, feed, str(error), events) from None
+        return f"taken {frame.session} {frame.octets}" if answer_is_due(frame) else None
 
     def _receive(self, line: Envelope, neighbor: Peer, process: str | None, events: list[Event]) -> Feed:
         """Find a line's feed, and add what the line's mere arrival says of its process and counter."""
@@ -376,7 +380,7 @@ def _reject_body(line: Envelope, feed: Feed, detail: str, events: list[Event]) -
     """Say that the rest of a feed's line cannot be read; an UPDATE is skipped whole, and is a loss."""
     if line.type not in {"update", "raw"}:
         return _RejectLine(RejectReason.BAD_MESSAGE, detail)
-    events.append(MessagesLost(_time(line), feed.name, 1, UNDECODED))
+    events.append(MessagesLost(_time(line), feed.name, 1, "an UPDATE could not be decoded"))
     return _RejectLine(RejectReason.BAD_UPDATE, detail)
 
 

@@ -1,21 +1,15 @@
-"""UPDATEs that ExaBGP has passed on as they came (``raw``), into events. Pure, as ``decode`` is.
-
-What ExaBGP would have answered with a NOTIFICATION costs the feed its UPDATE here, and with that, soon, its session.
-"""
+"""UPDATEs that ExaBGP has passed on as they came (``raw``), into events. Pure, as ``decode`` is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ermon.bgp.interest import Interest, Unasked
-from ermon.bgp.update import AttributesCache, Codec, Read, Unreadable, read_update
+from ermon.bgp.update import AttributesCache, Codec, Read, read_update
 from ermon.exabgp.lines import FAMILY_OF, RawUpdates
 from ermon.exabgp.runs import ANSWER_OCTETS, HEADER_OCTETS, size_of_update
-from ermon.model.events import Alive, EndOfRib, Event, MessagesLost, Uninteresting, Update
+from ermon.model.events import Alive, EndOfRib, Event, Uninteresting, Update
 from ermon.model.prefixes import Family
-
-UNDECODED = "an UPDATE could not be decoded"
-"""Why messages are lost, where it is that."""
 
 _LARGEST_OCTETS = 65_535  # RFC 8654 section 4
 
@@ -27,17 +21,15 @@ class FrameReader:
         self._attributes = AttributesCache()
 
     def read(
-        self, frame: RawUpdates, feed: str, time: float, events: list[Event], interest: Interest | None = None
-    ) -> str | None:
-        """Add the events of a frame; return what is wrong with its first UPDATE that cannot be read, if any cannot.
+        self, frame: RawUpdates, feed: str, time: float, interest: Interest | None = None
+    ) -> Iterator[Event]:
+        """Yield the events of a frame. What is of no ``interest`` is counted, and not read.
 
-        What is of no ``interest`` is counted, and not read.
+        ``Unreadable`` at an UPDATE with which the session is to end (RFC 7606), another ``ValueError`` where these are no UPDATEs.
         """
         codec = Codec(four_octet=frame.asn4, add_path=frozenset(_unicast(frame.add_path)))
-        families: frozenset[Family] = frozenset(
-            ("ipv4", *_unicast(frame.families))
-        )  # IPv4 needs no capability (RFC 4760 section 8)
-        problem: str | None = None
+        # IPv4 needs no capability (RFC 4760 section 8)
+        families: frozenset[Family] = frozenset(("ipv4", *_unicast(frame.families)))
         passed: list[Unasked] = []
         try:
             for octets in _bodies(frame.body):
@@ -45,22 +37,15 @@ class FrameReader:
                 if unasked is not None:
                     passed.append(unasked)
                     continue
-                events += _uninteresting(passed, families, feed, time)
-                try:
-                    read = read_update(octets, codec, self._attributes)
-                except Unreadable as error:
-                    problem = problem or str(error)
-                    events.append(MessagesLost(time, feed, 1, UNDECODED))
-                    continue
+                yield from _uninteresting(passed, families, feed, time)
+                read = read_update(octets, codec, self._attributes)
                 if interest is not None:
                     interest.note(read.announced)
-                events.append(_event(read, families, feed, time))
-        except ValueError as error:
-            problem = problem or str(error)
-            events += _uninteresting(passed, families, feed, time)
-            events.append(MessagesLost(time, feed, 1, UNDECODED))
-        events += _uninteresting(passed, families, feed, time)
-        return problem
+                yield _event(read, families, feed, time)
+        except ValueError:
+            yield from _uninteresting(passed, families, feed, time)
+            raise
+        yield from _uninteresting(passed, families, feed, time)
 
 
 def _uninteresting(
@@ -74,11 +59,10 @@ def _uninteresting(
         passed.clear()
 
 
-def answer_to(frame: RawUpdates) -> tuple[int, int] | None:
-    """Return the session and its octets, if ExaBGP must be told that they were processed: ``None`` for most frames."""
+def answer_is_due(frame: RawUpdates) -> bool:
+    """Return whether ExaBGP must be told that these were processed: ``False`` for most frames."""
     before = frame.octets - len(frame.body)
-    due = frame.octets // ANSWER_OCTETS != before // ANSWER_OCTETS
-    return (frame.session, frame.octets) if due else None
+    return frame.octets // ANSWER_OCTETS != before // ANSWER_OCTETS
 
 
 def _unicast(names: list[str]) -> Iterator[Family]:

@@ -27,7 +27,7 @@ from ermon.exabgp.channel import Answered, Channel, ExaBGPError, Message, Silent
 from ermon.exabgp.configure import environment, render
 from ermon.exabgp.directory import ProcessDirectory
 from ermon.exabgp.door import Door
-from ermon.exabgp.raw import SWITCH, TAKEN, RawState
+from ermon.exabgp.raw import ANSWER, SWITCH, RawState
 from ermon.exabgp.reasons import process_end
 from ermon.model.inventory import Config, Feed
 from ermon.model.prefixes import Family
@@ -252,18 +252,11 @@ class ExaBGP:
             session = f"neighbor {feed.peer} local-ip {feed.local}"
             await self.command(f"{session} announce route-refresh {family} unicast")
 
-    def taken(self, session: int, octets: int) -> None:
-        """Say how many octets of a session's UPDATEs are taken in: only so many more may be under way."""
-        self._answer(f"{session} {octets}")
-
-    def lost(self) -> None:
-        """Say that no UPDATE is under way: those that are not taken in are lost."""
-        self._answer("all")
-
-    def _answer(self, what: str) -> None:
+    def answer(self, what: str) -> None:
+        """Say what became of UPDATEs that came as they came (``raw.ANSWER``); forgotten when ExaBGP is down."""
         if self._process is not None:
-            with contextlib.suppress(ExaBGPError):  # a later one says it too
-                self._channel.send(f"{TAKEN} {what}".encode("ascii"))
+            with contextlib.suppress(ExaBGPError):  # too many wait: a later one says more
+                self._channel.send(f"{ANSWER} {what}".encode("ascii"))
 
     async def reload(self, config: Config, md5_passwords: Mapping[str, str]) -> Reload:
         """Go over to another configuration; ``ExaBGPError`` when ExaBGP refuses it and keeps the old one."""

@@ -49,8 +49,13 @@ READ_OCTETS = 2**16
 UNANSWERED_OCTETS = 2**20
 """Of a session's UPDATEs that ermon has not taken in: a second or two of its time."""
 
-TAKEN = "ermon taken"
-"""The command that answers, with the number of a session and how many octets of it are taken in; or with ``all``."""
+ANSWER = "ermon"
+"""The first word of ermon's answers, and of no command of ExaBGP's own; then ``taken SESSION OCTETS``, ``unreadable SESSION`` or
+``lost``: nothing is under way any more.
+"""
+
+UPDATE_MESSAGE_ERROR = 3
+"""The code of the NOTIFICATION about an UPDATE that ermon cannot read (RFC 4271 section 6.3); its log says more."""
 
 RAW = b"raw"
 """Says to ermon, at its door, the ``RawState`` that follows."""
@@ -77,6 +82,7 @@ class _Session:
         self.held = bytearray()
         self.written = self.taken = 0
         self.paused = False
+        self.unreadable = False
         families = [
             (f"{afi!s} {safi!s}", negotiated.addpath.receive(afi, safi)) for afi, safi in negotiated.families
         ]
@@ -140,16 +146,19 @@ _sessions: WeakValueDictionary[int, _Session] = WeakValueDictionary()
 
 
 def take_answer(command: str) -> None:
-    """Take in that ermon has had UPDATEs of a session, or that it will not have what it lacks of any."""
-    words = command.removeprefix(TAKEN).split()
-    if words == ["all"]:
-        for session in _sessions.values():
-            session.taken = session.written
-        return
-    with contextlib.suppress(ValueError):
-        number, octets = map(int, words)
-        if (named := _sessions.get(number)) is not None:
-            named.taken = max(named.taken, octets)
+    """Take in what ermon says of the sessions whose UPDATEs it has had."""
+    match command.split():
+        case [_, "lost"]:
+            for session in _sessions.values():
+                session.taken = session.written
+        case [_, "taken", number, octets] if (named := _session(number)) is not None and octets.isdecimal():
+            named.taken = max(named.taken, int(octets))
+        case [_, "unreadable", number] if (named := _session(number)) is not None:
+            named.unreadable = True
+
+
+def _session(number: str) -> _Session | None:
+    return _sessions.get(int(number)) if number.isdecimal() else None
 
 
 def install(switch: str) -> RawState:
@@ -164,13 +173,19 @@ def install(switch: str) -> RawState:
     if TESTED.get(release) != (digest(Protocol.read_message), digest(Connection._reader)):  # noqa: SLF001
         return RawState.UNTESTED
     from exabgp.bgp.fsm import FSM  # type: ignore[import-untyped]  # noqa: PLC0415
-    from exabgp.bgp.message import _NOP  # type: ignore[import-untyped]  # noqa: PLC0415
+    from exabgp.bgp.message import _NOP, Notify  # type: ignore[import-untyped]  # noqa: PLC0415
 
     def is_established(protocol: Any) -> bool:
         return bool(protocol.peer.fsm == FSM.ESTABLISHED)
 
     _take_over_octets(Connection)
-    _take_over_messages(Protocol, is_established, nothing=_NOP, update=_UPDATE)
+    _take_over_messages(
+        Protocol,
+        is_established,
+        nothing=_NOP,
+        update=_UPDATE,
+        unreadable=lambda: Notify(UPDATE_MESSAGE_ERROR, 0, "an UPDATE cannot be read"),
+    )
     _take_over_answers(API)
     return RawState.ON
 
@@ -184,7 +199,12 @@ def digest(method: Callable[..., Any]) -> str:
 
 
 def _take_over_messages(
-    protocol: Any, is_established: Callable[[Any], bool], *, nothing: object, update: object
+    protocol: Any,
+    is_established: Callable[[Any], bool],
+    *,
+    nothing: object,
+    update: object,
+    unreadable: Callable[[], Exception],
 ) -> None:
     """Have established sessions read so: ``nothing`` as long as nothing has come, ``update`` when UPDATEs were written."""
     read_message = protocol.read_message
@@ -198,6 +218,8 @@ def _take_over_messages(
             session = self.connection.ermon_session = _Session(self.negotiated)
             _sessions[session.number] = session
         while not session.write_runs(self):
+            if session.unreadable:
+                raise unreadable()
             if is_for_exabgp(session.held, self.connection.msg_size):
                 yield from read_message(self)
                 return
@@ -241,7 +263,7 @@ def _take_over_answers(api: Any) -> None:
     process = api.process
 
     def process_or_take(self: Any, reactor: Any, service: str, command: str) -> Any:
-        if command.startswith(TAKEN):
+        if command.startswith(f"{ANSWER} "):
             take_answer(command)
             return True
         return process(self, reactor, service, command)

@@ -158,11 +158,8 @@ class Process:
     def __init__(self, name, raw):
         self.name, self.raw, self.told = name, raw, []
 
-    def taken(self, *what):
+    def answer(self, what):
         self.told.append(what)
-
-    def lost(self):
-        self.told.append("lost")
 
 
 @pytest.mark.parametrize("state", [*RawState, None])
@@ -188,7 +185,7 @@ def test_exabgp_is_told_how_much_of_a_session_is_taken_in_and_what_is_lost(super
     address = {"local": feed.local, "peer": feed.peer}
     supervisor._take_line(name, json.dumps(line | {"neighbor": {"address": address, "raw": said}}).encode())
     assert [type(event) for event in supervisor.events] == [EndOfRib]
-    assert process.told == [(3, ANSWER_OCTETS)]
+    assert process.told == [f"taken 3 {ANSWER_OCTETS}"]
     with capture_logs():
         supervisor._take_control(process, RelayLost())
-    assert process.told == [(3, ANSWER_OCTETS), "lost"]
+    assert process.told == [f"taken 3 {ANSWER_OCTETS}", "lost"]
