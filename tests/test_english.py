@@ -48,7 +48,7 @@ SAY_INSTEAD = {
 }
 """Patterns of whole words, and what to say instead."""
 
-FAMILY = re.compile(r"\bipv[46] (?:routes?|prefix(?:es)?|space)\b(?! *[-=])")
+FAMILY = re.compile(r"\bipv[46] (?:routes|prefix|prefixes|space)\b(?! *[-=])")
 """IPv4 and IPv6 are spelled so in text; ``ipv4`` is a value."""
 
 WORD = {re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE): instead for pattern, instead in SAY_INSTEAD.items()}

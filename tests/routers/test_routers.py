@@ -119,7 +119,7 @@ def test_a_vrf_whose_name_would_be_a_command_is_refused(tmp_path):
     def change(settings):
         settings["circuits"]["chicago"]["vrf"] = "BLUE shutdown"
 
-    with pytest.raises(RouterError, match="the VRF of feed edge-1-msee, 'BLUE shutdown', cannot be written"):
+    with pytest.raises(RouterError, match="the VRF of feed edge-1-msee, 'BLUE shutdown', cannot be used"):
         render(configured(tmp_path, change), "edge-1", "frr", {})
 
 
