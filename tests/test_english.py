@@ -22,6 +22,9 @@ from ermon.rules import RuleSet, render
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ermon"
 
+MOST_README_WORDS = 1_800
+"""What it is, one picture, the first commands, how to get into production; the rest is on the pages under ``deploy/``."""
+
 SAY_INSTEAD = {
     r"brings?|brought|bringing": "receives, advertises, learned",
     r"hangs? on": "depends on",
@@ -127,3 +130,7 @@ def test_what_people_read_is_in_the_words_of_the_glossary():
         for match in word.finditer(text)
     ]
     assert not found, "\n" + "\n".join(found)
+
+
+def test_the_readme_stays_short():
+    assert len((ROOT / "README.md").read_text().split()) <= MOST_README_WORDS
