@@ -99,7 +99,12 @@ def test_the_page_asks_for_every_module_at_once():
         text = (STATIC / name).read_text()
         for imported in _IMPORT.findall(text):
             assert imported in NAMES, f"{name} imports {imported}"
-    later = {"chart.js", "finding.js"}  # for which the first picture does not wait; another page's
+    later = {
+        "chart.js",
+        "days.js",
+        "finding.js",
+        "past.js",
+    }  # for which the first picture does not wait; another page's
     modules = {n for n in NAMES if n.endswith(".js") and "/" not in n}
     assert {
         link.removeprefix("static/") for link in Links(index).found if link.endswith(".js")
