@@ -138,7 +138,7 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
 
 def _values(config: Config, finding: Finding, scene: Scene) -> dict[str, str]:
     """Return the values of all words that mean the same wherever the finding is looked into."""
-    values = {"OUR-ASN": str(config.customer.asn)}
+    values = {"OUR-ASN": str(config.customer.asn), "PORT": str(config.collector.port)}
     for word, label in (("CIRCUIT", "circuit"), ("SERVICE", "ms_service"), ("SOURCE", "source")):
         if finding.labels.get(label, ""):
             values[word] = shlex.quote(finding.labels[label])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -187,13 +188,17 @@ class Scene:
         for feed in self.feeds:
             for family in (f for f in self._families if f in feed.families):
                 name = f"{feed.router or feed.peer}, feed {feed.name}"
-                values = {"ERMON": feed.local, "ROUTER": feed.peer, "NAME": feed.router or feed.name}
+                values = {
+                    "ERMON": feed.local,
+                    "ROUTER": feed.peer,
+                    "NAME": shlex.quote(feed.router or feed.name),
+                }
                 yield Place(name, feed.router, family, feed.vrf, values)
 
     def _at_routers(self) -> Iterator[Place]:
         """Where routes are looked up: the routers of the links, of the uplinks, else of the feeds."""
         for place in (*self._at_links(), *self._at_uplinks()) or tuple(self._at_feeds()):
-            name = place.values.get("NAME", place.router or place.name)
+            name = place.values.get("NAME", shlex.quote(place.router or place.name))
             yield Place(place.router or place.name, place.router, place.family, place.vrf, {"NAME": name})
 
 

@@ -186,6 +186,12 @@ def test_a_command_of_this_machine_for_several_routers_becomes_several():
     assert "`ermon render router edge-1` and `ermon render router edge-2`" in text(steps)
 
 
+def test_the_port_is_the_one_that_is_configured():
+    settings = KNOWN.replace("collector: {", "collector: {port: 1790, ")
+    steps = filled(finding("exabgp-down", process="edges"), config(settings))
+    assert "`ss -ltnp sport = :1790`" in text(steps)
+
+
 @pytest.mark.parametrize("labels", [{}, {"region": "emea"}])
 def test_what_is_about_ermon_itself_is_asked_on_all_routers(labels: dict[str, str]):
     places = {

@@ -12,6 +12,7 @@ no device.
 from __future__ import annotations
 
 from ermon.commands.platforms.command import (
+    AS_PATH_RULE,
     REFUSE,
     STOP,
     STOP_ASN,
@@ -25,8 +26,6 @@ from ermon.commands.platforms.command import (
 
 AS_PATH_LIST = "499"
 """IOS-XE numbers its AS path lists, 1 to 500: whoever has many begins at 1. All neighbors share it, so it is never removed."""
-AS_PATH_RULE = "2"
-"""A rule for AS paths: prefixes of IPv4 have 1, of IPv6 3."""
 
 
 def iosxe() -> Commands:

@@ -20,6 +20,8 @@ STOP, STOP_ASN, REFUSE = (f"ermon-{kind}-{{about}}" for kind in ("stop", "stop-a
 """The names of what commands make on a router: each neighbor and family has its own, so that what one undoes is not taken
 from another: of a list that is gone, some routers say that everything is in it.
 """
+AS_PATH_RULE = "2"
+"""The number of a rule for AS paths in a route map: ``{rule}`` is 1 for prefixes of IPv4, 3 for IPv6."""
 _WORD = re.compile(r"\{(\w+)\}")
 
 

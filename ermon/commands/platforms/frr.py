@@ -8,8 +8,8 @@ FRR itself.
 
 from __future__ import annotations
 
-from ermon.commands.platforms.cisco import AS_PATH_RULE
 from ermon.commands.platforms.command import (
+    AS_PATH_RULE,
     REFUSE,
     STOP,
     STOP_ASN,
