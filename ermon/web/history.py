@@ -108,15 +108,18 @@ def _must_have_come(name: str, text: str, start: float, now: float) -> None:
 
 def _day(text: str) -> tuple[float, float]:
     """Read a day of UTC."""
-    try:
-        midnight = (
-            datetime.fromisoformat(f"{text}T00:00:00+00:00").timestamp() if _DAY.fullmatch(text) else -1.0
-        )
-    except ValueError:
-        midnight = -1.0
-    if midnight < 0:
+    midnight = _midnight(text)
+    if midnight is None:
         refuse(f"parameter 'day': {text[:40]!r} is no day; write one such as 2026-11-29, from 1970 on")
     return midnight, midnight + 86_400.0
+
+
+def _midnight(text: str) -> float | None:
+    try:
+        begins = datetime.fromisoformat(f"{text}T00:00:00+00:00").timestamp()
+    except ValueError:
+        return None
+    return begins if _DAY.fullmatch(text) and begins >= 0 else None
 
 
 # What is held of it ----------------------------------------------------------------------------------
@@ -152,7 +155,8 @@ def what_may_be_missing(context: WebContext) -> list[str]:
 
 
 async def _links(context: WebContext, start: float, end: float, now: float) -> TimelineView:
-    context.timeline.sample(context.monitor(), now)  # so that the picture ends now
+    if end > now - SPAN_SECONDS:
+        context.timeline.sample(context.monitor(), now)  # so that the picture ends now
     if start >= now - SPAN_SECONDS:
         return context.timeline.show(start, end)
     first, last = hour_of(start), hour_of(end)

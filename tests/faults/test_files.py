@@ -50,7 +50,7 @@ def test_sqlite_with_a_damaged_schema_is_set_aside_and_told(directory, settings)
     )
     with Company(directory, settings, f"--storage.path={state}").started() as company:
         problem = company.daemon.wait_until_raised("storage-failed")["evidence"]["problem"]
-        assert f"{file} was broken" in problem
+        assert f"{file} was damaged" in problem
         company.leak(PART_OF_POOL["ipv4"])
         company.daemon.wait_until_raised("pool-leak", family="ipv4")
         company.repair(PART_OF_POOL["ipv4"])

@@ -122,7 +122,7 @@ def outcome(path: Path, random: Random) -> str:
         assert "newer ermon" in later or "another program's" in later, later
         return "left alone"
     if aside:
-        assert "was broken" in (later or ""), later
+        assert "was damaged" in (later or ""), later
         assert path.name in (later or "")
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT key FROM open_finding WHERE key = 'after'").fetchall() == [

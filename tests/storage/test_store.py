@@ -451,7 +451,7 @@ async def test_a_disk_that_does_not_answer_holds_up_neither_start_nor_end(
             impatient.setattr(stores, limit, 0.05)
         async with opened(folder) as store:
             assert store.kept.findings == ()
-            assert "does not answer" in (store.problem or "")
+            assert "does not respond" in (store.problem or "")
             await asyncio.wait_for(store.close(), PATIENCE / 2)
             await store.save([raised(finding("after"))])
             stuck.set()
@@ -531,7 +531,7 @@ async def test_a_file_that_breaks_while_ermon_runs_is_set_aside_and_its_state_wr
         assert [found.id for found in latest] == ["old3999", "old3998"], "known without the disk"
         await store.history(START, 10_000)
         await store.save([raised(finding("f2"))])
-        assert "was broken" in (store.problem or "")
+        assert "was damaged" in (store.problem or "")
         (aside,) = (name for name in set_aside(folder) if name.endswith("Z"))
         assert (folder / aside).stat().st_size == size
     async with opened(folder) as store:
@@ -630,8 +630,8 @@ async def test_a_file_with_a_damaged_schema_is_set_aside(folder: Path, before: b
     async with opened(folder) as store:
         await store.save([raised(finding("after"))])
         (aside,) = (name for name in set_aside(folder) if name.endswith("Z"))
-        assert f"{path_of(folder)} was broken" in (store.problem or "")
-        assert f"it is kept as {aside}" in (store.problem or "")
+        assert f"{path_of(folder)} was damaged" in (store.problem or "")
+        assert f"it was renamed to {aside}" in (store.problem or "")
         assert await ids(store) == []
     async with opened(folder) as store:
         assert [found.id for found in store.kept.findings] == ["after"]
@@ -653,7 +653,7 @@ async def test_what_is_neither_table_nor_index_of_ermon_s_is_set_aside(folder: P
         connection.executescript(script)
     async with opened(folder) as store:
         await store.save([raised(finding("after"))])
-        assert f"{path_of(folder)} was broken" in (store.problem or "")
+        assert f"{path_of(folder)} was damaged" in (store.problem or "")
     async with opened(folder) as store:
         assert [found.id for found in store.kept.findings] == ["after"]
 
@@ -708,7 +708,7 @@ async def test_a_file_with_a_damaged_header_is_set_aside(folder: Path, at: int, 
     data[at] = byte
     put(folder, data)
     async with opened(folder) as store:
-        assert "was broken (its " in (store.problem or "")
+        assert "was damaged (its " in (store.problem or "")
         await store.save([raised(finding("after"))])
     async with opened(folder) as store:
         assert [found.id for found in store.kept.findings] == ["after"]
@@ -752,7 +752,7 @@ async def test_no_link_is_followed(folder: Path, tmp_path: Path, part: str):
 async def test_what_is_no_file_is_set_aside(folder: Path):
     put_pipe(folder)
     async with opened(folder) as store:
-        assert f"{path_of(folder)} was broken (it is a pipe)" in (store.problem or "")
+        assert f"{path_of(folder)} was damaged (it is a pipe)" in (store.problem or "")
         await store.save([raised(finding())])
     async with opened(folder) as store:
         assert [found.id for found in store.kept.findings] == ["f1"]

@@ -47,7 +47,7 @@ async def test_what_else_was_wrong_at_that_time_is_told(client: Client, site: Si
     found = await client.data(PATH + first)
     assert found["finding"]["state"] == "cleared"
     assert [other["labels"]["family"] for other in found["also"]] == ["ipv6"], "the third came later"
-    assert any("configuration as it is now" in sentence for sentence in found["unknown"])
+    assert any("from the present configuration" in sentence for sentence in found["unknown"])
 
 
 async def test_a_finding_that_is_not_known_any_more_is_404_and_says_why(client: Client):
