@@ -30,7 +30,7 @@ _OTHERS_LEARNED_AFTER = 2_000
 """So many UPDATEs are searched for new ones one NLRI at a time, before the expression learns them: that takes milliseconds."""
 
 _TIERS: Mapping[Family, tuple[tuple[int, int, int], ...]] = {
-    "ipv4": ((16, 32, 2), (8, 15, 1)),
+    "ipv4": ((24, 32, 3), (16, 23, 2), (8, 15, 1)),
     "ipv6": ((32, 128, 4), (16, 31, 2)),
 }
 """Of prefixes that are so long, from and to, how many octets are looked at. Shorter ones are few, and always read."""
@@ -65,6 +65,7 @@ class Interest:
         self._learned: set[Prefix] = set()
         self._new: set[Prefix] = set()
         self._searched = 0
+        self._reads_all = False
         self._expressions: dict[tuple[Family, bool], re.Pattern[bytes]] = {}
 
     def note(self, routes: Sequence[Route]) -> None:
@@ -78,15 +79,16 @@ class Interest:
         if prefix not in self._learned and not self._space.overlaps(prefix):
             self._new.add(prefix)
             self._searched = 0
+            self._reads_all = len(self._learned) + len(self._new) > MAX_OTHERS
 
     def pass_over(self, body: bytes, codec: Codec) -> Unasked | None:
         """Pass an UPDATE over, which is read behind its header; ``None``: it is to be read.
 
         What is passed over may be malformed in its attributes: none of its routes would be kept either.
         """
-        if len(self._learned) + len(self._new) > MAX_OTHERS:
+        if self._reads_all:
             return None
-        if not self._new and self._is_plain(body, codec):
+        if not self._new and body[:2] == b"\0\0" and self._is_plain(body, codec):
             return _IPV4_ROUTES
         try:
             withdrawn, octets, nlri = split_update(body)
@@ -104,16 +106,27 @@ class Interest:
         return Unasked(_families(announced), _families(gone))
 
     def _is_plain(self, body: bytes, codec: Codec) -> bool:
-        """Return whether it has nothing but IPv4 routes that are elsewhere: nearly all of a table are so."""
-        if body[:2] != b"\0\0" or len(body) < 4:
+        """Return whether it has nothing but IPv4 routes that are elsewhere: nearly all of a table are so.
+
+        Its withdrawn routes are none. Whole tables come by here, so that the walk along the attributes is written out: they
+        end where they should, and none of them could have routes or be refused.
+        """
+        size = len(body)
+        if size < 4:
             return False
-        end = 4 + (body[2] << 8 | body[3])
-        return (
-            end < len(body)
-            and body.find(self._asn_octets, 4, end) < 0
-            and _has_nlri_alone(body, 4, end)
-            and self._expression("ipv4", add_path="ipv4" in codec.add_path).fullmatch(body, end) is not None
-        )
+        at, end = 4, 4 + (body[2] << 8 | body[3])
+        if end >= size or body.find(self._asn_octets, 4, end) >= 0:
+            return False
+        try:
+            while at < end:
+                flags, code = body[at], body[at + 1]
+                if code in _MULTIPROTOCOL or (flags < _OPTIONAL and code not in KNOWN):
+                    return False
+                at += 4 + (body[at + 2] << 8 | body[at + 3]) if flags & _EXTENDED_LENGTH else 3 + body[at + 2]
+        except IndexError:  # cut off
+            return False
+        expression = self._expression("ipv4", add_path="ipv4" in codec.add_path)
+        return at == end and expression.fullmatch(body, end) is not None
 
     def _is_elsewhere(self, field: Field, codec: Codec) -> bool:
         family = field.family
@@ -139,19 +152,6 @@ class Interest:
             ranges = list(_ranges((*self._space.prefixes(), *self._learned), family))
             found = self._expressions[family, add_path] = _elsewhere(ranges, family, add_path=add_path)
         return found
-
-
-def _has_nlri_alone(body: bytes, at: int, end: int) -> bool:
-    """Return whether the path attributes end where they should, and none of them could have routes or be refused."""
-    try:
-        while at < end:
-            flags, code = body[at], body[at + 1]
-            if code in _MULTIPROTOCOL or (flags < _OPTIONAL and code not in KNOWN):
-                return False
-            at += 4 + (body[at + 2] << 8 | body[at + 3]) if flags & _EXTENDED_LENGTH else 3 + body[at + 2]
-    except IndexError:  # cut off
-        return False
-    return at == end
 
 
 def _multiprotocol(octets: bytes) -> tuple[Field | None, Field | None]:
