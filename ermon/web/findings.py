@@ -80,6 +80,9 @@ def _unknown(context: WebContext, config: Config, found: Finding, *, complete: b
     """Say what is not known, or not any more."""
     if found.stale:
         yield "It may be over: ermon cannot see it at present."
+    named, total = found.evidence.get("prefixes"), found.evidence.get("prefixes_total")
+    if isinstance(named, list | tuple) and isinstance(total, int) and total > len(named):
+        yield f"The evidence names {len(named)} of {total} prefixes: commands about prefixes are about those."
     if found.cleared_at is not None:
         yield "The evidence is the last that ermon saw. The routes of that time are not kept."
         yield "The commands are filled in from the present configuration."

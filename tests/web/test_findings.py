@@ -40,6 +40,15 @@ async def test_a_raised_finding_has_its_commands_and_a_page(client: Client, site
     assert "../static/finding.js" in await response.text()
 
 
+async def test_who_has_not_all_prefixes_in_the_commands_is_told(client: Client, site: Site):
+    site.net.announce("isp-a", *(f"2001:db8:100:10::{host:x}/128" for host in range(25)), path="64500")
+    [raised] = await client.data("/api/v1/findings")
+    found = await client.data(PATH + raised["id"])
+    assert found["unknown"] == [
+        "The evidence names 20 of 25 prefixes: commands about prefixes are about those."
+    ]
+
+
 async def test_what_else_was_wrong_at_that_time_is_told(client: Client, site: Site):
     first = await leak(client, site)
     site.net.wait(5).announce("isp-a", "2001:db8:100:10::/64", path="64500")
