@@ -217,7 +217,7 @@ def differences(network: str, history: list[Step], at: int, apart: float) -> Ite
     without.play([], now)
     without.told.clear()
     # The restart: ermon's time is the wall clock's again.
-    ahead = without.monitor.network.clock_offset
+    ahead = without.monitor.network.clock.offset
     began = now
     now = round(now + AWAY_SECONDS, 6)
     after = Played(restarted(without.monitor, round(now + ahead, 6)), ahead)
