@@ -109,13 +109,13 @@ def noticed_by(now: float, queues: Iterable[deque[Line]]) -> list[Line]:
 
 class Answers(NamedTuple):
     told: list[Told]
-    unknown: set[AlarmKey]
-    """What nobody can tell at the end."""
+    statuses: dict[AlarmKey, Status]
+    """At the end."""
 
 
 def answers(monitor: Monitor, transitions: Iterable[Transition]) -> Answers:
     found = sorted(each._replace(time=each.time - START) for each in told(transitions))
-    return Answers(found, {alarm.key for alarm in monitor.statuses() if alarm.status is Status.UNKNOWN})
+    return Answers(found, {alarm.key: alarm.status for alarm in monitor.statuses()})
 
 
 def in_order(policy: Config, lines: Iterable[Line], end: float) -> Answers:
@@ -156,7 +156,7 @@ def overtaken(policy: Config, lines: Iterable[Line], end: float, chance: random.
 
 
 def differences(policy: Config, history: list[Step], seed: int) -> list[Told]:
-    """Return what only one of the two tells, of what no two processes tell of; and of the rest, how it ends."""
+    """Return what only one of the two tells, of what no two processes tell of; and of all, how it ends."""
     lines, end = lines_of(policy, history)
     right, found = in_order(policy, lines, end), overtaken(policy, lines, end, random.Random(seed))
     plan = Monitor(policy, START)._alarms.plan
@@ -164,8 +164,14 @@ def differences(policy: Config, history: list[Step], seed: int) -> list[Told]:
     different = [each for each in alone if (each in right.told) is not (each in found.told)]
     last = [{(each.check, each.labels): each for each in one.told} for one in (right, found)]
     ends = [{key for key, each in one.items() if each.state == "raised"} for one in last]
-    apart = (ends[0] ^ ends[1]) - (right.unknown & found.unknown)
-    return different + [Told(end, *key, "raised at the end of one alone") for key in apart]
+    for key, status in right.statuses.items():
+        if found.statuses[key] is not status:
+            different.append(
+                Told(end, *key, f"{status} at the end, and read out of order {found.statuses[key]}")
+            )
+        elif key in ends[0] ^ ends[1] and status is not Status.UNKNOWN:
+            different.append(Told(end, *key, "raised at the end of one alone"))
+    return different
 
 
 @pytest.mark.parametrize("network", SEVERAL)
