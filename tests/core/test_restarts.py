@@ -27,6 +27,7 @@ from ermon.model.events import (
     EndOfRib,
     Event,
     HoldTimeZero,
+    ListeningJudged,
     ProcessDown,
     ProcessUp,
     RefreshBegan,
@@ -226,7 +227,10 @@ def differences(network: str, history: list[Step], at: int, apart: float) -> Ite
         SourceJudged(now, source, problem or None) for source, problem in known.sources.items()
     ]
     judged.append(StorageJudged(now, known.storage))
-    after.play([*judged, *(ProcessUp(now, process) for process in policy.processes)], now)
+    judged += (ProcessUp(now, process) for process in policy.processes)
+    # Each ExaBGP tries its addresses when it is started.
+    judged += (ListeningJudged(now, *found) for found in known.listening.problems.items())
+    after.play(judged, now)
     for name in back:
         now = round(now + apart, 6)
         after.play(list(world.calls(name, now)), now)
