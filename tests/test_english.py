@@ -9,10 +9,11 @@ import argparse
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ermon.api.schema import make_schema
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.guide import guide
 from ermon.cli import parser
@@ -63,11 +64,14 @@ def said() -> Iterator[tuple[str, str]]:
     yield from catalogue()
     yield from helps(parser(), "ermon")
     yield from descriptions("ermon.schema.json", json.loads((PACKAGE / "data/ermon.schema.json").read_text()))
+    yield from descriptions("the schema of the API", make_schema())
     for path in [ROOT / "README.md", *ROOT.glob("deploy/*.md"), *ROOT.glob("config/*.md")]:
         yield str(path.relative_to(ROOT)), _prose(path.read_text())
     for path in [*PACKAGE.glob("web/static/*.js"), *PACKAGE.glob("web/static/*.html")]:
         yield str(path.relative_to(ROOT)), _without_comments(path.read_text())
     yield "rules", render(RuleSet)
+    dashboard = json.loads((ROOT / "deploy/grafana/dashboards/ermon.json").read_text())
+    yield from descriptions("the dashboard", dashboard)
 
 
 def messages() -> Iterator[tuple[str, str]]:
@@ -102,7 +106,7 @@ def helps(command: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, st
 
 
 def descriptions(where: str, schema: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(schema, dict):
+    if isinstance(schema, Mapping):
         for key, value in schema.items():
             if key == "description" and isinstance(value, str):
                 yield where, value

@@ -111,7 +111,7 @@ def generate() -> str:
     model = dashboard.Dashboard(
         uid="ermon",
         title="ermon: ExpressRoute routes",
-        description="What Microsoft sends over ExpressRoute, what it hears from us, what leaks to the internet, "
+        description="What Microsoft sends over ExpressRoute, what we advertise to it, what leaks to the internet, "
         "and whether ermon can see all that.",
         tags=["ermon", "bgp", "expressroute"],
         timezone="browser",

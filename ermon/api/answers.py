@@ -30,7 +30,7 @@ _SUBSTANCE = ("check", "severity", "labels", "summary", "evidence")
 
 
 class FindingDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """A violation that has held for its check's ``raise_after``, and what has become of it."""
+    """A violation that has lasted for its check's ``raise_after``, and its course."""
 
     id: str
     """The same in every ermon that saw the violation begin, and after a restart."""
@@ -38,7 +38,7 @@ class FindingDoc(msgspec.Struct, frozen=True, kw_only=True):
     check: str
     severity: SeverityWord
     labels: Mapping[str, str]
-    """What it is about: exactly the labels of the check's subject."""
+    """Its subject: exactly the labels of the check's subject."""
     summary: str
     evidence: Mapping[str, Any]
     """What proves it, by name; a list is cut after 20, and ``prefixes_total`` counts all of ``prefixes``."""
@@ -49,19 +49,19 @@ class FindingDoc(msgspec.Struct, frozen=True, kw_only=True):
     """When the violation ended; it was cleared ``clear_after`` later."""
     cleared_at: Time | None
     stale: bool
-    """Raised, and at present not to be judged: it may be over."""
+    """Raised, and unknown at present: it may be over."""
     suppressed: bool
-    """A maintenance window, an exception, a drain or a larger finding covers it."""
+    """A maintenance window, an exception, a drain or another finding suppresses it."""
     suppressed_because: str | None = None
-    """The window or the exception, with its end and its reason, or the check whose violation covers it."""
+    """The window or the exception, with its end and its reason, or the check whose violation suppresses it."""
     ok_since: Time | None = None
     """While it is recovering: since when the violation is gone. It is raised until it stays so for ``clear_after``."""
     clears_at: Time | None = None
-    """While it is recovering: when it is cleared unless the violation comes back."""
+    """While it is recovering: when it will be cleared unless the violation returns."""
 
 
 class SubjectDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a check answers for one subject: an element of ``/api/v1/statuses``, and a line of ``--statuses``."""
+    """The status of a check for one subject: an element of ``/api/v1/statuses``, and a line of ``--statuses``."""
 
     check: str
     labels: Mapping[str, str]
@@ -113,12 +113,12 @@ T = TypeVar("T")
 
 
 class Success(msgspec.Struct, Generic[T], frozen=True, omit_defaults=True):
-    """The envelope of every answer that is no error."""
+    """The envelope of every successful answer."""
 
     status: Literal["success"]
     data: T
     warnings: tuple[str, ...] = ()
-    """What the data may lack, and why."""
+    """What may be missing in the data, and why."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -136,11 +136,11 @@ class CommandsDoc(msgspec.Struct, frozen=True, kw_only=True):
     """The commands for one question of a guide in one place."""
 
     where: str
-    """The router, and the link, uplink or feed there; empty where neither the finding nor the configuration says."""
+    """The router, and the link, uplink or feed there; empty if neither the finding nor the configuration names it."""
     platform: str | None
-    """What the router is, as the configuration says."""
+    """The router's platform in the configuration."""
     commands: Mapping[str, str]
-    """By platform, filled in; a platform for which none is known for sure is left out."""
+    """By platform, filled in; platforms without a confirmed command are left out."""
 
 
 class PartDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,15 +161,15 @@ class OneFindingDoc(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[tuple[PartDoc, ...], ...]
     """What to do, filled in from the finding and the configuration as it is now."""
     placeholders: Mapping[str, str]
-    """The words in capitals that are left in the commands, and what is to be written instead."""
+    """The words in capitals that are left in the commands, and their meaning."""
     platforms: Mapping[str, str]
-    """What people call each platform."""
+    """The names of the platforms."""
     also: tuple[FindingDoc, ...]
-    """What else was wrong while it was."""
+    """Other findings of that time."""
     silences: tuple[str, ...]
-    """Where a silence with its labels is made: a page of each Alertmanager that is configured."""
+    """Links that open a silence with its labels, one for each configured Alertmanager."""
     unknown: tuple[str, ...]
-    """What ermon does not know any more, in sentences."""
+    """What ermon no longer knows, in sentences."""
 
 
 # Routes ----------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class RouteDoc(msgspec.Struct, frozen=True, kw_only=True):
     """Of ADD-PATH (RFC 7911)."""
     next_hop: str | None
     as_path: str
-    """``64500 12076 {8075 8068}``: braces hold an AS_SET, parentheses a confederation's sequence."""
+    """``64500 12076 {8075 8068}``: braces are an AS_SET, parentheses a confederation's sequence."""
     communities: tuple[CommunityDoc, ...]
     large_communities: tuple[str, ...]
     med: int | None
@@ -211,7 +211,7 @@ class RouteDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoutesDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """The routes held to a prefix, inside it, or covering it."""
+    """The routes held for a prefix: the prefix itself, more specific or covering ones."""
 
     prefix: str
     match: Annotated[str, Meta(extra_json_schema={"enum": ["exact", "longer", "covering"]})]
@@ -223,11 +223,11 @@ class RoutesDoc(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool
     """Only the first of them are in ``routes``."""
     partial_feeds: tuple[str, ...]
-    """These hold only what the policy can ask about: no route from them proves nothing."""
+    """ermon keeps only the routes of these that the policy needs: a missing route proves nothing."""
     feeds_not_in_sync: tuple[str, ...]
-    """These may not have sent everything: no route from them proves nothing."""
+    """These may not have sent everything: a missing route proves nothing."""
     feeds_without: tuple[str, ...]
-    """These are known to have no such route; of more routes than are counted, not all of these are named."""
+    """These have no such route; with too many routes to count, not all of them are named."""
 
 
 # Search --------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ class FoundPlaceDoc(msgspec.Struct, frozen=True, kw_only=True):
     state: ShownWord | None
     """How it is; ``null`` where it has no state."""
     href: str | None
-    """Where it is shown, from the status page: ``#pool/chi`` on the page itself, or another page; ``null``: nowhere."""
+    """Its link, from the status page: ``#pool/chi`` on the page itself, or another page; ``null``: nowhere."""
 
 
 class WithoutDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,7 +263,7 @@ class WithoutDoc(msgspec.Struct, frozen=True, kw_only=True):
     reason: Annotated[
         str, Meta(extra_json_schema={"enum": ["absent", "covered", "not-in-sync", "not-kept", "other-family", "elsewhere"]})
     ]  # fmt: skip
-    """Only ``absent`` and ``covered`` prove that the router does not show this prefix."""
+    """Only ``absent`` and ``covered`` prove that the router does not have this prefix."""
     text: str
     """The same in words."""
 
@@ -286,11 +286,11 @@ class FoundRoutesDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """What a query names: places in the network, checks, findings, and routes."""
+    """The results of a query: places in the network, checks, findings, and routes."""
 
     query: str
     kind: Annotated[str, Meta(extra_json_schema={"enum": ["prefix", "asn", "community", "name"]})]
-    """What the query was taken for."""
+    """How the query was understood."""
     title: str
     """What was searched for, in words."""
     places: tuple[FoundPlaceDoc, ...]
@@ -302,7 +302,7 @@ class SearchDoc(msgspec.Struct, frozen=True, kw_only=True):
     without: tuple[WithoutDoc, ...]
     """Of a prefix: the feeds on which it is not held, and why."""
     notes: tuple[str, ...]
-    """What the answer may lack, in sentences."""
+    """What may be missing in the answer, in sentences."""
 
 
 class LinkDifferenceDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -312,7 +312,7 @@ class LinkDifferenceDoc(msgspec.Struct, frozen=True, kw_only=True):
     """The first of them."""
     total: int
     complete: bool
-    """There can be no others: every link is up and shows all paths."""
+    """These are all: every link is up and shows all paths."""
 
 
 # The history -----------------------------------------------------------------------------------------
@@ -327,16 +327,16 @@ class LinkHistoryDoc(msgspec.Struct, frozen=True, kw_only=True):
     states: tuple[tuple[float, ShownWord], ...]
     """Each state with the time when it began, the first at ``from``."""
     merged_until: float | None
-    """Until when the changes were too many to keep: they are one stretch that is unknown."""
+    """Until when the changes were too many to store: they are one unknown period."""
     prefixes: tuple[int | None, ...]
-    """How many prefixes were received on the link at each of ``times``; ``null``: nobody knows."""
+    """How many prefixes were received on the link at each of ``times``; ``null``: unknown."""
 
 
 AwayWhy = Literal["stopped", "died", "suspended", "not-held"]
 
 
 class AwayDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
-    """A stretch in which ermon was not running, as a whole; times are seconds since the epoch."""
+    """A period in which ermon was not running, as a whole; times are seconds since the epoch."""
 
     start: float
     end: float
@@ -355,7 +355,7 @@ class TimelineDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "f
     times: tuple[float, ...]
     """When the prefixes were counted, five minutes apart."""
     links: tuple[LinkHistoryDoc, ...]
-    """Those of which anything is held."""
+    """Those with stored states."""
     findings: tuple[FindingDoc, ...]
     """Those that were raised at some time in it, those that began before too: those that still are, the latest first, then
     those cleared last.
@@ -367,7 +367,7 @@ class TimelineDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "f
     stored: bool
     """Whether ermon keeps a store. Without one it knows only what it has seen since it was started."""
     held_from: float
-    """Since when anything is held."""
+    """The earliest stored time."""
 
 
 # Checks ----------------------------------------------------------------------------------------------
@@ -384,14 +384,14 @@ class CheckDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckGuideDoc(CheckDoc, frozen=True, kw_only=True):
-    """The same, and all that is said of it; commands stand in backticks."""
+    """The same, with its guide; commands are in backticks."""
 
     meaning: str
     needs: str
     action: tuple[str, ...]
     """What to do, step by step."""
     placeholders: Mapping[str, str]
-    """The words in capitals that stand in the commands, and what is to be written instead."""
+    """The words in capitals in the commands, and their meaning."""
     source: str
 
 
@@ -444,17 +444,17 @@ class WindowDoc(
 
 
 class CoveredDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """What would be quiet while a window is open; it is not added by asking."""
+    """What a window would suppress; the request adds no window."""
 
     window: WindowDoc
     places: tuple[str, ...]
     """In words: ``circuit chicago``, ``link primary of circuit chicago``."""
     checks: tuple[str, ...]
-    """Of which nothing new would be raised there."""
+    """Checks that would raise nothing new there."""
     subjects: int
     """How many subjects of these checks."""
     raised: tuple[str, ...]
-    """The summaries of what is raised there already: it stays raised, marked as suppressed."""
+    """The summaries of findings raised there: they stay raised, marked as suppressed."""
 
 
 class CallerDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -463,15 +463,15 @@ class CallerDoc(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     """A user, the name on a certificate or an account of ermon's machine; ``null``: not proven."""
     may_change: bool
-    """Whether they may add and end maintenance windows, and accept what a check calls wrong."""
+    """Whether they may add and end maintenance windows, and accept a new normal."""
     how: str
-    """What it takes, where they may not."""
+    """How to get the right, if they may not."""
     acceptable: tuple[str, ...]
     """The checks whose findings can be accepted."""
 
 
 class AcceptRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What is taken for right from now on: the subjects of a check, on a circuit, or a published list."""
+    """What to accept from now on: the subjects of a check on a circuit, or a published list."""
 
     check: str
     reason: str
@@ -485,16 +485,16 @@ class AcceptRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AcceptedDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """A subject whose present state was taken for right."""
+    """A subject whose present state was accepted."""
 
     check: str
     labels: Mapping[str, str]
     by: str
     """Who accepted it: an account of ermon's machine, a user, or the name on a certificate."""
     because: str
-    """What the history keeps of it."""
+    """The reason in the history."""
     status: Annotated[str, words(Status)]
-    """What the check answers now: what lacks a configured minimum stays violated."""
+    """The present status of the check: below a configured minimum it stays violated."""
 
 
 # Events ----------------------------------------------------------------------------------------------

@@ -119,43 +119,43 @@ ViewWord = Annotated[str, words(View)]
 
 
 class HeadlineDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """How the network is, in one line."""
+    """The state of the network in one line."""
 
     kind: Annotated[str, words(HeadlineKind)]
     text: str
     """The fact itself, for a phone, a log or the title of a tab; without a full stop."""
     about: str
-    """What else is to be known, in sentences: how much is raised, when it will be, what cannot be seen; may be empty."""
+    """More, in sentences: the number of findings, times, what ermon cannot see; may be empty."""
     since: Time | None
-    """Since when what the text says lasts; ``null`` where nobody knows, and where nothing lasts."""
+    """Since when it lasts; ``null`` if unknown or if nothing lasts."""
     due: Time | None = None
-    """When it will be raised or cleared, when the maintenance ends, or until when routers are waited for; ``null`` where
-    nothing is due.
+    """When it will be raised or cleared, when the maintenance ends, or until when ermon waits for routers; ``null``
+    if nothing is due.
     """
 
 
 class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """One link of a circuit, as far as this ermon watches it."""
+    """One link of a circuit, as far as this ermon monitors it."""
 
     router: str
     vrf: str | None = None
-    """The routing table of the router that it is in; ``null``: the global one."""
+    """Its VRF on the router; ``null``: the global table."""
     location: str = ""
     watched_elsewhere: tuple[ViewWord, ...] = ()
-    """The views that another ermon has (``--feeds.match``): this one says nothing of them."""
+    """The views that another ermon has (``--feeds.match``), and this one cannot judge."""
     state: Mapping[Family, StateWord]
     since: Mapping[Family, Time | None]
-    """When the state became so; ``null``: it has been unknown from the start."""
+    """When the state began; ``null``: it has been unknown from the start."""
     transitions: Mapping[Family, int]
     """Changes between up and down."""
     draining: Mapping[Family, bool] = {}
-    """Whether Microsoft drains the link; no longer when it has been silent for longer than ``max_drain``."""
+    """Whether Microsoft drains the link; false after ``max_drain``."""
     routes: Mapping[Family, int]
     """Prefixes that are received on the link."""
     decided_by: Mapping[Family, tuple[str, ...]]
     """The feeds that prove presence and absence on the link; none: absence cannot be proven."""
     service_routes: Mapping[str, int] = {}
-    """By required service: the routes that carry its community, of both families together."""
+    """By required service: the routes with its community, of both families together."""
     services: Mapping[str, Mapping[Family, int]] = {}
     """The same by service and family."""
     advertised_prefixes: Mapping[Family, int]
@@ -163,16 +163,16 @@ class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     advertised_prefix_limit: Mapping[Family, int]
     """Prefixes at which Microsoft drops the session."""
     shown: Mapping[Family, ShownWord]
-    """How each family is shown."""
+    """The state to show for each family."""
     overall: ShownWord
     """The worst of them: down, then unknown, then draining; unknown where there is none."""
 
 
 class CircuitState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a circuit is, which follows from its links."""
+    """The state of a circuit, from its links."""
 
     state: Mapping[Family, StateWord]
-    """Up with one link up, down with all of them proven down; only families of which every link is watched here."""
+    """Up with one link up, down with all of them proven down; only families of which every link is monitored here."""
     links_up: Mapping[Family, int]
     overall: ShownWord
     """The worst of its links."""
@@ -198,7 +198,7 @@ class PlaceDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PoolDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """One NAT pool, and where it is seen."""
+    """One NAT pool, and where it is visible."""
 
     use: Literal["outbound", "inbound"]
     internet: Annotated[str, words(InternetUse)]
@@ -207,27 +207,27 @@ class PoolDoc(msgspec.Struct, frozen=True, kw_only=True):
     circuits: tuple[str, ...]
     """The circuits that it belongs to."""
     expected_on: tuple[PlaceDoc, ...]
-    """The links that are to advertise it."""
+    """The links that must advertise it."""
     advertised: Mapping[Family, Mapping[str, Mapping[str, AnswerWord]]]
     """By family, circuit and link: whether the link's mirror shows all of the pool, and the link is not known to be
     down. The links are those of the pool's own circuits, and every other one that advertises it."""
     on_internet: Mapping[Family, Mapping[str, AnswerWord]]
     """By family and feed of the internet or to it: whether the pool or a part of it is there."""
     on_links: Mapping[str, Mapping[str, PlaceWord]]
-    """By circuit and link: how the pool stands there, in all families together. Where it is absent, as it should
-    be, is left out."""
+    """By circuit and link: the state of the pool there, in all families together. Places where it is absent, and
+    should be, are left out."""
     on_feeds: Mapping[str, PlaceWord]
     """The same by feed of the internet or to it."""
     overall: Annotated[str, words(PoolOverall)]
 
 
 class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One feed: a BGP session from a router to ermon. Of its place, what does not apply is left out."""
+    """One feed: a BGP session from a router to ermon. Keys that do not apply are left out."""
 
     view: ViewWord
     router: str | None = None
     vrf: str | None = None
-    """Of an edge table: which routing table of the router it shows; left out: the global one."""
+    """Of an edge table: the VRF that it shows; left out: the global table."""
     circuit: str | None = None
     """Of a mirror: the link that it mirrors."""
     link: str | None = None
@@ -244,17 +244,17 @@ class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: Time | None
     """When it came up or went down; ``null``: it never has."""
     down_reason: str
-    """Why the session ended, perhaps in the peer's own words; empty while nobody knows."""
+    """Why the session ended, perhaps in the peer's own words; empty if unknown."""
     waiting_until: Time | None = None
-    """Until when the router is given time to call again, since ExaBGP was started; left out: it is not waited for."""
+    """Until when ermon waits for the router after a start of ExaBGP; left out: it does not wait."""
     in_sync: Mapping[Family, bool]
-    """Whether the routes held are known to be complete."""
+    """Whether the routes are known to be complete."""
     all_paths: Mapping[Family, bool]
     """Whether ADD-PATH is in force, so that the absence of one link's path is proven."""
     routes: Mapping[Family, int]
-    """Routes held, every path of a prefix for itself."""
+    """The number of routes, counting every path of a prefix."""
     partial: bool
-    """Only the routes that the policy can ask about are held."""
+    """ermon keeps only the routes that the policy needs."""
     last_message_at: Time | None
     updates: int
     """UPDATEs received since ermon was started."""
@@ -263,9 +263,9 @@ class FeedDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     loss: str | None
     """Why messages were lost, until a new session is in sync."""
     overflowed: bool
-    """It has sent more than ``collector.max_routes`` or ``max_bytes`` allows, and is kept down for a while."""
+    """It has sent more than ``collector.max_routes`` or ``max_bytes`` allows, and stays down for a while."""
     blind: bool
-    """Its silence proves nothing: it is down, or not in sync in every family."""
+    """It cannot prove that a route is missing: it is down, or not in sync in every family."""
     overall: Annotated[str, words(FeedOverall)]
 
 
@@ -276,10 +276,10 @@ class ProcessDoc(msgspec.Struct, frozen=True, kw_only=True):
     """Unknown: it has not reported yet."""
     feeds: tuple[str, ...]
     reason: str = ""
-    """Why it does not run; empty while it does, and while nobody knows."""
+    """Why it is not running; empty while it is, or if unknown."""
     unconfined: tuple[str, ...] | None = None
-    """What this machine's kernel does not keep it from (``files``, ``ports``, ``signals``, ``calls``), as the metric
-    ``ermon_exabgp_confined`` says; ``null``: it has not run yet."""
+    """Its access that this machine's kernel does not confine (``files``, ``ports``, ``signals``, ``calls``), as the
+    metric ``ermon_exabgp_confined`` says; ``null``: it has not run yet."""
 
 
 class UplinkDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,28 +294,28 @@ class SegmentDoc(msgspec.Struct, frozen=True, kw_only=True):
     """One internal segment."""
 
     expressroute: Literal["forbidden", "required"]
-    """Whether Microsoft's routes are to be seen in it."""
+    """Whether it must or must not have Microsoft's routes."""
 
 
 class QuietDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """What keeps findings quiet on purpose now: a maintenance window that is open, or an exception."""
+    """A maintenance window or an exception in force, which suppresses findings."""
 
     kind: Literal["maintenance", "exception"]
     about: Mapping[str, str]
     """The place of a window, such as ``{"router": "edge-1"}``; the check of an exception, and its labels."""
     until: Time | None
-    """``null``: for good."""
+    """``null``: it has no end."""
     reason: str
     id: str | None = None
     """Of a window that was added while ermon runs, to end it by; ``null``: it is in the configuration."""
     by: str = ""
-    """Who added it; empty: it is in the configuration, or nobody knows."""
+    """Who added it; empty: it is in the configuration, or unknown."""
     since: Time | None = None
     """When the window began; ``null``: an exception."""
 
 
 class NoticedDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """A violation that has not held for its check's ``raise_after`` yet."""
+    """A violation that has not yet lasted for its check's ``raise_after``."""
 
     check: str
     severity: SeverityWord
@@ -328,7 +328,7 @@ class NoticedDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """Raised findings that are the effects of one cause: they are shown as one."""
+    """Raised findings with one cause, shown as one."""
 
     text: str
     """The cause."""
@@ -354,7 +354,7 @@ class ClockStepDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is configured, by its configured name, and how it is."""
+    """Everything that is configured, by its configured name, with its state."""
 
     version: str
     """Of ermon."""
@@ -362,7 +362,7 @@ class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
     time: Time
     """ermon's own clock."""
     findings: Mapping[SeverityWord, int]
-    """How many are raised, by severity."""
+    """The number of raised findings, by severity."""
     circuits: Mapping[str, CircuitDoc]
     pools: Mapping[str, PoolDoc]
     feeds: Mapping[str, FeedDoc]
@@ -373,12 +373,12 @@ class StatusDoc(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[GroupDoc, ...] = ()
     """The raised findings that belong together, such as those of a router of which no feed is up."""
     maintenance: tuple[QuietDoc, ...] = ()
-    """What is in force now, the first to end first."""
+    """The windows and exceptions in force, the first to end first."""
     noticed: tuple[NoticedDoc, ...] = ()
     """Violations that will be raised if they last, the first to be raised first: 100 at most."""
     noticed_total: int = 0
-    """How many there are."""
+    """The number of all of them."""
     blind_spots: tuple[str, ...] = ()
-    """What ermon never sees: views that no feed provides, links of which best paths alone are seen."""
+    """What ermon can never see: views that no feed provides, and links that are visible by best paths only."""
     clock_steps: tuple[ClockStepDoc, ...] = ()
-    """What became of the clock of ermon's machine in the last 24 hours, the earliest first."""
+    """Steps of the machine's clock in the last 24 hours, the earliest first."""

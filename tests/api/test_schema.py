@@ -209,7 +209,7 @@ def test_it_is_a_schema_and_says_what_everything_means(schema: dict[str, Any]):
     for name, described in schema["$defs"].items():
         assert described["description"], name
     since = schema["$defs"]["LinkEvent"]["properties"]["since"]["description"]
-    assert since == "When the state became so; ``null``: it has been unknown from the start."
+    assert since == "When the state began; ``null``: it has been unknown from the start."
 
 
 def test_what_is_always_written_is_required_and_what_may_be_left_out_is_not(schema: dict[str, Any]):

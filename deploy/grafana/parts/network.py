@@ -52,7 +52,7 @@ def wrong_now() -> Row:
             numbers(
                 (8, 5),
                 "Raised findings by severity",
-                "Findings that are raised at present, by severity. Whatever is not about a circuit is counted, too.",
+                "Raised findings by severity, including those that are not about a circuit.",
                 Query(f"sum by (severity) ({RAISED_WITH_SEVERITY})", "{{severity}}"),
                 steps=NOTHING_IS_GOOD,
                 own_steps={"warning": NOTHING_IS_USUAL, "info": ((0, GOOD), (1, INFO))},
@@ -119,8 +119,7 @@ def circuits() -> Row:
             numbers(
                 (8, 7),
                 "Links up",
-                "Links of each circuit that bring routes. With one, the redundancy and the SLA are gone; with "
-                "none, the circuit. A link that nobody sees does not count as up.",
+                "Links of each circuit that receive routes. With one link, redundancy and SLA are lost; with none, the circuit is down. A link that ermon cannot see does not count as up.",
                 Query(
                     most("circuit, family", "ermon_circuit_links_up", OF_CIRCUIT),
                     "{{circuit}} {{family}}",
@@ -172,8 +171,7 @@ def pools() -> Row:
             states(
                 (12, 9),
                 "Pools on the internet",
-                "Whether a feed shows the pool, or a part of it, to or from the internet: then Microsoft's answers "
-                "come back past the firewall that knows the connection.",
+                "Whether a feed shows the pool, or a part of it, to or from the internet: then return traffic bypasses the firewall that knows the session.",
                 Query(
                     answers("pool, family, feed", "ermon_pool_on_internet", "yes", "no"),
                     "{{pool}} {{family}} on {{feed}}",
@@ -184,7 +182,7 @@ def pools() -> Row:
             numbers(
                 (WIDTH, 4),
                 "Addresses of the pools",
-                "Addresses in each pool: to be divided into the firewall's session count.",
+                "Addresses in each pool: divide the firewall's session count by it.",
                 Query(most("pool", "ermon_pool_addresses"), "{{pool}}"),
                 steps=ANY,
             ),
@@ -201,13 +199,13 @@ def prefixes() -> Row:
             lines(
                 (12, 8),
                 "Prefixes received",
-                "Prefixes that each link brings. Both links of a circuit should bring the same.",
+                "Prefixes received on each link. Both links of a circuit should receive the same.",
                 Query(most(LINK, "ermon_link_routes", OF_CIRCUIT), LINK_LEGEND),
             ),
             lines(
                 (12, 8),
                 "Routes of required services",
-                "Routes with the community of each service that the circuit must bring.",
+                "Routes with the community of each required service.",
                 Query(
                     most("circuit, link, ms_service", "ermon_link_service_routes", OF_CIRCUIT),
                     "{{circuit}} {{link}} {{ms_service}}",
@@ -217,7 +215,7 @@ def prefixes() -> Row:
             lines(
                 (12, 8),
                 "Prefixes advertised",
-                "Prefixes that Microsoft hears from us on each link.",
+                "Prefixes advertised to Microsoft on each link.",
                 Query(advertised, LINK_LEGEND),
             ),
             lines(

@@ -24,14 +24,14 @@ def feeds() -> Row:
             states(
                 (12, 9),
                 "In sync",
-                "Whether the feed's routes are known to be complete. Until then absence proves nothing.",
+                "Whether the feed is in sync. Until then a missing route proves nothing.",
                 Query(most("feed, family", "ermon_feed_in_sync"), "{{feed}} {{family}}"),
                 IS_SO,
             ),
             lines(
                 (12, 8),
                 "Routes held",
-                "Routes that ermon holds of each feed; of full tables only those that the policy can ask about.",
+                "Routes that ermon holds of each feed; of full tables only those that the policy needs.",
                 Query(most("feed, family", "ermon_feed_routes"), "{{feed}} {{family}}"),
             ),
             lines(
@@ -58,15 +58,15 @@ def feeds() -> Row:
             ),
             lines(
                 (12, 8),
-                "Checks that cannot be judged",
-                "For how many subjects a check's answer is unknown. Unknown neither raises nor clears.",
+                "Unknown checks",
+                "The number of subjects with an unknown status. Unknown neither raises nor clears.",
                 Query(f"sum by (check) (min by ({SUBJECT}) ({of('ermon_check_unknown')})) > 0", "{{check}}"),
                 none="every check can be judged, if ermon answers",
             ),
             lines(
                 (12, 8),
                 "Age of published lists",
-                "For how long Microsoft's published lists have not been known to be what is published.",
+                "Time since ermon last confirmed that its lists are the published ones.",
                 Query(most("source", "ermon_source_age_seconds"), "{{source}}"),
                 unit="s",
                 none="no circuit uses a published list, or no data",
@@ -90,14 +90,14 @@ def ermon_itself() -> Row:
             states(
                 (8, 6),
                 "ExaBGP",
-                "Whether each ExaBGP process runs and speaks.",
+                "Whether each ExaBGP process runs and answers.",
                 Query(most("instance, process", "ermon_exabgp_up"), "{{instance}} {{process}}"),
                 IS_UP,
             ),
             states(
                 (8, 6),
                 "Configuration",
-                "Whether the last attempt to load the configuration succeeded; if not, the one before is in force.",
+                "Whether the last attempt to load the configuration succeeded; if not, the previous one is in force.",
                 Query(most("instance", "ermon_config_last_reload_successful"), "{{instance}}"),
                 {"0": ("refused", BAD), "1": ("loaded", GOOD)},
             ),
@@ -112,7 +112,7 @@ def ermon_itself() -> Row:
             numbers(
                 (12, 8),
                 "Detection time",
-                "From a message's arrival at ExaBGP to the violation known and handed to the senders, raise_after "
+                "Time from a message's arrival at ExaBGP to the detected violation, handed to the senders, raise_after "
                 "not counted, over the time range shown.",
                 *(Query(detection(quantile), f"{quantile:.0%} within") for quantile in (0.5, 0.9, 0.99)),
                 unit="s",
@@ -143,7 +143,7 @@ def ermon_itself() -> Row:
             lines(
                 (12, 8),
                 "Notifications",
-                "Notifications that each receiver took, and those that it did not take.",
+                "Notifications that each receiver accepted, and those that failed.",
                 Query(
                     f"sum by (instance, receiver) ({new('ermon_notifications_total')})",
                     "{{instance}} {{receiver}}",
@@ -190,7 +190,7 @@ def ermon_itself() -> Row:
             rows(
                 (16, 6),
                 "Versions",
-                "What runs, and where.",
+                "Versions and hosts.",
                 Query(most("instance, version, exabgp_version, python_version", "ermon_build_info"), ""),
                 ("instance", "version", "exabgp_version", "python_version"),
             ),
