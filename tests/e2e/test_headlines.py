@@ -86,12 +86,12 @@ def test_where_nothing_is_seen_the_cause_is_the_line_and_its_effects_are_one_car
     watched: Watched, visit: Visit
 ):
     watched.act(lambda net: net.down("edge-3").down("dallas-primary"))
-    says(visit, "unseen", "ermon does not see edge-3: 2 of 2 feeds are down", "◆")
+    says(visit, "unseen", "ermon cannot see edge-3: 2 of 2 feeds are down", "◆")
     watched.act(lambda net: net.wait(40))
     expect(visit("#groups article")).to_contain_text("edge-3: 2 of 2 feeds down")
     expect(visit("#raised article")).to_have_count(0)
     watched.act(lambda net: net.process_down("edges").process_down("outside").wait(200))
-    says(visit, "wrong", "ermon sees nothing: ExaBGP does not run", "▲")
+    says(visit, "wrong", "ermon sees nothing: ExaBGP is not running", "▲")
     expect(visit("#groups article")).to_have_count(1)
     expect(visit("#groups article")).to_contain_text("ermon sees nothing")
     expect(visit("#raised article")).to_have_count(0)
@@ -118,7 +118,7 @@ def test_a_drain_is_not_called_well(watched: Watched, visit: Visit):
     watched.act(
         lambda net: net.microsoft_sends("chicago-primary", V6.exchange, V6.sharepoint, path=path).wait(1)
     )
-    says(visit, "draining", "Microsoft drains link primary of circuit chicago (IPv6)", "▼")
+    says(visit, "draining", "Microsoft is draining link primary of circuit chicago (IPv6)", "▼")
     for scheme in ("light", "dark"):
         visit.page.emulate_media(color_scheme=scheme)
         assert visit.barriers() == []
