@@ -305,12 +305,11 @@ class FeedSupervisor:
                 problem="this kernel cannot confine ExaBGP, which reads untrusted input from routers",
                 remedy="Linux 6.12 or newer with Landlock and seccomp",
             )
-
         if process.raw is RawState.UNTESTED:
             self._log.warning(
                 "exabgp decodes UPDATEs itself",
                 process=process.name,
-                problem="this ExaBGP is not one from which ermon takes UPDATEs as they came: a table takes many times as long",
+                problem="ermon was not tested with this ExaBGP, which decodes UPDATEs itself: a full table takes much more CPU time",
                 remedy="pip install 'exabgp==5.0.15'",
             )
 
