@@ -35,6 +35,9 @@ _TIERS: Mapping[Family, tuple[tuple[int, int, int], ...]] = {
 }
 """Of prefixes that are so long, from and to, how many octets are looked at. Shorter ones are few, and always read."""
 
+_MOST_BLOCKS = 300
+"""Where there is more to tell apart, fewer octets are looked at: an expression of so many takes some 30 ms to make."""
+
 _MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
 _OPTIONAL, _EXTENDED_LENGTH = 0x80, 0x10
 
@@ -76,7 +79,7 @@ class Interest:
 
     def also(self, prefix: Prefix) -> None:
         """Ask about a prefix, too, wherever it lies: its next route, or its withdrawal, must not be passed over."""
-        if prefix not in self._learned and not self._space.overlaps(prefix):
+        if prefix not in self._learned and prefix not in self._new and not self._space.overlaps(prefix):
             self._new.add(prefix)
             self._searched = 0
             self._reads_all = len(self._learned) + len(self._new) > MAX_OTHERS
@@ -186,8 +189,12 @@ def _elsewhere(ranges: list[_Range], family: Family, *, add_path: bool) -> re.Pa
 
 
 def _tier(ranges: list[_Range], bits: int, shortest: int, longest: int, seen: int) -> bytes:
-    """Match one such prefix of a length from ``shortest`` to ``longest``, by its first ``seen`` octets."""
-    overlapping = _octets_in(_blocks(ranges, seen * 8, bits), seen)
+    """Match one such prefix of a length from ``shortest`` to ``longest``, by at most its first ``seen`` octets."""
+    blocks = _blocks(ranges, seen * 8, bits)
+    while len(blocks) > _MOST_BLOCKS and seen > 1:
+        seen -= 1
+        blocks = _blocks(ranges, seen * 8, bits)
+    overlapping = _octets_in(blocks, seen)
     by_size = b"|".join(
         b"[%b-%b].{%d}" % (_octet(max(shortest, size * 8 - 7)), _octet(min(longest, size * 8)), size)
         for size in range(-(-shortest // 8), -(-longest // 8) + 1)

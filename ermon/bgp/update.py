@@ -1,8 +1,7 @@
 """UPDATE messages from their octets: what is announced, what is withdrawn, and End-of-RIB.
 
-Shared by all that read the octets of a session, live or recorded. The routes are what ``ermon.exabgp`` makes of
-ExaBGP's JSON
-for the same octets, but where that loses something: the kind of a path's segments (RFC 5065), and malformed
+Shared by all that read the octets of a session, live or recorded. The routes are what ``ermon.exabgp`` makes of ExaBGP's
+JSON for the same octets, but where that loses something: the kind of a path's segments (RFC 5065), and malformed
 attributes, which are handled here as RFC 7606 has it.
 
 House rules: pure, and total. Whatever the octets, ``read_update`` returns what they say or raises ``Unreadable``,

@@ -86,6 +86,27 @@ def test_with_very_many_others_everything_is_read() -> None:
     assert passes_over(announce("192.0.2.0/24"), asked) is None
 
 
+def test_of_very_much_space_fewer_octets_are_looked_at() -> None:
+    """An expression for each of these would take seconds to make."""
+    random = Random(1)
+    space = PrefixSet(
+        [
+            *(supernet(Prefix(4, random.getrandbits(32), 32), 24) for _ in range(3_000)),
+            *(supernet(Prefix(6, 0x2A << 120 | random.getrandbits(112), 128), 48) for _ in range(3_000)),
+        ]
+    )
+    asked = Interest(space, MICROSOFT)
+    for bits, version in ((32, 4), (128, 6)):
+        inside = next(each for each in space.prefixes() if each.version == version)
+        for length in range(inside.length, bits + 1):
+            assert (
+                passes_over(announce(str(supernet(Prefix(version, inside.value, bits), length))), asked)
+                is None
+            )
+    assert max(len(each.pattern) for each in asked._expressions.values()) < 30_000
+    assert passes_over(announce("4000::/24"), asked) is not None
+
+
 def test_nothing_is_asked_about_where_there_is_no_space() -> None:
     nothing = Interest(PrefixSet(()), MICROSOFT)
     assert passes_over(announce("192.0.2.0/24"), nothing) == Unasked(IPV4, NONE)
