@@ -342,7 +342,7 @@ class AwayDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "from"
     end: float
     why: AwayWhy
     """``stopped``: it was stopped. ``died``: it or its machine crashed. ``suspended``: its
-    machine was. ``not-held``: nothing is held of that time.
+    machine was. ``not-held``: nothing is stored for that time.
     """
 
 
@@ -367,7 +367,7 @@ class TimelineDoc(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "f
     stored: bool
     """Whether ermon keeps a store. Without one it knows only what it has seen since it was started."""
     held_from: float
-    """The earliest stored time."""
+    """The earliest time for which anything is stored."""
 
 
 # Checks ----------------------------------------------------------------------------------------------

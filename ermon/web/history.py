@@ -96,21 +96,21 @@ def _span(values: Mapping[str, str], now: float) -> tuple[float, float]:
         refuse(f"parameter 'to' is {values['to']!r}, and must be later than 'from'")
     elif (days := (end - start) / 86_400) > MAX_DAYS:
         refuse(
-            f"parameter 'to': the span has {days:,.1f} days, and may have {MAX_DAYS}; ask for the rest in another request"
+            f"parameter 'to': the range is {days:,.1f} days long, and {MAX_DAYS} are allowed; ask for the rest in another request"
         )
     return start, min(end, now)
 
 
 def _must_have_come(name: str, text: str, start: float, now: float) -> None:
     if start >= now:
-        refuse(f"parameter {name!r}: {text!r} is in the future: here it is {rfc3339(now)}")
+        refuse(f"parameter {name!r}: {text!r} is in the future: ermon's clock says {rfc3339(now)}")
 
 
 def _day(text: str) -> tuple[float, float]:
     """Read a day of UTC."""
     midnight = _midnight(text)
     if midnight is None:
-        refuse(f"parameter 'day': {text[:40]!r} is no day; write one such as 2026-11-29, from 1970 on")
+        refuse(f"parameter 'day': {text[:40]!r} is not a date; write one such as 2026-11-29, from 1970 on")
     return midnight, midnight + 86_400.0
 
 

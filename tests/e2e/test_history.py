@@ -199,18 +199,18 @@ def test_keys_lead_from_day_to_day_and_back_to_now(browser: Browser, url: str):
 def test_a_day_that_is_not_held_or_none_says_so(browser: Browser, url: str):
     with visiting(browser, f"{url}#history=2020-02-29", zone="UTC") as visit:
         gaps = visit("#history-gaps li")
-        expect(gaps).to_contain_text("Nothing is held of this time. The store goes back to")
+        expect(gaps).to_contain_text("No data is stored for this time. The store goes back to")
         since = datetime.fromtimestamp(YESTERDAY - BEFORE * DAY, UTC)
         expect(gaps).to_contain_text(f"{since.day} {since:%b}")
         expect(visit("#bands")).to_contain_text("No findings")
-        expect(visit("#bands")).to_contain_text("No link states are held of this time")
-        assert told(visit, "ermon itself") == "◆ nothing held 1 d"
+        expect(visit("#bands")).to_contain_text("No link states are stored for this time")
+        assert told(visit, "ermon itself") == "◆ no data 1 d"
         problem = visit("#history-problem")
         for day, said in (
-            ("2026-02-30", "2026-02-30 is no day: write one such as #history=20"),
-            ("1969-12-31", "1969-12-31 is no day"),
-            ("%3Cb%3E", "<b> is no day"),
-            ("9998-01-01", "9998-01-01 has not come yet."),
+            ("2026-02-30", "2026-02-30 is not a date: write one such as #history=20"),
+            ("1969-12-31", "1969-12-31 is not a date"),
+            ("%3Cb%3E", "<b> is not a date"),
+            ("9998-01-01", "9998-01-01 is in the future."),
         ):
             visit.page.goto(f"{url}#history={day}")
             expect(problem).to_contain_text(said)
@@ -300,7 +300,7 @@ def test_a_restart_and_a_kill_are_known_for_what_they_were(tmp_path: Path, brows
             assert (states[:3], states[-2:]) == (["unknown", "up", "unknown"], ["unknown", "up"])
             with visiting(browser, f"http://{daemon.address}/") as visit:
                 gaps = visit("#history-gaps")
-                for text in ("Nothing is held of the beginning.", "It was stopped.", "It was not stopped"):
+                for text in ("No data is stored for the beginning.", "It was stopped.", "It was not stopped"):
                     expect(gaps).to_contain_text(text)
 
 
@@ -309,5 +309,5 @@ def test_without_a_store_the_page_says_that_nothing_is_kept(browser: Browser):
         company = Company(Path(directory), configuration(own_network()))
         with company.running(), visiting(browser, f"http://{company.daemon.address}/") as visit:
             expect(visit("#history-gaps")).to_contain_text(
-                "ermon keeps nothing, because it runs without --storage.path."
+                "ermon stores nothing, because it runs without --storage.path."
             )

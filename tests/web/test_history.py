@@ -251,14 +251,14 @@ async def test_a_day_before_anything_is_held_says_since_when_it_is(asked: Client
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"day": "2026-02-30"}, "parameter 'day': '2026-02-30' is no day; write one such as 2026-11-29"),
-        ({"day": "0000-01-01"}, "parameter 'day': '0000-01-01' is no day"),
-        ({"day": "12026-01-01"}, "parameter 'day': '12026-01-01' is no day"),
-        ({"day": "1969-12-31"}, "parameter 'day': '1969-12-31' is no day; write one such as 2026-11-29, from 1970 on"),
+        ({"day": "2026-02-30"}, "parameter 'day': '2026-02-30' is not a date; write one such as 2026-11-29"),
+        ({"day": "0000-01-01"}, "parameter 'day': '0000-01-01' is not a date"),
+        ({"day": "12026-01-01"}, "parameter 'day': '12026-01-01' is not a date"),
+        ({"day": "1969-12-31"}, "parameter 'day': '1969-12-31' is not a date; write one such as 2026-11-29, from 1970 on"),
         ({"day": "20261129"}, "parameter 'day'"),
         ({"day": "yesterday"}, "parameter 'day'"),
         ({"day": "٢٠٢٦-11-29"}, "parameter 'day'"),
-        ({"day": "9999-12-31"}, "parameter 'day': '9999-12-31' is in the future: here it is 2026-11-"),
+        ({"day": "9999-12-31"}, "parameter 'day': '9999-12-31' is in the future: ermon's clock says 2026-11-"),
         ({"day": "2026-11-01", "from": "0"}, "parameter 'day' is a whole day; give it, or 'from' and 'to', not both"),
         ({"from": "2026-02-30T00:00:00Z"}, "parameter 'from': '2026-02-30T00:00:00Z' is not a time with a zone"),
         ({"from": "2026-11-01"}, "parameter 'from': '2026-11-01' is not a time with a zone"),
@@ -270,7 +270,7 @@ async def test_a_day_before_anything_is_held_says_since_when_it_is(asked: Client
         ({"from": "200", "to": "100"}, "parameter 'to' is '100', and must be later than 'from'"),
         (
             {"from": "2016-11-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"},
-            "parameter 'to': the span has 3,652.0 days, and may have 7; ask for the rest in another request",
+            "parameter 'to': the range is 3,652.0 days long, and 7 are allowed; ask for the rest in another request",
         ),
         ({"limit": "0"}, "parameter 'limit' is '0', and must be a whole number from 1 to 2000"),
         ({"limit": "2001"}, "parameter 'limit' is '2001'"),

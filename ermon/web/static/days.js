@@ -18,8 +18,8 @@ export function chosenDay() {
   const text = location.hash.match(ADDRESS)?.[1];
   if (text === undefined) return null;
   const day = read(text);
-  if (day === null) return { problem: `${decoded(text)} is no day: write one such as #history=${dayOf(today())}.` };
-  return day.from >= now() ? { problem: `${day.name} has not come yet.` } : day;
+  if (day === null) return { problem: `${decoded(text)} is not a date: write one such as #history=${dayOf(today())}.` };
+  return day.from >= now() ? { problem: `${day.name} is in the future.` } : day;
 }
 
 /** Calls `changed` when another day is asked for. */

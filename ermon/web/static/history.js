@@ -14,7 +14,7 @@ const EVERY = 60_000;
 const AFTER_EVENT = 2_000;
 const FINDINGS_SHOWN = 40;
 const TICKS = 4;
-const NOT_RUNNING = { "not-held": "nothing held" };
+const NOT_RUNNING = { "not-held": "no data" };
 
 const section = document.getElementById("history");
 const problem = document.getElementById("history-problem");
@@ -88,7 +88,7 @@ function draw() {
   const [scale, ran, linksTitle, links, findingsTitle, findings] = bands.children;
   show(scale, ticks(), ({ at }) => at, ({ text }) => el("span", {}, text));
   show(ran, [{ span, steps: timeline.clock_steps }], () => "ermon", ermonBand);
-  setText(linksTitle, timeline.links.length > 0 ? "Links" : "No link states are held of this time");
+  setText(linksTitle, timeline.links.length > 0 ? "Links" : "No link states are stored for this time");
   // A band moves with the span, which is part of what it shows.
   show(links, timeline.links.map((link) => ({ ...link, prefixes: undefined, span })), ({ circuit, link, family }) => `${circuit} ${link} ${family}`, linkBand);
   const count = timeline.findings.length;

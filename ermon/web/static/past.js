@@ -44,9 +44,9 @@ function words({ kind, from, to, why, whole, time, text, count }) {
   const moment = (second) => at(new Date(second * 1000).toISOString());
   switch (kind) {
     case "not stored":
-      return ["◆ ermon keeps nothing, because it runs without --storage.path. It knows what it has seen since it was started: ", moment(from), "."];
+      return ["◆ ermon stores nothing, because it runs without --storage.path. It knows only what it has seen since its start: ", moment(from), "."];
     case "not held":
-      return [whole ? "◆ Nothing is held of this time. " : "◆ Nothing is held of the beginning. ", "The store goes back to ", moment(from), "."];
+      return [whole ? "◆ No data is stored for this time. " : "◆ No data is stored for the beginning. ", "The store goes back to ", moment(from), "."];
     case "gap":
       return [`◆ ermon was not running for ${duration(to - from)}, from `, moment(from), " to ", moment(to), `. ${HOW[why] ?? ""}`];
     case "step":
