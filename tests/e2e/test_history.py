@@ -210,6 +210,7 @@ def test_a_day_that_is_not_held_or_none_says_so(browser: Browser, url: str):
             ("2026-02-30", "2026-02-30 is not a date: write one such as #history=20"),
             ("1969-12-31", "1969-12-31 is not a date"),
             ("%3Cb%3E", "<b> is not a date"),
+            ("%", "% is not a date"),
             ("9998-01-01", "9998-01-01 is in the future."),
         ):
             visit.page.goto(f"{url}#history={day}")

@@ -3,7 +3,7 @@
 
 import { setText } from "./dom.js";
 import { now } from "./store.js";
-import { dayOf } from "./words.js";
+import { dayOf, decoded } from "./words.js";
 
 const ADDRESS = /^#history=(.*)$/;
 const DAY = /^(\d{4})-(\d\d)-(\d\d)$/;
@@ -65,12 +65,4 @@ function read(text) {
 
 function today() {
   return new Date(now() * 1000);
-}
-
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

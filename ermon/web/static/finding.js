@@ -5,11 +5,11 @@ import { el } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
 import { coded, plan, told } from "./plan.js";
 import { at } from "./times.js";
-import { dayOf, duration, marked, seconds } from "./words.js";
+import { dayOf, decoded, duration, marked, seconds } from "./words.js";
 
 const EVERY = 10_000;
 
-const id = decodeURIComponent(location.pathname.match(/[^/]*$/)[0]);
+const id = decoded(location.pathname.match(/[^/]*$/)[0]);
 const place = document.getElementById("finding");
 let shown = "";
 

@@ -1,11 +1,12 @@
 // What a link such as `#circuit/chicago` leads to: it is opened, and scrolled to.
 
 import { onChange, store } from "./store.js";
+import { decoded } from "./words.js";
 
 /** Follows the address of the page to a part of it; `show` is told which, so that it can be there. */
 export function listenToJumps(show) {
   const jump = () => {
-    const id = decodeURIComponent(location.hash.slice(1));
+    const id = decoded(location.hash.slice(1));
     if (!id.includes("/") || store.status === null) return;
     show(id);
     // What has no place of its own is found at what stands at it: a router, on a phone.

@@ -104,3 +104,12 @@ export function byFamily(values, tell = String) {
   }
   return told.map(([family, text]) => `${family} ${text}`).join(", ");
 }
+
+/** Decodes a part of an address; what somebody typed wrongly, such as `%`, stays as it is. */
+export function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
