@@ -223,7 +223,7 @@ class Decoder:
             raise _RejectLine(RejectReason.UNKNOWN_FEED, f"local {local}, peer {peer}")
         self._require_own(line, process)
         if process is not None and feed.process != process:
-            raise _RejectLine(RejectReason.UNKNOWN_FEED, f"{feed.name} is no feed of process {process}")
+            raise _RejectLine(RejectReason.UNKNOWN_FEED, f"{feed.name} is not a feed of process {process}")
         if line.pid in self.memory.ended:
             return feed
         if self.memory.pids.get(feed.process) != line.pid:

@@ -179,7 +179,7 @@ class _Pem:
             return None
         if len(data) > MAX_PEM_BYTES:
             self._complain(
-                tls, kind, f"{path} is larger than {MAX_PEM_BYTES // 1024**2} MiB: that is no certificate"
+                tls, kind, f"{path} is larger than {MAX_PEM_BYTES // 1024**2} MiB: that is not a certificate"
             )
             return None
         self.files.append(path)

@@ -209,7 +209,7 @@ def read_designs(text: str) -> set[Design]:
         try:
             found.add(Design(part.lower()))
         except ValueError:
-            raise ValueError(f"{part!r} is no design; there are {', '.join(Design)}") from None
+            raise ValueError(f"{part!r} is not a design; the designs are {', '.join(Design)}") from None
     if not found:
         raise ValueError(f"must be one or several of {', '.join(Design)}, not nothing")
     if found >= {Design.ONE_ROUTER, Design.TWO_ROUTERS}:

@@ -89,7 +89,7 @@ def service(name: str) -> Service:
     elif name in _by_slug():
         community = _by_slug()[name]
     else:
-        raise ValueError(f"{name!r} is no service or region of Microsoft's; {_advice(name)}")
+        raise ValueError(f"{name!r} is not a service or region of Microsoft's; {_advice(name)}")
     return Service(slug_of(community) or f"{community[0]}:{community[1]}", community)
 
 

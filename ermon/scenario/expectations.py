@@ -184,7 +184,7 @@ class Expecting:
         )
         labels = sorted({label for subject in of_check for label in subject})
         if of_check and name not in labels:
-            self._complain((*path, name), f"is no label of {check}; it has {', '.join(labels)}")
+            self._complain((*path, name), f"is not a label of {check}; it has {', '.join(labels)}")
             return False
         known = {subject[name] for subject in pool if name in subject}
         wrong = [value for value in values if value not in known]

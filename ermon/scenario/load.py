@@ -209,7 +209,7 @@ class _Reader:
     def _read_config(self, name: str) -> Document:
         path = self._file.parent / name
         if not path.is_file():
-            message = f"{name!r} is no file; name a configuration, relative to {self._file.parent}"
+            message = f"{name!r} is not a file; name a configuration, relative to {self._file.parent}"
             raise ConfigError([self._positions.problem(("config",), message)])
         document = read_yaml(path)
         if not isinstance(document.values, dict) or document.problems:

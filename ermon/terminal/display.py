@@ -110,7 +110,7 @@ def instant(time: str) -> datetime:
     try:
         return datetime.fromisoformat(time)
     except ValueError:
-        raise UnreachableError(f"{time!r} is no time. {IS_IT_ERMON}") from None
+        raise UnreachableError(f"{time!r} is not a time. {IS_IT_ERMON}") from None
 
 
 def headline_line(headline: HeadlineDoc) -> str:

@@ -185,6 +185,6 @@ async def _listen(client: Client, last_id: str) -> AsyncGenerator[Event | Heard,
                 for raw in parser.feed(piece):
                     yield Event(raw.kind, read_json(raw.data), raw.id)
             except (TooLongError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                problem = f"{client.name}/api/v1/events: is no event of ermon's: {error}. {IS_IT_ERMON}"
+                problem = f"{client.name}/api/v1/events: is not an event of ermon's: {error}. {IS_IT_ERMON}"
                 raise UnreachableError(problem) from None
             yield Heard()

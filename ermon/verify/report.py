@@ -186,12 +186,12 @@ def load_report(file: Path) -> Report:
         raise ReportError(f"{file}: is empty; did its own shell redirection truncate it?")
     if len(content) > MAX_REPORT_BYTES:
         raise ReportError(
-            f"{file}: is longer than {MAX_REPORT_BYTES} bytes, and so is no report of ermon verify"
+            f"{file}: is longer than {MAX_REPORT_BYTES} bytes, so it is not a report of ermon verify"
         )
     try:
         return msgspec.json.decode(content, type=Report)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ReportError(f"{file}: is no report of `ermon verify --json`: {error}") from None
+        raise ReportError(f"{file}: is not a report of `ermon verify --json`: {error}") from None
 
 
 _NOTHING = Prefixes(complete=False, prefixes=())

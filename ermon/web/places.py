@@ -80,7 +80,7 @@ def advice(config: Config, text: str) -> str:
     near = difflib.get_close_matches(plain(text), known, n=3, cutoff=0.7)
     meant = list(dict.fromkeys(known[term] for term in near))
     could = f" Did you mean {' or '.join(meant)}?" if meant else ""
-    return f"{quoted(text)} is no prefix, address, ASN, community or name.{could}"
+    return f"{quoted(text)} is not a prefix, address, ASN, community or name.{could}"
 
 
 def _spoken(place: Place) -> str:

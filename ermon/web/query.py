@@ -76,7 +76,7 @@ def _prefix(text: str) -> Prefix | None:
     if not slash:
         return host
     if not (length.isascii() and length.isdigit() and len(length) < 4 and int(length) <= host.bits):
-        raise ValueError(f"{quoted(text)} is no prefix: its length must be 0 to {host.bits}")
+        raise ValueError(f"{quoted(text)} is not a prefix: its length must be 0 to {host.bits}")
     if (network := supernet(host, int(length))) != Prefix(host.version, host.value, int(length)):
         raise ValueError(f"{quoted(text)} has host bits set: did you mean {network}?")
     return parse_prefix(text)
@@ -86,7 +86,7 @@ def _community(text: str) -> Community:
     values = tuple(map(int, text.split(":")))
     most = 0xFFFF if len(values) == 2 else 0xFFFF_FFFF
     if max(values) > most:
-        raise ValueError(f"{quoted(text)} is no community: its numbers go to {most}")
+        raise ValueError(f"{quoted(text)} is not a community: its numbers go to {most}")
     return Community(values)
 
 

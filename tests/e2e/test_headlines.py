@@ -245,7 +245,7 @@ def test_a_search_by_service_shows_routes_and_an_unknown_name_what_could_be_mean
     expect(visit("#search table")).to_contain_text("chicago-primary")
     search(visit, "exchage")
     expect(visit("#search [role=status]")).to_have_text(
-        "▲ 'exchage' is no prefix, address, ASN, community or name. Did you mean Exchange Online?"
+        "▲ 'exchage' is not a prefix, address, ASN, community or name. Did you mean Exchange Online?"
     )
     expect(visit("#search table")).to_have_count(0)
     visit.page.get_by_role("button", name="Close").click()

@@ -166,7 +166,7 @@ def wrong(*answers: tuple[str, str]) -> list[tuple[str, str]]:
         ("Peering of ams", "public", "  must be microsoft or private, not 'public'"),
         ("Peering location", "", "  please answer, for example Chicago"),
         ("IPv4 subnet of the primary", "2a00::/126", "  must be an IPv4 prefix, not 2a00::/126"),
-        ("Services", "exchange", "  'exchange' is no service or region of Microsoft's"),
+        ("Services", "exchange", "  'exchange' is not a service or region of Microsoft's"),
         ("Another circuit?", "maybe", "  must be yes or no"),
         ("NAT pool", "192.0.4.1/28", "  '192.0.4.1/28' is not a prefix; host bits are set"),
         ("Address from which edge-1", "2a00::1", "  2a00::1 and ermon's 10.0.0.20 are of different families"),

@@ -54,7 +54,7 @@ def test_severity_and_prefixes_may_be_expected(tmp_path: Path):
         (
             "raised: [{check: link-down, pool: chi}]",
             "raised[0].pool",
-            "is no label of link-down; it has circuit, family, link",
+            "is not a label of link-down; it has circuit, family, link",
         ),
         (
             "raised: {check: pool-not-advertised, pool: chi, circuit: dallas}",

@@ -59,7 +59,7 @@ def test_an_as_path_is_written_as_routers_print_it(tmp_path: Path, path: str, wr
         (
             "communities",
             "exchange",
-            "'exchange' is no service or region of Microsoft's; did you mean exchange-online",
+            "'exchange' is not a service or region of Microsoft's; did you mean exchange-online",
         ),
         ("communities", "['1:2:3:4']", "'1:2:3:4' is not a community; "),
         ("next_hop", "edge-2", "'edge-2' is not an IP address; write one like 192.0.2.1, or none"),

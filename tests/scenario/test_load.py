@@ -112,7 +112,7 @@ def test_what_a_change_breaks_elsewhere_is_told_where_that_stands(tmp_path: Path
         ),
         (
             "config: gone.yml\nscenarios: [{name: x, steps: [{up: all}]}]",
-            "1:1: config: 'gone.yml' is no file; name a configuration, relative to {folder}",
+            "1:1: config: 'gone.yml' is not a file; name a configuration, relative to {folder}",
         ),
         (
             "config: a\nconfig: b\nscenarios: []",

@@ -88,7 +88,7 @@ async def test_nobody_there_in_the_first_place_is_told_at_once():
     [
         ("text/html", b"<h1>hello</h1>", "is not a stream of events"),
         ("text/event-stream", b"", "without a single event"),
-        ("text/event-stream", b"data: {\n\n", "is no event of ermon's"),
+        ("text/event-stream", b"data: {\n\n", "is not an event of ermon's"),
         ("text/event-stream", b"event: snapshot\ndata: 3\n\n", "is not an answer of ermon's API"),
     ],
 )

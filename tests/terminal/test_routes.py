@@ -108,10 +108,10 @@ async def test_no_route_with_a_community_is_1(net: Company):
         ("192.0.2.1/26", "'192.0.2.1/26' has host bits set: did you mean 192.0.2.0/26?"),
         ("2001:db8::1/48", "did you mean 2001:db8::/48?"),
         ("192.0.2.0/33", "its length must be 0 to 32"),
-        ("exchage", "is no prefix, address, ASN, community or name. Did you mean Exchange Online?"),
+        ("exchage", "is not a prefix, address, ASN, community or name. Did you mean Exchange Online?"),
         ("", "search for a prefix such as 198.51.100.0/28, an address, an ASN, a community or a name"),
         ("192.0.2.0/26/26", "its length must be 0 to 32"),
-        ("\x1b[2J", "is no prefix, address, ASN, community or name."),
+        ("\x1b[2J", "is not a prefix, address, ASN, community or name."),
     ],
 )
 async def test_what_is_nothing_is_2_and_says_what_would_be_right(net: Company, query: str, error: str):

@@ -77,11 +77,11 @@ async def test_a_report_is_read_as_it_was_written(net: Company, tmp_path: Path):
     ("content", "words"),
     [
         (b"", "is empty; did its own shell redirection truncate it?"),
-        (b"[]", "is no report of `ermon verify --json`: Expected `object`, got `array`"),
-        (b"{}", "is no report of `ermon verify --json`: Object missing required field `version`"),
-        (b"Accepted", "is no report of `ermon verify --json`: JSON is malformed"),
-        (b"\xff", "is no report of `ermon verify --json`"),
-        (b"[" * 100_000, "is no report of `ermon verify --json`"),
+        (b"[]", "is not a report of `ermon verify --json`: Expected `object`, got `array`"),
+        (b"{}", "is not a report of `ermon verify --json`: Object missing required field `version`"),
+        (b"Accepted", "is not a report of `ermon verify --json`: JSON is malformed"),
+        (b"\xff", "is not a report of `ermon verify --json`"),
+        (b"[" * 100_000, "is not a report of `ermon verify --json`"),
     ],
 )
 def test_what_is_no_report(tmp_path: Path, content: bytes, words: str):

@@ -169,7 +169,7 @@ def _question(check: str, found: re.Match[str]) -> Question:
         or len(allowed) != len(question.words)
         or any(word not in words for word, words in zip(question.words, allowed, strict=False))
     ):
-        raise GuideError(f"{check}.md asks {found[0]}, which is no question of ermon.commands")
+        raise GuideError(f"{check}.md asks {found[0]}, which is not a question of ermon.commands")
     return question
 
 
