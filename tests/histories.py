@@ -410,6 +410,16 @@ def _in_order(policy: Config) -> Iterator[Scene]:
         *(announce(one.name, _repathed(shown[edges[0].name], "64500")) for one in mirrors),
         *(announce(one.name, (), [route.key for route in shown[one.name]]) for one in edges),
     ]
+    yield [  # so late that the tables are still in their first dumps when nobody waits for these any more
+        Step(
+            5.0,
+            lambda time: (SessionDown(time, one.name, "closing connection") for one in edges),
+            "edges down",
+        ),
+        Step(60.0, lambda time: (SessionUp(time, one.name) for one in edges), "edges call and send nothing"),
+        Step(75.0),
+        Step(120.0),
+    ]
 
 
 def _widenings(policy: Config) -> Iterator[Scene]:

@@ -381,6 +381,7 @@ IN_ORDER = {
     "a level that becomes usual on one link",
     "routes that are not looked at again",
     "a dead link that is forgotten",
+    "first dumps that nobody comes back for",
 }
 """Bugs that take several steps in their order: they are looked for in the histories that have these."""
 
