@@ -343,8 +343,9 @@ class FeedSupervisor:
         for event in decoded.events:
             # ExaBGP's clock is ermon's. A line from the future would let time pass that has not passed.
             self._apply(event if event.time <= latest else structs.replace(event, time=self._clock.now()))
-        if decoded.answer is not None:
-            self._processes[process].answer(decoded.answer)
+        exabgp = self._processes.get(process)  # a reload may be stopping it
+        if decoded.answer is not None and exabgp is not None:
+            exabgp.answer(decoded.answer)
         return decoded.events[-1].time if decoded.events else None
 
     def _apply_own(self, event: Event) -> None:

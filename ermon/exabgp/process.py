@@ -254,7 +254,7 @@ class ExaBGP:
 
     def answer(self, what: str) -> None:
         """Say what became of UPDATEs that came as they came (``raw.ANSWER``); forgotten when ExaBGP is down."""
-        if self._process is not None:
+        if self._process is not None and self.raw is RawState.ON:
             with contextlib.suppress(ExaBGPError):  # too many wait: a later one says more
                 self._channel.send(f"{ANSWER} {what}".encode("ascii"))
 

@@ -183,9 +183,13 @@ def test_exabgp_is_told_how_much_of_a_session_is_taken_in_and_what_is_lost(super
     said["body"] = b64encode(end_of_rib("ipv4")).decode()
     line = {"exabgp": "5.0.0", "time": time.now, "pid": 7, "type": "raw"}
     address = {"local": feed.local, "peer": feed.peer}
-    supervisor._take_line(name, json.dumps(line | {"neighbor": {"address": address, "raw": said}}).encode())
+    frame = json.dumps(line | {"neighbor": {"address": address, "raw": said}}).encode()
+    supervisor._take_line(name, frame)
     assert [type(event) for event in supervisor.events] == [EndOfRib]
     assert process.told == [f"taken 3 {ANSWER_OCTETS}"]
     with capture_logs():
         supervisor._take_control(process, RelayLost())
+    assert process.told == [f"taken 3 {ANSWER_OCTETS}", "lost"]
+    del supervisor._processes[name]  # as a reload does that stops it while its lines are read
+    supervisor._take_line(name, frame)
     assert process.told == [f"taken 3 {ANSWER_OCTETS}", "lost"]

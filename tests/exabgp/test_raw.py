@@ -345,6 +345,7 @@ slow = pytest.mark.slow
 async def test_routes_of_both_families_with_and_without_path_identifiers(port, runtime, dialect):
     async with listening(port, runtime, EDGE_1, EDGE_6) as ermon:
         assert ermon.exabgp.raw is dialect
+        ermon.exabgp.answer("lost")
         async with session(ermon, EDGE_1, port) as plain, session(ermon, EDGE_6, port) as paths:
             plain.announce(PREFIX, next_hop="192.0.2.1", as_path=(65011, 4_200_000_000))
             plain.end_of_rib()
@@ -354,6 +355,7 @@ async def test_routes_of_both_families_with_and_without_path_identifiers(port, r
             paths.withdraw(PREFIX6, path_id=7)
             paths.end_of_rib()
             await eventually(lambda: len(ermon.told(EDGE_1)) >= 3 and len(ermon.told(EDGE_6)) >= 8)
+            assert "not understood" not in ermon.exabgp.log_path.read_text()
     assert ermon.told(EDGE_1)[:3] == ["up", f"+{PREFIX}", "end of ipv4"]
     (route,) = ermon.of(EDGE_1, Update)[0].announced
     assert [segment.asns for segment in route.attributes.as_path] == [(65011, 4_200_000_000)]
