@@ -207,6 +207,7 @@ def test_end_of_rib(attributes: str, family: Family | None) -> None:
 def test_what_has_a_route_or_an_attribute_ends_nothing() -> None:
     assert read(body(withdrawn=NLRI, attributes="80 0f 03 0002 01")).end_of_rib is None
     assert read(body(attributes=f"80 0f 03 0002 01 {MANDATORY}")).end_of_rib is None
+    assert read(body(attributes="80 ec 01 00 80 0f 03 0002 01")).end_of_rib is None
     assert read(body(attributes=MANDATORY)).end_of_rib is None
 
 
@@ -456,6 +457,7 @@ def test_as4_path_says_nothing_between_two_that_speak_in_four_octets() -> None:
         (f"{ORIGIN} {NEXT_HOP} 40 02 07 02 01 0000fbf4 02", "AS_PATH with half a segment at the end"),
         (f"{ORIGIN} {NEXT_HOP} 40 02 02 02 00", "AS_PATH with segment without an ASN"),
         (f"{ORIGIN} {AS_PATH} 40 03 03 c00002", "NEXT_HOP of 3 octets"),  # 7.3
+        (f"{ORIGIN} {AS_PATH} 40 03 10 20010db8000000000000000000000001", "NEXT_HOP of 16 octets"),
         (f"{MANDATORY} 80 04 03 000001", "MULTI_EXIT_DISC of 3 octets"),  # 7.4
         (f"{MANDATORY} 40 05 05 0000000001", "LOCAL_PREF of 5 octets"),  # 7.5
         (f"{MANDATORY} c0 08 05 2f2c139c00", "COMMUNITIES of 5 octets"),  # 7.8
