@@ -110,7 +110,7 @@ def _sees_all_of(shard: Shard, links: Iterable[Link], labels: Labels) -> bool:
 
 
 def uplink_mirrors(shard: Shard, labels: Labels) -> bool:
-    """What no mirror exports leaves by an exit that nobody watches: every mirror has to be asked."""
+    """A prefix that no mirror exports leaves by an unmonitored uplink, so every mirror is needed."""
     del labels
     here = {(f.uplink, family) for f in shard.config.feeds.values() for family in f.families}
     left_out = (f for f in shard.config.elsewhere.values() if f.view is View.TO_INTERNET)

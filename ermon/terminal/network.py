@@ -96,7 +96,7 @@ def _rows(name: str, link: LinkDoc, now: datetime, width: int) -> list[list[Text
             {
                 "Family": text(family_name(family)),
                 "State": text(f"{mark(state)} {state}", style(state)),
-                "For": text("the start" if since is None else duration(now - since)),
+                "For": text("since ermon started" if since is None else duration(now - since)),
                 "Since (UTC)": text("" if since is None else utc_clock(since, now)),
                 "Prefixes": text(str(link.routes.get(family, 0))),
                 "Advertised": _advertised(link, family),

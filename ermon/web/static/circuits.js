@@ -54,7 +54,7 @@ function rowsOf({ links }) {
     ["", ...columns.map(({ link, family }) => `${link} ${FAMILIES[family]}`)],
     [
       row("State", ({ found, family }) => ({ text: marked(found.shown[family]), class: found.shown[family] })),
-      row("Since", ({ found, family }) => (found.since[family] ? at(found.since[family]) : "start")),
+      row("Since", ({ found, family }) => (found.since[family] ? at(found.since[family]) : "ermon's start")),
       row("Router", ({ found }) => found.router),
       row("Prefixes received", ({ found, family }) => number(found.routes[family])),
       ...services.map((service) => row(`of ${service}`, ({ found, family }) => number(found.services?.[service]?.[family]))),
