@@ -39,7 +39,11 @@ def resident_bytes(pid: int) -> int:
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_flood_of_updates_ends_no_session_and_hides_no_leak_on_another_feed(directory, settings, family):
-    settings["checks"]["churn-high"] = {"enabled": False}
+    for check in (
+        "churn-high",
+        "advertised-undeclared",
+    ):  # what the flood is, and what it announces to Microsoft
+        settings["checks"][check] = {"enabled": False}
     with Company(directory, settings).running() as company:
         daemon, sessions = company.daemon, company.sessions()
         before, memory = daemon.feed(FLOODED)["updates"], resident_bytes(daemon.pid)
@@ -50,9 +54,9 @@ def test_flood_of_updates_ends_no_session_and_hides_no_leak_on_another_feed(dire
                 PUBLISHED[family], next_hop=OURS[family], as_path=[64500], med=number
             )
         daemon.wait_until_raised("pool-leak", feed=MIRROR, family=family)
-        daemon.wait_until(
-            lambda: daemon.feed(FLOODED)["updates"] == before + UPDATES, "every update is taken in"
-        )
+        # How fast that is, is the machine's business.
+        while (taken := daemon.feed(FLOODED)["updates"]) < before + UPDATES:
+            daemon.wait_until(lambda taken=taken: daemon.feed(FLOODED)["updates"] > taken, "more is taken in")
         assert company.sessions() == sessions
         assert daemon.metric("ermon_feed_lost_messages_total") == 0
         assert resident_bytes(daemon.pid) - memory < MAX_GROWTH_BYTES
