@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ermon.config.load import load_config
-from ermon.exabgp import launch, relay
+from ermon.exabgp import launch, raw, relay
 from ermon.exabgp.configure import environment, render
 from ermon.exabgp.door import Door
 from tests.bench import discard
@@ -36,7 +36,8 @@ def bare_exabgp(config_file: Path, process: str, folder: Path) -> Iterator[int]:
     settings = environment(config, pwd.getpwuid(os.geteuid()).pw_name)
     command = [sys.executable, "-P", launch.__file__, str(os.getpid()), str(text)]
     with contextlib.closing(Door()) as door:  # nobody asks there: that helper needs no connection
-        variables = os.environ | settings | {relay.DOOR: str(door.inside)}
+        # It is to decode, and nobody here would answer what it passes on.
+        variables = os.environ | settings | {relay.DOOR: str(door.inside), raw.SWITCH: "off"}
         with _child(command, folder / "exabgp.log", variables, door.inside) as child:
             yield child.pid
 
