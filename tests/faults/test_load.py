@@ -10,7 +10,7 @@ from tests.e2e.company import (
     EDGES,
     OURS,
     PART_OF_POOL,
-    PUBLISHED,
+    POOL,
     Company,
     configuration,
     own_network,
@@ -51,7 +51,7 @@ def test_flood_of_updates_ends_no_session_and_hides_no_leak_on_another_feed(dire
             if number == UPDATES // 2:
                 company.leak(PART_OF_POOL[family])
             company.routers[FLOODED].announce(
-                PUBLISHED[family], next_hop=OURS[family], as_path=[64500], med=number
+                POOL[family], next_hop=OURS[family], as_path=[64500], med=number
             )
         daemon.wait_until_raised("pool-leak", feed=MIRROR, family=family)
         # How fast that is, is the machine's business.
