@@ -110,6 +110,21 @@ def test_who_is_told_to_change_a_router_is_told_how_to_undo_it(check: str):
 
 
 @ALL
+def test_nobody_calls_support_over_a_session_that_we_have_shut_down_ourselves(check: str):
+    """Whose guide looks for the reason why a session with Microsoft is down looks at our own side first."""
+    steps = read_guide(check).pieces
+    asked = [{piece.kind for piece in step if isinstance(piece, Question)} for step in steps]
+    called = [at for at, step in enumerate(read_guide(check).steps) if "support case" in step]
+    down = check in {"link-down", "circuit-down"}
+    assert not down or called
+    for at in called if down else []:
+        ours = [n for n, kinds in enumerate(asked) if "enable" in kinds]
+        assert ours, "no command that enables the session"
+        assert ours[0] < at
+        assert "Shut down on our side" in read_guide(check).steps[ours[0]]
+
+
+@ALL
 def test_a_source_says_where_the_rule_comes_from(check: str):
     source = read_guide(check).plain().source
     assert re.search(r"learn\.microsoft\.com/|RFC \d{4}|ermon's own visibility: ", source)
@@ -234,7 +249,7 @@ def _asked(text: str) -> str:
     ],
 )
 def test_a_question_that_nobody_can_answer_is_refused(asked: str):
-    with pytest.raises(GuideError, match="no question"):
+    with pytest.raises(GuideError, match="is not a question"):
         parse("drain", GOOD.replace("Second.", f"Second: {asked}."))
 
 

@@ -92,7 +92,7 @@ def test_what_the_configuration_does_not_say_stays_a_word_in_capitals():
 
 @pytest.mark.parametrize(("family", "msee"), [("ipv4", "203.0.113.6"), ("ipv6", "2001:db8:ffff::6")])
 def test_microsoft_is_the_second_host_of_the_link(family: str, msee: str):
-    session, mac, ports = commands(
+    session, _, _, mac, ports = commands(
         filled(finding("link-down", circuit="chicago", link="secondary", family=family))
     )
     assert (session.where, session.platform) == ("edge-2, link secondary of circuit chicago", "iosxr")
@@ -108,7 +108,7 @@ def test_microsoft_is_the_second_host_of_the_link(family: str, msee: str):
 
 
 def test_a_circuit_is_looked_at_on_each_of_its_links():
-    looked_up, other, first, second = commands(
+    looked_up, other, first, second, *_ = commands(
         filled(finding("circuit-down", circuit="chicago", family="ipv4"))
     )
     assert (looked_up.where, other.where) == ("edge-1", "edge-2")
@@ -252,3 +252,23 @@ def test_what_is_in_the_configuration_no_longer_breaks_nothing(check: str):
 def test_what_a_command_of_ermon_takes_is_quoted():
     odd = finding("prefix-count-low", circuit="a; reboot", link="primary", family="ipv4")
     assert "--circuit 'a; reboot'" in text(filled(odd))
+
+
+@pytest.mark.parametrize(("family", "msee"), [("ipv4", "203.0.113.2"), ("ipv6", "2001:db8:ffff::2")])
+def test_the_session_of_a_link_that_our_own_bird_has_shut_down_is_enabled(family: str, msee: str):
+    session, enable, undo, *_ = commands(
+        filled(finding("link-down", circuit="chicago", link="primary", family=family))
+    )
+    assert {(each.where, each.platform) for each in (session, enable, undo)} == {
+        ("edge-1, link primary of circuit chicago", "bird")
+    }
+    assert f'"{msee}"' in enable.by_platform["bird"]
+    assert enable.by_platform["bird"].endswith('birdc "enable $P"')
+    assert undo.by_platform["bird"].endswith('birdc "disable $P"')
+
+
+def test_a_circuit_that_we_have_shut_down_is_enabled_on_each_of_its_routers():
+    found = commands(filled(finding("circuit-down", circuit="chicago", family="ipv4")))
+    enable = [each for each in found if "no neighbor" in each.by_platform["frr"]]
+    for msee, each in zip(("203.0.113.2", "203.0.113.6"), enable, strict=True):
+        assert msee in each.by_platform["frr"]
