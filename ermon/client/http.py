@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -62,7 +62,7 @@ class Client:
         if code == 400 and (words := _own_words(body)) is not None:
             raise UsageError(words)
         if code != 200:
-            raise UnreachableError(f"{where}: {_refusal(code, body)}")
+            raise UnreachableError(f"{where}: {_refusal(code, body, where)}")
         return _decode(body, kind, where)
 
     async def recording(self) -> list[bytes]:
@@ -72,16 +72,16 @@ class Client:
                 most = MAX_RECORDING_BYTES if response.status == 200 else None
                 body = await _read(response, where, most)
                 if response.status != 200:
-                    raise UnreachableError(f"{where}: {_refusal(response.status, body)}")
+                    raise UnreachableError(f"{where}: {_refusal(response.status, body, where)}")
                 return body.splitlines()
 
     async def change(self, method: str, path: str, kind: type[T], body: object = None) -> T:
         """Ask for a change; what the daemon does not allow, or finds wrong with it, is a ``UsageError``."""
         code, answer, where = await self._send(method, path, {}, body)
         if code in {400, 401, 403, 404}:
-            raise UsageError(f"{where}: {_refusal(code, answer)}")
+            raise UsageError(f"{where}: {_refusal(code, answer, where)}")
         if code not in {200, 201}:
-            raise UnreachableError(f"{where}: {_refusal(code, answer)}")
+            raise UnreachableError(f"{where}: {_refusal(code, answer, where)}")
         return _decode(answer, kind, where)
 
     async def _send(
@@ -106,12 +106,16 @@ class Client:
                 self._address(path, {}), headers=headers, timeout=timeout, **self._as_always
             ) as response:
                 if response.status != 200:
-                    refusal = _refusal(response.status, await _read(response, where))
+                    refusal = _refusal(response.status, await _read(response, where), where)
                     raise UnreachableError(f"{where}: {refusal}")
                 if response.content_type != "text/event-stream":
-                    raise UnreachableError(f"{where}: the answer is not a stream of events. {IS_IT_ERMON}")
-                async for part in response.content.iter_any():
-                    yield part
+                    raise UnreachableError(
+                        f"{where}: the answer is not a stream of events. {is_it_ermon(where)}"
+                    )
+                # Its end is that of the connection: an ermon that stops does not write the last chunk of a stream.
+                with suppress(aiohttp.ClientPayloadError):
+                    async for part in response.content.iter_any():
+                        yield part
 
     async def reload(self) -> list[str]:
         """Ask for a reload of the configuration; returns what is wrong with it, if anything is."""
@@ -122,7 +126,7 @@ class Client:
                     for line in (await _read(response, where)).decode(errors="replace").splitlines()
                 ]
         if response.status not in {200, 400}:
-            words = lines[0] if len(lines) == 1 else IS_IT_ERMON
+            words = lines[0] if len(lines) == 1 else is_it_ermon(where)
             wrong = UsageError if response.status in {401, 403} else UnreachableError
             raise wrong(f"{where}: HTTP {response.status}: {words}")
         return lines if response.status == 400 else []
@@ -144,7 +148,7 @@ class Client:
                 f"{where}: no answer within {seconds or ANSWER_SECONDS:g} s. Is its host overloaded, or is it another server?"
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(f"{where}: {reason(error)}. {IS_IT_ERMON}") from None
+            raise UnreachableError(f"{where}: {reason(error)}. {is_it_ermon(where)}") from None
 
     def _not_reached(self, error: aiohttp.ClientError) -> str:
         socket = self._target.socket
@@ -170,7 +174,11 @@ class Client:
         return {"allow_redirects": False, "ssl": self._target.tls or True}
 
 
-IS_IT_ERMON = "Is that an ermon? --url needs the address of `ermon run --web.listen-address`"
+def is_it_ermon(where: str) -> str:
+    """Ask whether the answer is ermon's, with the option that names another daemon: ``where`` is a URL or a socket."""
+    if "://" in where:
+        return "Is that an ermon? --url needs the address of `ermon run --web.listen-address`"
+    return "Is that an ermon? --socket needs the control socket of `ermon run`"
 
 
 async def _read(response: aiohttp.ClientResponse, where: str, most: int | None = None) -> bytes:
@@ -180,7 +188,7 @@ async def _read(response: aiohttp.ClientResponse, where: str, most: int | None =
     async for part in response.content.iter_chunked(64 * 1024):
         body += part
         if len(body) > most:
-            raise UnreachableError(f"{where}: the answer is longer than {most} bytes. {IS_IT_ERMON}")
+            raise UnreachableError(f"{where}: the answer is longer than {most} bytes. {is_it_ermon(where)}")
     return bytes(body)
 
 
@@ -188,7 +196,9 @@ def _decode(body: bytes, kind: type[T], where: str) -> T:
     try:
         return _typed(body, Success[kind]).data  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreachableError(f"{where}: is not an answer of ermon's API: {error}. {IS_IT_ERMON}") from None
+        raise UnreachableError(
+            f"{where}: is not an answer of ermon's API: {error}. {is_it_ermon(where)}"
+        ) from None
 
 
 _ESCAPE = re.compile(r"\\[^\"\\/]")
@@ -225,7 +235,9 @@ def read(data: object, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(data, kind)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise UnreachableError(f"{where}: is not an answer of ermon's API: {error}. {IS_IT_ERMON}") from None
+        raise UnreachableError(
+            f"{where}: is not an answer of ermon's API: {error}. {is_it_ermon(where)}"
+        ) from None
 
 
 def _own_words(body: bytes) -> str | None:
@@ -236,11 +248,11 @@ def _own_words(body: bytes) -> str | None:
         return None
 
 
-def _refusal(code: int, body: bytes) -> str:
+def _refusal(code: int, body: bytes, where: str) -> str:
     """Say why there is no answer, in ermon's words if ermon refused it."""
     words = _own_words(body)
     if words is None:
-        return f"HTTP {code}, and not an answer of ermon. {IS_IT_ERMON}"
+        return f"HTTP {code}, and not an answer of ermon. {is_it_ermon(where)}"
     if code == 401:
         words += "; use --username and --password-file"
     if code == 404:

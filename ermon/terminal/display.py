@@ -17,7 +17,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ermon.api.status import HeadlineDoc
-from ermon.client.http import IS_IT_ERMON
 from ermon.client.target import UnreachableError
 from ermon.model.prefixes import FAMILY_NAMES
 from ermon.model.text import duration_text, printable
@@ -110,7 +109,7 @@ def instant(time: str) -> datetime:
     try:
         return datetime.fromisoformat(time)
     except ValueError:
-        raise UnreachableError(f"{time!r} is not a time. {IS_IT_ERMON}") from None
+        raise UnreachableError(f"{time!r} is not a time. Is that an ermon?") from None
 
 
 def headline_line(headline: HeadlineDoc) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 from ermon.api.answers import FindingDoc, LinkEvent
 from ermon.api.status import ClockStepDoc, FeedDoc, HeadlineDoc, LinkDoc, PoolDoc, StatusDoc
-from ermon.client.http import IS_IT_ERMON, Client, Parser, TooLongError, read, read_json
+from ermon.client.http import Client, Parser, TooLongError, is_it_ermon, read, read_json
 from ermon.client.target import UnreachableError
 from ermon.terminal.display import SEVERITIES, instant
 
@@ -137,6 +137,10 @@ class Heard(NamedTuple):
     """The connection stands, and there is nothing new."""
 
 
+CLOSED = "ermon closed it (it stopped or restarts)"
+"""Why a connection that was in order has come to its end."""
+
+
 class Lost(NamedTuple):
     """The connection is gone, and is tried again."""
 
@@ -153,7 +157,7 @@ async def follow(client: Client, picture: Picture) -> AsyncGenerator[News, None]
     """
     last_id, begun = "", False
     while True:
-        reason = f"{client.name} has closed the connection"
+        reason = CLOSED
         try:
             async with aclosing(_listen(client, last_id)) as news:
                 async for each in news:
@@ -168,7 +172,9 @@ async def follow(client: Client, picture: Picture) -> AsyncGenerator[News, None]
                 raise
             reason = str(error)
         if not begun:
-            raise UnreachableError(f"{reason} without a single event. {IS_IT_ERMON}")
+            raise UnreachableError(
+                f"{client.name} has closed the connection without a single event. {is_it_ermon(client.name)}"
+            )
         yield Lost(reason)
         await asyncio.sleep(RETRY_SECONDS)
 
@@ -185,6 +191,6 @@ async def _listen(client: Client, last_id: str) -> AsyncGenerator[Event | Heard,
                 for raw in parser.feed(piece):
                     yield Event(raw.kind, read_json(raw.data), raw.id)
             except (TooLongError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                problem = f"{client.name}/api/v1/events: is not an event of ermon's: {error}. {IS_IT_ERMON}"
+                problem = f"{client.name}/api/v1/events: is not an event of ermon's: {error}. {is_it_ermon(client.name)}"
                 raise UnreachableError(problem) from None
             yield Heard()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ermon.api.answers import FindingDoc, RouteDoc, RoutesDoc, SubjectDoc
 from ermon.api.status import StatusDoc
-from ermon.client.http import IS_IT_ERMON, Client
+from ermon.client.http import Client, is_it_ermon
 from ermon.client.target import Target, UnreachableError, UsageError
 from ermon.model.prefixes import Family, Prefix, parse_prefix
 
@@ -117,7 +117,9 @@ def _check_prefixes(prefixes: Iterable[str], where: str) -> None:
         for prefix in prefixes:
             parse_prefix(prefix)
     except ValueError as error:
-        raise UnreachableError(f"{where}: is not an answer of ermon's API: {error}. {IS_IT_ERMON}") from None
+        raise UnreachableError(
+            f"{where}: is not an answer of ermon's API: {error}. {is_it_ermon(where)}"
+        ) from None
 
 
 def _halves(prefix: Prefix) -> tuple[Prefix, ...]:

@@ -10,7 +10,7 @@ import pytest
 from ermon.cli import run
 from ermon.client import http
 from ermon.client.http import Parser, RawEvent, TooLongError
-from ermon.client.target import MAX_PASSWORD_BYTES, UsageError, make_target
+from ermon.client.target import MAX_PASSWORD_BYTES, UnreachableError, UsageError, make_target
 from ermon.web.events import frame
 from tests.httpd.pki import Pki
 
@@ -100,3 +100,16 @@ def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch):
     parser.feed(b"data: " + b"x" * 90)
     with pytest.raises(TooLongError):
         parser.feed(b"x" * 90)
+
+
+@pytest.mark.parametrize(
+    ("where", "option"),
+    [
+        ("/run/ermon/control.sock/api/v1/status", "--socket needs"),
+        ("https://ermon.example.net/api/v1/status", "--url needs"),
+    ],
+)
+def test_a_hint_names_the_option_that_the_command_was_called_with(where: str, option: str):
+    assert f"Is that an ermon? {option}" in http.is_it_ermon(where)
+    with pytest.raises(UnreachableError, match=option):
+        http.read({}, int, where)

@@ -185,6 +185,6 @@ def test_a_watch_says_that_the_connection_is_lost_and_goes_on(company: Company):
         log.wait_for("All is well")
         company.daemon.send_signal(signal.SIGTERM)
         screen.wait_for("Connection to ermon lost. This picture is")
-        log.wait_for("▲ connection lost")
+        log.wait_for("▲ connection lost: ermon closed it (it stopped or restarts); trying again")
         assert (screen.process.poll(), log.process.poll()) == (None, None)
         assert screen.end(signal.SIGINT) == 130

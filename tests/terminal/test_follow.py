@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -46,7 +47,7 @@ async def test_what_happens_is_told_and_what_was_missed_too(net: Company):
             assert [finding.check for finding in picture.raised()] == ["pool-leak"]
 
             await end_streams(app)
-            assert isinstance(await next_of(told, Lost), Lost)
+            assert await next_of(told, Lost) == Lost("ermon closed it (it stopped or restarts)")
             net.withdraw("isp-a", V4.pool)
             net.now += 60
             site.tell()
@@ -58,6 +59,29 @@ async def test_what_happens_is_told_and_what_was_missed_too(net: Company):
                 assert isinstance(event, Event)
                 kinds.append(event.kind)
             assert "snapshot" not in kinds  # resumed, not begun anew
+
+
+@pytest.mark.parametrize("way", ["socket", "url"])
+async def test_an_ermon_that_stops_in_the_middle_of_the_stream_is_said_to_have_closed_it(
+    net: Company, tmp_path: Path, way: str
+):
+    runner = web.AppRunner(make_app(Site(net).tell().context()))
+    await runner.setup()
+    socket, port = tmp_path / "control.sock", unused_port()
+    await web.UnixSite(runner, str(socket)).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    target = make_target(socket=socket) if way == "socket" else make_target(f"http://127.0.0.1:{port}")
+    async with Client(target) as client, aclosing(follow(client, Picture(client.name))) as told:
+        await anext(told)
+        assert runner.server is not None
+        for connection in runner.server.connections:
+            assert connection.transport is not None
+            connection.transport.close()  # without the last chunk
+        assert await next_of(told, Lost) == Lost("ermon closed it (it stopped or restarts)")
+        await runner.cleanup()
+        lost = await next_of(told, Lost)
+        assert isinstance(lost, Lost)
+        assert lost.reason.endswith(f"Is `ermon run` up there? Name another daemon with --{way}")
 
 
 async def test_an_event_that_makes_no_sense_is_a_loss_and_a_snapshot_follows(net: Company):
