@@ -37,7 +37,7 @@ def chromium() -> Iterator[Browser]:
 
 CUT_OFF = """
 [...document.querySelectorAll("main *, header *")]
-  .filter((each) => each.checkVisibility() && !each.closest(".unseen, .u-wrap, .u-legend, .track"))
+  .filter((each) => each.checkVisibility() && !each.closest(".visually-hidden, .u-wrap, .u-legend, .track"))
   .filter((each) => {
     const { left, right, width } = each.getBoundingClientRect();
     return width > 1 && (left < 0 || right > document.documentElement.clientWidth + 1 || (each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX === "auto"));
@@ -67,6 +67,11 @@ class Visit:
     @property
     def headline(self) -> Locator:
         return self("#headline")
+
+    def headline_is_shown(self) -> bool:
+        """Whether somebody who sees finds it: it may be in the page for a screen reader alone."""
+        box = self.headline.bounding_box()
+        return box is not None and box["width"] > 300 and box["height"] > 40
 
     @property
     def connection(self) -> Locator:

@@ -47,6 +47,7 @@ def says(visit: Visit, kind: str, text: str, shape: str) -> None:
     expect(visit.headline).to_have_class(f"headline {kind}")
     expect(visit.headline.locator("[role=status] p").first).to_contain_text(text)
     expect(visit.headline.locator(".shape")).to_have_text(shape)
+    assert visit.headline_is_shown()
     expect(visit.page).to_have_title(re.compile(rf"^{shape} {re.escape(text)}"))
 
 

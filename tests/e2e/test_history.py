@@ -258,7 +258,7 @@ def test_a_phone_is_wide_enough_for_a_day(browser: Browser, url: str):
         expect(visit("#bands .band", has_text="pool-leak")).to_be_visible()
         assert visit.overflow() <= 0
         wide = visit.page.evaluate(
-            "[...document.querySelectorAll('#history *')].filter((each) => !each.closest('.unseen, #chart')"
+            "[...document.querySelectorAll('#history *')].filter((each) => !each.closest('.visually-hidden, #chart')"
             " && each.getBoundingClientRect().right > innerWidth + 1).map((each) => each.outerHTML.slice(0, 80))"
         )
         assert wide == []

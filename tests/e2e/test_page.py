@@ -284,19 +284,32 @@ def test_the_page_says_that_it_has_lost_ermon_and_goes_on_by_itself(
 ):
     daemon = company.daemon
     with visiting(browser, url) as visit:
+        expect(visit("#history")).to_have_attribute("data-complete", "true")
         assert daemon.process is not None
         daemon.process.kill()
         daemon.process.wait()
         expect(visit.connection).to_contain_text("▲ Connection to ermon lost")
         expect(visit.connection).to_contain_text(re.compile(r"This picture is [1-9]\d* s old"))
-        expect(visit.headline).to_contain_text("No connection to ermon")
+        expect(visit.headline).to_contain_text("No connection to ermon: the present state is unknown")
+        expect(visit.headline).to_contain_text(
+            re.compile(r"What is below is old: the state at \d\d:\d\d:\d\d UTC")
+        )
         expect(visit.headline).not_to_contain_text("All is well")
+        assert visit.headline_is_shown()
+        expect(visit.headline).to_be_in_viewport()
+        for part in ("Findings", "Network", "Circuits", "NAT pools", "Feeds"):
+            old = visit.page.get_by_role(
+                "heading", name=re.compile(rf"^{part} \(old: as of \d\d:\d\d:\d\d UTC\)$")
+            )
+            expect(old).to_be_visible()
+        assert visit.barriers() == []
         flags = daemon.flags
         daemon.flags = (*flags, f"--web.listen-address={daemon.address}")
         daemon.start()
         daemon.flags = flags
         expect(visit.connection).to_have_text("● Live")
         expect(visit.headline).to_contain_text("All is well")
+        expect(visit.page.get_by_role("heading", name=re.compile("old"))).to_have_count(0)
         company.leak(POOL["ipv6"])
         expect(visit.finding("NAT pool chi-outbound")).to_be_visible()
         company.repair(POOL["ipv6"])

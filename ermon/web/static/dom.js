@@ -99,7 +99,7 @@ export function framed(caption, head, body) {
     "div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     el(
       "table", {},
-      el("caption", { class: "unseen" }, caption),
+      el("caption", { class: "visually-hidden" }, caption),
       el("thead", {}, el("tr", {}, head.map((text) => (text ? el("th", { scope: "col" }, text) : el("td"))))),
       body,
     ),

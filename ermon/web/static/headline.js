@@ -1,12 +1,14 @@
 // One line: how the network is, as ermon says, or that ermon is not heard.
 
-import { setText } from "./dom.js";
+import { el, setText } from "./dom.js";
 import { store } from "./store.js";
 import { at, lasting, left } from "./times.js";
 import { clock, KINDS, MARKS } from "./words.js";
 
 /** What is due, in the words of each kind. */
 const DUE = { noticed: "raised", recovering: "cleared", maintenance: "ends", unseen: "waiting for routers, over" };
+/** The headings of what shows the present state. */
+const PRESENT = ["maintenance", "findings", "network", "circuits", "pools", "feeds"].map((part) => `#${part}-title`).join();
 
 export function renderHeadline() {
   const place = document.getElementById("headline");
@@ -25,6 +27,15 @@ export function renderHeadline() {
     when.replaceChildren(...(since === null ? [] : lasting(since)), ...(due === null ? [] : coming(due, DUE[kind] ?? "due", since !== null)));
   }
   document.title = `${shape} ${text} - ermon`;
+  markOld();
+}
+
+/** What shows the network as it was says as of when, while ermon is not heard. */
+function markOld() {
+  for (const title of document.querySelectorAll(PRESENT)) {
+    const mark = title.querySelector(".as-of") ?? title.appendChild(el("span", { class: "as-of" }));
+    setText(mark, store.live ? "" : ` (old: as of ${clock(store.heardAt)})`);
+  }
 }
 
 /** When something will be so: a countdown. */
@@ -34,5 +45,5 @@ function coming(due, word, more) {
 
 function unheard() {
   const text = "No connection to ermon: the present state is unknown";
-  return { kind: "unseen", text, about: `Below is the state at ${clock(store.heardAt)}.`, since: null };
+  return { kind: "unseen", text, about: `What is below is old: the state at ${clock(store.heardAt)}, when ermon was last heard.`, since: null };
 }

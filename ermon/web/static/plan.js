@@ -44,8 +44,8 @@ function asked({ where, platform, commands }, platforms, placeholders) {
 
 function command(text, what) {
   const code = el("code", {}, text);
-  const told = el("span", { class: "unseen", role: "status" });
-  const button = el("button", { type: "button", class: "copy" }, "Copy", el("span", { class: "unseen" }, ` the command${what && ` for ${what}`}`));
+  const told = el("span", { class: "visually-hidden", role: "status" });
+  const button = el("button", { type: "button", class: "copy" }, "Copy", el("span", { class: "visually-hidden" }, ` the command${what && ` for ${what}`}`));
   button.addEventListener("click", async () => {
     const done = await copy(text, code);
     button.firstChild.data = done ? "Copied" : "Selected";
