@@ -312,6 +312,14 @@ class QuietDoc(msgspec.Struct, frozen=True, kw_only=True):
     """Who added it; empty: it is in the configuration, or unknown."""
     since: Time | None = None
     """When the window began; ``null``: an exception."""
+    suppressed: tuple[str, ...] = ()
+    """What is wrong and suppressed by it: summaries, the worst first, at most 20. What follows from one of these is not
+    among them.
+    """
+    suppressed_total: int = 0
+    """How many there are."""
+    follow: int = 0
+    """How many more violations follow from them: services are missing on a link that is down."""
 
 
 class NoticedDoc(msgspec.Struct, frozen=True, kw_only=True):

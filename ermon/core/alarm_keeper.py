@@ -169,7 +169,9 @@ class AlarmKeeper:
         if alarm.status is not Status.SUPPRESSED:
             return None
         on_purpose = self.suppression(alarm)
-        return self.plan.cause_of(alarm) if on_purpose is None else describe(on_purpose)
+        if on_purpose is not None:
+            return describe(on_purpose)
+        return next((cause.subject.check for cause in self.plan.causes_of(alarm)), None)
 
     def _judge_covered(self) -> None:
         self.standing.dates_changed()

@@ -20,6 +20,7 @@ from ermon.core.alarm import Alarm
 from ermon.core.blindness import Blindness, blind_spots, look, unanswered
 from ermon.core.maintenance import Suppression, changes, place_text
 from ermon.core.monitor import Monitor
+from ermon.core.quieted import Quieted, following, quieted
 from ermon.core.standing import worst
 from ermon.model.findings import Status
 from ermon.model.inventory import LinkKey
@@ -71,6 +72,10 @@ class Seen:
     def wall(self, time: float | None) -> str | None:
         return None if time is None else rfc3339(self.monitor.network.wall(time))
 
+    @cached_property
+    def quieted(self) -> list[Quieted]:
+        return quieted(self.monitor)
+
     @property
     def blind(self) -> str:
         """Say what cannot be seen, as a sentence beside something else; may be empty."""
@@ -102,7 +107,6 @@ def _wrong(seen: Seen) -> HeadlineDoc | None:
         return None
     first, blindness = seen.raised[0], seen.blindness
     counts = f"Raised: {_by_severity(seen.raised)}."
-    gone = f"{plural(len(seen.recovering), 'more finding')} recovering." if seen.recovering else ""
     if blindness.all_down:
         # The cause of it all: what else is raised follows from it, or is from before.
         before = [alarm for alarm in seen.raised if alarm.stale and not alarm.subject.feeds]
@@ -117,7 +121,7 @@ def _wrong(seen: Seen) -> HeadlineDoc | None:
     about = [
         counts,
         f"{plural(len(seen.noticed), 'more violation')} noticed." if seen.noticed else "",
-        gone,
+        _also_recovering(seen),
         "It may be over: ermon cannot see it at present." if first.stale else "",
         "All raised findings are suppressed by maintenance, a drain or another finding." if covered else "",
         seen.blind,
@@ -137,6 +141,10 @@ def _recovering(seen: Seen) -> HeadlineDoc | None:
     return _doc(HeadlineKind.RECOVERING, f"Recovering: {_fact(seen, first)}", about, due=seen.wall(due))
 
 
+def _also_recovering(seen: Seen, one: str = "more finding") -> str:
+    return f"{plural(len(seen.recovering), one)} recovering." if seen.recovering else ""
+
+
 def _waiting(seen: Seen) -> str:
     waits = seen.blindness.awaited_until
     return f"Waiting for routers until {seen.at(waits)}." if waits is not None else ""
@@ -151,6 +159,7 @@ def _unseen(seen: Seen) -> HeadlineDoc | None:
         waits = blindness.awaited_until
         about = [
             f"{_routers(blindness)}.",
+            _also_recovering(seen, "finding"),
             _waiting(seen),
             _planned(seen),
         ]
@@ -169,7 +178,12 @@ def _unanswered(seen: Seen, unknown: Sequence[Alarm]) -> HeadlineDoc | None:
     places = list(dict.fromkeys(_place(alarm) for alarm in unknown))
     names = [f"{alarm.subject.check} ({_labels(alarm)})" for alarm in unknown]
     text = f"ermon cannot judge {checks} of {_some(places, 2)}"
-    return _doc(HeadlineKind.UNSEEN, text, [f"It could judge them before: {_some(names)}.", _planned(seen)])
+    about = [
+        f"It could judge them before: {_some(names)}.",
+        _also_recovering(seen, "finding"),
+        _planned(seen),
+    ]
+    return _doc(HeadlineKind.UNSEEN, text, about)
 
 
 _PLACES = {check: place for place, check in enumerate(CATALOGUE)}
@@ -197,42 +211,40 @@ def _noticed(seen: Seen) -> HeadlineDoc | None:
     first = min(seen.noticed, key=lambda alarm: alarm.state.due or 0.0)
     since, due = first.state.since, first.state.due
     raised = f", raised at {seen.at(due)} if it lasts." if due is not None else "."
-    about = [f"Noticed at {seen.at(since)}{raised}", _others(seen.noticed, "wait", "waits")]
+    about = [
+        f"Noticed at {seen.at(since)}{raised}",
+        _others(seen.noticed, "wait", "waits"),
+        _also_recovering(seen),
+    ]
     text = f"Noticed: {_fact(seen, first)}"
     return _doc(HeadlineKind.NOTICED, text, about, seen.wall(since), seen.wall(due))
 
 
 def _maintenance(seen: Seen) -> HeadlineDoc | None:
     """A window that is open says so, whatever happens under it: one that is forgotten hides the next loss."""
-    on_purpose = [
-        (a, why)
-        for a in worst(seen.monitor.standing.covered.values())
-        if (why := seen.monitor.suppression(a))
-    ]
+    on_purpose = seen.quieted
     windows = [each for each in _in_force(seen) if isinstance(each, MaintenanceWindow)]
     off = worst(seen.monitor.standing.switched_off.values())
     if not on_purpose and not windows:
         return _switched_off(seen, off)
-    others = (
-        f"Also suppressed: {_some([seen.monitor.summary(alarm) for alarm, _ in on_purpose[1:]], 2)}."
-        if on_purpose[1:]
-        else ""
-    )
     if not on_purpose:
         text = f"In maintenance: {_some([_window_text(seen, window) for window in windows], 2)}"
         about = [_by(windows[0]), "Nothing else is wrong." if not off else ""]
         return _doc(HeadlineKind.MAINTENANCE, text, about, due=_end(windows[0]))
-    first, why = on_purpose[0]
+    first, why, _ = on_purpose[0]
+    names = [seen.monitor.summary(each.cause) for each in on_purpose[1:]]
+    others = f"Also suppressed: {_some(names, 2)}." if names else ""
     word = "In maintenance" if isinstance(why, MaintenanceWindow) else "Suppressed by an exception"
     text = f"{word}: {_fact(seen, first)} ({_until(seen, why)}: {why.reason})"
-    return _doc(HeadlineKind.MAINTENANCE, text, [_by(why), others], due=_end(why))
+    about = [_by(why), others, following(on_purpose)]
+    return _doc(HeadlineKind.MAINTENANCE, text, about, due=_end(why))
 
 
 def _switched_off(seen: Seen, off: Sequence[Alarm]) -> HeadlineDoc | None:
     if not off:
         return None
     text = f"Not judged: {seen.monitor.summary(off[0])} (check {off[0].subject.check} is switched off)"
-    return _doc(HeadlineKind.MAINTENANCE, text, [_others(off, "is", "is")])
+    return _doc(HeadlineKind.MAINTENANCE, text, [_others(off, "are", "is")])
 
 
 def _draining(seen: Seen) -> HeadlineDoc | None:

@@ -338,6 +338,13 @@ class Monitor:
         """Return whether a larger violation explains what an alarm finds, or that it cannot tell."""
         return self._alarms.plan.kept_quiet(alarm)
 
+    def cause_of_all(self, alarm: Alarm) -> Alarm:
+        """Return the violation from which an alarm follows, itself explained by none; the alarm where there is none."""
+        cause: Alarm | None = alarm
+        while cause is not None:
+            alarm, cause = cause, next(self._alarms.plan.causes_of(cause), None)
+        return alarm
+
     @property
     def layout(self) -> Layout:
         """What follows from the configuration for those who show the network."""

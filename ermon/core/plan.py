@@ -106,15 +106,20 @@ class Plan:
 
     def kept_quiet(self, effect: Alarm) -> bool:
         """Return whether a cause that is violated now keeps ``effect`` quiet."""
+        return next(self.causes_of(effect), None) is not None
+
+    def causes_of(self, effect: Alarm) -> Iterator[Alarm]:
+        """Yield what is violated now and keeps ``effect`` quiet."""
         family = effect.labels.get("family")
-        if any(_keeps_quiet(cause, effect, family) for cause in self._causes.get(effect.key, ())):
-            return True
-        if any(cause.stale for cause in self._causes_while_stale.get(effect.key, ())):
-            return True
-        together = self._causes_together.get(effect.key)
-        return bool(together) and all(
-            cause.state.restored or cause.verdict.keeps_quiet(family) for cause in together or ()
-        )
+        for cause in self._causes.get(effect.key, ()):
+            if _keeps_quiet(cause, effect, family):
+                yield cause
+        for cause in self._causes_while_stale.get(effect.key, ()):
+            if cause.stale:
+                yield cause
+        together = self._causes_together.get(effect.key, ())
+        if all(cause.state.restored or cause.verdict.keeps_quiet(family) for cause in together):
+            yield from together
 
     def spoils(self, alarm: Alarm) -> bool:
         """Return whether a violation may keep a level of its circuit from becoming usual."""
@@ -134,14 +139,6 @@ class Plan:
         for alarm in self._by_label.get(("circuit", learner.labels["circuit"]), ()):
             if alarm.subject.check in checks and family in {None, alarm.labels.get("family", family)}:
                 yield alarm
-
-    def cause_of(self, effect: Alarm) -> str | None:
-        """Return the check of a violation that keeps ``effect`` quiet now."""
-        causes = (*self._causes.get(effect.key, ()), *self._causes_together.get(effect.key, ()))
-        return next(
-            (cause.subject.check for cause in causes if cause.state.restored or cause.verdict.suppresses),
-            None,
-        )
 
     def covers(self, coverage: Coverage) -> dict[AlarmKey, Cover]:
         """Return what may keep alarms quiet on purpose, for those of which there is something."""

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import nsmallest
 
+import msgspec
+
 from ermon.api.answers import by_severity
 from ermon.api.status import (
     CircuitDoc,
@@ -117,7 +119,9 @@ def network_status(
         segments={s.name: SegmentDoc(expressroute=s.expressroute) for s in config.segments.values()},
         headline=headline_of(seen),
         groups=tuple(_groups(seen)),
-        maintenance=tuple(map(_quiet, monitor.coverage.in_force(monitor.network.calendar_now))),
+        maintenance=tuple(
+            _quiet(seen, each) for each in monitor.coverage.in_force(monitor.network.calendar_now)
+        ),
         noticed=tuple(_noticed(monitor)),
         noticed_total=len(monitor.standing.noticed),
         blind_spots=tuple(seen.blind_spots),
@@ -151,7 +155,23 @@ def _noticed(monitor: Monitor) -> Iterator[NoticedDoc]:
         )
 
 
-def _quiet(suppression: Suppression) -> QuietDoc:
+MAX_SUPPRESSED = 20
+
+
+def _quiet(seen: Seen, suppression: Suppression) -> QuietDoc:
+    under_it = [each for each in seen.quieted if each.why is suppression]
+    found = _quiet_place(suppression)
+    if not under_it:
+        return found
+    return msgspec.structs.replace(
+        found,
+        suppressed=tuple(seen.monitor.summary(each.cause) for each in under_it[:MAX_SUPPRESSED]),
+        suppressed_total=len(under_it),
+        follow=sum(each.follow for each in under_it),
+    )
+
+
+def _quiet_place(suppression: Suppression) -> QuietDoc:
     if isinstance(suppression, CheckException):
         until = None if suppression.until is None else suppression.until.timestamp()
         about = {"check": suppression.check, **suppression.labels}

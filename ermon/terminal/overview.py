@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ermon.api.answers import FindingDoc
-from ermon.api.status import FeedDoc, FeedOverall, GroupDoc, StatusDoc
+from ermon.api.status import FeedDoc, FeedOverall, GroupDoc, QuietDoc, StatusDoc
 from ermon.terminal.display import (
     clock,
     duration,
@@ -40,7 +40,7 @@ def overview(picture: Picture, width: int, *, everything: bool = False) -> Itera
     for title, parts in (
         ("Findings", raised(picture, everything=everything)),
         ("Noticed", noticed(picture, everything=everything)),
-        ("Maintenance and exceptions", quiet(picture)),
+        ("Maintenance and exceptions", quiet(picture, everything=everything)),
         ("Circuits", circuits(status, now, width, everything=everything)),
         ("NAT pools", pools(status, everything=everything)),
         ("Feeds", feeds(status, now, width, everything=everything)),
@@ -59,6 +59,7 @@ def overview(picture: Picture, width: int, *, everything: bool = False) -> Itera
 
 MAX_RAISED = 20
 MAX_NOTICED = 10
+MAX_SUPPRESSED = 5
 MAX_CLEARED = 5
 
 
@@ -141,8 +142,8 @@ def _lasting(since: datetime, now: datetime) -> str:
     return f"for {duration(now - since)}, since {clock(since, now)}"
 
 
-def quiet(picture: Picture) -> list[RenderableType]:
-    """List the maintenance and the exceptions that are in force, the first to end first."""
+def quiet(picture: Picture, *, everything: bool) -> list[RenderableType]:
+    """List the maintenance and the exceptions that are in force, the first to end first, and what is wrong under each."""
     now = picture.now()
     parts: list[RenderableType] = []
     for each in picture.status.maintenance:
@@ -154,7 +155,18 @@ def quiet(picture: Picture) -> list[RenderableType]:
         by = f" by {each.by}" if each.by else ""
         ending = f"; ermon maintenance end {each.id}" if each.id else ""
         parts.append(text(f"▼ {each.kind}{by}, {about}: {each.reason} ({until}{ending})"))
+        parts += [indented(text(line), 4) for line in _under(each, everything=everything)]
     return parts
+
+
+def _under(quiet: QuietDoc, *, everything: bool) -> Iterator[str]:
+    """Say what is wrong and suppressed by it: causes by name, and the number of what follows from them."""
+    shown = quiet.suppressed if everything else quiet.suppressed[:MAX_SUPPRESSED]
+    yield from (f"▲ suppressed: {summary}" for summary in shown)
+    if quiet.suppressed_total > len(shown):
+        yield f"and {quiet.suppressed_total - len(shown)} more suppressed"
+    if quiet.follow:
+        yield f"{plural(quiet.follow, 'more violation')} {'follows' if quiet.follow == 1 else 'follow'} from {'it' if quiet.suppressed_total == 1 else 'these'}"
 
 
 def cleared(picture: Picture) -> list[RenderableType]:

@@ -234,6 +234,18 @@ def test_what_recovers_is_said_beside_what_is_wrong(net: Company):
     assert "1 more violation noticed." in headline(net).about
 
 
+@BOTH_FAMILIES
+def test_what_recovers_is_said_beside_what_is_noticed_and_what_is_unseen(net: Company, space: Space):
+    leak(net, space).wait(10)
+    net.withdraw("isp-a", space.pool).wait(5).lose("chicago-primary", space.family).wait(4)
+    found = headline(net)
+    assert found.kind == "noticed"
+    assert found.about.endswith("if it lasts. 1 more finding recovering.")
+    found = headline(net.down("outside"))
+    assert found.kind == "unseen"
+    assert "1 finding recovering." in found.about
+
+
 def test_a_finding_that_was_ok_and_is_unknown_now_is_not_recovering(net: Company):
     leak(net).wait(10)
     net.withdraw("isp-a", V4.pool).wait(5).down("isp-a")
@@ -254,10 +266,39 @@ def test_a_link_that_is_down_in_maintenance_is_never_well(space: Space):
     assert found.kind == "maintenance"
     assert found.text.startswith("In maintenance: Circuit chicago ")
     assert found.text.endswith("(until 12:10:02 UTC: circuit move)")
-    assert found.about.startswith("Maintenance by anna. Also suppressed: ")
+    assert found.about == "Maintenance by anna. 6 more violations follow from it."
     assert found.due == "2026-11-18T12:10:02.000Z"
     [quiet] = status(net).maintenance
+    assert quiet.suppressed == (found.text.removeprefix("In maintenance: ").split(" (until ")[0],)
+    assert (quiet.suppressed_total, quiet.follow) == (1, 6)
     assert (quiet.about, quiet.by, quiet.id) == ({"circuit": "chicago"}, "anna", "1a2b")
+
+
+@BOTH_FAMILIES
+def test_a_link_that_is_down_in_maintenance_is_named_before_what_follows_from_it(space: Space):
+    """More severe though a missing prefix is: it is missing because the link is down."""
+    net = good_day("checks: {prefix-missing: {severity: critical}}")
+    maintain(net, circuit="chicago", link="primary").lose("chicago-primary", space.family).wait(120)
+    down = f"Link primary of circuit chicago receives no {FAMILY_NAMES[space.family]} routes (edge-1)"
+    suppressed = [a.subject.check for a in net.monitor.statuses() if a.status == "suppressed"]
+    assert {"link-down", "prefix-missing"} < set(suppressed)
+    found, [quiet] = headline(net), status(net).maintenance
+    assert found.text == f"In maintenance: {down} (until 12:10:02 UTC: circuit move)"
+    assert found.about == f"Maintenance by anna. {quiet.follow} more violations follow from it."
+    assert (quiet.suppressed, quiet.follow) == ((down,), len(suppressed) - 1)
+
+
+def test_a_drain_in_maintenance_is_named_before_the_silence_that_it_ends_in(net: Company):
+    maintain(net, circuit="chicago", link="primary")
+    net.microsoft_sends(
+        "chicago-primary", V4.exchange, V4.sharepoint, path="12076 12076 12076 12076 8075"
+    ).wait(5)
+    net.lose("chicago-primary", "ipv4").wait(60)
+    found = headline(net)
+    assert found.kind == "maintenance"
+    assert found.text.startswith("In maintenance: Microsoft is draining link primary of circuit chicago")
+    assert found.about.startswith("Maintenance by anna. ")
+    assert "receives no" not in found.about
 
 
 def test_a_window_that_is_open_says_so_though_nothing_is_wrong_and_its_end_does_too(net: Company):

@@ -124,6 +124,10 @@ async def test_a_dead_circuit_in_maintenance_is_not_well(space: Space):
     assert seen.code == 4
     assert "well" not in seen.first
     assert seen.first.startswith("▼ In maintenance: Circuit chicago ")
+    told = seen.section("Maintenance and exceptions")
+    assert "▲ suppressed: Circuit chicago " in told
+    assert "6 more violations follow from it" in told
+    assert "Link primary" not in told
     assert "down" in seen.section("Circuits")
 
 

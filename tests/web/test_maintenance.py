@@ -241,6 +241,9 @@ async def test_a_window_in_force_is_in_the_status_with_who_what_why_and_its_end(
         "id": booked.id,
         "by": "anna",
         "since": text_rfc3339(starts.timestamp()),
+        "suppressed": [],
+        "suppressed_total": 0,
+        "follow": 0,
     }
 
 

@@ -3,7 +3,7 @@
 import { el, show } from "./dom.js";
 import { store } from "./store.js";
 import { at, left } from "./times.js";
-import { MARKS } from "./words.js";
+import { MARKS, plural } from "./words.js";
 
 /** What can be done about one of them: `changes.js` says, once it knows who looks at the page. */
 export const actions = { end: null };
@@ -25,11 +25,24 @@ function row(quiet) {
     ? "without an end"
     : ["ends in ", left(until), ", at ", at(until)];
   return el(
-    "p", { class: `quieted ${kind}` },
+    "div", { class: `quieted ${kind}` },
     el("strong", {}, `${MARKS.draining} ${kind === "maintenance" ? "Maintenance" : "Exception"}: ${placeText(quiet)}`),
     ` · ${reason} · `, by ? `by ${by} · ` : kind === "exception" || !quiet.id ? "in the configuration · " : "", end,
     mayEnd && [" ", el("button", { type: "button", onclick: () => actions.end(quiet) }, "End it now")],
+    underIt(quiet),
   );
+}
+
+/** What is wrong and suppressed by it: the causes by name, and the number of what follows from them. */
+function underIt({ suppressed = [], suppressed_total: total = 0, follow = 0 }) {
+  if (suppressed.length === 0) return null;
+  const rest = total - suppressed.length;
+  const lines = [
+    ...suppressed.map((summary) => `${MARKS.down} Suppressed: ${summary}`),
+    rest > 0 && `and ${rest} more suppressed`,
+    follow > 0 && `${plural(follow, "more violation")} ${follow === 1 ? "follows" : "follow"} from ${total === 1 ? "it" : "these"}`,
+  ];
+  return el("ul", {}, lines.filter(Boolean).map((line) => el("li", {}, line)));
 }
 
 /** What it is about, in words. */
