@@ -10,7 +10,7 @@ from ermon.api.answers import CommandsDoc, FindingDoc, OneFindingDoc
 from ermon.client.http import Client, read
 from ermon.client.target import Target
 from ermon.commands import CAPITALS
-from ermon.terminal.display import instant, moment
+from ermon.terminal.display import clock, instant, mark, moment
 from ermon.terminal.status import as_json
 
 _WIDTH = 96
@@ -29,6 +29,8 @@ def _lines(found: OneFindingDoc) -> Iterator[str]:
     finding = found.finding
     yield f"{finding.check}: {finding.summary}"
     yield f"{finding.severity}, {_course(finding)}"
+    if finding.ok_since is not None:
+        yield f"{mark('recovering')} {_gone(finding.ok_since, finding.clears_at)}"
     for sentence in found.unknown:
         yield f"◆ {sentence}"
     yield ""
@@ -68,9 +70,20 @@ def _steps(found: OneFindingDoc) -> Iterator[str]:
 
 
 def _course(finding: FindingDoc) -> str:
+    if finding.ok_since is not None:
+        return f"recovering, from {_moment(finding.since)} to {_moment(finding.ok_since)}"
     if finding.cleared_at is None:
         return f"since {_moment(finding.since)}"
     return f"from {_moment(finding.since)} to {_moment(finding.ended_at or finding.cleared_at)}"
+
+
+def _gone(since: str, clears_at: str | None) -> str:
+    """Say since when it is gone, and when it will be cleared."""
+    gone = instant(since)
+    if clears_at is None:
+        return f"Gone since {clock(gone, gone)}."
+    clears = instant(clears_at)
+    return f"Gone since {clock(gone, clears)}; clears at {clock(clears, gone)} if it stays gone."
 
 
 def _moment(time: str) -> str:

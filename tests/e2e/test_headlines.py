@@ -73,6 +73,28 @@ def test_what_is_wrong_stands_in_the_biggest_letters_and_goes_over_recovering_to
     says(visit, "well", "All is well", "●")
 
 
+def test_what_recovers_has_one_sign_in_the_drawing_and_on_its_own_page(watched: Watched, visit: Visit):
+    watched.act(lambda net: net.announce("isp-a", V4.pool, path="64500").wait(3))
+    drawn = visit(".drawing g.uplink", has_text="isp-a")
+    expect(drawn).to_contain_text("▲ pool-leak")
+    [leak] = [each for each in watched.net.monitor.findings() if each.check == "pool-leak"]
+    watched.act(lambda net: net.withdraw("isp-a", V4.pool).wait(1))
+    expect(drawn).to_contain_text("○ pool-leak recovering")
+    expect(drawn).not_to_contain_text("▲")
+    expect(visit(".legend")).to_contain_text("○ recovering: gone, and not cleared yet")
+    assert not visit.barriers()
+
+    visit.page.goto(f"{watched.url}/findings/{leak.id}")
+    what = visit("#finding article").first
+    expect(what.locator("h2")).to_contain_text(f"○ recovering (critical) {LEAK}")
+    expect(what).to_contain_text(re.compile("Gone since .* UTC; clears at .* UTC if it stays gone"))
+    expect(visit.page).to_have_title(re.compile("^○ "))
+    course = visit("section", has_text="Course")
+    expect(course).to_contain_text("It was gone. It may return.")
+    expect(course).to_contain_text("It will be cleared if it stays gone.")
+    assert not visit.barriers()
+
+
 def test_what_is_noticed_says_when_it_will_be_raised(watched: Watched, visit: Visit):
     watched.act(lambda net: net.lose("chicago-primary", "ipv6").wait(4))
     says(visit, "noticed", "Noticed: Link primary of circuit chicago", "▲")
@@ -111,6 +133,11 @@ def test_maintenance_says_what_is_wrong_under_it_and_who_wants_it_so(watched: Wa
     row = visit("#maintenance .quieted")
     expect(row).to_contain_text("▼ Maintenance: link primary of circuit chicago · circuit move · by anna")
     expect(row).to_contain_text(re.compile(r"ends in \d+ "))
+    expect(row.locator("li").first).to_contain_text(
+        "▲ Suppressed: Link primary of circuit chicago receives no"
+    )
+    expect(row.locator("li").last).to_contain_text("more violations follow from these")
+    expect(row).not_to_contain_text("exchange-online")
     expect(row.get_by_role("button")).to_have_count(0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.checks.company import V4, Company, company
 from tests.terminal.looking import look
 
@@ -52,6 +54,20 @@ async def test_only_words_that_are_left_are_explained():
     seen = await look(net, "explain", await leaking(net))
     left = seen.lines[seen.lines.index("To be replaced: ermon does not know them") + 1 :]
     assert [line.split(":")[0] for line in left if line] == ["  TO-ISP"]
+
+
+async def test_what_recovers_says_since_when_it_is_gone_and_when_it_is_cleared(net: Company):
+    leak = await leaking(net.wait(30))
+    assert "Gone since" not in (await look(net.wait(30), "explain", leak)).out
+    seen = await look(net.withdraw("isp-a", V4.pool).wait(10), "explain", leak)
+    assert seen.code == 1, "it is raised until it is cleared"
+    gone = seen.lines[2]
+    assert re.fullmatch(
+        r"○ Gone since (\d\d:\d\d:\d\d) UTC; clears at \d\d:\d\d:\d\d UTC if it stays gone\.", gone
+    )
+    assert re.fullmatch(r"critical, recovering, from [-\d]+ [:\d]+ UTC to [-\d]+ [:\d]+ UTC", seen.lines[1])
+    assert gone[13:21] in seen.lines[1]
+    assert "Gone since" not in (await look(net.wait(60), "explain", leak)).out
 
 
 async def test_json_is_what_the_api_says_and_what_is_over_is_0(net: Company):

@@ -74,7 +74,7 @@ function box(x, y, width, height, name, kind, below, findings) {
     svg("title", {}, below ? `${name}: ${below}` : name),
     svg("rect", { x: x - width / 2, y, width, height, rx: 7 }),
     svg("text", { class: "name", x, y: y + above }, short(name, width)),
-    below && svg("text", { class: `small ${findings?.severity ?? ""}`, x, y: y + height * 0.74 }, short(below, width * 1.1)),
+    below && svg("text", { class: `small ${findings?.tone ?? ""}`, x, y: y + height * 0.74 }, short(below, width * 1.1)),
   );
 }
 
@@ -99,7 +99,7 @@ function linkTexts(link, dense) {
     here && ["small", here.length < DATED ? `since ${here}` : here],
     utc && ["small", utc],
     maintenance(link),
-    link.findings && [`small ${link.findings.severity}`, link.findings.text],
+    link.findings && [`small ${link.findings.tone}`, link.findings.text],
     ...chips(link.pools, sizeOf(dense).chips),
   ].filter(Boolean);
 }
@@ -148,7 +148,7 @@ function announced({ state, pools, findings }, nothing, { chips: most }) {
   const silence = state === "unknown" ? "cannot be seen" : nothing;
   return [
     ...(told.length > 0 ? told : [["small", silence]]),
-    findings && [`small ${findings.severity}`, findings.text],
+    findings && [`small ${findings.tone}`, findings.text],
   ];
 }
 
@@ -224,7 +224,7 @@ function item(id, place, name, facts) {
     "li", { id, "data-at": router && `router/${router}` },
     el("strong", { class: state === "clean" ? "" : state }, `${state === "clean" ? MARKS.no : MARKS[state]} ${name}`),
     el("p", { class: "facts" }, facts.filter(Boolean).join(", ")),
-    [maintenance(place), findings && [findings.severity, findings.text], ...(shown.length > 0 ? shown : [["quiet", state === "unknown" ? "cannot be seen" : "no pool"]])]
+    [maintenance(place), findings && [findings.tone, findings.text], ...(shown.length > 0 ? shown : [["quiet", state === "unknown" ? "cannot be seen" : "no pool"]])]
       .filter(Boolean)
       .map(([kind, text]) => el("p", { class: kind }, text)),
   );

@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
 import { coded, plan, told } from "./plan.js";
 import { at } from "./times.js";
-import { dayOf, decoded, duration, marked, seconds } from "./words.js";
+import { dayOf, decoded, duration, KINDS, MARKS, seconds } from "./words.js";
 
 const EVERY = 10_000;
 
@@ -33,18 +33,20 @@ function draw(found) {
   const opened = [...place.querySelectorAll("details")].map(({ open }) => open);
   shown = signature;
   const { finding } = found;
-  document.title = `${finding.state === "raised" ? "▲" : "●"} ${finding.summary} - ermon`;
+  document.title = `${stands(finding).mark} ${finding.summary} - ermon`;
   place.replaceChildren(heading(found), todo(found), course(finding), others(found), back(finding));
   place.querySelectorAll("details").forEach((each, n) => { each.open = opened[n] ?? false; });
 }
 
 function heading({ finding, silences, unknown }) {
   const raised = finding.state === "raised";
+  const { mark, word, recovering } = stands(finding);
   return el(
     "section", { "aria-labelledby": "what" },
     el(
-      "article", { class: `finding ${finding.severity}` },
-      el("h2", { id: "what" }, el("span", { class: "severity" }, marked(raised ? "down" : "up", raised ? finding.severity : `cleared (${finding.severity})`)), " ", finding.summary),
+      "article", { class: `finding ${finding.severity}${recovering ? " recovering" : ""}` },
+      el("h2", { id: "what" }, el("span", { class: "severity" }, `${mark} ${word}`), " ", finding.summary),
+      recovering && gone(finding),
       el("p", { class: "facts" }, el("code", {}, finding.check), finding.suppressed && ` · Suppressed: ${finding.suppressed_because}.`),
       labels(finding),
       evidence(finding),
@@ -54,14 +56,28 @@ function heading({ finding, silences, unknown }) {
   );
 }
 
+/** How it stands, as the headline says it: raised, raised and gone for now, or cleared. */
+function stands({ state, severity, ok_since: since }) {
+  if (state !== "raised") return { mark: MARKS.up, word: `cleared (${severity})` };
+  return since ? { mark: KINDS.recovering, word: `recovering (${severity})`, recovering: true } : { mark: MARKS.down, word: severity };
+}
+
+function gone({ ok_since: since, clears_at: clears }) {
+  return el("p", {}, el("strong", {}, "Gone since ", at(since), clears && ["; clears at ", at(clears), " if it stays gone"], "."));
+}
+
 function todo(found) {
   if (found.steps.length === 0) return el("section", {}, el("p", {}, "This ermon does not have the check, so it cannot say what to do."));
   return el("section", { class: "guide", "aria-labelledby": "todo" }, el("h2", { id: "todo" }, "What to do"), el("p", {}, coded(found.meaning)), plan(found));
 }
 
-function course({ since, raised_at: raised, ended_at: over, ok_since: gone, cleared_at: cleared }) {
-  const ended = over ?? gone ?? null;
-  const moments = [[since, "It began."], [raised, "It was raised."], [ended, "It was over."], [cleared, "It was cleared."]];
+function course({ since, raised_at: raised, ended_at: over, ok_since: quiet = null, clears_at: clears = null, cleared_at: cleared }) {
+  const ended = over ?? quiet;
+  const moments = [
+    [since, "It began."], [raised, "It was raised."],
+    [ended, quiet === null ? "It was over." : "It was gone. It may return."],
+    [clears, "It will be cleared if it stays gone."], [cleared, "It was cleared."],
+  ];
   const known = moments.filter(([time]) => time !== null);
   const items = known.map(([time, what]) => el("li", {}, at(time), ` ${what}`));
   const lasted = (seconds(ended ?? cleared) ?? Date.now() / 1000) - seconds(since);

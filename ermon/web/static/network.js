@@ -5,7 +5,7 @@
 
 import { allLinks, poolOnInternet, poolOnLink } from "./links.js";
 import { raised, store } from "./store.js";
-import { MARKS, plural, SEVERITIES } from "./words.js";
+import { KINDS, MARKS, plural, SEVERITIES } from "./words.js";
 
 /** Returns the groups, those where something is wrong first. */
 export function groups(status) {
@@ -137,19 +137,15 @@ function heard(status, feeds) {
 
 // Findings --------------------------------------------------------------------------------------------
 
-/** What is raised about each place, in words: `▲ pool-leak`, or `▲ 2 findings`. */
+/** What is raised about each place, in words: `▲ pool-leak`, `▲ 2 findings`, or, where all of it is gone, `○ pool-leak
+ * recovering`. What is recovering is not counted beside what is not.
+ */
 function findingsByPlace() {
-  const counts = new Map();
-  for (const { labels, severity, check } of raised()) {
-    for (const place of placesOf(labels)) {
-      if (!counts.has(place)) counts.set(place, { severities: new Set(), checks: new Set(), all: 0 });
-      const count = counts.get(place);
-      count.severities.add(severity);
-      count.checks.add(check);
-      count.all += 1;
-    }
+  const byPlace = new Map();
+  for (const finding of raised()) {
+    for (const place of placesOf(finding.labels)) byPlace.set(place, [...(byPlace.get(place) ?? []), finding]);
   }
-  return new Map([...counts].map(([place, count]) => [place, inWords(count)]));
+  return new Map([...byPlace].map(([place, found]) => [place, inWords(found)]));
 }
 
 function placesOf({ circuit, link, uplink, feed }) {
@@ -161,10 +157,14 @@ function placesOf({ circuit, link, uplink, feed }) {
   return places;
 }
 
-function inWords({ severities, checks, all }) {
-  const severity = SEVERITIES.find((each) => severities.has(each));
-  const what = checks.size === 1 ? [...checks][0] : plural(all, "finding");
-  return { severity, text: `${severity === "info" ? MARKS.no : MARKS.down} ${what}` };
+function inWords(found) {
+  const lasting = found.filter(({ ok_since: gone }) => !gone);
+  const told = lasting.length > 0 ? lasting : found;
+  const checks = new Set(told.map(({ check }) => check));
+  const severity = SEVERITIES.find((each) => told.some((finding) => finding.severity === each));
+  const what = checks.size === 1 ? [...checks][0] : plural(told.length, "finding");
+  if (lasting.length === 0) return { severity, tone: "recovering", text: `${KINDS.recovering} ${what} recovering` };
+  return { severity, tone: severity, text: `${severity === "info" ? MARKS.no : MARKS.down} ${what}` };
 }
 
 /** 0 where something is down or wrong, 1 where something is unknown, 2 where all is well. */
