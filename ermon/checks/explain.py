@@ -7,23 +7,24 @@ from collections.abc import Iterator
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Check, Section
-from ermon.checks.guide import HEADINGS, Guide, guide, lines_of
-from ermon.commands import Question
+from ermon.checks.guide import HEADINGS, WRITTEN_FOR, Guide, guide, lines_on, words_in
+from ermon.commands import TITLES, Question
 
 WIDTH = 96
 
 
-def explain(check: Check) -> str:
-    """Return the whole text for one check, wrapped for a terminal."""
+def explain(check: Check, platform: str = WRITTEN_FOR) -> str:
+    """Return the whole text for one check, wrapped for a terminal, with the router commands of a platform."""
     found = guide(check.name).plain()
+    words = words_in([*found.typed, *_router_commands(found, platform)])
     means, needs, action, source = HEADINGS
     parts = [
         f"{check.name}: {found.title}",
         *facts(check),
         _paragraph(means, found.meaning),
         _paragraph(needs, found.needs),
-        _steps(f"{action} (router commands: Cisco IOS-XE)" if found.asks else action, found),
-        *([_placeholders(found.placeholders)] if found.placeholders else []),
+        _steps(f"{action} (router commands: {TITLES[platform]})" if found.asks else action, found, platform),
+        *([_placeholders(words)] if words else []),
         _paragraph(source, found.source),
     ]
     return "\n\n".join(parts)
@@ -57,18 +58,25 @@ def _paragraph(title: str, text: str) -> str:
     return f"{title}\n{textwrap.fill(text, WIDTH, initial_indent='  ', subsequent_indent='  ')}"
 
 
-def _steps(title: str, found: Guide) -> str:
-    return "\n".join(
-        [title, *(line for number, step in enumerate(found.pieces, start=1) for line in _step(number, step))]
-    )
+def _router_commands(found: Guide, platform: str) -> Iterator[str]:
+    for step in found.pieces:
+        for piece in step:
+            if isinstance(piece, Question):
+                yield from lines_on(platform, piece) or ()
 
 
-def _step(number: int, step: tuple[str | Question, ...]) -> Iterator[str]:
+def _steps(title: str, found: Guide, platform: str) -> str:
+    steps = enumerate(found.pieces, start=1)
+    return "\n".join([title, *(line for number, step in steps for line in _step(number, step, platform))])
+
+
+def _step(number: int, step: tuple[str | Question, ...], platform: str) -> Iterator[str]:
     """Write a step; commands for a router stand on lines of their own, and all stay whole: somebody will copy them."""
     begin = f"  {number}. "
     for piece in step:
         if isinstance(piece, Question):
-            yield from (f"       {line}" for line in lines_of(piece))
+            known = lines_on(platform, piece) or [f"ermon knows no command for {TITLES[platform]} here."]
+            yield from (f"       {line}" for line in known)
             continue
         yield from textwrap.wrap(
             piece,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ermon.cli.shared import (
     FINE,
+    PLATFORMS,
     USAGE,
     WRONG,
     Commands,
@@ -299,17 +300,28 @@ def add_explain(commands: Commands) -> None:
         help="a check that `ermon checks` lists, a lint that `ermon check` prints, or the ID of a finding",
     )
     parser.add_argument("--json", action="store_true", help="for a finding: print the API's answer")
+    parser.add_argument(
+        "--platform",
+        choices=PLATFORMS,
+        help="for a check: show the router commands of this platform (default: iosxe); for a finding, the daemon knows the "
+        "platform of each router",
+    )
     add_target(parser)
     parser.set_defaults(command=_explain)
 
 
 def _explain(options: argparse.Namespace) -> int:
     if _FINDING_ID.fullmatch(options.check):
+        if options.platform:
+            raise RefusedError(
+                "--platform is for a check; for a finding, set routers.NAME.platform in the configuration"
+            )
         return _explain_finding(options)
     import difflib
 
     from ermon.checks.catalogue import CATALOGUE
     from ermon.checks.explain import explain
+    from ermon.checks.guide import WRITTEN_FOR
     from ermon.config import lint_catalogue
 
     if options.check in lint_catalogue.LINTS and options.check not in CATALOGUE:
@@ -319,7 +331,7 @@ def _explain(options: argparse.Namespace) -> int:
         near = difflib.get_close_matches(options.check, [*CATALOGUE, *lint_catalogue.LINTS], n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise RefusedError(f"there is no check {options.check!r}.{hint} `ermon checks` lists them.")
-    print(explain(CATALOGUE[options.check]))
+    print(explain(CATALOGUE[options.check], options.platform or WRITTEN_FOR))
     return FINE
 
 

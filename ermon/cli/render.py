@@ -11,6 +11,7 @@ from typing import get_args
 from ermon.cli.shared import (
     DEFAULT_LISTEN_ADDRESS,
     FINE,
+    PLATFORMS,
     Commands,
     RefusedError,
     add_config_file,
@@ -18,12 +19,6 @@ from ermon.cli.shared import (
     external_url,
 )
 from ermon.model.prefixes import Family
-
-PLATFORMS = (
-    *("iosxe", "iosxr", "nxos", "junos", "eos", "frr", "bird", "vyos"),
-    *("gobgp", "openbgpd", "panos", "fortios"),
-)
-"""The keys of ``routers.PLATFORMS``, which need not be imported for `--help`."""
 
 
 def add_render(commands: Commands) -> None:

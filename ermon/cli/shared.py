@@ -21,6 +21,12 @@ DEFAULT_LISTEN_ADDRESS = "127.0.0.1:10179"
 _SIZES = {"MiB": 1024**2, "GiB": 1024**3}
 _SMALLEST, _LARGEST = 16 * 1024**2, 1024**4
 
+PLATFORMS = (
+    *("iosxe", "iosxr", "nxos", "junos", "eos", "frr", "bird", "vyos"),
+    *("gobgp", "openbgpd", "panos", "fortios"),
+)
+"""The keys of ``routers.PLATFORMS`` and ``commands.PLATFORMS``, which need not be imported for `--help`."""
+
 # What makes a command impossible -------------------------------------------------------------------------
 
 

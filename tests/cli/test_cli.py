@@ -272,6 +272,27 @@ def test_every_check_is_explained(ermon, check):
         assert part in out
 
 
+def test_a_check_is_explained_with_the_commands_of_the_router_that_one_has(ermon):
+    code, out, _ = ermon("explain", "link-down", "--platform", "bird")
+    assert code == 0
+    assert "What to do (router commands: BIRD)" in out
+    assert 'birdc "enable $P"' in out
+    assert "show bgp" not in out
+    assert "OUR-ASN" not in out  # a word of the commands of other platforms
+    code, out, _ = ermon("explain", "link-flapping", "--platform", "gobgp")
+    assert (code, "ermon knows no command for GoBGP here." in out) == (0, True)
+
+
+def test_without_a_platform_the_commands_are_those_of_ios_xe(ermon):
+    assert ermon("explain", "link-down")[1] == ermon("explain", "link-down", "--platform", "iosxe")[1]
+
+
+def test_a_finding_has_the_platforms_of_its_routers(ermon):
+    code, _, err = ermon("explain", "0123456789abcdef", "--platform", "bird")
+    assert code == 2
+    assert "set routers.NAME.platform in the configuration" in err
+
+
 def test_a_check_that_is_not_there_is_2_with_the_nearest_names(ermon):
     code, _, err = ermon("explain", "pool-leek")
     assert code == 2

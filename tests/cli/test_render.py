@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from ermon import cli
-from ermon.cli.render import PLATFORMS
+from ermon.cli.shared import PLATFORMS
 from ermon.config.schema import RouterEntry
 from ermon.routers import PLATFORMS as KNOWN
 

@@ -175,9 +175,15 @@ def _question(check: str, found: re.Match[str]) -> Question:
 
 def lines_of(question: Question) -> list[str]:
     """Return a question's command on the platform that guides are written for, with its words in capitals."""
-    text = command(WRITTEN_FOR, question, {}, None, None)
-    assert text is not None  # every question has one
-    return text.splitlines()
+    found = lines_on(WRITTEN_FOR, question)
+    assert found is not None  # every question has one
+    return found
+
+
+def lines_on(platform: str, question: Question) -> list[str] | None:
+    """Return a question's command on a platform, with its words in capitals; ``None`` where none is known."""
+    text = command(platform, question, {}, None, None)
+    return None if text is None else text.splitlines()
 
 
 def _typed(question: Question) -> str:
