@@ -132,6 +132,15 @@ class Failure(msgspec.Struct, frozen=True):
 # One finding ---------------------------------------------------------------------------------------------
 
 
+class BlockDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """What is pasted at once, in one place."""
+
+    heading: str
+    """Where it belongs, such as a file, or what it is for; empty for a router's command line or a shell."""
+    lines: tuple[str, ...]
+    """Each is one line of text: a client takes a line break inside a text for an attempt to forge one."""
+
+
 class CommandsDoc(msgspec.Struct, frozen=True, kw_only=True):
     """The commands for one question of a guide in one place."""
 
@@ -139,8 +148,8 @@ class CommandsDoc(msgspec.Struct, frozen=True, kw_only=True):
     """The router, and the link, uplink or feed there; empty if neither the finding nor the configuration names it."""
     platform: str | None
     """The router's platform in the configuration."""
-    commands: Mapping[str, str]
-    """By platform, filled in; platforms without a confirmed command are left out."""
+    commands: Mapping[str, tuple[BlockDoc, ...]]
+    """By platform, filled in, in the order in which it is pasted; platforms without a confirmed command are left out."""
 
 
 class PartDoc(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,13 +94,16 @@ def _commands(commands: CommandsDoc, found: OneFindingDoc) -> Iterator[str]:
     """Print the command of the router's platform; all of them where nobody knows which it is."""
     known, platform = commands.commands, commands.platform
     own = known if platform is None else {platform: known.get(platform)}
-    for name, text in own.items():
+    for name, blocks in own.items():
         title = found.platforms.get(name, name)
         yield f"     [{', '.join(filter(None, (commands.where, title)))}]"
-        if text is None:
+        if blocks is None:
             yield f"     ermon knows no command for {title} here."
-        else:  # whole, so that a terminal copies it as it is
-            yield from (f"       {line}" for line in text.splitlines())
+        for block in blocks or ():
+            if block.heading:
+                yield from _wrapped(f"{block.heading}:", "     ", "     ")
+            # Whole, so that a terminal copies it as it is.
+            yield from (f"       {line}" for line in block.lines)
 
 
 def _unsaid(found: OneFindingDoc) -> list[str]:

@@ -13,11 +13,12 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from ermon.api.answers import CommandsDoc, OneFindingDoc, PartDoc, finding_doc
+from ermon.api.answers import BlockDoc, CommandsDoc, OneFindingDoc, PartDoc, finding_doc
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import alert_name
 from ermon.checks.guide import guide, words_in
 from ermon.commands import TITLES
+from ermon.commands.blocks import blocks
 from ermon.commands.fill import Commands, Step, commands_of, fill
 from ermon.model.findings import Finding
 from ermon.model.inventory import Config
@@ -135,7 +136,15 @@ def _step(step: Step) -> tuple[PartDoc, ...]:
 
 
 def _commands(commands: Commands) -> CommandsDoc:
-    return CommandsDoc(where=commands.where, platform=commands.platform, commands=commands.by_platform)
+    return CommandsDoc(
+        where=commands.where,
+        platform=commands.platform,
+        commands={platform: _blocks(text) for platform, text in commands.by_platform.items()},
+    )
+
+
+def _blocks(text: str) -> tuple[BlockDoc, ...]:
+    return tuple(BlockDoc(heading=block.heading, lines=block.lines) for block in blocks(text))
 
 
 def _silence(url: str, found: Finding) -> str:

@@ -263,8 +263,8 @@ def test_the_session_of_a_link_that_our_own_bird_has_shut_down_is_enabled(family
         ("edge-1, link primary of circuit chicago", "bird")
     }
     assert f'"{msee}"' in enable.by_platform["bird"]
-    assert enable.by_platform["bird"].endswith('birdc "enable $P"')
-    assert undo.by_platform["bird"].endswith('birdc "disable $P"')
+    assert enable.by_platform["bird"].endswith("birdc \"enable '$P'\"; done")
+    assert undo.by_platform["bird"].endswith("birdc \"disable '$P'\"; done")
 
 
 def test_a_circuit_that_we_have_shut_down_is_enabled_on_each_of_its_routers():

@@ -29,7 +29,7 @@ LEFT = {
     ("view-missing", "NAME"): "a router that no feed names, and no link",
 }
 """What else may be left of a check: nothing that the finding or the configuration says."""
-FIXED = {"AS", "AS-MICROSOFT", "BADAUTH", "BGP", "CPU", "CRC", "END", "NLRI", "P"}
+FIXED = {"AS", "AS-MICROSOFT", "BADAUTH", "BGP", "BIRD", "CPU", "CRC", "END", "NLRI", "P"}
 """Words in capitals that are typed as they stand."""
 
 

@@ -16,6 +16,7 @@ from tests.e2e.edge_router import (
     EdgeRouter,
 )
 
+NOBODY = "127.0.0.99"
 CONFIGURATION = f"""
 router id 10.0.0.11;
 log "FOLDER/bird.log" all;
@@ -34,32 +35,41 @@ template bgp microsoft {{
   ipv4 {{ import all; export filter pool4; }};
   ipv6 {{ import all; export filter pool6; next hop address 2001:db8:ffff::1; }};
 }}
-protocol bgp from microsoft {{ neighbor 127.0.0.21 as 12076; }}
+protocol bgp 'msee-primary' from microsoft {{ neighbor 127.0.0.21 as 12076; }}
 protocol bgp from microsoft {{ neighbor 127.0.0.22 as 12076; }}
 
 template bgp ermon {{
   multihop; graceful restart on;
   hold time {HOLD_SECONDS}; connect delay time 1; connect retry time 1; error wait time 1, 2;
 }}
-protocol bgp loc_rib from ermon {{
+protocol bgp 'ermon-edge-1' from ermon {{
   local {EDGE6} as 64500; neighbor {COLLECTOR6} port 1790 as 64500;
   ipv4 {{ import none; export where source = RTS_BGP; add paths tx; next hop keep; }};
   ipv6 {{ import none; export where source = RTS_BGP; add paths tx; next hop keep; }};
 }}
+# Two protocols with one neighbor, who never calls.
+template bgp nobody {{ neighbor {NOBODY} as 65012; multihop; passive; ipv4 {{ import none; export none; }}; }}
+protocol bgp 'nobody-1' from nobody {{ local {EDGE} as 64500; }}
+protocol bgp 'nobody-2' from nobody {{ local 127.0.0.12 as 64500; }}
 template bgp to_microsoft from ermon {{
   local {EDGE} as 64500;
   ipv4 {{ import none; export filter pool4; }};
   ipv6 {{ import none; export filter pool6; next hop address 2001:db8:ffff::1; }};
 }}
-protocol bgp msee_a from to_microsoft {{ neighbor 127.0.0.2 port 1790 as 65010; }}
+protocol bgp 'ermon-edge-1-msee-a' from to_microsoft {{ neighbor 127.0.0.2 port 1790 as 65010; }}
 protocol bgp msee_b from to_microsoft {{ neighbor 127.0.0.3 port 1790 as 65010; }}
-protocol bgp isp_a from ermon {{
+protocol bgp 'ermon-edge-1-isp-a' from ermon {{
   local {EDGE} as 64500; neighbor 127.0.0.4 port 1790 as 65011;
   ipv4 {{ import none; export filter published4; }};
   ipv6 {{ import none; export filter published6; next hop address 2001:db8:ffff::1; }};
 }}
 """
-PROTOCOLS = {"table": "loc_rib", "msee-a": "msee_a", "msee-b": "msee_b", "isp-a": "isp_a"}
+PROTOCOLS = {
+    "table": "ermon-edge-1",
+    "msee-a": "ermon-edge-1-msee-a",
+    "msee-b": "msee_b",
+    "isp-a": "ermon-edge-1-isp-a",
+}
 
 
 class Bird(EdgeRouter):
@@ -87,10 +97,10 @@ class Bird(EdgeRouter):
         self._control("configure")
 
     def shut_down(self, feed: str, communication: str) -> None:
-        self._control(f'disable {PROTOCOLS[feed]} "{communication}"')
+        self._control(f"disable '{PROTOCOLS[feed]}' \"{communication}\"")
 
     def enable(self, feed: str) -> None:
-        self._control(f"enable {PROTOCOLS[feed]}")
+        self._control(f"enable '{PROTOCOLS[feed]}'")
 
     def programs(self) -> dict[str, str]:
         return {"birdc": f"-s {self.directory / 'bird.ctl'}"}

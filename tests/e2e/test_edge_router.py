@@ -8,11 +8,12 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ermon.commands import UNDO, WORDS_OF, Question, command
-from tests.e2e.bird import Bird
+from tests.e2e.bird import NOBODY, Bird
 from tests.e2e.daemon import Daemon, EventStream, eventually
 from tests.e2e.edge_router import COLLECTOR6, FEEDS, POOL, SHARED, Network
 from tests.e2e.frr import Frr
@@ -100,7 +101,7 @@ def test_a_leak_is_found_and_stopped_with_the_commands_that_ermon_shows(network)
     steps = daemon.api(f"findings/{leak['id']}")["steps"]
     asked = [each for step in steps for part in step for each in part["commands"]]
     assert {(each["where"], each["platform"]) for each in asked} == {("edge-1, uplink isp-a", edge.platform)}
-    sent, stop, undo, policy = (each["commands"][edge.platform] for each in asked)
+    sent, stop, undo, policy = (pasted(each["commands"][edge.platform]) for each in asked)
     assert POOL["ipv4"] in edge.type(sent)
     assert edge.policy in edge.type(policy)
     edge.stop_as_told(stop)
@@ -183,10 +184,33 @@ def test_a_change_takes_effect_and_its_undoing_leaves_everything_as_it_was(netwo
     eventually(lambda: edge.settings() == before, "it is as it was")
 
 
+def test_a_command_reaches_each_protocol_of_a_neighbor_and_says_where_there_is_none(network):
+    edge = network.edge
+    if not isinstance(edge, Bird):
+        pytest.skip("BIRD alone has protocols, several for a neighbor")
+    before = edge.settings()
+    edge.type(asked(network, "ipv4", "shut", "ISP"))
+    assert {"nobody-1", "nobody-2"} <= set(edge.settings().splitlines())
+    edge.type(asked(network, "ipv4", "enable", "ISP"))
+    assert edge.settings() == before
+    nobody_has_it = asked(network, "ipv4", "shut", "NEIGHBOR")
+    assert edge.type(f"{{ {nobody_has_it}; }} 2>&1") == "BIRD has no protocol with the neighbor NEIGHBOR\n"
+
+
+def pasted(blocks: list[dict[str, Any]]) -> str:
+    """The blocks of a command below each other, with their headings as comments."""
+    return "\n".join(
+        line
+        for each in blocks
+        for line in (*([f"# {each['heading']}:"] * bool(each["heading"])), *each["lines"])
+    )
+
+
 def asked(network: Network, family: str, kind: str, *words: str) -> str:
     values = {
         "MSEE": "127.0.0.21",
         "ERMON": COLLECTOR6,
+        "ISP": NOBODY,
         "POOL": POOL[family],
         "PREFIX": SHARED[family],
         "COMMUNITY": "12076:5010",

@@ -192,6 +192,16 @@ def test_a_finding_has_a_page_with_commands_to_copy_and_keeps_it_when_it_is_over
         visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         stop = visit("ol.plan > li").nth(1)
         expect(stop).to_contain_text(f"if net ~ [ {POOL['ipv6']}+ ] then reject;")
+        for where, typed in (
+            ("in bird[.]conf, first in the filter", f"if net ~ [ {POOL['ipv6']}+ ] then reject;"),
+            ("then in a shell", "birdc configure"),
+        ):
+            stop.get_by_role(
+                "button", name=re.compile(rf"Copy the command for edge-1, uplink isp-a, {where}")
+            ).click()
+            visit.page.wait_for_function(
+                "async (wanted) => (await navigator.clipboard.readText()) === wanted", arg=typed
+            )
         expect(stop.locator("details pre").first).to_be_hidden()
         stop.get_by_text("Other platforms").first.click()
         ios = stop.locator(".command", has_text=re.compile("ipv6 prefix-list ermon-stop-.* permit")).first

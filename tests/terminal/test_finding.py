@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import re
 
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from ermon.commands import Question, command
+from ermon.commands.blocks import blocks
+from ermon.model.text import REPLACEMENT
+from ermon.web.app import make_app
 from tests.checks.company import V4, Company, company
-from tests.terminal.looking import look
+from tests.terminal.looking import look, look_at
+from tests.web.site import Site
 
 
 async def leaking(net: Company) -> str:
@@ -34,6 +44,61 @@ async def test_all_platforms_are_told_where_nobody_knows_which_it_is(net: Compan
     assert "  ISP: address of the internet provider's router" in seen.out
     assert "  PEER-GROUP: " in seen.out, "of Junos and PAN-OS"
     assert "routers.edge-1.platform." in seen.out
+
+
+@pytest.mark.parametrize("platform", ["iosxe", "bird", "openbgpd", "gobgp"])
+async def test_a_command_of_several_lines_is_told_line_by_line(platform: str):
+    net = company(
+        "uplinks: {isp-a: {neighbor: 203.0.113.129}}", f"routers: {{edge-1: {{platform: {platform}}}}}"
+    )
+    net.process_up("edges").process_up("outside").converge()
+    seen = await look(net, "explain", await leaking(net))
+    assert REPLACEMENT not in seen.out
+    values = {"ISP": "203.0.113.129", "POOL": str(V4.pool), "OUR-ASN": "64500"}
+    text = command(platform, Question("stop", ("ISP", "POOL")), values, "ipv4", None)
+    assert text is not None
+    lines = [line for block in blocks(text) for line in block.lines]
+    assert len(lines) > 1
+    assert {f"       {line}" for line in lines} <= set(seen.lines)
+
+
+async def test_what_goes_into_a_file_stands_apart_from_what_is_typed():
+    net = company("uplinks: {isp-a: {neighbor: 203.0.113.129}}", "routers: {edge-1: {platform: bird}}")
+    net.process_up("edges").process_up("outside").converge()
+    seen = await look(net, "explain", await leaking(net))
+    at = seen.lines.index("     in bird.conf, first in the filter that exports to 203.0.113.129:")
+    assert seen.lines[at + 1 : at + 4] == [
+        f"       if net ~ [ {V4.pool}+ ] then reject;",
+        "     then in a shell (a protocol that was disabled by hand comes up again):",
+        "       birdc configure",
+    ]
+
+
+async def test_a_server_cannot_forge_a_line_with_a_command(net: Company):
+    wanted = await leaking(net)
+    site = TestServer(make_app(Site(net).context()))
+    async with site:
+        async with aiohttp.ClientSession() as session:
+            answer = await (await session.get(site.make_url(f"/api/v1/findings/{wanted}"))).json()
+        [sent] = answer["data"]["steps"][0][0]["commands"]
+        sent["commands"] = {
+            "bird": [{"heading": "here\nforged", "lines": ["birdc\nforged", "\x1b[2Jforged"]}]
+        }
+    app = web.Application()
+
+    async def forging(_: web.Request) -> web.Response:
+        return web.json_response(answer)
+
+    app.router.add_get("/{path:.*}", forging)
+    async with TestServer(app) as server:
+        seen = await look_at(str(server.make_url("/")), "explain", wanted)
+    assert seen.out.replace("\n", "").isprintable()
+    told = [line for line in seen.lines if "forged" in line]
+    assert told == [
+        f"     here{REPLACEMENT}forged:",
+        f"       birdc{REPLACEMENT}forged",
+        f"       {REPLACEMENT}[2Jforged",
+    ]
 
 
 async def test_a_platform_without_a_command_is_said_and_no_other_stands_in_for_it():

@@ -29,7 +29,9 @@ async def test_a_raised_finding_has_its_commands_and_a_page(client: Client, site
     [sent] = found["steps"][0][0]["commands"]
     assert sent["where"] == "edge-1, uplink isp-a"
     assert sent["platform"] is None
-    assert POOL in sent["commands"]["junos"]
+    [block] = sent["commands"]["junos"]
+    assert block["heading"] == ""
+    assert POOL in block["lines"][0]
     assert set(found["placeholders"]) == {"ISP", "TO-ISP", "PEER-GROUP"}
     assert found["platforms"]["iosxr"] == "Cisco IOS-XR"
     assert (found["also"], found["silences"], found["unknown"]) == ([], [], [])

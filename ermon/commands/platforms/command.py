@@ -8,6 +8,9 @@ a family: ``{family}`` (ipv4 or ipv6), ``{inet}``, ``{vpn}``, ``{ip}``, ``{six}`
 
 Lines that begin with ``* `` are repeated, together, for each prefix; ``{n}`` counts. ``[+a|b+]`` is ``a`` where more
 specific prefixes are meant, too, else ``b``, which may be left out. A line in which nothing is left is left out.
+
+A comment that ends with a colon is the heading of what is pasted in another place than what is above it, such as a file:
+``blocks`` cuts there, and each block has to be complete in itself.
 """
 
 from __future__ import annotations

@@ -27,52 +27,62 @@ _LINUX: Commands = {
     "ports": anywhere("ip -statistics link show"),
 }
 
-# BIRD names protocols and not neighbors: the first line finds the protocol of an address.
-_PROTOCOL = (
-    "P=$(birdc show protocols all | awk '/^[^ ]/ {{p=$1}} "
-    '$1 == "Neighbor" && $2 == "address:" && $3 == "{neighbor}" {{print p}}\')'
+# BIRD names protocols and not neighbors, and several protocols may have one neighbor: the command is typed for each. A
+# name with a hyphen, such as ermon-edge-1, has to be quoted.
+_PROTOCOLS = (
+    "$(birdc show protocols all | awk '/^[^ ]/ {{p = $1}} "
+    '$1 == "Neighbor" && $2 == "address:" && $3 == "{neighbor}" {{n++; print p}} '
+    'END {{if (!n) print "BIRD has no protocol with the neighbor {neighbor}" > "/dev/stderr"}}\')'
 )
+_CONFIGURE = (
+    "# then in a shell (a protocol that was disabled by hand comes up again):",
+    "birdc configure",
+)
+"""BIRD 2 enables in every reconfiguration, a soft one too, what its file does not say is disabled."""
+
+
+def _of_each(command: str) -> str:
+    return f"for P in {_PROTOCOLS}; do {command}; done"
 
 
 def bird() -> Commands:
     # A session in a VRF is a protocol, too, and found in the same way; the tables of a VRF have names that nobody knows here.
     def asked(text: str, then: str = "") -> Command:
-        return anywhere(lines(_PROTOCOL, f'birdc "{text}"{then}'))
+        return anywhere(_of_each(f'birdc "{text}"{then}'))
 
     inside, with_asn = "net ~ [ {prefix}+ ]", "bgp_path ~ [= * {asn} * =]"
     return {
         **_LINUX,
-        "session": asked("show protocols all $P"),
-        "capabilities": asked("show protocols all $P", " | sed -n '/capabilities/,/Session/p'"),
-        "counters": asked("show protocols all $P", " | grep -A 6 'Route change stats'"),
+        "session": asked("show protocols all '$P'"),
+        "capabilities": asked("show protocols all '$P'", " | sed -n '/capabilities/,/Session/p'"),
+        "counters": asked("show protocols all '$P'", " | grep -A 6 'Route change stats'"),
         "neighbors": anywhere("birdc show protocols all | grep -E ' BGP |Neighbor address|Routes:'"),
-        "advertised": asked(f"show route export $P where {inside}"),
-        "advertised-all": asked("show route export $P"),
-        "advertised-asn": asked(f"show route export $P where {with_asn}"),
+        "advertised": asked(f"show route export '$P' where {inside}"),
+        "advertised-all": asked("show route export '$P'"),
+        "advertised-asn": asked(f"show route export '$P' where {with_asn}"),
         "received": anywhere(
             lines(
-                _PROTOCOL,
-                f'birdc "show route protocol $P where {inside}"',
+                _of_each(f"birdc \"show route protocol '$P' where {inside}\""),
                 "# what the import filter refused, where 'import keep filtered' is on:",
-                f'birdc "show route filtered protocol $P where {inside}"',
+                _of_each(f"birdc \"show route filtered protocol '$P' where {inside}\""),
             )
         ),
-        "learned": asked(f"show route protocol $P where {inside}"),
-        "learned-all": asked("show route protocol $P"),
+        "learned": asked(f"show route protocol '$P' where {inside}"),
+        "learned-all": asked("show route protocol '$P'"),
         "routes": outside(f"birdc 'show route where {inside} all'"),
         "inside": outside(f"birdc 'show route where {inside}'"),
         "community": outside("birdc 'show route where ({pair}) ~ bgp_community'"),
         "with-asn": outside(f"birdc 'show route where {with_asn}'"),
-        "policy": asked("show protocols all $P", " | grep -E ' filter:'  # its text is in bird.conf"),
+        "policy": asked("show protocols all '$P'", " | grep -E ' filter:'"),
         "originates": outside("birdc 'show route where source != RTS_BGP'"),
         "bfd": anywhere("birdc show bfd sessions"),
         "load": anywhere("ps -C bird -o pid,pcpu,etime,args"),
         "log": anywhere("journalctl -u bird --since -1h"),
-        "soft-out": asked("reload out $P"),
-        "soft-in": asked("reload in $P"),
-        "reset": asked("restart $P"),
-        "shut": asked("disable $P"),
-        "enable": asked("enable $P"),
+        "soft-out": asked("reload out '$P'"),
+        "soft-in": asked("reload in '$P'"),
+        "reset": asked("restart '$P'"),
+        "shut": asked("disable '$P'"),
+        "enable": asked("enable '$P'"),
         **_in_file("stop", "exports to", "* if net ~ [ {prefix}[+++] ] then reject;"),
         **_in_file("stop-asn", "exports to", f"if {with_asn} then reject;"),
         **_in_file("refuse", "imports from", "* if net ~ [ {prefix}[+++] ] then reject;"),
@@ -83,13 +93,10 @@ def bird() -> Commands:
                 "  {family};",
                 "*   route {prefix} blackhole;",
                 "}}",
-                "# then in a shell:",
-                "birdc configure",
+                *_CONFIGURE,
             )
         ),
-        "undo-anchor": outside(
-            "# take ermon_anchor_{family} out of bird.conf, then in a shell:\nbirdc configure"
-        ),
+        "undo-anchor": outside(lines("# take ermon_anchor_{family} out of bird.conf,", *_CONFIGURE)),
     }
 
 
@@ -100,12 +107,11 @@ def _in_file(kind: str, way: str, rule: str) -> Commands:
             lines(
                 f"# in bird.conf, first in the filter that {way} {{neighbor}}:",
                 rule,
-                "# then in a shell:",
-                "birdc configure",
+                *_CONFIGURE,
             )
         ),
         f"undo-{kind}": anywhere(
-            f"# take the line out of the filter that {way} {{neighbor}}, then in a shell:\nbirdc configure"
+            lines(f"# take the line out of the filter that {way} {{neighbor}},", *_CONFIGURE)
         ),
     }
 

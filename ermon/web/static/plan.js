@@ -30,16 +30,29 @@ function asked({ where, platform, commands }, platforms, placeholders) {
   return el(
     "div", { class: "asked" },
     where && el("p", { class: "facts" }, where, platform && `, ${platforms[platform]}`),
-    own !== undefined && [command(own, where), words(own, placeholders)],
+    own !== undefined && [pasted(own, where), words(whole(own), placeholders)],
     platform !== null && own === undefined && el("p", { class: "facts" }, `ermon knows no command for ${platforms[platform]} here.`),
     others.length > 0 && el(
       "details", {},
       el("summary", {}, platform === null ? "The command for each platform" : "Other platforms"),
       platform === null && where && el("p", { class: "facts" }, "Say in the configuration which it is, and its command alone is shown: ", el("code", {}, `routers.${where.split(",")[0]}.platform`), "."),
-      words(others.map((name) => commands[name]).join("\n"), placeholders),
-      others.map((name) => [el("p", { class: "facts" }, platforms[name]), command(commands[name], `${platforms[name]}${where && `, ${where}`}`)]),
+      words(others.map((name) => whole(commands[name])).join("\n"), placeholders),
+      others.map((name) => [el("p", { class: "facts" }, platforms[name]), pasted(commands[name], `${platforms[name]}${where && `, ${where}`}`)]),
     ),
   );
+}
+
+/** All that is typed of a command. */
+function whole(blocks) {
+  return blocks.map(({ lines }) => lines.join("\n")).join("\n");
+}
+
+/** Each block by itself: what belongs into a file must not be pasted into a shell. */
+function pasted(blocks, what) {
+  return blocks.map(({ heading, lines }) => [
+    heading && el("p", { class: "facts" }, `${heading}:`),
+    command(lines.join("\n"), [what, heading].filter((part) => part).join(", ")),
+  ]);
 }
 
 function command(text, what) {
