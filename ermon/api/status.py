@@ -158,8 +158,13 @@ class LinkDoc(msgspec.Struct, frozen=True, kw_only=True):
     """By required service: the routes with its community, of both families together."""
     services: Mapping[str, Mapping[Family, int]] = {}
     """The same by service and family."""
+    service_answers: Mapping[str, Mapping[Family, AnswerWord]] = {}
+    """By service and family, whether the link receives it; the number 0 beside ``unknown`` proves nothing."""
     advertised_prefixes: Mapping[Family, int]
-    """Prefixes that are advertised to Microsoft; families that no mirror shows count 0."""
+    """Prefixes that the mirror shows; families that no mirror shows count 0. ``advertising`` says what that means."""
+    advertising: Mapping[Family, AnswerWord] = {}
+    """Whether ``advertised_prefixes`` are advertised: ``no`` while the link is down, when they only would be;
+    ``unknown`` while the mirror is not in sync, or the link was down and may still be."""
     advertised_prefix_limit: Mapping[Family, int]
     """Prefixes at which Microsoft drops the session."""
     shown: Mapping[Family, ShownWord]
@@ -174,18 +179,24 @@ class CircuitState(msgspec.Struct, frozen=True, kw_only=True):
     state: Mapping[Family, StateWord]
     """Up with one link up, down with all of them proven down; only families of which every link is monitored here."""
     links_up: Mapping[Family, int]
+    links_unknown: Mapping[Family, int] = {}
+    """Links that may be up or down."""
+    shown: Mapping[Family, ShownWord] = {}
+    """The worst of its links in each family: the sign to show beside ``state``."""
     overall: ShownWord
     """The worst of its links."""
 
 
 class CircuitDoc(msgspec.Struct, frozen=True, kw_only=True):
-    """One circuit. ``state``, ``links_up`` and ``overall`` are those of ``CircuitState``."""
+    """One circuit. ``state``, ``links_up``, ``links_unknown``, ``shown`` and ``overall`` are those of ``CircuitState``."""
 
     geo: str
     location: str
     peering: PeeringWord
     state: Mapping[Family, StateWord]
     links_up: Mapping[Family, int]
+    links_unknown: Mapping[Family, int] = {}
+    shown: Mapping[Family, ShownWord] = {}
     links: Mapping[str, LinkDoc]
     overall: ShownWord
 

@@ -16,6 +16,7 @@ import msgspec
 
 from ermon.api.answers import by_severity
 from ermon.api.status import (
+    Answer,
     CircuitDoc,
     CircuitState,
     ClockStepDoc,
@@ -32,8 +33,9 @@ from ermon.api.status import (
     StatusDoc,
     UplinkDoc,
 )
-from ermon.checks.edge_table import SERVICE, community_text
-from ermon.checks.mirror import prefix_limit
+from ermon.checks.edge_table import SERVICE, TAGGED, brings_routes, community_text, shown
+from ermon.checks.facts import link_down, link_in_doubt
+from ermon.checks.mirror import MirroredLink, prefix_limit
 from ermon.checks.topics import RouteSet
 from ermon.core.blindness import groups
 from ermon.core.facts import FILTERED_VIEWS, NetworkFacts
@@ -42,7 +44,7 @@ from ermon.core.maintenance import Suppression, place_of
 from ermon.core.monitor import Monitor
 from ermon.core.pool_status import pool_status
 from ermon.model.findings import LinkState
-from ermon.model.inventory import Circuit, LinkKey, View
+from ermon.model.inventory import Circuit, Link, LinkKey, View
 from ermon.model.prefixes import Family
 from ermon.model.settings import CheckException
 from ermon.model.text import rfc3339
@@ -200,6 +202,8 @@ def circuit_status(monitor: Monitor, name: str) -> CircuitDoc:
         peering=circuit.peering,
         state=now.state,
         links_up=now.links_up,
+        links_unknown=now.links_unknown,
+        shown=now.shown,
         links=links,
         overall=now.overall,
     )
@@ -217,6 +221,11 @@ def circuit_state(circuit: Circuit, links: Mapping[str, LinkDoc]) -> CircuitStat
     return CircuitState(
         state={family: _best(found) for family, found in judged_here.items()},
         links_up={family: found.count(LinkState.UP) for family, found in judged_here.items()},
+        links_unknown={family: found.count(LinkState.UNKNOWN) for family, found in judged_here.items()},
+        shown={
+            family: worst_of(link.shown[family] for link in links.values() if family in link.shown)
+            for family in judged_here
+        },
         overall=worst_of(link.overall for link in links.values()),
     )
 
@@ -248,7 +257,11 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
         }
         for service in (() if View.EDGE_TABLE in elsewhere else circuit.receive.services)
     }
-    shown = {
+    answers = {
+        name: {family: _service_answer(facts, link, family, count) for family, count in counts.items()}
+        for name, counts in services.items()
+    }
+    shown_states = {
         family: Shown.DRAINING if draining[family] else Shown(info.state) for family, info in infos.items()
     }
     return LinkDoc(
@@ -264,10 +277,12 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
         decided_by={family: info.deciders for family, info in infos.items()},
         service_routes={name: sum(counts.values()) for name, counts in services.items()},
         services=services,
+        service_answers=answers,
         advertised_prefixes={family: mirror.count(facts, family) for family in mirrored},
+        advertising={family: _advertising(facts, mirror, family) for family in mirrored},
         advertised_prefix_limit={family: prefix_limit(circuit, family) for family in mirrored},
-        shown=shown,
-        overall=worst_of(shown.values()),
+        shown=shown_states,
+        overall=worst_of(shown_states.values()),
     )
 
 
@@ -275,6 +290,27 @@ def _service_routes(facts: NetworkFacts, link: LinkKey, family: Family, communit
     """Count the link's routes with a community, by the feed that shows the most of those that count."""
     route_set = RouteSet(SERVICE, family, community, link)
     return max((len(facts.matching(feed, route_set)) for feed in facts.witnesses(link, family)), default=0)
+
+
+def _service_answer(facts: NetworkFacts, link: Link, family: Family, count: int) -> Answer:
+    """Say whether a service is received; without routes only what its check goes by, too, proves that it is not."""
+    if count:
+        return Answer.YES
+    state = facts.link_state(link.key, family)
+    if state is LinkState.DOWN:
+        return Answer.NO
+    if state is LinkState.UNKNOWN or not facts.deciders(link.key, family):
+        return Answer.UNKNOWN
+    without_communities = brings_routes(facts, link) and not shown(facts, link, TAGGED)
+    return Answer.UNKNOWN if without_communities else Answer.NO
+
+
+def _advertising(facts: NetworkFacts, mirror: MirroredLink, family: Family) -> Answer:
+    """Say whether what the mirror shows is advertised: it stays as it is when the link goes down."""
+    if link_down(facts, mirror.link, family):
+        return Answer.NO
+    known = mirror.in_sync(facts, family) and mirror.heard(facts, family)
+    return Answer.YES if known and not link_in_doubt(facts, mirror.link, family) else Answer.UNKNOWN
 
 
 # Feeds -----------------------------------------------------------------------------------------------

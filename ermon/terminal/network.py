@@ -9,7 +9,17 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ermon.api.status import CircuitDoc, LinkDoc, PlaceDoc, PoolDoc, PoolOverall, PoolPlace, StatusDoc
+from ermon.api.status import (
+    Answer,
+    CircuitDoc,
+    LinkDoc,
+    PlaceDoc,
+    PoolDoc,
+    PoolOverall,
+    PoolPlace,
+    Shown,
+    StatusDoc,
+)
 from ermon.model.prefixes import Family
 from ermon.terminal.display import (
     duration,
@@ -59,6 +69,9 @@ def _circuit(
     name: str, circuit: CircuitDoc, now: datetime, width: int, widths: tuple[int, int]
 ) -> list[RenderableType]:
     head = Text().append(f"{mark(circuit.overall)} ", style(circuit.overall)).append_text(text(name, "bold"))
+    for family, state in circuit.state.items():
+        sign = circuit.shown.get(family, state)
+        head.append_text(text(f"  {mark(sign)} {links_of(circuit, family)}", style(sign)))
     head.append_text(text(f"  {circuit.location}, {circuit.peering} peering", "dim"))
     table = _table(width, widths)
     for link_name, link in circuit.links.items():
@@ -69,6 +82,18 @@ def _circuit(
         if link.service_routes or link.services:
             parts.append(indented(_services(link_name, link), 2))
     return parts
+
+
+def links_of(circuit: CircuitDoc, family: Family) -> str:
+    """Say how a circuit is in a family, and how many of its links are: ``IPv4 up, 1 of 2 links; 1 unknown``."""
+    state, unknown = circuit.state[family], circuit.links_unknown.get(family, 0)
+    every = sum(family in link.state for link in circuit.links.values())
+    named = f"{family_name(family)} {state}"
+    if state == Shown.UNKNOWN:
+        return f"{named}, {unknown} of {every} links" if unknown else named
+    return f"{named}, {circuit.links_up[family]} of {every} links" + (
+        f"; {unknown} unknown" if unknown else ""
+    )
 
 
 def _table(width: int, widths: tuple[int, int]) -> Table:
@@ -98,7 +123,7 @@ def _rows(name: str, link: LinkDoc, now: datetime, width: int) -> list[list[Text
                 "State": text(f"{mark(state)} {state}", style(state)),
                 "For": text("since ermon started" if since is None else duration(now - since)),
                 "Since (UTC)": text("" if since is None else utc_clock(since, now)),
-                "Prefixes": text(str(link.routes.get(family, 0))),
+                "Prefixes": _received(link, family),
                 "Advertised": _advertised(link, family),
             }
         )
@@ -107,11 +132,23 @@ def _rows(name: str, link: LinkDoc, now: datetime, width: int) -> list[list[Text
     return [[row.get(column, text("")) for column in _columns(width)] for row in rows]
 
 
+def _received(link: LinkDoc, family: Family) -> Text:
+    if link.state.get(family) == Shown.UNKNOWN:
+        return text("◆ unknown", style("unknown"))
+    return text(str(link.routes.get(family, 0)))
+
+
 def _advertised(link: LinkDoc, family: Family) -> Text:
     count, limit = link.advertised_prefixes.get(family), link.advertised_prefix_limit.get(family)
     if count is None or limit is None:
         return text("not seen", "dim")
-    return text(f"{count} of {limit}")
+    match link.advertising.get(family):
+        case Answer.NO:  # the mirror shows what would be
+            return text(f"none ({count} when up)", style("down"))
+        case Answer.UNKNOWN:
+            return text("◆ unknown", style("unknown"))
+        case _:
+            return text(f"{count} of {limit}")
 
 
 def _services(name: str, link: LinkDoc) -> Text:
@@ -124,10 +161,16 @@ def _services(name: str, link: LinkDoc) -> Text:
     for number, (service, total) in enumerate(sorted(totals.items(), key=lambda item: item[1] > 0)):
         line.append(", " if number else "")
         families = link.services.get(service, {})
-        if total == 0:
+        answers = link.service_answers.get(service, {})
+        if total == 0 and Answer.UNKNOWN in answers.values():
+            line.append_text(text(f"{service} ◆ unknown", style("unknown")))
+        elif total == 0:
             line.append_text(text(f"▲ no {service}", style("down")))
         elif families:
-            counts = ", ".join(f"{family_name(family)} {count}" for family, count in families.items())
+            counts = ", ".join(
+                f"{family_name(family)} {'unknown' if answers.get(family) == Answer.UNKNOWN else count}"
+                for family, count in families.items()
+            )
             line.append_text(text(f"{service} ({counts})"))
         else:
             line.append_text(text(f"{service} ({plural(total, 'route')})"))
@@ -151,7 +194,7 @@ def pools(status: StatusDoc, *, everything: bool) -> list[RenderableType]:
         first = text(name, "bold")
         for prefix in pool.prefixes:
             first.append("\n").append_text(text(prefix, "dim"))
-        table.add_row(first, *_cells(pool))
+        table.add_row(first, *_cells(pool, status))
     parts: list[RenderableType] = [table] if shown else []
     if len(shown) < len(status.pools):
         hidden = plural(len(status.pools) - len(shown), "pool")
@@ -164,7 +207,7 @@ def pools(status: StatusDoc, *, everything: bool) -> list[RenderableType]:
 _RANKS: Mapping[str, int] = {PoolOverall.WRONG: 0, PoolOverall.UNKNOWN: 1, PoolOverall.PLANNED: 2}
 
 
-def _cells(pool: PoolDoc) -> tuple[Text, Text, Text]:
+def _cells(pool: PoolDoc, status: StatusDoc) -> tuple[Text, Text, Text]:
     """Tell in which places the pool is, should be, or may be."""
     own: list[Text] = []
     other: list[Text] = []
@@ -177,7 +220,27 @@ def _cells(pool: PoolDoc) -> tuple[Text, Text, Text]:
         _place(feed, place, _answers(pool.on_internet, feed)) for feed, place in pool.on_feeds.items()
     ]
     unheard = "○ no" if any(pool.on_internet.values()) else "not watched"
-    return _cell(own, "○ none"), _cell(other, "○ none"), _cell(internet, unheard)
+    links, unseen = _other_links(pool, status)
+    if unseen:
+        other.append(text(f"◆ {unseen} unknown", style("unknown")))
+    return _cell(own, "○ none"), _cell(other, "○ none" if links else "no others"), _cell(internet, unheard)
+
+
+def _other_links(pool: PoolDoc, status: StatusDoc) -> tuple[int, int]:
+    """Count the links of Microsoft peering that are not to advertise a pool, and those of which nothing is known of it."""
+    links = unseen = 0
+    for name, circuit in status.circuits.items():
+        if circuit.peering != "microsoft":
+            continue
+        for link_name, link in circuit.links.items():
+            if PlaceDoc(circuit=name, link=link_name) in pool.expected_on:
+                continue
+            links += 1
+            answered = link_name in pool.on_links.get(name, {})
+            unseen += not answered and any(
+                link.advertising.get(family) == Answer.UNKNOWN for family in pool.advertised
+            )
+    return links, unseen
 
 
 def _answers(seen: Mapping[Family, Mapping[str, str]], place: str) -> Mapping[Family, str]:

@@ -234,9 +234,14 @@ def _row(name: str, feed: FeedDoc, now: datetime) -> tuple[Text, ...]:
         text(name),
         _state(feed, now),
         text("" if feed.since is None else duration(now - instant(feed.since))),
-        text(str(sum(feed.routes.values()))),
+        _routes(feed),
         text(_place(feed)),
     )
+
+
+def _routes(feed: FeedDoc) -> Text:
+    """Count the routes that a feed shows: of one that is down, nobody knows what its router has."""
+    return text("unknown", style("unknown")) if feed.state != "up" else text(str(sum(feed.routes.values())))
 
 
 def _place(feed: FeedDoc) -> str:

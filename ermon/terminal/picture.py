@@ -92,6 +92,8 @@ class Picture:
             links={**circuit.links, link: read(data, LinkDoc, self.where)},
             state=now.state,
             links_up=now.links_up,
+            links_unknown=now.links_unknown,
+            shown=now.shown,
             overall=now.overall,
         )
         circuits = {**self.status.circuits, name: circuit}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ermon.api.status import Answer, LinkDoc
 from ermon.checks.advertised_pools import POOL_NOT_ADVERTISED
 from ermon.checks.redundancy import LINK_DOWN
 from ermon.checks.views import VIEW_MISSING
+from ermon.model.findings import LinkState
 from ermon.model.prefixes import FAMILY_NAMES, Family
 from ermon.model.text import plural
 from ermon.verify.circuit import CircuitFacts
@@ -23,7 +25,7 @@ def sessions(facts: CircuitFacts) -> Iterator[Proof]:
             subject = f"{FAMILY_NAMES[family]} on link {name} ({link.router})"
             details = {
                 "routers": [link.router],
-                "routes": link.routes[family],
+                **({} if state == LinkState.UNKNOWN else {"routes": link.routes[family]}),
                 "since": link.since[family],
                 "feeds": list(link.decided_by[family]),
             } | facts.finding_details(LINK_DOWN.name, labels)
@@ -175,6 +177,9 @@ def _blindness(facts: CircuitFacts, name: str, family: Family, *, all_paths: boo
 
 # What a step says when it passes: numbers and names, not praise -------------------------------------
 
+UNKNOWN = "an unknown number of"
+"""Instead of a number that nothing proves: a 0 would say that there is nothing."""
+
 
 def _per_link(facts: CircuitFacts, describe: Callable[[str], str]) -> str:
     texts = {name: describe(name) for name in facts.links}
@@ -183,9 +188,25 @@ def _per_link(facts: CircuitFacts, describe: Callable[[str], str]) -> str:
     return "; ".join(f"{name}: {text}" for name, text in texts.items())
 
 
-def _prefixes(numbers: Mapping[Family, int]) -> str:
-    counts = " and ".join(f"{number} {FAMILY_NAMES[family]}" for family, number in numbers.items())
-    return f"{counts} {'prefix' if list(numbers.values()) == [1] else 'prefixes'}"
+def _prefixes(counts: Mapping[Family, str]) -> str:
+    told = " and ".join(f"{count} {FAMILY_NAMES[family]}" for family, count in counts.items())
+    return f"{told} {'prefix' if list(counts.values()) == ['1'] else 'prefixes'}"
+
+
+def _received(link: LinkDoc) -> dict[Family, str]:
+    return {
+        family: UNKNOWN if link.state[family] == LinkState.UNKNOWN else str(count)
+        for family, count in link.routes.items()
+    }
+
+
+def _advertised(link: LinkDoc) -> dict[Family, str]:
+    """Say how many prefixes are advertised: none over a session that is down, whatever the mirror shows."""
+    said: dict[str | None, str] = {Answer.NO: "0", Answer.UNKNOWN: UNKNOWN}
+    return {
+        family: said.get(link.advertising.get(family), str(count))
+        for family, count in link.advertised_prefixes.items()
+    }
 
 
 def links_up(facts: CircuitFacts) -> str:
@@ -195,27 +216,35 @@ def links_up(facts: CircuitFacts) -> str:
 
 def services(facts: CircuitFacts) -> str:
     def describe(name: str) -> str:
-        services = facts.links[name].service_routes.items()
-        found = ", ".join(f"{service} in {plural(routes, 'route')}" for service, routes in services)
+        link = facts.links[name]
+        found = ", ".join(
+            f"{service} in {UNKNOWN} routes"
+            if routes == 0 and Answer.UNKNOWN in link.service_answers.get(service, {}).values()
+            else f"{service} in {plural(routes, 'route')}"
+            for service, routes in link.service_routes.items()
+        )
         return found or "communities sent"
 
     return _per_link(facts, describe)
 
 
 def received(facts: CircuitFacts) -> str:
-    return _per_link(facts, lambda name: _prefixes(facts.links[name].routes))
+    return _per_link(facts, lambda name: _prefixes(_received(facts.links[name])))
 
 
 def advertised(facts: CircuitFacts) -> str:
-    return _per_link(facts, lambda name: _prefixes(facts.links[name].advertised_prefixes))
+    return _per_link(facts, lambda name: _prefixes(_advertised(facts.links[name])))
 
 
 def limits(facts: CircuitFacts) -> str:
     def describe(name: str) -> str:
         link = facts.links[name]
         limits = link.advertised_prefix_limit
-        shown = link.advertised_prefixes.items()
-        return " and ".join(f"{n} of {limits[family]} {FAMILY_NAMES[family]}" for family, n in shown)
+        shown = _advertised(link).items()
+        return " and ".join(
+            f"{UNKNOWN if number == UNKNOWN else f'{number} of'} {limits[family]} {FAMILY_NAMES[family]}"
+            for family, number in shown
+        )
 
     return _per_link(facts, describe)
 

@@ -111,6 +111,62 @@ def test_what_is_advertised_is_counted_as_the_limit_s_check_counts_it(net: Compa
     assert shown == mirrored(net.config, declared).count(net.monitor.network, space.family)
 
 
+@BOTH_FAMILIES
+def test_a_service_is_missing_only_where_its_absence_is_proven(net: Company, space: Space):
+    def answer() -> str:
+        return link(net).service_answers["exchange-online"][space.family]
+
+    assert answer() == "yes"
+    net.down("edge-1")
+    assert answer() == "unknown"
+    net.reconnect("edge-1")
+    assert answer() == "no", "the link is down"
+    net.microsoft_sends("chicago-primary", space.sharepoint, communities=TEAMS)
+    assert answer() == "no"
+    net.microsoft_sends("chicago-primary", space.sharepoint, communities="")
+    assert answer() == "unknown", "the router sends no communities"
+
+
+@BOTH_FAMILIES
+def test_best_paths_do_not_prove_that_a_service_is_missing(space: Space):
+    net = company("feeds: {edge-1: {add_path: false}}").converge()
+    net.microsoft_withdraws("chicago-primary", space.exchange)
+    assert link(net).state[space.family] == "up"
+    assert link(net).service_answers["exchange-online"][space.family] == "unknown"
+
+
+@BOTH_FAMILIES
+def test_nothing_is_advertised_over_a_link_that_is_down(net: Company, space: Space):
+    def advertised() -> tuple[str, int]:
+        return link(net).advertising[space.family], link(net).advertised_prefixes[space.family]
+
+    assert advertised() == ("yes", 1)
+    net.lose("chicago-primary", space.family)
+    assert advertised() == ("no", 1), "the mirror shows what would be advertised"
+    net.down("edge-1")
+    assert advertised() == ("unknown", 1), "the link was down, and may be up again"
+    net.reconnect("edge-1").bring("chicago-primary", space.family)
+    assert advertised() == ("yes", 1)
+    net.down("chicago-primary")
+    assert advertised() == ("unknown", 0)
+
+
+@BOTH_FAMILIES
+def test_a_circuit_counts_the_links_of_which_nothing_is_known(net: Company, space: Space):
+    def chicago() -> tuple[str, int, int, str]:
+        now = circuit_status(net.monitor, "chicago")
+        family = space.family
+        return now.state[family], now.links_up[family], now.links_unknown[family], now.shown[family]
+
+    assert chicago() == ("up", 2, 0, "up")
+    net.down("edge-1")
+    assert chicago() == ("up", 1, 1, "unknown")
+    net.reconnect("edge-1")
+    assert chicago() == ("up", 1, 0, "down")
+    net.down("edge-2")
+    assert chicago() == ("unknown", 0, 1, "down")
+
+
 @pytest.mark.parametrize(("family", "limit"), [("ipv4", 4_000), ("ipv6", 100)])
 def test_private_peering_has_limits_of_its_own(family: Family, limit: int):
     assert link(company(PLANT), "plant").advertised_prefix_limit[family] == limit

@@ -12,6 +12,8 @@ import yaml
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.bench import page as bench
+from tests.checks.company import V4
+from tests.checks.company import company as demo_company
 from tests.e2e.browser import Scheme, Visit, chromium, visiting
 from tests.e2e.company import EXCHANGE, MSEE, POOL, Company, bring, configuration, own_network
 from tests.e2e.pictures import (
@@ -248,7 +250,9 @@ def test_a_link_goes_down_and_comes_back_before_ones_eyes(company: Company, visi
     expect(link).to_have_class("link down")
     for text in ("IPv4, IPv6 down", "since ", "▲ link-down"):
         expect(link).to_contain_text(text)
-    expect(visit("#circuits summary")).to_contain_text("● IPv4 up, 1 of 2 links")
+    expect(visit("#circuits summary")).to_contain_text("▲ IPv4 up, 1 of 2 links")
+    advertised = visit.row("Links of circuit chicago", "Prefixes advertised")
+    expect(advertised).to_contain_text("none while the link is down (1 would be)")
     expect(visit.headline).to_contain_text("Raised: 2 warning.")
     expect(visit("#bands .block.down").first).to_be_attached()
 
@@ -256,6 +260,21 @@ def test_a_link_goes_down_and_comes_back_before_ones_eyes(company: Company, visi
         bring(edge, MSEE["edge-1"][family], EXCHANGE[family])
     expect(link).to_have_class("link up")
     expect(visit.headline).to_contain_text("All is well")
+
+
+def test_what_no_feed_proves_is_unknown_and_neither_0_nor_no(browser: Browser):
+    net = demo_company().converge().wait(60).down("edge-1").withdraw("chicago-secondary", V4.pool)
+    with bench.serving(net) as url, visiting(browser, url) as visit:
+        chicago = visit("#circuits details", has_text="chicago")
+        for family in ("IPv4", "IPv6"):
+            expect(chicago.locator("summary")).to_contain_text(f"◆ {family} up, 1 of 2 links; 1 unknown")
+            expect(chicago.locator(".difference")).to_contain_text(f"{family}: it is unknown what primary")
+        expect(chicago.locator(".difference")).not_to_contain_text("the same prefixes")
+        for fact, known in (("Prefixes received", "2"), ("of exchange-online", "1")):
+            cells = visit.row("Links of circuit chicago", fact).get_by_role("cell")
+            expect(cells).to_have_text(["◆ unknown", "◆ unknown", known, known])
+        expect(visit.row("Feeds", "edge-1")).to_contain_text("◆ unknown")
+        expect(drawn(visit, "link", "secondary").first).to_contain_text("▲ missing: pool chi")
 
 
 def test_a_prefix_that_only_one_link_brings_is_named(company: Company, visit: Visit):

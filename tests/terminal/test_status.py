@@ -230,7 +230,7 @@ async def test_a_link_is_shown_in_each_family(net: Company):
     rows = [line for line in seen.lines if re.search(r"IPv[46]  +[●▲]", line)]
     assert [row.split() for row in rows[:2]] == [
         ["primary", "edge-1", "IPv4", "●", "up", "3", "min", "5", "s", "2", "1", "of", "200"],
-        ["IPv6", "▲", "down", "2", "min", "5", "s", "0", "1", "of", "200"],
+        ["IPv6", "▲", "down", "2", "min", "5", "s", "0", "none", "(1", "when", "up)"],
     ]
     assert "▲ missing on chicago" in seen.section("NAT pools")
     assert "primary IPv6" in seen.section("NAT pools")
@@ -251,6 +251,50 @@ def test_a_required_service_that_is_missing_stands_out(net: Company):
     link = snapshot["status"]["circuits"]["chicago"]["links"]["primary"]
     link |= {"service_routes": {"teams": 2, "exchange": 0}, "services": {}}
     assert "primary receives ▲ no exchange, teams (2 routes)" in drawn(snapshot).section("Circuits")
+
+
+@BOTH_FAMILIES
+def test_what_no_feed_proves_is_unknown_and_neither_0_nor_no(net: Company, space: Space):
+    seen = drawn(snapshot_of(net.down("edge-1")), width=120)
+    family = {"ipv4": "IPv4", "ipv6": "IPv6"}[space.family]
+    told = seen.section("Circuits")
+    assert f"◆ {family} up, 1 of 2 links; 1 unknown" in told
+    assert "primary receives exchange-online ◆ unknown" in told
+    assert "no exchange-online" not in told
+    [row] = [each for each in seen.lines if f"{family}    ◆ unknown" in each]
+    assert row.count("◆ unknown") == 2, "the state and the number of prefixes"
+    assert re.search(r"edge-1 ▲ down: closing connection .* unknown edge-table", seen.section("Feeds"))
+
+
+@BOTH_FAMILIES
+def test_one_family_of_a_service_may_be_unknown(net: Company, space: Space):
+    net.end_of_rib("edge-1").down("edge-1").up("edge-1").bring("chicago-primary", "ipv4", "ipv6")
+    net.end_of_rib("edge-1", family=space.family).wait(3)
+    counts = {"ipv4": "IPv4 1, IPv6 unknown", "ipv6": "IPv4 unknown, IPv6 1"}[space.family]
+    assert f"primary receives exchange-online ({counts})" in drawn(snapshot_of(net)).section("Circuits")
+
+
+@BOTH_FAMILIES
+def test_nothing_is_advertised_over_a_link_that_is_down(net: Company, space: Space):
+    told = drawn(snapshot_of(net.lose("chicago-primary", space.family)), width=120).section("Circuits")
+    family = {"ipv4": "IPv4", "ipv6": "IPv6"}[space.family]
+    assert f"▲ {family} up, 1 of 2 links" in told
+    assert re.search(rf"{family} ▲ down .* 0 none \(1 when up\)", told)
+
+
+def test_a_pool_is_on_no_other_link_only_where_their_mirrors_prove_it(net: Company):
+    def pools() -> str:
+        return drawn(snapshot_of(net), width=160).section("NAT pools")
+
+    assert "chi ● chicago primary ○ none ○ no" in pools()
+    net.down("dallas-primary")
+    assert "chi ● chicago primary ◆ 1 unknown ○ no" in pools()
+
+
+def test_where_there_is_no_other_link_none_is_missing_there(net: Company):
+    snapshot = snapshot_of(net)
+    del snapshot["status"]["circuits"]["dallas"], snapshot["status"]["pools"]["dal"]
+    assert "chi ● chicago primary no others ○ no" in drawn(snapshot).section("NAT pools")
 
 
 def test_services_by_family_and_draining_are_shown_where_the_daemon_tells_them(net: Company):

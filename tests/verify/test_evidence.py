@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.checks.company import V4, V6, Company, Space
@@ -181,3 +183,27 @@ async def test_a_process_that_is_down(net: Company):
     run = await put_to_the_test(net)
     assert run.report["status"] == "unknown"
     assert "unknown ExaBGP process outside is not running or does not answer" in run.problems("sight")
+
+
+@BOTH_FAMILIES
+async def test_a_link_that_nothing_is_known_of_has_no_number_of_routes(net: Company, space: Space):
+    """A 0 beside it would say that the link receives nothing."""
+
+    def of_primary(evidence: list[dict[str, Any]]) -> dict[str, Any]:
+        wanted = {"circuit": "chicago", "link": "primary", "family": space.family}
+        [proof] = [each for each in evidence if each["labels"] == wanted]
+        return dict(proof["details"])
+
+    known = (await put_to_the_test(net)).step("sessions")["evidence"]
+    assert of_primary(known)["routes"] == 2
+    unknown = (await put_to_the_test(net.down("edge-1"))).step("sessions")["evidence"]
+    assert "routes" not in of_primary(unknown)
+
+
+@BOTH_FAMILIES
+async def test_a_link_that_is_down_advertises_nothing_whatever_its_mirror_shows(net: Company, space: Space):
+    run = await put_to_the_test(net.lose("chicago-primary", space.family).wait(60))
+    down, up = f"0 of 200 {NAMES[space.family]}", f"1 of 200 {NAMES[space.family]}"
+    primary, _, secondary = run.step("limits")["summary"].partition("; ")
+    assert down in primary
+    assert up in secondary

@@ -2,7 +2,7 @@
 
 import { keepDifference } from "./difference.js";
 import { el, PHONE, show, table } from "./dom.js";
-import { circuitStates } from "./links.js";
+import { circuitInWords, circuitStates } from "./links.js";
 import { store } from "./store.js";
 import { at } from "./times.js";
 import { FAMILIES, marked } from "./words.js";
@@ -38,9 +38,7 @@ function build(circuit, previous, open) {
 
 function summary(circuit) {
   const place = [circuit.location, circuit.geo, `${circuit.peering} peering`].filter(Boolean).join(", ");
-  const states = circuitStates(circuit).map(({ family, state, up, of }) =>
-    el("span", { class: `badge ${state === "up" && up < of ? "unknown" : state}` }, marked(state, `${FAMILIES[family]} ${state}, ${up} of ${of} links`)),
-  );
+  const states = circuitStates(circuit).map((found) => el("span", { class: `badge ${found.sign}` }, marked(found.sign, circuitInWords(found))));
   return el("summary", {}, el("strong", {}, circuit.name), " ", el("span", { class: "quiet" }, place), " ", states);
 }
 
@@ -49,18 +47,31 @@ function rowsOf({ links }) {
   const columns = Object.entries(links).flatMap(([link, found]) => Object.keys(found.state).map((family) => ({ link, found, family })));
   const services = [...new Set(Object.values(links).flatMap(({ services: each }) => Object.keys(each ?? {})))];
   const row = (heading, value) => [heading, ...columns.map(value)];
-  const number = (value) => (value === undefined ? "–" : { text: value, class: "number" });
   return [
     ["", ...columns.map(({ link, family }) => `${link} ${FAMILIES[family]}`)],
     [
       row("State", ({ found, family }) => ({ text: marked(found.shown[family]), class: found.shown[family] })),
       row("Since", ({ found, family }) => (found.since[family] ? at(found.since[family]) : "ermon's start")),
       row("Router", ({ found }) => found.router),
-      row("Prefixes received", ({ found, family }) => number(found.routes[family])),
-      ...services.map((service) => row(`of ${service}`, ({ found, family }) => number(found.services?.[service]?.[family]))),
-      row("Prefixes advertised", ({ found, family }) => (family in found.advertised_prefixes ? number(`${found.advertised_prefixes[family]} (limit ${found.advertised_prefix_limit[family]})`) : "not seen")),
+      row("Prefixes received", ({ found, family }) => (found.state[family] === "unknown" ? UNKNOWN : number(found.routes[family]))),
+      ...services.map((service) => row(`of ${service}`, ({ found, family }) => (found.service_answers[service]?.[family] === "unknown" ? UNKNOWN : number(found.services[service]?.[family])))),
+      row("Prefixes advertised", ({ found, family }) => advertised(found, family)),
     ],
   ];
+}
+
+/** Instead of a number that nothing proves: a 0 would say that there is nothing. */
+const UNKNOWN = { text: marked("unknown"), class: "number unknown" };
+
+function number(value) {
+  return value === undefined ? "–" : { text: value, class: "number" };
+}
+
+/** Over a session that is down nothing is advertised: its mirror shows what would be. */
+function advertised({ advertised_prefixes: counts, advertised_prefix_limit: limits, advertising }, family) {
+  if (!(family in counts)) return "not seen";
+  if (advertising[family] === "unknown") return UNKNOWN;
+  return number(advertising[family] === "no" ? `none while the link is down (${counts[family]} would be)` : `${counts[family]} (limit ${limits[family]})`);
 }
 
 /** On a phone: link after link, and what its families have in common is said once. */

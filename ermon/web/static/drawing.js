@@ -95,13 +95,20 @@ function linkTexts(link, dense) {
   const { here, utc } = link.since ? clocks(link.since) : { here: null, utc: null };
   return [
     ["state", link.name],
-    ["small", byFamily(link.states)],
+    ...statesOf(link.states, sizeOf(dense)),
     here && ["small", here.length < DATED ? `since ${here}` : here],
     utc && ["small", utc],
     maintenance(link),
     link.findings && [`small ${link.findings.tone}`, link.findings.text],
     ...chips(link.pools, sizeOf(dense).chips),
   ].filter(Boolean);
+}
+
+/** In one line, or one for each family: no state is cut off. */
+function statesOf(states, size) {
+  const together = byFamily(states);
+  if (together.length <= fitting(widthOf(size))) return [["small", together]];
+  return Object.entries(states).map(([family, state]) => ["small", byFamily({ [family]: state })]);
 }
 
 function maintenance({ maintained }) {
@@ -165,7 +172,9 @@ function chips(pools, most) {
   const sorted = [...pools].sort((a, b) => Number(Boolean(b.wrong)) - Number(Boolean(a.wrong)));
   const shown = sorted.slice(0, sorted.length > most ? Math.max(1, most - 1) : most);
   const lines = shown.map(({ pool, answer, wrong }) => {
-    const text = { yes: `pool ${pool}`, no: `pool ${pool} missing` }[answer] ?? `${pool} ${answer}`;
+    // The state first: a long name is cut off at its end.
+    const state = { yes: "", no: "missing: " }[answer] ?? `${answer}: `;
+    const text = `${state}pool ${pool}`;
     return [wrong ? "chip critical" : "chip", `${wrong ? MARKS.down : MARKS[answer] ?? MARKS.unknown} ${text}`];
   });
   const rest = sorted.length - shown.length;
@@ -173,16 +182,26 @@ function chips(pools, most) {
 }
 
 /** Lines of text, one below the other: `[class, text]`. */
-function texts(x, y, lines, { column, offset }) {
+function texts(x, y, lines, size) {
   return lines.filter(Boolean).map(([kind, text], n) =>
-    svg("text", { class: kind, x, y: y + n * LINE }, svg("title", {}, text), short(text, column / 2 + offset - 18)),
+    svg("text", { class: kind, x, y: y + n * LINE }, svg("title", {}, text), short(text, widthOf(size))),
   );
+}
+
+/** What a text beside a line may be wide. */
+function widthOf({ column, offset }) {
+  return column / 2 + offset - 18;
 }
 
 /** Cuts what is longer than so many pixels; the title has it whole. */
 function short(text, pixels) {
-  const fits = Math.max(4, Math.floor(pixels / TEXT));
+  const fits = fitting(pixels);
   return text.length <= fits ? text : `${text.slice(0, fits - 1)}…`;
+}
+
+/** How many letters fit. */
+function fitting(pixels) {
+  return Math.max(4, Math.floor(pixels / TEXT));
 }
 
 // In words --------------------------------------------------------------------------------------------

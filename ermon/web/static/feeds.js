@@ -67,7 +67,7 @@ function row(feed) {
     el("td", { class: synced(feed).tone }, synced(feed).text),
     el("td", {}, feed.since ? at(feed.since) : "never"),
     el("td", {}, feed.last_message_at ? at(feed.last_message_at) : "none"),
-    el("td", {}, byFamily(feed.routes)),
+    el("td", { class: feed.state === "up" ? "" : "unknown" }, routesOf(feed)),
     el("td", { class: "number" }, feed.updates),
     el("td", {}, feed.router ?? "–"),
     el("td", {}, placeOf(feed)),
@@ -80,9 +80,14 @@ function item(feed) {
   return el(
     "li", { id: `feed/${feed.name}` },
     el("strong", {}, feed.name), " ", el("span", { class: feed.state }, marked(feed.state)), ", in sync: ", el("span", { class: synced(feed).tone }, synced(feed).text),
-    el("p", { class: "facts" }, [feed.router, placeOf(feed)].filter(Boolean).join(", "), "; routes: ", byFamily(feed.routes), feed.since && ["; since ", at(feed.since)]),
+    el("p", { class: "facts" }, [feed.router, placeOf(feed)].filter(Boolean).join(", "), "; routes: ", routesOf(feed), feed.since && ["; since ", at(feed.since)]),
     notesOf(feed) && el("p", { class: "facts" }, notesOf(feed)),
   );
+}
+
+/** Of a feed that is down, nobody knows what its router has. */
+function routesOf({ state, routes }) {
+  return state === "up" ? byFamily(routes) : marked("unknown");
 }
 
 function synced({ blind, in_sync: families }) {

@@ -1,6 +1,6 @@
 // Where links and pools stand in the status: the drawing, the circuits and the matrix find them alike.
 
-import { PLACES } from "./words.js";
+import { FAMILIES, PLACES } from "./words.js";
 
 /** `[circuit, name, link]` of every link. */
 export function allLinks(status) {
@@ -9,10 +9,21 @@ export function allLinks(status) {
   );
 }
 
-/** Of each family of a circuit: its state, and how many of its links are up. */
-export function circuitStates({ state, links_up: up, links }) {
+/** Of each family of a circuit: its state, how many of its links are up or unknown, and the worst of them as its sign. */
+export function circuitStates({ state, links_up: up, links_unknown: unknown, shown, links }) {
   const of = (family) => Object.values(links).filter((link) => family in link.state).length;
-  return Object.entries(state).map(([family, each]) => ({ family, state: each, up: up[family], of: of(family) }));
+  return Object.entries(state).map(([family, each]) => ({ family, state: each, sign: shown[family], up: up[family], unknown: unknown[family], of: of(family) }));
+}
+
+/** In the same words as the command line: `IPv4 up, 1 of 2 links; 1 unknown`. */
+export function circuitInWords({ family, state, up, unknown, of }) {
+  if (state === "unknown") return `${FAMILIES[family]} unknown, ${unknown} of ${of} links`;
+  return `${FAMILIES[family]} ${state}, ${up} of ${of} links${unknown > 0 ? `; ${unknown} unknown` : ""}`;
+}
+
+/** Whether nothing proves what a link that need not advertise a pool says of it. */
+export function unseenOnLink(pool, link) {
+  return Object.keys(pool.advertised).some((family) => link.advertising[family] === "unknown");
 }
 
 /** How a pool stands on a link, and whether it is to be there; `null` where nobody asks. */

@@ -1,7 +1,7 @@
 // Pools × links × views of the internet: where each pool is seen, and where it should be.
 
 import { el, later, PHONE, show, table } from "./dom.js";
-import { allLinks, poolOnInternet, poolOnLink } from "./links.js";
+import { allLinks, poolOnInternet, poolOnLink, unseenOnLink } from "./links.js";
 import { store } from "./store.js";
 import { MARKS, plural, some } from "./words.js";
 
@@ -72,7 +72,7 @@ function narrow(pools, links, views) {
     caption: "NAT pools: where they are expected, and where else they are seen",
     head: ["Pool", "Prefixes", "On its links", "On other links", "On the internet"],
     rows: pools.map(([name, pool]) => {
-      const on = links.map(([circuit, link]) => ({ where: `${circuit} ${link}`, ...poolOnLink(pool, circuit, link) })).filter(({ answer }) => answer);
+      const on = links.map(([circuit, link, state]) => ({ where: `${circuit} ${link}`, ...(poolOnLink(pool, circuit, link) ?? (unseenOnLink(pool, state) && { answer: "unknown" })) })).filter(({ answer }) => answer);
       const internet = views.map((view) => ({ where: view, ...poolOnInternet(pool, view) })).filter(({ answer }) => answer);
       const expected = on.filter((each) => each.expected);
       return [{ text: name, id: `pool/${name}` }, some(pool.prefixes), planned(expected), besides(on.filter((each) => !each.expected)), besides(internet)];
