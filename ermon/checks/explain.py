@@ -9,6 +9,7 @@ from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Check, Section
 from ermon.checks.guide import HEADINGS, WRITTEN_FOR, Guide, guide, lines_on, words_in
 from ermon.commands import TITLES, Question
+from ermon.commands.blocks import blocks
 
 WIDTH = 96
 
@@ -76,7 +77,10 @@ def _step(number: int, step: tuple[str | Question, ...], platform: str) -> Itera
     for piece in step:
         if isinstance(piece, Question):
             known = lines_on(platform, piece) or [f"ermon knows no command for {TITLES[platform]} here."]
-            yield from (f"       {line}" for line in known)
+            for block in blocks("\n".join(known)):  # each is pasted by itself
+                if block.heading:
+                    yield f"     {block.heading}:"
+                yield from (f"       {line}" for line in block.lines)
             continue
         yield from textwrap.wrap(
             piece,

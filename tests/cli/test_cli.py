@@ -276,11 +276,17 @@ def test_a_check_is_explained_with_the_commands_of_the_router_that_one_has(ermon
     code, out, _ = ermon("explain", "link-down", "--platform", "bird")
     assert code == 0
     assert "What to do (router commands: BIRD)" in out
-    assert 'birdc "enable $P"' in out
+    assert "birdc \"enable '$P'\"" in out
     assert "show bgp" not in out
     assert "OUR-ASN" not in out  # a word of the commands of other platforms
     code, out, _ = ermon("explain", "link-flapping", "--platform", "gobgp")
     assert (code, "ermon knows no command for GoBGP here." in out) == (0, True)
+
+
+def test_in_an_explained_check_what_goes_into_a_file_stands_apart_from_what_is_typed(ermon):
+    _, out, _ = ermon("explain", "pool-leak", "--platform", "openbgpd")
+    assert "\n     last in bgpd.conf:\n       deny to ISP prefix " in out
+    assert "\n     then in a shell:\n       bgpctl reload\n" in out
 
 
 def test_without_a_platform_the_commands_are_those_of_ios_xe(ermon):
