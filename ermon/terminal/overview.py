@@ -230,10 +230,12 @@ _RANKS: Mapping[str, int] = {overall: rank for rank, overall in enumerate(revers
 
 
 def _row(name: str, feed: FeedDoc, now: datetime) -> tuple[Text, ...]:
+    # A router is waited for since ermon or its ExaBGP was started; the session may have changed long before.
+    since = feed.since if feed.waiting_until is None else None
     return (
         text(name),
         _state(feed, now),
-        text("" if feed.since is None else duration(now - instant(feed.since))),
+        text("" if since is None else duration(now - instant(since))),
         _routes(feed),
         text(_place(feed)),
     )

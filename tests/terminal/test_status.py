@@ -131,6 +131,14 @@ async def test_a_dead_circuit_in_maintenance_is_not_well(space: Space):
     assert "down" in seen.section("Circuits")
 
 
+async def test_a_router_is_not_waited_for_since_before_ermon_was_started(net: Company):
+    net.wait(700).restart().process_up("edges").process_up("outside")
+    feeds = (await look(net.wait(3), "status")).section("Feeds")
+    assert "◆ waiting for the" in feeds
+    assert " min" not in feeds
+    assert " min" in (await look(net.converge().wait(180), "status")).section("Feeds")
+
+
 async def test_nothing_raised_and_unseen_is_4_and_says_so_first(net: Company):
     seen = await look(net.down("outside"), "status")
     assert seen.code == 4
