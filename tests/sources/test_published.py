@@ -37,7 +37,7 @@ def test_periods_of_one_prefix_stay_apart(text):
 def test_a_list_that_nobody_can_have_meant_is_refused(monkeypatch):
     monkeypatch.setattr(published, "MAX_PREFIXES", 2)
     assert len(listed("192.0.2.0/25", "192.0.2.128/25").prefixes) == 2
-    with pytest.raises(SourceError, match="has 3 prefixes; 2 are the most"):
+    with pytest.raises(SourceError, match="has 3 prefixes; 2 is the maximum"):
         listed("192.0.2.0/25", "192.0.2.128/25", "2001:db8::/32")
 
 

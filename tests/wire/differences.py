@@ -116,6 +116,13 @@ def is_merged_otherwise(outcome: Outcome) -> bool:
     )
 
 
+def has_confederation_in_as4_path(outcome: Outcome) -> bool:
+    """Whether ExaBGP withdraws routes whose AS4_PATH begins with a confederation's segment."""
+    return outcome.withdrawn_by_them and any(
+        value[:1] in {b"\3", b"\4"} for value in outcome.values(AS4_PATH)
+    )
+
+
 def is_path(value: bytes) -> bool:
     """Whether the value of an AS4_PATH is one (RFC 6793 section 6)."""
     at = 0
@@ -206,6 +213,11 @@ ALLOWED = (
         "AS4_PATH and a confederation, or a malformed AS4_PATH",
         "RFC 6793 section 4.2.3: a leading confederation's segment is kept; section 6",
         is_merged_otherwise,
+    ),
+    Difference(
+        "AS4_PATH that begins with a confederation's segment",
+        "RFC 6793 section 6: the segment is discarded, the routes are not",
+        has_confederation_in_as4_path,
     ),
     Difference(
         "two next hops that are not a global and a link-local one",
