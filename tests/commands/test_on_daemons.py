@@ -18,12 +18,6 @@ BGPD, BGPCTL, GOBGPD = Path("/usr/sbin/bgpd"), Path("/usr/sbin/bgpctl"), Path("/
 PATIENCE = 20.0
 
 
-def installed(program: Path) -> None:
-    """Debian has GoBGP and OpenBGPD; no other test needs them."""
-    if not program.exists():
-        pytest.skip(f"{program} is not installed")
-
-
 def of(platform: str, family: str, kind: str) -> str:
     [question] = [each for each in QUESTIONS if each.kind == kind]
     text = command(platform, question, VALUES[family], family, None)
@@ -69,7 +63,7 @@ def test_bird_reads_an_anchor(family: str, tmp_path: Path):
 @BOTH_FAMILIES
 @pytest.mark.parametrize("kind", ["stop", "stop-asn", "refuse"])
 def test_openbgpd_reads_what_is_to_be_written_into_its_file(family: str, kind: str, tmp_path: Path):
-    installed(BGPD)
+    bgp.require(BGPD.exists(), "OpenBGPD")
     rules = [line for line in of("openbgpd", family, kind).splitlines() if line.startswith("deny")]
     assert rules
     file = tmp_path / "bgpd.conf"
@@ -84,7 +78,7 @@ def test_openbgpd_reads_what_is_to_be_written_into_its_file(family: str, kind: s
 @pytest.mark.parametrize("kind", kinds("openbgpd"))
 def test_bgpctl_knows_the_command(family: str, kind: str, tmp_path: Path):
     """It reads its arguments before it looks for the daemon, which is not there."""
-    installed(BGPCTL)
+    bgp.require(BGPCTL.exists(), "OpenBGPD")
     for line in of("openbgpd", family, kind).splitlines():
         if line.startswith("bgpctl"):
             typed = re.split(r" \| |  #", line)[0].split()[1:]
@@ -131,7 +125,7 @@ class GoBgp:
     """A daemon that never has a session."""
 
     def __init__(self, directory: Path, way: str) -> None:
-        installed(GOBGPD)
+        bgp.require(GOBGPD.exists(), "GoBGP")
         file = directory / "gobgpd.toml"
         families = "".join(map(FAMILY_OF_NEIGHBOR.format, ("ipv4", "ipv6")))
         neighbors = "".join(NEIGHBOR.format(values["ISP"]) + families for values in VALUES.values())
