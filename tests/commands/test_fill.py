@@ -30,6 +30,12 @@ def finding(check: str, evidence: dict[str, Any] | None = None, **labels: str) -
     return Finding("f1", check, labels, Severity.CRITICAL, "It is so", evidence or {}, 0.0, 0.0)
 
 
+def leak(prefix: str, family: str = "ipv4") -> Finding:
+    return finding(
+        "pool-leak", {"prefixes": [prefix]}, pool="chi", family=family, feed="isp-a", uplink="isp-a"
+    )
+
+
 def filled(found: Finding, known: Config | None = None) -> list[Step]:
     return fill(read_guide(found.check).plain().pieces, known or config(KNOWN), found)
 
@@ -50,8 +56,7 @@ def text(steps: list[Step]) -> str:
     ],
 )
 def test_a_leak_names_the_provider_the_pool_and_the_platform(family: str, pool: str, neighbor: str):
-    leak = finding("pool-leak", {"prefixes": [pool]}, pool="chi", family=family, feed="isp-a", uplink="isp-a")
-    sent, stop, undo, _ = commands(filled(leak))
+    sent, stop, undo, _ = commands(filled(leak(pool, family)))
     assert (sent.where, sent.platform) == ("edge-1, uplink isp-a", "bird")
     assert f'"{neighbor}"' in sent.by_platform["bird"]
     assert f"net ~ [ {pool}+ ]" in sent.by_platform["bird"]
@@ -61,29 +66,13 @@ def test_a_leak_names_the_provider_the_pool_and_the_platform(family: str, pool: 
 
 
 def test_a_part_of_a_pool_that_leaks_is_stopped_with_all_of_the_pool():
-    leak = finding(
-        "pool-leak",
-        {"prefixes": ["198.51.100.4/32"]},
-        pool="chi",
-        family="ipv4",
-        feed="isp-a",
-        uplink="isp-a",
-    )
-    sent, stop, *_ = commands(filled(leak))
+    sent, stop, *_ = commands(filled(leak("198.51.100.4/32")))
     assert "198.51.100.4/32" in sent.by_platform["junos"]
     assert "198.51.100.0/28 le 32" in stop.by_platform["frr"]
 
 
 def test_what_the_configuration_does_not_say_stays_a_word_in_capitals():
-    leak = finding(
-        "pool-leak",
-        {"prefixes": ["198.51.100.0/28"]},
-        pool="chi",
-        family="ipv4",
-        feed="isp-a",
-        uplink="isp-a",
-    )
-    sent, *_ = commands(filled(leak, config(COMPANY)))
+    sent, *_ = commands(filled(leak("198.51.100.0/28"), config(COMPANY)))
     assert sent.platform is None
     assert sent.by_platform["iosxe"] == (
         "show bgp ipv4 unicast neighbors ISP advertised-routes | include 198.51.100.0"
