@@ -159,12 +159,17 @@ def test_routes_before_the_policy_are_asked_for_though_nobody_keeps_them(network
 
 
 @FAMILIES
-@pytest.mark.parametrize("kind", ["stop", "stop-asn", "refuse", "shut"])
+@pytest.mark.parametrize(
+    ("running_network", "kind"),
+    [
+        pytest.param(*change, marks=pytest.mark.xdist_group(change[0].__name__))
+        for change in ((Bird, "shut"), (Frr, "stop"), (Frr, "stop-asn"), (Frr, "refuse"), (Frr, "shut"))
+    ],
+    indirect=["running_network"],
+)
 def test_a_change_takes_effect_and_its_undoing_leaves_everything_as_it_was(network, family, kind):
     """Rules in BIRD's file are read by BIRD in tests/commands. What is shut is a session with ermon: the router calls again."""
     edge = network.edge
-    if not (kind == "shut" or isinstance(edge, Frr)):
-        pytest.skip("BIRD's policies stand in its file")
     words = {"stop": ("POOL",), "stop-asn": ("MICROSOFT",), "refuse": ("PREFIX",)}.get(kind, ())
     names = {
         "TO-MSEE": {"ipv4": "TO-MICROSOFT", "ipv6": "TO-MICROSOFT6"}[family],
@@ -184,10 +189,10 @@ def test_a_change_takes_effect_and_its_undoing_leaves_everything_as_it_was(netwo
     eventually(lambda: edge.settings() == before, "it is as it was")
 
 
+@pytest.mark.parametrize("running_network", ROUTERS[:1], indirect=True)
 def test_a_command_reaches_each_protocol_of_a_neighbor_and_says_where_there_is_none(network):
+    """BIRD alone has protocols, several for a neighbor."""
     edge = network.edge
-    if not isinstance(edge, Bird):
-        pytest.skip("BIRD alone has protocols, several for a neighbor")
     before = edge.settings()
     edge.type(asked(network, "ipv4", "shut", "ISP"))
     assert {"nobody-1", "nobody-2"} <= set(edge.settings().splitlines())
