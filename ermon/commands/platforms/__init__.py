@@ -1,7 +1,7 @@
 """The commands of each platform, by kind of question.
 
-Those of FRR, BIRD, GoBGP and OpenBGPD are typed on the real thing by tests; those of the others are taken from what
-their vendors document, which each module names. A command that is not known for sure is not here.
+Tests type those of FRR, BIRD, GoBGP and OpenBGPD on the real thing. Those of the others follow the documents that each
+module names, and no device has taken them yet. Where no form of a command is known, it is not here.
 """
 
 from __future__ import annotations
