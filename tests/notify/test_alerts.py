@@ -14,7 +14,7 @@ from ermon.notify.alerts import MAX_DESCRIPTION_CHARACTERS, RESOLVED_KEPT_SECOND
 from tests.networks import START
 
 URL = "https://ermon.example.net"
-TODO = "What to do, on ermon's host: ermon explain id-of-pool-leak"
+NEXT_STEP = "What to do, on ermon's host: ermon explain id-of-pool-leak"
 
 
 def finding(check: str = "pool-leak", **changes: Any) -> Finding:
@@ -88,7 +88,7 @@ def test_the_watchdog_belongs_to_no_check_and_has_no_severity():
 def test_the_description_tells_the_evidence_in_words(evidence: dict[str, Any], text: str):
     since = "Since 2026-03-01 12:00:00 UTC."
     told = alerts.description(finding(evidence=evidence))
-    assert told.removesuffix(f" {TODO}") == f"{since} {text}".strip()
+    assert told.removesuffix(f" {NEXT_STEP}") == f"{since} {text}".strip()
 
 
 def test_the_description_says_when_it_ended_and_what_is_not_certain():
@@ -101,7 +101,7 @@ def test_the_description_is_cut_where_a_peer_sends_endless_paths():
     long = finding(evidence={"as_paths": [" ".join(["64500"] * 1000)]})
     told = alerts.description(long)
     assert len(told) == MAX_DESCRIPTION_CHARACTERS
-    assert told.endswith(f"… {TODO}"), "where to read more is not what is cut"
+    assert told.endswith(f"… {NEXT_STEP}"), "where to read more is not what is cut"
 
 
 # What is due -----------------------------------------------------------------------------------------
