@@ -10,7 +10,7 @@ import contextlib
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -62,6 +62,8 @@ class Table(StrEnum):
 
 State = Mapping[Table, Mapping[str, bytes]]
 """What the tables should hold: JSON values by key."""
+
+T = TypeVar("T")
 
 
 class DamagedError(Exception):
@@ -198,32 +200,10 @@ class Database:
             for table in Table
         }
 
-    def history(self, since: float, limit: int) -> list[HistoryRow]:
-        """Return what was cleared at or after ``since``, the latest first, and ``limit`` at most."""
+    def look(self, look: Callable[[PastTables], T]) -> T:
+        """Return what is looked up in the tables of the past."""
         with _damage():
-            return self._past.history(since, limit)
-
-    def between(self, start: float, end: float, limit: int) -> list[HistoryRow]:
-        """Return what was cleared at or after ``start`` and began at or before ``end``, what was cleared last first, and
-        ``limit`` at most.
-        """
-        with _damage():
-            return self._past.between(start, end, limit)
-
-    def find(self, key: str) -> list[HistoryRow]:
-        """Return the finding with this id, if it was cleared and is kept."""
-        with _damage():
-            return self._past.find(key)
-
-    def hours(self, first: int, last: int) -> dict[int, bytes]:
-        """Return what is held of the links from one hour to another, the earliest first."""
-        with _damage():
-            return self._past.hours(first, last)
-
-    def held_from(self) -> float | None:
-        """Return the earliest time of which anything is held, to the hour where that is of the links."""
-        with _damage():
-            return self._past.held_from()
+            return look(self._past)
 
     # Writing -----------------------------------------------------------------------------------------
 
@@ -336,8 +316,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 BASELINE_SECONDS = 7 * 86400.0
 """What was usual before ermon was off for a week says nothing of today."""
-
-T = TypeVar("T")
 
 
 class KeptBaseline(msgspec.Struct, frozen=True):

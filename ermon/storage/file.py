@@ -26,7 +26,7 @@ from ermon.storage.database import (
     State,
     Table,
 )
-from ermon.storage.past import HistoryRow, Hours
+from ermon.storage.past import HistoryRow, Hours, PastTables
 
 FILE_NAME = "ermon.sqlite"
 SET_ASIDE_AT_MOST = 10
@@ -84,8 +84,9 @@ class StorageFile:
         """Read what there is: the ``limit`` latest rows of the history, and the links from ``first_hour`` on."""
         try:
             database = self._open()
-            hours = database.hours(first_hour, LAST_HOUR)
-            return Begun(database.state, database.history(-math.inf, limit), hours, self._shown())
+            latest = database.look(lambda past: past.history(-math.inf, limit))
+            hours = database.look(lambda past: past.hours(first_hour, LAST_HOUR))
+            return Begun(database.state, latest, hours, self._shown())
         except DamagedError as error:
             problem = self._set_aside(error) or self._shown()
         except (OSError, sqlite3.Error, ForeignError) as error:
@@ -122,29 +123,10 @@ class StorageFile:
         self._new = False
         return Written(True, self._shown())
 
-    def history(self, since: float, limit: int) -> list[HistoryRow]:
-        """Return what can be had of what was cleared at or after ``since``, the latest first."""
-        return self._look(lambda database: database.history(since, limit), [])
-
-    def between(self, start: float, end: float, limit: int) -> list[HistoryRow]:
-        """Return what can be had of what was cleared at or after ``start`` and began at or before ``end``."""
-        return self._look(lambda database: database.between(start, end, limit), [])
-
-    def find(self, key: str) -> list[HistoryRow]:
-        """Return what can be had of one finding that was cleared."""
-        return self._look(lambda database: database.find(key), [])
-
-    def hours(self, first: int, last: int) -> Hours:
-        """Return what can be had of the links from one hour to another, the earliest first."""
-        return self._look(lambda database: database.hours(first, last), {})
-
-    def held_from(self) -> float | None:
-        """Return the earliest time of which anything is held."""
-        return self._look(lambda database: database.held_from(), None)
-
-    def _look(self, look: Callable[[Database], T], otherwise: T) -> T:
+    def look(self, look: Callable[[PastTables], T], otherwise: T) -> T:
+        """Return what is looked up in the past, or ``otherwise`` where it cannot be had."""
         try:
-            return look(self._open())
+            return self._open().look(look)
         except DamagedError as error:
             self._set_aside(error)
         except (OSError, sqlite3.Error, ForeignError):

@@ -86,12 +86,17 @@ class PastTables:
     # Reading -----------------------------------------------------------------------------------------
 
     def history(self, since: float, limit: int) -> list[HistoryRow]:
+        """Return what was cleared at or after ``since``, the latest first, and ``limit`` at most."""
         return self._findings(_SINCE, since, limit)
 
     def between(self, start: float, end: float, limit: int) -> list[HistoryRow]:
+        """Return what was cleared at or after ``start`` and began at or before ``end``, what was cleared last first, and
+        ``limit`` at most.
+        """
         return self._findings(_BETWEEN, start, end, limit) if self._complete else []
 
     def find(self, key: str) -> list[HistoryRow]:
+        """Return the finding with this id, if it was cleared and is kept."""
         return self._findings(_FIND, key)
 
     def _findings(self, query: str, *values: float | str) -> list[HistoryRow]:
@@ -101,12 +106,14 @@ class PastTables:
         ]
 
     def hours(self, first: int, last: int) -> dict[int, bytes]:
+        """Return what is held of the links from one hour to another, the earliest first."""
         if not self._complete:
             return {}
         query = "SELECT hour, links FROM link_hour WHERE hour BETWEEN ? AND ? ORDER BY hour"
         return {hour: as_bytes(links) for hour, links in self._connection.execute(query, (first, last))}
 
     def held_from(self) -> float | None:
+        """Return the earliest time of which anything is held, to the hour where that is of the links."""
         firsts = [self._value("SELECT min(cleared_at) FROM history")]
         if self._complete:
             firsts.append(self._value("SELECT (min(hour) + 1) * 3600.0 FROM link_hour"))

@@ -30,7 +30,7 @@ from ermon.model.findings import Delivery, Finding, Transition, TransitionState
 from ermon.storage import database
 from ermon.storage.database import Kept, Reader, State, Table
 from ermon.storage.file import StorageFile
-from ermon.storage.past import HistoryRow, Hours
+from ermon.storage.past import HistoryRow, Hours, PastTables
 
 RETRY_SECONDS = 10.0
 """How often a disk that failed is tried again."""
@@ -52,8 +52,8 @@ HISTORY_HELD = 10_000
 Reported = Callable[[str | None], None]
 
 T = TypeVar("T")
-_Question = tuple[Callable[[StorageFile], Any], asyncio.Future[Any]]
-"""What is looked up, and for whom."""
+_Question = tuple[Callable[[PastTables], Any], Any, asyncio.Future[Any]]
+"""What is looked up, the answer where that cannot be had, and for whom."""
 
 
 class _Work(NamedTuple):
@@ -193,7 +193,7 @@ class Store:
         """Return the findings that were cleared at or after ``since`` (seconds since the epoch), the latest
         first, ``limit`` at most; where the disk fails, what is known without it.
         """
-        rows = await self._rows(lambda file: file.history(since, limit), lambda row: row.cleared_at >= since)
+        rows = await self._rows(lambda past: past.history(since, limit), lambda row: row.cleared_at >= since)
         return await asyncio.to_thread(Reader(self._clock()).findings, rows[:limit])
 
     async def between(self, start: float, end: float, limit: int) -> list[Finding]:
@@ -201,19 +201,19 @@ class Store:
         ``limit`` at most; where the disk fails, what is known without it.
         """
         rows = await self._rows(
-            lambda file: file.between(start, end, limit), lambda row: row.cleared_at >= start
+            lambda past: past.between(start, end, limit), lambda row: row.cleared_at >= start
         )
         found = await asyncio.to_thread(Reader(self._clock()).findings, rows)
         return [finding for finding in found if finding.since <= end][:limit]
 
     async def cleared_finding(self, finding_id: str) -> Finding | None:
         """Return a finding that was cleared, as long as it is kept."""
-        rows = await self._rows(lambda file: file.find(finding_id), lambda row: row.id == finding_id)
+        rows = await self._rows(lambda past: past.find(finding_id), lambda row: row.id == finding_id)
         found = await asyncio.to_thread(Reader(self._clock()).findings, rows)
         return found[0] if found else None
 
     async def _rows(
-        self, look: Callable[[StorageFile], list[HistoryRow]], wanted: Callable[[HistoryRow], bool]
+        self, look: Callable[[PastTables], list[HistoryRow]], wanted: Callable[[HistoryRow], bool]
     ) -> list[HistoryRow]:
         """Look findings up on the disk, and in what is known without it; the latest first."""
         nothing: list[HistoryRow] = []
@@ -225,21 +225,21 @@ class Store:
 
     async def hours(self, first: int, last: int) -> dict[int, KeptTimeline]:
         """Return what is held of the links from one hour of the calendar to another, by their number since the epoch."""
-        nothing: Hours = {}
-        found = dict(await self._ask(lambda file: file.hours(first, last), nothing))
+        nothing: dict[int, bytes] = {}
+        found = await self._ask(lambda past: past.hours(first, last), nothing)
         with self._changed:
             found |= {hour: packed for hour, packed in self._hours.items() if first <= hour <= last}
         return await asyncio.to_thread(Reader(self._clock()).hours, found)
 
     async def held_from(self) -> float | None:
         """Return the earliest time of which the history holds anything."""
-        return await self._ask(lambda file: file.held_from(), None)
+        return await self._ask(lambda past: past.held_from(), None)
 
-    async def _ask(self, look: Callable[[StorageFile], T], otherwise: T) -> T:
+    async def _ask(self, look: Callable[[PastTables], T], otherwise: T) -> T:
         """Look something up on the disk, unless that does not answer."""
         answer: asyncio.Future[T] = self._loop.create_future()
         with self._changed:
-            self._questions.append((look, answer))
+            self._questions.append((look, otherwise, answer))
             self._changed.notify()
         try:
             async with asyncio.timeout(HISTORY_SECONDS):
@@ -323,8 +323,8 @@ class Store:
             version, ending = work.version, work.ending
             done, problem = self._file.write(work.state, work.cleared, work.latest, work.hours, self._clock())
             self._in_loop(self._settle, work, done, problem)
-            for look, answer in work.questions:
-                self._in_loop(_answer, answer, look(self._file))
+            for look, otherwise, answer in work.questions:
+                self._in_loop(_answer, answer, self._file.look(look, otherwise))
         self._file.close()
 
     def _begin(self) -> str | None:

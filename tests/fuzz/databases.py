@@ -109,10 +109,10 @@ def outcome(path: Path, random: Random) -> str:
         rows = {table: dict(state[table]) for table in Table}
         rows[Table.FINDINGS]["after"] = encode(finding(999))
         done, later = file.write(rows, [history_row(finding(998, NOW))], history, {7: b"?"}, NOW)
-        file.history(0.0, 100)
-        file.between(0.0, NOW, 100)
-        Reader(NOW).hours(file.hours(0, 100))
-        file.held_from()
+        file.look(lambda past: past.history(0.0, 100), [])
+        file.look(lambda past: past.between(0.0, NOW, 100), [])
+        Reader(NOW).hours(file.look(lambda past: past.hours(0, 100), {}))
+        file.look(lambda past: past.held_from(), None)
         file.close()
     assert not any("exc_info" in entry for entry in logged), logged
     aside = sorted(folder.glob("*.corrupt-*Z*"))

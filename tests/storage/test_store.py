@@ -775,7 +775,7 @@ async def test_an_error_that_nobody_thought_of_does_not_end_the_thread(
     async with opened(folder) as store:
         with monkeypatch.context() as surprised:
             surprised.setattr(Database, "write", surprise)
-            surprised.setattr(Database, "history", surprise)
+            surprised.setattr(Database, "look", surprise)
             await store.save([raised(finding())])
             assert "cannot be written (KeyError: 'surprise')" in (store.problem or "")
             assert await ids(store) == []
