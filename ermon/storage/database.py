@@ -27,7 +27,7 @@ from ermon.model.findings import Delivery, Finding
 from ermon.model.inventory import LinkFamily
 from ermon.model.text import printable
 from ermon.storage import past
-from ermon.storage.past import HistoryRow, Hours, PastTables, as_bytes
+from ermon.storage.past import HistoryRow, Hours, PastTables, as_bytes, as_text
 
 VERSION = 1
 """Of the tables; an ermon that changes them increments it, and migrates older ones."""
@@ -152,7 +152,7 @@ class Database:
     def _is_ours(self) -> bool:
         """Return whether there are tables of ours, or none; nothing is written before that is known."""
         found = self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = {as_bytes(name).decode(errors="replace") for (name,) in found}
+        tables = {as_text(name) for (name,) in found}
         version = self._number("user_version")
         if not tables and version == 0:
             return False
@@ -171,7 +171,7 @@ class Database:
         # A trigger could keep what ermon writes from being there the next time.
         strange = self._rows("SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')")
         if strange:
-            names = ", ".join(printable(as_bytes(name).decode(errors="replace")) for (name,) in strange)
+            names = ", ".join(printable(as_text(name)) for (name,) in strange)
             raise DamagedError(f"it has triggers or views, and ermon makes none: {names}")
         return True
 
@@ -194,7 +194,7 @@ class Database:
     def _read(self) -> dict[Table, dict[str, bytes]]:
         return {
             table: {
-                as_bytes(key).decode(errors="replace"): as_bytes(value)
+                as_text(key): as_bytes(value)
                 for key, value in self._rows(f"SELECT key, value FROM {table}")  # noqa: S608  # our own names
             }
             for table in Table
@@ -231,7 +231,7 @@ class Database:
         )
         self._connection.executemany(
             f"INSERT OR REPLACE INTO {table} VALUES (?, ?)",  # noqa: S608  # our own names
-            [(key, _text(value)) for key, value in rows.items() if written.get(key) != value],
+            [(key, as_text(value)) for key, value in rows.items() if written.get(key) != value],
         )
 
     def _make_room(self) -> None:
@@ -297,10 +297,6 @@ def _check_header(path: Path) -> None:
 
 
 _WAL = 2
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")  # a row of a damaged file may be written to the next
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

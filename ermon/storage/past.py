@@ -101,7 +101,7 @@ class PastTables:
 
     def _findings(self, query: str, *values: float | str) -> list[HistoryRow]:
         return [
-            HistoryRow(as_bytes(key).decode(errors="replace"), _seconds(at), as_bytes(finding))
+            HistoryRow(as_text(key), _seconds(at), as_bytes(finding))
             for key, at, finding in self._connection.execute(query, values).fetchall()
         ]
 
@@ -123,7 +123,7 @@ class PastTables:
 
     def add(self, cleared: Iterable[HistoryRow], hours: Hours) -> None:
         """Add findings, and what of these hours is not written yet."""
-        rows = [(row.id, row.cleared_at, row.finding.decode(errors="replace")) for row in cleared]
+        rows = [(row.id, row.cleared_at, as_text(row.finding)) for row in cleared]
         self._connection.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", rows)
         self._connection.executemany(_ONE_SPAN, [(key,) for key, *_ in rows])
         self._connection.executemany(
@@ -159,6 +159,11 @@ class PastTables:
 def as_bytes(value: object) -> bytes:
     """Take what a damaged row may hold in place of text; a number of bytes must not be that many zeros."""
     return value if isinstance(value, bytes) else str(value).encode()
+
+
+def as_text(value: object) -> str:
+    """Take the same as text; a row of a damaged file may be written to the next."""
+    return as_bytes(value).decode(errors="replace")
 
 
 def _seconds(value: object) -> float:
