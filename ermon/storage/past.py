@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-HOUR_SECONDS = 3600
+from ermon.core.timeline import hour_of
+
 PRUNED_AT_ONCE = 100
 """Findings, or hours of the links: whichever reach less far."""
 
@@ -32,8 +33,7 @@ SCHEMA = (
 )
 
 # All that shows whether a finding was raised in a span: otherwise every later finding would be read to find out. An
-# index on
-# an expression would do, but is not safe with an untrusted schema.
+# index on an expression would do, but is not safe with an untrusted schema.
 _ADDED = (
     "CREATE TABLE IF NOT EXISTS finding_span (cleared_at REAL, since REAL, id TEXT, PRIMARY KEY (cleared_at, since, id)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS link_hour (hour INTEGER PRIMARY KEY NOT NULL, links BLOB NOT NULL)",
@@ -139,7 +139,7 @@ class PastTables:
         """Remove what is older."""
         self._connection.execute("DELETE FROM history WHERE cleared_at < ?", (oldest,))
         self._connection.execute("DELETE FROM finding_span WHERE cleared_at < ?", (oldest,))
-        self._connection.execute("DELETE FROM link_hour WHERE hour < ?", (math.floor(oldest / HOUR_SECONDS),))
+        self._connection.execute("DELETE FROM link_hour WHERE hour < ?", (hour_of(oldest),))
 
     def prune(self) -> bool:
         """Remove the oldest, some of it; return whether there was any."""
