@@ -16,6 +16,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import nextafter
 from typing import Annotated, Self
 
 import msgspec
@@ -274,21 +275,13 @@ class Timeline:
     def hour(self, number: int, now: float) -> KeptTimeline | None:
         """Return an hour of the calendar, counted from the epoch, to be written down; ``None`` where nothing is known of it."""
         start, end = number * HOUR_SECONDS, (number + 1) * HOUR_SECONDS
-        first = sum(time < start for time in self._times)
-        last = sum(time < end for time in self._times)
+        view = self.show(start, nextafter(end, start))  # its end is the next hour's
         tracks = [
-            KeptTrack(
-                key,
-                [*_span((each for each in _awake(track.changes, self._gaps) if each[0] < end), start, end)],
-                track.counts[first:last].tolist(),
-                track.merged_until,
-            )
-            for key, track in self._tracks.items()
+            KeptTrack(key, _span(changes, start, end), counts.tolist(), merged_until)
+            for key, changes, counts, merged_until in view.tracks
         ]
-        known = first < last or any(
-            shown is not Shown.UNKNOWN for track in tracks for _, shown in track.states
-        )
-        return KeptTimeline(min(end, now), self._times[first:last], tracks) if known else None
+        known = view.times or any(shown is not Shown.UNKNOWN for track in tracks for _, shown in track.states)
+        return KeptTimeline(min(end, now), list(view.times), tracks) if known else None
 
     @classmethod
     def restored(cls, parts: Iterable[KeptTimeline], runs: RunLog, now: float) -> Self:
