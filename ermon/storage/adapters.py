@@ -131,9 +131,10 @@ def kept_timeline(store: Store | None, runs: RunLog, now: float) -> Timeline:
     """Return the timeline that an earlier ermon kept, or a new one."""
     if store is None:
         return Timeline()
-    # The first versions wrote the last 24 hours in one piece.
-    whole = _kept(store, _TIMELINE, KeptTimeline)
-    return Timeline.restored(store.kept.hours or ([] if whole is None else [whole]), runs, now)
+    parts = store.kept.hours
+    if not parts and (whole := _kept(store, _TIMELINE, KeptTimeline)) is not None:
+        parts = (whole,)  # the first versions wrote the last 24 hours in one piece
+    return Timeline.restored(parts, runs, now)
 
 
 async def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
