@@ -26,10 +26,10 @@ from ermon.commands.platforms.command import (
 
 AS_PATH_LIST = "499"
 """IOS-XE numbers its AS path lists, 1 to 500: whoever has many begins at 1. All neighbors share it, so it is never removed."""
+_CLEAR = "clear bgp {family} unicast {neighbor}"
 
 
 def iosxe() -> Commands:
-    clear = "clear bgp {family} unicast {neighbor} soft"
     # No soft clear is known for sure in a VRF; BGP Dynamic Update Peer-Groups make it superfluous.
     in_vrf = "! IOS-XE sends what a policy changes by itself within a minute"
     said = Dialect(
@@ -38,7 +38,7 @@ def iosxe() -> Commands:
         at_end=("", ""),
         router=("address-family {family}", "address-family {family} vrf {vrf}"),
         session=("", "address-family {family} vrf {vrf}"),
-        clear_out=(f"{clear} out", in_vrf),
+        clear_out=(f"{_CLEAR} soft out", in_vrf),
     )
     router = ("router bgp {our_asn}", "{router}")
     anchor, undo_anchor = anchored(
@@ -67,27 +67,21 @@ def iosxe() -> Commands:
         "bfd": anywhere("show bfd neighbors details"),
         "load": anywhere("show processes cpu sorted 1min | include BGP|CPU utilization"),
         "log": anywhere("show logging | include BGP-|BADAUTH"),
-        "soft-out": outside(f"{clear} out"),
-        "soft-in": outside(f"{clear} in"),
-        "reset": outside("clear bgp {family} unicast {neighbor}"),
         **_sessions(said),
         **rules_of_route_maps(said, AS_PATH_LIST),
-        "refuse": outside(_rule_of_prefixes("in", REFUSE, f"{clear} in")),
-        "undo-refuse": outside(_undone("in", "{rule}", f"{{ip}} prefix-list {REFUSE}", f"{clear} in")),
         "anchor": said(anchor, anchor6),
         "undo-anchor": said(undo_anchor, undo_anchor6),
     }
 
 
 def nxos() -> Commands:
-    clear = "clear bgp {family} unicast {neighbor} soft"
     said = Dialect(
         of=("bgp {family} unicast", "bgp {family} unicast"),
         at_end=("", " vrf {vrf}"),
         context=("", "vrf context {vrf}"),
         router=("", "vrf {vrf}"),
         session=("", "vrf {vrf}"),
-        clear_out=(f"{clear} out", ""),
+        clear_out=(f"{_CLEAR} soft out", ""),
     )
     neighbor = "show bgp {family} unicast neighbors {neighbor}{at_end}"
     anchor, undo_anchor = anchored(
@@ -116,14 +110,9 @@ def nxos() -> Commands:
         "bfd": anywhere("show bfd neighbors details"),
         "load": anywhere("show processes cpu sort | include bgp"),
         "log": anywhere("show logging logfile | include BGP"),
-        "soft-out": outside(f"{clear} out"),
-        "soft-in": outside(f"{clear} in"),
-        "reset": outside("clear bgp {family} unicast {neighbor}"),
         **_sessions(said),
         # The clear of a VRF is not known for sure.
         **{kind: Command(*each[:2]) for kind, each in rules_of_route_maps(said, STOP_ASN).items()},
-        "refuse": outside(_rule_of_prefixes("in", REFUSE, f"{clear} in")),
-        "undo-refuse": outside(_undone("in", "{rule}", f"{{ip}} prefix-list {REFUSE}", f"{clear} in")),
         "anchor": said(anchor),
         "undo-anchor": said(undo_anchor),
     }
@@ -202,8 +191,15 @@ def _tables(said: Dialect) -> Commands:
 
 
 def _sessions(said: Dialect) -> Commands:
+    """What is done to a session, and to what comes over it, which is alike on IOS-XE and NX-OS."""
     router = ("configure terminal", "router bgp {our_asn}", "{session}")
+    soft_in = f"{_CLEAR} soft in"
     return {
+        "soft-out": outside(f"{_CLEAR} soft out"),
+        "soft-in": outside(soft_in),
+        "reset": outside(_CLEAR),
+        "refuse": outside(_rule_of_prefixes("in", REFUSE, soft_in)),
+        "undo-refuse": outside(_undone("in", "{rule}", f"{{ip}} prefix-list {REFUSE}", soft_in)),
         "shut": said(lines(*router, "neighbor {neighbor} shutdown", "end")),
         "enable": said(lines(*router, "no neighbor {neighbor} shutdown", "end")),
     }
