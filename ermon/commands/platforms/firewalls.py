@@ -91,24 +91,19 @@ def _filtered_by_fortios(kind: str, name: str, way: str) -> Commands:
         setting = f"prefix-list-{way}{six}"
         return lines(
             f"# where the neighbor has a {setting} already, write the denies first in that one instead",
-            f"config router prefix-list{six}",
-            f'edit "{name}"',
-            "config rule",
-            "* edit {n}",
-            "* set action deny",
-            f"* set prefix{six} {prefix}",
-            "* unset ge",
-            "* [+set le {bits}|unset le+]",
-            "* next",
-            "edit 100",
-            "set action permit",
-            f"set prefix{six} any",
-            "unset ge",
-            "unset le",
-            "next",
-            "end",
-            "next",
-            "end",
+            *_list_of_fortios(
+                f"prefix-list{six}",
+                name,
+                denied=(
+                    "* edit {n}",
+                    "* set action deny",
+                    f"* set prefix{six} {prefix}",
+                    "* unset ge",
+                    "* [+set le {bits}|unset le+]",
+                    "* next",
+                ),
+                others=(f"set prefix{six} any", "unset ge", "unset le"),
+            ),
             _of_fortios(f'set {setting} "{name}"'),
             *_cleared_by_fortios(six, way),
         )
@@ -117,6 +112,14 @@ def _filtered_by_fortios(kind: str, name: str, way: str) -> Commands:
         kind: outside(text("", "{network} {mask}"), text("6", "{prefix}")),
         f"undo-{kind}": _undone_by_fortios("prefix-list", name, f"prefix-list-{way}", way),
     }
+
+
+def _list_of_fortios(
+    table: str, name: str, *, denied: tuple[str, ...], others: tuple[str, ...]
+) -> tuple[str, ...]:
+    """A list that denies something and permits the rest."""
+    rest = ("edit 100", "set action permit", *others, "next")
+    return (f"config router {table}", f'edit "{name}"', "config rule", *denied, *rest, "end", "next", "end")
 
 
 def _cleared_by_fortios(six: str, way: str) -> tuple[str, ...]:
@@ -146,20 +149,12 @@ def _as_paths_of_fortios() -> Command:
     def text(six: str) -> str:
         return lines(
             f"# where the neighbor has a filter-list-out{six} already, write the deny first in that one instead",
-            "config router aspath-list",
-            f'edit "{STOP_ASN}"',
-            "config rule",
-            "edit 1",
-            "set action deny",
-            'set regexp "_{asn}_"',
-            "next",
-            "edit 100",
-            "set action permit",
-            'set regexp ".*"',
-            "next",
-            "end",
-            "next",
-            "end",
+            *_list_of_fortios(
+                "aspath-list",
+                STOP_ASN,
+                denied=("edit 1", "set action deny", 'set regexp "_{asn}_"', "next"),
+                others=('set regexp ".*"',),
+            ),
             _of_fortios(f'set filter-list-out{six} "{STOP_ASN}"'),
             *_cleared_by_fortios(six, "out"),
         )
