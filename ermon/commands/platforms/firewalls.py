@@ -200,6 +200,10 @@ def _undo_anchor_of_fortios(six: str) -> str:
 
 def panos() -> Commands:
     said = Dialect(router=("default", "{vrf}"))
+
+    def committed(*texts: str) -> Command:
+        return said(lines("configure", *texts, "commit", "exit"))
+
     bgp = "network virtual-router {router} protocol bgp"
     rule = f"{bgp} policy"
     peer = f"{bgp} peer-group PEER-GROUP peer PEER enable"
@@ -224,23 +228,20 @@ def panos() -> Commands:
         "log": anywhere("show log system subtype equal routing"),
         "soft-in": said("test routing bgp virtual-router {router} refresh peer PEER"),
         "reset": said("test routing bgp virtual-router {router} restart peer PEER"),
-        "shut": said(lines("configure", f"set {peer} no", "commit", "exit")),
-        "enable": said(lines("configure", f"set {peer} yes", "commit", "exit")),
-        "stop": said(_rule_of_panos(f"{rule} export rules {STOP}")),
-        "undo-stop": said(lines("configure", f"delete {rule} export rules {STOP}", "commit", "exit")),
-        "refuse": said(_rule_of_panos(f"{rule} import rules {REFUSE}")),
-        "undo-refuse": said(lines("configure", f"delete {rule} import rules {REFUSE}", "commit", "exit")),
+        "shut": committed(f"set {peer} no"),
+        "enable": committed(f"set {peer} yes"),
+        "stop": committed(*_rule_of_panos(f"{rule} export rules {STOP}")),
+        "undo-stop": committed(f"delete {rule} export rules {STOP}"),
+        "refuse": committed(*_rule_of_panos(f"{rule} import rules {REFUSE}")),
+        "undo-refuse": committed(f"delete {rule} import rules {REFUSE}"),
     }
 
 
-def _rule_of_panos(rule: str) -> str:
-    return lines(
-        "configure",
+def _rule_of_panos(rule: str) -> tuple[str, ...]:
+    return (
         f"* set {rule} match address-prefix {{prefix}} exact [+no|yes+]",
         f"set {rule} used-by PEER-GROUP",
         f"set {rule} action deny",
         f"set {rule} enable yes",
         f"move {rule} top",
-        "commit",
-        "exit",
     )
