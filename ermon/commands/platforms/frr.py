@@ -143,18 +143,8 @@ def vyos() -> Commands:
         ),
         "shut": _committed(f"set {bgp} neighbor {{neighbor}} shutdown"),
         "enable": _committed(f"delete {bgp} neighbor {{neighbor}} shutdown"),
-        "stop": _committed(
-            *_list_of_vyos(STOP), *_rule_of_vyos("out", "{rule}", f"{{ip}} address prefix-list {STOP}")
-        ),
-        "undo-stop": _committed(
-            "delete policy route-map {policy_out} rule {rule}", f"delete policy prefix-list{{six}} {STOP}"
-        ),
-        "refuse": _committed(
-            *_list_of_vyos(REFUSE), *_rule_of_vyos("in", "{rule}", f"{{ip}} address prefix-list {REFUSE}")
-        ),
-        "undo-refuse": _committed(
-            "delete policy route-map {policy_in} rule {rule}", f"delete policy prefix-list{{six}} {REFUSE}"
-        ),
+        **_filtered_by_vyos("stop", STOP, "out"),
+        **_filtered_by_vyos("refuse", REFUSE, "in"),
         "stop-asn": _committed(
             f"set policy as-path-list {STOP_ASN} rule 1 action permit",
             f"set policy as-path-list {STOP_ASN} rule 1 regex _{{asn}}_",
@@ -179,9 +169,20 @@ def _committed(*texts: str) -> Command:
     return _SAID(lines("configure", *texts, "commit", "exit"))
 
 
-def _list_of_vyos(name: str) -> tuple[str, ...]:
-    rule = f"set policy prefix-list{{six}} {name} rule {{n}}"
-    return (f"* {rule} action permit", f"* {rule} prefix {{prefix}}", f"* [+{rule} le {{bits}}+]")
+def _filtered_by_vyos(kind: str, name: str, way: str) -> Commands:
+    entry = f"set policy prefix-list{{six}} {name} rule {{n}}"
+    return {
+        kind: _committed(
+            f"* {entry} action permit",
+            f"* {entry} prefix {{prefix}}",
+            f"* [+{entry} le {{bits}}+]",
+            *_rule_of_vyos(way, "{rule}", f"{{ip}} address prefix-list {name}"),
+        ),
+        f"undo-{kind}": _committed(
+            f"delete policy route-map {{policy_{way}}} rule {{rule}}",
+            f"delete policy prefix-list{{six}} {name}",
+        ),
+    }
 
 
 def _rule_of_vyos(way: str, number: str, match: str) -> tuple[str, ...]:
