@@ -98,7 +98,7 @@ class _Filler:
 
     def _typed(self, text: str) -> str:
         """Fill in a command that a guide has word by word; one of several routers becomes several commands."""
-        values = self._values | self._of_family(self._scene.family or next(iter(self._scene.families), None))
+        values = self._values | self._of_family(self._scene.families[0])
         if not text.startswith("ermon "):
             values.pop("CIRCUIT", None)  # the name of the circuit in Azure is Azure's
         values |= {word: values[word].split()[0] for word in PREFIXES & set(values)}

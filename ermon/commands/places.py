@@ -35,7 +35,8 @@ class Scene:
         self._labels = finding.labels
         self.prefixes = tuple(_prefixes(finding))
         """Those of the evidence, as many as it names."""
-        self._families = self._families_of(finding)
+        self.families = self._families_of(finding)
+        """One at least."""
 
     def places(self, neighbor: str | None, *, by_family: bool = True) -> list[Place]:
         """Return where a question about a neighbor is to be asked, at most ``MAX_PLACES``; with ``None``, about no
@@ -65,11 +66,7 @@ class Scene:
     @property
     def family(self) -> Family | None:
         """The family that it is about, if it is one."""
-        return self._families[0] if len(self._families) == 1 else None
-
-    @property
-    def families(self) -> tuple[Family, ...]:
-        return self._families
+        return self.families[0] if len(self.families) == 1 else None
 
     def prefixes_of(self, family: Family) -> list[Prefix]:
         """The prefixes of the evidence in a family."""
@@ -104,9 +101,9 @@ class Scene:
         """
         config, labels = self._config, self._labels
         feed = config.feeds.get(labels.get("feed", ""))
-        if labels.get("circuit", ""):
-            circuits = [config.circuits[labels["circuit"]]] if labels["circuit"] in config.circuits else []
-            return [link for each in circuits for link in _named(each.links.values(), labels.get("link", ""))]
+        if (name := labels.get("circuit", "")) != "":
+            circuit, wanted = config.circuits.get(name), labels.get("link", "")
+            return [link for link in (circuit.links.values() if circuit else ()) if wanted in ("", link.name)]
         if labels.get("geo", ""):
             return [
                 link
@@ -158,7 +155,7 @@ class Scene:
 
     def _at_links(self) -> Iterator[Place]:
         for link in self.links:
-            for family in self._families:
+            for family in self.families:
                 subnet = {"ipv4": link.subnet, "ipv6": link.subnet6}[family]
                 name = f"{link.router}, link {link.name} of circuit {link.circuit}"
                 if family in link.families or not link.subnets:
@@ -167,7 +164,7 @@ class Scene:
 
     def _at_uplinks(self) -> Iterator[Place]:
         for uplink in self.uplinks:
-            for family in self._families:
+            for family in self.families:
                 name = f"{uplink.router}, uplink {uplink.name}"
                 neighbors = _of_family(uplink.neighbors, family)
                 for neighbor in neighbors:
@@ -186,7 +183,7 @@ class Scene:
 
     def _at_feeds(self) -> Iterator[Place]:
         for feed in self.feeds:
-            for family in (f for f in self._families if f in feed.families):
+            for family in (f for f in self.families if f in feed.families):
                 name = f"{feed.router or feed.peer}, feed {feed.name}"
                 values = {
                     "ERMON": feed.local,
@@ -200,10 +197,6 @@ class Scene:
         for place in (*self._at_links(), *self._at_uplinks()) or tuple(self._at_feeds()):
             name = place.values.get("NAME", shlex.quote(place.router or place.name))
             yield Place(place.router or place.name, place.router, place.family, place.vrf, {"NAME": name})
-
-
-def _named(links: Iterable[Link], name: str | None) -> list[Link]:
-    return [link for link in links if name in (None, "", link.name)]
 
 
 def second_host(subnet: Prefix) -> str:
