@@ -2,6 +2,7 @@
 
 import { el, PHONE, show, svg } from "./dom.js";
 import { keyOf, layOut, LINE, sizeOf } from "./layout.js";
+import { markOf, wrongFirst } from "./links.js";
 import { groups } from "./network.js";
 import { store } from "./store.js";
 import { byFamily, clock, clocks, MARKS } from "./words.js";
@@ -169,13 +170,14 @@ function marker(x, y, mark) {
 
 /** The pools at a line: those that are where they should not be, or not where they should, stand out. */
 function chips(pools, most) {
-  const sorted = [...pools].sort((a, b) => Number(Boolean(b.wrong)) - Number(Boolean(a.wrong)));
+  const sorted = wrongFirst(pools);
   const shown = sorted.slice(0, sorted.length > most ? Math.max(1, most - 1) : most);
-  const lines = shown.map(({ pool, answer, wrong }) => {
+  const lines = shown.map((found) => {
+    const { pool, answer, wrong } = found;
     // The state first: a long name is cut off at its end.
     const state = { yes: "", no: "missing: " }[answer] ?? `${answer}: `;
     const text = `${state}pool ${pool}`;
-    return [wrong ? "chip critical" : "chip", `${wrong ? MARKS.down : MARKS[answer] ?? MARKS.unknown} ${text}`];
+    return [wrong ? "chip critical" : "chip", `${markOf(found)} ${text}`];
   });
   const rest = sorted.length - shown.length;
   return rest > 0 ? [...lines, ["chip", `and ${rest} more pools`]] : lines;

@@ -1,6 +1,6 @@
 // Where links and pools stand in the status: the drawing, the circuits and the matrix find them alike.
 
-import { FAMILIES, PLACES } from "./words.js";
+import { FAMILIES, MARKS, PLACES } from "./words.js";
 
 /** `[circuit, name, link]` of every link. */
 export function allLinks(status) {
@@ -38,6 +38,16 @@ export function poolOnInternet(pool, feed) {
   if (!Object.values(pool.on_internet).some((feeds) => feed in feeds)) return null;
   const found = stands(pool.on_feeds[feed], false);
   return found.wrong ? { ...found, wrong: "leaked" } : found;
+}
+
+/** How a pool stands in a place, as a shape. */
+export function markOf({ answer, wrong }) {
+  return wrong ? MARKS.down : MARKS[answer] ?? MARKS.unknown;
+}
+
+/** Sorted so that what is wrong stands first. */
+export function wrongFirst(found) {
+  return [...found].sort((a, b) => Number(Boolean(b.wrong)) - Number(Boolean(a.wrong)));
 }
 
 /** What is not named is absent, as it should be. */

@@ -1,7 +1,7 @@
 // Pools × links × views of the internet: where each pool is seen, and where it should be.
 
 import { el, later, PHONE, show, table } from "./dom.js";
-import { allLinks, poolOnInternet, poolOnLink, unseenOnLink } from "./links.js";
+import { allLinks, markOf, poolOnInternet, poolOnLink, unseenOnLink, wrongFirst } from "./links.js";
 import { store } from "./store.js";
 import { MARKS, plural, some } from "./words.js";
 
@@ -29,11 +29,10 @@ function exits(status) {
 }
 
 function poolItem({ name, prefixes, exits: each }) {
-  const sorted = [...each].sort((a, b) => Number(Boolean(b.wrong)) - Number(Boolean(a.wrong)));
   return el(
     "div", { class: "card", id: `pool/${name}` },
     el("h3", {}, name), el("p", { class: "facts" }, prefixes),
-    el("ul", { class: "exits" }, sorted.map((found) => el("li", {}, el("span", {}, found.where), " ", el("span", { class: found.tone }, inWords(found))))),
+    el("ul", { class: "exits" }, wrongFirst(each).map((found) => el("li", {}, el("span", {}, found.where), " ", el("span", { class: found.tone }, inWords(found))))),
   );
 }
 
@@ -87,10 +86,6 @@ function cell(found) {
 
 function inWords(found) {
   return `${markOf(found)} ${found.wrong ?? found.answer}`;
-}
-
-function markOf({ answer, wrong }) {
-  return wrong ? MARKS.down : MARKS[answer] ?? MARKS.unknown;
 }
 
 /** Where the pool should be: each place by its mark. */
