@@ -124,13 +124,18 @@ function uplinkLine(uplink, at) {
     "g", { class: `uplink ${uplink.state}`, id: `uplink/${uplink.name}` },
     svg("title", {}, `Uplink ${uplink.name} of ${uplink.router}`),
     svg("polyline", { points: `${nearest(x, uplink.router, at)},${top} ${x},${top + 16} ${x},${tops.internet}` }),
-    marker(x, top + 34, uplink.state === "clean" ? MARKS.no : MARKS[uplink.state]),
+    marker(x, top + 34, MARKS[uplink.state]),
     texts(x + 16, top + 34, [
-      ["state", uplink.asn ? `${uplink.name} AS${uplink.asn}` : uplink.name],
+      ["state", nameOf(uplink)],
       maintenance(uplink),
       ...announced(uplink, uplink.watched ? "no pool announced" : "no feed shows it", size),
     ], size),
   );
+}
+
+/** An uplink with the ASN of its provider, where that is known. */
+function nameOf({ name, asn }) {
+  return asn ? `${name} AS${asn}` : name;
 }
 
 /** Where a line meets its router: straight above or below, if the router is there. */
@@ -143,11 +148,10 @@ function nearest(x, router, { routers, size }) {
 function viewOf(view, at) {
   const x = at.views.get(view.name);
   const y = at.tops.view + 16;
-  const mark = view.state === "clean" ? MARKS.no : MARKS[view.state];
   return svg(
     "g", { class: `view ${view.state}` },
     svg("title", {}, `Seen from ${view.name}`),
-    texts(x, y, [["state", `${mark} seen from ${view.name}`], ...announced(view, "no pool heard", { chips: 1 })], at.size),
+    texts(x, y, [["state", `${MARKS[view.state]} seen from ${view.name}`], ...announced(view, "no pool heard", { chips: 1 })], at.size),
   );
 }
 
@@ -233,7 +237,7 @@ function list(group) {
   const links = group.links.map((link) => item(`link/${link.circuit}/${link.name}`, link, `${link.circuit} ${link.name}`, [
     `on ${link.router}`, byFamily(link.states), link.since && `since ${clock(link.since)}`,
   ]));
-  const uplinks = group.uplinks.map((uplink) => item(`uplink/${uplink.name}`, uplink, uplink.asn ? `${uplink.name} AS${uplink.asn}` : uplink.name, [`uplink of ${uplink.router}`]));
+  const uplinks = group.uplinks.map((uplink) => item(`uplink/${uplink.name}`, uplink, nameOf(uplink), [`uplink of ${uplink.router}`]));
   const views = group.views.map((view) => item(undefined, view, view.name, ["seen from outside"]));
   return el("div", { class: "card" }, el("h3", {}, titleOf(group)), el("ul", { class: "stacked" }, links, uplinks, views));
 }
@@ -243,7 +247,7 @@ function item(id, place, name, facts) {
   const shown = chips(pools, LISTED);
   return el(
     "li", { id, "data-at": router && `router/${router}` },
-    el("strong", { class: state === "clean" ? "" : state }, `${state === "clean" ? MARKS.no : MARKS[state]} ${name}`),
+    el("strong", { class: state === "clean" ? "" : state }, `${MARKS[state]} ${name}`),
     el("p", { class: "facts" }, facts.filter(Boolean).join(", ")),
     [maintenance(place), findings && [findings.tone, findings.text], ...(shown.length > 0 ? shown : [["quiet", state === "unknown" ? "cannot be seen" : "no pool"]])]
       .filter(Boolean)

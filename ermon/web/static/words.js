@@ -1,6 +1,6 @@
 // States as shapes and words, times as people say them.
 
-export const MARKS = { up: "●", down: "▲", unknown: "◆", draining: "▼", yes: "●", no: "○" };
+export const MARKS = { up: "●", down: "▲", unknown: "◆", draining: "▼", clean: "○", yes: "●", no: "○" };
 /** A shape for each kind of headline; what is not known here is no good news. */
 export const KINDS = { well: MARKS.up, wrong: MARKS.down, unseen: MARKS.unknown, noticed: MARKS.down, recovering: MARKS.no, maintenance: MARKS.draining, draining: MARKS.draining };
 export const SEVERITIES = ["critical", "warning", "info"];
