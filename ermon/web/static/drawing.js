@@ -27,13 +27,14 @@ export function renderDrawing() {
 }
 
 function draw(group) {
-  const lines = group.links.map((link) => linkTexts(link, group.dense).length);
-  const at = layOut(group, group.dense, Math.max(0, ...lines));
-  const { tops, size, width, height } = at;
+  const size = sizeOf(group.dense);
+  const said = group.links.map((link) => linkTexts(link, size));
+  const at = layOut(group, size, Math.max(0, ...said.map((lines) => lines.length)));
+  const { tops, width, height } = at;
   const picture = svg(
     "svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": inWords(group) },
     group.links.length > 0 && bar("Microsoft", tops.microsoft, at, "microsoft"),
-    group.links.map((link) => linkLine(link, at, group.dense)),
+    group.links.map((link, n) => linkLine(link, said[n], at)),
     group.circuits.map((circuit) => circuitBox(circuit, group, at)),
     group.uplinks.map((uplink) => uplinkLine(uplink, at)),
     group.routers.map(({ name, text }) => routerBox(name, text, at)),
@@ -79,7 +80,7 @@ function box(x, y, width, height, name, kind, below, findings) {
   );
 }
 
-function linkLine(link, at, dense) {
+function linkLine(link, lines, at) {
   const { tops, size } = at;
   const x = at.links.get(keyOf(link)) - size.offset;
   return svg(
@@ -87,21 +88,21 @@ function linkLine(link, at, dense) {
     svg("title", {}, `${link.circuit} ${link.name} on ${link.router}: ${byFamily(link.states)}`),
     svg("polyline", { points: `${x},${tops.link} ${x},${tops.router - 18} ${nearest(x, link.router, at)},${tops.router}` }),
     marker(x, tops.link + 20, MARKS[link.state]),
-    texts(x + 16, tops.link + 20, linkTexts(link, dense), size),
+    texts(x + 16, tops.link + 20, lines, size),
   );
 }
 
 /** What is said of a link, line by line. */
-function linkTexts(link, dense) {
+function linkTexts(link, size) {
   const { here, utc } = link.since ? clocks(link.since) : { here: null, utc: null };
   return [
     ["state", link.name],
-    ...statesOf(link.states, sizeOf(dense)),
+    ...statesOf(link.states, size),
     here && ["small", here.length < DATED ? `since ${here}` : here],
     utc && ["small", utc],
     maintenance(link),
     link.findings && [`small ${link.findings.tone}`, link.findings.text],
-    ...chips(link.pools, sizeOf(dense).chips),
+    ...chips(link.pools, size.chips),
   ].filter(Boolean);
 }
 

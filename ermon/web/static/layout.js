@@ -13,11 +13,11 @@ export function sizeOf(dense) {
 /**
  * Returns `x` of each link, router, uplink and view, the tops of the rows, and the sizes.
  *
- * `lines`: how many are said of a link at most. Routers stand below their links, and uplinks below their routers, as far as there is room. A line runs in the
- * left part of its column, `offset` from the middle, and what is said of it stands to the right of it.
+ * `size`: of `sizeOf`; `lines`: how many are said of a link at most. Routers stand below their links, and uplinks below
+ * their routers, as far as there is room. A line runs in the left part of its column, `offset` from the middle, and what
+ * is said of it stands to the right of it.
  */
-export function layOut(group, dense, lines) {
-  const size = sizeOf(dense);
+export function layOut(group, size, lines) {
   const columns = Math.max(group.links.length, group.routers.length, group.uplinks.length, group.views.length, 2);
   const width = 2 * size.margin + columns * size.column;
   const spread = (names) => new Map(names.map((name, n) => [name, size.margin + ((n + 0.5) * columns * size.column) / names.length]));
