@@ -108,9 +108,9 @@ function ticks() {
 }
 
 function ermonBand({ steps }) {
-  const parts = present(span.from, span.to, "up");
+  const parts = present(span.from, span.to, "up", "running");
   const marks = steps.map(({ time, text }) => block("step", time, time, `${text}, to ${clock(time * 1000)}`));
-  return band("ermon itself", told(parts, { up: "running" }), [...blocks(parts, { up: "running" }), ...marks]);
+  return band("ermon itself", told(parts), [...blocks(parts), ...marks]);
 }
 
 function linkBand({ circuit, link, family, states }) {
@@ -118,27 +118,27 @@ function linkBand({ circuit, link, family, states }) {
   return band(`${circuit} ${link} ${FAMILIES[family]}`, told(parts), blocks(parts));
 }
 
-/** Splits a stretch into those in which ermon ran, with what it saw then, and those in which it did not. */
-function present(from, until, state) {
+/** Splits a stretch into those in which ermon ran, with what it saw then, and those in which it did not; each with its word. */
+function present(from, until, state, word = state) {
   const parts = [];
   let at = from;
   for (const away of span.away.filter((each) => each.to > from && each.from < until)) {
-    if (away.from > at) parts.push({ state, from: at, until: away.from });
+    if (away.from > at) parts.push({ state, from: at, until: away.from, word });
     at = Math.min(away.to, until);
     parts.push({ state: "away", from: Math.max(away.from, from), until: at, word: NOT_RUNNING[away.why] ?? "not running" });
   }
-  if (at < until) parts.push({ state, from: at, until });
+  if (at < until) parts.push({ state, from: at, until, word });
   return parts;
 }
 
-function blocks(parts, words = {}) {
-  return parts.map(({ state, from, until, word = words[state] ?? state }) => block(state, from, until, `${marked(state, state === "away" ? `ermon ${word}` : word)} from ${clock(from * 1000)} to ${clock(until * 1000)}`));
+function blocks(parts) {
+  return parts.map(({ state, from, until, word }) => block(state, from, until, `${marked(state, state === "away" ? `ermon ${word}` : word)} from ${clock(from * 1000)} to ${clock(until * 1000)}`));
 }
 
 /** How long it was in each state; what is well is only said where there is nothing else. */
-function told(parts, words = {}) {
+function told(parts) {
   const sums = new Map();
-  for (const { state, from, until, word = words[state] ?? state } of parts) {
+  for (const { state, from, until, word } of parts) {
     const text = marked(state, word);
     sums.set(text, { state, sum: (sums.get(text)?.sum ?? 0) + until - from });
   }
