@@ -11,15 +11,15 @@ const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
 let chart = null;
 let timeline = null;
-let when = "";
+let words = { when: "", last: "" };
 let chosen = null;
 let library = null;
 
-/** Draws the curves of the chosen circuit; `known` is the answer of the API, and `span` says of which time it is. */
+/** Draws the curves of the chosen circuit; `known` is the answer of the API, and `span` says of which time it is and what its end is. */
 export function keepChart(known, span) {
   const first = timeline === null;
   timeline = known;
-  when = span;
+  words = span;
   if (first) listen();
   const select = document.getElementById("chart-circuit");
   const names = [...new Set(timeline.links.map(({ circuit }) => circuit))];
@@ -81,7 +81,7 @@ async function draw() {
     place,
   );
   const last = links.map((link) => `${name(link)} ${link.prefixes.findLast((count) => count !== null) ?? "unknown"}`);
-  place.setAttribute("aria-label", `Prefixes received on ${chosen} ${when}; ${when.startsWith("in") ? "now" : "at last"}: ${last.join(", ")}`);
+  place.setAttribute("aria-label", `Prefixes received on ${chosen} ${words.when}; ${words.last}: ${last.join(", ")}`);
 }
 
 /** Breaks the curves where ermon was not running: between two counts that are far apart nobody knows. */

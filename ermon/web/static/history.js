@@ -97,7 +97,7 @@ function draw() {
   show(findings, shown.map((finding) => ({ ...finding, span })), ({ id }) => id, findingBand);
   more.hidden = shown.length === count;
   setText(more, `All ${plural(count, "finding")} of this time`);
-  keepChart(timeline, day === null ? "in the last 24 hours" : `on ${day.title}`);
+  keepChart(timeline, day === null ? { when: "in the last 24 hours", last: "now" } : { when: `on ${day.title}`, last: "at last" });
 }
 
 /** The times along the bands. */
