@@ -1,7 +1,7 @@
 // Per circuit: what each link brings and carries, by service and family, and how the links differ.
 
 import { keepDifference } from "./difference.js";
-import { el, PHONE, show, table } from "./dom.js";
+import { el, PHONE, readCell, show, table } from "./dom.js";
 import { circuitInWords, circuitStates } from "./links.js";
 import { store } from "./store.js";
 import { at } from "./times.js";
@@ -89,7 +89,10 @@ function stacked({ links }) {
 }
 
 function together(values) {
-  const nodes = values.map(([family, value]) => [family, value instanceof Node || typeof value !== "object" ? el("span", {}, value) : el("span", { class: value.class }, value.text)]);
+  const nodes = values.map(([family, value]) => {
+    const { text, properties } = readCell(value);
+    return [family, el("span", properties, text)];
+  });
   const same = nodes.every(([, node]) => node.textContent === nodes[0][1].textContent);
   return same ? nodes[0][1] : nodes.map(([family, node], n) => [n > 0 && ", ", `${FAMILIES[family]} `, node]);
 }

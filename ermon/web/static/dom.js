@@ -114,8 +114,14 @@ export function later(frame, rows) {
   return frame;
 }
 
-function cell(content, column) {
+/** What a cell says, a text or a node, and its properties. */
+export function readCell(content) {
   const plain = content instanceof Node || typeof content !== "object" || content === null;
   const { text, ...properties } = plain ? { text: content } : content;
+  return { text, properties };
+}
+
+function cell(content, column) {
+  const { text, properties } = readCell(content);
   return column === 0 ? el("th", { scope: "row", ...properties }, text) : el("td", properties, text);
 }
