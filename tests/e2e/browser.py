@@ -91,6 +91,14 @@ class Visit:
             .filter(has=self.page.get_by_role("rowheader", name=heading, exact=True))
         )
 
+    def search(self, query: str) -> None:
+        """Search with the keyboard alone."""
+        self.page.keyboard.press("/")
+        field = self.page.get_by_label("Search for a prefix")
+        expect(field).to_be_focused()
+        field.fill(query)
+        field.press("Enter")
+
     def asked_for(self, part: str) -> list[str]:
         """The paths with this in them that the page has asked for."""
         return [path for path in map(path_of, self.requests) if part in path]

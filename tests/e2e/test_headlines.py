@@ -236,13 +236,6 @@ def red(visit: Visit) -> int:
 # Search, and what it leads to ------------------------------------------------------------------------
 
 
-def search(visit: Visit, query: str) -> None:
-    visit.page.keyboard.press("/")
-    expect(visit("header input")).to_be_focused()
-    visit("header input").fill(query)
-    visit.page.keyboard.press("Enter")
-
-
 LEADS_TO = [
     ("dallas", "dallas", "details#circuit\\/dallas"),
     ("203.0.113.9", "primary of circuit dallas", ".drawing #link\\/dallas\\/primary"),
@@ -257,21 +250,21 @@ def test_an_answer_leads_to_what_it_names(visit: Visit):
     visit("#feed-filter").fill("nothing of the kind")
     visit("#feed-filter").blur()
     for query, link, leads_to in LEADS_TO:
-        search(visit, query)
+        visit.search(query)
         visit("#search .places a", has_text=re.compile(f"^{link}$")).first.click()
         expect(visit(leads_to)).to_be_in_viewport()
 
 
 def test_a_search_by_service_shows_routes_and_an_unknown_name_what_could_be_meant(visit: Visit):
-    search(visit, "Exchange Online")
+    visit.search("Exchange Online")
     expect(visit("#search table")).to_contain_text("exchange-online (12076:5010)")
     expect(visit("#search .places")).to_contain_text("required on circuit chicago")
     assert visit.barriers() == []
-    search(visit, "pool chi")
+    visit.search("pool chi")
     visit("#search .places a", has_text=V6.pool).click()
     expect(visit("header input")).to_have_value(V6.pool)
     expect(visit("#search table")).to_contain_text("chicago-primary")
-    search(visit, "exchage")
+    visit.search("exchage")
     expect(visit("#search [role=status]")).to_have_text(
         "▲ 'exchage' is not a prefix, address, ASN, community or name. Did you mean Exchange Online?"
     )
@@ -289,7 +282,7 @@ def test_a_search_has_an_address_and_finds_findings(browser: Browser, watched: W
         expect(visit("#search .places")).to_contain_text(f"critical, raised: {leak.summary}")
         expect(visit("#search .places a", has_text=leak.id)).to_have_attribute("href", f"findings/{leak.id}")
         assert (visit.overflow(), visit.cut_off()) == (0, [])
-        search(visit, "edge-3")
+        visit.search("edge-3")
         visit("#search .places a", has_text=re.compile("^edge-3$")).first.click()
         expect(visit("#network li", has_text="on edge-3")).to_be_in_viewport()
 

@@ -121,16 +121,8 @@ def test_feeds_can_be_picked(visit: Visit):
 # Search ----------------------------------------------------------------------------------------------
 
 
-def search(visit: Visit, query: str) -> None:
-    visit.page.keyboard.press("/")
-    field = visit.page.get_by_label("Search for a prefix")
-    expect(field).to_be_focused()
-    field.fill(query)
-    field.press("Enter")
-
-
 def test_a_search_tells_the_link_the_path_and_the_communities_by_name(visit: Visit):
-    search(visit, EXCHANGE["ipv6"])
+    visit.search(EXCHANGE["ipv6"])
     expect(visit("#search")).to_contain_text(f"To {EXCHANGE['ipv6']}: 2 routes")
     row = visit.row(f"To {EXCHANGE['ipv6']}", "edge-2")
     for text in ("chicago secondary", "12076 8075", "exchange-online (12076:5010)"):
@@ -138,10 +130,10 @@ def test_a_search_tells_the_link_the_path_and_the_communities_by_name(visit: Vis
 
 
 def test_a_search_finds_what_contains_an_address_and_what_a_prefix_contains(visit: Visit):
-    search(visit, "192.0.2.5")
+    visit.search("192.0.2.5")
     expect(visit.row("Covering 192.0.2.5/32 (less specific)", "edge-1")).to_contain_text("192.0.2.0/26")
     expect(visit("#search")).to_contain_text("○ edge-1-msee, edge-2-msee, edge-1-isp-a: no route")
-    search(visit, "198.51.100.0/24")
+    visit.search("198.51.100.0/24")
     for feed in ("edge-1-msee", "edge-1-isp-a"):
         expect(visit.row("Inside 198.51.100.0/24 (more specific)", feed)).to_be_visible()
 
@@ -378,7 +370,7 @@ def size_of(png: Path) -> tuple[int, int]:
 def test_nothing_keeps_anybody_from_reading_it(browser: Browser, leaking: str, scheme: Scheme):
     with visiting(browser, leaking, scheme=scheme, height=4000) as visit:
         expect(visit("#history")).to_have_attribute("data-complete", "true")
-        search(visit, "198.51.100.0/24")
+        visit.search("198.51.100.0/24")
         expect(visit("#search table").first).to_be_visible()
         assert visit.barriers() == []
 
