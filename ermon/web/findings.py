@@ -24,7 +24,7 @@ from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.web.api import findings_now
 from ermon.web.handling import CONTEXT, WebContext, answer, parameters, success
-from ermon.web.history import findings_between
+from ermon.web.history import find_cleared, findings_between
 from ermon.web.pages import FILES
 
 PAGE = "finding.html"
@@ -52,16 +52,14 @@ async def finding(request: web.Request) -> web.Response:
 
 async def _found(request: web.Request) -> Finding:
     context, wanted = request.app[CONTEXT], request.match_info["id"]
-    for each in findings_now(context):
-        if each.id == wanted:
-            return each
-    kept = await context.past.cleared_finding(wanted)
-    if kept is None:
+    raised = next((each for each in findings_now(context, "raised") if each.id == wanted), None)
+    found = raised or await find_cleared(context, wanted)
+    if found is None:
         raise web.HTTPNotFound(
             text=f"there is no finding {wanted!r}: the link is wrong, or the finding was cleared longer ago than "
             "--storage.retention, or it could not be stored\n"
         )
-    return kept
+    return found
 
 
 async def _also(context: WebContext, found: Finding) -> tuple[list[Finding], bool]:

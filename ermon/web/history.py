@@ -145,6 +145,12 @@ def latest_cleared(context: WebContext, found: Iterable[Finding], since: float) 
     return sorted(cleared.values(), key=_cleared_at, reverse=True)
 
 
+async def find_cleared(context: WebContext, finding_id: str) -> Finding | None:
+    """Return a finding that was cleared, as long as ermon or its store knows it."""
+    remembered = next((each for each in context.monitor().cleared if each.id == finding_id), None)
+    return remembered or await context.past.cleared_finding(finding_id)
+
+
 def _cleared_at(finding: Finding) -> float:
     return finding.cleared_at or 0.0
 

@@ -18,6 +18,7 @@ from ermon.model.inventory import Feed
 from ermon.model.prefixes import FAMILY_NAMES, Prefix
 from ermon.model.routes import Attributes, Community, Route
 from ermon.web.handling import CONTEXT, WebContext, answer, parameters, refuse, success
+from ermon.web.history import find_cleared
 from ermon.web.places import Place, advice, cleared_finding, communities_of, describe, find_places
 from ermon.web.query import AsnQuery, CommunityQuery, NameQuery, PrefixQuery, Query, parse_query
 from ermon.web.routes import MAX_COUNTED, Describer, matching
@@ -132,8 +133,7 @@ async def _places(context: WebContext, monitor: Monitor, query: Query) -> list[P
     raised = [(alarm.state.finding_id, alarm) for alarm in monitor.standing.raised.values()]
     places = await asyncio.to_thread(find_places, monitor.config, raised, query)
     if not places and _FINDING_ID.fullmatch(query.text):
-        kept = next((each for each in monitor.cleared if each.id == query.text), None)
-        kept = kept or await context.past.cleared_finding(query.text)
+        kept = await find_cleared(context, query.text)
         places = [] if kept is None else [cleared_finding(kept)]
     return places
 
