@@ -261,13 +261,12 @@ def _limits(monitor: Monitor, feeds: dict[str, Feed], query: Query) -> list[str]
     prefix = query.prefix if isinstance(query, PrefixQuery) else None
     partial, blind = [], []
     for name, feed in feeds.items():
-        family = prefix.family if prefix is not None else None
-        if family is not None and family not in feed.families:
+        families = [each for each in feed.families if prefix is None or each == prefix.family]
+        if not families:
             continue
-        families = feed.families if family is None else (family,)
         if not all(monitor.network.in_sync(name, each) for each in families):
             blind.append(name)
-        elif feed.view in FILTERED_VIEWS and not (prefix is not None and _keeps(monitor, feed, prefix)):
+        elif feed.view in FILTERED_VIEWS and (prefix is None or not _keeps(monitor, feed, prefix)):
             partial.append(name)
     notes = []
     if blind:
