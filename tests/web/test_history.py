@@ -24,9 +24,15 @@ BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
 
 
 @pytest.fixture
-async def asked(site: Site) -> AsyncIterator[Client]:
-    """An ermon that is 60 days old, with a store."""
-    site.past = KeptPast()
+def past(site: Site) -> KeptPast:
+    """A store, still empty."""
+    site.past = found = KeptPast()
+    return found
+
+
+@pytest.fixture
+async def asked(site: Site, past: KeptPast) -> AsyncIterator[Client]:
+    """An ermon that is 60 days old, with that store."""
     site.runs = RunLog([KeptRun(site.net.start - 60 * DAY, site.net.start)])
     async with TestClient(TestServer(make_app(site.context()))) as http:
         yield Client(http)
@@ -62,9 +68,9 @@ async def test_the_last_24_hours_of_a_link(client: Client, site: Site, space: Sp
     assert [finding["check"] for finding in found["findings"]] == ["link-down"]
 
 
-async def test_the_findings_of_the_last_24_hours(asked: Client, site: Site):
+async def test_the_findings_of_the_last_24_hours(asked: Client, site: Site, past: KeptPast):
     now = site.net.now
-    site.past.findings = [past_finding(at) for at in (now - 100, now - DAY + 2, now - DAY)]  # type: ignore[attr-defined]
+    past.findings = [past_finding(at) for at in (now - 100, now - DAY + 2, now - DAY)]
     site.net.announce("isp-a", V4.pool).wait(1).announce("isp-a", V6.pool)
     found = (await asked.data(PATH))["findings"]
     raised = [f["labels"]["family"] for f in found if f["state"] == "raised"]
@@ -73,9 +79,9 @@ async def test_the_findings_of_the_last_24_hours(asked: Client, site: Site):
     assert cleared == [f"at {now - 100}", f"at {now - DAY + 2}"], "a second has passed"
 
 
-async def test_it_says_that_findings_are_left_out(asked: Client, site: Site):
+async def test_it_says_that_findings_are_left_out(asked: Client, site: Site, past: KeptPast):
     now = site.net.now
-    site.past.findings = [past_finding(now - seconds) for seconds in (100, 200, 300)]  # type: ignore[attr-defined]
+    past.findings = [past_finding(now - seconds) for seconds in (100, 200, 300)]
     site.net.announce("isp-a", V4.pool)
     answer = await (await asked.http.get(PATH, params={"limit": "3"})).json()
     shown = [f"{f['check']} {f['cleared_at']}" for f in answer["data"]["findings"]]
@@ -164,13 +170,13 @@ async def test_what_is_still_raised_was_raised_on_every_day_since_it_began(asked
         assert [each["check"] for each in found["findings"]] == expected
 
 
-async def test_a_span_that_reaches_into_memory_has_both(asked: Client, site: Site):
+async def test_a_span_that_reaches_into_memory_has_both(asked: Client, site: Site, past: KeptPast):
     site.net.wait(58).lose("chicago-primary", "ipv6")
     site.tell()
     site.net.wait(300)
     now = site.net.now
     old = hour_of(now - 2 * DAY)
-    site.past.links[old] = hour(old, (0, Shown.UP))  # type: ignore[attr-defined]
+    past.links[old] = hour(old, (0, Shown.UP))
     found = await asked.data(PATH, **{"from": str(now - 2.5 * DAY)}, to=str(now))
     links = {(each["link"], each["family"]): each for each in found["links"] if each["circuit"] == "chicago"}
     assert found["times"] == [old * 3600.0 + 300, now]
@@ -222,7 +228,9 @@ async def test_a_day_on_which_the_clocks_change_has_as_many_hours_as_it_has(
     assert found["to"] - found["from"] == hours * 3600
 
 
-async def test_it_is_held_since_the_first_run_or_the_oldest_that_was_left(asked: Client, site: Site):
+async def test_it_is_held_since_the_first_run_or_the_oldest_that_was_left(
+    asked: Client, site: Site, past: KeptPast
+):
     async def held_from() -> float:
         found: float = (await asked.data(PATH))["held_from"]
         return found
@@ -230,12 +238,12 @@ async def test_it_is_held_since_the_first_run_or_the_oldest_that_was_left(asked:
     first = site.runs.first()
     assert first is not None
     assert await held_from() == first, "nothing has happened yet"
-    site.past.links[hour_of(first)] = hour(hour_of(first))  # type: ignore[attr-defined]
+    past.links[hour_of(first)] = hour(hour_of(first))
     assert await held_from() == first, "to the second"
-    del site.past.links[hour_of(first)]  # type: ignore[attr-defined]
-    site.past.links[hour_of(first) + 240] = hour(hour_of(first) + 240)  # type: ignore[attr-defined]
+    del past.links[hour_of(first)]
+    past.links[hour_of(first) + 240] = hour(hour_of(first) + 240)
     assert await held_from() == (hour_of(first) + 241) * 3600, "what came before has made room"
-    site.past.findings = [past_finding(first - 7 * DAY)]  # type: ignore[attr-defined]
+    past.findings = [past_finding(first - 7 * DAY)]
     assert await held_from() == first - 7 * DAY, "a version that wrote no runs"
 
 
