@@ -17,14 +17,17 @@ WIDTH = 96
 def explain(check: Check, platform: str = WRITTEN_FOR) -> str:
     """Return the whole text for one check, wrapped for a terminal, with the router commands of a platform."""
     found = guide(check.name).plain()
-    words = words_in([*found.typed, *_router_commands(found, platform)])
+    asked = [line for question in found.questions for line in lines_on(platform, question) or ()]
+    words = words_in([*found.typed, *asked])
     means, needs, action, source = HEADINGS
     parts = [
         f"{check.name}: {found.title}",
         *facts(check),
         _paragraph(means, found.meaning),
         _paragraph(needs, found.needs),
-        _steps(f"{action} (router commands: {TITLES[platform]})" if found.asks else action, found, platform),
+        _steps(
+            f"{action} (router commands: {TITLES[platform]})" if found.questions else action, found, platform
+        ),
         *([_placeholders(words)] if words else []),
         _paragraph(source, found.source),
     ]
@@ -57,13 +60,6 @@ def _row(check: Check) -> str:
 
 def _paragraph(title: str, text: str) -> str:
     return f"{title}\n{textwrap.fill(text, WIDTH, initial_indent='  ', subsequent_indent='  ')}"
-
-
-def _router_commands(found: Guide, platform: str) -> Iterator[str]:
-    for step in found.pieces:
-        for piece in step:
-            if isinstance(piece, Question):
-                yield from lines_on(platform, piece) or ()
 
 
 def _steps(title: str, found: Guide, platform: str) -> str:

@@ -157,7 +157,7 @@ def _runbook(check: Check) -> str:
     found = guide(check.name)
     means, needs, action, source = HEADINGS
     steps = "\n".join(f"<li>{_step(step)}</li>" for step in found.pieces)
-    where = " (router commands: Cisco IOS-XE)" if found.asks else ""
+    where = " (router commands: Cisco IOS-XE)" if found.questions else ""
     words = "\n".join(
         f"<dt>{escape(word)}</dt>\n<dd>{escape(meaning)}</dd>" for word, meaning in found.placeholders.items()
     )

@@ -77,14 +77,10 @@ def test_every_word_to_be_replaced_in_a_command_is_explained(check: str):
     assert words == set(guide.placeholders)
 
 
-def questions_of(check: str) -> list[Question]:
-    return [piece for step in read_guide(check).pieces for piece in step if isinstance(piece, Question)]
-
-
 @pytest.mark.whole_catalogue
 def test_every_placeholder_is_used():
     used = {word for check in CATALOGUE for word in read_guide(check).placeholders}
-    asked = {question for check in CATALOGUE for question in questions_of(check)}
+    asked = {question for check in CATALOGUE for question in read_guide(check).questions}
     texts = (command(name, each, {}, None, None) for name in PLATFORMS for each in asked)
     used |= {word for text in texts for word in CAPITALS.findall(text or "")} & set(placeholders())
     assert used == set(placeholders())
@@ -92,7 +88,7 @@ def test_every_placeholder_is_used():
 
 @pytest.mark.whole_catalogue
 def test_every_question_is_asked_somewhere():
-    assert {question.kind for check in CATALOGUE for question in questions_of(check)} == set(WORDS_OF)
+    assert {question.kind for check in CATALOGUE for question in read_guide(check).questions} == set(WORDS_OF)
 
 
 @ALL
@@ -105,7 +101,7 @@ def test_whatever_is_wanted_of_a_router_is_a_question(check: str):
 
 @ALL
 def test_who_is_told_to_change_a_router_is_told_how_to_undo_it(check: str):
-    kinds = {question.kind for question in questions_of(check)}
+    kinds = {question.kind for question in read_guide(check).questions}
     assert {UNDO[kind] for kind in kinds & set(UNDO)} <= kinds
 
 

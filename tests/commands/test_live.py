@@ -13,7 +13,7 @@ import pytest
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.guide import placeholders, read_guide
-from ermon.commands import CAPITALS, PLATFORMS, Question
+from ermon.commands import CAPITALS, PLATFORMS
 from ermon.commands.fill import Step, fill
 from ermon.model.findings import Finding, TransitionState
 from ermon.model.inventory import Config
@@ -90,7 +90,7 @@ def test_no_word_is_left_that_ermon_could_know(check: str):
 
 @pytest.mark.parametrize("check", CATALOGUE)
 def test_each_question_has_its_command_on_each_platform(check: str):
-    kinds = {piece.kind for step in read_guide(check).pieces for piece in step if isinstance(piece, Question)}
+    kinds = {question.kind for question in read_guide(check).questions}
     excused = {platform for platform, kind in (*LACKING, *LACKING6) if kind in kinds}
     for _, _, steps in findings(check):
         for each in (commands for step in steps for part in step for commands in part.commands):

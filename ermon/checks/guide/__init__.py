@@ -74,9 +74,9 @@ class Guide:
         return tuple(command for text in texts for command in TYPED.findall(text))
 
     @property
-    def asks(self) -> bool:
-        """Whether it wants something of a router."""
-        return any(isinstance(piece, Question) for step in self.pieces for piece in step)
+    def questions(self) -> tuple[Question, ...]:
+        """What it wants of routers."""
+        return tuple(piece for step in self.pieces for piece in step if isinstance(piece, Question))
 
     @property
     def placeholders(self) -> dict[str, str]:
