@@ -5,8 +5,10 @@ A difference that no row explains is a fault of one of both: find out of which.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import isfinite
 from typing import NamedTuple
 
 import msgspec
@@ -16,16 +18,8 @@ from ermon.model.routes import AsPath, PathSegment, Route, SegmentKind
 from tests.wire.exabgp import Negotiated, ResetError, read_by_exabgp
 
 SAME = "the same"
-ORIGIN, AS_PATH, NEXT_HOP, ATOMIC_AGGREGATE, AGGREGATOR, MP_REACH, MP_UNREACH, AS4_PATH = (
-    1,
-    2,
-    3,
-    6,
-    7,
-    14,
-    15,
-    17,
-)
+ORIGIN, AS_PATH, NEXT_HOP, ATOMIC_AGGREGATE, AGGREGATOR, MP_REACH, MP_UNREACH = 1, 2, 3, 6, 7, 14, 15
+EXTENDED_COMMUNITIES, AS4_PATH = 16, 17
 WELL_KNOWN = {ORIGIN, AS_PATH, NEXT_HOP, 5, ATOMIC_AGGREGATE}
 READ_BY_EXABGP_ALONE = (22, 23, 26, 29, 40)
 """Attributes that say nothing to the model: PMSI_TUNNEL, tunnel encapsulation, AIGP, BGP-LS, Prefix-SID."""
@@ -116,10 +110,16 @@ def is_merged_otherwise(outcome: Outcome) -> bool:
     )
 
 
-def has_confederation_in_as4_path(outcome: Outcome) -> bool:
-    """Whether ExaBGP withdraws routes whose AS4_PATH begins with a confederation's segment."""
+def has_rate_that_is_not_a_number(outcome: Outcome) -> bool:
+    """Whether ExaBGP withdraws routes as a rate of traffic (RFC 8955 section 7) in their communities is NaN or infinite."""
+    communities = [
+        value[at : at + 8]
+        for value in outcome.values(EXTENDED_COMMUNITIES)
+        for at in range(0, len(value) - 7, 8)
+    ]
     return outcome.withdrawn_by_them and any(
-        value[:1] in {b"\3", b"\4"} for value in outcome.values(AS4_PATH)
+        each[0] & 0x0F == 0 and each[1] in {0x06, 0x0C} and not isfinite(struct.unpack("!f", each[4:])[0])
+        for each in communities
     )
 
 
@@ -215,9 +215,9 @@ ALLOWED = (
         is_merged_otherwise,
     ),
     Difference(
-        "AS4_PATH that begins with a confederation's segment",
-        "RFC 6793 section 6: the segment is discarded, the routes are not",
-        has_confederation_in_as4_path,
+        "an extended community whose rate of traffic is not a number",
+        "RFC 7606 section 7.14: malformed by its length alone",
+        has_rate_that_is_not_a_number,
     ),
     Difference(
         "two next hops that are not a global and a link-local one",

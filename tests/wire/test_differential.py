@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from random import Random
 
 import pytest
@@ -26,22 +24,14 @@ def name(codec: Codec) -> str:
     return f"{4 if codec.four_octet else 2} octets, ADD-PATH {'+'.join(sorted(codec.add_path)) or 'off'}"
 
 
-def compared(codec: Codec) -> Counter[str]:
-    """Return how often each outcome was found."""
+@pytest.mark.slow
+@pytest.mark.parametrize("codec", CODECS, ids=name)
+def test_random_updates_are_read_alike(codec: Codec) -> None:
     session = negotiated(codec)
     found: Counter[str] = Counter()
     for body in broken_bodies(Random(f"{SEED} {name(codec)}"), codec, UPDATES // len(CODECS)):
         outcome = compare(body, codec, session)
         assert isinstance(outcome, str), f"{body.hex()} {outcome}"
         found[outcome] += 1
-    return found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("codec", CODECS, ids=name)
-def test_random_updates_are_read_alike(codec: Codec) -> None:
-    # In a process of its own: what other tests do with ExaBGP in this one changes what it remembers.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-        found = alone.submit(compared, codec).result()
     assert found[SAME] > found.total() // 2
     assert set(found) <= {SAME, *(each.name for each in ALLOWED)}
