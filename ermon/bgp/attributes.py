@@ -218,10 +218,8 @@ def _read_path(values: Mapping[int, bytes], *, four_octet: bool, repairs: Repair
     except MalformedPathError as error:
         repairs.malformed(AS_PATH, f"with {error}")
         return AsPath()
-    if (
-        four_octet or as4_path is None
-    ):  # between two that speak in four octets it says nothing (RFC 6793 section 4.1)
-        return path
+    if four_octet or as4_path is None:
+        return path  # between two that speak in four octets, AS4_PATH says nothing (RFC 6793 section 4.1)
     if (
         aggregator is not None
         and AS4_AGGREGATOR in values

@@ -122,9 +122,8 @@ class _Reading:
 
     def _read_withdrawal(self, keys: list[RouteKey]) -> Read:
         self._read_attributes()
-        if (
-            self._repairs.withdraws is not None
-        ):  # RFC 7606 section 5.2: there may be routes that were not found
+        if self._repairs.withdraws is not None:
+            # RFC 7606 section 5.2: there may be routes that were not found.
             raise Unreadable(f"no route is announced, and {self._repairs.withdraws}")
         is_alone = not keys and not self._others and self._reach is None
         ended = self._unreach.family if is_alone and self._unreach is not None else None

@@ -1,8 +1,7 @@
 """What is left to the process that parses what strangers send, ExaBGP's, and to the relay that it starts.
 
 Both run as ermon's user. An attacker who takes them over through a hole in the parser must not reach ermon's keys,
-store,
-memory or socket; so ``launch`` goes into this box before it imports ExaBGP, and nobody comes out again.
+store, memory or socket; so ``launch`` goes into this box before it imports ExaBGP, and nobody comes out again.
 """
 
 from __future__ import annotations

@@ -162,8 +162,7 @@ class Decoder:
         """Return what ``line`` (with or without its line feed) says, in the order in which it happened.
 
         ``process`` has said it, where that is known; it may report its own feeds only. An attacker who has taken over
-        the
-        one that listens to the internet must not speak for the edge routers.
+        the one that listens to the internet must not speak for the edge routers.
         """
         events: list[Event] = []
         try:

@@ -93,10 +93,7 @@ class Door:
     def _hand_in(self, to: int) -> socket.socket:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         here.setblocking(False)
-        with (
-            there,
-            contextlib.suppress(OSError),
-        ):  # the caller is gone, or reads nothing: the connection ends
+        with there, contextlib.suppress(OSError):  # the caller is gone, or reads nothing: the connection ends
             socket.send_fds(self._outside, [b"%d" % to], [there.fileno()])
         return here
 

@@ -3,8 +3,7 @@
 Landlock (kernel.org, userspace-api/landlock) allows files, TCP ports and signals by list. A process in one of its
 domains can neither trace a process outside nor read its memory. Each version of its interface knows some more; what
 this machine's does not know is reported. Taken by ctypes, with nothing but the standard library: ``relay`` loads this
-file
-by itself.
+file by itself.
 """
 
 from __future__ import annotations

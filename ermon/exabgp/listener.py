@@ -10,8 +10,7 @@ only of the neighbors that have it, and one neighbor of a peer can. So here:
 - A socket has its MD5 keys and its TTL check before it is bound. Where they change, earlier connections are shut
   out.
 - Connections that belong to no feed are reported: from where and how often, for ``MAX_STRANGERS`` pairs of addresses
-at most
-  between two lines, and beyond it in one number.
+  at most between two lines, and beyond it in one number.
 
 It reports with lines in ExaBGP's dialect (``ermon.exabgp.lines``), which take the way of all lines.
 """

@@ -75,7 +75,7 @@ class _Network:
         if peering.connections or peering.peered_connections:
             self.answers.notes.append(
                 f"Circuit {name}: Global Reach connects it with another circuit. Your own space comes back over it: "
-                f"list it in receive.own_prefixes, or prefix-unexpected is raised."
+                "list it in receive.own_prefixes, or prefix-unexpected is raised."
             )
         if kind is Peering.MICROSOFT:
             self._microsoft(where, entry, circuit, peering)
@@ -162,7 +162,7 @@ def _note_states(answers: Answers, circuit: AzureCircuit) -> None:
     if circuit.provisioning_state not in {None, "Succeeded"}:
         answers.notes.append(
             f"{title} {_shown(circuit.provisioning_state or '')} of the resource (provisioningState): its settings "
-            f"may not be in force."
+            "may not be in force."
         )
 
 
