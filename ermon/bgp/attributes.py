@@ -28,8 +28,8 @@ IPV6_EXTENDED_COMMUNITIES, LARGE_COMMUNITIES = 25, 32
 _WELL_KNOWN, _OPTIONAL, _OPTIONAL_TRANSITIVE = 0x40, 0x80, 0xC0
 _KIND = 0xC0
 """Of the flags, those that say what kind of attribute it is; Partial does not count (RFC 7606 section 3.c)."""
-_IS_OPTIONAL = 0x80
-_EXTENDED_LENGTH = 0x10
+IS_OPTIONAL = 0x80
+EXTENDED_LENGTH = 0x10
 
 _AS_TRANS = 23456
 """RFC 6793 section 9."""
@@ -78,8 +78,8 @@ _RULES = {
 KNOWN = frozenset(_RULES)
 """All others must have the Optional bit (RFC 4271 section 6.3)."""
 
-_MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
-_MULTIPROTOCOL_OCTETS = {bytes([code]) for code in _MULTIPROTOCOL}
+MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
+_MULTIPROTOCOL_OCTETS = {bytes([code]) for code in MULTIPROTOCOL}
 
 
 def attribute_name(code: int) -> str:
@@ -136,18 +136,18 @@ def split_attributes(octets: bytes, repairs: Repairs) -> Fields:
     others, others_from = b"", 0
     at, end, rules = 0, len(octets), _RULES
     while at < end:
-        flags, start = octets[at], at + (4 if octets[at] & _EXTENDED_LENGTH else 3)
+        flags, start = octets[at], at + (4 if octets[at] & EXTENDED_LENGTH else 3)
         if start > end:
             _cut_off(octets, at, repairs)
             break
         code, size = octets[at + 1], octets[start - 1]
-        if flags & _EXTENDED_LENGTH:
+        if flags & EXTENDED_LENGTH:
             size |= octets[start - 2] << 8
         began, at = at, start + size
         if at > end:
             _cut_off(octets, began, repairs)
             break
-        if code in _MULTIPROTOCOL:
+        if code in MULTIPROTOCOL:
             others, others_from = others + octets[others_from:began], at
         rule = rules.get(code)
         if rule is None or flags & _KIND != rule.flags or size not in rule.sizes or code in seen:
@@ -169,14 +169,14 @@ def _repair(code: int, flags: int, size: int, is_repeated: bool, repairs: Repair
     """Do about an attribute that is not what its rule says what RFC 7606 section 3 says; pass over one without a rule."""
     rule = _RULES.get(code)
     if is_repeated:
-        if code in _MULTIPROTOCOL:
+        if code in MULTIPROTOCOL:
             raise Unreadable(f"{attribute_name(code)} twice")
         repairs.discard(f"attribute of type {code} for a second time")
     elif rule is None:
-        if not flags & _IS_OPTIONAL:  # RFC 4271 section 6.3
+        if not flags & IS_OPTIONAL:  # RFC 4271 section 6.3
             raise Unreadable(f"well-known attribute of unknown type {code}")
     elif flags & _KIND != rule.flags:
-        if code in _MULTIPROTOCOL:  # RFC 7606 section 5.3
+        if code in MULTIPROTOCOL:  # RFC 7606 section 5.3
             raise Unreadable(f"{rule.name} with flags 0x{flags:02x}")
         repairs.malformed(code, f"with flags 0x{flags:02x}")
     else:

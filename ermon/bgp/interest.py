@@ -15,7 +15,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ermon.bgp.attributes import KNOWN, MP_REACH_NLRI, MP_UNREACH_NLRI, Repairs, split_attributes
+from ermon.bgp.attributes import (
+    EXTENDED_LENGTH,
+    IS_OPTIONAL,
+    KNOWN,
+    MP_REACH_NLRI,
+    MP_UNREACH_NLRI,
+    MULTIPROTOCOL,
+    Repairs,
+    split_attributes,
+)
 from ermon.bgp.multiprotocol import Field, split_reach, split_unreach
 from ermon.bgp.nlri import read_keys
 from ermon.bgp.unreadable import Unreadable
@@ -37,9 +46,6 @@ _TIERS: Mapping[Family, tuple[tuple[int, int, int], ...]] = {
 
 _MOST_BLOCKS = 300
 """Where there is more to tell apart, fewer octets are looked at: an expression of so many takes some 30 ms to make."""
-
-_MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
-_OPTIONAL, _EXTENDED_LENGTH = 0x80, 0x10
 
 _BITS: Mapping[Family, int] = {"ipv4": 32, "ipv6": 128}
 
@@ -123,9 +129,9 @@ class Interest:
         try:
             while at < end:
                 flags, code = body[at], body[at + 1]
-                if code in _MULTIPROTOCOL or (flags < _OPTIONAL and code not in KNOWN):
+                if code in MULTIPROTOCOL or (not flags & IS_OPTIONAL and code not in KNOWN):
                     return False
-                at += 4 + (body[at + 2] << 8 | body[at + 3]) if flags & _EXTENDED_LENGTH else 3 + body[at + 2]
+                at += 4 + (body[at + 2] << 8 | body[at + 3]) if flags & EXTENDED_LENGTH else 3 + body[at + 2]
         except IndexError:  # cut off
             return False
         expression = self._expression("ipv4", add_path="ipv4" in codec.add_path)
@@ -178,8 +184,8 @@ def _families(fields: Iterable[Field]) -> frozenset[Family]:
 
 
 def _ranges(prefixes: Iterable[Prefix], family: Family) -> Iterable[_Range]:
-    version = 4 if family == "ipv4" else 6
-    return ((first, last) for each, first, last in merged(prefixes) if each == version)
+    own = (prefix for prefix in prefixes if prefix.family == family)
+    return ((first, last) for _, first, last in merged(own))
 
 
 def _elsewhere(ranges: list[_Range], family: Family, *, add_path: bool) -> re.Pattern[bytes]:
