@@ -123,10 +123,13 @@ def test_length_in_two_octets() -> None:
 
 
 def test_what_says_nothing_to_the_model_is_passed_over() -> None:
-    """AGGREGATOR, ATOMIC_AGGREGATE, ORIGINATOR_ID, CLUSTER_LIST, extended communities, and what is unknown here."""
+    """AGGREGATOR, ATOMIC_AGGREGATE, ORIGINATOR_ID, CLUSTER_LIST, extended communities, and what is unknown here.
+
+    An extended community is malformed by its length alone, even if it is a rate of traffic that is NaN (RFC 7606 section 7.14).
+    """
     others = (
         "40 06 00 c0 07 08 0000fbf4 c0000201 80 09 04 c0000201 80 0a 08 c0000201 c0000202"
-        " c0 10 08 0002fbf400000064 c0 19 14 0000000000000000000000000000000000000000 e0 c8 02 beef 80 c9 00"
+        " c0 10 10 0002fbf400000064 800cfbf47fc00000 c0 19 14 0000000000000000000000000000000000000000 e0 c8 02 beef 80 c9 00"
     )
     assert read(body(attributes=f"{MANDATORY} {others}", nlri=NLRI)) == announces(route())
 
