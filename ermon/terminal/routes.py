@@ -120,18 +120,14 @@ def _routes(found: FoundRoutesDoc, status: StatusDoc) -> Iterator[RenderableType
 
 def _without(found: SearchDoc) -> Iterator[RenderableType]:
     """Say who does not have a prefix, by reason."""
-    feeds: dict[str, list[str]] = {}
-    proven: set[str] = set()
+    feeds: dict[tuple[str, bool], list[str]] = {}
     for each in found.without:
-        feeds.setdefault(each.text, []).append(each.feed)
-        if each.reason in {"absent", "covered"}:
-            proven.add(each.text)
+        feeds.setdefault((each.text, each.reason in {"absent", "covered"}), []).append(each.feed)
     if feeds:
         yield text("Not on", "bold underline")
-    for why, names in feeds.items():
-        known = why in proven
+    for (why, proven), names in feeds.items():
         yield text(
-            f"{mark('no' if known else 'unknown')} {', '.join(names)}: {why}", "" if known else "yellow"
+            f"{mark('no' if proven else 'unknown')} {', '.join(names)}: {why}", "" if proven else "yellow"
         )
 
 
