@@ -17,7 +17,7 @@ from ermon.model.findings import Finding
 from ermon.model.inventory import Config
 from ermon.model.routes import Route
 from ermon.model.settings import Severity
-from tests.core.test_oracle import FAST, NETWORKS, RELOADS
+from tests.core.test_oracle import FAST, NETWORKS, under_policies
 from tests.histories import (
     Step,
     Told,
@@ -78,25 +78,21 @@ def different(one: Seen, other: Seen) -> list[str]:
 
 def differences(network: str, history: list[Step], *, every: int) -> Iterator[str]:
     """Play a history, and from each ``every``-th step on go on with copies; yield what they say otherwise."""
-    policies = RELOADS[network]
-    monitor = Monitor(policies[0], START)
+    monitor = Monitor(NETWORKS[network][0], START)
     monitors = [monitor]
-    now = START
-    everything = set(told(monitor.advance(now).transitions))
-    for number, step in enumerate(history, 1):
-        now += step.gap
+    everything = set(told(monitor.advance(START).transitions))
+    for number, (step, now, policy) in enumerate(under_policies(network, history), 1):
         for one in monitors:
             if step.reload:
-                one.reconfigure(policies[1], now)
+                one.reconfigure(policy, now)
             for event in step.make(now):
                 one.apply(event)
-        policies = (*policies[1:], policies[0]) if step.reload else policies
         first, *others = [(told(one.advance(now).transitions), statuses(one)) for one in monitors]
         everything.update(first[0])
         for other in others:
             yield from (f"step {number} ({step!r}): {line}" for line in different(first, other))
         if number % every == 0:
-            copy = copied(policies[0], monitor)
+            copy = copied(policy, monitor)
             news = set(told(copy.advance(now).transitions)) - everything
             yield from (f"step {number} ({step!r}), copied: news of {said}" for said in news)
             yield from (
