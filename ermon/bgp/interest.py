@@ -101,13 +101,13 @@ class Interest:
             return _IPV4_ROUTES
         try:
             withdrawn, octets, nlri = split_update(body)
-            reach, unreach = _multiprotocol(octets)
+            reach, unreach, others = _multiprotocol(octets)
         except Unreadable:  # whoever reads it says why
             return None
         announced = [field for field in (Field("ipv4", nlri), reach) if field is not None and field.nlri]
         gone = [field for field in (Field("ipv4", withdrawn), unreach) if field is not None and field.nlri]
-        if not (announced or gone) or (octets and not announced and unreach is None):
-            return None  # an End-of-RIB, or attributes without a route
+        if not announced and (not gone or others or (octets and unreach is None)):
+            return None  # an End-of-RIB, or attributes without a route: malformed, they would end the session
         if announced and self._asn_octets in octets:
             return None
         if not all(self._is_elsewhere(field, codec) for field in (*announced, *gone)):
@@ -163,16 +163,17 @@ class Interest:
         return found
 
 
-def _multiprotocol(octets: bytes) -> tuple[Field | None, Field | None]:
-    """Return what is announced and withdrawn by RFC 4760; ``Unreadable`` if anything is malformed."""
+def _multiprotocol(octets: bytes) -> tuple[Field | None, Field | None, bytes]:
+    """Return what is announced and withdrawn by RFC 4760, and all other attributes; ``Unreadable`` if one has not its form."""
     repairs = Repairs()
-    values = split_attributes(octets, repairs).values
+    values, others = split_attributes(octets, repairs)
     if repairs.text is not None:
         raise Unreadable(repairs.text)
     reach, unreach = values.get(MP_REACH_NLRI), values.get(MP_UNREACH_NLRI)
     return (
         None if reach is None else split_reach(reach),
         None if unreach is None else split_unreach(unreach),
+        others,
     )
 
 

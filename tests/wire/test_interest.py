@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from ermon.bgp import interest
 from ermon.bgp.interest import Interest, Unasked
 from ermon.bgp.update import AttributesCache, Codec, Unreadable, read_update
 from ermon.model.prefixes import FAMILIES, Prefix, PrefixSet, parse_prefix, supernet
-from tests.bgp import announcement, end_of_rib, withdrawal
+from tests.bgp import announcement, attribute, end_of_rib, update_message, withdrawal
 from tests.wire.generate import CODECS, broken_bodies
 
 MICROSOFT = 12076
@@ -64,6 +65,17 @@ def test_microsofts_asn_anywhere_in_the_path_is_read() -> None:
 def test_end_of_rib_is_read() -> None:
     assert passes_over(end_of_rib("ipv4")) is None
     assert passes_over(end_of_rib("ipv6")) is None
+
+
+def test_attributes_without_a_route_are_read_as_they_may_end_the_session() -> None:
+    """RFC 7606 section 5.2: here ORIGIN is 136."""
+    for gone in (b"\0\2\1\x20\x20\1\x0d\xb9", b"\0\1\2\x18\xc0\0\2"):  # IPv6, and multicast
+        withdrawn = attribute(0x80, 15, gone)
+        assert passes_over(update_message(attributes=withdrawn)) is not None
+        malformed = update_message(attributes=withdrawn + attribute(0x40, 1, b"\x88"))
+        assert passes_over(malformed) is None
+        with pytest.raises(Unreadable):
+            read_update(malformed[19:], CODEC, AttributesCache())
 
 
 def test_what_was_held_for_its_path_is_read_until_it_is_withdrawn() -> None:
