@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import structlog
 
@@ -55,6 +55,11 @@ class Written(NamedTuple):
     done: bool
     problem: str | None
     """What is wrong, also where it was done."""
+
+
+class Looked(NamedTuple, Generic[T]):
+    done: bool
+    answer: T
 
 
 class Begun(NamedTuple):
@@ -123,17 +128,19 @@ class StorageFile:
         self._new = False
         return Written(True, self._shown())
 
-    def look(self, look: Callable[[PastTables], T], otherwise: T) -> T:
-        """Return what is looked up in the past, or ``otherwise`` where it cannot be had."""
+    def look(self, look: Callable[[PastTables], T], otherwise: T) -> Looked[T]:
+        """Return what is looked up in the past, or ``otherwise`` where it cannot be had: then write next, which says what is
+        wrong, and writes to the new file where the old one was set aside.
+        """
         try:
-            return self._open().look(look)
+            return Looked(True, self._open().look(look))
         except DamagedError as error:
             self._set_aside(error)
         except (OSError, sqlite3.Error, ForeignError):
-            self.close()  # the next write says what is wrong
+            self.close()
         except Exception as error:  # noqa: BLE001 - as above
             self._surprised(error)
-        return otherwise
+        return Looked(False, otherwise)
 
     def close(self) -> None:
         if self._database is not None:

@@ -49,6 +49,9 @@ HOURS_HELD = 25
 HISTORY_HELD = 10_000
 """Cleared findings that wait in memory for a disk that fails, some ten megabytes; then the oldest are lost."""
 
+_NOT_WRITTEN = -1
+"""The version on disk, as far as the thread relies on it, after a look has failed: everything is written again at once."""
+
 Reported = Callable[[str | None], None]
 
 T = TypeVar("T")
@@ -324,7 +327,10 @@ class Store:
             done, problem = self._file.write(work.state, work.cleared, work.latest, work.hours, self._clock())
             self._in_loop(self._settle, work, done, problem)
             for look, otherwise, answer in work.questions:
-                self._in_loop(_answer, answer, self._file.look(look, otherwise))
+                looked = self._file.look(look, otherwise)
+                self._in_loop(_answer, answer, looked.answer)
+                if not looked.done:
+                    version = _NOT_WRITTEN
         self._file.close()
 
     def _begin(self) -> str | None:

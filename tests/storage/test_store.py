@@ -541,6 +541,21 @@ async def test_a_file_that_breaks_while_ermon_runs_is_set_aside_and_its_state_wr
         assert [found.id for found in await store.history(START, 2)] == ["old3999", "old3998"]
 
 
+async def test_a_file_that_is_found_broken_when_it_is_read_is_told_and_replaced_at_once(folder: Path):
+    many = [cleared(finding(f"old{number:04}", text="x" * 1_000), START + number) for number in range(4_000)]
+    told = Told()
+    async with opened(folder, told=told) as store:
+        await store.save(many)
+        size = path_of(folder).stat().st_size
+        with path_of(folder).open("r+b") as broken:
+            broken.seek(size // 4)
+            broken.write(b"\xff" * (size // 2))  # what is read, and not what a write needs
+        await store.history(START, 10_000)
+        await eventually(lambda: told.problems, "it is told, though nothing changes")
+        assert "was damaged" in (told.problems[0] or "")
+        assert path_of(folder).stat().st_size < size, "there is a new one"
+
+
 async def test_broken_files_do_not_fill_the_disk(folder: Path):
     for number in range(file.SET_ASIDE_AT_MOST):
         put(folder, b"", f"ermon.sqlite.corrupt-20261120T00000{number}Z")
