@@ -1,1 +1,1 @@
-"""The machine without input and output: events and times in, transitions and changes out."""
+"""The core, without input and output: it takes events and times, and returns transitions and changes."""

@@ -1,7 +1,7 @@
-"""What a subject is about besides what its labels say: a pool's circuits, the link that a feed mirrors.
+"""The circuits and links that a subject is about beyond its labels: a pool's circuits, the link that a feed mirrors.
 
-One cause is one page only where it is known to be the cause: a circuit that is down explains that a pool of it is
-advertised on no second circuit, though that finding has no label ``circuit``.
+A cause suppresses another finding only if both are about the same circuit or link. A circuit that is down, for example,
+explains why a pool of that circuit is advertised on no second circuit, although that finding has no label ``circuit``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from ermon.model.inventory import Config
 
 About = Mapping[str, frozenset[str]]
-"""By the name of a label: what the subject is about in that respect, itself or by what its labels name."""
+"""By label name: the values that the subject is about, from its own labels or from the configuration of what they
+name.
+"""
 
 
 def about_of(config: Config, labels: Mapping[str, str]) -> About:
-    """Return what a subject with these labels is about."""
+    """Return the circuits, links and other things that a subject with these labels is about."""
     about = {name: frozenset({value}) for name, value in labels.items()}
     if "circuit" in labels:
         return about

@@ -1,4 +1,6 @@
-"""What somebody accepts: which subjects are meant, and whether there is anything to accept."""
+"""Accepting the present state as right (``ermon accept``): which subjects are meant, and whether there is anything to
+accept.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,13 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class AcceptError(ValueError):
-    """Nothing can be accepted so; the text says why, and what could."""
+    """This cannot be accepted; the text says why, and what can be."""
 
 
 def check_acceptable(check: str) -> Acceptable:
-    """Return what is accepted of a check; ``AcceptError`` if nothing can be."""
+    """Return what accepting a finding of this check changes. Raise ``AcceptError`` if the check has nothing to
+    accept.
+    """
     found = CATALOGUE.get(check)
     if found is None or found.acceptable is None:
         what = f"there is no check {check!r}" if found is None else f"{check} cannot be accepted"
@@ -36,7 +40,9 @@ def wanted_labels(
     service: str | None = None,
     source: str | None = None,
 ) -> Labels:
-    """Return the labels that a subject must have to be meant; ``AcceptError`` names what is not there."""
+    """Return the labels that a subject must have to be meant. Raise ``AcceptError`` for a name that the configuration
+    does not have.
+    """
     if check_acceptable(check) is Acceptable.LIST:
         known = source_names(config)
         if source is None or source not in known:
@@ -58,7 +64,7 @@ def wanted_labels(
 
 
 def _service(circuit: Circuit, wanted: str) -> str:
-    """Return the label of a service that was named by its name or its community."""
+    """Return the label of a service that was given by its name or its community."""
     for service in circuit.receive.services:
         if wanted in {service.name, f"{service.community[0]}:{service.community[1]}"}:
             return service.name
@@ -67,7 +73,7 @@ def _service(circuit: Circuit, wanted: str) -> str:
 
 
 def said_by(who: str, reason: str) -> str:
-    """Return what the history keeps of it; ``AcceptError`` without a reason."""
+    """Return the reason that the history keeps for an acceptance. Raise ``AcceptError`` if no reason is given."""
     try:
         return f"accepted by {who}: {parse_line(reason).strip()}"
     except ValueError as error:

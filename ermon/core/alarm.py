@@ -1,8 +1,8 @@
 """One subject's way from a violation to a finding and back: the timers of raising and clearing.
 
-A violation is raised when it has held for ``raise_after`` without interruption, and cleared when ok has
-held for ``clear_after``. What is unknown neither raises nor clears: it stops the clock. What is
-suppressed is not raised, and starts from the beginning when the suppression ends.
+A violation is raised when it has lasted for ``raise_after`` without interruption, and cleared when ok has lasted for
+``clear_after``. Unknown neither raises nor clears: it stops the timer. A suppressed violation is not raised; its timer
+starts from the beginning when the suppression ends.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Phase(StrEnum):
 
 
 class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a check has answered while not everybody had said everything up to that time. A file format."""
+    """A verdict that waits because a slower ExaBGP process has not reported everything up to its time. A file
+    format.
+    """
 
     time: float
     status: Status
@@ -37,33 +39,33 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AlarmState(msgspec.Struct, omit_defaults=True):
-    """The state of an alarm; outlives the policy that led to it. The fields are a file format.
+    """The state of an alarm. It outlives the configuration that it was made under. The fields are a file format.
 
     Times are seconds since the epoch, durations are seconds.
     """
 
     status: Status = Status.UNKNOWN
-    """What the check answers, after suppression."""
+    """The check's verdict, after suppression."""
     phase: Phase = Phase.QUIET
     due: float | None = None
-    """When the running timer raises or clears."""
+    """The time at which the running timer raises or clears."""
     remaining: float | None = None
-    """What is left of a timer that unknown has stopped."""
+    """The seconds that are left of a timer that unknown has stopped."""
     since: float = 0.0
-    """When the violation began."""
+    """The time at which the violation began."""
     ended: float | None = None
-    """When it ended, while that is being made sure of."""
+    """The time at which the violation ended, while ``clear_after`` runs."""
     raised_at: float = 0.0
     finding_id: str = ""
     evidence: Mapping[str, Any] = {}
     restored: bool = False
-    """It was raised when another ermon ended, and has not been judged since."""
+    """The finding was raised by an earlier run of ermon, and this one has not judged it yet."""
     waiting: tuple[Waiting, ...] = ()
-    """Answers that wait until all processes that the subject is judged by have said everything up to their time."""
+    """Verdicts that wait until all processes that the subject depends on have reported everything up to their time."""
 
 
 class Alarm:
-    """One subject, what the check answers about it, and where the alarm stands."""
+    """One subject with its verdict, its status and its timers."""
 
     __slots__ = (
         *(
@@ -92,20 +94,22 @@ class Alarm:
         self.clear_after = clear_after
         self.key: AlarmKey = (subject.check, subject.labels)
         self.order: AlarmKey = (subject.check, tuple(sorted(subject.labels)))
-        """Transitions of one instant are ordered by it."""
+        """The sort key for transitions at the same instant."""
         self.labels: Mapping[str, str] = dict(subject.labels)
         self.state = AlarmState()
         self.verdict: Verdict = UNKNOWN
-        """What the check answers, before suppression."""
+        """The check's verdict, before suppression."""
         self.known = False
-        """Whether the check has answered under this configuration: what was never known is not missed."""
+        """Whether the check has been ok or violated under this configuration. The headline reports an unknown only if
+        this is true.
+        """
         self.noticed: Mapping[str, Any] = {}
-        """What shows a violation that is not raised yet, as it was put into words last."""
+        """The evidence of a violation that is not raised yet, as it was last rendered."""
         self.noticed_at = float("-inf")
         self.rendered_at = float("-inf")
         """When the evidence was last updated."""
         self.outdated = False
-        """Whether what shows the violation has changed since."""
+        """Whether the evidence has changed since then."""
 
     @property
     def status(self) -> Status:
@@ -121,25 +125,25 @@ class Alarm:
 
     @property
     def noticed_only(self) -> bool:
-        """Whether it is violated, and waits for ``raise_after``."""
+        """Whether it is violated and ``raise_after`` is still running."""
         return self.state.phase is Phase.RAISING and self.state.status is Status.VIOLATED
 
     @property
     def recovering(self) -> bool:
-        """Whether it is raised, and ok since."""
+        """Whether it is raised, and ok at present."""
         return self.state.phase is Phase.CLEARING and self.state.status is Status.OK
 
     @property
     def stale(self) -> bool:
-        """Whether it is raised, and nobody can tell at present whether it still holds."""
+        """Whether it is raised and its status is unknown at present."""
         return self.raised and self.verdict.status is Status.UNKNOWN
 
     def go_on_from(self, state: AlarmState) -> None:
-        """Go on where the same subject stood under an earlier configuration, or in another ermon."""
+        """Go on from the state of the same subject under an earlier configuration, or in an earlier run of ermon."""
         self.state = msgspec.structs.replace(state)
 
     def move(self, status: Status, now: float) -> TransitionState | None:
-        """Take the status at a moment in; return what it raises or clears at once."""
+        """Take the status at a moment in; return the transition if it raises or clears at once."""
         self.state.status = status
         if status is Status.UNKNOWN:
             self._pause(now)
@@ -165,7 +169,7 @@ class Alarm:
         return None
 
     def fire(self, now: float) -> TransitionState:
-        """The running timer has come: what was in the making is so."""
+        """End the running timer: a violation that was raising is raised, a finding that was clearing is cleared."""
         if self.state.phase is Phase.RAISING:
             self._settle_in(Phase.RAISED)
             self.state.raised_at = now

@@ -1,7 +1,7 @@
-"""Asks the checks, and keeps the alarms: from a verdict to a finding that is raised, and to its end.
+"""Runs the checks and keeps the alarms, from the verdict to the finding and its end.
 
-A verdict is asked for again when something that it depends on has changed. What is violated is not raised at once: its
-own ``raise_after`` runs, a cause may keep it quiet, and a maintenance window may cover it.
+A verdict is asked for again when something that it depends on has changed. A violation is not raised at once: its
+``raise_after`` has to pass, a cause may suppress it, and a maintenance window may cover it.
 """
 
 from __future__ import annotations
@@ -29,16 +29,18 @@ from ermon.model.findings import Finding, Status, Transition, TransitionState
 from ermon.model.settings import MaintenanceWindow
 
 RENDER_INTERVAL_SECONDS = 1.0
-"""Routes in the evidence of a raised finding are updated at most this often, and on request: a
-leak of a whole table must not cost its square. Evidence without routes always is: the reason of a feed that is down may
-change twice in a second.
+"""Routes in the evidence of a raised finding are updated at most this often, and on request: otherwise the cost of a
+leak of a whole table would grow with its square. Evidence without routes is updated at each change: the reason of a
+feed that is down may change twice in a second.
 """
 CLEARED_FINDINGS = 1_000
 """How many cleared findings are remembered."""
 CLEARED_BECAUSE = "cleared_because"
-"""The evidence of a finding that was not cleared by what it is about says why."""
+"""Key in the evidence of a finding that was cleared for another reason than that its subject became ok; its value is
+the reason.
+"""
 ALARMS_AT_ONCE = 50
-"""Alarms that a reload judges in one step, some half a millisecond: see ``ermon.aio.slices``."""
+"""Alarms that a reload judges in one step, about half a millisecond: see ``ermon.aio.slices``."""
 
 
 class AlarmKeeper:
@@ -53,10 +55,12 @@ class AlarmKeeper:
         self.changes: list[Change] = []
         self.timers: OwnedTimers[AlarmKey] = OwnedTimers(plan.owner, facts.horizons)
         self.answers: OwnedTimers[AlarmKey] = OwnedTimers(plan.owner, facts.horizons)
-        """When the first of the answers that wait is due."""
+        """For each alarm with waiting verdicts: when the first of them is due."""
         self.learning = Learning(plan, facts)
         self._settled: dict[AlarmKey, str] = {}
-        """Alarms that are judged again because another level is usual now, and why: what is ok then is cleared at once."""
+        """Alarms to be judged again because another level is usual now, and the reason. If they are ok then, they are
+        cleared at once.
+        """
         self.standing = Standing()
         self._off_unjudged = list(plan.switched_off)
         self._unjudged: dict[AlarmKey, Alarm] = dict(plan.alarms)
@@ -66,11 +70,11 @@ class AlarmKeeper:
     # Going on from what was known --------------------------------------------------------------------
 
     def go_on_from(self, states: Mapping[AlarmKey, AlarmState]) -> None:
-        """Go on where the same subjects stood under another plan."""
+        """Go on with the states of the same subjects under another plan."""
         deque(self.go_on_step_by_step(states.items()), maxlen=0)
 
     def go_on_step_by_step(self, states: Iterable[tuple[AlarmKey, AlarmState]]) -> Iterator[None]:
-        """The same: a step is so many alarms."""
+        """The same step by step; a step is ``ALARMS_AT_ONCE`` alarms."""
         for number, (key, state) in enumerate(states, 1):
             if alarm := self.plan.alarms.get(key):
                 self._go_on(alarm, state)
@@ -80,7 +84,7 @@ class AlarmKeeper:
                 yield
 
     def restore(self, findings: Iterable[Finding]) -> None:
-        """Go on from findings that were raised in an earlier ermon: stale, until they can be judged."""
+        """Go on from findings that an earlier run of ermon raised: they are stale until they can be judged."""
         known = {(check, frozenset(labels)): alarm for (check, labels), alarm in self.plan.alarms.items()}
         for finding in findings:
             alarm = known.get((finding.check, frozenset(finding.labels.items())))
@@ -103,7 +107,7 @@ class AlarmKeeper:
             self.standing.raised[alarm.key] = alarm
 
     def clear_removed(self, finding: Finding) -> None:
-        """Clear a finding whose subject the configuration no longer has."""
+        """Clear a finding whose subject is no longer in the configuration."""
         reason = "the configuration no longer contains its subject"
         gone = _cleared(finding, self.facts.calendar_now, {**finding.evidence, CLEARED_BECAUSE: reason})
         self._report(Transition(self.facts.now, TransitionState.CLEARED, gone))
@@ -135,7 +139,7 @@ class AlarmKeeper:
         )
 
     def summary(self, alarm: Alarm) -> str:
-        """Return what an alarm that is violated, raised or not, says in one line."""
+        """Return the one-line summary of a violated alarm, raised or not."""
         if alarm.raised:
             return _summary(alarm, _shown(alarm))
         proof, now = alarm.verdict.evidence, self.facts.now
@@ -145,27 +149,29 @@ class AlarmKeeper:
 
     @cached_property
     def missing_views(self) -> list[str]:
-        """Name the views that no feed provides: to do so takes longer than to look at the network, and the same
-        configuration never has others.
+        """Name the views that no feed provides. They follow from the configuration, so they are worked out once: it
+        takes longer than all the rest of a look at the network.
         """
         return [self.summary(alarm) for alarm in self.plan.layout.missing_views]
 
     # Maintenance -------------------------------------------------------------------------------------
 
     def use_windows(self, windows: Iterable[MaintenanceWindow]) -> None:
-        """Apply these windows and no others; what they cover, or covered, is judged again."""
+        """Apply these windows and no others. Alarms that they cover, or that the earlier ones covered, are judged
+        again.
+        """
         self._judge_covered()
         self.coverage = self.facts.coverage = Coverage(self.plan.config, windows)
         self._covers = self.plan.covers(self.coverage)
         self._judge_covered()
 
     def suppression(self, alarm: Alarm) -> Suppression | None:
-        """Return the window or the exception that keeps an alarm quiet now, should it be violated."""
+        """Return the window or the exception that would suppress a violation of this alarm now."""
         cover = self._covers.get(alarm.key)
         return None if cover is None else cover.active(self.facts.calendar_now)
 
     def suppressed_because(self, alarm: Alarm) -> str | None:
-        """Say why an alarm is suppressed; ``None`` where it is not."""
+        """Return why an alarm is suppressed; ``None`` if it is not."""
         if alarm.status is not Status.SUPPRESSED:
             return None
         on_purpose = self.suppression(alarm)
@@ -178,14 +184,16 @@ class AlarmKeeper:
         self._unjudged.update((key, self.plan.alarms[key]) for key in self._covers)
 
     def dated(self) -> Iterator[Alarm]:
-        """Yield the alarms that depend on the date: on windows that cover them, or on prefixes that are expected."""
+        """Yield the alarms that depend on the date: those covered by windows, and those about prefixes with an expected
+        period.
+        """
         for key in self._covers:
             yield self.plan.alarms[key]
         yield from self.plan.depending_on(EXPECTATIONS)
 
     def judge_dates(self, owner: Owner | None = None) -> None:
-        """Judge again what depends on the date, of one owner or of all: a window has begun or is over, or a prefix is
-        expected or is no longer.
+        """Judge again the alarms that depend on the date, of one owner or of all: a window has begun or ended, or a
+        prefix begins or ceases to be expected.
         """
         self.standing.dates_changed()
         self._unjudged.update(
@@ -197,7 +205,7 @@ class AlarmKeeper:
     # Evaluation --------------------------------------------------------------------------------------
 
     def evaluate(self, topics: Collection[Topic]) -> bool:
-        """Ask again for every verdict that may have changed; return whether a violation began."""
+        """Judge every alarm whose verdict may have changed; return whether a violation began."""
         self._judge_switched_off(topics)
         unjudged = self._take_unjudged(topics)
         if not unjudged:
@@ -212,8 +220,8 @@ class AlarmKeeper:
         return began
 
     def evaluate_each(self, topics: Collection[Topic]) -> None:
-        """The same where no process has spoken, but ermon itself: each alarm at the time up to which everything was
-        received that it is judged by.
+        """The same for a change that comes from ermon itself and from no process. Each alarm is judged at the time up
+        to which everything that it depends on has been received.
         """
         self._judge_switched_off(topics)
         unjudged = self._take_unjudged(topics)
@@ -227,7 +235,7 @@ class AlarmKeeper:
             self.learning.follow((alarm,))
 
     def evaluate_step_by_step(self, topics: Collection[Topic]) -> Iterator[None]:
-        """The same for many at once: a step is so many alarms."""
+        """The same for many alarms; a step is ``ALARMS_AT_ONCE`` of them."""
         self._judge_switched_off(topics)
         unjudged = self._take_unjudged(topics)
         moved = dict(unjudged)
@@ -236,7 +244,7 @@ class AlarmKeeper:
             self._judge(alarm, moved)
             if not number % ALARMS_AT_ONCE:
                 yield
-        # All of them, since they are in order, and to sort what moves takes long.
+        # Go through all alarms: they are sorted already, and sorting ``moved`` would take long.
         for number, alarm in enumerate(self.plan.layout.alarms, 1):
             if alarm.key in moved:
                 self._go_to_time_of(alarm)
@@ -251,23 +259,23 @@ class AlarmKeeper:
             self.settle(self.plan.alarms[key], learnt)
 
     def accept(self, alarm: Alarm, reason: str) -> None:
-        """Take what the alarm calls wrong for right from now on, since somebody says so."""
+        """Take what the alarm calls wrong for right from now on, because a user has accepted it."""
         self.learning.accept(alarm)
         self.settle(alarm, reason)
 
     def settle(self, alarm: Alarm, reason: str) -> None:
-        """Judge an alarm anew by what is right now; what is ok then is cleared at once, for this reason."""
+        """Judge an alarm again by the new usual level. If it is ok then, clear it at once, with this reason."""
         self._unjudged[alarm.key] = alarm
         self._settled[alarm.key] = reason
 
     def fire(self, now: float) -> None:
-        """Let the timers of raising and clearing fire that are due."""
+        """Fire the timers of raising and clearing that are due."""
         while (key := self.timers.pop(now)) is not None:
             alarm = self.plan.alarms[key]
             self._transition(alarm, alarm.fire(now))
 
     def take_answers(self, now: float) -> bool:
-        """Apply the verdicts that have waited until everything up to their time was received; return whether a
+        """Apply the waiting verdicts for which everything up to their time has been received; return whether a
         violation began.
         """
         began = False
@@ -283,7 +291,7 @@ class AlarmKeeper:
         return began
 
     def _go_to_time_of(self, alarm: Alarm) -> None:
-        """Judge what follows at the time up to which everything that an alarm is judged by was received."""
+        """Set ``facts.now`` to the time up to which everything that an alarm depends on has been received."""
         if not self.facts.horizons.together:
             self.facts.now = self.facts.horizons.now(self.plan.owner(alarm.key))
 
@@ -303,7 +311,7 @@ class AlarmKeeper:
             self.standing.follow_switched_off(alarm)
 
     def _judge(self, alarm: Alarm, moved: dict[AlarmKey, Alarm]) -> None:
-        """Ask the check, and note in ``moved`` whom the answer keeps quiet, or no longer."""
+        """Run the check, and add to ``moved`` the alarms that this verdict begins or ceases to suppress."""
         before, was_stale = alarm.verdict, alarm.stale
         now = self._go_to_last_answer(alarm)
         verdict = alarm.subject.judge(self.facts)
@@ -314,8 +322,8 @@ class AlarmKeeper:
             moved.update((effect.key, effect) for effect in self.plan.effects(alarm))
 
     def _go_to_last_answer(self, alarm: Alarm) -> float:
-        """Ask at the time of the last answer that waits, and not at an earlier one of a process that is behind: what goes by
-        time, as a grace does, is over by then. Return what time it was.
+        """Set ``facts.now`` to the time of the last waiting verdict, if that is later than the time of a process that
+        is behind: conditions that end by time, such as a grace period, have ended by then. Return the time before.
         """
         now = self.facts.now
         if alarm.state.waiting:
@@ -329,24 +337,25 @@ class AlarmKeeper:
         return not self._waits(alarm, status) and self._answer(alarm, status)
 
     def _waits(self, alarm: Alarm, status: Status) -> bool:
-        """Keep an answer for later where a process that the alarm is judged by is behind the time of the answer.
+        """Keep a verdict for later if a process that the alarm depends on is behind the verdict's time; return whether
+        it waits.
 
-        What that process says next may have been before it. If that changes the answer, it is unknown from then on until
-        the last time that a faster process touched it: what that one had said before cannot be asked about once more.
+        The next events of that process may be earlier. If they change the verdict, it is unknown from then on until the
+        last time that a faster process changed it: the state between those times can no longer be judged.
         """
         horizons, state = self.facts.horizons, alarm.state
         if horizons.together:
             return False
         now, until = self.facts.now, horizons.until(self.plan.owner(alarm.key))
         while state.waiting and state.waiting[0].time <= until and state.waiting[0].status is state.status:
-            # It changes nothing, and no earlier time can be reported any more.
+            # This verdict changes nothing, and no event can come any more that is earlier.
             state.waiting = state.waiting[1:]
         if not state.waiting and now <= until:
             return False
         statuses = [state.status, *(answer.status for answer in state.waiting)]
         if status is statuses[-1]:
             if not state.waiting and alarm.phase is not Phase.QUIET:
-                self._render(alarm)  # by the time that it is raised, what shows it may have gone
+                self._render(alarm)  # render now: when it is raised, its evidence may be gone
             if not state.waiting or state.waiting[-1].time < now:
                 touched = (
                     state.waiting[:-1] if len(statuses) > 2 and status is statuses[-2] else state.waiting
@@ -374,18 +383,18 @@ class AlarmKeeper:
             self.answers.set(alarm.key, due)
 
     def _answer(self, alarm: Alarm, status: Status) -> bool:
-        """Take an answer in at its time; return whether a violation begins."""
+        """Apply a verdict at its time; return whether a violation begins."""
         before, phase, was_due = alarm.state.status, alarm.state.phase, alarm.state.due
         now = self.facts.now
         transition = alarm.move(status, now)
         reason = self._settled.pop(alarm.key, None) if self._settled else None
         if reason is not None and alarm.phase is Phase.CLEARING:
-            transition = alarm.fire(now)  # somebody, or a week of it, says that it is right
+            transition = alarm.fire(now)  # a user, or a week at this level, says that it is right
         if was_due is not None or alarm.state.due is not None:
             self._set_timer(alarm)
         if transition is not None:
             self._transition(alarm, transition, reason)
-        elif alarm.raised and status in {Status.VIOLATED, Status.UNKNOWN}:  # unknown may say why it is
+        elif alarm.raised and status in {Status.VIOLATED, Status.UNKNOWN}:  # unknown may have a reason
             self._render(alarm)
         if (
             status is not before
@@ -465,7 +474,7 @@ def alarm_order(alarm: Alarm) -> AlarmKey:
 
 
 def _finding_id(alarm: Alarm) -> str:
-    """Return the same id for the same violation, in every instance that sees it begin at that time."""
+    """Return the same id for the same violation in every instance that sees it begin at that time."""
     text = f"{alarm.subject.check} {alarm.subject.labels} {alarm.state.since:.6f}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

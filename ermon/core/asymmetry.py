@@ -1,4 +1,4 @@
-"""Compares the links of a circuit prefix by prefix: what is on one and not on another."""
+"""Compares the links of a circuit prefix by prefix: which prefixes are on one link and not on another."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class LinkTable(NamedTuple):
     link: str
     tables: tuple[AdjRibIn, ...]
     decided: bool
-    """Absence from the tables is absence from the link."""
+    """Whether absence from these tables proves absence from the link."""
 
     def shows(self, prefix: Prefix) -> bool:
         return any(prefix in table for table in self.tables)
 
 
 def received_tables(facts: NetworkFacts, circuit: str, family: Family) -> list[LinkTable]:
-    """Return the prefixes of each link that is up."""
+    """Return the received prefixes of each link that is up."""
     found = []
     for name in facts.config.circuits[circuit].links:
         info = facts.links.get(((circuit, name), family))
@@ -37,7 +37,7 @@ def received_tables(facts: NetworkFacts, circuit: str, family: Family) -> list[L
 
 
 def advertised_tables(facts: NetworkFacts, circuit: str, family: Family) -> list[LinkTable]:
-    """Return what the mirrors of each link that is not down show."""
+    """Return the prefixes on the mirrors of each link that is not down."""
     found = []
     for link in facts.config.circuits[circuit].links.values():
         if link_down(facts, link, family):
@@ -69,7 +69,7 @@ class PrefixAsymmetry:
         self._tables = tables
 
     def prefix_changed(self, circuit: str, prefix: Prefix) -> None:
-        """Look again at one prefix that came to or went from a link."""
+        """Compare one prefix again that came to a link or went from it."""
         key = (circuit, prefix.family)
         known = self._differences.setdefault(key, set())
         differs = _differ(self._tables(self._facts, *key), prefix)
@@ -78,7 +78,7 @@ class PrefixAsymmetry:
             self._facts.pending.topics.add(difference_topic(self._kind, *key))
 
     def links_changed(self, circuit: str, family: Family) -> None:
-        """Look again at everything: a link came, went, or a feed can now prove what it could not."""
+        """Compare all prefixes again: a link came or went, or a feed can now prove more than before."""
         links = self._tables(self._facts, circuit, family)
         everything = {prefix for link in links for table in link.tables for prefix in table.prefixes(family)}
         differing = {prefix for prefix in everything if _differ(links, prefix)}

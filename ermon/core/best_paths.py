@@ -1,8 +1,9 @@
-"""Best paths decide together: a best path is always somebody's.
+"""Proves from best paths alone that all links of a VRF are down.
 
-The table of a router that sends its best paths only proves no link down by itself: another router's path may have won.
-But when every router with a link of a VRF shows its table in sync, and none of them holds a route of Microsoft's, there
-is none: every link of the VRF is down. What an internet route to the same prefix may hide stays unknown.
+If a router sends only its best paths, the absence of a link's routes does not prove that the link is down: another
+router's path may have won. But a best path always exists on some router. When every router with a link of a VRF shows
+its table in sync, and none of them holds a route of Microsoft's, there is no such route, and every link of the VRF is
+down. The state stays unknown where an internet route to the same prefix may hide Microsoft's.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ class _Group:
     dark: bool = False
     """Every table is in sync, and none holds a route of Microsoft's."""
     brought: frozenset[Prefix] = frozenset()
-    """While dark: the earlier prefixes of the links."""
+    """While ``dark``: the earlier prefixes of the links."""
     down: bool = False
-    """Dark, and nothing can hide a link's routes."""
+    """``dark``, and no other route can hide those of a link."""
 
 
 class BestPaths:
@@ -49,17 +50,19 @@ class BestPaths:
         return self._groups[vrf, family].down
 
     def may_hide(self, feed: Feed, prefix: Prefix) -> bool:
-        """Return whether a route to ``prefix`` that comes or goes in an edge table changes the answer."""
+        """Return whether a route to ``prefix`` that comes or goes in an edge table may change the result."""
         group = self._groups.get((feed.vrf, prefix.family))
         return group is not None and group.dark and prefix in group.brought
 
     def link_changed(self, vrf: str | None, family: Family) -> None:
-        """Look again, since a link began or ceased to be up: it may have had more prefixes before."""
+        """Mark the VRF for another look, because a link began or ceased to be up: it may have had more prefixes
+        before.
+        """
         if self._groups[vrf, family].dark:
             self._facts.pending.best_paths.add((vrf, family))
 
     def refresh(self) -> Iterator[tuple[LinkKey, Family]]:
-        """Look again at the VRFs that are pending; yield the links about which there is another answer."""
+        """Look again at the pending VRFs; yield the links for which the result has changed."""
         pending = self._facts.pending
         touched, pending.best_paths = pending.best_paths, set()
         for key in touched:
@@ -86,8 +89,8 @@ class BestPaths:
                 group.down &= not any(_hides(state, family, group.brought) for state in states)
 
     def _shows_nothing(self, table: RoutingTable, family: Family) -> bool:
-        """Return whether the table is seen in sync, without a route of Microsoft's; where it is seen with all paths,
-        those feeds have to be.
+        """Return whether the table is in sync and has no route of Microsoft's. If some feeds show it with all paths,
+        those feeds must be in sync; otherwise all of its feeds must be.
         """
         facts = self._facts
         feeds = [feed for feed in facts.config.edge_tables.get(table, ()) if family in feed.families]
@@ -103,6 +106,6 @@ class BestPaths:
 
 
 def _hides(state: FeedState, family: Family, brought: Iterable[Prefix]) -> bool:
-    """Return whether a table of best paths has another route where one of Microsoft's may have lost."""
+    """Return whether a table of best paths has another route to a prefix for which Microsoft's may have lost."""
     passed_over = state.passed_over
     return passed_over.unsure(family) or any(p in state.rib or p in passed_over for p in brought)

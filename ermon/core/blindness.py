@@ -1,4 +1,4 @@
-"""What ermon cannot see at present, and what it can never see: feeds by router, the one cause of it all, blind spots."""
+"""What ermon cannot see at present, and what it can never see: feeds by router, their common cause, blind spots."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ermon.model.text import plural
 
 
 class BlindRouter(NamedTuple):
-    """The feeds of one router whose silence proves nothing, or one feed of no router."""
+    """The feeds of one router whose silence proves nothing, or one feed without a router."""
 
     name: str
     feeds: tuple[str, ...]
     of: int
-    """How many feeds it has."""
+    """How many feeds the router has."""
     down: int
 
     @property
@@ -34,15 +34,15 @@ class BlindRouter(NamedTuple):
 
 
 class Blindness(NamedTuple):
-    """What is not seen though its feeds should show it."""
+    """The feeds that ermon cannot rely on at present."""
 
     feeds: int
-    """How many there are."""
+    """How many feeds the configuration has."""
     routers: Sequence[BlindRouter] = ()
     cause: str = ""
-    """The one reason why no feed at all is up, if there is one."""
+    """The common reason why no feed is up, if there is one."""
     awaited_until: float | None = None
-    """Routers are given time to call again: until then. The events' time."""
+    """Routers have until this time to connect again, as a time of events; ``None`` if none is waited for."""
     since: float | None = None
     """When the first of the feeds that are down went down."""
 
@@ -60,7 +60,7 @@ class Blindness(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Say it in one line: the cause, where there is one."""
+        """Describe it in one line, with the cause if there is one."""
         if self.all_down:
             return f"ermon sees nothing: {self.cause or self._all_feeds}"
         if len(self.routers) == 1 and len(self.routers[0].feeds) == self.routers[0].of > 1:
@@ -85,7 +85,7 @@ class Blindness(NamedTuple):
 
 
 def _state(down: int, blind: int) -> str:
-    """Say how feeds are that prove nothing, some of which are down."""
+    """Describe the state of feeds that prove nothing, some of which are down."""
     return "down" if down == blind else "down or not in sync" if down else "not in sync"
 
 
@@ -115,7 +115,7 @@ def look(monitor: Monitor) -> Blindness:
 
 
 def _cause(facts: NetworkFacts) -> str:
-    """Return why no feed is up: what keeps ExaBGP from listening or from running, where that is the same for all."""
+    """Return why no feed is up, if it is the same for all: what keeps ExaBGP from listening or from running."""
     causes = {_cause_of(facts, feed) for feed in facts.feeds}
     return causes.pop() if len(causes) == 1 else "ExaBGP is not running" if _none_runs(facts) else ""
 
@@ -143,11 +143,11 @@ class Group(NamedTuple):
 
     text: str
     alarms: Sequence[Alarm]
-    """The worst first; two at least."""
+    """The worst first; at least two."""
 
 
 def groups(monitor: Monitor, blindness: Blindness) -> Iterator[Group]:
-    """Yield the raised alarms that say the same as one line does: that no feed is up, or those of one router."""
+    """Yield the raised alarms that one line can replace: no feed is up, or several feeds of one router are down."""
     raised = [alarm for alarm in monitor.standing.raised.values() if not alarm.recovering]
     if blindness.all_down:
         effects = worst(alarm for alarm in raised if alarm.subject.check in _EFFECTS)
@@ -164,14 +164,14 @@ def groups(monitor: Monitor, blindness: Blindness) -> Iterator[Group]:
 
 
 _EFFECTS = frozenset({FEED_DOWN.name, CIRCUIT_UNSEEN.name, SIGHT_LOST.name, EXABGP_DOWN.name})
-"""What is raised when no feed is up, whatever the cause is."""
+"""Checks that are raised when no feed is up, whatever the cause is."""
 
 
-# What nobody can see for good ----------------------------------------------------------------------------
+# # What can never be seen ----------------------------------------------------------------------------------
 
 
 def blind_spots(monitor: Monitor) -> list[str]:
-    """Name the views that no feed provides, and the links of which best paths alone are seen."""
+    """Name the views that no feed provides, and the links that are seen by best paths only."""
     links = sorted(_on_best_paths(monitor))
     return [
         *monitor.missing_views,
@@ -180,7 +180,7 @@ def blind_spots(monitor: Monitor) -> list[str]:
 
 
 def _on_best_paths(monitor: Monitor) -> set[LinkKey]:
-    """Return the links whose absence no feed can prove in some family: one more path would have to be sent."""
+    """Return the links whose absence no feed can prove in some family, because no feed sends all paths."""
     all_paths = monitor.network.all_paths
     return {
         link
@@ -190,8 +190,8 @@ def _on_best_paths(monitor: Monitor) -> set[LinkKey]:
 
 
 def unanswered(monitor: Monitor) -> list[Alarm]:
-    """Return the alarms that were judged before and cannot be now, though nothing explains it: no larger violation, no
-    maintenance, no drain, and no best paths.
+    """Return the alarms that were judged before and are unknown now without an explanation: no larger violation, no
+    maintenance, no drain, and no feed with best paths only.
     """
     unknown = monitor.standing.unknown
     if not unknown:

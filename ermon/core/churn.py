@@ -1,4 +1,4 @@
-"""Route changes of a link on one feed, as far as they count as churn."""
+"""Counts the route changes of a link on one feed that count as churn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ChurnTimes = tuple[tuple[float, Family], ...]
 
 
 _TOGETHER_SECONDS = 0.01
-"""Changes that came so close together are kept as one number."""
+"""Changes within this time of each other are kept as one number."""
 
 
 @dataclass(slots=True)
@@ -22,10 +22,11 @@ class _Changes:
 
 
 class Churn:
-    """Tells whether more than ``limit`` changes came within ``seconds``; times are seconds since the epoch.
+    """Counts route changes, and returns whether more than ``limit`` came within ``seconds``; times are seconds since
+    the epoch.
 
-    What a link loses or gets around its going down or coming up is no churn. That is known only afterwards, so changes can
-    be left out again for ``settle`` seconds.
+    Changes around the going down or coming up of a link are no churn. That is known only afterwards, so changes can be
+    left out again for ``settle`` seconds.
     """
 
     def __init__(self, limit: int, seconds: float, settle: float) -> None:
@@ -33,9 +34,9 @@ class Churn:
         self._seconds = seconds
         self._settle = settle
         self._counted: deque[tuple[float, Family]] = deque(maxlen=limit + 1)
-        """Changes that stay; more are never needed."""
+        """The latest changes that certainly count, no more than the verdict needs."""
         self._earlier: deque[_Changes] = deque()
-        """How many more there were before those."""
+        """How many earlier changes there were."""
         self._fresh: deque[tuple[float, Family]] = deque()
         """Changes that may still be left out."""
 
@@ -47,7 +48,7 @@ class Churn:
             self._counted.append(self._fresh.popleft())
 
     def _add_up(self, time: float) -> None:
-        """Note a change that is no longer needed for the verdict."""
+        """Count a change that the verdict no longer needs."""
         earlier = self._earlier
         if earlier and time - earlier[-1].time <= _TOGETHER_SECONDS:
             earlier[-1].count += 1
@@ -57,7 +58,7 @@ class Churn:
             earlier.popleft()
 
     def leave_out(self, family: Family, now: float) -> None:
-        """Leave out the last changes of a family."""
+        """Leave out the changes of a family in the last ``settle`` seconds."""
         since = now - self._settle
         self._fresh = deque(each for each in self._fresh if each[0] < since or each[1] != family)
 
@@ -66,19 +67,19 @@ class Churn:
         return tuple(each for each in (*self._counted, *self._fresh) if each[0] + self._seconds > now)
 
     def count(self, now: float) -> int:
-        """Return how many changes there are within the time; after a restart of ermon, or under a new configuration,
-        those that the verdict needs.
+        """Return how many changes came within ``seconds``. After a restart of ermon or a reload, only as many are known
+        as the verdict needs.
         """
         earlier = sum(each.count for each in self._earlier if each.time + self._seconds > now)
         return earlier + len(self.recent(now))
 
     def restore(self, changes: Iterable[tuple[float, Family]]) -> None:
-        """Go on from what was counted, be it under another limit."""
+        """Go on from changes that were counted earlier, perhaps under another limit."""
         for time, family in changes:
             self.add(time, family)
 
     def ends_at(self) -> float | None:
-        """Return when there will be no more than ``limit``, ``None`` when there are not."""
+        """Return when the count drops to ``limit``; ``None`` if it is not above it."""
         fresh = len(self._fresh)
         if fresh > self._limit:
             return round(self._fresh[-self._limit - 1][0] + self._seconds, 6)

@@ -1,4 +1,4 @@
-"""Which expected prefixes a link's routes do not cover, kept as the routes come and go."""
+"""Which expected prefixes a link's routes do not cover, updated as the routes come and go."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ermon.model.prefixes import Prefix, PrefixIndex
 
 
 class ExpectedPrefixes:
-    """The prefixes expected on a link: every feed that shows it looks them up, so they are made once."""
+    """The prefixes expected on a link. They are made once and shared by all feeds that show the link."""
 
     def __init__(self, prefixes: Iterable[Prefix]) -> None:
         self.prefixes = frozenset(prefixes)
@@ -25,7 +25,7 @@ class ExpectedPrefixes:
 
 
 class ExpectedCoverage:
-    """The expected prefixes of one link against its routes on one feed."""
+    """The expected prefixes of one link, compared with its routes on one feed."""
 
     def __init__(self, expected: ExpectedPrefixes, table: AdjRibIn) -> None:
         self._expected = expected
@@ -33,7 +33,7 @@ class ExpectedCoverage:
         self.uncovered = {prefix for prefix in expected.prefixes if not table.covers(prefix)}
 
     def touched(self, prefix: Prefix) -> bool:
-        """Look again after ``prefix`` came or went; return whether the answer has changed.
+        """Compare again after ``prefix`` came or went; return whether the result has changed.
 
         Only the expected prefixes that overlap it can have changed.
         """

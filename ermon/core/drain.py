@@ -1,7 +1,8 @@
-"""Whether Microsoft drains a link in a family: against what is usual there, and latched.
+"""Whether Microsoft drains a link in a family, compared with what is usual on that link.
 
-Before it works on a link, Microsoft prepends its ASN on it, so that traffic moves to the other one; then the link falls
-silent. Some links carry prepends for good, of one's own inbound policy or of Global Reach, and these are no drain.
+Before Microsoft works on a link, it prepends its ASN there, so that traffic moves to the other link. Then the link
+falls silent, and the drain goes on until its routes are back. Some links carry prepends permanently, because of an
+inbound policy of your own or of Global Reach; these are no drain.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from typing import NamedTuple
 import msgspec
 
 LOWER_SECONDS = 600.0
-"""A lower number of 12076 at the head is the usual one after so long: a drain that ermon found in force is over."""
+"""A lower number of 12076 at the head becomes the usual one after this time: ermon was started during a drain, which is
+over.
+"""
 BEFORE_SECONDS = 60.0
-"""What a link had within so long before its drain is what it had before: its routes may go one by one."""
+"""The paths that a link had in this time before its drain count as those before it: they may go one by one."""
 
 _PRECISION_SECONDS = 1e-6
-"""Of times since the epoch, as they are rounded."""
+"""The precision to which times since the epoch are rounded."""
 
 Marks = tuple[int, bool]
-"""Of a path: how often 12076 stands in a row at its head, and whether it carries GRACEFUL_SHUTDOWN (RFC 8326)."""
+"""The marks of a path: how often 12076 is repeated at its head, and whether it carries GRACEFUL_SHUTDOWN (RFC 8326)."""
 
 
 class PathMarks:
@@ -32,11 +35,11 @@ class PathMarks:
         self._together = sum(self._by_feed, Counter[Marks]())
         self.count = self._together.total()
         self.most = max((marks.total() for marks in self._by_feed), default=0)
-        """Paths on the feed that shows the most: two feeds of a router show the same paths."""
+        """The number of paths on the feed that shows the most: two feeds of a router show the same paths."""
 
     @property
     def run(self) -> int | None:
-        """The number of 12076 in a row at the head that more than half of the paths reach; ``None``: no path."""
+        """How often 12076 is repeated at the head of more than half of the paths; ``None`` if there is no path."""
         reached = 0
         for run, count in sorted(self._runs().items(), reverse=True):
             reached += count
@@ -45,11 +48,13 @@ class PathMarks:
         return None
 
     def marked(self, threshold: int) -> int:
-        """Count the paths that say that the link is drained: so many 12076 at their head, or GRACEFUL_SHUTDOWN."""
+        """Count the paths that are marked as drained: at least ``threshold`` 12076 at the head, or
+        GRACEFUL_SHUTDOWN.
+        """
         return _marked(self._together, threshold)
 
     def plain(self, threshold: int) -> int:
-        """Count those that do not, on the feed that shows the most of them."""
+        """Count the paths that are not marked, on the feed that shows the most of them."""
         return max((marks.total() - _marked(marks, threshold) for marks in self._by_feed), default=0)
 
     def _runs(self) -> Counter[int]:
@@ -64,50 +69,50 @@ def _marked(marks: Counter[Marks], threshold: int) -> int:
 
 
 class DrainMemory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What must outlive ermon; recordings and the store hold it, so its fields are a file format."""
+    """What must outlive ermon. Recordings and the store keep it, so its fields are a file format."""
 
     since: float | None = None
     """When the drain began, in seconds since the epoch."""
     before: int = 0
-    """Paths that the link had before its drain."""
+    """The number of paths that the link had before its drain."""
     guessed: bool = False
-    """It had none before, as far as is known: ``before`` is the most that it had since."""
+    """No path is known from before the drain: ``before`` is the most that the link has had since."""
     paths: tuple[float, int] = (0.0, 0)
-    """Since when it has so many paths; the last before its drain, where there is one."""
+    """The number of paths and since when there are so many; during a drain, the last values before it."""
     recent: tuple[tuple[float, int], ...] = ()
-    """Until when it had how many more, of late."""
+    """Higher numbers of paths in the last minute, and until when each was there."""
     usual: int | None = None
     """The usual number of 12076 in a row at the head."""
     other: int | None = None
-    """Another number that may become the usual one."""
+    """Another number, which may become the usual one."""
     held: float = 0.0
-    """For how many seconds ``other`` has held."""
+    """For how many seconds ``other`` has lasted."""
 
 
 class DrainRules(NamedTuple):
-    """What the configuration says; times in seconds."""
+    """The limits from the configuration; times in seconds."""
 
     extra: int
-    """So many 12076 more than is usual mark a path."""
+    """A path with so many 12076 more than usual is marked."""
     percent: float
-    """More marked paths than this are a drain."""
+    """A link is drained if more than this share of its paths is marked."""
     relearn_after: float
 
 
 class LinkDrain:
     """A link and family: what is usual there, and whether it is drained. Times are seconds since the epoch.
 
-    The drain begins when more than ``percent`` of the paths are marked. When the link falls silent it goes on. It ends when
-    plain paths are again more than half of what the link had before.
+    A drain begins when more than ``percent`` of the paths are marked. It goes on when the link falls silent. It ends
+    when the paths without a mark are again more than half of those that the link had before.
     """
 
     def __init__(self) -> None:
         self.since: float | None = None
-        """When the drain began, ``None`` where there is none."""
+        """When the drain began, ``None`` if there is none."""
         self.marked = False
-        """Whether the paths say at present that the link is drained."""
+        """Whether enough paths are marked at present."""
         self.usual: int | None = None
-        """The usual number of 12076 in a row at the head; ``None``: no table has been seen yet."""
+        """The usual number of 12076 in a row at the head; ``None`` if no table has been seen yet."""
         self.told = False
         """Whether it drains, as last reported."""
         self._other: int | None = None
@@ -117,9 +122,9 @@ class LinkDrain:
         self._before = 0
         self._guessed = False
         self._recent: deque[tuple[float, int]] = deque()
-        """Counts of paths, falling, and until when each was there."""
+        """Earlier counts of paths in falling order, and until when each was there."""
         self._now = (0.0, 0)
-        """Since when how many paths are there."""
+        """Since when there are how many paths."""
 
     # What is seen ------------------------------------------------------------------------------------
 
@@ -143,7 +148,9 @@ class LinkDrain:
             self._count(paths.most, now)
 
     def _learn(self, run: int | None, rules: DrainRules, now: float) -> None:
-        """Make another number the usual one when it has held for long enough; what nobody sees does not count."""
+        """Make another number the usual one when it has lasted for long enough; time in which the link is not seen does
+        not count.
+        """
         self._pause(now)
         self._run = run
         if run is None:
@@ -172,7 +179,7 @@ class LinkDrain:
         return LOWER_SECONDS if lower else rules.relearn_after
 
     def _count(self, paths: int, now: float) -> None:
-        """Remember how many paths are there, and how many there were of late."""
+        """Remember how many paths there are now, and how many there were in the last minute."""
         _, before = self._now
         if paths == before:
             return
@@ -186,7 +193,9 @@ class LinkDrain:
         self._now = (now, paths)
 
     def _most_of_late(self, now: float) -> int:
-        """Return the most paths of the last minute; of a link without any, of its last minute with some."""
+        """Return the most paths of the last minute; for a link without paths, of the last minute in which it had
+        some.
+        """
         since, paths = self._now
         horizon = (now if paths else since) - BEFORE_SECONDS
         return max((paths, *(count for until, count in self._recent if until >= horizon)))
@@ -194,13 +203,13 @@ class LinkDrain:
     # What is known -----------------------------------------------------------------------------------
 
     def learns_at(self, rules: DrainRules) -> float | None:
-        """Return when another number becomes the usual one if nothing changes, ``None`` where there is none."""
+        """Return when another number becomes the usual one if nothing changes; ``None`` if there is no other number."""
         if self._holds_since is None:
             return None
         return round(self._holds_since + self._needs(rules) - self._held, 6)
 
     def overdue_at(self, max_drain: float) -> float | None:
-        """Return from when on the drain is longer than ``max_drain``, ``None`` where there is no drain."""
+        """Return from when on the drain is longer than ``max_drain``, ``None`` if there is no drain."""
         return None if self.since is None else round(self.since + max_drain, 6)
 
     def overdue(self, now: float, max_drain: float) -> bool:
@@ -208,7 +217,9 @@ class LinkDrain:
         return ends is not None and now >= ends
 
     def shown(self, now: float, max_drain: float) -> bool:
-        """Return whether the link is shown as draining: not when it has been silent for too long."""
+        """Return whether the link is shown as draining. A link that has been silent for longer than ``max_drain`` is
+        not.
+        """
         return self.marked or (self.since is not None and not self.overdue(now, max_drain))
 
     # Going on ----------------------------------------------------------------------------------------
@@ -228,7 +239,9 @@ class LinkDrain:
         )
 
     def to_keep(self, now: float, wall: Callable[[float], float]) -> DrainMemory:
-        """Return the same for another ermon, whose time is the wall clock's: of late counts as now."""
+        """Return the same for another run of ermon, with times by the wall clock; the most paths of the last minute
+        count as present.
+        """
         memory = self.memory(now)
         since = None if memory.since is None else wall(memory.since)
         most = (wall(now), self._most_of_late(now))

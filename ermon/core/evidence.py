@@ -1,4 +1,4 @@
-"""Turns a verdict's evidence into plain values: sorted, and cut where nobody would read on."""
+"""Turns a verdict's evidence into plain values: sorted, and cut to a length that people read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ermon.checks.subject import LISTED, Evidence
 
 
 def render(evidence: Evidence) -> dict[str, Any]:
-    """Return JSON values: ``prefixes`` (with ``prefixes_total``), ``as_paths``, ``next_hops``, ``feeds``, ``routers``,
-    whichever there are, and the check's own details.
+    """Return JSON values: those of ``prefixes`` (with ``prefixes_total``), ``as_paths``, ``next_hops``, ``feeds`` and
+    ``routers`` that there are, and the check's own details.
     """
     rendered: dict[str, Any] = {}
     prefixes = {*evidence.prefixes, *(route.prefix for route in evidence.routes)}
