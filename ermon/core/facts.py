@@ -1,10 +1,11 @@
-"""What is known of the network right now, and the answers that it gives.
+"""What is known of the network now, and the questions that can be asked about it.
 
-``NetworkFacts`` is data and ``checks.facts.Facts`` at once. ``RouteIndex`` and ``Reactor`` change it, and note in
-``Pending`` what follows from the change; everybody else only asks.
+``NetworkFacts`` is both the data and the implementation of ``checks.facts.Facts``. Only ``RouteIndex``, ``Reactor`` and
+their parts change it, and they note in ``Pending`` what follows from a change; all other code only reads it.
 
-The network may have a thousand circuits, and a router of each shows the routes of a few. So nothing here is kept for
-every link and every feed: a table begins with its first route, and what a link has is found by the link.
+A network may have a thousand circuits, and one router shows the routes of a few of them. So no table here has an entry
+for every pair of link and feed: a table is created with its first route, and the tables of a link are found by the
+link.
 """
 
 from __future__ import annotations
@@ -50,37 +51,37 @@ from ermon.model.prefixes import FAMILIES, Family, Prefix, address_count
 from ermon.model.routes import Route, RouteKey
 
 FILTERED_VIEWS = frozenset({View.EDGE_TABLE, View.INTERNET})
-"""Views that may be full tables: only what the policy can ask about is held."""
+"""Views that may be full tables: only the routes that the policy can ask about are held."""
 
 _DAY_SECONDS, _SPAN_SECONDS = 86_400.0, 600.0
-"""`link-flapping` counts the spans of the last day in which a link was lost."""
+"""`link-flapping` counts the spans of the last day in which a link was lost: the length of the day and of a span."""
 
 _NO_ROUTES = AdjRibIn()
-"""Stands for the tables that have not begun; nobody announces into it."""
+"""Stands for all tables without a route; it is never changed."""
 
 
 @dataclass(slots=True)
 class Pending:
     """What has changed and has not been followed up yet.
 
-    ``Reactor.refresh`` empties these sets in the order of the fields. What is found at one step is added to a later one,
-    never to an earlier one: that is what makes one pass enough.
+    ``Reactor.refresh`` empties these sets in the order of the fields. A step adds only to later sets, never to earlier
+    ones; this is why one pass is enough.
     """
 
     canaries: set[str] = field(default_factory=set)
     """Feeds on which a route that overlaps a canary came or went, or whose session changed."""
     best_paths: set[VrfFamily] = field(default_factory=set)
-    """VRFs of which edge tables can prove more or less than before, or have more or fewer routes that may hide others."""
+    """VRFs whose edge tables can prove more or less than before, or whose routes that may hide others have changed."""
     links: set[LinkFamily] = field(default_factory=set)
     """Links that began or ceased to have routes on a feed, or whose feeds can prove more or less than before."""
     drains: set[LinkFamily] = field(default_factory=set)
     """Links and families whose paths have changed."""
     churn: set[tuple[str, LinkKey]] = field(default_factory=set)
-    """Feeds and links on which more routes have changed than is fine."""
+    """Feeds and links with more route changes than the limit."""
     mirrors: set[str] = field(default_factory=set)
-    """Circuits of which a mirror can prove more or less than before."""
+    """Circuits with a mirror that can prove more or less than before."""
     topics: set[Topic] = field(default_factory=set)
-    """What verdicts depend on; the monitor asks for those verdicts again."""
+    """Topics that have changed; the monitor judges the verdicts that depend on them again."""
 
 
 class Expected:
@@ -109,13 +110,15 @@ class NetworkFacts:
     def __init__(self, config: Config, now: float) -> None:
         self.config = config
         self.now = now
-        """The time of what is being taken in: of a line, or of a timer. Lines of two processes may come out of order."""
+        """The time of the event or timer that is being applied. Lines of two processes may come out of order."""
         self.horizons = Horizons(now)
         self.clock = WallClock()
-        """The wall clock may be set, and ``now`` only ever passes."""
+        """The wall clock. Unlike the times of events, it may be set."""
         self.pending = Pending()
         self.coverage = Coverage(config, config.maintenance)
-        """Who is quiet because of maintenance windows: those of the configuration, and later those booked too."""
+        """The maintenance windows and exceptions: at first those of the configuration, later also the booked
+        windows.
+        """
         self.feeds = {
             name: FeedState(
                 feed,
@@ -140,25 +143,25 @@ class NetworkFacts:
         self.processes = {process: ProcessState() for process in config.processes}
         self.listening = Listening()
         self.sources: dict[str, str] = {}
-        """What is wrong with each published list that was tried; empty where nothing is."""
+        """By published list that was tried: what is wrong with it; empty if nothing is."""
         self.storage: str | None = None
-        """Why nothing can be kept over a restart, if so."""
+        """Why nothing can be kept over a restart; ``None`` if it can."""
         self.levels: dict[Counted, Level] = {}
-        """What is usual, of all that learns: the plan says what that is."""
+        """The usual level of everything that is counted and learned; the plan lists those."""
         self.differences: dict[tuple[str, Family], set[Prefix]] = {}
         """By circuit and family: the prefixes that only some of its links have."""
         self.advertised_differences: dict[tuple[str, Family], set[Prefix]] = {}
         """By circuit and family: the prefixes that only some of its links' mirrors show."""
         self.failover_gaps: dict[tuple[GroupKey, Family], set[Prefix]] = {}
-        """By group of circuits and family: the prefixes that only one of the circuits advertises."""
+        """By group of circuits and family: the prefixes that one circuit advertises and no other one covers."""
         self.showing: dict[RouteSet, set[str]] = {}
-        """By set of routes: the feeds that have one in it."""
+        """By set of routes: the feeds with a route in it."""
         self.shown_on: dict[LinkFamily, set[str]] = {}
-        """By link: the edge tables that have a route of it."""
+        """By link: the edge tables with a route of the link."""
         self.preferences: dict[tuple[LinkKey, LinkKey, Family], Preference] = {}
         """By two links of a circuit: how the first one compares with the other."""
         self.drain_sets: dict[LinkFamily, set[RouteSet]] = {}
-        """By link: the sets of its paths by what they say of a drain, those that hold any."""
+        """By link: the sets of its paths with marks of a drain that are not empty."""
         self.edges_in_sync: dict[Family, set[str]] = {family: set() for family in FAMILIES}
         self.churn_on: dict[LinkKey, set[str]] = {}
         """By link: the edge tables on which changes of its routes are counted."""
@@ -169,9 +172,9 @@ class NetworkFacts:
             for family in circuit.families
         }
         self.up_in: dict[VrfFamily, set[str]] = {}
-        """By VRF: the circuits of which a link in it is up."""
+        """By VRF: the circuits that have an up link in it."""
         self.out_of_sight = {feeds[0].router for feeds in config.edge_tables.values() if feeds[0].router}
-        """Routers of which no edge table is up."""
+        """Routers without an edge table that is up."""
         self._links_in: dict[RoutingTable, list[LinkFamily]] = {}
         for link in config.links:
             in_table = self._links_in.setdefault(link.table, [])
@@ -180,11 +183,11 @@ class NetworkFacts:
     # Time --------------------------------------------------------------------------------------------
 
     def wall(self, time: float) -> float:
-        """Return when a time of events was, in terms of the wall clock as it is at ``now``: for people."""
+        """Return when a time of events was, in terms of the wall clock as it is at ``now``; for display."""
         return self.clock.date(time, self.now)
 
     def owner_of_timer(self, timer: Timer) -> Owner:
-        """Return the processes that must have said everything before a timer may fire."""
+        """Return the processes that must have reported everything up to a timer's time before it may fire."""
         if isinstance(timer, ProcessSettles):
             return OWN
         if isinstance(timer, StrangersGone):
@@ -196,7 +199,7 @@ class NetworkFacts:
 
     @property
     def calendar_now(self) -> float:
-        """The time by which windows and dates are judged: what the wall clock said at ``now``."""
+        """The time by which windows and dates are judged: the wall clock at ``now``."""
         return self.clock.at(self.now)
 
     # Sessions ----------------------------------------------------------------------------------------
@@ -215,7 +218,9 @@ class NetworkFacts:
         return self.feeds[feed].session.no_hold
 
     def dump_over(self, feed: str, family: Family) -> bool:
-        """Return whether all routes of the family have come: what is there is there, whatever silence proves."""
+        """Return whether all routes of the family have come. Unlike ``in_sync``, this does not say that silence proves
+        absence.
+        """
         state = self.feeds[feed]
         sync, asked = state.session.families.get(family), state.asked.get(family)
         if sync is None or not sync.complete or (asked is not None and asked.everything):
@@ -233,7 +238,7 @@ class NetworkFacts:
         return state.session.all_paths(state.feed, family)
 
     def carries_all_paths(self, feed: Feed, family: Family) -> bool:
-        """Return whether a feed shows the family, with all paths."""
+        """Return whether a feed carries the family with all paths."""
         return family in feed.families and self.all_paths(feed.name, family)
 
     def received_any(self, feed: str, family: Family) -> bool:
@@ -257,14 +262,14 @@ class NetworkFacts:
 
     @cached_property
     def feeds_at(self) -> Mapping[str, Collection[str]]:
-        """Return, by address of ermon's, the feeds whose routers connect there."""
+        """By local address of ermon: the feeds whose routers connect there."""
         found: dict[str, list[str]] = {}
         for name, state in self.feeds.items():
             found.setdefault(state.feed.local, []).append(name)
         return found
 
     def listener_at(self, local: str) -> str | None:
-        """Return the process that listens on an address of ermon's; ``None`` where no feed has it."""
+        """Return the process that listens on a local address; ``None`` if no feed uses it."""
         feed = next(iter(self.feeds_at.get(local, ())), None)
         return None if feed is None else self.config.feeds[feed].process
 
@@ -281,7 +286,7 @@ class NetworkFacts:
         state = self.feeds[feed]
         if state.overflowed_until is None:
             return None
-        return state.overflowed_by or "max_routes"  # recordings from when there was no other limit
+        return state.overflowed_by or "max_routes"  # recordings made when there was no other limit
 
     def canary_missing(self, feed: str) -> tuple[Prefix, ...] | None:
         return self.feeds[feed].canary_missing
@@ -336,11 +341,11 @@ class NetworkFacts:
     # Links -------------------------------------------------------------------------------------------
 
     def table(self, feed: str, link: LinkKey) -> AdjRibIn:
-        """Return the routes of a link on an edge table, to be read only."""
+        """Return the routes of a link on an edge table; the caller must not change them."""
         return self.feeds[feed].tables.get(link, _NO_ROUTES)
 
     def links_beside(self, feed: Feed) -> Iterable[LinkFamily]:
-        """Return the links of the router and VRF whose edge table a feed shows; none for a feed of another view."""
+        """Return the links of the router and VRF whose edge table the feed shows; none if the feed has another view."""
         return self._links_in.get(feed.table, ()) if feed.view is View.EDGE_TABLE else ()
 
     def up_circuits(self, vrf: str | None, family: Family) -> Collection[str]:
@@ -371,11 +376,13 @@ class NetworkFacts:
         return sum(self.stale_on(feed, link, family) for feed in self.witnesses(link, family))
 
     def stale_on(self, feed: str, link: LinkKey, family: Family) -> int:
-        """The same of one edge table."""
+        """The same for one edge table."""
         return len(self.matching(feed, RouteSet(STALE, family, link=link)))
 
     def shows_fresh(self, feed: str, link: LinkKey, family: Family) -> bool:
-        """Return whether an edge table has a route of the link that its router does not keep for a lost neighbor."""
+        """Return whether an edge table has a route of the link that is not stale (kept by the router for a lost
+        neighbor).
+        """
         return self.table(feed, link).count(family) > self.stale_on(feed, link, family)
 
     def seen(self, family: Family) -> bool:
@@ -399,7 +406,9 @@ class NetworkFacts:
         return ends is not None and self.now < ends
 
     def failover_grace_ends(self, link: LinkKey, family: Family) -> float | None:
-        """Return until when pools for failover may be on the internet since the link went from down to up."""
+        """Return until when failover pools may still be on the internet after the link came up; ``None`` if it never
+        did.
+        """
         returned_at = self.links[link, family].returned_at
         return None if returned_at is None else round(returned_at + self.config.policy.failover_grace, 6)
 
@@ -417,7 +426,7 @@ class NetworkFacts:
         return found
 
     def strays_on(self, feed: str, link: LinkKey, family: Family) -> Mapping[Unattributed, int]:
-        """The same of one edge table."""
+        """The same for one edge table."""
         counts = self.feeds[feed].strays.counts(family)
         return {why: routes for why, routes in counts.items() if not why.on_links or link in why.on_links}
 
@@ -435,7 +444,7 @@ class NetworkFacts:
         return self._expected.prefixes[link]
 
     def expect(self, config: Config, expected: Expected) -> None:
-        """Go over to a configuration that differs in its published lists only, and to what it expects."""
+        """Change to a configuration that differs only in its published lists, and to the prefixes that it expects."""
         self.config = config
         self._expected = expected
 
@@ -470,8 +479,8 @@ class NetworkFacts:
         return self.drains[link, family].overdue(self.now, self.config.policy.max_drain)
 
     def was_drained(self, link: LinkKey, since: float) -> None:
-        """Know of a drain from its finding alone, as files have it that know nothing of families: it is one because 12076
-        stood there more often than once.
+        """Restore a drain from its finding alone, for files from before drains had families. The usual number of 12076
+        is taken to be one, because the finding says that the link is drained.
         """
         for family in FAMILIES:
             drain = self.drains.get((link, family))
@@ -480,7 +489,9 @@ class NetworkFacts:
                 self.pending.drains.add((link, family))
 
     def shown_draining(self, link: LinkKey, family: Family) -> bool:
-        """Return whether the link is shown as draining: not when it has been silent for too long."""
+        """Return whether the link is shown as draining. A link that has been silent for longer than ``max_drain`` is
+        not.
+        """
         return self.drains[link, family].shown(self.now, self.config.policy.max_drain)
 
     def preference_feed(self, link: LinkKey, family: Family) -> str | None:
@@ -516,7 +527,7 @@ class NetworkFacts:
         return sorted(one for one in found if one.kind == SHUT or int(one.name) >= threshold)
 
     def path_marks(self, link: LinkKey, family: Family) -> PathMarks:
-        """Count the paths of a link on the feeds in sync, by what they say of a drain."""
+        """Count the paths of a link on the feeds in sync by their marks of a drain."""
         return PathMarks(
             self._marks(feed, link, family)
             for feed in self.shown_on.get((link, family), ())
@@ -560,7 +571,7 @@ class NetworkFacts:
         return Amount(len(prefixes), float(address_count(prefixes)))
 
     def amount_known(self, counted: Counted) -> bool:
-        """Return whether the amount is all that there is on the link; else it is the least that there may be."""
+        """Return whether the amount is complete; otherwise it is a lower bound."""
         if counted.kind == "advertised":
             return bool(self._counted_tables(counted))
         return (counted.link, counted.family) in self.links and bool(

@@ -1,6 +1,6 @@
-"""What a circuit of a group advertises and no other circuit of it covers: those prefixes have no failover.
+"""The prefixes that one circuit of a group advertises and no other circuit of it covers: they have no failover.
 
-Kept prefix by prefix, since the mirrors of a group may show ten thousand prefixes each.
+They are kept prefix by prefix, because the mirrors of a group may show ten thousand prefixes each.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Failover:
         self._group_of = {name: key for key, names in self._groups.items() for name in names}
 
     def prefix_changed(self, circuit: str, prefix: Prefix) -> None:
-        """Look again at a prefix that a mirror of a circuit began or ceased to show, and at those that share
-        addresses with it: it may have covered them.
+        """Judge a prefix again that a mirror of a circuit began or ceased to show, and all prefixes that overlap it: it
+        may have covered them.
         """
         key = self._group_of.get(circuit)
         if key is None:
@@ -44,7 +44,7 @@ class Failover:
             self._facts.pending.topics.add(failover_topic(key, prefix.family))
 
     def links_changed(self, circuit: str, family: Family) -> None:
-        """Look again at everything: a link came or went, or a mirror can now prove what it could not."""
+        """Judge all prefixes again: a link came or went, or a mirror can now prove more than before."""
         key = self._group_of.get(circuit)
         if key is None:
             return
@@ -55,11 +55,13 @@ class Failover:
             self._facts.pending.topics.add(failover_topic(key, family))
 
     def _has_none(self, key: GroupKey, prefix: Prefix) -> bool:
-        """Return whether a circuit advertises the prefix, on a link that is up, and no other one covers it."""
+        """Return whether exactly one circuit of the group advertises the prefix on an up link and all others are proven
+        not to cover it.
+        """
         names = self._groups[key]
         uncovered = [name for name in names if self._covers(name, prefix) is False]
         if len(uncovered) == len(names):
-            # Only on mirrors that are not in sync yet, or on no link that is up.
+            # The prefix is only on mirrors that are not in sync yet, or on links that are not up.
             return False
         if len(uncovered) < len(names) - 1:
             return False
@@ -74,7 +76,9 @@ class Failover:
         )
 
     def _covers(self, circuit: str, prefix: Prefix) -> bool | None:
-        """Return whether the links of a circuit that are not down advertise all of the prefix; ``None``: not known."""
+        """Return whether the links of a circuit that are not down advertise all of the prefix; ``None`` if that is not
+        known.
+        """
         facts, family = self._facts, prefix.family
         ribs: list[AdjRibIn] = []
         known = True
@@ -103,7 +107,9 @@ class Failover:
 
 
 def _cover(ribs: Iterable[AdjRibIn], prefix: Prefix) -> bool:
-    """Return whether these tables together hold all of ``prefix``; a default route is covered by one only."""
+    """Return whether these tables together cover all of ``prefix``. A default route is covered only by a default
+    route.
+    """
     ribs = tuple(ribs)
     if any(prefix in rib for rib in ribs):
         return True

@@ -1,9 +1,9 @@
-"""The one line that says how the network is: what is wrong, that ermon cannot see, what is on its way, or that all is
+"""The headline: one line that says whether something is wrong, ermon cannot see, a finding is on its way, or all is
 well.
 
-Nobody else decides it. The kinds are asked in their order, and the first that applies is the headline: another kind
-is another function in ``_KINDS``. The fact itself is the text, the counts and what else is to be known stand in
-``about``. Times of day are UTC.
+All clients show this headline and make none of their own. The functions in ``_KINDS`` are called in order, and the
+first that returns a headline decides. ``text`` is the fact itself; the counts and everything else are in ``about``.
+Times of day are UTC.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from ermon.model.settings import MaintenanceWindow, Severity
 from ermon.model.text import clock_text, plural, rfc3339
 
 MAX_NAMES = 5
-"""Names in one list; all of them stand in the status."""
+"""The most names in one list; the status has all of them."""
 MAX_ROUTERS = 3
 
 
 @dataclass
 class Seen:
-    """What the headline is made from, and what stands beside it: each is worked out once, if it is asked for."""
+    """The data that headlines are made from; each value is worked out once, when it is needed."""
 
     monitor: Monitor
 
     @cached_property
     def raised(self) -> list[Alarm]:
-        """What is raised, violated for all that is known, and not for information only: the worst first."""
+        """The raised alarms that are not recovering and not of severity info, the worst first."""
         return worst(alarm for alarm in self._serious if not alarm.recovering)
 
     @cached_property
@@ -65,7 +65,7 @@ class Seen:
         return [a for a in self.monitor.standing.raised.values() if a.severity is not Severity.INFO]
 
     def at(self, time: float) -> str:
-        """Write a time of events."""
+        """Format a time of events."""
         facts = self.monitor.network
         return clock_text(facts.wall(time), facts.calendar_now)
 
@@ -78,7 +78,7 @@ class Seen:
 
     @property
     def blind(self) -> str:
-        """Say what cannot be seen, as a sentence beside something else; may be empty."""
+        """A sentence on what cannot be seen, to be added to another headline; may be empty."""
         blindness = self.blindness
         return f"{blindness.text} ({_routers(blindness)})." if blindness.routers else ""
 
@@ -89,7 +89,9 @@ def make_headline(monitor: Monitor) -> HeadlineDoc:
 
 
 def headline_of(seen: Seen) -> HeadlineDoc:
-    """Costs work in proportion to the feeds and links, and to what is not ok: never to all that is judged."""
+    """Return the headline of ``seen``. The cost grows with the feeds, the links and the alarms that are not ok, never
+    with all alarms.
+    """
     return next(headline for kind in _KINDS if (headline := kind(seen)) is not None)
 
 
@@ -108,7 +110,7 @@ def _wrong(seen: Seen) -> HeadlineDoc | None:
     first, blindness = seen.raised[0], seen.blindness
     counts = f"Raised: {_by_severity(seen.raised)}."
     if blindness.all_down:
-        # The cause of it all: what else is raised follows from it, or is from before.
+        # All feeds are down: every other finding either follows from that or is from before.
         before = [alarm for alarm in seen.raised if alarm.stale and not alarm.subject.feeds]
         last = f"Before that: {seen.monitor.summary(before[0])}." if before else ""
         return _doc(
@@ -171,7 +173,7 @@ def _unseen(seen: Seen) -> HeadlineDoc | None:
 
 
 def _unanswered(seen: Seen, unknown: Sequence[Alarm]) -> HeadlineDoc | None:
-    """All feeds are in sync, and what they show proves less than before."""
+    """Return the headline if all feeds are in sync and some checks that were judged before are unknown now."""
     if not unknown:
         return None
     checks = plural(len({alarm.subject.check for alarm in unknown}), "check")
@@ -221,7 +223,9 @@ def _noticed(seen: Seen) -> HeadlineDoc | None:
 
 
 def _maintenance(seen: Seen) -> HeadlineDoc | None:
-    """A window that is open says so, whatever happens under it: one that is forgotten hides the next loss."""
+    """Return the headline of windows and exceptions. A window that suppresses nothing has one too: a forgotten window
+    would hide the next loss.
+    """
     on_purpose = seen.quieted
     windows = [each for each in _in_force(seen) if isinstance(each, MaintenanceWindow)]
     off = worst(seen.monitor.standing.switched_off.values())
@@ -292,7 +296,7 @@ _KINDS: Sequence[Callable[[Seen], HeadlineDoc | None]] = (
 
 
 def _fact(seen: Seen, alarm: Alarm) -> str:
-    """Return what an alarm says, and where it is, as far as its summary does not: `` (edge-1 to isp-a)``."""
+    """Return an alarm's summary and its place as far as the summary does not name it: `` (edge-1 to isp-a)``."""
     summary, names = seen.monitor.summary(alarm), alarm.labels
     uplink = names.get("uplink")
     if uplink and not names_in(summary, uplink):
@@ -300,7 +304,7 @@ def _fact(seen: Seen, alarm: Alarm) -> str:
     places = [names.get("circuit"), names.get("link")]
     feed = seen.monitor.config.feeds.get(names.get("feed", ""))
     if feed is not None and not (uplink and feed.router and names_in(summary, feed.router)):
-        places.append(feed.name)  # its router and its uplink name it, too
+        places.append(feed.name)  # a feed's name says its router and its uplink, too
     missing = [place for place in places if place and not names_in(summary, place)]
     return f"{summary} ({' '.join(missing)})" if missing else summary
 

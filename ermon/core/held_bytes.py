@@ -1,6 +1,6 @@
-"""How much memory the routes of a feed take: an estimate, kept up to date in one step for each route change.
+"""How much memory the routes of a feed take: an estimate, updated in constant time for each route change.
 
-``tests/core/test_held_bytes.py`` holds it against what Python says it takes.
+``tests/core/test_held_bytes.py`` compares it with the size that Python reports.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ class _Shared:
 
 
 class HeldBytes:
-    """Counts a feed's routes by what they take. Those with equal path attributes share one value, which counts once."""
+    """Sums up the memory of a feed's routes. Routes with equal path attributes share one value, which counts once."""
 
     def __init__(self) -> None:
         self.total = 0
         self._shared: dict[Attributes, _Shared] = {}
 
     def shared(self, attributes: Attributes) -> Attributes:
-        """Return the value that routes with these attributes have already, or these."""
+        """Return the equal value that other routes share already, or else ``attributes`` itself."""
         found = self._shared.get(attributes)
         return attributes if found is None else found.attributes
 

@@ -1,7 +1,7 @@
-"""What is known of feeds and of ExaBGP's processes, and outlives a restart.
+"""The state of feeds and ExaBGP processes that outlives a restart.
 
-A start of ermon ends every session. Routers that had one are given time to call again, those that had none are missed as
-before, and what a feed did of late still counts.
+When ermon is started, every session has ended. Routers that had a session get time to connect again. Routers that had
+none count as missing, as before. Earlier flaps and losses of a feed still count.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ermon.model.prefixes import Family
 
 
 class KeptFeed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A feed as an ermon leaves it; times are seconds since the epoch by the wall clock. A file format."""
+    """A feed as a run of ermon leaves it; times are seconds since the epoch by the wall clock. A file format."""
 
     feed: str
     peer: str
     local: str
-    """With other addresses it is another session, of which nothing is known."""
+    """If the addresses differ now, it is another session, of which nothing is known."""
     awaited: Awaited = Awaited.NO
-    """``BACK``: it was up, or waited for."""
+    """``BACK`` if it was up or was waited for."""
     down_reason: str = ""
     changed_at: float | None = None
     loss: str | None = None
@@ -35,11 +35,11 @@ class KeptFeed(msgspec.Struct, frozen=True, omit_defaults=True):
     overflow_seconds: float = 0.0
     teardown_at: float | None = None
     strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
-    """What keeps routes from any link, and since when."""
+    """The reasons why routes fit no link, and since when each has been there."""
 
 
 class KeptProcess(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An ExaBGP process as an ermon leaves it. A file format."""
+    """An ExaBGP process as a run of ermon leaves it. A file format."""
 
     process: str
     runs: ProcessRuns
@@ -47,12 +47,12 @@ class KeptProcess(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class KeptSessions(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an ermon leaves; nothing where it is the first. A file format."""
+    """All that a run of ermon leaves; empty if there was none before. A file format."""
 
     feeds: tuple[KeptFeed, ...] = ()
     processes: tuple[KeptProcess, ...] = ()
     circuits: tuple[tuple[str, Family, float], ...] = ()
-    """Those that are not seen, by family, and since when."""
+    """The circuits that are not seen, with the family and since when."""
 
 
 def feeds_to_keep(facts: NetworkFacts) -> Iterator[KeptFeed]:
@@ -105,7 +105,9 @@ def _processes_to_keep(facts: NetworkFacts) -> Iterator[KeptProcess]:
 
 
 def restore(reactor: Reactor, sessions: KeptSessions) -> None:
-    """Begin as an ermon that has just been started, and whose ExaBGP will be: what is not known of is new."""
+    """Begin as a run of ermon that has just been started, and whose ExaBGP will be. A feed without a kept state is
+    new.
+    """
     facts = reactor.facts
     for one in sessions.processes:
         if one.process in facts.processes:

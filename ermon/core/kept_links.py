@@ -1,8 +1,9 @@
-"""What is known of a link beyond its routes, and outlives a restart: its recent prefixes, and what kept other routes of
-its router from any link meanwhile, and how often it was lost.
+"""The state of a link beyond its routes that outlives a restart: its recent prefixes, the reasons why other routes of
+its router fitted no link meanwhile, and how often it was lost.
 
-After a start every link is unknown until its router has sent its table. Until then a Microsoft route that an IGP has
-stripped of its path is recognized by the links' earlier prefixes, and what cannot be assigned by what was there before.
+After a start every link is unknown until its router has sent its table. Until then, a Microsoft route that an IGP has
+stripped of its AS path is recognized by the links' earlier prefixes, and routes that fit no link are compared with
+those of before.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ class KeptLink(msgspec.Struct, frozen=True, omit_defaults=True):
     prefixes: tuple[str, ...] = ()
     ceased: CeasedLink | None = None
     flaps: tuple[float, ...] = ()
-    """When its state changed within the last minutes that count; seconds since the epoch, as below."""
+    """When its state changed within the window of ``link-flapping``; seconds since the epoch, as below."""
     known_state: LinkState = LinkState.UNKNOWN
-    """When it was last known: what its mirror shows is in doubt while it may still be down."""
+    """Its last known state. While that may still be down, it is in doubt whether what its mirror shows is
+    advertised.
+    """
     returned_at: float | None = None
     """When it last went from down to up."""
     losses: tuple[float, ...] = ()
@@ -41,7 +44,7 @@ class KeptLink(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LinkToKeep(NamedTuple):
-    """The same as values that nothing changes any more: to write them out takes its time, and can be done on a thread."""
+    """The same as unchangeable values. Writing them out takes long, so it can be done on another thread."""
 
     link: LinkKey
     family: Family
@@ -53,7 +56,7 @@ class LinkToKeep(NamedTuple):
     losses: tuple[float, ...]
 
     def written(self) -> KeptLink:
-        # In order: what has not changed is the same text, and is not written to the disk again.
+        # Sorted, so that unchanged prefixes give the same text, which is not written to the disk again.
         prefixes = tuple(map(str, sorted(self.prefixes)))
         return KeptLink(
             link=self.link,
@@ -68,7 +71,7 @@ class LinkToKeep(NamedTuple):
 
 
 def links_to_keep(facts: NetworkFacts, learned: LearnedPrefixes) -> Iterator[LinkToKeep]:
-    """Yield what is to be kept of each link, as if all of them ceased to be up now."""
+    """Yield what is to be kept of each link, as if all links ceased to be up now."""
     for link in facts.config.links:
         for family in link.families:
             info = facts.links.get((link.key, family))
@@ -89,7 +92,7 @@ def links_to_keep(facts: NetworkFacts, learned: LearnedPrefixes) -> Iterator[Lin
 
 
 def restore(reactor: Reactor, links: Iterable[KeptLink]) -> None:
-    """Know of links what an earlier ermon knew; one that the configuration does not name is left out."""
+    """Restore what an earlier run of ermon knew of links; a link that the configuration does not name is left out."""
     for kept in links:
         info = reactor.facts.links.get((kept.link, kept.family))
         if info is None:

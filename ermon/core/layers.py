@@ -1,16 +1,18 @@
-"""Brings up to date what follows from sessions and routes: being in sync, link states, drains, comparisons.
+"""Updates what follows from sessions and routes: being in sync, link states, drains, comparisons.
 
 A change runs through layers, each of which may change the next. ``Pending`` has a set for each, in this order:
 
 1. canaries: which feeds show what they must always show. A feed that does not is not in sync.
-2. links: which feeds decide on a link, and whether it is up. A link that changes its state changes what is compared
-   (received and advertised), and what a dead link is remembered by.
+2. links: which feeds decide on a link, and whether it is up. When a link changes its state, the prefixes that are
+   compared (received and advertised) and those that are remembered of a dead link change too.
 3. drains: whether the paths of a link say that Microsoft drains it.
-4. churn: of which links too many routes change.
-5. mirrors: what the links of a circuit advertise, compared. It needs the links' states.
-6. what counts as a Microsoft route elsewhere. It needs the tables of all links, and what is remembered of dead ones.
+4. churn: the links with too many route changes.
+5. mirrors: the comparison of what the links of a circuit advertise. It needs the links' states.
+6. the routes of other views that count as Microsoft's. They need the tables of all links, and the remembered prefixes
+   of dead ones.
 
-What has changed at the end is named by ``Topic``; the monitor asks again for the verdicts that depend on it.
+The topics of what has changed are added to ``Pending.topics``; the monitor judges the verdicts that depend on them
+again.
 """
 
 from __future__ import annotations
@@ -65,12 +67,12 @@ class Layers:
         }
 
     def watch(self, timer: Timer, ends: float | None) -> None:
-        """Come back when there were no more changes of late than is fine."""
+        """Set a timer for when a count of recent changes is back within its limit, if it is above it now."""
         if ends is not None and ends > self.facts.now:
             self.timers.set(timer, ends)
 
     def watch_failover_grace(self, link: LinkKey, family: Family) -> None:
-        """Come back when pools that may fail over to the internet must be off it again."""
+        """Set a timer for when failover pools must be off the internet again, if the circuit has any."""
         if link[0] in self._failover_circuits:
             self.watch(FailoverGraceEnds(link, family), self.facts.failover_grace_ends(link, family))
 
@@ -81,14 +83,14 @@ class Layers:
         self._proof_changed(name)
 
     def awaited_changed(self, state: FeedState) -> None:
-        """Note that a router is given time to call again, or no longer."""
+        """Note that a router begins or ceases to be given time to connect again."""
         self.facts.pending.topics.add(process_topic(state.feed.process))
         if state.feed.view is View.EDGE_TABLE:
             self.facts.pending.topics.add(OUT_OF_SIGHT)
         self.feed_changed(state.feed.name)
 
     def _proof_changed(self, name: str) -> None:
-        """Note that what a feed can prove may have changed, its canaries as they are."""
+        """Note that what a feed can prove may have changed, while its canaries have not."""
         facts, pending = self.facts, self.facts.pending
         pending.topics.add(feed_topic(name))
         self.changes.append(FeedChanged(facts.now, name))
@@ -99,7 +101,9 @@ class Layers:
             pending.mirrors.add(state.feed.circuit)
 
     def _edge_changed(self, state: FeedState) -> None:
-        """An edge table decides on the links of its own router, and is a witness for every link that it shows."""
+        """Note that an edge table has changed: it decides on the links of its own router, and is a witness for every
+        link that it shows.
+        """
         facts, pending, name = self.facts, self.facts.pending, state.feed.name
         for family in FAMILIES:
             in_sync = facts.edges_in_sync[family]
@@ -118,18 +122,18 @@ class Layers:
             follows.update(shown)
 
     def accept_drain(self, link: LinkKey) -> None:
-        """Take what the paths of a link show at present for usual there."""
+        """Take what the paths of a link show now for usual there."""
         for family in FAMILIES:
             if (link, family) in self.facts.drains:
                 self.facts.drains[link, family].accept()
                 self.facts.pending.drains.add((link, family))
 
     def refresh(self) -> None:
-        """Bring everything that follows from the routes and sessions up to date, in the order of ``Pending``."""
+        """Update everything that follows from the routes and sessions, in the order of ``Pending``."""
         deque(self.refresh_step_by_step(), maxlen=0)
 
     def refresh_step_by_step(self) -> Iterator[None]:
-        """The same: a step is a link or a circuit."""
+        """The same step by step; a step is a link or a circuit."""
         self._refresh_canaries()
         yield from self._refresh_links()
         yield from self._refresh_drains()
@@ -233,7 +237,7 @@ class Layers:
         self.sight.look_for_circuit(link[0], family)
 
     def await_state(self, link: LinkKey, family: Family) -> None:
-        """Wait, after a start, until the tables that are on their way say how a link is."""
+        """After a start, wait until the tables that are on their way show the state of a link."""
         info, facts = self.facts.links[link, family], self.facts
         tables = facts.config.tables_of(facts.config.link(link))
         waits = info.awaited_until is None and info.state is LinkState.UNKNOWN
@@ -249,7 +253,7 @@ class Layers:
             self.facts.pending.topics.add(link_topic(link, family))
 
     def _is_expected(self, link: LinkKey, family: Family) -> bool:
-        """Return whether a link may come and go: somebody works on it, or Microsoft drains it for that."""
+        """Return whether a link may go down and come up: it is in maintenance, or Microsoft drains it."""
         facts = self.facts
         if facts.draining(link, family) and not facts.drain_overdue(link, family):
             return True
@@ -257,7 +261,7 @@ class Layers:
         return any(maintenance.active(window, now) for window in windows)
 
     def _settles(self, link: LinkKey, family: Family) -> None:
-        """Take what a link loses or gets at this time for no churn."""
+        """Do not count route changes of a link around this time as churn."""
         facts = self.facts
         facts.links[link, family].settles_until = facts.now + facts.config.collector.settle_limit
         for feed in facts.churn_on.get(link, ()):

@@ -1,4 +1,6 @@
-"""What follows from a configuration alone: which links and feeds can show what, worked out once with its plan."""
+"""Look-ups that follow from a configuration alone: which links and feeds can show what. They are made once, with the
+plan.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +20,22 @@ from ermon.model.settings import RANKS
 
 
 class Layout:
-    """Everything is by name, or by the key of a link."""
+    """Look-ups by name, or by the key of a link."""
 
     def __init__(self, config: Config, alarms: Iterable[Alarm]) -> None:
         self._config = config
         shard = Shard(config)
         self.alarms = tuple(sorted(alarms, key=attrgetter("order")))
-        """By check and labels."""
+        """All alarms, sorted by check and labels."""
         mildest_first = sorted(self.alarms, key=lambda alarm: -RANKS[alarm.severity])
         self.severities = {alarm.subject.check: alarm.severity for alarm in mildest_first}
-        """By check: that of its worst findings."""
+        """By check: the severity of its worst findings."""
         self.missing_views = tuple(alarm for alarm in self.alarms if alarm.subject.check == VIEW_MISSING)
-        """What no feed will ever show."""
+        """The alarms about views that no feed provides."""
         self.places = {name: feed.router or name for name, feed in config.feeds.items()}
-        """By feed: its router, or itself where it has none."""
+        """By feed: its router, or the feed itself if it has none."""
         self.feeds_at = Counter(self.places.values())
-        """By place: how many feeds there are."""
+        """By router, or feed without one: how many feeds there are."""
         self.tables = tuple(
             (link.key, family, carrying)
             for link in config.links
@@ -42,13 +44,13 @@ class Layout:
         )
         """The edge tables that carry each link and family."""
         self.order = {link.key: place for place, link in enumerate(config.links)}
-        """Of the links, as the configuration has it."""
+        """By link: its position in the configuration."""
         self.watched_elsewhere = {link.key: shard.watched_elsewhere(link) for link in config.links}
         self.link_families = {
             link.key: tuple(family for family in link.families if shard.sees_link(link, family))
             for link in config.links
         }
-        """The families of each link in which its state is judged here."""
+        """By link: the families in which this instance judges its state."""
         self.mirrors = {link.key: mirrored(config, link) for link in config.links}
         self._pool_links = {
             link.key: frozenset(
@@ -60,7 +62,7 @@ class Layout:
             )
             for link in config.links
         }
-        """By link: the families in which a pool could be advertised, where its mirror is not elsewhere."""
+        """By link: the families in which a pool could be advertised, unless another instance has the mirror."""
         self.pools_of: dict[str, list[str]] = {}
         """By circuit: its pools."""
         for pool in config.pools.values():
@@ -70,19 +72,19 @@ class Layout:
             family: tuple(feed.name for feed in internet_feeds(config) if family in feed.families)
             for family in FAMILIES
         }
-        """The feeds of the internet or to it."""
+        """By family: the feeds that show the internet or what is advertised to it."""
         self.addresses = {
             pool.name: sum(last - first + 1 for _, first, last in merged(pool.prefixes))
             for pool in config.pools.values()
         }
-        """How many addresses are in each pool."""
+        """By pool: its number of addresses."""
         self.metros_apart = tuple(metros_apart(config))
-        """Where two circuits of a group are redundant."""
+        """The pairs of sets of metropolitan areas that share none: circuits of a group in both are redundant."""
         self.expected_on = {
             pool.name: frozenset(link.key for link in config.pool_links(pool))
             for pool in config.pools.values()
         }
-        """The links that are to advertise each pool."""
+        """By pool: the links that are to advertise it."""
 
     def pool_links(self, pool: Pool, family: Family) -> list[Link]:
         """Return the links of a pool's circuits on which it could be advertised: those of Microsoft peering."""

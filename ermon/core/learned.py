@@ -1,8 +1,8 @@
 """The prefixes of the links of Microsoft peering, including those of links that have just ceased to be up.
 
-A Microsoft route that was redistributed through an IGP has lost its AS path; what is left to know it by
-is that its prefix is one of a link. A link that has just gone down still counts, so its prefixes
-in its last minute is remembered until it is up again.
+A Microsoft route that was redistributed through an IGP has lost its AS path; it can be recognized only by its prefix,
+which is also on a link. A link that has just gone down still counts: its prefixes of its last minute are remembered
+until it is up again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family, Prefix, PrefixIndex
 
 REMEMBER_SECONDS = 60.0
-"""How long before a link ceased to be up counts: its routes may go one by one."""
+"""Prefixes that a link lost in this time before it ceased to be up still count: its routes may go one by one."""
 
 _Link = tuple[LinkKey, Family]
 
@@ -26,8 +26,8 @@ def _no_default(_: LinkKey, prefix: Prefix) -> bool:
 class LearnedPrefixes:
     """Counts, for each prefix, how many links and feeds have or had it.
 
-    ``counts`` says whether a prefix of a link marks routes of other views as Microsoft's. Other prefixes are remembered
-    all the same: a link had it.
+    ``counts`` returns whether a prefix of a link marks routes of other views as Microsoft's. Prefixes that do not are
+    remembered as well, as the link's own.
     """
 
     def __init__(self, counts: Callable[[LinkKey, Prefix], bool] = _no_default) -> None:
@@ -37,14 +37,14 @@ class LearnedPrefixes:
         self._gone: dict[_Link, OrderedDict[Prefix, float]] = {}
         self._remembered: dict[_Link, frozenset[Prefix]] = {}
         self.changed: set[Prefix] = set()
-        """Prefixes that a link got or lost since this was last emptied."""
+        """Prefixes that links got or lost; the caller empties it."""
 
     def __contains__(self, prefix: Prefix) -> bool:
         """Return whether ``prefix`` is equal to or inside a learned one."""
         return any(True for _ in self._index.covering(prefix))
 
     def appeared(self, link: LinkKey, prefix: Prefix) -> None:
-        """One more feed shows ``prefix`` on the link."""
+        """Note that one more feed shows ``prefix`` on the link."""
         key = (link, prefix.family)
         present = self._present.setdefault(key, {})
         present[prefix] = present.get(prefix, 0) + 1
@@ -53,7 +53,7 @@ class LearnedPrefixes:
         self._add(link, prefix)
 
     def vanished(self, link: LinkKey, prefix: Prefix, now: float) -> None:
-        """One feed less shows ``prefix`` on the link."""
+        """Note that one feed less shows ``prefix`` on the link."""
         key = (link, prefix.family)
         present = self._present[key]
         present[prefix] -= 1
@@ -78,7 +78,7 @@ class LearnedPrefixes:
         return frozenset(present).union(self.lately_gone(link, family, now))
 
     def came_up(self, link: LinkKey, family: Family) -> None:
-        """Forget: from now on the link's own routes count."""
+        """Forget the remembered prefixes: from now on the link's own routes count."""
         for prefix in self._remembered.pop((link, family), ()):
             self._remove(link, prefix)
 
@@ -92,12 +92,14 @@ class LearnedPrefixes:
             self._add(link, prefix)
 
     def lately_gone(self, link: LinkKey, family: Family, now: float) -> dict[Prefix, float]:
-        """Return what vanished so shortly ago that it is remembered if the link goes now, and when."""
+        """Return the prefixes that vanished from the link within ``REMEMBER_SECONDS``, with the time at which they
+        did.
+        """
         gone: Mapping[Prefix, float] = self._gone.get((link, family), {})
         return {prefix: ended for prefix, ended in gone.items() if ended >= now - REMEMBER_SECONDS}
 
     def restore_gone(self, link: LinkKey, family: Family, gone: Mapping[Prefix, float]) -> None:
-        """Know what vanished as an earlier instance of this class knew it."""
+        """Restore ``lately_gone`` of an earlier instance of this class."""
         self._gone[link, family] = OrderedDict(gone)
 
     def __iter__(self) -> Iterator[Prefix]:

@@ -1,7 +1,8 @@
-"""Learns what is usual from what the checks answer, and lets a new steady level become usual in the end.
+"""Learns the usual levels from the verdicts, and lets a new steady level become usual after a time.
 
-What is ok is right, and teaches. A level that is too low is not, but when it has lasted for ``policy.relearn_after``,
-alike on every link of the circuit, with nothing else wrong with what the circuit receives, it is how the network is now.
+An amount that a check calls ok is learned. An amount that is too low is not, until it has lasted for
+``policy.relearn_after``, alike on every link of the circuit and with nothing else wrong with what the circuit receives.
+Then it is how the network is now.
 
 House rules: nothing here reads a clock.
 """
@@ -22,19 +23,19 @@ from ermon.model.findings import Status
 
 
 class Learning:
-    """Keeps ``facts.levels``; ``timers`` says when a level becomes usual."""
+    """Keeps ``facts.levels``; ``timers`` holds when a level becomes usual."""
 
     def __init__(self, plan: Plan, facts: NetworkFacts) -> None:
         self._plan = plan
         self._facts = facts
         self.timers: OwnedTimers[AlarmKey] = OwnedTimers(plan.owner, facts.horizons)
         self._low: dict[str, dict[AlarmKey, Alarm]] = {}
-        """By circuit: those that call something too low at present."""
+        """By circuit: the alarms that call something too low now."""
         for counted in plan.counted:
             facts.levels[counted] = Level()
 
     def follow(self, moved: Iterable[Alarm]) -> None:
-        """Learn from alarms that have just been judged, or moved by others."""
+        """Learn from alarms that have just been judged, or whose status has changed because of other alarms."""
         touched: set[str] = set()
         for alarm in moved:
             if alarm.subject.learns is not None:
@@ -63,7 +64,9 @@ class Learning:
                 facts.levels[counted].stop(facts.now)
 
     def _go_on(self, alarm: Alarm) -> None:
-        """Count the time of a level that is too low, where it counts; come back when it has lasted long enough."""
+        """Count the time of a level that is too low, while the conditions hold; set a timer for when it has lasted long
+        enough.
+        """
         learns, facts = alarm.subject.learns, self._facts
         assert learns is not None
         due = []
@@ -82,8 +85,8 @@ class Learning:
             self.timers.cancel(alarm.key)
 
     def _alike(self, counted: Counted, learns: Learns, median: Amount) -> bool:
-        """Return whether every other link of the circuit that is up is at the same level, as far as that is known: of
-        one whose amount is not, no more than that it is above the level can be.
+        """Return whether every other up link of the circuit is at the same level. An amount that is only a lower bound
+        is not at that level only if it is above it.
         """
         facts = self._facts
         for link in facts.config.circuits[counted.link[0]].links.values():
@@ -97,12 +100,12 @@ class Learning:
         return True
 
     def accept(self, alarm: Alarm) -> None:
-        """Take the amounts at present for the usual ones."""
+        """Take the present amounts for usual."""
         for counted in alarm.subject.learns.counted if alarm.subject.learns else ():
             self._facts.levels[counted].accept(self._facts.amount(counted), self._facts.now)
 
     def fire(self, now: float) -> dict[AlarmKey, str]:
-        """Let levels become usual that have lasted long enough; return whose, and what was learnt in words."""
+        """Let levels become usual that have lasted long enough; return their alarms, and in words what was learned."""
         learnt: dict[AlarmKey, str] = {}
         while (key := self.timers.pop(now)) is not None:
             learns = self._plan.alarms[key].subject.learns

@@ -15,21 +15,21 @@ from ermon.checks.facts import Amount
 HOUR_SECONDS = 3600.0
 DAY_SECONDS = 86_400.0
 LEVELS_KEPT = 1_000
-"""Levels that are remembered: in a day, one each minute and a half. The oldest are joined beyond it."""
+"""The most entries that are remembered: in a day, one each minute and a half. Beyond it, the oldest are joined."""
 
 Spans = tuple[tuple[float, float, float], ...]
-"""Routes, addresses, and for how many seconds both were there; the oldest first."""
+"""Entries of (routes, addresses, seconds that both lasted), the oldest first."""
 
 
 class LevelMemory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What outlives a monitor of one level. The fields are a file format."""
+    """The state of one level that outlives a monitor. The fields are a file format."""
 
     usual: Spans = ()
     candidate: Spans = ()
 
 
 class History:
-    """The amounts of the last ``seconds`` in which they were counted.
+    """The amounts of the last ``seconds`` of counted time.
 
     ``learn`` begins to count time for an amount, ``stop`` ends it.
     """
@@ -37,10 +37,10 @@ class History:
     def __init__(self, seconds: float = float("inf")) -> None:
         self._seconds = seconds
         self._spans: deque[tuple[Amount, float]] = deque()
-        """Amounts, and for how long they were there; together ``seconds`` at most."""
+        """Amounts, and how long each lasted; together ``seconds`` at most."""
         self._total = 0.0
         self._current: tuple[Amount, float] | None = None
-        """The amount at present, and since when."""
+        """The amount that is being counted, and since when."""
 
     def learn(self, amount: Amount, now: float) -> None:
         if self._current is None or self._current[0] != amount:
@@ -60,24 +60,24 @@ class History:
         return self._total + (now - self._current[1] if self._current else 0.0)
 
     def copy(self) -> History:
-        """Return what has been learnt as it is now: it may go on, and this stays."""
+        """Return a copy that does not change when this one goes on."""
         other = History(self._seconds)
         other._spans, other._total, other._current = deque(self._spans), self._total, self._current
         return other
 
     def spans(self, now: float) -> Spans:
-        """Return what has been learnt until ``now``, to go on from another time."""
+        """Return what has been learned until ``now``, so that another instance can go on from it."""
         return tuple((a.routes, a.addresses, lasted) for a, lasted in self._until(now) if lasted > 0)
 
     def restore(self, spans: Iterable[tuple[float, float, float]]) -> None:
-        """Begin with what was learnt before."""
+        """Begin with what was learned before."""
         self._spans, self._total, self._current = deque(), 0.0, None
         for routes, addresses, lasted in spans:
             self._append(Amount(routes, addresses), lasted)
 
     def median(self, now: float, seconds: float) -> Amount | None:
-        """Return the median of the last ``seconds`` that were counted, of routes and of addresses each for itself;
-        ``None`` when nothing has been.
+        """Return the median of the last ``seconds`` of counted time, of routes and of addresses each by itself;
+        ``None`` if nothing has been counted.
         """
         kept: list[tuple[Amount, float]] = []
         room = seconds
@@ -113,7 +113,9 @@ class History:
 
 
 def _weighted_median(spans: list[tuple[float, float]]) -> float:
-    """The level at which half of the time was spent below; between two where it is exactly half."""
+    """Return the level below which half of the time was spent; if it is exactly half, the mean of the two levels beside
+    it.
+    """
     spans.sort()
     half = sum(duration for _, duration in spans) / 2
     passed = 0.0
@@ -128,32 +130,32 @@ def _weighted_median(spans: list[tuple[float, float]]) -> float:
 
 
 class Level:
-    """What is usual of one thing that is counted, and the level that may become so."""
+    """The usual level of one thing that is counted, and the level that may become usual."""
 
     def __init__(self) -> None:
         self._right = History(DAY_SECONDS)
-        """The amounts while they were right: what is wrong teaches nothing."""
+        """The amounts while they were right; wrong amounts are not learned."""
         self._candidate: History | None = None
 
     def usual(self, now: float) -> Amount | None:
-        """Return the higher of the medians of the last hour and of the last 24 hours that were right."""
+        """Return the higher of two medians of right amounts: of the last hour and of the last 24 hours."""
         hour, day = self._right.median(now, HOUR_SECONDS), self._right.median(now, DAY_SECONDS)
         if hour is None or day is None:
             return None
         return Amount(max(hour.routes, day.routes), max(hour.addresses, day.addresses))
 
     def right(self, amount: Amount, now: float) -> None:
-        """Learn that this is right from now on."""
+        """Learn this amount as right from now on."""
         self._candidate = None
         self._right.learn(amount, now)
 
     def stop(self, now: float) -> None:
-        """Learn nothing from now on: it is not known what is right, or it does not count."""
+        """Learn nothing from now on: the right amount is not known, or does not count."""
         self._right.stop(now)
         if self._candidate is not None:
             self._candidate.stop(now)
 
-    # A level that is too low, until it is usual ------------------------------------------------------
+    # # A level that is too low, until it becomes usual -------------------------------------------------
 
     def too_low(self, amount: Amount, drop_percent: float, now: float) -> Amount:
         """Take in an amount that is too low; return the median of the level that it belongs to."""
@@ -177,14 +179,14 @@ class Level:
         return 0.0 if self._candidate is None else self._candidate.lasted(now)
 
     def becomes_usual(self, now: float) -> str:
-        """Take the level that was too low for the usual one; return what was learnt, in words."""
+        """Take the level that was too low for usual; return in words what was learned."""
         assert self._candidate is not None
         median = self._candidate.median(now, float("inf"))
         assert median is not None
         return self.accept(median, now)
 
     def accept(self, amount: Amount, now: float) -> str:
-        """Take an amount for the usual one; return from what to what, in words, empty where that is the same."""
+        """Take an amount for usual; return the change in words, empty if there is none."""
         before = self.usual(now)
         self._candidate = None
         self._right.restore([(*amount, DAY_SECONDS)])

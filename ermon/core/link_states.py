@@ -1,7 +1,7 @@
-"""Whether a link is up, down or unknown, and which feeds say so.
+"""Whether a link is up, down or unknown, and which feeds prove it.
 
-Absence is proven by the all-paths edge tables of the link's own router alone: all of them are in sync, and none has a
-route of the link. What cannot be assigned to a link is not absent.
+Only the all-paths edge tables of the link's own router prove absence: all of them are in sync, and none has a route of
+the link. Routes that fit no link may be the link's, so they are not taken for absence.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ermon.model.prefixes import Family
 
 
 class Sight(NamedTuple):
-    """What the edge tables in sync say of a link in a family."""
+    """What the edge tables in sync show of a link in a family."""
 
     shown: bool
-    """One whose routes count has a route of the link."""
+    """A feed whose routes count has a route of the link."""
     deciders: tuple[str, ...]
     """The feeds that prove both presence and absence."""
     witnesses: tuple[str, ...]
@@ -56,8 +56,8 @@ def _all_paths(facts: NetworkFacts, link: Link, family: Family) -> Iterator[Feed
 
 
 def _hidden_among_strays(facts: NetworkFacts, link: Link, family: Family, deciders: tuple[str, ...]) -> bool:
-    """Return whether the routes of the link may be among those that fit no link: they are at least half as many as the
-    link brought, and were not there beside the link's own routes.
+    """Return whether the routes of the link may be among those that fit no link: these are at least half as many as the
+    link had, not counting those that were there beside the link's own routes.
     """
     ceased = facts.links[link.key, family].ceased or CeasedLink()
     routes = sum(
@@ -72,8 +72,8 @@ def _hidden_among_strays(facts: NetworkFacts, link: Link, family: Family, decide
 def deciders(
     facts: NetworkFacts, link: Link, family: Family, stands: LinkState, sight: Sight
 ) -> tuple[str, ...]:
-    """Return the feeds that prove what the link lacks: none where nobody knows whether it is up, and all that show its
-    router's table where best paths prove it down.
+    """Return the feeds that prove which prefixes the link lacks. There are none if its state is unknown. If best paths
+    prove it down, they are all feeds in sync of its router's table.
     """
     if stands is LinkState.UNKNOWN:
         return ()
@@ -83,7 +83,7 @@ def deciders(
 
 
 def ceased(facts: NetworkFacts, link: Link, family: Family, brought: int) -> CeasedLink:
-    """Return what is to be known of a link that ceases to be up now."""
+    """Return what is remembered of a link that ceases to be up now."""
     before = round(facts.now - facts.config.collector.settle_limit, 6)
     settled = frozenset[Unattributed]().union(
         *(

@@ -1,9 +1,10 @@
-"""What keeps findings quiet on purpose: maintenance windows, and the exceptions of the configuration.
+"""Suppression on purpose: maintenance windows, and the exceptions of the configuration.
 
 A window is about a place: a link, a circuit with its links, a router with its links and feeds, a feed, an uplink, a
-segment or a group. A subject is quiet while a window is open on its place. A check of a whole circuit needs one on the
-circuit, or on all of its links at once. A window on a feed covers ermon's sight of that feed: never what the feed shows,
-such as a leak. An exception is about one check, and the subjects with its labels.
+segment or a group. A subject is suppressed while a window on its place is open. A check of a whole circuit needs a
+window on the circuit, or on all of its links at once. A window on a feed suppresses findings about whether ermon sees
+that feed, and never findings about the routes that the feed shows, such as a leak. An exception is about one check, and
+suppresses the subjects with its labels.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ Place = tuple[str, ...]
 Suppression = MaintenanceWindow | CheckException
 
 _GROUPWIDE = "geo-asymmetry"
-"""About the circuits of a group; work on one of them explains it."""
+"""A check of all circuits of a group; work on one of them explains it."""
 _OF_ALL_UPLINKS = "internet-only-withdrawn"
-"""About all uplinks together."""
+"""A check of all uplinks together."""
 
 
 def active(suppression: Suppression, now: float) -> bool:
-    """Return whether a window is open, or an exception in force; ``now`` is the calendar's, in seconds since the epoch."""
+    """Return whether a window is open, or an exception in force; ``now`` is the calendar time in seconds since the
+    epoch.
+    """
     if isinstance(suppression, CheckException):
         return suppression.until is None or now < suppression.until.timestamp()
     return suppression.starts.timestamp() <= now < suppression.ends.timestamp()
@@ -46,7 +49,7 @@ def changes(suppression: Suppression) -> Iterator[float]:
 
 
 def describe(suppression: Suppression) -> str:
-    """Say why something is quiet, and until when."""
+    """Say why something is suppressed, and until when."""
     if isinstance(suppression, MaintenanceWindow):
         return f"maintenance until {utc_text(suppression.ends.timestamp())}: {suppression.reason}"
     until = "" if suppression.until is None else f" until {utc_text(suppression.until.timestamp())}"
@@ -54,25 +57,27 @@ def describe(suppression: Suppression) -> str:
 
 
 def place_of(window: MaintenanceWindow) -> dict[str, str]:
-    """Return what a window is about, such as ``{"circuit": "chicago", "link": "primary"}``."""
+    """Return the place of a window, such as ``{"circuit": "chicago", "link": "primary"}``."""
     places = {name: getattr(window, name) for name in (*WINDOW_SCOPES, "link")}
     return {name: place for name, place in places.items() if place is not None}
 
 
 def place_text(window: MaintenanceWindow) -> str:
-    """Name what a window is about: ``link primary of circuit chicago``."""
+    """Name the place of a window: ``link primary of circuit chicago``."""
     if window.link is not None:
         return f"link {window.link} of circuit {window.circuit}"
     return ", ".join(f"{name} {place}" for name, place in place_of(window).items())
 
 
 class Cover(NamedTuple):
-    """What may keep one subject quiet: it does while, in one of the alternatives, each group has an active member."""
+    """The suppressions that may cover one subject. It is covered while each group of one alternative has an active
+    member.
+    """
 
     alternatives: Sequence[Sequence[Sequence[Suppression]]]
 
     def active(self, now: float) -> Suppression | None:
-        """Return what keeps the subject quiet now; of several that only do so together, the one that ends first."""
+        """Return what suppresses the subject now; if several do so only together, the one that ends first."""
         for groups in self.alternatives:
             found = [next((each for each in group if active(each, now)), None) for group in groups]
             open_ = [each for each in found if each is not None]
@@ -82,7 +87,7 @@ class Cover(NamedTuple):
 
 
 class Coverage:
-    """Who is quiet because of these windows, and the exceptions of the configuration."""
+    """What these windows and the exceptions of the configuration suppress."""
 
     def __init__(self, config: Config, windows: Iterable[MaintenanceWindow]) -> None:
         self._config = config
@@ -96,14 +101,14 @@ class Coverage:
             self._exceptions.setdefault(exception.check, []).append(exception)
 
     def in_force(self, now: float) -> list[Suppression]:
-        """Return the windows that are open and the exceptions that hold, the first to end first."""
+        """Return the windows that are open and the exceptions in force, the first to end first."""
         every: tuple[Suppression, ...] = (*self._windows, *self._config.exceptions)
         found = [each for each in every if active(each, now)]
         return sorted(found, key=lambda each: max(changes(each), default=float("inf")))
 
     @property
     def checks(self) -> Iterable[str]:
-        """The checks with subjects that may be quiet whatever their labels are."""
+        """The checks with subjects that may be suppressed without having one of the ``labels``."""
         yield from self._exceptions
         if any(place[0] == "uplink" for place in self._at):
             yield _OF_ALL_UPLINKS
@@ -111,11 +116,13 @@ class Coverage:
 
     @property
     def labels(self) -> Iterable[tuple[str, str]]:
-        """The labels of subjects that may be quiet: each has one of these, or is of one of the ``checks``."""
+        """The labels of subjects that may be suppressed: each of them has one of these, or belongs to one of the
+        ``checks``.
+        """
         return {("circuit" if kind == "link" else kind, name) for kind, name, *_ in self._at}
 
     def of(self, subject: Subject) -> Cover | None:
-        """Return what may keep a subject quiet; ``None``: nothing ever does."""
+        """Return what may suppress a subject; ``None`` if nothing ever does."""
         labels = dict(subject.labels)
         alternatives: list[Sequence[Sequence[Suppression]]] = [
             ((exception,),)
@@ -152,8 +159,8 @@ class Coverage:
         return self._at.get(place, ())
 
     def open_until(self, now: float) -> dict[tuple[str, str, str], float]:
-        """Return the circuits, links and feeds that are covered now, as (circuit, link, feed), and until when: the latest
-        end of what covers them, in seconds since the epoch.
+        """Return the circuits, links and feeds that are covered now, as (circuit, link, feed), and until when: the
+        latest end of the windows that cover them, in seconds since the epoch.
         """
         places: list[tuple[Place, tuple[str, str, str]]] = [
             (("circuit", name), (name, "", "")) for name in self._config.circuits
@@ -176,7 +183,7 @@ class Coverage:
 
 
 def _latest_end(groups: Sequence[Sequence[Suppression]], now: float) -> float | None:
-    """Return when the first of the groups has no active member any more; ``None``: one of them has none now."""
+    """Return when the first of the groups ceases to have an active member; ``None`` if one of them has none now."""
     ends = [max((max(changes(e)) for e in group if active(e, now)), default=None) for group in groups]
     known = [end for end in ends if end is not None]
     return min(known) if known and len(known) == len(ends) else None

@@ -1,4 +1,4 @@
-"""Maintenance windows that are added and ended while ermon runs, beside those of the configuration."""
+"""Maintenance windows that users add and end while ermon runs, besides those of the configuration."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ermon.model.text import nearest_utc, parse_line
 from ermon.model.windows import window_problems
 
 MAX_WINDOWS = 1_000
-"""More windows are not planned work, but a script in a loop."""
+"""The most windows: more are not planned work but a script in a loop."""
 KEPT_SECONDS = 24 * 3600.0
-"""How long a window that is over is still listed."""
+"""How long a window is still listed after its end."""
 
 
 class WindowError(ValueError):
-    """A window makes no sense; the text says why, and what would."""
+    """A window is invalid; the text says why, and what would be valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class BookedWindow:
     id: str
     window: MaintenanceWindow
     by: str = ""
-    """Who added it; empty: an earlier ermon did not ask."""
+    """Who added it; empty in files of earlier versions, which did not ask."""
 
 
 class WindowStore(Protocol):
@@ -39,7 +39,7 @@ class WindowStore(Protocol):
     def save(self, windows: list[BookedWindow]) -> None: ...
 
     async def saved(self) -> None:
-        """Return when what was saved is safe, or will not be soon."""
+        """Return when the saved windows are safe, or when it is clear that they will not be soon."""
         ...
 
 
@@ -61,7 +61,8 @@ class MaintenanceBook:
 
     def __init__(self, store: WindowStore | None = None) -> None:
         self._store = store or NoStore()
-        # An earlier ermon may have kept times that no calendar has in UTC: they can be listed, and ended.
+        # An earlier version may have kept times that have no calendar date in UTC. They are changed, so that these
+        # windows can be listed and ended.
         self._windows = {booked.id: _in_utc(booked) for booked in self._store.load()}
 
     def windows(self) -> tuple[BookedWindow, ...]:
@@ -69,9 +70,9 @@ class MaintenanceBook:
         return tuple(sorted(self._windows.values(), key=lambda booked: (booked.window.starts, booked.id)))
 
     def propose(self, window: MaintenanceWindow, config: Config, now: float, by: str = "") -> BookedWindow:
-        """Return a window as it would be booked; ``WindowError`` when it is over, about nothing, or one too many.
+        """Return a window as it would be booked. Raise ``WindowError`` if it is over, about nothing, or one too many.
 
-        Nothing is in force before ``book``, so that the caller can be answered first.
+        It is not in force before ``book``, so that the caller can answer the client first.
         """
         check(window, config)
         if window.ends.timestamp() <= now:
@@ -87,7 +88,7 @@ class MaintenanceBook:
         self._save()
 
     def end(self, window_id: str, now: float) -> BookedWindow:
-        """End a window now; ``KeyError`` if there is none of that id."""
+        """End a window now; raise ``KeyError`` if there is none with that id."""
         booked = self._windows[window_id]
         ends = datetime.fromtimestamp(now, UTC)
         if booked.window.ends > ends:
@@ -98,7 +99,7 @@ class MaintenanceBook:
         return booked
 
     async def saved(self) -> None:
-        """Return when the windows would outlive ermon, where they are kept at all."""
+        """Return when the windows would outlive ermon, if they are kept at all."""
         await self._store.saved()
 
     def _forget_old(self, now: float) -> None:
@@ -117,7 +118,7 @@ def _in_utc(booked: BookedWindow) -> BookedWindow:
 
 
 def check(window: MaintenanceWindow, config: Config) -> None:
-    """Raise ``WindowError`` unless the window is about something that the configuration has, at a time, for a reason."""
+    """Raise ``WindowError`` unless the window has a place of the configuration, valid times and a reason."""
     for key, time in (("from", window.starts), ("to", window.ends)):
         if nearest_utc(time) != time:
             raise WindowError(f"{key}: {time.isoformat()} has no date in UTC")
