@@ -58,6 +58,10 @@ class FindingDoc(msgspec.Struct, frozen=True, kw_only=True):
     """While it is recovering: since when the violation is gone. It is raised until it stays so for ``clear_after``."""
     clears_at: Time | None = None
     """While it is recovering: when it will be cleared unless the violation returns."""
+    rank: int = 0
+    """Its place in a list of raised findings: the lower, the more it matters. Those of one rank are listed in the order of
+    ``raised_at``. It changes while the finding is raised: what is suppressed or recovering comes later.
+    """
 
 
 class SubjectDoc(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,6 +92,7 @@ def finding_doc(finding: Finding) -> FindingDoc:
         suppressed_because=finding.suppressed_because,
         ok_since=rfc3339(finding.ok_since),
         clears_at=rfc3339(finding.clears_at),
+        rank=finding.rank,
     )
 
 

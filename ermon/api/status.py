@@ -357,6 +357,9 @@ class GroupDoc(msgspec.Struct, frozen=True, kw_only=True):
     """When the first of them began."""
     findings: tuple[str, ...]
     """Their ids, the worst first."""
+    rank: int = 0
+    """Its place in a list of raised findings, as that of one: with others of its rank, by the ``raised_at`` of its first.
+    """
 
 
 class ClockStepDoc(msgspec.Struct, frozen=True, kw_only=True):

@@ -349,6 +349,7 @@ ADVERTISED_ASYMMETRY = Check(
     severity=Severity.WARNING,
     raise_after=60,
     clear_after=60,
+    symptom=True,
     subjects=advertised_asymmetry,
     labels=("circuit", "family"),
     summary="[Circuit {circuit} advertises {family} prefix {prefix} on one link and not on {missing_on}|The links of circuit {circuit} advertise different {family} prefixes]",

@@ -48,6 +48,7 @@ ADVERTISED_COUNT_LOW = Check(
     severity=Severity.WARNING,
     raise_after=60,
     clear_after=60,
+    symptom=True,
     subjects=advertised_count_low,
     labels=("circuit", "link", "family"),
     summary="Link {link} of circuit {circuit} advertises far fewer {family} prefixes than usual[: {compared}|]",

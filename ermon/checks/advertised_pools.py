@@ -227,6 +227,7 @@ INBOUND_NOT_REDUNDANT = Check(
     severity=Severity.WARNING,
     raise_after=60,
     clear_after=60,
+    symptom=True,
     subjects=inbound_not_redundant,
     labels=("pool", "family"),
     summary="Inbound pool {pool} ({family}) is advertised on fewer than two circuits",

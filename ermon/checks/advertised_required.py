@@ -139,6 +139,7 @@ GEO_ASYMMETRY = Check(
     severity=Severity.WARNING,
     raise_after=60,
     clear_after=60,
+    symptom=True,
     subjects=geo_asymmetry,
     labels=("geo", "group", "peering", "family"),
     summary="A prefix of group {group} in {geo} ({peering}, {family}) is advertised by only one circuit",

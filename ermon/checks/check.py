@@ -182,6 +182,10 @@ class Check:
     views: tuple[View, ...] = ()
     """It stays unknown where one of these views is missing; ``view-missing`` says so."""
     parameters: tuple[Parameter, ...] = ()
+    symptom: bool = False
+    """It says how often, how much or how unlike, or what is left: where something else of its severity is raised, that
+    says more of what has happened, and is named first.
+    """
     off_by_default: bool = False
     """A configuration must switch it on, say since it needs a feed of its own."""
     suppresses: tuple[str, ...] = ()

@@ -182,6 +182,7 @@ POOL_FALLBACK = Check(
     severity=Severity.CRITICAL,
     raise_after=30,
     clear_after=60,
+    symptom=True,
     subjects=pool_fallback,
     labels=("pool", "family", "feed"),
     optional_labels=("uplink",),

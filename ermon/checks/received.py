@@ -76,6 +76,7 @@ CHURN_HIGH = Check(
     severity=Severity.WARNING,
     raise_after=60,
     clear_after=300,
+    symptom=True,
     subjects=churn_high,
     labels=("circuit", "link"),
     summary="Routes of link {link} of circuit {circuit} change too often",

@@ -126,6 +126,7 @@ FEED_FLAPPING = Check(
     severity=Severity.WARNING,
     raise_after=0,
     clear_after=300,
+    symptom=True,
     subjects=feed_flapping,
     labels=("feed",),
     optional_labels=("uplink",),

@@ -22,7 +22,7 @@ from ermon.core.horizons import Owner
 from ermon.core.learning import Learning
 from ermon.core.maintenance import Cover, Coverage, Suppression, describe
 from ermon.core.plan import Plan
-from ermon.core.standing import Standing
+from ermon.core.standing import Standing, rank, worst
 from ermon.core.timers import OwnedTimers
 from ermon.model.events import Change, PoolChanged
 from ermon.model.findings import Finding, Status, Transition, TransitionState
@@ -115,8 +115,8 @@ class AlarmKeeper:
     # Reading -----------------------------------------------------------------------------------------
 
     def raised(self) -> list[Alarm]:
-        """Return the alarms that are raised, the oldest first."""
-        return sorted(self.standing.raised.values(), key=lambda alarm: (alarm.state.raised_at, *alarm.order))
+        """Return the alarms that are raised, the worst first."""
+        return worst(self.standing.raised.values())
 
     def finding(self, alarm: Alarm) -> Finding:
         """Return the finding of a raised alarm, with its times by the wall clock."""
@@ -136,6 +136,7 @@ class AlarmKeeper:
             suppressed_because=self.suppressed_because(alarm),
             ok_since=wall(state.ended) if alarm.recovering and state.ended is not None else None,
             clears_at=wall(state.due) if alarm.recovering and state.due is not None else None,
+            rank=rank(alarm),
         )
 
     def summary(self, alarm: Alarm) -> str:

@@ -11,7 +11,7 @@ from ermon.core.about import about_of
 from ermon.core.alarm import Alarm
 from ermon.core.facts import NetworkFacts
 from ermon.core.monitor import Monitor
-from ermon.core.standing import worst
+from ermon.core.standing import FIRST, rank, worst
 from ermon.model.inventory import LinkKey
 from ermon.model.text import plural
 
@@ -142,6 +142,8 @@ class Group(NamedTuple):
     """Raised alarms with one cause."""
 
     text: str
+    rank: int
+    """Its place among what is raised, as that of an alarm."""
     alarms: Sequence[Alarm]
     """The worst first; at least two."""
 
@@ -152,7 +154,7 @@ def groups(monitor: Monitor, blindness: Blindness) -> Iterator[Group]:
     if blindness.all_down:
         effects = worst(alarm for alarm in raised if alarm.subject.check in _EFFECTS)
         if len(effects) > 1:
-            yield Group(blindness.text, effects)
+            yield Group(blindness.text, FIRST, effects)
         return
     down: dict[str, list[Alarm]] = {}
     for alarm in raised:
@@ -160,7 +162,7 @@ def groups(monitor: Monitor, blindness: Blindness) -> Iterator[Group]:
             down.setdefault(monitor.layout.places[alarm.labels["feed"]], []).append(alarm)
     for router in blindness.routers:
         if len(effects := worst(down.get(router.name, ()))) > 1:
-            yield Group(router.text, effects)
+            yield Group(router.text, rank(effects[0]), effects)
 
 
 _EFFECTS = frozenset({FEED_DOWN.name, CIRCUIT_UNSEEN.name, SIGHT_LOST.name, EXABGP_DOWN.name})

@@ -135,7 +135,7 @@ def _wrong(seen: Seen) -> HeadlineDoc | None:
 def _recovering(seen: Seen) -> HeadlineDoc | None:
     if not seen.recovering:
         return None
-    first = max(seen.recovering, key=lambda alarm: alarm.state.due or 0.0)
+    first = seen.recovering[0]
     ended, due = first.state.ended, first.state.due
     gone = f"Gone since {seen.at(ended)}" if ended is not None else "Gone"
     clears = f", clears at {seen.at(due)} if it stays gone." if due is not None else "."

@@ -355,7 +355,7 @@ class Monitor:
         return self.layout.alarms
 
     def findings(self) -> list[Finding]:
-        """Return the raised findings, the oldest first."""
+        """Return the raised findings, the worst first."""
         return [self._alarms.finding(alarm) for alarm in self._alarms.raised()]
 
     def levels(self, now: float) -> dict[Counted, LevelMemory]:

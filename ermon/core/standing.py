@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ermon.checks.catalogue import CATALOGUE
 from ermon.core.alarm import Alarm, AlarmKey
 from ermon.model.findings import Status
 from ermon.model.settings import RANKS, Severity
@@ -58,8 +59,36 @@ def _keep(alarms: Alarms, alarm: Alarm, *, stays: bool) -> None:
         alarms.pop(alarm.key, None)
 
 
-def worst(alarms: Iterable[Alarm]) -> list[Alarm]:
-    """Return alarms in order: the most severe first, what something covers behind the others, then the latest."""
-    return sorted(
-        alarms, key=lambda a: (RANKS[a.severity], a.status is Status.SUPPRESSED, -a.state.since, a.order)
+FIRST = 0
+"""Before every rank of an alarm."""
+
+
+def rank(alarm: Alarm) -> int:
+    """Return the place of an alarm in every list and for the headline: the lower, the more it matters.
+
+    What is for information comes last of all, and what recovers comes after what lasts, as the kinds of the headline
+    have it (``HeadlineKind``). Then the more severe comes first, then what nothing suppresses, then a cause before a
+    symptom.
+    """
+    info = alarm.severity is Severity.INFO
+    place = (
+        info,
+        alarm.recovering,
+        RANKS[alarm.severity] > 0,
+        alarm.status is Status.SUPPRESSED,
+        _symptom(alarm),
     )
+    return FIRST + 1 + sum(1 << bit for bit, later in enumerate(reversed(place)) if later)
+
+
+def _symptom(alarm: Alarm) -> bool:
+    return CATALOGUE[alarm.subject.check].symptom
+
+
+def worst(alarms: Iterable[Alarm]) -> list[Alarm]:
+    """Return alarms in order: by ``rank``, then the oldest first, so that a new one does not take the place of another."""
+    return sorted(alarms, key=lambda alarm: (rank(alarm), _began(alarm), alarm.order))
+
+
+def _began(alarm: Alarm) -> float:
+    return alarm.state.raised_at if alarm.raised else alarm.state.since

@@ -132,12 +132,13 @@ def network_status(
 
 
 def _groups(seen: Seen) -> Iterator[GroupDoc]:
-    for text, alarms in groups(seen.monitor, seen.blindness):
+    for text, place, alarms in groups(seen.monitor, seen.blindness):
         yield GroupDoc(
             text=text,
             severity=alarms[0].severity,
             since=rfc3339(seen.monitor.network.wall(min(alarm.state.since for alarm in alarms))),
             findings=tuple(alarm.state.finding_id for alarm in alarms),
+            rank=place,
         )
 
 

@@ -62,6 +62,8 @@ class Finding(msgspec.Struct, frozen=True):
     """Raised, and the violation has ended: since when, until it is cleared or begins again."""
     clears_at: Seconds | None = None
     """When it is cleared then, if it stays so."""
+    rank: int = 0
+    """Its place among the raised ones: the lower, the more it matters; see ``ermon.core.standing``."""
 
 
 class Transition(msgspec.Struct, frozen=True):

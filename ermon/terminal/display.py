@@ -16,6 +16,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from ermon.api.answers import FindingDoc
 from ermon.api.status import HeadlineDoc
 from ermon.client.target import UnreachableError
 from ermon.model.prefixes import FAMILY_NAMES
@@ -51,13 +52,28 @@ STYLES = {
     "recovering": "bold yellow",
     "maintenance": "bold blue",
 }
-SEVERITIES = ("critical", "warning", "info")
 MAX_VALUES = 3
 """Values of one list in a line of evidence; `--json` and the page have them all."""
 
 
 def mark(state: str) -> str:
     return MARKS.get(state, MARKS["unknown"])
+
+
+def mark_of(finding: FindingDoc) -> str:
+    """Return the shape of a finding: the one of the state that it is in."""
+    if finding.state != "raised":
+        return MARKS["up"]
+    if finding.ok_since is not None:
+        return MARKS["recovering"]
+    return MARKS["no"] if finding.severity == "info" else MARKS["wrong"]
+
+
+def severity_of(finding: FindingDoc) -> str:
+    """Return how severe a finding is, and its state where that is not that it is raised: ``recovering (warning)``."""
+    if finding.state != "raised":
+        return f"cleared ({finding.severity})"
+    return finding.severity if finding.ok_since is None else f"recovering ({finding.severity})"
 
 
 def style(state: str) -> str:

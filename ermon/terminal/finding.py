@@ -10,7 +10,7 @@ from ermon.api.answers import CommandsDoc, FindingDoc, OneFindingDoc
 from ermon.client.http import Client, read
 from ermon.client.target import Target
 from ermon.commands import CAPITALS
-from ermon.terminal.display import clock, instant, mark, moment
+from ermon.terminal.display import clock, instant, mark_of, moment, severity_of
 from ermon.terminal.status import as_json
 
 _WIDTH = 96
@@ -28,9 +28,9 @@ async def show_finding(target: Target, finding_id: str, out: TextIO, *, json: bo
 def _lines(found: OneFindingDoc) -> Iterator[str]:
     finding = found.finding
     yield f"{finding.check}: {finding.summary}"
-    yield f"{finding.severity}, {_course(finding)}"
+    yield f"{mark_of(finding)} {severity_of(finding)}, {_course(finding)}"
     if finding.ok_since is not None:
-        yield f"{mark('recovering')} {_gone(finding.ok_since, finding.clears_at)}"
+        yield _gone(finding.ok_since, finding.clears_at)
     for sentence in found.unknown:
         yield f"◆ {sentence}"
     yield ""
@@ -56,7 +56,9 @@ def _lines(found: OneFindingDoc) -> Iterator[str]:
     if found.also:
         yield ""
         yield "Other findings of that time"
-        yield from (f"  {other.id}  {other.severity:<8}  {other.summary}" for other in found.also)
+        yield from (
+            f"  {other.id}  {mark_of(other)} {severity_of(other)}: {other.summary}" for other in found.also
+        )
 
 
 def _steps(found: OneFindingDoc) -> Iterator[str]:
@@ -71,7 +73,7 @@ def _steps(found: OneFindingDoc) -> Iterator[str]:
 
 def _course(finding: FindingDoc) -> str:
     if finding.ok_since is not None:
-        return f"recovering, from {_moment(finding.since)} to {_moment(finding.ok_since)}"
+        return f"from {_moment(finding.since)} to {_moment(finding.ok_since)}"
     if finding.cleared_at is None:
         return f"since {_moment(finding.since)}"
     return f"from {_moment(finding.since)} to {_moment(finding.ended_at or finding.cleared_at)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -21,9 +21,11 @@ from ermon.terminal.display import (
     instant,
     labels,
     mark,
+    mark_of,
     moment,
     one_line,
     plural,
+    severity_of,
     style,
     text,
 )
@@ -63,18 +65,12 @@ MAX_SUPPRESSED = 5
 MAX_CLEARED = 5
 
 
-def mark_of(finding: FindingDoc) -> str:
-    return "○" if finding.severity == "info" else "▲"
-
-
 def raised(picture: Picture, *, everything: bool) -> list[RenderableType]:
-    found, parts = picture.raised(), list[RenderableType]()
-    if not everything:
-        grouped = {each for group in picture.status.groups for each in group.findings}
-        parts += [part for group in picture.status.groups for part in _group(group, picture)]
-        found = [finding for finding in found if finding.id not in grouped]
+    found: Sequence[FindingDoc | GroupDoc] = picture.raised() if everything else picture.listed()
+    parts: list[RenderableType] = []
     shown = found if everything else found[:MAX_RAISED]
-    parts += [part for finding in shown for part in _finding(finding, picture.now())]
+    for each in shown:
+        parts += _group(each, picture) if isinstance(each, GroupDoc) else _finding(each, picture.now())
     if len(found) > len(shown):
         parts.append(text(f"and {len(found) - len(shown)} more; --all shows them", "dim"))
     return parts or [text("● Nothing is raised.", "green")]
@@ -114,9 +110,8 @@ def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
     ):
         if is_so:
             summary.append(f" ({word})", "yellow")
-    head.add_row(
-        Text(f"{mark_of(finding)} ", style(finding.severity)).append_text(text(finding.severity)), summary
-    )
+    tone = style("recovering" if finding.ok_since else finding.severity)
+    head.add_row(Text(f"{mark_of(finding)} ", tone).append_text(text(severity_of(finding))), summary)
     about = [
         text(_course(finding, now)),
         text(labels(finding.labels)),
@@ -135,7 +130,7 @@ def _course(finding: FindingDoc, now: datetime) -> str:
         return _lasting(since, now)
     gone = instant(finding.ok_since)
     clears = "" if finding.clears_at is None else f", clears at {clock(instant(finding.clears_at), now)}"
-    return f"○ gone since {clock(gone, now)}{clears}; it lasted {duration(gone - since)}"
+    return f"gone since {clock(gone, now)}{clears}; it lasted {duration(gone - since)}"
 
 
 def _lasting(since: datetime, now: datetime) -> str:

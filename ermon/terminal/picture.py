@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from ermon.api.answers import FindingDoc, LinkEvent
-from ermon.api.status import ClockStepDoc, FeedDoc, HeadlineDoc, LinkDoc, PoolDoc, StatusDoc
+from ermon.api.status import ClockStepDoc, FeedDoc, GroupDoc, HeadlineDoc, LinkDoc, PoolDoc, StatusDoc
 from ermon.client.http import Client, Parser, TooLongError, is_it_ermon, read, read_json
 from ermon.client.target import UnreachableError
-from ermon.terminal.display import SEVERITIES, instant
+from ermon.terminal.display import instant
 
 MAX_CLEARED = 200
 """Cleared findings that a picture keeps while it follows a daemon for weeks."""
@@ -105,9 +105,23 @@ class Picture:
     # What is in it -----------------------------------------------------------------------------------
 
     def raised(self) -> list[FindingDoc]:
-        """Return the raised findings, the worst first, then the oldest."""
-        found = [finding for finding in self.findings.values() if finding.state == "raised"]
-        return sorted(found, key=lambda finding: (_rank(finding.severity), finding.since, finding.id))
+        """Return the raised findings, the worst first: in the order that ermon gives."""
+        return sorted(
+            (finding for finding in self.findings.values() if finding.state == "raised"),
+            key=_place_of_finding,
+        )
+
+    def listed(self) -> list[FindingDoc | GroupDoc]:
+        """Return the raised findings, those that have one cause as one, the worst first."""
+        first = {group: self.findings.get(group.findings[0]) for group in self.status.groups}
+        places: list[tuple[tuple[int, str], FindingDoc | GroupDoc]] = [
+            ((group.rank, finding.raised_at), group)
+            for group, finding in first.items()
+            if finding is not None
+        ]
+        grouped = {each for _, group in places if isinstance(group, GroupDoc) for each in group.findings}
+        places += [(_place_of_finding(each), each) for each in self.raised() if each.id not in grouped]
+        return [each for _, each in sorted(places, key=lambda placed: placed[0])]
 
     def cleared(self) -> list[FindingDoc]:
         """Return the cleared findings, the latest first."""
@@ -115,8 +129,8 @@ class Picture:
         return sorted(found, key=lambda finding: finding.cleared_at or finding.since, reverse=True)
 
 
-def _rank(severity: str) -> int:
-    return SEVERITIES.index(severity) if severity in SEVERITIES else 0
+def _place_of_finding(finding: FindingDoc) -> tuple[int, str]:
+    return (finding.rank, finding.raised_at)
 
 
 # Following a daemon --------------------------------------------------------------------------------------

@@ -29,11 +29,13 @@ from ermon.terminal.display import (
     labels,
     make_console,
     mark,
+    mark_of,
     moment,
+    severity_of,
     style,
     text,
 )
-from ermon.terminal.overview import mark_of, overview
+from ermon.terminal.overview import overview
 from ermon.terminal.picture import Event, Lost, News, Picture, follow
 
 WELL, RAISED, NOT_WELL = 0, 1, 4
@@ -225,6 +227,8 @@ class Facts(NamedTuple):
 
     headline: HeadlineDoc
     findings: dict[str, FindingDoc]
+    raised: list[FindingDoc]
+    """The worst first."""
     states: dict[str, str]
     """What is in which state, each in words."""
     clock_steps: tuple[ClockStepDoc, ...] = ()
@@ -232,16 +236,19 @@ class Facts(NamedTuple):
 
 def facts(picture: Picture) -> Facts:
     return Facts(
-        picture.status.headline, dict(picture.findings), dict(_states(picture)), picture.status.clock_steps
+        picture.status.headline,
+        dict(picture.findings),
+        picture.raised(),
+        dict(_states(picture)),
+        picture.status.clock_steps,
     )
 
 
 def beginning(now: Facts) -> Iterator[str]:
     """Say how it stands when somebody begins to look."""
     yield headline_line(now.headline)
-    for finding in now.findings.values():
-        if finding.state == "raised":
-            yield _raised(finding)
+    for finding in now.raised:
+        yield _raised(finding)
 
 
 def changes(before: Facts, now: Facts) -> Iterator[str]:
@@ -266,7 +273,7 @@ def changes(before: Facts, now: Facts) -> Iterator[str]:
 def _raised(finding: FindingDoc) -> str:
     proof = evidence(finding.evidence, finding.labels)
     return (
-        f"{mark_of(finding)} raised: {finding.severity} {finding.check}: {finding.summary} "
+        f"{mark_of(finding)} {'raised: ' if finding.ok_since is None else ''}{severity_of(finding)} {finding.check}: {finding.summary} "
         f"({labels(finding.labels)}){'; ' if proof else ''}{proof}"
     )
 

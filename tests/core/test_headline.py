@@ -98,10 +98,67 @@ def test_a_feed_is_not_named_beside_its_router_and_uplink():
     assert headline(net).text == f"NAT pool chi {V4.pool} is advertised to isp-a by edge-1"
 
 
-def test_of_equally_bad_ones_the_latest_is_named(net: Company):
+def test_of_equally_bad_ones_the_first_is_named_and_goes_on_being_named(net: Company):
     leak(net).wait(5)
+    before = headline(net)
     leak(net, V6).wait(5)
-    assert V6.pool in headline(net).text
+    assert V4.pool in headline(net).text
+    assert (headline(net).text, headline(net).since) == (before.text, before.since)
+    assert headline(net).about == "Raised: 2 critical."
+
+
+@BOTH_FAMILIES
+def test_that_a_link_is_down_is_named_before_that_it_is_flapping(net: Company, space: Space):
+    for _ in range(2):
+        net.lose("chicago-primary", space.family).wait(5)
+        net.bring("chicago-primary", space.family).wait(5)
+    assert headline(net).text.startswith("Link primary of circuit chicago is flapping")
+    net.lose("chicago-primary", space.family).wait(11)
+    assert headline(net).text.startswith(
+        f"Link primary of circuit chicago receives no {FAMILY_NAMES[space.family]} routes"
+    )
+    assert checks(net) == ["link-down", "link-flapping"]
+
+
+def checks(net: Company) -> list[str]:
+    """What is raised, in the order in which it is listed."""
+    return [finding.check for finding in net.monitor.findings()]
+
+
+@BOTH_FAMILIES
+def test_the_list_begins_with_the_headline_then_what_recovers_then_what_is_for_information(space: Space):
+    net = good_day("checks: {microsoft-leaked: {severity: info}}")
+    net.announce("isp-a", space.exchange, path="64500 12076 8075").wait(3)
+    leak(net, space).wait(3)
+    assert checks(net) == ["pool-leak", "microsoft-leaked"]
+    net.withdraw("isp-a", space.pool).lose("chicago-primary", space.family).wait(15)
+    assert checks(net) == ["link-down", "pool-leak", "microsoft-leaked"], "what recovers is not the worst"
+    first, *_ = net.monitor.findings()
+    assert headline(net).text == first.summary
+    assert [finding.rank for finding in net.monitor.findings()] == sorted(
+        finding.rank for finding in net.monitor.findings()
+    )
+
+
+def test_of_those_that_recover_the_headline_names_the_one_that_is_listed_first(net: Company):
+    net.lose("chicago-primary", "ipv4").wait(15)
+    leak(net).wait(5)
+    net.withdraw("isp-a", V4.pool).bring("chicago-primary", "ipv4").wait(2)
+    assert headline(net).kind == "recovering"
+    assert headline(net).text == f"Recovering: {net.monitor.findings()[0].summary}"
+    assert checks(net) == ["pool-leak", "link-down"]
+
+
+def test_the_card_of_a_router_stands_where_its_worst_finding_would(net: Company):
+    net.down("edge-3").down("dallas-primary").wait(40)
+    leak(net).wait(3)
+    [group] = status(net).groups
+    worst, *_ = net.monitor.findings()
+    assert (worst.check, group.text) == ("pool-leak", "edge-3: 2 of 2 feeds down")
+    assert group.rank > worst.rank
+    net.process_down("edges").process_down("outside").wait(200)
+    [cause] = status(net).groups
+    assert cause.rank < min(finding.rank for finding in net.monitor.findings()), "it explains all of them"
 
 
 def test_what_may_be_over_and_what_is_covered_is_said(net: Company):

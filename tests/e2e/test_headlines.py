@@ -65,7 +65,9 @@ def test_what_is_wrong_stands_in_the_biggest_letters_and_goes_over_recovering_to
     watched.act(lambda net: net.withdraw("isp-a", V4.pool).wait(1))
     says(visit, "recovering", f"Recovering: {LEAK}", "○")
     finding = visit.finding(LEAK)
-    expect(finding).to_contain_text("○ Gone since")
+    expect(finding).to_contain_text("Gone since")
+    expect(finding.locator(".severity")).to_have_text("○ recovering (critical)")
+    expect(visit("main")).not_to_contain_text(re.compile("▲(?! down)"))
     expect(finding).to_contain_text("if it stays gone")
     expect(finding).to_have_class(re.compile("recovering"))
     expect(finding.locator("time.age")).to_have_count(0)
@@ -111,15 +113,31 @@ def test_where_nothing_is_seen_the_cause_is_the_line_and_its_effects_are_one_car
     watched.act(lambda net: net.down("edge-3").down("dallas-primary"))
     says(visit, "unseen", "ermon cannot see edge-3: 2 of 2 feeds are down", "◆")
     watched.act(lambda net: net.wait(40))
-    expect(visit("#groups article")).to_contain_text("edge-3: 2 of 2 feeds down")
-    expect(visit("#raised article")).to_have_count(0)
+    expect(visit("#raised article")).to_have_count(1)
+    expect(visit("#raised article")).to_contain_text("edge-3: 2 of 2 feeds down")
     watched.act(lambda net: net.process_down("edges").process_down("outside").wait(200))
     says(visit, "wrong", "ermon sees nothing: ExaBGP is not running", "▲")
-    expect(visit("#groups article")).to_have_count(1)
-    expect(visit("#groups article")).to_contain_text("ermon sees nothing")
-    expect(visit("#raised article")).to_have_count(0)
-    visit("#groups summary").first.click()
-    expect(visit("#groups li").first).to_be_visible()
+    expect(visit("#raised article")).to_have_count(1)
+    expect(visit("#raised article")).to_contain_text("ermon sees nothing")
+    visit("#raised summary").first.click()
+    expect(visit("#raised li").first).to_be_visible()
+
+
+def test_the_findings_stand_in_the_order_of_the_api_and_begin_with_the_headline(
+    watched: Watched, visit: Visit
+):
+    watched.act(lambda net: net.announce("isp-a", V4.pool, path="64500").wait(3))
+    watched.act(lambda net: net.announce("isp-a", V6.pool, path="64500").wait(3))
+    watched.act(lambda net: net.withdraw("isp-a", V4.pool).lose("chicago-primary", "ipv4").wait(15))
+    listed = visit("#raised article h3")
+    expect(listed).to_have_count(3)
+    for place, words in enumerate((V6.pool, "Link primary of circuit chicago", V4.pool)):
+        expect(listed.nth(place)).to_contain_text(words)
+    summaries = [finding.summary for finding in watched.net.monitor.findings()]
+    assert [
+        text.partition(") ")[2] or text.split(" ", 2)[2] for text in listed.all_inner_texts()
+    ] == summaries
+    expect(visit.headline).to_contain_text(summaries[0])
 
 
 def test_maintenance_says_what_is_wrong_under_it_and_who_wants_it_so(watched: Watched, visit: Visit):
@@ -212,7 +230,7 @@ def test_nothing_keeps_anybody_from_reading_any_of_it(browser: Browser, watched:
         assert (visit.barriers(), visit.overflow()) == ([], 0)
         watched.act(lambda net: net.announce("isp-a", V4.pool, path="64500").wait(3))
         watched.act(lambda net: net.withdraw("isp-a", V4.pool).wait(1))
-        expect(visit.finding(LEAK)).to_contain_text("○ Gone since")
+        expect(visit.finding(LEAK)).to_contain_text("Gone since")
         assert (visit.barriers(), visit.overflow()) == ([], 0)
         watched.act(lambda net: net.lose("chicago-primary", "ipv4").wait(4))
         expect(visit("#noticed")).to_be_visible()

@@ -158,9 +158,32 @@ async def test_what_recovers_is_1_and_says_since_when_it_is_gone(net: Company, s
     net.announce("isp-a", space.pool, path="64500").wait(30)
     seen = await look(net.withdraw("isp-a", space.pool).wait(10), "status")
     assert (seen.code, seen.lines[0][:21]) == (1, "○ Recovering: NAT poo")
-    course = "○ gone since 11:08:12 UTC, clears at 11:09:12 UTC; it lasted 30 s"
+    assert seen.section("Findings").startswith("○ recovering (critical) NAT pool")
+    assert "▲" not in seen.section("Findings")
+    course = "gone since 11:08:12 UTC, clears at 11:09:12 UTC; it lasted 30 s"
     assert course in seen.section("Findings")
     assert (await look(net.wait(60), "status")).code == 0
+
+
+@BOTH_FAMILIES
+async def test_the_list_has_the_order_of_the_api_and_begins_with_the_headline(net: Company, space: Space):
+    net.announce("isp-a", space.pool, path="64500").wait(5)
+    net.withdraw("isp-a", space.pool).lose("chicago-primary", space.family).wait(5)
+    net.down("edge-3").down("dallas-primary").wait(40)
+    listed, asked = await look(net, "status"), await look(net, "status", "--json")
+    down, leaked, feeds = (
+        listed.section("Findings").index(words)
+        for words in (
+            "▲ warning Link primary",
+            "○ recovering (critical) NAT",
+            "▲ warning edge-3: 2 of 2 feeds down",
+        )
+    )
+    assert down < feeds < leaked
+    assert listed.lines[0].startswith("▲ Link primary of circuit chicago")
+    every = await look(net, "status", "--all")
+    ids = re.findall(r"ermon explain (\w+)", every.out)
+    assert ids == [each["id"] for each in asked.data["findings"] if each["state"] == "raised"]
 
 
 async def test_scripts_get_the_same_with_json(net: Company):

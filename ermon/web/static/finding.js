@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
 import { coded, plan, told } from "./plan.js";
 import { at } from "./times.js";
-import { dayOf, decoded, duration, KINDS, MARKS, seconds } from "./words.js";
+import { dayOf, decoded, duration, seconds, stands } from "./words.js";
 
 const EVERY = 10_000;
 
@@ -56,12 +56,6 @@ function heading({ finding, silences, unknown }) {
   );
 }
 
-/** How it stands, as the headline says it: raised, raised and gone for now, or cleared. */
-function stands({ state, severity, ok_since: since }) {
-  if (state !== "raised") return { mark: MARKS.up, word: `cleared (${severity})` };
-  return since ? { mark: KINDS.recovering, word: `recovering (${severity})`, recovering: true } : { mark: MARKS.down, word: severity };
-}
-
 function gone({ ok_since: since, clears_at: clears }) {
   return el("p", {}, el("strong", {}, "Gone since ", at(since), clears && ["; clears at ", at(clears), " if it stays gone"], "."));
 }
@@ -91,8 +85,8 @@ function course({ since, raised_at: raised, ended_at: over, ok_since: quiet = nu
 function others({ also }) {
   const items = also.map((other) => el(
     "li", {},
-    at(other.since), " ",
-    el("a", { href: encodeURIComponent(other.id) }, other.summary), ` (${[other.severity, told(other.labels)].filter((text) => text !== "").join(", ")}; ${other.state})`,
+    at(other.since), ` ${stands(other).mark} ${stands(other).word}: `,
+    el("a", { href: encodeURIComponent(other.id) }, other.summary), told(other.labels) && ` (${told(other.labels)})`,
   ));
   return el("section", { "aria-labelledby": "also" }, el("h2", { id: "also" }, "Other findings of that time"), items.length > 0 ? el("ul", {}, items) : el("p", {}, "Nothing that ermon knows of."));
 }

@@ -3,9 +3,9 @@
 import { el, show } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
 import { fillGuide } from "./guide.js";
-import { raised, store } from "./store.js";
+import { raised, store, worstFirst } from "./store.js";
 import { at, lasting, left, renderAges } from "./times.js";
-import { duration, marked, plural, seconds } from "./words.js";
+import { duration, marked, plural, seconds, stands } from "./words.js";
 
 /** The others are behind a button: nobody reads a thousand, and the drawing should not be far below. */
 const SHOWN = 20;
@@ -33,12 +33,11 @@ export function listenToFindings() {
 }
 
 export function renderFindings() {
-  const grouped = renderGroups();
-  const found = raised().filter(({ id }) => !grouped.has(id));
-  document.getElementById("no-findings").hidden = found.length > 0 || grouped.size > 0;
+  const found = listed();
+  document.getElementById("no-findings").hidden = found.length > 0;
   renderNoticed();
-  const shown = (showAll ? found : found.slice(0, SHOWN)).map((finding, n) => ({ ...finding, place: n === 0 ? "worst" : n < WHOLE ? "whole" : "brief", acceptable: acceptance.checks.includes(finding.check) && !finding.ok_since }));
-  show(document.getElementById("raised"), shown, ({ id }) => id, article);
+  const shown = (showAll ? found : found.slice(0, SHOWN)).map((each, n) => each.findings ? each : { ...each, place: n === 0 ? "worst" : n < WHOLE ? "whole" : "brief", acceptable: acceptance.checks.includes(each.check) && !each.ok_since });
+  show(document.getElementById("raised"), shown, keyOf, (each, previous) => each.findings ? groupCard(each, previous) : article(each, previous));
   const more = document.getElementById("all-findings");
   more.hidden = showAll || found.length <= SHOWN;
   more.textContent = `Show all ${found.length} findings`;
@@ -50,13 +49,18 @@ export function renderFindings() {
   renderAges();
 }
 
-/** Findings with one cause are one card. Returns the ids of those in a card that is open no further. */
-function renderGroups() {
+/** What is raised, the worst first; findings with one cause are one entry. */
+function listed() {
   const groups = (store.status.groups ?? [])
     .map(({ findings: ids, ...group }) => ({ ...group, findings: ids.filter((id) => store.raised.has(id)).map((id) => store.raised.get(id)) }))
-    .filter(({ findings }) => findings.length > 1);
-  show(document.getElementById("groups"), groups, ({ text }) => text.replace(/\d+ of \d+.*/, ""), groupCard);
-  return new Set(groups.flatMap(({ findings }) => findings.map(({ id }) => id)));
+    .filter(({ findings }) => findings.length > 1)
+    .map((group) => ({ ...group, raised_at: group.findings[0].raised_at }));
+  const grouped = new Set(groups.flatMap(({ findings }) => findings.map(({ id }) => id)));
+  return [...groups, ...raised().filter(({ id }) => !grouped.has(id))].sort(worstFirst);
+}
+
+function keyOf({ id, text }) {
+  return id ?? text.replace(/\d+ of \d+.*/, "");
 }
 
 function groupCard({ text, severity, since, findings }, previous) {
@@ -91,7 +95,7 @@ function renderNoticed() {
 function course(finding) {
   if (!finding.ok_since) return lasting(finding.since);
   return [
-    el("strong", { class: "mark" }, "○ Gone"), " since ", at(finding.ok_since),
+    el("strong", {}, "Gone"), " since ", at(finding.ok_since),
     ...(finding.clears_at ? [", clears at ", at(finding.clears_at), " if it stays gone (in ", left(finding.clears_at), ")"] : []),
     `; it lasted ${duration(seconds(finding.ok_since) - seconds(finding.since))}`,
   ];
@@ -99,6 +103,7 @@ function course(finding) {
 
 /** What to do about the worst is told without being asked, where it does not push the drawing out of sight. */
 function article(finding, previous) {
+  const { mark, word, recovering } = stands(finding);
   const first = finding.place === "worst" && finding.severity !== "info" && ROOM.matches;
   const open = previous?.querySelector("details").open ?? first;
   const brief = finding.place === "brief";
@@ -106,12 +111,12 @@ function article(finding, previous) {
   const toggled = (event) => { if (event.target.open) fillGuide(guide, finding); };
   const todo = el("details", { ontoggle: toggled, open }, el("summary", {}, brief ? "Evidence, and what to do" : "What to do"), brief && evidence(finding), guide);
   return el(
-    "article", { class: `finding ${finding.severity}${finding.ok_since ? " recovering" : ""}`, id: `finding-${finding.id}` },
+    "article", { class: `finding ${finding.severity}${recovering ? " recovering" : ""}`, id: `finding-${finding.id}` },
     el(
       "h3", {},
-      el("span", { class: "severity" }, marked(finding.severity === "info" ? "no" : "down", finding.severity)), " ", finding.summary,
-      finding.stale && [" ", el("span", { class: "mark", title: STALE }, "◆ stale")],
-      finding.suppressed && [" ", el("span", { class: "mark", title: SUPPRESSED }, "▼ suppressed")],
+      el("span", { class: "severity" }, `${mark} ${word}`), " ", finding.summary,
+      finding.stale && [" ", el("span", { class: "mark unknown", title: STALE }, "stale")],
+      finding.suppressed && [" ", el("span", { class: "mark quiet", title: SUPPRESSED }, "suppressed")],
     ),
     el(
       "p", { class: "facts" },

@@ -1,7 +1,5 @@
 // What ermon has told: a snapshot, and what has changed since.
 
-import { SEVERITIES } from "./words.js";
-
 /** Cleared findings that are kept: more than are shown, and a page that stays open for weeks must not grow. */
 const CLEARED_KEPT = 50;
 /** Clocks that differ by less are called the same; the answer was on its way for some of it. */
@@ -104,12 +102,13 @@ export function takeHeadline(headline) {
   changed();
 }
 
-/** The raised findings: the worst first, those that something covers behind the others, then the latest. */
+/** The raised findings, the worst first: in the order that ermon gives. */
 export function raised() {
-  sorted ??= [...store.raised.values()].sort((a, b) => rank(a) - rank(b) || (a.raised_at < b.raised_at ? 1 : -1));
+  sorted ??= [...store.raised.values()].sort(worstFirst);
   return sorted;
 }
 
-function rank({ severity, suppressed }) {
-  return 2 * SEVERITIES.indexOf(severity) + (suppressed ? 1 : 0);
+/** Compares raised findings by what ermon says of their places; in one place the oldest comes first. */
+export function worstFirst(a, b) {
+  return a.rank - b.rank || (a.raised_at < b.raised_at ? -1 : Number(a.raised_at > b.raised_at));
 }

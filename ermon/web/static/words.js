@@ -6,6 +6,13 @@ export const KINDS = { well: MARKS.up, wrong: MARKS.down, unseen: MARKS.unknown,
 export const SEVERITIES = ["critical", "warning", "info"];
 export const FAMILIES = { ipv4: "IPv4", ipv6: "IPv6" };
 
+/** How a finding stands, as a mark and a word: raised, raised and gone for now, or cleared. */
+export function stands({ state, severity, ok_since: gone }) {
+  if (state !== "raised") return { mark: MARKS.up, word: `cleared (${severity})`, recovering: false };
+  if (gone) return { mark: KINDS.recovering, word: `recovering (${severity})`, recovering: true };
+  return { mark: severity === "info" ? MARKS.no : MARKS.down, word: severity, recovering: false };
+}
+
 /** How a pool stands in a place: whether it is there, the colour, and what is wrong if anything is. */
 export const PLACES = {
   advertised: { answer: "yes", tone: "up" },
