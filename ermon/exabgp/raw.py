@@ -33,7 +33,7 @@ from ermon.exabgp.runs import first_run, is_for_exabgp
 SWITCH = "ERMON_RAW"
 """The environment's name for ``on`` or ``off``."""
 
-DEFAULT = "off"
+DEFAULT = "on"
 
 TESTED = {
     "5.0.15": (
