@@ -54,10 +54,12 @@ def open_message(
     graceful_restart: int | None = 120,
     extended_messages: bool = False,
     route_refresh: bool = True,
+    four_octet: bool = True,
 ) -> bytes:
     """Encode an OPEN; ``add_path`` names the families of which several paths will be sent."""
     offered = b"".join(capability(1, struct.pack("!HBB", AFI[family], 0, UNICAST)) for family in families)
-    offered += capability(65, struct.pack("!I", asn))
+    if four_octet:
+        offered += capability(65, struct.pack("!I", asn))
     if route_refresh:
         offered += capability(2)
     if extended_messages:
@@ -238,6 +240,7 @@ class Speaker:
         graceful_restart: int | None = 120,
         extended_messages: bool = False,
         route_refresh: bool = True,
+        four_octet: bool = True,
         password: str | None = None,
         ttl: int | None = None,
         minimum_ttl: int | None = None,
@@ -254,6 +257,7 @@ class Speaker:
             graceful_restart=graceful_restart,
             extended_messages=extended_messages,
             route_refresh=route_refresh,
+            four_octet=four_octet,
         )
         self.password, self.ttl, self.minimum_ttl = password, ttl, minimum_ttl
         self.received: list[tuple[int, bytes]] = []

@@ -1,11 +1,10 @@
-"""UPDATEs passed on as they came, beside ExaBGP's own way: whatever a router does, both say the same of its session.
+"""UPDATEs passed on as they came: what is taken, whether it is, what a line of it says, and who waits for whom.
 
-Each test of a session runs on both dialects.
+That sessions are as they are in ExaBGP's own way is in ``test_protocol``.
 """
 
 import asyncio
 import base64
-import contextlib
 import json
 import struct
 
@@ -17,24 +16,20 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from ermon.exabgp import raw
-from ermon.exabgp.channel import Lines
 from ermon.exabgp.decode import Decoder, RejectReason
-from ermon.exabgp.process import ExaBGP
 from ermon.exabgp.raw import RawState
 from ermon.exabgp.runs import ANSWER_OCTETS, FRAME_OCTETS, first_run, is_for_exabgp
 from ermon.model.events import (
     Alive,
     EndOfRib,
     MessagesLost,
-    ProcessUp,
-    SessionDown,
-    SessionUp,
     Update,
 )
 from ermon.model.inventory import EDGES
 from tests import bgp
+from tests.exabgp.dialects import announced, listening, session
 from tests.exabgp.recordings import EXTRA, T
-from tests.exabgp.test_process import EDGE_1, EDGE_2, EDGE_6, config, eventually, router
+from tests.exabgp.test_process import EDGE_1, EDGE_2, eventually
 from tests.recorded.record import TWO_OCTETS, UPDATES
 
 SMALL, LARGE = 4096, 65535
@@ -254,246 +249,6 @@ def test_whatever_a_frame_holds_is_events_or_a_loss(octets, asn4, families):
         assert decoded.rejected is None or MessagesLost in kinds(decoded) or decoded.answer == "unreadable 3"
 
 
-# Sessions ----------------------------------------------------------------------------------------------
-
-
-class Ermon:
-    """Takes in what ExaBGP says as the daemon does."""
-
-    def __init__(self, exabgp, feeds):
-        self.exabgp = exabgp
-        self.decoder = Decoder(feeds)
-        self.events = []
-        self.answers = True
-        self.unanswered = []
-
-    async def read(self):
-        async for message in self.exabgp.messages():
-            for line in message.lines if isinstance(message, Lines) else ():
-                decoded = self.decoder.decode(line)
-                self.events += decoded.events
-                if (decoded.answer or "").startswith("unreadable"):
-                    self.exabgp.answer(decoded.answer)
-                elif decoded.answer is not None:
-                    self.unanswered.append(decoded.answer)
-            if self.answers:
-                self.answer()
-
-    def answer(self):
-        for answer in self.unanswered:
-            self.exabgp.answer(answer)
-        self.unanswered.clear()
-
-    def of(self, feed, *kinds):
-        return [
-            event
-            for event in self.events
-            if getattr(event, "feed", None) == feed.name and isinstance(event, kinds or object)
-        ]
-
-    def told(self, feed):
-        """What of routes and sessions is told, without times; keepalives in a row are one."""
-        told = []
-        for event in self.of(feed, Update, EndOfRib, SessionUp, SessionDown, MessagesLost):
-            match event:
-                case Update(announced=announced, withdrawn=withdrawn):
-                    told += [f"+{route.prefix}" for route in announced] + [f"-{key[0]}" for key in withdrawn]
-                case EndOfRib(family=family):
-                    told.append(f"end of {family}")
-                case SessionUp():
-                    told.append("up")
-                case SessionDown(reason=reason):
-                    told.append(f"down: {reason}")
-                case MessagesLost(reason=reason):
-                    told.append(f"lost: {reason}")
-        return told
-
-
-@contextlib.asynccontextmanager
-async def listening(port, runtime, *feeds, hold_time=30.0):
-    used = config(port, *feeds, hold_time=hold_time)
-    async with ExaBGP(EDGES, used, {}, runtime) as exabgp:
-        ermon = Ermon(exabgp, used.feeds)
-        reader = asyncio.create_task(ermon.read())
-        await eventually(lambda: exabgp.up)
-        yield ermon
-    await reader
-
-
-@contextlib.asynccontextmanager
-async def session(ermon, feed, port, **settings):
-    with router(feed, port, **settings) as speaker:
-        await eventually(lambda: "up" in ermon.told(feed))
-        yield speaker
-
-
-def announcing(*numbers):
-    return [
-        bgp.announcement(f"10.{n >> 8}.{n & 255}.0/24", next_hop="192.0.2.1", as_path=(65011,))
-        for n in numbers
-    ]
-
-
-def announced(*numbers):
-    return [f"+10.{n >> 8}.{n & 255}.0/24" for n in numbers]
-
-
-slow = pytest.mark.slow
-
-
-@slow
-async def test_routes_of_both_families_with_and_without_path_identifiers(port, runtime, dialect):
-    async with listening(port, runtime, EDGE_1, EDGE_6) as ermon:
-        assert ermon.exabgp.raw is dialect
-        ermon.exabgp.answer("lost")
-        async with session(ermon, EDGE_1, port) as plain, session(ermon, EDGE_6, port) as paths:
-            plain.announce(PREFIX, next_hop="192.0.2.1", as_path=(65011, 4_200_000_000))
-            plain.end_of_rib()
-            for path_id in (7, 8):
-                paths.announce(PREFIX, next_hop="192.0.2.1", as_path=(12076,), path_id=path_id)
-                paths.announce(PREFIX6, next_hop="2001:db8::1", as_path=(12076,), path_id=path_id)
-            paths.withdraw(PREFIX6, path_id=7)
-            paths.end_of_rib()
-            await eventually(lambda: len(ermon.told(EDGE_1)) >= 3 and len(ermon.told(EDGE_6)) >= 8)
-            assert "not understood" not in ermon.exabgp.log_path.read_text()
-    assert ermon.told(EDGE_1)[:3] == ["up", f"+{PREFIX}", "end of ipv4"]
-    (route,) = ermon.of(EDGE_1, Update)[0].announced
-    assert [segment.asns for segment in route.attributes.as_path] == [(65011, 4_200_000_000)]
-    families = ["end of ipv4", "end of ipv6"]
-    assert ermon.told(EDGE_6)[:8] == ["up", *(f"+{PREFIX}", f"+{PREFIX6}") * 2, f"-{PREFIX6}", *families]
-    path_ids = [route.path_id for event in ermon.of(EDGE_6, Update) for route in event.announced]
-    assert path_ids == [7, 7, 8, 8]
-
-
-@slow
-async def test_octet_by_octet_and_all_at_once_in_one_order_with_keepalives(port, runtime, dialect):
-    async with listening(port, runtime, EDGE_1) as ermon, session(ermon, EDGE_1, port) as speaker:
-        keepalive = bgp.message(bgp.KEEPALIVE)
-        one, *rest = announcing(*range(10))
-        for octet in one + keepalive + rest[0]:
-            speaker.send(bytes([octet]))
-        speaker.send(*rest[1:6], keepalive, *rest[6:])
-        await eventually(lambda: len(ermon.told(EDGE_1)) > 10)
-        assert ermon.told(EDGE_1) == ["up", *announced(*range(10))]
-        order = [type(event) for event in ermon.of(EDGE_1, Update, Alive)]
-        # one comes before the session is up
-        assert order == [Alive, Update, Alive, *[Update] * 6, Alive, *[Update] * 3]
-
-
-@slow
-async def test_everything_before_a_notification_and_before_an_end_counts(port, runtime, dialect):
-    async with listening(port, runtime, EDGE_1, EDGE_2) as ermon:
-        async with session(ermon, EDGE_1, port) as speaker:
-            speaker.send(*announcing(*range(100)), bgp.notification(6, 2, b"\x04gone"))
-            await eventually(lambda: "down" in ermon.told(EDGE_1)[-1])
-        async with session(ermon, EDGE_2, port) as speaker:
-            speaker.send(*announcing(*range(3000)))
-            speaker.close()
-            await eventually(lambda: "down" in ermon.told(EDGE_2)[-1])
-    farewell = 'down: Cease: administrative shutdown, sent by the router: "gone"'
-    assert ermon.told(EDGE_1) == ["up", *announced(*range(100)), farewell]
-    lost = "down: connection lost, or closed by the router, without a NOTIFICATION"
-    assert ermon.told(EDGE_2) == ["up", *announced(*range(3000)), lost]
-
-
-@slow
-@pytest.mark.parametrize(
-    ("malformed", "reason"),
-    [
-        (b"\xff" * 15 + b"\xfe" + bytes([0, 23, 2]) + bytes(4), "ended by ermon without a NOTIFICATION"),
-        (b"\xff" * 16 + struct.pack("!HB", 18, 2), "ended by ermon without a NOTIFICATION"),
-        (b"\xff" * 16 + struct.pack("!HB", 5000, 2), "ended by ermon without a NOTIFICATION"),
-        (b"\xff" * 16 + struct.pack("!HB", 20, 2) + bytes(1), "ended by ermon without a NOTIFICATION"),
-        (bgp.message(9), "message header error: bad message type, sent by ermon"),
-    ],
-    ids=["marker", "shorter than a header", "longer than the session allows", "short UPDATE", "type"],
-)
-async def test_a_malformed_header_ends_the_session_in_exabgps_own_way(
-    port, runtime, dialect, malformed, reason
-):
-    async with listening(port, runtime, EDGE_1) as ermon, session(ermon, EDGE_1, port) as speaker:
-        speaker.send(*announcing(1, 2), malformed, *announcing(3))
-        await eventually(lambda: "down" in ermon.told(EDGE_1)[-1])
-    assert ermon.told(EDGE_1)[:3] == ["up", *announced(1, 2)]
-    assert ermon.told(EDGE_1)[3].startswith(f"down: {reason}")
-
-
-@slow
-async def test_an_update_that_cannot_be_read_ends_the_session_each_time(port, runtime, dialect):
-    async with listening(port, runtime, EDGE_1) as ermon:
-        for _ in range(2):
-            async with session(ermon, EDGE_1, port) as speaker:
-                speaker.send(*announcing(1), OVERLONG)
-                await asyncio.to_thread(speaker.ended.wait, bgp.PATIENCE)
-                assert speaker.received[-1][0] == bgp.NOTIFICATION
-                assert speaker.received[-1][1][0] == raw.UPDATE_MESSAGE_ERROR
-            await eventually(lambda: "down" in ermon.told(EDGE_1)[-1])
-    ended = ermon.told(EDGE_1)[2]
-    assert ended.startswith("down: UPDATE message error")
-    assert ended.endswith(", sent by ermon")
-    assert ermon.told(EDGE_1) == ["up", *announced(1), ended] * 2
-
-
-@slow
-async def test_updates_alone_keep_a_session_and_silence_ends_it(port, runtime, dialect):
-    async with (
-        listening(port, runtime, EDGE_1, EDGE_2, hold_time=3.0) as ermon,
-        session(ermon, EDGE_1, port) as talking,
-        session(ermon, EDGE_2, port) as silent,
-    ):
-        with silent.silent(), talking.silent():
-            number = 0
-            async with asyncio.timeout(bgp.PATIENCE):
-                while "down" not in ermon.told(EDGE_2)[-1]:
-                    talking._sock.sendall(announcing(number)[0])
-                    number += 1
-                    await asyncio.sleep(0.5)
-        await eventually(lambda: len(ermon.told(EDGE_1)) > number)
-    assert ermon.told(EDGE_2)[1] == "down: hold timer expired, sent by ermon"
-    assert ermon.told(EDGE_1)[: number + 1] == ["up", *announced(*range(number))]
-
-
-@slow
-async def test_refreshes_and_teardowns_between_updates(port, runtime, dialect):
-    async with listening(port, runtime, EDGE_1) as ermon, session(ermon, EDGE_1, port) as speaker:
-        speaker.send(
-            *announcing(*range(50)), bgp.message(bgp.ROUTE_REFRESH, bytes([0, 1, 0, 1])), *announcing(50)
-        )
-        await ermon.exabgp.refresh(EDGE_1, ("ipv4",))
-        await asyncio.to_thread(
-            speaker.wait_for, lambda received: bgp.ROUTE_REFRESH in [kind for kind, _ in received]
-        )
-        await eventually(lambda: len(ermon.told(EDGE_1)) > 51)
-        assert ermon.told(EDGE_1) == ["up", *announced(*range(51))]
-        await ermon.exabgp.teardown(EDGE_1)
-        await asyncio.to_thread(speaker.ended.wait, bgp.PATIENCE)
-        await eventually(lambda: "down" in ermon.told(EDGE_1)[-1])
-
-
-@slow
-async def test_an_extended_message_comes_whole(port, runtime, dialect):
-    prefixes = [f"10.{n >> 8}.{n & 255}.0/24" for n in range(14_000)]
-    async with (
-        listening(port, runtime, EDGE_1) as ermon,
-        session(ermon, EDGE_1, port, extended_messages=True) as speaker,
-    ):
-        speaker.announce(*prefixes, next_hop="192.0.2.1", as_path=(65011,))
-        await eventually(lambda: len(ermon.told(EDGE_1)) > len(prefixes))
-        assert ermon.told(EDGE_1) == ["up", *(f"+{prefix}" for prefix in prefixes)]
-
-
-@slow
-async def test_nothing_is_missing_over_an_end_and_a_stop(port, runtime, dialect):
-    async with listening(port, runtime, EDGE_1) as ermon:
-        for round_ in range(2):
-            async with session(ermon, EDGE_1, port) as speaker:
-                speaker.send(*announcing(*range(round_, 200)))
-                await eventually(lambda: ermon.told(EDGE_1)[-1] == announced(199)[0])
-            await eventually(lambda: "down" in ermon.told(EDGE_1)[-1])
-    assert ermon.of(EDGE_1, MessagesLost) == []
-    assert len([event for event in ermon.events if isinstance(event, ProcessUp)]) == 1
-
-
 # Back-pressure ----------------------------------------------------------------------------------------
 
 
@@ -517,7 +272,7 @@ def keepalives(speaker):
     return sum(kind == bgp.KEEPALIVE for kind, _ in speaker.received)
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["answered", "lost"])
 async def test_a_session_that_ermon_is_behind_with_waits_and_is_kept_and_no_other_waits(
     port, runtime, monkeypatch, way
