@@ -169,7 +169,7 @@ _EFFECTS = frozenset({FEED_DOWN.name, CIRCUIT_UNSEEN.name, SIGHT_LOST.name, EXAB
 """Checks that are raised when no feed is up, whatever the cause is."""
 
 
-# # What can never be seen ----------------------------------------------------------------------------------
+# What can never be seen ----------------------------------------------------------------------------------
 
 
 def blind_spots(monitor: Monitor) -> list[str]:

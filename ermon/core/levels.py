@@ -155,7 +155,7 @@ class Level:
         if self._candidate is not None:
             self._candidate.stop(now)
 
-    # # A level that is too low, until it becomes usual -------------------------------------------------
+    # A level that is too low, until it becomes usual -------------------------------------------------
 
     def too_low(self, amount: Amount, drop_percent: float, now: float) -> Amount:
         """Take in an amount that is too low; return the median of the level that it belongs to."""

@@ -1,16 +1,15 @@
 """The core: events in, transitions out.
 
-Two verbs. ``apply(event)`` takes in what has happened; ``advance(now)`` lets time pass and returns what was raised or
-cleared since, and what is asked of the BGP side. ``next_deadline()`` says when the shell must advance again even if
-nothing happens.
+It has two verbs. ``apply(event)`` takes in what has happened. ``advance(now)`` lets time pass and returns what was
+raised or cleared since the last call, and what is requested of the BGP side. ``next_deadline()`` says when the shell
+must call ``advance`` even if nothing happens.
 
 House rules: nothing here awaits, sleeps, logs or reads a clock. The daemon, replay and the tests run this same code;
 the same events and times give the same transitions.
 
 A monitor has four parts. ``Plan`` is what follows from the configuration. ``NetworkFacts`` is what is known of the
-network. ``Reactor`` moves the facts, and notes what has changed as topics. ``AlarmKeeper`` asks the checks that
-depend on those topics. One turn is always the same: timers that are due, the event, what follows from it, the
-verdicts.
+network. ``Reactor`` changes the facts, and notes the changes as topics. ``AlarmKeeper`` runs the checks that depend on
+those topics. Each turn has the same order: timers that are due, the event, what follows from it, the verdicts.
 """
 
 from __future__ import annotations
@@ -62,8 +61,8 @@ from ermon.model.settings import MaintenanceWindow
 class Parts:
     """The parts of a monitor for a configuration, before they know anything of the network.
 
-    To make them costs most of a start and of a reload, and asks nothing of a monitor: so they can be made on another
-    thread. They are used by one monitor.
+    Making them is most of the cost of a start and of a reload, and needs nothing of a running monitor, so it can be
+    done on another thread. One monitor uses them.
     """
 
     def __init__(self, config: Config, now: float, cleared: Iterable[Finding] = ()) -> None:
@@ -75,7 +74,7 @@ class Parts:
 
 
 class Past(NamedTuple):
-    """What another monitor knew, to go on from."""
+    """The state of another monitor, to go on from."""
 
     reactor: Reactor
     alarms: Mapping[AlarmKey, AlarmState]
@@ -84,17 +83,17 @@ class Past(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of the events and the time since the last ``advance``."""
+    """The results of the events and of the time since the last ``advance``."""
 
     transitions: list[Transition] = field(default_factory=list)
     requests: list[FeedRequest] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     detections: list[float] = field(default_factory=list)
-    """The time stamps of the messages that began a violation."""
+    """The times of the events that began a violation."""
 
 
 class Monitor:
-    """Judges everything that the configuration asks about, whenever something has changed."""
+    """Judges every subject of the configuration whenever something has changed that it depends on."""
 
     def __init__(
         self,
@@ -108,13 +107,15 @@ class Monitor:
         sessions: KeptSessions | None = None,
         past: Past | None = None,
     ) -> None:
-        """Begin, with what an earlier ermon knew: ``findings`` were open when it stopped, and go on, stale
-        until judged again; ``cleared`` it remembered, the latest first; ``levels`` it had learnt; ``drains`` is
-        what it knew of them, ``links`` the recent prefixes of these, and ``sessions`` which there were.
-        Or go on from all of the ``past``, as if there had been no other monitor.
+        """Begin, either with what an earlier run of ermon has kept, or from a ``past``.
 
-        Without ``sessions``, ermon and its ExaBGP have run for long, and no router has called: so recordings and policy
-        tests begin. With them, be it with none, both have just been started.
+        ``findings`` were raised when it stopped; they go on, stale until judged again. ``cleared`` are its cleared
+        findings, the latest first. ``levels``, ``drains``, ``links`` and ``sessions`` are what it knew of usual levels,
+        of drains, of the links beyond their routes, and of feeds and processes. With ``past``, go on from another
+        monitor as if there had been only one.
+
+        Without ``sessions``, ermon and its ExaBGP are taken to have run for long, and no router to have connected:
+        recordings and policy tests begin like that. With ``sessions``, even if empty, both have just been started.
         """
         self._use(Parts(config, now, cleared))
         self._booked: tuple[MaintenanceWindow, ...] = ()
@@ -139,7 +140,9 @@ class Monitor:
         self._evaluate(own=True)
 
     def restarted(self, now: float) -> Monitor:
-        """Return what another ermon knows that starts now, where this one has kept what outlives it."""
+        """Return a monitor as a new run of ermon would have it, if it started now with what this one keeps over a
+        restart.
+        """
         kept = [link.written() for link in self.links_to_keep()]
         found = Monitor(
             self.config,
@@ -159,9 +162,9 @@ class Monitor:
         self.reactor, self._alarms = parts.reactor, parts.alarms
 
     def interest(self, feed: str) -> Interest | None:
-        """Return what can be asked about on a feed, for whoever reads its UPDATEs: what is of no interest need not be read.
+        """Return which routes of a feed the checks can ask about, so that a reader may skip other UPDATEs.
 
-        ``None``: everything is. It holds until the next event is applied.
+        ``None`` if they can ask about all of them. The value holds until the next event is applied.
         """
         state = self.network.feeds.get(feed)
         return None if state is None else self.reactor.routes.interest(state)
@@ -169,7 +172,7 @@ class Monitor:
     # The two verbs -----------------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
-        """Take one event in, after the timers that were due before it."""
+        """Apply one event, after the timers that were due before it."""
         process = None if self.horizons.together else self._speaker(event)
         self._let_time_pass(event.time, process)
         self.reactor.apply(event)
@@ -187,7 +190,7 @@ class Monitor:
             self._detections.append(event.time)
 
     def advance(self, now: float) -> Outcome:
-        """Let time pass, and return what has come of it and of the events since the last call.
+        """Let time pass, and return what came of it and of the events since the last call.
 
         A ``now`` that goes backwards counts as no time passing.
         """
@@ -205,7 +208,7 @@ class Monitor:
 
     @property
     def now(self) -> float:
-        """The latest time that is known of."""
+        """The latest time that any event or call of ``advance`` had."""
         return self.network.now if self.horizons.together else self.horizons.clock
 
     def next_deadline(self) -> float | None:
@@ -219,28 +222,30 @@ class Monitor:
         return self.network.horizons
 
     def follow_each_process(self) -> None:
-        """From now on, what a process says lets time pass for itself alone, and ``advance`` for ermon itself.
+        """From now on, let an event of a process pass time for that process alone, and ``advance`` for ermon itself.
 
-        A timer fires when everything has been ``delivered`` up to it by all processes that its subject is judged by and
-        that are not dead. Otherwise all that comes is taken for one stream in the order of time.
+        A timer fires when all processes that its subject depends on have ``delivered`` everything up to it; dead
+        processes are not waited for. Otherwise all input counts as one stream in the order of time.
         """
         self.horizons.together = False
         self.horizons.await_all(self.config.processes)
 
     def follow_all_together(self) -> None:
-        """From now on, whatever is said lets time pass for all; what was still to be said of the past no longer counts."""
+        """From now on, let every event pass time for all; events that are still to come from the past no longer
+        count.
+        """
         if not self.horizons.together:
             self.horizons.restore({}, self.config.processes)
             self._let_time_pass(self.horizons.clock)
             self.horizons.together = True
 
     def delivered(self, process: str, until: float) -> None:
-        """Know that everything that a process had to say until then has been taken in."""
+        """Note that everything that a process reported until ``until`` has been applied."""
         if not self.horizons.together:
             self._let_time_pass(until, process)
 
     def awaited(self) -> frozenset[str]:
-        """Return the processes that must have delivered more before a timer may fire that is due."""
+        """Return the processes that must deliver more before a timer may fire that is due."""
         return frozenset().union(*(each.awaited() for each in self._timers))
 
     def _speaker(self, event: Event) -> str | None:
@@ -253,7 +258,7 @@ class Monitor:
         return None if feed is None else self.network.feeds[feed].feed.process
 
     def timers_running(self) -> bool:
-        """Return whether a finding is being raised or cleared, a feed getting in sync, or a router waited for."""
+        """Return whether a finding is being raised or cleared, a feed is getting in sync, or a router is waited for."""
         return (
             self._alarms.timers.next() is not None
             or self._alarms.answers.next() is not None
@@ -270,7 +275,9 @@ class Monitor:
         self._evaluate(own=True)
 
     def acceptable(self, check: str, labels: Mapping[str, str]) -> list[Alarm]:
-        """Return the alarms of a check with these labels that call something wrong now, which somebody may accept."""
+        """Return the alarms of a check with these labels that are violated now, and that a user may therefore
+        accept.
+        """
         return [
             alarm
             for alarm in self.statuses()
@@ -302,16 +309,16 @@ class Monitor:
         return self._alarms.coverage
 
     def suppressed_because(self, alarm: Alarm) -> str | None:
-        """Say why an alarm is suppressed: by a window, an exception, or another check; ``None`` where it is not."""
+        """Return why an alarm is suppressed: by a window, an exception, or another check; ``None`` if it is not."""
         return self._alarms.suppressed_because(alarm)
 
     @property
     def standing(self) -> Standing:
-        """The alarms that are not just ok."""
+        """The alarms that are not ok, by state."""
         return self._alarms.standing
 
     def summary(self, alarm: Alarm) -> str:
-        """Return what an alarm says in one line, whether it is raised already or not."""
+        """Return the one-line summary of an alarm, raised or not."""
         return self._alarms.summary(alarm)
 
     @property
@@ -324,22 +331,24 @@ class Monitor:
         return self._alarms.finding(alarm)
 
     def suppression(self, alarm: Alarm) -> Suppression | None:
-        """Return the window or the exception that keeps an alarm quiet now, should it be violated."""
+        """Return the window or the exception that would suppress a violation of this alarm now."""
         return self._alarms.suppression(alarm)
 
     def covered_by(self, window: MaintenanceWindow) -> list[Alarm]:
-        """Return the alarms that a window would keep quiet by itself, in the order of ``statuses``."""
+        """Return the alarms that a window would suppress by itself, in the order of ``statuses``."""
         plan, at = self._alarms.plan, window.starts.timestamp()
         covers = plan.covers(Coverage(self.config, [window]))
         found = [plan.alarms[key] for key, cover in covers.items() if cover.active(at) is window]
         return sorted(found, key=alarm_order)
 
     def kept_quiet(self, alarm: Alarm) -> bool:
-        """Return whether a larger violation explains what an alarm finds, or that it cannot tell."""
+        """Return whether a larger violation explains that an alarm is violated or unknown."""
         return self._alarms.plan.kept_quiet(alarm)
 
     def cause_of_all(self, alarm: Alarm) -> Alarm:
-        """Return the violation from which an alarm follows, itself explained by none; the alarm where there is none."""
+        """Return the first cause of an alarm: the violation that explains it and is itself explained by none. Return
+        the alarm itself if it has no cause.
+        """
         cause: Alarm | None = alarm
         while cause is not None:
             alarm, cause = cause, next(self._alarms.plan.causes_of(cause), None)
@@ -347,7 +356,7 @@ class Monitor:
 
     @property
     def layout(self) -> Layout:
-        """What follows from the configuration for those who show the network."""
+        """Look-ups from the configuration for code that shows the network."""
         return self._alarms.plan.layout
 
     def statuses(self) -> tuple[Alarm, ...]:
@@ -359,12 +368,12 @@ class Monitor:
         return [self._alarms.finding(alarm) for alarm in self._alarms.raised()]
 
     def levels(self, now: float) -> dict[Counted, LevelMemory]:
-        """Return what was learnt until ``now`` of all that is counted; that of which nothing was is left out."""
+        """Return what was learned until ``now`` of everything that is counted, except where nothing was learned."""
         found = {counted: level.memory(now) for counted, level in self.network.levels.items()}
         return {counted: memory for counted, memory in found.items() if memory != LevelMemory()}
 
     def drains(self) -> dict[LinkFamily, DrainMemory]:
-        """Return what is known of drains by link and family, and what is usual there; times by the wall clock."""
+        """Return what is known of drains and of what is usual, by link and family; times by the wall clock."""
         facts = self.network
         found = {key: drain.to_keep(facts.now, facts.wall) for key, drain in facts.drains.items()}
         return {key: memory for key, memory in found.items() if memory != DrainMemory()}
@@ -378,17 +387,17 @@ class Monitor:
         return kept_feeds.feeds_to_keep(self.network)
 
     def sessions_to_keep(self, feeds: Iterable[KeptFeed]) -> KeptSessions:
-        """Return that together with what is known of processes, and of circuits that are not seen."""
+        """Return these feeds together with the state of processes and of circuits that are not seen."""
         return kept_feeds.sessions_to_keep(self.network, feeds)
 
     # Another configuration ---------------------------------------------------------------------------
 
     def reconfigure(self, config: Config, now: float) -> None:
-        """Judge what is held by another policy. Findings whose subject is gone are cleared."""
+        """Judge the routes that are held by another configuration. Findings whose subject is gone are cleared."""
         _finish(self.go_over(Parts(config, now), now))
 
     def go_over(self, parts: Parts, now: float) -> Iterator[None]:
-        """The same step by step: between two steps nothing may be applied, and everything can be read as it was."""
+        """The same step by step. Between two steps nothing may be applied; readers see the state from before."""
         self._let_time_pass(now)
         before, alarms, reactor, facts = self._alarms, parts.alarms, parts.reactor, parts.facts
         facts.now, facts.clock = self.now, self.network.clock
@@ -407,7 +416,7 @@ class Monitor:
         for old in before.raised():
             if old.key not in parts.plan.alarms:
                 alarms.clear_removed(before.finding(old))
-        # What was in use until now is let go in steps too: to drop it at once takes long. Readers keep it alive.
+        # Release the old plan and feeds in steps too: releasing them at once takes long. Readers may still hold them.
         plan, states = before.plan, list(self.network.feeds.values())
         self._use(parts)
         self._set_calendar()
@@ -419,11 +428,11 @@ class Monitor:
             yield
 
     def use_lists(self, config: Config, now: float) -> None:
-        """Judge by a configuration that differs from this one in its published lists only."""
+        """Judge by a configuration that differs from this one only in its published lists."""
         _finish(self.expect(Expectations(self.config, config), now))
 
     def expect(self, expectations: Expectations, now: float) -> Iterator[None]:
-        """Go over to other published lists, step by step: what depends on them is judged again, and nothing else."""
+        """Change to other published lists, step by step. Only what depends on them is judged again."""
         self._let_time_pass(now)
         self.config = expectations.config
         yield from expect(self.reactor, expectations)
@@ -434,9 +443,9 @@ class Monitor:
     # Time --------------------------------------------------------------------------------------------
 
     def _let_time_pass(self, now: float, process: str | None = None) -> None:
-        """Let every timer fire that is due until ``now`` and waits for nobody, one instant after the other.
+        """Fire every timer that is due until ``now`` and waits for no process, one instant after the other.
 
-        ``process`` has said everything until then; without it, ermon's own time passes.
+        ``process`` has reported everything until then; without it, the time of ermon itself passes.
         """
         horizons, facts = self.horizons, self.network
         if process is not None:
@@ -460,7 +469,7 @@ class Monitor:
         return found
 
     def _fire(self, due: float) -> None:
-        """Let the timers of one instant fire: what becomes of the network first, then verdicts, then findings."""
+        """Fire the timers of one instant: first what becomes of the network, then the verdicts, then the findings."""
         alarms = self._alarms
         self.reactor.advance(due)
         while (date := self._calendar.pop(due)) is not None:
@@ -472,7 +481,7 @@ class Monitor:
             self._detections.append(due)
 
     def _evaluate(self, *, own: bool = False) -> bool:
-        """Judge what has changed; ``own``: at the word of ermon itself, and of no process."""
+        """Judge what has changed. ``own`` means that ermon itself caused the change, and no process."""
         self.reactor.refresh()
         if own and not self.horizons.together:
             self._alarms.evaluate_each(_take(self.network))
@@ -485,8 +494,8 @@ class Monitor:
         self._set_calendar()
 
     def _set_calendar(self) -> None:
-        """Ask again when a maintenance window begins or ends, or a prefix becomes expected or ceases to be, and when the
-        clock steps for who is still behind that.
+        """Set timers for when a maintenance window begins or ends, when a prefix begins or ceases to be expected, and
+        for clock steps that are later than the time of an owner that is behind.
         """
         facts, alarms = self.network, self._alarms
         self._calendar: OwnedTimers[tuple[float, Owner]] = OwnedTimers(_owner_of_date, self.horizons)
@@ -511,11 +520,11 @@ def _owner_of_date(date: tuple[float, Owner]) -> Owner:
 
 
 def _take(facts: NetworkFacts) -> set[Topic]:
-    """Return what has changed, and forget it."""
+    """Return the topics that have changed, and empty the set."""
     topics, facts.pending.topics = facts.pending.topics, set()
     return topics
 
 
 def _finish(steps: Iterator[None]) -> None:
-    """Take all steps at once: where nothing else waits for its turn."""
+    """Take all steps at once, for callers that nothing else has to wait for."""
     deque(steps, maxlen=0)

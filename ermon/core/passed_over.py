@@ -1,7 +1,7 @@
 """The prefixes of routes that an edge table has sent and that are not held.
 
-A full table is not held: of a route that nobody asks about, a table of best paths keeps the prefix alone. The route may
-have won over one of Microsoft's.
+A full table is not held. Of a route that no check asks about, only the prefix is kept, and only in a table of best
+paths: there the route may have won over one of Microsoft's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ermon.model.prefixes import FAMILIES, Family, Prefix
 from ermon.model.routes import PathId, RouteKey
 
 SINGLE_BYTES, IDENTIFIED_BYTES = 120, 500
-"""About how much memory a prefix takes, and one with a path identifier."""
+"""Approximate memory of a prefix, and of one with a path identifier."""
 
 
 class _Keys:
@@ -22,10 +22,10 @@ class _Keys:
 
     def __init__(self) -> None:
         self.single: set[int] = set()
-        """Packed prefixes of the routes without a path identifier: as good as all of those that are best."""
+        """Packed prefixes of the routes without a path identifier: nearly all routes in a table of best paths."""
         self.several: dict[Prefix, set[PathId]] = {}
         self.identified = 0
-        """Routes in ``several``."""
+        """The number of routes in ``several``."""
 
     @property
     def held_bytes(self) -> int:
@@ -76,17 +76,17 @@ class _Keys:
 
 
 class PassedOver:
-    """What one edge table has sent beside the routes that are held."""
+    """The routes of one edge table that are not held."""
 
     def __init__(self) -> None:
         self._keys: dict[Family, _Keys] = {family: _Keys() for family in FAMILIES}
         self._missing: dict[Family, _Keys] = {}
-        """While the router sends a family again (RFC 7313): what has not come again yet."""
+        """While the router sends a family again (RFC 7313): the routes that have not come again yet."""
         self._unsure: set[Family] = set()
 
     @property
     def held_bytes(self) -> int:
-        """About how much memory this takes."""
+        """Approximate memory of this object."""
         return sum(keys.held_bytes for kept in (self._keys, self._missing) for keys in kept.values())
 
     def __bool__(self) -> bool:
@@ -108,25 +108,27 @@ class PassedOver:
             missing.discard(key)
 
     def refresh_began(self, family: Family) -> None:
-        """Everything of the family is to come again."""
+        """Note that the router begins to send everything of the family again."""
         self.refresh_forgotten(family)
         self._missing[family], self._keys[family] = self._keys[family], _Keys()
 
     def refresh_ended(self, family: Family) -> None:
-        """Let go of what has not come again."""
+        """Remove the routes that have not come again."""
         self._missing.pop(family, None)
 
     def refresh_forgotten(self, family: Family) -> None:
-        """Nobody says what is gone: all of it may be there."""
+        """Note that the refresh has no end mark: the routes that have not come again may still be there."""
         if missing := self._missing.pop(family, None):
             self._keys[family].update(missing)
 
     def forget(self, family: Family) -> None:
-        """Do without a family: all of its paths come, so that none is hidden behind another."""
+        """Cease to note routes of a family, because all of its paths are sent, so that none hides another."""
         self._unsure.add(family)
 
     def unsure(self, family: Family) -> bool:
-        """Return whether routes of the family were not noted: all paths came, and then best paths."""
+        """Return whether routes of the family were not noted, because the session had all paths before it had best
+        paths.
+        """
         return family in self._unsure
 
     def clear(self) -> None:
@@ -142,7 +144,7 @@ class PassedOver:
         return copy
 
     def among(self, prefixes: Iterable[Prefix]) -> tuple[tuple[RouteKey, ...], tuple[RouteKey, ...]]:
-        """Return the routes to the prefixes that were passed over, and those that have not come again in a refresh."""
+        """Return the noted routes to these prefixes, and those of them that have not come again in a refresh."""
         there: list[RouteKey] = []
         missing: list[RouteKey] = []
         for prefix in prefixes:

@@ -1,7 +1,7 @@
-"""What follows from a configuration alone: every alarm, what it depends on, and what keeps it quiet.
+"""What follows from a configuration alone: every alarm, its topics, and its causes.
 
-It costs most of a start and of a reload, and it asks nothing about the network: so it can be made on another thread while
-everything else goes on. A plan is used by one monitor.
+Making a plan is most of the cost of a start and of a reload, and needs nothing of the network, so it can be done on
+another thread while everything else goes on. One monitor uses a plan.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ from ermon.model.inventory import Config
 _ERMON_S_OWN = frozenset({"process", "source", "storage", "expectations"})
 """The kinds of topics that do not come from a feed."""
 _OF_A_FEED = frozenset({"feed", "content", "routes"})
-"""The kinds of topics that begin with a feed; it is empty in those of a link's routes, which edge tables tell of."""
+"""The kinds of topics that begin with a feed. The feed is empty in the topics of a link's routes, which come from edge
+tables.
+"""
 
 
 class Plan:
-    """The alarms of a configuration, and the look-ups from what changes to them."""
+    """The alarms of a configuration, and look-ups from topics and causes to alarms."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -43,7 +45,9 @@ class Plan:
         self.alarms = {alarm.key: alarm for alarm in map(self._alarm, subjects(config))}
         self.layout = Layout(config, self.alarms.values())
         self.switched_off = [self._alarm(subject) for subject in switched_off(config)]
-        """Nothing is raised of these, and nothing is kept quiet by them; what they find is shown."""
+        """The alarms of checks that are switched off. They are not raised and suppress nothing; their violations are
+        shown.
+        """
         self._off_by_topic: dict[Topic, list[Alarm]] = {}
         for alarm in self.switched_off:
             for topic in alarm.subject.topics:
@@ -64,7 +68,7 @@ class Plan:
         self._link_causes()
         learners = [alarm.subject.learns for alarm in self.alarms.values() if alarm.subject.learns]
         self.counted = tuple(dict.fromkeys(counted for learns in learners for counted in learns.counted))
-        """All that is counted and has a usual level."""
+        """Everything that is counted and has a usual level."""
         self._spoiling = frozenset(check for learns in learners for check in learns.spoiled_by)
         self._spoilers: dict[AlarmKey, list[Alarm]] = {}
         self._processes = {feed.name: feed.process for feed in config.feeds.values()}
@@ -89,15 +93,15 @@ class Plan:
         return self._by_topic.get(topic, ())
 
     def switched_off_depending_on(self, topic: Topic) -> Iterable[Alarm]:
-        """Return the same of the checks that are switched off."""
+        """The same for the checks that are switched off."""
         return self._off_by_topic.get(topic, ())
 
     def effects(self, cause: Alarm) -> Iterable[Alarm]:
-        """Return the alarms that ``cause`` keeps quiet while it is violated."""
+        """Return the alarms that ``cause`` suppresses while it is violated."""
         return self._effects.get(cause.key, ())
 
     def owner(self, key: AlarmKey) -> Owner:
-        """Return the ExaBGP processes whose feeds an alarm is judged by, by itself or through what keeps it quiet."""
+        """Return the ExaBGP processes whose feeds an alarm depends on, by itself or through its causes."""
         owner = self._owners.get(key)
         if owner is None:
             owner = self._find_owner(self.alarms[key])
@@ -105,11 +109,11 @@ class Plan:
         return owner
 
     def kept_quiet(self, effect: Alarm) -> bool:
-        """Return whether a cause that is violated now keeps ``effect`` quiet."""
+        """Return whether a cause that is violated now suppresses ``effect``."""
         return next(self.causes_of(effect), None) is not None
 
     def causes_of(self, effect: Alarm) -> Iterator[Alarm]:
-        """Yield what is violated now and keeps ``effect`` quiet."""
+        """Yield the causes that are violated now and suppress ``effect``."""
         family = effect.labels.get("family")
         for cause in self._causes.get(effect.key, ()):
             if _keeps_quiet(cause, effect, family):
@@ -122,18 +126,20 @@ class Plan:
             yield from together
 
     def spoils(self, alarm: Alarm) -> bool:
-        """Return whether a violation may keep a level of its circuit from becoming usual."""
+        """Return whether a violation of this alarm may keep a level of its circuit from becoming usual."""
         return alarm.subject.check in self._spoiling
 
     def spoiled(self, learner: Alarm) -> bool:
-        """Return whether something is violated now that keeps the learner's level from becoming usual."""
+        """Return whether a violation keeps the learner's level from becoming usual now."""
         spoilers = self._spoilers.get(learner.key)
         if spoilers is None:
             spoilers = self._spoilers[learner.key] = list(self._find_spoilers(learner))
         return any(alarm.verdict.status is Status.VIOLATED for alarm in spoilers)
 
     def _find_spoilers(self, learner: Alarm) -> Iterator[Alarm]:
-        """Yield the alarms of the same circuit, on all of its links, and of the same family where both have one."""
+        """Yield the alarms that may spoil a level: of the same circuit, on all of its links, and of the same family if
+        both have one.
+        """
         family = learner.labels.get("family")
         checks = learner.subject.learns.spoiled_by if learner.subject.learns else ()
         for alarm in self._by_label.get(("circuit", learner.labels["circuit"]), ()):
@@ -141,17 +147,17 @@ class Plan:
                 yield alarm
 
     def covers(self, coverage: Coverage) -> dict[AlarmKey, Cover]:
-        """Return what may keep alarms quiet on purpose, for those of which there is something."""
+        """Return what may suppress alarms on purpose, for those alarms that have such a suppression."""
         near = [self._by_check.get(check, ()) for check in coverage.checks]
         near += [self._by_label.get(label, ()) for label in coverage.labels]
         found = {alarm.key: coverage.of(alarm.subject) for alarms in near for alarm in alarms}
         return {key: cover for key, cover in found.items() if cover is not None}
 
     def let_go(self) -> Iterator[None]:
-        """Take the plan apart, step by step: nobody needs it any more.
+        """Release the plan step by step, when it is no longer used.
 
-        To drop a hundred thousand objects at once takes as long as to judge them. The alarms go last: until then somebody
-        may still read them.
+        Releasing a hundred thousand objects at once takes as long as judging them. The alarms are last, because readers
+        may still use them until then.
         """
         alarms = list(self.alarms.values())
         for table in (
@@ -219,7 +225,7 @@ class Plan:
                 yield cause
 
     def _touches(self, cause: Alarm, effect: Alarm, about: About) -> bool:
-        """Return whether a cause is about the same thing: what both are about in one respect is the same."""
+        """Return whether a cause is about the same thing as an effect: they agree in every label that both have."""
         if "process" in cause.labels:
             feeds, process = self.config.feeds, cause.labels["process"]
             return any(feeds[feed].process == process for feed in effect.subject.feeds)
@@ -230,14 +236,14 @@ class Plan:
                 and circuit is not None
                 and about.get(name, set()).isdisjoint(circuit.families)
             ):
-                continue  # in a family that it lacks, a circuit is down when it is down in all that it has
+                continue  # a circuit without that family is down if all of its own families are
             if value not in about.get(name, (value,)):
                 return False
         return True
 
 
 _STEP = 50
-"""Entries that are dropped in one step; see ``ermon.aio.slices``."""
+"""Entries that are released in one step; see ``ermon.aio.slices``."""
 
 
 def _emptied(table: dict[Any, Any]) -> Iterator[None]:
@@ -248,7 +254,9 @@ def _emptied(table: dict[Any, Any]) -> Iterator[None]:
 
 
 def _keeps_quiet(cause: Alarm, effect: Alarm, family: str | None) -> bool:
-    """A cause that was raised before a restart holds until it can be judged: its effects may be seen before it is."""
+    """Return whether a cause suppresses an effect now. A cause that was raised before a restart does so until it is
+    judged: its effects may be judged before it.
+    """
     if cause.state.restored:
         return True
     verdict = cause.verdict
@@ -258,7 +266,7 @@ def _keeps_quiet(cause: Alarm, effect: Alarm, family: str | None) -> bool:
 
 
 def _by_circuit(causes: Iterable[Alarm]) -> dict[str | None, list[Alarm]]:
-    """Sort causes by the circuit that they are about, so that an effect is not compared with all of them."""
+    """Group causes by the circuit that they are about, so that an effect is not compared with all of them."""
     found: dict[str | None, list[Alarm]] = {}
     for cause in causes:
         found.setdefault(cause.labels.get("circuit"), []).append(cause)

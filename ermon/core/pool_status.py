@@ -1,8 +1,8 @@
-"""Where the NAT pools are: on each link and on the internet; and whether that is right.
+"""Where the NAT pools are seen, on each link and on the internet, and whether that is right.
 
-Most pools are on two links of hundreds. So a pool is looked for on the links of its own circuits, and elsewhere only
-where a mirror shows some of it. Another circuit's mirror that is down is shown there: its feed is blind, and
-``pool-wrong-circuit`` of its link is unknown.
+Most pools are on two links of hundreds. So a pool is looked for on the links of its own circuits, and on other links
+only if their mirror shows a part of it. If the mirror of another circuit is down, the status does not show this at the
+pool, but at the feed and in ``pool-wrong-circuit`` of that link, which is unknown.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def pools_status(monitor: Monitor) -> dict[str, PoolDoc]:
 
 
 def pool_status(monitor: Monitor, name: str) -> PoolDoc:
-    """Return where a pool is seen, and how it stands there."""
+    """Return where a pool is seen, and whether it should be there."""
     pool, layout = monitor.config.pools[name], monitor.layout
     expected_on = layout.expected_on[name]
     advertised = {family: _advertised(monitor, pool, family) for family in pool.families}
@@ -56,7 +56,7 @@ def pool_status(monitor: Monitor, name: str) -> PoolDoc:
 
 
 def _advertised(monitor: Monitor, pool: Pool, family: Family) -> _Answers:
-    """Answer for each link of the pool's circuits, and for every other one that advertises it."""
+    """Return the answers for each link of the pool's circuits, and for every other link that advertises the pool."""
     facts, layout = monitor.network, monitor.layout
     answers: _Answers = {}
     for link in layout.pool_links(pool, family):
@@ -71,19 +71,21 @@ def _advertised(monitor: Monitor, pool: Pool, family: Family) -> _Answers:
 
 
 def showing_links(facts: NetworkFacts, pool: Pool, family: Family) -> list[LinkKey]:
-    """Return the links of which a mirror shows some of a pool, in a steady order."""
+    """Return the links with a mirror that shows a part of a pool, sorted."""
     feeds = facts.feeds_showing(RouteSet(POOL_SPACE, family, pool.name))
     keys = {facts.config.feeds[feed].link_key for feed in feeds}
     return sorted(key for key in keys if key is not None)
 
 
 def shown_pools(facts: NetworkFacts, feed: str) -> set[str]:
-    """Return the pools of which a mirror shows some."""
+    """Return the pools of which a mirror shows a part."""
     return {route_set.name for route_set in facts.feeds[feed].route_sets if route_set.kind == POOL_SPACE}
 
 
 def _on_internet(facts: NetworkFacts, pool: Pool, feed: str, family: Family) -> Answer:
-    """Return whether a prefix equal to the pool's or inside it is in the view; only in sync there is a no."""
+    """Return whether the feed has a prefix equal to the pool's or inside it. Only a feed in sync proves that it has
+    none.
+    """
     if facts.matching(feed, RouteSet(INSIDE_POOL, family, pool.name)):
         return Answer.YES
     return Answer.NO if facts.knows(feed, family, pool.prefixes_of(family)) else Answer.UNKNOWN
@@ -115,9 +117,9 @@ def _on_feeds(on_internet: Mapping[Family, Mapping[str, Answer]], use: InternetU
 
 
 def place_on_link(answers: Collection[Answer], *, expected: bool) -> PoolPlace | None:
-    """Judge the answers of all families on one link: what is wrong in one is not made good by another.
+    """Judge the answers of all families on one link: a fault in one family is not made good by another.
 
-    ``None``: the pool is absent, as planned.
+    ``None`` if the pool is absent, as planned.
     """
     if (Answer.NO if expected else Answer.YES) in answers:
         return PoolPlace.MISSING if expected else PoolPlace.UNEXPECTED
@@ -127,7 +129,9 @@ def place_on_link(answers: Collection[Answer], *, expected: bool) -> PoolPlace |
 
 
 def place_on_internet(answers: Collection[Answer], use: InternetUse) -> PoolPlace | None:
-    """Judge the answers of all families on one feed of the internet or to it; ``None`` as above."""
+    """Judge the answers of all families on one feed that shows the internet or what is advertised to it; ``None`` as
+    above.
+    """
     if Answer.YES in answers:
         return PoolPlace.FAILOVER if use is InternetUse.FAILOVER else PoolPlace.UNEXPECTED
     return PoolPlace.UNKNOWN if Answer.UNKNOWN in answers else None

@@ -1,6 +1,7 @@
-"""Which of a circuit's links the routers prefer, prefix by prefix: by LOCAL_PREF, which decides before the AS path does.
+"""Which of a circuit's links the routers prefer, prefix by prefix: by LOCAL_PREF, which decides before the AS path
+does.
 
-A drain prepends to the AS path, so it moves no traffic where LOCAL_PREF differs (RFC 4271 section 9.1.2.2).
+A drain prepends to the AS path, so it moves no traffic if LOCAL_PREF differs (RFC 4271 section 9.1.2.2).
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from ermon.model.inventory import LinkKey
 from ermon.model.prefixes import Family, Prefix
 
 _Values = dict[LinkKey, int | None]
-"""By link that has a prefix: its LOCAL_PREF, ``None`` where a route has none."""
+"""By link that has a prefix: its LOCAL_PREF, ``None`` if a route has none."""
 
 
 class LinkPreferences:
-    """Keeps, for each two links of a circuit and family, of how many prefixes one of them is preferred."""
+    """Keeps, for each pair of links of a circuit and each family, for how many prefixes one of them is preferred."""
 
     def __init__(self, facts: NetworkFacts) -> None:
         self._facts = facts
         self._values: dict[tuple[str, Family], dict[Prefix, _Values]] = {}
 
     def prefix_changed(self, circuit: str, prefix: Prefix) -> None:
-        """Look again at one prefix whose routes on a link changed."""
+        """Compare one prefix again whose routes on a link changed."""
         key = (circuit, prefix.family)
         known = self._values.setdefault(key, {})
         before, after = known.get(prefix, {}), self._look(self._tables(*key), prefix)
@@ -40,7 +41,7 @@ class LinkPreferences:
         self._facts.pending.topics.add(preference_topic(*key))
 
     def links_changed(self, circuit: str, family: Family) -> None:
-        """Look again at everything: a feed can prove more or less than before."""
+        """Compare all prefixes again: a feed can prove more or less than before."""
         key = (circuit, family)
         for values in self._values.get(key, {}).values():
             self._count(family, values, -1)
@@ -52,7 +53,7 @@ class LinkPreferences:
         self._facts.pending.topics.add(preference_topic(*key))
 
     def _tables(self, circuit: str, family: Family) -> list[tuple[LinkKey, str]]:
-        """Return the links whose table can be compared, and the feed that shows it."""
+        """Return the links that can be compared, each with the feed whose table counts for it."""
         links = ((circuit, name) for name in self._facts.config.circuits[circuit].links)
         found = ((link, self._facts.preference_feed(link, family)) for link in links)
         return [(link, feed) for link, feed in found if feed is not None]

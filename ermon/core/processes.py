@@ -1,7 +1,7 @@
-"""ExaBGP's processes, and the time that routers get to call again when one was started.
+"""ExaBGP's processes, and the time that routers get to connect again after one was started.
 
-The end of a process ends all of its sessions. Routers notice that at different times, and wait before they call again: until
-they have had their time, nobody can say that a session is missing.
+The end of a process ends all of its sessions. Routers notice that at different times, and wait before they connect
+again. Until that time has passed, a missing session proves nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ermon.model.inventory import Feed
 
 
 class Processes:
-    """Moves what ``facts`` knows of them; ``lose`` takes in the end of a session."""
+    """Applies the events of processes to ``facts``; ``lose`` applies the end of a session."""
 
     def __init__(self, facts: NetworkFacts, layers: Layers, lose: Callable[[SessionDown], None]) -> None:
         self._facts = facts
@@ -34,7 +34,7 @@ class Processes:
             case ProcessUp():
                 self._up(event.process, state)
             case ProcessSilent():
-                # Its sessions may live on: whatever came over them is as true as before.
+                # Its sessions may still be up, and the routes that came over them are as true as before.
                 if state.up is not False:
                     state.silent, state.problem = True, event.reason
             case ProcessDown():
@@ -62,14 +62,16 @@ class Processes:
             self._layers.timers.cancel(ReconnectOverdue(feed.feed.name))
             if feed.awaited is not Awaited.NO:
                 self._layers.awaited_changed(feed)
-            reason = event.reason if feed.session.up else ""  # an attempt before has its own
+            reason = event.reason if feed.session.up else ""  # a failed attempt has its own reason
             self._lose(SessionDown(event.time, feed.feed.name, reason))
 
     def _feeds_of(self, process: str) -> Iterator[FeedState]:
         return (state for state in self._facts.feeds.values() if state.feed.process == process)
 
     def _await_links(self, feed: Feed) -> None:
-        """Wait for the links that were down: their mirrors may be here before the table that says that they are."""
+        """Wait for the links that were down: their mirrors may come before the edge table that shows that they are
+        down.
+        """
         for key in self._facts.links_beside(feed):
             if self._facts.last_known_state(*key) is LinkState.DOWN:
                 self._layers.await_state(*key)
@@ -77,7 +79,7 @@ class Processes:
     # Routers -----------------------------------------------------------------------------------------
 
     def await_router(self, state: FeedState, awaited: Awaited) -> None:
-        """Give a router time to call, from now on; one that is not waited for has had its time."""
+        """Give a router time to connect, from now on. With ``Awaited.NO`` it has had its time."""
         until = round(self._facts.now + self._facts.config.collector.reconnect_grace, 6)
         if awaited is Awaited.NO or until <= self._facts.now:
             self.await_no_longer(state)
@@ -89,7 +91,9 @@ class Processes:
         self._layers.awaited_changed(state)
 
     def overdue(self, state: FeedState) -> None:
-        """A router has had its time; where ExaBGP has not been heard of yet, it has its time from then on once more."""
+        """Note that a router has had its time. If ExaBGP has not reported yet, the time starts once more when it
+        does.
+        """
         if self._facts.processes[state.feed.process].up:
             self.await_no_longer(state)
         else:
@@ -97,7 +101,7 @@ class Processes:
             self._layers.awaited_changed(state)
 
     def await_no_longer(self, state: FeedState) -> None:
-        """A router has called, or is not to be waited for."""
+        """Note that a router has connected, or is no longer waited for."""
         if state.awaited is not Awaited.NO:
             state.awaited, state.awaited_until = Awaited.NO, None
             self._layers.timers.cancel(ReconnectOverdue(state.feed.name))

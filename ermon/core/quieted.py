@@ -1,6 +1,7 @@
-"""What is wrong and kept quiet on purpose, told by its causes: what follows from one of them is counted, and not named.
+"""The violations that are suppressed on purpose, by their causes; what follows from a cause is only counted.
 
-Whoever reads of a link in maintenance is to read that the link is down, and not of each service that is missing on it.
+A user who reads of a link in maintenance should read that the link is down, and not of each service that is missing on
+it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ermon.model.text import plural
 
 
 class Quieted(NamedTuple):
-    """A violation that nothing larger explains, and what keeps it quiet."""
+    """A suppressed violation without a larger cause, and what suppresses it."""
 
     cause: Alarm
     why: Suppression
@@ -26,9 +27,9 @@ class Quieted(NamedTuple):
 
 
 def quieted(monitor: Monitor) -> list[Quieted]:
-    """Return what windows and exceptions keep quiet, the worst first.
+    """Return what windows and exceptions suppress, the worst first.
 
-    What follows from a violation that nobody keeps quiet is left out: that one is told of for itself.
+    Effects of a violation that is not suppressed on purpose are left out, because that violation is reported itself.
     """
     found: dict[AlarmKey, Quieted] = {}
     for alarm in worst(monitor.standing.covered.values()):
@@ -46,7 +47,7 @@ def quieted(monitor: Monitor) -> list[Quieted]:
 
 
 def following(found: Sequence[Quieted]) -> str:
-    """Count what follows from these, as a sentence; empty where nothing does."""
+    """Return a sentence with the number of violations that follow from these; empty if there are none."""
     count = sum(each.follow for each in found)
     if not count:
         return ""

@@ -1,7 +1,7 @@
-"""Takes events in: sessions that come and go, routes, time, and what ermon itself has noticed.
+"""Applies events to the facts: sessions, routes, time, and what ermon itself has noticed.
 
-House rules: nothing here awaits, sleeps, logs or reads a clock. Time comes with the events, and one route change costs
-work in proportion to what it touches, never to the table and never to the network.
+House rules: nothing here awaits, sleeps, logs or reads a clock. Time comes with the events. The cost of a route change
+is in proportion to what it touches, never to the table or the network.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ from ermon.model.prefixes import Family
 from ermon.model.text import duration_text
 
 TEARDOWN_INTERVAL_SECONDS = 300.0
-"""A feed is asked to send everything again once in this time at most."""
+"""A feed that lost messages is asked to send everything again at most once in this time."""
 OVERFLOW_SECONDS = (300.0, 3600.0)
 """How long an overflowed feed stays down at first, and at most."""
 OVERFLOW_REASONS: Mapping[Limit, str] = {
@@ -78,7 +78,7 @@ OVERFLOW_REASONS: Mapping[Limit, str] = {
 
 
 class Reactor:
-    """Moves ``facts``; ``requests`` is what it asks of the BGP side."""
+    """Changes ``facts``; ``requests`` are its requests to the BGP side."""
 
     def __init__(self, facts: NetworkFacts, classifiers: Mapping[str, Classifier]) -> None:
         self.facts = facts
@@ -92,7 +92,7 @@ class Reactor:
     # Events ------------------------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:  # noqa: C901, PLR0912  # one branch an event
-        """Take one event in. ``refresh`` must follow before anything is read."""
+        """Apply one event. ``refresh`` must follow before anything is read."""
         facts = self.facts
         facts.now = max(facts.now, event.time)
         match event:
@@ -129,7 +129,7 @@ class Reactor:
             case ConnectionsRefused():
                 self._connections_refused(event)
             case Accepted():
-                pass  # it is about alarms, and so the monitor's
+                pass  # the monitor applies it, because it is about alarms
             case SourceJudged():
                 facts.sources[event.source] = event.problem or ""
                 facts.pending.topics.add(source_topic(event.source))
@@ -146,7 +146,8 @@ class Reactor:
         step = self.facts.clock.step(since, event.offset, event.suspended)
         self.layers.changes.append(ClockChanged(since, step.set_by, step.suspended))
         if event.suspended >= self.facts.config.collector.hold_time:
-            # Each router has long given its session up, and may call again; ExaBGP would refuse it for a session that is dead.
+            # Each router has given up its session long ago, and may connect again; ExaBGP would refuse the connection
+            # as long as it takes the old session for alive.
             reason = (
                 f"this machine was suspended for {duration_text(event.suspended)}, longer than the hold time"
             )
@@ -159,7 +160,7 @@ class Reactor:
             self._message(state)
 
     def _message(self, state: FeedState) -> bool:
-        """Note a message that only an established session carries; return whether to look into it."""
+        """Note a message that only an established session carries; return whether it is to be applied."""
         state.session.message_at = self.facts.now
         if state.overflowed_until is not None:
             return False
@@ -186,7 +187,7 @@ class Reactor:
         if state.session.up:
             self._stop(state, event.reason)
             return
-        if state.overflowed_until is None:  # else it is ermon itself that refuses it, and has said why
+        if state.overflowed_until is None:  # otherwise its reason is set already
             state.session.fail(event.reason)
         state.session.forget_open()
         self.layers.feed_changed(event.feed)
@@ -224,7 +225,7 @@ class Reactor:
             mark(state, event.family)
 
     def ask_anew(self, state: FeedState, asked: Asked) -> None:
-        """Request everything again from a router, because of routes that were not held."""
+        """Request everything again from a router, because the policy needs routes that were not held."""
         if state.session.up:
             self.refreshes.ask(state, asked)
             self.request(state, "refresh", "the configuration needs routes that were not kept")
@@ -260,7 +261,9 @@ class Reactor:
         self._strangers_changed(local)
 
     def _strangers_changed(self, local: str) -> None:
-        """They explain feeds that are down; while all is well, a stranger's connection changes nothing."""
+        """Judge the feeds that are down again, which unknown routers may explain. For feeds that are up they change
+        nothing.
+        """
         for feed in self.facts.feeds_at.get(local, ()):
             if not self.facts.feeds[feed].session.up:
                 self.layers.feed_changed(feed)
@@ -339,18 +342,18 @@ class Reactor:
         )
 
     def reconnect_grace_running(self) -> bool:
-        """Return whether a router is given time to call again, since ExaBGP was started."""
+        """Return whether a router is given time to connect again after a start of ExaBGP."""
         return any(self.facts.awaited(name) for name in self.facts.feeds)
 
     def failover_grace_running(self) -> bool:
-        """Return whether a link came up so shortly ago that pools for failover may still be on the internet."""
+        """Return whether a link came up so recently that failover pools may still be on the internet."""
         return any(
             (due := self.timers.due(FailoverGraceEnds(*key))) is not None and due > self.facts.now
             for key in self.facts.links
         )
 
     def advance(self, now: float) -> None:  # noqa: C901, PLR0912  # one branch a timer
-        """Let the timers fire that are due."""
+        """Fire the timers that are due."""
         facts = self.facts
         facts.now = max(facts.now, now)
         while (timer := self.timers.pop(facts.now)) is not None:
@@ -391,8 +394,8 @@ class Reactor:
                     assert_never(timer)
 
     def set_dump_timers(self, state: FeedState) -> None:
-        """Come back when the first dump is over, and when End-of-RIB is overdue: on a session that has lost
-        messages, only the latter comes.
+        """Set the timers for the end of the first dump and for an overdue End-of-RIB. A session that has lost messages
+        gets only the latter.
         """
         for family in state.feed.families:
             self._set_sync_timer(state, family)
@@ -410,13 +413,13 @@ class Reactor:
         if deadline is None:
             return
         if round(deadline, 6) > self.facts.now:
-            # Updates went on after the timer was set.
+            # More updates came after the timer was set.
             self.timers.set(SyncDue(state.feed.name, family), deadline)
             return
         self._complete(state, family)
 
     def _complete(self, state: FeedState, family: Family) -> None:
-        """All routes of a family are here."""
+        """Note that all routes of a family have come."""
         session = state.session
         session.families[family].complete = True
         state.strays.all_are_here(family)
@@ -426,7 +429,7 @@ class Reactor:
         self.layers.feed_changed(state.feed.name)
 
     def refresh(self) -> None:
-        """Bring everything up to date that follows from the events and the time since the last call."""
+        """Update everything that follows from the events and the time since the last call."""
         self.layers.refresh()
 
 

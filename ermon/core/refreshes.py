@@ -1,4 +1,4 @@
-"""Routers that send everything again: since they want to (RFC 7313), or since they were asked to.
+"""Routers that send everything again, of their own accord (RFC 7313) or on request.
 
 House rules: nothing here reads a clock. What follows from a change is noted in ``facts.pending``.
 """
@@ -18,7 +18,7 @@ from ermon.model.routes import RouteKey
 
 
 class Refreshes:
-    """Moves what ``FeedState`` knows of it."""
+    """Changes the parts of ``FeedState`` that are about refreshes."""
 
     def __init__(self, facts: NetworkFacts, routes: RouteIndex, layers: Layers) -> None:
         self._facts = facts
@@ -29,7 +29,7 @@ class Refreshes:
     # Between two marks -------------------------------------------------------------------------------
 
     def began(self, state: FeedState, family: Family) -> None:
-        """Note what the router has to send again. The feed stays in sync: all of it is still there."""
+        """Note which routes the router has to send again. The feed stays in sync: all of them are still there."""
         if family not in state.session.families:
             return
         if asked := state.asked.get(family):
@@ -39,12 +39,12 @@ class Refreshes:
         self.go_on(state, family, held, self._facts.now + self._facts.config.collector.sync_timeout)
 
     def go_on(self, state: FeedState, family: Family, missing: set[RouteKey], overdue: float) -> None:
-        """Know that the router is sending a family again, and which routes have not come again yet."""
+        """Note that the router is sending a family again, and which routes have not come again yet."""
         state.refreshes[family] = missing
         self._timers.set(RefreshOverdue(state.feed.name, family), overdue)
 
     def ended(self, state: FeedState, family: Family) -> None:
-        """Let go of what the router has not sent again (RFC 7313 section 4)."""
+        """Remove the routes that the router has not sent again (RFC 7313 section 4)."""
         if family not in state.refreshes:
             return
         self._routes.withdraw(state, sorted(state.refreshes[family], key=str))
@@ -54,19 +54,19 @@ class Refreshes:
             self._over(state, family)
 
     def forget(self, state: FeedState, family: Family) -> None:
-        """Take it that the end will not be marked any more."""
+        """Cease to wait for the end mark of a refresh."""
         state.refreshes.pop(family, None)
         state.passed_over.refresh_forgotten(family)
         self._timers.cancel(RefreshOverdue(state.feed.name, family))
 
     def forget_all(self, state: FeedState) -> None:
-        """Forget what a session was sent again: it is over, and the next one sends everything."""
+        """Forget all refreshes of a session: it is over, and the next one sends everything."""
         for family in state.feed.families:
             self.forget(state, family)
             state.asked.pop(family, None)
             self._timers.cancel(AskedOver(state.feed.name, family))
 
-    # What was asked for anew -------------------------------------------------------------------------
+    # Routes that were requested again ----------------------------------------------------------------
 
     def ask(self, state: FeedState, asked: Asked) -> None:
         """Note that everything is requested again from the router, because of routes that were not held."""
@@ -75,19 +75,21 @@ class Refreshes:
         self._layers.feed_changed(state.feed.name)
 
     def wait_for(self, state: FeedState, family: Family, asked: Asked) -> None:
-        """Know what was asked for of a family, and come back when all of it may have come."""
+        """Note the request for a family, and set a timer for when all of it may have come."""
         state.asked[family] = asked
         self._timers.set(AskedOver(state.feed.name, family), asked.over_at(self._facts.config.collector))
 
     def heard(self, state: FeedState, family: Family) -> None:
-        """Note that the router has sent something; before the first dump is over, that may be what it is."""
+        """Note that the router has sent something, perhaps in answer to the request. Before the first dump is over, it
+        may belong to that.
+        """
         if (asked := state.asked.get(family)) and state.session.families[family].complete:
             first, asked.updated_at = asked.updated_at is None, self._facts.now
             if first:
                 self.wait_for(state, family, asked)
 
     def due(self, state: FeedState, family: Family) -> None:
-        """Take it that everything has come, unless the router went on, or marked a beginning, since the timer was set."""
+        """Take the request as answered, unless the router sent more, or marked a beginning, since the timer was set."""
         if asked := state.asked.get(family):
             if round(asked.over_at(self._facts.config.collector), 6) > self._facts.now:
                 self.wait_for(state, family, asked)

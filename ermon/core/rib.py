@@ -1,7 +1,7 @@
 """The routes held from one feed: an Adj-RIB-In (RFC 4271 section 1.1).
 
-An announcement replaces the route with the same NLRI (prefix and path identifier), and one that changes
-nothing is ``None``: it costs nothing downstream.
+An announcement replaces the route with the same NLRI (prefix and path identifier). One that changes nothing returns
+``None``, so that nothing follows from it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ermon.model.routes import PathId, Route, RouteKey
 
 
 class RouteChange(NamedTuple):
-    """What one NLRI went from and to; ``None`` stands for no route."""
+    """The old and the new route of one NLRI; ``None`` stands for no route."""
 
     key: RouteKey
     old: Route | None
@@ -25,7 +25,9 @@ class AdjRibIn:
     """Routes keyed by prefix and path identifier."""
 
     def __init__(self, *, counts_addresses: bool = False) -> None:
-        """``counts_addresses``: for tables that are counted; a full table is not, and would pay for it."""
+        """``counts_addresses``: for tables whose addresses are counted; a full table is not, and the count would slow
+        it down.
+        """
         self._counts_addresses = counts_addresses
         self._addresses: dict[Family, int] = dict.fromkeys(FAMILIES, 0)
         self._paths: PrefixIndex[dict[PathId, Route]] = PrefixIndex()
@@ -42,7 +44,7 @@ class AdjRibIn:
         return (self._paths.get(key[0]) or {}).get(key[1])
 
     def count(self, family: Family) -> int:
-        """Count the routes of a family, every path of a prefix for itself."""
+        """Count the routes of a family, each path of a prefix separately."""
         return self._counts[family]
 
     def prefix_count(self, family: Family) -> int:
@@ -50,7 +52,9 @@ class AdjRibIn:
         return self._prefix_counts[family]
 
     def addresses(self, family: Family) -> int:
-        """Count the addresses that the routes cover, each once, where they are counted; a default covers nothing."""
+        """Count the addresses that the routes cover, each once, if the table counts them; a default route covers none
+        here.
+        """
         return self._addresses[family]
 
     def prefixes(self, family: Family) -> Iterator[Prefix]:
@@ -65,12 +69,12 @@ class AdjRibIn:
         yield from (self._paths.get(prefix) or {}).values()
 
     def inside(self, prefix: Prefix) -> Iterator[Route]:
-        """Yield the routes to ``prefix`` and to what is inside it."""
+        """Yield the routes to ``prefix`` and to prefixes inside it."""
         for _, paths in self._paths.inside(prefix):
             yield from paths.values()
 
     def covering(self, prefix: Prefix) -> Iterator[Route]:
-        """Yield the routes to ``prefix`` and to what contains it, a default route included."""
+        """Yield the routes to ``prefix`` and to less specific prefixes, including the default route."""
         for _, paths in self._paths.covering(prefix):
             yield from paths.values()
 

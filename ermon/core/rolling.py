@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 COUNTED_AT_MOST = 1_000
-"""More changes than these add nothing for the reader."""
+"""The most that is counted: higher numbers add nothing for the reader."""
 
 
 class RollingCount:
-    """Tells whether more than ``limit`` things happened in the last ``seconds``, and how many."""
+    """Counts what happened in the last ``seconds``, and returns whether that is more than ``limit``."""
 
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit = limit
@@ -29,13 +29,13 @@ class RollingCount:
         return tuple(time for time in self._times if time + self._seconds > now)
 
     def ends_at(self) -> float | None:
-        """Return when there will be no more than ``limit``, ``None`` when there are not."""
+        """Return when the count drops to ``limit``; ``None`` if it is not above it."""
         if len(self._times) > self._limit:
             return round(self._times[-self._limit - 1] + self._seconds, 6)
         return None
 
     def count(self, now: float) -> int:
-        """Return how many there were, ``COUNTED_AT_MOST`` or the limit at most."""
+        """Return the count, at most the larger of ``COUNTED_AT_MOST`` and the limit."""
         return len(self.recent(now))
 
     def exceeded(self, now: float) -> bool:
@@ -44,7 +44,7 @@ class RollingCount:
 
 
 class SpanCount(RollingCount):
-    """Counts the spans of the clock in which something happened: what happens several times in one is one."""
+    """Counts the spans of the clock in which something happened; several events in one span count once."""
 
     def __init__(self, limit: int, seconds: float, span: float) -> None:
         super().__init__(limit, seconds)
@@ -54,16 +54,16 @@ class SpanCount(RollingCount):
     def take_over(self, other: RollingCount) -> None:
         super().take_over(other)
         if isinstance(other, SpanCount):
-            self._last = other._last  # noqa: SLF001 - of its own kind
+            self._last = other._last  # noqa: SLF001 - of the same class
 
     def restore(self, times: Iterable[float], wall: Callable[[float], float]) -> None:
-        """Go on from times that are in spans of their own; ``wall`` says what the clock said at a time."""
+        """Go on from times that are each in another span; ``wall`` converts a time to the wall clock's."""
         for time in times:
             self.add(time)
             self._last = wall(time) // self._span
 
     def add_at(self, now: float, wall: float) -> None:
-        """Note what happens ``now``, at ``wall`` by the clock."""
+        """Count what happens at ``now``, which is ``wall`` by the wall clock."""
         number = wall // self._span
         if number == self._last and self._times:
             self._times.pop()

@@ -1,8 +1,8 @@
-"""Carries each route change to everything that is kept by prefix, in proportion to what it touches.
+"""Applies each route change to everything that is kept by prefix, in proportion to what it touches.
 
 From the Adj-RIB-In a change goes to the sets that the checks look into, to the table of the link that the route came
-over, to the comparison of a circuit's links, and to what counts as a Microsoft route elsewhere. What follows from it is
-noted in ``facts.pending``.
+over, to the comparison of a circuit's links, and to the routes of other views that count as Microsoft's. What follows
+from it is noted in ``facts.pending``.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ from ermon.model.routes import Attributes, Route, RouteKey
 _HEARS_MICROSOFT_ROUTES = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.SEGMENT})
 
 _SHOW_POOLS = frozenset({POOL_SPACE, INSIDE_POOL})
-"""Sets that are named after a pool, and say where it is seen."""
+"""Kinds of sets that are named after a pool, and show where it is seen."""
 
 _COUNTED = frozenset({SERVICE, VNET})
-"""Sets whose prefixes and addresses are counted, one route at a time."""
+"""Kinds of sets whose prefixes and addresses are counted, one route at a time."""
 _TELL_DRAINS = frozenset({PREPENDED, SHUT})
 
 CHURN_SECONDS = 60.0
-"""``churn-high`` counts route changes a minute."""
+"""``churn-high`` counts route changes in a minute."""
 
 
 class Expectations:
-    """What follows from other published lists alone: a configuration that differs from another in nothing else.
+    """What follows from a configuration that differs from another only in its published lists.
 
-    Who is asked about stays the same, and the checks ask the facts what is expected.
+    The subjects stay the same; their judges ask the facts which prefixes are expected.
     """
 
     def __init__(self, before: Config, after: Config) -> None:
@@ -73,7 +73,7 @@ class Expectations:
             for name, circuit in after.circuits.items()
             if _expects(circuit.receive) != _expects(before.circuits[name].receive)
         )
-        """Those that expect other prefixes than before."""
+        """The circuits that expect other prefixes than before."""
         self.expected = Expected(after)
 
 
@@ -94,7 +94,9 @@ class RouteIndex:
         self.failover = Failover(facts)
         self.preferences = LinkPreferences(facts)
         self.watched = watched_space(config)
-        """What the policy can ask about on a feed that is not held whole, its own canaries aside."""
+        """The address space that the policy can ask about on a feed of which not every route is held, without the
+        feed's own canaries.
+        """
         self._classifiers = classifiers
         self.attributor = Attributor(config)
         self._elsewhere = MicrosoftElsewhere(config)
@@ -103,14 +105,14 @@ class RouteIndex:
         self.pools_changed: set[str] = set()
         """Pools of which a feed shows more or less than before."""
         self._heard: PrefixIndex[set[str]] = PrefixIndex()
-        """By prefix: the feeds that have it and that may receive Microsoft's routes. There is a mirror for each
-        link, and few of them have a prefix that a link gets or loses.
+        """By prefix: the feeds that have it and that may receive Microsoft's routes. There is a mirror for each link,
+        and only a few of them have a given prefix, so this saves a search through all.
         """
 
     # Announcements and withdrawals -------------------------------------------------------------------
 
     def announce(self, state: FeedState, routes: Iterable[Route]) -> None:
-        """Take the announced routes of an UPDATE in."""
+        """Apply the announced routes of an UPDATE."""
         for route, attribution, theirs in self._attributed(state, routes):
             held = theirs or self._holds(state, route)
             if state.feed.view is View.EDGE_TABLE:
@@ -134,7 +136,7 @@ class RouteIndex:
             self._route_changed(state, change, None)
 
     def _pass_over(self, state: FeedState, key: RouteKey, *, held: bool) -> None:
-        """Note whether an edge table has a route that is not held: on best paths, it may hide another."""
+        """Note whether an edge table has a route that is not held: among best paths, it may hide another."""
         if held:
             state.passed_over.discard(key)
         elif self.facts.carries_all_paths(state.feed, key[0].family):
@@ -145,7 +147,7 @@ class RouteIndex:
             self.facts.pending.best_paths.add((state.feed.vrf, key[0].family))
 
     def let_go_of_passed_over(self, state: FeedState, family: Family) -> None:
-        """Know that what is not held and was not sent again by the end of a refresh is gone: it hides nothing."""
+        """Note the end of a refresh: routes that are not held and were not sent again are gone, and hide nothing."""
         state.passed_over.refresh_ended(family)
         if state.feed.view is View.EDGE_TABLE:
             self.facts.pending.best_paths.add((state.feed.vrf, family))
@@ -153,8 +155,8 @@ class RouteIndex:
     def _attributed(
         self, state: FeedState, routes: Iterable[Route]
     ) -> Iterator[tuple[Route, Attribution, bool]]:
-        """Yield the routes of an UPDATE, which share their attributes, with the link that each came over, and whether
-        they are Microsoft's on a feed that is not held whole.
+        """Yield the routes of an UPDATE, which share their attributes, each with the link that it came over, and
+        whether it is Microsoft's and therefore held on a feed of which not every route is.
         """
         attributes: object = None
         shared = Attributes()
@@ -176,8 +178,8 @@ class RouteIndex:
                 yield route, attribution, theirs
 
     def _holds(self, state: FeedState, route: Route) -> bool:
-        """Return whether the policy can ask about a route that is not Microsoft's; tables that may be full are
-        not held whole.
+        """Return whether to hold a route that is not Microsoft's. Of tables that may be full, only the routes that the
+        policy can ask about are held.
         """
         if state.feed.view not in FILTERED_VIEWS or self.watched.overlaps(route.prefix):
             return True
@@ -189,7 +191,7 @@ class RouteIndex:
         return self.attributor.of(state.feed).attribute(route)
 
     def _route_changed(self, state: FeedState, change: RouteChange, attribution: Attribution) -> None:
-        """Carry one change from the Adj-RIB-In to everything that is kept by prefix."""
+        """Apply one change of the Adj-RIB-In to everything that is kept by prefix."""
         state.held.changed(change)
         before = self._attribution(state, change.old) if change.old is not None else None
         if change.old is not None:
@@ -228,7 +230,7 @@ class RouteIndex:
 
     def _leave_sets(self, state: FeedState, key: RouteKey, route: Route, attribution: Attribution) -> None:
         route_sets = set(self._sets_of(state, route, attribution))
-        # What made it Microsoft's may be gone by now.
+        # The reason why it counted as Microsoft's may be gone by now.
         route_sets.add(RouteSet(MICROSOFT, route.prefix.family))
         for route_set in route_sets:
             self._leave(state, route_set, key)
@@ -282,7 +284,7 @@ class RouteIndex:
     def _update_tables(
         self, state: FeedState, change: RouteChange, before: Attribution, attribution: Attribution
     ) -> None:
-        """Keep the table of the link that the route came over, and of the one that the old route came over."""
+        """Update the table of the link that the new route came over, and of the one that the old route came over."""
         if isinstance(before, tuple) and (change.new is None or before != attribution):
             self._change_table(state, before, change.key, None)
         if isinstance(attribution, tuple) and change.new is not None:
@@ -309,7 +311,7 @@ class RouteIndex:
     def _count_microsofts(
         self, state: FeedState, change: RouteChange, before: Attribution, attribution: Attribution
     ) -> None:
-        """Count the Microsoft routes of any link: a table with one hides no link's loss."""
+        """Count Microsoft's routes of any link: a table that has one does not prove that all links are down."""
         family = change.key[0].family
         more = (change.new is not None and attribution is not None) - (before is not None)
         state.microsoft[family] += more
@@ -358,8 +360,8 @@ class RouteIndex:
             self.facts.pending.links.add((link, family))
 
     def _count_churn(self, state: FeedState, link: LinkKey, family: Family) -> None:
-        """Count a route change; those of a first dump, of a refresh, of a session's end, and around the link's going down or
-        coming up or a drain's beginning or end, are none.
+        """Count a route change as churn. Changes of a first dump, of a refresh and of a session's end are no churn, nor
+        are those around the time at which the link goes down or comes up, or a drain of it begins or ends.
         """
         facts = self.facts
         if not facts.in_sync(state.feed.name, family) or family in state.refreshes:
@@ -373,7 +375,7 @@ class RouteIndex:
             facts.pending.churn.add((state.feed.name, link))
 
     def churn(self, state: FeedState, link: LinkKey) -> Churn:
-        """Return what counts the changes of a link's routes on a feed."""
+        """Return the counter of route changes of a link on a feed."""
         churn = state.churn.get(link)
         if churn is None:
             config = self.facts.config
@@ -386,7 +388,7 @@ class RouteIndex:
     # Other published lists ---------------------------------------------------------------------------
 
     def expect(self, classifiers: Mapping[str, Classifier], watched: PrefixSet) -> PrefixSet:
-        """Go over to other expected prefixes; return the address space that was watched before."""
+        """Change to other expected prefixes; return the address space that was watched before."""
         before, self.watched = self.watched, watched
         for state in self.facts.feeds.values():
             state.interest = None
@@ -394,11 +396,13 @@ class RouteIndex:
         return before
 
     def watched_on(self, feed: Feed) -> PrefixSet:
-        """Return the address space of which a feed that is not held whole keeps every route."""
+        """Return the address space in which every route of a feed is held that may be a full table."""
         return PrefixSet((*self.watched.prefixes(), *feed.canary)) if feed.canary else self.watched
 
     def interest(self, state: FeedState) -> Interest | None:
-        """Return what can be asked about on a feed that may be a full table and holds no more than that; ``None``: all of it."""
+        """Return which routes of an internet feed the checks can ask about; ``None`` for other views, of which all
+        routes are read.
+        """
         if state.feed.view is not View.INTERNET:
             return None
         if state.interest is None:
@@ -408,11 +412,11 @@ class RouteIndex:
         return state.interest
 
     def cover_again(self, state: FeedState, link: LinkKey) -> None:
-        """Compare a link's routes on a feed with the prefixes expected now."""
+        """Compare a link's routes on a feed with the prefixes that are expected now."""
         state.coverage[link] = ExpectedCoverage(self.facts.expected(link), state.tables[link])
 
     def sort_again(self, state: FeedState) -> Iterator[None]:
-        """Sort the routes of an edge table anew, step by step."""
+        """Sort the routes of an edge table again, step by step."""
         for route_set in list(state.route_sets):
             for key in list(state.route_sets[route_set]):
                 self._leave(state, route_set, key)
@@ -422,7 +426,7 @@ class RouteIndex:
                 yield
 
     def drop_unwatched(self, state: FeedState) -> None:
-        """Let go of the routes of a feed that nobody asks about any more."""
+        """Drop the routes of a feed that no check asks about any more."""
         kept = self._attributed(state, list(state.rib.routes()))
         unasked = [r.key for r, _, theirs in kept if not theirs and not self._holds(state, r)]
         self.withdraw(state, unasked)
@@ -432,7 +436,7 @@ class RouteIndex:
     # What counts as Microsoft's ----------------------------------------------------------------------
 
     def refresh_microsoft(self) -> Iterator[None]:
-        """Look again at the routes in other views that are inside prefixes that links got or lost."""
+        """Classify again the routes of other views that are inside prefixes that links got or lost."""
         if not self.learned.changed:
             return
         changed, self.learned.changed = self.learned.changed, set()
@@ -467,11 +471,11 @@ class RouteIndex:
 
 
 _STEP_ROUTES = 20
-"""Routes that are sorted anew in one step, some half a millisecond: see ``ermon.aio.slices``."""
+"""Routes that are sorted again in one step, about half a millisecond: see ``ermon.aio.slices``."""
 
 
 def watched_space(config: Config) -> PrefixSet:
-    """Return the address space that the policy can ask about on any feed that is not held whole."""
+    """Return the address space that the policy can ask about on any feed of which not every route is held."""
     return PrefixSet(
         (
             *config.our_space,

@@ -1,6 +1,7 @@
 """When ermon ran: from each start to its end, or to the last sign of life before it was killed.
 
-House rules: nothing here awaits, logs or reads a clock. Times are seconds since the epoch, as the wall clock had them.
+House rules: nothing here awaits, logs or reads a clock. Times are seconds since the epoch, by the wall clock of that
+time.
 """
 
 from __future__ import annotations
@@ -16,34 +17,36 @@ from ermon.core.wall_clock import step_text
 from ermon.model.findings import Seconds
 
 ALIVE_SECONDS = 60.0
-"""How often a sign of life is written down: so much of a run is unknown at most when it was killed."""
+"""How often a sign of life is written: at most this much of a run is unknown when it was killed."""
 MAX_RUNS = 500
-"""In case ermon is restarted again and again. Then the shortest interruptions are forgotten."""
+"""The most runs that are kept, in case ermon is restarted again and again. Beyond it, the shortest interruptions are
+forgotten.
+"""
 WRONG_CLOCK_SECONDS = 86_400.0
-"""A clock that was wrong by more was never right, as on a machine without a battery that starts in 1970."""
+"""A clock that was off by more than this was never right, as on a machine without a battery that starts in 1970."""
 
 
 class KeptRun(msgspec.Struct, frozen=True):
-    """A stretch of time in which ermon ran; a clock that is set begins another one."""
+    """A stretch of time in which ermon ran; a step of the clock begins a new one."""
 
     began: Seconds
     alive: Seconds
     """The last sign of life."""
     stopped: bool = False
-    """It was stopped. Otherwise it runs, or was killed, or its machine lost power."""
+    """Whether ermon was stopped in order. Otherwise it still runs, was killed, or its machine lost power."""
     clock: float = 0.0
-    """By how many seconds the clock was set when it began, while ermon ran on; 0: ermon was started."""
+    """By how many seconds the clock was set at the beginning, while ermon ran on; 0 if ermon was started then."""
     suspended: float = 0.0
     """For how many of these seconds the machine was suspended."""
 
     @property
     def goes_on(self) -> bool:
-        """Ermon was not started when it began."""
+        """Whether ermon was running already when this stretch began."""
         return self.clock != 0 or self.suspended != 0
 
 
 class RunLog:
-    """The runs of this ermon and of those before it."""
+    """The runs of this instance, earlier and present."""
 
     def __init__(self, kept: Iterable[KeptRun] = ()) -> None:
         self._runs = list(kept)
@@ -52,7 +55,7 @@ class RunLog:
         return list(self._runs)
 
     def begin(self, now: float, oldest: float) -> None:
-        """Ermon is started; what ended before ``oldest`` is forgotten."""
+        """Begin a run; runs that ended before ``oldest`` are forgotten."""
         self._runs = [run for run in self._runs if run.alive >= oldest]
         self._add(KeptRun(now, now))
 
@@ -62,16 +65,18 @@ class RunLog:
             self._runs[-1] = msgspec.structs.replace(run, alive=max(now, run.began), stopped=stopped)
 
     def clock_stepped(self, before: float, after: float, suspended: float = 0.0) -> None:
-        """The clock was set from one time to another; or for some of that time the machine was ``suspended``."""
+        """Note that the clock was set from one time to another; for ``suspended`` seconds of that the machine was
+        suspended.
+        """
         if not self._runs:
             return
         run = self._runs.pop()
-        # What was to come by a clock that was ahead has not come yet.
+        # If the clock was ahead, the time that it had reached has not come yet.
         until = min(before, after)
         if abs(after - before - suspended) <= WRONG_CLOCK_SECONDS and run.began < until:
             self._runs.append(msgspec.structs.replace(run, alive=until))
         elif run.goes_on:
-            # That there was a step is still so.
+            # Keep this run: it says that the clock was set.
             self._runs.append(msgspec.structs.replace(run, alive=run.began))
         self._add(KeptRun(after, after, clock=after - before, suspended=suspended))
 
@@ -89,17 +94,17 @@ class RunLog:
     # To look at --------------------------------------------------------------------------------------
 
     def first(self) -> float | None:
-        """Return since when it is known when ermon ran."""
+        """Return the beginning of the earliest known run."""
         return min((run.began for run in self._runs), default=None)
 
     def alive_after(self, time: float, longest: float) -> float:
-        """Return until when the ermon that ran at a time ran on for certain, and that time plus ``longest`` at most."""
+        """Return until when the run of ``time`` certainly lasted, but at most ``time`` plus ``longest``."""
         until = max((run.alive for run in self._runs if run.began <= time <= run.alive), default=time)
         return min(until, time + longest)
 
     def away(self, start: float, end: float, held_from: float) -> tuple[AwayDoc, ...]:
-        """Return when ermon was not running at some time between two times, each stretch as a whole. Nothing is held of the
-        time before ``held_from``.
+        """Return the stretches in which ermon was not running that overlap the two times, each stretch as a whole.
+        Nothing is kept of the time before ``held_from``.
         """
         found = [AwayDoc(start=min(start, held_from), end=held_from, why="not-held")]
         runs = sorted(self._runs, key=lambda run: run.began)
@@ -112,8 +117,8 @@ class RunLog:
         return tuple(each for each in found if max(each.start, start) < min(each.end, end))
 
     def clock_steps(self, start: float, end: float) -> tuple[ClockStepDoc, ...]:
-        """Return when the clock was set between two times, while ermon ran, in the order in which it was: by the clock as
-        the same ermon had it in the end.
+        """Return the steps of the clock between two times while ermon ran, in the order in which they happened. The
+        times are by the clock as it was at the end of the same run.
         """
         found: list[ClockStepDoc] = []
         set_since = 0.0
@@ -126,13 +131,13 @@ class RunLog:
 
 
 def clock_step_doc(time: float, seconds: float, suspended: float) -> ClockStepDoc:
-    """Describe a step of the clock to a time."""
+    """Describe a step of the clock to ``time``."""
     text = step_text(seconds - suspended, suspended)
     return ClockStepDoc(time=time, seconds=seconds, suspended=suspended, text=text)
 
 
 def _later_end(earlier: KeptRun, run: KeptRun) -> KeptRun:
-    """Have a run end no sooner than the one before it: a clock that was set back makes them overlap."""
+    """Return a run that ends no sooner than the one before it: a clock that was set back makes them overlap."""
     if run.alive >= earlier.alive:
         return run
     return msgspec.structs.replace(run, alive=earlier.alive, stopped=earlier.stopped)

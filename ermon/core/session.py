@@ -1,7 +1,7 @@
-"""One feed's session: established or not, in sync or not, and what was lost.
+"""One feed's session: established or not, in sync or not, and which messages were lost.
 
-A feed and family are in sync when their routes are known to be complete: after End-of-RIB (RFC 4724)
-and a quiet time, or after a long time without it. Only then can absence be believed.
+A feed and family are in sync when their routes are known to be complete: after End-of-RIB (RFC 4724) and a quiet time,
+or after a long time without it. Only then does the absence of a route prove anything.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class FamilySync(msgspec.Struct):
     end_of_rib_at: float | None = None
     updated_at: float | None = None
     complete: bool = False
-    """The dump has ended; stays so until the session, or messages, are lost."""
+    """The dump has ended; stays true until the session ends or messages are lost."""
     end_of_rib_seen: bool = False
-    """End-of-RIB has come in this session, be it for an earlier dump."""
+    """End-of-RIB has come in this session, possibly for an earlier dump."""
     asked_again: bool = False
-    """Of earlier recordings: the router was asked to send everything again; see ``ermon.core.asked`` of now."""
+    """Only in earlier recordings: the router was asked to send everything again; now in ``ermon.core.asked``."""
     marked: bool = False
-    """Of earlier recordings: it marks where it begins and ends to do so."""
+    """Only in earlier recordings: the router marks the beginning and the end of that."""
     received: bool = False
     """At least one route was announced in this session, held or not."""
 
@@ -41,25 +41,27 @@ class FamilySync(msgspec.Struct):
 class Session(msgspec.Struct, omit_defaults=True):
     """The state of one feed's session; times are seconds since the epoch.
 
-    It is its own memory: recordings hold it as it is, so its fields are a file format.
+    Recordings contain it as it is, so its fields are a file format.
     """
 
     up_since: float | None = None
     dump_since: float = 0.0
-    """When the router began to send what it has."""
+    """When the router began to send its table."""
     joined: bool = False
-    """We began to listen inside the session: its End-of-RIB may be the end of half a dump."""
+    """ermon began to listen in the middle of the session: End-of-RIB may be the end of half a dump."""
     damaged: bool = False
     """Messages of this session were lost: it can never be in sync again."""
     loss: str | None = None
-    """Why messages were lost; stands until a new session is in sync."""
+    """Why messages were lost; stays until a new session is in sync."""
     negotiated: frozenset[Family] | None = None
     offered: frozenset[Family] | None = None
     no_hold: bool = False
-    """The peer's OPEN says hold time 0: a session that is long dead looks as one that has nothing to say."""
+    """The peer's OPEN has hold time 0, so a dead session looks like one in which the peer has nothing to
+    send.
+    """
     families: dict[Family, FamilySync] = {}
     down_reason: str = ""
-    """Why the latest session, or attempt at one, came to its end."""
+    """Why the latest session, or attempt at one, ended."""
     changed_at: float | None = None
     message_at: float | None = None
     ups: int = 0
@@ -73,12 +75,12 @@ class Session(msgspec.Struct, omit_defaults=True):
         return cls(families={family: FamilySync() for family in families})
 
     def copy(self) -> Session:
-        """Return the session as it is now: it may change, and this stays."""
+        """Return a copy that does not change when this session does."""
         families = {family: msgspec.structs.replace(sync) for family, sync in self.families.items()}
         return msgspec.structs.replace(self, families=families)
 
     def set_families(self, families: Iterable[Family]) -> None:
-        """Go over to the families of another configuration; what is known of those in both stays."""
+        """Change to the families of another configuration; the state of those in both stays."""
         self.families = {family: self.families.get(family, FamilySync()) for family in families}
 
     @property
@@ -109,12 +111,12 @@ class Session(msgspec.Struct, omit_defaults=True):
         self._reset_families()
 
     def fail(self, reason: str) -> None:
-        """A connection came to nothing: that is the latest that is known of why there is no session."""
+        """Note why a connection failed: it is the latest reason why there is no session."""
         self.down_reason = reason or self.down_reason
         self.forget_open()
 
     def forget_open(self) -> None:
-        """Forget what the peer's OPEN said: the session that it was for is over, or never came up."""
+        """Forget what the peer's OPEN said: its session is over, or never came up."""
         self.negotiated = self.offered = None
         self.no_hold = False
 
@@ -126,8 +128,8 @@ class Session(msgspec.Struct, omit_defaults=True):
             sync.complete = False
 
     def all_paths(self, feed: Feed, family: Family) -> bool:
-        """Return whether ADD-PATH is in force: as negotiated, else as the peer's OPEN offers, else as
-        configured (RFC 7911 section 4).
+        """Return whether ADD-PATH is in use: as negotiated, else as the peer's OPEN offers, else as configured (RFC
+        7911 section 4).
         """
         if self.negotiated is not None:
             return family in self.negotiated
@@ -136,21 +138,21 @@ class Session(msgspec.Struct, omit_defaults=True):
         return feed.add_path and family in feed.families
 
     def sync_deadline(self, family: Family, collector: Collector) -> float | None:
-        """Return when the family will be in sync, ``None`` if it is, or cannot be in this session."""
+        """Return when the family will be in sync; ``None`` if it is, or cannot be in this session."""
         sync = self.families[family]
         if self.up_since is None or self.damaged or sync.complete:
             return None
         return sync.deadline(self.dump_since, collector)
 
     def in_first_dump(self, family: Family, now: float, collector: Collector) -> bool:
-        """Return whether the router may still send what it has, for the first time in this session."""
+        """Return whether the router may still be sending its first dump of this session."""
         sync, ends = self.families.get(family), self.timeout_at(collector)
         if sync is None or sync.complete or self.damaged or ends is None:
             return False
         return now < ends
 
     def timeout_at(self, collector: Collector) -> float | None:
-        """Return from when on End-of-RIB is not waited for, ``None`` while the session is not up."""
+        """Return from when on End-of-RIB is no longer waited for; ``None`` if the session is not up."""
         return round(self.dump_since + collector.sync_timeout, 6) if self.up else None
 
     def _reset_families(self) -> None:

@@ -1,6 +1,6 @@
-"""Which circuits are seen, and which routers: when nobody would notice any more what happens to them.
+"""Which circuits and routers ermon sees: for those that it does not see, a loss would go unnoticed.
 
-``NetworkFacts`` holds what is found here; the checks of ``checks.out_of_sight`` ask for it.
+The results are in ``NetworkFacts``; the checks of ``checks.out_of_sight`` use them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Sight:
                 self._tables_of_router.setdefault(router, []).extend(feed.name for feed in feeds)
 
     def look_for_router(self, state: FeedState) -> None:
-        """Note whether the router of an edge table is in sight, and when the table of a circuit came up first."""
+        """Note whether ermon sees the router of an edge table, and when the first table of a circuit came up."""
         facts, router = self._facts, state.feed.router
         if state.session.up:
             for link, family in facts.links_beside(state.feed):
@@ -42,7 +42,7 @@ class Sight:
             facts.pending.topics.update((router_topic(router), OUT_OF_SIGHT))
 
     def called_again(self, state: FeedState) -> None:
-        """Wait for the table of a router that was given time to call: as long as for one that nobody waited for."""
+        """Wait for the table of a router that was given time to connect: as long as for any other table."""
         facts = self._facts
         for link, family in facts.links_beside(state.feed):
             sight = facts.circuits[link[0], family]
@@ -51,7 +51,7 @@ class Sight:
                 self.watch_first_dumps(link[0], family)
 
     def watch_first_dumps(self, circuit: str, family: Family) -> None:
-        """Come back when the first dumps of a circuit's feeds are waited for no longer."""
+        """Set a timer for when the first dumps of a circuit's feeds are no longer waited for."""
         lost_at = self._facts.circuits[circuit, family].lost_at
         if lost_at is not None:
             ends = round(lost_at + self._facts.config.collector.sync_timeout, 6)

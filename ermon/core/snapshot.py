@@ -1,7 +1,7 @@
-"""What a monitor knows, as a value: another one goes on from it as if it had always been there.
+"""The state of a monitor as a value; another monitor goes on from it as if it had always been there.
 
-The routes are left out. They come and go as lines of ExaBGP's dialect, and this is what that cannot say:
-since when, for how long, how often. What follows from the routes and these is worked out again.
+The routes are not in it, because they can be written as lines of ExaBGP's dialect. The snapshot has what such lines
+cannot say: since when, for how long, how often. What follows from both is worked out again.
 
 House rules: nothing here waits, sleeps, logs or reads a clock.
 """
@@ -46,22 +46,22 @@ from ermon.model.routes import PathId, Route, RouteKey
 from ermon.model.settings import MaintenanceWindow
 
 KeyText = str | tuple[str, PathId]
-"""A prefix, with its path identifier where it has one."""
+"""A prefix, with its path identifier if it has one."""
 
 
 class RefreshMemory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A family that the router is sending again."""
+    """A refresh of one family that has not ended."""
 
     family: Family
     overdue: float
     missing: tuple[tuple[str, PathId], ...]
     """The routes that have not come again yet."""
     passed_over: tuple[KeyText, ...] = ()
-    """The same of prefixes that links have or had, and that are not held."""
+    """The same for prefixes that links have or had, and whose routes are not held."""
 
 
 class AskedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was asked for anew of a family and may not have come yet: ``Asked``, its space as prefixes."""
+    """A request for routes of a family that may not be answered yet: ``Asked``, its space as prefixes."""
 
     family: Family
     since: float
@@ -72,7 +72,7 @@ class AskedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A ``FeedState`` without what follows from its routes, and without what was asked of the router."""
+    """A ``FeedState`` without what follows from its routes, and without requests to the router."""
 
     session: Session
     awaited: Awaited = Awaited.NO
@@ -84,12 +84,12 @@ class FeedMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     refreshes: tuple[RefreshMemory, ...] = ()
     asked: tuple[AskedMemory, ...] = ()
     churn: tuple[tuple[LinkKey, tuple[float, ...]], ...] = ()
-    """Of recordings from before the families were distinguished."""
+    """Only in recordings from before the families were distinguished."""
     churned: tuple[tuple[LinkKey, ChurnTimes], ...] = ()
     passed_over: tuple[KeyText, ...] = ()
-    """Routes for prefixes that links have or had, which the table has from others and which are not held."""
+    """Routes that are not held, for prefixes that links have or had: the table has them from other neighbors."""
     strays: dict[Family, tuple[tuple[Unattributed, float], ...]] = {}
-    """What keeps routes from any link, and since when."""
+    """The reasons why routes fit no link, and since when each has been there."""
 
 
 class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -115,7 +115,7 @@ class LinkMemory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CountedMemory(msgspec.Struct, frozen=True):
-    """What is usual of one thing that is counted."""
+    """The usual level of one thing that is counted."""
 
     counted: Counted
     level: LevelMemory
@@ -128,21 +128,19 @@ class AlarmMemory(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that a ``Monitor`` knows at one moment, but for the routes."""
+    """The state of a ``Monitor`` at one moment, without the routes."""
 
     now: float
     clock_offset: float = 0.0
     clock_steps: tuple[ClockStep, ...] = ()
     delivered: dict[str, float] | None = None
-    """By process: up to when everything that it had to say has been taken in. ``None``: all that follows is one stream, in
-    order, as in recordings from before processes had times of their own.
+    """By process: up to when everything that it reported has been applied. ``None`` if the input that follows is one
+    stream in order, as in recordings from before processes had times of their own.
     """
     feeds: dict[str, FeedMemory] = {}
     links: tuple[LinkMemory, ...] = ()
     drains: tuple[tuple[LinkKey, float], ...] = ()
-    """Links, and since when each drains in some family. Recordings from before there were families have no other word of
-    their drains.
-    """
+    """Links, and since when each drains in some family. Recordings from before drains had families have only this."""
     circuits: tuple[tuple[str, Family, CircuitSight], ...] = ()
     processes: dict[str, bool | None] = {}
     process_problems: dict[str, str] = {}
@@ -154,14 +152,14 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     levels: tuple[CountedMemory, ...] = ()
     windows: tuple[MaintenanceWindow, ...] = ()
     cases: tuple[AlarmMemory, ...] = ()
-    """Those of which something is remembered."""
+    """The alarms that have a state to remember."""
 
 
-# Taking it -------------------------------------------------------------------------------------------
+# Taking a snapshot -----------------------------------------------------------------------------------
 
 
 def take(monitor: Monitor) -> Snapshot:
-    """Remember everything but the routes; costs work in proportion to what the configuration names."""
+    """Return everything but the routes; costs work in proportion to what the configuration names."""
     network, now, learned = monitor.network, monitor.now, monitor.reactor.routes.learned
     return Snapshot(
         now=now,
@@ -196,16 +194,18 @@ def take(monitor: Monitor) -> Snapshot:
 
 
 def _begins_again(state: AlarmState, now: float) -> bool:
-    """Return whether a finding was raised at this very moment by what still holds.
+    """Return whether a finding was raised at this very moment by a violation that lasts.
 
-    Then it is raised again when the snapshot is gone on from. So are those that a new monitor raises at
-    once, before anybody has asked it.
+    Such a finding is left out: a monitor that goes on from the snapshot raises it again, as every new monitor raises at
+    once what has no ``raise_after``.
     """
     return state.phase is Phase.RAISED and state.status is Status.VIOLATED and state.since == now
 
 
 def _passed_over(reactor: Reactor, state: FeedState) -> tuple[tuple[RouteKey, ...], tuple[RouteKey, ...]]:
-    """Return what the table has from others for prefixes that links have or had; all of it may be a full table."""
+    """Return the routes that are not held, for prefixes that links have or had. All of them would be too many: the
+    table may be full.
+    """
     if not state.passed_over:
         return (), ()
     facts, learned = reactor.facts, reactor.routes.learned
@@ -292,13 +292,13 @@ def _link_memory(
     )
 
 
-# Going on from it ------------------------------------------------------------------------------------
+# Going on from a snapshot ----------------------------------------------------------------------------
 
 
 def resume(config: Config, snapshot: Snapshot, routes: Mapping[str, Iterable[Route]]) -> Monitor:
     """Return a monitor that goes on from ``snapshot`` and the routes that were held, by feed.
 
-    What the configuration does not know is left out.
+    Parts that the configuration does not name are left out.
     """
     network = NetworkFacts(config, snapshot.now)
     network.clock = WallClock(snapshot.clock_offset, snapshot.clock_steps)
@@ -345,7 +345,7 @@ def _restore_drains(network: NetworkFacts, snapshot: Snapshot) -> None:
 
 
 def _restore_earlier_drains(network: NetworkFacts, snapshot: Snapshot) -> None:
-    """Know of drains what a recording says that was made before they had families."""
+    """Restore drains from a recording that was made before drains had families."""
     for link, since in snapshot.drains:
         network.was_drained(link, since)
     for alarm in snapshot.cases:
@@ -383,7 +383,7 @@ def _restore_passed_over(state: FeedState, memory: FeedMemory) -> None:
     for refresh in memory.refreshes:
         state.passed_over.refresh_began(refresh.family)
     for text in memory.passed_over:
-        if text not in missing:  # earlier recordings have in both what has not come again
+        if text not in missing:  # earlier recordings have routes that have not come again in both
             state.passed_over.add(_read_key(text))
 
 
@@ -393,9 +393,7 @@ def _restore_asked(reactor: Reactor, state: FeedState, memory: FeedMemory) -> No
         asked = Asked(each.since, space, each.everything, each.marked, each.updated_at)
         reactor.refreshes.wait_for(state, each.family, asked)
     for family, sync in state.session.families.items():
-        if (
-            sync.asked_again and not sync.complete
-        ):  # of earlier recordings, in which the whole dump began again
+        if sync.asked_again and not sync.complete:  # earlier recordings, in which the whole dump began again
             sync.complete = True
             asked = Asked(state.session.dump_since, PrefixSet(()), everything=True)
             asked.marked, asked.updated_at = sync.marked, sync.updated_at

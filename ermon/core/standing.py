@@ -1,7 +1,8 @@
-"""The alarms by state, updated as they change: the headline needs only these few, never all alarms.
+"""The alarms that are not ok, by state. The sets are updated with each change, so that the headline need not look at
+all alarms.
 
-An alarm is in one of the sets while it is violated and not raised yet, raised, covered by something, or unknown
-though the check has answered before. All that is ok is in none.
+An alarm is in a set while it is violated and not raised yet, raised, suppressed, or unknown after it was known. An
+alarm that is ok is in none.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ Alarms = dict[AlarmKey, Alarm]
 
 
 class Standing:
-    """``follow`` an alarm whenever its status or its phase may have changed."""
+    """Call ``follow`` with an alarm whenever its status or its phase may have changed."""
 
     def __init__(self) -> None:
         self.revision = 0
-        """Grows with every change: who has seen this number has seen it all."""
+        """Grows with every change, so that a reader can see whether there is anything new."""
         self.raised: Alarms = {}
         self.noticed: Alarms = {}
         """Violated, and not raised yet."""
         self.covered: Alarms = {}
-        """Violated, and suppressed: of warnings and critical ones."""
+        """Violated and suppressed, of severity warning or critical."""
         self.unknown: Alarms = {}
-        """Unknown, and once known: of warnings and critical ones."""
+        """Unknown, and known before, of severity warning or critical."""
         self.switched_off: Alarms = {}
         """Violated, of checks that are switched off and whose violation is shown on a link or a pool."""
 
@@ -48,7 +49,7 @@ class Standing:
         _keep(self.switched_off, alarm, stays=violated)
 
     def dates_changed(self) -> None:
-        """Note that a window has begun or ended, whatever it covers."""
+        """Note that a window has begun or ended, even if no alarm is covered by it."""
         self.revision += 1
 
 
@@ -60,15 +61,15 @@ def _keep(alarms: Alarms, alarm: Alarm, *, stays: bool) -> None:
 
 
 FIRST = 0
-"""Before every rank of an alarm."""
+"""Lower than the rank of any alarm."""
 
 
 def rank(alarm: Alarm) -> int:
-    """Return the place of an alarm in every list and for the headline: the lower, the more it matters.
+    """Return the rank of an alarm in lists and in the headline: the lower, the more it matters.
 
-    What is for information comes last of all, and what recovers comes after what lasts, as the kinds of the headline
-    have it (``HeadlineKind``). Then the more severe comes first, then what nothing suppresses, then a cause before a
-    symptom.
+    Alarms of severity info come last of all, and recovering alarms come after those that last, as the kinds of the
+    headline do (``HeadlineKind``). Then the more severe come first, then those that are not suppressed, then causes
+    before symptoms.
     """
     info = alarm.severity is Severity.INFO
     place = (
@@ -86,7 +87,7 @@ def _symptom(alarm: Alarm) -> bool:
 
 
 def worst(alarms: Iterable[Alarm]) -> list[Alarm]:
-    """Return alarms in order: by ``rank``, then the oldest first, so that a new one does not take the place of another."""
+    """Return alarms in order: by ``rank``, then the oldest first, so that a new one is not put before others."""
     return sorted(alarms, key=lambda alarm: (rank(alarm), _began(alarm), alarm.order))
 
 

@@ -1,4 +1,4 @@
-"""What is held of one feed, one link and one circuit: the state that `NetworkFacts` is made of."""
+"""The state of one feed, one link and one circuit, of which `NetworkFacts` is made."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from ermon.model.routes import Route, RouteKey
 
 
 class ProcessRuns(msgspec.Struct, omit_defaults=True):
-    """How often an ExaBGP process has ended of late; times are seconds since the epoch. A file format."""
+    """The recent ends of an ExaBGP process; times are seconds since the epoch. A file format."""
 
     ends: list[float] = []
     restless_until: float | None = None
-    """Until then it counts as down though it runs."""
+    """Until this time it counts as down, even if it runs."""
 
     def ended(self, now: float) -> None:
         self.ends = [*(time for time in self.ends if time + PROCESS_WINDOW_SECONDS > now), now]
@@ -53,9 +53,9 @@ class ProcessState:
     """An ExaBGP process."""
 
     up: bool | None = None
-    """Whether it runs; ``None``: it has not reported yet."""
+    """Whether it runs; ``None`` if it has not reported yet."""
     silent: bool = False
-    """It runs and has not answered for too long."""
+    """It runs, but has not answered for too long."""
     problem: str = ""
     """Why it ended the last time, or what it fails to do now."""
     runs: ProcessRuns = field(default_factory=ProcessRuns)
@@ -65,13 +65,13 @@ class ProcessState:
 
 
 class Awaited(StrEnum):
-    """Whether a router that has no session is given time to call again, since ExaBGP was started. A file format."""
+    """Whether a router without a session is given time to connect again after a start of ExaBGP. A file format."""
 
     NO = "no"
     UNHEARD = "unheard"
-    """Nothing is known of an earlier session: the feed is new."""
+    """No earlier session is known: the feed is new."""
     BACK = "back"
-    """It had one when its process ended."""
+    """It had a session when its process ended."""
 
 
 @dataclass(slots=True)
@@ -84,31 +84,33 @@ class FeedState:
     held: HeldBytes = field(default_factory=HeldBytes)
     route_sets: dict[RouteSet, dict[RouteKey, Route]] = field(default_factory=dict)
     counted_sets: dict[RouteSet, AdjRibIn] = field(default_factory=dict)
-    """On an edge table: those of ``route_sets`` that are counted, from the first route on."""
+    """On an edge table: those of ``route_sets`` that are counted; a set has an entry from its first route on."""
     tables: dict[LinkKey, AdjRibIn] = field(default_factory=dict)
-    """On an edge table: the routes of each link, from the first one on."""
+    """On an edge table: the routes of each link; a link has an entry from its first route on."""
     coverage: dict[LinkKey, ExpectedCoverage] = field(default_factory=dict)
     churn: dict[LinkKey, Churn] = field(default_factory=dict)
-    """When the routes of each link changed."""
+    """The recent route changes of each link."""
     microsoft: dict[Family, int] = field(default_factory=lambda: dict.fromkeys(FAMILIES, 0))
-    """On an edge table: how many routes are Microsoft's, internal copies included."""
+    """On an edge table: the number of Microsoft's routes, internal copies included."""
     passed_over: PassedOver = field(default_factory=PassedOver)
-    """On an edge table of best paths: what is not held."""
+    """On an edge table of best paths: the routes that are not held."""
     interest: Interest | None = None
-    """Of a view of the internet, from its first UPDATE that came in octets: what can be asked about on it."""
+    """On a view of the internet: which routes the checks can ask about. Set with the first UPDATE that comes in
+    octets.
+    """
     strays: Strays = field(default_factory=Strays)
     """On an edge table: the Microsoft routes that fit no link."""
     refreshes: dict[Family, set[RouteKey]] = field(default_factory=dict)
     """While the router sends a family again (RFC 7313): the routes that have not come again yet."""
     asked: dict[Family, Asked] = field(default_factory=dict)
-    """What was asked for anew and may not have come yet."""
+    """Requests for routes that may not be answered yet."""
     canary_missing: tuple[Prefix, ...] | None = None
     awaited: Awaited = Awaited.NO
     awaited_until: float | None = None
-    """``None``: it is not waited for, or no longer until its process is started."""
+    """``None`` if it is not waited for, or is waited for only from the start of its process on."""
     overflowed_until: float | None = None
     overflowed_by: Limit | None = None
-    """Which limit it went beyond; ``None`` when it is not kept down."""
+    """Which limit it exceeded; ``None`` if it is not kept down."""
     overflow_seconds: float = 0.0
     teardown_at: float | None = None
     losses: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
@@ -116,7 +118,7 @@ class FeedState:
 
     @property
     def held_bytes(self) -> int:
-        """About how much memory what the feed has sent takes, also of what is not held as routes."""
+        """Approximate memory of everything that the feed has sent, including routes that are not held."""
         return self.held.total + self.passed_over.held_bytes
 
 
@@ -124,18 +126,18 @@ class CeasedLink(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered of a link from when it ceased to be up until it is up again. A file format."""
 
     brought: int = 0
-    """Its recent prefixes."""
+    """The number of its recent prefixes."""
     settled: frozenset[Unattributed] = frozenset()
-    """What kept routes of its router from any link while it still had its own."""
+    """The reasons why routes of its router fitted no link while the link still had its own routes."""
 
 
 class CircuitSight(msgspec.Struct, omit_defaults=True):
-    """Whether anybody would notice what happens to a circuit, in a family. A file format."""
+    """Whether ermon would notice a loss of a circuit in a family. A file format."""
 
     seen: bool = False
     """A link is up, or all are proven down."""
     lost_at: float | None = None
-    """When it was last seen, or before that, when its first edge table came up."""
+    """When it was last seen; before it was seen at all, when its first edge table came up."""
 
 
 @dataclass(slots=True)
@@ -145,10 +147,10 @@ class LinkInfo:
     witnesses: tuple[str, ...] = ()
     changed_at: float | None = None
     transitions: int = 0
-    """Changes between up and down; unknown between two equal states is no change."""
+    """The number of changes between up and down; unknown between two equal states is no change."""
     known_state: LinkState = LinkState.UNKNOWN
     awaited_until: float | None = None
-    """Until when its state is waited for, after a start; ``None`` from when it is known."""
+    """Until when its state is waited for after a start; ``None`` once it is known."""
     returned_at: float | None = None
     """When it last went from down to up."""
     flaps: RollingCount = field(default_factory=lambda: RollingCount(0, 0.0))
@@ -156,17 +158,19 @@ class LinkInfo:
     losses: SpanCount = field(default_factory=lambda: SpanCount(0, 0.0, 1.0))
     """When it went down, once in each span of the clock."""
     settles_until: float | None = None
-    """Until when changes of its routes are no churn: it went down, came up, or a drain of it began or ended."""
+    """Until when changes of its routes are no churn, because it went down or came up, or a drain of it began or
+    ended.
+    """
 
     def flaps_end(self) -> float | None:
-        """Return when it has changed so seldom of late that it is fine; ``None``: it is."""
+        """Return when its recent changes are back within the limit; ``None`` if they are."""
         ends = [end for end in (self.flaps.ends_at(), self.losses.ends_at()) if end is not None]
         return max(ends, default=None)
 
     ceased: CeasedLink | None = None
-    """``None`` while it is up, and where it never was."""
+    """``None`` while it is up, and if it never was."""
 
 
 def rolling(config: Config, limit: Parameter, seconds: float) -> RollingCount:
-    """Count what a check allows ``limit`` of within so many seconds."""
+    """Return a counter for a check that allows ``limit`` events within so many seconds."""
     return RollingCount(int(limit.of(config)), seconds)

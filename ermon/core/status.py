@@ -1,9 +1,9 @@
 """The state of circuits, links, pools, feeds and processes, read from a ``Monitor`` and judged once for all clients.
 
-The values are those of the API (``ermon.api.status``), so that nothing stands between what the core decides and what
-the page, the commands and the metrics show: they cannot disagree. One function for each entity; the whole is put
-together from them. Reading costs work in proportion to what the configuration names, never to the routes that are
-held; what is returned is frozen, and may be encoded on another thread.
+The values are those of the API (``ermon.api.status``), so that the page, the commands and the metrics show exactly what
+the core decides and cannot disagree. There is one function for each entity, and the whole is put together from them.
+Reading costs work in proportion to what the configuration names, never to the routes that are held. The values are
+frozen, and may be encoded on another thread.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ _PROCESS_STATES = {True: LinkState.UP, False: LinkState.DOWN, None: LinkState.UN
 class Collected:
     """The status of every circuit, pool and feed.
 
-    A large network takes longer than anything may hold the event loop. So it is collected step by step, each entity
-    as it stands when its turn comes; changes meanwhile are in the events.
+    For a large network, collecting it takes longer than the event loop may be blocked. So it is collected step by step,
+    each entity as it is at its step; clients receive later changes as events.
     """
 
     def __init__(self, monitor: Monitor) -> None:
@@ -80,7 +80,7 @@ class Collected:
 
 
 def collect(monitor: Monitor) -> Collected:
-    """Collect everything at once: where nothing else waits for its turn."""
+    """Collect everything at once, for callers that nothing else has to wait for."""
     collected = Collected(monitor)
     deque(collected.steps(), maxlen=0)
     return collected
@@ -96,7 +96,9 @@ def network_status(
     unconfined: Mapping[str, tuple[str, ...]] = {},
     clock_steps: tuple[ClockStepDoc, ...] = (),
 ) -> StatusDoc:
-    """Put everything together; times are seconds since the epoch. ``unconfined`` says what of its box a process lacks."""
+    """Put everything together; times are seconds since the epoch. ``unconfined`` names, by process, the protections of
+    its sandbox that are missing.
+    """
     config, seen = monitor.config, Seen(monitor)
     feeds = collected.feeds
     processes = {
@@ -211,7 +213,7 @@ def circuit_status(monitor: Monitor, name: str) -> CircuitDoc:
 
 
 def circuit_state(circuit: Circuit, links: Mapping[str, LinkDoc]) -> CircuitState:
-    """Return how a circuit is, which follows from its links."""
+    """Return the state of a circuit, which follows from its links."""
     states = {
         family: [
             links[link.name].state.get(family) for link in circuit.links.values() if family in link.families
@@ -232,19 +234,19 @@ def circuit_state(circuit: Circuit, links: Mapping[str, LinkDoc]) -> CircuitStat
 
 
 def _best(states: Collection[str | None]) -> LinkState:
-    """Return the state of several links together: one that is up is enough, and all must be proven down."""
+    """Return the state of several links together: up if one is up, and down only if all are proven down."""
     return next((state for state in (LinkState.UP, LinkState.UNKNOWN) if state in states), LinkState.DOWN)
 
 
 def worst_of(shown: Iterable[str]) -> Shown:
-    """Return the state that stands for several: what is down first, then what nobody knows."""
+    """Return the state that stands for several: down first, then unknown."""
     found = set(shown)
     order = (Shown.DOWN, Shown.UNKNOWN, Shown.DRAINING, Shown.UP)
     return next((state for state in order if state in found), Shown.UNKNOWN)
 
 
 def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
-    """Return what this instance knows of a link: nothing of the views that are watched elsewhere."""
+    """Return what this instance knows of a link; it knows nothing of views that another instance watches."""
     facts, layout = monitor.network, monitor.layout
     circuit = monitor.config.circuits[key[0]]
     link, elsewhere, mirror = circuit.links[key[1]], layout.watched_elsewhere[key], layout.mirrors[key]
@@ -288,13 +290,13 @@ def link_status(monitor: Monitor, key: LinkKey) -> LinkDoc:
 
 
 def _service_routes(facts: NetworkFacts, link: LinkKey, family: Family, community: str) -> int:
-    """Count the link's routes with a community, by the feed that shows the most of those that count."""
+    """Count the link's routes with a community, on the feed that shows the most, among those that count."""
     route_set = RouteSet(SERVICE, family, community, link)
     return max((len(facts.matching(feed, route_set)) for feed in facts.witnesses(link, family)), default=0)
 
 
 def _service_answer(facts: NetworkFacts, link: Link, family: Family, count: int) -> Answer:
-    """Say whether a service is received; without routes only what its check goes by, too, proves that it is not."""
+    """Return whether a service is received. Without routes, only what the check relies on proves that it is not."""
     if count:
         return Answer.YES
     state = facts.link_state(link.key, family)
@@ -307,7 +309,7 @@ def _service_answer(facts: NetworkFacts, link: Link, family: Family, count: int)
 
 
 def _advertising(facts: NetworkFacts, mirror: MirroredLink, family: Family) -> Answer:
-    """Say whether what the mirror shows is advertised: it stays as it is when the link goes down."""
+    """Return whether the routes of the mirror are advertised: the mirror shows them even when the link is down."""
     if link_down(facts, mirror.link, family):
         return Answer.NO
     known = mirror.in_sync(facts, family) and mirror.heard(facts, family)

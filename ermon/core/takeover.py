@@ -1,7 +1,7 @@
-"""Another configuration, step by step: what a reload takes over, and what other published lists change.
+"""Changes to another configuration, step by step: after a reload, or with other published lists.
 
-Between two steps everything else gets its turn, and nothing may be applied. A step is bounded by what it takes: a link, a
-feed, or so many routes.
+Between two steps other tasks run, but no event may be applied. A step is bounded: a link, a feed, or a number of
+routes.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ from ermon.model.inventory import Feed, LinkFamily, View
 from ermon.model.prefixes import PrefixSet
 
 ROUTES_AT_ONCE = 20
-"""Routes that a reload takes over in one step, some half a millisecond: see ``ermon.aio.slices``."""
+"""Routes that a reload takes over in one step, about half a millisecond: see ``ermon.aio.slices``."""
 
 
 def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     """Take over what an earlier reactor knows of the feeds and links that both have, step by step.
 
-    A feed that is not held whole, and is now needed for more, is requested again; what was held stays
-    known meanwhile. ``old`` must not change meanwhile; what is taken over is copied, so that it can still be read.
+    If not every route of a feed is held, and the new configuration needs more of them, they are requested again; the
+    routes that are held stay known. ``old`` must not change meanwhile. What is taken over is copied, so that ``old``
+    can still be read.
     """
     facts, before = new.facts, old.facts
     for process in facts.processes.keys() & before.processes.keys():
@@ -56,7 +57,7 @@ def adopt(new: Reactor, old: Reactor) -> Iterator[None]:
     yield from _adopt_circuits(new, old)
     for counted in facts.levels.keys() & before.levels.keys():
         level = facts.levels[counted] = before.levels[counted].copy()
-        level.stop(facts.now)  # the new policy says what is right from now on
+        level.stop(facts.now)  # the new policy decides from now on what is right
     for key, drain in before.drains.items():
         if key in facts.drains:
             facts.drains[key].take_over(drain, facts.now)
@@ -115,7 +116,7 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
     name = state.feed.name
     state.passed_over = before.passed_over.copy()
     state.session.negotiated, state.session.offered = before.session.negotiated, before.session.offered
-    # While the session is not yet in sync here: what is taken over is a dump, and no churn.
+    # The session is not in sync here yet, so that these announcements count as a dump and not as churn.
     for number, route in enumerate(before.rib.routes(), 1):
         new.routes.announce(state, (route,))
         if not number % ROUTES_AT_ONCE:
@@ -147,9 +148,11 @@ def _adopt_feed(new: Reactor, state: FeedState, old: Reactor, before: FeedState)
 
 
 def _asked_anew(new: Reactor, feed: Feed, old: Reactor, before: Feed, wider: PrefixSet) -> Asked | None:
-    """Return what a feed is asked about of which it did not keep every route; ``wider``: what all of them are."""
+    """Return the request for routes of a feed that were not held and are needed now; ``wider`` is the space in which
+    all feeds need more.
+    """
     if before.view not in FILTERED_VIEWS:
-        return None  # it was held whole
+        return None  # every route was held
     if feed.canary or before.canary:
         wider = new.routes.watched_on(feed).without(old.routes.watched_on(before))
     everything = feed.view is not before.view or (
@@ -160,10 +163,9 @@ def _asked_anew(new: Reactor, feed: Feed, old: Reactor, before: Feed, wider: Pre
 
 
 def expect(reactor: Reactor, expectations: Expectations) -> Iterator[None]:
-    """Go over to other published lists, step by step.
+    """Change to other published lists, step by step.
 
-    Only the circuits that expect other prefixes are looked at again, and of the routes only those that the lists
-    sort.
+    Only the circuits that expect other prefixes are looked at again, and only the routes that the lists sort.
     """
     facts, changed, config = reactor.facts, expectations.circuits, expectations.config
     before = reactor.routes.expect(expectations.classifiers, expectations.watched)

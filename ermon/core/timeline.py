@@ -1,11 +1,12 @@
-"""The history of the links: the states of each, and its number of prefixes. The last 24 hours are in memory, and what is
-older is put together from the hours that were written down.
+"""The history of the links: the states of each, and its number of prefixes. The last 24 hours are in memory; what is
+older is put together from the hours that were written to the store.
 
-Bounded: one count in five minutes, and so many changes of each link and family. Where those are too many,
-the oldest become one stretch that is unknown. So is the time that ermon was not running, or its machine was suspended.
+It is bounded: one count in five minutes, and a limited number of changes for each link and family. Beyond that number,
+the oldest become one stretch that is unknown. Time in which ermon was not running, or its machine was suspended, is
+unknown too.
 
-Times are those of the wall clock. When somebody sets it, what is in memory moves with it: what lasted an hour still did, and
-nothing is lost of an hour that is there twice.
+Times are those of the wall clock. When the clock is set, the history in memory moves with it, so that durations stay
+right; if the clock was set back, nothing is lost of an hour that comes twice.
 
 House rules: nothing here awaits, logs or reads a clock. Times are seconds since the epoch.
 """
@@ -35,9 +36,9 @@ SAMPLE_SECONDS = 300.0
 MAX_SAMPLES = int(SPAN_SECONDS / SAMPLE_SECONDS)
 HOUR_SECONDS = 3600.0
 MAX_CHANGES = 200
-"""Of each link and family: a link that changes its state more often has a finding that says so."""
+"""For each link and family: a link that changes its state more often has a finding that says so."""
 MAX_GAPS = 50
-"""A machine that is suspended more often in a day is left alone with the oldest."""
+"""The most suspensions of the machine in a day that are remembered; of more, the oldest are forgotten."""
 
 _UNCOUNTED = -1
 """The number of prefixes of a link whose state is unknown."""
@@ -46,12 +47,12 @@ _Count = Annotated[int, msgspec.Meta(ge=_UNCOUNTED, le=2**31 - 1)]
 
 
 def hour_of(time: float) -> int:
-    """Return which hour of the calendar a time is in, counted from the epoch."""
+    """Return the hour of the calendar that a time is in, counted from the epoch."""
     return int(time // HOUR_SECONDS)
 
 
 class KeptTrack(msgspec.Struct, frozen=True):
-    """A link and family as they are written down."""
+    """One link and family as written to the store."""
 
     link: LinkFamily
     states: list[tuple[float, Shown]]
@@ -60,25 +61,25 @@ class KeptTrack(msgspec.Struct, frozen=True):
 
 
 class KeptTimeline(msgspec.Struct, frozen=True):
-    """A stretch of the timeline as it is written down: an hour of the calendar, as far as it is over."""
+    """A stretch of the timeline as written to the store: an hour of the calendar, as far as it is over."""
 
     saved_at: float
-    """Its end."""
+    """The end of the stretch."""
     times: list[float]
     tracks: list[KeptTrack]
 
 
 class _Track:
-    """One link and family."""
+    """The history of one link and family."""
 
     def __init__(self, samples: int) -> None:
-        """``samples`` were taken before the link was known."""
+        """``samples``: the number of samples that were taken before the link was known."""
         self.state = LinkState.UNKNOWN
         self.draining = False
         self.changes: deque[tuple[float, Shown]] = deque()
-        """Each state, and when it began; two neighbours differ."""
+        """Each state, and when it began; two neighbors differ."""
         self.merged_until: float | None = None
-        """Until when the changes were too many to keep."""
+        """Until this time there were too many changes to keep."""
         self.counts = array("i", [_UNCOUNTED]) * samples
 
     def is_now(self, time: float, state: LinkState, *, draining: bool) -> None:
@@ -88,7 +89,7 @@ class _Track:
     def add(self, time: float, shown: Shown) -> None:
         changes = self.changes
         while changes and changes[-1][0] >= time:
-            changes.pop()  # it was so for no time, or the clock was wrong
+            changes.pop()  # it lasted for no time, or the clock was wrong
         if changes and changes[-1][1] == shown:
             return
         changes.append((time, shown))
@@ -98,7 +99,7 @@ class _Track:
             self.merged_until = changes[1][0]
 
     def move(self, seconds: float) -> None:
-        """Tell all times by a clock that was set."""
+        """Move all times, because the clock was set."""
         self.changes = deque((time + seconds, shown) for time, shown in self.changes)
         if self.merged_until is not None:
             self.merged_until += seconds
@@ -112,7 +113,7 @@ class _Track:
 
 @dataclass(frozen=True, slots=True)
 class TimelineView:
-    """What the links were between two times; it may be described on any thread."""
+    """The history of the links between two times; it may be described on any thread."""
 
     start: float
     end: float
@@ -156,22 +157,22 @@ def _view(
 
 
 def view_of(parts: Iterable[KeptTimeline], runs: RunLog, start: float, end: float) -> TimelineView:
-    """Put together what was written down of the links between two times."""
+    """Return the history between two times, put together from the stretches of the store."""
     return _view(*_joined(parts, runs, end), start, end)
 
 
 def _joined(
     parts: Iterable[KeptTimeline], runs: RunLog, end: float
 ) -> tuple[list[float], dict[LinkFamily, _Track]]:
-    """Join stretches of the timeline, the oldest first. Between them, every link is unknown. What is later than ``end``, or
-    does not fit together, was never known.
+    """Join stretches of the timeline, the oldest first. Between them, every link is unknown. Samples that are later
+    than ``end`` or do not fit together are dropped.
     """
     times: list[float] = []
     tracks: dict[LinkFamily, _Track] = {}
     for part in parts:
         after = times[-1] if times else 0.0
         good = [n for n, time in enumerate(part.times) if after < time <= end]
-        # Every change is written down at once, so that nothing changed until the last sign of life.
+        # Every change is written at once, so nothing changed until the last sign of life.
         saved_until = min(runs.alive_after(part.saved_at, SAMPLE_SECONDS), end)
         for found in part.tracks:
             if len(found.counts) != len(part.times):
@@ -192,19 +193,19 @@ def _joined(
 
 
 class Timeline:
-    """Follows a monitor: ``follow`` it whenever it has settled, ``sample`` it every ``SAMPLE_SECONDS``."""
+    """Follows a monitor: call ``follow`` after each turn, and ``sample`` every ``SAMPLE_SECONDS``."""
 
     def __init__(self) -> None:
         self._known: NetworkFacts | None = None
         self._times: list[float] = []
         self._tracks: dict[LinkFamily, _Track] = {}
         self._gaps: deque[tuple[float, float]] = deque(maxlen=MAX_GAPS)
-        """From when to when the machine was suspended."""
+        """The stretches in which the machine was suspended."""
         self.moved = False
-        """Whether somebody has set the clock, and all that was written down has other times now."""
+        """Whether the clock has been set, so that all times in the store are outdated."""
 
     def follow(self, monitor: Monitor, changes: Iterable[Change]) -> None:
-        """Take in what has changed since this was last called, and what a reload has added or removed."""
+        """Apply the changes since the last call, and the links that a reload has added or removed."""
         wall, changes = monitor.network.wall, list(changes)
         if moved := sum(change.set_by for change in changes if isinstance(change, ClockChanged)):
             self._move(moved)
@@ -224,7 +225,7 @@ class Timeline:
         self._meet(monitor)
 
     def _move(self, seconds: float) -> None:
-        """Tell all times by a clock that was set."""
+        """Move all times, because the clock was set."""
         self.moved = True
         self._times = [time + seconds for time in self._times]
         self._gaps = deque(((began + seconds, ended + seconds) for began, ended in self._gaps), MAX_GAPS)
@@ -232,7 +233,7 @@ class Timeline:
             track.move(seconds)
 
     def sample(self, monitor: Monitor, now: float) -> None:
-        """Count the prefixes; of the samples of the same five minutes, the last one stays."""
+        """Count the prefixes; of several samples in the same five minutes, the last one is kept."""
         self._meet(monitor)
         slot = now - now % SAMPLE_SECONDS
         kept = len(self._times)
@@ -248,7 +249,7 @@ class Timeline:
             track.forget(now - SPAN_SECONDS)
 
     def _meet(self, monitor: Monitor) -> None:
-        """Go over to the links of a new configuration."""
+        """Change to the links of a new configuration."""
         known = monitor.network
         if known is self._known:
             return
@@ -267,15 +268,15 @@ class Timeline:
     # To look at --------------------------------------------------------------------------------------
 
     def show(self, start: float, end: float) -> TimelineView:
-        """Take what the links were between two times, of the last 24 hours."""
+        """Return the history between two times of the last 24 hours."""
         return _view(self._times, self._tracks, start, end, self._gaps)
 
     # To keep -----------------------------------------------------------------------------------------
 
     def hour(self, number: int, now: float) -> KeptTimeline | None:
-        """Return an hour of the calendar, counted from the epoch, to be written down; ``None`` where nothing is known of it."""
+        """Return an hour of the calendar, counted from the epoch, for the store; ``None`` if nothing is known of it."""
         start, end = number * HOUR_SECONDS, (number + 1) * HOUR_SECONDS
-        view = self.show(start, nextafter(end, start))  # its end is the next hour's
+        view = self.show(start, nextafter(end, start))  # the end belongs to the next hour
         tracks = [
             KeptTrack(key, _span(changes, start, end), counts.tolist(), merged_until)
             for key, changes, counts, merged_until in view.tracks
@@ -285,8 +286,8 @@ class Timeline:
 
     @classmethod
     def restored(cls, parts: Iterable[KeptTimeline], runs: RunLog, now: float) -> Self:
-        """Go on from an earlier ermon: from the end of what it has written until this one sees something, every link
-        is unknown.
+        """Return a timeline that goes on from an earlier run of ermon: from the end of what that has written until this
+        run sees something, every link is unknown.
         """
         timeline = cls()
         timeline._times, timeline._tracks = _joined(parts, runs, now)
@@ -298,7 +299,7 @@ class Timeline:
 def _awake(
     changes: Iterable[tuple[float, Shown]], gaps: Iterable[tuple[float, float]]
 ) -> list[tuple[float, Shown]]:
-    """Return the states with those gaps in them, in which ermon's machine was suspended."""
+    """Return the states with unknown in the gaps, in which the machine was suspended."""
     found = list(changes)
     for began, ended in gaps:
         shown = next((shown for time, shown in reversed(found) if time <= ended), Shown.UNKNOWN)
@@ -312,7 +313,7 @@ def _awake(
 
 
 def _span(changes: Iterable[tuple[float, Shown]], since: float, now: float) -> list[tuple[float, Shown]]:
-    """Return the states from ``since`` to ``now``, the first from ``since`` on."""
+    """Return the states from ``since`` to ``now``, beginning with the state at ``since``."""
     first = Shown.UNKNOWN
     later: list[tuple[float, Shown]] = []
     for time, shown in changes:

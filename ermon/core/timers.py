@@ -1,4 +1,4 @@
-"""Deadlines as data: the core never sleeps, it says when it wants to be asked again."""
+"""Deadlines as data: the core never sleeps, it only says when it has to be called again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Timers(Generic[K]):
-    """At most one deadline a key, in seconds; the earliest first, equal ones in the order they were set."""
+    """At most one deadline for each key, in seconds; the earliest first, equal ones in the order in which they were
+    set.
+    """
 
     def __init__(self, sequence: Iterator[int] | None = None) -> None:
         """``sequence`` numbers the deadlines in the order in which they are set."""
@@ -26,7 +28,7 @@ class Timers(Generic[K]):
         self._sequence = count() if sequence is None else sequence
 
     def set(self, key: K, due: float) -> None:
-        # Rounded as every event's time is, so that a line and a timer at one instant compare equal.
+        # Rounded as every event's time is, so that a line and a timer at the same instant compare equal.
         entry = (round(due, 6), next(self._sequence))
         self._due[key] = entry
         heapq.heappush(self._heap, (*entry, key))
@@ -63,10 +65,12 @@ class Timers(Generic[K]):
 
 
 class OwnedTimers(Generic[K]):
-    """The same for keys that are judged by different ExaBGP processes: a deadline waits for those of its own key."""
+    """The same for keys that depend on different ExaBGP processes: a deadline waits for the processes of its own
+    key.
+    """
 
     def __init__(self, owner: Callable[[K], Owner], horizons: Horizons) -> None:
-        """``owner`` must say the same of a key each time."""
+        """``owner`` must return the same for a key each time."""
         self._owner = owner
         self._horizons = horizons
         self._sequence = count()
@@ -93,7 +97,7 @@ class OwnedTimers(Generic[K]):
 
     def ripe(self) -> float | None:
         """Return the earliest deadline that waits for no process."""
-        found = None  # asked before every line is taken in: no generator
+        found = None  # no generator, because this runs before every line is applied
         for owner, timers in self._of.items():
             first = timers.first()
             if first is None or (found is not None and first[0] >= found):
@@ -103,19 +107,21 @@ class OwnedTimers(Generic[K]):
         return found
 
     def wake_at(self) -> float | None:
-        """Return when to look again if nothing arrives: a deadline that waits for a process alone is left out."""
+        """Return when to look again if nothing arrives. Deadlines that only wait for a process are left out."""
         until, clock = self._horizons.until, self._horizons.clock
         dues = (due for owner, due in self._firsts() if due > clock or due <= until(owner))
         return min(dues, default=None)
 
     def awaited(self) -> frozenset[str]:
-        """Return the processes that must say more before a deadline may come that is due by ermon's own time."""
+        """Return the processes that must report more before a deadline may fire that is due by the time of ermon
+        itself.
+        """
         horizons = self._horizons
         overdue = (first for first in self._firsts() if first[1] <= horizons.clock)
         return frozenset(process for owner, due in overdue for process in horizons.behind(owner, due))
 
     def pop(self, now: float) -> K | None:
-        """Remove and return a key whose deadline has come, and waits for no process."""
+        """Remove and return a key whose deadline has come and that waits for no process."""
         found: tuple[tuple[float, int], Timers[K]] | None = None
         for owner, timers in self._of.items():
             first = timers.first()
@@ -139,14 +145,14 @@ class SyncDue(msgspec.Struct, frozen=True):
 
 
 class RefreshOverdue(msgspec.Struct, frozen=True):
-    """A router that began to send everything again has not said that it is done."""
+    """A router that began to send everything again has not marked the end."""
 
     feed: str
     family: Family
 
 
 class AskedOver(msgspec.Struct, frozen=True):
-    """What was asked for anew may all have come."""
+    """A request for routes may be answered completely."""
 
     feed: str
     family: Family
@@ -177,13 +183,13 @@ class ProcessSettles(msgspec.Struct, frozen=True):
 
 
 class StrangersGone(msgspec.Struct, frozen=True):
-    """Who connected to an address of ermon's and was no feed's router has not come back."""
+    """An unknown router that connected to an address of ermon has not come back."""
 
     local: str
 
 
 class ReconnectOverdue(msgspec.Struct, frozen=True):
-    """A router has had its time to call again since ExaBGP was started."""
+    """A router has had its time to connect again after a start of ExaBGP."""
 
     feed: str
 
@@ -201,21 +207,21 @@ class LinkFlapsEnd(msgspec.Struct, frozen=True):
 
 
 class FirstDumpsEnd(msgspec.Struct, frozen=True):
-    """The first dumps of a circuit's feeds are waited for no longer."""
+    """The first dumps of a circuit's feeds are no longer waited for."""
 
     circuit: str
     family: Family
 
 
 class FailoverGraceEnds(msgspec.Struct, frozen=True):
-    """A link has been up for long enough: its pools for failover have no reason to be on the internet any more."""
+    """A link has been up for long enough: its failover pools have no reason to be on the internet any more."""
 
     link: LinkKey
     family: Family
 
 
 class DrainOverdue(msgspec.Struct, frozen=True):
-    """A drain lasts for longer than ``policy.max_drain``."""
+    """A drain has lasted for longer than ``policy.max_drain``."""
 
     link: LinkKey
     family: Family
@@ -252,4 +258,4 @@ Timer = (
     | RunLearnt
     | ChurnEnds
 )
-"""What the reactor waits for. The union is closed: a timer that nobody handles is a type error."""
+"""All timers of the reactor. The union is closed: a timer without a branch is a type error."""

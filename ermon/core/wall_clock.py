@@ -1,10 +1,10 @@
-"""What the wall clock says at a time of events.
+"""Converts times of events to the wall clock.
 
-Times of events only ever pass, and the wall clock may be set: so it is ahead of them by an offset, which has steps. And while
-the machine is suspended, the wall clock goes on alone.
+Times of events never go back, while the wall clock may be set. So the wall clock is ahead of them by an offset, which
+changes in steps. While the machine is suspended, only the wall clock goes on.
 
-A date that was said by a clock that somebody set since is told in the terms of the clock as it is now, so that what lasts has
-the right length. What was before the machine was suspended keeps its date: that much time has really passed.
+A date from before the clock was set is shown in terms of the clock as it is now, so that durations are right. A date
+from before the machine was suspended stays the same, because that much time has really passed.
 
 House rules: nothing here reads a clock. Times are seconds since the epoch.
 """
@@ -18,24 +18,24 @@ import msgspec
 from ermon.model.text import duration_text
 
 MAX_STEPS = 100
-"""Of steps before the last ones it is only known how far they have set the clock."""
+"""The most steps that are kept; of older ones, only the sum is known."""
 
 SMALL_SECONDS = 1.0
-"""By how much clocks may differ that are called the same."""
+"""Clocks that differ by no more than this count as equal."""
 
 
 class ClockStep(msgspec.Struct, frozen=True):
-    """From some time of events on the wall clock is further ahead of them."""
+    """A change of the offset of the wall clock from a time of events on."""
 
     time: float
     by: float
-    """Seconds, less than 0 where it was set back."""
+    """Seconds; negative if the clock was set back."""
     suspended: float = 0.0
-    """How many seconds the machine was suspended for, which are part of that."""
+    """The seconds for which the machine was suspended; they are part of ``by``."""
 
     @property
     def set_by(self) -> float:
-        """By how much somebody set the clock, forward or back."""
+        """The seconds by which the clock was set, forward or back."""
         return self.by - self.suspended
 
 
@@ -43,7 +43,7 @@ class WallClock:
     """The wall clock of ermon's machine, as far as its steps were noticed."""
 
     def __init__(self, offset: float = 0.0, steps: Iterable[ClockStep] = ()) -> None:
-        """``offset``: how far it is ahead of the times of events, after all ``steps``."""
+        """``offset``: how far it is ahead of the times of events after all ``steps``."""
         self.steps = list(steps)
         self._first = offset - sum(step.by for step in self.steps)
 
@@ -53,7 +53,7 @@ class WallClock:
         return self._first + sum(step.by for step in self.steps)
 
     def step(self, time: float, offset: float, suspended: float) -> ClockStep:
-        """Know that from a time of events on it has another ``offset``."""
+        """Note that it has another ``offset`` from a time of events on."""
         step = ClockStep(time, offset - self.offset, suspended)
         self.steps.append(step)
         if len(self.steps) > MAX_STEPS:
@@ -61,18 +61,18 @@ class WallClock:
         return step
 
     def at(self, time: float) -> float:
-        """Return what it said at a time of events."""
+        """Return the wall clock at a time of events."""
         return time + self._offset_at(time)
 
     def date(self, time: float, now: float) -> float:
-        """Return when an earlier time of events was, in the terms of the clock as it is at ``now``."""
+        """Return the date of an earlier time of events, in terms of the clock as it is at ``now``."""
         if not self.steps:
             return time + self._first
         asleep = sum(step.suspended for step in self.steps if time < step.time <= now)
         return time + self._offset_at(now) - asleep
 
     def moments(self, date: float, after: float) -> Iterator[float]:
-        """Yield the times of events later than ``after`` at which it comes to a date; it may come there again when it
+        """Yield the times of events later than ``after`` at which the clock reaches a date. It reaches it again if it
         was set back.
         """
         offset, begins = self._first, float("-inf")
@@ -88,7 +88,7 @@ class WallClock:
 
 
 def step_text(set_by: float, suspended: float) -> str:
-    """Say what has become of the clock: ``clock set back by 1 h 0 min``."""
+    """Describe what happened to the clock: ``clock set back by 1 h 0 min``."""
     parts = []
     if suspended >= SMALL_SECONDS:
         parts.append(f"machine suspended for {duration_text(round(suspended), exact=True)}")
