@@ -1,13 +1,13 @@
-"""The answers of the HTTP API, described once: for the server, for the commands, and for other clients.
+"""The data of the HTTP API, described once for the server, the commands and other clients.
 
-The core fills these values, the web writes them as JSON, ``ermon status``, ``routes``, ``verify``, ``maintenance``
-and ``demo`` read them back, and ``/api/v1/schema`` publishes them. So a key cannot mean two things, and one that is
-renamed here is renamed everywhere, or does not type-check.
+The core fills these values and the web writes them as JSON. ``ermon status``, ``routes``, ``verify``, ``maintenance``
+and ``demo`` read them back, and ``/api/v1/schema`` publishes them. So a key cannot have two meanings, and the type
+checker finds every place that uses a renamed key.
 
-- Every key of an answer stands here, with its unit and its meaning, in the order in which it is written.
-- A key without a default is always there, and an answer without it is none of ermon's. One with a default was added
-  late or is left out where it says nothing; readers use the default instead.
-- Readers ignore keys that are not here: a newer ermon says more. For the same reason words such as
-  ``up`` are text, of which the schema lists those that this ermon knows: a reader shows one that it does not know,
-  and takes it for no good news.
+- This package has every key of an answer, with its unit and its meaning, in the order of the JSON.
+- A key without a default is always present. Clients refuse an answer without it, because it cannot come from ermon. A
+  key with a default was added later, or is left out when it has nothing to say; clients then use the default.
+- Clients ignore keys that are not here, because a newer ermon may send more. For the same reason words such as
+  ``up`` are plain text, and the schema lists the words that this ermon knows. A client shows a word that it does not
+  know, and does not treat it as good.
 """

@@ -1,4 +1,4 @@
-"""What the other paths of the API than ``/api/v1/status`` answer: findings, routes, checks, windows, events, 24 hours."""
+"""The data of every path of the API but ``/api/v1/status``: findings, routes, search, checks, windows, events, history."""
 
 from __future__ import annotations
 
@@ -97,19 +97,19 @@ def finding_doc(finding: Finding) -> FindingDoc:
 
 
 def substance(finding: FindingDoc) -> dict[str, Any]:
-    """Return what a finding says, without its times and marks: what replay and webhooks tell beside times of their own."""
+    """Return the content of a finding without times and flags. ``ermon replay`` and webhooks add their own times."""
     return {name: getattr(finding, name) for name in _SUBSTANCE}
 
 
 class HasSeverity(Protocol):
-    """A finding, or what becomes one."""
+    """A finding, or a violation that may become one."""
 
     @property
     def severity(self) -> Severity: ...
 
 
 def by_severity(raised: Iterable[HasSeverity]) -> Mapping[str, int]:
-    """Count findings by severity, the worst first, those without any too."""
+    """Count findings by severity, the worst severity first, also severities that no finding has."""
     counts = Counter(finding.severity for finding in raised)
     return {severity.value: counts[severity] for severity in Severity}
 

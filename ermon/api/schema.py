@@ -1,4 +1,4 @@
-"""Every path and event of the API with its type, and ``/api/v1/schema``: the same as JSON Schema (draft 2020-12)."""
+"""Lists every path and event of the API with its type, and makes the JSON Schema (draft 2020-12) of ``/api/v1/schema``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EVENTS: Mapping[str, type] = {
     "headline": HeadlineDoc,
     "clock": ClockStepDoc,
 }
-"""What ``/api/v1/events`` sends, by kind; in the order in which those of one moment are sent."""
+"""The events of ``/api/v1/events``, by kind. Events of one moment are sent in this order."""
 
 
 class Endpoint(NamedTuple):
@@ -91,7 +91,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 def make_schema() -> Mapping[str, Any]:
     """Return the schema of all answers: ``paths`` by path and method, ``events`` by kind, ``$defs`` for both.
 
-    An ``answer`` is that of a success as a whole, envelope and all; ``error`` is that of everything else.
+    An ``answer`` describes the whole answer of a success, with its envelope; ``error`` describes every other answer.
     """
     bodies = [each for each in ENDPOINTS if each.body is not None]
     types = [
@@ -122,7 +122,10 @@ def make_schema() -> Mapping[str, Any]:
 
 
 def _described(schema: dict[str, Any], struct: type[msgspec.Struct]) -> dict[str, Any]:
-    """Say of each key what its docstring says, and require what is always written, even where a reader does without."""
+    """Add the docstring of each field as its description, and require every key that is always written.
+
+    A key with a default is required too if ermon always writes it, although a client can do without it.
+    """
     texts = {name: text for base in reversed(struct.__mro__) for name, text in _field_texts(base)}
     keys = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
     for field, key in keys.items():
@@ -136,7 +139,7 @@ def _described(schema: dict[str, Any], struct: type[msgspec.Struct]) -> dict[str
 
 
 def _field_texts(struct: type) -> Iterator[tuple[str, str]]:
-    """Yield the docstring below each field of a class: Python itself forgets them."""
+    """Yield each field of a class with the docstring below it. Python does not keep those, so they come from the source."""
     if struct not in _STRUCTS.values():
         return
     [definition] = ast.parse(dedent(inspect.getsource(struct))).body
@@ -153,4 +156,4 @@ _STRUCTS: Mapping[str, type[msgspec.Struct]] = {
     for name, found in vars(module).items()
     if isinstance(found, type) and issubclass(found, msgspec.Struct)
 }
-"""Everything that the schema describes, by name."""
+"""Every struct that the schema describes, by name."""

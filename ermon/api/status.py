@@ -1,10 +1,10 @@
-"""``/api/v1/status``: what is configured, how it is, and how it is to be shown.
+"""``/api/v1/status``: everything that is configured, its state, and how to show it.
 
-What is known by family is an object with the families as keys. A family of a link is left out where another ermon
-watches it.
+A value for each family is an object with the families as keys. A link has no key for a family that another ermon
+monitors.
 
-Whether something is well, wrong or unseen is decided once, by the core: ``headline``, ``overall`` and ``shown`` say
-it, and the page and the terminal only print them. ``overall`` sums up the values beside it in one word.
+The core alone decides whether something is well, wrong or unseen. ``headline``, ``overall`` and ``shown`` have its
+decision, and the page and the terminal only print them. ``overall`` sums up the values beside it in one word.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Time = Annotated[
 
 
 def words(known: type[StrEnum]) -> Meta:
-    """Describe a word: the schema lists those that are known, and a reader takes any other too."""
+    """Describe a word of a known set: the schema lists the set, and clients accept any other word too."""
     return Meta(extra_json_schema={"enum": [word.value for word in known]})
 
 
 class Answer(StrEnum):
-    """Whether something is seen somewhere; ``no`` is proven, ``unknown`` is neither."""
+    """Whether ermon sees something in a place. ``no`` means that its absence is proven, ``unknown`` that nothing is."""
 
     YES = "yes"
     NO = "no"
@@ -45,7 +45,9 @@ class Answer(StrEnum):
 
 
 class Shown(StrEnum):
-    """How a link or a circuit is shown. A link that drains is ``draining``, whatever is received on it: it may fall silent."""
+    """How to show a link or a circuit. A link that drains is ``draining`` with or without routes, because the end of a
+    drain may withdraw them all.
+    """
 
     UP = "up"
     DOWN = "down"
@@ -57,22 +59,22 @@ class PoolPlace(StrEnum):
     """The state of a pool in one place: on a link or on the internet. One wrong family makes it wrong."""
 
     ADVERTISED = "advertised"
-    """Seen on a link that is to advertise it."""
+    """Seen on a link that must advertise it."""
     MISSING = "missing"
     """Wrong: not seen on such a link."""
     UNEXPECTED = "unexpected"
-    """Wrong: seen where it is not to be."""
+    """Wrong: seen in a place where it must not be."""
     FAILOVER = "failover"
-    """Heard on the internet, as it may be: the pool's ``internet`` is ``failover``."""
+    """Seen on the internet, which is allowed because the pool's ``internet`` is ``failover``."""
     UNKNOWN = "unknown"
-    """Nothing wrong is seen, and in some family nobody can see."""
+    """ermon sees nothing wrong, and cannot see the pool in some family."""
 
 
 class PoolOverall(StrEnum):
     """A pool in all its places."""
 
     PLANNED = "planned"
-    """It is everywhere where it is to be, and seen nowhere else."""
+    """It is in every place where it must be, and in no other."""
     WRONG = "wrong"
     """It is missing or unexpected somewhere."""
     UNKNOWN = "unknown"
@@ -84,29 +86,29 @@ class FeedOverall(StrEnum):
     UP = "up"
     """It is up and in sync: its silence proves absence."""
     IMPAIRED = "impaired"
-    """In sync, but messages were lost, or it has sent more routes than are taken."""
+    """In sync, but messages were lost, or it has sent more routes than ermon accepts."""
     NOT_IN_SYNC = "not-in-sync"
     """It is up, and in some family not known to have sent everything."""
     DOWN = "down"
 
 
 class HeadlineKind(StrEnum):
-    """The first that applies."""
+    """The kinds of headline, by priority: the first that applies is the headline."""
 
     WRONG = "wrong"
-    """A finding of severity critical or warning is raised, and not over."""
+    """A finding of severity critical or warning is raised, and still violated."""
     UNSEEN = "unseen"
-    """Feeds are down or not in sync, or what could be judged before cannot be any more."""
+    """Feeds are down or not in sync, or something that ermon could judge before is unknown now."""
     NOTICED = "noticed"
     """Something is wrong, and will be raised if it lasts."""
     RECOVERING = "recovering"
-    """What is raised is over, and will be cleared if it stays so."""
+    """What is raised is no longer violated, and will be cleared if that lasts."""
     MAINTENANCE = "maintenance"
-    """A maintenance window is open; or an exception, or that a check is switched off, keeps something wrong quiet."""
+    """A maintenance window is open, or something is wrong that an exception or a disabled check keeps quiet."""
     DRAINING = "draining"
     """Microsoft drains a link."""
     WELL = "well"
-    """Nothing is wrong as far as ermon sees; what it never sees are blind spots."""
+    """ermon sees nothing wrong. What it can never see is listed as blind spots."""
 
 
 StateWord = Annotated[str, words(LinkState)]

@@ -1,4 +1,4 @@
-"""The commands: each parses, calls one function, prints.
+"""The commands. Each parses its arguments, calls one function and prints the result.
 
 Exit codes: 0 fine, 1 something is wrong with the network (or worth a look in the file), 2 wrong usage or
 invalid file, 3 something needed is unreachable, 70 a bug.
@@ -25,10 +25,10 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has seen enough; Python must not complain about it at exit.
+        # The reader closed our output, as `head` does; Python must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
-    except Exception:  # noqa: BLE001  # whatever gets here is a bug, and is to be seen as one
+    except Exception:  # noqa: BLE001  # any other exception is a bug, and must look like one
         traceback.print_exc()
         print("This is a bug in ermon. Please report it with the lines above.", file=sys.stderr)
         return BUG

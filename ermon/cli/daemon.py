@@ -168,6 +168,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _directory(variable: str) -> Path | None:
-    """Return the directory that systemd made for us, the first where there are several."""
+    """Return the directory that systemd made for ermon, the first if there are several."""
     value = os.environ.get(variable, "").split(":")[0]
     return Path(value) if value else None

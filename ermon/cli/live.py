@@ -57,7 +57,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 async def _until_terminated(watching: Coroutine[Any, Any, None]) -> bool:
-    """End on SIGTERM as on Ctrl-C: the terminal is to be left as it was found."""
+    """End on SIGTERM as on Ctrl-C, so that the terminal is restored."""
     task, loop = asyncio.ensure_future(watching), asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
     try:
@@ -110,7 +110,7 @@ def _routes(options: argparse.Namespace) -> int:
 
 
 def _told(question: Callable[[], Coroutine[Any, Any, bool]]) -> int:
-    """Ask a running daemon; the question prints its answer, and returns whether it is a good one."""
+    """Run a question to a daemon. It prints its answer and returns whether all is well; return the exit code."""
     return FINE if asyncio.run(question()) else WRONG
 
 
@@ -146,11 +146,11 @@ RIGHTS = (
     "On the daemon's machine, root and the group ermon may make changes over its control socket. From elsewhere, changes "
     "need a daemon that was started with --web.enable-lifecycle, and a password or a verified client certificate."
 )
-"""Who may change anything, for the help of each command that does."""
+"""Which users may change something, for the help of each command that changes something."""
 
 
 def _ask(options: argparse.Namespace, question: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-    """Ask the daemon that the flags name."""
+    """Run ``question`` with a client of the daemon that the flags name."""
     from ermon.client.http import Client
 
     async def ask() -> T:

@@ -1,5 +1,5 @@
 """The commands that need no running daemon: init, check, test and replay work on files; demo, checks and explain
-show what ermon does.
+show how ermon works.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def add_init(commands: Commands) -> None:
 
 
 class _InOrder(argparse.Action):
-    """Keeps flags with their values in the order in which they were given."""
+    """Stores flags with their values in the order of the command line."""
 
     def __call__(
         self,
@@ -137,7 +137,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _previewed(options: argparse.Namespace, config: Config) -> bool:
-    """Show what a running daemon would raise and clear with this file; return whether that needs somebody."""
+    """Show what a running daemon would raise and clear with this file; return whether an engineer must act on it."""
     from ermon.sources.reading import load_local
     from ermon.verify.preview import preview, write
 
@@ -283,7 +283,7 @@ def _checks(options: argparse.Namespace) -> int:
 
 
 _FINDING_ID = re.compile(r"[0-9a-f]{16}")
-"""What a finding is called; no check has such a name."""
+"""The form of a finding's id; no check has such a name."""
 
 
 def add_explain(commands: Commands) -> None:

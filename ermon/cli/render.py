@@ -1,4 +1,4 @@
-"""``ermon render``: configuration for others, from ermon's own: ExaBGP, systemd, routers, Prometheus."""
+"""``ermon render``: generates configuration for ExaBGP, systemd, routers and Prometheus from ermon's own."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _systemd(options: argparse.Namespace) -> int:
 
 
 def _installed() -> Path:
-    """Return where this ermon is, if a service can run it there."""
+    """Return the path of this ermon's executable, if a service can run it there."""
     from ermon.daemon.systemd import hidden
 
     executable = Path(sysconfig.get_path("scripts")) / "ermon"
@@ -134,7 +134,7 @@ def _installed() -> Path:
 
 
 def _exists(config_file: Path) -> bool:
-    """Return whether there is a configuration yet, and say so where there is none."""
+    """Return whether the configuration file exists, and print a message if it does not."""
     try:
         config_file.stat()
     except FileNotFoundError:
@@ -189,7 +189,7 @@ def _add_router(what: Commands) -> None:
 
 
 def _mirror(text: str) -> tuple[tuple[str, Family | None], str]:
-    """Read ``edge-1-msee:ipv6=TO-MICROSOFT6``."""
+    """Parse a mirror and its outbound policy, such as ``edge-1-msee:ipv6=TO-MICROSOFT6``."""
     subject, _, policy = text.partition("=")
     feed, colon, given = subject.partition(":")
     family = next((family for family in get_args(Family) if family == given), None)

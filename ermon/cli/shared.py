@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, what makes a command impossible, and flags and their types."""
+"""Shared by the commands: exit codes, errors that end a command, flags and their types."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ PLATFORMS = (
     *("iosxe", "iosxr", "nxos", "junos", "eos", "frr", "bird", "vyos"),
     *("gobgp", "openbgpd", "panos", "fortios"),
 )
-"""The keys of ``routers.PLATFORMS`` and ``commands.PLATFORMS``, which need not be imported for `--help`."""
+"""The keys of ``routers.PLATFORMS`` and ``commands.PLATFORMS``, repeated so that `--help` imports neither package."""
 
-# What makes a command impossible -------------------------------------------------------------------------
+# Errors that end a command -------------------------------------------------------------------------------
 
 
 class RefusedError(Exception):
-    """What was asked for cannot be done; the text says why, and what would be right."""
+    """The command cannot do what it was asked to; the text says why, and what would be right."""
 
 
 def _about_files() -> tuple[type[Exception], ...]:
-    """Errors whose text begins with the file that it is about."""
+    """Return the classes of errors whose text begins with the name of a file."""
     from ermon.checks.sharding import NoFeedError
     from ermon.config.yaml import ConfigError
     from ermon.recording.files import UnreadableError
@@ -59,9 +59,8 @@ def _about_others() -> tuple[type[Exception], ...]:
 def run_command(options: argparse.Namespace) -> int:
     """Run the command of a command line, and return its exit code.
 
-    A command raises errors for its user: they are listed here, once. The classes
-    are imported when something was raised, since `except` looks at them only then: no command waits for
-    the libraries of another.
+    All errors that a command raises for its user are caught here. `except` evaluates the classes only after an
+    error, so they are imported only then, and no command waits for the libraries of another.
     """
     try:
         return int(options.command(options))
@@ -80,7 +79,7 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def add_config_file(parser: argparse.ArgumentParser, text: str, default: Path | None = None) -> None:
-    """Add ``--config.file``, which must be given where it has no default."""
+    """Add ``--config.file``, which is required if there is no default."""
     parser.add_argument(
         "--config.file",
         dest="config_file",
@@ -105,7 +104,7 @@ def add_feeds_match(parser: argparse.ArgumentParser) -> None:
 
 
 def duration(text: str) -> float:
-    """Read ``90m`` as seconds, as the configuration does."""
+    """Parse a duration such as ``90m`` into seconds, as the configuration does."""
     seconds = parse_duration(text)
     if seconds and seconds <= LONGEST_SECONDS:
         return seconds
@@ -113,7 +112,7 @@ def duration(text: str) -> float:
 
 
 def byte_size(text: str) -> int:
-    """Read ``512MiB`` as bytes."""
+    """Parse a size such as ``512MiB`` into bytes."""
     found = re.fullmatch(r"([0-9]{1,7})(MiB|GiB)", text)
     size = int(found[1]) * _SIZES[found[2]] if found else 0
     if _SMALLEST <= size <= _LARGEST:
@@ -126,7 +125,7 @@ if TYPE_CHECKING:
     from ermon.config.load import LoadedConfig
     from ermon.httpd.shell import WebConfig
 
-# The flags about ermon's web: where the daemon serves it, and where the other commands find it ------
+# The flags about ermon's web: the address on which the daemon serves, and at which other commands connect
 
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # to be recognized, not listened on
@@ -189,7 +188,7 @@ def listen_address(text: str) -> tuple[str, int]:
 
 
 def external_url(text: str) -> str:
-    # Braces would be a template to Prometheus, which fills in what stands in annotations.
+    # Prometheus would read braces as a template, because it expands templates in annotations.
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
@@ -209,7 +208,7 @@ def host_name(text: str) -> str:
 
 
 def web_options(options: argparse.Namespace, *, tls: bool) -> dict[str, Any]:
-    """Return what the flags say, as the fields of ``Options``."""
+    """Return the values of the web flags as the fields of ``Options``."""
     listen = tuple(options.listen or [listen_address(DEFAULT_LISTEN_ADDRESS)])
     host, port = listen[0]
     name = socket.gethostname() if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
@@ -223,7 +222,7 @@ def web_options(options: argparse.Namespace, *, tls: bool) -> dict[str, Any]:
 
 
 def load_configs(options: argparse.Namespace) -> tuple[LoadedConfig, WebConfig]:
-    """Read both files that the flags name; raises ``ConfigError`` with all that is wrong with either."""
+    """Read both files that the flags name; raises ``ConfigError`` with every mistake in either of them."""
     from ermon.config.load import ConfigError, load_config
     from ermon.httpd.config import load_web_config
     from ermon.httpd.shell import WebConfig
@@ -243,7 +242,7 @@ def load_configs(options: argparse.Namespace) -> tuple[LoadedConfig, WebConfig]:
 
 
 def add_target(parser: argparse.ArgumentParser, *, optional: str = "") -> None:
-    """Add the flags of a command that asks a daemon; ``optional`` says what it does only if ``--url`` is given."""
+    """Add the flags of a command that asks a daemon; ``optional`` describes what the command does only with ``--url``."""
     parser.add_argument(
         "--url",
         help=optional

@@ -1,1 +1,1 @@
-"""How the commands ask a running daemon."""
+"""The HTTP client with which the commands ask a running daemon."""

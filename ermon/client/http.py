@@ -1,6 +1,6 @@
-"""Speaks to the API of a running daemon, for the commands that do.
+"""The client of a running daemon's API, for the commands that need one.
 
-Whatever answers is not trusted to be ermon: its answers are bounded in time and size, and typed.
+The client does not trust the server to be ermon: it limits the time and size of answers, and checks their types.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from ermon.client.target import Target, UnreachableError, UsageError, closed, re
 from ermon.model.text import printable
 
 CONNECT_SECONDS = 5.0
-"""How long a daemon may take to accept a connection: it is near, or the network is broken."""
+"""How long a daemon may take to accept a connection. A reachable one accepts at once."""
 ANSWER_SECONDS = 30.0
 """How long one answer may take as a whole; ermon takes milliseconds."""
 MAX_RECORDING_BYTES = 512 * 1024 * 1024
-"""What is held of the edge tables of a large company is a tenth of it."""
+"""The routes that ermon holds of a large company's edge tables take a tenth of it."""
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-"""The statuses of two hundred feeds and fifty circuits are a tenth of it."""
+"""The statuses of two hundred feeds and fifty circuits take a tenth of it."""
 
 
 T = TypeVar("T")
 
 
 class Client:
-    """Speaks to the API of one daemon."""
+    """A connection to the API of one daemon."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -57,7 +57,7 @@ class Client:
         await self._session.close()
 
     async def get(self, path: str, kind: type[T], **parameters: str) -> T:
-        """Return the data of ``/api/v1/PATH``; what the daemon finds wrong with the question is a ``UsageError``."""
+        """Return the data of ``/api/v1/PATH``; raises ``UsageError`` if the daemon refuses the request as wrong."""
         code, body, where = await self._send("GET", path, parameters)
         if code == 400 and (words := _own_words(body)) is not None:
             raise UsageError(words)
@@ -66,7 +66,7 @@ class Client:
         return _decode(body, kind, where)
 
     async def recording(self) -> list[bytes]:
-        """Return the lines of a recording of this moment."""
+        """Return the lines of a recording that has the daemon's present state."""
         with self._reached(where := self._where("recording")):
             async with self._session.get(self._address("recording", {}), **self._as_always) as response:
                 most = MAX_RECORDING_BYTES if response.status == 200 else None
@@ -76,7 +76,7 @@ class Client:
                 return body.splitlines()
 
     async def change(self, method: str, path: str, kind: type[T], body: object = None) -> T:
-        """Ask for a change; what the daemon does not allow, or finds wrong with it, is a ``UsageError``."""
+        """Request a change; raises ``UsageError`` if the daemon does not allow it or refuses it as wrong."""
         code, answer, where = await self._send(method, path, {}, body)
         if code in {400, 401, 403, 404}:
             raise UsageError(f"{where}: {_refusal(code, answer, where)}")
@@ -96,9 +96,9 @@ class Client:
     async def stream(
         self, path: str, *, silence_seconds: float, headers: Mapping[str, str]
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what comes of the event stream ``/api/v1/PATH``, until the server ends it.
+        """Yield the bytes of the event stream ``/api/v1/PATH`` as they arrive, until the server ends it.
 
-        ``silence_seconds``: after so long without a byte there is nobody any more.
+        After ``silence_seconds`` without a byte, the server counts as gone.
         """
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=silence_seconds)
         with self._reached(where := self._where(path), silence_seconds):
@@ -112,13 +112,13 @@ class Client:
                     raise UnreachableError(
                         f"{where}: the answer is not a stream of events. {is_it_ermon(where)}"
                     )
-                # Its end is that of the connection: an ermon that stops does not write the last chunk of a stream.
+                # The stream ends with the connection: an ermon that stops does not write the last chunk.
                 with suppress(aiohttp.ClientPayloadError):
                     async for part in response.content.iter_any():
                         yield part
 
     async def reload(self) -> list[str]:
-        """Ask for a reload of the configuration; returns what is wrong with it, if anything is."""
+        """Request a reload of the configuration; return the mistakes in it, none if it was loaded."""
         with self._reached(where := f"{self.name}/-/reload"):
             async with self._session.post(self._url.joinpath("-", "reload"), **self._as_always) as response:
                 lines = [
@@ -133,7 +133,10 @@ class Client:
 
     @contextmanager
     def _reached(self, where: str, seconds: float | None = None) -> Iterator[None]:
-        """Say in words why there is no answer within so many seconds, those of an answer unless said."""
+        """Turn errors of a request into ``UnreachableError`` with a reason in words.
+
+        ``seconds`` is the time limit to name in the text, by default ``ANSWER_SECONDS``.
+        """
         try:
             yield
         except aiohttp.ClientConnectorCertificateError as error:
@@ -166,7 +169,7 @@ class Client:
         return f"{self.name}/api/v1/{path}"
 
     def _address(self, path: str, parameters: Mapping[str, str]) -> URL:
-        # joinpath keeps a path that a proxy puts before ermon's own.
+        # joinpath keeps the path prefix under which a proxy serves ermon.
         return self._url.joinpath("api", "v1", path).with_query(parameters)
 
     @property
@@ -175,14 +178,14 @@ class Client:
 
 
 def is_it_ermon(where: str) -> str:
-    """Ask whether the answer is ermon's, with the option that names another daemon: ``where`` is a URL or a socket."""
+    """Return the question whether the server is ermon, with the option that names another; ``where`` is a URL or a socket."""
     if "://" in where:
         return "Is that an ermon? --url needs the address of `ermon run --web.listen-address`"
     return "Is that an ermon? --socket needs the control socket of `ermon run`"
 
 
 async def _read(response: aiohttp.ClientResponse, where: str, most: int | None = None) -> bytes:
-    """Read a body of ``most`` bytes, those of an answer unless said."""
+    """Read a body of at most ``most`` bytes, by default ``MAX_ANSWER_BYTES``."""
     most = MAX_ANSWER_BYTES if most is None else most
     body = bytearray()
     async for part in response.content.iter_chunked(64 * 1024):
@@ -209,12 +212,12 @@ def _typed(body: bytes, kind: type[T]) -> T:
 
 
 def read_json(body: bytes) -> Any:
-    """Read JSON in which every text can be shown anywhere, from any author.
+    """Parse JSON, and make every text in it safe to print.
 
-    It is the one door through which a server's words come in, and its users print them, to terminals too.
+    All text of a server passes through this function. The commands print it, also to terminals.
     """
     text = body.decode()
-    harmless = text.isprintable() and _ESCAPE.search(text) is None  # nearly always: so is all that is in it
+    harmless = text.isprintable() and _ESCAPE.search(text) is None  # as nearly always
     found = msgspec.json.decode(body)
     return found if harmless else _cleaned(found)
 
@@ -231,7 +234,7 @@ def _cleaned(value: Any) -> Any:
 
 
 def read(data: object, kind: type[T], where: str) -> T:
-    """Type what ``where`` has answered; anything that does not fit is an ``UnreachableError``."""
+    """Convert the answer of ``where`` to ``kind``; raises ``UnreachableError`` if it does not fit."""
     try:
         return msgspec.convert(data, kind)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -241,7 +244,7 @@ def read(data: object, kind: type[T], where: str) -> T:
 
 
 def _own_words(body: bytes) -> str | None:
-    """Return ermon's own words of an error; ``None`` where somebody else answers."""
+    """Return the text of an error that ermon wrote; ``None`` if the answer is not ermon's, such as a proxy's."""
     try:
         return _typed(body, Failure).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -249,7 +252,7 @@ def _own_words(body: bytes) -> str | None:
 
 
 def _refusal(code: int, body: bytes, where: str) -> str:
-    """Say why there is no answer, in ermon's words if ermon refused it."""
+    """Return why the request failed, in ermon's words if ermon refused it."""
     words = _own_words(body)
     if words is None:
         return f"HTTP {code}, and not an answer of ermon. {is_it_ermon(where)}"
@@ -260,15 +263,15 @@ def _refusal(code: int, body: bytes, where: str) -> str:
     return f"HTTP {code}: {words}"
 
 
-# Server-sent events (WHATWG HTML, section 9.2): bytes in, events out --------------------------------
+# Server-sent events (WHATWG HTML, section 9.2): from bytes to events ---------------------------------
 
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
-"""As long as an answer may be: a snapshot is one event."""
+"""The same limit as for an answer, because a snapshot is one event."""
 
 
 class TooLongError(Exception):
-    """An event is longer than ermon's are."""
+    """An event is longer than any of ermon's."""
 
 
 class RawEvent(NamedTuple):
@@ -278,14 +281,14 @@ class RawEvent(NamedTuple):
 
 
 class Parser:
-    """Reads a stream that comes in pieces. ermon ends lines with line feeds, and so does every proxy."""
+    """Parses an event stream that arrives in pieces. ermon ends lines with a line feed, and proxies do not change that."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
         self._searched = 0
 
     def feed(self, piece: bytes) -> list[RawEvent]:
-        """Return the events that this piece completes; none for comments, which only say that somebody is there."""
+        """Return the events that this piece completes. Comments, which only keep the connection alive, give none."""
         self._rest += piece.replace(b"\r\n", b"\n")
         found = []
         while (end := self._rest.find(b"\n\n", self._searched)) >= 0:

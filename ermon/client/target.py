@@ -13,30 +13,30 @@ from yarl import URL
 from ermon.model.text import printable
 
 MAX_PASSWORD_BYTES = 1024
-"""A larger file is no password; ermon looks at the first 72 bytes of one."""
+"""A larger file is not a password; ermon compares only the first 72 bytes of a password."""
 DEFAULT_SOCKET = Path("/run/ermon/control.sock")
-"""Where a daemon that systemd or the container runs listens."""
+"""The control socket of a daemon that systemd or the container runs."""
 DEFAULT_URL = "http://127.0.0.1:10179"
-_ANY_URL = URL("http://localhost")  # over a socket: no name is looked up
+_ANY_URL = URL("http://localhost")  # for a socket, over which no name is looked up
 
 
 class _ClientError(Exception):
-    """Whatever a server said, the text is one line that can be shown anywhere."""
+    """Its text may quote a server, and is always one line that is safe to print."""
 
     def __init__(self, text: str) -> None:
         super().__init__(printable(text))
 
 
 class UsageError(_ClientError):
-    """The question is wrong; says what would be right."""
+    """The request is wrong; the text says what would be right."""
 
 
 class UnreachableError(_ClientError):
-    """No ermon answers as one should; says which address, what is wrong, and what to do."""
+    """No ermon responds as it should; the text says at which address, what is wrong, and what to do."""
 
 
 def parse_url(text: str) -> URL:
-    """Read the address of a daemon; anything else is a ``UsageError``."""
+    """Parse the URL of a daemon; raises ``UsageError`` if it is none."""
     try:
         url = URL(text.rstrip("/"))
         if url.raw_user is not None or url.raw_password is not None:
@@ -57,17 +57,17 @@ class Target:
 
     url: URL
     socket: Path | None = None
-    """That of a daemon on this machine; the URL's host means nothing then."""
+    """The control socket of a daemon on this machine; with it, the host of the URL has no meaning."""
     no_socket: Path | None = None
-    """Where there is none: the URL is a guess."""
+    """The default socket, if it does not exist: then the URL is a guess."""
     tls: ssl.SSLContext | None = None
-    """For https; ``None``: with the authorities that this machine trusts."""
+    """For https; ``None``: trust the certificate authorities of this machine."""
     authorization: str | None = field(default=None, repr=False)
-    """The header that says who asks."""
+    """The value of the header ``Authorization``."""
 
     @property
     def name(self) -> str:
-        """Where it is, without what that may hold of a secret."""
+        """The address of the daemon, without secrets that a URL may contain."""
         return _shown(self.url) if self.socket is None else str(self.socket)
 
 
@@ -81,11 +81,13 @@ def make_target(
     cert_file: Path | None = None,
     key_file: Path | None = None,
 ) -> Target:
-    """Read what a command line says of a daemon; raises ``UsageError``, and ``UnreachableError`` at a closed door.
+    """Return the daemon that a command line names.
 
-    Where it says nothing, that is the daemon of this machine: its ``DEFAULT_SOCKET``, or where there is none what
-    listens at ``DEFAULT_URL``. ``ca_file``: the authority of its certificate. ``cert_file`` and ``key_file``: our own certificate, for a
-    daemon that wants one. All are in PEM. ``password_file`` holds the password, and perhaps a line feed.
+    Without ``url`` and ``socket`` it is the daemon of this machine: ``DEFAULT_SOCKET``, or ``DEFAULT_URL`` if that
+    socket does not exist. ``ca_file`` is the authority of the daemon's certificate. ``cert_file`` and ``key_file`` are
+    the client certificate, for a daemon that requires one. All are in PEM. ``password_file`` has the password, with or
+    without a line feed at its end. Raises ``UsageError`` for wrong arguments, and ``UnreachableError`` if the user may
+    not open the socket.
     """
     given = (ca_file, username, password_file, cert_file, key_file)
     if socket is not None and (url is not None or any(given)):
@@ -115,7 +117,7 @@ def _is_there(socket: Path) -> bool:
 
 
 def closed(socket: Path) -> str:
-    """Say how somebody gets in who may not open a socket."""
+    """Return what a user who may not open the socket can do."""
     return (
         f"{socket}: permission denied: join the group {_group_of(socket)}, or use sudo; "
         f"--url {DEFAULT_URL} reads only"
@@ -123,7 +125,9 @@ def closed(socket: Path) -> str:
 
 
 def _group_of(socket: Path) -> str:
-    """Return the group that may open a socket, as far as that can be seen from outside; root's is for nobody to join."""
+    """Return the group that may open a socket, or that of its folder if only that is visible. Where that is root's group,
+    which users should not join, it is ``ermon``.
+    """
     for path in (socket, socket.parent):
         try:
             group = path.stat().st_gid
@@ -173,11 +177,11 @@ def _authorization(username: str | None, password_file: Path | None) -> str | No
 
 
 def reason(error: Exception) -> str:
-    """Say what went wrong with a connection; many of aiohttp's errors have no text at all."""
+    """Return what went wrong with a connection; many of aiohttp's errors have no text."""
     cause = getattr(error, "os_error", error)
     return getattr(cause, "strerror", None) or str(cause) or type(error).__name__
 
 
 def _shown(url: URL) -> str:
-    """Write an address without what it may hold of a secret."""
+    """Return a URL as text without user name and password."""
     return str(url.with_user(None)).rstrip("/")
