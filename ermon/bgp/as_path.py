@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import chain, groupby
 from struct import Struct
 
 from ermon.model.routes import AsPath, PathSegment, SegmentKind
@@ -88,15 +89,14 @@ def _leading(path: Iterable[PathSegment], length: int) -> Iterable[PathSegment]:
         length -= _length((segment,))
 
 
-def _joined(path: Sequence[PathSegment]) -> Iterable[PathSegment]:
-    """Make one sequence of two in a row: where it was put together is no part of the path."""
-    before: PathSegment | None = None
-    for segment in path:
-        if before is not None and before.kind is segment.kind is SegmentKind.SEQUENCE:
-            before = PathSegment(before.kind, before.asns + segment.asns)
-            continue
-        if before is not None:
-            yield before
-        before = segment
-    if before is not None:
-        yield before
+def _joined(path: Iterable[PathSegment]) -> Iterable[PathSegment]:
+    """Make one sequence of those in a row: where it was put together is no part of the path.
+
+    The time grows with the path's length, however many segments the sender makes of it.
+    """
+    for is_sequence, several in groupby(path, key=lambda segment: segment.kind is SegmentKind.SEQUENCE):
+        if is_sequence:
+            asns = chain.from_iterable(segment.asns for segment in several)
+            yield PathSegment(SegmentKind.SEQUENCE, tuple(asns))
+        else:
+            yield from several
