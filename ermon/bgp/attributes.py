@@ -44,7 +44,7 @@ class _Rule(NamedTuple):
     sizes: range
     """How many octets its value may have."""
     discard: bool = False
-    """Whether it is ignored where it is malformed, instead of the routes being withdrawn."""
+    """Whether it is ignored where its length or value is malformed, instead of the routes being withdrawn."""
 
 
 def _many(octets: int) -> range:
@@ -77,6 +77,9 @@ _RULES = {
 }
 KNOWN = frozenset(_RULES)
 """All others must have the Optional bit (RFC 4271 section 6.3)."""
+
+_FOUR_OCTET_ASNS = {AS4_PATH, AS4_AGGREGATOR}
+"""Discarded whatever is wrong with them (RFC 6793 sections 4.1 and 6)."""
 
 MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
 _MULTIPROTOCOL_OCTETS = {bytes([code]) for code in MULTIPROTOCOL}
@@ -178,7 +181,8 @@ def _repair(code: int, flags: int, size: int, is_repeated: bool, repairs: Repair
     elif flags & _KIND != rule.flags:
         if code in MULTIPROTOCOL:  # RFC 7606 section 5.3
             raise Unreadable(f"{rule.name} with flags 0x{flags:02x}")
-        repairs.malformed(code, f"with flags 0x{flags:02x}")
+        repair = repairs.discard if code in _FOUR_OCTET_ASNS else repairs.withdraw  # section 3.c
+        repair(f"{rule.name} with flags 0x{flags:02x}")
     else:
         repairs.malformed(code, f"of {size} octets")
 

@@ -433,6 +433,15 @@ def test_malformed_as4_path_is_ignored(value: str) -> None:
     assert merged("02 01 5ba0", f"17{value}") == sequence(23456)
 
 
+def test_path_of_very_many_segments_becomes_one_sequence() -> None:
+    """Section 4.2.3; RFC 8654: the sender chooses how many there are, and may say so in every UPDATE."""
+    segments = 6_000
+    as_path, as4_path = "02 01 5ba0" * segments, "02 01 00030d40" * segments
+    encoded = f"50 02 {segments * 4:04x} {as_path} d0 11 {segments * 6:04x} {as4_path}"
+    (found,) = read(body(attributes=f"{ORIGIN} {encoded} {NEXT_HOP}", nlri=NLRI), TWO).announced
+    assert found.attributes.as_path == sequence(*[200_000] * segments)
+
+
 def test_as4_path_says_nothing_between_two_that_speak_in_four_octets() -> None:
     """Section 4.1."""
     octets = body(attributes=f"{MANDATORY} c0 11 06 02 01 00030d40", nlri=NLRI)
@@ -452,6 +461,8 @@ def test_as4_path_says_nothing_between_two_that_speak_in_four_octets() -> None:
         (f"c0 01 01 00 {AS_PATH} {NEXT_HOP}", "ORIGIN with flags 0xc0"),  # 3.c
         (f"{MANDATORY} 40 04 04 00000001", "MULTI_EXIT_DISC with flags 0x40"),
         (f"{MANDATORY} 80 08 04 2f2c139c", "COMMUNITIES with flags 0x80"),
+        (f"{MANDATORY} c0 06 00", "ATOMIC_AGGREGATE with flags 0xc0"),
+        (f"{MANDATORY} 40 07 08 0000fbf4 c0000201", "AGGREGATOR with flags 0x40"),
         (f"40 01 02 0000 {AS_PATH} {NEXT_HOP}", "ORIGIN of 2 octets"),  # 7.1
         (f"40 01 00 {AS_PATH} {NEXT_HOP}", "ORIGIN of 0 octets"),
         (f"40 01 01 03 {AS_PATH} {NEXT_HOP}", "ORIGIN 3"),
@@ -508,9 +519,9 @@ def test_next_hop_is_not_asked_for_where_only_mp_reach_announces() -> None:
     [
         ("40 06 01 00", "ATOMIC_AGGREGATE of 1 octets"),  # 7.6
         ("c0 07 06 fbf4 c0000201", "AGGREGATOR of 6 octets"),  # 7.7
-        ("40 07 08 0000fbf4 c0000201", "AGGREGATOR with flags 0x40"),
         ("c0 12 06 fbf4 c0000201", "AS4_AGGREGATOR of 6 octets"),  # RFC 6793 section 6
         ("80 11 06 02 01 00030d40", "AS4_PATH with flags 0x80"),
+        ("80 12 08 00030d40 c0000201", "AS4_AGGREGATOR with flags 0x80"),
         ("40 01 01 01", "attribute of type 1 for a second time"),  # 3.g
         ("c0 c8 00 c0 c8 00", "attribute of type 200 for a second time"),
     ],
