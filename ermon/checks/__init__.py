@@ -1,1 +1,1 @@
-"""The questions: what each check is about, how it is judged, and what its guide says. Pure, without memory."""
+"""The checks: which subjects each has, how it judges them, and what its guide says. Pure, without memory."""

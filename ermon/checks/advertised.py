@@ -1,4 +1,4 @@
-"""Checks of what we advertise to Microsoft, on the mirrors of the links."""
+"""Checks of what the links advertise to Microsoft, judged on the mirrors of the links."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def microsoft_links(config: Config) -> Iterator[MirroredLink]:
 
 
 def _forbidden(check: str, link: MirroredLink, kind: str) -> Subject:
-    """A subject for routes that must not be advertised on a link at all."""
+    """Return the subject of routes that must never be advertised on a link."""
     topics = frozenset(link.topics(link.families, kind))
     judge = partial(_nothing_advertised, link, link.families, kind, "")
     return Subject(check, link_labels(link.link), topics, judge)
@@ -102,7 +102,7 @@ def advertised_default(config: Config) -> Iterator[Subject]:
 
 
 def _advertised_default(link: MirroredLink, facts: Facts) -> Verdict:
-    """Two halves of everything draw the same traffic as a default route."""
+    """Two halves of the address space draw the same traffic as a default route."""
     routes: list[Route] = []
     for family in link.families:
         defaults = link.advertised(facts, (family,), DEFAULT)
@@ -115,9 +115,9 @@ def _advertised_default(link: MirroredLink, facts: Facts) -> Verdict:
 
 
 def _parts_of_a_default(facts: Facts, feed: Feed, family: Family) -> list[Route]:
-    """Return the routes of a mirror that together cover the whole family, the most general ones."""
+    """Return the least specific routes of a mirror that together cover the whole family; none if they do not."""
     whole = DEFAULT_ROUTE[family]
-    # Looking for both ends costs next to nothing, and hardly any mirror has them.
+    # Hardly any mirror has routes for both ends, and looking for them costs next to nothing.
     for end in (whole.value, whole.last):
         routes = facts.covering(feed.name, Prefix(whole.version, end, whole.bits))
         if all(route.prefix.is_default for route in routes):
@@ -291,7 +291,9 @@ def _limit(config: Config, share: Parameter) -> Iterator[Subject]:
 
 
 def _limit_exceeded(link: MirroredLink, family: Family, limit: int, percent: float, facts: Facts) -> Verdict:
-    """The mirror alone is asked: the session that Microsoft dropped for it must not hide the cause."""
+    """Only the mirror counts, not the link's state: when Microsoft drops the session because of the limit, the finding
+    must stay.
+    """
     if link_awaited(facts, link.link, family):
         return UNKNOWN
     count = link.count(facts, family)
@@ -302,8 +304,8 @@ def _limit_exceeded(link: MirroredLink, family: Family, limit: int, percent: flo
 
 
 def advertised_asymmetry(config: Config) -> Iterator[Subject]:
-    """Both links of a circuit are to advertise the same (Microsoft, "ExpressRoute routing requirements"); a
-    longer prefix on one of them draws all of its traffic there.
+    """Both links of a circuit should advertise the same (Microsoft, "ExpressRoute routing requirements"); a more
+    specific prefix on one of them draws all of its traffic there.
     """
     for circuit in config.circuits.values():
         bound = PrefixSet(
@@ -335,7 +337,7 @@ def _advertised_asymmetry(
     if len(alive) < 2:
         return OK
     differing = facts.advertised_one_sided(links[0].link.circuit, family)
-    # A default route is advertised-default only.
+    # advertised-default reports default routes.
     if prefixes := [prefix for prefix in differing if not prefix.is_default and not bound.covers(prefix)]:
         both = [link.link for link in alive]
         details = partial(lacking, prefixes, both, facts.mirrors_lack)

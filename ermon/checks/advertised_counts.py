@@ -1,4 +1,4 @@
-"""The check of how much is advertised to Microsoft, against what is usual."""
+"""The check of how many prefixes are advertised to Microsoft, compared with the usual number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def advertised_count_low(config: Config) -> Iterator[Subject]:
 
 
 def _advertised_count_low(link: MirroredLink, counted: Counted, drop_percent: float, facts: Facts) -> Verdict:
-    """The mirror alone is asked: a link that is down is no mistake of the advertisement."""
+    """Only the mirror counts, not the link's state: a link that is down is no mistake of the advertisement."""
     if not link.in_sync(facts, counted.family):
         return UNKNOWN
     amount, usual = facts.amount(counted), facts.usual(counted)

@@ -1,4 +1,4 @@
-"""Checks of where our NAT pools are advertised to Microsoft, and where they must not be."""
+"""Checks of where the NAT pools are advertised to Microsoft, and where they must not be."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def pool_not_advertised(config: Config) -> Iterator[Subject]:
 
 
 def _pool_not_advertised(pool: Pool, link: MirroredLink, family: Family, facts: Facts) -> Verdict:
-    """Only the mirror is asked, for a link that is down is no mistake of the advertisement; unless it was down and
-    is out of sight: then nothing of it is ok.
+    """Only the mirror counts, since a link that is down is no mistake of the advertisement. A link that was down and is
+    unknown now is an exception: then a pool in the mirror does not count as advertised.
     """
     shown = link.unless_in_doubt(facts, family, link.shown(facts, pool, family))
     if shown is None:
@@ -90,7 +90,7 @@ POOL_NOT_ADVERTISED = Check(
 
 
 def pool_wrong_link(config: Config) -> Iterator[Subject]:
-    """Return traffic must come back by the link whose NAT device holds the translations."""
+    """Return traffic must come back over the link whose NAT device holds the translations."""
     for pool in config.pools.values():
         for circuit in microsoft_circuits(config):
             if pool.links is None or circuit.name not in pool.circuits:
@@ -110,7 +110,9 @@ def pool_wrong_link(config: Config) -> Iterator[Subject]:
 def _pool_wrong_link(
     pool: Pool, link: MirroredLink, own: tuple[Link, ...], family: Family, facts: Facts
 ) -> Verdict:
-    """A pool whose own links are down is where it can still be reached."""
+    """While all of a pool's own links are down, it may be advertised elsewhere, because it can be reached only
+    there.
+    """
     if own and all(link_down(facts, other, family) for other in own):
         return OK
     routes = link.advertised(facts, (family,), BOUND_ELSEWHERE, pool.name)
@@ -190,7 +192,7 @@ POOL_WRONG_CIRCUIT = Check(
 
 
 def inbound_not_redundant(config: Config) -> Iterator[Subject]:
-    """What Microsoft calls is to be advertised on two circuits (Microsoft, "Implementing ExpressRoute for
+    """A pool that Microsoft calls should be advertised on two circuits (Microsoft, "Implementing ExpressRoute for
     Microsoft 365").
     """
     for pool in config.pools.values():

@@ -1,4 +1,6 @@
-"""Checks of what must be advertised to Microsoft besides the pools: by a circuit, and by those that back it up."""
+"""Checks of prefixes other than pools that must be advertised to Microsoft: by a circuit, and by the circuits that back
+it up.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from ermon.model.settings import Severity
 
 
 def prefix_not_advertised(config: Config) -> Iterator[Subject]:
-    """A site whose prefix no link advertises cannot be reached from Azure."""
+    """A site cannot be reached from Azure if no link advertises its prefix."""
     for circuit in config.circuits.values():
         links = tuple(mirrored(config, link) for link in circuit.links.values())
         for family in FAMILIES:
@@ -34,7 +36,9 @@ def prefix_not_advertised(config: Config) -> Iterator[Subject]:
 def _prefix_not_advertised(
     links: tuple[MirroredLink, ...], family: Family, required: tuple[Prefix, ...], facts: Facts
 ) -> Verdict:
-    """One link that advertises a prefix is enough: what is on one only is ``advertised-asymmetry``."""
+    """It is enough if one link advertises a prefix; ``advertised-asymmetry`` reports those that are on one link
+    only.
+    """
     missing: list[Prefix] = []
     unknown = False
     for prefix in required:
@@ -50,7 +54,7 @@ def _prefix_not_advertised(
 
 
 def _advertises(facts: Facts, link: MirroredLink, family: Family, prefix: Prefix) -> bool | None:
-    """Return whether the link advertises all of ``prefix``; ``None``: not known."""
+    """Return whether the link advertises all of ``prefix``; ``None`` if that is not known."""
     if link_down(facts, link.link, family):
         return False
     in_sync = [feed for feed in link.feeds if facts.in_sync(feed.name, family)]
@@ -80,7 +84,7 @@ PREFIX_NOT_ADVERTISED = Check(
 
 
 def failover_groups(config: Config) -> dict[GroupKey, tuple[str, ...]]:
-    """Return the circuits of private peering that back each other up, by the group that they name."""
+    """Return the circuits of private peering that back each other up, by their group."""
     groups: dict[GroupKey, tuple[str, ...]] = {}
     for circuit in config.circuits.values():
         if circuit.peering is Peering.PRIVATE and circuit.group is not None:
@@ -90,7 +94,7 @@ def failover_groups(config: Config) -> dict[GroupKey, tuple[str, ...]]:
 
 
 def geo_asymmetry(config: Config) -> Iterator[Subject]:
-    """A site that only one circuit of a group advertises is cut off from Azure when that circuit fails."""
+    """If only one circuit of a group advertises a site, the site is cut off from Azure when that circuit fails."""
     for key, names in failover_groups(config).items():
         links = {n: tuple(mirrored(config, k) for k in config.circuits[n].links.values()) for n in names}
         everywhere = [link for each in links.values() for link in each]
@@ -108,7 +112,9 @@ def geo_asymmetry(config: Config) -> Iterator[Subject]:
 def _geo_asymmetry(
     key: GroupKey, links: Mapping[str, tuple[MirroredLink, ...]], family: Family, facts: Facts
 ) -> Verdict:
-    """Judged while every circuit has a link up: what a dead one does not advertise is not its mistake."""
+    """Judged only while every circuit has an up link: a circuit that is down advertises nothing, and that is no
+    mistake.
+    """
     if not all(any(link_up(facts, link.link, family) for link in each) for each in links.values()):
         return UNKNOWN
     everywhere = [link for each in links.values() for link in each]

@@ -1,8 +1,8 @@
-"""Over which link a route of an edge table was learned, and what counts as a Microsoft route in other views.
+"""Over which link a route of an edge table was learned, and which routes of other views count as Microsoft's.
 
-An edge router's table mixes the routes of all its neighbours. The AS path shows what Microsoft sent
-(the first ASN is Microsoft's, 12076 on every peering: Microsoft, "ExpressRoute routing requirements"),
-and its link by the next hop, which iBGP does not change.
+An edge router's table mixes the routes of all its neighbors. The AS path shows which routes Microsoft sent (the first
+ASN is Microsoft's, 12076 on every peering: Microsoft, "ExpressRoute routing requirements"). The next hop, which iBGP
+does not change, shows the link.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Cause(StrEnum):
 
 
 class Unattributed(msgspec.Struct, frozen=True):
-    """What keeps a Microsoft route from being a link's: the same for all routes that it keeps from it."""
+    """The reason why a Microsoft route fits no link. Routes with the same reason share an equal value."""
 
     cause: Cause
     next_hop: Address | None = None
     asn: int | None = None
-    """The ASN before 12076 that the configuration does not declare."""
+    """The ASN before 12076 that is not in the configuration."""
     on_links: frozenset[LinkKey] = frozenset()
-    """The links in whose subnets the next hop lies."""
+    """The links whose subnets contain the next hop."""
 
     def __str__(self) -> str:
         match self.cause:
@@ -61,13 +61,13 @@ class Unattributed(msgspec.Struct, frozen=True):
 
 
 class InternalCopy:
-    """Another router's Microsoft route: its next hop is one of our own routers."""
+    """A Microsoft route of another router: its next hop is one of your own routers."""
 
 
 INTERNAL_COPY = InternalCopy()
 
 Attribution = LinkKey | Unattributed | InternalCopy | None
-"""The link over which a route was learned; ``None`` if it is not a Microsoft route."""
+"""The link over which a route was learned, or why it fits none; ``None`` if it is not a Microsoft route."""
 
 
 def has_microsoft_asn(attributes: Attributes) -> bool:
@@ -78,8 +78,8 @@ def has_microsoft_asn(attributes: Attributes) -> bool:
 def microsoft_path(attributes: Attributes, our_asns: frozenset[int]) -> tuple[int, ...] | None:
     """Return the AS path from Microsoft on, or ``None`` if it does not begin there.
 
-    Our own and our providers' ASNs are removed from its left; confederation segments and AS_TRANS are
-    skipped. An AS_SET says nothing about who sent the route, so it is never the beginning.
+    Your own and your providers' ASNs are removed from its left; confederation segments and AS_TRANS are skipped. An
+    AS_SET does not show who sent the route, so the path never begins with one.
     """
     head: list[int] = []
     for segment in attributes.as_path:
@@ -97,10 +97,10 @@ def microsoft_path(attributes: Attributes, our_asns: frozenset[int]) -> tuple[in
 
 
 def undeclared_asn(attributes: Attributes, our_asns: frozenset[int]) -> int | None:
-    """Return the ASN that stands before 12076 in place of one of ours or of a provider that is declared.
+    """Return the ASN before 12076 that is neither yours nor that of a declared provider.
 
-    It is what ``local-as`` puts there, or a provider that ``customer.provider_asns`` does not name. ``None``: the
-    path has no 12076, or begins with it.
+    ``local-as`` puts such an ASN there, or a provider that is not in ``customer.provider_asns``. ``None`` if the path
+    has no 12076, or begins with it.
     """
     if not has_microsoft_asn(attributes):
         return None
@@ -117,19 +117,19 @@ def undeclared_asn(attributes: Attributes, our_asns: frozenset[int]) -> int | No
 
 
 class Attributor:
-    """Decides which link a route of an edge table came by."""
+    """Decides over which link a route of an edge table was learned."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._our_asns = frozenset({config.customer.asn, *config.customer.provider_asns})
         self._router_addresses = frozenset[Address]().union(*config.routers.values())
         self._links: dict[str | None, _Links] = {}
-        """By VRF: the links in it, and the others."""
+        """By VRF: its own links, and those of other VRFs."""
         self._tables: dict[RoutingTable, TableAttributor] = {}
 
     def of(self, feed: Feed) -> TableAttributor:
-        """Return what decides on the routes of an edge table: a next hop that is an address of the table's own router
-        says something else than one of another router, and a VRF has links of its own.
+        """Return the attributor of one edge table. Each table has its own, because a next hop that is an address of the
+        table's own router means something else than one of another router, and because each VRF has its own links.
         """
         table = self._tables.get(feed.table)
         if table is None:
@@ -140,7 +140,9 @@ class Attributor:
         return table
 
     def recognises_more(self, feed: Feed, before: Attributor, feed_before: Feed) -> bool:
-        """Return whether routes of an edge table may be Microsoft's of which another attributor did not know it."""
+        """Return whether this attributor may recognize routes of an edge table as Microsoft's that ``before`` did
+        not.
+        """
         summed_up = self._links_of(feed.vrf).own.summed_up_by
         return bool(
             self._our_asns - before._our_asns
@@ -148,8 +150,8 @@ class Attributor:
         )
 
     def _addresses_of(self, router: str) -> frozenset[Address]:
-        """Return a router's addresses: those that are declared, and those that its sessions come from, which
-        ``next-hop-self`` writes (in IPv6 over IPv4 as RFC 4291 section 2.5.5.2 maps it).
+        """Return a router's addresses: those in the configuration, and those that its sessions come from, which
+        ``next-hop-self`` writes (mapped to IPv6 for IPv6 routes over an IPv4 session: RFC 4291 section 2.5.5.2).
         """
         peers = {parse_address(feed.peer) for feed in self._config.feeds.values() if feed.router == router}
         mapped = {Address(6, 0xFFFF << 32 | peer.value) for peer in peers if peer.version == 4}
@@ -166,7 +168,7 @@ class Attributor:
 
 
 class TableAttributor:
-    """Decides which link a route in one table of one router came by."""
+    """Decides over which link a route in one table of one router was learned."""
 
     def __init__(
         self,
@@ -184,19 +186,20 @@ class TableAttributor:
 
     @property
     def asks_prefix(self) -> bool:
-        """Whether routes with the same attributes may have come by different links."""
+        """Whether routes with the same attributes may have come over different links, so that the prefix decides."""
         return self._links.sums_up
 
     def attribute(self, route: Route) -> Attribution:
         """Return the link that a route came over.
 
-        A link's ``match`` outweighs its subnet, and both outweigh the routers' own addresses. A route
-        that fits two links equally well is unattributed: guessing would prove a dead link alive.
+        A link's ``match`` outweighs its subnet, and both outweigh the routers' own addresses. A route that fits two
+        links equally well is unattributed: a guess could make a dead link look alive.
         """
         attributes = route.attributes
         if self._links.sums_up and (summed_up := self._links.summed_up(route)):
             return _only(summed_up) or Unattributed(Cause.SEVERAL_LINKS, attributes.next_hop)
-        # A change asks for the old route and the new one, and a link's routes share few sets of attributes.
+        # Memoized, because each change asks for the old route and the new one, and a link's routes share few sets of
+        # attributes.
         try:
             return self._memo[attributes]
         except KeyError:
@@ -226,8 +229,10 @@ class TableAttributor:
         return Unattributed(cause, next_hop)
 
     def _behind_undeclared(self, attributes: Attributes) -> Unattributed | None:
-        """Microsoft's routers are the only neighbours in a link's subnet: what has 12076 in its path and came from
-        there is Microsoft's, with any ASN before it.
+        """Return the reason if the path has an undeclared ASN before 12076 and the next hop is in a link's subnet.
+
+        Microsoft's routers are the only neighbors in a link's subnet, so such a route is Microsoft's, whatever ASN is
+        before 12076.
         """
         next_hop = attributes.next_hop
         if next_hop is None:
@@ -242,7 +247,7 @@ def _only(links: frozenset[LinkKey]) -> LinkKey | None:
 
 
 class _Links(NamedTuple):
-    """The links of a VRF, and those of all others."""
+    """The links of a VRF, and those of all other VRFs."""
 
     own: _LinkFinder
     foreign: _LinkFinder
@@ -269,18 +274,18 @@ class _LinkFinder:
 
     @property
     def sums_up(self) -> bool:
-        """Whether a link is known by next hop and prefix, whatever the path."""
+        """Whether some link is recognized by next hop and prefix, without its path."""
         return bool(self._summed_up)
 
     @property
     def summed_up_by(self) -> frozenset[tuple[Address, tuple[Prefix, ...]]]:
-        """By which next hops, for which prefixes."""
+        """The next hops and prefixes by which links are recognized without their paths."""
         return frozenset(
             (hop, link.match_prefixes) for hop, found in self._summed_up.items() for link, _ in found
         )
 
     def summed_up(self, route: Route) -> frozenset[LinkKey]:
-        """Find the links of a provider that sums Azure up, so that its paths are without 12076."""
+        """Return the links of a provider that aggregates Azure's routes, so that the paths have no 12076."""
         next_hop = route.attributes.next_hop
         found = self._summed_up.get(next_hop, ()) if next_hop is not None else ()
         return frozenset(link.key for link, space in found if space.covers(route.prefix))

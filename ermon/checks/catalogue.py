@@ -1,7 +1,7 @@
-"""The one list of everything that ermon can find, and what a configuration asks of it.
+"""The list of all checks, and the subjects that they have under a configuration.
 
 A new check is a ``Check`` beside its judge, a line here, its guide, its tests and its scenarios:
-``.github/CONTRIBUTING.md`` shows one from end to end.
+``.github/CONTRIBUTING.md`` shows one from beginning to end.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _NETWORK = (
     segments.SEGMENT_LEAK,
     segments.SEGMENT_MISSING,
 )
-"""What can be wrong with the network, as the feeds show it."""
+"""Every check of the network, as the feeds show it."""
 
 CATALOGUE: Mapping[str, Check] = {
     check.name: check
@@ -115,26 +115,26 @@ CATALOGUE: Mapping[str, Check] = {
 SUPPRESSES: Mapping[str, tuple[str, ...]] = {
     check.name: check.suppresses for check in CATALOGUE.values() if check.suppresses
 }
-"""What a violation keeps from being reported, on the subjects that it touches."""
+"""By check: the checks that its violation suppresses on the subjects that it touches."""
 
 SUPPRESSES_WHILE_STALE: Mapping[str, tuple[str, ...]] = {
     check.name: check.suppresses_while_stale for check in CATALOGUE.values() if check.suppresses_while_stale
 }
-"""What a finding keeps quiet that was raised and cannot be judged any more."""
+"""By check: the checks that its finding suppresses while it is raised and unknown."""
 
 SUPPRESSES_TOGETHER: Mapping[str, tuple[str, ...]] = {
     check.name: check.suppresses_together for check in CATALOGUE.values() if check.suppresses_together
 }
-"""What is kept quiet only while the cause is violated on all of its subjects."""
+"""By check: the checks that it suppresses only while all of its subjects are violated."""
 
 
 def subjects(config: Config) -> Iterator[Subject]:
-    """Yield everything that this configuration asks about, in the order of the catalogue."""
+    """Yield the subjects of all enabled checks, in the order of the catalogue."""
     yield from _subjects_of((check for check in CATALOGUE.values() if check.enabled(config)), config)
 
 
 def switched_off(config: Config) -> Iterator[Subject]:
-    """Yield what nobody asks about, since its check is switched off, and what is shown all the same."""
+    """Yield the subjects of checks that are switched off and whose violations are shown all the same."""
     off = (check for check in CATALOGUE.values() if check.shown_when_off and not check.enabled(config))
     yield from _subjects_of(off, config)
 
@@ -156,6 +156,6 @@ _CLASSIFIERS: Mapping[View, Callable[[Config], Callable[[Feed], Classifier]]] = 
 
 
 def classifiers(config: Config) -> dict[str, Classifier]:
-    """Return, for each feed whose view is sorted, how its routes are."""
+    """Return, for each feed of a view that is sorted, the classifier of its routes."""
     made = {view: make(config) for view, make in _CLASSIFIERS.items()}
     return {name: made[feed.view](feed) for name, feed in config.feeds.items() if feed.view in made}

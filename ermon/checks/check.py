@@ -1,7 +1,7 @@
-"""What a check is: all that is said of it, in one place beside its judge.
+"""The description of a check: everything about it is in one place, beside its judge.
 
-Other layers interpret what a check says of itself and know none by its name; ``catalogue`` lists them all.
-What a check leaves unsaid breaks nothing but itself, and ``tests/checks/test_complete.py`` names it.
+Other layers read these descriptions and know no check by its name; ``catalogue`` lists them all. An incomplete
+description harms no other check, and ``tests/checks/test_complete.py`` names what is missing.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ SUBJECT_LABELS = (
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number that one check alone understands, and that a configuration may change."""
+    """A number that belongs to one check, and that a configuration may change."""
 
     check: str
     """The name of the check."""
     name: str
     """The key in the configuration, under the check."""
     default: float
-    """In the unit; durations are seconds."""
+    """In the parameter's unit; durations are seconds."""
     unit: Literal["count", "percent", "duration"]
     description: str
 
@@ -54,11 +54,11 @@ class Parameter:
         return settings.parameters.get(self.name, self.default)
 
 
-# Its part in the acceptance test of a circuit (``ermon verify``) -------------------------------------
+# The check's part in the acceptance test of a circuit (``ermon verify``) -----------------------------
 
 
 class AcceptanceStep(StrEnum):
-    """The steps of the acceptance test, in the order in which one would fix what fails."""
+    """The steps of the acceptance test, in the order in which to mend what fails."""
 
     SESSIONS = "sessions"
     STEADY = "steady"
@@ -77,7 +77,7 @@ class AcceptanceStep(StrEnum):
 
 
 class Required(Enum):
-    """Of which circuits a step cannot pass while the check does not answer, say since it is switched off."""
+    """For which circuits a step cannot pass without a verdict of the check, for example because it is switched off."""
 
     ALWAYS = auto()
     ON_MICROSOFT_PEERING = auto()
@@ -87,7 +87,7 @@ class Required(Enum):
     """Microsoft services are expected on Microsoft peering."""
     WITH_UPLINK_MIRRORS = auto()
     WITH_POOLS_ON_INTERNET_VIEWS = auto()
-    """Some feed would show a pool of the circuit on the internet."""
+    """Some feed would show a pool of the circuit if it were on the internet."""
     WITH_BOUND_POOLS = auto()
     """A pool of the circuit is bound to some of its links."""
     WITH_OTHER_CIRCUITS = auto()
@@ -96,27 +96,27 @@ class Required(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """The step asks the check."""
+    """The step uses the verdicts of the check."""
 
     step: AcceptanceStep
     place: int = 0
-    """Among the checks of the step, whose summary is that of the first which fails: 0 before 1, and those in
-    the same place in the order of the catalogue.
+    """The rank among the checks of the step: the step's summary is that of the first check that fails, 0 before 1.
+    Checks of the same rank are in the order of the catalogue.
     """
     required: Required | None = None
-    """``None``: the step can pass without it."""
+    """``None`` if the step can pass without the check."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFromState:
-    """The step reads from the state itself what the check asks, whether or not the check is switched on."""
+    """The step reads from the state what the check judges, even if the check is switched off."""
 
     step: AcceptanceStep
 
 
 @dataclass(frozen=True, slots=True)
 class NotTested:
-    """No part of the test; where it is raised, the report says so."""
+    """The check is no part of the test. If it is raised, the report mentions it."""
 
     why: str
 
@@ -128,16 +128,16 @@ class Acceptable(Enum):
     """What ``ermon accept`` takes for right from now on."""
 
     LEVEL = auto()
-    """The amounts that are received or advertised."""
+    """The present amounts of routes that are received or advertised."""
     PATHS = auto()
-    """What the paths of a link are like."""
+    """The present AS paths of a link."""
     LIST = auto()
     """A published list that was refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class OtherSeverity:
-    """Subjects of a check whose ``label`` has another value than ``unless`` are of this severity."""
+    """Another severity for those subjects of a check whose ``label`` does not have the value ``unless``."""
 
     severity: Severity
     label: str
@@ -147,7 +147,7 @@ class OtherSeverity:
 # The check itself ------------------------------------------------------------------------------------
 
 Needs = Callable[[Shard, Mapping[str, str]], bool]
-"""Returns whether the subject with these labels exists on an instance: those in ``ermon.checks.needs``."""
+"""Returns whether the subject with these labels exists on an instance; the functions are in ``ermon.checks.needs``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,48 +164,48 @@ class Check:
     """How long the check must be ok before the finding is cleared."""
     subjects: Callable[[Config], Iterator[Subject]]
     labels: tuple[str, ...] = ()
-    """The labels that each of its subjects has, and that tell it from the others."""
+    """The labels that each of its subjects has, and that distinguish the subjects."""
     optional_labels: tuple[str, ...] = ()
-    """Those that only some have, or that say more of another: the uplink that a feed mirrors."""
+    """Labels that only some subjects have, or that add to another label: the uplink that a feed mirrors."""
     summary: str = ""
     """A finding in one line without a full stop: a ``str.format`` template over the labels, ``named_evidence``, and
-    ``prefix``, ``routers`` and ``feeds`` of the evidence. ``[by {routers}|somewhere]`` stands for its first half where
-    all that it names is known, else for the second, which may be left out. The prefix and the routers of the evidence
-    are added at the end where the template names none.
+    ``prefix``, ``routers`` and ``feeds`` of the evidence. ``[by {routers}|somewhere]`` becomes its first half if all
+    values that it names are known, else its second half, which may be left out. If the template names neither the
+    prefix nor the routers of the evidence, they are added at the end.
     """
     named_evidence: tuple[str, ...] = ()
     """Lists of its evidence that the summary names, such as ``pools``."""
     needs: Needs | None = None
-    """Which feeds must be those of an instance for a subject to exist there."""
+    """Returns which feeds an instance must have for a subject to exist there."""
     peering: Peering | None = None
-    """The only peering whose circuits it asks about; ``None``: both."""
+    """The only peering whose circuits it judges; ``None`` for both."""
     views: tuple[View, ...] = ()
-    """It stays unknown where one of these views is missing; ``view-missing`` says so."""
+    """The check is unknown if one of these views is missing; ``view-missing`` reports that."""
     parameters: tuple[Parameter, ...] = ()
     symptom: bool = False
-    """It says how often, how much or how unlike, or what is left: where something else of its severity is raised, that
-    says more of what has happened, and is named first.
+    """The check is about a symptom: how often, how much, how different, or what is left. If another finding of its
+    severity is raised, that one says more about what has happened and is named first.
     """
     off_by_default: bool = False
-    """A configuration must switch it on, say since it needs a feed of its own."""
+    """The check is off unless the configuration switches it on, for example because it needs a feed of its own."""
     suppresses: tuple[str, ...] = ()
-    """One cause, one page: the checks that a violation keeps quiet on the subjects that it touches."""
+    """The checks that its violation suppresses on the subjects that it touches, so that one cause is one page."""
     suppresses_together: tuple[str, ...] = ()
-    """Those that it keeps quiet only while it is violated on all of its subjects."""
+    """The checks that it suppresses only while all of its subjects are violated."""
     suppresses_while_stale: tuple[str, ...] = ()
-    """Those that a finding suppresses while it is raised and unknown, since it reports the same."""
+    """The checks that its finding suppresses while it is raised and unknown, because it reports the same."""
     covered_by_maintenance: bool = True
-    """Whether a maintenance window keeps it quiet."""
+    """Whether a maintenance window suppresses it."""
     shown_when_off: bool = False
-    """Its violation is shown on a link or a pool, and so the network is not called well, even where the configuration
-    switches it off.
+    """Its violation is shown on a link or a pool even if the configuration switches the check off. Then the headline
+    does not say that all is well.
     """
     acceptance: Acceptance | None = None
     acceptable: Acceptable | None = None
-    """What a user may accept; ``None``: its violations cannot be accepted."""
+    """What a user may accept; ``None`` if its violations cannot be accepted."""
 
     def severity_of(self, subject: Subject, config: Config) -> Severity:
-        """Return the severity of a subject's findings: the configuration's, the policy's or the catalogue's."""
+        """Return the severity of a subject's findings: from the configuration, the subject or the catalogue."""
         if (decided := self.settings(config).severity or subject.severity) is not None:
             return decided
         other = self.other_severity
@@ -214,7 +214,7 @@ class Check:
         return other.severity
 
     def settings(self, config: Config) -> CheckSettings:
-        """Return what the configuration says of it."""
+        """Return the settings of the check in the configuration."""
         return config.checks.get(self.name, CheckSettings())
 
     def enabled(self, config: Config) -> bool:
@@ -232,7 +232,7 @@ class Check:
         return self.clear_after if changed is None else changed
 
     def summarize(self, labels: Mapping[str, str], evidence: Mapping[str, Any] | None = None) -> str:
-        """Return the summary of a finding, or of a subject that nothing is found about."""
+        """Return the summary of a finding, or of a subject without one."""
         found = evidence or {}
         prefix, routers = next(iter(found.get("prefixes", ())), ""), found.get("routers", ())
         named = {
@@ -253,7 +253,9 @@ class Check:
         return f"{text} ({', '.join(places)})" if places else text
 
     def write_summary(self, fill: Callable[[str], str], choose: Callable[[str, str], str]) -> str:
-        """Return the summary: ``fill`` writes a template, ``choose`` one of a group's two, the words with names first."""
+        """Return the summary. ``fill`` fills in a template; ``choose`` gets both halves of a group, the one with names
+        first, and returns one.
+        """
         text, at = "", 0
         for group in _GROUP.finditer(self.summary):
             first, _, second = group[1].partition("|")
@@ -267,40 +269,40 @@ _GROUP = re.compile(r"\[([^\[\]]*)\]")
 
 
 def _spelled(name: str, values: Iterable[str]) -> list[str]:
-    """Return what a label or a part of the evidence names, with address families in the spelling of text."""
+    """Return the values of a label or of a part of the evidence; address families are spelled as in text."""
     return [FAMILY_NAMES.get(value, value) if name in ("family", "families") else value for value in values]
 
 
 def named_in(template: str) -> list[str]:
-    """Return the names that a template is filled with."""
+    """Return the names of the fields in a template."""
     return [name for _, name, _, _ in Formatter().parse(template) if name is not None]
 
 
 def names_in(text: str, name: str) -> bool:
-    """Return whether a text names something by itself, and not only something whose name begins or ends like it."""
+    """Return whether a text has a name as a whole, and not only as a part of a longer name."""
     return re.search(rf"(?<![\w.:/-]){re.escape(name)}(?![\w.:/-]*\w)", text) is not None
 
 
 class _Named(dict[str, str]):
-    """What is not there stands by its name: a summary with a mistake in it must not end ermon."""
+    """Leaves a field without a value as its name: a mistake in a summary must not end ermon."""
 
     def __missing__(self, name: str) -> str:
         return f"{{{name}}}"
 
 
-# What others call it ---------------------------------------------------------------------------------
+# Its names in other systems --------------------------------------------------------------------------
 
 
 def alert_name(check: str) -> str:
-    """Return the name of a check's alert, pushed or from a rule: ``pool-leak`` gives ``ErmonPoolLeak``."""
+    """Return the name of a check's alert, for pushed alerts and rules: ``pool-leak`` gives ``ErmonPoolLeak``."""
     return "Ermon" + "".join(word.capitalize() for word in check.split("-"))
 
 
 def finding_url(external_url: str, finding_id: str) -> str:
-    """Return the page of one finding on an ermon that people reach under ``external_url``."""
+    """Return the URL of the page of one finding, below ``external_url``."""
     return f"{external_url.rstrip('/')}/findings/{finding_id}"
 
 
 def runbook_url(external_url: str, check: str) -> str:
-    """Return the page of ``ermon explain CHECK`` on an ermon that people reach under ``external_url``."""
+    """Return the URL of the page with ``ermon explain CHECK``, below ``external_url``."""
     return f"{external_url.rstrip('/')}/runbooks/{check}"

@@ -1,4 +1,4 @@
-"""Checks of how much is received: routes, and the addresses that they cover, against what is usual."""
+"""Checks of how much is received: routes, and the addresses that they cover, compared with the usual level."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ from ermon.model.prefixes import FAMILY_NAMES
 from ermon.model.settings import Severity
 
 FEWEST_USUAL_ROUTES = 5
-"""Of a service with fewer, a single route is too large a share to be judged in percent."""
+"""The fewest usual routes of a service that are judged in percent: of fewer, a single route is too large a share."""
 
 SPOIL_RECEIVED = ("prefix-missing", "service-missing", "link-asymmetry", "drain")
-"""While one of these is violated, what a circuit receives is not what it should receive, however steady it is."""
+"""While one of these is violated, a steady level is not learned as usual: the circuit does not receive what it
+should.
+"""
 
 
 # The arithmetic --------------------------------------------------------------------------------------
@@ -38,8 +40,8 @@ SPOIL_RECEIVED = ("prefix-missing", "service-missing", "link-asymmetry", "drain"
 
 def too_few(amount: Amount, minimum: int | None, usual: Amount | None, drop_percent: float | None) -> bool:
     """Return whether there are fewer routes than ``minimum``, or both routes and addresses are more than
-    ``drop_percent`` below the usual: where routes are only aggregated, no address is lost, and where one large
-    prefix goes, hardly any route.
+    ``drop_percent`` below the usual level. If routes are only aggregated, no address is lost; if one large prefix goes,
+    hardly any route is.
     """
     if minimum is not None and amount.routes < minimum:
         return True
@@ -152,7 +154,9 @@ def _service_subject(link: Link, service: Service, drop_percent: float | None) -
 def _service_count_low(
     link: Link, services: tuple[Counted, ...], minimum: int | None, drop_percent: float | None, facts: Facts
 ) -> Verdict:
-    """A family in which the service never was is not judged: ``minimum`` is of families that have it."""
+    """A family in which the service has never been received is not judged: ``minimum`` applies to families that have
+    it.
+    """
     low: dict[str, dict[str, Any]] = {}
     unknown = present = False
     for counted in services:
@@ -169,7 +173,7 @@ def _service_count_low(
             if decided:
                 low[counted.family] = counted_details(amount, minimum, usual)
     if brings_routes(facts, link) and not shown(facts, link, TAGGED):
-        return UNKNOWN  # the router sends no communities: that is communities-missing
+        return UNKNOWN  # the router sends no communities: see communities-missing
     if low or (minimum and not present and not unknown):
         compared = [
             f"{text} in {FAMILY_NAMES[family]}"

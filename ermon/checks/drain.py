@@ -70,7 +70,7 @@ def _evidence(facts: Facts, link: Link, families: Iterable[Family]) -> Evidence:
 
 
 def _carried(facts: Facts, links: tuple[Link, ...], link: Link, family: Family) -> bool:
-    """Return whether another link is up and not drained: it carries the traffic of this one."""
+    """Return whether another link is up and not drained, so that it carries the traffic of this one."""
     return any(
         family in other.families
         and facts.link_state(other.key, family) is LinkState.UP
@@ -105,7 +105,7 @@ def drain_both(config: Config) -> Iterator[Subject]:
 
 
 def _drain_both(links: tuple[Link, ...], facts: Facts) -> Verdict:
-    """Every link must be drained in the same family: otherwise each family has a link that carries it."""
+    """All links must be drained in the same family: otherwise each family has a link that carries its traffic."""
     shared = set.intersection(*({*link.families} for link in links)) if links else set()
     idle = {
         family: [link for link in links if not facts.draining(link.key, family)] for family in sorted(shared)
@@ -138,7 +138,7 @@ def drain_long(config: Config) -> Iterator[Subject]:
 
 
 def _drain_long(link: Link, facts: Facts) -> Verdict:
-    """No maintenance lasts so long: what looks like a drain is likely a prepend that came to stay."""
+    """No maintenance lasts so long: it is probably no drain, but a prepend that stays."""
     families = [family for family in _drained(facts, link) if facts.drain_overdue(link.key, family)]
     if families:
         return violated(_evidence(facts, link, families))
@@ -180,7 +180,9 @@ def _drain_not_followed(links: tuple[Link, ...], link: Link, facts: Facts) -> Ve
 
 
 def _keeps_traffic(facts: Facts, links: tuple[Link, ...], link: Link, family: Family) -> bool | None:
-    """Return whether the routers prefer a drained link to one that could carry its traffic; ``None``: not known."""
+    """Return whether the routers prefer a drained link to one that could carry its traffic; ``None`` if that is not
+    known.
+    """
     answers: list[bool | None] = []
     for other in links:
         if other is link or family not in other.families:
@@ -195,7 +197,7 @@ def _keeps_traffic(facts: Facts, links: tuple[Link, ...], link: Link, family: Fa
 
 
 def _most(count: int, missing: int, of: int) -> bool | None:
-    """Return whether ``count`` is more than half; ``None`` where what is missing decides."""
+    """Return whether ``count`` is more than half; ``None`` if the missing values decide."""
     if count * 2 > of:
         return True
     return None if (count + missing) * 2 > of else False
@@ -212,7 +214,7 @@ DRAIN_NOT_FOLLOWED = Check(
     summary="Traffic stays on link {link} of circuit {circuit}, which Microsoft is draining",
     needs=needs.circuit_states,
     views=(View.EDGE_TABLE,),
-    covered_by_maintenance=False,  # a window on the link is exactly when its traffic must be elsewhere
+    covered_by_maintenance=False,  # during a window on the link, its traffic must be elsewhere
     acceptance=NotTested("the check drain reports the drain itself"),
 )
 
@@ -229,7 +231,9 @@ def drain_would_not_be_followed(config: Config) -> Iterator[Subject]:
 
 
 def _drain_would_not_be_followed(links: tuple[Link, ...], family: Family, facts: Facts) -> Verdict:
-    """In peace: during a drain, `drain-not-followed` says whether the traffic has moved."""
+    """Judged only while no link is drained: during a drain, `drain-not-followed` shows whether the traffic has
+    moved.
+    """
     if any(facts.draining(link.key, family) for link in links):
         return UNKNOWN
     states = {link: facts.link_state(link.key, family) for link in links}

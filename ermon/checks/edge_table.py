@@ -1,4 +1,4 @@
-"""What an edge table is sorted into, and what the checks on it have in common."""
+"""The sets that the routes of an edge table are sorted into, and what the checks on it have in common."""
 
 from __future__ import annotations
 
@@ -36,20 +36,22 @@ TAGGED = "tagged"
 UNEXPECTED = "unexpected"
 UNLISTED = "unlisted"
 VNET = "vnet"
-"""Routes of virtual networks: a gateway and Microsoft's routers, and nobody else, are in their paths."""
+"""Routes of virtual networks: only a gateway and Microsoft's routers are in their paths."""
 FOREIGN_ORIGIN = "foreign-origin"
 UNATTRIBUTED = "unattributed"
 BEST_PATH = "best-path"
-"""On a feed of best paths: what packets to an expected prefix may follow."""
+"""On a feed of best paths: the routes that packets to an expected prefix may follow."""
 NOT_MICROSOFT = "not-microsoft"
-"""Those of them that do not lead to Microsoft."""
+"""Those of ``BEST_PATH`` that do not lead to Microsoft."""
 
 
-# What an edge table is sorted into -------------------------------------------------------------------
+# Sorting an edge table -------------------------------------------------------------------------------
 
 
 def classifiers(config: Config) -> Callable[[Feed], Classifier]:
-    """Return how the routes of an edge table are sorted: by link, and by what the checks ask of them."""
+    """Return the function that makes the classifier of an edge table. Routes are sorted by link, and by what the checks
+    look for.
+    """
     of_link = _link_sets(config)
     expected = PrefixSet(
         expected.prefix for circuit in config.circuits.values() for expected in circuit.receive.prefixes
@@ -111,7 +113,7 @@ def _link_sets(config: Config) -> Callable[[Route, LinkKey], Iterator[RouteSet]]
 
 
 def _marks(communities: Collection[tuple[int, int]]) -> Iterator[str]:
-    """Yield the sets that a route of any link is in by its communities alone."""
+    """Yield the kinds of sets that a route belongs to by its communities alone."""
     if LLGR_STALE in communities:
         yield STALE
     if any(high == MICROSOFT_ASN for high, _ in communities):
@@ -119,7 +121,7 @@ def _marks(communities: Collection[tuple[int, int]]) -> Iterator[str]:
 
 
 def head_run(path: Sequence[int]) -> int:
-    """Return how often 12076 stands in a row at the head of a path."""
+    """Return how often 12076 is repeated at the head of a path."""
     return next((at for at, asn in enumerate(path) if asn != MICROSOFT_ASN), len(path))
 
 
@@ -137,9 +139,9 @@ GATEWAY_PATH = frozenset({MICROSOFT_ASN, GATEWAY_ASN})
 
 
 def _unexpected(circuit: Circuit, ours: PrefixSet, not_public: PrefixSet) -> Callable[[Prefix], bool]:
-    """What Microsoft must never send: our own space, unless it comes back on purpose; a default route, unless the
-    circuit allows it; and on Microsoft peering, which carries public service prefixes only, what is not public
-    (Microsoft, "ExpressRoute routing requirements").
+    """Return a test for prefixes that Microsoft must never send: own space, unless the circuit lists it as received; a
+    default route, unless the circuit allows it; and on Microsoft peering, which carries public service prefixes only,
+    prefixes that are not public (Microsoft, "ExpressRoute routing requirements").
     """
     receive, public_only = circuit.receive, circuit.peering is Peering.MICROSOFT
     on_purpose = PrefixSet((*receive.own_prefixes, *receive.vnets))
@@ -155,12 +157,12 @@ def _unexpected(circuit: Circuit, ours: PrefixSet, not_public: PrefixSet) -> Cal
 
 
 def judges_lists(circuit: Circuit) -> bool:
-    """Return whether the circuit says all that it may receive."""
+    """Return whether the configuration lists everything that the circuit may receive."""
     return circuit.receive.only_listed or bool(circuit.receive.vnets)
 
 
 def _unlisted(circuit: Circuit) -> Callable[[Route], bool]:
-    """What nothing lists, where everything that may come is said to be listed."""
+    """Return a test for routes that are not listed, if the circuit lists everything that it may receive."""
     receive = circuit.receive
     listed = PrefixSet(
         (*(expected.prefix for expected in receive.prefixes), *receive.own_prefixes, *receive.vnets)
@@ -177,7 +179,7 @@ def _unlisted(circuit: Circuit) -> Callable[[Route], bool]:
     return unlisted
 
 
-# What the verdicts look at, and depend on ------------------------------------------------------------
+# What the judges read, and their topics --------------------------------------------------------------
 
 
 def link_routes(facts: Facts, link: Link, kind: str) -> RouteGroup:
@@ -201,7 +203,7 @@ def table_topics(link: Link) -> set[Topic]:
 
 
 def decided(facts: Facts, link: Link) -> bool:
-    """Return whether absence on the link can be proven in all its families."""
+    """Return whether the absence of a route on the link can be proven in all its families."""
     return all(facts.deciders(link.key, family) for family in link.families)
 
 
@@ -226,6 +228,6 @@ def forbidden_on_links(circuit: Circuit, check: str, kind: str) -> Iterator[Subj
 
 
 def forbidden_on_link(link: Link, kind: str, facts: Facts) -> Verdict:
-    """Any feed that shows such a route proves it; only one that decides proves that there is none."""
+    """Any feed that shows such a route proves it; only a feed that decides on the link proves that there is none."""
     routes = link_routes(facts, link, kind)
     return present(Evidence(routes=routes, routers=(link.router,)), complete=decided(facts, link))

@@ -1,9 +1,8 @@
-"""What counts as a Microsoft route outside the edge tables: in mirrors, and in the tables of segments.
+"""Which routes outside the edge tables count as Microsoft's: in mirrors, and in the tables of segments.
 
-A path with 12076 proves it. Redistribution through an IGP erases the path: where it proves nothing, a
-prefix that is received on a link of Microsoft peering is Microsoft's. A path with another network's ASN and without
-12076 is the
-internet's own way to the same prefix.
+A path with 12076 proves it. Redistribution through an IGP erases the path: if the path says nothing, a prefix that is
+also received on a link of Microsoft peering is Microsoft's. A path with another network's ASN and without 12076 is the
+internet's own route to the same prefix.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from ermon.model.settings import Policy
 
 
 def blackholing(policy: Policy) -> Callable[[Attributes], bool]:
-    """Return the communities of remote-triggered blackholing (RFC 7999, RFC 5635), so that nobody is
-    reached by it.
+    """Return a test for routes with a community of remote-triggered blackholing (RFC 7999, RFC 5635): such a route
+    makes its prefix unreachable.
     """
     communities = {BLACKHOLE, *(community.values for community in policy.blackhole_communities)}
 
@@ -51,14 +50,15 @@ class MicrosoftElsewhere:
     def tells(self, link: LinkKey, prefix: Prefix) -> bool:
         """Return whether routes inside ``prefix`` are Microsoft's because the link receives it.
 
-        Not where Microsoft should not have sent it: one wrong short route would make everything Microsoft's.
+        This is false for a prefix that Microsoft should not have sent: one wrong short prefix would make every route
+        Microsoft's.
         """
         return link in self._links and not (
             prefix.is_default or self._not_public.overlaps(prefix) or self._ours.covers(prefix)
         )
 
     def is_microsoft(self, feed: Feed, route: Route, brought: Callable[[Prefix], bool]) -> bool:
-        """Return whether a route of the feed counts as Microsoft's; ``brought`` says whether a prefix is equal to or
+        """Return whether a route of the feed counts as Microsoft's; ``brought`` returns whether a prefix is equal to or
         inside one that a link receives.
         """
         prefix, attributes = route.prefix, route.attributes
@@ -75,7 +75,7 @@ class MicrosoftElsewhere:
         )
 
     def _tells_nothing(self, attributes: Attributes) -> bool:
-        """Return whether the path is empty, or names only ourselves, our carriers and private ASNs."""
+        """Return whether the path is empty, or has only your own ASNs, your carriers' and private ones."""
         return all(
             asn in self._silent_asns or any(asn in private for private in PRIVATE_ASNS)
             for segment in attributes.as_path

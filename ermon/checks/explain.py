@@ -1,4 +1,4 @@
-"""The text of ``ermon explain``: what a check means, what it needs, what to do, where the rule is from."""
+"""The text of ``ermon explain``: what a check means, what it needs, what to do, and the source of the rule."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def explain(check: Check, platform: str = WRITTEN_FOR) -> str:
 
 
 def facts(check: Check) -> list[str]:
-    """Return what the catalogue says of a check: its severity and times, and whether it is judged at all."""
+    """Return what the catalogue says about a check: its severity and times, and whether it is off by default."""
     off = ", off by default" if check.off_by_default else ""
     times = f"raised after {check.raise_after:g} s, cleared after {check.clear_after:g} s"
     other = check.other_severity
@@ -68,12 +68,12 @@ def _steps(title: str, found: Guide, platform: str) -> str:
 
 
 def _step(number: int, step: tuple[str | Question, ...], platform: str) -> Iterator[str]:
-    """Write a step; commands for a router stand on lines of their own, and all stay whole: somebody will copy them."""
+    """Write a step. Commands for a router are on lines of their own and are not wrapped, so that they can be copied."""
     begin = f"  {number}. "
     for piece in step:
         if isinstance(piece, Question):
             known = lines_on(platform, piece) or [f"ermon knows no command for {TITLES[platform]} here."]
-            for block in blocks("\n".join(known)):  # each is pasted by itself
+            for block in blocks("\n".join(known)):  # each can be pasted by itself
                 if block.heading:
                     yield f"     {block.heading}:"
                 yield from (f"       {line}" for line in block.lines)

@@ -1,4 +1,4 @@
-"""What is known of the network at one moment, as the checks ask for it."""
+"""What is known of the network at one moment: the questions that a judge may ask."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ermon.model.routes import Route, RouteKey
 class Amount(NamedTuple):
     """How much is received or advertised: prefixes, and the addresses that they cover together.
 
-    A median of such amounts is one, too.
+    A median of amounts is an ``Amount`` too.
     """
 
     routes: float
@@ -24,23 +24,23 @@ class Amount(NamedTuple):
 
 
 class LinkChanges(NamedTuple):
-    """How often a link has changed of late, where nobody expected it."""
+    """How often a link has changed recently, not counting changes in maintenance or in a drain."""
 
     changes: int
-    """Between up and down, within the window of ``link-flapping``."""
+    """Changes between up and down, within the window of ``link-flapping``."""
     spans: int
     """10-minute spans of the last 24 hours in which it was lost."""
 
 
 class Preference(NamedTuple):
-    """How two links compare by LOCAL_PREF, in prefixes."""
+    """How two links compare by LOCAL_PREF, in numbers of prefixes."""
 
     shared: int = 0
-    """Those that both have."""
+    """Prefixes that both links have."""
     higher: int = 0
-    """Those of which the first one has the higher LOCAL_PREF."""
+    """Prefixes for which the first link has the higher LOCAL_PREF."""
     missing: int = 0
-    """Those of which one has no LOCAL_PREF: the preference is unknown."""
+    """Prefixes for which one link has no LOCAL_PREF, so that the preference is unknown."""
 
 
 class Facts(Protocol):
@@ -51,7 +51,7 @@ class Facts(Protocol):
 
     @property
     def calendar_now(self) -> float:
-        """The time by which dates are judged: it follows the wall clock where that is set, and ``now`` does not."""
+        """The time by which dates are judged. Unlike ``now``, it follows the wall clock when that is set."""
         ...
 
     def up(self, feed: str) -> bool:
@@ -63,8 +63,8 @@ class Facts(Protocol):
         ...
 
     def knows(self, feed: str, family: Family, space: Iterable[Prefix]) -> bool:
-        """Return whether the feed has said all that it has to say of these prefixes of the family, what is inside them
-        and what covers them: it is in sync, and nothing of them has just been asked for.
+        """Return whether the feed has sent everything about these prefixes of the family, prefixes inside them and
+        covering ones: it is in sync, and no routes among them have just been requested.
         """
         ...
 
@@ -77,63 +77,65 @@ class Facts(Protocol):
         ...
 
     def end_of_rib(self, feed: str) -> bool | None:
-        """Return whether End-of-RIB has come in every family; ``None``: too early to tell, or not seen
-        because the session began before we looked.
+        """Return whether End-of-RIB has come in every family; ``None`` if it is too early to say, or if ermon did not
+        see the beginning of the session.
         """
         ...
 
     def down_reason(self, feed: str) -> str:
-        """Return why the session ended; empty where there was none."""
+        """Return why the session ended; empty if there is no reason."""
         ...
 
     def listening_problem(self, feed: str) -> str:
-        """Return why nobody can connect to the feed's address, as ermon cannot listen on it; empty where it can."""
+        """Return why ermon cannot listen on the feed's address; empty if it can."""
         ...
 
     def strangers(self, feed: str) -> Collection[str]:
-        """Return the addresses that lately connected to the feed's address and are no feed's router there."""
+        """Return the addresses that recently connected to the feed's address and belong to no feed's router there."""
         ...
 
     def no_hold(self, feed: str) -> bool:
-        """Return whether the session was agreed with a hold time of 0, so that nobody notices its end."""
+        """Return whether the session has hold time 0, so that its loss goes unnoticed."""
         ...
 
     def loss(self, feed: str) -> str | None:
-        """Return why messages were lost, until the feed has been in sync in a new session since."""
+        """Return why messages were lost, until the feed has been in sync in a new session."""
         ...
 
     def overflowed(self, feed: str) -> Limit | None: ...
 
     def canary_missing(self, feed: str) -> tuple[Prefix, ...] | None:
-        """Return the canary prefixes that the feed does not show; ``None``: not to be judged yet."""
+        """Return the canary prefixes that the feed does not show; ``None`` if that cannot be judged yet."""
         ...
 
     def awaited(self, feed: str) -> bool:
-        """Return whether the router of a feed without a session is given time to call again, since ExaBGP was started."""
+        """Return whether the router of a feed without a session is given time to connect again after a start of
+        ExaBGP.
+        """
         ...
 
     def sessions_awaited(self, process: str) -> Collection[str]:
-        """Return the feeds of a process that runs again whose sessions were up before it ended, and are not back yet."""
+        """Return the feeds of a running process whose sessions were up before it ended, and are not back yet."""
         ...
 
     def process_up(self, process: str) -> bool | None:
-        """Return whether an ExaBGP process runs and answers; ``None``: it has not reported yet."""
+        """Return whether an ExaBGP process runs and answers; ``None`` if it has not reported yet."""
         ...
 
     def process_problem(self, process: str) -> str:
-        """Return in words why an ExaBGP process that is down does not run, as far as that is known."""
+        """Return in words why an ExaBGP process is down, as far as that is known."""
         ...
 
     def process_restless(self, process: str) -> bool:
-        """Return whether an ExaBGP process has ended so often of late that it is not right though it runs."""
+        """Return whether an ExaBGP process has ended so often recently that it counts as down though it runs."""
         ...
 
     def source_problem(self, source: str) -> str | None:
-        """Return why a published list cannot be used, empty where it can; ``None``: not tried yet."""
+        """Return why a published list cannot be used, empty if it can; ``None`` if it has not been tried yet."""
         ...
 
     def storage_problem(self) -> str | None:
-        """Return why nothing can be kept over a restart; ``None``: it can, or nothing is to be kept."""
+        """Return why nothing can be kept over a restart; ``None`` if it can, or if the configuration keeps nothing."""
         ...
 
     def matching(self, feed: str, route_set: RouteSet) -> Mapping[RouteKey, Route]:
@@ -145,12 +147,12 @@ class Facts(Protocol):
         ...
 
     def up_circuits(self, vrf: str | None, family: Family) -> Collection[str]:
-        """Return the circuits of which a link in the VRF is up."""
+        """Return the circuits with an up link in the VRF."""
         ...
 
     def in_first_dump(self, circuit: str, family: Family) -> bool:
-        """Return whether an edge table of the circuit's routers and VRFs may still be in its first dump, and has not
-        been waited for too long since the circuit was last seen.
+        """Return whether an edge table of the circuit's routers and VRFs may still be in its first dump. It is false
+        once ``sync_timeout`` has passed since the circuit was last seen.
         """
         ...
 
@@ -159,7 +161,7 @@ class Facts(Protocol):
         ...
 
     def routers_awaited(self) -> Collection[str]:
-        """Return those of them that are given time to call again."""
+        """Return those of ``routers_out_of_sight`` that are given time to connect again."""
         ...
 
     def stale_routes(self, link: LinkKey, family: Family) -> int:
@@ -173,11 +175,11 @@ class Facts(Protocol):
     def link_state(self, link: LinkKey, family: Family) -> LinkState: ...
 
     def state_awaited(self, link: LinkKey, family: Family) -> bool:
-        """Return whether so little time has passed since a start that the state of the link may be known soon."""
+        """Return whether ermon was started so recently that the state of the link may be known soon."""
         ...
 
     def last_known_state(self, link: LinkKey, family: Family) -> LinkState:
-        """Return the link's state when it was last known: up or down; unknown if it never was."""
+        """Return the link's last known state: up or down; unknown if it was never known."""
         ...
 
     def lately_returned(self, link: LinkKey, family: Family) -> bool:
@@ -185,20 +187,20 @@ class Facts(Protocol):
         ...
 
     def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
-        """Return the feeds that prove presence and absence on the link: in sync, of the link's own
-        router, with all paths.
+        """Return the feeds that prove presence and absence on the link: in sync, of the link's own router, with all
+        paths.
         """
         ...
 
     def witnesses(self, link: LinkKey, family: Family) -> tuple[str, ...]:
-        """Return the feeds whose routes count for the link: those that decide, and only while there is
-        none, every other edge table in sync that shows a route of the link.
+        """Return the feeds whose routes count for the link: those that decide. If there is none, every other edge table
+        in sync that shows a route of the link.
         """
         ...
 
     def strays(self, link: LinkKey, family: Family) -> Mapping[Unattributed, int]:
-        """Count the Microsoft routes in the tables of the link's own router that fit no link and may be this one's, by
-        what keeps them from it.
+        """Count the Microsoft routes in the tables of the link's own router that fit no link and may be this link's, by
+        the reason why they fit none.
         """
         ...
 
@@ -215,43 +217,45 @@ class Facts(Protocol):
         ...
 
     def covers(self, feed: str, prefix: Prefix) -> bool:
-        """Return whether the feed's routes cover all of ``prefix``, a default route aside."""
+        """Return whether the feed's routes other than a default route cover all of ``prefix``."""
         ...
 
     def covering(self, feed: str, prefix: Prefix) -> Iterable[Route]:
-        """Return the feed's routes to ``prefix`` or to what contains it, a default route included."""
+        """Return the feed's routes to ``prefix`` or to a less specific prefix, including the default route."""
         ...
 
     def inside(self, feed: str, prefix: Prefix) -> Iterable[Route]:
-        """Return the feed's routes to ``prefix`` or to what is inside it."""
+        """Return the feed's routes to ``prefix`` or to a prefix inside it."""
         ...
 
     def one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
-        """Return the prefixes that are on one link of the circuit that is up and not on another."""
+        """Return the prefixes that are on one up link of the circuit and not on another."""
         ...
 
     def lacks(self, link: LinkKey, prefix: Prefix) -> bool:
-        """Return whether a prefix is proven not to be on a link that is up."""
+        """Return whether the absence of a prefix from an up link is proven."""
         ...
 
     def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
-        """Return the prefixes that one mirror in sync of a link of the circuit shows and another does not,
-        links that are down aside.
+        """Return the prefixes that one mirror in sync of a link of the circuit shows and another does not. Links that
+        are down are left out.
         """
         ...
 
     def mirrors_lack(self, link: LinkKey, prefix: Prefix) -> bool:
-        """Return whether mirrors of the link are in sync, and none of them shows a prefix."""
+        """Return whether mirrors of the link are in sync and none of them shows a prefix."""
         ...
 
     def without_failover(self, group: GroupKey, family: Family) -> Collection[Prefix]:
-        """Return the prefixes that one circuit of a group advertises on a link that is up, and that are proven to be
-        covered by nothing that another circuit of it advertises.
+        """Return the prefixes that one circuit of a group advertises on an up link, and for which it is proven that no
+        other circuit of the group covers them.
         """
         ...
 
     def draining(self, link: LinkKey, family: Family) -> bool:
-        """Return whether the link is being drained in this family: its paths say so, or said so before it fell silent."""
+        """Return whether the link is being drained in this family: its paths are marked, or were marked before it fell
+        silent.
+        """
         ...
 
     def drain_overdue(self, link: LinkKey, family: Family) -> bool:
@@ -259,25 +263,25 @@ class Facts(Protocol):
         ...
 
     def preference(self, link: LinkKey, other: LinkKey, family: Family) -> Preference | None:
-        """Return how the routers prefer ``link`` to ``other``; ``None`` where nobody can tell: it takes all paths of both
-        routers, over iBGP and in one ASN.
+        """Return how the routers prefer ``link`` to ``other``; ``None`` if that cannot be known: it takes all paths of
+        both routers, over iBGP and in one ASN.
         """
         ...
 
     def drained_paths(self, link: LinkKey) -> Collection[Route]:
-        """Return the paths of the link that say that it is being drained."""
+        """Return the paths of the link that are marked as drained."""
         ...
 
     def link_flaps(self, link: LinkKey, family: Family) -> bool:
-        """Return whether the link has changed between up and down too often of late."""
+        """Return whether the link has changed between up and down too often recently."""
         ...
 
     def link_changes(self, link: LinkKey, family: Family) -> LinkChanges:
-        """Return how often the link has changed of late, as ``link-flapping`` counts."""
+        """Return how often the link has changed recently, as ``link-flapping`` counts."""
         ...
 
     def feed_flaps(self, feed: str) -> bool:
-        """Return whether the session was lost too often of late."""
+        """Return whether the session was lost too often recently."""
         ...
 
     def churning(self, link: LinkKey) -> Collection[str]:
@@ -289,14 +293,14 @@ class Facts(Protocol):
         ...
 
     def amount(self, counted: Counted) -> Amount:
-        """Return how much there is on the feeds whose routes count for it: the witnesses of a link, and the
-        mirrors of a link that are in sync.
+        """Return the amount on the feeds whose routes count: the witnesses of a link, or the mirrors in sync of a
+        link.
         """
         ...
 
     def usual(self, counted: Counted) -> Amount | None:
-        """Return the usual level, the higher of the medians of the last hour and of the last 24 hours in which
-        it was right; ``None``: nothing learnt yet.
+        """Return the usual level: the higher of the medians of the last hour and of the last 24 hours of right amounts.
+        ``None`` if nothing has been learned yet.
         """
         ...
 
@@ -304,7 +308,7 @@ class Facts(Protocol):
 def link_down(facts: Facts, link: Link, family: Family) -> bool:
     """Return whether the link is proven down for routes of a family.
 
-    A family that the link has uses that family's state; for any other, the link is down when all its
+    For a family that the link has, its state in that family counts. For any other family, the link is down when all its
     families are.
     """
     families = link.families_of(family)
@@ -312,28 +316,34 @@ def link_down(facts: Facts, link: Link, family: Family) -> bool:
 
 
 def link_in_doubt(facts: Facts, link: Link, family: Family) -> bool:
-    """Return whether the link was proven down for routes of a family, and is not known to be so any more.
+    """Return whether the link was proven down for routes of a family, and is not known to be down or up any more.
 
-    What its mirror shows may be advertised again or may not: nothing that must be there is proven by it. A link
-    that was never seen to be down is not in doubt.
+    It is unknown whether what its mirror shows is advertised again, so it proves nothing that must be there. A link
+    that was never down is not in doubt.
     """
     last = [facts.last_known_state(link.key, f) for f in link.families_of(family)]
     return bool(last) and set(last) == {LinkState.DOWN} and not link_down(facts, link, family)
 
 
 def link_awaited(facts: Facts, link: Link, family: Family) -> bool:
-    """Return whether it may soon be known, after a start, that the link is down for routes of a family."""
+    """Return whether ermon was started so recently that the link may soon be known to be down for routes of a
+    family.
+    """
     return not link_up(facts, link, family) and any(
         facts.state_awaited(link.key, f) for f in link.families_of(family)
     )
 
 
 def circuit_seen(facts: Facts, links: Collection[Link], family: Family) -> bool:
-    """Return whether it is known how a circuit is, of whose links in a family these are all: one is up, or all are down."""
+    """Return whether the state of a circuit is known. ``links`` are all its links in the family: one is up, or all are
+    down.
+    """
     states = {facts.link_state(link.key, family) for link in links}
     return LinkState.UP in states or states == {LinkState.DOWN}
 
 
 def link_up(facts: Facts, link: Link, family: Family) -> bool:
-    """Return whether the link is known to be up for routes of a family; for one that it lacks, in any that it has."""
+    """Return whether the link is known to be up for routes of a family; for a family that it lacks, in any that it
+    has.
+    """
     return any(facts.link_state(link.key, f) is LinkState.UP for f in link.families_of(family))

@@ -1,4 +1,4 @@
-"""Checks of what we advertise to the internet, on the mirrors of the uplinks and on outside views."""
+"""Checks of what is advertised to the internet, judged on the mirrors of the uplinks and on outside views."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ EXPORTED = "exported"
 
 
 def classifiers(config: Config) -> Callable[[Feed], Classifier]:
-    """Return the classifier of routes on the internet: by the pools that they concern.
+    """Return the function that makes the classifier of an internet feed. Routes are sorted by the pools that they
+    concern.
 
     Remote-triggered blackholing (RFC 7999) is no leak, and a default route covers nothing.
     """
@@ -164,9 +165,9 @@ def _mirror_disagrees(
     ours: tuple[Prefix, ...],
     facts: Facts,
 ) -> Verdict:
-    """A prefix of ours on the internet that no mirror exports leaves by an unmonitored uplink.
+    """A prefix of yours that is on the internet and that no mirror exports leaves by an unmonitored uplink.
 
-    Compared exactly: that an aggregate is exported does not explain a longer prefix.
+    Prefixes are compared exactly: an exported aggregate does not explain a more specific prefix.
     """
     if not uplink_mirrors or uplinks != {mirror.uplink for mirror in uplink_mirrors}:
         return UNKNOWN

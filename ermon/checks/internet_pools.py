@@ -1,4 +1,6 @@
-"""Checks of where our NAT pools are seen on the internet: inside a route, covered by one, or lost to one."""
+"""Checks of NAT pools on the internet: a route inside a pool, a route that covers it, or return traffic that comes over
+the internet.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from ermon.model.routes import Route
 from ermon.model.settings import Severity
 
 FAILOVER_SECONDS = 60.0
-"""A pool for failover is raised after so long at least: a router's conditional advertisement follows its table with a
-delay, and so announces shortly before, or withdraws shortly after, what the links are seen to do.
+"""The least ``raise_after`` for a failover pool. A router's conditional advertisement follows its table with a delay,
+so it may announce shortly before, or withdraw shortly after, ermon sees the links change.
 """
 
 
@@ -58,7 +60,7 @@ def pool_leak(config: Config) -> Iterator[Subject]:
 
 
 def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], facts: Facts) -> Verdict:
-    """``excused``: the links that must all be proven down for the pool to be on the internet rightly."""
+    """``excused``: the links that must all be proven down before the pool may be on the internet."""
     if excused and all(link_down(facts, link, family) for link in excused):
         return OK
     routes = facts.matching(feed.name, RouteSet(INSIDE_POOL, family, pool.name)).values()
@@ -68,10 +70,11 @@ def _pool_leak(pool: Pool, family: Family, feed: Feed, excused: list[Link], fact
 
 
 def _while_links_are_up(leaked: Verdict, links: list[Link], family: Family, facts: Facts) -> Verdict:
-    """A router notices that ExpressRoute is back, and takes the pool off the internet, some time after the link is up
-    (Cisco, "Configure BGP conditional advertisement": the table is looked at every 60 s).
+    """Judge a failover pool on the internet while a link is up or may be.
 
-    While another link was up all along, a link that returns explains nothing, and excuses for its own time only.
+    A router notices that ExpressRoute is back, and takes the pool off the internet, some time after the link is up
+    (Cisco, "Configure BGP conditional advertisement": the table is looked at every 60 s). If another link was up all
+    along, the return of a link does not explain the pool: the verdict is unknown for that time.
     """
     up = [link for link in links if link_up(facts, link, family)]
     returned = [k for k in links if any(facts.lately_returned(k.key, f) for f in k.families_of(family))]
@@ -151,8 +154,8 @@ def pool_fallback(config: Config) -> Iterator[Subject]:
 def _pool_fallback(
     links: tuple[MirroredLink, ...], pool: Pool, family: Family, feed: Feed, facts: Facts
 ) -> Verdict:
-    """Microsoft prefers the longer prefix: an aggregate on the internet is harmless only as long as a
-    link advertises more specific routes (Microsoft, "ExpressRoute routing requirements").
+    """Microsoft prefers the most specific prefix: an aggregate on the internet is harmless only as long as a link
+    advertises more specific routes (Microsoft, "ExpressRoute routing requirements").
     """
     if not facts.in_sync(feed.name, family):
         return UNKNOWN
@@ -195,7 +198,9 @@ POOL_FALLBACK = Check(
 
 
 def _longest_covering(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
-    """The most specific of the shorter routes that cover ``prefix``, a default route aside."""
+    """Return the most specific of the routes that are less specific than ``prefix`` and cover it, without default
+    routes.
+    """
     blackholed = facts.matching(feed.name, RouteSet(BLACKHOLED, prefix.family))
     covering = [
         route
@@ -207,7 +212,9 @@ def _longest_covering(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
 
 
 def _advertises_longer(facts: Facts, link: MirroredLink, prefix: Prefix, length: int) -> bool | None:
-    """Return whether the link advertises all of ``prefix`` by routes longer than ``length``."""
+    """Return whether the link advertises all of ``prefix`` by routes longer than ``length``; ``None`` if that is not
+    known.
+    """
     family = prefix.family
     if link_down(facts, link.link, family):
         return False

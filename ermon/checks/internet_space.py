@@ -1,4 +1,4 @@
-"""Checks of our published address space on the internet: whether it is there, and whether it is we who announce it."""
+"""Checks of your published address space on the internet: whether it is announced, and whether you are its origin."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ermon.model.routes import PRIVATE_ASNS, Route, SegmentKind
 from ermon.model.settings import Severity
 
 PUBLISHED = "published"
-"""Routes that share an address with internet-only space."""
+"""Routes that overlap internet-only space."""
 HIJACKED = "hijacked"
-"""Routes to our space with somebody else's origin."""
+"""Routes inside your space with another network's origin."""
 
 
 def internet_only_withdrawn(config: Config) -> Iterator[Subject]:
@@ -43,7 +43,7 @@ def _internet_only_withdrawn(
     space: tuple[Prefix, ...],
     facts: Facts,
 ) -> Verdict:
-    """Whatever any feed in sync shows is reachable; that something is not there takes every uplink's mirror."""
+    """A prefix that any feed in sync shows is reachable. Only the mirrors of all uplinks prove that one is not."""
     seeing = [feed for feed in (*mirrors, *outside) if facts.in_sync(feed.name, family)]
     shown = [_announced(facts, feed, family) for feed in seeing]
     dark = [prefix for prefix in space if not any(each.covers(prefix) for each in shown)]
@@ -52,7 +52,7 @@ def _internet_only_withdrawn(
     if set(uplinks) - {feed.uplink for feed in seeing}:
         return UNKNOWN
     if any(not facts.knows(feed.name, family, dark) for feed in seeing):
-        return UNKNOWN  # it may be there and not have come yet
+        return UNKNOWN  # the route may exist and not have come yet
     feeds = [feed.name for feed in seeing]
     routers = [feed.router for feed in seeing if feed.router is not None]
     return violated(Evidence(prefixes=dark, feeds=feeds, routers=routers))
@@ -79,7 +79,7 @@ INTERNET_ONLY_WITHDRAWN = Check(
 
 
 def prefix_hijacked(config: Config) -> Iterator[Subject]:
-    """Somebody else's announcement of our space draws its traffic, where it is the longer one all of it."""
+    """Another network's announcement of your space draws traffic, and all of it if it is more specific."""
     for family in FAMILIES:
         ours = [p for p in (*config.customer.own_prefixes, *config.internet_only) if p.family == family]
         feeds = tuple(f for f in config.feeds.values() if f.view is View.INTERNET and family in f.families)
@@ -91,7 +91,7 @@ def prefix_hijacked(config: Config) -> Iterator[Subject]:
 
 
 def _prefix_hijacked(feeds: tuple[Feed, ...], family: Family, ours: list[Prefix], facts: Facts) -> Verdict:
-    """What one outside view does not show another may: only all of them prove that nobody does it."""
+    """One outside view may show what another does not: only all of them together prove that there is no such route."""
     found = {feed.name: facts.matching(feed.name, RouteSet(HIJACKED, family)) for feed in feeds}
     routes = RouteGroup(found.values())
 
@@ -118,17 +118,17 @@ PREFIX_HIJACKED = Check(
     summary="Our [{prefix}|space] is announced on the internet[ by AS {origins}] ({family})",
     named_evidence=("origins",),
     needs=needs.nothing_else,
-    covered_by_maintenance=False,  # no work of ours makes somebody else announce our space
+    covered_by_maintenance=False,  # your own work makes nobody else announce your space
     acceptance=NotTested("about what others announce"),
 )
 
 
-# Which routes these are ------------------------------------------------------------------------------
+# Sorting the routes ----------------------------------------------------------------------------------
 
 
 def space_sets(config: Config) -> Callable[[Route, bool], Iterator[RouteSet]]:
-    """Return how a route that is neither a default nor blackholed is sorted; the flag says that it is on an outside
-    view.
+    """Return the classifier of routes that are neither default routes nor blackholed; its flag says that the feed is an
+    outside view.
     """
     published = PrefixSet(config.internet_only)
     ours = PrefixSet((*config.customer.own_prefixes, *config.internet_only))
@@ -157,8 +157,8 @@ def space_sets(config: Config) -> Callable[[Route, bool], Iterator[RouteSet]]:
 
 
 def path_origins(route: Route, expected: frozenset[int]) -> tuple[int, ...]:
-    """Return the last ASN of the path that is not private, or the members of an AS_SET that are not; none: the path
-    names nobody. Private ASNs that are expected count: ours may be one.
+    """Return the origins of a route: the last ASN of the path that is not private, or all such members of an AS_SET.
+    Empty if the path has none. Private ASNs that are expected count: one of yours may be private.
     """
 
     def counts(asn: int) -> bool:

@@ -1,7 +1,7 @@
-"""What the mirrors of a link show: sorted, counted, and held against the link's state.
+"""What the mirrors of a link show: sorted, counted, and compared with the link's state.
 
-A mirror shows what would be sent, and stays as it is when the real session dies. So *advertised* means:
-in the link's mirror, and the link not known to be down.
+A mirror shows what would be sent, and does not change when the real session goes down. So *advertised* means: in the
+link's mirror, and the link not known to be down.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ USELESS_ASNS: dict[Peering, tuple[range, ...]] = {
     # (Microsoft, "VPN Gateway FAQ").
     Peering.PRIVATE: (range(65515, 65521),),
 }
-"""ASNs that make an advertised path useless, by peering."""
+"""ASNs with which an advertised path is useless, by peering."""
 
 AFTER_MISSING = ("advertised-count-low", "advertised-asymmetry", "geo-asymmetry", "feed-empty")
-"""What a pool or prefix that is not advertised would raise besides."""
+"""The checks that a missing pool or prefix would raise as well."""
 
 PREFIX_LIMITS: dict[tuple[Peering, bool, Family], int] = {
     (Peering.MICROSOFT, False, "ipv4"): 200,
@@ -53,8 +53,8 @@ PREFIX_LIMITS: dict[tuple[Peering, bool, Family], int] = {
     (Peering.PRIVATE, True, "ipv4"): 10_000,
     (Peering.PRIVATE, True, "ipv6"): 100,
 }
-"""Prefixes at which Microsoft drops the session, by peering, premium and family (Microsoft,
-"ExpressRoute routing requirements" and "ExpressRoute limits").
+"""The number of prefixes at which Microsoft drops the session, by peering, premium and family (Microsoft, "ExpressRoute
+routing requirements" and "ExpressRoute limits").
 """
 
 
@@ -64,14 +64,14 @@ def prefix_limit(circuit: Circuit, family: Family) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MirroredLink:
-    """A link, and the feeds that mirror what it is sent: usually one, sometimes none."""
+    """A link, and the feeds that mirror what is sent over it: usually one, sometimes none."""
 
     link: Link
     feeds: tuple[Feed, ...]
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """The families in which the mirrors can say anything, or the link where it has none."""
+        """The families of its mirrors; if it has no mirror, those of the link."""
         seen = tuple(f for f in FAMILIES if any(f in feed.families for feed in self.feeds))
         return seen or self.link.families
 
@@ -88,8 +88,8 @@ class MirroredLink:
         )
 
     def heard(self, facts: Facts, family: Family) -> bool:
-        """Return whether what the mirror shows counts as advertised: the link is not known to be down, and will not be soon
-        after a start, when mirrors may be here before the tables that say so.
+        """Return whether what the mirror shows counts as advertised: the link is neither known to be down nor may be
+        known to be down soon after a start, when mirrors may come before the edge tables.
         """
         return not link_down(facts, self.link, family) and not link_awaited(facts, self.link, family)
 
@@ -104,7 +104,7 @@ class MirroredLink:
         return any(facts.in_sync(feed.name, family) for feed in self.feeds)
 
     def shown(self, facts: Facts, pool: Pool, family: Family) -> bool | None:
-        """Return whether a mirror shows all of a pool's space; ``None``: not known."""
+        """Return whether a mirror shows all of a pool's space; ``None`` if that is not known."""
         answers = [
             all(facts.covers(feed.name, prefix) for prefix in pool.prefixes_of(family))
             for feed in self.feeds
@@ -113,29 +113,29 @@ class MirroredLink:
         return any(answers) if answers else None
 
     def advertises(self, facts: Facts, pool: Pool, family: Family) -> bool | None:
-        """Return whether all of a pool's space is advertised on the link; ``None``: not known."""
+        """Return whether all of a pool's space is advertised on the link; ``None`` if that is not known."""
         if link_down(facts, self.link, family):
             return False
         return self.unless_in_doubt(facts, family, self.shown(facts, pool, family))
 
     def unless_in_doubt(self, facts: Facts, family: Family, shown: bool | None) -> bool | None:
-        """Return what a mirror shows as advertised to Microsoft: unknown where the link was down and may still be."""
+        """Return ``shown``, but ``None`` if it is true and the link was down and may still be."""
         return None if shown and link_in_doubt(facts, self.link, family) else shown
 
     def count(self, facts: Facts, family: Family) -> int:
-        """Count the prefixes that the mirror shows; where there are several, the most."""
+        """Count the prefixes that the mirror shows; of several mirrors, the most."""
         counts = (len(facts.matching(feed.name, RouteSet(ADVERTISED, family))) for feed in self.feeds)
         return max(counts, default=0)
 
     def mirror_topics(self, families: Iterable[Family], kind: str, name: str = "") -> set[Topic]:
-        """What a verdict on the mirrors alone depends on."""
+        """Return the topics of a verdict that depends on the mirrors alone."""
         topics = {feed_topic(feed.name) for feed in self.feeds}
         for family in families:
             topics.update(routes_topic(feed.name, RouteSet(kind, family, name)) for feed in self.feeds)
         return topics
 
     def topics(self, families: Iterable[Family], kind: str, name: str = "") -> set[Topic]:
-        """What a verdict on what is advertised depends on: the link's state, too."""
+        """Return the topics of a verdict on what is advertised: those of the mirrors and of the link's state."""
         return self.mirror_topics(families, kind, name) | self.link_topics()
 
     def link_topics(self) -> set[Topic]:
@@ -146,11 +146,13 @@ def mirrored(config: Config, link: Link) -> MirroredLink:
     return MirroredLink(link, config.mirrors.get(link.key, ()))
 
 
-# What a mirror is sorted into ------------------------------------------------------------------------
+# Sorting a mirror ------------------------------------------------------------------------------------
 
 
 def classifiers(config: Config) -> Callable[[Feed], Classifier]:
-    """Return how what a mirror of a link shows is sorted: by what the checks ask of it."""
+    """Return the function that makes the classifier of a link's mirror. Routes are sorted by what the checks look
+    for.
+    """
     own_pools: dict[str, list[Pool]] = {}
     for pool in config.pools.values():
         for name in pool.circuits:
@@ -173,7 +175,7 @@ def classifiers(config: Config) -> Callable[[Feed], Classifier]:
 
 
 class _Space(NamedTuple):
-    """What the routes of every mirror are held against."""
+    """The address space that the routes of every mirror are compared with."""
 
     not_public: PrefixSet
     internet_only: PrefixSet
@@ -184,8 +186,8 @@ class _Space(NamedTuple):
 
 
 def _classifier(space: _Space, circuit: Circuit, link: str | None, own_pools: list[Pool]) -> Classifier:
-    """A default route belongs to ``advertised-default`` only: it is no covering route, and no other check
-    has anything to say of it.
+    """A default route is in the sets of ``advertised-default`` only: it covers no pool, and no other check judges
+    it.
     """
     own_pool_space = PrefixSet(prefix for pool in own_pools for prefix in pool.prefixes)
     declared = _declared(circuit, own_pools)
@@ -210,7 +212,7 @@ def _classifier(space: _Space, circuit: Circuit, link: str | None, own_pools: li
         pools = overlapping_pools(space.pools, prefix)
         for pool in pools:
             yield RouteSet(POOL_SPACE, family, pool.name)
-            # A pool of this link may lie inside one that is bound to another.
+            # A pool of this link may be inside one that is bound to another link.
             bound = bound_elsewhere.get(pool.name)
             if bound is not None and bound.covers(prefix) and not rightful.covers(prefix):
                 yield RouteSet(BOUND_ELSEWHERE, family, pool.name)
@@ -239,7 +241,7 @@ def _useless_path(route: Route, peering: Peering, own_asn: int) -> bool:
 
 
 def _declared(circuit: Circuit, pools: Iterable[Pool]) -> PrefixSet | None:
-    """Return what the circuit may advertise; ``None`` is everything."""
+    """Return the space that the circuit may advertise; ``None`` if it may advertise everything."""
     if circuit.advertise.prefixes is None:
         return None
     return PrefixSet((*circuit.advertise.prefixes, *(prefix for pool in pools for prefix in pool.prefixes)))
@@ -254,7 +256,7 @@ def pool_index(config: Config) -> PrefixIndex[tuple[Pool, ...]]:
 
 
 def overlapping_pools(index: PrefixIndex[tuple[Pool, ...]], prefix: Prefix) -> list[Pool]:
-    """Return the pools of which the prefix shares any address, each once."""
+    """Return the pools that overlap the prefix, each once."""
     found = {
         pool.name: pool
         for entries in (index.covering(prefix), index.inside(prefix))

@@ -1,6 +1,6 @@
-"""Which feeds a check needs: whether one of its subjects exists on an instance that takes only some of them.
+"""Which feeds a check needs: whether one of its subjects exists on an instance that has only some of the feeds.
 
-A check names one of these as its ``needs``. Each gets what the instance can judge, and the subject's labels.
+A check names one of these functions as its ``needs``. Each gets the ``Shard`` of the instance and the subject's labels.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ Labels = Mapping[str, str]
 
 
 def nothing_else(shard: Shard, labels: Labels) -> bool:
-    """About a feed, and so only where the feed is; or about what every instance has for itself."""
+    """The subject is about a feed, so it exists only where the feed is; or it is about something that every instance
+    has.
+    """
     del shard, labels
     return True
 
 
 def link_state(shard: Shard, labels: Labels) -> bool:
-    """The link's state is judged here, in the family or in all."""
+    """This instance judges the link's state, in the family or in all."""
     link = shard.config.circuits[labels["circuit"]].links[labels["link"]]
     return _sees_links(shard, [link], labels)
 
 
 def circuit_states(shard: Shard, labels: Labels) -> bool:
-    """The states of all links of the circuit are judged here, in the family or in all."""
+    """This instance judges the states of all links of the circuit, in the family or in all."""
     return _sees_links(shard, _links(shard, labels), labels)
 
 
@@ -41,12 +43,12 @@ def _sees_links(shard: Shard, links: Iterable[Link], labels: Labels) -> bool:
 
 
 def every_edge_table(shard: Shard, labels: Labels) -> bool:
-    """All edge tables of the circuit's routers are here."""
+    """This instance has all edge tables of the circuit's routers."""
     return shard.sees_all_edges(shard.config.circuits[labels["circuit"]])
 
 
 def best_paths(shard: Shard, labels: Labels) -> bool:
-    """The states of all its links are, and a feed that shows what the routers choose is here."""
+    """This instance judges the states of all links of the circuit, and has a feed of best paths, if there is one."""
     return circuit_states(shard, labels) and (
         any(map(_shows_best_paths, shard.config.feeds.values()))
         or not any(map(_shows_best_paths, shard.config.elsewhere.values()))
@@ -58,7 +60,7 @@ def _shows_best_paths(feed: Feed) -> bool:
 
 
 def geo_states(shard: Shard, labels: Labels) -> bool:
-    """The states of all links of all circuits of the geo, group and peering are judged here."""
+    """This instance judges the states of all links of all circuits of the geo, group and peering."""
     circuits = [
         circuit
         for circuit in shard.config.circuits.values()
@@ -69,7 +71,9 @@ def geo_states(shard: Shard, labels: Labels) -> bool:
 
 
 def link_mirror(shard: Shard, labels: Labels) -> bool:
-    """The link's state only excuses what the mirror shows: where nobody knows it, nothing is excused."""
+    """This instance judges what the link advertises. The link's state is not needed: it only excuses what the mirror
+    shows, and an unknown state excuses nothing.
+    """
     link = shard.config.circuits[labels["circuit"]].links[labels["link"]]
     return shard.sees_advertised(link, _family(labels))
 
@@ -85,32 +89,32 @@ def _family(labels: Labels) -> Family | None:
 
 
 def circuit_mirrors(shard: Shard, labels: Labels) -> bool:
-    """The mirrors and the states of all links of the circuit are judged here."""
+    """This instance judges the mirrors and the states of all links of the circuit."""
     return _sees_all_of(shard, _links(shard, labels), labels)
 
 
 def group_mirrors(shard: Shard, labels: Labels) -> bool:
-    """The mirrors and the states of all links of all circuits of the group are judged here."""
+    """This instance judges the mirrors and the states of all links of all circuits of the group."""
     wanted = (labels["geo"], labels["group"], labels["peering"])
     circuits = (c for c in shard.config.circuits.values() if (c.geo, c.group, c.peering) == wanted)
     return _sees_all_of(shard, (link for c in circuits for link in c.links.values()), labels)
 
 
 def pool_mirrors(shard: Shard, labels: Labels) -> bool:
-    """The mirrors and the states of all links that the pool belongs on are judged here."""
+    """This instance judges the mirrors and the states of all links that should advertise the pool."""
     pool = shard.config.pools[labels["pool"]]
     return _sees_all_of(shard, shard.config.pool_links(pool), labels)
 
 
 def _sees_all_of(shard: Shard, links: Iterable[Link], labels: Labels) -> bool:
-    """The mirrors and the links' states prove whether something is *not* advertised."""
+    """Proving that something is *not* advertised takes the mirrors and the states of the links."""
     links, family = list(links), _family(labels)
     mirrors = all(shard.sees_advertised(link, family) for link in links)
     return mirrors and all(shard.sees_link(link, f) for link in links for f in link.families)
 
 
 def uplink_mirrors(shard: Shard, labels: Labels) -> bool:
-    """A prefix that no mirror exports leaves by an unmonitored uplink, so every mirror is needed."""
+    """This instance has the mirrors of all uplinks: only they show that a prefix leaves by an unmonitored uplink."""
     del labels
     here = {(f.uplink, family) for f in shard.config.feeds.values() for family in f.families}
     left_out = (f for f in shard.config.elsewhere.values() if f.view is View.TO_INTERNET)
@@ -118,7 +122,9 @@ def uplink_mirrors(shard: Shard, labels: Labels) -> bool:
 
 
 def whole_internet(shard: Shard, labels: Labels) -> bool:
-    """Only all feeds of the internet or to it prove together that something is announced nowhere."""
+    """This instance has all feeds that show the internet or what is advertised to it: only they prove together that
+    something is announced nowhere.
+    """
     shows_internet = {View.TO_INTERNET, View.INTERNET}
     return not any(
         feed.view in shows_internet and _family(labels) in feed.families
@@ -127,18 +133,18 @@ def whole_internet(shard: Shard, labels: Labels) -> bool:
 
 
 def one_segment_feed(shard: Shard, labels: Labels) -> bool:
-    """A route that must not be there is proven by any feed of the segment."""
+    """This instance has a feed of the segment: any of them proves that a route is there that must not be."""
     here, elsewhere = _segment_feeds(shard, labels)
     return here > 0 or elsewhere == 0
 
 
 def every_segment_feed(shard: Shard, labels: Labels) -> bool:
-    """That no feed of the segment has a route, only all of them together prove."""
+    """This instance has all feeds of the segment: only all of them prove that a route is not there."""
     return _segment_feeds(shard, labels)[1] == 0
 
 
 def _segment_feeds(shard: Shard, labels: Labels) -> tuple[int, int]:
-    """Count the feeds of a segment that are here, and those elsewhere."""
+    """Count the feeds of a segment on this instance, and those on others."""
     config = shard.config
     here, elsewhere = (
         sum(feed.segment == labels["segment"] for feed in feeds.values())
@@ -148,7 +154,7 @@ def _segment_feeds(shard: Shard, labels: Labels) -> tuple[int, int]:
 
 
 def watched_at_all(shard: Shard, labels: Labels) -> bool:
-    """A view that nobody provides is reported where its link, uplink or segment is watched at all."""
+    """A missing view is reported by an instance that watches its link, uplink or segment in some other way."""
     if "link" in labels:
         link = shard.config.circuits[labels["circuit"]].links[labels["link"]]
         edge = labels["view"] == View.EDGE_TABLE

@@ -1,4 +1,6 @@
-"""Checks of what nobody would notice: circuits that no edge table shows, and routers that are all gone at once."""
+"""Checks of losses that would go unnoticed: circuits that no edge table shows, and many routers that are lost at
+once.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,12 @@ from ermon.model.prefixes import Family
 from ermon.model.settings import Severity
 
 FEWEST_ROUTERS = 3
-"""So many routers out of sight at once have one cause; of one or two, each may have its own."""
+"""So many routers out of sight at once have a common cause; one or two may each have their own."""
 
 
 @dataclass(frozen=True)
 class _Watched:
-    """A circuit in a family in which edge tables show its routers and VRFs."""
+    """A circuit in a family that edge tables of its routers and VRFs carry."""
 
     family: Family
     links: tuple[Link, ...]
@@ -44,24 +46,24 @@ class _Watched:
         return sorted(found - {link.circuit for link in self.links})
 
     def behind_best_paths(self, facts: Facts) -> bool | None:
-        """Return whether no table carries all paths; ``None``: not all are in sync."""
+        """Return whether no table carries all paths; ``None`` if not all tables are in sync."""
         names = [feed.name for feed in self.tables]
         if any(facts.up(name) and facts.all_paths(name, self.family) for name in names):
             return False
         return True if all(facts.in_sync(name, self.family) for name in names) else None
 
     def hidden(self, facts: Facts) -> bool:
-        """Return whether its tables are complete, and the routes of other circuits may hide all of its own."""
+        """Return whether its tables are complete, and routes of other circuits may hide all of its own."""
         if self.seen(facts) or any(facts.stale_routes(link.key, self.family) for link in self.links):
             return False
         return bool(self.behind_best_paths(facts)) and bool(self.up_beside(facts))
 
     def awaited(self, facts: Facts) -> bool:
-        """Return whether a router that would show it may yet call again, since ExaBGP was started."""
+        """Return whether a router with its table may still connect again after a start of ExaBGP."""
         return any(facts.awaited(feed.name) for feed in self.tables)
 
     def came_over_a_link(self, facts: Facts) -> bool:
-        """Return whether there are routes that no link is credited with, and that can only have come over one."""
+        """Return whether there are routes that fit no link and that can only have come over one of these links."""
         return any(
             link.key in why.on_links for link in self.links for why in facts.strays(link.key, self.family)
         )
@@ -204,6 +206,6 @@ SIGHT_LOST = Check(
     summary="ermon cannot see most routers: the cause is probably at ermon's end",
     needs=needs.nothing_else,
     suppresses=("circuit-unseen", "feed-down"),
-    covered_by_maintenance=False,  # work on one router is no reason for the loss of most
+    covered_by_maintenance=False,  # work on one router does not explain the loss of most
     acceptance=Tested(AcceptanceStep.SIGHT, place=1),
 )

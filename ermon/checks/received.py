@@ -1,4 +1,4 @@
-"""Checks of what Microsoft sends us, on the edge tables."""
+"""Checks of the routes that Microsoft sends, judged on the edge tables."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _churn_high(link: Link, limit: int, facts: Facts) -> Verdict:
 
 
 def _changes(link: Link, feeds: Collection[str], limit: int, facts: Facts) -> dict[str, int]:
-    """Return the evidence of the moment at which somebody asks."""
+    """Return the evidence for the moment at which it is shown."""
     return {"changes": max(facts.route_changes(feed, link.key) for feed in feeds), "limit": limit}
 
 
@@ -144,7 +144,7 @@ def _service_missing(link: Link, community: str, facts: Facts) -> Verdict:
     if not decided(facts, link):
         return UNKNOWN
     if brings_routes(facts, link) and not shown(facts, link, TAGGED):
-        return UNKNOWN  # the router sends no communities: that is communities-missing
+        return UNKNOWN  # the router sends no communities: see communities-missing
     return violated(Evidence(routers=(link.router,), details={"community": community}))
 
 
@@ -169,7 +169,7 @@ def prefix_missing(config: Config) -> Iterator[Subject]:
     for circuit in config.circuits.values():
         expected = {item.prefix.family for item in circuit.receive.prefixes}
         for link in circuit.links.values():
-            # What a published list will name is not known yet, and may change at any time.
+            # The families of a published list are not known yet, and may change at any time.
             if circuit.receive.sources or expected.intersection(link.families):
                 topics = link_topics((link,)) | {missing_topic(link.key), EXPECTATIONS}
                 judge = partial(_prefix_missing, link)
@@ -236,8 +236,8 @@ ORIGIN_UNEXPECTED = Check(
 
 
 def internet_preferred(config: Config) -> Iterator[Subject]:
-    """The longest match wins over every preference: an expected prefix must not leave by the internet while
-    a link brings it (Microsoft, "Optimize ExpressRoute routing").
+    """The longest match wins over every preference: an expected prefix must not leave by the internet while a link
+    receives it (Microsoft, "Optimize ExpressRoute routing").
     """
     feeds = tuple(
         feed for feed in config.feeds.values() if feed.view is View.EDGE_TABLE and not feed.add_path
@@ -294,8 +294,8 @@ INTERNET_PREFERRED = Check(
 
 
 def _leaves_elsewhere(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
-    """Return the routes that are not Microsoft's and the longest match of an address in ``prefix``: here
-    even a default route.
+    """Return the routes that are not Microsoft's and are the longest match of an address in ``prefix``; a default route
+    counts here.
     """
     others = facts.matching(feed.name, RouteSet(NOT_MICROSOFT, prefix.family))
     covering = list(facts.covering(feed.name, prefix))
@@ -312,7 +312,7 @@ def _leaves_elsewhere(facts: Facts, feed: Feed, prefix: Prefix) -> list[Route]:
 
 
 def _brings(facts: Facts, circuit: Circuit, prefix: Prefix) -> bool | None:
-    """Return whether a link of the circuit receives routes that cover ``prefix``; ``None``: unknown."""
+    """Return whether a link of the circuit receives routes that cover ``prefix``; ``None`` if that is unknown."""
     links = [link for link in circuit.links.values() if prefix.family in link.families]
     if any(
         prefix not in facts.uncovered(feed, link.key)

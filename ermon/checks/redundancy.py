@@ -1,4 +1,4 @@
-"""Checks of the links and circuits as a whole: which are up, and whether one may fail."""
+"""Checks of links and circuits as a whole: which are up, and whether one of them may fail."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ AFTER_LINK_LOSS = (
     "link-asymmetry",
     "communities-missing",
 )
-"""The findings that a link without routes would also raise."""
+"""The checks that a link without routes would also raise."""
 
 AFTER_CIRCUIT_LOSS = ("prefix-not-advertised", "inbound-not-redundant", "geo-asymmetry")
-"""What a circuit that is down would raise of what it can no longer advertise."""
+"""The checks that a circuit which is down would raise because it advertises nothing."""
 
 
 def link_down(config: Config) -> Iterator[Subject]:
@@ -81,7 +81,7 @@ def _link_down(link: Link, family: Family, facts: Facts) -> Verdict:
     if state is LinkState.UP:
         return OK
     if stale := facts.stale_routes(link.key, family):
-        # Long-lived graceful restart: the router keeps them for a neighbor that is gone, or comes back.
+        # Long-lived graceful restart: the router keeps these routes of a neighbor that is gone or is coming back.
         kept = {"stale": f"{stale} routes carry LLGR_STALE: they prove neither up nor down"}
         return Verdict(Status.UNKNOWN, Evidence(routers=(link.router,), details=kept))
     return UNKNOWN
@@ -150,8 +150,8 @@ def circuit_groups(config: Config) -> dict[CircuitGroup, list[Circuit]]:
 
 
 def metros_apart(config: Config) -> Iterator[tuple[CircuitGroup, Family, Metros, Metros]]:
-    """Yield every two sets of metropolitan areas that have nothing in common, of two circuits of one group that
-    have the family: any circuit in the one and any in the other are redundant.
+    """Yield each pair of disjoint sets of metropolitan areas of two circuits of one group that have the family: any
+    circuit in the one and any in the other are redundant.
     """
     for group, circuits in circuit_groups(config).items():
         for family in FAMILIES:
@@ -181,7 +181,7 @@ def _geo_not_redundant(circuits: list[Circuit], facts: Facts) -> Verdict:
     unknown = False
     for family in FAMILIES:
         able = [circuit for circuit in circuits if family in circuit.families]
-        # Two circuits are enough to answer: a geo may have hundreds.
+        # Stop at the first two circuits that are enough: a geo may have hundreds.
         if not apart(able) or apart(c for c in able if _circuit_state(facts, c, family) is LinkState.UP):
             continue
         states = {circuit.name: _circuit_state(facts, circuit, family) for circuit in able}
@@ -214,7 +214,7 @@ GEO_NOT_REDUNDANT = Check(
     summary="Fewer than two {peering} peering circuits of {geo}[ {group}] in different metros receive [{families} |]routes",
     named_evidence=("families",),
     needs=needs.geo_states,
-    covered_by_maintenance=False,  # work on one circuit is exactly when the other one matters
+    covered_by_maintenance=False,  # work on one circuit is when the other one matters most
     acceptance=NotTested("about several circuits: one that fails must not fail the others"),
 )
 
@@ -243,7 +243,7 @@ def _link_flapping(link: Link, family: Family, facts: Facts) -> Verdict:
 
 
 def _changes(link: Link, family: Family, facts: Facts) -> dict[str, int]:
-    """Return the evidence of the moment at which somebody asks."""
+    """Return the evidence for the moment at which it is shown."""
     found = facts.link_changes(link.key, family)
     return {"changes": found.changes, "spans_with_losses": found.spans}
 
@@ -294,7 +294,9 @@ def _link_asymmetry(links: tuple[Link, ...], family: Family, facts: Facts) -> Ve
 def lacking(
     prefixes: Collection[Prefix], links: Iterable[Link], lacks: Callable[[LinkKey, Prefix], bool]
 ) -> dict[str, Any]:
-    """Return the links that lack the first of the prefixes, and which of those that are listed each link lacks."""
+    """Return the links that lack the first of the prefixes, and for each link the prefixes that it lacks, of those that
+    are listed.
+    """
     listed = nsmallest(LISTED, prefixes)
     found = {link.name: [prefix for prefix in listed if lacks(link.key, prefix)] for link in links}
     return {

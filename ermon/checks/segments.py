@@ -1,4 +1,4 @@
-"""Checks of route scoping: which internal segments see Microsoft's routes."""
+"""Checks of where Microsoft's routes spread: which internal segments have them."""
 
 from __future__ import annotations
 

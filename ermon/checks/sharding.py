@@ -1,9 +1,9 @@
-"""One ermon per region: the feeds that an instance takes, and what can be judged with them.
+"""Instances with only some of the feeds, for example one for each region: what each can judge.
 
-All instances read one file, and ``--feeds.match`` selects the feeds of each; the others are *elsewhere*.
-Circuits, pools and routers stay known to all, so a pool of one region is recognised on the feeds of another.
-A subject that needs a feed that is elsewhere does not exist here: another instance judges it, or, where it
-needs the feeds of several, a Prometheus rule over their series.
+All instances read one file, and ``--feeds.match`` selects the feeds of each; the others are *elsewhere*. Circuits,
+pools and routers are known to all, so that a pool of one region is recognized on the feeds of another. A subject that
+needs a feed that is elsewhere does not exist on this instance. Another instance judges it, or, if it needs the feeds of
+several, a Prometheus rule over their series.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ermon.model.prefixes import Family
 
 
 class NoFeedError(ValueError):
-    """No feed matches; the text says what was asked for, and which feeds there are."""
+    """No feed matches; the text says which globs were given, and which feeds there are."""
 
 
 def only_feeds(config: Config, globs: Iterable[str]) -> Config:
-    """Return the configuration of an instance that takes only the feeds that a glob matches; without globs,
-    ``config`` itself. Lists that Microsoft publishes are left to the instances that judge their circuits.
+    """Return the configuration of an instance that has only the feeds that a glob matches; without globs, ``config``
+    itself. Published lists of a circuit are read only by the instances that judge it.
 
-    Raises ``NoFeedError`` when no feed would be left.
+    Raise ``NoFeedError`` if no feed would be left.
     """
     globs = tuple(globs)
     if not globs:
@@ -46,13 +46,13 @@ def only_feeds(config: Config, globs: Iterable[str]) -> Config:
 
 
 def idle_globs(config: Config, globs: Iterable[str]) -> Iterator[str]:
-    """Yield the globs that match no feed: most likely a slip of the pen."""
+    """Yield the globs that match no feed: they are probably typing mistakes."""
     names = everywhere(config).feeds
     return (glob for glob in globs if not any(fnmatchcase(name, glob) for name in names))
 
 
 def everywhere(config: Config) -> Config:
-    """Return the configuration with the feeds of all instances: what the file as a whole provides."""
+    """Return the configuration with the feeds of all instances: what the whole file provides."""
     return replace(config, feeds={**config.feeds, **config.elsewhere}, elsewhere={})
 
 
@@ -63,9 +63,8 @@ def _matches(name: str, globs: Iterable[str]) -> bool:
 class Shard:
     """What can be judged with the feeds of one instance.
 
-    Where several feeds could answer alike, one of them is enough. What no feed shows at all is a blind spot
-    of every instance, or, where a link has some other feed, of the instance with that feed: it is never
-    silence.
+    If several feeds show the same, one of them is enough. A view that no feed provides is a blind spot: of the instance
+    that has another feed of the same link, if there is one, and otherwise of every instance. So it is always reported.
     """
 
     def __init__(self, config: Config) -> None:
@@ -79,8 +78,8 @@ class Shard:
                 self._mirrors.setdefault(feed.link_key, []).append(feed)
 
     def sees_link(self, link: Link, family: Family) -> bool:
-        """Return whether the link's state is judged here: only an edge table of its own router and VRF decides,
-        best one with all paths.
+        """Return whether this instance judges the link's state. An edge table of the link's own router and VRF decides,
+        preferably one with all paths.
         """
         edges = self._edges.get(link.table, [])
         carrying = [feed for feed in edges if family in feed.families]
@@ -88,13 +87,13 @@ class Shard:
         return self._has_one_of(all_paths, carrying, edges, self._mirrors.get(link.key, []))
 
     def sees_advertised(self, link: Link, family: Family | None = None) -> bool:
-        """Return whether what is advertised on the link is judged here, in a family or in any."""
+        """Return whether this instance judges what is advertised on the link, in a family or in any."""
         mirrors = self._mirrors.get(link.key, [])
         carrying = [feed for feed in mirrors if family in feed.families]
         return self._has_one_of(carrying, mirrors, self._edges.get(link.table, []))
 
     def watched_elsewhere(self, link: Link) -> tuple[View, ...]:
-        """Name the views of the link that another instance has and this one does not."""
+        """Return the views of the link that another instance has and this one does not."""
         seen = {
             View.EDGE_TABLE: all(self.sees_link(link, family) for family in link.families),
             View.TO_MICROSOFT: self.sees_advertised(link),
@@ -106,6 +105,6 @@ class Shard:
         return all(feed.name in self.config.feeds for table in tables for feed in self._edges.get(table, ()))
 
     def _has_one_of(self, *choices: list[Feed]) -> bool:
-        """Return whether one of the first feeds that exist at all is here."""
+        """Return whether this instance has a feed of the first list that is not empty."""
         first = next(filter(None, choices), None)
         return first is None or any(feed.name in self.config.feeds for feed in first)

@@ -1,4 +1,4 @@
-"""Checks of ermon's own sight: what it cannot see, or not for certain."""
+"""Checks of ermon's visibility: what it cannot see, or not for certain."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _per_feed(
     for feed in feeds:
         topics = {feed_topic(feed.name)}
         if caused_by_process and feed.router is not None:
-            topics.add(router_topic(feed.router))  # where most routers are out of sight, that is the cause
+            topics.add(router_topic(feed.router))  # see sight-lost, which suppresses this
         yield Subject(
             check,
             feed_labels(feed),
@@ -85,7 +85,7 @@ def _feed_down(feed: Feed, facts: Facts) -> Verdict:
 
 
 def stranger_text(feeds: Sequence[Feed], stranger: str) -> str:
-    """Say that somebody connects to the address of these feeds who is no feed's router there."""
+    """Return a sentence about an unknown router that connects to the address of these feeds."""
     routers = list(dict.fromkeys(feed.router or f"the router of {feed.name}" for feed in feeds))
     some = " or ".join(routers) if len(routers) <= MAX_ROUTERS_NAMED else f"one of its {len(routers)} routers"
     return (
@@ -328,7 +328,7 @@ def source_rejected(config: Config) -> Iterator[Subject]:
 
 
 def source_names(config: Config) -> tuple[str, ...]:
-    """Name the published lists that the configuration asks for, each once."""
+    """Return the published lists of the configuration, each once."""
     return tuple(dict.fromkeys(SourceKey.of(source).name for source in config.sources))
 
 
@@ -355,7 +355,7 @@ SOURCE_REJECTED = Check(
 
 
 def storage_failed(config: Config) -> Iterator[Subject]:
-    del config  # the same for every configuration
+    del config  # every configuration has this subject
     yield Subject("storage-failed", (), frozenset({STORAGE}), _storage_failed)
 
 
@@ -378,7 +378,9 @@ STORAGE_FAILED = Check(
 
 
 PROCESS_ENDS, PROCESS_WINDOW_SECONDS, PROCESS_QUIET_SECONDS = 3, 600.0, 300.0
-"""A process that has ended more often than so in that time is not right though it runs, until it has run for so long."""
+"""A process that has ended more often than this number in this time counts as down though it runs, until it has run for
+the quiet time.
+"""
 
 
 def exabgp_down(config: Config) -> Iterator[Subject]:
@@ -392,7 +394,7 @@ def _exabgp_down(process: str, facts: Facts) -> Verdict:
     if up is None:
         return UNKNOWN
     if up and not facts.process_restless(process):
-        # A page that ends before there is anything to see again says too much.
+        # Not ok yet: a finding that is cleared before the sessions are back would say too much.
         return NOT_YET if facts.sessions_awaited(process) else OK
     reason = facts.process_problem(process)
     if up:
@@ -404,7 +406,7 @@ EXABGP_DOWN = Check(
     name="exabgp-down",
     section=Section.SIGHT,
     severity=Severity.CRITICAL,
-    # The others carry outside views. Without one, leaks are still seen where we cause them: no page in the night.
+    # The other processes carry outside views. Without those, leaks are still seen on the mirrors: nobody need be woken.
     other_severity=OtherSeverity(Severity.WARNING, "process", unless=EDGES),
     raise_after=5,
     clear_after=0,

@@ -1,7 +1,7 @@
-"""What a check is made of: a subject, what its verdict depends on, and the pure question itself.
+"""What a check consists of: a subject, the topics of its verdict, and its judge.
 
-Nothing here knows how the answers are kept up to date: a ``judge`` looks at ``Facts`` and answers, the
-same whether they were kept incrementally by the monitor or collected from scratch by a test.
+Nothing here knows how facts are kept up to date. A ``judge`` looks at ``Facts`` and returns a verdict. It is the same
+whether the monitor updated the facts step by step or a test collected them from scratch.
 """
 
 from __future__ import annotations
@@ -28,51 +28,53 @@ def link_labels(link: Link) -> Labels:
 
 
 def feed_labels(feed: Feed) -> Labels:
-    """The feed, and the uplink that it mirrors."""
+    """Return the labels of a feed: its name, and the uplink that it mirrors."""
     uplink = (("uplink", feed.uplink),) if feed.uplink is not None else ()
     return (("feed", feed.name), *uplink)
 
 
 LISTED = 20
-"""A list of evidence ends after so many; how many prefixes there were stands beside them."""
+"""The most entries of a list in the evidence; the total number of prefixes is given beside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What shows that a violation is real: rendered, sorted and cut only when somebody asks."""
+    """What shows that a violation is real. It is rendered, sorted and cut only when it is shown."""
 
     routes: Collection[Route] = ()
     prefixes: Collection[Prefix] = ()
     feeds: Collection[str] = ()
     routers: Collection[str] = ()
     details: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
-    """A function where working them out costs as much as there are routes."""
+    """A function if working them out costs as much as there are routes."""
 
 
 class Verdict(NamedTuple):
     status: Status
     evidence: Evidence | None = None
     quiets: frozenset[Family] = frozenset(FAMILIES)
-    """While violated, it keeps quiet what the catalogue says that it causes, in these families."""
+    """While violated, it suppresses its effects of the catalogue in these families."""
     explains: Callable[[str], bool] | None = None
-    """Whether it explains what is about a feed; ``None``: whatever it touches."""
+    """Returns whether it explains a finding about this feed; ``None`` if it explains all that it touches."""
     lasting: bool = True
-    """Whether an ok ends a finding: where it does not, nobody knows yet of one that is raised."""
+    """Whether an ok ends a finding. If not, a raised finding is unknown instead."""
 
     @property
     def suppresses(self) -> frozenset[Family]:
-        """The families in which it keeps its effects quiet at present: those without a family in any of them."""
+        """The families in which it suppresses its effects now; effects without a family are suppressed if there is
+        any.
+        """
         return self.quiets if self.status is Status.VIOLATED else frozenset()
 
     def keeps_quiet(self, family: str | None) -> bool:
-        """Return whether it keeps an effect quiet that is about ``family``, or about none."""
+        """Return whether it suppresses an effect of ``family``; ``None`` is an effect without a family."""
         return bool(self.suppresses) if family is None else family in self.suppresses
 
 
 OK = Verdict(Status.OK)
 UNKNOWN = Verdict(Status.UNKNOWN)
 NOT_YET = Verdict(Status.OK, lasting=False)
-"""Nothing is wrong any more; and what was raised is not over yet."""
+"""Nothing is wrong any more, but a raised finding does not clear yet."""
 
 
 def violated(evidence: Evidence) -> Verdict:
@@ -80,8 +82,8 @@ def violated(evidence: Evidence) -> Verdict:
 
 
 class RouteGroup(Collection[Route]):
-    """Several selections of routes seen as one, without a copy: a leak of a whole table grows route by
-    route, and is judged each time.
+    """Several selections of routes seen as one, without a copy: a leak of a whole table grows route by route, and is
+    judged at each one.
     """
 
     def __init__(self, parts: Iterable[Mapping[RouteKey, Route]]) -> None:
@@ -98,7 +100,7 @@ class RouteGroup(Collection[Route]):
 
 
 def present(evidence: Evidence, *, complete: bool) -> Verdict:
-    """Judge routes that must not be there: violated at once, ok only when the view is complete."""
+    """Judge routes that must not be there: one of them is a violation, and only a complete view without any is ok."""
     if evidence.routes:
         return violated(evidence)
     return OK if complete else UNKNOWN
@@ -118,35 +120,35 @@ def on_feed(
 
 @dataclass(frozen=True, slots=True)
 class Learns:
-    """What a subject learns while it is ok, and how a level that it calls too low becomes usual at last."""
+    """What a subject learns while it is ok, and how a level that it calls too low becomes usual."""
 
     counted: tuple[Counted, ...]
     drop_percent: float
-    """So far from its own median a level may go and is still the same level."""
+    """A level may differ from its own median by this much and is still the same level."""
     spoiled_by: tuple[str, ...] = ()
-    """Checks of the same circuit: while one is violated, no level becomes usual."""
+    """Checks of the same circuit; while one is violated, no level becomes usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What one verdict is about."""
+    """The subject of one verdict."""
 
     check: str
     labels: Labels
     topics: frozenset[Topic]
     judge: Callable[[Facts], Verdict]
     severity: Severity | None = None
-    """Where it depends on the policy instead of the check."""
+    """The severity, if it depends on the policy instead of the check."""
     distinction: str = ""
-    """What distinguishes its findings from others with the same summary."""
+    """Distinguishes its findings from others with the same summary."""
     raise_after: float = 0.0
-    """Seconds that its violation must hold at least, whatever the check says of others."""
+    """The least seconds that its violation must last, even if ``raise_after`` of the check is less."""
     learns: Learns | None = None
     feeds: tuple[str, ...] = ()
-    """The feeds whose ExaBGP process, when it is down, is the cause."""
+    """The feeds whose ExaBGP process is the cause if it is down."""
 
 
 Classifier = Callable[[Route, Attribution], Iterable[RouteSet]]
-"""Names the sets that a route of a feed belongs to, from the route and (on an edge table) the link
-that brought it, and from nothing that changes with time.
+"""Returns the sets that a route of a feed belongs to. It depends on the route and (on an edge table) the link over
+which the route was learned, and on nothing that changes with time.
 """

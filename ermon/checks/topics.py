@@ -18,11 +18,13 @@ class RouteSet(NamedTuple):
 
 
 CountedKind = Literal["received", "service", "vnets", "advertised"]
-"""The routes of a link, or of them one service or the virtual networks; what its mirrors show."""
+"""What is counted: the routes of a link, of one service on it or of the virtual networks on it; or those of its
+mirrors.
+"""
 
 
 class Counted(NamedTuple):
-    """What is counted in routes and in addresses, and has a usual level."""
+    """Something that is counted in routes and in addresses, and has a usual level."""
 
     kind: CountedKind
     link: LinkKey
@@ -32,49 +34,49 @@ class Counted(NamedTuple):
 
 
 STALE = "stale"
-"""The kind of the sets that hold the routes of a link that its router keeps for a neighbor that is gone."""
+"""The kind of sets with the routes of a link that its router keeps for a lost neighbor."""
 
 PREPENDED = "prepended"
-"""The kind of the sets that hold the paths of a link by how often 12076 stands in a row at their head, which is the set's
-name. Those where it stands once, as nearly all do, are in none.
+"""The kind of sets with the paths of a link by how often 12076 is repeated at their head; that number is the set's
+name. Paths with one 12076, as nearly all are, are in no set.
 """
 SHUT = "graceful-shutdown"
-"""The kind of the same sets for paths that carry GRACEFUL_SHUTDOWN (RFC 8326), however often 12076 stands there."""
+"""The kind of the same sets for paths with GRACEFUL_SHUTDOWN (RFC 8326), whatever the number of 12076."""
 
 MICROSOFT = "microsoft"
-"""The kind of the sets that hold what counts as a Microsoft route outside the edge tables. It depends on
-the present routes of the links, so ``Network`` fills it, and no ``Classifier`` names it.
+"""The kind of sets with the routes outside the edge tables that count as Microsoft's. They depend on the present routes
+of the links, so ``RouteIndex`` fills these sets, and no ``Classifier`` returns them.
 """
 
 
 class Topic(NamedTuple):
-    """Something a verdict depends on; when it changes, the verdicts that name it are asked for again."""
+    """Something that a verdict depends on. When it changes, the verdicts that name it are judged again."""
 
     kind: str
     key: tuple[Any, ...]
 
 
 def feed_topic(feed: str) -> Topic:
-    """The feed's session, its being in sync, or what it can prove has changed."""
+    """The feed's session, whether it is in sync, or what it can prove has changed."""
     return Topic("feed", (feed,))
 
 
 def content_topic(feed: str) -> Topic:
-    """The feed has got its first route of a family, or has lost the last one."""
+    """The feed has received its first route of a family, or has lost the last one."""
     return Topic("content", (feed,))
 
 
 def routes_topic(feed: str, route_set: RouteSet) -> Topic:
-    """The routes of a set have changed: on this feed, or on any where the set is of a link.
+    """The routes of a set have changed: on this feed, or on any feed if the set belongs to a link.
 
-    A link's routes are seen on the feeds of few routers, so that its verdicts depend on the link alone: a topic
-    for every link and every feed would cost the square of the network.
+    A link's routes are seen on the feeds of few routers, so its verdicts depend on the link alone: a topic for every
+    pair of link and feed would cost the square of the network.
     """
     return Topic("routes", (feed if route_set.link is None else "", route_set))
 
 
 def table_topic(link: LinkKey, family: Family) -> Topic:
-    """The link's routes have changed, on whichever edge table."""
+    """The link's routes have changed, on any edge table."""
     return Topic("table", (link, family))
 
 
@@ -89,26 +91,28 @@ def missing_topic(link: LinkKey) -> Topic:
 
 
 def up_circuits_topic(vrf: str | None, family: Family) -> Topic:
-    """None, one or several circuits of the VRF are up where it was another number of them, or other ones."""
+    """The circuits that are up in the VRF have changed between none, one and several, or the only one is another
+    one.
+    """
     return Topic("up-circuits", (vrf, family))
 
 
 def first_dump_topic(circuit: str) -> Topic:
-    """The first dumps of the circuit's feeds are waited for no longer."""
+    """The first dumps of the circuit's feeds are no longer waited for."""
     return Topic("first-dump", (circuit,))
 
 
 def router_topic(router: str) -> Topic:
-    """The last edge table of the router went out of sight, or the first one came back."""
+    """The last edge table of the router went down, or the first one came back."""
     return Topic("router", (router,))
 
 
 OUT_OF_SIGHT = Topic("out-of-sight", ())
-"""More or fewer routers are out of sight."""
+"""The routers out of sight have changed."""
 
 
 def seen_topic(family: Family) -> Topic:
-    """The first edge table of a family has got in sync, or the last one is no longer."""
+    """The first edge table of a family is in sync, or the last one no longer is."""
     return Topic("seen", (family,))
 
 
@@ -118,21 +122,21 @@ def difference_topic(kind: str, circuit: str, family: Family) -> Topic:
 
 
 GroupKey = tuple[str, str, str]
-"""Circuits that back each other up: their geo, the group that they name, and their peering."""
+"""Circuits that back each other up: their geo, their group and their peering."""
 
 
 def failover_topic(group: GroupKey, family: Family) -> Topic:
-    """The prefixes that only one circuit of a group advertises have changed."""
+    """The prefixes have changed that only one circuit of a group advertises."""
     return Topic("failover", (group, family))
 
 
 def drain_topic(link: LinkKey) -> Topic:
-    """What the link's paths say of a drain has changed."""
+    """The marks of a drain on the link's paths have changed."""
     return Topic("drain", (link,))
 
 
 def preference_topic(circuit: str, family: Family) -> Topic:
-    """Which links of the circuit the routers prefer has changed."""
+    """The routers' preference among the links of the circuit has changed."""
     return Topic("preference", (circuit, family))
 
 
@@ -149,7 +153,7 @@ def source_topic(source: str) -> Topic:
 
 
 STORAGE = Topic("storage", ())
-"""Whether what must outlive ermon can be written has changed."""
+"""Whether the state of ermon can be written has changed."""
 
 
 def process_topic(process: str) -> Topic:

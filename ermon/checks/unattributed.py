@@ -1,4 +1,4 @@
-"""Microsoft routes that fit no link: what keeps them from it, in the words of the evidence."""
+"""Microsoft routes that fit no link, and the reasons in the words of the evidence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ermon.model.routes import Attributes, Route
 from ermon.model.settings import Severity
 
 MOST_CAUSES = 20
-"""As many as a list of evidence has."""
+"""The most reasons in the evidence."""
 
 
 def route_unattributed(config: Config) -> Iterator[Subject]:
@@ -44,13 +44,13 @@ def _causes(table: TableAttributor, routes: Iterable[Route]) -> Mapping[str, lis
 
 
 def in_words(causes: Iterable[Unattributed]) -> list[str]:
-    """Say what keeps routes from any link."""
+    """Return the reasons in words, sorted."""
     return sorted(map(str, causes))[:MOST_CAUSES]
 
 
 def near(links: Iterable[Link], family: Family, facts: Facts) -> Mapping[str, list[str]]:
-    """Name the routes that fit no link and may be those of these links, as details of their evidence; nothing where
-    there are none.
+    """Return the routes that fit no link and may belong to these links, as details of evidence; empty if there are
+    none.
     """
     found = {str(why): count for link in links for why, count in facts.strays(link.key, family).items()}
     if not found:

@@ -1,4 +1,6 @@
-"""Checks of what must not be received: prefixes that Microsoft must never send, that nobody listed, or too many."""
+"""Checks of what must not be received: prefixes that Microsoft must never send, prefixes that are not listed, or too
+many.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,7 @@ def prefix_unlisted(config: Config) -> Iterator[Subject]:
 
 def _prefix_unlisted(link: Link, facts: Facts) -> Verdict:
     if not link_routes(facts, link, UNLISTED) and not facts.expectations(link.circuit).complete:
-        return UNKNOWN  # a published list has not been read yet: nothing is outside of it
+        return UNKNOWN  # a published list has not been read yet
     return forbidden_on_link(link, UNLISTED, facts)
 
 
@@ -80,7 +82,9 @@ PREFIX_UNLISTED = Check(
 # How many prefixes a virtual network gateway takes ---------------------------------------------------
 
 GATEWAY_LIMITS: dict[Family, int] = {"ipv4": 1_000, "ipv6": 100}
-"""Prefixes of virtual networks beyond which Azure drops the connection of a gateway (Microsoft, "ExpressRoute FAQ")."""
+"""The number of prefixes of virtual networks beyond which Azure drops the connection of a gateway (Microsoft,
+"ExpressRoute FAQ").
+"""
 
 NEAR_PERCENT = Parameter(
     "received-limit-near", "percent", 80.0, "percent", "Share of Azure's prefix limit, in percent."

@@ -1,4 +1,4 @@
-"""The views that the policy needs and no feed provides: where they lie, and which checks stay unknown for it."""
+"""The views that the policy needs and no feed provides, and the checks that are unknown because of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ermon.model.settings import Severity
 VIEW_MISSING = "view-missing"
 
 MissingView = tuple[Labels, tuple[str, ...]]
-"""The labels of its subject, and the names of the checks that stay unknown for it."""
+"""The labels of its subject, and the names of the checks that are unknown because of it."""
 
 
 def view_missing(checks: Iterable[Check]) -> Check:
@@ -51,7 +51,9 @@ def _view_missing(evidence: Evidence, facts: Facts) -> Verdict:
 
 
 def _routers(config: Config, labels: Labels) -> tuple[str, ...]:
-    """Return the router that the feed has to come from; none where any may provide it, or nobody has said which."""
+    """Return the router that the feed has to come from; empty if any router may provide the view, or none is
+    configured.
+    """
     about = dict(labels)
     if "link" in about:
         return (config.circuits[about["circuit"]].links[about["link"]].router,)
@@ -59,7 +61,7 @@ def _routers(config: Config, labels: Labels) -> tuple[str, ...]:
 
 
 def missing_views(config: Config, checks: Iterable[Check]) -> Iterator[MissingView]:
-    """Yield each view that the policy needs and no feed provides, of whichever instance."""
+    """Yield each view that the policy needs and no feed of any instance provides."""
     config, checks = everywhere(config), tuple(checks)
     yield from _of_links(config, checks)
     yield from _of_uplinks(config, checks)
@@ -94,7 +96,7 @@ def _of_uplinks(config: Config, checks: tuple[Check, ...]) -> Iterator[MissingVi
 
 
 def _carried(families: Iterable[Family], feeds: Iterable[Feed]) -> bool:
-    """Return whether feeds together carry all of these families: one that nobody carries is never seen."""
+    """Return whether the feeds together carry all of these families: a family that none carries is never seen."""
     return set(families) <= {family for feed in feeds for family in feed.families}
 
 
@@ -103,7 +105,7 @@ def _unknown(checks: tuple[Check, ...], view: View) -> tuple[str, ...]:
 
 
 def _unknown_on_link(checks: tuple[Check, ...], view: View, peering: Peering) -> tuple[str, ...]:
-    """Name first what is asked of both peerings, then what is asked of this one alone."""
+    """Return the checks that are unknown: first those of both peerings, then those of this one alone."""
     found = [check for check in checks if view in check.views]
     both = tuple(check.name for check in found if check.peering is None)
     return (*both, *(check.name for check in found if check.peering is peering))

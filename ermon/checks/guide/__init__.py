@@ -1,4 +1,4 @@
-"""The guides: for each check a Markdown file beside this one, read when somebody asks for it.
+"""The guides: for each check a Markdown file beside this one, read when it is shown.
 
 ``README.md`` says how they are written, and what the words in capitals stand for.
 """
@@ -25,34 +25,34 @@ _QUESTION = re.compile(r"\{([a-z-]+)((?: [A-Z-]+)*)\}")
 _PLACEHOLDER = re.compile(r"^- `([A-Z-]+)`: (.+(?:\n  .+)*)$", re.MULTILINE)
 
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
-"""A link of a guide: its text, and what it leads to, a URL or the file of another guide."""
+"""A link of a guide: its text, and its target, which is a URL or the file of another guide."""
 
 
 class GuideError(ValueError):
-    """A guide is missing, or is not written as guides are; the text says which and why."""
+    """A guide is missing, or is not in the form of a guide; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """What an engineer wants to know of a check when it has woken them. Texts are one line of Markdown each,
-    with nothing but links and, in backticks, commands to type.
+    """What an engineer needs to know about a check that has woken them. Texts are one line of Markdown each, with only
+    links and, in backticks, commands to type.
     """
 
     title: str
     """What is wrong, in one clause."""
     meaning: str
-    """What is the case when the check is raised, and why that matters."""
+    """What has happened when the check is raised, and why that matters."""
     needs: str
-    """The feeds and the configuration it is judged from, and when it is unknown."""
+    """The feeds and the configuration that it needs, and when it is unknown."""
     steps: tuple[str, ...]
-    """What to do, in the order in which to do it; each question by its command on IOS-XE."""
+    """What to do, in this order; a question is written as its command on IOS-XE."""
     source: str
-    """Where the rule comes from: a page, an RFC, or ermon's own reasoning."""
+    """The source of the rule: a page, an RFC, or ermon's own reasoning."""
     pieces: tuple[tuple[str | Question, ...], ...] = ()
-    """The same steps, each cut into texts and questions: what ``ermon.commands.fill`` fills in."""
+    """The same steps, each cut into texts and questions, which ``ermon.commands.fill`` fills in."""
 
     def plain(self) -> Guide:
-        """Return the guide without links: the address of a page stands behind its name."""
+        """Return the guide without links: the address of a page is put after its name."""
         return Guide(
             title=self.title,
             meaning=_without_links(self.meaning),
@@ -69,18 +69,18 @@ class Guide:
 
     @property
     def typed(self) -> tuple[str, ...]:
-        """The commands that the guide has word for word, without those that answer its questions."""
+        """The commands that the guide has word for word, without those for its questions."""
         texts = [piece for step in self.pieces for piece in step if isinstance(piece, str)]
         return tuple(command for text in texts for command in TYPED.findall(text))
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """What it wants of routers."""
+        """What the guide asks of routers."""
         return tuple(piece for step in self.pieces for piece in step if isinstance(piece, Question))
 
     @property
     def placeholders(self) -> dict[str, str]:
-        """What the words in capitals in the commands stand for, in the order of ``README.md``."""
+        """The words in capitals in the commands and what they stand for, in the order of ``README.md``."""
         return words_in(self.commands)
 
 
@@ -104,8 +104,8 @@ def _plain_link(text: str, target: str) -> str:
 
 @cache
 def guide(check: str) -> Guide:
-    """Return the guide of a check. Where it cannot be read, the guide says why: whatever shows the guides of
-    all checks shows the others.
+    """Return the guide of a check. If it cannot be read, the guide says why, so that pages with the guides of all
+    checks still show the others.
     """
     try:
         return read_guide(check)
@@ -157,7 +157,7 @@ def _pieces(check: str, step: str) -> Iterator[str | Question]:
 
 
 def _between(text: str) -> str:
-    """Take off the full stop or comma behind a command: it stands on lines of its own, and they end nothing there."""
+    """Remove the full stop or comma after a command: the command gets a line of its own."""
     return re.sub(r"^[.,](?=\s|$)", "", text.strip()).strip()
 
 
@@ -176,12 +176,12 @@ def _question(check: str, found: re.Match[str]) -> Question:
 def lines_of(question: Question) -> list[str]:
     """Return a question's command on the platform that guides are written for, with its words in capitals."""
     found = lines_on(WRITTEN_FOR, question)
-    assert found is not None  # every question has one
+    assert found is not None  # every question has a command on this platform
     return found
 
 
 def lines_on(platform: str, question: Question) -> list[str] | None:
-    """Return a question's command on a platform, with its words in capitals; ``None`` where none is known."""
+    """Return a question's command on a platform, with its words in capitals; ``None`` if none is known."""
     text = command(platform, question, {}, None, None)
     return None if text is None else text.splitlines()
 
@@ -209,6 +209,6 @@ def _steps(check: str, text: str) -> tuple[str, ...]:
 
 @cache
 def placeholders() -> Mapping[str, str]:
-    """Return what each word in capitals stands for: every word in a command that is to be replaced."""
+    """Return what each word in capitals stands for, for every word that a reader has to replace in a command."""
     text = (_FOLDER / "README.md").read_text(encoding="utf-8")
     return {word: " ".join(meaning.split()) for word, meaning in _PLACEHOLDER.findall(text)}
