@@ -1,1 +1,1 @@
-"""``ermon run``: everything that lives as long as the process, started and stopped together."""
+"""``ermon run``: builds the parts of the daemon, starts them and stops them together."""

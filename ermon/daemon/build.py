@@ -1,4 +1,4 @@
-"""Builds one ermon from what the command line of ``ermon run`` says, and runs it."""
+"""Builds one ermon from the command line of ``ermon run``, and runs it."""
 
 from __future__ import annotations
 
@@ -62,37 +62,37 @@ from ermon.web.events import EventHub
 from ermon.web.handling import NOTHING_KEPT
 
 GARBAGE_THRESHOLD = 100_000
-"""Objects made before Python looks for cycles: with a table in memory, looking takes tens of milliseconds,
-and what ermon holds has no cycles worth the wait.
+"""Allocations between two runs of Python's garbage collector. With a full table in memory a run takes tens of
+milliseconds, and ermon's data has hardly any cycles to collect.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     config_file: Path
     listen: tuple[tuple[str, int], ...]
     runtime: Path
     lifecycle: bool
-    """Whether changes may come over TCP too."""
+    """Whether the API accepts changes over TCP too."""
     storage: Path | None = None
-    """Where what must outlive ermon is kept; ``None``: nowhere."""
+    """The folder of the state that survives a restart; ``None``: nothing is stored."""
     retention_seconds: float = 90 * 86400.0
-    """How long findings are kept after they were cleared."""
+    """How long cleared findings are stored."""
     record: Path | None = None
-    """Where what ExaBGP says is recorded; ``None``: nowhere."""
+    """The folder for recordings of ExaBGP's output; ``None``: nothing is recorded."""
     record_limits: Limits = field(default_factory=Limits)
     feeds_match: tuple[str, ...] = ()
-    """Globs on the names of the feeds that this instance takes; empty: all of them."""
+    """Globs for the names of the feeds of this instance; empty: all feeds."""
     relay_buffer_limit: int = BUFFER_LIMIT
-    """Bytes that each relay holds for ermon."""
+    """Bytes that each relay buffers for ermon."""
     answer_seconds: float = ANSWER_SECONDS
-    """How long an ExaBGP may be silent before systemd's watchdog is not fed any more."""
+    """How long an ExaBGP may be silent before ermon stops feeding systemd's watchdog."""
     external_url: str = "http://127.0.0.1:10179"
-    """Under which people reach ermon, without a slash at the end: for links in alerts."""
+    """The URL at which users reach ermon, without a slash at the end, for links in alerts."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names besides, under which clients may ask for ermon."""
+    """Further host names that clients may use for ermon."""
     web_config_file: Path | None = None
     """TLS, users and limits of the web, in the format of Prometheus' exporter-toolkit."""
 
@@ -120,15 +120,15 @@ async def serve(options: Options, loaded: LoadedConfig) -> None:
     let_the_loop_through()
     faulthandler.enable()  # the watchdog's SIGABRT then shows where ermon was stuck
     gc.set_threshold(GARBAGE_THRESHOLD)
-    gc.freeze()  # what was imported and configured is never garbage
+    gc.freeze()  # modules and configuration are never garbage
     await service.run()
 
 
 class Parts:
-    """The parts of one ermon; each is made when it is first asked for, by itself or by what needs it.
+    """The parts of one ermon. Each is made at its first use.
 
-    ``store`` holds what an earlier ermon left; without one, nothing outlives this one. A lambda is for what
-    a part needs only when ermon runs, where each needs the other.
+    ``store`` has the state of an earlier ermon; without it no state survives this one. Where two parts need each other,
+    one of them gets a lambda, and calls it only when ermon runs.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class Parts:
         self.monitor.maintain([booked.window for booked in book.windows()], self._now)
         return book
 
-    # To whom it goes ---------------------------------------------------------------------------------
+    # Receivers and the web ---------------------------------------------------------------------------
 
     @cached_property
     def senders(self) -> Senders:
@@ -302,7 +302,7 @@ class Parts:
         )
 
     async def _accept(self, check: str, labels: Labels, because: str) -> None:
-        """Take what is for what should be, and write down what is usual then."""
+        """Accept the present state of a subject as usual, and store the new baselines."""
         if "source" in dict(labels):
             await self.lists.accept(dict(labels)["source"], because)
             return

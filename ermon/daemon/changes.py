@@ -1,7 +1,7 @@
-"""Takes a running ermon over to something else: its configuration file as it is now, or newer published lists.
+"""Changes a running ermon to the present configuration file, or to newer published lists.
 
-A configuration comes into force as a whole or not at all. Lists change only what is expected, so they need no new
-plan; one that cannot be used is reported, and the last good one stays.
+A configuration comes into force as a whole or not at all. Published lists change only what is expected, so they need no
+new plan. A list that cannot be used is reported, and the last good one stays in force.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ from ermon.storage.adapters import StoredRecords
 from ermon.storage.store import Store
 
 TAKEN = "the refused list is still published after three more refreshes"
-"""Why it is in force then; the history keeps it."""
+"""The reason that the history shows for an accepted list."""
 
 
 class PublishedLists:
-    """Keeps the lists of a configuration, in ``folder`` where there is one and a ``store`` for their records.
+    """Keeps the published lists of a configuration up to date.
 
-    Files are named relative to ``base``. Nothing is fetched before ``run``.
+    ``folder`` is for the lists and ``store`` for the records about them, if there are any. Files are named relative to
+    ``base``. Nothing is fetched before ``run``.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class PublishedLists:
         self._updates: dict[SourceKey, PublishedList] = {}
         self._updated = asyncio.Event()
         self._because: dict[str, str] = {}
-        """By list: why one comes into force that was refused."""
+        """By name of a list: why a refused one comes into force."""
         records = MemoryRecords() if store is None else StoredRecords(store)
         files = None if store is None or folder is None else ListFiles(folder, MAX_BYTES)
         fetcher = Fetcher(base, records)
@@ -74,7 +75,7 @@ class PublishedLists:
         )
 
     async def run(self) -> None:
-        """Keep them fresh until cancelled."""
+        """Refresh the lists until cancelled."""
         self._keeper.reconfigure(self._config.sources)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keeper.run())
@@ -84,24 +85,24 @@ class PublishedLists:
         return self._keeper.lists()
 
     def reconfigure(self, config: Config) -> Config:
-        """Go over to the lists of another configuration; return it with what is in force of them."""
+        """Change to the lists of another configuration; return it with the contents of those that are in force."""
         self._config = config
         self._keeper.reconfigure(config.sources)
         return with_published(config, self._keeper.lists())
 
     async def accept(self, name: str, because: str) -> None:
-        """Put the list of that name in force as it was last fetched, though it was refused."""
+        """Put a refused list in force as it was last fetched; ``because`` is the reason for the history."""
         self._because[name] = because
         if not await self._keeper.accept(name):
-            del self._because[name]  # none was refused: it cannot be fetched, or read
+            del self._because[name]  # it was not refused: it cannot be fetched or read
 
     def age(self, name: str) -> float | None:
-        """Return for how many seconds the list of that name has not been known to be what is published."""
+        """Return the seconds since the list of that name was last known to be current; ``None`` without such a list."""
         ages = (age for source, age in self._keeper.ages().items() if source.name == name)
         return next(ages, None)
 
     def _taken(self, source: SourceKey) -> None:
-        """A list that was refused has stayed the same: it is what is published now."""
+        """Note that a refused list is accepted because it is still published unchanged."""
         self._because[source.name] = TAKEN
         self._log.warning("published list accepted after repeated refusals", source=source.name, reason=TAKEN)
 
@@ -111,7 +112,7 @@ class PublishedLists:
         self._updated.set()
 
     async def _put_in_force(self) -> None:
-        """Take the monitor over to the lists that have changed: those that come together, together."""
+        """Change the monitor to lists that have changed, all that have arrived at the same time in one step."""
         driver = self._driver
         while True:
             await self._updated.wait()
@@ -133,8 +134,8 @@ class PublishedLists:
 
 
 class Reloader:
-    """Reads ``file`` again, with the feeds that ``feeds_match`` takes; one reload at a time, and those that are asked for
-    while another has not begun are one.
+    """Reloads ``file`` for the feeds that ``feeds_match`` selects. One reload runs at a time. Requests that arrive while
+    a reload waits for its turn share that reload.
     """
 
     def __init__(
@@ -161,18 +162,18 @@ class Reloader:
         self._systemd = systemd
         self._turn = asyncio.Lock()
         self._next: asyncio.Task[list[str]] | None = None
-        """The reload that waits for its turn."""
+        """The reload that waits for its turn, if any."""
         self._log = structlog.get_logger()
 
     async def reload(self) -> list[str]:
-        """Go over; return what is wrong with the file or what it names, and then nothing has changed."""
+        """Reload; return the mistakes in the file or in files that it names. If there are any, nothing has changed."""
         if self._next is None:
             self._next = asyncio.create_task(self._reload_in_turn())
-        return await asyncio.shield(self._next)  # the caller may go away: others wait for it too
+        return await asyncio.shield(self._next)  # if the caller is cancelled, others still wait for it
 
     async def _reload_in_turn(self) -> list[str]:
         async with self._turn:
-            self._next = None  # from now on, the file may change behind what has been read of it
+            self._next = None  # the file is read from now on, so that a later request needs another reload
             with self._systemd.reloading():
                 return await self._reload()
 
@@ -194,8 +195,8 @@ class Reloader:
         return []
 
     async def _go_over(self, config: Config, secrets: Secrets) -> None:
-        # What may refuse comes first. The monitor goes over before ExaBGP: a session of a new feed must find
-        # its feed known, and what a feed that is gone may still say is nobody's any more.
+        # Steps that may fail come first. The monitor changes before ExaBGP: it must know a new feed before its session
+        # comes up, and it ignores what a removed feed still sends.
         await asyncio.to_thread(self._supervisor.prepare, config, secrets.md5)
         async with self._driver.changing:
             with_lists = self._lists.reconfigure(config)

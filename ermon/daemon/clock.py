@@ -1,11 +1,11 @@
 """The daemon's time: it follows the monotonic clock, so that setting the machine's clock changes no verdict.
 
-It says seconds since the epoch as the wall clock did when ermon was started. Where the two part later (NTP corrects a wrong
-clock, somebody types a date, the machine was suspended), the time goes on as before, and only the difference is taken note
-of: by it the core knows what the calendar says, and since when something is.
+It gives seconds since the epoch, anchored to the wall clock at the start of ermon. If the wall clock is set later (NTP
+corrects it, somebody types a date, the machine was suspended), this time goes on as before, and ermon notes only the
+difference. From it the core computes calendar times.
 
-While the machine is suspended the monotonic clock stands still, and ermon with it. The boot clock goes on (time_namespaces(7),
-clock_gettime(2)), so it is known for how long.
+While the machine is suspended, the monotonic clock stops, and ermon with it. The boot clock goes on (time_namespaces(7),
+clock_gettime(2)), and gives the length of the suspension.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from ermon.core.wall_clock import SMALL_SECONDS
 from ermon.model.events import ClockStepped
 
 WATCH_SECONDS = 1.0
-"""How often the clocks are compared: a maintenance window begins so late at most after the clock was set."""
+"""How often the clocks are compared. After the clock was set, a maintenance window begins late by at most this time."""
 
 
 def boot_time() -> float:
-    """Return the seconds since the machine was started, with those for which it was suspended; where no clock says that,
-    without them.
-    """
+    """Return the seconds since the machine was started, including suspension if a clock of this platform includes it."""
     try:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     except (AttributeError, OSError):  # not on Linux
@@ -34,7 +32,7 @@ def boot_time() -> float:
 
 
 class SteadyClock:
-    """Times are seconds since the epoch."""
+    """The daemon's clock; its times are seconds since the epoch."""
 
     def __init__(
         self,
@@ -46,9 +44,9 @@ class SteadyClock:
         self._monotonic = monotonic
         self._boot = boot
         self.anchor = wall() - monotonic()
-        """What the wall clock said at zero of the monotonic one, which is the same in every process of the machine."""
+        """The wall-clock time at zero of the monotonic clock, which is the same in every process of the machine."""
         self.offset = 0.0
-        """How far the wall clock is ahead, as far as was noticed."""
+        """How far the wall clock is ahead of this clock, in seconds, with every step that was noticed."""
         self._suspended = boot() - monotonic()
         self._agreed_at = self.now()
         self._stepped: Callable[[ClockStepped], None] | None = None
@@ -58,7 +56,7 @@ class SteadyClock:
         return self.anchor + self._monotonic()
 
     def notice_step(self) -> ClockStepped | None:
-        """Compare the clocks; return what has become of the wall clock since the last time, ``None`` if nothing has."""
+        """Compare the clocks; return the step of the wall clock since the last comparison, ``None`` if there is none."""
         now = self.now()
         offset, suspended = self._wall() - now, self._boot() - self._monotonic()
         asleep = suspended - self._suspended
@@ -68,12 +66,12 @@ class SteadyClock:
         self.offset = offset
         if asleep < SMALL_SECONDS:
             return ClockStepped(now, offset)
-        # All of ermon stood still together. What was first said when it went on was said after the step.
+        # ExaBGP and ermon were suspended together, so ExaBGP's first lines afterwards are from after the step.
         self._suspended = suspended
         return ClockStepped(now, offset, asleep, since=self._agreed_at)
 
     def look(self) -> None:
-        """Compare the clocks, and tell whoever watches them."""
+        """Compare the clocks, and report a step to the callback of ``watch``."""
         before = self.offset
         if self._stepped is None or (step := self.notice_step()) is None:
             return

@@ -1,10 +1,10 @@
-"""Drives the monitor: events and time go in, and the outcomes go to the listeners.
+"""Drives the monitor: feeds events and time into it, and passes its outcomes to the listeners.
 
-The monitor never reads a clock. Its time passes here, and everything that moves it comes by here, so that a
-recording of this is enough to replay a night.
+The monitor never reads a clock. The driver lets its time pass, and every change of the monitor goes through the
+driver, so that a recording of the driver's input is enough to replay a night.
 
-Going over to another configuration takes many slices of the loop's time. Meanwhile the monitor holds still: what ExaBGP
-says waits in its relay, what ermon itself notices waits here, and everybody can read the state as it was.
+Changing to another configuration takes many slices of the event loop. Meanwhile the monitor applies no events: ExaBGP's
+lines wait in its relay, ermon's own events wait here, and readers see the state as it was before.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from ermon.storage.store import Store
 from ermon.web.events import EventHub
 
 ASK_AGAIN_SECONDS = 0.1
-"""How long a process is let alone that could not be asked: its relay has died, and another is on its way."""
+"""Pause after a process could not be asked: its relay has died, and ermon is starting another one."""
 
 Listener = Callable[[Outcome], None]
-"""Told of every outcome, inside the event loop: it must not wait, and must not move the monitor."""
+"""Called with every outcome, on the event loop: it must not wait, and must not change the monitor."""
 
 
 class Driver:
-    """Listeners are called in the order in which they were added."""
+    """Owns the monitor, and calls its listeners in the order in which they were added."""
 
     def __init__(
         self, monitor: Monitor, recorder: Recorder, maintenance: MaintenanceBook, clock: SteadyClock
@@ -54,24 +54,24 @@ class Driver:
         self._listeners: list[Listener] = []
         self._clock_changed = asyncio.Event()
         self.turn = asyncio.Lock()
-        """Held while the monitor is advanced in more than one slice: the lines of one process, or another
-        configuration. What others say has times of its own, and must not let time pass in between.
+        """Locked while the monitor is advanced in more than one slice: for the lines of one process, or for another
+        configuration. Other events have other times, and must not let time pass in between.
         """
         monitor.follow_each_process()
         self._still = False
         self._later: list[Callable[[], None]] = []
         self.changing = asyncio.Lock()
-        """Held while another configuration is made, from reading the one in force until the monitor has it."""
+        """Locked while a new configuration is made, from reading the present one until the monitor has the new one."""
 
     def add_listener(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
     def wall(self) -> float:
-        """Return the time as the wall clock has it, as far as it was noticed to be set."""
+        """Return the time of the wall clock, with every step that ermon has noticed."""
         return self.monitor.network.wall(self.clock.now())
 
     def take_in(self, event: Event) -> None:
-        """Take in what has just happened in ermon itself, which no line of ExaBGP's says."""
+        """Apply an event of ermon itself, which no line of ExaBGP reports, at the present time."""
         if self._still:
             self._later.append(lambda: self.take_in(event))
             return
@@ -80,13 +80,13 @@ class Driver:
         self.advance(event.time)
 
     def clock_stepped(self, step: ClockStepped) -> None:
-        """Take in what has become of the wall clock; what was taken in already was before the machine was suspended."""
+        """Apply a step of the wall clock. Events that were applied before happened before the machine was suspended."""
         if step.since is not None:
             step = structs.replace(step, since=max(step.since, nextafter(self.monitor.now, inf)))
         self.take_in(step)
 
     def apply_maintenance(self) -> None:
-        """Go over to the maintenance windows as their book has them now."""
+        """Give the monitor the maintenance windows that are booked now."""
         if self._still:
             self._later.append(self.apply_maintenance)
             return
@@ -97,7 +97,7 @@ class Driver:
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:
-        """Keep the monitor from being moved by anybody else; what was noticed meanwhile is taken in at the end."""
+        """Stop all other changes of the monitor inside the block; ermon's own events of that time are applied at its end."""
         async with self.turn:
             self._still = True
             try:
@@ -109,16 +109,16 @@ class Driver:
                     take_in()
 
     async def go_over(self, parts: Parts) -> None:
-        """Go over to another configuration, inside ``still``; the caller lets time pass afterwards."""
+        """Change the monitor to another configuration, inside ``still``; the caller lets time pass afterwards."""
         await in_slices(self.monitor.go_over(parts, self.clock.now()))
 
     async def expect(self, expectations: Expectations) -> None:
-        """Go over to other published lists, inside ``still``; the caller lets time pass afterwards."""
+        """Change the monitor to other published lists, inside ``still``; the caller lets time pass afterwards."""
         await in_slices(self.monitor.expect(expectations, self.clock.now()))
 
     def advance(self, now: float | None) -> None:
-        """Let time pass until ``now``, and hand on what the monitor has found; ``None``: no time passes beyond
-        that of the events.
+        """Let time pass until ``now``, and pass the outcome to the listeners; ``None``: no time passes beyond that of
+        the events.
         """
         if self._still:
             return
@@ -127,15 +127,15 @@ class Driver:
         outcome = self.monitor.advance(self.monitor.now if now is None else now)
         for listener in self._listeners:
             listener(outcome)
-        self._clock_changed.set()  # the next deadline may be another now
+        self._clock_changed.set()  # the next deadline may have changed
 
     async def keep_time(self, level: Callable[[str], Awaitable[bool]]) -> None:
-        """Let time pass when the next deadline comes, and have the processes asked that it waits for.
+        """Let time pass at each deadline, after asking the processes that its timer waits for.
 
-        ``level`` returns when everything is taken in that a process had said when it was called; it answers ``False``
-        where the process cannot be asked at present. Who is behind is waited for by the timers that are for it, and by
-        no others. Without that an ermon that was stopped for a while would, when it goes on, raise what was mended long
-        before: the timers have run out, and the lines that end them are still in the relay.
+        ``level`` returns when ermon has applied everything that the process had sent when it was called; it returns
+        ``False`` if the process cannot be asked at present. Only the timers that depend on a process wait for it.
+        Without this, an ermon that was stopped for a while would raise findings that were repaired long before: the
+        timers have run out, and the lines that would stop them are still in the relay.
         """
         asked: set[str] = set()
         async with asyncio.TaskGroup() as group:
@@ -155,7 +155,7 @@ class Driver:
                     self.advance(self.clock.now())
 
     async def _deliver(self, process: str, level: Callable[[str], Awaitable[bool]], asked: set[str]) -> None:
-        """Ask a process for all that it has said until now, and let the timers fire that waited for it."""
+        """Wait until everything that a process has sent until now is applied, and fire the timers that waited for it."""
         now = self.clock.now()
         if await level(process):
             async with self.turn:
@@ -168,13 +168,13 @@ class Driver:
         self._clock_changed.set()
 
 
-# What becomes of an outcome -----------------------------------------------------------------------------
+# Listeners ----------------------------------------------------------------------------------------------
 #
-# A listener each for the metrics, the log, the receivers, the last 24 hours and the page. `build` adds them.
+# One each for the metrics, the log, the receivers, the last 24 hours and the page. `build` adds them.
 
 
 def counting(telemetry: Telemetry, clock: SteadyClock) -> Listener:
-    """Count what was raised, and how long after its message it was found."""
+    """Count what was raised, and measure the time from its message to its detection."""
 
     def count(outcome: Outcome) -> None:
         now = clock.now()
@@ -198,8 +198,8 @@ def logging() -> Listener:
 
 
 def handing_out(senders: Senders, store: Store | None) -> Listener:
-    """Send it to the receivers. What a webhook is sent must not be forgotten by a restart, so it is written down
-    first; the Alertmanagers are sent again and again all that is raised.
+    """Send transitions to the receivers. A restart must not lose a message to a webhook, so it is stored first.
+    Alertmanagers receive everything that is raised repeatedly, so nothing is stored for them.
     """
 
     def hand_out(outcome: Outcome) -> None:
@@ -217,7 +217,7 @@ def handing_out(senders: Senders, store: Store | None) -> Listener:
 
 
 def keeping_drains(monitor: Monitor, store: Store | None) -> Listener:
-    """Write down which links drain, at once: their silence must not page anybody because ermon was restarted."""
+    """Store at once which links drain: after a restart, a drained link without routes must not raise an alert."""
 
     def keep(outcome: Outcome) -> None:
         if store is not None and any(isinstance(change, DrainChanged) for change in outcome.changes):
@@ -231,5 +231,5 @@ def remembering(timeline: Timeline, monitor: Monitor) -> Listener:
 
 
 def showing(hub: EventHub, monitor: Monitor) -> Listener:
-    """Send it to every page that is open."""
+    """Send outcomes to every open status page."""
     return lambda outcome: hub.publish_outcome(monitor, outcome)

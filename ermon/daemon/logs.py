@@ -1,6 +1,6 @@
-"""Logs: names and keys; for people on a terminal, JSON lines otherwise.
+"""Structured logs: readable lines on a terminal, JSON lines otherwise.
 
-The journal of systemd takes the priority of a line from its beginning, ``<3>``, and keeps the rest.
+Lines for systemd's journal begin with their priority, such as ``<3>``, which the journal removes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ermon.model.settings import Severity
 
 LEVELS = ("debug", "info", "warning", "error")
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
-"""Of syslog(3), by the names that structlog has for levels."""
+"""The priorities of syslog(3), by structlog's names of levels."""
 _RAISED_LEVEL = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "info"}
 
 
 def configure(level: str, log_format: str | None) -> None:
-    """Write logs to standard error; ``log_format`` is ``json`` or ``console``, ``None`` for what fits."""
+    """Write logs to standard error; ``log_format`` is ``json`` or ``console``, ``None`` chooses by the kind of output."""
     console = log_format == "console" or (log_format is None and sys.stderr.isatty())
     threshold = getattr(logging, level.upper())
     renderer: structlog.typing.Processor
@@ -48,21 +48,19 @@ def configure(level: str, log_format: str | None) -> None:
         logger_factory=lambda *_: _Line(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # aiohttp and asyncio log by the standard library; what they have to say must not get lost.
+    # aiohttp and asyncio log with the standard library; their messages must not get lost.
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[_Forward()], force=True)
 
 
 class _Line(structlog.WriteLogger):
-    """Writes each line where it can be: a disk that is full, or a reader that is gone, costs lines of the log,
-    and never the watching.
-    """
+    """Writes lines and ignores errors: a full disk or a closed pipe loses lines of the log, but must not stop ermon."""
 
     def msg(self, message: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+        with contextlib.suppress(OSError, ValueError):  # ValueError: the file is closed
             super().msg(message)
 
-    # structlog calls the method that is named after the level, and WriteLogger has made an alias of its own
-    # `msg` for each: without these, every line would still be written by that one.
+    # structlog calls the method that is named after the level. WriteLogger's methods are aliases of its own `msg`,
+    # so without these aliases `msg` above would never be called.
     log = debug = info = warn = warning = msg
     fatal = failure = err = error = critical = exception = msg
 
@@ -71,7 +69,7 @@ def _is_journal() -> bool:
     """Return whether standard error goes straight to the journal (systemd.exec(5), JOURNAL_STREAM)."""
     try:
         stream = os.fstat(sys.stderr.fileno())
-    except (OSError, ValueError):  # it is closed, or no file
+    except (OSError, ValueError):  # closed, or not a file
         return False
     return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
 
@@ -107,9 +105,7 @@ def log_transition(log: structlog.typing.FilteringBoundLogger, transition: Trans
 def log_notes(
     log: structlog.typing.FilteringBoundLogger, loaded: LoadedConfig, globs: Iterable[str], now: float
 ) -> None:
-    """Log what the configuration and ``--feeds.match`` say that their author may not mean, and what the
-    inventory lacks.
-    """
+    """Log likely mistakes in the configuration and ``--feeds.match``, and weaknesses of the inventory."""
     for glob in idle_globs(loaded.config, globs):
         log.warning("configuration", problem=f"--feeds.match={glob} matches no feed")
     for found in lint(loaded, now):

@@ -1,4 +1,4 @@
-"""Keeps the secrets that ermon holds in its memory from the other processes of its user."""
+"""Protects the secrets in ermon's memory from other processes of the same user."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def keep_memory_private() -> None:
-    """Let nobody but root trace this process, or read its memory, environment and open files below /proc (proc(5)).
+    """Allow only root to trace this process, or to read its memory, environment and open files below /proc (proc(5)).
 
-    There is no core dump any more, either. What this process starts has not inherited it.
+    This also disables core dumps. Programs that this process starts do not inherit it.
     """
     prctl(_PR_SET_DUMPABLE, 0)

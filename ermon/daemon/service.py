@@ -1,4 +1,4 @@
-"""One running ermon: its parts are started in order, and stopped in the opposite one. ``build`` makes them."""
+"""One running ermon: starts its parts in order, and stops them in the opposite order. ``build`` makes the parts."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from ermon.storage.adapters import (
 from ermon.storage.store import Store
 
 REFRESH_SECONDS = SAMPLE_SECONDS
-"""How often what was learnt, the evidence of what is raised, and the timeline are written down."""
+"""How often baselines, the evidence of raised findings, and the timeline are stored."""
 TOGETHER_SECONDS = 1.0
-"""What happens to sessions and links within so long is written down together."""
+"""Changes of sessions and links within this time are stored together."""
 
 
 class StartError(Exception):
@@ -50,7 +50,7 @@ class StartError(Exception):
 
 @dataclass(slots=True, eq=False)
 class Service:
-    """The parts of one ermon, and their lives."""
+    """The parts of one ermon; ``run`` starts and stops them."""
 
     driver: Driver
     supervisor: FeedSupervisor
@@ -67,14 +67,14 @@ class Service:
     listen: Sequence[tuple[str, int]]
     runtime: Path
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while the state is written down in slices, so that what was known later is written later."""
+    """Locked while the state is stored in slices, so that a newer state is stored later."""
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT; raises ``StartError`` or ``ExaBGPError`` where that cannot begin.
+        """Run until SIGTERM or SIGINT; raises ``StartError`` or ``ExaBGPError`` if ermon cannot start.
 
-        The order matters. The recorder is closed last but for the store, since the end of everything else is
-        recorded and written down too. The web listens before ExaBGP is started, so that a port that is taken
-        costs no session; and it ends after ExaBGP, so that nobody sees a picture that has stopped moving.
+        The order matters. The recorder is closed last but for the store, because the end of all other parts is recorded
+        and stored too. The web listens before ExaBGP is started, so that a port in use costs no session. It ends
+        after ExaBGP, so that the status page does not show an outdated state.
         """
         stopping = asyncio.Event()
         async with AsyncExitStack() as stack:
@@ -110,7 +110,7 @@ class Service:
             structlog.get_logger().info("ermon stops")
 
     def _ask(self, outcome: Outcome, tasks: asyncio.TaskGroup) -> None:
-        """Carry out what the monitor asks of the routers."""
+        """Send the monitor's requests to the routers."""
         for request in outcome.requests:
             tasks.create_task(self.supervisor.ask(request))
 
@@ -119,7 +119,7 @@ class Service:
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
-            self.supervisor.end()  # at once: what routers say while their sessions are closed is no finding
+            self.supervisor.end()  # at once: messages of routers while their sessions close are no findings
             stopping.set()
 
         async def reload() -> None:
@@ -146,7 +146,7 @@ class Service:
             structlog.get_logger().info("listening on control socket", path=str(self.app[SHELL].control))
             yield
 
-    # What outlives it --------------------------------------------------------------------------------
+    # Storage -----------------------------------------------------------------------------------------
 
     async def _keep_state(self) -> None:
         self.timeline.sample(self.driver.monitor, self.driver.wall())
@@ -163,7 +163,7 @@ class Service:
             await self._write_sessions(self.store)
 
     async def _keep_alive(self) -> None:
-        """Write down again and again that ermon runs: who kills it leaves no other sign of when that was."""
+        """Store regularly that ermon runs: after a kill, nothing else says when it ended."""
         while True:
             self._write_alive()
             await asyncio.sleep(ALIVE_SECONDS)
@@ -183,9 +183,7 @@ class Service:
             keep_links(store, await asyncio.to_thread(write_links, links))
 
     async def _keep_sessions(self, store: Store) -> None:
-        """Write down which routers are there, and which links are up, soon after it has changed: an ermon that is killed must
-        leave that to the next one.
-        """
+        """Store which sessions and links are up, soon after a change: the next ermon needs it also after a kill."""
         changed = asyncio.Event()
 
         def note(outcome: Outcome) -> None:

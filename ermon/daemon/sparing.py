@@ -1,4 +1,4 @@
-"""Lines of the log that others can cause without end: some in a while, and nobody fills the disk."""
+"""Limits log lines that other hosts can cause, so that they cannot fill the disk."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Hashable
 
 
 class Sparing:
-    """Lets one line of each kind pass in ``seconds``, and of all kinds ``most`` at most."""
+    """Allows one line of each kind in ``seconds``, and at most ``most`` lines of all kinds."""
 
     def __init__(self, seconds: float, most: float = math.inf) -> None:
         self._seconds = seconds
         self._most = most
         self._passed: dict[Hashable, float] = {}
-        """Which kinds, and when."""
+        """The time of the last line, by kind."""
 
     def passes(self, kind: Hashable, now: float) -> bool:
-        """Return whether a line may be written now, which then counts."""
+        """Return whether a line may be written now, and count it if so."""
         self._passed = {each: at for each, at in self._passed.items() if now - at < self._seconds}
         if kind in self._passed or len(self._passed) >= self._most:
             return False

@@ -1,6 +1,6 @@
-"""The ExaBGP processes of one ermon: started, read, asked, reloaded and stopped together.
+"""Starts, reads, asks, reconfigures and stops the ExaBGP processes of one ermon.
 
-Each process's lines become events here, and are handed on in the order in which they came.
+It decodes the lines of each process to events, and passes them on in the order in which they arrived.
 """
 
 from __future__ import annotations
@@ -45,26 +45,30 @@ from ermon.model.inventory import Config
 from ermon.recording.recorder import Recorder
 
 TURN_SECONDS = 0.01
-"""For so long, of the processor's time, the lines of one process are taken in before those of another."""
+"""CPU time for the lines of one process, before those of another get their turn."""
 BEHIND_SECONDS = 1.0
-"""A process whose last line was so old when it was read is behind: what is noticed between its lines has their time."""
+"""A process whose last line was this old when ermon read it is behind: what ermon notices between its lines gets the
+time of those lines.
+"""
 CLOCK_TOLERANCE_SECONDS = 1.0
-"""How far ahead of ermon's time a line may be."""
+"""How far ahead of ermon's clock the time of a line may be."""
 REJECTIONS_LOGGED_EVERY_SECONDS = 10.0
-"""Rejected lines are all counted; one for each reason is logged in this time."""
+"""Every rejected line is counted, and one for each reason is logged in this time."""
 STRANGERS_LOGGED_EVERY_SECONDS = 60.0
-"""One that connects again and again is logged once in this time."""
+"""A host that connects repeatedly is logged once in this time."""
 MAX_STRANGERS_LOGGED = 16
-"""Of all, in this time: an IPv6 network has more addresses than a disk has lines. All are counted."""
+"""Lines for all hosts in this time, because one host can use countless IPv6 addresses. All connections are counted."""
 
 
 class AddressError(Exception):
-    """ermon cannot listen where a configuration says; the text has a line for each feed."""
+    """ermon cannot listen on an address of the configuration; the text has a line for each feed."""
 
 
 class FeedSupervisor:
-    """Hands every event to ``apply``, and calls ``advance`` when a batch of them is in: with the time, or
-    with ``None`` where no time is to pass beyond that of the events.
+    """Manages the ExaBGP processes, and turns their output into events.
+
+    It passes every event to ``apply``, and calls ``advance`` after a batch of them: with the time, or with ``None`` if
+    no time may pass beyond that of the events.
     """
 
     def __init__(
@@ -98,15 +102,15 @@ class FeedSupervisor:
         self._rejections = Sparing(REJECTIONS_LOGGED_EVERY_SECONDS)
         self._strangers = Sparing(STRANGERS_LOGGED_EVERY_SECONDS, MAX_STRANGERS_LOGGED)
         self._ended: dict[str, str] = {}
-        """Why each process ended the last time."""
+        """The reason of each process's last end."""
         self._problems: dict[str, str] = {}
-        """Why each address cannot be listened on that cannot."""
+        """The reason for each address on which listening fails."""
         self._heard: dict[str, tuple[float, float]] = {}
-        """By process: the time of its last line, and how late that was read."""
+        """By process: the time of its last line, and how late ermon read it, in seconds."""
         self._ending = False
         self._log = structlog.get_logger()
 
-    # Life --------------------------------------------------------------------------------------------
+    # Start and end -----------------------------------------------------------------------------------
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Start every process of the configuration; ``tasks`` read them."""
@@ -115,7 +119,7 @@ class FeedSupervisor:
             await self._start_process(name)
 
     def end(self) -> None:
-        """Heed nothing more of what the processes say: their end is wanted."""
+        """Ignore the output of the processes from now on, because ermon is about to stop them."""
         self._ending = True
 
     async def stop(self) -> None:
@@ -125,18 +129,20 @@ class FeedSupervisor:
                 group.create_task(self._stop_process(name))
 
     def cancel(self) -> None:
-        """Stop reading at once: the rest of ermon has failed."""
+        """Stop reading at once, because another part of ermon has failed."""
         for reader in self._readers.values():
             reader.cancel()
 
     def prepare(self, config: Config, passwords: Mapping[str, str]) -> None:
-        """Raise ``PasswordError`` if ExaBGP cannot be configured so, ``AddressError`` if it could not listen."""
+        """Check a new configuration. Raises ``PasswordError`` if ExaBGP cannot be configured with it, and
+        ``AddressError`` if ermon cannot listen on one of its addresses.
+        """
         for name in config.processes:
             ExaBGP(name, config, dict(passwords), self._runtime)
         self._try_addresses(config)
 
     def _try_addresses(self, config: Config) -> None:
-        """Try what no ExaBGP of this ermon listens on already: there it would be in its own way."""
+        """Try to listen on the new addresses. Those on which ermon's own ExaBGP listens already would seem to be in use."""
         held = {
             (address, self._config.collector.port)
             for name in self._processes
@@ -155,7 +161,7 @@ class FeedSupervisor:
             raise AddressError("\n".join(problems))
 
     async def reconfigure(self, config: Config, passwords: Mapping[str, str]) -> None:
-        """Go over to another configuration; sessions whose own settings did not change stay up."""
+        """Change to another configuration; sessions whose own settings did not change stay up."""
         before, self._config, self._passwords = self._config, config, dict(passwords)
         self._decoder.set_feeds(config.feeds)
         locals_ = {feed.local for feed in config.feeds.values()}
@@ -166,7 +172,7 @@ class FeedSupervisor:
         def listens_on_more(name: str) -> bool:
             return not set(listening_addresses(config, name)) <= set(listening_addresses(before, name))
 
-        # An address may go from one process to another, which can listen on it only when the first no longer does.
+        # An address may move from one process to another, which can listen on it only after the first has closed it.
         for name in sorted(config.processes, key=listens_on_more):
             if name not in self._processes:
                 await self._start_process(name)
@@ -191,10 +197,10 @@ class FeedSupervisor:
         await process.stop()
         await reader
 
-    # Asking ------------------------------------------------------------------------------------------
+    # State and requests ------------------------------------------------------------------------------
 
     def ready(self) -> tuple[bool, str]:
-        """Return whether every ExaBGP is up and listening, and if not, which is not."""
+        """Return whether every ExaBGP is up and listening, and otherwise the reason in words."""
         up = {name for name, process in self._processes.items() if process.up}
         missing = [name for name in self._config.processes if name not in up]
         if missing:
@@ -209,13 +215,13 @@ class FeedSupervisor:
         return f"ExaBGP is not up yet: {name}{f': {reason}' if reason else ''}"
 
     def signs(self) -> dict[str, Sign]:
-        """Return the last signs of life of every process."""
+        """Return when each process last started and answered."""
         return {
             name: Sign(process.started_at, process.answered_at) for name, process in self._processes.items()
         }
 
     async def ask(self, request: FeedRequest) -> None:
-        """Ask a router, through its session, to send everything again."""
+        """Ask a router to send everything again, by route refresh or by a new session."""
         feed = self._config.feeds.get(request.feed)
         process = self._processes.get(feed.process) if feed is not None else None
         if feed is None or process is None:
@@ -228,11 +234,13 @@ class FeedSupervisor:
 
     @property
     def memory(self) -> DecoderMemory:
-        """What the lines before have left to be known."""
+        """What the decoder remembers of the lines before."""
         return self._decoder.memory
 
     async def level(self, name: str) -> bool:
-        """Return when everything that a process had said before has been taken in; ``False`` where it cannot be asked."""
+        """Return ``True`` when everything that the process had sent at the call is applied; ``False`` if it cannot be
+        asked at present.
+        """
         process = self._processes.get(name)
         if process is None:
             return False
@@ -245,10 +253,10 @@ class FeedSupervisor:
     # Reading -----------------------------------------------------------------------------------------
 
     async def _read(self, process: ExaBGP) -> None:
-        """Take in what one ExaBGP says until it is stopped."""
+        """Process the output of one ExaBGP until it is stopped."""
         async for message in process.messages():
             if self._ending or process.name not in self._processes:
-                continue  # its end is wanted, and nothing to report
+                continue  # ermon stops it: nothing to report
             if isinstance(message, channel.Lines):
                 await self._take_lines(process.name, message.lines)
                 continue
@@ -316,7 +324,7 @@ class FeedSupervisor:
     async def _take_lines(self, process: str, lines: list[bytes]) -> None:
         rest = deque(lines)
         while rest:
-            self._clock.look()  # what these lines say may have been said after a step, or long before it
+            self._clock.look()  # notice a clock step first: these lines may be from after it, or from long before
             async with self._turn:
                 times = await list_in_slices(self._take_some(process, rest))
                 if said := [time for time in times if time is not None]:
@@ -325,7 +333,9 @@ class FeedSupervisor:
             await asyncio.sleep(0)
 
     def _take_some(self, process: str, lines: deque[bytes]) -> Iterator[float | None]:
-        """Take lines in, at least one, until the process' turn is over; what they hold is very different."""
+        """Apply lines until the turn of the process is over, at least one. Lines differ much in their work, so the turn is
+        limited by CPU time and not by their number.
+        """
         ends = thread_time() + TURN_SECONDS
         while lines:
             yield self._take_line(process, lines.popleft())
@@ -333,7 +343,7 @@ class FeedSupervisor:
                 return
 
     def _take_line(self, process: str, line: bytes) -> float | None:
-        """Take a line in; return its time where it says anything."""
+        """Apply a line; return the time of its last event, ``None`` if it has none."""
         self._recorder.line(line)
         decoded = self._decoder.decode(line, process)
         self._telemetry.line()
@@ -341,7 +351,7 @@ class FeedSupervisor:
             self._reject(decoded.rejected)
         latest = self._clock.now() + CLOCK_TOLERANCE_SECONDS
         for event in decoded.events:
-            # ExaBGP's clock is ermon's. A line from the future would let time pass that has not passed.
+            # ExaBGP has the same clock. A line from the future would make the monitor's time run ahead.
             self._apply(event if event.time <= latest else structs.replace(event, time=self._clock.now()))
         exabgp = self._processes.get(process)  # a reload may be stopping it
         if decoded.answer is not None and exabgp is not None:
@@ -349,7 +359,7 @@ class FeedSupervisor:
         return decoded.events[-1].time if decoded.events else None
 
     def _apply_own(self, event: Event) -> None:
-        """Take in what ExaBGP did not say."""
+        """Record and apply an event that ExaBGP did not report."""
         self._recorder.event(event)
         self._apply(event)
 
@@ -393,12 +403,16 @@ class FeedSupervisor:
             )
 
     def _time_in(self, process: str, now: float) -> float:
-        """Return when what is noticed between two lines of a process was: now, or where ermon is behind, with its lines."""
+        """Return the time of an event that ermon notices between two lines of a process: ``now``, or the time of the last
+        line if ermon is behind with them.
+        """
         said, late = self._heard.get(process, (now, 0.0))
         return said if late > BEHIND_SECONDS else now
 
     def _lose(self, process: ExaBGP, reason: str, time: float) -> None:
-        """Nobody can tell whose messages are gone: every feed of the process must send again."""
+        """Mark every feed of a process as having lost messages, because ermon does not know whose were lost. Every
+        router must send its routes again.
+        """
         process.answer("lost")
         self._log.warning("BGP updates lost", process=process.name, reason=reason)
         for feed in self._config.feeds.values():

@@ -1,13 +1,13 @@
-"""ermon as a service of systemd: its notifications while it runs, and the files that make it a service.
+"""ermon as a service of systemd: its notifications, and its unit files.
 
-It reports that it is ready, reloading or stopping, a line for ``systemctl status``, and feeds the watchdog. Where ermon
-was not started by systemd, nothing is said. sd_notify(3) and sd_watchdog_enabled(3) describe
-the protocol: datagrams of ``NAME=value`` lines.
+ermon reports that it is ready, reloading or stopping, sends a line for ``systemctl status``, and feeds the watchdog.
+If systemd did not start it, it sends nothing. sd_notify(3) and sd_watchdog_enabled(3) describe the protocol:
+datagrams of ``NAME=value`` lines.
 
-The watchdog is for an ermon that is stuck, which nothing else would notice. A quiet night is healthy, and so
-is an ermon whose ExaBGP ends again and again: it starts another and says ``exabgp-down``, and to kill it
-would only cost the sight that the other processes have. So it is fed unless the event loop stands still,
-or ermon has left an ExaBGP process alone for too long, or, as the last resort, none answers any more at all.
+The watchdog is for an ermon that is stuck, which nothing else would notice. An ermon without events is healthy. So is
+an ermon whose ExaBGP ends repeatedly: it starts another and raises ``exabgp-down``, and killing it would only end the
+sessions of the other processes. So the watchdog is fed unless the event loop is stuck, ermon has not restarted or asked an
+ExaBGP process for too long, or, as the last resort, no ExaBGP process answers at all.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from ermon.config.secrets import credential_name
 from ermon.core.monitor import Monitor
 
 ANSWER_SECONDS = 300.0
-"""ExaBGP is asked each second, and started again after at most half a minute: after ten times that, the code that
-should do this is stuck. It is also time enough to read all that a relay can hold for an ermon that was behind."""
+"""ermon asks each ExaBGP every second, and restarts it after at most half a minute. After ten times that, the code that
+should do this is stuck. It is also enough time to read a full relay buffer after a standstill."""
 
 START_SECONDS = 60.0
-"""An ermon that sees something is not to be stopped, by the time limit of its start, for a process that is not
-up: so long after the start, one of them is enough to be ready."""
+"""After this time one ExaBGP process that is up is enough to report that ermon is ready. Otherwise systemd's time limit
+for the start would stop an ermon that sees something, because of another process that is down."""
 
 STATUS_SECONDS = 5.0
-"""The line for ``systemctl status`` is written at most so often."""
+"""The shortest interval between two lines for ``systemctl status``."""
 
 READY_POLL_SECONDS = 0.1
 
@@ -49,9 +49,9 @@ class Sign:
     """The last signs of life of an ExaBGP process, in seconds of the event loop's clock."""
 
     started_at: float
-    """When ermon last started it, or tried to."""
+    """When ermon last started the process, or tried to."""
     answered_at: float
-    """When it last answered; ``-inf``: never."""
+    """When the process last answered; ``-inf``: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,14 @@ class Notifier:
 
     @classmethod
     def take_from(cls, environment: MutableMapping[str, str]) -> Self:
-        """Read what systemd said, and take it away: nothing that ermon starts is to speak in its name."""
+        """Read systemd's variables and remove them from the environment, so that no child process can notify systemd."""
         address = environment.pop("NOTIFY_SOCKET", None)
         microseconds, pid = environment.pop("WATCHDOG_USEC", ""), environment.pop("WATCHDOG_PID", "")
         meant_for_us = microseconds.isdecimal() and int(microseconds) > 0 and pid in {"", str(os.getpid())}
         return cls(address or None, int(microseconds) / 1e6 if meant_for_us else None)
 
     def send(self, *assignments: str) -> bool:
-        """Send a notification, if there is a socket; ``False`` if it must be sent again."""
+        """Send a notification, if there is a socket; return ``False`` if it must be sent again."""
         if self.address is None:
             return True
         name = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address
@@ -87,8 +87,8 @@ class Notifier:
 class Systemd:
     """Keeps systemd informed.
 
-    ``ready`` says whether every ExaBGP listens, and if not, which does not; ``signs`` when each was alive;
-    ``status`` is the line for ``systemctl status``. ``answer_seconds`` is how long an ExaBGP may be silent.
+    ``ready`` returns whether every ExaBGP listens, and otherwise the reason; ``signs`` returns when each last started and
+    answered; ``status`` returns the line for ``systemctl status``. ``answer_seconds`` is how long an ExaBGP may be silent.
     """
 
     def __init__(
@@ -106,15 +106,15 @@ class Systemd:
         self._status = status
         self._answer_seconds = answer_seconds
         self._ready = False
-        """It has been reported to systemd that ermon is ready."""
+        """Whether ermon has reported to systemd that it is ready."""
         self._reloaded_unsent = False
-        """It has not been reported that a reload is over."""
+        """Whether ermon must still report the end of a reload."""
         self._told_status = ""
         self._starving = False
         self._log = structlog.get_logger()
 
     async def run(self) -> None:
-        """Say what there is to say, again and again."""
+        """Send due notifications until cancelled."""
         if self._notifier.address is None:
             return
         loop = asyncio.get_running_loop()
@@ -125,7 +125,7 @@ class Systemd:
             await asyncio.sleep(pause if self._ready else READY_POLL_SECONDS)
 
     def turn(self, began: float, now: float) -> None:
-        """Say what there is to say ``now``; ``began`` is when ermon was started."""
+        """Send the notifications that are due ``now``; ``began`` is when ermon was started."""
         signs = self._signs()
         all_ready, reason = self._all_ready()
         ready_enough = all_ready or _overdue(signs, began, now)
@@ -133,7 +133,7 @@ class Systemd:
             self._tell_ready()
         if self._ready and self._notifier.watchdog_seconds is not None:
             self._feed(why_stuck(signs, began, now, self._answer_seconds))
-        status = self._status() if all_ready else reason.replace("\n", "; ")  # a line is an assignment
+        status = self._status() if all_ready else reason.replace("\n", "; ")  # each line is an assignment
         if status != self._told_status and self._notifier.send(f"STATUS={status}"):
             self._told_status = status
 
@@ -150,7 +150,7 @@ class Systemd:
 
     @contextlib.contextmanager
     def reloading(self) -> Iterator[None]:
-        """Say that the configuration is being reloaded, and then that it is over, whatever came of it."""
+        """Report that a reload begins, and at the end of the block that it is over, also after an error."""
         if not self._ready:
             yield
             return
@@ -165,7 +165,7 @@ class Systemd:
 
 
 def why_stuck(signs: Mapping[str, Sign], began: float, now: float, limit: float) -> str | None:
-    """Tell why a restart of ermon would be worth its price; ``None``: it would not."""
+    """Return why ermon counts as stuck and needs a restart; ``None`` if it does not."""
     for name, sign in signs.items():
         if now - max(began, sign.started_at, sign.answered_at) > limit:
             return f"ExaBGP process {name} has neither answered nor been started again for {limit:g} s"
@@ -175,7 +175,7 @@ def why_stuck(signs: Mapping[str, Sign], began: float, now: float, limit: float)
 
 
 def status_line(monitor: Monitor) -> str:
-    """Return how many feeds are up and how much is raised, in one line."""
+    """Return the number of feeds that are up and of raised findings, in one line."""
     feeds = monitor.network.feeds.values()
     raised = len(monitor.findings())
     up = sum(feed.session.up for feed in feeds)
@@ -190,13 +190,13 @@ def _overdue(signs: Mapping[str, Sign], began: float, now: float) -> bool:
 
 EXECUTABLE = Path("/usr/local/bin/ermon")
 CONFIG_FILE = Path("/etc/ermon/ermon.yml")
-"""The paths in the files as they are shipped."""
+"""The path of the configuration in the unit files as shipped."""
 
 SECRETS = "secrets"
-"""The folder of the keys beside the configuration, and the name of the credentials that systemd makes of it."""
+"""The folder of the keys beside the configuration, and the name of the credential that systemd makes of it."""
 
-HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108  # not to be used
-"""What the service does not see (systemd.exec(5), ProtectHome= and PrivateTmp=)."""
+HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108  # not used as folders
+"""Folders that the service cannot see (systemd.exec(5), ProtectHome= and PrivateTmp=)."""
 
 _PLAIN = re.compile(r"/[A-Za-z0-9/._+@-]*")
 
@@ -208,14 +208,14 @@ class UnitFile(Enum):
 
 
 class UnitError(ValueError):
-    """A path cannot stand in a unit; the text says which, and what to do."""
+    """A unit cannot contain a path; the text says which, and what to do."""
 
 
 def render(wanted: UnitFile, executable: Path, config_file: Path, secret_files: Iterable[str]) -> str:
     """Return a file for an ermon at ``executable`` with the configuration at ``config_file``, both absolute.
 
-    ``secret_files`` are what the configuration names. Those that are neither in its folder ``secrets`` nor
-    absolute, which ermon has to be able to read itself, are passed on one by one.
+    ``secret_files`` are the secrets that the configuration names. The unit passes them on one by one, except those in
+    the folder ``secrets`` and those with absolute paths, which ermon must be able to read itself.
     """
     for path in (executable, config_file):
         if not _PLAIN.fullmatch(str(path)):
@@ -234,5 +234,5 @@ def render(wanted: UnitFile, executable: Path, config_file: Path, secret_files: 
 
 
 def hidden(paths: Sequence[Path]) -> Path | None:
-    """Return the first path, if any, that the service would not see."""
+    """Return the first path that the service cannot see, ``None`` if it sees all."""
     return next((path for path in paths if any(path.is_relative_to(folder) for folder in HIDDEN)), None)
