@@ -1,4 +1,4 @@
-"""What is written from the catalogue of checks is what it says now."""
+"""What is written from the catalogue of checks and the models of files is what they say now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the files that are written from the catalogue of checks, at the top of the repository:
+"""Writes the files that are written from the catalogue of checks and the models of files, at the top of the repository:
 
 python -m tests.written
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from ermon.checks.explain import markdown_table
 from ermon.config.load import schema_json
 from ermon.rules import RuleSet, render
+from ermon.scenario.load import schema_json as scenario_schema_json
 from tests.deploy import catalogue_tests
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,7 @@ def _table() -> str:
 WRITTEN: Mapping[str, Callable[[], str]] = {
     _TABLE: _table,
     "ermon/data/ermon.schema.json": schema_json,
+    "ermon/data/ermon.scenario.schema.json": scenario_schema_json,
     **{f"deploy/prometheus/ermon-{each}.rules.yml": lambda each=each: render([each]) for each in RuleSet},
     "deploy/prometheus/tests/ermon-findings.test.yml": catalogue_tests.render,
 }

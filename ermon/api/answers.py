@@ -155,6 +155,10 @@ class CommandsDoc(msgspec.Struct, frozen=True, kw_only=True):
     """The router's platform in the configuration."""
     commands: Mapping[str, tuple[BlockDoc, ...]]
     """By platform, filled in, in the order in which it is pasted; platforms without a confirmed command are left out."""
+    hint: str = ""
+    """How to say the platform in the configuration, with keys in backticks; empty where it is known, or where nobody
+    knows the router.
+    """
 
 
 class PartDoc(msgspec.Struct, frozen=True, kw_only=True):

@@ -311,8 +311,9 @@ def _show_windows(*windows: WindowDoc) -> int:
 def _window_line(window: WindowDoc) -> str:
     from datetime import UTC, datetime
 
+    from ermon.model.zones import moment
     from ermon.terminal.display import duration as span
-    from ermon.terminal.display import instant, moment
+    from ermon.terminal.display import instant
 
     now, starts, ends = datetime.now(UTC), instant(window.starts), instant(window.ends)
     about = ", ".join(f"{place} {name}" for place in _PLACES if (name := getattr(window, place)))

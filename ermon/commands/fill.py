@@ -34,6 +34,8 @@ class Commands:
     """What the router is, ``None`` where the configuration does not say so."""
     by_platform: Mapping[str, str]
     """The platforms for which a command is known, with it."""
+    hint: str = ""
+    """How the configuration would say the platform; empty where it does, or where nobody knows the router."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ class _Filler:
             values = self._values | self._of_family(place.family) | dict(place.values)
             found = {name: command(name, question, values, place.family, place.vrf) for name in PLATFORMS}
             platform = self._config.platforms.get(place.router or "")
-            yield Commands(place.name, platform, {n: text for n, text in found.items() if text is not None})
+            known_on = {name: text for name, text in found.items() if text is not None}
+            yield Commands(place.name, platform, known_on, "" if platform else _hint(place))
 
     def _has_prefix(self, question: Question, family: Family | None) -> bool:
         """Whether a question about a prefix can be asked in a family: the evidence may have prefixes of one alone."""
@@ -130,6 +133,19 @@ class _Filler:
         )
         found = next(iter((*prefixes, *(prefix for prefix in brought if prefix.family == family))), None)
         return None if found is None else format_address(found.version, min(found.value + 1, found.last))
+
+
+def _hint(place: Place) -> str:
+    """Say how to name the platform of a place, with keys in backticks."""
+    then = "and only the commands of that platform are shown"
+    if place.router is not None:
+        return f"Set `routers.{place.router}.platform` in the configuration, {then}."
+    if place.feed is not None:
+        return (
+            f"Name the router of this feed in the configuration (`feeds.{place.feed}.router: NAME`) and its platform "
+            f"(`routers.NAME.platform`), {then}."
+        )
+    return ""
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -25,6 +25,8 @@ class Place:
     vrf: str | None
     values: Mapping[str, str] = field(default_factory=dict)
     """By word in capitals, what is this place's own; several prefixes with blanks between."""
+    feed: str | None = None
+    """The feed that it is known by, where the configuration does not say which router sends it."""
 
 
 class Scene:
@@ -190,13 +192,14 @@ class Scene:
                     "ROUTER": feed.peer,
                     "NAME": shlex.quote(feed.router or feed.name),
                 }
-                yield Place(name, feed.router, family, feed.vrf, values)
+                unnamed = None if feed.router else feed.name
+                yield Place(name, feed.router, family, feed.vrf, values, unnamed)
 
     def _at_routers(self) -> Iterator[Place]:
         """Where routes are looked up: the routers of the links, of the uplinks, else of the feeds."""
         for place in (*self._at_links(), *self._at_uplinks()) or tuple(self._at_feeds()):
             name = place.values.get("NAME", shlex.quote(place.router or place.name))
-            yield Place(place.router or place.name, place.router, place.family, place.vrf, {"NAME": name})
+            yield replace(place, name=place.router or place.name, values={"NAME": name})
 
 
 def second_host(subnet: Prefix) -> str:

@@ -10,7 +10,8 @@ from ermon.api.answers import CommandsDoc, FindingDoc, OneFindingDoc
 from ermon.client.http import Client, read
 from ermon.client.target import Target
 from ermon.commands import CAPITALS
-from ermon.terminal.display import clock, instant, mark_of, moment, severity_of
+from ermon.model.zones import clock, moment
+from ermon.terminal.display import instant, mark_of, severity_of
 from ermon.terminal.status import as_json
 
 _WIDTH = 96
@@ -45,14 +46,10 @@ def _lines(found: OneFindingDoc) -> Iterator[str]:
         yield ""
         yield "To be replaced: ermon does not know them"
         yield from told
-    if unsaid := _unsaid(found):
+    if hints := _hints(found):
         yield ""
-        yield from _wrapped(
-            "Say in the configuration which platform a router is, and its commands alone are shown: "
-            f"{', '.join(f'routers.{router}.platform' for router in unsaid)}.",
-            "",
-            "",
-        )
+    for hint in hints:
+        yield from _wrapped(hint, "", "  ")
     if found.also:
         yield ""
         yield "Other findings of that time"
@@ -108,10 +105,10 @@ def _commands(commands: CommandsDoc, found: OneFindingDoc) -> Iterator[str]:
             yield from (f"       {line}" for line in block.lines)
 
 
-def _unsaid(found: OneFindingDoc) -> list[str]:
-    """Return the routers whose platform nobody has said."""
+def _hints(found: OneFindingDoc) -> list[str]:
+    """Return how to say the platforms that nobody has said, each once."""
     asked = (commands for step in found.steps for part in step for commands in part.commands)
-    return sorted({each.where.split(",")[0] for each in asked if each.platform is None and each.where})
+    return sorted({each.hint.replace("`", "") for each in asked if each.hint})
 
 
 def _wrapped(text: str, first: str, others: str) -> Iterator[str]:

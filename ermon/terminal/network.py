@@ -21,6 +21,7 @@ from ermon.api.status import (
     StatusDoc,
 )
 from ermon.model.prefixes import Family
+from ermon.model.zones import utc_clock
 from ermon.terminal.display import (
     duration,
     family_name,
@@ -31,7 +32,6 @@ from ermon.terminal.display import (
     plural,
     style,
     text,
-    utc_clock,
 )
 
 # Circuits ------------------------------------------------------------------------------------------------

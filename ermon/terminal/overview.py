@@ -11,8 +11,8 @@ from rich.text import Text
 
 from ermon.api.answers import FindingDoc
 from ermon.api.status import FeedDoc, FeedOverall, GroupDoc, QuietDoc, StatusDoc
+from ermon.model.zones import clock, moment
 from ermon.terminal.display import (
-    clock,
     duration,
     evidence,
     family_name,
@@ -22,7 +22,6 @@ from ermon.terminal.display import (
     labels,
     mark,
     mark_of,
-    moment,
     one_line,
     plural,
     severity_of,

@@ -19,6 +19,7 @@ from ermon.client.http import Client
 from ermon.client.target import Target, UnreachableError
 from ermon.model.settings import Severity
 from ermon.model.text import printable
+from ermon.model.zones import moment
 from ermon.terminal.display import (
     Cropped,
     duration,
@@ -30,7 +31,6 @@ from ermon.terminal.display import (
     make_console,
     mark,
     mark_of,
-    moment,
     severity_of,
     style,
     text,

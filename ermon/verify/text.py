@@ -6,10 +6,12 @@ import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, TextIO
 
 from ermon.model.prefixes import FAMILY_NAMES
 from ermon.model.text import printable
+from ermon.model.zones import moment
 from ermon.verify.report import (
     CircuitChange,
     CircuitReport,
@@ -242,5 +244,8 @@ def _value(value: Any) -> str:
 
 
 def _moment(time: str) -> str:
-    """Write ``2026-11-18T11:06:42.000Z`` as people do."""
-    return printable(time).replace("T", " ").removesuffix("Z").partition(".")[0] + " UTC"
+    """Write a time of the API here and in UTC, each with its zone; what is no time stays as it is."""
+    try:
+        return moment(datetime.fromisoformat(time))
+    except ValueError:
+        return printable(time)

@@ -138,6 +138,7 @@ def _commands(commands: Commands) -> CommandsDoc:
         where=commands.where,
         platform=commands.platform,
         commands={platform: _blocks(text) for platform, text in commands.by_platform.items()},
+        hint=commands.hint,
     )
 
 

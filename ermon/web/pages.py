@@ -23,8 +23,8 @@ from aiohttp import ETag, web
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.check import Check, Section
 from ermon.checks.explain import facts
-from ermon.checks.guide import HEADINGS, LINK, guide, lines_of
-from ermon.commands import Question
+from ermon.checks.guide import HEADINGS, LINK, WRITTEN_FOR, guide, lines_of
+from ermon.commands import TITLES, Question
 
 INDEX = "index.html"
 
@@ -157,7 +157,7 @@ def _runbook(check: Check) -> str:
     found = guide(check.name)
     means, needs, action, source = HEADINGS
     steps = "\n".join(f"<li>{_step(step)}</li>" for step in found.pieces)
-    where = " (router commands: Cisco IOS-XE)" if found.questions else ""
+    where = f" (router commands: {TITLES[WRITTEN_FOR]})" if found.questions else ""
     words = "\n".join(
         f"<dt>{escape(word)}</dt>\n<dd>{escape(meaning)}</dd>" for word, meaning in found.placeholders.items()
     )

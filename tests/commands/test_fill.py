@@ -114,6 +114,27 @@ def test_a_feed_is_asked_for_once_though_it_carries_two_families():
     assert "`ping -c 3 -I 127.0.0.1 127.0.0.12`" in text(steps)
 
 
+def test_a_router_whose_platform_nobody_has_said_is_named_with_its_key():
+    sent, *_ = commands(filled(leak("198.51.100.0/28"), config(COMPANY)))
+    assert sent.hint == (
+        "Set `routers.edge-1.platform` in the configuration, and only the commands of that platform are shown."
+    )
+    known, *_ = commands(filled(leak("198.51.100.0/28")))
+    assert known.hint == ""
+
+
+def test_a_feed_without_a_router_is_to_have_one_before_it_has_a_platform():
+    first, *_ = commands(filled(finding("feed-down", feed="outside")))
+    assert first.hint == (
+        "Name the router of this feed in the configuration (`feeds.outside.router: NAME`) and its platform "
+        "(`routers.NAME.platform`), and only the commands of that platform are shown."
+    )
+
+
+def test_where_nobody_knows_the_router_no_key_is_named():
+    assert {each.hint for each in commands(filled(finding("feed-down", feed="gone")))} == {""}
+
+
 def test_a_vrf_is_part_of_the_commands():
     in_vrf = KNOWN.replace("subnet: 203.0.113.4/30,", "vrf: WAN, subnet: 203.0.113.4/30,").replace(
         "edge-2: {router: edge-2,", "edge-2: {router: edge-2, vrf: WAN,"

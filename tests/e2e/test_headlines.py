@@ -222,6 +222,18 @@ def test_who_may_accepts_a_new_normal_with_a_reason(browser: Browser):
             says(visit, "well", "All is well", "●")
 
 
+def test_the_list_of_pools_on_a_phone_names_the_links_on_which_nothing_is_proven(
+    browser: Browser, watched: Watched
+):
+    with visiting(browser, watched.url, width=375) as visit:
+        exits = visit('[id="pool/chi"] li')
+        expect(exits.filter(has_text="dallas primary")).to_have_count(0)
+        watched.act(lambda net: net.down("dallas-primary"))
+        visit.come_back()
+        expect(exits.filter(has_text="dallas primary")).to_contain_text("◆ unknown")
+        assert visit.overflow() == 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_anybody_from_reading_any_of_it(browser: Browser, watched: Watched, scheme: Scheme):
     with visiting(browser, watched.url, scheme=scheme, width=390) as visit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -158,12 +157,6 @@ def test_of_a_folder_the_scenario_files_are_taken_and_configurations_left_alone(
     wanted[2].write_text("scenario: []")
     assert list(find_files([tmp_path])) == sorted(wanted)
     assert list(find_files([tmp_path / "ermon.yml"])) == [tmp_path / "ermon.yml"]
-
-
-def test_the_schema_for_editors_is_that_of_the_code():
-    """Written with ``python -c 'from ermon.scenario.load import schema_json; print(schema_json(), end="")'``."""
-    shipped = (resources.files("ermon") / "data" / "ermon.scenario.schema.json").read_text(encoding="utf-8")
-    assert json.loads(shipped) == json.loads(schema_json())
 
 
 def test_every_key_has_help_for_editors():

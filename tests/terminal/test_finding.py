@@ -43,7 +43,17 @@ async def test_all_platforms_are_told_where_nobody_knows_which_it_is(net: Compan
         assert f"     [edge-1, uplink isp-a, {platform}]" in seen.lines
     assert "  ISP: address of the internet provider's router" in seen.out
     assert "  PEER-GROUP: " in seen.out, "of Junos and PAN-OS"
-    assert "routers.edge-1.platform." in seen.out
+    assert "Set routers.edge-1.platform in the configuration" in seen.out
+
+
+async def test_a_feed_without_a_router_has_no_platform_of_its_address(net: Company):
+    net.down("outside").wait(40)
+    down = next(
+        f["id"] for f in (await look(net, "status", "--json")).data["findings"] if f["check"] == "feed-down"
+    )
+    told = " ".join((await look(net, "explain", down)).out.split())
+    assert "(feeds.outside.router: NAME) and its platform (routers.NAME.platform)" in told
+    assert "routers.127" not in told
 
 
 @pytest.mark.parametrize("platform", ["iosxe", "bird", "openbgpd", "gobgp"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -164,3 +165,16 @@ async def test_what_another_exabgp_shows_is_judged_all_the_same(net: Company):
     out = (await put_to_the_test(net, as_json=False)).out
     assert "Nothing can be judged" not in out
     assert "? ermon can see all of this" in out
+
+
+def test_times_stand_here_and_in_utc_each_with_its_zone(clock_of: Callable[[str], None]):
+    clock_of("Asia/Kolkata")
+    leaked = Proof(Outcome.FAIL, "A pool leaks", "pool-leak", {}, {"since": "2026-11-18T11:07:42.000Z"})
+    told = printed(report(leaked))
+    here = "2026-11-18 16:37:42 UTC+5:30 (2026-11-18 11:07:42 UTC)"
+    assert f"since {here}" in " ".join(told.split())
+    assert told.splitlines()[1].endswith(here)
+
+
+def test_what_is_no_time_stays_as_it_is():
+    assert "yesterday" in printed(report(time="yesterday"))

@@ -210,3 +210,11 @@ def test_the_pages_suit_light_and_dark():
 
 def test_nothing_gets_onto_a_page_as_markup():
     assert pages._marked("<b> & `<i>`") == "&lt;b&gt; &amp; <code>&lt;i&gt;</code>"
+
+
+async def test_a_runbook_names_the_platform_of_its_commands_as_the_table_of_platforms_does(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pages, "TITLES", {pages.WRITTEN_FOR: "Another OS"})
+    page = await (await client.get("/runbooks/link-down")).text()
+    assert "(router commands: Another OS)" in page

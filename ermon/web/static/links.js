@@ -21,9 +21,10 @@ export function circuitInWords({ family, state, up, unknown, of }) {
   return `${FAMILIES[family]} ${state}, ${up} of ${of} links${unknown > 0 ? `; ${unknown} unknown` : ""}`;
 }
 
-/** Whether nothing proves what a link that need not advertise a pool says of it. */
-export function unseenOnLink(pool, link) {
-  return Object.keys(pool.advertised).some((family) => link.advertising[family] === "unknown");
+/** How a pool stands on a link, whether it is asked about there or not: unknown where nothing proves that it is absent. */
+export function poolAtLink(pool, circuit, name, link) {
+  const unseen = Object.keys(pool.advertised).some((family) => link.advertising[family] === "unknown");
+  return poolOnLink(pool, circuit, name) ?? (unseen ? { ...PLACES.unknown, expected: false } : null);
 }
 
 /** How a pool stands on a link, and whether it is to be there; `null` where nobody asks. */

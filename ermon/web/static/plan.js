@@ -24,7 +24,7 @@ function piece({ text, commands }, platforms, placeholders) {
 }
 
 /** One question in one place: the command for its platform, and the others behind a fold. */
-function asked({ where, platform, commands }, platforms, placeholders) {
+function asked({ where, platform, commands, hint }, platforms, placeholders) {
   const own = platform === null ? undefined : commands[platform];
   const others = Object.keys(commands).filter((name) => name !== platform);
   return el(
@@ -35,7 +35,7 @@ function asked({ where, platform, commands }, platforms, placeholders) {
     others.length > 0 && el(
       "details", {},
       el("summary", {}, platform === null ? "The command for each platform" : "Other platforms"),
-      platform === null && where && el("p", { class: "facts" }, "Say in the configuration which it is, and its command alone is shown: ", el("code", {}, `routers.${where.split(",")[0]}.platform`), "."),
+      hint && el("p", { class: "facts" }, coded(hint)),
       words(others.map((name) => whole(commands[name])).join("\n"), placeholders),
       others.map((name) => [el("p", { class: "facts" }, platforms[name]), pasted(commands[name], `${platforms[name]}${where && `, ${where}`}`)]),
     ),

@@ -1,7 +1,7 @@
 // Pools × links × views of the internet: where each pool is seen, and where it should be.
 
 import { el, later, PHONE, show, table } from "./dom.js";
-import { allLinks, markOf, poolOnInternet, poolOnLink, unseenOnLink, wrongFirst } from "./links.js";
+import { allLinks, markOf, poolAtLink, poolOnInternet, wrongFirst } from "./links.js";
 import { store } from "./store.js";
 import { MARKS, plural, some } from "./words.js";
 
@@ -22,7 +22,7 @@ function exits(status) {
     name,
     prefixes: pool.prefixes.join(", "),
     exits: [
-      ...links.map(([circuit, link]) => ({ where: `${circuit} ${link}`, ...poolOnLink(pool, circuit, link) })),
+      ...links.map(([circuit, link, state]) => ({ where: `${circuit} ${link}`, ...poolAtLink(pool, circuit, link, state) })),
       ...views.map((view) => ({ where: seen(view, status), ...poolOnInternet(pool, view) })),
     ].filter(({ answer, expected }) => answer && (expected || answer !== "no" || !many)),
   }));
@@ -60,7 +60,7 @@ function wide(pools, links, views, status) {
     rows: pools.map(([name, pool]) => [
       { text: name, id: `pool/${name}` },
       pool.prefixes.join(", "),
-      ...links.map(([circuit, link]) => cell(poolOnLink(pool, circuit, link))),
+      ...links.map(([circuit, link, state]) => cell(poolAtLink(pool, circuit, link, state))),
       ...views.map((view) => cell(poolOnInternet(pool, view))),
     ]),
   };
@@ -71,7 +71,7 @@ function narrow(pools, links, views) {
     caption: "NAT pools: where they are expected, and where else they are seen",
     head: ["Pool", "Prefixes", "On its links", "On other links", "On the internet"],
     rows: pools.map(([name, pool]) => {
-      const on = links.map(([circuit, link, state]) => ({ where: `${circuit} ${link}`, ...(poolOnLink(pool, circuit, link) ?? (unseenOnLink(pool, state) && { answer: "unknown" })) })).filter(({ answer }) => answer);
+      const on = links.map(([circuit, link, state]) => ({ where: `${circuit} ${link}`, ...poolAtLink(pool, circuit, link, state) })).filter(({ answer }) => answer);
       const internet = views.map((view) => ({ where: view, ...poolOnInternet(pool, view) })).filter(({ answer }) => answer);
       const expected = on.filter((each) => each.expected);
       return [{ text: name, id: `pool/${name}` }, some(pool.prefixes), planned(expected), besides(on.filter((each) => !each.expected)), besides(internet)];

@@ -1,0 +1,36 @@
+"""Times as people read them: in the zone of this machine and in UTC, each with its zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+def clock(time: datetime, now: datetime) -> str:
+    """Write the time of day here and in UTC, each with its zone, and with the date unless that is today's."""
+    utc = f"{utc_clock(time, now)} UTC"
+    here = time.astimezone()
+    return f"{_time_of_day(here, now.astimezone())} {_zone(here)} ({utc})" if here.utcoffset() else utc
+
+
+def utc_clock(time: datetime, now: datetime) -> str:
+    """Write the time of day in UTC, where a heading says the zone."""
+    return _time_of_day(time.astimezone(UTC), now.astimezone(UTC))
+
+
+def _time_of_day(time: datetime, now: datetime) -> str:
+    day = "" if time.date() == now.date() else f"{time:%b} {time.day} "
+    return f"{day}{time:%H:%M:%S}"
+
+
+def _zone(time: datetime) -> str:
+    """``UTC+1``, ``UTC-3:30``: names of zones are not unique."""
+    minutes = int((time.utcoffset() or timedelta()).total_seconds()) // 60
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours}{f':{rest:02}' if rest else ''}"
+
+
+def moment(time: datetime) -> str:
+    """Write a time with its date, here and in UTC."""
+    utc = f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    here = time.astimezone()
+    return f"{here:%Y-%m-%d %H:%M:%S} {_zone(here)} ({utc})" if here.utcoffset() else utc
