@@ -23,6 +23,11 @@ T = TypeVar("T")
 SLICE_SECONDS = 0.002
 """An alert that waits behind a slice is not noticeably later: from UPDATE to webhook takes some milliseconds."""
 
+STEPS_BETWEEN = 4
+"""Steps of the loop between two slices of lines: from a line to the socket of a webhook takes some ten, and each would
+otherwise wait for a slice.
+"""
+
 SWITCH_SECONDS = 0.0005
 """How long a thread that computes may keep the loop waiting; Python's own five milliseconds are half of what any step of
 ermon may take. It costs what a switch costs, some microseconds.
@@ -60,6 +65,12 @@ async def list_in_slices(steps: Iterable[T]) -> list[T]:
             await asyncio.sleep(0)
             current = Slice()
     return found
+
+
+async def give_way() -> None:
+    """Let everything else take ``STEPS_BETWEEN`` steps, one after the other, so that what follows from the first is done too."""
+    for _ in range(STEPS_BETWEEN):
+        await asyncio.sleep(0)
 
 
 def let_the_loop_through() -> None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import thread_time
 
 import structlog
 from msgspec import structs
 
-from ermon.aio.slices import list_in_slices
+from ermon.aio.slices import Slice, give_way
 from ermon.bgp.interest import Interest
 from ermon.checks.sight import stranger_text
 from ermon.daemon.clock import SteadyClock
@@ -44,8 +43,6 @@ from ermon.model.events import (
 from ermon.model.inventory import Config
 from ermon.recording.recorder import Recorder
 
-TURN_SECONDS = 0.01
-"""CPU time for the lines of one process, before those of another get their turn."""
 BEHIND_SECONDS = 1.0
 """A process whose last line was this old when ermon read it is behind: what ermon notices between its lines gets the
 time of those lines.
@@ -92,6 +89,10 @@ class FeedSupervisor:
         self._apply_event = apply
         self._advance = advance
         self._turn = turn
+        self._behind = asyncio.Lock()
+        """Held by the process that waits for its turn with more lines than fit in a slice: one at a time, so that a process
+        with a single line waits for one of these and not for all.
+        """
         self._recorder = recorder
         self._clock = clock
         self._runtime = runtime
@@ -323,24 +324,27 @@ class FeedSupervisor:
 
     async def _take_lines(self, process: str, lines: list[bytes]) -> None:
         rest = deque(lines)
+        async with self._turn:
+            self._take_slice(process, rest)
         while rest:
-            self._clock.look()  # notice a clock step first: these lines may be from after it, or from long before
-            async with self._turn:
-                times = await list_in_slices(self._take_some(process, rest))
-                if said := [time for time in times if time is not None]:
-                    self._heard[process] = said[-1], self._clock.now() - said[-1]
-                self._advance(None)
-            await asyncio.sleep(0)
+            await give_way()
+            async with self._behind, self._turn:
+                self._take_slice(process, rest)
+        await give_way()
 
-    def _take_some(self, process: str, lines: deque[bytes]) -> Iterator[float | None]:
-        """Apply lines until the turn of the process is over, at least one. Lines differ much in their work, so the turn is
-        limited by CPU time and not by their number.
+    def _take_slice(self, process: str, lines: deque[bytes]) -> None:
+        """Apply lines until the slice is over, at least one. Lines differ much in their work, so a slice is limited by
+        time and not by their number.
         """
-        ends = thread_time() + TURN_SECONDS
+        self._clock.look()  # notice a clock step first: these lines may be from after it, or from long before
+        current = Slice()
         while lines:
-            yield self._take_line(process, lines.popleft())
-            if thread_time() >= ends:
-                return
+            said = self._take_line(process, lines.popleft())
+            if said is not None:
+                self._heard[process] = said, self._clock.now() - said
+            if current.over():
+                break
+        self._advance(None)
 
     def _take_line(self, process: str, line: bytes) -> float | None:
         """Apply a line; return the time of its last event, ``None`` if it has none."""
