@@ -170,8 +170,8 @@ class Check:
     summary: str = ""
     """A finding in one line without a full stop: a ``str.format`` template over the labels, ``named_evidence``, and
     ``prefix``, ``routers`` and ``feeds`` of the evidence. ``[by {routers}|somewhere]`` becomes its first half if all
-    values that it names are known, else its second half, which may be left out. If the template names neither the
-    prefix nor the routers of the evidence, they are added at the end.
+    values that it names are known, else its second half, which may be left out. The prefix and the routers of the
+    evidence (or its feeds, if it has no routers) are added at the end unless the text names them already.
     """
     named_evidence: tuple[str, ...] = ()
     """Lists of its evidence that the summary names, such as ``pools``."""

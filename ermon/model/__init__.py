@@ -1,1 +1,1 @@
-"""Frozen values under the names of the field: prefixes, routes, events, findings, the inventory."""
+"""Frozen values with the names of the field: prefixes, routes, events, findings, the inventory."""

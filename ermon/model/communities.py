@@ -1,10 +1,10 @@
 """The names of Microsoft's BGP communities.
 
-``data/communities.csv`` holds the values that Microsoft publishes in "ExpressRoute routing requirements"
-(learn.microsoft.com/azure/expressroute/expressroute-routing, page of 2026-03-12, and older versions of it for
-values since withdrawn) and in "Using BGP communities in ExpressRoute"
-(learn.microsoft.com/microsoft-365/enterprise/bgp-communities-in-expressroute). Microsoft's own table is
-incomplete: a community without a name is normal.
+``data/communities.csv`` has the values that Microsoft publishes in "ExpressRoute routing requirements"
+(learn.microsoft.com/azure/expressroute/expressroute-routing, page of 2026-03-12, and older versions of it for values
+since withdrawn) and in "Using BGP communities in ExpressRoute"
+(learn.microsoft.com/microsoft-365/enterprise/bgp-communities-in-expressroute). Microsoft's own table is incomplete: a
+community without a name is normal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from ermon.model.inventory import Service
 
 MICROSOFT_ASN = 12076
-"""The first half of every community of Microsoft's, and its ASN on every peering."""
+"""Microsoft's ASN on every peering, and the first half of all of its communities."""
 
 _COMMUNITY = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
 
@@ -42,7 +42,7 @@ def _by_slug() -> Mapping[str, tuple[int, int]]:
 
 
 def slug_of(community: tuple[int, int]) -> str | None:
-    """Name a community, such as ``exchange-online`` for (12076, 5010); ``None`` where it has no name."""
+    """Return the name of a community, such as ``exchange-online`` for (12076, 5010); ``None`` if it has no name."""
     return _slugs().get(community)
 
 
@@ -72,15 +72,15 @@ def is_private_peering(community: tuple[int, int]) -> bool:
 
 
 def slugs() -> tuple[str, ...]:
-    """Every name that ``service`` knows, sorted."""
+    """Every name that ``service`` accepts, sorted."""
     return tuple(sorted(_by_slug()))
 
 
 def service(name: str) -> Service:
-    """Find a service or region by its slug or its community, such as ``12076:5020``.
+    """Return a service or region by its slug or its community, such as ``12076:5020``.
 
-    Its label is the slug always, or the community where it has none. Anything else is a ``ValueError`` that
-    names what comes near.
+    Its label is the slug, or the community if it has no slug. For any other text, raise ``ValueError`` with similar
+    names.
     """
     if ":" in name:
         community = _parse(name)
@@ -101,7 +101,7 @@ def _parse(text: str) -> tuple[int, int]:
 
 
 def _advice(name: str) -> str:
-    """Names near ``name``, by spelling or because they contain it."""
+    """Return names similar to ``name``, by spelling or because they contain it."""
     known = slugs()
     near = difflib.get_close_matches(name, known, n=3)
     near += [slug for slug in known if len(name) >= 3 and name in slug and slug not in near][: 3 - len(near)]

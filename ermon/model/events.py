@@ -1,7 +1,7 @@
-"""What happens: events that the core takes in, and the changes and requests that it gives out. All are frozen.
+"""Events that the core takes in, and the changes and requests that it gives out. All are frozen.
 
-Times are seconds since the epoch, as floats rounded to microseconds: every decoder rounds them, so that
-a timer and a line at the same instant compare equal.
+Times are seconds since the epoch, as floats rounded to microseconds: every decoder rounds them, so that a timer and a
+line at the same instant compare equal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ermon.model.routes import Route, RouteKey
 
 
 class SessionUp(msgspec.Struct, frozen=True):
-    """A session was established: whatever was known of the feed's routes is over."""
+    """A session was established: the routes of an earlier session no longer count."""
 
     time: float
     feed: str
@@ -36,7 +36,7 @@ class AddPathOffered(msgspec.Struct, frozen=True):
 
 
 class AddPathNegotiated(msgspec.Struct, frozen=True):
-    """The families in which several paths will be received: outweighs the OPEN."""
+    """The families in which several paths will be received; this outweighs ``AddPathOffered``."""
 
     time: float
     feed: str
@@ -44,7 +44,7 @@ class AddPathNegotiated(msgspec.Struct, frozen=True):
 
 
 class HoldTimeZero(msgspec.Struct, frozen=True):
-    """The peer's OPEN says hold time 0: no KEEPALIVE is sent, and no silence ends the session (RFC 4271 section 4.2)."""
+    """The peer's OPEN has hold time 0: no KEEPALIVE is sent, and no silence ends the session (RFC 4271 section 4.2)."""
 
     time: float
     feed: str
@@ -60,13 +60,13 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Uninteresting(msgspec.Struct, frozen=True):
-    """UPDATEs of which the policy asks about no route: all that counts is that they came."""
+    """UPDATEs without a route that the policy asks about: it only counts that they came."""
 
     time: float
     feed: str
     updates: int
     announced: frozenset[Family]
-    """The families of which they have routes."""
+    """The families of their announced routes."""
     withdrawn: frozenset[Family]
 
 
@@ -87,7 +87,9 @@ class RefreshBegan(msgspec.Struct, frozen=True):
 
 
 class RefreshEnded(msgspec.Struct, frozen=True):
-    """It has sent them all: what has not come since it began is gone (RFC 7313, EoRR)."""
+    """The router has sent all routes of a family again: those that have not come since it began are gone (RFC 7313,
+    EoRR).
+    """
 
     time: float
     feed: str
@@ -95,24 +97,24 @@ class RefreshEnded(msgspec.Struct, frozen=True):
 
 
 class Alive(msgspec.Struct, frozen=True):
-    """A message that carries no routes (KEEPALIVE, ROUTE-REFRESH) and shows that the session lives."""
+    """A message without routes (KEEPALIVE, ROUTE-REFRESH), which shows that the session is alive."""
 
     time: float
     feed: str
 
 
 class MessagesLost(msgspec.Struct, frozen=True):
-    """Messages of a feed were sent and are gone: its routes may be wrong until it sends all again."""
+    """Messages of a feed were lost: its routes may be wrong until the router sends all again."""
 
     time: float
     feed: str
     count: int
-    """How many are known to be lost; 0 when nobody counted them."""
+    """How many are known to be lost; 0 if that is not known."""
     reason: str
 
 
 class ProcessUp(msgspec.Struct, frozen=True):
-    """An ExaBGP process runs and answers, or has just spoken."""
+    """An ExaBGP process runs and answers, or has just sent a line."""
 
     time: float
     process: str
@@ -125,30 +127,30 @@ class ProcessDown(msgspec.Struct, frozen=True):
     process: str
     reason: str = ""
     wanted: bool = False
-    """ermon itself has ended it, to start it with another configuration."""
+    """Whether ermon itself has ended it, to start it with another configuration."""
 
 
 class ListeningJudged(msgspec.Struct, frozen=True):
-    """An address of ermon's is listened on for BGP, or cannot be."""
+    """ermon listens for BGP on one of its addresses, or cannot."""
 
     time: float
     local: str
     problem: str | None = None
-    """Why it cannot, in words."""
+    """Why it cannot, in words; ``None`` if it does."""
 
 
 class ConnectionsRefused(msgspec.Struct, frozen=True):
-    """Somebody connected from an address that is no feed's router there."""
+    """A connection came from an address that belongs to no feed's router."""
 
     time: float
     local: str
-    """ermon's address; empty for those that were only counted."""
+    """The local address; empty for connections that were only counted."""
     peer: str
     count: int
 
 
 class ProcessSilent(msgspec.Struct, frozen=True):
-    """An ExaBGP process runs and does not answer; ``ProcessUp`` says that it does again."""
+    """An ExaBGP process runs but does not answer; ``ProcessUp`` follows when it does again."""
 
     time: float
     process: str
@@ -156,7 +158,7 @@ class ProcessSilent(msgspec.Struct, frozen=True):
 
 
 class SourceJudged(msgspec.Struct, frozen=True):
-    """A published list came into force, or could not be used; the old one then stays in force."""
+    """A published list came into force, or could not be used, in which case the old one stays in force."""
 
     time: float
     source: str
@@ -166,35 +168,37 @@ class SourceJudged(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """Somebody takes what a check calls wrong for what is right from now on."""
+    """A user takes what a check calls wrong for right from now on."""
 
     time: float
     check: str
     labels: tuple[tuple[str, str], ...]
-    """Those that a subject must have."""
+    """The labels that a subject must have."""
     because: str
-    """Who says so, and why."""
+    """Who accepted it, and why."""
 
 
 class StorageJudged(msgspec.Struct, frozen=True):
-    """What must outlive ermon was written, or could not be."""
+    """The state of ermon was written, or could not be."""
 
     time: float
     problem: str | None = None
 
 
 class ClockStepped(msgspec.Struct, frozen=True):
-    """The machine's clock was set, or the machine was suspended. The times of events go on as before: only the calendar and
-    what is shown follow.
+    """The machine's clock was set, or the machine was suspended. The times of events go on as before; only the calendar
+    and displayed times follow the clock.
     """
 
     time: float
     offset: float
     """How many seconds the wall clock is ahead of the times of events now."""
     suspended: float = 0.0
-    """For how many seconds of that difference the machine was suspended since the last step: they have really passed."""
+    """For how many seconds of that difference the machine was suspended since the last step: these have really
+    passed.
+    """
     since: float | None = None
-    """From which time of events on, where that is before it was noticed."""
+    """The time of events from which on it holds, if that is before it was noticed."""
 
 
 Event = (
@@ -223,7 +227,7 @@ Event = (
 
 
 class FeedRequest(msgspec.Struct, frozen=True):
-    """What the core asks of the BGP side: that a feed sends everything again."""
+    """A request of the core to the BGP side: a feed should send everything again."""
 
     feed: str
     action: str
@@ -263,9 +267,9 @@ class ClockChanged(msgspec.Struct, frozen=True):
 
     time: float
     set_by: float
-    """By how many seconds somebody set it, forward or back."""
+    """The seconds by which the clock was set, forward or back."""
     suspended: float
-    """For how many seconds the machine was suspended."""
+    """The seconds for which the machine was suspended."""
 
 
 Change = LinkChanged | DrainChanged | FeedChanged | PoolChanged | ClockChanged

@@ -1,4 +1,4 @@
-"""What the checks answer, and what becomes of it: statuses, findings and transitions."""
+"""The results of the checks: statuses, findings and transitions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import msgspec
 from ermon.model.settings import Severity
 
 LAST_SECOND = 253_402_300_799
-"""The end of the year 9999: a time beyond it has no date."""
+"""The end of the year 9999: a later time has no date."""
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=LAST_SECOND)]
-"""Since the epoch. What is read again from a file was perhaps damaged in it."""
+"""Seconds since the epoch. The limits catch values from a damaged file."""
 
 
 class Status(StrEnum):
-    """What a check answers for one subject."""
+    """The status of one subject."""
 
     OK = "ok"
     VIOLATED = "violated"
@@ -39,7 +39,7 @@ class TransitionState(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A violation that has held for its check's ``raise_after``, and has not been cleared for good."""
+    """A violation that has lasted for its check's ``raise_after``."""
 
     id: str
     check: str
@@ -54,16 +54,16 @@ class Finding(msgspec.Struct, frozen=True):
     """When the violation ended; it was cleared ``clear_after`` later."""
     cleared_at: Seconds | None = None
     stale: bool = False
-    """Raised, and at present not to be judged."""
+    """Whether it is raised and cannot be judged at present."""
     suppressed: bool = False
     suppressed_because: str | None = None
-    """The window or exception with its reason, or the check whose violation covers it."""
+    """The window or exception with its reason, or the check whose violation suppresses it."""
     ok_since: Seconds | None = None
-    """Raised, and the violation has ended: since when, until it is cleared or begins again."""
+    """Since when a raised finding is ok; ``None`` if it is not."""
     clears_at: Seconds | None = None
-    """When it is cleared then, if it stays so."""
+    """When it will be cleared if it stays ok."""
     rank: int = 0
-    """Its place among the raised ones: the lower, the more it matters; see ``ermon.core.standing``."""
+    """Its rank among the raised findings: the lower, the more it matters; see ``ermon.core.standing``."""
 
 
 class Transition(msgspec.Struct, frozen=True):
@@ -78,11 +78,11 @@ class Transition(msgspec.Struct, frozen=True):
 class Delivery:
     """One transition on its way to one webhook.
 
-    Kept until the receiver has taken it: a receiver may get it twice, and never loses it.
+    It is kept until the receiver has taken it: a receiver may get it twice, and never misses it.
     """
 
     id: str
-    """The same at every attempt, also after a restart: by it a receiver knows what it has seen."""
+    """The same at every attempt, also after a restart, so that a receiver can recognize repetitions."""
     url: str
     body: bytes
     """JSON, as it is signed and sent."""
@@ -90,6 +90,6 @@ class Delivery:
 
 
 def transition_order(transition: Transition) -> tuple[float, str, tuple[tuple[str, str], ...]]:
-    """Transitions of one instant are ordered by check and labels."""
+    """Return the sort key for transitions of one instant: check and labels."""
     finding = transition.finding
     return (transition.time, finding.check, tuple(sorted(finding.labels.items())))

@@ -1,9 +1,8 @@
-"""What the configuration declares, as frozen values: the customer, circuits, pools, feeds, policy.
+"""The inventory in the configuration, as frozen values: the customer, circuits, pools, feeds, policy.
 
-``config`` reads these from YAML, and knows every default that the file may leave out: none stands here but
-"nothing". Everything else takes them as they are: names that refer to something
-(a link's router, a pool's circuit, a feed's uplink) are known to exist, durations are seconds, and
-prefixes are ``Prefix`` values.
+``config`` reads these from YAML and fills in every default that the file may leave out; the only defaults here stand
+for "nothing". All other code takes the values as they are: names that refer to something (a link's router, a pool's
+circuit, a feed's uplink) are known to exist, durations are seconds, and prefixes are ``Prefix`` values.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from ermon.model.settings import (
 )
 
 LinkKey = tuple[str, str]
-"""A link's identity: the names of its circuit and of itself."""
+"""The key of a link: the names of its circuit and of itself."""
 LinkFamily = tuple[LinkKey, Family]
 Limit = Literal["max_routes", "max_bytes"]
-"""The keys of ``collector`` that say how much a feed may send."""
+"""The keys of ``collector`` that limit how much a feed may send."""
 VrfFamily = tuple[str | None, Family]
 RoutingTable = tuple[str | None, str | None]
-"""A router and one of its VRFs; without one, the router's global table."""
+"""A router and one of its VRFs; ``None`` for the VRF is the router's global table."""
 
 
 class View(StrEnum):
@@ -63,12 +62,14 @@ class Service:
     """A Microsoft service or region that is required on a circuit."""
 
     name: str
-    """Label value: the slug of the community table, or the community where the table has none."""
+    """The label: the slug of the community table, or the community if the table has none."""
     community: tuple[int, int]
     minimum: int | None = None
-    """Fewer routes than this are too few, by family."""
+    """By family: fewer routes than this are too few."""
     drop_percent: float | None = None
-    """So far below its usual level are too few, too; ``None``: as for all routes of the circuit."""
+    """A drop of this many percent below its usual level is too much as well; ``None``: as for all routes of the
+    circuit.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class ExpectedPrefix:
     starts: date | None = None
     """First day (UTC) on which the prefix is expected."""
     ends: date | None = None
-    """First day (UTC) on which it is expected no longer."""
+    """First day (UTC) on which it is no longer expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,14 @@ class Source:
 
     kind: Literal["m365", "service-tags", "bgp-communities"]
     location: str
-    """A file or an https URL."""
+    """A path or an https URL."""
     refresh: float
     select: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """What Microsoft must send us on each link of a circuit."""
+    """What Microsoft must send on each link of a circuit."""
 
     services: tuple[Service, ...] = ()
     minimum: Mapping[Family, int] = field(default_factory=dict)
@@ -104,26 +105,26 @@ class Receive:
     lists_known: bool = True
     """Whether all of ``sources`` have been read, and are in ``prefixes``."""
     own_prefixes: tuple[Prefix, ...] = ()
-    """Space of ours that comes back on purpose: BYOIP, Global Reach, branch to branch."""
+    """Your own space that comes back on purpose: BYOIP, Global Reach, branch to branch."""
     allow_default: bool = False
     """Whether Azure may send a default route; private peering only."""
     vnets: tuple[Prefix, ...] = ()
-    """Address space of our virtual networks; none: what belongs to them is not known. Private peering only."""
+    """Address space of your virtual networks; empty if it is not known. Private peering only."""
     gateways: int | None = None
-    """Virtual network gateways that are connected to the circuit; private peering only."""
+    """Number of virtual network gateways that are connected to the circuit; private peering only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advertise:
-    """What we may advertise to Microsoft besides the circuit's pools."""
+    """What you may advertise to Microsoft besides the circuit's pools."""
 
     prefixes: tuple[Prefix, ...] | None = ()
-    """``None`` is ``any``: everything may be advertised."""
+    """``None`` stands for ``any``: everything may be advertised."""
     allow_default: bool = False
     required: tuple[Prefix, ...] = ()
-    """What must be covered on each link besides the pools; a default route by a default route."""
+    """Prefixes that must be covered on each link besides the pools; a default route only by a default route."""
     drop_percent: float | None = None
-    """So far below its usual level a link advertises too little."""
+    """A drop of this many percent below the usual level of a link is too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +140,14 @@ class Link:
     match_next_hops: frozenset[Address] = frozenset()
     match_communities: frozenset[Community] = frozenset()
     match_prefixes: tuple[Prefix, ...] = ()
-    """Inside these, a route with a next hop of ``match_next_hops`` is the link's, whatever its path."""
+    """A route inside these prefixes with a next hop of ``match_next_hops`` belongs to the link, whatever its path."""
     vrf: str | None = None
-    """The routing table of its router that it is in; ``None``: the global one."""
+    """The VRF of its router that it is in; ``None`` for the global table."""
     families: tuple[Family, ...] = field(init=False, compare=False, repr=False)
-    """IPv4 where the link has a ``subnet``, IPv6 where it has a ``subnet6``."""
+    """IPv4 if the link has a ``subnet``, IPv6 if it has a ``subnet6``."""
 
     def __post_init__(self) -> None:
-        # Every verdict about a link asks for them.
+        # A field and not a property, because every verdict about a link reads it.
         present = {"ipv4": self.subnet, "ipv6": self.subnet6}
         families = tuple(family for family in FAMILIES if present[family] is not None)
         object.__setattr__(self, "families", families)
@@ -160,8 +161,8 @@ class Link:
         return (self.router, self.vrf)
 
     def families_of(self, family: Family) -> tuple[Family, ...]:
-        """Return the families whose state says how the link is for routes of ``family``: itself, or all of them where the
-        link lacks it.
+        """Return the families whose state counts for routes of ``family``: itself, or all families of the link if it
+        lacks that one.
         """
         return (family,) if family in self.families else self.families
 
@@ -181,9 +182,9 @@ class Circuit:
     receive: Receive = Receive()
     advertise: Advertise = Advertise()
     group: str | None = None
-    """Circuits of one geo, peering and group back each other up; ``None`` is a group, too."""
+    """Circuits of one geo, peering and group back each other up; ``None`` is a group too."""
     metro: str | None = None
-    """Where the circuit lies, if its locations do not say so."""
+    """The metropolitan area of the circuit, if its locations do not show it."""
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -191,7 +192,9 @@ class Circuit:
 
     @property
     def metros(self) -> frozenset[str]:
-        """The metropolitan areas of its links, to be compared: Amsterdam, Amsterdam2 and Amsterdam Metro are one."""
+        """The metropolitan areas of its links in a form to compare: Amsterdam, Amsterdam2 and Amsterdam Metro are
+        one.
+        """
         if self.metro is not None:
             return frozenset({self.metro.casefold()})
         return frozenset(_metro(location) for location in self.locations)
@@ -221,13 +224,13 @@ def apart(circuits: Iterable[Circuit]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A NAT pool: addresses that our traffic to Microsoft comes from, or that Microsoft calls."""
+    """A NAT pool: addresses that your traffic to Microsoft comes from, or that Microsoft calls."""
 
     name: str
     circuits: tuple[str, ...]
     prefixes: tuple[Prefix, ...]
     links: tuple[str, ...] | None
-    """Names of the links that advertise it, ``None`` for every link of its circuits."""
+    """Names of the links that advertise it, ``None`` for all links of its circuits."""
     use: Literal["outbound", "inbound"]
     internet: InternetUse
 
@@ -245,7 +248,7 @@ class Uplink:
     router: str
     asn: int
     neighbors: tuple[Address, ...] = ()
-    """Addresses of the provider's router, where the file says them."""
+    """Addresses of the provider's router, if the file has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +260,12 @@ class Segment:
 
 
 EDGES = "edges"
-"""The ExaBGP process that all feeds share, those with the view ``internet`` aside."""
+"""The ExaBGP process of all feeds except those with the view ``internet``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One BGP session from a customer router to ermon."""
+    """One BGP session from one of your routers to ermon."""
 
     name: str
     view: View
@@ -276,7 +279,7 @@ class Feed:
     add_path: bool = False
     router: str | None = None
     vrf: str | None = None
-    """The routing table of the router that an edge table shows; ``None``: the global one."""
+    """The VRF of the router that an edge table shows; ``None`` for the global table."""
     circuit: str | None = None
     link: str | None = None
     uplink: str | None = None
@@ -289,12 +292,12 @@ class Feed:
     """The name of the ExaBGP process that carries this feed."""
 
     def __post_init__(self) -> None:
-        # Every line asks for it.
+        # A field and not a property, because every line reads it.
         object.__setattr__(self, "process", self.name if self.view is View.INTERNET else EDGES)
 
     @property
     def table(self) -> RoutingTable:
-        """What an edge table shows."""
+        """The routing table that an edge table shows."""
         return (self.router, self.vrf)
 
     @property
@@ -308,9 +311,9 @@ class Customer:
     provider_asns: tuple[int, ...] = ()
     own_prefixes: tuple[Prefix, ...] = ()
     origin_asns: tuple[int, ...] = ()
-    """Other ASNs that may originate our space: subsidiaries, a DDoS scrubber."""
+    """Other ASNs that may originate your space: subsidiaries, a DDoS scrubber."""
     wan_asns: tuple[int, ...] = ()
-    """ASNs of carriers between our sites."""
+    """ASNs of carriers between your sites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,9 +329,9 @@ class Collector:
     sync_timeout: float
     max_routes: int
     max_bytes: int
-    """Of the memory that a feed's routes take: see ``routes.ROUTE_BYTES``."""
+    """Maximum memory for a feed's routes: see ``routes.ROUTE_BYTES``."""
     reconnect_grace: float
-    """Seconds that routers may need to call again after ExaBGP's start."""
+    """Seconds in which routers may connect again after a start of ExaBGP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,11 +343,11 @@ class Config:
     policy: Policy
     alertmanager: Alertmanager
     elsewhere: Mapping[str, Feed] = field(default_factory=dict)
-    """Feeds that another instance takes, where each watches its region."""
+    """Feeds of other instances, if each instance watches its region."""
     routers: Mapping[str, frozenset[Address]] = field(default_factory=dict)
     """Own addresses of each router."""
     platforms: Mapping[str, str] = field(default_factory=dict)
-    """What a router is, as in ``ermon render router``, where the file says so."""
+    """The platform of a router, as in ``ermon render router``, if the file says so."""
     pools: Mapping[str, Pool] = field(default_factory=dict)
     internet_only: tuple[Prefix, ...] = ()
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
@@ -356,7 +359,7 @@ class Config:
     edge_tables: Mapping[RoutingTable, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
     """By routing table: the feeds that show its routes."""
     mirrors: Mapping[LinkKey | None, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
-    """By link: the feeds that show what it is sent."""
+    """By link: the feeds that mirror what is sent over it."""
 
     def __post_init__(self) -> None:
         # Found once for all: asking every feed for each link would cost the square of the network.
@@ -379,12 +382,12 @@ class Config:
         return self.circuits[key[0]].links[key[1]]
 
     def tables_of(self, link: Link) -> tuple[Feed, ...]:
-        """The edge tables of the link's own router and VRF: what proves whether the link has routes."""
+        """The edge tables of the link's own router and VRF, which prove whether the link has routes."""
         return self.edge_tables.get(link.table, ())
 
     @property
     def our_space(self) -> Iterator[Prefix]:
-        """The prefixes that are ours: those declared so, and the pools."""
+        """The prefixes that are yours: those declared as such, and the pools."""
         yield from self.customer.own_prefixes
         for pool in self.pools.values():
             yield from pool.prefixes
@@ -410,10 +413,10 @@ class Config:
 
 
 class ExpectationPeriods:
-    """When each expected prefix is expected: from the start of a day (UTC) to the start of another."""
+    """The times at which each prefix is expected: from the beginning of a day (UTC) to the beginning of another."""
 
     def __init__(self, expected: Iterable[ExpectedPrefix], *, complete: bool = True) -> None:
-        """``complete``: all published lists that say so too have been read."""
+        """``complete``: all published lists with expected prefixes have been read."""
         self.complete = complete
         self._periods: dict[Prefix, list[tuple[float, float]]] = {}
         for item in expected:
@@ -423,11 +426,11 @@ class ExpectationPeriods:
 
     @property
     def families(self) -> frozenset[Family]:
-        """The families in which anything is expected, now or at another time."""
+        """The families in which a prefix is expected, now or at another time."""
         return self._families
 
     def expected(self, now: float) -> Iterator[Prefix]:
-        """Yield the prefixes that are expected at a time, in seconds since the epoch."""
+        """Yield the prefixes that are expected at ``now``, in seconds since the epoch."""
         return (prefix for prefix in self._periods if self.expects(prefix, now))
 
     def expects(self, prefix: Prefix, now: float) -> bool:

@@ -1,11 +1,9 @@
-"""What covers what: prefix arithmetic for the hot path.
+"""Prefix arithmetic for the hot path: what covers what.
 
-A prefix is three integers, so that containment is a shift and a comparison, and sorting is the order
-people expect. Where nothing is in a hurry, ``netaddr`` is used as it is: to read a prefix it takes four
-times as long.
+A prefix is three integers, so that containment is a shift and a comparison, and the sort order is the one that people
+expect. ``netaddr`` takes four times as long to read a prefix, so it is used only where speed does not matter.
 
-A default route covers nothing: where coverage by routes is asked for (``PrefixIndex.covers``), it does
-not count.
+A default route covers nothing: ``PrefixIndex.covers`` does not count it.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from sortedcontainers import SortedList
 Family = Literal["ipv4", "ipv6"]
 FAMILIES: tuple[Family, Family] = ("ipv4", "ipv6")
 FAMILY_NAMES: Mapping[str, str] = {"ipv4": "IPv4", "ipv6": "IPv6"}
-"""As people write them."""
+"""The spelling of address families in text."""
 
 _BITS = {4: 32, 6: 128}
 
@@ -29,11 +27,11 @@ _LENGTHS = {
     version: {str(length): (length, (1 << (bits - length)) - 1) for length in range(bits + 1)}
     for version, bits in _BITS.items()
 }
-"""By version and text of a prefix length: the length, and a mask of the bits behind it."""
+"""By version and text of a prefix length: the length, and a mask of the host bits."""
 
 
 class Prefix(NamedTuple):
-    """A network: IP version (4 or 6), network address as an integer, and length in bits."""
+    """A prefix: IP version (4 or 6), network address as an integer, and length in bits."""
 
     version: int
     value: int
@@ -89,7 +87,7 @@ class Address(NamedTuple):
 
     @property
     def is_link_local(self) -> bool:
-        """RFC 4291 section 2.5.6 (fe80::/10); IPv4 link-local next hops do not occur."""
+        """Whether it is in fe80::/10 (RFC 4291 section 2.5.6); IPv4 link-local next hops do not occur."""
         return self.version == 6 and self.value >> 118 == 0xFE80 >> 6
 
 
@@ -100,7 +98,7 @@ def format_address(version: int, value: int) -> str:
 
 
 def parse_address(text: str) -> Address:
-    """Read an address in the usual notation; anything else is a ``ValueError``."""
+    """Read an address in the usual notation; raise ``ValueError`` for anything else."""
     try:
         if ":" in text:
             return Address(6, int.from_bytes(socket.inet_pton(socket.AF_INET6, text), "big"))
@@ -110,12 +108,12 @@ def parse_address(text: str) -> Address:
 
 
 def parse_prefix(text: str) -> Prefix:
-    """Read ``ADDRESS/LENGTH``; anything else, and bits set behind the length, is a ``ValueError``."""
+    """Read ``ADDRESS/LENGTH``; raise ``ValueError`` for anything else, and if host bits are set."""
     return _read_prefix(text, masked=False)
 
 
 def parse_nlri(text: str) -> Prefix:
-    """The same of a prefix that came over BGP: what is set behind its length is irrelevant (RFC 4271 section 4.3)."""
+    """The same for a prefix that came over BGP: its host bits are irrelevant (RFC 4271 section 4.3)."""
     return _read_prefix(text, masked=True)
 
 
@@ -133,17 +131,17 @@ def _read_prefix(text: str, *, masked: bool) -> Prefix:
         if not masked:
             raise ValueError(f"{text!r} is not a prefix: host bits are set")
         value &= ~host_bits
-    return tuple.__new__(Prefix, (version, value, length))  # full tables come by here, and Prefix() is slower
+    return tuple.__new__(Prefix, (version, value, length))  # for full tables: Prefix() is slower
 
 
 def supernet(prefix: Prefix, length: int) -> Prefix:
-    """Cut ``prefix`` to a shorter ``length``."""
+    """Return the less specific prefix of ``length`` that contains ``prefix``."""
     shift = _BITS[prefix.version] - length
     return Prefix(prefix.version, prefix.value >> shift << shift, length)
 
 
 class PrefixSet:
-    """A fixed amount of address space, whatever prefixes it was written as: two halves are a whole."""
+    """A fixed amount of address space. How it is divided into prefixes does not matter: two halves are a whole."""
 
     def __init__(self, prefixes: Iterable[Prefix]) -> None:
         self._starts: dict[int, list[int]] = {4: [], 6: []}
@@ -156,12 +154,12 @@ class PrefixSet:
         return bool(self._starts[4] or self._starts[6])
 
     def prefixes(self) -> Iterator[Prefix]:
-        """Yield the fewest prefixes that make it up, in their order."""
+        """Yield the fewest prefixes that make up the space, in order."""
         for version, bits in _BITS.items():
             for start, end in zip(self._starts[version], self._ends[version], strict=True):
                 at = start
                 while at <= end:
-                    # As large as the alignment of its first address and the room until the end allow.
+                    # The largest prefix that the alignment of the first address and the end of the range allow.
                     host_bits = min(
                         (at & -at).bit_length() - 1 if at else bits, (end - at + 1).bit_length() - 1
                     )
@@ -187,7 +185,7 @@ class PrefixSet:
             hole_starts, hole_ends = other._starts[version], other._ends[version]
             for start, end in zip(self._starts[version], self._ends[version], strict=True):
                 at = start
-                hole = bisect_left(hole_ends, start)  # those before it are of no interest
+                hole = bisect_left(hole_ends, start)  # earlier holes do not matter
                 while hole < len(hole_starts) and hole_starts[hole] <= end:
                     if hole_starts[hole] > at:
                         result._append(version, at, hole_starts[hole] - 1)
@@ -203,7 +201,7 @@ class PrefixSet:
 
 
 def merged(prefixes: Iterable[Prefix]) -> Iterator[tuple[int, int, int]]:
-    """Yield the address ranges (version, first, last) that ``prefixes`` make up, touching ones joined."""
+    """Yield the address ranges (version, first, last) of ``prefixes``; adjacent ranges are joined."""
     current: tuple[int, int, int] | None = None
     for prefix in sorted(prefixes):
         start, end = prefix.value, prefix.last
@@ -218,7 +216,7 @@ def merged(prefixes: Iterable[Prefix]) -> Iterator[tuple[int, int, int]]:
 
 
 def address_count(prefixes: Iterable[Prefix]) -> int:
-    """Count the addresses that ``prefixes`` cover together, each once; a default route covers nothing."""
+    """Count the addresses that ``prefixes`` cover together, each once; a default route covers none."""
     return sum(last - first + 1 for _, first, last in merged(p for p in prefixes if not p.is_default))
 
 
@@ -226,10 +224,10 @@ V = TypeVar("V")
 
 
 class PrefixIndex(Generic[V]):
-    """A dictionary by prefix that also finds what covers a prefix and what is inside one.
+    """A dictionary by prefix that also finds the entries that cover a prefix, and those inside one.
 
-    Covering costs one look-up for each length in use, inside costs a binary search and what it finds;
-    neither grows with the table.
+    A search for covering entries costs one look-up for each length in use. A search for entries inside costs a binary
+    search and what it finds. Neither grows with the table.
     """
 
     def __init__(self) -> None:
@@ -290,7 +288,7 @@ class PrefixIndex(Generic[V]):
         )
 
     def covers(self, prefix: Prefix) -> bool:
-        """Return whether the entries cover every address of ``prefix``: one of them, or many together.
+        """Return whether the entries cover every address of ``prefix``, one alone or several together.
 
         A default route covers nothing.
         """
@@ -304,9 +302,11 @@ class PrefixIndex(Generic[V]):
 
 
 _REGISTERED = tuple(map(str, (*IPV4_NOT_GLOBALLY_REACHABLE, *IPV6_NOT_GLOBALLY_REACHABLE)))
-"""What IANA's registries of special-purpose addresses (RFC 6890) call not globally reachable, from netaddr.
+"""The addresses that IANA's registries of special-purpose addresses (RFC 6890) call not globally reachable, from
+netaddr.
 
-The few addresses that they except, such as 192.0.0.9 (RFC 7723), lie inside: nobody announces those alone.
+The registries except a few addresses inside, such as 192.0.0.9 (RFC 7723); these are included here, because they are
+never announced by themselves.
 """
 
 _NOT_UNICAST = (
@@ -315,12 +315,12 @@ _NOT_UNICAST = (
     "::/3",  # only 2000::/3 is global unicast (RFC 4291 section 2.4)
     "4000::/2",
     "8000::/1",
-    "3fff::/20",  # documentation (RFC 9637); netaddr 1.3 does not know it yet
+    "3fff::/20",  # documentation (RFC 9637); netaddr 1.3 does not have it yet
 )
 
 
 def not_public_space(public_space: Iterable[Prefix]) -> PrefixSet:
-    """Return the space that is private, shared, unique-local, reserved or for documentation, what
-    ``policy.public_space`` calls public aside.
+    """Return the space that is private, shared, unique-local, reserved or for documentation, without the space that
+    ``policy.public_space`` calls public.
     """
     return PrefixSet(map(parse_prefix, (*_REGISTERED, *_NOT_UNICAST))).without(PrefixSet(public_space))

@@ -64,7 +64,7 @@ class PathSegment(msgspec.Struct, frozen=True):
 class AsPath(Sequence[PathSegment]):
     """The segments of an AS_PATH, in as few bytes as they came in: the sender of a path chooses its length.
 
-    Its numbers have 32 bits.
+    ASNs have 32 bits.
     """
 
     __slots__ = ("_packed",)
@@ -77,9 +77,9 @@ class AsPath(Sequence[PathSegment]):
 
     @classmethod
     def of_sequence(cls, asns: Sequence[int]) -> Self:
-        """Return the path of a single ``AS_SEQUENCE``, which nearly all are: full tables come by here."""
+        """Return the path of a single ``AS_SEQUENCE``, as nearly all paths are. Full tables come through here."""
         path = cls.__new__(cls)
-        path._packed = pack(f"{len(asns) + 2}I", _SEQUENCE, len(asns), *asns)  # noqa: SLF001 - its own
+        path._packed = pack(f"{len(asns) + 2}I", _SEQUENCE, len(asns), *asns)  # noqa: SLF001 - its own class
         return path
 
     @property
@@ -129,16 +129,16 @@ class _Packed(AbstractSet[C]):
     __slots__ = ("_packed",)
     _format: str
     _width: int
-    """Bytes of one."""
+    """Bytes of one community."""
 
     def __init__(self, communities: Iterable[C] = ()) -> None:
         self._packed = b"".join(sorted({pack(self._format, *each) for each in communities}))
 
     @classmethod
     def of_octets(cls, octets: bytes) -> Self:
-        """Read them as an attribute holds them, in network byte order; its length is right."""
+        """Read them from the octets of an attribute, in network byte order; the length must be right."""
         communities, width = cls.__new__(cls), cls._width
-        communities._packed = (  # noqa: SLF001 - its own
+        communities._packed = (  # noqa: SLF001 - its own class
             octets
             if len(octets) == width
             else b"".join(sorted({octets[at : at + width] for at in range(0, len(octets), width)}))
@@ -158,10 +158,10 @@ class _Packed(AbstractSet[C]):
             return False
         try:
             wanted = pack(self._format, *community)
-        except struct_error:  # of another kind
+        except struct_error:  # a community of another kind
             return False
         at = self._packed.find(wanted)
-        while at % self._width and at > 0:  # the end of one and the beginning of the next
+        while at % self._width and at > 0:  # a match across the end of one and the beginning of the next
             at = self._packed.find(wanted, at - at % self._width + self._width)
         return at >= 0
 
@@ -196,30 +196,30 @@ class LargeCommunities(_Packed[tuple[int, int, int]]):
 
 
 PRIVATE_ASNS = (range(64512, 65535), range(4_200_000_000, 4_294_967_295))
-"""ASNs that nobody has to himself on the internet (RFC 6996 section 5)."""
+"""Private ASNs, which identify no network on the internet (RFC 6996 section 5)."""
 
 BLACKHOLE = (65535, 666)
 """The community of remote-triggered blackholing (RFC 7999)."""
 
 LLGR_STALE = (65535, 6)
-"""The community of routes that are kept for a neighbor that is gone (RFC 9494 section 4.4)."""
+"""The community of routes that are kept for a lost neighbor (RFC 9494 section 4.4)."""
 
 GRACEFUL_SHUTDOWN = (65535, 0)
 """The community of a path that is about to go away (RFC 8326)."""
 
 
 ROUTE_BYTES = 800
-"""About how much memory a route takes, wherever it is held, without its path attributes."""
+"""Approximate memory of a route, wherever it is held, without its path attributes."""
 
 ATTRIBUTES_BYTES = 600
-"""The same of path attributes, without what their sender chooses the length of."""
+"""Approximate memory of path attributes, without those whose length the sender chooses."""
 
 
 class Attributes(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """The path attributes of an UPDATE, shared by all routes of a feed that have the same."""
+    """The path attributes of an UPDATE, shared by all routes of a feed with equal ones."""
 
     next_hop: Address | None = None
-    """The global next hop where there are two (RFC 2545 section 3); ``None`` when the UPDATE had none."""
+    """The global next hop if there are two (RFC 2545 section 3); ``None`` if the UPDATE had none."""
     as_path: AsPath = AsPath()
     communities: Communities = Communities()
     large_communities: LargeCommunities = LargeCommunities()
@@ -236,7 +236,7 @@ class Attributes(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
 
     @property
     def held_bytes(self) -> int:
-        """About how much memory they take, however many routes share them."""
+        """Approximate memory of these attributes, however many routes share them."""
         return (
             ATTRIBUTES_BYTES
             + self.as_path.packed_bytes

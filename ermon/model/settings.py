@@ -1,6 +1,6 @@
 """The settings of checks and receivers: the policy, the checks, windows and exceptions, and the receivers.
 
-``config`` reads these from YAML, as it does the inventory of the network.
+``config`` reads these from YAML, as it reads the inventory of the network.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ class Severity(StrEnum):
 
 
 RANKS = {severity: rank for rank, severity in enumerate(Severity)}
-"""The worst is 0."""
+"""By severity: its rank; the worst is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedLint:
-    """What the inventory has against the configuration, and somebody has taken as it is."""
+    """A lint that the user has accepted (``policy.accept``)."""
 
     lint: str
     at: str
-    """Where: the path of the key, such as ``circuits.chicago``."""
+    """The path of the key that it is about, such as ``circuits.chicago``."""
     reason: str
 
 
@@ -43,9 +43,9 @@ class Policy:
     internet_covering: Severity
     max_drain: float
     failover_grace: float
-    """Seconds after a link came up in which a pool for failover may still be on the internet."""
+    """Seconds after a link came up in which a failover pool may still be on the internet."""
     relearn_after: float
-    """Seconds after which a new steady level is the usual one."""
+    """Seconds after which a new steady level is usual."""
     blackhole_communities: frozenset[Community]
     """Communities that mean remote-triggered blackholing, besides 65535:666 (RFC 7999)."""
     accept: tuple[AcceptedLint, ...]
@@ -53,7 +53,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class CheckSettings:
-    """What the configuration says of one check; ``None`` and missing keys mean the catalogue's default."""
+    """The settings of one check in the configuration; ``None`` and missing keys mean the catalogue's default."""
 
     enabled: bool | None = None
     severity: Severity | None = None
@@ -64,7 +64,7 @@ class CheckSettings:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceWindow:
-    """A time in which something is worked on: exactly one of these, or a circuit and one link of it."""
+    """A time in which one place is in maintenance: exactly one of these, or a circuit and one link of it."""
 
     starts: datetime
     ends: datetime
@@ -77,13 +77,13 @@ class MaintenanceWindow:
     segment: str | None = None
     group: str | None = None
     id: str = ""
-    """Of one that was added while ermon runs; empty: of the configuration."""
+    """The id of a window that was added while ermon runs; empty for windows of the configuration."""
     by: str = ""
     """Who added it."""
 
 
 WINDOW_SCOPES = ("circuit", "feed", "router", "uplink", "segment", "group")
-"""What a maintenance window can be for: exactly one of these."""
+"""The kinds of places of a maintenance window: exactly one of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,10 @@ class CheckException:
 
     check: str
     labels: Mapping[str, str]
-    """What a subject's labels must be; a label that is not named may be anything."""
+    """The labels that a subject must have; a label that is not named may have any value."""
     reason: str
     until: datetime | None = None
-    """When it ends; ``None``: never."""
+    """When it ends; ``None`` if it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,9 @@ class BasicAuth:
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:
-    """Whom a client trusts, and who it is; the system's certificate authorities and nobody unless said."""
+    """The authorities that a client trusts, and its certificate. By default it trusts those of the system, and has
+    none.
+    """
 
     ca_file: str | None = None
     cert_file: str | None = None
@@ -118,7 +120,9 @@ class ClientTls:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How ermon and a receiver of findings know each other; files are named, their contents are not here."""
+    """How ermon and a receiver of findings authenticate each other. The files are named here; their contents are
+    not.
+    """
 
     basic_auth: BasicAuth | None = None
     bearer_token_file: str | None = None

@@ -1,4 +1,4 @@
-"""Which published list a circuit means: its identity and its name."""
+"""The identity of a published list, and its name."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ermon.model.inventory import Source
 SERVICE_AREAS = ("Common", "Exchange", "SharePoint", "Skype")
 
 _DIGEST_CHARACTERS = 8
-"""Enough to tell the few sources of one configuration apart."""
+"""Enough to distinguish the few sources of one configuration."""
 
 _LONGEST_SELECTION = 80
-"""Characters of a selection that a name shows whole; a longer one is a digest in it."""
+"""The longest selection, in characters, that a name shows in full; of a longer one it has a digest."""
 
 
 class SourceKey(NamedTuple):
-    """A published list, or the part of it that is wanted. Circuits that want the same share it."""
+    """A published list, or the part of it that is used. Circuits that use the same list share it."""
 
     kind: str
     location: str
-    """A file, or a URL with everything that is in it: not for logs and labels, ``name`` is."""
+    """A path, or a complete URL; logs and labels show ``name`` instead, because a URL may have access keys."""
     select: tuple[str, ...] = ()
     """Sorted."""
 
@@ -35,19 +35,19 @@ class SourceKey(NamedTuple):
     def name(self) -> str:
         """The label ``source``, such as ``m365:endpoints.office.com/endpoints/Worldwide[Exchange,Skype]``.
 
-        It depends on nothing but the source itself, so that no other source changes it. The query of a URL,
-        where access keys are, is a digest in it.
+        It depends on the source alone, so that no other source changes it. The query of a URL, where access keys are,
+        is replaced by a digest.
         """
         return f"{self.kind}:{shown(self.location)}{_shown_selection(self.select)}"
 
 
 def is_url(location: str) -> bool:
-    """Tell a URL to fetch from a file to read (a path, or a ``file:`` URL)."""
+    """Return whether a location is a URL to fetch; otherwise it is a file to read (a path, or a ``file:`` URL)."""
     return urlsplit(location).scheme in {"http", "https"}
 
 
 def shown(location: str) -> str:
-    """Return a location as logs and labels may show it: host and path, a file as it was written."""
+    """Return a location in a form for logs and labels: host and path of a URL, or the file as it was written."""
     if not is_url(location):
         return location.removeprefix("file://").removeprefix("file:")
     parts = urlsplit(location)

@@ -1,4 +1,4 @@
-"""Text for people and machines: times and durations as they are written, and the words of others made safe to show."""
+"""Text for people and machines: times and durations, and text of others made safe to show."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def printable(text: str) -> str:
-    """Return the text as one line that can be shown anywhere: U+FFFD stands for each character that cannot.
+    """Return the text as one line that can be shown anywhere; U+FFFD replaces each character that cannot.
 
-    A router's Shutdown Communication, an AS's description, the answer of a web server, the name of an Azure
-    circuit: its author may want an escape sequence to repaint the operator's terminal, a line break to
-    forge a line of the log, or a bidirectional override (U+202E) to have a prefix read backwards. None of
-    these is printable, nor are tabs, zero-width and unassigned characters, separators other than the plain
-    space, and lone surrogates, which no output could encode (``str.isprintable``: the Unicode categories
-    "Other" and "Separator").
+    The text may come from a router's Shutdown Communication, an AS's description, the answer of a web server or the
+    name of an Azure circuit. Its author may want an escape sequence to repaint the operator's terminal, a line break to
+    forge a line of the log, or a bidirectional override (U+202E) to have a prefix read backwards. None of these is
+    printable, nor are tabs, zero-width and unassigned characters, separators other than the plain space, and lone
+    surrogates, which no output could encode (``str.isprintable``: the Unicode categories "Other" and "Separator").
 
-    They are replaced, not removed, so that nothing reads as a word that it was not; and not escaped, since
-    an escape could be forged by writing it out. Line breaks and tabs are replaced as well: to a reader a blank
-    would join what its author kept apart. Callers with prose of several lines join them first:
-    ``printable(" ".join(text.split()))``.
+    They are replaced and not removed, so that nothing reads as a word that it was not. They are not escaped, since an
+    escape could be forged by writing it out. Line breaks and tabs are replaced as well: a blank would join what the
+    author kept apart. Callers with prose of several lines join them first: ``printable(" ".join(text.split()))``.
     """
     if text.isprintable():  # nearly always
         return text
@@ -35,11 +33,11 @@ def plural(count: int, word: str) -> str:
 
 MAX_LINE_CHARACTERS = 300
 _NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""Control characters, other line breaks, and what overrides the direction of writing."""
+"""Control characters, other line breaks, and characters that override the direction of writing."""
 
 
 def parse_line(text: str) -> str:
-    """Return a text that somebody wrote for others, such as a reason; ``ValueError`` unless it is one line."""
+    """Return a text that a user wrote for others, such as a reason; raise ``ValueError`` unless it is one line."""
     if not text.strip() or len(text) > MAX_LINE_CHARACTERS or _NOT_IN_A_LINE.search(text):
         raise ValueError(
             f"must be one line of text of at most {MAX_LINE_CHARACTERS} characters, not {quoted(text)}"
@@ -48,7 +46,7 @@ def parse_line(text: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """Write a value for a message: on one line, and not longer than a line."""
+    """Format a value for a message: on one line, cut to the length of a line."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:76]}...{text[0]}"
 
@@ -57,7 +55,7 @@ def quoted(value: object) -> str:
 
 
 LONGEST_SECONDS = 3650 * 86400.0
-"""Ten years: beyond it lies a typing error, and in the end what ``datetime`` can hold."""
+"""Ten years: a longer time is a typing error, and ``datetime`` cannot hold any number of seconds."""
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)")
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
@@ -75,19 +73,19 @@ def rfc3339(time: float) -> str: ...
 @overload
 def rfc3339(time: float | None) -> str | None: ...
 def rfc3339(time: float | None) -> str | None:
-    """Write seconds since the epoch as ``2026-11-20T23:48:38.078Z``."""
+    """Format seconds since the epoch as ``2026-11-20T23:48:38.078Z``."""
     if time is None:
         return None
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def utc_text(time: float) -> str:
-    """Write seconds since the epoch for people who may read it on another day: ``2026-11-20 23:48:38 UTC``."""
+    """Format seconds since the epoch for people who may read it on another day: ``2026-11-20 23:48:38 UTC``."""
     return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def clock_text(time: float, now: float) -> str:
-    """Write seconds since the epoch as ``06:22:21 UTC``, with the date unless that is today's."""
+    """Format seconds since the epoch as ``06:22:21 UTC``, with the date unless that is today's."""
     at, today = datetime.fromtimestamp(time, UTC), datetime.fromtimestamp(now, UTC)
     day = (
         ""
@@ -100,7 +98,9 @@ def clock_text(time: float, now: float) -> str:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read RFC 3339, with its zone; the result is in UTC. ``ValueError`` where that is not one, or has no date in UTC."""
+    """Read an RFC 3339 time with its zone, and return it in UTC. Raise ``ValueError`` if it is none, or has no date in
+    UTC.
+    """
     try:
         if _TIMESTAMP.fullmatch(text):
             time = datetime.fromisoformat(text.upper()).astimezone(UTC)
@@ -113,7 +113,7 @@ def parse_timestamp(text: str) -> datetime:
 
 
 def nearest_utc(time: datetime) -> datetime:
-    """Return a time with a zone in UTC; where that has no date for it, the first or last that there is."""
+    """Return a time with a zone in UTC; if that has no date, the first or last date that there is."""
     try:
         return min(max(time.astimezone(UTC), _FIRST), _LAST)
     except OverflowError:
@@ -121,12 +121,16 @@ def nearest_utc(time: datetime) -> datetime:
 
 
 def file_stamp(time: float, *, fraction: bool = False) -> str:
-    """Write seconds since the epoch for the name of a file: sorted by name is sorted by time, and no colons."""
+    """Format seconds since the epoch for the name of a file: without colons, and so that the order of names is that of
+    times.
+    """
     return datetime.fromtimestamp(time, UTC).strftime("%Y%m%dT%H%M%S.%fZ" if fraction else "%Y%m%dT%H%M%SZ")
 
 
 def duration_text(seconds: float, *, exact: bool = False) -> str:
-    """Write seconds in the two largest units, ``1 min 15 s``; ``exact``: the second one also where there is none of it."""
+    """Format seconds in the two largest units, ``1 min 15 s``. With ``exact``, the second unit is written even if it is
+    0.
+    """
     left = max(0, int(seconds))
     parts: list[str] = []
     for unit, size in _UNITS_IN_WORDS:
@@ -139,6 +143,6 @@ def duration_text(seconds: float, *, exact: bool = False) -> str:
 
 
 def parse_duration(text: str) -> float | None:
-    """Read ``500ms``, ``10s``, ``90m``, ``2h`` or ``90d`` as seconds; ``None`` for anything else."""
+    """Read ``500ms``, ``10s``, ``90m``, ``2h`` or ``90d`` as seconds; return ``None`` for anything else."""
     found = re.fullmatch(DURATION_PATTERN, text)
     return int(text[: found.start(1)]) * _UNITS[found[1]] if found else None

@@ -1,4 +1,6 @@
-"""What a maintenance window has to be, wherever it comes from: the file, the API or a command. The words are the same."""
+"""The rules for maintenance windows, with one wording for all places that they come from: the file, the API and
+commands.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ from ermon.model.settings import WINDOW_SCOPES
 def window_problems(
     starts: datetime, ends: datetime, named: Mapping[str, str | None]
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a window, each with the key that it is about, ``""``: the whole.
+    """Yield what is wrong with a window, each with the key that it is about; ``""`` stands for the whole window.
 
-    ``named``: what it is for, by ``WINDOW_SCOPES`` and ``link``; ``None``: not for that.
+    ``named``: its places, by ``WINDOW_SCOPES`` and ``link``; ``None`` if it has no such place.
     """
     if ends <= starts:
         yield "to", "must be later than from"
