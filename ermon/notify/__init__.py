@@ -1,1 +1,1 @@
-"""Tells others what ermon finds: Alertmanagers and webhooks."""
+"""Sends findings to Alertmanagers and webhooks."""

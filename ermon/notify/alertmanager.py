@@ -1,7 +1,7 @@
-"""Keeps one Alertmanager informed of what is raised: news at once, and everything again and again.
+"""Keeps one Alertmanager informed of raised findings: sends changes at once, and the whole state regularly.
 
-Nothing is queued: what is to be said is looked up when it is said. So a dead Alertmanager costs nothing,
-and gets the present state when it is back.
+There is no queue: each push reads the present state. So an Alertmanager that is down costs no memory, and gets the
+present state when it is back.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from ermon.notify.post import Client, PostError
 
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 15.0
-"""A page may wait for a dead Alertmanager: it is asked often, and never less often than ``resend``."""
+"""An alert may be waiting for an Alertmanager that is down, so ermon retries often, at least every ``resend``."""
 RESENDS_MISSED = 4
-"""An alert that was not sent again so many times is over for Alertmanager, as with Prometheus."""
+"""Alertmanager resolves an alert after this number of missed re-sends, as with Prometheus."""
 MAX_ALERTS = 256
-"""In one POST, as Prometheus does: half a megabyte at most, and it is encoded in a few milliseconds."""
+"""Alerts in one POST, as with Prometheus: at most half a megabyte, which takes a few milliseconds to encode."""
 MAX_REFUSED = 10
-"""Alerts that are refused one by one; when there are more, it is not the alerts."""
+"""Alerts that may be refused one by one. If there are more, the reason is not in the alerts."""
 
 _REFUSES_CONTENT = {400, 413}
 
 
 class State(Protocol):
-    """What is so now; a ``Monitor``."""
+    """The present findings; a ``Monitor`` has them."""
 
     @property
     def cleared(self) -> Iterable[Finding]:
-        """The findings that were cleared, the newest first."""
+        """The cleared findings, the newest first."""
         ...
 
     def findings(self) -> Iterable[Finding]:
-        """Return the findings that are raised."""
+        """Return the raised findings."""
         ...
 
 
@@ -80,11 +80,11 @@ class AlertmanagerSender:
         self._failing = False
 
     def push(self) -> None:
-        """Something has changed: tell it at once, or as soon as the Alertmanager is back."""
+        """Send changes at once, or as soon as the Alertmanager is back."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Push until cancelled. What is raised then stays so: ermon's end is no good news."""
+        """Push until cancelled. Raised findings stay raised in Alertmanager then, because the end of ermon clears nothing."""
         backoff = Backoff(FIRST_RETRY_SECONDS, min(LONGEST_RETRY_SECONDS, self._resend))
         loop = asyncio.get_running_loop()
         everything_due = loop.time()
@@ -96,7 +96,7 @@ class AlertmanagerSender:
                     await self._tell(everything=everything)
                 except PostError as error:
                     self._note(error)
-                    everything_due = loop.time()  # nobody can tell what it still knows
+                    everything_due = loop.time()  # ermon does not know what the Alertmanager still has
                     await asyncio.sleep(backoff.wait())
                     continue
                 self._note(self._refused[0] if self._refused else None)
@@ -127,7 +127,7 @@ class AlertmanagerSender:
         return now + RESENDS_MISSED * self._resend
 
     async def _send(self, batch: list[Alert]) -> None:
-        """Send a few alerts; when they are refused for what is in them, all but those that are to blame."""
+        """Send some alerts. If they are refused for their content, send all of them except those that cause it."""
         try:
             await self._client.post(msgspec.json.encode(batch))
         except PostError as error:
@@ -145,7 +145,7 @@ class AlertmanagerSender:
             self._telemetry.notified(self._receiver)
 
     def _note(self, error: PostError | None) -> None:
-        """Log when it begins to fail and when it works again, not each attempt between."""
+        """Log when pushes begin to fail and when they work again, not each attempt in between."""
         if error is not None and not self._failing:
             self._log.error("push to alertmanager failing", problem=str(error))
         elif error is None and self._failing:

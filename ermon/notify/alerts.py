@@ -1,7 +1,7 @@
-"""Findings as the alerts of Alertmanager's API (version 2), and what it must be sent of them.
+"""Turns findings into alerts of Alertmanager's API (version 2), and decides which of them must be sent.
 
-Nothing here sends anything or reads a clock. Alertmanager keeps no alerts over a restart, and forgets each
-one at its ``endsAt``: so it is sent the whole state again and again, and news at once.
+This module does no I/O and reads no clock. Alertmanager keeps no alerts over a restart, and resolves each at its
+``endsAt``. So ermon sends it the whole state regularly, and changes at once.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from ermon.model.text import printable, rfc3339, utc_text
 
 Alert = dict[str, Any]
 Identity = tuple[tuple[str, str], ...]
-"""An alert's labels, sorted: only they identify it in Alertmanager."""
+"""The sorted labels of an alert, which alone identify it in Alertmanager."""
 
 WATCHDOG = "ErmonWatchdog"
 WATCHDOG_SEVERITY = "none"
-"""By convention (kube-prometheus) a watchdog has no severity: it is routed to a dead man's switch."""
+"""The watchdog's severity by convention (kube-prometheus). The watchdog is routed to a dead man's switch."""
 
 RESOLVED_KEPT_SECONDS = 300.0
-"""How long a cleared finding is re-sent, for receivers that were restarting."""
+"""How long a cleared finding is sent again, for receivers that were restarting."""
 
 MAX_DESCRIPTION_CHARACTERS = 3_000
-"""The text of one block in Slack; a list of 20 IPv6 prefixes is a third of it."""
+"""Slack's limit for the text of one block; a list of 20 IPv6 prefixes takes a third of it."""
 
 _HEADINGS = {"as_paths": "AS paths", "cleared_because": "Cleared because"}
 
@@ -36,16 +36,16 @@ _HEADINGS = {"as_paths": "AS paths", "cleared_because": "Cleared because"}
 
 
 def labels(finding: Finding) -> dict[str, str]:
-    """Return an alert's labels: its name, its severity, and those of the finding that are not empty."""
+    """Return an alert's labels: its name, its severity, and the non-empty labels of the finding."""
     own = {name: value for name, value in finding.labels.items() if value}
     return {"alertname": alert_name(finding.check), "severity": str(finding.severity), **own}
 
 
 def alert(finding: Finding, ends_at: float, external_url: str) -> Alert:
-    """Return the alert of a finding, over at ``ends_at`` (seconds since the epoch) unless sent again.
+    """Return the alert of a finding. It ends at ``ends_at`` (seconds since the epoch) unless it is sent again.
 
-    It starts when the finding was raised, not when the violation began: Alertmanager does not wait for
-    ``group_wait`` with an alert that is older, and the causes that inhibit it may be on their way.
+    It starts when the finding was raised, not when the violation began. Alertmanager does not wait for ``group_wait``
+    with an alert that started earlier than that, and alerts that inhibit it may still be missing.
     """
     return {
         "labels": labels(finding),
@@ -55,13 +55,13 @@ def alert(finding: Finding, ends_at: float, external_url: str) -> Alert:
             "runbook_url": runbook_url(external_url, finding.check),
         },
         "startsAt": rfc3339(finding.raised_at),
-        "endsAt": rfc3339(max(ends_at, finding.raised_at)),  # an earlier end is refused: clocks are set back
+        "endsAt": rfc3339(max(ends_at, finding.raised_at)),  # an end before the start is refused
         "generatorURL": finding_url(external_url, finding.id),
     }
 
 
 def watchdog(started_at: float, ends_at: float, external_url: str) -> Alert:
-    """Return the alert that always fires: when it stops coming, ermon or the way from it is broken."""
+    """Return the alert that always fires. If it no longer arrives, ermon or the path from it is broken."""
     return {
         "labels": {"alertname": WATCHDOG, "severity": WATCHDOG_SEVERITY},
         "annotations": {
@@ -75,7 +75,7 @@ def watchdog(started_at: float, ends_at: float, external_url: str) -> Alert:
 
 
 def description(finding: Finding) -> str:
-    """Return since when it is so, what proves it and where to read what to do, as sentences."""
+    """Return the text of an alert: since when the violation lasts, its evidence, and where the guide is."""
     parts = [f"Since {utc_text(finding.since)}."]
     if finding.ended_at is not None:
         parts.append(f"Until {utc_text(finding.ended_at)}.")
@@ -100,14 +100,14 @@ def _text(value: Any) -> str:
         return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value))
-    return printable(str(value))  # a reason may come from a peer
+    return printable(str(value))  # a reason may be the text of a BGP peer
 
 
-# All of them -----------------------------------------------------------------------------------------------
+# All alerts ------------------------------------------------------------------------------------------------
 
 
 class Entry(NamedTuple):
-    """A finding as one Alertmanager is to know it."""
+    """A finding as it must be sent to one Alertmanager."""
 
     identity: Identity
     finding: Finding
@@ -116,13 +116,12 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """The alerts that one Alertmanager was sent. They are resolved there when they are over.
+    """Remembers the alerts that one Alertmanager was sent, in order to resolve them there.
 
-    An alert is its labels, and severity is one of them. Say ``pool-leak`` was sent as a warning, and a reload
-    makes it critical: under its new labels it is a new alert, and the old one would fire until it expires.
-    So it is over, though nothing was cleared, and is sent as resolved for ``RESOLVED_KEPT_SECONDS`` beside the
-    new one. A finding that is cleared and raised again in that time has the same labels: then it fires, and is
-    not sent as resolved as well.
+    The labels identify an alert, and severity is one of them. Say ``pool-leak`` was sent as a warning, and a reload
+    makes it critical. With its new labels it is a new alert, and the old one would fire until it expires. So the old
+    one is sent as resolved for ``RESOLVED_KEPT_SECONDS`` beside the new one, although nothing was cleared. A finding
+    that is cleared and raised again in that time has the same labels: then it fires, and is not also sent as resolved.
     """
 
     def __init__(self) -> None:
@@ -133,9 +132,9 @@ class Ledger:
     def due(
         self, raised: Iterable[Finding], cleared: Iterable[Finding], now: float, *, everything: bool
     ) -> list[Entry]:
-        """Return what must be sent now, causes before what they cause: ``everything``, or what is new.
+        """Return what must be sent now, causes before their effects: with ``everything`` all alerts, else the changes.
 
-        ``cleared`` has the newest first.
+        ``cleared`` is sorted by time, the newest first.
         """
         current = {tuple(sorted(labels(finding).items())): finding for finding in raised}
         self._resolve(current, cleared, now)
@@ -147,7 +146,7 @@ class Ledger:
         return sorted(entries, key=_order)
 
     def _resolve(self, current: Mapping[Identity, Finding], cleared: Iterable[Finding], now: float) -> None:
-        """Note what is over: what was cleared, and what a reload took away or gave another severity."""
+        """Note which alerts must be resolved: those that were cleared, removed by a reload, or given another severity."""
         over = {key: Entry(key, finding, now) for key, finding in self._raised.items() if key not in current}
         known: set[Identity] = set()
         for finding in cleared:
@@ -165,7 +164,7 @@ class Ledger:
         }
 
     def sent(self, entries: Iterable[Entry]) -> None:
-        """Note what the Alertmanager has taken."""
+        """Note what the Alertmanager has accepted."""
         self._told.update((entry.identity, _mark(entry)) for entry in entries)
 
 
@@ -174,14 +173,14 @@ def _mark(entry: Entry) -> tuple[str, float | None]:
 
 
 def _ranks() -> dict[str, int]:
-    """How many causes stand one behind the other above each check that causes or is caused."""
+    """Return the length of the longest chain of causes above each check that causes others or is caused by them."""
     effects: dict[str, tuple[str, ...]] = {
         cause: (*SUPPRESSES.get(cause, ()), *SUPPRESSES_TOGETHER.get(cause, ()))
         for cause in (*SUPPRESSES, *SUPPRESSES_TOGETHER)
     }
     ranks = dict.fromkeys(effects, 0)
     grown = True
-    while grown:  # the relation has no circle: a check that caused itself could never be raised
+    while grown:  # this ends, because no check suppresses itself, not even through others
         grown = False
         for cause, caused in effects.items():
             for effect in caused:

@@ -1,6 +1,6 @@
-"""One POST of JSON, bounded in time and size, and every failure with its reason.
+"""Posts JSON with limits of time and size, and gives a reason for every failure.
 
-No reason shows the URL: the paths of webhooks are often secrets.
+No reason contains the URL, because the paths of webhooks are often secrets.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from ermon.config.secrets import Credentials
 from ermon.model.text import printable
 
 CONNECT_SECONDS = 5.0
-"""A receiver that does not accept a connection by then is dead for this attempt."""
+"""Time limit for the connection to a receiver, for each attempt."""
 TOTAL_SECONDS = 10.0
-"""For one attempt as a whole: Alertmanager takes 5,000 alerts in less than a tenth of a second."""
+"""Time limit for a whole attempt. Alertmanager accepts 5,000 alerts in less than a tenth of a second."""
 KEEP_OPEN_SECONDS = 150.0
-"""A connection outlives a pause of two re-sends, so that a page does not wait for a handshake."""
+"""Time for which an idle connection stays open: two re-sends, so that an alert does not wait for a handshake."""
 MAX_ANSWER_BYTES = 4096
-"""More of an answer is not read: nobody needs it, and a receiver may send without end."""
+"""ermon reads no more of an answer, because a receiver may send without end."""
 SHOWN_CHARACTERS = 200
 
 
 class PostError(Exception):
-    """It was not taken, or nobody can tell; the text is the reason."""
+    """The receiver has not accepted the post, or it is unknown whether it has; the text is the reason."""
 
     def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason)
         self.status = status
-        """The HTTP status; ``None`` when there was no answer."""
+        """The HTTP status; ``None`` without an answer."""
 
 
 class Client:
-    """Posts to one URL, one post after the other, over a connection that is kept open."""
+    """Posts to one URL, one post after the other, over a persistent connection."""
 
     def __init__(self, url: str, credentials: Credentials, *, proxy: bool) -> None:
-        """``proxy``: the proxies of the environment are used, as HTTPS_PROXY and NO_PROXY say."""
+        """``proxy``: whether to use the proxies of the environment (HTTPS_PROXY, NO_PROXY)."""
         self._url = url
         self._credentials = credentials
         self._proxy = proxy
@@ -72,7 +72,7 @@ class Client:
         await self._session.close()
 
     async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Return when the receiver has taken it; otherwise ``PostError``. Redirects are not followed."""
+        """Return when the receiver has accepted the post; raises ``PostError`` otherwise. Redirects are not followed."""
         try:
             await self._post(body, headers or {})
         except aiohttp.ClientConnectorCertificateError as error:
@@ -100,7 +100,7 @@ class Client:
 
 
 def _why(error: OSError) -> str:
-    """Return the system's own words: asyncio's name addresses, and nothing but the first of several."""
+    """Return the system's text of an error. asyncio's texts contain addresses, and only the first of several errors."""
     known = error.errno is not None and error.errno > 0
     return os.strerror(error.errno) if known else error.strerror or str(error)  # type: ignore[arg-type]
 

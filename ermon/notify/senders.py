@@ -1,4 +1,4 @@
-"""Everybody to whom ermon sends what it finds, as the configuration names them."""
+"""The senders for all Alertmanagers and webhooks of the configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ermon.notify.webhooks import WebhookSender, make_deliveries
 
 
 class Senders:
-    """One sender for each Alertmanager and webhook: none ever waits for another, and nobody for them."""
+    """One sender for each Alertmanager and webhook. No sender waits for another, and the rest of ermon for none."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Senders:
         external_url: str,
         started_at: float,
     ) -> None:
-        """``done`` is called with the id of each delivery that was taken or given up; ``started_at`` is seconds
+        """``done`` is called with the id of each delivery that was accepted or given up; ``started_at`` is seconds
         since the epoch.
         """
         self._state = state
@@ -45,20 +45,20 @@ class Senders:
         self._tasks: list[asyncio.Task[None]] = []
         self.reconfigure(config, secrets)
 
-    # What is sent ------------------------------------------------------------------------------------
+    # Sending -----------------------------------------------------------------------------------------
 
     def push(self) -> None:
-        """Something was raised or cleared: tell every Alertmanager at once."""
+        """Send changes to every Alertmanager at once, after something was raised or cleared."""
         for alertmanager in self._alertmanagers.values():
             alertmanager.push()
 
     def deliveries(self, transitions: Iterable[Transition]) -> list[Delivery]:
-        """Return what the webhooks are to be sent of these, to be kept until ``done`` is called."""
+        """Return the deliveries of these transitions to webhooks; store each until ``done`` is called with its id."""
         webhooks = self._config.webhooks
         return [d for each in transitions for d in make_deliveries(each, webhooks, self._external_url)]
 
     def send(self, deliveries: Iterable[Delivery]) -> None:
-        """Post these, in order; one for a webhook that is configured no longer is over."""
+        """Post deliveries in order. Those for webhooks that are no longer configured are done at once."""
         for delivery in deliveries:
             webhook = self._webhooks.get(delivery.url)
             if webhook is None:
@@ -72,10 +72,10 @@ class Senders:
         )
         self._done(delivery.id)
 
-    # Life --------------------------------------------------------------------------------------------
+    # Start, reload and end ---------------------------------------------------------------------------
 
     def reconfigure(self, config: Config, secrets: Secrets) -> None:
-        """Go over to these receivers; those that stay are sent what they were still to be sent."""
+        """Change to the receivers of another configuration; those that stay keep their waiting deliveries."""
         for task in self._tasks:
             task.cancel()
         alertmanagers, webhooks = self._alertmanagers, self._webhooks
@@ -110,17 +110,17 @@ class Senders:
         self._start()
 
     async def run(self) -> None:
-        """Tell everybody until cancelled; whatever is under way then is given up at once."""
+        """Run all senders until cancelled; posts in progress are then given up at once."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._start()
-                await asyncio.get_running_loop().create_future()  # receivers may come and go
+                await asyncio.get_running_loop().create_future()  # a reload may add receivers
         finally:
             self._group = None
 
     def _start(self) -> None:
-        if self._group is None:  # it does not run yet
+        if self._group is None:  # not running yet
             return
         senders: list[AlertmanagerSender | WebhookSender] = [*self._alertmanagers.values()]
         senders += self._webhooks.values()

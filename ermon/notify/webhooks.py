@@ -1,7 +1,7 @@
-"""Posts deliveries to one webhook, in order, each until the receiver has taken it.
+"""Posts deliveries to one webhook, in order, each until the receiver has accepted it.
 
-At least once: a receiver that answers too late, or an ermon that is restarted, makes a second post with the
-same id. While one waits, those behind it wait too: a finding is never cleared before it is raised.
+Each delivery arrives at least once: if a receiver answers too late, or ermon restarts, ermon posts it again with the
+same id. While a delivery waits, later ones wait too, so that a finding is never cleared before it is raised.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ermon.notify.post import Client, PostError
 
 
 def make_deliveries(transition: Transition, webhooks: Iterable[Webhook], external_url: str) -> list[Delivery]:
-    """Return the deliveries: one for each webhook that wants the finding."""
+    """Return one delivery for each webhook that is configured for the finding."""
     state = transition.state.value
     return [
         _delivery(transition, webhook.url, external_url) for webhook in webhooks if state in webhook.events
@@ -58,9 +58,11 @@ def _delivery(transition: Transition, url: str, external_url: str) -> Delivery:
 
 
 def headers(delivery: Delivery, key: bytes | None) -> Mapping[str, str]:
-    """Return the headers of a post. With a key, it is signed as GitHub signs: HMAC-SHA256 of the body, whole
-    and before any decoding, in hexadecimal. The body names the delivery, so an old post that somebody sends
-    again is known by an id that was seen before.
+    """Return the headers of a post.
+
+    With a key, the post is signed as GitHub signs its own: HMAC-SHA256 of the whole body before any decoding, in
+    hexadecimal. The body contains the id of the delivery, so that a receiver recognizes a replayed post by an id that it
+    has seen before.
     """
     named = {"X-Ermon-Delivery": delivery.id}
     if key is None:
@@ -75,14 +77,16 @@ def headers(delivery: Delivery, key: bytes | None) -> Mapping[str, str]:
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 300.0
 MAX_AGE_SECONDS = 24 * 3600.0
-"""Who was away for a day looks at the status page, and needs no news of yesterday."""
+"""Age at which a delivery is dropped: after a day, the status page is more useful than old messages."""
 MAX_WAITING = 10_000
-"""Deliveries for one webhook: some ten megabytes, and more than a day of trouble needs."""
+"""Deliveries that may wait for one webhook: some ten megabytes, and more than a bad day causes."""
 MAX_REFUSALS = 5
-"""A delivery whose content is refused so often, within half a minute, makes room for the next."""
+"""A delivery whose content is refused this often, within half a minute, is dropped in favor of the next."""
 
 _REFUSES_CONTENT = {400, 413, 422}
-"""Any other answer than success is about the receiver, or about who may post to it: that can be mended."""
+"""Statuses that refuse the content of a post. Other errors concern the receiver or its access rights, which can be
+repaired, so ermon retries.
+"""
 
 
 class WebhookSender:
@@ -98,7 +102,7 @@ class WebhookSender:
         done: Callable[[str], None],
         telemetry: Telemetry,
     ) -> None:
-        """``waiting`` is posted first; ``done`` is called with the id of each delivery that is over."""
+        """``waiting`` is posted first; ``done`` is called with the id of each delivery that was accepted or dropped."""
         self.waiting = waiting
         self._client = Client(url, credentials, proxy=True)
         self._key = key
@@ -109,12 +113,12 @@ class WebhookSender:
         self._wake = asyncio.Event()
         self._failing = self._overflowing = False
         self._old_at: dict[str, float] = {}
-        """By id: when a delivery is too old, by the monotonic clock. Nobody who sets the date makes it older."""
+        """By id: when a delivery will be too old, by the monotonic clock, so that setting the date does not age it."""
         for delivery in waiting:
             self._age(delivery)
 
     def put(self, delivery: Delivery) -> None:
-        """Post it when all before it have been taken."""
+        """Post a delivery after all before it have been accepted."""
         self.waiting.append(delivery)
         self._age(delivery)
         self._wake.set()
@@ -143,7 +147,7 @@ class WebhookSender:
                 if refused and refusals >= MAX_REFUSALS:
                     self._drop(delivery, f"refused {refusals} times: {error}")
                     backoff.reset()
-                elif time.monotonic() > self._old_at.get(delivery.id, float("inf")):  # it may have made room
+                elif time.monotonic() > self._old_at.get(delivery.id, float("inf")):  # it may be removed
                     self._drop(delivery, f"not delivered for {MAX_AGE_SECONDS / 3600:g} h: {error}")
                 else:
                     await asyncio.sleep(backoff.wait())
@@ -178,7 +182,7 @@ class WebhookSender:
         self._give_up(delivery, reason, logged=True)
 
     def _remove(self, delivery: Delivery) -> None:
-        """Take it from the head, unless it had to make room meanwhile."""
+        """Remove a delivery from the head of the queue, unless it was removed meanwhile because the queue was full."""
         if self.waiting and self.waiting[0] is delivery:
             self.waiting.popleft()
 

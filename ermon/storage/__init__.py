@@ -1,1 +1,1 @@
-"""What must outlive ermon: findings, baselines, maintenance windows and deliveries, in one SQLite file."""
+"""Stores the state that survives a restart in one SQLite file: findings, baselines, maintenance windows, deliveries."""

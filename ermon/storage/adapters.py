@@ -1,5 +1,5 @@
-"""The store as others want to see it: the records of published lists, the book of maintenance windows, drains, what
-links had, when ermon ran and what the links were then, and where right passwords came from.
+"""The store as the other packages use it: records of published lists, maintenance windows, drains, routes of links, the
+times at which ermon ran, the timeline of the links, and the addresses from which right passwords came.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class KeptDrain(msgspec.Struct, frozen=True):
 
 
 def kept_drains(store: Store | None) -> dict[LinkFamily, DrainMemory]:
-    """Return what an earlier ermon knew of the drains of each link and family, and of what is usual there."""
+    """Return what an earlier ermon knew of the drains of each link and family, and of the usual AS paths there."""
     return {one.link: one.drain for one in _kept(store, _DRAINS, list[KeptDrain]) or ()}
 
 
@@ -96,12 +96,12 @@ def keep_drains(store: Store, drains: Mapping[LinkFamily, DrainMemory]) -> None:
 
 
 def kept_links(store: Store | None) -> list[KeptLink]:
-    """Return what an earlier ermon knew of the links beyond their routes."""
+    """Return what an earlier ermon stored of the links; their routes are not part of it."""
     return _kept(store, _LINKS, list[KeptLink]) or []
 
 
 def write_links(links: Iterable[LinkToKeep]) -> bytes:
-    """Write them as ``keep_links`` keeps them; on any thread."""
+    """Encode links in the form in which ``keep_links`` stores them; callable on any thread."""
     return msgspec.json.encode([link.written() for link in links])
 
 
@@ -119,7 +119,7 @@ def keep_parties(store: Store, parties: list[str]) -> None:
 
 
 def kept_sessions(store: Store | None) -> KeptSessions:
-    """Return how an earlier ermon left the feeds; nothing where none is known."""
+    """Return the last state of the feeds in an earlier ermon; it is empty if nothing is stored."""
     return _kept(store, _SESSIONS, KeptSessions) or KeptSessions()
 
 
@@ -128,7 +128,7 @@ def keep_sessions(store: Store, sessions: KeptSessions) -> None:
 
 
 def kept_timeline(store: Store | None, runs: RunLog, now: float) -> Timeline:
-    """Return the timeline that an earlier ermon kept, or a new one."""
+    """Return the timeline that an earlier ermon stored, or a new one."""
     if store is None:
         return Timeline()
     parts = store.kept.hours
@@ -138,17 +138,17 @@ def kept_timeline(store: Store | None, runs: RunLog, now: float) -> Timeline:
 
 
 async def keep_timeline(store: Store, timeline: Timeline, now: float) -> None:
-    """Write down what has changed of the links: the hours since the last one that was written, and that one; where the clock
-    was set, all that are in memory.
+    """Store the changes of the links: the last stored hour and all later ones. After the clock was set, store every hour
+    that is in memory.
     """
     current = hour_of(now)
-    # Of the hour before, some is out of memory: what was written down of it is more.
+    # The hour before that is only partly in memory, and complete in the store.
     first, latest = hour_of(now - SPAN_SECONDS) + 1, store.latest_hour
     moved, timeline.moved = timeline.moved, False
     if latest is not None and not moved:
         first = max(first, min(latest, current))
     hours = await list_in_slices((hour, timeline.hour(hour, now)) for hour in range(first, current + 1))
-    # Of an hour of which nothing is known now, something may have been written down by the clock before.
+    # For an hour without data now, the store may have data from before the clock was set; overwrite it.
     nothing = KeptTimeline(now, [], []) if moved else None
     kept = {hour: found for hour, part in hours if (found := part or nothing) is not None}
     store.keep_hours(await asyncio.to_thread(lambda: {hour: packed(part) for hour, part in kept.items()}))
@@ -164,7 +164,7 @@ def keep_runs(store: Store, runs: RunLog) -> None:
 
 
 def _kept(store: Store | None, name: str, kind: type[T], table: Table = Table.INSTALLATION) -> T | None:
-    """Return what is kept under a name; ``None`` where nothing is, or nothing that makes sense."""
+    """Return the value that is stored under a name; ``None`` if there is none, or if it is unreadable."""
     kept = None if store is None else store.value(table, name)
     if kept is None:
         return None

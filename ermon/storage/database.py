@@ -1,7 +1,7 @@
-"""The SQLite file: its tables, its limits, and what can be wrong with it. Used by one thread.
+"""The SQLite file: its tables, its limits and its possible damage. Used by one thread.
 
-What is kept is small: so it is held in memory too, and ``write`` updates the tables, whatever they are. After a
-write that failed, or in a new file, that is the same as ever. ``Reader`` makes values of the rows again.
+The state is small, so it is also in memory, and ``write`` brings the tables to it from any earlier contents. So a new
+file, or one after a failed write, needs no special case. ``Reader`` makes values from rows.
 """
 
 from __future__ import annotations
@@ -30,23 +30,25 @@ from ermon.storage import past
 from ermon.storage.past import HistoryRow, Hours, PastTables, as_bytes, as_text
 
 VERSION = 1
-"""Of the tables; an ermon that changes them increments it, and migrates older ones."""
+"""The version of the tables. A release that changes a table increments it, and migrates older ones."""
 LAST_VERSION = 1000
-"""No ermon will ever write a later one: such a number is damage."""
+"""No release will ever write a higher version, so a higher one is damage."""
 APPLICATION_ID = 0x65726D6E
-"""``ermn``: distinguishes our files from other programs' (SQLite file format, section 1.3)."""
+"""``ermn``: distinguishes ermon's files from those of other programs (SQLite file format, section 1.3)."""
 MAX_BYTES = 256 * 1024 * 1024
-"""Some hundred thousand findings, or the links of some hundred thousand hours; the oldest history makes room."""
+"""Limit of the file: some hundred thousand findings, or hours of the links. At the limit the oldest history is removed."""
 LOCKED_SECONDS = 4.0
-"""How long somebody else who reads the file is waited for, such as an ermon that is about to end."""
+"""How long to wait for another process that has the file open, such as an ermon that is about to end."""
 WAL_BYTES = 4 * 1024 * 1024
-"""What is left of the write-ahead log when it has been larger."""
+"""The size to which a larger write-ahead log is truncated."""
 FREE_PAGES = 256
-"""A MiB, at 4 KiB each: less is not worth giving back to the disk."""
+"""A MiB, at 4 KiB each: fewer free pages are not returned to the file system."""
 MAX_HOUR_BYTES = 64 * 1024 * 1024
-"""Of an hour of the links, unpacked: a thousand links that are never quiet. A damaged row may say any number."""
+"""Limit for an unpacked hour of the links, enough for a thousand links that change all the time. A damaged row could
+claim any size.
+"""
 VACUUMED_AT_ONCE = 4096
-"""16 MiB: giving back more may wait for the next write."""
+"""16 MiB: further free pages are returned with the next write."""
 
 
 class Table(StrEnum):
@@ -61,17 +63,17 @@ class Table(StrEnum):
 
 
 State = Mapping[Table, Mapping[str, bytes]]
-"""What the tables should hold: JSON values by key."""
+"""The wanted contents of the tables: JSON values by key."""
 
 T = TypeVar("T")
 
 
 class DamagedError(Exception):
-    """The file is no database, or a broken one."""
+    """The file is not a database, or a damaged one."""
 
 
 class ForeignError(Exception):
-    """The file is not for this ermon to write; the text says why, and what to do."""
+    """This ermon must not write the file; the text says why, and what to do."""
 
 
 _SCHEMA = (
@@ -85,7 +87,7 @@ _SCHEMA = (
 )
 _TABLES = {*map(str, Table), "history"}
 PARTS = ("", "-wal", "-shm", "-journal")
-"""What SQLite appends to the names of the files that belong to one database."""
+"""The suffixes of the files that belong to one SQLite database."""
 _NOT_THE_FILES_FAULT = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -99,15 +101,17 @@ _NOT_THE_FILES_FAULT = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_NOLFS,
 }
-"""SQLite's errors that come of the disk and of others. Any other comes of what the file holds: our statements are right."""
+"""SQLite's errors with a cause outside the file, such as the disk or another process. Every other error means that the
+contents of the file are damaged, because ermon's statements are right.
+"""
 
 
 class Database:
-    """A file. Every method may raise ``sqlite3.Error``, and ``DamagedError`` where the file is the cause."""
+    """An open file. Every method may raise ``sqlite3.Error``, or ``DamagedError`` if the file is the cause."""
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
-        """Make the file if it is missing, and connect; ``OSError`` if there is no folder to be had, or it is somebody
-        else's.
+        """Make the file if it is missing, and connect; raises ``OSError`` if its folder is missing and cannot be made, or
+        belongs to another user.
         """
         self._max_bytes = max_bytes
         own_folder(path.parent)
@@ -125,15 +129,15 @@ class Database:
         self._past = PastTables(self._connection)
 
     def open(self) -> None:
-        """Read it, and make what is missing; ``ForeignError`` if it is not ours to write."""
+        """Check the file and create missing tables; raises ``ForeignError`` if ermon must not write it."""
         with _damage():
             self._prepare()
             self._written = self._read()
 
     def _prepare(self) -> None:
-        self._connection.text_factory = bytes  # what is broken is for the reader of JSON to find
-        # Nobody else may write here. And there is no shared memory then: a file that is mapped and cut short
-        # by somebody would end the process (SIGBUS).
+        self._connection.text_factory = bytes  # the reader of the JSON handles invalid text
+        # No other process may write the file. Exclusive locking also avoids shared memory: if a mapped file were
+        # truncated from outside, the process would end (SIGBUS).
         self._set("locking_mode = EXCLUSIVE", "trusted_schema = OFF", "synchronous = NORMAL")
         new = not self._is_ours()
         if new:
@@ -143,14 +147,14 @@ class Database:
             with self._transaction():
                 for statement in _SCHEMA:
                     self._connection.execute(statement)
-        # A disk that takes nothing: what there is can still be read.
+        # The disk may refuse all writes; the file can still be read.
         with contextlib.suppress(sqlite3.OperationalError):
             with self._transaction():
                 self._past.complete()
             self._past.committed({})
 
     def _is_ours(self) -> bool:
-        """Return whether there are tables of ours, or none; nothing is written before that is known."""
+        """Return whether the file has ermon's tables or is empty. Nothing is written before this check."""
         found = self._rows("SELECT name FROM sqlite_master WHERE type = 'table'")
         tables = {as_text(name) for (name,) in found}
         version = self._number("user_version")
@@ -168,7 +172,7 @@ class Database:
             )
         if not tables >= _TABLES:
             raise DamagedError(f"tables are missing: {', '.join(sorted(_TABLES - tables))}")
-        # A trigger could keep what ermon writes from being there the next time.
+        # A trigger could change or remove what ermon writes.
         strange = self._rows("SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')")
         if strange:
             names = ", ".join(printable(as_text(name)) for (name,) in strange)
@@ -181,14 +185,14 @@ class Database:
 
     @property
     def in_place(self) -> bool:
-        """Whether the file is still where it was opened: what is written to a deleted file is gone."""
+        """Whether the file still exists at its path. Data that is written to a deleted file is lost."""
         return _identity(self._path) == self._identity
 
     # Reading -----------------------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
-        """What the tables hold."""
+        """The contents of the tables."""
         return self._written
 
     def _read(self) -> dict[Table, dict[str, bytes]]:
@@ -201,15 +205,15 @@ class Database:
         }
 
     def look(self, look: Callable[[PastTables], T]) -> T:
-        """Return what is looked up in the tables of the past."""
+        """Return the result of a query of the tables of the past."""
         with _damage():
             return look(self._past)
 
     # Writing -----------------------------------------------------------------------------------------
 
     def write(self, state: State, cleared: Iterable[HistoryRow], hours: Hours, oldest: float) -> None:
-        """Bring the tables to ``state``, add to the history, and forget what is older than ``oldest``:
-        all of it or, with an error, nothing.
+        """Bring the tables to ``state``, add to the history, and remove what is older than ``oldest``, in one transaction:
+        after an error, nothing is changed.
         """
         with _damage():
             with self._transaction():
@@ -245,7 +249,7 @@ class Database:
     def _give_back(self) -> None:
         free = self._number("freelist_count")
         if free > FREE_PAGES:
-            # As a script: it takes a step for each page, and `execute` takes one.
+            # As a script, because the statement needs one step for each page, and `execute` makes only one.
             self._connection.executescript(f"PRAGMA incremental_vacuum({min(free, VACUUMED_AT_ONCE)})")
 
     # SQLite ------------------------------------------------------------------------------------------
@@ -274,7 +278,7 @@ class Database:
 
 @contextlib.contextmanager
 def _damage() -> Iterator[None]:
-    """Tell damage to the file from everything else that can go wrong with it."""
+    """Raise ``DamagedError`` for errors that mean damage to the file; let all others pass."""
     try:
         yield
     except sqlite3.Error as error:
@@ -287,8 +291,8 @@ def _damage() -> Iterator[None]:
 
 
 def _check_header(path: Path) -> None:
-    """Tell a damaged header from a disk that cannot be written to: SQLite calls both read-only (SQLite file format,
-    section 1.3.3).
+    """Raise ``DamagedError`` if the header is damaged. SQLite reports such a file as read-only, as it does for a disk that
+    cannot be written (SQLite file format, section 1.3.3).
     """
     with path.open("rb") as file:
         header = file.read(20)
@@ -307,15 +311,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino)
 
 
-# What is kept, as values and as rows: what an ermon that starts takes from the one before it --------
+# Stored state as values and as rows: what a starting ermon reads from the one before it -------------
 
 
 BASELINE_SECONDS = 7 * 86400.0
-"""What was usual before ermon was off for a week says nothing of today."""
+"""Age at which stored baselines are ignored: after a week without ermon they say nothing about today."""
 
 
 class KeptBaseline(msgspec.Struct, frozen=True):
-    """What was usual of one thing that is counted. Rows of versions that counted routes alone have no ``level``."""
+    """The usual level of one counted thing. Rows of versions that counted only routes have no ``level``."""
 
     link: LinkFamily
     saved_at: float
@@ -330,24 +334,24 @@ class KeptBaseline(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What an earlier ermon left."""
+    """The stored state of an earlier ermon."""
 
     findings: tuple[Finding, ...] = ()
-    """Those that were raised, the oldest first."""
+    """The raised findings, the oldest first."""
     cleared: tuple[Finding, ...] = ()
-    """Those cleared last, the latest first."""
+    """The findings that were cleared last, the latest first."""
     levels: Mapping[Counted, LevelMemory] = field(default_factory=dict)
     windows: tuple[BookedWindow, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
-    """Those that no receiver has taken yet, the oldest first."""
+    """The deliveries that no receiver has accepted yet, the oldest first."""
     hours: tuple[KeptTimeline, ...] = ()
-    """What the links were lately, the earliest hour first."""
+    """The recent hours of the links' timeline, the earliest first."""
     unreadable: int = 0
-    """Rows that made no sense, and are dropped."""
+    """Number of unreadable rows, which are dropped."""
 
 
 class Reader:
-    """Takes from rows what of them can be understood, and drops the others."""
+    """Makes values from rows, and drops unreadable rows."""
 
     def __init__(self, now: float) -> None:
         """``now``: seconds since the epoch."""
@@ -357,7 +361,7 @@ class Reader:
     def read(
         self, state: Mapping[Table, dict[str, bytes]], history: Iterable[HistoryRow], hours: Hours
     ) -> Kept:
-        """Return what is kept; rows of ``state`` that make no sense are removed from it."""
+        """Return the stored state; unreadable rows are removed from ``state``."""
         findings = self._table(state[Table.FINDINGS], Finding)
         deliveries = self._table(state[Table.DELIVERIES], Delivery)
         baselines = self._table(state[Table.BASELINES], KeptBaseline)
@@ -420,12 +424,12 @@ def encode(value: object) -> bytes:
 
 
 def packed(hour: KeptTimeline) -> bytes:
-    """Write an hour of the links; on any thread. It has the same names and counts again and again."""
+    """Encode and compress an hour of the links; callable on any thread. Its many repeated names and counts compress well."""
     return zlib.compress(encode(hour))
 
 
 def _unpacked(packed: bytes) -> bytes:
-    """Return the JSON, or what is none of a row that is damaged."""
+    """Return the JSON of a packed row; from a damaged row, bytes that are not valid JSON."""
     try:
         return zlib.decompressobj().decompress(packed, MAX_HOUR_BYTES)
     except zlib.error:

@@ -1,6 +1,6 @@
-"""The storage file through good times and bad: opened again after a failure, set aside when it is broken.
+"""The storage file with its failures: opens it again after an error, and sets it aside if it is damaged.
 
-Nothing here raises: what goes wrong is put in words for the reader of a finding. Used by one thread.
+No function here raises: errors become texts for a finding. Used by one thread.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from ermon.storage.past import HistoryRow, Hours, PastTables
 
 FILE_NAME = "ermon.sqlite"
 SET_ASIDE_AT_MOST = 10
-"""Broken files that are kept in the folder: after so many, the disk is the problem, not the file."""
+"""Damaged files that stay in the folder. If there are more, the disk is the problem and not the file."""
 SHOWN_SECONDS = 300.0
-"""How long a file that was set aside is a problem: everybody who looks now and then has seen it by then."""
+"""How long a file that was set aside is reported as a problem, so that an engineer can see it."""
 
 LAST_HOUR = 2**40
-"""No hour is later."""
+"""A number above all hours since the epoch."""
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
@@ -54,7 +54,7 @@ T = TypeVar("T")
 class Written(NamedTuple):
     done: bool
     problem: str | None
-    """What is wrong, also where it was done."""
+    """What is wrong, also after a write that succeeded; ``None`` if nothing is."""
 
 
 class Looked(NamedTuple, Generic[T]):
@@ -63,13 +63,13 @@ class Looked(NamedTuple, Generic[T]):
 
 
 class Begun(NamedTuple):
-    """What there was in the file."""
+    """The contents of the file at the start."""
 
     state: State
     latest: list[HistoryRow]
-    """The latest first."""
+    """The latest rows of the history, the latest first."""
     hours: Hours
-    """The links, the earliest hour first."""
+    """The links by hour, the earliest first."""
     problem: str | None
 
 
@@ -80,13 +80,13 @@ class StorageFile:
         self._max_bytes = max_bytes
         self._database: Database | None = None
         self._new = False
-        """Nothing was written yet to a file that was begun while ermon ran."""
+        """Whether the file was created while ermon ran and nothing has been written to it yet."""
         self._notice = ""
         self._notice_ends = -math.inf
         self._log = structlog.get_logger()
 
     def begin(self, limit: int, first_hour: int) -> Begun:
-        """Read what there is: the ``limit`` latest rows of the history, and the links from ``first_hour`` on."""
+        """Read the file: the state, the ``limit`` latest rows of the history, and the links from ``first_hour`` on."""
         try:
             database = self._open()
             latest = database.look(lambda past: past.history(-math.inf, limit))
@@ -96,7 +96,7 @@ class StorageFile:
             problem = self._set_aside(error) or self._shown()
         except (OSError, sqlite3.Error, ForeignError) as error:
             problem = self._failed(error)
-        except Exception as error:  # noqa: BLE001 - whatever it holds: nothing of it can be read
+        except Exception as error:  # noqa: BLE001 - unforeseen contents: the file cannot be read
             self._log.exception("storage file cannot be read", path=str(self.path))
             problem = self._set_aside(DamagedError(_described(error))) or self._shown()
         return Begun({table: {} for table in Table}, [], {}, problem)
@@ -109,8 +109,8 @@ class StorageFile:
         hours: Hours,
         now: float,
     ) -> Written:
-        """Write the state, what was ``cleared`` since, and what of these ``hours`` is not written yet; a new file begins
-        with the ``latest`` history.
+        """Write the state, the findings that were ``cleared`` since the last write, and those of these ``hours`` that are
+        not written yet. A new file begins with the ``latest`` history.
         """
         try:
             database = self._open()
@@ -123,14 +123,14 @@ class StorageFile:
             return self.write(state, cleared, latest, hours, now)
         except (OSError, sqlite3.Error, ForeignError) as error:
             return Written(False, self._failed(error))
-        except Exception as error:  # noqa: BLE001 - the thread that writes must live
+        except Exception as error:  # noqa: BLE001 - the writing thread must not end
             return Written(False, self._surprised(error))
         self._new = False
         return Written(True, self._shown())
 
     def look(self, look: Callable[[PastTables], T], otherwise: T) -> Looked[T]:
-        """Return what is looked up in the past, or ``otherwise`` where it cannot be had: then write next, which says what is
-        wrong, and writes to the new file where the old one was set aside.
+        """Return the result of a query of the past, or ``otherwise`` after an error. Call ``write`` after an error: it
+        reports what is wrong, and writes to a new file if the old one was set aside.
         """
         try:
             return Looked(True, self._open().look(look))
@@ -158,7 +158,7 @@ class StorageFile:
         return self._database
 
     def _failed(self, error: Exception) -> str:
-        self.close()  # what was opened before a disk failed may be of no use after it
+        self.close()  # a connection from before a disk failure may be unusable afterwards
         if isinstance(error, ForeignError):
             return str(error)
         if isinstance(error, OSError):
@@ -171,19 +171,19 @@ class StorageFile:
         self._log.exception("storage failed", path=str(self.path))
         return f"{self.path}: cannot be written ({_described(error)}); move it away if that persists"
 
-    # Broken files ------------------------------------------------------------------------------------
+    # Damaged files -----------------------------------------------------------------------------------
 
     def _shown(self) -> str | None:
         return self._notice if time.monotonic() < self._notice_ends else None
 
     def _set_aside(self, damage: DamagedError) -> str | None:
-        """Rename the broken file, so that the next one is new; return why that cannot be done."""
+        """Rename the damaged file, so that the next one is new; return why that failed, ``None`` if it did not."""
         try:
             aside = self._rename()
         except OSError as error:
             self.close()
             return f"{self.path} is damaged ({damage}) and cannot be renamed: {error.strerror}; move it away"
-        self.close()  # only now: SQLite removes what it finds of the file's log under its name
+        self.close()  # not earlier: closing removes the log files that have the original name
         if aside is None:
             return (
                 f"{self.path} is damaged ({damage}), like {SET_ASIDE_AT_MOST} before it; check the disk, "
@@ -209,7 +209,7 @@ class StorageFile:
         while any(os.path.lexists(f"{aside}{part}") for part in PARTS):
             number += 1
             aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}.{number}")
-        for part in reversed(PARTS):  # the file itself last: whatever else is left belongs to no other
+        for part in reversed(PARTS):  # the database last, so that no log file is left beside a new database
             with_part = Path(f"{self.path}{part}")
             if os.path.lexists(with_part):
                 with_part.rename(f"{aside}{part}")
@@ -221,7 +221,7 @@ def _described(error: Exception) -> str:
 
 
 def _whole(name: str) -> str:
-    """Return the name of a database file without what SQLite appends."""
+    """Return the name of a database file without SQLite's suffix."""
     for part in PARTS[1:]:
         name = name.removesuffix(part)
     return name

@@ -1,7 +1,7 @@
-"""The tables of the past in the SQLite file: findings that were cleared, when each was, and what the links were by the hour.
+"""The tables of the past in the SQLite file: cleared findings, their spans of time, and the links by the hour.
 
-The first versions had ``history`` alone. They pass over what is added here, so that an upgrade can be taken back, and what
-they wrote or removed meanwhile is made up for. Used by one thread; every function may raise ``sqlite3.Error``.
+The first versions had only the table ``history``. They ignore the other tables, so that a downgrade works, and this module
+catches up with what they wrote or removed meanwhile. Used by one thread; every function may raise ``sqlite3.Error``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from ermon.core.timeline import hour_of
 
 PRUNED_AT_ONCE = 100
-"""Findings, or hours of the links: whichever reach less far."""
+"""Findings, or hours of the links, that are removed at once: those of the two that cover less time."""
 
 Hours = Mapping[int, bytes]
-"""What the links were, packed, by hours since the epoch."""
+"""The packed timeline of the links, by hours since the epoch."""
 
 
 class HistoryRow(NamedTuple):
@@ -32,14 +32,14 @@ SCHEMA = (
     "CREATE INDEX history_by_time ON history (cleared_at)",
 )
 
-# All that shows whether a finding was raised in a span: otherwise every later finding would be read to find out. An
-# index on an expression would do, but is not safe with an untrusted schema.
+# The columns that decide whether a finding was raised in a span of time. Without them every later finding would have to
+# be read. An index on an expression would be enough, but is not safe with an untrusted schema.
 _ADDED = (
     "CREATE TABLE IF NOT EXISTS finding_span (cleared_at REAL, since REAL, id TEXT, PRIMARY KEY (cleared_at, since, id)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS link_hour (hour INTEGER PRIMARY KEY NOT NULL, links BLOB NOT NULL)",
 )
 _SUM = "SELECT count(*), total(cleared_at) FROM "
-"""Of tables that are sorted by the same time: equal where they have the same rows, and much faster than to compare those."""
+"""A checksum of a table: equal for tables with the same rows, and much faster than comparing the rows."""
 _SPAN = (
     "INSERT OR IGNORE INTO finding_span SELECT cleared_at, json_extract(finding, '$.since'), id FROM history"
     " WHERE json_valid(finding) AND json_type(finding, '$.since') IN ('real', 'integer')"
@@ -48,7 +48,7 @@ _NO_SPANS = (
     "DELETE FROM finding_span WHERE NOT EXISTS (SELECT 1 FROM history"
     " WHERE history.id = finding_span.id AND history.cleared_at = finding_span.cleared_at)"
 )
-_ALL_SPANS = f"{_SPAN} AND id NOT IN (SELECT id FROM finding_span)"  # noqa: S608  # our own text
+_ALL_SPANS = f"{_SPAN} AND id NOT IN (SELECT id FROM finding_span)"  # noqa: S608  # no foreign text
 _ONE_SPAN = f"{_SPAN} AND id = ?"
 
 _SELECT = "SELECT history.id, history.cleared_at, history.finding FROM history"
@@ -68,10 +68,10 @@ class PastTables:
         self._connection = connection
         self._written_hours: Hours = {}
         self._complete = False
-        """Whether it has what ``_ADDED`` adds."""
+        """Whether the file has the tables of ``_ADDED``."""
 
     def complete(self) -> None:
-        """Add what a file of an earlier version lacks."""
+        """Add tables that a file of an earlier version lacks."""
         if self._complete:
             return
         for statement in _ADDED:
@@ -86,17 +86,17 @@ class PastTables:
     # Reading -----------------------------------------------------------------------------------------
 
     def history(self, since: float, limit: int) -> list[HistoryRow]:
-        """Return what was cleared at or after ``since``, the latest first, and ``limit`` at most."""
+        """Return the findings that were cleared at or after ``since``, the latest first, at most ``limit``."""
         return self._findings(_SINCE, since, limit)
 
     def between(self, start: float, end: float, limit: int) -> list[HistoryRow]:
-        """Return what was cleared at or after ``start`` and began at or before ``end``, what was cleared last first, and
-        ``limit`` at most.
+        """Return the findings that were cleared at or after ``start`` and began at or before ``end``, at most ``limit``,
+        the one that was cleared last first.
         """
         return self._findings(_BETWEEN, start, end, limit) if self._complete else []
 
     def find(self, key: str) -> list[HistoryRow]:
-        """Return the finding with this id, if it was cleared and is kept."""
+        """Return the finding with this id, if it was cleared and is stored."""
         return self._findings(_FIND, key)
 
     def _findings(self, query: str, *values: float | str) -> list[HistoryRow]:
@@ -106,14 +106,14 @@ class PastTables:
         ]
 
     def hours(self, first: int, last: int) -> dict[int, bytes]:
-        """Return what is held of the links from one hour to another, the earliest first."""
+        """Return the stored timeline of the links from one hour to another, the earliest first."""
         if not self._complete:
             return {}
         query = "SELECT hour, links FROM link_hour WHERE hour BETWEEN ? AND ? ORDER BY hour"
         return {hour: as_bytes(links) for hour, links in self._connection.execute(query, (first, last))}
 
     def held_from(self) -> float | None:
-        """Return the earliest time of which anything is held, to the hour where that is of the links."""
+        """Return the earliest time with stored data, ``None`` if there is none. For the links it is a full hour."""
         firsts = [self._value("SELECT min(cleared_at) FROM history")]
         if self._complete:
             firsts.append(self._value("SELECT (min(hour) + 1) * 3600.0 FROM link_hour"))
@@ -122,7 +122,7 @@ class PastTables:
     # Writing -----------------------------------------------------------------------------------------
 
     def add(self, cleared: Iterable[HistoryRow], hours: Hours) -> None:
-        """Add findings, and what of these hours is not written yet."""
+        """Add findings, and those of these hours that are not written yet."""
         rows = [(row.id, row.cleared_at, as_text(row.finding)) for row in cleared]
         self._connection.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", rows)
         self._connection.executemany(_ONE_SPAN, [(key,) for key, *_ in rows])
@@ -132,17 +132,17 @@ class PastTables:
         )
 
     def committed(self, hours: Hours) -> None:
-        """The transaction is over: what was added is there, and so are these hours."""
+        """Note that the transaction has succeeded, and these hours are written."""
         self._complete, self._written_hours = True, hours
 
     def forget(self, oldest: float) -> None:
-        """Remove what is older."""
+        """Remove everything older than ``oldest``."""
         self._connection.execute("DELETE FROM history WHERE cleared_at < ?", (oldest,))
         self._connection.execute("DELETE FROM finding_span WHERE cleared_at < ?", (oldest,))
         self._connection.execute("DELETE FROM link_hour WHERE hour < ?", (hour_of(oldest),))
 
     def prune(self) -> bool:
-        """Remove the oldest, some of it; return whether there was any."""
+        """Remove some of the oldest rows; return whether there were any."""
         findings = "SELECT max(at) FROM (SELECT cleared_at AS at FROM history ORDER BY at LIMIT ?)"
         hours = "SELECT (max(hour) + 1) * 3600.0 FROM (SELECT hour FROM link_hour ORDER BY hour LIMIT ?)"
         ends = [self._value(query, PRUNED_AT_ONCE) for query in (findings, hours)]
@@ -157,12 +157,12 @@ class PastTables:
 
 
 def as_bytes(value: object) -> bytes:
-    """Take what a damaged row may hold in place of text; a number of bytes must not be that many zeros."""
+    """Convert a value of a damaged row to bytes. ``bytes`` would turn a number into that many zeros."""
     return value if isinstance(value, bytes) else str(value).encode()
 
 
 def as_text(value: object) -> str:
-    """Take the same as text; a row of a damaged file may be written to the next."""
+    """Convert a value of a damaged row to text, because the row may be copied to a new file."""
     return as_bytes(value).decode(errors="replace")
 
 

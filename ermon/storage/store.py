@@ -1,12 +1,12 @@
-"""Keeps what must outlive ermon: changes are passed to the store, and its thread writes them.
+"""Stores the state that survives a restart: ermon passes changes to the store, and the store's thread writes them.
 
-What is to be kept is held in memory whole, and nobody waits for the disk who need not: a disk that is full,
-gone, broken or stuck costs what a restart would have remembered, and never the watching. It is tried again
-until it works, and then everything is written that has come together.
+The whole state is also in memory, and hardly any code waits for the disk. A disk that is full, missing, broken or stuck
+costs the memory over a restart, but never the monitoring. The store retries until the disk works, and then writes
+everything at once.
 
-The event loop changes the state and counts a version; the thread takes the state as a whole, writes it, and says
-which version is on disk now. Nothing is queued but the findings that were cleared, so that a disk that fails for
-a day owes one write and not a day of them, and no write depends on one that was lost.
+The event loop changes the state and increments a version. The thread takes the whole state, writes it, and reports which
+version is on disk. Only cleared findings are queued. So after a day of failures one write is due and not a day of
+writes, and no write depends on one that was lost.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ from ermon.storage.file import StorageFile
 from ermon.storage.past import HistoryRow, Hours, PastTables
 
 RETRY_SECONDS = 10.0
-"""How often a disk that failed is tried again."""
+"""The interval of retries after the disk has failed."""
 OPEN_SECONDS = 6.0
-"""How long a start waits for the disk: longer than for another ermon that is about to end."""
+"""How long the start waits for the disk: longer than for another ermon that is about to end."""
 SAVE_SECONDS = 2.0
-"""How long a transition waits for the disk before it is sent all the same."""
+"""How long a transition waits for the disk before it is sent without it."""
 HISTORY_SECONDS = 5.0
-"""How long a reader of the history waits for the disk."""
+"""How long a request for the history waits for the disk."""
 CLOSE_SECONDS = 1.0
-"""How long the end waits for the disk: ermon stops within two seconds."""
+"""How long ermon's end waits for the disk, because ermon must stop within two seconds."""
 CLEARED_KEPT = 1_000
-"""Cleared findings that are handed to the next ermon at once; the others stay in the file."""
+"""Cleared findings that the next ermon reads at its start; the others stay in the file."""
 HOURS_HELD = 25
-"""Hours of the links that are handed to the next ermon, and to a new file: 24, and the one that is not over."""
+"""Hours of the links that the next ermon reads at its start, and that a new file gets: 24, and the present one."""
 HISTORY_HELD = 10_000
-"""Cleared findings that wait in memory for a disk that fails, some ten megabytes; then the oldest are lost."""
+"""Cleared findings that wait in memory while the disk fails, some ten megabytes. Beyond that the oldest are lost."""
 
 _NOT_WRITTEN = -1
-"""The version on disk, as far as the thread relies on it, after a look has failed: everything is written again at once."""
+"""The version that the thread assumes on disk after a query has failed, so that it writes everything again at once."""
 
 Reported = Callable[[str | None], None]
 
 T = TypeVar("T")
 _Question = tuple[Callable[[PastTables], Any], Any, asyncio.Future[Any]]
-"""What is looked up, the answer where that cannot be had, and for whom."""
+"""A query, its result after an error, and the future that gets the result."""
 
 
 class _Work(NamedTuple):
-    """What the thread is to do next."""
+    """The next work of the thread."""
 
     version: int
-    """Everything up to this change is in it."""
+    """The version of the state that it contains."""
     state: State
     cleared: tuple[HistoryRow, ...]
     latest: tuple[HistoryRow, ...]
@@ -73,33 +73,33 @@ class _Work(NamedTuple):
 
 
 class Store:
-    """One folder's store. All methods are for the event loop, and none of them raises or blocks."""
+    """The store in one folder. Call its methods on the event loop unless they say otherwise. None raises or blocks."""
 
     def __init__(self, file: StorageFile, clock: Callable[[], float]) -> None:
-        """For ``open``."""
+        """Use ``open`` instead."""
         self.kept = Kept()
-        """What an earlier ermon left."""
+        """The stored state of an earlier ermon."""
         self.problem: str | None = None
-        """Why nothing can be written at present, and what to do."""
+        """Why nothing can be written at present, and what to do; ``None`` if all is well."""
         self._reported: Reported = lambda _: None
         self._log = structlog.get_logger()
         self._loop = asyncio.get_running_loop()
         self._file = file
         self._clock = clock
         self._changed = threading.Condition()
-        """Guards what stands below and both threads touch. It is never held while the disk is waited for."""
+        """Guards the attributes below that both threads use. No thread holds it while it waits for the disk."""
         self._state: dict[Table, dict[str, bytes]] = {table: {} for table in Table}
         self._unwritten: dict[str, HistoryRow] = {}
         self._latest: deque[HistoryRow] = deque(maxlen=CLEARED_KEPT)
-        """The latest first: what a new file begins with, and what is known without the disk."""
+        """The latest rows of the history, the latest first: for a new file, and for requests while the disk fails."""
         self._hours: dict[int, bytes] = {}
-        """What the links were lately, by hour: a new file begins with it."""
+        """The recent hours of the links' timeline: for a new file."""
         self._version = 0
-        """Counts changes."""
+        """The number of changes."""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._questions: list[_Question] = []
         self._late = False
-        """The start has gone on without what there is on disk."""
+        """Whether the start went on without waiting for the stored state."""
         self._ending = False
         self._opened: asyncio.Future[Kept] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -108,8 +108,8 @@ class Store:
     async def open(
         cls, folder: Path, retention_seconds: float, *, clock: Callable[[], float] = time.time, **limits: int
     ) -> Self:
-        """Open the store in ``folder``, which is made if it is missing, and read what is kept. Where that
-        cannot be had, nothing is kept, and ``problem`` says why.
+        """Open the store in ``folder``, which is made if it is missing, and read the stored state. If that fails,
+        ``kept`` is empty, and ``problem`` says why.
         """
         store = cls(StorageFile(folder, retention_seconds, **limits), clock)
         threading.Thread(target=store._work, name="ermon-storage", daemon=True).start()
@@ -125,19 +125,21 @@ class Store:
         return store
 
     def report_to(self, reported: Reported) -> None:
-        """Have ``reported`` called with every new problem, also one that there is, and with ``None`` when
-        all is well again.
+        """Call ``reported`` with the present problem, if any, with every new one, and with ``None`` when all is well
+        again.
         """
         self._reported = reported
         if self.problem is not None:
             reported(self.problem)
 
-    # What is to be kept ------------------------------------------------------------------------------
+    # Storing -----------------------------------------------------------------------------------------
 
     def save(
         self, transitions: Iterable[Transition], deliveries: Iterable[Delivery] = ()
     ) -> asyncio.Future[None]:
-        """Keep these together. Wait for the result to know them on disk, or not to be had there soon."""
+        """Store transitions and deliveries in one transaction. The result is done when they are on disk, or when the disk
+        takes too long.
+        """
         with self._changed:
             for transition in transitions:
                 self._transition(transition)
@@ -146,13 +148,13 @@ class Store:
             return self._wait_for_disk()
 
     def delivered(self, delivery_id: str) -> None:
-        """Forget a delivery: its receiver has it, or never will."""
+        """Remove a delivery that was accepted or given up."""
         with self._changed:
             if self._state[Table.DELIVERIES].pop(delivery_id, None) is not None:
                 self._touch()
 
     def refresh(self, findings: Iterable[Finding], levels: Mapping[Counted, LevelMemory]) -> None:
-        """Keep the evidence of findings as it is now, and what was learnt; and see whether the disk works."""
+        """Store the present evidence of findings and the usual levels. This also tests whether the disk works."""
         now = self._clock()
         with self._changed:
             held = self._state[Table.FINDINGS]
@@ -162,24 +164,24 @@ class Store:
             self._touch()
 
     def set_windows(self, windows: Iterable[BookedWindow]) -> asyncio.Future[None]:
-        """Keep exactly these windows; wait for the result as for that of ``save``."""
+        """Store exactly these windows; the result is done as that of ``save``."""
         with self._changed:
             self._state[Table.WINDOWS] = {booked.id: database.encode(booked) for booked in windows}
             return self._wait_for_disk()
 
     def value(self, table: Table, key: str) -> bytes | None:
-        """Return the JSON that is kept under a key; on any thread."""
+        """Return the JSON that is stored under a key; callable on any thread."""
         with self._changed:
             return self._state[table].get(key)
 
     def set_value(self, table: Table, key: str, value: bytes) -> None:
-        """Keep JSON under a key; on any thread."""
+        """Store JSON under a key; callable on any thread."""
         with self._changed:
             self._state[table][key] = value
             self._touch()
 
     def keep_hours(self, hours: Mapping[int, bytes]) -> None:
-        """Keep what the links were in these hours, as ``database.packed`` writes it."""
+        """Store these hours of the links' timeline, encoded by ``database.packed``."""
         with self._changed:
             self._hours |= hours
             self._hours = {hour: self._hours[hour] for hour in sorted(self._hours)[-HOURS_HELD:]}
@@ -187,21 +189,21 @@ class Store:
 
     @property
     def latest_hour(self) -> int | None:
-        """The last hour that this ermon has kept."""
+        """The last hour that this ermon has stored, ``None`` if there is none."""
         return max(self._hours, default=None)
 
     # The history -------------------------------------------------------------------------------------
 
     async def history(self, since: float, limit: int) -> list[Finding]:
-        """Return the findings that were cleared at or after ``since`` (seconds since the epoch), the latest
-        first, ``limit`` at most; where the disk fails, what is known without it.
+        """Return the findings that were cleared at or after ``since`` (seconds since the epoch), the latest first, at
+        most ``limit``. If the disk fails, return those in memory.
         """
         rows = await self._rows(lambda past: past.history(since, limit), lambda row: row.cleared_at >= since)
         return await asyncio.to_thread(Reader(self._clock()).findings, rows[:limit])
 
     async def between(self, start: float, end: float, limit: int) -> list[Finding]:
-        """Return the findings that were raised at some time between two times and are cleared, what was cleared last first,
-        ``limit`` at most; where the disk fails, what is known without it.
+        """Return the cleared findings that were raised at some time between two times, at most ``limit``, the one that
+        was cleared last first. If the disk fails, return those in memory.
         """
         rows = await self._rows(
             lambda past: past.between(start, end, limit), lambda row: row.cleared_at >= start
@@ -210,7 +212,7 @@ class Store:
         return [finding for finding in found if finding.since <= end][:limit]
 
     async def cleared_finding(self, finding_id: str) -> Finding | None:
-        """Return a finding that was cleared, as long as it is kept."""
+        """Return a cleared finding, ``None`` if none with this id is stored."""
         rows = await self._rows(lambda past: past.find(finding_id), lambda row: row.id == finding_id)
         found = await asyncio.to_thread(Reader(self._clock()).findings, rows)
         return found[0] if found else None
@@ -218,7 +220,7 @@ class Store:
     async def _rows(
         self, look: Callable[[PastTables], list[HistoryRow]], wanted: Callable[[HistoryRow], bool]
     ) -> list[HistoryRow]:
-        """Look findings up on the disk, and in what is known without it; the latest first."""
+        """Return findings from the disk and from memory, the latest first."""
         nothing: list[HistoryRow] = []
         found = await self._ask(look, nothing)
         with self._changed:
@@ -227,7 +229,7 @@ class Store:
         return sorted(rows.values(), key=lambda row: row.cleared_at, reverse=True)
 
     async def hours(self, first: int, last: int) -> dict[int, KeptTimeline]:
-        """Return what is held of the links from one hour of the calendar to another, by their number since the epoch."""
+        """Return the stored timeline of the links from one hour to another, by hours since the epoch."""
         nothing: dict[int, bytes] = {}
         found = await self._ask(lambda past: past.hours(first, last), nothing)
         with self._changed:
@@ -235,11 +237,11 @@ class Store:
         return await asyncio.to_thread(Reader(self._clock()).hours, found)
 
     async def held_from(self) -> float | None:
-        """Return the earliest time of which the history holds anything."""
+        """Return the earliest time with stored history, ``None`` if there is none."""
         return await self._ask(lambda past: past.held_from(), None)
 
     async def _ask(self, look: Callable[[PastTables], T], otherwise: T) -> T:
-        """Look something up on the disk, unless that does not answer."""
+        """Return the result of a query on disk, or ``otherwise`` if the disk does not answer in time."""
         answer: asyncio.Future[T] = self._loop.create_future()
         with self._changed:
             self._questions.append((look, otherwise, answer))
@@ -251,7 +253,7 @@ class Store:
             return otherwise
 
     async def close(self) -> None:
-        """Write what is not written, if that can be done soon, and end."""
+        """Write the rest of the state, if the disk is fast enough, and end."""
         with self._changed:
             self._ending = True
             self._changed.notify()
@@ -309,7 +311,7 @@ class Store:
     def _work(self) -> None:
         try:
             self._read_and_write()
-        except Exception as error:  # noqa: BLE001 - nobody else would say so
+        except Exception as error:  # noqa: BLE001 - nothing else would report it
             self._log.exception("storage stopped", path=str(self._file.path))
             problem = (
                 f"{self._file.path}: nothing more is written ({type(error).__name__}: {error}); restart ermon"
@@ -334,7 +336,7 @@ class Store:
         self._file.close()
 
     def _begin(self) -> str | None:
-        """Take over what there is, unless the start has gone on without."""
+        """Read the stored state, unless the start did not wait for it."""
         now = self._clock()
         found = self._file.begin(CLEARED_KEPT, hour_of(now) - HOURS_HELD)
         state = {table: dict(found.state[table]) for table in Table}
@@ -347,7 +349,7 @@ class Store:
         return found.problem
 
     def _next_work(self, written: int, problem: str | None) -> _Work:
-        """Wait for something that changes, for a question, for the end, or for a disk that failed."""
+        """Wait for a change, a query, the end, or the next retry after the disk has failed, and return the work to do."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._version > written or self._questions or self._ending,
@@ -364,7 +366,7 @@ class Store:
                 ending=self._ending,
             )
 
-    # And back in the event loop
+    # On the event loop again
 
     def _take_over(self, found: Kept, problem: str | None) -> None:
         if not self._opened.done():
@@ -375,7 +377,7 @@ class Store:
         if done:
             with self._changed:
                 for row in work.cleared:
-                    # It may have been raised and cleared again while it was written.
+                    # The finding may have been raised and cleared again during the write.
                     if self._unwritten.get(row.id) is row:
                         del self._unwritten[row.id]
         self._judge(problem)
@@ -385,10 +387,10 @@ class Store:
             _answer(saved, None)
 
     def _in_loop(self, callback: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: no one waits any more
             self._loop.call_soon_threadsafe(callback, *arguments)
 
 
 def _answer(question: asyncio.Future[T], answer: T) -> None:
-    if not question.done():  # somebody still waits
+    if not question.done():  # the caller still waits
         question.set_result(answer)
