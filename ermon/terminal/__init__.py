@@ -1,1 +1,1 @@
-"""``ermon status`` and ``ermon routes``: a running daemon in a terminal, for the engineer on call."""
+"""``ermon status``, ``ermon routes`` and ``ermon explain ID``: a running daemon in a terminal, for the engineer on call."""

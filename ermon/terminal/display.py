@@ -1,6 +1,6 @@
-"""How the terminal shows anything: states as shapes and words, times as people say them, and the terminal itself.
+"""How the terminal shows states, times and evidence, and what it knows of the terminal itself.
 
-The shapes and words are those of the status page.
+The shapes and words for states are those of the status page.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MARKS = {
     "recovering": "○",
     "maintenance": "▼",
 }
-"""A shape for each state and each kind of headline, for readers who do not see the colour."""
+"""A shape for each state and each kind of headline, for readers who cannot see the colour."""
 STYLES = {
     "up": "green",
     "down": "bold red",
@@ -53,7 +53,7 @@ STYLES = {
     "maintenance": "bold blue",
 }
 MAX_VALUES = 3
-"""Values of one list in a line of evidence; `--json` and the page have them all."""
+"""Values of one list in a line of evidence; `--json` and the page show all of them."""
 
 
 def mark(state: str) -> str:
@@ -61,7 +61,7 @@ def mark(state: str) -> str:
 
 
 def mark_of(finding: FindingDoc) -> str:
-    """Return the shape of a finding: the one of the state that it is in."""
+    """Return the shape for the state of a finding."""
     if finding.state != "raised":
         return MARKS["up"]
     if finding.ok_since is not None:
@@ -70,7 +70,7 @@ def mark_of(finding: FindingDoc) -> str:
 
 
 def severity_of(finding: FindingDoc) -> str:
-    """Return how severe a finding is, and its state where that is not that it is raised: ``recovering (warning)``."""
+    """Return the severity of a finding, with its state unless it is just raised: ``recovering (warning)``."""
     if finding.state != "raised":
         return f"cleared ({finding.severity})"
     return finding.severity if finding.ok_since is None else f"recovering ({finding.severity})"
@@ -85,12 +85,12 @@ def family_name(family: str) -> str:
 
 
 def duration(span: timedelta | float) -> str:
-    """Write a span, or seconds, in the two largest units: ``1 min 15 s``."""
+    """Return a span, or seconds, as text in the two largest units: ``1 min 15 s``."""
     return duration_text(span.total_seconds() if isinstance(span, timedelta) else span)
 
 
 def instant(time: str) -> datetime:
-    """Read a time of the API."""
+    """Parse a time of the API."""
     try:
         return datetime.fromisoformat(time)
     except ValueError:
@@ -98,7 +98,7 @@ def instant(time: str) -> datetime:
 
 
 def headline_line(headline: HeadlineDoc) -> str:
-    """Write the headline as one line."""
+    """Return the headline as one line."""
     about = f" {headline.about}" if headline.about else ""
     return f"{mark(headline.kind)} {headline.text}.{about}"
 
@@ -116,9 +116,9 @@ def labels(values: Mapping[str, str]) -> str:
 
 
 def evidence(values: Mapping[str, Any], known: Mapping[str, str]) -> str:
-    """Describe what proves a finding, the most telling first: prefixes, paths, then the rest.
+    """Return the evidence of a finding as text, the most useful first: prefixes, AS paths, then the rest.
 
-    ``known``: the labels, which stand beside it.
+    ``known`` are the labels, which are shown beside it and not repeated.
     """
     left = {name: value for name, value in values.items() if value != [known.get(name.removesuffix("s"))]}
     total = left.pop("prefixes_total", None)
@@ -146,11 +146,11 @@ def _value(value: Any, total: object = None) -> str:
 
 
 _PLAIN = str.maketrans({"●": "*", "▲": "!", "◆": "?", "▼": "v", "○": "o", "…": "~", "→": ">"})
-"""For a terminal that does not have the shapes; each is as wide as what stands for it."""
+"""Replacements for a terminal without these characters, of the same width."""
 
 
 class _Encodable:
-    """A stream that takes every character, and writes those that it can."""
+    """A stream that accepts every character, and replaces those that its encoding lacks."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -165,11 +165,11 @@ class _Encodable:
 
 
 def make_console(stream: TextIO) -> Console:
-    """Return a console that takes texts as they are: no markup, no emoji, nothing highlighted.
+    """Return a console that prints texts as they are, without markup, emoji and highlighting.
 
-    Colours are for a terminal, unless ``NO_COLOR`` is set (no-color.org).
+    It uses colours on a terminal, unless ``NO_COLOR`` is set (no-color.org).
     """
-    # A stream without an encoding takes every character.
+    # A stream without an encoding accepts every character.
     shapes = (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
     return Console(
         file=stream if shapes else cast(IO[str], _Encodable(stream)),
@@ -181,7 +181,7 @@ def make_console(stream: TextIO) -> Console:
 
 
 def text(words: str, style: str = "") -> Text:
-    """Make a text of whatever somebody has said."""
+    """Make a text that is safe to print from text of any origin."""
     return Text(printable(words), style, overflow="fold")
 
 
@@ -194,7 +194,7 @@ def indented(part: RenderableType, columns: int) -> Padding:
 
 
 def grid(*columns: str, right: Iterable[int] = ()) -> Table:
-    """Make a table without lines; ``right`` names the columns of numbers by their places."""
+    """Make a table without lines; ``right`` has the indices of the columns that are aligned to the right, for numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     for place, name in enumerate(columns):
         table.add_column(name, justify="right" if place in right else "left", overflow="fold")
@@ -202,7 +202,7 @@ def grid(*columns: str, right: Iterable[int] = ()) -> Table:
 
 
 class Cropped:
-    """Shows as much as the terminal has lines for, and says when there is more. The rest costs nothing."""
+    """Shows as much as fits on the terminal, and says if there is more. What does not fit is not rendered."""
 
     def __init__(self, *parts: RenderableType) -> None:
         self._parts = parts

@@ -1,4 +1,4 @@
-"""``ermon explain ID``: one finding of a running daemon, with what to do about it filled in."""
+"""``ermon explain ID``: one finding of a running daemon, with its guide, whose commands are filled in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _WIDTH = 96
 
 
 async def show_finding(target: Target, finding_id: str, out: TextIO, *, json: bool) -> bool:
-    """Print the finding, and tell whether it is over. ``UnreachableError`` where no daemon answers or knows it."""
+    """Print the finding, and return whether it is cleared. Raises ``UnreachableError`` if no daemon answers, or if the
+    daemon does not know the finding.
+    """
     async with Client(target) as client:
         answer = await client.get(f"findings/{finding_id}", dict[str, Any])
         found = read(answer, OneFindingDoc, client.name)
@@ -77,7 +79,7 @@ def _course(finding: FindingDoc) -> str:
 
 
 def _gone(since: str, clears_at: str | None) -> str:
-    """Say since when it is gone, and when it will be cleared."""
+    """Return since when the violation is gone, and when the finding will be cleared, in words."""
     gone = instant(since)
     if clears_at is None:
         return f"Gone since {clock(gone, gone)}."
@@ -90,7 +92,7 @@ def _moment(time: str) -> str:
 
 
 def _commands(commands: CommandsDoc, found: OneFindingDoc) -> Iterator[str]:
-    """Print the command of the router's platform; all of them where nobody knows which it is."""
+    """Yield the command of the router's platform, or those of all platforms if its platform is not configured."""
     known, platform = commands.commands, commands.platform
     own = known if platform is None else {platform: known.get(platform)}
     for name, blocks in own.items():
@@ -101,12 +103,12 @@ def _commands(commands: CommandsDoc, found: OneFindingDoc) -> Iterator[str]:
         for block in blocks or ():
             if block.heading:
                 yield from _wrapped(f"{block.heading}:", "     ", "     ")
-            # Whole, so that a terminal copies it as it is.
+            # Not wrapped, so that it can be copied from the terminal as it is.
             yield from (f"       {line}" for line in block.lines)
 
 
 def _hints(found: OneFindingDoc) -> list[str]:
-    """Return how to say the platforms that nobody has said, each once."""
+    """Return how to configure the platforms that are missing, each router once."""
     asked = (commands for step in found.steps for part in step for commands in part.commands)
     return sorted({each.hint.replace("`", "") for each in asked if each.hint})
 

@@ -1,4 +1,4 @@
-"""The circuits with their links, and the NAT pools: what each link receives, where each pool is seen and should be."""
+"""Shows circuits with their links, and NAT pools: what each link receives, and where each pool is and should be."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from ermon.terminal.display import (
 # Circuits ------------------------------------------------------------------------------------------------
 
 MAX_CIRCUITS = 8
-"""With more of them, only those are shown that something is wrong with."""
+"""If there are more, only those with a problem are shown."""
 WIDE = 100
 NARROW = 66
-"""Below this, what is advertised and by which router gives way to the states."""
+"""In narrower terminals the columns of advertised prefixes and routers are left out in favor of the states."""
 
 
 def circuits(status: StatusDoc, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
@@ -57,7 +57,7 @@ def circuits(status: StatusDoc, now: datetime, width: int, *, everything: bool) 
 
 
 def _widths(status: StatusDoc, names: list[str]) -> tuple[int, int]:
-    """Return how wide names of links and of routers are, so that the circuits' columns stand in line."""
+    """Return the widths of the names of links and of routers, so that the columns of all circuits are aligned."""
     links = [item for name in names for item in status.circuits[name].links.items()]
     return (
         max((len(name) for name, _ in links), default=0),
@@ -85,7 +85,7 @@ def _circuit(
 
 
 def links_of(circuit: CircuitDoc, family: Family) -> str:
-    """Say how a circuit is in a family, and how many of its links are: ``IPv4 up, 1 of 2 links; 1 unknown``."""
+    """Return the state of a circuit in a family, with the number of its links: ``IPv4 up, 1 of 2 links; 1 unknown``."""
     state, unknown = circuit.state[family], circuit.links_unknown.get(family, 0)
     every = sum(family in link.state for link in circuit.links.values())
     named = f"{family_name(family)} {state}"
@@ -143,7 +143,7 @@ def _advertised(link: LinkDoc, family: Family) -> Text:
     if count is None or limit is None:
         return text("not seen", "dim")
     match link.advertising.get(family):
-        case Answer.NO:  # the mirror shows what would be
+        case Answer.NO:  # the mirror shows what the link would advertise
             return text(f"none ({count} when up)", style("down"))
         case Answer.UNKNOWN:
             return text("◆ unknown", style("unknown"))
@@ -152,7 +152,7 @@ def _advertised(link: LinkDoc, family: Family) -> Text:
 
 
 def _services(name: str, link: LinkDoc) -> Text:
-    """Describe what is received on the link of each service, those that are missing first."""
+    """Return the routes that are received on the link for each service, missing services first."""
     totals = {
         **{service: sum(found.values()) for service, found in link.services.items()},
         **link.service_routes,
@@ -180,7 +180,7 @@ def _services(name: str, link: LinkDoc) -> Text:
 # NAT pools -----------------------------------------------------------------------------------------------
 
 MAX_POOLS = 10
-"""With more of them, only those are shown that are not where they should be."""
+"""If there are more, only those that are missing somewhere or in a wrong place are shown."""
 
 
 def pools(status: StatusDoc, *, everything: bool) -> list[RenderableType]:
@@ -208,7 +208,7 @@ _RANKS: Mapping[str, int] = {PoolOverall.WRONG: 0, PoolOverall.UNKNOWN: 1, PoolO
 
 
 def _cells(pool: PoolDoc, status: StatusDoc) -> tuple[Text, Text, Text]:
-    """Tell in which places the pool is, should be, or may be."""
+    """Return in which places the pool is, should be, or may be."""
     own: list[Text] = []
     other: list[Text] = []
     for circuit, row in pool.on_links.items():
@@ -227,7 +227,7 @@ def _cells(pool: PoolDoc, status: StatusDoc) -> tuple[Text, Text, Text]:
 
 
 def _other_links(pool: PoolDoc, status: StatusDoc) -> tuple[int, int]:
-    """Count the links of Microsoft peering that are not to advertise a pool, and those of which nothing is known of it."""
+    """Return the number of links of Microsoft peering that must not advertise a pool, and how many of them are unknown."""
     links = unseen = 0
     for name, circuit in status.circuits.items():
         if circuit.peering != "microsoft":
@@ -252,7 +252,7 @@ def _cell(places: list[Text], nowhere: str) -> Text:
 
 
 def _place(where: str, place: str, answers: Mapping[Family, str]) -> Text:
-    """Say how a pool stands in one place; where the families differ, which of them it is about."""
+    """Return the state of a pool in one place, and the family if the families differ."""
 
     def families(answer: str) -> str:
         found = [family for family, each in answers.items() if each == answer]

@@ -1,4 +1,4 @@
-"""The whole picture, the most urgent first: what is wrong, then which circuit, link, pool and feed."""
+"""The whole overview, the most urgent first: what is wrong, then the circuits, links, pools and feeds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ermon.terminal.picture import Picture
 
 
 def overview(picture: Picture, width: int, *, everything: bool = False) -> Iterator[RenderableType]:
-    """Yield what to print, from top to bottom; ``everything``: nothing is left out that is well."""
+    """Yield the parts of the overview, from top to bottom; ``everything`` includes what is well."""
     status, now = picture.status, picture.now()
     yield text(f"{mark(status.headline.kind)} {status.headline.text}.", style(status.headline.kind))
     if status.headline.about:
@@ -85,7 +85,7 @@ def _group(group: GroupDoc, picture: Picture) -> Iterator[RenderableType]:
 
 
 def noticed(picture: Picture, *, everything: bool) -> list[RenderableType]:
-    """List what will be raised if it lasts, the first to be raised first."""
+    """List violations that will be raised if they last, the next one first."""
     status, now = picture.status, picture.now()
     shown = status.noticed if everything else status.noticed[:MAX_NOTICED]
     parts: list[RenderableType] = []
@@ -123,7 +123,7 @@ def _finding(finding: FindingDoc, now: datetime) -> list[RenderableType]:
 
 
 def _course(finding: FindingDoc, now: datetime) -> str:
-    """Say how long it lasts, or since when it is gone."""
+    """Return how long the violation has lasted, or since when it is gone."""
     since = instant(finding.since)
     if finding.ok_since is None:
         return _lasting(since, now)
@@ -137,7 +137,7 @@ def _lasting(since: datetime, now: datetime) -> str:
 
 
 def quiet(picture: Picture, *, everything: bool) -> list[RenderableType]:
-    """List the maintenance and the exceptions that are in force, the first to end first, and what is wrong under each."""
+    """List the maintenance windows and exceptions in force, the next one to end first, with what is wrong under each."""
     now = picture.now()
     parts: list[RenderableType] = []
     for each in picture.status.maintenance:
@@ -154,7 +154,7 @@ def quiet(picture: Picture, *, everything: bool) -> list[RenderableType]:
 
 
 def _under(quiet: QuietDoc, *, everything: bool) -> Iterator[str]:
-    """Say what is wrong and suppressed by it: causes by name, and the number of what follows from them."""
+    """Yield what a window or exception suppresses: causes by name, and the number of their effects."""
     shown = quiet.suppressed if everything else quiet.suppressed[:MAX_SUPPRESSED]
     yield from (f"▲ suppressed: {summary}" for summary in shown)
     if quiet.suppressed_total > len(shown):
@@ -183,7 +183,7 @@ MAX_CLOCK_STEPS = 5
 
 
 def clock_steps(status: StatusDoc, now: datetime) -> list[RenderableType]:
-    """List what became of the clock, the latest first: by it dates in files and messages of before may differ."""
+    """List the steps of the clock, the latest first, because dates in earlier files and messages may differ by them."""
     shown = status.clock_steps[: -MAX_CLOCK_STEPS - 1 : -1]
     return [text(f"{clock(datetime.fromtimestamp(step.time, UTC), now)}  {step.text}") for step in shown]
 
@@ -191,7 +191,7 @@ def clock_steps(status: StatusDoc, now: datetime) -> list[RenderableType]:
 # Feeds ---------------------------------------------------------------------------------------------------
 
 MAX_FEEDS = 12
-"""With more of them, only those are shown that something is wrong with."""
+"""If there are more, only those with a problem are shown."""
 
 
 def feeds(status: StatusDoc, now: datetime, width: int, *, everything: bool) -> list[RenderableType]:
@@ -220,11 +220,11 @@ def feeds(status: StatusDoc, now: datetime, width: int, *, everything: bool) -> 
 
 
 _RANKS: Mapping[str, int] = {overall: rank for rank, overall in enumerate(reversed(FeedOverall))}
-"""The worst first, with what is not known here."""
+"""The rank of each state, the worst first; a state that this version does not know ranks with the worst."""
 
 
 def _row(name: str, feed: FeedDoc, now: datetime) -> tuple[Text, ...]:
-    # A router is waited for since ermon or its ExaBGP was started; the session may have changed long before.
+    # ermon waits for the router since ermon or ExaBGP was started; `since` may be from long before.
     since = feed.since if feed.waiting_until is None else None
     return (
         text(name),
@@ -236,7 +236,7 @@ def _row(name: str, feed: FeedDoc, now: datetime) -> tuple[Text, ...]:
 
 
 def _routes(feed: FeedDoc) -> Text:
-    """Count the routes that a feed shows: of one that is down, nobody knows what its router has."""
+    """Return the number of routes of a feed. For a feed that is down it is unknown what its router has."""
     return text("unknown", style("unknown")) if feed.state != "up" else text(str(sum(feed.routes.values())))
 
 
@@ -247,7 +247,7 @@ def _place(feed: FeedDoc) -> str:
 
 
 def _state(feed: FeedDoc, now: datetime) -> Text:
-    """Say what is wrong with a feed, in the peer's words where those are known."""
+    """Return what is wrong with a feed, in the peer's words if there are any."""
     if feed.state != "up":
         if feed.waiting_until is not None:
             until = clock(instant(feed.waiting_until), now)

@@ -1,4 +1,4 @@
-"""What a daemon has reported: everything at one moment, what has changed since, and how that is followed."""
+"""A copy of a daemon's state in the client: begins with a snapshot, and follows the daemon's events."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from ermon.client.target import UnreachableError
 from ermon.terminal.display import instant
 
 MAX_CLEARED = 200
-"""Cleared findings that a picture keeps while it follows a daemon for weeks."""
+"""Cleared findings that a picture keeps, so that it does not grow while it follows a daemon for weeks."""
 
 
 class Picture:
-    """The daemon's state, and its clock."""
+    """The daemon's state and clock, as far as the client has received them."""
 
     def __init__(self, where: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """``where``: the daemon's address, for messages. ``clock``: seconds that only ever grow."""
+        """``where`` is the daemon's address, for messages. ``clock`` returns monotonic seconds."""
         self.where = where
         self.changes = 0
-        """How often something was taken."""
+        """The number of events taken."""
         self.findings: dict[str, FindingDoc] = {}
         self.status: StatusDoc
         self._clock = clock
         self._taken_at = 0.0
 
     def now(self) -> datetime:
-        """Return the daemon's time, which this machine's clock may disagree with."""
+        """Return the daemon's time, which may differ from this machine's clock."""
         return instant(self.status.time) + timedelta(seconds=self._clock() - self._taken_at)
 
     def take(self, kind: str, data: Any) -> None:
-        """Take an event of ``/api/v1/events``; kinds and places that are not known here are passed over.
+        """Apply an event of ``/api/v1/events``; unknown kinds and places are ignored.
 
         Raises ``UnreachableError`` for data that ermon does not send.
         """
@@ -102,17 +102,17 @@ class Picture:
     def _name(self, data: object, label: str) -> str:
         return str(read(data, dict[str, Any], self.where).get(label))
 
-    # What is in it -----------------------------------------------------------------------------------
+    # Reading -----------------------------------------------------------------------------------------
 
     def raised(self) -> list[FindingDoc]:
-        """Return the raised findings, the worst first: in the order that ermon gives."""
+        """Return the raised findings, the worst first, in the daemon's order."""
         return sorted(
             (finding for finding in self.findings.values() if finding.state == "raised"),
             key=_place_of_finding,
         )
 
     def listed(self) -> list[FindingDoc | GroupDoc]:
-        """Return the raised findings, those that have one cause as one, the worst first."""
+        """Return the raised findings, the worst first, with findings of one cause as a group."""
         first = {group: self.findings.get(group.findings[0]) for group in self.status.groups}
         places: list[tuple[tuple[int, str], FindingDoc | GroupDoc]] = [
             ((group.rank, finding.raised_at), group)
@@ -136,13 +136,13 @@ def _place_of_finding(finding: FindingDoc) -> tuple[int, str]:
 # Following a daemon --------------------------------------------------------------------------------------
 
 RETRY_SECONDS = 2.0
-"""As ermon asks every client of its events to wait."""
+"""The delay that ermon asks every client of its events to use."""
 SILENCE_SECONDS = 40.0
-"""ermon says something every 15 s; who has missed it twice is not connected any more."""
+"""ermon sends something every 15 s; after two missing messages the connection counts as lost."""
 
 
 class Event(NamedTuple):
-    """Something has happened, and the picture shows it."""
+    """An event that the picture has applied."""
 
     kind: str
     data: Any
@@ -150,15 +150,15 @@ class Event(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """The connection stands, and there is nothing new."""
+    """The connection is up, and there is nothing new."""
 
 
 CLOSED = "ermon closed it (it stopped or restarts)"
-"""Why a connection that was in order has come to its end."""
+"""The reason for the end of a connection without an error."""
 
 
 class Lost(NamedTuple):
-    """The connection is gone, and is tried again."""
+    """The connection is lost, and will be tried again."""
 
     reason: str
 
@@ -167,9 +167,9 @@ News: TypeAlias = Event | Heard | Lost
 
 
 async def follow(client: Client, picture: Picture) -> AsyncGenerator[News, None]:
-    """Yield a daemon's events, without end, the snapshot first.
+    """Yield a daemon's events until cancelled, the snapshot first.
 
-    ``UnreachableError`` when it cannot be reached in the first place; later losses are yielded.
+    Raises ``UnreachableError`` if the first connection fails; later losses are yielded as ``Lost``.
     """
     last_id, begun = "", False
     while True:
@@ -178,7 +178,7 @@ async def follow(client: Client, picture: Picture) -> AsyncGenerator[News, None]
             async with aclosing(_listen(client, last_id)) as news:
                 async for each in news:
                     if isinstance(each, Event):
-                        last_id = ""  # an event that cannot be taken: only a snapshot helps
+                        last_id = ""  # an event that cannot be applied: a snapshot is needed
                         picture.take(each.kind, each.data)
                         last_id, begun = each.id, True
                     if begun:
@@ -196,7 +196,7 @@ async def follow(client: Client, picture: Picture) -> AsyncGenerator[News, None]
 
 
 async def _listen(client: Client, last_id: str) -> AsyncGenerator[Event | Heard, None]:
-    """Yield the events of one connection: from after an event on, if that is known."""
+    """Yield the events of one connection, those after ``last_id`` if the daemon still has them."""
     headers: Mapping[str, str] = {"Accept": "text/event-stream"}
     if last_id:
         headers = {**headers, "Last-Event-ID": last_id}

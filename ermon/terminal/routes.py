@@ -1,4 +1,4 @@
-"""``ermon routes QUERY``: what a running daemon finds for a query, and who does not have a prefix."""
+"""``ermon routes QUERY``: what a running daemon finds for a query, and which feeds do not have a prefix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ermon.terminal.display import indented, make_console, mark, style, text
 from ermon.terminal.status import as_json
 
 MATCHES = ("exact", "covering", "longer")
-"""The ways in which routes fit a prefix."""
+"""The ways in which routes match a prefix."""
 
 _ATTRIBUTIONS = {
     "unattributed": "a Microsoft route that fits no link",
@@ -28,10 +28,10 @@ _ATTRIBUTIONS = {
 async def show_routes(
     target: Target, query: str, out: TextIO, *, feed: str | None, match: str | None, json: bool
 ) -> bool:
-    """Print what is found, and tell whether anything is; of a prefix, an ASN and a community that is a route.
+    """Print the results, and return whether there are any; for a prefix, an ASN or a community only routes count.
 
-    ``match``: one of ``MATCHES``, or ``None`` for all of them. ``UsageError`` for a query that the daemon does not
-    understand and for a feed that it does not have, ``UnreachableError`` when none answers.
+    ``match`` is one of ``MATCHES``, or ``None`` for all of them. Raises ``UsageError`` for a query that the daemon does
+    not understand or a feed that it does not have, and ``UnreachableError`` if no daemon answers.
     """
     async with Client(target) as client:
         status = read(await client.get("status", dict[str, Any]), StatusDoc, client.name)
@@ -119,7 +119,7 @@ def _routes(found: FoundRoutesDoc, status: StatusDoc) -> Iterator[RenderableType
 
 
 def _without(found: SearchDoc) -> Iterator[RenderableType]:
-    """Say who does not have a prefix, by reason."""
+    """Yield the feeds that do not have a prefix, by reason."""
     feeds: dict[tuple[str, bool], list[str]] = {}
     for each in found.without:
         feeds.setdefault((each.text, each.reason in {"absent", "covered"}), []).append(each.feed)
@@ -132,7 +132,7 @@ def _without(found: SearchDoc) -> Iterator[RenderableType]:
 
 
 def _by_prefix(routes: Iterable[RouteDoc]) -> Iterable[list[RouteDoc]]:
-    """Put together what the feeds hold to one prefix, so that it can be compared."""
+    """Group the routes of all feeds by prefix, so that they can be compared."""
     found: dict[str, list[RouteDoc]] = {}
     for route in routes:
         found.setdefault(route.prefix, []).append(route)

@@ -1,4 +1,4 @@
-"""``ermon status``: how a running daemon sees the network, once, or with ``--watch`` as it changes, until Ctrl-C."""
+"""``ermon status``: the network as a running daemon sees it, once, or with ``--watch`` continuously until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ from ermon.terminal.overview import overview
 from ermon.terminal.picture import Event, Lost, News, Picture, follow
 
 WELL, RAISED, NOT_WELL = 0, 1, 4
-"""What ``ermon status`` ends with: all is well; something is raised, recovering too; nothing is, and not all is well.
-What is for information does not count.
+"""The exit codes of ``ermon status``: all is well; a finding is raised, or recovering; none is, but not all is well.
+Findings of severity info do not count.
 """
 
 
 async def show_status(target: Target, out: TextIO, *, json: bool, everything: bool) -> int:
-    """Print the state of a daemon, and return the exit code; ``UnreachableError`` when none answers.
+    """Print the state of a daemon, and return the exit code; raises ``UnreachableError`` if no daemon answers.
 
-    With ``json``: one object, ``status`` and ``findings``, each as the API answers it.
+    With ``json``, print one object with ``status`` and ``findings``, each as the API returns it.
     """
     async with Client(target) as client:
         status = await client.get("status", dict[str, Any])
@@ -72,23 +72,25 @@ def as_json(data: object) -> str:
 # As it changes -------------------------------------------------------------------------------------------
 
 DRAW_SECONDS = 0.1
-"""Between two drawings: a burst of events is one change to the eye."""
+"""The shortest interval between two drawings, so that a burst of events is drawn once."""
 AGE_SECONDS = 1.0
-"""Ages move that often when nothing else happens."""
+"""The interval at which durations are updated when nothing else happens."""
 COUNTS_SECONDS = 10.0
-"""Numbers of prefixes, and the marks of findings, change without an event of their own: they are asked for."""
+"""The interval at which the status is requested, because numbers of prefixes and marks of findings change without an
+event.
+"""
 MARKS_SECONDS = 0.5
-"""What has changed the headline has changed more: it is asked for so much later."""
+"""The delay of a further request after a new headline, because other values change with it."""
 LIVE_SECONDS = 25.0
-"""Older than this, the picture is not called live: ermon says something every 15 s."""
+"""The age up to which the picture counts as live; ermon sends something every 15 s."""
 
 
 async def watch(target: Target, out: TextIO, *, json: bool, everything: bool) -> None:
-    """Follow a daemon without end; ``UnreachableError`` when none answers in the first place.
+    """Follow a daemon until cancelled; raises ``UnreachableError`` if the first connection fails.
 
-    On a terminal the picture is drawn anew; elsewhere each change is a line. With ``json``, each event is a line
-    ``{"event": KIND, "data": …}``, as the API sends it, and ``{"event": "lost", "data": {"reason": …}}`` when the
-    connection is.
+    On a terminal the overview is redrawn; elsewhere each change is a line. With ``json``, each event is a line
+    ``{"event": KIND, "data": …}``, as the API sends it, and a lost connection is
+    ``{"event": "lost", "data": {"reason": …}}``.
     """
     async with Client(target) as client:
         picture = Picture(client.name)
@@ -118,7 +120,7 @@ async def _write_events(news: AsyncGenerator[News, None], out: TextIO) -> None:
 
 
 async def _write_changes(news: AsyncGenerator[News, None], picture: Picture, console: Console) -> None:
-    """Write like a log: when, and what."""
+    """Write each change as a line with its time, like a log."""
 
     def write(line: str) -> None:
         console.file.write(f"{moment(datetime.now(UTC))} {printable(line)}\n")
@@ -142,7 +144,7 @@ async def _write_changes(news: AsyncGenerator[News, None], picture: Picture, con
 
 
 class _Screen:
-    """The picture on a terminal, with a line that says whether it is live."""
+    """The overview on a terminal, with a line that says whether it is live."""
 
     def __init__(self, client: Client, picture: Picture, console: Console, *, everything: bool) -> None:
         self._client = client
@@ -153,7 +155,7 @@ class _Screen:
         self._lost: str | None = None
         self._changed = asyncio.Event()
         self._marks = asyncio.Event()
-        """Findings may be recovering, and windows open: they have no event of their own."""
+        """Set when the status must be requested: recovering findings and windows cause no event."""
 
     async def show(self, news: AsyncGenerator[News, None]) -> None:
         with Live(
@@ -189,12 +191,12 @@ class _Screen:
             try:
                 status = await self._client.get("status", dict[str, Any])
                 findings = await self._client.get("findings", list[Any])
-                # What came meanwhile may be newer than this answer.
+                # Events that arrived meanwhile may be newer than this answer.
                 if self._lost is None and self._picture.changes == before:
                     self._picture.take_all(status, findings)
                     self._changed.set()
             except UnreachableError:
-                pass  # the line about the connection says how old the picture is
+                pass  # the line about the connection shows the age of the overview
 
     async def _draw(self, live: Live) -> None:
         while True:
@@ -219,18 +221,18 @@ class _Screen:
         )
 
 
-# What has changed between two moments, a line each: for a log, where nobody looks at a terminal -----
+# Changes between two moments, a line each: for a log instead of a terminal --------------------------
 
 
 class Facts(NamedTuple):
-    """What lines are written about, frozen at one moment."""
+    """Everything that lines are written about, at one moment."""
 
     headline: HeadlineDoc
     findings: dict[str, FindingDoc]
     raised: list[FindingDoc]
-    """The worst first."""
+    """The raised findings, the worst first."""
     states: dict[str, str]
-    """What is in which state, each in words."""
+    """The state of each place, both in words."""
     clock_steps: tuple[ClockStepDoc, ...] = ()
 
 
@@ -245,7 +247,7 @@ def facts(picture: Picture) -> Facts:
 
 
 def beginning(now: Facts) -> Iterator[str]:
-    """Say how it stands when somebody begins to look."""
+    """Yield the lines for the state at the beginning."""
     yield headline_line(now.headline)
     for finding in now.raised:
         yield _raised(finding)

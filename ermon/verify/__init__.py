@@ -1,7 +1,6 @@
 """``ermon verify``: the acceptance test of a circuit, from a running daemon.
 
-A circuit is accepted when every step passes. Unknown is never a pass: what nobody could see, nobody
-has tested.
+A circuit is accepted when every step passes. Unknown is never a pass, because what ermon could not see was not tested.
 """
 
 from __future__ import annotations
@@ -47,9 +46,11 @@ def verify(
 ) -> int:
     """Test one circuit, or all of them, and print the report; return the exit code.
 
-    0: every step passes. 1: a step fails or is unknown or, compared with the report in ``before``, something
-    got worse: a step with a worse answer, or one that is no longer asked. 2: wrong usage: a circuit that the daemon or the earlier report does not know, an earlier report that cannot
-    be read. 3: no ermon answers there as one should.
+    - 0: every step passes.
+    - 1: a step fails or is unknown or, compared with the report in ``before``, something got worse: a step has a worse
+      outcome, or is missing.
+    - 2: wrong usage: the daemon or the earlier report does not know the circuit, or the earlier report cannot be read.
+    - 3: no ermon responds there as it should.
     """
     try:
         earlier = _earlier(before, circuit) if before is not None else None
@@ -70,7 +71,7 @@ def verify(
 
 
 def make_report(snapshot: Snapshot, circuit: str | None, earlier: Report | None = None) -> Report:
-    """Judge what a daemon knew of one circuit, or of all of them."""
+    """Make the report of one circuit, or of all of them, from a daemon's snapshot."""
     names = [circuit] if circuit is not None else list(snapshot.status.circuits)
     circuits = tuple(judge(CircuitFacts(snapshot, name)) for name in names)
     others = tuple(
@@ -93,7 +94,7 @@ def make_report(snapshot: Snapshot, circuit: str | None, earlier: Report | None 
 
 
 def _is_not_tested(name: str) -> bool:
-    """Return whether a check is, for a reason, no part of the test of a circuit."""
+    """Return whether a check is deliberately not part of the test of a circuit."""
     check = CATALOGUE.get(name)
     return check is not None and isinstance(check.acceptance, NotTested)
 

@@ -1,6 +1,6 @@
-"""Asks a running daemon for all that the acceptance test of its circuits needs.
+"""Asks a running daemon for everything that the acceptance test of its circuits needs.
 
-Whatever answers is not trusted to be ermon: its answers are bounded in time and size, and typed.
+The server is not trusted to be ermon: the time and size of its answers are limited, and their types are checked.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ermon.client.target import Target, UnreachableError, UsageError
 from ermon.model.prefixes import Family, Prefix, parse_prefix
 
 TOTAL_SECONDS = 120.0
-"""How long all answers may take."""
+"""How long all answers together may take."""
 MAX_TABLE_REQUESTS = 200
-"""Requests for one feed's routes of one family: enough for every circuit within Microsoft's limits, and
-not for the full table that somebody leaks to us.
+"""Requests for one feed's routes of one family: enough for every circuit within Microsoft's limits, but not for a leaked
+full table.
 """
 
 _WHOLE: Mapping[Family, Prefix] = {"ipv4": Prefix(4, 0, 0), "ipv6": Prefix(6, 0, 0)}
@@ -27,29 +27,29 @@ _WHOLE: Mapping[Family, Prefix] = {"ipv4": Prefix(4, 0, 0), "ipv6": Prefix(6, 0,
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The routes of one family that a feed holds."""
+    """The routes of one family that ermon holds for a feed."""
 
     routes: tuple[RouteDoc, ...]
     complete: bool
-    """The feed is in sync, and no answer was cut."""
+    """Whether the feed is in sync, and no answer was truncated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a daemon knew: its answers come one after the other, within a moment."""
+    """A daemon's state. Its answers arrive one after the other, so they may differ by a moment."""
 
     url: str
-    """Without a password that it may hold."""
+    """The daemon's address, without a password."""
     status: StatusDoc
     statuses: tuple[SubjectDoc, ...]
     findings: tuple[FindingDoc, ...]
-    """Those that are raised."""
+    """The raised findings."""
     tables: Mapping[tuple[str, Family], Table] = field(default_factory=dict)
-    """By feed and family: those of the circuits that were asked for."""
+    """By feed and family: the tables that concern the tested circuits."""
 
 
 async def take_snapshot(target: Target, circuit: str | None) -> Snapshot:
-    """Ask for everything about one circuit, or about all of them.
+    """Request everything about one circuit, or about all of them.
 
     Raises ``UsageError`` for a circuit that the daemon does not know, and ``UnreachableError``.
     """
@@ -78,7 +78,7 @@ async def _take(client: Client, circuit: str | None) -> Snapshot:
 
 
 def _tables_of(status: StatusDoc, circuits: Iterable[str]) -> set[tuple[str, Family]]:
-    """Name the feeds and families that show the routes of the links, and what is advertised on them."""
+    """Return the feeds and families that show what the links receive and advertise."""
     found: set[tuple[str, Family]] = set()
     for circuit in circuits:
         for name, link in status.circuits[circuit].links.items():
@@ -93,7 +93,7 @@ def _tables_of(status: StatusDoc, circuits: Iterable[str]) -> set[tuple[str, Fam
 
 
 async def _table(client: Client, feed: str, family: Family) -> Table:
-    """Ask for all routes of a feed. An answer that was cut is asked for again by halves."""
+    """Request all routes of a feed. If an answer is truncated, request the two halves of its prefix."""
     pending = [_WHOLE[family]]
     routes: dict[RouteDoc, None] = {}
     in_sync = True
@@ -104,7 +104,7 @@ async def _table(client: Client, feed: str, family: Family) -> Table:
         _check_prefixes((route.prefix for route in found.routes), client.name)
         in_sync = in_sync and feed not in found.feeds_not_in_sync
         if found.truncated:
-            # The routes to the prefix itself come first, so they are not among those that were cut.
+            # The routes for the prefix itself come first, so they were not truncated.
             pending += _halves(prefix)
         if not pending:
             return Table(tuple(routes), complete=in_sync)
@@ -112,7 +112,7 @@ async def _table(client: Client, feed: str, family: Family) -> Table:
 
 
 def _check_prefixes(prefixes: Iterable[str], where: str) -> None:
-    """Refuse what is no prefix here, so that nothing behind the edge has to."""
+    """Raise an error for text that is not a prefix, so that the rest of the code need not check."""
     try:
         for prefix in prefixes:
             parse_prefix(prefix)

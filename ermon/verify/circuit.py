@@ -1,4 +1,4 @@
-"""One circuit of a snapshot, and what the daemon's checks say of it."""
+"""One circuit of a snapshot, and the results of the daemon's checks about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Labels = Mapping[str, str]
 _OUTCOMES = {
     "ok": Outcome.PASS,
     "violated": Outcome.FAIL,
-    # Only what is violated is ever suppressed: a maintenance window explains it, and does not make it right.
+    # Only a violation is ever suppressed. A maintenance window explains it, but does not make it a pass.
     "suppressed": Outcome.FAIL,
     "unknown": Outcome.UNKNOWN,
 }
@@ -30,7 +30,7 @@ _NOT_RAISED = "not raised yet: it must last for the check's raise_after"
 
 
 class CircuitFacts:
-    """What a snapshot knows of one circuit, of its pools, and of the feeds that show them."""
+    """A snapshot's data about one circuit, its pools, and the feeds that show them."""
 
     def __init__(self, snapshot: Snapshot, name: str) -> None:
         self.name = name
@@ -50,7 +50,7 @@ class CircuitFacts:
     # Feeds and links ---------------------------------------------------------------------------------
 
     def _needs(self, feed: FeedDoc) -> bool:
-        """Return whether a feed shows anything that the circuit is judged by."""
+        """Return whether a feed shows anything that the test of the circuit needs."""
         match feed.view:
             case "edge-table":
                 return feed.router in {link.router for link in self.links.values()}
@@ -69,7 +69,7 @@ class CircuitFacts:
 
     @property
     def blinded_by(self) -> str | None:
-        """Why nothing at all can be judged, if so: ExaBGP runs for none of the feeds."""
+        """The reason if nothing at all can be judged, because ExaBGP runs for none of the feeds."""
         processes = self._snapshot.status.processes
         down = [name for name in {feed.process for feed in self.feeds.values()} if name in processes]
         if not down or any(processes[name].state != "down" for name in down):
@@ -95,12 +95,12 @@ class CircuitFacts:
         ]
 
     def mirrored_families(self, link: str) -> tuple[Family, ...]:
-        """The families in which the link is to have a mirror: its own, and those that a mirror has."""
+        """The families in which the link should have a mirror: those of the link, and those of its mirrors."""
         return tuple(f for f in FAMILIES if f in self.links[link].state or self.mirrors(link, f))
 
     @property
     def has_bound_pools(self) -> bool:
-        """Whether a pool of the circuit is to be on some of its links only."""
+        """Whether a pool of the circuit must be on some of its links only."""
         counts = (
             sum(place.circuit == self.name for place in pool.expected_on) for pool in self.pools.values()
         )
@@ -108,7 +108,7 @@ class CircuitFacts:
 
     @property
     def other_circuits(self) -> list[str]:
-        """The circuits on which a pool of this one could be advertised, and must not be."""
+        """The circuits on which a pool of this circuit could be advertised by mistake."""
         found = {
             name
             for name, circuit in self._snapshot.status.circuits.items()
@@ -119,13 +119,13 @@ class CircuitFacts:
         return sorted(found)
 
     def is_down(self, link: str, families: Iterable[Family]) -> bool:
-        """Return whether a link is known to be down in all of these families that it has."""
+        """Return whether a link is proven down in all of these families that it has."""
         state = self.links[link].state
         found = [state[family] for family in families if family in state] or list(state.values())
         return bool(found) and set(found) == {"down"}
 
     def of_other_instances(self, view: str) -> Iterator[Proof]:
-        """Say of which links another ermon has this view."""
+        """Yield a proof for each link of which another ermon has this view."""
         for name, link in self.links.items():
             if view in link.watched_elsewhere:
                 text = f"link {name} ({link.router}) is {OTHER_INSTANCE}"
@@ -134,14 +134,14 @@ class CircuitFacts:
 
     @property
     def is_split(self) -> bool:
-        """Return whether another ermon watches the circuit, or a part of it."""
+        """Return whether another ermon monitors the circuit or a part of it."""
         return any(link.watched_elsewhere for link in self.links.values())
 
     # Prefixes ----------------------------------------------------------------------------------------
 
     @cached_property
     def prefixes(self) -> Mapping[str, LinkReport]:
-        """What is received and advertised on each link."""
+        """The prefixes that are received and advertised on each link."""
         return {
             name: LinkReport(
                 router=link.router,
@@ -166,7 +166,7 @@ class CircuitFacts:
     def _listed(
         self, feeds: Iterable[str], family: Family, link: tuple[str, str] | None, *, proven: bool
     ) -> Prefixes:
-        """List what feeds show of a link, or altogether."""
+        """List the prefixes that feeds show of a link, or all of their prefixes."""
         tables = [t for feed in feeds if (t := self._snapshot.tables.get((feed, family))) is not None]
         found = {
             route.prefix
@@ -188,7 +188,7 @@ class CircuitFacts:
         return found
 
     def _concerns(self, answered: SubjectDoc) -> bool:
-        """Return whether a subject is one of this circuit's."""
+        """Return whether a subject concerns this circuit."""
         labels = answered.labels
         if "view" in labels:
             return self._needs_view(labels)
@@ -203,13 +203,15 @@ class CircuitFacts:
         return labels.get("process") in {feed.process for feed in self.feeds.values()}
 
     def _may_show_our_pools(self, answered: SubjectDoc) -> bool:
-        """Return whether one of this circuit's pools is, or could be, what another circuit's link advertises."""
+        """Return whether the subject is about another circuit's link that advertises, or could advertise, a pool of this
+        circuit.
+        """
         finding = self._findings.get(_key(answered))
         found = finding.evidence.get("pools") if finding is not None else None
         return bool(self.pools) and (found is None or not self.pools.keys().isdisjoint(found))
 
     def _needs_view(self, labels: Labels) -> bool:
-        """Return whether a view that nobody provides would show anything of the circuit."""
+        """Return whether a view that no feed provides would show anything of the circuit."""
         if labels.get("view") == "segment":
             return False
         if "circuit" not in labels:
@@ -221,14 +223,14 @@ class CircuitFacts:
         )
 
     def answers(self, check: str) -> bool:
-        """Return whether the daemon asks this check of anything that concerns the circuit."""
+        """Return whether the daemon judges this check for any subject that concerns the circuit."""
         return check in self._by_check
 
     def proofs(self, check: str, *, needs_link: bool = False) -> Iterator[Proof]:
-        """Yield what a check says of each subject that concerns the circuit.
+        """Yield the result of a check for each subject that concerns the circuit.
 
-        With ``needs_link``, an ``ok`` about a link that is down passes nothing: its routes and advertisements while up
-        are unknown.
+        With ``needs_link``, an ``ok`` about a link that is down is no pass, because it is unknown what the link receives
+        and advertises when it is up.
         """
         for answered in self._by_check.get(check, ()):
             proof = self._proof(answered)
@@ -238,7 +240,7 @@ class CircuitFacts:
             yield proof
 
     def _suppressed_by(self, answered: SubjectDoc) -> str:
-        """Say what keeps a violation quiet: somebody who wants that, or links that are down."""
+        """Return what suppresses a violation: a window, an exception, or links that are down."""
         because = answered.suppressed_because
         if because is not None and because not in CATALOGUE:
             return because
@@ -246,7 +248,7 @@ class CircuitFacts:
         return f"{' and '.join(down)} is down" if down else _SUPPRESSED
 
     def _down(self, labels: Labels) -> list[str]:
-        """Name the links that a subject is about, or compares, and that are down."""
+        """Return the links that are down, of those that a subject is about or compares."""
         if labels.get("circuit") != self.name:
             return []
         families = [family for family in FAMILIES if labels.get("family", family) == family]
@@ -278,7 +280,7 @@ class CircuitFacts:
         return Proof(outcome, text, answered.check, answered.labels, details)
 
     def _routers(self, labels: Labels) -> dict[str, Any]:
-        """Name the router on which to look first."""
+        """Return the router on which to look first."""
         circuit = self._snapshot.status.circuits.get(labels.get("circuit", ""))
         if circuit is not None and labels.get("link") in circuit.links:
             return {"routers": [circuit.links[labels["link"]].router]}
@@ -286,7 +288,7 @@ class CircuitFacts:
         return {"routers": [feed.router]} if feed is not None and feed.router is not None else {}
 
     def finding_details(self, check: str, labels: Labels) -> dict[str, Any]:
-        """Return the evidence of a raised finding; empty where there is none."""
+        """Return the evidence of a raised finding; empty if there is none."""
         finding = self._findings.get((check, frozenset(labels.items())))
         return dict(finding.evidence) | {"finding": finding.id} if finding is not None else {}
 

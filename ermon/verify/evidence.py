@@ -1,4 +1,4 @@
-"""What each step of the acceptance test reads from the state itself, and what it says when it passes."""
+"""What the steps of the acceptance test read from the state itself, and the texts of a step that passes."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def sessions(facts: CircuitFacts) -> Iterator[Proof]:
 
 
 def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
-    """A link that is down advertises nothing, but the check looks at the mirror alone; where the
-    check is switched off, the state answers.
+    """Yield whether each link advertises its pools. The check reads only the mirror, but a link that is down advertises
+    nothing. If the check is switched off, the state decides alone.
     """
     checked = facts.answers(POOL_NOT_ADVERTISED.name)
     if facts.pools:
@@ -66,7 +66,7 @@ def pools_advertised(facts: CircuitFacts) -> Iterator[Proof]:
 
 
 def pools_elsewhere(facts: CircuitFacts) -> Iterator[Proof]:
-    """What a link that is down would advertise nobody has tested."""
+    """Yield an unknown for each link that is down, because it was not tested what it would advertise."""
     for pool, family, link, _ in _on_links(facts):
         if not _expected(facts, pool, link) and facts.is_down(link, (family,)):
             text = f"not tested: {link} of {facts.name} is down ({_named(pool, family)})"
@@ -74,7 +74,7 @@ def pools_elsewhere(facts: CircuitFacts) -> Iterator[Proof]:
 
 
 def pools_on_internet(facts: CircuitFacts) -> Iterator[Proof]:
-    """Name what no feed could show; what the feeds do show, the checks judge."""
+    """Yield an unknown for everything that no feed could show. The checks judge what the feeds do show."""
     for proof in facts.proofs(VIEW_MISSING):
         if "uplink" in proof.labels:
             text = f"no feed shows what is advertised on uplink {proof.labels['uplink']}"
@@ -107,13 +107,13 @@ def _expected(facts: CircuitFacts, pool: str, link: str) -> bool:
     return any((on.circuit, on.link) == (facts.name, link) for on in facts.pools[pool].expected_on)
 
 
-# What ermon sees of all that the others are judged by -----------------------------------------------
+# The feeds that the other steps depend on -----------------------------------------------------------
 
 
 def seen(facts: CircuitFacts) -> Iterator[Proof]:
-    """Yield what is seen of each link, of the other circuits, and of the internet.
+    """Yield what ermon can see of each link, of the other circuits, and of the internet.
 
-    What ermon does not see is never a failure of the network: the step passes or is unknown.
+    Something that ermon cannot see is no failure of the network, so the step passes or is unknown.
     """
     for name, link in facts.links.items():
         for family in link.state:
@@ -162,7 +162,7 @@ def _sight(
 
 
 def _blindness(facts: CircuitFacts, name: str, family: Family, *, all_paths: bool) -> str:
-    """Say why a feed proves nothing."""
+    """Return in words why a feed proves nothing."""
     feed = facts.feeds[name]
     if feed.state == "down":
         return f"is down ({feed.down_reason})" if feed.down_reason else "is down"
@@ -175,10 +175,10 @@ def _blindness(facts: CircuitFacts, name: str, family: Family, *, all_paths: boo
     return "does not prove it"
 
 
-# What a step says when it passes: numbers and names, not praise -------------------------------------
+# The texts of a step that passes: numbers and names -------------------------------------------------
 
 UNKNOWN = "an unknown number of"
-"""Instead of a number that nothing proves: a 0 would say that there is nothing."""
+"""Shown instead of a number that nothing proves, because a 0 would claim that there is nothing."""
 
 
 def _per_link(facts: CircuitFacts, describe: Callable[[str], str]) -> str:
@@ -201,7 +201,9 @@ def _received(link: LinkDoc) -> dict[Family, str]:
 
 
 def _advertised(link: LinkDoc) -> dict[Family, str]:
-    """Say how many prefixes are advertised: none over a session that is down, whatever the mirror shows."""
+    """Return the number of advertised prefixes in words. A link that is down advertises none, although its mirror may
+    show some.
+    """
     said: dict[str | None, str] = {Answer.NO: "0", Answer.UNKNOWN: UNKNOWN}
     return {
         family: said.get(link.advertising.get(family), str(count))

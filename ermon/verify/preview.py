@@ -1,7 +1,7 @@
-"""``ermon check --url``: what another configuration would raise and clear, with what a running daemon holds.
+"""``ermon check --url``: what another configuration would raise and clear with the routes of a running daemon.
 
-The daemon's routes and what it knows of the past are played to the new configuration as a recording of one moment, and
-the clock runs on until nothing is on its way: so a change is judged before it is loaded.
+The daemon's routes and memory are replayed with the new configuration, as a recording of one moment. Then virtual time
+passes until no timer is running. So a change can be judged before it is loaded.
 """
 
 from __future__ import annotations
@@ -26,34 +26,36 @@ from ermon.sources.published import PublishedList
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would come of it."""
+    """The findings that the new configuration would raise and clear."""
 
     daemon: str
     raised: tuple[FindingDoc, ...]
     cleared: tuple[FindingDoc, ...]
     new_feeds: tuple[str, ...]
-    """Feeds that the daemon does not have: nothing is known of them, and nothing is said."""
+    """Feeds that the daemon does not have. Their routes are unknown, so the preview says nothing about them."""
     unread: int
-    """Lines of feeds that this file does not have, or has at other addresses."""
+    """Number of lines of feeds that this file does not have, or has at other addresses."""
 
     @property
     def wrong(self) -> bool:
-        """Something of severity warning or critical would be raised."""
+        """Whether a finding of severity warning or critical would be raised."""
         return any(each.severity != Severity.INFO for each in self.raised)
 
 
 class Asked(NamedTuple):
-    """What a daemon has answered."""
+    """The answers of a daemon."""
 
     daemon: str
     status: StatusDoc
     raised: Sequence[FindingDoc]
     lines: Sequence[bytes]
-    """A recording of the moment."""
+    """A recording of the daemon's present state."""
 
 
 def preview(target: Target, config: Config, lists: Mapping[SourceKey, PublishedList]) -> Preview:
-    """Ask a daemon for what it holds and judge it by ``config``; ``lists``: of files, where the daemon has none."""
+    """Ask a daemon for its state and judge it by ``config``; ``lists`` are the published lists in local files, for those
+    that the daemon does not have.
+    """
     return judge(asyncio.run(_ask(target)), config, lists)
 
 
@@ -64,7 +66,7 @@ async def _ask(target: Target) -> Asked:
 
 
 def judge(asked: Asked, config: Config, lists: Mapping[SourceKey, PublishedList]) -> Preview:
-    """Run what is held through the core with another configuration, until nothing is on its way."""
+    """Replay the state through the core with another configuration, until no timer is running."""
     unread = 0
 
     def reject(_: int, rejected: Rejected) -> None:
@@ -91,7 +93,7 @@ def _about(finding: FindingDoc) -> str:
 
 
 def write(found: Preview, out: TextIO) -> None:
-    """Write it for people."""
+    """Write the preview as text."""
     out.write(f"with what {printable(found.daemon)} holds:\n")
     out.writelines(
         f"  would be raised: {each.severity}: {printable(each.summary)} ({each.check})\n"

@@ -1,8 +1,8 @@
 """The report of an acceptance test: what ``ermon verify --json`` prints, and what ``--before`` reads.
 
-The schema is stable: keys are added, never renamed, and ``schema`` changes when one has to go.
-Times are RFC 3339 in UTC, as the daemon gave them. ``compare`` says what changed between two reports: step by
-step, and prefix by prefix on every link.
+The schema is stable: keys are added, never renamed, and ``schema`` changes when a key is removed.
+Times are RFC 3339 in UTC, as the daemon sent them. ``compare`` returns what changed between two reports: for each
+step, and for each prefix on every link.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ermon.api.status import QuietDoc
 from ermon.model.prefixes import Family, parse_prefix
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024
-"""Fifty circuits with ten thousand prefixes on every link are half of it."""
+"""Fifty circuits with ten thousand prefixes on every link take half of it."""
 
 
 class Outcome(StrEnum):
-    """``fail``: proven wrong. ``unknown``: ermon cannot tell; never as good as a pass."""
+    """The outcome of a step. ``fail``: proven wrong. ``unknown``: ermon could not see it, which is never a pass."""
 
-    PASS = "pass"  # noqa: S105  # what a step does, not what a user types
+    PASS = "pass"  # noqa: S105  # the outcome of a step, not a password
     FAIL = "fail"
     UNKNOWN = "unknown"
 
@@ -39,31 +39,31 @@ def rank(outcome: Outcome) -> int:
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """Return the worst of them; of nothing at all, nothing is known."""
+    """Return the worst of the outcomes; unknown if there are none."""
     return min(outcomes, key=rank, default=Outcome.UNKNOWN)
 
 
 class Proof(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that a step looked at."""
+    """One thing that a step looked at, with its outcome."""
 
     status: Outcome
     text: str
     check: str | None = None
-    """The check of the catalogue that answered, if it was one."""
+    """The check of the catalogue that was read; ``None``: the state itself was."""
     labels: Mapping[str, str] = {}
     details: Mapping[str, Any] = {}
-    """Routers, prefixes, numbers; the evidence of the finding, where one is raised."""
+    """Routers, prefixes, numbers; the evidence of the finding, if one is raised."""
 
     @property
     def key(self) -> tuple[str, tuple[tuple[str, str], ...], Outcome]:
-        """The same for the same thing in two reports."""
+        """Equal for the same thing in two reports."""
         return (self.check or self.text, tuple(sorted(self.labels.items())), self.status)
 
 
 class Step(msgspec.Struct, frozen=True):
     id: str
     title: str
-    """What is asked, as a statement that a pass affirms."""
+    """A statement that is true if the step passes."""
     status: Outcome
     summary: str
     evidence: tuple[Proof, ...]
@@ -73,16 +73,16 @@ class Prefixes(msgspec.Struct, frozen=True):
     """The prefixes of one family on a link, sorted."""
 
     complete: bool
-    """Nothing is missing from the list; only then does its silence prove anything."""
+    """Whether the list is complete. Only then does it prove that a prefix is absent."""
     prefixes: tuple[str, ...]
 
 
 class LinkReport(msgspec.Struct, frozen=True):
     router: str
     received: Mapping[Family, Prefixes]
-    """By family: what Microsoft sends us."""
+    """By family: what the link receives from Microsoft."""
     advertised: Mapping[Family, Prefixes]
-    """By family: what we send Microsoft."""
+    """By family: what the link advertises to Microsoft."""
 
 
 class CircuitReport(msgspec.Struct, frozen=True):
@@ -92,14 +92,14 @@ class CircuitReport(msgspec.Struct, frozen=True):
     status: Outcome
     steps: tuple[Step, ...]
     not_asked: tuple[str, ...]
-    """Checks that could judge this circuit and that the configuration does not ask."""
+    """Checks that could judge this circuit, but that the configuration does not use."""
     links: Mapping[str, LinkReport]
     blinded_by: str | None = None
-    """Why all steps are unknown, if there is one reason."""
+    """Why all steps are unknown, if there is a common reason."""
 
 
 class OtherFinding(msgspec.Struct, frozen=True):
-    """A raised finding that is no part of the test of a circuit."""
+    """A raised finding that is not part of the test of a circuit."""
 
     check: str
     severity: str
@@ -118,19 +118,19 @@ class StepChange(msgspec.Struct, frozen=True):
     before: Outcome | None
     after: Outcome | None
     solved: tuple[str, ...] = ()
-    """What was wrong or unknown before, and is no longer."""
+    """What was wrong or unknown before, and is not any more."""
     added: tuple[str, ...] = ()
     """What is wrong or unknown now, and was not before."""
 
 
 class PrefixChange(msgspec.Struct, frozen=True):
-    """What came and went on one link, in one direction and family."""
+    """The new and missing prefixes of one link, in one direction and family."""
 
     link: str
     direction: Direction
     family: Family
     complete: bool
-    """Both lists were complete; otherwise a prefix may only seem to be new or gone."""
+    """Whether both lists were complete. Otherwise a prefix may only seem to be new or missing."""
     gone: tuple[str, ...]
     new: tuple[str, ...]
 
@@ -146,14 +146,14 @@ class Comparison(msgspec.Struct, frozen=True):
     """What changed since an earlier report."""
 
     before: str
-    """When that was made."""
+    """The time of the earlier report."""
     worse: bool
     circuits: tuple[CircuitChange, ...]
 
 
 class Report(msgspec.Struct, frozen=True):
     version: str
-    """Of the daemon."""
+    """The daemon's version."""
     time: str
     url: str
     status: Outcome
@@ -161,22 +161,22 @@ class Report(msgspec.Struct, frozen=True):
     other_findings: tuple[OtherFinding, ...] = ()
     comparison: Comparison | None = None
     maintenance: tuple[QuietDoc, ...] = ()
-    """The windows that are open and the exceptions in force: what they keep quiet fails all the same."""
+    """The open windows and the exceptions in force. A violation that they suppress still fails its step."""
     schema: Literal["ermon-verify/1"] = "ermon-verify/1"
 
 
 class ReportError(Exception):
-    """A file is no report; says which, and what is wrong with it."""
+    """A file is not a report; the text says which, and what is wrong with it."""
 
 
 def to_json(report: Report) -> str:
-    """Write a report; in ASCII, so that it survives every terminal and mail."""
+    """Return a report as JSON, in ASCII, so that it survives every terminal and mail program."""
     values = msgspec.to_builtins(report)
     return json.dumps({"schema": values.pop("schema"), **values}, indent=2) + "\n"
 
 
 def load_report(file: Path) -> Report:
-    """Read what ``to_json`` wrote; raises ``ReportError``."""
+    """Read a report that ``to_json`` wrote; raises ``ReportError``."""
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_REPORT_BYTES + 1)
@@ -198,7 +198,7 @@ _NOTHING = Prefixes(complete=False, prefixes=())
 
 
 def compare(before: Report, after: Report, circuit: str | None) -> Comparison:
-    """Compare what two reports say of one circuit, or of all that either of them names."""
+    """Compare two reports for one circuit, or for all circuits in either of them."""
     earlier = {found.circuit: found for found in before.circuits if circuit in {None, found.circuit}}
     now = {found.circuit: found for found in after.circuits}
     changes = tuple(_circuit(name, earlier.get(name), now.get(name)) for name in {**earlier, **now})
@@ -220,9 +220,9 @@ def _circuit(name: str, before: CircuitReport | None, after: CircuitReport | Non
 
 
 def _step(before: Step | None, after: Step | None) -> StepChange | None:
-    """Compare one step; ``None`` where nothing changed.
+    """Compare one step; return ``None`` if nothing changed.
 
-    A step that is gone counts as worse: what is no longer asked is no longer proven.
+    A missing step counts as worse, because what is no longer tested is no longer proven.
     """
     shown = after or before
     if shown is None:

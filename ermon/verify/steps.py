@@ -1,8 +1,7 @@
-"""The steps of the acceptance test of a circuit, in the order in which one would fix what fails.
+"""The steps of the acceptance test of a circuit, in the order in which an engineer would repair failures.
 
-Most steps ask the daemon's own checks, so that the test can never disagree with what pages people; each
-check says which step that is. The state of the links, of the pools and of the feeds is read as it is
-(``evidence``), whether or not a check is switched on.
+Most steps read the daemon's own checks, so that the test cannot contradict the alerts. Each check names its step. The
+state of the links, pools and feeds is read directly (``evidence``), whether or not a check is switched on.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ class StepKind:
     id: AcceptanceStep
     title: str
     passed: Callable[[CircuitFacts], str]
-    """What to say when it passes: numbers, not praise."""
+    """The text of a pass: numbers and names."""
     states: Callable[[CircuitFacts], Iterator[Proof]] = _nothing
-    """What is read from the state itself."""
+    """What the step reads from the state itself."""
     needs_link: bool = False
-    """Nothing can be said of a link that is down."""
+    """Whether an ``ok`` about a link that is down does not count, because the step is about a link that is up."""
     blames_network: bool = True
-    """Whether what is wrong here is wrong with the network, and not with ermon's sight."""
+    """Whether a failure is one of the network, and not of what ermon can see."""
 
     @property
     def asked(self) -> tuple[tuple[Check, Tested], ...]:
-        """The checks that the step asks, and their part in it."""
+        """The checks that the step reads, and their part in it."""
         found = [
             (check, check.acceptance)
             for check in CATALOGUE.values()
@@ -46,14 +45,14 @@ class StepKind:
         return tuple(sorted(found, key=lambda asked: asked[1].place))
 
     def counts(self, proof: Proof) -> bool:
-        """Return whether a check's answer matters: a feed that cannot be judged matters only where no other
-        shows the same, and ``states`` reports it.
+        """Return whether a proof counts for the step. An unknown about a feed alone does not: it matters only if no other
+        feed shows the same, and then ``states`` reports it.
         """
         return self.blames_network or proof.status is not Outcome.UNKNOWN or "feed" not in proof.labels
 
 
 def judge(facts: CircuitFacts) -> CircuitReport:
-    """Put a circuit to the test."""
+    """Test a circuit."""
     steps = tuple(step for kind in STEPS if (step := _step(kind, facts)) is not None)
     not_asked = [
         check.name
@@ -75,7 +74,7 @@ def judge(facts: CircuitFacts) -> CircuitReport:
 
 
 def _step(kind: StepKind, facts: CircuitFacts) -> Step | None:
-    """Take one step; ``None`` where the configuration leaves nothing to ask."""
+    """Judge one step; return ``None`` if nothing in the configuration concerns it."""
     proofs = list(kind.states(facts))
     for check, part in kind.asked:
         if facts.answers(check.name):
@@ -105,13 +104,11 @@ def _first(proofs: list[Proof]) -> str:
     return proofs[0].text + more
 
 
-# Which checks there have to be -----------------------------------------------------------------------
+# Which checks must be present ------------------------------------------------------------------------
 
 
 def _must_answer(part: Tested, facts: CircuitFacts) -> bool:
-    """Return whether a check can only be missing because somebody switched it off, and the step would be
-    hollow without it.
-    """
+    """Return whether the step needs this check, so that it can be missing only because it was switched off."""
     match part.required:
         case None:
             return False
@@ -137,7 +134,7 @@ def _must_answer(part: Tested, facts: CircuitFacts) -> bool:
 
 
 def _may_answer(check: Check, part: Tested, facts: CircuitFacts) -> bool:
-    """Return whether another configuration of the same circuits could ask this check."""
+    """Return whether another configuration of the same circuits could use this check."""
     if part.required is Required.WITH_OTHER_CIRCUITS and not facts.other_circuits:
         return False
     if part.required is Required.WITH_BOUND_POOLS and not facts.has_bound_pools:

@@ -1,4 +1,4 @@
-"""The report for people, in 100 columns: what fails first to the eye, and what proves it below."""
+"""The report as text in 100 columns: failures are prominent, with their evidence below."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from ermon.verify.report import (
 WIDTH = 100
 TITLE_WIDTH = 44
 MAX_PROOFS = 10
-"""Problems shown of one step; ``--json`` has all of them."""
+"""Problems shown for one step; ``--json`` has all of them."""
 MAX_PREFIXES = 12
-"""Prefixes shown of one list."""
+"""Prefixes shown from one list."""
 
 _MARKS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.UNKNOWN: "?"}
 _STYLES = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.UNKNOWN: "yellow"}
 _CHANGE_STYLES = {"better": "green", "worse": "red", "gone": "red", "different": "yellow", "new": "cyan"}
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 _PLAIN = str.maketrans({"✓": "+", "✗": "x", "─": "-", "→": "->", "·": ";"})
-"""For a terminal that has no more than ASCII."""
+"""Replacements for a terminal that can show only ASCII."""
 
 
 class Sheet:
@@ -45,7 +45,7 @@ class Sheet:
         self._stream = stream
         dumb = "NO_COLOR" in os.environ or os.environ.get("TERM", "dumb") == "dumb"
         self._coloured = stream.isatty() and not dumb
-        # A stream without an encoding takes every character.
+        # A stream without an encoding accepts every character.
         self._unicode = (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
 
     def write(self, report: Report) -> None:
@@ -91,7 +91,7 @@ class Sheet:
         if details:
             self._block(details, 8, "dim")
 
-    # What changed ------------------------------------------------------------------------------------
+    # The comparison ----------------------------------------------------------------------------------
 
     def _comparison(self, report: Report) -> None:
         comparison = report.comparison
@@ -146,7 +146,7 @@ class Sheet:
                 self._block(f"{finding.severity:<9} {finding.check}: {finding.summary}", 2)
 
     def _maintenance(self, report: Report) -> None:
-        """Say what suppresses findings on purpose, beside the steps that fail."""
+        """Print the windows and exceptions that suppress findings, beside the steps that fail."""
         if report.maintenance:
             self._line("")
             self._line("Maintenance windows and exceptions in force", "bold")
@@ -177,7 +177,7 @@ class Sheet:
     # Lines -------------------------------------------------------------------------------------------
 
     def _block(self, text: str, indent: int, style: str | None = None) -> None:
-        """Print text in as many lines as it needs, the later ones two columns further in."""
+        """Print text, wrapped; later lines are indented by two more columns."""
         space = " " * indent
         lines = textwrap.wrap(
             printable(text),
@@ -206,7 +206,7 @@ def _tally(step: Step) -> str:
 
 
 def _details(proof: Proof) -> Iterator[str]:
-    """Tell what proves it, the most telling first."""
+    """Yield the details of a proof as text, the most useful first."""
     if proof.check is not None and proof.check not in proof.text:
         yield " ".join([proof.check, *dict.fromkeys(proof.labels.values())])
     details = dict(proof.details)
@@ -218,7 +218,7 @@ def _details(proof: Proof) -> Iterator[str]:
         if values := details.pop(name, None):
             yield words + _list(values, None)
     since = details.pop("since", None)
-    for name in ("finding", "blind_feeds"):  # for machines; the text names the feeds
+    for name in ("finding", "blind_feeds"):  # only for programs; the text names the feeds
         details.pop(name, None)
     for name, value in details.items():
         yield f"{name.replace('_', ' ')}: {_value(value)}"
@@ -244,7 +244,7 @@ def _value(value: Any) -> str:
 
 
 def _moment(time: str) -> str:
-    """Write a time of the API here and in UTC, each with its zone; what is no time stays as it is."""
+    """Return a time of the API in the local zone and in UTC, each with its zone; other text is returned unchanged."""
     try:
         return moment(datetime.fromisoformat(time))
     except ValueError:
