@@ -1,1 +1,1 @@
-"""The HTTP server: the API, the status page, metrics, runbooks."""
+"""The web application: the API, the status page, metrics and runbooks."""

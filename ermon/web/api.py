@@ -1,6 +1,6 @@
-"""The handlers under ``/api/v1``.
+"""Handlers under ``/api/v1``.
 
-What they show of the network is taken on the event loop and written as JSON on a thread.
+They read the state of the network on the event loop, and encode it as JSON on a thread.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ from ermon.web.history import latest_cleared, what_may_be_missing
 from ermon.web.routes import MATCHES, find_difference, find_routes
 
 MAX_HISTORY = 2_000
-"""Cleared findings in one answer: some megabytes."""
+"""Cleared findings in one answer, which takes some megabytes."""
 
 
 async def status(request: web.Request) -> web.Response:
-    """Everything that is configured, and how it is."""
+    """Handle the status: everything that is configured, with its state."""
     parameters(request)
     status = await status_now(request.app[CONTEXT])
     return await _show(lambda: status)
 
 
 async def findings(request: web.Request) -> web.Response:
-    """The raised findings, then the cleared ones, the latest of those first: those cleared of late, or all
-    that were raised, or not yet cleared, at a time or after it.
+    """Handle findings: the raised ones, then the cleared ones, the latest first. Without ``since`` these are the recent
+    ones, with it all that were cleared at that time or later.
     """
     values = parameters(request, "state", "since")
     state = choice(values, "state", ("raised", "cleared"))
@@ -79,7 +79,7 @@ async def _findings_since(context: WebContext, state: str | None, since: float) 
 
 
 async def _cleared_since(context: WebContext, since: float, limit: int) -> tuple[list[Finding], list[str]]:
-    """Return the findings that were cleared since a time, the latest first, and what may be missing."""
+    """Return the findings that were cleared since a time, the latest first, and warnings about missing ones."""
     found = await context.past.history(since, limit + 1)
     latest = latest_cleared(context, found, since)
     warnings = []
@@ -89,7 +89,7 @@ async def _cleared_since(context: WebContext, since: float, limit: int) -> tuple
 
 
 async def statuses(request: web.Request) -> web.Response:
-    """The status of every check and subject, ordered by check and labels: what replay prints of them."""
+    """Handle the statuses of every check and subject, sorted by check and labels, as ``ermon replay`` prints them."""
     parameters(request)
     monitor = request.app[CONTEXT].monitor()
     found = await list_in_slices(
@@ -106,7 +106,7 @@ async def statuses(request: web.Request) -> web.Response:
 
 
 async def routes(request: web.Request) -> web.Response:
-    """The routes held to a prefix, inside it, or covering it."""
+    """Handle the routes for a prefix, inside it, or covering it."""
     values = parameters(request, "prefix", "feed", "match")
     match = choice(values, "match", MATCHES) or "exact"
     prefix = _prefix(values.get("prefix"))
@@ -118,7 +118,7 @@ async def routes(request: web.Request) -> web.Response:
 
 
 async def difference(request: web.Request) -> web.Response:
-    """What is received on one link of a circuit and not on another."""
+    """Handle the prefixes that one link of a circuit receives and another does not."""
     parameters(request)
     monitor = request.app[CONTEXT].monitor()
     name, circuits = request.match_info["circuit"], monitor.config.circuits
@@ -128,7 +128,7 @@ async def difference(request: web.Request) -> web.Response:
 
 
 async def schema(request: web.Request) -> web.Response:
-    """What all of these answer, as JSON Schema."""
+    """Handle the JSON Schema of all answers."""
     parameters(request)
     return await _show(make_schema)
 
@@ -140,7 +140,7 @@ async def status_now(context: WebContext) -> StatusDoc:
 
 
 def status_of(context: WebContext, collected: Collected) -> StatusDoc:
-    """Put together what was collected."""
+    """Make the status from what was collected."""
     now = context.clock()
     return network_status(
         context.monitor(),
@@ -154,7 +154,7 @@ def status_of(context: WebContext, collected: Collected) -> StatusDoc:
 
 
 def findings_now(context: WebContext, state: str | None = None) -> list[Finding]:
-    """Return the findings; ``state`` is ``raised``, ``cleared``, or ``None`` for both."""
+    """Return the findings in memory; ``state`` is ``raised``, ``cleared``, or ``None`` for both."""
     monitor = context.monitor()
     raised = monitor.findings() if state != "cleared" else []
     cleared = list(monitor.cleared) if state != "raised" else []
@@ -162,12 +162,12 @@ def findings_now(context: WebContext, state: str | None = None) -> list[Finding]
 
 
 async def _show(render: Callable[[], Any]) -> web.Response:
-    """Answer with what ``render`` returns, on any thread."""
+    """Answer with the result of ``render``, which runs on a thread."""
     return answer(await asyncio.to_thread(lambda: success(render())))
 
 
 def _prefix(text: str | None) -> Prefix:
-    """Read a prefix; a bare address means its host prefix."""
+    """Parse a prefix; an address without a length is its host prefix."""
     if text is None:
         refuse("parameter 'prefix' is missing; give one such as 198.51.100.0/28 or 2001:db8::1")
     try:
@@ -176,18 +176,18 @@ def _prefix(text: str | None) -> Prefix:
         refuse(f"parameter 'prefix': {error}")
 
 
-# The checks of ermon, and what to do, in the words of ``ermon explain`` --------------------
+# Checks with their guides, in the words of ``ermon explain`` -------------------------------
 
 
 async def checks(request: web.Request) -> web.Response:
-    """Every check in the order of the catalogue, with the severity that the configuration gives it."""
+    """Handle the list of checks in the order of the catalogue, with their configured severities."""
     parameters(request)
     config = request.app[CONTEXT].monitor().config
     return answer(success([CheckDoc(**_heading(config, check)) for check in CATALOGUE.values()]))
 
 
 async def check(request: web.Request) -> web.Response:
-    """What one check means, what it needs, and what to do."""
+    """Handle one check: what it means, what it needs, and what to do."""
     parameters(request)
     name, config = request.match_info["check"], request.app[CONTEXT].monitor().config
     if name not in CATALOGUE:
@@ -216,11 +216,11 @@ def _heading(config: Config, check: Check) -> dict[str, Any]:
     }
 
 
-# Maintenance windows: readable for all, changed only by those who may make changes --------
+# Maintenance windows: every user may read them, and only users with that right may change them
 
 
 async def windows(request: web.Request) -> web.Response:
-    """The windows of the configuration, and those that were added since."""
+    """Handle the list of windows: those of the configuration, and those that were added at run time."""
     parameters(request)
     context = request.app[CONTEXT]
     now = context.clock()
@@ -230,7 +230,9 @@ async def windows(request: web.Request) -> web.Response:
 
 
 async def caller(request: web.Request) -> web.Response:
-    """Who asks, and what they may do: a page shows its buttons by it, and every change is judged again."""
+    """Handle the question who the caller is and what they may do. The page shows its buttons accordingly; ermon checks
+    the right again with every change.
+    """
     parameters(request)
     asking, allowed = caller_of(request), may_change(request)
     return answer(
@@ -246,7 +248,7 @@ async def caller(request: web.Request) -> web.Response:
 
 
 async def preview_window(request: web.Request) -> web.Response:
-    """Say what a window would suppress; nothing is changed, and reading rights are enough."""
+    """Handle a preview of what a window would suppress. It changes nothing, so the right to read is enough."""
     context = request.app[CONTEXT]
     now, monitor = _now(context), context.monitor()
     proposed = await _proposed(request, now, "")
@@ -276,7 +278,7 @@ async def add_window(request: web.Request) -> web.Response:
 
 
 async def _proposed(request: web.Request, now: float, by: str) -> BookedWindow:
-    """Read the window that a request is about, as it would be booked."""
+    """Return the window that a request describes, as it would be booked."""
     context = request.app[CONTEXT]
     try:
         wanted = msgspec.json.decode(await request.read(), type=WindowRequest)
@@ -311,7 +313,9 @@ async def end_window(request: web.Request) -> web.Response:
 
 
 def _now(context: WebContext) -> float:
-    """Return the time as a ``datetime`` can have it: a window that begins or ends now must not do so in a moment."""
+    """Return the time, rounded down to the precision of a ``datetime``, so that a window that begins or ends now does not
+    do so a moment later.
+    """
     return round(context.clock(), 6)
 
 
@@ -323,14 +327,14 @@ def _moment(name: str, text: str) -> datetime:
 
 
 async def _in_force(context: WebContext, response: web.Response) -> web.Response:
-    """Answer when the windows are in force, and would outlive ermon."""
+    """Return the response when the windows are in force and stored."""
     context.maintenance_changed()
     await context.maintenance.saved()
     return response
 
 
 def _window(window: MaintenanceWindow, now: float, booked: BookedWindow | None = None) -> WindowDoc:
-    """Show a window; ``booked`` unless it is the configuration's."""
+    """Describe a window; ``booked`` is ``None`` for one of the configuration."""
     return WindowDoc(
         id=None if booked is None else booked.id,
         origin="configuration" if booked is None else "run time",
@@ -345,7 +349,7 @@ def _window(window: MaintenanceWindow, now: float, booked: BookedWindow | None =
 
 
 async def accept(request: web.Request) -> web.Response:
-    """Take what a check calls wrong for right; answers with the subjects, and what is said of them now."""
+    """Handle an acceptance: the present state counts as usual. The answer has the subjects with their new statuses."""
     by = await require_changes_allowed(request)
     context = request.app[CONTEXT]
     try:
@@ -379,7 +383,7 @@ async def accept(request: web.Request) -> web.Response:
                     labels=alarm.labels,
                     by=by,
                     because=because,
-                    status=statuses.get(alarm.key, alarm.status),  # a reload may have come between
+                    status=statuses.get(alarm.key, alarm.status),  # a reload may have removed it
                 )
                 for alarm in alarms
             )

@@ -1,6 +1,6 @@
 """The web application: the API, the metrics, the events, the runbooks and the status page.
 
-Everything here reads, but for ``/-/reload``, the maintenance windows and what is accepted.
+All requests only read, except ``/-/reload``, maintenance windows and acceptances.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ermon.web.handling import CONTEXT, WebContext, answer, failure
 __all__ = ["WebContext", "make_app"]
 
 CHUNK_BYTES = 256 * 1024
-"""Of a large answer, so much is handed to the socket at a time: megabytes at once hold the event loop."""
+"""Bytes of a large answer that are written at a time, because writing megabytes at once would block the event loop."""
 
 _METRICS = web.AppKey("metrics", Metrics)
 
@@ -102,7 +102,9 @@ async def _metrics(request: web.Request) -> web.StreamResponse:
 
 
 class _LargeAnswer(web.StreamResponse):
-    """Is handed over bit by bit, after its request's turn is over: who reads slowly holds up nobody."""
+    """A large answer. It is sent in pieces after the request has released its place, so that a client that reads slowly
+    delays no other.
+    """
 
     def __init__(self, body: bytes, headers: Mapping[str, str]) -> None:
         super().__init__(headers=headers)
@@ -118,7 +120,7 @@ class _LargeAnswer(web.StreamResponse):
 
 async def _healthy(request: web.Request) -> web.Response:
     del request
-    return web.Response(text="ermon is healthy\n")  # it answers: the event loop turns
+    return web.Response(text="ermon is healthy\n")  # an answer proves that the event loop runs
 
 
 async def _ready(request: web.Request) -> web.Response:
@@ -139,7 +141,7 @@ async def _reload(request: web.Request) -> web.Response:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer errors in JSON under /api, and whatever is a bug with 500 and a line in the log."""
+    """Answer errors in JSON under /api, and any other exception, which is a bug, with 500 and a line in the log."""
     in_api = request.path.startswith("/api/")
     try:
         return await handler(request)
@@ -152,15 +154,15 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             response.force_close()
         return response
     except ConnectionResetError:
-        raise  # the client is gone
-    except Exception:  # noqa: BLE001  # whatever it is, the others go on being served
+        raise  # the client has disconnected
+    except Exception:  # noqa: BLE001  # a bug in one request must not affect others
         structlog.get_logger().exception("request failed", method=request.method, path=request.path)
         text = "a bug in ermon; the log has the details"
         return answer(failure(text), 500) if in_api else web.Response(text=f"{text}\n", status=500)
 
 
 def _reason(request: web.Request, error: web.HTTPException) -> str:
-    """Say what is wrong in words, where aiohttp would only repeat the number."""
+    """Return what is wrong in words, because aiohttp's default text only repeats the status."""
     text = error.text or error.reason
     if text != f"{error.status}: {error.reason}":
         return text.strip()

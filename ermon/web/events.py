@@ -1,7 +1,7 @@
-"""Server-sent events: what changes goes to everybody who listens, in order, with ids to resume from.
+"""Server-sent events: sends changes to all subscribed clients, in order, with ids from which a client can resume.
 
-Nobody who listens can hold ermon up: events are queued for each client up to a limit, and a client that
-is further behind loses them all and starts anew with a snapshot.
+No client can delay ermon: events are queued for each client up to a limit. A client that is further behind loses its
+events and gets a new snapshot.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ from ermon.model.events import Change, ClockChanged, DrainChanged, FeedChanged, 
 from ermon.model.inventory import Feed, LinkKey, View
 
 KEPT_EVENTS = 1_000
-"""Events that a client can resume from, and that are queued for one: a busy minute, and about a megabyte."""
+"""Events that are kept for clients to resume, and the limit of the queue of each: a busy minute, about a megabyte."""
 
 PUBLISH_SECONDS = 0.05
-"""What changes is published at once, and again so often at most: a busy minute changes the same links many times, nobody
-sees more on a page, and lines that come in must not wait for pages.
+"""A change is published at once, and further ones after this interval. In a busy minute the same links change many times,
+more updates would not be visible on a page, and lines of ExaBGP must not wait for pages.
 """
 
 MAX_CLIENTS = 100
-"""A wall of screens; a client with more is the first to lose one."""
+"""Enough for a wall of screens. Beyond it, the client with the most streams loses one."""
 
 _Entity = tuple[str, str | LinkKey]
-"""What an event is about: ``link``, ``feed`` or ``pool``, and which."""
+"""The subject of an event: ``link``, ``feed`` or ``pool``, and its key."""
 
 
 class TooManyClientsError(Exception):
-    """No more can listen."""
+    """All places for event streams are taken."""
 
 
 class Subscription:
-    """One client's events."""
+    """The queue of events for one client."""
 
     def __init__(self, limit: int, missed: Iterable[bytes] | None, party: str = "") -> None:
-        """``missed`` came since the client was last here; ``None``: nobody knows what it has missed."""
+        """``missed`` are the events since the client's last one; ``None`` if those are unknown."""
         self.party = party
-        """Whose it is."""
+        """The client that it belongs to, for limits per client."""
         self.ended = False
-        """Its place is somebody else's now."""
+        """Whether it had to give its place to another client."""
         self.behind = missed is None
-        """A snapshot must be sent before anything else."""
+        """Whether a snapshot must be sent before anything else."""
         self._limit = limit
         self._events = deque(missed or ())
         self._wake = asyncio.Event()
@@ -84,18 +84,18 @@ class Subscription:
         self._wake.set()
 
     def caught_up(self) -> None:
-        """A snapshot of this very moment is on its way."""
+        """Note that a snapshot of this moment is being sent."""
         self.behind = False
 
     async def wait(self, seconds: float) -> bytes:
-        """Return the events that have come; none if none come in time, or if a snapshot is due."""
+        """Wait for events and return them; return none if none arrive in time, or if a snapshot is due."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         return self.take()
 
     def take(self) -> bytes:
-        """Return the events that have come, without waiting."""
+        """Return the queued events without waiting."""
         self._wake.clear()
         events = b"".join(self._events)
         self._events.clear()
@@ -103,7 +103,7 @@ class Subscription:
 
 
 class EventHub:
-    """Takes what happens and hands it to all subscriptions."""
+    """Distributes events to all subscriptions."""
 
     def __init__(
         self,
@@ -112,27 +112,27 @@ class EventHub:
         max_clients: int = MAX_CLIENTS,
         every: float = PUBLISH_SECONDS,
     ) -> None:
-        """``every``: seconds between two times at which states are published."""
+        """``every`` is the shortest interval in seconds between two publications of states."""
         self._kept: deque[tuple[int, bytes]] = deque(maxlen=kept_events)
         self._limit = kept_events
         self._max_clients = max_clients
         self._subscriptions: dict[Subscription, None] = {}
-        """Those who listen, the longest first."""
+        """The subscriptions, the oldest first."""
         self._number = 0
         self._known: NetworkFacts | None = None
         self._shown_pools: dict[str, PoolDoc] = {}
         self._waiting: dict[_Entity, None] = {}
-        """What has changed and is still to be published."""
+        """Subjects that have changed and must still be published."""
         self._every = every
         self._next_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._shown_headline: HeadlineDoc | None = None
         self._revision = -1
-        """Of how alarms stand, as it was published: a window that ends, or a violation that is noticed, changes nothing
-        else.
+        """The revision of the alarms' standing at the last headline. The end of a window, or a violation that is not
+        raised yet, changes only this.
         """
         self._run = secrets.token_hex(4)
-        """Part of every id: those of an earlier ermon, or of before a reload, are not to be resumed from."""
+        """Part of every id, so that a client cannot resume from an id of an earlier ermon or from before a reload."""
 
     @property
     def last_id(self) -> str:
@@ -144,9 +144,10 @@ class EventHub:
 
     @contextmanager
     def subscribe(self, last_event_id: str | None = None, party: str = "") -> Iterator[Subscription]:
-        """Listen, from after an event on if that is known; ``TooManyClientsError`` when there is no place.
+        """Subscribe, from after the event ``last_event_id`` if ermon still has it.
 
-        When all are taken, ``party`` gets one of the party that has the most, unless that has hardly more than it.
+        If all places are taken, ``party`` gets a place of the party with the most, unless that has hardly more than
+        ``party`` itself: then ``TooManyClientsError`` is raised.
         """
         if len(self._subscriptions) >= self._max_clients:
             self._make_place(party)
@@ -184,7 +185,7 @@ class EventHub:
             subscription.put(event)
 
     def start_anew(self) -> None:
-        """Everybody needs a snapshot: what circuits, pools and feeds there are may have changed."""
+        """Send every client a snapshot, because a reload may have changed the circuits, pools and feeds."""
         self._run = secrets.token_hex(4)
         self._kept.clear()
         self._shown_pools.clear()
@@ -193,7 +194,7 @@ class EventHub:
             subscription.fall_behind()
 
     def publish_outcome(self, monitor: Monitor, outcome: Outcome) -> None:
-        """Publish what came of events and time: transitions, and the new state of what has changed."""
+        """Publish an outcome: its transitions, and the new state of everything that has changed."""
         if monitor.network is not self._known:
             if self._known is not None:
                 self.start_anew()
@@ -214,10 +215,10 @@ class EventHub:
             self._publish_soon(monitor)
 
     def _publish_soon(self, monitor: Monitor) -> None:
-        """Publish what waits: now, or when enough time has passed since the last time."""
+        """Publish waiting changes, now or when the interval since the last publication is over."""
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # a script or a test, in which nothing else waits
+        except RuntimeError:  # no event loop: a script or a test, in which nothing else runs
             while self._waiting:
                 self._publish_slice(monitor)
             self._publish_headline(make_headline(monitor))
@@ -237,7 +238,7 @@ class EventHub:
         self._next_at = loop.time() + self._every
 
     def _publish_slice(self, monitor: Monitor) -> None:
-        """Publish until the slice is over, and one at least: a slow machine must get on, too."""
+        """Publish until the slice is over, but at least one change, so that a slow machine makes progress too."""
         current = Slice()
         while self._waiting:
             entity = next(iter(self._waiting))
@@ -271,14 +272,14 @@ class EventHub:
             self.publish("pool", PoolEvent(**asdict(pool), pool=name))
 
     def _publish_headline(self, headline: HeadlineDoc) -> None:
-        """Last of all, so that clients can show it beside its subject."""
+        """Publish the headline after all states, so that clients already have the state of its subject."""
         if headline != self._shown_headline:
             self._shown_headline = headline
             self.publish("headline", headline)
 
 
 def frame(kind: str, data: Any, event_id: str) -> bytes:
-    """Write one event of a stream (WHATWG HTML, server-sent events); JSON has no line feeds of its own."""
+    """Encode one event of a stream (WHATWG HTML, server-sent events). Its JSON contains no line feeds."""
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (
         event_id.encode("ascii"),
         kind.encode("ascii"),
@@ -287,7 +288,7 @@ def frame(kind: str, data: Any, event_id: str) -> bytes:
 
 
 def _touched(monitor: Monitor, changes: Iterable[Change]) -> Iterator[_Entity]:
-    """Name the links, feeds and pools whose state may have changed: links first, and pools last."""
+    """Yield the links, feeds and pools whose state may have changed: links first, pools last."""
     config, families = monitor.config, monitor.layout.link_families
     links: dict[LinkKey, None] = {}
     feeds: dict[str, None] = {}
@@ -305,14 +306,14 @@ def _touched(monitor: Monitor, changes: Iterable[Change]) -> Iterator[_Entity]:
             case PoolChanged(pool=pool) if pool in config.pools:
                 pools[pool] = None
             case _:
-                pass  # a reload has removed it, or another instance judges it
+                pass  # a reload has removed it, or another ermon monitors it
     yield from (("link", key) for key in links)
     yield from (("feed", name) for name in feeds)
     yield from (("pool", name) for name in pools)
 
 
 def _pools_of(monitor: Monitor, link: LinkKey) -> Iterator[str]:
-    """Yield the pools that are to be on a link, and those of other circuits that a mirror of it shows."""
+    """Yield the pools that must be on a link, and those of other circuits that a mirror of it shows."""
     yield from monitor.layout.pools_of.get(link[0], ())
     for mirror in monitor.config.mirrors.get(link, ()):
         yield from sorted(shown_pools(monitor.network, mirror.name))

@@ -1,7 +1,7 @@
-"""One finding, raised or past: its page, and what the page shows of it.
+"""One finding, raised or past: its page, and the data for the page.
 
-The page is a file that asks the API, as the status page does. It is answered with 404 where there is no such
-finding, so that an old link says at once what is the case.
+The page is a static file that asks the API, as the status page does. If there is no such finding, its status is 404, so
+that an old link fails visibly.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from ermon.web.pages import FILES
 PAGE = "finding.html"
 
 MAX_ALSO = 50
-"""Other findings of the same time: more than anybody reads."""
+"""Limit of other findings of the same time, more than a reader needs."""
 
 
 async def page(request: web.Request) -> web.Response:
-    """The page of one finding."""
+    """Handle the page of one finding."""
     await _found(request)
     return request.app[FILES][PAGE].answer(request)
 
 
 async def finding(request: web.Request) -> web.Response:
-    """One finding, with what to do about it, and what else was wrong at that time."""
+    """Handle one finding, with its steps and the other findings of that time."""
     parameters(request)
     context = request.app[CONTEXT]
     found = await _found(request)
@@ -63,7 +63,9 @@ async def _found(request: web.Request) -> Finding:
 
 
 async def _also(context: WebContext, found: Finding) -> tuple[list[Finding], bool]:
-    """Return what else was wrong while a finding was, in the order in which it began, and whether that is all."""
+    """Return the other findings that overlap a finding in time, in the order of their beginning, and whether these are
+    all.
+    """
     until = found.ended_at or found.cleared_at or context.clock()
     beside, truncated = await findings_between(context, found.since, until, MAX_ALSO + 1)
     same_time = [
@@ -76,7 +78,7 @@ async def _also(context: WebContext, found: Finding) -> tuple[list[Finding], boo
 
 
 def _unknown(context: WebContext, config: Config, found: Finding, *, complete: bool) -> Iterable[str]:
-    """Say what is not known, or not any more."""
+    """Yield sentences about what ermon does not know about a finding, or not any more."""
     if found.stale:
         yield "It may be over: ermon cannot see it at present."
     named, total = found.evidence.get("prefixes"), found.evidence.get("prefixes_total")
@@ -94,7 +96,7 @@ def _unknown(context: WebContext, config: Config, found: Finding, *, complete: b
 
 
 def _gone(config: Config, found: Finding) -> list[str]:
-    """Return what the finding names and the configuration no longer has."""
+    """Return the things that the finding names and the configuration no longer has."""
     known: dict[str, Iterable[str]] = {
         "circuit": config.circuits,
         "feed": (*config.feeds, *config.elsewhere),
@@ -113,7 +115,7 @@ def _document(
 ) -> OneFindingDoc:
     told: dict[str, Any] = {"title": found.check, "meaning": "", "steps": ()}
     words: dict[str, str] = {}
-    if found.check in CATALOGUE:  # an older ermon may have had others
+    if found.check in CATALOGUE:  # an older ermon may have had other checks
         read = guide(found.check).plain()
         steps = fill(read.pieces, config, found)
         told = {"title": read.title, "meaning": read.meaning, "steps": tuple(map(_step, steps))}
@@ -147,9 +149,9 @@ def _blocks(text: str) -> tuple[BlockDoc, ...]:
 
 
 def _silence(url: str, found: Finding) -> str:
-    """Return the page of an Alertmanager on which a silence for this finding is made.
+    """Return the URL of an Alertmanager's form for a silence of this finding.
 
-    The severity is left out: a reload may change it, and the silence should go on. Values are quoted as matchers are.
+    The severity is left out, because the silence should remain when a reload changes it. Values are quoted as in matchers.
     """
     labels = {"alertname": alert_name(found.check), **{k: v for k, v in found.labels.items() if v}}
     matchers = ",".join(f"{name}={_quoted(value)}" for name, value in labels.items())

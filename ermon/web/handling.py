@@ -1,5 +1,5 @@
-"""What the handlers of the API share: what they know of the rest of ermon, what a request may ask with, and the
-envelope of an answer.
+"""Shared by the handlers of the API: their access to the rest of ermon, parameters of requests, and the envelope of an
+answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ermon.web.events import EventHub
 
 
 class Past(Protocol):
-    """What outlives ermon. Times are seconds since the epoch."""
+    """The stored history. Times are seconds since the epoch."""
 
     async def history(self, since: float, limit: int) -> list[Finding]:
         """Return the findings that were cleared since a time, the latest first."""
@@ -41,17 +41,17 @@ class Past(Protocol):
         """Return the findings that were raised at some time between two times and are cleared, the latest first."""
 
     async def cleared_finding(self, finding_id: str) -> Finding | None:
-        """Return a finding that was cleared, as long as it is kept."""
+        """Return a cleared finding, ``None`` if none with this id is stored."""
 
     async def hours(self, first: int, last: int) -> dict[int, KeptTimeline]:
-        """Return what the links were, by hours of the calendar since the epoch."""
+        """Return the timeline of the links, by hours since the epoch."""
 
     async def held_from(self) -> float | None:
-        """Return the earliest time of which anything is held."""
+        """Return the earliest time with stored data."""
 
 
 class NothingKept:
-    """Without a store, there is what ermon remembers itself."""
+    """The history without a store: empty, so that only ermon's own memory is shown."""
 
     async def history(self, since: float, limit: int) -> list[Finding]:
         del since, limit
@@ -77,46 +77,46 @@ NOTHING_KEPT = NothingKept()
 
 
 async def nothing_accepted(check: str, labels: Labels, because: str) -> None:
-    """Where nobody moves the monitor."""
+    """Accept nothing, where there is no running monitor."""
     del check, labels, because
 
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """Handed to ``make_app``; times are seconds since the epoch."""
+    """The handlers' access to the rest of ermon; times are seconds since the epoch."""
 
     monitor: Callable[[], Monitor]
     telemetry: Telemetry
     hub: EventHub
     ready: Callable[[], tuple[bool, str]]
-    """Whether ExaBGP is up and listening; if not, why."""
+    """Returns whether ExaBGP is up and listening, and otherwise the reason."""
     reload: Callable[[], Awaitable[list[str]]]
-    """Goes over to the configuration file as it is now; returns what is wrong with it, if anything is."""
+    """Reloads the configuration file; returns the mistakes in it, if any."""
     hold: Callable[[], Held]
-    """Takes what is held at the moment."""
+    """Returns the present state for a recording."""
     started_at: float
     lifecycle: bool = False
-    """Whether ermon may be changed over TCP too: ``/-/reload``, maintenance windows, what is accepted."""
+    """Whether changes are allowed over TCP too: ``/-/reload``, maintenance windows, acceptances."""
     control: Path | None = None
-    """The socket over which this machine's accounts may; ``None``: there is none."""
+    """The socket over which this machine's accounts may make changes; ``None``: there is none."""
     familiar: Familiar = field(default_factory=Familiar)
     """The parties that have given a right password."""
     external_url: str = "http://127.0.0.1:10179"
-    """Under which people reach ermon, without a slash at the end."""
+    """The URL at which users reach ermon, without a slash at the end."""
     web_config: Callable[[], WebConfig] = WebConfig
-    """Who may speak to ermon, and how, as it is now."""
+    """Returns the present web configuration: users, certificates, limits."""
     hosts: Hosts = field(default_factory=Hosts)
-    """The names under which ermon may be asked for."""
+    """The host names that requests may use."""
     maintenance: MaintenanceBook = field(default_factory=MaintenanceBook)
     maintenance_changed: Callable[[], None] = lambda: None
-    """Applies the windows as they are now to the monitor."""
+    """Gives the monitor the windows that are booked now."""
     accept: Callable[[str, Labels, str], Awaitable[None]] = nothing_accepted
-    """Takes what a check says of the subjects with these labels for right, for a reason."""
+    """Accepts the present state of the subjects of a check with these labels, with a reason."""
     past: Past = NOTHING_KEPT
     timeline: Timeline = field(default_factory=Timeline)
-    """What the links were over the last 24 hours."""
+    """The states of the links over the last 24 hours."""
     runs: RunLog = field(default_factory=RunLog)
-    """When ermon ran."""
+    """The times at which ermon ran."""
     version: str = __version__
     clock: Callable[[], float] = time.time
 
@@ -128,7 +128,7 @@ JSON_TYPE = "application/json"
 
 
 def success(data: Any, warnings: Sequence[str] = ()) -> bytes:
-    """Write an answer; ``warnings`` say what its data may lack, as in Prometheus' API."""
+    """Encode an answer; ``warnings`` say what its data may lack, as in Prometheus' API."""
     return msgspec.json.encode(Success("success", data, tuple(warnings)))
 
 
@@ -137,18 +137,18 @@ def failure(error: str) -> bytes:
 
 
 def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Return an answer of the API; nobody may keep it, since it is the state of a moment."""
+    """Return an answer of the API. It must not be cached, because it is the state of a moment."""
     headers = {"Cache-Control": "no-store"} | dict(headers or {})
     return web.Response(body=body, status=status, content_type=JSON_TYPE, headers=headers)
 
 
 def refuse(error: str) -> NoReturn:
-    """The request asks for something that cannot be: 400."""
+    """Refuse a wrong request with status 400."""
     raise web.HTTPBadRequest(text=error)
 
 
 def parameters(request: web.Request, *known: str) -> dict[str, str]:
-    """Return the query's parameters; one that is unknown or given twice is refused."""
+    """Return the query's parameters; refuse unknown and repeated ones."""
     query = request.query
     for name in query:
         if name not in known:
@@ -160,7 +160,7 @@ def parameters(request: web.Request, *known: str) -> dict[str, str]:
 
 
 def choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:
-    """Return a parameter that must be one of a few words, ``None`` where it is missing."""
+    """Return a parameter that must be one of a few words, ``None`` if it is missing."""
     value = values.get(name)
     if value is not None and value not in allowed:
         refuse(f"parameter {name!r} is {value!r}, and must be one of {', '.join(allowed)}")
@@ -171,7 +171,7 @@ _SECONDS = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 def moment(values: Mapping[str, str], name: str) -> float | None:
-    """Return a parameter that is a time, RFC 3339 or seconds since the epoch; ``None`` where it is missing."""
+    """Return a parameter that is a time, RFC 3339 or seconds since the epoch; ``None`` if it is missing."""
     text = values.get(name)
     if text is None:
         return None
@@ -185,7 +185,7 @@ def moment(values: Mapping[str, str], name: str) -> float | None:
 
 
 def number(values: Mapping[str, str], name: str, default: int, most: int) -> int:
-    """Return a parameter that must be a whole number of at least 1."""
+    """Return a parameter that must be a whole number from 1 to ``most``."""
     text = values.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
         refuse(f"parameter {name!r} is {text!r}, and must be a whole number from 1 to {most}")

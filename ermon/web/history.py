@@ -1,4 +1,4 @@
-"""The history: findings, links and when ermon ran, over the last 24 hours or any other span that is held."""
+"""The history: findings, links and the times at which ermon ran, over the last 24 hours or another stored span."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from ermon.web.handling import (
 )
 
 FINDINGS = 200
-"""In one answer unless asked for more: more bars than anybody looks at."""
+"""Findings in one answer by default, more bars than a reader can distinguish."""
 MAX_FINDINGS = 2_000
-"""Some megabytes."""
+"""Most findings in one answer, which takes some megabytes."""
 MAX_DAYS = 7
-"""In one answer: 2,000 counts of each link."""
+"""Most days in one answer: 2,000 counts for each link."""
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 async def timeline(request: web.Request) -> web.Response:
-    """What the links were, the findings that were raised at some time in it, and when ermon was not running: of the last 24
-    hours, of a day in UTC, or of any span that is not too long.
+    """Handle the history of the last 24 hours, of a day in UTC, or of any span up to ``MAX_DAYS``: the states of the links,
+    the findings that were raised at some time in it, and the periods in which ermon was not running.
     """
     values = parameters(request, "from", "to", "day", "limit")
     context = request.app[CONTEXT]
@@ -78,7 +78,7 @@ async def timeline(request: web.Request) -> web.Response:
 
 
 def _span(values: Mapping[str, str], now: float) -> tuple[float, float]:
-    """Read what a request asks for: ``day``, or ``from`` and ``to``; each of those is 24 hours from the other unless given."""
+    """Return the span of a request: ``day``, or ``from`` and ``to``; if one of those is missing, the span is 24 hours."""
     if "day" in values:
         if "from" in values or "to" in values:
             refuse("parameter 'day' is a whole day; give it, or 'from' and 'to', not both")
@@ -107,7 +107,7 @@ def _must_have_come(name: str, text: str, start: float, now: float) -> None:
 
 
 def _day(text: str) -> tuple[float, float]:
-    """Read a day of UTC."""
+    """Return the span of a day in UTC."""
     midnight = _midnight(text)
     if midnight is None:
         refuse(f"parameter 'day': {text[:40]!r} is not a date; write one such as 2026-11-29, from 1970 on")
@@ -122,14 +122,14 @@ def _midnight(text: str) -> float | None:
     return begins if _DAY.fullmatch(text) and begins >= 0 else None
 
 
-# What is held of it ----------------------------------------------------------------------------------
+# The data of the span --------------------------------------------------------------------------------
 
 
 async def findings_between(
     context: WebContext, start: float, end: float, limit: int
 ) -> tuple[list[Finding], bool]:
-    """Return the findings that were raised at some time between two times, those that still are first, the latest first of
-    each; and whether there are more than ``limit``.
+    """Return the findings that were raised at some time between two times, and whether there are more than ``limit``.
+    Those that are still raised come first; both groups are sorted by time, the latest first.
     """
     found = await context.past.between(start, end, limit + 1)
     raised = [finding for finding in context.monitor().findings() if finding.since <= end]
@@ -139,14 +139,16 @@ async def findings_between(
 
 
 def latest_cleared(context: WebContext, found: Iterable[Finding], since: float) -> list[Finding]:
-    """Add to what the store has ``found`` what was cleared since a time and is not written down yet; the latest first."""
+    """Return the findings that the store has ``found``, and those that were cleared since a time and are not stored yet; the
+    latest first.
+    """
     remembered = [finding for finding in context.monitor().cleared if _cleared_at(finding) >= since]
     cleared = {finding.id: finding for finding in (*found, *remembered)}
     return sorted(cleared.values(), key=_cleared_at, reverse=True)
 
 
 async def find_cleared(context: WebContext, finding_id: str) -> Finding | None:
-    """Return a finding that was cleared, as long as ermon or its store knows it."""
+    """Return a cleared finding from memory or from the store, ``None`` if neither has it."""
     remembered = next((each for each in context.monitor().cleared if each.id == finding_id), None)
     return remembered or await context.past.cleared_finding(finding_id)
 
@@ -162,7 +164,7 @@ def what_may_be_missing(context: WebContext) -> list[str]:
 
 async def _links(context: WebContext, start: float, end: float, now: float) -> TimelineView:
     if end > now - SPAN_SECONDS:
-        context.timeline.sample(context.monitor(), now)  # so that the picture ends now
+        context.timeline.sample(context.monitor(), now)  # so that the chart ends now
     if start >= now - SPAN_SECONDS:
         return context.timeline.show(start, end)
     first, last = hour_of(start), hour_of(end)
@@ -181,10 +183,12 @@ async def _links(context: WebContext, start: float, end: float, now: float) -> T
 
 
 async def _held_from(context: WebContext) -> float:
-    """Return since when anything is held: what makes room or has been kept for long enough is not, even where ermon ran."""
+    """Return the earliest time with stored data. Data that was removed for space or by age does not count, although ermon
+    ran at that time.
+    """
     held, began = await context.past.held_from(), context.runs.first()
     if held is None:
         return context.started_at if began is None else began
     if began is not None and hour_of(held) - 1 <= hour_of(began) <= hour_of(held):
-        return began  # to the second
+        return began  # more precise than the hour of the store
     return min(held, context.started_at)

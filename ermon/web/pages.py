@@ -1,8 +1,8 @@
-"""The pages: the status page with its files under ``/static/``, and the runbooks, which the alerts link to.
+"""The pages: the status page with its files under ``/static/``, and the runbooks, to which alerts link.
 
-The files of the status page are read once, when the application is made, and served from memory: a name that was not
-found then is not found later either, whatever it looks like. Browsers keep them and ask each time whether they are
-still the same, so that a page never mixes the files of two releases for longer than it takes to reload it.
+The files of the status page are read once, when the application is made, and served from memory. So no requested name
+can lead to any other file. Browsers cache the files and ask each time whether they have changed, so that a page never
+mixes the files of two releases after it is reloaded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The page loads its own files and asks its own host; there is no inline script, style or handler in it."""
+"""The page may load files and data only from its own host. It contains no inline script, style or handler."""
 
 _TYPES = {
     ".css": "text/css",
@@ -40,12 +40,12 @@ _TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-"""Of files that are served; whatever else lies beside them, such as a licence, is plain text."""
+"""Content types by suffix. Other files beside them, such as a licence, are plain text."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file, ready to be sent."""
+    """One file with its headers, ready to be sent."""
 
     content_type: str
     body: bytes
@@ -53,7 +53,7 @@ class File:
     etag: ETag
 
     def answer(self, request: web.Request) -> web.Response:
-        """Answer with the file, or with 304 where the client has it already."""
+        """Answer with the file, or with 304 if the client has it already."""
         headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if self.content_type == "text/html":
             headers["Content-Security-Policy"] = POLICY
@@ -74,7 +74,7 @@ class File:
 
 @functools.cache
 def read_files() -> Mapping[str, File]:
-    """Read every file of the page, by its name under ``/static/``; those in folders too."""
+    """Return every file of the page, also those in folders, by its name under ``/static/``."""
     folder = files("ermon.web") / "static"
     return {name: _file(name, found.read_bytes()) for name, found in _walk(folder, "")}
 
@@ -90,7 +90,7 @@ def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]
 
 def _file(name: str, body: bytes) -> File:
     content_type = next((kind for ending, kind in _TYPES.items() if name.endswith(ending)), "text/plain")
-    # Weak: the zipped file and the plain one are the same to the client (RFC 9110 section 8.8.1).
+    # Weak, because the compressed and the plain file are equivalent for the client (RFC 9110 section 8.8.1).
     etag = ETag(hashlib.sha256(body).hexdigest()[:32], is_weak=True)
     return File(content_type, body, gzip.compress(body, mtime=0), etag)
 
@@ -99,12 +99,12 @@ FILES = web.AppKey("files", Mapping[str, File])
 
 
 async def status_page(request: web.Request) -> web.Response:
-    """The page itself."""
+    """Handle the status page."""
     return request.app[FILES][INDEX].answer(request)
 
 
 async def static(request: web.Request) -> web.Response:
-    """One of its files."""
+    """Handle a file of the status page."""
     file = request.app[FILES].get(request.match_info["name"])
     if file is None:
         raise web.HTTPNotFound(text="the status page has no such file\n")
@@ -129,7 +129,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 async def runbook(request: web.Request) -> web.Response:
-    """What one check means, what it needs, and what to do."""
+    """Handle the runbook of one check: what it means, what it needs, and what to do."""
     name = request.match_info["check"]
     check = CATALOGUE.get(name)
     if check is None:
@@ -138,7 +138,7 @@ async def runbook(request: web.Request) -> web.Response:
 
 
 async def runbooks(request: web.Request) -> web.Response:
-    """All checks, by section."""
+    """Handle the list of runbooks: all checks, by section."""
     del request
     parts = ["<h1>The checks of ermon</h1>"]
     for section in Section:
@@ -182,7 +182,7 @@ def _runbook(check: Check) -> str:
 
 
 def _step(step: Iterable[str | Question]) -> str:
-    """Set the commands for a router on lines of their own."""
+    """Return the markup of a step, with each router command on its own line."""
     return "\n".join(
         "<pre>" + "\n".join(f"<code>{escape(line)}</code>" for line in lines_of(piece)) + "</pre>"
         if isinstance(piece, Question)
@@ -192,19 +192,19 @@ def _step(step: Iterable[str | Question]) -> str:
 
 
 def _marked(text: str) -> str:
-    """Escape a text of a guide, set what stands in backticks as code, and let links lead somewhere."""
+    """Return the markup of a guide's text: escaped, with code for backticks, and with links."""
     return LINK.sub(lambda link: _anchor(link[1], link[2]), _CODE.sub(r"<code>\1</code>", escape(text)))
 
 
 def _anchor(text: str, target: str) -> str:
-    """A page with its address, since a page of paper has no links; the guide of another check by its name."""
+    """Return the markup of a link. It shows the address, for a printed page; a link to another guide shows its check."""
     if ":" in target:
         return f'<a href="{target}">{text}</a> ({target.removeprefix("https://")})'
     return f'<a href="{target.removesuffix(".md")}">{text}</a>'
 
 
 def _policy(style: str) -> str:
-    """Return the Content-Security-Policy of a page with this style: no script, no other host, no frame."""
+    """Return the Content-Security-Policy of a page with this style. It allows no script, no other host and no frame."""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
@@ -213,7 +213,7 @@ def _policy(style: str) -> str:
 
 
 def _document(title: str, style: str, body: str) -> str:
-    """Return a whole page; ``body`` is markup, everything in it escaped already."""
+    """Return a whole page; ``body`` is markup that is already escaped."""
     return f"""<!doctype html>
 <html lang="en">
 <head>

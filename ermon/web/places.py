@@ -1,4 +1,4 @@
-"""Everything that can be found by a name, an address, an ASN or a community, and where the page shows it."""
+"""Search for everything with a name, an address, an ASN or a community, and its link on the page."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ from ermon.model.text import quoted
 from ermon.web.query import AsnQuery, CommunityQuery, NameQuery, PrefixQuery, Query
 
 KINDS = ("circuit", "link", "pool", "uplink", "router", "feed", "segment", "finding", "service", "check")
-"""In the order in which equally good answers are given."""
+"""The kinds of results, in the order of equally good matches."""
 
 _NOT_FOUND = 9
 
 Raised = tuple[str, Alarm]
-"""A finding that is raised: its id, and what it is of."""
+"""A raised finding: its id and its alarm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Something to be found."""
+    """Something that can be found."""
 
     kind: str
     name: str
     text: str
     href: str | None = None
     terms: tuple[str, ...] = ()
-    """Other names, as ``plain`` writes them."""
+    """Other names, in the form of ``plain``."""
     prefixes: tuple[Prefix, ...] = ()
     asns: tuple[int, ...] = ()
     communities: tuple[Community, ...] = ()
     link: LinkKey | None = None
     state: Shown | None = None
     alarm: Alarm | None = None
-    """Of a finding that is raised: its text is written when it is shown."""
+    """The alarm of a raised finding. Its text is made only when it is shown."""
 
 
 @lru_cache(maxsize=10_000)
 def plain(text: str) -> str:
-    """Write a name so that ``Exchange Online`` is ``exchange-online``."""
+    """Normalize a name: ``Exchange Online`` becomes ``exchange-online``."""
     return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
 
 
 def find_places(config: Config, raised: Iterable[Raised], query: Query) -> list[Place]:
-    """Return what fits a query, the best first."""
+    """Return the places that match a query, the best first."""
     ranked = [
         (rank, KINDS.index(place.kind), place)
         for place in _all(config, raised)
@@ -70,7 +70,7 @@ def find_places(config: Config, raised: Iterable[Raised], query: Query) -> list[
 
 
 def advice(config: Config, text: str) -> str:
-    """Say that there is no such name, and which one could be meant."""
+    """Return a text that there is no such name, with a similar one if there is any."""
     known: dict[str, str] = {}
     for place in _all(config, ()):
         spoken = _spoken(place)
@@ -84,16 +84,16 @@ def advice(config: Config, text: str) -> str:
 
 
 def _spoken(place: Place) -> str:
-    """What people call it: of a service, Microsoft's name without what stands in parentheses."""
+    """Return the usual name of a place: for a service, Microsoft's name without the part in parentheses."""
     return place.text.partition(": ")[2].partition(" (")[0] if place.kind == "service" else place.name
 
 
 def describe(monitor: Monitor, place: Place) -> FoundPlaceDoc:
-    """Say what a place is, and how it is now."""
+    """Return a place with its present state."""
     text, state = place.text, None
     if place.alarm is not None:
         text = f"{place.alarm.severity}, raised: {monitor.summary(place.alarm)}"
-    with suppress(KeyError):  # a reload has come between, and it is gone
+    with suppress(KeyError):  # a reload may have removed it meanwhile
         state = _state(monitor, place)
     return FoundPlaceDoc(kind=place.kind, name=place.name, text=text, state=state, href=place.href)
 
@@ -116,11 +116,11 @@ def _state(monitor: Monitor, place: Place) -> str | None:
             return place.state
 
 
-# How well something fits ---------------------------------------------------------------------------------
+# Ranking -------------------------------------------------------------------------------------------------
 
 
 def _rank(place: Place, query: Query) -> int:
-    """Return how well it fits, 0 best."""
+    """Return how well a place matches, 0 is best."""
     return min(
         _rank_by_name(place, plain(query.text), whole=not isinstance(query, NameQuery)),
         _rank_by_number(place, query),
@@ -128,7 +128,9 @@ def _rank(place: Place, query: Query) -> int:
 
 
 def _rank_by_name(place: Place, wanted: str, *, whole: bool) -> int:
-    """``whole``: only the whole name counts, since the query is no name first of all."""
+    """Return how well the name matches. With ``whole`` only the whole name counts, because the query is primarily an
+    address, an ASN or a community.
+    """
     terms = (plain(place.name), *place.terms)
     if not wanted:
         return _NOT_FOUND
@@ -154,7 +156,7 @@ def _rank_by_number(place: Place, query: Query) -> int:
 
 
 def _overlap(known: Prefix, wanted: Prefix) -> int:
-    """A default route overlaps everything, and says nothing of it."""
+    """Return how well prefixes overlap. A default route overlaps everything and does not count."""
     if known == wanted:
         return 1
     if known.is_default or wanted.is_default:
@@ -164,7 +166,7 @@ def _overlap(known: Prefix, wanted: Prefix) -> int:
     return 5 if wanted.contains(known) else _NOT_FOUND
 
 
-# What there is -------------------------------------------------------------------------------------------
+# The places ----------------------------------------------------------------------------------------------
 
 
 def _all(config: Config, raised: Iterable[Raised]) -> Iterator[Place]:
@@ -212,7 +214,7 @@ def _pools(config: Config) -> Iterator[Place]:
 
 
 def _routers(config: Config) -> Iterator[Place]:
-    """Routers and what hangs at them: uplinks and segments."""
+    """Yield the routers with their uplinks and segments."""
     roles: dict[str, list[str]] = {name: [] for name in config.routers}
     for link in config.links:
         roles.setdefault(link.router, []).append(f"link {link.name} of circuit {link.circuit}")
@@ -265,7 +267,7 @@ def cleared_finding(finding: Finding) -> Place:
 def _finding(
     finding_id: str, check: str, labels: Mapping[str, str], *, text: str = "", alarm: Alarm | None = None
 ) -> Place:
-    """A finding is found by its id, its check, and everything that it is about."""
+    """Return the place of a finding, which is found by its id, its check and its labels."""
     about = [plain(value) for value in labels.values() if value]
     if labels.get("circuit") and labels.get("link"):
         about.append(plain(f"{labels['circuit']} {labels['link']}"))
@@ -281,7 +283,7 @@ def _finding(
 
 
 def _services(config: Config) -> Iterator[Place]:
-    """The services and regions of Microsoft; each says which circuits require it."""
+    """Yield the services and regions of Microsoft, each with the circuits that require it."""
     needed: dict[tuple[int, int], list[str]] = {}
     for circuit in config.circuits.values():
         for service in circuit.receive.services:
@@ -305,10 +307,10 @@ def _hosts(addresses: Iterable[Address]) -> tuple[Prefix, ...]:
 
 
 def _on_page(kind: str, *names: str) -> str:
-    """Where the status page shows it: the ids that the page gives."""
+    """Return the link to a place on the status page, as the page builds its ids."""
     return f"#{kind}/{'/'.join(names)}"
 
 
 def communities_of(places: Sequence[Place]) -> list[Community]:
-    """The communities of the services among these."""
+    """Return the communities of the services among these places."""
     return [each for place in places if place.kind == "service" for each in place.communities]

@@ -1,4 +1,4 @@
-"""What somebody types into the search: a prefix, an address, an ASN, a community or a name."""
+"""Parses a search query: a prefix, an address, an ASN, a community or a name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_ASN = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class PrefixQuery:
-    """A prefix; an address is its host prefix."""
+    """A query for a prefix; an address counts as its host prefix."""
 
     text: str
     prefix: Prefix
@@ -49,7 +49,7 @@ Query = PrefixQuery | AsnQuery | CommunityQuery | NameQuery
 
 
 def parse_query(text: str) -> Query:
-    """Read a query. ``ValueError`` with what would be right where it is empty, too long, or nearly a prefix."""
+    """Parse a query. Raises ``ValueError``, which says what would be right, if it is empty, too long, or nearly a prefix."""
     text = " ".join(text.split())
     if not text:
         raise ValueError(
@@ -67,7 +67,9 @@ def parse_query(text: str) -> Query:
 
 
 def _prefix(text: str) -> Prefix | None:
-    """Read a prefix or an address; ``None`` for what is neither, and was not meant to be."""
+    """Parse a prefix or an address; ``None`` for text that is not meant as either. Raises ``ValueError`` for one with a
+    mistake.
+    """
     address, slash, length = text.partition("/")
     try:
         host = parse_address(address).prefix

@@ -1,6 +1,6 @@
-"""Which routes are held to a prefix, and which prefixes are received on one link of a circuit and not on another.
+"""The routes for a prefix, and the prefixes that one link of a circuit receives and another does not.
 
-The difference is read from what the check ``link-asymmetry`` goes by, so that the two cannot disagree.
+The difference is computed from the same facts as the check ``link-asymmetry``, so that the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from ermon.model.routes import Attributes, Route
 MATCHES = ("exact", "longer", "covering")
 
 MAX_ROUTES = 1_000
-"""Routes in one answer: about half a megabyte, and more than anybody reads."""
+"""Most routes in one answer: about half a megabyte."""
 
 MAX_COUNTED = 10_000
-"""Routes that are counted: on the event loop, some five milliseconds."""
+"""Most routes that are counted, which takes some five milliseconds on the event loop."""
 
 
 def find_routes(monitor: Monitor, prefix: Prefix, match: str, feed: str | None) -> Callable[[], RoutesDoc]:
-    """Find what is held now; the result describes it, on any thread."""
+    """Find the present routes; return a function that describes them on any thread."""
     known, config, family = monitor.network, monitor.config, prefix.family
     feeds = {name: found for name, found in config.feeds.items() if feed in (None, name)}
     found = list(islice(matching(monitor, feeds, prefix, match), MAX_COUNTED + 1))
@@ -70,7 +70,7 @@ def find_routes(monitor: Monitor, prefix: Prefix, match: str, feed: str | None) 
 
 
 def _looked_at(feeds: Iterable[str], found: list[tuple[str, Route]]) -> set[str]:
-    """Return the feeds that were looked through to the end: all of them, unless there were too many routes."""
+    """Return the feeds that were searched completely: all of them, unless there were too many routes."""
     if len(found) <= MAX_COUNTED:
         return set(feeds)
     last = found[-1][0]
@@ -80,7 +80,7 @@ def _looked_at(feeds: Iterable[str], found: list[tuple[str, Route]]) -> set[str]
 def matching(
     monitor: Monitor, feeds: Iterable[str], prefix: Prefix, match: str
 ) -> Iterator[tuple[str, Route]]:
-    """Yield the routes that fit a prefix in one of ``MATCHES``, with their feeds."""
+    """Yield the routes that match a prefix in the way ``match``, one of ``MATCHES``, with their feeds."""
     find = {"exact": AdjRibIn.paths, "longer": AdjRibIn.inside, "covering": AdjRibIn.covering}[match]
     for name in feeds:
         for route in find(monitor.network.feeds[name].rib, prefix):
@@ -88,7 +88,7 @@ def matching(
 
 
 class Describer:
-    """Describes routes. Those of one UPDATE share their attributes, and what is said of them."""
+    """Describes routes. The routes of one UPDATE share their attributes, which are described once."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -104,7 +104,7 @@ class Describer:
         return RouteDoc(feed=feed, prefix=str(route.prefix), path_id=route.path_id, **said)
 
     def _learned_on(self, feed: Feed, route: Route) -> dict[str, str | None]:
-        """Tell what a route of an edge table is."""
+        """Return the link of a route of an edge table, or how it is classified otherwise."""
         learned_on: dict[str, str | None] = {"circuit": None, "link": None, "attribution": None}
         if feed.view is not View.EDGE_TABLE:
             return learned_on
@@ -120,7 +120,7 @@ class Describer:
 
 
 def _attributes(attributes: Attributes) -> dict[str, Any]:
-    """Return the fields of a ``RouteDoc`` that say them."""
+    """Return the fields of a ``RouteDoc`` for these attributes."""
     return {
         "next_hop": None if attributes.next_hop is None else str(attributes.next_hop),
         "as_path": attributes.path_text,
@@ -137,13 +137,13 @@ def _attributes(attributes: Attributes) -> dict[str, Any]:
     }
 
 
-# How links differ ----------------------------------------------------------------------------------------
+# Differences between links -------------------------------------------------------------------------------
 
 MAX_PREFIXES = 20
-"""Of each link: as many as the evidence of a finding."""
+"""Prefixes that are shown for each link, as many as in the evidence of a finding."""
 
 LOOKED_AT_ONCE = 2_000
-"""Prefixes that are looked at before anybody else has a turn: some four milliseconds."""
+"""Prefixes that are compared before the event loop gets a turn: some four milliseconds."""
 
 
 class _Found(NamedTuple):
@@ -154,10 +154,11 @@ class _Found(NamedTuple):
 async def find_difference(
     monitor: Monitor, circuit: Circuit
 ) -> Callable[[], dict[Family, dict[str, LinkDifferenceDoc]]]:
-    """Find what is on some links only; the result describes it by family and link, on any thread.
+    """Find the prefixes that only some links receive; return a function that describes them by family and link on any
+    thread.
 
-    Families that fewer than two links carry, or that another instance judges, are left out. While a link is
-    down, unknown or seen through best paths only, what is received on the others cannot be compared with it in full.
+    Families that fewer than two links carry, or that another ermon monitors, are left out. While a link is down, unknown
+    or visible by best paths only, the others cannot be compared with it completely.
     """
     judged = monitor.layout.link_families
     found: dict[Family, dict[str, _Found]] = {}
@@ -172,7 +173,7 @@ async def find_difference(
 
 
 async def _compare(known: NetworkFacts, circuit: str, links: list[Link], family: Family) -> dict[str, _Found]:
-    """Look through the prefixes bit by bit; each is judged as it stands when its turn comes."""
+    """Compare the prefixes in slices; each is judged by its state at that moment."""
     received: dict[str, list[Prefix]] = {link.name: [] for link in links}
     remaining = iter(tuple(known.one_sided(circuit, family)))
     while some := tuple(islice(remaining, LOOKED_AT_ONCE)):
@@ -185,7 +186,7 @@ async def _compare(known: NetworkFacts, circuit: str, links: list[Link], family:
 
 def _complete(known: NetworkFacts, link: Link, links: list[Link], family: Family) -> bool:
     if known.link_state(link.key, family) is LinkState.DOWN:
-        return True  # nothing is received on it
+        return True  # the link receives nothing
     return all(
         known.link_state(each.key, family) is LinkState.UP and known.deciders(each.key, family)
         for each in links

@@ -1,4 +1,4 @@
-"""``/api/v1/search``: one search for everything, with one answer for the page and the terminal."""
+"""``/api/v1/search``: one search for everything, with the same answer for the page and the terminal."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from ermon.web.routes import MAX_COUNTED, Describer, matching
 
 MAX_PLACES = 50
 MAX_FOUND = 200
-"""Routes of each kind in one answer; ``/api/v1/routes`` has more of them."""
+"""Most routes of each kind in one answer; ``/api/v1/routes`` returns more."""
 MAX_SERVICES = 12
-"""Of more services than these, no routes are looked for: nobody meant them all."""
+"""If a name matches more services than this, routes are not searched by their communities."""
 
 _FINDING_ID = re.compile(r"[0-9a-f]{16}")
 _KEPT_IN_PART = "keeps only what the policy needs; the router may have more"
@@ -35,16 +35,16 @@ _KEPT_IN_PART = "keeps only what the policy needs; the router may have more"
 
 @dataclass(slots=True)
 class _Found:
-    """Routes that fit in one way."""
+    """Routes that match in one way."""
 
     match: str
     title: str
     routes: list[tuple[str, Route]] = field(default_factory=list)
-    """The first of them, with their feeds."""
+    """The first routes, with their feeds."""
     counted: int = 0
 
     def add(self, feed: str, route: Route) -> bool:
-        """Take a route; ``False`` when so many were found that nobody counts on."""
+        """Add a route; return ``False`` when the limit of the count is reached."""
         self.counted += 1
         if len(self.routes) < MAX_FOUND:
             self.routes.append((feed, route))
@@ -62,7 +62,7 @@ class _Found:
 
 
 async def search(request: web.Request) -> web.Response:
-    """What a query names, and the routes that fit it."""
+    """Handle a query: return the places that it names, and the routes that match it."""
     values = parameters(request, "q", "feed")
     context = request.app[CONTEXT]
     try:
@@ -76,7 +76,7 @@ async def search(request: web.Request) -> web.Response:
         refuse(await asyncio.to_thread(advice, monitor.config, query.text))
     shown = await list_in_slices(describe(monitor, place) for place in places[:MAX_PLACES])
     wanted, notes = _carrying(query, places)
-    config, feeds = monitor.config, _feeds(monitor, feed)  # a reload may have come between
+    config, feeds = monitor.config, _feeds(monitor, feed)  # one configuration for all, also during a reload
     limits = _limits(monitor, feeds, query)
     without: tuple[WithoutDoc, ...] = ()
     if isinstance(query, PrefixQuery):
@@ -138,11 +138,11 @@ async def _places(context: WebContext, monitor: Monitor, query: Query) -> list[P
     return places
 
 
-# A prefix, and who does not have it ----------------------------------------------------------------------
+# A prefix, and the feeds that do not have it -------------------------------------------------------------
 
 
 def _around(monitor: Monitor, feeds: Iterable[str], prefix: Prefix) -> list[_Found]:
-    """Find the routes to a prefix, those that cover it, and those inside it."""
+    """Find the routes for a prefix, those that cover it, and those inside it."""
     around = [
         _Found("exact", f"To {prefix}"),
         _Found("covering", f"Covering {prefix} (less specific)"),
@@ -156,7 +156,7 @@ def _around(monitor: Monitor, feeds: Iterable[str], prefix: Prefix) -> list[_Fou
 
 
 def _without(monitor: Monitor, feeds: dict[str, Feed], prefix: Prefix) -> Iterator[WithoutDoc]:
-    """Say of each feed on which the prefix is not held why that is so."""
+    """Yield each feed without the prefix, with the reason."""
     for name, feed in feeds.items():
         if prefix not in monitor.network.feeds[name].rib:
             reason, text = _why_not(monitor, feed, prefix)
@@ -182,7 +182,7 @@ def _why_not(monitor: Monitor, feed: Feed, prefix: Prefix) -> tuple[str, str]:
 
 
 def _keeps(monitor: Monitor, feed: Feed, prefix: Prefix) -> bool:
-    """Return whether a feed's route to this prefix would be held, whatever its path."""
+    """Return whether ermon would keep a feed's route to this prefix, independently of its AS path."""
     return feed.view not in FILTERED_VIEWS or monitor.reactor.routes.watched_on(feed).overlaps(prefix)
 
 
@@ -191,7 +191,7 @@ def _keeps(monitor: Monitor, feed: Feed, prefix: Prefix) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What routes must carry."""
+    """What a route must contain to match."""
 
     match: str
     title: str
@@ -199,7 +199,7 @@ class _Wanted:
 
 
 def _carrying(query: Query, places: list[Place]) -> tuple[_Wanted | None, list[str]]:
-    """Return what routes are looked for by, and what is to be said of it."""
+    """Return what matching routes must contain, and notes about it for the answer."""
     match query:
         case AsnQuery(asn=asn):
             return _Wanted("as-path", f"With AS{asn} in the AS path", lambda each: _passes(each, asn)), []
@@ -226,7 +226,7 @@ def _passes(attributes: Attributes, asn: int) -> bool:
 
 
 async def _scan(monitor: Monitor, feeds: Iterable[str], wanted: _Wanted | None) -> list[_Found]:
-    """Look through all routes; attributes are shared, and looked at once."""
+    """Search all routes. Routes share attributes, and each attribute is examined once."""
     if wanted is None:
         return []
     found = _Found(wanted.match, wanted.title)
@@ -237,10 +237,10 @@ async def _scan(monitor: Monitor, feeds: Iterable[str], wanted: _Wanted | None) 
 def _look_through(
     monitor: Monitor, feeds: Iterable[str], carried: Callable[[Attributes], bool], found: _Found
 ) -> Iterator[None]:
-    """Step by step; routes that come and go meanwhile may be there or not."""
+    """Search in slices; routes that are added or withdrawn meanwhile may be found or not."""
     for name in feeds:
         if (state := monitor.network.feeds.get(name)) is None:
-            continue  # a reload has come between
+            continue  # a reload has removed the feed
         rib = state.rib
         fits: dict[Attributes, bool] = {}
         for prefix in tuple(chain(rib.prefixes("ipv4"), rib.prefixes("ipv6"))):
@@ -253,11 +253,11 @@ def _look_through(
             yield
 
 
-# What an answer may lack ---------------------------------------------------------------------------------
+# Notes about missing routes ------------------------------------------------------------------------------
 
 
 def _limits(monitor: Monitor, feeds: dict[str, Feed], query: Query) -> list[str]:
-    """Say which feeds may have more than is shown. Of a prefix itself ``without`` says it."""
+    """Return notes about feeds that may have more routes than ermon shows. For the prefix itself, ``without`` says it."""
     prefix = query.prefix if isinstance(query, PrefixQuery) else None
     partial, blind = [], []
     for name, feed in feeds.items():

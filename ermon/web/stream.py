@@ -1,5 +1,5 @@
-"""What is sent bit by bit: ``/api/v1/events``, one client's stream of server-sent events, and ``/api/v1/recording``, what
-is held at the moment as lines that ``ermon replay`` reads.
+"""Streamed answers: ``/api/v1/events``, a client's stream of server-sent events, and ``/api/v1/recording``, the present
+state as lines that ``ermon replay`` reads.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from ermon.web.events import Subscription, TooManyClientsError, frame
 from ermon.web.handling import CONTEXT, parameters
 
 HEARTBEAT_SECONDS = 15.0
-"""A comment after so long without an event: proxies close what is silent for longer."""
+"""A comment is sent after this time without an event, because proxies close connections that are silent for longer."""
 
 STALLED_SECONDS = 30.0
-"""A client that takes nothing for so long is gone."""
+"""A client that reads nothing for this time counts as gone."""
 
 RETRY_SECONDS = 2
 
 _HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # nginx would keep events back
+    "X-Accel-Buffering": "no",  # otherwise nginx buffers events
 }
 
 _RECORDING_HEADERS = {"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"}
 
 STREAMS = web.AppKey("streams", set[asyncio.Task[object]])
-"""The tasks of the streams that are open."""
+"""The tasks of all open streams."""
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """Send a snapshot, or what was missed since ``Last-Event-ID``, and then what happens."""
+    """Send a snapshot, or the events since ``Last-Event-ID``, and then all further events."""
     hub = request.app[CONTEXT].hub
     response = web.StreamResponse(headers=_HEADERS)
     try:
@@ -68,7 +68,7 @@ def _ended_at_shutdown(app: web.Application) -> Iterator[None]:
 
 
 async def _send(request: web.Request, response: web.StreamResponse, subscription: Subscription) -> None:
-    """Send until the client is gone."""
+    """Send events until the client is gone."""
     data = b"retry: %d\n\n" % (RETRY_SECONDS * 1000)
     while await _write(request, response, data):
         data = b""
@@ -82,7 +82,7 @@ async def _send(request: web.Request, response: web.StreamResponse, subscription
 
 
 async def _snapshot(request: web.Request, subscription: Subscription) -> bytes:
-    """Write everything as it is now. What happens from now on is queued meanwhile."""
+    """Return the event with the present state. Events from now on are queued meanwhile."""
     context = request.app[CONTEXT]
     subscription.caught_up()
     event_id, findings = context.hub.last_id, findings_now(context)
@@ -95,23 +95,23 @@ async def _snapshot(request: web.Request, subscription: Subscription) -> bytes:
 
 
 LINES_AT_ONCE = 1_000
-"""Lines of a recording that are made together, on a thread."""
+"""Lines of a recording that a thread encodes at a time."""
 
 MAX_RECORDINGS = 2
-"""So many are sent at a time: each keeps the routes of its moment."""
+"""Recordings that may be sent at the same time, because each keeps all routes of its moment in memory."""
 
 RECORDINGS = web.AppKey("recordings", asyncio.Semaphore)
 
 
 async def recording(request: web.Request) -> web.StreamResponse:
-    """Send what is held as a recording of this moment."""
+    """Send the present state as a recording."""
     parameters(request)
     here, places = is_an_account(party_of(request)), request.app[RECORDINGS]
     if places.locked() and not here:
         raise web.HTTPServiceUnavailable(
             text=f"{MAX_RECORDINGS} clients are taking one already", headers={"Retry-After": "10"}
         )
-    # Nobody elsewhere, however slowly they read, keeps the commands on ermon's machine from theirs.
+    # Commands on ermon's machine need no place, so that slow clients elsewhere cannot block them.
     async with nullcontext() if here else places:
         lines = request.app[CONTEXT].hold().recording()
         response = web.StreamResponse(headers=_RECORDING_HEADERS)
@@ -126,7 +126,7 @@ async def recording(request: web.Request) -> web.StreamResponse:
 
 
 async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> bool:
-    """Write, and tell whether the client took it."""
+    """Write data, and return whether the client accepted it in time."""
     try:
         async with asyncio.timeout(STALLED_SECONDS):
             await response.write(data)
@@ -138,6 +138,6 @@ async def _write(request: web.Request, response: web.StreamResponse, data: bytes
 
 
 async def end_streams(app: web.Application) -> None:
-    """End every stream at once: a client would keep ermon from stopping."""
+    """End every stream at once, because an open one would keep ermon from stopping."""
     for task in app[STREAMS]:
         task.cancel()
