@@ -1,10 +1,10 @@
 """Commands that answer a question on a router, for each platform that ermon knows.
 
-A guide asks a question, such as ``{advertised ISP PREFIX}``, and ``platforms`` has the command for it on each
-platform. ``fill`` takes from a finding and the configuration what is to be filled in.
+A guide has questions, such as ``{advertised ISP PREFIX}``, and ``platforms`` has the command for each question and
+platform. ``fill`` takes the values of the words from a finding and the configuration.
 
-Nothing is guessed: where no command is known for sure, on a platform, in a family or in a VRF, there is none, and
-what neither the finding nor the configuration says stays a word in capitals.
+Nothing is guessed. If no command is known for certain on a platform, in a family or in a VRF, there is none. A word
+whose value is in neither the finding nor the configuration stays in capitals.
 """
 
 from __future__ import annotations
@@ -44,40 +44,41 @@ _N, _NP, _NA = (NEIGHBORS,), (NEIGHBORS, PREFIXES), (NEIGHBORS, ASNS)
 
 WORDS_OF: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
     {
-        # The session with a neighbor: its state and why it ended last; what both ends agreed on; how much came over it.
+        # The session with a neighbor: its state and why it last ended; what both ends agreed on; how much came over it.
         "session": _N,
         "capabilities": _N,
         "counters": _N,
-        "policy": _N,  # what is applied to it, and what that says
+        "policy": _N,  # the policies that are applied to it, and their contents
         "neighbors": (),  # all of them
-        # Its routes: as sent; before the policy inbound; as accepted.
+        # Its routes: as sent; as received, before the inbound policy; as accepted.
         "advertised": _NP,
         "advertised-all": _N,
         "advertised-asn": _NA,  # with an ASN in the path
         "received": _NP,
         "learned": _NP,
         "learned-all": _N,
-        # The router's table: of a prefix; of what is inside it; by community; with an ASN in the path.
+        # The router's table: routes for a prefix; routes inside it; routes with a community; routes with an ASN in the
+        # path.
         "routes": (PREFIXES,),
         "inside": (PREFIXES,),
         "community": (COMMUNITIES,),
         "with-asn": (ASNS,),
         "lookup": (ADDRESSES,),  # where packets go
-        "originates": (),  # what the router itself brings into BGP
+        "originates": (),  # the routes that the router itself originates
         # Below BGP.
         "arp": _N,
         "bfd": _N,
         "ports": (),
         "load": (),
         "log": (),
-        # Changes, each with its way back.
-        "stop": _NP,  # advertise this no longer
+        # Changes, each with the question that takes it back.
+        "stop": _NP,  # stop advertising this
         "undo-stop": _N,
         "stop-asn": _NA,
         "undo-stop-asn": _N,
-        "refuse": _NP,  # take this no longer
+        "refuse": _NP,  # stop accepting this
         "undo-refuse": _N,
-        "anchor": (PREFIXES,),  # a route to nowhere, so that there is one to advertise
+        "anchor": (PREFIXES,),  # a route to nowhere, so that the prefix can be advertised
         "undo-anchor": (PREFIXES,),
         "shut": _N,
         "enable": _N,
@@ -86,7 +87,7 @@ WORDS_OF: Mapping[str, tuple[frozenset[str], ...]] = MappingProxyType(
         "reset": _N,
     }
 )
-"""Each kind of question, and the words that may stand at each place behind it."""
+"""Each kind of question, and the words that are allowed in each place after it."""
 
 UNDO: Mapping[str, str] = MappingProxyType(
     {
@@ -97,24 +98,24 @@ UNDO: Mapping[str, str] = MappingProxyType(
         "shut": "enable",
     }
 )
-"""The questions whose commands change what a router does, and those that take it back."""
+"""The questions whose commands change a router, and for each the question that takes the change back."""
 
 OF_ANY_FAMILY = frozenset(
     {"session", "capabilities", "counters", "policy", "originates", "arp", "bfd", "ports", "load", "log"}
     | {"shut", "enable", "reset"}
 )
-"""What is asked once of a neighbor or a router that carries two families."""
+"""Questions that are asked once for a neighbor or a router, even if it carries two families."""
 
 TYPED = re.compile(r"`([^`]+)`")
-"""A command that a text has word by word, in backticks."""
+"""A command in backticks, which a text has word for word."""
 CAPITALS = re.compile(r"(?<![\w-])[A-Z]+(?:-[A-Z]+)*(?![\w-])")
 """A word in capitals in a command, to be filled in."""
 _VRF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,62}")
-"""The name of a VRF that neither a router nor a shell can take for something else."""
+"""The name of a VRF that neither a router nor a shell can misread."""
 _LONGER = re.compile(r"\[\+(.*?)(?:\|(.*?))?\+\]")
 _REPEATED = "* "
 _LONGEST_NAME = 13
-"""So many characters of a neighbor's address: PAN-OS takes names of 31."""
+"""The most characters of a neighbor's address in a name: PAN-OS allows names of 31 characters."""
 _UNKNOWN_FAMILY = "FAMILY"
 _NAMES_OF_FAMILY = {
     "ipv4": {"inet": "inet", "vpn": "vpnv4", "ip": "ip", "six": "", "bits": "32"},
@@ -124,7 +125,7 @@ _NAMES_OF_NO_FAMILY = {"inet": "INET", "vpn": "VPN", "ip": "IP", "six": "", "bit
 
 
 class Question(NamedTuple):
-    """What is asked on a router."""
+    """A question to a router."""
 
     kind: str
     """A key of ``WORDS_OF``."""
@@ -133,22 +134,22 @@ class Question(NamedTuple):
 
     @property
     def neighbor(self) -> str | None:
-        """The word for the neighbor that it is about."""
+        """The word for the neighbor that the question is about."""
         return next((word for word in self.words if word in NEIGHBORS), None)
 
     @property
     def prefix(self) -> str | None:
-        """The word for the prefix that it is about, or for an address inside it."""
+        """The word for the prefix that the question is about, or for an address inside it."""
         return next((word for word in self.words if word in PREFIXES | ADDRESSES), None)
 
 
 def command(
     platform: str, question: Question, values: Mapping[str, str], family: str | None, vrf: str | None
 ) -> str | None:
-    """Return the command for a question on a platform, or ``None`` where none is known for sure.
+    """Return the command for a question on a platform, or ``None`` if none is known for certain.
 
-    ``values`` holds the values of words in canonical text, several prefixes with blanks between; a word without one
-    stands as it is. A ``vrf`` whose name could be taken for something else by a router or a shell has no command.
+    ``values`` has the values of words in canonical text, several prefixes separated by blanks. A word without a value
+    stays as it is. There is no command for a ``vrf`` whose name a router or a shell could misread.
     """
     found = PLATFORMS[platform].get(question.kind)
     if found is None or (vrf is not None and not _VRF.fullmatch(vrf)):
@@ -179,7 +180,7 @@ def _places(question: Question) -> Iterator[tuple[str, str]]:
 
 
 def _written(text: str, every: Sequence[dict[str, str]]) -> Iterator[str]:
-    """Write the lines of a text, those that are repeated once for each prefix."""
+    """Yield the lines of a text; lines for each prefix are repeated."""
     for repeated, lines in groupby(text.split("\n"), key=lambda line: line.startswith(_REPEATED)):
         template = "\n".join(line.removeprefix(_REPEATED) if repeated else line for line in lines)
         last = len(every) - 1
@@ -207,8 +208,8 @@ def _of_neighbor(question: Question, known: Mapping[str, str], family: str | Non
 
 
 def _of_prefix(text: str, family: str | None, question: Question) -> dict[str, str]:
-    """Return what follows from a prefix and the family. Only of a pool, what is inside it is meant, too: of a default
-    route, that would be everything.
+    """Return the values that follow from a prefix and the family. Only for a pool, prefixes inside it are meant too:
+    inside a default route is everything.
     """
     prefix = _prefix(text)
     names = _NAMES_OF_FAMILY.get(family or "", _NAMES_OF_NO_FAMILY)
@@ -237,4 +238,4 @@ def _prefix(text: str) -> Prefix | None:
     try:
         return parse_prefix(text)
     except ValueError:
-        return None  # a word that nobody could fill in
+        return None  # a word that could not be filled in

@@ -1,4 +1,4 @@
-"""Cuts the command for a question into what is pasted into a file and what is pasted into a shell."""
+"""Divides the command for a question into blocks, such as one for a file and one for a shell."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _BEGINS = ":"
 
 
 class Block(NamedTuple):
-    """What is pasted at once, in one place."""
+    """Lines that are pasted together, in one place."""
 
     heading: str
-    """Where it belongs or what it is for; empty for a router's command line or a shell, as nearly always."""
+    """The place or the purpose; empty for a router's command line or a shell, as nearly always."""
     lines: tuple[str, ...]
 
 
 def blocks(text: str) -> tuple[Block, ...]:
-    """Cut a command into its blocks: a comment that ends with a colon is the heading of a new one."""
+    """Divide a command into its blocks: a comment that ends with a colon is the heading of a new one."""
     found: list[Block] = []
     for is_comment, group in groupby(text.split("\n"), key=lambda line: line.startswith(_COMMENT)):
         lines = tuple(group)

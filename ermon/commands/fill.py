@@ -1,7 +1,7 @@
-"""Fills in the steps of a guide for a finding: its questions become commands, its words values.
+"""Fills in the steps of a guide for a finding: questions become commands, words in capitals become values.
 
-What comes out is text. Values are taken only where they have the form that they must have: a name from a configuration
-or a peer that a shell could misread stays a word in capitals.
+The result is text. A value is used only if it has the form that it must have: if a shell could misread a name from a
+configuration or a peer, the word stays in capitals.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class Commands:
 
     where: str
     platform: str | None
-    """What the router is, ``None`` where the configuration does not say so."""
+    """The platform of the router, ``None`` if the configuration does not name it."""
     by_platform: Mapping[str, str]
-    """The platforms for which a command is known, with it."""
+    """The commands by platform, for those platforms that have one."""
     hint: str = ""
-    """How the configuration would say the platform; empty where it does, or where nobody knows the router."""
+    """How to name the platform in the configuration; empty if it is named, or if the router is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a step, and the commands behind it."""
+    """A piece of a step, and the commands after it."""
 
     text: str
     """With commands in backticks."""
@@ -57,7 +57,7 @@ def fill(steps: Iterable[tuple[str | Question, ...]], config: Config, finding: F
 
 
 def commands_of(steps: Iterable[Step]) -> Iterator[str]:
-    """Yield every command in the steps, those that a guide has word by word too."""
+    """Yield every command in the steps, including those that a guide has word for word."""
     for step in steps:
         for part in step:
             yield from TYPED.findall(part.text)
@@ -85,7 +85,7 @@ class _Filler:
     def _commands(self, question: Question) -> Iterator[Commands]:
         scene = self._scene
         places = scene.places(question.neighbor, by_family=question.kind not in OF_ANY_FAMILY)
-        if not places and question.neighbor != "NEIGHBOR":  # which only a mirror has
+        if not places and question.neighbor != "NEIGHBOR":  # NEIGHBOR exists only for a mirror
             places = [Place("", None, scene.family, None)]
         known = [place for place in places if self._has_prefix(question, place.family)]
         for place in known or places:
@@ -96,14 +96,16 @@ class _Filler:
             yield Commands(place.name, platform, known_on, "" if platform else _hint(place))
 
     def _has_prefix(self, question: Question, family: Family | None) -> bool:
-        """Whether a question about a prefix can be asked in a family: the evidence may have prefixes of one alone."""
+        """Return whether a question about a prefix can be asked in a family: the evidence may have prefixes of one
+        family only.
+        """
         return question.prefix is None or question.prefix in self._of_family(family)
 
     def _typed(self, text: str) -> str:
-        """Fill in a command that a guide has word by word; one of several routers becomes several commands."""
+        """Fill in a command that a guide has word for word; with several routers, it becomes several commands."""
         values = self._values | self._of_family(self._scene.families[0])
         if not text.startswith("ermon "):
-            values.pop("CIRCUIT", None)  # the name of the circuit in Azure is Azure's
+            values.pop("CIRCUIT", None)  # Azure has its own names for circuits
         values |= {word: values[word].split()[0] for word in PREFIXES & set(values)}
         words = set(CAPITALS.findall(text))
         neighbor = next((word for word in _OF_PLACES if word in words), None)
@@ -123,7 +125,7 @@ class _Filler:
         return values | ({"ADDRESS": address} if address else {}) | {"FAMILY": family}
 
     def _address_of(self, family: Family, prefixes: Iterable[Prefix]) -> str | None:
-        """Return an address to look up: inside the first prefix, or inside one that the circuit must bring."""
+        """Return an address to look up: inside the first prefix, or inside one that the circuit must receive."""
         receives = [
             self._config.circuits[name].receive
             for name in dict.fromkeys(link.circuit for link in self._scene.links)
@@ -136,7 +138,7 @@ class _Filler:
 
 
 def _hint(place: Place) -> str:
-    """Say how to name the platform of a place, with keys in backticks."""
+    """Return a text that says how to name the platform of a place, with keys in backticks."""
     then = "and only the commands of that platform are shown"
     if place.router is not None:
         return f"Set `routers.{place.router}.platform` in the configuration, {then}."
@@ -153,7 +155,7 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def _values(config: Config, finding: Finding, scene: Scene) -> dict[str, str]:
-    """Return the values of all words that mean the same wherever the finding is looked into."""
+    """Return the values of all words that are the same in all places of the finding."""
     values = {"OUR-ASN": str(config.customer.asn), "PORT": str(config.collector.port)}
     for word, label in (("CIRCUIT", "circuit"), ("SERVICE", "ms_service"), ("SOURCE", "source")):
         if finding.labels.get(label, ""):
@@ -162,7 +164,7 @@ def _values(config: Config, finding: Finding, scene: Scene) -> dict[str, str]:
 
 
 def _community(config: Config, finding: Finding, scene: Scene) -> dict[str, str]:
-    """Return the community of the service that the finding names, else of one that its circuit must bring."""
+    """Return the community of the service that the finding names; otherwise of one that its circuit must receive."""
     name = finding.labels.get("ms_service", "")
     services = [each for link in scene.links for each in config.circuits[link.circuit].receive.services]
     for service in services:
@@ -172,8 +174,8 @@ def _community(config: Config, finding: Finding, scene: Scene) -> dict[str, str]
 
 
 def _asn(config: Config, finding: Finding) -> dict[str, str]:
-    """Return the ASN that the evidence points to: who originates what is ours, who sends it out for us, else who else is
-    in the path.
+    """Return the ASN that the evidence points to: a foreign origin of your space, else the network that announces your
+    space for you, else another network in the path.
     """
     known = {str(asn) for asn in (config.customer.asn, MICROSOFT_ASN, *config.policy.microsoft_asns)}
     found = [each for each in _texts(finding.evidence, "origins") if _ASN.fullmatch(each)]

@@ -1,4 +1,4 @@
-"""Where a finding is to be looked into: on which routers, at which neighbors, and what is known of each."""
+"""Where to look into a finding: on which routers, at which neighbors, and what is known of each."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ from ermon.model.inventory import Circuit, Config, Feed, Link, Uplink, View
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, format_address, parse_prefix
 
 MAX_PLACES = 8
-"""Of more places than these the first are named: nobody types a command on fifty routers."""
+"""The most places that are named, the first ones: nobody types a command on fifty routers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A router, and one of its neighbors where a question is about one."""
+    """A router, and one of its neighbors if a question is about one."""
 
     name: str
-    """What it is, in words: ``edge-1, link primary of circuit chicago``."""
+    """The place in words: ``edge-1, link primary of circuit chicago``."""
     router: str | None
     family: Family | None
     vrf: str | None
     values: Mapping[str, str] = field(default_factory=dict)
-    """By word in capitals, what is this place's own; several prefixes with blanks between."""
+    """By word in capitals: the values of this place alone, several prefixes separated by blanks."""
     feed: str | None = None
-    """The feed that it is known by, where the configuration does not say which router sends it."""
+    """The feed by which the place is known, if the configuration does not name the router that sends it."""
 
 
 class Scene:
-    """What a finding is about, as far as it and the configuration say so."""
+    """What a finding is about, as far as the finding and the configuration show it."""
 
     def __init__(self, config: Config, finding: Finding) -> None:
         self._config = config
         self._labels = finding.labels
         self.prefixes = tuple(_prefixes(finding))
-        """Those of the evidence, as many as it names."""
+        """The prefixes in the evidence."""
         self.families = self._families_of(finding)
-        """One at least."""
+        """The families that it is about, at least one."""
 
     def places(self, neighbor: str | None, *, by_family: bool = True) -> list[Place]:
-        """Return where a question about a neighbor is to be asked, at most ``MAX_PLACES``; with ``None``, about no
-        neighbor. Empty where nobody knows. ``by_family``: once for each family that a neighbor carries.
+        """Return the places in which to ask a question about a neighbor, at most ``MAX_PLACES``; ``None`` for a
+        question about no neighbor. Empty if none is known. With ``by_family``, there is one for each family that a
+        neighbor carries.
         """
         find = {
             "MSEE": self._at_links,
@@ -67,7 +68,7 @@ class Scene:
 
     @property
     def family(self) -> Family | None:
-        """The family that it is about, if it is one."""
+        """The family that it is about; ``None`` if there are two."""
         return self.families[0] if len(self.families) == 1 else None
 
     def prefixes_of(self, family: Family) -> list[Prefix]:
@@ -75,7 +76,7 @@ class Scene:
         return [prefix for prefix in self.prefixes if prefix.family == family]
 
     def pool_of(self, family: Family) -> list[Prefix]:
-        """The prefixes of the pool in a family: those that the evidence is about, else all."""
+        """Return the prefixes of the pool in a family: those that overlap the evidence, else all."""
         pool = self._config.pools.get(self._labels.get("pool", ""))
         own = list(pool.prefixes_of(family)) if pool else []
         near = [prefix for prefix in own if any(prefix.overlaps(found) for found in self.prefixes)]
@@ -85,7 +86,7 @@ class Scene:
 
     @property
     def feeds(self) -> list[Feed]:
-        """The feeds of the finding; those of its link's table, of its segment or its process where it names none."""
+        """The feed of the finding; if it names none, those of its segment, of its process, or of its links' tables."""
         feeds = self._config.feeds
         if (name := self._labels.get("feed", "")) != "":
             return [feeds[name]] if name in feeds else []
@@ -98,8 +99,8 @@ class Scene:
 
     @property
     def links(self) -> list[Link]:
-        """The link of the finding, or all that it may be about: those of its circuit, its geo or its pool; all links
-        where it is about ermon itself.
+        """The link of the finding, or all that it may be about: those of its circuit, its geo or its pool; all links if
+        it is about ermon itself.
         """
         config, labels = self._config, self._labels
         feed = config.feeds.get(labels.get("feed", ""))
@@ -120,7 +121,7 @@ class Scene:
         return [] if self._about else list(config.links)
 
     def _is_of_geo(self, circuit: Circuit) -> bool:
-        """Whether a circuit is of the region, the peering and the group that the finding names."""
+        """Return whether a circuit has the geo, the peering and the group that the finding names."""
         labels = self._labels
         return (
             circuit.geo == labels["geo"]
@@ -130,7 +131,7 @@ class Scene:
 
     @property
     def uplinks(self) -> list[Uplink]:
-        """The uplink of the finding; all of them where it is about the internet, or about ermon itself."""
+        """The uplink of the finding; all uplinks if it is about the internet, or about ermon itself."""
         uplinks = self._config.uplinks
         if (name := self._labels.get("uplink", "")) != "":
             return [uplinks[name]] if name in uplinks else []
@@ -140,7 +141,7 @@ class Scene:
 
     @property
     def _about(self) -> set[str]:
-        """The labels that say what it is about; a region says only which ermon tells it."""
+        """The labels that say what it is about; ``region`` only says which instance reports it."""
         return {label for label, value in self._labels.items() if value and label != "region"}
 
     def _families_of(self, finding: Finding) -> tuple[Family, ...]:
@@ -175,7 +176,7 @@ class Scene:
                     yield Place(name, uplink.router, family, None)
 
     def _at_mirrored(self) -> Iterator[Place]:
-        """At the neighbor that the feed mirrors; nowhere, where it is no mirror."""
+        """Yield the neighbor that the feed mirrors; nothing if it is no mirror."""
         feed = self._config.feeds.get(self._labels.get("feed", ""))
         if feed is None or feed.view not in {View.TO_MICROSOFT, View.TO_INTERNET}:
             return
@@ -196,7 +197,7 @@ class Scene:
                 yield Place(name, feed.router, family, feed.vrf, values, unnamed)
 
     def _at_routers(self) -> Iterator[Place]:
-        """Where routes are looked up: the routers of the links, of the uplinks, else of the feeds."""
+        """Yield the routers on which to look up routes: those of the links, of the uplinks, else of the feeds."""
         for place in (*self._at_links(), *self._at_uplinks()) or tuple(self._at_feeds()):
             name = place.values.get("NAME", shlex.quote(place.router or place.name))
             yield replace(place, name=place.router or place.name, values={"NAME": name})
@@ -220,4 +221,4 @@ def _prefixes(finding: Finding) -> Iterator[Prefix]:
         try:
             yield parse_prefix(str(text))
         except ValueError:
-            continue  # what an older ermon wrote, or a damaged file
+            continue  # written by an earlier version, or a damaged file

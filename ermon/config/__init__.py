@@ -1,1 +1,1 @@
-"""From ``ermon.yml`` to an inventory: its shape, its rules, its lints, and the secrets that it names."""
+"""Reads ``ermon.yml`` into an inventory: its shape, its rules, its lints, and the secrets that it names."""

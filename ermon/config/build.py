@@ -1,4 +1,4 @@
-"""The shape of the file → the values that the rest of ermon takes: names filled in, defaults resolved."""
+"""Turns a file of the right shape into the values that all other code takes: names filled in, defaults resolved."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _service(entry: ServiceEntry) -> Service:
 
 def _advertise(section: AdvertiseSection, peering: Peering) -> Advertise:
     allowed = section.prefixes
-    # `any` and nothing said are both None there; what nothing means depends on the peering.
+    # Both `any` and a missing key are None there. The default of a missing key depends on the peering.
     if "prefixes" not in section.model_fields_set:
         allowed = None if peering is Peering.PRIVATE else ()
     return Advertise(allowed, section.allow_default, section.required, section.drop_percent)

@@ -1,7 +1,7 @@
-"""What must hold between feeds: a view's keys, eBGP and iBGP, and who may share an address.
+"""The rules between feeds: the keys of each view, eBGP and iBGP, and which feeds may share an address.
 
-The last follows from ExaBGP: it distinguishes sessions by their address pair, applies TTL security to a whole
-listening address and an MD5 key to a whole peer, and two of its processes cannot listen on one address.
+The last follow from ExaBGP: it distinguishes sessions by their address pair, applies TTL security to a whole listening
+address and an MD5 key to a whole peer, and two of its processes cannot listen on one address.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def _listed(keys: tuple[str, ...]) -> str:
 
 
 def _router_of_its_mirror(name: str, feed: FeedEntry, draft: Draft) -> Iterator[Complaint]:
-    """A mirror shows what one router sends: it must be the router at this end of what it mirrors."""
+    """A mirror shows what one router sends, so it must come from the router at this end of the link or uplink that it
+    mirrors.
+    """
     end: LinkEntry | UplinkEntry | None = None
     if feed.view is View.TO_MICROSOFT and feed.circuit in draft.circuits:
         end = draft.circuits[feed.circuit].links.get(feed.link or "")
@@ -121,7 +123,7 @@ def _own_settings(name: str, feed: FeedEntry) -> Iterator[Complaint]:
 
 
 def _sharing(feeds: Mapping[str, FeedEntry]) -> Iterator[Complaint]:
-    """Compare each feed with the first one on its address pair, its local address and its peer."""
+    """Compare each feed with the first one on its address pair, on its local address and on its peer."""
     pairs: dict[tuple[Address, Address], str] = {}
     locals_: dict[Address, str] = {}
     peers: dict[Address, str] = {}
@@ -134,7 +136,7 @@ def _sharing(feeds: Mapping[str, FeedEntry]) -> Iterator[Complaint]:
         first = locals_.setdefault(feed.local, name)
         if first != name:
             yield from _sharing_local(name, feed, first, feeds[first])
-        # An internet feed has an ExaBGP process of its own, so it shares its peer's key with nobody.
+        # An internet feed has its own ExaBGP process, so it shares its peer's key with no other feed.
         first = name if feed.view is View.INTERNET else peers.setdefault(feed.peer, name)
         if feed.md5_password_file != feeds[first].md5_password_file:
             yield Complaint(

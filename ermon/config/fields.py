@@ -1,7 +1,7 @@
-"""The scalar types of the configuration: text → value, with a message that says what would be right.
+"""The scalar types of the configuration: they turn text into values, with messages that say what would be right.
 
-Each parser takes whatever YAML held and returns the value or raises ``ValueError``; each type also carries
-its JSON Schema, for editors.
+Each parser takes any value that YAML gives, and returns a value or raises ``ValueError``. Each type also has its JSON
+Schema, for editors.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UNITS = ("", "KiB", "MiB", "GiB", "TiB")
 
 
 def show(value: object) -> str:
-    """Write a value for a message: on one line, and not longer than a line."""
+    """Format a value for a message: on one line, cut to the length of a line."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -74,7 +74,9 @@ def _parse_positive_duration(value: object) -> float:
 
 
 def _parse_hold_time(value: object) -> float:
-    """RFC 4271 section 4.2: whole seconds, 0 or at least 3. With 0 a dead session would never be noticed."""
+    """Whole seconds, 0 or at least 3 (RFC 4271 section 4.2). 0 is refused here, because a dead session would never be
+    noticed.
+    """
     seconds = _parse_duration(value)
     if not 3 <= seconds <= 65535 or seconds % 1:
         raise ValueError(f"must be whole seconds, 3s to 65535s, not {show(value)}")
@@ -138,7 +140,7 @@ def _parse_address(value: object) -> Address:
 
 
 def _parse_session_address(value: object) -> Address:
-    """An address that one end of a TCP session can have."""
+    """Read an address that one end of a TCP session can have."""
     address = _parse_address(value)
     if address.value == 0 or IPAddress(str(address)).is_multicast():
         raise ValueError(f"{address} is not the address of a host; each end of a feed has one host address")
@@ -201,12 +203,12 @@ def _parse_date(value: object) -> date:
 
 
 def _parse_timestamp(value: object) -> datetime:
-    """RFC 3339; the result is in UTC."""
+    """Read an RFC 3339 time, and return it in UTC."""
     return parse_timestamp(_text(value, "a time such as 2026-12-01T02:00:00Z"))
 
 
 def _parse_end(value: object) -> datetime:
-    """A day, which ends something at its beginning (UTC), or a time with its zone."""
+    """Read an end: a day, at whose beginning (UTC) something ends, or a time with its zone."""
     text = _text(value, "a date such as 2027-06-30, or a time such as 2027-06-30T02:00:00Z")
     try:
         return _parse_timestamp(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
@@ -238,7 +240,7 @@ def _parse_source(value: object) -> str:
     text = _parse_line(value)
     if "://" not in text or text.startswith("file:///"):
         return text
-    # Without TLS only from this machine: a list decides what is right.
+    # http only from this machine: a list decides what is right, so it must not be changed on its way.
     scheme = ("https", "http") if re.match(r"http://(127\.[0-9.]+|\[::1\])(:|/|$)", text) else ("https",)
     return _check_url(text, scheme)
 
@@ -293,7 +295,7 @@ Duration = Annotated[float, PlainValidator(_parse_duration), _DURATION_SCHEMA]
 PositiveDuration = Annotated[float, PlainValidator(_parse_positive_duration), _POSITIVE_SCHEMA]
 HoldTime = Annotated[float, PlainValidator(_parse_hold_time), _POSITIVE_SCHEMA]
 Network = Annotated[Prefix, PlainValidator(_parse_network), _PREFIX_SCHEMA]
-"""A prefix of either family, default routes aside."""
+"""A prefix of either family that is no default route."""
 AnyNetwork = Annotated[Prefix, PlainValidator(parse_any_prefix), _PREFIX_SCHEMA]
 """A prefix of either family, or a default route."""
 Ipv4Network = Annotated[Prefix, PlainValidator(_parse_ipv4_network), _PREFIX_SCHEMA]
@@ -321,7 +323,7 @@ ByteSize = Annotated[int, PlainValidator(_parse_bytes), _schema("string", patter
 Percent = Annotated[float, PlainValidator(_parse_percent), _schema("number", exclusiveMinimum=0, maximum=100)]
 Boolean = Annotated[bool, PlainValidator(_parse_boolean), _schema("boolean")]
 Name = Annotated[str, PlainValidator(_parse_name), _schema("string", pattern=f"^{_NAME.pattern}$")]
-"""The name of something that this file declares."""
+"""The name of something that is declared here."""
 Reference = Annotated[str, PlainValidator(lambda value: _text(value, "a name in quotes")), _schema("string")]
 """The name of something that is declared elsewhere in this file."""
 Line = Annotated[str, PlainValidator(_parse_line), _schema("string", minLength=1, maxLength=300)]

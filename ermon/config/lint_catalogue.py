@@ -1,7 +1,7 @@
-"""The lints: their names, how much each matters, and what ``ermon explain`` says of them.
+"""The lints: their names, their weights, and their texts for ``ermon explain``.
 
-A lint is about the configuration alone. An *error* describes a network that cannot work or a check that cannot be
-right, a *warning* is against a rule of Microsoft's or good practice, and a *note* is what somebody should know.
+A lint is about the configuration alone. An *error* is about a network that cannot work or a check that cannot be right.
+A *warning* is about a rule of Microsoft's or good practice that is broken. A *note* is for information.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ WIDTH = 96
 
 
 class Weight(StrEnum):
-    """How much a lint matters; ``ermon check`` exits 1 for errors and warnings that nobody has accepted."""
+    """How much a lint matters; ``ermon check`` exits 1 for errors and warnings that are not accepted."""
 
     ERROR = "error"
     WARNING = "warning"

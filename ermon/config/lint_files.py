@@ -1,6 +1,6 @@
-"""What a configuration names outside of itself: lists and secrets in files, and addresses of this machine.
+"""Lints about what a configuration names outside of itself: lists and secrets in files, and addresses of this machine.
 
-Lists are read, secrets are not: of those it is only asked whether they are there.
+Lists are read. Secrets are not: it is only checked that their files exist.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ermon.sources.reading import load_file
 
 
 def lint_files(config: Config, folder: Path) -> Iterator[Lint]:
-    """Yield what cannot be used of the files that a configuration in ``folder`` names."""
+    """Yield lints about files that a configuration in ``folder`` names and that cannot be used."""
     for circuit in config.circuits.values():
         for at, source in enumerate(circuit.receive.sources):
             key = SourceKey.of(source)
@@ -40,14 +40,14 @@ def lint_files(config: Config, folder: Path) -> Iterator[Lint]:
 
 
 def lint_machine(config: Config) -> Iterator[Lint]:
-    """Yield the addresses of the configuration that this machine cannot listen on, as this account."""
+    """Yield lints about addresses of the configuration that this machine cannot listen on with this account."""
     asked: dict[str, str | None] = {}
     port = config.collector.port
     for feed in config.feeds.values():
         if feed.local not in asked:
             asked[feed.local] = error = try_to_listen(feed.local, port)
             if error in _NO_RIGHT and any(asked[local] == error for local in asked if local != feed.local):
-                continue  # it is the port's, and said once
+                continue  # the error is about the port: reported once
         if (error := asked[feed.local]) is not None:
             more = _AS_IT_MAY_BE.get(error, "")
             text = cannot_listen(feed.local, port, error) + more

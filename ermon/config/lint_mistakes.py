@@ -1,4 +1,4 @@
-"""Mistakes that a configuration can have and no schema shows: an ASN at the wrong place, a name with a letter missing."""
+"""Lints about mistakes that no schema finds, such as an ASN in the wrong place or a name with a letter missing."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ermon.model.prefixes import PrefixSet, parse_address
 
 
 class Lint(NamedTuple):
-    """One finding, and the key of the configuration that it is about."""
+    """A finding about the configuration, and the key that it is about."""
 
     name: str
     path: KeyPath
     message: str
     weight: Weight | None = None
-    """``None``: as is usual for its name."""
+    """``None``: the usual weight of the lint."""
 
 
 Rule = Callable[[Config], Iterator[Lint]]
@@ -88,7 +88,7 @@ GEOS = (
     *("Oceania", "South Africa", "South America", "South Korea", "United Kingdom", "United States"),
 )
 NEAR = 0.85
-"""How alike two names are of which one is a typing error: one letter in seven."""
+"""How similar two names are, at least, if one is a typing error of the other: one letter in seven."""
 
 
 def _mirror_asns_swapped(config: Config) -> Iterator[Lint]:
@@ -206,7 +206,7 @@ def _name_unknown(config: Config) -> Iterator[Lint]:
 def _near(
     named: Iterable[tuple[KeyPath, str]], known: Iterable[str], used: set[str], kind: str
 ) -> Iterator[Lint]:
-    """Yield the names that are spelled almost as a known one, or as one with other small and capital letters."""
+    """Yield lints about names that differ from a known one by a typing error or by upper and lower case."""
     plain = {plain_place(name): name for name in known}
     for path, name in named:
         others = [other for other in sorted(used) if other != name and _spelled(other) == _spelled(name)]

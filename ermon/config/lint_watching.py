@@ -1,4 +1,4 @@
-"""What is not watched, or not for long: views without a feed, best paths, and what keeps findings quiet."""
+"""Lints about what is not watched, now or soon: views without a feed, best paths, windows and exceptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ermon.model.inventory import Config, View
 from ermon.model.settings import Severity
 
 SOON_SECONDS = 7 * 86_400.0
-"""An exception that ends within this time is reported, so that its end surprises nobody."""
+"""An exception that ends within this time is reported, so that its end is no surprise."""
 
 
 def _view_missing(config: Config) -> Iterator[Lint]:
@@ -48,7 +48,7 @@ def _best_path_only(config: Config) -> Iterator[Lint]:
 def _two_tables_one_vrf(config: Config) -> Iterator[Lint]:
     for (router, vrf), unnamed in config.edge_tables.items():
         for at, feed in enumerate(unnamed if vrf is None else ()):
-            # A session for each family, and best paths beside all paths, are two views of one table.
+            # A session for each family, or one of best paths beside one of all paths, may show the same table.
             alike = (o for o in unnamed[:at] if o.add_path == feed.add_path)
             if other := next((o for o in alike if not {*o.families}.isdisjoint(feed.families)), None):
                 text = f"{other.name} is also an edge table of {router}: set vrf on each"
@@ -64,7 +64,7 @@ def maintenance_over(config: Config, now: float) -> Iterator[Lint]:
 
 
 def exceptions_over(config: Config, now: float) -> Iterator[Lint]:
-    """Yield the exceptions that do nothing, soon will not, or hide something critical for good."""
+    """Yield lints about exceptions that have no effect, soon will have none, or hide something critical permanently."""
     for index, exception in enumerate(config.exceptions):
         path, check = ("exceptions", index), CATALOGUE[exception.check]
         if exception.until is None:

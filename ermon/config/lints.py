@@ -1,8 +1,8 @@
-"""What a configuration says of the network by itself, before a single route has come.
+"""What the configuration alone shows about the network, before any route has come.
 
-Each lint is a rule of Microsoft's, or good practice, that the inventory breaks, or a mistake that no schema shows. A
-network may be meant to be so: ``policy.accept`` says why. ``ermon check`` prints them with the place in the file,
-and the daemon logs them at its start. ``lint_catalogue`` has their names.
+Each lint is about a rule of Microsoft's or good practice that the inventory breaks, or about a mistake that no schema
+finds. A network may be meant to be like that: ``policy.accept`` says why. ``ermon check`` prints the lints with their
+places in the file, and the daemon logs them when it starts. ``lint_catalogue`` has their names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ermon.model.prefixes import Prefix, PrefixIndex, not_public_space
 T = TypeVar("T")
 
 LINK_SUBNET_LENGTHS = {4: (30, 31), 6: (126, 127)}
-"""A /30 and a /126 are Microsoft's (``ExpressRoute routing requirements``); a provider may hand out less."""
+"""By IP version: Microsoft uses /30 and /126 ("ExpressRoute routing requirements"); a provider may use longer ones."""
 
 RESERVED_ASNS = (
     (8074, 8075, "Microsoft's own"),
@@ -50,11 +50,11 @@ class Linted:
     name: str
     weight: Weight
     accepted: str | None = None
-    """Why somebody takes it as it is (``policy.accept``)."""
+    """The reason for which it is accepted (``policy.accept``); ``None`` if it is not."""
 
     @property
     def counts(self) -> bool:
-        """Whether somebody has something to do."""
+        """Whether there is something to do about it."""
         return self.weight is not Weight.NOTE and self.accepted is None
 
     def __str__(self) -> str:
@@ -62,10 +62,11 @@ class Linted:
 
 
 def lint(loaded: LoadedConfig, now: float, folder: Path | None = None, *, here: bool = False) -> list[Linted]:
-    """Return what is worth a look, in the file's order, each with its place in the file.
+    """Return the lints in the order of the file, each with its place in the file.
 
-    ``now``, in seconds since the epoch, decides what is over. ``folder`` is the configuration's: with it, the files
-    that it names are looked for. ``here`` asks this machine for its addresses.
+    ``now``, in seconds since the epoch, decides which windows and exceptions are over. ``folder`` is that of the
+    configuration: with it, the files that the configuration names are read or looked for. With ``here``, the addresses
+    of this machine are checked.
     """
     found = list(lint_inventory(loaded.config, now))
     if folder is not None:
@@ -90,7 +91,7 @@ def _linted(problem: Problem, found: Lint, accepted: Mapping[tuple[str, str], st
 
 
 def lint_inventory(config: Config, now: float) -> Iterator[Lint]:
-    """Yield every lint that the configuration alone shows."""
+    """Yield every lint about the configuration alone."""
     for rule in (*_RULES, *MISTAKES, *WATCHING):
         yield from rule(config)
     yield from maintenance_over(config, now)
@@ -101,7 +102,7 @@ def lint_inventory(config: Config, now: float) -> Iterator[Lint]:
 
 
 def _pools_overlap(config: Config) -> Iterator[Lint]:
-    """Separate pools for each circuit, and for the internet (Microsoft, "Implementing ExpressRoute")."""
+    """Each circuit needs pools of its own, and so does the internet (Microsoft, "Implementing ExpressRoute")."""
     pools = list(config.pools.values())
     for first, second, shared in _overlapping(pools, [pool.prefixes for pool in pools]):
         yield Lint(
@@ -121,8 +122,8 @@ def _pools_overlap(config: Config) -> Iterator[Lint]:
 def _overlapping(
     items: Sequence[T], prefixes: Sequence[Sequence[Prefix]]
 ) -> Iterator[tuple[T, T, tuple[Prefix, Prefix]]]:
-    """Yield the pairs of items that share an address, and the first prefixes that do. Not every pair is compared: there
-    may be a thousand circuits.
+    """Yield the pairs of items that share an address, and their first prefixes that do. It does not compare every pair:
+    there may be a thousand circuits.
     """
     index: PrefixIndex[list[int]] = PrefixIndex()
     for number, own in enumerate(prefixes):
@@ -214,7 +215,7 @@ def _links_on_one_router(config: Config) -> Iterator[Lint]:
 
 
 def _geo_one_location(config: Config) -> Iterator[Lint]:
-    """Two circuits in different peering locations (Microsoft, "Designing for disaster recovery")."""
+    """Two circuits should be in different peering locations (Microsoft, "Designing for disaster recovery")."""
     groups: dict[tuple[str, Peering, str | None], list[Circuit]] = {}
     for circuit in config.circuits.values():
         groups.setdefault((circuit.geo, circuit.peering, circuit.group), []).append(circuit)
@@ -261,7 +262,7 @@ def _uplinks_not_redundant(config: Config) -> Iterator[Lint]:
             )
 
 
-# Everything else ---------------------------------------------------------------------------------------
+# Other sections ----------------------------------------------------------------------------------------
 
 
 def _segment_unwatched(config: Config) -> Iterator[Lint]:

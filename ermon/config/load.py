@@ -1,7 +1,7 @@
-"""YAML → ``Config``, every error with its file, line and column.
+"""Reads YAML into a ``Config``; every error has its file, line and column.
 
-``load_config`` reads a file, holds its shape against ``config_schema`` and its sense against
-``config_rules``, and collects all that is wrong before it raises anything.
+``load_config`` reads a file, checks its shape (``shape`` and ``schema``) and the rules between its values (``rules``),
+and collects all errors before it raises.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ __all__ = [
 class LoadedConfig:
     config: Config
     warnings: tuple[Problem, ...]
-    """What is allowed and does not do what its author may think, in the file's order."""
+    """What is allowed but does not do what its author may think, in the order of the file."""
     positions: Positions
     """Line and column of every key: ``positions.problem(("feeds", "edge-1", "peer"), "…")``."""
 
     def only_feeds(self, globs: Iterable[str]) -> LoadedConfig:
-        """Return it as an instance sees it that takes only the feeds that a glob matches; without globs, as it
-        is. Raises ``regions.NoFeedError`` when no feed would be left.
+        """Return the configuration of an instance that has only the feeds that a glob matches; without globs, ``self``.
+        Raise ``sharding.NoFeedError`` if no feed would be left.
         """
         return replace(self, config=only_feeds(self.config, globs))
 
@@ -58,7 +58,7 @@ def load_config(path: Path) -> LoadedConfig:
 
 
 def interpret(document: Document) -> LoadedConfig:
-    """Make a configuration of what was read, wherever it stood; otherwise as ``load_config``."""
+    """Make a configuration of a document, wherever it was read from; raise ``ConfigError`` as ``load_config`` does."""
     positions = document.positions
     data = document.values
     if not isinstance(data, dict):
@@ -73,14 +73,14 @@ def interpret(document: Document) -> LoadedConfig:
 
 
 def _validate(data: dict[str, Any]) -> tuple[File | None, Draft, list[Complaint]]:
-    """The file if its shape is right, what is valid of it in any case, and all that is wrong."""
+    """Return the file if its shape is right, the valid parts of it in any case, and everything that is wrong."""
     shape = read_shape(FILE, data)
     draft = shape.value or (shape.errors.draft(Draft) if shape.errors else Draft())
     return shape.value, draft, [*shape.complaints, *unknown_names(data), *complaints(draft)]
 
 
 class _EditorSchema(GenerateJsonSchema):
-    """JSON Schema as editors like it: without titles, ``null`` and defaults that say nothing."""
+    """JSON Schema in the form that editors need: without titles, ``null`` and defaults that say nothing."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -105,12 +105,12 @@ class _EditorSchema(GenerateJsonSchema):
 
 
 def schema_json() -> str:
-    """The JSON Schema of the file, which editors complete and check with: ``data/ermon.schema.json``."""
+    """Return the JSON Schema of the file, with which editors complete and check it: ``data/ermon.schema.json``."""
     return editor_schema(FILE, "ermon.yml")
 
 
 def editor_schema(model: type[BaseModel], title: str) -> str:
-    """The JSON Schema of a kind of file."""
+    """Return the JSON Schema of a kind of file."""
     schema = model.model_json_schema(by_alias=True, schema_generator=_EditorSchema)
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"

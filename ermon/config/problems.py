@@ -1,7 +1,7 @@
-"""What the rules of a file say: where something is wrong, and what would be right.
+"""What the rules for a file report: where something is wrong, and what would be right.
 
-Nothing here knows a key of ``ermon.yml``: the web's file and the policy scenarios are held against rules of
-their own with the same words.
+Nothing here knows a key of ``ermon.yml``: the web's file and the policy scenarios have rules of their own, with the
+same wording.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import Any, NamedTuple
 from ermon.config.yaml import KeyPath, Problem
 
 MAX_LISTED = 20
-"""So many known names are a help in a message; more would hide it."""
+"""The most known names that a message lists; more would hide its point."""
 
 
 class Complaint(NamedTuple):
-    """Where something is wrong, and what."""
+    """The place of a mistake, and a text that says what is wrong."""
 
     path: KeyPath
     message: str
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Return each problem once, in the file's order."""
+    """Return each problem once, in the order of the file."""
     return sorted(set(problems), key=lambda each: (each.line, each.column, each.path, each.message))
 
 
 def advice(name: str, known: Collection[str]) -> str:
-    """Say what could have been meant by ``name``, and what there is, unless that is a long list."""
+    """Return which known name may have been meant by ``name``, and all known names unless they are many."""
     near = difflib.get_close_matches(name, known, n=1)
     meant = f"did you mean {near[0]}?" if near else ""
     if near and len(known) > MAX_LISTED:
@@ -40,7 +40,7 @@ def advice(name: str, known: Collection[str]) -> str:
 
 
 def empty_keys(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
-    """Where nothing stands behind a key: a value forgotten, or all of a section commented out."""
+    """Yield the keys without a value: the value was forgotten, or all of a section is commented out."""
     if value is None:
         yield path
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Those that findings are sent to: the keys of the file, and what must hold between them.
+"""The receivers of findings: their keys in the file, and the rules between them.
 
 No secret is sent unencrypted, and no receiver gets a finding twice.
 """

@@ -1,7 +1,7 @@
-"""What must hold between the values of a configuration: names that exist, keys that belong together.
+"""The rules between the values of a configuration: names that must exist, keys that belong together.
 
-``unknown_names`` looks at the plain values, so that every wrong name is found whatever else is wrong with
-its entry. The rules look at the entries whose shape is right; those about feeds are in ``config_feeds``.
+``unknown_names`` reads the plain values, so that it finds every wrong name even if its entry has other mistakes. The
+other rules read the entries whose shape is right; those about feeds are in ``feeds``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ermon.model.windows import window_problems
 
 
 def unknown_names(data: Mapping[str, Any]) -> Iterator[Complaint]:
-    """Names that refer to nothing in this file."""
+    """Yield the names that refer to nothing in this file."""
     path: KeyPath
     circuits = _declared(data, "circuits")
     for pool, entry in _entries(data, "nat_pools"):
@@ -89,13 +89,13 @@ def _entries(data: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mappi
 
 
 def _declared(data: Mapping[str, Any], section: str) -> Collection[str] | None:
-    """Names that a section declares; ``None`` where it is broken or, though required, missing."""
+    """Return the names that a section declares; ``None`` if the section is invalid, or is required and missing."""
     found = data.get(section, None if section in {"circuits", "feeds", "links"} else {})
     return found.keys() if isinstance(found, dict) else None
 
 
 def _routers(data: Mapping[str, Any]) -> Collection[str] | None:
-    """Routers are declared by the section ``routers``, which is optional, by links and by uplinks."""
+    """Return the names of routers. They are declared by the optional section ``routers``, by links and by uplinks."""
     listed = _declared(data, "routers")
     if listed is None or _declared(data, "circuits") is None:
         return None
@@ -105,7 +105,7 @@ def _routers(data: Mapping[str, Any]) -> Collection[str] | None:
 
 
 def complaints(draft: Draft) -> Iterator[Complaint]:
-    """What is wrong with the valid entries when they are put side by side."""
+    """Yield what is wrong with the valid entries when they are compared with each other."""
     for name, circuit in draft.circuits.items():
         yield from _circuit(name, circuit)
     for name, pool in draft.nat_pools.items():
@@ -215,7 +215,7 @@ def _pool(name: str, pool: PoolEntry, circuits: Mapping[str, CircuitEntry]) -> I
 def _pool_links(
     path: KeyPath, named: Sequence[str], own: Mapping[str, Mapping[str, LinkEntry]]
 ) -> Iterator[Complaint]:
-    """Hold the links that a pool names against those of its circuits."""
+    """Compare the links that a pool names with those of its circuits."""
     known = {key for links in own.values() for key in links}
     for at, link in enumerate(named):
         if link not in known:
@@ -252,7 +252,7 @@ def _exception(path: KeyPath, exception: ExceptionEntry) -> Iterator[Complaint]:
 
 
 def cautions(draft: Draft) -> Iterator[Complaint]:
-    """What is allowed and does not do what its author may think."""
+    """Yield what is allowed but does not do what its author may think."""
     yield from _unused_routers(draft)
     yield from _collector(draft.collector)
     for name, circuit in draft.circuits.items():

@@ -70,7 +70,7 @@ class CollectorSection(Section):
 
     router_id: RouterId = "127.0.0.1"
     """BGP identifier of ermon's side; any IPv4 address that no router uses as its own."""
-    # Without it customer.asn would be taken for the default of local_asn, and found wrong there.
+    # Alone, because customer.asn would otherwise count as the default of local_asn, and be reported there.
     asn: Annotated[Asn | None, Alone(spoils=("customer",))] = None
     """AS number of ermon's side of a session, unless the feed has a local_asn. Default: customer.asn."""
     port: Port = 179
@@ -306,7 +306,7 @@ class ExceptionEntry(Section):
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels that are given."""
+        """The labels that have a value."""
         keys = type(self).model_fields.keys() - {"check", "reason", "until"}
         return {key: value for key in sorted(keys) if (value := getattr(self, key)) is not None}
 
@@ -365,7 +365,7 @@ _PARAMETER_TYPES: Mapping[str, Any] = {"count": Count, "percent": Percent, "dura
 
 
 def _check_entry(name: str, parameters: Mapping[str, Parameter]) -> type[CheckEntry]:
-    """A check's own keys beside those of every check."""
+    """Return the model of a check's entry: its own keys beside those of every check."""
     if not parameters:
         return CheckEntry
     fields: dict[str, Any] = {
@@ -384,7 +384,7 @@ def _default(parameter: Parameter) -> str:
 
 
 def file_model(known: Mapping[str, Mapping[str, Parameter]] = KNOWN_CHECKS) -> type[File]:
-    """The shape of the whole file, with the checks of ``known`` and their parameters."""
+    """Return the model of the whole file, with the checks of ``known`` and their parameters."""
     entries: dict[str, Any] = {name: (_check_entry(name, own) | None, None) for name, own in known.items()}
     checks = create_model("Checks", __base__=ChecksSection, __doc__=ChecksSection.__doc__, **entries)
     whole: Any = (checks, Field(default=checks(), description="Settings of checks, by name."))

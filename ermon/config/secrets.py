@@ -1,6 +1,6 @@
-"""Reads secrets from the files that the configuration names: never from the configuration itself.
+"""Reads secrets from the files that the configuration names; the configuration itself never contains one.
 
-A file is looked for under ``$CREDENTIALS_DIRECTORY`` (systemd), then beside the configuration.
+A file is looked for in ``$CREDENTIALS_DIRECTORY`` (systemd), then beside the configuration.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ermon.model.inventory import Config
 from ermon.model.settings import Access, ClientTls
 
 MAX_SECRET_BYTES = 8 * 1024
-"""A larger file is no key: servers take headers of so many bytes, and a token is sent in one."""
+"""A larger file cannot be a secret: servers accept headers up to this size, and a token is sent in one."""
 
 
 class SecretError(Exception):
@@ -29,7 +29,7 @@ class SecretError(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """What a receiver lets ermon in for, and what ermon knows the receiver by."""
+    """How ermon authenticates itself to a receiver, and how it authenticates the receiver."""
 
     authorization: str | None = None
     """The value of the header ``Authorization``."""
@@ -40,7 +40,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
-    """What the files hold that a configuration names; it is never shown."""
+    """The contents of the files that a configuration names; they are never shown."""
 
     md5: Mapping[str, str] = field(default_factory=dict)
     """The TCP MD5 key of each feed that has one."""
@@ -48,11 +48,11 @@ class Secrets:
     webhooks: Mapping[str, Credentials] = field(default_factory=dict)
     """By URL."""
     signing_keys: Mapping[str, bytes] = field(default_factory=dict)
-    """The key that signs what is posted to a webhook, by URL."""
+    """By URL: the key that signs each post to a webhook."""
 
 
 def read_secrets(config: Config, config_file: Path) -> Secrets:
-    """Read every file that ``config`` names; ``SecretError`` with all that is wrong with them."""
+    """Read every file that ``config`` names; raise ``SecretError`` with everything that is wrong with them."""
     reader = _Reader(config_file)
     secrets = Secrets(
         md5={
@@ -77,10 +77,10 @@ def read_secrets(config: Config, config_file: Path) -> Secrets:
 
 
 def credential_name(file: str) -> str:
-    """Return the name of the credential that is looked for in place of ``file``, relative to the configuration.
+    """Return the name of the credential for ``file``, whose path is relative to the configuration.
 
     systemd passes the file ``edge-1.key`` of a folder that it loads as ``secrets`` as ``secrets_edge-1.key``
-    (systemd.exec(5), LoadCredential=). The name of an absolute path is that path: no credential stands for it.
+    (systemd.exec(5), LoadCredential=). An absolute path is returned as it is: no credential replaces it.
     """
     return file if file.startswith("/") else file.replace("/", "_")
 
@@ -119,7 +119,7 @@ def named_files(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 
 def places_of(name: str, folder: Path, credentials: str | None) -> list[Path]:
-    """Return where a file is looked for, the first place first; ``credentials`` is ``$CREDENTIALS_DIRECTORY``."""
+    """Return the places where a file is looked for, in this order; ``credentials`` is ``$CREDENTIALS_DIRECTORY``."""
     beside = folder / name
     return [beside] if not credentials else [Path(credentials) / credential_name(name), beside]
 
@@ -133,7 +133,7 @@ class _Reader:
         self._credentials = os.environ.get("CREDENTIALS_DIRECTORY")
 
     def content(self, key: str, name: str) -> bytes:
-        """Return what a file holds, without white space around it; empty where something is wrong."""
+        """Return the contents of a file without white space around them; empty if something is wrong."""
         try:
             return self._read(name)
         except (OSError, ValueError) as error:
@@ -141,7 +141,7 @@ class _Reader:
             return b""
 
     def text(self, key: str, name: str) -> str:
-        """Return the same as text: one line in ASCII."""
+        """Return the contents as text: one line in ASCII."""
         content = self.content(key, name)
         if not content.isascii() or any(byte < 0x20 or byte == 0x7F for byte in content):
             self._complain(key, f"{self._find(name)} must contain only the secret: one line of ASCII")
@@ -169,7 +169,7 @@ class _Reader:
                 self._complain(f"{key}.ca_file", _reason(error, "certificate authorities"))
         if tls.cert_file is not None and tls.key_file is not None:
             try:
-                # Without a password, OpenSSL would ask the terminal for one.
+                # Without a password, OpenSSL would ask for one on the terminal.
                 context.load_cert_chain(self._find(tls.cert_file), self._find(tls.key_file), lambda: "")
             except (OSError, ValueError) as error:
                 what = "a certificate and its key, which must not be encrypted"

@@ -1,7 +1,7 @@
-"""Is a file's shape right: pydantic's answer in plain words, and what is valid in spite of errors.
+"""Checks the shape of a file with pydantic, reports errors in plain words, and keeps the valid parts.
 
-The schema itself says how much of a file an error spoils: a field whose type is marked with ``Alone`` is
-judged by itself. What has an error in it is left out, and the rules still judge everything around it.
+The schema says how much of a file an error spoils: a field whose type is marked with ``Alone`` is judged by itself. The
+part with an error is left out, so that the rules can still judge everything around it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ermon.config.yaml import KeyPath
 M = TypeVar("M", bound=BaseModel)
 
 _KEY_MARK = "[key]"
-"""With this, pydantic ends the location of an error in a key itself."""
+"""pydantic ends the location of an error with this if the error is in a key itself."""
 
 _EXPECTED = {
     "model_type": "a mapping (lines of KEY: VALUE)",
@@ -40,27 +40,27 @@ class Section(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Marks a type of the schema, as ``Annotated[ReceiveSection, Alone()]``: an error inside spoils this value
-    as a whole, and nothing around it. Unmarked, that is a key of a section, or an entry by its name or index.
+    """Marks a type of the schema, as ``Annotated[ReceiveSection, Alone()]``: an error inside spoils this whole value,
+    and nothing around it. Without a mark, an error spoils a key of a section, or an entry by its name or index.
     """
 
     spoils: KeyPath = ()
-    """What else of the file can no longer be judged without this value."""
+    """Another part of the file that cannot be judged without this value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape(Generic[M]):
-    """What a file's values are when they are held against a model."""
+    """The result of checking a file's values against a model."""
 
     value: M | None
-    """``None`` where anything is wrong."""
+    """``None`` if anything is wrong."""
     complaints: list[Complaint]
     errors: ShapeErrors | None
-    """Where ``value`` is ``None``, what can still be made of it."""
+    """If ``value`` is ``None``: the errors, and what can still be used."""
 
 
 def read_shape(model: type[M], data: Mapping[str, Any]) -> Shape[M]:
-    """Hold the values against the model; a key without a value is reported only as that."""
+    """Check the values against the model. A key without a value is reported only as that."""
     empty = dict.fromkeys(empty_keys(data))
     found = [Complaint(path, "has no value; give one, or remove the key") for path in empty]
     try:
@@ -72,7 +72,7 @@ def read_shape(model: type[M], data: Mapping[str, Any]) -> Shape[M]:
 
 
 class ShapeErrors:
-    """What pydantic found wrong in ``data``, one entry for each error."""
+    """The errors that pydantic found in ``data``."""
 
     def __init__(self, model: type[BaseModel], data: Mapping[str, Any], error: ValidationError) -> None:
         self._model = model
@@ -85,11 +85,11 @@ class ShapeErrors:
             yield Complaint(path if error["type"] == "missing" else self._written(path), self._message(error))
 
     def draft(self, model: type[M]) -> M:
-        """Return as ``model``, which requires nothing at its top, what is left without the errors."""
+        """Return the values without the errors, as ``model``, which must require nothing at its top."""
         data = copy.deepcopy(dict(self._data))
         errors = self._errors
-        # What is taken out can make its surroundings incomplete, which are taken out next: each round leaves
-        # less, down to an empty file.
+        # Removing a part can make its surroundings incomplete, which are then removed in the next round. Each round
+        # leaves less, down to an empty file.
         while True:
             shrunk = [_take_out(data, unit) for error in errors for unit in self._units(error)]
             try:
@@ -100,11 +100,11 @@ class ShapeErrors:
                 return model()
 
     def _units(self, error: ErrorDetails) -> Iterator[KeyPath]:
-        """What must go with an error: the smallest part that the rules do not judge in pieces."""
+        """Yield the parts that must be removed with an error: the smallest that the rules do not judge in pieces."""
         path = _path(error)
         in_a_list = any(isinstance(step, int) for step in path)
         if error["type"] == "extra_forbidden" and not in_a_list and not self._near(path):
-            yield path  # nobody misses it; where a name comes near, its value is missing elsewhere
+            yield path  # not needed; if a known name is similar, that one's value is missing
             return
         if error["type"] == "missing":
             path = path[:-1] or path
@@ -116,7 +116,9 @@ class ShapeErrors:
         yield unit
 
     def _written(self, path: KeyPath) -> KeyPath:
-        """The beginning of ``path`` that the file has: a short form was given its long one for pydantic."""
+        """Return the beginning of ``path`` that the file has. The path may have more, because short forms were expanded
+        for pydantic.
+        """
         value: Any = self._data
         written: KeyPath = ()
         for step in path:
@@ -133,7 +135,7 @@ class ShapeErrors:
         return bool(difflib.get_close_matches(str(path[-1]), self._known(path)))
 
     def _known(self, path: KeyPath) -> list[str]:
-        """The keys that may stand where the last of ``path`` stands."""
+        """Return the keys that are allowed in the place of the last key of ``path``."""
         parent = _annotation(self._model, path[:-1])
         return [field.alias or name for name, field in parent.model_fields.items()]
 
@@ -157,7 +159,7 @@ class ShapeErrors:
                 return f"is wrong: {' '.join(error['msg'].split())}"
 
     def _described(self, path: KeyPath) -> str:
-        """The first sentence of a key's description."""
+        """Return the first sentence of a key's description."""
         fields = _annotation(self._model, path[:-1]).model_fields
         field = next(field for name, field in fields.items() if (field.alias or name) == path[-1])
         words = " ".join((field.description or "").split()).partition(". ")[0].removesuffix(".")
@@ -166,7 +168,7 @@ class ShapeErrors:
 
 
 def _relevant(error: ValidationError) -> list[ErrorDetails]:
-    """Its errors, but not that a list is empty because what it holds is wrong."""
+    """Return the errors, without those that a list is empty because its only items are wrong."""
     details = error.errors(include_url=False)
     return [detail for detail in details if detail["type"] != "too_short" or not detail["input"]]
 
@@ -176,20 +178,20 @@ def _path(error: ErrorDetails) -> KeyPath:
 
 
 def _annotation(annotation: Any, path: KeyPath) -> type[BaseModel]:
-    """The model at ``path`` below ``annotation``."""
+    """Return the model at ``path`` below ``annotation``."""
     for step in path:
         annotation = _below(annotation, step)
     found = _bare(annotation)
-    assert isinstance(found, type) and issubclass(found, BaseModel)  # noqa: PT018  # else no key is unknown
+    assert isinstance(found, type) and issubclass(found, BaseModel)  # noqa: PT018  # otherwise no key is unknown
     return found
 
 
 def _below(annotation: Any, step: str | int) -> Any:
-    """The type of what stands behind a key or an index, with its marks."""
+    """Return the type of the value of a key or an index, with its marks."""
     annotation = _bare(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _field(annotation, step)
-    # Of a dict's arguments the second is its values', of a tuple's the first; a scalar has nothing below it.
+    # The values' type is the second argument of a dict and the first of a tuple. A scalar has nothing below it.
     arguments = get_args(annotation)
     return arguments[1 if get_origin(annotation) is dict else 0] if arguments else None
 
@@ -204,7 +206,9 @@ def _field(model: type[BaseModel], key: str | int) -> Any:
 
 
 def _marks(annotation: Any, path: KeyPath) -> Iterator[tuple[int, Alone]]:
-    """What on the way to ``path`` is judged alone, outermost first, and how long the way to it is."""
+    """Yield the parts on the way to ``path`` that are judged alone, outermost first, each with the length of its
+    path.
+    """
     for length, step in enumerate(path, start=1):
         annotation = _below(annotation, step)
         for mark in _metadata(annotation):
@@ -213,7 +217,7 @@ def _marks(annotation: Any, path: KeyPath) -> Iterator[tuple[int, Alone]]:
 
 
 def _metadata(annotation: Any) -> Iterator[Any]:
-    """What ``Annotated`` says, also inside of ``X | None``."""
+    """Yield the metadata of ``Annotated``, also inside ``X | None``."""
     if get_origin(annotation) is Annotated:
         yield from annotation.__metadata__
         yield from _metadata(get_args(annotation)[0])
@@ -235,7 +239,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def _take_out(data: Any, path: KeyPath) -> bool:
-    """Remove what is at ``path``, and return whether it was there; a list keeps its indexes."""
+    """Remove the value at ``path``, and return whether there was one; other items of a list keep their indexes."""
     for step in path[:-1]:
         if isinstance(step, int) or not isinstance(data, dict) or step not in data:
             return False

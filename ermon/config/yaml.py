@@ -1,8 +1,8 @@
-"""YAML text → plain values, with the line and column of every key.
+"""Reads YAML text into plain values, with the line and column of every key.
 
-Stricter than YAML 1.1 in what has bitten people: only ``true`` and ``false`` are booleans, ``64500:30``
-and dates are text, a duplicate key is a problem, keys are always text. Aliases and merge keys work, within
-bounds, so that a few lines cannot grow to millions of values.
+It is stricter than YAML 1.1 where that often causes mistakes: only ``true`` and ``false`` are booleans, ``64500:30``
+and dates are text, a duplicate key is a problem, and keys are always text. Aliases and merge keys work, within bounds,
+so that a few lines cannot grow to millions of values.
 
 Every problem is a value; those that end the reading are raised as ``ConfigError``.
 """
@@ -33,7 +33,7 @@ MAX_DEPTH = 32
 KeyPath = tuple[str | int, ...]
 """Where a value is: keys and list indexes from the top."""
 
-# libyaml where it is there: the same language, ten times as fast.
+# libyaml if it is installed: the same language, ten times as fast.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _STR_TAG = "tag:yaml.org,2002:str"
@@ -64,7 +64,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The file cannot be used; its author reads this. ``problems`` are in the file's order."""
+    """The file cannot be used; the text is for its author. ``problems`` are in the order of the file."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__(problems)
@@ -82,13 +82,13 @@ class Positions:
     marks: Mapping[KeyPath, tuple[int, int]]
 
     def nearest(self, path: KeyPath) -> KeyPath:
-        """The longest beginning of ``path`` that the file has."""
+        """Return the longest beginning of ``path`` that the file has."""
         while path and path not in self.marks:
             path = path[:-1]
         return path
 
     def at(self, path: KeyPath) -> tuple[int, int]:
-        """Line and column of ``path``, or of the nearest key around it where the file has no such key."""
+        """Return line and column of ``path``; if the file has no such key, of the nearest key around it."""
         return self.marks.get(self.nearest(path), (1, 1))
 
     def problem(self, path: KeyPath, message: str) -> Problem:
@@ -103,11 +103,11 @@ class Document:
     values: Any
     positions: Positions
     problems: list[Problem]
-    """What is wrong but did not end the reading."""
+    """Problems that did not end the reading."""
 
 
 def dotted(path: KeyPath) -> str:
-    """Write a path as ``circuits.chicago.receive.prefixes[1]``; keys that could confuse are quoted."""
+    """Format a path as ``circuits.chicago.receive.prefixes[1]``; keys that could be misread are quoted."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -119,9 +119,9 @@ def dotted(path: KeyPath) -> str:
 
 
 def read_yaml(path: Path, needs: str = "customer, circuits and feeds") -> Document:
-    """Read a file of at most ``MAX_BYTES``; raise ``ConfigError`` where nothing can be made of it.
+    """Read a file of at most ``MAX_BYTES``; raise ``ConfigError`` if it cannot be read as YAML at all.
 
-    ``needs``: what an empty file lacks, for the message.
+    ``needs`` says for the message what an empty file lacks.
     """
     file = str(path)
     try:
@@ -165,11 +165,12 @@ def parse_yaml(text: str, file: str, needs: str = "customer, circuits and feeds"
 
 
 def _refuse_depth(text: str, file: str) -> None:
-    """Raise where ``text``, which ends before something that the scanner refuses, is nested too deep.
+    """Raise ``ConfigError`` if ``text``, which is cut off before something that the scanner refuses, is nested too
+    deep.
 
-    The scanner reads up to 1024 characters ahead of its events, and newer releases of libyaml have a limit of
-    nesting of their own: it may speak before the composer has seen a single level. Which limit speaks first
-    must not make a difference to the reader of the message.
+    The scanner reads up to 1024 characters ahead of its events, and newer releases of libyaml limit the nesting
+    themselves. So an error of the scanner may come before the composer has counted the levels. The reader should get
+    the same message in either case.
     """
     depth = 0
     with contextlib.suppress(yaml.YAMLError):  # the text ends in the middle
@@ -205,7 +206,7 @@ def _syntax_message(text: str, error: yaml.MarkedYAMLError, line: int, column: i
 
 
 def _fatal(file: str, line: int, column: int, message: str) -> ConfigError:
-    """Make an error of one problem; ``line`` and ``column`` count from 0, as PyYAML's marks do."""
+    """Return an error of one problem; ``line`` and ``column`` count from 0, as PyYAML's marks do."""
     return ConfigError([Problem(file, line + 1, column + 1, "(file)", message)])
 
 
@@ -258,7 +259,7 @@ _Node = _Scalar | _Sequence | _Mapping
 
 
 class _Composer:
-    """Events → a tree of nodes. Not recursive, so that no nesting exhausts the stack."""
+    """Builds a tree of nodes from events. It is not recursive, so that no nesting exhausts the stack."""
 
     def __init__(self, file: str) -> None:
         self.root: _Node | None = None
@@ -321,7 +322,7 @@ class _Composer:
 
 
 class _Expander:
-    """Nodes → values and positions, aliases expanded within bounds."""
+    """Turns nodes into values and positions; aliases are expanded within bounds."""
 
     def __init__(self, file: str, problems: list[Problem]) -> None:
         self.problems = problems
@@ -363,7 +364,7 @@ class _Expander:
         return values
 
     def _merged_pairs(self, node: _Node, path: KeyPath, depth: int) -> Iterator[tuple[_Scalar, _Node]]:
-        """Yield what ``<<`` merges in: the pairs of a mapping, or of each mapping of a list."""
+        """Yield the pairs that ``<<`` merges in: those of a mapping, or of each mapping of a list."""
         self._spend(node, depth)
         match node:
             case _Mapping():

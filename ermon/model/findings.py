@@ -19,7 +19,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=LAST_SECOND)]
 
 
 class Status(StrEnum):
-    """The status of one subject."""
+    """What a check answers for one subject."""
 
     OK = "ok"
     VIOLATED = "violated"

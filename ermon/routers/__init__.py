@@ -1,8 +1,8 @@
-"""What to paste into a router, so that it shows ermon its routes: ``ermon render router``.
+"""The configuration to paste into a router, so that it sends its routes to ermon: ``ermon render router``.
 
-``describe`` says what a router needs to know, and a module for each platform writes it in its language. Each says
-what its commands are after. FRR, BIRD, GoBGP and OpenBGPD were tried; what is printed for the others says that
-they were not.
+``describe`` collects what a router needs to know, and a module for each platform writes it in the platform's language.
+Each module names its sources. FRR, BIRD, GoBGP and OpenBGPD were tried; the output for the others says that they were
+not.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def render(
 ) -> str:
     """Return the configuration of the router ``name``, in the language of ``platform``, a key of ``PLATFORMS``.
 
-    ``mirrors`` names the policies that mirrors share, and ``update_source`` the interface with the router's
-    address, for platforms that want it. Without them placeholders stand there. Keys never do. Raises
-    ``RouterError`` for a router, a mirror or a name that there is not.
+    ``mirrors`` names the policies that mirrors share, and ``update_source`` the interface with the router's address,
+    for platforms that need it. Without them, the output has placeholders; keys are always placeholders. Raise
+    ``RouterError`` for an unknown router, mirror or name.
     """
     router = describe(config, name, mirrors, update_source)
     language = PLATFORMS[platform]

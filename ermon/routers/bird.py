@@ -13,9 +13,11 @@ from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MULTIHOP_TTL
 from ermon.routers.platform import Platform
 
 LONGEST_NAME = 63
-"""Characters of a name; BIRD takes none that is longer."""
+"""The most characters of a name that BIRD accepts."""
 ERROR_WAIT_SECONDS = (5, 15)
-"""The first and the longest wait after a lost session; BIRD's own 60 to 300 s would leave ermon blind so long."""
+"""The first and the longest wait after a lost session; with BIRD's own 60 to 300 s, ermon would be blind for that
+long.
+"""
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

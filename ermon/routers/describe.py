@@ -1,8 +1,8 @@
-"""What a router needs to know, whatever its make: its sessions with ermon, from the configuration.
+"""What a router needs to know on any platform: its sessions with ermon, from the configuration.
 
-A session's *policy* is what the router applies to what it sends there. A mirror shares the policy of the
-neighbor that it mirrors, which only the router's owner can name; until then a placeholder stands for it.
-Every placeholder is in capitals, begins with ``REPLACE-`` and is no valid name of anything.
+A session's *policy* is what the router applies to the routes that it sends there. A mirror shares the policy of the
+neighbor that it mirrors. Only the router's owner knows its name; until it is given, the output has a placeholder. Every
+placeholder is in capitals, begins with ``REPLACE-`` and is no valid name of anything.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from ermon.model.inventory import Config, Feed, View
 from ermon.model.prefixes import FAMILIES, FAMILY_NAMES, Address, Family, parse_address
 
 Mirrors = Mapping[tuple[str, Family | None], str]
-"""Names of policies by feed and family; ``None`` is every family that has none of its own."""
+"""Names of policies by feed and family; ``None`` stands for every family that has none of its own."""
 
 MIRRORS = (View.TO_MICROSOFT, View.TO_INTERNET)
 BGP_PORT = 179
 CONNECT_RETRY_SECONDS = 10
-"""How often a router calls again. ermon never calls, and the usual 120 s would leave it blind so long after a restart."""
+"""How often a router tries to connect. ermon never connects itself, and with the usual 120 s it would be blind for that
+long after a restart.
+"""
 MULTIHOP_TTL = 64
-"""How far an eBGP session's packets go: ermon is seldom on a neighbor's link."""
+"""The TTL of an eBGP session's packets: ermon is seldom on a link of the router."""
 MAX_TTL = 255
-"""What a peer with TTL security expects packets to begin with (RFC 5082 section 3)."""
+"""The TTL that a peer with TTL security expects packets to begin with (RFC 5082 section 3)."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,62}")
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._:/-]{0,62}")
 
 
 class RouterError(ValueError):
-    """What was asked for cannot be written; the text says why, and what would be right."""
+    """The configuration cannot be written; the text says why, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Session:
     feed: str
     view: View
     about: str
-    """What it carries, in words."""
+    """What it shows, in words."""
     neighbor: str
     """ermon's address."""
     neighbor_asn: int
@@ -52,16 +54,16 @@ class Session:
     families: tuple[Family, ...]
     all_paths: bool
     policies: Mapping[Family, str]
-    """Of a mirror; of others it is empty, and everything may be sent."""
+    """The policies of a mirror; empty for other sessions, over which everything may be sent."""
     has_key: bool
     hops: int | None
-    """ermon accepts packets from at most so many hops away, ``None`` for any."""
+    """ermon accepts packets from at most this many hops away, ``None`` for any number."""
     next_hop6: str
-    """An IPv6 address of the router's, for routes that it originates and sends over IPv4."""
+    """An IPv6 address of the router, for routes that it originates and sends over IPv4."""
     interface: str
-    """The interface with ``source``, for routers that want its name."""
+    """The interface with ``source``, for routers that need its name."""
     vrf: str | None
-    """The routing table that the session lies in; ``None``: the global one."""
+    """The VRF of the session; ``None`` for the global table."""
 
     @property
     def is_mirror(self) -> bool:
@@ -69,7 +71,9 @@ class Session:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The policies of a mirror, for routers on which one is for both families: those that were named, else one."""
+        """The policies of a mirror, for routers on which one policy is for both families: those with a name, else
+        one.
+        """
         policies = tuple(dict.fromkeys(self.policies.values()))
         return tuple(policy for policy in policies if not policy.startswith(_MARK)) or policies[:1]
 
@@ -79,10 +83,10 @@ class Session:
 
     @property
     def is_reflected(self) -> bool:
-        """Whether it shows what the router has learned by iBGP, too.
+        """Whether it also shows what the router has learned by iBGP.
 
-        An edge table shows what this router itself has learned. The table of a segment is all that its
-        router holds, and over iBGP only a route reflector sends all of that (RFC 4456).
+        An edge table shows what this router itself has learned. The table of a segment is everything that its router
+        has, and over iBGP only a route reflector sends all of that (RFC 4456).
         """
         return self.is_internal and self.view in {View.SEGMENT, View.INTERNET}
 
@@ -96,22 +100,22 @@ class Session:
 
     @property
     def virtual_router(self) -> str:
-        """The name of the table, for routers on which the global one has a name, too."""
+        """The name of the table, for routers on which the global table has a name too."""
         return self.vrf if self.vrf is not None else _placeholder("VIRTUAL-ROUTER")
 
     def table(self, family: Family) -> str:
-        """The table of a VRF in a family, for routers that name it apart from the VRF."""
+        """The table of a VRF in a family, for routers that name it separately from the VRF."""
         return _placeholder(f"{family}-TABLE-OF-{self.vrf}")
 
     @property
     def cluster(self) -> str:
-        """A cluster identifier (RFC 4456 section 7), for routers that want one with their clients."""
+        """A cluster identifier (RFC 4456 section 7), for routers that need one with their clients."""
         return self.source if self.is_over_ipv4 else _placeholder("CLUSTER-ID")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A routing table of the router, with the sessions that lie in it."""
+    """A routing table of the router, with the sessions in it."""
 
     vrf: str | None
     sessions: tuple[Session, ...]
@@ -136,7 +140,7 @@ class Router:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """The global table first, where any session lies in it, then the VRFs in the order of their sessions."""
+        """The global table first, if any session is in it, then the VRFs in the order of their sessions."""
         vrfs = sorted(dict.fromkeys(s.vrf for s in self.sessions), key=lambda vrf: vrf is not None)
         return tuple(Table(vrf, tuple(s for s in self.sessions if s.vrf == vrf)) for vrf in vrfs)
 
@@ -150,7 +154,7 @@ class Router:
 
     @property
     def ipv6_tables_over_ipv4(self) -> tuple[Session, ...]:
-        """Edge tables whose IPv6 next hops, which tell the link, have to pass an IPv4 session."""
+        """Edge tables whose IPv6 next hops, which identify the link, are sent over an IPv4 session."""
         return tuple(
             session
             for session in self.sessions
@@ -158,7 +162,7 @@ class Router:
         )
 
     def placeholders(self) -> Mapping[str, str]:
-        """What could have to be replaced, and by what."""
+        """The placeholders that may be in the output, and what to replace them by."""
         found = {}
         for session in self.sessions:
             for family, policy in session.policies.items():
@@ -177,12 +181,12 @@ class Router:
 
 
 def names(config: Config) -> tuple[str, ...]:
-    """Return the routers that have feeds; a feed without a router stands for its own."""
+    """Return the routers that have feeds; a feed without a router counts as a router with its name."""
     return tuple(dict.fromkeys(_router_of(feed) for feed in everywhere(config).feeds.values()))
 
 
 def describe(config: Config, name: str, mirrors: Mirrors, update_source: str | None = None) -> Router:
-    """Return all sessions of a router; raise ``RouterError`` for a name that it cannot be described by."""
+    """Return a router with all of its sessions; raise ``RouterError`` for an unknown router, mirror or name."""
     if update_source is not None and not _INTERFACE.fullmatch(update_source):
         raise RouterError(
             f"--update-source={update_source!r}: not the name of an interface, such as Loopback0"
@@ -241,7 +245,7 @@ def _check_vrfs(config: Config, feeds: list[Feed]) -> None:
 
 
 def _vrf(config: Config, feed: Feed) -> str | None:
-    """A mirror of a link lies in the link's table, so that it shares the neighbor's policy and routes."""
+    """A mirror of a link is in the link's table, so that it shares the neighbor's policy and routes."""
     if feed.link_key is not None:
         circuit, link = feed.link_key
         return config.circuits[circuit].links[link].vrf
@@ -290,7 +294,7 @@ def _policy(feed: Feed, family: Family, mirrors: Mirrors) -> str:
 
 
 def _next_hop6(config: Config, feed: Feed) -> str:
-    """Our end of the feed's own link, else of any link of its router: the first host of the subnet."""
+    """Return the router's end of the feed's own link, else of any link of its router: the first host of the subnet."""
     links = sorted(
         (link for link in config.links if link.router == feed.router and link.subnet6 is not None),
         key=lambda link: link.key != feed.link_key,

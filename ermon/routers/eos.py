@@ -1,7 +1,7 @@
 """Arista EOS.
 
 After Arista's own collections for Ansible, arista.eos (eos_bgp_global) and arista.avd
-(https://github.com/aristanetworks/avd), whose tests hold the commands, and published configurations. Tried on no
+(https://github.com/aristanetworks/avd), whose tests contain the commands, and published configurations. Not tried on a
 device.
 """
 

@@ -1,8 +1,8 @@
 """Fortinet FortiOS.
 
 After "config router bgp", FortiOS CLI Reference
-(https://docs.fortinet.com/document/fortigate/7.4.2/cli-reference/542620). Its ADD-PATH chooses paths for all of BGP at
-once and was never seen with ermon, so best paths are written. Tried on no device.
+(https://docs.fortinet.com/document/fortigate/7.4.2/cli-reference/542620). Its ADD-PATH selects paths for all of BGP at
+once and has not been tried with ermon, so the sessions carry best paths. Not tried on a device.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ermon.routers.describe import CONNECT_RETRY_SECONDS, MAX_TTL, MULTIHOP_TTL,
 from ermon.routers.platform import Platform, about_ipv6, about_ttl, indented
 
 _SUFFIX: Mapping[Family, str] = {"ipv4": "", "ipv6": "6"}
-"""What a setting of a family ends in."""
+"""The suffix of a setting for a family."""
 _LONGEST_DESCRIPTION = 63
 
 

@@ -1,6 +1,6 @@
 """GoBGP 3: tables for its configuration file, in TOML.
 
-GoBGP's policies are one list for all neighbors, and sets of neighbors choose among them. So a mirror shares a policy
+GoBGP has one list of policies for all neighbors, and sets of neighbors choose among them. So a mirror shares a policy
 by being in the set of the neighbor that it mirrors, and ``--mirror`` names that set.
 
 The tests load it into GoBGP 3.10.0, in which every feed of the reference configuration comes up.
@@ -15,13 +15,15 @@ from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MAX_TTL, MUL
 from ermon.routers.platform import Platform
 
 MOST_PATHS = 64
-"""Paths of one prefix that are sent."""
+"""The most paths of one prefix that are sent."""
 SHORTEST_RETRY_SECONDS = CONNECT_RETRY_SECONDS // 2
-"""GoBGP waits from this to twice as long before it calls again, at random (``connectLoop`` in its pkg/server/fsm.go)."""
+"""GoBGP waits between this time and twice as long, at random, before it connects again (``connectLoop`` in its
+pkg/server/fsm.go).
+"""
 IDLE_HOLD_SECONDS = 5
-"""How long it stays away from a peer that has ended the session, before it calls again."""
+"""The wait after a peer has ended the session, before GoBGP connects again."""
 RESTART_SECONDS = 60
-"""Graceful restart's time, on the sessions with ermon alone: GoBGP sends End-of-RIB only with it."""
+"""The time of graceful restart, on the sessions with ermon only: GoBGP sends End-of-RIB only with it."""
 
 
 def write(router: Router) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 ADD-PATH is after "BGP Additional Paths", IP Routing: BGP Configuration Guide
 (https://www.cisco.com/c/en/us/td/docs/ios-xml/ios/iproute_bgp/configuration/xe-16-7/irg-xe-16-7-book/bgp-additional-paths.html),
-in the commands per neighbor of its examples, which leave other neighbors' sessions alone. The rest is common to IOS and
-was compared with published configurations only. Tried on no device.
+in the commands for one neighbor of its examples, which do not affect other neighbors' sessions. The rest is common to
+IOS and was only compared with published configurations. Not tried on a device.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _global_table(router: Router, table: Table) -> Iterator[str]:
 
 
 def _vrf(router: Router, table: Table) -> Iterator[str]:
-    """In a VRF, a neighbor is there within each of its address families, and only there."""
+    """In a VRF, a neighbor is configured within each of its address families, and only there."""
     for family in FAMILIES:
         sessions = [session for session in table.sessions if family in session.families]
         if not sessions:

@@ -1,9 +1,9 @@
 """Cisco IOS-XR.
 
 The names of commands are after "BGP Commands on Cisco IOS XR Software", Release 3.7
-(https://www.cisco.com/en/US/docs/ios_xr_sw/iosxr_r3.7/routing/command/reference/rr37bgp.html); ADD-PATH is newer, and
-after Cisco's own collection for Ansible, cisco.iosxr (iosxr_bgp_global), and published configurations. Tried on no
-device.
+(https://www.cisco.com/en/US/docs/ios_xr_sw/iosxr_r3.7/routing/command/reference/rr37bgp.html). ADD-PATH is newer, and
+is after Cisco's own collection for Ansible, cisco.iosxr (iosxr_bgp_global), and published configurations. Not tried on
+a device.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ add-path
 (https://www.juniper.net/documentation/us/en/software/junos/cli-reference/topics/ref/statement/add-path-edit-protocols-bgp.html)
 and multihop
 (https://juniper.net/documentation/en_US/junos12.3/topics/reference/configuration-statement/multihop-edit-protocols-bgp.html).
-Tried on no device.
+Not tried on a device.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
 from ermon.routers.platform import CALLS_AGAIN, Platform, about_ipv6, about_ttl
 
 MOST_PATHS = 20
-"""What every Junos since 14.1 can send of one prefix."""
+"""The paths of one prefix that every Junos since 14.1 can send."""
 _FAMILIES: Mapping[Family, str] = {"ipv4": "inet", "ipv6": "inet6"}
 
 

@@ -1,8 +1,8 @@
 """Cisco NX-OS.
 
 After Cisco's own collection for Ansible, cisco.nxos (nxos_bgp_neighbor_address_family, nxos_bgp_address_family and
-nxos_route_maps, https://docs.ansible.com/ansible/latest/collections/cisco/nxos/), and published configurations. Tried
-on no device.
+nxos_route_maps, https://docs.ansible.com/ansible/latest/collections/cisco/nxos/), and published configurations. Not
+tried on a device.
 """
 
 from __future__ import annotations

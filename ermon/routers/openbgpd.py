@@ -1,8 +1,8 @@
 """OpenBGPD: lines for bgpd.conf.
 
-Its rules choose by neighbor or by group. So a mirror shares a policy by being in the group of the neighbor that it
-mirrors, and ``--mirror`` names that group. A group cannot be opened again: a second one of the same name is another
-group, so the mirror's lines have to be moved into the one that there is.
+Its rules are for a neighbor or for a group. So a mirror shares a policy by being in the group of the neighbor that it
+mirrors, and ``--mirror`` names that group. A second group of the same name would be another group, so the mirror's
+lines have to be moved into the existing one.
 
 The tests load it into OpenBGPD 7.7, in which every feed of the reference configuration comes up.
 """

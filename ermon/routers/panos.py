@@ -1,8 +1,8 @@
 """Palo Alto Networks PAN-OS with virtual routers: commands for its configuration mode.
 
 After "BGP", PAN-OS Networking Administrator's Guide (https://docs.paloaltonetworks.com/ngfw/networking/bgp), and the
-grammar of the same commands in Batfish, which its tests hold (https://github.com/batfish/batfish, PaloAlto_bgp.g4).
-The advanced routing engine, with logical routers, has other commands. Tried on no device.
+grammar of the same commands in the tests of Batfish (https://github.com/batfish/batfish, PaloAlto_bgp.g4). The advanced
+routing engine, with logical routers, has other commands. Not tried on a device.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from ermon.routers.describe import MAX_TTL, MULTIHOP_TTL, Router, Session
 from ermon.routers.platform import Platform, about_ttl
 
 IDLE_HOLD_SECONDS = 5
-"""How long a peer stays idle after a lost session, before it calls again; PAN-OS' own is 15 s."""
+"""The wait after a lost session before a peer connects again; PAN-OS' own is 15 s."""
 LONGEST_NAME = 31
-"""Characters of the name of a peer group, of a peer and of a rule."""
+"""The most characters of the name of a peer group, of a peer and of a rule."""
 
 
 def write(router: Router) -> Iterator[str]:
@@ -26,7 +26,7 @@ def write(router: Router) -> Iterator[str]:
 
 
 def _name(session: Session, at: int) -> str:
-    """Name what belongs to a session: as its feed, and with a number where that is too long."""
+    """Return the name of a session's peer and group: that of its feed, cut and with a number if it is too long."""
     name = f"ermon-{session.feed}"
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 4]}-{at}"
 

@@ -1,4 +1,4 @@
-"""The language of a make of routers, as every module of one gives it."""
+"""The language of a platform, as each platform's module describes it."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ CALLS_AGAIN = (
     "ermon never connects. This router's own timers decide how soon it reconnects after a restart of ermon: no command for that",
     "could be confirmed. Nothing is raised for it during collector.reconnect_grace.",
 )
-"""Of platforms whose documentation names no connect-retry timer."""
+"""A note for platforms whose documentation names no connect-retry timer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
     title: str
     comment: str
-    """What begins a line that the router does not read."""
+    """The beginning of a line that the router does not read."""
     notes: Callable[[Router], Iterable[str]]
-    """What the reader should know of what was written, in lines."""
+    """What the reader should know about the output, in lines."""
     any_port: bool
-    """Whether it can connect to another port than 179."""
+    """Whether it can connect to a port other than 179."""
     all_paths: bool
-    """Whether it can send all paths of a prefix (RFC 7911), as it is written here."""
+    """Whether it can send all paths of a prefix (RFC 7911) as it is configured here."""
     tried_on: str | None
-    """The release that what is written was loaded into, ``None`` where nobody has."""
+    """The release that the output was loaded into, ``None`` if it was not tried."""
     write: Callable[[Router], Iterable[str]]
 
 
 def indented(lines: Iterable[str], by: str) -> Iterator[str]:
-    """Put lines one level deeper, such as below ``vrf NAME``."""
+    """Indent lines by one level, such as below ``vrf NAME``."""
     return (by + line for line in lines)
 
 
 def about_selection(router: Router) -> Iterator[str]:
-    """Warn where the choice of paths is not the session's own."""
+    """Warn if the selection of paths does not apply to the session alone."""
     if router.families_with_all_paths:
         yield "CAUTION: `additional-paths selection` applies to the whole address family. If there is one already,"
         yield "omit the command, and add the line of ERMON-ALL-PATHS to the existing policy."
 
 
 def about_ttl(router: Router, for_ebgp: str) -> Iterator[str]:
-    """Warn of sessions over iBGP whose TTL ermon checks, and for which there is no command."""
+    """Warn of iBGP sessions whose TTL ermon checks, if the platform has no command for it."""
     for session in router.sessions:
         if session.hops is not None and session.is_internal:
             yield f"CAUTION: ermon accepts packets of {session.feed} with a TTL of {MAX_TTL + 1 - session.hops} or more only, so they must leave"
@@ -53,7 +53,7 @@ def about_ttl(router: Router, for_ebgp: str) -> Iterator[str]:
 
 
 def about_ipv6(router: Router) -> Iterator[str]:
-    """Tell what to look out for where nobody has tried it."""
+    """Say what to check on a platform that was not tried."""
     for session in router.ipv6_tables_over_ipv4:
         yield f"{session.feed} carries IPv6 over IPv4. If ermon shows next hops of its own session on IPv6 routes there, such as"
         yield f"{session.source}, it cannot find their link: give the feed IPv6 addresses (peer and local)."

@@ -13,7 +13,7 @@ from ermon.routers.describe import BGP_PORT, CONNECT_RETRY_SECONDS, MULTIHOP_TTL
 from ermon.routers.platform import Platform, about_ipv6_of_frr
 
 SHORTEST_TIMER = 4
-"""Seconds; VyOS takes none that is shorter."""
+"""Seconds; VyOS accepts no shorter timer."""
 
 
 def write(router: Router) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The Prometheus rules: what ``ermon render rules`` prints, and what ``deploy/prometheus`` holds."""
+"""The Prometheus rules: the output of ``ermon render rules``, and the files in ``deploy/prometheus``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ermon.model.inventory import Config
 from ermon.rules import findings, sight
 
 DEFAULT_EXTERNAL_URL = "http://127.0.0.1:10179"
-"""Where an ermon is found that was started without an address."""
+"""The address of an ermon that was started without one."""
 
 
 class RuleSet(StrEnum):
-    """Rules that are wanted together."""
+    """Rules that are used together."""
 
     SELF = "self"
-    """Whether ermon itself works: wanted always."""
+    """Whether ermon itself works: always needed."""
     FINDINGS = "findings"
-    """An alert for each check: wanted unless ermon pushes its findings to an Alertmanager itself."""
+    """An alert for each check: needed unless ermon pushes its findings to an Alertmanager."""
     REGIONS = "regions"
-    """What needs the series of all regions: wanted where several ermons share one configuration."""
+    """Rules over the series of all regions: needed if several instances share one configuration."""
 
 
 _ABOUT = {
@@ -45,8 +45,8 @@ def render(
 ) -> str:
     """Return one rule file with these rules.
 
-    Severities, and which checks are on, are those of ``config``; without one, they are the catalogue's, and
-    every check has its alert. Links lead to the ermon that people reach under ``external_url``.
+    ``config`` decides on severities and on which checks are on. Without one, severities are those of the catalogue, and
+    every check has its alert. Links are below ``external_url``.
     """
     rule_sets = tuple(rule_sets)
     groups: list[dict[str, Any]] = []
@@ -63,7 +63,7 @@ def render(
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes rules the way people do: lists indented, and expressions of several lines as they stand."""
+    """Writes rules in the usual style: lists are indented, and expressions of several lines stay as they are."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, indentless=False)

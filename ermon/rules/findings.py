@@ -1,16 +1,16 @@
-"""The alerts of findings: one for each check and severity, and one of what only all ermons together tell.
+"""The alerts of findings: one for each check and severity, and one about all regions together.
 
-An alert of a check has exactly the labels of its finding: aggregating ``instance`` and ``job`` away makes one alert
-of what both ermons of a high-availability pair see, and labels that do not apply are empty, which to
-Prometheus means absent. One of two ermons is enough. There is no ``for``: the value is 1 only after the
-check's ``raise_after``, and until after its ``clear_after``.
+An alert of a check has exactly the labels of its finding. Aggregating ``instance`` and ``job`` away makes one alert of
+what both instances of a high-availability pair see; one of the two is enough. Labels that do not apply are empty, which
+to Prometheus means absent. There is no ``for``: the value is 1 only after the check's ``raise_after``, and until after
+its ``clear_after``.
 
-Where each ermon watches the feeds of one region, an ermon that cannot judge ``geo-not-redundant``, since feeds of the
-geo's circuits are another's, leaves the question to a rule over all of them. It gives the check's own answer, by
-family: a circuit is up when anybody sees a link of it up, down when every link is proven down and nobody sees one
-up, and otherwise unknown. Which circuits are redundant cannot be read from their names in an expression: the series
-``ermon_metros_apart`` say it. Unknown neither raises nor clears. Where an ermon judges the geo itself, the rule keeps
-quiet: one alert, not two.
+If each instance watches the feeds of one region, an instance may be unable to judge ``geo-not-redundant``, because
+feeds of the geo's circuits belong to another one. Then a rule over all instances judges it instead, in the same way as
+the check, by family: a circuit is up if any instance sees an up link of it, down if every link is proven down and no
+instance sees one up, and otherwise unknown. Which circuits are redundant cannot be read from their names in an
+expression, so the series ``ermon_metros_apart`` say it. Unknown neither raises nor clears. If an instance judges the
+geo itself, the rule does not fire, so that there is one alert and not two.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ermon.model.inventory import Config
 from ermon.model.settings import Severity
 
 HELD = "5m"
-"""How long the last value of a series counts when no newer one comes: a failed scrape, a restart, an upgrade
-or a rebooting host ends no alert. It delays no clearing, since a newer value always counts. An ermon that
-is gone for longer has its own alert, and by then what it last said is no longer to be relied on.
+"""How long the last value of a series counts if there is no newer one, so that a failed scrape, a restart, an upgrade
+or a reboot ends no alert. It does not delay clearing, since a newer value always counts. An instance that is gone for
+longer has its own alert, and its last values are too old by then.
 """
 
 
@@ -38,8 +38,8 @@ def _is_wanted(config: Config | None, check: Check) -> bool:
 
 
 def severities(config: Config | None, check: Check) -> list[tuple[str, Severity]]:
-    """Return the severities of a check's findings, the configuration's, the policy's or the catalogue's, each with
-    what selects its findings: a matcher of Prometheus, empty for all of them.
+    """Return the severities of a check's findings (of the configuration, the policy or the catalogue), each with a
+    matcher of Prometheus that selects its findings; the matcher is empty if it applies to all.
     """
     other = check.other_severity
     if config is None:
@@ -67,7 +67,7 @@ def _two(severity: Severity, other: OtherSeverity) -> list[tuple[str, Severity]]
 
 
 def _alert(check: Check, severity: Severity, expression: str, external_url: str) -> dict[str, Any]:
-    """Return the rule that alerts of a check while ``expression`` gives something."""
+    """Return the rule that raises an alert of a check while ``expression`` has a result."""
     words = _description(check)
     return {
         "alert": alert_name(check.name),
@@ -82,7 +82,7 @@ def _alert(check: Check, severity: Severity, expression: str, external_url: str)
 
 
 def _description(check: Check) -> str:
-    """Return the summary as a template of Prometheus: its labels are filled in there, and no rule can name evidence."""
+    """Return the summary as a template of Prometheus, which fills in the labels. A rule cannot name evidence."""
     labels = {*check.labels, *check.optional_labels}
 
     def fill(text: str) -> str:
@@ -103,14 +103,14 @@ def _description(check: Check) -> str:
 
 
 def _value(label: str) -> str:
-    """Return the template of a label's value, with an address family in the spelling of text, such as IPv4."""
+    """Return the template of a label's value; address families are spelled as in text, such as IPv4."""
     if label == "family":
         return '{{ reReplaceAll "^ip" "IP" $labels.family }}'
     return f"{{{{ $labels.{label} }}}}"
 
 
 def _duration(seconds: float) -> str:
-    """Return a duration as Prometheus writes it, to the millisecond."""
+    """Format a duration as Prometheus does, to the millisecond."""
     return f"{seconds:.0f}s" if seconds == int(seconds) else f"{seconds * 1000:.0f}ms"
 
 
@@ -140,13 +140,13 @@ def _raised(check: Check, matcher: str) -> str:
     return f"max{labels} (\n  last_over_time(ermon_finding_raised{{{selected}}}[{HELD}])\n) == 1"
 
 
-# One rule over the ermons of all regions ------------------------------------------------------------
+# One rule over the instances of all regions --------------------------------------------------------
 
 
 _APART = "metros:ermon_apart:info"
 _UP, _NOT_DOWN = "metro:ermon_circuits_up:count", "metro:ermon_circuits_not_down:count"
-"""Recorded: metropolitan areas that are apart, and of how many circuits in an area it is known that they are up, or
-not known that they are down. An area is where a circuit lies, which may be several places.
+"""Recorded series, by metropolitan area: the number of its circuits that are known to be up, and of those that are not
+known to be down. The area of a circuit may be several places.
 """
 
 _GROUP = "geo, group, peering, family"
@@ -167,7 +167,7 @@ _RECORDED = {
         "    count by (circuit, family) (\n"
         f"      {_LINKS_DOWN}\n"
         "    )\n"
-        # All that are declared: of a region whose ermon is gone there are no series.
+        # All declared links count: there are no series of a region whose ermon is gone.
         "    >= on (circuit, family)\n"
         f"    max by (circuit, family) (last_over_time(ermon_circuit_links[{HELD}]))\n"
         "    unless on (circuit, family)\n"
@@ -179,8 +179,8 @@ _RECORDED = {
 
 
 def _not_apart(circuits: str) -> str:
-    """Return the expression for groups in which no two of these circuits are apart, in a family in which two of those
-    that are declared are.
+    """Return the expression for groups in which no two of these circuits are in areas that are apart, in a family in
+    which two of the declared circuits are.
     """
     return (
         f"{_APART}\n"
@@ -193,7 +193,7 @@ def _not_apart(circuits: str) -> str:
 
 
 def _not_redundant(check: Check) -> str:
-    """Return the expression for groups that are not redundant, while no ermon judges them by itself."""
+    """Return the expression for groups that are not redundant, while no instance judges them by itself."""
     firing = f'ALERTS{{alertname="{alert_name(check.name)}", alertstate="firing"}}'
     found = (
         "count by (geo, group, peering) (\n"

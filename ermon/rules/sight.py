@@ -1,4 +1,4 @@
-"""Whether ermon itself works. These rules are needed with the push, too: who is dead does not push."""
+"""Whether ermon itself works. These rules are needed with pushed alerts too: an ermon that is dead pushes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ermon.model.settings import Severity
 from ermon.rules.findings import HELD
 
 _JOB = 'job=~"ermon(-.+)?"'
-"""The scrape jobs whose targets are ermons: one job, or one for each region."""
+"""The scrape jobs whose targets are instances of ermon: one job, or one for each region."""
 
 
 def group(external_url: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def _ermon_runs() -> list[dict[str, Any]]:
         _alert(
             "ErmonDown",
             Severity.CRITICAL,
-            # A target that has vanished counts as down. While anything else of its job is up, it was replaced.
+            # A target that has vanished counts as down. If another target of its job is up, it was replaced.
             f"max by (job) (\n  up{{{_JOB}}} or 0 * last_over_time(up{{{_JOB}}}[1h])\n) == 0\n"
             f"or\nabsent(last_over_time(up{{{_JOB}}}[1h]))",
             "No ermon of a scrape job can be scraped.",
@@ -49,7 +49,7 @@ def _nothing_ends_again_and_again(url: str) -> list[dict[str, Any]]:
     return [
         _alert(
             "ErmonExabgpNotRunning",
-            # Not a page: the check exabgp-down is one, and names the same process seconds after its end.
+            # Not critical: the check exabgp-down is, and names the same process seconds after its end.
             Severity.WARNING,
             f"last_over_time(ermon_exabgp_up[{HELD}]) == 0",
             "An ExaBGP process is not running.",
@@ -92,8 +92,7 @@ def _ermon_keeps_up() -> list[dict[str, Any]]:
         _alert(
             "ErmonFallingBehind",
             Severity.WARNING,
-            # A full table may take ermon a minute. The lag is that of the newest message, and keepalives
-            # are messages.
+            # A full table may take ermon a minute. The lag is that of the newest message, and keepalives are messages.
             "min_over_time(ermon_ingest_lag_seconds[2m]) > 5",
             "ermon is seconds behind the network.",
             "{{ $labels.instance }} has processed messages at least {{ $value | humanizeDuration }} late for two minutes, so its findings are late. Either its host is overloaded, or a feed sends too much: see ermon_feed_updates_total and churn-high.",
@@ -132,7 +131,7 @@ def _somebody_is_told(url: str) -> list[dict[str, Any]]:
             "Always fires. Send it to a dead man's switch, which alerts when it stops: then Prometheus, Alertmanager or the path from there is broken.",
             labels={
                 "sender": "prometheus"
-            },  # ermon's push has a watchdog, too: neither hides that the other stops
+            },  # the push has a watchdog of its own: neither hides that the other stops
         ),
     ]
 

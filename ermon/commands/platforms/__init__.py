@@ -1,7 +1,7 @@
 """The commands of each platform, by kind of question.
 
-Tests type those of FRR, BIRD, GoBGP and OpenBGPD on the real thing. Those of the others follow the documents that each
-module names, and no device has taken them yet. Where no form of a command is known, it is not here.
+Tests run those of FRR, BIRD, GoBGP and OpenBGPD on the real software. Those of the others follow the documents that
+each module names, and have not been tried on a device yet. A command whose form is not known for certain is not here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "fortios": "FortiOS",
     }
 )
-"""Each platform, the most frequent first, as people call it."""
+"""The name of each platform as people write it, the most frequent first."""
 
 PLATFORMS: Mapping[str, Commands] = MappingProxyType(
     {
@@ -53,4 +53,4 @@ PLATFORMS: Mapping[str, Commands] = MappingProxyType(
         "fortios": fortios(),
     }
 )
-"""By platform, as ``routers.*.platform`` names it, and by question."""
+"""By platform, as ``routers.*.platform`` names it, and by kind of question."""

@@ -5,8 +5,8 @@ After "Cisco IOS IP Routing: BGP Command Reference"
 of IOS-XR with "Routing Policy Language Commands"
 (https://www.cisco.com/c/en/us/td/docs/iosxr/ncs5500/routing/b-ncs5500-routing-cli-reference.html); and the "Unicast
 Routing Configuration Guide" of NX-OS
-(https://www.cisco.com/c/en/us/td/docs/switches/datacenter/nexus9000/sw/10x/unicast/configuration-guide.html). Typed on
-no device.
+(https://www.cisco.com/c/en/us/td/docs/switches/datacenter/nexus9000/sw/10x/unicast/configuration-guide.html). Not tried
+on a device.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from ermon.commands.platforms.command import (
 )
 
 AS_PATH_LIST = "499"
-"""IOS-XE numbers its AS path lists, 1 to 500: whoever has many begins at 1. All neighbors share it, so it is never removed."""
+"""IOS-XE numbers its AS path lists from 1 to 500, and configurations begin with the low numbers. All neighbors share
+this list, so it is never removed.
+"""
 _CLEAR = "clear bgp {family} unicast {neighbor}"
 
 
 def iosxe() -> Commands:
-    # No soft clear is known for sure in a VRF; BGP Dynamic Update Peer-Groups make it superfluous.
+    # No soft clear in a VRF is known for certain; BGP Dynamic Update Peer-Groups make it unnecessary.
     in_vrf = "! IOS-XE sends what a policy changes by itself within a minute"
     said = Dialect(
         of=("bgp {family} unicast", "bgp {vpn} unicast vrf {vrf}"),
@@ -111,7 +113,7 @@ def nxos() -> Commands:
         "load": anywhere("show processes cpu sort | include bgp"),
         "log": anywhere("show logging logfile | include BGP"),
         **_sessions(said),
-        # The clear of a VRF is not known for sure.
+        # The form of clear in a VRF is not known for certain.
         **{kind: Command(*each[:2]) for kind, each in rules_of_route_maps(said, STOP_ASN).items()},
         "anchor": said(anchor),
         "undo-anchor": said(undo_anchor),
@@ -157,8 +159,9 @@ def iosxr() -> Commands:
         "reset": said("clear {of} {neighbor}"),
         "shut": said(lines("configure", *router, "neighbor {neighbor}", "shutdown", "commit", "end")),
         "enable": said(lines("configure", *router, "neighbor {neighbor}", "no shutdown", "commit", "end")),
-        # Whoever enters a route policy writes it anew, so the one in force is applied by another: see "apply" and "drop"
-        # in the reference. A policy that changes is sent at once, without a clear.
+        # A route policy that is entered replaces the earlier one of its name. So the policy in force is applied from
+        # inside another one: see "apply" and "drop" in the reference. A changed policy takes effect at once, without a
+        # clear.
         "stop": said(_prefixes_of_iosxr("out", STOP)),
         "undo-stop": said(_undone_of_iosxr("out", STOP, f"no prefix-set {STOP}")),
         "refuse": said(_prefixes_of_iosxr("in", REFUSE)),
@@ -173,7 +176,7 @@ def iosxr() -> Commands:
 
 
 def _tables(said: Dialect) -> Commands:
-    """What is seen of tables, which is alike on all three."""
+    """Return the commands that show tables, which are alike on all three."""
     neighbor = "show {of} neighbors {neighbor}"
     return {
         "neighbors": said("show {of} summary{at_end}"),
@@ -191,7 +194,7 @@ def _tables(said: Dialect) -> Commands:
 
 
 def _sessions(said: Dialect) -> Commands:
-    """What is done to a session, and to what comes over it, which is alike on IOS-XE and NX-OS."""
+    """Return the commands that change a session and its routes, which are alike on IOS-XE and NX-OS."""
     router = ("configure terminal", "router bgp {our_asn}", "{session}")
     soft_in = f"{_CLEAR} soft in"
     return {
@@ -206,7 +209,7 @@ def _sessions(said: Dialect) -> Commands:
 
 
 def rules_of_route_maps(said: Dialect, as_path_list: str) -> Commands:
-    """Rules before all others in the route map that is applied outbound to a neighbor. ``said`` has ``{clear_out}``."""
+    """Return rules before all others in the outbound route map of a neighbor. ``said`` has ``{clear_out}``."""
     as_paths = f"ip as-path access-list {as_path_list}"
     made = "" if as_path_list == AS_PATH_LIST else as_paths
     return {
@@ -248,8 +251,8 @@ def _undone(way: str, number: str, made: str, clear: str) -> str:
 
 
 def anchored(static: tuple[str, ...], network: tuple[str, ...]) -> tuple[str, str]:
-    """Return how a prefix gets a route to nowhere and a ``network`` statement, and how both are taken back: each line
-    with the prefix, with ``no`` before it.
+    """Return the lines that give a prefix a route to nowhere and a ``network`` statement, and those that take both
+    back: each line with the prefix, preceded by ``no``.
     """
     both = (*static, *network)
     undone = (line.replace("* ", "* no ", 1) if line.startswith("* ") else line for line in both)

@@ -2,8 +2,8 @@
 
 After "BIRD 2.0 User's Guide" (https://bird.network.cz/?get_doc&f=bird.html&v=20), "CLI command syntax" of GoBGP
 (https://github.com/osrg/gobgp/blob/master/docs/sources/cli-command-syntax.md), bgpctl(8) and bgpd.conf(5)
-(https://man.openbsd.org/bgpctl, https://man.openbsd.org/bgpd.conf). ``tests/e2e/test_edge_router.py`` types what is
-here on BIRD; ``tests/commands/test_on_daemons.py`` asks GoBGP and OpenBGPD whether they take it.
+(https://man.openbsd.org/bgpctl, https://man.openbsd.org/bgpd.conf). ``tests/e2e/test_edge_router.py`` runs these
+commands on BIRD; ``tests/commands/test_on_daemons.py`` checks that GoBGP and OpenBGPD accept them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _LINUX: Commands = {
     "ports": anywhere("ip -statistics link show"),
 }
 
-# BIRD names protocols and not neighbors, and several protocols may have one neighbor: the command is typed for each. A
-# name with a hyphen, such as ermon-edge-1, has to be quoted.
+# BIRD has names for protocols and not for neighbors, and several protocols may have one neighbor: the command is run
+# for each. A name with a hyphen, such as ermon-edge-1, has to be quoted.
 _PROTOCOLS = (
     "$(birdc show protocols all | awk '/^[^ ]/ {{p = $1}} "
     '$1 == "Neighbor" && $2 == "address:" && $3 == "{neighbor}" {{n++; print p}} '
@@ -38,7 +38,7 @@ _CONFIGURE = (
     "# then in a shell (a protocol that was disabled by hand comes up again):",
     "birdc configure",
 )
-"""BIRD 2 enables in every reconfiguration, a soft one too, what its file does not say is disabled."""
+"""In every reconfiguration, even a soft one, BIRD 2 enables protocols that its file does not disable."""
 
 
 def _of_each(command: str) -> str:
@@ -46,7 +46,8 @@ def _of_each(command: str) -> str:
 
 
 def bird() -> Commands:
-    # A session in a VRF is a protocol, too, and found in the same way; the tables of a VRF have names that nobody knows here.
+    # A session in a VRF is a protocol too, and is found in the same way. The names of a VRF's tables are not known
+    # here.
     def asked(text: str, then: str = "") -> Command:
         return anywhere(_of_each(f'birdc "{text}"{then}'))
 
@@ -101,7 +102,7 @@ def bird() -> Commands:
 
 
 def _in_file(kind: str, way: str, rule: str) -> Commands:
-    """A rule of a filter in BIRD's file."""
+    """Return a rule of a filter in BIRD's file."""
     return {
         kind: anywhere(
             lines(
@@ -165,9 +166,9 @@ def _rules_of_gobgp() -> Commands:
 
 
 def _rule_of_gobgp(kind: str, name: str, way: str, made: str, what: str) -> Commands:
-    """A policy before all others; the policies that are there, and the default, stay.
+    """Return a policy before all others; the other policies, and the default, stay.
 
-    GoBGP 3.10 withdraws nothing in a soft reset that its policy refuses now: the session has to start anew.
+    GoBGP 3.10 does not withdraw in a soft reset what its policy now refuses: the session has to be restarted.
     """
     applied = (
         f"gobgp global policy {way} set {name} $(gobgp global policy {way} | awk "
@@ -242,7 +243,7 @@ def openbgpd() -> Commands:
 
 
 def _in_bgpd_conf(kind: str, way: str, rule: str) -> Commands:
-    """A rule in OpenBGPD's file; the last that matches decides."""
+    """Return a rule in OpenBGPD's file; the last rule that matches decides."""
     return {
         kind: outside(lines("# last in bgpd.conf:", rule, "# then in a shell:", "bgpctl reload")),
         f"undo-{kind}": outside(

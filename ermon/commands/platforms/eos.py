@@ -1,7 +1,7 @@
 """Arista EOS.
 
 After the "EOS User Manual", Border Gateway Protocol (https://www.arista.com/en/um-eos/eos-border-gateway-protocol-bgp)
-and Route Maps and Prefix Lists (https://www.arista.com/en/um-eos/eos-acls-and-route-maps). Typed on no device.
+and Route Maps and Prefix Lists (https://www.arista.com/en/um-eos/eos-acls-and-route-maps). Not tried on a device.
 """
 
 from __future__ import annotations
@@ -84,12 +84,12 @@ def eos() -> Commands:
 
 
 def _of_neighbor(then: str) -> Command:
-    """IPv4 has neighbors and IPv6 has peers."""
+    """The commands say ``neighbors`` for IPv4 and ``peers`` for IPv6."""
     return _SAID(f"show ip bgp neighbors {{neighbor}}{then}", f"show ipv6 bgp peers {{neighbor}}{then}")
 
 
 def _rule_of_prefixes(way: str, name: str) -> Command:
-    # A list of IPv6 has a mode of its own: one for IPv4 takes it as well.
+    # A list of IPv6 can only be written in a mode of its own; a list of IPv4 can be written like that too.
     return _SAID(
         lines(
             "configure",

@@ -4,7 +4,7 @@ After "FortiOS CLI Reference", router bgp, and "How to control BGP route adverti
 (https://docs.fortinet.com/document/fortigate/6.0.0/cli-reference/722994/router-bgp,
 https://community.fortinet.com/t5/FortiGate/Technical-Tip-How-to-control-BGP-route-advertisement-with-prefix/ta-p/192930);
 and after "PAN-OS CLI Quick Start" (https://docs.paloaltonetworks.com/pan-os/11-0/pan-os-cli-quick-start) and published
-configurations. PAN-OS names its peers, and nobody knows their names here. Typed on no device.
+configurations. PAN-OS has names for its peers, which are not known here. Not tried on a device.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def fortios() -> Commands:
         ),
         "shut": outside(_of_fortios("set shutdown enable")),
         "enable": outside(_of_fortios("set shutdown disable")),
-        # A prefix list beside the route map, which sorts its rules by number: the first may be taken.
+        # A prefix list beside the route map, because the first number among the rules of the route map may be in use.
         **_filtered_by_fortios("stop", STOP, "out"),
         **_filtered_by_fortios("refuse", REFUSE, "in"),
         "stop-asn": _as_paths_of_fortios(),
@@ -117,7 +117,7 @@ def _filtered_by_fortios(kind: str, name: str, way: str) -> Commands:
 def _list_of_fortios(
     table: str, name: str, *, denied: tuple[str, ...], others: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """A list that denies something and permits the rest."""
+    """Return a list that denies something and permits the rest."""
     rest = ("edit 100", "set action permit", *others, "next")
     return (f"config router {table}", f'edit "{name}"', "config rule", *denied, *rest, "end", "next", "end")
 
@@ -163,7 +163,7 @@ def _as_paths_of_fortios() -> Command:
 
 
 _ENTRY = "1999{n}"
-"""The number of what an anchor adds: FortiOS numbers routes and networks."""
+"""The number of the entries of an anchor: FortiOS numbers routes and networks."""
 
 
 def _anchor_of_fortios(six: str, prefix: str) -> str:

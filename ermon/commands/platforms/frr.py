@@ -1,9 +1,9 @@
-"""FRR, and VyOS, which is FRR with a configuration of its own.
+"""FRR, and VyOS, which is FRR with its own configuration.
 
 After "FRR User Guide", BGP (https://docs.frrouting.org/en/latest/bgp.html), and "VyOS User Guide", BGP and Policy
 (https://docs.vyos.io/en/latest/configuration/protocols/bgp.html,
-https://docs.vyos.io/en/latest/configuration/policy/index.html). ``tests/e2e/test_edge_router.py`` types what is here on
-FRR itself.
+https://docs.vyos.io/en/latest/configuration/policy/index.html). ``tests/e2e/test_edge_router.py`` runs these commands
+on FRR itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SAID = Dialect(
 
 
 def frr(shell: str = "vtysh") -> Commands:
-    """Return the commands; ``shell`` is what takes FRR's own."""
+    """Return the commands; ``shell`` is the program that takes FRR's commands."""
 
     def shown(text: str, then: str = "") -> Command:
         return _SAID(f"{shell} -c 'show {text}'{then}")
@@ -90,7 +90,7 @@ def frr(shell: str = "vtysh") -> Commands:
 
 
 def _rules(shell: str) -> Commands:
-    """Rules before all others in the route map that is applied to a neighbor."""
+    """Return rules before all others in the route map that is applied to a neighbor."""
 
     def changed(way: str, *texts: str) -> Command:
         clear = f"clear {{of}} {{neighbor}} soft {way}"
@@ -124,7 +124,9 @@ def _rules(shell: str) -> Commands:
 
 
 def _typed(shell: str, *texts: str) -> str:
-    """Write commands of FRR as one command of the shell, each on a line of its own; the last is not repeated."""
+    """Return several commands of FRR as one command of the shell, each on a line of its own; the last is not
+    repeated.
+    """
     first, *others = texts
     typed = [f"{shell} -c '{first}'"]
     for text in others:
@@ -134,7 +136,9 @@ def _typed(shell: str, *texts: str) -> str:
 
 
 def vyos() -> Commands:
-    """Return FRR's for what is shown, and VyOS' own for what is changed: it overwrites what is changed in FRR."""
+    """Return FRR's commands for what is shown, and VyOS' own for changes: VyOS overwrites changes that are made in
+    FRR.
+    """
     bgp = "{protocols}protocols bgp"
     return {
         **frr("sudo vtysh"),

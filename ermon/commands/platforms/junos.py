@@ -2,7 +2,7 @@
 
 After "CLI Reference" and "Routing Policies, Firewall Filters, and Traffic Policers User Guide"
 (https://www.juniper.net/documentation/us/en/software/junos/cli-reference/index.html,
-https://www.juniper.net/documentation/us/en/software/junos/routing-policy/index.html). Typed on no device.
+https://www.juniper.net/documentation/us/en/software/junos/routing-policy/index.html). Not tried on a device.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _configured(*texts: str) -> Command:
     return _SAID(lines("configure", *texts, "commit and-quit"))
 
 
-# The chain of a neighbor is one for both families, so it needs one policy with a term for each.
+# A neighbor has one chain for both families, so it needs one policy with a term for each.
 _STOP, _STOP_ASN, _REFUSE = (name.replace("{about}", "{neighbor_name}") for name in (STOP, STOP_ASN, REFUSE))
 
 
@@ -99,9 +99,9 @@ def _changes() -> Commands:
 
 
 def _before_others(kind: str, name: str, way: str, *rules: str, undo: tuple[str, ...] = ()) -> Commands:
-    """A policy that rejects before the others that are applied to the neighbor.
+    """Return a policy that rejects before the others that are applied to the neighbor.
 
-    The whole chain is written at the neighbor: a policy there replaces what its group has, and the first that rejects
+    The whole chain is written at the neighbor: a policy there replaces those of its group, and the first that rejects
     ends the chain ("How a Routing Policy Chain Is Evaluated").
     """
     policy = "{policy_out}" if way == "export" else "{policy_in}"
