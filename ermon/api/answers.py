@@ -156,8 +156,8 @@ class CommandsDoc(msgspec.Struct, frozen=True, kw_only=True):
     commands: Mapping[str, tuple[BlockDoc, ...]]
     """By platform, filled in, in the order in which it is pasted; platforms without a confirmed command are left out."""
     hint: str = ""
-    """How to say the platform in the configuration, with keys in backticks; empty where it is known, or where nobody
-    knows the router.
+    """How to name the platform in the configuration, with keys in backticks; empty if it is named there, or if the
+    router is not known.
     """
 
 
