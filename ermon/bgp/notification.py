@@ -85,14 +85,16 @@ def notification_text(code: int, subcode: int) -> str:
     return f"{head}: {detail}" if detail else head
 
 
+MAX_CHARACTERS = 255
+
 SHUTDOWN, RESET, HARD_RESET = 2, 4, 9
 """Subcodes of Cease: the two with a Shutdown Communication, and the one that has another NOTIFICATION in it."""
 
 
 def describe(code: int, subcode: int, data: bytes) -> str:
-    """Say what a NOTIFICATION says, in one printable line: ``Cease: administrative shutdown: "planned work"``.
+    """Return what a NOTIFICATION says, as one printable line: ``Cease: administrative shutdown: "planned work"``.
 
-    RFC 8538 section 3.1: the reason of a hard reset stands in its data.
+    The line has ``MAX_CHARACTERS`` at most. The data of a hard reset holds its reason (RFC 8538 section 3.1).
     """
     text = notification_text(code, subcode)
     if (code, subcode) == (CEASE, HARD_RESET) and len(data) >= 2:
@@ -101,7 +103,7 @@ def describe(code: int, subcode: int, data: bytes) -> str:
         text = f"{text}: {inner}"
     else:
         said = shutdown_communication(code, subcode, data)
-    return f'{text}: "{said}"' if said else text
+    return f'{text}: "{said[: MAX_CHARACTERS - len(text) - 4]}"' if said else text
 
 
 def shutdown_communication(code: int, subcode: int, data: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermon.bgp.notification import describe
+from ermon.bgp.notification import MAX_CHARACTERS, describe
 
 PLANNED = b"\x0cplanned work"
 
@@ -38,5 +38,6 @@ def test_a_notification_is_told_in_the_words_of_the_rfcs(
 def test_whatever_the_other_end_writes_is_one_printable_line() -> None:
     said = describe(6, 2, b"\xff" + "\x1b[31m\n\u202e".encode() + b"\xff\xfe" + b"x" * 300)
     assert said.isprintable()
-    assert len(said) < 300
+    assert len(said) == MAX_CHARACTERS
+    assert said.endswith('x"')
     assert "\N{REPLACEMENT CHARACTER}[31m" in said
