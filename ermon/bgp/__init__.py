@@ -1,1 +1,1 @@
-"""The parts of BGP that decoders need, from its RFCs: pure, and without a session."""
+"""Decoders of BGP messages, by the RFCs: pure, and without a session."""

@@ -15,24 +15,24 @@ _KINDS = {
     3: SegmentKind.CONFED_SEQUENCE,
     4: SegmentKind.CONFED_SET,
 }
-"""By segment type: a confederation's are never special."""
+"""By segment type. Confederation segments (3 and 4) keep their kind."""
 
 _MOST_ASNS = 255
-"""That the one octet of a segment's length can say."""
+"""In a segment, whose length field has one octet."""
 
 _ASNS = {
     width: tuple(Struct(f"!{count}{letter}") for count in range(_MOST_ASNS + 1))
     for width, letter in ((2, "H"), (4, "I"))
 }
-"""By octets of an ASN, then by how many there are."""
+"""By the width of an ASN in octets, then by the number of ASNs."""
 
 
 class MalformedPathError(ValueError):
-    """RFC 7606 section 7.2, RFC 6793 section 6; says what is wrong, in printable ASCII."""
+    """An AS path is malformed (RFC 7606 section 7.2, RFC 6793 section 6). The text says how, in printable ASCII."""
 
 
 def read_as_path(octets: bytes, width: int) -> AsPath:
-    """Read the value of an AS_PATH whose ASNs have 2 or 4 octets; ``MalformedPathError`` if that cannot be."""
+    """Read the value of an AS_PATH whose ASNs have ``width`` octets, 2 or 4; ``MalformedPathError`` if it is malformed."""
     if len(octets) > 2 and octets[0] == _SEQUENCE and len(octets) == 2 + octets[1] * width:  # nearly all
         return AsPath.of_sequence(_ASNS[width][octets[1]].unpack_from(octets, 2))
     return AsPath(_read_segments(octets, width))
@@ -57,20 +57,20 @@ def _read_segments(octets: bytes, width: int) -> list[PathSegment]:
 
 
 def merge_as4_path(path: AsPath, octets: bytes) -> AsPath:
-    """Put the ASNs of four octets back into a path that came with ASNs of two (RFC 6793 section 4.2.3).
+    """Restore the four-octet ASNs of a path that was received with two-octet ASNs (RFC 6793 section 4.2.3).
 
-    ``octets`` is the value of the AS4_PATH. ``MalformedPathError`` if it cannot be one, and is to be ignored.
+    ``octets`` is the value of the AS4_PATH. ``MalformedPathError`` if it is malformed: the caller ignores it then.
     """
     if not octets:
         raise MalformedPathError("no ASN")
-    # An AS4_PATH has no confederation's segments; where it has, they are left out (RFC 6793 section 6).
+    # An AS4_PATH must not have confederation segments: they are removed (RFC 6793 section 6).
     true = [segment for segment in _read_segments(octets, 4) if not segment.kind.is_confederation]
     missing = _length(path) - _length(true)
     return path if missing < 0 else AsPath(_joined([*_leading(path, missing), *true]))
 
 
 def _length(path: Iterable[PathSegment]) -> int:
-    """Count as route selection does: a set is one, a confederation nothing (RFC 4271 section 9.1.2.2, RFC 5065 section 5.3)."""
+    """Count as route selection does: a set is one, confederations are zero (RFC 4271 section 9.1.2.2, RFC 5065 section 5.3)."""
     return sum(
         len(segment.asns) if segment.kind is SegmentKind.SEQUENCE else segment.kind is SegmentKind.SET
         for segment in path
@@ -78,7 +78,7 @@ def _length(path: Iterable[PathSegment]) -> int:
 
 
 def _leading(path: Iterable[PathSegment], length: int) -> Iterable[PathSegment]:
-    """Yield the beginning of a path that counts ``length``, with the confederation's segments in and behind it."""
+    """Yield the first segments of a path, up to ``length``, with the confederation segments in and directly after them."""
     for segment in path:
         if not segment.kind.is_confederation and length <= 0:
             return
@@ -90,9 +90,9 @@ def _leading(path: Iterable[PathSegment], length: int) -> Iterable[PathSegment]:
 
 
 def _joined(path: Iterable[PathSegment]) -> Iterable[PathSegment]:
-    """Make one sequence of those in a row: where it was put together is no part of the path.
+    """Join consecutive sequences: the boundary between AS_PATH and AS4_PATH is not part of the path.
 
-    The time grows with the path's length, however many segments the sender makes of it.
+    The time is linear in the length of the path, for any number of segments.
     """
     for is_sequence, several in groupby(path, key=lambda segment: segment.kind is SegmentKind.SEQUENCE):
         if is_sequence:

@@ -1,12 +1,12 @@
-"""Path attributes from their octets, and what RFC 7606 makes of those that are malformed.
+"""Path attributes from their octets, and the handling of malformed ones (RFC 7606).
 
-Each attribute that is known here has its rule: the flags that it must have, the lengths that it can have, and whether
-the routes are withdrawn when it is malformed ("treat-as-withdraw"), or it is ignored ("attribute discard"). What is not
-read, as the model has no place for it, is held to its rule nevertheless: whether a route counts does not depend on
-what we want to know of it.
+Each known attribute has a rule: its flags, its possible lengths, and whether a malformed one withdraws the routes
+("treat-as-withdraw") or is ignored ("attribute discard"). The rules also apply to attributes that the model does not
+store: the validity of a route does not depend on what ermon reads of it.
 
-Left as it is, as in ExaBGP's JSON: whether a neighbor may send LOCAL_PREF, ORIGINATOR_ID and CLUSTER_LIST (RFC 7606
-sections 7.5, 7.9 and 7.10) depends on whether it is internal, and AS 0 in a path (RFC 7607).
+Two things are not checked, as in ExaBGP's JSON: LOCAL_PREF, ORIGINATOR_ID and CLUSTER_LIST from an external neighbor
+(RFC 7606 sections 7.5, 7.9 and 7.10), because the decoder does not know whether the neighbor is internal; and AS 0 in a
+path (RFC 7607).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ IPV6_EXTENDED_COMMUNITIES, LARGE_COMMUNITIES = 25, 32
 
 _WELL_KNOWN, _OPTIONAL, _OPTIONAL_TRANSITIVE = 0x40, 0x80, 0xC0
 _KIND = 0xC0
-"""Of the flags, those that say what kind of attribute it is; Partial does not count (RFC 7606 section 3.c)."""
+"""The flags Optional and Transitive; the Partial flag is not checked (RFC 7606 section 3.c)."""
 IS_OPTIONAL = 0x80
 EXTENDED_LENGTH = 0x10
 
@@ -42,18 +42,18 @@ class _Rule(NamedTuple):
     name: str
     flags: int
     sizes: range
-    """How many octets its value may have."""
+    """The possible lengths of its value, in octets."""
     discard: bool = False
-    """Whether it is ignored where its length or value is malformed, instead of the routes being withdrawn."""
+    """Whether an attribute with a malformed length or value is ignored; otherwise the routes are withdrawn."""
 
 
 def _many(octets: int) -> range:
-    """Allow one of so many octets, or several."""
+    """Allow one or more elements of so many octets."""
     return range(octets, 0x10000, octets)
 
 
 _ANY = range(0x10000)
-"""Its reader knows better."""
+"""The reader of the value checks the length."""
 _ONE, _FOUR, _EIGHT = range(1, 2), range(4, 5), range(8, 9)
 
 _RULES = {
@@ -76,17 +76,17 @@ _RULES = {
     LARGE_COMMUNITIES: _Rule("LARGE_COMMUNITY", _OPTIONAL_TRANSITIVE, _many(12)),  # RFC 8092 section 6
 }
 KNOWN = frozenset(_RULES)
-"""All others must have the Optional bit (RFC 4271 section 6.3)."""
+"""Any other attribute must have the Optional flag (RFC 4271 section 6.3)."""
 
 _FOUR_OCTET_ASNS = {AS4_PATH, AS4_AGGREGATOR}
-"""Discarded whatever is wrong with them (RFC 6793 sections 4.1 and 6)."""
+"""These are discarded for any error (RFC 6793 sections 4.1 and 6)."""
 
 MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
 _MULTIPROTOCOL_OCTETS = {bytes([code]) for code in MULTIPROTOCOL}
 
 
 def attribute_name(code: int) -> str:
-    """Name one of the attributes that are known here."""
+    """Return the name of a known attribute."""
     return _RULES[code].name
 
 
@@ -96,13 +96,13 @@ _new_address: Callable[[type[Address], Iterable[int]], Address] = tuple.__new__ 
 
 
 class Repairs:
-    """What was malformed in one UPDATE, and what is done about it: the strongest counts (RFC 7606 section 3.h)."""
+    """The errors in one UPDATE, and their handling: the strongest one counts (RFC 7606 section 3.h)."""
 
     __slots__ = ("discarded", "withdraws")
 
     def __init__(self) -> None:
         self.withdraws: str | None = None
-        """The first reason for which the routes are withdrawn."""
+        """The first reason to withdraw the routes."""
         self.discarded: str | None = None
         """The first attribute that is ignored."""
 
@@ -127,13 +127,13 @@ class Fields(NamedTuple):
     """The path attributes of an UPDATE, each still in its octets."""
 
     values: Mapping[int, bytes]
-    """By code: those that are known, the first of each, unless their flags or lengths are wrong."""
+    """By code: the first of each known attribute, if its flags and length are right."""
     others: bytes
-    """All but those of RFC 4760, as they came: what makes equal attributes equal."""
+    """All attributes except MP_REACH_NLRI and MP_UNREACH_NLRI, unchanged: the key of the cache."""
 
 
 def split_attributes(octets: bytes, repairs: Repairs) -> Fields:
-    """Find the attributes (RFC 4271 section 4.3); ``Unreadable`` where an UPDATE's routes would be lost."""
+    """Split the attributes (RFC 4271 section 4.3); ``Unreadable`` if routes of the UPDATE may be lost."""
     values: dict[int, bytes] = {}
     seen: set[int] = set()
     others, others_from = b"", 0
@@ -162,14 +162,14 @@ def split_attributes(octets: bytes, repairs: Repairs) -> Fields:
 
 
 def _cut_off(octets: bytes, at: int, repairs: Repairs) -> None:
-    """RFC 7606 section 4: it costs the routes and not the session, unless it names the routes."""
+    """Handle an attribute that overruns the field (RFC 7606 section 4): withdraw the routes, unless it holds routes itself."""
     if octets[at + 1 : at + 2] in _MULTIPROTOCOL_OCTETS:
         raise Unreadable("MP_REACH_NLRI or MP_UNREACH_NLRI goes on behind the path attributes")
     repairs.withdraw("the last path attribute goes on behind their end")
 
 
 def _repair(code: int, flags: int, size: int, is_repeated: bool, repairs: Repairs) -> None:
-    """Do about an attribute that is not what its rule says what RFC 7606 section 3 says; pass over one without a rule."""
+    """Handle an attribute that breaks its rule, by RFC 7606 section 3; skip an unknown one."""
     rule = _RULES.get(code)
     if is_repeated:
         if code in MULTIPROTOCOL:
@@ -188,7 +188,7 @@ def _repair(code: int, flags: int, size: int, is_repeated: bool, repairs: Repair
 
 
 def read_attributes(values: Mapping[int, bytes], *, four_octet: bool, repairs: Repairs) -> Attributes:
-    """Return what the attributes say, with the NEXT_HOP of IPv4; what is missing or malformed is left at its default."""
+    """Return the attributes, with the NEXT_HOP of IPv4; missing and malformed ones have their default."""
     origin = None
     if (value := values.get(ORIGIN)) is not None:
         if value[0] < len(_ORIGINS):
@@ -223,13 +223,13 @@ def _read_path(values: Mapping[int, bytes], *, four_octet: bool, repairs: Repair
         repairs.malformed(AS_PATH, f"with {error}")
         return AsPath()
     if four_octet or as4_path is None:
-        return path  # between two that speak in four octets, AS4_PATH says nothing (RFC 6793 section 4.1)
+        return path  # AS4_PATH is ignored on a session of four-octet ASNs (RFC 6793 section 4.1)
     if (
         aggregator is not None
         and AS4_AGGREGATOR in values
         and int.from_bytes(aggregator[:width], "big") != _AS_TRANS
     ):
-        return path  # somebody aggregated who knew of neither (RFC 6793 section 4.2.3)
+        return path  # a router without four-octet ASNs has aggregated (RFC 6793 section 4.2.3)
     try:
         return merge_as4_path(path, as4_path)
     except MalformedPathError as error:
@@ -238,10 +238,10 @@ def _read_path(values: Mapping[int, bytes], *, four_octet: bool, repairs: Repair
 
 
 class AttributesCache:
-    """Path attributes by their octets, so that equal ones are stored once: owned by the reader.
+    """Path attributes by their octets, so that equal ones are stored once. Each reader owns one.
 
-    It forgets the half that was of no use for longest, and its bound is in octets as well as in entries, as the sender
-    attributes chooses their length.
+    It drops the half that was not used for longest. It is bounded in octets as well as in entries, because the sender
+    chooses the length of its attributes.
     """
 
     __slots__ = ("_entries", "_octets", "_older", "_room", "_younger")
@@ -256,7 +256,7 @@ class AttributesCache:
         return len(self._younger) + len(self._older)
 
     def get(self, octets: bytes, next_hop: bytes, *, four_octet: bool) -> Attributes | None:
-        """Find what was kept with the octets of all attributes but RFC 4760's, and that one's next hop."""
+        """Find attributes by the octets of all but MP_REACH_NLRI and MP_UNREACH_NLRI, and by the next hop of MP_REACH_NLRI."""
         key = (octets, next_hop, four_octet)
         found = self._younger.get(key)
         if found is None and (found := self._older.pop(key, None)) is not None:

@@ -1,12 +1,12 @@
-"""Which UPDATEs of a full table nobody asks about, found in their octets: before there is an object for any of their routes.
+"""Finds the UPDATEs of a full table that no check needs, from their octets, before there are objects for their routes.
 
-An ``Interest`` knows what can be asked about on a feed: address space, and paths with one ASN in them. It passes an UPDATE over
-only if none of its routes can be of either; when in doubt, the UPDATE is read. That costs time, and the other way round
-would lose a route.
+An ``Interest`` knows what the policy needs of a feed: an address space, and all paths with one ASN in them. It skips an
+UPDATE only if none of its routes can belong to either. In doubt the UPDATE is read: that costs time, but skipping it
+could lose a route.
 
-NLRI are searched by one regular expression. It goes from one to the next by their lengths, and stops at the first that may overlap:
-what stops it early, or is not well-formed, is not passed over. It looks at the first octets alone (``_TIERS``), so that a prefix
-near one that is asked about is read as well.
+One regular expression searches the NLRI. It goes from prefix to prefix by their lengths and stops at the first one that
+may overlap the space: an UPDATE where it stops early, or that is malformed, is not skipped. It compares only the first
+octets (``_TIERS``), so a prefix that is close to the space is read too.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ from ermon.model.prefixes import Family, Prefix, PrefixSet, merged
 from ermon.model.routes import Route
 
 MAX_OTHERS = 10_000
-"""Prefixes that are asked about though they lie elsewhere; with more of them, everything is read."""
+"""Needed prefixes outside the space. With more of them, every UPDATE is read."""
 
 _OTHERS_LEARNED_AFTER = 2_000
-"""So many UPDATEs are searched for new ones one NLRI at a time, before the expression learns them: that takes milliseconds."""
+"""New prefixes are compared one by one for so many UPDATEs; then a new expression includes them, which takes milliseconds."""
 
 _TIERS: Mapping[Family, tuple[tuple[int, int, int], ...]] = {
     "ipv4": ((24, 32, 3), (16, 23, 2), (8, 15, 1)),
     "ipv6": ((32, 128, 4), (16, 31, 2)),
 }
-"""Of prefixes that are so long, from and to, how many octets are looked at. Shorter ones are few, and always read."""
+"""Shortest and longest length, and how many octets of such prefixes are compared. Shorter prefixes are few, and always read."""
 
 _MOST_BLOCKS = 300
-"""Where there is more to tell apart, fewer octets are looked at: an expression of so many takes some 30 ms to make."""
+"""With more blocks, fewer octets are compared: an expression of so many takes about 30 ms to compile."""
 
 _BITS: Mapping[Family, int] = {"ipv4": 32, "ipv6": 128}
 
 _Range = tuple[int, int]
-"""First and last."""
+"""First and last number."""
 
 
 class Unasked(NamedTuple):
-    """What an UPDATE says that nobody asks about."""
+    """What is known of a skipped UPDATE."""
 
     announced: frozenset[Family]
-    """The families of which it has routes."""
+    """The families of the announced routes."""
     withdrawn: frozenset[Family]
 
 
@@ -65,12 +65,12 @@ _IPV4_ROUTES = Unasked(frozenset({"ipv4"}), frozenset())
 
 
 class Interest:
-    """What can be asked about on one feed."""
+    """What the policy needs of one feed."""
 
     def __init__(self, space: PrefixSet, asn: int) -> None:
         self._space = space
         self._asn = asn
-        self._asn_octets = (asn & 0xFFFF).to_bytes(2, "big")  # is in those of four octets too
+        self._asn_octets = (asn & 0xFFFF).to_bytes(2, "big")  # also the end of the four-octet form
         self._learned: set[Prefix] = set()
         self._new: set[Prefix] = set()
         self._searched = 0
@@ -78,22 +78,22 @@ class Interest:
         self._expressions: dict[tuple[Family, bool], re.Pattern[bytes]] = {}
 
     def note(self, routes: Sequence[Route]) -> None:
-        """Take note of the routes of an UPDATE that was read: those that are asked about for their path, wherever they lie."""
+        """Remember the prefixes of an UPDATE that was read, if its path has the ASN."""
         if routes and any(self._asn in segment.asns for segment in routes[0].attributes.as_path):
             for route in routes:
                 self.also(route.prefix)
 
     def also(self, prefix: Prefix) -> None:
-        """Ask about a prefix, too, wherever it lies: its next route, or its withdrawal, must not be passed over."""
+        """Add a prefix outside the space: its next route or withdrawal must be read."""
         if prefix not in self._learned and prefix not in self._new and not self._space.overlaps(prefix):
             self._new.add(prefix)
             self._searched = 0
             self._reads_all = len(self._learned) + len(self._new) > MAX_OTHERS
 
     def pass_over(self, body: bytes, codec: Codec) -> Unasked | None:
-        """Pass an UPDATE over, which is read behind its header; ``None``: it is to be read.
+        """Judge the body of an UPDATE, without its header; ``None``: it must be read.
 
-        What is passed over may be malformed in its attributes: none of its routes would be kept either.
+        The attributes of a skipped UPDATE may be malformed: none of its routes would be kept in that case either.
         """
         if self._reads_all:
             return None
@@ -102,12 +102,12 @@ class Interest:
         try:
             withdrawn, octets, nlri = split_update(body)
             reach, unreach, others = _multiprotocol(octets)
-        except Unreadable:  # whoever reads it says why
+        except Unreadable:  # reading it says why
             return None
         announced = [field for field in (Field("ipv4", nlri), reach) if field is not None and field.nlri]
         gone = [field for field in (Field("ipv4", withdrawn), unreach) if field is not None and field.nlri]
         if not announced and (not gone or others or (octets and unreach is None)):
-            return None  # an End-of-RIB, or attributes without a route: malformed, they would end the session
+            return None  # End-of-RIB, or attributes alone, which end the session if malformed
         if announced and self._asn_octets in octets:
             return None
         if not all(self._is_elsewhere(field, codec) for field in (*announced, *gone)):
@@ -115,10 +115,10 @@ class Interest:
         return Unasked(_families(announced), _families(gone))
 
     def _is_plain(self, body: bytes, codec: Codec) -> bool:
-        """Return whether it has nothing but IPv4 routes that are elsewhere: nearly all of a table are so.
+        """Return whether an UPDATE without withdrawn routes has only IPv4 routes outside the space: the usual case.
 
-        Its withdrawn routes are none. Whole tables come by here, so that the walk along the attributes is written out: they
-        end where they should, and none of them could have routes or be refused.
+        This runs for whole tables, so the loop over the attributes is written out. It checks that the attributes fill
+        their field, that none of them holds routes, and that none would be refused.
         """
         size = len(body)
         if size < 4:
@@ -139,7 +139,7 @@ class Interest:
 
     def _is_elsewhere(self, field: Field, codec: Codec) -> bool:
         family = field.family
-        if family is None:  # nobody reads it
+        if family is None:  # not read by ermon
             return True
         add_path = family in codec.add_path
         if self._expression(family, add_path=add_path).fullmatch(field.nlri) is None:
@@ -164,7 +164,7 @@ class Interest:
 
 
 def _multiprotocol(octets: bytes) -> tuple[Field | None, Field | None, bytes]:
-    """Return what is announced and withdrawn by RFC 4760, and all other attributes; ``Unreadable`` if one has not its form."""
+    """Return MP_REACH_NLRI, MP_UNREACH_NLRI and all other attributes; ``Unreadable`` if one of them is malformed."""
     repairs = Repairs()
     values, others = split_attributes(octets, repairs)
     if repairs.text is not None:
@@ -190,13 +190,13 @@ def _ranges(prefixes: Iterable[Prefix], family: Family) -> Iterable[_Range]:
 
 
 def _elsewhere(ranges: list[_Range], family: Family, *, add_path: bool) -> re.Pattern[bytes]:
-    """Match NLRI of which none overlaps these addresses, nor may do so by the octets that are looked at."""
+    """Match NLRI whose compared octets show that no prefix overlaps these addresses."""
     tiers = b"|".join(_tier(ranges, _BITS[family], *tier) for tier in _TIERS[family])
     return re.compile(b"(?:%b(?:%b))*+" % (b".{4}" if add_path else b"", tiers), re.DOTALL)
 
 
 def _tier(ranges: list[_Range], bits: int, shortest: int, longest: int, seen: int) -> bytes:
-    """Match one such prefix of a length from ``shortest`` to ``longest``, by at most its first ``seen`` octets."""
+    """Match one such prefix with a length from ``shortest`` to ``longest``; compare at most its first ``seen`` octets."""
     blocks = _blocks(ranges, seen * 8, bits)
     while len(blocks) > _MOST_BLOCKS and seen > 1:
         seen -= 1
@@ -225,7 +225,7 @@ _NOTHING = b"(?!)"
 
 
 def _octets_in(ranges: list[_Range], size: int) -> bytes:
-    """Match ``size`` octets that are, in network byte order, a number in one of the ranges."""
+    """Match ``size`` octets whose number, in network byte order, is in one of the ranges."""
     whole: list[_Range] = []
     parts: dict[int, list[_Range]] = {}
     rest = 256 ** (size - 1)

@@ -13,18 +13,18 @@ _FAMILIES: dict[tuple[int, int], Family] = {(1, _UNICAST): "ipv4", (2, _UNICAST)
 """By AFI and SAFI."""
 
 _NEXT_HOP_OCTETS: dict[Family, AbstractSet[int]] = {"ipv4": {4, 16, 32}, "ipv6": {16, 32}}
-"""RFC 4760 section 3, RFC 8950 section 3, RFC 2545 section 3. All of them tell where the NLRI begin."""
+"""RFC 4760 section 3, RFC 8950 section 3, RFC 2545 section 3. The NLRI begin after the next hop."""
 
 _IPV6_OCTETS = 16
 _MAPPED = 0xFFFF
-"""The beginning of an IPv4-mapped address (RFC 4291 section 2.5.5.2)."""
+"""The first 96 bits of an IPv4-mapped address (RFC 4291 section 2.5.5.2)."""
 
 
 class Field(NamedTuple):
-    """What MP_REACH_NLRI announces, or MP_UNREACH_NLRI withdraws."""
+    """The routes that MP_REACH_NLRI announces, or MP_UNREACH_NLRI withdraws."""
 
     family: Family | None
-    """``None`` where it is not one of those that are read."""
+    """``None``: neither IPv4 nor IPv6 unicast."""
     nlri: bytes
     next_hop: bytes = b""
 
@@ -48,12 +48,12 @@ def split_unreach(octets: bytes) -> Field:
 
 
 def family_of(octets: bytes) -> Family | None:
-    """Name the family of an AFI of two octets and a SAFI behind it; ``None`` where it is not one that is read."""
+    """Return the family of an AFI of two octets and the SAFI after it; ``None`` if it is neither IPv4 nor IPv6 unicast."""
     return _FAMILIES.get((octets[0] << 8 | octets[1], octets[2]))
 
 
 def read_next_hop(octets: bytes) -> Address:
-    """Return the global one of one or two next hops; an IPv4-mapped one is the IPv4 address in it."""
+    """Return the global next hop of one or two; of an IPv4-mapped one, return the IPv4 address."""
     if len(octets) == 4:
         return Address(4, int.from_bytes(octets, "big"))
     address = Address(6, int.from_bytes(octets[:_IPV6_OCTETS], "big"))

@@ -1,8 +1,8 @@
 """Network Layer Reachability Information: prefixes, with or without path identifiers, from their octets.
 
-RFC 4271 section 4.3 (IPv4), RFC 4760 section 5 (IPv6), RFC 7911 section 3 (ADD-PATH), RFC 7606 section 5.3 (what
-cannot be read). Whole tables come by here, so that the loops are written out: no call for each prefix that can be
-saved, and no check that a table of 33 or 129 entries does by the way.
+RFC 4271 section 4.3 (IPv4), RFC 4760 section 5 (IPv6), RFC 7911 section 3 (ADD-PATH), RFC 7606 section 5.3 (syntax
+errors). This runs for whole tables, so the loops are written out: they avoid calls for each prefix, and a lookup in a
+table of 33 or 129 entries checks the length at the same time.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _OCTETS_OF: dict[Family, int] = {"ipv4": 4, "ipv6": 16}
 _PATH_ID_OCTETS = 4
 
 _STEPS = tuple(1 + (length + 7) // 8 for length in range(129))
-"""By length in bits: the octets of an NLRI, with that of its length."""
+"""By length in bits: the octets of an NLRI, including its length octet."""
 
 _MASKS = {
     family: tuple((1 << octets * 8) - (1 << octets * 8 - length) for length in range(octets * 8 + 1))
     for family, octets in _OCTETS_OF.items()
 }
-"""By length in bits. What is set behind it is irrelevant (RFC 4271 section 4.3)."""
+"""By length in bits. The bits after the length are irrelevant (RFC 4271 section 4.3)."""
 
 _new_prefix: Callable[[type[Prefix], Iterable[int]], Prefix] = tuple.__new__  # half as slow as Prefix()
 _ipv4 = Struct("!BI").unpack_from
@@ -33,14 +33,14 @@ _path_id = Struct("!I").unpack_from
 
 
 def read_keys(octets: bytes, family: Family, *, add_path: bool) -> list[RouteKey]:
-    """Return the prefixes of a field in their order; ``Unreadable`` if it does not end where one of them ends."""
+    """Return the prefixes of a field, in order; ``Unreadable`` if one is too long or the last is incomplete."""
     if add_path:
         return _read_paths(octets, family)
     return [(prefix, None) for prefix in _read_prefixes(octets, family)]
 
 
 def read_routes(octets: bytes, family: Family, attributes: Attributes, *, add_path: bool) -> list[Route]:
-    """The same as routes that share their attributes."""
+    """Return the prefixes of a field as routes with the same attributes; ``Unreadable`` as in ``read_keys``."""
     if add_path:
         return [Route(prefix, path_id, attributes) for prefix, path_id in _read_paths(octets, family)]
     return [Route(prefix, None, attributes) for prefix in _read_prefixes(octets, family)]

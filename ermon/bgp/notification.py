@@ -1,4 +1,4 @@
-"""What a NOTIFICATION says, in the words of the RFCs (IANA, "BGP Error (Notification) Codes")."""
+"""The text of a NOTIFICATION, in the words of the RFCs (IANA, "BGP Error (Notification) Codes")."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ SUBCODES = MappingProxyType(
 
 
 def subcode_text(code: int, subcode: int) -> str:
-    """Name a subcode; empty where it says nothing more than its code."""
+    """Return the name of a subcode; empty if it says no more than its code."""
     if subcode == 0:  # "unspecific", RFC 4271 section 4.5
         return ""
     return SUBCODES.get((code, subcode), f"subcode {subcode}")
 
 
 def notification_text(code: int, subcode: int) -> str:
-    """Name what a NOTIFICATION says: ``Cease: administrative shutdown``."""
+    """Return the names of code and subcode: ``Cease: administrative shutdown``."""
     head, detail = CODES.get(code, f"error code {code}"), subcode_text(code, subcode)
     return f"{head}: {detail}" if detail else head
 
@@ -88,7 +88,7 @@ def notification_text(code: int, subcode: int) -> str:
 MAX_CHARACTERS = 255
 
 SHUTDOWN, RESET, HARD_RESET = 2, 4, 9
-"""Subcodes of Cease: the two with a Shutdown Communication, and the one that has another NOTIFICATION in it."""
+"""Subcodes of Cease: the two with a Shutdown Communication, and the one that contains another NOTIFICATION."""
 
 
 def describe(code: int, subcode: int, data: bytes) -> str:
@@ -107,9 +107,9 @@ def describe(code: int, subcode: int, data: bytes) -> str:
 
 
 def shutdown_communication(code: int, subcode: int, data: bytes) -> str:
-    """Return what the operator of the other end wrote (RFC 9003 section 2), printable; empty where nothing is written.
+    """Return the message of the other end's operator (RFC 9003 section 2), printable; empty if there is none.
 
-    Its length is one octet; U+FFFD stands for what is not UTF-8.
+    Its length field has one octet. U+FFFD replaces octets that are not UTF-8.
     """
     if code != CEASE or subcode not in {SHUTDOWN, RESET} or not data:
         return ""

@@ -1,7 +1,7 @@
-"""OPEN messages from their octets: who speaks, and what both sides then speak (RFC 4271 section 4.2, RFC 5492, RFC 9072).
+"""OPEN messages from their octets, and the capabilities that two OPENs agree on (RFC 4271 section 4.2, RFC 5492, RFC 9072).
 
-Whether a session comes of it is not for this file to say: values that its receiver would refuse are read as they are,
-and capabilities that are unknown here, or of a length that they cannot have, are passed over.
+This file does not decide whether the session can be established: values that the receiver would refuse are returned
+unchanged. Capabilities that are unknown or have a wrong length are skipped.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ _FIXED_OCTETS = 10
 _CAPABILITIES = 2
 """The optional parameter of RFC 5492 section 4."""
 _EXTENDED = 255
-"""In the place of the first parameter's type: the lengths have two octets (RFC 9072 section 2)."""
+"""As the type of the first parameter: the length fields have two octets (RFC 9072 section 2)."""
 _MULTIPROTOCOL, _EXTENDED_MESSAGE, _FOUR_OCTET_ASN, _ADD_PATH = 1, 6, 65, 69
 """IANA, "Capability Codes": RFC 4760 section 8, RFC 8654, RFC 6793, RFC 7911 section 4."""
 
 
 class Direction(IntFlag):
-    """In which directions a speaker can handle several paths (RFC 7911 section 4)."""
+    """The directions in which a speaker supports several paths (RFC 7911 section 4)."""
 
     RECEIVE = 1
     SEND = 2
 
 
 class Open(msgspec.Struct, frozen=True):
-    """What a speaker says of itself."""
+    """The content of an OPEN."""
 
     asn: int
-    """Of four octets where it has those."""
+    """From the capability for four-octet ASNs, if there is one."""
     hold_time: int
     """In seconds, as offered."""
     router_id: Address
     families: frozenset[Family]
-    """Those of IPv4 and IPv6 unicast that it speaks: the former, where it says nothing (RFC 4760 section 8)."""
+    """IPv4 and IPv6 unicast, as announced; IPv4 if there is no multiprotocol capability (RFC 4760 section 8)."""
     four_octet: bool = False
-    """Whether it speaks ASNs of four octets."""
+    """Whether it supports four-octet ASNs."""
     extended_messages: bool = False
     add_path: Mapping[Family, Direction] = {}
 
 
 def read_open(body: bytes) -> Open:
-    """Read an OPEN behind its header; ``Unreadable`` where its lengths contradict each other, or it is not of BGP-4."""
+    """Read the body of an OPEN, without its header; ``Unreadable`` if its lengths contradict each other or it is not BGP-4."""
     if len(body) < _FIXED_OCTETS:
         raise Unreadable(f"an OPEN of {len(body)} octets behind its header")
     if body[0] != _VERSION:
@@ -84,7 +84,7 @@ def _known(family: Family | None) -> set[Family]:
 
 
 def _capabilities(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield code and value of each, in whichever of the optional parameters it stands (RFC 5492 section 4)."""
+    """Yield code and value of each capability, from all optional parameters (RFC 5492 section 4)."""
     octets, width = body[_FIXED_OCTETS:], 1
     size = body[_FIXED_OCTETS - 1]
     if size and octets[:1] == bytes([_EXTENDED]):
@@ -99,7 +99,7 @@ def _capabilities(body: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _fields(octets: bytes, width: int) -> Iterator[tuple[int, bytes]]:
-    """Yield type and value of what has a type, a length of so many octets, and a value."""
+    """Yield type and value of each field; its length field has ``width`` octets."""
     at, end = 0, len(octets)
     while at < end:
         start = at + 1 + width
@@ -111,7 +111,7 @@ def _fields(octets: bytes, width: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_add_path(value: bytes) -> Iterator[tuple[Family, Direction]]:
-    """Yield what can be read; another direction is none (RFC 7911 section 4)."""
+    """Yield the known families with a valid direction; others are ignored (RFC 7911 section 4)."""
     for at in range(0, len(value) - 3, 4):
         family, direction = family_of(value[at : at + 3]), value[at + 3]
         if family is not None and 0 < direction <= Direction.SEND | Direction.RECEIVE:
@@ -119,7 +119,7 @@ def _read_add_path(value: bytes) -> Iterator[tuple[Family, Direction]]:
 
 
 def codec_between(sender: Open, receiver: Open) -> Codec:
-    """Return how the one writes UPDATEs to the other: in ways that both know (RFC 6793 section 4.1, RFC 7911 section 5)."""
+    """Return how ``sender`` encodes UPDATEs for ``receiver``, by what both support (RFC 6793 section 4.1, RFC 7911 section 5)."""
     add_path = {
         family
         for family, direction in sender.add_path.items()

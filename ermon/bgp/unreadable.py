@@ -1,10 +1,10 @@
-"""The one error with which octets that are no message are refused."""
+"""The error of all decoders of BGP messages."""
 
 from __future__ import annotations
 
 
-class Unreadable(ValueError):  # noqa: N818 - what is wrong with the octets, in the words of who reads them
-    """What the octets say cannot be known: where the RFCs would have the session reset.
+class Unreadable(ValueError):  # noqa: N818 - it says what the octets are
+    """The octets cannot be understood: the RFCs demand a session reset.
 
-    Its text is printable ASCII and short.
+    The text is short, and printable ASCII.
     """

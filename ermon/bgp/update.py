@@ -1,11 +1,11 @@
-"""UPDATE messages from their octets: what is announced, what is withdrawn, and End-of-RIB.
+"""UPDATE messages from their octets: announced routes, withdrawn routes, and End-of-RIB.
 
-Shared by all that read the octets of a session, live or recorded. The routes are what ``ermon.exabgp`` makes of ExaBGP's
-JSON for the same octets, but where that loses something: the kind of a path's segments (RFC 5065), and malformed
-attributes, which are handled here as RFC 7606 has it.
+All readers of a session's octets use it, live or recorded. The routes equal those that ``ermon.exabgp`` reads from
+ExaBGP's JSON for the same octets, with two exceptions: the kinds of path segments (RFC 5065), which the JSON does not
+have, and malformed attributes, which are handled here by RFC 7606.
 
-House rules: pure, and total. Whatever the octets, ``read_update`` returns what they say or raises ``Unreadable``,
-and what it returns is bounded by their number. RFC 4271 sections 4.3 and 6.3, 4760, 6793, 7606, 7911, 2545, 8092,
+House rules: pure, and total. For any octets, ``read_update`` returns a result or raises ``Unreadable``, and the size of
+the result is bounded by the number of octets. RFC 4271 sections 4.3 and 6.3, 4760, 6793, 7606, 7911, 2545, 8092,
 4724 section 2, 8654.
 """
 
@@ -39,32 +39,32 @@ HEADER_OCTETS = 19
 """Marker, length and type, in front of every message (RFC 4271 section 4.1)."""
 
 MAX_OCTETS = 65_535 - HEADER_OCTETS
-"""Of the rest, in an extended message (RFC 8654)."""
+"""Of a body, in an extended message (RFC 8654)."""
 
 
 class Codec(msgspec.Struct, frozen=True):
-    """What a session has negotiated of how an UPDATE is written."""
+    """The negotiated encoding of a session's UPDATEs."""
 
     four_octet: bool = True
     """ASNs of four octets (RFC 6793)."""
     add_path: frozenset[Family] = frozenset()
-    """The families whose NLRI have path identifiers in the direction that is read (RFC 7911)."""
+    """The families whose NLRI have path identifiers, in the direction that is read (RFC 7911)."""
 
 
 class Read(NamedTuple):
-    """What an UPDATE says. A prefix that is both announced and withdrawn is announced (RFC 4271 section 4.3)."""
+    """The content of an UPDATE. A prefix that is both announced and withdrawn is announced (RFC 4271 section 4.3)."""
 
     announced: tuple[Route, ...]
     withdrawn: tuple[RouteKey, ...]
     end_of_rib: Family | None = None
     repaired: str | None = None
-    """What was malformed and what is made of it, in RFC 7606's words: printable ASCII, short. Only the gravest."""
+    """The gravest error and its handling, in RFC 7606's words; short, and printable ASCII."""
 
 
 def read_update(body: bytes, codec: Codec, cache: AttributesCache) -> Read:
-    """Read an UPDATE behind its header; ``Unreadable`` where RFC 7606 would have the session reset.
+    """Read the body of an UPDATE, without its header; ``Unreadable`` where RFC 7606 demands a session reset.
 
-    Then nobody knows which routes it held. Families other than IPv4 and IPv6 unicast are passed over.
+    The routes of an unreadable UPDATE are unknown. Families other than IPv4 and IPv6 unicast are skipped.
     """
     withdrawn, octets, nlri = split_update(body)
     add_path = "ipv4" in codec.add_path
@@ -94,7 +94,7 @@ def split_update(body: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 class _Reading:
-    """Reads an UPDATE whose path attributes are not known yet, or hold NLRI themselves."""
+    """Reads an UPDATE whose path attributes are not in the cache, or contain NLRI."""
 
     def __init__(self, codec: Codec, cache: AttributesCache, octets: bytes, nlri: bytes) -> None:
         self._codec, self._cache = codec, cache
@@ -107,7 +107,7 @@ class _Reading:
         self._announced = [field for field in fields if field is not None and field.nlri]
 
     def read(self, withdrawn: list[RouteKey]) -> Read:
-        """Go on behind the withdrawn routes."""
+        """Read the rest, after the withdrawn routes of IPv4."""
         keys = [*withdrawn, *(() if self._unreach is None else self._keys(self._unreach))]
         if not self._announced:
             return self._read_withdrawal(keys)
@@ -123,14 +123,14 @@ class _Reading:
     def _read_withdrawal(self, keys: list[RouteKey]) -> Read:
         self._read_attributes()
         if self._repairs.withdraws is not None:
-            # RFC 7606 section 5.2: there may be routes that were not found.
+            # RFC 7606 section 5.2: there may be routes that the errors hide.
             raise Unreadable(f"no route is announced, and {self._repairs.withdraws}")
         is_alone = not keys and not self._others and self._reach is None
         ended = self._unreach.family if is_alone and self._unreach is not None else None
         return Read((), tuple(keys), ended, self._repairs.text)
 
     def _attributes(self, field: Field) -> Attributes:
-        """Return the attributes of the routes of ``field``, unless ``repairs`` have them withdrawn."""
+        """Return the attributes of the routes of ``field``; without meaning if ``repairs`` withdraw them."""
         four_octet = self._codec.four_octet
         if self._repairs.text is None:
             known = self._cache.get(self._others, field.next_hop, four_octet=four_octet)
@@ -150,7 +150,7 @@ class _Reading:
         return read_attributes(self._values, four_octet=self._codec.four_octet, repairs=self._repairs)
 
     def _require(self, *codes: int) -> None:
-        """Hold that mandatory attributes are there (RFC 7606 section 3.d)."""
+        """Withdraw the routes if a mandatory attribute is missing (RFC 7606 section 3.d)."""
         for code in codes:
             if code not in self._values:
                 self._repairs.withdraw(f"no {attribute_name(code)}")
