@@ -1,6 +1,6 @@
-"""Where ExaBGP's JSON and ``ermon.bgp.update`` may differ, each with the RFC that says which is right.
+"""The allowed differences between ExaBGP's JSON and ``ermon.bgp.update``, each with the RFC that decides.
 
-A difference that no row explains is a fault of one of both: find out of which.
+A difference without a row is a fault of one of the two.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ ORIGIN, AS_PATH, NEXT_HOP, ATOMIC_AGGREGATE, AGGREGATOR, MP_REACH, MP_UNREACH = 
 EXTENDED_COMMUNITIES, AS4_PATH = 16, 17
 WELL_KNOWN = {ORIGIN, AS_PATH, NEXT_HOP, 5, ATOMIC_AGGREGATE}
 READ_BY_EXABGP_ALONE = (22, 23, 26, 29, 40)
-"""Attributes that say nothing to the model: PMSI_TUNNEL, tunnel encapsulation, AIGP, BGP-LS, Prefix-SID."""
+"""Attributes that the model does not have: PMSI_TUNNEL, tunnel encapsulation, AIGP, BGP-LS, Prefix-SID."""
 
 
 class Outcome(NamedTuple):
-    """What became of one UPDATE."""
+    """The results of both decoders for one UPDATE."""
 
     codec: Codec
     attributes: list[tuple[int, int, bytes]]
-    """Flags, code and value of each, as far as they can be found."""
+    """Flags, code and value of each attribute, up to the first that overruns."""
     ours: Read | str
-    """The text of ``Unreadable`` where it is one."""
+    """The text of ``Unreadable`` if ermon refuses the UPDATE."""
     theirs: Read | str
-    """Error code, subcode and text of the NOTIFICATION with which ExaBGP ends the session."""
+    """Error code, subcode and text of the NOTIFICATION if ExaBGP ends the session."""
 
     def has(self, *codes: int) -> bool:
         return any(code in codes for _, code, _ in self.attributes)
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
 
     @property
     def withdrawn_by_us(self) -> bool:
-        """Whether the routes that they announce are withdrawn here, and nothing else is different."""
+        """Whether ermon withdraws the routes that ExaBGP announces, and nothing else differs."""
         return (
             self.repaired.startswith("treat-as-withdraw")
             and isinstance(self.ours, Read)
@@ -86,7 +86,7 @@ def withdrawn_by_us(*words: str) -> Callable[[Outcome], bool]:
 
 
 def is_of_odd_flags(outcome: Outcome) -> bool:
-    """A well-known attribute with the Partial bit, or one whose unused bits are set."""
+    """Whether a well-known attribute has the Partial flag, or an attribute has unused flags set."""
     return outcome.withdrawn_by_them and any(
         (code in WELL_KNOWN and flags & 0x20) or flags & 0x0F for flags, code, _ in outcome.attributes
     )
@@ -111,7 +111,7 @@ def is_merged_otherwise(outcome: Outcome) -> bool:
 
 
 def has_rate_that_is_not_a_number(outcome: Outcome) -> bool:
-    """Whether ExaBGP withdraws routes as a rate of traffic (RFC 8955 section 7) in their communities is NaN or infinite."""
+    """Whether ExaBGP withdraws routes because a traffic rate (RFC 8955 section 7) in their communities is not finite."""
     communities = [
         value[at : at + 8]
         for value in outcome.values(EXTENDED_COMMUNITIES)
@@ -124,7 +124,7 @@ def has_rate_that_is_not_a_number(outcome: Outcome) -> bool:
 
 
 def is_path(value: bytes) -> bool:
-    """Whether the value of an AS4_PATH is one (RFC 6793 section 6)."""
+    """Whether the value of an AS4_PATH is well-formed (RFC 6793 section 6)."""
     at = 0
     while at + 2 <= len(value) and value[at] in {1, 2, 3, 4} and value[at + 1]:
         at += 2 + 4 * value[at + 1]
@@ -132,7 +132,7 @@ def is_path(value: bytes) -> bool:
 
 
 def has_two_next_hops(outcome: Outcome) -> bool:
-    """Whether there are two that are not a global and a link-local one."""
+    """Whether there are two next hops that are not a global and a link-local one."""
     found = [value for value in outcome.values(MP_REACH) if value[3:4] == b"\x20" and len(value) > 36]
     return any(is_link_local(value[4:]) == is_link_local(value[20:]) for value in found)
 
@@ -142,7 +142,7 @@ def is_link_local(octets: bytes) -> bool:
 
 
 def same_without(outcome: Outcome, **fields: object) -> bool:
-    """Return whether the rest is the same, and the next hop where it may differ as well."""
+    """Return whether all other fields are equal; the next hop may differ too where two are allowed."""
     if isinstance(outcome.ours, str) or isinstance(outcome.theirs, str):
         return False
     if has_two_next_hops(outcome):
@@ -247,11 +247,11 @@ ALLOWED = (
         ),
     ),
 )
-"""Besides the kinds of a path's segments (RFC 5065), which ExaBGP does not print."""
+"""Besides, ExaBGP does not print the kinds of path segments (RFC 5065): see ``plain``."""
 
 
 def compare(body: bytes, codec: Codec, session: Negotiated) -> str | Outcome:
-    """Return the name of the difference, or what cannot be explained."""
+    """Return ``SAME``, the name of the allowed difference, or the outcome if there is none."""
     ours, theirs = read_by_us(body, codec), read_by_them(body, session)
     if same(ours, theirs):
         return SAME
@@ -298,7 +298,7 @@ def without(read: Read, **fields: object) -> Read:
 
 
 def plain(route: Route) -> Route:
-    """Leave out of the path what ExaBGP does not print."""
+    """Remove from the path what ExaBGP does not print."""
     path: list[PathSegment] = []
     for segment in route.attributes.as_path:
         if segment.kind is SegmentKind.SET:

@@ -1,4 +1,4 @@
-"""UPDATEs into their octets, by RFC 4271, 4760, 6793 section 4.2.2, 7911 and 8092."""
+"""Encodes UPDATEs, by RFC 4271, 4760, 6793 section 4.2.2, 7911 and 8092."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AS_TRANS = 23456
 
 
 def encode_update(announced: list[Route], withdrawn: list[RouteKey], codec: Codec) -> bytes:
-    """Encode an UPDATE behind its header; all routes have the same attributes, whose next hop counts for both families."""
+    """Encode the body of an UPDATE. All routes have the same attributes, whose next hop is that of both families."""
     attributes = b""
     nlri = {family: keys_of(announced, family, codec) for family in AFI}
     gone = {family: encode_keys([k for k in withdrawn if k[0].family == family], codec) for family in AFI}

@@ -1,4 +1,4 @@
-"""What ExaBGP and ermon's reader of its JSON make of the octets of an UPDATE: the other judge of ``ermon.bgp.update``."""
+"""Reads UPDATEs with ExaBGP and ermon's reader of its JSON: the independent judge of ``ermon.bgp.update``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENCODER = JSON("5.0.0")
 
 
 class ResetError(Exception):
-    """ExaBGP ends the session, with this error code and subcode."""
+    """ExaBGP ends the session with this error code and subcode."""
 
     def __init__(self, code: int, subcode: int, why: str) -> None:
         super().__init__(f"{code}/{subcode} {why}")
@@ -39,15 +39,15 @@ def negotiated(codec: Codec) -> Negotiated:
 
 
 def read_by_exabgp(body: bytes, session: Negotiated) -> Read:
-    """Do what ExaBGP 5.0.15 does with an UPDATE that ``Protocol.read_message`` has read, and what ermon does with its line.
+    """Read the body of an UPDATE as ``Protocol.read_message`` of ExaBGP 5.0.15 does, and its line as ermon does.
 
-    ``ResetError`` where it ends the session, ``ValueError`` where ermon cannot read the line.
+    ``ResetError`` if ExaBGP ends the session, ``ValueError`` if ermon cannot read the line.
     """
     try:
         update = Message.unpack(Message.CODE.UPDATE, body, Direction.IN, session)
     except Notify as error:
         raise ResetError(error.code, error.subcode, str(error.data)) from None
-    except Exception as error:  # noqa: BLE001 - as ExaBGP has it
+    except Exception as error:  # noqa: BLE001 - as in ExaBGP
         raise ResetError(1, 0, repr(error)) from None
     repaired = None
     if update.TYPE == Update.TYPE:

@@ -1,4 +1,4 @@
-"""Random UPDATEs, well-formed and broken: by their structure, which random octets seldom get past, and by their octets."""
+"""Random UPDATEs, well-formed and broken: first in their structure, which random octets rarely pass, then in their octets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ADDRESSES: dict[Family, tuple[bytes, ...]] = {
 
 
 def update_body(random: Random, codec: Codec) -> bytes:
-    """Return an UPDATE behind its header, more or less as a peer of that session might write it."""
+    """Return the body of an UPDATE, roughly as a peer of that session may write it."""
     families = random.choices((("ipv4",), ("ipv6",), FAMILIES, ()), (6, 4, 2, 1))[0]
     withdrawn = nlri(random, "ipv4", codec) if random.random() < 0.2 else b""
     announced = nlri(random, "ipv4", codec) if "ipv4" in families else b""
@@ -59,7 +59,7 @@ def update_body(random: Random, codec: Codec) -> bytes:
 
 
 def broken_bodies(random: Random, codec: Codec, count: int) -> Iterator[bytes]:
-    """Yield so many of them, every third broken by its octets as well."""
+    """Yield ``count`` bodies; every third is also broken in its octets."""
     body = update_body(random, codec)
     for number in range(count):
         if number % 3 == 2:

@@ -1,6 +1,8 @@
-"""ExaBGP's decoder, with ermon's of its JSON, against ermon's own: the same for random UPDATEs, most of them broken.
+"""Compares ExaBGP's decoder, with ermon's reader of its JSON, and ermon's own decoder: they agree on random UPDATEs.
 
-``ERMON_DIFFERENTIAL_UPDATES`` and ``ERMON_DIFFERENTIAL_SEED`` try more of them, and others.
+Most of these UPDATEs are broken. ``ERMON_DIFFERENTIAL_UPDATES`` and ``ERMON_DIFFERENTIAL_SEED`` try more of them, and
+others. The order does not matter, here nor in the daemon: ExaBGP 5.0.15 caches whole sets of attributes for one session
+alone, and for all sessions only attributes that do not depend on what a session has negotiated.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is passed over is what nobody asks about: nothing else, whatever the octets."""
+"""Only UPDATEs that no check needs are skipped, for any octets."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_with_very_many_others_everything_is_read() -> None:
 
 
 def test_of_very_much_space_fewer_octets_are_looked_at() -> None:
-    """An expression for each of these would take seconds to make."""
+    """An expression for all of these would take seconds to compile."""
     random = Random(1)
     space = PrefixSet(
         [
@@ -127,7 +127,7 @@ def test_nothing_is_asked_about_where_there_is_no_space() -> None:
 
 @st.composite
 def near(draw: st.DrawFn, prefix: Prefix) -> Prefix:
-    """Draw a prefix inside, around or beside another."""
+    """Draw a prefix inside, around or next to another."""
     length = draw(st.integers(0, prefix.bits))
     value = prefix.value ^ draw(st.sampled_from([0, 0, 1, 1 << prefix.bits - 16, 1 << prefix.bits - 24]))
     return supernet(Prefix(prefix.version, value, prefix.bits), length)
@@ -169,7 +169,7 @@ def prefixes_of(body: bytes, codec: Codec) -> set[Prefix]:
 
 
 def test_most_of_what_is_elsewhere_is_passed_over() -> None:
-    """Or the test above would prove nothing."""
+    """Otherwise the test above would prove nothing."""
     asked = Interest(PrefixSet(map(parse_prefix, ("100.64.0.0/10", "3fff::/20"))), MICROSOFT)
     for codec in CODECS:
         bodies = list(broken_bodies(Random(1), codec, 300))

@@ -1,4 +1,4 @@
-"""What a NOTIFICATION says, from its octets."""
+"""The text of NOTIFICATIONs, from their octets."""
 
 from __future__ import annotations
 

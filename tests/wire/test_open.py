@@ -1,4 +1,4 @@
-"""OPENs written out in octets; what they say is what the named section of an RFC says of them."""
+"""OPENs written out in octets; the expected content is that of the named section of an RFC."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def capabilities(octets: str) -> Open:
 
 
 def test_an_open_without_options() -> None:
-    """RFC 4271 section 4.2; RFC 4760 section 8: then it speaks IPv4 unicast."""
+    """RFC 4271 section 4.2; RFC 4760 section 8: the family is IPv4 unicast."""
     expected = Open(64500, 90, parse_address("192.0.2.1"), frozenset({"ipv4"}))
     assert read(f"{FIXED} 00") == expected
 
@@ -101,7 +101,7 @@ def test_capabilities_in_several_parameters_and_others_between() -> None:
 
 @pytest.mark.parametrize("length", ["ff", "01"])
 def test_extended_optional_parameters(length: str) -> None:
-    """RFC 9072 section 2: the first length is 255, and any but 0 will do."""
+    """RFC 9072 section 2: the first length is 255, and any length but 0 is accepted."""
     found = read(f"{FIXED} {length} ff 0009 02 0006 01 04 0002 00 01")
     assert found.families == {"ipv6"}
     large = "02 0102" + " c8 7f" + " 00" * 127 + " c8 7f" + " 00" * 127
@@ -131,7 +131,7 @@ def test_lengths_that_contradict_each_other(octets: str, why: str) -> None:
 
 
 def test_what_both_know_is_spoken() -> None:
-    """RFC 6793 section 4.1; RFC 7911 section 5: who may send to one who can receive."""
+    """RFC 6793 section 4.1; RFC 7911 section 5: one side sends and the other receives."""
     old = capabilities("45 08 0001 01 01 0002 01 01")
     new = capabilities("41 04 00030d40 45 08 0001 01 02 0002 01 01")
     assert codec_between(new, old) == Codec(four_octet=False, add_path=frozenset({"ipv4"}))

@@ -1,4 +1,4 @@
-"""What real daemons wrote of their sessions, read as others have read it: see ``tests/recorded/daemons.md``."""
+"""Recorded sessions of real daemons, compared with the output of other readers: see ``tests/recorded/daemons.md``."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ HEADER = 19
 
 BGP4MP, BGP4MP_ET = 16, 17
 MESSAGE, MESSAGE_AS4, MESSAGE_LOCAL, MESSAGE_AS4_LOCAL = 1, 4, 6, 7
-"""RFC 6396 section 4.4: the records that hold a message of BGP."""
+"""RFC 6396 section 4.4: the records with a BGP message."""
 
 
 def mrt_messages(path: Path) -> Iterator[tuple[str, int, bool, bytes]]:
-    """Yield peer, its ASN, whether ASNs have four octets, and the message of each record that has one."""
+    """Yield peer, its ASN, whether ASNs have four octets, and the message, of each record with a message."""
     octets, at = path.read_bytes(), 0
     while at < len(octets):
         _, kind, subtype, size = struct.unpack_from("!IHHI", octets, at)
@@ -50,7 +50,7 @@ def mrt_messages(path: Path) -> Iterator[tuple[str, int, bool, bytes]]:
 
 
 def bmp_messages(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield type, per-peer header and the rest of each message that has them (RFC 7854 section 4)."""
+    """Yield type, per-peer header and the rest of each Route Monitoring and Peer Up message (RFC 7854 section 4)."""
     octets, at = path.read_bytes(), 0
     while at < len(octets):
         version, size, kind = struct.unpack_from("!BIB", octets, at)
@@ -62,14 +62,14 @@ def bmp_messages(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
 
 ROUTE_MONITORING, PEER_UP = 0, 3
 LOC_RIB = 3
-"""A type of peer (RFC 9069): GoBGP's own routes in it have no AS_PATH."""
+"""A peer type (RFC 9069): GoBGP's own routes in it have no AS_PATH."""
 POST_POLICY = 0x40
 LEGACY_PATHS = 0x20
 PRIMARY, ISP = "203.0.113.2", "192.0.2.254"
 
 
 def monitored(path: Path) -> Iterator[tuple[str, Codec, bytes]]:
-    """Yield peer, how its UPDATEs are written, and each of them behind its header."""
+    """Yield peer, encoding and body of each UPDATE."""
     for kind, header, message in bmp_messages(path):
         if kind == ROUTE_MONITORING and header[0] != LOC_RIB:
             peer = format_address(4, int.from_bytes(header[22:26], "big"))
@@ -136,7 +136,7 @@ def test_path_identifiers_of_a_monitored_session() -> None:
 
 @pytest.mark.parametrize("path", BMP, ids=lambda path: path.stem)
 def test_both_opens_of_a_monitored_session(path: Path) -> None:
-    """RFC 7854 section 4.10: the one that was sent, then the one that was received."""
+    """RFC 7854 section 4.10: first the sent OPEN, then the received one."""
     for kind, header, rest in bmp_messages(path):
         if kind != PEER_UP:
             continue

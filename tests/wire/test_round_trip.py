@@ -1,4 +1,4 @@
-"""What is encoded is read again, whatever it is."""
+"""Any UPDATE that is encoded is read back unchanged."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_what_is_encoded_is_read_again(said: tuple[Codec, list[Route], list[Rout
 
 
 def merged(route: Route, codec: Codec) -> Route:
-    """Join the sequences of a path that was put together of two (RFC 6793 section 4.2.3)."""
+    """Join the sequences of a path that consists of AS_PATH and AS4_PATH (RFC 6793 section 4.2.3)."""
     path = route.attributes.as_path
     if codec.four_octet or not needs_as4_path(path):
         return route

@@ -1,4 +1,4 @@
-"""UPDATEs written out in octets; what they say is what the named section of an RFC says of them."""
+"""UPDATEs written out in octets; the expected content is that of the named section of an RFC."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def body(withdrawn: str = "", attributes: str = "", nlri: str = "") -> bytes:
 
 
 def read(octets: bytes, codec: Codec = FOUR) -> Read:
-    """Read an UPDATE; and again, now that its attributes are known."""
+    """Read an UPDATE twice: the second time its attributes are in the cache."""
     cache = AttributesCache()
     first = read_update(octets, codec, cache)
     assert read_update(octets, codec, cache) == first
@@ -164,7 +164,7 @@ def test_attributes_alone_say_nothing() -> None:
     ],
 )
 def test_lengths_that_contradict_each_other(octets: str, why: str) -> None:
-    """RFC 4271 section 6.3 and RFC 7606 sections 3.b and 5.3: nobody knows where the routes are."""
+    """RFC 4271 section 6.3 and RFC 7606 sections 3.b and 5.3: the routes cannot be found."""
     with pytest.raises(Unreadable, match=why):
         read(bytes.fromhex(octets))
 
@@ -223,7 +223,7 @@ def test_ipv6_is_announced_and_withdrawn() -> None:
 
 
 def test_both_families_in_one_update() -> None:
-    """Neither NEXT_HOP counts for the other's routes (RFC 4760 section 3)."""
+    """Each next hop is only for the routes of its own field (RFC 4760 section 3)."""
     octets = body("18 c63365", f"{MANDATORY} {UNREACH.replace('0200', '0300')} {REACH}", NLRI)
     assert read(octets) == Read((route(), route6()), (key("198.51.101.0/24"), key("2001:db8:300::/48")), None)
 
@@ -242,7 +242,7 @@ def test_both_families_in_one_update() -> None:
     ],
 )
 def test_next_hops_of_ipv6(next_hop: str, address: str) -> None:
-    """RFC 2545 section 3: the global one, then maybe the link-local one; an IPv4-mapped one is IPv4's."""
+    """RFC 2545 section 3: the global next hop, then optionally the link-local one; an IPv4-mapped one is an IPv4 address."""
     value = f"0002 01 {next_hop} 00 30 20010db80200"
     octets = body(attributes=f"80 0e {len(bytes.fromhex(value)):02x} {value} {ORIGIN} {AS_PATH}")
     assert read(octets) == announces(route6(next_hop=address))
@@ -253,7 +253,7 @@ def test_next_hops_of_ipv6(next_hop: str, address: str) -> None:
     [("04 c0000201", "192.0.2.1"), ("10 20010db8000000000000000000000001", "2001:db8::1")],
 )
 def test_ipv4_in_mp_reach(next_hop: str, address: str) -> None:
-    """RFC 8950: an IPv4 prefix by a next hop of either family."""
+    """RFC 8950: an IPv4 prefix with a next hop of either family."""
     value = f"0001 01 {next_hop} 00 {NLRI}"
     octets = body(attributes=f"80 0e {len(bytes.fromhex(value)):02x} {value} {ORIGIN} {AS_PATH}")
     assert read(octets) == announces(route(next_hop=address))
@@ -371,7 +371,7 @@ def test_segments_are_what_they_are() -> None:
 
 
 def merged(as_path: str, *others: str) -> AsPath:
-    """Return the path that a session of two octets brings."""
+    """Return the path as read on a session of two-octet ASNs."""
     encoded = " ".join(
         f"{flags} {code:02x} {len(bytes.fromhex(value)):02x} {value}"
         for flags, code, value in (("40", 2, as_path), *(("c0", int(each[:2]), each[2:]) for each in others))
@@ -385,7 +385,7 @@ def test_asns_of_two_octets() -> None:
 
 
 def test_four_octets_come_back_by_as4_path() -> None:
-    """Section 4.2.3: as many ASNs of AS_PATH in front as AS4_PATH lacks."""
+    """Section 4.2.3: the first ASNs of AS_PATH complete AS4_PATH."""
     as4_path = "17 02 02 00030d40 00002f2c"
     assert merged("02 02 5ba0 2f2c", as4_path) == sequence(200_000, 12076)
     assert merged("02 04 fbf4 fbf5 5ba0 2f2c", as4_path) == sequence(64500, 64501, 200_000, 12076)
@@ -403,7 +403,7 @@ def test_as4_path_is_ignored_where_somebody_aggregated_who_knew_of_neither() -> 
 
 
 def test_a_set_counts_as_one_and_a_confederation_as_nothing() -> None:
-    """RFC 4271 section 9.1.2.2, RFC 5065 section 5.3; a confederation's segments go with what they stand beside."""
+    """RFC 4271 section 9.1.2.2, RFC 5065 section 5.3; confederation segments go with the adjacent segment."""
     assert merged("03 01 fde9 02 01 fbf4 01 02 5ba0 2f2c", "17 01 02 00030d40 00002f2c") == AsPath(
         [
             PathSegment(SegmentKind.CONFED_SEQUENCE, (65001,)),
@@ -434,7 +434,7 @@ def test_malformed_as4_path_is_ignored(value: str) -> None:
 
 
 def test_path_of_very_many_segments_becomes_one_sequence() -> None:
-    """Section 4.2.3; RFC 8654: the sender chooses how many there are, and may say so in every UPDATE."""
+    """Section 4.2.3; RFC 8654: the sender chooses the number of segments, in each UPDATE."""
     segments = 6_000
     as_path, as4_path = "02 01 5ba0" * segments, "02 01 00030d40" * segments
     encoded = f"50 02 {segments * 4:04x} {as_path} d0 11 {segments * 6:04x} {as4_path}"
@@ -488,7 +488,7 @@ def test_as4_path_says_nothing_between_two_that_speak_in_four_octets() -> None:
     ],
 )
 def test_treat_as_withdraw(attributes: str, why: str) -> None:
-    """Section 2: as though every route of the UPDATE had been withdrawn."""
+    """Section 2: as if all routes of the UPDATE had been withdrawn."""
     repaired = f"treat-as-withdraw: {why}"
     assert read(body("18 c63365", attributes, NLRI)) == withdraws(
         key("198.51.101.0/24"), key(V4), repaired=repaired
