@@ -21,6 +21,8 @@ from ermon.model.settings import CheckSettings, Severity
 
 
 class Section(StrEnum):
+    """The sections of the catalogue."""
+
     RECEIVED = "received from Microsoft"
     ADVERTISED = "advertised to Microsoft"
     INTERNET = "on the internet"

@@ -50,6 +50,8 @@ class Evidence:
 
 
 class Verdict(NamedTuple):
+    """The result of a judge: a status, and what follows from it for other alarms."""
+
     status: Status
     evidence: Evidence | None = None
     quiets: frozenset[Family] = frozenset(FAMILIES)

@@ -39,6 +39,8 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
+    """A valid configuration, with its warnings and the places of its keys."""
+
     config: Config
     warnings: tuple[Problem, ...]
     """What is allowed but does not do what its author may think, in the order of the file."""

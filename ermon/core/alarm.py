@@ -22,6 +22,8 @@ AlarmKey = tuple[str, Labels]
 
 
 class Phase(StrEnum):
+    """Where an alarm is between a violation and the end of its finding."""
+
     QUIET = "quiet"
     RAISING = "raising"
     RAISED = "raised"

@@ -105,7 +105,7 @@ class Expected:
 
 
 class NetworkFacts:
-    """The state of feeds, links and processes. Implements ``checks.subject.Facts``."""
+    """The state of feeds, links and processes. Implements ``checks.facts.Facts``."""
 
     def __init__(self, config: Config, now: float) -> None:
         self.config = config

@@ -25,6 +25,8 @@ class WindowError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BookedWindow:
+    """A maintenance window that was added while ermon ran."""
+
     id: str
     window: MaintenanceWindow
     by: str = ""

@@ -122,6 +122,8 @@ class CountedMemory(msgspec.Struct, frozen=True):
 
 
 class AlarmMemory(msgspec.Struct, frozen=True):
+    """The state of one alarm, with its check and labels."""
+
     check: str
     labels: Labels
     standing: AlarmState

@@ -142,6 +142,8 @@ class CircuitSight(msgspec.Struct, omit_defaults=True):
 
 @dataclass(slots=True)
 class LinkInfo:
+    """The state of a link in one family, and its recent changes; times are seconds since the epoch."""
+
     state: LinkState = LinkState.UNKNOWN
     deciders: tuple[str, ...] = ()
     witnesses: tuple[str, ...] = ()

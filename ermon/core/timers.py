@@ -159,6 +159,8 @@ class AskedOver(msgspec.Struct, frozen=True):
 
 
 class EndOfRibOverdue(msgspec.Struct, frozen=True):
+    """End-of-RIB should have come on a feed by now."""
+
     feed: str
 
 
@@ -169,10 +171,14 @@ class ResendDue(msgspec.Struct, frozen=True):
 
 
 class OverflowEnds(msgspec.Struct, frozen=True):
+    """A feed that had more routes than allowed may come up again."""
+
     feed: str
 
 
 class FeedFlapsEnd(msgspec.Struct, frozen=True):
+    """The session of a feed was lost no more often recently than its limit."""
+
     feed: str
 
 
@@ -202,6 +208,8 @@ class LinkStateOverdue(msgspec.Struct, frozen=True):
 
 
 class LinkFlapsEnd(msgspec.Struct, frozen=True):
+    """A link has changed no more often recently than its limit."""
+
     link: LinkKey
     family: Family
 
@@ -235,6 +243,8 @@ class RunLearnt(msgspec.Struct, frozen=True):
 
 
 class ChurnEnds(msgspec.Struct, frozen=True):
+    """The route changes of a link on a feed are back within their limit."""
+
     feed: str
     link: LinkKey
 

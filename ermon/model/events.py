@@ -22,6 +22,8 @@ class SessionUp(msgspec.Struct, frozen=True):
 
 
 class SessionDown(msgspec.Struct, frozen=True):
+    """A session ended, or an attempt at one failed."""
+
     time: float
     feed: str
     reason: str = ""
@@ -237,6 +239,8 @@ class FeedRequest(msgspec.Struct, frozen=True):
 
 
 class LinkChanged(msgspec.Struct, frozen=True):
+    """A link has another state in a family."""
+
     time: float
     link: LinkKey
     family: Family
@@ -253,11 +257,15 @@ class DrainChanged(msgspec.Struct, frozen=True):
 
 
 class FeedChanged(msgspec.Struct, frozen=True):
+    """The session of a feed, or what it can prove, may have changed."""
+
     time: float
     feed: str
 
 
 class PoolChanged(msgspec.Struct, frozen=True):
+    """Where a pool is seen, or whether that is right, may have changed."""
+
     time: float
     pool: str
 

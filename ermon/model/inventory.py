@@ -74,6 +74,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedPrefix:
+    """A prefix that must be covered, always or between two dates."""
+
     prefix: Prefix
     starts: date | None = None
     """First day (UTC) on which the prefix is expected."""
@@ -173,6 +175,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
+    """An ExpressRoute circuit with one of its peerings."""
+
     name: str
     geo: str
     location: str
@@ -244,6 +248,8 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
+    """A connection to an internet provider."""
+
     name: str
     router: str
     asn: int
@@ -253,6 +259,8 @@ class Uplink:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
+    """A part of the internal network, with or without Microsoft's routes."""
+
     name: str
     expressroute: Literal["forbidden", "required"]
     local: tuple[Prefix, ...] = ()
@@ -307,6 +315,8 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
+    """Whose network this is."""
+
     asn: int
     provider_asns: tuple[int, ...] = ()
     own_prefixes: tuple[Prefix, ...] = ()
@@ -336,6 +346,8 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class Config:
+    """The whole configuration: the inventory, the policy and the settings."""
+
     customer: Customer
     collector: Collector
     circuits: Mapping[str, Circuit]

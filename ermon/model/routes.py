@@ -45,6 +45,8 @@ class SegmentKind(StrEnum):
 
 
 class PathSegment(msgspec.Struct, frozen=True):
+    """One segment of an AS_PATH."""
+
     kind: SegmentKind
     asns: tuple[int, ...]
 

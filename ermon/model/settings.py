@@ -38,6 +38,8 @@ class AcceptedLint:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """The settings of the checks for all circuits; durations are seconds."""
+
     microsoft_asns: frozenset[int]
     public_space: tuple[Prefix, ...]
     internet_covering: Severity
@@ -131,6 +133,8 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Alertmanager:
+    """The Alertmanagers that findings are pushed to; ``resend`` is in seconds."""
+
     urls: tuple[str, ...]
     resend: float
     access: Access = Access()
@@ -138,6 +142,8 @@ class Alertmanager:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
+    """A receiver of findings as JSON."""
+
     url: str
     events: tuple[Literal["raised", "cleared"], ...]
     secret_file: str | None = None

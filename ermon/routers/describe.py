@@ -127,6 +127,8 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Router:
+    """A router with its sessions, as far as its configuration for ermon needs them."""
+
     name: str
     asn: int
     port: int

@@ -18,6 +18,8 @@ CALLS_AGAIN = (
 
 @dataclass(frozen=True, slots=True)
 class Platform:
+    """What a platform's module provides, and what the platform can do."""
+
     title: str
     comment: str
     """The beginning of a line that the router does not read."""

@@ -2,7 +2,7 @@
 
 After "BGP" (https://github.com/vyos/vyos-documentation, docs/configuration/protocols/bgp.rst), which docs.vyos.io
 shows, and, for ``addpath-tx-all``, ``port`` and the timers of a neighbor, the interface definitions and smoke tests of
-VyOS itself (https://github.com/vyos/vyos-1x). VyOS runs FRR. Tried on no device.
+VyOS itself (https://github.com/vyos/vyos-1x). VyOS runs FRR. Not tried on a device.
 """
 
 from __future__ import annotations
