@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from ermon.checks.catalogue import CATALOGUE
 from ermon.core.alarm import Alarm
+from ermon.exabgp.raw import SWITCH, RawState
 
 # Before anything imports them: their assertions are to say what they found.
 pytest.register_assert_rewrite("tests.e2e.company", "tests.e2e.daemon", "tests.e2e.prometheus", "tests.story")
@@ -59,6 +60,14 @@ def _names(item: pytest.Item) -> Iterator[str]:
                     yield value.stem
                 case Alarm():
                     yield value.subject.check
+
+
+@pytest.fixture(params=[RawState.ON, RawState.OFF])
+def dialect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> RawState:
+    """What an ExaBGP that is started says: UPDATEs as they came, and its own JSON."""
+    monkeypatch.setenv(SWITCH, request.param)
+    chosen: RawState = request.param
+    return chosen
 
 
 @pytest.fixture(autouse=True)

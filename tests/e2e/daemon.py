@@ -32,6 +32,8 @@ STOP_SECONDS = 4.5
 """How long ermon may take to stop. It takes less than two seconds, of a machine that has nothing else to do; what it
 must not wait for lasts five and more."""
 POLL_SECONDS = 0.02
+BOTH_DIALECTS = pytest.mark.usefixtures("dialect")
+"""For what routes, sessions and losses are about: ExaBGP passes UPDATEs on as they came, and as its JSON."""
 LOG_SHOWN = 60
 """Lines of ermon's log that a failed test shows."""
 

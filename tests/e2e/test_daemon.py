@@ -29,7 +29,7 @@ from tests.e2e.company import (
     configuration,
     own_network,
 )
-from tests.e2e.daemon import PATIENCE, STOP_SECONDS, Daemon, eventually
+from tests.e2e.daemon import BOTH_DIALECTS, PATIENCE, STOP_SECONDS, Daemon, eventually
 from tests.e2e.netns import namespace
 
 MANY_UPDATES = int(os.environ.get("ERMON_MANY_UPDATES", "5000"))
@@ -56,6 +56,7 @@ def company(directory, settings) -> Iterator[Company]:
 # ermon itself stands still ---------------------------------------------------------------------------
 
 
+@BOTH_DIALECTS
 def test_nothing_is_lost_while_ermon_stands_still(directory, settings):
     settings["collector"]["hold_time"] = "3s"
     settings["checks"]["link-down"]["raise_after"] = "3s"
@@ -125,6 +126,7 @@ def change_often(company: Company, feed: str, times: int) -> None:
 # Its children die ------------------------------------------------------------------------------------
 
 
+@BOTH_DIALECTS
 @FAMILIES
 def test_killed_exabgp_is_told_and_started_again_and_the_leak_is_found_again(company, family):
     daemon, sessions = company.daemon, company.sessions()
@@ -145,6 +147,7 @@ def test_killed_exabgp_is_told_and_started_again_and_the_leak_is_found_again(com
         assert daemon.metric("ermon_exabgp_restarts_total", process="edges") == 1
 
 
+@BOTH_DIALECTS
 def test_leak_that_arrives_while_the_relay_is_dead_is_raised_though_nothing_follows(company):
     daemon, sessions = company.daemon, company.sessions()
     relay = daemon.relay_pid("edges")
@@ -176,6 +179,7 @@ def unread(pipe: int) -> int:
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
+@BOTH_DIALECTS
 def test_killed_ermon_leaves_nothing_behind_and_starts_again_on_the_same_files(company):
     daemon, sessions = company.daemon, company.sessions()
     company.leak(PART_OF_POOL["ipv4"])
@@ -191,6 +195,7 @@ def test_killed_ermon_leaves_nothing_behind_and_starts_again_on_the_same_files(c
 # More than the relay can hold ------------------------------------------------------------------------
 
 
+@BOTH_DIALECTS
 def test_leak_that_the_relay_had_to_drop_is_found(directory, settings):
     flood = 5000  # more than sockets hold besides, also of UPDATEs as they came
     limit = "--relay.buffer-limit=65536"
@@ -252,6 +257,7 @@ def reload_by_request(daemon: Daemon) -> None:
 RELOADS = pytest.mark.parametrize("reload", [reload_by_signal, reload_by_request], ids=["SIGHUP", "POST"])
 
 
+@BOTH_DIALECTS
 @RELOADS
 def test_reload_keeps_the_sessions_of_feeds_that_did_not_change(company, reload):
     daemon, settings, sessions = company.daemon, company.settings, company.sessions()
@@ -283,6 +289,7 @@ def test_reload_keeps_the_sessions_of_feeds_that_did_not_change(company, reload)
     assert daemon.metric("ermon_config_last_reload_successful") == 1
 
 
+@BOTH_DIALECTS
 @RELOADS
 def test_reload_of_the_policy_alone_judges_anew_and_touches_no_session(company, reload):
     daemon, sessions = company.daemon, company.sessions()
@@ -326,6 +333,7 @@ def test_invalid_configuration_changes_nothing_and_all_its_errors_are_told(compa
     assert company.sessions() == sessions
 
 
+@BOTH_DIALECTS
 def test_reload_that_adds_a_listening_address_costs_no_other_session(company):
     daemon, sessions = company.daemon, company.sessions()
     feed = company.settings["feeds"]["edge-2-msee"]

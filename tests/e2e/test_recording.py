@@ -21,7 +21,7 @@ from ermon.model.inventory import Config
 from ermon.recording.files import RecordedLines
 from ermon.recording.replay import Playback, Replay
 from tests.e2e.company import EDGES, EXCHANGE, MSEE, PART_OF_POOL, Company, bring, configuration, own_network
-from tests.e2e.daemon import PATIENCE, Daemon, EventStream, eventually
+from tests.e2e.daemon import BOTH_DIALECTS, PATIENCE, Daemon, EventStream, eventually
 from tests.recording.test_replay import no_rejection
 
 Told = tuple[float, str, str, dict[str, str]]
@@ -104,6 +104,7 @@ def eventful_day(company: Company, story: EventStream) -> None:
     company.wait_until_well()
 
 
+@BOTH_DIALECTS
 def test_a_recording_of_many_files_replays_to_what_the_daemon_told(directory, settings, recordings):
     company = Company(directory, settings, f"--record.path={recordings}", "--record.file-bytes=1000")
     with company.running(), company.daemon.listen() as story:

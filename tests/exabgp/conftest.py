@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from ermon.exabgp.raw import SWITCH, RawState
 from tests import bgp
 
 
@@ -18,10 +17,3 @@ def runtime():
 @pytest.fixture
 def port():
     return bgp.free_port("127.0.0.1", "127.0.0.2", "127.0.0.3", "::1")
-
-
-@pytest.fixture(params=["on", "off"])
-def dialect(request, monkeypatch):
-    """UPDATEs as they came, and as ExaBGP's JSON."""
-    monkeypatch.setenv(SWITCH, request.param)
-    return RawState(request.param)

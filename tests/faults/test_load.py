@@ -15,6 +15,7 @@ from tests.e2e.company import (
     configuration,
     own_network,
 )
+from tests.e2e.daemon import BOTH_DIALECTS
 from tests.faults.size import size
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,7 @@ def resident_bytes(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
 
 
+@BOTH_DIALECTS
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_flood_of_updates_ends_no_session_and_hides_no_leak_on_another_feed(directory, settings, family):
     for check in (

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.company import EDGES, PART_OF_POOL, Company, configuration, own_network
+from tests.e2e.daemon import BOTH_DIALECTS
 from tests.faults.size import size
 
 pytestmark = pytest.mark.slow
@@ -31,6 +32,7 @@ def raised(daemon):
     return {finding["check"] for finding in daemon.api("findings?state=raised")}
 
 
+@BOTH_DIALECTS
 @pytest.mark.parametrize("part", ["exabgp", "relay"])
 def test_what_stands_still_and_goes_on_has_cost_no_session_and_hidden_no_leak(directory, settings, part):
     with Company(directory, settings).running() as company:
