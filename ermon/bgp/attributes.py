@@ -12,6 +12,7 @@ path (RFC 7607).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
 from ermon.bgp.as_path import MalformedPathError, merge_as4_path, read_as_path
@@ -95,6 +96,26 @@ _NO_COMMUNITIES, _NO_LARGE_COMMUNITIES = Communities(), LargeCommunities()
 _new_address: Callable[[type[Address], Iterable[int]], Address] = tuple.__new__  # half as slow as Address()
 
 
+class RepairKind(StrEnum):
+    """What RFC 7606 section 2 does about a malformed UPDATE that does not end its session."""
+
+    TREAT_AS_WITHDRAW = "treat-as-withdraw"
+    """The routes that it announces are withdrawn."""
+    ATTRIBUTE_DISCARD = "attribute-discard"
+    """The routes count without the attribute."""
+
+
+class Repair(NamedTuple):
+    """What was malformed in an UPDATE, and what ermon does about it: only the gravest."""
+
+    kind: RepairKind
+    what: str
+    """The attribute and its fault: printable ASCII, short."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}"
+
+
 class Repairs:
     """The errors in one UPDATE, and their handling: the strongest one counts (RFC 7606 section 3.h)."""
 
@@ -117,10 +138,10 @@ class Repairs:
         (self.discard if rule.discard else self.withdraw)(f"{rule.name} {what}")
 
     @property
-    def text(self) -> str | None:
+    def gravest(self) -> Repair | None:
         if self.withdraws is not None:
-            return f"treat-as-withdraw: {self.withdraws}"
-        return None if self.discarded is None else f"attribute discard: {self.discarded}"
+            return Repair(RepairKind.TREAT_AS_WITHDRAW, self.withdraws)
+        return None if self.discarded is None else Repair(RepairKind.ATTRIBUTE_DISCARD, self.discarded)
 
 
 class Fields(NamedTuple):

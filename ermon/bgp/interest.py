@@ -167,8 +167,8 @@ def _multiprotocol(octets: bytes) -> tuple[Field | None, Field | None, bytes]:
     """Return MP_REACH_NLRI, MP_UNREACH_NLRI and all other attributes; ``Unreadable`` if one of them is malformed."""
     repairs = Repairs()
     values, others = split_attributes(octets, repairs)
-    if repairs.text is not None:
-        raise Unreadable(repairs.text)
+    if repairs.gravest is not None:
+        raise Unreadable(str(repairs.gravest))
     reach, unreach = values.get(MP_REACH_NLRI), values.get(MP_UNREACH_NLRI)
     return (
         None if reach is None else split_reach(reach),

@@ -22,6 +22,7 @@ from ermon.bgp.attributes import (
     NEXT_HOP,
     ORIGIN,
     AttributesCache,
+    Repair,
     Repairs,
     attribute_name,
     read_attributes,
@@ -57,8 +58,8 @@ class Read(NamedTuple):
     announced: tuple[Route, ...]
     withdrawn: tuple[RouteKey, ...]
     end_of_rib: Family | None = None
-    repaired: str | None = None
-    """The gravest error and its handling, in RFC 7606's words; short, and printable ASCII."""
+    repaired: Repair | None = None
+    """The gravest error, and what RFC 7606 does about it."""
 
 
 def read_update(body: bytes, codec: Codec, cache: AttributesCache) -> Read:
@@ -118,7 +119,7 @@ class _Reading:
                 routes += self._routes(field, known)
             else:
                 keys += self._keys(field)
-        return Read(tuple(routes), tuple(keys), None, self._repairs.text)
+        return Read(tuple(routes), tuple(keys), None, self._repairs.gravest)
 
     def _read_withdrawal(self, keys: list[RouteKey]) -> Read:
         self._read_attributes()
@@ -127,12 +128,12 @@ class _Reading:
             raise Unreadable(f"no route is announced, and {self._repairs.withdraws}")
         is_alone = not keys and not self._others and self._reach is None
         ended = self._unreach.family if is_alone and self._unreach is not None else None
-        return Read((), tuple(keys), ended, self._repairs.text)
+        return Read((), tuple(keys), ended, self._repairs.gravest)
 
     def _attributes(self, field: Field) -> Attributes:
         """Return the attributes of the routes of ``field``; without meaning if ``repairs`` withdraw them."""
         four_octet = self._codec.four_octet
-        if self._repairs.text is None:
+        if self._repairs.gravest is None:
             known = self._cache.get(self._others, field.next_hop, four_octet=four_octet)
             if known is not None:
                 return known
@@ -142,7 +143,7 @@ class _Reading:
             self._require(NEXT_HOP)
         elif field.family is not None:
             attributes = msgspec.structs.replace(attributes, next_hop=read_next_hop(field.next_hop))
-        if self._repairs.text is None and field.family is not None:
+        if self._repairs.gravest is None and field.family is not None:
             self._cache.keep(self._others, field.next_hop, attributes, four_octet=four_octet)
         return attributes
 

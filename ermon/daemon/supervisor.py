@@ -17,6 +17,7 @@ from ermon.aio.slices import Slice, give_way
 from ermon.bgp.interest import Interest
 from ermon.checks.sight import stranger_text
 from ermon.daemon.clock import SteadyClock
+from ermon.daemon.malformed import MalformedUpdates
 from ermon.daemon.sparing import Sparing
 from ermon.daemon.systemd import Sign
 from ermon.exabgp import channel
@@ -101,6 +102,7 @@ class FeedSupervisor:
         self._processes: dict[str, ExaBGP] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._rejections = Sparing(REJECTIONS_LOGGED_EVERY_SECONDS)
+        self._malformed = MalformedUpdates(telemetry)
         self._strangers = Sparing(STRANGERS_LOGGED_EVERY_SECONDS, MAX_STRANGERS_LOGGED)
         self._ended: dict[str, str] = {}
         """The reason of each process's last end."""
@@ -353,6 +355,8 @@ class FeedSupervisor:
         self._telemetry.line()
         if decoded.rejected is not None:
             self._reject(decoded.rejected)
+        for malformed in decoded.malformed:
+            self._malformed.note(malformed, self._clock.now())
         latest = self._clock.now() + CLOCK_TOLERANCE_SECONDS
         for event in decoded.events:
             # ExaBGP has the same clock. A line from the future would make the monitor's time run ahead.

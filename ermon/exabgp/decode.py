@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 
 import msgspec
+from msgspec import structs
 
 from ermon.bgp.interest import Interest
 from ermon.bgp.update import Unreadable
-from ermon.exabgp.frames import FrameReader, answer_is_due
+from ermon.exabgp.frames import FrameReader, Malformed, answer_is_due
 from ermon.exabgp.lines import (
     FAMILY_OF,
     Envelope,
@@ -103,6 +104,8 @@ class Decoded(msgspec.Struct, frozen=True):
     rejected: Rejected | None = None
     answer: str | None = None
     """What ExaBGP must be told of the session (``raw.ANSWER``)."""
+    malformed: list[Malformed] = []
+    """UPDATEs with malformed attributes. ExaBGP's JSON does not report them."""
 
 
 class _RejectLine(Exception):  # noqa: N818 - says what happens to the line, and never leaves this file
@@ -164,15 +167,17 @@ class Decoder:
         ``process`` has said it, where that is known; it may report its own feeds only. An attacker who has taken over
         the one that listens to the internet must not speak for the edge routers.
         """
-        events: list[Event] = []
+        decoded = Decoded([], malformed=[])
         try:
-            answer = self._decode(line, process, events)
+            answer = self._decode(line, process, decoded)
         except _RejectLine as rejection:
             rejected = Rejected(rejection.reason, _quoted(str(rejection)), _quoted(line))
-            return Decoded(events, rejected, rejection.answer)
-        return Decoded(events, answer=answer)
+            return structs.replace(decoded, rejected=rejected, answer=rejection.answer)
+        return decoded if answer is None else structs.replace(decoded, answer=answer)
 
-    def _decode(self, line: bytes, process: str | None, events: list[Event]) -> str | None:
+    def _decode(self, line: bytes, process: str | None, decoded: Decoded) -> str | None:
+        """Add to the events and the malformed UPDATEs of ``decoded``; return the answer that is due."""
+        events = decoded.events
         if len(line) > MAX_LINE_BYTES:
             raise _RejectLine(RejectReason.TOO_LONG, f"{len(line)} bytes, over {MAX_LINE_BYTES}")
         try:
@@ -190,20 +195,19 @@ class Decoder:
         if message.pid in self.memory.ended:
             return None  # said before its end, and read after it: nothing of that process is true any more
         if message.type == "raw":
-            return self._read_frame(message, message.neighbor.raw, feed, events)
+            return self._read_frame(message, message.neighbor.raw, feed, decoded)
         try:
             events += self._read_message(message, message.neighbor, feed)
         except ValueError as error:
             raise _reject_body(message, feed, str(error), events) from None
         return None
 
-    def _read_frame(
-        self, line: Line, frame: RawUpdates | None, feed: Feed, events: list[Event]
-    ) -> str | None:
+    def _read_frame(self, line: Line, frame: RawUpdates | None, feed: Feed, decoded: Decoded) -> str | None:
         """Add what UPDATEs say that came as they came; return the answer that is due."""
+        events = decoded.events
         if frame is None:
             raise _reject_body(line, feed, "no UPDATEs in it", events)
-        read = self._frames.read(frame, feed.name, _time(line), self._interest(feed.name))
+        read = self._frames.read(frame, feed.name, _time(line), decoded.malformed, self._interest(feed.name))
         try:
             events.extend(read)  # what comes before an error stays
         except Unreadable as error:

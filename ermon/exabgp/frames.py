@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
+from ermon.bgp.attributes import RepairKind
 from ermon.bgp.interest import Interest, Unasked
 from ermon.bgp.update import AttributesCache, Codec, Read, read_update
 from ermon.exabgp.lines import FAMILY_OF, RawUpdates
 from ermon.exabgp.runs import ANSWER_OCTETS, HEADER_OCTETS, size_of_update
 from ermon.model.events import Alive, EndOfRib, Event, Uninteresting, Update
-from ermon.model.prefixes import Family
+from ermon.model.prefixes import Family, Prefix
 
 _LARGEST_OCTETS = 65_535  # RFC 8654 section 4
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """An UPDATE with a malformed attribute, which ermon has read as RFC 7606 says."""
+
+    feed: str
+    kind: RepairKind
+    what: str
+    """The attribute and its fault: printable ASCII, short."""
+    prefix: Prefix | None
+    """One of its routes."""
 
 
 class FrameReader:
@@ -21,9 +35,14 @@ class FrameReader:
         self._attributes = AttributesCache()
 
     def read(
-        self, frame: RawUpdates, feed: str, time: float, interest: Interest | None = None
+        self,
+        frame: RawUpdates,
+        feed: str,
+        time: float,
+        malformed: list[Malformed],
+        interest: Interest | None = None,
     ) -> Iterator[Event]:
-        """Yield the events of a frame. What is of no ``interest`` is counted, and not read.
+        """Yield the events of a frame, and add to ``malformed``. What is of no ``interest`` is counted, and not read.
 
         ``Unreadable`` at an UPDATE with which the session is to end (RFC 7606), another ``ValueError`` where these are no UPDATEs.
         """
@@ -41,11 +60,20 @@ class FrameReader:
                 read = read_update(octets, codec, self._attributes)
                 if interest is not None:
                     interest.note(read.announced)
+                if read.repaired is not None:
+                    malformed.append(Malformed(feed, *read.repaired, _route_of(read)))
                 yield _event(read, families, feed, time)
         except ValueError:
             yield from _uninteresting(passed, families, feed, time)
             raise
         yield from _uninteresting(passed, families, feed, time)
+
+
+def _route_of(read: Read) -> Prefix | None:
+    """Return a route of an UPDATE. What RFC 7606 has withdrawn is behind what the router itself withdraws."""
+    if read.announced:
+        return read.announced[0].prefix
+    return read.withdrawn[-1][0] if read.withdrawn else None
 
 
 def _uninteresting(

@@ -25,6 +25,7 @@ from prometheus_client import (
 )
 
 from ermon import __version__
+from ermon.bgp.attributes import RepairKind
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.sight import source_names
 from ermon.exabgp.box import PARTS
@@ -99,6 +100,12 @@ class Telemetry:
         )
         for reason in RejectReason:
             self._rejected.labels(reason)
+        self._malformed = self._counter(
+            "ermon_feed_malformed_updates_total",
+            "UPDATEs with a malformed path attribute that did not end the session, by what RFC 7606 does about it.",
+            "feed",
+            "kind",
+        )
         self._lag = Gauge(
             "ermon_ingest_lag_seconds",
             "Age of the newest message from ExaBGP when it was processed.",
@@ -173,11 +180,13 @@ class Telemetry:
     # Configuration -----------------------------------------------------------------------------------
 
     def reconfigure(self, config: Config) -> None:
-        """Have a series for each process and receiver of a configuration, and for no other."""
+        """Have a series for each process, feed and receiver of a configuration, and for no other."""
         processes, receivers = set(config.processes), receiver_names(config)
         for process_metric in (self._up, self._restarts, self._raw, self._dropped):
             _keep_series(process_metric, processes)
         _keep_series(self._confined, processes, PARTS)
+        self._feeds = frozenset(config.feeds)
+        _keep_series(self._malformed, self._feeds, RepairKind)
         for receiver_metric in (self._notifications, self._failures):
             _keep_series(receiver_metric, receivers)
         _keep_series(self._source_ages, set(source_names(config)))
@@ -209,6 +218,11 @@ class Telemetry:
 
     def rejected(self, reason: RejectReason) -> None:
         self._rejected.labels(reason).inc()
+
+    def malformed(self, feed: str, kind: RepairKind) -> None:
+        """Count an UPDATE with a malformed attribute; a reload may have removed its feed meanwhile."""
+        if feed in self._feeds:
+            self._malformed.labels(feed, kind).inc()
 
     def message(self, message_time: float) -> None:
         """Note that a message with this time stamp (seconds since the epoch) was processed just now."""

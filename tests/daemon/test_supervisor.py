@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import struct
 from base64 import b64encode
 from types import SimpleNamespace
 
@@ -10,13 +11,19 @@ from structlog.testing import capture_logs
 
 from ermon.config.load import load_config
 from ermon.daemon.clock import SteadyClock
-from ermon.daemon.supervisor import MAX_STRANGERS_LOGGED, STRANGERS_LOGGED_EVERY_SECONDS, FeedSupervisor
+from ermon.daemon.malformed import LOGGED_EVERY_SECONDS
+from ermon.daemon.supervisor import (
+    MAX_STRANGERS_LOGGED,
+    STRANGERS_LOGGED_EVERY_SECONDS,
+    FeedSupervisor,
+)
 from ermon.exabgp.channel import RelayLost, Started, Unreadable
 from ermon.exabgp.raw import RawState
 from ermon.exabgp.runs import ANSWER_OCTETS
 from ermon.metrics.process import Telemetry
 from ermon.model.events import EndOfRib
 from ermon.recording.recorder import Recorder
+from tests import bgp
 from tests.bgp import end_of_rib
 from tests.daemon.test_systemd import REFERENCE
 
@@ -162,6 +169,15 @@ class Process:
         self.told.append(what)
 
 
+def raw_line(time, feed, *updates):
+    families = [f"{family} unicast" for family in feed.families]
+    said = {"session": 3, "octets": ANSWER_OCTETS, "asn4": True, "families": families, "add-path": []}
+    said["body"] = b64encode(b"".join(updates)).decode()
+    line = {"exabgp": "5.0.0", "time": time.now, "pid": 7, "type": "raw"}
+    address = {"local": feed.local, "peer": feed.peer}
+    return json.dumps(line | {"neighbor": {"address": address, "raw": said}}).encode()
+
+
 @pytest.mark.parametrize("state", [*RawState, None])
 def test_an_exabgp_that_is_none_of_those_that_were_tested_is_told_of(supervisor, state):
     process = Process("edges", state)
@@ -179,11 +195,7 @@ def test_exabgp_is_told_how_much_of_a_session_is_taken_in_and_what_is_lost(super
     local, name = where(supervisor)
     feed = next(feed for feed in supervisor._config.feeds.values() if feed.local == local)
     supervisor._processes[name] = process = Process(name, RawState.ON)
-    said = {"session": 3, "octets": ANSWER_OCTETS, "asn4": True, "families": [], "add-path": []}
-    said["body"] = b64encode(end_of_rib("ipv4")).decode()
-    line = {"exabgp": "5.0.0", "time": time.now, "pid": 7, "type": "raw"}
-    address = {"local": feed.local, "peer": feed.peer}
-    frame = json.dumps(line | {"neighbor": {"address": address, "raw": said}}).encode()
+    frame = raw_line(time, feed, end_of_rib("ipv4"))
     supervisor._take_line(name, frame)
     assert [type(event) for event in supervisor.events] == [EndOfRib]
     assert process.told == [f"taken 3 {ANSWER_OCTETS}"]
@@ -193,3 +205,51 @@ def test_exabgp_is_told_how_much_of_a_session_is_taken_in_and_what_is_lost(super
     del supervisor._processes[name]  # as a reload does that stops it while its lines are read
     supervisor._take_line(name, frame)
     assert process.told == [f"taken 3 {ANSWER_OCTETS}", "lost"]
+
+
+def malformed(prefix, *attributes):
+    """A route with these attributes besides, of which one is malformed."""
+    known = bgp.attribute(0x40, 1, b"\0") + bgp.encode_path([64500])
+    nlri = bgp.encode_nlri(prefix)
+    if ":" in prefix:
+        reach = struct.pack("!HBB", 2, 1, 16) + bytes(16) + b"\0" + nlri
+        return bgp.update_message(attributes=bgp.attribute(0x80, 14, reach) + known + b"".join(attributes))
+    return bgp.update_message(
+        attributes=known + bgp.attribute(0x40, 3, bytes(4)) + b"".join(attributes), nlri=nlri
+    )
+
+
+COMMUNITIES_OF_3_OCTETS, AGGREGATOR_OF_1_OCTET = (
+    bgp.attribute(0xC0, 8, b"?" * 3),
+    bgp.attribute(0xC0, 7, b"?"),
+)
+
+
+@pytest.mark.parametrize("prefix", ["192.0.2.0/26", "2001:db8:40::/48"])
+def test_malformed_updates_are_all_counted_and_logged_once_in_a_while_for_each_kind(supervisor, time, prefix):
+    _, name = where(supervisor)
+    feed = next(feed for feed in supervisor._config.feeds.values() if len(feed.families) == 2)
+    withdrawn = bgp.withdrawal("198.51.100.0/24")
+    treated = malformed(prefix, COMMUNITIES_OF_3_OCTETS)
+    discarded = malformed(prefix, AGGREGATOR_OF_1_OCTET)
+    with capture_logs() as logged:
+        for _ in range(4):
+            supervisor._take_line(name, raw_line(time, feed, withdrawn, treated, treated, discarded))
+            time.now += LOGGED_EVERY_SECONDS / 2
+    assert [(line["event"], line["log_level"], line["feed"], line["prefix"]) for line in logged] == [
+        ("malformed update", "warning", feed.name, prefix)
+    ] * 4
+    assert [line["problem"] for line in logged] == [
+        "malformed path attribute: COMMUNITIES of 3 octets",
+        "malformed path attribute: AGGREGATOR of 1 octets",
+    ] * 2
+    assert "withdrawn" in logged[0]["effect"]
+    assert "ignores the attribute" in logged[1]["effect"]
+    assert all(line["remedy"] for line in logged)
+    counted = {
+        sample.labels["kind"]: sample.value
+        for family in supervisor._telemetry.registry.collect()
+        for sample in family.samples
+        if sample.name == "ermon_feed_malformed_updates_total" and sample.labels["feed"] == feed.name
+    }
+    assert counted == {"treat-as-withdraw": 8, "attribute-discard": 4}

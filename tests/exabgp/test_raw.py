@@ -163,6 +163,19 @@ def test_an_update_that_cannot_be_read_ends_its_session(decoder):
     assert "32" in decoded.rejected.detail
 
 
+@pytest.mark.parametrize("withdrawn", [b"", bgp.encode_nlri("203.0.113.0/24")])
+def test_an_update_with_a_malformed_attribute_says_which_and_one_of_its_routes(decoder, withdrawn):
+    attributes = bgp.attribute(0x40, 1, b"\7") + bgp.encode_path((65011,)) + bgp.attribute(0x40, 3, bytes(4))
+    broken = bgp.update_message(withdrawn, attributes, bgp.encode_nlri(PREFIX))
+    decoded = decoder.decode(frame(GOOD[0] + broken + GOOD[0]))
+    assert kinds(decoded) == [Update] * 3
+    assert decoded.events[1].announced == ()
+    (malformed,) = decoded.malformed
+    assert (malformed.feed, malformed.kind, malformed.what) == (EDGE_1.name, "treat-as-withdraw", "ORIGIN 7")
+    assert str(malformed.prefix) == PREFIX
+    assert decoded.rejected is None
+
+
 @pytest.mark.parametrize(
     "body", [GOOD[0][:-1], GOOD[0] + b"x", bgp.message(bgp.KEEPALIVE), GOOD[0] + bgp.message(bgp.KEEPALIVE)]
 )

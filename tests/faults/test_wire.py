@@ -32,7 +32,7 @@ from tests.e2e.company import (
     configuration,
     own_network,
 )
-from tests.e2e.daemon import eventually
+from tests.e2e.daemon import BOTH_DIALECTS, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +71,7 @@ def test_nlri_with_host_bits_is_the_leak_that_it_is_and_costs_no_session(directo
         assert company.daemon.metric("ermon_feed_lost_messages_total") == 0
 
 
+@BOTH_DIALECTS
 def test_nlri_with_host_bits_is_masked_beside_its_path_identifier(directory, settings):
     prefix = EXCHANGE["ipv4"]
     with Company(directory, settings).running() as company:
@@ -127,6 +128,7 @@ MALFORMED = {
 }
 
 
+@BOTH_DIALECTS
 def test_malformed_messages_of_every_kind_cost_no_other_session_and_hide_no_leak(directory, settings):
     settings["checks"]["feed-flapping"] = {"enabled": False}
     with Company(directory, settings).running() as company:
@@ -149,6 +151,8 @@ def test_malformed_messages_of_every_kind_cost_no_other_session_and_hide_no_leak
         after = company.sessions()
         assert {name: after[name] for name in OTHERS} == {name: before[name] for name in OTHERS}
         assert daemon.exabgp_pid() == exabgp
+        malformed = daemon.metric("ermon_feed_malformed_updates_total", feed=MIRROR)
+        assert bool(malformed) is bool(daemon.metric("ermon_exabgp_raw", process="edges"))
         company.leak(PART_OF_POOL["ipv6"])
         daemon.wait_until_raised("pool-leak", feed=MIRROR, family="ipv6")
 

@@ -37,7 +37,7 @@ def update(octets: bytes, codec: Codec, cache: AttributesCache) -> Read | str:
         read = read_update(octets, codec, cache)
     except Unreadable as error:
         return is_short(str(error))
-    is_short(read.repaired or "")
+    is_short(str(read.repaired))
     assert len(read.announced) + len(read.withdrawn) <= len(octets)
     held = max((route.attributes.held_bytes for route in read.announced), default=0)
     assert held <= ATTRIBUTES_BYTES + 10 * len(octets)

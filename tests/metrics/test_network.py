@@ -49,6 +49,7 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_feed_updates_total": ("counter", ["feed"]),
     "ermon_feed_routes": ("gauge", ["feed", "family"]),
     "ermon_feed_lost_messages_total": ("counter", ["feed"]),
+    "ermon_feed_malformed_updates_total": ("counter", ["feed", "kind"]),
     "ermon_link_state": ("gauge", ["circuit", "link", "router", "family", "state"]),
     "ermon_link_transitions_total": ("counter", ["circuit", "link", "family"]),
     "ermon_link_last_transition_timestamp_seconds": ("gauge", ["circuit", "link", "family"]),

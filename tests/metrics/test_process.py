@@ -7,6 +7,7 @@ import time
 import pytest
 from prometheus_client import generate_latest
 
+from ermon.bgp.attributes import RepairKind
 from ermon.exabgp.decode import RejectReason
 from ermon.exabgp.raw import RawState
 from ermon.metrics.process import Telemetry, receiver_name
@@ -92,6 +93,20 @@ def test_whether_an_exabgp_passes_updates_on_as_they_came(telemetry: Telemetry):
         told.append(value(telemetry, "ermon_exabgp_raw", process=EDGES))
     assert told == [0, 1, 0, 1, 0]
     assert value(telemetry, "ermon_exabgp_raw", process="outside") == 0
+
+
+def test_malformed_updates_are_counted_for_the_feeds_of_the_configuration(telemetry: Telemetry):
+    def malformed(feed: str, kind: str) -> float | None:
+        return value(telemetry, "ermon_feed_malformed_updates_total", feed=feed, kind=kind)
+
+    assert [malformed("outside", kind) for kind in ("treat-as-withdraw", "attribute-discard")] == [0, 0]
+    telemetry.malformed("outside", RepairKind.TREAT_AS_WITHDRAW)
+    telemetry.malformed("outside", RepairKind.ATTRIBUTE_DISCARD)
+    telemetry.malformed("outside", RepairKind.ATTRIBUTE_DISCARD)
+    assert [malformed("outside", kind) for kind in ("treat-as-withdraw", "attribute-discard")] == [1, 2]
+    telemetry.reconfigure(company("feeds: {outside: null}").config)
+    telemetry.malformed("outside", RepairKind.TREAT_AS_WITHDRAW)  # read after a reload has removed it
+    assert malformed("outside", "treat-as-withdraw") is None
 
 
 def test_a_refused_reload_leaves_the_time_of_the_last_good_one(telemetry: Telemetry):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ermon.bgp.attributes import RepairKind
 from ermon.bgp.update import AttributesCache, Codec, Read, Unreadable, read_update
 from ermon.model.routes import AsPath, PathSegment, Route, SegmentKind
 from tests.wire.exabgp import Negotiated, ResetError, read_by_exabgp
@@ -44,14 +45,15 @@ class Outcome(NamedTuple):
 
     @property
     def repaired(self) -> str:
-        return (isinstance(self.ours, Read) and self.ours.repaired) or ""
+        """What ermon found malformed."""
+        return str(self.ours.repaired) if isinstance(self.ours, Read) and self.ours.repaired else ""
 
     @property
     def withdrawn_by_us(self) -> bool:
         """Whether ermon withdraws the routes that ExaBGP announces, and nothing else differs."""
         return (
-            self.repaired.startswith("treat-as-withdraw")
-            and isinstance(self.ours, Read)
+            isinstance(self.ours, Read)
+            and is_treated(self.ours)
             and isinstance(self.theirs, Read)
             and keys(self.ours) == keys(self.theirs)
         )
@@ -61,9 +63,14 @@ class Outcome(NamedTuple):
         return (
             isinstance(self.ours, Read)
             and isinstance(self.theirs, Read)
-            and self.theirs.repaired == "treat-as-withdraw"
+            and is_treated(self.theirs)
             and keys(self.ours) == keys(self.theirs)
         )
+
+
+def is_treated(read: Read) -> bool:
+    """Return whether the routes that an UPDATE announces were withdrawn, as one of its attributes is malformed."""
+    return read.repaired is not None and read.repaired.kind is RepairKind.TREAT_AS_WITHDRAW
 
 
 @dataclass(frozen=True, slots=True)

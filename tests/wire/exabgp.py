@@ -13,6 +13,7 @@ from exabgp.logger import log
 from exabgp.protocol.family import AFI, SAFI
 from exabgp.reactor.api.response.json import JSON
 
+from ermon.bgp.attributes import Repair, RepairKind
 from ermon.bgp.update import Codec, Read
 from ermon.exabgp.lines import Message as Said
 from ermon.exabgp.updates import read_routes
@@ -52,11 +53,11 @@ def read_by_exabgp(body: bytes, session: Negotiated) -> Read:
     repaired = None
     if update.TYPE == Update.TYPE:
         if Attribute.CODE.INTERNAL_TREAT_AS_WITHDRAW in update.attributes:
-            repaired = "treat-as-withdraw"
+            repaired = Repair(RepairKind.TREAT_AS_WITHDRAW, "")
             for nlri in update.nlris:
                 nlri.action = Action.WITHDRAW
         elif Attribute.CODE.INTERNAL_DISCARD in update.attributes:
-            repaired = "attribute discard"
+            repaired = Repair(RepairKind.ATTRIBUTE_DISCARD, "")
     said = _MESSAGES.decode(str(_ENCODER._update(update)["message"]))
     if said.update is not None:
         return Read(*read_routes(said.update), None, repaired)

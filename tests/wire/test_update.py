@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ermon.bgp.attributes import Repair, RepairKind
 from ermon.bgp.update import MAX_OCTETS, AttributesCache, Codec, Read, Unreadable, read_update
 from ermon.model.prefixes import Family, parse_address, parse_prefix
 from ermon.model.routes import (
@@ -69,12 +70,18 @@ def key(prefix: str, path_id: PathId = None) -> RouteKey:
     return (parse_prefix(prefix), path_id)
 
 
-def announces(*routes: Route, repaired: str | None = None) -> Read:
-    return Read(routes, (), None, repaired)
+def announces(*routes: Route, discarded: str | None = None) -> Read:
+    return Read(routes, (), None, _repair(RepairKind.ATTRIBUTE_DISCARD, discarded))
 
 
-def withdraws(*keys: RouteKey, repaired: str | None = None) -> Read:
-    return Read((), keys, None, repaired)
+def withdraws(*keys: RouteKey, treated: str | None = None, discarded: str | None = None) -> Read:
+    """Routes are withdrawn, by the router or, for the reason ``treated``, because of what is malformed."""
+    repair = _repair(RepairKind.TREAT_AS_WITHDRAW, treated)
+    return Read((), keys, None, repair or _repair(RepairKind.ATTRIBUTE_DISCARD, discarded))
+
+
+def _repair(kind: RepairKind, what: str | None) -> Repair | None:
+    return None if what is None else Repair(kind, what)
 
 
 # RFC 4271 --------------------------------------------------------------------------------------------------
@@ -489,9 +496,8 @@ def test_as4_path_says_nothing_between_two_that_speak_in_four_octets() -> None:
 )
 def test_treat_as_withdraw(attributes: str, why: str) -> None:
     """Section 2: as if all routes of the UPDATE had been withdrawn."""
-    repaired = f"treat-as-withdraw: {why}"
     assert read(body("18 c63365", attributes, NLRI)) == withdraws(
-        key("198.51.101.0/24"), key(V4), repaired=repaired
+        key("198.51.101.0/24"), key(V4), treated=why
     )
 
 
@@ -501,16 +507,14 @@ def test_treat_as_withdraw_of_both_families() -> None:
             key("2001:db8:300::/48"),
             key(V4),
             key(V6),
-            repaired="treat-as-withdraw: MULTI_EXIT_DISC of 1 octets",
+            treated="MULTI_EXIT_DISC of 1 octets",
         )
     )
 
 
 def test_next_hop_is_not_asked_for_where_only_mp_reach_announces() -> None:
     """Section 3.d, RFC 4760 section 3."""
-    assert read(body(attributes=f"{REACH} {AS_PATH}")) == withdraws(
-        key(V6), repaired="treat-as-withdraw: no ORIGIN"
-    )
+    assert read(body(attributes=f"{REACH} {AS_PATH}")) == withdraws(key(V6), treated="no ORIGIN")
     assert read(body(attributes=f"{REACH} {ORIGIN} {AS_PATH} {NEXT_HOP}")) == announces(route6())
 
 
@@ -528,13 +532,13 @@ def test_next_hop_is_not_asked_for_where_only_mp_reach_announces() -> None:
 )
 def test_attribute_discard(others: str, what: str) -> None:
     octets = body(attributes=f"{MANDATORY} {others}", nlri=NLRI)
-    assert read(octets) == announces(route(), repaired=f"attribute discard: {what}")
+    assert read(octets) == announces(route(), discarded=what)
 
 
 def test_the_first_of_two_counts_even_if_malformed() -> None:
     """Section 3.g: all but the first are discarded."""
     octets = body(attributes=f"40 01 02 0000 {ORIGIN} {AS_PATH} {NEXT_HOP}", nlri=NLRI)
-    assert read(octets) == withdraws(key(V4), repaired="treat-as-withdraw: ORIGIN of 2 octets")
+    assert read(octets) == withdraws(key(V4), treated="ORIGIN of 2 octets")
 
 
 @pytest.mark.parametrize(
@@ -554,6 +558,4 @@ def test_malformed_attributes_without_a_route_may_have_had_one(octets: bytes) ->
 
 def test_discarded_attributes_without_a_route_cost_nothing() -> None:
     """Section 5.2."""
-    assert read(body(NLRI, "40 06 01 00")) == withdraws(
-        key(V4), repaired="attribute discard: ATOMIC_AGGREGATE of 1 octets"
-    )
+    assert read(body(NLRI, "40 06 01 00")) == withdraws(key(V4), discarded="ATOMIC_AGGREGATE of 1 octets")
