@@ -1,7 +1,7 @@
 """The company of the tests: two circuits, four links on four routers, in IPv4 and IPv6.
 
-Each link has an edge table and a mirror, named after it: ``edge-1`` and ``chicago-primary``. What the
-company announces to its internet uplink is seen on ``isp-a``, and what the internet hears on ``outside``.
+Each link has an edge table and a mirror, named after it: ``edge-1`` and ``chicago-primary``. What the company
+advertises to its internet uplink is seen on ``isp-a``, and what the internet receives on ``outside``.
 """
 
 from __future__ import annotations
@@ -78,24 +78,24 @@ feeds:
   plant-primary: {router: edge-5, view: to-microsoft, circuit: plant, link: primary, peer: 127.0.0.16, local: 127.0.0.2, peer_asn: 64500, local_asn: 65010, families: [ipv4, ipv6]}
   plant-secondary: {router: edge-6, view: to-microsoft, circuit: plant, link: secondary, peer: 127.0.0.17, local: 127.0.0.2, peer_asn: 64500, local_asn: 65010, families: [ipv4, ipv6]}
 """
-"""What a circuit with private peering adds to the company."""
+"""The configuration that a circuit with private peering adds to the company."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """What the tests speak of, in one family."""
+    """The addresses and prefixes of the tests, in one family."""
 
     family: Family
     msee: Mapping[str, str]
     """The next hop of each link."""
     exchange: str
-    """What Microsoft sends on every link, and is expected on the links of Chicago; its halves; a part."""
+    """A prefix that Microsoft sends on every link, and that is expected on the links of Chicago; its halves; a part."""
     exchange_halves: tuple[str, str]
     exchange_part: str
     sharepoint: str
-    """What Microsoft sends on every link besides."""
+    """Another prefix that Microsoft sends on every link."""
     extra: str
-    """More of Microsoft's space, which nobody expects."""
+    """More of Microsoft's space, which is not expected."""
     pool: str
     """The pool of Chicago; its halves; a part of it."""
     pool_halves: tuple[str, str]
@@ -104,12 +104,12 @@ class Space:
     both_pools: str
     """The shortest prefix that covers the pools of both circuits."""
     own: str
-    """All address space that is ours."""
+    """All address space of the company."""
     own_halves: tuple[str, str]
     own_other: str
-    """A part of our space that is in no pool."""
+    """A part of the company's space that is in no pool."""
     around: str
-    """Twice our space: half of it is somebody else's."""
+    """Twice the company's space: the other half belongs to another network."""
     internet_only: str
     internet_only_part: str
     around_internet_only: str
@@ -120,12 +120,12 @@ class Space:
     documentation: str
     """Documentation space that the policy does not call public."""
     vnet: str
-    """What Microsoft sends on private peering."""
+    """A prefix that Microsoft sends on private peering."""
     office: str
-    """What the company sends there."""
+    """A prefix that the company advertises there."""
 
     def many(self, count: int) -> list[str]:
-        """Return so many different prefixes that no check has anything to say of."""
+        """Return so many different prefixes that no check judges."""
         if self.family == "ipv4":
             return [f"9.{n >> 8}.{n & 255}.0/24" for n in range(count)]
         return [f"2a00:9:{n:x}::/48" for n in range(count)]
@@ -210,7 +210,7 @@ class Company(Story):
     """The company's network; a link is named by its circuit and itself, as ``chicago-primary``."""
 
     def converge(self) -> Self:
-        """Bring all feeds up with what they show on a good day, and wait until they are in sync."""
+        """Bring all feeds up with their usual routes, and wait until they are in sync."""
         self.up(*self.config.feeds)
         for link in self.config.links:
             if self._edge(link_name := f"{link.circuit}-{link.name}"):
@@ -234,7 +234,7 @@ class Company(Story):
         return next(link for link in self.config.links if f"{link.circuit}-{link.name}" == name)
 
     def _edge(self, link: str) -> str:
-        """The feed that brings the edge table of the link's router, empty if there is none."""
+        """The feed with the edge table of the link's router, empty if there is none."""
         router = self._link(link).router
         feeds = [f for f in self.config.feeds.values() if f.view is View.EDGE_TABLE and f.router == router]
         return feeds[0].name if feeds else ""
@@ -263,7 +263,7 @@ class Company(Story):
         return self.withdraw(self._edge(link), *prefixes)
 
     def bring(self, link: str, *families: Family) -> Self:
-        """Let Microsoft send on a link what it sends there on a good day."""
+        """Let Microsoft send its usual routes on a link."""
         spaces = [SPACES[family] for family in families]
         if self._is_private(link):
             return self.microsoft_sends(link, *(space.vnet for space in spaces), communities="")
@@ -271,7 +271,7 @@ class Company(Story):
         return self.microsoft_sends(link, *(space.sharepoint for space in spaces), communities=SHAREPOINT)
 
     def lose(self, link: str, *families: Family) -> Self:
-        """Let a link fail: its router withdraws all that Microsoft sent there."""
+        """Let a link fail: its router withdraws all routes that Microsoft sent there."""
         spaces = [SPACES[family] for family in families]
         if self._is_private(link):
             return self.microsoft_withdraws(link, *(space.vnet for space in spaces))

@@ -7,12 +7,12 @@ from tests.checks.company import V4, V6, Company, Space, company
 
 @pytest.fixture(params=[V4, V6], ids=["ipv4", "ipv6"])
 def space(request: pytest.FixtureRequest) -> Space:
-    """What the test speaks of, once in each family."""
+    """The addresses and prefixes of the test, once in each family."""
     space: Space = request.param
     return space
 
 
 @pytest.fixture
 def net() -> Company:
-    """The company on a good day: every feed in sync, nothing raised."""
+    """The company in its usual state: every feed in sync, nothing raised."""
     return company().converge()

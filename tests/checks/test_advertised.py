@@ -1,4 +1,4 @@
-"""What Microsoft hears from us: the checks on the mirrors of the links."""
+"""Advertisements to Microsoft: the checks on the mirrors of the links."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRESENCE_CHECKS = {
     "advertised-internet-only": "internet_only",
     "microsoft-reflected": "exchange",
 }
-"""What must not be in a mirror, and is raised at once: an example of each."""
+"""Routes that must not be in a mirror and are raised at once: an example of each."""
 
 
 def labels_of(check: str, space: Space) -> dict[str, str]:
@@ -271,7 +271,7 @@ OFFICE_HALVES = {"ipv4": ("10.1.0.0/17", "10.1.128.0/17"), "ipv6": ("fd00:1::/49
 def test_a_required_prefix_that_no_link_advertises_is_noticed_after_a_minute(space: Space):
     net = company(PLANT, REQUIRED).converge().withdraw("plant-primary", space.office)
     about = {**PLANT_CIRCUIT, "family": space.family}
-    assert net.status("prefix-not-advertised", **about) == "ok"  # on one link: advertised-asymmetry
+    assert net.status("prefix-not-advertised", **about) == "ok"  # on one link: see advertised-asymmetry
     net.withdraw("plant-secondary", space.office)
     finding = net.assert_raised_after(60, "prefix-not-advertised", **about)
     assert finding.severity is Severity.CRITICAL
@@ -318,7 +318,7 @@ def test_a_required_prefix_that_only_a_dead_link_shows_is_not_advertised(space: 
     net.lose("plant-primary", space.family)
     about = {**PLANT_CIRCUIT, "family": space.family}
     net.assert_raised_after(60, "prefix-not-advertised", **about)
-    net.down("edge-5")  # nobody knows whether the link is down still
+    net.down("edge-5")  # whether the link is still down is unknown now
     assert net.status("prefix-not-advertised", **about) == "unknown"
 
 
@@ -436,7 +436,7 @@ def test_a_failover_on_a_link_that_is_down_is_none(group: Company, space: Space)
     assert group.status("geo-asymmetry", **plants(space)) == "ok"
     group.lose("mill-primary", space.family)
     assert group.status("geo-asymmetry", **plants(space)) == "violated"
-    group.down("edge-7")  # it was down and is out of sight
+    group.down("edge-7")  # it was down, and is unknown now
     assert group.status("geo-asymmetry", **plants(space)) == "unknown"
 
 
@@ -526,7 +526,7 @@ def test_a_declared_pool_of_this_circuit_may_lie_inside_another_circuits_pool(sp
 def test_a_shared_pool_is_right_on_all_its_circuits(space: Space):
     net = company("nat_pools: {chi: {circuit: null, circuits: [chicago, dallas], use: inbound}}").converge()
     assert net.raised() == []
-    # No pool is foreign to Dallas any more: there is nothing to ask there.
+    # No pool is foreign to Dallas any more, so there is no subject.
     assert {s["circuit"] for s in net.subjects("pool-wrong-circuit")} == {"chicago"}
     assert net.status("pool-wrong-circuit", **wrong(space)) == "ok"
 
@@ -693,7 +693,7 @@ def test_prefixes_that_together_cover_everything_are_a_default_route(net: Compan
 
 
 def quarters(half: str) -> tuple[str, str]:
-    """Return the halves of the first half of everything."""
+    """Return the halves of the first half of the address space."""
     return ("::/2", "4000::/2") if ":" in half else ("0.0.0.0/2", "64.0.0.0/2")
 
 
@@ -836,7 +836,7 @@ def test_the_session_that_microsoft_drops_at_the_limit_does_not_hide_the_cause(s
 # microsoft-reflected ---------------------------------------------------------------------------------
 
 ELSEWHERE = {"ipv4": "9.9.0.0/16", "ipv6": "2a00:9::/32"}
-"""Public space that no link brings."""
+"""Public space that no link receives."""
 
 
 @pytest.mark.parametrize(
@@ -994,7 +994,9 @@ def test_space_beside_the_subnets_and_a_default_route_are_none_of_them(net: Comp
 
 
 def test_declared_space_of_ours_may_hold_the_subnets(space: Space):
-    """Exactly that prefix may; the subnet itself would draw Microsoft's traffic to the link away from it."""
+    """Exactly the allowed prefix is accepted; the subnet itself would draw Microsoft's traffic to the link away from
+    it.
+    """
     around = AROUND[space.family]
     ours = f"customer: {{own_prefixes: ['{around}']}}"
     declared = f"circuits: {{chicago: {{advertise: {{prefixes: ['{around}']}}}}}}"
@@ -1115,7 +1117,7 @@ def test_a_path_that_microsoft_refuses_is_noticed_after_thirty_seconds(net: Comp
     ("path", "status"),
     [
         ("", "ok"),
-        ("64500 64500 64500", "ok"),  # customer.asn is aside, though it is in the range
+        ("64500 64500 64500", "ok"),  # customer.asn is accepted, though it is in the range
         ("64500 64495", "ok"),
         ("64500 64496", "violated"),
         ("64500 64511", "violated"),
@@ -1136,7 +1138,7 @@ def test_reserved_and_private_asns_have_no_place_in_a_path(
 
 
 def test_a_private_asn_is_ours_where_it_is_configured(space: Space):
-    """On a lab's circuit."""
+    """On a circuit in a laboratory."""
     net = company("customer: {asn: 65001}").converge()
     net.announce("chicago-primary", *(each.pool for each in SPACES.values()), path="65001 65001")
     assert net.status("advertised-path", **PRIMARY) == "ok"

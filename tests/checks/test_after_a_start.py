@@ -1,4 +1,4 @@
-"""After ermon, or ExaBGP, was started mirrors may be here before the tables that tell whether their links are up."""
+"""After a start of ermon or ExaBGP, mirrors may come before the edge tables that show whether their links are up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def labels(check: str, space: Space) -> dict[str, str]:
 
 
 def show(net: Company, check: str, space: Space) -> Company:
-    """Let the mirror of Chicago's primary link show what the check forbids."""
+    """Let the mirror of Chicago's primary link show a route that the check forbids."""
     forbidden, path = {
         "advertised-default": (space.default, "64500"),
         "advertised-not-public": (space.private, "64500"),
@@ -49,7 +49,7 @@ def show(net: Company, check: str, space: Space) -> Company:
 
 
 def dead_link() -> Company:
-    """One link is down, its pools are still in its mirror, and routers are not back since a restart."""
+    """One link is down, its pools are still in its mirror, and the routers have not connected again after a restart."""
     return company().converge().process_up().lose("chicago-primary", "ipv4", "ipv6").wait(1000)
 
 

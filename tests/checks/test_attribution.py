@@ -26,23 +26,23 @@ OURS = frozenset({64500, 64499})
     [
         ("12076", (12076,)),
         ("12076 8075 8068", (12076, 8075, 8068)),
-        # our own and our providers' ASNs on the left
+        # your own and your providers' ASNs on the left are removed
         ("64500 12076", (12076,)),
         ("64499 64500 64500 12076 8075", (12076, 8075)),
-        # and only there
+        # only on the left
         ("12076 64500", (12076, 64500)),
         ("64501 12076", None),
-        # confederation segments are skipped, wherever they stand
+        # confederation segments are skipped, wherever they are
         ("(65001 65002) 12076", (12076,)),
         ("[65001 65002] 64499 (12076) 12076 8075", (12076, 8075)),
         ("(12076)", None),
         # AS_TRANS is ignored
         ("23456 12076", (12076,)),
         ("12076 23456 8075", (12076, 8075)),
-        # an AS_SET belongs to the path, and is no beginning
+        # an AS_SET belongs to the path, but never begins it
         ("12076 {8075 64512}", (12076, 8075, 64512)),
         ("{12076 8075}", None),
-        # somebody else's route
+        # another network's route
         ("3356 12076", None),
         ("3356", None),
         ("64500", None),
@@ -100,7 +100,7 @@ def attribute(
     table: str = "edge-1",
     prefix: str = "192.0.2.0/26",
 ) -> Attribution:
-    """Attribute a route in the table that a feed shows."""
+    """Return the attribution of a route in the table that a feed shows."""
     (route,) = routes(prefix, path, next_hop, communities)
     return Attributor(network).of(network.feeds[table]).attribute(route)
 
@@ -122,7 +122,7 @@ def cause(attribution: Attribution) -> Cause:
         ("10.9.9.9", ((64500, 302),), MATCHED),
         # match outweighs the subnet
         ("203.0.113.2", ((64500, 302),), MATCHED),
-        # and the subnet outweighs the routers' own addresses
+        # the subnet outweighs the routers' own addresses
         ("203.0.113.5", (), SECONDARY),
         # an internal copy of another router's route
         ("192.0.2.202", (), INTERNAL_COPY),
@@ -141,11 +141,11 @@ def test_a_microsoft_route_belongs_to_the_link_of_its_next_hop(
         ("192.0.2.250", ((64500, 302),), Cause.SEVERAL_LINKS),
         ("192.0.2.9", (), Cause.UNKNOWN_NEXT_HOP),
         ("2001:db8:fe::9", (), Cause.UNKNOWN_NEXT_HOP),
-        # whatever else it carries
+        # even with other attributes
         (None, ((64500, 302),), Cause.NO_NEXT_HOP),
-        # a lone link-local next hop is on every link, so on none
+        # a lone link-local next hop exists on every link, so it identifies none
         ("fe80::1", (), Cause.LINK_LOCAL),
-        # the router whose table it is says that it is itself
+        # the next hop is the router whose table it is
         ("192.0.2.201", (), Cause.NEXT_HOP_SELF),
         ("2001:db8:fe::1", (), Cause.NEXT_HOP_SELF),
     ],
@@ -252,7 +252,7 @@ def test_a_route_that_is_not_microsofts_belongs_to_nothing(next_hop: str | None)
 
 
 def test_one_link_on_a_router_is_no_reason_to_believe_in_it() -> None:
-    """When that link dies, the router still holds the other router's routes."""
+    """When that link goes down, the router still has the other router's routes."""
     only = circuit("one", "Oslo", link("one", "primary", "edge-1", "Oslo", "203.0.113.0/30"))
     lonely = config((only,), (feed("edge-1", EDGE, router="edge-1"),))
     assert cause(attribute("203.0.113.6", network=lonely)) is Cause.UNKNOWN_NEXT_HOP

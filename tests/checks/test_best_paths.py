@@ -1,4 +1,4 @@
-"""Routers that send their best paths only: a best path is always somebody's."""
+"""Routers that send their best paths only: together they prove that all links are down."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_every_router_must_be_seen(space: Space):
 
 
 def test_a_route_of_the_internet_to_the_same_prefix_may_hide_microsofts(space: Space):
-    """Another path won, so that nobody knows whether Microsoft's is still there."""
+    """Another path won, so that it is unknown whether Microsoft's is still there."""
     net = lose(company(BEST_PATHS).converge(), space)
     net.announce("edge-2", space.exchange, path="64510 8075")
     assert of_circuit(net, space, CHICAGO) == "unknown"
@@ -86,7 +86,7 @@ def test_a_route_that_nobody_asks_about_is_known_when_it_hides_what_a_link_broug
 
 
 def hidden(space: Space, *prefixes: str) -> Company:
-    """Lose every link while the internet has what one of them brought, which nobody asks about."""
+    """Lose every link, while the internet has a route that one of them had and that no check asks about."""
     net = company(BEST_PATHS).converge().announce("edge-2", *prefixes, path="64510 8075")
     net.microsoft_sends("chicago-primary", *prefixes)
     return lose(net, space).microsoft_withdraws("chicago-primary", *prefixes)

@@ -1,4 +1,4 @@
-"""What a check says of itself under a configuration, and what others call it."""
+"""The description of a check under a configuration, and its names in other systems."""
 
 from __future__ import annotations
 

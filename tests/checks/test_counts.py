@@ -1,4 +1,4 @@
-"""How much Microsoft sends: the checks that count routes and addresses, and what they learn."""
+"""How much Microsoft sends: the checks that count routes and addresses, and the levels that they learn."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def count(space: Space) -> dict[str, str]:
 
 
 def counted(space: Space, routes: int, *changes: str) -> Company:
-    """Let Microsoft send so many routes on Chicago's primary link, from the first moment."""
+    """Let Microsoft send so many routes on Chicago's primary link from the beginning."""
     net = company(DROP, *changes).up("edge-1").microsoft_sends("chicago-primary", *space.many(routes))
     return net.get_in_sync("edge-1")
 
@@ -223,7 +223,7 @@ def test_a_link_that_is_down_is_not_asked(space: Space):
 
 
 def seen_in_part(space: Space, routes: int) -> Company:
-    """Lose sight of the router of the secondary link, and see so many of its routes in another router's table."""
+    """Lose the feeds of the secondary link's router, and see so many of its routes in another router's table."""
     net = shrink(on_both_links(space, 40), space, 40, 12).down("edge-2")
     via = space.msee["chicago-secondary"]
     return net.announce("edge-1", *space.many(routes), path="12076", via=via, path_id=7)

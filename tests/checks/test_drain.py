@@ -1,4 +1,6 @@
-"""Maintenance that Microsoft announces by prepending its ASN: ``drain``, ``drain-both``, and what they quiet."""
+"""Maintenance that Microsoft announces by prepending its ASN: ``drain``, ``drain-both``, and the checks that they
+suppress.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ WEEK = 7 * 86_400
 
 
 def prepend(net: Company, link: str, path: str = DRAINED) -> Company:
-    """Let Microsoft send all that it sends on a link with another path."""
+    """Let Microsoft send its usual routes on a link with another path."""
     for space in SPACES.values():
         net.microsoft_sends(link, space.exchange, path=path, communities=EXCHANGE)
         net.microsoft_sends(link, space.sharepoint, path=path, communities=SHAREPOINT)
@@ -46,7 +48,7 @@ def test_a_link_whose_paths_microsoft_prepends_is_draining_at_once(net: Company)
         ("12076 12076 12076 8075", "ok"),
         ("12076 12076 12076 12076", "violated"),
         ("12076 " * 9, "violated"),
-        ("64500 64500 12076 12076 12076 12076", "violated"),  # what our own routers put in front
+        ("64500 64500 12076 12076 12076 12076", "violated"),  # prepended by the company's own routers
         ("23456 12076 12076 12076 12076", "violated"),
         ("(65001) 12076 12076 12076 12076 8075", "violated"),
         ("12076 8075 12076 12076 12076 12076", "ok"),  # not at the head
@@ -127,7 +129,7 @@ def test_a_first_dump_whose_prepended_routes_come_first_is_no_drain(space: Space
 
 
 def test_what_the_first_table_shows_is_usual():
-    """A prepend of one's own inbound policy, on a circuit that is second choice."""
+    """The company's own inbound policy prepends on a circuit that is its second choice."""
     net = company().up("edge-1", "edge-2")
     for link in ("chicago-primary", "chicago-secondary"):
         prepend(net, link)
@@ -158,7 +160,7 @@ def test_usual_is_what_more_than_half_of_the_paths_reach(space: Space):
     net.microsoft_sends("chicago-primary", space.sharepoint, path="12076 " * 4)
     net.get_in_sync("edge-1")
     net.microsoft_sends("chicago-primary", space.exchange, path="12076 " * 4)
-    assert net.status("drain", **PRIMARY) == "ok"  # four times is two more than is usual
+    assert net.status("drain", **PRIMARY) == "ok"  # four times is two more than usual
     net.microsoft_sends("chicago-primary", space.exchange, space.extra, path="12076 " * 5)
     assert net.status("drain", **PRIMARY) == "violated"
 
@@ -276,7 +278,7 @@ def test_the_longest_drain_counts_from_the_drain_of_each_family(net: Company):
 
 
 def test_a_family_that_returns_first_does_not_end_the_drain_of_the_other(net: Company):
-    """Each family has a session of its own: after the work one of them is back first."""
+    """Each family has a session of its own: after the work, one of them comes back first."""
     prepend(net, "chicago-primary").wait(60).lose("chicago-primary", *DUAL).wait(600)
     net.bring("chicago-primary", "ipv4").wait(90)
     assert net.status("drain", **PRIMARY) == "violated"
@@ -449,7 +451,7 @@ def test_a_drain_suppresses_nothing_of_another_family(net: Company, space: Space
     assert not finding.suppressed
     net.microsoft_withdraws("chicago-primary", other.sharepoint)
     assert net.status("prefix-count-low", **PRIMARY, family=other.family) == "suppressed"
-    assert net.status("prefix-missing", **PRIMARY) == "suppressed"  # it is about no family
+    assert net.status("prefix-missing", **PRIMARY) == "suppressed"  # it has no family
 
 
 def test_a_link_that_is_up_in_another_family_only_does_not_carry_the_drained_one(net: Company, space: Space):
@@ -520,7 +522,7 @@ def test_both_links_of_private_peering_may_drain(space: Space):
 
 
 def restarted(net: Company, off: float, *silent: str) -> Company:
-    """ermon was off for so many seconds; then its feeds come up, and of the links all but some bring their routes."""
+    """ermon was off for so many seconds; then its feeds come up, and all but some of the links have their routes."""
     after = company()
     after.now = net.now + off
     findings, drains = net.monitor.findings(), net.monitor.drains()
@@ -615,7 +617,7 @@ def test_a_long_drain_is_unknown_while_nobody_sees_the_link(net: Company):
 
 
 def preferred(net: Company, link: str, preference: int | None, path: str = "12076") -> Company:
-    """Let the router of a link send all that Microsoft sends there with this LOCAL_PREF."""
+    """Let the router of a link send Microsoft's usual routes there with this LOCAL_PREF."""
     for space in SPACES.values():
         net.microsoft_sends(link, space.exchange, communities=EXCHANGE, preference=preference, path=path)
         net.microsoft_sends(link, space.sharepoint, communities=SHAREPOINT, preference=preference, path=path)
@@ -627,7 +629,7 @@ def preferred(net: Company, link: str, preference: int | None, path: str = "1207
     [
         (200, 100, "violated"),
         (100, 100, "ok"),
-        (100, 200, "ok"),  # the traffic is on the other link anyway
+        (100, 200, "ok"),  # the traffic uses the other link anyway
         (None, 100, "unknown"),
         (200, None, "unknown"),
     ],

@@ -1,4 +1,4 @@
-"""The guides: what they say, and that a reader of Markdown sees in them what ermon does."""
+"""The guides: their texts, and that a reader of Markdown understands them as ermon does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ermon.commands import CAPITALS, PLATFORMS, UNDO, WORDS_OF, Question, comman
 FOLDER = Path(guide_package.__file__).parent
 
 NO_PLACEHOLDERS = {"AS-MICROSOFT", "BADAUTH", "BGP", "BGP-5-ADJCHANGE", "CPU", "CRC", "NEXT_HOP"}
-"""Words in capitals that are typed as they stand."""
+"""Words in capitals that are typed as they are."""
 
 ALL = pytest.mark.parametrize("check", CATALOGUE)
 
@@ -58,7 +58,7 @@ def test_the_steps_have_a_command_to_type(check: str):
 
 @pytest.mark.whole_catalogue
 def test_no_two_checks_share_their_advice_and_no_three_a_command():
-    """A command that answers for three checks leads to the cause of none, but for the one that writes a session anew."""
+    """A command in three guides shows the cause of none. ``ermon render router``, which writes a session again, may be."""
     checks_of: dict[str, set[str]] = defaultdict(set)
     guides = {check: read_guide(check) for check in CATALOGUE}
     for check, read in guides.items():
@@ -93,7 +93,7 @@ def test_every_question_is_asked_somewhere():
 
 @ALL
 def test_whatever_is_wanted_of_a_router_is_a_question(check: str):
-    """A command that a guide has word by word is one for ermon's machine, or for Azure."""
+    """A command that a guide has word for word is for ermon's machine or for Azure."""
     own = ("ermon", "az", "curl", "journalctl", "systemctl", "ss", "ip", "ping", "free", "uptime")
     own += ("df", "findmnt", "ls", "whois", "traceroute")
     assert {command.split()[0] for command in read_guide(check).typed} <= set(own)
@@ -107,7 +107,7 @@ def test_who_is_told_to_change_a_router_is_told_how_to_undo_it(check: str):
 
 @ALL
 def test_nobody_calls_support_over_a_session_that_we_have_shut_down_ourselves(check: str):
-    """Whose guide looks for the reason why a session with Microsoft is down looks at our own side first."""
+    """Guides that look for the reason why a session with Microsoft is down look at the company's own side first."""
     steps = read_guide(check).pieces
     asked = [{piece.kind for piece in step if isinstance(piece, Question)} for step in steps]
     called = [at for at, step in enumerate(read_guide(check).steps) if "support case" in step]
@@ -221,7 +221,7 @@ def test_whoever_reads_markdown_sees_what_ermon_does(check: str):
 
 
 def _asked(text: str) -> str:
-    """Put the commands of IOS-XE for the questions."""
+    """Replace the questions by the commands of IOS-XE."""
 
     def typed(found: re.Match[str]) -> str:
         kind, *words = found[1].split()
@@ -258,7 +258,7 @@ def test_a_question_is_a_command_of_ios_xe_until_somebody_knows_better():
 
 
 def _inline(token: Token) -> str:
-    """Write out again what a reader of Markdown has understood."""
+    """Write out again what a reader of Markdown understands."""
     parts: list[str] = []
     target = ""
     for child in token.children or ():

@@ -1,4 +1,4 @@
-"""What the internet hears from us: the checks on the mirror of the uplink and on the outside view."""
+"""Advertisements to the internet: the checks on the mirror of the uplink and on the outside view."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.story import MILLISECOND
 DUAL = ("ipv4", "ipv6")
 
 FEEDS = {"isp-a": {"feed": "isp-a", "uplink": "isp-a"}, "outside": {"feed": "outside"}}
-"""The feeds that show what the internet hears, and how each is labelled."""
+"""The feeds that show what the internet receives, each with its labels."""
 
 FAILOVER = "nat_pools: {chi: {internet: failover}}"
 AGGREGATE = "nat_pools: {chi: {internet: aggregate}}"
 
 ELSEWHERE = {"ipv4": "9.9.0.0/16", "ipv6": "2a00:9::/32"}
-"""Public space that no link brings and that is not ours."""
+"""Public space that no link receives and that is not the company's."""
 
 
 @pytest.fixture(params=FEEDS)
@@ -265,7 +265,7 @@ def test_the_setting_of_the_check_outweighs_the_policy(space: Space, feed: str):
 @pytest.mark.parametrize("policy", [AGGREGATE, FAILOVER])
 def test_an_aggregate_may_be_allowed(space: Space, feed: str, policy: str):
     net = company(policy, "nat_pools: {dal: {internet: aggregate}}").converge()
-    net.announce("isp-a", space.own, path="64500")  # what the world outside hears leaves by a known exit
+    net.announce("isp-a", space.own, path="64500")  # it leaves by a known uplink
     assert net.announce(feed, space.own, path="64500").wait(1000).raised() == []
 
 
@@ -292,7 +292,7 @@ def test_an_aggregate_is_raised_before_sync_and_ok_only_in_sync(net: Company, sp
 
 @pytest.fixture
 def aggregated(space: Space, feed: str) -> Company:
-    """The internet hears an aggregate of ours, as it may, and the links advertise the pool."""
+    """The internet receives an aggregate of the company, which is allowed, and the links advertise the pool."""
     return company(AGGREGATE).converge().announce(feed, space.own, path="64500")
 
 
@@ -743,7 +743,7 @@ def test_every_outside_view_must_be_in_sync_to_prove_that_nobody_hijacks(net: Co
 
 OUTSIDE = {"feed": "outside"}
 HEARD = "64520 64510 64500"
-"""The path of what the internet hears from us: our ASN is its origin."""
+"""The path of the company's routes on the internet: its ASN is their origin."""
 
 
 def test_our_space_that_no_mirror_exports_is_noticed_after_a_minute(net: Company, space: Space):

@@ -1,4 +1,4 @@
-"""What explains a feed that is down: an address that cannot be listened on, and routers that nobody expects."""
+"""Explanations of a feed that is down: an address that cannot be listened on, and unknown routers that connect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def net() -> Company:
 
 
 def evidence_of(net: Company, feed: str = "isp-a") -> dict:
-    """Return the evidence of a feed-down as it is now; empty while there is none."""
+    """Return the evidence of a feed-down as it is now; empty if there is none."""
     labels = {"feed": feed, **({"uplink": feed} if feed == "isp-a" else {})}
     found = net.finding("feed-down", **labels)
     return {} if found is None else dict(found.evidence)

@@ -1,4 +1,4 @@
-"""What nobody would notice: circuits out of sight, standbys behind best paths, most routers gone at once."""
+"""Losses that would go unnoticed: circuits out of sight, standbys behind best paths, most routers lost at once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_circuit_whose_edge_tables_are_all_lost_is_unseen_after_a_minute(net: 
 
 
 def test_a_router_that_dies_and_then_the_other_link_raise_it(net: Company, space: Space):
-    """Neither finding alone is critical: a dead circuit would page nobody."""
+    """Neither finding alone is critical, so a dead circuit would not be paged."""
     net.down("edge-1").wait(540).lose("chicago-secondary", "ipv4", "ipv6")
     net.assert_raised_after(60, "circuit-unseen", **CHICAGO)
     assert net.status("circuit-down", **CHICAGO, family=space.family) == "unknown"
@@ -68,7 +68,7 @@ def test_mirrors_do_not_show_a_circuit(net: Company):
 
 
 def test_a_first_dump_is_waited_for(space: Space):
-    """Routers that send no End-of-RIB are in sync late at every start."""
+    """Routers that send no End-of-RIB are in sync late after every start."""
     net = company().up("edge-1", "edge-2", "edge-3", "edge-4").bring("chicago-primary", "ipv4", "ipv6")
     assert net.wait(SYNC_TIMEOUT - MILLISECOND).status("circuit-unseen", **CHICAGO) == "unknown"
     assert net.wait(MILLISECOND).status("circuit-unseen", **CHICAGO) == "ok"
@@ -115,7 +115,7 @@ def test_routes_that_can_only_have_come_over_a_link_keep_a_circuit_seen(space: S
 
 
 def test_a_router_of_best_paths_without_a_route_of_the_circuit_leaves_it_unseen(space: Space):
-    """Dallas is down, so that no other circuit can hide it; and its own routers are not all seen."""
+    """Dallas is down, so that no other circuit can hide Chicago; and not all of Chicago's routers are seen."""
     net = company(ONE_BEST_PATH_ROUTER).converge().down("edge-3", "edge-4")
     net.lose("chicago-primary", "ipv4", "ipv6").lose("chicago-secondary", "ipv4", "ipv6")
     net.assert_raised_after(60, "circuit-unseen", **CHICAGO)

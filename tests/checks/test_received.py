@@ -1,4 +1,4 @@
-"""What Microsoft sends us: the checks on edge tables."""
+"""Routes that Microsoft sends: the checks on edge tables."""
 
 from __future__ import annotations
 
@@ -232,13 +232,13 @@ def test_a_foreign_asn_in_microsofts_path_is_noticed_after_ten_seconds(net: Comp
     ("path", "status"),
     [
         ("12076 8075 8068 8069", "ok"),
-        ("64500 64500 64496 12076", "ok"),  # what stands in front is ours and our provider's
+        ("64500 64500 64496 12076", "ok"),  # preceded by the ASNs of the company and its provider
         ("12076 23456 8075", "ok"),  # an ASN that an old router could not write
         ("(65001 65002) 12076", "ok"),
         ("12076 {8075 8068}", "ok"),
         ("12076 {8075 64999}", "violated"),
         ("12076 3356 8075", "violated"),
-        ("12076 64500", "violated"),  # ours, where Microsoft's are expected
+        ("12076 64500", "violated"),  # the company's, where Microsoft's are expected
         ("12076 65520", "violated"),
     ],
 )
@@ -284,13 +284,13 @@ PREFERS = """
 checks: {internet-preferred: {enabled: true}}
 feeds: {edge-1-best: {router: edge-1, view: edge-table, peer: 127.0.0.11, local: 127.0.0.6, peer_asn: 64500, families: [ipv4, ipv6]}}
 """
-"""The router of Chicago's primary link shows its best paths besides all of them."""
+"""The router of Chicago's primary link also sends a feed of best paths."""
 
 CHICAGO = {"circuit": "chicago"}
 
 
 def best(net: Company, prefix: str, space: Space, path: str = "12076 8075") -> Company:
-    """Let the router prefer what Microsoft sends."""
+    """Let the router prefer Microsoft's routes."""
     return net.microsoft_sends("chicago-primary", prefix, path=path, feed="edge-1-best")
 
 
@@ -326,7 +326,7 @@ def test_the_longest_match_decides(space: Space):
 
 
 def test_a_shorter_route_that_nothing_follows_does_not_matter(space: Space):
-    """Microsoft's halves are longer than a default route, and than an aggregate."""
+    """Microsoft's halves are more specific than a default route, and than an aggregate."""
     net = preferring().announce("edge-1-best", space.default, path="64510")
     assert net.status("internet-preferred", **CHICAGO) == "ok"
     first, second = space.exchange_halves
@@ -391,7 +391,7 @@ MANY = 601
 
 
 def quietly(space: Space, routes: int = 700) -> Company:
-    """Chicago's primary link has brought many routes in its first dump."""
+    """Chicago's primary link has received many routes in its first dump."""
     net = company().up("edge-1").bring("chicago-primary", *DUAL)
     net.microsoft_sends("chicago-primary", *space.many(routes))
     return net.get_in_sync("edge-1")
@@ -488,7 +488,7 @@ def test_withdrawing_what_was_not_there_is_no_change(space: Space):
     assert net.status("churn-high", **PRIMARY) == "ok"
 
 
-# A link that goes and comes back is no churn
+# A link that goes down and comes back is no churn
 
 
 def crowded(space: Space) -> Company:

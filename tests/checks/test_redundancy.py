@@ -1,4 +1,4 @@
-"""Whether links and circuits are up, stay up and bring the same: the checks of redundancy."""
+"""Whether links and circuits are up, stay up and receive the same routes: the checks of redundancy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_route_that_returns_a_millisecond_early_prevents_the_finding(net: Comp
 
 def test_a_route_that_returns_at_the_very_instant_is_late(net: Company, space: Space):
     net.lose("chicago-primary", space.family).wait(2)
-    net.now += 8  # without letting the time pass first, as a line in a recording
+    net.now += 8  # time does not pass first, as for a line in a recording
     net.bring("chicago-primary", space.family)
     assert net.told() == [f"12.0 raised link-down chicago primary {space.family}"]
 
@@ -226,8 +226,8 @@ def test_a_second_feed_of_the_router_proves_presence_while_the_first_is_lost(spa
     "path",
     [
         "12076 8075",
-        "64500 12076",  # our own ASN in front
-        "64500 64500 64496 12076",  # and the provider's
+        "64500 12076",  # preceded by the company's ASN
+        "64500 64500 64496 12076",  # preceded by the provider's ASN too
         "(65001 65002) 12076 8075",  # a confederation
         "23456 12076",  # an ASN that an old router could not write
     ],
@@ -380,7 +380,7 @@ def test_the_fourth_change_in_ten_minutes_is_flapping(net: Company, space: Space
 def test_a_link_has_stopped_flapping_ten_minutes_later_and_is_cleared_after_five_more(
     net: Company, space: Space
 ):
-    flap(net, space, 4)  # the first change is fifteen seconds ago
+    flap(net, space, 4)  # the first change was fifteen seconds ago
     net.wait(FLAPPING_WINDOW - 15 - MILLISECOND)
     assert net.status("link-flapping", **flapping(space)) == "violated"
     assert net.wait(2 * MILLISECOND).status("link-flapping", **flapping(space)) == "ok"
@@ -469,9 +469,9 @@ def test_a_feed_that_comes_and_goes_does_not_make_its_links_flap(net: Company, s
 
 
 def test_a_change_that_happened_unseen_counts_once(net: Company, space: Space):
-    """Unknown between two different states hides how often it changed, and not that it did."""
+    """Unknown between two different states hides how often the state changed, but not that it changed."""
     flap(net, space, 2)
-    net.down("edge-1").wait(5).reconnect("edge-1")  # and the link is down
+    net.down("edge-1").wait(5).reconnect("edge-1")  # the link is down now
     assert net.status("link-down", **flapping(space)) == "violated"
     assert net.status("link-flapping", **flapping(space)) == "ok"
     net.bring("chicago-primary", space.family)

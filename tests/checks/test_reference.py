@@ -1,4 +1,4 @@
-"""The complete configuration at work: what its circuits, pools and feeds mean to the checks."""
+"""The complete configuration at work: how its circuits, pools and feeds are judged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DALLAS_PRIMARY = {"circuit": "dallas", "link": "primary"}
 DALLAS_SECONDARY = {"circuit": "dallas", "link": "secondary"}
 ISP_A = {"feed": "edge-1-isp-a", "uplink": "isp-a"}
 CANARY = "198.51.100.128/27"
-"""What the mirror of the first uplink must always show."""
+"""The prefix that the mirror of the first uplink must always show."""
 
 MSEE = {"dallas-primary": "203.0.113.10", "private-primary": "172.16.0.2", "private-secondary": "172.16.0.6"}
 
@@ -27,7 +27,7 @@ def reference(start: float = START) -> Story:
 
 
 def dallas(net: Story) -> Story:
-    """Bring Dallas up: both links end on one router, and the second is known by a community."""
+    """Bring Dallas up: both links are on one router, and the second is recognized by a community."""
     net.up("edge-3").announce(
         "edge-3", "192.0.2.0/26", via=MSEE["dallas-primary"], path="12076", communities=EXCHANGE, path_id=1
     )
@@ -120,7 +120,7 @@ def test_what_private_peering_brings_needs_no_community():
 
 
 def test_a_prefix_is_expected_for_ten_years():
-    """Nine of them have passed when this begins."""
+    """Nine of them have passed at the beginning."""
     expected = {"circuit": "chicago", "link": "primary"}
     net = reference(datetime(2035, 12, 31, 23, 50, tzinfo=UTC).timestamp()).up("edge-1")
     for prefix, community in (("192.0.2.0/26", EXCHANGE), ("192.0.2.128/26", SHAREPOINT)):

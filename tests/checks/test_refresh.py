@@ -1,4 +1,4 @@
-"""Enhanced route refresh (RFC 7313): what is not sent again between the markers is gone."""
+"""Enhanced route refresh (RFC 7313): routes that are not sent again between the markers are gone."""
 
 from __future__ import annotations
 

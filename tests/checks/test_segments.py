@@ -10,7 +10,7 @@ from tests.checks.company import BLACKHOLE, PLANT, SPACES, Company, Space, compa
 DUAL = ("ipv4", "ipv6")
 LINK_NAMES = ("chicago-primary", "chicago-secondary", "dallas-primary", "dallas-secondary")
 ELSEWHERE = {"ipv4": "9.9.0.0/16", "ipv6": "2a00:9::/32"}
-"""Public space that no link brings and that is not ours."""
+"""Public space that no link receives and that is not the company's."""
 
 SEGMENTS = """
 segments: {dmz: {expressroute: forbidden}, campus: {expressroute: required}}
@@ -23,7 +23,7 @@ DMZ, CAMPUS = {"segment": "dmz"}, {"segment": "campus"}
 
 @pytest.fixture
 def net() -> Company:
-    """The company with two segments; the campus hears what it must, the DMZ what is ours."""
+    """The company with two segments: the campus receives the routes that it must have, the DMZ the company's own."""
     return segmented()
 
 
@@ -109,7 +109,7 @@ def test_a_local_breakout_is_no_leak_and_no_substitute(space: Space):
     assert net.status("segment-leak", **DMZ) == "violated"
     empty_campus(net).announce("campus-core", space.exchange, path="")
     assert net.status("segment-missing", **CAMPUS) == "violated"
-    net.announce("campus-core", space.exchange, path="64500 12076")  # over ExpressRoute after all
+    net.announce("campus-core", space.exchange, path="64500 12076")  # a route over ExpressRoute after all
     assert net.status("segment-missing", **CAMPUS) == "ok"
 
 

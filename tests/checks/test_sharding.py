@@ -59,7 +59,7 @@ def space(request: pytest.FixtureRequest) -> Space:
 
 
 def region(*globs: str, changes: tuple[str, ...] = ()) -> Company:
-    """The instance of a region, on a good day."""
+    """The instance of a region in its usual state."""
     return Company(only_feeds(company(*changes).config, globs)).converge()
 
 
@@ -137,8 +137,8 @@ def test_two_regions_judge_together_what_one_ermon_would_and_nothing_twice():
     assert named(asked(config) - chicago - dallas) == {
         "geo-not-redundant us microsoft",
         "mirror-disagrees outside",  # needs the mirrors of all uplinks
-        *("internet-only-withdrawn ipv4", "internet-only-withdrawn ipv6"),  # needs the outside views, too
-        "sight-lost",  # of two routers each, no cause is one
+        *("internet-only-withdrawn ipv4", "internet-only-withdrawn ipv6"),  # needs the outside views too
+        "sight-lost",  # with two routers each, the check does not exist
         *("pool-fallback dal ipv4 isp-a isp-a", "pool-fallback dal ipv6 isp-a isp-a"),
         *("pool-fallback chi ipv4 outside", "pool-fallback chi ipv6 outside"),
     }
@@ -157,7 +157,7 @@ def test_an_instance_asks_nothing_that_the_whole_would_not_and_more_feeds_never_
     fewer = data.draw(st.sets(st.sampled_from(sorted(more)), min_size=1))
     few, many = asked(only_feeds(config, fewer)), asked(only_feeds(config, more))
     assert few <= many <= asked(config)
-    Monitor(only_feeds(config, fewer), START)  # every question can be asked
+    Monitor(only_feeds(config, fewer), START)  # every subject can be judged
 
 
 @pytest.mark.parametrize("globs", [CHICAGO, DALLAS])
@@ -264,7 +264,7 @@ def test_the_other_half_of_a_split_circuit_never_keeps_a_lost_link_quiet(space: 
 
 
 def test_labels_and_ids_do_not_depend_on_the_instance(space: Space):
-    """Those of a pair have sessions of their own; the third has only a part of them."""
+    """The instances of a pair have sessions of their own; the third has only a part of them."""
     other_addresses = {name: {"local": f"127.0.1.{n}"} for n, name in enumerate(company().config.feeds, 1)}
     instances = [company().converge(), company(f"feeds: {other_addresses}").converge(), region(*CHICAGO)]
     for net in instances:
@@ -281,7 +281,7 @@ def test_labels_and_ids_do_not_depend_on_the_instance(space: Space):
 
 
 def series(net: Company) -> dict[str, set[str]]:
-    """By metric, the label values of its series, each set as one text."""
+    """By metric: the labels of its series, each set as one text."""
     text = "".join(render_network(take_snapshot(net.monitor, collect(net.monitor)), openmetrics=False))
     found: dict[str, set[str]] = {}
     for line in text.splitlines():

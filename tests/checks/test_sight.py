@@ -1,4 +1,4 @@
-"""Whether ermon can see at all: the checks of its feeds, its processes and its views."""
+"""Whether ermon can see the network: the checks of its feeds, processes and views."""
 
 from __future__ import annotations
 
@@ -342,7 +342,7 @@ def test_a_process_that_ends_again_before_the_routers_are_back_is_the_same_findi
 
 
 def away(net: Company) -> Company:
-    """ExaBGP has just been started again, and no router is back."""
+    """ExaBGP has just been started again, and no router has connected."""
     return net.process_up().wait(100).process_down().wait(1).process_up()
 
 

@@ -1,4 +1,4 @@
-"""One cause, one page: what larger findings, maintenance and the configuration keep quiet."""
+"""One cause is one finding: what larger findings, maintenance and the configuration suppress."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_pool_that_is_not_advertised_explains_nothing_on_other_links_circuits_
 
 def test_a_lost_circuit_is_one_finding(net: Company, space: Space):
     lose_chicago(net, space.family).wait(1000)
-    # That the region hangs on the other circuit now is another matter than the loss.
+    # That the region now depends on the other circuit is another matter than the loss.
     assert net.raised() == [f"circuit-down chicago {space.family}", "geo-not-redundant us microsoft"]
 
 
@@ -103,7 +103,7 @@ def test_a_link_that_was_raised_before_its_circuit_stays_raised_and_clears_as_us
 
 
 def test_a_cause_suppresses_until_it_is_violated_no_longer(net: Company):
-    """Not until its finding is cleared: that comes half a minute later."""
+    """It does not suppress until its finding is cleared, which is half a minute later."""
     net.lose("chicago-primary", *DUAL).wait(100)
     for space in SPACES.values():
         net.microsoft_sends("chicago-primary", space.sharepoint)

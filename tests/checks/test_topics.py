@@ -1,6 +1,6 @@
-"""A judge reads nothing that it does not declare: otherwise its verdict would not be asked for again.
+"""A judge reads nothing that its subject does not declare as a topic: otherwise its verdict would become outdated.
 
-Every subject is judged with facts that write down what they are asked, at every step of the histories.
+Every subject is judged with facts that record what the judge asks, at every step of the histories.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ NEEDS: Mapping[str, Callable[..., set[Topic]]] = {
     "drained_paths": lambda link: {topics.drain_topic(link)},
     "churning": lambda link: {topics.churn_topic(link)},
 }
-"""What must be declared by whoever asks a question, but for those of ``BY_PREFIX``."""
+"""By question of ``Facts``: the topics that a subject must declare, except for the questions in ``BY_PREFIX``."""
 
 
 def _counted(kind: str, link: LinkKey, family: Family, service: str) -> set[Topic]:
-    """What has changed where an amount has; that its level became usual, the monitor itself says."""
+    """The topics of an amount; when its level becomes usual, the monitor judges it again without a topic."""
     if kind == "vnets":
         return {topics.routes_topic("", RouteSet("vnet", family, link=link))}
     if kind == "service":
@@ -94,11 +94,11 @@ def _counted(kind: str, link: LinkKey, family: Family, service: str) -> set[Topi
 
 
 BY_PREFIX = ("covers", "covering", "inside")
-"""Questions about all routes of a feed that share addresses with a prefix: every set that holds one must be declared."""
+"""Questions about all routes of a feed that overlap a prefix: every set with such a route must be declared."""
 
 
 class RecordingFacts:
-    """The facts, and what they were asked."""
+    """The facts, and a record of what was asked."""
 
     def __init__(self, facts: NetworkFacts) -> None:
         self._facts = facts
@@ -125,7 +125,7 @@ class RecordingFacts:
 
 
 def undeclared(facts: NetworkFacts, subject: Subject) -> Iterator[str]:
-    """Yield what a judge reads and does not declare."""
+    """Yield what a judge reads without declaring it."""
     recording = RecordingFacts(facts)
     subject.judge(recording)  # type: ignore[arg-type]
     for name, about in recording.reads:
@@ -187,7 +187,7 @@ def test_a_topic_that_is_forgotten_is_found() -> None:
 
 
 def test_a_set_that_is_forgotten_is_found() -> None:
-    """What is asked by prefix is covered by the sets that are declared, and by no fewer."""
+    """The declared sets cover what is asked by prefix, and no smaller selection of them does."""
     network = "two circuits"
     policy = NETWORKS[network][0]
     monitor = Monitor(policy, START)

@@ -1,4 +1,4 @@
-"""Microsoft routes that fit no link: they are told with their cause, and prove nothing, neither up nor down."""
+"""Microsoft routes that fit no link: they are reported with their cause, and prove neither up nor down."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lose_primary(net: Company, space: Space) -> Company:
 
 
 def sends_itself(net: Company, space: Space) -> Company:
-    """The router of Chicago's primary link writes its own address into what it shows."""
+    """The router of Chicago's primary link writes its own address into its routes as next hop."""
     for prefix in (space.exchange, space.sharepoint):
         net.announce("edge-1", prefix, via=OWN, path="12076", communities=EXCHANGE)
     return net
@@ -84,7 +84,7 @@ def test_a_route_that_two_links_claim_is_unattributed(space: Space):
 def test_a_route_that_is_not_microsofts_needs_no_link(net: Company, space: Space):
     net.announce("edge-1", space.extra, path="64510 8075")
     assert net.status("route-unattributed", feed="edge-1") == "ok"
-    net.announce("edge-1", space.extra, path="64510 12076")  # the internet's way to Microsoft
+    net.announce("edge-1", space.extra, path="64510 12076")  # a route to Microsoft over the internet
     assert net.status("route-unattributed", feed="edge-1") == "ok"
 
 

@@ -1,4 +1,6 @@
-"""What must not be received: the checks of prefixes that must never come, that nobody listed, or of too many."""
+"""Routes that must not be received: prefixes that Microsoft must never send, prefixes that are not listed, or too
+many.
+"""
 
 from __future__ import annotations
 

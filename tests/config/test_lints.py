@@ -39,7 +39,7 @@ BASE = {
 
 @pytest.fixture
 def lints(tmp_path):
-    """The lints of the base configuration with some sections replaced: the key's path, the lint's name, its message."""
+    """Returns the lints of the base configuration with some sections replaced: key path, lint name, message."""
 
     def run(**sections):
         found = checked(tmp_path, **sections)
@@ -49,7 +49,7 @@ def lints(tmp_path):
 
 
 def checked(folder, here=False, **sections):
-    """Return what is found in the base configuration with some sections replaced, but for missing views."""
+    """Return the lints of the base configuration with some sections replaced, without missing views."""
     file = folder / "ermon.yml"
     file.write_text("\n".join(f"{key}: {value}" for key, value in (BASE | sections).items()))
     found = lint(load_config(file), NOW, folder, here=here)
@@ -474,7 +474,7 @@ def test_a_key_that_is_not_there_is_a_note_until_it_is(tmp_path):
     assert (found.problem.path, found.name) == ("feeds.outside.md5_password_file", "key-file-missing")
     assert not found.counts
     (tmp_path / "outside.key").write_text("secret")
-    (tmp_path / "outside.key").chmod(0)  # it is not opened
+    (tmp_path / "outside.key").chmod(0)  # lints do not open it
     assert checked(tmp_path, feeds=feeds) == []
 
 

@@ -1,4 +1,4 @@
-"""ermon.yml → Config: good files, bad files, defaults, warnings, positions."""
+"""Loading ermon.yml into a Config: valid files, invalid files, defaults, warnings, positions."""
 
 import json
 from datetime import UTC, date, datetime
@@ -71,7 +71,7 @@ def test_the_configurations_to_copy_from_load_without_a_warning(name):
 
 
 class TestReference:
-    """What the complete configuration says, value for value."""
+    """The values of the complete configuration, one by one."""
 
     config = load_config(REFERENCE).config
 
@@ -359,7 +359,7 @@ def test_positions_name_what_a_lint_speaks_of(load):
 
 
 class TestOneErrorCausesNoOther:
-    """What is broken is reported as broken, not also as missing, unknown or in conflict."""
+    """An invalid part is reported as invalid, and not also as missing, unknown or in conflict."""
 
     def test_a_broken_customer_does_not_make_every_mirror_ibgp(self, load):
         assert len(messages(load, MINIMAL.replace("{asn: 64500}", "{asn: none}"))) == 1
@@ -444,7 +444,7 @@ def _load_or_refuse(file):
 
 def test_every_key_has_a_description_for_editors():
     schema = json.loads(schema_json())
-    objects = {"(file)": schema} | schema["$defs"]  # where a key has only a $ref, the object's own counts
+    objects = {"(file)": schema} | schema["$defs"]  # a key with only a $ref has the description there
     assert [
         name for name, shape in objects.items() if "enum" not in shape and not shape.get("description")
     ] == []

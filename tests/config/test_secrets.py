@@ -1,4 +1,4 @@
-"""Every secret comes from a file, and what is wrong with the files is told at once."""
+"""Every secret comes from a file, and everything that is wrong with the files is reported at once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def problems(of: Config, config_file: Path) -> list[str]:
     return error.value.problems
 
 
-# Where they are ------------------------------------------------------------------------------------------
+# Places --------------------------------------------------------------------------------------------------
 
 
 def test_a_key_is_read_from_beside_the_configuration(config_file):
@@ -108,7 +108,7 @@ def test_every_file_that_cannot_be_read_is_named_with_where_it_was_looked_for(co
         )
 
 
-# What is in them -----------------------------------------------------------------------------------------
+# Contents ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

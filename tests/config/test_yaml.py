@@ -1,4 +1,4 @@
-"""YAML text → plain values with positions."""
+"""Reading YAML text into plain values with positions."""
 
 import os
 from pathlib import Path
@@ -109,7 +109,7 @@ def test_both_places_of_a_duplicate_key_are_named():
 
 
 def nested(opening, levels):
-    """Return a text of so many levels that is cut off there, and the same with its end."""
+    """Return a text of so many levels that is cut off there, and the same text with its end."""
     opened = "".join(map(opening, range(levels)))
     closed = "".join({"[": "]", "{": "}"}.get(char, "") for char in reversed(opened))
     return opened, opened + " " * levels + "x" + closed
@@ -129,12 +129,12 @@ NESTING = {
     "flow in block": (lambda level: "- " if level < 10 else "[", "1:43"),
     "behind names that are not ASCII": (lambda level: ("{é: ", "[")[level % 2], "1:81"),
 }
-"""How each level opens, and where level 33 begins."""
+"""By kind of level: how it opens, and where level 33 begins."""
 
 
 @pytest.fixture(params=["SafeLoader", "CSafeLoader"])
 def loader(request, monkeypatch):
-    """The parser of PyYAML and that of libyaml, each with its own limits or none."""
+    """The parser of PyYAML and that of libyaml, each with its own limit of nesting or without."""
     found = getattr(yaml, request.param, None)
     if found is None:
         pytest.skip("this PyYAML was built without libyaml")

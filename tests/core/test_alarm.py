@@ -1,4 +1,4 @@
-"""How a violation becomes a finding, and ceases to be one. ``raise_after`` is 10 s, ``clear_after`` 30 s."""
+"""How a violation becomes a finding, and how a finding is cleared. ``raise_after`` is 10 s, ``clear_after`` 30 s."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def case(raise_after: float = 10.0, clear_after: float = 30.0) -> Alarm:
 
 
 def live(one: Alarm, *steps: tuple[float, Status], until: float) -> list[tuple[float, str]]:
-    """Take the case through its statuses, each from its time on, and let its timer fire when it is due."""
+    """Take the alarm through its statuses, each from its time on, and fire its timer when it is due."""
     happened: list[tuple[float, str]] = []
 
     def pass_time(now: float) -> None:

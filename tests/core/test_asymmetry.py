@@ -1,4 +1,4 @@
-"""The links of a circuit compared prefix by prefix, as both sides come and go."""
+"""The links of a circuit compared prefix by prefix, while routes come and go on both sides."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def family(request: pytest.FixtureRequest) -> Family:
 
 
 def network(family: Family) -> Story:
-    """Both links bring and advertise one prefix, the same."""
+    """Both links receive and advertise the same prefix."""
     net = Story(SMALL, start=START).up(*SMALL.feeds)
     for edge, mirror in zip(EDGES, MIRRORS, strict=True):
         net.announce(edge, PREFIXES[family][0], via=MSEES[edge][family], path="12076")

@@ -1,4 +1,4 @@
-"""The wall clock is set: no timer and no verdict moves, and what goes by the calendar goes by the new one."""
+"""The wall clock is set: no timer and no verdict changes, and dates are judged by the new clock."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_feed_gets_in_sync_and_is_missed_in_its_usual_times(step: float) -> No
 
 
 def booked(net: Company, begins: float, ends: float) -> str:
-    """Write a window on a link that begins and ends so many seconds after now, by the clock as it is now."""
+    """Return a window on a link that begins and ends so many seconds from now, by the clock as it is now."""
     at = [
         datetime.fromtimestamp(net.monitor.network.calendar_now + seconds, UTC).isoformat()
         for seconds in (begins, ends)
@@ -132,13 +132,13 @@ def test_the_picture_of_the_last_day_ends_now(step: float) -> None:
 
 
 def history(timeline: Timeline, now: float) -> list[tuple[float, str]]:
-    """Return the states of a link but the first."""
+    """Return the states of a link except the first."""
     shown = timeline.show(now - SPAN_SECONDS, now).links()[0]
     return [(time, str(state)) for time, state in shown.states[1:]]
 
 
 def watched() -> tuple[Company, Timeline]:
-    """A link that was lost for a minute, ten minutes after the start, and ten minutes later."""
+    """A link that was lost for a minute, ten minutes after the start; ten minutes have passed since."""
     net, timeline = company().converge(), Timeline()
     timeline.follow(net.monitor, net.take_changes())
     for what in (net.lose, net.bring):
@@ -152,7 +152,7 @@ def watched() -> tuple[Company, Timeline]:
 
 @STEPS
 def test_no_outage_is_lost_from_the_last_day_when_the_clock_is_set(step: float) -> None:
-    """What was before moves with the clock: the hour that is there twice would hide what happened in it."""
+    """Earlier times move with the clock; otherwise the hour that comes twice would hide what happened in it."""
     net, timeline = watched()
     before = history(timeline, net.now)
     assert [state for _, state in before] == ["up", "down", "up"]
@@ -196,7 +196,7 @@ def test_nobody_knows_what_was_while_the_machine_was_suspended() -> None:
 def test_a_router_that_has_given_its_session_up_meanwhile_is_asked_for_a_new_one(
     seconds: float, asked: set[str]
 ) -> None:
-    """Its hold time was over, and its timer has not stood still."""
+    """Its hold time has run out: the router's timer did not stop while this machine was suspended."""
     net = company("collector: {hold_time: 90s}").up("edge-1", "isp-a")
     net.monitor.apply(ClockStepped(net.now, seconds, seconds))
     requests = net.monitor.advance(net.now).requests

@@ -1,4 +1,6 @@
-"""A drain is told against what is usual, and latches: the link falls silent before the work on it begins."""
+"""A drain is judged against the usual paths, and lasts while the link is silent, because the work follows the
+silence.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ RULES = DrainRules(extra=3, percent=50.0, relearn_after=WEEK)
 
 
 def paths(*runs: int, shut: int = 0) -> PathMarks:
-    """Return paths with 12076 so many times at their heads, and some that are to be shut down."""
+    """Return paths with so many 12076 at their heads, and some with GRACEFUL_SHUTDOWN."""
     return PathMarks([Counter([*((run, False) for run in runs), *[(1, True)] * shut])])
 
 

@@ -1,4 +1,4 @@
-"""One line, decided once: what is wrong, what cannot be seen, what is on its way, or that all is well."""
+"""The headline: whether something is wrong, something cannot be seen, a finding is on its way, or all is well."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_that_a_link_is_down_is_named_before_that_it_is_flapping(net: Company, s
 
 
 def checks(net: Company) -> list[str]:
-    """What is raised, in the order in which it is listed."""
+    """Return the checks of the raised findings, in the order in which they are listed."""
     return [finding.check for finding in net.monitor.findings()]
 
 
@@ -230,7 +230,7 @@ def test_before_routers_have_had_their_time_they_are_waited_for():
 
 
 def test_what_could_be_judged_before_and_cannot_be_now_matters(net: Company):
-    """A route of another's next hop hides whether the link is down, until that is raised for itself."""
+    """A route with another router's next hop hides whether the link is down, until that is raised itself."""
     net = good_day("checks: {route-unattributed: {enabled: false}, circuit-unseen: {enabled: false}}")
     for space in (V4, V6):
         net.announce(
@@ -310,7 +310,7 @@ def test_a_finding_that_was_ok_and_is_unknown_now_is_not_recovering(net: Company
     assert net.monitor.findings()[0].ok_since is None
 
 
-# Quiet on purpose ------------------------------------------------------------------------------------
+# Suppressed on purpose -------------------------------------------------------------------------------
 
 
 @BOTH_FAMILIES
@@ -333,7 +333,7 @@ def test_a_link_that_is_down_in_maintenance_is_never_well(space: Space):
 
 @BOTH_FAMILIES
 def test_a_link_that_is_down_in_maintenance_is_named_before_what_follows_from_it(space: Space):
-    """More severe though a missing prefix is: it is missing because the link is down."""
+    """A missing prefix is more severe, but it is missing because the link is down."""
     net = good_day("checks: {prefix-missing: {severity: critical}}")
     maintain(net, circuit="chicago", link="primary").lose("chicago-primary", space.family).wait(120)
     down = f"Link primary of circuit chicago receives no {FAMILY_NAMES[space.family]} routes (edge-1)"
@@ -443,7 +443,7 @@ def test_the_first_kind_that_applies_is_the_headline(net: Company):
 
 
 def test_what_is_kept_as_alarms_move_is_what_asking_all_of_them_finds(net: Company):
-    """The headline asks for few alarms; here all of them are asked."""
+    """The headline reads few alarms; here all alarms are searched."""
     steps = [
         lambda: leak(net),
         lambda: net.wait(3),

@@ -1,4 +1,4 @@
-"""The memory that a feed's routes take is estimated well, for each shape that a router can give them."""
+"""The estimate of the memory that a feed's routes take is good for every shape of route that a router can send."""
 
 import gc
 import tracemalloc
@@ -29,10 +29,10 @@ from ermon.model.settings import CheckSettings
 NOW = 1_772_366_400.0
 ROUTES = 40
 REFERENCE = load_config(Path(__file__).parents[2] / "config" / "ermon.reference.yml").config
-# What findings say of the routes is cut by itself, and not what is measured here.
+# No checks: their findings limit their own memory, which is not measured here.
 CONFIG = replace(REFERENCE, checks={name: CheckSettings(enabled=False) for name in CATALOGUE})
 BETWEEN = 0.6, 1.7
-"""The estimate, in terms of what Python says."""
+"""The estimate must be within these factors of the size that Python reports."""
 
 SEQUENCE, SET = SegmentKind.SEQUENCE, SegmentKind.SET
 MICROSOFT = PathSegment(SEQUENCE, (12076, 8075))
@@ -59,7 +59,7 @@ def long_path(number: int) -> Attributes:
 
 
 def many_segments(number: int) -> Attributes:
-    """The worst that an AS_PATH can be: a number a segment."""
+    """The AS_PATH that takes the most memory: one ASN in each segment."""
     parts = [PathSegment(SET, (100_000 + number + each,)) for each in range(600)]
     return attributes(AsPath([MICROSOFT, *parts]))
 
@@ -77,7 +77,7 @@ def routes(shape: Callable[[int], Attributes], version: int, count: int) -> Iter
 
 
 def hold(feed: str, shape: Callable[[int], Attributes], version: int, count: int) -> tuple[Monitor, int]:
-    """Have a monitor hold routes as they come from ExaBGP, and return what that takes, in bytes."""
+    """Have a monitor hold routes as they come from ExaBGP, and return the memory that they take, in bytes."""
     monitor, decoder = Monitor(CONFIG, NOW), Decoder(CONFIG.feeds)
     encoder = FeedEncoder(CONFIG.feeds[feed], 7, NOW)
     monitor.apply(SessionUp(NOW, feed))

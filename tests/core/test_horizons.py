@@ -1,4 +1,6 @@
-"""Several ExaBGP processes, each at its own time: who is behind holds up nobody else, and what is told is when it was."""
+"""Several ExaBGP processes, each at its own time: one that is behind delays no other, and findings have the times at
+which things happened.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +39,15 @@ checks:
   pool-fallback: {raise_after: 10s, clear_after: 30s}
   pool-leak: {clear_after: 30s}
 """
-"""Times that are easily added."""
+"""Times that are easy to add."""
 START = 1_000.0
 FEEDS = ("edge-1", "edge-2", "chicago-primary", "chicago-secondary", "isp-a", "outside")
 
 
 class Told:
-    """A monitor that follows each process; ``read`` says what is read, at whichever time it was said."""
+    """A monitor that follows each process; ``read`` applies events in the order in which they are read, whatever their
+    times.
+    """
 
     def __init__(self, space: Space, text: str = QUICK) -> None:
         self.space = space
@@ -93,7 +97,7 @@ class Told:
         self.withdraws(time, feed, self.space.exchange, self.space.sharepoint)
 
     def level(self, time: float, *processes: str) -> None:
-        """These have said everything until then; and ermon's own clock is there too."""
+        """These processes have reported everything until then, and ermon's own clock is there too."""
         for process in processes:
             self.monitor.delivered(process, time)
             self._take()
@@ -110,7 +114,7 @@ class Told:
         self.changes += outcome.changes
 
     def status(self, check: str) -> str:
-        """Of the first link, in the family."""
+        """Return the status of a check for the first link, in the family."""
         labels = {"circuit": "chicago", "link": "primary", "family": self.space.family}
         [found] = [
             each.status
@@ -120,7 +124,7 @@ class Told:
         return str(found)
 
     def told(self, *checks: str) -> list[tuple[float, str, str]]:
-        """What was raised and cleared of these checks in the family, each when."""
+        """Return what was raised and cleared of these checks in the family, with times."""
         return [
             (t.time, str(t.state), t.finding.check)
             for t in self._transitions
@@ -131,7 +135,9 @@ class Told:
 
 @BOTH_FAMILIES
 def test_an_outage_that_is_read_late_is_told_when_it_was(space: Space) -> None:
-    """The smallest input of an old fault: the time of the process that was read first overtook the other's lines."""
+    """The smallest input of an earlier fault: the time of the process that was read first overtook the other's
+    lines.
+    """
     net = Told(space)
     net.read(*(Alive(1100.0 + seconds, "outside") for seconds in range(51)))
     net.loses(1100.0, "edge-1")
@@ -143,7 +149,7 @@ def test_an_outage_that_is_read_late_is_told_when_it_was(space: Space) -> None:
 @BOTH_FAMILIES
 def test_a_full_table_that_streams_in_delays_nothing_that_it_does_not_tell_of(space: Space) -> None:
     net = Told(space)
-    net.read(Alive(1095.0, "outside"))  # and from here on, it is behind
+    net.read(Alive(1095.0, "outside"))  # from here on, it is behind
     net.loses(1100.0, "edge-1")
     net.pass_clock(1110.0)
     assert net.monitor.awaited() == {"edges"}
@@ -178,7 +184,7 @@ def test_nobody_waits_for_a_process_that_is_dead(space: Space) -> None:
 
 @BOTH_FAMILIES
 def test_a_dead_process_is_taken_at_its_word_until_its_end(space: Space) -> None:
-    """Its lines are read before its end is known: what ran out by then is told, each at its time."""
+    """Its lines are read before its end is known: timers that ran out by then fire, each at its time."""
     net = Told(space)
     net.loses(1100.0, "edge-1")
     net.read(ProcessDown(1150.0, "edges", "killed by SIGKILL"))
@@ -203,12 +209,12 @@ def test_ermon_s_own_timers_follow_its_own_clock(space: Space) -> None:
     assert net.told("storage-failed") == [(1120.0, "raised", "storage-failed")]
 
 
-# What two processes tell of ------------------------------------------------------------------------
+# Subjects of two processes -------------------------------------------------------------------------
 
 
 @pytest.fixture(params=[V4, V6], ids=["ipv4", "ipv6"])
 def net(request: pytest.FixtureRequest) -> Told:
-    """No link advertises the pool, as ``edges`` tells; where it is reached over the internet, ``outside`` does."""
+    """No link advertises the pool, as ``edges`` shows; ``outside`` shows when it is reached over the internet."""
     net = Told(request.param)
     for mirror in ("chicago-primary", "chicago-secondary"):
         net.withdraws(1091.0, mirror, net.space.pool)
@@ -251,7 +257,7 @@ def test_nobody_is_woken_by_what_the_slower_process_had_ended_in_time(net: Told)
 
 
 def test_what_the_slower_process_says_takes_the_place_of_what_was_concluded_of_later_times(net: Told) -> None:
-    """The faster one's view was without the aggregate from 1120 on; but from 1105 on nobody needed it."""
+    """The faster process's view had no aggregate from 1120 on, but from 1105 on none was needed."""
     net.shows(1100.0, "outside", net.space.own)
     net.withdraws(1120.0, "outside", net.space.own)
     net.shows(1125.0, "outside", net.space.own)

@@ -1,4 +1,6 @@
-"""To pass UPDATEs over by their octets changes nothing of what is held, found and asked for: against decoding them all."""
+"""Passing over UPDATEs by their octets changes nothing of the held routes, findings and requests, compared with
+decoding all.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,7 @@ ROUTES = [
 
 
 def frame(bodies: list[bytes], time: float, codec: Codec, octets: int) -> bytes:
-    """Write the line in which these UPDATEs come."""
+    """Return the line in which these UPDATEs come."""
     raw = RawUpdates(
         session=1,
         octets=octets,
@@ -80,7 +82,7 @@ def frame(bodies: list[bytes], time: float, codec: Codec, octets: int) -> bytes:
 
 
 class Side:
-    """A monitor and the decoder before it."""
+    """A monitor, and the decoder in front of it."""
 
     def __init__(self, *, passes_over: bool) -> None:
         self.monitor = Monitor(CONFIG, START)
@@ -117,7 +119,7 @@ class Side:
 
 
 def updates(random: Random, codec: Codec) -> list[bytes]:
-    """Some UPDATEs as a router might send them in a row, of which one may be cut off."""
+    """Return UPDATEs as a router might send them in a row; one of them may be cut off."""
     found: list[bytes] = []
     for _ in range(random.choice((1, 3, 8))):
         path_ids = {family: (1, 2) if family in codec.add_path else (None,) for family in FAMILIES}
@@ -138,7 +140,7 @@ def updates(random: Random, codec: Codec) -> list[bytes]:
 
 
 def history(seed: int, steps: int) -> int:
-    """Hold both sides against each other; return how many UPDATEs were passed over."""
+    """Compare both sides; return how many UPDATEs were passed over."""
     random = Random(seed)
     codec = Codec(True, frozenset(random.choice(((), ("ipv4",), ("ipv6",), FAMILIES))))
     sides = Side(passes_over=True), Side(passes_over=False)
@@ -173,7 +175,7 @@ def test_what_is_passed_over_changes_nothing(seed: int) -> None:
 
 
 def test_some_of_it_is_passed_over() -> None:
-    """Or the test above would prove nothing."""
+    """Otherwise the test above would prove nothing."""
     assert sum(history(seed, 10) for seed in range(5)) > 5
 
 

@@ -15,7 +15,7 @@ def amount(routes: float) -> Amount:
 
 
 def learnt(*levels: tuple[int | None, float]) -> tuple[History, float]:
-    """Learn amounts that last for so many seconds each; ``None``: nothing was right then."""
+    """Learn amounts that last for so many seconds each; ``None`` if nothing was right then."""
     history, now = History(DAY_SECONDS), 0.0
     for routes, seconds in levels:
         if routes is None:
@@ -97,7 +97,7 @@ def test_the_usual_level_is_the_higher_of_the_hours_and_the_days():
 
 
 def low_for(level: Level, routes: int, since: float, until: float) -> float:
-    """Let a level be too low; return how much of it has counted."""
+    """Let a level be too low; return how much of that time has counted."""
     level.too_low(amount(routes), 30.0, since)
     level.go_on(amount(routes), since)
     level.too_low(amount(routes), 30.0, until)

@@ -23,7 +23,7 @@ def covers(window: MaintenanceWindow, one: Subject) -> bool:
 
 
 def quiet(windows: tuple[MaintenanceWindow, ...], one: Subject, seconds: float = 0) -> bool:
-    """Return whether these windows keep a subject quiet, so many seconds after the beginning."""
+    """Return whether these windows suppress a subject, so many seconds after the beginning."""
     cover = Coverage(replace(TWO_CIRCUITS, exceptions=()), windows).of(one)
     return cover is not None and cover.active(START + seconds) is not None
 

@@ -1,4 +1,4 @@
-"""From verdicts to findings: timers, suppression, maintenance, what is stale, and reloads."""
+"""From verdicts to findings: timers, suppression, maintenance, stale findings, and reloads."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_dead_circuit_is_one_page(family: Family) -> None:
 
 
 def test_a_cause_suppresses_from_the_moment_it_is_violated() -> None:
-    """``circuit-down`` is raised after 5 s; a ``link-down`` of 0 s must not come before it."""
+    """``circuit-down`` is raised after 5 s; a ``link-down`` with 0 s must not be raised before it."""
     eager = replace(SMALL, checks={"link-down": CheckSettings(raise_after=0.0)})
     net = lose_link(converged(eager), "edge-1", "ipv4")
     assert net.raised() == ["link-down chicago primary ipv4"]
@@ -207,7 +207,7 @@ def test_a_check_that_is_switched_off_does_not_suppress() -> None:
 
 
 def test_a_suppressed_cause_still_suppresses() -> None:
-    """``circuit-down`` under maintenance, and with it ``link-down``, which the window does not cover."""
+    """``circuit-down`` in maintenance also suppresses ``link-down``, which the window itself does not cover."""
     on_circuit = replace(SMALL, maintenance=(window(0, 10_000, circuit="chicago"),))
     net = circuit_lost(on_circuit).wait(300)
     assert net.raised() == []
@@ -330,7 +330,7 @@ def test_a_paused_timer_does_not_run() -> None:
     assert not net.monitor.timers_running()
 
 
-# What else comes of it ---------------------------------------------------------------------------------------
+# Other results -----------------------------------------------------------------------------------------------
 
 
 def test_what_comes_soon_after_it_was_raised_is_shown_though_nothing_follows() -> None:

@@ -1,4 +1,6 @@
-"""For random histories, what the monitor answers step by step is what the oracle works out from scratch."""
+"""For random histories, the monitor's verdicts, updated step by step, are those that the oracle works out from
+scratch.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ from tests.networks import (
 from tests.oracle import Oracle, times_of, transitions_of
 
 EXAMPLES = int(os.environ.get("ERMON_ORACLE_EXAMPLES", "8"))
-"""How many random histories are tried with each network; set it higher for a deeper, random run."""
+"""How many random histories are tried with each network; a higher number gives a deeper, random run."""
 
 FAST = settings(
     max_examples=EXAMPLES,
@@ -48,7 +50,7 @@ FAST = settings(
     print_blob=False,
 )
 UNSHRUNK = settings(FAST, phases=[Phase.generate])
-"""A history that fails says enough as it is; to shorten it takes minutes."""
+"""A history that fails is clear enough; shortening it takes minutes."""
 
 DALLAS = only_feeds(TWO_CIRCUITS, ("edge-1", "edge-3*", "outside", "dmz"))
 
@@ -65,7 +67,7 @@ RELOADS = {
     network: (one, other, wider_policy(one), recognising_policy(wider_policy(one)))
     for network, (one, other) in NETWORKS.items()
 }
-"""The policies that a history changes between, in their order, and from the last one to the first."""
+"""The policies that a history changes between, in this order, and from the last one to the first."""
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -100,7 +102,7 @@ def no_steps(*_: object) -> Iterator[None]:
 
 
 def churn_noted_once(layers: Layers, _: str, link: LinkKey) -> None:
-    """Judge the churn of a link, and never come back."""
+    """Judge the churn of a link once, without a timer to judge it again."""
     layers.facts.pending.topics.add(churn_topic(link))
 
 
@@ -108,14 +110,14 @@ def churn_noted_once(layers: Layers, _: str, link: LinkKey) -> None:
 
 
 def nothing(*_: object) -> None:
-    """Do nothing: what a forgotten call does."""
+    """Do nothing, as if a call were forgotten."""
 
 
 _TOO_LOW = Level.too_low
 
 
 def learns_a_loss_at_once(level: Level, amount: Amount, drop_percent: float, now: float) -> Amount:
-    """Take what is too low for usual, however short it has lasted."""
+    """Take an amount that is too low for usual at once."""
     level.accept(amount, now)
     return _TOO_LOW(level, amount, drop_percent, now)
 
@@ -367,7 +369,7 @@ RARE = {
     "a cause that does not suppress",
     "maintenance without an end",
 }
-"""Bugs that chance seldom meets: they are looked for in the staged histories."""
+"""Bugs that random histories seldom show: they are looked for in the staged histories."""
 
 Stage = Callable[[Config], Iterator[list[Step]]]
 
@@ -383,7 +385,7 @@ IN_ORDER = {
     "a dead link that is forgotten",
     "first dumps that nobody comes back for",
 }
-"""Bugs that take several steps in their order: they are looked for in the histories that have these."""
+"""Bugs that take several steps in a certain order: they are looked for in the histories that have these."""
 
 
 @pytest.mark.slow
@@ -401,11 +403,11 @@ def test_a_planted_bug_does_not_escape(bug: str, monkeypatch: pytest.MonkeyPatch
 
 
 Standings = list[tuple[list[Told], list[tuple[Status, Status]]]]
-"""After each step, what was told, and of every alarm, how it stands and what its check answers."""
+"""After each step: what was reported, and the status and the verdict's status of every alarm."""
 
 
 def standings(network: str, history: list[Step]) -> Standings:
-    """Play a history to a monitor alone; where it crashes, it stands in no way that it ever does."""
+    """Play a history to a monitor alone. A crash gives a result that no monitor without a bug has."""
     monitor = Monitor(NETWORKS[network][0], START)
     found: Standings = []
     try:
@@ -423,13 +425,13 @@ def standings(network: str, history: list[Step]) -> Standings:
 
 @cache
 def right_standings(network: str, stage: Stage) -> list[Standings]:
-    """Return how all stands in staged histories without a bug."""
+    """Return the results of staged histories without a bug."""
     return [standings(network, history) for history in stage(NETWORKS[network][0])]
 
 
 def is_found(network: str, stage: Stage, right: list[Standings]) -> bool:
-    """Tell whether a staged history shows the bug that is planted. Those come first in which all stands otherwise than without
-    it: to play a history to the oracle too takes three times as long.
+    """Return whether a staged history shows the planted bug. Histories whose results differ from those without it are
+    tried first: playing a history to the oracle too takes three times as long.
     """
     alike = []
     for history, without in zip(stage(NETWORKS[network][0]), right, strict=True):
@@ -441,7 +443,7 @@ def is_found(network: str, stage: Stage, right: list[Standings]) -> bool:
 
 
 def trips(network: str, history: list[Step]) -> bool:
-    """Tell whether the history shows a bug: by another answer, or by a crash."""
+    """Return whether the history shows a bug, by different results or by a crash."""
     try:
         return any(True for _ in disagreements(network, history))
     except (KeyError, ValueError):
@@ -452,7 +454,7 @@ def trips(network: str, history: list[Step]) -> bool:
 
 
 def disagreements(network: str, history: list[Step], *, just_started: bool = False) -> Iterator[str]:
-    """Yield what monitor and oracle answer differently: statuses after every step, evidence, transitions."""
+    """Yield where monitor and oracle differ: statuses after every step, evidence, transitions."""
     policy, now = NETWORKS[network][0], START
     monitor = Monitor(policy, START, sessions=KeptSessions() if just_started else None)
     oracle = Oracle(policy, START, just_started=just_started)
@@ -462,7 +464,7 @@ def disagreements(network: str, history: list[Step], *, just_started: bool = Fal
             monitor.reconfigure(policy, now)
             oracle.reload(policy, now)
         elif events := list(step.make(now)):
-            for event in events:  # the daemon also takes in all there is before it lets time pass
+            for event in events:  # the daemon also applies all events before it lets time pass
                 monitor.apply(event)
             oracle.happen(*events)
         outcome = monitor.advance(now)
@@ -475,7 +477,7 @@ def disagreements(network: str, history: list[Step], *, just_started: bool = Fal
 
 
 def under_policies(network: str, history: Iterable[Step]) -> Iterator[tuple[Step, float, Config]]:
-    """Yield each step with its time, and the policy that holds from then on."""
+    """Yield each step with its time, and the policy that is in force from then on."""
     policies, now = RELOADS[network], START
     for step in history:
         now += step.gap

@@ -1,9 +1,10 @@
-"""Random histories read out of order: each process's own order kept, one process ahead of the other by any time.
+"""Random histories read out of order: the order within each process is kept, and one process may be ahead of the other
+by any time.
 
-What is told must be what the same history tells in the order of time. The one difference that is allowed: a subject that two
-processes tell of may begin or end at another time where both had something to say of it while they were apart, since what
-the faster one said before cannot be asked about once more when the slower one speaks. In the end it is raised or not as in order,
-unless by then nobody can tell: what is unknown neither raises nor clears, and so stays as what was told before has left it.
+The transitions must be those of the same history in the order of time, with one exception. A subject that depends on
+two processes may begin or end at another time while both report something about it and are apart, because what the
+faster process reported before cannot be judged once more when the slower one reports. In the end it is raised or not as
+in order, unless it is unknown then: unknown neither raises nor clears, so it stays as it was.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ from tests.networks import START
 
 SEVERAL = [name for name, (policy, _) in NETWORKS.items() if len(policy.processes) > 1]
 OF_A_PROCESS = (ProcessUp, ProcessDown)
-"""What ermon itself notices of a process, when it has read all that the process said before."""
+"""Events that ermon itself notices, when it has read everything that the process reported before."""
 LONG_AFTER = 14_400.0
-"""Seconds after which whatever still holds is raised."""
+"""Seconds after which every violation that lasts is raised."""
 EVERY = 12
-"""Of the staged histories every so many is read out of order, where there is little time."""
+"""Only every so many of the staged histories is read out of order in a short run."""
 TOGETHER = (1, 2, 5, 30, 300)
 """How many lines of one process may be read before those of another."""
 
@@ -56,7 +57,7 @@ class Line(NamedTuple):
 
 
 def lines_of(policy: Config, history: Iterable[Step]) -> tuple[list[Line], float]:
-    """Return what happens in the order of time, of no two processes at one instant, and when it ends."""
+    """Return the events in the order of time, no two processes at one instant, and the time of the end."""
     lines: list[Line] = []
     now = START
     apart = {process: number / 64 for number, process in enumerate(sorted(policy.processes), 1)}
@@ -65,15 +66,15 @@ def lines_of(policy: Config, history: Iterable[Step]) -> tuple[list[Line], float
         for event in () if step.reload else step.make(now):
             process = speaker(policy, event)
             at = event.time + apart.get(process, 0.0)
-            # What somebody accepts is what he sees: where that is behind, it is something else. A process is found silent
-            # when all that it said is read.
+            # A user accepts what is shown, which is something else while a process is behind. A process is found silent
+            # only when all of its lines are read.
             if not isinstance(event, Accepted | ProcessSilent):
                 lines.append(Line(at, process, structs.replace(event, time=at)))
     return list(told_by_the_living(sorted(lines, key=lambda line: line.time))), now + LONG_AFTER
 
 
 def told_by_the_living(lines: Iterable[Line]) -> Iterator[Line]:
-    """Leave out what random histories let a process say after its end, and before it is started again."""
+    """Leave out events of a process between its end and its next start, which random histories may have."""
     dead: set[str] = set()
     for line in lines:
         if isinstance(line.event, ProcessUp):
@@ -85,7 +86,7 @@ def told_by_the_living(lines: Iterable[Line]) -> Iterator[Line]:
 
 
 def speaker(policy: Config, event: Event) -> str:
-    """Return the process that tells of an event; an empty text for ermon itself."""
+    """Return the process that reports an event; an empty text for ermon itself."""
     if isinstance(event, OF_A_PROCESS):
         return event.process
     if isinstance(event, ListeningJudged | ConnectionsRefused):
@@ -95,7 +96,9 @@ def speaker(policy: Config, event: Event) -> str:
 
 
 def noticed_by(now: float, queues: Iterable[deque[Line]]) -> list[Line]:
-    """Take what ermon itself has seen happen by now out of these, and what was said before it, in the order of time."""
+    """Remove from the queues what ermon itself has noticed by now, and all that was reported before it, and return it
+    in the order of time.
+    """
     taken: list[Line] = []
     for queue in queues:
         noticed = [
@@ -110,7 +113,7 @@ def noticed_by(now: float, queues: Iterable[deque[Line]]) -> list[Line]:
 class Answers(NamedTuple):
     told: list[Told]
     statuses: dict[AlarmKey, Status]
-    """At the end."""
+    """At the end of the history."""
 
 
 def answers(monitor: Monitor, transitions: Iterable[Transition]) -> Answers:
@@ -126,8 +129,8 @@ def in_order(policy: Config, lines: Iterable[Line], end: float) -> Answers:
 
 
 def overtaken(policy: Config, lines: Iterable[Line], end: float, chance: random.Random) -> Answers:
-    """Read the lines as chance will have it; but nobody hears of what has not happened yet, and ermon itself notices
-    what it notices at once, the start and the end of a process too.
+    """Read the lines in a random order. No line is read before its time, and what ermon itself notices, such as the
+    start and the end of a process, is applied at once.
     """
     monitor = Monitor(policy, START)
     monitor.follow_each_process()
@@ -156,7 +159,9 @@ def overtaken(policy: Config, lines: Iterable[Line], end: float, chance: random.
 
 
 def differences(policy: Config, history: list[Step], seed: int) -> list[Told]:
-    """Return what only one of the two tells, of what no two processes tell of; and of all, how it ends."""
+    """Return the transitions that only one of the two runs has, for subjects of one process; and for all subjects,
+    differences at the end.
+    """
     lines, end = lines_of(policy, history)
     right, found = in_order(policy, lines, end), overtaken(policy, lines, end, random.Random(seed))
     plan = Monitor(policy, START)._alarms.plan
@@ -191,7 +196,7 @@ def test_what_is_read_out_of_order_is_told_as_in_order(network: str) -> None:
 
 @pytest.mark.parametrize("network", SEVERAL)
 def test_steps_of_the_clock_change_nothing(network: str) -> None:
-    """But what goes by the calendar, which these histories have no date of."""
+    """Dates are not tested here: these histories have none."""
     policy = NETWORKS[network][0]
     circuits = {
         name: replace(circuit, receive=replace(circuit.receive, prefixes=()))
@@ -215,7 +220,7 @@ def test_steps_of_the_clock_change_nothing(network: str) -> None:
     agree()
 
 
-# They can fail -------------------------------------------------------------------------------------------
+# These tests can fail ------------------------------------------------------------------------------------
 
 
 def nobody_is_waited_for(horizons: Horizons, _: object) -> float:

@@ -1,4 +1,4 @@
-"""Where the NAT pools are seen, in both families, and whether that is as it should be."""
+"""Where the NAT pools are seen, in both families, and whether that is right."""
 
 from __future__ import annotations
 
@@ -147,11 +147,11 @@ def test_the_addresses_of_a_pool_are_counted_once(prefixes: str, addresses: int)
     assert net.monitor.layout.addresses["chi"] == addresses
 
 
-# How pools stand -------------------------------------------------------------------------------------
+# The state of pools ----------------------------------------------------------------------------------
 
 
 def stands(net: Company, pool: str = "chi") -> tuple[str, dict[str, str]]:
-    """How a pool stands as a whole, and in each place that is worth a look."""
+    """Return the state of a pool as a whole, and of each place that is worth a look."""
     shown = pool_status(net.monitor, pool)
     links = {
         f"{circuit}-{link}": place for circuit, row in shown.on_links.items() for link, place in row.items()

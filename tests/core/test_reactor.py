@@ -1,4 +1,4 @@
-"""Sessions, being in sync, link states, and what counts as a Microsoft route elsewhere."""
+"""Sessions, being in sync, link states, and which routes of other views count as Microsoft's."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ def test_a_feed_with_too_many_routes_is_torn_down_and_holds_nothing() -> None:
 
 LARGE = replace(SMALL, collector=make_collector(asn=64500, max_bytes=10_000))
 MANY_TAGS = " ".join(f"64500:{number}" for number in range(980))
-"""As many communities as an UPDATE of 4,096 octets holds."""
+"""As many communities as an UPDATE of 4,096 octets can have."""
 
 
 @pytest.mark.parametrize("prefix", ["10.1.0.0/16", "2001:db8:2::/48"])
@@ -368,7 +368,7 @@ def test_a_feed_that_came_in_sync_begins_with_five_minutes_again() -> None:
     assert not network(net).overflowed("isp-a")
 
 
-# What is held of a full table --------------------------------------------------------------------------
+# Routes of a full table that are held ------------------------------------------------------------------
 
 
 def test_of_a_full_table_only_what_the_policy_can_ask_about_is_held() -> None:
@@ -443,7 +443,7 @@ def test_a_best_path_feed_proves_presence_and_never_absence(family: Family) -> N
 
 @FAMILIES
 def test_another_routers_table_counts_only_while_none_decides(family: Family) -> None:
-    """It can keep the routes of a dead link: graceful restart."""
+    """It may still have the routes of a dead link: graceful restart."""
     net = receive(story().up("edge-1", "edge-2"), "edge-2").get_in_sync("edge-2")
     assert network(net).link_state(PRIMARY, family) is LinkState.UP
     net.get_in_sync("edge-1")
@@ -497,7 +497,7 @@ def test_prefixes_are_counted_once_whatever_number_of_paths_and_feeds_show_them(
     assert network(net).prefix_count(SECONDARY, "ipv4") == 1
 
 
-# The sides of a circuit --------------------------------------------------------------------------------
+# The links of a circuit compared -----------------------------------------------------------------------
 
 
 def sides(net: Story, family: Family) -> set[str]:

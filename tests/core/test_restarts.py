@@ -1,8 +1,8 @@
-"""Whenever ermon is restarted: once every feed is back in sync, all is as it would be without.
+"""After a restart of ermon at any moment, everything is as it would be without, once every feed is back in sync.
 
-A random history is played to two monitors. One of them is replaced at some moment by another one that knows what the store
-keeps; ExaBGP runs again, and the routers that were there call again and send their tables. Until then nothing else
-happens: what begins and ends while ermon is away is aside.
+A random history is played to two monitors. At some moment, one of them is replaced by another one that knows what the
+store keeps; ExaBGP runs again, and the routers that had sessions connect again and send their tables. Nothing else
+happens until then: events while ermon is not running are not tested here.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ from tests.histories import Step, histories, told
 from tests.networks import START
 
 EXAMPLES = int(os.environ.get("ERMON_RESTART_EXAMPLES", "12"))
-"""How many random histories are tried with each network; set it higher for a deeper, random run."""
+"""How many random histories are tried with each network; a higher number gives a deeper, random run."""
 
 AWAY_SECONDS = 3.0
 QUIET_SECONDS = 1800.0
-"""Longer than any check's own times, and than routers get to call again."""
+"""Longer than any check's times, and than routers have to connect again."""
 
 ASIDE = {
-    # churn-high: "a first dump … do not count"; the changes of the minute before are seen by nobody.
+    # churn-high: "a first dump … do not count"; nobody counts the changes of the minute before.
     "churn-high",
     # feed-empty: "in sync and without a single route received": one that sent routes and has withdrawn all of them.
     "feed-empty",
-    # storage-failed: what cannot be written does not outlive anything.
+    # storage-failed: what cannot be written does not survive.
     "storage-failed",
 }
-"""Checks whose findings may differ, and the sentence of the contract that lets them."""
+"""Checks whose findings may differ, and the sentence of the contract that allows it."""
 
 T = TypeVar("T")
 
@@ -74,14 +74,14 @@ def through_json(value: Any, kind: type[T]) -> T:
 
 
 def restarted(monitor: Monitor, now: float) -> Monitor:
-    """Return what another ermon knows, which finds on disk what this one has written there."""
+    """Return the monitor of another run of ermon that finds on disk what this one has written."""
     levels = level_rows(monitor.levels(monitor.now), monitor.now).values()
     baselines = [msgspec.json.decode(row, type=KeptBaseline) for row in levels]
     drains = [KeptDrain(link, drain) for link, drain in monitor.drains().items()]
     after = Monitor(
         monitor.config,
         now,
-        # What cannot be written is not there.
+        # What cannot be written is missing.
         [f for f in through_json(monitor.findings(), list[Finding]) if f.check != "storage-failed"],
         through_json(list(monitor.cleared), list[Finding]),
         {kept.counted: kept.level for kept in baselines},
@@ -95,25 +95,25 @@ def restarted(monitor: Monitor, now: float) -> Monitor:
 
 @dataclass
 class Router:
-    """What a feed's router has, and would send in another session."""
+    """The table of a feed's router, which it would send in another session."""
 
     up: bool = False
     opened: list[Event] = field(default_factory=list)
     routes: dict[RouteKey, Route] = field(default_factory=dict)
     refreshes: dict[Family, tuple[float, set[RouteKey]]] = field(default_factory=dict)
-    """Since when it sends a family again, and what it has not sent again yet."""
+    """By family that it sends again: since when, and which routes it has not sent again yet."""
 
 
 class World:
-    """The routers, as the events tell of them."""
+    """The routers, as far as the events show them."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.routers = {name: Router() for name in config.feeds}
 
     def takes(self, event: Event) -> bool:
-        """Take an event in; return whether a router can do so: a session is agreed upon before it is up, and says nothing
-        when it is not.
+        """Apply an event; return whether a router can cause it. A session is negotiated before it is up, and carries
+        nothing when it is not.
         """
         if isinstance(event, ProcessDown):
             for name, router in self.routers.items():
@@ -160,7 +160,7 @@ class World:
                 pass
 
     def calls(self, name: str, time: float) -> Iterator[Event]:
-        """The router opens a session, and sends all that it has."""
+        """Yield the events of a router that opens a session and sends its table."""
         router = self.routers[name]
         families: dict[Family, list[Route]] = {family: [] for family in self.config.feeds[name].families}
         for route in router.routes.values():
@@ -172,7 +172,7 @@ class World:
 
 
 class Played:
-    """A monitor, and what it has told since a moment; its time is ``ahead`` of the history's."""
+    """A monitor, and its transitions since a moment; its time is ``ahead`` of the history's."""
 
     def __init__(self, monitor: Monitor, ahead: float = 0.0) -> None:
         self.monitor = monitor
@@ -192,8 +192,8 @@ class Played:
 
 
 def differences(network: str, history: list[Step], at: int, apart: float) -> Iterator[str]:
-    """Play a history, restart one of two at step ``at``, and yield in what they differ when routers are back; they
-    call ``apart`` seconds one after the other.
+    """Play a history, restart one of two monitors at step ``at``, and yield how they differ when the routers are back.
+    The routers connect ``apart`` seconds after each other.
     """
     policy = NETWORKS[network][0]
     world, now = World(policy), START
@@ -211,13 +211,13 @@ def differences(network: str, history: list[Step], at: int, apart: float) -> Ite
     now = round(now + 1.0, 6)
     play([ProcessUp(now, process) for process in policy.processes])
     back = [name for name, router in world.routers.items() if router.up]
-    for name in back:  # sessions that have lost messages, or were joined, begin anew for both
+    for name in back:  # sessions that lost messages or were joined start anew in both
         if not clean(without.monitor, name):
             play(list(again(world, name, now)))
     now += policy.collector.sync_timeout + 10
     without.play([], now)
     without.told.clear()
-    # The restart: ermon's time is the wall clock's again.
+    # The restart: ermon's time is that of the wall clock again.
     ahead = without.monitor.network.clock.offset
     began = now
     now = round(now + AWAY_SECONDS, 6)
@@ -239,7 +239,7 @@ def differences(network: str, history: list[Step], at: int, apart: float) -> Ite
         one.play([], now)
     yield from different(without.monitor, after.monitor)
     yield from told_otherwise(without.told, after.told, began)
-    # And from then on.
+    # And afterwards.
     for one in (without, after):
         one.told.clear()
     for number, step in enumerate(history[at:], at + 1):
@@ -267,7 +267,9 @@ def again(world: World, name: str, now: float) -> Iterator[Event]:
 
 
 def different(without: Monitor, after: Monitor, *, raised: bool = True) -> Iterator[str]:
-    """Yield how they differ; ``raised``: also in what is raised, when each check has had its own times."""
+    """Yield how they differ. ``raised`` says whether raised findings are compared, which takes each check its own
+    times.
+    """
     for one, other in zip(without.statuses(), after.statuses(), strict=True):
         if one.subject.check in ASIDE:
             continue

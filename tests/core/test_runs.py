@@ -1,4 +1,4 @@
-"""When ermon ran, and when it did not, over restarts, crashes and clocks that are set."""
+"""When ermon ran and when it did not, over restarts, crashes and steps of the clock."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ DAY = 86_400.0
 
 
 def log(*kept: KeptRun, began: float) -> RunLog:
-    """What an ermon knows that is started at a time."""
+    """Return the run log of an ermon that is started at ``began``."""
     runs = RunLog(kept)
     runs.begin(began, began - 90 * DAY)
     return runs
 
 
 def away(runs: RunLog, start: float, end: float) -> list[tuple[float, float, str]]:
-    """When ermon was not running, counted from the start."""
+    """Return when ermon was not running, in seconds from the start."""
     found = runs.away(start, end, runs.first() or start)
     return [(each.start - START, each.end - START, each.why) for each in found]
 
@@ -66,7 +66,7 @@ def test_a_clock_set_back_is_a_step_and_no_absence():
     assert away(runs, START, START + 3700) == []
     [step] = runs.clock_steps(START, START + 3700)
     assert (step.time, step.seconds) == (START + 3630, -3600)
-    # What the clock had said of the time to come is not taken for a sign of life.
+    # Times that the clock had only reached while it was ahead do not count as a sign of life.
     later = log(*runs.runs(), began=START + 5000)
     assert away(later, START, START + 5100) == [(3690, 5000, "died")]
 
@@ -82,7 +82,7 @@ def test_a_clock_set_forward_is_a_step_and_no_absence():
 
 
 def test_a_clock_that_is_set_wrong_and_right_again_has_stepped_twice():
-    """The first time was an hour later by the clock as it was then: that has not come yet."""
+    """The first step was an hour later by the clock of that time, and that time has not come yet."""
     runs = log(began=START)
     runs.clock_stepped(START + 60, START + 3660)
     runs.clock_stepped(START + 3670, START + 70)
@@ -92,7 +92,7 @@ def test_a_clock_that_is_set_wrong_and_right_again_has_stepped_twice():
 
 @pytest.mark.parametrize("hours", [8, 60])
 def test_a_machine_that_was_suspended_was_not_there(hours: int):
-    """Also over a weekend, longer than a clock that was right may be set by."""
+    """This also holds for a weekend, which is longer than a clock that was right may be set by."""
     runs = log(began=START)
     runs.is_alive(START + 60)
     runs.clock_stepped(START + 90, START + 90 + hours * 3600, hours * 3600)

@@ -119,7 +119,7 @@ def test_a_session_remembers_why_the_last_one_ended() -> None:
 @pytest.mark.parametrize(
     ("one", "negotiated", "offered", "in_force"),
     [
-        # configured, and nothing heard
+        # configured, and no OPEN received
         (ALL_PATHS, None, None, EITHER),
         (BEST_PATHS, None, None, NEITHER),
         # the peer's OPEN

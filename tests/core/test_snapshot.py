@@ -1,4 +1,4 @@
-"""A monitor that goes on from a snapshot says what the one that was there from the start says."""
+"""A monitor that goes on from a snapshot gives the same results as the one that it was taken from."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.networks import START, prefixes, routes
 
 
 def copied(policy: Config, monitor: Monitor) -> Monitor:
-    """Go on from a snapshot of ``monitor``, by way of JSON."""
+    """Return a monitor that goes on from a snapshot of ``monitor``, by way of JSON."""
     routes: dict[str, tuple[Route, ...]] = {
         name: tuple(state.rib.routes()) for name, state in monitor.network.feeds.items()
     }
@@ -56,18 +56,20 @@ def statuses(monitor: Monitor) -> list[tuple[object, ...]]:
 
 
 def known(monitor: Monitor) -> tuple[object, ...]:
-    """All that is known of the network; of what was usual only what follows from it, which is the median."""
+    """Return all that is known of the network; of the usual levels, only what follows from them, which is the
+    median.
+    """
     snapshot = take(monitor)
     usual = [(each.counted, monitor.network.usual(each.counted)) for each in snapshot.levels]
     return structs.replace(snapshot, levels=(), cases=()), usual
 
 
 Seen = tuple[list[Told], list[tuple[object, ...]]]
-"""What was told, and how the subjects stand."""
+"""What was reported, and the state of all subjects."""
 
 
 def different(one: Seen, other: Seen) -> list[str]:
-    """Say what only one of the two says."""
+    """Return what only one of the two has."""
     return [
         f"only {who} says {said}"
         for there, here in zip(one, other, strict=True)
@@ -77,7 +79,7 @@ def different(one: Seen, other: Seen) -> list[str]:
 
 
 def differences(network: str, history: list[Step], *, every: int) -> Iterator[str]:
-    """Play a history, and from each ``every``-th step on go on with copies; yield what they say otherwise."""
+    """Play a history, and go on with copies from each ``every``-th step; yield how they differ."""
     monitor = Monitor(NETWORKS[network][0], START)
     monitors = [monitor]
     everything = set(told(monitor.advance(START).transitions))
@@ -175,7 +177,7 @@ def test_what_an_earlier_ermon_raised_keeps_its_effects_quiet_in_a_copy_too() ->
 def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_hide_a_link() -> None:
     policy = NETWORKS["best paths"][0]
     monitor = Monitor(policy, START)
-    (hidden,) = prefixes("20.1.0.0/16")  # what the links bring; nobody asks about it otherwise
+    (hidden,) = prefixes("20.1.0.0/16")  # the link's own prefix; no check asks about it otherwise
     others = routes("20.1.0.0/16 20.2.0.0/16", "64510 8075")
     play([*converged(policy), announce("edge-2", others)], START, monitor)
     memory = take(monitor).feeds["edge-2"]
@@ -184,7 +186,7 @@ def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_h
 
 
 def test_another_s_route_that_is_withdrawn_after_the_copy_hides_nothing_there() -> None:
-    """Also where the router numbers its best paths."""
+    """This also holds if the router numbers its best paths."""
     policy = NETWORKS["best paths"][0]
     monitor = Monitor(policy, START)
     (hidden,) = prefixes("20.1.0.0/16")

@@ -1,4 +1,4 @@
-"""What is said of circuits, links, pools and feeds, in both families."""
+"""The status of circuits, links, pools and feeds, in both families."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def test_what_follows_from_a_configuration_is_worked_out_once(net: Company):
     assert net.monitor.layout is first
 
 
-# Quiet on purpose ------------------------------------------------------------------------------------
+# Suppressed on purpose -------------------------------------------------------------------------------
 
 
 def test_maintenance_and_exceptions_in_force_are_told_the_first_to_end_first():

@@ -1,4 +1,4 @@
-"""Another configuration, and other published lists, step by step."""
+"""Changes to another configuration, and to other published lists, step by step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LISTABLE = (*RECEIVED["ipv4"], *RECEIVED["ipv6"])
 
 
 def with_lists(policy: Config, listed: tuple[Prefix, ...]) -> Config:
-    """The same, and every circuit that expects anything expects these prefixes besides."""
+    """Return the same configuration, in which every circuit with expected prefixes expects these as well."""
     circuits = {
         name: replace(
             circuit,
@@ -84,7 +84,7 @@ def test_between_two_steps_everything_can_be_read_as_it_was() -> None:
     steps = 0
     for _ in monitor.go_over(Parts(other, START), now):
         if monitor.config is not policy:
-            break  # it has gone over, and what was in use is let go
+            break  # the change is made; only the old parts are being released
         steps += 1
         assert take(monitor) == before
     assert steps > 3, "a reload has more than one step"

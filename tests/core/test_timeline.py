@@ -1,4 +1,4 @@
-"""What the links were over the last 24 hours, however restless they are and whoever was watching."""
+"""The states of the links over the last 24 hours, with many changes, restarts and suspensions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DAY = SPAN_SECONDS
 
 
 class Watched:
-    """A company and its timeline; time counts from when the story began."""
+    """A company and its timeline; time counts from the beginning of the story."""
 
     def __init__(self, net: Company, timeline: Timeline | None = None) -> None:
         self.net = net
@@ -69,12 +69,12 @@ class Watched:
         return [(round(time - self.net.start, 3), state) for time, state in states]
 
     def restart(self, seconds: float, *runs: KeptRun) -> Watched:
-        """What an ermon says that starts so much later, from what this one has kept."""
+        """Return what a run of ermon shows that starts so much later, from what this one has kept."""
         net = Company(self.net.config, start=self.net.now + seconds)
         return Watched(net, Timeline.restored(self.kept(), RunLog(runs), net.now))
 
     def kept(self) -> list[KeptTimeline]:
-        """What is written down of the last 24 hours, and read again."""
+        """Return what is written of the last 24 hours, after reading it again."""
         current = hour_of(self.net.now)
         hours = [self.timeline.hour(hour, self.net.now) for hour in range(current - 24, current + 1)]
         written = msgspec.json.encode([hour for hour in hours if hour is not None])
@@ -88,7 +88,7 @@ def space(request: pytest.FixtureRequest) -> Space:
 
 @pytest.fixture
 def watched() -> Watched:
-    """The company, which was in sync two seconds after the story began."""
+    """The company, which was in sync two seconds after the beginning of the story."""
     found = Watched(company())
     found.net.converge()
     return found.wait(0)

@@ -1,4 +1,6 @@
-"""What the wall clock said, and when something was by it, after somebody has set it and the machine was suspended."""
+"""The wall clock at a time of events, and the date of a time of events, after the clock was set or the machine was
+suspended.
+"""
 
 from __future__ import annotations
 
