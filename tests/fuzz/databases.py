@@ -112,7 +112,7 @@ def outcome(path: Path, random: Random) -> str:
         file.write(rows, cleared, history, {7: b"?"}, NOW)
         file.look(lambda past: past.history(0.0, 100), [])
         file.look(lambda past: past.between(0.0, NOW, 100), [])
-        Reader(NOW).hours(file.look(lambda past: past.hours(0, 100), {}))
+        Reader(NOW).hours(file.look(lambda past: past.hours(0, 100), {}).answer)
         file.look(lambda past: past.held_from(), None)
         # Damage that only reading meets is mended, and told, by the next write.
         done, later = file.write(rows, cleared, history, {7: b"?"}, NOW)
