@@ -1,4 +1,4 @@
-// The status page. Each part draws itself from the store when something has changed.
+// The status page. Each part renders itself from the store after a change.
 
 import { renderCircuits } from "./circuits.js";
 import { PHONE, setText } from "./dom.js";
@@ -36,4 +36,4 @@ listenToFindings();
 listenToFilter();
 listenToJumps((id) => { if (id.startsWith("feed/")) showAll(); });
 PHONE.addEventListener("change", changed);
-if (store.status !== null) changed(); // the snapshot was faster than the rest of the page
+if (store.status !== null) changed(); // the snapshot arrived before the rest of the page was loaded

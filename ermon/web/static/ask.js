@@ -1,10 +1,10 @@
-// Asking the API, from whichever page.
+// Requests to the API, from every page.
 
 const PATIENCE = 8_000;
-/** Where ermon is: a proxy may have it below a path of its own, and not every page is at its top. */
+/** The URL of ermon's root: a proxy may serve ermon under a path prefix, and some pages are in subfolders. */
 const ROOT = new URL("../", import.meta.url);
 
-/** Returns the data of an answer; throws an `Error` with ermon's own words when it is an error. */
+/** Returns the data of an answer; throws an `Error` with ermon's text if the answer is an error. */
 export async function ask(path, { method = "GET", body } = {}) {
   const response = await fetch(new URL(path, ROOT), {
     method,

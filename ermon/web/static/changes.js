@@ -1,7 +1,7 @@
-// What may be changed from the page: windows are added and ended, and what a check calls wrong is taken for right.
+// Changes from the page: adding and ending maintenance windows, and accepting the present state of a finding.
 //
-// ermon judges every change again; here nothing is offered that it would refuse. Each change is confirmed, and the
-// confirmation names what will be quiet.
+// ermon checks the right for every change again; the page offers only changes that the caller may make. The user
+// confirms each change, and the confirmation names what it will suppress.
 
 import { ask } from "./ask.js";
 import { el, setText } from "./dom.js";
@@ -34,10 +34,10 @@ async function begin() {
   actions.end = endWindow;
   listenToAccept(caller.acceptable, accept);
   onChange(offerPlaces);
-  if (store.status !== null) changed(); // else the snapshot is on its way
+  if (store.status !== null) changed(); // otherwise the snapshot will arrive soon
 }
 
-/** Everything that a window can be about, as the status has it. */
+/** Fills the list of places that a window can cover, from the status. */
 function offerPlaces() {
   const { circuits, feeds, uplinks, segments } = store.status;
   const routers = new Set();
@@ -101,7 +101,7 @@ async function accept({ check, labels, summary }) {
   await told(problem, () => confirm(`Accept ${check} as the new normal?`, "Accept", body, () => ask("api/v1/accept", { method: "POST", body: { ...wanted, reason: reason.value } })));
 }
 
-/** Asks for a confirmation; does it and closes when it is given, and says why where ermon refuses. */
+/** Asks for confirmation, then runs `doIt` and closes the dialog; shows the reason if ermon refuses. */
 function confirm(title, yes, body, doIt) {
   const [heading, place, refused, buttons] = dialog.firstElementChild.children;
   setText(heading, title);
@@ -128,7 +128,7 @@ function confirm(title, yes, body, doIt) {
   });
 }
 
-/** Does something, and says in ermon's words why it did not work. */
+/** Runs `work`, and shows ermon's text if it fails. */
 async function told(place, work) {
   place.hidden = true;
   try {

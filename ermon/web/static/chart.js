@@ -1,4 +1,4 @@
-// The prefixes that each link of a circuit brought, as curves (uPlot).
+// The number of prefixes that each link of a circuit received, as curves (uPlot).
 
 import { el, show } from "./dom.js";
 import { clock, FAMILIES, minute, zone } from "./words.js";
@@ -6,7 +6,7 @@ import { clock, FAMILIES, minute, zone } from "./words.js";
 const HEIGHT = 240;
 const HATCH = 10;
 const DASHES = [[], [8, 4], [2, 4], [10, 3, 2, 3]];
-/** Told apart with any colour vision (Okabe and Ito). */
+/** Colours that can be distinguished with any colour vision (Okabe and Ito). */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 
 let chart = null;
@@ -15,7 +15,7 @@ let words = { when: "", last: "" };
 let chosen = null;
 let library = null;
 
-/** Draws the curves of the chosen circuit; `known` is the answer of the API, and `span` says of which time it is and what its end is. */
+/** Draws the curves of the chosen circuit; `known` is the answer of the API, `span` its span of time. */
 export function keepChart(known, span) {
   const first = timeline === null;
   timeline = known;
@@ -43,7 +43,7 @@ function size() {
   return { width: document.getElementById("chart").clientWidth || 320, height: HEIGHT };
 }
 
-/** Fetches the library when there is something to draw: the first picture does not wait for it. */
+/** Loads the library when there is something to draw, so that the page does not wait for it at first. */
 function load() {
   library ??= new Promise((resolve, reject) => {
     document.head.append(el("link", { rel: "stylesheet", href: "static/uplot/uPlot.min.css" }));
@@ -57,7 +57,7 @@ function load() {
 
 async function draw() {
   const UPlot = await load().catch(() => null);
-  if (UPlot === null) return; // ermon is away: the next time line tries again
+  if (UPlot === null) return; // ermon does not respond: the next timeline tries again
   const place = document.getElementById("chart");
   const links = timeline.links.filter(({ circuit, prefixes }) => circuit === chosen && prefixes !== undefined);
   const { color: ink, backgroundColor: ground } = getComputedStyle(document.body);
@@ -84,7 +84,7 @@ async function draw() {
   place.setAttribute("aria-label", `Prefixes received on ${chosen} ${words.when}; ${words.last}: ${last.join(", ")}`);
 }
 
-/** Breaks the curves where ermon was not running: between two counts that are far apart nobody knows. */
+/** Interrupts the curves where ermon was not running, because the numbers in between are unknown. */
 function broken([times, ...counts], gaps) {
   const rows = times.map((time, n) => [time, ...counts.map((count) => count[n])]);
   for (const { from } of gaps) rows.push([from, ...counts.map(() => null)]);

@@ -1,4 +1,4 @@
-// Per circuit: what each link brings and carries, by service and family, and how the links differ.
+// For each circuit: what each link receives and advertises, by service and family, and how the links differ.
 
 import { keepDifference } from "./difference.js";
 import { el, PHONE, readCell, show, table } from "./dom.js";
@@ -7,7 +7,7 @@ import { store } from "./store.js";
 import { at } from "./times.js";
 import { FAMILIES, marked } from "./words.js";
 
-/** With more circuits than this, each is closed until it is asked for. */
+/** With more circuits than this, each is closed until the user opens it. */
 const OPEN_UP_TO = 4;
 
 export function renderCircuits() {
@@ -25,7 +25,7 @@ function allUp(circuit) {
 function build(circuit, previous, open) {
   const figures = el("div", {});
   const difference = previous?.querySelector(".difference") ?? el("div", { class: "difference" });
-  // What is closed costs nothing: it is neither built nor asked for.
+  // A closed circuit costs nothing: it is neither built nor requested.
   const fill = () => {
     figures.replaceChildren(...(circuit.phone ? stacked(circuit) : [table(`Links of circuit ${circuit.name}`, ...rowsOf(circuit))]));
     keepDifference(circuit, difference);
@@ -42,7 +42,7 @@ function summary(circuit) {
   return el("summary", {}, el("strong", {}, circuit.name), " ", el("span", { class: "quiet" }, place), " ", states);
 }
 
-/** The heads and the rows of the table: a column for each link and family. */
+/** Returns the head and the rows of the table, with a column for each link and family. */
 function rowsOf({ links }) {
   const columns = Object.entries(links).flatMap(([link, found]) => Object.keys(found.state).map((family) => ({ link, found, family })));
   const services = [...new Set(Object.values(links).flatMap(({ services: each }) => Object.keys(each ?? {})))];
@@ -60,21 +60,21 @@ function rowsOf({ links }) {
   ];
 }
 
-/** Instead of a number that nothing proves: a 0 would say that there is nothing. */
+/** Shown instead of a number that nothing proves, because a 0 would claim that there is nothing. */
 const UNKNOWN = { text: marked("unknown"), class: "number unknown" };
 
 function number(value) {
   return value === undefined ? "–" : { text: value, class: "number" };
 }
 
-/** Over a session that is down nothing is advertised: its mirror shows what would be. */
+/** A link that is down advertises nothing: its mirror shows what it would advertise. */
 function advertised({ advertised_prefixes: counts, advertised_prefix_limit: limits, advertising }, family) {
   if (!(family in counts)) return "not seen";
   if (advertising[family] === "unknown") return UNKNOWN;
   return number(advertising[family] === "no" ? `none while the link is down (${counts[family]} would be)` : `${counts[family]} (limit ${limits[family]})`);
 }
 
-/** On a phone: link after link, and what its families have in common is said once. */
+/** The layout for a phone: link after link, with values that its families share shown once. */
 function stacked({ links }) {
   return Object.entries(links).map(([name, found]) => {
     const families = Object.keys(found.state);

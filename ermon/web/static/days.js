@@ -1,5 +1,5 @@
-// Which stretch of the past the history shows: the last 24 hours, or the day of this browser's calendar that the address
-// names (`#history=2026-11-29`).
+// The span of the history: the last 24 hours, or the day in this browser's time zone that the address names
+// (`#history=2026-11-29`).
 
 import { setText } from "./dom.js";
 import { now } from "./store.js";
@@ -13,7 +13,7 @@ const section = document.getElementById("history");
 const [before, after, latest] = section.querySelectorAll(".days button");
 const field = document.getElementById("history-day");
 
-/** What the address asks for: `null` for the last 24 hours, a day with its bounds in seconds, or `{ problem }`. */
+/** Returns the span that the address names: `null` for the last 24 hours, a day with its bounds in seconds, or `{ problem }`. */
 export function chosenDay() {
   const text = location.hash.match(ADDRESS)?.[1];
   if (text === undefined) return null;
@@ -22,18 +22,18 @@ export function chosenDay() {
   return day.from >= now() ? { problem: `${day.name} is in the future.` } : day;
 }
 
-/** Calls `changed` when another day is asked for. */
+/** Calls `changed` when the user chooses another day. */
 export function listenToDays(changed) {
   const press = (button, work) => button.addEventListener("click", () => { if (button.getAttribute("aria-disabled") !== "true") work(); });
   press(before, () => step(-1));
   press(after, () => step(1));
   press(latest, () => { location.hash = "#history"; });
-  // While somebody types a year, the field has days of the year 2, 20 and 202.
+  // While the user types a year, the field has days of the years 2, 20 and 202.
   field.addEventListener("change", () => { if (field.value !== "" && field.validity.valid) location.hash = `#history=${field.value}`; });
   addEventListener("hashchange", changed);
 }
 
-/** Shows in the controls which day is shown; nothing is held of the time before `heldFrom`. */
+/** Sets the controls to the shown day; nothing is stored from before `heldFrom`. */
 export function renderDays(day, heldFrom) {
   setText(document.getElementById("history-title"), day === null ? "History: last 24 hours" : `History: ${day.title}`);
   field.value = day === null ? "" : day.name;
@@ -49,14 +49,14 @@ function step(days) {
   location.hash = `#history=${dayOf(new Date(from.getFullYear(), from.getMonth(), from.getDate() + days))}`;
 }
 
-/** Not `disabled`: a button that somebody has just pressed keeps the focus. */
+/** Uses no `disabled`, so that a button that was just pressed keeps the focus. */
 function enable(button, enabled) {
   button.setAttribute("aria-disabled", String(!enabled));
 }
 
 function read(text) {
   const [, year, month, number] = text.match(DAY) ?? [];
-  // A day that begins and ends at midnight here: when the clocks change it has 23 or 25 hours.
+  // From midnight to midnight in this time zone: with a change of daylight saving time, 23 or 25 hours.
   const from = new Date(Number(year), Number(month) - 1, Number(number));
   if (dayOf(from) !== text || from.getFullYear() < 1970) return null;
   const to = new Date(from.getFullYear(), from.getMonth(), from.getDate() + 1);

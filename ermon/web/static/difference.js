@@ -1,24 +1,24 @@
-// How the links of a circuit differ: the prefixes that only one of them brings.
+// How the links of a circuit differ: the prefixes that only one of them receives.
 
 import { ask } from "./ask.js";
 import { el } from "./dom.js";
 import { FAMILIES, some } from "./words.js";
 
 const TITLE = "Difference between the links";
-/** Equal counts do not prove equal prefixes: so often it is asked again all the same. */
+/** The interval of requests while the counts do not change, because equal counts do not prove equal prefixes. */
 const MAX_AGE = 60_000;
 
-/** Keeps the comparison in `place` up to date: asks where what the links bring has changed, or it is old. */
+/** Keeps the comparison in `place` up to date: requests it if the links' numbers of routes have changed, or if it is old. */
 export async function keepDifference({ name, links }, place) {
   const brought = JSON.stringify(Object.values(links).map(({ routes, state }) => [routes, state]));
   const asked = place.asked ?? { brought: null, at: 0 };
   if (asked.brought === brought && Date.now() - asked.at < MAX_AGE) return;
   place.asked = { brought, at: Date.now() };
-  // What was found before is not about the links as they are now.
+  // The earlier result does not describe the present state of the links.
   if (asked.brought !== null && asked.brought !== brought) place.replaceChildren(el("h3", {}, TITLE), el("p", {}, "Comparing the links again."));
   try {
     const found = await ask(`api/v1/circuits/${encodeURIComponent(name)}/difference`);
-    if (place.asked?.brought !== brought) return; // it was asked again since
+    if (place.asked?.brought !== brought) return; // there is a newer request
     const told = Object.entries(found).map(([family, each]) => tell(family, each, links));
     place.replaceChildren(el("h3", {}, TITLE), ...told);
   } catch (error) {

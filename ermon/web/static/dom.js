@@ -1,16 +1,16 @@
-// Building and updating elements. Whatever comes from the network is set as text, never as markup.
+// Builds and updates elements. Data from the network is always set as text, never as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
-/** Rows of a table that are laid out at once, and about how many pixels each is high. */
+/** Rows up to which a table is laid out at once, and the approximate height of a row in pixels. */
 const LONG = 40;
 const ROW_HEIGHT = 34;
 const FOCUSABLE = "a, button, summary, input, select, [tabindex]";
 const SCROLLED = ".scroll, .drawing";
 
-/** Too narrow for tables and drawings: what they show is a list then, so that nothing is off the screen. */
+/** Matches screens that are too narrow for tables and drawings: these become lists, so that nothing is cut off. */
 export const PHONE = matchMedia("(max-width: 45rem)");
 
-/** Makes an element. Properties: attributes, and `on…` listeners; children: nodes, texts, lists of them. */
+/** Makes an element. Properties are attributes and `on…` listeners; children are nodes, texts, or lists of them. */
 export function el(tag, properties = {}, ...children) {
   return fill(document.createElement(tag), properties, children);
 }
@@ -41,13 +41,13 @@ function add(element, children) {
 /**
  * Makes the children of `parent` show `items`, in their order; `build(item, previous)` makes an element.
  *
- * The element of an item that has not changed stays as it is. One that has changed is built again, and what
- * the reader has done in it, the focus and how far it is scrolled, goes over to the new one.
+ * The element of an unchanged item stays. A changed item is built again, and the new element takes over the state of
+ * the old one: opened parts, focus and scroll position.
  */
 export function show(parent, items, keyOf, build) {
   const shown = parent.shownItems ?? new Map();
   const next = new Map(items.map((item) => [keyOf(item), item]));
-  // First, so that those behind need not move.
+  // Remove first, so that later elements need not move.
   for (const [key, { element }] of shown) if (!next.has(key)) element.remove();
   let place = parent.firstElementChild;
   for (const [key, item] of next) {
@@ -83,7 +83,7 @@ function within(element, selector) {
   return element.matches(selector) ? [element, ...found] : found;
 }
 
-/** Sets a text only where it differs: what is unchanged is neither drawn nor read out again. */
+/** Sets a text only if it differs, so that unchanged text is neither drawn nor read out again. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -93,7 +93,7 @@ export function table(caption, head, rows) {
   return framed(caption, head, el("tbody", {}, rows.map((row) => el("tr", {}, row.map(cell)))));
 }
 
-/** Puts a body of rows into a table that scrolls by itself where the page is too narrow for it. */
+/** Puts a body of rows into a table, in a frame that scrolls if the page is too narrow. */
 export function framed(caption, head, body) {
   return el(
     "div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
@@ -106,7 +106,7 @@ export function framed(caption, head, body) {
   );
 }
 
-/** Has a long table laid out only when it comes into sight; until then it counts as so many rows high. */
+/** Lays out a long table only when it becomes visible; until then its height is estimated from its rows. */
 export function later(frame, rows) {
   if (rows <= LONG) return frame;
   frame.style.contentVisibility = "auto";
@@ -114,7 +114,7 @@ export function later(frame, rows) {
   return frame;
 }
 
-/** What a cell says, a text or a node, and its properties. */
+/** Returns the content of a cell, a text or a node, and its properties. */
 export function readCell(content) {
   const plain = content instanceof Node || typeof content !== "object" || content === null;
   const { text, ...properties } = plain ? { text: content } : content;

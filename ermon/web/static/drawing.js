@@ -1,4 +1,4 @@
-// The network as a drawing: Microsoft above, the internet below, our edge routers between them.
+// Draws the network: Microsoft above, the internet below, the edge routers between them.
 
 import { el, PHONE, show, svg } from "./dom.js";
 import { keyOf, layOut, LINE, sizeOf } from "./layout.js";
@@ -7,19 +7,19 @@ import { groups } from "./network.js";
 import { store } from "./store.js";
 import { byFamily, clock, clocks, MARKS } from "./words.js";
 
-/** With more groups than this, each is drawn small. */
+/** Up to this number of groups each is drawn wide, with more of them small. */
 const WIDE_UP_TO = 4;
-/** Pools at each place in a list. */
+/** Pools that a list shows for each place. */
 const LISTED = 6;
-/** From so many letters on, a time has a date, and leaves room for nothing else. */
+/** A time of this length includes a date, and leaves no room for more text. */
 const DATED = 17;
-/** Of a letter, so that no text is wider than its column. */
+/** The width of a letter in pixels, rounded up so that no text is wider than its column. */
 const TEXT = 6.6;
 
 export function renderDrawing() {
   const found = groups(store.status);
   const dense = found.length > WIDE_UP_TO;
-  // A drawing that fits beside the findings stands there.
+  // A small drawing is placed beside the findings.
   document.querySelector(".first").classList.toggle("beside", found.length === 1 && found[0].links.length <= 2);
   const place = document.querySelector("#network .drawings");
   if (PHONE.matches) show(place, found, ({ key }) => `list ${key}`, list);
@@ -41,7 +41,7 @@ function draw(group) {
     (group.uplinks.length > 0 || group.views.length > 0) && bar("Internet", tops.internet, at, "internet"),
     group.views.map((view) => viewOf(view, at)),
   );
-  // Smaller than this it could not be read: then it scrolls.
+  // A smaller drawing would be unreadable; it scrolls instead.
   picture.style.minWidth = `${Math.min(width, Math.max(2 * size.column + 2 * size.margin, width * 0.75) * 0.8)}px`;
   return el("figure", { class: group.dense ? "drawing dense" : "drawing", tabindex: "0", role: "group", "aria-label": titleOf(group) }, picture);
 }
@@ -92,7 +92,7 @@ function linkLine(link, lines, at) {
   );
 }
 
-/** What is said of a link, line by line. */
+/** Returns the lines of text beside a link. */
 function linkTexts(link, size) {
   const { here, utc } = link.since ? clocks(link.since) : { here: null, utc: null };
   return [
@@ -106,7 +106,7 @@ function linkTexts(link, size) {
   ].filter(Boolean);
 }
 
-/** In one line, or one for each family: no state is cut off. */
+/** Returns the states in one line, or one line for each family, so that no state is cut off. */
 function statesOf(states, size) {
   const together = byFamily(states);
   if (together.length <= fitting(widthOf(size))) return [["small", together]];
@@ -134,18 +134,18 @@ function uplinkLine(uplink, at) {
   );
 }
 
-/** An uplink with the ASN of its provider, where that is known. */
+/** Returns an uplink's name, with the ASN of its provider if that is known. */
 function nameOf({ name, asn }) {
   return asn ? `${name} AS${asn}` : name;
 }
 
-/** Where a line meets its router: straight above or below, if the router is there. */
+/** Returns the point at which a line meets its router: vertically above or below, if the router is there. */
 function nearest(x, router, { routers, size }) {
   const centre = routers.get(router);
   return Math.min(Math.max(x, centre - size.offset), centre + size.offset);
 }
 
-/** What an outside view of the internet hears of our pools. */
+/** Draws what an outside view of the internet shows of the pools. */
 function viewOf(view, at) {
   const x = at.views.get(view.name);
   const y = at.tops.view + 16;
@@ -165,7 +165,7 @@ function announced({ state, pools, findings }, nothing, { chips: most }) {
   ];
 }
 
-/** A state's shape on its line. */
+/** Draws the shape of a state on its line. */
 function marker(x, y, mark) {
   return [
     svg("circle", { class: "marker", cx: x, cy: y, r: 9 }),
@@ -173,13 +173,13 @@ function marker(x, y, mark) {
   ];
 }
 
-/** The pools at a line: those that are where they should not be, or not where they should, stand out. */
+/** Draws the pools at a line. Pools in a wrong place, or missing, are highlighted. */
 function chips(pools, most) {
   const sorted = wrongFirst(pools);
   const shown = sorted.slice(0, sorted.length > most ? Math.max(1, most - 1) : most);
   const lines = shown.map((found) => {
     const { pool, answer, wrong } = found;
-    // The state first: a long name is cut off at its end.
+    // The state comes first, because a long name is cut off at its end.
     const state = { yes: "", no: "missing: " }[answer] ?? `${answer}: `;
     const text = `${state}pool ${pool}`;
     return [wrong ? "chip critical" : "chip", `${markOf(found)} ${text}`];
@@ -188,30 +188,30 @@ function chips(pools, most) {
   return rest > 0 ? [...lines, ["chip", `and ${rest} more pools`]] : lines;
 }
 
-/** Lines of text, one below the other: `[class, text]`. */
+/** Draws lines of text, one below the other; each is `[class, text]`. */
 function texts(x, y, lines, size) {
   return lines.filter(Boolean).map(([kind, text], n) =>
     svg("text", { class: kind, x, y: y + n * LINE }, svg("title", {}, text), short(text, widthOf(size))),
   );
 }
 
-/** What a text beside a line may be wide. */
+/** Returns the greatest width of a text beside a line, in pixels. */
 function widthOf({ column, offset }) {
   return column / 2 + offset - 18;
 }
 
-/** Cuts what is longer than so many pixels; the title has it whole. */
+/** Shortens a text to a width in pixels; the title has the whole text. */
 function short(text, pixels) {
   const fits = fitting(pixels);
   return text.length <= fits ? text : `${text.slice(0, fits - 1)}…`;
 }
 
-/** How many letters fit. */
+/** Returns the number of letters that fit. */
 function fitting(pixels) {
   return Math.max(4, Math.floor(pixels / TEXT));
 }
 
-// In words --------------------------------------------------------------------------------------------
+// Text ------------------------------------------------------------------------------------------------
 
 function titleOf({ circuits, routers }) {
   if (circuits.length > 0) return `${circuits.length === 1 ? "Circuit" : "Circuits"} ${circuits.map(({ name }) => name).join(", ")}`;
@@ -233,7 +233,7 @@ function told({ state, pools, findings, maintained }) {
 
 // On a phone ------------------------------------------------------------------------------------------
 
-/** Everything of a group, one below the other. */
+/** Makes a list of everything in a group. */
 function list(group) {
   const links = group.links.map((link) => item(`link/${link.circuit}/${link.name}`, link, `${link.circuit} ${link.name}`, [
     `on ${link.router}`, byFamily(link.states), link.since && `since ${clock(link.since)}`,

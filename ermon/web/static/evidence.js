@@ -1,4 +1,4 @@
-// What a finding is about, and what shows it.
+// The labels and the evidence of a finding.
 
 import { el } from "./dom.js";
 import { FAMILIES } from "./words.js";
@@ -10,7 +10,7 @@ export function labels(finding) {
   return el("dl", { class: "labels" }, found.map(([name, value]) => pair(name, FAMILIES[value] ?? value)));
 }
 
-/** The evidence as a small table, without what the labels have said already. */
+/** The evidence as a small table, without values that the labels repeat. */
 export function evidence(finding) {
   const rows = Object.entries(finding.evidence)
     .filter(([name, value]) => !counted(name, finding.evidence) && !repeats(name, value, finding.labels))
@@ -29,12 +29,12 @@ function spoken(name) {
   return name.replaceAll("_", " ").replace(/\bas\b/, "AS").replace(/\basn(s?)\b/, "ASN$1");
 }
 
-/** `prefixes_total` is told with `prefixes`. */
+/** `prefixes_total` is shown together with `prefixes`. */
 function counted(name, all) {
   return name.endsWith("_total") && Array.isArray(all[name.slice(0, -"_total".length)]);
 }
 
-/** `feeds: [edge-1]` says nothing new beside the label `feed: edge-1`. */
+/** Returns whether a label has the value already, such as `feeds: [edge-1]` beside `feed: edge-1`. */
 function repeats(name, value, known) {
   return Array.isArray(value) && value.length === 1 && known[name.replace(/s$/, "")] === value[0];
 }

@@ -1,4 +1,4 @@
-// The sessions with the routers: what is wrong stands first.
+// The BGP sessions with the routers, those with a problem first.
 
 import { el, framed, later, PHONE, show } from "./dom.js";
 import { store } from "./store.js";
@@ -18,7 +18,7 @@ export function listenToFilter() {
   });
 }
 
-/** Lets every feed be shown, whatever was picked. */
+/** Resets the filters, so that every feed is shown. */
 export function showAll() {
   document.getElementById("feed-filter").value = "";
   filter = "";
@@ -54,7 +54,7 @@ function matches({ name, router, view, state, circuit, link, uplink, segment }) 
   return filter === "" || texts.some((text) => text?.toLowerCase().includes(filter));
 }
 
-/** What is not known here is no good news. */
+/** Returns the rank of a feed. A state that this page does not know ranks as bad. */
 function rank({ overall }) {
   return ORDER.indexOf(overall);
 }
@@ -75,7 +75,7 @@ function row(feed) {
   );
 }
 
-/** On a phone. */
+/** The entry of a feed on a phone. */
 function item(feed) {
   return el(
     "li", { id: `feed/${feed.name}` },
@@ -85,7 +85,7 @@ function item(feed) {
   );
 }
 
-/** Of a feed that is down, nobody knows what its router has. */
+/** Returns the number of routes; for a feed that is down it is unknown. */
 function routesOf({ state, routes }) {
   return state === "up" ? byFamily(routes) : marked("unknown");
 }

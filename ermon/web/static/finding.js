@@ -1,4 +1,4 @@
-// The page of one finding, raised or past: what it is, its course, what to do, and what else was wrong.
+// The page of one finding, raised or past: its evidence and course, what to do, and other findings of that time.
 
 import { ask } from "./ask.js";
 import { el } from "./dom.js";
@@ -13,7 +13,7 @@ const id = decoded(location.pathname.match(/[^/]*$/)[0]);
 const place = document.getElementById("finding");
 let shown = "";
 
-/** Asked for again while the finding is raised: it may be cleared while somebody works on it. */
+/** Requests the finding again while it is raised, because it may be cleared meanwhile. */
 async function refresh() {
   let again = true;
   try {
@@ -29,7 +29,7 @@ async function refresh() {
 
 function draw(found) {
   const signature = JSON.stringify(found);
-  if (signature === shown) return; // what somebody has opened stays open
+  if (signature === shown) return; // opened parts stay open
   const opened = [...place.querySelectorAll("details")].map(({ open }) => open);
   shown = signature;
   const { finding } = found;

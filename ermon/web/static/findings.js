@@ -1,4 +1,4 @@
-// What is raised, with its evidence and what to do; and what was cleared lately.
+// The raised findings, with evidence and steps, and those that were cleared recently.
 
 import { el, show } from "./dom.js";
 import { evidence, labels } from "./evidence.js";
@@ -7,9 +7,9 @@ import { raised, store, worstFirst } from "./store.js";
 import { at, lasting, left, renderAges } from "./times.js";
 import { duration, marked, plural, seconds, stands } from "./words.js";
 
-/** The others are behind a button: nobody reads a thousand, and the drawing should not be far below. */
+/** The others are behind a button, so that a thousand findings do not push the drawing far down. */
 const SHOWN = 20;
-/** Of more findings than this, only so many show their evidence without being asked. */
+/** Only the first ones show their evidence at once; the others are closed. */
 const WHOLE = 3;
 const CLEARED_SHOWN = 20;
 const ROOM = matchMedia("(min-width: 64rem)");
@@ -17,10 +17,10 @@ const STALE = "It may be over: ermon cannot see it at present.";
 const SUPPRESSED = "Suppressed by maintenance, a drain or another finding.";
 
 let showAll = false;
-/** Which checks can be accepted by whoever looks, and what is done then. */
+/** The checks whose findings this user can accept, and the function that accepts one. */
 let acceptance = { checks: [], accept: null };
 
-/** Offers to accept the findings of these checks. */
+/** Offers a button to accept findings of these checks. */
 export function listenToAccept(checks, accept) {
   acceptance = { checks, accept };
 }
@@ -49,7 +49,7 @@ export function renderFindings() {
   renderAges();
 }
 
-/** What is raised, the worst first; findings with one cause are one entry. */
+/** Returns the raised findings, the worst first; findings with one cause are one entry. */
 function listed() {
   const groups = (store.status.groups ?? [])
     .map(({ findings: ids, ...group }) => ({ ...group, findings: ids.filter((id) => store.raised.has(id)).map((id) => store.raised.get(id)) }))
@@ -77,7 +77,7 @@ function groupCard({ text, severity, since, findings }, previous) {
   );
 }
 
-/** What will be raised if it lasts. */
+/** Renders the violations that will be raised if they last. */
 function renderNoticed() {
   const found = (store.status.noticed ?? []).slice(0, SHOWN);
   const place = document.getElementById("noticed");
@@ -91,7 +91,7 @@ function renderNoticed() {
   );
 }
 
-/** For how long it lasts, or since when it is gone. */
+/** Returns how long the violation has lasted, or since when it is gone. */
 function course(finding) {
   if (!finding.ok_since) return lasting(finding.since);
   return [
@@ -101,7 +101,7 @@ function course(finding) {
   ];
 }
 
-/** What to do about the worst is told without being asked, where it does not push the drawing out of sight. */
+/** Makes the card of a finding. The steps of the worst are open, unless they would push the drawing off the screen. */
 function article(finding, previous) {
   const { mark, word, recovering } = stands(finding);
   const first = finding.place === "worst" && finding.severity !== "info" && ROOM.matches;

@@ -1,10 +1,10 @@
-// What to do about a finding, in its card on the status page.
+// The steps of a finding in its card on the status page.
 
 import { ask } from "./ask.js";
 import { el } from "./dom.js";
 import { coded, plan } from "./plan.js";
 
-/** Fills an element with what to do about a finding. It is asked for again where the evidence has changed. */
+/** Fills an element with the steps of a finding, and requests them again when the evidence has changed. */
 export async function fillGuide(place, { id, check, evidence }) {
   const wanted = JSON.stringify([id, evidence]);
   if (place.wanted === wanted) return;
@@ -12,7 +12,7 @@ export async function fillGuide(place, { id, check, evidence }) {
   try {
     const found = await ask(`api/v1/findings/${encodeURIComponent(id)}`);
     const shown = JSON.stringify([found.steps, found.placeholders]);
-    if (place.shown === shown) return; // what somebody has opened stays open
+    if (place.shown === shown) return; // opened parts stay open
     place.shown = shown;
     place.replaceChildren(
       el("p", {}, coded(found.meaning)),

@@ -1,13 +1,13 @@
-// One line: how the network is, as ermon says, or that ermon is not heard.
+// The headline: ermon's state of the network in one line, or that ermon does not respond.
 
 import { el, setText } from "./dom.js";
 import { store } from "./store.js";
 import { at, lasting, left } from "./times.js";
 import { clock, KINDS, MARKS } from "./words.js";
 
-/** What is due, in the words of each kind. */
+/** The word for the time that is due, by kind of headline. */
 const DUE = { noticed: "raised", recovering: "cleared", maintenance: "ends", unseen: "waiting for routers, over" };
-/** The headings of what shows the present state. */
+/** The headings of the parts that show the present state. */
 const PRESENT = ["maintenance", "findings", "network", "circuits", "pools", "feeds"].map((part) => `#${part}-title`).join();
 
 export function renderHeadline() {
@@ -23,14 +23,14 @@ export function renderHeadline() {
   const times = `${since} ${due} ${kind}`;
   if (when.dataset.times !== times) {
     when.dataset.times = times;
-    // Outside of what is read out when it changes: it changes every second.
+    // Not in the live region, because screen readers would read it out every second.
     when.replaceChildren(...(since === null ? [] : lasting(since)), ...(due === null ? [] : coming(due, DUE[kind] ?? "due", since !== null)));
   }
   document.title = `${shape} ${text} - ermon`;
   markOld();
 }
 
-/** What shows the network as it was says as of when, while ermon is not heard. */
+/** Marks old data with its time while ermon does not respond. */
 function markOld() {
   for (const title of document.querySelectorAll(PRESENT)) {
     const mark = title.querySelector(".as-of") ?? title.appendChild(el("span", { class: "as-of" }));
@@ -38,7 +38,7 @@ function markOld() {
   }
 }
 
-/** When something will be so: a countdown. */
+/** Returns the countdown to something that is due. */
 function coming(due, word, more) {
   return [more ? "; " : "", `${word} in `, left(due), ", at ", at(due)];
 }

@@ -1,5 +1,5 @@
-// The history: when ermon ran, link states and findings as bands; the curves are in chart.js. The first picture does not
-// wait for any of it.
+// The history: when ermon ran, link states and findings as bands; the curves are in chart.js. The page is shown before
+// the history is loaded.
 
 import { ask } from "./ask.js";
 import { keepChart } from "./chart.js";
@@ -10,7 +10,7 @@ import { onChange, store } from "./store.js";
 import { clock, duration, FAMILIES, marked, minute, plural, seconds, stands } from "./words.js";
 
 const EVERY = 60_000;
-/** What has just happened is in the time line so much later. */
+/** The delay after which the timeline includes an event. */
 const AFTER_EVENT = 2_000;
 const FINDINGS_SHOWN = 40;
 const TICKS = 4;
@@ -26,7 +26,7 @@ let day = null;
 let asked = false;
 let due = null;
 let version = 0;
-/** The latest question: an answer to an earlier one is of another day. */
+/** The number of the latest request; the answer to an earlier one may be for another day. */
 let latest = 0;
 let showAll = false;
 let timeline = null;
@@ -51,7 +51,7 @@ function dayChanged() {
   refresh();
 }
 
-/** A day that is over changes no more. */
+/** Requests the timeline again if it can change: a past day cannot. */
 function refreshNow() {
   clearTimeout(due);
   due = null;
@@ -89,7 +89,7 @@ function draw() {
   show(scale, ticks(), ({ at }) => at, ({ text }) => el("span", {}, text));
   show(ran, [{ span, steps: timeline.clock_steps }], () => "ermon", ermonBand);
   setText(linksTitle, timeline.links.length > 0 ? "Links" : "No link states are stored for this time");
-  // A band moves with the span, which is part of what it shows.
+  // The span is part of an item, because a band moves with it.
   show(links, timeline.links.map((link) => ({ ...link, prefixes: undefined, span })), ({ circuit, link, family }) => `${circuit} ${link} ${family}`, linkBand);
   const count = timeline.findings.length;
   const shown = timeline.findings.slice(0, showAll ? count : FINDINGS_SHOWN);
@@ -100,7 +100,7 @@ function draw() {
   keepChart(timeline, day === null ? { when: "in the last 24 hours", last: "now" } : { when: `on ${day.title}`, last: "at last" });
 }
 
-/** The times along the bands. */
+/** Renders the times along the bands. */
 function ticks() {
   const step = (span.to - span.from) / TICKS;
   const untilNow = day === null || span.to < day.to;
@@ -118,7 +118,7 @@ function linkBand({ circuit, link, family, states }) {
   return band(`${circuit} ${link} ${FAMILIES[family]}`, told(parts), blocks(parts));
 }
 
-/** Splits a stretch into those in which ermon ran, with what it saw then, and those in which it did not; each with its word. */
+/** Splits a span into parts in which ermon ran, with the state, and parts in which it did not, each with its word. */
 function present(from, until, state, word = state) {
   const parts = [];
   let at = from;
@@ -135,7 +135,7 @@ function blocks(parts) {
   return parts.map(({ state, from, until, word }) => block(state, from, until, `${marked(state, state === "away" ? `ermon ${word}` : word)} from ${clock(from * 1000)} to ${clock(until * 1000)}`));
 }
 
-/** How long it was in each state; what is well is only said where there is nothing else. */
+/** Returns how long each state lasted; the good state only if there is no other. */
 function told(parts) {
   const sums = new Map();
   for (const { state, from, until, word } of parts) {
@@ -171,7 +171,7 @@ function block(kind, from, until, title) {
   const left = Math.min(Math.max(0, (from - span.from) / length), 1);
   const right = Math.min(1, (until - span.from) / length);
   const element = el("span", { class: `block ${kind}`, title });
-  // So that the shortest is seen, also at the right edge.
+  // So that the shortest block is visible, also at the right edge.
   element.style.insetInlineStart = `min(${100 * left}%, 100% - 3px)`;
   element.style.width = `max(3px, ${100 * Math.max(0, right - left)}%)`;
   return element;

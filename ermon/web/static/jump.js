@@ -1,24 +1,24 @@
-// What a link such as `#circuit/chicago` leads to: it is opened, and scrolled to.
+// Opens the target of a link such as `#circuit/chicago`, and scrolls to it.
 
 import { onChange, store } from "./store.js";
 import { decoded } from "./words.js";
 
-/** Follows the address of the page to a part of it; `show` is told which, so that it can be there. */
+/** Jumps to the part of the page that the address names; `show` is called with its id first, so that it is rendered. */
 export function listenToJumps(show) {
   const jump = () => {
     const id = decoded(location.hash.slice(1));
     if (!id.includes("/") || store.status === null) return;
     show(id);
-    // What has no place of its own is found at what stands at it: a router, on a phone.
+    // Something without its own element, such as a router on a phone, is found at an element that belongs to it.
     const found = document.getElementById(id) ?? document.querySelector(`[data-at="${CSS.escape(id)}"]`);
     if (found === null) return;
     for (let part = found; part !== null; part = part.parentElement) if (part instanceof HTMLDetailsElement) part.open = true;
     found.scrollIntoView({ block: "center" });
   };
   addEventListener("hashchange", jump);
-  // The same link again is no change of the address, and the reader may have scrolled away.
+  // Clicking the same link again does not change the address, but the user may have scrolled away.
   document.addEventListener("click", (event) => { if (event.target.closest?.('a[href^="#"]')?.hash === location.hash) jump(); });
-  // Of a page that was opened by such a link, as soon as there is something to be seen.
+  // If the page was opened with such a link, jump as soon as it is rendered.
   let due = true;
   onChange(() => {
     if (due) jump();

@@ -1,9 +1,9 @@
-// Where everything of a group stands in its drawing. All lengths are pixels.
+// The positions of everything in the drawing of a group. All lengths are pixels.
 
 const WIDE = { column: 204, offset: 62, margin: 10, bar: 28, circuit: 44, link: 124, router: 36, uplink: 118, view: 64, chips: 3 };
-/** From one line of text to the next. */
+/** The distance from one line of text to the next. */
 export const LINE = 16;
-/** Of a drawing among many. */
+/** The sizes of a drawing among many. */
 const DENSE = { column: 160, offset: 48, margin: 6, bar: 20, circuit: 34, link: 72, router: 26, uplink: 62, view: 56, chips: 1 };
 
 export function sizeOf(dense) {
@@ -13,9 +13,9 @@ export function sizeOf(dense) {
 /**
  * Returns `x` of each link, router, uplink and view, the tops of the rows, and the sizes.
  *
- * `size`: of `sizeOf`; `lines`: how many are said of a link at most. Routers stand below their links, and uplinks below
- * their routers, as far as there is room. A line runs in the left part of its column, `offset` from the middle, and what
- * is said of it stands to the right of it.
+ * `size` is from `sizeOf`; `lines` is the greatest number of text lines of a link. Routers are placed below their links,
+ * and uplinks below their routers, as far as there is room. A line runs in the left part of its column, `offset` from
+ * the middle, with its text to the right.
  */
 export function layOut(group, size, lines) {
   const columns = Math.max(group.links.length, group.routers.length, group.uplinks.length, group.views.length, 2);
@@ -47,14 +47,14 @@ export function layOut(group, size, lines) {
   return { size, width, height: y + 1, tops, links, routers, uplinks, views: spread(group.views.map(({ name }) => name)) };
 }
 
-/** One below each router, or side by side where a router has more. */
+/** Places one uplink below each router, or several side by side. */
 function placeUplinks(uplinks, routers, spread) {
   const single = new Set(uplinks.map(({ router }) => router)).size === uplinks.length;
   if (single) return new Map(uplinks.map(({ name, router }) => [name, routers.get(router)]));
   return spread([...uplinks].sort((a, b) => routers.get(a.router) - routers.get(b.router)).map(({ name }) => name));
 }
 
-/** What a link is called among those of a group. */
+/** Returns the key of a link in its group. */
 export function keyOf({ circuit, name }) {
   return `${circuit} ${name}`;
 }

@@ -1,11 +1,11 @@
-// The maintenance windows that are open and the exceptions in force: who, what, why, and when they end.
+// The open maintenance windows and the exceptions in force: author, subject, reason and end.
 
 import { el, show } from "./dom.js";
 import { store } from "./store.js";
 import { at, left } from "./times.js";
 import { MARKS, plural } from "./words.js";
 
-/** What can be done about one of them: `changes.js` says, once it knows who looks at the page. */
+/** The actions for a window. `changes.js` sets them when it knows the rights of the user. */
 export const actions = { end: null };
 
 export function renderMaintenance() {
@@ -33,7 +33,7 @@ function row(quiet) {
   );
 }
 
-/** What is wrong and suppressed by it: the causes by name, and the number of what follows from them. */
+/** Lists what it suppresses: causes by name, and the number of their effects. */
 function underIt({ suppressed = [], suppressed_total: total = 0, follow = 0 }) {
   if (suppressed.length === 0) return null;
   const rest = total - suppressed.length;
@@ -45,7 +45,7 @@ function underIt({ suppressed = [], suppressed_total: total = 0, follow = 0 }) {
   return el("ul", {}, lines.filter(Boolean).map((line) => el("li", {}, line)));
 }
 
-/** What it is about, in words. */
+/** Returns its subject in words. */
 export function placeText({ kind, about }) {
   if (kind === "maintenance" && about.link) return `link ${about.link} of circuit ${about.circuit}`;
   return Object.entries(about).map(([name, value]) => (name === "check" ? value : `${name.replaceAll("_", " ")} ${value}`)).join(", ");

@@ -1,13 +1,13 @@
-// What is drawn: circuits, links, routers, uplinks and views, gathered into groups that hang together.
+// The data of the drawings: circuits, links, routers, uplinks and views, in groups.
 //
-// Circuits that share routers are one group, and each group is a drawing of its own: so fifty circuits are a
-// page of small drawings, and not one that nobody can read.
+// Circuits that share routers are one group, and each group has its own drawing. So fifty circuits are a page of small
+// drawings, and not one unreadable drawing.
 
 import { allLinks, poolOnInternet, poolOnLink } from "./links.js";
 import { raised, store } from "./store.js";
 import { KINDS, MARKS, plural, SEVERITIES } from "./words.js";
 
-/** Returns the groups, those where something is wrong first. */
+/** Returns the groups, those with a problem first. */
 export function groups(status) {
   const found = findingsByPlace();
   const linked = gather(status, found);
@@ -50,7 +50,7 @@ function gather(status, found) {
   }));
 }
 
-/** The routers that have no link of a circuit, with their uplinks and segments. */
+/** Returns the routers without a link of a circuit, with their uplinks and segments. */
 function unlinked(status, found, linked) {
   const known = new Set(linked.flatMap(({ routers }) => routers.map(({ name }) => name)));
   const uplinks = drawnUplinks(status, found).filter(({ router }) => !known.has(router));
@@ -87,12 +87,12 @@ function drawnLink(circuit, name, link, pools, found) {
   };
 }
 
-/** Whether a maintenance window is open for a place: every name that the window has is a name of the place. */
+/** Returns whether an open maintenance window covers a place: all names of the window are names of the place. */
 function maintained(place) {
   return (store.status.maintenance ?? []).some(({ kind, about }) => kind === "maintenance" && Object.entries(about).every(([name, value]) => place[name] === value));
 }
 
-/** By link, the pools that are there or should be. */
+/** Returns by link the pools that are there or should be. */
 function poolsByLink(status) {
   const found = new Map();
   for (const [name, pool] of Object.entries(status.pools)) {
@@ -123,7 +123,7 @@ function viewsOf(status, found) {
     .map(([name, feed]) => ({ name, ...heard(status, [[name, feed]]), findings: found.get(`feed ${name}`) }));
 }
 
-/** What the internet hears on some feeds: the pools, and whether a silence can be believed. */
+/** Returns what some internet feeds show: the pools, and whether the feeds can prove absence. */
 function heard(status, feeds) {
   const pools = Object.entries(status.pools).flatMap(([pool, each]) =>
     feeds
@@ -137,8 +137,8 @@ function heard(status, feeds) {
 
 // Findings --------------------------------------------------------------------------------------------
 
-/** What is raised about each place, in words: `▲ pool-leak`, `▲ 2 findings`, or, where all of it is gone, `○ pool-leak
- * recovering`. What is recovering is not counted beside what is not.
+/** Returns the raised findings of each place in words: `▲ pool-leak`, `▲ 2 findings`, or `○ pool-leak recovering` if all
+ * of them are recovering. Otherwise recovering findings are not counted.
  */
 function findingsByPlace() {
   const byPlace = new Map();

@@ -1,11 +1,11 @@
-// When ermon was not running, and when the clock of its machine was set, in words.
+// Says in words when ermon was not running, and when the clock of its machine was set.
 
 import { el, show } from "./dom.js";
 import { at } from "./times.js";
 import { duration, plural } from "./words.js";
 
 const SHOWN = 10;
-/** Seconds by which clocks may differ that are called the same. */
+/** Seconds up to which a difference of clocks is ignored. */
 const SAME_CLOCK = 1;
 const HOW = {
   stopped: "It was stopped.",
@@ -13,7 +13,7 @@ const HOW = {
   died: "It was not stopped: it crashed, was killed, or its machine lost power.",
 };
 
-/** Says of a stretch of the past what ermon does not know of it, and why. */
+/** Shows what ermon does not know of a span, and why. */
 export function renderGaps(place, timeline) {
   const notes = [...held(timeline), ...timeline.not_running.filter(({ why }) => why !== "not-held").map(gap), ...timeline.clock_steps.filter(wasSet).map(clockStep)];
   const shown = notes.sort((a, b) => a.time - b.time).slice(0, SHOWN);
@@ -31,7 +31,7 @@ function gap({ from, to, why }) {
   return { kind: "gap", time: from, from, to, why };
 }
 
-/** That its machine was suspended is said as a gap. */
+/** Returns whether the clock was set; a suspension is shown as a gap instead. */
 function wasSet({ seconds, suspended }) {
   return Math.abs(seconds - suspended) >= SAME_CLOCK;
 }

@@ -5,7 +5,7 @@ import { FAMILIES } from "./words.js";
 
 const COPIED_FOR = 2_000;
 
-/** The steps; words in capitals that nobody could fill in are explained where they stand. */
+/** Makes the list of steps. Words in capitals that could not be filled in are explained beside the command. */
 export function plan({ steps, platforms, placeholders }) {
   const typed = steps.flat().map(({ text }) => text.split("`").filter((_, number) => number % 2 === 1).join("\n")).join("\n");
   return [
@@ -14,7 +14,7 @@ export function plan({ steps, platforms, placeholders }) {
   ];
 }
 
-/** Sets what stands in backticks as code. */
+/** Turns text in backticks into code elements. */
 export function coded(text) {
   return text.split("`").map((part, number) => (number % 2 === 1 ? el("code", {}, part) : part));
 }
@@ -23,7 +23,7 @@ function piece({ text, commands }, platforms, placeholders) {
   return [el("p", {}, coded(text)), commands.map((each) => asked(each, platforms, placeholders))];
 }
 
-/** One question in one place: the command for its platform, and the others behind a fold. */
+/** Shows one question for one router: the command for its platform; those of other platforms can be unfolded. */
 function asked({ where, platform, commands, hint }, platforms, placeholders) {
   const own = platform === null ? undefined : commands[platform];
   const others = Object.keys(commands).filter((name) => name !== platform);
@@ -42,12 +42,12 @@ function asked({ where, platform, commands, hint }, platforms, placeholders) {
   );
 }
 
-/** All that is typed of a command. */
+/** Returns the whole text of a command. */
 function whole(blocks) {
   return blocks.map(({ lines }) => lines.join("\n")).join("\n");
 }
 
-/** Each block by itself: what belongs into a file must not be pasted into a shell. */
+/** Shows each block by itself, because lines for a file must not be pasted into a shell. */
 function pasted(blocks, what) {
   return blocks.map(({ heading, lines }) => [
     heading && el("p", { class: "facts" }, `${heading}:`),
@@ -68,19 +68,19 @@ function command(text, what) {
   return el("div", { class: "command" }, el("pre", {}, code), button, told);
 }
 
-/** Copies a text that is shown; where a browser does not let a page do that, the text is selected for the reader. */
+/** Copies a shown text; if the browser does not allow it, selects the text so that the user can copy it. */
 async function copy(text, shown) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Browsers have the clipboard only over HTTPS and on this machine.
+    // Browsers offer the clipboard only over HTTPS and for this machine.
     getSelection().selectAllChildren(shown);
     return document.execCommand("copy");
   }
 }
 
-/** What is to be written for the words in capitals that are left in a text. */
+/** Explains the words in capitals that are left in a text. */
 function words(text, placeholders) {
   const entries = Object.entries(placeholders).filter(([word]) => new RegExp(`(?<![\\w-])${word}(?![\\w-])`).test(text));
   if (entries.length === 0) return null;
@@ -88,7 +88,7 @@ function words(text, placeholders) {
   return el("p", { class: "facts" }, "To be replaced: ", told, ".");
 }
 
-/** The labels in a line: what tells two findings of one check apart. */
+/** Returns the labels in one line, which distinguish two findings of one check. */
 export function told(labels) {
   return Object.values(labels).filter((value) => value !== "").map((value) => FAMILIES[value] ?? value).join(", ");
 }

@@ -5,7 +5,7 @@ import { allLinks, markOf, poolAtLink, poolOnInternet, wrongFirst } from "./link
 import { store } from "./store.js";
 import { MARKS, plural, some } from "./words.js";
 
-/** With more columns than this nobody finds the cell: then each row names what matters. */
+/** A table with more columns is hard to read: then each row names the places that matter. */
 const COLUMNS = 16;
 
 export function renderPools() {
@@ -14,7 +14,7 @@ export function renderPools() {
   else show(place, [matrix(store.status)], () => "matrix", ({ caption, head, rows }) => later(table(caption, head, rows), rows.length));
 }
 
-/** Each pool with its exits: the links, and what shows the internet. */
+/** Returns each pool with its places: the links, and the views of the internet. */
 function exits(status) {
   const { links, pools, views } = places(status);
   const many = links.length + views.length > COLUMNS;
@@ -43,7 +43,7 @@ function places(status) {
   return { links, pools, views };
 }
 
-/** A view of the internet, by what it shows. */
+/** Names a view of the internet by what it shows. */
 function seen(view, { feeds }) {
   return `${feeds[view]?.uplink ? `to ${feeds[view].uplink}` : "internet"}: ${view}`;
 }
@@ -88,14 +88,14 @@ function inWords(found) {
   return `${markOf(found)} ${found.wrong ?? found.answer}`;
 }
 
-/** Where the pool should be: each place by its mark. */
+/** Shows each place where the pool should be, with its mark. */
 function planned(found) {
   const state = found.some(({ wrong }) => wrong) ? "down" : found.some(({ answer }) => answer === "unknown") ? "unknown" : "up";
   const text = found.map((each) => `${markOf(each)} ${each.where}`).join(", ");
   return text === "" ? "–" : { text, class: state };
 }
 
-/** Where it need not be: only the places where it is. */
+/** Shows the places where the pool is and need not be. */
 function besides(found) {
   const seen = found.filter(({ answer }) => answer === "yes");
   const unknown = found.filter(({ answer }) => answer === "unknown").length;

@@ -1,13 +1,13 @@
-// The search at the top: what a query names, which routes fit it, and who does not have a prefix. ermon judges the query.
+// The search at the top: the places that a query names, matching routes, and feeds without a prefix. ermon parses the query.
 
 import { ask } from "./ask.js";
 import { el, PHONE, setText, table } from "./dom.js";
 import { MARKS, plural } from "./words.js";
 
 const HEAD = ["Feed", "Prefix", "Came by", "AS path", "Next hop", "Communities"];
-/** More rows of a table nobody reads here; the terminal and the API have more. */
+/** Rows of a table on the page; the terminal and the API show more. */
 const ROWS = 100;
-/** What proves that a router does not show a prefix. */
+/** The reasons that prove that a router does not have a prefix. */
 const PROVEN = ["absent", "covered"];
 const ATTRIBUTIONS = { unattributed: "fits no link", "internal-copy": "internal copy", "not-microsoft": "not from Microsoft" };
 
@@ -36,7 +36,7 @@ function close() {
   remember("");
 }
 
-/** A search has an address, so that it can be sent to somebody. */
+/** Puts the query into the address, so that a user can send a link to it. */
 function remember(query) {
   const address = new URL(location.href);
   if (query === "") address.searchParams.delete("q");
@@ -84,7 +84,7 @@ function places({ places: shown, places_total: total }) {
   return [el("ul", { class: "places" }, items), total > shown.length && el("p", { class: "unknown" }, `◆ and ${total - shown.length} more: search for a longer name.`)];
 }
 
-/** A prefix in a text leads to its routes. */
+/** Turns prefixes in a text into links to their routes. */
 function withPrefixes(text) {
   return text.split(/([\da-f.:]+\/\d+)/).map((part, n) => (n % 2 === 0 ? part : el("a", { href: `?${new URLSearchParams({ q: part })}`, onclick: again(part) }, part)));
 }
@@ -122,7 +122,7 @@ function communities({ communities: plain, large_communities: large }) {
   return [...plain.map(({ community, name }) => (name ? `${name} (${community})` : community)), ...large].join(", ");
 }
 
-/** Who does not have a prefix, by reason. */
+/** Lists the feeds without a prefix, by reason. */
 function without({ without: feeds }) {
   if (feeds.length === 0) return null;
   const reasons = Map.groupBy(feeds, ({ text }) => text);

@@ -1,21 +1,21 @@
-// What ermon has told: a snapshot, and what has changed since.
+// The data from ermon: a snapshot, and the changes since.
 
-/** Cleared findings that are kept: more than are shown, and a page that stays open for weeks must not grow. */
+/** Cleared findings that are kept: more than are shown, but few enough for a page that stays open for weeks. */
 const CLEARED_KEPT = 50;
-/** Clocks that differ by less are called the same; the answer was on its way for some of it. */
+/** Difference of clocks in milliseconds that is ignored, because part of it is the time that the answer took. */
 const SAME_CLOCK = 1_500;
 
 export const store = {
   status: null,
-  /** By id. */
+  /** The raised findings by id. */
   raised: new Map(),
-  /** The latest first. */
+  /** The cleared findings, the latest first. */
   cleared: [],
-  /** Whether ermon is there, and has been heard from lately. */
+  /** Whether the connection to ermon is up and the data is recent. */
   live: false,
-  /** When, in milliseconds of the browser's clock, all of this was known to be so. */
+  /** The time of the data, in milliseconds of the browser's clock. */
   heardAt: null,
-  /** Counts the events: an answer that was asked for before one came may be older than it. */
+  /** The number of events: the answer to a request from before an event may be older than the event. */
   version: 0,
 };
 
@@ -24,7 +24,7 @@ let due = false;
 let ahead = 0;
 let sorted = null;
 
-/** Calls `render` when something has changed, once for each frame at most. */
+/** Calls `render` after changes, at most once for each frame. */
 export function onChange(render) {
   listeners.add(render);
 }
@@ -33,7 +33,7 @@ export function changed() {
   sorted = null;
   if (due) return;
   due = true;
-  // A tab in the background draws no frames, and its title must tell all the same; the first picture is due at once.
+  // A tab in the background draws no frames, but its title must still change. The first rendering is due at once.
   const soon = document.hidden || store.version <= 1 ? queueMicrotask : requestAnimationFrame;
   soon(() => {
     due = false;
@@ -41,20 +41,20 @@ export function changed() {
   });
 }
 
-/** Seconds since the epoch by ermon's clock, which stands still while ermon is not heard. */
+/** Returns ermon's time in seconds since the epoch; it stops while ermon does not respond. */
 export function now() {
   return ((store.live || store.heardAt === null ? Date.now() : store.heardAt) + ahead) / 1000;
 }
 
 export function takeSnapshot({ status, findings }) {
-  // Another release has another page.
+  // A new release of ermon has a new page.
   if (store.status !== null && store.status.version !== status.version) location.reload();
   store.cleared = findings.filter(({ state }) => state === "cleared").slice(0, CLEARED_KEPT);
   takeRaised(findings.filter(({ state }) => state === "raised"));
   takeStatus(status);
 }
 
-/** Counts and ages move without an event of their own. */
+/** Takes a status, because counts and ages change without an event. */
 export function takeStatus(status) {
   const difference = Date.parse(status.time) - Date.now();
   ahead = Math.abs(difference) > SAME_CLOCK ? difference : 0;
@@ -62,7 +62,7 @@ export function takeStatus(status) {
   changed();
 }
 
-/** All that are raised, with their marks and evidence as they are now. */
+/** Takes all raised findings with their present marks and evidence. */
 export function takeRaised(findings) {
   store.raised = new Map(findings.map((finding) => [finding.id, finding]));
   changed();
@@ -102,13 +102,13 @@ export function takeHeadline(headline) {
   changed();
 }
 
-/** The raised findings, the worst first: in the order that ermon gives. */
+/** Returns the raised findings, the worst first, in ermon's order. */
 export function raised() {
   sorted ??= [...store.raised.values()].sort(worstFirst);
   return sorted;
 }
 
-/** Compares raised findings by what ermon says of their places; in one place the oldest comes first. */
+/** Compares raised findings by ermon's rank; of the same rank, the oldest comes first. */
 export function worstFirst(a, b) {
   return a.rank - b.rank || (a.raised_at < b.raised_at ? -1 : Number(a.raised_at > b.raised_at));
 }

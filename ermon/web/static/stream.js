@@ -1,6 +1,6 @@
-// The connection to ermon: events as they come, counts every few seconds, and how old the picture is.
+// The connection to ermon: receives events, requests counts every few seconds, and shows the age of the data.
 //
-// It is opened as soon as this is loaded, so that the snapshot is on its way while the rest of the page is, too.
+// It opens as soon as this module is loaded, so that the snapshot is loaded in parallel with the rest of the page.
 
 import { ask } from "./ask.js";
 import { setText } from "./dom.js";
@@ -10,10 +10,10 @@ import {
 import { duration } from "./words.js";
 
 const COUNTS_EVERY = 10_000;
-/** After an event, findings may have become stale, suppressed or ok, which is no event: ask for them so much later. */
+/** The delay of a request for findings after an event, because they may become stale, suppressed or ok without one. */
 const MARKS_AFTER = 500;
 const AGAIN_AFTER = 2_000;
-/** Older than this, the picture is not called live: two rounds of counts have failed. */
+/** The age in milliseconds up to which the data counts as live: two requests for counts may fail. */
 const LIVE = 25_000;
 
 const TAKERS = {
@@ -29,13 +29,13 @@ function connect() {
   const source = new EventSource("api/v1/events");
   source.onopen = () => {
     open = true;
-    // What was missed, if anything, is on its way.
+    // Missed events, if any, follow.
     if (store.status !== null) heard();
   };
   source.onerror = () => {
     open = false;
     tellConnection();
-    // A browser gives up on an answer that is not a stream, such as a proxy's error page.
+    // A browser does not retry after an answer that is not a stream, such as a proxy's error page.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_AFTER);
   };
   for (const [kind, take] of Object.entries(TAKERS)) {
@@ -43,7 +43,7 @@ function connect() {
       store.version += 1;
       take(JSON.parse(event.data));
       heard();
-      // What changes the headline has changed more: what is noticed or recovering, and which windows are open.
+      // With the headline other things change: violations, recovering findings, open windows.
       if (["feed", "link", "headline"].includes(kind)) marksDue ??= setTimeout(refreshMarks, MARKS_AFTER);
     });
   }
@@ -67,7 +67,7 @@ export async function refresh() {
     }
     if (open) heard();
   } catch {
-    // The line about the connection says how old the picture is.
+    // The line about the connection shows the age of the data.
   }
   asking = false;
   tellConnection();
@@ -85,7 +85,7 @@ function heard() {
 
 function tellConnection() {
   const age = store.heardAt === null ? null : Date.now() - store.heardAt;
-  // In the background a browser lets timers sleep, and a refresh is under way when it wakes up.
+  // In the background a browser delays timers; after it wakes up, a refresh is in progress.
   const live = open && age !== null && (age < LIVE || asking || document.hidden);
   const [line, old] = document.getElementById("connection").children;
   line.parentElement.dataset.state = live ? "live" : age === null ? "connecting" : "lost";

@@ -1,26 +1,26 @@
-// Times on the status page, and how long ago or ahead they are.
+// Times on the status page, and their distance from now.
 
 import { el } from "./dom.js";
 import { now } from "./store.js";
 import { clocks, duration, seconds } from "./words.js";
 
-/** A time of day here, and beside it in UTC. */
+/** Makes a time in the browser's zone, with UTC beside it. */
 export function at(time) {
   const { here, utc } = clocks(time);
   return el("time", { datetime: time, title: time }, here, utc !== null && el("span", { class: "utc" }, ` (${utc})`));
 }
 
-/** For how long something lasts. */
+/** Makes the duration since a time. */
 export function lasting(since) {
   return ["for ", el("time", { class: "age", datetime: since }), ", since ", at(since)];
 }
 
-/** How long there is left: a countdown. */
+/** Makes a countdown. */
 export function left(due) {
   return el("time", { class: "left", datetime: due });
 }
 
-/** Ages go on when nothing else happens. */
+/** Updates the durations, also when nothing else changes. */
 export function renderAges() {
   const present = now();
   for (const time of document.querySelectorAll("time.age, time.left")) {

@@ -1,19 +1,19 @@
-// States as shapes and words, times as people say them.
+// States as shapes and words, and times in words.
 
 export const MARKS = { up: "●", down: "▲", unknown: "◆", draining: "▼", clean: "○", yes: "●", no: "○" };
-/** A shape for each kind of headline; what is not known here is no good news. */
+/** A shape for each kind of headline; a kind that this page does not know counts as bad. */
 export const KINDS = { well: MARKS.up, wrong: MARKS.down, unseen: MARKS.unknown, noticed: MARKS.down, recovering: MARKS.no, maintenance: MARKS.draining, draining: MARKS.draining };
 export const SEVERITIES = ["critical", "warning", "info"];
 export const FAMILIES = { ipv4: "IPv4", ipv6: "IPv6" };
 
-/** How a finding stands, as a mark and a word: raised, raised and gone for now, or cleared. */
+/** Returns the state of a finding as a mark and a word: raised, recovering, or cleared. */
 export function stands({ state, severity, ok_since: gone }) {
   if (state !== "raised") return { mark: MARKS.up, word: `cleared (${severity})`, recovering: false };
   if (gone) return { mark: KINDS.recovering, word: `recovering (${severity})`, recovering: true };
   return { mark: severity === "info" ? MARKS.no : MARKS.down, word: severity, recovering: false };
 }
 
-/** How a pool stands in a place: whether it is there, the colour, and what is wrong if anything is. */
+/** The states of a pool in a place: whether it is there, the colour, and what is wrong, if anything. */
 export const PLACES = {
   advertised: { answer: "yes", tone: "up" },
   missing: { answer: "no", tone: "down", wrong: "missing" },
@@ -23,10 +23,10 @@ export const PLACES = {
   unknown: { answer: "unknown", tone: "unknown" },
 };
 
-// Not by Intl: that takes longer to load than all of the page.
+// Intl is not used, because it takes longer to load than the whole page.
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** A mark, for whoever does not see the colour, and the word. */
+/** Returns a mark, for users who cannot see the colour, and the word. */
 export function marked(state, word = state) {
   return `${MARKS[state] ?? "◆"} ${word}`;
 }
@@ -44,25 +44,25 @@ export function duration(seconds) {
   return rest > 0 ? `${told} ${rest} ${next[0]}` : told;
 }
 
-/** Seconds since the epoch of an RFC 3339 time; `null` of none. */
+/** Returns an RFC 3339 time as seconds since the epoch; `null` without a time. */
 export function seconds(text) {
   return text === null || text === undefined ? null : Date.parse(text) / 1000;
 }
 
-/** The time of day here and in UTC, each with its zone: `07:22:21 UTC+1 (06:22:21 UTC)`; of RFC 3339 or of milliseconds. */
+/** Returns a time, RFC 3339 or milliseconds, in the browser's zone and in UTC: `07:22:21 UTC+1 (06:22:21 UTC)`. */
 export function clock(time) {
   const { here, utc } = clocks(time);
   return utc === null ? here : `${here} (${utc})`;
 }
 
-/** The same apart; `utc` is `null` where it is the time here. 24 hours, with the date unless it is today. */
+/** Returns both separately; `utc` is `null` if the browser's zone is UTC. 24 hours, with the date unless it is today. */
 export function clocks(time) {
   const at = new Date(time);
   const east = -at.getTimezoneOffset();
   return { here: timeOfDay(at, east), utc: east === 0 ? null : timeOfDay(at, 0) };
 }
 
-/** So many minutes east of Greenwich. */
+/** Returns the time of day in the zone `east` minutes east of Greenwich. */
 function timeOfDay(at, east) {
   const [there, now] = [at, new Date()].map((time) => new Date(time.getTime() + east * 60_000));
   const [day, today] = [there, now].map((time) => time.toISOString().slice(0, 10));
@@ -70,7 +70,7 @@ function timeOfDay(at, east) {
   return `${date}${there.toISOString().slice(11, 19)} ${east === 0 ? "UTC" : zone(at)}`;
 }
 
-/** The zone of this browser at a time: `UTC`, `UTC+1`, `UTC−3:30`. */
+/** Returns the browser's zone at a time: `UTC`, `UTC+1`, `UTC−3:30`. */
 export function zone(time = Date.now()) {
   const east = -new Date(time).getTimezoneOffset();
   const minutes = Math.abs(east) % 60;
@@ -83,7 +83,7 @@ export function minute(time) {
   return `${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
-/** `2026-11-29`: the day here. */
+/** Returns the day in the browser's zone: `2026-11-29`. */
 export function dayOf(time) {
   const at = new Date(time);
   return `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
@@ -97,13 +97,13 @@ export function plural(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-/** `name[, name …]`, the first few, and how many more there are. */
+/** Returns the first names, and how many more there are. */
 export function some(names, most = 5) {
   const rest = names.length - most;
   return names.slice(0, most).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }
 
-/** `{ipv4: "up", ipv6: "down"}` → `IPv4 up, IPv6 down`; a word that holds for all is said once, a number never. */
+/** `{ipv4: "up", ipv6: "down"}` → `IPv4 up, IPv6 down`; a word for all families is written once, a number for each. */
 export function byFamily(values, tell = String) {
   const told = Object.entries(values).map(([family, value]) => [FAMILIES[family] ?? family, tell(value)]);
   if (told.length > 1 && Number.isNaN(Number(told[0][1])) && told.every(([, text]) => text === told[0][1])) {
@@ -112,7 +112,7 @@ export function byFamily(values, tell = String) {
   return told.map(([family, text]) => `${family} ${text}`).join(", ");
 }
 
-/** Decodes a part of an address; what somebody typed wrongly, such as `%`, stays as it is. */
+/** Decodes a part of an address; invalid escapes, such as `%`, are left as they are. */
 export function decoded(text) {
   try {
     return decodeURIComponent(text);
