@@ -10,9 +10,10 @@ import pwd
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from ermon.config.load import load_config
@@ -38,29 +39,34 @@ def bare_exabgp(config_file: Path, process: str, folder: Path) -> Iterator[int]:
     with contextlib.closing(Door()) as door:  # nobody asks there: that helper needs no connection
         # It is to decode, and nobody here would answer what it passes on.
         variables = os.environ | settings | {relay.DOOR: str(door.inside), raw.SWITCH: "off"}
-        with _child(command, folder / "exabgp.log", variables, door.inside) as child:
-            yield child.pid
+        with child(command, folder / "exabgp.log", variables, door.inside) as started:
+            yield started.pid
 
 
 @contextmanager
 def ermon(
-    config_file: Path, folder: Path, *flags: str, module: Sequence[str] = ("ermon",)
+    config_file: Path,
+    folder: Path,
+    *flags: str,
+    module: Sequence[str] = ("ermon",),
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[int, str]]:
-    """Run ``ermon run`` with these flags besides; yield its pid and the host and port of its API.
+    """Run ``ermon run`` with these flags and environment ``variables`` besides; yield its pid and the host and port of its API.
 
     ``module`` is what Python runs it with, and flags of that.
     """
     web = f"127.0.0.1:{free_port('127.0.0.1')}"
     command = [sys.executable, "-m", *module, "run", f"--config.file={config_file}"]
     command += [f"--web.listen-address={web}", f"--runtime.path={folder}", *flags]
-    with _child(command, folder / "ermon.log", dict(os.environ)) as child:
-        yield child.pid, web
+    with child(command, folder / "ermon.log", dict(os.environ | variables)) as started:
+        yield started.pid, web
 
 
 @contextmanager
-def _child(
+def child(
     command: list[str], log: Path, variables: dict[str, str], *handed_down: int
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command, and end it at the end; if anything fails meanwhile, what it said goes to standard error."""
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -70,38 +76,48 @@ def _child(
             stderr=subprocess.STDOUT,
             env=variables,
             pass_fds=handed_down,
-        ) as child,
+        ) as started,
     ):
         try:
-            yield child
+            yield started
         except BaseException:
             sys.stderr.write(log.read_text(errors="replace")[-5000:])
             raise
         finally:
-            child.terminate()
+            started.terminate()
             try:
-                child.wait(PATIENCE)
+                started.wait(PATIENCE)
             except subprocess.TimeoutExpired:
-                child.kill()
+                started.kill()
 
 
-def peak_memory(pid: int) -> dict[str, float]:
-    """Return the peak resident memory, in MB, of a process and of all that it started, by what they are."""
-    peaks: dict[str, float] = {}
-    for member in (pid, *_descendants(pid)):
-        name = _name(member)
-        peaks[name] = max(peaks.get(name, 0.0), _high_water(member))
-    return peaks
+def memory(pid: int, *, peak: bool) -> dict[str, float]:
+    """Return the resident memory, in MB, of a process and of all that it started, by what they are: now, or at its ``peak``."""
+    return _sums(pid, lambda member: _resident(member, "VmHWM" if peak else "VmRSS"))
 
 
 def cpu_seconds(pid: int) -> float:
     """Return what a process and all that it started and that still run have used so far."""
-    ticks = 0
+    return sum(cpu_by_part(pid).values())
+
+
+def cpu_by_part(pid: int) -> dict[str, float]:
+    """The same in seconds, by what they are."""
+    return _sums(pid, _cpu)
+
+
+def _sums(pid: int, of: Callable[[int], float]) -> dict[str, float]:
+    sums: dict[str, float] = {}
     for member in (pid, *_descendants(pid)):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            fields = _stat(member)
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+            name = _name(member)
+            sums[name] = sums.get(name, 0.0) + of(member)
+    return sums
+
+
+def _cpu(pid: int) -> float:
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ended(pid: int) -> bool:
@@ -124,15 +140,20 @@ def _descendants(pid: int) -> Iterator[int]:
 
 def _name(pid: int) -> str:
     command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    for part, name in (("discard.py", "helper"), ("relay.py", "relay"), ("launch.py", "ExaBGP")):
+    for part, name in (
+        ("discard.py", "helper"),
+        ("relay.py", "relay"),
+        ("launch.py", "ExaBGP"),
+        ("ermon", "ermon"),
+    ):
         if any(argument.endswith(part) for argument in command):
             return name
-    return "ermon"
+    return Path(command[0]).name
 
 
-def _high_water(pid: int) -> float:
+def _resident(pid: int, field: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
-    (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith(f"{field}:"))
     return int(kilobytes) / 1000
 
 

@@ -28,7 +28,7 @@ from ermon.config.load import load_config
 from ermon.exabgp import raw
 from ermon.model.inventory import Config
 from tests.bench.children import EVENT_PATIENCE, Events, ermon
-from tests.bench.ingest import (
+from tests.bench.policy import (
     LEAKING_POOL,
     MAX_PAUSE_SECONDS,
     MIRROR_FEED,

@@ -1,31 +1,89 @@
-import struct
 from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+
+from ermon.bgp.update import AttributesCache, Codec, read_update
+from ermon.model.prefixes import FAMILIES, Family, Prefix
 from tests.bench.table import MAX_MESSAGE, updates
+from tests.bench.table.__main__ import RECEIVERS, main
+from tests.bench.table.measure import Table, measure
+from tests.bench.table.receivers import Bird, Pmbgpd
+from tests.bgp import require
 
-TABLE = updates(5_000, asn=64520, next_hop="192.0.2.1")
-
-
-def prefixes(update: bytes) -> Iterator[tuple[int, bytes]]:
-    (withdrawn,) = struct.unpack_from("!H", update, 19)
-    (attributes,) = struct.unpack_from("!H", update, 21 + withdrawn)
-    nlri = update[23 + withdrawn + attributes :]
-    while nlri:
-        size = 1 + (nlri[0] + 7) // 8
-        yield nlri[0], nlri[1:size]
-        nlri = nlri[size:]
+FEW = Table(300, 100)
+NEXT_HOPS: dict[Family, str] = {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1"}
 
 
-def test_the_table_has_as_many_different_prefixes_as_asked_for() -> None:
-    found = [prefix for update in TABLE for prefix in prefixes(update)]
+def table(prefixes: int, family: Family) -> list[bytes]:
+    return updates(prefixes, asn=64520, next_hop=NEXT_HOPS[family], family=family)
+
+
+def prefixes(update: bytes, family: Family) -> Iterator[Prefix]:
+    read = read_update(update[19:], Codec(), AttributesCache())
+    assert not read.withdrawn
+    assert read.repaired is None
+    for route in read.announced:
+        assert route.prefix.family == family
+        assert str(route.attributes.next_hop) == NEXT_HOPS[family]
+        yield route.prefix
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_table_has_as_many_different_prefixes_as_asked_for(family: Family) -> None:
+    found = [prefix for update in table(5_000, family) for prefix in prefixes(update, family)]
     assert len(found) == len(set(found)) == 5_000
+    assert min(prefix.length for prefix in found) < (16 if family == "ipv4" else 32)
 
 
 def test_the_table_is_the_same_each_time() -> None:
-    assert updates(5_000, asn=64520, next_hop="192.0.2.1") == TABLE
+    assert table(5_000, "ipv4") == table(5_000, "ipv4")
 
 
-def test_no_update_is_longer_than_a_message_may_be() -> None:
-    assert max(map(len, TABLE)) <= MAX_MESSAGE
-    big = updates(50_000, asn=64520, next_hop="192.0.2.1")
-    assert max(map(len, big)) <= MAX_MESSAGE
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_update_is_longer_than_a_message_may_be(family: Family) -> None:
+    assert max(map(len, table(50_000, family))) <= MAX_MESSAGE
+
+
+# What is measured ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECEIVERS)
+def test_each_takes_a_table_in(name: str, tmp_path: Path) -> None:
+    why = RECEIVERS[name].missing()
+    if name == "pmbgpd" and why is not None:  # nothing else here needs it: tests/run does not install it
+        pytest.skip(why)
+    require(why is None, f"{name}: {why}")
+    tmp_path.chmod(0o700)
+    run = measure(RECEIVERS[name], FEW, tmp_path)
+    assert run.seconds > 0
+    assert sum(run.memory.values()) > 1
+    assert run.cpu.keys() == run.memory.keys()
+
+
+@pytest.mark.slow
+def test_what_was_found_is_printed_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    require(Bird.missing() is None, "BIRD 2")
+    main(["--tables=200+100", "--daemons=bird,ermon", "--rounds=1", "--flaps=1", "--idle=0.1"])
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")]
+    assert [row.partition(" in ")[0] for row in rows] == [
+        *("200 IPv4 and 100 IPv6 routes", "BIRD", "ermon"),
+        *("flaps of 200 IPv4 and 100 IPv6 routes", "0", "1"),
+        *("idle for 0.1 s, with a session up", "ermon", "ermon, JSON"),
+    ]
+
+
+def test_one_that_is_missing_is_skipped_with_the_reason(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pmbgpd, "program", "no-such-daemon")
+    main(["--tables=10", "--daemons=pmbgpd", "--flaps=0", "--idle=0"])
+    assert "pmbgpd is skipped: no-such-daemon is not installed." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argument", ["--daemons=birds", "--tables=many", "--tables=0"])
+def test_what_cannot_be_measured_is_refused(argument: str) -> None:
+    with pytest.raises(SystemExit):
+        main([argument])

@@ -1,0 +1,66 @@
+"""The reference configuration, as the benchmarks run it, and the routers of its feeds."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ermon.model.inventory import Config
+from tests.bgp import Speaker, free_port
+
+REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
+TABLE_FEED = "outside"
+"""A view of the internet; no other feed has its ExaBGP."""
+MIRROR_FEED, LEAKING_POOL = "edge-1-isp-a", "chi-outbound"
+
+MAX_PAUSE_SECONDS = 0.05
+"""Between leaks, at random: they must not fall into step with anybody's polling."""
+
+
+def write(reference: Path, folder: Path, replaced: Mapping[str, str]) -> Path:
+    """Copy a configuration with what is ``replaced``: regular expressions of which each matches once, in a line."""
+    text = reference.read_text(encoding="utf-8")
+    for pattern, replacement in replaced.items():
+        text, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
+        if count != 1:
+            raise ValueError(f"{pattern} matches {count} times in {reference}")
+    copy = folder / "ermon.yml"
+    copy.write_text(text, encoding="utf-8")
+    (folder / "campus-core.key").write_text(secrets.token_hex(16))
+    return copy
+
+
+def port_is(port: int) -> dict[str, str]:
+    """Have ermon's ExaBGP listen on a port, in ``write``."""
+    return {r"^(  port:) \d+": rf"\1 {port}"}
+
+
+def prepare(reference: Path, folder: Path) -> Path:
+    """Copy the policy with what leaks need: a free port, and no wait before a clearing, so that each is a finding of its own."""
+    clearing = {r"^checks:.*$": r"\g<0>\n  pool-leak: {clear_after: 0s}"}
+    return write(reference, folder, port_is(free_port("127.0.0.1", "127.0.0.9")) | clearing)
+
+
+def router(config: Config, feed: str) -> Speaker:
+    """The router of a feed, not yet connected."""
+    declared = config.feeds[feed]
+    return Speaker(
+        declared.peer,
+        declared.local,
+        config.collector.port,
+        asn=declared.peer_asn,
+        families=declared.families,
+    )
+
+
+def feed_is(feed: str, state: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda data: data["feed"] == feed and data["state"] == state
+
+
+def subfolder(folder: Path, name: str) -> Path:
+    created = folder / name
+    created.mkdir(mode=0o700)
+    return created
