@@ -1,1 +1,1 @@
-"""What Prometheus scrapes: the state of the network, and of the process itself."""
+"""The metrics for Prometheus: the state of the network, and of ermon itself."""

@@ -1,4 +1,4 @@
-"""The metrics of the network: their names, what they are about, and their labels. ``network`` reads their values."""
+"""The metrics of the network: their names, help texts and labels. ``network`` reads their values."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ermon.checks.check import SUBJECT_LABELS
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricFamily:
-    """A metric: what ``# HELP`` and ``# TYPE`` say of it, and the names of its labels."""
+    """A metric: the texts of ``# HELP`` and ``# TYPE``, and the names of its labels."""
 
     name: str
-    """Of its series: a counter's ends in ``_total``."""
+    """The name of its series; that of a counter ends in ``_total``."""
     kind: Literal["gauge", "counter"]
     help: str
     labels: tuple[str, ...]

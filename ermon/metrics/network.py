@@ -1,9 +1,9 @@
-"""The state of the network as Prometheus series, read when it is scraped and never poked along the way.
+"""The state of the network as Prometheus series, read from the monitor at each scrape.
 
-A scrape is collected and rendered on the event loop, slice by slice (``ermon.aio.slices`` says why). What changes while a
-large network is scraped may show in its later series. The text of each series, its name and labels, is made once
-for a configuration, and a scrape only adds the values: more than ten times quicker than prometheus_client
-renders, whose formats these are.
+A scrape is collected and rendered on the event loop in slices (``ermon.aio.slices`` says why). A change during the scrape
+of a large network may appear in its later series. The text of each series, its name and labels, is made once for a
+configuration, and a scrape only adds the values. This is more than ten times as fast as prometheus_client, whose
+formats these are.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ from ermon.model.inventory import Config
 from ermon.model.prefixes import Family
 
 SLICE_SERIES = 200
-"""Series in one step, less than a millisecond even when they are new; see ``ermon.aio.slices``."""
+"""Series in one step, which takes less than a millisecond even if their texts are new; see ``ermon.aio.slices``."""
 
 COMPRESSION_LEVEL = 1
-"""A scraper on the same host gains nothing by more, and a level costs more than it saves."""
+"""A higher level costs more CPU time than the smaller answer saves."""
 
 
 Labels = tuple[str, ...]
@@ -77,7 +77,7 @@ Sample = tuple[Labels, float]
 
 
 class Texts:
-    """The text of every series of one configuration, made when it is first shown."""
+    """The text of every series of one configuration, made at its first use."""
 
     def __init__(self, layout: Layout) -> None:
         self.alarms = layout.alarms
@@ -86,7 +86,7 @@ class Texts:
         self._texts: dict[MetricFamily, dict[Labels, str]] = {}
 
     def subjects(self) -> Iterator[tuple[Labels, Alarm]]:
-        """Yield every alarm with its labels, which are made when they are first shown."""
+        """Yield every alarm with its labels, which are made at their first use."""
         for number, alarm in enumerate(self.alarms):
             if number == len(self._subjects):
                 self._subjects.append(_subject_labels(alarm.subject))
@@ -110,7 +110,7 @@ _TEXTS: WeakKeyDictionary[Layout, Texts] = WeakKeyDictionary()
 
 
 class Snapshot(NamedTuple):
-    """What a scrape shows, all of one moment."""
+    """Everything that a scrape shows, at one moment."""
 
     config: Config
     circuits: Mapping[str, CircuitDoc]
@@ -120,9 +120,9 @@ class Snapshot(NamedTuple):
     link_changes: Mapping[Labels, float]
     """By circuit, link and family: when the state last changed, in seconds since the epoch; 0 for never."""
     wall: Callable[[float], float]
-    """Tells when a time of ``sessions`` was, by the wall clock."""
+    """Converts a time of ``sessions`` to the wall clock."""
     maintenance: Mapping[tuple[str, str, str], float]
-    """The circuits, links and feeds (circuit, link, feed) that are in maintenance, and until when."""
+    """The circuits, links and feeds in maintenance, as (circuit, link, feed), with the end of the maintenance."""
     addresses: Mapping[str, int]
     metros_apart: Collection[tuple[CircuitGroup, Family, Metros, Metros]]
     texts: Texts
@@ -135,7 +135,7 @@ class Page(NamedTuple):
 
 
 class Metrics:
-    """Renders the state of a monitor together with what a registry counts."""
+    """Renders the state of a monitor together with the metrics of a registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -144,9 +144,9 @@ class Metrics:
     async def render(
         self, monitor: Monitor, *, accept: str = "", accept_encoding: str = "", only: Collection[str] = ()
     ) -> Page:
-        """Render for the ``Accept`` and ``Accept-Encoding`` of a request; ``only`` names series to show alone.
+        """Render for the ``Accept`` and ``Accept-Encoding`` of a request; ``only`` selects series by name.
 
-        One scrape at a time: many scrapers together take no more of the processor than one.
+        Only one scrape runs at a time, so that many scrapers take no more of the CPU at once than one.
         """
         encode, content_type = choose_encoder(accept)
         openmetrics = content_type.startswith("application/openmetrics-text")
@@ -191,7 +191,7 @@ def take_snapshot(monitor: Monitor, collected: Collected) -> Snapshot:
 
 
 def render_network(snapshot: Snapshot, *, openmetrics: bool, only: Collection[str] = ()) -> Iterator[str]:
-    """Render all that is read from the monitor, without the end mark of OpenMetrics, slice by slice."""
+    """Yield the series that are read from the monitor, in slices, without the end mark of OpenMetrics."""
     for family, samples in read(snapshot):
         if only and family.name not in only:
             continue
@@ -274,7 +274,7 @@ def _read_circuits(snapshot: Snapshot) -> Iterator[tuple[MetricFamily, Iterable[
         ),
     )
     circuits = snapshot.config.circuits.values()
-    # Each region shows what it judges: together they show every circuit and link, and none of them twice.
+    # Each ermon shows only what it judges, so that all regions together show every circuit and link once.
     judged = {name: circuit for name, circuit in snapshot.circuits.items() if circuit.links_up}
     places = [(name, "", "") for name in judged]
     places += [(name, link, "") for name, c in judged.items() for link, doc in c.links.items() if doc.state]

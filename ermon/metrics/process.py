@@ -1,6 +1,6 @@
-"""The counts of events that only the shell knows: lines, latencies, restarts, reloads, notifications.
+"""Counts of events outside the core: lines, latencies, restarts, reloads, notifications.
 
-Everything that can be read from the monitor when it is asked for is in ``network``; nothing is kept twice.
+Everything that can be read from the monitor at a scrape is in ``network``, so that nothing is stored twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ermon.model.inventory import Config
 DETECTION_BUCKETS_SECONDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
-"""A millisecond is the best that loopback gives, a second is what ermon promises, a minute is a SIGSTOP."""
+"""From a millisecond, the best time on loopback, over a second, which ermon promises, to a minute, after a SIGSTOP."""
 
 
 class Telemetry:
@@ -48,10 +48,10 @@ class Telemetry:
         source_age: Callable[[str], float | None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``source_age`` returns the age of a published list by its name, in seconds; ``None``: there is none.
-        ``clock`` is the one of the messages' time stamps.
+        """``source_age`` returns the age in seconds of a published list by its name, ``None`` without a list. ``clock`` is
+        the clock of the messages' time stamps.
         """
-        # They double the series, and Prometheus does not need them.
+        # `_created` series double the number of series, and Prometheus does not need them.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
         self.registry = CollectorRegistry(auto_describe=True)
         self._make_ingest()
@@ -141,7 +141,7 @@ class Telemetry:
             "part",
         )
         self.unconfined: dict[str, tuple[str, ...]] = {}
-        """The same by process, once it has said so: the parts that it lacks."""
+        """By process: the parts of the sandbox that it lacks, once it has reported them."""
         self._raw = self._gauge(
             "ermon_exabgp_raw",
             "Whether an ExaBGP process passes UPDATEs on as they came, which is many times as fast.",
@@ -180,7 +180,7 @@ class Telemetry:
     # Configuration -----------------------------------------------------------------------------------
 
     def reconfigure(self, config: Config) -> None:
-        """Have a series for each process, feed and receiver of a configuration, and for no other."""
+        """Keep series for the processes, feeds and receivers of a configuration, and for no others."""
         processes, receivers = set(config.processes), receiver_names(config)
         for process_metric in (self._up, self._restarts, self._raw, self._dropped):
             _keep_series(process_metric, processes)
@@ -203,7 +203,7 @@ class Telemetry:
         return float("nan") if age is None else age
 
     def reloaded(self, *, successful: bool) -> None:
-        """Note that the configuration was loaded, or was refused and the old one stays."""
+        """Note that the configuration was loaded, or was refused and the old one stays in force."""
         self._reload_successful.set(int(successful))
         if successful:
             self._reload_time.set(time.time())
@@ -225,31 +225,31 @@ class Telemetry:
             self._malformed.labels(feed, kind).inc()
 
     def message(self, message_time: float) -> None:
-        """Note that a message with this time stamp (seconds since the epoch) was processed just now."""
+        """Note that a message with this time stamp, in seconds since the epoch, was processed just now."""
         self._lag.set(max(0.0, self._clock() - message_time))
 
     def detected(self, seconds: float) -> None:
-        """Note how long after its message a violation was known and handed on."""
+        """Note the time from a message to the detection of its violation."""
         self._detection.observe(max(0.0, seconds))
 
     def clock_stepped(self) -> None:
         self._clock_steps.inc()
 
     def refused(self, port: str, connections: int) -> None:
-        """Note connections to the port of a protocol that nothing in the configuration expects."""
+        """Note connections to the port of a protocol from hosts that are not in the configuration."""
         self._refused.labels(port).inc(connections)
 
     def raised(self, check: str) -> None:
         self._raised.labels(check).inc()
 
     def process(self, process: str, *, up: bool, restarts: int, dropped: int = 0) -> None:
-        """Take over the state of an ExaBGP process, and its own counts of restarts and dropped lines."""
+        """Set the state of an ExaBGP process, and its own counts of restarts and dropped lines."""
         self._up.labels(process).set(int(up))
         _advance(self._restarts, self._restarts_seen, process, restarts)
         _advance(self._dropped, self._dropped_seen, process, dropped)
 
     def confined(self, process: str, missing: Collection[str] | None) -> None:
-        """Take over what an ExaBGP process' box lacks on this machine; ``None``: it has not said so yet."""
+        """Set the parts that the sandbox of an ExaBGP process lacks on this machine; ``None``: not reported yet."""
         self.unconfined.pop(process, None)
         if missing is not None:
             self.unconfined[process] = tuple(missing)
@@ -257,7 +257,7 @@ class Telemetry:
             self._confined.labels(process, part).set(int(missing is not None and part not in missing))
 
     def raw(self, process: str, state: RawState | None) -> None:
-        """Take over whether an ExaBGP process passes UPDATEs on as they came; ``None``: it has not said so yet."""
+        """Set whether an ExaBGP process passes UPDATEs on undecoded; ``None``: not reported yet."""
         self._raw.labels(process).set(int(state is RawState.ON))
 
     def notified(self, receiver: str) -> None:
@@ -268,18 +268,18 @@ class Telemetry:
 
 
 def receiver_names(config: Config) -> set[str]:
-    """Return the label values of those that are notified."""
+    """Return the label values of all receivers."""
     urls = (*config.alertmanager.urls, *(webhook.url for webhook in config.webhooks))
     return {receiver_name(url) for url in urls}
 
 
 def receiver_name(url: str) -> str:
-    """Name a receiver by host and port: paths and user names of webhooks are often secrets."""
+    """Return a receiver's host and port, because paths and user names of webhooks are often secrets."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _keep_series(metric: Counter | Gauge, *values: Iterable[str]) -> None:
-    """Have a series for each combination of the values of its labels, at 0 if it is new, and no other."""
+    """Keep a series for each combination of the label values, new ones at 0, and no others."""
     present = {tuple(sample.labels.values()) for family in metric.collect() for sample in family.samples}
     wanted = set(product(*values))
     for gone in present - wanted:
@@ -289,7 +289,7 @@ def _keep_series(metric: Counter | Gauge, *values: Iterable[str]) -> None:
 
 
 def _advance(counter: Counter, seen: dict[str, int], process: str, count: int) -> None:
-    """Add what a count has grown by; one that fell began anew, with another process of the same name."""
+    """Add the growth of a count. A count that fell belongs to a new process of the same name, and started at 0."""
     before = seen.get(process, 0)
     counter.labels(process).inc(count - before if count >= before else count)
     seen[process] = count
