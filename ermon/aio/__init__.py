@@ -1,1 +1,1 @@
-"""What every program of this kind needs: work on threads, waits after failures, files that are whole."""
+"""General helpers: work on threads and in slices, waits after failures, complete files."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 JITTER = 0.2
-"""Waits are shorter by up to so much, at random: many ermons that lost one receiver come back one by one."""
+"""Waits are shortened at random by up to this share, so that many ermons do not return to one receiver at once."""
 
 _DOUBLINGS = 30
-"""Beyond any wait: a number that grows without a limit would overflow."""
+"""More than any wait needs; without a limit the number would overflow."""
 
 
 class Backoff:
@@ -25,5 +25,5 @@ class Backoff:
         return wait * (1 - JITTER * random.random())  # noqa: S311  # nothing secret about it
 
     def reset(self) -> None:
-        """Begin anew, after a success."""
+        """Start again with the first wait, after a success."""
         self._failures = 0

@@ -1,4 +1,4 @@
-"""Files that are whole at every moment: a reader finds the old one or the new one, never half of either."""
+"""Files that are always complete: a reader finds the old one or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 OWN_MODE = 0o600
-"""Readable by ermon only: passwords, and what an attacker would like to know of a network, are in its files."""
+"""Readable by ermon only: its files contain passwords, and details of the network that help an attacker."""
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = OWN_MODE, durable: bool = True) -> None:
-    """Replace a file, or make it; ``OSError`` if that fails, and then the one before is still there.
+    """Replace or create a file; ``OSError`` if that fails, and then the old file is unchanged.
 
-    ``durable``: a power failure cannot undo it once this returns. It waits for the disk, so it is not for
-    the event loop, and not for what ends with the process in any case.
+    ``durable``: a power failure after the return cannot undo it. This waits for the disk: do not use it on the event
+    loop, or for files that are useless after the process ends.
     """
     with beside(path, data, mode=mode, durable=durable) as complete:
         complete.replace(
@@ -31,16 +31,16 @@ def replace_file(path: Path, data: bytes, *, mode: int = OWN_MODE, durable: bool
 
 @contextlib.contextmanager
 def beside(path: Path, data: bytes, *, mode: int = OWN_MODE, durable: bool = True) -> Iterator[Path]:
-    """Give a complete file in the folder of ``path``, to be renamed; it is removed if nobody did.
+    """Yield a complete file in the folder of ``path``, for the caller to rename; otherwise it is removed.
 
-    Its name is random and it is made with O_EXCL (``mkstemp``): nobody can have put a symbolic link there, and
-    two writers never share it, as they would share ``path.new``, and one rename what the other still writes.
+    Its name is random and it is created with O_EXCL (``mkstemp``): it cannot be a prepared symbolic link, and two
+    writers never share it. With a fixed name such as ``path.new``, one could rename a file that the other still writes.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     complete = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)  # mkstemp says 0600, and what umask says does not matter
+            os.fchmod(file.fileno(), mode)  # mkstemp uses 0600; the umask does not matter
             file.write(data)
             file.flush()
             if durable:
@@ -60,11 +60,11 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-"""What else can have a file's name."""
+"""The other types of a directory entry, by ``stat.S_IFMT``."""
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file to read; ``OSError`` at once where it is a pipe or a device, which may block without an end."""
+    """Open a file for reading; ``OSError`` at once for a pipe or a device, which could block without an end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
     if kind != stat.S_IFREG:

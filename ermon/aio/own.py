@@ -1,7 +1,7 @@
-"""Folders and files of ermon's own: nobody else can put anything into them, no link is followed, and what umask says
-does not matter.
+"""ermon's own folders and files: no other account can write to them, links are not followed, and the umask does not
+matter.
 
-What is wrong is an ``OSError`` with the path, and a message that says how to mend it.
+Errors are ``OSError`` with the path, and a message that says how to fix it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class NotAFileError(OSError):
 
 
 def own_folder(path: Path, mode: int = FOLDER_MODE, *, inside: bool = False) -> None:
-    """Make the folder, and those above it that are missing; one that is there must be this account's, or root's.
+    """Create the folder and its missing parents. An existing folder must belong to this account or to root.
 
-    ``inside`` another such folder, where nobody else has to do with it, it is no link and gets its mode again.
+    ``inside``: it is in another folder of ermon's own. Then it must not be a link, and its mode is corrected.
     """
     missing = [each for each in (path, *path.parents) if not each.exists()]
     for each in reversed(missing):
@@ -47,7 +47,7 @@ def own_folder(path: Path, mode: int = FOLDER_MODE, *, inside: bool = False) -> 
 
 
 def own_file(path: Path) -> None:
-    """Make the file if it is missing, for this account alone; ``NotAFileError`` where something else is in its place."""
+    """Create the file if it is missing, for this account only; ``NotAFileError`` if the name is that of something else."""
     try:
         descriptor = os.open(
             path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, OWN_MODE
@@ -63,7 +63,7 @@ def own_file(path: Path) -> None:
         if found.st_uid != os.geteuid():
             raise _refusal(path, f"it belongs to {_name(found.st_uid)}, and ermon is {_name(os.geteuid())}")
         if stat.S_IMODE(found.st_mode) != OWN_MODE:
-            # By its descriptor: since it was looked at, its name may have been given to another file.
+            # By its descriptor: the name may belong to another file by now.
             Path(f"/proc/self/fd/{descriptor}").chmod(OWN_MODE)
     finally:
         os.close(descriptor)

@@ -1,13 +1,13 @@
 """Long work on the event loop, in slices: one rule for the whole program.
 
-**State on the loop, values on a thread.** What reads or changes the state of the network runs on the event loop, in
-slices of ``SLICE_SECONDS`` between which everything else gets its turn: taking lines in, going over to another
-configuration, collecting what the API and the metrics show. What needs nothing but its arguments runs on a thread: reading
-a file, looking a name up, checking a configuration, making a plan of it, compressing an answer, SQLite.
+**State on the loop, values on a thread.** Code that reads or changes the state of the network runs on the event loop, in
+slices of ``SLICE_SECONDS``; between slices all other tasks run. Examples: processing lines, changing to another
+configuration, collecting data for the API and the metrics. Code that needs only its arguments runs on a thread: reading
+a file, resolving a name, checking a configuration, planning a change, compressing an answer, SQLite.
 
-Why not everything on threads: Python runs one thread at a time, so a thread that computes takes from the loop what it
-uses, and the loop waits up to ``SWITCH_SECONDS`` for its turn at every system call. And state that two threads touch needs
-locks, which none of the core has. A slice costs the loop at most what it may take, and what it sees is whole.
+Why not everything on threads: Python runs one thread at a time, so a thread that computes takes time from the loop, and
+the loop waits up to ``SWITCH_SECONDS`` at every system call. State that two threads use needs locks, and the core has
+none. A slice delays the loop by its own length at most, and sees a consistent state.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from typing import TypeVar
 T = TypeVar("T")
 
 SLICE_SECONDS = 0.002
-"""An alert that waits behind a slice is not noticeably later: from UPDATE to webhook takes some milliseconds."""
+"""The delay of an alert by one slice is not noticeable: from UPDATE to webhook takes some milliseconds."""
 
 STEPS_BETWEEN = 4
-"""Steps of the loop between two slices of lines: from a line to the socket of a webhook takes some ten, and each would
-otherwise wait for a slice.
+"""Steps of the loop between two slices of lines: from a line to the socket of a webhook takes about ten, and each would
+wait for a slice otherwise.
 """
 
 SWITCH_SECONDS = 0.0005
-"""How long a thread that computes may keep the loop waiting; Python's own five milliseconds are half of what any step of
-ermon may take. It costs what a switch costs, some microseconds.
+"""The longest time that a computing thread may keep the loop waiting. Python's default of five milliseconds is half of
+the limit for any step of ermon. A switch costs some microseconds.
 """
 
 
 class Slice:
-    """A slice of the loop's time, from when it was made."""
+    """A slice of the loop's time, from its creation."""
 
     __slots__ = ("_ends",)
 
@@ -47,7 +47,7 @@ class Slice:
 
 
 async def in_slices(steps: Iterable[object]) -> None:
-    """Take step after step, and give everything else its turn after each slice; a step must be shorter than that."""
+    """Run the steps, and let all other tasks run after each slice. A step must be shorter than a slice."""
     current = Slice()
     for _ in steps:
         if current.over():
@@ -56,7 +56,7 @@ async def in_slices(steps: Iterable[object]) -> None:
 
 
 async def list_in_slices(steps: Iterable[T]) -> list[T]:
-    """The same, and return what the steps give."""
+    """Collect the results of the steps in slices, as ``in_slices``, and return them."""
     found: list[T] = []
     current = Slice()
     for each in steps:
@@ -68,11 +68,11 @@ async def list_in_slices(steps: Iterable[T]) -> list[T]:
 
 
 async def give_way() -> None:
-    """Let everything else take ``STEPS_BETWEEN`` steps, one after the other, so that what follows from the first is done too."""
+    """Let all other tasks run for ``STEPS_BETWEEN`` steps of the loop, so that they can complete what they begin."""
     for _ in range(STEPS_BETWEEN):
         await asyncio.sleep(0)
 
 
 def let_the_loop_through() -> None:
-    """Make threads that compute give way to the event loop at once; for the daemon, when it starts."""
+    """Make computing threads give way to the event loop quickly. The daemon calls this when it starts."""
     sys.setswitchinterval(SWITCH_SECONDS)

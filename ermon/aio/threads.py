@@ -1,4 +1,4 @@
-"""Blocking work beside the event loop that nobody has to wait for when ermon stops: any, and looking up names."""
+"""Blocking work outside the event loop, such as resolving names. ermon does not wait for it when it stops."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Run ``work`` in a thread of its own and return what it returns, or raise what it raises.
+    """Run ``work`` in its own thread; return its result, or raise its exception.
 
-    ``asyncio.to_thread`` would not do: a look-up at a dead name server, or a file on a dead share, would
-    hold up the end of the process, since the threads of an executor are joined then.
+    ``asyncio.to_thread`` is not suitable: a query to a dead name server, or a file on a dead share, would delay the end
+    of the process, because Python joins the threads of an executor then.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():  # nobody waits any longer
+        if future.done():  # the caller has been cancelled
             return
         if error is not None:
             future.set_exception(error)
@@ -46,7 +46,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 class Resolver(AbstractResolver):
-    """The system's own look-up, in a thread that nobody has to wait for."""
+    """The resolver of the system, in a thread for which the end of ermon does not wait."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -65,4 +65,4 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """There is nothing to close."""

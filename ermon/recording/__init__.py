@@ -1,5 +1,5 @@
-"""Recordings: a daemon's input, so that ``ermon replay`` finds the same again.
+"""Recordings: a daemon's input, from which ``ermon replay`` gets the same findings.
 
-A recording is ExaBGP's lines as they came, and between them entries of ermon's own for everything else that
-moves the monitor. It is cut into files, each of which begins with a snapshot.
+A recording has ExaBGP's lines unchanged, and between them ermon's own entries for all other input of the monitor. It
+is split into files, each of which begins with a snapshot.
 """

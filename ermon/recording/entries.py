@@ -1,8 +1,8 @@
-"""The lines of a recording that are not ExaBGP's: what else moved the monitor, the frame of a file, and what is held
-where it begins.
+"""The lines of a recording that are not ExaBGP's: other input of the monitor, begin and end of a file, and the snapshot
+at its begin.
 
-A file is a ``Head``, the lists in force and the routes held as lines of ExaBGP's, the ``State`` that goes
-with them, then whatever came, in the order in which it was taken in; and an ``End``, unless ermon was killed.
+A file has a ``Head``, the lists in force, the routes in the tables as ExaBGP's lines, and the ``State`` that belongs to
+them; then all input in the order of arrival; and an ``End``, unless ermon was killed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from ermon.sources.published import PublishedList
 from ermon.sources.store import file_stem
 
 MARK = b'{"ermon":'
-"""How every entry begins, and no line of ExaBGP's."""
+"""Every entry begins with this, and no line of ExaBGP does."""
 
 _EVENTS: dict[str, type[Any]] = {
     "Accepted": Accepted,
@@ -76,9 +76,7 @@ _EVENTS: dict[str, type[Any]] = {
     "SourceJudged": SourceJudged,
     "StorageJudged": StorageJudged,
 }
-"""The events by their names in recordings, which stay as they are when a class is renamed. Routes come as
-lines.
-"""
+"""The events by their names in recordings. A name stays when its class is renamed. UPDATEs are lines of ExaBGP."""
 _NAMES = {kind: name for name, kind in _EVENTS.items()}
 
 
@@ -88,27 +86,27 @@ class Reason(StrEnum):
     START = "start"
     """ermon was started."""
     FULL = "full"
-    """The file before had been written to for long enough, or was large enough."""
+    """The previous file was old or large enough."""
     RELOAD = "reload"
-    """There is another configuration."""
+    """The configuration has changed."""
     LOSS = "loss"
-    """Lines before it could not be written."""
+    """Earlier lines could not be written."""
     ASKED = "asked"
-    """Somebody asked for what is held."""
+    """A snapshot was requested."""
 
 
 class Head(msgspec.Struct, frozen=True, tag="file", omit_defaults=True):
     version: str
     """Of ermon."""
     recording: str
-    """The same in all files that one ermon wrote from its start to its end."""
+    """The name of the recording: the same in all files of one run of ermon."""
     part: int
-    """Which of those it is, from 1."""
+    """The number of the file in the recording, from 1."""
     reason: Reason
     config_sha256: str = ""
     """Of the configuration file in force; empty if it could not be read."""
     lost_lines: int = 0
-    """How many could not be written since the last file."""
+    """Number of lines that could not be written since the last file."""
 
 
 class State(msgspec.Struct, frozen=True, tag="state"):
@@ -120,9 +118,9 @@ class Listed(msgspec.Struct, frozen=True, tag="list"):
     """A published list is in force."""
 
     source: str
-    """A digest of what was configured: URLs may hold secrets."""
+    """A digest of the source's configuration: URLs may contain secrets."""
     prefixes: tuple[tuple[str, str | None, str | None], ...]
-    """Each with the days from when and until when it is expected, if any."""
+    """Each prefix with the first and the last day on which it is expected, if any."""
     version: str = ""
 
 
@@ -145,7 +143,7 @@ class Happened(msgspec.Struct, frozen=True, tag="event"):
 
     @property
     def event(self) -> Event:
-        """Return the event; ``ValueError`` if it is of no known kind, or does not make sense."""
+        """Return the event; ``ValueError`` if its kind is unknown or its values are invalid."""
         if self.kind not in _EVENTS:
             raise ValueError(f"there is no event {self.kind!r}")
         event: Event = msgspec.convert(self.values, _EVENTS[self.kind])
@@ -153,17 +151,17 @@ class Happened(msgspec.Struct, frozen=True, tag="event"):
 
 
 class Clock(msgspec.Struct, frozen=True, tag="clock"):
-    """ermon let time pass until then."""
+    """ermon's clock advanced to this time."""
 
 
 class Delivered(msgspec.Struct, frozen=True, tag="delivered"):
-    """An ExaBGP process had nothing more to say of the time until then."""
+    """All lines of an ExaBGP process up to this time were received."""
 
     process: str
 
 
 class Maintenance(msgspec.Struct, frozen=True, tag="maintenance"):
-    """These windows apply besides those of the configuration."""
+    """These windows apply in addition to those of the configuration."""
 
     windows: tuple[MaintenanceWindow, ...]
 
@@ -222,7 +220,7 @@ class HeldSession:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Taken at once, and in proportion to the routes; written when there is time, by another thread too."""
+    """A snapshot: taken in one step, in time proportional to the number of routes, and written later, also by another thread."""
 
     now: float
     sessions: tuple[HeldSession, ...]
@@ -231,7 +229,7 @@ class Held:
 
     @classmethod
     def by(cls, monitor: Monitor, decoder: DecoderMemory, lists: Mapping[SourceKey, PublishedList]) -> Held:
-        """Take what ``monitor`` and the decoder before it know."""
+        """Take a snapshot of ``monitor`` and of the decoder in front of it."""
         snapshot = take(monitor)
         return cls(
             now=snapshot.now,
@@ -241,7 +239,7 @@ class Held:
         )
 
     def recording(self) -> Iterator[bytes]:
-        """Yield a whole recording, of this moment alone."""
+        """Yield a complete recording of this moment only."""
         yield write_entry(Head(__version__, "", 1, Reason.ASKED), self.now)
         yield from self.lines()
         yield write_entry(End(), self.now)
@@ -270,7 +268,7 @@ def write_list(source: SourceKey, published: PublishedList) -> Listed:
 
 
 def read_list(listed: Listed) -> PublishedList:
-    """Return the list again; ``ValueError`` if it is none."""
+    """Return the recorded list; ``ValueError`` if it is invalid."""
     prefixes = (
         ExpectedPrefix(parse_prefix(text), _read_day(starts), _read_day(ends))
         for text, starts, ends in listed.prefixes

@@ -1,4 +1,4 @@
-"""The files of recordings in their folder: written so that one that was cut off can be read, kept few."""
+"""The files of recordings in their folder: a truncated one can be read, and old ones are removed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ermon.aio.own import own_folder
 from ermon.model.text import file_stamp
 
 COMPRESSION_LEVEL = 6
-"""zlib's own default: a sixth of what comes in at most, at 40 MB a second, where ExaBGP can write some 3."""
+"""zlib's default: it compresses to a sixth or less, at 40 MB/s; ExaBGP writes about 3 MB/s."""
 
 READ_BYTES = 2**18
 
 MAX_LINE_BYTES = 64 * 2**20
-"""ExaBGP's lines are far shorter (``decode.MAX_LINE_BYTES``), and so is what is known of a network. A small file can unpack to a
-line without an end.
+"""ExaBGP's lines (``decode.MAX_LINE_BYTES``) and the state of a network are far shorter. A small compressed file can
+contain a line without an end.
 """
 
 STANDARD_INPUT = Path("-")
@@ -43,38 +43,38 @@ class Limits:
 
     retention: float = 7 * 86_400.0
     size: int = 1024**3
-    """Bytes of all files together."""
+    """Total size of all files, in bytes."""
     file_bytes: int = 64 * 1024**2
-    """A file that has grown by so much since its snapshot is full; what is lost with a damaged one."""
+    """A file is full when it has grown by so much since its snapshot. A damaged file costs this much at most."""
     file_seconds: float = 3600.0
-    """A file that is so old is full: an hour is what people ask for."""
+    """A file is full at this age: operators usually need an hour."""
     queued_bytes: int = 32 * 1024**2
-    """What may wait for the disk: some ten seconds of all that ExaBGP can say."""
+    """The queue for the disk: about ten seconds of ExaBGP's maximum rate."""
     gather_seconds: float = 0.25
     """How long lines are gathered before they are compressed together."""
     flush_seconds: float = 1.0
-    """What a killed ermon loses at most; oftener, and the files grow."""
+    """The maximum loss if ermon is killed. More frequent flushes make the files larger."""
     retry_seconds: float = 30.0
-    """How long a disk that refused is left alone."""
+    """The pause after an error of the disk."""
     stop_seconds: float = 1.0
-    """How long the end of ermon waits for the disk."""
+    """How long ermon waits for the disk when it stops."""
 
     @property
     def full_bytes(self) -> int:
-        """However small the whole is, it holds some files."""
+        """The size of a full file: the total size always has room for several files."""
         return min(self.file_bytes, self.size // 8)
 
 
 class FolderError(Exception):
-    """There can be no recording in a folder; the text says why."""
+    """A folder cannot be used for recordings; the text says why."""
 
 
 class UnreadableError(Exception):
-    """There is nothing to read; the text says where and why."""
+    """A recording cannot be read; the text says where and why."""
 
 
 class Folder:
-    """Where the recordings of one ermon are, and nobody else's; ``FolderError`` if that cannot be."""
+    """The folder with the recordings of one ermon only; ``FolderError`` if it cannot be used."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,8 +95,8 @@ class Folder:
         os.close(self._lock)
 
     def prune(self, retention: float, size: int, current: Path | None = None) -> None:
-        """Remove what is older than ``retention`` seconds, and the oldest until no more than ``size`` bytes
-        are left; never the file that is being written.
+        """Remove files older than ``retention`` seconds, and the oldest ones until at most ``size`` bytes remain;
+        never the file that is being written.
         """
         room, oldest = size, time.time() - retention
         for path in sorted(self.path.glob(f"{_NAME}*{_SUFFIX}"), reverse=True):
@@ -109,12 +109,12 @@ class Folder:
 
 
 class RecordingFile:
-    """One file, being written; every method may raise ``OSError``, and then the file is to be given up."""
+    """A file that is being written. Every method may raise ``OSError``; the caller gives the file up then."""
 
     def __init__(self, folder: Path, recording: str, part: int, now: float) -> None:
         self.path = folder / f"{_NAME}{recording}-{part:06}-{file_stamp(now)}{_SUFFIX}"
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        os.fchmod(descriptor, 0o600)  # whatever umask says
+        os.fchmod(descriptor, 0o600)  # regardless of the umask
         self._file: BinaryIO = os.fdopen(descriptor, "wb")
         self._compressor = zlib.compressobj(COMPRESSION_LEVEL, wbits=_GZIP)
         self.bytes = 0
@@ -125,7 +125,7 @@ class RecordingFile:
         self._put(self._compressor.compress(b"\n".join(lines) + b"\n"))
 
     def flush(self) -> None:
-        """Make all that was written readable, whatever becomes of ermon."""
+        """Make everything written so far readable, even if ermon is killed."""
         self._put(self._compressor.flush(zlib.Z_SYNC_FLUSH))
         self._file.flush()
 
@@ -149,7 +149,7 @@ class RecordingFile:
 
 
 def recording_name(now: float) -> str:
-    """Name the recording that begins now (seconds since the epoch): later ones are sorted behind it."""
+    """Return the name of a recording that begins at ``now`` (seconds since the epoch); names sort by time."""
     return file_stamp(now, fraction=True)
 
 
@@ -160,15 +160,15 @@ class RecordedLines:
     """The lines of several files, one after the other; ``UnreadableError`` if one cannot be read."""
 
     def __init__(self, paths: Iterable[Path], note: Callable[[str], None]) -> None:
-        """``note`` is called with a file that is cut off or damaged."""
+        """``note`` is called with a message for each truncated or damaged file."""
         self._paths = paths
         self._note = note
         self.path: Path | None = None
-        """The file that the last line is from."""
+        """The file of the last line."""
         self.number = 0
-        """Of that line, from 1."""
+        """The number of that line, from 1."""
         self._broken = False
-        """The file is cut off or damaged."""
+        """The file is truncated or damaged."""
 
     def __iter__(self) -> Iterator[bytes]:
         for path in self._paths:
@@ -191,8 +191,8 @@ class RecordedLines:
                 yield line
 
     def _split(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield lines without their ends, and of one that is too long the beginning. Whatever their length, each byte is
-        copied a few times and no more.
+        """Yield lines without their line ends; of a line that is too long, yield the beginning. Each byte is copied only
+        a few times, for any length.
         """
         rest = bytearray()
         for block in blocks:
@@ -203,7 +203,7 @@ class RecordedLines:
             rest += last
             if len(rest) > MAX_LINE_BYTES:
                 yield bytes(rest)
-        if rest and not self._broken:  # half a line says nothing
+        if rest and not self._broken:  # an incomplete line is useless
             yield bytes(rest)
 
     def _unpacked(self, file: BinaryIO) -> Iterator[bytes]:
@@ -224,7 +224,7 @@ def _open(path: Path) -> AbstractContextManager[BufferedReader]:
 
 
 def _decompressed(file: BinaryIO) -> Iterator[bytes]:
-    """Yield what a gzip file holds as far as it goes; ``EOFError`` if its end is missing."""
+    """Yield the content of a gzip file as far as possible; ``EOFError`` if its end is missing."""
     unpacker = zlib.decompressobj(_GZIP)
     while data := file.read(READ_BYTES):
         while data:

@@ -1,4 +1,4 @@
-"""The interface for everything that the daemon applies to its monitor, before it does."""
+"""The recorder gets all input of the monitor before the daemon applies it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from ermon.sources.published import PublishedList
 
 
 class Recorder:
-    """Takes in everything; this one forgets it at once. Times are seconds since the epoch."""
+    """The interface of a recorder; this one records nothing. Times are seconds since the epoch."""
 
     def line(self, line: bytes) -> None:
         """A line of ExaBGP, before it is decoded."""
 
     def started(self, process: str, pid: int, now: float) -> None:
-        """An ExaBGP process listens; its event comes besides."""
+        """An ExaBGP process listens; its event is recorded separately."""
 
     def event(self, event: Event) -> None:
         """An event that no line reported."""
@@ -46,23 +46,23 @@ class Recorder:
         """Time passes until ``now``."""
 
     def delivered(self, process: str, until: float) -> None:
-        """All that an ExaBGP process had to say until then has been taken in."""
+        """All lines of an ExaBGP process up to this time have been processed."""
 
     def maintenance(self, windows: Iterable[MaintenanceWindow], now: float) -> None:
-        """These windows apply besides those of the configuration."""
+        """These windows apply in addition to those of the configuration."""
 
     def listed(self, source: SourceKey, published: PublishedList, now: float) -> None:
         """A published list comes into force."""
 
     def begin(self, reason: Reason) -> None:
-        """Everything from here on is judged anew: by another ermon, or by another policy."""
+        """From here on everything is judged by a new monitor or a new policy."""
 
     def close(self) -> None:
-        """Nothing more will come. Blocks until that is on the disk, for a second at most."""
+        """The input ends. Blocks until everything is on the disk, for a second at most."""
 
 
 class FileRecorder(Recorder):
-    """Has everything written to files."""
+    """Records everything in files."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class FileRecorder(Recorder):
         hold: Callable[[], Held],
         dropped: Callable[[int], None],
     ) -> None:
-        """``hold`` says what is held at the moment; ``FolderError`` if ``folder`` cannot be written to."""
+        """``hold`` returns a snapshot; ``FolderError`` if ``folder`` cannot be written to."""
         self._folder = Folder(folder)
         self._writer = Writer(self._folder, limits, dropped)
         self._hold = hold
@@ -85,7 +85,7 @@ class FileRecorder(Recorder):
     def line(self, line: bytes) -> None:
         if self._writer.due is not None:
             self._open(self._writer.due)
-        # Nobody but ermon writes entries. With a space before it, it is what the daemon takes it for.
+        # Only ermon writes entries. With a leading space, a line of ExaBGP cannot be taken for one.
         self._writer.put(b" " + line if line.startswith(MARK) else line)
 
     def started(self, process: str, pid: int, now: float) -> None:
@@ -110,7 +110,7 @@ class FileRecorder(Recorder):
         try:
             self._config_sha256 = hashlib.sha256(self._config_file.read_bytes()).hexdigest()
         except OSError:
-            self._config_sha256 = ""  # it was there a moment ago; the recording needs it for a hint only
+            self._config_sha256 = ""  # it has just been removed; the recording uses it only for a hint
         self._open(reason)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""A recording as what moved the monitor, one step after the other, and run through the core: ``ermon replay``.
+"""Reads a recording as the input of a monitor, step by step, and runs it through the core: ``ermon replay``.
 
 The core runs on the recording's own clock: no sockets, no wall clock. The same input gives the same output, byte for
-byte. Plain lines of ExaBGP are a recording too. Files of one recording that follow upon each other are one: the
-snapshots between them are left out. Any other snapshot is the beginning of another monitor.
+byte. Plain lines of ExaBGP are a recording too. Consecutive files of one recording are one input: the snapshots between
+them are skipped. Any other snapshot starts a new monitor.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MAX_DETAIL_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The monitor as it was at this time takes the place of whatever was before."""
+    """The monitor of this time replaces the previous one."""
 
     time: float
     monitor: Monitor
@@ -59,7 +59,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A process had nothing more to say of the time until then."""
+    """All lines of a process up to this time were received."""
 
     time: float
     process: str
@@ -73,7 +73,7 @@ class Maintained:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Published lists expect something else from now on."""
+    """The expectations of published lists change at this time."""
 
     time: float
     config: Config
@@ -83,7 +83,7 @@ Step = Event | Begun | Passed | Heard | Maintained | Expected
 
 
 class Playback:
-    """Reads one recording. ``lists`` apply until it says what was in force."""
+    """Reads one recording. ``lists`` apply until the recording says which lists were in force."""
 
     def __init__(
         self,
@@ -94,8 +94,8 @@ class Playback:
         config_sha256: str = "",
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``rejected`` is called with the number, from 1, of each line that could not be read; ``note`` with
-        what a reader should know about the recording.
+        """``rejected`` is called with the number (from 1) of each line that cannot be read, ``note`` with messages
+        about the recording for the user.
         """
         self._base = config
         self._lists = dict(lists or {})
@@ -106,11 +106,11 @@ class Playback:
         self._decoder = Decoder(config.feeds)
         self._head: Head | None = None
         self._ended = False
-        """The file has an end, so that the next one may follow upon it."""
+        """The file is complete, so the next one may continue it."""
         self._skipping = False
-        """A snapshot that says nothing new is being read."""
+        """A snapshot without new information is being read."""
         self._routes: dict[str, dict[object, Route]] | None = None
-        """What the snapshot that is being read holds, by feed."""
+        """The routes of the snapshot that is being read, by feed."""
 
     @property
     def config(self) -> Config:
@@ -232,8 +232,8 @@ class Replay:
         return self._monitor is not None
 
     def transitions(self, lines: Iterable[bytes], until: float | None = None) -> Iterator[dict[str, Any]]:
-        """Yield what is raised and cleared, in order; ``until`` ends the clock that many seconds after
-        the first line, otherwise it runs until no finding's and no session's timer is running.
+        """Yield the raised and cleared findings, in order. ``until`` stops the clock so many seconds after the first
+        line; without it, the clock runs until no timer of a finding or session is running.
         """
         for step in self._playback.steps(lines):
             if self._monitor is None:
@@ -241,13 +241,13 @@ class Replay:
             if until is not None and step.time > self._end(until):
                 if self._monitor is None or self._monitor.horizons.together:
                     break
-                continue  # another process may still have something to say of the time before
+                continue  # lines of another process may still be earlier
             yield from self._take(step)
         if self._monitor is not None:
             yield from self._run_out(self._monitor, until)
 
     def findings(self) -> list[Finding]:
-        """Return what is raised."""
+        """Return the raised findings."""
         return self._monitor.findings() if self._monitor is not None else []
 
     def statuses(self) -> Iterator[dict[str, Any]]:
@@ -281,7 +281,7 @@ class Replay:
         return round(self._start + until, 6)
 
     def _run_out(self, monitor: Monitor, until: float | None) -> Iterator[dict[str, Any]]:
-        monitor.follow_all_together()  # nobody says anything more
+        monitor.follow_all_together()  # no more lines follow
         if until is not None:
             yield from self._pass_time(monitor, self._end(until))
         else:
@@ -290,8 +290,8 @@ class Replay:
         yield from self._print_instant()
 
     def _pass_time(self, monitor: Monitor, now: float) -> Iterator[dict[str, Any]]:
-        """Settle; transitions are printed when their instant is over, since a later line of the same
-        instant may cause others that come before them.
+        """Advance the clock. Transitions are yielded when their instant is over: a later line of the same instant may
+        cause others that sort before them.
         """
         for transition in monitor.advance(now).transitions:
             if self._instant and self._instant[0].time < transition.time:
@@ -325,7 +325,7 @@ def to_line(values: dict[str, Any]) -> str:
 
 
 def to_row(values: dict[str, Any]) -> str:
-    """Write a transition or a status as a row for a reader's eyes."""
+    """Write a transition or a status as a row of text."""
     if "status" in values:
         labels = " ".join(f"{name}={value}" for name, value in values["labels"].items())
         return printable(f"{values['status']:<11} {values['check']:<24} {labels}").rstrip()

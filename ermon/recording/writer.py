@@ -1,7 +1,7 @@
-"""The thread that writes a recording: a slow or full disk holds up nothing else.
+"""The thread that writes a recording: a slow or full disk delays nothing else.
 
-What cannot be written is counted. After a loss the recording goes on with a new file, which begins with a
-snapshot: so whatever is in a file is right.
+Lines that cannot be written are counted. After a loss the recording continues with a new file, which begins with a
+snapshot, so the content of each file is consistent.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Opening:
 
 
 class Writer:
-    """Takes lines from the event loop; everything else happens on a thread of its own."""
+    """Takes lines from the event loop; everything else runs on its own thread."""
 
     def __init__(self, folder: Folder, limits: Limits, dropped: Callable[[int], None]) -> None:
-        """``dropped`` is called, on either thread, with how many more lines are lost."""
+        """``dropped`` is called on either thread with the number of lines that were just lost."""
         self.due: Reason | None = None
-        """Why a new file is needed, if it is: the owner of the snapshot should ``open`` it."""
+        """The reason if a new file is needed: the owner of the snapshot then calls ``open``."""
         self._folder = folder
         self._limits = limits
         self._dropped = dropped
@@ -48,17 +48,17 @@ class Writer:
         self._queue: list[bytes | Opening] = []
         self._queued_bytes = 0
         self._lost: int | None = None
-        """Lines lost since the file was right; ``None``: it is."""
+        """Number of lines lost since the file became incomplete; ``None``: it is complete."""
         self._opening = False
-        """There is a new file in the queue."""
+        """The queue contains a new file."""
         # Of the thread that writes:
         self._file: RecordingFile | None = None
         self._began = self._flushed = 0.0
         self._snapshot_bytes = 0
         self._unflushed = False
-        """Lines are still in the compressor, which says nothing of them."""
+        """The compressor may still contain lines that are not in the file."""
         self._failed: float | None = None
-        """When the disk refused; ``None``: it does not."""
+        """Time of the last error of the disk; ``None``: the disk works."""
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
@@ -80,7 +80,7 @@ class Writer:
             self._log.error("recording falls behind", problem="the disk is too slow")
 
     def open(self, head: Head, held: Held) -> None:
-        """Go on with a new file, which says what was lost before it."""
+        """Continue with a new file, which records the number of lost lines."""
         with self._lock:
             self.due, self._opening = None, True
             self._queue.append(Opening(replace(head, lost_lines=self._lost or 0), held))
@@ -88,7 +88,7 @@ class Writer:
             self._something.set()
 
     def close(self) -> None:
-        """Write what is left, and stop; a disk that takes longer than it may is not waited for."""
+        """Write the rest and stop; wait for the disk for a limited time only."""
         self._stopping.set()
         self._something.set()
         self._thread.join(self._limits.stop_seconds)
@@ -105,7 +105,7 @@ class Writer:
         self._end_file(time.time())
 
     def _patience(self) -> float | None:
-        """Return for how long there is nothing to do unless something comes."""
+        """Return how long the thread may wait for new lines, in seconds; ``None``: without a limit."""
         if self._lost is not None:
             return self._limits.retry_seconds
         return self._limits.flush_seconds if self._unflushed else None
@@ -151,7 +151,7 @@ class Writer:
             self._folder.prune(limits.retention, limits.size - limits.full_bytes, self._file.path)
         except OSError as error:
             if self._file is not None:
-                self._file.discard()  # it would be one of many while the disk is full
+                self._file.discard()  # otherwise one file would remain for each attempt
             self._fail(error)
             return
         self._began, self._snapshot_bytes, self._failed = time.monotonic(), self._file.bytes, None
@@ -197,7 +197,7 @@ class Writer:
                 self._log.error("recording failed", file=file.path.name, problem=error.strerror)
 
     def _fail(self, error: OSError) -> None:
-        """Give the file up; what comes is lost until there is another one."""
+        """Give the file up; further lines are lost until there is a new file."""
         if self._file is not None:
             self._file.give_up()
         self._file, self._unflushed = None, False
