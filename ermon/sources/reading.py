@@ -4,8 +4,6 @@ this host.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Raw, Struct
 
+from ermon.aio.files import open_file
 from ermon.model.inventory import Config
 from ermon.model.source_key import SourceKey, is_url
 from ermon.sources import azure, m365
@@ -98,10 +97,7 @@ def read_file(location: str, base: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """
     path = base / _path(location)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO without a writer does not hold it up
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise SourceError(f"{path} is not a file")
+        with open_file(path) as file:
             data = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
