@@ -1,7 +1,6 @@
-"""``ermon demo``: a small company on loopback, and a bad day of it.
+"""``ermon demo``: a small company on loopback, and a day with faults.
 
-Its routers are real BGP speakers and ermon is the real ``ermon run``; what the demo knows of ermon's
-opinion, it knows from ermon's API.
+Its routers are real BGP speakers, and ermon is the real ``ermon run``. The demo gets the findings from ermon's API.
 """
 
 from ermon.demo.run import run_demo

@@ -1,4 +1,4 @@
-"""A child process of the demo, and what it said last."""
+"""A child process of the demo, and the end of its log."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ STOP_SECONDS = 5.0
 """How long a child has to end after SIGTERM."""
 
 LAST_LINES = 10
-"""Lines of a child's log that are shown when it ended by itself."""
+"""The number of log lines to show when a child ended by itself."""
 
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "PYTHONHOME")
-"""All that a child gets of the environment: no settings for another ermon or ExaBGP."""
+"""The only variables of the environment that a child gets: no settings for another ermon or ExaBGP."""
 
 
 class DemoError(Exception):
-    """A part of the demo cannot run; the text says which one and why."""
+    """A part of the demo cannot run; the text says which part and why."""
 
 
 class Child:
-    """A process that runs inside ``async with``; what it writes goes to the file ``log``."""
+    """A process that runs inside ``async with``; its output goes to the file ``log``."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Child:
         settings: Mapping[str, str],
         descriptors: Sequence[int] = (),
     ) -> None:
-        """``settings`` are environment variables, ``descriptors`` are open here and will be there."""
+        """``settings`` are environment variables; the child inherits the open ``descriptors``."""
         self.name = name
         self._command = command
         self._log = log
@@ -55,7 +55,7 @@ class Child:
                 stderr=log,
                 env=self._environment,
                 pass_fds=self._descriptors,
-                process_group=0,  # a terminal's Ctrl-C is for the demo, which then stops its children
+                process_group=0,  # Ctrl-C in a terminal goes to the demo only, which then stops its children
             )
         return self
 
@@ -70,7 +70,7 @@ class Child:
 
     @property
     def process(self) -> asyncio.subprocess.Process:
-        assert self._process is not None, f"{self.name} was not started"  # a bug, not a state
+        assert self._process is not None, f"{self.name} was not started"  # a bug
         return self._process
 
     @property
@@ -78,12 +78,12 @@ class Child:
         return self.process.returncode is None
 
     async def wait(self, seconds: float) -> None:
-        """Return when the process has ended, or after so many seconds."""
+        """Return when the process has ended, or after ``seconds``."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), seconds)
 
     def failure(self, what: str) -> DemoError:
-        """Return the error that says ``what`` happened to this process, with the end of its log."""
+        """Return an error that says ``what`` happened to this process, with the end of its log."""
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
         said = "\n".join(f"  | {line}" for line in lines) or "  | (nothing)"
         status = "" if self.running else f" (ended with status {self.process.returncode})"
@@ -91,7 +91,7 @@ class Child:
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:
-    """Return when these tasks have ended, whatever came of them."""
+    """Return when these tasks have ended, with or without an error."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

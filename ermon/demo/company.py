@@ -1,7 +1,7 @@
 """The company of the demo: its routers, and what they announce.
 
-``demo.yml`` is the same company as ermon knows it. A router is an ExaBGP process with the sessions of its feeds, started
-like ermon's own ExaBGP, with ermon's relay as its helper: neither outlives the demo, however that ends.
+``demo.yml`` is ermon's configuration for the same company. A router is an ExaBGP process with the sessions of its feeds,
+started like ermon's own ExaBGP, with ermon's relay as its helper. Both end with the demo in any case.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ START_SECONDS = 20.0
 """How long ExaBGP may take to start: half a second, unless the machine is very busy."""
 
 HOLD_SECONDS = 90
-"""Long enough for a laptop that was busy with something else; nothing in the demo waits for it."""
+"""Long enough for a busy laptop; nothing in the demo waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A route as a router announces it. Without an AS path, an eBGP session gets the router's own ASN."""
+    """A route that a router announces. Without an AS path, an eBGP session sends the router's own ASN."""
 
     prefix: str
     next_hop: str
@@ -42,7 +42,7 @@ class Announcement:
     communities: tuple[str, ...] = ()
 
     def text(self, *, path_id: bool) -> str:
-        """Return it in ExaBGP's words, with a path identifier for a session with ADD-PATH (RFC 7911)."""
+        """Return it in ExaBGP's syntax, with a path identifier for a session with ADD-PATH (RFC 7911)."""
         words = [self.prefix, "next-hop", self.next_hop]
         if self.as_path:
             words += ["as-path [", *map(str, self.as_path), "]"]
@@ -62,7 +62,7 @@ class Speaker:
     def __init__(
         self, name: str, feeds: Sequence[Feed], tables: Mapping[str, Table], port: int, directory: Path
     ) -> None:
-        """``tables`` are, by feed, what is announced when its session comes up; ``port`` is ermon's."""
+        """``tables``, by feed, are announced when the session comes up; ``port`` is ermon's."""
         self.name = name
         self._feeds = feeds
         self._tables = tables
@@ -89,7 +89,7 @@ class Speaker:
                     relays = self._channel.read_relays(door, self.child.process.pid)
                     tasks.append(asyncio.create_task(relays))
                     yield self
-            finally:  # not before, or the relay would stop ExaBGP in its own way
+            finally:  # not earlier: the relay would stop ExaBGP otherwise
                 await cancel(*tasks)
 
     async def wait_until_started(self) -> None:
@@ -103,12 +103,12 @@ class Speaker:
             raise self.child.failure("does not start")
 
     def connect(self, *feeds: Feed) -> None:
-        """Open the sessions of these feeds, of all without one, and keep those that are open."""
+        """Open the sessions of these feeds, or of all feeds if none is named; open sessions stay open."""
         self._connected.update(feed.name for feed in feeds or self._feeds)
         self._reconfigure()
 
     def disconnect(self, feed: Feed) -> None:
-        """Close a session, and keep the others."""
+        """Close a session; the others stay open."""
         self._connected.discard(feed.name)
         self._reconfigure()
 
@@ -153,7 +153,7 @@ def _settings() -> dict[str, str]:
 
 
 def _neighbor(feed: Feed, table: Table, port: int) -> list[str]:
-    """Write the router's side of a feed, as it begins."""
+    """Write the router's configuration of a feed, with its first routes."""
     families = " ".join(f"{family} unicast;" for family in feed.families)
     lines = [
         f"neighbor {feed.local} {{",
@@ -179,7 +179,7 @@ EXCHANGE, SHAREPOINT, TEAMS = "12076:5010", "12076:5020", "12076:5030"
 
 
 def _from_microsoft(msee: str, msee6: str) -> Table:
-    """What Microsoft sends on the link whose far end has these addresses."""
+    """Return Microsoft's routes on the link whose far end has these addresses."""
     path = (MICROSOFT_ASN,)
     return (
         Announcement("192.0.2.0/26", msee, path, (EXCHANGE,)),
@@ -192,7 +192,7 @@ def _from_microsoft(msee: str, msee6: str) -> Table:
 
 PRIMARY = _from_microsoft("203.0.113.2", "2001:db8:ffff::2")
 SECONDARY = _from_microsoft("203.0.113.6", "2001:db8:ffff::6")
-"""What is received on each link of the circuit."""
+"""The routes that each link of the circuit receives."""
 
 POOL = Announcement("198.51.100.0/28", "198.51.100.254")
 POOL6 = Announcement("2001:db8:100:1::/64", "2001:db8:100::fe")
@@ -217,11 +217,11 @@ TABLES: Mapping[str, Table] = {
         Announcement("2001:db8:100:8000::/49", "2001:db8:fffe::1", (64520, 64511, 64500)),
     ),
 }
-"""What each feed shows while all is well."""
+"""The routes of each feed without faults."""
 
 
 class Company:
-    """The routers, running: one for each router of the configuration, and one for the outside view."""
+    """The running routers: one for each router of the configuration, and one for the outside view."""
 
     def __init__(self, config: Config, directory: Path) -> None:
         self._config = config

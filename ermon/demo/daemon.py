@@ -27,13 +27,13 @@ READY_SECONDS = 20.0
 """How long ermon may take to start: two seconds, unless the machine is very busy."""
 POLL_SECONDS = 0.05
 ANSWER_SECONDS = 5.0
-"""How long an answer may take; the event stream never ends."""
+"""How long an answer may take. This is not for the event stream, which never ends."""
 LAST_WORDS_SECONDS = 10.0
-"""How long an ermon may take to end that does not answer any more: no time, unless the machine is very busy."""
+"""How long ermon may take to end after it stopped answering: no time, unless the machine is very busy."""
 
 
 class Reported(NamedTuple):
-    """ermon has said that a finding was raised or cleared."""
+    """ermon has reported that a finding was raised or cleared."""
 
     at: float
     """When the demo received it, on the monotonic clock."""
@@ -41,10 +41,10 @@ class Reported(NamedTuple):
 
 
 class Daemon:
-    """A running ermon, seen from outside. It runs inside ``async with daemon.running()``."""
+    """A running ermon, by its API. It runs inside ``async with daemon.running()``."""
 
     def __init__(self, config_file: Path, port: int, directory: Path) -> None:
-        """``port`` is where it serves the web; ``directory`` is for its log and its runtime files."""
+        """``port`` is that of its HTTP server; ``directory`` is for its log and its runtime files."""
         self.url = f"http://{WEB_ADDRESS}:{port}"
         self.child = Child(
             "ermon",
@@ -59,16 +59,16 @@ class Daemon:
             {},
         )
         self.feeds: dict[str, FeedDoc] = {}
-        """What ``/api/v1/status`` says of each feed, kept up to date by the event stream."""
+        """The status of each feed from ``/api/v1/status``, updated by the event stream."""
         self.links: dict[str, LinkDoc] = {}
-        """The same of each link."""
+        """The status of each link, in the same way."""
         self._reported: deque[Reported] = deque()
         self._changed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
-        """Run ermon and listen to it; ``DemoError`` when it does not get ready."""
+        """Run ermon and follow its event stream; ``DemoError`` when it does not get ready."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         async with self.child, aiohttp.ClientSession(self.url, timeout=timeout) as http:
             self._http = http
@@ -82,7 +82,7 @@ class Daemon:
                 await asyncio.gather(self._reader, return_exceptions=True)
 
     async def raised(self) -> list[FindingDoc]:
-        """Ask for the findings that are raised now; ``DemoError`` when no answer comes."""
+        """Return the findings that are raised now; ``DemoError`` without an answer."""
         path = "/api/v1/findings?state=raised"
         try:
             async with self._http.get(path) as response:
@@ -93,16 +93,16 @@ class Daemon:
             raise self.child.failure(f"does not answer {path}") from error
 
     def has_reported(self) -> bool:
-        """Return whether ermon has raised or cleared something that was not taken yet."""
+        """Return whether ermon has raised or cleared a finding that was not taken yet."""
         return bool(self._reported)
 
     def take_reported(self) -> Reported:
-        """Return the next of what ermon has raised and cleared."""
+        """Return the next raised or cleared finding."""
         return self._reported.popleft()
 
     async def wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
-        """Return when ``condition`` holds; ``TimeoutError`` when it does not in time. It is asked again
-        whenever ermon says something.
+        """Return when ``condition`` is true; ``TimeoutError`` if it is not true in time. It is checked again
+        after each message of ermon.
         """
         async with asyncio.timeout(seconds):
             while not condition():
@@ -120,7 +120,7 @@ class Daemon:
                     if response.ok:
                         return
             except (aiohttp.ClientError, TimeoutError):
-                pass  # it does not listen yet
+                pass  # ermon does not listen yet
             await asyncio.sleep(POLL_SECONDS)
         raise self.child.failure("does not get ready")
 
@@ -162,4 +162,4 @@ class Daemon:
             case "transition":
                 self._reported.append(Reported(time.monotonic(), decode(data, type=FindingDoc)))
             case _:
-                pass  # a pool, the headline
+                pass  # pools and the headline are not used here

@@ -1,4 +1,4 @@
-"""Starts ``ermon`` as the demo's child: ``launch.py PARENT_PID ARGUMENTS``. It dies when the demo dies."""
+"""Starts ``ermon`` as the demo's child: ``launch.py PARENT_PID ARGUMENTS``. It ends when the demo ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    sys.path.append(str(Path(__file__).parents[2]))  # where the demo itself was found, installed or not
+    sys.path.append(str(Path(__file__).parents[2]))  # the folder of this ermon, installed or not
     from ermon.exabgp.launch import die_with  # noqa: PLC0415
 
     die_with(int(sys.argv.pop(1)))

@@ -1,4 +1,4 @@
-"""Starts the routers and ermon, has the story played, and stops everything again."""
+"""Starts the routers and ermon, plays the story, and stops everything again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ermon.model.inventory import Config
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
 
 PORTS = range(20_000, 32_000)
-"""Unprivileged, and below those that Linux gives to outgoing connections."""
+"""Unprivileged ports below those that Linux uses for outgoing connections."""
 
 CONFIGURATION = Path(__file__).with_name("demo.yml")
 _CONFIGURED_PORT = "port: 1790"
@@ -35,23 +35,23 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_demo(*, hold: bool, omit_leak: bool = False) -> int:
-    """Run the demo and return its exit code: 0 when ermon said all that was expected and nothing else,
-    1 otherwise, 130 when the demo was interrupted.
+    """Run the demo and return its exit code: 0 if ermon reported exactly the expected findings, 1 otherwise, 130 if
+    the demo was interrupted.
 
-    ``hold`` keeps everything up after the story, until Ctrl-C. ``omit_leak`` leaves out the leak's UPDATE,
-    so that the demo must fail.
+    ``hold`` keeps everything running after the story, until Ctrl-C. ``omit_leak`` does not send the leak's UPDATE, so
+    that the demo must fail.
     """
     return asyncio.run(_run_until_interrupted(Demo(Screen(sys.stdout), hold=hold, omit_leak=omit_leak)))
 
 
 async def _run_until_interrupted(demo: Demo) -> int:
-    """Run to the end, or until a signal; either way nothing is left when this returns."""
+    """Run to the end, or until a signal; no process is left when this returns."""
     loop = asyncio.get_running_loop()
     run = asyncio.create_task(demo.run())
 
     def interrupt() -> None:
         for number in _SIGNALS:
-            loop.add_signal_handler(number, lambda: None)  # a second one must not end the stopping
+            loop.add_signal_handler(number, lambda: None)  # a second signal must not interrupt the cleanup
         run.cancel()
 
     for number in _SIGNALS:
@@ -73,7 +73,7 @@ class Demo:
         self._omit_leak = omit_leak
 
     async def run(self) -> None:
-        """Run it; ``code`` is the exit code as soon as it is known."""
+        """Run it and set ``code``, the exit code."""
         try:
             with tempfile.TemporaryDirectory(prefix="ermon-demo-") as directory:
                 await self._run_in(Path(directory))
@@ -98,7 +98,7 @@ class Demo:
     async def _play_while_routers_run(self, player: Player, company: Company) -> None:
         """Play the story; ``DemoError`` at once when a router ends by itself.
 
-        What comes of that in ermon depends on how far the story is, and explains nothing.
+        The findings that follow from that depend on the step, and do not explain it.
         """
         playing = asyncio.create_task(self._play(player))
         watching = asyncio.create_task(company.wait_for_an_end())
@@ -136,7 +136,7 @@ class Demo:
 
 
 def free_port(addresses: Sequence[str]) -> int:
-    """Return a port that nobody listens on at any of these IPv4 addresses; ``DemoError`` without one."""
+    """Return a port that is free on all these IPv4 addresses; ``DemoError`` without one."""
     problem = ""
     for port in random.sample(PORTS, 100):
         with contextlib.ExitStack() as stack:
@@ -155,7 +155,7 @@ def free_port(addresses: Sequence[str]) -> int:
 
 
 def _configure(file: Path) -> Config:
-    """Write the company's configuration, with a port that is free."""
+    """Write the company's configuration with a free port."""
     text = CONFIGURATION.read_text(encoding="utf-8")
     config = load_config(CONFIGURATION).config
     addresses = [address for process in config.processes for address in listening_addresses(config, process)]
@@ -165,7 +165,7 @@ def _configure(file: Path) -> Config:
 
 
 def shortened_timers(config: Config) -> list[str]:
-    """Name the timers that differ from their defaults, with the default in parentheses."""
+    """Return the timers that differ from their defaults, with the default in parentheses."""
     lines = []
     for timer in ("raise_after", "clear_after"):
         changed = [

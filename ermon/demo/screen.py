@@ -1,4 +1,4 @@
-"""What the demo prints, in 100 columns: the network, the steps with their latencies, and a summary."""
+"""The output of the demo, in 100 columns: the network, the steps with their latencies, and a summary."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ermon.api.answers import FindingDoc
 
 WIDTH = 98
 _INDENT = 29
-"""Where the text of a finding begins."""
+"""The column in which the text of a finding begins."""
 
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 _SEVERITY_STYLES = {"critical": "red", "warning": "yellow", "info": "cyan"}
 _PLAIN = str.maketrans("─│┌┐└┘├┤┬┴✓✗", "-|++++++++*!")
-"""For a terminal that has no more than ASCII."""
+"""Replacements for a terminal with ASCII only."""
 
 _NETWORK = """\
                         ┌────────┐
@@ -42,7 +42,7 @@ class Latency:
 
     @property
     def own(self) -> float:
-        """What is left for BGP, ermon and its API."""
+        """The time that BGP, ermon and its API took."""
         return max(0.0, self.total - self.timer)
 
 
@@ -80,11 +80,11 @@ class Screen:
         self._print(self._paint(f"{number:2}  {title}", "bold"))
 
     def fact(self, text: str, seconds: float | None = None) -> None:
-        """Print something that is as it should be, and how long it took."""
+        """Print an expected result, and how long it took."""
         self._tick(text, "" if seconds is None else f"+{seconds:.3f} s")
 
     def finding(self, finding: FindingDoc, seconds: float) -> None:
-        """Print a finding that was raised or cleared as it should be, and how long it took."""
+        """Print a finding that was raised or cleared as expected, and how long it took."""
         style = _SEVERITY_STYLES[finding.severity] if finding.state == "raised" else "green"
         word = self._paint(f"{finding.state:<8}", style)
         right = f"+{seconds:.3f} s"
@@ -103,7 +103,7 @@ class Screen:
             self._print("    " + self._paint(f"✗ {line}", "red"))
 
     def summary(self, rows: Iterable[Row]) -> None:
-        """Print the findings with their latencies, and how much of these was waiting on purpose."""
+        """Print the findings with their latencies, and the part of them that is the check's timer."""
         head = f"    {'finding':<58}{'raised after':>18}{'cleared after':>18}"
         self._print("\n" + self._paint(head, "bold"))
         for row in rows:
@@ -138,5 +138,5 @@ def _split(latency: Latency) -> str:
 
 
 def _fill(text: str, width: int) -> str:
-    """Add spaces up to ``width`` columns; colours take none."""
+    """Add spaces up to ``width`` columns; colour codes do not count."""
     return text + " " * (width - len(re.sub(r"\033\[\d+m", "", text)))

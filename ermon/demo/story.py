@@ -1,4 +1,4 @@
-"""What happens in the demo, played step by step: ermon must say these findings, and no others."""
+"""The story of the demo, played step by step: ermon must report these findings, and no others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Expected:
     check: str
     labels: Mapping[str, str]
     prefixes: tuple[str, ...] = field(default=(), compare=False)
-    """What the evidence must name when it is raised."""
+    """The text that the evidence must contain when it is raised."""
 
     def __str__(self) -> str:
         return f"{self.state} {self.check} {' '.join(self.labels.values())}"
@@ -31,16 +31,16 @@ class Expected:
 class Step:
     title: str
     act: Callable[[Company], None]
-    """What changes on the wire."""
+    """The change of the routers' announcements or sessions."""
     findings: tuple[Expected, ...]
     links: Mapping[str, str] = field(default_factory=dict)
-    """What ermon must say of these links."""
+    """The states that ermon must report for these links."""
     remark: str = ""
-    """What else is to be seen in this, once it has come out right."""
+    """A remark to print after the expected result."""
 
 
 def story(*, omit_leak: bool = False) -> tuple[Step, ...]:
-    """Return the steps. With ``omit_leak`` the leak is not sent, and yet expected."""
+    """Return the steps. With ``omit_leak`` the leak is expected but not sent."""
     return (*_leaks(omit_leak=omit_leak), *_losses())
 
 
@@ -128,15 +128,15 @@ def _cleared(subjects: _Subjects) -> tuple[Expected, ...]:
     return tuple(Expected("cleared", check, labels) for check, labels in subjects)
 
 
-# It is played, and held against what ermon says -----------------------------------------------------
+# Playing it, and comparing it with ermon's reports -----------------------------------------------------
 
 
 PATIENCE_SECONDS = 15.0
-"""After so long, and the check's own timer, what should have come is missing."""
+"""A report counts as missing after so long, in addition to the check's own timer."""
 
 
 class UnexpectedError(Exception):
-    """ermon did not say what it should have said, or said more: one line for each."""
+    """ermon's reports differ from the expected ones: one line for each difference."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
@@ -144,7 +144,7 @@ class UnexpectedError(Exception):
 
 
 class Player:
-    """Plays one step after the other. What comes out differently is an ``UnexpectedError``."""
+    """Plays the steps in order. A different result is an ``UnexpectedError``."""
 
     def __init__(self, config: Config, company: Company, daemon: Daemon, screen: Screen) -> None:
         self.rows: list[Row] = []
@@ -171,7 +171,7 @@ class Player:
         self._screen.fact("nothing is raised")
 
     async def play(self, step: Step) -> None:
-        """Change something, and wait for what must come of it."""
+        """Make the step's change, and wait for the expected result."""
         since = time.monotonic()
         step.act(self._company)
         if step.links:
@@ -181,7 +181,7 @@ class Player:
             self._screen.fact(step.remark)
 
     async def end(self) -> None:
-        """Make sure that nothing is left."""
+        """Check that no finding is left."""
         self._match([])
         if raised := await self._daemon.raised():
             raise UnexpectedError([f"still raised: {finding.summary}" for finding in raised])
@@ -203,7 +203,7 @@ class Player:
         self._screen.fact(states, time.monotonic() - since)
 
     async def _hear(self, waiting: list[Expected], since: float) -> None:
-        """Wait until all that is expected has been said."""
+        """Wait until all expected findings have been reported."""
         deadline = since + PATIENCE_SECONDS + max(self._timer(expected) for expected in waiting)
         while waiting:
             try:
@@ -214,7 +214,7 @@ class Player:
                 self._enter(expected, reported, since)
 
     def _match(self, waiting: list[Expected]) -> list[tuple[Expected, Reported]]:
-        """Take what ermon has said, and what was expected of it from ``waiting``; nothing else may come."""
+        """Take ermon's reports, and remove the expected ones from ``waiting``; no other report may come."""
         matched = []
         while self._daemon.has_reported():
             reported = self._daemon.take_reported()
@@ -248,7 +248,7 @@ class Player:
         return set(self._daemon.links[name].state.values())
 
     def _timer(self, expected: Expected) -> float:
-        """Return how long the check waits on purpose, in seconds."""
+        """Return the check's own timer, in seconds."""
         check = CATALOGUE[expected.check]
         raised = expected.state == "raised"
         return check.raised_after(self._config) if raised else check.cleared_after(self._config)

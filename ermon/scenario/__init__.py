@@ -1,7 +1,7 @@
-"""Policy tests: scenarios written in YAML, played to the core in no time.
+"""Policy tests: scenarios written in YAML, played to the core without real time.
 
-A scenario names a configuration, says what the routers send and when, and what must be raised, cleared and
-not raised. ``run_scenarios`` is the command ``ermon test``.
+A scenario names a configuration, what the routers send and when, and which findings must be raised, cleared and not
+raised. ``run_scenarios`` is the command ``ermon test``.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FINE, WRONG, INVALID = 0, 1, 2
 def run_scenarios(paths: Sequence[Path], *, verbose: bool, out: TextIO, err: TextIO) -> int:
     """Play the scenarios of files and folders; print one line for each to ``out``, errors to ``err``.
 
-    ``verbose`` prints the time line of every scenario, otherwise only of those that fail. Return 0 when all
-    have passed, 1 when one has not, 2 when a file is invalid: then nothing is played.
+    ``verbose`` prints the timeline of every scenario, otherwise only those of failed ones. Return 0 if all have passed,
+    1 if one has failed, 2 if a file is invalid: then nothing is played.
     """
     scenarios = _load(paths, err)
     if scenarios is None:
@@ -63,7 +63,7 @@ def _load(paths: Sequence[Path], err: TextIO) -> list[Scenario] | None:
 
 
 def report(scenario: Scenario, record: Record, found: Sequence[Failure]) -> list[str]:
-    """Return what was not met, and the time line of what happened and what ermon said."""
+    """Return the failed expectations, and the timeline of events and findings."""
     lines = [str(scenario.problem(failure)) for failure in found]
     line = [(act.at, number, 0, act.text) for number, act in enumerate(scenario.acts)]
     line += [(each.time, each.step, 1, f"  {transition_text(each.transition)}") for each in record.reported]

@@ -1,7 +1,7 @@
-"""What a scenario expects of each step, held against what the configuration can say at all.
+"""The expectations of a scenario's steps, checked against the configuration.
 
-A wrong name in an expectation would be a test that can never pass, or never fail: so every check, label and
-value must be one that this configuration asks about.
+A wrong name in an expectation would make a test that can never pass, or never fail. So every check, label and value
+must occur in this configuration.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The findings of a check whose labels are these, whatever their others."""
+    """The findings of a check with these labels; other labels do not matter."""
 
     path: KeyPath
-    """The expectation in its file."""
+    """The place of the expectation in its file."""
     check: str
     labels: Labels
 
@@ -44,14 +44,14 @@ class ExpectedTransition:
     about: About
     state: TransitionState
     step: int
-    """The step of which it must come, unless ``time`` says when."""
+    """The step that must cause it, unless ``time`` is set."""
     time: float | None
     """Seconds since the scenario began."""
     severity: Severity | None
     prefixes: tuple[Prefix, ...]
 
     def fits(self, transition: Transition) -> bool:
-        """Return whether it is meant, be it at another time or in another way."""
+        """Return whether the transition is of the expected check and subject, at any time and with any severity."""
         finding = transition.finding
         return transition.state is self.state and self.about.fits(finding.check, finding.labels)
 
@@ -78,13 +78,13 @@ class Expectations:
 
     @property
     def last(self) -> float:
-        """Until when something is expected, in seconds since the scenario began."""
+        """The time of the last expectation, in seconds since the scenario began."""
         times = [e.time for e in self.transitions if e.time is not None]
         return max([0.0, *times, *(e.time for e in self.statuses)])
 
 
 class Expecting:
-    """Reads the expectations of one scenario; what is wrong with them is in ``complaints``."""
+    """Reads the expectations of one scenario; ``complaints`` has their errors."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -94,7 +94,7 @@ class Expecting:
         self.complaints: list[Complaint] = []
 
     def read(self, steps: Sequence[StepEntry], acts: Sequence[Act]) -> Expectations:
-        """``acts`` are the steps, each as it is played."""
+        """``acts`` are the played steps."""
         transitions: list[ExpectedTransition] = []
         forbidden: list[Forbidden] = []
         statuses: list[ExpectedStatus] = []
@@ -140,7 +140,7 @@ class Expecting:
             yield ExpectedStatus(about, number, round(act.done + entry.after, 6), entry.answer)
 
     def _abouts(self, entry: AboutSection, path: KeyPath, *, must_exist: bool = True) -> Iterator[About]:
-        """One for each combination of the values of its labels."""
+        """Return one for each combination of the values of its labels."""
         if not self._known_check(entry.check, path, must_exist=must_exist):
             return
         given = {name: getattr(entry, name) for name in LABELS if getattr(entry, name) is not None}
@@ -175,7 +175,7 @@ class Expecting:
     def _known_label(
         self, check: str, name: str, values: Sequence[str], path: KeyPath, must_exist: bool
     ) -> bool:
-        """What must not be raised may be something that other checks are about only."""
+        """Return whether the label and its values are known; a forbidden finding may have a subject that only other checks have."""
         of_check = self._subjects.get(check, [])
         pool = (
             of_check

@@ -1,4 +1,4 @@
-"""The scalar types of a scenario file beside those of the configuration: routes, paths, names."""
+"""The scalar types of a scenario file in addition to those of the configuration: routes, paths, names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ermon.model.prefixes import Address, Family, Prefix, parse_address
 from ermon.model.routes import BLACKHOLE, AsPath, Community, PathSegment, SegmentKind
 
 ALL, USUAL, NONE = "all", "usual", "none"
-"""Words that stand for something: every feed or every route; what is seen on a good day; nothing."""
+"""Special words: all feeds or routes; the routes of a good day; none."""
 
 MAX_GENERATED = 20_000
-"""More prefixes than any limit of Microsoft's, and few enough for milliseconds."""
+"""More prefixes than any limit of Microsoft, and few enough to be fast."""
 
 WELL_KNOWN = {
     "no-export": "65535:65281",  # RFC 1997
@@ -31,14 +31,14 @@ _SEGMENT = re.compile(r"\{([\d ]+)\}|\(([\d ]+)\)|([\d ]+)")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One of the words above, where prefixes could stand."""
+    """One of the words above, in place of prefixes."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """The first so many equal parts of a prefix."""
+    """The first ``count`` equal parts of a prefix."""
 
     count: int
     of: Prefix
@@ -156,7 +156,7 @@ def _parse_name(value: object) -> str:
 
 T = TypeVar("T")
 Listed = Annotated[tuple[T, ...], Strict(strict=False), Field(min_length=1)]
-"""A list that may repeat itself."""
+"""A list that may contain duplicates."""
 
 NameText = Annotated[str, PlainValidator(_parse_name), _NAME_SCHEMA]
 Names = Annotated[

@@ -1,8 +1,8 @@
-"""What the feeds show on a good day: everything that the configuration expects, and nothing that it forbids.
+"""The routes of the feeds on a good day: everything that the configuration expects, and nothing that it forbids.
 
-On the edge tables, each link receives the expected prefixes with the communities of all required services,
-and a few of Microsoft's prefixes more where that is too little. The mirrors of the links show the pools. The
-internet gets what is published to it. Where the configuration names nothing, a feed shows nothing.
+On the edge tables, each link receives the expected prefixes with the communities of all required services, and a few
+more of Microsoft's prefixes if these are too few. The mirrors of the links have the pools. The internet has the
+published prefixes. Where the configuration names nothing, a feed has no routes.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ _MICROSOFT_SPACE: Mapping[Family, Prefix] = {
     "ipv4": parse_prefix("13.107.0.0/16"),
     "ipv6": parse_prefix("2603:1006::/32"),
 }
-"""Space of Microsoft's, for routes that a link receives besides the expected ones."""
+"""Microsoft's address space, for additional routes of a link."""
 
 _REGION = Community((MICROSOFT_ASN, 51004))
-"""A region of Microsoft's, so that each link receives a community."""
+"""A Microsoft region, so that each link receives a community."""
 
 _PRIVATE_SPACE: Mapping[Family, tuple[Prefix, ...]] = {
     "ipv4": tuple(map(parse_prefix, ("10.64.0.0/16", "172.24.0.0/16", "192.168.64.0/18", "100.80.0.0/16"))),
     "ipv6": tuple(map(parse_prefix, ("fd64::/32", "fc64::/32"))),
 }
-"""The same for private peering: networks of the company in Azure, the first that are not at home too."""
+"""The same for private peering: networks in Azure; the first ones that are not on-premises are used."""
 
 _INTERNAL_SPACE: Mapping[Family, Prefix] = {
     "ipv4": parse_prefix("10.16.0.0/12"),
     "ipv6": parse_prefix("fd16::/32"),
 }
-"""Networks of the company at home."""
+"""On-premises networks of the company."""
 
 
 class Sent(NamedTuple):
-    """A route as a feed sends it, and the link that it came by."""
+    """A route of a feed, and the link over which it was received."""
 
     route: Route
     link: LinkKey | None = None
 
 
 def good_day(config: Config, feed: Feed, now: float) -> list[Sent]:
-    """Return what a feed shows on a good day; ``now`` decides which dated prefixes are expected."""
+    """Return the routes of a feed on a good day; ``now`` decides which dated prefixes are expected."""
     match feed.view:
         case View.EDGE_TABLE:
             found = _edge_table(config, feed, now)
@@ -80,7 +80,7 @@ def _edge_table(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
             if link.table != feed.table:
                 continue
             for prefix in received_on(config, link, now):
-                # Without ADD-PATH the router shows one path of a prefix only.
+                # Without ADD-PATH the router sends only one path of a prefix.
                 if feed.add_path or prefix not in shown:
                     shown.add(prefix)
                     attributes = tagged(
@@ -94,11 +94,11 @@ def _edge_table(config: Config, feed: Feed, now: float) -> Iterator[Sent]:
 
 _USUAL_PREFERENCE = 100
 _PARTS = 256
-"""Into so many parts the spaces above are cut, or into more where that is too few."""
+"""The spaces above are split into so many parts, or into more if necessary."""
 
 
 def received_on(config: Config, link: Link, now: float) -> Iterator[Prefix]:
-    """The prefixes that are received on a link on a good day: at least one in each family."""
+    """Return the prefixes that a link receives on a good day: at least one in each family."""
     circuit = config.circuits[link.circuit]
     receive = circuit.receive
     calendar = ExpectationPeriods(receive.prefixes)
@@ -119,7 +119,7 @@ def received_on(config: Config, link: Link, now: float) -> Iterator[Prefix]:
 
 
 def _more_space(config: Config, circuit: Circuit, family: Family, expected: Sequence[Prefix]) -> Prefix:
-    """Return space for routes besides the expected ones, where nobody has anything against them."""
+    """Return space for additional routes that no check objects to."""
     receive = circuit.receive
     if expected and (receive.vnets or (receive.only_listed and not receive.services)):
         return expected[0]
@@ -149,7 +149,7 @@ def _advertised(config: Config, feed: Feed) -> Iterator[Prefix]:
 
 
 def _published(config: Config, feed: Feed) -> Iterator[Prefix]:
-    """The canary, and what is ours and in no pool: published space, and own prefixes or a part of them."""
+    """Return the canary, and our prefixes outside the pools: published space, and own prefixes or parts of them."""
     own = PrefixSet(config.customer.own_prefixes)
     pools = [prefix for pool in config.pools.values() for prefix in pool.prefixes]
     ours = (*(prefix for prefix in config.internet_only if own.covers(prefix)), *config.customer.own_prefixes)
@@ -162,7 +162,7 @@ def _published(config: Config, feed: Feed) -> Iterator[Prefix]:
 
 
 def _without(prefix: Prefix, pools: list[Prefix]) -> Iterator[Prefix]:
-    """Yield the largest part of ``prefix`` that shares no address with a pool, if there is one."""
+    """Yield the largest part of ``prefix`` that does not overlap a pool, if there is one."""
     free = IPSet([str(prefix)]) - IPSet(map(str, pools))
     largest = min(free.iter_cidrs(), key=lambda part: part.prefixlen, default=None)
     if largest is not None:
@@ -191,7 +191,7 @@ def _announced(config: Config, feed: Feed, prefix: Prefix) -> Sent:
 
 
 def usual_path(config: Config, feed: Feed) -> tuple[int, ...]:
-    """The AS path that a route of ours has on a feed."""
+    """Return the AS path of our own routes on a feed."""
     match feed.view:
         case View.EDGE_TABLE | View.SEGMENT:
             return ()
@@ -206,8 +206,8 @@ def sequence(*asns: int) -> AsPath:
 
 
 def msee(link: Link, family: Family) -> Address | None:
-    """Microsoft's address on a link: the second host of its subnet (Microsoft, "ExpressRoute routing
-    requirements"), or the first next hop that the link is known by.
+    """Return Microsoft's address on a link: the second host of its subnet (Microsoft, "ExpressRoute routing
+    requirements"), or the first next hop of the link in the configuration.
     """
     matched = sorted(hop for hop in link.match_next_hops if hop.prefix.family == family)
     if matched:
@@ -217,12 +217,12 @@ def msee(link: Link, family: Family) -> Address | None:
 
 
 def marks(link: Link) -> tuple[Community, ...]:
-    """The communities that our router puts on the link's routes, if the link is known by them."""
+    """Return the communities that our router adds to the link's routes, if the configuration identifies the link by them."""
     return tuple(sorted(link.match_communities, key=str)[:1])
 
 
 def usual_preference(feed: Feed) -> int | None:
-    """Return the LOCAL_PREF that a router sends where nobody has set one: iBGP requires it (RFC 4271 section 5.1.5)."""
+    """Return the default LOCAL_PREF of a router: iBGP requires one (RFC 4271 section 5.1.5)."""
     return _USUAL_PREFERENCE if feed.view is View.EDGE_TABLE else None
 
 
@@ -244,14 +244,14 @@ def tagged(
 
 
 def path_id(config: Config, feed: Feed, link: Link) -> int | None:
-    """The path identifier of a link's routes: from 1, in the order of the links in the routing table."""
+    """Return the path identifier of a link's routes: from 1, in the order of the links in the routing table."""
     if not feed.add_path:
         return None
     return 1 + [each.key for each in config.links if each.table == link.table].index(link.key)
 
 
 def own_address(feed: Feed, family: Family) -> Address:
-    """The router's address on a feed; IPv4-mapped for IPv6 routes over IPv4 (RFC 4291 section 2.5.5.2)."""
+    """Return the router's address on a feed; IPv4-mapped for IPv6 routes over IPv4 (RFC 4291 section 2.5.5.2)."""
     peer = parse_address(feed.peer)
     if peer.version == 4 and family == "ipv6":
         return Address(6, 0xFFFF << 32 | peer.value)

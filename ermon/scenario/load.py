@@ -1,4 +1,4 @@
-"""Scenario files → scenarios that can be played, every error with its file, line and column."""
+"""Reads scenario files into scenarios that can be played; every error has its file, line and column."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from ermon.sources.reading import load_local
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A configuration, or changes to one: its values, and where in which file they stand."""
+    """A configuration, or changes to one: its values, and their places in a file."""
 
     values: Mapping[str, Any]
     positions: Positions
     root: KeyPath = ()
-    """The key of the file under which it stands."""
+    """The key of the file that contains it."""
 
     def depth(self, path: KeyPath) -> int:
-        """How many steps of ``path`` the layer has."""
+        """Return how many steps of ``path`` exist in the layer."""
         return len(self.positions.nearest((*self.root, *path))) - len(self.root)
 
 
@@ -42,16 +42,15 @@ class _LayeredPositions(Positions):
     layers: tuple[Layer, ...] = ()
 
     def problem(self, path: KeyPath, message: str) -> Problem:
-        """Speak of the layer that has the most of ``path``; of two, the one on top."""
+        """Report the problem in the layer with the longest part of ``path``; of two, in the upper one."""
         layer = max(reversed(self.layers), key=lambda each: each.depth(path))
         return layer.positions.problem((*layer.root, *path), message)
 
 
 def load_layers(layers: Sequence[Layer], problems: Sequence[Problem] = ()) -> LoadedConfig:
-    """Lay each configuration over the one before, and make one of all; raise ``ConfigError`` as
-    ``load_config`` does.
+    """Merge the configurations, each over the previous one; raise ``ConfigError`` as ``load_config`` does.
 
-    ``problems``: what is known to be wrong with them already.
+    ``problems`` are those already found.
     """
     values: dict[str, Any] = {}
     for layer in layers:
@@ -61,7 +60,7 @@ def load_layers(layers: Sequence[Layer], problems: Sequence[Problem] = ()) -> Lo
 
 
 def _laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``changes`` win; mappings are merged, and null removes a key that was there."""
+    """Merge mappings: ``changes`` take precedence, and null removes a key."""
     result = dict(base)
     for key, value in changes.items():
         if value is None and key in result:
@@ -75,7 +74,7 @@ def _laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 
 
 DEFAULT_START = datetime(2026, 1, 1, tzinfo=UTC)
-"""When a scenario begins that names no date: always the same, so that a test never depends on the day."""
+"""The start of a scenario without a date: constant, so that a test never depends on the day."""
 
 _NEEDS = "config and scenarios"
 _CONFIG_KEYS = frozenset({"customer", "circuits", "feeds"})
@@ -83,7 +82,7 @@ _CONFIG_KEYS = frozenset({"customer", "circuits", "feeds"})
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario, understood as a whole."""
+    """One complete scenario."""
 
     file: Path
     name: str
@@ -97,7 +96,7 @@ class Scenario:
     path: KeyPath
     positions: Positions
     notes: tuple[str, ...] = ()
-    """Published lists that cannot be used: what they expect is not known."""
+    """Messages about published lists that cannot be used: their content is unknown."""
 
     def play(self) -> Record:
         player = Player(self.config, self.start, self.expected.statuses)
@@ -111,7 +110,7 @@ class Scenario:
 
 
 def find_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield each file named, and of each folder the scenario files in it: configurations may lie beside."""
+    """Yield each named file, and the scenario files of each named folder, which may also contain configurations."""
     for path in paths:
         if not path.is_dir():
             yield path
@@ -122,7 +121,7 @@ def find_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _is_configuration(file: Path) -> bool:
-    """Tell a configuration from a scenario file, even from one with an error in it."""
+    """Distinguish a configuration from a scenario file, even from one with errors."""
     try:
         values = read_yaml(file).values
     except ConfigError:
@@ -131,7 +130,7 @@ def _is_configuration(file: Path) -> bool:
 
 
 def load_scenarios(file: Path) -> list[Scenario]:
-    """Read a scenario file; raise ``ConfigError`` with everything that is wrong with it."""
+    """Read a scenario file; raise ``ConfigError`` with all its errors."""
     document = read_yaml(file, needs=_NEEDS)
     data, positions = document.values, document.positions
     if not isinstance(data, dict):
@@ -150,14 +149,12 @@ def load_scenarios(file: Path) -> list[Scenario]:
 
 
 def schema_json() -> str:
-    """The JSON Schema of a scenario file, which editors complete and check with:
-    ``data/ermon.scenario.schema.json``.
-    """
+    """Return the JSON Schema of a scenario file, for editors: ``data/ermon.scenario.schema.json``."""
     return editor_schema(ScenarioFile, "scenarios for ermon test")
 
 
 def _problem(positions: Positions, path: KeyPath, message: str) -> Problem:
-    """Tell it where it stands in the file: the short forms leave out brackets, and the word check."""
+    """Place a problem in the file: the short forms omit brackets, and the word check."""
     written: KeyPath = ()
     for step in path:
         if (*written, step) in positions.marks or not (isinstance(step, int) or step == "check"):
@@ -166,7 +163,7 @@ def _problem(positions: Positions, path: KeyPath, message: str) -> Problem:
 
 
 class _Reader:
-    """Reads the scenarios of one file whose shape is right."""
+    """Reads the scenarios of one file whose shape is valid."""
 
     def __init__(self, file: Path, document: Document, contents: ScenarioFile) -> None:
         self._file = file
@@ -174,7 +171,7 @@ class _Reader:
         self._contents = contents
         given = contents.config
         self._base = file.parent if isinstance(given, dict) else (file.parent / given).parent
-        """Where published lists are, as for ``ermon run``: beside the configuration."""
+        """The folder of published lists, as for ``ermon run``: that of the configuration."""
         self._problems: list[Problem] = []
 
     def scenarios(self) -> list[Scenario]:
@@ -195,7 +192,7 @@ class _Reader:
         return [scenario for scenario in found if scenario is not None]
 
     def _shared_layers(self) -> list[Layer]:
-        """The configuration of all scenarios: what is named or written under ``config``, and its changes."""
+        """Return the configuration of all scenarios: the one named or written under ``config``, with its changes."""
         given = self._contents.config
         if isinstance(given, dict):
             layers = [Layer(given, self._positions, ("config",))]
@@ -230,7 +227,7 @@ class _Reader:
         expecting = Expecting(config)
         ignored = expecting.ignored(self._contents.ignore or (), ("ignore",))
         ignored |= expecting.ignored(entry.ignore or (), (*path, "ignore"))
-        # Steps that cannot happen have no time at which anything could be expected.
+        # Invalid steps have no time, so expectations cannot be placed.
         complete = len(acts) == len(entry.steps)
         expected = expecting.read(entry.steps if complete else (), acts if complete else ())
         complaints += expecting.complaints

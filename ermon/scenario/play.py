@@ -1,7 +1,7 @@
-"""Plays a scenario to the core on a clock of its own, and holds what it says against what was expected.
+"""Plays a scenario to the core on its own clock, and compares the result with the expectations.
 
-A transition of severity warning or critical that nothing expects is a failure, unless its check is
-ignored: a policy test that sees only what it looks for would pass while everything else burns.
+An unexpected transition of severity warning or critical is a failure, unless its check is ignored: otherwise a policy
+test could pass while ermon raises other findings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ermon.scenario.script import Act
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A transition, when it came in seconds since the scenario began, and of which step."""
+    """A transition, its time in seconds since the scenario began, and its step."""
 
     time: float
     step: int
@@ -38,16 +38,16 @@ class Reported:
 
 @dataclass(slots=True)
 class Record:
-    """What came of a scenario."""
+    """The result of a scenario."""
 
     reported: list[Reported] = field(default_factory=list)
     statuses: dict[int, list[tuple[dict[str, str], Status]]] = field(default_factory=dict)
-    """By number of the question: each subject that it is about, and its status."""
+    """By number of the question: its subjects and their statuses."""
     ended: float = 0.0
 
 
 class Player:
-    """Plays acts in their order; questions about statuses are answered when their time comes."""
+    """Plays acts in order, and answers questions about statuses at their times."""
 
     def __init__(self, config: Config, start: float, questions: Sequence[ExpectedStatus]) -> None:
         self._monitor = Monitor(config, start)
@@ -57,7 +57,7 @@ class Player:
         self.record = Record()
 
     def play(self, acts: Sequence[Act], at_least: float, until: float | None) -> Record:
-        """Play to ``until``, else until no finding and no session is on its way, and ``at_least`` so long."""
+        """Play until ``until``; without it, until no timer of a finding or session runs, and at least for ``at_least``."""
         for number, act in enumerate(acts):
             if until is not None and act.at > until:
                 break
@@ -79,7 +79,7 @@ class Player:
         return self.record
 
     def _pass_time(self, until: float) -> None:
-        """Let time pass, and stop where a question waits: its answer is that of its own moment, not a later one."""
+        """Advance the clock, and stop at the time of each question, so that its answer is of that moment."""
         while self._questions and self._questions[0][1].time <= until and self._asked_by_now():
             self._settle(self._questions[0][1].time)
             self._answer(self._questions[0][1].time)
@@ -95,7 +95,7 @@ class Player:
             self.record.reported.append(Reported(time, self._step, transition))
 
     def _answer(self, now: float) -> None:
-        """Answer the questions of the steps so far whose time has come."""
+        """Answer the due questions of the steps so far."""
         waiting = []
         for number, question in self._questions:
             if question.step <= self._step and question.time <= now:
@@ -114,12 +114,12 @@ class Player:
 
 class Failure(NamedTuple):
     path: KeyPath
-    """What of the file was not met."""
+    """The place of the failed expectation in the file."""
     message: str
 
 
 def failures(expected: Expectations, record: Record, ignored: frozenset[str], name: KeyPath) -> list[Failure]:
-    """Return what was not met; ``name`` is the scenario's place in the file."""
+    """Return the failed expectations; ``name`` is the place of the scenario in the file."""
     found = [failure for each in expected.transitions for failure in _transition(each, record)]
     found += [failure for each in expected.forbidden for failure in _forbidden(each, record)]
     for number, status in enumerate(expected.statuses):

@@ -1,4 +1,4 @@
-"""The steps of a scenario → events with their times, and what is wrong with them.
+"""Turns the steps of a scenario into events with their times, and finds errors in them.
 
 A verb about sessions, processes, published lists or storage is a function here; ``announce`` and ``withdraw`` are in
 ``updates``.
@@ -40,14 +40,14 @@ from ermon.scenario.updates import ScriptError, Stage, refresh, update
 
 
 def converge(stage: Stage, step: StepEntry) -> Iterator[Event]:
-    """Everything comes up, as on a good day."""
+    """Bring everything up, as on a good day."""
     feeds = stage.feeds(step.converge or (), "converge")
     for process in dict.fromkeys(feed.process for feed in feeds):
         yield ProcessUp(stage.now, process)
     for feed in feeds:
         yield from _start_session(stage, feed, step)
         yield from stage.update(feed, good_day(stage.config, feed, stage.now))
-    # All first dumps are there before the first one ends, as if the routers were equally fast.
+    # All first dumps have been sent before the first End-of-RIB, as if the routers were equally fast.
     for feed in feeds:
         yield from _end_dump(stage, feed)
 
@@ -129,7 +129,7 @@ def accept(stage: Stage, step: StepEntry) -> Iterator[Event]:
 
 
 def restart(stage: Stage, step: StepEntry) -> Iterator[Event]:
-    """What comes after it: ExaBGP runs, the routers that were there call again, and each sends its table."""
+    """Return the events after a restart: ExaBGP runs, the known routers reconnect, and each sends its table."""
     del step
     feeds = [stage.config.feeds[name] for name in stage.sent]
     for process in dict.fromkeys(feed.process for feed in feeds):
@@ -154,7 +154,7 @@ PLAYED: Mapping[str, Callable[[Stage, StepEntry], Iterable[Event]]] = {
         )
     },
 }
-"""How the step of each verb of the schema is played."""
+"""The function that plays a step, by verb of the schema."""
 
 
 def _start_session(stage: Stage, feed: Feed, step: StepEntry) -> Iterator[Event]:
@@ -192,31 +192,31 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "announce": (*_ON_ROUTES, "next_hop", "path", "communities", "local_preference"),
     "withdraw": _ON_ROUTES,
 }
-"""The keys that belong to a verb, beside those of every step."""
+"""The keys of a verb, in addition to those of every step."""
 _MODIFIERS = sorted({key for keys in _TAKES.values() for key in keys})
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A step as it is played; times are seconds since the scenario began."""
+    """A played step; times are seconds since the scenario began."""
 
     path: KeyPath
-    """The step in its file."""
+    """The place of the step in its file."""
     at: float
     done: float
-    """When it is over: getting in sync takes its time, everything else none."""
+    """The time when it is over: only getting in sync takes time."""
     events: tuple[Event, ...]
     text: str
     restarts: bool = False
-    """Another ermon takes the events, with what this one has kept."""
+    """A new ermon continues, with the stored state of this one."""
 
 
 def make_acts(
     config: Config, start: float, steps: Sequence[StepEntry], path: KeyPath
 ) -> tuple[list[Act], list[Complaint]]:
-    """Return what happens in a scenario, and what is wrong with it.
+    """Return the acts of a scenario, and its errors.
 
-    It begins at ``start`` (seconds since the epoch); ``path`` is where the steps stand in their file.
+    It begins at ``start`` (seconds since the epoch); ``path`` is the place of the steps in their file.
     """
     stage = Stage(config, start)
     acts: list[Act] = []
@@ -277,11 +277,11 @@ def _check_keys(stage: Stage, step: StepEntry, verbs: list[Verb]) -> None:
 
 
 _SHOWN = 3
-"""So many prefixes tell what a step is about."""
+"""The number of prefixes in the description of a step."""
 
 
 def describe(step: StepEntry, verbs: Sequence[Verb]) -> str:
-    """Say in a few words what happens in a step."""
+    """Describe a step in a few words."""
     parts = []
     for verb in verbs:
         value = getattr(step, verb)

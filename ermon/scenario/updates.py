@@ -1,7 +1,7 @@
-"""What each feed of a scenario has sent, and the verbs ``announce`` and ``withdraw``, which change it.
+"""The routes that each feed of a scenario has sent, and the verbs ``announce`` and ``withdraw``, which change them.
 
-So a step can withdraw all that was announced, and a step that cannot happen is an error: a route on a session
-that is down, or the withdrawal of what was never there. The two verbs may stand in one step: then they are one UPDATE.
+So a step can withdraw everything that was announced, and an impossible step is an error: a route on a session that is
+down, or the withdrawal of a route that was never announced. The two verbs may be in one step: then they are one UPDATE.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class ScriptError(Exception):
 
 
 class Stage:
-    """Where the steps of one scenario are played, one after the other."""
+    """The state of a scenario while its steps are played."""
 
     def __init__(self, config: Config, start: float) -> None:
         self.config = config
         self.now = start
         """Seconds since the epoch."""
         self.path: KeyPath = ()
-        """The step that is played, in its file."""
+        """The place of the current step in its file."""
         self.sent: dict[str, dict[RouteKey, Sent]] = {}
-        """By feed that is up: what it has announced and not withdrawn."""
+        """By feed that is up: the announced routes that are not withdrawn."""
         self.unsure = False
-        """A step was wrong, so nobody knows what is up and what is there: that is not complained about."""
+        """A step was wrong, so the state is unknown: no complaints about missing sessions or routes."""
 
     def error(self, key: str, message: str) -> ScriptError:
         return ScriptError(Complaint((*self.path, key), message))
@@ -93,7 +93,7 @@ class Stage:
     # Routes ------------------------------------------------------------------------------------------
 
     def update(self, feed: Feed, sent: Sequence[Sent], withdrawn: Sequence[RouteKey] = ()) -> list[Event]:
-        """Note what a feed announces and withdraws; return the UPDATE, if there is anything in it."""
+        """Record what a feed announces and withdraws; return the UPDATE, if it is not empty."""
         held = self.sent[feed.name]
         for key in withdrawn:
             del held[key]
@@ -108,7 +108,7 @@ class Stage:
 
 
 def update(stage: Stage, step: StepEntry) -> Iterator[Event]:
-    """Announce and withdraw on every feed that the step is about, an UPDATE each."""
+    """Announce and withdraw on every feed of the step, one UPDATE each."""
     link = stage.link_of(step)
     feeds = _feeds(stage, step, link)
     gone = {feed.name: _withdrawn(stage, step, feed, link) for feed in feeds}
@@ -121,7 +121,7 @@ def update(stage: Stage, step: StepEntry) -> Iterator[Event]:
 
 
 def _feeds(stage: Stage, step: StepEntry, link: Link | None) -> list[Feed]:
-    """Return the feeds that are named, or the edge tables of the link's router, which show its routes."""
+    """Return the named feeds, or the edge tables of the link's router, which contain its routes."""
     if step.feed is None:
         if link is None:
             raise stage.error("feed", "is missing; name the feed that shows it, or the circuit and link")
@@ -142,7 +142,7 @@ def _feeds(stage: Stage, step: StepEntry, link: Link | None) -> list[Feed]:
 
 
 def _withdrawn(stage: Stage, step: StepEntry, feed: Feed, link: Link | None) -> list[Sent]:
-    """What of the feed's routes a step withdraws: every path, unless it names one."""
+    """Return the routes that a step withdraws from a feed: all paths, unless it names one."""
     if step.withdraw is None:
         return []
     everything = _is_word(stage, step.withdraw, "withdraw", ALL)
@@ -228,7 +228,7 @@ def _next_hop(step: StepEntry, feed: Feed, link: Link | None, prefix: Prefix) ->
 
 
 def refresh(stage: Stage, step: StepEntry) -> Iterator[Event]:
-    """Send everything again between the markers of RFC 7313, but for what is omitted."""
+    """Send everything again between the markers of RFC 7313, without the omitted routes."""
     everything = _is_word(stage, step.omit or (), "omit", ALL)
     omitted = set(_prefixes(step.omit or ()))
     for feed in stage.up_feeds(step.refresh or (), "refresh"):
@@ -247,14 +247,14 @@ def refresh(stage: Stage, step: StepEntry) -> Iterator[Event]:
 
 
 def _is_meant(sent: Sent, step: StepEntry, link: Link | None) -> bool:
-    """Return whether a route is of the step's link and families, as far as it names any."""
+    """Return whether a route is of the step's link and families, if the step names them."""
     return (link is None or sent.link == link.key) and (
         step.family is None or sent.route.prefix.family in step.family
     )
 
 
 def _is_word(stage: Stage, items: Iterable[RouteItem], key: str, wanted: str) -> bool:
-    """Return whether a word stands in place of prefixes; it must be the right one, and alone."""
+    """Return whether the only item is the word ``wanted``; any other use of a word is an error."""
     items = tuple(items)
     words = [item.text for item in items if isinstance(item, Word)]
     if words and (words != [wanted] or len(items) > 1):

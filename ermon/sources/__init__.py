@@ -1,5 +1,5 @@
-"""Lists of prefixes that Microsoft publishes: what is in them, and how they are fetched and kept.
+"""Lists of prefixes that Microsoft publishes: their content, how they are fetched, and how they are stored.
 
-The parsers (``reading`` and one module for each kind of list) and the values (``published``) only think, but for the
-files that ``reading`` opens; ``fetch``, ``store`` and ``keeper`` are the daemon's edge.
+The parsers (``reading`` and one module for each kind of list) and the values (``published``) are pure, except that
+``reading`` opens files; ``fetch``, ``store`` and ``keeper`` do the daemon's input and output.
 """

@@ -1,14 +1,15 @@
 """The lists of Azure: service tags, and the BGP service communities with their prefixes.
 
-Service tags are the weekly file, and the answer of the REST API. Source: Microsoft, "Virtual network service
+Service tags come as a weekly file, and from the REST API. Source: Microsoft, "Virtual network service
 tags" (learn.microsoft.com/azure/virtual-network/service-tags-overview), and the example ServiceTagsList.json of
-the REST API 2024-05-01, which differs from the file: its change numbers are strings, and it may go on at
+the REST API 2024-05-01, which differs from the file: its change numbers are strings, and it may continue at
 ``nextLink``.
 
-BGP communities are what Microsoft announces with which community. Source: Microsoft, "Bgp Service Communities -
+BGP communities are the prefixes that Microsoft announces with each community. Source: Microsoft, "Bgp Service Communities -
 List" (learn.microsoft.com/rest/api/expressroute/bgp-service-communities/list). Azure's command line prints its items
 without ``value`` and ``properties`` around them (``az network route-filter rule list-service-communities``), and
-PowerShell with capital letters (``Get-AzBgpServiceCommunity | ConvertTo-Json -Depth 5``); all of them are read.
+PowerShell prints names with capital letters (``Get-AzBgpServiceCommunity | ConvertTo-Json -Depth 5``); ermon reads all
+of them.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ SERVICE_TAGS = "service-tags"
 BGP_COMMUNITIES = "bgp-communities"
 
 _DEPTH = 6
-"""Levels of the answer with names of fields: the answer, its items, an item, its properties, their
-communities, and a community.
+"""Levels of the answer that have field names: the answer, its items, an item, its properties, their communities, and a
+community.
 """
 
 
@@ -100,11 +101,11 @@ class _Service(Struct, rename="camel"):
 
 
 def parse_bgp_communities(document: bytes, select: tuple[str, ...]) -> PublishedList:
-    """Return the prefixes of what ``select`` names: communities (``12076:5010``), their slugs
-    (``exchange-online``), or Microsoft's names of services (``Exchange``).
+    """Return the prefixes of the communities (``12076:5010``), slugs (``exchange-online``) or services
+    (``Exchange``) that ``select`` names.
 
-    Without ``select``, all that the subscription is authorised to use: a route filter can ask for no other.
-    IPv4 and IPv6 are entries of their own with the same community.
+    Without ``select``, return those of all communities that the subscription is authorised to use: a route filter can
+    contain only these. IPv4 and IPv6 are separate entries with the same community.
     """
     services = _services(read_json(document))
     chosen = _selected(services, select) if select else _authorized(services)
@@ -116,10 +117,10 @@ def parse_bgp_communities(document: bytes, select: tuple[str, ...]) -> Published
 
 
 def _services(value: Any) -> list[_Service]:
-    """Find the services in whichever of the documented shapes it is."""
+    """Find the services in any of the documented forms."""
     value = _camel_keys(value, _DEPTH)
     if isinstance(value, dict):
-        value = value.get("value", [value])  # PowerShell prints a lone item without a list
+        value = value.get("value", [value])  # PowerShell prints a single item without a list
     if not isinstance(value, list):
         raise SourceError("is not in the documented shape: neither a list, nor an object with one in value")
     items = [
@@ -163,7 +164,7 @@ def _selected(services: list[_Service], select: tuple[str, ...]) -> Iterator[_Co
 
 
 def _community_of(name: str) -> str:
-    """Resolve a slug; what is none is a community, or the name of a service."""
+    """Return the community of a slug; any other text is returned unchanged."""
     try:
         high, low = communities.service(name).community
     except ValueError:

@@ -1,7 +1,7 @@
-"""Gets a published list from where it is: a file, or a URL in the way that its kind asks for.
+"""Gets a published list: from a file, or from a URL in the way that its kind needs.
 
-What a URL answers may be anything: a GET is encrypted, bounded in time and size, and every failure has its reason.
-No reason shows the query of a URL: access keys and the client request id are there.
+The answer of a URL may be anything: a GET is encrypted and bounded in time and size, and every failure has a reason.
+No reason contains the query of a URL, which may hold access keys and the client request id.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from ermon.sources.store import Records, SourceRecord, Validators
 
 HOUR = 3600.0
 MAX_WAIT = 24 * HOUR
-"""A server that wants to be left alone for longer is asked after a day all the same."""
+"""The longest wait after 429, in seconds, even if the server asks for a longer one."""
 
 _CHUNK_BYTES = 64 * 1024
 _REDIRECTS = {301, 302, 303, 307, 308}
 _TEXT_TYPES = {"", "text/plain", "text/json", "application/octet-stream"}
-"""What servers of files call JSON, besides application/json; ``text/html`` is a log-in page, or an error."""
+"""Types of JSON files besides application/json; ``text/html`` would be a log-in page or an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a list may cost. Times are seconds."""
+    """Limits for fetching a list. Times are seconds."""
 
     max_bytes: int = MAX_BYTES
-    """Of a list, unpacked."""
+    """The size of a list, decompressed."""
     connect: float = 15.0
     idle: float = 30.0
-    """Without a byte."""
+    """The longest time without a byte."""
     total: float = 120.0
-    """For everything that a list is made of."""
+    """The time for all pages of a list."""
     redirects: int = 3
-    """A download page has one, a content network another."""
+    """A download page may redirect, and a content network again."""
 
 
 DEFAULT_LIMITS = Limits()
@@ -61,9 +61,9 @@ class FetchError(Exception):
     def __init__(self, reason: str, *, answered: bool = False, wait: float = 0.0) -> None:
         super().__init__(reason)
         self.answered = answered
-        """Whether a server was reached at all."""
+        """Whether a server was reached."""
         self.wait = wait
-        """Seconds for which nothing may be asked there."""
+        """Seconds until the next request is allowed there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,15 @@ class Answer:
 
 
 def new_session(limits: Limits, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
-    """Return a session that keeps nothing; ``tls`` replaces the system's certificate authorities."""
+    """Return a session without cookies or caches; ``tls`` replaces the system's certificate authorities."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             resolver=Resolver(), use_dns_cache=False, ssl=True if tls is None else tls
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=limits.idle),
-        auto_decompress=False,  # it would unpack whatever comes before anyone can measure it
-        trust_env=True,  # HTTPS_PROXY: few monitoring hosts reach the internet without
+        auto_decompress=False,  # aiohttp would decompress without a limit
+        trust_env=True,  # HTTPS_PROXY: most monitoring hosts need a proxy to reach the internet
         headers={
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
@@ -94,9 +94,9 @@ def new_session(limits: Limits, tls: ssl.SSLContext | None) -> aiohttp.ClientSes
 async def download(
     session: aiohttp.ClientSession, url: str, limits: Limits, validators: Validators | None = None
 ) -> Answer:
-    """Return what is at ``url``; ``FetchError`` if that is not a text in JSON within the limits.
+    """Return the content of ``url``; ``FetchError`` if it is not JSON within the limits.
 
-    With ``validators``, the answer may be that nothing has changed since.
+    With ``validators``, the answer may be that the content has not changed.
     """
     headers = {
         name: value
@@ -167,7 +167,7 @@ async def _take(response: aiohttp.ClientResponse, limits: Limits, *, conditional
 
 
 def _wait_wanted(response: aiohttp.ClientResponse) -> float:
-    """How long 429 asks to wait: an hour, which is what Microsoft's web service means by it, or longer."""
+    """Return the wait after 429 in seconds: an hour, as Microsoft's web service asks, or a longer ``Retry-After``."""
     text = response.headers.get("Retry-After", "")
     seconds = float(text) if text.isascii() and text.isdigit() else 0.0
     return min(max(HOUR, seconds), MAX_WAIT)
@@ -189,7 +189,7 @@ async def _unpack(response: aiohttp.ClientResponse, packed: bytes, most: int) ->
 
 
 def _gunzip(packed: bytes, most: int) -> bytes | None:
-    """Unpack ``most`` bytes and one more at most; ``None`` for what is not one whole gzip stream."""
+    """Decompress up to ``most`` + 1 bytes; ``None`` if the data is not one complete gzip stream."""
     stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # gzip: RFC 1952
     try:
         unpacked = stream.decompress(packed, most + 1)
@@ -219,7 +219,7 @@ def _place(url: URL) -> str:
 
 
 MAX_PAGES = 100
-"""Azure's lists have one page, or a few; this ends a list without an end."""
+"""Azure's lists have one page or a few; this is the limit for an endless list."""
 
 ALL_CHANGES = "0000000000"
 """The version before the first: the web service then returns all changes since its beginning."""
@@ -227,7 +227,7 @@ ALL_CHANGES = "0000000000"
 
 class Fetched(NamedTuple):
     document: bytes | None
-    """``None``: what is known is still what is published."""
+    """``None``: the list has not changed."""
     validators: Validators = Validators()
 
 
@@ -236,16 +236,16 @@ class Fetcher:
     """Reads files and fetches URLs."""
 
     base: Path
-    """Where relative file names begin: beside the configuration."""
+    """The folder for relative file names: that of the configuration."""
     records: Records
     limits: Limits = DEFAULT_LIMITS
     tls: ssl.SSLContext | None = None
-    """Whom to trust instead of the system's certificate authorities."""
+    """Replaces the system's certificate authorities."""
 
     async def fetch(self, kind: str, location: str, known: SourceRecord | None) -> Fetched:
-        """Return the list that is at ``location`` now.
+        """Return the current list at ``location``.
 
-        ``FetchError``: there is none to be had at the moment; ``SourceError``: it cannot be used.
+        ``FetchError``: it cannot be fetched now; ``SourceError``: it cannot be used.
         """
         if not is_url(location):
             return Fetched(await in_thread(partial(read_file, location, self.base, self.limits.max_bytes)))
@@ -253,7 +253,7 @@ class Fetcher:
             return await self._fetch_url(kind, location, known)
         except FetchError as error:
             if kind == m365.KIND and error.answered:
-                error.wait = max(error.wait, HOUR)  # the web service wants to be asked once an hour at most
+                error.wait = max(error.wait, HOUR)  # the web service allows one request an hour
             raise
 
     async def _fetch_url(self, kind: str, url: str, known: SourceRecord | None) -> Fetched:
@@ -269,16 +269,16 @@ class Fetcher:
     async def _m365(
         self, session: aiohttp.ClientSession, service: m365.WebService, known: SourceRecord | None
     ) -> Fetched:
-        """Ask for the version, and for the rest only when it has grown.
+        """Fetch the version, and the rest only when the version has grown.
 
-        All changes are asked for, not those since the last time: only then every addition that is yet to
-        take effect is among them, whatever was missed.
+        This fetches all changes, not only the new ones: so every addition that has not taken effect yet is among
+        them, even after missed versions.
         """
         client = await in_thread(self.records.client_request_id)
 
         async def ask(method: str) -> bytes:
             answer = await download(session, f"{service.base}/{method}?clientrequestid={client}", self.limits)
-            assert answer.body is not None  # nothing was said of what is known
+            assert answer.body is not None  # the request was not conditional
             return answer.body
 
         version = m365.latest_version(await ask(f"version/{service.instance}"), service.instance)

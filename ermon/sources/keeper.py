@@ -1,6 +1,6 @@
 """Keeps the published lists: refreshes them on their schedules, refuses bad ones, and stores good ones.
 
-The list in force is the last good one, whatever comes after it.
+The last good list stays in force until another good one replaces it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from ermon.sources.published import NoSuchPartError, PublishedList, SourceError,
 from ermon.sources.store import ListFiles, Records, SourceRecord, SourceTrouble
 
 FAILURES_TOLERATED = 2
-"""Refreshes in a row that may fail without a finding: lists change weekly at most."""
+"""The number of consecutive refreshes that may fail without a finding: lists change weekly at most."""
 
 JITTER = 0.1
-"""Refreshes come up to so much later than asked for, never earlier: otherwise every ermon of a company asks
-at the same moment.
+"""Refreshes are delayed at random by up to this share, never earlier: otherwise all ermons of a company would ask at the
+same moment.
 """
 
 FIRST_RETRY_SECONDS = 60.0
-"""A source without any list is asked again soon, and then less and less often, as ``refresh`` says at most:
-its checks say nothing until then.
+"""A source without any list is retried soon, then less and less often, at the latest after ``refresh``: its checks are
+unknown until then.
 """
 
 _NEVER = float("-inf")
@@ -46,27 +46,27 @@ Rejected = Callable[[SourceKey, str | None], None]
 Taken = Callable[[SourceKey], None]
 
 REFRESHES_UNTIL_TAKEN = 3
-"""A change that was refused, and that so many refreshes after it still show, is no accident of a download."""
+"""A refused list that so many later refreshes return again is not a damaged download: it is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A list as it was read, with what is carried over of parts that it no longer has."""
+    """A list as it was read, with the prefixes that were carried over for missing parts."""
 
     published: PublishedList
     missing: str | None = None
     carried: Mapping[str, tuple[ExpectedPrefix, ...]] = field(default_factory=dict)
     problem: str | None = None
-    """Why it is not to take the place of the list in force."""
+    """Why it must not replace the list in force."""
 
     def digest(self) -> str:
-        """Name the list briefly; another list has another name. A long one takes a moment: not for the event loop."""
+        """Return a digest of the list. A long list takes some time: do not use this on the event loop."""
         return hashlib.sha256(repr(self.published).encode()).hexdigest()
 
 
 @dataclass(slots=True, eq=False)
 class _Refused:
-    """A list that was refused for what it lacks."""
+    """A list that was refused because too much is missing."""
 
     document: bytes
     read: _Read
@@ -79,43 +79,43 @@ class _Held:
 
     source: SourceKey
     restored: bool = False
-    """Whether what an earlier run kept was looked for."""
+    """Whether the stored list of an earlier run has been looked up."""
     document: bytes | None = None
     kept: bytes | None = None
-    """What is on disk."""
+    """The document on disk."""
     published: PublishedList | None = None
     record: SourceRecord | None = None
     reason: str | None = None
-    """What was reported last."""
+    """The last reported reason."""
     missing: str | None = None
-    """What is wrong with parts that the list no longer has, if there are any."""
+    """The problem of parts that are missing from the list, if any."""
     carried: Mapping[str, tuple[ExpectedPrefix, ...]] = field(default_factory=dict)
-    """Of those parts: what they were when the list had them. They stay in force."""
+    """The last known prefixes of the missing parts. They stay in force."""
     refused: _Refused | None = None
-    """What would take the place of the list in force, had it not shrunk so much."""
+    """The list that was refused because it shrank too much."""
     refused_digest: str = ""
-    """Which list that is; known after a restart, too."""
+    """The digest of that list; also known after a restart."""
     seen_again: int = 0
-    """In how many refreshes it was fetched again since."""
+    """The number of later refreshes that returned it again."""
     trouble: SourceTrouble = field(default_factory=SourceTrouble)
-    """What is kept of what is wrong."""
+    """The stored problems."""
 
     def no_longer_refused(self) -> None:
         self.refused, self.refused_digest, self.seen_again = None, "", 0
 
     def remember(self, trouble: SourceTrouble) -> None:
-        """Go on where an earlier run was."""
+        """Continue with the stored problems of an earlier run."""
         self.trouble, self.reason = trouble, trouble.reason
         self.refused_digest, self.seen_again = trouble.refused, trouble.seen_again
 
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """Where lists come from; sources that want different parts of one list share its fetches.
+    """The location of a list. Sources with different parts of one list share its fetches.
 
-    Times are those of the event loop's clock, which nobody sets. ``asked`` is when it was last asked, ``due`` when
-    it should be asked again, and ``blocked_until`` when it may be, however much a reload shortens ``refresh``: a
-    server that said 429 is not asked sooner because somebody edited a file.
+    Times are those of the event loop's clock, which is monotonic. ``asked`` is the time of the last request, ``due`` the
+    time of the next one, and ``blocked_until`` the earliest time for it, even if a reload shortens ``refresh``: after
+    429, a change of the configuration must not cause an earlier request.
     """
 
     kind: str
@@ -124,9 +124,9 @@ class _Place:
     held: dict[SourceKey, _Held] = field(default_factory=dict)
     failures: int = 0
     counted_at: float = _NEVER
-    """When it was last asked in its turn, by the wall clock: a restart does not change that."""
+    """The time of the last regular request, by the wall clock: it survives a restart."""
     early: bool = False
-    """Whether it is asked before its turn, because ermon has just been started: a failure is nothing new then."""
+    """Whether the request is early because ermon has just started: a failure then does not count."""
     retry: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY_SECONDS, math.inf))
     asked: float = _NEVER
     due: float = _NEVER
@@ -134,12 +134,12 @@ class _Place:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def succeeded(self) -> None:
-        """Forget the failures: the place has answered."""
+        """Reset the failures after an answer."""
         self.failures = 0
         self.retry.reset()
 
     def common_record(self) -> SourceRecord | None:
-        """Return what is known of the list, if all sources hold the same edition of it."""
+        """Return the record of the list, if all sources have the same edition."""
         records = [held.record for held in self.held.values()]
         first = records[0]
         if first is None or any(record is None or not record.same_edition(first) for record in records):
@@ -148,12 +148,12 @@ class _Place:
 
 
 class SourceKeeper:
-    """Knows the published lists that a configuration names.
+    """Keeps the published lists that a configuration names.
 
-    ``updated`` is called with each list that comes into force, also with those an earlier run kept.
-    ``rejected`` is called with the reason why a list cannot be used or had for longer, or has another
-    reason than before, and with ``None`` when all is well again. ``taken`` is called before a list comes into
-    force that was refused and stayed the same. All are called in the event loop.
+    ``updated`` is called with each list that comes into force, including stored lists of an earlier run. ``rejected``
+    is called with the reason when a list can no longer be used or fetched, again when the reason changes, and with
+    ``None`` when the problem is over. ``taken`` is called before a list comes into force that was refused first and
+    did not change since. All are called in the event loop.
     """
 
     def __init__(
@@ -186,9 +186,7 @@ class SourceKeeper:
         return {held.source: held.published for held in self._all() if held.published is not None}
 
     def ages(self) -> Mapping[SourceKey, float | None]:
-        """Return for how many seconds each source's list has not been known to be what is published;
-        ``None`` where there is no list.
-        """
+        """Return the age of each source's list: seconds since it was last known to be current; ``None`` without a list."""
         now = self._clock()
         return {
             held.source: None if held.record is None else max(0.0, now - held.record.checked_at)
@@ -199,13 +197,13 @@ class SourceKeeper:
         return (held for place in self._places.values() for held in place.held.values())
 
     def problem(self, source: SourceKey) -> str | None:
-        """Return why the list of a source cannot be used or had, as ``rejected`` was last called."""
+        """Return why the list of a source cannot be used or fetched: the reason of the last call of ``rejected``."""
         return next((held.reason for held in self._all() if held.source == source), None)
 
     # Configuration -----------------------------------------------------------------------------------
 
     def reconfigure(self, sources: Iterable[Source]) -> None:
-        """Go over to these sources. Lists of those that stay are kept, and files are read again."""
+        """Change to these sources. The lists of remaining sources stay in force, and files are read again."""
         wanted: dict[tuple[str, str], dict[SourceKey, float]] = {}
         for source in sources:
             key = SourceKey.of(source)
@@ -222,7 +220,7 @@ class SourceKeeper:
         kind, location = where
         refresh = min(refreshes.values())
         if kind == m365.KIND and is_url(location):
-            refresh = max(refresh, HOUR)  # Microsoft asks not to poll the version more often
+            refresh = max(refresh, HOUR)  # Microsoft asks clients not to poll the version more often
         place = self._places.setdefault(where, _Place(kind, location, refresh))
         place.refresh = refresh
         place.due = min(place.due, place.asked + refresh) if is_url(location) else _NEVER
@@ -237,13 +235,13 @@ class SourceKeeper:
     # Refreshing --------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep the lists fresh until cancelled; whatever is under way then is given up at once."""
+        """Refresh the lists until cancelled; a fetch in progress is then aborted at once."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 for where in self._places:
                     self._watch(where)
-                await asyncio.get_running_loop().create_future()  # sources may come and go
+                await asyncio.get_running_loop().create_future()  # the sources may change
         finally:
             self._group = None
             self._watches.clear()
@@ -300,7 +298,7 @@ class SourceKeeper:
     async def _take(self, place: _Place, held: _Held, fetched: Fetched) -> None:
         """Put a fetched list in force, or refuse it."""
         if fetched.document is None or fetched.document == held.document:
-            assert held.published is not None  # a source without a list does not ask whether it has changed
+            assert held.published is not None  # without a list the request was not conditional
             read, document = _Read(held.published, held.missing, held.carried), held.document
         else:
             document = fetched.document
@@ -320,7 +318,7 @@ class SourceKeeper:
 
     @staticmethod
     async def _stays(place: _Place, held: _Held, read: _Read) -> bool:
-        """Return whether a list that was refused has been seen again often enough to be what is published now."""
+        """Return whether a refused list was returned often enough to accept it."""
         digest = await in_thread(read.digest)
         if held.refused_digest != digest:
             held.refused_digest, held.seen_again = digest, 0
@@ -334,9 +332,7 @@ class SourceKeeper:
         self._report(place, held, f"{refused.read.problem}{advice}")
 
     async def accept(self, name: str) -> bool:
-        """Put the lists of a source in force that were refused, since somebody says that they are right; return
-        whether there was one.
-        """
+        """Put the refused lists of a source in force, because an operator accepts them; return whether there was one."""
         found = False
         for place in self._places.values():
             for held in [held for held in place.held.values() if held.source.name == name]:
@@ -356,10 +352,10 @@ class SourceKeeper:
         self._report(place, held, read.missing)
 
     def _read(self, held: _Held, document: bytes, *, restored: bool = False) -> _Read:
-        """Read a list that is to take the place of the one in force; ``SourceError`` if it is of no use.
+        """Read a list that may replace the one in force; ``SourceError`` if it cannot be used.
 
-        A part that the list had, and no longer has, stays as it was, and nothing else is refused for it. A long list
-        takes a second: not for the event loop.
+        A part that is now missing from the list keeps its old prefixes, and the other parts are used. A long list
+        takes a second: do not use this on the event loop.
         """
         source, before = held.source, held.published
         missing, carried = None, dict[str, tuple[ExpectedPrefix, ...]]()
@@ -383,7 +379,7 @@ class SourceKeeper:
     def _parts(
         held: _Held, document: bytes
     ) -> tuple[list[PublishedList], dict[str, tuple[ExpectedPrefix, ...]]]:
-        """Read each selected part for itself; return those that are there, and what the others were."""
+        """Read each selected part separately; return the found ones, and the old prefixes of the missing ones."""
         kind, parts, carried = held.source.kind, [], {}
         for name in held.source.select:
             try:
@@ -403,7 +399,7 @@ class SourceKeeper:
         published: PublishedList,
         record: SourceRecord,
     ) -> None:
-        if place.held.get(held.source) is not held:  # a reload has removed it meanwhile
+        if place.held.get(held.source) is not held:  # a reload has removed it in the meantime
             return
         news = published is not held.published
         held.document, held.published, held.record = document, published, record
@@ -422,7 +418,7 @@ class SourceKeeper:
     # On disk -----------------------------------------------------------------------------------------
 
     async def _restore(self, place: _Place) -> None:
-        """Give sources that are new here the list of an earlier run, or the one that another source holds."""
+        """Give new sources the stored list of an earlier run, or the list of another source with the same location."""
         for held in [held for held in place.held.values() if not held.restored]:
             held.restored = True
             document, record, trouble = await in_thread(partial(self._load, held.source))
@@ -456,7 +452,7 @@ class SourceKeeper:
     async def _adopt(
         self, place: _Place, held: _Held, document: bytes, record: SourceRecord, *, restored: bool = False
     ) -> str | None:
-        """Put a list in force that was fetched before; return why that cannot be done."""
+        """Put a list in force that was fetched earlier; return the reason if that is impossible."""
         try:
             read = await in_thread(partial(self._read, held, document, restored=restored))
         except SourceError as error:
@@ -474,7 +470,7 @@ class SourceKeeper:
         return self._files.load(source), self._records.load(source), trouble
 
     def _first_due(self, place: _Place) -> float:
-        """A list that an earlier run found fresh is fresh until it is due, however often ermon restarts."""
+        """Return when the first refresh is due: a list that an earlier run fetched is not fetched early after a restart."""
         records = [held.record for held in place.held.values()]
         checked = [record.checked_at for record in records if record is not None]
         if len(checked) < len(records):

@@ -1,10 +1,10 @@
 """The Microsoft 365 IP address and URL web service.
 
 Source: Microsoft, "Office 365 IP Address and URL web service" (learn.microsoft.com/microsoft-365/enterprise/
-microsoft-365-ip-web-service). It has three answers: ``/version``, ``/endpoints`` (what there is, additions
-included up to 30 days before they are used) and ``/changes`` (since when). ermon keeps them together in one
-document, ``{"version": …, "endpoints": …, "changes": …}``; a file may also be ``/endpoints`` alone, and
-then its additions count at once.
+microsoft-365-ip-web-service). It has three methods: ``/version``, ``/endpoints`` (the current list, with additions up
+to 30 days before they are used) and ``/changes`` (with dates). ermon stores their answers in one document,
+``{"version": …, "endpoints": …, "changes": …}``. A file may also contain ``/endpoints`` alone; then its additions count
+at once.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ class _Document(Struct):
 
 
 class WebService(NamedTuple):
-    """Where the web service is, and which instance of the cloud is meant."""
+    """The address of the web service, and the instance of the cloud."""
 
     base: str
     instance: str
 
     @classmethod
     def at(cls, location: str) -> WebService:
-        """Read it from the URL of the service, or of one of its methods; its query is not used."""
+        """Read it from the URL of the service or of one of its methods; the query is ignored."""
         parts = urlsplit(location)
         path = parts.path.rstrip("/")
         method = _WEB_METHOD.search(path)
@@ -88,8 +88,8 @@ class WebService(NamedTuple):
 
 
 def parse_m365(document: bytes, select: Iterable[str]) -> PublishedList:
-    """Return the prefixes that go over ExpressRoute, of the service areas that ``select`` names (all if it
-    is empty), each from its effective date on.
+    """Return the prefixes that use ExpressRoute, of the service areas that ``select`` names (all if it is empty),
+    each from its effective date on.
     """
     areas = {_area(name) for name in select} or set(SERVICE_AREAS)
     found: list[_Set] | _Document = read_json(document, list[_Set] | _Document)
@@ -105,7 +105,7 @@ def parse_m365(document: bytes, select: Iterable[str]) -> PublishedList:
 
 
 def latest_version(document: bytes, instance: str) -> str:
-    """Read ``/version``, of one instance (an object) or of all (an array): ten digits, YYYYMMDDNN."""
+    """Read ``/version`` of one instance (an object) or of all (an array): ten digits, YYYYMMDDNN."""
     return _latest(read_json(document, _Version | list[_Version]), instance)
 
 
@@ -142,17 +142,17 @@ def _latest(version: _Version | list[_Version], instance: str) -> str:
 
 
 class _Last(NamedTuple):
-    """What was said last of a prefix in an endpoint set."""
+    """The last change of a prefix in an endpoint set."""
 
     added: bool
     effective: str | None
-    """As published; read only where it matters, since years of history need not be without fault."""
+    """As published. ermon parses it only where needed, because old changes may contain errors."""
 
 
 def _history(changes: Iterable[_Change]) -> dict[int, dict[Prefix, _Last]]:
     """Return, by endpoint set, the last change of each prefix.
 
-    What is no prefix here matches none of ``/endpoints``, which is what must be right.
+    A text that is not a prefix matches nothing in ``/endpoints``, so it is ignored.
     """
     history: dict[int, dict[Prefix, _Last]] = {}
     for change in sorted(changes, key=lambda change: (change.version, change.id)):
@@ -175,8 +175,8 @@ def _readable(texts: Iterable[str]) -> Iterator[Prefix]:
 def _expected(endpoints: _Set, changes: dict[Prefix, _Last]) -> Iterator[ExpectedPrefix]:
     """Yield the prefixes of a set with their periods.
 
-    Microsoft announces an addition from its effective date on, and a removal that has one until then; a
-    removal without one is done.
+    Microsoft announces an added prefix from its effective date on, and a removed one until its effective date. A
+    removal without a date has already happened.
     """
     where = f"endpoint set {endpoints.id} (ips)"
     listed = read_prefixes(endpoints.ips, where)

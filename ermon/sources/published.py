@@ -1,5 +1,5 @@
-"""A published list as a value: its prefixes, what makes it unusable or suspect, and what circuits then
-expect.
+"""A published list as a value: its prefixes, when it is unusable or suspect, and the expectations of circuits from
+it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ MAX_BYTES = 32 * 1024 * 1024
 """Microsoft's longest list, the service tags, has a few megabytes."""
 
 MAX_PREFIXES = 100_000
-"""Each is looked up whenever a route changes, and a link receives some thousands of routes at most: a longer
-list comes from a selection that forgot to select.
+"""Each is looked up whenever a route changes, and a link receives some thousands of routes at most. A longer list
+usually means that ``select`` is missing.
 """
 _SHOWN_CHARACTERS = 60
-"""What an error shows of a text that is somebody else's."""
+"""How much an error quotes of a text from outside."""
 _SHOWN_NAMES = 5
 _LONGEST_ERROR = 500
 _LONGEST_PREFIX = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 
 
 class SourceError(Exception):
-    """A published list cannot be used; the text says what is wrong with it, and where.
+    """A published list cannot be used; the text says why, and where the error is.
 
-    It may quote the list, which is somebody else's: the text is one line that can be shown anywhere.
+    It may quote the list, which comes from outside: the text is one line that can be shown anywhere.
     """
 
     def __init__(self, text: str) -> None:
@@ -42,21 +42,21 @@ class SourceError(Exception):
 
 
 class NoSuchPartError(SourceError):
-    """A part that was selected is not in the list; the others may be."""
+    """A selected part is not in the list; other parts may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedList:
-    """What one source expects of the routes."""
+    """The prefixes that one source expects."""
 
     prefixes: tuple[ExpectedPrefix, ...]
-    """Sorted, each once; they may overlap, and one prefix may have several periods."""
+    """Sorted, without duplicates; they may overlap, and one prefix may have several periods."""
     version: str = ""
-    """As its publisher numbers it; empty where nobody does."""
+    """The publisher's version; empty if there is none."""
 
 
 def published_list(prefixes: Iterable[ExpectedPrefix], version: str = "") -> PublishedList:
-    """Put a list in order; ``SourceError`` if there are too many prefixes."""
+    """Make a sorted list; ``SourceError`` if there are too many prefixes."""
     unique = set(prefixes)
     if len(unique) > MAX_PREFIXES:
         raise SourceError(f"has {len(unique)} prefixes; {MAX_PREFIXES} is the maximum: select parts of it")
@@ -68,10 +68,10 @@ def _order(item: ExpectedPrefix) -> tuple[Prefix, date, date]:
 
 
 def refusal(new: PublishedList, old: PublishedList | None) -> str | None:
-    """Tell why ``new`` is not put in force in the place of ``old``; ``None``: it may be.
+    """Return why ``new`` must not replace ``old``; ``None``: it may.
 
-    What was truncated or filtered on its way is well-formed as a rule, and would switch checks off
-    silently. Families are measured apart: in addresses, any IPv6 prefix outweighs all of IPv4.
+    A list that was truncated or filtered on the way is usually well-formed, and would switch checks off silently. The
+    families are measured separately: in addresses, any IPv6 prefix outweighs all of IPv4.
     """
     if not new.prefixes:
         return "is empty"
@@ -80,7 +80,7 @@ def refusal(new: PublishedList, old: PublishedList | None) -> str | None:
     for family in FAMILIES:
         prefixes = _lost(len(_prefixes(old, family)), len(_prefixes(new, family)))
         addresses = _lost(address_count(_prefixes(old, family)), address_count(_prefixes(new, family)))
-        # The smaller loss: a list that is refined keeps its prefixes, one that is summed up its addresses.
+        # The smaller loss counts: a more precise list keeps the number of prefixes, an aggregated one the addresses.
         if (lost := min(prefixes, addresses)) > _MOST_LOST_PERCENT:
             return f"lost {lost} % of its {family} prefixes and addresses, more than half"
     return None
@@ -94,7 +94,7 @@ def _prefixes(published: PublishedList, family: Family) -> set[Prefix]:
 
 
 def _lost(before: int, after: int) -> int:
-    """Return the share that is gone, in percent, rounded up."""
+    """Return the lost share in percent, rounded up."""
     return -(-100 * (before - after) // before) if after < before else 0
 
 
@@ -103,11 +103,11 @@ def _lost(before: int, after: int) -> int:
 T = TypeVar("T")
 
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-"""What PowerShell writes before the text that it saves."""
+"""PowerShell writes one of these at the beginning of a file."""
 
 
 def read_json(document: bytes, shape: type[T] | Any = Any) -> T:
-    """Decode JSON into ``shape``; ``SourceError`` says what is not as documented, and where (``$[2].ips``)."""
+    """Decode JSON into ``shape``; ``SourceError`` says what differs from it, and where (``$[2].ips``)."""
     try:
         for mark, encoding in _BYTE_ORDER_MARKS:
             if document.startswith(mark):
@@ -121,7 +121,7 @@ def read_json(document: bytes, shape: type[T] | Any = Any) -> T:
 
 
 def convert(value: Any, shape: type[T] | Any) -> T:
-    """Give decoded JSON its shape; errors as in ``read_json``."""
+    """Convert decoded JSON into ``shape``; errors as in ``read_json``."""
     try:
         result: T = msgspec.convert(value, type=shape)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -130,7 +130,7 @@ def convert(value: Any, shape: type[T] | Any) -> T:
 
 
 def read_prefixes(texts: Iterable[str], where: str) -> set[Prefix]:
-    """Read prefixes; ``SourceError`` names the first that is none, and ``where`` it is."""
+    """Read prefixes; ``SourceError`` names the first invalid one, and ``where`` it is."""
     return {read_prefix(text, where) for text in texts}
 
 
@@ -149,7 +149,7 @@ def read_prefix(text: str, where: str) -> Prefix:
 
 
 def no_such(wanted: str, known: Collection[str], what: str) -> NoSuchPartError:
-    """Say that a selected part is not in the list, and which parts come near."""
+    """Return the error for a selected part that is not in the list, with similar names."""
     near = difflib.get_close_matches(wanted, known, n=3)
     names = near or sorted(known)[:_SHOWN_NAMES]
     advice = (
@@ -162,7 +162,7 @@ def no_such(wanted: str, known: Collection[str], what: str) -> NoSuchPartError:
 
 
 def quote(text: str) -> str:
-    """Quote a text that is somebody else's: shortened, without control characters."""
+    """Quote a text from outside: shortened, without control characters."""
     return repr(_short(text, _SHOWN_CHARACTERS))
 
 
@@ -174,7 +174,7 @@ def _short(text: str, most: int) -> str:
 
 
 def with_published(config: Config, lists: Mapping[SourceKey, PublishedList]) -> Config:
-    """Return the configuration with what the lists expect beside what it names itself."""
+    """Return the configuration with the expectations of the lists added to its own."""
     circuits = {name: _circuit(circuit, lists) for name, circuit in config.circuits.items()}
     return replace(config, circuits=circuits)
 
@@ -188,7 +188,7 @@ def _circuit(circuit: Circuit, lists: Mapping[SourceKey, PublishedList]) -> Circ
         receive=replace(
             receive,
             prefixes=tuple(dict.fromkeys((*receive.prefixes, *published))),
-            # Without its list, nothing can be said to be outside of it.
+            # Without all its lists, ermon cannot say that a route is outside of them.
             lists_known=all(key in lists for key in keys),
         ),
     )

@@ -1,6 +1,4 @@
-"""Reads a published list: one table of the kinds of lists, how the pages of one are put together, and lists that are files on
-this host.
-"""
+"""Reads a published list: the table of the kinds of lists, the joining of pages, and lists in files on this host."""
 
 from __future__ import annotations
 
@@ -27,11 +25,11 @@ PARSERS: Mapping[str, Parser] = {
 }
 
 _ITEMS = {azure.SERVICE_TAGS: "values", azure.BGP_COMMUNITIES: "value"}
-"""Where the answers of Azure's REST API have their items."""
+"""The field with the items in answers of Azure's REST API, by kind."""
 
 
 def parse(kind: str, document: bytes, select: tuple[str, ...]) -> PublishedList:
-    """Read a list; ``SourceError`` says what is wrong with it."""
+    """Parse a list; ``SourceError`` if it is invalid."""
     return PARSERS[kind](document, select)
 
 
@@ -40,9 +38,9 @@ class _Page(Struct, rename="camel"):
 
 
 def next_page(kind: str, page: bytes) -> str | None:
-    """Return the URL at which a list goes on (``nextLink``), ``None`` if this page is its last.
+    """Return the URL of the next page (``nextLink``), ``None`` if this page is the last.
 
-    Only an object can have one: the arrays that command lines print are whole.
+    Only an object can have one: the arrays that command lines print are complete.
     """
     if kind not in _ITEMS:
         return None
@@ -51,7 +49,7 @@ def next_page(kind: str, page: bytes) -> str | None:
 
 
 def join_pages(kind: str, pages: list[bytes]) -> bytes:
-    """Make one document of all pages, as if there had been only one."""
+    """Join all pages into one document, as if there were only one page."""
     if len(pages) == 1:
         return pages[0]
     items = _ITEMS[kind]
@@ -66,7 +64,7 @@ def join_pages(kind: str, pages: list[bytes]) -> bytes:
 
 
 def load_file(source: SourceKey, base: Path) -> PublishedList:
-    """Read the list that a source names, which is a file; ``SourceError`` if it is of no use."""
+    """Read a list from the file that its source names; ``SourceError`` if it cannot be used."""
     published = parse(source.kind, read_file(source.location, base), source.select)
     if problem := refusal(published, None):
         raise SourceError(problem)
@@ -74,9 +72,9 @@ def load_file(source: SourceKey, base: Path) -> PublishedList:
 
 
 def load_local(config: Config, base: Path) -> tuple[dict[SourceKey, PublishedList], list[str]]:
-    """Read every published list of a configuration that is a file; return them, and what is wrong with others.
+    """Read all published lists of a configuration that are files; return them, and the problems of the unusable ones.
 
-    A list that would have to be fetched is left out without a word: what it expects is not known here.
+    Lists that must be fetched are skipped: their content is unknown here.
     """
     lists: dict[SourceKey, PublishedList] = {}
     problems: list[str] = []
@@ -91,9 +89,9 @@ def load_local(config: Config, base: Path) -> tuple[dict[SourceKey, PublishedLis
 
 
 def read_file(location: str, base: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return what a file holds: a path, relative to ``base`` as a rule, or a ``file:`` URL.
+    """Return the content of a file. ``location`` is a path, usually relative to ``base``, or a ``file:`` URL.
 
-    ``SourceError`` if it cannot be read: waiting does not mend that.
+    ``SourceError`` if it cannot be read: a retry would not help.
     """
     path = base / _path(location)
     try:

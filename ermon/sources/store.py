@@ -1,7 +1,7 @@
-"""What is kept of published lists: each as it was fetched, for a start without the network, and its record.
+"""Stores published lists: each list as it was fetched, for a start without the network, and its record.
 
-A list is written before its record, so that a record never speaks of a list that is not there.
-Files of sources that are configured no longer stay; they are few.
+A list is written before its record, so a record never describes a missing list. Files of sources that are no longer
+configured stay; they are few.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ _DIGEST_CHARACTERS = 16
 
 
 def file_stem(source: SourceKey) -> str:
-    """Name the files of a source; nothing of its URL can be read there."""
+    """Return the name of a source's files, without suffix; it reveals nothing of the URL."""
     whole = "\0".join((source.kind, source.location, *source.select))
     return f"{source.kind}-{hashlib.sha256(whole.encode()).hexdigest()[:_DIGEST_CHARACTERS]}"
 
 
 class ListFiles:
-    """The lists themselves, one file each."""
+    """The stored lists, one file each."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
 
     def load(self, source: SourceKey) -> bytes | None:
-        """Return the list that was kept, ``None`` if there is none that can be read."""
+        """Return the stored list, ``None`` if there is none or it cannot be read."""
         return _read(self.path(source), self._max_bytes)
 
     def keep(self, source: SourceKey, document: bytes) -> None:
-        """Write a list; ``OSError`` if that fails, and then the one before is still there."""
+        """Store a list; ``OSError`` if that fails, and then the previous one is unchanged."""
         path = self.path(source)
         own_folder(path.parent)
         replace_file(path, document)
@@ -50,7 +50,7 @@ class ListFiles:
 
 
 def _read(path: Path, most: int) -> bytes | None:
-    """Return what a file holds, ``None`` if it cannot be read or holds more than ``most`` bytes."""
+    """Return the content of a file, ``None`` if it cannot be read or has more than ``most`` bytes."""
     with contextlib.suppress(OSError), open_file(path) as file:
         data = file.read(most + 1)
         return data if len(data) <= most else None
@@ -61,51 +61,51 @@ def _read(path: Path, most: int) -> bytes | None:
 
 
 class Validators(Struct, frozen=True):
-    """What a server is asked with whether a list has changed (RFC 9110 section 13.1)."""
+    """The validators of a conditional request (RFC 9110 section 13.1)."""
 
     etag: str | None = None
     last_modified: str | None = None
 
 
 class SourceRecord(Struct, frozen=True):
-    """What is known of the list in force."""
+    """The record of the list in force."""
 
     checked_at: float
-    """When it was last known to be what is published: seconds since the epoch."""
+    """When it was last known to be current: seconds since the epoch."""
     version: str = ""
     validators: Validators = Validators()
 
     def same_edition(self, other: SourceRecord) -> bool:
-        """Return whether both speak of the same publication, whenever it was looked at."""
+        """Return whether both records describe the same edition, regardless of when it was checked."""
         return (self.version, self.validators) == (other.version, other.validators)
 
 
 class SourceTrouble(Struct, frozen=True, omit_defaults=True):
-    """What is wrong with a source, beside the list in force: a restart neither forgets it nor counts it anew."""
+    """The problems of a source. A restart neither forgets them nor restarts the counts."""
 
     reason: str | None = None
-    """What was reported last."""
+    """The last reported reason."""
     failures: int = 0
-    """Refreshes in a row that failed."""
+    """The number of consecutive failed refreshes."""
     refused: str = ""
     """The digest of the list that was refused."""
     seen_again: int = 0
-    """In how many refreshes since."""
+    """The number of refreshes since then that returned the same list."""
     counted_at: float = 0.0
-    """When the last refresh that counts was: seconds since the epoch."""
+    """The time of the last refresh that counts: seconds since the epoch."""
 
 
 class Records(Protocol):
-    """Remembers records, also elsewhere than on disk. Neither reading nor writing fails: what cannot be had was never known."""
+    """The interface of a store of records. Its methods never fail: a record that cannot be read counts as unknown."""
 
     def load(self, source: SourceKey) -> SourceRecord | None:
-        """Return what was kept of a source, ``None`` if there is nothing of use."""
+        """Return the record of a source, ``None`` if there is no usable one."""
         ...
 
     def keep(self, source: SourceKey, record: SourceRecord) -> None: ...
 
     def trouble(self, source: SourceKey) -> SourceTrouble:
-        """Return what was kept of what is wrong with a source."""
+        """Return the stored problems of a source."""
         ...
 
     def keep_trouble(self, source: SourceKey, trouble: SourceTrouble) -> None: ...
@@ -116,7 +116,7 @@ class Records(Protocol):
 
 
 class MemoryRecords:
-    """Remembers until ermon ends."""
+    """Stores records in memory, until ermon ends."""
 
     def __init__(self) -> None:
         self._records: dict[SourceKey, SourceRecord] = {}
