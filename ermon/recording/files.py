@@ -21,7 +21,9 @@ from ermon.aio.own import own_folder
 from ermon.model.text import file_stamp
 
 COMPRESSION_LEVEL = 6
-"""zlib's default: it compresses to a sixth or less, at 40 MB/s; ExaBGP writes about 3 MB/s."""
+"""zlib's default, at about 20 MB/s. It compresses a full table of raw UPDATEs to less than a half, and of ExaBGP's JSON,
+which is five times as long, to a ninth.
+"""
 
 READ_BYTES = 2**18
 

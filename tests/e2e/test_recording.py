@@ -17,11 +17,12 @@ import pytest
 
 from ermon.cli.shared import UNREACHABLE
 from ermon.config.load import load_config
+from ermon.exabgp.raw import RawState
 from ermon.model.inventory import Config
 from ermon.recording.files import RecordedLines
 from ermon.recording.replay import Playback, Replay
 from tests.e2e.company import EDGES, EXCHANGE, MSEE, PART_OF_POOL, Company, bring, configuration, own_network
-from tests.e2e.daemon import BOTH_DIALECTS, PATIENCE, Daemon, EventStream, eventually
+from tests.e2e.daemon import PATIENCE, Daemon, EventStream, eventually
 from tests.recording.test_replay import no_rejection
 
 Told = tuple[float, str, str, dict[str, str]]
@@ -104,8 +105,7 @@ def eventful_day(company: Company, story: EventStream) -> None:
     company.wait_until_well()
 
 
-@BOTH_DIALECTS
-def test_a_recording_of_many_files_replays_to_what_the_daemon_told(directory, settings, recordings):
+def test_a_recording_of_many_files_replays_to_what_the_daemon_told(directory, settings, recordings, dialect):
     company = Company(directory, settings, f"--record.path={recordings}", "--record.file-bytes=1000")
     with company.running(), company.daemon.listen() as story:
         eventful_day(company, story)
@@ -113,6 +113,11 @@ def test_a_recording_of_many_files_replays_to_what_the_daemon_told(directory, se
     files, policy = sorted(recordings.iterdir()), load_config(company.daemon.config_file).config
     assert len(files) > 2
     assert [path.stat().st_mode & 0o777 for path in (recordings, files[0])] == [0o700, 0o600]
+    lines = list(RecordedLines(files, pytest.fail))
+    written = {
+        each for each in ("raw", "update") if any(f'"type": "{each}"'.encode() in line for line in lines)
+    }
+    assert written == {"raw" if dialect is RawState.ON else "update"}
     found, notes = replay(company.daemon, recordings)
     assert not notes
     heard = [t for t in told(found) if t[0] > truth[0][0] - 0.001][: len(truth)]

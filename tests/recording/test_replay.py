@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from ermon.exabgp.decode import Rejected, RejectReason
 from ermon.model.inventory import Config, Feed, Uplink, View
 from ermon.recording.replay import Playback, Replay, to_line
+from tests import bgp
 from tests.defaults import make_pool
 from tests.networks import BOTH, circuit, config, link, prefixes, window
 from tests.recording.daemon import MiniatureDaemon
@@ -108,6 +110,37 @@ def test_a_cleared_finding_says_how_long_it_lasted() -> None:
     again = counted(at(0, *SESSION), at(10, DOWN), at(20, CONNECTED, UP, END_OF_RIB, END_OF_RIB_6))
     cleared = [t for t in replay(MIRROR, again) if t["state"] == "cleared" and t["check"] == "pool-leak"]
     assert [(t["offset"], t["duration_seconds"]) for t in cleared] == [(82.0, 22.0), (82.0, 22.0)]
+
+
+@pytest.mark.parametrize(("prefix", "family"), [("198.51.100.0/25", "ipv4"), ("2001:db8::/48", "ipv6")])
+@pytest.mark.parametrize("before", [[], ROUTES], ids=["alone", "behind JSON of an earlier ermon"])
+def test_updates_replay_as_they_came(prefix: str, family: str, before: list[bytes]) -> None:
+    """``ROUTES`` leak both families."""
+    next_hop = {"ipv4": "192.0.2.1", "ipv6": "2001:db8:ffff::1"}[family]
+    leak = as_they_came(bgp.announcement(prefix, next_hop=next_hop, as_path=(64500,)))
+    repair = as_they_came(bgp.withdrawal(prefix))
+    session = [CONNECTED, UP, END_OF_RIB, END_OF_RIB_6]
+    transitions = replay(MIRROR, counted(at(0, *session), at(5, *before), at(10, leak), at(20, repair)))
+    assert [each for each in told(transitions, "pool-leak") if each[3] == family] == [
+        (5.0 if before else 10.0, "raised", "pool-leak", family),
+        (80.0, "cleared", "pool-leak", family),
+    ]
+
+
+def as_they_came(*updates: bytes) -> bytes:
+    """The line in which ExaBGP passes them on."""
+    line = json.loads(UP)
+    families = [f"{family} unicast" for family in BOTH]
+    said = {
+        "session": 1,
+        "octets": len(b"".join(updates)),
+        "asn4": True,
+        "families": families,
+        "add-path": [],
+    }
+    said["body"] = b64encode(b"".join(updates)).decode()
+    neighbor = {"address": line["neighbor"]["address"], "raw": said}
+    return json.dumps(line | {"type": "raw", "neighbor": neighbor}).encode()
 
 
 # When it ends ------------------------------------------------------------------------------------------
