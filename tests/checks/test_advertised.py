@@ -243,7 +243,7 @@ def test_a_pool_on_another_link_is_wrong_while_its_own_was_never_seen_down(space
     assert net.status("pool-wrong-link", **chi(space, SECOND)) == "violated"
 
 
-def test_a_pool_on_another_link_that_is_down_reaches_nobody(space: Space):
+def test_a_pool_on_another_link_that_is_down_is_not_advertised_there(space: Space):
     net = company(BOUND).converge().lose("chicago-secondary", space.family)
     net.announce("chicago-secondary", space.pool)
     assert net.status("pool-wrong-link", **chi(space, SECOND)) == "ok"
@@ -334,7 +334,7 @@ def test_a_required_prefix_is_unknown_while_a_mirror_that_may_show_it_is_lost(sp
     assert net.status("prefix-not-advertised", **PLANT_CIRCUIT, family=space.family) == "unknown"
 
 
-def test_nothing_is_required_unless_it_is_said():
+def test_nothing_is_required_unless_the_configuration_says_so():
     assert company(PLANT).subjects("prefix-not-advertised") == []
     asked = company(PLANT, REQUIRED).subjects("prefix-not-advertised")
     assert asked == [{**PLANT_CIRCUIT, "family": s.family} for s in SPACES.values()]
@@ -586,7 +586,7 @@ def test_a_default_route_is_not_undeclared(net: Company, space: Space):
     assert net.wait(100).raised() == ["advertised-default chicago primary"]
 
 
-def test_on_private_peering_everything_is_declared_unless_said(space: Space):
+def test_on_private_peering_everything_is_declared_by_default(space: Space):
     net = company(PLANT).converge()
     for link in ("plant-primary", "plant-secondary"):
         net.announce(link, space.own_other)
@@ -637,13 +637,13 @@ def test_space_that_is_not_public_must_not_be_advertised(net: Company, prefix: s
 
 
 @pytest.mark.parametrize("prefix", ["8.0.0.0/6", "fc00::/6"])
-def test_a_prefix_around_private_space_takes_it_along(net: Company, prefix: str):
+def test_a_prefix_that_contains_private_space_is_not_public(net: Company, prefix: str):
     net.announce("chicago-primary", prefix)
     net.assert_raised_after(0, "advertised-not-public", **PRIMARY)
 
 
 @pytest.mark.parametrize("prefix", ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"])
-def test_documentation_space_counts_as_public_only_where_the_policy_says_so(prefix: str):
+def test_documentation_space_counts_as_public_only_if_the_policy_says_so(prefix: str):
     net = company().converge().announce("chicago-primary", prefix)
     assert net.status("advertised-not-public", **PRIMARY) == "ok"
     net = company("policy: {public_space: []}").up("chicago-primary").announce("chicago-primary", prefix)
@@ -711,7 +711,7 @@ def test_the_halves_of_everything_are_allowed_where_a_default_route_is(space: Sp
     assert PLANT_PRIMARY not in allowed.subjects("advertised-default")
 
 
-def test_a_default_route_is_told_once(net: Company, space: Space):
+def test_a_default_route_is_raised_by_one_check_only(net: Company, space: Space):
     net.announce("chicago-primary", space.default, path="64500 64510")
     assert net.wait(1000).told() == ["2.0 raised advertised-default chicago primary"]
 
@@ -853,9 +853,7 @@ def test_other_microsoft_asns_alone_make_no_microsoft_route(net: Company, space:
 
 
 @pytest.mark.parametrize("what", ["exchange", "exchange_part"])
-def test_what_a_link_brings_is_a_microsoft_route_where_the_path_tells_nothing(
-    net: Company, space: Space, what: str
-):
+def test_a_links_prefix_is_a_microsoft_route_if_the_path_shows_nothing(net: Company, space: Space, what: str):
     net.announce("dallas-primary", getattr(space, what), path="64500")
     net.assert_raised_after(0, "microsoft-reflected", **DALLAS_PRIMARY)
 
@@ -876,27 +874,27 @@ def test_one_wrong_short_route_from_microsoft_makes_nothing_else_a_microsoft_rou
     assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
 
 
-def test_a_prefix_around_what_a_link_brings_is_no_microsoft_route(net: Company, space: Space):
+def test_a_less_specific_prefix_than_a_links_is_no_microsoft_route(net: Company, space: Space):
     around = {"ipv4": "192.0.2.0/24", "ipv6": "2001:db8:40::/46"}[space.family]
     net.announce("chicago-primary", around, path="64500")
     assert net.status("microsoft-reflected", **PRIMARY) == "ok"
 
 
-def test_what_a_link_brings_later_makes_the_route_a_microsoft_route(net: Company, space: Space):
+def test_a_prefix_that_a_link_receives_later_makes_the_route_a_microsoft_route(net: Company, space: Space):
     net.announce("dallas-primary", space.extra, path="64500")
     assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
     net.microsoft_sends("chicago-primary", space.extra)
     net.assert_raised_after(0, "microsoft-reflected", **DALLAS_PRIMARY)
 
 
-def test_what_a_living_link_brings_no_more_is_no_microsoft_route(net: Company, space: Space):
+def test_a_prefix_that_an_up_link_lost_is_no_microsoft_route(net: Company, space: Space):
     net.microsoft_sends("chicago-primary", space.extra).wait(5)
     net.announce("dallas-primary", space.extra, path="64500")
     net.microsoft_withdraws("chicago-primary", space.extra)
     assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
 
 
-def test_what_a_dead_link_brought_is_remembered(net: Company, space: Space):
+def test_the_routes_of_a_dead_link_are_remembered(net: Company, space: Space):
     net.microsoft_sends("chicago-primary", space.extra).wait(100)
     net.microsoft_withdraws("chicago-primary", space.extra).wait(59)
     net.lose("chicago-primary", space.family).wait(1000)
@@ -906,7 +904,9 @@ def test_what_a_dead_link_brought_is_remembered(net: Company, space: Space):
     assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
 
 
-def test_what_a_link_brought_more_than_a_minute_before_its_end_is_forgotten(net: Company, space: Space):
+def test_prefixes_that_a_link_lost_more_than_a_minute_before_its_end_are_forgotten(
+    net: Company, space: Space
+):
     net.microsoft_sends("chicago-primary", space.extra).wait(100)
     net.microsoft_withdraws("chicago-primary", space.extra).wait(60 + MILLISECOND)
     net.lose("chicago-primary", space.family)
@@ -914,13 +914,13 @@ def test_what_a_link_brought_more_than_a_minute_before_its_end_is_forgotten(net:
     assert net.status("microsoft-reflected", **DALLAS_PRIMARY) == "ok"
 
 
-def test_what_a_link_brought_is_remembered_while_its_feed_is_lost(net: Company, space: Space):
+def test_a_links_prefixes_are_remembered_while_its_feed_is_lost(net: Company, space: Space):
     net.microsoft_sends("chicago-primary", space.extra).wait(100).down("edge-1").wait(1000)
     net.announce("dallas-primary", space.extra, path="64500")
     net.assert_raised_after(0, "microsoft-reflected", **DALLAS_PRIMARY)
 
 
-def test_what_a_link_brought_is_remembered_when_it_turns_out_to_be_down(net: Company, space: Space):
+def test_a_links_prefixes_are_remembered_when_it_proves_to_be_down(net: Company, space: Space):
     net.microsoft_sends("chicago-primary", space.extra).wait(100)
     net.down("edge-1").wait(1000).reconnect("edge-1")
     assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
@@ -946,17 +946,17 @@ def test_a_default_route_is_never_a_microsoft_route(net: Company, space: Space):
     assert net.status("microsoft-reflected", **PRIMARY) == "ok"
 
 
-def test_what_private_peering_brings_makes_no_microsoft_route(space: Space):
+def test_prefixes_of_private_peering_make_no_microsoft_route(space: Space):
     net = company(PLANT).converge().announce("chicago-primary", space.vnet, path="64500")
     assert net.status("microsoft-reflected", **PRIMARY) == "ok"
 
 
-def test_what_microsoft_peering_brings_must_not_go_into_private_peering(space: Space):
+def test_routes_of_microsoft_peering_must_not_go_into_private_peering(space: Space):
     net = company(PLANT).converge().announce("plant-primary", space.exchange_part, path="64500")
     net.assert_raised_after(0, "microsoft-reflected", **PLANT_PRIMARY)
 
 
-def test_communities_do_not_excuse_anything_that_microsoft_hears(net: Company, space: Space):
+def test_communities_do_not_excuse_routes_that_are_advertised_to_microsoft(net: Company, space: Space):
     net.announce("chicago-primary", space.exchange, path="64500 12076", communities=NO_EXPORT)
     net.assert_raised_after(0, "microsoft-reflected", **PRIMARY)
 
@@ -1070,7 +1070,7 @@ def test_a_link_that_is_down_is_not_compared(net: Company, space: Space):
     assert net.wait(1000).raised() == [f"link-down chicago primary {space.family}"]
 
 
-def test_a_link_that_nobody_sees_is_compared(net: Company, space: Space):
+def test_a_link_that_is_not_seen_is_compared(net: Company, space: Space):
     net.announce("chicago-primary", space.pool_part).down("edge-1")
     assert net.status("advertised-asymmetry", **CHICAGO, family=space.family) == "violated"
 

@@ -120,7 +120,7 @@ def test_a_pool_on_the_wrong_link_waits_for_its_own_link() -> None:
     assert bound.status("pool-wrong-link", **about) == "violated"
 
 
-def test_a_link_that_no_table_tells_of_is_not_waited_for() -> None:
+def test_a_link_without_an_edge_table_is_not_waited_for() -> None:
     net = company("feeds: {edge-1: null}")
     net.monitor = Monitor(net.config, net.now, sessions=KeptSessions())
     show(net, "advertised-default", SPACES["ipv4"])

@@ -75,7 +75,7 @@ def test_a_route_of_the_internet_to_the_same_prefix_may_hide_microsofts(space: S
     assert of_circuit(net, space, CHICAGO) == "violated"
 
 
-def test_a_route_that_nobody_asks_about_is_known_when_it_hides_what_a_link_brought(space: Space):
+def test_a_route_that_no_check_asks_about_is_known_when_it_may_hide_a_links_route(space: Space):
     (prefix,) = space.many(1)
     net = company(BEST_PATHS).converge().announce("edge-2", prefix, path="64510 8075")
     net.microsoft_sends("chicago-primary", prefix)

@@ -83,7 +83,7 @@ def test_a_summary_uses_only_the_labels_of_its_subject(check: str):
 
 
 @ALL
-def test_a_summary_names_all_that_tells_one_finding_from_another(check: str):
+def test_a_summary_names_everything_that_distinguishes_findings(check: str):
     found = CATALOGUE[check]
     assert fields(found.summary) >= {*found.labels, *found.optional_labels} - {"uplink"}
 
@@ -142,7 +142,7 @@ def test_a_summary_names_the_pools_of_the_evidence_where_it_has_any(pools: list[
     assert summary == f"{named} circuit (IPv4) is advertised on link primary of circuit chicago"
 
 
-def test_a_label_that_is_not_there_stands_in_the_summary_by_its_name():
+def test_a_label_without_a_value_is_in_the_summary_by_its_name():
     assert CATALOGUE["drain"].summarize({"link": "primary"}) == (
         "Microsoft is draining link primary of circuit {circuit}"
     )

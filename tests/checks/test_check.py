@@ -15,14 +15,14 @@ from tests.checks.company import company
 # What a configuration changes ------------------------------------------------------------------------
 
 
-def test_what_a_configuration_does_not_say_is_as_the_check_says():
+def test_settings_that_the_configuration_leaves_out_are_those_of_the_check():
     config = company().config
     assert LINK_FLAPPING.enabled(config)
     assert (LINK_FLAPPING.raised_after(config), LINK_FLAPPING.cleared_after(config)) == (0, 300)
     assert FLAP_CHANGES.of(config) == 3
 
 
-def test_what_a_configuration_says_is_in_force():
+def test_settings_of_the_configuration_are_in_force():
     config = company("checks: {link-flapping: {enabled: false, raise_after: 5s, changes: 7}}").config
     assert not LINK_FLAPPING.enabled(config)
     assert (LINK_FLAPPING.raised_after(config), LINK_FLAPPING.cleared_after(config)) == (5, 300)

@@ -74,7 +74,7 @@ def grow(net: Company, space: Space, before: int, after: int) -> Company:
     return net.microsoft_sends("chicago-primary", *space.many(after)[before:])
 
 
-def test_a_link_that_brings_much_less_than_usual_is_noticed_after_a_minute(space: Space):
+def test_a_link_with_far_fewer_routes_than_usual_is_raised_after_a_minute(space: Space):
     net = shrink(counted(space, 10).wait(HOUR), space, 10, 7)
     assert net.status("prefix-count-low", **count(space)) == "ok"  # 30 % less, and no more than that
     shrink(net, space, 7, 6)
@@ -111,7 +111,7 @@ def test_what_is_usual_is_the_higher_of_the_hour_and_the_day(space: Space):
     assert shrink(net, space, 15, 13).status("prefix-count-low", **count(space)) == "violated"
 
 
-def test_the_hour_stands_still_while_the_check_is_not_ok(space: Space):
+def test_the_hour_does_not_count_while_the_check_is_not_ok(space: Space):
     net = shrink(counted(space, 10).wait(HOUR), space, 10, 6).wait(HOUR)
     net.down("edge-1").wait(10 * HOUR).up("edge-1").microsoft_sends("chicago-primary", *space.many(6))
     assert net.get_in_sync("edge-1").status("prefix-count-low", **count(space)) == "violated"
@@ -236,11 +236,11 @@ def test_a_link_that_is_seen_in_part_is_not_asked(space: Space):
     assert net.wait(1).status("prefix-count-low", **count(space)) == "ok"
 
 
-def test_a_link_that_is_seen_in_part_and_brings_more_is_at_another_level(space: Space):
+def test_a_link_that_is_seen_in_part_and_has_more_routes_is_at_another_level(space: Space):
     assert seen_in_part(space, 40).wait(3 * WEEK).status("prefix-count-low", **count(space)) == "violated"
 
 
-def test_a_level_that_leaves_its_band_begins_anew(space: Space):
+def test_the_time_of_a_low_level_starts_again_when_it_leaves_its_band(space: Space):
     net = shrink_both(on_both_links(space, 40), space, 40, 20).wait(WEEK - HOUR)
     shrink_both(net, space, 20, 13).wait(WEEK - MILLISECOND)
     assert net.status("prefix-count-low", **count(space)) == "violated"

@@ -112,7 +112,7 @@ def test_the_number_of_repetitions_may_be_another():
     assert prepend(net, "chicago-primary", "12076 12076").status("drain", **PRIMARY) == "violated"
 
 
-def test_a_drain_is_unknown_while_nobody_sees_the_link(net: Company):
+def test_a_drain_is_unknown_while_the_link_is_not_seen(net: Company):
     net.down("edge-1")
     assert net.status("drain", **PRIMARY) == "unknown"
 
@@ -207,7 +207,7 @@ def test_another_number_has_a_time_of_its_own():
     assert net.status("drain", **PRIMARY) == "violated"
 
 
-def test_somebody_accepts_the_present_number():
+def test_a_user_accepts_the_present_number():
     net = prepend(company().converge(), "chicago-primary").wait(60)
     net.accept("drain", **PRIMARY)
     assert net.status("drain", **PRIMARY) == "ok"
@@ -318,7 +318,7 @@ def test_what_went_in_the_minute_before_the_drain_counts_as_had_before(net: Comp
     assert net.status("drain", **PRIMARY) == "ok"
 
 
-def test_a_link_that_comes_up_drained_had_what_it_brings_then(net: Company, space: Space):
+def test_for_a_link_that_comes_up_drained_its_first_routes_count_as_before(net: Company, space: Space):
     net.lose("chicago-primary", *DUAL).wait(600)
     net.microsoft_sends("chicago-primary", space.exchange, path=DRAINED)
     net.microsoft_sends("chicago-primary", space.sharepoint, space.extra, path=DRAINED)
@@ -328,7 +328,7 @@ def test_a_link_that_comes_up_drained_had_what_it_brings_then(net: Company, spac
     assert net.status("drain", **PRIMARY) == "ok"
 
 
-def test_paths_that_are_still_prepended_after_the_longest_drain_are_still_told(net: Company):
+def test_paths_that_are_still_prepended_after_max_drain_stay_raised(net: Company):
     for link in ("chicago-primary", "chicago-secondary"):
         prepend(net, link)
     assert net.wait(3 * MAX_DRAIN).raised() == [
@@ -420,7 +420,7 @@ def test_while_the_other_link_is_down_a_drain_keeps_nothing_quiet(net: Company, 
     assert net.status("prefix-missing", **PRIMARY) == "violated"
 
 
-def test_while_nobody_sees_the_other_link_a_drain_keeps_nothing_quiet(net: Company, space: Space):
+def test_a_drain_suppresses_nothing_while_the_other_link_is_not_seen(net: Company, space: Space):
     prepend(net, "chicago-primary").lose("chicago-primary", *DUAL).down("edge-2")
     assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
 
@@ -534,7 +534,7 @@ def restarted(net: Company, off: float, *silent: str) -> Company:
     return after.get_in_sync(*net.config.feeds)
 
 
-def test_a_restart_in_the_middle_of_the_work_pages_nobody(net: Company):
+def test_a_restart_in_the_middle_of_the_work_does_not_raise_link_down(net: Company):
     prepend(net, "chicago-primary").wait(60).lose("chicago-primary", *DUAL).wait(600)
     after = restarted(net, 30, "chicago-primary").wait(1000)
     assert after.raised("link-down", "drain") == ["drain chicago primary"]
@@ -542,7 +542,7 @@ def test_a_restart_in_the_middle_of_the_work_pages_nobody(net: Company):
         assert after.status("link-down", **PRIMARY, family=family) == "suppressed"
 
 
-def test_a_restart_does_not_begin_the_longest_drain_anew(net: Company, space: Space):
+def test_a_restart_does_not_start_max_drain_again(net: Company, space: Space):
     prepend(net, "chicago-primary").wait(60).lose("chicago-primary", *DUAL).wait(540)
     after = restarted(net, 3000, "chicago-primary")
     after.wait(MAX_DRAIN - 600 - 3000 - 2 - MILLISECOND)
@@ -583,7 +583,7 @@ def test_the_families_of_a_drain_survive_a_restart(net: Company, space: Space):
 # drain-long ------------------------------------------------------------------------------------------
 
 
-def test_a_drain_that_lasts_longer_than_any_is_told(net: Company, space: Space):
+def test_a_drain_that_lasts_longer_than_max_drain_is_raised(net: Company, space: Space):
     prepend(net, "chicago-primary").wait(MAX_DRAIN - MILLISECOND)
     assert net.status("drain-long", **PRIMARY) == "ok"
     finding = net.assert_raised_after(MILLISECOND, "drain-long", **PRIMARY)
@@ -602,13 +602,13 @@ def test_a_long_drain_suppresses_nothing(net: Company, space: Space):
     net.assert_raised_after(60, "prefix-missing", **PRIMARY)
 
 
-def test_a_link_that_is_down_says_it_all(net: Company, space: Space):
+def test_a_link_that_is_down_suppresses_its_other_findings(net: Company, space: Space):
     prepend(net, "chicago-primary").wait(60).lose("chicago-primary", space.family).wait(MAX_DRAIN)
     assert net.status("drain-long", **PRIMARY) == "suppressed"
     assert net.raised("link-down") == [f"link-down chicago primary {space.family}"]
 
 
-def test_a_long_drain_is_unknown_while_nobody_sees_the_link(net: Company):
+def test_a_long_drain_is_unknown_while_the_link_is_not_seen(net: Company):
     net.down("edge-1")
     assert net.status("drain-long", **PRIMARY) == "unknown"
 
@@ -643,7 +643,7 @@ def test_a_router_that_prefers_the_draining_link_does_not_follow(
     assert net.status("drain-not-followed", **SECONDARY) == "ok"
 
 
-def test_a_drain_that_is_not_followed_is_told_after_a_minute(net: Company):
+def test_a_drain_that_is_not_followed_is_raised_after_a_minute(net: Company):
     preferred(net, "chicago-secondary", 100)
     preferred(net, "chicago-primary", 200, DRAINED)
     finding = net.assert_raised_after(60, "drain-not-followed", **PRIMARY)
@@ -681,7 +681,7 @@ def test_while_no_other_link_can_carry_the_traffic_nothing_has_to_follow(net: Co
     assert net.status("drain-not-followed", **PRIMARY) == "ok"
 
 
-def test_whether_a_drain_is_followed_is_unknown_while_nobody_sees_the_other_link(net: Company):
+def test_whether_a_drain_is_followed_is_unknown_while_the_other_link_is_not_seen(net: Company):
     preferred(net, "chicago-secondary", 100)
     preferred(net, "chicago-primary", 200, DRAINED)
     net.down("edge-2")
@@ -717,7 +717,7 @@ def test_links_with_different_preferences_will_not_follow_a_drain(
     assert net.status("drain-would-not-be-followed", **CHICAGO, family=space.family) == status
 
 
-def test_a_preference_that_will_not_follow_a_drain_is_told_in_peace(net: Company, space: Space):
+def test_a_preference_that_would_outweigh_a_drain_is_raised_without_a_drain(net: Company, space: Space):
     preferred(preferred(net, "chicago-primary", 200), "chicago-secondary", 100)
     about = {**CHICAGO, "family": space.family}
     finding = net.assert_raised_after(300, "drain-would-not-be-followed", **about)
@@ -734,6 +734,6 @@ def test_one_link_alone_has_nothing_to_differ_from(net: Company, space: Space):
     assert net.status("drain-would-not-be-followed", **CHICAGO, family=space.family) == "ok"
 
 
-def test_preferences_are_unknown_while_nobody_sees_a_link(net: Company, space: Space):
+def test_preferences_are_unknown_while_a_link_is_not_seen(net: Company, space: Space):
     preferred(preferred(net, "chicago-primary", 200), "chicago-secondary", 100).down("edge-2")
     assert net.status("drain-would-not-be-followed", **CHICAGO, family=space.family) == "unknown"

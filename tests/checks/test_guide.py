@@ -92,7 +92,7 @@ def test_every_question_is_asked_somewhere():
 
 
 @ALL
-def test_whatever_is_wanted_of_a_router_is_a_question(check: str):
+def test_every_command_for_a_router_is_written_as_a_question(check: str):
     """A command that a guide has word for word is for ermon's machine or for Azure."""
     own = ("ermon", "az", "curl", "journalctl", "systemctl", "ss", "ip", "ping", "free", "uptime")
     own += ("df", "findmnt", "ls", "whois", "traceroute")
@@ -100,13 +100,13 @@ def test_whatever_is_wanted_of_a_router_is_a_question(check: str):
 
 
 @ALL
-def test_who_is_told_to_change_a_router_is_told_how_to_undo_it(check: str):
+def test_a_guide_that_changes_a_router_says_how_to_undo_the_change(check: str):
     kinds = {question.kind for question in read_guide(check).questions}
     assert {UNDO[kind] for kind in kinds & set(UNDO)} <= kinds
 
 
 @ALL
-def test_nobody_calls_support_over_a_session_that_we_have_shut_down_ourselves(check: str):
+def test_guides_look_for_a_session_that_is_shut_down_on_the_own_side_before_calling_support(check: str):
     """Guides that look for the reason why a session with Microsoft is down look at the company's own side first."""
     steps = read_guide(check).pieces
     asked = [{piece.kind for piece in step if isinstance(piece, Question)} for step in steps]
@@ -160,7 +160,7 @@ def test_a_guide_is_read_line_by_line_and_kept_in_one():
     assert read.commands == ("show this",)
 
 
-def test_without_links_the_address_of_a_page_stands_behind_its_name():
+def test_without_links_the_address_of_a_page_is_after_its_name():
     read = parse("drain", GOOD).plain()
     assert read.needs == "A feed; see 'link-down'."
     assert read.source == "A page (learn.microsoft.com/a/page); ermon's own"
@@ -206,7 +206,7 @@ def test_links_lead_to_the_guide_of_a_check_or_to_a_page_of_microsoft(check: str
 
 
 @ALL
-def test_whoever_reads_markdown_sees_what_ermon_does(check: str):
+def test_a_reader_of_markdown_understands_a_guide_as_ermon_does(check: str):
     read = read_guide(check)
     tokens = MarkdownIt("commonmark").parse((FOLDER / f"{check}.md").read_text())
     assert {token.type.removesuffix("_open").removesuffix("_close") for token in tokens} == {
@@ -244,12 +244,12 @@ def _asked(text: str) -> str:
         "{ports ISP}",
     ],
 )
-def test_a_question_that_nobody_can_answer_is_refused(asked: str):
+def test_an_unknown_question_in_a_guide_is_refused(asked: str):
     with pytest.raises(GuideError, match="is not a question"):
         parse("drain", GOOD.replace("Second.", f"Second: {asked}."))
 
 
-def test_a_question_is_a_command_of_ios_xe_until_somebody_knows_better():
+def test_a_question_in_a_guide_is_written_as_its_ios_xe_command():
     read = parse("drain", GOOD.replace("Second.", "What is sent: {advertised ISP POOL}. Then wait."))
     line = "show bgp FAMILY unicast neighbors ISP advertised-routes | include NETWORK"
     assert read.steps[1] == f"What is sent: `{line}`. Then wait."

@@ -122,7 +122,7 @@ def test_a_blackhole_that_becomes_a_route_is_a_leak(net: Company, space: Space, 
 
 
 @pytest.mark.parametrize("community", [NO_EXPORT, "65535:65282"])
-def test_what_must_not_be_exported_further_is_heard_all_the_same(net: Company, space: Space, community: str):
+def test_routes_with_no_export_count_all_the_same(net: Company, space: Space, community: str):
     net.announce("isp-a", space.pool, path="64500", communities=community)
     net.assert_raised_after(0, "pool-leak", **chi(space, "isp-a"))
 
@@ -216,7 +216,7 @@ def test_a_failover_pool_is_unknown_while_no_link_is_known_to_be_up(space: Space
     assert net.status("pool-leak", **chi(space, feed)) == "ok"
 
 
-def test_a_failover_pool_is_not_excused_by_a_link_that_nobody_sees(space: Space, feed: str):
+def test_a_failover_pool_is_not_excused_by_a_link_that_is_not_seen(space: Space, feed: str):
     net = company(FAILOVER).converge().down("edge-2")
     net.lose("chicago-primary", space.family).announce(feed, space.pool)
     assert net.status("pool-leak", **chi(space, feed)) == "unknown"
@@ -394,7 +394,7 @@ def test_a_pool_that_falls_back_because_all_its_circuits_are_down_is_no_page_of_
     assert aggregated.wait(1000).raised("pool-fallback") == []
 
 
-def test_a_pool_that_falls_back_while_one_of_its_circuits_is_up_is_told(space: Space, feed: str):
+def test_a_pool_that_falls_back_while_one_of_its_circuits_is_up_is_raised(space: Space, feed: str):
     shared = "nat_pools: {chi: {circuit: null, circuits: [chicago, dallas], internet: aggregate}}"
     net = company(shared).converge().announce(feed, space.own)
     for link in ("dallas-primary", "dallas-secondary"):
@@ -418,7 +418,7 @@ def test_a_pool_on_an_unseen_mirror_is_unknown(aggregated: Company, space: Space
     assert aggregated.wait(1000).raised("pool-fallback") == []
 
 
-def test_a_link_that_nobody_sees_still_advertises(aggregated: Company, space: Space, feed: str):
+def test_a_link_that_is_not_seen_still_advertises(aggregated: Company, space: Space, feed: str):
     aggregated.down("edge-1", "edge-2")
     assert aggregated.status("pool-fallback", **chi(space, feed)) == "ok"
 
@@ -429,7 +429,7 @@ def test_a_link_that_is_down_advertises_nothing_even_unseen(aggregated: Company,
     aggregated.assert_raised_after(30, "pool-fallback", **chi(space, feed))
 
 
-def test_links_whose_mirrors_nobody_has_advertise_nothing_once_they_are_down(space: Space, feed: str):
+def test_links_without_mirrors_advertise_nothing_once_they_are_down(space: Space, feed: str):
     net = company(AGGREGATE, "feeds: {chicago-primary: null, chicago-secondary: null}").converge()
     net.announce(feed, space.own)
     assert net.status("pool-fallback", **chi(space, feed)) == "unknown"
@@ -500,14 +500,14 @@ def test_a_path_that_an_igp_has_erased_does_not_hide_the_leak(net: Company, spac
     assert net.status("microsoft-leaked", **LEAKED) == "violated"
 
 
-def test_a_leak_of_what_a_dead_link_brought_is_still_one(net: Company, space: Space):
+def test_a_leak_of_a_dead_links_routes_is_still_a_leak(net: Company, space: Space):
     net.announce("isp-a", space.exchange_part, path="64500")
     for link in ("chicago-primary", "chicago-secondary", "dallas-primary", "dallas-secondary"):
         net.lose(link, *DUAL)
     assert net.wait(1000).status("microsoft-leaked", **LEAKED) == "violated"
 
 
-def test_what_private_peering_brings_is_told_by_its_path_only(space: Space):
+def test_routes_of_private_peering_are_recognized_by_their_path_only(space: Space):
     net = company(PLANT).converge().announce("isp-a", space.vnet, path="64500")
     assert net.status("microsoft-leaked", **LEAKED) == "ok"
     net.announce("isp-a", space.vnet, path="64500 12076")
@@ -521,7 +521,7 @@ def test_our_own_space_is_not_microsofts_even_if_microsoft_sends_it(net: Company
     assert net.status("microsoft-leaked", **LEAKED) == "ok"
 
 
-def test_our_own_space_that_comes_back_from_microsoft_is_told_by_its_path(net: Company, space: Space):
+def test_own_space_that_comes_back_from_microsoft_is_recognized_by_its_path(net: Company, space: Space):
     net.announce("isp-a", space.own_other, path="64500 12076 64500")
     assert net.status("microsoft-leaked", **LEAKED) == "violated"
 
@@ -588,7 +588,7 @@ def test_two_halves_of_our_space_are_a_whole(space: Space):
     assert net.status("internet-undeclared", **LEAKED) == "ok"
 
 
-def test_a_blackhole_for_somebody_elses_address_is_no_transit(net: Company, space: Space):
+def test_a_blackhole_for_another_networks_address_is_no_transit(net: Company, space: Space):
     net.announce("isp-a", ELSEWHERE[space.family], path="64500", communities=BLACKHOLE)
     assert net.status("internet-undeclared", **LEAKED) == "ok"
     net.announce("isp-a", ELSEWHERE[space.family], path="64500")
@@ -616,7 +616,7 @@ def published(space: Space) -> dict[str, str]:
     return {"family": space.family}
 
 
-def test_published_space_that_nobody_is_sent_is_noticed_after_half_a_minute(net: Company, space: Space):
+def test_published_space_that_is_advertised_nowhere_is_raised_after_half_a_minute(net: Company, space: Space):
     net.withdraw("outside", space.internet_only).withdraw("isp-a", space.internet_only)
     finding = net.assert_raised_after(30, "internet-only-withdrawn", **published(space))
     assert finding.severity is Severity.CRITICAL
@@ -733,7 +733,7 @@ def test_a_blackhole_and_what_a_mirror_shows_are_no_hijack(net: Company, space: 
     assert net.status("prefix-hijacked", **published(space)) == "ok"
 
 
-def test_every_outside_view_must_be_in_sync_to_prove_that_nobody_hijacks(net: Company, space: Space):
+def test_every_outside_view_must_be_in_sync_to_prove_that_there_is_no_hijack(net: Company, space: Space):
     net.down("outside")
     assert net.status("prefix-hijacked", **published(space)) == "unknown"
     assert company("feeds: {outside: null}").subjects("prefix-hijacked") == []
@@ -756,7 +756,7 @@ def test_our_space_that_no_mirror_exports_is_noticed_after_a_minute(net: Company
     net.assert_cleared_after(60, "mirror-disagrees", **OUTSIDE)
 
 
-def test_what_a_mirror_exports_may_be_heard_outside(net: Company, space: Space):
+def test_prefixes_that_a_mirror_exports_may_be_on_outside_views(net: Company, space: Space):
     net.announce("isp-a", space.own_other, path="64500").announce("outside", space.own_other, path=HEARD)
     assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
     net.withdraw("isp-a", space.own_other)
@@ -780,7 +780,7 @@ def test_what_is_not_our_space_is_not_asked_about(net: Company, space: Space, wh
     assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
 
 
-def test_a_blackhole_that_is_heard_outside_is_ignored(net: Company, space: Space):
+def test_a_blackhole_on_an_outside_view_is_ignored(net: Company, space: Space):
     net.announce("outside", space.own_other, path=HEARD, communities=BLACKHOLE)
     assert net.status("mirror-disagrees", **OUTSIDE) == "ok"
 

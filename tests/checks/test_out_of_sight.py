@@ -52,7 +52,7 @@ def test_what_is_proven_down_is_seen(net: Company, space: Space):
     assert net.wait(600).status("circuit-unseen", **CHICAGO) == "ok"
 
 
-def test_a_circuit_that_is_known_to_be_down_and_goes_out_of_sight_is_one_page(net: Company, space: Space):
+def test_a_circuit_that_is_down_and_goes_out_of_sight_is_one_finding(net: Company, space: Space):
     net.lose("chicago-primary", "ipv4", "ipv6").lose("chicago-secondary", "ipv4", "ipv6").wait(60)
     net.down("edge-1", "edge-2")
     assert net.status("circuit-unseen", **CHICAGO) == "suppressed"
@@ -124,7 +124,7 @@ def test_a_router_of_best_paths_without_a_route_of_the_circuit_leaves_it_unseen(
 # circuit-hidden --------------------------------------------------------------------------------------
 
 
-def test_a_standby_that_best_paths_hide_is_told(space: Space):
+def test_a_standby_that_best_paths_hide_is_raised(space: Space):
     net = company(BEST_PATHS).converge()
     assert net.status("circuit-hidden", **CHICAGO) == "ok"
     net.lose("chicago-primary", space.family).lose("chicago-secondary", space.family)
@@ -181,13 +181,13 @@ def test_most_routers_out_of_sight_at_once_are_one_finding(net: Company):
     assert net.status("circuit-unseen", **CHICAGO) == "suppressed"
 
 
-def test_a_feed_of_a_router_in_sight_is_told_all_the_same(net: Company):
+def test_a_lost_feed_of_a_router_that_is_seen_is_raised(net: Company):
     net.down("edge-1", "edge-2", "edge-3", "dallas-secondary", "outside")
     assert net.status("feed-down", feed="dallas-secondary") == "violated"
     assert net.status("feed-down", feed="outside") == "violated"
 
 
-def test_a_router_that_comes_back_tells_of_its_other_feeds(net: Company):
+def test_the_other_lost_feeds_of_a_router_are_raised_when_it_comes_back(net: Company):
     net.down("edge-1", "edge-2", "edge-3", "edge-4", "chicago-primary").wait(100)
     assert net.status("feed-down", feed="chicago-primary") == "suppressed"
     net.reconnect("edge-1")

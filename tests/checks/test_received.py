@@ -136,7 +136,7 @@ def test_a_service_is_unknown_before_sync_and_on_best_paths(space: Space):
     assert net.status("service-missing", **EXCHANGE_ON_PRIMARY) == "unknown"
 
 
-def test_a_service_brought_by_another_routers_copy_is_missing_all_the_same(net: Company, space: Space):
+def test_a_service_that_is_only_in_another_routers_copy_is_missing(net: Company, space: Space):
     net.microsoft_sends("chicago-primary", space.exchange, feed="edge-2")
     withdraw_exchange(net)
     assert net.status("service-missing", **EXCHANGE_ON_PRIMARY) == "violated"
@@ -302,7 +302,7 @@ def preferring(*changes: str) -> Company:
     return net
 
 
-def test_nobody_asks_for_the_preferred_path_unless_told_to(net: Company):
+def test_the_preferred_path_is_judged_only_if_the_configuration_says_so(net: Company):
     assert net.subjects("internet-preferred") == []
     assert preferring().status("internet-preferred", **CHICAGO) == "ok"
 
@@ -341,7 +341,7 @@ def test_a_part_that_is_used_over_the_internet_is_enough(space: Space):
     assert net.status("internet-preferred", **CHICAGO) == "violated"
 
 
-def test_a_link_that_nobody_sees_may_bring_what_is_used_over_the_internet(space: Space):
+def test_a_link_that_is_not_seen_may_have_the_prefix_that_is_used_over_the_internet(space: Space):
     net = preferring().announce("edge-1-best", space.exchange, path="64510 8075")
     net.microsoft_withdraws("chicago-primary", space.exchange).down("edge-2")
     assert net.status("internet-preferred", **CHICAGO) == "unknown"
@@ -357,14 +357,14 @@ def test_our_own_and_our_providers_asns_in_front_do_not_make_it_another_route(sp
     assert net.status("internet-preferred", **CHICAGO) == "ok"
 
 
-def test_what_no_link_brings_may_be_used_over_the_internet(space: Space):
+def test_prefixes_that_no_link_receives_may_be_used_over_the_internet(space: Space):
     net = preferring().announce("edge-1-best", space.exchange, path="64510 8075")
     for link in ("chicago-primary", "chicago-secondary"):
         net.microsoft_withdraws(link, space.exchange)
     assert net.status("internet-preferred", **CHICAGO) == "ok"
 
 
-def test_one_link_that_brings_it_is_enough_to_expect_its_use(space: Space):
+def test_one_link_with_the_prefix_is_enough_to_expect_its_use(space: Space):
     net = preferring().announce("edge-1-best", space.exchange, path="64510 8075")
     net.microsoft_withdraws("chicago-primary", space.exchange)
     assert net.status("internet-preferred", **CHICAGO) == "violated"
@@ -564,7 +564,7 @@ def test_routes_that_are_not_microsofts_may_change_as_they_like(net: Company, sp
     assert net.status("churn-high", **PRIMARY) == "ok"
 
 
-def test_churn_is_unknown_while_nobody_sees_the_link(net: Company):
+def test_churn_is_unknown_while_the_link_is_not_seen(net: Company):
     assert net.down("edge-1").status("churn-high", **PRIMARY) == "unknown"
 
 

@@ -87,7 +87,7 @@ def test_a_link_that_returns_for_less_than_thirty_seconds_stays_raised(net: Comp
     assert net.told() == [f"12.0 raised link-down chicago primary {space.family}"]
 
 
-def test_nothing_is_said_of_a_link_before_its_feed_came_up(space: Space):
+def test_a_link_is_not_judged_before_its_feed_came_up(space: Space):
     net = company()
     assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
     assert net.wait(1000).raised("link-down", "circuit-down") == []
@@ -182,7 +182,7 @@ def test_what_was_negotiated_outweighs_what_was_offered(space: Space):
     assert net.status("link-down", **PRIMARY, family=space.family) == "unknown"
 
 
-def test_add_path_of_the_session_before_says_nothing_about_this_one(space: Space):
+def test_add_path_of_the_session_before_does_not_count_for_this_one(space: Space):
     net = company().add_path_negotiated("edge-1").converge()
     net.down("edge-1").reconnect("edge-1")
     assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
@@ -285,7 +285,7 @@ def test_a_links_subnet_outweighs_the_routers_own_addresses(space: Space):
     assert net.status("link-down", **PRIMARY, family=space.family) == "ok"
 
 
-def test_two_links_on_one_router_are_told_apart(space: Space):
+def test_two_links_on_one_router_are_distinguished(space: Space):
     net = company(ONE_ROUTER).up("edge-1")
     for path_id, link in enumerate(("chicago-primary", "chicago-secondary")):
         net.announce("edge-1", space.exchange, via=space.msee[link], path="12076", path_id=path_id)

@@ -40,7 +40,7 @@ def test_every_view_that_the_policy_needs_is_provided():
     assert reference().raised() == []
 
 
-def test_the_links_of_dallas_are_told_apart_on_one_router():
+def test_the_links_of_dallas_are_distinguished_on_one_router():
     net = dallas(reference())
     assert net.status("link-down", **DALLAS_PRIMARY, family="ipv4") == "ok"
     net.withdraw("edge-3", "192.0.2.0/26", path_id=2)
@@ -110,7 +110,7 @@ def test_the_private_circuit_is_metro_and_no_second_circuit():
     assert reference().subjects("geo-not-redundant") == [{"geo": "us", "peering": "microsoft"}]
 
 
-def test_what_private_peering_brings_needs_no_community():
+def test_routes_of_private_peering_need_no_community():
     net = reference().up("edge-3")
     for link in ("private-primary", "private-secondary"):
         net.announce("edge-3", "10.20.0.0/16", via=MSEE[link], path="12076", path_id=len(link))

@@ -61,7 +61,7 @@ def test_a_beginning_without_an_end_is_forgotten(net: Company, space: Space):
     assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
 
 
-def test_a_second_beginning_starts_anew(net: Company, space: Space):
+def test_a_second_beginning_of_a_refresh_starts_it_again(net: Company, space: Space):
     net.refresh_begins("edge-1").bring("chicago-primary", space.family).refresh_begins("edge-1")
     net.refresh_ends("edge-1")
     assert net.status("link-down", **PRIMARY, family=space.family) == "violated"
@@ -137,7 +137,7 @@ def test_a_circuit_is_not_unseen_when_a_reload_asks_for_more(net: Company, space
     assert net.told("circuit-unseen", "link-down", "feed-down") == []
 
 
-def test_only_what_is_asked_for_anew_is_unknown(net: Company, space: Space):
+def test_only_routes_that_are_requested_again_are_unknown(net: Company, space: Space):
     asked_again(net)
     for check in ("pool-leak", "pool-fallback"):
         assert net.status(check, **on_outside("chi", space)) == "ok"
@@ -152,7 +152,7 @@ def test_it_is_known_after_a_quiet_time(net: Company, space: Space):
     assert net.wait(MILLISECOND).status("pool-leak", **on_outside("new", space)) == "ok"
 
 
-def test_each_update_begins_the_quiet_time_anew(net: Company, space: Space):
+def test_each_update_starts_the_quiet_time_again(net: Company, space: Space):
     asked_again(net).announce("outside", space.extra, path="64510 3356").wait(1)
     net.announce("outside", space.extra, path="64510 3356 3356").wait(1)
     assert net.status("pool-leak", **on_outside("new", space)) == "unknown"
@@ -188,7 +188,7 @@ def test_a_second_reload_does_not_make_it_known(net: Company, space: Space):
     assert net.wait(TIMEOUT - 2).status("pool-leak", **on_outside("new", space)) == "ok", "since the first"
 
 
-def test_what_a_second_reload_asks_for_besides_begins_the_time_anew(net: Company, space: Space):
+def test_a_second_reload_that_needs_more_routes_starts_the_time_again(net: Company, space: Space):
     asked_again(net).wait(99).reconfigure(company(MORE + "internet_only: [198.18.1.0/24]").config)
     assert net.wait(TIMEOUT - MILLISECOND).status("pool-leak", **on_outside("new", space)) == "unknown"
     assert net.wait(MILLISECOND).status("pool-leak", **on_outside("new", space)) == "ok"

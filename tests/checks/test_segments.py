@@ -125,7 +125,7 @@ def test_other_prefixes_without_a_path_are_not_microsofts(net: Company, space: S
     assert net.wait(1000).raised() == []
 
 
-def test_a_prefix_that_covers_what_a_link_brings_is_not_microsofts(net: Company, space: Space):
+def test_a_prefix_that_covers_a_links_prefix_is_not_microsofts(net: Company, space: Space):
     around = {"ipv4": "192.0.2.0/24", "ipv6": "2001:db8:40::/44"}[space.family]
     net.announce("dmz-core", around, path="64500")
     assert net.status("segment-leak", **DMZ) == "ok"
@@ -142,7 +142,7 @@ def test_our_own_space_is_not_microsofts_even_if_microsoft_sends_it(net: Company
     assert net.status("segment-leak", **DMZ) == "ok"
 
 
-def test_what_private_peering_brings_is_told_by_its_path_only(space: Space):
+def test_routes_of_private_peering_are_recognized_by_their_path_only(space: Space):
     net = segmented(PLANT).announce("dmz-core", space.vnet, path="64500")
     assert net.status("segment-leak", **DMZ) == "ok"
     net.announce("dmz-core", space.vnet, path="64500 12076")
@@ -154,19 +154,21 @@ def test_a_blackhole_inside_the_company_is_a_route_like_any_other(net: Company, 
     assert net.status("segment-leak", **DMZ) == "violated"
 
 
-def test_what_a_dead_link_brought_is_remembered(net: Company, space: Space):
+def test_the_routes_of_a_dead_link_are_remembered(net: Company, space: Space):
     lose_all(net).wait(1000).announce("dmz-core", space.exchange_part, path="")
     assert net.status("segment-leak", **DMZ) == "violated"
 
 
-def test_what_a_link_that_is_up_brings_no_longer_is_not_remembered(net: Company, space: Space):
+def test_prefixes_that_an_up_link_lost_are_not_remembered(net: Company, space: Space):
     net.announce("dmz-core", space.exchange_part, path="")
     for link in LINK_NAMES:
         net.microsoft_withdraws(link, space.exchange)
     assert net.status("segment-leak", **DMZ) == "ok"
 
 
-def test_what_a_link_brought_more_than_a_minute_before_it_died_is_forgotten(net: Company, space: Space):
+def test_prefixes_that_a_link_lost_more_than_a_minute_before_it_went_down_are_forgotten(
+    net: Company, space: Space
+):
     for link in LINK_NAMES:
         net.microsoft_withdraws(link, space.exchange)
     lose_all(net.wait(61)).announce("dmz-core", space.exchange_part, path="")
@@ -238,7 +240,7 @@ def test_one_circuit_left_ought_to_be_seen_in_the_segment(net: Company):
     assert net.status("segment-missing", **CAMPUS) == "violated"
 
 
-def test_a_circuit_that_nobody_sees_is_not_down(net: Company):
+def test_a_circuit_that_is_not_seen_is_not_down(net: Company):
     empty_campus(lose_all(net)).down("edge-1", "edge-2")
     assert net.status("segment-missing", **CAMPUS) == "violated"
 

@@ -85,7 +85,7 @@ def test_globs_that_match_no_feed_are_refused_with_the_feeds_that_there_are(glob
         only_feeds(company().config, [glob])
 
 
-def test_a_glob_that_matches_nothing_beside_others_that_do_is_told():
+def test_a_glob_that_matches_nothing_beside_others_that_do_is_reported():
     globs = ["edge-*", "egde-*", "dallas-*"]
     assert list(idle_globs(only_feeds(company().config, globs), globs)) == ["egde-*"]
 
@@ -152,7 +152,7 @@ def test_two_regions_judge_together_what_one_ermon_would_and_nothing_twice():
     [TWO_CIRCUITS, METRO_AND_PRIVATE, AMBIGUOUS, load_config(REFERENCE).config],
     ids=["two circuits", "metro and private", "ambiguous", "reference"],
 )
-def test_an_instance_asks_nothing_that_the_whole_would_not_and_more_feeds_never_ask_less(config, data):
+def test_an_instance_has_only_subjects_of_the_whole_and_more_feeds_never_remove_one(config, data):
     more = data.draw(st.sets(st.sampled_from(sorted(config.feeds)), min_size=1))
     fewer = data.draw(st.sets(st.sampled_from(sorted(more)), min_size=1))
     few, many = asked(only_feeds(config, fewer)), asked(only_feeds(config, more))
@@ -220,7 +220,7 @@ def test_a_blind_spot_is_reported_by_the_instance_that_watches_the_link():
     assert blind not in named(asked(only_feeds(config, CHICAGO)))
 
 
-def test_a_blind_spot_that_nobody_is_near_is_reported_by_every_instance():
+def test_the_missing_view_of_an_unwatched_uplink_is_reported_by_every_instance():
     config = company("uplinks: {isp-b: {router: edge-3, asn: 64511}}").config
     for globs in (CHICAGO, DALLAS):
         assert "view-missing to-internet isp-b" in named(asked(only_feeds(config, globs)))
@@ -310,7 +310,7 @@ def test_two_regions_never_show_the_same_series_of_a_link_a_pool_or_a_feed():
                 assert name.startswith(("ermon_finding", "ermon_check")), name
 
 
-def test_links_and_feeds_elsewhere_are_told_to_be_so():
+def test_links_and_feeds_of_other_instances_are_shown_as_such():
     status = status_of(region(*CHICAGO))
     assert set(status.feeds) == {"edge-1", "edge-2", "chicago-primary", "chicago-secondary", "isp-a"}
     assert set(status.processes) == {"edges"}

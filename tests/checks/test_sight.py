@@ -259,7 +259,7 @@ CHICAGO_PRIMARY = {"circuit": "chicago", "link": "primary"}
         (SEGMENTS, {"view": "segment", "segment": "dmz"}, "segment-leak", None),
     ],
 )
-def test_a_view_that_no_feed_provides_is_told_at_once(
+def test_a_view_that_no_feed_provides_is_raised_at_once(
     change: str, labels: dict[str, str], stays_unknown: str, router: str | None
 ):
     net = company(change)
@@ -422,7 +422,7 @@ def test_one_that_was_away_is_away_after_a_restart(net: Company):
     assert net.restart().status("feed-down", **ISP_A) == "violated"
 
 
-def test_one_that_is_configured_anew_is_new(net: Company):
+def test_a_feed_that_is_configured_again_is_new(net: Company):
     net.process_up().down("isp-a").wait(100)
     kept = net.monitor.sessions_to_keep(net.monitor.feeds_to_keep())
     moved = company("feeds: {isp-a: {peer: 127.0.0.99}}")
@@ -498,7 +498,7 @@ def test_a_process_that_ends_again_and_again_is_so_after_a_restart(net: Company)
     assert net.status("exabgp-down", process="outside") == "ok"
 
 
-def test_a_process_that_died_takes_its_feeds_along(net: Company, space: Space):
+def test_the_end_of_a_process_explains_that_its_feeds_are_down(net: Company, space: Space):
     net.process_up().process_down()
     assert net.status("link-down", circuit="chicago", link="primary", family=space.family) == "unknown"
     assert net.status("feed-down", feed="outside") == "ok"
@@ -511,7 +511,7 @@ def test_a_process_that_died_is_one_finding_and_not_one_for_each_feed(net: Compa
     assert net.wait(1000).raised() == ["exabgp-down edges"]
 
 
-def test_feeds_that_do_not_return_with_their_process_are_told_when_they_have_had_their_time(net: Company):
+def test_feeds_that_do_not_return_with_their_process_are_raised_after_reconnect_grace(net: Company):
     net.process_up().process_down().wait(1000).process_up()
     assert net.wait(150 - MILLISECOND).raised() == ["exabgp-down edges"]
     net.wait(MILLISECOND)
@@ -601,7 +601,7 @@ def test_without_any_word_of_it_add_path_is_as_configured():
     assert company().up("edge-1").status("feed-best-path-only", **EDGE_1) == "ok"
 
 
-def test_nothing_is_said_of_add_path_while_the_session_is_down(net: Company):
+def test_add_path_is_unknown_while_the_session_is_down(net: Company):
     assert net.down("edge-1").status("feed-best-path-only", **EDGE_1) == "unknown"
 
 
@@ -632,7 +632,7 @@ def test_a_session_without_a_hold_time_is_raised_at_once_and_until_the_next(
     net.assert_cleared_after(0, "feed-no-hold", **labels)
 
 
-def test_a_hold_time_of_an_attempt_that_did_not_come_up_says_nothing_of_the_next(net: Company):
+def test_the_hold_time_of_a_failed_attempt_does_not_count_for_the_next(net: Company):
     net.down("edge-1").says_hold_time_zero("edge-1").down("edge-1").up("edge-1")
     assert net.status("feed-no-hold", **EDGE_1) == "ok"
 
@@ -755,7 +755,7 @@ def test_a_family_that_no_feed_carries_is_a_view_that_is_missing(
         ("plant-primary", "plant", {"advertised-asymmetry", "advertised-path"}, {"pool-not-advertised"}),
     ],
 )
-def test_a_missing_view_names_the_checks_that_nobody_can_answer(
+def test_a_missing_view_names_the_checks_that_are_unknown_without_it(
     feed: str, circuit: str, named: set[str], not_named: set[str]
 ):
     net = company(PLANT, f"feeds: {{{feed}: null}}")

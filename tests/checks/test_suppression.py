@@ -62,7 +62,7 @@ def test_a_lost_link_is_one_finding(net: Company):
         ("prefix-count-low", {**PRIMARY, "family": "ipv6"}),
     ],
 )
-def test_what_a_lost_link_no_longer_brings_is_suppressed_from_the_first_moment(
+def test_findings_about_a_lost_links_routes_are_suppressed_from_the_first_moment(
     net: Company, check: str, labels: dict[str, str]
 ):
     net.lose("chicago-primary", *DUAL)
@@ -79,7 +79,7 @@ def test_a_lost_link_suppresses_nothing_on_another_link(net: Company):
     ]
 
 
-def test_the_links_of_a_circuit_that_half_returns_are_told_from_then_on(net: Company, space: Space):
+def test_when_one_link_of_a_lost_circuit_returns_the_other_link_is_raised(net: Company, space: Space):
     lose_chicago(net, space.family).wait(100)
     net.bring("chicago-secondary", space.family)
     net.assert_raised_after(10, "link-down", **PRIMARY, family=space.family)
@@ -146,7 +146,7 @@ def test_a_check_that_is_switched_off_neither_reports_nor_suppresses(space: Spac
     ]
 
 
-def test_without_link_down_its_consequences_are_told_themselves():
+def test_without_link_down_its_consequences_are_raised_themselves():
     net = company("checks: {link-down: {enabled: false}}").converge()
     net.lose("chicago-primary", *DUAL).wait(60)
     assert net.raised() == [
@@ -173,7 +173,7 @@ def test_no_finding_suppresses_a_leak(net: Company, space: Space):
     net.assert_raised_after(0, "pool-leak", pool="chi", family=space.family, **ISP_A)
 
 
-def test_redundancy_of_the_geo_is_told_besides_the_lost_circuit(net: Company):
+def test_lost_redundancy_of_the_geo_is_raised_beside_the_lost_circuit(net: Company):
     lose_chicago(net, *DUAL).wait(60)
     assert "geo-not-redundant us microsoft" in net.raised()
 
@@ -370,7 +370,7 @@ def test_work_on_the_routers_of_both_links_explains_that_the_circuit_is_down(spa
 ASYMMETRY = "exceptions: [{check: link-asymmetry, circuit: chicago, reason: longer prefixes by design}]"
 
 
-def test_what_is_excepted_is_suppressed_for_good_and_says_why(space: Space):
+def test_an_excepted_subject_is_suppressed_permanently_with_its_reason(space: Space):
     net = company(ASYMMETRY).converge()
     net.microsoft_sends("chicago-primary", space.extra).microsoft_sends("dallas-primary", space.extra).wait(
         1000
@@ -385,7 +385,7 @@ def test_what_is_excepted_is_suppressed_for_good_and_says_why(space: Space):
     assert net.monitor.suppressed_because(chicago) == "exception: longer prefixes by design"
 
 
-def test_an_exception_ends_with_its_date_and_then_the_check_begins_anew(space: Space):
+def test_an_exception_ends_with_its_date_and_then_raise_after_starts(space: Space):
     ends = ASYMMETRY.replace("}]", ", until: '2026-11-18T11:16:40Z'}]")
     net = company(ends).converge().microsoft_sends("chicago-primary", space.extra)
     at(net, 600 - MILLISECOND)

@@ -123,7 +123,7 @@ def test_next_hop_self_from_the_start_proves_nothing(space: Space):
     assert link_down(net, space) == "violated"
 
 
-def test_fewer_than_half_of_what_the_link_brought_are_not_its_routes(net: Company, space: Space):
+def test_strays_fewer_than_half_of_the_links_routes_are_not_its_routes(net: Company, space: Space):
     net.microsoft_sends("chicago-primary", space.extra)  # three prefixes now
     net.announce("edge-1", space.own_other, path="12076")
     lose_primary(net, space).microsoft_withdraws("chicago-primary", space.extra)
@@ -131,12 +131,12 @@ def test_fewer_than_half_of_what_the_link_brought_are_not_its_routes(net: Compan
     assert finding.evidence["unattributed"] == [f"unknown next hop: {SOMEWHERE[space.family]} (1 routes)"]
 
 
-def test_half_of_what_the_link_brought_may_be_its_routes(net: Company, space: Space):
+def test_strays_as_many_as_half_of_the_links_routes_may_be_its_routes(net: Company, space: Space):
     net.announce("edge-1", space.own_other, path="12076")
     assert link_down(lose_primary(net, space), space) == "unknown"
 
 
-def test_what_the_link_brought_in_its_last_minute_counts(net: Company, space: Space):
+def test_the_routes_of_the_links_last_minute_count(net: Company, space: Space):
     """Its routes may go one by one."""
     net.microsoft_sends("chicago-primary", space.extra)
     net.microsoft_withdraws("chicago-primary", space.extra).microsoft_withdraws(

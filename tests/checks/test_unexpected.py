@@ -162,7 +162,7 @@ def test_a_route_outside_the_virtual_networks_is_unlisted(space: Space):
     assert net.assert_raised_after(30, "prefix-unlisted", **TO_PLANT).evidence["prefixes"] == [space.extra]
 
 
-def test_a_list_that_has_not_been_read_says_nothing(space: Space):
+def test_a_list_that_has_not_been_read_is_unknown(space: Space):
     unread = "sources: [{kind: m365, from: 'https://lists.example.net/m365.json'}]"
     net = company(f"circuits: {{chicago: {{receive: {{only_listed: true, {unread}}}}}}}")
     net = Company(with_published(net.config, {})).converge()

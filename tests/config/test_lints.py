@@ -186,7 +186,7 @@ def test_a_sound_inventory_has_none(lints):
         ),
     ],
 )
-def test_what_microsoft_or_good_practice_ask_otherwise_is_told(lints, sections, path, name, message):
+def test_breaches_of_microsofts_rules_and_good_practice_are_reported(lints, sections, path, name, message):
     [(found_path, found_name, found_message)] = lints(**sections)
     assert (found_path, found_name) == (path, name)
     assert message in found_message
@@ -195,14 +195,14 @@ def test_what_microsoft_or_good_practice_ask_otherwise_is_told(lints, sections, 
 @pytest.mark.parametrize(
     "asn", sorted({first for first, *_ in RESERVED_ASNS} | {last for _, last, _ in RESERVED_ASNS})
 )
-def test_an_asn_that_azure_reserves_is_told(lints, asn):
+def test_an_asn_that_azure_reserves_is_reported(lints, asn):
     [(path, name, message)] = lints(customer=f"{{asn: {asn}}}")
     assert (path, name) == ("customer.asn", "asn-reserved")
     assert message.startswith(f"{asn} is ")
 
 
 @pytest.mark.parametrize("asn", [64495, 64512, 65514, 65521, 65534, 65552])
-def test_the_asns_beside_them_are_not(lints, asn):
+def test_asns_beside_the_reserved_ones_are_not_reported(lints, asn):
     assert lints(customer=f"{{asn: {asn}}}") == []
 
 
@@ -400,7 +400,7 @@ UPLINK = "\n  isp: {router: border-1, view: to-internet, uplink: isp-a, peer: 12
         ),
     ],
 )
-def test_mistakes_that_no_schema_shows_are_told(lints, sections, path, name, message):
+def test_mistakes_that_no_schema_finds_are_reported(lints, sections, path, name, message):
     [(found_path, found_name, found_message)] = lints(**sections)
     assert (found_path, found_name) == (path, name)
     assert message in found_message
@@ -423,7 +423,7 @@ def test_names_that_are_alike_and_both_right_are_fine(lints, circuits):
     assert not [found for found in lints(circuits=circuits) if found[1] == "name-unknown"]
 
 
-def test_one_geo_in_two_spellings_is_told_at_both(lints):
+def test_one_geo_in_two_spellings_is_reported_at_both_places(lints):
     found = lints(circuits=BASE["circuits"].replace("geo: europe", "geo: Europe", 1))
     assert [(path, name) for path, name, _ in found if name == "name-unknown"] == [
         ("circuits.ams.geo", "name-unknown"),
@@ -446,7 +446,7 @@ def test_an_exception_with_a_distant_end_is_fine(lints):
 ONE_LOCATION = BASE["circuits"].replace("London", "Amsterdam")
 
 
-def test_a_lint_that_somebody_has_accepted_is_a_note_with_the_reason(tmp_path):
+def test_an_accepted_lint_is_a_note_with_the_reason(tmp_path):
     [found] = checked(tmp_path, circuits=ONE_LOCATION)
     assert (found.weight, found.counts) == ("warning", True)
     at = found.problem.path
@@ -496,7 +496,7 @@ def test_addresses_of_this_machine_are_asked_for_when_it_is_here(tmp_path, addre
     )
 
 
-def test_port_that_something_else_has_is_found_when_it_is_here(tmp_path):
+def test_a_port_that_is_in_use_is_found_with_here(tmp_path):
     with socket.create_server(("127.0.0.9", 0)) as holder:
         port = holder.getsockname()[1]
         [found] = checked(tmp_path, here=True, collector=f"{{asn: 64500, port: {port}}}")
@@ -508,7 +508,7 @@ def test_port_that_something_else_has_is_found_when_it_is_here(tmp_path):
 
 
 @pytest.mark.parametrize("error", ["EACCES", "EPERM"])
-def test_port_that_there_is_no_right_to_is_told_once(tmp_path, monkeypatch, error):
+def test_a_port_without_permission_is_reported_once(tmp_path, monkeypatch, error):
     monkeypatch.setattr("ermon.config.lint_files.try_to_listen", lambda address, port: error)
     feeds = BASE["feeds"] + BASE["feeds"].replace("outside", "beside").replace("127.0.0.9", "127.0.0.8")
     [found] = checked(tmp_path, here=True, feeds=feeds)

@@ -53,7 +53,7 @@ def messages(load, text):
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.stem)
-def test_a_bad_configuration_is_told_all_that_is_wrong_with_it(file):
+def test_every_mistake_of_an_invalid_configuration_is_reported(file):
     lines = file.read_text(encoding="utf-8").splitlines()
     expected = [line.removeprefix("# ") for line in lines if line.startswith("# FILE:")]
     with pytest.raises(ConfigError) as caught:
@@ -61,7 +61,7 @@ def test_a_bad_configuration_is_told_all_that_is_wrong_with_it(file):
     assert str(caught.value).replace(str(file), "FILE").splitlines() == expected
 
 
-def test_there_is_a_bad_configuration_for_most_that_can_go_wrong():
+def test_most_mistakes_have_an_example_of_an_invalid_configuration():
     assert len(BAD) > 75
 
 
@@ -159,7 +159,7 @@ def test_what_is_left_out_has_its_default(load):
     assert (config.routers, config.pools, config.checks, config.maintenance) == ({}, {}, {}, ())
 
 
-def test_on_private_peering_anything_may_be_advertised_unless_said(load):
+def test_on_private_peering_anything_may_be_advertised_by_default(load):
     private = MINIMAL.replace("peering: microsoft", "peering: private")
     assert load(private).config.circuits["chicago"].advertise.prefixes is None
     limited = private.replace("peering: private", "peering: private\n    advertise: {prefixes: []}")
@@ -255,7 +255,7 @@ def test_sources_webhooks_and_alertmanagers(load):
     )
 
 
-def test_receivers_are_told_who_we_are_and_know_whom_they_speak_to(load):
+def test_receivers_and_ermon_authenticate_each_other(load):
     text = (
         MINIMAL
         + """\

@@ -165,7 +165,7 @@ def test_without_tls_settings_the_system_is_trusted(config_file):
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", ENCRYPTED_KEY])
-def test_what_is_no_certificate_or_no_key_is_refused_and_nobody_is_asked_for_a_password(config_file, content):
+def test_invalid_certificates_and_keys_are_refused_without_asking_for_a_password(config_file, content):
     (config_file.parent / "ca.pem").write_text(content)
     (config_file.parent / "hook.key").write_text(content)
     (config_file.parent / "hook.crt").write_text(CLIENT.read_text())

@@ -144,7 +144,7 @@ def loader(request, monkeypatch):
 @pytest.mark.usefixtures("loader")
 @pytest.mark.parametrize("levels", [33, 40, 999, 1000, 1001, 1500])
 @pytest.mark.parametrize(("opening", "place"), NESTING.values(), ids=NESTING)
-def test_nesting_that_is_too_deep_is_told_alike_whoever_has_a_limit(opening, place, levels):
+def test_nesting_that_is_too_deep_has_the_same_message_with_every_parser(opening, place, levels):
     for text in nested(opening, levels):
         assert problems(text) == [f"ermon.yml:{place}: (file): is nested deeper than 32 levels; flatten it"]
 
@@ -164,7 +164,7 @@ def test_nesting_cannot_exhaust_the_stack(bracket):
 
 
 @pytest.mark.usefixtures("loader")
-def test_a_fault_at_a_depth_that_is_read_is_told_as_what_it_is():
+def test_a_syntax_error_within_the_allowed_depth_is_reported_as_such():
     (problem,) = problems("[" * 32 + "@")
     assert problem.startswith("ermon.yml:1:33: (file): is not YAML: ")
 

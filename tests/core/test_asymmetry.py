@@ -78,7 +78,7 @@ def test_a_link_that_is_down_is_no_side(family: Family):
     assert received(net, family) == advertised(net, family) == [more]
 
 
-def test_a_mirror_of_a_link_that_nobody_sees_is_a_side(family: Family):
+def test_the_mirror_of_a_link_that_is_not_seen_is_compared(family: Family):
     net, more = network(family), PREFIXES[family][1]
     net.announce("edge-1-msee", more).down("edge-1")
     assert advertised(net, family) == [more]
@@ -92,7 +92,7 @@ def test_a_change_of_attributes_is_no_difference(family: Family):
     assert received(net, family) == advertised(net, family) == []
 
 
-def test_a_reload_compares_anew(family: Family):
+def test_a_reload_compares_again(family: Family):
     net, more = network(family), PREFIXES[family][1]
     net.announce("edge-1-msee", more).wait(5).reconfigure(SMALL)
     assert advertised(net, family) == [more]

@@ -63,7 +63,7 @@ def booked(net: Company, begins: float, ends: float) -> str:
 
 
 @STEPS
-def test_a_window_begins_and_ends_when_the_clock_on_the_wall_says_so(step: float) -> None:
+def test_a_window_begins_and_ends_by_the_wall_clock(step: float) -> None:
     net = set_clock(company(), step)
     net.reconfigure(company(booked(net, 100, 200)).config)
     net.up("edge-1").get_in_sync("edge-1").wait(90)
@@ -89,7 +89,7 @@ def test_setting_the_clock_into_a_window_or_out_of_it_counts_at_once(step: float
 
 
 @STEPS
-def test_what_is_shown_is_told_in_the_times_of_the_clock_on_the_wall(step: float) -> None:
+def test_times_are_shown_by_the_wall_clock(step: float) -> None:
     net = company().up("edge-1").get_in_sync("edge-1").wait(10)
     began, raised = net.start + 2, net.start + 12
     finding = net.finding("link-down", **link(V4))
@@ -179,7 +179,7 @@ def test_a_clock_that_is_set_wrong_and_right_again_leaves_all_as_it_was() -> Non
     assert history(timeline, net.now) == before
 
 
-def test_nobody_knows_what_was_while_the_machine_was_suspended() -> None:
+def test_links_are_unknown_while_the_machine_was_suspended() -> None:
     net, timeline = watched()
     before, night = history(timeline, net.now), 8 * HOUR
     net.monitor.apply(ClockStepped(net.now, night, night))

@@ -124,11 +124,11 @@ def test_a_lower_number_is_learnt_and_a_higher_one_much_later():
     assert drain((0.0, paths(2)), (WEEK, paths(2))).usual == 2
 
 
-def test_time_in_which_nobody_sees_the_link_is_left_out_of_it():
+def test_time_in_which_the_link_is_not_seen_does_not_count():
     assert drain((0.0, paths(2)), (100.0, NONE), (900.0, paths(2)), usual=4).learns_at(RULES) == 1400.0
 
 
-def test_the_usual_number_in_between_begins_it_anew():
+def test_the_usual_number_in_between_starts_the_time_again():
     assert drain((0.0, paths(2)), (100.0, paths(4)), (200.0, paths(2)), usual=4).learns_at(RULES) == 800.0
 
 

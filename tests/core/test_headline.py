@@ -52,7 +52,7 @@ def test_nothing_is_wrong_and_everything_is_seen(net: Company):
     assert headline(net) == HeadlineDoc(kind="well", text="All is well", about="", since=None)
 
 
-def test_what_is_for_information_is_counted_and_changes_no_kind():
+def test_info_findings_are_counted_and_do_not_change_the_headline():
     net = good_day("checks: {pool-leak: {severity: info}}")
     found = headline(leak(net).wait(10))
     assert (found.kind, found.text, found.about) == ("well", "All is well", "1 finding for information.")
@@ -149,7 +149,7 @@ def test_of_those_that_recover_the_headline_names_the_one_that_is_listed_first(n
     assert checks(net) == ["pool-leak", "link-down"]
 
 
-def test_the_card_of_a_router_stands_where_its_worst_finding_would(net: Company):
+def test_the_card_of_a_router_is_in_the_place_of_its_worst_finding(net: Company):
     net.down("edge-3").down("dallas-primary").wait(40)
     leak(net).wait(3)
     [group] = status(net).groups
@@ -161,7 +161,7 @@ def test_the_card_of_a_router_stands_where_its_worst_finding_would(net: Company)
     assert cause.rank < min(finding.rank for finding in net.monitor.findings()), "it explains all of them"
 
 
-def test_what_may_be_over_and_what_is_covered_is_said(net: Company):
+def test_the_headline_mentions_findings_that_may_be_over_or_are_suppressed(net: Company):
     leak(net).wait(5).down("isp-a")
     about = headline(net).about
     assert "It may be over: ermon cannot see it at present." in about
@@ -229,7 +229,7 @@ def test_before_routers_have_had_their_time_they_are_waited_for():
     assert headline(net.wait(net.config.collector.reconnect_grace + 61)).kind == "wrong"
 
 
-def test_what_could_be_judged_before_and_cannot_be_now_matters(net: Company):
+def test_checks_that_were_judged_before_and_are_unknown_now_are_in_the_headline(net: Company):
     """A route with another router's next hop hides whether the link is down, until that is raised itself."""
     net = good_day("checks: {route-unattributed: {enabled: false}, circuit-unseen: {enabled: false}}")
     for space in (V4, V6):
@@ -265,7 +265,7 @@ def test_a_violation_is_noticed_with_the_time_at_which_it_will_be_raised(net: Co
 
 
 @BOTH_FAMILIES
-def test_what_is_gone_is_recovering_until_it_is_cleared(net: Company, space: Space):
+def test_a_violation_that_ended_is_recovering_until_it_is_cleared(net: Company, space: Space):
     leak(net, space).wait(10)
     net.withdraw("isp-a", space.pool).wait(20)
     found, [finding] = headline(net), net.monitor.findings()
@@ -282,7 +282,7 @@ def test_what_is_gone_is_recovering_until_it_is_cleared(net: Company, space: Spa
     assert headline(net).kind == "well"
 
 
-def test_what_recovers_is_said_beside_what_is_wrong(net: Company):
+def test_recovering_findings_are_mentioned_beside_raised_ones(net: Company):
     leak(net).wait(10)
     net.withdraw("isp-a", V4.pool).wait(5)
     leak(net, V6).wait(5)
@@ -292,7 +292,7 @@ def test_what_recovers_is_said_beside_what_is_wrong(net: Company):
 
 
 @BOTH_FAMILIES
-def test_what_recovers_is_said_beside_what_is_noticed_and_what_is_unseen(net: Company, space: Space):
+def test_recovering_findings_are_mentioned_beside_noticed_and_unseen(net: Company, space: Space):
     leak(net, space).wait(10)
     net.withdraw("isp-a", space.pool).wait(5).lose("chicago-primary", space.family).wait(4)
     found = headline(net)
@@ -358,7 +358,7 @@ def test_a_drain_in_maintenance_is_named_before_the_silence_that_it_ends_in(net:
     assert "receives no" not in found.about
 
 
-def test_a_window_that_is_open_says_so_though_nothing_is_wrong_and_its_end_does_too(net: Company):
+def test_an_open_window_is_the_headline_even_if_nothing_is_wrong(net: Company):
     found = headline(maintain(net, circuit="chicago", link="primary"))
     assert found.kind == "maintenance"
     assert found.text == "In maintenance: link primary of circuit chicago (until 12:10:02 UTC: circuit move)"
@@ -411,7 +411,7 @@ def test_what_a_check_that_is_switched_off_would_find_on_a_link_or_a_pool_is_nev
 
 
 @BOTH_FAMILIES
-def test_a_drain_is_said_before_all_is_called_well(net: Company, space: Space):
+def test_a_drain_is_the_headline_if_nothing_is_wrong(net: Company, space: Space):
     net.microsoft_sends(
         "chicago-primary", space.exchange, space.sharepoint, path="12076 12076 12076 12076 8075"
     ).wait(1)
@@ -442,7 +442,7 @@ def test_the_first_kind_that_applies_is_the_headline(net: Company):
     assert kinds == ["maintenance", "recovering", "noticed", "unseen", "wrong"]
 
 
-def test_what_is_kept_as_alarms_move_is_what_asking_all_of_them_finds(net: Company):
+def test_the_sets_of_alarms_are_those_that_a_search_through_all_alarms_finds(net: Company):
     """The headline reads few alarms; here all alarms are searched."""
     steps = [
         lambda: leak(net),

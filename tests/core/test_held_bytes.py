@@ -99,7 +99,7 @@ def hold(feed: str, shape: Callable[[int], Attributes], version: int, count: int
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("shape", [plain, tagged, tagged_large, long_path, many_segments])
 @pytest.mark.parametrize("feed", ["edge-1", "edge-1-isp-a", "outside"])
-def test_the_estimate_is_near_what_python_says(
+def test_the_estimate_is_near_the_size_that_python_reports(
     feed: str, shape: Callable[[int], Attributes], version: int
 ) -> None:
     monitor, used = hold(feed, shape, version, ROUTES)
@@ -112,7 +112,7 @@ def test_routes_with_a_thousand_communities_take_about_what_they_take_on_the_wir
     assert used < 2 * 200 * 4_096, "it was forty times as much when each number was an object"
 
 
-def test_what_is_withdrawn_takes_nothing() -> None:
+def test_withdrawn_routes_take_no_memory() -> None:
     monitor, _ = hold("edge-1-isp-a", tagged, 4, 10)
     state = monitor.network.feeds["edge-1-isp-a"]
     monitor.reactor.routes.withdraw(state, [route.key for route in list(state.rib.routes())])

@@ -134,7 +134,7 @@ class Told:
 
 
 @BOTH_FAMILIES
-def test_an_outage_that_is_read_late_is_told_when_it_was(space: Space) -> None:
+def test_an_outage_that_is_read_late_has_the_time_at_which_it_happened(space: Space) -> None:
     """The smallest input of an earlier fault: the time of the process that was read first overtook the other's
     lines.
     """
@@ -147,7 +147,7 @@ def test_an_outage_that_is_read_late_is_told_when_it_was(space: Space) -> None:
 
 
 @BOTH_FAMILIES
-def test_a_full_table_that_streams_in_delays_nothing_that_it_does_not_tell_of(space: Space) -> None:
+def test_a_full_table_that_streams_in_delays_only_its_own_subjects(space: Space) -> None:
     net = Told(space)
     net.read(Alive(1095.0, "outside"))  # from here on, it is behind
     net.loses(1100.0, "edge-1")
@@ -170,7 +170,7 @@ def test_a_timer_waits_for_the_process_that_could_still_end_the_violation(space:
 
 
 @BOTH_FAMILIES
-def test_nobody_waits_for_a_process_that_is_dead(space: Space) -> None:
+def test_no_timer_waits_for_a_dead_process(space: Space) -> None:
     net = Told(space)
     net.pass_clock(1150.0)
     net.read(ProcessDown(1150.0, "edges", "no answer for 10 seconds"))
@@ -183,7 +183,7 @@ def test_nobody_waits_for_a_process_that_is_dead(space: Space) -> None:
 
 
 @BOTH_FAMILIES
-def test_a_dead_process_is_taken_at_its_word_until_its_end(space: Space) -> None:
+def test_lines_of_a_dead_process_count_until_its_end(space: Space) -> None:
     """Its lines are read before its end is known: timers that ran out by then fire, each at its time."""
     net = Told(space)
     net.loses(1100.0, "edge-1")
@@ -192,7 +192,7 @@ def test_a_dead_process_is_taken_at_its_word_until_its_end(space: Space) -> None
 
 
 @BOTH_FAMILIES
-def test_where_it_cannot_listen_is_told_by_the_process_that_would(space: Space) -> None:
+def test_a_listening_problem_belongs_to_the_process_of_the_address(space: Space) -> None:
     net = Told(space)
     net.read(ProcessDown(1100.0, "outside", "killed by SIGKILL"), ProcessUp(1100.0, "outside"))
     net.pass_clock(1200.0)
@@ -222,12 +222,12 @@ def net(request: pytest.FixtureRequest) -> Told:
     return net
 
 
-def test_what_one_process_tells_of_alone_waits_for_no_other(net: Told) -> None:
+def test_subjects_of_one_process_wait_for_no_other(net: Told) -> None:
     net.shows(1100.0, "outside", net.space.pool_part)
     assert net.told("pool-leak") == [(1100.0, "raised", "pool-leak")]
 
 
-def test_what_two_processes_tell_of_is_raised_when_both_are_level(net: Told) -> None:
+def test_subjects_of_two_processes_are_raised_when_both_have_reported(net: Told) -> None:
     net.shows(1100.0, "outside", net.space.own)
     net.level(1110.0, "outside")
     assert (net.told("pool-fallback"), net.monitor.awaited()) == ([], {"edges"})
@@ -235,7 +235,7 @@ def test_what_two_processes_tell_of_is_raised_when_both_are_level(net: Told) -> 
     assert net.told("pool-fallback") == [(1110.0, "raised", "pool-fallback")]
 
 
-def test_what_came_and_went_on_the_faster_process_is_told_with_its_evidence(net: Told) -> None:
+def test_a_violation_that_came_and_went_on_the_faster_process_is_raised_with_its_evidence(net: Told) -> None:
     net.shows(1100.0, "outside", net.space.own)
     net.withdraws(1120.0, "outside", net.space.own)
     net.read(Alive(1170.0, "outside"))
@@ -248,7 +248,7 @@ def test_what_came_and_went_on_the_faster_process_is_told_with_its_evidence(net:
     assert net.told("pool-fallback")[1:] == [(1150.0, "cleared", "pool-fallback")]
 
 
-def test_nobody_is_woken_by_what_the_slower_process_had_ended_in_time(net: Told) -> None:
+def test_a_violation_that_the_slower_process_ended_in_time_is_not_raised(net: Told) -> None:
     net.shows(1100.0, "outside", net.space.own)
     net.read(Alive(1170.0, "outside"))
     net.shows(1105.0, "chicago-primary", net.space.pool)
@@ -256,7 +256,7 @@ def test_nobody_is_woken_by_what_the_slower_process_had_ended_in_time(net: Told)
     assert net.told("pool-fallback") == []
 
 
-def test_what_the_slower_process_says_takes_the_place_of_what_was_concluded_of_later_times(net: Told) -> None:
+def test_lines_of_the_slower_process_replace_verdicts_of_later_times(net: Told) -> None:
     """The faster process's view had no aggregate from 1120 on, but from 1105 on none was needed."""
     net.shows(1100.0, "outside", net.space.own)
     net.withdraws(1120.0, "outside", net.space.own)
@@ -268,7 +268,7 @@ def test_what_the_slower_process_says_takes_the_place_of_what_was_concluded_of_l
 
 
 @BOTH_FAMILIES
-def test_what_is_read_late_is_judged_as_it_is_by_now_and_not_by_a_grace_that_is_over(space: Space) -> None:
+def test_lines_that_are_read_late_are_judged_without_a_grace_that_is_over(space: Space) -> None:
     net = Told(space, f"{QUICK}nat_pools: {{chi: {{internet: failover}}}}\npolicy: {{failover_grace: 20s}}")
     for edge in ("edge-1", "edge-2"):
         net.loses(1100.0, edge)
@@ -309,7 +309,7 @@ def test_what_waits_outlives_a_reload_and_a_recording(net: Told) -> None:
 
 
 @BOTH_FAMILIES
-def test_a_window_begins_for_what_is_read_late_when_it_began(space: Space) -> None:
+def test_a_window_covers_violations_that_are_read_late_from_its_beginning_on(space: Space) -> None:
     window = "{circuit: chicago, link: primary, from: '1970-01-01T00:18:25Z', to: '1970-01-01T00:20:00Z', reason: works}"
     net = Told(space, f"{QUICK}maintenance: [{window}]")
     net.pass_clock(1150.0)  # it began at 1105, and edges is still behind
@@ -331,7 +331,7 @@ def test_a_step_of_the_clock_moves_no_timer_of_a_process_that_is_behind(space: S
 
 
 @BOTH_FAMILIES
-def test_what_is_read_late_is_judged_by_the_clock_that_was_valid_when_it_was_said(space: Space) -> None:
+def test_lines_that_are_read_late_are_judged_by_the_clock_of_their_time(space: Space) -> None:
     """The clock is set into a window, or out of one, while a process is behind."""
     window = (
         "{{circuit: chicago, link: primary, from: '1970-01-01T{}Z', to: '1970-01-01T{}Z', reason: works}}"
@@ -354,7 +354,7 @@ def test_what_is_read_late_is_judged_by_the_clock_that_was_valid_when_it_was_sai
 
 @BOTH_FAMILIES
 @pytest.mark.parametrize("step", [ClockStepped(1140.0, -3600.0), ClockStepped(1140.0, 28_800.0, 28_800.0)])
-def test_what_is_read_late_has_the_date_that_it_has_when_it_is_read_at_once(
+def test_lines_that_are_read_late_have_the_dates_that_they_have_when_read_at_once(
     space: Space, step: ClockStepped
 ) -> None:
     at_once, late = Told(space), Told(space)
@@ -399,7 +399,7 @@ def test_the_slowest_of_those_that_are_alive_decides() -> None:
     assert horizons.until(both) == 150.0
 
 
-def test_in_one_stream_nothing_waits_for_anybody() -> None:
+def test_in_one_stream_no_timer_waits_for_a_process() -> None:
     horizons = Horizons(100.0)
     horizons.await_all(["edges"])
     assert horizons.until(frozenset({"edges"})) == float("inf")

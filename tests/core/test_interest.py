@@ -170,11 +170,11 @@ def history(seed: int, steps: int) -> int:
 
 @given(st.integers(0, 2**32))
 @settings(deadline=None, max_examples=40)
-def test_what_is_passed_over_changes_nothing(seed: int) -> None:
+def test_updates_that_are_passed_over_change_nothing(seed: int) -> None:
     history(seed, 25)
 
 
-def test_some_of_it_is_passed_over() -> None:
+def test_some_updates_are_passed_over() -> None:
     """Otherwise the test above would prove nothing."""
     assert sum(history(seed, 10) for seed in range(5)) > 5
 

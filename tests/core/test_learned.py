@@ -18,7 +18,7 @@ def p(text: str) -> Prefix:
 
 
 @PREFIXES
-def test_what_is_equal_to_or_inside_a_brought_prefix_is_brought(
+def test_a_prefix_equal_to_or_inside_a_learned_one_is_learned(
     family: Family, prefix: str, inside: str
 ) -> None:
     brought = LearnedPrefixes()
@@ -38,7 +38,7 @@ def test_a_default_route_is_no_microsoft_prefix(default: str) -> None:
 
 
 @PREFIXES
-def test_a_prefix_is_brought_until_the_last_feed_and_link_has_lost_it(
+def test_a_prefix_is_learned_until_the_last_feed_and_link_has_lost_it(
     family: Family, prefix: str, inside: str
 ) -> None:
     brought = LearnedPrefixes()
@@ -52,7 +52,7 @@ def test_a_prefix_is_brought_until_the_last_feed_and_link_has_lost_it(
 
 
 @PREFIXES
-def test_what_a_dead_link_brought_is_remembered_until_it_is_up_again(
+def test_the_prefixes_of_a_dead_link_are_remembered_until_it_is_up_again(
     family: Family, prefix: str, inside: str
 ) -> None:
     brought = LearnedPrefixes()
@@ -110,7 +110,7 @@ def test_only_beginnings_and_ends_are_changes() -> None:
     assert brought.changed == set()
 
 
-def test_memory_can_be_handed_on() -> None:
+def test_remembered_prefixes_can_be_handed_on() -> None:
     brought = LearnedPrefixes()
     brought.restore(LINK, "ipv4", frozenset({p("192.0.2.0/26")}))
     assert p("192.0.2.16/28") in brought
@@ -118,7 +118,7 @@ def test_memory_can_be_handed_on() -> None:
     assert p("192.0.2.16/28") not in brought
 
 
-def test_what_vanished_shortly_before_can_be_handed_on_too() -> None:
+def test_recently_vanished_prefixes_can_be_handed_on() -> None:
     before, after = LearnedPrefixes(), LearnedPrefixes()
     before.appeared(LINK, p("192.0.2.0/26"))
     before.vanished(LINK, p("192.0.2.0/26"), 5.0)

@@ -47,7 +47,7 @@ def test_the_median_is_weighted_by_the_time_in_which_it_was_right(
 
 
 @pytest.mark.parametrize("levels", [[], [(10, 0.0)], [(None, 9000.0)]])
-def test_of_no_time_there_is_no_median(levels: list[tuple[int | None, float]]):
+def test_without_counted_time_there_is_no_median(levels: list[tuple[int | None, float]]):
     history, now = learnt(*levels)
     assert history.median(now, HOUR) is None
     assert history.spans(now) == ()
@@ -67,7 +67,7 @@ def test_the_hour_is_one_of_right_amounts_and_not_of_the_clock():
     assert history.median(now, HOUR) == amount(20)
 
 
-def test_what_is_past_the_day_is_forgotten_for_good():
+def test_time_older_than_a_day_is_forgotten_permanently():
     history, now = learnt(*((routes, HOUR) for routes in range(100)))
     history.stop(now)
     assert history.median(now, DAY_SECONDS) == amount(87.5)
@@ -82,7 +82,7 @@ def test_of_a_restless_amount_the_oldest_levels_are_joined():
     assert sum(span[2] for span in spans) == LEVELS_KEPT + 500
 
 
-def test_a_clock_that_goes_back_teaches_nothing():
+def test_nothing_is_learned_while_the_clock_goes_back():
     history, now = learnt((100, 0))
     assert history.spans(now - 5) == ()
 
@@ -104,28 +104,28 @@ def low_for(level: Level, routes: int, since: float, until: float) -> float:
     return level.lasted(until)
 
 
-def test_a_level_that_stays_within_its_band_goes_on_and_another_begins_anew():
+def test_time_counts_for_a_level_within_its_band_and_starts_again_for_another():
     level = Level()
     assert low_for(level, 20, 0.0, 100.0) == 100.0
     assert low_for(level, 15, 100.0, 200.0) == 200.0, "25 % below the median"
     assert low_for(level, 8, 200.0, 250.0) == 50.0, "another level"
 
 
-def test_what_does_not_count_stands_still():
+def test_time_that_does_not_count_is_left_out():
     level = Level()
     low_for(level, 20, 0.0, 100.0)
     level.stop(100.0)
     assert low_for(level, 20, 900.0, 950.0) == 150.0
 
 
-def test_a_level_that_is_left_for_what_is_right_begins_anew():
+def test_the_time_of_a_low_level_starts_again_after_a_right_amount():
     level = Level()
     low_for(level, 20, 0.0, 100.0)
     level.right(amount(40), 100.0)
     assert low_for(level, 20, 200.0, 250.0) == 50.0
 
 
-def test_a_level_becomes_usual_by_time_or_since_somebody_says_so():
+def test_a_level_becomes_usual_after_a_time_or_when_a_user_accepts_it():
     level = Level()
     level.right(amount(40), 0.0)
     low_for(level, 12, HOUR, 100 * HOUR)
@@ -136,7 +136,7 @@ def test_a_level_becomes_usual_by_time_or_since_somebody_says_so():
     assert Level().accept(amount(5), 0.0) == "nothing to 5"
 
 
-def test_what_was_learnt_goes_on_at_another_time():
+def test_a_learned_level_goes_on_at_another_time():
     level = Level()
     level.right(amount(40), 0.0)
     low_for(level, 12, HOUR, 3 * HOUR)

@@ -53,7 +53,7 @@ def test_a_window_on_a_link_covers_the_checks_whose_subject_has_that_link(check:
 @pytest.mark.parametrize(
     "check", ["service-missing", "prefix-missing", "prefix-unexpected", "communities-missing"]
 )
-def test_and_those_of_the_link_as_a_whole(check: str) -> None:
+def test_a_window_on_a_link_covers_the_checks_of_the_link_as_a_whole(check: str) -> None:
     assert covers(ON_LINK, subject(check, circuit="chicago", link="primary"))
     assert not covers(ON_LINK, subject(check, circuit="dallas", link="primary"))
 
@@ -79,7 +79,7 @@ def test_a_feeds_own_checks_need_a_window_on_the_feed(check: str) -> None:
     assert not covers(ON_CIRCUIT, subject(check, feed="isp-a"))
 
 
-def test_a_window_on_one_feed_says_nothing_of_another() -> None:
+def test_a_window_on_one_feed_does_not_cover_another() -> None:
     assert not covers(ON_FEED, subject("feed-down", feed="outside"))
 
 
@@ -120,7 +120,7 @@ def test_a_window_on_a_router_or_uplink_covers_no_leak_and_no_process(check: str
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-def test_windows_on_all_links_at_once_cover_what_is_said_of_the_whole_circuit(family: str) -> None:
+def test_windows_on_all_links_at_once_cover_the_checks_of_the_whole_circuit(family: str) -> None:
     down = subject("circuit-down", circuit="chicago", family=family)
     primary = window(0, 60, circuit="chicago", link="primary")
     secondary = window(30, 90, circuit="chicago", link="secondary")
@@ -138,14 +138,14 @@ def test_a_window_on_the_only_router_of_a_circuit_covers_the_circuit() -> None:
     assert not quiet((on_router,), subject("circuit-unseen", circuit="chicago"))
 
 
-def test_a_window_on_a_segment_covers_what_is_said_of_it() -> None:
+def test_a_window_on_a_segment_covers_the_checks_of_the_segment() -> None:
     on_segment = window(0, 60, segment="dmz")
     assert quiet((on_segment,), subject("segment-leak", segment="dmz"))
     assert not quiet((on_segment,), subject("segment-missing", segment="campus"))
     assert not quiet((on_segment,), subject("feed-down", feed="dmz"))
 
 
-def test_the_cover_of_several_windows_is_told_by_the_one_that_ends_first() -> None:
+def test_of_several_windows_the_one_that_ends_first_is_shown() -> None:
     windows = (window(0, 90, router="edge-1"), window(0, 60, router="edge-2"))
     cover = Coverage(TWO_CIRCUITS, windows).of(subject("circuit-unseen", circuit="chicago"))
     assert cover is not None
@@ -191,7 +191,7 @@ def test_an_exception_covers_also_what_no_window_covers(check: str) -> None:
     assert excepted(subject(check), 0)
 
 
-def test_an_exception_ends_when_it_says() -> None:
+def test_an_exception_ends_at_its_date() -> None:
     leak = subject("pool-leak", pool="chi", feed="isp-a")
     assert [excepted(leak, at, until=60) for at in (-1000, 59.75, 60)] == [True, True, False]
 

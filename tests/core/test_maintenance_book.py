@@ -43,7 +43,7 @@ def test_windows_are_listed_the_earliest_first():
         ({"feed": "isp-a", "link": "primary"}, "link: needs the circuit that it belongs to; add circuit"),
     ],
 )
-def test_a_window_must_be_about_something_that_there_is(about, problem):
+def test_a_window_must_be_about_a_known_place(about, problem):
     with pytest.raises(WindowError, match=problem):
         book_of(window(0, 60, **about))
 
@@ -109,7 +109,7 @@ def test_a_window_is_forgotten_a_day_after_its_end():
     assert book.windows() == (new,)
 
 
-def test_a_script_in_a_circle_is_stopped(monkeypatch):
+def test_a_script_that_adds_windows_in_a_loop_is_stopped(monkeypatch):
     monkeypatch.setattr(maintenance_book, "MAX_WINDOWS", 2)
     with pytest.raises(WindowError, match="there are 2 windows already"):
         book_of(*[window(0, 60, circuit="chicago")] * 3)

@@ -80,7 +80,7 @@ def test_a_leak_of_one_message_is_raised_at_once(family: Family) -> None:
     net.assert_cleared_after(60, "pool-leak", **leak(family))
 
 
-def test_a_violation_that_ends_in_time_is_never_told() -> None:
+def test_a_violation_that_ends_before_raise_after_is_not_raised() -> None:
     net = lose_link(converged(), "edge-1", "ipv4").wait(9.75)
     net.announce("edge-1", RECEIVED["ipv4"], via=MSEE, path="12076", communities="12076:5010").wait(100)
     assert net.told("link-down") == []
@@ -166,7 +166,7 @@ def circuit_lost(policy: Config = SMALL, family: Family = "ipv4") -> Story:
 
 
 @FAMILIES
-def test_a_dead_circuit_is_one_page(family: Family) -> None:
+def test_a_dead_circuit_is_one_finding(family: Family) -> None:
     net = circuit_lost(family=family).wait(300)
     assert net.raised() == [f"circuit-down chicago {family}"]
     assert net.status("link-down", **link("primary", family)) == "suppressed"
@@ -215,7 +215,7 @@ def test_a_suppressed_cause_still_suppresses() -> None:
     assert net.status("link-down", **link("primary", "ipv4")) == "suppressed"
 
 
-def test_a_cause_says_nothing_of_another_family_or_circuit() -> None:
+def test_a_cause_suppresses_nothing_of_another_family_or_circuit() -> None:
     net = lose_link(circuit_lost(), "edge-1", "ipv6")
     net.assert_raised_after(10, "link-down", **link("primary", "ipv6"))
 
@@ -227,7 +227,7 @@ def test_only_violations_are_suppressed() -> None:
     assert net.status("link-down", **link("primary", "ipv4")) == "unknown"
 
 
-def test_a_dead_process_is_one_page() -> None:
+def test_a_dead_process_is_one_finding() -> None:
     net = converged().process_down().wait(100)
     assert net.raised() == ["exabgp-down edges"]
     assert net.status("feed-down", feed="edge-1") == "suppressed"
@@ -263,7 +263,7 @@ def test_what_was_raised_before_the_window_stays_raised() -> None:
     assert [finding.suppressed for finding in net.monitor.findings()] == [True]
 
 
-def test_a_leak_is_raised_whatever_is_worked_on() -> None:
+def test_a_leak_is_raised_in_any_maintenance_window() -> None:
     windows = (window(0, 10_000, circuit="chicago"), window(0, 10_000, feed="isp-a"))
     net = converged(replace(SMALL, maintenance=windows)).announce("isp-a", POOL["ipv6"])
     assert net.raised() == ["pool-leak chi ipv6 isp-a isp-a"]
@@ -289,7 +289,7 @@ def test_a_prefix_becomes_expected_at_midnight_utc_without_any_message() -> None
 # Time --------------------------------------------------------------------------------------------------------
 
 
-def test_time_that_goes_backwards_is_no_time() -> None:
+def test_a_time_that_goes_backwards_passes_no_time() -> None:
     net = lose_link(converged(), "edge-1", "ipv4").wait(5)
     now = net.monitor.now
     net.monitor.advance(now - 1000)
@@ -306,7 +306,7 @@ def test_transitions_of_one_instant_are_ordered_by_check_and_labels() -> None:
     assert [labels[0][1] for check, labels in told if check == "feed-down"] == sorted(SMALL.feeds)
 
 
-def test_timers_fire_one_instant_after_the_other_however_late_one_asks() -> None:
+def test_timers_fire_one_instant_after_the_other_even_if_advance_is_late() -> None:
     net = lose_link(converged(), "edge-1", "ipv4").announce("isp-a", POOL["ipv6"])
     start = net.clock
     net.wait(10_000)
@@ -316,7 +316,7 @@ def test_timers_fire_one_instant_after_the_other_however_late_one_asks() -> None
     ]
 
 
-def test_the_monitor_says_when_to_come_back() -> None:
+def test_the_monitor_says_when_to_advance_again() -> None:
     net = lose_link(converged(), "edge-1", "ipv4")
     assert net.monitor.next_deadline() == net.now + 10
     assert net.monitor.timers_running()
@@ -333,7 +333,7 @@ def test_a_paused_timer_does_not_run() -> None:
 # Other results -----------------------------------------------------------------------------------------------
 
 
-def test_what_comes_soon_after_it_was_raised_is_shown_though_nothing_follows() -> None:
+def test_evidence_that_comes_soon_after_the_raise_is_shown_without_another_event() -> None:
     net = converged().announce("isp-a", POOL["ipv4"]).wait(0.05).announce("isp-a", "198.51.100.0/29").wait(60)
     finding = net.finding("pool-leak", **leak("ipv4"))
     assert finding is not None
@@ -351,7 +351,7 @@ def test_a_finding_shows_its_evidence_as_it_was_last() -> None:
 
 
 @FAMILIES
-def test_changes_of_feeds_links_and_pools_are_told(family: Family) -> None:
+def test_changes_of_feeds_links_and_pools_are_reported(family: Family) -> None:
     net = converged()
     net.monitor.advance(net.now)
     lose_link(net, "edge-1", family).announce("isp-a", POOL[family]).down("edge-2-msee")
@@ -369,7 +369,7 @@ def test_the_message_that_began_a_violation_is_what_detection_is_measured_from()
     assert net.monitor.advance(net.now + 1).detections == [net.now]
 
 
-def test_cleared_findings_are_remembered_newest_first_and_not_for_ever() -> None:
+def test_a_limited_number_of_cleared_findings_is_remembered_the_latest_first() -> None:
     net = converged().announce("isp-a", POOL["ipv4"]).withdraw("isp-a", POOL["ipv4"]).wait(60)
     net.announce("isp-a", POOL["ipv6"]).withdraw("isp-a", POOL["ipv6"]).wait(60)
     assert [finding.labels["family"] for finding in net.monitor.cleared] == ["ipv6", "ipv4"]
@@ -410,7 +410,7 @@ def test_an_open_finding_survives_a_restart_as_stale_until_it_is_judged_again() 
     assert [t for t in monitor.advance(START + 1000).transitions if t.finding.check == "pool-leak"] == []
 
 
-def test_and_is_cleared_when_its_feed_is_in_sync_without_it() -> None:
+def test_an_open_finding_is_cleared_when_its_feed_is_in_sync_without_it() -> None:
     net = Story(SMALL, start=START)
     net.monitor = Monitor(SMALL, START, [open_finding()])
     net.up("isp-a").get_in_sync("isp-a")
@@ -562,7 +562,7 @@ def test_a_reload_that_asks_about_less_leaves_the_feeds_alone() -> None:
     assert net.monitor.network.in_sync("edge-1", "ipv4")
 
 
-def test_a_feed_that_a_reload_moved_begins_anew() -> None:
+def test_a_feed_that_a_reload_moved_is_a_new_session() -> None:
     moved = replace(SMALL.feeds["isp-a"], local="127.0.0.99")
     net = converged().reconfigure(replace(SMALL, feeds={**SMALL.feeds, "isp-a": moved}))
     assert not net.monitor.network.up("isp-a")

@@ -71,7 +71,7 @@ RELOADS = {
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_what_is_kept_up_to_date_is_what_is_found_from_scratch(network: str) -> None:
+def test_verdicts_updated_step_by_step_are_those_from_scratch(network: str) -> None:
     @FAST
     @given(histories(NETWORKS[network][0]))
     def agree(history: list[Step]) -> None:
@@ -86,7 +86,7 @@ def test_what_is_kept_up_to_date_is_what_is_found_from_scratch(network: str) -> 
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_so_it_is_after_the_first_start_of_all(network: str) -> None:
+def test_verdicts_after_the_first_start_are_those_from_scratch(network: str) -> None:
     @FAST
     @given(histories(NETWORKS[network][0]))
     def agree(history: list[Step]) -> None:

@@ -180,7 +180,7 @@ def differences(policy: Config, history: list[Step], seed: int) -> list[Told]:
 
 
 @pytest.mark.parametrize("network", SEVERAL)
-def test_what_is_read_out_of_order_is_told_as_in_order(network: str) -> None:
+def test_lines_that_are_read_out_of_order_give_the_transitions_of_lines_in_order(network: str) -> None:
     policy = NETWORKS[network][0]
 
     @UNSHRUNK

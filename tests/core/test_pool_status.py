@@ -122,7 +122,7 @@ def test_presence_on_the_internet_is_known_at_once_and_absence_only_in_sync(net:
 
 
 @BOTH_FAMILIES
-def test_a_pool_that_a_reload_brings_is_unknown_where_its_space_was_not_held(net: Company, space: Space):
+def test_a_pool_that_a_reload_adds_is_unknown_where_its_space_was_not_held(net: Company, space: Space):
     new = "nat_pools: {new: {circuit: chicago, prefixes: [198.18.0.0/28, '2001:db8:7700:1::/64']}}"
     net.reconfigure(company(new).config).wait(0)
     assert on_internet(net, space, "outside", "new") is UNKNOWN
@@ -186,7 +186,7 @@ def test_a_pool_that_may_be_on_the_internet_for_failover_is_as_planned_there(spa
     assert stands(net) == ("planned", PLANNED | {"outside": "failover"})
 
 
-def test_where_nobody_can_see_a_pool_it_is_unknown_unless_it_is_wrong(net: Company):
+def test_a_pool_that_cannot_be_seen_is_unknown_unless_it_is_wrong_elsewhere(net: Company):
     net.down("chicago-primary", "dallas-primary", "outside")
     unseen = dict.fromkeys(("chicago-primary", "outside"), "unknown")
     assert stands(net) == ("unknown", PLANNED | unseen)
@@ -194,6 +194,6 @@ def test_where_nobody_can_see_a_pool_it_is_unknown_unless_it_is_wrong(net: Compa
     assert stands(net) == ("wrong", PLANNED | unseen | {"chicago-secondary": "missing"})
 
 
-def test_what_one_family_shows_is_wrong_whatever_the_other_hides(net: Company):
+def test_a_fault_in_one_family_is_wrong_even_if_the_other_is_unknown(net: Company):
     net.down("chicago-primary").up("chicago-primary").end_of_rib("chicago-primary", family="ipv6").wait(2)
     assert stands(net)[1]["chicago-primary"] == "missing"

@@ -70,7 +70,7 @@ def test_quiet_is_per_family() -> None:
     assert not in_sync(net, "edge-1", "ipv6")
 
 
-def test_updates_that_go_on_put_it_off_for_ten_seconds_at_most() -> None:
+def test_continuing_updates_delay_being_in_sync_by_at_most_ten_seconds() -> None:
     net = story().up("edge-1").end_of_rib("edge-1")
     for _ in range(6):
         receive(net.wait(1.5))
@@ -90,7 +90,7 @@ def test_without_end_of_rib_a_feed_is_in_sync_two_minutes_after_it_came_up(famil
     assert in_sync(net.wait(0.25), "edge-1", family)
 
 
-def test_end_of_rib_of_one_family_says_nothing_of_the_other() -> None:
+def test_end_of_rib_of_one_family_does_not_count_for_the_other() -> None:
     net = story().up("edge-1").end_of_rib("edge-1", family="ipv6").wait(119)
     assert in_sync(net, "edge-1", "ipv6")
     assert not in_sync(net, "edge-1", "ipv4")
@@ -146,7 +146,7 @@ def test_a_second_down_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("what", ["update", "end of rib", "keepalive"])
-def test_a_message_from_a_feed_that_is_not_up_means_that_we_joined_its_session(what: str) -> None:
+def test_a_message_from_a_feed_that_is_not_up_means_a_joined_session(what: str) -> None:
     net = story()
     if what == "update":
         receive(net)
@@ -172,7 +172,7 @@ def test_the_next_session_after_a_joined_one_is_an_ordinary_one() -> None:
     assert in_sync(net, "edge-1")
 
 
-def test_a_dead_process_takes_its_feeds_with_it_and_no_others() -> None:
+def test_the_end_of_a_process_ends_the_sessions_of_its_feeds_only() -> None:
     net = story(TWO_CIRCUITS).process_up().process_up("outside").up(*TWO_CIRCUITS.feeds).process_down()
     up = {name for name in TWO_CIRCUITS.feeds if network(net).up(name)}
     assert up == {"outside"}
@@ -340,12 +340,12 @@ def test_routes_with_the_same_attributes_take_their_memory_once() -> None:
     assert len({id(route.attributes) for route in network(net).feeds["isp-a"].rib.routes()}) == 1
 
 
-def test_so_many_as_are_allowed_are_held() -> None:
+def test_as_many_routes_as_allowed_are_held() -> None:
     net = story(TINY).up("isp-a").announce("isp-a", *TABLE[:2])
     assert network(net).up("isp-a")
 
 
-def test_it_stays_down_for_five_minutes_whatever_the_router_does() -> None:
+def test_it_stays_down_for_five_minutes_even_if_the_router_connects() -> None:
     net = overflown(story(TINY)).announce("isp-a", POOL["ipv4"]).wait(1).up("isp-a").wait(298.75)
     assert not network(net).up("isp-a")
     assert teardowns(net, "isp-a") == 2
@@ -471,7 +471,7 @@ def test_a_route_without_a_next_hop_proves_its_link_neither_up_nor_down(family: 
     assert network(net).link_state(PRIMARY, family) is LinkState.DOWN
 
 
-def test_a_route_that_moves_to_another_link_takes_it_down() -> None:
+def test_a_link_whose_route_moves_to_another_link_is_down() -> None:
     net = receive(story().up("edge-1")).get_in_sync("edge-1")
     receive(net, via=OTHER_MSEE)
     assert network(net).link_state(PRIMARY, "ipv4") is LinkState.DOWN
@@ -487,7 +487,7 @@ def test_only_changes_between_up_and_down_are_transitions() -> None:
     assert network(net).links[PRIMARY, "ipv4"].transitions == 2
 
 
-def test_prefixes_are_counted_once_whatever_number_of_paths_and_feeds_show_them() -> None:
+def test_prefixes_are_counted_once_if_several_paths_or_feeds_show_them() -> None:
     net = receive(story(TWO_CIRCUITS).up("edge-2", "edge-2-best"), "edge-2-best", via=OTHER_MSEE)
     for path_id in (1, 2):
         net.announce("edge-2", RECEIVED["ipv4"], via=OTHER_MSEE, path="12076", path_id=path_id)
@@ -550,7 +550,7 @@ def test_12076_anywhere_in_the_path_makes_a_microsoft_route(feed: str, family: F
 
 @FAMILIES
 @ELSEWHERE
-def test_so_does_a_prefix_inside_one_that_a_link_brings_now(feed: str, family: Family) -> None:
+def test_so_does_a_prefix_inside_one_that_a_link_receives_now(feed: str, family: Family) -> None:
     net = story(TWO_CIRCUITS).up(feed, "edge-1").announce(feed, INSIDE[family])
     assert counts_as_microsoft(net, feed, family) == set()
     receive(net)
@@ -584,7 +584,7 @@ def test_what_a_link_lost_in_its_last_minute_is_remembered(
 
 @FAMILIES
 @ELSEWHERE
-def test_our_own_space_is_never_microsofts_even_if_a_link_brings_it(feed: str, family: Family) -> None:
+def test_own_space_is_never_microsofts_even_if_a_link_receives_it(feed: str, family: Family) -> None:
     net = story(TWO_CIRCUITS).up(feed, "edge-1").announce(feed, POOL[family])
     receive(net, "edge-1", POOL[family], {"ipv4": "198.51.0.0/16", "ipv6": "2001:db8::/32"}[family])
     assert counts_as_microsoft(net, feed, family) == set()
@@ -592,7 +592,7 @@ def test_our_own_space_is_never_microsofts_even_if_a_link_brings_it(feed: str, f
 
 @pytest.mark.parametrize(("default", "family"), [("0.0.0.0/0", "ipv4"), ("::/0", "ipv6")])
 @ELSEWHERE
-def test_a_default_route_never_is(feed: str, default: str, family: Family) -> None:
+def test_a_default_route_is_never_microsofts(feed: str, default: str, family: Family) -> None:
     net = story(TWO_CIRCUITS).up(feed, "edge-1").announce(feed, default, path="64500 12076")
     receive(net, "edge-1", default)
     net.announce(feed, {"ipv4": "10.0.0.0/8", "ipv6": "2a00::/16"}[family])
@@ -613,7 +613,7 @@ def test_links_of_private_peering_bring_no_microsoft_prefixes() -> None:
     assert counts_as_microsoft(net, "isp-a", "ipv4") == set()
 
 
-def test_the_keepalive_of_the_handshake_is_no_session_that_began_before_we_looked() -> None:
+def test_the_keepalive_of_the_handshake_does_not_mean_a_joined_session() -> None:
     net = Story(SMALL)
     feed = next(iter(SMALL.feeds))
     net.peer_offers_add_path(feed)
@@ -623,7 +623,7 @@ def test_the_keepalive_of_the_handshake_is_no_session_that_began_before_we_looke
     assert net.monitor.network.feeds[feed].session.ups == 1
 
 
-def test_a_keepalive_without_an_open_comes_from_a_session_that_began_before_we_looked() -> None:
+def test_a_keepalive_without_an_open_means_a_joined_session() -> None:
     net = Story(SMALL)
     feed = next(iter(SMALL.feeds))
     net.monitor.apply(Alive(net.now, feed))

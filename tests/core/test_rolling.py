@@ -46,7 +46,7 @@ def test_what_was_counted_under_another_limit_counts_on():
     assert strict.ends_at() == 61.0
 
 
-def test_it_says_how_many_there_were_beyond_the_limit():
+def test_it_counts_beyond_the_limit():
     count = counted(3, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
     assert count.count(5.0) == 6
     assert count.count(600.0) == 5

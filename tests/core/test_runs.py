@@ -45,7 +45,7 @@ def test_nothing_is_held_of_the_time_before_the_first_run():
     assert away(runs, START - 2 * DAY, START - DAY) == [(-2 * DAY, 0, "not-held")]
 
 
-def test_a_run_that_was_told_to_stop_is_known_as_that_by_the_next():
+def test_the_next_run_knows_that_a_run_was_stopped():
     runs = log(began=START)
     runs.is_alive(START + 60, stopped=True)
     later = log(*runs.runs(), began=START + 90)
@@ -131,7 +131,7 @@ def test_of_too_many_runs_the_shortest_interruptions_are_forgotten():
 
 
 @pytest.mark.parametrize(("after", "until"), [(0, 100), (100, 100), (101, 101), (50, 80)])
-def test_a_run_vouches_for_what_was_written_down_last(after: float, until: float):
+def test_a_state_lasts_until_the_last_sign_of_life_of_its_run(after: float, until: float):
     runs = RunLog([KeptRun(START, START + 100)])
     longest = 30.0 if after == 50 else 300.0
     assert runs.alive_after(START + after, longest) == START + until

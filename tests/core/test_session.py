@@ -34,7 +34,7 @@ def test_a_family_is_in_sync_when_it_has_been_quiet_after_end_of_rib() -> None:
     assert sync.deadline(0.0, TIMES) == 10.5
 
 
-def test_updates_that_go_on_cannot_put_it_off_for_ever() -> None:
+def test_continuing_updates_delay_being_in_sync_up_to_a_limit() -> None:
     assert FamilySync(end_of_rib_at=7.0, updated_at=16.9).deadline(0.0, TIMES) == 17.0
 
 
@@ -74,7 +74,7 @@ def test_a_session_that_lost_messages_is_never_in_sync_again() -> None:
     assert (session.loss, session.lost_messages) == ("a gap", 3)
 
 
-def test_the_next_session_can_be_in_sync_and_the_loss_still_stands() -> None:
+def test_the_next_session_can_be_in_sync_while_the_loss_is_still_known() -> None:
     session = session_up()
     session.lose(1, "a gap")
     session.stop(10.0, "closing connection")

@@ -118,14 +118,14 @@ def test_a_copy_goes_on_as_the_monitor_that_it_was_made_from(network: str) -> No
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_copy_knows_what_happens_seldom(network: str) -> None:
+def test_a_copy_knows_the_rare_states_of_staged_histories(network: str) -> None:
     for history in staged(NETWORKS[network][0]):
         for problem in differences(network, history, every=9):
             pytest.fail(problem)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_copy_knows_what_has_been_asked_for_anew(network: str) -> None:
+def test_a_copy_knows_which_routes_were_requested_again(network: str) -> None:
     for history in widened(NETWORKS[network][0]):
         for problem in differences(network, history, every=2):
             pytest.fail(problem)
@@ -156,13 +156,13 @@ def test_a_snapshot_stays_as_it_was_taken_while_the_monitor_goes_on() -> None:
     assert len({text for _, text in taken}) > 1
 
 
-def test_nothing_of_an_alarm_is_forgotten_but_what_is_worked_out_again() -> None:
+def test_a_snapshot_has_all_of_an_alarm_except_what_is_worked_out_again() -> None:
     from_policy = {"subject", "severity", "raise_after", "clear_after", "key", "order", "labels"}
     again = {"verdict", "known", "rendered_at", "outdated", "noticed", "noticed_at"}
     assert set(Alarm.__slots__) - from_policy - again == {"state"}
 
 
-def test_what_an_earlier_ermon_raised_keeps_its_effects_quiet_in_a_copy_too() -> None:
+def test_a_finding_of_an_earlier_run_suppresses_its_effects_in_a_copy_too() -> None:
     policy = NETWORKS["best paths"][0]
     subject = next(c for c in Monitor(policy, START).statuses() if c.subject.check == "circuit-down")
     finding = Finding(
@@ -185,7 +185,7 @@ def test_what_a_table_of_best_paths_has_from_others_is_remembered_where_it_may_h
     assert hidden in copied(policy, monitor).network.feeds["edge-2"].passed_over
 
 
-def test_another_s_route_that_is_withdrawn_after_the_copy_hides_nothing_there() -> None:
+def test_another_neighbors_route_that_is_withdrawn_after_the_copy_hides_nothing_there() -> None:
     """This also holds if the router numbers its best paths."""
     policy = NETWORKS["best paths"][0]
     monitor = Monitor(policy, START)

@@ -81,7 +81,9 @@ def test_routes_are_counted_by_the_service_whose_community_they_carry(net: Compa
     assert link(net).service_routes == {"exchange-online": 1}
 
 
-def test_a_link_drains_while_the_drain_s_check_says_so_and_its_silence_is_not_too_long(net: Company):
+def test_a_link_is_shown_as_draining_while_the_check_is_violated_and_the_silence_is_not_too_long(
+    net: Company,
+):
     def shown() -> set[bool]:
         draining = set(link(net).draining.values())
         assert set(link(net, name="secondary").draining.values()) == {False}
@@ -185,7 +187,7 @@ def test_a_link_is_shown_by_its_worst_family_and_a_circuit_by_its_worst_link(net
     assert shown() == ("down", "down", "down")
 
 
-def test_a_link_that_drains_is_shown_so_whatever_it_brings(net: Company):
+def test_a_draining_link_is_shown_as_draining_with_or_without_routes(net: Company):
     for space in (V4, V6):
         net.microsoft_sends(
             "chicago-primary", space.exchange, space.sharepoint, path="12076 12076 12076 12076"
@@ -199,7 +201,7 @@ def test_a_link_that_drains_is_shown_so_whatever_it_brings(net: Company):
 # Feeds -----------------------------------------------------------------------------------------------
 
 
-def test_a_feed_that_is_lost_says_why_and_shows_nothing(net: Company):
+def test_a_lost_feed_has_a_reason_and_no_routes(net: Company):
     net.wait(5).down("edge-1")
     current, session = feed(net, "edge-1"), net.monitor.network.feeds["edge-1"].session
     assert (current.state, current.since, session.ups, session.downs) == ("down", rfc3339(net.now), 1, 1)
@@ -230,7 +232,7 @@ def test_a_feed_is_blind_until_it_is_in_sync_and_impaired_while_it_has_lost_some
     assert shown() == ("impaired", False)
 
 
-def test_lost_messages_are_told_until_the_feed_has_sent_everything_again(net: Company):
+def test_lost_messages_are_shown_until_the_feed_has_sent_everything_again(net: Company):
     net.lose_messages("isp-a", 3)
     current = feed(net, "isp-a")
     assert (current.lost_messages, current.loss) == (3, "a gap in ExaBGP's counter")
@@ -264,7 +266,7 @@ def test_what_follows_from_a_configuration_is_worked_out_once(net: Company):
 # Suppressed on purpose -------------------------------------------------------------------------------
 
 
-def test_maintenance_and_exceptions_in_force_are_told_the_first_to_end_first():
+def test_maintenance_and_exceptions_in_force_are_listed_the_first_to_end_first():
     windows = """
       - {circuit: chicago, link: primary, from: 2026-11-18T11:06:00Z, to: 2026-11-18T12:00:00Z, reason: optics}
       - {router: edge-3, from: 2026-11-18T11:06:00Z, to: 2026-11-18T11:30:00Z, reason: firmware}
@@ -284,7 +286,7 @@ def test_maintenance_and_exceptions_in_force_are_told_the_first_to_end_first():
     ]
 
 
-def test_a_feed_whose_router_is_waited_for_says_until_when() -> None:
+def test_the_status_says_until_when_a_router_is_waited_for() -> None:
     net = company().converge().process_up().process_down().wait(1).process_up().wait(10)
     until = rfc3339(net.now + 140)
     assert feeds_status(net.monitor)["edge-1"].waiting_until == until

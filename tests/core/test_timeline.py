@@ -120,7 +120,7 @@ def test_changes_between_two_looks_are_all_there(watched: Watched, space: Space)
     assert watched.states(space.family)[1:] == [(2, "up"), (60, "down"), (61, "up")]
 
 
-def test_a_link_that_nobody_sees_any_longer_is_unknown(watched: Watched, space: Space):
+def test_a_link_that_is_no_longer_seen_is_unknown(watched: Watched, space: Space):
     watched.wait(58).net.down("edge-1")
     assert watched.states(space.family)[-1] == (60, "unknown")
 
@@ -167,7 +167,7 @@ def test_the_oldest_of_too_many_changes_are_one_stretch_that_is_unknown(watched:
     assert watched.link(space.family, link="secondary")["merged_until"] is None
 
 
-def test_of_too_many_changes_nothing_is_said_a_day_later(watched: Watched, space: Space):
+def test_the_stretch_of_too_many_changes_is_forgotten_a_day_later(watched: Watched, space: Space):
     for _ in range(MAX_CHANGES):
         watched.wait(10).net.lose("chicago-primary", space.family)
         watched.wait(10).net.bring("chicago-primary", space.family)
@@ -227,7 +227,7 @@ def test_a_reload_drops_the_links_that_are_gone_and_goes_on_with_the_others(watc
     assert watched.states(space.family)[1:] == [(2, "up"), (60, "down")]
 
 
-def test_a_link_that_a_reload_brings_was_unknown_until_then(watched: Watched):
+def test_a_link_that_a_reload_adds_was_unknown_until_then(watched: Watched):
     without = only_feeds(watched.net.config, ["edge-1", "edge-2", "chicago-*"])
     watched = Watched(Company(without).converge()).wait(2 * SAMPLE_SECONDS)
     assert {link["circuit"] for link in watched.shown()["links"]} == {"chicago"}
@@ -287,20 +287,20 @@ def test_an_hour_of_which_nothing_is_known_is_not_written_down(watched: Watched)
     assert watched.timeline.hour(hour, watched.net.now) is not None
 
 
-def test_what_was_kept_more_than_a_day_ago_says_nothing(watched: Watched, space: Space):
+def test_kept_hours_older_than_a_day_are_not_used(watched: Watched, space: Space):
     later = watched.wait(SAMPLE_SECONDS).restart(2 * DAY)
     later.timeline.sample(later.net.monitor, later.net.now)
     assert later.link(space.family)["prefixes"] == [None]
     assert [state for _, state in later.link(space.family)["states"]] == ["unknown"]
 
 
-def test_what_a_clock_that_was_ahead_has_left_is_not_believed(watched: Watched, space: Space):
+def test_hours_written_while_the_clock_was_ahead_are_not_used(watched: Watched, space: Space):
     earlier = watched.wait(2 * SAMPLE_SECONDS).restart(-10 * SAMPLE_SECONDS)
     assert earlier.shown()["times"] == []
     assert [state for _, state in earlier.link(space.family)["states"]] == ["unknown"]
 
 
-def test_a_track_that_does_not_fit_its_times_was_never_known(watched: Watched):
+def test_a_track_that_does_not_fit_its_times_is_dropped(watched: Watched):
     kept = [msgspec.structs.replace(part, times=[]) for part in watched.wait(SAMPLE_SECONDS).kept()]
     later = Watched(
         Company(watched.net.config, start=watched.net.now),

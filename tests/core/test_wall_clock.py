@@ -11,7 +11,7 @@ from ermon.core.wall_clock import MAX_STEPS, WallClock, step_text
 HOUR = 3600.0
 
 
-def test_a_clock_that_never_stepped_says_the_times_of_events() -> None:
+def test_a_clock_that_never_stepped_shows_the_times_of_events() -> None:
     clock = WallClock()
     assert (clock.at(100.0), clock.date(100.0, 200.0), list(clock.moments(150.0, 100.0))) == (
         100.0,
@@ -32,7 +32,7 @@ def test_each_time_has_the_clock_that_was_valid_then() -> None:
     ]
 
 
-def test_what_was_before_a_clock_was_set_moves_with_it_so_that_it_lasted_as_long_as_it_did() -> None:
+def test_times_before_a_step_of_the_clock_move_with_it_so_that_durations_stay() -> None:
     clock = WallClock()
     clock.step(1_000.0, -HOUR, 0)
     assert clock.date(900.0, now=999.0) == 900.0
@@ -41,7 +41,7 @@ def test_what_was_before_a_clock_was_set_moves_with_it_so_that_it_lasted_as_long
     assert clock.date(900.0, now=2_000.0) == 900.0, "set wrong, and set right again"
 
 
-def test_what_was_before_the_machine_was_suspended_keeps_its_date() -> None:
+def test_times_before_a_suspension_keep_their_date() -> None:
     clock = WallClock()
     clock.step(1_000.0, 8 * HOUR, 8 * HOUR)
     assert clock.date(900.0, now=1_100.0) == 900.0
@@ -62,7 +62,7 @@ def test_a_date_comes_once_more_when_the_clock_is_set_back_and_never_when_it_is_
     assert list(clock.moments(2_000.0, after=0.0)) == []
 
 
-def test_it_outlives_a_recording_and_forgets_what_is_long_ago() -> None:
+def test_steps_outlive_a_recording_and_old_ones_are_forgotten() -> None:
     clock = WallClock()
     for number in range(MAX_STEPS + 5):
         clock.step(1_000.0 + number, float(number), 0)
@@ -88,5 +88,5 @@ def test_it_outlives_a_recording_and_forgets_what_is_long_ago() -> None:
         (-HOUR, 8 * HOUR, "machine suspended for 8 h 0 min, clock set back by 1 h 0 min"),
     ],
 )
-def test_a_step_is_told_in_words(set_by: float, suspended: float, text: str) -> None:
+def test_a_step_is_described_in_words(set_by: float, suspended: float, text: str) -> None:
     assert step_text(set_by, suspended) == text
