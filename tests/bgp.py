@@ -1,8 +1,8 @@
-"""A small BGP speaker on bare sockets: what the tests use as a router.
+"""A small BGP speaker on bare sockets, which the tests use as a router.
 
-It says exactly what it is told, right or wrong, and keeps its session alive from a thread of its own.
-Messages are encoded after RFC 4271, 4760 (IPv6), 6793 (four-octet ASNs), 7911 (ADD-PATH), 4724 (graceful
-restart) and 8654 (extended messages); a socket can sign with MD5 (RFC 2385) and set its TTL (RFC 5082).
+It sends exactly what a test tells it to, right or wrong, and keeps its session alive from its own thread. Messages are
+encoded as in RFC 4271, 4760 (IPv6), 6793 (four-octet ASNs), 7911 (ADD-PATH), 4724 (graceful restart) and 8654 (extended
+messages). A socket can sign with MD5 (RFC 2385) and set its TTL (RFC 5082).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UNICAST = 1
 ADD_PATH_SEND = 2
 AS_TRANS = 23456
 PATIENCE = 30.0
-"""Seconds after which something that should have happened is a failed test, however slow the machine."""
+"""Seconds after which a test fails whose condition has not come true, also on a slow machine."""
 
 _TCP_MD5SIG = 14
 _TCP_REPAIR = 19
@@ -56,7 +56,7 @@ def open_message(
     route_refresh: bool = True,
     four_octet: bool = True,
 ) -> bytes:
-    """Encode an OPEN; ``add_path`` names the families of which several paths will be sent."""
+    """Encode an OPEN; ``add_path`` names the families in which several paths will be sent."""
     offered = b"".join(capability(1, struct.pack("!HBB", AFI[family], 0, UNICAST)) for family in families)
     if four_octet:
         offered += capability(65, struct.pack("!I", asn))
@@ -110,7 +110,7 @@ def announcement(
     local_preference: int | None = None,
     med: int | None = None,
 ) -> bytes:
-    """Encode an UPDATE that announces prefixes, all of one family, with these attributes."""
+    """Encode an UPDATE that announces prefixes of one family with these attributes."""
     nlri = b"".join(encode_nlri(prefix, path_id) for prefix in prefixes)
     attributes = attribute(0x40, 1, b"\0") + encode_path(as_path)
     if ip_network(prefixes[0]).version == 6:
@@ -130,7 +130,7 @@ def announcement(
 
 
 def withdrawal(*prefixes: str, path_id: int | None = None) -> bytes:
-    """Encode an UPDATE that withdraws prefixes, all of one family."""
+    """Encode an UPDATE that withdraws prefixes of one family."""
     nlri = b"".join(encode_nlri(prefix, path_id) for prefix in prefixes)
     if ip_network(prefixes[0]).version == 6:
         return update_message(attributes=attribute(0x80, 15, struct.pack("!HB", AFI["ipv6"], UNICAST) + nlri))
@@ -149,7 +149,7 @@ def notification(code: int, subcode: int, data: bytes = b"") -> bytes:
 
 
 def sign_with(sock: socket.socket, peer: str, password: str) -> None:
-    """Sign this socket's segments to and from ``peer`` with MD5; ``OSError`` where the kernel cannot."""
+    """Sign this socket's segments to and from ``peer`` with MD5; raises ``OSError`` if the kernel cannot."""
     address = ip_address(peer)
     if address.version == 4:
         target = struct.pack("@HH4s120x", socket.AF_INET, 0, address.packed)
@@ -161,7 +161,7 @@ def sign_with(sock: socket.socket, peer: str, password: str) -> None:
 
 
 def supports_md5() -> bool:
-    """Tell whether this kernel can sign TCP segments (RFC 2385)."""
+    """Return whether this kernel can sign TCP segments (RFC 2385)."""
     with socket.socket() as sock:
         try:
             sign_with(sock, "127.0.0.1", "key")
@@ -171,7 +171,7 @@ def supports_md5() -> bool:
 
 
 def require(capability: bool, what: str) -> None:
-    """Skip a test where this machine lacks something; in CI, fail."""
+    """Skip a test if this machine lacks something; in CI, fail."""
     if not capability:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"this machine has no {what}")
 
@@ -204,7 +204,7 @@ def open_socket(
 
 
 def supports_vanishing() -> bool:
-    """Return whether connections can be dropped here without a word."""
+    """Return whether connections can be dropped here without any packet."""
     with socket.socket() as sock:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
@@ -215,15 +215,15 @@ def supports_vanishing() -> bool:
 
 
 class SessionRefusedError(Exception):
-    """The far end did not let a session come up."""
+    """The far end refused the session."""
 
 
 class Speaker:
     """A router with one session to a passive neighbour at ``target``.
 
-    ``asn`` and ``source`` are the router's own. ``establish`` connects until the session is up; from then
-    on a thread answers keepalives and keeps what it receives in ``received``, until ``close``, ``reset``
-    or the far end ends the session. Usable as a context manager, which establishes and closes.
+    ``asn`` and ``source`` are the router's own. ``establish`` connects until the session is up. From then on a thread
+    sends keepalives and stores what it receives in ``received``, until ``close``, ``reset`` or the far end ends the
+    session. As a context manager it establishes and closes the session.
     """
 
     def __init__(
@@ -263,7 +263,7 @@ class Speaker:
         self.received: list[tuple[int, bytes]] = []
         """Messages since the session came up: type and body."""
         self.ended = threading.Event()
-        """Set once the session is over, whoever ended it."""
+        """Set when the session has ended, from either side."""
         self._sock: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._writing = threading.Lock()
@@ -282,7 +282,7 @@ class Speaker:
         return self._sock is not None and not self.ended.is_set()
 
     def establish(self, timeout: float = PATIENCE) -> None:
-        """Connect, again and again, until the session is up; ``SessionRefusedError`` after ``timeout`` seconds."""
+        """Connect repeatedly until the session is up; raises ``SessionRefusedError`` after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -295,7 +295,7 @@ class Speaker:
                 return
 
     def attempt(self, timeout: float = PATIENCE) -> None:
-        """Connect once; ``OSError`` or ``SessionRefusedError`` when no session comes of it."""
+        """Connect once; raises ``OSError`` or ``SessionRefusedError`` if no session comes up."""
         self.close()
         sock = open_socket(
             self.source, self.target, password=self.password, ttl=self.ttl, minimum_ttl=self.minimum_ttl
@@ -318,7 +318,7 @@ class Speaker:
         self._thread.start()
 
     def send(self, *messages: bytes) -> None:
-        """Send encoded messages; ``OSError`` when the session is over."""
+        """Send encoded messages; raises ``OSError`` if the session has ended."""
         if self._sock is None:
             raise OSError("there is no session")
         with self._writing:
@@ -326,7 +326,7 @@ class Speaker:
 
     @contextlib.contextmanager
     def silent(self) -> Iterator[None]:
-        """Say nothing, not even that the session is alive."""
+        """Send nothing inside the block, not even keepalives."""
         with self._writing:
             yield
 
@@ -348,7 +348,7 @@ class Speaker:
         self.send(withdrawal(*prefixes, path_id=path_id))
 
     def end_of_rib(self) -> None:
-        """Tell for every family that all routes have been sent."""
+        """Send End-of-RIB for every family."""
         self.send(*(end_of_rib(family) for family in self.families))
 
     def notify(self, code: int, subcode: int, data: bytes = b"") -> None:
@@ -367,16 +367,16 @@ class Speaker:
         """End the session with a RST."""
         if self._sock is not None:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            with contextlib.suppress(OSError):  # wakes the reading thread; the close then resets
+            with contextlib.suppress(OSError):  # wakes the reading thread; closing then resets
                 self._sock.shutdown(socket.SHUT_RD)
             self._finish()
 
     def vanish(self) -> None:
-        """End the session without a word, as if nothing of it had arrived; needs root."""
+        """End the session without any packet to the far end; needs root."""
         if self._sock is not None:
             self._sock.setsockopt(
                 socket.IPPROTO_TCP, _TCP_REPAIR, 1
-            )  # closed in repair, it sends nothing (Linux)
+            )  # in repair mode, closing sends nothing (Linux)
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RD)
             self._finish()
@@ -384,7 +384,7 @@ class Speaker:
     def wait_for(
         self, condition: Callable[[list[tuple[int, bytes]]], bool], timeout: float = PATIENCE
     ) -> None:
-        """Return once ``condition`` holds of what was received; ``TimeoutError`` otherwise."""
+        """Return when ``condition`` is true for what was received; raises ``TimeoutError`` otherwise."""
         deadline = time.monotonic() + timeout
         while not condition(self.received):
             if time.monotonic() > deadline:
@@ -400,7 +400,7 @@ class Speaker:
         self._sock = self._thread = None
 
     def _live(self, sock: socket.socket, ended: threading.Event) -> None:
-        """Read what comes, and send a KEEPALIVE three times in a hold time (RFC 4271 section 4.4)."""
+        """Read messages, and send a KEEPALIVE three times in a hold time (RFC 4271 section 4.4)."""
         interval = self.hold_time / 3 if self.hold_time else None
         keeper = threading.Thread(target=self._keep_alive, args=(sock, ended, interval), daemon=True)
         keeper.start()
@@ -423,7 +423,7 @@ class Speaker:
 
 
 def _expect(sock: socket.socket, kind: int) -> bytes:
-    """Read one message and return its body; ``SessionRefusedError`` when it is of another kind, or none comes."""
+    """Read one message and return its body; raises ``SessionRefusedError`` if it is of another type, or none arrives."""
     header = _read(sock, 19)
     body = _read(sock, int.from_bytes(header[16:18], "big") - 19)
     if header[18] != kind:
@@ -442,7 +442,7 @@ def _read(sock: socket.socket, size: int) -> bytes:
 
 
 def free_port(*addresses: str) -> int:
-    """Return a TCP port that is free on every one of these addresses at this moment."""
+    """Return a TCP port that is free on all of these addresses at this moment."""
     while True:
         with contextlib.ExitStack() as stack:
             port = 0

@@ -1,7 +1,7 @@
-"""What every check of the catalogue has to have, and where each piece belongs.
+"""What every check of the catalogue must have, and where each piece belongs.
 
-A check that lacks something breaks nothing else: ``test_the_catalogue_is_complete`` says what it lacks, and
-the tests that would stumble over it are skipped (see ``tests/conftest.py``).
+A check that lacks a piece breaks nothing else: ``test_the_catalogue_is_complete`` reports what it lacks, and the tests
+that need the piece are skipped (see ``tests/conftest.py``).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ PIECES = {
     "deploy/prometheus/ermon-findings.rules.yml": '{{check="{check}"',
     "deploy/prometheus/tests/ermon-findings.test.yml": "  - name: {check}, ",
 }
-"""By file that is written from the catalogue: what it holds of each check."""
+"""By generated file: what it must contain for each check."""
 
 
 @functools.cache
 def missing() -> Mapping[str, tuple[str, ...]]:
-    """By the check that lacks something, or the file that belongs to none: what to do, one line each."""
+    """Return what to do, one line each, by check that lacks something, or by file that belongs to no check."""
     by_check: dict[str, list[Subject]] = {}
     for subject in subjects(reference()):
         by_check.setdefault(subject.check, []).append(subject)
@@ -111,7 +111,7 @@ def _unwritten(name: str, written: Mapping[str, str]) -> Iterator[str]:
 
 
 def _strays() -> dict[str, tuple[str, ...]]:
-    """Checks that are not listed or share a name, and guides and scenarios of no check."""
+    """Yield checks that are not listed or share a name, and guides and scenarios without a check."""
     modules = {file: file.read_text() for file in sorted((ROOT / "ermon/checks").glob("*.py"))}
     written = [(name, file) for file, text in modules.items() for name in _NAME.findall(text)]
     found: dict[str, tuple[str, ...]] = {}

@@ -1,4 +1,4 @@
-"""What holds for all tests: their order, what is skipped, and that each leaves logging as it was."""
+"""Settings for all tests: their order, what is skipped, and that each restores logging."""
 
 import logging
 import os
@@ -15,24 +15,24 @@ from ermon.checks.catalogue import CATALOGUE
 from ermon.core.alarm import Alarm
 from ermon.exabgp.raw import SWITCH, RawState
 
-# Before anything imports them: their assertions are to say what they found.
+# Before anything imports them, so that pytest rewrites their assertions.
 pytest.register_assert_rewrite("tests.e2e.company", "tests.e2e.daemon", "tests.e2e.prometheus", "tests.story")
 
-# What a shell runs in the background ignores SIGINT, and so would all that a test starts, and wants to end with it.
+# A shell starts background jobs with SIGINT ignored; children of a test would inherit that, and SIGINT could not end them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Times are shown in the zone of the machine, too.
+# Times are shown in the machine's zone, too.
 os.environ["TZ"] = "UTC"
 time.tzset()
 
-# How long an example takes says something about the machine, and nothing about ermon.
+# The time for an example depends on the machine, and not on ermon.
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A check that lacks a piece makes one test fail, which runs first; those that would stumble over it are
-    skipped: what is about this check, and what is about all of them together.
+    """Run the test of completeness first. If a check lacks a piece, skip the tests about this check and those about all
+    checks, so that one test fails.
     """
     items.sort(key=lambda item: item.path.name != "test_complete.py")
     about = {item: names for item in items if (names := set(_names(item)))}
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _names(item: pytest.Item) -> Iterator[str]:
-    """Name the checks that a test may be about; ``*`` stands for all of them."""
+    """Return the names of the checks that a test may be about; ``*`` stands for all of them."""
     if item.get_closest_marker("whole_catalogue") is not None:
         yield "*"
     if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
@@ -64,7 +64,7 @@ def _names(item: pytest.Item) -> Iterator[str]:
 
 @pytest.fixture(params=[RawState.ON, RawState.OFF])
 def dialect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> RawState:
-    """What an ExaBGP that is started says: UPDATEs as they came, and its own JSON."""
+    """The output of a started ExaBGP: raw UPDATEs, or its own JSON."""
     monkeypatch.setenv(SWITCH, request.param)
     chosen: RawState = request.param
     return chosen
@@ -72,7 +72,7 @@ def dialect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(autouse=True)
 def _logging_as_before():
-    """A test that starts a command in this process configures logging for whoever comes next."""
+    """Restore logging, because a test that runs a command in this process configures it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -83,7 +83,7 @@ def _logging_as_before():
 
 @pytest.fixture
 def clock_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Set the clock of this machine to another zone."""
+    """Set this machine's time zone."""
 
     def move(zone: str) -> None:
         monkeypatch.setenv("TZ", zone)

@@ -1,4 +1,4 @@
-"""Values of the inventory as a configuration makes them that leaves out whatever it may."""
+"""Values of the inventory as a configuration makes them that has only the required keys."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def make_pool(
 
 
 def make_feed(name: str, view: View, peer: str, local: str, **said: Any) -> Feed:
-    """Return a feed of AS 64500 to itself, unless other ASNs are said."""
+    """Return a feed with ASN 64500 on both sides, unless other ASNs are given."""
     values = {"peer_asn": 64500, "local_asn": 64500, "families": _default(FeedEntry, "families")}
     return Feed(name, view, peer, local, **{**values, **said})
 
 
 def make_config(*feeds: Feed, **said: Any) -> Config:
-    """Return the configuration of a customer with AS 64500 and these feeds, and whatever else is said."""
+    """Return the configuration of a customer with ASN 64500, with these feeds and further fields."""
     values: dict[str, Any] = {
         "customer": Customer(64500),
         "collector": make_collector(),

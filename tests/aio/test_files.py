@@ -87,7 +87,7 @@ def test_a_long_name_is_no_obstacle(tmp_path: Path):
 
 
 def test_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path):
-    """Nobody writes to the pipe: whoever opened it to read would wait for ever."""
+    """A reader who opened the pipe would wait permanently, because there is no writer."""
     os.mkfifo(tmp_path / "pipe")
     for path, what in (tmp_path / "pipe", "it is a pipe"), (Path("/dev/zero"), "it is a device"):
         with pytest.raises(OSError, match=what):

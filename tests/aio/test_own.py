@@ -1,4 +1,4 @@
-"""Files and folders of ermon's own: nobody else's are used, and no link is followed."""
+"""Files and folders of ermon: those of other users are not used, and links are not followed."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Long work leaves the event loop to others."""
+"""Long work gives the event loop back between slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How values are written in JSON."""
+"""The JSON of values."""
 
 from __future__ import annotations
 

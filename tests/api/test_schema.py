@@ -1,4 +1,4 @@
-"""What the API answers, in every state and on every path, is what its published schema says: no key more, none less."""
+"""Answers of the API, in every state and on every path, have exactly the keys of the published schema."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ Told = tuple[Site, list[tuple[str, Any]]]
 
 
 def told(state: str) -> Told:
-    """A site in this state, and the events that it sent on the way there: at once, for no loop runs yet."""
+    """A site in this state, and the events that it sent on the way there. They are sent at once, because no loop runs
+    yet.
+    """
     make, happenings = STATES[state]
     site = Site(make()).tell()
     site.timeline.sample(site.net.monitor, site.net.now)
@@ -95,7 +97,7 @@ def told(state: str) -> Told:
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    """The published schema, as one that knows all keys: what it does not name must not be there."""
+    """The published schema, made strict: keys that it does not name are refused."""
     closed = copy.deepcopy(dict(make_schema()))
     for described in closed["$defs"].values():
         described["additionalProperties"] = False
@@ -114,7 +116,7 @@ def check(schema: dict[str, Any]) -> Check:
 
 
 def paths_of(net: Story) -> Iterator[tuple[str, str]]:
-    """Each path of the schema that can be asked for, and an address of it."""
+    """Each path of the schema that can be requested, with a real address of it."""
     yield "/api/v1/status", "/api/v1/status"
     yield "/api/v1/findings", "/api/v1/findings"
     yield "/api/v1/findings", "/api/v1/findings?since=0"

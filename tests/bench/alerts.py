@@ -1,4 +1,4 @@
-"""How soon a leak's page arrives, pushed and scraped: see README.md in this folder.
+"""Measures how soon the notification of a leak arrives, pushed and scraped: see README.md in this folder.
 
 Run it from the top of the repository: ``python -m tests.bench.alerts``.
 """
@@ -23,17 +23,17 @@ from tests.e2e.prometheus import INTERVAL, Prometheus
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "ermon-findings.rules.yml"
 SCRAPE_SECONDS = 15
-"""What most run Prometheus with, for scrapes and for rules."""
+"""The usual interval of Prometheus, for scrapes and for rules."""
 PATIENCE = 3.0 * SCRAPE_SECONDS
 MAX_PAUSE_SECONDS = 0.2
-"""Between leaks that are pushed, at random: they must not fall into step with anybody's polling."""
+"""The longest random pause between pushed leaks, so that they do not fall into step with any polling."""
 
 Arrived = Callable[[str], float | None]
-"""Tells when the page about a pool arrived; ``None``: not yet."""
+"""Returns when the notification about a pool arrived; ``None``: not yet."""
 
 
 def leaking(count: int) -> dict[str, Any]:
-    """The configuration of the company with a pool for each leak, so that each is an alert of its own."""
+    """Return the configuration of the company with a pool for each leak, so that each leak is a separate alert."""
     settings = configuration(own_network())
     for number in range(count):
         settings["nat_pools"][f"pool-{number}"] = {"circuit": "chicago", "prefixes": [prefix(number)]}
@@ -49,11 +49,11 @@ def prefix(number: int) -> str:
 
 
 MAX_LEAKS = 64
-"""So many addresses lie between those that the company uses."""
+"""Limited by the free addresses between those that the company uses."""
 
 
 def paging(inbox: Inbox) -> dict[str, Any]:
-    """Alertmanager's configuration: each alert is a page of its own, and goes out at once."""
+    """Return Alertmanager's configuration: each alert is a separate notification, and is sent at once."""
     route = {"receiver": "inbox", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s"}
     return {"route": route, "receivers": [{"name": "inbox", "webhook_configs": [{"url": inbox.url}]}]}
 
@@ -82,7 +82,7 @@ def posted(inbox: Inbox) -> Arrived:
 def measure(
     company: Company, count: int, arrivals: dict[str, Arrived], max_pause: float
 ) -> dict[str, list[float]]:
-    """Leak one pool after the other; return the seconds from each UPDATE to its page, by the way it came."""
+    """Leak one pool after the other; return the seconds from each UPDATE to its notification, by way of delivery."""
     latencies: dict[str, list[float]] = {way: [] for way in arrivals}
     pauses = Random(1)
     for number in range(count):

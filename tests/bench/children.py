@@ -1,4 +1,4 @@
-"""The processes that the benchmark measures: a bare ExaBGP, or ermon with all that it starts."""
+"""The processes that the benchmark measures: a bare ExaBGP, or ermon with its children."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ EVENT_PATIENCE = 120.0
 
 @contextmanager
 def bare_exabgp(config_file: Path, process: str, folder: Path) -> Iterator[int]:
-    """Run ExaBGP as ermon would run it for ``process``, with a helper that forgets its input; yield its pid."""
+    """Run ExaBGP as ermon would run it for ``process``, with a helper that discards its input; yield its pid."""
     config = load_config(config_file).config
     helper = shlex.join([sys.executable, "-I", "-S", discard.__file__])
     text = folder / "exabgp.conf"
     text.write_text(render(config, process, helper, {}), encoding="ascii")
     settings = environment(config, pwd.getpwuid(os.geteuid()).pw_name)
     command = [sys.executable, "-P", launch.__file__, str(os.getpid()), str(text)]
-    with contextlib.closing(Door()) as door:  # nobody asks there: that helper needs no connection
-        # It is to decode, and nobody here would answer what it passes on.
+    with contextlib.closing(Door()) as door:  # the helper needs no connection
+        # ExaBGP must decode here, because nothing would read raw UPDATEs.
         variables = os.environ | settings | {relay.DOOR: str(door.inside), raw.SWITCH: "off"}
         with child(command, folder / "exabgp.log", variables, door.inside) as started:
             yield started.pid
@@ -51,9 +51,10 @@ def ermon(
     module: Sequence[str] = ("ermon",),
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[int, str]]:
-    """Run ``ermon run`` with these flags and environment ``variables`` besides; yield its pid and the host and port of its API.
+    """Run ``ermon run`` with these flags and additional environment ``variables``; yield its pid and the host and port
+    of its API.
 
-    ``module`` is what Python runs it with, and flags of that.
+    ``module`` is the module that Python runs instead, with its flags.
     """
     web = f"127.0.0.1:{free_port('127.0.0.1')}"
     command = [sys.executable, "-m", *module, "run", f"--config.file={config_file}"]
@@ -66,7 +67,7 @@ def ermon(
 def child(
     command: list[str], log: Path, variables: dict[str, str], *handed_down: int
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command, and end it at the end; if anything fails meanwhile, what it said goes to standard error."""
+    """Run a command, and end it with the block; after a failure, print its output to standard error."""
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -92,17 +93,17 @@ def child(
 
 
 def memory(pid: int, *, peak: bool) -> dict[str, float]:
-    """Return the resident memory, in MB, of a process and of all that it started, by what they are: now, or at its ``peak``."""
+    """Return the resident memory in MB of a process and its children, by part: now, or at its ``peak``."""
     return _sums(pid, lambda member: _resident(member, "VmHWM" if peak else "VmRSS"))
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return what a process and all that it started and that still run have used so far."""
+    """Return the CPU seconds of a process and its running children so far."""
     return sum(cpu_by_part(pid).values())
 
 
 def cpu_by_part(pid: int) -> dict[str, float]:
-    """The same in seconds, by what they are."""
+    """Return the same by part."""
     return _sums(pid, _cpu)
 
 
@@ -121,7 +122,7 @@ def _cpu(pid: int) -> float:
 
 
 def ended(pid: int) -> bool:
-    """Return whether a child has ended, and nobody has asked how."""
+    """Return whether a child has ended and was not waited for yet."""
     return _stat(pid)[0] == "Z"
 
 
@@ -158,7 +159,7 @@ def _resident(pid: int, field: str) -> float:
 
 
 class Events:
-    """ermon's event stream, read as it comes."""
+    """A reader of ermon's event stream."""
 
     def __init__(self, web: str) -> None:
         self._connection = http.client.HTTPConnection(web, timeout=EVENT_PATIENCE)
@@ -172,7 +173,7 @@ class Events:
         self._connection.close()
 
     def wait(self, kind: str, condition: Callable[[dict[str, Any]], bool]) -> None:
-        """Return with the first event of this kind whose data fits; ``TimeoutError`` if nothing comes at all."""
+        """Wait for an event of this kind whose data matches; raises ``TimeoutError`` if no event arrives at all."""
         found = ""
         while line := self._response.readline().decode():
             field, _, value = line.rstrip("\n").partition(": ")

@@ -1,4 +1,6 @@
-"""How many routes a second ermon reads from UPDATEs in octets, and ExaBGP from the same ones: ``python -m tests.bench.decode``."""
+"""Measures how many routes a second ermon reads from the octets of UPDATEs, and ExaBGP from the same: ``python -m
+tests.bench.decode``.
+"""
 
 # ruff: noqa: T201 - it prints
 
@@ -19,7 +21,7 @@ CODEC = Codec()
 
 
 def seconds(read: Callable[[Iterable[bytes]], None], bodies: list[bytes]) -> float:
-    """Return the least CPU time of so many runs."""
+    """Return the least CPU time of several runs."""
     taken = []
     for _ in range(RUNS):
         began = time.process_time()
@@ -29,7 +31,7 @@ def seconds(read: Callable[[Iterable[bytes]], None], bodies: list[bytes]) -> flo
 
 
 def read_with(cache: AttributesCache | None) -> Callable[[Iterable[bytes]], None]:
-    """Read with that cache, or with a new one each time."""
+    """Decode with the given cache, or with a new one each time."""
 
     def read(bodies: Iterable[bytes]) -> None:
         known = AttributesCache() if cache is None else cache

@@ -1,4 +1,4 @@
-"""The helper of the bare ExaBGP: reads what it is given, and forgets it."""
+"""The helper of the bare ExaBGP: reads its input and discards it."""
 
 import os
 

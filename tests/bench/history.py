@@ -1,9 +1,9 @@
-"""What the history costs: a store with 90 days of findings and links, and days of it that somebody asks for.
+"""Measures what the history costs: a store with 90 days of findings and links, and requests for days of it.
 
-    python -m tests.bench.history
+python -m tests.bench.history
 
-prints how long the answers take, what holds the event loop meanwhile, how long a finding that is raised in the middle of it waits
-for the disk, and how long it takes to open the store, also of a version that kept less.
+prints how long the answers take, how long they block the event loop, how long a finding that is raised meanwhile waits
+for the disk, and how long it takes to open the store, also one of a version that stored less.
 """
 
 # ruff: noqa: T201 - a benchmark prints
@@ -47,7 +47,7 @@ class Size:
     findings: int
     days: int
     links: int
-    """Each in both families."""
+    """The number of links, each in both families."""
 
 
 def finding(number: int, since: float, lasts: float) -> Finding:
@@ -67,7 +67,7 @@ def finding(number: int, since: float, lasts: float) -> Finding:
 
 
 def hour(number: int, links: int) -> KeptTimeline:
-    """Every link was up, with counts that vary a little."""
+    """Return an hour in which every link was up, with counts that vary a little."""
     began = number * 3600.0
     tracks = [
         KeptTrack(
@@ -95,7 +95,7 @@ async def fill(folder: Path, now: float, size: Size) -> None:
         await store.save(
             [Transition(each.cleared_at or 0.0, TransitionState.CLEARED, each) for each in batch]
         )
-        await store.held_from()  # so much waits in memory at most
+        await store.held_from()  # the most that waits in memory
     last = int(now // 3600)
     for number in range(last - 24 * size.days, last):
         store.keep_hours({number: packed(hour(number, size.links))})
@@ -149,7 +149,7 @@ async def get(http: ClientSession, path: str) -> None:
 
 
 def day(now: float, days: int) -> str:
-    """Ask for the 24 hours that began so many days ago."""
+    """Request the 24 hours that began this number of days ago."""
     return f"from={now - days * DAY}&to={now - (days - 1) * DAY}"
 
 
@@ -176,7 +176,7 @@ def folder_of_its_own() -> Iterator[Path]:
 def measure(size: Size) -> None:
     now = time.time()
     with folder_of_its_own() as folder:
-        # The memory of filling it is not that of asking.
+        # Memory for filling the store is not that of the requests.
         other = multiprocessing.get_context("spawn").Process(target=make, args=(folder, now, size))
         other.start()
         other.join()

@@ -1,9 +1,9 @@
-"""What holds the event loop: every step that runs between two waits, by name, with the CPU time it took.
+"""Measures what blocks the event loop: every step between two waits, by name, with its CPU time.
 
-    python -m tests.bench.hold run --config.file=ermon.yml
+python -m tests.bench.hold run --config.file=ermon.yml
 
-runs a command of ermon so, and prints the longest steps when it ends; SIGUSR2 prints those since the last
-one. CPU time, since on a busy machine the time on the clock tells of the others.
+runs a command of ermon with this, and prints the longest steps when it ends; SIGUSR2 prints those since the last
+report. It measures CPU time, because on a busy machine elapsed time depends on other processes.
 """
 
 # ruff: noqa: T201 - a benchmark prints
@@ -30,18 +30,18 @@ LISTED = 20
 
 @dataclass(slots=True)
 class Steps:
-    """All steps of one name."""
+    """All steps with one name."""
 
     name: str
     longest: float = 0.0
-    """CPU seconds, as all of them."""
+    """The longest step in CPU seconds; all times here are CPU seconds."""
     total: float = 0.0
     count: int = 0
 
 
 @dataclass(slots=True)
 class Holds:
-    """What has held an event loop."""
+    """The steps of an event loop."""
 
     by_name: dict[str, Steps] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ class Holds:
 
     @property
     def longest(self) -> float:
-        """CPU seconds of the longest step; 0 for none."""
+        """The CPU seconds of the longest step; 0 without a step."""
         return max((steps.longest for steps in self.by_name.values()), default=0.0)
 
     def clear(self) -> None:
@@ -74,21 +74,21 @@ class Holds:
 
 @contextmanager
 def watching() -> Iterator[Holds]:
-    """Note every step of this thread's event loop, be it running already or not."""
+    """Measure every step of this thread's event loop inside the block, whether it is already running or not."""
     holds, thread, run = Holds(), threading.get_ident(), Handle._run
 
     def watched(handle: Handle) -> None:
         if threading.get_ident() != thread:
             run(handle)
             return
-        callback = handle._callback  # which a cancelled handle forgets
+        callback = handle._callback  # a cancelled handle forgets its callback
         before = _name(callback)
         began = time.thread_time()
         run(handle)
         seconds = time.thread_time() - began
         holds.note(f"{before} → {_place(callback)}" if _is_step(callback) else before, seconds)
 
-    Handle._run = watched  # the one place by which every callback comes
+    Handle._run = watched  # every callback is run by this method
     try:
         yield holds
     finally:
@@ -96,7 +96,7 @@ def watching() -> Iterator[Holds]:
 
 
 def _name(callback: Any) -> str:
-    """Name a callback: of a task's next step, what the task runs and where it goes on."""
+    """Return the name of a callback; for a step of a task, its coroutine and where the step began."""
     while isinstance(callback, partial):
         callback = callback.func
     if _is_step(callback):
@@ -118,7 +118,7 @@ _FRAMES = ("cr_frame", "gi_frame", "ag_frame")
 
 
 def _place(callback: Any) -> str:
-    """Say where the task of a step stands: in the innermost frame that is not the library's."""
+    """Return where a task waits: its innermost frame outside the standard library."""
     coroutine = callback.__self__.get_coro()
     place = "end"
     while coroutine is not None:
@@ -156,7 +156,7 @@ def main() -> None:
 
 
 def _report(holds: Holds, *, as_json: bool) -> None:
-    """Print what has held the loop since the last report."""
+    """Print the longest steps since the last report."""
     worst = [{"name": s.name, "longest_seconds": s.longest, "count": s.count} for s in holds.worst()]
     print(json.dumps(worst) if as_json else holds, file=sys.stderr, flush=True)
     holds.clear()

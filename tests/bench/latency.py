@@ -1,4 +1,4 @@
-"""How soon a leak is told while full tables stream in: see README.md in this folder.
+"""Measures how soon a leak is reported while full tables stream in: see README.md in this folder.
 
 Run it from the top of the repository: ``python -m tests.bench.latency``.
 """
@@ -44,23 +44,23 @@ from tests.bgp import announcement, end_of_rib, withdrawal
 from tests.e2e.alertmanager import Inbox
 
 EDGE_FEED = "edge-2"
-"""A table of a router whose ExaBGP is the mirror's too."""
+"""An edge table of a router whose feeds share the ExaBGP of the mirror."""
 NEXT_HOP = "192.0.2.201"
 SWITCH_SECONDS = 0.0005
-"""Threads that compute let those through that note what has arrived."""
+"""A short switch interval, so that computing threads do not delay those that note arrivals."""
 
 
 class Arrival(NamedTuple):
-    """A transition of a finding, as a receiver got it."""
+    """A transition of a finding, as a receiver received it."""
 
     way: str
     at: float
-    """``time.perf_counter``."""
+    """The time of ``time.perf_counter``."""
     finding: dict[str, Any]
 
 
 class Receivers:
-    """The event stream and a webhook, both in this process."""
+    """A client of the event stream and a webhook, both in this process."""
 
     def __init__(self, events: Events, inbox: Inbox) -> None:
         self._events, self._inbox = events, inbox
@@ -70,7 +70,7 @@ class Receivers:
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
-        """Note what comes on the event stream, until ermon ends it."""
+        """Note the events of the stream, until ermon ends it."""
 
         def note(finding: dict[str, Any]) -> bool:
             self._arrivals.put(Arrival("event stream", time.perf_counter(), finding))
@@ -80,7 +80,7 @@ class Receivers:
             self._events.wait("transition", note)
 
     def wait(self, feed: str, state: str) -> dict[str, float]:
-        """Return when the finding of the leak on a feed arrived in this state, by the way it came."""
+        """Return when the finding of the leak on a feed arrived in this state, by way of delivery."""
         found: dict[str, float] = {}
         deadline = time.perf_counter() + EVENT_PATIENCE
         while len(found) < len(self.ways):
@@ -108,7 +108,7 @@ class Receivers:
 
 
 class Leaks:
-    """Leaks a pool on one feed and withdraws it again, and remembers how long each took to be told."""
+    """Leaks a pool on one feed and withdraws it again, and keeps how long each report took."""
 
     def __init__(
         self, config: Config, feed: str, receivers: Receivers, send: Callable[[bytes], None]
@@ -121,7 +121,7 @@ class Leaks:
         self.found: dict[str, list[float]] = {way: [] for way in receivers.ways}
 
     def repeat(self, count: int, before: bytes = b"", behind: bytes = b"") -> None:
-        """Leak ``count`` times, each time between these UPDATEs; the time begins when they are being sent."""
+        """Leak ``count`` times, each time between these UPDATEs; the time starts when they are sent."""
         pauses = Random(1)
         for _ in range(count):
             time.sleep(pauses.uniform(0, MAX_PAUSE_SECONDS))
@@ -134,7 +134,7 @@ class Leaks:
 
 
 def stream(config_file: Path, feed: str, prefixes: int, up: Any) -> None:
-    """In a process of its own: send a table on a feed over and over."""
+    """Send a table on a feed repeatedly, in a separate process."""
     config = load_config(config_file).config
     table = make_table(config, feed, prefixes)
     with router(config, feed) as sender:
@@ -151,7 +151,7 @@ def make_table(config: Config, feed: str, prefixes: int) -> bytes:
 
 @contextmanager
 def streaming(config_file: Path, feed: str, prefixes: int) -> Iterator[None]:
-    """Have a table streamed in, from when all of it has been sent once, for as long as the context lasts."""
+    """Stream a table in during the block, which begins after the whole table was sent once."""
     spawn = multiprocessing.get_context("spawn")
     up = spawn.Event()
     process = spawn.Process(target=stream, args=(config_file, feed, prefixes, up), daemon=True)
@@ -181,7 +181,7 @@ CASES = {
 def measure(
     config_file: Path, folder: Path, count: int, prefixes: int, cases: list[str], module: list[str]
 ) -> None:
-    """Print a line for each case and way."""
+    """Print a line for each case and way of delivery."""
     config = load_config(config_file).config
     with ExitStack() as stack:
         inbox = stack.enter_context(Inbox())

@@ -1,4 +1,4 @@
-"""How soon the status page shows its first complete picture: see README.md in this folder.
+"""Measures how soon the status page is complete: see README.md in this folder.
 
 Run it from the top of the repository: ``python -m tests.bench.page``.
 """
@@ -34,7 +34,7 @@ REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 RUNS = 15
 FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
 CIRCUITS, FEEDS, VIEWS = 50, 200, 10
-"""Of the large network. Every pool leaks in both families on each view of the internet: 1,000 findings."""
+"""The size of the large network. Every pool leaks in both families on each view of the internet: 1,000 findings."""
 
 PAINTED = """
 new MutationObserver((_, observer) => {
@@ -43,12 +43,12 @@ new MutationObserver((_, observer) => {
   requestAnimationFrame(() => setTimeout(() => performance.mark("painted")));
 }).observe(document, { attributes: true, subtree: true });
 """
-"""Marks when what was complete has been painted: in the frame after, and that is over."""
+"""A script that marks when the complete page has been painted: at the end of the next frame."""
 
 
 def large(circuits: int = CIRCUITS) -> dict[str, Any]:
-    """A configuration of circuits with two links, each on a router of its own, and of ten views of the internet;
-    50 circuits make 200 feeds.
+    """Return a configuration of circuits with two links, each on its own router, and of ten views of the internet; 50
+    circuits make 200 feeds.
     """
     settings: dict[str, Any] = {
         "customer": {"asn": 64500, "own_prefixes": ["198.18.0.0/16", "2001:db8:100::/40"]},
@@ -130,7 +130,7 @@ def expected_on(net: Story, pool: Pool) -> set[LinkKey]:
 
 
 def bring(net: Story, feed: Feed, link: Link, path_id: int) -> None:
-    """Have a link bring three services of Microsoft's."""
+    """Let a link receive three services of Microsoft's."""
     for subnet in (subnet for subnet in link.subnets if subnet.family in feed.families):
         msee = str(ip_network(str(subnet))[2])
         for n, community in enumerate(("12076:5010", "12076:5020", "12076:5030")):
@@ -152,7 +152,7 @@ def leak_everything(net: Story) -> Story:
 
 @contextmanager
 def serving(net: Story) -> Iterator[str]:
-    """Serve a network's web from a thread of its own, and return its address."""
+    """Serve a network's web from a separate thread, and return its address."""
     ready = threading.Event()
     urls: list[str] = []
 
@@ -177,16 +177,16 @@ def serving(net: Story) -> Iterator[str]:
 
 
 class Load(NamedTuple):
-    """Milliseconds since the page was asked for."""
+    """Milliseconds from the request for the page."""
 
     complete: float
-    """The first picture is complete: all but the last 24 hours, which follow."""
+    """When the page is complete except for the last 24 hours, which follow."""
     painted: float
-    """It is on the screen."""
+    """When it is painted."""
 
 
 def load(browser: Browser, url: str) -> Load:
-    """Open the page in a browser that has never seen it."""
+    """Open the page in a browser with an empty cache."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.add_init_script(PAINTED)
     page = context.new_page()
@@ -221,7 +221,7 @@ def main() -> None:
     with chromium() as browser:
         for name, (net, target) in networks.items():
             with serving(net) as url:
-                load(browser, url)  # the first start of a renderer is not the page's
+                load(browser, url)  # the first start of a renderer does not count
                 times = [load(browser, url) for _ in range(runs)]
             print(
                 f"{name}, {len(net.monitor.findings())} findings raised, {runs} loads (target {target} ms):"

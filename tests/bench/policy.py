@@ -13,15 +13,15 @@ from tests.bgp import Speaker, free_port
 
 REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 TABLE_FEED = "outside"
-"""A view of the internet; no other feed has its ExaBGP."""
+"""A view of the internet, the only feed of its ExaBGP."""
 MIRROR_FEED, LEAKING_POOL = "edge-1-isp-a", "chi-outbound"
 
 MAX_PAUSE_SECONDS = 0.05
-"""Between leaks, at random: they must not fall into step with anybody's polling."""
+"""The longest random pause between leaks, so that they do not fall into step with any polling."""
 
 
 def write(reference: Path, folder: Path, replaced: Mapping[str, str]) -> Path:
-    """Copy a configuration with what is ``replaced``: regular expressions of which each matches once, in a line."""
+    """Copy a configuration with replacements: each regular expression must match exactly once, in a line."""
     text = reference.read_text(encoding="utf-8")
     for pattern, replacement in replaced.items():
         text, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
@@ -34,18 +34,18 @@ def write(reference: Path, folder: Path, replaced: Mapping[str, str]) -> Path:
 
 
 def port_is(port: int) -> dict[str, str]:
-    """Have ermon's ExaBGP listen on a port, in ``write``."""
+    """The replacement that sets the port on which ermon's ExaBGP listens."""
     return {r"^(  port:) \d+": rf"\1 {port}"}
 
 
 def prepare(reference: Path, folder: Path) -> Path:
-    """Copy the policy with what leaks need: a free port, and no wait before a clearing, so that each is a finding of its own."""
+    """Copy the policy with a free port and a ``clear_after`` of 0, so that each leak is a separate finding."""
     clearing = {r"^checks:.*$": r"\g<0>\n  pool-leak: {clear_after: 0s}"}
     return write(reference, folder, port_is(free_port("127.0.0.1", "127.0.0.9")) | clearing)
 
 
 def router(config: Config, feed: str) -> Speaker:
-    """The router of a feed, not yet connected."""
+    """Return the router of a feed, not yet connected."""
     declared = config.feeds[feed]
     return Speaker(
         declared.peer,

@@ -1,4 +1,4 @@
-"""Runs before all other tests: says in one message what a check lacks, and where it belongs."""
+"""Runs before all other tests: reports in one message what a check lacks, and where it belongs."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ COMMANDS = (
 
 @pytest.fixture
 def ermon(capsys):
-    """Run a command line in this process; gives exit code, standard output and standard error."""
+    """Run a command line in this process; returns exit code, standard output and standard error."""
 
     def run(*arguments):
         try:

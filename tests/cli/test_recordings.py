@@ -1,4 +1,4 @@
-"""The command that reads recordings, and the flags that make them."""
+"""The command that reads recordings, and the flags that record."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LINE = {
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
-    """A recording of two lines, of sessions that the reference configuration has."""
+    """A recording of two lines, from sessions of the reference configuration."""
     feeds = load_config(REFERENCE).config.feeds.values()
     addresses = [{"local": feed.local, "peer": feed.peer} for feed in list(feeds)[:2]]
     path = tmp_path / "recordings" / "1.jsonl"

@@ -17,7 +17,7 @@ REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 
 @pytest.fixture
 def render_router(capsys):
-    """Run `ermon render router` in this process; gives exit code, standard output and standard error."""
+    """Run `ermon render router` in this process; returns exit code, standard output and standard error."""
 
     def run(*arguments):
         try:

@@ -1,4 +1,4 @@
-"""The flags that the commands share: those about ermon's web."""
+"""The shared flags about ermon's web."""
 
 from __future__ import annotations
 

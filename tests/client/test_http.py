@@ -1,4 +1,4 @@
-"""How a command finds its daemon, and what it shows of itself there."""
+"""How a command reaches its daemon, and which credentials it sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which daemon a command asks: that of this machine over its control socket, unless it is told otherwise."""
+"""Which daemon a command asks: by default that of this machine over its control socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of each platform, whatever is asked: complete, or not there at all."""
+"""The commands of each platform: each is complete, or missing for a known reason."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ LACKING = {
     ("panos", "undo-anchor"): "the same",
     ("panos", "soft-out"): "it knows a refresh of what it receives alone",
 }
-"""The questions that a platform has no command for, and why."""
+"""The questions for which a platform has no command, with the reason."""
 LACKING6 = {("panos", "arp"), ("fortios", "soft-out"), ("fortios", "soft-in")}
-"""Those for which it has none in IPv6."""
+"""The questions for which a platform has no command in IPv6."""
 
 
 def test_the_platforms_are_those_that_ermon_renders_routers_for():
@@ -87,7 +87,7 @@ def test_a_command_is_filled_in_whole(platform: str, family: str, vrf: str | Non
 
 @pytest.mark.parametrize("platform", sorted(set(PLATFORMS) - {"panos"}))
 def test_a_command_about_a_neighbor_names_it(platform: str):
-    """But where a policy goes by a name of its own, or a command shows all."""
+    """Except where a policy has its own name, or a command shows everything."""
     named = {
         "policy",
         "bfd",
@@ -190,7 +190,9 @@ def stopped(platform: str, word: str, prefixes: str) -> str:
 
 @pytest.mark.parametrize("platform", sorted(set(PLATFORMS) - {"bird", "openbgpd"}))
 def test_each_neighbor_has_lists_of_its_own(platform: str):
-    """Some routers take a list that is gone for one that has everything: what one undoes must not be another's."""
+    """Some routers treat a missing list as one that matches everything, so undoing a change for one neighbor must not
+    remove the list of another.
+    """
     made = [
         set(re.findall(r"ermon-stop-[\w-]+", text or ""))
         for isp, family in (("203.0.113.1", "ipv4"), ("203.0.113.5", "ipv4"), ("203.0.113.1", "ipv6"))
@@ -203,7 +205,7 @@ def test_each_neighbor_has_lists_of_its_own(platform: str):
 
 @pytest.mark.parametrize("platform", ["iosxe", "nxos", "eos", "frr", "vyos"])
 def test_a_rule_of_one_family_leaves_the_rule_of_the_other(platform: str):
-    """In one rule of a route map, both would have to match."""
+    """In one rule of a route map, both families would have to match."""
     texts = [
         command(platform, Question("stop", ("ISP", "POOL")), VALUES[family], family, None)
         for family in VALUES
@@ -241,7 +243,7 @@ def test_all_prefixes_are_stopped_at_once(platform: str):
     ],
 )
 def test_a_pool_is_stopped_with_what_is_inside_and_a_prefix_alone(platform: str, exact: str, longer: str):
-    """A default route, or half of everything, must not take everything with it."""
+    """Stopping a default route, or half of the address space, must not stop everything inside it."""
     pool, alone = (stopped(platform, word, "198.51.100.0/28") for word in ("POOL", "PREFIX"))
     assert longer in pool
     assert exact in alone

@@ -1,4 +1,4 @@
-"""What a guide tells to do, filled in from a finding and the configuration."""
+"""The steps of a guide, filled in from a finding and the configuration."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the page of a real finding leaves open, for each check and each platform.
+"""What the page of a real finding leaves unfilled, for each check and each platform.
 
-The findings are those of the scenarios: a check that has none fails ``test_complete``, so none is forgotten.
+The findings are those of the scenarios. A check without scenarios fails ``test_complete``, so none is forgotten.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from tests.commands.test_commands import LACKING, LACKING6
 from tests.scenario.test_catalogue import FOLDER, expects, scenarios_of
 
 NOBODY_KNOWS = {"TO-MSEE", "TO-ISP", "FROM-MSEE", "PEER-GROUP", "PEER", "GROUP", "FILTER", "WHY"}
-"""Names that are the router's, Azure's, or the reader's."""
+"""Names that only the router, Azure or the reader knows."""
 LEFT = {
     ("circuit-down", "ADDRESS"): "what users cannot reach, where the circuit declares no prefixes",
     ("circuit-down", "CIRCUIT"): "Azure's name of the circuit",
     ("view-missing", "NAME"): "a router that no feed names, and no link",
 }
-"""What else may be left of a check: nothing that the finding or the configuration says."""
+"""Further words that may be left for a check, because neither the finding nor the configuration has them."""
 FIXED = {"AS", "AS-MICROSOFT", "BADAUTH", "BGP", "BIRD", "CPU", "CRC", "END", "NLRI", "P"}
-"""Words in capitals that are typed as they stand."""
+"""Words in capitals that are typed as they are."""
 
 
 MOST = 4
-"""Findings of a check that are looked at: such as differ in family and labels."""
+"""Findings of a check that are examined: those that differ in family and labels."""
 
 
 @functools.cache
 def findings(check: str) -> tuple[tuple[Config, Finding, list[Step]], ...]:
-    """Some findings of a check as its scenarios raise them, and their guide filled in."""
+    """Return some findings of a check as its scenarios raise them, with their guides filled in."""
     found: dict[object, tuple[Config, Finding]] = {}
     for scenario in scenarios_of(FOLDER / f"{check}.yml").values():
         if len(found) >= MOST or not expects(scenario, check, TransitionState.RAISED):
@@ -59,14 +59,14 @@ def _kind_of(finding: Finding) -> object:
 
 
 def known(config: Config) -> Config:
-    """The configuration, with what commands are filled in from."""
+    """Return the configuration, in the form that fills in commands."""
     ends = (parse_prefix(text) for text in ("203.0.113.129/32", "2001:db8:ffff:1::1/128"))
     neighbors = tuple(Address(end.version, end.value) for end in ends)
     return replace(config, uplinks={n: replace(u, neighbors=neighbors) for n, u in config.uplinks.items()})
 
 
 def shown(steps: list[Step], platform: str) -> Iterator[str]:
-    """The commands that are read on a router of a platform, and those of ermon's machine."""
+    """Return the commands for a router of a platform, and those for ermon's machine."""
     for step in steps:
         for part in step:
             yield from part.text.split("`")[1::2]
@@ -109,7 +109,7 @@ def test_each_place_is_a_router_that_is_named(check: str):
 
 
 def test_nothing_is_excused_that_is_not_left():
-    """An entry that no platform needs would hide what a later change leaves."""
+    """An entry that no platform needs would hide words that a later change leaves."""
     left = {
         (check, word)
         for check in {check for check, _ in LEFT}

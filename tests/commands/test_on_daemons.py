@@ -1,4 +1,4 @@
-"""Whether BIRD, GoBGP and OpenBGPD take the commands; BIRD and FRR answer them in ``tests/e2e/test_edge_router.py``."""
+"""BIRD, GoBGP and OpenBGPD accept the commands; BIRD and FRR run them in ``tests/e2e/test_edge_router.py``."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_openbgpd_reads_what_is_to_be_written_into_its_file(family: str, kind: s
 @BOTH_FAMILIES
 @pytest.mark.parametrize("kind", kinds("openbgpd"))
 def test_bgpctl_knows_the_command(family: str, kind: str, tmp_path: Path):
-    """It reads its arguments before it looks for the daemon, which is not there."""
+    """It parses its arguments before it looks for the daemon, which does not run here."""
     bgp.require(BGPCTL.exists(), "OpenBGPD")
     for line in of("openbgpd", family, kind).splitlines():
         if line.startswith("bgpctl"):
@@ -122,7 +122,7 @@ POLICY = """
 
 
 class GoBgp:
-    """A daemon that never has a session."""
+    """A daemon without any session."""
 
     def __init__(self, directory: Path, way: str) -> None:
         bgp.require(GOBGPD.exists(), "GoBGP")
@@ -163,7 +163,7 @@ def test_gobgp_knows_the_commands(gobgp: GoBgp, family: str):
     for kind in set(kinds("gobgp")) - set(UNDO) - set(UNDO.values()):
         text = of("gobgp", family, kind)
         if text.startswith("gobgp"):
-            # Without a session there is nothing that could be shown of it, and grep finds nothing.
+            # Without a session there is nothing to show, and grep finds nothing.
             _, told = gobgp.type(re.split(r" \| ", text)[0])
             assert not re.search("usage:|unknown command|invalid|unexpected", told, re.IGNORECASE), (
                 text,

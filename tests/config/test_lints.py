@@ -39,7 +39,7 @@ BASE = {
 
 @pytest.fixture
 def lints(tmp_path):
-    """Returns the lints of the base configuration with some sections replaced: key path, lint name, message."""
+    """Returns the lints of the base configuration with some sections replaced: key path, name and message."""
 
     def run(**sections):
         found = checked(tmp_path, **sections)
@@ -474,7 +474,7 @@ def test_a_key_that_is_not_there_is_a_note_until_it_is(tmp_path):
     assert (found.problem.path, found.name) == ("feeds.outside.md5_password_file", "key-file-missing")
     assert not found.counts
     (tmp_path / "outside.key").write_text("secret")
-    (tmp_path / "outside.key").chmod(0)  # lints do not open it
+    (tmp_path / "outside.key").chmod(0)  # lints do not open the file
     assert checked(tmp_path, feeds=feeds) == []
 
 

@@ -1,4 +1,4 @@
-"""Whoever sets the machine's clock changes no verdict, and ends no wait."""
+"""Setting the machine's clock changes no verdict, and ends no wait."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Machine:
         self.monotonic += seconds
 
     def suspend(self, seconds: float) -> None:
-        """The wall clock alone goes on."""
+        """Advance the wall clock alone."""
         self.wall += seconds
         self.suspended += seconds
 
 
 def noticed(clock: SteadyClock) -> tuple[float, float] | None:
-    """Return how far the wall clock is ahead, and for how long the machine was suspended, where that is new."""
+    """Return how far the wall clock is ahead, and how long the machine was suspended, if either is new."""
     step = clock.notice_step()
     return None if step is None else (step.offset, step.suspended)
 
@@ -88,7 +88,7 @@ def test_small_differences_are_noticed_when_they_add_up_to_a_step() -> None:
 
 
 def test_a_machine_that_was_suspended_is_told_from_one_whose_clock_was_set() -> None:
-    """What is said in the second before that is noticed is said after it: then all stood still together."""
+    """Lines from the second before a suspension is noticed count as after it, because ExaBGP was suspended too."""
     machine = Machine()
     clock = machine.clock()
     machine.pass_time(10)
@@ -134,7 +134,7 @@ async def test_whoever_watches_is_told_of_each_step() -> None:
 @STEPS
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 async def test_timers_fire_while_the_wall_clock_is_elsewhere(step: float, family: str) -> None:
-    """With real waiting: a link is found down ``raise_after`` after its table is known to be empty."""
+    """In real time: a link is found down ``raise_after`` after its table is known to be empty."""
     shift = [0.0]
     loop = asyncio.get_running_loop()
     clock = SteadyClock(lambda: START + shift[0] + loop.time(), loop.time)

@@ -1,4 +1,4 @@
-"""Nothing moves the monitor while it goes over to another configuration, and nothing is lost meanwhile."""
+"""Nothing changes the monitor during a change of configuration, and no event is lost meanwhile."""
 
 from __future__ import annotations
 

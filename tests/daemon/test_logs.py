@@ -73,7 +73,7 @@ def test_text_from_a_peer_cannot_make_a_line_of_its_own(capsys):
 
 @pytest.fixture
 def journal(monkeypatch, capfd):
-    """Standard error is the journal; gives what has been written to it."""
+    """Make standard error the journal; returns a function that gives what was written."""
     stream = os.fstat(2)
     monkeypatch.setenv("JOURNAL_STREAM", f"{stream.st_dev}:{stream.st_ino}")
     return lambda: capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""What the supervisor makes of ExaBGP's lines."""
+"""How the supervisor processes ExaBGP's lines."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ def supervisor(tmp_path, time):
 
 
 def where(supervisor):
-    """Return an address that is listened on, and the process that does."""
+    """Return an address with a listener, and the process that listens."""
     feed = next(iter(supervisor._config.feeds.values()))
     supervisor._decoder.process_started(feed.process, 7)
     return feed.local, feed.process
@@ -84,7 +84,7 @@ def test_whoever_connects_from_ever_other_addresses_does_not_fill_the_log(superv
             number += 4
     peers = [line["peer"] for line in logged if line["event"] == "connection refused"]
     assert len(peers) == MAX_STRANGERS_LOGGED
-    assert len(supervisor.events) == number  # all are counted, and judged
+    assert len(supervisor.events) == number  # all are counted and judged
 
 
 def test_a_stranger_that_comes_again_and_again_is_logged_once_in_a_while(supervisor, time):
@@ -158,7 +158,7 @@ def test_a_line_that_is_said_to_be_the_relays_and_is_not_is_counted_and_logged_o
 
 
 class Process:
-    """An ExaBGP that notes what it is told."""
+    """An ExaBGP that stores the commands that it receives."""
 
     up, restarts, relay_dropped, missing_of_box = True, 0, 0, ()
 
@@ -202,13 +202,13 @@ def test_exabgp_is_told_how_much_of_a_session_is_taken_in_and_what_is_lost(super
     with capture_logs():
         supervisor._take_control(process, RelayLost())
     assert process.told == [f"taken 3 {ANSWER_OCTETS}", "lost"]
-    del supervisor._processes[name]  # as a reload does that stops it while its lines are read
+    del supervisor._processes[name]  # as a reload that stops the process while its lines are read
     supervisor._take_line(name, frame)
     assert process.told == [f"taken 3 {ANSWER_OCTETS}", "lost"]
 
 
 def malformed(prefix, *attributes):
-    """A route with these attributes besides, of which one is malformed."""
+    """A route with these additional attributes, one of which is malformed."""
     known = bgp.attribute(0x40, 1, b"\0") + bgp.encode_path([64500])
     nlri = bgp.encode_nlri(prefix)
     if ":" in prefix:

@@ -18,7 +18,7 @@ REFERENCE = Path(__file__).parents[2] / "config" / "ermon.reference.yml"
 
 @pytest.fixture
 def listen():
-    """Listens on a datagram socket and returns a function that gives what has come, in order."""
+    """Listen on a datagram socket; returns a function that gives the received datagrams in order."""
     with contextlib.ExitStack() as stack:
 
         def listen(name):
@@ -105,10 +105,10 @@ def test_what_systemd_said_is_taken_out_of_the_environment(microseconds, pid, se
     ("signs", "told"),
     [
         ({}, None),
-        ({"edges": Sign(0, 1000)}, None),  # a quiet night: it answers
-        ({"edges": Sign(990, 750)}, None),  # it ended, and ermon is starting it again
+        ({"edges": Sign(0, 1000)}, None),  # a quiet night: ExaBGP answers
+        ({"edges": Sign(990, 750)}, None),  # ExaBGP has ended, and ermon is starting it again
         ({"edges": Sign(990, 600)}, "no ExaBGP process has answered for 300 s"),
-        ({"edges": Sign(0, 1000), "outside": Sign(990, NEVER)}, None),  # nobody sees more after a restart
+        ({"edges": Sign(0, 1000), "outside": Sign(990, NEVER)}, None),  # a restart would not help
         (
             {"edges": Sign(0, 1000), "outside": Sign(600, 650)},
             "ExaBGP process outside has neither answered nor been started again for 300 s",
@@ -127,7 +127,7 @@ def test_what_has_just_begun_is_not_stuck():
 
 
 class Ermon:
-    """What ``Systemd`` is told, to be changed at will."""
+    """The state that ``Systemd`` reads, to be changed by a test."""
 
     def __init__(self, address, watchdog=None):
         self.ready = (False, "ExaBGP is not up yet: edges")

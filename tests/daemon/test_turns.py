@@ -1,4 +1,4 @@
-"""Which lines are taken in next while one ExaBGP process has a backlog: no time is measured, and a slice is a line."""
+"""Which lines are read next while one ExaBGP process has a backlog. No time is measured; a slice is one line."""
 
 import asyncio
 import json
@@ -23,12 +23,12 @@ from tests.bgp import announcement
 from tests.daemon.test_systemd import REFERENCE
 
 BULK, QUIET = "outside", "edge-1-isp-a"
-"""A feed that sends its table, in a process of its own, and one whose process says a line now and then."""
+"""A feed in its own process that sends its table, and one whose process sends a line now and then."""
 BACKLOG = 60
 
 
 class Process:
-    """An ExaBGP that says what it is told to say; each message when its gate is open."""
+    """An ExaBGP that sends given messages, each when its gate is open."""
 
     raw = RawState.ON
 
@@ -42,7 +42,7 @@ class Process:
             yield Lines(list(lines))
 
     def answer(self, what):
-        """Nobody hears it."""
+        """Ignore the answer."""
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ async def read(supervisor, *processes):
 
 
 def frames(supervisor, name, count, first=0):
-    """A table in lines of an UPDATE each."""
+    """A table in lines with one UPDATE each."""
     feed, octets = supervisor._config.feeds[name], 0
     for number in range(first, first + count):
         update = announcement(f"198.18.{number}.0/24", next_hop="192.0.2.1", as_path=[feed.peer_asn])
@@ -127,7 +127,7 @@ async def test_whoever_has_a_line_to_say_waits_for_one_of_many_that_are_behind(s
     await read(supervisor, *bulks, Process(EDGES, [b""], gate=leaks))
     assert taken.index(EDGES) <= 52
     assert all(taken.count(bulk.name) == BACKLOG for bulk in bulks)
-    # Of those that are behind each has its turn.
+    # Each of the processes with a backlog gets its turn.
     assert all({bulk.name for bulk in bulks} == set(taken[at : at + 5]) for at in range(5, 45, 5))
 
 
@@ -155,7 +155,7 @@ SAID = st.dictionaries(
     st.lists(st.integers(0, 6), max_size=6),
     min_size=1,
 )
-"""By process: how many lines its messages have."""
+"""By process: the number of lines in its messages."""
 
 
 @given(SAID)

@@ -1,4 +1,4 @@
-"""Findings as ermon's API tells them."""
+"""Findings as ermon's API returns them."""
 
 from __future__ import annotations
 

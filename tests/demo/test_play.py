@@ -21,7 +21,7 @@ LEAK6 = {"pool": "outbound", "family": "ipv6", "feed": "outside"}
 
 
 class Ermon:
-    """Stands for the daemon's API: it says what it was given to say, and then nothing more."""
+    """A stand-in for the daemon's API: sends given answers, and then nothing more."""
 
     def __init__(self, *told: Reported, links: dict[str, str] | None = None) -> None:
         self.links = {name: SimpleNamespace(state={"ipv4": state}) for name, state in (links or {}).items()}

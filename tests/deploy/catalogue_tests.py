@@ -1,7 +1,7 @@
-"""The text of ``deploy/prometheus/tests/ermon-findings.test.yml``: a unit test of each check's alert.
+"""Makes the text of ``deploy/prometheus/tests/ermon-findings.test.yml``: a unit test of each check's alert.
 
-Subjects and severities are those of a real monitor. What is expected of an alert is derived from them here
-and in promtool's own terms, and never asked of the code that writes the rules.
+Subjects and severities are those of a real monitor. The expected alerts are derived from them here in promtool's own
+terms, and not by the code that generates the rules.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CHANGES = (
     ("churn-high: {enabled: false,", "internet-preferred: {enabled: true}\n  churn-high: {enabled: true,"),
 )
 UNWATCHED = ("edge-2-isp-b:", "dmz-core:", "edge-3-priv-b:")
-"""Feeds that are left out: three kinds of views are missing."""
+"""Feeds that are left out, so that three kinds of views are missing."""
 
 HEAD = """\
 # An alert for each check: it fires, and only this one does; a scrape that fails does not end it; it clears
@@ -58,9 +58,9 @@ VALUES = {
 MOMENTS = (
     (0, False),  # a good day
     (15, True),  # one ermon sees it
-    (30, True),  # both do
+    (30, True),  # both ermons see it
     (45, True),  # neither can be scraped
-    (75, False),  # it is over, and both say so
+    (75, False),  # it is over, and both report so
     (90, True),  # the other ermon sees it
     (150, True),  # the one that saw it is being restarted
     (180, False),
@@ -68,7 +68,7 @@ MOMENTS = (
 
 
 def reference() -> Config:
-    """The complete configuration, changed so that every check has a subject."""
+    """Return the complete configuration, changed so that every check has a subject."""
     lines = REFERENCE.read_text().splitlines()
     text = "\n".join(line for line in lines if not line.strip().startswith(UNWATCHED))
     for old, new in CHANGES:
@@ -78,7 +78,7 @@ def reference() -> Config:
 
 
 def cases() -> list[Alarm]:
-    """Everything that the configuration asks about."""
+    """Return every subject of the configuration."""
     return list(Monitor(reference(), START).statuses())
 
 

@@ -1,4 +1,4 @@
-"""The file for Alertmanager that people copy: who is woken, what is a ticket, what keeps what quiet."""
+"""The shipped Alertmanager configuration: who is alerted, what becomes a ticket, and what inhibits what."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FILE = Path(__file__).parents[2] / "deploy" / "alertmanager" / "alertmanager.yml
 CONFIGURATION = yaml.safe_load(FILE.read_text())
 RECEIVERS = {"critical": "pager", "warning": "tickets", "info": "nobody"}
 ERMONS_OWN = {"drain", "exabgp-down", "sight-lost"}
-"""Causes whose effects no label names: ermon suppresses them itself, and Alertmanager must not guess. The same
-holds where only the configuration says that a pool or a feed belongs to a circuit.
+"""Causes whose effects cannot be named by labels. ermon suppresses them itself, and Alertmanager must not guess. The
+same holds where only the configuration says that a pool or a feed belongs to a circuit.
 """
 
 

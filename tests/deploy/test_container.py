@@ -1,4 +1,4 @@
-"""The Containerfile, as far as it can be tried without a container runtime."""
+"""The Containerfile, as far as it can be tested without a container runtime."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ TEXT = (ROOT / "deploy" / "container" / "Containerfile").read_text()
 
 
 def instructions():
-    """Name and arguments of each instruction, continued lines joined."""
+    """Return name and arguments of each instruction, with continued lines joined."""
     lines = [line for line in TEXT.replace("\\\n", "").splitlines() if line and not line.startswith("#")]
     return [tuple(line.split(maxsplit=1)) for line in lines]
 
@@ -32,7 +32,7 @@ def of(name):
 
 
 def copied():
-    """What is copied from the repository."""
+    """Return the files that are copied from the repository."""
     return [
         source
         for arguments in of("COPY")
@@ -100,7 +100,7 @@ async def ends(command):
 
 
 async def test_its_health_is_what_ermon_says_over_its_control_socket(tmp_path):
-    """Also where users and TLS are asked for over TCP."""
+    """This also works with users and TLS over TCP."""
     (check,) = of("HEALTHCHECK")
     _, *arguments = json.loads(check.partition("CMD ")[2])
     (environment,) = of("ENV")

@@ -1,6 +1,6 @@
-"""The Grafana dashboard as a document: what Grafana would make of it without complaint.
+"""The Grafana dashboard as a document: Grafana would accept it.
 
-That its queries find what they ask for is in ``tests/e2e/test_grafana.py``.
+``tests/e2e/test_grafana.py`` tests that its queries return data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What deploy/HTTP.md lists is what ermon serves."""
+"""deploy/HTTP.md lists exactly what ermon serves."""
 
 import re
 from pathlib import Path

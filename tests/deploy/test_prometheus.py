@@ -1,4 +1,4 @@
-"""The files for Prometheus that people copy: up to date, clean, and right by Prometheus' own test runner."""
+"""The shipped files for Prometheus: up to date, without lint, and right by Prometheus' own test runner."""
 
 from __future__ import annotations
 

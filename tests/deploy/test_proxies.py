@@ -1,4 +1,4 @@
-"""The proxies of deploy/PROXY.md, as they are on Debian: they show ermon, and give nobody a right."""
+"""The proxies of deploy/PROXY.md, as Debian packages them: they serve ermon, and give no client any right."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODULES = ("mpm_event", "authz_core", "ssl", "socache_shmcb", "proxy", "proxy_ht
 
 
 class Proxy:
-    """One of them, with its files in a folder of its own."""
+    """A running proxy, with its files in its own folder."""
 
     def __init__(self, kind: str, folder: Path, ermon: str, text: str | None = None) -> None:
         self.kind, self.folder = kind, folder
@@ -111,7 +111,7 @@ class Proxy:
 
 
 class Here:
-    """Every name is this machine's."""
+    """A resolver that maps every name to this machine."""
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET):
         return [
@@ -126,7 +126,7 @@ class Here:
         ]
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Close nothing, because nothing is open."""
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ OPEN = {
     "apache2": "<VirtualHost *:443>\nSSLEngine on\nSSLCertificateFile {0}/server.crt\n"
     "SSLCertificateKeyFile {0}/server.key\nProxyPass / http://127.0.0.1:10179/\n</VirtualHost>\n",
 }
-"""As the manuals show it: nothing is kept back, and no header says that there is a proxy."""
+"""The proxies configured as their manuals show: without buffering, and without a header that names the proxy."""
 
 
 @KINDS

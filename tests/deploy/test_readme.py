@@ -1,4 +1,4 @@
-"""What the guide into production says is so: its files are there, its commands parse, its YAML loads."""
+"""The guide into production is right: its files exist, its commands parse, its YAML loads."""
 
 import re
 import shlex
@@ -19,7 +19,7 @@ INLINE = re.findall(r"`(ermon [^`]+)`", GUIDE)
 
 
 def commands():
-    """Every command line of ermon's, without what the shell does with it."""
+    """Return every command line of ermon, without shell syntax."""
     for line in [*SHELL.splitlines(), *INLINE]:
         for part in re.split(r"\s(?:\||&&)\s", line.split("  #")[0].lstrip("# ")):
             words = shlex.split(part)
@@ -55,7 +55,7 @@ def test_its_web_configuration_loads(tmp_path):
         block for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "basic_auth_users" in block
     ]
     shown = yaml.safe_load(text)
-    del shown["tls_server_config"]  # there is no certificate here
+    del shown["tls_server_config"]  # the certificate does not exist here
     shown["basic_auth_users"] = {"prometheus": "$2y$10$" + "a" * 53}
     file = tmp_path / "web.yml"
     file.write_text(yaml.safe_dump(shown))

@@ -1,4 +1,4 @@
-"""The files in deploy/systemd, as far as they can be tried without a running systemd."""
+"""The files in deploy/systemd, as far as they can be tested without a running systemd."""
 
 import os
 import re
@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "systemd"
 UNIT = (FOLDER / "ermon.service").read_text()
 EXPOSURE = 15
-"""What systemd-analyze calls 1.5: it sees the capability for port 179, and networks."""
+"""The exposure that systemd-analyze reports as 1.5, for the capability for port 179 and for networks."""
 
 
 def run(*command, **options):
-    """Run one of systemd's tools; a failure shows what it said."""
+    """Run one of systemd's tools; a failure shows its output."""
     bgp.require(shutil.which(command[0]) is not None, command[0])
     command = [*map(str, command)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, **options)
@@ -34,7 +34,7 @@ def run(*command, **options):
 
 @pytest.fixture
 def unit_file(tmp_path):
-    """The unit, with something to execute."""
+    """Return the unit, with an existing executable."""
     found = tmp_path / "ermon.service"
     found.write_text(render(UnitFile.SERVICE, Path("/bin/true"), CONFIG_FILE, []))
     return found
@@ -94,7 +94,7 @@ def test_the_folders_are_made_and_the_keys_are_root_s(tmp_path):
 
 @pytest.fixture
 def rendered(capsys):
-    """Run `ermon render systemd`; gives exit code, standard output and standard error."""
+    """Run `ermon render systemd`; returns exit code, standard output and standard error."""
 
     def rendered(*arguments):
         code = cli.run(["render", "systemd", *map(str, arguments)])
@@ -106,7 +106,7 @@ def rendered(capsys):
 
 @pytest.fixture
 def installed(monkeypatch, tmp_path):
-    """ermon is installed in a folder that the service sees."""
+    """Install ermon in a folder that the service can see."""
     (tmp_path / "ermon").touch()
     monkeypatch.setattr(render_commands.sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr("ermon.daemon.systemd.HIDDEN", (Path("/nowhere"),))

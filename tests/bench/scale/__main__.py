@@ -1,4 +1,4 @@
-"""What ermon costs with ten and with a thousand circuits: see README.md in the folder above.
+"""Measures what ermon costs with ten and with a thousand circuits: see README.md in the folder above.
 
 Run it from the top of the repository: ``python -m tests.bench.scale``.
 """

@@ -1,4 +1,4 @@
-"""``ermon check FILE`` in this process, which has imported nothing else; it writes its cost as the jobs do."""
+"""Runs ``ermon check FILE`` in this process, without other imports, and prints its cost as the jobs do."""
 
 # ruff: noqa: T201 - the figures go to whoever has started this
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from ermon.cli import run
 
 VALID = (0, 1)
-"""Exit codes for a valid file: with and without something that is worth a look."""
+"""Exit codes for a valid file: without and with something to look at."""
 
 
 def main() -> None:

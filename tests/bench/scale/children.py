@@ -1,4 +1,4 @@
-"""The processes in which the jobs run, none of them longer or larger than allowed."""
+"""Runs the jobs in separate processes with limits of time and memory."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ POLL_SECONDS = 0.1
 
 class Limits(NamedTuple):
     seconds: int
-    """Of CPU time."""
+    """The limit of CPU time."""
     gigabytes: int
-    """Of address space."""
+    """The limit of address space."""
 
 
 class Found(NamedTuple):
     figures: dict[str, Figure]
     why: str
-    """Why there are no more of them, if so."""
+    """Why the figures are incomplete, if they are."""
 
 
 def measure(job: str, network: Network, folder: Path, effort: float, limits: Limits) -> Found:
@@ -59,7 +59,7 @@ def _live(folder: Path, limits: Limits) -> Found:
 
 
 def run(arguments: Sequence[str], limits: Limits) -> Found:
-    """Run Python so until it ends, or has used up what it may; return the figures that it has written."""
+    """Run Python until it ends or reaches its limits; return the figures that it has printed."""
     with (
         tempfile.TemporaryFile("w+") as output,
         subprocess.Popen([sys.executable, *arguments], stdout=output) as child,
@@ -76,9 +76,9 @@ def run(arguments: Sequence[str], limits: Limits) -> Found:
 
 
 def _wait(child: subprocess.Popen[bytes], limits: Limits) -> str:
-    """Wait until a child ends, and return why it has not come to its end, if so.
+    """Wait until a child ends, and return why it ended early, if it did.
 
-    RLIMIT_CPU would end it, and make the clock of the process tick in steps of milliseconds meanwhile.
+    RLIMIT_CPU is not used, because it makes the CPU clock of the process advance in steps of milliseconds.
     """
     while (code := child.poll()) is None:
         if cpu_seconds(child.pid) > limits.seconds:

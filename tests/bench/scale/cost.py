@@ -1,4 +1,4 @@
-"""What something costs this process: CPU time and memory."""
+"""Measures what something costs this process: CPU time and memory."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from statistics import median
 
 Figure = float | str
 Report = Callable[[str, Figure], None]
-"""Takes a figure by its name."""
+"""Receives a figure with its name."""
 
 LEAST, MOST = 3, 1_000
-"""So often a step is measured."""
+"""How often a step is measured."""
 
 
 def cpu(do: Callable[[], object]) -> float:
-    """Do something, and return the CPU seconds that it took, on all threads."""
+    """Call a function, and return the CPU seconds that it took on all threads."""
     began = time.process_time()
     do()
     return time.process_time() - began
 
 
 def cpu_of_steps(steps: Iterator[None]) -> list[float]:
-    """Go through all steps, and return the CPU seconds of each."""
+    """Run all steps, and return the CPU seconds of each."""
     found = []
     over = object()
     while True:
@@ -36,10 +36,10 @@ def cpu_of_steps(steps: Iterator[None]) -> list[float]:
 
 
 def typical(steps: Iterable[tuple[str, Callable[[], object]]], effort: float) -> dict[str, float]:
-    """Return by name the median CPU seconds of steps that come again and again.
+    """Return by name the median CPU seconds of repeated steps.
 
-    At least ``LEAST`` of each name are measured, and no more once they have taken ``effort`` CPU seconds
-    together. What ``steps`` does between two steps costs nothing.
+    At least ``LEAST`` of each name are measured, and no more after they have taken ``effort`` CPU seconds together.
+    What ``steps`` does between two steps is not counted.
     """
     costs: dict[str, list[float]] = {}
     spent = 0.0
@@ -54,15 +54,15 @@ def typical(steps: Iterable[tuple[str, Callable[[], object]]], effort: float) ->
 
 
 class Memory:
-    """The memory that this process comes to need from here on."""
+    """Measures the memory that this process needs from here on."""
 
     def __init__(self) -> None:
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew: proc(5)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak: proc(5)
         self._before = _status("VmRSS")
 
     def grown(self) -> int:
-        """By how many bytes its resident memory has grown at most."""
+        """The greatest growth of its resident memory, in bytes."""
         return _status("VmHWM") - self._before
 
 

@@ -1,9 +1,9 @@
-"""What is measured. Each job has a process of its own:
+"""The jobs of the measurement. Each has its own process:
 
-    python -m tests.bench.scale.jobs JOB CIRCUITS UPLINKS EFFORT FOLDER
+python -m tests.bench.scale.jobs JOB CIRCUITS UPLINKS EFFORT FOLDER
 
-where the folder holds the configuration. It writes a line of JSON for each figure as soon as it has it,
-in seconds, bytes or plain numbers: so whatever ends it, what it had found is known.
+FOLDER has the configuration. A job prints a line of JSON for each figure as soon as it is measured, in seconds, bytes
+or plain numbers. So the figures survive if the job is ended early.
 """
 
 # ruff: noqa: T201 - the figures go to whoever has started the job
@@ -21,10 +21,10 @@ from tests.bench.scale.network import Network
 from tests.bench.scale.shows import shows
 
 OUT_OF_MEMORY = 77
-"""The exit code that says so."""
+"""The exit code of a job that ran out of memory."""
 
 Job = Callable[[Network, Path, float, Report], None]
-"""Gets the folder with the configuration, and the CPU seconds to spend on a median."""
+"""Takes the folder with the configuration, and the CPU seconds to spend on a median."""
 
 JOBS: Mapping[str, Job] = {"start": start, "reload": reload, "updates": updates, "shows": shows}
 

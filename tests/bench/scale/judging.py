@@ -1,4 +1,4 @@
-"""What it costs to start, to judge UPDATEs and sessions, and to reload: the jobs without the web."""
+"""Measures the start, UPDATEs, sessions and reloads: the jobs without the web."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def start(network: Network, folder: Path, effort: float, report: Report) -> None
     report("machine_cpu_seconds", cpu(lambda: sum(n * n for n in range(1_000_000))))
     memory = Memory()
     found: list[Running] = []
-    config = load(folder / CONFIG)  # once, so that what is imported and compiled only once is
+    config = load(folder / CONFIG)  # once before, for imports and caches
     report("load_cpu_seconds", cpu(lambda: load(folder / CONFIG)))
     report("monitor_cpu_seconds", cpu(lambda: found.append(Running(config))))
     report("start_memory_bytes", memory.grown())
@@ -81,7 +81,7 @@ def _leaks(network: Network, running: Running) -> Steps:
 
 
 def _changes(network: Network, running: Running) -> Steps:
-    """Change a route of one link after the other, and announce it again as it is."""
+    """Change a route of one link after the other, and announce it again unchanged."""
     for n in count():
         running.wait(1)
         link = network.links[n % len(network.links)]
@@ -93,7 +93,7 @@ def _changes(network: Network, running: Running) -> Steps:
 
 
 def _foreign(network: Network, running: Running) -> Steps:
-    """Announce seven routes that nobody asks about, on a view from outside and on an edge table."""
+    """Announce seven routes that the policy does not ask about, on a view from outside and on an edge table."""
     for n in count():
         running.wait(1)
         outside = network.outside_feeds[n % network.outside]
@@ -108,7 +108,7 @@ def _foreign(network: Network, running: Running) -> Steps:
 
 
 def _losses(network: Network, running: Running) -> Steps:
-    """Lose the session of one edge table after the other, and let it come back until it is in sync."""
+    """Lose the session of one edge table after the other, and bring it back until it is in sync."""
     for n in count():
         running.wait(1)
         feed = network.links[n % len(network.links)].router

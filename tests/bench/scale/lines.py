@@ -1,4 +1,4 @@
-"""What ExaBGP 5 says of a session, as the lines of JSON that ermon reads."""
+"""Sessions as lines of ExaBGP 5's JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Session:
     peer: str
     add_path: bool = False
     pid: int = 100
-    """Of the ExaBGP process that has it."""
+    """The pid of its ExaBGP process."""
 
     def up(self, time: float) -> list[bytes]:
         """The session comes up."""
@@ -60,12 +60,12 @@ class Session:
         return self._message(time, {"update": {"attribute": attributes, "announce": announce}})
 
     def withdrawal(self, time: float, update: Announced) -> bytes:
-        """Withdraw what ``update`` announced."""
+        """The withdrawal of the prefixes of ``update``."""
         nlris = list(_nlris(update.prefixes, update.path_id))
         return self._message(time, {"update": {"withdraw": {f"{update.family} unicast": nlris}}})
 
     def ends_of_rib(self, time: float) -> list[bytes]:
-        """The first dump is complete, in every family."""
+        """End-of-RIB in every family."""
         return [self._message(time, {"eor": {"afi": family, "safi": "unicast"}}) for family in FAMILIES]
 
     def _message(self, time: float, message: dict[str, Any]) -> bytes:

@@ -1,7 +1,7 @@
-"""A running daemon reloads: what holds its event loop meanwhile.
+"""Measures the steps of the event loop while a running daemon reloads.
 
-The daemon is the real one, with its ExaBGP processes. No router is connected: the routes that a reload
-judges anew are in the job ``reload``.
+The daemon is the real one, with its ExaBGP processes and without a router. The routes that a reload judges again are
+measured by the job ``reload``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ POLL_SECONDS = 0.1
 def reload_live(folder: Path, limit: float) -> list[dict[str, Any]] | None:
     """Return the longest steps of the event loop during a reload, the longest first.
 
-    ``None`` if the daemon and all that it starts have used ``limit`` CPU seconds before that was over.
+    Return ``None`` if the daemon and its children have used ``limit`` CPU seconds before it was over.
     """
     port = free_port("127.0.0.1", "127.2.0.1")
     live = folder / "live"
@@ -60,7 +60,7 @@ def reload_live(folder: Path, limit: float) -> list[dict[str, Any]] | None:
 
 
 def _ready(web: str) -> bool:
-    """Ask the daemon, which then has made every step that came before."""
+    """Send a request to the daemon. When it answers, all earlier steps are over."""
     try:
         with urllib.request.urlopen(f"http://{web}/-/ready", timeout=PATIENCE) as answer:
             return bool(answer.status == 200)
@@ -69,6 +69,6 @@ def _ready(web: str) -> bool:
 
 
 def _reports(log: Path) -> list[list[dict[str, Any]]]:
-    """What ``tests.bench.hold`` has written among the log's lines."""
+    """Return the reports of ``tests.bench.hold`` among the lines of the log."""
     lines = log.read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line.startswith("[") and line.endswith("]")]

@@ -1,9 +1,9 @@
 """A network of any number of circuits: its configuration, and what its routers send.
 
-Each circuit has two links, each on a router of its own, and a NAT pool. Each router shows its edge table and
-mirrors its link; some mirror an uplink besides, and some sessions show the internet from outside. All is in
-both families. Microsoft's routes come five to an UPDATE: three that every circuit has, and two of the
-circuit's own region, which the policy expects. On a good day every link is up, and nothing is raised.
+Each circuit has two links, each on its own router, and a NAT pool. Each router sends its edge table and mirrors its
+link. Some routers also mirror an uplink, and some sessions show the internet from outside. Everything is in both
+families. Microsoft's routes come five to an UPDATE: three that every circuit has, and two of the circuit's region,
+which the policy expects. On a good day every link is up, and nothing is raised.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ermon.model.prefixes import FAMILIES, Family
 from tests.bench.scale.lines import Announced, Session
 
 CONFIG, CHANGED = "ermon.yml", "changed.yml"
-"""The file with the configuration, and the one with another policy for the same routes."""
+"""The file of the configuration, and the file with another policy for the same routes."""
 
 MOST_CIRCUITS = 4096
-"""So many pools and links find room in the address space of the network."""
+"""Limited by the address space for pools and links."""
 
 CUSTOMER_ASN, MICROSOFT_ASN, OUTSIDE_ASN = 64512, 12076, 64700
 COMMUNITIES = ((12076, 5010), (12076, 5020), (12076, 51004))
@@ -29,16 +29,16 @@ COMMUNITIES = ((12076, 5010), (12076, 5020), (12076, 51004))
 PORT = 1790
 
 REGIONS = 5
-"""Geopolitical regions; however many circuits there are, there are no more."""
+"""Geopolitical regions, independent of the number of circuits."""
 
 UPLINKS, OUTSIDE = 2, 1
-"""Mirrors of uplinks and views from outside. Every pool is looked for in each of them."""
+"""Mirrors of uplinks and views from outside. Every pool is searched in each of them."""
 
 COMMON: dict[Family, list[str]] = {
     "ipv4": ["13.107.6.0/24", "13.107.18.0/24", "13.107.64.0/24"],
     "ipv6": ["2603:1006::/40", "2603:1016::/40", "2603:1026::/40"],
 }
-"""What every circuit gets from Microsoft."""
+"""What every circuit receives from Microsoft."""
 
 _HEAD = """\
 customer:
@@ -116,14 +116,14 @@ class Link:
         return f"::ffff:{self.peer}" if family == "ipv6" else self.peer
 
     def brings(self, family: Family, *, med: int | None = None) -> Announced:
-        """The UPDATE with all that Microsoft sends on the link in a family."""
+        """The UPDATE with everything that Microsoft sends on the link in a family."""
         prefixes = [*COMMON[family], *regional(self.number // 2, family)]
         path = (MICROSOFT_ASN, 8075)
         return Announced(family, prefixes, self.msee(family), path, COMMUNITIES, med, path_id=1)
 
 
 def regional(circuit: int, family: Family) -> list[str]:
-    """What only the circuit of that number gets from Microsoft, and the policy expects."""
+    """What only the circuit of that number receives from Microsoft, as the policy expects."""
     if family == "ipv4":
         return [f"20.{n // 256}.{n % 256}.0/24" for n in (2 * circuit, 2 * circuit + 1)]
     return [f"2603:1040:{n:x}::/48" for n in (2 * circuit, 2 * circuit + 1)]
@@ -142,7 +142,7 @@ def pool_name(circuit: int) -> str:
 
 @dataclass(frozen=True)
 class Network:
-    """A network of ``circuits`` circuits; so many of its routers have an uplink, which they mirror."""
+    """A network of ``circuits`` circuits, with uplinks on ``uplinks`` of its routers, which mirror them."""
 
     circuits: int
     uplinks: int = UPLINKS
@@ -160,7 +160,7 @@ class Network:
 
     @cached_property
     def sessions(self) -> dict[str, Session]:
-        """By feed."""
+        """The sessions by feed."""
         found: dict[str, Session] = {}
         for link in self.links:
             found[link.router] = Session("127.2.0.1", link.peer, add_path=True)
@@ -188,7 +188,7 @@ class Network:
         (folder / CHANGED).write_text(self.text(changed=True), encoding="ascii")
 
     def text(self, *, changed: bool = False) -> str:
-        """The configuration; ``changed`` judges the same routes by another policy."""
+        """The configuration; with ``changed`` another policy for the same routes."""
         parts = [_HEAD.format(asn=CUSTOMER_ASN, port=PORT, raise_after=20 if changed else 10), "circuits:\n"]
         parts += [self._circuit(number, changed=changed) for number in range(self.circuits)]
         parts += ["nat_pools:\n", *map(self._pool, range(self.circuits))]
@@ -237,7 +237,7 @@ class Network:
     # What the routers send ---------------------------------------------------------------------------
 
     def dump(self, feed: str) -> Iterator[Announced]:
-        """The UPDATEs that a feed begins with on a good day."""
+        """The UPDATEs of a feed's initial table on a good day."""
         kind, _, number = feed.partition("-")
         for family in FAMILIES:
             if kind == "edge":
@@ -250,13 +250,13 @@ class Network:
                 yield self.shown_to_the_internet(feed, family, [published(family)])
 
     def shown_to_the_internet(self, feed: str, family: Family, prefixes: list[str]) -> Announced:
-        """An UPDATE of ours on a mirror of an uplink or a view from outside."""
+        """An UPDATE with prefixes of the company, on a mirror of an uplink or a view from outside."""
         peer = self.sessions[feed].peer
         path = (CUSTOMER_ASN,) if feed.startswith("isp-") else (OUTSIDE_ASN, CUSTOMER_ASN)
         return Announced(family, prefixes, f"::ffff:{peer}" if family == "ipv6" else peer, path)
 
     def leak(self, number: int) -> tuple[Session, Announced]:
-        """The leak of a pool on the mirror of an uplink, others of both for each number."""
+        """The leak of a pool on the mirror of an uplink, another pool and uplink for each number."""
         feed, family = self.uplink_feeds[number % self.uplinks], FAMILIES[number % 2]
         leaked = [pool_prefix(number % self.circuits, family)]
         return self.sessions[feed], self.shown_to_the_internet(feed, family, leaked)
@@ -272,5 +272,5 @@ class Network:
 
 
 def published(family: Family) -> str:
-    """What we publish to the internet: own space, and of no pool."""
+    """What the company announces to the internet: its own space that is in no pool."""
     return "2001:db8:1fff::/48" if family == "ipv6" else "198.18.255.0/24"

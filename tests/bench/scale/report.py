@@ -1,4 +1,4 @@
-"""The figures of all sizes as tables for people."""
+"""Prints the figures of all sizes as tables."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.bench.scale.cost import Figure
 
 class Column(NamedTuple):
     key: str
-    """The figure, as its job names it."""
+    """The name of the figure in its job."""
     head: str
     unit: str = ""
 
     @property
     def scale(self) -> float:
-        """How many units are in a second, a byte or a piece."""
+        """Units in a second, a byte or a piece."""
         return _UNITS[self.unit]
 
 
@@ -25,7 +25,7 @@ _UNITS = {"": 1.0, "s": 1.0, "ms": 1e3, "µs": 1e6, "kB": 1e-3, "MB": 1e-6}
 
 class Table(NamedTuple):
     job: str
-    """Whose figures they are."""
+    """The job that measures them."""
     title: str
     columns: Sequence[Column]
 
@@ -124,16 +124,16 @@ TABLES = (
 
 
 class Row(NamedTuple):
-    """What is known of one size."""
+    """The figures of one size."""
 
     circuits: int
     figures: dict[str, Figure]
     why: dict[str, str]
-    """By job: why figures of its are missing."""
+    """By job: why its figures are missing."""
 
 
 def tables(rows: Sequence[Row], jobs: Iterable[str]) -> Iterator[str]:
-    """Print the tables of some jobs, a row for each size."""
+    """Print the tables of some jobs, with a row for each size."""
     wanted = set(jobs)
     for table in TABLES:
         if table.job in wanted:
@@ -159,7 +159,7 @@ def _cell(row: Row, job: str, column: Column) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count."""
+    """Format a number with three significant digits."""
     if value >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,6 +1,6 @@
-"""ermon without its processes and sockets: what it does with a configuration, with lines, and with changes.
+"""Runs ermon without its processes and sockets: with a configuration, with lines, and with changes.
 
-All that the benchmark asks of ermon's inside is asked here and in ``tests/web/site.py``.
+The benchmark uses ermon's internals only here and in ``tests/web/site.py``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.web.site import Site
 
 START = 1_795_000_000.0
 IN_SYNC_SECONDS = 3.0
-"""After the last route, a feed is in sync: ``collector.settle``, and a little more."""
+"""The time after the last route until a feed is in sync: ``collector.settle``, and a little more."""
 
 
 def load(file: Path) -> Config:
@@ -31,29 +31,31 @@ def load(file: Path) -> Config:
 
 
 def converged(network: Network, folder: Path) -> Running:
-    """Start on the configuration in the folder, with the garbage collector of the daemon, and take all in."""
+    """Start on the configuration in the folder, with the daemon's settings of the garbage collector, and bring all
+    feeds in sync.
+    """
     running = Running(load(folder / CONFIG))
     running.tidy()
     return running.converge(network)
 
 
 class Running:
-    """An ermon that has started with a configuration. Its clock moves only when it is told to."""
+    """An ermon that has started with a configuration. Only its methods move its clock."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.start = self.now = START
         self.monitor = Monitor(config, self.now)
         self.decoder = Decoder(config.feeds)
-        self.hub = EventHub(kept_events=1_000_000, every=0)  # nobody falls behind here
+        self.hub = EventHub(kept_events=1_000_000, every=0)  # no process is behind here
 
     def tidy(self) -> None:
-        """Look for garbage as seldom as the daemon does."""
+        """Set the garbage collector as the daemon does."""
         gc.set_threshold(GARBAGE_THRESHOLD)
         gc.freeze()
 
     def take(self, *lines: bytes) -> Outcome:
-        """Take in lines of one moment that have come together."""
+        """Apply lines of one moment as a batch."""
         for line in lines:
             decoded = self.decoder.decode(line)
             if decoded.rejected is not None:
@@ -63,7 +65,7 @@ class Running:
         return self.monitor.advance(self.now)
 
     def decode(self, line: bytes) -> None:
-        """Read a line, and make nothing of it."""
+        """Decode a line and discard the events."""
         self.decoder.decode(line)
 
     def wait(self, seconds: float) -> Outcome:
@@ -71,14 +73,14 @@ class Running:
         return self.monitor.advance(self.now)
 
     def converge(self, network: Network) -> Self:
-        """Let every feed come up and send what it sends on a good day, and wait until all are in sync."""
+        """Bring every feed up with its routes of a good day, and wait until all are in sync."""
         for feed in network.sessions:
             self.dump(network, feed)
         self.wait(IN_SYNC_SECONDS)
         return self
 
     def come_up(self, network: Network, feed: str) -> list[Outcome]:
-        """Let one feed come up until it is in sync; return what came of it, step by step."""
+        """Bring one feed up until it is in sync; yield the outcome of each step."""
         return [*self.dump(network, feed), self.wait(IN_SYNC_SECONDS)]
 
     def dump(self, network: Network, feed: str) -> list[Outcome]:
@@ -90,7 +92,7 @@ class Running:
         ]
 
     def reconfigure(self, config: Config) -> Iterator[None]:
-        """Go over to another policy: what follows from it first, which needs nobody to wait, then step by step."""
+        """Change to another policy: first make the plan, which blocks nothing, then change step by step."""
         self.config = config
         parts = Parts(config, self.now)
         yield
@@ -98,17 +100,17 @@ class Running:
         self.decoder.set_feeds(config.feeds)
 
     def publish(self, outcome: Outcome) -> None:
-        """Tell the pages that are open."""
+        """Publish changes to the open pages."""
         self.hub.publish_outcome(self.monitor, outcome)
 
     def site(self) -> Site:
-        """Its web."""
-        return Site(self, hub=self.hub)  # a Story in all that a site asks of it
+        """The web of this ermon."""
+        return Site(self, hub=self.hub)  # offers everything of a Story that a site uses
 
     # Reading -----------------------------------------------------------------------------------------
 
     def subjects(self) -> int:
-        """How many things are judged."""
+        """The number of subjects."""
         return sum(1 for _ in self.monitor.statuses())
 
     def links_up(self) -> Iterable[bool]:
@@ -119,5 +121,5 @@ class Running:
         return [f"{finding.check} {dict(finding.labels)}" for finding in self.monitor.findings()]
 
     def held(self) -> dict[str, set[Route]]:
-        """The routes that are held, by feed."""
+        """The held routes by feed."""
         return {name: set(feed.rib.routes()) for name, feed in self.monitor.network.feeds.items()}

@@ -1,4 +1,4 @@
-"""What the web costs: scrapes, the status, and the events of the page."""
+"""Measures what the web costs: scrapes, the status, and the events of the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.bench.scale.network import Network
 from tests.bench.scale.running import Running, converged
 
 MOST = 200
-"""Changes of one kind that are published: one costs little, and to bring it about costs more."""
+"""Limit of published changes of one kind: publishing one is cheap, but causing it is not."""
 
 
 def shows(network: Network, folder: Path, effort: float, report: Report) -> None:
@@ -31,15 +31,15 @@ def shows(network: Network, folder: Path, effort: float, report: Report) -> None
 class Asked(NamedTuple):
     body: bytes
     cpu: float
-    """Seconds, without those of the client."""
+    """CPU seconds, without those of the client."""
     hold: float
     """CPU seconds of the longest step of the event loop."""
     step: str
-    """Which step that was."""
+    """The name of that step."""
 
 
 async def _ask_all(running: Running, effort: float, report: Report) -> None:
-    """Ask the web over HTTP, as it is served by the daemon."""
+    """Send requests over HTTP, which the web serves as in the daemon."""
     async with running.site().listens() as url:
         scrape = await _ask(f"{url}/metrics")
         report("metrics_series", sum(not line.startswith(b"#") for line in scrape.body.splitlines()))
@@ -75,21 +75,21 @@ async def _ask(url: str) -> Asked:
 
 
 def _get(url: str) -> tuple[bytes, float]:
-    """Return what is there, and the CPU seconds of this thread, in which nothing but the client runs."""
+    """Return the answer, and the CPU seconds of this thread, which runs only the client."""
     began = time.thread_time()
     with urllib.request.urlopen(url) as response:
         return response.read(), time.thread_time() - began
 
 
 async def _publish_all(network: Network, running: Running, effort: float, report: Report) -> None:
-    """Publish one change after the other to a page that is open."""
+    """Publish one change after the other to an open page."""
     for kind, changes in (("feed", _mirrors_lost), ("link", _links_emptied), ("pool", _pools_leaked)):
         found: list[tuple[float, int]] = []
         for number, outcome in enumerate(changes(network, running)):
             with running.hub.subscribe(running.hub.last_id) as page:
                 seconds = cpu(partial(running.publish, outcome))
                 size = len(await page.wait(0))
-            if number:  # with the first come all pools as they are, once only
+            if number:  # the first publication includes all pools, once
                 found.append((seconds, size))
             if len(found) >= MOST or (len(found) >= LEAST and sum(seconds for seconds, _ in found) >= effort):
                 break
