@@ -1055,9 +1055,11 @@ class FactsFromScratch:
         receive = self._config.circuits[route_set.link[0]].receive
         if not receive.lists_known or not (receive.only_listed or receive.vnets):
             return False
-        named = {service.community for service in receive.services} & route.attributes.communities
         listed = [*(e.prefix for e in receive.prefixes), *receive.own_prefixes, *receive.vnets]
-        outside = not named and not covered(route.prefix, listed)
+        outside = not covered(route.prefix, listed)
+        if not receive.vnets:  # services are a list of their own, for those who list no virtual networks
+            wanted = {service.community for service in receive.services}
+            outside = outside and not wanted & route.attributes.communities
         return outside and not self.is_unexpected(feed, route, route_set)
 
     def is_of_a_vnet(self, feed: str, route: Route, route_set: RouteSet) -> bool:

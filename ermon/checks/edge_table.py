@@ -162,12 +162,16 @@ def judges_lists(circuit: Circuit) -> bool:
 
 
 def _unlisted(circuit: Circuit) -> Callable[[Route], bool]:
-    """Return a test for routes that are not listed, if the circuit lists everything that it may receive."""
+    """Return a test for routes that are not listed, if the circuit lists everything that it may receive.
+
+    On private peering the communities name regions, and every route from a region has one: beside ``vnets`` they list
+    nothing.
+    """
     receive = circuit.receive
     listed = PrefixSet(
         (*(expected.prefix for expected in receive.prefixes), *receive.own_prefixes, *receive.vnets)
     )
-    services = {service.community for service in receive.services}
+    services = set() if receive.vnets else {service.community for service in receive.services}
     judged = judges_lists(circuit) and receive.lists_known
 
     def unlisted(route: Route) -> bool:

@@ -162,6 +162,17 @@ def test_a_route_outside_the_virtual_networks_is_unlisted(space: Space):
     assert net.assert_raised_after(30, "prefix-unlisted", **TO_PLANT).evidence["prefixes"] == [space.extra]
 
 
+def test_the_community_of_its_region_makes_no_route_listed_beside_the_virtual_networks(space: Space):
+    """Every route from a region has it, so that no virtual network there would ever be unlisted."""
+    region = "12076:50004"
+    net = plant(f"vnets: [{VNETS}], services: ['{region}']")
+    net.microsoft_sends("plant-primary", space.extra, communities=region, path="12076 65515")
+    net.assert_raised_after(30, "prefix-unlisted", **TO_PLANT)
+    net = plant(f"only_listed: true, prefixes: [{VNETS}], services: ['{region}']")
+    net.microsoft_sends("plant-primary", space.extra, communities=region, path="12076 65515")
+    assert net.status("prefix-unlisted", **TO_PLANT) == "ok"
+
+
 def test_a_list_that_has_not_been_read_is_unknown(space: Space):
     unread = "sources: [{kind: m365, from: 'https://lists.example.net/m365.json'}]"
     net = company(f"circuits: {{chicago: {{receive: {{only_listed: true, {unread}}}}}}}")
