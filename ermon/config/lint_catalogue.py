@@ -291,6 +291,6 @@ def explain(kind: Kind) -> str:
         f"{kind.name}: {kind.title}",
         f"{kind.weight} of `ermon check`, from the configuration alone",
         textwrap.fill(kind.text, WIDTH),
-        f"To accept it, with the path that `ermon check` prints:\n  {accept}",
+        f"To accept it, with the path that `ermon check` prints, or what that is in:\n  {accept}",
     ]
     return "\n\n".join(parts)

@@ -7,7 +7,7 @@ places in the file, and the daemon logs them when it starts. ``lint_catalogue`` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from ermon.config.yaml import Problem
 from ermon.model.communities import MICROSOFT_ASN
 from ermon.model.inventory import Circuit, Config, InternetUse, Link, Peering, Pool, apart
 from ermon.model.prefixes import Prefix, PrefixIndex, not_public_space
+from ermon.model.settings import AcceptedLint
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ def lint(loaded: LoadedConfig, now: float, folder: Path | None = None, *, here: 
         found += lint_files(loaded.config, folder)
     if here:
         found += lint_machine(loaded.config)
-    accepted = {(each.lint, each.at): each.reason for each in loaded.config.policy.accept}
+    accepted = loaded.config.policy.accept
     linted = [_linted(loaded.positions.problem(each.path, each.message), each, accepted) for each in found]
     linted += [
         _linted(caution, Lint("no-effect", (), caution.message), accepted) for caution in loaded.warnings
@@ -81,13 +82,19 @@ def lint(loaded: LoadedConfig, now: float, folder: Path | None = None, *, here: 
     return sorted(linted, key=lambda each: (each.problem.line, each.problem.column, each.problem.message))
 
 
-def _linted(problem: Problem, found: Lint, accepted: Mapping[tuple[str, str], str]) -> Linted:
+def _linted(problem: Problem, found: Lint, accepted: Iterable[AcceptedLint]) -> Linted:
     weight = found.weight or LINTS[found.name].weight
-    reason = accepted.get((found.name, problem.path))
+    reasons = (each.reason for each in accepted if each.lint == found.name and _is_at(problem.path, each.at))
+    reason = next(reasons, None)
     end = "" if reason is None else f" (accepted: {reason})"
     shown = weight if reason is None else Weight.NOTE
     message = f"{shown}: {found.name}: {problem.message}{end}"
     return Linted(replace(problem, message=message), found.name, weight, reason)
+
+
+def _is_at(path: str, place: str) -> bool:
+    """Return whether a path is a place of the file or in it: ``circuits.ams.links`` is at ``circuits.ams``."""
+    return path == place or path.startswith((f"{place}.", f"{place}["))
 
 
 def lint_inventory(config: Config, now: float) -> Iterator[Lint]:

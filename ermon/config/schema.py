@@ -200,7 +200,7 @@ class AcceptEntry(Section):
     lint: Line
     """Its name, as "ermon check" prints it."""
     at: Line
-    """The path that "ermon check" prints before it, such as circuits.chicago."""
+    """The path that "ermon check" prints before it, or what that is in: circuits.chicago for circuits.chicago.links."""
     reason: Line
     """Why, for the next reader of the file."""
 

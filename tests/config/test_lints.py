@@ -460,8 +460,24 @@ def test_an_accepted_lint_is_a_note_with_the_reason(tmp_path):
     assert ": circuits.ams: note: geo-one-location: " in str(found)
 
 
+@pytest.mark.parametrize("at", ["circuits.ams", "circuits.ams.links", "circuits"])
+def test_a_lint_is_accepted_at_its_path_and_at_what_that_is_in(tmp_path, at):
+    one_router = BASE["circuits"].replace("edge-2", "edge-1")
+    before = [each for each in checked(tmp_path, circuits=one_router) if each.name == "links-on-one-router"]
+    assert [each.problem.path for each in before] == ["circuits.ams.links"]
+    accept = f"{{accept: [{{lint: links-on-one-router, at: {at}, reason: a small site}}]}}"
+    found = checked(tmp_path, circuits=one_router, policy=accept)
+    assert [each.accepted for each in found if each.name == "links-on-one-router"] == ["a small site"]
+
+
 @pytest.mark.parametrize(
-    "accept", ["{lint: metro, at: circuits.ams,", "{lint: geo-one-location, at: circuits.lon,"]
+    "accept",
+    [
+        "{lint: metro, at: circuits.ams,",
+        "{lint: geo-one-location, at: circuits.lon,",
+        "{lint: geo-one-location, at: circuits.am,",
+        "{lint: geo-one-location, at: circuits.ams.links,",
+    ],
 )
 def test_another_lint_or_place_is_not_accepted_with_it(tmp_path, accept):
     found = checked(tmp_path, circuits=ONE_LOCATION, policy=f"{{accept: [{accept} reason: so it is}}]}}")
