@@ -167,7 +167,7 @@ class Decoder:
         ``process`` has said it, where that is known; it may report its own feeds only. An attacker who has taken over
         the one that listens to the internet must not speak for the edge routers.
         """
-        decoded = Decoded([], malformed=[])
+        decoded = Decoded([])
         try:
             answer = self._decode(line, process, decoded)
         except _RejectLine as rejection:

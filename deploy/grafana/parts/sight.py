@@ -51,9 +51,13 @@ def feeds() -> Row:
             lines(
                 (12, 8),
                 "Session changes and lost messages",
-                "How often each session came up and went down, and how many of its messages are known to be lost.",
+                "How often each session came up and went down, how many of its messages are known to be lost, and how "
+                "many of its UPDATEs had a malformed attribute.",
                 Query(f"max by (feed, to) ({new('ermon_feed_transitions_total')})", "{{feed}} {{to}}"),
                 Query(f"max by (feed) ({new('ermon_feed_lost_messages_total')})", "{{feed}} lost"),
+                Query(
+                    f"max by (feed, kind) ({new('ermon_feed_malformed_updates_total')})", "{{feed}} {{kind}}"
+                ),
                 bars=True,
             ),
             lines(
