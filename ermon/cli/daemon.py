@@ -57,8 +57,8 @@ def _add_runtime(parser: argparse.ArgumentParser) -> None:
         dest="runtime",
         type=Path,
         metavar="DIR",
-        help="folder for the files and sockets of ExaBGP while ermon runs "
-        "(default $RUNTIME_DIRECTORY, else a private temporary directory)",
+        help="folder for ExaBGP's files and for the control socket while ermon runs; commands then need --socket "
+        "DIR/control.sock (default $RUNTIME_DIRECTORY, else a private temporary directory)",
     )
     parser.add_argument(  # for tests of what happens beyond it
         "--relay.buffer-limit",

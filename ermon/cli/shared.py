@@ -253,8 +253,8 @@ def add_target(parser: argparse.ArgumentParser, *, optional: str = "") -> None:
         "--socket",
         type=Path,
         metavar="FILE",
-        help="the control socket of a daemon on this machine (default /run/ermon/control.sock); it needs no password, only "
-        "permission to open it",
+        help="the control socket of a daemon on this machine (default /run/ermon/control.sock; DIR/control.sock of one that runs "
+        "with --runtime.path=DIR); it needs no password, only permission to open it",
     )
     parser.add_argument(
         "--ca-file",

@@ -160,7 +160,8 @@ class Client:
         if self._target.no_socket is not None:
             return (
                 f"no ermon runs here: there is no {self._target.no_socket}, and {self.name} cannot be reached: "
-                f"{reason(error)}. Is `ermon run` up? Name another daemon with --socket or --url"
+                f"{reason(error)}. Is `ermon run` up? With --runtime.path=DIR, its socket is DIR/control.sock: name it with "
+                "--socket, or another daemon with --url"
             )
         option = "--url" if socket is None else "--socket"
         return f"{self.name} cannot be reached: {reason(error)}. Is `ermon run` up there? Name another daemon with {option}"

@@ -2,7 +2,7 @@
 
 A violation is raised when it has lasted for ``raise_after`` without interruption, and cleared when ok has lasted for
 ``clear_after``. Unknown neither raises nor clears: it stops the timer. A suppressed violation is not raised; its timer
-starts from the beginning when the suppression ends.
+starts from the beginning when the suppression ends, though the violation began earlier.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ class Phase(StrEnum):
     RAISING = "raising"
     RAISED = "raised"
     CLEARING = "clearing"
+
+
+_WRONG = frozenset({Status.VIOLATED, Status.SUPPRESSED})
 
 
 class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -146,13 +149,14 @@ class Alarm:
 
     def move(self, status: Status, now: float) -> TransitionState | None:
         """Take the status at a moment in; return the transition if it raises or clears at once."""
-        self.state.status = status
+        before, self.state.status = self.state.status, status
         if status is Status.UNKNOWN:
             self._pause(now)
             return None
+        if self.state.phase is Phase.QUIET and status in _WRONG and before not in _WRONG:
+            self.state.since = now
         match self.state.phase:
             case Phase.QUIET if status is Status.VIOLATED:
-                self.state.since = now
                 return self._start(Phase.RAISING, self.raise_after, now)
             case Phase.RAISING if status is Status.VIOLATED:
                 self._resume(now)

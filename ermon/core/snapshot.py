@@ -190,7 +190,9 @@ def take(monitor: Monitor) -> Snapshot:
         cases=tuple(
             AlarmMemory(alarm.subject.check, alarm.subject.labels, structs.replace(alarm.state))
             for alarm in monitor.statuses()
-            if (alarm.phase is not Phase.QUIET and not _begins_again(alarm.state, now)) or alarm.state.waiting
+            if (alarm.phase is not Phase.QUIET and not _begins_again(alarm.state, now))
+            or alarm.state.waiting
+            or alarm.status is Status.SUPPRESSED  # since when, nobody else knows
         ),
     )
 

@@ -108,7 +108,11 @@ def proves_anybody(config: WebConfig) -> bool:
 def how_to_change(request: web.Request) -> str:
     """Say what it takes to be allowed to change anything."""
     shell = request.app[SHELL]
-    here = "" if shell.control is None else f"on ermon's machine, make changes over {shell.control}; "
+    here = (
+        ""
+        if shell.control is None
+        else f"on ermon's machine, make changes over {shell.control} (commands take it as --socket); "
+    )
     switched = "" if shell.changes_allowed else "--web.enable-lifecycle and "
     return (
         f"{here}over TCP they need {switched}a password or a verified client certificate, which --web.config.file "

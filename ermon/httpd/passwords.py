@@ -76,6 +76,8 @@ class Passwords:
         self._wrong: OrderedDict[str, float] = OrderedDict()
         self._waiting: list[_Waiting] = []
         self._having: _Waiting | None = None
+        self._asked: dict[tuple[bytes, str], asyncio.Future[bool | None]] = {}
+        """What is being worked out, by the password and whose it is."""
 
     async def right(self, users: Mapping[str, bytes], user: str, password: str, party: str) -> bool:
         """Return whether this is the user's password; a user who does not exist takes as long as one who does.
@@ -88,7 +90,7 @@ class Passwords:
         if mark in self._right:
             self._right.move_to_end(mark)
             return True
-        if not await self._work_out(password, against, party) or hashed is None:
+        if not await self._once(mark, password, against, party) or hashed is None:
             self._note_wrong(party)
             return False
         self._wrong.pop(party, None)
@@ -103,6 +105,23 @@ class Passwords:
         self._wrong.move_to_end(party)
         if len(self._wrong) > MAX_WRONG:
             self._wrong.popitem(last=False)
+
+    async def _once(self, mark: bytes, password: str, hashed: bytes, party: str) -> bool:
+        """Work a password out once for all requests of a party that come with it: a page sends several at once, and after
+        a start of ermon no password is known yet.
+        """
+        asked = (mark, party)
+        while (others := self._asked.get(asked)) is not None:
+            if (answer := await asyncio.shield(others)) is not None:
+                return answer
+        mine: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        self._asked[asked], found = mine, None
+        try:
+            found = await self._work_out(password, hashed, party)
+            return found
+        finally:
+            del self._asked[asked]
+            mine.set_result(found)  # None: whoever asked has gone, or had no turn, and the next one asks
 
     async def _work_out(self, password: str, hashed: bytes, party: str) -> bool:
         mine = self._queue(party)

@@ -71,9 +71,11 @@ async def test_a_change_is_judged_over_the_control_socket_before_it_is_loaded(co
 def test_where_no_ermon_is_they_say_so(nowhere: Path, command: list[str], code: int, capsys):
     del code
     assert run(command) == 3
-    assert capsys.readouterr().err.startswith(
+    said = capsys.readouterr().err
+    assert said.startswith(
         f"ermon: no ermon runs here: there is no {nowhere}, and http://127.0.0.1:9 cannot be reached: "
     )
+    assert "With --runtime.path=DIR, its socket is DIR/control.sock: name it with --socket" in said
 
 
 async def test_without_a_socket_they_read_at_the_usual_address(

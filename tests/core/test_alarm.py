@@ -127,8 +127,18 @@ def test_a_violation_that_begins_while_suppressed_is_not_raised() -> None:
 def test_raise_after_starts_when_the_suppression_ends() -> None:
     one = case()
     assert live(one, (0, SUPPRESSED), (50, VIOLATED), until=60) == [(60, "raised")]
-    assert one.state.since == 50
     assert live(case(), (0, VIOLATED), (9, SUPPRESSED), (20, VIOLATED), until=30) == [(30, "raised")]
+
+
+def test_a_violation_has_lasted_since_it_began_though_it_was_suppressed() -> None:
+    one = case()
+    live(one, (0, SUPPRESSED), (20, SUPPRESSED), (50, VIOLATED), until=60)
+    assert (one.state.since, one.state.raised_at) == (0, 60)
+    another = case()
+    live(another, (5, VIOLATED), (9, SUPPRESSED), (20, VIOLATED), until=25)
+    assert another.state.since == 5
+    live(another, (25, OK), (26, SUPPRESSED), (30, VIOLATED), until=40)
+    assert another.state.since == 26
 
 
 def test_a_raised_finding_stays_raised_while_suppressed_and_clears_as_usual() -> None:

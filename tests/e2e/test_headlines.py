@@ -189,6 +189,12 @@ def test_who_may_adds_a_window_that_says_what_it_covers_and_ends_it(browser: Bro
         form.get_by_role("button").click()
         dialog = visit.page.get_by_role("dialog")
         expect(dialog).to_contain_text("No new findings will be raised for link primary of circuit chicago")
+        expect(dialog).to_contain_text(re.compile(r"by these \d+ checks: .*link-down"))
+        expect(dialog).not_to_contain_text("subject")
+        expect(dialog).to_contain_text("Why: new optics")
+        expect(dialog).to_contain_text(
+            re.compile(r"It begins when you confirm and ends 1 hour later, at .* UTC")
+        )
         expect(dialog).to_contain_text("link-down")
         assert visit.barriers() == []
         assert watched.book.windows() == ()

@@ -133,6 +133,37 @@ async def test_a_client_that_guesses_does_not_hold_up_the_others(work: Bcrypt):
     assert honest.result()
 
 
+async def test_a_password_that_comes_many_times_at_once_is_worked_out_once(work: Bcrypt):
+    """A page asks for several things as soon as ermon is there again."""
+    checks = Passwords()
+    work.go_on.clear()
+    many = 2 * passwords.MAX_WAITING_PER_PARTY
+    async with asyncio.TaskGroup() as group:
+        right = [group.create_task(checks.right(USERS, "alice", "pässword", "a")) for _ in range(many)]
+        wrong = [group.create_task(checks.right(USERS, "alice", "guess", "b")) for _ in range(many)]
+        await asyncio.sleep(0)
+        work.go_on.set()
+    assert [task.result() for task in right] == [True] * many
+    assert [task.result() for task in wrong] == [False] * many
+    assert len(work.against) == 2
+
+
+async def test_when_the_first_that_asks_goes_away_the_next_one_asks(work: Bcrypt):
+    checks = Passwords()
+    work.go_on.clear()
+    first, second, third = (
+        asyncio.create_task(checks.right(USERS, "alice", "pässword", "a")) for _ in range(3)
+    )
+    await asyncio.sleep(0)
+    second.cancel()
+    first.cancel()
+    await asyncio.sleep(0)
+    work.go_on.set()
+    assert await third
+    assert first.cancelled()
+    assert second.cancelled()
+
+
 # Over HTTP -------------------------------------------------------------------------------------------
 
 
@@ -168,6 +199,22 @@ async def test_the_right_password_opens(client: Client):
     encoded = basic("alice", "pässword")
     assert (await client.text("/-/healthy", Authorization=encoded))[0] == 200
     assert (await client.text("/-/reload", "POST", Authorization=encoded))[0] == 200
+
+
+async def test_all_that_a_page_asks_for_after_a_restart_is_answered(client: Client, site: Site):
+    takes_its_time = bcrypt.hashpw("pässword".encode(), bcrypt.gensalt(9))
+    site.web_config = lambda: WebConfig(users={"alice": takes_its_time})
+    encoded = basic("alice", "pässword")
+    paths = (
+        "/api/v1/status",
+        "/api/v1/findings",
+        "/api/v1/timeline",
+        "/api/v1/caller",
+        "/-/healthy",
+        "/metrics",
+    )
+    answers = await asyncio.gather(*(client.text(path, Authorization=encoded) for path in paths))
+    assert [status for status, _ in answers] == [200] * len(paths)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ async def test_a_refusal_over_tcp_names_the_control_socket(
     async with site.served() as client:
         status, text = await client.text(path, method)
         assert status == 403
-        assert f"on ermon's machine, make changes over {site.control}" in text
+        assert f"on ermon's machine, make changes over {site.control} (commands take it as --socket)" in text
         assert "--web.enable-lifecycle and a password or a verified client certificate" in text
 
 

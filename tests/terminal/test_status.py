@@ -98,6 +98,21 @@ async def test_what_is_quiet_on_purpose_says_why_and_until_when(net: Company):
 
 
 @BOTH_FAMILIES
+async def test_what_outlasts_its_maintenance_has_lasted_as_long_in_every_place(net: Company, space: Space):
+    begins, ends = (datetime.fromtimestamp(net.now + seconds, UTC) for seconds in (0, 20))
+    window = MaintenanceWindow(begins, ends, "new optics", circuit="chicago", link="primary")
+    net.monitor.maintain([window], net.now)
+    net.wait(6).lose("chicago-primary", space.family)
+    noticed = await look(net.wait(19), "status")
+    assert " for 19 s, raised in" in noticed.section("Noticed")
+    assert "down 19 s" in noticed.section("Circuits")
+    raised = await look(net.wait(21), "status")
+    assert raised.section("Findings").startswith("▲ warning Link primary")
+    assert "for 40 s, since" in raised.section("Findings")
+    assert "down 40 s" in raised.section("Circuits")
+
+
+@BOTH_FAMILIES
 async def test_a_dead_circuit_in_maintenance_is_not_well(space: Space):
     """It raises nothing, since somebody wants it so; but traffic that needs the circuit does not flow."""
     net = company("checks: {geo-not-redundant: {enabled: false}}").process_up("edges").process_up("outside")

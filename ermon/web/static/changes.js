@@ -7,9 +7,9 @@ import { ask } from "./ask.js";
 import { el, setText } from "./dom.js";
 import { listenToAccept } from "./findings.js";
 import { actions, placeText } from "./maintenance.js";
-import { changed, onChange, store } from "./store.js";
+import { changed, now, onChange, store } from "./store.js";
 import { refresh } from "./stream.js";
-import { clock, plural, some } from "./words.js";
+import { clock, some } from "./words.js";
 
 const PLACES = 8;
 const section = document.getElementById("changes");
@@ -66,19 +66,24 @@ function offerPlaces() {
 async function submitted(event) {
   event.preventDefault();
   const { place, duration, reason } = form.elements;
-  const to = new Date(Date.parse(store.status.time) + 1000 * Number(duration.value)).toISOString();
-  const wanted = { ...JSON.parse(place.value), to, reason: reason.value };
+  const long = duration.selectedOptions[0].text;
+  // From when it is asked for: somebody may look at the confirmation for a while.
+  const wanted = () => ({ ...JSON.parse(place.value), to: new Date(1000 * (now() + Number(duration.value))).toISOString(), reason: reason.value });
   await told(problem, async () => {
-    const covered = await ask("api/v1/maintenance/preview", { method: "POST", body: wanted });
-    const yes = await confirm(`Maintenance until ${clock(to)}?`, "Begin maintenance", previewed(covered), () => ask("api/v1/maintenance", { method: "POST", body: wanted }));
+    const covered = await ask("api/v1/maintenance/preview", { method: "POST", body: wanted() });
+    const yes = await confirm(`Begin maintenance for ${long}?`, "Begin maintenance", previewed(covered, long), () => ask("api/v1/maintenance", { method: "POST", body: wanted() }));
     if (yes) form.reset();
   });
 }
 
-function previewed({ places, checks, subjects, raised }) {
+function previewed({ window: proposed, places, checks, raised }, long) {
+  const by = checks.length === 1 ? "this check" : `these ${checks.length} checks`;
   return [
-    el("p", {}, "No new findings will be raised for ", el("strong", {}, some(places, PLACES)), ":"),
-    el("p", {}, `${plural(subjects, "subject")} of ${plural(checks.length, "check")}: ${checks.join(", ") || "none"}.`),
+    el("p", {}, `It begins when you confirm and ends ${long} later, at ${clock(proposed.to)} if you confirm now.`),
+    el("p", {}, "Why: ", el("strong", {}, proposed.reason)),
+    checks.length > 0
+      ? el("p", {}, "No new findings will be raised for ", el("strong", {}, some(places, PLACES)), ` by ${by}: ${checks.join(", ")}.`)
+      : el("p", {}, "No check is about ", el("strong", {}, some(places, PLACES)), " alone: the maintenance is shown, and suppresses nothing."),
     raised.length > 0 && el("p", {}, `Findings that are already raised stay raised: ${some(raised, 3)}.`),
     el("p", {}, "Everything else is monitored as before. The page shows the maintenance until it ends."),
   ];
