@@ -1,4 +1,4 @@
-"""A real Alertmanager, and an inbox: a receiver of webhooks, for its pages and for ermon's own posts."""
+"""Runs a real Alertmanager, and an inbox: a receiver of webhooks, for its notifications and for ermon's own posts."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tests.e2e.daemon import LOG_SHOWN, PATIENCE, eventually
 
 
 def require() -> None:
-    """Skip a test where there is no Alertmanager; in CI, fail."""
+    """Skip a test if there is no Alertmanager; in CI, fail."""
     bgp.require(shutil.which("prometheus-alertmanager") is not None, "Alertmanager (prometheus-alertmanager)")
 
 
 class Post(NamedTuple):
-    """One request that an inbox got."""
+    """One request that an inbox received."""
 
     at: float
-    """``time.perf_counter`` when it had arrived."""
+    """``time.perf_counter`` at its arrival."""
     path: str
     headers: Mapping[str, str]
     body: bytes
@@ -41,7 +41,7 @@ class Post(NamedTuple):
 
 
 class Inbox:
-    """An HTTP server on loopback that keeps what is posted to it; usable as a context manager.
+    """An HTTP server on loopback that stores what is posted to it; usable as a context manager.
 
     It answers with ``status``, after ``delay_seconds``.
     """
@@ -77,14 +77,14 @@ class Inbox:
                     self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Nobody reads it."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:
-        """Listen no longer; ``listen`` begins again on the same port."""
+        """Stop listening; ``listen`` starts again on the same port."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -100,15 +100,15 @@ class Inbox:
         ]
 
     def notifications(self, receiver: str, name: str) -> list[str]:
-        """The status of each notification about alerts of this name that this receiver got."""
+        """The status of each notification about alerts of this name that this receiver received."""
         named = [p.json for p in list(self.posts) if p.path == f"/{receiver}"]
         return [n["status"] for n in named if n["groupLabels"].get("alertname") == name]
 
 
 class Alertmanager:
-    """One server, started and killed as often as need be, always on the same port.
+    """One server, which can be started and killed repeatedly, always on the same port.
 
-    ``directory`` holds all of its files, and may not exist yet.
+    ``directory`` is for all of its files, and need not exist yet.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Alertmanager:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Alertmanager]:
-        """Start it, wait until it is ready, and stop it in the end."""
+        """Start it, wait until it is ready, and stop it at the end."""
         require()
         try:
             self.start()
@@ -159,7 +159,7 @@ class Alertmanager:
             self._process.wait(PATIENCE)
 
     def alerts(self, name: str, **labels: str) -> list[dict[str, Any]]:
-        """The alerts of this name that it holds, as its API shows them."""
+        """The alerts of this name that its API shows."""
         found: list[dict[str, Any]] = json.loads(self._get("/api/v2/alerts"))
         return [each for each in found if {"alertname": name, **labels}.items() <= each["labels"].items()]
 
@@ -182,15 +182,15 @@ class Alertmanager:
 USER, PASSWORD = "ermon", "s3cret-of-the-tests"
 AUTHORIZATION = "Basic ZXJtb246czNjcmV0LW9mLXRoZS10ZXN0cw=="
 PASSWORD_HASH = "$2b$04$7JbhmqJJPvdZNsD3l93CYu/1sji9XKzL1eelklOEQKnkG89gHa.w6"
-"""The password with bcrypt, at its least cost."""
+"""The password hashed with bcrypt at its lowest cost."""
 
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "alertmanager" / "alertmanager.yml"
 
 
 def shipped(inbox: Inbox) -> dict[str, Any]:
-    """The configuration that ermon ships, with nothing changed but times, and an inbox for all receivers:
-    each has a path of its own there, after its name.
+    """The configuration that ermon ships, changed only in its times, and with an inbox for all receivers: each has its
+    own path there, named after it.
     """
     found: dict[str, Any] = yaml.safe_load(SHIPPED.read_text())
     _hurry(found["route"])

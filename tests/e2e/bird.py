@@ -118,7 +118,7 @@ class Bird(EdgeRouter):
         self.type(told.splitlines()[-1])
 
     def settings(self) -> str:
-        """Which sessions are shut: the others may come and go."""
+        """Return which sessions are shut; the state of the others may change."""
         shown = self.type("birdc show protocols").splitlines()
         return "\n".join(sorted(line.split()[0] for line in shown if " BGP " in line and " down " in line))
 

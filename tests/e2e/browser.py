@@ -1,4 +1,4 @@
-"""A real Chromium, driven by Playwright, and visits to the status page with it."""
+"""Runs a real Chromium with Playwright, for visits to the status page."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start Debian's; where there is none, the test is skipped, and fails in CI."""
+    """Start Debian's Chromium; without it the test is skipped, and fails in CI."""
     program = shutil.which("chromium")
     bgp.require(program is not None, "Chromium")
-    # Its sandbox needs privileges that root in a container has not.
+    # Its sandbox needs privileges that root in a container lacks.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
@@ -47,7 +47,7 @@ CUT_OFF = """
 
 
 class Visit:
-    """Somebody looks at the status page. What the browser complains of, and what it asks for, is written down."""
+    """A visit to the status page. It collects the browser's complaints and requests."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -69,7 +69,7 @@ class Visit:
         return self("#headline")
 
     def headline_is_shown(self) -> bool:
-        """Whether somebody who sees finds it: it may be in the page for a screen reader alone."""
+        """Whether the headline is visible, and not only there for a screen reader."""
         box = self.headline.bounding_box()
         return box is not None and box["width"] > 300 and box["height"] > 40
 
@@ -84,7 +84,7 @@ class Visit:
         return self.page.get_by_role("table", name=name)
 
     def row(self, table: str, heading: str) -> Locator:
-        """The row of a table that begins with this heading."""
+        """The row of a table with this heading."""
         return (
             self.table(table)
             .get_by_role("row")
@@ -92,7 +92,7 @@ class Visit:
         )
 
     def search(self, query: str) -> None:
-        """Search with the keyboard alone."""
+        """Search with the keyboard only."""
         self.page.keyboard.press("/")
         field = self.page.get_by_label("Search for a prefix")
         expect(field).to_be_focused()
@@ -100,29 +100,31 @@ class Visit:
         field.press("Enter")
 
     def asked_for(self, part: str) -> list[str]:
-        """The paths with this in them that the page has asked for."""
+        """The requested paths that contain this text."""
         return [path for path in map(path_of, self.requests) if part in path]
 
     def live_on_events(self) -> None:
-        """Leave what the page asks for every few seconds unanswered: it has the events alone."""
+        """Leave the regular requests of the page unanswered, so that it has only the events."""
         self.page.route("**/api/v1/status", lambda _: None)
 
     def come_back(self) -> None:
-        """Have the page believe that its reader has come back to it: then it asks for all that has no event."""
+        """Make the page refresh everything that has no event, as when the user returns to its tab."""
         self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than the screen."""
+        """The number of pixels by which the page is wider than the screen."""
         found: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         return found
 
     def cut_off(self) -> list[str]:
-        """What reaches beyond the screen or is cut by what it stands in, the chart and texts with an ellipsis aside."""
+        """Everything that reaches beyond the screen or is cut off by its container, except the chart and texts with an
+        ellipsis.
+        """
         found: list[str] = self.page.evaluate(CUT_OFF)
         return found
 
     def barriers(self) -> list[str]:
-        """What axe-core calls serious or critical."""
+        """The violations that axe-core calls serious or critical."""
         violations = Axe().run(self.page).response["violations"]
         return [
             f"{found['id']}: {[node['html'] for node in found['nodes']][:3]}"
@@ -153,9 +155,8 @@ def visiting(
     user: tuple[str, str] | None = None,
     zone: str | None = None,
 ) -> Iterator[Visit]:
-    """Open the page and wait for its first complete picture, with a user name and a password if need be,
-    in a zone of its own if one is given. In the end
-    it must not have complained, nor have asked any other host.
+    """Open the page and wait until it is complete, with a user name and password and in another time zone if given. At
+    the end it must not have complained, nor sent a request to another host.
     """
     credentials = None if user is None else {"username": user[0], "password": user[1]}
     context = browser.new_context(

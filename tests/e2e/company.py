@@ -1,4 +1,4 @@
-"""The small company of these tests, each of its feeds a session of a router with a table of its own."""
+"""The small company of these tests. Each of its feeds is a session of a router with its own table."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ checks:
   feed-lost-messages: {clear_after: 500ms}
   exabgp-down: {raise_after: 0}
 """
-"""All feeds but ``outside`` share one ExaBGP process. Timers are short, and everything else as by default."""
+"""All feeds but ``outside`` share one ExaBGP process. Timers are short; everything else has its default."""
 
 EDGES = ("edge-1", "edge-2", "edge-1-msee", "edge-2-msee", "edge-1-isp-a")
 POOL = {"ipv4": "198.51.100.0/28", "ipv6": "2001:db8:100:10::/64"}
 PART_OF_POOL = {"ipv4": "198.51.100.3/32", "ipv6": "2001:db8:100:10::3/128"}
 PUBLISHED = {"ipv4": "198.51.100.128/27", "ipv6": "2001:db8:100:80::/64"}
-"""What we announce to the internet on a good day."""
+"""What the company announces to the internet on a good day."""
 EXCHANGE = {"ipv4": "192.0.2.0/26", "ipv6": "2001:db8:40::/48"}
 """What Microsoft sends on each link."""
 EXCHANGE_ONLINE = (12076, 5010)
@@ -69,20 +69,20 @@ MSEE = {
     "edge-2": {"ipv4": "203.0.113.6", "ipv6": "2001:db8:ffff::6"},
     "edge-3": {"ipv4": "203.0.113.10", "ipv6": "2001:db8:ffff::a"},
 }
-"""The far end of each edge router's link."""
+"""Microsoft's end of each edge router's link."""
 OURS = {"ipv4": "203.0.113.1", "ipv6": "2001:db8:ffff::1"}
-"""The next hop of what we announce."""
+"""The next hop of the company's announcements."""
 
 _numbers = itertools.cycle(range(1, 255))
 
 
 def own_network() -> str:
-    """Return the first three octets of loopback addresses that no test beside this one uses."""
+    """Return the first three octets of loopback addresses that no other running test uses."""
     return f"127.{64 + os.getpid() % 128}.{next(_numbers)}"
 
 
 def configuration(network: str) -> dict[str, Any]:
-    """The company's configuration on addresses of ``network``, to be changed at will."""
+    """The company's configuration on addresses of ``network``; a test may change it."""
     found: dict[str, Any] = yaml.safe_load(CONFIGURATION.replace("NET", network))
     locals_ = {feed["local"] for feed in found["feeds"].values()}
     found["collector"]["port"] = bgp.free_port(*locals_)
@@ -93,13 +93,13 @@ class Company:
     """A configuration, a daemon that runs on it, and a router for each of its feeds."""
 
     def __init__(self, directory: Path, settings: dict[str, Any], *flags: str, **speakers: Any) -> None:
-        """``flags`` are the daemon's, ``speakers`` settings of every router's sessions."""
+        """``flags`` are those of the daemon, ``speakers`` settings of every router's sessions."""
         self.settings = settings
         self.daemon = Daemon(directory, settings, *flags)
         self.routers = {name: self.router(name, **speakers) for name in settings["feeds"]}
 
     def router(self, name: str, **settings: Any) -> Router:
-        """Make the router of a feed, with its good day's table."""
+        """Make the router of a feed, with its table of a good day."""
         feed = self.settings["feeds"][name]
         settings.setdefault("hold_time", int(self.settings["collector"]["hold_time"].removesuffix("s")))
         speaker = Speaker(
@@ -122,7 +122,7 @@ class Company:
 
     @contextlib.contextmanager
     def started(self) -> Iterator[Company]:
-        """Start everything, wait until every feed is in sync, and stop it all in the end."""
+        """Start everything, wait until every feed is in sync, and stop everything at the end."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.daemon)
             self.daemon.start()
@@ -143,7 +143,7 @@ class Company:
         self.daemon.wait_until(lambda: not self.daemon.api("findings?state=raised"), "nothing is raised")
 
     def sessions(self) -> dict[str, int]:
-        """How many sessions each router has had."""
+        """The number of sessions that each router has had."""
         return {name: router.sessions for name, router in self.routers.items()}
 
     def leak(self, prefix: str, feed: str = "edge-1-isp-a") -> None:
@@ -160,7 +160,7 @@ class Company:
 
 
 def bring(router: Router, msee: str, prefix: str) -> None:
-    """Have an edge table show what Microsoft sends by way of an MSEE, with a path identifier."""
+    """Announce on an edge table what Microsoft sends through an MSEE, with a path identifier."""
     router.announce(
         prefix,
         next_hop=msee,
@@ -172,5 +172,5 @@ def bring(router: Router, msee: str, prefix: str) -> None:
 
 
 def export(router: Router, prefix: str) -> None:
-    """Have a mirror show a prefix that we originate."""
+    """Announce on a mirror a prefix that the company originates."""
     router.announce(prefix, next_hop=OURS["ipv6" if ":" in prefix else "ipv4"], as_path=[64500])

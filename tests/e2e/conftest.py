@@ -9,6 +9,6 @@ import pytest
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """A directory of the test's own whose path is short enough for a socket."""
+    """A directory for the test whose path is short enough for a socket."""
     with tempfile.TemporaryDirectory(prefix="ermon-") as path:
         yield Path(path)

@@ -1,4 +1,4 @@
-"""Runs `ermon run` as its users do, in a process of its own, and reads what it says: API, metrics, log."""
+"""Runs `ermon run` as its users do, in its own process, and reads its API, metrics and log."""
 
 from __future__ import annotations
 
@@ -25,21 +25,24 @@ from prometheus_client.parser import text_string_to_metric_families
 from ermon.exabgp import launch, relay
 
 PATIENCE = 30.0
-"""Seconds after which something that should have happened is a failed test, however slow the machine."""
+"""Seconds after which a test fails whose condition has not come true, also on a slow machine."""
 ORPHAN_SECONDS = 15.0
-"""No child outlives an ermon for longer, also on a machine that is busy: a relay gives ExaBGP four seconds to end."""
+"""No child may run longer than this after the end of ermon, also on a busy machine: a relay gives ExaBGP four seconds
+to end.
+"""
 STOP_SECONDS = 4.5
-"""How long ermon may take to stop. It takes less than two seconds, of a machine that has nothing else to do; what it
-must not wait for lasts five and more."""
+"""How long ermon may take to stop. On an idle machine it takes less than two seconds; what it must not wait for takes
+five or more.
+"""
 POLL_SECONDS = 0.02
 BOTH_DIALECTS = pytest.mark.usefixtures("dialect")
-"""For what routes, sessions and losses are about: ExaBGP passes UPDATEs on as they came, and as its JSON."""
+"""For tests of routes, sessions and losses: ExaBGP sends raw UPDATEs, or its JSON."""
 LOG_SHOWN = 60
 """Lines of ermon's log that a failed test shows."""
 
 
 def eventually(condition: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
-    """Return once ``condition`` holds; otherwise the test has failed: ``what`` has not come true."""
+    """Return when ``condition`` is true; otherwise fail with ``what`` was expected."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
@@ -48,7 +51,7 @@ def eventually(condition: Callable[[], object], what: str, timeout: float = PATI
 
 
 class Transition(NamedTuple):
-    """What the event stream tells of a finding."""
+    """A transition of a finding, as the event stream reports it."""
 
     state: str
     check: str
@@ -62,11 +65,11 @@ class Answer(NamedTuple):
 
 
 class EventStream:
-    """The server-sent events of an ermon, read from a thread as long as the stream is open."""
+    """The server-sent events of an ermon, read by a thread while the stream is open."""
 
     def __init__(self, host: str, port: int) -> None:
         self.events: list[tuple[str, Any]] = []
-        """Kind and data of each, the snapshot at the beginning first."""
+        """Kind and data of each event, beginning with the snapshot."""
         self.ended = threading.Event()
         self._connection = http.client.HTTPConnection(host, port, timeout=None)
         self._connection.request("GET", "/api/v1/events", headers={"Accept": "text/event-stream"})
@@ -92,7 +95,7 @@ class EventStream:
         return [Transition(d["state"], d["check"], d["labels"], d["evidence"]) for d in found]
 
     def told(self, state: str, check: str, **labels: str) -> list[Transition]:
-        """The transitions of a check to ``state`` whose labels hold these."""
+        """The transitions of a check to ``state`` with these labels."""
         return [
             t for t in self.transitions if (t.state, t.check) == (state, check) and _holds(t.labels, labels)
         ]
@@ -115,10 +118,10 @@ class EventStream:
 
 
 class Daemon:
-    """One configuration and the `ermon run` that runs on it, started again and again if need be.
+    """One configuration and the `ermon run` that uses it, which can be started repeatedly.
 
-    ``directory`` holds all of its files, and is its own. Leaving the context stops ermon, and fails the test
-    if a process of it is left over or it has met an error that it did not expect.
+    ``directory`` is only for its files. At the end of the block ermon is stopped. The test fails if a process of it is
+    left over or if ermon has logged an unexpected error.
     """
 
     def __init__(self, directory: Path, configuration: Mapping[str, Any], *flags: str) -> None:
@@ -128,9 +131,9 @@ class Daemon:
         self.log_file = directory / "ermon.log"
         self.flags = flags
         self.environment: dict[str, str] = {}
-        """What it finds in its environment besides."""
+        """Additional variables of its environment."""
         self.interpreter: tuple[str, ...] = (sys.executable,)
-        """What runs it."""
+        """The command that runs it."""
         self.process: subprocess.Popen[bytes] | None = None
         self._address = ("", 0)
         self.configure(configuration)
@@ -161,11 +164,11 @@ class Daemon:
     # Life --------------------------------------------------------------------------------------------
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
-        """Write the configuration file; a running ermon takes it at its next reload."""
+        """Write the configuration file; a running ermon loads it with its next reload."""
         self.config_file.write_text(yaml.safe_dump(dict(configuration), sort_keys=False))
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start ermon and wait for nothing."""
+        """Start ermon without waiting."""
         arguments = (
             f"--config.file={self.config_file}",
             f"--runtime.path={self.runtime}",
@@ -205,7 +208,7 @@ class Daemon:
         self.process.send_signal(number)
 
     def end(self, number: signal.Signals) -> None:
-        """End ermon with a signal, and wait until nothing of it is left."""
+        """End ermon with a signal, and wait until all of its processes have ended."""
         self.send_signal(number)
         assert self.process is not None
         self.process.wait(PATIENCE)
@@ -213,7 +216,7 @@ class Daemon:
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """Stop ermon's own process, and let it go on in the end."""
+        """Stop ermon's own process inside the block, and continue it at the end."""
         self.send_signal(signal.SIGSTOP)
         eventually(lambda: _state(self.pid) == "T", "ermon stands still")
         yield
@@ -227,7 +230,7 @@ class Daemon:
     # Its processes -----------------------------------------------------------------------------------
 
     def processes(self) -> dict[int, list[str]]:
-        """Every process of this ermon, its children and theirs: pid and arguments."""
+        """Every process of this ermon and its descendants: pid and arguments."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -237,7 +240,7 @@ class Daemon:
         return found
 
     def wait_until_nothing_is_left(self) -> None:
-        """A relay may end a moment after the ermon that has stopped or was killed."""
+        """Wait for the relay, which may end a moment after ermon was stopped or killed."""
         eventually(lambda: not self.processes(), "its children end", ORPHAN_SECONDS)
 
     def exabgp_pid(self, name: str = "edges") -> int:
@@ -259,12 +262,12 @@ class Daemon:
 
     @property
     def address(self) -> str:
-        """Where its web listens, ``HOST:PORT``."""
+        """The address of its web, ``HOST:PORT``."""
         host, port = self._address
         return f"{host}:{port}"
 
     def request(self, method: str, path: str, body: object = None) -> Answer:
-        """Ask over TCP; a change over the control socket."""
+        """Send a request over TCP; send a change over the control socket."""
         changes = method not in {"GET", "HEAD"}
         connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE)
         with contextlib.closing(connection):
@@ -288,7 +291,7 @@ class Daemon:
         return EventStream(*self._address)
 
     def findings(self, check: str, **labels: str) -> list[dict[str, Any]]:
-        """The raised findings of a check whose labels hold these."""
+        """The raised findings of a check with these labels."""
         found: list[dict[str, Any]] = self.api("findings?state=raised")
         return [f for f in found if f["check"] == check and _holds(f["labels"], labels)]
 
@@ -305,7 +308,7 @@ class Daemon:
         return found
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of the series of this name whose labels hold these; there is at least one."""
+        """The sum of the series of this name with these labels, of which there must be at least one."""
         families = text_string_to_metric_families(self.get("/metrics").text)
         samples = [sample for family in families for sample in family.samples]
         values = [s.value for s in samples if s.name == name and _holds(s.labels, labels)]
@@ -324,7 +327,7 @@ class Daemon:
     # Waiting -----------------------------------------------------------------------------------------
 
     def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        """Return once ``condition`` holds; the test has failed when that does not happen, or when ermon ends."""
+        """Return when ``condition`` is true; fail if it does not become true, or if ermon ends."""
 
         def holds_or_dead() -> bool:
             return bool(condition()) or self._ended()
@@ -340,11 +343,11 @@ class Daemon:
         return self.findings(check, **labels)[0]
 
     def wait_until_cleared(self, check: str, **labels: str) -> None:
-        """Wait until nothing of this check is raised."""
+        """Wait until no finding of this check is raised."""
         self.wait_until(lambda: not self.findings(check, **labels), f"{check} {labels} is cleared")
 
     def wait_until_in_sync(self, *feeds: str) -> None:
-        """Wait until all that these feeds carry is known to be complete."""
+        """Wait until these feeds are in sync in all of their families."""
 
         def in_sync() -> bool:
             known = self.status()["feeds"]
@@ -361,5 +364,5 @@ def _holds(all_values: Mapping[str, Any], some: Mapping[str, Any]) -> bool:
 
 
 def _state(pid: int) -> str:
-    """Return a process' state, as proc(5) writes it."""
+    """Return the state of a process, as in proc(5)."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

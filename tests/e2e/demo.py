@@ -1,4 +1,4 @@
-"""Runs ``ermon demo`` as its users start it: a process with a terminal's signals, and all that it starts."""
+"""Runs ``ermon demo`` as its users do: a process with a terminal's signals, and its children."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PATIENCE = 120.0
-"""Seconds after which something that should have happened is a failed test, however slow the machine."""
+"""Seconds after which a test fails whose condition has not come true, also on a slow machine."""
 HELD = "Everything stays up"
-"""What a demo that is held prints when its story is over."""
+"""The line that a demo with --hold prints at the end."""
 
 
 class Demo:
-    """A running ``ermon demo``, whose temporary files and processes can be told from all others."""
+    """A running ``ermon demo``, whose temporary files and processes can be distinguished from others."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ class Demo:
         return self.process.returncode
 
     def children(self) -> list[int]:
-        """Return the processes that work with the demo's temporary files, which all of its children do."""
+        """Return the processes that use the demo's temporary files, as all of its children do."""
         found = []
         for command in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -59,7 +59,7 @@ class Demo:
         return found
 
     def kill(self) -> None:
-        """End it and all that it has started, and remove its files."""
+        """Kill the demo and its children, and remove its files."""
         self.process.kill()
         self.process.communicate()
         for child in self.children():
@@ -70,8 +70,8 @@ class Demo:
 
 @contextlib.contextmanager
 def running_demo(*arguments: str) -> Iterator[Demo]:
-    """Start one in a folder of its own, and leave nothing of it in the end."""
-    demo = Demo(Path(tempfile.mkdtemp(prefix="demo-")), *arguments)  # short: it holds Unix sockets
+    """Start a demo in its own folder, and remove everything at the end."""
+    demo = Demo(Path(tempfile.mkdtemp(prefix="demo-")), *arguments)  # short, because it contains Unix sockets
     try:
         yield demo
     finally:

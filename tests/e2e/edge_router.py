@@ -1,9 +1,9 @@
-"""A real BGP daemon as the edge router of a small network, and what must be true of ermon behind it.
+"""A real BGP daemon as the edge router of a small network, and the tests that ermon must pass behind it.
 
-Everything lives in one network namespace. ``edge-1`` is the daemon under test. It carries both links of
-the circuit, so that one prefix comes by two paths; Microsoft's end of each is a bare speaker. It has four
-sessions with ermon: its table (iBGP, ADD-PATH, next hops unchanged), a mirror of each link and one of the
-uplink (eBGP, with the outbound policy of the neighbour that they mirror).
+Everything runs in one network namespace. ``edge-1`` is the daemon under test. It has both links of the circuit, so that
+it learns one prefix over two paths; Microsoft's end of each link is a bare speaker. It has four sessions with ermon:
+its table (iBGP, ADD-PATH, next hops unchanged), a mirror of each link and one of the uplink (eBGP, with the outbound
+policy of the mirrored neighbour).
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from tests.e2e.router import Router
 
 EDGE, EDGE6 = "127.0.0.11", "2001:db8:fe::11"
 COLLECTOR6 = "2001:db8:fe::1"
-"""ermon's address of the table's session: FRR writes IPv4-mapped next hops into IPv6 routes on an IPv4 one."""
+"""ermon's address for the session with the table: over an IPv4 session FRR writes IPv4-mapped next hops into IPv6
+routes.
+"""
 HOLD_SECONDS = 3
 CONFIGURATION = f"""
 customer: {{asn: 64500, own_prefixes: [198.51.100.0/24, "2001:db8:100::/40"]}}
@@ -66,10 +68,10 @@ checks:
 """
 FEEDS = ("table", "msee-a", "msee-b", "isp-a")
 LINK_ENDS = ("203.0.113.1/30", "203.0.113.5/30", "2001:db8:ffff::1/126", "2001:db8:ffff::5/126")
-"""The edge router's ends of the links: a next hop on them can be resolved."""
+"""The edge router's ends of the links, so that next hops on them can be resolved."""
 PRIMARY_MSEE = {"ipv4": "203.0.113.2", "ipv6": "2001:db8:ffff::2"}
 SECONDARY_MSEE = {"ipv4": "203.0.113.6", "ipv6": "2001:db8:ffff::6"}
-"""Next hops: Microsoft's ends of the links."""
+"""Microsoft's ends of the links, which are the next hops."""
 SHARED = {"ipv4": "192.0.2.0/26", "ipv6": "2001:db8:40::/48"}
 """What Microsoft sends on both links."""
 ONLY_SECONDARY = {"ipv4": "192.0.2.64/26", "ipv6": "2001:db8:41::/48"}
@@ -80,13 +82,13 @@ EXCHANGE_ONLINE, REGION = (12076, 5010), (12076, 51004)
 
 
 class EdgeRouter(ABC):
-    """The daemon under test, which runs in the foreground from ``start`` to ``stop``."""
+    """The daemon under test; ``start`` runs it in the foreground, ``stop`` ends it."""
 
     process: subprocess.Popen[bytes]
     platform: str
-    """What ermon calls it."""
+    """ermon's name of its platform."""
     policy: str
-    """The name of what is applied outbound to the internet in IPv4."""
+    """The name of the outbound policy to the internet in IPv4."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -94,43 +96,43 @@ class EdgeRouter(ABC):
     @staticmethod
     @abstractmethod
     def require() -> None:
-        """Skip the test where this daemon is not installed; in CI, fail it."""
+        """Skip the test if this daemon is not installed; in CI, fail."""
 
     @abstractmethod
     def start(self) -> None:
-        """Start with a configuration that does as it should."""
+        """Start with the right configuration."""
 
     @abstractmethod
     def leak(self, family: str) -> None:
-        """Let the pool of a family out to the internet, by an error in the outbound policy."""
+        """Leak the pool of a family to the internet, by an error in the outbound policy."""
 
     @abstractmethod
     def repair(self, family: str) -> None: ...
 
     @abstractmethod
     def shut_down(self, feed: str, communication: str) -> None:
-        """Take a session with ermon out of service, as an administrator does, and say why (RFC 9003)."""
+        """Shut a session with ermon down, as an administrator does, with a reason (RFC 9003)."""
 
     @abstractmethod
     def enable(self, feed: str) -> None: ...
 
     @abstractmethod
     def programs(self) -> dict[str, str]:
-        """The programs that commands call, each as a function of a shell that reaches this daemon and no other."""
+        """The programs that commands call, as shell functions that reach only this daemon."""
 
     @abstractmethod
     def stop_as_told(self, told: str) -> None:
-        """Do what a command of ermon for ``stop`` tells."""
+        """Run the command that ermon shows for ``stop``."""
 
     @abstractmethod
     def undo_as_told(self, told: str) -> None: ...
 
     @abstractmethod
     def settings(self) -> str:
-        """What a change changes: the configuration, or the state of the protocols."""
+        """Return what a change changes: the configuration, or the state of the protocols."""
 
     def type(self, command: str) -> str:
-        """Type a command that ermon shows, and return what it prints."""
+        """Run a command that ermon shows, and return its output."""
         functions = "\n".join(
             f'{name}() {{ command {name} {how} "$@"; }}' for name, how in self.programs().items()
         )
@@ -162,7 +164,7 @@ class Network:
             self.send_on_secondary(family)
 
     def send_on_secondary(self, family: str) -> None:
-        """Have Microsoft send on the secondary link what it does not send on the other."""
+        """Announce from Microsoft on the secondary link what it does not send on the other."""
         _send(self.secondary, ONLY_SECONDARY[family], SECONDARY_MSEE[family])
 
     def withdraw_from_secondary(self, family: str) -> None:
@@ -170,7 +172,7 @@ class Network:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Network]:
-        """Start everything, wait until every feed is in sync, and stop it all in the end."""
+        """Start everything, wait until every feed is in sync, and stop everything at the end."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(namespace(*LINK_ENDS, f"{EDGE6}/128", f"{COLLECTOR6}/128"))
             stack.callback(self.edge.stop)
@@ -184,7 +186,7 @@ class Network:
             yield self
 
     def wait_until_well(self) -> None:
-        """Wait until ermon has seen everything, and finds nothing wrong with it."""
+        """Wait until ermon has seen everything and nothing is raised."""
         self.daemon.wait_until_in_sync(*FEEDS)
         self.daemon.wait_until(lambda: not self.daemon.api("findings?state=raised"), "nothing is raised")
 

@@ -1,7 +1,7 @@
-"""A network namespace of a test's own: in it, all of 127.0.0.0/8 and every port are free.
+"""A network namespace for a test, in which all of 127.0.0.0/8 and every port are free.
 
-It has no name, so that nothing of it can be left over: the kernel takes it back with the last process and
-socket in it, whatever becomes of the test.
+It has no name, so that nothing of it can be left over: the kernel removes it with its last process and socket, also
+after a failed test.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextlib.contextmanager
 def namespace(*addresses: str) -> Iterator[None]:
-    """Put this thread, and all that it starts meanwhile, into a new network namespace.
+    """Put this thread and everything that it starts into a new network namespace.
 
-    ``addresses`` are interface addresses that its loopback interface has besides 127.0.0.1/8 and ::1.
-    Skips the test where that is not allowed; in CI, fails it.
+    ``addresses`` are further addresses of its loopback interface, besides 127.0.0.1/8 and ::1. Skips the test if
+    namespaces are not allowed; in CI, fails it.
     """
     bgp.require(shutil.which("ip") is not None, "iproute2")
     with open("/proc/thread-self/ns/net", "rb") as outside:  # noqa: PTH123  # Path has no read-only descriptor

@@ -1,6 +1,6 @@
-"""The pictures of the README: the status page while the demo's NAT pool leaks.
+"""Makes the pictures of the README: the status page while the demo's NAT pool leaks.
 
-Run from the top of the repository, ``python -m tests.e2e.pictures`` takes them anew.
+Run from the top of the repository, ``python -m tests.e2e.pictures`` makes them again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def picture(scheme: Scheme) -> Path:
 
 @contextmanager
 def demo_with_a_leak() -> Iterator[str]:
-    """Play the demo up to its leak, without the repair; yield the address of its ermon's web."""
+    """Run the demo up to its leak, without the repair; yield the address of its ermon's web."""
     leaking, over = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
     urls: list[str] = []
@@ -73,7 +73,7 @@ def demo_with_a_leak() -> Iterator[str]:
 
 @contextmanager
 def looking_at_the_leak(browser: Browser, url: str, scheme: Scheme) -> Iterator[Visit]:
-    """Open the page as it is in the picture, with what to do about the leak."""
+    """Open the page as in the picture, with the steps of the leak."""
     with visiting(browser, url, scheme=scheme, width=WIDTH, height=HEIGHT) as visit:
         expect(visit("#raised .guide li").first).to_be_visible()
         yield visit

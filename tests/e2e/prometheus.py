@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes ermons, every second instead of every fifteen."""
+"""Runs a real Prometheus that scrapes ermons every second instead of every fifteen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INTERVAL = "1s"
 
 
 def require() -> None:
-    """Skip a test where there is no Prometheus; in CI, fail."""
+    """Skip a test if there is no Prometheus; in CI, fail."""
     bgp.require(shutil.which("prometheus") is not None, "Prometheus")
 
 
@@ -33,9 +33,9 @@ class Series(NamedTuple):
 
 
 class Prometheus:
-    """One server: ``targets`` are scraped as the job ``ermon``, ``alertmanagers`` are sent the alerts.
+    """One server: it scrapes ``targets`` as the job ``ermon``, and sends alerts to ``alertmanagers``.
 
-    Both are addresses, ``HOST:PORT``. ``directory`` holds all of its files, and may not exist yet.
+    Both are addresses, ``HOST:PORT``. ``directory`` is for all of its files, and need not exist yet.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Prometheus:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Prometheus]:
-        """Start it, wait until it answers, and stop it in the end."""
+        """Start it, wait until it answers, and stop it at the end."""
         require()
         arguments = (
             f"--config.file={self.directory / 'prometheus.yml'}",
@@ -90,7 +90,7 @@ class Prometheus:
     # What it says ------------------------------------------------------------------------------------
 
     def query(self, expression: str) -> list[Series]:
-        """Evaluate an expression now: an instant vector, or a scalar as one element without labels."""
+        """Evaluate an expression now; returns an instant vector, or a scalar as one element without labels."""
         data = self.api(f"query?{urlencode({'query': expression})}")
         if data["resultType"] == "scalar":
             return [Series({}, float(data["result"][1]))]
@@ -114,7 +114,7 @@ class Prometheus:
         return "\n".join(self.log_file.read_text().splitlines()[-LOG_SHOWN:])
 
     def wait_until_scraped(self, targets: int = 1) -> None:
-        """Wait until so many targets have been scraped well."""
+        """Wait until this number of targets has been scraped successfully."""
         eventually(lambda: len(self.query('up{job="ermon"} == 1')) == targets, f"{targets} targets are up")
 
     def _find_address(self) -> bool:

@@ -1,4 +1,4 @@
-"""ermon on the reference configuration, behind six routers that know of it what `ermon render router` prints."""
+"""ermon on the reference configuration, behind six routers that are configured with what `ermon render router` prints."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ REPLACED = {
     "REPLACE-MD5-KEY-OF-CAMPUS-CORE": "the-key-of-campus-core",
     "REPLACE-IPV6-ADDRESS-OF-EDGE-3": "2001:db8:fe::3",
 }
-"""What a user puts in the place of what ermon cannot know."""
+"""The values that a user must fill in, because ermon cannot know them."""
 
 
 class Network(NamedTuple):
     ermon: Daemon
     speakers: Mapping[str, list[Router]]
-    """What speaks to each router."""
+    """The speakers of each router."""
 
 
 def rendered(config: Config, name: str, platform: str, mirrors: Mirrors | None = None) -> str:
-    """Return what is printed for a router, ready to be loaded."""
+    """Return the rendered configuration of a router, ready to be loaded."""
     text = render(config, name, platform, mirrors or {})
     for placeholder, value in REPLACED.items():
         text = text.replace(placeholder, value)
@@ -48,7 +48,7 @@ def behind(daemons: Mapping[str, type[FrrSite]], *flags: str) -> Iterator[Networ
         kind.require()
     with tempfile.TemporaryDirectory(prefix="ermon-") as path, contextlib.ExitStack() as stack:
         directory = Path(path)
-        directory.chmod(0o755)  # FRR runs as a user of its own
+        directory.chmod(0o755)  # FRR runs as another user
         stack.enter_context(namespace())
         settings = yaml.safe_load(REFERENCE.read_text().replace("127.0.0.", NET))
         for site in SITES:

@@ -1,4 +1,4 @@
-"""A router on a bare BGP speaker: it keeps its session, and sends its table whenever that begins anew."""
+"""A router on a bare BGP speaker: keeps its session, and sends its table at the start of each session."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _FAMILY_OF_VERSION: dict[int, bgp.Family] = {4: "ipv4", 6: "ipv6"}
 
 
 class Router:
-    """One session of a router and the table that it sends there; usable as a context manager.
+    """One session of a router and the table that it sends; usable as a context manager.
 
-    As a real router does, it connects again whenever the session has ended, begins each session with its
-    whole table and End-of-RIB, and sends a family again when it is asked to (RFC 2918).
+    As a real router, it connects again after the end of a session, begins each session with its whole table and
+    End-of-RIB, and sends a family again on request (RFC 2918).
     """
 
     def __init__(self, speaker: Speaker) -> None:
         self.speaker = speaker
         self.sessions = 0
-        """Sessions that came up, the present one included."""
+        """The number of sessions that came up, including the present one."""
         self._table: dict[tuple[str, int | None], bytes] = {}
         self._lock = threading.Lock()
         self._enabled = threading.Event()
@@ -56,7 +56,7 @@ class Router:
         local_preference: int | None = None,
         med: int | None = None,
     ) -> None:
-        """Put routes into the table; a session that is up hears of them at once."""
+        """Add routes to the table, and send them at once if the session is up."""
         as_path, communities = list(as_path), list(communities)
         with self._lock:
             for prefix in prefixes:
@@ -82,23 +82,23 @@ class Router:
         self._enabled.set()
 
     def shut_down(self, communication: str) -> None:
-        """End the session with a Cease that says why (RFC 9003), and open no other until ``enable``."""
+        """End the session with a Cease that has a reason (RFC 9003), and connect again only after ``enable``."""
         text = communication.encode()
         with self._disabled():
             self.speaker.notify(6, 2, bytes([len(text)]) + text)
 
     def reset(self) -> None:
-        """End the session with a TCP reset, and open no other until ``enable``."""
+        """End the session with a TCP reset, and connect again only after ``enable``."""
         with self._disabled():
             self.speaker.reset()
 
     def vanish(self) -> None:
-        """End the session without a word, and open no other until ``enable``."""
+        """End the session without any packet, and connect again only after ``enable``."""
         with self._disabled():
             self.speaker.vanish()
 
     def keepalives(self) -> int:
-        """How many the far end has sent in this session."""
+        """The number of keepalives that the far end has sent in this session."""
         return sum(kind == bgp.KEEPALIVE for kind, _ in self.speaker.received)
 
     @contextlib.contextmanager
@@ -108,7 +108,7 @@ class Router:
             yield
 
     def _send(self, message: bytes) -> None:
-        with contextlib.suppress(OSError):  # the session has just ended: the next one begins with the table
+        with contextlib.suppress(OSError):  # the session has just ended; the next one begins with the table
             if self.speaker.is_up:
                 self.speaker.send(message)
 
@@ -121,7 +121,7 @@ class Router:
             self._closing.wait(RETRY_SECONDS)
 
     def _serve(self) -> None:
-        """Send the table, and again what is asked for, until the session ends."""
+        """Send the table, and families again on request, until the session ends."""
         with self._lock:
             self.sessions += 1
             self.speaker.send(*self._table.values())
@@ -133,7 +133,7 @@ class Router:
             for kind, body in news:
                 if kind == bgp.ROUTE_REFRESH:
                     self._send_again("ipv6" if body[:2] == b"\0\2" else "ipv4")
-        with self._lock:  # whoever is ending the session has done so
+        with self._lock:  # the code that ends the session has done so
             pass
 
     def _send_again(self, family: bgp.Family) -> None:

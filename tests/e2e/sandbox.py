@@ -1,9 +1,9 @@
-"""Runs a command in the sandbox that a unit describes, as far as that goes without systemd.
+"""Runs a command in the sandbox that a unit describes, as far as that is possible without systemd.
 
-As ``sandbox.py UNIT WRITABLE_DIRECTORY COMMAND...``, by root: user nobody with the unit's capabilities alone,
-without new privileges, with its umask; everything but the directory read-only; and system calls, address
-families, and memory that is written and executed, as the unit allows them. What the unit says and this does
-not know of is not enforced here.
+Run by root as ``sandbox.py UNIT WRITABLE_DIRECTORY COMMAND...``. It enforces: user nobody with only the unit's
+capabilities, without new privileges, with its umask; everything but the directory read-only; and system calls, address
+families, and memory that is written and executed, as the unit allows them. Other settings of the unit are not enforced
+here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Unit:
         return [word for value in self.settings[name] for word in value.split()]
 
     def system_calls(self) -> set[str]:
-        """The names of the allowed ones, out of the groups that systemd knows."""
+        """The names of the allowed system calls, with systemd's groups expanded."""
         groups = _groups()
         allowed = set(_expand(groups, ["@default"]))
         for value in self.settings["SystemCallFilter"]:
@@ -84,7 +84,7 @@ class _Comparison(ctypes.Structure):
 
 
 class Filter:
-    """A filter of libseccomp that refuses with EPERM what it does not allow."""
+    """A filter of libseccomp that refuses everything with EPERM that it does not allow."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL("libseccomp.so.2")
@@ -93,7 +93,7 @@ class Filter:
 
     def allow(self, name: str, *comparison: int) -> None:
         number = self._library.seccomp_syscall_resolve_name(name.encode())
-        if number < 0:  # another architecture's
+        if number < 0:  # of another architecture
             return
         conditions = (_Comparison * 1)(_Comparison(*comparison)) if comparison else None
         added = self._library.seccomp_rule_add_array(
@@ -106,7 +106,7 @@ class Filter:
 
 
 def restrict(unit: Unit) -> None:
-    """Have the kernel refuse, from now on, the system calls that the unit does not allow."""
+    """Make the kernel refuse the system calls that the unit does not allow."""
     rules = Filter()
     special = {"socket", "mmap", "mmap2", "mprotect", "pkey_mprotect"}
     for name in unit.system_calls() - special:
@@ -121,7 +121,7 @@ def restrict(unit: Unit) -> None:
 
 
 def make_read_only(writable: str) -> None:
-    """Go into a mount namespace in which nothing of the root file system but ``writable`` can be written."""
+    """Enter a mount namespace in which only ``writable`` of the root file system can be written."""
     library = ctypes.CDLL(None, use_errno=True)
 
     def check(outcome: int) -> None:

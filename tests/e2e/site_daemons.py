@@ -1,4 +1,4 @@
-"""FRR, BIRD, GoBGP and OpenBGPD as the routers of ``sites``: what each was told before it heard of ermon."""
+"""Runs FRR, BIRD, GoBGP and OpenBGPD as the routers of ``sites``, each with its configuration from before ermon."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.e2e.sites import Neighbor, Site
 class FrrSite:
     platform = "frr"
     tables_over_ipv6 = True
-    """As what is rendered for FRR asks for: over IPv4, it replaces the next hops of IPv6 routes."""
+    """Move tables to IPv6 as the text for FRR advises: over IPv4, FRR replaces the next hops of IPv6 routes."""
 
     @staticmethod
     def leave_out(feeds: Iterable[dict[str, Any]]) -> None:
-        """Take out of the settings of its feeds what this daemon cannot do."""
+        """Remove from the settings of its feeds what this daemon cannot do."""
 
     @staticmethod
     def require() -> None:
@@ -29,14 +29,14 @@ class FrrSite:
 
     @staticmethod
     def check(rendered: str, folder: Path) -> None:
-        """Fail where the daemon does not know a command of what was rendered."""
+        """Fail if the daemon does not know a command of the rendered configuration."""
         configuration = folder / "bgpd.conf"
         configuration.write_text(rendered)
         _frr_knows("--config_file", configuration, "--pid_file", folder / "pid", "--vty_socket", folder)
 
     @staticmethod
     def command(site: Site, rendered: str, folder: Path) -> list[str | Path]:
-        """Write a router's configuration, and return what runs it."""
+        """Write a router's configuration, and return the command that runs it."""
         shutil.chown(folder, "frr", "frr")
         configuration = folder / "bgpd.conf"
         configuration.write_text("\n".join(_frr(site)) + "\n" + rendered)
@@ -94,7 +94,7 @@ class GobgpSite(FrrSite):
 
     @staticmethod
     def command(site: Site, rendered: str, folder: Path) -> list[str | Path]:
-        """GoBGP is told what it originates while it runs, by another program."""
+        """GoBGP gets the routes that it originates at run time, from another program."""
         configuration = folder / "gobgpd.toml"
         configuration.write_text("\n".join(_gobgp(site, rendered)) + "\n" + rendered)
         added = [
@@ -127,14 +127,14 @@ class OpenBgpdSite(FrrSite):
 
     @staticmethod
     def leave_out(feeds: Iterable[dict[str, Any]]) -> None:
-        """Its build for Linux knows no MD5 keys, and it has no TTL security over iBGP."""
+        """Its build for Linux supports no MD5 keys, and no TTL security over iBGP."""
         for feed in feeds:
             feed.pop("md5_password_file", None)
             feed.pop("ttl_security", None)
 
     @staticmethod
     def command(site: Site, rendered: str, folder: Path) -> list[str | Path]:
-        Path("/run/openbgpd").mkdir(exist_ok=True)  # its chroot, which its service makes otherwise
+        Path("/run/openbgpd").mkdir(exist_ok=True)  # its chroot, which its service makes in production
         configuration = folder / "bgpd.conf"
         configuration.write_text("\n".join(_openbgpd(site, rendered, folder)) + "\n")
         configuration.chmod(0o600)

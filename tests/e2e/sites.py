@@ -1,8 +1,8 @@
-"""The network of config/ermon.reference.yml: six routers, what each knows, and who tells it.
+"""The network of config/ermon.reference.yml: six routers, their routes, and their neighbors.
 
-Each router is a daemon in a network namespace of its own, behind a bridge, and knows nothing of ermon but
-what ``ermon render router`` says. The bridge has the addresses of ermon and of bare speakers: Microsoft's
-ends of the links, a provider, a neighbor inside.
+Each router is a daemon in its own network namespace, behind a bridge, and gets only what ``ermon render router`` prints
+about ermon. The bridge has the addresses of ermon and of bare speakers: Microsoft's ends of the links, a provider, an
+internal neighbor.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tests.e2e.daemon import PATIENCE, eventually
 from tests.e2e.router import Router
 
 NET = "10.9.0."
-"""Takes the place of 127.0.0. in the reference configuration: loopback addresses do not leave a namespace."""
+"""Replaces 127.0.0. in the reference configuration, because loopback addresses do not leave a namespace."""
 NET6 = "2001:db8:fe::"
 BRIDGE = "ermon-bridge"
 BRIDGE_MAC = "02:00:00:00:00:01"
-"""Its own: otherwise it takes the lowest of its ports', and changes it when a router joins, under the others' eyes."""
+"""A fixed address: otherwise a bridge takes the lowest address of its ports, which changes when a router joins."""
 SHARED = ("192.0.2.0/26", "192.0.2.64/26", "192.0.2.128/26", "192.0.2.192/27")
 """What Microsoft sends on each link."""
 SHARED6 = "2001:db8:40::/48"
@@ -36,7 +36,7 @@ EXCHANGE, SHAREPOINT, PREFERRED = (12076, 5010), (12076, 5020), (64500, 302)
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A bare speaker that tells a router its routes, and what the router may tell it."""
+    """A bare speaker that sends routes to a router, and the routes that the router may send to it."""
 
     address: str
     asn: int
@@ -49,7 +49,7 @@ class Neighbor:
 
 @dataclass(frozen=True)
 class Site:
-    """A router before it heard of ermon."""
+    """A router before it was configured for ermon."""
 
     name: str
     address: str
@@ -58,7 +58,7 @@ class Site:
     own: tuple[str, ...] = ()
     """The prefixes that it originates."""
     policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What each outbound policy lets out."""
+    """The prefixes that each outbound policy allows."""
     link_ends: tuple[str, ...] = ()
     mirrors: Mapping[str, str] = field(default_factory=dict)
     """The policy that each mirror shares."""
@@ -156,7 +156,7 @@ SITES = (
 
 @contextlib.contextmanager
 def speaking(site: Site) -> Iterator[list[Router]]:
-    """Let the neighbors of a router tell it their routes."""
+    """Connect the neighbors of a router, with their routes."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(_router(site, neighbor)) for neighbor in site.neighbors]
 
@@ -192,7 +192,7 @@ def make_bridge(*addresses: str) -> None:
 
 @contextlib.contextmanager
 def running(site: Site, number: int, *command: str | Path) -> Iterator[None]:
-    """Run a daemon in a namespace of its own that the bridge leads to; it goes with the daemon."""
+    """Run a daemon in its own namespace that is connected to the bridge; the namespace ends with the daemon."""
     daemon = subprocess.Popen(
         ["unshare", "--net", "sh", "-c", 'read -r _ && exec "$@" </dev/null', "sh", *map(str, command)],
         stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The page that wakes somebody: from `ermon run` through a real Alertmanager, and to webhooks directly."""
+"""Notifications: from `ermon run` through a real Alertmanager, and to webhooks directly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def inbox() -> Iterator[Inbox]:
 
 @pytest.fixture
 def settings() -> dict[str, Any]:
-    """The configuration of the company, on addresses of the test's own."""
+    """The company's configuration, on addresses of this test."""
     return configuration(own_network())
 
 
@@ -142,7 +142,7 @@ basic_auth_users: {{{alertmanager.USER}: {alertmanager.PASSWORD_HASH}}}
     password.write_text("wrong")
     with Alertmanager(tmp_path, shipped(inbox), web).running() as server:
         pushed_to(settings, server)
-        settings["collector"]["reconnect_grace"] = "0s"  # what is missed is told at once
+        settings["collector"]["reconnect_grace"] = "0s"  # what was missed is sent at once
         settings["alertmanager"] |= {
             "basic_auth": {"username": alertmanager.USER, "password_file": password.name},
             "tls": {"ca_file": "ca.pem"},
@@ -224,7 +224,7 @@ def test_receivers_that_never_answer_do_not_hold_up_the_end(directory, settings,
     inbox.delay_seconds = PATIENCE
     settings["alertmanager"] = {"urls": [f"{inbox.url}/am"]}
     settings["webhooks"] = [{"url": f"{inbox.url}/hook"}]
-    settings["collector"]["reconnect_grace"] = "0s"  # what is missed is told at once
+    settings["collector"]["reconnect_grace"] = "0s"  # what was missed is sent at once
     with Daemon(directory, settings) as daemon:
         daemon.start()
         daemon.wait_until(

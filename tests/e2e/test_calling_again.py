@@ -1,8 +1,8 @@
-"""Routers of four makes, told what `ermon render router` prints, call again soon after ermon or its ExaBGP has ended.
+"""Four makes of routers, configured by `ermon render router`, connect again soon after ermon or its ExaBGP has ended.
 
-ermon never calls. What a router does after a lost session is up to its timers and to graceful restart: those that are
-rendered are short, and ermon offers one second. Without them FRR calls after two to four minutes, and BIRD after one to
-five.
+ermon never connects itself. When a router connects again depends on its timers and on graceful restart: the rendered
+timers are short, and ermon offers one second. Without them FRR connects after two to four minutes, and BIRD after one
+to five.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FOUR_MAKES = {
 }
 SOON_SECONDS = 30.0
 AGAIN_SECONDS = 45.0
-"""For a second loss within five minutes: BIRD waits longer then, and GoBGP's wait is random."""
+"""Limit after a second loss within five minutes: BIRD waits longer then, and GoBGP's wait is random."""
 
 pytestmark = pytest.mark.xdist_group("calling-again")
 
@@ -61,7 +61,7 @@ def test_four_makes_of_routers_are_back_soon_after_exabgp_and_ermon_have_ended(
 
 
 def in_sync_after(ermon: Daemon, since: float, seconds: float) -> Mapping[str, float]:
-    """Wait until all feeds of each router are in sync, and return after how many seconds each was."""
+    """Wait until all feeds of each router are in sync, and return the seconds that each took."""
     took: dict[str, float] = {}
 
     def all_are() -> bool:
@@ -75,7 +75,7 @@ def in_sync_after(ermon: Daemon, since: float, seconds: float) -> Mapping[str, f
 
 
 def in_sync(ermon: Daemon, router: str) -> list[bool]:
-    """Whether each family of each feed of a router is."""
+    """Return whether all feeds of a router are in sync in all families."""
     feeds = ermon.status()["feeds"].items()
     return [
         each

@@ -1,6 +1,6 @@
-"""Somebody sets the clock of ermon's machine, back or forward: no session ends, and what fails is raised in time.
+"""The clock of ermon's machine is set, back or forward: no session ends, and failures are raised in time.
 
-The wall clock of ermon and of its ExaBGP is one of the test's own; their monotonic clock is the machine's.
+The wall clock of ermon and its ExaBGP is controlled by the test; their monotonic clock is the machine's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HOUR = 3600
 
 
 def settable_clock(daemon: Daemon) -> Callable[[int], object]:
-    """Give a daemon that is still to be started a wall clock of its own; return what sets it so many seconds ahead."""
+    """Give a daemon that is not started yet its own wall clock; return a function that sets it ahead by seconds."""
     file = daemon.directory / "clock"
     file.write_text("0")
     (daemon.directory / "sitecustomize.py").write_text(SETTABLE_CLOCK.format(file=str(file)))

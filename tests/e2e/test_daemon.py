@@ -1,4 +1,4 @@
-"""What happens to `ermon run` when it, its children or its files are treated badly."""
+"""`ermon run` when it, its children or its files are damaged, stopped or killed."""
 
 from __future__ import annotations
 
@@ -33,16 +33,15 @@ from tests.e2e.daemon import BOTH_DIALECTS, PATIENCE, STOP_SECONDS, Daemon, even
 from tests.e2e.netns import namespace
 
 MANY_UPDATES = int(os.environ.get("ERMON_MANY_UPDATES", "5000"))
-"""What a router says while ermon stands still: more than is taken in at once of one ExaBGP process before another
-has its turn."""
+"""UPDATEs that a router sends while ermon is stopped: more than one turn of an ExaBGP process."""
 REFUSAL_SECONDS = 1.0
-"""What is signed wrongly is not answered at all: a connection that is not there after so long is refused."""
+"""A wrongly signed connection gets no answer at all; it counts as refused after this time."""
 FAMILIES = pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 
 
 @pytest.fixture
 def settings() -> dict:
-    """The configuration of the company, on addresses of the test's own."""
+    """The company's configuration, on addresses of this test."""
     return configuration(own_network())
 
 
@@ -67,7 +66,7 @@ def test_nothing_is_lost_while_ermon_stands_still(directory, settings):
         daemon.wait_until(
             lambda: set(daemon.link("chicago", "primary")["state"].values()) == {"down"}, "the loss is seen"
         )
-        with daemon.stopped():  # the loss would be raised soon, and is mended before
+        with daemon.stopped():  # the loss would be raised soon, and is repaired before
             mend_link(company, "edge-1")
             company.leak(PART_OF_POOL["ipv4"])
             change_often(company, "edge-2-msee", MANY_UPDATES)
@@ -99,7 +98,9 @@ def test_nothing_is_lost_while_ermon_stands_still(directory, settings):
 
 
 def wait_for_keepalives(company: Company, count: int) -> int:
-    """Wait until every router has had so many from ExaBGP, which sends one a second; return how many it is."""
+    """Wait until every router has received this number of keepalives from ExaBGP, which sends one a second; return the
+    number.
+    """
 
     def fewest() -> int:
         return min(router.keepalives() for router in company.routers.values())
@@ -118,7 +119,7 @@ def mend_link(company: Company, feed: str) -> None:
 
 
 def change_often(company: Company, feed: str, times: int) -> None:
-    """Announce one prefix again and again, never the same way."""
+    """Announce one prefix repeatedly, each time with another path."""
     for number in range(times):
         company.routers[feed].announce(PUBLISHED["ipv4"], next_hop=OURS["ipv4"], as_path=[64500], med=number)
 
@@ -175,7 +176,7 @@ def test_leak_that_arrives_while_the_relay_is_dead_is_raised_though_nothing_foll
 
 
 def unread(pipe: int) -> int:
-    """How many bytes wait in a pipe."""
+    """Return the number of bytes that wait in a pipe."""
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
@@ -197,7 +198,7 @@ def test_killed_ermon_leaves_nothing_behind_and_starts_again_on_the_same_files(c
 
 @BOTH_DIALECTS
 def test_leak_that_the_relay_had_to_drop_is_found(directory, settings):
-    flood = 5000  # more than sockets hold besides, also of UPDATEs as they came
+    flood = 5000  # more than sockets can buffer, also of raw UPDATEs
     limit = "--relay.buffer-limit=65536"
     with Company(directory, settings, limit).running() as company, company.daemon.listen() as story:
         daemon, sessions = company.daemon, company.sessions()
@@ -222,7 +223,7 @@ def test_leak_that_the_relay_had_to_drop_is_found(directory, settings):
 
 
 def unread_by_exabgp(router) -> int:
-    """How many bytes of a router's session wait for ExaBGP: in the router's socket or in ExaBGP's."""
+    """Return the bytes of a router's session that ExaBGP has not read: in the router's socket and in ExaBGP's."""
     speaker = router.speaker
     local, remote = speaker._sock.getsockname(), speaker._sock.getpeername()
     waiting = 0
@@ -235,7 +236,7 @@ def unread_by_exabgp(router) -> int:
 
 
 def tcp_end(text: str) -> tuple[str, int]:
-    """Read an address of /proc/net/tcp: ``0100007F:06FE``, in the order of this machine's bytes."""
+    """Parse an address of /proc/net/tcp: ``0100007F:06FE``, in this machine's byte order."""
     address, port = text.split(":")
     return socket.inet_ntoa(struct.pack("=I", int(address, 16))), int(port, 16)
 
@@ -377,7 +378,7 @@ def test_without_the_right_key_there_is_no_session_on_any_address(directory, set
 
 
 def assert_only_the_key_opens(company: Company, password: str | None) -> None:
-    """Try a key, or none, on every address that the daemon listens on, as each of its routers."""
+    """Try a key, or none, on every address of the daemon, as each of its routers."""
 
     def opens(feed: dict) -> bool:
         port = company.settings["collector"]["port"]
@@ -422,7 +423,7 @@ def test_taken_bgp_port_is_told_and_taken_when_it_becomes_free(directory, settin
     )
     with daemon, contextlib.ExitStack() as routers:
         with socket.create_server((settings["feeds"]["edge-1"]["local"], port)):
-            daemon.start()  # ready: other feeds can be listened for
+            daemon.start()  # ready, because ermon can listen for other feeds
             routers.enter_context(there)
             daemon.wait_until_in_sync("edge-1-isp-a")
             for feed in ("edge-1", "edge-2"):

@@ -1,4 +1,4 @@
-"""``ermon demo`` as its users start it: a process with a terminal's signals, and all that it starts."""
+"""``ermon demo`` as its users run it: a process with a terminal's signals, and its children."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def wait_until_nothing_runs(demo: Demo) -> None:
-    """A router's relay may end a moment after the demo."""
+    """Wait for the relay of a router, which may end a moment after the demo."""
     wait_until(lambda: not demo.children())
 
 

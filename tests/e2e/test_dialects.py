@@ -1,4 +1,6 @@
-"""Which dialect the ExaBGPs of `ermon run` speak, and what is said of it: the leak is found in each."""
+"""The output of the ExaBGPs of `ermon run`, raw UPDATEs or JSON: ermon reports which it is, and finds the leak with
+both.
+"""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ FAMILIES = pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 
 @pytest.fixture(scope="module", params=ROUTERS)
 def running_network(request: pytest.FixtureRequest) -> Iterator[Network]:
-    """One network for all tests of a router: it takes real ones seconds to converge."""
+    """One network for all tests of a router, because real routers take seconds to converge."""
     request.param.require()
     with tempfile.TemporaryDirectory(prefix="ermon-") as path:
         directory = Path(path)
@@ -137,7 +137,7 @@ def test_a_leak_is_found_and_stopped_with_the_commands_that_ermon_shows(network)
     ],
 )
 def test_a_question_is_answered_by_its_command(network, family, kind, word, shown):
-    """The primary link's neighbor stands for all: each question is about one neighbor, or about routes."""
+    """The primary link's neighbor stands for all, because each question is about one neighbor, or about routes."""
     neighbor = ("MSEE",) if any("MSEE" in words for words in WORDS_OF[kind]) else ()
     text = asked(network, family, kind, *neighbor, *([word] if word else []))
     answer = network.edge.type(text)
@@ -153,7 +153,7 @@ def test_routes_of_microsoft_are_found_among_those_that_are_sent(network, family
 
 @FAMILIES
 def test_routes_before_the_policy_are_asked_for_though_nobody_keeps_them(network, family):
-    """FRR keeps them with soft-reconfiguration inbound, BIRD those that it filtered with 'import keep filtered'."""
+    """FRR keeps them with soft-reconfiguration inbound, BIRD the filtered ones with 'import keep filtered'."""
     answer = network.edge.type(asked(network, family, "received", "MSEE", "PREFIX").split(" | grep")[0])
     assert re.search(f"{SHARED[family]}|Inbound soft reconfiguration not enabled", answer)
 
@@ -168,7 +168,9 @@ def test_routes_before_the_policy_are_asked_for_though_nobody_keeps_them(network
     indirect=["running_network"],
 )
 def test_a_change_takes_effect_and_its_undoing_leaves_everything_as_it_was(network, family, kind):
-    """Rules in BIRD's file are read by BIRD in tests/commands. What is shut is a session with ermon: the router calls again."""
+    """Tests in tests/commands let BIRD read rules in its file. The session that is shut here is one with ermon: the
+    router connects again.
+    """
     edge = network.edge
     words = {"stop": ("POOL",), "stop-asn": ("MICROSOFT",), "refuse": ("PREFIX",)}.get(kind, ())
     names = {
@@ -191,7 +193,7 @@ def test_a_change_takes_effect_and_its_undoing_leaves_everything_as_it_was(netwo
 
 @pytest.mark.parametrize("running_network", ROUTERS[:1], indirect=True)
 def test_a_command_reaches_each_protocol_of_a_neighbor_and_says_where_there_is_none(network):
-    """BIRD alone has protocols, several for a neighbor."""
+    """Only BIRD has protocols, several for a neighbor."""
     edge = network.edge
     before = edge.settings()
     edge.type(asked(network, "ipv4", "shut", "ISP"))
@@ -255,10 +257,10 @@ def test_silence_of_the_router_loses_the_sessions_when_their_hold_time_is_over(n
 
 @contextlib.contextmanager
 def loss_of_sessions(network: Network, *feeds: str) -> Iterator[Callable[[str], str]]:
-    """Lose sessions, with a leak being raised, and see that ermon tells that it cannot see, and nothing else.
+    """Lose sessions while a leak is being raised, and check that ermon reports what it cannot see, and nothing else.
 
-    Yields a function that waits until the loss of a feed is told, and returns the reason. When the context is
-    left, the router can reach ermon again: everything must be as before.
+    Yields a function that waits until the loss of a feed is raised, and returns the reason. At the end of the block the
+    router can reach ermon again, and everything must be as before.
     """
     daemon = network.daemon
     network.edge.leak("ipv6")
@@ -290,7 +292,7 @@ def loss_of_sessions(network: Network, *feeds: str) -> Iterator[Callable[[str], 
 
 
 def nothing_is_known(network: Network) -> bool:
-    """Whether ermon admits that it sees neither the links nor what the uplink hears."""
+    """Return whether ermon reports the links and what the uplink receives as unknown."""
     status = network.daemon.status()
     links = status["circuits"]["chicago"]["links"].values()
     on_internet = status["pools"]["chi-outbound"]["on_internet"].values()

@@ -1,4 +1,4 @@
-"""ermon behind real routers where ExaBGP writes its JSON: of ``test_edge_router`` what routes and sessions are about."""
+"""ermon behind real routers where ExaBGP writes its JSON: the tests of ``test_edge_router`` about routes and sessions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.e2e.test_edge_router import (  # noqa: F401  # pytest finds them here
 
 @pytest.fixture(scope="module", params=ROUTERS)
 def running_network(request: pytest.FixtureRequest) -> Iterator[Network]:
-    """One network for all tests of a router, whose routes come as ExaBGP's JSON."""
+    """One network for all tests of a router, whose routes arrive as ExaBGP's JSON."""
     request.param.require()
     with tempfile.TemporaryDirectory(prefix="ermon-") as path:
         directory = Path(path)

@@ -36,14 +36,14 @@ def labels(**values: str) -> Labels:
 
 @dataclass(frozen=True, slots=True)
 class Grafana:
-    """Asks what Grafana would ask."""
+    """Sends the queries that Grafana would send."""
 
     prometheus: Prometheus
     began: float
-    """When the time range begins; it ends now."""
+    """The beginning of the time range; it ends now."""
 
     def choices(self, variable: str, chosen: Mapping[str, str]) -> list[str]:
-        """What a variable offers, with the choices of those before it."""
+        """The choices of a variable, given the choices of those before it."""
         asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variables()[variable]["query"]["query"])
         assert asked, variable
         match = {"match[]": self._interpolated(asked[1], chosen), "start": self.began, "end": time.time()}
@@ -51,7 +51,7 @@ class Grafana:
         return found
 
     def all_choices(self) -> dict[str, str]:
-        """Every variable on *All*: the choices that there are, as one regular expression."""
+        """Every variable on *All*: its choices as one regular expression."""
         chosen: dict[str, str] = {}
         for name, variable in variables().items():
             if variable["type"] == "query":
@@ -61,7 +61,7 @@ class Grafana:
         return chosen
 
     def ask(self, expr: str, chosen: Mapping[str, str]) -> dict[Labels, list[float]]:
-        """The values of each series over the time range, by labels; what is not a number is no value."""
+        """The values of each series over the time range, by labels, without those that are not numbers."""
         asked = {
             "query": self._interpolated(expr, chosen),
             "start": self.began,
@@ -76,7 +76,7 @@ class Grafana:
         return {labels: values for labels, values in found.items() if not all(map(math.isnan, values))}
 
     def now(self, title: str, chosen: Mapping[str, str]) -> set[float]:
-        """What the first query of a panel shows at the end of the time range."""
+        """The result of the first query of a panel at the end of the time range."""
         return {values[-1] for values in self.ask(expr_of(title), chosen).values()}
 
     def _interpolated(self, expr: str, chosen: Mapping[str, str]) -> str:
@@ -98,8 +98,8 @@ def expr_of(title: str) -> str:
 
 @contextmanager
 def ermon_that_sees_nothing(directory: Path) -> Iterator[Daemon]:
-    """Run one for the demo's circuit by name, to which no router connects. It has what the demo has not: a
-    receiver and a published list.
+    """Run an ermon for the demo's circuit to which no router connects. It also has a receiver and a published list,
+    which the demo lacks.
     """
     directory.mkdir()
     (directory / "communities.json").write_text(published("192.0.2.0/26"))
@@ -113,7 +113,7 @@ def ermon_that_sees_nothing(directory: Path) -> Iterator[Daemon]:
 
 
 class Window(http.server.ThreadingHTTPServer):
-    """Shows Prometheus an ermon whose address is not known when Prometheus starts, which takes it seconds."""
+    """Gives Prometheus the address of an ermon that is known only after Prometheus, which takes seconds, was started."""
 
     daemon_threads = True
 
@@ -199,7 +199,7 @@ def _a_pair_does_not_count_twice(grafana: Grafana, pair: Mapping[str, str]) -> N
 
 
 def _the_story_is_told(grafana: Grafana, chosen: Mapping[str, str]) -> None:
-    """Check the history of some series, without what was before the routers had connected."""
+    """Check the history of some series, without the time before the routers connected."""
 
     def history(title: str, **of: str) -> list[float]:
         values = grafana.ask(expr_of(title), chosen)[labels(**of)]
@@ -213,7 +213,7 @@ def _the_story_is_told(grafana: Grafana, chosen: Mapping[str, str]) -> None:
         advertised = history("Pools advertised to Microsoft", **link, link="primary", pool="outbound")
         assert advertised[-3:] == [YES, NO, YES]
     leaked = {"pool": "outbound", "family": "ipv4", "feed": "edge-1-isp-a"}
-    # The leak lasts for milliseconds, and no scrape may see it; the finding lasts through its clear_after.
+    # The leak lasts for milliseconds, so a scrape may miss it; the finding lasts through its clear_after.
     assert history("Pools on the internet", **leaked)[-1] == NO
     assert labels(check="pool-leak", **leaked, uplink="isp-a") in grafana.ask(
         expr_of("Findings over time"), chosen

@@ -1,4 +1,4 @@
-"""The first line of the status page in a real browser, in every kind; and what is changed from the page."""
+"""The headline of the status page in a real browser, in every kind; and changes made from the page."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def visit(browser: Browser, watched: Watched) -> Iterator[Visit]:
 
 
 def says(visit: Visit, kind: str, text: str, shape: str) -> None:
-    """The line, its kind, its shape, and the title of the tab."""
+    """The headline, its kind, its shape, and the title of the tab."""
     expect(visit.headline).to_have_class(f"headline {kind}")
     expect(visit.headline.locator("[role=status] p").first).to_contain_text(text)
     expect(visit.headline.locator(".shape")).to_have_text(shape)
@@ -263,7 +263,7 @@ def test_nothing_keeps_anybody_from_reading_any_of_it(browser: Browser, watched:
 
 
 def red(visit: Visit) -> int:
-    """By how much the headline's ground is redder than it is green or blue."""
+    """How much redder the background of the headline is than green or blue."""
     shown: str = visit.headline.evaluate("(each) => getComputedStyle(each).backgroundColor")
     ground = [int(part) for part in re.findall(r"\d+", shown)[:3]]
     return ground[0] - max(ground[1:])
@@ -307,7 +307,7 @@ def test_a_search_by_service_shows_routes_and_an_unknown_name_what_could_be_mean
     expect(visit("#search table")).to_have_count(0)
     visit.page.get_by_role("button", name="Close").click()
     expect(visit("#search")).to_be_hidden()
-    visit.complaints.clear()  # the browser tells of an answer that is an error
+    visit.complaints.clear()  # the browser reports an answer that is an error
 
 
 def test_a_search_has_an_address_and_finds_findings(browser: Browser, watched: Watched):

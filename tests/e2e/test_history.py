@@ -1,4 +1,4 @@
-"""The history on the page, over a store that is days old, and what a restart and a kill leave of it."""
+"""The history on the page, with a store of several days, and after a restart and a kill."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOUR = 3600.0
 TODAY = time.time() // DAY * DAY
 YESTERDAY = TODAY - DAY
 BEFORE = 5
-"""Days before yesterday that the store goes back."""
+"""Days before yesterday that the store covers."""
 
 
 def name_of(midnight: float) -> str:
@@ -58,7 +58,7 @@ def finding(name: str, check: str, since: float, until: float, **labels: str) ->
 
 
 def hour(number: int) -> KeptTimeline:
-    """The primary link was up, but for the half of the fourth hour."""
+    """Return an hour in which the primary link was up, except for half of the fourth hour."""
     began = number * HOUR
     states = [(began, Shown.UP)]
     if began == YESTERDAY + 3 * HOUR:
@@ -72,7 +72,9 @@ def hour(number: int) -> KeptTimeline:
 
 
 async def live(folder: Path) -> None:
-    """Leave what an ermon leaves that has run for days: stopped in the morning of yesterday, and killed in the evening."""
+    """Write the store of an ermon that has run for days: stopped in the morning of yesterday, and killed in the
+    evening.
+    """
     store = await Store.open(folder, 90 * DAY)
     leak = {"pool": "chi-outbound", "family": "ipv6", "feed": "edge-1-isp-a", "uplink": "isp-a"}
     link = {"circuit": "chicago", "link": "primary", "family": "ipv6"}
@@ -103,7 +105,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """An ermon that goes on from that store."""
+    """Run an ermon that continues with that store."""
     with tempfile.TemporaryDirectory(prefix="ermon-") as directory:
         state = Path(directory) / "state"
         with ThreadPoolExecutor(1) as other:  # Playwright's loop runs in this thread
@@ -115,7 +117,7 @@ def url() -> Iterator[str]:
 
 
 def told(visit: Visit, name: str) -> str:
-    """What the band of this name says in words."""
+    """The text of the band with this name."""
     return visit("#bands .band", has_text=name).first.locator(".told").inner_text()
 
 
@@ -297,7 +299,7 @@ def test_a_restart_and_a_kill_are_known_for_what_they_were(tmp_path: Path, brows
                 if (each["link"], each["family"]) == ("primary", "ipv6") and each["circuit"] == "chicago"
             ]
             states = [state for _, state in link["states"]]
-            # What the one that was killed saw last may not have been written: it saw it for less than a second.
+            # The killed ermon may not have stored its last state, which lasted for less than a second.
             assert (states[:3], states[-2:]) == (["unknown", "up", "unknown"], ["unknown", "up"])
             with visiting(browser, f"http://{daemon.address}/") as visit:
                 gaps = visit("#history-gaps")

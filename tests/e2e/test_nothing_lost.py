@@ -1,5 +1,5 @@
-"""Whatever part is killed during a leak, its page arrives, and arrives once, by each of the three ways:
-pushed to Alertmanager, posted to a webhook, and by Prometheus' rules to an Alertmanager of its own.
+"""Any part is killed during a leak, and its notification still arrives exactly once, by each of the three ways: pushed
+to Alertmanager, posted to a webhook, and by Prometheus' rules to a second Alertmanager.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from tests.e2e.prometheus import Prometheus
 LEAK = PART_OF_POOL["ipv4"]
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "ermon-findings.rules.yml"
 RESEND_SECONDS = 5
-"""An alert is over for Alertmanager after four times as long: every part is back well before."""
+"""An alert expires in Alertmanager after four times this interval; every killed part is back well before."""
 
 WAYS = ("webhook", "push", "rules")
 
 Pages = list[str]
-"""What somebody was told of the leak, in order: ``firing`` and ``resolved``."""
+"""The notifications of the leak, in order: ``firing`` and ``resolved``."""
 
 
 class Network:
-    """The company, its ermon, and everybody who is told what it finds."""
+    """The company, its ermon, and all receivers of its findings."""
 
     def __init__(self, directory: Path, stack: contextlib.ExitStack) -> None:
         self.webhook, pushed, ruled = (stack.enter_context(Inbox()) for _ in range(3))
@@ -114,7 +114,7 @@ class Network:
     # What people are told ----------------------------------------------------------------------------
 
     def pages(self) -> dict[str, Pages]:
-        """By way: what was told of leaks so far; of posts that were repeated under their id, the first."""
+        """By way: the notifications of leaks so far. Posts that were repeated with the same id count once."""
         names = {"raised": "firing", "cleared": "resolved"}
         return {
             "webhook": [names[post["state"]] for post in self._posts() if post["check"] == "pool-leak"],
@@ -122,7 +122,7 @@ class Network:
         }
 
     def wait_until_told(self, status: str, count: int, *, ways: Iterable[str] = WAYS) -> None:
-        """Wait until everybody was told so often of a leak in this status."""
+        """Wait until every receiver has this number of notifications of a leak with this status."""
         try:
             self.daemon.wait_until(
                 lambda: all(self.pages()[way].count(status) >= count for way in ways),
@@ -133,7 +133,7 @@ class Network:
             raise
 
     def told_to_webhook(self) -> dict[str, Pages]:
-        """By check and labels: the states of all findings that the webhook was told, in order."""
+        """By check and labels: the states of all findings that the webhook received, in order."""
         told: dict[str, Pages] = {}
         for post in self._posts():
             told.setdefault(f"{post['check']} {post['labels']}", []).append(post["state"])
@@ -158,7 +158,7 @@ def whole_network() -> Iterator[Network]:
 
 @pytest.fixture
 def network(whole_network: Network) -> Iterator[Network]:
-    """Everything on a good day; in the end, nobody has been told anything twice."""
+    """Everything on a good day; at the end, no receiver may have received anything twice."""
     before = {way: len(told) for way, told in whole_network.pages().items()}
     yield whole_network
     whole_network.wait_until_well()
@@ -169,7 +169,7 @@ def network(whole_network: Network) -> Iterator[Network]:
 
 
 def already_back(_: Network) -> None:
-    """ermon itself has started it again."""
+    """ermon itself has restarted it."""
 
 
 KILLED: dict[str, tuple[Callable[[Network], None], Callable[[Network], None]]] = {
@@ -177,7 +177,7 @@ KILLED: dict[str, tuple[Callable[[Network], None], Callable[[Network], None]]] =
     "ExaBGP": (Network.kill_exabgp, already_back),
     "the disk": (Network.take_disk_away, Network.give_disk_back),
 }
-"""What the page and its end come from: how it is killed, and how it comes back."""
+"""The parts that a notification passes through: how each is killed, and how it comes back."""
 
 
 @pytest.mark.parametrize("part", KILLED)
@@ -195,7 +195,9 @@ def test_a_part_that_is_killed_at_the_leak_and_again_at_its_repair_costs_no_page
 
 
 def test_a_relay_that_is_killed_at_the_leak_costs_no_page(network):
-    """A feed that has lost messages is asked for everything again once in five minutes: so it is killed once."""
+    """After a loss of messages, ermon requests everything again at most once in five minutes: so the relay is killed
+    once.
+    """
     count = network.pages()["webhook"].count("firing") + 1
     network.company.leak(LEAK)
     network.kill_relay()

@@ -29,7 +29,7 @@ from tests.story import Story, config
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 CIRCUITS = 6
-"""More than are open from the start; so that many pools make more findings than are shown at once."""
+"""More circuits than are open at first, with so many pools that there are more findings than are shown at once."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def company() -> Iterator[Company]:
-    """One ermon for all tests: each leaves it as it found it."""
+    """One ermon for all tests: each test leaves it as it was."""
     with tempfile.TemporaryDirectory(prefix="ermon-") as directory:
         company = Company(Path(directory), configuration(own_network()))
         with company.running():
@@ -55,7 +55,7 @@ def url(company: Company) -> str:
 
 @pytest.fixture
 def visit(browser: Browser, url: str) -> Iterator[Visit]:
-    """Somebody looks at a network that is well."""
+    """A visit to the page of a network that is well."""
     with visiting(browser, url) as visit:
         expect(visit.headline).to_contain_text("All is well")
         yield visit
@@ -221,7 +221,7 @@ def test_a_finding_has_a_page_with_commands_to_copy_and_keeps_it_when_it_is_over
 def test_a_command_is_copied_where_the_browser_keeps_the_clipboard_from_pages(
     company: Company, browser: Browser, url: str
 ):
-    """As over plain HTTP from another machine."""
+    """This is the case over plain HTTP from another machine."""
     company.leak(POOL["ipv4"])
     leak = company.daemon.wait_until_raised("pool-leak", family="ipv4")
     with visiting(browser, f"{url}findings/{leak['id']}", width=390, height=800) as visit:

@@ -1,4 +1,4 @@
-"""A real Prometheus, the rules of ``ermon render rules``, and real ermons: which alerts there are, and how many."""
+"""A real Prometheus with the rules of ``ermon render rules``, and real ermons: which alerts fire, and how many."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOT_REDUNDANT = {
 
 
 def prometheus(directory: Path, *daemons: Daemon) -> Prometheus:
-    """A Prometheus with all rules of these ermons' configuration."""
+    """A Prometheus with all rules for the configuration of these ermons."""
     directory.mkdir()
     config = load_config(daemons[0].config_file).config
     files = []
@@ -42,7 +42,7 @@ def prometheus(directory: Path, *daemons: Daemon) -> Prometheus:
 
 
 def wait_for(server: Prometheus, *expected: dict[str, str]) -> None:
-    """Wait until these alerts fire, and no other."""
+    """Wait until exactly these alerts fire."""
 
     def fires() -> bool:
         return sorted(map(sorted, (alert.items() for alert in server.alerts()))) == sorted(

@@ -1,4 +1,4 @@
-"""What `ermon run --record.path` has written, `ermon replay` finds again: every transition, at its time."""
+"""`ermon replay` finds in the recordings of `ermon run --record.path` every transition, at its time."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.e2e.daemon import PATIENCE, Daemon, EventStream, eventually
 from tests.recording.test_replay import no_rejection
 
 Told = tuple[float, str, str, dict[str, str]]
-"""Time, state, check and labels."""
+"""Time, state, check and labels of a transition."""
 
 
 @pytest.fixture
 def settings() -> dict:
-    """The configuration of the company, on addresses of the test's own."""
+    """The company's configuration, on addresses of this test."""
     return configuration(own_network())
 
 
@@ -41,7 +41,7 @@ def recordings(directory) -> Path:
 
 
 def replay(daemon: Daemon, *files: Path) -> tuple[list[dict[str, Any]], str]:
-    """Replay recordings; return the transitions, and what was said on standard error."""
+    """Replay recordings; return the transitions, and the text on standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "ermon", "replay", str(daemon.config_file), *map(str, files)],
         capture_output=True,
@@ -53,7 +53,7 @@ def replay(daemon: Daemon, *files: Path) -> tuple[list[dict[str, Any]], str]:
 
 
 def told_by(story: EventStream) -> list[Told]:
-    """What the daemon told; its times are cut off after the milliseconds."""
+    """The transitions of the daemon; times are truncated to milliseconds."""
     found = [data for kind, data in story.events if kind == "transition"]
     return [
         (datetime.fromisoformat(t[f"{t['state']}_at"]).timestamp(), t["state"], t["check"], t["labels"])
@@ -72,7 +72,7 @@ def book_maintenance(daemon: Daemon) -> None:
 
 
 def first_and_last(path: Path) -> tuple[float, float]:
-    """The times of the snapshot that a file begins with, and of its end, as a replay rounds them."""
+    """The times of the snapshot at the beginning of a file and of its end, rounded as in a replay."""
     first, *_, last = gzip.decompress(path.read_bytes()).splitlines()
     return round(json.loads(first)["time"], 3), round(json.loads(last)["time"], 3)
 

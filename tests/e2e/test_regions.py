@@ -1,4 +1,4 @@
-"""Two of `ermon run` at once: one for each region on one file, and a pair on the same routers."""
+"""Two `ermon run` at once: one for each region of a file, and a pair with the same routers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ feeds:
 
 
 def two_regions() -> dict[str, Any]:
-    """The one file: the company with a second circuit, and without the outside view."""
+    """The shared file: the company with a second circuit, and without the outside view."""
     network = own_network()
     found = configuration(network)
     del found["feeds"]["outside"]
@@ -55,7 +55,7 @@ def two_regions() -> dict[str, Any]:
 
 
 def region(directory: Path, settings: dict[str, Any], glob: str) -> Company:
-    """The instance of a region, and the routers that speak to it."""
+    """The ermon of a region, and the routers that connect to it."""
     directory.mkdir()
     taken = {name: feed for name, feed in settings["feeds"].items() if fnmatchcase(name, glob)}
     company = Company(directory, settings | {"feeds": taken}, f"--feeds.match={glob}")
@@ -79,7 +79,7 @@ def regions(directory: Path) -> Iterator[tuple[Company, Company]]:
 
 
 def asked(daemon: Daemon) -> set[str]:
-    """Every subject that an instance judges."""
+    """Return every subject that an ermon judges."""
     return {_name(found["check"], found["labels"]) for found in daemon.api("statuses")}
 
 
@@ -167,7 +167,7 @@ def test_a_pair_says_the_same_of_the_same_routers(directory):
 
 
 def series(daemon: Daemon) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
-    """Name and labels of every series that rules and dashboards may use."""
+    """Return name and labels of every series that rules and dashboards may use."""
     families = text_string_to_metric_families(daemon.get("/metrics").text)
     return {
         (sample.name, tuple(sorted(sample.labels.items())))

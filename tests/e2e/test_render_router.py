@@ -1,4 +1,4 @@
-"""What `ermon render router` prints, loaded into real routers: every feed of the reference configuration."""
+"""The output of `ermon render router`, loaded into real routers: every feed of the reference configuration."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
 
 @pytest.mark.parametrize("kind", [param.values[0] for param in DAEMONS], ids=lambda kind: kind.platform)
 def test_sessions_in_vrfs_are_loaded(kind, tmp_path):
-    """Every command of a session in a VRF is known; sessions there want a kernel with VRFs, and are not made."""
+    """Every command of a session in a VRF is accepted. The sessions themselves need a kernel with VRFs, and are not
+    tested.
+    """
     kind.require()
     settings = yaml.safe_load(REFERENCE.read_text())
     settings["circuits"]["dallas-private"]["vrf"] = "PRIVATE"
@@ -53,7 +55,7 @@ def test_sessions_in_vrfs_are_loaded(kind, tmp_path):
     text = rendered(load_config(file).config, "edge-3", kind.platform)
     assert "PRIVATE" in text
     with tempfile.TemporaryDirectory(prefix="ermon-") as path:
-        Path(path).chmod(0o755)  # FRR runs as a user of its own
+        Path(path).chmod(0o755)  # FRR runs as another user
         kind.check(text, Path(path))
 
 
@@ -63,7 +65,7 @@ def ermon(network: Network) -> Daemon:
 
 
 def shown(ermon: Daemon, feed: str) -> set[str]:
-    """The prefixes that a feed shows."""
+    """Return the prefixes that a feed has."""
     found = [
         r
         for space in ("0.0.0.0/0", "::/0")
@@ -106,7 +108,7 @@ def test_edge_tables_show_every_microsoft_route_with_the_link_that_brought_it(er
 
 
 def test_a_route_that_microsoft_announces_later_is_shown_with_its_link_too(network):
-    """A router may begin with the right next hops, and replace them in what it sends once it has settled."""
+    """A router may begin with the right next hops, and replace them in later UPDATEs."""
     ermon, msee = network.ermon, network.speakers["edge-1"][0]
 
     def shown_as():

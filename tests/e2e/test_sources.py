@@ -12,7 +12,7 @@ LABEL = "bgp-communities:communities.json[12076:5010]"
 
 
 def published(*prefixes: str) -> str:
-    """A list of BGP communities as the Azure CLI prints it."""
+    """Return a list of BGP communities as the Azure CLI prints it."""
     community = {
         "communityName": "Exchange",
         "communityValue": "12076:5010",

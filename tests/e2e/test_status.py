@@ -1,4 +1,4 @@
-"""`ermon status` and `ermon routes` beside a real daemon, as people and scripts run them."""
+"""`ermon status` and `ermon routes` with a real daemon, as users and scripts run them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def ermon(
 
 
 class Watching:
-    """An `ermon status --watch` and what it has written so far."""
+    """An `ermon status --watch` and its output so far."""
 
     def __init__(self, company: Company, *arguments: str, output: Any, reading: IO[bytes]) -> None:
         self.written = bytearray()
@@ -98,14 +98,14 @@ class Watching:
         return self.process.wait(PATIENCE)
 
     def _read(self, reading: IO[bytes]) -> None:
-        with contextlib.suppress(OSError):  # a terminal whose other side is closed
+        with contextlib.suppress(OSError):  # a terminal whose other end is closed
             while piece := os.read(reading.fileno(), 65536):
                 self.written += piece
 
 
 @contextlib.contextmanager
 def watching(company: Company, *arguments: str) -> Iterator[Watching]:
-    """Watch with a pipe for standard output."""
+    """Watch with a pipe as standard output."""
     read, write = os.pipe()
     with os.fdopen(read, "rb", buffering=0) as reading:
         with os.fdopen(write, "wb", buffering=0) as writing:
@@ -168,7 +168,7 @@ def test_a_watch_shows_a_leak_appear_and_ends_at_ctrl_c(company: Company):
 
         assert [each.end(signal.SIGINT) for each in (screen, log)] == [130, 130]
         assert events.end(signal.SIGTERM) == 130
-    assert "\x1b[?1049l" in screen.text  # the terminal is as it was
+    assert "\x1b[?1049l" in screen.text  # the terminal is restored
     for quiet in (screen, log, events):
         assert "Traceback" not in quiet.text
     assert all(

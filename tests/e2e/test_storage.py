@@ -1,4 +1,4 @@
-"""What `ermon run` remembers when it was killed, and when its disk fails."""
+"""What `ermon run` remembers after a kill, and when its disk fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MANY = [f"192.0.2.{n}/27" for n in (64, 96, 128, 160)]
 
 @pytest.fixture
 def settings() -> dict[str, Any]:
-    """The configuration of the company, on addresses of the test's own."""
+    """The company's configuration, on addresses of this test."""
     return configuration(own_network())
 
 
@@ -37,7 +37,7 @@ def stop(daemon: Daemon) -> None:
 
 
 def wait_for_disk(daemon: Daemon) -> None:
-    """Return when all that was told before is on disk: what was cleared is asked of the thread that writes."""
+    """Return when everything so far is on disk: a request for cleared findings goes through the thread that writes."""
     daemon.api("findings?since=0")
 
 

@@ -1,4 +1,4 @@
-"""What systemd hears from `ermon run`, and that ermon works with what its unit leaves it."""
+"""The notifications of `ermon run` to systemd, and ermon in the sandbox of its unit."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ SPOKEN_FOR_ERMON = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIA
 
 
 class Manager:
-    """systemd's end of the socket; a thread reads it."""
+    """systemd's end of the socket, read by a thread."""
 
     def __init__(self, path: Path) -> None:
         self.heard: list[str] = []
-        """Datagrams, in order."""
+        """The received datagrams, in order."""
         self.environment = {"NOTIFY_SOCKET": str(path)}
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
@@ -52,7 +52,7 @@ class Manager:
         self._socket.close()
 
     def catch_up(self) -> None:
-        """Return when all has been read that was sent before."""
+        """Return when everything that was sent before has been read."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.sendto(b"MARK", self.environment["NOTIFY_SOCKET"])
         eventually(lambda: "MARK" in self.heard, "the manager has read all")
@@ -62,7 +62,7 @@ class Manager:
         return self.heard.count(message)
 
     def states(self) -> list[str]:
-        """What was told of ermon's life."""
+        """The reported states of the service."""
         wanted = ("READY", "RELOADING", "STOPPING")
         return [name for message in self.heard if (name := message.partition("=")[0]) in wanted]
 
@@ -75,7 +75,7 @@ def manager(directory) -> Iterator[Manager]:
 
 @pytest.fixture
 def settings() -> dict:
-    """The configuration of the company, with a single ExaBGP."""
+    """The company's configuration, with a single ExaBGP."""
     found = configuration(own_network())
     del found["feeds"]["outside"]
     return found
@@ -148,7 +148,7 @@ def test_watchdog_is_fed_in_silence_and_not_while_exabgp_stands_still(directory,
             enough = manager.count("WATCHDOG=1") + times
             daemon.wait_until(lambda: manager.count("WATCHDOG=1") >= enough, "the watchdog is fed")
 
-        wait_until_fed(10)  # though no router has connected
+        wait_until_fed(10)  # although no router has connected
         exabgp = daemon.exabgp_pid()
         os.kill(exabgp, signal.SIGSTOP)
         daemon.wait_until(lambda: daemon.logged("watchdog not fed"), "ermon sees that it is of no use")
@@ -184,7 +184,7 @@ def test_keys_come_from_the_credentials_that_systemd_makes_of_their_folder(direc
 
 
 def company_with_keys(directory: Path, settings: dict, *flags: str) -> Company:
-    """The company, each of its routers with a key, which is where systemd puts it."""
+    """The company with a key for each router, in the folder in which systemd puts it."""
     credentials = directory / "credentials"
     credentials.mkdir(mode=0o700)
     for feed in settings["feeds"].values():
@@ -229,10 +229,10 @@ LIBRARIES = {"PYTHONPATH": os.pathsep.join([str(ROOT), sysconfig.get_path("purel
 
 
 def anybodys_python() -> str:
-    """Return a Python like this one that any user can run, together with ermon."""
+    """Return a Python like this one that any user can run, with ermon installed."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--bounding-set=-all"]
-    # The first is started by one who is still allowed everything, the second as ermon starts ExaBGP.
+    # The first is started with all rights, the second as ermon starts ExaBGP.
     again = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', 'import ermon.daemon.service, exabgp']))"
     for python in (sys.executable, f"/usr/bin/python{version}"):
         trial = [*become, python, "-c", again]

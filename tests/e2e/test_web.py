@@ -1,4 +1,4 @@
-"""The web of `ermon run` as strangers, scrapers and operators meet it."""
+"""The web of `ermon run` for unknown clients, scrapers and operators."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ basic_auth_users:
 
 
 class SecureDaemon(Daemon):
-    """An ermon that wants a certificate and a password."""
+    """An ermon that requires a certificate and a password."""
 
     def __init__(self, directory: Path, configuration: dict[str, Any]) -> None:
         self.pki = Pki(directory)
@@ -54,7 +54,7 @@ class SecureDaemon(Daemon):
             return Answer(response.status, response.read().decode())
 
     def certificate(self) -> bytes:
-        """The one it shows, whoever it is from."""
+        """Return the certificate that it presents, without verification."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with socket.create_connection(self._address) as raw, context.wrap_socket(raw) as tls:
@@ -63,7 +63,7 @@ class SecureDaemon(Daemon):
             return shown
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run another command of ermon's against it, as an operator would."""
+        """Run another command of ermon against it, as an operator would."""
         proof = ("--ca-file=ca.crt", "--cert-file=client.crt", "--key-file=client.key")
         return subprocess.run(
             [sys.executable, "-m", "ermon", *arguments, f"--url=https://{self.address}", *proof],
@@ -124,16 +124,16 @@ def test_it_stops_in_time_though_over_a_hundred_are_connected_with_tls(secure: S
         for number in range(120):
             raw = stack.enter_context(socket.create_connection(secure._address, timeout=PATIENCE))
             if number < 60:
-                continue  # says nothing, not even TLS
+                continue  # sends nothing, not even TLS
             client = stack.enter_context(secure.tls.wrap_socket(raw, server_hostname="localhost"))
-            if number < 90:  # reads nothing of what it has asked for
+            if number < 90:  # reads nothing of the answer
                 asked = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic %b\r\n\r\n"
                 client.sendall(asked % credentials * 20)
             elif number < 110:
                 asked = b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic %b\r\n\r\n"
                 client.sendall(asked % credentials)
                 assert client.recv(1024).startswith(b"HTTP/1.1 200")
-            else:  # never ends what it says
+            else:  # never ends its request
                 asked = b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic %b\r\n"
                 client.sendall(asked % credentials + b"Content-Length: 100\r\n\r\n{")
         secure.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A story's ermon that is served while it goes on: what the tests of the page look at when no router is needed."""
+"""Serves a story's ermon while the story goes on, for tests of the page that need no router."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.web.site import Site
 
 
 class Watched:
-    """``act`` lets something happen, inside the event loop, and tells those who look."""
+    """``act`` runs a part of the story on the event loop, and publishes the changes."""
 
     def __init__(self, net: Company, *, users: dict[str, bytes] | None = None) -> None:
         self.net = net
