@@ -58,7 +58,7 @@ def test_the_platforms_are_those_that_ermon_renders_routers_for():
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @BOTH_FAMILIES
-def test_each_platform_answers_every_question_but_a_few(platform: str, family: str):
+def test_each_platform_has_a_command_for_all_but_a_few_questions(platform: str, family: str):
     lacking = {
         (platform, question.kind)
         for question in QUESTIONS
@@ -118,7 +118,7 @@ def test_a_command_about_a_table_names_the_vrf(platform: str):
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("vrf", [None, "INTERNET"])
 @BOTH_FAMILIES
-def test_what_changes_a_router_has_its_way_back(platform: str, family: str, vrf: str | None):
+def test_every_change_of_a_router_can_be_undone(platform: str, family: str, vrf: str | None):
     by_kind = {question.kind: question for question in QUESTIONS}
     for kind, back in UNDO.items():
         there = [command(platform, by_kind[each], VALUES[family], family, vrf) for each in (kind, back)]
@@ -169,7 +169,9 @@ def test_every_question_has_a_command_on_the_platform_that_guides_are_written_fo
         ("panos", "ipv4", None, "show routing protocol bgp rib-out | match 198.51.100.0"),
     ],
 )
-def test_what_is_advertised_to_a_neighbor(platform: str, family: str, vrf: str | None, expected: str | None):
+def test_the_command_for_routes_advertised_to_a_neighbor(
+    platform: str, family: str, vrf: str | None, expected: str | None
+):
     assert command(platform, ADVERTISED, VALUES[family], family, vrf) == expected
 
 

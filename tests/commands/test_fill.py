@@ -71,7 +71,7 @@ def test_a_part_of_a_pool_that_leaks_is_stopped_with_all_of_the_pool():
     assert "198.51.100.0/28 le 32" in stop.by_platform["frr"]
 
 
-def test_what_the_configuration_does_not_say_stays_a_word_in_capitals():
+def test_a_word_without_a_value_in_the_configuration_stays_in_capitals():
     sent, *_ = commands(filled(leak("198.51.100.0/28"), config(COMPANY)))
     assert sent.platform is None
     assert sent.by_platform["iosxe"] == (
@@ -114,7 +114,7 @@ def test_a_feed_is_asked_for_once_though_it_carries_two_families():
     assert "`ping -c 3 -I 127.0.0.1 127.0.0.12`" in text(steps)
 
 
-def test_a_router_whose_platform_nobody_has_said_is_named_with_its_key():
+def test_the_key_of_a_router_without_a_platform_is_named():
     sent, *_ = commands(filled(leak("198.51.100.0/28"), config(COMPANY)))
     assert sent.hint == (
         "Set `routers.edge-1.platform` in the configuration, and only the commands of that platform are shown."
@@ -123,7 +123,7 @@ def test_a_router_whose_platform_nobody_has_said_is_named_with_its_key():
     assert known.hint == ""
 
 
-def test_a_feed_without_a_router_is_to_have_one_before_it_has_a_platform():
+def test_the_hint_for_a_feed_without_a_router_is_to_name_one_first():
     first, *_ = commands(filled(finding("feed-down", feed="outside")))
     assert first.hint == (
         "Name the router of this feed in the configuration (`feeds.outside.router: NAME`) and its platform "
@@ -131,7 +131,7 @@ def test_a_feed_without_a_router_is_to_have_one_before_it_has_a_platform():
     )
 
 
-def test_where_nobody_knows_the_router_no_key_is_named():
+def test_without_a_known_router_no_key_is_named():
     assert {each.hint for each in commands(filled(finding("feed-down", feed="gone")))} == {""}
 
 
@@ -154,9 +154,7 @@ def test_a_vrf_is_part_of_the_commands():
         (["0.0.0.0/1", "128.0.0.0/1", "::/0"], ["ipv4", "ipv6"]),
     ],
 )
-def test_prefixes_of_a_family_stand_in_commands_of_that_family_alone(
-    prefixes: list[str], families: list[str]
-):
+def test_prefixes_of_a_family_are_in_commands_of_that_family_only(prefixes: list[str], families: list[str]):
     steps = filled(finding("advertised-default", {"prefixes": prefixes}, circuit="chicago", link="secondary"))
     stops = [
         each.by_platform["iosxr"]
@@ -180,7 +178,7 @@ def test_a_mirror_is_compared_with_what_it_mirrors():
     assert {each.where for each in table} == {"edge-2, feed edge-2", "edge-2"}, "which mirrors nobody"
 
 
-def test_what_is_about_a_region_is_asked_on_its_circuits():
+def test_a_finding_about_a_geo_is_looked_into_on_its_circuits():
     asymmetry = finding(
         "geo-asymmetry",
         {"prefixes": ["198.51.100.64/28"]},
@@ -203,7 +201,7 @@ def test_the_port_is_the_one_that_is_configured():
 
 
 @pytest.mark.parametrize("labels", [{}, {"region": "emea"}])
-def test_what_is_about_ermon_itself_is_asked_on_all_routers(labels: dict[str, str]):
+def test_a_finding_about_ermon_itself_is_looked_into_on_all_routers(labels: dict[str, str]):
     places = {
         each.where for each in commands(filled(finding("storage-failed", {"problem": "full"}, **labels)))
     }
@@ -249,7 +247,7 @@ def test_a_service_has_its_community():
 
 
 @pytest.mark.parametrize("check", CATALOGUE)
-def test_what_is_in_the_configuration_no_longer_breaks_nothing(check: str):
+def test_names_that_are_no_longer_in_the_configuration_break_nothing(check: str):
     labels = dict.fromkeys(CATALOGUE[check].labels, "gone")
     hostile = {"prefixes": ["$(reboot)", "<img src=x onerror=alert(1)>", 7], "other": None}
     for found in (finding(check, hostile, **labels), finding(check, {"prefixes": "x"}, **labels)):
@@ -259,13 +257,13 @@ def test_what_is_in_the_configuration_no_longer_breaks_nothing(check: str):
         assert "onerror" not in repr(steps)
 
 
-def test_what_a_command_of_ermon_takes_is_quoted():
+def test_the_arguments_of_ermons_commands_are_quoted():
     odd = finding("prefix-count-low", circuit="a; reboot", link="primary", family="ipv4")
     assert "--circuit 'a; reboot'" in text(filled(odd))
 
 
 @pytest.mark.parametrize(("family", "msee"), [("ipv4", "203.0.113.2"), ("ipv6", "2001:db8:ffff::2")])
-def test_the_session_of_a_link_that_our_own_bird_has_shut_down_is_enabled(family: str, msee: str):
+def test_the_session_of_a_link_that_the_own_bird_has_shut_down_is_enabled(family: str, msee: str):
     session, enable, undo, *_ = commands(
         filled(finding("link-down", circuit="chicago", link="primary", family=family))
     )
@@ -277,7 +275,7 @@ def test_the_session_of_a_link_that_our_own_bird_has_shut_down_is_enabled(family
     assert undo.by_platform["bird"].endswith("birdc \"disable '$P'\"; done")
 
 
-def test_a_circuit_that_we_have_shut_down_is_enabled_on_each_of_its_routers():
+def test_a_circuit_that_is_shut_down_on_the_own_side_is_enabled_on_each_of_its_routers():
     found = commands(filled(finding("circuit-down", circuit="chicago", family="ipv4")))
     enable = [each for each in found if "no neighbor" in each.by_platform["frr"]]
     for msee, each in zip(("203.0.113.2", "203.0.113.6"), enable, strict=True):

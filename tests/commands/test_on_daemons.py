@@ -39,7 +39,7 @@ def run(*typed: str | Path) -> tuple[int, str]:
 
 @BOTH_FAMILIES
 @pytest.mark.parametrize("kind", ["stop", "stop-asn", "refuse"])
-def test_bird_reads_what_is_to_be_written_into_a_filter(family: str, kind: str, tmp_path: Path):
+def test_bird_reads_the_rules_of_a_filter(family: str, kind: str, tmp_path: Path):
     bgp.require(Path("/usr/sbin/bird").exists(), "BIRD 2")
     rules = [line for line in of("bird", family, kind).splitlines() if not line.startswith(("#", "birdc"))]
     file = tmp_path / "bird.conf"
@@ -62,7 +62,7 @@ def test_bird_reads_an_anchor(family: str, tmp_path: Path):
 
 @BOTH_FAMILIES
 @pytest.mark.parametrize("kind", ["stop", "stop-asn", "refuse"])
-def test_openbgpd_reads_what_is_to_be_written_into_its_file(family: str, kind: str, tmp_path: Path):
+def test_openbgpd_reads_the_rules_of_its_file(family: str, kind: str, tmp_path: Path):
     bgp.require(BGPD.exists(), "OpenBGPD")
     rules = [line for line in of("openbgpd", family, kind).splitlines() if line.startswith("deny")]
     assert rules

@@ -56,7 +56,7 @@ def test_one_service_has_one_label_however_its_community_is_written():
         ("8075:5010", "they begin with 12076:"),
     ],
 )
-def test_what_is_no_service_is_refused_with_what_would_be_one(name, told):
+def test_an_unknown_service_is_refused_with_similar_names(name, told):
     with pytest.raises(ValueError, match=told):
         service(name)
 

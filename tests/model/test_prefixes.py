@@ -23,7 +23,7 @@ from tests.networks import prefixes
 
 
 def small_prefixes() -> st.SearchStrategy[Prefix]:
-    """Prefixes out of 16 addresses, so that random ones meet."""
+    """Return prefixes out of 16 addresses, so that random ones overlap."""
     return st.one_of(_within(4, 0xC6336400, 28), _within(6, 0x20010DB8 << 96, 124))
 
 
@@ -58,7 +58,7 @@ def test_prefixes_are_compared_by_their_space_not_by_their_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["198.51.100.1/24", "2001:db8::1/32", "128.0.0.0/0"])
-def test_bits_behind_the_length_are_an_error_that_says_so(text: str) -> None:
+def test_host_bits_are_an_error_that_says_so(text: str) -> None:
     with pytest.raises(ValueError, match="host bits are set"):
         parse_prefix(text)
 
@@ -77,13 +77,13 @@ def test_bits_behind_the_length_are_an_error_that_says_so(text: str) -> None:
         "1.2.3.4/08",
     ],
 )
-def test_what_is_no_prefix_is_an_error_that_quotes_it(text: str) -> None:
+def test_text_that_is_no_prefix_is_an_error_that_quotes_it(text: str) -> None:
     with pytest.raises(ValueError, match="is not a prefix"):
         parse_prefix(text)
 
 
 @pytest.mark.parametrize("text", ["", "198.51.100", "198.51.100.256", "2001:db8:::1", "fe80::1%eth0"])
-def test_what_is_no_address_is_an_error(text: str) -> None:
+def test_text_that_is_no_address_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="is not an IP address"):
         parse_address(text)
 
@@ -135,7 +135,7 @@ def test_what_a_prefix_contains_and_overlaps(outer: str, inner: str, contains: b
     assert other.overlaps(one) is overlaps
 
 
-def test_a_prefix_cut_shorter_holds_what_it_held() -> None:
+def test_a_supernet_contains_the_prefix() -> None:
     assert str(supernet(parse_prefix("198.51.100.128/25"), 16)) == "198.51.0.0/16"
     assert str(supernet(parse_prefix("2001:db8:100:1::/64"), 40)) == "2001:db8:100::/40"
 
@@ -174,7 +174,7 @@ def test_the_end_of_the_address_space_is_in_reach() -> None:
     assert PrefixSet(prefixes("0.0.0.0/1 128.0.0.0/1")).covers(parse_prefix("0.0.0.0/0"))
 
 
-def test_without_leaves_what_the_other_set_does_not_hold() -> None:
+def test_without_leaves_the_space_that_the_other_set_lacks() -> None:
     left = PrefixSet(prefixes("198.51.100.0/24 2001:db8::/32")).without(
         PrefixSet(prefixes("198.51.100.64/26 2001:db8::/33"))
     )
@@ -197,7 +197,7 @@ def test_sets_agree_with_ipaddress(some: list[Prefix], others: list[Prefix], ask
 
 
 @given(st.lists(small_prefixes()), st.lists(small_prefixes()))
-def test_a_set_is_told_in_the_fewest_prefixes(some: list[Prefix], others: list[Prefix]) -> None:
+def test_a_set_is_written_in_the_fewest_prefixes(some: list[Prefix], others: list[Prefix]) -> None:
     left = PrefixSet(some).without(PrefixSet(others))
     told = tuple(left.prefixes())
     for version in (4, 6):
@@ -208,7 +208,7 @@ def test_a_set_is_told_in_the_fewest_prefixes(some: list[Prefix], others: list[P
     assert not left.without(again)
 
 
-def test_a_set_that_is_everything_is_told_as_a_default_route() -> None:
+def test_a_set_of_all_addresses_is_written_as_a_default_route() -> None:
     halves = prefixes("0.0.0.0/1 128.0.0.0/1 ::/0")
     assert tuple(PrefixSet(halves).prefixes()) == prefixes("0.0.0.0/0 ::/0")
     upper = PrefixSet(prefixes("::/0")).without(PrefixSet(prefixes("::/1")))

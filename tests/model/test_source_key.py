@@ -29,7 +29,7 @@ def test_a_source_is_named_by_its_kind_its_place_and_its_selection(source, name)
     assert SourceKey.of(source).name == name
 
 
-def test_circuits_that_want_the_same_share_a_source():
+def test_circuits_with_the_same_list_share_a_source():
     wanted = [
         Source("m365", ENDPOINTS, 3600, ("Exchange", "Skype")),
         Source("m365", ENDPOINTS, 60, ("Skype", "Exchange")),
@@ -59,7 +59,7 @@ def test_names_differ_where_sources_do():
     assert max(len(source.name) for source in sources) < 80
 
 
-def test_what_is_fetched_and_what_is_read():
+def test_urls_are_fetched_and_files_are_read():
     assert is_url(ENDPOINTS)
     assert is_url("http://127.0.0.1:8080/tags.json")
     assert not any(

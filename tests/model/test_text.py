@@ -1,4 +1,4 @@
-"""Times and durations as they are written, and the words of others made safe to show."""
+"""Times and durations as they are written, and text of others made safe to show."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ermon.model.text import (
 @pytest.mark.parametrize(
     "text", ["", "maintenance 02:00 UTC", "Zürich / 東京", "é", "🚧 down", "עברית", "a" * 10_000]
 )
-def test_what_people_write_stays(text: str):
+def test_ordinary_text_stays_as_it_is(text: str):
     assert printable(text) == text
 
 
@@ -50,12 +50,12 @@ def test_what_people_write_stays(text: str):
         ("zero ends a string", "\0"),
     ],
 )
-def test_what_could_deceive_is_replaced(what: str, character: str):
+def test_characters_that_could_deceive_are_replaced(what: str, character: str):
     assert printable(f"a{character}b") == f"a{REPLACEMENT}b", what
 
 
 @given(st.text(st.characters(exclude_categories=[])))
-def test_it_is_always_one_line_of_the_same_length_that_can_be_written(text: str):
+def test_printable_text_is_one_line_of_the_same_length_that_can_be_encoded(text: str):
     shown = printable(text)
     assert shown.isprintable()
     assert len(shown) == len(text)
@@ -128,7 +128,7 @@ def test_a_time_is_read_with_its_zone_and_can_be_written(text: str, time: dateti
         *("9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00+23:00"),
     ],
 )
-def test_what_is_no_time_in_utc_is_refused(text: str):
+def test_a_time_without_a_date_in_utc_is_refused(text: str):
     with pytest.raises(ValueError, match="is not a time with a zone"):
         parse_timestamp(text)
 

@@ -1,7 +1,7 @@
-"""What a router is told, on every platform: the reference configuration's routers, and odd ones.
+"""The configuration of routers on every platform: for the reference configuration's routers, and for unusual ones.
 
-The files in ``golden`` are what is printed for the reference configuration. After a change that is meant,
-``ERMON_WRITE_GOLDEN=1 pytest tests/routers`` writes them anew, to be read before they are committed.
+The files in ``golden`` are the output for the reference configuration. After an intended change, ``ERMON_WRITE_GOLDEN=1
+pytest tests/routers`` writes them again; read them before they are committed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def mirrors_of(router):
 
 
 def commands(text):
-    """What the router reads, and what is to be done by hand where it can read no more."""
+    """Return the lines that the router reads, and the steps by hand if it reads no more."""
     return "\n".join(line for line in text.splitlines() if not re.match(r"\s*[!#](?! (?:Add|Move) )", line))
 
 
@@ -66,7 +66,7 @@ def in_vrfs(settings):
 
 
 def configured(tmp_path, change):
-    """The reference configuration with a change."""
+    """Return the reference configuration with a change."""
     settings = yaml.safe_load(REFERENCE.read_text())
     change(settings)
     file = tmp_path / "ermon.yml"
@@ -95,7 +95,7 @@ def test_a_session_lies_in_the_vrf_of_its_edge_table_or_of_its_link(platform, tm
 
 
 @every_platform
-def test_without_a_vrf_none_is_spoken_of(platform):
+def test_without_a_vrf_the_output_mentions_none(platform):
     assert not re.search(r"\bvrf\b|routing-instances", commands(render(CONFIG, "edge-3", platform, {})))
 
 
@@ -124,7 +124,7 @@ def test_a_vrf_whose_name_would_be_a_command_is_refused(tmp_path):
 
 
 @every_platform
-def test_what_was_tried_on_no_device_says_so(platform):
+def test_the_output_of_a_platform_that_was_not_tried_says_so(platform):
     assert ("not tested on a device" in render(CONFIG, "edge-1", platform, {})) == (
         platform not in {"frr", "bird", "gobgp", "openbgpd"}
     )
@@ -142,7 +142,7 @@ CALLS_AGAIN = {
     "frr": "timers connect 10",
     "vyos": "timers connect 10",
     "bird": "connect retry time 10;",
-    "gobgp": "connect-retry = 5",  # up to twice as long, at random
+    "gobgp": "connect-retry = 5",  # waits up to twice as long, at random
     "openbgpd": "connect-retry 10",
     "fortios": "connect-timer 10",
     "panos": "idle-hold-time 5",
@@ -150,8 +150,10 @@ CALLS_AGAIN = {
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_a_router_that_can_be_told_so_calls_again_within_seconds(platform):
-    """ermon never calls: whoever waits for two minutes leaves it blind so long after a restart."""
+def test_a_router_with_a_connect_timer_connects_again_within_seconds(platform):
+    """ermon never connects itself: a router that waits for two minutes leaves it blind for that long after a
+    restart.
+    """
     text = render(CONFIG, "edge-1", platform, {})
     if platform in CALLS_AGAIN:
         assert any(line.endswith(CALLS_AGAIN[platform]) for line in commands(text).splitlines())
@@ -199,7 +201,7 @@ def test_a_mirror_shares_the_policy_that_was_named(platform):
 
 @every_platform
 @pytest.mark.parametrize("router", ROUTERS)
-def test_whatever_is_to_be_replaced_is_listed_at_the_top(platform, router):
+def test_every_placeholder_is_listed_at_the_top(platform, router):
     text = render(CONFIG, router, platform, {})
     wanted = set(re.findall(r"REPLACE-[A-Z0-9.:-]*[A-Z0-9]", commands(text)))
     listed = set(re.findall(r"^[!#]   (REPLACE-\S+)$", text, re.MULTILINE))
@@ -328,7 +330,7 @@ def test_the_next_hop_of_a_mirror_is_our_end_of_its_link():
         ("edge-1", {}, "Loopback0\nreload", "not the name of an interface"),
     ],
 )
-def test_what_there_is_not_and_what_is_no_name_is_refused(router, mirrors, source, said):
+def test_unknown_routers_and_mirrors_and_invalid_names_are_refused(router, mirrors, source, said):
     with pytest.raises(RouterError, match=re.escape(said)):
         render(CONFIG, router, "frr", mirrors, source)
 

@@ -1,4 +1,4 @@
-"""The alerts of findings: one for each check, and one of what only the ermons of all regions together tell."""
+"""The alerts of findings: one for each check, and one about all regions together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REFERENCE = catalogue_tests.REFERENCE.read_text()
 
 
 def rules(config=None, external_url="http://127.0.0.1:10179"):
-    """The alerting rules of each check, which the runbook names: one for each of its severities."""
+    """Return the alerting rules of each check, named by their runbook: one for each of its severities."""
     document = yaml.safe_load(render([RuleSet.FINDINGS], config, external_url))
     found = {}
     for rule in (rule for group in document["groups"] for rule in group["rules"]):
@@ -25,7 +25,7 @@ def rules(config=None, external_url="http://127.0.0.1:10179"):
 
 
 def alerts(config=None, external_url="http://127.0.0.1:10179"):
-    """The first rule of each check, that of its worst findings."""
+    """Return the first rule of each check, that of its worst findings."""
     return {check: found[0] for check, found in rules(config, external_url).items()}
 
 
@@ -52,7 +52,7 @@ def test_severities_are_those_of_the_findings():
 
 
 def exabgp_down(config=None):
-    """The matchers of the alert's rules, with their severities."""
+    """Return the matchers of the alert's rules, with their severities."""
     of_check = rules(config)["exabgp-down"]
     return {
         re.search(r"finding_raised\{(.*)\}", rule["expr"])[1]: rule["labels"]["severity"] for rule in of_check
@@ -86,7 +86,7 @@ def test_the_configuration_sets_severities():
     assert alerts()["link-down"]["labels"] == {"severity": "warning"}
 
 
-def test_a_check_that_is_switched_off_alerts_of_nothing():
+def test_a_check_that_is_switched_off_has_no_alert():
     off = {"churn-high", "internet-preferred"}  # one by the configuration, one unless switched on
     assert set(CATALOGUE) - set(alerts(load(REFERENCE))) == off
 
@@ -96,13 +96,13 @@ def test_a_severity_of_the_policy_gives_way_to_that_of_the_check():
     assert alerts(load(text))["pool-covered"]["labels"] == {"severity": "info"}
 
 
-def test_links_lead_to_the_ermon_that_people_reach():
+def test_links_are_below_the_external_url():
     annotations = alerts(external_url="https://ermon.example.net/")["pool-leak"]["annotations"]
     assert annotations["runbook_url"] == "https://ermon.example.net/runbooks/pool-leak"
     assert annotations["description"].endswith("https://ermon.example.net/")
 
 
-def test_a_summary_is_one_sentence_that_says_the_same_of_every_subject():
+def test_a_summary_is_one_sentence_for_every_subject():
     for rule in alerts().values():
         summary = rule["annotations"]["summary"]
         assert summary.endswith(".")
@@ -110,7 +110,7 @@ def test_a_summary_is_one_sentence_that_says_the_same_of_every_subject():
 
 
 def alert(changes):
-    """The alert under a configuration with these settings of its check."""
+    """Return the alert under a configuration with these settings of its check."""
     text = REFERENCE.replace("link-down: {", f"geo-not-redundant: {changes}\n  link-down: {{")
     groups = yaml.safe_load(render([RuleSet.REGIONS], load(text)))["groups"]
     return groups[0]["rules"][-1] if groups else None

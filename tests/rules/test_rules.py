@@ -1,4 +1,4 @@
-"""Rule files as people read them, and as the command prints them."""
+"""Rule files in their usual style, and as the command prints them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_file_says_how_to_make_ones_own():
     assert "#   ermon render rules ermon.yml --web.external-url=" in render([RuleSet.SELF])
 
 
-def test_expressions_stand_as_people_write_them():
+def test_expressions_are_in_the_usual_style():
     assert (
         "        expr: |-\n"
         "          max by (circuit, link, family) (\n"
@@ -33,7 +33,7 @@ def test_expressions_stand_as_people_write_them():
     ) in render([RuleSet.FINDINGS])
 
 
-def test_unless_told_the_command_prints_what_one_ermon_without_push_needs(capsys):
+def test_by_default_the_command_prints_the_rules_for_one_ermon_without_push(capsys):
     code, output = printed(capsys, REFERENCE)
     assert code == 0
     assert groups(output.out)[0] == "ermon-self"
@@ -42,19 +42,19 @@ def test_unless_told_the_command_prints_what_one_ermon_without_push_needs(capsys
 
 
 @pytest.mark.parametrize("rule_set", RuleSet)
-def test_each_file_can_be_had_alone_and_without_a_configuration(capsys, rule_set):
+def test_each_file_can_be_printed_alone_and_without_a_configuration(capsys, rule_set):
     code, output = printed(capsys, f"--{rule_set}", "--web.external-url=https://ermon.example.net")
     assert code == 0
     assert output.out == render([rule_set], external_url="https://ermon.example.net")
 
 
 HOSTILE = "{{ $labels.check }} \"} or vector(1) # \\ ' <img src=x> {$x} ${y}"
-"""Means something in templates of Prometheus, in its expressions, in YAML and in HTML."""
+"""Text that means something in templates of Prometheus, in its expressions, in YAML and in HTML."""
 
 
 @pytest.mark.parametrize("rule_set", RuleSet)
 def test_no_text_of_a_configuration_gets_into_the_rules(rule_set):
-    """Names cannot be hostile; what may be any text is not needed there."""
+    """Names cannot be hostile, and values that may be any text are not used in rules."""
     plain, hostile = (
         company(
             yaml.safe_dump({"circuits": {"chicago": {"location": text}}}),
