@@ -1,4 +1,4 @@
-"""Reads the Grafana dashboard that ermon ships."""
+"""Reads the shipped Grafana dashboard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Query(NamedTuple):
 
 
 def rows() -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Every row with its panels: those of a folded row are in it, those of an open one follow it."""
+    """Return every row with its panels: a folded row contains them, an open one is followed by them."""
     found: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
     for panel in DASHBOARD["panels"]:
         if panel["type"] == "row":
@@ -34,7 +34,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def queries() -> Iterator[Query]:
-    """Everything that the dashboard asks of Prometheus as an expression."""
+    """Yield every expression that the dashboard sends to Prometheus."""
     for panel in panels():
         for target in panel["targets"]:
             yield Query(f"{panel['title']} {target['refId']}", target["expr"])

@@ -1,6 +1,6 @@
 """Measures what the history costs: a store with 90 days of findings and links, and requests for days of it.
 
-python -m tests.bench.history
+    python -m tests.bench.history
 
 prints how long the answers take, how long they block the event loop, how long a finding that is raised meanwhile waits
 for the disk, and how long it takes to open the store, also one of a version that stored less.

@@ -1,6 +1,6 @@
 """Measures what blocks the event loop: every step between two waits, by name, with its CPU time.
 
-python -m tests.bench.hold run --config.file=ermon.yml
+    python -m tests.bench.hold run --config.file=ermon.yml
 
 runs a command of ermon with this, and prints the longest steps when it ends; SIGUSR2 prints those since the last
 report. It measures CPU time, because on a busy machine elapsed time depends on other processes.

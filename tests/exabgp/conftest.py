@@ -1,4 +1,4 @@
-"""Where the tests of real ExaBGPs run them."""
+"""Fixtures for tests with real ExaBGPs."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Real ExaBGPs whose lines are taken in as the daemon does, whether UPDATEs come as they came or as ExaBGP's JSON."""
+"""Real ExaBGPs whose lines are read as in the daemon, with raw UPDATEs or with ExaBGP's JSON."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from tests.exabgp.test_process import config, eventually, router
 
 
 class Ermon:
-    """Takes in what ExaBGP says as the daemon does."""
+    """Reads ExaBGP's output as the daemon does."""
 
     def __init__(self, exabgp, feeds):
         self.exabgp = exabgp
@@ -21,7 +21,7 @@ class Ermon:
         self.events = []
         self.lines = []
         self.ends = []
-        """Why ExaBGP ended, each time."""
+        """The reason of each end of ExaBGP."""
         self.answers = True
         self.unanswered = []
 
@@ -56,7 +56,7 @@ class Ermon:
         ]
 
     def told(self, feed):
-        """What of routes and sessions is told, without times."""
+        """The events about routes and sessions, without times."""
         told = []
         for event in self.of(feed, Update, EndOfRib, SessionUp, SessionDown, MessagesLost):
             match event:

@@ -1,4 +1,4 @@
-"""What was recorded of ExaBGP, and what each line of it means, written by hand: the decoder's fixtures."""
+"""Recorded lines of ExaBGP, and the events of each, written by hand: the fixtures of the decoder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FEEDS = {
 }
 OUTSIDE = make_feed("outside", View.INTERNET, "127.0.0.14", "127.0.0.9", peer_asn=64520, local_asn=65012)
 
-# What the tables below are written in: times are left out, and the feed is edge-1 unless said.
+# The format of the tables below: without times, and the feed is edge-1 by default.
 
 T = 0.0
 FEED = "edge-1"
@@ -337,7 +337,7 @@ EXTRA: dict[str, list[list[Event]]] = {
             )
         ]
     ],
-    # These two are printed like a plain sequence, and nothing gives them away.
+    # These two are printed like a plain sequence, and cannot be distinguished.
     "confederation-sequence-only": [[announced(route("10.2.0.0/16", as_path=path(65001)))]],
     "confederation-before-as-set": [
         [
@@ -468,7 +468,7 @@ EXTRA: dict[str, list[list[Event]]] = {
     "largest-path-id": [[announced(microsoft("10.11.0.0/16", 4294967295))]],
     "smallest-path-id": [[announced(microsoft("2001:db8:6::/48", 0, next_hop="2001:db8::1"))]],
     "closed-add-path-send": [[down("connection lost, or closed by the router, without a NOTIFICATION")]],
-    # Here ExaBGP was told to print its own OPEN and KEEPALIVE too, and what was negotiated.
+    # Here ExaBGP was configured to print its own OPEN and KEEPALIVE too, and the negotiated values.
     "up-everything": [
         on("edge-1-msee", *events)
         for events in ([], [], [offered(BOTH)], [negotiated(BOTH)], [], [ALIVE], [UP])
@@ -515,7 +515,7 @@ def labels_of(recording: str) -> list[str]:
 
 
 def sample(label: str, number: int = 0) -> bytes:
-    """A recorded line, by its label and its place under it."""
+    """Return a recorded line, by its label and its place under it."""
     for recording in ("samples", "extra"):
         found = [
             line

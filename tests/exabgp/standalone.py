@@ -1,6 +1,6 @@
-"""Runs ExaBGP as ermon does, in a process of its own that a test can stop and kill.
+"""Runs ExaBGP as ermon does, in a separate process that a test can stop and kill.
 
-Arguments: runtime directory, port, hold time. Prints what ExaBGP says: events as they are, the rest behind ``#``.
+Arguments: runtime directory, port, hold time. Prints ExaBGP's output: events as they are, everything else after ``#``.
 """
 
 import asyncio

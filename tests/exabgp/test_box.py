@@ -1,4 +1,4 @@
-"""The parts of ExaBGP's box; what it keeps from whoever is inside is in ``tests/faults/test_box.py``."""
+"""The parts of ExaBGP's sandbox; ``tests/faults/test_box.py`` tests what it denies to an attacker inside."""
 
 import contextlib
 import errno
@@ -47,13 +47,13 @@ def test_only_python_can_be_executed(tmp_path):
 @pytest.mark.parametrize(
     ("version", "missing"),
     [
-        (None, ("files", "ports", "signals")),  # not switched on
+        (None, ("files", "ports", "signals")),  # not enabled
         (1, ("ports", "signals")),
         (3, ("ports", "signals")),
         (4, ("signals",)),
         (5, ("signals",)),
         (6, ()),
-        (9, ()),  # one of the future
+        (9, ()),  # one that does not exist yet
     ],
 )
 def test_what_a_version_of_landlock_lacks_is_told_and_the_rest_is_asked_for(monkeypatch, version, missing):

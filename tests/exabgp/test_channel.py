@@ -25,7 +25,7 @@ PATIENCE = 30
 
 
 class Relay:
-    """A channel that reads relays, and a way to be one."""
+    """A channel that reads relays, and a way to act as a relay."""
 
     def __init__(self, door, channel):
         self.inside = socket.socket(fileno=os.dup(door.inside))
@@ -47,7 +47,7 @@ class Relay:
 
 @pytest.fixture
 def parents():
-    """Who the parent of whoever connects is, at last."""
+    """The last entry is the parent that a connecting process seems to have; a test appends another."""
     return [4711]
 
 

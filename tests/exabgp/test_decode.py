@@ -1,4 +1,4 @@
-"""Every line that ExaBGP was recorded to print, and then all that can be wrong with one."""
+"""Every recorded line of ExaBGP, and then every way in which a line can be wrong."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_the_routes_of_an_update_share_their_attributes() -> None:
 
 
 def changed(line: bytes, **changes: Any) -> bytes:
-    """A recorded line with other values at the top."""
+    """Return a recorded line with other values at the top level."""
     return json.dumps(json.loads(line) | changes).encode()
 
 
@@ -241,12 +241,12 @@ def test_a_shutdown_of_an_unknown_id_is_rejected_where_it_could_be_that_of_sever
     assert reason(decoded) == RejectReason.UNKNOWN_FEED
 
 
-# A process that somebody has taken over
+# A process that an attacker controls
 
 
 @pytest.fixture
 def both() -> Decoder:
-    """Of two processes, each of which has said something."""
+    """Two processes, each of which has sent something."""
     decoder = Decoder({**FEEDS, "outside": OUTSIDE})
     for process, pid in ((EDGES, 7), ("outside", 8)):
         decoder.process_started(process, pid)
@@ -307,7 +307,7 @@ def test_a_process_is_heard_that_has_the_id_of_one_that_ended_long_ago() -> None
     assert isinstance(event, Alive)
 
 
-# What a line can do wrong
+# Wrong lines
 
 
 def reason(decoded: Decoded) -> RejectReason | None:
@@ -527,7 +527,7 @@ def test_a_shutdown_communication_is_not_the_reason_of_a_lost_connection() -> No
     assert reasons(cease("bye"), sample("tcp-reset")) == [CLOSED]
 
 
-# Total, whatever comes
+# Never an exception, for any input
 
 
 def assert_total(decoder: Decoder, line: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What one ExaBGP process has on disk."""
+"""The files of one ExaBGP process."""
 
 import os
 

@@ -13,7 +13,7 @@ def test_launcher_gives_up_when_its_parent_is_gone():
 
 
 def test_time_goes_on_from_its_anchor_whatever_the_wall_clock_says(monkeypatch):
-    monkeypatch.setattr(time, "time", lambda: 0.0)  # put back at the end, whoever has changed it since
+    monkeypatch.setattr(time, "time", lambda: 0.0)  # restored at the end, also after other changes
     before = time.monotonic()
     launch.keep_time_steadily(1_795_000_000.0)
     assert 1_795_000_000.0 + before <= time.time() <= 1_795_000_000.0 + time.monotonic()

@@ -1,4 +1,4 @@
-"""The listener of ExaBGP's process by itself; ``test_process`` has it in a real one."""
+"""The listener of ExaBGP's process by itself; ``test_process`` tests it in a real one."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from tests import bgp
 
 
 class Helper:
-    """What ExaBGP would hand its lines to."""
+    """A stand-in for ExaBGP's helper, which receives its lines."""
 
     def __init__(self):
         self.lines = []
@@ -162,7 +162,7 @@ def test_addresses_are_told_once_and_again_when_one_can_be_listened_on(listener,
 
 @FAMILIES
 def test_stranger_does_not_cost_who_was_accepted_beside_it(listener, reactor, monkeypatch, local, peer):
-    """ExaBGP 5.0.15 leaves the loop at the first stranger, and forgets who else was accepted in that turn."""
+    """ExaBGP 5.0.15 leaves its loop at the first unknown host, and forgets the others that it accepted in that turn."""
     monkeypatch.setattr(module, "Incoming", lambda _, ours, theirs, connection: (ours, theirs, connection))
     beside = "127.0.0.2"
     listener.listen_for([neighbor(local, peer), neighbor(beside, "127.0.0.1")])

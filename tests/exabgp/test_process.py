@@ -41,7 +41,7 @@ def config(port, *feeds, hold_time=30.0):
 
 
 class Ermon:
-    """What reads an ExaBGP's messages and keeps them."""
+    """Reads an ExaBGP's messages and stores them."""
 
     def __init__(self, exabgp):
         self.exabgp = exabgp
@@ -77,7 +77,7 @@ class Ermon:
         return [str(route.prefix) for update in updates for route in update.announced]
 
     def lines(self, kind):
-        """What the listener in ExaBGP's process has told."""
+        """The lines of the listener in ExaBGP's process."""
         return [event[kind] for event in self.events if event["type"] == kind]
 
     def count(self, kind):
@@ -101,7 +101,7 @@ async def eventually(condition):
 
 
 async def all_up(ermon, *feeds):
-    """A router takes its session for established a moment before ExaBGP does."""
+    """A router sees its session established a moment before ExaBGP does."""
     await eventually(lambda: all("up" in ermon.states(feed) for feed in feeds))
 
 
@@ -244,8 +244,8 @@ async def test_killed_exabgp_is_started_again_and_sessions_return(port, runtime)
 
 
 async def test_nobody_listens_any_more_when_a_killed_exabgp_loses_its_sessions(port, runtime):
-    """Linux closes the files of a killed process from the highest number down. A router that connects at once would
-    be accepted and thrown out, which keeps OpenBGPD away for half a minute.
+    """Linux closes the files of a killed process from the highest number down. A router that connects at once could be
+    accepted and dropped, which keeps OpenBGPD away for half a minute.
     """
     async with (
         running(config(port, EDGE_1, EDGE_1_ISP), runtime) as ermon,
@@ -258,7 +258,7 @@ async def test_nobody_listens_any_more_when_a_killed_exabgp_loses_its_sessions(p
 
 
 def sockets(pid):
-    """The file numbers of a process' TCP sockets, those of sessions and those that are listened on."""
+    """The file numbers of a process's TCP sockets: of sessions, and of listeners."""
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     states = {f"socket:[{row[9]}]": row[3] for row in rows}
     numbers = {"01": [], "0A": []}
@@ -441,7 +441,7 @@ async def test_reload_listens_on_a_new_address_and_leaves_the_sessions_on_others
         async with sessions(port, added, ttl=255 if added.ttl_security else None):
             await all_up(ermon, added)
             assert await ermon.exabgp.reload(config(port, *before), {}) is Reload.RELOADED
-        with pytest.raises(ConnectionRefusedError):  # nobody listens there any more
+        with pytest.raises(ConnectionRefusedError):  # nothing listens there any more
             await asyncio.to_thread(socket.create_connection, (added.local, port), PATIENCE)
         assert await ermon.exabgp.reload(config(port, *after), {}) is Reload.RELOADED
         async with sessions(port, added, ttl=255 if added.ttl_security else None):
@@ -495,7 +495,7 @@ async def test_configuration_that_exabgp_refuses_changes_nothing(port, runtime):
 
 
 async def test_exabgp_that_has_refused_a_configuration_is_restarted_for_the_next(port, runtime):
-    """ExaBGP 5.0.15 keeps what it had read of the refused one, and refuses all others for it."""
+    """ExaBGP 5.0.15 keeps parts of the refused one, and refuses all others because of them."""
     twice = replace(EDGE_1, name="twice")
     async with running(config(port, EDGE_1), runtime) as ermon:
         with pytest.raises(ExaBGPError):
@@ -593,7 +593,7 @@ async def test_nothing_is_left_when_exabgp_is_stopped(port, runtime):
         pids = ermon.exabgp.pid, ermon.exabgp.relay_pid
     await eventually(
         lambda: not any(map(lives, pids))
-    )  # the relay says its last word a moment before it ends
+    )  # the relay sends its last message a moment before it ends
     assert list(runtime.iterdir()) == []
     assert ermon.exabgp.up is False
 
@@ -695,10 +695,10 @@ PASSWORDS = {feed.name: "correct horse" for feed in SECURED}
 
 
 async def refuses_all_but_the_right_key_and_ttl(port, *feeds, password="correct horse"):
-    """Knock on every address with the wrong key, no key and a low TTL; then come in as the router does.
+    """Connect to every address with the wrong key, no key and a low TTL; then connect as the router does.
 
-    On loopback a SYN is handled while it is sent: if one of the knocks were let in, that would be seen
-    by the time the router's own session is up.
+    On loopback a SYN is processed while it is sent: if one of the attempts succeeded, it would be visible by the time
+    the router's own session is up.
     """
     for feed in feeds:
         wrong = [
@@ -798,7 +798,7 @@ async def test_nobody_slips_in_without_a_key_while_exabgp_reads_its_configuratio
 
 @contextlib.contextmanager
 def standalone(runtime, port, hold_time):
-    """An ermon that can be stopped and killed: its process, and the identifiers of ExaBGP and the relay."""
+    """An ermon that can be stopped and killed: its process, and the pids of ExaBGP and the relay."""
     command = [sys.executable, STANDALONE, runtime, str(port), str(hold_time)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as ermon:
@@ -831,7 +831,7 @@ async def test_exabgp_dies_with_ermon_even_if_the_relay_does_not_react(port, run
 
 @pytest.mark.usefixtures("dialect")
 async def test_stopped_ermon_costs_no_session_and_no_event(port, runtime):
-    """The hold time is 3 seconds: seven keepalives, one a second, say that the session outlived twice that."""
+    """The hold time is 3 seconds: seven keepalives, one a second, prove that the session lasted more than twice that."""
     with standalone(runtime, port, 3) as (ermon, *_):
         async with sessions(port, EDGE_1, hold_time=3) as (table,):
             os.kill(ermon.pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""What BGP asks of a session holds in both dialects: whether ExaBGP passes UPDATEs on as they came, or as its JSON."""
+"""What BGP requires of a session is true for both kinds of output: raw UPDATEs, and ExaBGP's JSON."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def notifications(speaker):
-    """Codes and subcodes of those that ExaBGP has sent."""
+    """Codes and subcodes of the NOTIFICATIONs that ExaBGP has sent."""
     return [tuple(body[:2]) for kind, body in speaker.received if kind == bgp.NOTIFICATION]
 
 
@@ -35,7 +35,7 @@ async def end_of(speaker):
 
 
 def two_octets():
-    """A route of a router that speaks in ASNs of two octets, behind one that does not (RFC 6793)."""
+    """A route of a router with two-octet ASNs, behind one with four-octet ASNs (RFC 6793)."""
     path = bgp.attribute(0x40, 2, bytes([2, 2]) + struct.pack("!HH", 64500, bgp.AS_TRANS))
     as4_path = bgp.attribute(0xC0, 17, bytes([2, 1]) + struct.pack("!I", 4_200_000_000))
     known = bgp.attribute(0x40, 1, b"\0") + path + bgp.attribute(0x40, 3, bytes([192, 0, 2, 1])) + as4_path
@@ -217,7 +217,7 @@ STREAM = range(500)
 
 @contextlib.asynccontextmanager
 async def streaming(ermon, feed, port):
-    """A session whose router announces the routes of ``STREAM`` over and over, until its connection ends."""
+    """A session whose router announces the routes of ``STREAM`` repeatedly, until its connection ends."""
     messages = announcing(*STREAM)
     async with session(ermon, feed, port) as speaker:
 
@@ -236,7 +236,7 @@ async def streaming(ermon, feed, port):
 
 
 def streamed(count):
-    """The first of what is announced in a stream."""
+    """The first announcements of a stream."""
     return list(islice(cycle(announced(*STREAM)), count))
 
 

@@ -1,6 +1,6 @@
-"""UPDATEs passed on as they came: what is taken, whether it is, what a line of it says, and who waits for whom.
+"""Raw UPDATEs: which are passed on, when the mode is on, what a line contains, and which side waits.
 
-That sessions are as they are in ExaBGP's own way is in ``test_protocol``.
+``test_protocol`` tests that sessions work as with ExaBGP's own decoding.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ PREFIX, PREFIX6 = "198.51.100.0/24", "2001:db8:1::/48"
 
 
 def update(octets):
-    """An UPDATE of so many octets, of which nobody reads more than the header."""
+    """An UPDATE of this number of octets, of which only the header is valid."""
     return bgp.message(bgp.UPDATE, bytes(octets - 19))
 
 
@@ -114,7 +114,7 @@ def test_another_version_of_exabgp_does_all_of_it_itself(untouched, monkeypatch)
 @pytest.mark.parametrize("method", [(Protocol, "read_message"), (Connection, "_reader")])
 def test_an_exabgp_with_another_text_does_all_of_it_itself(method, monkeypatch):
     def other(self, *rest):
-        """As whoever packages it may have mended it."""
+        """ExaBGP as a distribution may have patched it."""
 
     monkeypatch.setattr(*method, other)
     assert raw.install("on") is RawState.UNTESTED
@@ -133,7 +133,7 @@ def test_an_exabgp_without_its_text_does_all_of_it_itself(untouched, monkeypatch
 
 GOOD = (bgp.announcement(PREFIX, next_hop="192.0.2.1"), bgp.withdrawal(PREFIX))
 OVERLONG = bgp.update_message(withdrawn=bytes([33]) + bytes(5))
-"""A prefix of 33 bits: ExaBGP would answer it with a NOTIFICATION."""
+"""A prefix of 33 bits, to which ExaBGP would respond with a NOTIFICATION."""
 NEGOTIATED = {"session": 3, "asn4": True, "families": ["ipv4 unicast"], "add-path": []}
 
 
@@ -233,7 +233,7 @@ TOLD_OTHERWISE = {
     "confederation-sequence-only",
     "confederation-before-as-set",
 }
-"""ExaBGP's JSON loses that these segments are a confederation's."""
+"""Confederation segments, which ExaBGP's JSON does not mark as such."""
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_whatever_a_frame_holds_is_events_or_a_loss(octets, asn4, families):
 
 
 def heavy(number):
-    """A route of 4,000 octets, most of them an attribute that nobody knows."""
+    """A route of 4,000 octets, most of them an unknown attribute."""
     unknown = bgp.attribute(0xC0, 200, bytes(3900))
     known = (
         bgp.attribute(0x40, 1, b"\0")
@@ -278,7 +278,7 @@ def heavy(number):
 
 
 HEAVY = 6000
-"""More than what sockets on loopback hold by themselves."""
+"""More than sockets on loopback can buffer."""
 
 
 def keepalives(speaker):
@@ -299,7 +299,7 @@ async def test_a_session_that_ermon_is_behind_with_waits_and_is_kept_and_no_othe
         ermon.answers = False
         table = [heavy(number) for number in range(HEAVY)]
         sending = asyncio.create_task(asyncio.to_thread(bulk.send, *table))
-        # Its router sends nothing but the table: more than a hold time passes, of which ExaBGP sends thirds.
+        # Its router sends only the table: this takes longer than a hold time, in which ExaBGP sends three keepalives.
         await eventually(lambda: keepalives(bulk) > 5)
         received = len(ermon.told(EDGE_1)) - 1
         most = raw.UNANSWERED_OCTETS + raw.READ_OCTETS

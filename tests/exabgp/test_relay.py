@@ -17,7 +17,7 @@ from ermon.exabgp.relay import MARK, Buffer
 PATIENCE = 30
 LINE = b'{ "exabgp": "5.0.0", "counter": %d }\n'
 
-# The relay ends its parent when ermon is gone; this one stands where ExaBGP does.
+# The relay ends its parent when ermon is gone; this process takes ExaBGP's place.
 PARENT = """
 import signal, subprocess, sys
 if sys.argv[1] == "stubborn":
@@ -78,12 +78,12 @@ class Lab:
         return True
 
     def write(self, data):
-        """Write as ExaBGP does: waiting until the relay has taken it."""
+        """Write as ExaBGP does: wait until the relay has read it."""
         self.parent.stdin.write(data)
         self.parent.stdin.flush()
 
     def close_exabgp(self):
-        """ExaBGP ends: nobody holds the other end of the relay's standard input any more."""
+        """End ExaBGP: close the other end of the relay's standard input."""
         self.parent.kill()
         self.parent.stdin.close()
 

@@ -1,4 +1,4 @@
-"""What was decoded, encoded again: it means the same."""
+"""Decoded routes that are encoded again have the same meaning."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def decoded(lines: Iterable[bytes], feed: Feed = FEED) -> list[Event]:
 
 
 def routes_after(routes: Iterable[Route]) -> set[Route]:
-    """Encode, decode, and return what is announced then."""
+    """Encode and decode routes, and return what is announced then."""
     events = decoded(FeedEncoder(FEED, PID, NOW).updates(routes))
     assert all(isinstance(event, Update) and not event.withdrawn for event in events)
     return {route for event in events if isinstance(event, Update) for route in event.announced}

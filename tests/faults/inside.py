@@ -1,7 +1,7 @@
-"""Goes into ExaBGP's box as ``launch`` does, unless told not to, tries what whoever took ExaBGP over would, and prints how
-each attempt ended: ``done``, or the name of the error.
+"""Confines itself as ``launch`` does, unless told not to, tries what an attacker who controls ExaBGP would try, and
+prints the outcome of each attempt: ``done``, or the name of the error.
 
-``inside.py CONFIGURATION PORT BOXED``, and on standard input the names and places of what is attacked, as JSON.
+``inside.py CONFIGURATION PORT BOXED``, with the names and places of what is attacked on standard input, as JSON.
 """
 
 import contextlib
@@ -84,7 +84,7 @@ def make(path, maker):
 
 
 def attempts(of):
-    """What must not be possible."""
+    """The attempts that must fail."""
     store, pid, folder = of["store"], of["pid"], of["folder"]
     yield from (
         *(
@@ -140,7 +140,10 @@ def allowed(of):
         ("signal a child", signal_a_child),
         ("import from Python's library", lambda: __import__("sqlite3")),
         ("throw something away", lambda: Path("/dev/null").write_bytes(b"x")),
-        ("listen where the kernel chooses", listen_anywhere),  # not wanted, and nothing can refuse it
+        (
+            "listen where the kernel chooses",
+            listen_anywhere,
+        ),  # ermon does not want it, but nothing can refuse it
     )
 
 

@@ -1,4 +1,4 @@
-"""How much of a fault is tried: little with every run, and with `ERMON_FAULTS=full` as much as in the attack."""
+"""The size of faults: small by default, and with `ERMON_FAULTS=full` as in a real attack."""
 
 import os
 

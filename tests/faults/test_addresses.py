@@ -1,4 +1,4 @@
-"""Addresses that cannot be listened on, and routers that nobody expects: one costs no other feed anything."""
+"""Addresses on which ermon cannot listen, and unknown routers: neither affects any other feed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def problem_of(address, port, why):
 
 
 def reload(daemon, said):
-    """Reload, and wait until the log has one more line that says what came of it."""
+    """Reload, and wait until the log has one more line with the result."""
     before = len(daemon.logged(said))
     daemon.send_signal(signal.SIGHUP)
     daemon.wait_until(lambda: len(daemon.logged(said)) > before, said)
@@ -131,7 +131,7 @@ def test_ermon_is_not_ready_where_no_feed_can_be_listened_for_and_mends_itself(d
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_router_that_connects_from_an_address_that_no_feed_has_is_named(directory, settings, family):
     network = settings["feeds"]["edge-1"]["local"].rpartition(".")[0]
-    settings["collector"]["reconnect_grace"] = "1s"  # so long routers have to call after a start
+    settings["collector"]["reconnect_grace"] = "1s"  # after a start, routers have this long to connect
     local, peer, stranger = f"{network}.1", f"{network}.11", f"{network}.99"
     if family == "ipv6":
         local, peer, stranger = "::1", "::2", "::1"

@@ -1,5 +1,5 @@
-"""A hole in ExaBGP, which parses what the network sends: whoever comes in through it finds no secret of ermon, changes
-nothing of it, and gets no further.
+"""An attacker who controls ExaBGP, which parses input from the network, finds none of ermon's secrets, changes nothing
+of it, and gets no further.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ ROOT = Path(__file__).parents[2]
 MAY_BE_KEPT = 1 << DAC_READ_SEARCH | 1 << NET_BIND_SERVICE
 REFUSED = {"EACCES", "EPERM"}
 REFUSED_BY_SOME_MACHINES = {
-    *("read its memory", "trace it"),  # Yama
-    "ask without system calls",  # io_uring is often switched off
+    *("read its memory", "trace it"),  # the Yama security module
+    "ask without system calls",  # io_uring is often disabled
     "listen by another protocol",
 }
 BECOME_NOBODY = (
@@ -90,7 +90,7 @@ def attacked(tmp_path):
 
 
 def tried(attacked, boxed):
-    """Return how each attempt ended, and what the box lacks on this machine."""
+    """Return the outcome of each attempt, and what the sandbox lacks on this machine."""
     with contextlib.closing(Door()) as door:
         command = [
             sys.executable,
@@ -129,7 +129,7 @@ def test_whoever_takes_exabgp_over_gets_at_nothing_of_ermon(attacked):
     }
     failed = {name: outcome for name, outcome in outcomes.items() if outcome != "done"}
     assert {name: outcome for name, outcome in failed.items() if outcome not in REFUSED} == {
-        "run a program by its loader": "failed"  # the loader starts, and cannot read it
+        "run a program by its loader": "failed"  # the loader starts, and cannot read the program
     }
 
 
@@ -143,7 +143,7 @@ def test_without_the_box_all_of_it_would_be_possible(attacked):
 
 
 def as_nobody(daemon, directory):
-    """Have a daemon run as a user without any right."""
+    """Make a daemon run as a user without any right."""
     bgp.require(os.geteuid() == 0, "right to become another user: not root")
     bgp.require(shutil.which("setpriv") is not None, "setpriv")
     for path in (directory, *directory.rglob("*")):
@@ -164,10 +164,10 @@ def test_no_process_of_ermon_s_user_reads_its_memory_or_its_environment(director
     daemon = company.daemon
     as_nobody(daemon, directory)
     with company.running():
-        assert daemon.metric("process_open_fds") > 5  # ermon itself still sees what is its own
+        assert daemon.metric("process_open_fds") > 5  # ermon can still read its own
         private = [Path(f"/proc/{daemon.process.pid}/{name}") for name in ("mem", "environ", "maps")]
         assert [path for path in private if reads(path)] == []
-        # The same user can read those of ExaBGP: what it may not read is not hidden from everybody.
+        # The same user can read the files of ExaBGP: not every unreadable file is hidden from everybody.
         assert reads(f"/proc/{daemon.exabgp_pid('edges')}/environ")
 
 
@@ -186,13 +186,13 @@ def test_exabgp_and_its_relay_are_in_the_box_and_sessions_survive_that_they_die_
         for pid in (daemon.exabgp_pid("edges"), daemon.relay_pid("edges")):
             status = Path(f"/proc/{pid}/status").read_text()
             assert "NoNewPrivs:\t1\n" in status
-            assert "Seccomp:\t2\n" in status  # seccomp(2): a filter
+            assert "Seccomp:\t2\n" in status  # seccomp(2): the process has a filter
             for held in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"):
                 (capabilities,) = re.findall(rf"{held}:\t(\w+)", status)
                 assert int(capabilities, 16) & ~MAY_BE_KEPT == 0, held
             assert "CREDENTIALS_DIRECTORY" not in Path(f"/proc/{pid}/environ").read_text()
         sessions, relay_before = company.sessions(), daemon.relay_pid("edges")
-        os.kill(relay_before, signal.SIGKILL)  # another asks at the same door
+        os.kill(relay_before, signal.SIGKILL)  # another process asks at the same door
         daemon.wait_until(lambda: daemon.logged("BGP updates lost", process="edges"), "the loss is told")
         company.wait_for_new_sessions(sessions, *EDGES)
         assert daemon.relay_pid("edges") != relay_before

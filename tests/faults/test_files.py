@@ -1,4 +1,4 @@
-"""Files that are damaged, links, somebody else's, and a umask that hides nothing: the watching goes on, and says so."""
+"""Damaged files, links, files of other users, and a umask of 000: ermon goes on monitoring, and reports them."""
 
 from __future__ import annotations
 

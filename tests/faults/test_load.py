@@ -1,4 +1,4 @@
-"""More than any network does: floods of UPDATEs, a pool that comes and goes, sessions that flap, and feeds beside them."""
+"""More load than any real network causes: floods of UPDATEs, a flapping pool, flapping sessions, and feeds beside them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UPDATES = size(1_500, 90_000)
 CHANGES = size(200, 1_000)
 FLAPS = size(30, 180)
 MAX_GROWTH_BYTES = 64 * 1024 * 1024
-"""What a flood may add to ermon's memory: it changes one route, and what waits is bounded."""
+"""The most that a flood may add to ermon's memory: it changes one route, and the backlog is limited."""
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_flood_of_updates_ends_no_session_and_hides_no_leak_on_another_feed(dire
     for check in (
         "churn-high",
         "advertised-undeclared",
-    ):  # what the flood is, and what it announces to Microsoft
+    ):  # the flood itself, and what it announces to Microsoft
         settings["checks"][check] = {"enabled": False}
     with Company(directory, settings).running() as company:
         daemon, sessions = company.daemon, company.sessions()
@@ -56,7 +56,7 @@ def test_flood_of_updates_ends_no_session_and_hides_no_leak_on_another_feed(dire
                 POOL[family], next_hop=OURS[family], as_path=[64500], med=number
             )
         daemon.wait_until_raised("pool-leak", feed=MIRROR, family=family)
-        # How fast that is, is the machine's business.
+        # The speed depends on the machine.
         while (taken := daemon.feed(FLOODED)["updates"]) < before + UPDATES:
             daemon.wait_until(lambda taken=taken: daemon.feed(FLOODED)["updates"] > taken, "more is taken in")
         assert company.sessions() == sessions

@@ -1,4 +1,4 @@
-"""Peers that say nothing, say it twice, or want no hold time: whose router it is stays in sight, or is missed."""
+"""Peers that send nothing, connect twice, or want no hold time: ermon still sees their router, or reports its loss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 MIRROR = "edge-1-isp-a"
 OTHERS = [name for name in (*EDGES, "outside") if name != MIRROR]
 SILENT = size(60, 300)
-"""Connections on which a router's own address says nothing."""
+"""Connections from a router's own address that send nothing."""
 
 
 @pytest.fixture

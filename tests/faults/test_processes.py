@@ -1,4 +1,4 @@
-"""ExaBGP and its relay are killed or stand still, also where files are scarce: what went by meanwhile is found."""
+"""ExaBGP and its relay are killed or stopped, also when files are scarce: ermon finds what happened meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 MIRROR = "edge-1-isp-a"
 CLIENTS = size(40, 150)
 SPARE_FILES = [40, 8, 4]
-"""How many files ermon may have open beyond those that it has."""
+"""Files that ermon may open beyond those that it has."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whatever ends a session, or ExaBGP, is told in words, and one cause is told once."""
+"""The end of a session or of ExaBGP is reported in words, and each cause once."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_why_exabgp_is_not_up_is_what_ready_says(directory, settings):
         for path in with_conf.iterdir():
             path.unlink()
         with_conf.rmdir()
-        with_conf.touch()  # no start can succeed now
+        with_conf.touch()  # now every start fails
         os.kill(pid, signal.SIGKILL)
         daemon.wait_until(lambda: "could not be started" in daemon.get("/-/ready").text, "ready says why")
         assert daemon.get("/-/ready").text.startswith("ExaBGP is not up yet: edges: could not be started: ")

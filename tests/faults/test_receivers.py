@@ -1,4 +1,6 @@
-"""Webhooks and Alertmanagers that never answer, answer without end, or answer nonsense: ermon sees and tells all the same."""
+"""Webhooks and Alertmanagers that never answer, answer without end, or answer nonsense do not affect monitoring or
+other receivers.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 class Hostile(socketserver.ThreadingTCPServer):
-    """Answers whatever connects in one way; ``asked`` is set once somebody has."""
+    """Answers every connection in one way; ``asked`` is set after the first."""
 
     allow_reuse_address = daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Reloads that come faster than they can be carried out are one."""
+"""Requests for reloads that arrive faster than ermon can reload share one reload."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""ermon is stopped or killed, and started again, at a bad moment: nobody is woken for that, and nothing is forgotten.
+"""ermon is stopped or killed, and started again, at a bad moment: this raises nothing, and nothing is forgotten.
 
-At any moment of any history: ``tests/core/test_restarts.py``, and ``tests/scenario/restart.yml``.
+``tests/core/test_restarts.py`` and ``tests/scenario/restart.yml`` test this at any moment of any history.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tests.e2e.company import (
 pytestmark = pytest.mark.slow
 
 DRAINED = [12076] * 5
-"""How Microsoft takes traffic off a link before it works on it."""
+"""How Microsoft takes traffic off a link before maintenance."""
 PRIVATE = {"ipv4": "10.99.0.0/16", "ipv6": "fd00:99::/48"}
 OUTBOUND = ("advertised-not-public", "advertised-undeclared")
-"""What is raised where a link advertises those."""
+"""The findings that a link with these advertisements causes."""
 ENDS = pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 
 
@@ -77,7 +77,7 @@ def test_restart_during_a_drain_pages_nobody_for_the_drained_link(directory, set
             daemon.wait_until(
                 lambda: statuses(daemon, "link-down", **primary) == both, "it is known to drain again"
             )
-            # What is judged after it, in its time: longer than that of link-down.
+            # A check with a longer time than link-down, so that it is judged later.
             company.leak(PART_OF_POOL["ipv6"])
             daemon.wait_until_raised("pool-leak", family="ipv6")
             assert [finding["id"] for finding in daemon.findings("drain", **primary)] == [drain["id"]]
@@ -101,7 +101,7 @@ def test_restart_with_a_link_down_and_a_bad_mirror_raises_nothing_more(directory
         for family in PRIVATE:
             daemon.wait_until_raised("link-down", family=family, **mirror)
         for check in OUTBOUND:
-            daemon.wait_until_cleared(check)  # nothing goes out on a dead link
+            daemon.wait_until_cleared(check)  # a link that is down advertises nothing
         before = statuses(daemon, "advertised-not-public", **mirror)
         raised = {finding["id"] for finding in daemon.api("findings?state=raised")}
 

@@ -1,4 +1,4 @@
-"""Strangers at the API: what each of them may do to the others, to the log, and to whoever reads a terminal."""
+"""Unknown clients of the API: their limits, and their effects on other clients, on the log, and on users' terminals."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def site() -> Site:
 
 @pytest.fixture(autouse=True)
 def from_afar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every loopback address but the first is as good as any other host's."""
+    """Treat every loopback address but the first as another host."""
     monkeypatch.setattr(
         shell, "address_key", lambda remote: shell.LOOPBACK if remote == "127.0.0.1" else str(remote)
     )
@@ -52,7 +52,7 @@ def from_afar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def strangers(client: Client, number: int, of: range) -> AsyncIterator[list[Raw]]:
-    """Open connections, ``number`` from each of so many addresses."""
+    """Open ``number`` connections from each of several addresses."""
     async with AsyncExitStack() as stack:
         found = []
         for each in of:
@@ -69,7 +69,9 @@ async def ask(client: Client, source: str, request: bytes = GET) -> int | None:
 
 
 async def test_few_addresses_that_keep_every_place_shut_nobody_out(site: Site):
-    """Each asks once, so that its connection is kept, and holds as many as one party may."""
+    """Each address sends one request, so that its connection is kept, and has the most connections that one client may
+    have.
+    """
     async with (
         site.served() as client,
         strangers(client, places.limits().of_one, range(4)) as kept,
@@ -122,7 +124,7 @@ async def test_who_has_given_a_password_keeps_their_place(site: Site, monkeypatc
 async def test_what_somebody_waits_for_goes_on_though_strangers_press_in(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ):
-    """A page that follows the events is not idle, and holds less than those who take every place."""
+    """A page that follows the events is not idle, and has fewer connections than the clients that take every place."""
     monkeypatch.setattr(places, "MAX_CONNECTIONS", 10)
     async with site.served() as client, connections(client, 1, NOC) as [page]:
         page.writer.write(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -144,7 +146,7 @@ async def test_hundreds_of_event_streams_that_read_nothing_hold_up_nobody(site: 
 
 
 async def test_who_reads_large_answers_slowly_holds_up_nobody(site: Site, monkeypatch: pytest.MonkeyPatch):
-    """Four addresses that read nothing of what they asked for have every turn, if a turn lasts until it is read."""
+    """Four addresses that read no answer would block all requests, if a request lasted until its answer is read."""
     monkeypatch.setattr(web_app, "CHUNK_BYTES", 1024)
     scrape = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     async with site.served() as client, strangers(client, 4, range(1, 11)) as slow:
@@ -158,7 +160,7 @@ EVENTS = b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 async def stream(raw: Raw, request: bytes = EVENTS) -> int:
-    """Ask for the events; leaves the answer to be read."""
+    """Request the events; the caller reads the answer."""
     raw.writer.write(request)
     head = await raw.reader.readuntil(b"\r\n\r\n")
     return int(head.split()[1])
@@ -176,7 +178,7 @@ async def test_who_keeps_every_stream_of_events_leaves_some_to_the_others(site: 
             for raw in kept[:2]:
                 await asyncio.wait_for(
                     raw.reader.readuntil(b"\r\n0\r\n\r\n"), PATIENCE
-                )  # the end of the answer
+                )  # the end of the answer's header
             async with strangers(client, 1, range(1)) as [again]:
                 assert await stream(again) == 503
             here.writer.close()
@@ -213,7 +215,7 @@ async def test_a_connection_that_is_idle_and_polite_is_kept(site: Site, monkeypa
             assert await scraper.status() == 200
             monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.0)
             async with connections(client, 1, NOC) as [silent]:
-                assert await silent.ended()  # a sweep has come by since
+                assert await silent.ended()  # idle connections have been swept since
             monkeypatch.setattr(protocol, "HEAD_SECONDS", PATIENCE)
 
 
@@ -249,7 +251,7 @@ async def test_a_thousand_malformed_requests_are_two_lines_of_the_log(
 async def test_a_bug_in_ermon_still_tells_where_it_is(
     site: Site, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    """Also one outside of every handler, which only aiohttp sees."""
+    """Also for a bug outside of every handler, which only aiohttp sees."""
 
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
@@ -352,7 +354,7 @@ def random_requests(number: int) -> Iterator[bytes]:
 
 
 async def test_no_random_request_is_a_bug(site: Site, tmp_path: Path):
-    """Over the control socket too, where nothing is refused for who asks."""
+    """Also over the control socket, where no request is refused for lack of rights."""
     site.control = tmp_path / "control.sock"
     async with site.served():
         reader, writer = await asyncio.open_unix_connection(site.control)
@@ -415,7 +417,7 @@ async def test_without_a_password_there_is_one_answer_to_everything(site: Site, 
 
 @asynccontextmanager
 async def flooded(client: Client, addresses: range) -> AsyncIterator[None]:
-    """Have each of so many addresses send wrong passwords, as fast as it is answered."""
+    """Have each of several addresses send wrong passwords, as fast as they are answered."""
     wrong = [
         b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: %b\r\n\r\n" % basic("bob", f"{number}").encode()
         for number in range(50)

@@ -1,9 +1,10 @@
-"""The machine that ermon runs on is suspended for hours, and goes on: a laptop, a virtual machine.
+"""The machine of ermon, a laptop or a virtual machine, is suspended for hours, and goes on.
 
-For ermon no time has passed: its timers go on where they stood. Its routers have given their sessions up meanwhile, so
-what they say now begins anew. That hours have passed is told, and so is that nobody knows what was in them.
+For ermon no time has passed, and its timers continue. Its routers have given up their sessions meanwhile, so these
+start again. ermon reports the suspension, and that the state during it is unknown.
 
-It is played: all of ermon's processes stand still at once, and then the wall clock and the boot clock are hours ahead.
+It is simulated: all of ermon's processes are stopped at once, and then the wall clock and the boot clock are hours
+ahead.
 """
 
 from __future__ import annotations
@@ -48,10 +49,12 @@ def test_machine_that_was_suspended_goes_on_with_what_is_so_now(directory, famil
         for pid in processes:
             os.kill(pid, signal.SIGSTOP)
         for router in company.routers.values():
-            router.vanish()  # the hold time is over, and what was said of it did not arrive
-        edge.withdraw(EXCHANGE[family], path_id=1)  # comes and goes, and nobody can know
+            router.vanish()  # the hold time is over, and the routers' NOTIFICATIONs did not arrive
+        edge.withdraw(
+            EXCHANGE[family], path_id=1
+        )  # announced and withdrawn meanwhile, which ermon cannot know
         bring(edge, MSEE["edge-1"][family], EXCHANGE[family])
-        company.leak(PART_OF_POOL[family])  # stays
+        company.leak(PART_OF_POOL[family])  # remains
         clock.write_text(str(NIGHT))
         for pid in processes:
             os.kill(pid, signal.SIGCONT)

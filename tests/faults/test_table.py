@@ -1,4 +1,4 @@
-"""The tables of faults in tests/README.md name tests that are there, and every file of this folder."""
+"""The table of faults in tests/README.md names existing tests, and every file of this folder."""
 
 from __future__ import annotations
 

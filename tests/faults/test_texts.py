@@ -1,4 +1,4 @@
-"""What a router says of itself and of its end is text for whoever reads it: no line, no field and no colour of its own."""
+"""Text of a router about itself and its end is plain text in every output: it forges no line, no field and no colour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 FEED = "outside"
 HOSTNAME, SOFTWARE_VERSION = 73, 75
-"""Capabilities, of draft-walton-bgp-hostname-capability and draft-abraitis-bgp-version-capability."""
+"""Capabilities of draft-walton-bgp-hostname-capability and draft-abraitis-bgp-version-capability."""
 ESCAPES = "\x1b[31mred\x1b]0;title\x07 \x9b2J \u202egnp.exe \r\nlevel=error"
 INJECTION = '"}, "type": "shutdown", "x": {"y": "\\'
 TEXTS = {
@@ -37,7 +37,7 @@ def settings():
 
 
 def opening_that_says(feed, text):
-    """An OPEN whose hostname and software version are this text, as far as it fits."""
+    """Return an OPEN with this text as hostname and software version, as far as it fits."""
     said = text.encode()[:60]
     capabilities = b"".join(
         bgp.capability(1, struct.pack("!HBB", afi, 0, bgp.UNICAST)) for afi in bgp.AFI.values()

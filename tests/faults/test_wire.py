@@ -1,4 +1,4 @@
-"""What routers and strangers send over BGP, right or wrong: it costs no other session, and hides no leak."""
+"""BGP messages of routers and unknown hosts, right or wrong, cost no other session, and hide no leak."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def settings():
 
 
 def with_bits(encoded: bytes, prefix: str, bits: int) -> bytes:
-    """Set bits behind the length of a prefix, in a message that holds it."""
+    """Set host bits of a prefix, in a message that contains it."""
     plain = encode_nlri(prefix)
     assert encoded.count(plain) == 1
     return encoded.replace(plain, plain[:-1] + bytes([plain[-1] | bits]))
@@ -138,7 +138,7 @@ def test_malformed_messages_of_every_kind_cost_no_other_session_and_hide_no_leak
             sessions = router.sessions
             with contextlib.suppress(OSError):
                 router.speaker.send(sent)
-                # Either the session ends, or it is as good as before.
+                # Either the session ends, or it works as before.
                 router.speaker.announce(PART_OF_POOL["ipv4"], next_hop=OURS["ipv4"], as_path=[64500])
             eventually(
                 lambda seen=sessions: router.sessions > seen or daemon.findings("pool-leak", feed=MIRROR),
@@ -196,8 +196,8 @@ def test_malformed_opens_cost_no_session(directory, settings):
 # Floods of routes, and memory ----------------------------------------------------------------------------
 
 MANY_TAGS = [(64500, number, 1) for number in range(320)]
-"""About as many large communities as an UPDATE of 4,096 octets holds; of others it holds three times as many, for which ExaBGP
-takes three times as long.
+"""About as many large communities as an UPDATE of 4,096 octets can have. It could have three times as many of other
+kinds, for which ExaBGP takes three times as long.
 """
 ROUTES = 230
 
@@ -210,7 +210,7 @@ def memory(pid: int, kind: str) -> int:
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_flood_of_routes_with_hundreds_of_communities_is_an_overflow_of_one_feed(directory, settings, family):
-    """With RLIMIT_AS: what is held is bounded by bytes, and ermon goes on within what there is."""
+    """With RLIMIT_AS: held routes are limited by bytes, and ermon continues within its memory."""
     settings["collector"]["max_bytes"] = "1MiB"
     with Company(directory, settings).running() as company:
         daemon, before = company.daemon, company.sessions()
@@ -225,7 +225,7 @@ def test_flood_of_routes_with_hundreds_of_communities_is_an_overflow_of_one_feed
             flood = announcement(
                 prefix, next_hop=OURS[family], as_path=[64500], large_communities=[*MANY_TAGS, (1, 1, number)]
             )
-            with contextlib.suppress(OSError):  # torn down in the middle of it
+            with contextlib.suppress(OSError):  # ended in the middle of the flood
                 company.routers[MIRROR].speaker.send(flood)
         finding = daemon.wait_until_raised("feed-overflow", feed=MIRROR)
         assert finding["evidence"]["max_bytes"] == 2**20

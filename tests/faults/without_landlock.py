@@ -1,4 +1,4 @@
-"""Runs a program, and all that it starts, as on a kernel without Landlock: ``without_landlock.py PROGRAM...``."""
+"""Runs a program and its children as on a kernel without Landlock: ``without_landlock.py PROGRAM...``."""
 
 import ctypes
 import errno

@@ -1,4 +1,4 @@
-"""Databases damaged at random: each opens or is set aside, and takes what is written to it then."""
+"""Databases damaged at random: each opens or is set aside, and can be written afterwards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAY = 86_400.0
 
 @cache
 def whole() -> bytes:
-    """A database with something in every table."""
+    """A database with rows in every table."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE_NAME
         file = Database(path)
@@ -100,7 +100,7 @@ def database_file(random: Random) -> None:
 
 
 def outcome(path: Path, random: Random) -> str:
-    """Open it, write to it and read it again; return what became of it."""
+    """Open a database, write to it and read it again; return the outcome."""
     folder = path.parent
     file = StorageFile(folder, 90 * DAY)
     with structlog.testing.capture_logs() as logged:
@@ -114,12 +114,12 @@ def outcome(path: Path, random: Random) -> str:
         file.look(lambda past: past.between(0.0, NOW, 100), [])
         Reader(NOW).hours(file.look(lambda past: past.hours(0, 100), {}).answer)
         file.look(lambda past: past.held_from(), None)
-        # Damage that only reading meets is mended, and told, by the next write.
+        # The next write repairs and reports damage that only reading finds.
         done, later = file.write(rows, cleared, history, {7: b"?"}, NOW)
         file.close()
     assert not any("exc_info" in entry for entry in logged), logged
     aside = sorted(folder.glob("*.corrupt-*Z*"))
-    if not done:  # a file that is said to be somebody else's, or newer, stays as it is
+    if not done:  # a file that seems to belong to another program, or to a newer ermon, is not changed
         assert later
         assert str(path) in later
         assert "newer ermon" in later or "another program's" in later, later

@@ -1,4 +1,4 @@
-"""Fuzzed files that people, Microsoft and ermon write: each is read, or refused with the error of its kind."""
+"""Fuzzed files of users, Microsoft and ermon: each is read, or refused with the intended error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.sources import lists as published
 
 TESTS = Path(__file__).parents[1]
 MOST_SCENARIOS_BYTES = 6_000
-"""Longer ones take seconds to play."""
+"""Longer scenarios take seconds to run."""
 
 
 @cache
@@ -122,7 +122,7 @@ def azure_files(random: Random) -> None:
 
 
 def recording(random: Random) -> None:
-    """What is read of it is played; the rest is refused, cut off or damaged, and said to be."""
+    """A recording: readable parts are replayed; the rest is refused or truncated, and reported."""
     lines = random.choices(RECORDED, k=random.randrange(1, 30)) + texts("recorded/earlier-ermon/*.jsonl")[:1]
     content = break_bytes(random, b"\n".join(lines))
     packed = random.random() < 0.5
@@ -140,7 +140,7 @@ def recording(random: Random) -> None:
 
 
 def printable(text: str) -> None:
-    """Nothing that a stranger wrote may move the cursor of whoever reads what is wrong with it."""
+    """Check that foreign text in an error message cannot control a terminal."""
     assert text.replace("\n", "").isprintable(), repr(text)
 
 

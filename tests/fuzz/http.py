@@ -1,4 +1,4 @@
-"""Fuzzed requests at the API: whatever is asked, no answer is a bug, and the next one is answered."""
+"""Fuzzed requests to the API: no answer is a bug, and the next request is answered."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ METHODS = (b"GET", b"POST", b"DELETE", b"PUT", b"HEAD", b"OPTIONS", b"TRACE")
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 REQUESTS = 30
 PATIENCE = 0.5
-"""Seconds for an answer: half of what is asked is cut off, and waits for the rest."""
+"""Seconds for an answer: half of the requests are cut off, and the server waits for the rest."""
 
 
 def http(random: Random) -> None:
@@ -67,7 +67,7 @@ async def _ask(random: Random) -> None:
 
 
 def request(random: Random) -> bytes:
-    """Return a change with a broken body, or anything, broken or not."""
+    """Return a change with a broken body, or any request, broken or not."""
     if random.random() < 0.4:
         target = random.choice((b"/api/v1/maintenance", b"/api/v1/accept"))
         return _request(b"POST", target, break_json(random, random.choice(BODIES)))
@@ -87,7 +87,7 @@ def _request(method: bytes, target: bytes, body: bytes) -> bytes:
 
 
 async def _status(port: int, control: Path | None, asked: bytes) -> int:
-    """Ask over TCP, or with all rights over the control socket; 0 without an answer."""
+    """Send a request over TCP, or with all rights over the control socket; return 0 without an answer."""
     reader, writer = await (
         asyncio.open_connection("127.0.0.1", port)
         if control is None

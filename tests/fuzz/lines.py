@@ -1,4 +1,4 @@
-"""Fuzzed lines of ExaBGP: the decoder alone, and the monitor behind it."""
+"""Fuzzed lines of ExaBGP, for the decoder alone, and for the monitor behind it."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ LISTENER = [
         b'[{"local":"192.0.2.10","peer":"192.0.2.99","count":3},{"local":"2001:db8::10","peer":"::1","count":1}],"more":5}}'
     ),
 ]
-"""What ermon's own listener tells in ExaBGP's process."""
-SAID = [*RECORDED, *LISTENER * 20]  # as often as it takes for each of their values to be broken
+"""The lines of ermon's own listener in ExaBGP's process."""
+SAID = [*RECORDED, *LISTENER * 20]  # repeated, so that each of their values is broken
 UPDATES = b"".join(
     (
         *(octets for _, octets in (*record.UPDATES, *record.TWO_OCTETS) if octets[18] == UPDATE),
         end_of_rib("ipv6"),
     )
 )
-"""As routers send them."""
+"""UPDATEs as routers send them."""
 START = 1_772_366_400.0
 PID = 7
 FEEDS = list(CONFIG.feeds.values())
 
 
 def decode(random: Random) -> None:
-    """Each line becomes events or one rejection, and an UPDATE that is skipped is a loss."""
+    """Each line becomes events or one rejection, and a skipped UPDATE is a loss."""
     decoder = Decoder(CONFIG.feeds)
     for _ in range(20):
         line = raw(random, random.choice(FEEDS), START) if random.random() < 0.3 else random.choice(SAID)
@@ -84,7 +84,7 @@ def check(decoded: Decoded) -> None:
 
 
 def monitor(random: Random) -> None:
-    """Sessions, routes and time, in order and broken: nothing raises, and what is held is what is counted."""
+    """Sessions, routes and time, in order and broken: nothing raises, and the counts of held routes are right."""
     decoder, now = Decoder(CONFIG.feeds), START
     watching = Monitor(CONFIG, now)
     for process in CONFIG.processes:
@@ -113,7 +113,7 @@ def check_held(watching: Monitor) -> None:
 
 
 def raw(random: Random, feed: Feed, now: float) -> bytes:
-    """UPDATEs as they came, whole or not."""
+    """Raw UPDATEs, whole or broken."""
     octets = break_bytes(random, UPDATES, [UPDATES]) if random.random() < 0.8 else UPDATES
     said = RawUpdates(
         session=random.randrange(3),

@@ -1,4 +1,4 @@
-"""Fuzzed messages of BGP: each is read, or refused with the one error, and what is read is bounded by its octets."""
+"""Fuzzed BGP messages: each is read, or refused with the one error, and the result is bounded by the octets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OPENS = [
 
 
 def updates(random: Random) -> None:
-    """Twenty of one session, whose cache knows some of them already."""
+    """Twenty UPDATEs of one session, whose cache has some of their attributes already."""
     codec, cache = random.choice(CODECS), AttributesCache(entries=8, octets=500)
     for body in broken_bodies(random, codec, 20):
         for octets in (body, body, break_bytes(random, body, [body])):
@@ -48,7 +48,7 @@ def update(octets: bytes, codec: Codec, cache: AttributesCache) -> Read | str:
 
 
 def opens(random: Random) -> None:
-    """OPENs, and NOTIFICATIONs, of which any octets are one."""
+    """OPENs, and NOTIFICATIONs, for which any octets are valid."""
     read = []
     for _ in range(20):
         try:

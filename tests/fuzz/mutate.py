@@ -1,4 +1,4 @@
-"""Ways to break bytes, JSON and text. All of them follow from the ``Random`` that they are given."""
+"""Ways to break bytes, JSON and text. All depend only on the given ``Random``."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TOKENS = (
         b"{x}%s",
     ),
 )
-"""What is likely to be taken wrongly somewhere."""
+"""Text that some code is likely to misread."""
 
 VALUES: tuple[Any, ...] = (
     *(
@@ -96,7 +96,7 @@ VALUES: tuple[Any, ...] = (
 
 
 def break_bytes(random: Random, data: bytes, others: Sequence[bytes] = ()) -> bytes:
-    """Break bytes in one to eight places, or put them together with others."""
+    """Break bytes in one to eight places, or combine them with others."""
     broken = bytearray(data)
     for _ in range(1 << random.randrange(4)):
         at = random.randrange(len(broken) + 1)
@@ -124,7 +124,7 @@ def break_bytes(random: Random, data: bytes, others: Sequence[bytes] = ()) -> by
 
 
 def break_value(random: Random, value: Any) -> Any:
-    """Put something else in one to four places of JSON, take something out, or double it."""
+    """Replace, remove or duplicate values in one to four places of JSON."""
     for _ in range(1 << random.randrange(3)):
         value = _broken(random, value)
     return value

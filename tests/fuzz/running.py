@@ -1,4 +1,4 @@
-"""Runs targets: input after input until the time is up, each from a ``Random`` of its own."""
+"""Runs targets: input after input until the time is up, each with its own ``Random``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TARGETS: dict[str, Target] = {
     )
 }
 LONGEST_SECONDS = 20.0
-"""CPU time that no input may take: they are small, and what takes longer grows with something else than their size."""
+"""CPU time that no input may exceed. Inputs are small, so one that takes longer does not depend on its size alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Broken:
 
 
 def attempt(name: str, seed: int, number: int) -> Broken | None:
-    """Try input ``number``; return what it breaks."""
+    """Try input ``number``; return what fails, if anything."""
     began = time.process_time()
     try:
         TARGETS[name](Random(f"{name} {seed} {number}"))
@@ -50,7 +50,7 @@ def attempt(name: str, seed: int, number: int) -> Broken | None:
 
 
 def run(name: str, seed: int, seconds: float, count: int | None = None) -> Iterator[Broken | None]:
-    """Yield what each input breaks, for so many seconds and once at least, or of ``count`` inputs."""
+    """Yield each failure, for this number of seconds and at least one input, or for ``count`` inputs."""
     deadline, number = time.monotonic() + seconds, 0
     while number < count if count is not None else number == 0 or time.monotonic() < deadline:
         yield attempt(name, seed, number)

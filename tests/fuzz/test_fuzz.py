@@ -1,4 +1,4 @@
-"""A minute of fuzzing, with the same inputs each time; ``python -m tests.fuzz`` goes on for hours."""
+"""A minute of fuzzing, always with the same inputs; ``python -m tests.fuzz`` runs for hours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.fuzz.running import TARGETS, run
 
 SECONDS = float(os.environ.get("ERMON_FUZZ_SECONDS", "60")) / len(TARGETS)
-"""For each target."""
+"""Seconds for each target."""
 SEED = int(os.environ.get("ERMON_FUZZ_SEED", "0"))
 
 

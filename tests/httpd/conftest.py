@@ -1,3 +1,3 @@
-"""The shell is tried around ermon's own web: what it guards there is what must be guarded."""
+"""Tests the shell with ermon's own web, which it protects in production."""
 
 from tests.web.conftest import client, net, site  # noqa: F401  # fixtures

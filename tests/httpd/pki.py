@@ -1,4 +1,4 @@
-"""Certificates for tests, and where a web configuration finds them."""
+"""Certificates for tests, in the files that a web configuration names."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Pki:
         return certificate
 
     def place(self, name: str, *blobs: trustme.Blob) -> None:
-        """Put a file in the place of another, as a whole."""
+        """Replace a file by another, atomically."""
         new = write(self.folder / f"{name}.new", b"".join(blob.bytes() for blob in blobs).decode())
         new.replace(self.folder / name)
 
     def client(self, certificate: trustme.LeafCert | None = None) -> ssl.SSLContext:
-        """What a client trusts, and the certificate it shows."""
+        """Return the certificates that a client trusts and presents."""
         context = ssl.create_default_context()
         self.ca.configure_trust(context)
         if certificate is not None:
@@ -41,7 +41,7 @@ class Pki:
 
 
 def write(file: Path, text: str, seconds_ago: float = 60) -> Path:
-    """Write a file as if that were some time ago: what was written just now is not read yet."""
+    """Write a file with an earlier time, because a file that was just written is not read yet."""
     file.write_text(text)
     found = file.stat()
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns - int(seconds_ago * 1e9)))

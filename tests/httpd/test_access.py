@@ -1,4 +1,4 @@
-"""Passwords: who is let in, and what it costs to ask."""
+"""Passwords: which users are let in, and what a check costs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USERS = {"alice": ALICE, "bob": hashed("b")}
 
 
 class Bcrypt:
-    """Counts the hashes that are worked out, and holds them up if told to."""
+    """Counts the computed hashes, and delays them on request."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.against: list[bytes] = []
@@ -270,7 +270,7 @@ async def test_too_many_guesses_are_told_to_come_back(client: Client, monkeypatc
 
 
 async def flood(group: asyncio.TaskGroup, checks: Passwords, *parties: str) -> None:
-    """Have as many wrong passwords wait as there may be, and pass over those that may not."""
+    """Let the greatest number of wrong passwords wait, and ignore those beyond it."""
 
     async def guess(party: str) -> None:
         with contextlib.suppress(BusyError):

@@ -1,4 +1,4 @@
-"""Who may change anything."""
+"""Which users may make changes."""
 
 from __future__ import annotations
 

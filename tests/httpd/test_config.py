@@ -1,4 +1,4 @@
-"""The file that says who may speak to ermon's web."""
+"""The web configuration file: users, certificates and limits."""
 
 from __future__ import annotations
 

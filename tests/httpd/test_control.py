@@ -1,4 +1,4 @@
-"""The control socket: the whole web for this machine's own accounts, without a password."""
+"""The control socket: the whole web for this machine's accounts, without a password."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_what_an_ermon_that_died_has_left_is_replaced(path: Path):
 
 @pytest.mark.parametrize("waiting", [0, 200])
 def test_that_of_an_ermon_that_lives_is_left_alone(path: Path, waiting: int):
-    """Also when it is too busy to take whoever connects."""
+    """Also if that ermon is too busy to accept connections."""
     with control_socket(path) as first:
         clients = [socket.socket(socket.AF_UNIX) for _ in range(waiting)]
         for client in clients:

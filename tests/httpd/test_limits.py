@@ -1,4 +1,4 @@
-"""How much of ermon its web's clients may use."""
+"""How much of ermon clients of its web may use."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from tests.web.site import Client, Site, until
 
 PATIENCE = 30.0
 STRANGER, NEIGHBOUR = "127.0.0.2", "127.0.0.3"
-"""Clients that are not on this machine, once an address stands for itself."""
+"""Clients that are not on this machine, when each address counts as another host."""
 
 
 @pytest.fixture
 def from_afar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every loopback address but the first is as good as any other host's."""
+    """Treat every loopback address but the first as another host."""
     monkeypatch.setattr(shell, "address_key", lambda peer: shell.LOOPBACK if peer == "127.0.0.1" else peer)
 
 
 class Raw:
-    """A connection of a client that says what it likes."""
+    """A client's connection that can send any bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
     async def ended(self) -> bool:
-        """Wait until the other end has closed it."""
+        """Wait until the other end has closed the connection."""
         try:
             return await self.reader.read() == b""
         except ConnectionError:
@@ -45,7 +45,7 @@ class Raw:
     async def status(
         self, request: bytes = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
     ) -> int | None:
-        """Ask, and return the status of the answer; ``None`` where there is none."""
+        """Send a request, and return the status of the answer; ``None`` without an answer."""
         try:
             self.writer.write(request)
             head = await self.reader.readuntil(b"\r\n\r\n")
@@ -163,7 +163,7 @@ async def test_who_has_said_it_may_stay(site: Site, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(listen, "SWEEP_SECONDS", 0.05)
     async with site.served() as client, AsyncExitStack() as stack:
         answered = None
-        while answered != 200:  # where this machine is slow, it may be let go before it asks
+        while answered != 200:  # on a slow machine it may be closed before the request
             [raw] = await stack.enter_async_context(connections(client, 1, "127.0.0.1"))
             answered = await raw.status()
         [silent] = await stack.enter_async_context(connections(client, 1, "127.0.0.1"))

@@ -1,4 +1,4 @@
-"""The shell around an application that is not ermon."""
+"""The shell around an application other than ermon."""
 
 from __future__ import annotations
 

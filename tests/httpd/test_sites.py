@@ -1,4 +1,4 @@
-"""DNS rebinding, and other sites' pages."""
+"""DNS rebinding, and pages of other sites."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def site(site: Site) -> Site:
 async def test_another_site_s_page_changes_nothing(
     site: Site, tmp_path: Path, headers: dict[str, str], status: int
 ):
-    """Not even through a proxy that has the right to open the control socket."""
+    """Not even through a proxy that may open the control socket."""
     async with site.controlled(tmp_path) as client:
         answer = await client.text("/-/reload", "POST", Host="127.0.0.1:10179", **headers)
         assert (answer[0], site.reloads) == (status, int(status == 200))

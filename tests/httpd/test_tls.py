@@ -1,4 +1,4 @@
-"""TLS: who is spoken to, and what a certificate proves."""
+"""TLS: which server a client talks to, and what a certificate proves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pki(tmp_path: Path) -> Pki:
 
 @asynccontextmanager
 async def serving(site: Site, pki: Pki, settings: str = "") -> AsyncIterator[str]:
-    """Serve the site with these settings of TLS; gives its URL."""
+    """Serve the site with these TLS settings; returns its URL."""
     file = write(
         pki.folder / "web.yml",
         f"tls_server_config: {{cert_file: server.crt, key_file: server.key, {settings}}}\n",

@@ -1,6 +1,6 @@
 """The jobs of the measurement. Each has its own process:
 
-python -m tests.bench.scale.jobs JOB CIRCUITS UPLINKS EFFORT FOLDER
+    python -m tests.bench.scale.jobs JOB CIRCUITS UPLINKS EFFORT FOLDER
 
 FOLDER has the configuration. A job prints a line of JSON for each figure as soon as it is measured, in seconds, bytes
 or plain numbers. So the figures survive if the job is ended early.
