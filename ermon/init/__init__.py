@@ -1,10 +1,10 @@
 """``ermon init``: a first configuration from flags, from Azure's own description of the circuits, and from questions.
 
-``answers`` holds what is known so far, ``azure``, ``flags`` and ``questions`` add to it, ``designs`` says what follows
-from the design of the edge, ``plan`` decides what nobody needs to be asked (which feeds, which addresses), and
-``write`` puts it into a file with comments.
+``answers`` stores the answers, ``azure``, ``flags`` and ``questions`` add to them, ``designs`` derives answers from the
+design of the edge, ``plan`` decides what the user need not be asked (feeds and addresses), and ``write`` writes it all
+into a file with comments.
 
-The flags stand here, and not with what reads them: `ermon --help` must not wait for the libraries of that.
+The flags are defined here, apart from their readers, so that `ermon --help` does not import the readers' libraries.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Flag(NamedTuple):
-    """A flag that says something of the network; ``flags`` has a method of its name."""
+    """A flag that describes the network; ``flags`` has a method of the same name."""
 
     name: str
     metavar: str

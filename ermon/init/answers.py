@@ -1,4 +1,4 @@
-"""What is known of a network so far, and how a text becomes an answer: in the words of the configuration."""
+"""The answers about a network so far, and the parsing of texts into answers, as in the configuration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_NAME = 63
 
 
 class Design(StrEnum):
-    """How circuits end at the customer's; a network may be several of these."""
+    """Designs of the customer's end of circuits; a network may combine several."""
 
     TWO_ROUTERS = "two-routers"
     ONE_ROUTER = "one-router"
@@ -51,7 +51,7 @@ DESIGNS: Mapping[Design, str] = {
 
 
 class AnswerError(Exception):
-    """Something that was given cannot be used; the text names it, and says what would be right."""
+    """An input cannot be used; the text names it, and says what is valid."""
 
 
 @dataclass(slots=True)
@@ -60,14 +60,14 @@ class LinkAnswers:
     subnet: Prefix | None = None
     subnet6: Prefix | None = None
     subnet6_proposed: bool = False
-    """Azure has IPv6 here; whether the routers speak it nobody said."""
+    """Azure has IPv6 here; whether the routers use it is not known."""
     location: str | None = None
-    """Where the links of a circuit are at different sites (Metro)."""
+    """The site of the link, if the links of a circuit are at different sites (Metro)."""
     location_proposed: bool = False
-    """Which link is at which site nobody said."""
+    """Which link is at which site is not known."""
 
     provider_addresses: list[Address] = field(default_factory=list)
-    """The provider's router that the link's routes come from, where a layer-3 provider runs BGP with Microsoft."""
+    """The provider's router that sends the link's routes, if a layer-3 provider runs BGP with Microsoft."""
     provider_proposed: bool = False
 
     @property
@@ -90,16 +90,16 @@ class CircuitAnswers:
     peering: Peering | None = None
     premium: bool | None = None
     vrf: str | None = None
-    """The routing table of the routers that its links are in; ``None``: the global one."""
+    """The routing table of its links on the routers; ``None``: the global one."""
     vrf_proposed: bool = False
     services: list[str] = field(default_factory=list)
     links: dict[str, LinkAnswers] = field(default_factory=lambda: {name: LinkAnswers() for name in LINKS})
     vnets: list[Prefix] = field(default_factory=list)
     """Address space of the virtual networks behind it; private peering only."""
     vnets_proposed: bool = False
-    """Which of them are behind this circuit nobody said."""
+    """Which of them are behind this circuit is not known."""
     ports: str | None = None
-    """Circuits with the same text here are peerings of one circuit of Azure's: they end on the same routers."""
+    """Circuits with the same text here are peerings of one Azure circuit: they end on the same routers."""
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ class PoolAnswers:
     circuits: list[str]
     prefixes: list[Prefix]
     proposed: bool = False
-    """Azure knows that these are advertised, not that they are NAT pools."""
+    """Azure lists these as advertised; whether they are NAT pools is not known."""
 
 
 @dataclass(slots=True)
@@ -120,20 +120,20 @@ class UplinkAnswers:
 class Answers:
     asn: int | None = None
     peer_asns: dict[str, int] = field(default_factory=dict)
-    """The ASN that Azure peers with, by circuit."""
+    """Azure's peer ASN, by circuit."""
     customer_asns: dict[str, int] = field(default_factory=dict)
-    """The ASN that the advertised prefixes are registered to, by circuit, where Azure has another one."""
+    """The ASN to which the advertised prefixes are registered, by circuit, if Azure has a separate one."""
     designs: set[Design] = field(default_factory=set)
     provider_asns: list[int] = field(default_factory=list)
     """ASNs of a layer-3 provider, between ours and 12076."""
     best_paths: set[str] = field(default_factory=set)
-    """Routers that send best paths only."""
+    """Routers that send only best paths."""
     own_prefixes: list[Prefix] = field(default_factory=list)
     circuits: dict[str, CircuitAnswers] = field(default_factory=dict)
     pools: dict[str, PoolAnswers] = field(default_factory=dict)
     uplinks: dict[str, UplinkAnswers] = field(default_factory=dict)
     routers: dict[str, Address] = field(default_factory=dict)
-    """The address that a router speaks to ermon from; of a VRF it is named ``ROUTER/VRF``."""
+    """The address from which a router connects to ermon; for a VRF the key is ``ROUTER/VRF``."""
     collector: Address | None = None
     """The first of ermon's addresses."""
     notes: list[str] = field(default_factory=list)
@@ -141,7 +141,7 @@ class Answers:
 
     @property
     def microsoft(self) -> list[CircuitAnswers]:
-        """The circuits with Microsoft peering: only there are NAT pools."""
+        """Return the circuits with Microsoft peering: only these have NAT pools."""
         return [each for each in self.circuits.values() if each.peering is Peering.MICROSOFT]
 
 
@@ -149,7 +149,7 @@ class Answers:
 
 
 def _checked(field_type: Any, value: object) -> Any:
-    """Read a value as the configuration does; ``ValueError`` in its words."""
+    """Read a value as the configuration does; ``ValueError`` with the same message."""
     try:
         return TypeAdapter(field_type).validate_python(value)
     except ValidationError as error:
@@ -161,7 +161,7 @@ def _reader(field_type: Any) -> Callable[[str], Any]:
     return lambda text: _checked(field_type, text.strip())
 
 
-# Each reads a text as the configuration would: ``ValueError`` says what would be right.
+# Each reads a text as the configuration does: ``ValueError`` says what is valid.
 read_name: Callable[[str], str] = _reader(Name)
 read_address: Callable[[str], Address] = _reader(SessionAddress)
 read_host: Callable[[str], Address] = _reader(HostAddress)
@@ -172,12 +172,12 @@ read_subnet6: Callable[[str], Prefix] = _reader(Ipv6Network)
 
 def read_line(text: str) -> str:
     if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
-        raise ValueError(f"must be text in UTF-8, not {text!r}")  # an undecodable byte of the terminal's
+        raise ValueError(f"must be text in UTF-8, not {text!r}")  # an undecodable byte from the terminal
     return str(_checked(Line, text.strip()))
 
 
 def read_vrf(text: str) -> str:
-    """Read the name of a VRF: one that every platform of `ermon render router` takes."""
+    """Read the name of a VRF: one that all platforms of `ermon render router` accept."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,62}", text.strip()):
         raise ValueError(
             f"{text.strip()!r} cannot be the name of a VRF; letters, digits and . _ : - are allowed"
@@ -191,7 +191,7 @@ def read_asn(text: str) -> int:
 
 
 def read_service(text: str) -> str:
-    """Read a service, and keep how it was written: a slug, or a community."""
+    """Read a service, a slug or a community, and return it as it was written."""
     _checked(ServiceName, text.strip())
     return text.strip()
 
@@ -218,7 +218,7 @@ def read_designs(text: str) -> set[Design]:
 
 
 def listed(text: str) -> list[str]:
-    """Take ``a, b`` apart."""
+    """Split a text such as ``a, b``."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -230,7 +230,7 @@ def read_prefixes(text: str) -> list[Prefix]:
 
 
 def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """Make a name that the configuration takes out of any text, and that is not ``taken``."""
+    """Make a valid name for the configuration from any text, and one that is not ``taken``."""
     taken = set(taken)
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in wanted).lstrip("._-")
     plain = plain or "unnamed"
@@ -243,7 +243,7 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
 
 
 def end_of(router: str, vrf: str | None) -> str:
-    """Name a routing table of a router, as ``Answers.routers`` does."""
+    """Return the name of a router's routing table, as in ``Answers.routers``."""
     return router if vrf is None else f"{router}/{vrf}"
 
 
@@ -283,7 +283,7 @@ _LOCATIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Peering locations by geopolitical region, of the public cloud (Microsoft, "Azure regions to ExpressRoute locations
 within a geopolitical region", learn.microsoft.com/azure/expressroute/expressroute-locations-providers, page of 2024-04-05).
-Several sites of one city differ in a number at the end only.
+Several sites of one city differ only in a number at the end.
 """
 
 _GEO = {location.lower(): geo for geo, locations in _LOCATIONS.items() for location in locations}
@@ -293,16 +293,16 @@ _METRO = re.compile(r"(.+\S) metro", re.IGNORECASE)
 
 
 def sites_of(location: str) -> tuple[str, ...]:
-    """Name the two sites of a Metro location, none for any other: "Amsterdam Metro" is Amsterdam and Amsterdam2.
+    """Return the two sites of a Metro location, and none for others: "Amsterdam Metro" is Amsterdam and Amsterdam2.
 
-    After "About ExpressRoute Metro", learn.microsoft.com/azure/expressroute/metro: a Metro circuit has one link at each.
+    Source: "About ExpressRoute Metro", learn.microsoft.com/azure/expressroute/metro: a Metro circuit has one link at each.
     """
     metro = _METRO.fullmatch(location.strip())
     return (metro[1], f"{metro[1]}2") if metro is not None else ()
 
 
 def geo_of(location: str) -> str | None:
-    """Name the geopolitical region of a peering location, ``None`` where the table does not know it.
+    """Return the geopolitical region of a peering location, ``None`` if the table does not have it.
 
     It is a proposal: ``geo`` says which circuits back each other up, and only their owner knows that.
     """

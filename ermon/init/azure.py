@@ -1,6 +1,6 @@
-"""What Azure knows → circuits, links, services and what it knows of pools and virtual networks.
+"""Turns Azure's data into circuits, links, services, and what Azure knows of pools and virtual networks.
 
-What a state means is after Microsoft's pages "ExpressRoute workflows for circuit provisioning and circuit states" and
+Source for the meaning of states: Microsoft, "ExpressRoute workflows for circuit provisioning and circuit states" and
 "Create and modify peering" (learn.microsoft.com/azure/expressroute/expressroute-workflows and …/howto-routing-cli).
 """
 
@@ -27,13 +27,13 @@ from ermon.model.prefixes import Prefix
 from ermon.model.text import printable
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Far more than all the circuits of a subscription."""
+"""Far more than all circuits of a subscription need."""
 
 _PEERINGS = {"AzurePrivatePeering": Peering.PRIVATE, "MicrosoftPeering": Peering.MICROSOFT}
 
 
 class _Network:
-    """The circuits as they become answers, and what is decided only when all of them are known."""
+    """Collects the circuits as answers, and what can be decided only when all of them are known."""
 
     def __init__(self, answers: Answers, found: Found) -> None:
         self.answers = answers
@@ -110,7 +110,7 @@ class _Network:
 
 
 def add_circuits(answers: Answers, files: Iterable[tuple[str, bytes]]) -> None:
-    """Add what files hold, given as name and contents; ``AnswerError`` names file and field."""
+    """Add the content of files, given as name and content; ``AnswerError`` names file and field."""
     found = Found()
     for file, content in files:
         read(found, file, content)
@@ -191,7 +191,7 @@ def _set_subnets(entry: CircuitAnswers, where: str, peering: AzurePeering) -> No
 
 
 def _prefix(where: str, text: str) -> Prefix:
-    """Read a prefix; bits behind its length, which Azure lets pass, are cut off."""
+    """Read a prefix; Azure accepts bits after the length, which are cleared here."""
     length = text.strip().rpartition("/")[2]
     try:
         network = IPNetwork(text.strip()).cidr if length.isascii() and length.isdigit() else None
@@ -203,7 +203,7 @@ def _prefix(where: str, text: str) -> Prefix:
 
 
 def _add_networks(answers: Answers, found: Found) -> None:
-    """Give every private peering all virtual networks: to which of them each is connected, these lists do not say."""
+    """Give every private peering all virtual networks: these lists do not say which of them it is connected to."""
     spaces = [
         _prefix(f"{where}.addressSpace.addressPrefixes[{at}]", text)
         for where, network in found.networks
@@ -221,12 +221,12 @@ def _add_networks(answers: Answers, found: Found) -> None:
 
 
 def _unsigned(asn: int) -> int:
-    """Read 32 bits that some versions of the API show signed."""
+    """Read 32 bits, which some versions of the API show as a signed number."""
     return asn % 2**32
 
 
 def _propose_pools(answers: Answers, advertised: dict[Prefix, list[str]]) -> None:
-    """One pool for each circuit, and one for what several circuits advertise."""
+    """Make one pool for each circuit, and one for the prefixes that several circuits advertise."""
     groups: dict[tuple[str, ...], list[Prefix]] = {}
     for prefix, circuits in advertised.items():
         groups.setdefault(tuple(circuits), []).append(prefix)
@@ -240,7 +240,7 @@ def _propose_pools(answers: Answers, advertised: dict[Prefix, list[str]]) -> Non
 
 
 def _is_of(route_filter: RouteFilter, circuit: str, peering: AzurePeering) -> bool:
-    """Return whether the filter is on the peering: each may name the other."""
+    """Return whether the filter applies to the peering: either may name the other."""
     ipv6 = peering.ipv6_peering_config
     named = [peering.route_filter, ipv6.route_filter if ipv6 is not None else None]
     filters = {(name_in(each.id, "routeFilters") or "").lower() for each in named if each is not None}
@@ -253,7 +253,7 @@ def _is_of(route_filter: RouteFilter, circuit: str, peering: AzurePeering) -> bo
 
 
 def _services(route_filter: RouteFilter) -> Iterator[str]:
-    """Name what the filter lets through: services where they have a name, else their communities."""
+    """Return the services that the filter lets through: by name if they have one, else by community."""
     for rule in route_filter.rules:
         if (rule.access or "Allow").lower() == "allow":
             for text in rule.communities or ():
@@ -263,5 +263,5 @@ def _services(route_filter: RouteFilter) -> Iterator[str]:
 
 
 def _shown(text: str) -> str:
-    """What may be printed of a foreign text."""
+    """Return a text from outside as it may be printed."""
     return printable(text[:80])

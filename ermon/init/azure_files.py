@@ -1,10 +1,10 @@
-"""What ``az`` and PowerShell print of Azure's circuits, peerings, route filters and virtual networks → one form of them.
+"""Reads Azure's circuits, peerings, route filters and virtual networks, as ``az`` and PowerShell print them, into one form.
 
 Names and types of the fields are those of Microsoft's REST specification (expressRouteCircuit.json, routeFilter.json,
-virtualNetwork.json). There are several forms of the same: as the Azure CLI prints it, without ``properties``; as the
-REST API answers (``az rest``), with ``properties`` and lists in ``value``; as PowerShell's ``ConvertTo-Json`` writes
-it, with capital initials and, in Windows PowerShell 5.1, in UTF-16. Releases of the CLI differ in capitals, too
-(``peerASN``, ``peerAsn``). Only what a configuration needs is read: the service key and the MD5 key stay where they are.
+virtualNetwork.json). There are several forms: the output of the Azure CLI, without ``properties``; the answer of the
+REST API (``az rest``), with ``properties`` and with lists in ``value``; the output of PowerShell's ``ConvertTo-Json``, with
+capital initials and, in Windows PowerShell 5.1, in UTF-16. Releases of the CLI also differ in capitals (``peerASN``,
+``peerAsn``). Only the fields for a configuration are read, not the service key and the MD5 key.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class MicrosoftConfig(msgspec.Struct, rename="camel"):
 
 
 class Reference(msgspec.Struct):
-    """A resource that another one names."""
+    """A reference to another resource."""
 
     id: str | None = None
 
@@ -54,9 +54,9 @@ class AzurePeering(msgspec.Struct, rename="camel"):
     route_filter: Reference | None = None
     ipv6_peering_config: Ipv6 | None = None
     connections: list[Reference] | None = None
-    """Global Reach: connections with other circuits that are set up on this one."""
+    """Global Reach: connections with other circuits, configured on this circuit."""
     peered_connections: list[Reference] | None = None
-    """Those that are set up on the other circuit."""
+    """Global Reach connections that are configured on the other circuit."""
 
 
 class Provider(msgspec.Struct, rename="camel"):
@@ -83,7 +83,7 @@ class Rule(msgspec.Struct):
 
 
 class RouteFilter(msgspec.Struct):
-    """Which services' routes a Microsoft peering lets through."""
+    """The route filter of a Microsoft peering: the services whose routes it lets through."""
 
     name: str
     rules: list[Rule]
@@ -102,7 +102,7 @@ class VirtualNetwork(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the files hold; each with where it was found, for messages."""
+    """The content of the files; each item with its place, for messages."""
 
     circuits: list[tuple[str, AzureCircuit]] = field(default_factory=list)
     filters: list[tuple[str, RouteFilter]] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Found:
 
 
 def read(found: Found, file: str, content: bytes) -> None:
-    """Add what a file holds; ``AnswerError`` names the file and the field that is wrong."""
+    """Add the content of a file; ``AnswerError`` names the file and the invalid field."""
     try:
         data: Any = read_json(content)
     except SourceError as error:
@@ -120,7 +120,7 @@ def read(found: Found, file: str, content: bytes) -> None:
 
 
 def _objects(where: str, data: Any) -> Iterator[tuple[str, Any]]:
-    """Take lists apart, also those of the REST API and of PowerShell, which stand in ``value``."""
+    """Yield the items of lists, also of those in ``value`` (REST API and PowerShell)."""
     if isinstance(data, list):
         for at, value in enumerate(data):
             yield f"{where}[{at}]", _plain(value)
@@ -144,7 +144,7 @@ _SPELLINGS = {
 
 
 def _plain(value: Any) -> Any:
-    """Spell the fields as Azure does now, and take ``properties`` apart."""
+    """Rename the fields to Azure's present names, and merge ``properties`` into the item."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if not isinstance(value, dict):
@@ -178,7 +178,7 @@ def _add(found: Found, where: str, value: Any) -> None:
 
 
 def _join(found: Found, where: str, circuit: AzureCircuit) -> None:
-    """Add a circuit, or what is new of one that is known: its peerings may have been listed apart."""
+    """Add a circuit, or new data of a known one: its peerings may be listed separately."""
     for at, (place, known) in enumerate(found.circuits):
         if known.name.lower() != circuit.name.lower():
             continue
@@ -206,7 +206,7 @@ def _shaped(where: str, value: Any, shape: type[T]) -> T:
 
 
 def name_in(resource: str | None, kind: str) -> str | None:
-    """Find the name of a resource of a kind in an identifier of Azure's, ``/…/kind/NAME/…``."""
+    """Find the name of a resource of a kind in an Azure identifier, ``/…/kind/NAME/…``."""
     parts = (resource or "").split("/")
     names = [name for before, name in pairwise(parts) if before.lower() == kind.lower()]
     return names[0] if names else None

@@ -1,4 +1,4 @@
-"""What follows from the design of an edge: whose AS numbers these are, which VRFs, which routers send best paths."""
+"""Derives answers from the design of an edge: owners of AS numbers, VRFs, and routers that send only best paths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _VRFS = {Peering.MICROSOFT: "MICROSOFT", Peering.PRIVATE: "PRIVATE"}
 
 
 def settle(answers: Answers) -> None:
-    """Take from Azure's AS numbers and from the design what nobody said; say what remains open in ``answers.notes``."""
+    """Derive missing answers from Azure's AS numbers and from the design; ``answers.notes`` gets the open points."""
     if answers.provider_asns:
         answers.designs.add(Design.PROVIDER)
     if Design.PROVIDER in answers.designs:
@@ -27,7 +27,7 @@ def propose_vrf(circuit: CircuitAnswers) -> None:
 
 
 def _settle_provider(answers: Answers) -> None:
-    """Azure peers with the provider: its peer ASN is the provider's, and ours is that of the prefixes, if it knows it."""
+    """Azure peers with the provider: the peer ASN is the provider's, and ours is that of the prefixes, if Azure has it."""
     own = set(answers.customer_asns.values())
     if answers.asn is None and len(own) == 1:
         (answers.asn,) = own
@@ -37,7 +37,7 @@ def _settle_provider(answers: Answers) -> None:
 
 
 def _settle_asn(answers: Answers) -> None:
-    """Take the peer ASN, where the circuits agree on it: Microsoft peering before private peering."""
+    """Use the peer ASN if the circuits agree on it: Microsoft peering before private peering."""
     asns = answers.peer_asns
     public = {asns[each.name] for each in answers.microsoft if each.name in asns}
     candidates = public or set(asns.values())
@@ -57,7 +57,7 @@ def _settle_asn(answers: Answers) -> None:
 
 
 def routers_proposed(answers: Answers, circuit: CircuitAnswers) -> tuple[str, str]:
-    """Two routers for each circuit, or one; peerings of one circuit in Azure share theirs."""
+    """Assign two routers to each circuit, or one; peerings of one Azure circuit share theirs."""
     groups = list(dict.fromkeys(each.ports or each.name for each in answers.circuits.values()))
     at = groups.index(circuit.ports or circuit.name)
     name = "firewall" if Design.FIREWALL in answers.designs else "edge"

@@ -1,4 +1,4 @@
-"""The flags of ``ermon init`` → answers. What describes a circuit belongs to the ``--circuit`` before it."""
+"""Turns the flags of ``ermon init`` into answers. A flag that describes a circuit belongs to the ``--circuit`` before it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ermon.model.inventory import Peering
 
 
 class _Reader:
-    """Reads flags in their order; before the first ``--circuit`` they are for all circuits."""
+    """Reads flags in order; flags before the first ``--circuit`` apply to all circuits."""
 
     def __init__(self, answers: Answers) -> None:
         self.answers = answers
@@ -121,7 +121,7 @@ class _Reader:
             )
         for proposed in [key for key, pool in self.answers.pools.items() if pool.proposed]:
             if circuits[0].name in self.answers.pools[proposed].circuits:
-                del self.answers.pools[proposed]  # who names pools knows them better than Azure
+                del self.answers.pools[proposed]  # flags take precedence over Azure's data
         self.answers.pools[read_name(name)] = PoolAnswers([circuits[0].name], read_prefixes(",".join(found)))
 
     def asn(self, text: str) -> None:
@@ -163,7 +163,7 @@ def _assigned(text: str, form: str) -> tuple[str, list[str]]:
 
 
 def _method(flag: str) -> Callable[[_Reader, str], None]:
-    """Return what reads a flag: the method of its name. There is one for each, or this cannot be imported."""
+    """Return the reader of a flag: the method of its name. The import of this module fails if one is missing."""
     found: Callable[[_Reader, str], None] = getattr(_Reader, flag.removeprefix("--").replace("-", "_"))
     return found
 
@@ -172,7 +172,7 @@ _METHODS = {flag.name: _method(flag.name) for flag in FLAGS}
 
 
 def add_flags(answers: Answers, given: Iterable[tuple[str, str]]) -> None:
-    """Add what flags say, as (name, text) in their order; ``AnswerError`` names the flag."""
+    """Add the flags, as (name, text) in order; ``AnswerError`` names the flag."""
     reader = _Reader(answers)
     for name, text in given:
         try:

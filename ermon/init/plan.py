@@ -1,4 +1,4 @@
-"""What nobody needs to be asked: which feeds the policy needs, their addresses, and what is proposed."""
+"""Decides what the user need not be asked: the feeds that the policy needs, their addresses, and proposals."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ermon.model.inventory import InternetUse, View
 from ermon.model.prefixes import FAMILIES, Address, Family, Prefix, PrefixSet, parse_address, parse_prefix
 
 _FIRST_MIRROR_ASN = 65010
-"""Private, and none of those that Azure uses itself (65515 to 65520)."""
+"""Private ASNs, without those that Azure uses itself (65515 to 65520)."""
 
 _ROUTERS_FROM = {4: parse_address("192.0.2.1"), 6: parse_address("2001:db8::1")}
 _COLLECTOR_FROM = {4: parse_address("192.0.2.101"), 6: parse_address("2001:db8::101")}
 _PROVIDER_FROM = {4: parse_address("192.0.2.201"), 6: parse_address("2001:db8::201")}
-"""Proposed addresses are of the documentation ranges (RFC 5737, RFC 3849): nobody takes them for real."""
+"""Proposed addresses are from the documentation ranges (RFC 5737, RFC 3849), so they cannot be mistaken for real ones."""
 _EXAMPLES = tuple(map(parse_prefix, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
 
 
@@ -31,27 +31,27 @@ class PlannedFeed:
     local: Address
     families: tuple[Family, ...]
     place: tuple[tuple[str, str], ...] = ()
-    """The keys that name what is mirrored."""
+    """The keys that name the mirrored neighbor."""
     local_asn: int | None = None
     canary: tuple[Prefix, ...] = ()
     vrf: str | None = None
-    """Of an edge table: which table of its router it shows."""
+    """Of an edge table: its routing table on the router."""
     add_path: bool = False
 
 
 @dataclass(slots=True)
 class Plan:
-    """A whole configuration, except for its words."""
+    """A complete configuration, without its text."""
 
     answers: Answers
     collector: Address
     routers: dict[str, Address]
-    """Their addresses, by router or by ``ROUTER/VRF``, as ``Answers.routers``."""
+    """The routers' addresses, by router or ``ROUTER/VRF``, as in ``Answers.routers``."""
     feeds: list[PlannedFeed] = field(default_factory=list)
     proposed_routers: set[str] = field(default_factory=set)
-    """Nobody said that there is such a router."""
+    """The routers that are proposals themselves."""
     proposed_addresses: set[str] = field(default_factory=set)
-    """Nobody said that these routers have these addresses."""
+    """The routers whose addresses are proposals."""
     collector_proposed: bool = False
 
     @property
@@ -60,7 +60,7 @@ class Plan:
         return sorted({feed.local for feed in self.feeds})
 
     def internet_use(self, pool: str) -> InternetUse:
-        """A pool inside announced space is covered on the internet, as a rule."""
+        """Return the use of a pool on the internet: inside announced space, it usually has a covering route."""
         own = self.answers.own_prefixes
         inside = any(
             p.contains(prefix) and p != prefix for prefix in self.answers.pools[pool].prefixes for p in own
@@ -69,7 +69,7 @@ class Plan:
 
 
 def plan(answers: Answers) -> Plan:
-    """Decide the rest. ``answers`` must be complete: it lacks routers and addresses at most."""
+    """Make the plan. ``answers`` must be complete, except for routers and addresses."""
     proposed = _propose_routers(answers)
     _propose_sites(answers)
     names = ends_used(answers)
@@ -95,7 +95,7 @@ def plan(answers: Answers) -> Plan:
 
 
 def _silent(answers: Answers) -> Iterator[str]:
-    """Families in which a mirror will have nothing to show, which looks like one that does not work."""
+    """Return the families in which a mirror will have no routes, which looks like a broken mirror."""
     for circuit in answers.microsoft:
         pools = [pool for pool in answers.pools.values() if circuit.name in pool.circuits]
         space = [prefix for pool in pools for prefix in pool.prefixes]
@@ -134,7 +134,7 @@ def _propose_sites(answers: Answers) -> None:
 
 
 def _space(answers: Answers) -> list[Prefix]:
-    """All that is known to be somebody's; no example may lie in it."""
+    """Return all known prefixes of the network; examples must not be in them."""
     subnets = [
         subnet
         for circuit in answers.circuits.values()
@@ -147,7 +147,7 @@ def _space(answers: Answers) -> list[Prefix]:
 
 
 def _free(first: Address, taken: Iterable[Address], space: Iterable[Prefix] = ()) -> Iterator[Address]:
-    """Yield addresses from ``first`` on that are nobody's; an example leaves its range for the next one, not for space."""
+    """Yield unused addresses from ``first`` on; examples continue in the next documentation range, never in real space."""
     taken, space = set(taken), list(space)
     for address in _following(first, space):
         if address not in taken:
@@ -169,11 +169,11 @@ def _following(first: Address, space: list[Prefix]) -> Iterator[Address]:
 
 
 def _feeds(planned: Plan) -> list[PlannedFeed]:
-    """One feed for every view of every router, each with a local address that its router has no other feed on."""
+    """Make one feed for every view of every router; all feeds of one router have different local addresses."""
     feeds: list[PlannedFeed] = []
     taken = set(planned.routers.values())
     answers = planned.answers
-    # Who named the first address has the next few, too; of a proposed one nobody knows.
+    # The user who gave the first address also has the next ones; a proposed one is only an example.
     space = _space(answers) if planned.collector_proposed else []
     for view, router, vrf, wanted, place, families in _views(answers):
         others = {feed.local for feed in feeds if feed.router == router}
@@ -201,7 +201,7 @@ _Planned = tuple[View, str, str | None, str, tuple[tuple[str, str], ...], tuple[
 
 
 def _views(answers: Answers) -> Iterator[_Planned]:
-    """View, router, VRF, wished name, keys of the place, and families of each feed."""
+    """Yield view, router, VRF, preferred name, keys of the neighbor, and families of each feed."""
     ends = [
         (circuit, name, link) for circuit in answers.circuits.values() for name, link in circuit.links.items()
     ]
@@ -221,7 +221,7 @@ def _views(answers: Answers) -> Iterator[_Planned]:
 
 
 def _propose_providers(answers: Answers, taken: Iterable[Address], space: list[Prefix]) -> None:
-    """Name the provider's router of each link: its routes have its address as next hop, and no address of the link."""
+    """Name the provider's router of each link: the routes have its address as next hop, not an address of the link."""
     used = {
         *taken,
         *(a for c in answers.circuits.values() for link in c.links.values() for a in link.provider_addresses),
@@ -250,7 +250,7 @@ def _union(families: Iterable[tuple[Family, ...]]) -> tuple[Family, ...]:
 
 
 def _mirror_asn(answers: Answers, view: View) -> int | None:
-    """An ASN that is in no path that we know of, another one for each kind of mirror; none on an edge table."""
+    """Return an ASN that is in no known path, a different one for each kind of mirror; none for an edge table."""
     if view is View.EDGE_TABLE:
         return None
     known = {answers.asn, *(uplink.asn for uplink in answers.uplinks.values()), *answers.provider_asns}
@@ -260,7 +260,7 @@ def _mirror_asn(answers: Answers, view: View) -> int | None:
 
 
 def _canary(answers: Answers, families: tuple[Family, ...]) -> tuple[Prefix, ...]:
-    """In each family the first of our prefixes that is announced for certain: one that is not in a pool."""
+    """Return, for each family, the first of our prefixes that is certainly announced: one outside the pools."""
     pools = PrefixSet(prefix for pool in answers.pools.values() for prefix in pool.prefixes)
     free = [prefix for prefix in answers.own_prefixes if not pools.covers(prefix)]
     found = (next((prefix for prefix in free if prefix.family == family), None) for family in families)

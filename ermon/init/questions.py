@@ -1,4 +1,4 @@
-"""Asks for what is not known yet, or says which flags would tell it."""
+"""Asks for missing answers, or says which flags would give them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ T = TypeVar("T")
 
 
 class MissingError(Exception):
-    """Something is needed, and there is nobody to be asked; the text names the flags."""
+    """Answers are missing, and there is no terminal to ask; the text names the flags."""
 
 
 class Terminal(Protocol):
-    """The person who answers."""
+    """The user who answers."""
 
     def read(self, prompt: str) -> str: ...
 
@@ -49,7 +49,7 @@ class Terminal(Protocol):
 
 
 class Questions:
-    """Puts questions until the answer is one; an empty line takes the default."""
+    """Asks until the answer is valid; an empty line selects the default."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -100,7 +100,7 @@ def ask_for_the_rest(answers: Answers, questions: Questions) -> None:
 
 
 def _design(answers: Answers, questions: Questions) -> None:
-    """Ask who runs BGP with Microsoft, which VRFs there are, and whether an edge sends all paths, all at once."""
+    """Ask about the design in one question: who runs BGP with Microsoft, VRFs, and whether an edge sends all paths."""
     if not answers.designs and not answers.provider_asns:
         questions.say("How are your circuits connected? One or several of:")
         for design, meaning in DESIGNS.items():
@@ -123,7 +123,7 @@ def _vrfs(answers: Answers, questions: Questions) -> None:
 
 
 def _best_paths(answers: Answers, questions: Questions) -> None:
-    """Ask only where it is not evident: a firewall was said to be one."""
+    """Ask only where it is not evident: for a firewall the answer is known."""
     if Design.FIREWALL in answers.designs or answers.best_paths:
         return
     question = "Routers that send best paths only, without ADD-PATH, such as firewalls and SD-WAN edges"
@@ -159,7 +159,7 @@ def _circuit(answers: Answers, circuit: CircuitAnswers, questions: Questions) ->
     for name, router in zip(circuit.links, routers_proposed(answers, circuit), strict=True):
         asked_for_subnets |= _link(answers, circuit, name, router, questions)
     _ipv6(circuit, questions)
-    # Azure does not know them; with flags, --service gives them.
+    # Azure does not have them; with flags, --service gives them.
     if circuit.peering is Peering.MICROSOFT and not circuit.services and (asked_for_subnets or circuit.ports):
         question = f"Services required on {circuit.name}, as in its route filter"
         circuit.services = questions.ask(
@@ -190,7 +190,7 @@ def _link(answers: Answers, circuit: CircuitAnswers, name: str, router: str, que
 
 
 def _ipv6(circuit: CircuitAnswers, questions: Questions) -> None:
-    """Azure has IPv6 as soon as a dual-stack gateway wants it; whether the routers speak it, it does not know."""
+    """Azure has IPv6 as soon as a dual-stack gateway needs it, and does not know whether the routers use it."""
     ends = [link for link in circuit.links.values() if link.subnet6_proposed]
     if not ends:
         return
@@ -249,7 +249,7 @@ def _addresses(answers: Answers, questions: Questions) -> None:
 
 
 def ends_used(answers: Answers) -> list[str]:
-    """Name the routing tables that sessions come from, as ``Answers.routers`` does."""
+    """Return the routing tables that have sessions with ermon, as in ``Answers.routers``."""
     ends = [
         end_of(link.router, circuit.vrf)
         for circuit in answers.circuits.values()
@@ -306,11 +306,11 @@ def _peer_of(answers: Answers, collector: Address) -> Callable[[str], Address]:
     return parse
 
 
-# Without anybody to ask ----------------------------------------------------------------------------------
+# Without a terminal --------------------------------------------------------------------------------------
 
 
 def do_without(answers: Answers) -> None:
-    """Take what has a default; ``MissingError`` with all that has none."""
+    """Use the defaults; ``MissingError`` with all answers that have none."""
     settle(answers)
     missing: list[str] = []
     if Design.PROVIDER in answers.designs and not answers.provider_asns:

@@ -1,4 +1,4 @@
-"""``ermon init`` from its flags to its file; whatever goes wrong, nothing is left behind."""
+"""``ermon init`` from its flags to its file; an error leaves no file behind."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ STANDARD = "-"
 
 
 class InitError(Exception):
-    """Nothing was written; the text says why, one thing on each line."""
+    """Nothing was written; the text says why, one reason per line."""
 
 
 class Console:
-    """The terminal, on standard error: standard output may be the configuration."""
+    """The terminal. Questions go to standard error, because standard output may be the configuration."""
 
     def read(self, prompt: str) -> str:
         sys.stderr.write(prompt)
@@ -45,9 +45,9 @@ def init(
     replace: bool,
     terminal: Terminal | None,
 ) -> list[str]:
-    """Write the configuration; return what to say in the end. ``InitError`` where that is impossible.
+    """Write the configuration; return the final message. ``InitError`` if that is impossible.
 
-    ``terminal``: who is asked for what is missing, if anybody.
+    ``terminal``: the user to ask for missing answers, if any.
     """
     answers = Answers()
     try:
@@ -77,7 +77,7 @@ def init(
 def _gather(
     answers: Answers, flags: Sequence[tuple[str, str]], azure: Sequence[str], terminal: Terminal | None
 ) -> None:
-    """Add what Azure knows, then what flags say, who know better, then what is asked for or proposed."""
+    """Add Azure's data, then the flags, which take precedence, then answers to questions and proposals."""
     if azure:
         add_circuits(answers, [(name, _contents(name)) for name in dict.fromkeys(azure)])
     add_flags(answers, flags)

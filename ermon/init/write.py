@@ -1,4 +1,4 @@
-"""A plan → a configuration with comments, and into a file: at once or not at all."""
+"""Turns a plan into a configuration with comments, and writes it into a file: completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ermon.init.plan import Plan, PlannedFeed
 from ermon.model.inventory import InternetUse, Peering, View
 
 MARK = "CHANGE"
-"""Marks what is proposed because nobody said it."""
+"""Marks proposals in the file."""
 
 DROP_PERCENT = 30
-"""More than Microsoft's changes of an ordinary month, and less than a service; the reference has it, too."""
+"""More than Microsoft's changes in an ordinary month, and less than one service; the reference has the same value."""
 
 FILE_MODE = 0o640
 
 _SCHEMA = Path(__file__).parent.parent / "data" / "ermon.schema.json"
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9 ._/-]*[A-Za-z0-9_])?|[0-9]+(?:\.[0-9]+){3}(?:/[0-9]+)?")
-"""What YAML reads as text without quotes: words, and IPv4 addresses and prefixes."""
+"""Texts that YAML reads unchanged without quotes: words, and IPv4 addresses and prefixes."""
 
 _CONSTANTS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
 def quoted(text: str) -> str:
-    """Write a text so that YAML reads just it: plain where that is safe, otherwise in quotes and escaped."""
+    """Return a text for YAML: plain if that is safe, otherwise quoted and escaped."""
     if _PLAIN.fullmatch(text) and text.lower() not in _CONSTANTS:
         return text
     dumped: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10_000)
@@ -47,7 +47,7 @@ def _numbers(numbers: Iterable[int]) -> str:
 
 
 def text_of(plan: Plan, file: str) -> str:
-    """Return the configuration; ``file`` is its name, for the commands in its comments."""
+    """Return the text of the configuration; ``file`` is its name, for the commands in the comments."""
     shown = "ermon.yml" if file == "-" else file
     shown = shown if re.fullmatch(r"[A-Za-z0-9._/-]+", shown) else "FILE"
     sections = (
@@ -80,7 +80,7 @@ def _head(plan: Plan, file: str) -> Iterator[str]:
 
 
 def render_router(plan: Plan, file: str) -> str:
-    """Write the command that prints a router's side of the sessions, for the first one of them."""
+    """Return the command that prints the first router's side of the sessions."""
     router, *_ = next(iter(plan.routers)).split("/")
     return f"ermon render router {router} --config.file={file} --platform=iosxe"
 
@@ -312,19 +312,19 @@ def _rest() -> Iterator[str]:
 
 
 def save(text: str, path: Path, *, replace: bool) -> None:
-    """Write a file with mode 0640 at once; ``FileExistsError`` where there is one and ``replace`` is not given.
+    """Write a file with mode 0640 in one step; ``FileExistsError`` if it exists and ``replace`` is not set.
 
-    Nothing stays behind when it fails: ``OSError``.
+    On ``OSError`` no file is left behind.
     """
     path = path.absolute()
     with beside(path, text.encode(), mode=FILE_MODE) as complete:
-        # A rename would replace what somebody else has put there since it was looked for; a link does not.
+        # A rename would replace a file that has appeared since the check; a link fails then.
         if replace or not _linked(complete, path):
             complete.replace(path)
 
 
 def _linked(complete: Path, path: Path) -> bool:
-    """Give the file its name, which fails, unlike a rename, where somebody was faster; not all disks can."""
+    """Give the file its name. Unlike a rename, this fails if the name exists; not all file systems support it."""
     try:
         path.hardlink_to(complete)
     except OSError:
