@@ -1,13 +1,13 @@
-"""Who asks, for which name, and from whose page; and who of them may change anything.
+"""Checks the caller of a request, the requested host name, the page that sent it, and the right to make changes.
 
-A caller is proven by a password (basic authentication, RFC 7617), a certificate (TLS), or the kernel, which says which
-account connected to the control socket. An address proves nothing: what comes from loopback may come through a proxy.
+A password (basic authentication, RFC 7617) or a certificate (TLS) proves who the caller is; on the control socket the
+kernel names the account. An address proves nothing: a request from loopback may come through a proxy.
 
-A browser sends requests for any page, so they are judged too. The names under which ermon may be asked
-for are a guard against DNS rebinding: a page of another site can have its own name point to ermon's address, and a
-browser then lets it read what ermon answers, even on loopback. It cannot choose the Host header, though: that holds
-the page's own name. With TLS the browser sees that the certificate is not for that name; and a password that was
-given to ermon is sent to ermon's name only. So that guard is for plain HTTP without users.
+A browser sends requests for any page, so the page is checked too. The list of ermon's host names protects against DNS
+rebinding: another site can make its own name resolve to ermon's address, and then a browser lets its page read ermon's
+answers, even on loopback. But the page cannot choose the Host header, which has the page's own name. With TLS, the browser
+notices that the certificate is not for that name; and a browser sends ermon's password only to ermon's name. So this
+protection is for plain HTTP without users.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def caller_of(request: web.Request) -> Caller:
 
 
 def may_change(request: web.Request) -> bool:
-    """Return whether the caller may make changes, as far as the page may ask for it."""
+    """Return whether the caller may make changes; whether the page may ask for it is checked elsewhere."""
     caller, shell = caller_of(request), request.app[SHELL]
     return caller.account is not None or (shell.changes_allowed and caller.known)
 
@@ -101,12 +101,12 @@ async def require_changes_allowed(request: web.Request) -> str:
 
 
 def proves_anybody(config: WebConfig) -> bool:
-    """Return whether there is a way to prove over TCP who one is."""
+    """Return whether callers can prove over TCP who they are."""
     return bool(config.users) or (config.tls is not None and config.tls.verify_mode is not ssl.CERT_NONE)
 
 
 def how_to_change(request: web.Request) -> str:
-    """Say what it takes to be allowed to change anything."""
+    """Return the text that says how to get the right to make changes."""
     shell = request.app[SHELL]
     here = (
         ""
@@ -124,13 +124,13 @@ def how_to_change(request: web.Request) -> str:
 
 
 def is_outdated(request: web.Request) -> bool:
-    """Return whether TLS has other settings by now: whom it let in then, it may not let in any more."""
+    """Return whether the TLS settings have changed since: they may no longer admit the client."""
     made_under = request.get_extra_info("ssl_object")
     return made_under is not None and made_under.context is not request.app[SHELL].config().tls
 
 
 class Gate:
-    """The middleware that lets nobody in who must prove who they are and does not."""
+    """The middleware that refuses callers without the required proof."""
 
     def __init__(self, shell: Shell) -> None:
         self._passwords = Passwords(shell.familiar)
@@ -182,7 +182,7 @@ class Gate:
 
 
 def _credentials(header: str) -> tuple[str, str]:
-    """Read user and password; ``ValueError`` where there are none."""
+    """Read user and password; ``ValueError`` if they cannot be read."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         raise ValueError(scheme)
@@ -207,15 +207,15 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/?#@\s]+)(?::[0-9]{1,5})?")
 
 
 class Hosts:
-    """The names that are ermon's. An address is always: nobody can have it point elsewhere."""
+    """ermon's host names. Addresses are always accepted: an attacker cannot make an address resolve elsewhere."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = {"localhost", *map(_plain, names)}
 
     def add_own(self) -> None:
-        """Add this machine's names. DNS may take its time to say them, and nobody waits for it."""
+        """Add this machine's names. DNS may answer slowly; ermon does not wait for it."""
         self._names.add(_plain(socket.gethostname()))
-        # No executor's thread: ermon would wait for it when it stops.
+        # Not on a thread of an executor: ermon would wait for it when it stops.
         threading.Thread(target=lambda: self._names.add(_plain(socket.getfqdn())), daemon=True).start()
 
     def hold(self, header: str) -> bool:
@@ -228,7 +228,7 @@ class Hosts:
 
 
 def hosts_of(external_url: str, listen: Iterable[tuple[str, int]], allowed: Iterable[str]) -> Hosts:
-    """Return the names that the command line gives, and this machine's own."""
+    """Return the names from the command line, and this machine's own."""
     hosts = Hosts([URL(external_url).host or "", *(host for host, _ in listen), *allowed])
     hosts.add_own()
     return hosts
@@ -248,8 +248,8 @@ def _is_address(text: str) -> bool:
 
 @web.middleware
 async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a request for a name that is not ermon's, unless its client could not be a browser's page."""
-    given = request.headers.getall(hdrs.HOST, [])  # HTTP/1.0 may leave it out, a browser does not
+    """Refuse a request for a name that is not ermon's, unless a page in a browser cannot have sent it."""
+    given = request.headers.getall(hdrs.HOST, [])  # HTTP/1.0 may omit it, a browser does not
     is_own = request.app[SHELL].is_own_host
     proven = request.secure or caller_of(request).known
     if not proven and not all(map(is_own, given)):
@@ -262,23 +262,23 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
 
 @web.middleware
 async def refuse_other_sites(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a page of another site makes a browser send, unless it only reads."""
+    """Refuse requests from pages of other sites, unless they only read."""
     if request.method not in _SAFE_METHODS and not _from_own_page(request):
         raise web.HTTPForbidden(text="a page of another site may not make this request\n")
     return await handler(request)
 
 
 def _from_own_page(request: web.Request) -> bool:
-    """Return whether a page that asks is ermon's own, or none, as far as its browser says.
+    """Return whether the request is from ermon's own page or from no page, by the headers of the browser.
 
-    Browsers send Sec-Fetch-Site over TLS and on loopback only (Fetch Metadata), Origin with every change.
+    Browsers send Sec-Fetch-Site only over TLS and on loopback (Fetch Metadata), and Origin with every change.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in _OWN_SITES
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is None:
-        return True  # no browser
+        return True  # not a browser
     asking = _authority(origin)
     own = {request.headers.get(hdrs.HOST), _authority(request.app[SHELL].external_url)}
     return bool(asking) and asking in own

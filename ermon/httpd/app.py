@@ -1,6 +1,6 @@
-"""The application with nothing inside: every request is judged here before a handler sees it.
+"""The empty application: every request is checked here before a handler gets it.
 
-Who asks is for ``access`` to say; how much of the server a client may use is decided here: rate, body, turns.
+``access`` checks the caller; this file limits the use of the server: rate, body, concurrency.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ermon.httpd.protocol import Connection, shown
 from ermon.httpd.shell import SHELL, RateLimit, Shell, is_an_account, origin_of, party_of
 
 SHUTDOWN_SECONDS = 0.4
-"""How long requests that are being answered may take when the server stops; aiohttp waits twice as long."""
+"""How long running requests may take when the server stops; aiohttp waits twice as long."""
 
 _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -35,12 +35,11 @@ _SECURITY_HEADERS = {
 def make_shell(shell: Shell, *outermost: Middleware) -> web.Application:
     """Return an application without routes behind the shell.
 
-    ``outermost`` stand around all that the shell does: they see its refusals, and may put them in other words.
+    ``outermost`` middlewares are around the whole shell: they see its refusals, and may change their text.
 
-    The order is that of what a stranger can cost. The rate limit counts every request, also those that are
-    refused; passwords come next, so that callers without one learn nothing; whether a name is ours is asked
-    after that, since a password or a certificate proves it; a body is read only after that; and
-    nobody holds a turn while a body is still on its way.
+    The order limits what a stranger can cost. First, the rate limit counts every request, including refused ones. Then
+    passwords, so that callers without one learn nothing. Then the host name, because a password or a certificate
+    already proves it. Only then the body is read; and a request takes its turn after its body has arrived.
     """
     app = web.Application(
         middlewares=[
@@ -84,13 +83,13 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 MAX_BODY_BYTES = 16 * 1024
-"""The largest that any request has to say: a maintenance window with its reason."""
+"""The limit for the body of a request; the largest is a maintenance window with its reason."""
 BODY_SECONDS = 10.0
-"""How long a client may take to say it."""
+"""How long a client may take to send the body."""
 MAX_AT_ONCE = 16
-"""Requests that are answered at the same time; the rest wait their turn."""
+"""The number of requests that are answered at the same time; others wait for their turn."""
 MAX_AT_ONCE_PER_CLIENT = 4
-"""Of one address: its further requests wait, and do not delay others."""
+"""The same for one address: its further requests wait, and do not delay others."""
 
 # How much of the server its clients may use ---------------------------------------------------------
 
@@ -130,18 +129,18 @@ class Turns:
 class _Client:
     turns: asyncio.Semaphore
     requests: int = 0
-    """Those that wait and those that have their turn."""
+    """The number of waiting and running requests."""
 
 
 class Bucket:
-    """Fills by one token each interval, and gives one to each request."""
+    """Gains one token per interval, and each request takes one."""
 
     def __init__(self) -> None:
         self._tokens = math.inf  # a limit that is set later begins with a full bucket
         self._filled_at = monotonic()
 
     def take(self, limit: RateLimit | None) -> float:
-        """Take a token; returns how many seconds there is none for."""
+        """Take a token; return the seconds until the next one if there is none, else 0."""
         if limit is None:
             self._tokens = math.inf
             return 0.0
@@ -155,8 +154,8 @@ class Bucket:
 
 
 class Buckets:
-    """``rate_limit``: one bucket for everybody, and another one for the parties that have given a right password, so that
-    nobody else can empty it. This machine's accounts are not limited.
+    """``rate_limit``: one bucket for all, and a second one for parties that have given a right password, so that others
+    cannot empty it. This machine's accounts are not limited.
     """
 
     def __init__(self, familiar: Familiar) -> None:
@@ -179,7 +178,7 @@ class Buckets:
 
 @web.middleware
 async def read_body(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Read the body here, for all handlers: within its size, and within its time."""
+    """Read the body for all handlers, within its limits of size and time."""
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise web.HTTPRequestEntityTooLarge(
             MAX_BODY_BYTES, request.content_length or 0, text=f"a body may have {MAX_BODY_BYTES} bytes"

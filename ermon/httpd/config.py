@@ -1,7 +1,8 @@
-"""``--web.config.file`` → ``WebConfig``, every error with its file, line and column; and again while ermon runs.
+"""Reads ``--web.config.file`` into a ``WebConfig``, with file, line and column of every error; also again while ermon
+runs.
 
-The format is that of Prometheus' exporter-toolkit (docs/web-configuration.md there). A key that it does not
-have, and a setting that ermon cannot honour, are errors: nothing here is left out silently.
+The format is that of Prometheus' exporter-toolkit (docs/web-configuration.md there). Unknown keys, and settings that
+ermon cannot apply, are errors: nothing is ignored silently.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ermon.httpd.shell import RateLimit, WebConfig
 from ermon.httpd.tls import CIPHERS, CURVES, VERSIONS, TlsError, TlsSettings, make_context, normalized_address
 
 MAX_PEM_BYTES = 1024 * 1024
-"""A bundle of every public authority is a fifth of it."""
+"""Five times the size of a bundle with all public authorities."""
 _NEEDS = "one of tls_server_config, http_server_config, basic_auth_users and rate_limit"
 
 _VERIFY = {
@@ -36,7 +37,7 @@ _TLS = "tls_server_config"
 
 
 def load_web_config(path: Path) -> WebConfig:
-    """Read the file and the certificates it names; raise ``ConfigError`` with everything that is wrong."""
+    """Read the file and the certificates that it names; raise ``ConfigError`` with all errors."""
     document = read_yaml(path, needs=_NEEDS)
     data, positions = document.values, document.positions
     problems = list(document.problems)
@@ -58,7 +59,7 @@ def load_web_config(path: Path) -> WebConfig:
 def _interpreted(
     file: WebFile, context: ssl.SSLContext | None, files: tuple[Path, ...], positions: Positions
 ) -> WebConfig:
-    """Make settings of a file that is right."""
+    """Make the settings from a valid file."""
     tls, rate, http = file.tls_server_config, file.rate_limit, file.http_server_config
     http2 = positions.problem(("http_server_config", "http2"), "warning: no-effect: ermon speaks HTTP/1.1")
     allowed = (tls.client_allowed_sans if tls else None) or ()
@@ -74,7 +75,7 @@ def _interpreted(
 
 
 def _tls_section(data: Mapping[str, Any]) -> TlsSection | None:
-    """Return the section if its shape is right, whatever is wrong elsewhere in the file."""
+    """Return the section if its shape is valid, regardless of errors elsewhere in the file."""
     try:
         return TlsSection.model_validate(data[_TLS]) if _TLS in data else None
     except ValidationError:
@@ -82,7 +83,7 @@ def _tls_section(data: Mapping[str, Any]) -> TlsSection | None:
 
 
 def _complaints(tls: TlsSection) -> Iterator[tuple[str, str]]:
-    """What is wrong between the keys of the section, and what ssl cannot do."""
+    """Yield contradictions between keys of the section, and settings that ssl does not support."""
     for kind, what in (("cert", "certificate"), ("key", "key"), ("client_ca", "authority")):
         inline, named = getattr(tls, kind), getattr(tls, f"{kind}_file")
         if inline is not None and named is not None:
@@ -136,7 +137,7 @@ def _client_complaints(tls: TlsSection) -> Iterator[tuple[str, str]]:
 
 
 class _Pem:
-    """Reads the certificates and the key of a section, and makes a context of them."""
+    """Reads the certificates and the key of a section, and makes a TLS context from them."""
 
     def __init__(self, folder: Path) -> None:
         self.complaints: list[Complaint] = []
@@ -144,7 +145,7 @@ class _Pem:
         self._folder = folder
 
     def context(self, tls: TlsSection) -> ssl.SSLContext | None:
-        """Make it, or say in ``complaints`` what is wrong."""
+        """Return the context, or add the errors to ``complaints``."""
         cert, key, client_ca = (self._read(tls, kind) for kind in ("cert", "key", "client_ca"))
         if self.complaints or cert is None or key is None:
             return None
@@ -191,9 +192,9 @@ class _Pem:
 
 
 SETTLE_SECONDS = 1.0
-"""A file that was written to so lately may be written to still: half of it could leave a door open."""
+"""A file that was changed within this time may be incomplete, and half of it could allow too much."""
 RETRY_SECONDS = 10.0
-"""After an error it is read again though it looks the same: what it names may be there by then."""
+"""After an error the file is read again even if it is unchanged: a file that it names may exist by then."""
 
 Stamp = tuple[tuple[int, int, int, int, int] | None, ...]
 
@@ -202,10 +203,9 @@ Stamp = tuple[tuple[int, int, int, int, int] | None, ...]
 
 
 class LiveWebConfig:
-    """The file as it is now, or as it was when it was last right.
+    """The present content of the file, or its last valid content.
 
-    What has become invalid never opens a door: the last good one stays in force, and the errors are logged
-    once.
+    An invalid file never allows more: the last valid settings stay in force, and the errors are logged once.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -220,7 +220,7 @@ class LiveWebConfig:
         self._warn(self._config)
 
     def current(self) -> WebConfig:
-        """Return what is in force. Cheap enough for every request: it looks at the files' dates and sizes."""
+        """Return the settings in force. This is cheap enough for every request: it checks the files' times and sizes."""
         now = self._clock()
         stamp = _stamp(self._config.files)
         if (stamp != self._seen or now >= self._retry_at) and not _fresh(stamp, now):
@@ -271,5 +271,5 @@ def _stamp_of(file: Path) -> tuple[int, int, int, int, int] | None:
 
 
 def _fresh(stamp: Stamp, now: float) -> bool:
-    """Return whether a file was written to a moment ago; one from the future was not."""
+    """Return whether a file was changed a moment ago; a time in the future does not count."""
     return any(found is not None and 0 <= now - found[3] / 1e9 < SETTLE_SECONDS for found in stamp)

@@ -1,7 +1,7 @@
-"""Listens, and lets connections in: so many of each party, so many in all, and none that says nothing.
+"""Listens and accepts connections, with limits per party and in total, and closes those that send nothing.
 
-aiohttp counts no connections, and TLS would hide them from it until the handshake is done; so they are
-accepted here and handed to it.
+aiohttp does not count connections, and does not see those in a TLS handshake; so they are accepted here and then
+passed to it.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from ermon.httpd.shell import SHELL, party_at
 from ermon.httpd.sockets import control_socket, listen_on
 
 GOODBYE_SECONDS = 5.0
-"""How long TLS may take to end."""
+"""How long the end of a TLS connection may take."""
 SWEEP_SECONDS = 1.0
 PAUSE_SECONDS = 0.2
-"""After the machine had no descriptor or memory for a connection."""
+"""The pause after the machine had no descriptor or memory for a connection."""
 
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @asynccontextmanager
 async def listening(app: web.Application, addresses: Sequence[tuple[str, int]]) -> AsyncIterator[list[str]]:
-    """Serve the application until the context ends; gives the URLs. Raises ``ListenError``.
+    """Serve the application until the context ends; yields the URLs. Raises ``ListenError``.
 
-    Besides, it listens on the control socket that its shell names.
+    It also listens on the control socket of the shell.
     """
     control = app[SHELL].control
     scheme = "http" if app[SHELL].config().tls is None else "https"
@@ -88,7 +88,7 @@ class _Door:
                     self._short.tell(reason=error.strerror)
                     await asyncio.sleep(PAUSE_SECONDS)
                 continue
-            remote = str(peer[0]) if isinstance(peer, tuple) else None  # a socket of the file system has none
+            remote = str(peer[0]) if isinstance(peer, tuple) else None  # a Unix socket has no TCP options
             guest = Guest(accepted, party_at(accepted, remote), Connection(self.server, self._log))
             if self._places.admit(guest):
                 task = guest.greeting = self.tasks.create_task(self._greet(guest))
@@ -97,11 +97,11 @@ class _Door:
             else:
                 accepted.close()
                 self._refused.tell(reason="too many are open", client=remote)
-            # While connections queue up, accepting one does not let anything else have a turn.
+            # While connections are waiting, accepting does not yield to other tasks.
             await asyncio.sleep(0)
 
     async def _greet(self, guest: Guest) -> None:
-        """Hand a connection to aiohttp, behind TLS if there is to be any."""
+        """Pass a connection to aiohttp, with TLS if configured."""
         guest.greeted, loop = True, asyncio.get_running_loop()
         tls = self.app[SHELL].config().tls if guest.socket.family != socket.AF_UNIX else None
         timeouts = {"ssl_handshake_timeout": HEAD_SECONDS, "ssl_shutdown_timeout": GOODBYE_SECONDS}
@@ -110,17 +110,17 @@ class _Door:
                 lambda: guest.protocol, guest.socket, ssl=tls, **(timeouts if tls else {})
             )
         except OSError:
-            pass  # no TLS, or none that is spoken here; asyncio closes it
+            pass  # not TLS, or an unsupported version; asyncio closes it
         except Exception:  # noqa: BLE001  # whatever it is, the others go on being let in
             structlog.get_logger().exception("connection failed")
 
     def _greeted(self, guest: Guest, task: asyncio.Task[None]) -> None:
         self._greeting.discard(task)
-        if not guest.greeted:  # it was put out before its turn
+        if not guest.greeted:  # the connection was removed before its turn
             guest.socket.close()
 
     async def sweep(self) -> None:
-        """Forget the connections that have ended, and end those that do not come to say what they want."""
+        """Remove ended connections, and close those that send no request in time."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self._places.tidy()
@@ -128,6 +128,6 @@ class _Door:
                 lines.catch_up()
 
     def close(self) -> None:
-        """Give up on those that are still on the threshold."""
+        """Abort connections that are not established yet."""
         for task in self._greeting:
             task.cancel()

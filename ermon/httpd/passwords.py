@@ -1,9 +1,9 @@
-"""Passwords against bcrypt hashes: who is right, and whose turn it is to be checked.
+"""Checks passwords against bcrypt hashes, and decides the order of the checks.
 
-A bcrypt hash takes its time by design: one is worked out at a time, on a thread, and few may wait for it. Who was right
-once is not asked to wait again. And a flood of wrong passwords must not keep those out who are right: the parties that
-have been right before come first (``Familiar``, which outlives ermon), those that were wrong lately come last. What
-counts is where a password comes from, never whether its user exists.
+A bcrypt hash is slow by design: one is computed at a time, on a thread, and few requests may wait for it. A password that
+was right once is remembered. A flood of wrong passwords must not delay right ones: parties with an earlier right password
+come first (``Familiar``, which survives a restart), parties with a recent wrong password come last. The order depends on
+the origin of a password, never on whether the user exists.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from time import monotonic
 import bcrypt
 
 REMEMBERED = 1_000
-"""Right passwords that are known again without working out their hash."""
+"""The number of right passwords that are recognized without computing the hash."""
 MAX_WAITING = 16
-"""Passwords that wait to be checked: some three seconds at the usual cost."""
+"""The number of waiting passwords: about three seconds at the usual cost."""
 MAX_WAITING_PER_PARTY = 2
-"""Guessing delays the guesser, and others by a fraction of a second."""
+"""The same per party: guessing delays the guesser, and others by a fraction of a second."""
 MAX_FAMILIAR = 256
-"""Parties that are remembered to have been right."""
+"""The number of remembered parties with a right password."""
 WRONG_SECONDS = 600.0
-"""For so long a party that was wrong comes after those that were not."""
+"""For so many seconds a party with a wrong password comes after others."""
 MAX_WRONG = 4_096
-"""Parties that are remembered to have been wrong."""
+"""The number of remembered parties with a wrong password."""
 BCRYPT_BYTES = 72
-"""bcrypt never looks at more of a password."""
+"""bcrypt ignores the rest of a longer password."""
 
 
 class BusyError(Exception):
-    """Too many passwords wait to be checked."""
+    """Too many passwords are waiting for a check."""
 
 
 class Familiar:
-    """The parties that have given a right password, the latest last; ``keep`` is called whenever there is another one."""
+    """The parties that have given a right password, the latest last; ``keep`` is called for each new one."""
 
     def __init__(
         self, parties: Iterable[str] = (), keep: Callable[[list[str]], None] = lambda _: None
@@ -72,7 +72,7 @@ class Passwords:
     def __init__(self, familiar: Familiar | None = None) -> None:
         self._familiar = familiar or Familiar()
         self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._secret = secrets.token_bytes(32)  # what is remembered is of no use to anybody else
+        self._secret = secrets.token_bytes(32)  # random: the digests are useless elsewhere
         self._wrong: OrderedDict[str, float] = OrderedDict()
         self._waiting: list[_Waiting] = []
         self._having: _Waiting | None = None
@@ -80,9 +80,9 @@ class Passwords:
         """What is being worked out, by the password and whose it is."""
 
     async def right(self, users: Mapping[str, bytes], user: str, password: str, party: str) -> bool:
-        """Return whether this is the user's password; a user who does not exist takes as long as one who does.
+        """Return whether this is the user's password; the check of an unknown user takes equally long.
 
-        ``party`` is who asks, as ``shell.origin_of`` names it. Raises ``BusyError``.
+        ``party`` is the origin of the request (``shell.origin_of``). Raises ``BusyError``.
         """
         hashed = users.get(user)
         against = hashed if hashed is not None else next(iter(users.values()))
@@ -136,7 +136,7 @@ class Passwords:
             self._call_next()
 
     def _queue(self, party: str) -> _Waiting:
-        """Take a place among those who wait, if need be that of somebody who comes after; raises ``BusyError``."""
+        """Take a place in the queue, if necessary that of a request with lower priority; raises ``BusyError``."""
         there = [*self._waiting, *([self._having] if self._having is not None else [])]
         if sum(each.party == party for each in there) >= MAX_WAITING_PER_PARTY:
             raise BusyError

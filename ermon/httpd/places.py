@@ -1,9 +1,8 @@
-"""Who has a place, and who loses theirs when there are no more: so many for each party, so many for all.
+"""Limits the number of connections, per party and in total, and decides which one is closed for a new one.
 
-Nobody is shut out by those who hold many: a newcomer takes the place of a connection that does nothing, of the party
-that has the most of them. Who has proven who they are keeps their place; where nobody has to, a scraper that lost an
-idle connection opens another one, and gets in again. The socket shows whether a connection has ended: nothing is
-counted that could be counted wrongly.
+A party with many connections cannot shut others out: a new connection replaces an idle one of the party that has the
+most. Connections of proven callers are kept. Without users, a scraper that lost an idle connection opens another one,
+and is accepted again. The state of the socket shows whether a connection has ended, so the count is always right.
 """
 
 from __future__ import annotations
@@ -19,28 +18,28 @@ from ermon.httpd.protocol import Connection
 from ermon.httpd.shell import is_of_this_machine
 
 MAX_CONNECTIONS = 384
-"""Of all parties but this machine. With its own, half of the 1024 descriptors that are usual: the rest is for ExaBGP's
-channels, files and receivers.
+"""The limit for all parties except this machine. With this machine's, half of the usual 1024 descriptors: the rest is
+for ExaBGP's channels, files and receivers.
 """
 MAX_CONNECTIONS_PER_CLIENT = 128
-"""Of one party, which may be a proxy: all event streams, and requests besides."""
+"""The limit for one party, which may be a proxy: all event streams, and some requests."""
 DESCRIPTORS_SHARE = 3
-"""Where fewer descriptors are to be had, other parties' connections take a third, and this machine's less."""
+"""With fewer descriptors, other parties' connections get a third, and this machine's get less."""
 
 
 @dataclass(slots=True, eq=False)
 class Guest:
-    """One connection, and whose it is."""
+    """One connection and its party."""
 
     socket: socket.socket
     party: str
     protocol: Connection
     transport: asyncio.Transport | None = None
-    """Once TLS, if any, is agreed upon."""
+    """Set after the TLS handshake, if there is one."""
     greeting: asyncio.Task[None] | None = None
-    """What agrees upon TLS, and makes the transport."""
+    """The task that does the TLS handshake and creates the transport."""
     greeted: bool = False
-    """That has begun: asyncio closes the socket from then on."""
+    """That task has started: from then on asyncio closes the socket."""
     _put_out: bool = False
 
     @property
@@ -48,7 +47,7 @@ class Guest:
         return self._put_out or self.socket.fileno() < 0
 
     def put_out(self) -> None:
-        """End it now."""
+        """Close it now."""
         self._put_out = True
         if self.transport is not None:
             self.transport.abort()
@@ -59,12 +58,12 @@ class Guest:
 @dataclass(slots=True)
 class Limits:
     of_others: int
-    """Of all parties but this machine."""
+    """The limit for all parties except this machine."""
     of_one: int
 
 
 def limits() -> Limits:
-    """How many connections there may be, within what this process may open."""
+    """Return the limits of connections that fit the descriptors of this process."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     share = MAX_CONNECTIONS if descriptors < 0 else max(1, descriptors // DESCRIPTORS_SHARE)
     of_others = min(MAX_CONNECTIONS, share)
@@ -73,13 +72,13 @@ def limits() -> Limits:
 
 @dataclass(slots=True)
 class Places:
-    """Those who are in."""
+    """The accepted connections."""
 
     _limits: Limits = field(default_factory=limits)
     _guests: dict[str, list[Guest]] = field(default_factory=dict)
 
     def admit(self, newcomer: Guest) -> bool:
-        """Give it a place, if need be that of another; ``False``: there is none."""
+        """Give a connection a place, if necessary that of another one; ``False``: there is none."""
         mine = [each for each in self._guests.get(newcomer.party, ()) if not each.ended]
         self._guests[newcomer.party] = mine
         if len(mine) >= self._limits.of_one:
@@ -92,12 +91,12 @@ class Places:
         return True
 
     def _instead(self, newcomer: Guest, among: list[Guest]) -> bool:
-        """Give a newcomer the place of one of these."""
+        """Close one of these connections for a new one."""
         holds = Counter(each.party for each in among)
         mine = holds[newcomer.party]
 
         def may_go(guest: Guest) -> bool:
-            # A pending request ends only for a client that has fewer.
+            # A connection with a pending request is closed only for a party that has fewer connections.
             fair = holds[guest.party] > mine + 1
             return not guest.protocol.proven and (fair or not guest.protocol.busy)
 
@@ -117,7 +116,7 @@ class Places:
             yield from (each for each in guests if not each.ended)
 
     def tidy(self) -> None:
-        """Forget those who have left, and put out those who do not come to say what they want."""
+        """Remove ended connections, and close those that send no request in time."""
         for guest in self._open():
             if guest.protocol.late and guest.transport is not None:
                 guest.put_out()

@@ -1,6 +1,6 @@
-"""One connection: aiohttp's, and besides how long its client may take to say what it wants, and who it is.
+"""One connection: aiohttp's, with time limits for its requests, and the identity of its client.
 
-What a stranger says wrongly is theirs, and costs a line of the log a minute (``Seldom``), not a traceback each.
+Errors of clients cost one line of the log per minute (``Seldom``), not a traceback each.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 from ermon.httpd.seldom import Seldom
 
 HEAD_SECONDS = 10.0
-"""How long a client may take to say what it wants: from the beginning of the connection, TLS included, and later on
-from the first byte of each request.
+"""How long a client may take to send a request: from the beginning of the connection, including TLS, and later from the
+first byte of each request.
 """
 MAX_HEADER_BYTES = 8 * 1024
-"""Of the request line, and of each header: what every other server allows."""
+"""The limit for the request line and for each header, as in other servers."""
 MAX_HEADERS = 64
 KEEPALIVE_SECONDS = 75.0
-"""How long an idle connection is kept: longer than scrapers pause, shorter than anybody could gather many."""
+"""How long an idle connection is kept: longer than the interval of scrapers, too short to collect many."""
 LINGER_SECONDS = 1.0
-"""How long the rest of a body that was not asked for is read, so that the answer arrives."""
+"""How long the rest of an unwanted body is read, so that the answer arrives."""
 _END_OF_HEAD = b"\r\n\r\n"
 _SHOWN_CHARACTERS = 60
 
@@ -44,11 +44,11 @@ class Connection(web.RequestHandler):
             max_headers=MAX_HEADERS,
             keepalive_timeout=KEEPALIVE_SECONDS,
             lingering_time=LINGER_SECONDS,
-            auto_decompress=False,  # nobody has so much to say
+            auto_decompress=False,  # no client needs more
         )
         self.clock = loop.time
         self.busy = False
-        """A request is being answered, or waits for its turn."""
+        """A request is being answered or is waiting for its turn."""
         self.idle_since = self.clock()
         self.proven = False
         """The other end has proven its identity."""
@@ -57,7 +57,7 @@ class Connection(web.RequestHandler):
 
     @property
     def late(self) -> bool:
-        """The client has begun to say what it wants, and does not come to the end."""
+        """The client has begun a request and has not completed it in time."""
         return not self.busy and self._late_at is not None and self.clock() > self._late_at
 
     def data_received(self, data: bytes) -> None:
@@ -68,11 +68,11 @@ class Connection(web.RequestHandler):
         super().data_received(data)
 
     def begin(self) -> None:
-        """A request has come to its end, and is to be answered."""
+        """A request is complete and must be answered."""
         self.busy, self._late_at = True, None
 
     def handle_error(self, *arguments: Any, **keywords: Any) -> web.StreamResponse:
-        """Answer what never got to the application: it cannot be read, or is a bug."""
+        """Answer a request that did not reach the application: it cannot be parsed, or there is a bug."""
         response = super().handle_error(*arguments, **keywords)
         response.headers.update({"Server": "ermon", "X-Content-Type-Options": "nosniff"})
         return response
@@ -82,13 +82,13 @@ class Connection(web.RequestHandler):
             return await super().finish_response(*arguments)
         finally:
             self.busy, self.idle_since = False, self.clock()
-            # What came behind the request may be the beginning of the next one. Behind a body nobody knows.
+            # Data after the request may be the beginning of the next one. After an unread body this is not known.
             if self._end != _END_OF_HEAD:
                 self._late_at = self.idle_since + HEAD_SECONDS
 
 
 class StrangersLog(logging.LoggerAdapter[logging.Logger]):
-    """What aiohttp logs: bugs with their traceback, and what strangers do wrong as a number of times."""
+    """The logger for aiohttp: bugs with a traceback, errors of clients as a count."""
 
     def __init__(self) -> None:
         super().__init__(logging.getLogger("aiohttp.server"), {})
@@ -106,7 +106,7 @@ class StrangersLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def shown(text: str) -> str:
-    """Write what a stranger said on one short line."""
+    """Return a text from a client as one short line."""
     words = " ".join(text.split())
     line = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words)
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}..."

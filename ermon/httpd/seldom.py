@@ -1,4 +1,4 @@
-"""Lines of the log that a stranger can cause: one in a while, with how many it stands for. Nobody fills the disk."""
+"""Log lines that a stranger can cause: few lines, each with the number of events. So they cannot fill the disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from time import monotonic
 import structlog
 
 SECONDS = 60.0
-"""One line in this time, for each kind of them."""
+"""The interval of lines, for each kind of event."""
 
 
 class Seldom:
@@ -20,13 +20,13 @@ class Seldom:
         self._next_at = float("-inf")
 
     def tell(self, **values: object) -> None:
-        """Take note of one, and log it if it is time to."""
+        """Count an event, and log it if a line is due."""
         self._count += 1
         self._latest = values
         self.catch_up()
 
     def catch_up(self) -> None:
-        """Log those that are not logged yet, if it is time to: the latest of them, and how many there were."""
+        """Log the latest unlogged event and the number of events, if a line is due."""
         now = monotonic()
         if self._count and now >= self._next_at:
             self._next_at = now + SECONDS

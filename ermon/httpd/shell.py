@@ -1,5 +1,5 @@
-"""What every part of the shell goes by: its settings, what the application inside says of itself, and the party
-behind an address.
+"""Shared by all parts of the shell: its settings, the requirements of the application inside, and the party behind an
+address.
 """
 
 from __future__ import annotations
@@ -26,63 +26,63 @@ class RateLimit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """Who may speak to the server, and how."""
+    """The settings for access to the server."""
 
     tls: ssl.SSLContext | None = None
-    """Made anew whenever the file or a certificate changes; ``None``: plain HTTP."""
+    """Replaced whenever the file or a certificate changes; ``None``: plain HTTP."""
     client_allowed_sans: frozenset[str] = frozenset()
-    """Names of which a client's certificate must hold one; empty: any name will do."""
+    """Names of which a client's certificate must have one; empty: any name is accepted."""
     users: Mapping[str, bytes] = field(default_factory=dict)
-    """The bcrypt hash of each user's password; empty: nobody is asked for one."""
+    """The bcrypt hash of each user's password; empty: no password is required."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers of every answer, in place of the shell's own."""
+    """Headers of every answer, instead of the shell's own."""
     rate_limit: RateLimit | None = None
     files: tuple[Path, ...] = ()
-    """Those that this was read from."""
+    """The files from which the settings were read."""
     warnings: tuple[str, ...] = ()
-    """What is allowed and does not do what its author may think."""
+    """Warnings about settings that are allowed but may not do what their author expects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What the shell asks of the application that it stands around."""
+    """The requirements of the application inside the shell."""
 
     is_own_host: Callable[[str], bool]
     """Whether a Host header names this server: ``access.Hosts.hold``."""
     config: Callable[[], WebConfig] = WebConfig
-    """The settings as they are now: asked for at every request, so it must be cheap."""
+    """Returns the present settings. It is called for every request, so it must be cheap."""
     external_url: str = ""
-    """Under which people reach the server, without a slash at the end."""
+    """The external URL of the server, without a slash at the end."""
     changes_allowed: bool = False
-    """Whether anything may be changed over TCP: ``access.require_changes_allowed``."""
+    """Whether changes are allowed over TCP: ``access.require_changes_allowed``."""
     control: Path | None = None
-    """The socket over which changes go without further ado; ``None``: there is none."""
+    """The control socket, over which changes need no further proof; ``None``: there is none."""
     familiar: Familiar = field(default_factory=Familiar)
     """The parties that have given a right password."""
     streams: frozenset[Callable[..., object]] = frozenset()
-    """Handlers whose answers do not end: they take nobody's turn, and limit themselves."""
+    """Handlers with endless answers: they do not take a turn, and have their own limits."""
 
 
 SHELL = web.AppKey("shell", Shell)
 
 LOOPBACK = "loopback"
-"""The party that all connections over loopback are."""
+"""The party of all connections over loopback."""
 _ACCOUNT = "uid "
 
 
 def party_of(request: web.Request) -> str:
-    """Name the party that sent a request, for limits."""
+    """Return the party that sent a request, for limits."""
     return party_at(request.get_extra_info("socket"), request.remote)
 
 
 def party_at(connection: Any, remote: str | None) -> str:
-    """Name the party at the other end of a connection: an account of this machine, or an address."""
+    """Return the party at the other end of a connection: an account of this machine, or an address."""
     uid = account_of(connection)
     return address_key(remote) if uid is None else f"{_ACCOUNT}{uid}"
 
 
 def origin_of(request: web.Request) -> str:
-    """Name where a request comes from, for passwords: as its party, but each address of loopback by itself."""
+    """Return the origin of a request, for passwords: its party, but each loopback address separately."""
     party = party_of(request)
     return f"{LOOPBACK} {request.remote}" if party == LOOPBACK else party
 
@@ -92,12 +92,12 @@ def is_of_this_machine(party: str) -> bool:
 
 
 def is_an_account(party: str) -> bool:
-    """Return whether a party came over the control socket."""
+    """Return whether a party connected over the control socket."""
     return party.startswith(_ACCOUNT)
 
 
 def address_key(remote: str | None) -> str:
-    """Name the party behind an address, for limits: loopback is one, and so is an IPv6 /64 (RFC 4291)."""
+    """Return the party of an address, for limits: all of loopback is one, and so is an IPv6 /64 (RFC 4291)."""
     try:
         address = ipaddress.ip_address((remote or "").partition("%")[0])
     except ValueError:

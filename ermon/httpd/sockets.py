@@ -1,7 +1,7 @@
-"""The sockets that the web listens on: TCP, and one in the file system for this machine's own accounts.
+"""The listening sockets of the HTTP server: TCP, and a Unix socket for this machine's own accounts.
 
-Who may connect to that one, the group of the file and of its folder says; who has, the kernel does (unix(7),
-SO_PEERCRED). A connection over loopback proves nothing of the kind: a proxy's come from there, too.
+The group of the Unix socket's file and folder limits access to it, and the kernel names the connected account (unix(7),
+SO_PEERCRED). A connection over loopback proves nothing: a proxy's connections come from there too.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from ermon.aio.threads import in_thread
 
 CONTROL_SOCKET = "control.sock"
 CONTROL_MODE = 0o660
-"""For the daemon's account and its group: members may change anything."""
+"""For the daemon's account and its group, whose members may make changes."""
 FOLDER_MODE = 0o750
 BACKLOG = 128
 STALLED_SECONDS = 60.0
-"""A client that takes nothing of its answer for so long is gone (tcp(7), TCP_USER_TIMEOUT)."""
+"""A client that accepts no data for so long is disconnected (tcp(7), TCP_USER_TIMEOUT)."""
 NAMED_SECONDS = 2.0
-"""How long a directory service may take to say what an account is called."""
+"""How long a directory service may take to return the name of an account."""
 
 
 class ListenError(Exception):
-    """An address cannot be listened on; the text names it."""
+    """ermon cannot listen on an address; the text names it."""
 
 
 async def listen_on(host: str, port: int) -> list[socket.socket]:
-    """Listen on every address of a host; none: on all of this machine. Raises ``ListenError``."""
+    """Listen on all addresses of a host; an empty host means all addresses of this machine. Raises ``ListenError``."""
     loop = asyncio.get_running_loop()
     found: list[socket.socket] = []
     try:
@@ -70,9 +70,9 @@ async def listen_on(host: str, port: int) -> list[socket.socket]:
 
 @contextlib.contextmanager
 def control_socket(path: Path) -> Iterator[socket.socket]:
-    """Listen on a file until the context ends; its folder is made if it is not there. Raises ``ListenError``.
+    """Listen on a Unix socket until the context ends; its folder is created if missing. Raises ``ListenError``.
 
-    The file of an ermon that has died is replaced. One that answers is left alone, and so is whatever is no socket,
+    The socket of a dead ermon is replaced. A socket that answers is left alone, and so is anything else with that name,
     such as a symbolic link.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -82,14 +82,14 @@ def control_socket(path: Path) -> Iterator[socket.socket]:
             _make_way(path)
             listener.bind(str(path))
             own = _allow_the_group(path)
-            listener.listen(BACKLOG)  # nobody gets in before it has its mode
+            listener.listen(BACKLOG)  # no connections before it has its mode
         except OSError as error:
             raise ListenError(f"{path}: cannot listen there: {error.strerror or error}") from error
         try:
             yield listener
         finally:
             with contextlib.suppress(OSError):
-                if os.path.samestat(path.lstat(), own):  # and not that of another ermon by now
+                if os.path.samestat(path.lstat(), own):  # unless it belongs to another ermon now
                     path.unlink()
 
 
@@ -105,15 +105,15 @@ def _make_way(path: Path) -> None:
         try:
             probe.connect(str(path))
         except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)  # its maker has died
+            path.unlink(missing_ok=True)  # its creator has died
             return
         except BlockingIOError:
-            pass  # so many wait there that it is alive
+            pass  # its queue is full, so it is alive
     raise ListenError(f"{path}: another ermon listens there: stop it, or choose another --runtime.path")
 
 
 def _allow_the_group(path: Path) -> os.stat_result:
-    """Give a socket its mode, whatever umask says, and follow no symbolic link that stands there by now."""
+    """Set the mode of a socket regardless of the umask, without following a symbolic link."""
     descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         found = os.fstat(descriptor)
@@ -126,9 +126,9 @@ def _allow_the_group(path: Path) -> os.stat_result:
 
 
 def account_of(connection: Any) -> int | None:
-    """Return the user id of the process at the other end of a socket of the file system; ``None``: it is another kind.
+    """Return the user id of the process at the other end of a Unix socket; ``None`` for other sockets.
 
-    ``connection`` is a socket, or what asyncio gives out in its place.
+    ``connection`` is a socket, or asyncio's replacement for it.
     """
     if connection is None or connection.family != socket.AF_UNIX:
         return None
@@ -139,7 +139,7 @@ def account_of(connection: Any) -> int | None:
 
 
 async def name_of_account(uid: int) -> str:
-    """Return what the account is called, ``uid 1000`` where nobody says so in time: it may be a directory's."""
+    """Return the name of the account, or ``uid 1000`` if a directory service does not return it in time."""
     try:
         async with asyncio.timeout(NAMED_SECONDS):
             return (await in_thread(lambda: pwd.getpwuid(uid))).pw_name

@@ -1,7 +1,7 @@
-"""TLS as ``--web.config.file`` describes it, for Python's ssl.
+"""The TLS settings of ``--web.config.file``, for Python's ssl.
 
-What ssl cannot do as Go's crypto/tls does is refused, never left out: a setting that is silently without
-effect is worse than none.
+Settings that ssl cannot apply as Go's crypto/tls does are refused, never ignored: a setting that silently has no effect
+is worse than none.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ CIPHERS = {
     "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
     "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
 }
-"""The suites of TLS 1.2 that Go offers (crypto/tls, ``CipherSuites``), and what OpenSSL calls them."""
+"""Go's TLS 1.2 suites (crypto/tls, ``CipherSuites``), with OpenSSL's names."""
 
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
-"""Go's names of curves, and OpenSSL's."""
+"""OpenSSL's names of curves, by Go's names."""
 
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 """TLS 1.0 and 1.1 must not be used any more (RFC 8996)."""
@@ -37,10 +37,10 @@ VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """What a server's side of TLS is to be; certificates and the key in PEM."""
+    """The settings of the server's side; certificates and the key are in PEM."""
 
     cert: bytes
-    """The server's certificate, and those between it and its authority."""
+    """The server's certificate, and the intermediate ones."""
     key: bytes
     client_ca: bytes | None = None
     """The authorities of clients' certificates."""
@@ -48,7 +48,7 @@ class TlsSettings:
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
     maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
     ciphers: tuple[str, ...] = ()
-    """OpenSSL's names, for TLS 1.2; none: OpenSSL's own choice."""
+    """Suites of TLS 1.2, by OpenSSL's names; empty: OpenSSL's default."""
     curve: str | None = None
     """OpenSSL's name."""
     server_preference: bool = True
@@ -60,7 +60,7 @@ class TlsError(Exception):
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
         self.key = key
-        """The key under ``tls_server_config`` that is to be changed."""
+        """The key under ``tls_server_config`` with the error."""
 
 
 def make_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -116,15 +116,15 @@ class _EncryptedKeyError(Exception):
 
 
 def _no_passphrase() -> str:
-    raise _EncryptedKeyError  # otherwise OpenSSL would ask for one on the terminal
+    raise _EncryptedKeyError  # otherwise OpenSSL would ask for a password on the terminal
 
 
 @contextmanager
 def _in_memory(data: bytes) -> Iterator[str]:
-    """Give a path to data that is on no disk: ssl reads certificates and keys from files only."""
+    """Yield a path to data in memory: ssl reads certificates and keys only from files."""
     number = os.memfd_create("ermon-tls", os.MFD_CLOEXEC)
     try:
-        with open(number, "wb", closefd=False) as file:  # it has no path yet
+        with open(number, "wb", closefd=False) as file:  # without a path yet
             file.write(data)
         yield f"/proc/self/fd/{number}"
     finally:
@@ -132,7 +132,7 @@ def _in_memory(data: bytes) -> Iterator[str]:
 
 
 def name_of(certificate: Mapping[str, Any]) -> str:
-    """Return what a certificate is for, for the log: its common name, else its first alternative name."""
+    """Return the name of a certificate for the log: its common name, else its first alternative name."""
     for part in certificate.get("subject", ()):
         for kind, value in part:
             if kind == "commonName":
@@ -141,9 +141,9 @@ def name_of(certificate: Mapping[str, Any]) -> str:
 
 
 def alternative_names(certificate: Mapping[str, Any]) -> list[str]:
-    """Return a certificate's names that ``client_allowed_sans`` may hold: DNS, address, e-mail and URI.
+    """Return a certificate's names that can be in ``client_allowed_sans``: DNS, address, e-mail and URI.
 
-    ``certificate`` is as ``SSLSocket.getpeercert()`` returns it.
+    ``certificate`` is the result of ``SSLSocket.getpeercert()``.
     """
     return [
         normalized_address(value) if kind == "IP Address" else value
@@ -153,7 +153,7 @@ def alternative_names(certificate: Mapping[str, Any]) -> list[str]:
 
 
 def normalized_address(text: str) -> str:
-    """Write an address in its shortest form, and anything else as it is: OpenSSL writes IPv6 out in full."""
+    """Return an address in its shortest form, and other texts unchanged: OpenSSL does not shorten IPv6 addresses."""
     try:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError:
