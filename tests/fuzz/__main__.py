@@ -1,4 +1,4 @@
-"""Runs the fuzzers by hand; see the top of the package."""
+"""Runs the fuzzers manually; see the docstring of the package."""
 
 # ruff: noqa: T201 - it prints
 

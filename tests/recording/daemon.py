@@ -1,4 +1,4 @@
-"""A daemon in miniature: takes in what a test gives it, records it, and remembers what it found."""
+"""A small daemon: it processes and records the input of a test, and stores its findings."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class MiniatureDaemon:
 
     @property
     def told(self) -> list[Told]:
-        """What it found; what it found at one instant in the order of a replay."""
+        """Its findings; those of one instant are in the order of a replay."""
         return sorted(self._told, key=lambda told: (told[0], told[2], told[3]))
 
     def stop(self) -> None:
@@ -101,7 +101,7 @@ class MiniatureDaemon:
         return recordings(self.folder / "recordings")
 
     def replay(self, *files: Path, policy: Config | None = None) -> tuple[list[Told], list[str]]:
-        """Replay files, or all there are; return what is told until the daemon stopped, and the notes."""
+        """Replay the given files, or all; return the findings until the daemon stopped, and the notes."""
         notes: list[str] = []
 
         def reject(number: int, why: Rejected) -> None:

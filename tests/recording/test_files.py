@@ -1,4 +1,4 @@
-"""Files of recordings: cut off, damaged, old, too many."""
+"""Files of recordings: truncated, damaged, old, too many."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_line_without_an_end_is_refused_however_small_the_file(tmp_path: Path)
 
 
 def test_a_long_line_is_one_line(tmp_path: Path) -> None:
-    """It takes time in proportion to its length: it comes in hundreds of blocks, and is copied once."""
+    """Reading takes time proportional to the length: the line comes in hundreds of blocks, and is copied once."""
     long = b"x" * (32 * 2**20)
     path = tmp_path / "long.jsonl.gz"
     path.write_bytes(gzip.compress(b"one\n" + long + b"\ntwo\n"))

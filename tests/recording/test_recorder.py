@@ -1,4 +1,4 @@
-"""What a daemon records is played back as what it was told."""
+"""A replay of a daemon's recording gives the daemon's findings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def eventful(daemon: MiniatureDaemon, cuts: frozenset[int], reason: Reason = Reason.FULL) -> list[float]:
-    """Have all kinds of things happen, with a new file before those of ``cuts``; return when each began."""
+    """Play events of all kinds, with a new file before those in ``cuts``; return the start times of the files."""
     steps = [
         lambda: daemon.started(EDGES, json.loads(CONNECTED)["pid"], BEGAN),
         lambda: daemon.event(ProcessUp(BEGAN, EDGES)),

@@ -1,4 +1,4 @@
-"""What a replay finds, and recordings that are not as ermon writes them."""
+"""The findings of a replay, and recordings that differ from ermon's own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BEGAN = json.loads(CONNECTED)["time"]
 
 
 def policy(view: View, **settings: Any) -> Config:
-    """One feed, which the recording is taken for: an edge table, or the mirror of an uplink."""
+    """A configuration with one feed, to which the recording belongs: an edge table, or the mirror of an uplink."""
     about = {"uplink": "isp-a"} if view is View.TO_INTERNET else {}
     feed = Feed("edge", view, "127.0.0.2", "127.0.0.1", 64500, 64500, BOTH, router="edge-1", **about)
     chicago = circuit(
@@ -48,12 +48,12 @@ MIRROR = policy(View.TO_INTERNET, uplinks={"isp-a": Uplink("isp-a", "edge-1", 64
 
 
 def at(seconds: float, *lines: bytes) -> list[bytes]:
-    """Return the lines as if they had been printed so many seconds after the recording began."""
+    """Return the lines with times so many seconds after the beginning of the recording."""
     return [json.dumps(json.loads(line) | {"time": BEGAN + seconds}).encode() for line in lines]
 
 
 def counted(*parts: list[bytes]) -> list[bytes]:
-    """Join the parts to one recording without a gap in its counter."""
+    """Join the parts into one recording without a gap in its counter."""
     lines = [json.loads(line) for part in parts for line in part]
     return [json.dumps(line | {"counter": number}).encode() for number, line in enumerate(lines, 1)]
 
@@ -180,7 +180,7 @@ def test_lines_after_until_are_not_taken_in() -> None:
 
 
 def test_timers_before_the_first_line_of_a_feed_count_from_the_first_line_on() -> None:
-    """A feed that has not come up is down, as in the daemon."""
+    """A feed that never came up is down, as in the daemon."""
     assert told(replay(MIRROR, at(0, CONNECTED)), "feed-down") == [(30.0, "raised", "feed-down", "")]
 
 
@@ -232,7 +232,7 @@ def test_a_recording_that_begins_inside_a_session_is_in_sync_after_sync_timeout(
     list(run.transitions(counted(at(0, *ROUTES[:2], END_OF_RIB, END_OF_RIB_6)), until=120))
     assert status(run, "feed-down") == "ok"
     assert status(run, "link-down", family="ipv4") == "ok"
-    # Best paths are always somebody's: without one in IPv6, the only link there is is down.
+    # Best paths are always of some link: without an IPv6 route, the only link is down.
     assert status(run, "circuit-down", family="ipv6") == "violated"
     assert status(run, "link-down", family="ipv6") == "suppressed"
 
@@ -255,7 +255,7 @@ def status(run: Replay, check: str, **labels: str) -> str:
 
 
 def test_what_the_listener_tells_is_evidence_in_a_replay_too() -> None:
-    """Addresses that cannot be listened on, and routers that nobody expects, are told in lines of ExaBGP's process."""
+    """Lines of ExaBGP's process report addresses on which it cannot listen, and unexpected routers."""
     refused = {"connections": [{"local": "127.0.0.1", "peer": "127.0.0.9", "count": 3}], "more": 2}
     listening = {"port": 179, "addresses": {"127.0.0.1": "EADDRINUSE"}}
     lines = at(0, *SESSION) + at(1, DOWN)
@@ -330,7 +330,7 @@ def test_the_same_input_gives_the_same_output_byte_for_byte() -> None:
 
 
 def test_samples_of_everything_that_exabgp_prints_are_replayed_to_the_end() -> None:
-    """Feeds that the policy does not know are rejected; nothing stops."""
+    """Lines of unknown feeds are rejected; the replay continues."""
     rejected: list[RejectReason] = []
     run = Replay(Playback(MIRROR, lambda _, why: rejected.append(why.reason)))
     samples = RECORDING.with_name("samples-5.0.15.jsonl").read_bytes().splitlines()
@@ -388,7 +388,7 @@ def test_plain_lines_of_exabgp_may_follow_upon_a_recording(tmp_path: Path) -> No
 
 
 def test_a_snapshot_reads_as_lines_of_exabgp_without_the_entries(tmp_path: Path) -> None:
-    """Another tool, or an ermon that knows no entries, sees the sessions and routes too."""
+    """Another tool, or an ermon without these entries, reads the sessions and routes too."""
     daemon = MiniatureDaemon(MIRROR, tmp_path, BEGAN)
     daemon.lines(*at(1, *SESSION))
     daemon.settle(BEGAN + 10)

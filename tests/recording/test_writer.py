@@ -1,4 +1,4 @@
-"""The thread that writes: nothing waits for it, and what it could not write is counted."""
+"""The writing thread: nothing waits for it, and it counts lines that it could not write."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def reasons(daemon: MiniatureDaemon) -> list[tuple[str, int]]:
-    """Why each file began, and what was lost before it."""
+    """Return why each file began, and how many lines were lost before it."""
     heads = [lines(path)[0]["ermon"] for path in daemon.files]
     return [(head["reason"], head.get("lost_lines", 0)) for head in heads]
 
 
 def day(daemon: MiniatureDaemon, until: int) -> None:
-    """A leak comes up and goes again every ten seconds."""
+    """Raise and clear a leak every ten seconds."""
     for second in range(10, until, 20):
         daemon.lines(*at(second, *SESSION))
         daemon.settle(BEGAN + second + 5)
