@@ -157,7 +157,7 @@ class Facts(Protocol):
         ...
 
     def routers_out_of_sight(self) -> Collection[str]:
-        """Return the routers with edge tables of which none is up."""
+        """Return the routers whose edge tables are all down."""
         ...
 
     def routers_awaited(self) -> Collection[str]:

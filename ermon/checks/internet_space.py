@@ -118,7 +118,7 @@ PREFIX_HIJACKED = Check(
     summary="Our [{prefix}|space] is announced on the internet[ by AS {origins}] ({family})",
     named_evidence=("origins",),
     needs=needs.nothing_else,
-    covered_by_maintenance=False,  # your own work makes nobody else announce your space
+    covered_by_maintenance=False,  # your own work is no reason for another origin
     acceptance=NotTested("about what others announce"),
 )
 

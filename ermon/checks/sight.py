@@ -406,7 +406,7 @@ EXABGP_DOWN = Check(
     name="exabgp-down",
     section=Section.SIGHT,
     severity=Severity.CRITICAL,
-    # The other processes carry outside views. Without those, leaks are still seen on the mirrors: nobody need be woken.
+    # The other processes carry outside views. Without those, leaks are still seen on the mirrors: no page at night.
     other_severity=OtherSeverity(Severity.WARNING, "process", unless=EDGES),
     raise_after=5,
     clear_after=0,

@@ -135,7 +135,7 @@ def _none_runs(facts: NetworkFacts) -> bool:
     return all(facts.process_up(process) is False for process in facts.processes)
 
 
-# What is raised because of it -------------------------------------------------------------------------
+# Findings that follow from it -------------------------------------------------------------------------
 
 
 class Group(NamedTuple):
@@ -143,7 +143,7 @@ class Group(NamedTuple):
 
     text: str
     rank: int
-    """Its place among what is raised, as that of an alarm."""
+    """The rank of the group among the raised alarms; see ``ermon.core.standing``."""
     alarms: Sequence[Alarm]
     """The worst first; at least two."""
 

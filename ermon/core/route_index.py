@@ -94,9 +94,7 @@ class RouteIndex:
         self.failover = Failover(facts)
         self.preferences = LinkPreferences(facts)
         self.watched = watched_space(config)
-        """The address space that the policy can ask about on a feed of which not every route is held, without the
-        feed's own canaries.
-        """
+        """The address space that the policy can ask about on a feed that is held in part, without its own canaries."""
         self._classifiers = classifiers
         self.attributor = Attributor(config)
         self._elsewhere = MicrosoftElsewhere(config)
@@ -156,7 +154,7 @@ class RouteIndex:
         self, state: FeedState, routes: Iterable[Route]
     ) -> Iterator[tuple[Route, Attribution, bool]]:
         """Yield the routes of an UPDATE, which share their attributes, each with the link that it came over, and
-        whether it is Microsoft's and therefore held on a feed of which not every route is.
+        whether it is Microsoft's and therefore held even on a feed that is held in part.
         """
         attributes: object = None
         shared = Attributes()
@@ -475,7 +473,7 @@ _STEP_ROUTES = 20
 
 
 def watched_space(config: Config) -> PrefixSet:
-    """Return the address space that the policy can ask about on any feed of which not every route is held."""
+    """Return the address space that the policy can ask about on any feed that is held in part."""
     return PrefixSet(
         (
             *config.our_space,

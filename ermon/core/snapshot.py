@@ -192,7 +192,7 @@ def take(monitor: Monitor) -> Snapshot:
             for alarm in monitor.statuses()
             if (alarm.phase is not Phase.QUIET and not _begins_again(alarm.state, now))
             or alarm.state.waiting
-            or alarm.status is Status.SUPPRESSED  # since when, nobody else knows
+            or alarm.status is Status.SUPPRESSED  # only this knows since when
         ),
     )
 

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 
 def clock(time: datetime, now: datetime) -> str:
-    """Write the time of day here and in UTC, each with its zone, and with the date unless that is today's."""
+    """Format the time of day here and in UTC, each with its zone, and with the date unless that is today's."""
     utc = f"{utc_clock(time, now)} UTC"
     here = time.astimezone()
     return f"{_time_of_day(here, now.astimezone())} {_zone(here)} ({utc})" if here.utcoffset() else utc
 
 
 def utc_clock(time: datetime, now: datetime) -> str:
-    """Write the time of day in UTC, where a heading says the zone."""
+    """Format the time of day in UTC without the zone, for columns whose heading has it."""
     return _time_of_day(time.astimezone(UTC), now.astimezone(UTC))
 
 
@@ -23,14 +23,14 @@ def _time_of_day(time: datetime, now: datetime) -> str:
 
 
 def _zone(time: datetime) -> str:
-    """``UTC+1``, ``UTC-3:30``: names of zones are not unique."""
+    """Return ``UTC+1`` or ``UTC-3:30``, because names of zones are not unique."""
     minutes = int((time.utcoffset() or timedelta()).total_seconds()) // 60
     hours, rest = divmod(abs(minutes), 60)
     return f"UTC{'-' if minutes < 0 else '+'}{hours}{f':{rest:02}' if rest else ''}"
 
 
 def moment(time: datetime) -> str:
-    """Write a time with its date, here and in UTC."""
+    """Format a time with its date, here and in UTC."""
     utc = f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     here = time.astimezone()
     return f"{here:%Y-%m-%d %H:%M:%S} {_zone(here)} ({utc})" if here.utcoffset() else utc
