@@ -18,7 +18,7 @@ from msgspec import structs
 
 from ermon.bgp.interest import Interest
 from ermon.bgp.update import Unreadable
-from ermon.exabgp.frames import FrameReader, Malformed, answer_is_due
+from ermon.exabgp.frames import FrameReader, Malformed
 from ermon.exabgp.lines import (
     FAMILY_OF,
     Envelope,
@@ -207,6 +207,7 @@ class Decoder:
         events = decoded.events
         if frame is None:
             raise _reject_body(line, feed, "no UPDATEs in it", events)
+        answer = f"taken {frame.session} {frame.octets}" if frame.answer else None
         read = self._frames.read(frame, feed.name, _time(line), decoded.malformed, self._interest(feed.name))
         try:
             events.extend(read)  # what comes before an error stays
@@ -215,8 +216,10 @@ class Decoder:
             rejection.answer = f"unreadable {frame.session}"
             raise rejection from None
         except ValueError as error:
-            raise _reject_body(line, feed, str(error), events) from None
-        return f"taken {frame.session} {frame.octets}" if answer_is_due(frame) else None
+            rejection = _reject_body(line, feed, str(error), events)
+            rejection.answer = answer
+            raise rejection from None
+        return answer
 
     def _receive(self, line: Envelope, neighbor: Peer, process: str | None, events: list[Event]) -> Feed:
         """Find a line's feed, and add what the line's mere arrival says of its process and counter."""

@@ -10,7 +10,7 @@ from ermon.bgp.attributes import RepairKind
 from ermon.bgp.interest import Interest, Unasked
 from ermon.bgp.update import AttributesCache, Codec, Read, read_update
 from ermon.exabgp.lines import FAMILY_OF, RawUpdates
-from ermon.exabgp.runs import ANSWER_OCTETS, HEADER_OCTETS, size_of_update
+from ermon.exabgp.runs import HEADER_OCTETS, size_of_update
 from ermon.model.events import Alive, EndOfRib, Event, Uninteresting, Update
 from ermon.model.prefixes import Family, Prefix
 
@@ -85,12 +85,6 @@ def _uninteresting(
         withdrawn = frozenset[Family]().union(*(each.withdrawn for each in set(passed)))
         yield Uninteresting(time, feed, len(passed), announced & families, withdrawn & families)
         passed.clear()
-
-
-def answer_is_due(frame: RawUpdates) -> bool:
-    """Return whether ExaBGP must be told that these were processed: ``False`` for most frames."""
-    before = frame.octets - len(frame.body)
-    return frame.octets // ANSWER_OCTETS != before // ANSWER_OCTETS
 
 
 def _unicast(names: list[str]) -> Iterator[Family]:

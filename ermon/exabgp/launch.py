@@ -94,11 +94,12 @@ def main() -> None:
     from exabgp.application.main import main as exabgp  # type: ignore[import-untyped]  # noqa: PLC0415
     from exabgp.reactor.peer import Peer  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    from ermon.exabgp import listener, raw  # noqa: PLC0415
+    from ermon.exabgp import listener, raw, window  # noqa: PLC0415
 
     listener.install()
     change_at_once_what_is_down(Peer)
-    state = raw.install(os.environ.get(raw.SWITCH, raw.DEFAULT))
+    octets = int(os.environ.get(raw.WINDOW, window.WINDOW_OCTETS))
+    state = raw.install(os.environ.get(raw.SWITCH, raw.DEFAULT), octets)
     os.write(door, b"%b %b" % (raw.RAW, state.encode("ascii")))
     sys.argv = ["exabgp", "server", configuration]
     sys.exit(exabgp())

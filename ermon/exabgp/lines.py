@@ -145,6 +145,8 @@ class RawUpdates(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"
     """The families whose NLRI have path identifiers."""
     body: bytes
     """With their headers; base64 in the line."""
+    answer: bool = False
+    """Whether ExaBGP must be told when these are processed."""
 
 
 class Neighbor(Peer, frozen=True, omit_defaults=True, rename="kebab"):

@@ -27,9 +27,10 @@ from ermon.exabgp.channel import Answered, Channel, ExaBGPError, Message, Silent
 from ermon.exabgp.configure import environment, render
 from ermon.exabgp.directory import ProcessDirectory
 from ermon.exabgp.door import Door
-from ermon.exabgp.raw import ANSWER, SWITCH, RawState
+from ermon.exabgp.raw import ANSWER, SWITCH, WINDOW, RawState
 from ermon.exabgp.reasons import process_end
-from ermon.model.inventory import Config, Feed
+from ermon.exabgp.window import WINDOW_DECODED_OCTETS, WINDOW_OCTETS
+from ermon.model.inventory import EDGES, Config, Feed
 from ermon.model.prefixes import Family
 
 RELOAD_SECONDS = 10.0
@@ -332,6 +333,8 @@ class ExaBGP:
 
     async def _spawn(self, door: Door) -> asyncio.subprocess.Process:
         inherited = {name: value for name, value in os.environ.items() if name in _INHERITED}
+        window = WINDOW_DECODED_OCTETS if self.name == EDGES else WINDOW_OCTETS
+        own = {relay.DOOR: str(door.inside), WINDOW: str(window)}
         log = self._directory.open_log()
         try:
             return await asyncio.create_subprocess_exec(
@@ -347,7 +350,7 @@ class ExaBGP:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=inherited | environment_of(self._config) | {relay.DOOR: str(door.inside)},
+                env=inherited | environment_of(self._config) | own,
                 pass_fds=(door.inside,),
                 process_group=0,  # a terminal's Ctrl-C is for ermon
             )

@@ -6,9 +6,8 @@ as JSON. Here whole UPDATEs are taken from the connection before its loop sees t
 possible header, however malformed, is left to ExaBGP: sessions, timers, NOTIFICATIONs and the ends of connections are
 as they are without this.
 
-A session of which ermon has not taken in ``UNANSWERED_OCTETS`` is not read for a while, so that TCP makes its router
-wait: what is queued would stand before its next withdrawal. It does not count as silent meanwhile, if octets of it wait
-to be read.
+A session that sends more than ermon processes is not read for a while (``window``), so that TCP makes its router wait. It
+does not count as silent meanwhile, if octets of it wait to be read.
 
 It takes the place of two methods, and does so only where these are, to the letter, those that it was tested with.
 ermon imports this module for its constants; what is ExaBGP's comes in by ``install`` alone.
@@ -29,6 +28,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ermon.exabgp.runs import first_run, is_for_exabgp
+from ermon.exabgp.window import Window
 
 SWITCH = "ERMON_RAW"
 """The environment's name for ``on`` or ``off``."""
@@ -43,11 +43,8 @@ TESTED = {
 }
 """By version of ExaBGP: the SHA-256 of the text of ``Protocol.read_message`` and of ``Connection._reader``."""
 
-READ_OCTETS = 2**16
-"""Read from a session in one turn; every other session has its turn before the next."""
-
-UNANSWERED_OCTETS = 2**20
-"""Of a session's UPDATEs that ermon has not taken in: a second or two of its time."""
+WINDOW = "ERMON_RAW_WINDOW"
+"""The environment's name for the octets of the process' ``Window``."""
 
 ANSWER = "ermon"
 """The first word of ermon's answers, and of no command of ExaBGP's own; then ``taken SESSION OCTETS``, ``unreadable SESSION`` or
@@ -76,11 +73,11 @@ class _Session:
 
     _last = 0
 
-    def __init__(self, negotiated: Any) -> None:
+    def __init__(self, negotiated: Any, window: Window) -> None:
         _Session._last += 1
         self.number = _Session._last
         self.held = bytearray()
-        self.written = self.taken = 0
+        self.under_way = window.open()
         self.paused = False
         self.unreadable = False
         families = [
@@ -106,8 +103,12 @@ class _Session:
         neighbor, processes = protocol.neighbor, protocol.peer.reactor.processes
         if processes.silence:  # ExaBGP ends
             return
-        self.written += len(updates)
-        said = self._said | {"octets": self.written, "body": b64encode(updates).decode("ascii")}
+        answer = self.under_way.write(len(updates), time.monotonic())
+        said = self._said | {
+            "octets": self.under_way.written,
+            "answer": answer,
+            "body": b64encode(updates).decode("ascii"),
+        }
         for process in neighbor.api["receive-update"]:
             encoder = processes._encoder[process]  # noqa: SLF001
             about = encoder._neighbor(neighbor, "receive", f'"raw": {json.dumps(said)}')  # noqa: SLF001
@@ -116,14 +117,14 @@ class _Session:
     def read(self, protocol: Any) -> int | None:
         """Read what has come, and return how much; ``None``: it is for ExaBGP to find what has, an end or an error."""
         connection = protocol.connection
-        if self.written - self.taken >= UNANSWERED_OCTETS:
+        if self.under_way.is_full(time.monotonic()):
             self._pause(protocol)
             return 0
         self.paused = False
         if not connection.reading():
             return 0
         try:
-            data = connection.io.recv(READ_OCTETS, socket.MSG_DONTWAIT)
+            data = connection.io.recv(self.under_way.step, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return 0
         except OSError:
@@ -150,9 +151,9 @@ def take_answer(command: str) -> None:
     match command.split():
         case [_, "lost"]:
             for session in _sessions.values():
-                session.taken = session.written
+                session.under_way.take(session.under_way.written, time.monotonic())
         case [_, "taken", number, octets] if (named := _session(number)) is not None and octets.isdecimal():
-            named.taken = max(named.taken, int(octets))
+            named.under_way.take(int(octets), time.monotonic())
         case [_, "unreadable", number] if (named := _session(number)) is not None:
             named.unreadable = True
 
@@ -161,8 +162,8 @@ def _session(number: str) -> _Session | None:
     return _sessions.get(int(number)) if number.isdecimal() else None
 
 
-def install(switch: str) -> RawState:
-    """Have ExaBGP pass UPDATEs on as they came, where it can; ``switch`` is ``on`` or ``off``."""
+def install(switch: str, window: int) -> RawState:
+    """Have ExaBGP pass UPDATEs on as they came, where it can; ``switch`` is ``on`` or ``off``, ``window`` in octets."""
     if switch != "on":
         return RawState.OFF
     from exabgp.reactor.api import API  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -181,6 +182,7 @@ def install(switch: str) -> RawState:
     _take_over_octets(Connection)
     _take_over_messages(
         Protocol,
+        Window(window),
         is_established,
         nothing=_NOP,
         update=_UPDATE,
@@ -200,6 +202,7 @@ def digest(method: Callable[..., Any]) -> str:
 
 def _take_over_messages(
     protocol: Any,
+    window: Window,
     is_established: Callable[[Any], bool],
     *,
     nothing: object,
@@ -215,7 +218,7 @@ def _take_over_messages(
             return
         session = self.connection.ermon_session
         if session is None:
-            session = self.connection.ermon_session = _Session(self.negotiated)
+            session = self.connection.ermon_session = _Session(self.negotiated, window)
             _sessions[session.number] = session
         while not session.write_runs(self):
             if session.unreadable:

@@ -5,9 +5,6 @@ from __future__ import annotations
 FRAME_OCTETS = 2**12
 """Of the UPDATEs of a line, or a single larger one: some 40 of a table, which ermon takes in within a slice of its loop."""
 
-ANSWER_OCTETS = 2**18
-"""ermon answers each time that it has taken in so much of a session."""
-
 HEADER_OCTETS, _MARKER, _UPDATE = 19, b"\xff" * 16, 2  # RFC 4271 section 4.1
 _LEAST_UPDATE_OCTETS = 23  # RFC 4271 section 4.3
 

@@ -53,6 +53,7 @@ def router(config: Config, feed: str) -> Speaker:
         config.collector.port,
         asn=declared.peer_asn,
         families=declared.families,
+        hold_time=int(config.collector.hold_time),
     )
 
 

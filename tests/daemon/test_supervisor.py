@@ -19,7 +19,6 @@ from ermon.daemon.supervisor import (
 )
 from ermon.exabgp.channel import RelayLost, Started, Unreadable
 from ermon.exabgp.raw import RawState
-from ermon.exabgp.runs import ANSWER_OCTETS
 from ermon.metrics.process import Telemetry
 from ermon.model.events import EndOfRib
 from ermon.recording.recorder import Recorder
@@ -171,7 +170,7 @@ class Process:
 
 def raw_line(time, feed, *updates):
     families = [f"{family} unicast" for family in feed.families]
-    said = {"session": 3, "octets": ANSWER_OCTETS, "asn4": True, "families": families, "add-path": []}
+    said = {"session": 3, "octets": 4096, "answer": True, "asn4": True, "families": families, "add-path": []}
     said["body"] = b64encode(b"".join(updates)).decode()
     line = {"exabgp": "5.0.0", "time": time.now, "pid": 7, "type": "raw"}
     address = {"local": feed.local, "peer": feed.peer}
@@ -198,13 +197,13 @@ def test_exabgp_is_told_how_much_of_a_session_is_taken_in_and_what_is_lost(super
     frame = raw_line(time, feed, end_of_rib("ipv4"))
     supervisor._take_line(name, frame)
     assert [type(event) for event in supervisor.events] == [EndOfRib]
-    assert process.told == [f"taken 3 {ANSWER_OCTETS}"]
+    assert process.told == ["taken 3 4096"]
     with capture_logs():
         supervisor._take_control(process, RelayLost())
-    assert process.told == [f"taken 3 {ANSWER_OCTETS}", "lost"]
+    assert process.told == ["taken 3 4096", "lost"]
     del supervisor._processes[name]  # as a reload that stops the process while its lines are read
     supervisor._take_line(name, frame)
-    assert process.told == [f"taken 3 {ANSWER_OCTETS}", "lost"]
+    assert process.told == ["taken 3 4096", "lost"]
 
 
 def malformed(prefix, *attributes):

@@ -18,7 +18,8 @@ from msgspec import structs
 from ermon.exabgp import raw
 from ermon.exabgp.decode import Decoder, RejectReason
 from ermon.exabgp.raw import RawState
-from ermon.exabgp.runs import ANSWER_OCTETS, FRAME_OCTETS, first_run, is_for_exabgp
+from ermon.exabgp.runs import FRAME_OCTETS, first_run, is_for_exabgp
+from ermon.exabgp.window import MOST_OCTETS, WINDOW_OCTETS
 from ermon.model.events import (
     Alive,
     EndOfRib,
@@ -103,12 +104,12 @@ def test_exabgp_is_the_one_that_it_was_tested_with():
 
 
 def test_the_switch_turns_it_off(untouched):
-    assert raw.install("off") is RawState.OFF
+    assert raw.install("off", WINDOW_OCTETS) is RawState.OFF
 
 
 def test_another_version_of_exabgp_does_all_of_it_itself(untouched, monkeypatch):
     monkeypatch.setattr("exabgp.version.release", "5.0.16")
-    assert raw.install("on") is RawState.UNTESTED
+    assert raw.install("on", WINDOW_OCTETS) is RawState.UNTESTED
 
 
 @pytest.mark.parametrize("method", [(Protocol, "read_message"), (Connection, "_reader")])
@@ -117,7 +118,7 @@ def test_an_exabgp_with_another_text_does_all_of_it_itself(method, monkeypatch):
         """ExaBGP as a distribution may have patched it."""
 
     monkeypatch.setattr(*method, other)
-    assert raw.install("on") is RawState.UNTESTED
+    assert raw.install("on", WINDOW_OCTETS) is RawState.UNTESTED
     assert getattr(*method) is other
 
 
@@ -126,7 +127,7 @@ def test_an_exabgp_without_its_text_does_all_of_it_itself(untouched, monkeypatch
         raise OSError
 
     monkeypatch.setattr("inspect.getsource", unreadable)
-    assert raw.install("on") is RawState.UNTESTED
+    assert raw.install("on", WINDOW_OCTETS) is RawState.UNTESTED
 
 
 # What a line of it says --------------------------------------------------------------------------------
@@ -216,16 +217,12 @@ def test_a_family_that_was_not_negotiated_is_passed_over(decoder):
     assert kinds(both)[2] is EndOfRib
 
 
-def test_an_answer_is_due_each_time_that_enough_is_taken_in(decoder):
-    due, octets, answers = [], 0, []
-    for _ in range(12_000):
-        octets += len(GOOD[0])
-        decoded = decoder.decode(frame(GOOD[0], octets=octets))
-        if octets // ANSWER_OCTETS > (octets - len(GOOD[0])) // ANSWER_OCTETS:
-            due.append(f"taken 3 {octets}")
-        if decoded.answer is not None:
-            answers.append(decoded.answer)
-    assert answers == due != []
+def test_an_answer_is_due_where_the_frame_wants_one(decoder):
+    asking = {"octets": 5_000, "answer": True}
+    assert decoder.decode(frame(GOOD[0])).answer is None
+    assert decoder.decode(frame(GOOD[0], counter=2, **asking)).answer == "taken 3 5000"
+    # Otherwise its session would wait for an answer that does not come.
+    assert decoder.decode(frame(GOOD[0] + b"x", counter=3, **asking)).answer == "taken 3 5000"
 
 
 TOLD_OTHERWISE = {
@@ -302,8 +299,8 @@ async def test_a_session_that_ermon_is_behind_with_waits_and_is_kept_and_no_othe
         # Its router sends only the table: this takes longer than a hold time, in which ExaBGP sends three keepalives.
         await eventually(lambda: keepalives(bulk) > 5)
         received = len(ermon.told(EDGE_1)) - 1
-        most = raw.UNANSWERED_OCTETS + raw.READ_OCTETS
-        assert raw.UNANSWERED_OCTETS <= received * len(table[0]) + len(table[0]) <= most + len(table[0])
+        # It answers nothing, as one that stands still.
+        assert MOST_OCTETS <= (received + 1) * len(table[0]) <= MOST_OCTETS + 2 * len(table[0])
         assert not sending.done()
         other.announce(PREFIX, next_hop="192.0.2.1")
         await eventually(lambda: f"+{PREFIX}" in ermon.told(EDGE_2))
