@@ -1,7 +1,7 @@
 """Random histories for the oracle.
 
-The prefixes are few and chosen to meet: pools, their halves and what covers them, defaults, our own space,
-link subnets, expected prefixes and parts of them. Times are chosen around the named limits.
+The prefixes are few and chosen so that they interact: pools, their halves and covering prefixes, default routes, the
+company's own space, link subnets, expected prefixes and parts of them. Times are chosen around the named limits.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from tests.networks import EDGE, EXCHANGE, MIRROR, TEAMS, UPLINK, attributes, pa
 
 @dataclass(frozen=True)
 class Step:
-    """Events ``gap`` seconds after the step before; without one, time passes, or the policy is changed."""
+    """Events ``gap`` seconds after the step before; without events, time passes, or the policy is changed."""
 
     gap: float
     make: Callable[[float], Iterable[Event]] = lambda _: ()
@@ -65,7 +65,7 @@ class Step:
 
 
 def step_by_step(history: Iterable[Step], start: float, *monitors: Monitor) -> Iterator[float]:
-    """Let the same happen to each of these, but for reloads, and yield the time after each step."""
+    """Apply the same steps to each of these, except reloads, and yield the time after each step."""
     now = start
     for step in history:
         now += step.gap
@@ -77,12 +77,12 @@ def step_by_step(history: Iterable[Step], start: float, *monitors: Monitor) -> I
 
 
 def play(history: Iterable[Step], start: float, *monitors: Monitor) -> float:
-    """Let the same happen to each of these, but for reloads; return when it is over."""
+    """Apply the same steps to each of these, except reloads; return the time of the end."""
     return max([start, *step_by_step(history, start, *monitors)])
 
 
 class Told(NamedTuple):
-    """What was raised or cleared, and when."""
+    """A transition with its time."""
 
     time: float
     check: str
@@ -96,11 +96,11 @@ def told(transitions: Iterable[Transition]) -> list[Told]:
 
 GAPS = (0.0, 0.25, 1.0, 1.75, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0, 59.75, 60.0, 90.0, 120.0, 300.0)
 DEEP = "ERMON_ORACLE_EXAMPLES" in os.environ
-"""Whether this is a deep, random run: then more histories are tried, and others each time."""
+"""Whether this is a longer run, with more and different histories."""
 CLOCK_OFFSETS = (0.0, -3600.0, 3600.0, 86_400.0, 90.0, -100.0)
-"""How far somebody sets the clock: into windows, out of them, to days on which other prefixes are expected."""
+"""Steps of the clock: into maintenance windows, out of them, and to days with other expected prefixes."""
 LONG_GAPS = (540.0, 599.75, 600.0, 1800.0, 3599.0, 3600.0, 14_400.0)
-"""Around ten minutes, an hour and four."""
+"""Gaps around ten minutes, an hour and four hours."""
 
 RECEIVED = {
     "ipv4": prefixes(
@@ -166,8 +166,8 @@ COPIES = (
     *(routes("198.51.100.192/26 2001:db8:1ff:1::/64", "64520 3356"), routes("198.51.100.128/27", "3356")),
     *(routes("198.51.100.192/26 2001:db8:100:9::/64", "64500"), routes("198.51.100.192/26", "64520 64500")),
 )
-"""What Microsoft sends, redistributed through an IGP: without its path, and cut smaller. And space of ours
-that no pool needs, as it is exported and as it is heard outside.
+"""Microsoft's routes after redistribution through an IGP: without their AS path, and split. And own space that is in no
+pool, as it is exported and as it is received outside.
 """
 
 
@@ -176,11 +176,13 @@ UNASKED = (
     *(*routes("10.1.0.0/16 20.1.0.0/16", "3356"), *routes("100.64.0.0/10 fc00:1::/48", "3356")),
     *(*routes("10.1.2.0/24", "3356 64500"), *routes("2001:db8:200:1::/64", "3356")),
 )
-"""What the feeds show that are not held whole, and the policy does not ask about; ``networks.wider_policy`` does."""
+"""Routes that the feeds send, that are not held, and that the policy does not ask about; ``networks.wider_policy``
+does.
+"""
 
 
 def converged(policy: Config) -> list[Step]:
-    """Every feed is up, in sync and shows what it should."""
+    """Bring every feed up and in sync, with the routes that it should have."""
     return [Step(0.0, lambda time: _dumps(policy, time), "all feeds come up"), Step(policy.collector.settle)]
 
 
@@ -239,7 +241,9 @@ Scene = list[Step]
 
 
 def histories(policy: Config) -> st.SearchStrategy[list[Step]]:
-    """Random scenes, mostly after everything had converged; in some, the policy is changed in between, or the clock set."""
+    """Yield random scenes, mostly after everything has converged. In some histories the policy is changed in between,
+    or the clock is set.
+    """
     starts = st.sampled_from([converged(policy), converged(policy), converged(policy), []])
     scenes = _scenes(policy)
     reload = st.sampled_from(GAPS).map(lambda gap: [Step(gap, text="another policy", reload=True)])
@@ -305,17 +309,17 @@ def _scenes(policy: Config) -> st.SearchStrategy[Scene]:
 
 
 def staged(policy: Config) -> Iterator[list[Step]]:
-    """Short histories of what is rare: once everything has converged, one thing happens, for a while."""
+    """Yield short histories of rare cases: after everything has converged, one thing happens."""
     return _played(policy, _staged(policy))
 
 
 def staged_in_order(policy: Config) -> Iterator[list[Step]]:
-    """Histories of what takes several steps in their order, so that chance does not come upon it at all."""
+    """Yield histories that need several steps in a certain order, which chance would not find."""
     return _played(policy, _in_order(policy))
 
 
 def widened(policy: Config) -> Iterator[list[Step]]:
-    """Histories in which a policy asks for what was not kept."""
+    """Yield histories in which a policy asks for routes that were not held before."""
     return _played(policy, _widenings(policy))
 
 
@@ -325,7 +329,7 @@ def _played(policy: Config, scenes: Iterable[Scene]) -> Iterator[list[Step]]:
 
 
 def _staged(policy: Config) -> Iterator[Scene]:
-    """What random updates hardly ever hit upon."""
+    """Yield cases that random updates seldom reach."""
     yield from _started_again(policy)
     feeds = policy.feeds.values()
     shown = {one.name: [r for each in _proper_routes(policy, one) for r in each] for one in feeds}
@@ -373,7 +377,7 @@ def _staged(policy: Config) -> Iterator[Scene]:
 
 
 def _started_again(policy: Config) -> Iterator[Scene]:
-    """ExaBGP ends and is started again: no router calls, or some, or all; and once with a link that was down before."""
+    """End and start ExaBGP again: no router connects, or some, or all; and once with a link that was down before."""
     feeds = list(policy.feeds.values())
     dumps = {one.name: tuple(_proper_routes(policy, one)) for one in feeds}
     for process in policy.processes:
@@ -387,7 +391,7 @@ def _started_again(policy: Config) -> Iterator[Scene]:
 
 
 def _in_order(policy: Config) -> Iterator[Scene]:
-    """What chance does not come upon: a loss that lasts while more is wrong, copies of what a dead link brought."""
+    """Yield cases that chance does not find: a loss that lasts while more is wrong, copies of a dead link's routes."""
     feeds = policy.feeds.values()
     shown = {one.name: [r for each in _proper_routes(policy, one) for r in each] for one in feeds}
     edges = [one for one in feeds if one.view is EDGE]
@@ -396,7 +400,7 @@ def _in_order(policy: Config) -> Iterator[Scene]:
     kept = {one.name: many[one.name][8:] for one in edges}
     copies = _repathed(many[edges[0].name], "64500")
     copies = [Route(route.prefix, None, route.attributes) for route in copies]
-    yield [  # heard elsewhere before a link brings it; then fewer on all links, with what is expected gone
+    yield [  # received elsewhere before a link receives it; then fewer routes on all links, without the expected ones
         *(announce(one.name, copies) for one in mirrors),
         *(announce(one.name, many[one.name]) for one in edges),
         Step(600.0),
@@ -406,11 +410,11 @@ def _in_order(policy: Config) -> Iterator[Scene]:
         *(announce(one.name, (), [route.key for route in kept[one.name][:1]]) for one in edges),
     ]
     yield from _widenings(policy)
-    yield [  # a copy stays Microsoft's when all links that brought it have gone
+    yield [  # a copy stays Microsoft's when all links that received it have withdrawn it
         *(announce(one.name, _repathed(shown[edges[0].name], "64500")) for one in mirrors),
         *(announce(one.name, (), [route.key for route in shown[one.name]]) for one in edges),
     ]
-    yield [  # so late that the tables are still in their first dumps when nobody waits for these any more
+    yield [  # so late that the tables are still in their first dumps when the grace for them is over
         Step(
             5.0,
             lambda time: (SessionDown(time, one.name, "closing connection") for one in edges),
@@ -428,7 +432,9 @@ def _widenings(policy: Config) -> Iterator[Scene]:
 
 
 def _widened(policy: Config, ends: str) -> Iterator[Step]:
-    """A policy that asks for what feeds have sent before and nobody kept; it comes again, and some of it is gone."""
+    """Change to a policy that asks for routes that feeds have sent before and ermon has not held; they are sent again,
+    and some are missing.
+    """
     filtered = [one for one in policy.feeds.values() if one.view in {EDGE, View.INTERNET}]
     shown = {
         one.name: [route for route in UNASKED if route.prefix.family in one.families] for one in filtered
@@ -448,7 +454,9 @@ def _widened(policy: Config, ends: str) -> Iterator[Step]:
 
 
 def _hidden(edges: list[Feed], shown: dict[str, list[Route]]) -> Iterator[Scene]:
-    """On tables of best paths, the internet's way wins everywhere, or on the first router alone; then it goes, too."""
+    """On tables of best paths, the internet's route wins everywhere, or on the first router alone; then it is
+    withdrawn, too.
+    """
     best = [one for one in edges if not one.add_path]
     won = {one.name: _repathed(shown[one.name], "3356 8075") for one in best}
     for winning in (best, best[:1]):
@@ -460,7 +468,7 @@ def _hidden(edges: list[Feed], shown: dict[str, list[Route]]) -> Iterator[Scene]
                 Step(30.0),
                 *(announce(one.name, (), [route.key for route in won[one.name]]) for one in winning),
             ]
-            yield [  # it is not sent again, but for the first router's, and so it is gone at the end
+            yield [  # it is not sent again, except by the first router, so at the end it is removed
                 *(announce(one.name, won[one.name]) for one in winning),
                 *(Step(5.0, partial(_marks, RefreshBegan, one), f"{one.name} begins") for one in winning),
                 *(announce(one.name, won[one.name]) for one in winning[:1]),
@@ -476,11 +484,11 @@ STRAYS = (
     *routes("20.200.0.0/24 20.200.1.0/24 20.200.2.0/24 20.200.3.0/24", "12076", "192.0.2.77", path_id=9),
     *routes("2a01:111:a::/48 2a01:111:b::/48 2a01:111:c::/48", "12076 8075", "2001:db8:9::9", path_id=9),
 )
-"""Microsoft's, by a next hop that nobody knows."""
+"""Routes of Microsoft with an unknown next hop."""
 
 
 def _unattributed(edges: list[Feed], shown: dict[str, list[Route]]) -> Iterator[Scene]:
-    """What fits no link was there long before a link loses its routes, or came shortly before."""
+    """Let routes that match no link exist long before a link loses its routes, or arrive shortly before."""
     for before in (30.0, 1.0):
         yield [
             step
@@ -493,7 +501,7 @@ def _unattributed(edges: list[Feed], shown: dict[str, list[Route]]) -> Iterator[
 
 
 def _back_in_part(one: Feed, shown: list[Route]) -> Iterator[Step]:
-    """A router's links are drained; what most of its prefixes had goes, and then one comes back as it was."""
+    """Drain a router's links, withdraw most of their prefixes, and then announce one again as it was."""
     more = _many(shown)[:3]
     yield announce(one.name, more)
     yield announce(one.name, _repathed([*shown, *more], DRAINS[0]), gap=90.0)
@@ -552,7 +560,7 @@ def _repathed(shown: Iterable[Route], as_path: str) -> list[Route]:
 
 
 def _many(shown: list[Route]) -> list[Route]:
-    """More routes of the same link."""
+    """Announce more routes of the same link."""
     base = parse_prefix("20.64.0.0/24")
     return [
         Route(Prefix(4, base.value + (number << 8), 24), shown[0].path_id, shown[0].attributes)
@@ -565,7 +573,7 @@ DRAINS = ("12076 12076 12076 12076", "64500 12076 12076 12076 12076 8075", "1207
 
 
 def _restless(drawn: tuple[Feed, int, float, bool], announced: tuple[tuple[Route, ...], ...]) -> Scene:
-    """What a feed should show comes and goes, or its session does."""
+    """Let routes that a feed should have be withdrawn and announced repeatedly, or its session flap."""
     one, times, every, session = drawn
     shown = [route for each in announced for route in each]
     gone = announce(one.name, (), [route.key for route in shown], gap=every)
@@ -576,7 +584,7 @@ def _restless(drawn: tuple[Feed, int, float, bool], announced: tuple[tuple[Route
 
 
 def _drain(drawn: tuple[Feed, int, str, float], announced: tuple[tuple[Route, ...], ...]) -> Scene:
-    """Microsoft sends some of the routes of a router with another path; then they may all go."""
+    """Announce some of a router's routes with another path; then all may be withdrawn."""
     one, some, as_path, wait = drawn
     shown = [route for each in announced for route in each]
     steps = [announce(one.name, _repathed(shown, as_path)[:some]), Step(wait)]
@@ -586,7 +594,7 @@ def _drain(drawn: tuple[Feed, int, str, float], announced: tuple[tuple[Route, ..
 
 
 def _dump(drawn: tuple[Feed, float, int, bool], announced: tuple[tuple[Route, ...], ...]) -> Scene:
-    """A new session: what the feed should show, End-of-RIB, updates that follow closely, a wait."""
+    """Start a new session: the feed's routes, End-of-RIB, updates soon after, a pause."""
     one, wait, updates, by_negotiation = drawn
     settle = 2.0
     steps = [
@@ -608,7 +616,7 @@ def _begin(
 
 
 def _emptied(drawn: tuple[Feed, float, int], announced: tuple[tuple[Route, ...], ...]) -> Scene:
-    """A feed withdraws what it should show; soon after, something else happens to it."""
+    """Let a feed withdraw its routes; soon after, something else happens to it."""
     one, wait, then = drawn
     gone = [(route.prefix, route.path_id) for each in announced for route in each]
     after = [
@@ -661,7 +669,7 @@ def _crowd(count: int) -> tuple[Route, ...]:
 
 
 CROWDS = tuple(map(_crowd, (79, 80, 96)))
-"""About as many prefixes as are too many (private peering, IPv6)."""
+"""About as many prefixes as exceed a limit (private peering, IPv6)."""
 
 
 def _session_step(drawn: tuple[Feed, float, int, Family]) -> Step:
@@ -720,7 +728,7 @@ def _process_again(
     called: Iterable[tuple[Feed, float]],
     dumps: dict[str, tuple[tuple[Route, ...], ...]],
 ) -> Scene:
-    """A process ends and is started again; routers call one by one."""
+    """End a process and start it again; routers connect one by one."""
     return [
         _process_step((process, ended, False)),
         _process_step((process, started, True)),

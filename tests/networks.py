@@ -1,4 +1,4 @@
-"""Small networks to test with, and short words to write them in."""
+"""Small networks for tests, and short notations for routes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ermon.model.settings import CheckException, CheckSettings, MaintenanceWindo
 from tests.defaults import make_alertmanager, make_collector, make_policy, make_pool
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
-"""A whole number, and every gap is a multiple of 1/4: sums of times are exact."""
+"""A whole number, with gaps that are multiples of 1/4, so that sums of times are exact."""
 
 EXCHANGE = (12076, 5010)
 TEAMS = (12076, 5030)
@@ -49,7 +49,7 @@ def prefixes(text: str) -> tuple[Prefix, ...]:
 
 
 def path(text: str) -> AsPath:
-    """Read an AS path as it is printed: ``64500 (65001) 12076 {8075 8068}``."""
+    """Parse an AS path as it is printed: ``64500 (65001) 12076 {8075 8068}``."""
     segments: list[PathSegment] = []
     closing = {
         "(": (")", SegmentKind.CONFED_SEQUENCE),
@@ -91,19 +91,19 @@ def routes(
     communities: Iterable[tuple[int, int]] = (),
     path_id: int | None = None,
 ) -> tuple[Route, ...]:
-    """Return routes to the prefixes in ``text``, which share their attributes."""
+    """Return routes for the prefixes in ``text``, which share their attributes."""
     shared = attributes(as_path, next_hop, communities)
     return tuple(Route(prefix, path_id, shared) for prefix in prefixes(text))
 
 
 def feed(name: str, view: View, *families: Family, **settings: Any) -> Feed:
-    """Return a feed; its ASNs say nothing here, and its peer is an address of its router."""
+    """Return a feed; its ASNs have no meaning here, and its peer is an address of its router."""
     number = crc32(str(settings.get("router", name)).encode()) >> 8
     return Feed(
         name=name,
         view=view,
         peer=f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}",
-        local="127.0.0.2" if view is View.INTERNET else "127.0.0.1",  # another process listens there
+        local="127.0.0.2" if view is View.INTERNET else "127.0.0.1",  # another process listens on it
         peer_asn=64500,
         local_asn=64500 if view is View.EDGE_TABLE else 65010,
         families=families or ("ipv4",),
@@ -162,7 +162,7 @@ EDGE, MIRROR, UPLINK = View.EDGE_TABLE, View.TO_MICROSOFT, View.TO_INTERNET
 
 
 def _small() -> Config:
-    """One circuit with two links, a pool, an uplink: all that is needed, nothing else."""
+    """One circuit with two links, a pool and an uplink: the least that is needed."""
     chicago = circuit(
         "chicago",
         "Chicago",
@@ -184,7 +184,7 @@ def _small() -> Config:
 
 
 def _two_circuits() -> Config:
-    """Microsoft peering in two cities, dual stack in one; sets of feeds that can and cannot prove absence."""
+    """Microsoft peering in two cities, one of them dual stack; sets of feeds that can and cannot prove absence."""
     expected = (
         *map(ExpectedPrefix, prefixes("192.0.2.0/26 2001:db8:200::/48")),
         ExpectedPrefix(parse_prefix("192.0.2.64/26"), date(2026, 3, 1), date(2026, 3, 2)),
@@ -349,7 +349,7 @@ def _metro_and_private() -> Config:
 
 
 def _ambiguous() -> Config:
-    """Links that the same route may fit, a small limit of routes, and other times than usual."""
+    """Links that the same route may match, a small limit of routes, and unusual times."""
     hops = _addresses("192.0.2.250 2001:db8:ffff::fe")
     one = circuit(
         "one",
@@ -413,7 +413,7 @@ def _ambiguous() -> Config:
 
 
 def _best_paths() -> Config:
-    """Routers that send their best paths only, in two VRFs; one of them sends all paths of one VRF."""
+    """Routers that send only their best paths, in two VRFs; one of them sends all paths of one VRF."""
     north = circuit(
         "north",
         "Oslo",
@@ -490,13 +490,13 @@ def wider_policy(policy: Config) -> Config:
 
 
 def recognising_policy(policy: Config) -> Config:
-    """Return a policy that declares one provider more, whose routes on edge tables may be Microsoft's."""
+    """Return a policy with one more provider, whose routes on edge tables may be Microsoft's."""
     customer = policy.customer
     return replace(policy, customer=replace(customer, provider_asns=(*customer.provider_asns, 3356)))
 
 
 def another_policy(policy: Config) -> Config:
-    """Return a policy that asks other things of the same feeds, links and address space."""
+    """Return a policy with other checks for the same feeds, links and address space."""
     circuits = {
         name: replace(
             each, receive=replace(each.receive, only_listed=not each.receive.only_listed, minimum={"ipv4": 1})

@@ -1,9 +1,9 @@
-"""The independent oracle: what every check must answer, worked out from scratch at each moment.
+"""The independent oracle: the right status of every check, computed from scratch at each moment.
 
-It keeps the bare record of what happened, and answers from it. Of ermon it uses the nouns, the checks' own
-``judge`` functions and the catalogue's times; the ``Facts`` that they look at, the sorting of routes,
-suppression, maintenance and the timers are written a second time, here and in ``oracle_facts``, from the
-contract. Nothing of the monitor is used: an oracle that replays through a second monitor shares its bugs.
+It keeps the bare record of what happened, and computes everything from it. It uses ermon's model, the checks' own
+``judge`` functions and the catalogue's times. The ``Facts`` that judges read, the sorting of routes, suppression,
+maintenance and timers are written a second time from the contract, here and in ``oracle_facts``. It uses nothing of the
+monitor: an oracle that replays through a second monitor would share its bugs.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ Message = Update | Uninteresting | EndOfRib | RefreshBegan | RefreshEnded | Aliv
 
 
 def _families_of(event: Message) -> Iterator[tuple[str, Family]]:
-    """Yield what an event says of whole families."""
+    """Yield the parts of an event that concern whole families."""
     if isinstance(event, EndOfRib):
         yield "end-of-rib", event.family
     if isinstance(event, Uninteresting):
@@ -87,39 +87,43 @@ def _families_of(event: Message) -> Iterator[tuple[str, Family]]:
 
 
 class Moment(NamedTuple):
-    """How the links stood, from ``time`` until the next moment."""
+    """The state of the links from ``time`` until the next moment."""
 
     time: float
     states: dict[LinkFamily, LinkState]
     brought: dict[LinkFamily, frozenset[Prefix]]
     marks: dict[LinkFamily, list[Marks]]
-    """By feed in sync that shows the link: how often 12076 leads each path, and whether it is to be shut down."""
+    """By each feed in sync that shows the link: how often 12076 leads each path, and whether the path has
+    GRACEFUL_SHUTDOWN.
+    """
     drain_rules: tuple[int, float, float]
-    """How many more mark a path, how many of the paths (in percent), and what becomes usual after so many seconds."""
+    """How many more prepends mark a path, the share of marked paths in percent, and after how many seconds a path is
+    usual.
+    """
     expected: set[LinkFamily]
-    """Links that may come and go at this time: somebody works on them, or they drain."""
+    """Links whose changes are expected at this time, because of maintenance or a drain."""
     right: dict[Counted, Amount]
-    """How much there was of all that is counted, where that was right."""
+    """The amounts of everything that is counted, where they were right."""
     low: dict[Counted, tuple[Amount, bool, float]]
-    """Where it was too low: whether the time counts for this level to become usual, and its band in percent."""
+    """Amounts that are too low: whether the time counts for this level to become usual, and its band in percent."""
     strays: dict[LinkFamily, frozenset[Unattributed]]
-    """What keeps routes in the tables of each link's router from any link."""
+    """The reasons for which routes in the tables of each link's router match no link."""
     clock_offset: float = 0.0
-    """How far the clock on the wall was ahead."""
+    """How far the wall clock was ahead."""
 
 
 class Start(NamedTuple):
-    """ermon was started, or an ExaBGP process."""
+    """A start of ermon, or of an ExaBGP process."""
 
     process: str | None
     """``None``: ermon."""
     time: float
     moments: int
-    """How many had been looked at before."""
+    """The number of moments before it."""
 
 
 class Drain(NamedTuple):
-    """What is usual on a link, and since when it drains."""
+    """The usual path of a link, and since when it drains."""
 
     usual: int | None
     since: float | None
@@ -129,7 +133,7 @@ class Drain(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What was answered at a moment; ``by_line``: an event brought it about, not the time that passed."""
+    """The statuses of a moment; ``by_line``: an event caused them, and not the passing of time."""
 
     time: float
     by_line: bool
@@ -137,10 +141,10 @@ class Sample(NamedTuple):
 
 
 class Oracle:
-    """Takes the events of a history one by one, and answers everything anew after each."""
+    """Takes the events of a history one by one, and computes everything again after each."""
 
     def __init__(self, config: Config, start: float, *, just_started: bool = False) -> None:
-        """``just_started``: ermon was, and knows nothing; otherwise it has run for long."""
+        """``just_started``: ermon has no memory yet; otherwise it has run for long."""
         self.config = config
         self.now = start
         self.clock_offset = 0.0
@@ -152,11 +156,11 @@ class Oracle:
             session.unheard = just_started
         self.process_problems: dict[str, str] = {}
         self.process_ends: dict[str, list[float]] = {}
-        """When each process that ran ended."""
+        """When each process ended while it ran."""
         self.unlistened: dict[str, str] = {}
-        """By address: why it cannot be listened on, empty where it can."""
+        """By address: why listening on it fails, empty if it works."""
         self.refusals: list[tuple[float, str, str]] = []
-        """When somebody connected to which address from which other that is no feed's router."""
+        """Refused connections: time, local address, and remote address that is no feed's router."""
         self.sources: dict[str, str] = {}
         self.storage: str | None = None
         self.moments: list[Moment] = []
@@ -175,8 +179,8 @@ class Oracle:
         self.now = max(self.now, now)
 
     def happen(self, *events: Event) -> None:
-        """Take in an event, or several of one instant of which only the last outcome is of interest; but what the end of a
-        session covers begins anew, also where the router calls again at once.
+        """Take an event, or several of one instant of which only the last outcome matters. But everything that the end
+        of a session affects starts again, also if the router connects again at once.
         """
         for event in events:
             self.pass_time(event.time)
@@ -186,7 +190,7 @@ class Oracle:
         self._look(by_line=True)
 
     def reload(self, config: Config, now: float) -> None:
-        """Judge by another configuration of the same feeds and links, which may ask for more."""
+        """Change to another configuration of the same feeds and links, which may ask for more routes."""
         self.pass_time(now)
         for name, session in self.sessions.items():
             if config.feeds[name].view in {View.EDGE_TABLE, View.INTERNET} and session.up_at is not None:
@@ -197,7 +201,7 @@ class Oracle:
         self._look(by_line=True)
 
     def _reload_feed(self, before: Config, config: Config, name: str) -> None:
-        """Only what was asked about has been kept; for what more is asked about now, the router sends again."""
+        """Only routes that the policy asked about are held. For those that it asks about now, the router sends again."""
         session, feed = self.sessions[name], config.feeds[name]
         kept = {key: r for key, r in session.routes.items() if _is_held(before, before.feeds[name], r)}
         session.passed_over |= session.routes.keys() - kept.keys()
@@ -220,7 +224,7 @@ class Oracle:
     def statuses(self) -> dict[SubjectKey, Status]:
         return self.samples[-1].statuses
 
-    # What may change without an event
+    # State that may change without an event
 
     def _deadlines(self) -> Iterator[float]:
         for name, session in self.sessions.items():
@@ -281,7 +285,7 @@ class Oracle:
             if (until := self.flaps_until(link.key, family)) is not None:
                 yield until
 
-    # What an event says
+    # The events
 
     def _record(self, event: Event) -> None:  # noqa: PLR0912  # one branch an event
         if isinstance(event, ProcessUp):
@@ -362,7 +366,7 @@ class Oracle:
         session.begin(self.now, joined=joined)
 
     def in_grace(self, feed: str) -> bool:
-        """Tell whether routers are given time to call again: for a while after a start, of ermon's or of their process."""
+        """Return whether routers still have time to connect, after a start of ermon or of their process."""
         process = self.config.feeds[feed].process
         if self.processes[process] is False:
             return False
@@ -434,7 +438,7 @@ class Oracle:
             session.end(self.now, OVERFLOW_REASONS[limit])
 
     def _passed_over_bytes(self, feed: Feed, session: Session) -> int:
-        """What is kept of the routes of a table of best paths that are not held."""
+        """Return the memory that is kept for routes of a table of best paths that are not held."""
         facts = FactsFromScratch(self)
         return sum(
             SINGLE_BYTES if route.path_id is None else IDENTIFIED_BYTES
@@ -444,7 +448,7 @@ class Oracle:
             and not _is_held(self.config, feed, route)
         )
 
-    # What is answered
+    # Statuses
 
     def _look(self, *, by_line: bool) -> None:
         self._by_line = by_line
@@ -510,7 +514,7 @@ class Oracle:
         return is_cause(cause, of, subject, self.config)
 
     def _is_out_of_sight(self, subject: Subject) -> bool:
-        """Tell whether a subject is about a feed of a router without a table, or about a circuit with such a router."""
+        """Return whether a subject is about a feed of a router without a table, or about a circuit with such a router."""
         labels, lost = dict(subject.labels), self.facts.routers_out_of_sight()
         if subject.check == "feed-down":
             return self.config.feeds[labels["feed"]].router in lost
@@ -519,7 +523,7 @@ class Oracle:
         return False
 
     def _told_that_it_is_down(self, circuit: str) -> bool:
-        """Tell whether a finding says that the circuit is down, and nobody can tell whether it still is."""
+        """Return whether a finding reports the circuit down although its present state is unknown."""
         for key, verdict in self.verdicts.items():
             about = key[0] == "circuit-down" and dict(key[1])["circuit"] == circuit
             if about and verdict.status is Status.UNKNOWN and self._is_raised(key):
@@ -530,7 +534,7 @@ class Oracle:
         asked: list[tuple[float, bool, Status]] = []
         for sample in reversed(self.samples):
             if key not in sample.statuses:
-                break  # another policy did not ask
+                break  # the earlier policy did not ask about it
             asked.insert(0, (sample.time, sample.by_line, sample.statuses[key]))
         asked.append((self.now, self._by_line, Status.UNKNOWN))
         times = times_of(self.config, key)
@@ -538,7 +542,9 @@ class Oracle:
         return said[-1:] == ["raised"]
 
     def _is_carried(self, link: LinkKey, about: dict[str, str]) -> bool:
-        """Tell whether in the subject's family, or in any, the link drains and may, while another is up and does not."""
+        """Return whether the link drains in the subject's family, or in any, within the allowed time, while another is
+        up and does not drain.
+        """
         links = self.config.circuits[link[0]].links
         return any(
             self.facts.draining(link, family)
@@ -554,7 +560,7 @@ class Oracle:
         )
 
     def _no_circuit_is_left(self, of_pool: dict[str, str] | None = None) -> bool:
-        """Tell whether all circuits are down, or all those of a pool in its family."""
+        """Return whether all circuits are down, or all those of a pool in its family."""
         down = [
             verdict
             for (check, labels), verdict in self.verdicts.items()
@@ -562,10 +568,10 @@ class Oracle:
         ]
         return bool(down) and all(verdict.status is Status.VIOLATED for verdict in down)
 
-    # What goes by time
+    # Time
 
     def _is_expected(self, link: LinkKey, family: Family) -> bool:
-        """Tell whether a link may come and go: it drained until now, or somebody works on it."""
+        """Return whether changes of a link are expected, because it drained until now, or because of maintenance."""
         since = self.drain_of(link, family).since
         if since is not None and self.now < since + self.config.policy.max_drain:
             return True
@@ -573,7 +579,7 @@ class Oracle:
         return Work(self.config, self.now + self.clock_offset).explains("link-flapping", labels)
 
     def drain_of(self, link: LinkKey, family: Family) -> Drain:
-        """Go through all that was seen of the link, from the beginning."""
+        """Compute the drain from everything that was seen of the link, from the beginning."""
         known = (link, family), len(self.moments)
         if known not in self._drains:
             self._drains[known] = _drain_of(
@@ -590,7 +596,7 @@ class Oracle:
         )
 
     def _unexpected(self, link: LinkKey, family: Family) -> tuple[list[float], list[float]]:
-        """When nobody expected the link to change, and of each span of the clock the last loss in it."""
+        """Return the times of unexpected changes of the link, and the last loss in each span of the clock."""
         key = (link, family)
         unexpected = [(m, s) for m, s in self._link_changes(link, family) if key not in m.expected]
         lost = [(m.time, (m.time + m.clock_offset) // 600) for m, s in unexpected if s is LinkState.DOWN]
@@ -605,13 +611,13 @@ class Oracle:
         return max((end for end in (often, daily) if end is not None), default=None)
 
     def _link_changes(self, link: LinkKey, family: Family) -> list[tuple[Moment, LinkState]]:
-        """Return when the link went from up to down or back, and to which: unknown in between is no change."""
+        """Return when the link went from up to down or back, and to which state; unknown in between is no change."""
         states = [(moment, moment.states.get((link, family))) for moment in self.moments]
         known = [(m, state) for m, state in states if state is LinkState.UP or state is LinkState.DOWN]
         return [(m, state) for (_, before), (m, state) in pairwise(known) if state is not before]
 
     def returned_at(self, link: LinkKey, family: Family) -> float | None:
-        """Return when the link last went from down to up, be it by way of unknown."""
+        """Return when the link last went from down to up, directly or over unknown."""
         states = [(moment.time, moment.states.get((link, family))) for moment in self.moments]
         known = [(time, state) for time, state in states if state in {LinkState.UP, LinkState.DOWN}]
         ups = [
@@ -620,7 +626,7 @@ class Oracle:
         return ups[-1] if ups else None
 
     def last_known(self, link: LinkKey, family: Family) -> LinkState:
-        """Return the state of the link before now when it was last known."""
+        """Return the last state of the link before now that was known."""
         states = (moment.states.get((link, family)) for moment in reversed(self.moments))
         return next((state for state in states if state in {LinkState.UP, LinkState.DOWN}), LinkState.UNKNOWN)
 
@@ -648,7 +654,7 @@ class Oracle:
         return excess_until(times, number(self.config, check, limit), seconds, self.now)
 
     def remembered(self, link: LinkKey, family: Family) -> set[Prefix]:
-        """Return what the link brought in its last minute before it ceased to be up; nothing while it is."""
+        """Return what the link had in its last minute before it ceased to be up; nothing while it is up."""
         key = (link, family)
         return {
             prefix
@@ -658,8 +664,8 @@ class Oracle:
         }
 
     def had(self, link: LinkKey, family: Family) -> tuple[int, set[Unattributed]]:
-        """Return how many prefixes the link lately brought before it ceased to be up, and what kept routes beside it
-        from any link, all through the `settle_limit` before.
+        """Return how many prefixes the link had shortly before it ceased to be up, and the reasons for which other
+        routes matched no link throughout the `settle_limit` before.
         """
         key, limit = (link, family), self.config.collector.settle_limit
         all_through: set[Unattributed] | None = None
@@ -672,8 +678,8 @@ class Oracle:
         return len(self.remembered(link, family)), set()
 
     def unseen_since(self, circuit: str, family: Family) -> float | None:
-        """Return when the circuit was last seen, or when the first of its tables came up; ``None``: neither yet, or it
-        is seen now.
+        """Return when the circuit was last seen, or when the first of its tables came up; ``None``: neither has
+        happened, or it is seen now.
         """
         links = [link for link in self.config.circuits[circuit].links.values() if family in link.families]
         until: float | None = None
@@ -691,13 +697,13 @@ class Oracle:
         return self._last_call(links, min((at for at in ups if at is not None), default=None))
 
     def _last_call(self, links: Collection[Link], since: float | None) -> float | None:
-        """Return when a router of a circuit that is not seen called again since, where that was waited for."""
+        """Return when a router of a circuit that is not seen last connected since then, if ermon waited for it."""
         tables = {name for link in links for name in self.facts.tables_beside(link.key)}
         calls = [at for name in tables if (at := self.sessions[name].called_at) is not None]
         return None if since is None else max([since, *calls])
 
     def _before_it_ceased(self, key: LinkFamily) -> list[tuple[Moment, float, float]]:
-        """Return the moments until the link was last up, until when each lasted, and when it ceased to be up."""
+        """Return the moments until the link was last up, the end of each, and when it ceased to be up."""
         lasted = list(
             pairwise([*self.moments, Moment(self.now, {}, {}, {}, (0, 0.0, 0.0), set(), {}, {}, {})])
         )
@@ -712,9 +718,9 @@ def _drain_of(seen: list[tuple[float, list[Marks], tuple[int, float, float]]]) -
     usual: int | None = None
     since: float | None = None
     other: tuple[int, float] | None = None
-    """A number that is not usual, and for how long it has been seen."""
+    """A number that is not usual, and how long it has been seen."""
     shown: list[tuple[float, int]] = []
-    """When how many paths were there, since the last drain."""
+    """The numbers of paths over time, since the last drain."""
     before, guessed = 0, False
     run = needed = learns_at = None
     turns: list[float] = []
@@ -750,7 +756,7 @@ def _drain_of(seen: list[tuple[float, list[Marks], tuple[int, float, float]]]) -
 
 
 def _most_of_late(shown: list[tuple[float, int]]) -> int:
-    """Return the most paths of the last minute in which there were some; the last entry says what time it is."""
+    """Return the greatest number of paths in the last minute with paths; the last entry has the present time."""
     lasted = [(until, count) for (_, count), (until, _) in pairwise(shown)]
     ended = max((until for until, count in lasted if count), default=0.0)
     return max((count for until, count in lasted if until >= ended - REMEMBERED_SECONDS), default=0)
@@ -760,7 +766,7 @@ _SUBJECTS: dict[int, tuple[Config, list[Subject]]] = {}
 
 
 def _subjects_of(config: Config) -> list[Subject]:
-    """Return what the configuration asks about: the same for every history, so asked for once."""
+    """Return the subjects of the configuration. They are the same for every history, so they are computed once."""
     if id(config) not in _SUBJECTS:
         _SUBJECTS[id(config)] = config, list(subjects(config))
     return _SUBJECTS[id(config)][1]
@@ -777,7 +783,7 @@ def _is_held(config: Config, feed: Feed, route: Route) -> bool:
 
 
 def _recognised(config: Config) -> set[object]:
-    """Return what makes routes of edge tables Microsoft's, whatever their prefixes."""
+    """Return what makes routes of edge tables Microsoft's, independently of their prefixes."""
     summed_up = [link for link in config.links if link.match_prefixes]
     return {
         *(config.customer.asn, *config.customer.provider_asns),
@@ -827,11 +833,11 @@ WORSE = {
     "received-limit-reached": "received-limit-near",
     "advertised-limit-reached": "advertised-limit-near",
 }
-"""Causes that are the same again, and worse."""
+"""Causes that are a worse form of the same problem."""
 
 
 def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -> bool:
-    """Tell whether a violation of ``cause`` on the labels ``of`` explains one on the subject."""
+    """Return whether a violation of ``cause`` with the labels ``of`` explains one of the subject."""
     labels = dict(subject.labels)
 
     def same(*names: str) -> bool:
@@ -869,7 +875,7 @@ def is_cause(cause: str, of: dict[str, str], subject: Subject, config: Config) -
 
 
 def lacks_explain(of: dict[str, str], subject: Subject, config: Config) -> bool:
-    """Tell whether what a link, or a circuit, does not advertise explains a violation on the subject."""
+    """Return whether missing advertisements of a link or a circuit explain a violation of the subject."""
     labels = dict(subject.labels)
     if of["family"] != labels.get("family"):
         return False
@@ -887,7 +893,7 @@ def lacks_explain(of: dict[str, str], subject: Subject, config: Config) -> bool:
 
 
 def in_group(of: dict[str, str], group: dict[str, str], config: Config) -> bool:
-    """Tell whether a circuit is one of a group, and the family one that it has, or that it lacks altogether."""
+    """Return whether a circuit is in a group, and has the family, or lacks it altogether."""
     circuit = config.circuits[of["circuit"]]
     if (circuit.geo, circuit.group, circuit.peering) != (group["geo"], group["group"], group["peering"]):
         return False
@@ -895,7 +901,7 @@ def in_group(of: dict[str, str], group: dict[str, str], config: Config) -> bool:
 
 
 def holds(circuit: dict[str, str], pool: dict[str, str], config: Config) -> bool:
-    """Tell whether a circuit that is down in a family is one that a pool needs in its own."""
+    """Return whether a pool needs, in its own family, a circuit that is down in a family."""
     if circuit["circuit"] not in config.pools[pool["pool"]].circuits:
         return False
     families = config.circuits[circuit["circuit"]].families
@@ -919,7 +925,7 @@ NEVER_IN_WORK = {"geo-not-redundant", "drain-not-followed", "sight-lost", "exabg
 
 
 def is_quiet(config: Config, subject: Subject, now: float) -> bool:
-    """Tell whether an exception is in force for the subject, or maintenance covers it."""
+    """Return whether an exception or a maintenance window covers the subject."""
     labels = dict(subject.labels)
     for exception in config.exceptions:
         over = exception.until is not None and exception.until.timestamp() <= now
@@ -932,7 +938,7 @@ def is_quiet(config: Config, subject: Subject, now: float) -> bool:
 
 
 class Work:
-    """The maintenance that is open at a moment."""
+    """The maintenance windows that are open at a moment."""
 
     def __init__(self, config: Config, now: float) -> None:
         self._config = config
@@ -1000,12 +1006,11 @@ def transitions_of(
     clear_after: float,
     settled: Collection[float] = (),
 ) -> Iterator[tuple[float, str]]:
-    """Yield when a subject that answered so is raised and cleared, until ``end``.
+    """Yield when a subject with these statuses is raised and cleared, until ``end``.
 
-    A stop-watch runs while it is violated (or, once raised, while it is ok), stands while it is unknown, and
-    goes back to zero with anything else. A line that arrives at the instant at which the stop-watch is full
-    comes too late to stop it; a change that time itself brings does not. What is ok at a time of ``settled`` is
-    cleared there and then.
+    A stop-watch runs while the subject is violated (or, once raised, while it is ok), stops while it is unknown, and is
+    reset by anything else. A line at the instant at which the time is reached comes too late to stop it; a change that
+    time itself causes does not. A subject that is ok at a time of ``settled`` is cleared at that time.
     """
     raised, elapsed = False, 0.0
     for (time, _, status), (until, by_line, _) in pairwise([*samples, (end, True, Status.UNKNOWN)]):

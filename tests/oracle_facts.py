@@ -1,7 +1,7 @@
 """The facts of one moment for the oracle, by naive scans of its bare record.
 
-What each look-up means is written here a second time, from the contract, with ``ipaddress``: no index, no
-set of what to look at again, nothing carried over from the answer before.
+The meaning of each look-up is written here a second time, from the contract, with ``ipaddress``: without an index,
+without sets of changes, and without any result from the moment before.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ DEFAULTS: Mapping[tuple[str, str], float] = {
     ("drain", "repeats"): 4,
     ("drain", "percent"): 50.0,
 }
-"""What the checks' own numbers are unless the configuration says otherwise."""
+"""Defaults of the checks' own numbers."""
 
 CHURN_SECONDS = 60.0
 HOUR = 3600.0
@@ -64,7 +64,7 @@ def number(config: Config, check: str, name: str) -> float:
 
 
 def excess_until(times: Iterable[float], limit: float, seconds: float, now: float) -> float | None:
-    """Return until when more than ``limit`` of these times are within ``seconds``; ``None``: they are not."""
+    """Return until when more than ``limit`` of these times are within ``seconds``; ``None`` if they are not."""
     recent = sorted(time for time in times if now < time + seconds)
     return recent[-int(limit) - 1] + seconds if len(recent) > limit else None
 
@@ -89,7 +89,7 @@ def overlap(one: Prefix, other: Prefix) -> bool:
 
 
 def covered(prefix: Prefix, by: Iterable[Prefix]) -> bool:
-    """Tell whether these prefixes together hold every address of ``prefix``."""
+    """Return whether these prefixes together cover every address of ``prefix``."""
     return _covered(prefix, frozenset(other for other in by if other.version == prefix.version))
 
 
@@ -134,7 +134,7 @@ NOT_PUBLIC = [
 
 @cache
 def not_public(prefix: Prefix, public_space: tuple[Prefix, ...]) -> bool:
-    """Tell whether any address of ``prefix`` is neither public nor called so by the policy."""
+    """Return whether any address of ``prefix`` is neither public nor declared public by the policy."""
     for space in NOT_PUBLIC:
         if space.version != prefix.version or not space.overlaps(network(prefix)):
             continue
@@ -152,7 +152,9 @@ def _length(prefix: Prefix) -> int:
 
 
 def from_microsoft(attributes: Attributes, config: Config) -> bool:
-    """Tell whether the AS path, ours and our providers' ASNs removed from its left, starts with 12076."""
+    """Return whether the AS path starts with 12076, after the company's and its providers' ASNs are removed from its
+    left.
+    """
     ours = {config.customer.asn, *config.customer.provider_asns}
     for segment in attributes.as_path:
         if segment.kind in {SegmentKind.CONFED_SEQUENCE, SegmentKind.CONFED_SET}:
@@ -166,7 +168,7 @@ def from_microsoft(attributes: Attributes, config: Config) -> bool:
 
 
 def microsoft_part(attributes: Attributes, config: Config) -> list[int]:
-    """Return the ASNs of a Microsoft route's path, ours and our providers' removed from its left."""
+    """Return the ASNs of a Microsoft route's path, without the company's and its providers' on its left."""
     asns = [
         asn
         for segment in attributes.as_path
@@ -178,7 +180,7 @@ def microsoft_part(attributes: Attributes, config: Config) -> list[int]:
 
 
 def says_nothing(attributes: Attributes, config: Config) -> bool:
-    """Tell whether a path names nobody but us, our carriers and private ASNs."""
+    """Return whether a path has only ASNs of the company, of its carriers, and private ones."""
     customer = config.customer
     known = {customer.asn, *customer.provider_asns, *customer.origin_asns, *customer.wan_asns}
     spoken = [
@@ -192,7 +194,7 @@ def says_nothing(attributes: Attributes, config: Config) -> bool:
 
 
 def originated_by(attributes: Attributes, may: set[int]) -> bool:
-    """Tell whether the last ASN that is not private is one of these; nobody at all is ourselves."""
+    """Return whether the last ASN that is not private is one of these; without any, the company is the origin."""
     groups: list[list[int]] = []
     for segment in attributes.as_path:
         if segment.kind is SegmentKind.SET:
@@ -214,7 +216,7 @@ def is_blackholed(attributes: Attributes, config: Config) -> bool:
 
 
 def median(levels: Collection[tuple[float, float]]) -> float | None:
-    """The median of counts that lasted for so many seconds each."""
+    """Return the median of counts, each of which lasted for a number of seconds."""
     total = sum(seconds for _, seconds in levels)
     if not total:
         return None
@@ -236,7 +238,7 @@ INTERNAL_COPY = "internal copy"
 
 
 def brought_by(route: Route, feed: Feed, config: Config) -> LinkKey | Unattributed | str | None:
-    """Return the link that brought a route of an edge table; ``None`` if it is none of Microsoft's."""
+    """Return the link over which a route of an edge table was learned; ``None`` if it is not Microsoft's."""
     attributes, hop = route.attributes, route.attributes.next_hop
     near = [link for link in config.links if link.vrf == feed.vrf]
     far = [link for link in config.links if link.vrf != feed.vrf]
@@ -295,7 +297,7 @@ def _on_subnet(links: Iterable[Link], hop: Address | None) -> set[LinkKey]:
 
 
 def _stranger(attributes: Attributes, config: Config) -> int | None:
-    """Return who stands before 12076 and is none of ours."""
+    """Return the foreign ASN before 12076, if any."""
     known = {23456, config.customer.asn, *config.customer.provider_asns}
     steps = [
         [asn for asn in segment.asns if asn not in known]
@@ -317,15 +319,15 @@ def _stranger(attributes: Attributes, config: Config) -> int | None:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a router was asked to send again, since the policy asks for more than was kept."""
+    """A request to a router to send again, because the policy asks for routes that were not held."""
 
     since: float
     log_from: int
-    """How much had been heard of the session before."""
+    """The number of messages of the session before it."""
     kept: tuple[tuple[Prefix, ...], ...]
-    """What was asked about before: once, or several times that have not been answered yet."""
+    """The address space that was asked about before: once, or several times without an answer yet."""
     everything: bool
-    """Routes of Microsoft's may not have been kept either."""
+    """Whether routes of Microsoft may be missing too."""
 
     def about(self, prefix: Prefix) -> bool:
         return self.everything or not all(covered(prefix, kept) for kept in self.kept)
@@ -333,13 +335,13 @@ class Asked:
 
 @dataclass
 class Session:
-    """What was heard of one feed."""
+    """The record of one feed."""
 
     up_at: float | None = None
     joined: bool = False
     damaged: bool = False
     damaged_from: int = 0
-    """How many entries the log had then."""
+    """The number of entries that the log had then."""
     loss: str | None = None
     down_reason: str = ""
     negotiated: frozenset[Family] | None = None
@@ -347,21 +349,21 @@ class Session:
     no_hold: bool = False
     routes: dict[RouteKey, Route] = field(default_factory=dict)
     unsure: set[Family] = field(default_factory=set)
-    """Families of which routes came with all paths that a table of best paths would have to remember."""
+    """Families in which routes arrived with all paths although a table of best paths would have to remember them."""
     log: list[tuple[float, str, Family]] = field(default_factory=list)
-    """When End-of-RIB and updates came in this session, by family."""
+    """The times of End-of-RIB and updates in this session, by family."""
     passed_over: set[RouteKey] = field(default_factory=set)
-    """Routes that an earlier policy did not ask about, so that they were not kept."""
+    """Routes that an earlier policy did not ask about, and that were not held."""
     asked: dict[Family, Asked] = field(default_factory=dict)
     refreshes: dict[Family, tuple[float, set[RouteKey]]] = field(default_factory=dict)
-    """Since when a family is sent again, and what has come again since."""
+    """By family that is sent again: since when, and what has arrived again."""
     first_up_at: float | None = None
     unheard: bool = False
-    """Nothing was ever heard of it, since just now."""
+    """Whether ermon has never received anything from it since its start."""
     torn: bool = False
-    """It was up when its process ended, and has not come back."""
+    """Whether it was up when its process ended, and has not come back."""
     called_at: float | None = None
-    """When its router called again, while that was waited for."""
+    """When its router connected again, if ermon waited for it."""
     overflowed_until: float | None = None
     overflowed_by: Limit | None = None
     overflow_seconds: float = 0.0
@@ -396,7 +398,7 @@ class Session:
         self.passed_over, self.asked = set(), {}
 
     def asked_until(self, family: Family, config: Config) -> float | None:
-        """Return when what was asked for anew has come, for all that was heard so far; ``None``: nothing was."""
+        """Return when the requested routes have arrived, as far as the record shows; ``None``: nothing was requested."""
         asked, times = self.asked.get(family), config.collector
         if asked is None:
             return None
@@ -418,16 +420,16 @@ class Session:
         return until
 
     def refreshing(self, family: Family, now: float, config: Config) -> bool:
-        """Tell whether a family is being sent again: for so long that the end may still come."""
+        """Return whether a family is being sent again, and its end mark may still arrive."""
         began = self.refreshes.get(family)
         return began is not None and now < began[0] + config.collector.sync_timeout
 
     def in_sync_at(self, family: Family, config: Config) -> float | None:
-        """Return when the first dump is over for all that was heard so far; ``None``: never."""
+        """Return when the first dump is over, as far as the record shows; ``None``: never."""
         return None if self.damaged else self._dump_over_at(family, config)
 
     def _dump_over_at(self, family: Family, config: Config) -> float | None:
-        """The same, whatever may have been lost."""
+        """Return the same, without regard to lost messages."""
         if self.up_at is None:
             return None
         times = config.collector
@@ -457,7 +459,7 @@ class FactsFromScratch:
         self._config = oracle.config
         self._links = {link.key: link for link in oracle.config.links}
         self._edges = sorted(n for n, feed in oracle.config.feeds.items() if feed.view is View.EDGE_TABLE)
-        # Within one moment nothing changes: the same question has the same answer.
+        # Within one moment nothing changes, so that answers can be cached.
         for question in (
             *(self.in_sync, self.canary_missing, self.matching, self.amount, self.usual),
             *(
@@ -494,7 +496,7 @@ class FactsFromScratch:
         return self.dump_over(feed, family) and not self._session(feed).no_hold
 
     def _asked(self, feed: str, family: Family) -> Asked | None:
-        """Return what was asked for anew and may not have come yet."""
+        """Return the requests whose routes may not have arrived yet."""
         until = self._session(feed).asked_until(family, self._config)
         return self._session(feed).asked[family] if until is not None and self.now < until else None
 
@@ -547,7 +549,7 @@ class FactsFromScratch:
         return self._oracle.unlistened.get(self._config.feeds[feed].local, "")
 
     def strangers(self, feed: str) -> Collection[str]:
-        """The last eight that came within ten minutes."""
+        """The last eight connections of unknown hosts within ten minutes."""
         local = self._config.feeds[feed].local
         last: dict[str, float] = {}
         for at, address, peer in self._oracle.refusals:
@@ -581,7 +583,9 @@ class FactsFromScratch:
         return self._oracle.storage
 
     def awaited(self, feed: str) -> bool:
-        """Not up, and up before its process ended or never heard of; for so long after the start of the process."""
+        """Return whether ermon waits for the feed's router: the feed is not up, it was up before its process ended or was
+        never up, and the process started recently.
+        """
         session = self._session(feed)
         return session.up_at is None and (session.unheard or session.torn) and self._oracle.in_grace(feed)
 
@@ -593,7 +597,9 @@ class FactsFromScratch:
         return False if process in self._oracle.silent else self._oracle.processes[process]
 
     def process_restless(self, process: str) -> bool:
-        """More than three ends in ten minutes, or another one within five minutes of such a time; five minutes are over."""
+        """Return whether the process has been restless within the last five minutes: at the fourth end within ten
+        minutes, and at each further end within five minutes after such an end.
+        """
         ends, until = self._oracle.process_ends.get(process, []), float("-inf")
         for number, end in enumerate(ends):
             if end < until or (number >= 3 and end - ends[number - 3] < 600):
@@ -629,7 +635,9 @@ class FactsFromScratch:
         return now if now is not LinkState.UNKNOWN else self._oracle.last_known(link, family)
 
     def state_awaited(self, link: LinkKey, family: Family) -> bool:
-        """Unknown since a start, and a table is to say soon how it is: of ermon, or of ExaBGP where it was down before."""
+        """Return whether the state is unknown since a start, and a table should soon show it: of ermon, or of ExaBGP if
+        the link was down before.
+        """
         if self.link_state(link, family) is not LinkState.UNKNOWN:
             return False
         tables = [self._config.feeds[name] for name in self.tables_beside(link)]
@@ -647,7 +655,7 @@ class FactsFromScratch:
         return returned_at is not None and self.now < returned_at + self._config.policy.failover_grace
 
     def _shows_fresh(self, feed: str, link: LinkKey, family: Family) -> bool:
-        """Tell whether a route of the link is not only kept for a neighbor that is gone."""
+        """Return whether the link has a route that is not only kept for a neighbor that is gone."""
         return any(
             route.prefix.family == family
             and self.brought_by(feed, route) == link
@@ -664,7 +672,7 @@ class FactsFromScratch:
             for route in self._session(feed).routes.values()
         )
 
-    # Who would notice
+    # Whether a loss would be noticed
 
     def up_circuits(self, vrf: str | None, family: Family) -> Collection[str]:
         return {
@@ -676,7 +684,9 @@ class FactsFromScratch:
         }
 
     def in_first_dump(self, circuit: str, family: Family) -> bool:
-        """Not longer than `sync_timeout` since the circuit was last seen, and only for a feed that is up."""
+        """Return whether it is not longer than `sync_timeout` since the circuit was last seen; only for a feed that is
+        up.
+        """
         links = [link for link in self._config.circuits[circuit].links.values() if family in link.families]
         tables = {feed for link in links for feed in self.tables_beside(link.key)}
         since = self._oracle.unseen_since(circuit, family)
@@ -709,7 +719,7 @@ class FactsFromScratch:
         return routers - {self._config.feeds[feed].router for feed in self._edges if self.up(feed)}
 
     def _may_be_a_stray(self, link: LinkKey, family: Family) -> bool:
-        """What fits no link, and did not while the link had routes, may be what it brings."""
+        """Return whether routes that match no link, and did not exist while the link had routes, may be the link's."""
         had, usual = self._oracle.had(link, family)
         strays = [
             why
@@ -720,13 +730,13 @@ class FactsFromScratch:
         return bool(strays) and len(strays) >= had / 2
 
     def unattributed(self, feed: str, family: Family) -> list[Unattributed]:
-        """Return what keeps each route of an edge table that fits no link from one."""
+        """Return the reason for which each unmatched route of an edge table matches no link."""
         routes = [r for r in self._session(feed).routes.values() if r.prefix.family == family]
         found = (self.brought_by(feed, route) for route in routes)
         return [why for why in found if isinstance(why, Unattributed)]
 
     def tables_beside(self, link: LinkKey) -> list[str]:
-        """Name the edge tables of the link's router and VRF."""
+        """Return the edge tables of the link's router and VRF."""
         own, feeds = self._links[link], self._config.feeds
         return [f for f in self._edges if (feeds[f].router, feeds[f].vrf) == (own.router, own.vrf)]
 
@@ -738,7 +748,7 @@ class FactsFromScratch:
         ]
 
     def deciders(self, link: LinkKey, family: Family) -> tuple[str, ...]:
-        """All of the router's all-paths tables, when each of them is in sync, and what they show can be assigned."""
+        """Return all of the router's all-paths tables, if each of them is in sync and its routes can be assigned."""
         tables = self._all_path_tables(link, family)
         if not all(self.in_sync(feed, family) for feed in tables):
             return ()
@@ -752,7 +762,7 @@ class FactsFromScratch:
         return tuple(tables) if known else ()
 
     def all_are_dark(self, vrf: str | None, family: Family) -> bool:
-        """Tell whether no router of the VRF has a route of Microsoft's, nor one that may stand before such a route."""
+        """Return whether no router of the VRF has a route of Microsoft's, nor one that may hide such a route."""
         links = [link for link in self._config.links if link.vrf == vrf and family in link.families]
         brought = {prefix for link in links for prefix in self._oracle.remembered(link.key, family)}
         return all(self._is_dark(router, vrf, family, brought) for router in {link.router for link in links})
@@ -812,7 +822,7 @@ class FactsFromScratch:
         }
 
     def one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
-        """Proven to be on one link, and proven not to be on another that is up."""
+        """Return the prefixes that are proven to be on one link and proven not to be on another that is up."""
         up = [
             link.key
             for link in self._config.circuits[circuit].links.values()
@@ -833,7 +843,9 @@ class FactsFromScratch:
         return synced != [] and all(prefix not in self._prefixes(mirror) for mirror in synced)
 
     def without_failover(self, group: tuple[str, str, str], family: Family) -> Collection[Prefix]:
-        """Advertised by one circuit of the group on a link that is up, and by no other one that could be asked."""
+        """Return the prefixes that one circuit of the group advertises on a link that is up, and no other circuit that
+        could be seen.
+        """
         geo, name, peering = group
         circuits = [
             circuit
@@ -860,7 +872,9 @@ class FactsFromScratch:
         return [n for n, f in feeds if f.view is View.TO_MICROSOFT and f.link_key == link.key]
 
     def _surely_lacks(self, circuit: Circuit, prefix: Prefix) -> bool:
-        """Every link that is not down shows in sync that it does not cover the prefix, not even together."""
+        """Return whether every link that is not down proves, in sync, that it does not cover the prefix, not even with
+        several routes together.
+        """
         shown: set[Prefix] = set()
         for link in circuit.links.values():
             states = [self.link_state(link.key, f) for f in self._own(link, prefix.family)]
@@ -874,7 +888,7 @@ class FactsFromScratch:
         return prefix not in shown and (prefix.length == 0 or not covered_by_routes(prefix, shown))
 
     def advertised_one_sided(self, circuit: str, family: Family) -> Collection[Prefix]:
-        """In sync mirrors prove both what is advertised on a link and what is not."""
+        """Mirrors in sync prove both what a link advertises and what it does not."""
         sides = []
         for link in self._config.circuits[circuit].links.values():
             own = [family] if family in link.families else link.families
@@ -889,10 +903,10 @@ class FactsFromScratch:
                 sides.append({p for name in mirrors for p in self._prefixes(name) if p.family == family})
         return set().union(*sides) - set.intersection(*sides) if sides else set()
 
-    # What goes by time
+    # Time
 
     def path_marks(self, link: LinkKey, family: Family) -> list[list[tuple[int, bool]]]:
-        """Return for each feed in sync and path how often 12076 leads it, and whether it is to be shut down."""
+        """Return for each feed in sync and path how often 12076 leads it, and whether it has GRACEFUL_SHUTDOWN."""
         return [
             [self._mark(route) for route in self._paths_of(feed, link, family)]
             for feed in self._edges
@@ -916,7 +930,7 @@ class FactsFromScratch:
         return since is not None and self.now >= since + self._config.policy.max_drain
 
     def preference(self, link: LinkKey, other: LinkKey, family: Family) -> Preference | None:
-        """By the LOCAL_PREF of each prefix that both have, on a feed each that decides and is of one ASN."""
+        """Compare the LOCAL_PREF of each prefix that both links have, each on a deciding feed of the same ASN."""
         shown = []
         for each in (link, other):
             feeds = self._config.feeds
@@ -1013,7 +1027,7 @@ class FactsFromScratch:
     def inside(self, feed: str, prefix: Prefix) -> Iterable[Route]:
         return [r for r in self._session(feed).routes.values() if equal_or_inside(r.prefix, prefix)]
 
-    # Which routes are what: one line of the catalogue each
+    # The kinds of routes: one line of the catalogue each
 
     def brought_by(self, feed: str, route: Route) -> LinkKey | Unattributed | str | None:
         return brought_by(route, self._config.feeds[feed], self._config)
@@ -1045,7 +1059,7 @@ class FactsFromScratch:
         return not private and not_public(route.prefix, self._config.policy.public_space)
 
     def is_unlisted(self, feed: str, route: Route, route_set: RouteSet) -> bool:
-        """It is outside what the circuit says it may receive, and not wrong for a better reason."""
+        """Return whether it is outside what the circuit says it may receive, and no other check reports it."""
         if (
             route_set.link is None
             or self.brought_by(feed, route) != route_set.link
@@ -1063,14 +1077,14 @@ class FactsFromScratch:
         return outside and not self.is_unexpected(feed, route, route_set)
 
     def is_of_a_vnet(self, feed: str, route: Route, route_set: RouteSet) -> bool:
-        """Private peering: nobody but Microsoft's routers and a gateway are in its path."""
+        """Private peering: only ASNs of Microsoft's routers and a gateway are in the path."""
         if route_set.link is None or self.brought_by(feed, route) != route_set.link:
             return False
         private = self._config.circuits[route_set.link[0]].peering is Peering.PRIVATE
         return private and set(microsoft_part(route.attributes, self._config)) <= {12076, 65515}
 
     def is_foreign_origin(self, feed: str, route: Route, route_set: RouteSet) -> bool:
-        """An ASN that is none of Microsoft's, from 12076 on."""
+        """Return whether an ASN that is not Microsoft's comes after 12076."""
         if self.brought_by(feed, route) != route_set.link:
             return False
         path = microsoft_part(route.attributes, self._config)
@@ -1081,7 +1095,7 @@ class FactsFromScratch:
         return self.brought_by(feed, route) == route_set.link and LLGR_STALE in route.attributes.communities
 
     def is_best_path(self, feed: str, route: Route, _: RouteSet) -> bool:
-        """Packets to an expected prefix may follow it."""
+        """Return whether packets to an expected prefix may follow it."""
         expected = [e.prefix for c in self._config.circuits.values() for e in c.receive.prefixes]
         may_follow = any(overlap(route.prefix, prefix) for prefix in expected)
         return may_follow and not self._config.feeds[feed].add_path
@@ -1103,14 +1117,16 @@ class FactsFromScratch:
         return route.prefix.length > 0 and touches
 
     def is_foreign_pool(self, feed: str, route: Route, _: RouteSet) -> bool:
-        """It touches a pool of other circuits, and no pool of this one declares it."""
+        """Return whether it overlaps a pool of other circuits, and no pool of this one declares it."""
         circuit = self._config.feeds[feed].circuit
         foreign = [pool for pool in self._config.pools.values() if circuit not in pool.circuits]
         touched = any(overlap(route.prefix, prefix) for pool in foreign for prefix in pool.prefixes)
         return route.prefix.length > 0 and touched and not covered(route.prefix, self._declared_pools(feed))
 
     def is_bound_elsewhere(self, feed: str, route: Route, route_set: RouteSet) -> bool:
-        """It is inside a pool of this circuit that belongs on other links of it, and in none that belongs here."""
+        """Return whether it is inside a pool of this circuit that is bound to other links, and in no pool that belongs
+        on this link.
+        """
         pool, mirror = self._config.pools[route_set.name], self._config.feeds[feed]
         if mirror.circuit not in pool.circuits or pool.links is None or mirror.link in pool.links:
             return False
@@ -1141,7 +1157,7 @@ class FactsFromScratch:
         return route.prefix.length > 0 and any(overlap(route.prefix, prefix) for prefix in space)
 
     def is_link_subnet(self, feed: str, route: Route, _: RouteSet) -> bool:
-        """Exactly a prefix of ours that is declared may hold link subnets."""
+        """Return whether it overlaps a link subnet, and is not exactly a declared prefix of the company's own space."""
         allowed = self._config.circuits[self._config.feeds[feed].circuit or ""].advertise.prefixes or ()
         subnets = [s for link in self._config.links for s in (link.subnet, link.subnet6) if s]
         touches = any(overlap(route.prefix, subnet) for subnet in subnets)
@@ -1149,7 +1165,9 @@ class FactsFromScratch:
         return route.prefix.length > 0 and touches and not declared
 
     def is_refused_path(self, feed: str, route: Route, __: RouteSet) -> bool:
-        """Documentation ASNs and private ones (RFC 5398, RFC 6996), Azure's own on private peering; ours aside."""
+        """Return whether the path has documentation or private ASNs (RFC 5398, RFC 6996), or Azure's own on private
+        peering. The company's own ASNs do not count.
+        """
         if route.prefix.length == 0:
             return False
         asns = {asn for segment in route.attributes.as_path for asn in segment.asns}
@@ -1169,7 +1187,7 @@ class FactsFromScratch:
         return ours and not is_blackholed(route.attributes, self._config)
 
     def is_ours(self, _: str, route: Route, route_set: RouteSet) -> bool:
-        """Our address space, and our ASN at the end of its path."""
+        """Return whether it is address space of the company, with its ASN at the end of the path."""
         last = route.attributes.as_path[-1:]
         if not last or route.prefix.length == 0 or not self.is_exported(_, route, route_set):
             return False
@@ -1177,7 +1195,7 @@ class FactsFromScratch:
         return self._config.customer.asn in ends
 
     def is_published(self, _: str, route: Route, __: RouteSet) -> bool:
-        """It shares addresses with internet-only space; a default route and a blackhole reach nobody."""
+        """Return whether it overlaps internet-only space; a default route and a blackhole do not count."""
         if route.prefix.length == 0 or is_blackholed(route.attributes, self._config):
             return False
         return any(overlap(route.prefix, prefix) for prefix in self._config.internet_only)
@@ -1211,7 +1229,9 @@ class FactsFromScratch:
         return not covered(route.prefix, self._space_of(route_set.name))
 
     def is_microsoft(self, feed: str, route: Route, _: RouteSet) -> bool:
-        """12076 in its path, or inside what a link of Microsoft peering brings or has just brought."""
+        """Return whether 12076 is in its path, or it is inside what a link of Microsoft peering receives or has just
+        received.
+        """
         if route.prefix.length == 0:
             return False
         to_internet = self._config.feeds[feed].view is View.TO_INTERNET
@@ -1234,7 +1254,7 @@ class FactsFromScratch:
                 found = [p for family in FAMILIES for p in self.shown_by_any(link.key, family)]
                 for family in self._not_up(link):
                     found += self._oracle.remembered(link.key, family)
-                # What Microsoft should not have sent at all says nothing of others.
+                # Routes that Microsoft should not have sent at all do not count here.
                 yield from (
                     p for p in found if p.length and not not_public(p, self._config.policy.public_space)
                 )

@@ -1,4 +1,4 @@
-"""What is usual, for the oracle: found anew from its record of moments each time that it is asked for."""
+"""The usual levels for the oracle, computed from its record of moments at each request."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from tests.oracle import Oracle
 
 Spans = list[tuple[Amount, float]]
-"""Amounts, and for how many seconds each was there."""
+"""Amounts, and how many seconds each lasted."""
 
 
 class Levels:
-    """Reads the record; all that is written down here is what became usual, and when."""
+    """Reads the record; it stores only which levels became usual, and when."""
 
     def __init__(self, oracle: Oracle) -> None:
         self._oracle = oracle
         self.learnt: dict[Counted, tuple[float, Amount]] = {}
         self.settled: set[tuple[float, str, object]] = set()
-        """When a subject was judged anew by a level that had become usual."""
+        """When a subject was judged again because a level had become usual."""
 
     def usual(self, counted: Counted) -> Amount | None:
         of_hour, of_day = self._median(self._right(counted, HOUR)), self._median(self._right(counted, DAY))
@@ -37,7 +37,7 @@ class Levels:
         return Amount(max(of_hour.routes, of_day.routes), max(of_hour.addresses, of_day.addresses))
 
     def _right(self, counted: Counted, room: float) -> Spans:
-        """Return what was right within the last ``room`` seconds of such time."""
+        """Return the right amounts within the last ``room`` seconds of such time."""
         oracle, spans, until = self._oracle, [], self._oracle.now
         learnt_at, learnt = self.learnt.get(counted, (float("-inf"), None))
         for moment in reversed(oracle.moments):
@@ -58,7 +58,7 @@ class Levels:
     # A level that is too low -------------------------------------------------------------------------
 
     def low(self, counted: Counted) -> Spans:
-        """Return what has counted of the present level that is too low."""
+        """Return how much of the time at the present low level has counted."""
         oracle, spans = self._oracle, []
         since, _ = self.learnt.get(counted, (float("-inf"), None))
         times = [*(moment.time for moment in oracle.moments), oracle.now]
@@ -74,7 +74,7 @@ class Levels:
         return spans
 
     def write_down(self, subject: Subject, status: Status) -> None:
-        """Note in the last moment what a subject that has just been judged says of what it counts."""
+        """Note in the last moment the amounts of a subject that has just been judged."""
         learns, oracle = subject.learns, self._oracle
         if learns is None:
             return
@@ -108,7 +108,7 @@ class Levels:
         return False
 
     def _others(self, counted: Counted) -> Iterator[tuple[Amount, bool]]:
-        """Yield how much there is on the other links of the circuit that are up, and whether there cannot be more."""
+        """Yield the amounts on the other links of the circuit that are up, and whether there cannot be more."""
         facts = self._oracle.facts
         for link in self._oracle.config.circuits[counted.link[0]].links.values():
             if link.key == counted.link:
@@ -134,7 +134,7 @@ class Levels:
                 yield oracle.now + oracle.config.policy.relearn_after - lasted
 
     def learn(self, subjects: list[Subject]) -> None:
-        """Let become usual what has counted for long enough by now."""
+        """Make levels usual that have lasted for long enough by now."""
         oracle, enough = self._oracle, self._oracle.config.policy.relearn_after
         for subject in subjects:
             for counted in subject.learns.counted if subject.learns else ():
@@ -145,7 +145,7 @@ class Levels:
                     self.settled.add((oracle.now, subject.check, subject.labels))
 
     def accept(self, event: Accepted, subjects: list[Subject]) -> None:
-        """Take what is too low, and can be seen to be, for usual."""
+        """Make a present low level usual, if it is visible."""
         oracle = self._oracle
         for subject in subjects:
             meant = subject.check == event.check and set(event.labels) <= set(subject.labels)
@@ -155,7 +155,7 @@ class Levels:
                 self.settled.add((oracle.now, subject.check, subject.labels))
 
     def forget(self, subjects: list[Subject]) -> None:
-        """Forget what no subject asks about any more; what is asked about goes on."""
+        """Forget levels of which no subject asks any more; keep the others."""
         asked = {
             counted for subject in subjects for counted in (subject.learns.counted if subject.learns else ())
         }
@@ -167,6 +167,6 @@ class Levels:
 
 
 def _same(amount: Amount, level: Amount, drop_percent: float) -> bool:
-    """Tell whether routes or addresses are no further from the level than this."""
+    """Return whether routes or addresses are within the band of the level."""
     off = [abs(one - usual) * 100 <= usual * drop_percent for one, usual in zip(amount, level, strict=True)]
     return any(off)

@@ -1,4 +1,4 @@
-"""Runs ``ermon init`` and looks at what it wrote with what ermon has: its checker, and a good day on it."""
+"""Runs ``ermon init`` and tests the result with ermon itself: with its checker, and with a good day."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def flags(*arguments: str) -> list[tuple[str, str]]:
 
 
 def written(folder: Path, *arguments: str, azure: Sequence[str] = ()) -> LoadedConfig:
-    """What flags and files of ``azure/`` make, without anybody to ask."""
+    """Return the file that flags and files of ``azure/`` give, without questions."""
     file = folder / "ermon.yml"
     init(
         str(file),
@@ -58,7 +58,7 @@ def lints(loaded: LoadedConfig) -> set[str]:
 
 
 def raised_on_a_good_day(folder: Path) -> list[str]:
-    """Every feed comes up and shows what the configuration expects; what ermon says in the hour after that."""
+    """Bring every feed up with the routes that the configuration expects; return what is raised in the hour after that."""
     scenario = folder / "good-day.yml"
     scenario.write_text(
         "config: ermon.yml\nscenarios: [{name: A good day, steps: [{converge: all}], until: 1h}]\n"

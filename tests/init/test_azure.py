@@ -1,4 +1,4 @@
-"""What is taken from Azure's description of a circuit, what is left, and what is wrong with it, by its field."""
+"""What ermon takes from Azure's description of a circuit, what it ignores, and which mistakes it reports, by field."""
 
 from __future__ import annotations
 

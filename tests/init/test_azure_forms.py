@@ -1,4 +1,6 @@
-"""The forms in which Azure's tools print the same, and what route filters, networks and states add to the circuits."""
+"""The output formats of Azure's tools for the same data, and what route filters, networks and states add to the
+circuits.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from tests.init.drafts import AZURE, LINKS_4, lints, raised_on_a_good_day, writt
 
 
 def read(*contents: Any) -> Answers:
-    """Read what is given as bytes, or as what is to be written as JSON."""
+    """Read bytes, or a value that is encoded as JSON."""
     answers = Answers()
     add_circuits(
         answers,
@@ -33,7 +35,7 @@ def known(name: str) -> Any:
 
 
 def rest(value: Any) -> Any:
-    """Nest as the REST API does: what is not the name of a resource is one of its properties."""
+    """Nest values as the REST API does: all but the name of a resource are in ``properties``."""
     if isinstance(value, list):
         return [rest(each) for each in value]
     if not isinstance(value, dict):

@@ -1,4 +1,6 @@
-"""The designs that `ermon init` offers: each file loads, is right by `ermon check`, and a good day on it is quiet."""
+"""The designs that `ermon init` offers: each file loads, has no problem for `ermon check`, and raises nothing on a good
+day.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever `ermon init` writes, ermon takes: the file loads, lacks no view, and a good day on it is quiet."""
+"""Every file that `ermon init` writes loads, lacks no view, and raises nothing on a good day."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.init.drafts import (
 )
 
 ONE_PLACE = {"geo-one-location"}
-"""True of every network with one circuit."""
+"""A lint that every network with one circuit has."""
 
 NETWORKS = [
     pytest.param((*AMSTERDAM, *LINKS_4, "--pool", "out=192.0.4.0/28", *EXITS), ONE_PLACE, id="ipv4"),

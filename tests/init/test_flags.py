@@ -1,4 +1,4 @@
-"""Flags: what belongs to which circuit, what wins over Azure, and what is wrong, in the configuration's words."""
+"""Flags: to which circuit each belongs, what overrides Azure, and mistakes, with the configuration's messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Somebody answers: every question has its words, a wrong answer is asked for again, nothing is left when it ends."""
+"""Questions and answers: the text of each question, wrong answers are asked again, and nothing is left after an
+interrupt.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +146,7 @@ def test_what_is_said_by_flags_is_not_asked_for(tmp_path):
 
 
 def wrong(*answers: tuple[str, str]) -> list[tuple[str, str]]:
-    """Put wrong answers before the right ones of the same question."""
+    """Give wrong answers before the right ones to the same question."""
     return [
         line
         for question, right in ALL_OF_IT
@@ -206,7 +208,7 @@ def test_answers_that_end_early_leave_nothing(tmp_path):
 
 
 class Screen:
-    """``ermon init`` at a terminal of its own."""
+    """``ermon init`` on its own terminal."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
@@ -231,7 +233,7 @@ class Screen:
         return seen
 
     def interrupt(self) -> int:
-        """Press Ctrl-C until it ends, as a person would: Python misses one just before it begins to read."""
+        """Press Ctrl-C until it ends, as a user would, because Python misses one just before it begins to read."""
         for _ in range(6):
             self.process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):

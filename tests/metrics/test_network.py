@@ -1,4 +1,4 @@
-"""The series that dashboards and alerts are built on: their names, labels, types and values."""
+"""The series that dashboards and alerts use: their names, labels, types and values."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ CONTRACT: Mapping[str, tuple[str, list[str]]] = {
     "ermon_notifications_total": ("counter", ["receiver"]),
     "ermon_notification_failures_total": ("counter", ["receiver"]),
 }
-"""What users depend on: no series of these may be renamed, and none may be missing."""
+"""The series that users depend on: none of them may be renamed or removed."""
 
 WITH_RECEIVER = "alertmanager: {urls: ['http://127.0.0.1:9093']}"
 BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
@@ -94,7 +94,7 @@ def net() -> Company:
 
 
 class Scraper:
-    """Scrapes one ermon again and again."""
+    """Scrapes one ermon repeatedly."""
 
     def __init__(self, net: Company) -> None:
         self.net = net
@@ -114,7 +114,7 @@ class Scraper:
         return {(s.name, frozenset(s.labels.items())): s.value for f in families for s in f.samples}
 
     async def value(self, name: str, **labels: str) -> float:
-        """The value of the one series with these labels; the others may have any value, or none."""
+        """The value of the one series with these labels, independently of the values of other labels."""
         found = [
             value
             for (series, has), value in (await self.series()).items()
@@ -124,7 +124,7 @@ class Scraper:
         return found[0]
 
     async def state(self, name: str, **labels: str) -> str:
-        """The one state that is 1, of all those of a subject."""
+        """The state whose series is 1, of all states of a subject."""
         found = [
             dict(has)["state"]
             for (series, has), value in (await self.series()).items()
@@ -188,7 +188,7 @@ async def test_promtool_finds_nothing_to_say(scraper: Scraper):
 
 
 async def test_both_formats_say_the_same(scraper: Scraper):
-    # What the process itself uses changes between two scrapes.
+    # The resources of the process change between two scrapes.
     def read(families: object) -> Series:
         return {
             (s.name, frozenset(s.labels.items())): s.value

@@ -1,4 +1,4 @@
-"""The counts of what happens in the shell."""
+"""The counts of events outside the core."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_malformed_updates_are_counted_for_the_feeds_of_the_configuration(teleme
     telemetry.malformed("outside", RepairKind.ATTRIBUTE_DISCARD)
     assert [malformed("outside", kind) for kind in ("treat-as-withdraw", "attribute-discard")] == [1, 2]
     telemetry.reconfigure(company("feeds: {outside: null}").config)
-    telemetry.malformed("outside", RepairKind.TREAT_AS_WITHDRAW)  # read after a reload has removed it
+    telemetry.malformed("outside", RepairKind.TREAT_AS_WITHDRAW)  # read after a reload has removed the feed
     assert malformed("outside", "treat-as-withdraw") is None
 
 

@@ -17,7 +17,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits a second for the next attempt."""
+    """Retry without the delay of a second."""
     for module in (alertmanager, webhooks):
         monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.01)
         monkeypatch.setattr(module, "LONGEST_RETRY_SECONDS", 0.05)

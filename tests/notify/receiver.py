@@ -1,4 +1,4 @@
-"""A receiver of posts on loopback that takes them, or misbehaves as it is told to."""
+"""A receiver of posts on loopback that accepts them, or misbehaves on request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 PATIENCE = 20.0
-"""Seconds after which what should have happened is a failed test."""
+"""Seconds after which a test fails whose condition has not come true."""
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,7 +28,7 @@ class Post(NamedTuple):
 
 
 class Receiver:
-    """Answers 200 unless told otherwise, and remembers what it was sent."""
+    """Answers 200 by default, and stores what it receives."""
 
     def __init__(self) -> None:
         self.posts: list[Post] = []
@@ -48,7 +48,7 @@ class Receiver:
         return self
 
     async def stop(self) -> None:
-        """Listen no longer; `start` with the same ``port`` listens again."""
+        """Stop listening; `start` with the same ``port`` listens again."""
         if self._http is not None:
             await self._http.close()
 
@@ -56,7 +56,7 @@ class Receiver:
         return self._url + path
 
     async def received(self, count: int) -> list[Post]:
-        """Wait until there were so many posts, and return them all."""
+        """Wait until there were this number of posts, and return them all."""
         async with asyncio.timeout(PATIENCE), self._news:
             await self._news.wait_for(lambda: len(self.posts) >= count)
         return self.posts
@@ -88,7 +88,7 @@ class Receiver:
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    """Return once ``condition`` holds."""
+    """Return when ``condition`` is true."""
     try:
         async with asyncio.timeout(PATIENCE):
             while not condition():  # noqa: ASYNC110  # many things are waited for, and none tells

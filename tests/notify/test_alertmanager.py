@@ -1,4 +1,4 @@
-"""What an Alertmanager is told, by a sender that runs."""
+"""What a running sender sends to an Alertmanager."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOUR = 3600.0
 
 
 class State:
-    """What is raised and cleared."""
+    """The raised and cleared findings."""
 
     def __init__(self, *raised: Finding) -> None:
         self.raised = list(raised)

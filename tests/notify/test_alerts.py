@@ -1,4 +1,4 @@
-"""Findings as alerts, and what an Alertmanager must be told when."""
+"""Findings as alerts, and when they must be sent to an Alertmanager."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_description_is_cut_where_a_peer_sends_endless_paths():
 def due(
     ledger: Ledger, raised: Iterable[Finding], over: Iterable[Finding] = (), now: float = START, **how: bool
 ):
-    """What must be told, as check and whether it is raised; the Alertmanager takes it."""
+    """Return what must be sent, as check and whether it is raised; the Alertmanager accepts it."""
     entries = ledger.due(raised, over, now, everything=how.get("everything", False))
     ledger.sent(entries)
     return [(entry.finding.check, entry.ended_at is None) for entry in entries]

@@ -1,4 +1,4 @@
-"""One POST: what arrives, and the reason when nothing does."""
+"""One POST: what arrives, and the reason of a failure."""
 
 from __future__ import annotations
 

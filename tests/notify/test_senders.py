@@ -1,4 +1,4 @@
-"""All who are told, and what a reload does to them."""
+"""All senders together, and what a reload changes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def raised(check: str = "pool-leak") -> Transition:
 
 
 class Told:
-    """Senders that run."""
+    """Running senders."""
 
     def __init__(self, config: Config, state: State) -> None:
         self.done: list[str] = []
@@ -117,7 +117,7 @@ async def test_after_a_reload_an_alertmanager_still_hears_what_is_resolved(
     state = State(finding())
     async with Told(configured([receiver.url()]), state).running() as senders:
         await receiver.received(2)
-        state.raised = []  # a reload has given it another severity, or switched the check off
+        state.raised = []  # a reload has changed its severity, or switched the check off
         senders.reconfigure(configured([receiver.url(), other.url()]), Secrets())
         await receiver.received(4)
         await other.received(1)

@@ -1,4 +1,4 @@
-"""Posts to a webhook: what they say, and that each arrives."""
+"""Posts to a webhook: their content, and that each arrives."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_signature_is_the_hmac_of_the_body():
 
 
 class Hook:
-    """A sender to the receiver's `/hook`, and what came of its deliveries."""
+    """A sender to the receiver's `/hook`, and the outcome of its deliveries."""
 
     def __init__(self, receiver: Receiver, key: bytes | None = None) -> None:
         self.receiver = receiver
