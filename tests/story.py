@@ -1,7 +1,7 @@
-"""Tells a story to the monitor: feeds come up, routes come and go, time passes.
+"""Plays a story to the monitor: feeds come up, routes are announced and withdrawn, time passes.
 
-A story has a clock of its own, which starts at 0 and moves only when it is told to. Whatever is asked of
-it is answered in the words of the catalogue of checks:
+A story has its own clock, which starts at 0 and moves only on request. Tests speak to it in the words of the catalogue
+of checks:
 
     net.withdraw("edge-1", "192.0.2.0/26")
     net.assert_raised_after(10, "link-down", circuit="chicago", link="primary", family="ipv4")
@@ -57,15 +57,15 @@ from ermon.model.routes import (
 )
 
 START = 1_795_000_000.0
-"""2026-11-18T11:06:40Z: when every story begins, unless it says otherwise."""
+"""2026-11-18T11:06:40Z, the default start of a story."""
 
 SETTLE = 2.0
-"""How long a feed has to be quiet after End-of-RIB before it is in sync."""
+"""How long a feed must be quiet after End-of-RIB to be in sync."""
 
 MILLISECOND = 0.001
 
 SOMEWHERE: Mapping[Family, str] = {"ipv4": "192.0.2.254", "ipv6": "2001:db8:fe::254"}
-"""A next hop that is on no link and on no router."""
+"""A next hop that belongs to no link and no router."""
 
 _BRACKETS = {
     "": SegmentKind.SEQUENCE,
@@ -77,7 +77,7 @@ _BRACKETS = {
 
 @functools.cache
 def config(text: str) -> Config:
-    """Load a configuration as its users do, from a file."""
+    """Load a configuration from a file, as users do."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "ermon.yml"
         file.write_text(text)
@@ -85,7 +85,7 @@ def config(text: str) -> Config:
 
 
 def as_path(text: str) -> AsPath:
-    """Read ``64500 12076 {8075 8068}``: braces hold an AS_SET, parentheses a confederation's sequence."""
+    """Parse ``64500 12076 {8075 8068}``: braces are an AS_SET, parentheses a confederation's sequence."""
     segments = re.findall(r"([{(\[]?)([\d ]*\d)[})\]]?", text)
     return AsPath(
         PathSegment(_BRACKETS[bracket], tuple(map(int, asns.split()))) for bracket, asns in segments
@@ -103,7 +103,7 @@ def attributes(via: str | None, path: str, communities: str) -> Attributes:
 
 
 class Story:
-    """A monitor with a clock, spoken to in words."""
+    """A monitor with a clock, and methods in the words of the domain."""
 
     def __init__(self, config: Config, *, start: float = START) -> None:
         self.config = config
@@ -122,14 +122,14 @@ class Story:
         return self._apply(SessionDown(self.now, feed, reason) for feed in feeds)
 
     def end_of_rib(self, *feeds: str, family: Family | None = None) -> Self:
-        """End the first dump of the feeds: of all their families, or of the one named."""
+        """End the first dump of the feeds, in all their families or in the given one."""
         for feed in feeds:
             families = self.config.feeds[feed].families if family is None else (family,)
             self._apply(EndOfRib(self.now, feed, each) for each in families)
         return self
 
     def refresh_begins(self, feed: str, *families: Family) -> Self:
-        """The router begins to send all routes again: of all its families, or of those named."""
+        """Begin to send all routes again, in all families or in the given ones."""
         named = families or self.config.feeds[feed].families
         return self._apply(RefreshBegan(self.now, feed, family) for family in named)
 
@@ -148,7 +148,7 @@ class Story:
         preference: int | None = None,
         withdrawing: Iterable[str] = (),
     ) -> Self:
-        """Announce prefixes in one UPDATE, which may withdraw others. ``via=None`` is one without a next hop."""
+        """Announce prefixes in one UPDATE, which may withdraw others. ``via=None`` announces without a next hop."""
         next_hops = via if isinstance(via, Mapping) else dict.fromkeys(FAMILIES, via)
         shared = {
             family: structs.replace(attributes(address, path, communities), local_preference=preference)
@@ -182,32 +182,32 @@ class Story:
         return self._apply([ProcessDown(self.now, process, "exited")])
 
     def cannot_listen(self, local: str, problem: str | None) -> Self:
-        """An address of ermon's cannot be listened on; ``None``: it can."""
+        """Report that listening on an address of ermon fails; ``None``: it works."""
         return self._apply([ListeningJudged(self.now, local, problem)])
 
     def refused(self, peer: str, *, at: str) -> Self:
-        """Somebody connects who is no feed's router there."""
+        """Report a connection from a host that is no feed's router."""
         return self._apply([ConnectionsRefused(self.now, at, peer, 1)])
 
     def process_silent(self, process: str = EDGES) -> Self:
         return self._apply([ProcessSilent(self.now, process, "did not answer for 10 seconds")])
 
     def restart(self) -> Self:
-        """Let another ermon go on with what this one has kept; routers have yet to call."""
+        """Continue with another ermon that has what this one has stored; the routers have not connected yet."""
         self._settle()
         self.monitor = self.monitor.restarted(self.now)
         return self
 
     def judge_source(self, source: str, problem: str | None = None) -> Self:
-        """A published list came into force, or could not be used."""
+        """Report that a published list came into force, or could not be used."""
         return self._apply([SourceJudged(self.now, source, problem)])
 
     def accept(self, check: str, because: str = "accepted by ann: as planned", **labels: str) -> Self:
-        """Let somebody take what the check calls wrong for right."""
+        """Accept the present state of a check's subjects."""
         return self._apply([Accepted(self.now, check, tuple(labels.items()), because)])
 
     def judge_storage(self, problem: str | None = None) -> Self:
-        """What must outlive ermon was written, or could not be."""
+        """Report that the state was written to disk, or could not be."""
         return self._apply([StorageJudged(self.now, problem)])
 
     def wait(self, seconds: float) -> Self:
@@ -216,7 +216,7 @@ class Story:
         return self
 
     def get_in_sync(self, *feeds: str) -> Self:
-        """End the first dump of the feeds, and wait until that counts."""
+        """End the first dump of the feeds, and wait until they are in sync."""
         return self.end_of_rib(*feeds).wait(SETTLE)
 
     def reconfigure(self, config: Config) -> Self:
@@ -239,18 +239,18 @@ class Story:
 
     @property
     def transitions(self) -> list[Transition]:
-        """What was raised and cleared until now."""
+        """The transitions until now."""
         self._settle()
         return self._transitions
 
     @property
     def requests(self) -> list[FeedRequest]:
-        """What was asked of the BGP side until now."""
+        """The requests to routers until now."""
         self._settle()
         return self._requests
 
     def take_changes(self) -> list[Change]:
-        """Return what has changed since this was last asked."""
+        """Return what has changed since the last call."""
         self._settle()
         changes, self._changes = self._changes, []
         return changes
@@ -261,7 +261,7 @@ class Story:
         return round(self.now - self.start, 3)
 
     def status(self, check: str, **labels: str) -> str:
-        """Return the status of a subject that must exist, its labels in the order of the catalogue."""
+        """Return the status of a subject that must exist, with its labels in the order of the catalogue."""
         for case in self.monitor.statuses():
             if case.subject.check == check and case.subject.labels == tuple(labels.items()):
                 return case.status.value
@@ -275,11 +275,11 @@ class Story:
         return found[0] if found else None
 
     def raised(self, *checks: str) -> list[str]:
-        """Name the raised findings, as ``link-down chicago primary ipv4``: all, or those of some checks."""
+        """Return the raised findings, such as ``link-down chicago primary ipv4``: all, or those of some checks."""
         return sorted(_name(f) for f in self.monitor.findings() if not checks or f.check in checks)
 
     def told(self, *checks: str) -> list[str]:
-        """Tell what was raised and cleared so far, as ``10.0 raised link-down chicago primary ipv4``."""
+        """Return all transitions so far, such as ``10.0 raised link-down chicago primary ipv4``."""
         return [
             f"{round(t.time - self.start, 3)} {t.state} {_name(t.finding)}"
             for t in self.transitions
@@ -289,11 +289,11 @@ class Story:
     # What must come ----------------------------------------------------------------------------------
 
     def assert_raised_after(self, seconds: float, check: str, **labels: str) -> Finding:
-        """The finding is raised exactly so many seconds from now, and not a millisecond before."""
+        """Check that the finding is raised exactly this number of seconds from now, and not a millisecond earlier."""
         return self._assert_told_after(TransitionState.RAISED, seconds, check, labels)
 
     def assert_cleared_after(self, seconds: float, check: str, **labels: str) -> Finding:
-        """The finding is cleared exactly so many seconds from now, and not a millisecond before."""
+        """Check that the finding is cleared exactly this number of seconds from now, and not a millisecond earlier."""
         return self._assert_told_after(TransitionState.CLEARED, seconds, check, labels)
 
     def _assert_told_after(

@@ -1,4 +1,4 @@
-"""What the contributor's guide shows is what there is."""
+"""The code that the contributor's guide shows is the real code."""
 
 from __future__ import annotations
 

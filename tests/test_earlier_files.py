@@ -1,8 +1,8 @@
-"""What an earlier ermon wrote can still be read: recordings, its store, and reports to compare with.
+"""Files of an earlier ermon can still be read: recordings, its store, and reports to compare with.
 
-The files in ``recorded/earlier-ermon`` are of its first version, in which modules and classes had other names. In
-its first life a pool leaked in both families and came back in IPv6, and Microsoft drained a link; in its second the
-leak ended and began again.
+The files in ``recorded/earlier-ermon`` are from its first version, in which modules and classes had other names. In its
+first run a pool leaked in both families and came back in IPv6, and Microsoft drained a link; in its second run the leak
+ended and began again.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ermon.verify.report import load_report
 EARLIER = Path(__file__).parent / "recorded" / "earlier-ermon"
 RECORDINGS = sorted(EARLIER.glob("*.jsonl.gz"))
 NOW = datetime(2026, 11, 30, 12, 39, tzinfo=UTC).timestamp()
-"""A little after the store was left."""
+"""A little after the last entry of the store."""
 
 AGREED = {"pool-leak", "drain"}
-"""Checks whose rules have not changed since: the recordings must tell the same of them to the millisecond."""
+"""Checks whose rules have not changed since: recordings must give the same transitions to the millisecond."""
 
 
 def transitions(*files: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[float, str, str, str]]:

@@ -1,4 +1,4 @@
-"""What people read is in plain English, in the words that network engineers use.
+"""Texts for users are in plain English, in the words that network engineers use.
 
 The glossary in ``.github/CONTRIBUTING.md`` has the words; this is the list of those that they replace.
 """
@@ -24,7 +24,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ermon"
 
 MOST_README_WORDS = 1_800
-"""What it is, one picture, the first commands, how to get into production; the rest is on the pages under ``deploy/``."""
+"""The README has what ermon is, one picture, the first commands and the way into production; the rest is in
+``deploy/``.
+"""
 
 SAY_INSTEAD = {
     r"brings?|brought|bringing": "receives, advertises, learned",
@@ -50,16 +52,16 @@ SAY_INSTEAD = {
     r"unless told otherwise": "by default",
     r"cannot be told": "is unknown, cannot be distinguished",
 }
-"""Patterns of whole words, and what to say instead."""
+"""Patterns of whole words, and the words to use instead."""
 
 FAMILY = re.compile(r"\bipv[46] (?:routes|prefix|prefixes|space)\b(?! *[-=])")
-"""IPv4 and IPv6 are spelled so in text; ``ipv4`` is a value."""
+"""IPv4 and IPv6 are spelled like this in text; ``ipv4`` is a value."""
 
 WORD = {re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE): instead for pattern, instead in SAY_INSTEAD.items()}
 
 
 def said() -> Iterator[tuple[str, str]]:
-    """Yield every text that people read, with where it is."""
+    """Yield every text for users, with its place."""
     yield from messages()
     yield from catalogue()
     yield from helps(parser(), "ermon")
@@ -75,7 +77,7 @@ def said() -> Iterator[tuple[str, str]]:
 
 
 def messages() -> Iterator[tuple[str, str]]:
-    """Yield the texts in the code: messages, log events, helps of metrics. Docstrings are none."""
+    """Yield the texts in the code: messages, log events, helps of metrics; but no docstrings."""
     for path in PACKAGE.rglob("*.py"):
         tree = ast.parse(path.read_text())
         silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -95,7 +97,7 @@ def catalogue() -> Iterator[tuple[str, str]]:
 
 def helps(command: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, str]]:
     yield f"{name} --help", f"{command.description} {command.epilog}"
-    for action in command._actions:  # argparse has no other way to them
+    for action in command._actions:  # argparse has no public attribute for them
         if action.help and action.help is not argparse.SUPPRESS:
             yield f"{name} --help", action.help
         if isinstance(action, argparse._SubParsersAction):

@@ -1,4 +1,4 @@
-"""What the documents say is so: their links lead somewhere, their commands are ermon's, their tables are right."""
+"""The documents are right: their links lead somewhere, their commands are ermon's, their tables are up to date."""
 
 import re
 from pathlib import Path
@@ -27,13 +27,13 @@ def text_of(document):
 
 
 def commands_of(document):
-    """Return the commands of ermon's that a document shows in blocks of shell."""
+    """Return ermon's commands that a document shows in blocks of shell."""
     shell = "\n".join(re.findall(r"```sh\n(.*?)```", text_of(document), re.DOTALL))
     return set(re.findall(r"(?:^\s*(?:sudo )?|/bin/)ermon ([a-z]+)", shell, re.MULTILINE))
 
 
 def anchors_of(document):
-    """Return what GitHub calls a document's headings."""
+    """Return the anchors that GitHub makes from a document's headings."""
     headings = re.findall(
         r"^#+ (.+)$", re.sub(r"```.*?```", "", text_of(document), flags=re.DOTALL), re.MULTILINE
     )

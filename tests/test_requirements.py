@@ -1,4 +1,6 @@
-"""What the tests install is what ``pyproject.toml`` asks for, production gets the same, and each file of it is known."""
+"""The lock file of the tests has what ``pyproject.toml`` requires, production gets the same, and each file has its
+hash.
+"""
 
 import os
 import re
@@ -16,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def entries(lock):
-    """One for each release: what is asked for, and the hashes of its files."""
+    """Return one entry for each release: the requirement, and the hashes of its files."""
     return re.sub(r" \\\n +", " ", re.sub(r"(?m)^ *#.*\n?", "", lock.read_text())).splitlines()
 
 

@@ -1,4 +1,4 @@
-"""What is written from the catalogue of checks and the models of files is what they say now."""
+"""Files that are generated from the catalogue of checks and the models of files are up to date."""
 
 from __future__ import annotations
 

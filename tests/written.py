@@ -1,6 +1,7 @@
-"""Writes the files that are written from the catalogue of checks and the models of files, at the top of the repository:
+"""Writes the files that are generated from the catalogue of checks and the models of files. Run at the top of the
+repository:
 
-python -m tests.written
+    python -m tests.written
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ WRITTEN: Mapping[str, Callable[[], str]] = {
     **{f"deploy/prometheus/ermon-{each}.rules.yml": lambda each=each: render([each]) for each in RuleSet},
     "deploy/prometheus/tests/ermon-findings.test.yml": catalogue_tests.render,
 }
-"""By file: its text."""
+"""The text of each file."""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Records what ExaBGP prints for stimuli that the older recordings lack: ``extra-VERSION.jsonl`` and its index.
+"""Records ExaBGP's output for stimuli that the older recordings lack: ``extra-VERSION.jsonl`` and its index.
 
-Run it from the top of the repository with ``python -m tests.recorded.record``. It starts ExaBGP on loopback,
-speaks to it as a router would, and keeps its lines as they are; the index names the stimulus of each.
+Run it from the top of the repository with ``python -m tests.recorded.record``. It starts ExaBGP on loopback, acts as
+its router, and keeps its lines as they are; the index names the stimulus of each.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ HOP = attribute(0x40, 3, socket.inet_aton("192.0.2.1"))
 
 
 def path(*segments: tuple[int, Sequence[int]], code: int = 2, number: str = "I") -> bytes:
-    """Encode an AS_PATH, or with ``code`` 17 an AS4_PATH: kind and ASNs of each segment."""
+    """Encode an AS_PATH, or with ``code`` 17 an AS4_PATH, from the kind and ASNs of each segment."""
     value = b"".join(struct.pack(f"!BB{len(a)}{number}", kind, len(a), *a) for kind, a in segments)
     return attribute(0x40 if code == 2 else 0xC0, code, value)
 
@@ -194,7 +194,7 @@ FAREWELLS = (
 
 
 class Recorder:
-    """An ExaBGP that writes to a file, and the label of each of its lines so far."""
+    """An ExaBGP that writes to a file, with the label of each line so far."""
 
     def __init__(self, folder: Path) -> None:
         self.output = folder / "lines"
@@ -226,7 +226,7 @@ class Recorder:
                 process.kill()
 
     def expect(self, label: str, *types: str) -> None:
-        """Wait for lines of these types, which ``label`` has caused, and for nothing else."""
+        """Wait for exactly these types of lines, which ``label`` has caused."""
         deadline = time.monotonic() + PATIENCE
         while len(lines := self.output.read_bytes().splitlines()) < len(self.labels) + len(types):
             if time.monotonic() > deadline:
@@ -304,7 +304,7 @@ def _record_add_path(recorder: Recorder) -> None:
 
 
 def _record_reload(recorder: Recorder, exabgp: subprocess.Popen[bytes]) -> None:
-    """A session with everything switched on lives through a reload; then it ends, and counts anew."""
+    """Record a session with all capabilities through a reload; then it ends, and its counters start again."""
     with recorder.speaker(target="127.0.0.2", add_path=True) as router:
         recorder.expect(
             "up-everything", "state", "open", "open", "negotiated", "keepalive", "keepalive", "state"
@@ -317,7 +317,7 @@ def _record_reload(recorder: Recorder, exabgp: subprocess.Popen[bytes]) -> None:
 
 
 def _without_asn4() -> bytes:
-    """An OPEN of a speaker that knows two-octet ASNs only (RFC 6793)."""
+    """Return an OPEN of a speaker that supports only two-octet ASNs (RFC 6793)."""
     opening = open_message(ASN, router_id="10.0.0.1", hold_time=240, graceful_restart=None)
     capability = b"\x41\x04" + struct.pack("!I", ASN)
     at = opening.index(capability)

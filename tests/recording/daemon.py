@@ -46,7 +46,7 @@ class MiniatureDaemon:
     def _drop(self, lines: int) -> None:
         self.dropped += lines
 
-    # What happens to it
+    # Input
 
     def lines(self, *lines: bytes) -> None:
         for line in lines:
@@ -86,7 +86,7 @@ class MiniatureDaemon:
         for t in self.monitor.advance(now).transitions:
             self._told.append(_told(t.time, str(t.state), t.finding.check, t.finding.labels))
 
-    # What it left
+    # Results
 
     @property
     def told(self) -> list[Told]:

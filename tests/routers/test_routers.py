@@ -51,7 +51,7 @@ def commands(text):
 
 
 def in_vrfs(settings):
-    """Private peering in a VRF of its own, and Microsoft peering in the global table."""
+    """Private peering in its own VRF, and Microsoft peering in the global table."""
     settings["circuits"]["dallas-private"]["vrf"] = "PRIVATE"
     settings["feeds"]["edge-3-private"] = {
         "router": "edge-3",

@@ -87,7 +87,7 @@ def test_the_configuration_sets_severities():
 
 
 def test_a_check_that_is_switched_off_has_no_alert():
-    off = {"churn-high", "internet-preferred"}  # one by the configuration, one unless switched on
+    off = {"churn-high", "internet-preferred"}  # one by configuration, one off by default
     assert set(CATALOGUE) - set(alerts(load(REFERENCE))) == off
 
 

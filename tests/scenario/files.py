@@ -10,11 +10,11 @@ from ermon.scenario.load import Scenario, load_scenarios
 COMPANY = Path(__file__).parents[1] / "scenarios" / "networks" / "company.yml"
 CONFIG = load_config(COMPANY).config
 START = 1_767_225_600.0
-"""2026-01-01T00:00:00Z: when a scenario begins, unless it says otherwise."""
+"""2026-01-01T00:00:00Z, the default start of a scenario."""
 
 
 def write(folder: Path, steps: str, *, more: str = "", head: str = "") -> Path:
-    """Write a file with one scenario of these steps; ``more`` belongs to it, ``head`` to the file."""
+    """Write a file with one scenario of these steps; ``more`` is added to the scenario, ``head`` to the file."""
     file = folder / "policy.yml"
     lines = [f"config: {COMPANY}", *head.splitlines(), "scenarios:", "  - name: it works", *more.splitlines()]
     lines += ["    steps:", *(f"      {line}" for line in steps.strip().splitlines())]
@@ -27,7 +27,7 @@ def read(folder: Path, steps: str, *, more: str = "", head: str = "") -> Scenari
 
 
 def errors(file: Path) -> list[str]:
-    """Return what is wrong with a file, without its name."""
+    """Return the mistakes in a file, without its name."""
     try:
         load_scenarios(file)
     except ConfigError as error:
@@ -36,5 +36,5 @@ def errors(file: Path) -> list[str]:
 
 
 def unmet(scenario: Scenario) -> list[str]:
-    """Return what is not met, without its place."""
+    """Return the expectations that are not met, without their places."""
     return [failure.message for failure in scenario.failures(scenario.play())]

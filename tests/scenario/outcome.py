@@ -1,4 +1,4 @@
-"""Plays scenarios that must come true."""
+"""Runs scenarios that must pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ermon.scenario.play import Record
 
 
 def assert_it_comes_true(scenario: Scenario) -> Record:
-    """Play a scenario, and fail with its report if it does not come true."""
+    """Run a scenario, and fail with its report if it does not pass."""
     record = scenario.play()
     found = scenario.failures(record)
     assert not found, "\n".join(report(scenario, record, found))

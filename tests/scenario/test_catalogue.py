@@ -1,4 +1,4 @@
-"""The catalogue of checks, held to its word by scenarios that can be read as its documentation."""
+"""The catalogue of checks, tested by scenarios that also document it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WITHOUT_PREFIXES = frozenset(
         "view-missing",
     }
 )
-"""Checks that have no label ``family`` and name no prefixes: the families have no part in them."""
+"""Checks without the label ``family`` and without prefixes, which do not depend on the family."""
 
 
 @functools.cache
@@ -78,7 +78,9 @@ def assert_each_finding_says_what_it_is_about(record: Record) -> None:
         assert said.setdefault(finding.summary, about) == about
         evidence = finding.evidence
         places = evidence.get("routers", evidence.get("feeds", ()))
-        if finding.check != "pool-leak":  # its words are promised: the uplink and the router, no feed
+        if (
+            finding.check != "pool-leak"
+        ):  # its text is fixed by the contract: the uplink and the router, no feed
             assert all(names_in(finding.summary, place) for place in places), finding.summary
         for prefix in evidence.get("prefixes", ())[:1]:
             assert names_in(finding.summary, prefix), finding.summary
@@ -89,7 +91,7 @@ def expects(scenario: Scenario, check: str, state: TransitionState) -> bool:
 
 
 def is_trap(scenario: Scenario, check: str) -> bool:
-    """A scenario that says that the check must not be raised, and expects it nowhere."""
+    """Return whether a scenario says that the check must not be raised, and never expects it."""
     if expects(scenario, check, TransitionState.RAISED):
         return False
     expected = scenario.expected

@@ -1,5 +1,5 @@
-"""How companies connect to Microsoft: on a good day ermon says nothing about any of these networks, and when their circuit
-is lost, somebody is paged.
+"""Designs of companies' connections to Microsoft: on a good day ermon raises nothing, and after the loss of the circuit
+it raises a critical finding or warning.
 """
 
 from __future__ import annotations

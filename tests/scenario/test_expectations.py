@@ -1,4 +1,4 @@
-"""What may be expected: only what the configuration can say at all."""
+"""Expectations are accepted only if the configuration makes them possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A good day: what the configuration expects of each feed, and nothing that it forbids."""
+"""A good day: every feed has what the configuration expects, and nothing that it forbids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenario files: what is read of them, and every error with its place."""
+"""Scenario files: what is read from them, and every error with its place."""
 
 from __future__ import annotations
 

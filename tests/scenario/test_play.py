@@ -1,4 +1,4 @@
-"""The clock of a scenario: when it stops, and when it is asked."""
+"""The clock of a scenario: when it stops, and when expectations are checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_until_ends_it_before_a_finding_is_raised(tmp_path: Path):
 def test_a_transition_is_of_the_step_after_which_it_came(tmp_path: Path):
     steps = LOST + "}\n- {at: 20s, announce: 198.51.100.0/28, feed: isp-a}"
     told = read(tmp_path, steps).play().reported
-    # The timer that is due comes before the step of the same instant.
+    # A timer that is due fires before the step of the same instant.
     assert [(each.time, each.step, each.transition.finding.check) for each in told] == [
         (20, 1, "link-down"),
         (20, 1, "link-down"),

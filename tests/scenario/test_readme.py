@@ -1,4 +1,4 @@
-"""What the document about scenarios shows works as it is."""
+"""The examples in the README about scenarios work as they are."""
 
 import re
 from pathlib import Path

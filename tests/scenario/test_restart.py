@@ -1,4 +1,4 @@
-"""What outlives a restart of ermon, held to its word by scenarios."""
+"""What survives a restart of ermon, tested by scenarios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ermon test``: what it prints, and its exit code."""
+"""``ermon test``: its output and its exit code."""
 
 from __future__ import annotations
 

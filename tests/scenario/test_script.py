@@ -1,4 +1,4 @@
-"""What the steps of a scenario do, what is wrong with them, and how they are told."""
+"""The steps of a scenario: their effects, their mistakes, and their texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONVERGED = "- converge: all\n"
 
 
 def events(folder: Path, steps: str, more: str = "") -> tuple[Event, ...]:
-    """Return what the last step makes happen."""
+    """Return the events of the last step."""
     return read(folder, steps, more=more).acts[-1].events
 
 
@@ -36,7 +36,7 @@ def update(folder: Path, steps: str, more: str = "") -> Update:
 
 
 def announced(found: Update) -> list[tuple[str, str, str]]:
-    """Each route as prefix, next hop and path."""
+    """Return each route as prefix, next hop and path."""
     return [(str(r.prefix), str(r.attributes.next_hop), r.attributes.path_text) for r in found.announced]
 
 

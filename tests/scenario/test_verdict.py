@@ -1,4 +1,4 @@
-"""What came against what was expected."""
+"""The comparison of transitions with expectations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Published lists for the tests.
 
-Microsoft's real lists are not reproduced: these are invented, in documentation address space (RFC 5737,
-RFC 3849), in the shapes that Microsoft documents.
+Microsoft's real lists are not reproduced: these are invented, in documentation address space (RFC 5737, RFC 3849), in
+the formats that Microsoft documents.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def tags_document(*prefixes: str, name: str = "Storage", change_number: int = 1)
 
 
 def texts(published: PublishedList) -> list[str]:
-    """A list as people write it: the prefixes, with their periods where they have one."""
+    """Return a list as text: the prefixes, with their periods if they have one."""
     return [_text(item) for item in published.prefixes]
 
 

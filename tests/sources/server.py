@@ -16,7 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ListServer:
-    """Answers as it is told to, and remembers what it was asked."""
+    """Answers as a test tells it, and stores the requests."""
 
     def __init__(self) -> None:
         app = web.Application()
@@ -41,7 +41,7 @@ class ListServer:
         return [request.path for request in self.requests]
 
     async def asked(self, count: int) -> None:
-        """Wait until there were so many requests."""
+        """Wait until there were this number of requests."""
         async with self._asked:
             await self._asked.wait_for(lambda: len(self.requests) >= count)
 
@@ -67,7 +67,7 @@ class ListServer:
         self.handle(path, answer)
 
     def serve_versioned(self, path: str, body: bytes, etag: str, modified: str | None = None) -> None:
-        """Send a body only to those who do not have it (RFC 9110 section 13.1)."""
+        """Send the body only to clients that do not have it (RFC 9110 section 13.1)."""
 
         async def answer(request: web.Request) -> web.Response:
             headers = {"ETag": etag} | ({"Last-Modified": modified} if modified else {})
@@ -81,7 +81,7 @@ class ListServer:
         self.serve(path, b"", status=status, Location=target)
 
     def fall_silent(self, path: str, body: bytes = b"") -> None:
-        """Send the beginning of an answer, and then nothing until the client has gone."""
+        """Send the beginning of an answer, and then nothing until the client is gone."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -94,8 +94,8 @@ class ListServer:
         self.handle(path, answer)
 
     def break_off(self, path: str, body: bytes, length: int | None = None) -> None:
-        """Close the connection in the midst of an answer, or before it if there is no ``body``; without
-        ``length`` it is sent in chunks.
+        """Close the connection within an answer, or before it if there is no ``body``; without ``length`` the answer is
+        chunked.
         """
 
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -127,5 +127,5 @@ def server_tls() -> ssl.SSLContext:
 
 
 def trusting_tls() -> ssl.SSLContext:
-    """What a client needs to trust the servers of the tests."""
+    """Return what a client needs to trust the servers of the tests."""
     return ssl.create_default_context(cafile=CERTIFICATE)

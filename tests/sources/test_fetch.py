@@ -1,4 +1,4 @@
-"""One GET of whatever answers, and a whole list from where it is."""
+"""A GET request to any server, and a whole list from its address."""
 
 import asyncio
 import gzip
@@ -112,7 +112,7 @@ async def test_too_many_requests_is_an_hour_s_rest_or_what_the_server_asks_for(
 
 
 async def test_a_page_is_no_list(server: ListServer):
-    """Log-in pages and captive portals answer 200."""
+    """Log-in pages and captive portals answer with status 200."""
     server.serve("/tags.json", b"<html>Please log in</html>", "text/html; charset=utf-8")
     assert str(await failure(server.url("/tags.json"))) == "127.0.0.1/tags.json: sent text/html, not JSON"
 

@@ -24,7 +24,7 @@ from tests.sources.lists import CHANGES, ENDPOINTS, VERSION, encode, tags_docume
 from tests.sources.server import ListServer
 
 SOON = 0.01
-"""A refresh that is due again as soon as it is done."""
+"""An interval after which a refresh is due at once."""
 LATER = 12 * 3600.0
 
 OLD = ("192.0.2.0/26", "192.0.2.64/26", "192.0.2.128/25", "2001:db8::/33", "2001:db8:8000::/33")
@@ -34,7 +34,7 @@ SHRUNK = ("192.0.2.0/26", "2001:db8::/33", "2001:db8:8000::/33")
 
 @dataclass
 class Reports:
-    """What a keeper has said."""
+    """The reports of a keeper."""
 
     said: list[tuple[str, str, object]] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -64,7 +64,7 @@ class Reports:
 
 @dataclass
 class Bench:
-    """Keepers one after the other, as an ermon that is started again and again."""
+    """Keepers one after the other, as with an ermon that is restarted repeatedly."""
 
     folder: Path
     on_disk: bool = True
@@ -310,7 +310,7 @@ async def test_whoever_means_a_much_shorter_list_is_told_what_to_do(bench: Bench
 
 
 def again(keeper: SourceKeeper, source: Source) -> None:
-    """Let a source be asked at once."""
+    """Let a source be requested at once."""
     place_of(keeper, source).due = 0
     place_of(keeper, source).changed.set()
 
@@ -361,7 +361,7 @@ async def test_a_part_that_a_list_no_longer_has_is_refused_alone(bench: Bench, s
 
 
 def two_tags(storage: list[str], sql: list[str]) -> bytes:
-    """The two service tags in one list."""
+    """Return a list with two service tags."""
     one, other = (json.loads(tags_document(*found)) for found in (storage, sql))
     other["values"][0] |= {"name": "Sql", "id": "Sql"}
     one["values"] += other["values"]
@@ -369,7 +369,7 @@ def two_tags(storage: list[str], sql: list[str]) -> bytes:
 
 
 async def test_a_file_that_cannot_be_read_is_told_at_once(bench: Bench):
-    """Waiting mends a network, not a file name."""
+    """Retries can help with a network, but not with a wrong file name."""
     async with bench.run(Source("service-tags", "tags.json", LATER, ("Storage",))):
         what, _, reason = (await bench.reports.count(1))[0]
     assert (what, reason) == (
@@ -614,7 +614,7 @@ async def test_a_full_disk_is_logged_once_and_the_list_is_in_force(
 async def test_a_list_is_written_once_the_disk_has_room_again(
     bench: Bench, server: ListServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Otherwise the next start would take an older list for the one whose edition the server knows."""
+    """Otherwise the next start would use an older list with the version that the server reports as unchanged."""
     written = asyncio.Event()
     keep, loop = ListFiles.keep, asyncio.get_running_loop()
     tries = 0
@@ -652,7 +652,7 @@ async def test_the_age_is_since_the_list_was_last_known_to_be_what_is_published(
         await rest(keeper, source)
         bench.now += 100
         assert keeper.ages() == {SourceKey.of(source): 100}
-        bench.now -= 5000  # somebody sets the clock
+        bench.now -= 5000  # the clock is set
         assert keeper.ages() == {SourceKey.of(source): 0}
 
 

@@ -84,7 +84,7 @@ def test_a_list_of_which_more_than_half_is_gone_is_refused(old, new, problem):
 
 
 def test_repetitions_count_for_nothing():
-    """Otherwise a list that says each thing three times could never be tidied up."""
+    """Otherwise a list with each prefix three times could never lose the repetitions."""
     old = listed("192.0.2.0/25", "192.0.2.0/26", "192.0.2.64/26")
     assert refusal(listed("192.0.2.0/25", "192.0.2.0/26"), old) is None
     dated = published_list(

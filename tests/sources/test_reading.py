@@ -1,4 +1,4 @@
-"""Lists that are files, and the kinds of lists: how each is read, and its pages put together."""
+"""Lists in files, and the kinds of lists: how each is read, and how its pages are combined."""
 
 import os
 from typing import get_args, get_type_hints

@@ -1,4 +1,4 @@
-"""Published lists and maintenance windows as they are kept in the store."""
+"""Published lists and maintenance windows in the store."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_the_timeline_outlives_ermon(tmp_path: Path):
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0], ids=["back", "forward"])
 async def test_what_is_kept_of_the_last_day_moves_with_the_clock(tmp_path: Path, step: float):
-    """And what comes then is written down too, though the clock has been later already."""
+    """And what follows is stored too, although the clock was later before."""
     net, timeline = company().converge(), Timeline()
     timeline.follow(net.monitor, net.take_changes())
     net.wait(7200)

@@ -1,4 +1,4 @@
-"""The history in the store: findings and links of any span, and files of versions that kept less."""
+"""The history in the store: findings and links of any span, and files of versions that stored less."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LINK = (("chicago", "primary"), "ipv6")
 
 
 def hour(number: int, prefixes: int = 4) -> KeptTimeline:
-    """One link of an hour, with a count at its begin."""
+    """An hour of one link, with a count at its beginning."""
     began = number * 3600.0
     return KeptTimeline(began + 3600.0, [began], [KeptTrack(LINK, [(began, Shown.UP)], [prefixes], None)])
 
@@ -145,7 +145,7 @@ async def test_a_file_of_an_earlier_version_is_completed_and_can_be_given_back_t
         store.keep_hours({HOUR: packed(hour(HOUR))})
     with contextlib.closing(sqlite3.connect(path_of(folder))) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone() == version
-        # What the first versions do; a finding that is no JSON is not their fault either.
+        # This is what the first versions do; a finding that is not JSON is not their error either.
         connection.execute("INSERT OR REPLACE INTO history VALUES ('f2', ?, '{')", (START + 61,))
         connection.execute(
             "INSERT INTO history SELECT 'f3', cleared_at, finding FROM history WHERE id = 'f1'"

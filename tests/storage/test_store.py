@@ -1,4 +1,4 @@
-"""What outlives ermon, and what a disk may do to it."""
+"""What survives a restart, and failures of the disk."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def delivery(name: str, at: float = START) -> Delivery:
 
 
 class Told:
-    """What a store reports."""
+    """The reports of a store."""
 
     def __init__(self) -> None:
         self.problems: list[str | None] = []
@@ -144,7 +144,7 @@ def delete_files(folder: Path) -> None:
 
 
 def hold(path: Path) -> subprocess.Popen[bytes]:
-    """Have another process open the file for itself, until its standard input is closed."""
+    """Let another process open the file exclusively, until its standard input is closed."""
     other = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -319,7 +319,7 @@ async def test_the_oldest_history_makes_room_and_the_file_shrinks(folder: Path):
 
 
 class Disk:
-    """What SQLite is told of the disk."""
+    """The disk as SQLite sees it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pragma = ""
@@ -456,7 +456,7 @@ async def test_a_disk_that_does_not_answer_holds_up_neither_start_nor_end(
             await store.save([raised(finding("after"))])
             stuck.set()
             await eventually(lambda: store.problem is None, "it works")
-    async with opened(folder) as store:  # which may take longer on a machine that is busy
+    async with opened(folder) as store:  # this may take longer on a busy machine
         assert [found.id for found in store.kept.findings] == ["after"], (
             "the start went on without the others"
         )
@@ -549,7 +549,7 @@ async def test_a_file_that_is_found_broken_when_it_is_read_is_told_and_replaced_
         size = path_of(folder).stat().st_size
         with path_of(folder).open("r+b") as broken:
             broken.seek(size // 4)
-            broken.write(b"\xff" * (size // 2))  # what is read, and not what a write needs
+            broken.write(b"\xff" * (size // 2))  # a query reads it, and a write does not
         await store.history(START, 10_000)
         await eventually(lambda: told.problems, "it is told, though nothing changes")
         assert "was damaged" in (told.problems[0] or "")
@@ -613,7 +613,7 @@ async def test_a_file_that_lacks_tables_is_broken(folder: Path):
 
 
 def damage_schema(folder: Path, before: bytes, after: bytes) -> None:
-    """Change the text of a table's statement where SQLite keeps it: its own message quotes what it finds."""
+    """Change the text of a table's statement in SQLite's schema, because SQLite's error message quotes it."""
     path = path_of(folder)
     data = path.read_bytes()
     assert before in data
@@ -716,7 +716,7 @@ async def test_a_finding_without_a_possible_date_is_dropped(folder: Path, time: 
 
 @pytest.mark.parametrize(("at", "byte"), [(18, 3), (19, 255), (60, 127)])
 async def test_a_file_with_a_damaged_header_is_set_aside(folder: Path, at: int, byte: int):
-    """SQLite calls the first two read-only, and a newer ermon would have written the third."""
+    """SQLite reports the first two as read-only, and the third as written by a newer version."""
     async with opened(folder) as store:
         await store.save([raised(finding("before"))])
     data = bytearray(path_of(folder).read_bytes())

@@ -14,5 +14,5 @@ def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def net() -> Company:
-    """The company on a good day that has lasted for a minute."""
+    """The company after a minute of a good day."""
     return company().process_up("edges").process_up("outside").converge().wait(60)

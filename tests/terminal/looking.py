@@ -1,4 +1,4 @@
-"""Looks at a story's ermon as its users do: over its web, with the command line."""
+"""Shows a story's ermon as its users see it: over its web, with the command line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ URL = "http://127.0.0.1:10179"
 
 @dataclass(frozen=True)
 class Seen:
-    """What a command said."""
+    """The output of a command."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ class Seen:
 
     @property
     def first(self) -> str:
-        """All of the headline, however narrow the terminal."""
+        """The whole headline, however narrow the terminal is."""
         return " ".join(self.out.partition("\n\n")[0].split())
 
     @property
@@ -46,14 +46,14 @@ class Seen:
         return json.loads(self.out)
 
     def section(self, title: str) -> str:
-        """What stands under a title, its spaces and lines together."""
+        """The text under a title, with spaces and lines joined."""
         _, _, below = self.out.partition(f"\n{title}\n")
         assert below, f"there is no {title!r} in:\n{self.out}"
         return " ".join(below.partition("\n\n")[0].split())
 
 
 async def look_at(url: str, *arguments: str) -> Seen:
-    """Run a command as its own process would: on another thread, with an event loop of its own."""
+    """Run a command as a separate process would: on another thread, with its own event loop."""
     command, *others = arguments
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -67,7 +67,7 @@ async def look(net: Story, *arguments: str) -> Seen:
 
 
 def snapshot_of(net: Story) -> dict[str, Any]:
-    """What a daemon answers at this moment, as JSON values to be changed at will."""
+    """Return the daemon's present answers as JSON values; a test may change them."""
     context = Site(net).context()
     findings = tuple(map(finding_doc, findings_now(context)))
     event = SnapshotEvent(status=status_of(context, collect(context.monitor())), findings=findings)

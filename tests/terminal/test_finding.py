@@ -1,4 +1,4 @@
-"""One finding, with what to do about it filled in."""
+"""One finding, with its steps filled in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture that takes every event shows what one that was taken anew would show."""
+"""A picture that takes every event shows the same as one from a new snapshot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
 
 
 class Follower:
-    """A picture of a story that takes what is published of it."""
+    """A picture of a story that takes every published event."""
 
     def __init__(self, net: Company) -> None:
         self.net = net
@@ -33,7 +33,7 @@ class Follower:
         self.picture = picture_of(snapshot_of(net))
 
     def settle(self) -> list[str]:
-        """Take what has happened, and tell what has changed."""
+        """Take the events so far, and return what has changed."""
         with self.hub.subscribe(self.hub.last_id) as subscription:
             before = facts(self.picture)
             self.hub.publish_outcome(self.net.monitor, self.net.monitor.advance(self.net.now))
@@ -48,7 +48,7 @@ def follower(net: Company) -> Follower:
 
 
 def without_counts(picture: Picture) -> dict[str, FeedDoc]:
-    """The feeds without what moves with every message, and has no event."""
+    """Return the feeds without the counts that change with every message and have no event."""
     return {
         name: msgspec.structs.replace(feed, routes={}, updates=0, last_message_at=None)
         for name, feed in picture.status.feeds.items()

@@ -1,4 +1,4 @@
-"""What is found for a query: the routes to a prefix and around it, who does not have it, and whatever has a name."""
+"""Results of a query: the routes for a prefix and around it, feeds that do not have it, and everything with a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What whoever was woken up reads of `ermon status`, and what scripts take from it."""
+"""The output of `ermon status` for an engineer on call, and for scripts."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_what_outlasts_its_maintenance_has_lasted_as_long_in_every_place(n
 
 @BOTH_FAMILIES
 async def test_a_dead_circuit_in_maintenance_is_not_well(space: Space):
-    """It raises nothing, since somebody wants it so; but traffic that needs the circuit does not flow."""
+    """It raises nothing, because the window suppresses it; but traffic that needs the circuit does not flow."""
     net = company("checks: {geo-not-redundant: {enabled: false}}").process_up("edges").process_up("outside")
     net.converge().wait(60)
     begins, ends = (datetime.fromtimestamp(net.now + seconds, UTC) for seconds in (0, 3600))

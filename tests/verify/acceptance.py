@@ -21,7 +21,7 @@ from tests.web.site import Site
 
 @dataclass(frozen=True)
 class Run:
-    """What a command said."""
+    """The output of a command."""
 
     code: int
     out: str
@@ -42,7 +42,7 @@ class Run:
         return next(found for found in self.circuit(circuit)["steps"] if found["id"] == step)
 
     def not_passed(self, circuit: str = "chicago") -> dict[str, str]:
-        """By id: the steps that do not pass, and what they say instead."""
+        """By id: the steps that do not pass, and their texts."""
         steps = self.circuit(circuit)["steps"]
         return {step["id"]: step["status"] for step in steps if step["status"] != "pass"}
 
@@ -56,7 +56,7 @@ class Run:
 
 
 def converged(*changes: str) -> Company:
-    """The company on a good day that has lasted for a minute."""
+    """The company after a minute of a good day."""
     net = company(*changes)
     for process in net.config.processes:
         net.process_up(process)
@@ -66,7 +66,7 @@ def converged(*changes: str) -> Company:
 async def ask(
     url: str, circuit: str | None = "chicago", *, as_json: bool = True, before: Path | None = None
 ) -> Run:
-    """Run the command as its own process would: on another thread, with an event loop of its own."""
+    """Run the command as a separate process would: on another thread, with its own event loop."""
     arguments = ["verify", "--url", url]
     arguments += [] if circuit is None else ["--circuit", circuit]
     arguments += ["--json"] if as_json else []

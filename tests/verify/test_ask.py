@@ -1,4 +1,4 @@
-"""Asking a daemon, and whatever else may answer in its place."""
+"""Requests to a daemon, and to other servers in its place."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def stranger(handler: Handler) -> AsyncIterator[str]:
-    """Something that is no ermon; gives its address."""
+    """Start a server that is not ermon; returns its address."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     async with TestServer(app) as server:

@@ -1,4 +1,6 @@
-"""What is read from the state itself: pools on their links, on other links and on other circuits, and what ermon sees."""
+"""What is read from the state itself: pools on their links, on other links and on other circuits, and what ermon can
+see.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ nat_pools:
 async def test_a_pool_that_is_not_advertised(net: Company, space: Space):
     net.withdraw("chicago-secondary", space.pool).wait(60)
     run = await put_to_the_test(net)
-    # Nothing is left on that mirror in this family, so it is not quite believed either.
+    # The mirror has no route left in this family, so it is not fully trusted either.
     assert run.not_passed() == {"pools": "fail", "advertised-equal": "fail", "sight": "unknown"}
     [proof] = [p for p in run.step("pools")["evidence"] if p["status"] == "fail"]
     assert proof["details"]["prefixes"] == [space.pool]
@@ -187,7 +189,7 @@ async def test_a_process_that_is_down(net: Company):
 
 @BOTH_FAMILIES
 async def test_a_link_that_nothing_is_known_of_has_no_number_of_routes(net: Company, space: Space):
-    """A 0 beside it would say that the link receives nothing."""
+    """A 0 beside it would claim that the link receives nothing."""
 
     def of_primary(evidence: list[dict[str, Any]]) -> dict[str, Any]:
         wanted = {"circuit": "chicago", "link": "primary", "family": space.family}

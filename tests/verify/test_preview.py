@@ -1,4 +1,4 @@
-"""``ermon check --url``: another configuration is judged with what a running daemon holds."""
+"""``ermon check --url``: another configuration is judged with the state of a running daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as a record, and what changed between two."""
+"""The report as JSON, and the comparison of two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each step of the acceptance test says of a network."""
+"""The result of each step of the acceptance test for a network."""
 
 from __future__ import annotations
 

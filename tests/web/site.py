@@ -1,4 +1,4 @@
-"""A site and its clients: what the tests of the web speak to."""
+"""A site and its clients, for the tests of the web."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from ermon.web.handling import NOTHING_KEPT, NothingKept, Past
 from tests.story import Story
 
 ME = pwd.getpwuid(os.getuid()).pw_name
-"""The account that speaks over the control socket here."""
+"""The account that uses the control socket here."""
 
 
 class KeptPast(NothingKept):
-    """What an earlier ermon left: findings, the one that was cleared last first, and hours of the links."""
+    """The stored history: findings, the one that was cleared last first, and hours of the links."""
 
     def __init__(
         self, findings: Iterable[Finding] = (), hours: Mapping[int, KeptTimeline] | None = None
@@ -67,7 +67,7 @@ class KeptPast(NothingKept):
 
 
 def past_finding(at: float, *, since: float | None = None) -> Finding:
-    """One that was cleared at a time."""
+    """Return a finding that was cleared at a time."""
     began = at - 60 if since is None else since
     return Finding(
         id=f"at {at}",
@@ -95,7 +95,7 @@ class Site:
     lifecycle: bool = False
     not_ready: str = ""
     problems: list[str] = field(default_factory=list)
-    """What a reload finds wrong."""
+    """The mistakes that a reload reports."""
     reloads: int = 0
     web_config: Callable[[], WebConfig] = WebConfig
     external_url: str = "http://127.0.0.1:10179"
@@ -136,19 +136,19 @@ class Site:
 
     @asynccontextmanager
     async def listens(self) -> AsyncIterator[str]:
-        """Serve it as the daemon does, and yield its address."""
+        """Serve the site as the daemon does, and yield its address."""
         async with listening(make_app(self.context()), [("127.0.0.1", 0)]) as [url]:
             yield url
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[Client]:
-        """Serve it, and speak to it over plain HTTP."""
+        """Serve the site, and yield a client over plain HTTP."""
         async with self.listens() as url, ClientSession(url) as http:
             yield Client(http)
 
     @asynccontextmanager
     async def controlled(self, folder: Path) -> AsyncIterator[Client]:
-        """Serve it, and speak to it over its control socket, with the rights of this account."""
+        """Serve the site, and yield a client over its control socket, with the rights of this account."""
         self.control = folder / "control.sock"
         async with (
             self.listens(),
@@ -157,7 +157,7 @@ class Site:
             yield Client(http)
 
     def tell(self) -> Self:
-        """Tell those who listen what has come of everything since this was last called."""
+        """Publish everything that has changed since the last call."""
         outcome = self.net.monitor.advance(self.net.now)
         self.timeline.follow(self.net.monitor, outcome.changes)
         self.hub.publish_outcome(self.net.monitor, outcome)
@@ -182,7 +182,7 @@ class Client:
         return answer["data"]
 
     async def error(self, path: str, method: str = "GET", **parameters: str) -> tuple[int, str]:
-        """The status and the words of an answer that must be an error, in JSON."""
+        """The status and the text of an answer that must be an error, in JSON."""
         response = await self.http.request(method, path, params=parameters)
         answer = await response.json()
         assert answer.keys() == {"status", "error"}
@@ -199,7 +199,7 @@ class Client:
 
 
 def status_of(net: Story) -> StatusDoc:
-    """What the API says of a story at this moment."""
+    """Return the API's status of a story at this moment."""
     context = Site(net).context()
     return api.status_of(context, collect(context.monitor()))
 

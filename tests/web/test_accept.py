@@ -1,4 +1,4 @@
-"""What is wrong can be taken for right over HTTP, by those who may change anything."""
+"""Present states can be accepted over HTTP, by users who may make changes."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +17,7 @@ WANTED = {"check": "prefix-count-low", "circuit": "chicago", "reason": "the filt
 
 
 def lessened(*changes: str) -> Company:
-    """Both links of Chicago bring far fewer routes than usual, and that is raised."""
+    """Both links of Chicago receive far fewer routes than usual, and that is raised."""
     net, many = company(DROP, *changes).up("edge-1", "edge-2"), SPACES["ipv4"].many(40)
     for link in ("chicago-primary", "chicago-secondary"):
         net.microsoft_sends(link, *many)

@@ -1,4 +1,4 @@
-"""The handlers of the API, but for those that have a file of their own here."""
+"""The handlers of the API, except those with their own test files."""
 
 from __future__ import annotations
 
@@ -418,7 +418,7 @@ async def test_a_wrong_question_elsewhere_says_what_is_wrong(client: Client):
 
 @asynccontextmanager
 async def replayed(lines: Iterable[bytes]) -> AsyncIterator[Client]:
-    """A site whose feeds said what ExaBGP was recorded to print."""
+    """A site whose feeds got the recorded lines of ExaBGP."""
     net = Story(config(RECORDED), start=1_795_184_000.0)
     decoder = Decoder(net.config.feeds)
     for line in lines:

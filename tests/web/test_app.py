@@ -1,4 +1,4 @@
-"""What holds for every request, and the paths for whoever runs ermon."""
+"""Behaviour of all requests, and the paths for operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one link of a circuit brings and another does not; the page and the check `link-asymmetry` agree."""
+"""Prefixes that one link of a circuit receives and another does not; the page and the check `link-asymmetry` agree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTHING_KNOWN = {"prefixes": [], "total": 0, "complete": False}
 
 
 async def ask(client: Client, space: Space, circuit: str = "chicago") -> dict[str, Any]:
-    """The differences between the links, which must be those that the check goes by."""
+    """Return the differences between the links, which must be those of the check."""
     found: dict[str, Any] = await client.data(f"/api/v1/circuits/{circuit}/difference")
     return dict(found[space.family])
 

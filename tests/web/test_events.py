@@ -1,4 +1,4 @@
-"""Who listens hears of everything, in order, and can come back to where they were."""
+"""Subscribed clients get every event, in order, and can resume."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
 
 @pytest.fixture(autouse=True)
 def endless_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow machine must not spread what is published together over several turns of the loop."""
+    """Make slices endless, so that a slow machine does not spread one publication over several turns of the loop."""
     monkeypatch.setattr(slices, "SLICE_SECONDS", 60.0)
 
 
 def parse(stream: bytes) -> list[tuple[str, Any]]:
-    """Kind and data of each event."""
+    """Return kind and data of each event."""
     events = []
     for block in stream.decode().split("\n\n")[:-1]:
         fields = dict(line.split(": ", 1) for line in block.split("\n"))
@@ -222,7 +222,7 @@ async def test_the_headline_is_told_last_and_only_where_it_has_changed(site: Sit
 
 @BOTH_FAMILIES
 async def test_a_headline_that_changes_with_time_alone_is_told(site: Site, space: Space):
-    """What is noticed is raised, a window begins and ends, and nothing else happens."""
+    """A violation is raised, a window begins and ends, and nothing else happens."""
     net = site.net
 
     async def kinds() -> list[str]:

@@ -1,4 +1,4 @@
-"""One finding: its page, and what the API tells of it."""
+"""One finding: its page, and its data in the API."""
 
 from __future__ import annotations
 

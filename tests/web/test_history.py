@@ -1,4 +1,4 @@
-"""The history over the API: the last 24 hours, any day and any span, and what is not held."""
+"""The history over the API: the last 24 hours, any day and any span, and times without data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BOTH_FAMILIES = pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
 
 @pytest.fixture
 def past(site: Site) -> KeptPast:
-    """A store, still empty."""
+    """An empty store."""
     site.past = found = KeptPast()
     return found
 
@@ -39,7 +39,7 @@ async def asked(site: Site, past: KeptPast) -> AsyncIterator[Client]:
 
 
 def hour(number: int, *states: tuple[float, Shown], family: str = "ipv6", prefixes: int = 4) -> KeptTimeline:
-    """What one link was in an hour; times count from its begin."""
+    """Return an hour of one link; times count from its beginning."""
     began = number * 3600.0
     found = [(began + seconds, state) for seconds, state in states]
     track = KeptTrack((("chicago", "old"), family), found, [prefixes], None)

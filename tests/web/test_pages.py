@@ -23,7 +23,7 @@ _IMPORT = re.compile(r"""(?:from |import |import\()"\./([\w.-]+)\"""")
 
 
 class Links(HTMLParser):
-    """Collects what a page refers to."""
+    """Collects the references of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ async def test_nothing_but_the_files_is_served(client: Client, name: str):
 
 
 def test_the_page_asks_for_every_module_at_once():
-    """Otherwise a browser learns of one only when it has read the one before it."""
+    """Otherwise a browser learns of a module only after it has read the one that imports it."""
     index = (STATIC / "index.html").read_text()
     for name in (n for n in NAMES if n.endswith(".js") and "/" not in n):
         text = (STATIC / name).read_text()
@@ -104,7 +104,7 @@ def test_the_page_asks_for_every_module_at_once():
         "days.js",
         "finding.js",
         "past.js",
-    }  # for which the first picture does not wait; another page's
+    }  # loaded after the page is shown, or used by another page
     modules = {n for n in NAMES if n.endswith(".js") and "/" not in n}
     assert {
         link.removeprefix("static/") for link in Links(index).found if link.endswith(".js")
@@ -119,7 +119,7 @@ def test_what_comes_from_the_network_is_never_markup():
 
 
 def test_the_modules_ask_under_whatever_path_they_are_served():
-    """A slash alone is a key to press, and what stands between names."""
+    """A slash alone is a key to press, or separates names."""
     for name in NAMES:
         if name.endswith(".js") and "/" not in name:
             assert not re.search(
@@ -144,7 +144,7 @@ def test_the_wheel_holds_the_guides():
 
 
 def words(markup: str) -> str:
-    """The text of a page as one reads it."""
+    """The visible text of a page."""
     text = re.sub(r"<style>.*?</style>|<title>.*?</title>|<[^>]*>", " ", markup, flags=re.DOTALL)
     for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#x27;", "'"), ("&amp;", "&")):
         text = text.replace(entity, character)

@@ -1,4 +1,4 @@
-"""One question for everything: what a query is taken for, what it names, and which routes fit it."""
+"""The search for everything: how a query is understood, what it names, and which routes match it."""
 
 from __future__ import annotations
 

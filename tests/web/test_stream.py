@@ -1,4 +1,4 @@
-"""One client's stream, over HTTP."""
+"""One client's event stream over HTTP."""
 
 from __future__ import annotations
 
