@@ -1,7 +1,7 @@
-"""What is left to the process that parses what strangers send, ExaBGP's, and to the relay that it starts.
+"""The box of ExaBGP's process, which parses input from strangers, and of its relay: it limits their rights.
 
 Both run as ermon's user. An attacker who takes them over through a hole in the parser must not reach ermon's keys,
-store, memory or socket; so ``launch`` goes into this box before it imports ExaBGP, and nobody comes out again.
+store, memory or socket. So ``launch`` enters this box before it imports ExaBGP, and no process can leave it.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from ermon.exabgp.landlock import SINCE, Rights, enter, forgo_new_privileges
 
 CALLS = "calls"
 PARTS = (*SINCE, CALLS)
-"""What may be missing on a machine: what keeps the process from files, from other ports, from signals, and from
-connections and whatever else ``calls`` refuses."""
+"""The parts of the box, which may be missing on a machine: limits on files, ports and signals, and on connections and
+everything else that ``calls`` refuses."""
 
 MISSING = b"missing"
-"""Says to ermon, at its door, what is missing, and perhaps nothing: the names follow it."""
+"""Begins the message to ermon's door with the names of the missing parts, if any."""
 
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/gnu/store")
-"""Where the libraries are that Python's own are linked with, besides those of its prefix and those that are loaded."""
+"""The folders of shared libraries that Python needs, in addition to its prefix and the loaded libraries."""
 
 _MACHINE = ("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom")
 
 
 def rights_of_exabgp(folder: Path, port: int) -> Rights:
-    """Return what ExaBGP needs: its folder and its code to read, its port to listen on, Python for the relay."""
+    """Return the rights that ExaBGP needs: to read its folder and code, to listen on its port, to run Python for the relay."""
     python = Path(sys.executable)
     loaded = _loaded_files()
     own = (str(folder), str(Path(__file__).parent), str(python.parent.parent / "pyvenv.cfg"))
@@ -50,8 +50,9 @@ def rights_of_exabgp(folder: Path, port: int) -> Rights:
 
 
 def enter_box(rights: Rights) -> tuple[str, ...]:
-    """Leave this process, for good, nothing but ``rights``; return the ``PARTS`` that this machine cannot take."""
-    # Root may load a module into the kernel. What may be below a folder of somebody else's is Landlock's to say.
+    """Permanently limit this process to ``rights``; return the ``PARTS`` that this machine does not support."""
+    # As root it could load kernel modules, so the capabilities go. DAC_READ_SEARCH stays, because the code may be in a
+    # folder of another account; Landlock limits what it can read there.
     keep_capabilities({NET_BIND_SERVICE, DAC_READ_SEARCH})
     missing = enter(rights)
     try:
@@ -63,13 +64,13 @@ def enter_box(rights: Rights) -> tuple[str, ...]:
 
 
 def _folder_of(package: str) -> tuple[str, ...]:
-    """Return the folder that a package is installed in: all that is there is code."""
+    """Return the folder in which a package is installed: it contains only code."""
     spec = find_spec(package)
     return () if spec is None or spec.origin is None else (str(Path(spec.origin).parents[1]),)
 
 
 def _loaded_files() -> set[str]:
-    """Return the files that are part of this process, ld.so among them, which the kernel executes for every program."""
+    """Return the files mapped into this process, including ld.so, which the kernel executes for every program."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
         return {line[line.index("/") :] for line in lines if "/" in line}

@@ -1,9 +1,9 @@
-"""A seccomp filter against the system calls with which a process reaches beyond itself, where Landlock has no right.
+"""A seccomp filter against system calls that affect other processes or files, where Landlock has no right for them.
 
-Linux has no right for Unix sockets, for UDP, or for the modes and owners of files, as of 6.18. So this refuses, with
-EPERM: every connection (what runs in a box is called, or is handed its sockets), every socket that is not TCP,
-changes of files by their path, the memory and limits of other processes, and io_uring, which does the same things
-without a system call. What it does not name is allowed: Landlock refuses the rest, and libraries change.
+Landlock has no right for Unix sockets, UDP, or the modes and owners of files, as of Linux 6.18. So this filter refuses,
+with EPERM: every connection (a process in the box accepts connections or gets its sockets from ermon), every socket that
+is not TCP, changes of files by their path, the memory and limits of other processes, and io_uring, which does the same
+without a system call. All other calls are allowed: Landlock limits the rest, and libraries change.
 
 The filter is a program of the classic BPF (seccomp(2)), for x86-64, ARM64 and RISC-V. Elsewhere there is none.
 """
@@ -19,10 +19,10 @@ from collections.abc import Iterable
 
 from ermon.exabgp.landlock import prctl
 
-# By architecture: that of linux/audit.h, and the numbers of asm/unistd_64.h or of asm-generic/unistd.h.
+# Architectures as in linux/audit.h; call numbers of asm/unistd_64.h or asm-generic/unistd.h.
 _X86_64, _ARM64, _RISCV64 = 0xC000003E, 0xC00000B7, 0xC00000F3
 _ARCHITECTURES = {"x86_64": _X86_64, "aarch64": _ARM64, "riscv64": _RISCV64}
-_X32 = 0x40000000  # a bit of the numbers of x86-64: the same calls once more
+_X32 = 0x40000000  # a bit in the numbers of x86-64: a second set of the same calls
 _ABSENT = -1
 
 REFUSED: dict[str, tuple[int, int]] = {
@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[int, int]] = {
     "fremovexattr": (199, 16),
     "removexattrat": (466, 466),
     "file_setattr": (469, 469),
-    "truncate": (76, 45),  # Landlock has a right for it since its third version
+    "truncate": (76, 45),  # Landlock has a right for this since its third version
     # Other processes of the user.
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -68,15 +68,15 @@ REFUSED: dict[str, tuple[int, int]] = {
     "add_key": (248, 217),
     "keyctl": (250, 219),
     "request_key": (249, 218),
-    # It would do all of this without a system call.
+    # It can do all of this without system calls.
     "io_uring_setup": (425, 425),
 }
-"""Always: the numbers on x86-64, and elsewhere."""
+"""The calls that are always refused: the number on x86-64, and on other architectures."""
 
 _SOCKET, _SOCKETPAIR = (41, 198), (53, 199)
 _FLAGS_OF_SENDING = {(44, 206): 3, (46, 211): 2, (307, 269): 3}  # sendto, sendmsg, sendmmsg: which argument
 _PRLIMIT = (302, 261)
-_MSG_FASTOPEN = 0x20000000  # connects, past the right of Landlock
+_MSG_FASTOPEN = 0x20000000  # connects, without Landlock noticing
 _AF_INET, _AF_INET6 = 2, 10
 _SOCK_STREAM, _SOCK_SEQPACKET, _SOCK_TYPE_MASK = 1, 5, 0xF
 _IPPROTO_TCP = 6
@@ -89,13 +89,13 @@ _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
 Step = tuple[int, int, int, int]
-"""Code, steps to pass over if it holds, and if not, and the constant (struct sock_filter)."""
+"""Code, steps to skip if the condition is true, steps to skip if it is false, and the constant (struct sock_filter)."""
 
 
 def refuse_calls() -> bool:
-    """Have the kernel refuse them to this process and all that it starts; return whether it does.
+    """Make the kernel refuse the calls in this process and its children; return whether that worked.
 
-    It must have given up new privileges before.
+    The process must have given up new privileges first.
     """
     architecture = _ARCHITECTURES.get(os.uname().machine)
     if architecture is None or sys.byteorder != "little":
@@ -108,11 +108,11 @@ def refuse_calls() -> bool:
 
 
 def program(architecture: int) -> list[Step]:
-    """Return the filter of an architecture."""
+    """Return the filter for an architecture."""
     column = 0 if architecture == _X86_64 else 1
     steps: list[Step] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
-        (_IF_EQUAL, 1, 0, architecture),  # a 32-bit program's calls have other numbers
+        (_IF_EQUAL, 1, 0, architecture),  # the calls of a 32-bit program have other numbers
         (_RETURN, 0, 0, _REFUSE),
         (_LOAD, 0, 0, _NUMBER_AT),
     ]
@@ -127,11 +127,11 @@ def program(architecture: int) -> list[Step]:
         [
             *_unless_one_of(0, (_AF_INET, _AF_INET6)),
             *_unless_one_of(1, (_SOCK_STREAM,), _SOCK_TYPE_MASK),
-            *_unless_one_of(2, (0, _IPPROTO_TCP)),  # Landlock does not know MPTCP for TCP
+            *_unless_one_of(2, (0, _IPPROTO_TCP)),  # Landlock does not treat MPTCP as TCP
             (_RETURN, 0, 0, _ALLOW),
         ],
     )
-    # One end of a pair of datagram sockets can send to any other socket by its path.
+    # A socket of a datagram pair can send to any other socket by its path.
     pair = _unless_one_of(1, (_SOCK_STREAM, _SOCK_SEQPACKET), _SOCK_TYPE_MASK)
     steps += _when(_IF_EQUAL, _SOCKETPAIR[column], [*pair, (_RETURN, 0, 0, _ALLOW)])
     for numbers, argument in _FLAGS_OF_SENDING.items():
@@ -143,12 +143,12 @@ def program(architecture: int) -> list[Step]:
 
 
 def _when(condition: int, value: int, steps: list[Step]) -> list[Step]:
-    """Take the steps where the condition holds for what was loaded, and pass over them where it does not."""
+    """Execute the steps if the condition is true for the loaded value, and skip them otherwise."""
     return [(condition, 0, len(steps), value), *steps]
 
 
 def _unless_one_of(argument: int, values: Iterable[int], mask: int | None = None) -> list[Step]:
-    """Refuse the call unless an argument, or some of its bits, is one of the values."""
+    """Refuse the call unless an argument, or its masked bits, equals one of the values."""
     values = tuple(values)
     masked: list[Step] = [] if mask is None else [(_AND, 0, 0, mask)]
     tests: list[Step] = [(_IF_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
@@ -156,5 +156,5 @@ def _unless_one_of(argument: int, values: Iterable[int], mask: int | None = None
 
 
 def _argument(position: int) -> Step:
-    """Load the low half of an argument: all that the kernel takes of an ``int``."""
+    """Load the low half of an argument: the kernel uses only this half of an ``int``."""
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * position)

@@ -1,6 +1,6 @@
-"""What an ExaBGP process says, by way of its relay, and the commands that it is sent: one stream of messages, in order.
+"""The messages of an ExaBGP process, through its relay, as one ordered stream, and the commands to it.
 
-Nothing is read faster than it is consumed: what ermon cannot take yet waits in the relay.
+Messages are read only as fast as they are consumed: the rest waits in the relay.
 """
 
 from __future__ import annotations
@@ -19,69 +19,69 @@ from ermon.exabgp.door import Door
 from ermon.exabgp.relay import MARK
 
 READ_SIZE = 2**18
-"""Bytes read at once: what a Unix socket holds, some 700 UPDATEs."""
+"""Bytes read at once: the buffer of a Unix socket, about 700 UPDATEs."""
 
 QUEUED_MESSAGES = 4
 """Messages read ahead of the consumer."""
 
 QUEUED_COMMANDS = 10_000
-"""Commands that wait for a relay; more of them are a bug."""
+"""The limit of commands that wait for a relay; more of them are a bug."""
 
 
 class ExaBGPError(Exception):
-    """ExaBGP cannot be run, or cannot do what was asked."""
+    """ExaBGP cannot run, or cannot do what was requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """ExaBGP listens and speaks; its sessions are yet to come."""
+    """ExaBGP listens and sends lines; it has no sessions yet."""
 
     pid: int
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Events of ExaBGP, in order: JSON without the newline."""
+    """Events of ExaBGP in order: JSON without the newline."""
 
     lines: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """So many lines are missing here: the relay's buffer was full, or a line was too long."""
+    """``count`` lines are missing here: the relay's buffer was full, or a line was too long."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class RelayLost:
-    """The relay died: what it had not sent is missing here, and commands may be lost. ExaBGP starts another."""
+    """The relay died: its unsent lines are missing here, and commands may be lost. ExaBGP starts another relay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """ExaBGP ended, and its sessions with it. It is started again after a while."""
+    """ExaBGP ended, and its sessions with it. ermon restarts it after a while."""
 
     reason: str
     wanted: bool = False
-    """ermon itself has ended it, to start it with another configuration."""
+    """ermon itself ended it, to start it with another configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """ExaBGP runs and does not answer. It is ended if that goes on; ``Answered`` says that it does not."""
+    """ExaBGP runs but does not answer. ermon ends it if that continues; ``Answered`` follows if it does not."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """ExaBGP answers again, and its sessions live."""
+    """ExaBGP answers again; its sessions have survived."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line that the relay is said to have written, and that is none of its kind."""
+    """A line that is marked as the relay's own, but has an unknown form."""
 
     line: bytes
 
@@ -98,26 +98,26 @@ class _Pong:
 @dataclass(frozen=True, slots=True)
 class _RelayClosed:
     last_ping: int
-    """Pings up to this number get no answer any more."""
+    """Pings up to this number will not be answered."""
 
 
 class Channel:
-    """The stream of one ExaBGP process, through all of its runs and all of its relays.
+    """The stream of one ExaBGP process, over all its runs and relays.
 
-    ``max_line`` is the relay's limit for a line, in bytes.
+    ``max_line`` is the relay's limit of a line, in bytes.
     """
 
     def __init__(self, max_line: int, *, parent_of: Callable[[int], int | None] | None = None) -> None:
         self.up = False
-        """ExaBGP has spoken in this run; the observer of its end resets this."""
+        """ExaBGP has sent lines in this run; the code that detects its end resets this."""
         self.waiting = True
-        """All that was sent has been read."""
+        """Everything that the relay sent has been read."""
         self.dropped = 0
-        """Lines that relays dropped, in all runs."""
+        """The number of lines that relays dropped, in all runs."""
         self.relay_pid: int | None = None
-        """The relay that is connected."""
+        """The process id of the connected relay."""
         self._relay: int | None = None
-        """Its process, as a descriptor: a number may be another's by the time it is used."""
+        """A descriptor of its process: a process id may belong to another process when it is used."""
         self._parent_of = parent_of or parent_of_process
         self._max_line = max_line
         self._messages: asyncio.Queue[Message | _Pong | _RelayClosed | None] = asyncio.Queue(QUEUED_MESSAGES)
@@ -132,7 +132,7 @@ class Channel:
         self._wake = asyncio.Event()
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Yield what happens, in order, until ``close``; raise what that was given."""
+        """Yield the messages in order until ``close``; raise the error that ``close`` was given."""
         while (message := await self._messages.get()) is not None:
             match message:
                 case _Pong(number):
@@ -146,11 +146,11 @@ class Channel:
             raise self._error
 
     async def put(self, message: Message) -> None:
-        """Add a message behind all that was said; waits while the consumer is behind."""
+        """Add a message at the end; waits while the consumer is behind."""
         await self._messages.put(message)
 
     def close(self, error: BaseException | None = None) -> None:
-        """End ``messages`` at once, with an error if one is given. Nobody may ``put`` or read relays any more."""
+        """End ``messages`` at once, with an error if one is given. ``put`` and ``read_relays`` must not be used afterwards."""
         self._error = self._error or error
         while not self._messages.empty():
             self._messages.get_nowait()
@@ -158,19 +158,19 @@ class Channel:
         self._fail_pings(self._last_ping)
 
     def send(self, line: bytes) -> None:
-        """Send a command; it waits for a relay. ``ExaBGPError`` when too many wait."""
+        """Send a command; it waits for a relay. ``ExaBGPError`` if too many commands are waiting."""
         try:
             self._commands.put_nowait(line + b"\n")
         except asyncio.QueueFull:
             raise ExaBGPError(f"{QUEUED_COMMANDS} commands wait for a relay") from None
 
     def take_answer(self) -> bool:
-        """Return whether ExaBGP has answered a ``version`` since this was last asked."""
+        """Return whether ExaBGP has answered a ``version`` command since the last call."""
         answered, self._answered = self._answered, False
         return answered
 
     async def ping(self) -> None:
-        """Return when ``messages`` has yielded all that was said before; ``ExaBGPError`` when there is no relay."""
+        """Return when ``messages`` has yielded everything sent before; ``ExaBGPError`` without a relay."""
         if self.relay_pid is None:
             raise ExaBGPError("no relay is connected")
         self._last_ping += 1
@@ -183,10 +183,10 @@ class Channel:
             del self._pings[number]
 
     async def read_relays(self, door: Door, pid: int) -> None:
-        """Read every relay that asks in a run of process ``pid``, one after the other, until ``finish``."""
+        """Read all relays in a run of process ``pid``, one after the other, until ``finish``."""
         self._spoken = self._ending = self._end_expected = False
         self._wake.clear()
-        while not self._commands.empty():  # they were meant for an earlier run
+        while not self._commands.empty():  # commands for an earlier run
             self._commands.get_nowait()
         asyncio.get_running_loop().add_reader(door, self._answer, door)
         try:
@@ -201,11 +201,11 @@ class Channel:
             asyncio.get_running_loop().remove_reader(door)
 
     def expect_end(self) -> None:
-        """Know that the process ends, and its sessions with it: what its relay may not have sent is missed by nobody."""
+        """The process and its sessions are about to end: unsent lines of its relay are no loss then."""
         self._end_expected = True
 
     def kill_relay(self) -> None:
-        """End the relay that is connected, which does not end by itself."""
+        """Kill the connected relay, which does not end by itself."""
         if self._relay is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._relay, signal.SIGKILL)
@@ -226,7 +226,7 @@ class Channel:
                 self._relay = None
 
     def finish(self) -> None:
-        """End ``read_relays`` when all that relays have sent is read: the process has ended."""
+        """The process has ended: ``read_relays`` returns after it has read everything from relays."""
         self._ending = True
         self._wake.set()
 
@@ -247,7 +247,7 @@ class Channel:
             self._wake.clear()
 
     async def _read_relay(self, connection: socket.socket, pid: int) -> bool:
-        """Read until the relay closes, and tell whether it had sent everything."""
+        """Read until the relay closes; return whether it had sent everything."""
         self.send(b"version")
         writer = asyncio.create_task(self._write(connection))
         partial, complete = b"", False
@@ -268,13 +268,13 @@ class Channel:
         self.waiting = True
         try:
             return await asyncio.get_running_loop().sock_recv_into(connection, buffer)
-        except ConnectionError:  # it closed without having read all commands
+        except ConnectionError:  # it closed before it had read all commands
             return 0
         finally:
             self.waiting = False
 
     async def _take(self, data: bytes) -> tuple[bytes, bool]:
-        """Pass on the lines in ``data``; return the beginning of the next, and whether the relay said it was all."""
+        """Pass on the lines in ``data``; return the beginning of the next line, and whether the relay reported its end."""
         *lines, partial = data.split(b"\n")
         events: list[bytes] = []
         complete = False
@@ -307,7 +307,7 @@ class Channel:
 
     async def _write(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):  # the relay is gone, which the reader sees
+        with contextlib.suppress(OSError):  # the relay is gone; the reader notices that
             while True:
                 await loop.sock_sendall(connection, await self._commands.get())
 
@@ -321,7 +321,7 @@ _NUMBER = re.compile(rb"[1-9][0-9]{0,17}")
 
 
 def parent_of_process(pid: int) -> int | None:
-    """Return the parent of a process (proc_pid_stat(5)); ``None`` when it has ended."""
+    """Return the parent of a process (proc_pid_stat(5)); ``None`` if it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
         return int(text.rpartition(")")[2].split()[1])

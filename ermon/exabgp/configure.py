@@ -1,15 +1,15 @@
-"""The configuration of an ExaBGP process, as text: one ``neighbor`` for each of its feeds, no templates.
+"""Writes the configuration of an ExaBGP process: one ``neighbor`` for each of its feeds, without templates.
 
-Nothing here touches a file, a socket or the environment. What ExaBGP 5.0 makes of its settings was found
-by running it, and shaped this text:
+Nothing here uses a file, a socket or the environment. The text follows from the behaviour of ExaBGP 5.0, found by
+running it:
 
-- A setting in a template outweighs the neighbor's own, so there are no templates.
-- Its own listener keeps MD5 keys per peer, for all local addresses together, and the last neighbor wins: so feeds of one
-  peer in one process must share their key. The one in its place (``listener``) listens on the ``local-address`` of each
-  neighbor, with the keys of all who connect there, and with ``incoming-ttl`` for all of them.
-- Each event type under ``api`` costs a line for each message. ``negotiated`` is left out: it would repeat
-  the negotiated capabilities in every UPDATE's line, and a peer's OPEN, which is reported, says the same
-  of ADD-PATH, since ermon offers to receive several paths in every family of a feed that wants them.
+- A setting in a template overrides the neighbor's own, so there are no templates.
+- ExaBGP's own listener stores MD5 keys per peer, for all local addresses together, and the last neighbor wins: so feeds
+  of one peer in one process must have the same key. The replacement (``listener``) listens on the ``local-address`` of
+  each neighbor, with the keys of all its peers, and with ``incoming-ttl`` for all of them.
+- Each event type under ``api`` costs a line for each message. ``negotiated`` is not used: it would repeat the negotiated
+  capabilities in every UPDATE's line, and the peer's OPEN, which is reported, has the same information about ADD-PATH,
+  because ermon offers to receive several paths in every family of a feed with ADD-PATH.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from ermon.model.inventory import Config, Feed
 from ermon.model.prefixes import parse_address
 
 SECRET = "********"  # noqa: S105  # it stands where a secret was
-"""What is shown in the place of a password."""
+"""Shown instead of a password."""
 
 MAX_PASSWORD_LENGTH = 80
-"""TCP_MD5SIG_MAXKEYLEN: longer keys cannot be given to the kernel."""
+"""TCP_MD5SIG_MAXKEYLEN: the kernel accepts no longer keys."""
 
 RESTART_TIME_SECONDS = 1
-"""Offered as graceful restart's time (RFC 4724 section 3), because several routers send End-of-RIB only with it.
+"""The offered restart time of graceful restart (RFC 4724 section 3): several routers send End-of-RIB only with it.
 
-The shortest: ermon keeps no forwarding state. While that time runs, a router may wait to be called instead of calling,
-and ermon never calls. FRR does so: in bgpd/bgp_fsm.c, ``bgp_timer_set`` stops the connect timer of an Active peer that
-is flagged ``PEER_STATUS_NSF_WAIT``. With 1 s End-of-RIB still comes from FRR, BIRD, GoBGP and OpenBGPD: the tests see
-them in sync long before ``sync_timeout``.
+It is the shortest: ermon keeps no forwarding state. During this time a router may wait for a connection instead of
+connecting, and ermon never connects. FRR does so: in bgpd/bgp_fsm.c, ``bgp_timer_set`` stops the connect timer of an
+Active peer with the flag ``PEER_STATUS_NSF_WAIT``. With 1 s, FRR, BIRD, GoBGP and OpenBGPD still send End-of-RIB: in the
+tests they are in sync long before ``sync_timeout``.
 """
 
 MAX_TTL = 255
-"""What a speaker with TTL security sends (RFC 5082 section 3)."""
+"""The TTL that a speaker with TTL security sends (RFC 5082 section 3)."""
 
 _RELAY = "relay"
 _INDENT = "    "
@@ -46,15 +46,15 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 
 class PasswordError(ValueError):
-    """An MD5 password is missing, or ExaBGP cannot be given it."""
+    """An MD5 password is missing, or cannot be given to ExaBGP."""
 
 
 def render(config: Config, process: str, relay_command: str, md5_passwords: Mapping[str, str] | None) -> str:
     """Return the configuration of the ExaBGP process named ``process``.
 
-    ``relay_command`` is the helper's command line in shell notation, its program an absolute path.
-    ``md5_passwords`` holds a password for each feed, by name, that has an ``md5_password_file``; a missing
-    or unusable one, or two for one peer, is a ``PasswordError``. ``None`` writes ``SECRET`` for all of them.
+    ``relay_command`` is the helper's command line in shell notation, with an absolute path of the program.
+    ``md5_passwords`` has the password of each feed with an ``md5_password_file``, by name. A missing or unusable
+    password, or two for one peer, is a ``PasswordError``. ``None`` writes ``SECRET`` for all of them.
     """
     feeds = feeds_of(config, process)
     if md5_passwords is not None:
@@ -76,9 +76,9 @@ def listening_addresses(config: Config, process: str) -> tuple[str, ...]:
 
 
 def environment(config: Config, user: str) -> dict[str, str]:
-    """Return ExaBGP's settings that are no part of its configuration file, as environment variables.
+    """Return ExaBGP's settings outside its configuration file, as environment variables.
 
-    ``user`` is the account that it is started from, and is to keep.
+    ``user`` is the account that starts ExaBGP and that it must keep.
     """
     return {
         "exabgp_tcp_bind": "",  # ``listener`` listens
@@ -88,20 +88,20 @@ def environment(config: Config, user: str) -> dict[str, str]:
         "exabgp_daemon_umask": "0177",
         "exabgp_log_destination": "stderr",
         "exabgp_log_level": "INFO",
-        "exabgp_log_statistics": "false",  # otherwise every UPDATE writes a line of its own
-        "exabgp_api_ack": "false",  # the answers would stand between the events and say nothing more
+        "exabgp_log_statistics": "false",  # otherwise every UPDATE writes an additional line
+        "exabgp_api_ack": "false",  # the answers would be between the events without new information
         "exabgp_api_cli": "false",  # no named pipes: the relay is the only way in
         "exabgp_api_encoder": "json",
         "exabgp_api_respawn": "true",
-        "EXABGP_ENVFILE": "/dev/null",  # a file of this machine's administrator must not change any of it
+        "EXABGP_ENVFILE": "/dev/null",  # a file of the machine's administrator must not change these settings
     }
 
 
 def quote(text: str) -> str:
-    """Write ``text`` as one token of ExaBGP's configuration; ``ValueError`` where that is impossible.
+    """Return ``text`` as one token of ExaBGP's configuration; ``ValueError`` if that is impossible.
 
-    ExaBGP undoes backslashes before it looks for quotes, and takes either kind of quote for the end of the
-    other, so that there is no way to write one.
+    ExaBGP removes backslashes before it searches for quotes, and either kind of quote ends a token that the other kind
+    began. So a quote cannot be written.
     """
     if not text.isascii() or not text.isprintable() or "'" in text or '"' in text:
         raise ValueError(f"{text!r}: only printable ASCII characters without quotes can be written")
@@ -123,7 +123,7 @@ def _neighbor(config: Config, feed: Feed, passwords: Mapping[str, str] | None) -
         f"hold-time {int(config.collector.hold_time)};",
         "passive true;",
         "adj-rib-in false;",
-        "adj-rib-out true;",  # route refresh would switch it on, with a warning; empty, it costs nothing
+        "adj-rib-out true;",  # route refresh would enable it, with a warning; empty, it costs nothing
     ]
     if feed.ttl_security:
         # From N hops away, a packet has lost N - 1 of its TTL (RFC 5082 section 3).
@@ -170,7 +170,7 @@ def _refuse_two_passwords_of_a_peer(feeds: Iterable[Feed], passwords: Mapping[st
 
 
 def _password(feed: Feed, passwords: Mapping[str, str] | None) -> str:
-    """Write a password in base64, in which every character can be written."""
+    """Return a password in base64, which can contain every character."""
     if passwords is None:
         return quote(SECRET)
     if feed.name not in passwords:
@@ -186,7 +186,7 @@ def _password(feed: Feed, passwords: Mapping[str, str] | None) -> str:
 
 
 def _plain(name: str) -> str:
-    """Replace whatever could mean something in a configuration file."""
+    """Replace all characters with a meaning in a configuration file."""
     return "".join(character if character in _PLAIN else "?" for character in name)
 
 

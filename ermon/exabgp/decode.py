@@ -1,10 +1,9 @@
-"""One line of ExaBGP's JSON in, events out. Only ``lines`` and ``updates`` know this dialect too.
+"""Decodes one line of ExaBGP's JSON into events. Only ``lines`` and ``updates`` know this format too.
 
-House rules: nothing here waits, sleeps, logs or reads a clock. ``Decoder.decode`` is total: whatever the
-line, it returns events, or a rejection that the caller counts by its reason; it never raises.
+House rules: nothing here waits, sleeps, logs or reads a clock. ``Decoder.decode`` is total: for any line, it returns
+events, or a rejection that the caller counts by its reason; it never raises.
 
-Nothing in the dialect says that a message is missing, except the counter. What else it leaves out is said
-in ``updates``.
+Only the counter shows that a message is missing. ``updates`` lists what else the format lacks.
 """
 
 from __future__ import annotations
@@ -54,61 +53,61 @@ from ermon.model.prefixes import FAMILIES, Family, parse_address
 from ermon.model.text import printable
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
-"""A line beyond this is refused. An UPDATE of 65,535 octets (RFC 8654) makes a line of 1.6 MB."""
+"""A longer line is refused. An UPDATE of 65,535 octets (RFC 8654) makes a line of 1.6 MB."""
 
 MAX_QUOTED_CHARACTERS = 300
-"""How much of a rejected line is kept for the log: enough to see its type and its neighbor."""
+"""How much of a rejected line is logged: enough for its type and its neighbor."""
 
 MAX_SHUTDOWN_CHARACTERS = 255
-"""How much of a peer's Shutdown Communication is kept: what RFC 9003 section 2 lets it send."""
+"""How much of a peer's Shutdown Communication is kept: the limit of RFC 9003 section 2."""
 
 _SENDS_PATHS = frozenset({"send", "send/receive"})
-"""Of ADD-PATH's directions, those in which the peer may send several paths (RFC 7911 section 4)."""
+"""The directions of ADD-PATH in which the peer may send several paths (RFC 7911 section 4)."""
 
 _LINES = msgspec.json.Decoder(Line)
 _ENVELOPES = msgspec.json.Decoder(Envelope)
 
 
 class RejectReason(StrEnum):
-    """Why a line was rejected: a closed set, fit for a metric's label."""
+    """Why a line was rejected: a closed set, so it can be a metric's label."""
 
     TOO_LONG = "too-long"
     NOT_JSON = "not-json"
     NOT_EXABGP = "not-exabgp"
-    """JSON, and not an ExaBGP message with a possible time."""
+    """JSON, but not an ExaBGP message with a valid time."""
     UNKNOWN_TYPE = "unknown-type"
     UNKNOWN_FEED = "unknown-feed"
-    """Its pair of addresses is no feed, its process carries none, or it is another process' to speak of."""
+    """Its pair of addresses is not a feed, its process is unknown, or the feed belongs to another process."""
     BAD_UPDATE = "bad-update"
-    """An UPDATE that cannot be read whole: its feed has lost it."""
+    """An UPDATE that cannot be read completely: it is lost for its feed."""
     BAD_MESSAGE = "bad-message"
     """Any other message that cannot be read."""
     BAD_CONTROL = "bad-control"
-    """A line that is said to be the relay's own and is not."""
+    """A line that is marked as the relay's own, but is invalid."""
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """A line that could not be read, or not in full."""
+    """A line that could not be read, or not completely."""
 
     reason: RejectReason
     detail: str
-    """What is wrong with it; bounded, and printable ASCII."""
+    """The error; bounded, and printable ASCII."""
     line: str
     """Its beginning; bounded, and escaped to printable ASCII."""
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """What became of one line. A rejected one has events too when it shows that messages were lost."""
+    """The result of one line. A rejected line also has events if it shows that messages were lost."""
 
     events: list[Event]
     rejected: Rejected | None = None
     answer: str | None = None
-    """What ExaBGP must be told of the session (``raw.ANSWER``)."""
+    """The answer to ExaBGP about the session (``raw.ANSWER``)."""
     malformed: list[Malformed] = []
     """UPDATEs with malformed attributes. ExaBGP's JSON does not report them."""
 
 
-class _RejectLine(Exception):  # noqa: N818 - says what happens to the line, and never leaves this file
+class _RejectLine(Exception):  # noqa: N818 - an action; it never leaves this file
     def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
@@ -116,22 +115,22 @@ class _RejectLine(Exception):  # noqa: N818 - says what happens to the line, and
 
 
 class DecoderMemory(msgspec.Struct, omit_defaults=True):
-    """What shows that a message is missing, or from when it is."""
+    """The state by which the decoder finds missing messages and outdated lines."""
 
     counters: dict[str, tuple[int, int]] = {}
     """By feed: process id and counter of its last line."""
     pids: dict[str, int] = {}
-    """By process: the id that it last spoke with."""
+    """By process: the process id of its last line."""
     ended: set[int] = set()
-    """Process ids that said they shut down."""
+    """Process ids of processes that have reported their shutdown."""
     farewells: dict[str, str] = {}
-    """By feed: the Shutdown Communication that came before its ``down``."""
+    """By feed: the Shutdown Communication before its ``down``."""
     opens: dict[str, PeerOpen] = {}
-    """By feed: what the router's OPEN said, on a connection that lasts."""
+    """By feed: the content of the router's OPEN on the present connection."""
 
 
 class Decoder:
-    """Reads the lines of all ExaBGP processes. Another one with its ``memory`` goes on where it stands."""
+    """Reads the lines of all ExaBGP processes. A new decoder with its ``memory`` continues its work."""
 
     def __init__(
         self,
@@ -139,8 +138,8 @@ class Decoder:
         memory: DecoderMemory | None = None,
         interest: Callable[[str], Interest | None] = lambda _: None,
     ) -> None:
-        """``interest`` says what can be asked about on a feed, by its name; whoever calls applies all events of a line
-        before the next is decoded.
+        """``interest`` returns what the policy needs of a feed, by its name. The caller must apply all events of a line
+        before it decodes the next one.
         """
         self.memory = memory or DecoderMemory()
         self._frames = FrameReader()
@@ -148,7 +147,7 @@ class Decoder:
         self.set_feeds(feeds)
 
     def set_feeds(self, feeds: Mapping[str, Feed]) -> None:
-        """Take the feeds of a new configuration; the counters of those that stay go on."""
+        """Change to the feeds of a new configuration; the counters of remaining feeds continue."""
         self._feeds = {_canonical(feed.local, feed.peer): feed for feed in feeds.values()}
         self._listens = {feed.local: feed.process for feed in feeds.values()}
         counters, farewells, opens = self.memory.counters, self.memory.farewells, self.memory.opens
@@ -157,15 +156,15 @@ class Decoder:
         self.memory.opens = {name: said for name, said in opens.items() if name in feeds}
 
     def process_started(self, process: str, pid: int) -> None:
-        """Take note of a process before its first line: its starter knows more than its lines say."""
+        """Register a process before its first line, with the process id that its starter knows."""
         self.memory.pids[process] = pid
-        self.memory.ended.discard(pid)  # the kernel gives out identifiers again
+        self.memory.ended.discard(pid)  # the kernel reuses process ids
 
     def decode(self, line: bytes, process: str | None = None) -> Decoded:
-        """Return what ``line`` (with or without its line feed) says, in the order in which it happened.
+        """Return the events of ``line`` (with or without its line feed), in order.
 
-        ``process`` has said it, where that is known; it may report its own feeds only. An attacker who has taken over
-        the one that listens to the internet must not speak for the edge routers.
+        ``process`` is the sender, if known; it may report only its own feeds. An attacker who controls the process with
+        the internet feeds must not be able to send routes of the edge routers.
         """
         decoded = Decoded([])
         try:
@@ -176,7 +175,7 @@ class Decoder:
         return decoded if answer is None else structs.replace(decoded, answer=answer)
 
     def _decode(self, line: bytes, process: str | None, decoded: Decoded) -> str | None:
-        """Add to the events and the malformed UPDATEs of ``decoded``; return the answer that is due."""
+        """Add to the events and the malformed UPDATEs of ``decoded``; return the due answer."""
         events = decoded.events
         if len(line) > MAX_LINE_BYTES:
             raise _RejectLine(RejectReason.TOO_LONG, f"{len(line)} bytes, over {MAX_LINE_BYTES}")
@@ -193,7 +192,7 @@ class Decoder:
             return None
         feed = self._receive(message, message.neighbor, process, events)
         if message.pid in self.memory.ended:
-            return None  # said before its end, and read after it: nothing of that process is true any more
+            return None  # written before its end, but read after it: no longer valid
         if message.type == "raw":
             return self._read_frame(message, message.neighbor.raw, feed, decoded)
         try:
@@ -203,14 +202,14 @@ class Decoder:
         return None
 
     def _read_frame(self, line: Line, frame: RawUpdates | None, feed: Feed, decoded: Decoded) -> str | None:
-        """Add what UPDATEs say that came as they came; return the answer that is due."""
+        """Add the events of raw UPDATEs; return the due answer."""
         events = decoded.events
         if frame is None:
             raise _reject_body(line, feed, "no UPDATEs in it", events)
         answer = f"taken {frame.session} {frame.octets}" if frame.answer else None
         read = self._frames.read(frame, feed.name, _time(line), decoded.malformed, self._interest(feed.name))
         try:
-            events.extend(read)  # what comes before an error stays
+            events.extend(read)  # events before an error count
         except Unreadable as error:
             rejection = _RejectLine(RejectReason.BAD_UPDATE, str(error))
             rejection.answer = f"unreadable {frame.session}"
@@ -222,7 +221,7 @@ class Decoder:
         return answer
 
     def _receive(self, line: Envelope, neighbor: Peer, process: str | None, events: list[Event]) -> Feed:
-        """Find a line's feed, and add what the line's mere arrival says of its process and counter."""
+        """Find a line's feed, and add the events that follow from its process id and counter."""
         local, peer = neighbor.address.local, neighbor.address.peer
         feed = self._feeds.get((local, peer)) or self._feeds.get(_canonical(local, peer))
         if feed is None:
@@ -241,12 +240,12 @@ class Decoder:
         return feed
 
     def _require_own(self, line: Envelope, process: str | None) -> None:
-        """Reject a line that says that another process has said it."""
+        """Reject a line with the process id of another process."""
         if process is not None and self.memory.pids.get(process) != line.pid:
             raise _RejectLine(RejectReason.UNKNOWN_FEED, f"process {line.pid}, which is not {process}")
 
     def _replace_process(self, process: str, line: Envelope) -> Iterator[Event]:
-        """A process that another one speaks in place of is gone, and its sessions with it."""
+        """Yield the end of a process whose place another one has taken, and the start of the new one."""
         previous = self.memory.pids.get(process)
         self.memory.pids[process] = line.pid
         if previous is not None and previous not in self.memory.ended:
@@ -255,7 +254,7 @@ class Decoder:
         yield ProcessUp(_time(line), process)
 
     def _count(self, feed: str, pid: int, counter: int) -> int:
-        """Return how many lines are missing before the one with ``counter``."""
+        """Return the number of missing lines before the one with ``counter``."""
         last_pid, last = self.memory.counters.get(feed, (None, 0))
         self.memory.counters[feed] = (pid, counter)
         if pid != last_pid or counter == last + 1:
@@ -264,7 +263,7 @@ class Decoder:
         return counter - last - 1 if counter > last else max(counter - 1, 0)
 
     def _read_process(self, line: Line, process: str | None, events: list[Event]) -> None:
-        """Read a line that is about no neighbor."""
+        """Read a line without a neighbor."""
         self._require_own(line, process)
         try:
             if line.listening is not None:
@@ -279,7 +278,7 @@ class Decoder:
     def _own(
         self, events: Iterable[ListeningJudged | ConnectionsRefused], process: str | None
     ) -> Iterator[Event]:
-        """Yield what is about the process' own addresses, or about none; a reload may have taken one away meanwhile."""
+        """Yield events about the process' own addresses, or without an address; a reload may have removed an address meanwhile."""
         for event in events:
             if process is None or not event.local or self._listens.get(event.local) == process:
                 yield event
@@ -297,7 +296,7 @@ class Decoder:
         events += [ProcessDown(_time(line), process, "ExaBGP shut down") for process in processes]
 
     def _read_message(self, line: Line, neighbor: Neighbor, of: Feed) -> Iterable[Event]:
-        """Return the events of a message; ``ValueError`` if it cannot be read."""
+        """Return the events of a message; ``ValueError`` if it is invalid."""
         if neighbor.direction == "send":
             return ()
         time, feed = _time(line), of.name
@@ -323,7 +322,7 @@ class Decoder:
 
     def _read_open(self, neighbor: Neighbor, feed: str, time: float) -> Iterable[Event]:
         said = neighbor.open
-        if said is None:  # a raw message, of which only the parsed form says anything
+        if said is None:  # a raw message: only the parsed form is used
             return ()
         asn4 = said.capabilities.asn4.asn4
         self.memory.opens[feed] = PeerOpen(said.asn if asn4 is None else asn4, said.router_id, said.hold_time)
@@ -339,7 +338,7 @@ class Decoder:
                 return ()
             case "up":
                 self.memory.farewells.pop(feed.name, None)
-                self.memory.opens.setdefault(feed.name, PeerOpen())  # one had come, but was not reported
+                self.memory.opens.setdefault(feed.name, PeerOpen())  # an OPEN was received, but not reported
                 return (SessionUp(time, feed.name),)
             case "down":
                 farewell = self.memory.farewells.pop(feed.name, "")
@@ -360,12 +359,12 @@ def _canonical(local: str, peer: str) -> tuple[str, str]:
 
 
 def reject_control(line: bytes) -> Rejected:
-    """Reject a line that is said to be the relay's own."""
+    """Reject a line that is marked as the relay's own."""
     return Rejected(RejectReason.BAD_CONTROL, "the relay writes no such line", _quoted(line))
 
 
 def _quoted(text: str | bytes) -> str:
-    """Make the beginning of ``text`` printable ASCII, and say how much was left out."""
+    """Return the beginning of ``text`` in printable ASCII, with the number of omitted characters."""
     kept = text[:MAX_QUOTED_CHARACTERS]
     decoded = kept.decode("utf-8", "backslashreplace") if isinstance(kept, bytes) else kept
     printable = decoded.encode("unicode_escape").decode("ascii")
@@ -383,7 +382,7 @@ def _read_envelope(line: bytes) -> Envelope:
 
 
 def _reject_body(line: Envelope, feed: Feed, detail: str, events: list[Event]) -> _RejectLine:
-    """Say that the rest of a feed's line cannot be read; an UPDATE is skipped whole, and is a loss."""
+    """Return the rejection of a feed's line whose rest is invalid; an UPDATE is skipped completely, and counts as lost."""
     if line.type not in {"update", "raw"}:
         return _RejectLine(RejectReason.BAD_MESSAGE, detail)
     events.append(MessagesLost(_time(line), feed.name, 1, "an UPDATE could not be decoded"))
@@ -406,7 +405,7 @@ def _read_refused(refused: Refused, time: float) -> Iterator[ConnectionsRefused]
 
 
 def _read_farewell(neighbor: Neighbor) -> str:
-    """Return the Shutdown Communication (RFC 9003) of a NOTIFICATION, printable; empty without one."""
+    """Return the Shutdown Communication (RFC 9003) of a NOTIFICATION, printable; empty if there is none."""
     message = neighbor.notification.message if neighbor.notification is not None else ""
     found = re.match('Shutdown Communication: "(.*)"', message, re.DOTALL)
     text = found[1][:MAX_SHUTDOWN_CHARACTERS] if found else ""
@@ -426,7 +425,7 @@ def _read_hold_time(seconds: int | None, feed: str, time: float) -> Iterable[Eve
 
 
 def _read_refresh(neighbor: Neighbor, feed: str, time: float) -> Event:
-    """The peer asks for routes, or marks begin or end of sending all of its own again (RFC 7313)."""
+    """Read a ROUTE-REFRESH: the peer asks for routes, or marks the begin or end of a refresh of its own (RFC 7313)."""
     refresh = neighbor.route_refresh
     if refresh is None or refresh.family is None:
         return Alive(time, feed)

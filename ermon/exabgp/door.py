@@ -1,9 +1,9 @@
-"""ermon's end of the socket between it and ExaBGP's box, in which nobody can connect: ermon hands connections in.
+"""ermon's end of the socket to ExaBGP's box. Processes in the box cannot connect, so ermon passes connections in.
 
-The other end is handed down, from ermon to ``launch`` and from ExaBGP to its relay, by its number in the environment.
-Whole messages pass (``SOCK_SEQPACKET``). The first from inside says which parts of its box this machine cannot take,
-the next whether UPDATEs come as they came; after that each relay asks for its connection, and gets one end of a pair of
-sockets.
+The other end is inherited, from ermon to ``launch`` and from ExaBGP to its relay, by its number in the environment. It
+carries whole messages (``SOCK_SEQPACKET``). The first message from inside names the parts of the box that this machine
+does not support, the next says whether raw UPDATEs are passed on. Then each relay asks for its connection, and gets one
+end of a socket pair.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ermon.exabgp.raw import RAW, RawState
 from ermon.exabgp.relay import ASKING
 
 WAITING_CONNECTIONS = 4
-"""Relays come one after the other, and each is read to its end: a second one is not a relay."""
+"""Relays connect one after the other, and each is read to its end: more requests are not from relays."""
 
 MESSAGES_AT_ONCE = 16
-"""Messages taken at once: an endless sender must not keep ermon from everything else."""
+"""Messages handled at once: an endless sender must not block ermon."""
 
 _SIZE = 200
-"""Bytes of a message: all are short."""
+"""The limit of a message in bytes: all are short."""
 
 _CREDENTIALS = struct.Struct("3i")  # unix(7): struct ucred
 
 
 class Door:
-    """What comes from inside may be anybody's words: of those in a hole of ExaBGP, too."""
+    """Messages from inside are not trusted: an attacker who controls ExaBGP can send them too."""
 
     def __init__(self) -> None:
         self._outside, self._inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -38,17 +38,17 @@ class Door:
         self._outside.setblocking(False)
         self._connections: deque[tuple[socket.socket, int]] = deque()
         self.missing: tuple[str, ...] | None = None
-        """The parts of its box that the process lacks; ``None``: it has not said so."""
+        """The missing parts of the process' box; ``None``: not reported yet."""
         self.raw: RawState | None = None
-        """Whether it passes UPDATEs on as they came; ``None``: it has not said so."""
+        """Whether the process passes raw UPDATEs on; ``None``: not reported yet."""
 
     @property
     def inside(self) -> int:
-        """The descriptor to hand down."""
+        """The descriptor for the child process."""
         return self._inside.fileno()
 
     def handed_down(self) -> None:
-        """Close this process' copy of the other end, so that it is seen when nobody has it any more."""
+        """Close this process' copy of the other end, so that ermon notices when the last process closes it."""
         self._inside.close()
 
     def fileno(self) -> int:
@@ -61,10 +61,10 @@ class Door:
             self._connections.popleft()[0].close()
 
     def answer(self) -> bool:
-        """Answer some of those who stand there, without waiting; return whether anybody can still come."""
+        """Answer some waiting messages, without blocking; return whether more can come."""
         try:
             for _ in range(MESSAGES_AT_ONCE):
-                size = socket.CMSG_SPACE(_CREDENTIALS.size)  # no room for descriptors: the kernel closes them
+                size = socket.CMSG_SPACE(_CREDENTIALS.size)  # the kernel closes descriptors without room
                 message, ancillary, _, _ = self._outside.recvmsg(_SIZE, size)
                 if not ancillary:
                     return False
@@ -76,7 +76,7 @@ class Door:
         return True
 
     def connection(self) -> tuple[socket.socket, int] | None:
-        """Return ermon's end of the next connection that was handed in, and the process that had asked for it."""
+        """Return ermon's end of the next connection, and the process that asked for it."""
         return self._connections.popleft() if self._connections else None
 
     def _take(self, message: bytes, sender: int) -> None:
@@ -99,7 +99,7 @@ class Door:
 
 
 def _sender(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """Return the process that a message is from, in the kernel's words."""
+    """Return the sender's process id of a message, as the kernel reports it."""
     for _, kind, data in ancillary:
         if kind == socket.SCM_CREDENTIALS and len(data) >= _CREDENTIALS.size:
             pid: int = _CREDENTIALS.unpack_from(data)[0]

@@ -1,4 +1,4 @@
-"""UPDATEs that ExaBGP has passed on as they came (``raw``), into events. Pure, as ``decode`` is."""
+"""Reads UPDATEs that ExaBGP has passed on unchanged (``raw``) into events. Pure, as ``decode``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _LARGEST_OCTETS = 65_535  # RFC 8654 section 4
 
 
 class Malformed(msgspec.Struct, frozen=True):
-    """An UPDATE with a malformed attribute, which ermon has read as RFC 7606 says."""
+    """An UPDATE with a malformed attribute, read by RFC 7606."""
 
     feed: str
     kind: RepairKind
     what: str
-    """The attribute and its fault: printable ASCII, short."""
+    """The attribute and its error: short, and printable ASCII."""
     prefix: Prefix | None
     """One of its routes."""
 
 
 class FrameReader:
-    """Reads the frames of all sessions. What it remembers saves time and changes nothing."""
+    """Reads the frames of all sessions. Its cache saves time and does not change results."""
 
     def __init__(self) -> None:
         self._attributes = AttributesCache()
@@ -42,9 +42,10 @@ class FrameReader:
         malformed: list[Malformed],
         interest: Interest | None = None,
     ) -> Iterator[Event]:
-        """Yield the events of a frame, and add to ``malformed``. What is of no ``interest`` is counted, and not read.
+        """Yield the events of a frame, and add to ``malformed``. UPDATEs without ``interest`` are counted, but not read.
 
-        ``Unreadable`` at an UPDATE with which the session is to end (RFC 7606), another ``ValueError`` where these are no UPDATEs.
+        ``Unreadable`` at an UPDATE that must end the session (RFC 7606); another ``ValueError`` if the frame does not
+        consist of UPDATEs.
         """
         codec = Codec(four_octet=frame.asn4, add_path=frozenset(_unicast(frame.add_path)))
         # IPv4 needs no capability (RFC 4760 section 8)
@@ -70,7 +71,7 @@ class FrameReader:
 
 
 def _route_of(read: Read) -> Prefix | None:
-    """Return a route of an UPDATE. What RFC 7606 has withdrawn is behind what the router itself withdraws."""
+    """Return a route of an UPDATE. Routes withdrawn by RFC 7606 come after those that the router withdraws."""
     if read.announced:
         return read.announced[0].prefix
     return read.withdrawn[-1][0] if read.withdrawn else None
@@ -79,7 +80,7 @@ def _route_of(read: Read) -> Prefix | None:
 def _uninteresting(
     passed: list[Unasked], families: frozenset[Family], feed: str, time: float
 ) -> Iterator[Event]:
-    """Tell of UPDATEs in a row that were not read, and forget them."""
+    """Yield one event for consecutive UPDATEs that were not read, and clear them."""
     if passed:
         announced = frozenset[Family]().union(*(each.announced for each in set(passed)))
         withdrawn = frozenset[Family]().union(*(each.withdrawn for each in set(passed)))
@@ -92,7 +93,7 @@ def _unicast(names: list[str]) -> Iterator[Family]:
 
 
 def _bodies(updates: bytes) -> Iterator[bytes]:
-    """Yield what is behind the header of each UPDATE; ``ValueError`` where there is none."""
+    """Yield the body of each UPDATE; ``ValueError`` if there is anything else."""
     at = 0
     while at < len(updates):
         size = size_of_update(updates, at, _LARGEST_OCTETS)
@@ -103,7 +104,7 @@ def _bodies(updates: bytes) -> Iterator[bytes]:
 
 
 def _event(read: Read, families: frozenset[Family], feed: str, time: float) -> Event:
-    """Return what an UPDATE says of the families that the session has negotiated."""
+    """Return the event of an UPDATE, with the negotiated families only."""
     if (family := read.end_of_rib) is not None:
         return EndOfRib(time, feed, family) if family in families else Alive(time, feed)
     announced, withdrawn = read.announced, read.withdrawn

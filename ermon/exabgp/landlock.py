@@ -1,9 +1,9 @@
-"""Takes from this process, and from all that it starts, every right but those of a list: for good, and without root.
+"""Limits the rights of this process and its children to a list: permanently, and without root.
 
-Landlock (kernel.org, userspace-api/landlock) allows files, TCP ports and signals by list. A process in one of its
-domains can neither trace a process outside nor read its memory. Each version of its interface knows some more; what
-this machine's does not know is reported. Taken by ctypes, with nothing but the standard library: ``relay`` loads this
-file by itself.
+Landlock (kernel.org, userspace-api/landlock) allows files, TCP ports and signals by list. A process in a Landlock domain
+can neither trace a process outside nor read its memory. Each version of the interface supports more; parts that this
+machine does not support are reported. This file needs only the standard library (ctypes), because ``relay`` loads it
+alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 FILES, PORTS, SIGNALS = "files", "ports", "signals"
 SINCE = {FILES: 1, PORTS: 4, SIGNALS: 6}
-"""The first version that knows them: that of Linux 5.13, 6.7 and 6.12."""
+"""The first version of the interface with each part: that of Linux 5.13, 6.7 and 6.12."""
 
 _LOGGING_SINCE = 7  # Linux 6.15
 # linux/landlock.h, linux/prctl.h. The numbers of these system calls are the same on every architecture.
@@ -26,7 +26,7 @@ _ASK_FOR_VERSION = 1
 _PATH_BENEATH, _NET_PORT = 1, 2
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
-"""How many rights on files the versions know; they are the lowest bits."""
+"""The number of file rights by version; they are the lowest bits."""
 _BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
 _SCOPE_ABSTRACT_UNIX, _SCOPE_SIGNAL = 1 << 0, 1 << 1
 _LOG_NEW_EXEC_ON = 1 << 1
@@ -35,44 +35,44 @@ _O_PATH = 0o10000000
 
 
 class Rights(NamedTuple):
-    """All that is left to a process. Files and folders that do not exist are passed over."""
+    """The rights of a process. Files and folders that do not exist are skipped."""
 
     read: tuple[str, ...] = ()
-    """Files, and folders with all that is in them."""
+    """Files that it can read, and folders with everything in them."""
     write: tuple[str, ...] = ()
-    """Files that exist; nothing can be made, renamed or removed anywhere."""
+    """Existing files that it can write. It can create, rename and remove nothing."""
     execute: tuple[str, ...] = ()
-    """Programs, and the interpreters that they need, such as ld.so."""
+    """Programs that it can execute, and their interpreters, such as ld.so."""
     listen: tuple[int, ...] = ()
     """TCP ports that it can bind. It can connect to none. A socket that is not bound may listen on a port that the
     kernel chooses: as of Linux 6.18 there is no right for that, and a filter of system calls cannot see it. Refusing
-    listen(2) altogether would take a second listener outside, which hands in a socket for each address that is added
-    while sessions live, and would gain little: an attacker in this process has the session by which they came.
+    listen(2) would need a second listener outside, which passes in a socket for each address that is added while sessions
+    are up. It would gain little: an attacker in this process already has the session that they used.
     """
     signal_outside: bool = False
-    """Whether it can signal processes that are not in its domain, as far as the domain around it allows."""
+    """Whether it can signal processes outside its domain, if the surrounding domain allows that."""
 
 
 def enter(rights: Rights) -> tuple[str, ...]:
-    """Give up all other rights, and new privileges, and return what of ``SINCE`` this machine cannot take."""
+    """Give up all other rights, and new privileges; return the parts of ``SINCE`` that this machine does not support."""
     try:
         forgo_new_privileges()
         version = _syscall(_CREATE_RULESET, 0, 0, _ASK_FOR_VERSION)
         _restrict(rights, version)
-    except OSError:  # Landlock is not compiled in or not switched on, or a filter of system calls forbids it
+    except OSError:  # Landlock is not compiled in or not enabled, or a seccomp filter forbids it
         version = 0
     return tuple(part for part, first in SINCE.items() if version < first)
 
 
 def forgo_new_privileges() -> None:
-    """Let no program that is executed from now on give more rights than there are; ``OSError`` where that is unknown."""
+    """Prevent programs executed from now on from gaining rights; ``OSError`` if the kernel does not support that."""
     if not prctl(_PR_SET_NO_NEW_PRIVS, 1):
         raise OSError
 
 
 def prctl(option: int, *arguments: int | bytes) -> bool:
     """Change something about this process (prctl(2), linux/prctl.h); return whether the kernel has done so."""
-    padded = (*arguments, *(0,) * (4 - len(arguments)))  # it refuses some options unless the rest are zero
+    padded = (*arguments, *(0,) * (4 - len(arguments)))  # some options require zeros in the rest
     outcome: int = ctypes.CDLL(None).prctl(option, *_words(padded))
     return outcome == 0
 
@@ -93,7 +93,7 @@ def _restrict(rights: Rights, version: int) -> None:
         if version >= SINCE[PORTS]:
             for port in rights.listen:
                 _syscall(_ADD_RULE, ruleset, _NET_PORT, struct.pack("=QQ", _BIND_TCP, port), 0)
-        # The kernel's audit log then shows what is tried and refused, also by programs that are executed here.
+        # The kernel's audit log then shows refused attempts, also of programs that are executed here.
         _syscall(_RESTRICT_SELF, ruleset, _LOG_NEW_EXEC_ON if version >= _LOGGING_SINCE else 0)
     finally:
         os.close(ruleset)
@@ -111,18 +111,18 @@ def _file_rules(rights: Rights) -> Iterator[tuple[str, int]]:
 def _allow_file(ruleset: int, path: str, wanted: int) -> None:
     try:
         descriptor = os.open(path, _O_PATH | os.O_CLOEXEC)
-    except OSError:  # what cannot be reached need not be allowed
+    except OSError:  # an inaccessible path needs no right
         return
     try:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            wanted &= ~_READ_DIR  # the kernel takes that for a folder only
+            wanted &= ~_READ_DIR  # the kernel accepts this right for folders only
         _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", wanted, descriptor), 0)
     finally:
         os.close(descriptor)
 
 
 def _syscall(number: int, *arguments: int | bytes) -> int:
-    """Call the kernel; ``OSError`` when it refuses."""
+    """Make a system call; ``OSError`` if it fails."""
     library = ctypes.CDLL(None, use_errno=True)
     library.syscall.restype = ctypes.c_long
     outcome: int = library.syscall(ctypes.c_long(number), *_words(arguments))
@@ -133,5 +133,5 @@ def _syscall(number: int, *arguments: int | bytes) -> int:
 
 
 def _words(arguments: Iterable[int | bytes]) -> list[bytes | ctypes.c_long]:
-    """Pass numbers in whole registers: the functions do not say how many arguments they have, nor of what size."""
+    """Pass numbers in whole registers: the C functions do not declare the number and size of their arguments."""
     return [word if isinstance(word, bytes) else ctypes.c_long(word) for word in arguments]

@@ -1,17 +1,17 @@
 """Starts ExaBGP as ermon's child: ``launch.py PARENT_PID CONFIGURATION [CLOCK_ANCHOR [PORT]]``. Not imported by ermon.
 
-With a PORT to listen on, and then on nothing else, it goes into a ``box`` before it imports ExaBGP, which parses what
-strangers send, and reports at the ``door`` what this machine lacks for that. Five things are put right that ExaBGP 5.0
-has no setting for in its configuration:
+With a PORT, the only one on which it can then listen, it enters a ``box`` before it imports ExaBGP, which parses input
+from strangers, and reports the missing parts of the box at the ``door``. It changes five things for which ExaBGP 5.0 has
+no setting:
 
-- It dies when ermon dies, however ermon dies.
-- It listens on what its configuration names, at any time (``listener``).
-- A neighbor that a reload changes is torn down, and where it was down, that ends its next session, for which some routers
-  wait two minutes. It is changed at once there.
-- Its timers read the wall clock: who sets that forward by more than the hold time would end every session. Its
-  ``time.time`` becomes the monotonic clock plus CLOCK_ANCHOR (by default what the wall clock says now), which is
-  also the time that its lines carry.
-- UPDATEs are passed on as they came (``raw``), where ExaBGP is the one that this was tested with.
+- ExaBGP ends when ermon ends, for any reason.
+- It listens on the addresses of its present configuration (``listener``).
+- ExaBGP tears down a neighbor that a reload changes. If that neighbor is down, this ends its next session, and some
+  routers then wait two minutes. Here such a neighbor is changed at once.
+- ExaBGP's timers use the wall clock: setting it forward by more than the hold time would end every session. Its
+  ``time.time`` becomes the monotonic clock plus CLOCK_ANCHOR (by default the present difference to the wall clock). The
+  lines of ExaBGP have this time too.
+- UPDATEs are passed on unchanged (``raw``), if this was tested with the installed version of ExaBGP.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends."""
+    """Make the kernel kill this process when its parent ends."""
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the kernel was asked
+    if os.getppid() != parent:  # it had ended before that
         sys.exit("ermon is gone")
 
 
 def keep_time_steadily(anchor: float) -> None:
-    """Make the time of this process the monotonic clock plus ``anchor`` seconds: nobody can set it."""
+    """Make the time of this process the monotonic clock plus ``anchor`` seconds, which cannot be set."""
     monotonic = time.monotonic
     time.time = lambda: anchor + monotonic()
 
 
 def change_at_once_what_is_down(peer: Any) -> None:
-    """Wrap the method that changes a neighbor, in a class as ExaBGP's ``Peer``."""
+    """Wrap the method that changes a neighbor, in a class such as ExaBGP's ``Peer``."""
     reestablish = peer.reestablish
 
     def reestablish_or_change(self: Any, neighbor: Any = None) -> None:
@@ -57,14 +57,14 @@ def change_at_once_what_is_down(peer: Any) -> None:
 
 
 def hand_down_the_door() -> int:
-    """Let whatever ExaBGP starts, its relay, ask at ermon's door as well; return the door's descriptor."""
+    """Let ExaBGP's child, the relay, inherit ermon's door; return the door's descriptor."""
     door = int(os.environ["ERMON_DOOR"])
     subprocess.Popen = functools.partial(subprocess.Popen, pass_fds=(door,))  # type: ignore[assignment,misc]
     return door
 
 
 def go_into_the_box(configuration: str, port: int, door: int) -> None:
-    """Give up what ExaBGP does not need, and tell ermon the parts of that which this machine cannot take."""
+    """Give up all rights that ExaBGP does not need, and report to ermon the parts that this machine does not support."""
     from ermon.exabgp import box  # noqa: PLC0415
 
     know_own_account()
@@ -73,10 +73,10 @@ def go_into_the_box(configuration: str, port: int, door: int) -> None:
 
 
 def know_own_account() -> None:
-    """Have ExaBGP find the account that it is to keep without a look at the machine's list of accounts.
+    """Make ExaBGP find the account that it must keep without reading the machine's list of accounts.
 
-    It finds that one whatever name it asks for: where it reports what went wrong in a session, it looks for the account that
-    is its default, and if there were none, the report would end all sessions.
+    Every name gives this account: when ExaBGP reports a session's error, it looks up its default account, and if that did
+    not exist, the report would end all sessions.
     """
     own = pwd.getpwnam(os.environ["exabgp_daemon_user"])  # noqa: SIM112  # ExaBGP's name for it
     pwd.getpwnam = lambda _name, /: own
@@ -89,8 +89,8 @@ def main() -> None:
     door = hand_down_the_door()
     if len(rest) > 1:
         go_into_the_box(configuration, int(rest[1]), door)
-    # Imported only now: importing it takes longer than a parent may take to die, and some of it may take the clock
-    # by its name.
+    # Imported only now: the import takes longer than a parent may take to end, and some modules may import the clock
+    # by name.
     from exabgp.application.main import main as exabgp  # type: ignore[import-untyped]  # noqa: PLC0415
     from exabgp.reactor.peer import Peer  # type: ignore[import-untyped]  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """The lines that ExaBGP 5.0 writes with ``encoder json``, as typed values for ``decode`` and ``updates``.
 
-Keys that say nothing about routes or sessions are skipped. Where skipping would lose routes (a family that
-is not known here), an unknown key is an error.
+Keys without information about routes or sessions are skipped. If skipping could lose routes (an unknown family), an
+unknown key is an error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ermon.model.routes import SegmentKind
 
 Half = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)]
-"""Numbers of 16 and of 32 bits: others have no place on the wire."""
+"""Numbers of 16 and 32 bits, as in BGP messages."""
 
 FAMILY_OF: dict[str, Family] = {f"{family} unicast": family for family in FAMILIES}
 
@@ -24,7 +24,7 @@ FAMILY_OF: dict[str, Family] = {f"{family} unicast": family for family in FAMILI
 class Nlri(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="kebab"):
     nlri: str
     path_information: str | None = None
-    """A path identifier (RFC 7911), written as if it were an IPv4 address."""
+    """A path identifier (RFC 7911), written like an IPv4 address."""
 
 
 class Announce(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -41,13 +41,13 @@ class Withdraw(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
 class Segment(msgspec.Struct, frozen=True):
     element: SegmentKind
-    """Never a confederation's: ExaBGP prints those as ``as-sequence``."""
+    """Never of a confederation: ExaBGP prints such segments as ``as-sequence``."""
     value: tuple[Number, ...]
 
 
 class PathAttributes(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
     origin: Literal["igp", "egp", "incomplete", "invalid"] | None = None
-    """A value of its own kind, and so one object for all routes."""
+    """A ``Literal``, so all routes share one object."""
     as_path: dict[int, Segment] = {}
     """By position; missing when empty."""
     med: int | None = None
@@ -63,7 +63,7 @@ class ParsedUpdate(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AfiSafi(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A family, and of a ROUTE-REFRESH its subtype: ``query``, ``begin`` or ``end`` (RFC 7313)."""
+    """A family; for a ROUTE-REFRESH also its subtype: ``query``, ``begin`` or ``end`` (RFC 7313)."""
 
     afi: str
     safi: str
@@ -75,14 +75,14 @@ class AfiSafi(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One of the two of a parsed UPDATE; neither of a raw message, which has only its octets."""
+    """A parsed UPDATE has one of the two; a raw message, which has only its octets, has neither."""
 
     update: ParsedUpdate | None = None
     eor: AfiSafi | None = None
 
 
 class AddPathCapability(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The direction per family: ``send``, ``receive``, ``send/receive``, or something else."""
+    """The direction by family: ``send``, ``receive``, ``send/receive``, or other texts."""
 
     ipv4: str = msgspec.field(name="ipv4/unicast", default="")
     ipv6: str = msgspec.field(name="ipv6/unicast", default="")
@@ -102,9 +102,9 @@ class Capabilities(msgspec.Struct, frozen=True, omit_defaults=True):
 class Open(msgspec.Struct, frozen=True, omit_defaults=True):
     capabilities: Capabilities
     hold_time: int | None = None
-    """What the peer offers, in seconds."""
+    """The peer's offer, in seconds."""
     asn: int | None = None
-    """AS_TRANS (23456) where it takes more than two octets."""
+    """AS_TRANS (23456) if the ASN needs more than two octets."""
     router_id: str = ""
 
 
@@ -115,7 +115,7 @@ class AddPathFamilies(msgspec.Struct, frozen=True):
 class Negotiated(msgspec.Struct, frozen=True, omit_defaults=True):
     add_path: AddPathFamilies
     hold_time: int | None = None
-    """What is in force, in seconds: the smaller of both offers."""
+    """The negotiated hold time in seconds: the smaller of both offers."""
 
 
 class Notification(msgspec.Struct, frozen=True):
@@ -132,21 +132,21 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class RawUpdates(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
-    """Not of ExaBGP's own: whole UPDATEs as they came, by ``ermon.exabgp.raw``."""
+    """Whole UPDATEs, unchanged. ``ermon.exabgp.raw`` writes this, not ExaBGP itself."""
 
     session: Number
     octets: Annotated[int, msgspec.Meta(ge=0)]
-    """Of the session's UPDATEs so far, with these."""
+    """The total size of the session's UPDATEs so far, including these, in octets."""
     asn4: bool
     """Whether their ASNs have four octets (RFC 6793)."""
     families: list[str]
-    """What the session has negotiated."""
+    """The negotiated families."""
     add_path: list[str]
     """The families whose NLRI have path identifiers."""
     body: bytes
-    """With their headers; base64 in the line."""
+    """The UPDATEs with their headers; base64 in the line."""
     answer: bool = False
-    """Whether ExaBGP must be told when these are processed."""
+    """Whether ExaBGP needs an answer when these have been processed."""
 
 
 class Neighbor(Peer, frozen=True, omit_defaults=True, rename="kebab"):
@@ -162,11 +162,11 @@ class Neighbor(Peer, frozen=True, omit_defaults=True, rename="kebab"):
 
 
 class Listening(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Not of ExaBGP's own: what ``ermon.exabgp.listener`` listens on in its process."""
+    """The listening addresses of ``ermon.exabgp.listener`` in ExaBGP's process; ExaBGP itself does not write this."""
 
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)]
     addresses: dict[str, Annotated[str, msgspec.Meta(max_length=40)]]
-    """By address: the name of the error that prevents it, as errno(3) has it; empty where there is none."""
+    """By address: the name of the error (errno(3)); empty if there is none."""
 
 
 class RefusedConnections(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -176,28 +176,28 @@ class RefusedConnections(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Not of ExaBGP's own: who connected to it lately and is no feed's router."""
+    """Recent connections from addresses without a feed; ExaBGP itself does not write this."""
 
     connections: Annotated[list[RefusedConnections], msgspec.Meta(max_length=64)]
     more: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = 0
-    """Connections besides, from addresses that are not named."""
+    """The number of further connections, from other addresses."""
 
 
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What every line has, read by itself when the rest of the line cannot be read."""
+    """The common part of all lines, read alone when the rest of a line is invalid."""
 
     exabgp: str
     time: Seconds
     pid: int
     type: str
     counter: int | None = None
-    """Of the lines with a neighbor: counts that neighbor's lines, from 1."""
+    """In lines with a neighbor: the number of this line among the neighbor's lines, from 1."""
     neighbor: Peer | None = None
 
 
 class Line(Envelope, frozen=True, omit_defaults=True):
     neighbor: Neighbor | None = None
     notification: str = ""
-    """``shutdown`` on the one line of ExaBGP's own that has no neighbor."""
+    """``shutdown`` in the only line of ExaBGP itself without a neighbor."""
     listening: Listening | None = None
     refused: Refused | None = None

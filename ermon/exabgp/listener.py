@@ -1,18 +1,17 @@
-"""What listens for BGP sessions, in ExaBGP's process and in the place of ExaBGP's own listener. Not imported by ermon.
+"""Listens for BGP sessions in ExaBGP's process, instead of ExaBGP's own listener. Not imported by ermon.
 
-ExaBGP 5.0.15 listens on the addresses of ``exabgp.tcp.bind``, which it reads once, so that another address would cost
-all sessions; one of them that it cannot listen on ends it. What it offers instead, ``listen`` in a neighbor, takes keys
-only of the neighbors that have it, and one neighbor of a peer can. So here:
+ExaBGP 5.0.15 listens on the addresses of ``exabgp.tcp.bind``, which it reads once, so a new address would cost all
+sessions; and it ends if it cannot listen on one of them. The alternative, ``listen`` in a neighbor, uses only the keys of
+neighbors with it, and only one neighbor of a peer can have it. So this listener does the following:
 
-- Each local address of the configuration is listened on. Another reading of the configuration opens and closes sockets as
-  needed, and leaves the others, and all sessions, alone.
-- An address that cannot be listened on is reported, and retried every ``RETRY_SECONDS``.
-- A socket has its MD5 keys and its TTL check before it is bound. Where they change, earlier connections are shut
-  out.
-- Connections that belong to no feed are reported: from where and how often, for ``MAX_STRANGERS`` pairs of addresses
-  at most between two lines, and beyond it in one number.
+- It listens on each local address of the configuration. When the configuration is read again, it opens and closes sockets
+  as needed, without an effect on the other sockets and on sessions.
+- It reports an address on which it cannot listen, and retries every ``RETRY_SECONDS``.
+- A socket gets its MD5 keys and its TTL check before it is bound. When these change, earlier connections are closed.
+- It reports connections that belong to no feed: their addresses and number, for at most ``MAX_STRANGERS`` pairs of
+  addresses between two lines, and the rest as one number.
 
-It reports with lines in ExaBGP's dialect (``ermon.exabgp.lines``), which take the way of all lines.
+Its reports are lines in ExaBGP's format (``ermon.exabgp.lines``), and take the same way as all lines.
 """
 
 from __future__ import annotations
@@ -46,45 +45,45 @@ from exabgp.reactor.network.tcp import (  # type: ignore[import-untyped]
 
 SENDING_TTL = 255
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 30, 10, 3
-"""A router that is gone is missed after a minute, also on a session with hold time 0, on which nobody says anything."""
+"""TCP keepalive: a lost router is noticed after a minute, also on a session with hold time 0 without any messages."""
 
 ABOVE_SESSIONS = 512
-"""A file number: of a thousand that a process may have by default, enough remain for sessions below and sockets above."""
+"""The lowest file number of listening sockets: of the default of 1,000, enough remain for sessions below and sockets above."""
 
 RETRY_SECONDS = 10.0
 MAX_STRANGERS = 64
 STRANGERS_SECONDS = 5.0
-"""Between two lines about those who belong to no feed."""
+"""Between two lines about connections that belong to no feed."""
 
 REFUSED_AT_ONCE = 256
-"""At each address in one turn, a hundredth of a second: no router waits behind strangers, who fill the queue of those who
-have connected (``backlog``) at no cost.
+"""The number of connections that are accepted at each address in one turn, which takes a hundredth of a second: strangers
+can fill the queue (``backlog``) at no cost, and routers must not wait behind them.
 """
 
 MAX_LEAVING, LEAVING_SECONDS = 16, 2.0
-"""Connections that were refused and are held until their OPEN has come: closing before would make the kernel reset them,
-and the router would never read why.
+"""Refused connections that stay open until their OPEN has arrived: closing them earlier would make the kernel reset them,
+and the router would never read the reason.
 """
 
 CONNECTION_REJECTED = b"\xff" * 16 + struct.pack("!HBBB", 21, 3, 6, 5)
 """A NOTIFICATION: Cease, Connection Rejected (RFC 4486 section 4: "the peer is not configured locally")."""
 
 Pair = tuple[str, str]
-"""A local address, and a peer's."""
+"""A local address and a peer's address."""
 
 
 @dataclass
 class _Wanted:
-    """What a socket has to be like."""
+    """The required settings of a socket."""
 
     ip: Any
     keys: dict[str, tuple[Any, Any]] = field(default_factory=dict)
-    """By peer: its MD5 key as ExaBGP has read it, and whether it is written in base64."""
+    """By peer: its MD5 key as read by ExaBGP, and whether it is in base64."""
     minimum_ttl: int = 0
 
 
 class Listener(ExaBGPListener):  # type: ignore[misc]
-    """``listen_for`` is called whenever the configuration was read, ``incoming`` at every turn of ExaBGP's loop."""
+    """``listen_for`` is called after each reading of the configuration, ``incoming`` in every turn of ExaBGP's loop."""
 
     def __init__(self, reactor: Any, backlog: int = 200) -> None:
         super().__init__(reactor, backlog)
@@ -94,12 +93,12 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
         self._wanted: dict[str, _Wanted] = {}
         self._known: set[Pair] = set()
         self._problems: dict[str, str] = {}
-        """By address that cannot be listened on: the name of the error."""
+        """The name of the error, by address without a working listener."""
         self._retry_at = 0.0
         self._listening: dict[str, str] = {}
-        """By address: the name of what prevents it, empty where it is listened on; another one when that has changed."""
+        """By address: the name of the error, empty if it listens there. A change creates a new dictionary."""
         self._told: tuple[list[Any], dict[str, str]] = ([], {})
-        """What was last reported of the addresses, by helper."""
+        """The helpers and the addresses of the last report."""
         self._strangers: dict[Pair, int] = {}
         self._more_strangers = 0
         self._tell_strangers_at = 0.0
@@ -108,7 +107,7 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
     # Addresses ---------------------------------------------------------------------------------------
 
     def listen_for(self, neighbors: Iterable[Any]) -> None:
-        """Listen where these neighbors connect to, and nowhere else."""
+        """Listen on the local addresses of these neighbors, and on no others."""
         wanted: dict[str, _Wanted] = {}
         self._known = set()
         for neighbor in neighbors:
@@ -126,13 +125,13 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
         self._open_missing()
 
     def _change(self, sock: socket.socket, before: _Wanted, after: _Wanted) -> bool:
-        """Put other keys and another TTL in force; return whether that worked."""
+        """Change keys and TTL of a socket; return whether that worked."""
         try:
             for peer in before.keys.keys() - after.keys.keys():
                 md5(sock, peer, 0, None, None)
             _secure(sock, after)
         except (OSError, NetworkError):
-            return False  # it is opened again, which shows why it cannot be
+            return False  # it is opened again, which shows the error
         if (before.keys, before.minimum_ttl) != (after.keys, after.minimum_ttl):
             if sock in self._accepted:
                 self._accepted.pop(sock).close()
@@ -159,7 +158,7 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
         self._retry_at = time.monotonic() + RETRY_SECONDS
 
     def _open(self, address: str) -> str | None:
-        """Listen on an address, or return the name of what prevents it."""
+        """Listen on an address, or return the name of the error."""
         wanted, port = self._wanted[address], self._reactor._port  # noqa: SLF001
         try:
             sock: socket.socket = self._new_socket(wanted.ip)
@@ -190,14 +189,14 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
         if now >= self._tell_strangers_at:
             self._tell_strangers(now)
         self._let_go(now)
-        # ExaBGP asks each socket; with hundreds of them, that would be a fifth of its time.
+        # ExaBGP would check each socket; with hundreds of sockets, that takes a fifth of its time.
         accepted = False
         for number, _ in self._poll.poll(0):
             accepted |= self._accept(self._by_number[number])
         return accepted
 
     def _accept(self, sock: socket.socket) -> bool:
-        """Accept one connection of a feed, for ExaBGP to take up in this turn, and refuse those that came before it."""
+        """Accept one connection of a feed, for ExaBGP in this turn, and refuse the connections of strangers before it."""
         if sock in self._accepted:
             return False
         address = self._sockets[sock][0]
@@ -208,15 +207,15 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
                     self._accepted[sock] = connection
                     return True
                 self._refuse(connection, (address, peer))
-        except BlockingIOError:  # there are no more
+        except BlockingIOError:  # no more connections
             pass
         except OSError as error:
             log.critical(lambda error=error: str(error), "network")
         return False
 
     def _connected(self) -> Iterator[Any]:
-        """Yield what was accepted and belongs to a feed. What ExaBGP would do with the rest is to forget, for one
-        stranger, the others that were accepted in the same turn.
+        """Yield the accepted connections of feeds. ExaBGP must not get the others: for one stranger, it would lose the
+        other connections of the same turn.
         """
         accepted, self._accepted = self._accepted, {}
         for sock, connection in accepted.items():
@@ -225,7 +224,7 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
                 if (ours, theirs) in self._known:
                     yield Incoming(self._family_AFI_map[sock.family], ours, theirs, connection)
                     continue
-            except (OSError, NetworkError):  # it is gone again
+            except (OSError, NetworkError):  # it is already closed
                 connection.close()
                 continue
             self._refuse(connection, (ours, theirs))
@@ -251,10 +250,10 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
             else:
                 connection.close()
 
-    # Telling -----------------------------------------------------------------------------------------
+    # Reports -----------------------------------------------------------------------------------------
 
     def _tell_addresses(self) -> None:
-        """Tell what is listened on where that is new, or the helper is. This is asked thousands of times a second."""
+        """Report the listening addresses if they or the helpers have changed. This runs thousands of times a second."""
         helpers, (told_to, told) = self._helpers(), self._told
         if not helpers or (self._listening is told and helpers == told_to):
             return
@@ -276,7 +275,7 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
     def _tell(self, kind: str, what: object) -> None:
         line = {"exabgp": "5.0.0", "time": time.time(), "pid": os.getpid(), "type": kind, kind: what}
         for helper in self._helpers():
-            with contextlib.suppress(OSError, ValueError):  # it is gone, which ExaBGP notices too
+            with contextlib.suppress(OSError, ValueError):  # it is gone; ExaBGP notices that too
                 helper.stdin.write(json.dumps(line).encode() + b"\n")
                 helper.stdin.flush()
 
@@ -286,23 +285,23 @@ class Listener(ExaBGPListener):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Have ExaBGP's reactor listen so."""
+    """Make ExaBGP's reactor use this listener."""
     loop.Listener = Listener
 
     def listen_for_neighbors(self: Any) -> bool:
         self.listener.listen_for(self.configuration.neighbors.values())
-        return True  # an address that cannot be listened on is no reason to end the sessions on others
+        return True  # an error on one address must not end the sessions on others
 
     loop.Reactor._listen_for_neighbors = listen_for_neighbors  # noqa: SLF001
 
 
 def _closed_first(sock: socket.socket) -> socket.socket:
-    """Give a listening socket a number above those of sessions, where the process may have as many files.
+    """Give a listening socket a number above those of sessions, if the process may have so many files.
 
-    Of a process that is killed, Linux closes the file with the highest number first. Were that a session's, a router on
-    this machine or next to it would connect once more while somebody still listens, and lose that connection in a
-    millisecond. OpenBGPD 7.7 then begins its next one with two OPENs, which ExaBGP refuses, and stays away for
-    half a minute.
+    When a process is killed, Linux closes the file with the highest number first. If that were a session's, a router on
+    or near this machine would connect again while the socket still listens, and lose that connection in a millisecond.
+    OpenBGPD 7.7 then starts its next connection with two OPENs, which ExaBGP refuses, and does not return for half a
+    minute.
     """
     try:
         number = fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, ABOVE_SESSIONS)
@@ -329,7 +328,7 @@ def _name(error: Exception) -> str:
 
 
 def _is_silent(connection: socket.socket) -> bool:
-    """Return whether nothing has come, not even an end."""
+    """Return whether nothing has arrived, not even the end of the connection."""
     try:
         connection.recv(4096)
     except BlockingIOError:
@@ -340,8 +339,8 @@ def _is_silent(connection: socket.socket) -> bool:
 
 
 def _prepare(listening: socket.socket) -> None:
-    """Send with a TTL of 255 (RFC 5082 section 3), or a router with TTL security would never connect; and have TCP ask a
-    silent peer whether it still lives (RFC 9293 section 3.8.4). The sockets that are accepted inherit it.
+    """Send with a TTL of 255 (RFC 5082 section 3), because a router with TTL security could not connect otherwise; and
+    enable TCP keepalive (RFC 9293 section 3.8.4). Accepted sockets inherit both.
     """
     _keep_alive(listening)
     if listening.family == socket.AF_INET6:
@@ -351,8 +350,8 @@ def _prepare(listening: socket.socket) -> None:
 
 
 def _shut_out(listening: socket.socket) -> None:
-    """Close what has connected already: other keys, or another TTL, were in force then."""
-    with contextlib.suppress(OSError):  # BlockingIOError when there are no more
+    """Close the waiting connections: they used other keys or another TTL."""
+    with contextlib.suppress(OSError):  # BlockingIOError after the last one
         while True:
             listening.accept()[0].close()
 

@@ -1,6 +1,6 @@
-"""Starts, watches, restarts, reloads and stops one ExaBGP process. Yields what it says; decides nothing.
+"""Starts, watches, restarts, reloads and stops one ExaBGP process. Yields its messages, and judges nothing.
 
-A reload ends no session where that is possible.
+A reload keeps all sessions if possible.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ _LOOK_SECONDS = 0.02
 
 
 class Reload(Enum):
-    """What a reload did to ExaBGP."""
+    """The effect of a reload on ExaBGP."""
 
     UNCHANGED = "unchanged"
     RELOADED = "reloaded"
-    """Feeds that did not change kept their sessions."""
+    """Unchanged feeds kept their sessions."""
     RESTARTED = "restarted"
-    """The port changed, or ExaBGP cannot read another configuration now: every session ends."""
+    """The port changed, or ExaBGP cannot read a new configuration now: every session ends."""
 
 
 def needs_restart(old: Config, new: Config) -> bool:
-    """Return whether a process would have to be started anew for ``new`` to be in force: its environment has the port, and
-    no other may be bound by it.
+    """Return whether ``new`` needs a new process: the port is in the environment, and the process can bind no other
+    port.
     """
     return environment_of(old) != environment_of(new)
 
 
 def environment_of(config: Config) -> dict[str, str]:
-    """Return what ExaBGP takes from its environment and not from its configuration."""
+    """Return the settings that ExaBGP reads from its environment instead of its configuration."""
     return environment(config, user_name())
 
 
 def user_name() -> str:
-    """Return this account's name. One without a name cannot change to another, so that any existing one will do."""
+    """Return this account's name. An account without a name cannot change to another, so any existing name works."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -70,10 +70,10 @@ def user_name() -> str:
 
 
 async def reload(process: asyncio.subprocess.Process, directory: ProcessDirectory) -> None:
-    """Have the process read the configuration that was written; ``ExaBGPError`` when it refuses it.
+    """Make the process read the new configuration; ``ExaBGPError`` if it refuses it.
 
-    ExaBGP answers a SIGUSR1 nowhere but in its log, which is why its words are looked for there. A log that
-    became shorter meanwhile was emptied (``ProcessDirectory.limit_log``), and is read from its beginning.
+    ExaBGP answers SIGUSR1 only in its log, so this searches the log. A log that has become shorter was emptied meanwhile
+    (``ProcessDirectory.limit_log``), and is read from its beginning.
     """
     before = directory.log_size()
     process.send_signal(signal.SIGUSR1)
@@ -85,38 +85,38 @@ async def reload(process: asyncio.subprocess.Process, directory: ProcessDirector
                 news = directory.log(before if directory.log_size() >= before else 0)
                 if "loaded new configuration successfully" in news:
                     return
-            await asyncio.sleep(_LOOK_SECONDS)  # the reason follows in lines of its own
+            await asyncio.sleep(_LOOK_SECONDS)  # the reason follows in the next lines
             raise ExaBGPError(f"ExaBGP refused its configuration: {directory.last_words()}")
     raise ExaBGPError("ExaBGP did not read its configuration again")
 
 
 RESTARTED = "restarted by ermon because the configuration changed"
-"""Why ExaBGP ended, where that was wanted."""
+"""The reason of an intended end of ExaBGP."""
 
 TICK_SECONDS = 1.0
-"""Between questions whether ExaBGP still answers."""
+"""Between checks whether ExaBGP answers."""
 
 UNANSWERED_TICKS = 10
-"""ExaBGP counts as hung after so many ticks without an answer. Ticks are counted, not seconds: when ermon
-itself was stopped for a minute, that is one tick, and nobody's fault but its own."""
+"""ExaBGP counts as hung after so many ticks without an answer. Ticks are counted instead of seconds: if ermon itself was
+stopped for a minute, that is one tick."""
 
 GIVEN_UP_TICKS = UNANSWERED_TICKS + 6
-"""It is given up after so many: a hanging process is reported before it is restarted, and one that was only slow
-keeps its sessions."""
+"""ExaBGP is killed after so many ticks: a hung process is reported before it is restarted, and a process that was only
+slow keeps its sessions."""
 
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.25, 30.0
-"""Wait before a restart: it doubles with every run that ends early."""
+"""The wait before a restart; it doubles with every run that ends early."""
 
 STABLE_SECONDS = 60.0
-"""A run that lasted so long was a good one: the next retry waits no longer than the first."""
+"""After a run of this length, the next restart waits only as long as the first one."""
 
 STOP_SECONDS = 1.0
-"""How long ExaBGP has to end after SIGTERM, and a silent relay after ExaBGP."""
+"""How long ExaBGP may take to end after SIGTERM, and a silent relay after the end of ExaBGP."""
 
 _INHERITED = frozenset(
     {"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONPATH", "PYTHONHOME", SWITCH}
 )
-"""All that ExaBGP gets of ermon's environment: no secrets, and no systemd socket to speak for ermon on."""
+"""The only variables that ExaBGP gets from ermon's environment: no secrets, and no access to systemd."""
 
 
 # The process ----------------------------------------------------------------------------------------
@@ -125,9 +125,9 @@ _INHERITED = frozenset(
 class ExaBGP:
     """One ExaBGP process, kept running from ``start`` to ``stop``, or inside ``async with``.
 
-    ``runtime`` is a directory for this ermon alone. ``md5_passwords`` holds a password for each feed, by
-    name, that has one; a wrong one is a ``configure.PasswordError``, here and in ``reload``.
-    ``buffer_limit`` and ``max_line`` are the relay's, in bytes. ExaBGP's clock is the monotonic one plus ``clock_anchor``.
+    ``runtime`` is a directory for this ermon only. ``md5_passwords`` has the passwords of feeds, by name; an invalid one
+    is a ``configure.PasswordError``, here and in ``reload``. ``buffer_limit`` and ``max_line`` are the relay's, in bytes.
+    ExaBGP's clock is the monotonic clock plus ``clock_anchor``.
     """
 
     def __init__(
@@ -143,12 +143,12 @@ class ExaBGP:
     ) -> None:
         self.name = name
         self.restarts = 0
-        """Starts after the first."""
+        """The number of starts after the first."""
         self.started_at = self.answered_at = float("-inf")
-        """When ExaBGP was last started, or was tried to be, and when it last answered, on the event loop's clock."""
+        """The times of the last start or attempt, and of the last answer, on the event loop's clock."""
         self._config = config
         self._passwords = md5_passwords
-        # Its own, where nobody else has to tell the same time.
+        # Its own anchor, if no other process needs the same time.
         self._clock_anchor = time.time() - time.monotonic() if clock_anchor is None else clock_anchor
         self._limits = (buffer_limit, max_line)
         self._directory = ProcessDirectory(runtime, name)
@@ -156,10 +156,10 @@ class ExaBGP:
         self._supervisor: asyncio.Task[None] | None = None
         self._restart_wanted = asyncio.Event()
         self._cannot_reload = False
-        """ExaBGP 5.0.15 keeps what it had read of a configuration that it refused, and refuses all others for it."""
+        """ExaBGP 5.0.15 keeps parts of a configuration that it refused, and then refuses all others."""
         self._channel = Channel(max_line)
         self._door: Door | None = None
-        """That of the latest run."""
+        """The door of the latest run."""
         self._render(config, md5_passwords)
 
     async def __aenter__(self) -> Self:
@@ -173,32 +173,32 @@ class ExaBGP:
 
     @property
     def up(self) -> bool:
-        """Whether it listens and has spoken."""
+        """Whether it listens and has sent lines."""
         return self._channel.up
 
     @property
     def pid(self) -> int | None:
-        """The process' identifier while it runs."""
+        """The process id while it runs."""
         return self._process.pid if self._process is not None else None
 
     @property
     def relay_pid(self) -> int | None:
-        """The identifier of the relay that is connected."""
+        """The process id of the connected relay."""
         return self._channel.relay_pid
 
     @property
     def missing_of_box(self) -> tuple[str, ...] | None:
-        """The parts of its box (``box.PARTS``) that ExaBGP lacks on this machine; ``None``: it has not said so yet."""
+        """The parts of its box (``box.PARTS``) that this machine does not support; ``None``: not reported yet."""
         return None if self._door is None else self._door.missing
 
     @property
     def raw(self) -> RawState | None:
-        """Whether its UPDATEs come as they came; ``None``: it has not said so yet."""
+        """Whether it passes raw UPDATEs on; ``None``: not reported yet."""
         return None if self._door is None else self._door.raw
 
     @property
     def relay_dropped(self) -> int:
-        """Lines that relays dropped."""
+        """The number of lines that relays dropped."""
         return self._channel.dropped
 
     @property
@@ -210,7 +210,7 @@ class ExaBGP:
         return self._directory.log_path
 
     async def start(self) -> None:
-        """Begin to run ExaBGP; ``ExaBGPError`` when that can never work."""
+        """Start ExaBGP; ``ExaBGPError`` if that can never work."""
         if importlib.util.find_spec("exabgp") is None:
             raise ExaBGPError(
                 f"ExaBGP is not installed beside {sys.executable}: pip install 'exabgp>=5.0.15,<5.1'"
@@ -221,7 +221,7 @@ class ExaBGP:
         self._supervisor.add_done_callback(self._supervised)
 
     async def stop(self) -> None:
-        """End ExaBGP, and ``messages``; nothing of the process is left when this returns."""
+        """End ExaBGP and ``messages``; no process is left when this returns."""
         if self._supervisor is None:
             return
         self._supervisor.cancel()
@@ -231,20 +231,20 @@ class ExaBGP:
         self._directory.remove()
 
     def messages(self) -> AsyncIterator[Message]:
-        """Yield what happens, in order, until ``stop``. There is one reader, which must go on reading."""
+        """Yield the messages in order until ``stop``. There must be one reader, which keeps reading."""
         return self._channel.messages()
 
     async def ping(self) -> None:
-        """Return when ``messages`` has yielded all that ExaBGP had said before; ``ExaBGPError`` without a relay."""
+        """Return when ``messages`` has yielded everything that ExaBGP sent before; ``ExaBGPError`` without a relay."""
         await self._channel.ping()
 
     async def command(self, text: str) -> None:
-        """Send one of ExaBGP's API commands; it waits for a relay, and is forgotten when ExaBGP is down."""
+        """Send an ExaBGP API command; it waits for a relay, and is dropped while ExaBGP is down."""
         if self._process is not None:
             self._channel.send(text.encode("ascii"))
 
     async def teardown(self, feed: Feed) -> None:
-        """End a feed's session: the router is to open another, and to send everything again."""
+        """End a feed's session, so that the router opens a new one and sends everything again."""
         await self.command(f"neighbor {feed.peer} local-ip {feed.local} teardown 4")
 
     async def refresh(self, feed: Feed, families: Iterable[Family]) -> None:
@@ -254,13 +254,13 @@ class ExaBGP:
             await self.command(f"{session} announce route-refresh {family} unicast")
 
     def answer(self, what: str) -> None:
-        """Say what became of UPDATEs that came as they came (``raw.ANSWER``); forgotten when ExaBGP is down."""
+        """Send an answer about raw UPDATEs (``raw.ANSWER``); it is dropped while ExaBGP is down."""
         if self._process is not None and self.raw is RawState.ON:
             with contextlib.suppress(ExaBGPError):  # too many wait: a later one says more
                 self._channel.send(f"{ANSWER} {what}".encode("ascii"))
 
     async def reload(self, config: Config, md5_passwords: Mapping[str, str]) -> Reload:
-        """Go over to another configuration; ``ExaBGPError`` when ExaBGP refuses it and keeps the old one."""
+        """Change to another configuration; ``ExaBGPError`` if ExaBGP refuses it and keeps the old one."""
         old, old_passwords = self._config, self._passwords
         old_text, text = await asyncio.to_thread(
             lambda: (self._render(old, old_passwords), self._render(config, md5_passwords))
@@ -285,14 +285,14 @@ class ExaBGP:
         return Reload.RELOADED
 
     async def _supervise(self) -> None:
-        """Run ExaBGP again and again."""
+        """Run ExaBGP, and restart it whenever it ends."""
         loop = asyncio.get_running_loop()
         backoff = Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         while True:
             began = self.started_at = loop.time()
             try:
                 reason = await self._run()
-            except OSError as error:  # a full disk, a directory that somebody removed, no memory
+            except OSError as error:  # a full disk, a removed directory, no memory
                 reason = f"could not be started: {error}"
             await self._channel.put(Stopped(reason, wanted=reason == RESTARTED))
             if loop.time() - began >= STABLE_SECONDS:
@@ -305,12 +305,12 @@ class ExaBGP:
             self.restarts += 1
 
     def _supervised(self, supervisor: asyncio.Task[None]) -> None:
-        """Pass a bug on to the reader of the messages, who would wait without an end otherwise."""
+        """Pass a bug on to the reader of the messages, which would wait without an end otherwise."""
         if not supervisor.cancelled() and (error := supervisor.exception()) is not None:
             self._channel.close(error)
 
     async def _run(self) -> str:
-        """Run ExaBGP once, and return why it ended, when all that it said has been read."""
+        """Run ExaBGP once; return why it ended, after all its output has been read."""
         self._restart_wanted.clear()
         self._cannot_reload = False
         self._directory.begin_run()
@@ -323,8 +323,8 @@ class ExaBGP:
                 self._channel.up = False
                 self._channel.expect_end()
                 await self._end(process)
-                await self._drain(reader)  # what routers said before the end is as true as ever
-            finally:  # also when ermon stops in the middle of this, which cancels it
+                await self._drain(reader)  # messages of routers before the end still count
+            finally:  # also when ermon stops meanwhile, which cancels this
                 self._process = None
                 self._channel.up = False
                 await self._end(process)
@@ -352,14 +352,14 @@ class ExaBGP:
                 stderr=log,
                 env=inherited | environment_of(self._config) | own,
                 pass_fds=(door.inside,),
-                process_group=0,  # a terminal's Ctrl-C is for ermon
+                process_group=0,  # Ctrl-C in a terminal is for ermon
             )
         finally:
             os.close(log)
             door.handed_down()
 
     async def _watch(self, process: asyncio.subprocess.Process, reader: asyncio.Task[None]) -> str:
-        """Return why the process ended or has to end: by itself, without an answer, or for another configuration."""
+        """Return why the process ended or must end: by itself, without an answer, or for another configuration."""
         ended = asyncio.create_task(process.wait())
         restart = asyncio.create_task(self._restart_wanted.wait())
         unanswered = 0
@@ -374,7 +374,7 @@ class ExaBGP:
                 if restart.done():
                     return RESTARTED
                 if reader.done():
-                    reader.result()  # only a bug ends it now
+                    reader.result()  # only a bug can end it now
                 before, unanswered = unanswered, self._count_unanswered(unanswered)
                 if before < UNANSWERED_TICKS <= unanswered:
                     await self._channel.put(Silent(silence))
@@ -388,11 +388,11 @@ class ExaBGP:
         return silence
 
     def _count_unanswered(self, unanswered: int) -> int:
-        """Ask for an answer, and return the number of ticks since the last."""
+        """Ask for an answer; return the number of ticks since the last answer."""
         if self._channel.take_answer():
             self.answered_at = asyncio.get_running_loop().time()
             unanswered = 0
-        elif self._channel.waiting:  # otherwise the answer may stand behind what is yet to be read
+        elif self._channel.waiting:  # otherwise the answer may be behind unread lines
             unanswered += 1
         if self._channel.relay_pid is not None:
             self._channel.send(b"version")
@@ -407,9 +407,9 @@ class ExaBGP:
                         await process.wait()
 
     async def _drain(self, reader: asyncio.Task[None]) -> None:
-        """Read what the relay has left, but wait only so long for one that says nothing."""
+        """Read the rest from the relay, but wait only for a limited time for a silent one."""
         self._channel.finish()
-        quiet = 0  # a relay that ermon is behind with is not silent: it waits for ermon
+        quiet = 0  # a relay is not silent while it waits for ermon
         while quiet < 10 and not reader.done():
             await asyncio.wait((reader,), timeout=STOP_SECONDS / 10)
             quiet = quiet + 1 if self._channel.waiting else 0

@@ -1,4 +1,4 @@
-"""Why something does not work, in words that an engineer can act on."""
+"""Reasons of failures, in words that an engineer can act on."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _CANNOT_LISTEN["EPERM"] = _CANNOT_LISTEN["EACCES"]
 
 
 def cannot_listen(address: str, port: int, error: str) -> str:
-    """Say why an address cannot be listened on, and with which command that is mended or looked into.
+    """Return why ermon cannot listen on an address, with a command that fixes or examines it.
 
-    ``error`` is what errno(3) calls it.
+    ``error`` is the name of the error (errno(3)).
     """
     version = parse_address(address).version
     host = f"{address}/{32 if version == 4 else 128}"
@@ -37,12 +37,12 @@ def cannot_listen(address: str, port: int, error: str) -> str:
     elif (known := _CANNOT_LISTEN.get(error)) is not None:
         why = known.format(host=host, port=port, version=version)
     else:
-        why = error or "unknown error"  # whatever ExaBGP's process says, braces and all
+        why = error or "unknown error"  # any text of ExaBGP's process, also with braces
     return f"cannot listen on {endpoint(address, port)}: {why}"
 
 
 def endpoint(address: str, port: int) -> str:
-    """Write an address and a port (RFC 3986 section 3.2.2)."""
+    """Return address and port as one text (RFC 3986 section 3.2.2)."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
@@ -54,12 +54,12 @@ _LAST_WORDS = (
     (re.compile(r"could not drop privileges"), "it cannot run as ermon's account"),
     (re.compile(r".*\b(No space left on device)\b.*"), r"\1"),
 )
-"""What ExaBGP 5.0.15 says before it ends, and what it means here."""
+"""The last log lines of ExaBGP 5.0.15, and their meaning here."""
 MAX_LAST_WORDS = 500
 
 
 def process_end(status: int, last_words: str) -> str:
-    """Say why an ExaBGP process ended: ``status`` as subprocess has it, ``last_words`` the end of its log."""
+    """Return why an ExaBGP process ended: ``status`` is that of subprocess, ``last_words`` the end of its log."""
     if status < 0:
         try:
             name = signal.Signals(-status).name
@@ -89,13 +89,13 @@ _ENDS = {
     "graceful restarted negotiated, closing without sending any notification": "ended by ermon without a NOTIFICATION, "
     "as graceful restart was agreed (RFC 4724); the router has not connected since",
 }
-"""By what ExaBGP 5.0.15 says (reactor/peer.py)."""
+"""By the reason of ExaBGP 5.0.15 (reactor/peer.py)."""
 _REPLACED = ("connection received before", "closing outgoing connection")
 _NOTIFICATION = re.compile(r"notification (sent|received) \((\d{1,3}),(\d{1,3})\)")
 
 
 class PeerOpen(msgspec.Struct, frozen=True):
-    """What a router's OPEN says of it."""
+    """The content of a router's OPEN."""
 
     asn: int | None = None
     router_id: str = ""
@@ -103,10 +103,10 @@ class PeerOpen(msgspec.Struct, frozen=True):
 
 
 def session_end(reason: str, feed: Feed, opened: PeerOpen | None, farewell: str = "") -> str:
-    """Say why a session ended or did not come up, in the words of the RFCs, and who said so.
+    """Return why a session ended or did not come up, in the words of the RFCs, and which side ended it.
 
-    ``reason`` is ExaBGP's. ``opened`` is what the router's OPEN said, where one had come; ``farewell`` its Shutdown
-    Communication (RFC 9003).
+    ``reason`` is ExaBGP's. ``opened`` is the content of the router's OPEN, if one was received; ``farewell`` is its
+    Shutdown Communication (RFC 9003).
     """
     found = _NOTIFICATION.match(reason)
     if found is None:

@@ -1,23 +1,23 @@
-"""The helper that ExaBGP runs: its events go to ermon's socket, ermon's commands go to ExaBGP.
+"""The helper that ExaBGP runs: it passes ExaBGP's events to ermon's socket, and ermon's commands to ExaBGP.
 
-Run as ``relay.py CONFIGURATION [BUFFER_LIMIT [MAX_LINE]]`` (bytes), with ExaBGP at its standard input and output, and the
-number of ermon's ``door``, which hands it its socket, in the environment. The configuration, ExaBGP's, is not read: it says
-in the list of processes whose relay this is. It imports nothing but the standard library and
-``landlock``, so that it is small and starts at once.
+Usage: ``relay.py CONFIGURATION [BUFFER_LIMIT [MAX_LINE]]`` (bytes). ExaBGP is at its standard input and output, and the
+environment has the number of ermon's ``door``, which passes the socket in. The relay does not read ExaBGP's configuration:
+its name only identifies the relay in the list of processes. It imports only the standard library and ``landlock``, so
+that it is small and starts at once.
 
 House rules:
 
-- ExaBGP writes to its helper with blocking writes: while nobody reads, no session gets a keepalive. So
-  standard input is read at all times, whatever ermon does, and nothing else here ever blocks.
-- What ermon does not take yet is held in a buffer with a limit. Beyond it whole lines are dropped and
-  counted, and the number is sent to ermon at the place where they are missing.
-- ermon lives longer than its children: when its socket closes, ExaBGP is stopped.
+- ExaBGP writes to its helper with blocking writes: while they block, no session gets a keepalive. So the relay reads
+  standard input at all times, independent of ermon, and nothing else here ever blocks.
+- A buffer with a limit stores what ermon has not read yet. Beyond the limit, whole lines are dropped and counted, and
+  ermon gets the number at the place of the missing lines.
+- The relay must not outlive ermon: when ermon's socket closes, the relay stops ExaBGP.
 
-Lines between ermon and the relay themselves begin with ``MARK``, which no line of ExaBGP's can: its events
-begin with a brace, and JSON has no bare control characters.
+Lines of the protocol between ermon and the relay begin with ``MARK``. No line of ExaBGP can: its events begin with a
+brace, and JSON has no bare control characters.
 
 =======================  =============================================================================
-from ermon ``ping N``    answered with ``pong N``, behind everything that ExaBGP has written before
+from ermon ``ping N``    the answer is ``pong N``, after everything that ExaBGP has written before
 to ermon ``dropped N``   N lines are missing here
 to ermon ``end``         ExaBGP has closed its end, and everything that it wrote has been sent
 =======================  =============================================================================
@@ -40,58 +40,58 @@ from collections import deque
 MARK = b"\0"
 
 ASKING = b"relay"
-"""Asks ermon, at its door, for a connection."""
+"""The message to ermon's door that asks for a connection."""
 
 DOOR = "ERMON_DOOR"
-"""The environment's name for the descriptor of ermon's door."""
+"""The environment variable with the descriptor of ermon's door."""
 
 BUFFER_LIMIT = 256 * 2**20
-"""Bytes held for ermon: some 700,000 UPDATEs, two minutes of the fastest ExaBGP."""
+"""The buffer for ermon in bytes: about 700,000 UPDATEs, two minutes of ExaBGP's maximum rate."""
 
 MAX_LINE = 8 * 2**20
-"""Bytes of one line. An extended message (RFC 8654) makes up to 1.6 MB of JSON."""
+"""The limit of a line in bytes. An extended message (RFC 8654) makes up to 1.6 MB of JSON."""
 
 COMMAND_LIMIT = 2**20
-"""Bytes of commands held for ExaBGP; beyond it ermon is not read, and waits."""
+"""The buffer for commands to ExaBGP in bytes; when it is full, the relay stops reading from ermon, which waits."""
 
 READ_SIZE = 2**20
-"""Bytes asked for at once: as much as a pipe holds that is made as large as Linux lets anybody make it."""
+"""Bytes read at once: the size of a pipe, at the largest that Linux allows without privileges."""
 
 BLOCK_SIZE = 2**18
-"""Bytes of the buffer's blocks: lines are joined up to it, so that few objects hold many lines."""
+"""The size of the buffer's blocks in bytes: lines are joined into blocks, so that there are few objects."""
 
 GATHER_SECONDS = 0.005
-"""Reads in a stream are this far apart: waking three processes for each line would cost more than the lines."""
+"""The interval of reads in a stream: waking three processes for each line would cost more than the lines."""
 
 STOP_SECONDS = 2.0
-"""How long ExaBGP has to end after SIGTERM."""
+"""How long ExaBGP may take to end after SIGTERM."""
 
 
 _DESCRIPTOR = struct.Struct("i")
 
 
 class Buffer:
-    """Whole lines on their way to ermon, at most ``limit`` bytes of them.
+    """The buffer of whole lines for ermon, with at most ``limit`` bytes.
 
-    Once lines had to be dropped, all are dropped until half of the buffer is free again: one notice then
-    stands for many lines, where otherwise lines and notices would alternate.
+    After the first dropped line, all lines are dropped until half of the buffer is free again: so one notice covers many
+    lines. Otherwise lines and notices would alternate.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._blocks: deque[bytearray] = deque()
         self._sent = 0
-        """Bytes of the first block that are sent."""
+        """The number of bytes of the first block that have been sent."""
         self._size = 0
         self._overflowing = False
         self._dropped = 0
-        """Lines missing behind what is held, which are not reported to ermon yet."""
+        """The number of lines missing after the buffered ones, not yet reported to ermon."""
 
     def __bool__(self) -> bool:
         return bool(self._blocks)
 
     def put(self, lines: bytes | bytearray) -> None:
-        """Hold whole lines, or as many as there is room for."""
+        """Buffer whole lines, or as many as there is room for."""
         if self._overflowing:
             self._dropped += lines.count(b"\n")
             return
@@ -103,18 +103,18 @@ class Buffer:
         self._append(lines[:fitting])
 
     def drop_line(self) -> None:
-        """Count a line that was refused."""
+        """Count a refused line."""
         self._dropped += 1
         if not self._overflowing:
             self._tell()
 
     def put_control(self, text: bytes) -> None:
-        """Hold a line of the relay's own, behind the notice of what is missing before it."""
+        """Buffer a line of the relay itself, after the notice of missing lines."""
         self._tell()
         self._append(MARK + text + b"\n")
 
     def send(self, ermon: socket.socket) -> None:
-        """Send once, as much of a block as the socket takes; ``ConnectionError`` when ermon is gone."""
+        """Send as much of a block as the socket accepts; ``ConnectionError`` if ermon is gone."""
         if self._blocks:
             with memoryview(self._blocks[0]) as block, block[self._sent :] as unsent:
                 try:
@@ -146,10 +146,10 @@ class Buffer:
 
 
 class Relay:
-    """The two ways between ExaBGP and ermon.
+    """The two directions between ExaBGP and ermon.
 
-    ``source`` and ``sink`` are file descriptors from and to ExaBGP, at ``door`` ermon hands in a connection.
-    ``run`` returns when ExaBGP has closed its end or ermon is gone.
+    ``source`` and ``sink`` are file descriptors from and to ExaBGP; ermon passes a connection in at ``door``. ``run``
+    returns when ExaBGP has closed its end or ermon is gone.
     """
 
     def __init__(self, source: int, sink: int, door: socket.socket, limit: int, max_line: int) -> None:
@@ -160,11 +160,11 @@ class Relay:
         self._read_size = min(READ_SIZE, max_line)
         self._buffer = Buffer(limit)
         self._partial = bytearray()
-        """The beginning of a line whose end has not been read."""
+        """The beginning of an incomplete line."""
         self._refusing = False
-        """The rest of an overlong line is being thrown away."""
+        """The rest of a too long line is being discarded."""
         self._pongs: list[bytes] = []
-        """Answers that wait for the end of the line that was being read when they were asked for."""
+        """Answers that wait for the end of the line that was incomplete when ermon asked."""
         self._request = bytearray()
         self._commands = bytearray()
         self._ermon: socket.socket
@@ -174,7 +174,7 @@ class Relay:
         os.set_blocking(sink, False)
 
     def run(self, terminated: socket.socket) -> bool:
-        """Relay until one end closes, or until ``terminated`` can be read; tell whether ermon is there still."""
+        """Relay until one end closes, or until ``terminated`` is readable; return whether ermon is still connected."""
         try:
             self._ermon = self._connect(terminated)
             while self._source_open and not self._terminated:
@@ -185,7 +185,7 @@ class Relay:
         return True
 
     def _connect(self, terminated: socket.socket) -> socket.socket:
-        """Get a connection to ermon, and read ExaBGP while waiting for it; ``ConnectionError`` when ermon is gone."""
+        """Get a connection to ermon, and read from ExaBGP meanwhile; ``ConnectionError`` if ermon is gone."""
         self._door.send(ASKING)
         while (ermon := take_connection(self._door)) is None:
             watched = [self._door.fileno()]
@@ -202,7 +202,7 @@ class Relay:
         return ermon
 
     def _turn(self, terminated: socket.socket) -> None:
-        """Wait until something can be done, and do it."""
+        """Wait for an event, and handle it."""
         poll = select.poll()
         poll.register(self._source, select.POLLIN)
         poll.register(terminated, select.POLLIN)
@@ -230,7 +230,7 @@ class Relay:
         self._terminated = True
 
     def _read_source(self) -> int:
-        """Read once from ExaBGP, and return the number of bytes."""
+        """Read once from ExaBGP; return the number of bytes."""
         try:
             data = os.read(self._source, self._read_size)
         except BlockingIOError:
@@ -241,13 +241,13 @@ class Relay:
         return len(data)
 
     def _read_available(self) -> None:
-        """Read what ExaBGP has written so far, and no more: it may never cease."""
+        """Read what ExaBGP has written so far, but not more: its output may never end."""
         available = int.from_bytes(fcntl.ioctl(self._source, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
         while available > 0 and (count := self._read_source()):
             available -= count
 
     def _take(self, data: bytes) -> None:
-        """Hold the lines that ``data`` completes, and keep the rest for the line that it begins."""
+        """Buffer the lines that ``data`` completes, and keep the rest as the beginning of the next line."""
         end = data.find(b"\n") + 1
         if self._refusing or self._partial:
             if not end:
@@ -263,7 +263,7 @@ class Relay:
             self._keep(data[last:])
 
     def _complete(self, end: bytes) -> None:
-        """Hold the line that ``end`` completes."""
+        """Buffer the line that ``end`` completes."""
         if self._refusing or len(self._partial) + len(end) > self._max_line:
             self._buffer.drop_line()
         else:
@@ -283,7 +283,7 @@ class Relay:
             self._partial += beginning
 
     def _read_ermon(self) -> None:
-        """Read commands and pings; ``ConnectionError`` when ermon has closed."""
+        """Read commands and pings; ``ConnectionError`` if ermon has closed the connection."""
         try:
             data = self._ermon.recv(2**16)
         except BlockingIOError:
@@ -313,11 +313,11 @@ class Relay:
             del self._commands[: os.write(self._sink, self._commands)]
         except BlockingIOError:
             pass
-        except BrokenPipeError:  # ExaBGP is gone; what it wrote last may still have to be read
+        except BrokenPipeError:  # ExaBGP is gone; its last output may still be unread
             self._commands.clear()
 
     def _finish(self) -> None:
-        """Send what is left, however long ermon takes for it: ExaBGP waits for nothing any more."""
+        """Send the rest, without a time limit: ExaBGP does not wait any more."""
         if not self._source_open:
             self._buffer.put_control(b"end")
         self._ermon.setblocking(True)
@@ -326,13 +326,13 @@ class Relay:
 
 
 def take_connection(door: socket.socket) -> socket.socket | None:
-    """Return the connection that was asked for, or ``None`` when it is not there yet, without waiting for it.
+    """Return the requested connection, or ``None`` if it has not arrived yet; does not wait.
 
-    One for another process is that of a relay that died before it took it. It is closed, so that ermon knows.
+    A connection for another process belongs to a dead relay. It is closed, so that ermon notices.
     """
     own = b"%d" % os.getpid()
     while True:
-        try:  # Python 3.11's recv_fds forgets the flags
+        try:  # Python 3.11's recv_fds ignores the flags
             message, ancillary, _, _ = door.recvmsg(
                 32, socket.CMSG_SPACE(_DESCRIPTOR.size), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
             )
@@ -347,7 +347,7 @@ def take_connection(door: socket.socket) -> socket.socket | None:
 
 
 def give_up_rights() -> None:
-    """Leave the relay nothing but what it has open, and to end ExaBGP, in whose box it is."""
+    """Limit the relay to its open descriptors, and to ending ExaBGP, in whose box it is."""
     sys.path.append(os.path.dirname(__file__))  # noqa: PTH120  # pathlib takes longer to import than all of this
     import landlock  # type: ignore[import-not-found]  # noqa: PLC0415
 
@@ -356,13 +356,13 @@ def give_up_rights() -> None:
 
 
 def stop(exabgp: int) -> None:
-    """End ExaBGP, which is this process' parent, and return when it has ended."""
+    """End ExaBGP, the parent of this process; return when it has ended."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + STOP_SECONDS
         if os.getppid() == exabgp:
             os.kill(exabgp, number)
         while os.getppid() == exabgp and time.monotonic() < deadline:
-            with contextlib.suppress(BlockingIOError):  # it cannot end while it waits for somebody to read
+            with contextlib.suppress(BlockingIOError):  # it cannot end while it waits for a reader
                 os.read(0, READ_SIZE)
             time.sleep(0.01)
 
@@ -374,9 +374,9 @@ def main() -> None:
     terminated, terminate = socket.socketpair()
     terminate.setblocking(False)
     signal.set_wakeup_fd(terminate.fileno())
-    signal.signal(signal.SIGTERM, lambda *_: None)  # ExaBGP ends its helpers so; what it wrote is sent first
+    signal.signal(signal.SIGTERM, lambda *_: None)  # ExaBGP ends its helpers so; its output is sent first
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):  # more than this user may have: the pipe stays as it is
+    with contextlib.suppress(OSError):  # over the limit of this user: the pipe stays as it is
         fcntl.fcntl(0, fcntl.F_SETPIPE_SZ, READ_SIZE)
     door = socket.socket(fileno=int(os.environ[DOOR]))
     give_up_rights()

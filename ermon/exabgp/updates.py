@@ -1,15 +1,14 @@
-"""Routes from and into the UPDATEs of ExaBGP's JSON, and what else is held of a feed into its lines: ``decode`` is for the
-rest of what comes.
+"""Reads routes from the UPDATEs of ExaBGP's JSON, and writes the lines of a feed's state. ``decode`` reads all other lines.
 
-What the dialect leaves out, and what is made of it:
+The JSON lacks some information:
 
-- Confederation segments are printed as ``as-sequence``. No speaker sends two sequences in a row unless one
-  of them is full (RFC 4271 section 5.1.2), so a sequence before another one is read as a confederation's.
+- Confederation segments are printed as ``as-sequence``. No speaker sends two consecutive sequences unless one of them is
+  full (RFC 4271 section 5.1.2), so a sequence before another one is read as a confederation's.
 - An IPv6 route with a global and a link-local next hop (RFC 2545 section 3) comes as two routes.
 
-House rules: nothing here waits, sleeps, logs or reads a clock. Every line that is written is one that ExaBGP could
-have written, with one exception: it prints a confederation's segments as ``as-sequence``, and here they keep
-their kind, which is read too.
+House rules: nothing here waits, sleeps, logs or reads a clock. Every written line is one that ExaBGP could have written,
+with one exception: ExaBGP prints confederation segments as ``as-sequence``, and here they keep their kind, which is read
+too.
 """
 
 from __future__ import annotations
@@ -51,11 +50,11 @@ from ermon.model.routes import (
 )
 
 _FULL_SEGMENT = 255
-"""How many ASNs a segment of an AS_PATH can hold (RFC 4271 section 4.3)."""
+"""The maximum number of ASNs in a segment of an AS_PATH (RFC 4271 section 4.3)."""
 
 
 def read_routes(update: ParsedUpdate) -> tuple[tuple[Route, ...], tuple[RouteKey, ...]]:
-    """Return what is announced and what is withdrawn; ``ValueError`` if any of it cannot be read."""
+    """Return the announced and the withdrawn routes; ``ValueError`` if any of them is invalid."""
     announced: list[Route] = []
     for by_next_hop in (update.announce.ipv4, update.announce.ipv6):
         if by_next_hop:
@@ -88,7 +87,7 @@ def _read_announced(by_next_hop: Mapping[str, list[Nlri]], attribute: PathAttrib
         found += [Route(parse_nlri(n.nlri), _read_path_id(n.path_information), attributes) for n in nlris]
     if len(by_next_hop) == 1:
         return routes or link_local
-    # One route by two next hops: the global one is the route's.
+    # One route with two next hops: the global one counts.
     return {route.key: route for route in link_local + routes}.values()
 
 
@@ -102,7 +101,7 @@ def _read_path_id(text: str | None) -> PathId:
 
 
 def _read_next_hop(text: str) -> Address | None:
-    """Read a next hop; an IPv4-mapped one (RFC 4291 section 2.5.5.2) is the IPv4 address in it."""
+    """Read a next hop; of an IPv4-mapped one (RFC 4291 section 2.5.5.2), return the IPv4 address."""
     if text == "no-nexthop":
         return None
     address = parse_address(text)
@@ -122,7 +121,7 @@ def _read_as_path(segments: Mapping[int, Segment]) -> AsPath:
 
 
 def _kind(segment: Segment, after: Segment | None) -> SegmentKind:
-    """Tell a confederation's sequence from a plain one: see the top of this file."""
+    """Distinguish a confederation's sequence from a plain one: see the top of this file."""
     if after is None or not (segment.element is after.element is SegmentKind.SEQUENCE):
         return segment.element
     full = _FULL_SEGMENT in {len(segment.value), len(after.value)}
@@ -130,13 +129,13 @@ def _kind(segment: Segment, after: Segment | None) -> SegmentKind:
 
 
 ROUTES_A_LINE = 500
-"""As many as an UPDATE of 4,096 octets (RFC 4271 section 4) holds of short prefixes, about."""
+"""About the number of short prefixes in an UPDATE of 4,096 octets (RFC 4271 section 4)."""
 
 _ENCODER = msgspec.json.Encoder()
 
 
 class _Attributes(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab"):
-    """``lines.PathAttributes`` with its sets in order, so that the same routes make the same lines."""
+    """``lines.PathAttributes`` with sorted sets, so that equal routes give equal lines."""
 
     origin: str | None = None
     as_path: dict[int, Segment] = {}
@@ -147,7 +146,7 @@ class _Attributes(msgspec.Struct, frozen=True, omit_defaults=True, rename="kebab
 
 
 class FeedEncoder:
-    """Writes the lines of one feed, all of one time (seconds since the epoch) and from one process id."""
+    """Writes the lines of one feed, all with one time (seconds since the epoch) and one process id."""
 
     def __init__(self, feed: Feed, pid: int, time: float) -> None:
         self._addresses = Addresses(feed.local, feed.peer)
@@ -155,12 +154,12 @@ class FeedEncoder:
         self._time = time
 
     def offered(self, families: Iterable[Family]) -> bytes:
-        """The peer's OPEN, as far as it says in which families it may send several paths."""
+        """Return the peer's OPEN with the families in which it may send several paths."""
         offers = AddPathCapability(**dict.fromkeys(families, "send/receive"))
         return self._line("open", open=Open(Capabilities(offers)))
 
     def negotiated(self, families: Iterable[Family]) -> bytes:
-        """In which families several paths are received."""
+        """Return the line with the families in which several paths are received."""
         receive = AddPathFamilies([f"{family} unicast" for family in sorted(families)])
         return self._line("negotiated", negotiated=Negotiated(receive))
 
@@ -168,7 +167,7 @@ class FeedEncoder:
         return self._line("state", state="up")
 
     def updates(self, routes: Iterable[Route]) -> Iterator[bytes]:
-        """Announce routes, those with the same attributes together."""
+        """Yield lines that announce the routes; routes with equal attributes are together."""
         together: dict[tuple[Attributes, Family], list[Route]] = {}
         for route in routes:
             together.setdefault((route.attributes, route.prefix.family), []).append(route)
