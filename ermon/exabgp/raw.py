@@ -1,16 +1,16 @@
-"""Passes on the UPDATEs of established sessions as they came, in ExaBGP's process; ExaBGP does everything else.
+"""Passes the UPDATEs of established sessions on unchanged, in ExaBGP's process; ExaBGP does everything else.
 
-ExaBGP 5.0.15 needs some 400 microseconds for an UPDATE, whatever its configuration: it decodes it, and writes it down
-as JSON. Here whole UPDATEs are taken from the connection before its loop sees them, and written as lines of type
-``raw`` (``lines.RawUpdates``) with the same envelope, counter and order as all others. Whatever is no UPDATE with a
-possible header, however malformed, is left to ExaBGP: sessions, timers, NOTIFICATIONs and the ends of connections are
-as they are without this.
+ExaBGP 5.0.15 needs about 400 microseconds for an UPDATE, in any configuration: it decodes the UPDATE and writes it as
+JSON. Here whole UPDATEs are taken from the connection before ExaBGP's loop sees them, and written as lines of type
+``raw`` (``lines.RawUpdates``) with the same envelope, counter and order as all others. Everything except an UPDATE with a
+valid header, also any malformed data, is left to ExaBGP: sessions, timers, NOTIFICATIONs and the ends of connections are
+the same as without this module.
 
-A session that sends more than ermon processes is not read for a while (``window``), so that TCP makes its router wait. It
-does not count as silent meanwhile, if octets of it wait to be read.
+A session that sends more than ermon processes is not read for a while (``window``), so that TCP makes its router wait.
+The hold timer does not expire meanwhile, as long as unread octets of the session wait.
 
-It takes the place of two methods, and does so only where these are, to the letter, those that it was tested with.
-ermon imports this module for its constants; what is ExaBGP's comes in by ``install`` alone.
+The module replaces two methods, and only if their text is exactly the tested one. ermon imports this module for its
+constants; only ``install`` imports ExaBGP.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ermon.exabgp.runs import first_run, is_for_exabgp
 from ermon.exabgp.window import Window
 
 SWITCH = "ERMON_RAW"
-"""The environment's name for ``on`` or ``off``."""
+"""The environment variable with ``on`` or ``off``."""
 
 DEFAULT = "on"
 
@@ -44,32 +44,32 @@ TESTED = {
 """By version of ExaBGP: the SHA-256 of the text of ``Protocol.read_message`` and of ``Connection._reader``."""
 
 WINDOW = "ERMON_RAW_WINDOW"
-"""The environment's name for the octets of the process' ``Window``."""
+"""The environment variable with the size of the process' ``Window`` in octets."""
 
 ANSWER = "ermon"
-"""The first word of ermon's answers, and of no command of ExaBGP's own; then ``taken SESSION OCTETS``, ``unreadable SESSION`` or
-``lost``: nothing is under way any more.
+"""The first word of ermon's answers; no command of ExaBGP begins with it. Then follows ``taken SESSION OCTETS``,
+``unreadable SESSION`` or ``lost``: lines were lost, so nothing is under way any more.
 """
 
 UPDATE_MESSAGE_ERROR = 3
 """The code of the NOTIFICATION about an UPDATE that ermon cannot read (RFC 4271 section 6.3); its log says more."""
 
 RAW = b"raw"
-"""Says to ermon, at its door, the ``RawState`` that follows."""
+"""Begins the message to ermon's door with the ``RawState``."""
 
 
 class RawState(StrEnum):
-    """Whether UPDATEs come as they came, and if not, why."""
+    """Whether raw UPDATEs are passed on, and the reason if not."""
 
     ON = "on"
     OFF = "off"
-    """``ERMON_RAW`` says so."""
+    """Switched off by ``ERMON_RAW``."""
     UNTESTED = "untested"
-    """This ExaBGP is none that it was tested with."""
+    """This was not tested with the installed ExaBGP."""
 
 
 class _Session:
-    """What is held of an established connection, and what ermon has had of it. ``protocol`` is ExaBGP's, which owns it."""
+    """The unprocessed octets of an established connection, and how much ermon has processed. ExaBGP's ``protocol`` owns it."""
 
     _last = 0
 
@@ -91,7 +91,7 @@ class _Session:
         }
 
     def write_runs(self, protocol: Any) -> bool:
-        """Write a line for each run at the beginning of what is held; return whether there was any."""
+        """Write a line for each run of whole UPDATEs at the beginning of the octets; return whether there was any."""
         found = False
         while size := first_run(self.held, protocol.connection.msg_size):
             self._write(protocol, bytes(self.held[:size]))
@@ -115,7 +115,7 @@ class _Session:
             processes.write(process, encoder._header(about, "", "", neighbor, message_type="raw"), neighbor)  # noqa: SLF001
 
     def read(self, protocol: Any) -> int | None:
-        """Read what has come, and return how much; ``None``: it is for ExaBGP to find what has, an end or an error."""
+        """Read from the connection, and return the number of octets; ``None``: an end or an error, which ExaBGP must handle."""
         connection = protocol.connection
         if self.under_way.is_full(time.monotonic()):
             self._pause(protocol)
@@ -133,7 +133,7 @@ class _Session:
         return len(data) or None
 
     def _pause(self, protocol: Any) -> None:
-        """Leave unread what comes, have no turn for it, and do not take its sender for silent."""
+        """Stop reading, without turns of ExaBGP's loop for this session, and keep its hold timer from expiring."""
         peer, connection = protocol.peer, protocol.connection
         if not self.paused:
             with contextlib.suppress(KeyError):
@@ -147,7 +147,7 @@ _sessions: WeakValueDictionary[int, _Session] = WeakValueDictionary()
 
 
 def take_answer(command: str) -> None:
-    """Take in what ermon says of the sessions whose UPDATEs it has had."""
+    """Process an answer of ermon about the UPDATEs of sessions."""
     match command.split():
         case [_, "lost"]:
             for session in _sessions.values():
@@ -163,7 +163,7 @@ def _session(number: str) -> _Session | None:
 
 
 def install(switch: str, window: int) -> RawState:
-    """Have ExaBGP pass UPDATEs on as they came, where it can; ``switch`` is ``on`` or ``off``, ``window`` in octets."""
+    """Make ExaBGP pass UPDATEs on unchanged, if possible; ``switch`` is ``on`` or ``off``, ``window`` is in octets."""
     if switch != "on":
         return RawState.OFF
     from exabgp.reactor.api import API  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -193,7 +193,7 @@ def install(switch: str, window: int) -> RawState:
 
 
 def digest(method: Callable[..., Any]) -> str:
-    """Return the SHA-256 of a method's text; empty where that cannot be read."""
+    """Return the SHA-256 of a method's text; empty if the text cannot be read."""
     try:
         return hashlib.sha256(inspect.getsource(method).encode()).hexdigest()
     except OSError:
@@ -209,7 +209,7 @@ def _take_over_messages(
     update: object,
     unreadable: Callable[[], Exception],
 ) -> None:
-    """Have established sessions read so: ``nothing`` as long as nothing has come, ``update`` when UPDATEs were written."""
+    """Make established sessions read raw UPDATEs: yield ``nothing`` without new octets, ``update`` after UPDATEs were written."""
     read_message = protocol.read_message
 
     def read_message_or_updates(self: Any) -> Iterator[object]:
@@ -238,7 +238,7 @@ def _take_over_messages(
 
 
 def _take_over_octets(connection: Any) -> None:
-    """Have ExaBGP read what is held before what comes."""
+    """Make ExaBGP read the unprocessed octets first, then the connection."""
     reader, fd = connection._reader, connection.fd  # noqa: SLF001
 
     def read_what_is_held_first(self: Any, number: int) -> Iterator[bytes]:
