@@ -63,8 +63,7 @@ class Blindness(NamedTuple):
         """Describe it in one line, with the cause if there is one."""
         if self.all_down:
             return f"ermon sees nothing: {self.cause or self._all_feeds}"
-        if len(self.routers) == 1 and len(self.routers[0].feeds) == self.routers[0].of > 1:
-            [router] = self.routers
+        if (router := self.one_router) is not None:
             return (
                 f"ermon cannot see {router.name}: {len(router.feeds)} of {router.of} feeds are {self._state}"
             )
@@ -72,6 +71,13 @@ class Blindness(NamedTuple):
         return (
             f"ermon cannot see everything: {self.blind} of {plural(self.feeds, 'feed')} {are} {self._state}"
         )
+
+    @property
+    def one_router(self) -> BlindRouter | None:
+        """The router that ``text`` names with its feeds: none of its feeds is seen, and all others are."""
+        if self.all_down or len(self.routers) != 1 or self.routers[0].of == 1:
+            return None
+        return self.routers[0] if len(self.routers[0].feeds) == self.routers[0].of else None
 
     @property
     def _all_feeds(self) -> str:

@@ -80,7 +80,9 @@ class Seen:
     def blind(self) -> str:
         """A sentence on what cannot be seen, to be added to another headline; may be empty."""
         blindness = self.blindness
-        return f"{blindness.text} ({_routers(blindness)})." if blindness.routers else ""
+        if not blindness.routers:
+            return ""
+        return f"{blindness.text}." if blindness.one_router else f"{blindness.text} ({_routers(blindness)})."
 
 
 def make_headline(monitor: Monitor) -> HeadlineDoc:
@@ -160,7 +162,7 @@ def _unseen(seen: Seen) -> HeadlineDoc | None:
     if blindness.routers:
         waits = blindness.awaited_until
         about = [
-            f"{_routers(blindness)}.",
+            "" if blindness.one_router else f"{_routers(blindness)}.",
             _also_recovering(seen, "finding"),
             _waiting(seen),
             _planned(seen),

@@ -145,7 +145,7 @@ def _route(route: RouteDoc, status: StatusDoc) -> Iterator[RenderableType]:
     if feed is not None:
         head.append_text(text(f" ({feed.view})", "dim"))
     if route.circuit is not None:
-        head.append_text(text(f", came by {route.circuit} {route.link}", "green"))
+        head.append_text(text(f", learned over {route.circuit} {route.link}", "green"))
     elif route.attribution is not None:
         head.append_text(text(f", {_ATTRIBUTIONS.get(route.attribution, route.attribution)}", "yellow"))
     yield head

@@ -212,8 +212,11 @@ def test_feeds_that_are_down_are_counted_and_named_by_router(net: Company):
 
 def test_a_router_that_is_gone_as_a_whole_is_the_headline_and_its_findings_are_one_group(net: Company):
     net.down("edge-3").down("dallas-primary")
-    assert headline(net).text == "ermon cannot see edge-3: 2 of 2 feeds are down"
-    net.wait(60)
+    found = headline(net)
+    assert (found.text, found.about) == ("ermon cannot see edge-3: 2 of 2 feeds are down", "")
+    leaking = headline(leak(net))
+    assert leaking.about.endswith(" noticed. ermon cannot see edge-3: 2 of 2 feeds are down.")
+    net.withdraw("isp-a", V4.pool).wait(60)
     [group] = status(net).groups
     assert group.text == "edge-3: 2 of 2 feeds down"
     assert len(group.findings) == 2

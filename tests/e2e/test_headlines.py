@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from ermon.model.settings import MaintenanceWindow
 from tests.checks.company import V4, V6, Company, company
@@ -51,6 +51,12 @@ def says(visit: Visit, kind: str, text: str, shape: str) -> None:
     expect(visit.page).to_have_title(re.compile(rf"^{shape} {re.escape(text)}"))
 
 
+def tone(text: Locator) -> str:
+    """The colour in which a text is shown."""
+    found: str = text.evaluate("(each) => getComputedStyle(each).color")
+    return found
+
+
 def maintain(net: Company, **about: str) -> None:
     starts, ends = (datetime.fromtimestamp(net.now + later, UTC) for later in (0, 3600))
     net.monitor.maintain([MaintenanceWindow(starts, ends, "circuit move", **about, by="anna")], net.now)
@@ -66,7 +72,10 @@ def test_what_is_wrong_stands_in_the_biggest_letters_and_goes_over_recovering_to
     says(visit, "recovering", f"Recovering: {LEAK}", "○")
     finding = visit.finding(LEAK)
     expect(finding).to_contain_text("Gone since")
-    expect(finding.locator(".severity")).to_have_text("○ recovering (critical)")
+    severity = finding.locator(".severity")
+    expect(severity).to_have_text("○ recovering (critical)")
+    assert tone(severity) == tone(visit(".legend .recovering")), "one colour for one state"
+    expect(visit("#bands .band", has_text="pool-leak")).to_contain_text("○ recovering (critical)")
     expect(visit("main")).not_to_contain_text(re.compile("▲(?! down)"))
     expect(finding).to_contain_text("if it stays gone")
     expect(finding).to_have_class(re.compile("recovering"))
@@ -144,6 +153,9 @@ def test_maintenance_says_what_is_wrong_under_it_and_who_wants_it_so(watched: Wa
     expect(visit("#maintenance")).to_be_hidden()
     watched.act(lambda net: maintain(net, circuit="chicago", link="primary"))
     says(visit, "maintenance", "In maintenance: link primary of circuit chicago", "▼")
+    blue = tone(visit(".legend .maintained"))
+    assert {tone(visit(place)) for place in (".headline .shape", "#maintenance .quieted strong")} == {blue}
+    assert tone(visit(".legend .draining")) != blue
     watched.act(lambda net: net.lose("chicago-primary", "ipv4", "ipv6").wait(60))
     says(visit, "maintenance", "In maintenance: Link primary of circuit chicago", "▼")
     expect(visit(".drawing g.link", has_text="in maintenance")).to_have_count(1)

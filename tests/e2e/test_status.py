@@ -144,7 +144,7 @@ def test_the_state_and_the_routes_of_a_daemon(company: Company):
 
     found = ermon(company, "routes", EXCHANGE["ipv6"])
     assert found.returncode == 0
-    assert "on edge-2 (edge-table), came by chicago secondary" in found.stdout
+    assert "on edge-2 (edge-table), learned over chicago secondary" in found.stdout
     assert ermon(company, "routes", "233.252.0.0/24").returncode == 1
     assert "● link primary of circuit chicago" in ermon(company, "routes", "chicago").stdout
     assert ermon(company, "routes", "chigaco").returncode == 2

@@ -20,7 +20,7 @@ async def test_a_route_says_by_which_link_it_came_and_with_what(net: Company, sp
     assert seen.code == 0
     assert seen.lines[0] == f"To {space.exchange}"
     told = words(seen)
-    assert f"{space.exchange} on edge-1 (edge-table), came by chicago primary AS path 12076" in told
+    assert f"{space.exchange} on edge-1 (edge-table), learned over chicago primary AS path 12076" in told
     assert f"next hop {space.msee['chicago-primary']}" in told
     assert "exchange-online (12076:5010)" in told
 
@@ -86,7 +86,7 @@ async def test_routes_are_found_by_what_they_carry(net: Company, query: str, tol
     seen = await look(net, "routes", *query.split())
     assert seen.code == 0
     assert told in words(seen)
-    assert f"{V4.exchange} on edge-1 (edge-table), came by chicago primary" in words(seen)
+    assert f"{V4.exchange} on edge-1 (edge-table), learned over chicago primary" in words(seen)
     assert "keep only what the policy needs; the routers may have more." in words(seen)
 
 

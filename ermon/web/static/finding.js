@@ -74,7 +74,7 @@ function course({ since, raised_at: raised, ended_at: over, ok_since: quiet = nu
   ];
   const known = moments.filter(([time]) => time !== null);
   const items = known.map(([time, what]) => el("li", {}, at(time), ` ${what}`));
-  const lasted = (seconds(ended ?? cleared) ?? Date.now() / 1000) - seconds(since);
+  const lasted = seconds(ended ?? cleared) - seconds(since);
   return el(
     "section", { "aria-labelledby": "course" },
     el("h2", { id: "course" }, "Course"), el("ul", {}, items),

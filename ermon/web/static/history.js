@@ -6,7 +6,7 @@ import { keepChart } from "./chart.js";
 import { chosenDay, listenToDays, renderDays } from "./days.js";
 import { el, setText, show } from "./dom.js";
 import { renderGaps } from "./past.js";
-import { onChange, store } from "./store.js";
+import { now, onChange, store } from "./store.js";
 import { clock, duration, FAMILIES, marked, minute, plural, seconds, stands } from "./words.js";
 
 const EVERY = 60_000;
@@ -149,7 +149,7 @@ function told(parts) {
 function findingBand(finding) {
   const from = seconds(finding.since ?? finding.raised_at);
   const until = seconds(finding.ended_at ?? finding.ok_since ?? finding.cleared_at) ?? span.to;
-  const lasted = finding.ok_since || finding.cleared_at ? `lasted ${duration(until - from)}` : `for ${duration(Date.now() / 1000 - from)}`;
+  const lasted = finding.ok_since || finding.cleared_at ? `lasted ${duration(until - from)}` : `for ${duration(now() - from)}`;
   const labels = Object.values(finding.labels).filter((label) => label !== "").map((label) => FAMILIES[label] ?? label);
   const name = el("a", { href: `findings/${encodeURIComponent(finding.id)}`, title: finding.summary }, el("code", {}, finding.check), ` ${labels.join(" ")}`);
   const { mark, word } = stands(finding);

@@ -4,7 +4,7 @@ import { ask } from "./ask.js";
 import { el, PHONE, setText, table } from "./dom.js";
 import { MARKS, plural } from "./words.js";
 
-const HEAD = ["Feed", "Prefix", "Came by", "AS path", "Next hop", "Communities"];
+const HEAD = ["Feed", "Prefix", "Learned over", "AS path", "Next hop", "Communities"];
 /** Rows of a table on the page; the terminal and the API show more. */
 const ROWS = 100;
 /** The reasons that prove that a router does not have a prefix. */
@@ -106,15 +106,15 @@ function part({ title, routes, total, total_exact: exact }) {
 }
 
 function row(route) {
-  return [route.feed, el("code", {}, route.prefix), cameBy(route), route.as_path || "(empty)", route.next_hop ?? "–", communities(route) || "–"];
+  return [route.feed, el("code", {}, route.prefix), learnedOver(route), route.as_path || "(empty)", route.next_hop ?? "–", communities(route) || "–"];
 }
 
 function item(route) {
-  const facts = [route.link ? `came by ${cameBy(route)}` : ATTRIBUTIONS[route.attribution], `AS path ${route.as_path || "empty"}`, route.next_hop && `next hop ${route.next_hop}`, communities(route)];
+  const facts = [route.link ? `learned over ${learnedOver(route)}` : ATTRIBUTIONS[route.attribution], `AS path ${route.as_path || "empty"}`, route.next_hop && `next hop ${route.next_hop}`, communities(route)];
   return el("li", {}, el("strong", {}, el("code", {}, route.prefix), ` on ${route.feed}`), el("p", { class: "facts" }, facts.filter(Boolean).join("; ")));
 }
 
-function cameBy({ circuit, link, attribution }) {
+function learnedOver({ circuit, link, attribution }) {
   return link ? `${circuit} ${link}` : ATTRIBUTIONS[attribution] ?? attribution ?? "–";
 }
 
