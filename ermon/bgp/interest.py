@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from struct import Struct
 from typing import NamedTuple
 
 from ermon.bgp.attributes import (
@@ -49,6 +51,10 @@ _MOST_BLOCKS = 300
 
 _BITS: Mapping[Family, int] = {"ipv4": 32, "ipv6": 128}
 
+_start = Struct("!16sHBHH").unpack_from
+"""Marker, length, type, Withdrawn Routes Length, and Total Path Attribute Length where no routes are withdrawn."""
+_START_OCTETS, _MARKER, _UPDATE = 23, b"\xff" * 16, 2  # RFC 4271 sections 4.1 and 4.3
+
 _Range = tuple[int, int]
 """First and last number."""
 
@@ -61,7 +67,14 @@ class Unasked(NamedTuple):
     withdrawn: frozenset[Family]
 
 
-_IPV4_ROUTES = Unasked(frozenset({"ipv4"}), frozenset())
+class Run(NamedTuple):
+    """UPDATEs in a row that are skipped."""
+
+    updates: int
+    end: int
+    """Where the next message begins."""
+    announced: frozenset[Family]
+    """The families of their routes, which are all announced."""
 
 
 class Interest:
@@ -90,6 +103,48 @@ class Interest:
             self._searched = 0
             self._reads_all = len(self._learned) + len(self._new) > MAX_OTHERS
 
+    def pass_over_run(self, messages: bytes, start: int, codec: Codec) -> Run:
+        """Skip the usual UPDATEs of a table: what announces IPv4 routes, or IPv6 routes, and nothing else.
+
+        It judges them as ``pass_over`` does, and stops at every message that is another, or in doubt. It runs for whole
+        tables, so the loop is written out and leaves the work to regular expressions.
+        """
+        if self._reads_all or self._new:
+            return Run(0, start, frozenset())
+        ipv4 = self._expression("ipv4", add_path="ipv4" in codec.add_path).fullmatch
+        ipv6 = self._expression("ipv6", add_path="ipv6" in codec.add_path).fullmatch
+        attributes, reach = _plain_attributes().match, _REACH.match
+        at, updates, asn, size = start, 0, self._asn_octets, len(messages)
+        announced: set[Family] = set()
+        while at + _START_OCTETS <= size:
+            marker, length, kind, withdrawn, octets = _start(messages, at)
+            first, end = at + _START_OCTETS, at + length
+            last = first + octets
+            if marker != _MARKER or kind != _UPDATE or withdrawn or not last <= end <= size:
+                break
+            if messages.find(asn, first, last) >= 0:
+                break
+            plain = attributes(messages, first, last)
+            plain_end = first if plain is None else plain.end()
+            if plain_end == last:
+                if last == end or ipv4(messages, last, end) is None:
+                    break
+                announced.add("ipv4")
+            else:
+                found = reach(messages, plain_end, last)
+                if found is None or last != end:
+                    break
+                reach_end = found.end(2) + int.from_bytes((found[1] or b"") + found[2])
+                if not found.end() < reach_end <= last or ipv6(messages, found.end(), reach_end) is None:
+                    break
+                plain = attributes(messages, reach_end, last)
+                if plain is None or plain.end() != last:
+                    break
+                announced.add("ipv6")
+            updates += 1
+            at = end
+        return Run(updates, at, frozenset(announced))
+
     def pass_over(self, body: bytes, codec: Codec) -> Unasked | None:
         """Judge the body of an UPDATE, without its header; ``None``: it must be read.
 
@@ -97,8 +152,6 @@ class Interest:
         """
         if self._reads_all:
             return None
-        if not self._new and body[:2] == b"\0\0" and self._is_plain(body, codec):
-            return _IPV4_ROUTES
         try:
             withdrawn, octets, nlri = split_update(body)
             reach, unreach, others = _multiprotocol(octets)
@@ -113,29 +166,6 @@ class Interest:
         if not all(self._is_elsewhere(field, codec) for field in (*announced, *gone)):
             return None
         return Unasked(_families(announced), _families(gone))
-
-    def _is_plain(self, body: bytes, codec: Codec) -> bool:
-        """Return whether an UPDATE without withdrawn routes has only IPv4 routes outside the space: the usual case.
-
-        This runs for whole tables, so the loop over the attributes is written out. It checks that the attributes fill
-        their field, that none of them holds routes, and that none would be refused.
-        """
-        size = len(body)
-        if size < 4:
-            return False
-        at, end = 4, 4 + (body[2] << 8 | body[3])
-        if end >= size or body.find(self._asn_octets, 4, end) >= 0:
-            return False
-        try:
-            while at < end:
-                flags, code = body[at], body[at + 1]
-                if code in MULTIPROTOCOL or (not flags & IS_OPTIONAL and code not in KNOWN):
-                    return False
-                at += 4 + (body[at + 2] << 8 | body[at + 3]) if flags & EXTENDED_LENGTH else 3 + body[at + 2]
-        except IndexError:  # cut off
-            return False
-        expression = self._expression("ipv4", add_path="ipv4" in codec.add_path)
-        return at == end and expression.fullmatch(body, end) is not None
 
     def _is_elsewhere(self, field: Field, codec: Codec) -> bool:
         family = field.family
@@ -182,6 +212,33 @@ def _families(fields: Iterable[Field]) -> frozenset[Family]:
 
 
 # Regular expressions ------------------------------------------------------------------------------------
+
+
+_REACH = re.compile(rb"(?:\x80\x0e|\x90\x0e(.))(.)\x00\x02\x01(?:\x10.{16}|\x20.{32})\x00", re.DOTALL)
+"""The beginning of an MP_REACH_NLRI of IPv6 unicast, up to its NLRI; its groups are the length of its value."""
+
+
+@cache
+def _plain_attributes() -> re.Pattern[bytes]:
+    """Match path attributes that hold no routes and would not be refused, as many as there are.
+
+    It stops at values of an odd size, and of more than 255 octets: they are rare, and few alternatives make it fast.
+    """
+    multiprotocol = b"".join(map(_octet, MULTIPROTOCOL))
+    known = b"".join(map(_octet, KNOWN - MULTIPROTOCOL))
+    begins = b"|".join(
+        b"(?:%b[^%b]|%b[%b])%b"
+        % (_flags(extended, IS_OPTIONAL), multiprotocol, _flags(extended, 0), known, upper)
+        for extended, upper in ((0, b""), (EXTENDED_LENGTH, b"\\0"))
+    )
+    values = b"|".join(b"%b.{%d}" % (_octet(size), size) for size in (1, *range(0, 256, 2)))
+    return re.compile(b"(?:(?:%b)(?:%b))*+" % (begins, values), re.DOTALL)
+
+
+def _flags(*wanted: int) -> bytes:
+    """Match the flags of an attribute that has these two, or not; its other flags are not checked."""
+    checked = EXTENDED_LENGTH | IS_OPTIONAL
+    return b"[%b]" % b"".join(_octet(flags) for flags in range(256) if flags & checked == sum(wanted))
 
 
 def _ranges(prefixes: Iterable[Prefix], family: Family) -> Iterable[_Range]:

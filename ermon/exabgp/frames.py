@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ermon.bgp.attributes import RepairKind
-from ermon.bgp.interest import Interest, Unasked
+from ermon.bgp.interest import Interest, Run, Unasked
 from ermon.bgp.update import AttributesCache, Codec, Read, read_update
 from ermon.exabgp.lines import FAMILY_OF, RawUpdates
 from ermon.exabgp.runs import HEADER_OCTETS, size_of_update
@@ -50,14 +50,18 @@ class FrameReader:
         codec = Codec(four_octet=frame.asn4, add_path=frozenset(_unicast(frame.add_path)))
         # IPv4 needs no capability (RFC 4760 section 8)
         families: frozenset[Family] = frozenset(("ipv4", *_unicast(frame.families)))
-        passed: list[Unasked] = []
+        passed = _Passed(feed, time, families)
+        at = 0
         try:
-            for octets in _bodies(frame.body):
-                unasked = None if interest is None else interest.pass_over(octets, codec)
-                if unasked is not None:
-                    passed.append(unasked)
+            while at < len(frame.body):
+                if interest is not None:
+                    at = passed.run(interest.pass_over_run(frame.body, at, codec))
+                if not (octets := _body(frame.body, at)):
+                    break
+                at += HEADER_OCTETS + len(octets)
+                if interest is not None and passed.one(interest.pass_over(octets, codec)):
                     continue
-                yield from _uninteresting(passed, families, feed, time)
+                yield from passed.event()
                 read = read_update(octets, codec, self._attributes)
                 if interest is not None:
                     interest.note(read.announced)
@@ -65,9 +69,44 @@ class FrameReader:
                     malformed.append(Malformed(feed, *read.repaired, _route_of(read)))
                 yield _event(read, families, feed, time)
         except ValueError:
-            yield from _uninteresting(passed, families, feed, time)
+            yield from passed.event()
             raise
-        yield from _uninteresting(passed, families, feed, time)
+        yield from passed.event()
+
+
+class _Passed:
+    """UPDATEs in a row that were not read."""
+
+    def __init__(self, feed: str, time: float, families: frozenset[Family]) -> None:
+        self._feed, self._time, self._families = feed, time, families
+        self._clear()
+
+    def _clear(self) -> None:
+        self._updates = 0
+        self._announced: frozenset[Family] = frozenset()
+        self._withdrawn: frozenset[Family] = frozenset()
+
+    def run(self, run: Run) -> int:
+        """Add a run; return where it ends."""
+        self._updates += run.updates
+        self._announced |= run.announced
+        return run.end
+
+    def one(self, unasked: Unasked | None) -> bool:
+        """Add one that was not read, and return whether it was not."""
+        if unasked is None:
+            return False
+        self._updates += 1
+        self._announced |= unasked.announced
+        self._withdrawn |= unasked.withdrawn
+        return True
+
+    def event(self) -> Iterator[Event]:
+        """Yield one event for them, and clear them."""
+        if self._updates:
+            announced, withdrawn = self._announced & self._families, self._withdrawn & self._families
+            yield Uninteresting(self._time, self._feed, self._updates, announced, withdrawn)
+            self._clear()
 
 
 def _route_of(read: Read) -> Prefix | None:
@@ -77,30 +116,18 @@ def _route_of(read: Read) -> Prefix | None:
     return read.withdrawn[-1][0] if read.withdrawn else None
 
 
-def _uninteresting(
-    passed: list[Unasked], families: frozenset[Family], feed: str, time: float
-) -> Iterator[Event]:
-    """Yield one event for consecutive UPDATEs that were not read, and clear them."""
-    if passed:
-        announced = frozenset[Family]().union(*(each.announced for each in set(passed)))
-        withdrawn = frozenset[Family]().union(*(each.withdrawn for each in set(passed)))
-        yield Uninteresting(time, feed, len(passed), announced & families, withdrawn & families)
-        passed.clear()
-
-
 def _unicast(names: list[str]) -> Iterator[Family]:
     return (FAMILY_OF[name] for name in names if name in FAMILY_OF)
 
 
-def _bodies(updates: bytes) -> Iterator[bytes]:
-    """Yield the body of each UPDATE; ``ValueError`` if there is anything else."""
-    at = 0
-    while at < len(updates):
-        size = size_of_update(updates, at, _LARGEST_OCTETS)
-        if not 0 < size <= len(updates) - at:
-            raise ValueError("a frame that is not of whole UPDATEs")
-        yield updates[at + HEADER_OCTETS : at + size]
-        at += size
+def _body(updates: bytes, at: int) -> bytes:
+    """Return the body of an UPDATE, empty behind the last one; ``ValueError`` if there is anything else."""
+    if at == len(updates):
+        return b""
+    size = size_of_update(updates, at, _LARGEST_OCTETS)
+    if not 0 < size <= len(updates) - at:
+        raise ValueError("a frame that is not of whole UPDATEs")
+    return updates[at + HEADER_OCTETS : at + size]
 
 
 def _event(read: Read, families: frozenset[Family], feed: str, time: float) -> Event:
