@@ -21,12 +21,12 @@ def test_it_shows_each_piece_of_a_check():
 
 
 @pytest.mark.parametrize(("file", "block"), SHOWN, ids=[file for file, _ in SHOWN])
-def test_what_it_shows_of_a_file_stands_there(file: str, block: str):
+def test_the_code_that_it_shows_is_in_the_file(file: str, block: str):
     assert block in (ROOT / file).read_text()
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:ermon|tests)/[\w./-]+)`", TEXT))))
-def test_what_it_names_is_there(path: str):
+def test_files_that_it_names_exist(path: str):
     assert list(ROOT.glob(re.sub("CHECK|MODULE", "*", path)))
 
 

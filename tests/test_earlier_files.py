@@ -58,7 +58,7 @@ def test_what_was_raised_when_a_recording_began_is_known_from_its_snapshot(capsy
     assert first[1:3] == ("cleared", "pool-leak"), "it was raised in the recording before"
 
 
-async def test_its_store_still_knows_what_was_raised_what_was_cleared_and_who_works(tmp_path: Path):
+async def test_its_store_still_has_raised_and_cleared_findings_and_windows(tmp_path: Path):
     shutil.copy(EARLIER / "ermon.sqlite", tmp_path)
     store = await Store.open(tmp_path, 90 * 86400.0, clock=lambda: NOW)
     try:

@@ -128,7 +128,7 @@ def _without_comments(source: str) -> str:
     return re.sub(r"/\*.*?\*/|^\s*//.*$", "", source, flags=re.DOTALL | re.MULTILINE)
 
 
-def test_what_people_read_is_in_the_words_of_the_glossary():
+def test_texts_for_users_are_in_the_words_of_the_glossary():
     found = [
         f"{where}: {match[0]!r} in {text[max(0, match.start() - 40) : match.end() + 40]!r}: say {instead}"
         for where, text in said()

@@ -56,7 +56,7 @@ def test_the_documents_that_the_readme_sends_its_readers_to_are_looked_at():
 
 
 @pytest.mark.parametrize(("document", "target"), LINKS)
-def test_what_a_document_links_to_is_there(document, target):
+def test_link_targets_exist(document, target):
     if target.startswith("https://"):
         return
     path, _, anchor = target.partition("#")

@@ -39,7 +39,7 @@ def asked_for():
 
 
 @pytest.mark.parametrize(("lock", "asked"), list(asked_for()))
-def test_all_that_is_asked_for_is_locked_to_releases_that_will_do(lock, asked):
+def test_all_requirements_are_locked_to_allowed_releases(lock, asked):
     found = [
         entry for entry in releases(lock) if canonicalize_name(entry.name) == canonicalize_name(asked.name)
     ]
@@ -69,7 +69,7 @@ def test_production_gets_nothing_that_only_the_tests_need():
 
 
 @pytest.mark.skipif("ERMON_LOCKED" not in os.environ, reason="`tests/run` alone installs what is locked")
-def test_the_tests_run_with_what_production_gets():
+def test_tests_and_production_use_the_same_releases():
     for entry in releases(PRODUCTION):
         if entry.marker is None or entry.marker.evaluate():
             assert metadata.version(entry.name) in entry.specifier, f"{entry.name}: remove .venv"

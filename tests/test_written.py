@@ -9,5 +9,5 @@ from tests.written import COMMAND, ROOT, WRITTEN
 
 @pytest.mark.whole_catalogue
 @pytest.mark.parametrize("file", WRITTEN)
-def test_the_file_is_what_would_be_written_now(file: str):
+def test_the_file_is_up_to_date(file: str):
     assert (ROOT / file).read_text() == WRITTEN[file](), f"write it anew: {COMMAND}"

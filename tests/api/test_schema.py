@@ -169,9 +169,7 @@ def test_every_kind_of_event_is_sent(schema: dict[str, Any]):
     assert kinds == set(schema["events"]) == set(EVENTS)
 
 
-async def test_changes_and_refusals_are_as_the_schema_says(
-    schema: dict[str, Any], check: Check, tmp_path: Path
-):
+async def test_changes_and_refusals_match_the_schema(schema: dict[str, Any], check: Check, tmp_path: Path):
     windows = schema["paths"]["/api/v1/maintenance"]
     check(WINDOW, windows["POST"]["body"])
     async with Site(good()).controlled(tmp_path) as client:
@@ -206,7 +204,7 @@ async def test_it_is_served_as_it_is(client: Client):
     assert await client.data("/api/v1/schema") == json.loads(msgspec.json.encode(make_schema()))
 
 
-def test_it_is_a_schema_and_says_what_everything_means(schema: dict[str, Any]):
+def test_it_is_a_schema_with_a_description_of_everything(schema: dict[str, Any]):
     Draft202012Validator.check_schema(schema)
     for name, described in schema["$defs"].items():
         assert described["description"], name
@@ -214,7 +212,7 @@ def test_it_is_a_schema_and_says_what_everything_means(schema: dict[str, Any]):
     assert since == "When the state began; ``null``: it has been unknown from the start."
 
 
-def test_what_is_always_written_is_required_and_what_may_be_left_out_is_not(schema: dict[str, Any]):
+def test_keys_that_are_always_written_are_required_and_others_are_not(schema: dict[str, Any]):
     link, feed = schema["$defs"]["LinkDoc"], schema["$defs"]["FeedDoc"]
     assert set(link["required"]) == set(link["properties"])
     assert feed["properties"].keys() - feed["required"] == {
@@ -237,7 +235,7 @@ def test_what_is_always_written_is_required_and_what_may_be_left_out_is_not(sche
         (lambda status: status["feeds"]["isp-a"].update(mood="good"), "'mood' was unexpected"),
     ],
 )
-async def test_what_ermon_never_says_does_not_fit(
+async def test_other_data_does_not_match_the_schema(
     client: Client, check: Check, change: Callable[[Any], object], problem: str
 ):
     status = await client.data("/api/v1/status")

@@ -46,7 +46,7 @@ def test_a_callback_is_named() -> None:
     assert holds.by_name["work"].longest >= WORK
 
 
-def test_what_other_threads_do_holds_nothing_up() -> None:
+def test_work_of_other_threads_is_not_counted() -> None:
     async def elsewhere() -> None:
         await asyncio.to_thread(work)
 

@@ -128,7 +128,7 @@ def test_a_lost_edge_table_comes_back(network: Network, running: Running) -> Non
     assert running.raised() == []
 
 
-def test_a_changed_route_is_another_one_and_an_unchanged_one_is_not(
+def test_a_changed_route_counts_as_a_change_and_an_unchanged_one_does_not(
     network: Network, running: Running
 ) -> None:
     edge = network.links[0].router
@@ -142,7 +142,7 @@ def test_a_changed_route_is_another_one_and_an_unchanged_one_is_not(
     assert changed == unchanged
 
 
-def test_nobody_asks_about_foreign_routes(network: Network, running: Running) -> None:
+def test_the_policy_does_not_ask_about_foreign_routes(network: Network, running: Running) -> None:
     held = running.held()
     steps = judging._foreign(network, running)
     for _, step in (next(steps) for _ in range(6)):
@@ -182,12 +182,12 @@ def test_a_table_shows_what_is_known(capsys: pytest.CaptureFixture[str]) -> None
     assert len({len(line) for line in lines}) == 1
 
 
-def test_one_that_takes_too_long_is_ended_and_what_it_found_is_kept() -> None:
+def test_a_job_that_takes_too_long_is_ended_and_its_figures_are_kept() -> None:
     endless = """print('{"found": 1}', flush=True)\nwhile True: pass"""
     assert run(["-c", endless], LIMITS._replace(seconds=0.1)) == ({"found": 1}, "over 0.1 s")
 
 
-def test_one_that_takes_too_much_memory_says_so() -> None:
+def test_a_job_that_takes_too_much_memory_says_so() -> None:
     greedy = f"""
 import sys
 try:

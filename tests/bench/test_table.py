@@ -50,7 +50,7 @@ def test_no_update_is_longer_than_a_message_may_be(family: Family) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECEIVERS)
-def test_each_takes_a_table_in(name: str, tmp_path: Path) -> None:
+def test_each_side_reads_a_table(name: str, tmp_path: Path) -> None:
     why = RECEIVERS[name].missing()
     if name == "pmbgpd" and why is not None:  # only this test needs it: tests/run does not install it
         pytest.skip(why)
@@ -63,7 +63,7 @@ def test_each_takes_a_table_in(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_was_found_is_printed_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
+def test_figures_are_printed_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
     require(Bird.missing() is None, "BIRD 2")
     main(["--tables=200+100", "--daemons=bird,ermon", "--rounds=1", "--flaps=1", "--idle=0.1"])
     lines = capsys.readouterr().out.splitlines()
@@ -84,6 +84,6 @@ def test_one_that_is_missing_is_skipped_with_the_reason(
 
 
 @pytest.mark.parametrize("argument", ["--daemons=birds", "--tables=many", "--tables=0"])
-def test_what_cannot_be_measured_is_refused(argument: str) -> None:
+def test_impossible_measurements_are_refused(argument: str) -> None:
     with pytest.raises(SystemExit):
         main([argument])

@@ -23,7 +23,7 @@ async def accept(site: Site, capsys: Any, *arguments: str) -> tuple[int, str, st
     return code, printed.out, printed.err
 
 
-async def test_what_is_accepted_is_printed(capsys: Any, tmp_path: Path) -> None:
+async def test_accepted_subjects_are_printed(capsys: Any, tmp_path: Path) -> None:
     site = Site(lessened()).tell()
     with capture_logs():
         async with site.controlled(tmp_path):

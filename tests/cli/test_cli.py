@@ -123,7 +123,7 @@ def test_a_clean_configuration_is_0(ermon, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ermon.yml", "ermon.reference.yml"])
-def test_what_is_worth_a_look_is_1_and_has_its_place(ermon, name):
+def test_lints_exit_with_1_and_have_their_places(ermon, name):
     code, out, err = ermon("check", ROOT / "config" / name)
     assert (code, err) == (1, "")
     assert f"{ROOT / 'config' / name}:" in out
@@ -140,7 +140,7 @@ def test_a_view_that_no_feed_provides_is_a_note_that_says_where(ermon, tmp_path)
     assert f"{file}:{line}:3: uplinks.isp-b: note: view-missing: no feed with the view to-internet" in out
 
 
-def test_notes_and_what_somebody_has_accepted_are_0(ermon, tmp_path):
+def test_notes_and_accepted_lints_exit_with_0(ermon, tmp_path):
     file = tmp_path / "ermon.yml"
     file.write_text(f"{clean_configuration()}\nexceptions: [{{check: circuit-down, reason: a lab}}]\n")
     code, out, _ = ermon("check", file)
@@ -148,7 +148,7 @@ def test_notes_and_what_somebody_has_accepted_are_0(ermon, tmp_path):
     assert ": exceptions[0]: note: maintenance-over: circuit-down is critical" in out
 
 
-def test_addresses_are_asked_of_this_machine_with_here_only(ermon, tmp_path):
+def test_addresses_of_this_machine_are_checked_only_with_here(ermon, tmp_path):
     file = tmp_path / "ermon.yml"
     file.write_text(clean_configuration().replace("local: 127.0.0.1,", "local: 192.0.2.77,"))
     assert ermon("check", file) == (0, "", "")
@@ -196,7 +196,7 @@ def test_a_retention_that_is_no_duration_is_refused(ermon, text):
     assert f"--storage.retention: {text!r} is not a duration of up to 3650d, such as 90m, 2h or 90d" in err
 
 
-def test_retention_is_ninety_days_unless_told():
+def test_retention_is_ninety_days_by_default():
     parse = cli.parser().parse_args
     assert parse(["run", f"--config.file={REFERENCE}"]).retention == 90 * 86400
     assert parse(["run", f"--config.file={REFERENCE}", "--storage.retention=36h"]).retention == 36 * 3600
@@ -224,7 +224,7 @@ def test_a_replay_on_a_terminal_prints_a_table_unless_json_is_wanted(ermon, monk
     assert ermon("replay", REFERENCE, SAMPLES, "--until", "40", "--statuses", "--json")[1] == lines
 
 
-def test_a_line_that_cannot_be_decoded_is_told_with_its_number(ermon):
+def test_an_undecodable_line_is_reported_with_its_number(ermon):
     code, _, err = ermon("replay", REFERENCE, SAMPLES)
     assert code == 0
     assert f"{SAMPLES}:86: skipped: unknown-feed: local 127.0.0.1, peer 127.0.0.14" in err
@@ -283,7 +283,7 @@ def test_a_check_is_explained_with_the_commands_of_the_router_that_one_has(ermon
     assert (code, "ermon knows no command for GoBGP here." in out) == (0, True)
 
 
-def test_in_an_explained_check_what_goes_into_a_file_stands_apart_from_what_is_typed(ermon):
+def test_in_an_explained_check_lines_for_a_file_are_separate_from_commands(ermon):
     _, out, _ = ermon("explain", "pool-leak", "--platform", "openbgpd")
     assert "\n     last in bgpd.conf:\n       deny to ISP prefix " in out
     assert "\n     then in a shell:\n       bgpctl reload\n" in out

@@ -61,13 +61,13 @@ async def test_a_window_is_added_listed_and_ended(server: str, capsys: Any) -> N
     assert "not active" in out
 
 
-async def test_what_the_daemon_finds_wrong_is_told_in_its_words(server: str, capsys: Any) -> None:
+async def test_errors_are_shown_in_the_words_of_the_daemon(server: str, capsys: Any) -> None:
     code, out, err = await maintenance(server, capsys, *ADD, "--circuit", "paris")
     assert (code, out) == (2, "")
     assert "there is no circuit 'paris'" in err
 
 
-async def test_a_daemon_that_takes_no_changes_says_so(locked_server: str, capsys: Any) -> None:
+async def test_a_daemon_that_allows_no_changes_says_so(locked_server: str, capsys: Any) -> None:
     code, _, err = await maintenance(locked_server, capsys, *ADD)
     assert code == 2
     assert "--web.enable-lifecycle and a password or a verified client certificate" in err

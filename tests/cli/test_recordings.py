@@ -64,7 +64,7 @@ def test_a_bad_line_is_named_by_its_file_and_number(plain, capsys) -> None:
     assert err.startswith(f"{second}:2: skipped: not-json")
 
 
-def test_a_file_that_is_cut_off_is_said_to_be(plain, capsys) -> None:
+def test_a_truncated_file_is_reported(plain, capsys) -> None:
     packed = plain.with_name("1.jsonl.gz")
     packed.write_bytes(gzip.compress(plain.read_bytes())[:-8])
     code, _, err = replay(capsys, packed)
@@ -83,6 +83,6 @@ def test_a_size_is_read_as_bytes(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "15MiB", "1GB", "1.5GiB", "1025GiB", "-1GiB"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_an_invalid_size_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a size from 16MiB to 1024GiB"):
         byte_size(text)

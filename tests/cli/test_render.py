@@ -46,7 +46,7 @@ def test_a_router_is_rendered_with_the_policies_of_its_mirrors(render_router):
     assert "REPLACE-" not in out
 
 
-def test_the_platform_is_what_the_configuration_says_unless_another_is_named(render_router):
+def test_the_platform_is_that_of_the_configuration_by_default(render_router):
     code, out, _ = render_router("edge-1", f"--config.file={REFERENCE}")
     assert (code, out.splitlines()[0].split(":")[0]) == (0, "! edge-1, FRR")
     assert "Arista EOS" in render_router("edge-1", f"--config.file={REFERENCE}", "--platform=eos")[1]
@@ -80,7 +80,7 @@ def test_the_configuration_is_the_one_in_this_folder_unless_named(render_router,
         (("edge-1", "--platform", "frr", "--mirror", "edge-2-msee=X"), "no mirror of router edge-1"),
     ],
 )
-def test_wrong_usage_is_2_and_says_what_there_is(render_router, arguments, said):
+def test_wrong_usage_exits_with_2_and_lists_the_choices(render_router, arguments, said):
     code, out, err = render_router(*arguments, f"--config.file={REFERENCE}")
     assert (code, out) == (2, "")
     assert said in err

@@ -16,7 +16,7 @@ def options(*flags: str, tls: bool = False) -> dict[str, object]:
     return web_options(parser.parse_args(flags), tls=tls)
 
 
-def test_ermon_is_reached_on_loopback_unless_told_otherwise():
+def test_ermon_is_reached_on_loopback_by_default():
     found = options()
     assert found["listen"] == (("127.0.0.1", 10179),)
     assert found["external_url"] == "http://127.0.0.1:10179"
@@ -55,6 +55,6 @@ def test_the_url_under_which_people_reach_it(flags: tuple[str, ...], tls: bool, 
         "--web.listen-address=10179",
     ],
 )
-def test_what_makes_no_sense_is_refused(flag: str):
+def test_invalid_values_are_refused(flag: str):
     with pytest.raises(argparse.ArgumentError):
         options(flag)

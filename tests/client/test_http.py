@@ -59,7 +59,7 @@ def test_without_either_this_machine_s_authorities_are_trusted():
         ({"url": "https://noc:hunter2@ermon.example.net"}, "use --username and --password-file"),
     ],
 )
-def test_what_cannot_be_is_told(
+def test_impossible_combinations_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], problem: str
 ):
     monkeypatch.chdir(tmp_path)
@@ -74,7 +74,7 @@ def test_what_cannot_be_is_told(
 
 
 @pytest.mark.parametrize("command", [["verify"], ["maintenance", "list"]])
-def test_every_command_tells_it_alike(command: list[str], capsys: pytest.CaptureFixture[str]):
+def test_every_command_reports_it_in_the_same_way(command: list[str], capsys: pytest.CaptureFixture[str]):
     assert run([*command, "--username", "noc"]) == 2
     assert capsys.readouterr().err == "ermon: --username and --password-file belong together; give both\n"
 
@@ -83,7 +83,7 @@ STREAM = b"retry: 2000\n\n: still here\n\n" + frame("feed", {"a": "ü\n"}, "7-1"
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_what_ermon_writes_is_read_whatever_the_pieces(size: int):
+def test_events_are_read_from_any_pieces(size: int):
     parser = Parser()
     pieces = [STREAM[n : n + size] for n in range(0, len(STREAM), size)]
     events = [event for piece in pieces for event in parser.feed(piece)]

@@ -96,12 +96,12 @@ def test_a_daemon_that_died_is_no_other(tmp_path: Path, capsys):
 
 
 @pytest.mark.parametrize("other", [{"url": "http://127.0.0.1:10179"}, {"username": "noc"}])
-def test_a_socket_goes_with_nothing_else(other: dict[str, str]):
+def test_a_socket_excludes_other_flags(other: dict[str, str]):
     with pytest.raises(UsageError, match="--socket is for a daemon on this machine"):
         make_target(socket=Path("control.sock"), **other)
 
 
-def test_who_says_how_to_prove_themselves_means_tcp(nowhere: Path, tmp_path: Path):
+def test_credentials_imply_tcp(nowhere: Path, tmp_path: Path):
     (tmp_path / "password").write_text("x")
     found = make_target(username="noc", password_file=tmp_path / "password")
     assert (found.socket, str(found.url)) == (None, "http://127.0.0.1:9")
@@ -134,7 +134,7 @@ def folder_in(name: str) -> Path:
 
 
 @pytest.mark.parametrize("closed", ["folder", "socket"])
-async def test_who_may_not_is_told_what_to_do(closed: str, monkeypatch: pytest.MonkeyPatch):
+async def test_a_user_without_the_right_gets_the_remedy(closed: str, monkeypatch: pytest.MonkeyPatch):
     with tempfile.TemporaryDirectory() as name, capture_logs():
         folder = folder_in(name)
         site = Site(lessened()).tell()
@@ -148,7 +148,7 @@ async def test_who_may_not_is_told_what_to_do(closed: str, monkeypatch: pytest.M
     assert site.reloads == 0
 
 
-async def test_a_reload_says_what_is_wrong(tmp_path: Path, capsys):
+async def test_a_reload_shows_the_mistakes(tmp_path: Path, capsys):
     site = Site(lessened()).tell()
     with capture_logs():
         async with site.controlled(tmp_path):

@@ -461,7 +461,7 @@ def test_an_accepted_lint_is_a_note_with_the_reason(tmp_path):
 
 
 @pytest.mark.parametrize("at", ["circuits.ams", "circuits.ams.links", "circuits"])
-def test_a_lint_is_accepted_at_its_path_and_at_what_that_is_in(tmp_path, at):
+def test_a_lint_is_accepted_at_its_path_and_at_a_parent_of_it(tmp_path, at):
     one_router = BASE["circuits"].replace("edge-2", "edge-1")
     before = [each for each in checked(tmp_path, circuits=one_router) if each.name == "links-on-one-router"]
     assert [each.problem.path for each in before] == ["circuits.ams.links"]
@@ -498,7 +498,7 @@ def test_a_key_that_is_not_there_is_a_note_until_it_is(tmp_path):
     ("address", "is_here"),
     [("127.0.0.9", True), ("::1", True), ("192.0.2.77", False), ("2001:db8::77", False)],
 )
-def test_addresses_of_this_machine_are_asked_for_when_it_is_here(tmp_path, address, is_here):
+def test_addresses_of_this_machine_are_checked_with_here(tmp_path, address, is_here):
     feeds = (
         BASE["feeds"]
         .replace("127.0.0.9", f"'{address}'")

@@ -89,7 +89,7 @@ class TestReference:
         assert (private.peering, private.premium) == (Peering.PRIVATE, True)
         assert private.locations == {"Dallas", "Dallas2"}
 
-    def test_what_must_be_received(self):
+    def test_required_routes_from_microsoft(self):
         receive = self.config.circuits["chicago"].receive
         assert receive.services == (
             Service("exchange-online", (12076, 5010), minimum=1, drop_percent=50.0),
@@ -100,7 +100,7 @@ class TestReference:
         dated = ExpectedPrefix(parse_prefix("192.0.2.64/26"), date(2026, 1, 1), date(2036, 1, 1))
         assert receive.prefixes == (ExpectedPrefix(parse_prefix("192.0.2.0/26")), dated)
 
-    def test_what_may_be_advertised(self):
+    def test_allowed_advertisements(self):
         circuits = self.config.circuits
         assert circuits["chicago"].advertise.prefixes == ()
         assert circuits["dallas"].advertise.prefixes == ()
@@ -144,7 +144,7 @@ class TestReference:
         assert window.starts == datetime(2026, 12, 1, 2, tzinfo=UTC)
 
 
-def test_what_is_left_out_has_its_default(load):
+def test_missing_keys_have_their_defaults(load):
     config = load(MINIMAL).config
     assert config.collector.asn == 64500
     assert config.collector.port == 179
@@ -283,7 +283,7 @@ def test_tls_without_https_is_a_warning(load):
     assert [warning.path for warning in warnings] == ["alertmanager.tls", "webhooks[0].tls"]
 
 
-def test_maintenance_is_kept_in_utc_whatever_zone_it_was_written_in(load):
+def test_maintenance_in_any_zone_is_stored_in_utc(load):
     text = "maintenance: [{feed: edge-1, from: 2026-12-01T02:00:00+01:00, to: '2026-12-01 02:00:00Z', reason: x}]\n"
     (window,) = load(MINIMAL + text).config.maintenance
     assert window.starts == datetime(2026, 12, 1, 1, tzinfo=UTC)
@@ -304,7 +304,7 @@ class TestChecks:
         assert load(MINIMAL + text).config.checks == dict.fromkeys(KNOWN_CHECKS, expected)
 
     @pytest.mark.parametrize("check", [name for name, own in KNOWN_CHECKS.items() if own])
-    def test_every_parameter_of_its_own_takes_its_default(self, load, check):
+    def test_every_parameter_of_a_check_has_its_default(self, load, check):
         own = KNOWN_CHECKS[check]
         written = ", ".join(
             f"{key}: {p.default:g}{'s' if p.unit == 'duration' else ''}" for key, p in own.items()
@@ -327,12 +327,12 @@ class TestChecks:
         ),
     ],
 )
-def test_what_has_no_effect_is_a_warning(load, more, path):
+def test_a_setting_without_effect_is_a_warning(load, more, path):
     (warning,) = load(MINIMAL + more).warnings
     assert warning.path == path
 
 
-def test_what_only_microsoft_peering_has_is_a_warning_on_private_peering(load):
+def test_settings_of_microsoft_peering_are_a_warning_on_private_peering(load):
     text = MINIMAL.replace(
         "peering: microsoft", "peering: private\n    receive: {services: [exchange-online]}"
     )
@@ -350,7 +350,7 @@ def test_a_minimum_in_a_family_without_a_link_is_a_warning(load):
     assert warning.path == "circuits.chicago.receive.minimum.ipv6"
 
 
-def test_positions_name_what_a_lint_speaks_of(load):
+def test_a_lint_has_the_position_of_its_subject(load):
     positions = load(MINIMAL).positions
     problem = positions.problem(("circuits", "chicago", "links", "secondary", "subnet6"), "is odd")
     assert (problem.line, problem.column) == (9, 35)

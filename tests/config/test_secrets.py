@@ -120,7 +120,7 @@ def test_every_file_that_cannot_be_read_is_named_with_where_it_was_looked_for(co
         (b"two\nlines", "one line of ASCII"),
     ],
 )
-def test_what_is_no_key_is_refused(config_file, content, problem):
+def test_an_invalid_key_is_refused(config_file, content, problem):
     (config_file.parent / "edge.key").write_bytes(content)
     (config_file.parent / "hook.token").write_bytes(content)
     assert problem in problems(make_config(FEED), config_file)[0]

@@ -232,7 +232,7 @@ def test_a_huge_file_is_not_read_to_its_end(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "said"), [("pipe", "it is a pipe"), ("device", "it is a device")])
-def test_what_can_be_waited_for_is_refused_at_once(tmp_path, kind, said):
+def test_pipes_and_devices_are_refused_at_once(tmp_path, kind, said):
     os.mkfifo(tmp_path / "pipe")
     path = tmp_path / "pipe" if kind == "pipe" else Path("/dev/zero")
     with pytest.raises(ConfigError, match=f"cannot be read: {said}; name a readable YAML file"):

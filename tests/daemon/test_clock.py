@@ -87,7 +87,7 @@ def test_small_differences_are_noticed_when_they_add_up_to_a_step() -> None:
     assert noticed(clock) == (SMALL_SECONDS * 1.5, 0)
 
 
-def test_a_machine_that_was_suspended_is_told_from_one_whose_clock_was_set() -> None:
+def test_a_suspension_is_distinguished_from_a_clock_that_was_set() -> None:
     """Lines from the second before a suspension is noticed count as after it, because ExaBGP was suspended too."""
     machine = Machine()
     clock = machine.clock()
@@ -117,7 +117,7 @@ def test_the_boot_clock_of_this_machine_is_read() -> None:
     assert boot_time() >= time.monotonic() - 1
 
 
-async def test_whoever_watches_is_told_of_each_step() -> None:
+async def test_each_step_is_reported() -> None:
     machine = Machine()
     told: asyncio.Queue[ClockStepped] = asyncio.Queue()
     machine_clock = machine.clock()

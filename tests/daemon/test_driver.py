@@ -20,7 +20,7 @@ def driver() -> Driver:
     return Driver(Monitor(TWO_CIRCUITS, START), Recorder(), MaintenanceBook(None), SteadyClock())
 
 
-async def test_what_ermon_notices_while_it_goes_over_is_taken_in_afterwards(driver: Driver):
+async def test_events_during_a_change_are_applied_afterwards(driver: Driver):
     outcomes: list[Outcome] = []
     driver.add_listener(outcomes.append)
     async with driver.still():
@@ -33,7 +33,7 @@ async def test_what_ermon_notices_while_it_goes_over_is_taken_in_afterwards(driv
     assert "storage-failed" in [t.finding.check for outcome in outcomes for t in outcome.transitions]
 
 
-async def test_whoever_reads_lines_waits_until_the_monitor_may_move(driver: Driver):
+async def test_lines_wait_while_the_monitor_changes(driver: Driver):
     async with driver.still():
         waiting = asyncio.create_task(driver.turn.acquire())
         await asyncio.sleep(0)

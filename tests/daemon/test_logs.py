@@ -34,13 +34,13 @@ def test_console_is_for_people(capsys):
     assert "feed=edge-1" in capsys.readouterr().err
 
 
-def test_what_is_below_the_level_is_not_logged(capsys):
+def test_messages_below_the_level_are_not_logged(capsys):
     logs.configure("warning", "json")
     structlog.get_logger().info("hello")
     assert capsys.readouterr().err == ""
 
 
-def test_what_libraries_log_is_not_lost(capsys):
+def test_messages_of_libraries_are_logged(capsys):
     logs.configure("info", "json")
     logging.getLogger("aiohttp.server").error("broken %s", "pipe")
     line = json.loads(capsys.readouterr().err)
@@ -48,7 +48,7 @@ def test_what_libraries_log_is_not_lost(capsys):
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_log_that_cannot_be_written_stops_nobody(monkeypatch, log_format):
+def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch, log_format):
     full = FullDisk()
     monkeypatch.setattr(sys, "stderr", full)
     logs.configure("info", log_format)

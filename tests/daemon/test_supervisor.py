@@ -72,7 +72,7 @@ def refused(time, local, *peers):
 
 
 @pytest.mark.parametrize("network", ["2001:db8:bad::", "192.0.2."])
-def test_whoever_connects_from_ever_other_addresses_does_not_fill_the_log(supervisor, time, network):
+def test_connections_from_ever_new_addresses_do_not_fill_the_log(supervisor, time, network):
     local, process = where(supervisor)
     number = 0
     with capture_logs() as logged:
@@ -86,7 +86,7 @@ def test_whoever_connects_from_ever_other_addresses_does_not_fill_the_log(superv
     assert len(supervisor.events) == number  # all are counted and judged
 
 
-def test_a_stranger_that_comes_again_and_again_is_logged_once_in_a_while(supervisor, time):
+def test_an_unknown_host_that_connects_repeatedly_is_logged_at_a_limited_rate(supervisor, time):
     local, process = where(supervisor)
     with capture_logs() as logged:
         for _ in range(130):
@@ -121,7 +121,7 @@ def test_ready_as_long_as_one_feed_can_be_listened_for(supervisor, time):
     assert supervisor.ready() == (True, "ready")
 
 
-def test_what_cannot_be_listened_on_is_logged_once_and_again_when_it_can(supervisor, time):
+def test_an_address_is_logged_when_listening_fails_and_when_it_works_again(supervisor, time):
     local, process = where(supervisor)
     with capture_logs() as logged:
         for error in ("EADDRNOTAVAIL", "EADDRNOTAVAIL", "", ""):
@@ -132,7 +132,7 @@ def test_what_cannot_be_listened_on_is_logged_once_and_again_when_it_can(supervi
     ]
 
 
-def test_a_line_that_is_said_to_be_the_relays_and_is_not_is_counted_and_logged_once_in_a_while(supervisor):
+def test_a_forged_line_of_the_relay_is_counted_and_logged_at_a_limited_rate(supervisor):
     process = SimpleNamespace(name="edges", up=True, restarts=0, relay_dropped=0)
     with capture_logs() as logged:
         for _ in range(50):
@@ -178,7 +178,7 @@ def raw_line(time, feed, *updates):
 
 
 @pytest.mark.parametrize("state", [*RawState, None])
-def test_an_exabgp_that_is_none_of_those_that_were_tested_is_told_of(supervisor, state):
+def test_an_untested_exabgp_is_logged(supervisor, state):
     process = Process("edges", state)
     with capture_logs() as logged:
         supervisor._take_control(process, Started(7))
@@ -190,7 +190,7 @@ def test_an_exabgp_that_is_none_of_those_that_were_tested_is_told_of(supervisor,
     )
 
 
-def test_exabgp_is_told_how_much_of_a_session_is_taken_in_and_what_is_lost(supervisor, time):
+def test_exabgp_is_informed_of_processed_and_lost_updates(supervisor, time):
     local, name = where(supervisor)
     feed = next(feed for feed in supervisor._config.feeds.values() if feed.local == local)
     supervisor._processes[name] = process = Process(name, RawState.ON)

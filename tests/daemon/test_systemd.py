@@ -60,11 +60,11 @@ def test_a_message_goes_to_an_abstract_socket(listen):
     assert heard() == ["READY=1"]
 
 
-def test_what_nobody_hears_has_to_be_said_again(path):
+def test_a_notification_that_fails_must_be_sent_again(path):
     assert not Notifier(path).send("READY=1")
 
 
-def test_a_full_socket_holds_nobody_up(listen, path):
+def test_a_full_socket_does_not_block(listen, path):
     heard = listen(path)
     while Notifier(path).send("WATCHDOG=1"):
         pass
@@ -72,7 +72,7 @@ def test_a_full_socket_holds_nobody_up(listen, path):
     assert Notifier(path).send("WATCHDOG=1")
 
 
-def test_without_systemd_nothing_is_said_and_nothing_is_amiss():
+def test_without_systemd_nothing_is_sent_and_nothing_fails():
     assert Notifier.take_from({}) == Notifier(None, None)
     assert Notifier(None).send("READY=1")
 
@@ -87,7 +87,7 @@ def test_without_systemd_nothing_is_said_and_nothing_is_amiss():
         ("soon", "OWN", None),
     ],
 )
-def test_what_systemd_said_is_taken_out_of_the_environment(microseconds, pid, seconds):
+def test_variables_of_systemd_are_removed_from_the_environment(microseconds, pid, seconds):
     environment = {
         "NOTIFY_SOCKET": "/run/notify",
         "WATCHDOG_USEC": microseconds,
@@ -115,11 +115,11 @@ def test_what_systemd_said_is_taken_out_of_the_environment(microseconds, pid, se
         ),
     ],
 )
-def test_ermon_is_stuck_when_it_neither_hears_exabgp_nor_starts_another(signs, told):
+def test_ermon_is_stuck_when_exabgp_neither_answers_nor_is_restarted(signs, told):
     assert why_stuck(signs, 0, 1000, LIMIT) == told
 
 
-def test_what_has_just_begun_is_not_stuck():
+def test_an_ermon_that_has_just_started_is_not_stuck():
     assert why_stuck({"edges": Sign(NEVER, NEVER)}, 800, 1000, LIMIT) is None
 
 
@@ -158,7 +158,7 @@ def ermon(heard, path):
     return Ermon(path)
 
 
-def test_ready_is_told_once_and_the_status_when_it_changes(ermon, heard):
+def test_ready_is_sent_once_and_the_status_when_it_changes(ermon, heard):
     ermon.turn(0)
     assert heard() == ["STATUS=ExaBGP is not up yet: edges"]
     ermon.comes_up()
@@ -197,7 +197,7 @@ def test_the_watchdog_is_fed_until_ermon_is_stuck_and_when_it_is_not_any_more(he
     assert heard() == ["WATCHDOG=1"]
 
 
-def test_a_reload_is_over_whatever_came_of_it(ermon, heard):
+def test_the_end_of_a_failed_reload_is_reported_too(ermon, heard):
     ermon.comes_up()
     ermon.turn(0)
     heard()
@@ -216,7 +216,7 @@ def test_a_reload_before_ermon_is_ready_does_not_make_it_so(ermon, heard):
     assert heard() == []
 
 
-def test_the_end_of_a_reload_that_was_not_heard_is_told_again(ermon, heard, path):
+def test_the_end_of_a_reload_is_sent_again_after_a_failure(ermon, heard, path):
     ermon.comes_up()
     ermon.turn(0)
     heard()
@@ -228,7 +228,7 @@ def test_the_end_of_a_reload_that_was_not_heard_is_told_again(ermon, heard, path
     assert heard() == ["READY=1"]
 
 
-def test_the_end_is_told(ermon, heard):
+def test_stopping_is_reported(ermon, heard):
     ermon.systemd.stopping()
     assert heard() == ["STOPPING=1\nSTATUS=stopping"]
 

@@ -96,7 +96,7 @@ def frames(supervisor, name, count, first=0):
 
 
 @pytest.mark.parametrize("size", [BACKLOG, 7, 1], ids=["one message", "some", "a line each"])
-async def test_a_leak_comes_before_the_rest_of_a_table_that_waits(supervisor, size):
+async def test_a_leak_is_read_before_the_rest_of_a_waiting_table(supervisor, size):
     table = list(frames(supervisor, BULK, BACKLOG))
     messages = [table[at : at + size] for at in range(0, BACKLOG, size)]
     applied, leaks = [], asyncio.Event()
@@ -114,7 +114,7 @@ async def test_a_leak_comes_before_the_rest_of_a_table_that_waits(supervisor, si
     assert applied.index(QUIET) <= 12
 
 
-async def test_whoever_has_a_line_to_say_waits_for_one_of_many_that_are_behind(supervisor):
+async def test_a_quiet_process_waits_for_one_turn_of_those_with_a_backlog(supervisor):
     taken, leaks = [], asyncio.Event()
 
     def take(process, line):
@@ -131,7 +131,7 @@ async def test_whoever_has_a_line_to_say_waits_for_one_of_many_that_are_behind(s
     assert all({bulk.name for bulk in bulks} == set(taken[at : at + 5]) for at in range(5, 45, 5))
 
 
-async def test_what_is_found_is_sent_while_a_table_is_taken_in(supervisor):
+async def test_findings_are_sent_while_a_table_is_read(supervisor):
     applied, sent_at = [], []
 
     async def send():

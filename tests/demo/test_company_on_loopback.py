@@ -25,7 +25,7 @@ def test_every_feed_has_a_table_in_both_families() -> None:
         assert {parse_prefix(route.prefix).family for route in table} == {"ipv4", "ipv6"}
 
 
-def test_nothing_that_the_internet_hears_at_first_overlaps_the_pool() -> None:
+def test_no_route_on_the_internet_overlaps_the_pool_at_first() -> None:
     pool = CONFIG.pools["outbound"]
     for feed in CONFIG.feeds.values():
         if feed.view in {View.TO_INTERNET, View.INTERNET}:
@@ -41,7 +41,7 @@ def test_the_pool_is_what_the_routers_announce_to_microsoft() -> None:
             assert TABLES[feed.name] == (POOL, POOL6)
 
 
-def test_what_is_heard_outside_is_a_part_of_the_pool() -> None:
+def test_the_route_outside_is_a_part_of_the_pool() -> None:
     pool = PrefixSet(CONFIG.pools["outbound"].prefixes)
     heard = parse_prefix(MORE_SPECIFIC.prefix)
     assert pool.covers(heard)

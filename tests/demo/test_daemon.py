@@ -13,7 +13,7 @@ from ermon.demo.run import free_port
 LAST_WORDS = "import sys; sys.exit('the disk is full')"
 
 
-async def test_an_ermon_that_does_not_answer_is_a_failure_with_its_last_words(tmp_path: Path) -> None:
+async def test_an_ermon_that_does_not_answer_is_a_failure_with_its_last_output(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "ermon.yml", free_port(["127.0.0.1"]), tmp_path)
     daemon.child = Child("ermon", (sys.executable, "-c", LAST_WORDS), tmp_path / "ermon.log", {})
     async with daemon.child, aiohttp.ClientSession(daemon.url) as daemon._http:

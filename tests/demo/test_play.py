@@ -58,7 +58,7 @@ def player(ermon: Ermon) -> Player:
 
 
 @pytest.mark.parametrize("labels", [LEAK, LEAK6])
-async def test_what_is_expected_and_comes_is_entered(labels: dict[str, str]) -> None:
+async def test_an_expected_finding_is_entered(labels: dict[str, str]) -> None:
     playing = player(Ermon(told("raised", labels)))
 
     await playing.play(step(Expected("raised", "pool-leak", labels)))
@@ -76,7 +76,7 @@ async def test_a_finding_that_does_not_come_is_named() -> None:
     assert error.value.lines == ("expected, but missing: raised pool-leak outbound ipv6 outside",)
 
 
-async def test_a_finding_that_nobody_expects_is_named_beside_what_is_missing() -> None:
+async def test_an_unexpected_finding_is_named_beside_the_missing_one() -> None:
     playing = player(Ermon(told("raised", LEAK6)))
 
     with pytest.raises(UnexpectedError) as error:
@@ -111,7 +111,7 @@ async def test_a_link_in_another_state_is_named_with_both() -> None:
         )
 
 
-async def test_what_is_raised_at_the_end_is_named() -> None:
+async def test_findings_that_are_raised_at_the_end_are_named() -> None:
     ermon = Ermon()
     ermon.still_raised = [leak("raised", LEAK, "NAT pool outbound leaks")]
 
@@ -119,7 +119,7 @@ async def test_what_is_raised_at_the_end_is_named() -> None:
         await player(ermon).end()
 
 
-async def test_what_is_said_after_the_last_step_is_too_much() -> None:
+async def test_a_transition_after_the_last_step_is_a_failure() -> None:
     with pytest.raises(UnexpectedError, match="unexpected: cleared pool-leak"):
         await player(Ermon(told("cleared", LEAK))).end()
 

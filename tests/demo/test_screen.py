@@ -103,7 +103,7 @@ def test_a_leak_names_the_prefix_the_path_and_the_feed(terminal: Terminal) -> No
     assert "2001:db8:100:1::/72, AS path 64520 64511 64500, seen on outside" in terminal.getvalue()
 
 
-def test_what_the_check_waited_on_purpose_is_told_from_the_rest(terminal: Terminal) -> None:
+def test_the_time_of_raise_after_is_shown_separately(terminal: Terminal) -> None:
     Screen(terminal).summary(
         [LONGEST, Row("critical", "pool-leak", "outbound ipv6 outside", Latency(0.005, 0))]
     )

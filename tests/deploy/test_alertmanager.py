@@ -61,7 +61,7 @@ def test_a_finding_goes_where_its_severity_says(case):
     assert receiver(alertname=name, severity=case.severity, **labels) == RECEIVERS[case.severity]
 
 
-def test_what_prometheus_says_of_ermon_goes_where_its_severity_says():
+def test_alerts_of_prometheus_about_ermon_go_where_their_severity_says():
     rules = yaml.safe_load(render([RuleSet.SELF]))["groups"][0]["rules"]
     for rule in rules:
         if rule["alert"] != "ErmonWatchdog":
@@ -82,7 +82,7 @@ def test_other_peoples_alerts_are_left_alone():
     assert receiver(alertname="DiskFull", severity="critical") == "tickets"
 
 
-def test_a_page_is_not_held_back():
+def test_a_page_is_sent_without_delay():
     ermon = CONFIGURATION["route"]["routes"][0]
     _, page = (route for route in ermon["routes"] if route["receiver"] == "pager")
     assert page["group_wait"] == "0s"
@@ -103,7 +103,7 @@ def test_ten_circuits_that_are_lost_from_sight_are_one_page():
     assert receiver(**labels, severity="warning") == "tickets"
 
 
-def test_a_cause_keeps_quiet_what_the_catalogue_says_about_the_same_circuit_link_and_family():
+def test_inhibitions_match_the_suppressions_of_the_catalogue():
     known = {alert_name(check): check for check in CATALOGUE}
     found = {
         (known[source], known[target], frozenset(equal))
@@ -120,7 +120,7 @@ def test_a_cause_keeps_quiet_what_the_catalogue_says_about_the_same_circuit_link
     assert found == expected
 
 
-def test_what_nothing_but_prometheus_says_gives_way_to_what_is_known_better():
+def test_alerts_of_prometheus_are_inhibited_by_more_precise_ones():
     own = {rule["alert"]: rule for rule in yaml.safe_load(render([RuleSet.SELF]))["groups"][0]["rules"]}
     found = {(source, target) for source, target, _ in inhibitions() if target in own}
     assert found == {
@@ -135,7 +135,7 @@ def test_every_alert_that_is_named_exists():
     assert set(re.findall(r"\bErmon[A-Z]\w+", FILE.read_text())) - names == set()
 
 
-def test_no_secret_stands_in_the_file():
+def test_the_file_has_no_secret():
     text = re.sub(r"\w+_file\b", "", FILE.read_text())
     assert re.findall(r"(?:password|credentials|routing_key|service_key|token|api_url):", text) == []
 

@@ -54,14 +54,14 @@ def test_every_base_is_one_python_that_ermon_runs_on():
 
 
 @pytest.mark.parametrize("source", copied())
-def test_what_is_copied_is_there_and_is_not_ignored(source):
+def test_copied_files_exist_and_are_not_ignored(source):
     assert (ROOT / source).exists()
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     matching = [rule for rule in rules if fnmatch(source, rule.removeprefix("!"))]
     assert matching[-1].startswith("!")
 
 
-def test_all_that_a_build_of_ermon_reads_is_copied():
+def test_all_files_that_a_build_reads_are_copied():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
     needed.add("deploy/requirements.lock")
@@ -69,7 +69,7 @@ def test_all_that_a_build_of_ermon_reads_is_copied():
     assert needed == set(copied())
 
 
-def test_it_installs_what_is_locked_and_nothing_else():
+def test_it_installs_only_locked_releases():
     (build, _) = of("RUN")
     installed = [command for command in re.split(r"\s+&&\s+", build) if "pip install" in command]
     assert [" --require-hashes -r requirements.lock" in command for command in installed] == [True, False]
@@ -99,7 +99,7 @@ async def ends(command):
     return await process.wait()
 
 
-async def test_its_health_is_what_ermon_says_over_its_control_socket(tmp_path):
+async def test_its_health_check_asks_the_control_socket(tmp_path):
     """This also works with users and TLS over TCP."""
     (check,) = of("HEALTHCHECK")
     _, *arguments = json.loads(check.partition("CMD ")[2])

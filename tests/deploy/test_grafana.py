@@ -34,7 +34,7 @@ def test_the_dashboard_keeps_its_address_and_cannot_be_changed_by_accident() -> 
 # Panels ----------------------------------------------------------------------------------------------
 
 
-def test_a_panel_says_what_it_shows_and_in_which_unit() -> None:
+def test_a_panel_has_a_description_and_a_unit() -> None:
     assert len({panel["title"] for panel in panels()}) == len(panels())
     for panel in panels():
         assert panel["description"].endswith("."), panel["title"]
@@ -70,7 +70,7 @@ def test_thresholds_rise_from_one_without_a_value() -> None:
             assert others == sorted(set(others)), panel["title"]
 
 
-def test_states_are_told_by_words_and_different_colours() -> None:
+def test_states_have_words_and_different_colours() -> None:
     shown = [panel for panel in panels() if panel["type"] == "state-timeline"]
     assert shown
     for panel in shown:
@@ -80,7 +80,7 @@ def test_states_are_told_by_words_and_different_colours() -> None:
             assert len({result[key] for result in results}) == len(results), (panel["title"], key)
 
 
-def test_what_is_asked_for_the_present_is_shown_as_the_present() -> None:
+def test_instant_queries_are_shown_as_present_values() -> None:
     for panel in panels():
         present = panel["type"] in {"stat", "table"}
         for target in panel["targets"]:
@@ -135,7 +135,7 @@ def test_a_folded_row_holds_its_panels_and_an_open_one_does_not() -> None:
 # Queries ---------------------------------------------------------------------------------------------
 
 
-def test_a_rate_is_taken_over_what_grafana_chooses() -> None:
+def test_rates_use_the_interval_of_grafana() -> None:
     for where, expr in queries():
         windows = re.findall(r"\b(?:rate|increase)\([^\[]*\[([^\]]*)\]", expr)
         assert set(windows) <= {"$__rate_interval", "$__range"}, where

@@ -74,7 +74,7 @@ def test_the_example_is_a_configuration_of_prometheus():
     assert "2 rule files found" in checked.stdout
 
 
-def test_what_is_commented_out_in_the_example_is_right_too(tmp_path):
+def test_commented_out_parts_of_the_example_are_valid_too(tmp_path):
     for file in FOLDER.glob("*.rules.yml"):
         shutil.copy(file, tmp_path)
     for name in ("ermon-ca.crt", "ermon.password"):

@@ -148,14 +148,14 @@ KINDS = pytest.mark.parametrize("kind", ["nginx", "haproxy", "apache2"])
 
 
 @KINDS
-def test_it_takes_the_file_for_right(kind: str, folder: Path):
+def test_the_proxy_accepts_the_file(kind: str, folder: Path):
     command = Proxy(kind, folder, "http://127.0.0.1:10179").command(check=True)
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
 
 
 @KINDS
-async def test_it_shows_ermon_and_takes_no_changes(kind: str, folder: Path, site: Site):
+async def test_it_serves_ermon_and_allows_no_changes(kind: str, folder: Path, site: Site):
     async with site.listens() as url, Proxy(kind, folder, url).running() as http:
         for path in ("/", "/metrics", "/api/v1/status"):
             assert (await http.get(path)).status == 200
@@ -183,7 +183,7 @@ OPEN = {
 
 
 @KINDS
-async def test_one_that_lets_everything_through_gives_nobody_a_right(kind: str, folder: Path, site: Site):
+async def test_a_proxy_that_passes_everything_on_gives_no_client_a_right(kind: str, folder: Path, site: Site):
     site.hosts = Hosts([NAME, "localhost"])
     async with (
         site.listens() as url,
@@ -197,7 +197,7 @@ async def test_one_that_lets_everything_through_gives_nobody_a_right(kind: str, 
 
 
 @KINDS
-async def test_one_that_lets_everything_through_passes_passwords_on(kind: str, folder: Path, site: Site):
+async def test_a_proxy_that_passes_everything_on_passes_passwords_on(kind: str, folder: Path, site: Site):
     site.web_config = lambda: WebConfig(users=USERS)
 
     async with site.listens() as url:

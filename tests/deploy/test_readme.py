@@ -29,7 +29,7 @@ def commands():
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]*)", GUIDE)) - {""}))
-def test_what_it_links_to_is_there(target):
+def test_link_targets_exist(target):
     assert (DEPLOY / target).exists()
 
 

@@ -41,7 +41,7 @@ def unit_file(tmp_path):
 
 
 @pytest.mark.parametrize("file", UnitFile)
-def test_what_lies_in_deploy_is_what_ermon_prints(file):
+def test_the_files_in_deploy_are_those_that_ermon_prints(file):
     assert (FOLDER / file.value).read_text() == render(file, EXECUTABLE, CONFIG_FILE, [])
 
 
@@ -189,7 +189,7 @@ def test_a_path_that_means_something_to_systemd_is_refused(path):
         ("/homes/ermon", True),
     ],
 )
-def test_what_the_service_does_not_see_is_known(path, seen):
+def test_hidden_folders_are_known(path, seen):
     assert (hidden([Path("/usr/bin/python3"), Path(path)]) is None) is seen
 
 

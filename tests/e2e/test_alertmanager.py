@@ -130,7 +130,7 @@ def mend_link(company: Company, feed: str) -> None:
         bring(company.routers[feed], msee, EXCHANGE[family])
 
 
-def test_alertmanager_may_ask_for_a_password_and_have_a_certificate_of_our_own_authority(
+def test_alertmanager_may_require_a_password_and_have_a_certificate_of_a_private_authority(
     directory, tmp_path, settings, inbox
 ):
     web = f"""
@@ -197,7 +197,7 @@ def test_a_webhook_that_was_down_then_ill_then_slow_has_everything_in_the_end(di
         assert leak[0].json["evidence"]["prefixes"] == [PART_OF_POOL["ipv4"]]
 
 
-def test_what_a_webhook_was_not_told_before_ermon_was_killed_it_is_told_after(directory, settings, inbox):
+def test_deliveries_that_wait_when_ermon_is_killed_are_sent_afterwards(directory, settings, inbox):
     inbox.close()
     settings["webhooks"] = [{"url": inbox.url}]
     settings["collector"]["reconnect_grace"] = "0s"

@@ -56,7 +56,7 @@ def company(directory, settings) -> Iterator[Company]:
 
 
 @BOTH_DIALECTS
-def test_nothing_is_lost_while_ermon_stands_still(directory, settings):
+def test_nothing_is_lost_while_ermon_is_stopped(directory, settings):
     settings["collector"]["hold_time"] = "3s"
     settings["checks"]["link-down"]["raise_after"] = "3s"
     with Company(directory, settings).running() as company, company.daemon.listen() as story:
@@ -129,7 +129,7 @@ def change_often(company: Company, feed: str, times: int) -> None:
 
 @BOTH_DIALECTS
 @FAMILIES
-def test_killed_exabgp_is_told_and_started_again_and_the_leak_is_found_again(company, family):
+def test_killed_exabgp_is_reported_and_restarted_and_the_leak_is_found_again(company, family):
     daemon, sessions = company.daemon, company.sessions()
     company.leak(PART_OF_POOL[family])
     leak = daemon.wait_until_raised("pool-leak", family=family)
@@ -292,7 +292,7 @@ def test_reload_keeps_the_sessions_of_feeds_that_did_not_change(company, reload)
 
 @BOTH_DIALECTS
 @RELOADS
-def test_reload_of_the_policy_alone_judges_anew_and_touches_no_session(company, reload):
+def test_reload_of_the_policy_alone_judges_again_and_affects_no_session(company, reload):
     daemon, sessions = company.daemon, company.sessions()
     files = {path: path.stat() for path in daemon.runtime.glob("*/exabgp.conf")}
     company.settings["nat_pools"]["published"] = {"circuit": "chicago", "prefixes": [PUBLISHED["ipv6"]]}
@@ -309,7 +309,7 @@ def test_reload_of_the_policy_alone_judges_anew_and_touches_no_session(company, 
     )
 
 
-def test_invalid_configuration_changes_nothing_and_all_its_errors_are_told(company):
+def test_invalid_configuration_changes_nothing_and_all_its_errors_are_reported(company):
     daemon, sessions = company.daemon, company.sessions()
     before = daemon.status()
     company.settings["nat_pools"]["chi-outbound"]["circuit"] = "chicgo"
@@ -396,7 +396,7 @@ def assert_only_the_key_opens(company: Company, password: str | None) -> None:
 # Start and stop --------------------------------------------------------------------------------------
 
 
-def test_termination_does_not_wait_for_who_listens(company):
+def test_termination_does_not_wait_for_clients_of_the_event_stream(company):
     daemon = company.daemon
     with daemon.listen() as story:
         daemon.send_signal(signal.SIGTERM)
@@ -413,7 +413,7 @@ def test_taken_web_port_is_an_error_that_names_it(directory, settings):
             assert f"ermon: --web.listen-address={address}: cannot listen there: " in daemon.log_end()
 
 
-def test_taken_bgp_port_is_told_and_taken_when_it_becomes_free(directory, settings):
+def test_bgp_port_in_use_is_reported_and_used_when_it_becomes_free(directory, settings):
     port = settings["collector"]["port"]
     company = Company(directory, settings)
     daemon, there = company.daemon, company.routers["edge-1-isp-a"]

@@ -35,7 +35,7 @@ def start() -> Iterator[Callable[..., Demo]]:
         yield lambda *arguments: stack.enter_context(running_demo(*arguments))
 
 
-def test_every_finding_of_the_story_comes_and_no_other(start: Callable[..., Demo]) -> None:
+def test_every_finding_of_the_story_is_raised_and_no_other(start: Callable[..., Demo]) -> None:
     demo = start("--hold")
 
     demo.read_until(HELD)
@@ -114,7 +114,7 @@ def test_no_process_outlives_a_killed_demo(start: Callable[..., Demo]) -> None:
     wait_until_nothing_runs(demo)
 
 
-def test_an_ermon_that_dies_is_a_failure_with_its_last_words(start: Callable[..., Demo]) -> None:
+def test_an_ermon_that_dies_is_a_failure_with_its_last_output(start: Callable[..., Demo]) -> None:
     demo = start()
     demo.read_until("nothing is raised")
 
@@ -125,7 +125,7 @@ def test_an_ermon_that_dies_is_a_failure_with_its_last_words(start: Callable[...
     wait_until_nothing_runs(demo)
 
 
-def test_a_router_that_dies_is_a_failure_with_its_last_words(start: Callable[..., Demo]) -> None:
+def test_a_router_that_dies_is_a_failure_with_its_last_output(start: Callable[..., Demo]) -> None:
     demo = start()
     demo.read_until("nothing is raised")
 

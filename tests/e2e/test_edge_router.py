@@ -39,7 +39,7 @@ def network(running_network: Network) -> Network:
     return running_network
 
 
-def test_every_route_is_attributed_to_the_link_that_brought_it(network):
+def test_every_route_is_attributed_to_its_link(network):
     daemon = network.daemon
     for feed in FEEDS:
         assert all(daemon.feed(feed)["in_sync"].values())
@@ -152,7 +152,7 @@ def test_routes_of_microsoft_are_found_among_those_that_are_sent(network, family
 
 
 @FAMILIES
-def test_routes_before_the_policy_are_asked_for_though_nobody_keeps_them(network, family):
+def test_routes_before_the_policy_can_be_requested_although_they_are_not_kept(network, family):
     """FRR keeps them with soft-reconfiguration inbound, BIRD the filtered ones with 'import keep filtered'."""
     answer = network.edge.type(asked(network, family, "received", "MSEE", "PREFIX").split(" | grep")[0])
     assert re.search(f"{SHARED[family]}|Inbound soft reconfiguration not enabled", answer)
@@ -167,7 +167,7 @@ def test_routes_before_the_policy_are_asked_for_though_nobody_keeps_them(network
     ],
     indirect=["running_network"],
 )
-def test_a_change_takes_effect_and_its_undoing_leaves_everything_as_it_was(network, family, kind):
+def test_a_change_takes_effect_and_undoing_it_restores_everything(network, family, kind):
     """Tests in tests/commands let BIRD read rules in its file. The session that is shut here is one with ermon: the
     router connects again.
     """
@@ -192,7 +192,7 @@ def test_a_change_takes_effect_and_its_undoing_leaves_everything_as_it_was(netwo
 
 
 @pytest.mark.parametrize("running_network", ROUTERS[:1], indirect=True)
-def test_a_command_reaches_each_protocol_of_a_neighbor_and_says_where_there_is_none(network):
+def test_a_command_reaches_each_protocol_of_a_neighbor_and_reports_if_there_is_none(network):
     """Only BIRD has protocols, several for a neighbor."""
     edge = network.edge
     before = edge.settings()

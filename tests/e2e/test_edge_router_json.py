@@ -13,7 +13,7 @@ from tests.e2e.edge_router import Network
 from tests.e2e.test_edge_router import (  # noqa: F401  # pytest finds them here, too
     ROUTERS,
     network,
-    test_every_route_is_attributed_to_the_link_that_brought_it,
+    test_every_route_is_attributed_to_its_link,
     test_leak_by_an_error_in_the_outbound_policy_is_raised_and_its_repair_clears_it,
     test_link_is_down_when_its_routes_are_withdrawn_and_up_when_they_return,
     test_reset_of_the_connections_loses_the_sessions_and_nothing_else,

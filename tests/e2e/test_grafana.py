@@ -153,7 +153,7 @@ class _Pane(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_the_dashboard_tells_the_story_of_the_demo(directory: Path) -> None:
+def test_the_dashboard_shows_the_story_of_the_demo(directory: Path) -> None:
     with ExitStack() as stack:
         windows = [stack.enter_context(Window().open()) for _ in range(3)]
         *pair, third = windows  # two that see the same, and one that sees nothing

@@ -62,9 +62,7 @@ def maintain(net: Company, **about: str) -> None:
     net.monitor.maintain([MaintenanceWindow(starts, ends, "circuit move", **about, by="anna")], net.now)
 
 
-def test_what_is_wrong_stands_in_the_biggest_letters_and_goes_over_recovering_to_well(
-    watched: Watched, visit: Visit
-):
+def test_a_problem_is_the_headline_and_changes_over_recovering_to_well(watched: Watched, visit: Visit):
     watched.act(lambda net: net.announce("isp-a", V4.pool, path="64500").wait(3))
     says(visit, "wrong", LEAK, "▲")
     expect(visit.headline).to_contain_text("Raised: 1 critical.")
@@ -84,7 +82,9 @@ def test_what_is_wrong_stands_in_the_biggest_letters_and_goes_over_recovering_to
     says(visit, "well", "All is well", "●")
 
 
-def test_what_recovers_has_one_sign_in_the_drawing_and_on_its_own_page(watched: Watched, visit: Visit):
+def test_a_recovering_finding_has_the_same_mark_in_the_drawing_and_on_its_page(
+    watched: Watched, visit: Visit
+):
     watched.act(lambda net: net.announce("isp-a", V4.pool, path="64500").wait(3))
     drawn = visit(".drawing g.uplink", has_text="isp-a")
     expect(drawn).to_contain_text("▲ pool-leak")
@@ -106,7 +106,7 @@ def test_what_recovers_has_one_sign_in_the_drawing_and_on_its_own_page(watched: 
     assert not visit.barriers()
 
 
-def test_what_is_noticed_says_when_it_will_be_raised(watched: Watched, visit: Visit):
+def test_a_noticed_violation_shows_when_it_will_be_raised(watched: Watched, visit: Visit):
     watched.act(lambda net: net.lose("chicago-primary", "ipv6").wait(4))
     says(visit, "noticed", "Noticed: Link primary of circuit chicago", "▲")
     expect(visit.headline).to_contain_text(re.compile(r"raised in \d+ s"))
@@ -149,7 +149,7 @@ def test_the_findings_stand_in_the_order_of_the_api_and_begin_with_the_headline(
     expect(visit.headline).to_contain_text(summaries[0])
 
 
-def test_maintenance_says_what_is_wrong_under_it_and_who_wants_it_so(watched: Watched, visit: Visit):
+def test_maintenance_shows_what_it_suppresses_and_its_author(watched: Watched, visit: Visit):
     expect(visit("#maintenance")).to_be_hidden()
     watched.act(lambda net: maintain(net, circuit="chicago", link="primary"))
     says(visit, "maintenance", "In maintenance: link primary of circuit chicago", "▼")
@@ -182,13 +182,13 @@ def test_a_drain_is_not_called_well(watched: Watched, visit: Visit):
         assert visit.barriers() == []
 
 
-def test_who_may_not_change_anything_is_told_how_and_is_offered_nothing(visit: Visit):
+def test_a_user_without_rights_sees_how_to_get_them_and_no_buttons(visit: Visit):
     expect(visit("#changes")).to_contain_text("--web.enable-lifecycle")
     expect(visit("#changes form")).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_who_may_adds_a_window_that_says_what_it_covers_and_ends_it(browser: Browser, scheme: Scheme):
+def test_a_user_with_rights_adds_a_window_after_its_preview_and_ends_it(browser: Browser, scheme: Scheme):
     with (
         Watched(good_day(), users=USERS).served() as watched,
         visiting(browser, watched.url, scheme=scheme, user=BOB) as visit,
@@ -223,7 +223,7 @@ def test_who_may_adds_a_window_that_says_what_it_covers_and_ends_it(browser: Bro
         expect(visit("#maintenance")).to_be_hidden()
 
 
-def test_who_may_accepts_a_new_normal_with_a_reason(browser: Browser):
+def test_a_user_with_rights_accepts_a_new_level_with_a_reason(browser: Browser):
     with Watched(good_day(), users=USERS).served() as watched:
         path = "12076 12076 12076 12076 8075"
         watched.act(
@@ -253,7 +253,7 @@ def test_the_list_of_pools_on_a_phone_names_the_links_on_which_nothing_is_proven
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_keeps_anybody_from_reading_any_of_it(browser: Browser, watched: Watched, scheme: Scheme):
+def test_all_parts_are_accessible(browser: Browser, watched: Watched, scheme: Scheme):
     with visiting(browser, watched.url, scheme=scheme, width=390) as visit:
         watched.act(lambda net: maintain(net, circuit="dallas"))
         expect(visit("#maintenance")).to_be_visible()
@@ -294,7 +294,7 @@ LEADS_TO = [
 ]
 
 
-def test_an_answer_leads_to_what_it_names(visit: Visit):
+def test_a_result_leads_to_its_place(visit: Visit):
     visit("#feed-filter").fill("nothing of the kind")
     visit("#feed-filter").blur()
     for query, link, leads_to in LEADS_TO:
@@ -303,7 +303,7 @@ def test_an_answer_leads_to_what_it_names(visit: Visit):
         expect(visit(leads_to)).to_be_in_viewport()
 
 
-def test_a_search_by_service_shows_routes_and_an_unknown_name_what_could_be_meant(visit: Visit):
+def test_a_search_by_service_shows_routes_and_an_unknown_name_similar_ones(visit: Visit):
     visit.search("Exchange Online")
     expect(visit("#search table")).to_contain_text("exchange-online (12076:5010)")
     expect(visit("#search .places")).to_contain_text("required on circuit chicago")

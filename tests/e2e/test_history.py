@@ -198,7 +198,7 @@ def test_keys_lead_from_day_to_day_and_back_to_now(browser: Browser, url: str):
         expect(title).not_to_have_text("History: last 24 hours")
 
 
-def test_a_day_that_is_not_held_or_none_says_so(browser: Browser, url: str):
+def test_a_day_without_data_or_an_invalid_day_says_so(browser: Browser, url: str):
     with visiting(browser, f"{url}#history=2020-02-29", zone="UTC") as visit:
         gaps = visit("#history-gaps li")
         expect(gaps).to_contain_text("No data is stored for this time. The store goes back to")
@@ -234,7 +234,7 @@ def test_a_day_here_begins_and_ends_at_midnight_also_when_the_clocks_change(brow
             assert re.search(r"00:00:00 UTC\+[12] \(.*2[23]:00:00 UTC\)", text), text
 
 
-def test_a_clock_that_was_set_is_told(browser: Browser, url: str):
+def test_a_step_of_the_clock_is_shown(browser: Browser, url: str):
     def set_back(route: Route) -> None:
         answer = route.fetch().json()
         step = {
@@ -266,7 +266,7 @@ def test_a_phone_is_wide_enough_for_a_day(browser: Browser, url: str):
         assert wide == []
 
 
-def test_a_restart_and_a_kill_are_known_for_what_they_were(tmp_path: Path, browser: Browser):
+def test_a_restart_and_a_kill_are_distinguished(tmp_path: Path, browser: Browser):
     with tempfile.TemporaryDirectory(prefix="ermon-") as directory:
         settings = configuration(own_network())
         company = Company(Path(directory), settings, f"--storage.path={tmp_path / 'state'}")
@@ -307,7 +307,7 @@ def test_a_restart_and_a_kill_are_known_for_what_they_were(tmp_path: Path, brows
                     expect(gaps).to_contain_text(text)
 
 
-def test_without_a_store_the_page_says_that_nothing_is_kept(browser: Browser):
+def test_without_a_store_the_page_says_that_nothing_is_stored(browser: Browser):
     with tempfile.TemporaryDirectory(prefix="ermon-") as directory:
         company = Company(Path(directory), configuration(own_network()))
         with company.running(), visiting(browser, f"http://{company.daemon.address}/") as visit:

@@ -4,7 +4,7 @@ from tests.bench.scale.live import reload_live
 from tests.bench.scale.network import Network
 
 
-def test_the_steps_of_a_reloading_daemon_are_told(directory: Path) -> None:
+def test_the_steps_of_a_reloading_daemon_are_reported(directory: Path) -> None:
     Network(1, uplinks=1).write(directory)
     steps = reload_live(directory, limit=120)
     assert steps is not None

@@ -121,7 +121,7 @@ def test_feeds_can_be_picked(visit: Visit):
 # Search ----------------------------------------------------------------------------------------------
 
 
-def test_a_search_tells_the_link_the_path_and_the_communities_by_name(visit: Visit):
+def test_a_search_shows_the_link_the_path_and_the_communities_by_name(visit: Visit):
     visit.search(EXCHANGE["ipv6"])
     expect(visit("#search")).to_contain_text(f"To {EXCHANGE['ipv6']}: 2 routes")
     row = visit.row(f"To {EXCHANGE['ipv6']}", "edge-2")
@@ -129,7 +129,7 @@ def test_a_search_tells_the_link_the_path_and_the_communities_by_name(visit: Vis
         expect(row).to_contain_text(text)
 
 
-def test_a_search_finds_what_contains_an_address_and_what_a_prefix_contains(visit: Visit):
+def test_a_search_finds_covering_and_more_specific_routes(visit: Visit):
     visit.search("192.0.2.5")
     expect(visit.row("Covering 192.0.2.5/32 (less specific)", "edge-1")).to_contain_text("192.0.2.0/26")
     expect(visit("#search")).to_contain_text("○ edge-1-msee, edge-2-msee, edge-1-isp-a: no route")
@@ -141,7 +141,7 @@ def test_a_search_finds_what_contains_an_address_and_what_a_prefix_contains(visi
 # Live ------------------------------------------------------------------------------------------------
 
 
-def test_a_leak_comes_and_goes_before_ones_eyes(company: Company, visit: Visit):
+def test_a_leak_appears_and_disappears_live(company: Company, visit: Visit):
     visit.live_on_events()
     company.leak(POOL["ipv4"])
     finding = visit.finding(f"NAT pool chi-outbound {POOL['ipv4']} is advertised to isp-a by edge-1")
@@ -234,7 +234,7 @@ def test_a_command_is_copied_where_the_browser_keeps_the_clipboard_from_pages(
     company.repair(POOL["ipv4"])
 
 
-def test_a_link_goes_down_and_comes_back_before_ones_eyes(company: Company, visit: Visit):
+def test_a_link_goes_down_and_comes_back_live(company: Company, visit: Visit):
     visit.live_on_events()
     edge = company.routers["edge-1"]
     edge.withdraw(EXCHANGE["ipv4"], EXCHANGE["ipv6"], path_id=1)
@@ -269,7 +269,7 @@ def test_what_no_feed_proves_is_unknown_and_neither_0_nor_no(browser: Browser):
         expect(drawn(visit, "link", "secondary").first).to_contain_text("▲ missing: pool chi")
 
 
-def test_a_prefix_that_only_one_link_brings_is_named(company: Company, visit: Visit):
+def test_a_prefix_that_only_one_link_receives_is_named(company: Company, visit: Visit):
     daemon = company.daemon
     bring(company.routers["edge-1"], MSEE["edge-1"]["ipv4"], "192.0.2.64/26")
     daemon.wait_until(lambda: routes(company) == 2, "ermon has the prefix")
@@ -286,7 +286,7 @@ def routes(company: Company) -> int:
     return found
 
 
-def test_what_ermon_cannot_see_is_said_and_what_strangers_say_is_text(company: Company, visit: Visit):
+def test_blind_feeds_are_shown_and_foreign_text_is_no_markup(company: Company, visit: Visit):
     router = company.routers["outside"]
     router.shut_down(HOSTILE)
     expect(visit.headline).to_contain_text("ermon cannot see everything: 1 of 6 feeds is down")
@@ -367,7 +367,7 @@ def size_of(png: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_nothing_keeps_anybody_from_reading_it(browser: Browser, leaking: str, scheme: Scheme):
+def test_the_page_is_accessible(browser: Browser, leaking: str, scheme: Scheme):
     with visiting(browser, leaking, scheme=scheme, height=4000) as visit:
         expect(visit("#history")).to_have_attribute("data-complete", "true")
         visit.search("198.51.100.0/24")
@@ -375,7 +375,7 @@ def test_nothing_keeps_anybody_from_reading_it(browser: Browser, leaking: str, s
         assert visit.barriers() == []
 
 
-def test_on_a_phone_nothing_that_matters_is_off_the_screen(browser: Browser, leaking: str):
+def test_on_a_phone_nothing_is_cut_off(browser: Browser, leaking: str):
     with visiting(browser, leaking, width=375, height=780) as visit:
         expect(visit.headline).to_be_in_viewport()
         expect(visit("#chart canvas")).to_be_visible()

@@ -52,7 +52,7 @@ def wait_for(server: Prometheus, *expected: dict[str, str]) -> None:
     eventually(fires, f"{[alert['alertname'] for alert in expected]} fire and nothing else")
 
 
-def test_what_both_ermons_of_a_pair_see_is_one_alert_with_the_labels_of_the_finding(directory):
+def test_a_finding_of_both_ermons_of_a_pair_is_one_alert_with_its_labels(directory):
     with contextlib.ExitStack() as stack:
         pair = []
         for name in ("one", "two"):

@@ -105,7 +105,9 @@ def eventful_day(company: Company, story: EventStream) -> None:
     company.wait_until_well()
 
 
-def test_a_recording_of_many_files_replays_to_what_the_daemon_told(directory, settings, recordings, dialect):
+def test_a_recording_of_many_files_replays_to_the_transitions_of_the_daemon(
+    directory, settings, recordings, dialect
+):
     company = Company(directory, settings, f"--record.path={recordings}", "--record.file-bytes=1000")
     with company.running(), company.daemon.listen() as story:
         eventful_day(company, story)
@@ -131,7 +133,7 @@ def test_a_recording_of_many_files_replays_to_what_the_daemon_told(directory, se
         ]
 
 
-def test_what_a_killed_ermon_has_recorded_is_there(directory, settings, recordings):
+def test_the_recording_of_a_killed_ermon_can_be_replayed(directory, settings, recordings):
     company = Company(directory, settings, f"--record.path={recordings}")
     with company.running():
         daemon = company.daemon

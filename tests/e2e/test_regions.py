@@ -90,7 +90,7 @@ def _name(check: str, labels: Mapping[str, str]) -> str:
 # Regions ---------------------------------------------------------------------------------------------
 
 
-def test_two_regions_judge_together_what_one_ermon_would(regions):
+def test_two_regions_together_have_the_subjects_of_one_ermon(regions):
     chicago, dallas = (region.daemon for region in regions)
     config = load_config(chicago.config_file).config
     whole = {_name(subject.check, dict(subject.labels)) for subject in subjects(config)}
@@ -110,7 +110,7 @@ def test_two_regions_judge_together_what_one_ermon_would(regions):
         )
 
 
-def test_a_leak_is_raised_by_the_region_that_sees_it_and_the_death_of_one_pages_nobody_in_the_other(regions):
+def test_a_leak_is_raised_by_the_region_that_sees_it_and_the_end_of_one_raises_nothing_in_the_other(regions):
     chicago, dallas = regions
     with chicago.daemon.listen() as story:
         dallas.leak(PART_OF_POOL["ipv4"], "edge-3-isp-b")
@@ -149,7 +149,7 @@ def test_a_reload_keeps_to_the_region_and_is_refused_when_nothing_of_it_is_left(
 # A pair ----------------------------------------------------------------------------------------------
 
 
-def test_a_pair_says_the_same_of_the_same_routers(directory):
+def test_a_pair_reports_the_same_about_the_same_routers(directory):
     with contextlib.ExitStack() as stack:
         pair = []
         for name in ("one", "two"):

@@ -83,7 +83,7 @@ def test_every_feed_is_up_and_in_sync_with_all_paths_where_they_are_wanted(ermon
         assert all(feeds[name]["all_paths"].values()), f"ADD-PATH is in force on {name}"
 
 
-def test_edge_tables_show_every_microsoft_route_with_the_link_that_brought_it(ermon):
+def test_edge_tables_show_every_microsoft_route_with_its_link(ermon):
     found = ermon.api("routes?prefix=192.0.2.0/26")["routes"]
     brought = {
         (r["feed"], r["next_hop"], r["circuit"], r["link"]) for r in found if r["attribution"] == "link"
@@ -138,7 +138,7 @@ def test_a_route_that_microsoft_announces_later_is_shown_with_its_link_too(netwo
         ("edge-2-isp-b", {PUBLISHED, PUBLISHED6}),
     ],
 )
-def test_a_mirror_shows_what_the_shared_policy_lets_out_and_nothing_else(ermon, feed, prefixes):
+def test_a_mirror_shows_exactly_what_the_shared_policy_allows(ermon, feed, prefixes):
     assert shown(ermon, feed) == prefixes
 
 
@@ -160,5 +160,5 @@ def test_the_outside_shows_what_its_router_has_learned_from_the_internet(ermon):
     assert [route["as_path"] for route in found] == ["64520 3356 64510 64500"]
 
 
-def test_nothing_is_raised_behind_routers_that_were_told_so(ermon):
+def test_nothing_is_raised_behind_rendered_routers(ermon):
     assert ermon.api("findings?state=raised") == []

@@ -33,7 +33,7 @@ def expecting_published_lists() -> dict:
     return settings
 
 
-def test_what_microsoft_publishes_is_expected_on_each_link(directory: Path) -> None:
+def test_published_prefixes_are_expected_on_each_link(directory: Path) -> None:
     (directory / "communities.json").write_text(published("192.0.2.0/26", "192.0.2.128/26"))
     with Company(directory, expecting_published_lists()).started() as company:
         finding = company.daemon.wait_until_raised("prefix-missing", link="primary")
@@ -49,7 +49,7 @@ def test_a_list_that_cannot_be_used_is_a_finding_and_stops_nothing(directory: Pa
         assert company.daemon.findings("prefix-missing") == []
 
 
-def test_a_restart_neither_clears_nor_raises_what_was_said_of_a_list(directory: Path) -> None:
+def test_a_restart_neither_clears_nor_raises_findings_about_a_list(directory: Path) -> None:
     file = directory / "communities.json"
     good = published("192.0.2.0/26")
     file.write_text(good)

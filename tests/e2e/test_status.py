@@ -179,7 +179,7 @@ def test_a_watch_shows_a_leak_appear_and_ends_at_ctrl_c(company: Company):
     assert "transition" in kinds
 
 
-def test_a_watch_says_that_the_connection_is_lost_and_goes_on(company: Company):
+def test_a_watch_reports_a_lost_connection_and_continues(company: Company):
     with watching_on_a_terminal(company) as screen, watching(company) as log:
         screen.wait_for("● Live")
         log.wait_for("All is well")

@@ -51,7 +51,7 @@ def plan(daemon: Daemon, feed: str) -> dict[str, Any]:
     return data
 
 
-def test_what_is_raised_and_planned_survives_a_kill(directory, settings):
+def test_findings_and_windows_survive_a_kill(directory, settings):
     with company_with_storage(directory, settings).running() as company:
         daemon, isp = company.daemon, company.routers["edge-1-isp-a"]
         for family in ("ipv4", "ipv6"):
@@ -89,7 +89,7 @@ def test_what_is_raised_and_planned_survives_a_kill(directory, settings):
         assert told == [before["ipv4"]["id"], before["ipv6"]["id"]], "the latest first"
 
 
-def test_what_was_usual_survives_a_restart(directory, settings):
+def test_usual_levels_survive_a_restart(directory, settings):
     settings["circuits"]["chicago"]["receive"]["drop_percent"] = 50
     settings["checks"]["prefix-count-low"] = {"raise_after": 0}
     company = company_with_storage(directory, settings)
@@ -112,7 +112,7 @@ def test_what_was_usual_survives_a_restart(directory, settings):
         assert shown["prefixes"][-1] == 1
 
 
-def test_a_disk_that_goes_and_comes_back_stops_nothing_and_catches_up(directory, settings):
+def test_a_disk_that_fails_and_recovers_stops_nothing_and_is_brought_up_to_date(directory, settings):
     state, elsewhere = directory / "state", directory / "elsewhere"
     with company_with_storage(directory, settings).running() as company:
         daemon = company.daemon
@@ -143,7 +143,7 @@ def test_a_disk_that_goes_and_comes_back_stops_nothing_and_catches_up(directory,
         assert {"pool-leak", "storage-failed"} <= set(history), "also what was cleared without a disk"
 
 
-def test_a_broken_file_is_set_aside_and_told(directory, settings):
+def test_a_damaged_file_is_set_aside_and_reported(directory, settings):
     database(directory).parent.mkdir()
     database(directory).write_bytes(b"this was a database once" * 100)
     with company_with_storage(directory, settings).started() as company:
@@ -159,7 +159,7 @@ def test_a_broken_file_is_set_aside_and_told(directory, settings):
         assert [finding["id"] for finding in company.daemon.findings("pool-leak")] == [leak["id"]]
 
 
-def test_the_folder_is_that_of_systemd_unless_told(directory, settings):
+def test_the_folder_is_that_of_systemd_by_default(directory, settings):
     company = Company(directory, settings)
     company.daemon.environment["STATE_DIRECTORY"] = f"{directory / 'state'}:{directory / 'other'}"
     with company.started():

@@ -81,7 +81,7 @@ def settings() -> dict:
     return found
 
 
-def test_readiness_is_told_when_exabgp_listens_and_not_before(directory, settings, manager):
+def test_readiness_is_reported_when_exabgp_listens_and_not_before(directory, settings, manager):
     port = settings["collector"]["port"]
     addresses = sorted({feed["local"] for feed in settings["feeds"].values()})
     with Daemon(directory, settings) as daemon:
@@ -107,7 +107,7 @@ def waits_for_a_port(message: str) -> bool:
     return message.startswith("STATUS=feeds.edge-1.local: cannot listen on ")
 
 
-def test_reloads_are_told_even_where_they_are_refused_and_so_is_the_end(directory, settings, manager):
+def test_reloads_are_reported_even_if_they_are_refused_and_so_is_the_end(directory, settings, manager):
     company = Company(directory, settings)
     daemon = company.daemon
     daemon.environment = manager.environment | {"CREDENTIALS_DIRECTORY": str(directory)}
@@ -139,7 +139,7 @@ def environment_of(pid: int) -> Mapping[str, str]:
     return dict(entry.split("=", 1) for entry in entries if entry)
 
 
-def test_watchdog_is_fed_in_silence_and_not_while_exabgp_stands_still(directory, settings, manager):
+def test_watchdog_is_fed_in_a_quiet_night_and_not_while_exabgp_hangs(directory, settings, manager):
     with Daemon(directory, settings, "--exabgp.answer-limit=3") as daemon:
         daemon.environment = manager.environment | {"WATCHDOG_USEC": "200000"}
         daemon.start()
@@ -164,7 +164,7 @@ def test_watchdog_is_fed_in_silence_and_not_while_exabgp_stands_still(directory,
         assert daemon.metric("ermon_exabgp_restarts_total") == 0
 
 
-def test_what_the_watchdog_kills_shows_where_it_stood(directory, settings):
+def test_an_ermon_that_the_watchdog_kills_shows_where_it_hung(directory, settings):
     with Daemon(directory, settings) as daemon:
         daemon.start()
         daemon.send_signal(signal.SIGABRT)

@@ -163,7 +163,7 @@ def test_names_are_known_as_the_command_line_says(directory: Path, settings: dic
         )
 
 
-def test_a_web_configuration_that_is_wrong_stops_the_start_with_all_that_is_wrong(
+def test_a_wrong_web_configuration_prevents_the_start_with_all_its_mistakes(
     directory: Path, settings: dict[str, Any]
 ):
     file = directory / "web.yml"

@@ -30,7 +30,7 @@ def test_exabgp_may_write_nothing_and_listen_on_its_port_alone(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/", "/etc", "/proc", "/var", "/home", "/root", "/run", "/usr", "/tmp"])
-def test_no_folder_of_others_is_among_what_exabgp_may_read(tmp_path, path):
+def test_exabgp_may_read_no_folder_of_other_users(tmp_path, path):
     read = rights_of_exabgp(tmp_path / "edges", 179).read
     assert [allowed for allowed in read if Path(path).is_relative_to(allowed)] == []
 
@@ -56,7 +56,7 @@ def test_only_python_can_be_executed(tmp_path):
         (9, ()),  # one that does not exist yet
     ],
 )
-def test_what_a_version_of_landlock_lacks_is_told_and_the_rest_is_asked_for(monkeypatch, version, missing):
+def test_missing_features_of_landlock_are_reported_and_the_others_used(monkeypatch, version, missing):
     asked = []
 
     def kernel(number, *arguments):
@@ -118,7 +118,7 @@ UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
 
 
 @pytest.mark.parametrize(("architecture", "column"), [(X86, 0), (ARM, 1)])
-def test_the_filter_refuses_what_reaches_beyond_the_process_and_nothing_else(architecture, column):
+def test_the_filter_refuses_exactly_calls_that_reach_other_processes(architecture, column):
     def allows(numbers, *arguments):
         return judged(architecture, numbers[column], *arguments)
 
@@ -157,7 +157,7 @@ def door():
         yield door, inside
 
 
-def test_whoever_asks_gets_a_connection_and_is_known(door):
+def test_a_request_at_the_door_gets_a_connection_and_names_its_process(door):
     door, inside = door
     inside.send(ASKING)
     assert door.answer()
@@ -197,7 +197,7 @@ def test_only_the_first_word_about_the_box_counts_and_only_parts_that_there_are(
     assert set(door.missing) < set(PARTS)
 
 
-def test_whoever_asks_without_end_gets_no_more_than_some(door):
+def test_the_number_of_connections_through_the_door_is_limited(door):
     door, inside = door
     for _ in range(WAITING_CONNECTIONS * 3):
         inside.send(ASKING)
@@ -210,7 +210,7 @@ def test_whoever_asks_without_end_gets_no_more_than_some(door):
         sock.close()
 
 
-def test_whoever_speaks_without_end_is_heard_a_little_at_a_time(door, monkeypatch):
+def test_endless_output_is_read_in_small_pieces(door, monkeypatch):
     door, inside = door
     heard = []
 
@@ -226,7 +226,7 @@ def test_whoever_speaks_without_end_is_heard_a_little_at_a_time(door, monkeypatc
 
 
 @pytest.mark.parametrize("state", RawState)
-def test_whether_updates_come_as_they_came_is_told_once(door, state):
+def test_the_state_of_raw_updates_is_reported_once(door, state):
     door, inside = door
     inside.send(RAW + b" " + state.encode())
     inside.send(RAW + b" on")
@@ -256,7 +256,7 @@ def test_descriptors_from_inside_are_not_taken(door):
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_when_nobody_is_left_inside_nobody_comes_any_more():
+def test_the_door_closes_when_no_process_is_left_inside():
     with contextlib.closing(Door()) as door:
         assert door.answer()
         door.handed_down()

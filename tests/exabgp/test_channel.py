@@ -68,7 +68,7 @@ async def send(sock, data):
     await asyncio.get_running_loop().sock_sendall(sock, data)
 
 
-async def test_line_that_comes_in_two_pieces_is_one_line(lab):
+async def test_line_that_arrives_in_two_pieces_is_one_line(lab):
     with await lab.connect() as relay:
         await send(relay, b'{"a": 1}\n{"b"')
         assert await lab.next() == Started(4711)
@@ -77,7 +77,7 @@ async def test_line_that_comes_in_two_pieces_is_one_line(lab):
         assert await lab.next() == Lines([b'{"b": 2}'])
 
 
-async def test_notice_of_missing_lines_stands_between_the_lines_around_them(lab):
+async def test_notice_of_missing_lines_is_between_the_lines_around_them(lab):
     with await lab.connect() as relay:
         await send(relay, b"{1}\n{2}\n" + MARK + b"dropped 3\n{6}\n")
         messages = [await lab.next() for _ in range(4)]
@@ -92,7 +92,7 @@ async def test_answers_of_exabgp_are_no_events(lab):
         assert lab.channel.take_answer()
 
 
-async def test_what_a_dead_relay_had_sent_is_read_before_its_loss_is_told(lab):
+async def test_output_of_a_dead_relay_is_read_before_its_loss_is_reported(lab):
     with await lab.connect() as relay:
         await send(relay, b'{1}\n{"half a li')
     assert [await lab.next() for _ in range(3)] == [Started(4711), Lines([b"{1}"]), RelayLost()]
@@ -130,7 +130,7 @@ async def test_relay_is_known_by_its_process(lab):
         assert lab.channel.relay_pid == os.getpid()
 
 
-async def test_ping_returns_when_all_that_was_said_before_has_been_taken(lab):
+async def test_ping_returns_when_all_earlier_output_is_processed(lab):
     with await lab.connect() as relay:
         await send(relay, b"{1}\n")
         assert [await lab.next() for _ in range(2)] == [Started(4711), Lines([b"{1}"])]
@@ -200,7 +200,7 @@ async def test_error_is_raised_where_the_messages_are_read():
         b"",
     ],
 )
-async def test_a_line_that_is_none_of_the_relays_is_told_and_changes_nothing(lab, text):
+async def test_a_forged_line_of_the_relay_is_reported_and_changes_nothing(lab, text):
     with await lab.connect() as relay:
         await send(relay, b"{1}\n" + MARK + text + b"\n{2}\n")
         said = [await lab.next() for _ in range(4)]
@@ -208,13 +208,13 @@ async def test_a_line_that_is_none_of_the_relays_is_told_and_changes_nothing(lab
         assert lab.channel.dropped == 0
 
 
-async def test_a_pong_that_nobody_asked_for_changes_nothing(lab):
+async def test_an_unexpected_pong_changes_nothing(lab):
     with await lab.connect() as relay:
         await send(relay, MARK + b"pong 7\n{1}\n")
         assert [await lab.next() for _ in range(2)] == [Started(4711), Lines([b"{1}"])]
 
 
-def test_a_relay_that_does_not_end_is_killed_and_nobody_else():
+def test_a_relay_that_does_not_end_is_killed_and_no_other_process():
     channel = Channel(max_line=1000)
     with subprocess.Popen(["sleep", "60"]) as process:
         with channel._held(process.pid, os.getppid()):

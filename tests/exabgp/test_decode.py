@@ -154,7 +154,7 @@ def test_a_jump_of_the_counter_is_a_loss(counters: list[int], missing: list[int]
     assert losses(Decoder(FEEDS), counted(*counters)) == missing
 
 
-def test_a_loss_comes_before_what_the_line_says() -> None:
+def test_a_loss_comes_before_the_events_of_the_line() -> None:
     decoder = Decoder(FEEDS)
     first, second = counted(1, 4, line=sample("hold-time-0", 3))
     decoder.decode(first)
@@ -162,7 +162,7 @@ def test_a_loss_comes_before_what_the_line_says() -> None:
     assert kinds == [MessagesLost, SessionUp]
 
 
-def test_a_new_process_counts_anew() -> None:
+def test_the_counter_of_a_new_process_starts_again() -> None:
     decoder = Decoder(FEEDS)
     assert losses(decoder, [*counted(50, pid=7), *counted(3, pid=8), *counted(4, pid=8)]) == []
 
@@ -185,14 +185,14 @@ def test_a_line_that_cannot_be_read_shows_as_a_gap() -> None:
     assert losses(Decoder(FEEDS), [first, second[:-20], third]) == [1]
 
 
-def test_the_counters_go_on_over_a_change_of_the_feeds() -> None:
+def test_the_counters_continue_after_a_change_of_the_feeds() -> None:
     decoder = Decoder(FEEDS)
     before = losses(decoder, counted(1, 2))
     decoder.set_feeds({"edge-1": FEEDS["edge-1"]})
     assert before + losses(decoder, counted(4)) == [1]
 
 
-def test_a_feed_that_was_away_counts_anew() -> None:
+def test_the_counter_of_a_feed_that_was_removed_starts_again() -> None:
     decoder = Decoder(FEEDS)
     losses(decoder, counted(1, 2))
     decoder.set_feeds({})
@@ -213,7 +213,7 @@ def test_a_process_is_up_with_its_first_line_and_gone_with_that_of_a_new_one() -
     assert spoke == [[ProcessUp, Alive], [Alive], [ProcessDown, ProcessUp, Alive], [Alive]]
 
 
-def test_a_late_line_of_a_process_that_shut_down_says_nothing() -> None:
+def test_a_late_line_of_a_stopped_process_is_ignored() -> None:
     decoder = Decoder(FEEDS)
     shutdown = changed(sample("shutdown"), pid=7)
     lines = [*counted(1), shutdown, *counted(2), *counted(1, pid=8)]
@@ -269,7 +269,7 @@ def told(pid: int, **values: Any) -> bytes:
         pytest.param(changed(sample("keepalive"), pid=7)[:-40] + b"}", id="that cannot be read"),
     ],
 )
-def test_a_process_is_not_heard_about_what_is_another_s(both: Decoder, line: bytes) -> None:
+def test_lines_of_a_process_about_another_are_rejected(both: Decoder, line: bytes) -> None:
     decoded = both.decode(line, "outside")
     assert decoded.events == []
     assert decoded.rejected is not None
@@ -277,7 +277,7 @@ def test_a_process_is_not_heard_about_what_is_another_s(both: Decoder, line: byt
     assert isinstance(event, Alive)
 
 
-def test_a_process_says_what_it_listens_on_and_not_what_others_do(both: Decoder) -> None:
+def test_a_process_reports_only_its_own_listeners(both: Decoder) -> None:
     addresses = {OUTSIDE.local: "EADDRINUSE", FEEDS["edge-1"].local: "EADDRINUSE", "2001:db8::77": ""}
     line = told(8, type="listening", listening={"port": 179, "addresses": addresses})
     (judged,) = both.decode(line, "outside").events
@@ -285,7 +285,7 @@ def test_a_process_says_what_it_listens_on_and_not_what_others_do(both: Decoder)
     assert judged.local == OUTSIDE.local
 
 
-def test_a_process_says_who_was_refused_where_it_listens(both: Decoder) -> None:
+def test_a_process_reports_refused_connections_on_its_own_listeners(both: Decoder) -> None:
     connections = [
         {"local": local, "peer": "192.0.2.99", "count": 2} for local in (FEEDS["edge-1"].local, OUTSIDE.local)
     ]
@@ -297,7 +297,7 @@ def test_a_process_says_who_was_refused_where_it_listens(both: Decoder) -> None:
     ]
 
 
-def test_a_process_is_heard_that_has_the_id_of_one_that_ended_long_ago() -> None:
+def test_a_process_with_the_id_of_an_earlier_one_is_accepted() -> None:
     decoder = Decoder(FEEDS)
     decoder.process_started(EDGES, 7)
     decoder.decode(changed(sample("shutdown"), pid=7), EDGES)
@@ -596,7 +596,7 @@ def test_a_line_with_another_value_in_it_becomes_events_or_one_rejection(
 # Lines of the listener in ExaBGP's process ------------------------------------------------------------
 
 
-def test_addresses_that_are_listened_on_and_those_that_cannot_be_are_told() -> None:
+def test_working_and_failing_listeners_are_reported() -> None:
     line = own_line("listening", {"port": 179, "addresses": {"192.0.2.1": "", "2001:DB8::1": "EADDRINUSE"}})
     assert Decoder({}).decode(line) == Decoded(
         [
@@ -606,7 +606,7 @@ def test_addresses_that_are_listened_on_and_those_that_cannot_be_are_told() -> N
     )
 
 
-def test_connections_of_strangers_are_told_and_the_rest_is_counted() -> None:
+def test_some_connections_of_unknown_hosts_are_reported_and_the_rest_counted() -> None:
     connections = [{"local": "192.0.2.1", "peer": "192.0.2.99", "count": 3}]
     line = own_line("refused", {"connections": connections, "more": 5})
     assert Decoder({}).decode(line) == Decoded(
@@ -626,7 +626,7 @@ def test_connections_of_strangers_are_told_and_the_rest_is_counted() -> None:
         ("refused", {"connections": [], "more": -1}),
     ],
 )
-def test_what_the_listener_cannot_have_written_is_rejected(kind: str, what: object) -> None:
+def test_lines_that_the_listener_cannot_write_are_rejected(kind: str, what: object) -> None:
     decoded = Decoder({}).decode(own_line(kind, what))
     assert decoded.rejected is not None
     assert decoded.rejected.reason is RejectReason.BAD_MESSAGE
@@ -634,7 +634,7 @@ def test_what_the_listener_cannot_have_written_is_rejected(kind: str, what: obje
 
 
 @given(st.text(max_size=40) | st.sampled_from(["{x}", "{0}", "{", "%s", "\\1"]))
-def test_whatever_stands_for_the_name_of_an_error_is_told(error: str) -> None:
+def test_any_name_of_an_error_is_reported(error: str) -> None:
     line = own_line("listening", {"port": 179, "addresses": {"192.0.2.1": error, "2001:db8::1": error}})
     assert_total(Decoder({}), line)
     for event in Decoder({}).decode(line).events:

@@ -18,7 +18,7 @@ def write(directory, text):
     directory.log_path.write_text(text)
 
 
-def test_a_log_that_somebody_made_huge_is_read_from_its_end_only(directory):
+def test_only_the_end_of_a_huge_log_is_read(directory):
     log = directory.open_log()
     try:
         os.ftruncate(log, 2**40)  # nothing of it is on the disk
@@ -40,11 +40,11 @@ def test_the_log_is_read_from_a_byte_on(directory):
     assert directory.log(2**40) == ""
 
 
-def test_a_log_that_is_not_there_says_nothing(directory):
+def test_a_missing_log_gives_no_text(directory):
     assert (directory.log_size(), directory.log(), directory.last_words()) == (0, "", "")
 
 
-def test_last_words_are_the_last_lines_without_what_exabgp_says_always(directory):
+def test_the_last_output_is_the_last_lines_without_usual_messages(directory):
     said = [f"12:00:00 | {n}".ljust(16) + f"line {n}\n" for n in range(9)]
     write(directory, "".join(["welcome to ExaBGP\n", *said, "\n", "advice do not\n"]))
     assert directory.last_words() == "line 4; line 5; line 6; line 7; line 8"

@@ -12,7 +12,7 @@ def test_launcher_gives_up_when_its_parent_is_gone():
     assert "ermon is gone" in outcome.stderr
 
 
-def test_time_goes_on_from_its_anchor_whatever_the_wall_clock_says(monkeypatch):
+def test_time_continues_from_its_anchor_independently_of_the_wall_clock(monkeypatch):
     monkeypatch.setattr(time, "time", lambda: 0.0)  # restored at the end, also after other changes
     before = time.monotonic()
     launch.keep_time_steadily(1_795_000_000.0)

@@ -88,7 +88,7 @@ def test_sockets_stay_as_long_as_their_addresses_are_wanted(listener, local, pee
 
 
 @FAMILIES
-def test_other_ttl_shuts_out_who_had_connected_before(listener, reactor, local, peer):
+def test_another_ttl_disconnects_earlier_connections(listener, reactor, local, peer):
     listener.listen_for([neighbor(local, peer)])
     with socket.create_connection((local, reactor._port)) as early:
         listener.listen_for([neighbor(local, peer)])
@@ -101,7 +101,7 @@ def test_other_ttl_shuts_out_who_had_connected_before(listener, reactor, local, 
 
 
 @FAMILIES
-def test_other_keys_shut_out_who_had_connected_before(listener, reactor, local, peer):
+def test_other_keys_disconnect_earlier_connections(listener, reactor, local, peer):
     bgp.require(bgp.supports_md5(), "TCP MD5")
     listener.listen_for([neighbor(local, peer)])
     with socket.create_connection((local, reactor._port)) as early:
@@ -126,7 +126,7 @@ def test_ttl_is_checked_only_while_it_is_wanted(listener, local, peer):
     [("127.0.0.1", socket.IPPROTO_IP, socket.IP_TTL), ("::1", socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)],
     ids=["ipv4", "ipv6"],
 )
-def test_what_is_sent_has_all_of_its_ttl(listener, local, level, option):
+def test_sent_packets_have_the_full_ttl(listener, local, level, option):
     listener.listen_for([neighbor(local, "127.0.0.11" if "." in local else "::2")])
     assert sockets(listener)[local].getsockopt(level, option) == 255
 
@@ -143,7 +143,7 @@ def test_tcp_asks_an_idle_router_whether_it_still_lives(listener, reactor, local
         assert [session.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [30, 10, 3]
 
 
-def test_addresses_are_told_once_and_again_when_one_can_be_listened_on(listener, reactor, monkeypatch):
+def test_addresses_are_reported_once_and_again_when_listening_works(listener, reactor, monkeypatch):
     with socket.create_server(("127.0.0.1", reactor._port)) as holder:
         listener.listen_for([neighbor("127.0.0.1", "127.0.0.11"), neighbor("192.0.2.77", "192.0.2.11")])
         for _ in range(3):
@@ -161,7 +161,9 @@ def test_addresses_are_told_once_and_again_when_one_can_be_listened_on(listener,
 
 
 @FAMILIES
-def test_stranger_does_not_cost_who_was_accepted_beside_it(listener, reactor, monkeypatch, local, peer):
+def test_an_unknown_host_does_not_cost_others_that_were_accepted_with_it(
+    listener, reactor, monkeypatch, local, peer
+):
     """ExaBGP 5.0.15 leaves its loop at the first unknown host, and forgets the others that it accepted in that turn."""
     monkeypatch.setattr(module, "Incoming", lambda _, ours, theirs, connection: (ours, theirs, connection))
     beside = "127.0.0.2"
@@ -187,7 +189,7 @@ def test_stranger_does_not_cost_who_was_accepted_beside_it(listener, reactor, mo
 
 
 @FAMILIES
-def test_strangers_are_refused_in_one_turn_however_many_they_are(listener, reactor, local, peer):
+def test_any_number_of_unknown_hosts_is_refused_in_one_turn(listener, reactor, local, peer):
     listener.listen_for([neighbor(local, peer)])
     with contextlib.ExitStack() as stack:
         for _ in range(150):

@@ -243,7 +243,7 @@ async def test_killed_exabgp_is_started_again_and_sessions_return(port, runtime)
         assert ermon.exabgp.pid != killed
 
 
-async def test_nobody_listens_any_more_when_a_killed_exabgp_loses_its_sessions(port, runtime):
+async def test_listeners_are_closed_before_a_killed_exabgp_loses_its_sessions(port, runtime):
     """Linux closes the files of a killed process from the highest number down. A router that connects at once could be
     accepted and dropped, which keeps OpenBGPD away for half a minute.
     """
@@ -269,7 +269,7 @@ def sockets(pid):
 
 
 @pytest.mark.usefixtures("dialect")
-async def test_death_of_the_relay_is_told_and_another_takes_its_place(port, runtime):
+async def test_end_of_the_relay_is_reported_and_another_is_started(port, runtime):
     async with running(config(port, EDGE_1), runtime) as ermon, sessions(port, EDGE_1) as (table,):
         await all_up(ermon, EDGE_1)
         os.kill(ermon.exabgp.relay_pid, signal.SIGKILL)
@@ -310,7 +310,7 @@ async def test_exabgp_that_does_not_answer_is_replaced(port, runtime, monkeypatc
         await eventually(lambda: ermon.count(Started) == 2)
 
 
-async def test_a_hang_is_told_before_exabgp_is_ended(port, runtime, monkeypatch):
+async def test_a_hang_is_reported_before_exabgp_is_ended(port, runtime, monkeypatch):
     async with running(config(port, EDGE_1), runtime) as ermon:
         monkeypatch.setattr(process, "TICK_SECONDS", 0.1)
         os.kill(ermon.exabgp.pid, signal.SIGSTOP)
@@ -471,7 +471,7 @@ async def test_reload_that_secures_an_address_ends_only_the_sessions_on_it(port,
         assert table.is_up
 
 
-async def test_another_port_takes_a_restart(port, runtime):
+async def test_another_port_needs_a_restart(port, runtime):
     other = bgp.free_port("127.0.0.1")
     async with running(config(port, EDGE_1), runtime) as ermon:
         assert await ermon.exabgp.reload(config(other, EDGE_1), {}) is Reload.RESTARTED
@@ -540,7 +540,7 @@ async def test_address_is_listened_on_when_its_port_is_free_again(port, runtime)
         assert ermon.count(Stopped) == 0
 
 
-async def test_relay_that_is_new_is_told_what_is_listened_on(port, runtime):
+async def test_a_new_relay_gets_the_listeners(port, runtime):
     async with running(config(port, EDGE_1), runtime) as ermon:
         await eventually(lambda: ermon.lines("listening"))
         os.kill(ermon.exabgp.relay_pid, signal.SIGKILL)
@@ -548,7 +548,7 @@ async def test_relay_that_is_new_is_told_what_is_listened_on(port, runtime):
 
 
 @pytest.mark.parametrize("feed", [EDGE_1, EDGE_6], ids=["ipv4", "ipv6"])
-async def test_router_from_an_address_that_no_feed_has_is_told_and_reads_why(port, runtime, feed):
+async def test_router_from_an_unknown_address_is_reported_and_gets_the_reason(port, runtime, feed):
     stranger = replace(feed, peer="127.0.0.99" if feed is EDGE_1 else feed.peer)
     known = replace(feed, peer=feed.peer if feed is EDGE_1 else "::2")
     async with running(config(port, known), runtime) as ermon:
@@ -560,7 +560,7 @@ async def test_router_from_an_address_that_no_feed_has_is_told_and_reads_why(por
         ]
 
 
-async def test_flood_of_strangers_keeps_no_router_out_and_is_bounded(port, runtime):
+async def test_flood_of_unknown_hosts_keeps_no_router_out_and_is_limited(port, runtime):
     strangers = 100
     async with running(config(port, EDGE_1, EDGE_1_ISP), runtime) as ermon:
         held = [bgp.open_socket(f"127.0.1.{number + 1}", EDGE_1.local) for number in range(strangers)]
@@ -757,7 +757,7 @@ async def test_reload_listens_on_a_new_address_for_those_with_the_key_alone(port
         assert ermon.states(kept) == ["connected", "up"]
 
 
-async def test_reload_takes_a_key_away(port, runtime):
+async def test_reload_removes_a_key(port, runtime):
     bgp.require(bgp.supports_md5(), "TCP MD5")
     keyed = replace(EDGE_1, md5_password_file="key")
     async with running(config(port, keyed), runtime, {"edge-1": "correct horse"}) as ermon:
@@ -766,7 +766,7 @@ async def test_reload_takes_a_key_away(port, runtime):
             pass
 
 
-async def test_nobody_slips_in_without_a_key_while_exabgp_reads_its_configuration(port, runtime):
+async def test_no_connection_without_a_key_succeeds_while_exabgp_reads_its_configuration(port, runtime):
     bgp.require(bgp.supports_md5(), "TCP MD5")
     keyed = replace(EDGE_1, md5_password_file="key")
     many = [replace(EDGE_2, name=f"many-{i}", peer=f"127.0.{i}.12") for i in range(1, 200)]

@@ -42,7 +42,7 @@ def two_octets():
     return bgp.update_message(attributes=known, nlri=bgp.encode_nlri(PREFIX))
 
 
-async def test_what_each_session_has_negotiated_is_how_its_updates_are_read(port, runtime, dialect):
+async def test_updates_are_read_by_the_negotiated_capabilities_of_their_session(port, runtime, dialect):
     async with listening(port, runtime, EDGE_1, EDGE_2, EDGE_6) as ermon:
         assert ermon.exabgp.raw is dialect
         ermon.exabgp.answer("lost")
@@ -87,7 +87,7 @@ def asns(ermon, feed):
     return [segment.asns for segment in route.attributes.as_path]
 
 
-async def test_an_extended_message_comes_whole(port, runtime, dialect):
+async def test_an_extended_message_arrives_completely(port, runtime, dialect):
     prefixes = [f"10.{n >> 8}.{n & 255}.0/24" for n in range(15_001)]
     message = bgp.announcement(*prefixes, next_hop="192.0.2.1", as_path=(400_000,))
     assert len(message) == 60_047
@@ -184,7 +184,7 @@ WITHOUT = "ended by ermon without a NOTIFICATION"
     ],
     ids=["marker", "shorter than a header", "longer than the session allows", "short UPDATE", "type"],
 )
-async def test_a_malformed_header_ends_the_session_in_exabgps_own_way(
+async def test_a_malformed_header_ends_the_session_as_exabgp_does(
     port, runtime, dialect, malformed, reason, sent
 ):
     async with listening(port, runtime, EDGE_1) as ermon, session(ermon, EDGE_1, port) as speaker:
@@ -269,7 +269,7 @@ async def test_a_teardown_in_a_stream_ends_it_between_two_updates(port, runtime,
         assert down.startswith(f"down: {WITHOUT}")
 
 
-async def test_the_stream_of_one_router_keeps_no_other_waiting(port, runtime, dialect):
+async def test_the_stream_of_one_router_delays_no_other(port, runtime, dialect):
     async with (
         listening(port, runtime, EDGE_1, EDGE_2) as ermon,
         session(ermon, EDGE_2, port) as other,
@@ -283,7 +283,7 @@ async def test_the_stream_of_one_router_keeps_no_other_waiting(port, runtime, di
         assert ermon.of(EDGE_1, MessagesLost) == []
 
 
-async def test_a_termination_in_a_stream_is_told_and_leaves_no_gap(port, runtime, dialect):
+async def test_a_termination_in_a_stream_is_reported_and_leaves_no_gap(port, runtime, dialect):
     async with listening(port, runtime, EDGE_1) as ermon:
         async with streaming(ermon, EDGE_1, port) as speaker:
             os.kill(ermon.exabgp.pid, signal.SIGTERM)

@@ -75,7 +75,7 @@ def test_runs_are_whole_updates_in_their_order_however_they_come(sizes, data):
         b"\xff" * 15 + b"\xfe" + struct.pack("!HB", 23, bgp.UPDATE),
     ],
 )
-def test_whatever_is_no_update_is_exabgps(header):
+def test_all_other_messages_are_left_to_exabgp(header):
     assert is_for_exabgp(header[:19], SMALL)
     assert not is_for_exabgp(header[:18], SMALL)
     behind = update(23) + header
@@ -165,7 +165,7 @@ def test_an_update_that_cannot_be_read_ends_its_session(decoder):
 
 
 @pytest.mark.parametrize("withdrawn", [b"", bgp.encode_nlri("203.0.113.0/24")])
-def test_an_update_with_a_malformed_attribute_says_which_and_one_of_its_routes(decoder, withdrawn):
+def test_an_update_with_a_malformed_attribute_names_it_and_one_of_its_routes(decoder, withdrawn):
     attributes = bgp.attribute(0x40, 1, b"\7") + bgp.encode_path((65011,)) + bgp.attribute(0x40, 3, bytes(4))
     broken = bgp.update_message(withdrawn, attributes, bgp.encode_nlri(PREFIX))
     decoded = decoder.decode(frame(GOOD[0] + broken + GOOD[0]))
@@ -180,7 +180,7 @@ def test_an_update_with_a_malformed_attribute_says_which_and_one_of_its_routes(d
 @pytest.mark.parametrize(
     "body", [GOOD[0][:-1], GOOD[0] + b"x", bgp.message(bgp.KEEPALIVE), GOOD[0] + bgp.message(bgp.KEEPALIVE)]
 )
-def test_what_is_no_run_of_whole_updates_is_a_loss(decoder, body):
+def test_data_that_is_not_a_sequence_of_whole_updates_is_a_loss(decoder, body):
     decoded = decoder.decode(frame(body))
     assert kinds(decoded)[-1] is MessagesLost
     assert decoded.rejected.reason is RejectReason.BAD_UPDATE
@@ -241,7 +241,7 @@ TOLD_OTHERWISE = {
         for label, octets in sent
     ],
 )
-def test_octets_say_what_the_json_says_that_exabgp_makes_of_them(decoder, label, octets, asn4):
+def test_raw_updates_and_exabgps_json_mean_the_same(decoder, label, octets, asn4):
     if octets[18] != bgp.UPDATE:
         assert first_run(octets, SMALL) == 0
         return
@@ -252,7 +252,7 @@ def test_octets_say_what_the_json_says_that_exabgp_makes_of_them(decoder, label,
 
 
 @given(st.binary(max_size=200), st.booleans(), st.sampled_from([[], ["ipv4 unicast"], ["ipv6 unicast", "?"]]))
-def test_whatever_a_frame_holds_is_events_or_a_loss(octets, asn4, families):
+def test_any_frame_becomes_events_or_a_loss(octets, asn4, families):
     decoder = Decoder({EDGE_1.name: EDGE_1})
     for body in (octets, bgp.message(bgp.UPDATE, octets)):
         decoded = decoder.decode(frame(body, asn4=asn4, families=families))

@@ -65,7 +65,7 @@ OPEN = PeerOpen(205000, "10.0.0.1", 2)
         ("something \x1b[31mnew", OPEN, "", "something \N{REPLACEMENT CHARACTER}[31mnew"),
     ],
 )
-def test_end_of_a_session_is_told_in_the_words_of_the_rfcs(reason, opened, farewell, words):
+def test_end_of_a_session_is_described_in_the_words_of_the_rfcs(reason, opened, farewell, words):
     assert session_end(reason, FEED, opened, farewell) == words
 
 
@@ -118,9 +118,7 @@ def test_each_code_and_subcode_has_a_name_of_its_own():
         ("10.0.0.24", 179, "ENOBUFS", "cannot listen on 10.0.0.24:179: ENOBUFS"),
     ],
 )
-def test_why_an_address_cannot_be_listened_on_comes_with_the_command_that_mends_it(
-    address, port, error, words
-):
+def test_the_reason_why_listening_fails_has_the_command_that_helps(address, port, error, words):
     assert cannot_listen(address, port, error) == words
 
 
@@ -143,7 +141,7 @@ def test_ipv6_address_that_was_just_added_is_waited_for(monkeypatch):
     assert problems(["2001:db8::1"], 179) == {}
 
 
-def test_what_else_is_wrong_is_not_waited_for(monkeypatch):
+def test_other_errors_are_not_waited_for(monkeypatch):
     answers = iter(["EADDRNOTAVAIL", "EADDRINUSE"])
     monkeypatch.setattr(addresses, "try_to_listen", lambda address, port: next(answers))
     assert problems(["192.0.2.1", "2001:db8::1"], 179).keys() == {"192.0.2.1", "2001:db8::1"}
@@ -183,5 +181,5 @@ def test_reason_of_a_feed_is_about_that_feed():
         (0, "", "ended with status 0"),
     ],
 )
-def test_end_of_exabgp_is_told_so_that_somebody_can_act_on_it(status, last_words, words):
+def test_end_of_exabgp_is_described_with_its_remedy(status, last_words, words):
     assert process_end(status, last_words) == words

@@ -145,7 +145,7 @@ def test_commands_reach_exabgp(running):
     assert running.parent.stdout.readline() == b"neighbor ::1 local-ip ::1 teardown 4\n"
 
 
-def test_pong_stands_behind_everything_that_exabgp_had_written(running):
+def test_pong_comes_after_everything_that_exabgp_has_written(running):
     os.kill(running.relay_pid, signal.SIGSTOP)
     running.write(events(1000))
     running.ermon.sendall(MARK + b"ping 7\n")
@@ -182,7 +182,7 @@ def test_exabgp_can_write_while_it_does_not_read_commands(running):
     sender.join()
 
 
-def test_lines_beyond_the_limit_are_dropped_and_their_number_is_told(lab):
+def test_lines_beyond_the_limit_are_dropped_and_their_number_is_reported(lab):
     lab.start(64 * 1024)
     lab.accept()
     count = 200_000
@@ -194,7 +194,7 @@ def test_lines_beyond_the_limit_are_dropped_and_their_number_is_told(lab):
     assert len(kept) + dropped(lines) == count
 
 
-def test_number_of_missing_lines_is_told_where_they_are_missing(lab):
+def test_number_of_missing_lines_is_reported_at_their_place(lab):
     lab.start(64 * 1024)
     lab.accept()
     lab.write(events(100_000))
@@ -211,7 +211,7 @@ def test_number_of_missing_lines_is_told_where_they_are_missing(lab):
     assert expected == 100_011
 
 
-def test_missing_lines_are_told_even_if_none_follow(lab):
+def test_missing_lines_are_reported_even_if_none_follow(lab):
     lab.start(64 * 1024)
     lab.accept()
     lab.write(events(100_000))
@@ -260,14 +260,14 @@ def test_memory_of_a_backlog_is_given_back(running):
     eventually(lambda: running.memory() - before < (held - before) / 10)
 
 
-def test_what_exabgp_wrote_last_is_sent_before_the_relay_ends(running):
+def test_the_last_output_of_exabgp_is_sent_before_the_relay_ends(running):
     running.write(events(100_000))
     running.close_exabgp()
     assert b"".join(running.read_to_the_end()) == events(100_000) + MARK + b"end\n"
     eventually(lambda: not running.relay_lives())
 
 
-def test_relay_that_exabgp_terminates_sends_what_was_written_and_does_not_claim_that_it_was_all(running):
+def test_relay_that_exabgp_terminates_sends_the_output_so_far_without_claiming_that_it_is_complete(running):
     os.kill(running.relay_pid, signal.SIGSTOP)
     running.write(events(1000))
     os.kill(running.relay_pid, signal.SIGTERM)
@@ -291,7 +291,7 @@ def test_exabgp_is_ended_when_ermon_is_gone_before_it_has_answered(lab):
     eventually(lambda: not lab.relay_lives())
 
 
-def test_what_exabgp_wrote_last_is_sent_even_if_ermon_answers_only_then(lab):
+def test_the_last_output_of_exabgp_is_sent_even_if_ermon_answers_only_then(lab):
     lab.start()
     lab.write(events(1000))
     lab.close_exabgp()

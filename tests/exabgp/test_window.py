@@ -61,7 +61,7 @@ def test_a_session_that_is_over_takes_no_share():
     assert window.share() == WINDOW_OCTETS
 
 
-def test_while_ermon_stands_still_what_comes_is_read_up_to_a_limit():
+def test_while_ermon_is_stopped_exabgp_reads_up_to_a_limit():
     session = Window(WINDOW_DECODED_OCTETS).open()
     fill(session)
     later = NOW + STANDS_STILL_SECONDS

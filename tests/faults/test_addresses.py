@@ -35,7 +35,7 @@ def reload(daemon, said):
     return daemon.logged(said)[before:]
 
 
-def test_reload_with_an_address_that_is_not_here_is_refused_and_changes_nothing(directory, settings):
+def test_reload_with_an_address_of_another_machine_is_refused_and_changes_nothing(directory, settings):
     with Company(directory, settings).running() as company:
         daemon, sessions = company.daemon, company.sessions()
         port = settings["collector"]["port"]
@@ -55,7 +55,7 @@ def test_reload_with_an_address_that_is_not_here_is_refused_and_changes_nothing(
         assert daemon.api("findings?state=raised") == []
 
 
-def test_reload_with_a_port_that_somebody_else_has_is_refused(directory, settings):
+def test_reload_with_a_port_in_use_is_refused(directory, settings):
     port = settings["collector"]["port"]
     with Company(directory, settings).running() as company:
         daemon, other = company.daemon, settings["feeds"]["edge-1"]["local"].rpartition(".")[0] + ".77"
@@ -93,7 +93,7 @@ def test_reload_that_adds_and_removes_an_address_costs_no_session_on_another(dir
         assert not daemon.logged("BGP updates lost")
 
 
-def test_start_goes_on_without_an_address_that_is_not_here_and_says_why(directory, settings):
+def test_start_continues_without_an_address_of_another_machine_and_says_why(directory, settings):
     settings["feeds"]["edge-2-msee"]["local"] = ABSENT
     company = Company(directory, settings)
     del company.routers["edge-2-msee"]
@@ -112,7 +112,7 @@ def test_start_goes_on_without_an_address_that_is_not_here_and_says_why(director
         assert daemon.get("/-/ready").status == 200
 
 
-def test_ermon_is_not_ready_where_no_feed_can_be_listened_for_and_mends_itself(directory, settings):
+def test_ermon_is_not_ready_without_any_listener_and_recovers_by_itself(directory, settings):
     locals_ = {feed["local"] for feed in settings["feeds"].values()}
     daemon = Daemon(directory, settings)
     held = [socket.create_server((local, settings["collector"]["port"])) for local in locals_]
@@ -168,7 +168,7 @@ def test_wrong_asn_is_the_reason_of_the_latest_attempt(directory, settings):
         daemon.wait_until_in_sync(*EDGES)
 
 
-def test_address_goes_from_one_exabgp_to_another(directory, settings):
+def test_address_moves_from_one_exabgp_to_another(directory, settings):
     with Company(directory, settings).running() as company:
         daemon, sessions, changed = company.daemon, company.sessions(), copy.deepcopy(settings)
         changed["feeds"]["outside"]["local"] = changed["feeds"].pop("edge-1-isp-a")["local"]

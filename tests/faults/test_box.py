@@ -114,7 +114,7 @@ def tried(attacked, boxed):
         return json.loads(ended.stdout), door.missing
 
 
-def test_whoever_takes_exabgp_over_gets_at_nothing_of_ermon(attacked):
+def test_an_attacker_who_controls_exabgp_reaches_nothing_of_ermon(attacked):
     outcomes, missing = tried(attacked, "boxed")
     bgp.require(missing == (), f"all parts of the box (missing: {missing})")
     allowed = {name for name, outcome in outcomes.items() if outcome == "done"}
@@ -204,7 +204,7 @@ def test_exabgp_and_its_relay_are_in_the_box_and_sessions_survive_that_they_die_
         assert all(line["confined"] for line in daemon.logged("exabgp started"))
 
 
-def test_on_a_kernel_without_landlock_exabgp_runs_and_it_is_told_what_it_is_not_kept_from(directory):
+def test_without_landlock_exabgp_runs_and_missing_confinement_is_reported(directory):
     company = Company(directory, configuration(own_network()))
     daemon = company.daemon
     daemon.interpreter = (sys.executable, str(WITHOUT_LANDLOCK), sys.executable)

@@ -38,7 +38,7 @@ def test_umask_000_opens_nothing(directory, settings):
         os.umask(before)
 
 
-def test_sqlite_with_a_damaged_schema_is_set_aside_and_told(directory, settings):
+def test_sqlite_with_a_damaged_schema_is_set_aside_and_reported(directory, settings):
     state = directory / "state"
     with Company(directory, settings, f"--storage.path={state}").started():
         pass

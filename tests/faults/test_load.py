@@ -66,7 +66,7 @@ def test_flood_of_updates_ends_no_session_and_hides_no_leak_on_another_feed(dire
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-def test_pool_that_comes_and_goes_is_one_finding(directory, settings, family):
+def test_flapping_pool_is_one_finding(directory, settings, family):
     settings["checks"]["pool-leak"] = {"clear_after": "1h"}
     settings["checks"]["churn-high"] = {"enabled": False}
     with Company(directory, settings).running() as company, company.daemon.listen() as story:

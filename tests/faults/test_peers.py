@@ -82,7 +82,7 @@ def test_second_connection_of_a_peer_is_a_collision_after_which_there_is_one_ses
 
 
 @pytest.mark.parametrize("feed", ["edge-1", MIRROR])
-def test_peer_that_offers_hold_time_0_is_told_of_and_its_silence_proves_nothing(directory, settings, feed):
+def test_peer_with_hold_time_0_is_reported_and_proves_no_absence(directory, settings, feed):
     company = Company(directory, settings)
     company.routers[feed] = company.router(feed, hold_time=0)
     with company.daemon as daemon, contextlib.ExitStack() as routers:

@@ -34,7 +34,9 @@ def raised(daemon):
 
 @BOTH_DIALECTS
 @pytest.mark.parametrize("part", ["exabgp", "relay"])
-def test_what_stands_still_and_goes_on_has_cost_no_session_and_hidden_no_leak(directory, settings, part):
+def test_a_process_that_is_stopped_and_continued_costs_no_session_and_hides_no_leak(
+    directory, settings, part
+):
     with Company(directory, settings).running() as company:
         daemon, sessions = company.daemon, company.sessions()
         pid = daemon.exabgp_pid() if part == "exabgp" else daemon.relay_pid()
@@ -54,7 +56,7 @@ def test_what_stands_still_and_goes_on_has_cost_no_session_and_hidden_no_leak(di
 
 
 @pytest.mark.parametrize("part", ["exabgp", "relay"])
-def test_what_does_not_go_on_is_ended_and_the_leak_is_found_by_the_next(directory, settings, part):
+def test_a_process_that_hangs_is_ended_and_the_next_finds_the_leak(directory, settings, part):
     with Company(directory, settings).running() as company:
         daemon, sessions = company.daemon, company.sessions()
         pid = daemon.exabgp_pid() if part == "exabgp" else daemon.relay_pid()

@@ -25,7 +25,7 @@ def settings():
     [bgp.message(bgp.KEEPALIVE, b"x"), bgp.message(bgp.ROUTE_REFRESH, b"\0\1\0")],
     ids=["KEEPALIVE of 20 octets", "ROUTE-REFRESH of 3 octets"],
 )
-def test_session_that_ends_without_a_notification_is_told_in_the_log(directory, settings, message):
+def test_session_that_ends_without_a_notification_is_logged(directory, settings, message):
     with Company(directory, settings).running() as company:
         daemon, before = company.daemon, company.sessions()
         company.routers["edge-1"].speaker.send(message)
@@ -70,7 +70,7 @@ def test_restart_that_a_reload_needs_loses_no_messages_and_is_no_error(directory
         assert stopped["level"] == "info"
 
 
-def test_why_exabgp_is_not_up_is_what_ready_says(directory, settings):
+def test_ready_says_why_exabgp_is_not_up(directory, settings):
     with Company(directory, settings).running() as company:
         daemon = company.daemon
         with_conf = daemon.runtime / "edges"

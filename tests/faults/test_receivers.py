@@ -131,7 +131,7 @@ def resident_bytes(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
 
 
-def test_hostile_receivers_hold_up_neither_the_leak_nor_who_takes_it_nor_the_end(directory, hostile):
+def test_hostile_receivers_delay_neither_a_leak_nor_other_receivers_nor_the_end(directory, hostile):
     settings = configuration(own_network())
     webhooks, alertmanagers = hostile[: len(ANSWERS)], hostile[len(ANSWERS) :]
     with Inbox() as inbox:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 SIGHUPS = 1000
 
 
-def test_a_thousand_sighups_are_few_reloads_and_one_that_is_asked_for_behind_them_is_answered(directory):
+def test_a_thousand_sighups_are_few_reloads_and_a_later_request_is_answered(directory):
     with Company(directory, configuration(own_network())).running() as company:
         daemon, sessions = company.daemon, company.sessions()
         for _ in range(SIGHUPS):

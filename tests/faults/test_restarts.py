@@ -53,7 +53,7 @@ def statuses(daemon, check, **labels):
 
 
 @ENDS
-def test_restart_during_a_drain_pages_nobody_for_the_drained_link(directory, settings, end):
+def test_restart_during_a_drain_raises_nothing_for_the_drained_link(directory, settings, end):
     primary = {"circuit": "chicago", "link": "primary"}
     with company_with_storage(directory, settings).running() as company:
         daemon, router = company.daemon, company.routers["edge-1"]

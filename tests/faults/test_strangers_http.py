@@ -68,7 +68,7 @@ async def ask(client: Client, source: str, request: bytes = GET) -> int | None:
 # Places ----------------------------------------------------------------------------------------------
 
 
-async def test_few_addresses_that_keep_every_place_shut_nobody_out(site: Site):
+async def test_few_addresses_that_take_every_place_shut_no_other_client_out(site: Site):
     """Each address sends one request, so that its connection is kept, and has the most connections that one client may
     have.
     """
@@ -82,7 +82,7 @@ async def test_few_addresses_that_keep_every_place_shut_nobody_out(site: Site):
             assert await ask(client, source) == 200
 
 
-async def test_hundreds_of_addresses_with_a_connection_each_shut_nobody_out(
+async def test_hundreds_of_addresses_with_a_connection_each_shut_no_other_client_out(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(places, "MAX_CONNECTIONS", 60)
@@ -91,7 +91,7 @@ async def test_hundreds_of_addresses_with_a_connection_each_shut_nobody_out(
         assert await ask(client, PROMETHEUS) == 200
 
 
-async def test_hundreds_that_never_finish_tls_shut_nobody_out(
+async def test_hundreds_of_unfinished_tls_handshakes_shut_no_client_out(
     site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr(places, "MAX_CONNECTIONS", 60)
@@ -106,7 +106,7 @@ async def test_hundreds_that_never_finish_tls_shut_nobody_out(
             assert (await http.get("/-/healthy")).status == 200
 
 
-async def test_who_has_given_a_password_keeps_their_place(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_a_client_with_a_right_password_keeps_its_place(site: Site, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(places, "MAX_CONNECTIONS", 10)
     site.web_config = lambda: WebConfig(users=USERS)
     proven = (
@@ -121,7 +121,7 @@ async def test_who_has_given_a_password_keeps_their_place(site: Site, monkeypatc
         assert await ask(client, NOC, proven) == 200
 
 
-async def test_what_somebody_waits_for_goes_on_though_strangers_press_in(
+async def test_an_answer_in_progress_continues_despite_many_unknown_clients(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ):
     """A page that follows the events is not idle, and has fewer connections than the clients that take every place."""
@@ -136,7 +136,7 @@ async def test_what_somebody_waits_for_goes_on_though_strangers_press_in(
             assert await page.reader.readuntil(b"event: transition")
 
 
-async def test_hundreds_of_event_streams_that_read_nothing_hold_up_nobody(site: Site):
+async def test_hundreds_of_event_streams_that_read_nothing_delay_no_other_client(site: Site):
     async with site.served() as client, strangers(client, 100, range(1, 6)) as streams:
         for raw in streams:
             raw.writer.write(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -145,7 +145,9 @@ async def test_hundreds_of_event_streams_that_read_nothing_hold_up_nobody(site: 
             assert await ask(client, source) == 200
 
 
-async def test_who_reads_large_answers_slowly_holds_up_nobody(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_clients_that_read_large_answers_slowly_delay_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
     """Four addresses that read no answer would block all requests, if a request lasted until its answer is read."""
     monkeypatch.setattr(web_app, "CHUNK_BYTES", 1024)
     scrape = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -166,7 +168,7 @@ async def stream(raw: Raw, request: bytes = EVENTS) -> int:
     return int(head.split()[1])
 
 
-async def test_who_keeps_every_stream_of_events_leaves_some_to_the_others(site: Site, tmp_path: Path):
+async def test_a_client_that_takes_every_event_stream_must_give_some_to_others(site: Site, tmp_path: Path):
     site.control = tmp_path / "control.sock"
     site.hub = EventHub(max_clients=4)
     async with site.served() as client, strangers(client, 4, range(1)) as kept:
@@ -189,7 +191,9 @@ async def test_who_keeps_every_stream_of_events_leaves_some_to_the_others(site: 
 
 @pytest.mark.parametrize("before", [b"", GET], ids=["the first request", "a later one"])
 @pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b"G"])
-async def test_slowloris_is_let_go(site: Site, monkeypatch: pytest.MonkeyPatch, before: bytes, said: bytes):
+async def test_slowloris_is_disconnected(
+    site: Site, monkeypatch: pytest.MonkeyPatch, before: bytes, said: bytes
+):
     monkeypatch.setattr(listen, "SWEEP_SECONDS", 0.01)
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
     async with site.served() as client, connections(client, 1, NOC) as [slow]:
@@ -199,7 +203,7 @@ async def test_slowloris_is_let_go(site: Site, monkeypatch: pytest.MonkeyPatch, 
     assert answer.startswith(b"HTTP/1.1 200") is (before != b"")
 
 
-async def test_half_a_request_behind_a_whole_one_is_let_go(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_half_a_request_after_a_whole_one_is_disconnected(site: Site, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(listen, "SWEEP_SECONDS", 0.01)
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
     async with site.served() as client, connections(client, 1, NOC) as [slow]:
@@ -248,7 +252,7 @@ async def test_a_thousand_malformed_requests_are_two_lines_of_the_log(
     assert all(len(json.dumps(line)) < 250 and line["reason"].isprintable() for line in lines)
 
 
-async def test_a_bug_in_ermon_still_tells_where_it_is(
+async def test_a_bug_in_ermon_is_logged_with_its_place(
     site: Site, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ):
     """Also for a bug outside of every handler, which only aiohttp sees."""
@@ -282,7 +286,7 @@ AMBIGUOUS = (
 
 
 @pytest.mark.parametrize("request_", AMBIGUOUS, ids=range(len(AMBIGUOUS)))
-async def test_what_two_readers_could_read_in_two_ways_gets_one_refusal(site: Site, request_: bytes):
+async def test_ambiguous_requests_are_refused(site: Site, request_: bytes):
     smuggled = b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\n\r\n"
     async with site.served() as client, connections(client, 1, NOC) as [raw]:
         with capture_logs():
@@ -307,7 +311,7 @@ async def test_what_two_readers_could_read_in_two_ways_gets_one_refusal(site: Si
         ),
     ],
 )
-async def test_no_path_leads_out_of_the_files_that_are_served(site: Site, path: str):
+async def test_no_path_leads_to_other_files(site: Site, path: str):
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     async with site.served() as client:
         assert await ask(client, NOC, request) in {400, 404}
@@ -404,7 +408,7 @@ PATHS = (
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-async def test_without_a_password_there_is_one_answer_to_everything(site: Site, method: str):
+async def test_without_a_password_every_request_gets_the_same_answer(site: Site, method: str):
     site.web_config = lambda: WebConfig(users=USERS)
     async with site.served() as client:
         for path in PATHS:
@@ -439,7 +443,7 @@ async def flooded(client: Client, addresses: range) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["was right before", "is new here"])
-async def test_a_right_password_is_taken_under_a_flood_of_wrong_ones_after_a_restart(
+async def test_a_right_password_is_accepted_during_a_flood_of_wrong_ones_after_a_restart(
     site: Site, tmp_path: Path, known: bool
 ):
     users = {"bob": bcrypt.hashpw(b"b", bcrypt.gensalt(8))}
@@ -461,7 +465,7 @@ async def test_a_right_password_is_taken_under_a_flood_of_wrong_ones_after_a_res
         await store.close()
 
 
-async def test_others_do_not_use_up_the_rate_limit_of_who_was_right(site: Site):
+async def test_other_clients_do_not_use_up_the_rate_limit_of_one_with_a_right_password(site: Site):
     site.familiar = Familiar([PROMETHEUS])
     site.web_config = lambda: WebConfig(users=USERS, rate_limit=RateLimit(3600.0, 1))
     right = b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: %b\r\n\r\n" % basic("bob", "b").encode()
@@ -524,7 +528,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("refusing", [False, True])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-async def test_nothing_that_a_hostile_server_answers_reaches_the_terminal_raw(
+async def test_no_text_of_a_hostile_server_reaches_the_terminal_raw(
     command: list[str], refusing: bool, capsys: Any
 ):
     async def answer(request: web.Request) -> web.Response:

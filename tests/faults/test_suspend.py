@@ -33,7 +33,7 @@ time.clock_gettime = lambda clock: _get(clock) + (_asleep() if clock == time.CLO
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-def test_machine_that_was_suspended_goes_on_with_what_is_so_now(directory, family):
+def test_after_a_suspension_ermon_continues_with_the_present_state(directory, family):
     require(supports_vanishing(), "the right to drop a connection without a word (root)")
     clock = directory / "asleep"
     clock.write_text("0")

@@ -24,7 +24,7 @@ def functions(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(("fault", "name"), NAMED, ids=[name for _, name in NAMED])
-def test_a_fault_is_held_by_a_test_that_is_there(fault: str, name: str) -> None:
+def test_the_test_of_a_fault_exists(fault: str, name: str) -> None:
     file, _, function = name.partition("::")
     assert (TESTS / file).is_file(), fault
     assert function in functions(TESTS / file), fault

@@ -204,7 +204,7 @@ async def test_both_formats_say_the_same(scraper: Scraper):
     assert read(parse_openmetrics(openmetrics)) == text
 
 
-async def test_only_the_series_that_are_asked_for_are_shown(scraper: Scraper):
+async def test_only_requested_series_are_shown(scraper: Scraper):
     text = await scraper.text(
         only=("ermon_link_routes", "ermon_feed_updates_total", "ermon_ingest_lines_total")
     )
@@ -255,7 +255,7 @@ async def test_circuits_that_have_an_area_in_common_are_not_apart():
     assert {name for name, _ in series if name == "ermon_metros_apart"} == set()
 
 
-async def test_whoever_takes_gzip_gets_it(scraper: Scraper):
+async def test_a_scraper_that_accepts_gzip_gets_it(scraper: Scraper):
     page = await scraper.metrics.render(scraper.net.monitor, accept_encoding="deflate, gzip;q=0.5")
     assert page.gzipped
     assert gzip.decompress(page.body).startswith(b"# HELP ermon_feed_up ")
@@ -296,7 +296,7 @@ async def test_maintenance_is_shown_with_its_end(scraper: Scraper):
     assert await scraper.value("ermon_maintenance_active", **places[0]) == 0
 
 
-async def test_a_scrape_shows_what_was_collected_whatever_happens_meanwhile(
+async def test_a_scrape_shows_the_collected_state_despite_later_changes(
     scraper: Scraper, monkeypatch: pytest.MonkeyPatch
 ):
     take = metrics.take_snapshot
@@ -384,7 +384,7 @@ async def test_a_check_has_the_severity_that_the_configuration_gives_it():
     assert "feed-down" not in found
 
 
-async def test_a_reload_brings_its_own_series(scraper: Scraper):
+async def test_a_reload_changes_the_series(scraper: Scraper):
     await scraper.text()
     changed = company(WITH_RECEIVER, "nat_pools: {dal: null}")
     scraper.net.reconfigure(changed.config)

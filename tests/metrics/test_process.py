@@ -38,7 +38,7 @@ def test_everything_starts_at_zero(telemetry: Telemetry):
     assert value(telemetry, "ermon_detection_seconds_count") == 0
 
 
-def test_what_happens_is_counted(telemetry: Telemetry):
+def test_events_are_counted(telemetry: Telemetry):
     telemetry.line()
     telemetry.line()
     telemetry.rejected(RejectReason.BAD_UPDATE)
@@ -63,7 +63,7 @@ def test_the_lag_is_the_age_of_the_message(telemetry: Telemetry):
     assert value(telemetry, "ermon_ingest_lag_seconds") >= 3600
 
 
-def test_restarts_and_drops_go_on_when_a_process_counts_anew(telemetry: Telemetry):
+def test_counters_continue_when_a_process_starts_at_zero(telemetry: Telemetry):
     telemetry.process(EDGES, up=True, restarts=2, dropped=10)
     telemetry.process(EDGES, up=False, restarts=3, dropped=10)
     telemetry.process(EDGES, up=True, restarts=1, dropped=4)
@@ -72,7 +72,7 @@ def test_restarts_and_drops_go_on_when_a_process_counts_anew(telemetry: Telemetr
     assert value(telemetry, "ermon_relay_dropped_lines_total", process=EDGES) == 14
 
 
-def test_what_an_exabgp_is_not_kept_from_is_told_by_its_part(telemetry: Telemetry):
+def test_missing_confinement_is_shown_by_part(telemetry: Telemetry):
     def confined(part: str) -> float | None:
         return value(telemetry, "ermon_exabgp_confined", process=EDGES, part=part)
 
@@ -120,7 +120,7 @@ def test_a_refused_reload_leaves_the_time_of_the_last_good_one(telemetry: Teleme
     assert value(telemetry, "ermon_config_last_reload_success_timestamp_seconds") >= loaded
 
 
-def test_a_reload_keeps_the_counts_of_what_stays_and_drops_what_is_gone(telemetry: Telemetry):
+def test_a_reload_keeps_counts_of_remaining_receivers_and_drops_others(telemetry: Telemetry):
     telemetry.process(EDGES, up=True, restarts=1)
     telemetry.process("outside", up=True, restarts=1)
     telemetry.reconfigure(company("feeds: {outside: null}").config)

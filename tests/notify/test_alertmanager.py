@@ -84,7 +84,7 @@ def ends_in_the_future(alert: dict[str, Any]) -> bool:
     return datetime.fromisoformat(alert["endsAt"]).timestamp() > time.time()
 
 
-async def test_at_the_start_all_that_is_raised_is_told_and_the_watchdog(
+async def test_all_raised_findings_and_the_watchdog_are_sent_at_the_start(
     receiver: Receiver, telemetry: Telemetry
 ):
     async with pushing(receiver, State(finding()), telemetry):
@@ -95,7 +95,7 @@ async def test_at_the_start_all_that_is_raised_is_told_and_the_watchdog(
     assert counted(telemetry, "notification_failures", receiver) == 0
 
 
-async def test_news_are_told_at_once_and_nothing_else(receiver: Receiver, telemetry: Telemetry):
+async def test_changes_are_sent_at_once_and_nothing_else(receiver: Receiver, telemetry: Telemetry):
     state = State(finding())
     async with pushing(receiver, state, telemetry) as sender:
         await receiver.received(2)
@@ -109,7 +109,7 @@ async def test_news_are_told_at_once_and_nothing_else(receiver: Receiver, teleme
     assert not any(ends_in_the_future(alert) for alert in receiver.posts[3].json)
 
 
-async def test_everything_is_told_again_as_long_as_it_is_raised(receiver: Receiver, telemetry: Telemetry):
+async def test_raised_findings_are_sent_again_regularly(receiver: Receiver, telemetry: Telemetry):
     async with pushing(receiver, State(finding()), telemetry, resend=0.02):
         await receiver.received(8)
     assert names(receiver)[:8] == ["ErmonPoolLeak", "ErmonWatchdog"] * 4
@@ -143,7 +143,7 @@ def told_pools(receiver: Receiver) -> list[str]:
     return [a["labels"]["pool"] for post in receiver.posts for a in post.json if "pool" in a["labels"]]
 
 
-async def test_many_are_told_in_posts_of_bounded_size_and_causes_come_first(
+async def test_many_alerts_are_sent_in_posts_of_limited_size_with_causes_first(
     receiver: Receiver, telemetry: Telemetry
 ):
     leaks = [finding(labels={"pool": f"pool-{number}"}) for number in range(600)]
@@ -157,7 +157,7 @@ async def test_many_are_told_in_posts_of_bounded_size_and_causes_come_first(
 # It does not take them -------------------------------------------------------------------------------
 
 
-async def test_when_it_is_back_it_is_told_everything_and_the_log_says_both_once(
+async def test_everything_is_sent_when_it_is_back_and_both_changes_are_logged_once(
     receiver: Receiver, telemetry: Telemetry
 ):
     port = receiver.port
@@ -181,7 +181,7 @@ async def test_when_it_is_back_it_is_told_everything_and_the_log_says_both_once(
     assert "Connection refused" in log[0]["problem"]
 
 
-async def test_one_that_was_restarted_is_told_everything_though_only_one_is_news(
+async def test_a_restarted_alertmanager_gets_everything_with_the_first_change(
     receiver: Receiver, telemetry: Telemetry
 ):
     state = State(finding())
@@ -196,7 +196,7 @@ async def test_one_that_was_restarted_is_told_everything_though_only_one_is_news
     assert {"ErmonPoolLeak", "ErmonLinkDown"} <= set(names(receiver, before))
 
 
-async def test_one_alert_that_is_refused_does_not_keep_the_others(receiver: Receiver, telemetry: Telemetry):
+async def test_one_refused_alert_does_not_delay_the_others(receiver: Receiver, telemetry: Telemetry):
     taken: list[str] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -218,7 +218,7 @@ async def test_one_alert_that_is_refused_does_not_keep_the_others(receiver: Rece
     assert counted(telemetry, "notification_failures", receiver) >= 5
 
 
-async def test_one_that_refuses_whatever_it_is_sent_is_not_sent_each_alert_alone(
+async def test_alerts_are_not_sent_one_by_one_if_all_are_refused(
     receiver: Receiver, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(alertmanager, "FIRST_RETRY_SECONDS", HOUR)

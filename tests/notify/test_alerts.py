@@ -85,13 +85,13 @@ def test_the_watchdog_belongs_to_no_check_and_has_no_severity():
         ({}, ""),
     ],
 )  # fmt: skip
-def test_the_description_tells_the_evidence_in_words(evidence: dict[str, Any], text: str):
+def test_the_description_has_the_evidence_in_words(evidence: dict[str, Any], text: str):
     since = "Since 2026-03-01 12:00:00 UTC."
     told = alerts.description(finding(evidence=evidence))
     assert told.removesuffix(f" {NEXT_STEP}") == f"{since} {text}".strip()
 
 
-def test_the_description_says_when_it_ended_and_what_is_not_certain():
+def test_the_description_has_the_end_and_says_that_it_is_stale():
     assert "Until 2026-03-01 12:01:39 UTC." in alerts.description(cleared(finding(), START + 100))
     assert "ermon cannot see it at present" in alerts.description(finding(stale=True))
     assert "maintenance" in alerts.description(finding(suppressed=True))
@@ -116,7 +116,7 @@ def due(
     return [(entry.finding.check, entry.ended_at is None) for entry in entries]
 
 
-def test_what_was_told_is_told_again_only_with_everything():
+def test_sent_alerts_are_sent_again_only_with_everything():
     ledger = Ledger()
     assert due(ledger, [finding()]) == [("pool-leak", True)]
     assert due(ledger, [finding()]) == []
@@ -130,7 +130,7 @@ def test_stale_and_suppressed_findings_stay_raised():
     assert due(ledger, [finding(stale=True, suppressed=True)], everything=True) == [("pool-leak", True)]
 
 
-def test_what_is_cleared_is_resolved_at_once_and_repeated_for_five_minutes():
+def test_a_cleared_finding_is_resolved_at_once_and_sent_again_for_five_minutes():
     ledger = Ledger()
     due(ledger, [finding()])
     over = [cleared(finding(), START + 10)]
@@ -143,11 +143,11 @@ def test_what_is_cleared_is_resolved_at_once_and_repeated_for_five_minutes():
     assert due(ledger, [], over, last + 1, everything=True) == []
 
 
-def test_what_was_cleared_before_anybody_was_told_is_resolved_too():
+def test_a_finding_that_was_cleared_before_it_was_sent_is_resolved_too():
     assert due(Ledger(), [], [cleared(finding(), START - 60)]) == [("pool-leak", False)]
 
 
-def test_what_is_raised_again_is_not_resolved():
+def test_a_finding_that_is_raised_again_is_not_resolved():
     ledger = Ledger()
     over = [cleared(finding(), START + 10)]
     due(ledger, [], over, START + 10)
@@ -185,7 +185,7 @@ def test_a_clock_that_was_set_back_resolves_nothing_in_the_future():
     assert entry.ended_at == START
 
 
-def test_causes_come_before_what_they_cause_and_the_urgent_before_the_rest():
+def test_causes_come_before_their_effects_and_urgent_alerts_before_the_rest():
     names = ["pool-leak", "churn-high", "prefix-missing", "feed-down", "link-down", "segment-missing",
              "exabgp-down", "circuit-down"]  # fmt: skip
     urgent = {"pool-leak", "circuit-down", "exabgp-down"}

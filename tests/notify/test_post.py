@@ -60,7 +60,7 @@ async def test_one_connection_serves_for_many_posts(receiver: Receiver):
 
 
 @pytest.mark.parametrize("status", [301, 308, 400, 401, 404, 429, 500, 503])
-async def test_a_status_is_told_with_the_beginning_of_the_answer(receiver: Receiver, status: int):
+async def test_the_error_has_the_status_and_the_beginning_of_the_answer(receiver: Receiver, status: int):
     receiver.refuse(status, "no such thing\n\x1b[2J" + "x" * 1000, Location="https://elsewhere.example/")
     error = await failure(receiver.url("/secret"))
     assert error.status == status
@@ -70,13 +70,13 @@ async def test_a_status_is_told_with_the_beginning_of_the_answer(receiver: Recei
     assert len(receiver.posts) == 1
 
 
-async def test_nobody_listens():
+async def test_without_a_listener_it_fails():
     port = bgp.free_port("127.0.0.1")
     error = await failure(f"http://127.0.0.1:{port}/secret")
     assert (str(error), error.status) == ("cannot be reached: Connection refused", None)
 
 
-async def test_a_name_that_nobody_knows():
+async def test_an_unknown_host_name_fails():
     assert str(await failure("http://no-such-host.invalid/")).startswith("cannot be reached: ")
 
 
@@ -99,7 +99,9 @@ async def test_an_answer_without_end_is_not_read(receiver: Receiver):
     assert str(await failure(receiver.url())).startswith("answered 500: xxx")
 
 
-async def test_what_is_no_http_is_told(monkeypatch: pytest.MonkeyPatch, tls_receiver: Receiver):
+async def test_an_answer_that_is_not_http_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tls_receiver: Receiver
+):
     error = await failure(tls_receiver.url().replace("https", "http"))
     assert error.status in {None, 400}
 

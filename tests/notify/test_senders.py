@@ -63,7 +63,7 @@ class Told:
             assert task.cancelled()
 
 
-async def test_a_dead_receiver_delays_nobody(receiver: Receiver, other: Receiver):
+async def test_a_dead_receiver_delays_no_other(receiver: Receiver, other: Receiver):
     receiver.be_silent()
     config = configured([receiver.url(), other.url()], [receiver.url("/hook"), other.url("/hook")])
     state = State()
@@ -76,7 +76,7 @@ async def test_a_dead_receiver_delays_nobody(receiver: Receiver, other: Receiver
     assert {post.path for post in other.posts} == {"/api/v2/alerts", "/hook"}
 
 
-async def test_webhooks_are_sent_only_what_is_given_to_them(receiver: Receiver):
+async def test_webhooks_receive_only_their_deliveries(receiver: Receiver):
     told = Told(configured(webhooks=[receiver.url("/hook")]), State())
     async with told.running() as senders:
         (delivery,) = senders.deliveries([raised()])
@@ -96,7 +96,7 @@ async def test_a_delivery_of_an_earlier_run_whose_webhook_is_gone_is_over(receiv
     assert "/hook" not in str(log)
 
 
-async def test_a_reload_keeps_what_waits_for_those_that_stay(receiver: Receiver, other: Receiver):
+async def test_a_reload_keeps_waiting_deliveries_of_remaining_receivers(receiver: Receiver, other: Receiver):
     receiver.refuse(500)
     other.refuse(500)
     told = Told(configured(webhooks=[receiver.url("/hook"), other.url("/hook")]), State())
@@ -111,9 +111,7 @@ async def test_a_reload_keeps_what_waits_for_those_that_stay(receiver: Receiver,
     assert receiver.posts[-1].body == kept.body
 
 
-async def test_after_a_reload_an_alertmanager_still_hears_what_is_resolved(
-    receiver: Receiver, other: Receiver
-):
+async def test_after_a_reload_resolved_alerts_are_still_sent(receiver: Receiver, other: Receiver):
     state = State(finding())
     async with Told(configured([receiver.url()]), state).running() as senders:
         await receiver.received(2)
@@ -126,7 +124,7 @@ async def test_after_a_reload_an_alertmanager_still_hears_what_is_resolved(
     assert names(other) == ["ErmonWatchdog"]
 
 
-async def test_nobody_to_tell_is_no_error():
+async def test_no_receivers_are_no_error():
     async with Told(configured(), State()).running() as senders:
         senders.push()
         senders.send(senders.deliveries([raised()]))

@@ -31,7 +31,7 @@ CLEARED = Transition(START + 100, TransitionState.CLEARED, cleared(finding(), ST
 HOOK = make_webhook("https://hooks.example.net/s3cret")
 
 
-def test_a_delivery_is_what_replay_prints_and_when_and_where_to_read_on():
+def test_a_delivery_has_the_output_of_replay_with_times_and_links():
     (delivery,) = make_deliveries(CLEARED, [HOOK], "https://ermon.example.net")
     assert json.loads(delivery.body) == {
         "delivery": delivery.id,
@@ -53,7 +53,7 @@ def test_a_delivery_is_what_replay_prints_and_when_and_where_to_read_on():
     assert (delivery.url, delivery.created_at) == (HOOK.url, START + 100)
 
 
-def test_what_is_raised_has_no_end():
+def test_a_raised_finding_has_no_end():
     (delivery,) = make_deliveries(RAISED, [HOOK], "")
     body = json.loads(delivery.body)
     assert (body["state"], body["cleared_at"], "duration_seconds" in body) == ("raised", None, False)
@@ -68,7 +68,7 @@ def test_an_id_is_the_same_after_a_restart_and_another_for_every_receiver_and_st
 
 
 @pytest.mark.parametrize(("event", "count"), [("raised", (1, 0)), ("cleared", (0, 1))])
-def test_a_webhook_hears_only_of_what_it_asked_for(event: str, count: tuple[int, int]):
+def test_a_webhook_receives_only_configured_findings(event: str, count: tuple[int, int]):
     hook = make_webhook(HOOK.url, (event,))  # type: ignore[arg-type]
     assert tuple(len(make_deliveries(each, [hook], "")) for each in (RAISED, CLEARED)) == count
 
@@ -146,7 +146,7 @@ async def test_deliveries_arrive_in_order_signed_and_are_done(receiver: Receiver
 
 
 @pytest.mark.parametrize("status", [302, 401, 403, 404, 408, 410, 425, 429, 500, 503])
-async def test_what_can_be_mended_is_tried_until_it_is_taken_and_nothing_overtakes(hook: Hook, status: int):
+async def test_a_temporary_error_is_retried_and_no_delivery_overtakes(hook: Hook, status: int):
     hook.receiver.refuse(status)
     hook.put("1", "2")
     with capture_logs() as log:
@@ -165,7 +165,7 @@ async def test_what_can_be_mended_is_tried_until_it_is_taken_and_nothing_overtak
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-async def test_what_is_refused_for_its_content_makes_room_in_the_end(hook: Hook, status: int):
+async def test_a_delivery_that_is_refused_for_its_content_is_dropped_in_the_end(hook: Hook, status: int):
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(status=status if await request.read() == b"odd" else 200)
 
@@ -204,7 +204,7 @@ async def test_a_receiver_that_answers_too_late_is_sent_it_again_with_the_same_i
     assert {sent.headers["X-Ermon-Delivery"] for sent in hook.receiver.posts} == {"1"}
 
 
-async def test_a_receiver_that_was_dead_hears_of_everything(hook: Hook):
+async def test_a_receiver_that_was_down_receives_everything(hook: Hook):
     await hook.receiver.stop()
     hook.put("1", "2")
     async with hook.running():
@@ -214,7 +214,7 @@ async def test_a_receiver_that_was_dead_hears_of_everything(hook: Hook):
     assert bodies(hook.receiver) == ["1", "2"]
 
 
-async def test_what_nobody_takes_for_a_day_is_given_up_and_said(hook: Hook):
+async def test_a_delivery_that_fails_for_a_day_is_dropped_and_logged(hook: Hook):
     hook.receiver.refuse(500)
     hook.put("old", age=webhooks.MAX_AGE_SECONDS + 1)
     hook.put("new")
@@ -227,7 +227,7 @@ async def test_what_nobody_takes_for_a_day_is_given_up_and_said(hook: Hook):
     assert (entry["delivery"], entry["problem"]) == ("old", "not delivered for 24 h: answered 500")
 
 
-async def test_whoever_sets_the_clock_makes_no_delivery_older(hook: Hook, monkeypatch: pytest.MonkeyPatch):
+async def test_setting_the_clock_does_not_age_deliveries(hook: Hook, monkeypatch: pytest.MonkeyPatch):
     hook.receiver.refuse(500)
     hook.put("new")
     set_on = time.time() + 2 * webhooks.MAX_AGE_SECONDS
@@ -250,7 +250,7 @@ async def test_the_oldest_makes_room_where_too_many_wait(hook: Hook, monkeypatch
     assert bodies(hook.receiver) == ["3", "4", "5"]
 
 
-async def test_what_makes_room_while_it_is_being_posted_costs_no_other(
+async def test_a_delivery_that_is_dropped_during_its_post_does_not_remove_another(
     hook: Hook, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(webhooks, "MAX_WAITING", 2)
@@ -270,7 +270,7 @@ async def test_what_makes_room_while_it_is_being_posted_costs_no_other(
     assert bodies(hook.receiver) == ["1", "2", "3"]
 
 
-async def test_a_sender_that_takes_over_posts_what_waited(hook: Hook):
+async def test_a_new_sender_posts_the_waiting_deliveries(hook: Hook):
     hook.put("1", "2")
     hook.sender = hook.make(waiting=hook.sender.waiting)
     async with hook.running():

@@ -64,7 +64,7 @@ def named() -> list[tuple[Path, str]]:
 @pytest.mark.parametrize(
     ("file", "name"), [pytest.param(*each, id=f"{each[0].stem}: {each[1]}") for each in named()]
 )
-def test_the_scenario_comes_true(file: Path, name: str):
+def test_the_scenario_passes(file: Path, name: str):
     record = assert_it_comes_true(scenarios_of(file)[name])
     assert_each_finding_says_what_it_is_about(record)
 

@@ -32,7 +32,7 @@ def test_nothing_is_raised_on_a_good_day_not_even_as_information(scenarios: list
     assert [each.transition.finding.summary for each in record.reported] == []
 
 
-def test_somebody_is_paged_when_the_circuit_is_lost(scenarios: list[Scenario]):
+def test_the_loss_of_the_circuit_is_raised(scenarios: list[Scenario]):
     _, *bad = scenarios
     assert bad
     for each in bad:

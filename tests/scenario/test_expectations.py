@@ -84,7 +84,7 @@ def test_severity_and_prefixes_may_be_expected(tmp_path: Path):
         ("raisd: link-down", "raisd", "is not a known key; did you mean raised?"),
     ],
 )
-def test_what_can_never_come_is_an_error(tmp_path: Path, text: str, place: str, message: str):
+def test_an_impossible_expectation_is_an_error(tmp_path: Path, text: str, place: str, message: str):
     (found,) = errors(write(tmp_path, expecting(text)))
     assert f" scenarios[0].steps[1].expect.{place}: {message}" in found
 
@@ -92,5 +92,5 @@ def test_what_can_never_come_is_an_error(tmp_path: Path, text: str, place: str, 
 @pytest.mark.parametrize(
     "text", ["not_raised: prefix-count-low", "not_raised: {check: pool-not-advertised, circuit: plant}"]
 )
-def test_what_a_configuration_never_asks_may_be_denied(tmp_path: Path, text: str):
+def test_a_disabled_check_may_be_expected_not_to_be_raised(tmp_path: Path, text: str):
     assert errors(write(tmp_path, expecting(text))) == []

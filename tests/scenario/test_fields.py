@@ -68,7 +68,7 @@ def test_an_as_path_is_written_as_routers_print_it(tmp_path: Path, path: str, wr
         ("feed", "[3]", "must be a name, not 3"),
     ],
 )
-def test_what_is_no_such_value_is_an_error(tmp_path: Path, key: str, value: str, message: str):
+def test_an_invalid_value_is_an_error(tmp_path: Path, key: str, value: str, message: str):
     given = {"announce": "9.0.0.0/8", "feed": "edge-1", key: value}
     step = ", ".join(f"{name}: {text}" for name, text in given.items())
     (found,) = errors(write(tmp_path, f"- up: edge-1\n- {{{step}}}"))

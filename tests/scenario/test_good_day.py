@@ -38,16 +38,16 @@ def prefixes(feed: str, config: Config = CONFIG) -> list[str]:
         ("dmz", ["10.16.0.0/12", "fd16::/32"]),
     ],
 )
-def test_each_view_shows_what_is_expected_of_it(feed: str, expected: list[str]):
+def test_each_view_has_its_expected_routes(feed: str, expected: list[str]):
     assert prefixes(feed) == expected
 
 
-def test_without_published_space_the_internet_hears_a_part_without_pools(tmp_path: Path):
+def test_without_published_space_the_internet_receives_a_part_without_pools(tmp_path: Path):
     config = read(tmp_path, "- up: all", head="changes: {internet_only: null}").config
     assert prefixes("isp-a", config) == ["198.51.100.128/25", "2001:db8:180::/41"]
 
 
-def test_a_required_segment_sees_what_the_links_bring():
+def test_a_required_segment_has_the_routes_of_the_links():
     assert {"192.0.2.0/26", "2603:1006::/40"} <= set(prefixes("campus"))
 
 
@@ -57,7 +57,7 @@ def test_every_route_of_a_link_carries_the_required_services():
         assert sent.link == ("chicago", "primary")
 
 
-def test_a_link_brings_as_many_routes_as_required(tmp_path: Path):
+def test_a_link_receives_as_many_routes_as_required(tmp_path: Path):
     config = read(
         tmp_path, "- up: all", more="    changes: {circuits: {dallas: {receive: {minimum: {ipv6: 300}}}}}"
     ).config

@@ -86,13 +86,13 @@ def test_null_removes_a_key(tmp_path: Path):
         ("    expects: x", "4:5: scenarios[0].expects: is not a known key; known: "),
     ],
 )
-def test_what_is_wrong_with_a_scenario_is_told_with_its_place(tmp_path: Path, more: str, expected: str):
+def test_mistakes_in_a_scenario_are_reported_with_their_places(tmp_path: Path, more: str, expected: str):
     found = errors(write(tmp_path, "- converge: all", more=more))
     assert len(found) == 1
     assert found[0].startswith(expected)
 
 
-def test_what_a_change_breaks_elsewhere_is_told_where_that_stands(tmp_path: Path):
+def test_an_error_caused_by_a_change_is_reported_at_its_place(tmp_path: Path):
     found = errors(write(tmp_path, "- converge: all", head="changes: {uplinks: {isp-a: null}}"))
     assert len(found) == 1
     assert found[0].startswith(f"{COMPANY}:")
@@ -119,7 +119,7 @@ def test_what_a_change_breaks_elsewhere_is_told_where_that_stands(tmp_path: Path
         ),
     ],
 )
-def test_what_is_wrong_with_a_file_is_told_with_its_place(tmp_path: Path, text: str, expected: str):
+def test_mistakes_in_a_file_are_reported_with_their_places(tmp_path: Path, text: str, expected: str):
     file = tmp_path / "bad.yml"
     file.write_text(text)
     assert expected.replace("{folder}", str(tmp_path)) in errors(file)
@@ -132,14 +132,14 @@ def test_two_scenarios_of_a_file_differ_in_their_names(tmp_path: Path):
     assert errors(file) == ["2:52: scenarios[1].name: is the name of another scenario; change one"]
 
 
-def test_the_errors_of_all_scenarios_are_told_at_once(tmp_path: Path):
+def test_the_errors_of_all_scenarios_are_reported_at_once(tmp_path: Path):
     file = tmp_path / "two.yml"
     one, two = "{name: one, steps: [{up: nobody}]}", "{name: two, steps: [{down: nowhere}]}"
     file.write_text(f"config: {COMPANY}\nscenarios: [{one}, {two}]\n")
     assert len(errors(file)) == 2
 
 
-def test_an_error_of_the_configuration_is_told_where_it_stands(tmp_path: Path):
+def test_an_error_of_the_configuration_is_reported_at_its_place(tmp_path: Path):
     (tmp_path / "ermon.yml").write_text("customer: {asn: 0}\n")
     file = tmp_path / "policy.yml"
     file.write_text("config: ermon.yml\nscenarios: [{name: x, steps: [{up: all}]}]\n")
@@ -196,7 +196,7 @@ def test_the_last_changes_win():
     assert laid_over(changes(first), changes(second)).collector.max_routes == 6
 
 
-def test_null_removes_what_was_there():
+def test_null_removes_a_section():
     assert "dmz" not in laid_over(changes({"feeds": {"dmz": None}})).feeds
 
 
@@ -205,7 +205,7 @@ def test_the_configuration_that_was_changed_is_left_as_it_was():
     assert laid_over() == CONFIG
 
 
-def test_what_changes_break_elsewhere_is_told_where_that_stands():
+def test_an_error_caused_by_changes_is_reported_at_its_place():
     marks = {("feeds", "dmz", "segment"): (7, 3), ("feeds", "dmz"): (6, 1), ("feeds",): (5, 1)}
     base = Layer(BASE.values, Positions("base.yml", marks))
     with pytest.raises(ConfigError) as caught:
@@ -231,7 +231,7 @@ def test_what_changes_break_elsewhere_is_told_where_that_stands():
         ),
     ],
 )
-def test_an_error_is_told_where_its_value_stands(layer: Layer, expected: str):
+def test_an_error_is_reported_at_its_value(layer: Layer, expected: str):
     with pytest.raises(ConfigError) as caught:
         laid_over(layer)
     assert any(str(problem).startswith(expected) for problem in caught.value.problems), str(caught.value)

@@ -14,7 +14,7 @@ def test_a_scenario_ends_when_nothing_is_on_its_way(tmp_path: Path):
     assert read(tmp_path, "- converge: all").play().ended == 2
 
 
-def test_a_scenario_goes_on_as_long_as_something_is_expected(tmp_path: Path):
+def test_a_scenario_runs_as_long_as_something_is_expected(tmp_path: Path):
     steps = LOST + ", expect: {status: {check: circuit-down, circuit: plant, is: ok, after: 1h}}}"
     assert read(tmp_path, steps).play().ended == 3610
 
@@ -24,7 +24,7 @@ def test_until_ends_it_before_a_finding_is_raised(tmp_path: Path):
     assert (record.ended, record.reported) == (19, [])
 
 
-def test_a_transition_is_of_the_step_after_which_it_came(tmp_path: Path):
+def test_a_transition_belongs_to_the_step_before_it(tmp_path: Path):
     steps = LOST + "}\n- {at: 20s, announce: 198.51.100.0/28, feed: isp-a}"
     told = read(tmp_path, steps).play().reported
     # A timer that is due fires before the step of the same instant.
@@ -35,7 +35,7 @@ def test_a_transition_is_of_the_step_after_which_it_came(tmp_path: Path):
     ]
 
 
-def test_a_status_is_asked_for_before_the_next_step_of_the_same_instant(tmp_path: Path):
+def test_a_status_is_checked_before_the_next_step_of_the_same_instant(tmp_path: Path):
     ok = "{check: link-down, circuit: plant, link: primary, is: ok}"
     steps = (
         LOST
@@ -45,7 +45,7 @@ def test_a_status_is_asked_for_before_the_next_step_of_the_same_instant(tmp_path
     assert unmet(read(tmp_path, steps)) == []
 
 
-def test_a_status_is_asked_for_while_later_steps_wait(tmp_path: Path):
+def test_a_status_is_checked_before_later_steps(tmp_path: Path):
     steps = "- {converge: all, expect: {status: {check: feed-down, feed: isp-a, is: violated, after: 20s}}}\n"
     steps += "- {at: 10s, down: isp-a}\n- {at: 30s, converge: isp-a}"
     assert unmet(read(tmp_path, steps)) == []

@@ -13,5 +13,5 @@ SCENARIOS = load_scenarios(Path(__file__).with_name("restart.yml"))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
-def test_the_scenario_comes_true(scenario: Scenario):
+def test_the_scenario_passes(scenario: Scenario):
     assert_it_comes_true(scenario)

@@ -22,14 +22,14 @@ def test_a_scenario_that_passes_is_a_line(tmp_path: Path):
     assert run(file) == (0, f"{file}\n  ok    it works\n\n1 passed, 0 failed\n", "")
 
 
-def test_the_time_line_of_one_that_passes_is_printed_when_asked_for(tmp_path: Path):
+def test_the_timeline_of_a_passed_scenario_is_printed_with_verbose(tmp_path: Path):
     _, out, _ = run(write(tmp_path, LEAK), verbose=True)
     assert "0s  converge all" in out
     assert "10s  announce 198.51.100.0/28 on isp-a" in out
     assert "10s    raised pool-leak pool=chi family=ipv4 feed=isp-a uplink=isp-a (critical)" in out
 
 
-def test_one_that_fails_says_where_what_and_what_came(tmp_path: Path):
+def test_a_failed_scenario_shows_place_expectation_and_result(tmp_path: Path):
     file = write(tmp_path, LEAK.replace("0s}}", "5s}}"))
     code, out, _ = run(file)
     assert code == 1
@@ -40,7 +40,7 @@ def test_one_that_fails_says_where_what_and_what_came(tmp_path: Path):
     assert out.endswith("\n0 passed, 1 failed\n")
 
 
-def test_an_invalid_file_is_told_and_nothing_is_played(tmp_path: Path):
+def test_an_invalid_file_is_reported_and_nothing_is_run(tmp_path: Path):
     good = write(tmp_path, LEAK)
     bad = tmp_path / "bad.yml"
     bad.write_text("scenarios: []")
@@ -49,13 +49,13 @@ def test_an_invalid_file_is_told_and_nothing_is_played(tmp_path: Path):
     assert err.startswith(f"{bad}:1:1: config: is missing")
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path):
+def test_a_missing_file_is_reported(tmp_path: Path):
     code, _, err = run(tmp_path / "gone.yml")
     assert code == 2
     assert "gone.yml:1:1: (file): cannot be read: No such file or directory" in err
 
 
-def test_a_folder_without_scenarios_is_told(tmp_path: Path):
+def test_a_folder_without_scenarios_is_reported(tmp_path: Path):
     assert run(tmp_path) == (2, "", f"ermon: there are no scenarios in {tmp_path}\n")
 
 
@@ -91,7 +91,7 @@ def test_published_lists_that_are_files_are_read_beside_the_configuration(tmp_pa
     assert run(file)[0] == 0, run(file)
 
 
-def test_a_published_list_that_cannot_be_read_is_told_and_expects_nothing(tmp_path: Path):
+def test_an_unreadable_published_list_is_reported_and_expects_nothing(tmp_path: Path):
     file = tmp_path / "test.yml"
     file.write_text(LISTED[: LISTED.index("      - {at: 5m")])
     code, out, err = run(file)

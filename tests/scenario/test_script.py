@@ -67,13 +67,13 @@ def test_a_step_has_one_time(tmp_path: Path):
 # Sessions --------------------------------------------------------------------------------------------
 
 
-def test_converge_brings_processes_sessions_routes_and_end_of_rib(tmp_path: Path):
+def test_converge_starts_processes_and_sessions_and_sends_routes_and_end_of_rib(tmp_path: Path):
     found = events(tmp_path, "- converge: edge-1")
     assert [type(event) for event in found] == [ProcessUp, SessionUp, Update, EndOfRib, EndOfRib]
     assert {event.time for event in found} == {START}
 
 
-def test_in_sync_brings_up_only_what_is_down(tmp_path: Path):
+def test_in_sync_starts_only_sessions_that_are_down(tmp_path: Path):
     found = events(tmp_path, "- up: edge-1\n- in_sync: [edge-1, edge-2]")
     assert [event.feed for event in found if isinstance(event, SessionUp)] == ["edge-2"]
     assert sum(isinstance(event, EndOfRib) for event in found) == 4
@@ -98,7 +98,7 @@ def test_a_session_is_lost_for_a_reason(tmp_path: Path):
     )
 
 
-def test_what_happens_to_exabgp_and_to_messages(tmp_path: Path):
+def test_steps_about_exabgp_and_messages(tmp_path: Path):
     assert events(tmp_path, "- exabgp_up: [edges, outside]") == (
         ProcessUp(START, "edges"),
         ProcessUp(START, "outside"),
@@ -137,9 +137,7 @@ def test_a_route_has_what_a_router_would_give_it(
 @pytest.mark.parametrize(
     ("prefix", "next_hop"), [("52.96.0.0/14", "203.0.113.6"), ("2603:1006::/40", "2001:db8:ffff::6")]
 )
-def test_a_link_tells_the_feed_the_next_hop_the_path_and_the_path_identifier(
-    tmp_path: Path, prefix: str, next_hop: str
-):
+def test_a_link_determines_feed_next_hop_path_and_path_identifier(tmp_path: Path, prefix: str, next_hop: str):
     step = f"- {{announce: '{prefix}', circuit: chicago, link: secondary}}"
     found = update(tmp_path, CONVERGED + step)
     assert (found.feed, announced(found)) == ("edge-2", [(prefix, next_hop, "12076")])
@@ -157,7 +155,7 @@ def test_a_link_is_known_by_what_the_configuration_knows_it_by(tmp_path: Path):
     assert second.announced[0].attributes.large_communities == {(64500, 1, 2)}
 
 
-def test_next_hop_path_communities_and_path_identifier_may_be_said(tmp_path: Path):
+def test_next_hop_path_communities_and_path_identifier_can_be_given(tmp_path: Path):
     said = "next_hop: 192.0.2.9, path: '64500 {8075 8068} (65001)', communities: [blackhole, '1:2:3', exchange-online], path_id: 7"
     (route,) = update(tmp_path, CONVERGED + f"- {{announce: 9.0.0.0/8, feed: edge-1, {said}}}").announced
     assert (route.path_id, route.attributes.path_text) == (7, "64500 {8075 8068} (65001)")
@@ -176,7 +174,7 @@ def test_many_prefixes_are_the_first_parts_of_one(tmp_path: Path):
     assert [p for p, _, _ in announced(found)] == ["198.51.100.0/26", "198.51.100.64/26", "198.51.100.128/26"]
 
 
-def test_all_that_a_link_brought_is_withdrawn_and_nothing_else(tmp_path: Path):
+def test_all_routes_of_a_link_are_withdrawn_and_no_others(tmp_path: Path):
     found = update(tmp_path, CONVERGED + "- {withdraw: all, circuit: chicago, link: primary, family: ipv6}")
     assert found.feed == "edge-1"
     assert [str(prefix) for prefix, _ in found.withdrawn] == ["2001:db8:40::/48", "2001:db8:41::/48"]
@@ -196,7 +194,7 @@ def test_one_update_may_withdraw_and_announce(tmp_path: Path):
     assert (len(found.announced), len(found.withdrawn)) == (2, 1)
 
 
-def test_usual_is_what_converge_shows(tmp_path: Path):
+def test_usual_routes_are_those_of_converge(tmp_path: Path):
     shown = events(tmp_path, "- converge: chicago-primary")[2]
     assert update(tmp_path, "- up: chicago-primary\n- {announce: usual, feed: chicago-primary}") == shown
 
@@ -275,7 +273,7 @@ def test_a_link_that_no_feed_shows_needs_one_named(tmp_path: Path):
     assert "link: no feed is an edge-table of edge-1, the router of this link; name a feed" in found
 
 
-def test_what_follows_from_a_wrong_step_is_not_told(tmp_path: Path):
+def test_only_the_first_of_related_mistakes_is_reported(tmp_path: Path):
     found = errors(
         write(
             tmp_path,
@@ -315,5 +313,5 @@ def test_a_time_is_written_as_a_duration(offset: float, written: str):
         ("{at: 1h, expect: {not_raised: link-down}}", "(wait)"),
     ],
 )
-def test_a_step_is_told_in_a_few_words(tmp_path: Path, step: str, written: str):
+def test_a_step_has_a_short_text(tmp_path: Path, step: str, written: str):
     assert read(tmp_path, f"- converge: all\n- {step}").acts[1].text == written

@@ -16,17 +16,17 @@ def leaking(expect: str) -> str:
     return CONVERGED + f"- {{at: 10s, announce: 198.51.100.0/28, feed: isp-a, expect: {{{expect}}}}}"
 
 
-def test_what_came_as_expected_is_met(tmp_path: Path):
+def test_an_expected_transition_is_met(tmp_path: Path):
     assert unmet(read(tmp_path, leaking("raised: {check: pool-leak, after: 0s}"))) == []
 
 
-def test_what_nothing_expects_is_a_failure(tmp_path: Path):
+def test_an_unexpected_transition_is_a_failure(tmp_path: Path):
     assert unmet(read(tmp_path, leaking("not_raised: link-down"))) == [
         f"not expected: raised {LEAK} (critical) at 10s: NAT pool chi 198.51.100.0/28 is advertised to isp-a by edge-1"
     ]
 
 
-def test_what_is_ignored_may_come_and_go(tmp_path: Path):
+def test_ignored_checks_may_be_raised_and_cleared(tmp_path: Path):
     steps = leaking("not_raised: link-down") + "\n- {at: 20s, withdraw: 198.51.100.0/28, feed: isp-a}"
     assert unmet(read(tmp_path, steps, more="    ignore: pool-leak")) == []
     assert unmet(read(tmp_path, steps, head="ignore: [pool-leak]")) == []
@@ -38,13 +38,13 @@ def test_a_finding_that_only_informs_may_come_unexpected(tmp_path: Path):
     assert unmet(read(tmp_path, steps)) == []  # feed-no-eor
 
 
-def test_what_must_not_be_raised_is_a_failure_even_if_it_only_informs(tmp_path: Path):
+def test_a_forbidden_finding_is_a_failure_even_with_severity_info(tmp_path: Path):
     steps = "- converge: all\n- {at: 1m, down: edge-1}\n- {after: 1s, up: edge-1}\n"
     steps += "- {announce: usual, feed: edge-1, expect: {not_raised: feed-no-eor}}"
     assert unmet(read(tmp_path, steps)) == ["expected feed-no-eor not to be raised; it was at 181s"]
 
 
-def test_what_must_not_be_raised_may_be_by_the_next_step(tmp_path: Path):
+def test_a_finding_is_forbidden_only_until_the_next_step(tmp_path: Path):
     steps = CONVERGED + "- {at: 5s, announce: 198.51.100.5/32, feed: isp-a, communities: blackhole, "
     steps += "expect: {not_raised: pool-leak}}\n- {announce: 198.51.100.0/28, feed: isp-a, expect: {raised: pool-leak}}"
     assert unmet(read(tmp_path, steps)) == []
@@ -75,7 +75,9 @@ def test_what_must_not_be_raised_may_be_by_the_next_step(tmp_path: Path):
         ),
     ],
 )
-def test_what_is_not_met_says_what_was_expected_and_what_came(tmp_path: Path, expect: str, message: str):
+def test_an_unmet_expectation_shows_what_was_expected_and_what_happened(
+    tmp_path: Path, expect: str, message: str
+):
     assert message in unmet(read(tmp_path, leaking(expect)))
 
 

@@ -36,13 +36,13 @@ def test_communities_are_selected_by_value_slug_or_service(form, select, expecte
 
 
 @ALL_FORMS
-def test_without_a_selection_whatever_a_route_filter_may_ask_for_is_expected(form):
+def test_without_a_selection_every_community_of_a_route_filter_is_expected(form):
     assert texts(parse_bgp_communities(encode(form), ())) == ["198.51.100.0/24"]
 
 
 @ALL_FORMS
 @pytest.mark.parametrize("name", ["12076:5030", "skype-teams", "Exchnage", "65000:1", "12076:5010:1", ""])
-def test_what_the_list_does_not_have_is_named(form, name):
+def test_missing_names_are_reported(form, name):
     with pytest.raises(SourceError, match=f"select: there is no community or service '{name}'"):
         parse_bgp_communities(encode(form), ("12076:5010", name))
 
@@ -87,12 +87,12 @@ def test_a_community_may_be_without_prefixes(prefixes):
     assert texts(parse_bgp_communities(one(communityPrefixes=prefixes), ("12076:5010",))) == []
 
 
-def test_nesting_without_end_is_a_fault_like_others():
+def test_endless_nesting_is_an_error():
     with pytest.raises(SourceError):
         parse_bgp_communities(b'{"value":' * 900 + b"1" + b"}" * 900, ("12076:5010",))
 
 
-def test_the_list_s_own_words_can_be_shown_anywhere():
+def test_texts_of_the_list_are_safe_to_print():
     name = "\x1b[31m\u202e\x9b" + "x" * 1000
     with pytest.raises(SourceError) as caught:
         parse_bgp_communities(one(communityName=name, communityPrefixes=["nonsense"]), ("12076:5010",))

@@ -27,13 +27,13 @@ def test_tags_are_selected(form, select, expected):
 
 
 @BOTH_FORMS
-def test_somebody_must_say_which_tags(form):
+def test_tags_must_be_selected(form):
     with pytest.raises(SourceError, match=r"select: must name tags, such as Storage\.WestEurope"):
         parse_service_tags(encode(form), ())
 
 
 @BOTH_FORMS
-def test_a_tag_that_does_not_exist_is_named_with_what_comes_near(form):
+def test_an_unknown_tag_is_named_with_a_similar_one(form):
     with pytest.raises(
         SourceError, match=r"no service tag 'Storage\.WestEuropa'; did you mean 'Storage\.WestEurope'"
     ):

@@ -51,7 +51,7 @@ async def failure(url: str, limits: Limits | None = None, *, trust: bool = True)
     "kind",
     ["application/json; charset=utf-8", "text/plain", "application/octet-stream", "application/hal+json", ""],
 )
-async def test_a_list_arrives_whatever_its_server_calls_json(server: ListServer, kind: str):
+async def test_a_list_is_read_with_any_content_type(server: ListServer, kind: str):
     server.serve("/tags.json", LIST, kind)
     assert (await get(server.url("/tags.json"))).body == LIST
 
@@ -66,7 +66,7 @@ async def test_a_packed_list_is_unpacked(server: ListServer):
     assert (await get(server.url("/tags.json"))).body == LIST
 
 
-async def test_what_is_known_is_not_sent_again(server: ListServer):
+async def test_an_unchanged_list_is_not_sent_again(server: ListServer):
     server.serve_versioned("/tags.json", LIST, ETAG, MODIFIED)
     first = await get(server.url("/tags.json"))
     assert first == Answer(LIST, Validators(ETAG, MODIFIED))
@@ -87,7 +87,7 @@ async def test_redirects_to_https_are_followed(server: ListServer, tls_server: L
 
 
 @pytest.mark.parametrize("status", [204, 304, 400, 401, 403, 404, 500, 503])
-async def test_a_status_is_told(server: ListServer, status: int):
+async def test_the_error_has_the_status(server: ListServer, status: int):
     server.serve("/tags.json", b"", status=status)
     error = await failure(server.url("/tags.json?sig=s3cret"))
     assert (str(error), error.wait) == (f"127.0.0.1/tags.json: answered {status}", 0)
@@ -104,7 +104,7 @@ async def test_a_status_is_told(server: ListServer, status: int):
         ("Fri, 31 Dec 2032 23:59:59 GMT", 3600),
     ],
 )
-async def test_too_many_requests_is_an_hour_s_rest_or_what_the_server_asks_for(
+async def test_after_too_many_requests_it_waits_for_an_hour_or_the_servers_time(
     server: ListServer, asked: str | None, wait: float
 ):
     server.serve("/tags.json", b"", status=429, **({"Retry_After": asked} if asked else {}))
@@ -172,7 +172,7 @@ async def test_silence_is_given_up(server: ListServer, begun: bytes):
     assert error.answered
 
 
-async def test_nobody_there_is_told(server: ListServer):
+async def test_an_unreachable_server_is_an_error(server: ListServer):
     url = server.url("/tags.json")
     await server.stop()
     error = await failure(url)
@@ -180,7 +180,7 @@ async def test_nobody_there_is_told(server: ListServer):
     assert not error.answered
 
 
-async def test_something_else_than_http_is_told():
+async def test_another_protocol_is_an_error():
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(b"220 mail.example.net ESMTP\r\n")
@@ -217,7 +217,7 @@ async def test_only_https_is_fetched_unless_from_a_loopback_address(url: str):
     assert "only https is fetched" in str(await failure(url))
 
 
-async def test_a_url_that_is_none_is_told():
+async def test_an_invalid_url_is_an_error():
     assert str(await failure("https://[2001:db8::1/tags.json")) == "the URL of the list cannot be read"
 
 
@@ -246,7 +246,7 @@ async def test_redirects_in_a_circle_are_given_up(tls_server: ListServer):
     assert tls_server.paths == ["/1", "/2", "/1", "/2"]
 
 
-async def test_a_name_that_does_not_exist_is_told(monkeypatch: pytest.MonkeyPatch):
+async def test_an_unknown_host_name_is_an_error(monkeypatch: pytest.MonkeyPatch):
     def nowhere(*_: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -376,7 +376,7 @@ async def test_the_next_page_is_where_the_first_is_or_nowhere(fetcher, server: L
 
 
 @pytest.mark.parametrize("kind", ["m365", "service-tags", "bgp-communities"])
-async def test_what_is_no_json_is_refused_whatever_it_is_called(fetcher, server: ListServer, kind):
+async def test_data_that_is_not_json_is_refused_with_any_content_type(fetcher, server: ListServer, kind):
     for path in ("/version/Worldwide", "/"):
         server.serve(path, b"<html>")
     with pytest.raises(SourceError, match="is not JSON"):
@@ -396,9 +396,7 @@ async def test_a_list_that_comes_too_slowly_is_given_up(tmp_path, server: ListSe
 
 
 @pytest.mark.parametrize("path", ["", "/endpoints/Worldwide", "/version?clientrequestid=b10c5ed1"])
-async def test_the_web_service_is_asked_for_the_version_and_then_for_the_rest(
-    fetcher, server: ListServer, path
-):
+async def test_the_version_is_requested_before_the_rest(fetcher, server: ListServer, path):
     serve_m365(server)
     fetched = await fetcher.fetch("m365", server.url(path), None)
     assert server.paths == ["/version/Worldwide", "/endpoints/Worldwide", "/changes/Worldwide/0000000000"]
@@ -408,7 +406,7 @@ async def test_the_web_service_is_asked_for_the_version_and_then_for_the_rest(
     assert published.version == VERSION
 
 
-async def test_another_cloud_is_asked_for_by_its_instance(fetcher, server: ListServer):
+async def test_another_cloud_is_requested_by_its_instance(fetcher, server: ListServer):
     serve_m365(server, instance="USGovDoD")
     fetched = await fetcher.fetch("m365", server.url("/endpoints/USGovDoD"), None)
     assert server.paths[0] == "/version/USGovDoD"
@@ -419,7 +417,7 @@ async def test_another_cloud_is_asked_for_by_its_instance(fetcher, server: ListS
 @pytest.mark.parametrize(
     ("latest", "requests"), [("2031040100", 1), ("2031030100", 1), ("2031040101", 3), ("2031050100", 3)]
 )
-async def test_the_list_is_asked_for_only_when_the_version_has_grown(
+async def test_the_list_is_requested_only_when_the_version_has_grown(
     fetcher, server: ListServer, latest, requests
 ):
     serve_m365(server, latest)

@@ -149,7 +149,7 @@ async def test_a_list_comes_into_force(bench: Bench, server: ListServer):
         }
 
 
-async def test_a_list_that_has_changed_takes_the_place_of_the_old_one(bench: Bench, server: ListServer):
+async def test_a_changed_list_replaces_the_old_one(bench: Bench, server: ListServer):
     serve(server, *OLD)
     async with bench.run(tags(server, SOON)):
         await bench.reports.count(1)
@@ -197,9 +197,7 @@ async def test_a_refresh_comes_when_it_is_due_or_a_little_later(bench: Bench, se
         assert LATER - 60 < await rest(keeper, tags(server)) < LATER * (1 + keeper_module.JITTER)
 
 
-async def test_the_web_service_is_asked_once_an_hour_however_short_the_refresh(
-    bench: Bench, server: ListServer
-):
+async def test_the_web_service_is_requested_at_most_once_an_hour(bench: Bench, server: ListServer):
     serve_m365(server)
     async with bench.run(m365(server)) as keeper:
         await bench.reports.count(1)
@@ -211,7 +209,7 @@ async def test_the_web_service_is_asked_once_an_hour_however_short_the_refresh(
     assert len(server.requests) == 3
 
 
-async def test_too_many_requests_is_an_hour_s_rest_even_for_a_list_that_nobody_has(
+async def test_after_too_many_requests_it_waits_for_an_hour_even_without_a_list(
     bench: Bench, server: ListServer
 ):
     server.serve("/tags.json", b"", status=429)
@@ -223,7 +221,7 @@ async def test_too_many_requests_is_an_hour_s_rest_even_for_a_list_that_nobody_h
     assert len(server.requests) == 1
 
 
-async def test_a_list_that_nobody_has_is_asked_for_again_soon(bench: Bench, server: ListServer):
+async def test_a_missing_list_is_requested_again_soon(bench: Bench, server: ListServer):
     server.serve("/tags.json", b"", status=500)
     async with bench.run(tags(server)) as keeper:
         await server.asked(1)
@@ -277,7 +275,7 @@ async def test_a_bad_list_is_refused_at_once_and_the_old_one_stays(
         ]
 
 
-async def test_a_publisher_that_takes_back_a_bad_list_is_well_again(bench: Bench, server: ListServer):
+async def test_a_source_recovers_when_a_bad_list_is_replaced(bench: Bench, server: ListServer):
     server.serve_versioned("/tags.json", tags_document(*OLD), '"1"')
     async with bench.run(tags(server, SOON)):
         await bench.reports.count(1)
@@ -287,7 +285,7 @@ async def test_a_publisher_that_takes_back_a_bad_list_is_well_again(bench: Bench
         assert (await bench.reports.count(3))[2] == ("rejected", "Storage", None)
 
 
-async def test_whoever_means_a_much_shorter_list_is_told_what_to_do(bench: Bench, server: ListServer):
+async def test_the_refusal_of_a_much_shorter_list_says_how_to_accept_it(bench: Bench, server: ListServer):
     serve(server, *OLD)
     async with bench.run(tags(server, LATER)) as keeper:
         await bench.reports.count(1)
@@ -332,7 +330,7 @@ async def test_a_refused_list_that_three_more_refreshes_show_is_taken(bench: Ben
         ]
 
 
-async def test_a_refused_list_that_changes_is_counted_anew(bench: Bench, server: ListServer):
+async def test_the_count_of_a_refused_list_that_changes_starts_again(bench: Bench, server: ListServer):
     serve(server, *OLD)
     async with bench.run(tags(server, LATER)) as keeper:
         await bench.reports.count(1)
@@ -368,7 +366,7 @@ def two_tags(storage: list[str], sql: list[str]) -> bytes:
     return json.dumps(one).encode()
 
 
-async def test_a_file_that_cannot_be_read_is_told_at_once(bench: Bench):
+async def test_an_unreadable_file_is_reported_at_once(bench: Bench):
     """Retries can help with a network, but not with a wrong file name."""
     async with bench.run(Source("service-tags", "tags.json", LATER, ("Storage",))):
         what, _, reason = (await bench.reports.count(1))[0]
@@ -379,7 +377,7 @@ async def test_a_file_that_cannot_be_read_is_told_at_once(bench: Bench):
 
 
 @pytest.mark.parametrize("fault", ["500", "silence", "cut off", "page", "redirect", "huge"])
-async def test_a_list_that_cannot_be_fetched_is_told_after_three_refreshes(
+async def test_a_list_that_cannot_be_fetched_is_reported_after_three_refreshes(
     bench: Bench, server: ListServer, monkeypatch: pytest.MonkeyPatch, fault: str
 ):
     serve(server, *OLD)
@@ -417,7 +415,7 @@ def misbehave(server: ListServer, fault: str) -> None:
             server.send_for_ever("/tags.json")
 
 
-async def test_two_failures_are_nothing_to_wake_anybody_for(bench: Bench, server: ListServer):
+async def test_two_failures_are_not_reported(bench: Bench, server: ListServer):
     serve(server, *OLD)
     async with bench.run(tags(server, SOON)) as keeper:
         await bench.reports.count(1)
@@ -462,7 +460,7 @@ async def test_a_bad_list_is_refused_after_a_restart_too(bench: Bench, server: L
     assert [what for what, _, _ in said] == ["updated", "rejected"]
 
 
-async def test_a_restart_clears_nothing_that_was_told_of_a_list(bench: Bench, server: ListServer):
+async def test_a_restart_clears_no_problem_of_a_list(bench: Bench, server: ListServer):
     serve(server, *OLD)
     async with bench.run(tags(server)) as keeper:
         await bench.reports.count(1)
@@ -525,7 +523,9 @@ async def test_refreshes_that_show_a_refused_list_are_counted_over_restarts(benc
         ]
 
 
-async def test_a_list_that_nobody_ever_had_stays_told_over_a_restart(bench: Bench, server: ListServer):
+async def test_the_problem_of_a_list_that_was_never_fetched_survives_a_restart(
+    bench: Bench, server: ListServer
+):
     server.serve("/tags.json", b"<html>", "application/json")
     async with bench.run(tags(server)) as keeper:
         told = await bench.reports.count(1)
@@ -566,7 +566,7 @@ async def test_the_web_service_knows_the_installation_again(bench: Bench, server
 
 
 @pytest.mark.parametrize("damaged", ["list", "record"])
-async def test_a_damaged_list_or_one_without_a_record_is_fetched_anew(
+async def test_a_damaged_list_or_one_without_a_record_is_fetched_again(
     bench: Bench, server: ListServer, damaged: str
 ):
     serve(server, *OLD)
@@ -639,7 +639,7 @@ async def test_a_list_is_written_once_the_disk_has_room_again(
 # Ages, reloads and the end ---------------------------------------------------------------------------
 
 
-async def test_the_age_is_since_the_list_was_last_known_to_be_what_is_published(
+async def test_the_age_counts_from_when_the_list_was_last_known_to_be_current(
     bench: Bench, server: ListServer
 ):
     serve(server, *OLD)
@@ -656,7 +656,7 @@ async def test_the_age_is_since_the_list_was_last_known_to_be_what_is_published(
         assert keeper.ages() == {SourceKey.of(source): 0}
 
 
-async def test_a_reload_brings_and_takes_sources(bench: Bench, server: ListServer):
+async def test_a_reload_adds_and_removes_sources(bench: Bench, server: ListServer):
     serve(server, *OLD)
     other = Source("service-tags", server.url("/other.json"), LATER, ("Storage",))
     server.serve("/other.json", tags_document(*NEW))
@@ -673,7 +673,7 @@ async def test_a_reload_brings_and_takes_sources(bench: Bench, server: ListServe
         assert (await bench.reports.count(3))[2] == ("updated", "Storage", list(OLD))
 
 
-async def test_a_shorter_refresh_is_heeded_at_a_reload(bench: Bench, server: ListServer):
+async def test_a_shorter_refresh_applies_after_a_reload(bench: Bench, server: ListServer):
     serve(server, *OLD)
     async with bench.run(tags(server)) as keeper:
         await bench.reports.count(1)
@@ -696,7 +696,7 @@ async def test_a_part_that_a_reload_adds_is_taken_from_the_list_that_is_there(
     assert len(server.requests) == 1
 
 
-async def test_a_source_that_a_reload_takes_away_while_it_is_fetched_is_heard_of_no_more(
+async def test_a_source_that_a_reload_removes_during_a_fetch_is_not_reported(
     bench: Bench, server: ListServer
 ):
     server.fall_silent("/tags.json", b'{"values": [')
@@ -708,9 +708,7 @@ async def test_a_source_that_a_reload_takes_away_while_it_is_fetched_is_heard_of
     assert bench.reports.said == []
 
 
-async def test_a_part_that_a_reload_takes_away_while_it_is_fetched_is_heard_of_no_more(
-    bench: Bench, server: ListServer
-):
+async def test_a_part_that_a_reload_removes_during_a_fetch_is_not_reported(bench: Bench, server: ListServer):
     answer = asyncio.Event()
 
     async def wait(request):

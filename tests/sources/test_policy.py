@@ -25,7 +25,7 @@ def published(*prefixes):
     return {SourceKey.of(SOURCE): PublishedList(prefixes)}
 
 
-def test_what_is_published_is_expected_beside_what_is_typed():
+def test_published_and_configured_prefixes_are_both_expected():
     receive = with_published(config(), published(LATER, TYPED)).circuits["chicago"].receive
     assert receive.prefixes == (TYPED, LATER)
 
@@ -49,7 +49,7 @@ def test_a_list_that_is_a_file_is_there_without_a_daemon(tmp_path):
     assert [str(p.prefix) for p in lists[SourceKey.of(SOURCE)].prefixes] == ["192.0.2.64/26"]
 
 
-def test_a_file_that_cannot_be_used_is_told_by_the_name_of_its_source(tmp_path):
+def test_an_unusable_file_is_reported_with_its_source(tmp_path):
     lists, [problem] = load_local(config(), tmp_path)
     assert lists == {}
     assert problem.startswith("source bgp-communities:communities.json[12076:5010]: ")

@@ -22,7 +22,7 @@ def listed(*prefixes: str) -> PublishedList:
 # In order --------------------------------------------------------------------------------------------
 
 
-def test_a_list_is_sorted_and_says_nothing_twice():
+def test_a_list_is_sorted_without_duplicates():
     result = listed("2001:db8::/32", "192.0.2.0/24", "192.0.2.0/25", "192.0.2.0/24")
     assert [str(item.prefix) for item in result.prefixes] == ["192.0.2.0/24", "192.0.2.0/25", "2001:db8::/32"]
 
@@ -34,7 +34,7 @@ def test_periods_of_one_prefix_stay_apart(text):
     assert published_list([since, always, since]).prefixes == (always, since)
 
 
-def test_a_list_that_nobody_can_have_meant_is_refused(monkeypatch):
+def test_an_implausible_list_is_refused(monkeypatch):
     monkeypatch.setattr(published, "MAX_PREFIXES", 2)
     assert len(listed("192.0.2.0/25", "192.0.2.128/25").prefixes) == 2
     with pytest.raises(SourceError, match="has 3 prefixes; 2 is the maximum"):
@@ -116,12 +116,12 @@ def test_powershell_s_encodings_are_read(encoding):
         b"[1] [2]",
     ],
 )
-def test_what_is_no_json_is_refused(document):
+def test_data_that_is_not_json_is_refused(document):
     with pytest.raises(SourceError, match=r"^is not JSON: "):
         read_json(document)
 
 
-def test_what_is_in_another_shape_is_refused_with_its_place():
+def test_another_structure_is_refused_with_its_place():
     with pytest.raises(
         SourceError, match=r"^is not in the documented shape: Expected `str`, got `int` - at `\$\[1\]`"
     ):
@@ -143,7 +143,7 @@ def test_what_is_in_another_shape_is_refused_with_its_place():
         ("::/0", "'::/0' is a default route, which cannot be an expected prefix"),
     ],
 )
-def test_what_is_no_prefix_is_named_with_its_place(text, problem):
+def test_an_invalid_prefix_is_named_with_its_place(text, problem):
     with pytest.raises(SourceError) as error:
         read_prefixes(["192.0.2.0/24", text], "service tag Storage")
     assert str(error.value) == f"service tag Storage: {problem}"

@@ -95,7 +95,7 @@ def test_a_file_is_read_from_beside_the_configuration_or_from_its_place(tmp_path
         ("a\0b", "embedded null byte"),
     ],
 )
-def test_what_is_no_file_is_told(tmp_path, name, why):
+def test_a_path_that_is_not_a_file_is_an_error(tmp_path, name, why):
     (tmp_path / "folder").mkdir()
     (tmp_path / "tags.json").write_bytes(TAGS)
     os.mkfifo(tmp_path / "fifo")

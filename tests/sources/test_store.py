@@ -24,13 +24,13 @@ def test_a_list_is_kept_for_its_source(folder):
     assert (again.load(TAGS), again.load(OTHER_TAGS)) == (b"[3]", b"[2]")
 
 
-def test_nobody_else_reads_what_is_kept(folder):
+def test_other_users_cannot_read_the_files(folder):
     ListFiles(folder, 100).keep(TAGS, b"[1]")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
 
 
-def test_names_of_files_tell_nothing_of_a_url(folder):
+def test_names_of_files_reveal_nothing_of_a_url(folder):
     assert file_stem(TAGS).startswith("service-tags-")
     assert "s3cret" not in file_stem(TAGS)
     assert file_stem(TAGS) != file_stem(OTHER_TAGS)
@@ -41,7 +41,7 @@ def test_a_list_that_is_too_large_is_not_read(folder):
     assert ListFiles(folder, 2).load(TAGS) is None
 
 
-def test_a_write_that_fails_leaves_what_was_there(folder, monkeypatch):
+def test_a_failed_write_leaves_the_old_file(folder, monkeypatch):
     files = ListFiles(folder, 100)
     files.keep(TAGS, b"[1]")
 
@@ -55,7 +55,7 @@ def test_a_write_that_fails_leaves_what_was_there(folder, monkeypatch):
     assert list(folder.iterdir()) == [files.path(TAGS)]
 
 
-def test_what_a_crash_left_behind_is_written_over(folder):
+def test_leftovers_of_a_crash_are_overwritten(folder):
     files = ListFiles(folder, 100)
     folder.mkdir(parents=True)
     files.path(TAGS).write_bytes(b"half of a lis")
@@ -63,7 +63,7 @@ def test_what_a_crash_left_behind_is_written_over(folder):
     assert files.load(TAGS) == b"[1]"
 
 
-def test_a_link_that_somebody_has_laid_is_not_followed(folder, tmp_path):
+def test_a_symbolic_link_is_not_followed(folder, tmp_path):
     files = ListFiles(folder, 100)
     folder.mkdir(parents=True)
     files.path(TAGS).symlink_to(tmp_path / "elsewhere")

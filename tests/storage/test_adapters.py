@@ -62,7 +62,7 @@ async def test_a_record_is_kept_for_its_source(tmp_path: Path, kept: str):
         assert (records.load(TAGS), records.load(OTHER_TAGS)) == (RECORD, None)
 
 
-async def test_what_is_wrong_with_a_source_outlives_ermon(tmp_path: Path):
+async def test_the_problem_of_a_source_survives_a_restart(tmp_path: Path):
     trouble = SourceTrouble("it shrank", 2, "digest", 1, 1795184918.0)
     async with opened(tmp_path) as store:
         assert StoredRecords(store).trouble(TAGS) == SourceTrouble()
@@ -87,7 +87,7 @@ async def test_records_and_the_client_request_id_outlive_ermon(tmp_path: Path):
 
 
 @pytest.mark.parametrize("damaged", [b"{}", b"[", b'"no guid"'])
-async def test_what_makes_no_sense_was_never_known(tmp_path: Path, damaged: bytes):
+async def test_unreadable_values_are_ignored(tmp_path: Path, damaged: bytes):
     async with opened(tmp_path) as store:
         StoredRecords(store).keep(TAGS, RECORD)
         client = StoredRecords(store).client_request_id()
@@ -139,7 +139,7 @@ async def test_drains_outlive_ermon(tmp_path: Path, drains: dict[LinkFamily, Dra
         assert kept_drains(store) == {}
 
 
-async def test_what_links_brought_outlives_ermon(tmp_path: Path):
+async def test_the_memory_of_links_survives_a_restart(tmp_path: Path):
     net = company().converge()
     assert kept_links(None) == []
     async with opened(tmp_path) as store:
@@ -169,7 +169,7 @@ async def test_the_timeline_outlives_ermon(tmp_path: Path):
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0], ids=["back", "forward"])
-async def test_what_is_kept_of_the_last_day_moves_with_the_clock(tmp_path: Path, step: float):
+async def test_the_stored_last_day_moves_with_the_clock(tmp_path: Path, step: float):
     """And what follows is stored too, although the clock was later before."""
     net, timeline = company().converge(), Timeline()
     timeline.follow(net.monitor, net.take_changes())

@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-async def test_a_span_has_what_began_before_it_and_what_ended_after_it(folder: Path):
+async def test_a_span_has_findings_that_began_before_it_or_ended_after_it(folder: Path):
     spans = {"before": (0, 10), "into": (0, 60), "inside": (60, 70), "over": (0, 900), "after": (200, 900)}
     async with opened(folder) as store:
         await store.save(
@@ -57,7 +57,9 @@ async def test_a_span_has_what_began_before_it_and_what_ended_after_it(folder: P
         assert await store.held_from() == START + 10
 
 
-async def test_what_is_not_written_yet_is_in_its_span(folder: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_findings_that_are_not_written_yet_are_in_their_span(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
     async with opened(folder) as store:
         monkeypatch.setattr(Database, "write", broken)
         await store.save(
@@ -101,7 +103,7 @@ async def test_the_links_end_with_the_retention(folder: Path):
         assert list(await store.hours(0, 2 * HOUR)) == [HOUR + 48]
 
 
-async def test_what_is_oldest_makes_room_be_it_findings_or_links(folder: Path):
+async def test_the_oldest_findings_or_links_are_removed_for_space(folder: Path):
     many = [cleared(finding(f"f{n:04}", text="x" * 2_000), START + n * 3600) for n in range(400)]
     async with opened(folder, now=START + 17 * DAY) as store:
         await store.save(many)
@@ -184,7 +186,7 @@ async def test_a_file_of_an_earlier_version_on_a_full_disk_can_still_be_read(
     assert set_aside(folder) == []
 
 
-async def test_a_disk_that_does_not_answer_leaves_what_is_known_without_it(
+async def test_with_a_disk_that_hangs_the_findings_in_memory_are_returned(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("ermon.storage.store.HISTORY_SECONDS", 0.05)

@@ -190,7 +190,7 @@ async def test_a_cleared_finding_is_open_no_longer_and_part_of_the_history(folde
         assert [found.id for found in await store.history(START, 10)] == ["f2", "f1"]
 
 
-async def test_what_is_saved_is_on_disk_when_its_waiting_ends(folder: Path):
+async def test_saved_data_is_on_disk_when_the_result_is_done(folder: Path):
     async with opened(folder) as store:
         await store.save([raised(finding())], [delivery("d1")])
         copy = folder / "copy.sqlite"
@@ -201,7 +201,7 @@ async def test_what_is_saved_is_on_disk_when_its_waiting_ends(folder: Path):
             assert connection.execute("SELECT key FROM delivery").fetchall() == [("d1",)]
 
 
-async def test_the_evidence_of_what_is_open_is_kept_up_to_date(folder: Path):
+async def test_the_evidence_of_raised_findings_is_kept_up_to_date(folder: Path):
     async with opened(folder) as store:
         await store.save([raised(finding("f1"))])
         store.refresh([finding("f1", prefixes_total=7), finding("never raised")], {})
@@ -260,13 +260,13 @@ async def test_values_are_kept_under_their_keys(folder: Path):
         assert store.value(Table.INSTALLATION, "m365") is None
 
 
-async def test_nobody_else_reads_what_is_kept(folder: Path):
+async def test_other_users_cannot_read_the_files(folder: Path):
     async with opened(folder) as store:
         await store.save([raised(finding())])
         assert modes(folder) == (0o700, {0o600})
 
 
-async def test_a_file_that_others_could_read_is_closed_to_them(folder: Path):
+async def test_a_file_that_other_users_could_read_is_made_private(folder: Path):
     async with opened(folder):
         pass
     path_of(folder).chmod(0o644)
@@ -346,7 +346,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
         ("query_only = ON", "is read-only; check its"),
     ],
 )
-async def test_what_a_disk_does_not_take_is_written_when_it_does(
+async def test_data_that_a_disk_refuses_is_written_when_it_works_again(
     folder: Path, disk: Disk, pragma: str, said: str
 ):
     told = Told()
@@ -413,7 +413,7 @@ async def test_a_folder_that_cannot_be_made_is_tried_again(tmp_path: Path, disk:
         assert [found.id for found in store.kept.findings] == ["f1"]
 
 
-async def test_a_disk_that_does_not_answer_holds_nobody_up(folder: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_disk_that_hangs_blocks_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(stores, "SAVE_SECONDS", 0.05)
     monkeypatch.setattr(stores, "HISTORY_SECONDS", 0.05)
     stuck, write = threading.Event(), Database.write
@@ -473,7 +473,7 @@ async def test_two_ermons_do_not_share_a_folder(folder: Path, disk: Disk, monkey
             await eventually(lambda: store.problem is None, "the other has ended")
 
 
-async def test_a_file_that_was_deleted_is_begun_anew(folder: Path):
+async def test_a_deleted_file_is_created_again(folder: Path):
     async with opened(folder) as store:
         await store.save([raised(finding("f1")), cleared(finding("f0"))])
         delete_files(folder)
@@ -506,7 +506,7 @@ async def test_a_broken_file_is_set_aside_and_a_new_one_begun(folder: Path, cont
         assert store.problem is None
 
 
-async def test_what_was_set_aside_is_told_for_a_while(
+async def test_a_file_that_was_set_aside_is_reported_for_a_while(
     folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(file, "SHOWN_SECONDS", 0.05)
@@ -541,7 +541,7 @@ async def test_a_file_that_breaks_while_ermon_runs_is_set_aside_and_its_state_wr
         assert [found.id for found in await store.history(START, 2)] == ["old3999", "old3998"]
 
 
-async def test_a_file_that_is_found_broken_when_it_is_read_is_told_and_replaced_at_once(folder: Path):
+async def test_damage_that_is_found_by_reading_is_reported_and_the_file_replaced_at_once(folder: Path):
     many = [cleared(finding(f"old{number:04}", text="x" * 1_000), START + number) for number in range(4_000)]
     told = Told()
     async with opened(folder, told=told) as store:
@@ -661,7 +661,7 @@ async def test_a_file_with_a_damaged_schema_is_set_aside(folder: Path, before: b
     ],
     ids=["a view for a table", "a trigger that refuses", "a trigger that deletes"],
 )
-async def test_what_is_neither_table_nor_index_of_ermon_s_is_set_aside(folder: Path, script: str):
+async def test_a_file_with_foreign_schema_objects_is_set_aside(folder: Path, script: str):
     async with opened(folder) as store:
         await store.save([raised(finding("before"))])
     with contextlib.closing(sqlite3.connect(path_of(folder))) as connection:
@@ -674,7 +674,7 @@ async def test_what_is_neither_table_nor_index_of_ermon_s_is_set_aside(folder: P
 
 
 @pytest.mark.parametrize("size", [0, 100, 4_096, 5_000])
-async def test_a_file_that_was_cut_off_loses_nothing_that_is_said_from_then_on(folder: Path, size: int):
+async def test_a_truncated_file_loses_no_later_data(folder: Path, size: int):
     async with opened(folder) as store:
         await store.save([raised(finding("before"))])
     path_of(folder).write_bytes(path_of(folder).read_bytes()[:size])
@@ -764,7 +764,7 @@ async def test_no_link_is_followed(folder: Path, tmp_path: Path, part: str):
         assert [found.id for found in store.kept.findings] == ["f1"]
 
 
-async def test_what_is_no_file_is_set_aside(folder: Path):
+async def test_a_path_that_is_not_a_file_is_set_aside(folder: Path):
     put_pipe(folder)
     async with opened(folder) as store:
         assert f"{path_of(folder)} was damaged (it is a pipe)" in (store.problem or "")
@@ -781,7 +781,7 @@ async def test_a_folder_in_which_everybody_may_write_is_not_used(folder: Path):
     assert names(folder) == []
 
 
-async def test_an_error_that_nobody_thought_of_does_not_end_the_thread(
+async def test_an_unforeseen_error_does_not_end_the_thread(
     folder: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ):
     def surprise(*_: object) -> None:

@@ -24,7 +24,7 @@ async def leaking(net: Company) -> str:
     return next(found["id"] for found in seen.data["findings"] if found["check"] == "pool-leak")
 
 
-async def test_a_finding_is_told_with_the_commands_of_its_routers_platform():
+async def test_a_finding_is_shown_with_the_commands_of_its_routers_platform():
     net = company("uplinks: {isp-a: {neighbor: 203.0.113.129}}", "routers: {edge-1: {platform: frr}}")
     net.process_up("edges").process_up("outside").converge()
     seen = await look(net, "explain", await leaking(net))
@@ -37,7 +37,7 @@ async def test_a_finding_is_told_with_the_commands_of_its_routers_platform():
     assert "Junos" not in seen.out
 
 
-async def test_all_platforms_are_told_where_nobody_knows_which_it_is(net: Company):
+async def test_commands_of_all_platforms_are_shown_if_the_platform_is_unknown(net: Company):
     seen = await look(net, "explain", await leaking(net))
     for platform in ("Junos", "BIRD", "Cisco IOS-XR"):
         assert f"     [edge-1, uplink isp-a, {platform}]" in seen.lines
@@ -57,7 +57,7 @@ async def test_a_feed_without_a_router_has_no_platform_of_its_address(net: Compa
 
 
 @pytest.mark.parametrize("platform", ["iosxe", "bird", "openbgpd", "gobgp"])
-async def test_a_command_of_several_lines_is_told_line_by_line(platform: str):
+async def test_a_command_of_several_lines_is_shown_line_by_line(platform: str):
     net = company(
         "uplinks: {isp-a: {neighbor: 203.0.113.129}}", f"routers: {{edge-1: {{platform: {platform}}}}}"
     )
@@ -72,7 +72,7 @@ async def test_a_command_of_several_lines_is_told_line_by_line(platform: str):
     assert {f"       {line}" for line in lines} <= set(seen.lines)
 
 
-async def test_what_goes_into_a_file_stands_apart_from_what_is_typed():
+async def test_lines_for_a_file_are_separate_from_commands():
     net = company("uplinks: {isp-a: {neighbor: 203.0.113.129}}", "routers: {edge-1: {platform: bird}}")
     net.process_up("edges").process_up("outside").converge()
     seen = await look(net, "explain", await leaking(net))
@@ -111,7 +111,7 @@ async def test_a_server_cannot_forge_a_line_with_a_command(net: Company):
     ]
 
 
-async def test_a_platform_without_a_command_is_said_and_no_other_stands_in_for_it():
+async def test_a_platform_without_a_command_is_named_and_not_replaced_by_another():
     net = company("routers: {edge-1: {platform: panos}, edge-2: {platform: panos}}")
     net.process_up("edges").process_up("outside").converge()
     net.announce("isp-a", "52.96.0.0/14", path="64500 12076")
@@ -131,7 +131,7 @@ async def test_only_words_that_are_left_are_explained():
     assert [line.split(":")[0] for line in left if line] == ["  TO-ISP"]
 
 
-async def test_what_recovers_says_since_when_it_is_gone_and_when_it_is_cleared(net: Company):
+async def test_a_recovering_finding_shows_since_when_it_is_gone_and_when_it_clears(net: Company):
     leak = await leaking(net.wait(30))
     assert "Gone since" not in (await look(net.wait(30), "explain", leak)).out
     seen = await look(net.withdraw("isp-a", V4.pool).wait(10), "explain", leak)
@@ -147,14 +147,14 @@ async def test_what_recovers_says_since_when_it_is_gone_and_when_it_is_cleared(n
     assert "Gone since" not in (await look(net.wait(60), "explain", leak)).out
 
 
-async def test_json_is_what_the_api_says_and_what_is_over_is_0(net: Company):
+async def test_json_is_the_answer_of_the_api_and_a_cleared_finding_exits_with_0(net: Company):
     wanted = await leaking(net)
     net.withdraw("isp-a", V4.pool).wait(70)
     seen = await look(net, "explain", wanted, "--json")
     assert (seen.code, seen.data["finding"]["state"]) == (0, "cleared")
 
 
-async def test_a_finding_that_nobody_knows_is_told(net: Company):
+async def test_an_unknown_finding_is_an_error(net: Company):
     seen = await look(net, "explain", "0123456789abcdef")
     assert seen.code == 3
     assert "--storage.retention" in seen.err

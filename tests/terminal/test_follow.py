@@ -32,7 +32,7 @@ def _come_back_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "RETRY_SECONDS", 0.01)
 
 
-async def test_what_happens_is_told_and_what_was_missed_too(net: Company):
+async def test_events_are_reported_and_missed_ones_too(net: Company):
     site = Site(net).tell()
     app = make_app(site.context())
     async with TestServer(app) as server, Client(make_target(str(server.make_url("/")))) as client:
@@ -101,7 +101,7 @@ async def test_an_event_that_makes_no_sense_is_a_loss_and_a_snapshot_follows(net
         assert event.kind == "snapshot"
 
 
-async def test_nobody_there_in_the_first_place_is_told_at_once():
+async def test_an_unreachable_daemon_is_reported_at_once():
     async with Client(make_target(f"http://127.0.0.1:{unused_port()}")) as client:
         with pytest.raises(UnreachableError, match="cannot be reached"):
             await anext(follow(client, Picture(client.name)))
@@ -116,7 +116,7 @@ async def test_nobody_there_in_the_first_place_is_told_at_once():
         ("text/event-stream", b"event: snapshot\ndata: 3\n\n", "is not an answer of ermon's API"),
     ],
 )
-async def test_something_else_there_is_told(content_type: str, body: bytes, problem: str):
+async def test_another_server_is_reported(content_type: str, body: bytes, problem: str):
     async def handler(_: web.Request) -> web.Response:
         return web.Response(body=body, content_type=content_type)
 

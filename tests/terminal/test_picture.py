@@ -90,7 +90,7 @@ def test_a_leak_and_its_end_are_lines_of_a_log(follower: Follower):
     assert cleared[-1] == "● All is well."
 
 
-def test_a_feed_that_is_lost_takes_the_links_with_it(follower: Follower):
+def test_links_change_with_a_lost_feed(follower: Follower):
     follower.net.down("edge-1")
     told = follower.settle()
     assert "▲ feed edge-1: up → down: closing connection" in told
@@ -108,7 +108,7 @@ def test_nothing_new_is_no_line(follower: Follower):
     assert follower.settle() == []
 
 
-def test_the_beginning_tells_how_it_stands(net: Company):
+def test_the_first_lines_report_the_present_state(net: Company):
     net.announce("isp-a", V4.pool, path="64500").wait(1)
     lines = list(beginning(facts(picture_of(snapshot_of(net)))))
     fact = f"NAT pool chi {V4.pool} is advertised to isp-a by edge-1"
@@ -143,7 +143,7 @@ def test_the_worst_finding_is_first_then_the_oldest(net: Company):
     assert raised[0].since < raised[1].since
 
 
-def test_its_clock_is_the_daemon_s_and_goes_on(net: Company):
+def test_its_clock_follows_the_daemon(net: Company):
     seconds = 100.0
     picture = Picture("there", clock=lambda: seconds)
     picture.take("snapshot", snapshot_of(net))
@@ -164,13 +164,13 @@ def test_its_clock_is_the_daemon_s_and_goes_on(net: Company):
         ("pool", {"pool": "chi", "advertised": {"ipv4": "yes"}}),
     ],
 )
-def test_what_ermon_never_says_is_not_taken(net: Company, kind: str, data: Any):
+def test_invalid_data_is_refused(net: Company, kind: str, data: Any):
     picture = picture_of(snapshot_of(net))
     with pytest.raises(UnreachableError, match="is not an answer of ermon's API"):
         picture.take(kind, data)
 
 
-def test_what_is_not_known_here_is_passed_over(net: Company):
+def test_unknown_kinds_and_places_are_ignored(net: Company):
     picture = picture_of(snapshot_of(net))
     before = facts(picture)
     for kind, data in (

@@ -15,7 +15,7 @@ def words(seen: Seen) -> str:
 
 
 @BOTH_FAMILIES
-async def test_a_route_says_by_which_link_it_came_and_with_what(net: Company, space: Space):
+async def test_a_route_shows_its_link_and_attributes(net: Company, space: Space):
     seen = await look(net, "routes", space.exchange)
     assert seen.code == 0
     assert seen.lines[0] == f"To {space.exchange}"
@@ -26,7 +26,7 @@ async def test_a_route_says_by_which_link_it_came_and_with_what(net: Company, sp
 
 
 @BOTH_FAMILIES
-async def test_what_covers_a_prefix_and_what_is_inside_stands_apart(net: Company, space: Space):
+async def test_covering_and_more_specific_routes_are_separate(net: Company, space: Space):
     net.announce("isp-a", space.own, space.pool_part, path="64500")
     seen = await look(net, "routes", space.pool)
     exact, rest = seen.out.split(f"Covering {space.pool}")
@@ -37,7 +37,7 @@ async def test_what_covers_a_prefix_and_what_is_inside_stands_apart(net: Company
 
 
 @BOTH_FAMILIES
-async def test_who_does_not_have_it_is_told(net: Company, space: Space):
+async def test_feeds_without_the_prefix_are_listed(net: Company, space: Space):
     net.announce("isp-a", space.own, path="64500")
     told = words(await look(net, "routes", space.pool))
     assert f"○ isp-a: only a less specific route, {space.own}" in told
@@ -50,12 +50,12 @@ async def test_an_address_is_its_host_prefix(net: Company):
     assert V4.pool in seen.out
 
 
-async def test_paths_are_told_apart(net: Company):
+async def test_paths_of_one_prefix_are_distinguished(net: Company):
     net.announce("edge-1", V4.extra, via="203.0.113.2", path="12076", path_id=7)
     assert "path id 7" in words(await look(net, "routes", V4.extra))
 
 
-async def test_one_match_on_one_feed_in_json_is_what_the_api_says(net: Company):
+async def test_one_match_on_one_feed_in_json_is_the_answer_of_the_api(net: Company):
     seen = await look(net, "routes", V4.exchange, "--match=exact", "--feed=edge-2", "--json")
     assert list(seen.data) == ["exact"]
     assert [(route["feed"], route["link"]) for route in seen.data["exact"]["routes"]] == [
@@ -63,7 +63,7 @@ async def test_one_match_on_one_feed_in_json_is_what_the_api_says(net: Company):
     ]
 
 
-async def test_no_route_is_1_and_where_that_proves_nothing_is_told(net: Company):
+async def test_no_route_exits_with_1_and_names_feeds_that_prove_nothing(net: Company):
     seen = await look(net.down("isp-a"), "routes", "233.252.0.0/24")
     assert seen.code == 1
     assert words(seen).startswith(
@@ -82,7 +82,7 @@ async def test_no_route_is_1_and_where_that_proves_nothing_is_told(net: Company)
         ("Exchange Online", "With community 12076:5010 or 12076:5110"),
     ],
 )
-async def test_routes_are_found_by_what_they_carry(net: Company, query: str, told: str):
+async def test_routes_are_found_by_asn_and_community(net: Company, query: str, told: str):
     seen = await look(net, "routes", *query.split())
     assert seen.code == 0
     assert told in words(seen)
@@ -90,7 +90,7 @@ async def test_routes_are_found_by_what_they_carry(net: Company, query: str, tol
     assert "keep only what the policy needs; the routers may have more." in words(seen)
 
 
-async def test_a_name_shows_what_it_names(net: Company):
+async def test_a_name_shows_its_places(net: Company):
     seen = await look(net, "routes", "chicago")
     assert (seen.code, seen.lines[0]) == (0, "● circuit chicago  Chicago, us, microsoft peering")
     assert "● link primary of circuit chicago" in words(seen)
@@ -114,7 +114,9 @@ async def test_no_route_with_a_community_is_1(net: Company):
         ("\x1b[2J", "is not a prefix, address, ASN, community or name."),
     ],
 )
-async def test_what_is_nothing_is_2_and_says_what_would_be_right(net: Company, query: str, error: str):
+async def test_an_invalid_query_exits_with_2_and_says_what_would_be_right(
+    net: Company, query: str, error: str
+):
     seen = await look(net, "routes", query)
     assert (seen.code, seen.out) == (2, "")
     assert error in seen.err

@@ -49,7 +49,7 @@ async def test_a_good_day_is_0(net: Company):
         ("Pacific/Kiritimati", "since 01:07:42 UTC+14 (11:07:42 UTC)"),
     ],
 )
-async def test_a_time_stands_here_and_in_utc(
+async def test_times_are_shown_in_the_local_zone_and_in_utc(
     net: Company, clock_of: Callable[[str], None], zone: str, told: str
 ):
     clock_of(zone)
@@ -59,7 +59,7 @@ async def test_a_time_stands_here_and_in_utc(
 
 
 @BOTH_FAMILIES
-async def test_a_leak_is_1_and_says_what_where_since_when_and_what_to_do(net: Company, space: Space):
+async def test_a_leak_exits_with_1_and_shows_place_time_and_steps(net: Company, space: Space):
     net.announce("isp-a", space.pool, path="64500").wait(75)
     seen = await look(net, "status")
     assert (seen.code, seen.lines[0]) == (1, f"▲ NAT pool chi {space.pool} is advertised to isp-a by edge-1.")
@@ -76,7 +76,7 @@ async def test_a_leak_is_1_and_says_what_where_since_when_and_what_to_do(net: Co
     assert f"▲ isp-a {family}" in seen.section("NAT pools")
 
 
-async def test_what_is_quiet_on_purpose_says_why_and_until_when(net: Company):
+async def test_windows_and_exceptions_show_reason_and_end(net: Company):
     begins, ends = (datetime.fromtimestamp(net.now + seconds, UTC) for seconds in (0, 3600))
     net.monitor.maintain(
         [
@@ -98,7 +98,9 @@ async def test_what_is_quiet_on_purpose_says_why_and_until_when(net: Company):
 
 
 @BOTH_FAMILIES
-async def test_what_outlasts_its_maintenance_has_lasted_as_long_in_every_place(net: Company, space: Space):
+async def test_a_finding_that_outlasts_its_maintenance_has_the_same_age_everywhere(
+    net: Company, space: Space
+):
     begins, ends = (datetime.fromtimestamp(net.now + seconds, UTC) for seconds in (0, 20))
     window = MaintenanceWindow(begins, ends, "new optics", circuit="chicago", link="primary")
     net.monitor.maintain([window], net.now)
@@ -140,14 +142,14 @@ async def test_a_router_is_not_waited_for_since_before_ermon_was_started(net: Co
     assert " min" in (await look(net.converge().wait(180), "status")).section("Feeds")
 
 
-async def test_nothing_raised_and_unseen_is_4_and_says_so_first(net: Company):
+async def test_unseen_without_findings_exits_with_4_and_is_the_headline(net: Company):
     seen = await look(net.down("outside"), "status")
     assert seen.code == 4
     assert seen.first == "◆ ermon cannot see everything: 1 of 10 feeds is down. outside: down."
 
 
 @BOTH_FAMILIES
-async def test_what_is_noticed_is_4_and_says_when_it_will_be_raised(net: Company, space: Space):
+async def test_a_noticed_violation_exits_with_4_and_shows_when_it_will_be_raised(net: Company, space: Space):
     seen = await look(net.lose("chicago-primary", space.family).wait(4), "status")
     assert (seen.code, seen.lines[0][:19]) == (4, "▲ Noticed: Link pri")
     assert "raised at 11:07:52 UTC if it lasts." in seen.first
@@ -155,7 +157,7 @@ async def test_what_is_noticed_is_4_and_says_when_it_will_be_raised(net: Company
 
 
 @BOTH_FAMILIES
-async def test_what_recovers_is_1_and_says_since_when_it_is_gone(net: Company, space: Space):
+async def test_a_recovering_finding_exits_with_1_and_shows_since_when_it_is_gone(net: Company, space: Space):
     net.announce("isp-a", space.pool, path="64500").wait(30)
     seen = await look(net.withdraw("isp-a", space.pool).wait(10), "status")
     assert (seen.code, seen.lines[0][:21]) == (1, "○ Recovering: NAT poo")
@@ -217,7 +219,7 @@ async def test_a_finding_for_information_does_not_count(net: Company):
     assert "○ info" in seen.section("Findings")
 
 
-def test_wrong_and_blind_are_both_told(net: Company):
+def test_problems_and_blind_feeds_are_both_shown(net: Company):
     net.announce("isp-a", V4.pool, path="64500").down("outside").wait(1)
     headline = picture_of(snapshot_of(net)).status.headline
     assert headline.kind == "wrong"
@@ -227,7 +229,7 @@ def test_wrong_and_blind_are_both_told(net: Company):
     )
 
 
-def test_what_is_not_known_here_is_no_good_news(net: Company):
+def test_unknown_states_are_shown_as_bad(net: Company):
     snapshot = snapshot_of(net.announce("isp-a", V4.pool, path="64500").wait(1))
     snapshot["status"]["headline"] = {
         "kind": "apocalypse",
@@ -242,7 +244,7 @@ def test_what_is_not_known_here_is_no_good_news(net: Company):
     assert seen.section("Findings").startswith("▲ apocalyptic NAT pool chi")
 
 
-async def test_nobody_there_is_3():
+async def test_an_unreachable_daemon_exits_with_3():
     seen = await look_at(f"http://127.0.0.1:{unused_port()}", "status")
     assert (seen.code, seen.out) == (3, "")
     assert "cannot be reached" in seen.err
@@ -268,7 +270,7 @@ async def test_a_link_is_shown_in_each_family(net: Company):
     assert "primary IPv6" in seen.section("NAT pools")
 
 
-def test_what_is_wrong_stands_first(net: Company):
+def test_problems_come_first(net: Company):
     net.withdraw("edge-3", V4.exchange, V4.sharepoint).down("outside").wait(1)
     seen = drawn(snapshot_of(net))
     assert seen.section("Circuits").startswith("▲ dallas")
@@ -278,7 +280,7 @@ def test_what_is_wrong_stands_first(net: Company):
     assert "None" not in seen.out
 
 
-def test_a_required_service_that_is_missing_stands_out(net: Company):
+def test_a_missing_required_service_is_highlighted(net: Company):
     snapshot = snapshot_of(net)
     link = snapshot["status"]["circuits"]["chicago"]["links"]["primary"]
     link |= {"service_routes": {"teams": 2, "exchange": 0}, "services": {}}
@@ -329,7 +331,7 @@ def test_where_there_is_no_other_link_none_is_missing_there(net: Company):
     assert "chi ● chicago primary no others ○ no" in drawn(snapshot).section("NAT pools")
 
 
-def test_services_by_family_and_draining_are_shown_where_the_daemon_tells_them(net: Company):
+def test_services_by_family_and_draining_are_shown_if_the_daemon_sends_them(net: Company):
     snapshot = snapshot_of(net)
     link = snapshot["status"]["circuits"]["chicago"]["links"]["primary"]
     link |= {
@@ -352,7 +354,7 @@ def test_a_newer_daemon_may_say_more_and_an_older_one_less(net: Company):
     assert "IPv4 ◆ resting" in drawn(snapshot).section("Circuits")
 
 
-def test_of_many_only_what_is_wrong_is_shown(net: Company):
+def test_of_many_only_those_with_a_problem_are_shown(net: Company):
     snapshot = snapshot_of(net)
     status = snapshot["status"]
     feed, circuit, pool = status["feeds"]["outside"], status["circuits"]["dallas"], status["pools"]["dal"]
@@ -371,7 +373,7 @@ def test_of_many_only_what_is_wrong_is_shown(net: Company):
     assert "--all" not in complete.out
 
 
-async def test_what_was_cleared_lately_is_at_the_end(net: Company):
+async def test_recently_cleared_findings_are_at_the_end(net: Company):
     net.announce("isp-a", V4.pool, path="64500").wait(30).withdraw("isp-a", V4.pool).wait(61)
     seen = await look(net, "status")
     assert seen.code == 0
@@ -400,7 +402,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_state_is_lost(net: Company, w
     assert all(shape in seen.section("Circuits") for shape in "●◆")
 
 
-async def test_what_a_peer_says_is_shown_and_steers_nothing(net: Company):
+async def test_text_of_a_peer_is_shown_without_control_characters(net: Company):
     net.monitor.apply(SessionDown(net.now, "outside", HOSTILE))
     seen = await look(net.wait(40), "status")
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", seen.out)
@@ -443,7 +445,7 @@ def test_a_terminal_without_the_shapes_gets_others(net: Company):
     assert "Z?rich" in out
 
 
-def test_a_watch_shows_what_the_terminal_has_lines_for(net: Company):
+def test_a_watch_shows_as_much_as_fits_on_the_terminal(net: Company):
     out = io.StringIO()
     console = make_console(out)
     console.height = 10
@@ -457,7 +459,7 @@ def test_a_watch_shows_what_the_terminal_has_lines_for(net: Company):
 # Scripts ---------------------------------------------------------------------------------------------
 
 
-async def test_json_is_what_the_api_says(net: Company):
+async def test_json_is_the_answer_of_the_api(net: Company):
     net.announce("isp-a", V4.pool, path="64500").wait(1)
     seen = await look(net, "status", "--json")
     assert seen.code == 1

@@ -64,7 +64,7 @@ def answering(body: bytes | str, status: int = 200, **headers: str) -> Handler:
         "http://[::1",
     ],
 )
-async def test_what_is_no_address_is_wrong_usage(text: str):
+async def test_an_invalid_address_is_wrong_usage(text: str):
     run = await ask(text)
     assert (run.code, run.out) == (2, "")
     assert run.err == (
@@ -86,7 +86,7 @@ async def test_a_password_in_the_address_is_refused_and_not_printed():
     assert "secret" not in run.err + run.out
 
 
-async def test_a_path_before_ermons_own_is_kept(net: Company):
+async def test_a_path_prefix_is_kept(net: Company):
     inner = make_app(Site(net).context())
     outer = web.Application()
     outer.add_subapp("/ermon", inner)
@@ -97,7 +97,7 @@ async def test_a_path_before_ermons_own_is_kept(net: Company):
 # Nobody, or somebody else ----------------------------------------------------------------------------
 
 
-async def test_nobody_listens():
+async def test_without_a_listener_it_fails():
     port = unused_port()
     run = await ask(f"http://127.0.0.1:{port}")
     assert (run.code, run.out) == (3, "")
@@ -126,7 +126,7 @@ async def test_nobody_listens():
         ),
     ],
 )
-async def test_whoever_answers_otherwise_is_not_ermon(handler: Handler, words: str):
+async def test_other_answers_are_not_ermons(handler: Handler, words: str):
     async with stranger(handler) as url:
         run = await ask(url)
     assert (run.code, run.out) == (3, "")
@@ -155,7 +155,7 @@ async def test_an_answer_that_breaks_off():
     assert "Is that an ermon?" in run.err
 
 
-async def test_an_answer_that_never_comes(monkeypatch: pytest.MonkeyPatch):
+async def test_an_answer_that_never_arrives_times_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.05)
     done = asyncio.Event()
 
@@ -170,7 +170,7 @@ async def test_an_answer_that_never_comes(monkeypatch: pytest.MonkeyPatch):
     assert "no answer within 0.05 s" in run.err
 
 
-async def test_answers_that_take_too_long_together(monkeypatch: pytest.MonkeyPatch):
+async def test_answers_that_take_too_long_together_time_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(asking, "TOTAL_SECONDS", 0.05)
     done = asyncio.Event()
 
@@ -196,7 +196,7 @@ async def test_an_answer_without_end_is_not_read_to_it(monkeypatch: pytest.Monke
     assert "the answer is longer than 100000 bytes" in run.err
 
 
-async def test_what_is_no_prefix_is_not_ermons(client: Client):
+async def test_an_answer_with_an_invalid_prefix_is_not_ermons(client: Client):
     status = {"status": "success", "data": await client.data("/api/v1/status")}
     status["data"]["pools"]["chi"]["prefixes"] = ["everything"]
     async with stranger(answering(json.dumps(status))) as url:
@@ -216,7 +216,7 @@ async def test_a_circuit_that_is_not_there(net: Company):
     assert run.err == f"ermon: there is no circuit 'denver' at {where}: there are chicago, dallas\n"
 
 
-async def test_the_routes_of_the_circuit_alone_are_asked_for(net: Company):
+async def test_only_the_routes_of_the_circuit_are_requested(net: Company):
     async with TestServer(make_app(Site(net).context())) as server:
         snapshot = await take_snapshot(make_target(str(server.make_url("/"))), "chicago")
     assert {feed for feed, _ in snapshot.tables} == {
@@ -229,7 +229,7 @@ async def test_the_routes_of_the_circuit_alone_are_asked_for(net: Company):
 
 
 @pytest.mark.parametrize("space", [V4, V6], ids=["ipv4", "ipv6"])
-async def test_tables_that_are_cut_are_asked_for_in_parts(
+async def test_truncated_tables_are_requested_in_parts(
     net: Company, space: Space, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(routes, "MAX_ROUTES", 10)
@@ -244,7 +244,7 @@ async def test_tables_that_are_cut_are_asked_for_in_parts(
     assert table.complete
 
 
-async def test_a_table_without_end_is_not_asked_for_to_it(net: Company, monkeypatch: pytest.MonkeyPatch):
+async def test_the_number_of_requests_for_a_table_is_limited(net: Company, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(routes, "MAX_ROUTES", 10)
     monkeypatch.setattr(asking, "MAX_TABLE_REQUESTS", 5)
     net.announce("chicago-primary", *V4.many(200), path="64500").wait(1)

@@ -161,7 +161,7 @@ async def test_one_feed_that_proves_the_fact_is_enough():
     assert (await put_to_the_test(net)).code == 0
 
 
-async def test_a_mirror_that_shows_nothing_is_not_believed(net: Company):
+async def test_an_empty_mirror_proves_nothing(net: Company):
     net.down("isp-a").reconnect("isp-a").wait(60)
     run = await put_to_the_test(net)
     assert run.not_passed() == {"sight": "unknown"}
@@ -203,7 +203,9 @@ async def test_a_link_that_nothing_is_known_of_has_no_number_of_routes(net: Comp
 
 
 @BOTH_FAMILIES
-async def test_a_link_that_is_down_advertises_nothing_whatever_its_mirror_shows(net: Company, space: Space):
+async def test_a_link_that_is_down_advertises_nothing_although_its_mirror_shows_routes(
+    net: Company, space: Space
+):
     run = await put_to_the_test(net.lose("chicago-primary", space.family).wait(60))
     down, up = f"0 of 200 {NAMES[space.family]}", f"1 of 200 {NAMES[space.family]}"
     primary, _, secondary = run.step("limits")["summary"].partition("; ")

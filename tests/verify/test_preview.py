@@ -61,7 +61,7 @@ def test_a_check_that_waits_is_waited_for(net: Company):
     assert checks(found.raised) == ["prefix-missing"]
 
 
-def test_nothing_is_said_of_a_feed_that_the_daemon_does_not_have(net: Company):
+def test_feeds_that_the_daemon_does_not_have_are_left_out(net: Company):
     found = previewed(net, PLANT)
     assert found.new_feeds == ("edge-5", "edge-6", "plant-primary", "plant-secondary")
     assert "feed-down" not in checks(found.raised)
@@ -78,7 +78,7 @@ def test_routes_of_a_feed_at_another_address_are_not_judged(net: Company):
     )
 
 
-async def test_the_command_asks_a_daemon_and_exits_with_1_for_what_would_wake_somebody(
+async def test_the_command_exits_with_1_if_a_warning_or_critical_finding_would_be_raised(
     tmp_path: Path, capsys
 ):
     net = converged()

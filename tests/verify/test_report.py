@@ -84,7 +84,7 @@ async def test_a_report_is_read_as_it_was_written(net: Company, tmp_path: Path):
         (b"[" * 100_000, "is not a report of `ermon verify --json`"),
     ],
 )
-def test_what_is_no_report(tmp_path: Path, content: bytes, words: str):
+def test_an_invalid_report_is_refused(tmp_path: Path, content: bytes, words: str):
     file = tmp_path / "before.json"
     file.write_bytes(content)
     with pytest.raises(ReportError) as error:
@@ -145,7 +145,7 @@ def prefix_changes(run: Run) -> list[dict[str, Any]]:
     return circuit["prefixes"]
 
 
-async def test_nothing_has_changed(net: Company, file: Path):
+async def test_equal_reports_have_no_changes(net: Company, file: Path):
     await remember(net, file)
     run = await put_to_the_test(net.wait(3600), before=file)
     assert run.code == 0
@@ -178,7 +178,7 @@ async def test_a_step_that_got_better(net: Company, file: Path):
     assert changes(run) == {"internet": ("better", "fail", "pass")}
 
 
-async def test_what_was_wrong_before_and_still_is_fails_without_being_worse(net: Company, file: Path):
+async def test_a_step_that_failed_before_fails_without_being_worse(net: Company, file: Path):
     net.announce("isp-a", V4.pool, path="64500").wait(1)
     await remember(net, file)
     run = await put_to_the_test(net.wait(60), before=file)
@@ -205,7 +205,7 @@ async def test_to_lose_sight_is_worse(net: Company, file: Path):
     assert run.code == 1
 
 
-async def test_a_step_that_is_no_longer_asked_is_worse(net: Company, file: Path):
+async def test_a_missing_step_is_worse(net: Company, file: Path):
     await remember(net, file)
     lax = "circuits: {chicago: {receive: null}}"
     run = await put_to_the_test(converged(lax), before=file)
@@ -245,7 +245,7 @@ async def test_prefixes_that_came_and_went(net: Company, file: Path, space: Spac
     )
 
 
-async def test_prefixes_that_nobody_sees_only_seem_to_be_gone(net: Company, file: Path):
+async def test_unseen_prefixes_only_seem_to_be_gone(net: Company, file: Path):
     await remember(net, file)
     run = await put_to_the_test(net.down("edge-2"), before=file)
     assert [(c["link"], c["complete"]) for c in prefix_changes(run)] == [("secondary", False)] * 2
@@ -268,7 +268,7 @@ async def test_one_circuit_is_compared_with_itself_alone(net: Company, file: Pat
     assert [c["circuit"] for c in run.report["comparison"]["circuits"]] == ["chicago"]
 
 
-async def test_an_earlier_report_that_says_nothing_of_the_circuit(net: Company, file: Path):
+async def test_an_earlier_report_without_the_circuit_is_refused(net: Company, file: Path):
     await remember(net, file, "chicago")
     run = await put_to_the_test(net, "dallas", before=file)
     assert (run.code, run.err) == (2, f"ermon: {file}: says nothing of circuit 'dallas', only of chicago\n")

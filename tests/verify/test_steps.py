@@ -18,7 +18,7 @@ def test_there_is_every_step_that_a_check_can_name_in_its_order():
 
 
 @pytest.mark.whole_catalogue
-def test_every_check_is_asked_by_its_step_or_left_out_for_a_reason():
+def test_every_check_belongs_to_a_step_or_is_left_out_for_a_reason():
     asked = [check.name for kind in STEPS for check, _ in kind.asked]
     others = [
         name for name, check in CATALOGUE.items() if isinstance(check.acceptance, ReadFromState | NotTested)
@@ -62,7 +62,7 @@ async def test_a_link_that_is_down_fails_the_circuit(net: Company, space: Space)
 
 
 @BOTH_FAMILIES
-async def test_what_is_compared_with_a_link_that_is_down_is_not_known(net: Company, space: Space):
+async def test_a_comparison_with_a_link_that_is_down_is_unknown(net: Company, space: Space):
     net.lose("chicago-primary", space.family).wait(10)
     run = await put_to_the_test(net)
     for step, check in (("received-equal", "link-asymmetry"), ("advertised-equal", "advertised-asymmetry")):
@@ -115,7 +115,7 @@ async def test_a_prefix_on_one_link_only(net: Company, space: Space):
 
 
 @BOTH_FAMILIES
-async def test_what_microsoft_must_not_send(net: Company, space: Space):
+async def test_forbidden_routes_from_microsoft_fail(net: Company, space: Space):
     net.microsoft_sends("chicago-primary", space.default)
     net.microsoft_sends("chicago-secondary", space.default).wait(1)
     run = await put_to_the_test(net)
@@ -136,7 +136,7 @@ async def test_a_link_that_microsoft_drains(net: Company):
 
 @BOTH_FAMILIES
 @pytest.mark.parametrize("forbidden", ["own_other", "private", "default", "internet_only_part", "exchange"])
-async def test_what_must_not_be_advertised(net: Company, space: Space, forbidden: str):
+async def test_forbidden_advertisements_fail(net: Company, space: Space, forbidden: str):
     for link in ("chicago-primary", "chicago-secondary"):
         net.announce(link, getattr(space, forbidden), path="64500")
     run = await put_to_the_test(net.wait(30))
@@ -286,7 +286,7 @@ async def test_links_pools_and_feeds_are_judged_with_their_checks_switched_off()
     assert run.step("sight")["status"] == "unknown"
 
 
-async def test_what_the_configuration_does_not_ask_is_named(net: Company):
+async def test_checks_that_the_configuration_does_not_use_are_named(net: Company):
     run = await put_to_the_test(net, "dallas")
     not_asked = set(run.circuit("dallas")["not_asked"])
     assert {"service-missing", "prefix-missing", "prefix-count-low", "prefix-not-advertised"} <= not_asked
@@ -294,7 +294,7 @@ async def test_what_the_configuration_does_not_ask_is_named(net: Company):
     assert "counts" not in [step["id"] for step in run.circuit("dallas")["steps"]]
 
 
-async def test_what_is_asked_on_microsoft_peering_alone_is_not_missed_on_a_private_circuit():
+async def test_checks_of_microsoft_peering_are_not_missing_on_a_private_circuit():
     run = await put_to_the_test(converged(PLANT), "plant")
     not_asked = set(run.circuit("plant")["not_asked"])
     assert {"prefix-missing", "prefix-count-low", "advertised-undeclared", "prefix-unlisted"} <= not_asked

@@ -77,7 +77,7 @@ async def test_a_leak_names_pool_prefix_path_feed_and_router(net: Company):
     assert out.endswith("\nNot accepted: 1 of 14 steps fail.\n")
 
 
-async def test_what_cannot_be_told_is_not_accepted(net: Company):
+async def test_an_unknown_step_is_not_accepted(net: Company):
     out = (await put_to_the_test(net.down("outside"), as_json=False)).out
     assert "? Nothing leaks to the internet" in out
     assert out.endswith("\nNot accepted: 2 of 14 steps are unknown.\n")
@@ -93,7 +93,7 @@ async def test_no_line_is_wider_than_the_page(net: Company, tmp_path: Path):
     assert "Also raised, but no part of this test" in out
 
 
-async def test_what_changed_is_told_step_by_step_and_prefix_by_prefix(net: Company, tmp_path: Path):
+async def test_changes_are_shown_by_step_and_by_prefix(net: Company, tmp_path: Path):
     before = tmp_path / "before.json"
     (await put_to_the_test(net)).save(before)
     net.announce("isp-a", V4.pool, path="64500").lose("chicago-primary", "ipv6").wait(10)
@@ -108,7 +108,7 @@ async def test_what_changed_is_told_step_by_step_and_prefix_by_prefix(net: Compa
     )
 
 
-async def test_nothing_new_is_told_as_such(net: Company, tmp_path: Path):
+async def test_no_changes_are_reported_as_such(net: Company, tmp_path: Path):
     before = tmp_path / "before.json"
     (await put_to_the_test(net)).save(before)
     out = (await put_to_the_test(net, as_json=False, before=before)).out
@@ -134,7 +134,7 @@ def test_a_terminal_without_unicode_gets_ascii():
     assert "x ?ber\n        seen on isp-a ; x: 1\n" in stream.buffer.getvalue().decode("ascii")
 
 
-def test_a_peers_own_words_cannot_steer_the_terminal():
+def test_text_of_a_peer_cannot_control_the_terminal():
     hostile = "\x1b]0;owned\x07 \x9b2J \u202e"
     shown = printed(report(Proof(Outcome.UNKNOWN, hostile, details={"reason": hostile})))
     assert not set(shown) & {"\x1b", "\x07", "\x9b", "\u202e"}
@@ -160,7 +160,7 @@ async def test_exabgp_that_does_not_run_is_the_one_answer_to_all_steps(net: Comp
     assert as_json.circuit()["blinded_by"] == "Nothing can be judged: ExaBGP does not run (exited)"
 
 
-async def test_what_another_exabgp_shows_is_judged_all_the_same(net: Company):
+async def test_the_feeds_of_another_exabgp_are_still_judged(net: Company):
     net.process_down().wait(6)
     out = (await put_to_the_test(net, as_json=False)).out
     assert "Nothing can be judged" not in out
@@ -176,5 +176,5 @@ def test_times_stand_here_and_in_utc_each_with_its_zone(clock_of: Callable[[str]
     assert told.splitlines()[1].endswith(here)
 
 
-def test_what_is_no_time_stays_as_it_is():
+def test_text_that_is_not_a_time_is_unchanged():
     assert "yesterday" in printed(report(time="yesterday"))

@@ -29,7 +29,7 @@ async def test_a_failure_is_not_accepted(net: Company):
     assert (run.code, run.report["status"]) == (1, "fail")
 
 
-async def test_what_is_only_unknown_is_not_accepted_either(net: Company):
+async def test_an_unknown_step_is_not_accepted_either(net: Company):
     run = await put_to_the_test(net.down("outside"))
     assert (run.code, run.report["status"]) == (1, "unknown")
 
@@ -52,7 +52,7 @@ async def test_text_and_json_agree(net: Company):
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-async def test_maintenance_in_force_is_told_and_makes_nothing_right(net: Company, family: Family):
+async def test_open_maintenance_is_shown_and_makes_no_step_pass(net: Company, family: Family):
     starts, ends = (datetime.fromtimestamp(net.now + later, UTC) for later in (0, 3600))
     window = MaintenanceWindow(starts, ends, "circuit move", circuit="chicago", id="1a2b", by="anna")
     net.monitor.maintain([window], net.now)

@@ -82,7 +82,7 @@ async def test_one_link_may_be_accepted(client: Client, site: Site) -> None:
         ({"severity": "info"}, "the body is not a valid request"),
     ],
 )
-async def test_what_cannot_be_accepted_is_refused(
+async def test_other_findings_cannot_be_accepted(
     client: Client, change: dict[str, str], problem: str
 ) -> None:
     status, error = await send(client, WANTED | change)
@@ -90,7 +90,7 @@ async def test_what_cannot_be_accepted_is_refused(
     assert problem in error
 
 
-async def test_what_is_below_the_minimum_stays_violated(tmp_path: Path) -> None:
+async def test_a_level_below_the_minimum_stays_violated(tmp_path: Path) -> None:
     site = Site(lessened("circuits: {chicago: {receive: {minimum: {ipv4: 20}}}}")).tell()
     async with site.controlled(tmp_path) as client:
         _, accepted = await send(client, WANTED)
@@ -98,6 +98,6 @@ async def test_what_is_below_the_minimum_stays_violated(tmp_path: Path) -> None:
     assert len(site.net.raised("prefix-count-low")) == 2
 
 
-async def test_it_needs_the_right_to_change_anything() -> None:
+async def test_accepting_needs_the_right_to_make_changes() -> None:
     async with TestClient(TestServer(make_app(Site(lessened()).tell().context()))) as http:
         assert (await send(Client(http), WANTED))[0] == 403

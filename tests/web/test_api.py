@@ -108,7 +108,7 @@ async def test_a_process_that_is_lost_in_the_status(client: Client, site: Site):
     assert processes["edges"]["state"] == "up"
 
 
-async def test_what_a_process_is_not_kept_from_is_in_the_status_as_in_the_metrics(client: Client, site: Site):
+async def test_missing_confinement_is_in_the_status_as_in_the_metrics(client: Client, site: Site):
     telemetry = site.telemetry
     for missing, told in (((), []), (("ports", "signals"), ["ports", "signals"]), (None, None)):
         telemetry.confined("edges", missing)
@@ -172,7 +172,7 @@ async def with_history(site: Site) -> AsyncIterator[Client]:
 
 
 @pytest.mark.parametrize("write", [str, rfc3339], ids=["seconds", "RFC 3339"])
-async def test_what_was_raised_or_not_yet_cleared_since_a_time(
+async def test_findings_that_were_raised_or_not_yet_cleared_since_a_time(
     with_history: Client, site: Site, write: Callable[[float], str]
 ):
     client, start = with_history, site.net.start
@@ -193,7 +193,7 @@ async def test_what_was_raised_or_not_yet_cleared_since_a_time(
     assert await since(start + 3600) == leaks[:1], "what is raised has not ended"
 
 
-async def test_an_answer_that_is_cut_says_so(site: Site):
+async def test_a_truncated_answer_says_so(site: Site):
     times = [site.net.start - number for number in range(api.MAX_HISTORY + 1, 0, -1)]
     site.past = KeptPast(map(past_finding, times))
     async with TestClient(TestServer(make_app(site.context()))) as http:
@@ -257,7 +257,7 @@ async def test_the_statuses_follow_a_reload(client: Client, site: Site):
 
 
 @BOTH_FAMILIES
-async def test_a_route_of_an_edge_table_says_which_link_brought_it(client: Client, space: Space):
+async def test_a_route_of_an_edge_table_has_its_link(client: Client, space: Space):
     found = await client.data("/api/v1/routes", prefix=space.exchange, feed="edge-1")
     assert found["routes"] == [
         {
@@ -302,7 +302,7 @@ async def test_an_address_means_its_host_prefix(client: Client, site: Site, spac
 
 
 @BOTH_FAMILIES
-async def test_a_route_that_fits_no_link_says_so(client: Client, site: Site, space: Space):
+async def test_a_route_that_matches_no_link_says_so(client: Client, site: Site, space: Space):
     site.net.announce("edge-1", space.extra, path="12076").announce("edge-1", space.own, path="64510")
     for prefix, attribution in ((space.extra, "unattributed"), (space.own, "not-microsoft")):
         [route] = (await client.data("/api/v1/routes", prefix=prefix, feed="edge-1"))["routes"]
@@ -330,7 +330,7 @@ async def test_a_feed_that_may_not_have_sent_everything_is_named(client: Client,
 
 
 @BOTH_FAMILIES
-async def test_who_is_known_to_have_no_such_route_is_named(client: Client, site: Site, space: Space):
+async def test_feeds_that_provably_lack_the_route_are_named(client: Client, site: Site, space: Space):
     async def without(match: str) -> list[str]:
         found = await client.data("/api/v1/routes", prefix=space.pool, match=match)
         return found["feeds_without"]
@@ -346,7 +346,7 @@ async def test_who_is_known_to_have_no_such_route_is_named(client: Client, site:
 
 
 @BOTH_FAMILIES
-async def test_so_is_a_feed_that_has_just_been_asked_for_more(client: Client, site: Site, space: Space):
+async def test_a_feed_with_a_pending_request_proves_nothing(client: Client, site: Site, space: Space):
     wider = replace(
         site.net.config, internet_only=(*site.net.config.internet_only, parse_prefix(space.extra))
     )
@@ -359,9 +359,7 @@ async def test_so_is_a_feed_that_has_just_been_asked_for_more(client: Client, si
 
 
 @BOTH_FAMILIES
-async def test_no_answer_is_longer_than_anybody_reads(
-    client: Client, site: Site, space: Space, monkeypatch: pytest.MonkeyPatch
-):
+async def test_answers_are_limited(client: Client, site: Site, space: Space, monkeypatch: pytest.MonkeyPatch):
     site.net.announce("isp-a", *space.many(40))
     ask = {"prefix": space.default, "match": "longer", "feed": "isp-a"}
     total = (await client.data("/api/v1/routes", **ask))["total"]
@@ -392,13 +390,11 @@ async def test_no_answer_is_longer_than_anybody_reads(
         ("prefix=::/0&feed=nobody", 404, "there is no feed 'nobody'"),
     ],
 )  # fmt: skip
-async def test_a_wrong_question_about_routes_says_what_is_wrong(
-    client: Client, query: str, status: int, error: str
-):
+async def test_a_wrong_request_for_routes_is_explained(client: Client, query: str, status: int, error: str):
     assert await client.error(f"/api/v1/routes?{query}") == (status, error)
 
 
-async def test_a_wrong_question_elsewhere_says_what_is_wrong(client: Client):
+async def test_other_wrong_requests_are_explained(client: Client):
     assert await client.error("/api/v1/findings", state="open") == (
         400,
         "parameter 'state' is 'open', and must be one of raised, cleared",
@@ -428,7 +424,7 @@ async def replayed(lines: Iterable[bytes]) -> AsyncIterator[Client]:
         yield Client(http)
 
 
-async def test_recorded_routes_are_shown_with_all_that_they_carry():
+async def test_recorded_routes_are_shown_with_all_attributes():
     lines = lines_of("samples")[: labels_of("samples").index("withdraw-ipv4-addpath")]
     async with replayed(lines) as client:
         found = await client.data("/api/v1/routes", prefix="198.51.100.0/24")
@@ -480,7 +476,7 @@ async def test_all_checks_are_listed_in_the_order_of_the_catalogue(client: Clien
 
 
 @pytest.mark.parametrize("check", CATALOGUE)
-async def test_a_check_says_what_it_means_and_what_to_do(client: Client, check: str):
+async def test_a_check_has_its_meaning_and_steps(client: Client, check: str):
     guide, found = read_guide(check).plain(), await client.data(f"/api/v1/checks/{check}")
     assert {name: found[name] for name in ("title", "meaning", "needs", "placeholders", "source")} == {
         "title": guide.title,
@@ -505,7 +501,7 @@ async def test_severities_are_those_of_the_running_configuration(client: Client,
     assert (await severity("drain"), await severity("pool-covered")) == ("critical", "critical")
 
 
-async def test_a_wrong_question_about_checks_says_what_is_wrong(client: Client):
+async def test_a_wrong_request_for_checks_is_explained(client: Client):
     assert await client.error("/api/v1/checks/link-up") == (
         404,
         "there is no check 'link-up'; /api/v1/checks lists all",

@@ -50,7 +50,7 @@ async def test_a_reload_over_http_must_have_been_allowed(client: Client, site: S
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_a_reload_tells_every_error_of_the_file(site: Site, method: str, tmp_path: Path):
+async def test_a_reload_reports_every_mistake_in_the_file(site: Site, method: str, tmp_path: Path):
     async with site.controlled(tmp_path) as client:
         assert await client.text("/-/reload", method) == (200, "configuration reloaded\n")
         site.problems = ["ermon.yml:3:5: feeds: one", "ermon.yml:4:5: feeds: two"]
@@ -78,7 +78,7 @@ async def test_metrics_are_negotiated(client: Client):
     assert "ermon_link_state{" in await zipped.text()
 
 
-async def test_some_metrics_can_be_asked_for(client: Client):
+async def test_single_metrics_can_be_requested(client: Client):
     _, text = await client.text("/metrics?name[]=ermon_circuit_links_up&name[]=ermon_ingest_lines_total")
     assert {line.split("{")[0].split()[0] for line in text.splitlines() if not line.startswith("#")} == {
         "ermon_circuit_links_up",
@@ -90,7 +90,7 @@ async def test_some_metrics_can_be_asked_for(client: Client):
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_every_answer_tells_browsers_to_be_careful(client: Client, path: str):
+async def test_every_answer_has_security_headers(client: Client, path: str):
     headers = (await client.get(path)).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
@@ -100,11 +100,11 @@ async def test_every_answer_tells_browsers_to_be_careful(client: Client, path: s
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/", "/api/v2/status", "/api/v1/status/"])
-async def test_an_unknown_path_of_the_api_is_told_in_json(client: Client, path: str):
+async def test_an_unknown_path_of_the_api_gets_an_error_in_json(client: Client, path: str):
     assert await client.error(path) == (404, f"there is no {path}")
 
 
-async def test_an_unknown_path_elsewhere_is_told_in_text(client: Client):
+async def test_an_unknown_path_elsewhere_gets_an_error_in_text(client: Client):
     response = await client.get("/<script>")
     assert response.status == 404
     assert response.content_type == "text/plain"
@@ -155,9 +155,7 @@ async def test_a_header_that_is_too_long_is_refused(site: Site):
         await writer.wait_closed()
 
 
-async def test_a_large_scrape_comes_whole_whatever_its_pieces(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_large_scrape_arrives_completely_in_pieces(client: Client, monkeypatch: pytest.MonkeyPatch):
     def names(text: str) -> list[str]:
         return [line.split("{")[0] for line in text.splitlines() if "{" in line]
 

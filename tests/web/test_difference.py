@@ -31,7 +31,7 @@ async def test_equal_links_do_not_differ(client: Client, space: Space):
 
 
 @BOTH_FAMILIES
-async def test_a_prefix_is_shown_at_the_link_that_brings_it(client: Client, site: Site, space: Space):
+async def test_a_prefix_is_shown_at_the_link_that_receives_it(client: Client, site: Site, space: Space):
     site.net.microsoft_sends("chicago-primary", space.extra)
     site.net.microsoft_withdraws("chicago-primary", space.sharepoint)
     assert await ask(client, space) == {
@@ -63,14 +63,14 @@ async def test_a_link_that_is_down_is_not_compared(client: Client, site: Site, s
 
 
 @BOTH_FAMILIES
-async def test_a_link_that_nobody_sees_proves_nothing(client: Client, site: Site, space: Space):
+async def test_an_unseen_link_proves_nothing(client: Client, site: Site, space: Space):
     site.net.microsoft_sends("chicago-primary", space.extra).down("edge-2")
     assert await ask(client, space) == {"primary": NOTHING_KNOWN, "secondary": NOTHING_KNOWN}
     assert site.net.status("link-asymmetry", circuit="chicago", family=space.family) == "unknown"
 
 
 @BOTH_FAMILIES
-async def test_a_feed_of_best_paths_proves_what_is_there_and_not_what_is_missing(space: Space):
+async def test_a_feed_of_best_paths_proves_presence_and_not_absence(space: Space):
     net = company("feeds: {edge-2: {add_path: false}}").converge()
     net.microsoft_sends("chicago-primary", space.extra)
     net.microsoft_withdraws("chicago-primary", space.sharepoint)
@@ -95,7 +95,7 @@ async def test_a_circuit_that_another_instance_watches_is_not_compared_here():
         assert await ask(Client(http), V4) == {"primary": NOTHING, "secondary": NOTHING}
 
 
-async def test_a_wrong_question_about_a_difference_says_what_is_wrong(client: Client):
+async def test_a_wrong_request_for_a_difference_is_explained(client: Client):
     assert await client.error("/api/v1/circuits/berlin/difference") == (
         404,
         "there is no circuit 'berlin'; there are chicago, dallas",

@@ -48,7 +48,7 @@ async def test_a_newcomer_needs_a_snapshot():
         assert subscription.behind
 
 
-async def test_who_comes_back_hears_what_they_have_missed():
+async def test_a_client_that_resumes_gets_missed_events():
     hub = EventHub()
     hub.publish("link", 1)
     last = hub.last_id
@@ -59,7 +59,7 @@ async def test_who_comes_back_hears_what_they_have_missed():
         assert await heard(subscription) == [("link", 2), ("link", 3)]
 
 
-async def test_who_comes_back_and_has_missed_nothing_hears_nothing():
+async def test_a_client_that_resumes_without_missed_events_gets_none():
     hub = EventHub()
     hub.publish("link", 1)
     with hub.subscribe(hub.last_id) as subscription:
@@ -67,7 +67,7 @@ async def test_who_comes_back_and_has_missed_nothing_hears_nothing():
         assert await heard(subscription) == []
 
 
-async def test_who_comes_back_too_late_needs_a_snapshot():
+async def test_a_client_that_resumes_too_late_needs_a_snapshot():
     hub = EventHub(kept_events=2)
     hub.publish("link", 1)
     old = hub.last_id
@@ -102,7 +102,7 @@ async def test_the_ids_of_an_earlier_ermon_mean_nothing_to_this_one():
 # Limits ----------------------------------------------------------------------------------------------
 
 
-async def test_who_is_too_far_behind_starts_anew_with_a_snapshot():
+async def test_a_client_that_is_too_far_behind_needs_a_snapshot():
     hub = EventHub(kept_events=3)
     with hub.subscribe() as slow, hub.subscribe() as quick:
         for subscription in (slow, quick):
@@ -117,7 +117,7 @@ async def test_who_is_too_far_behind_starts_anew_with_a_snapshot():
         assert await heard(slow) == [("link", 5)]
 
 
-async def test_only_so_many_can_listen():
+async def test_the_number_of_subscriptions_is_limited():
     hub = EventHub(max_clients=1)
     with hub.subscribe():
         with pytest.raises(TooManyClientsError), hub.subscribe():
@@ -131,7 +131,7 @@ def listening(hub: EventHub, stack: ExitStack, *parties: str) -> list[Subscripti
     return [stack.enter_context(hub.subscribe(party=party)) for party in parties]
 
 
-async def test_who_has_less_gets_a_place_of_whoever_has_the_most():
+async def test_a_client_with_fewer_streams_gets_a_place_of_the_one_with_the_most():
     hub = EventHub(max_clients=4)
     with ExitStack() as stack:
         greedy = listening(hub, stack, *["203.0.113.9"] * 4)
@@ -144,7 +144,7 @@ async def test_who_has_less_gets_a_place_of_whoever_has_the_most():
     assert hub.clients == 0
 
 
-async def test_nobody_loses_a_place_to_whoever_has_as_many():
+async def test_no_client_loses_a_place_to_one_with_as_many_streams():
     hub = EventHub(max_clients=2)
     with ExitStack() as stack:
         first = listening(hub, stack, "192.0.2.1", "192.0.2.2")
@@ -158,7 +158,7 @@ async def test_nobody_loses_a_place_to_whoever_has_as_many():
 
 
 @BOTH_FAMILIES
-async def test_a_leak_is_told_with_the_pool_s_new_state(site: Site, space: Space):
+async def test_a_leak_is_published_with_the_pools_new_state(site: Site, space: Space):
     with site.hub.subscribe(site.hub.last_id) as subscription:
         site.net.announce("isp-a", space.pool, path="64500")
         site.tell()
@@ -170,7 +170,7 @@ async def test_a_leak_is_told_with_the_pool_s_new_state(site: Site, space: Space
 
 
 @BOTH_FAMILIES
-async def test_a_lost_link_is_told_with_the_pools_that_it_advertised(site: Site, space: Space):
+async def test_a_lost_link_is_published_with_the_pools_that_it_advertised(site: Site, space: Space):
     with site.hub.subscribe(site.hub.last_id) as subscription:
         site.net.lose("chicago-primary", space.family)
         site.tell()
@@ -182,7 +182,7 @@ async def test_a_lost_link_is_told_with_the_pools_that_it_advertised(site: Site,
 
 
 @BOTH_FAMILIES
-async def test_a_lost_link_is_told_with_what_has_become_of_its_circuit(site: Site, space: Space):
+async def test_a_lost_link_is_published_with_the_state_of_its_circuit(site: Site, space: Space):
     for name, links_up, state in (("chicago-primary", 1, "up"), ("chicago-secondary", 0, "down")):
         with site.hub.subscribe(site.hub.last_id) as subscription:
             site.net.lose(name, space.family)
@@ -193,7 +193,7 @@ async def test_a_lost_link_is_told_with_what_has_become_of_its_circuit(site: Sit
             assert circuit["overall"] == link["overall"] == link["shown"][space.family] == "down"
 
 
-async def test_the_headline_is_told_last_and_only_where_it_has_changed(site: Site):
+async def test_the_headline_is_published_last_and_only_if_it_has_changed(site: Site):
     async def told() -> list[str]:
         site.tell()
         return [data["text"] if kind == "headline" else kind for kind, data in await heard(subscription)]
@@ -221,7 +221,7 @@ async def test_the_headline_is_told_last_and_only_where_it_has_changed(site: Sit
 
 
 @BOTH_FAMILIES
-async def test_a_headline_that_changes_with_time_alone_is_told(site: Site, space: Space):
+async def test_a_headline_that_changes_by_time_alone_is_published(site: Site, space: Space):
     """A violation is raised, a window begins and ends, and nothing else happens."""
     net = site.net
 
@@ -243,7 +243,7 @@ async def test_a_headline_that_changes_with_time_alone_is_told(site: Site, space
         assert await kinds() == ["wrong"]
 
 
-async def test_a_step_of_the_clock_is_told(site: Site):
+async def test_a_step_of_the_clock_is_published(site: Site):
     with site.hub.subscribe(site.hub.last_id) as subscription:
         site.net.monitor.apply(ClockStepped(site.net.now, 28_800.0, 28_800.0))
         site.tell()
@@ -252,7 +252,7 @@ async def test_a_step_of_the_clock_is_told(site: Site):
         assert clock["time"] == site.net.now + 28_800
 
 
-async def test_the_beginning_and_the_end_of_a_drain_are_told(site: Site):
+async def test_the_beginning_and_the_end_of_a_drain_are_published(site: Site):
     for path, draining in (("12076 12076 12076 12076", True), ("12076", False)):
         with site.hub.subscribe(site.hub.last_id) as subscription:
             for space in (V4, V6):
@@ -264,7 +264,7 @@ async def test_the_beginning_and_the_end_of_a_drain_are_told(site: Site):
             assert link["state"] == {"ipv4": "up", "ipv6": "up"}
 
 
-async def test_a_drain_that_lasted_too_long_is_told_to_be_over(site: Site):
+async def test_the_end_of_a_drain_that_lasted_too_long_is_published(site: Site):
     for space in (V4, V6):
         site.net.microsoft_sends(
             "chicago-primary", space.exchange, space.sharepoint, path="12076 12076 12076 12076"
@@ -279,7 +279,7 @@ async def test_a_drain_that_lasted_too_long_is_told_to_be_over(site: Site):
         assert link["state"] == {"ipv4": "down", "ipv6": "down"}
 
 
-async def test_a_reload_that_shortens_drains_tells_of_those_that_it_ends(site: Site):
+async def test_drains_that_a_reload_ends_are_published(site: Site):
     for space in (V4, V6):
         site.net.microsoft_sends(
             "chicago-primary", space.exchange, space.sharepoint, path="12076 12076 12076 12076"
@@ -294,7 +294,7 @@ async def test_a_reload_that_shortens_drains_tells_of_those_that_it_ends(site: S
     ]
 
 
-async def test_a_lost_feed_is_told_once_with_its_new_state(site: Site):
+async def test_a_lost_feed_is_published_once_with_its_new_state(site: Site):
     with site.hub.subscribe(site.hub.last_id) as subscription:
         site.net.down("isp-a")
         site.tell()
@@ -304,7 +304,7 @@ async def test_a_lost_feed_is_told_once_with_its_new_state(site: Site):
         assert {data["pool"] for kind, data in events if kind == "pool"} == {"chi", "dal"}
 
 
-async def test_a_pool_that_stays_as_it_is_is_not_told_again(site: Site):
+async def test_an_unchanged_pool_is_not_published_again(site: Site):
     site.net.down("isp-a")
     site.tell()
     with site.hub.subscribe(site.hub.last_id) as subscription:
@@ -313,7 +313,7 @@ async def test_a_pool_that_stays_as_it_is_is_not_told_again(site: Site):
         assert "pool" not in [kind for kind, _ in await heard(subscription)]
 
 
-async def test_states_that_change_again_and_again_are_told_together(site: Site):
+async def test_repeated_changes_of_a_state_are_published_together(site: Site):
     site.hub = EventHub(every=30)
     site.tell()
     with site.hub.subscribe(site.hub.last_id) as subscription:
@@ -327,7 +327,7 @@ async def test_states_that_change_again_and_again_are_told_together(site: Site):
         assert [kind for kind, _ in await heard(subscription)] == ["transition"], "a finding never waits"
 
 
-async def test_a_large_change_is_told_in_slices(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_a_large_change_is_published_in_slices(site: Site, monkeypatch: pytest.MonkeyPatch):
     site.tell()
     monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
     with site.hub.subscribe(site.hub.last_id) as subscription:
@@ -340,7 +340,7 @@ async def test_a_large_change_is_told_in_slices(site: Site, monkeypatch: pytest.
         assert kinds.count("feed") == sum(feed.process == "edges" for feed in site.net.config.feeds.values())
 
 
-async def test_after_a_reload_everybody_starts_anew(site: Site):
+async def test_after_a_reload_every_client_needs_a_snapshot(site: Site):
     last = site.hub.last_id
     with site.hub.subscribe(last) as subscription:
         site.net.reconfigure(

@@ -42,7 +42,7 @@ async def test_a_raised_finding_has_its_commands_and_a_page(client: Client, site
     assert "../static/finding.js" in await response.text()
 
 
-async def test_who_has_not_all_prefixes_in_the_commands_is_told(client: Client, site: Site):
+async def test_commands_without_all_prefixes_say_so(client: Client, site: Site):
     site.net.announce("isp-a", *(f"2001:db8:100:10::{host:x}/128" for host in range(25)), path="64500")
     [raised] = await client.data("/api/v1/findings")
     found = await client.data(PATH + raised["id"])
@@ -51,7 +51,7 @@ async def test_who_has_not_all_prefixes_in_the_commands_is_told(client: Client, 
     ]
 
 
-async def test_what_else_was_wrong_at_that_time_is_told(client: Client, site: Site):
+async def test_other_findings_of_that_time_are_included(client: Client, site: Site):
     first = await leak(client, site)
     site.net.wait(5).announce("isp-a", "2001:db8:100:10::/64", path="64500")
     site.net.wait(5).withdraw("isp-a", POOL).wait(70).announce("isp-a", "2001:db8:100:11::/64", path="64500")
@@ -77,7 +77,7 @@ async def test_an_odd_id_is_text(client: Client, name: str):
     assert response.content_type == "text/plain"
 
 
-async def test_a_finding_of_long_ago_comes_from_the_store_and_says_what_is_gone(client: Client, site: Site):
+async def test_an_old_finding_comes_from_the_store_and_says_what_is_unknown(client: Client, site: Site):
     wanted = await leak(client, site)
     site.net.withdraw("isp-a", POOL).wait(70)
     [kept] = site.net.monitor.cleared

@@ -79,7 +79,7 @@ async def test_the_findings_of_the_last_24_hours(asked: Client, site: Site, past
     assert cleared == [f"at {now - 100}", f"at {now - DAY + 2}"], "a second has passed"
 
 
-async def test_it_says_that_findings_are_left_out(asked: Client, site: Site, past: KeptPast):
+async def test_it_reports_that_findings_are_left_out(asked: Client, site: Site, past: KeptPast):
     now = site.net.now
     past.findings = [past_finding(now - seconds) for seconds in (100, 200, 300)]
     site.net.announce("isp-a", V4.pool)
@@ -93,7 +93,7 @@ async def test_it_says_that_findings_are_left_out(asked: Client, site: Site, pas
     assert "warnings" not in whole
 
 
-async def test_without_a_store_it_says_so_and_since_when_it_knows(client: Client, site: Site):
+async def test_without_a_store_it_says_so_and_gives_the_earliest_time(client: Client, site: Site):
     site.net.wait(300)
     found = await client.data(PATH)
     assert (found["stored"], found["held_from"]) == (False, site.net.start)
@@ -101,7 +101,7 @@ async def test_without_a_store_it_says_so_and_since_when_it_knows(client: Client
     assert before == {"from": found["from"], "to": site.net.start, "why": "not-held"}
 
 
-async def test_a_store_that_fails_is_said(asked: Client, site: Site):
+async def test_a_failing_store_is_reported(asked: Client, site: Site):
     site.net.monitor.apply(StorageJudged(site.net.now, "the disk is full"))
     answer = await (await asked.http.get(PATH)).json()
     assert answer["warnings"] == ["cleared findings may be missing: the disk is full"]
@@ -162,7 +162,7 @@ async def test_a_day_of_the_store_has_its_links_its_findings_and_when_ermon_ran(
     assert (found["held_from"], found["stored"], found["truncated"]) == (midnight - 1, True, False)
 
 
-async def test_what_is_still_raised_was_raised_on_every_day_since_it_began(asked: Client, site: Site):
+async def test_a_raised_finding_is_on_every_day_since_it_began(asked: Client, site: Site):
     site.net.announce("isp-a", V6.pool).wait(3 * DAY)
     now = site.net.now
     for start, expected in ((now - 2 * DAY, ["pool-leak"]), (site.net.start - DAY, [])):
@@ -220,7 +220,7 @@ async def test_one_bound_means_24_hours_and_none_is_later_than_now(asked: Client
 
 
 @pytest.mark.parametrize("hours", [23, 25])
-async def test_a_day_on_which_the_clocks_change_has_as_many_hours_as_it_has(
+async def test_a_day_with_a_change_of_daylight_saving_time_has_its_real_hours(
     asked: Client, site: Site, hours: int
 ):
     start = site.net.now - 5 * DAY
@@ -228,7 +228,7 @@ async def test_a_day_on_which_the_clocks_change_has_as_many_hours_as_it_has(
     assert found["to"] - found["from"] == hours * 3600
 
 
-async def test_it_is_held_since_the_first_run_or_the_oldest_that_was_left(
+async def test_stored_history_begins_with_the_first_run_or_the_oldest_remaining_data(
     asked: Client, site: Site, past: KeptPast
 ):
     async def held_from() -> float:
@@ -247,7 +247,7 @@ async def test_it_is_held_since_the_first_run_or_the_oldest_that_was_left(
     assert await held_from() == first - 7 * DAY, "a version that wrote no runs"
 
 
-async def test_a_day_before_anything_is_held_says_since_when_it_is(asked: Client, site: Site):
+async def test_a_day_without_data_gives_the_earliest_time(asked: Client, site: Site):
     held_from = site.net.start - 60 * DAY
     found = await asked.data(PATH, day="2020-02-29")
     assert (found["links"], found["findings"], found["times"]) == ([], [], [])

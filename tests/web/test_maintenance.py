@@ -60,7 +60,7 @@ async def test_a_window_is_added_listed_and_ended(client: Client, site: Site) ->
 
 
 @pytest.mark.parametrize("seconds", [0.0000004, 0.0000007, 0.0000009])
-async def test_a_window_of_now_is_open_at_once_however_finely_the_clock_tells_time(
+async def test_a_window_from_now_is_open_at_once_with_any_precision_of_the_clock(
     client: Client, site: Site, seconds: float
 ) -> None:
     site.ahead = seconds
@@ -83,7 +83,7 @@ async def test_a_window_can_be_about_every_kind_of_place(
     assert {"circuit", "link", "feed", "router", "uplink", "segment", "group"} & added.keys() == place.keys()
 
 
-async def test_what_is_suppressed_says_why_and_until_when(client: Client, site: Site) -> None:
+async def test_a_suppressed_finding_shows_reason_and_end(client: Client, site: Site) -> None:
     site.net.lose("chicago-primary", "ipv4").wait(20)
     works = MaintenanceWindow(
         *(datetime.fromtimestamp(site.net.now + seconds, UTC) for seconds in (0, 600)),
@@ -135,15 +135,13 @@ async def test_an_end_is_mandatory(client: Client) -> None:
     assert "to" in error
 
 
-async def test_only_what_was_added_at_run_time_can_be_ended(client: Client) -> None:
+async def test_only_windows_added_at_run_time_can_be_ended(client: Client) -> None:
     status, error = await send(client, "DELETE", f"{PATH}/nothing")
     assert status == 404
     assert "'nothing'" in error
 
 
-async def test_nothing_is_changed_over_tcp_though_it_comes_from_this_machine(
-    client: Client, site: Site
-) -> None:
+async def test_requests_over_tcp_from_this_machine_change_nothing(client: Client, site: Site) -> None:
     async with TestClient(TestServer(make_app(Site(site.net, lifecycle=True).context()))) as http:
         status, error = await send(Client(http), "POST", PATH, wanted(site))
         assert status == 403
@@ -178,7 +176,7 @@ WRONG = (
 
 
 @pytest.mark.parametrize("change", WRONG, ids=str)
-async def test_what_the_file_refuses_the_api_refuses_in_the_same_words(
+async def test_the_api_refuses_wrong_windows_with_the_messages_of_the_file(
     client: Client, tmp_path: Path, change: dict[str, str | None]
 ) -> None:
     asked = {
@@ -201,7 +199,9 @@ async def test_what_the_file_refuses_the_api_refuses_in_the_same_words(
 # What is covered, and who may -------------------------------------------------------------------------
 
 
-async def test_a_preview_names_what_would_be_quiet_and_changes_nothing(client: Client, site: Site) -> None:
+async def test_a_preview_names_what_would_be_suppressed_and_changes_nothing(
+    client: Client, site: Site
+) -> None:
     site.net.lose("chicago-primary", "ipv6").wait(10)
     status, covered = await send(client, "POST", f"{PATH}/preview", wanted(site))
     assert status == 200
@@ -220,12 +220,12 @@ async def test_a_preview_names_what_would_be_quiet_and_changes_nothing(client: C
     assert "circuit-down" not in one["checks"]
 
 
-async def test_a_preview_refuses_what_could_not_be_booked(client: Client, site: Site) -> None:
+async def test_a_preview_refuses_invalid_windows(client: Client, site: Site) -> None:
     status, error = await send(client, "POST", f"{PATH}/preview", wanted(site, circuit="nowhere"))
     assert (status, "there is no circuit 'nowhere'" in error) == (400, True)
 
 
-async def test_a_window_in_force_is_in_the_status_with_who_what_why_and_its_end(
+async def test_an_open_window_is_in_the_status_with_author_subject_reason_and_end(
     client: Client, site: Site
 ) -> None:
     starts, ends = (datetime.fromtimestamp(site.net.now + later, UTC) for later in (0, 600))
@@ -247,14 +247,14 @@ async def test_a_window_in_force_is_in_the_status_with_who_what_why_and_its_end(
     }
 
 
-async def test_whoever_comes_over_the_control_socket_may_change_things(client: Client) -> None:
+async def test_a_caller_over_the_control_socket_may_make_changes(client: Client) -> None:
     caller = await client.data("/api/v1/caller")
     assert caller["may_change"]
     assert (caller["name"], caller["how"]) == (ME, "")
     assert "drain" in caller["acceptable"]
 
 
-async def test_whoever_is_nobody_is_told_what_it_takes(site: Site) -> None:
+async def test_an_unknown_caller_gets_the_way_to_the_right(site: Site) -> None:
     async with site.served() as anybody:
         caller = await anybody.data("/api/v1/caller")
     assert (caller["name"], caller["may_change"]) == (None, False)

@@ -34,7 +34,7 @@ class Links(HTMLParser):
         self.found += [value for name, value in attrs if name in {"href", "src"} and value]
 
 
-async def test_the_page_loads_its_own_files_and_asks_its_own_host_alone(client: Client):
+async def test_the_page_uses_only_its_own_files_and_host(client: Client):
     response = await client.get("/")
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = response.headers["Content-Security-Policy"]
@@ -44,7 +44,7 @@ async def test_the_page_loads_its_own_files_and_asks_its_own_host_alone(client: 
     assert not re.search(r"<style|<script(?! type=\"module\" src=)| on\w+=| style=", await response.text())
 
 
-async def test_every_link_of_the_page_leads_somewhere_under_whatever_path_it_is_served(client: Client):
+async def test_every_link_of_the_page_works_under_any_path_prefix(client: Client):
     _, text = await client.text("/")
     for link in Links(text).found:
         assert not link.startswith(("/", "http")), "a proxy may serve ermon under a path"
@@ -55,14 +55,14 @@ async def test_every_link_of_the_page_leads_somewhere_under_whatever_path_it_is_
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_every_file_is_served_as_what_it_is(client: Client, name: str):
+async def test_every_file_has_its_content_type(client: Client, name: str):
     response = await client.get(f"/static/{name}", Accept_Encoding="identity")
     assert await response.read() == (STATIC / name).read_bytes()
     expected = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
     assert response.content_type == expected.get(Path(name).suffix, "text/plain")
 
 
-async def test_a_file_is_zipped_for_whoever_can_unzip_it(client: Client):
+async def test_a_file_is_compressed_for_clients_that_accept_it(client: Client):
     async with client.http.get("/static/app.js", headers={"Accept-Encoding": "br, gzip"}) as response:
         assert response.headers["Content-Encoding"] == "gzip"
         assert response.headers["Vary"] == "Accept-Encoding"
@@ -73,7 +73,7 @@ async def test_a_file_is_zipped_for_whoever_can_unzip_it(client: Client):
     assert gzip.decompress(pages.read_files()["app.js"].zipped) == (STATIC / "app.js").read_bytes()
 
 
-async def test_a_browser_that_has_a_file_is_told_so(client: Client):
+async def test_a_browser_that_has_a_file_gets_304(client: Client):
     first = await client.get("/static/style.css")
     assert first.headers["Cache-Control"] == "no-cache", "kept, and asked for each time"
     again = await client.get("/static/style.css", If_None_Match=first.headers["ETag"])
@@ -92,7 +92,7 @@ async def test_nothing_but_the_files_is_served(client: Client, name: str):
     assert "import" not in text
 
 
-def test_the_page_asks_for_every_module_at_once():
+def test_the_page_preloads_every_module():
     """Otherwise a browser learns of a module only after it has read the one that imports it."""
     index = (STATIC / "index.html").read_text()
     for name in (n for n in NAMES if n.endswith(".js") and "/" not in n):
@@ -111,14 +111,14 @@ def test_the_page_asks_for_every_module_at_once():
     } == modules - later
 
 
-def test_what_comes_from_the_network_is_never_markup():
+def test_data_from_the_network_is_never_markup():
     for name in NAMES:
         if name.endswith(".js") and "/" not in name:
             forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b"
             assert not re.search(forbidden, (STATIC / name).read_text()), name
 
 
-def test_the_modules_ask_under_whatever_path_they_are_served():
+def test_the_modules_use_any_path_prefix():
     """A slash alone is a key to press, or separates names."""
     for name in NAMES:
         if name.endswith(".js") and "/" not in name:

@@ -56,7 +56,7 @@ def why(answer: dict[str, Any], feed: str) -> tuple[str, str] | None:
         ("edge-1", NameQuery),
     ],
 )
-def test_a_query_is_taken_for_what_it_looks_like(text: str, kind: type):
+def test_queries_are_recognized_by_their_form(text: str, kind: type):
     assert type(parse_query(text)) is kind
 
 
@@ -80,7 +80,7 @@ def test_asdot_is_the_same_number():
         ("zzzzzz", "'zzzzzz' is not a prefix, address, ASN, community or name."),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_looked_for_says_what_would_be_right(client: Client, text: str, error: str):
+async def test_an_invalid_query_says_what_would_be_right(client: Client, text: str, error: str):
     assert await client.error("/api/v1/search", q=text) == (400, error)
 
 
@@ -170,16 +170,14 @@ async def test_a_large_community_is_found(client: Client, site: Site):
     assert routes(await found(client, "64500:1:2"), "community") == [("isp-a", V4.extra)]
 
 
-async def test_of_more_services_than_anybody_means_no_routes_are_shown(client: Client):
+async def test_routes_are_not_searched_for_too_many_services(client: Client):
     answer = await found(client, "region")
     assert answer["routes"] == []
     assert answer["places_total"] > len(answer["places"]) == 50
     assert answer["notes"][0].endswith("services and regions fit: search for one of them to see its routes.")
 
 
-async def test_no_answer_is_longer_than_anybody_reads(
-    client: Client, site: Site, monkeypatch: pytest.MonkeyPatch
-):
+async def test_answers_are_limited(client: Client, site: Site, monkeypatch: pytest.MonkeyPatch):
     site.net.announce("isp-a", *V4.many(40), path="64500 65001")
     monkeypatch.setattr(search, "MAX_FOUND", 10)
     for query, match in (("9.0.0.0/8", "longer"), ("AS65001", "as-path")):
@@ -214,7 +212,7 @@ async def test_no_answer_is_longer_than_anybody_reads(
         (EXCHANGE, ("service", "exchange-online"), "#circuit/chicago"),
     ],
 )
-async def test_a_name_or_an_address_leads_to_what_it_names(
+async def test_a_name_or_an_address_leads_to_its_place(
     client: Client, query: str, place: tuple[str, str], href: str | None
 ):
     answer = await found(client, query)
@@ -222,11 +220,11 @@ async def test_a_name_or_an_address_leads_to_what_it_names(
     assert answer["places"][places(answer).index(place)]["href"] == href
 
 
-async def test_what_is_exactly_so_named_comes_first(client: Client):
+async def test_an_exact_name_comes_first(client: Client):
     assert places(await found(client, "edge-1"))[:2] == [("router", "edge-1"), ("feed", "edge-1")]
 
 
-async def test_a_place_says_how_it_is(client: Client, site: Site):
+async def test_a_place_has_its_state(client: Client, site: Site):
     async def state(query: str) -> str | None:
         told: str | None = (await found(client, query))["places"][0]["state"]
         return told
@@ -240,7 +238,7 @@ async def test_a_place_says_how_it_is(client: Client, site: Site):
     ] * 3
 
 
-async def test_a_finding_is_found_by_its_id_its_check_and_what_it_is_about(client: Client, site: Site):
+async def test_a_finding_is_found_by_its_id_check_and_labels(client: Client, site: Site):
     site.net.announce("isp-a", V4.pool, path="64500").wait(3)
     [finding] = site.net.monitor.findings()
     for query in (finding.id, "pool-leak", "isp-a", "chi"):
@@ -255,5 +253,5 @@ async def test_a_finding_is_found_by_its_id_its_check_and_what_it_is_about(clien
 
 
 @pytest.mark.parametrize("kind", ["circuit", "pool", "feed"])
-def test_what_a_reload_has_taken_away_meanwhile_has_no_state(site: Site, kind: str):
+def test_a_place_that_a_reload_has_removed_has_no_state(site: Site, kind: str):
     assert describe(site.net.monitor, Place(kind=kind, name="gone", text="was there")).state is None

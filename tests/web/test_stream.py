@@ -40,7 +40,7 @@ async def listen(client: Client, last_event_id: str = "") -> ClientResponse:
     return await client.http.get("/api/v1/events", headers=headers)
 
 
-async def test_the_stream_begins_with_a_snapshot_and_goes_on_with_what_happens(client: Client, site: Site):
+async def test_the_stream_begins_with_a_snapshot_and_continues_with_events(client: Client, site: Site):
     site.net.announce("isp-a", V4.pool)
     site.tell()
     response = await listen(client)
@@ -59,7 +59,7 @@ async def test_the_stream_begins_with_a_snapshot_and_goes_on_with_what_happens(c
     assert (await event(response))[0] == "pool"
 
 
-async def test_who_comes_back_hears_what_happened_meanwhile(client: Client, site: Site):
+async def test_a_client_that_resumes_gets_the_events_of_the_meantime(client: Client, site: Site):
     response = await listen(client)
     _, last_id, _ = await event(response)
     response.close()
@@ -96,7 +96,7 @@ async def test_a_client_that_is_gone_is_forgotten(
     await until(lambda: site.hub.clients == 0)
 
 
-async def test_a_client_that_takes_nothing_is_dropped(site: Site, monkeypatch: pytest.MonkeyPatch):
+async def test_a_client_that_reads_nothing_is_dropped(site: Site, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(stream, "STALLED_SECONDS", 0.01)
     site.hub = EventHub(kept_events=10)
     async with TestClient(TestServer(make_app(site.context()))) as http:
@@ -111,7 +111,7 @@ async def test_a_client_that_takes_nothing_is_dropped(site: Site, monkeypatch: p
         response.close()
 
 
-async def test_only_so_many_streams_are_open(site: Site):
+async def test_the_number_of_streams_is_limited(site: Site):
     site.hub = EventHub(max_clients=1)
     async with TestClient(TestServer(make_app(site.context()))) as http:
         client = Client(http)
@@ -142,7 +142,7 @@ async def test_streams_end_at_once_when_ermon_stops(site: Site):
     await writer.wait_closed()
 
 
-async def test_what_is_held_is_a_recording_that_replays_by_itself(net: Company):
+async def test_the_present_state_is_a_complete_recording(net: Company):
     net.announce("isp-a", V4.pool, path="64500").wait(1)
     async with Site(net).served() as client:
         response = await client.get("/api/v1/recording")
@@ -165,7 +165,7 @@ async def test_few_take_a_recording_at_a_time(net: Company, monkeypatch):
     assert (status, message) == (503, "0 clients are taking one already")
 
 
-async def test_whoever_keeps_all_recordings_keeps_none_from_the_machine_of_ermon(
+async def test_clients_elsewhere_cannot_block_recordings_for_ermons_machine(
     net: Company, monkeypatch, tmp_path: Path
 ):
     monkeypatch.setattr(stream, "MAX_RECORDINGS", 0)
