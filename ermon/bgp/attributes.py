@@ -45,7 +45,7 @@ class _Rule(NamedTuple):
     sizes: range
     """The possible lengths of its value, in octets."""
     discard: bool = False
-    """Whether an attribute with a malformed length or value is ignored; otherwise the routes are withdrawn."""
+    """Whether a malformed attribute is ignored; otherwise the routes are withdrawn."""
 
 
 def _many(octets: int) -> range:
@@ -78,9 +78,6 @@ _RULES = {
 }
 KNOWN = frozenset(_RULES)
 """Any other attribute must have the Optional flag (RFC 4271 section 6.3)."""
-
-_FOUR_OCTET_ASNS = {AS4_PATH, AS4_AGGREGATOR}
-"""These are discarded for any error (RFC 6793 sections 4.1 and 6)."""
 
 MULTIPROTOCOL = {MP_REACH_NLRI, MP_UNREACH_NLRI}
 _MULTIPROTOCOL_OCTETS = {bytes([code]) for code in MULTIPROTOCOL}
@@ -202,8 +199,8 @@ def _repair(code: int, flags: int, size: int, is_repeated: bool, repairs: Repair
     elif flags & _KIND != rule.flags:
         if code in MULTIPROTOCOL:  # RFC 7606 section 5.3
             raise Unreadable(f"{rule.name} with flags 0x{flags:02x}")
-        repair = repairs.discard if code in _FOUR_OCTET_ASNS else repairs.withdraw  # section 3.c
-        repair(f"{rule.name} with flags 0x{flags:02x}")
+        # Section 3.c withdraws the routes. Section 3.f and RFC 6793 section 6 ignore the attributes that are so marked.
+        repairs.malformed(code, f"with flags 0x{flags:02x}")
     else:
         repairs.malformed(code, f"of {size} octets")
 

@@ -229,6 +229,13 @@ def test_ipv6_is_announced_and_withdrawn() -> None:
     assert read(body(attributes=UNREACH)) == withdraws(key(V6))
 
 
+def test_the_reserved_octet_is_ignored() -> None:
+    """RFC 4760 section 3."""
+    reach = REACH.replace("01 00 30", "01 ff 30")
+    assert reach != REACH
+    assert read(body(attributes=f"{reach} {ORIGIN} {AS_PATH}")) == announces(route6())
+
+
 def test_both_families_in_one_update() -> None:
     """Each next hop is only for the routes of its own field (RFC 4760 section 3)."""
     octets = body("18 c63365", f"{MANDATORY} {UNREACH.replace('0200', '0300')} {REACH}", NLRI)
@@ -342,10 +349,11 @@ def test_path_identifier_that_is_cut_off(nlri: str) -> None:
 # RFC 1997, RFC 8092 ----------------------------------------------------------------------------------------
 
 
-def test_communities() -> None:
+def test_communities_without_duplicates() -> None:
+    """RFC 8092 section 5."""
     octets = body(
-        attributes=f"{MANDATORY} c0 08 0c 2f2c139c ffff029a 2f2c139c c0 20 18 0000fbf4 00000001 00000002"
-        " 0000fbf4 00000000 00000003",
+        attributes=f"{MANDATORY} c0 08 0c 2f2c139c ffff029a 2f2c139c c0 20 24 0000fbf4 00000001 00000002"
+        " 0000fbf4 00000000 00000003 0000fbf4 00000001 00000002",
         nlri=NLRI,
     )
     assert read(octets) == announces(
@@ -468,8 +476,6 @@ def test_as4_path_says_nothing_between_two_that_speak_in_four_octets() -> None:
         (f"c0 01 01 00 {AS_PATH} {NEXT_HOP}", "ORIGIN with flags 0xc0"),  # 3.c
         (f"{MANDATORY} 40 04 04 00000001", "MULTI_EXIT_DISC with flags 0x40"),
         (f"{MANDATORY} 80 08 04 2f2c139c", "COMMUNITIES with flags 0x80"),
-        (f"{MANDATORY} c0 06 00", "ATOMIC_AGGREGATE with flags 0xc0"),
-        (f"{MANDATORY} 40 07 08 0000fbf4 c0000201", "AGGREGATOR with flags 0x40"),
         (f"40 01 02 0000 {AS_PATH} {NEXT_HOP}", "ORIGIN of 2 octets"),  # 7.1
         (f"40 01 00 {AS_PATH} {NEXT_HOP}", "ORIGIN of 0 octets"),
         (f"40 01 01 03 {AS_PATH} {NEXT_HOP}", "ORIGIN 3"),
@@ -488,6 +494,7 @@ def test_as4_path_says_nothing_between_two_that_speak_in_four_octets() -> None:
         (f"{MANDATORY} c0 10 07 0002fbf4000000", "EXTENDED COMMUNITIES of 7 octets"),  # 7.14
         (f"{MANDATORY} c0 19 08 0002fbf400000000", "IPv6 EXTENDED COMMUNITIES of 8 octets"),  # 7.15
         (f"{MANDATORY} c0 20 08 0000fbf400000001", "LARGE_COMMUNITY of 8 octets"),  # RFC 8092 section 6
+        (f"{MANDATORY} c0 20 00", "LARGE_COMMUNITY of 0 octets"),
         (f"{MANDATORY} 80 04", "the last path attribute goes on behind their end"),  # 4
         (f"{MANDATORY} 80 04 05 00000001", "the last path attribute goes on behind their end"),
         (f"{MANDATORY} 90 04 00", "the last path attribute goes on behind their end"),
@@ -524,6 +531,8 @@ def test_next_hop_is_not_asked_for_where_only_mp_reach_announces() -> None:
         ("40 06 01 00", "ATOMIC_AGGREGATE of 1 octets"),  # 7.6
         ("c0 07 06 fbf4 c0000201", "AGGREGATOR of 6 octets"),  # 7.7
         ("c0 12 06 fbf4 c0000201", "AS4_AGGREGATOR of 6 octets"),  # RFC 6793 section 6
+        ("c0 06 00", "ATOMIC_AGGREGATE with flags 0xc0"),  # 3.f
+        ("40 07 08 0000fbf4 c0000201", "AGGREGATOR with flags 0x40"),
         ("80 11 06 02 01 00030d40", "AS4_PATH with flags 0x80"),
         ("80 12 08 00030d40 c0000201", "AS4_AGGREGATOR with flags 0x80"),
         ("40 01 01 01", "attribute of type 1 for a second time"),  # 3.g
@@ -533,6 +542,15 @@ def test_next_hop_is_not_asked_for_where_only_mp_reach_announces() -> None:
 def test_attribute_discard(others: str, what: str) -> None:
     octets = body(attributes=f"{MANDATORY} {others}", nlri=NLRI)
     assert read(octets) == announces(route(), discarded=what)
+
+
+def test_aggregator_of_the_other_width_is_discarded() -> None:
+    """Section 7.7: six octets on a session of two-octet ASNs, and eight on one of four-octet ASNs."""
+    path = f"{ORIGIN} 40 02 06 02 02 fbf4 2f2c {NEXT_HOP}"
+    right, wrong = "c0 07 06 fbf4 c0000201", "c0 07 08 0000fbf4 c0000201"
+    assert read(body(attributes=f"{path} {right}", nlri=NLRI), TWO) == announces(route())
+    found = read(body(attributes=f"{path} {wrong}", nlri=NLRI), TWO)
+    assert found == announces(route(), discarded="AGGREGATOR of 8 octets")
 
 
 def test_the_first_of_two_counts_even_if_malformed() -> None:
