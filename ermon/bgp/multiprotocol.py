@@ -16,8 +16,6 @@ _NEXT_HOP_OCTETS: dict[Family, AbstractSet[int]] = {"ipv4": {4, 16, 32}, "ipv6":
 """RFC 4760 section 3, RFC 8950 section 3, RFC 2545 section 3. The NLRI begin after the next hop."""
 
 _IPV6_OCTETS = 16
-_MAPPED = 0xFFFF
-"""The first 96 bits of an IPv4-mapped address (RFC 4291 section 2.5.5.2)."""
 
 
 class Field(NamedTuple):
@@ -60,4 +58,4 @@ def read_next_hop(octets: bytes) -> Address:
     if len(octets) > _IPV6_OCTETS and address.is_link_local:  # in the wrong order
         second = Address(6, int.from_bytes(octets[_IPV6_OCTETS:], "big"))
         address = address if second.is_link_local else second
-    return Address(4, address.value & 0xFFFFFFFF) if address.value >> 32 == _MAPPED else address
+    return address.unmapped

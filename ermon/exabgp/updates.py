@@ -101,13 +101,8 @@ def _read_path_id(text: str | None) -> PathId:
 
 
 def _read_next_hop(text: str) -> Address | None:
-    """Read a next hop; of an IPv4-mapped one (RFC 4291 section 2.5.5.2), return the IPv4 address."""
-    if text == "no-nexthop":
-        return None
-    address = parse_address(text)
-    if address.version == 6 and address.value >> 32 == 0xFFFF:
-        return Address(4, address.value & 0xFFFFFFFF)
-    return address
+    """Read a next hop; of an IPv4-mapped one, return the IPv4 address."""
+    return None if text == "no-nexthop" else parse_address(text).unmapped
 
 
 def _read_as_path(segments: Mapping[int, Segment]) -> AsPath:

@@ -90,6 +90,13 @@ class Address(NamedTuple):
         """Whether it is in fe80::/10 (RFC 4291 section 2.5.6); IPv4 link-local next hops do not occur."""
         return self.version == 6 and self.value >> 118 == 0xFE80 >> 6
 
+    @property
+    def unmapped(self) -> Address:
+        """The IPv4 address in an IPv4-mapped one (RFC 4291 section 2.5.5.2); any other address is itself."""
+        if self.version == 6 and self.value >> 32 == 0xFFFF:
+            return Address(4, self.value & 0xFFFFFFFF)
+        return self
+
 
 def format_address(version: int, value: int) -> str:
     if version == 4:

@@ -102,6 +102,20 @@ def test_link_local_is_fe80_slash_10(text: str, link_local: bool) -> None:
     assert parse_address(text).is_link_local is link_local
 
 
+@pytest.mark.parametrize(
+    ("text", "unmapped"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("0.0.255.255", "0.0.255.255"),
+        ("::192.0.2.1", "::192.0.2.1"),
+        ("2001:db8::ffff:c000:201", "2001:db8::ffff:c000:201"),
+    ],
+)
+def test_an_ipv4_mapped_address_is_the_ipv4_address_in_it(text: str, unmapped: str) -> None:
+    assert parse_address(text).unmapped == parse_address(unmapped)
+
+
 def test_prefixes_sort_as_people_expect() -> None:
     mixed = prefixes("2001:db8::/48 198.51.100.0/24 10.1.0.0/16 ::/0 10.0.0.0/16 10.0.0.0/8 2001:db8::/32")
     assert sorted(mixed) == list(
