@@ -24,6 +24,7 @@ from ermon.model.events import (
     Accepted,
     AddPathNegotiated,
     AddPathOffered,
+    Alive,
     Change,
     ConnectionsRefused,
     EndOfRib,
@@ -37,14 +38,18 @@ from ermon.model.events import (
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
+    RoutesUnreadable,
     SessionDown,
+    SessionSilent,
+    SessionUnreported,
     SessionUp,
     SourceJudged,
+    StatisticsBegan,
     StorageJudged,
     Update,
 )
 from ermon.model.findings import Finding, Transition, TransitionState
-from ermon.model.inventory import EDGES, Config
+from ermon.model.inventory import EDGES, Config, bmp_connection
 from ermon.model.prefixes import FAMILIES, Family, parse_address, parse_prefix
 from ermon.model.routes import (
     AsPath,
@@ -180,6 +185,32 @@ class Story:
 
     def process_down(self, process: str = EDGES) -> Self:
         return self._apply([ProcessDown(self.now, process, "exited")])
+
+    def connect(self, router: str) -> Self:
+        """A router begins to report its sessions by BMP."""
+        return self.process_up(bmp_connection(router))
+
+    def disconnect(self, router: str) -> Self:
+        return self.process_down(bmp_connection(router))
+
+    def statistics(self, router: str) -> Self:
+        """The first statistics of a BMP connection come."""
+        return self._apply([StatisticsBegan(self.now, bmp_connection(router))])
+
+    def not_reported(self, *feeds: str) -> Self:
+        """Routers have had time to report their sessions by BMP, and have not reported these."""
+        return self._apply(SessionUnreported(self.now, feed) for feed in feeds)
+
+    def silent(self, *feeds: str) -> Self:
+        """Routers have ceased to send statistics of these sessions."""
+        return self._apply(SessionSilent(self.now, feed, "no statistics") for feed in feeds)
+
+    def alive(self, *feeds: str) -> Self:
+        return self._apply(Alive(self.now, feed) for feed in feeds)
+
+    def unreadable(self, *feeds: str) -> Self:
+        """What these sessions' routes are cannot be known."""
+        return self._apply(RoutesUnreadable(self.now, feed, "ADD-PATH") for feed in feeds)
 
     def cannot_listen(self, local: str, problem: str | None) -> Self:
         """Report that listening on an address of ermon fails; ``None``: it works."""

@@ -153,7 +153,8 @@ class Attributor:
         """Return a router's addresses: those in the configuration, and those that its sessions come from, which
         ``next-hop-self`` writes (mapped to IPv6 for IPv6 routes over an IPv4 session: RFC 4291 section 2.5.5.2).
         """
-        peers = {parse_address(feed.peer) for feed in self._config.feeds.values() if feed.router == router}
+        feeds = self._config.feeds.values()
+        peers = {parse_address(feed.peer) for feed in feeds if feed.router == router and not feed.by_bmp}
         mapped = {Address(6, 0xFFFF << 32 | peer.value) for peer in peers if peer.version == 4}
         return self._config.routers.get(router, frozenset()) | peers | mapped
 

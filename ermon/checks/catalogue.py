@@ -149,6 +149,7 @@ def _subjects_of(checks: Iterable[Check], config: Config) -> Iterator[Subject]:
 
 _CLASSIFIERS: Mapping[View, Callable[[Config], Callable[[Feed], Classifier]]] = {
     View.EDGE_TABLE: edge_table.classifiers,
+    View.FROM_MICROSOFT: edge_table.classifiers,
     View.TO_MICROSOFT: mirror.classifiers,
     View.TO_INTERNET: internet.classifiers,
     View.INTERNET: internet.classifiers,

@@ -30,7 +30,7 @@ FEWEST_ROUTERS = 3
 
 @dataclass(frozen=True)
 class _Watched:
-    """A circuit in a family that edge tables of its routers and VRFs carry."""
+    """A circuit in a family that edge tables of its routers and VRFs carry, or whose sessions the routers report."""
 
     family: Family
     links: tuple[Link, ...]
@@ -70,11 +70,11 @@ class _Watched:
 
 
 def _watched(config: Config, circuit: Circuit) -> tuple[_Watched, ...]:
-    """Return the families of a circuit for which an edge table of one of its routers and VRFs is configured."""
+    """Return the families of a circuit for which a feed is configured that shows one of its links."""
     found = []
     for family in circuit.families:
         links = tuple(link for link in circuit.links.values() if family in link.families)
-        tables = {feed.name: feed for link in links for feed in config.tables_of(link)}
+        tables = {feed.name: feed for link in links for feed in config.eyes_of(link)}
         carrying = tuple(feed for _, feed in sorted(tables.items()) if family in feed.families)
         if carrying:
             found.append(_Watched(family, links, carrying))

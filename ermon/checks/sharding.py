@@ -71,20 +71,24 @@ class Shard:
         self.config = config
         self._edges: dict[RoutingTable, list[Feed]] = {}
         self._mirrors: dict[LinkKey | None, list[Feed]] = {}
+        self._sessions: dict[LinkKey, list[Feed]] = {}
         for feed in everywhere(config).feeds.values():
-            if feed.view is View.EDGE_TABLE:
+            if feed.shows_links and feed.link_key is not None:
+                self._sessions.setdefault(feed.link_key, []).append(feed)
+            elif feed.view is View.EDGE_TABLE:
                 self._edges.setdefault(feed.table, []).append(feed)
             elif feed.view is View.TO_MICROSOFT:
                 self._mirrors.setdefault(feed.link_key, []).append(feed)
 
     def sees_link(self, link: Link, family: Family) -> bool:
-        """Return whether this instance judges the link's state. An edge table of the link's own router and VRF decides,
-        preferably one with all paths.
+        """Return whether this instance judges the link's state. The router's own session decides, else an edge table of the link's
+        own router and VRF, preferably one with all paths.
         """
+        sessions = [feed for feed in self._sessions.get(link.key, ()) if family in feed.families]
         edges = self._edges.get(link.table, [])
         carrying = [feed for feed in edges if family in feed.families]
         all_paths = [feed for feed in carrying if feed.add_path]
-        return self._has_one_of(all_paths, carrying, edges, self._mirrors.get(link.key, []))
+        return self._has_one_of(sessions, all_paths, carrying, edges, self._mirrors.get(link.key, []))
 
     def sees_advertised(self, link: Link, family: Family | None = None) -> bool:
         """Return whether this instance judges what is advertised on the link, in a family or in any."""

@@ -30,7 +30,7 @@ from ermon.checks.subject import (
     violated,
 )
 from ermon.checks.topics import STORAGE, content_topic, feed_topic, process_topic, router_topic, source_topic
-from ermon.model.inventory import EDGES, Config, Feed
+from ermon.model.inventory import EDGES, Config, Feed, View
 from ermon.model.prefixes import Family
 from ermon.model.settings import Severity
 from ermon.model.source_key import SourceKey
@@ -68,7 +68,7 @@ def _per_feed(
 
 
 def feed_down(config: Config) -> Iterator[Subject]:
-    return _per_feed("feed-down", config.feeds.values(), _feed_down, caused_by_process=True)
+    return _per_feed("feed-down", config.exabgp_feeds.values(), _feed_down, caused_by_process=True)
 
 
 def _feed_down(feed: Feed, facts: Facts) -> Verdict:
@@ -113,7 +113,7 @@ FEED_DOWN = Check(
 
 
 def feed_flapping(config: Config) -> Iterator[Subject]:
-    return _per_feed("feed-flapping", config.feeds.values(), _feed_flapping)
+    return _per_feed("feed-flapping", config.exabgp_feeds.values(), _feed_flapping)
 
 
 def _feed_flapping(feed: Feed, facts: Facts) -> Verdict:
@@ -139,6 +139,8 @@ FEED_FLAPPING = Check(
 
 def feed_empty(config: Config) -> Iterator[Subject]:
     for feed in config.feeds.values():
+        if feed.view in {View.FROM_MICROSOFT, View.FROM_INTERNET}:
+            continue  # a session without routes is a link or uplink that is down
         for family in feed.families:
             name, *uplink = feed_labels(feed)
             labels = (name, ("family", family), *uplink)
@@ -168,7 +170,7 @@ FEED_EMPTY = Check(
 
 
 def feed_no_eor(config: Config) -> Iterator[Subject]:
-    return _per_feed("feed-no-eor", config.feeds.values(), _feed_no_eor)
+    return _per_feed("feed-no-eor", config.exabgp_feeds.values(), _feed_no_eor)
 
 
 def _feed_no_eor(feed: Feed, facts: Facts) -> Verdict:
@@ -194,7 +196,7 @@ FEED_NO_EOR = Check(
 
 
 def feed_best_path_only(config: Config) -> Iterator[Subject]:
-    feeds = [feed for feed in config.feeds.values() if feed.add_path]
+    feeds = [feed for feed in config.exabgp_feeds.values() if feed.add_path]
     return _per_feed("feed-best-path-only", feeds, _feed_best_path_only)
 
 
@@ -220,7 +222,7 @@ FEED_BEST_PATH_ONLY = Check(
 
 
 def feed_no_hold(config: Config) -> Iterator[Subject]:
-    return _per_feed("feed-no-hold", config.feeds.values(), _feed_no_hold)
+    return _per_feed("feed-no-hold", config.exabgp_feeds.values(), _feed_no_hold)
 
 
 def _feed_no_hold(feed: Feed, facts: Facts) -> Verdict:

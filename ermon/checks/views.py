@@ -77,7 +77,7 @@ def _of_links(config: Config, checks: tuple[Check, ...]) -> Iterator[MissingView
     for link in config.links:
         peering = config.circuits[link.circuit].peering
         for view, feeds in (
-            (View.EDGE_TABLE, config.tables_of(link)),
+            (View.EDGE_TABLE, config.eyes_of(link)),
             (View.TO_MICROSOFT, mirrored(config, link).feeds),
         ):
             if not _carried(link.families, feeds):

@@ -5,11 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ermon.config.circuits import AdvertiseSection, CircuitEntry, LinkEntry, ReceiveSection, ServiceEntry
+from ermon.config.monitored import monitored_feeds
 from ermon.config.receivers import AccessKeys
 from ermon.config.rules import pool_circuits
-from ermon.config.schema import CheckEntry, ExceptionEntry, FeedEntry, File, MaintenanceEntry, PoolEntry
+from ermon.config.schema import (
+    CheckEntry,
+    ExceptionEntry,
+    FeedEntry,
+    File,
+    MaintenanceEntry,
+    PoolEntry,
+    RouterBmpSection,
+)
 from ermon.model.inventory import (
     Advertise,
+    BmpListening,
+    BmpRouter,
     Circuit,
     Collector,
     Config,
@@ -44,19 +55,26 @@ from ermon.model.settings import (
 def build(file: File) -> Config:
     """Turn a file that has no errors into a ``Config``."""
     collector = _collector(file)
+    circuits = {name: _circuit(name, entry) for name, entry in file.circuits.items()}
+    uplinks = {
+        name: Uplink(name, entry.router, entry.asn, entry.neighbor, entry.site)
+        for name, entry in file.uplinks.items()
+    }
+    feeds = {name: _feed(name, entry, collector.asn) for name, entry in file.feeds.items()}
+    for name, router in file.routers.items():
+        if router.bmp is not None:
+            feeds |= {feed.name: feed for feed in monitored_feeds(name, router.bmp, circuits, uplinks)}
     return Config(
         customer=Customer(**dict(file.customer)),
         collector=collector,
-        circuits={name: _circuit(name, entry) for name, entry in file.circuits.items()},
-        feeds={name: _feed(name, entry, collector.asn) for name, entry in file.feeds.items()},
+        circuits=circuits,
+        feeds=feeds,
         routers={name: frozenset(entry.addresses) for name, entry in file.routers.items()},
         platforms={name: entry.platform for name, entry in file.routers.items() if entry.platform},
+        bmp={name: _bmp_router(name, entry.bmp) for name, entry in file.routers.items() if entry.bmp},
         pools={name: _pool(name, entry) for name, entry in file.nat_pools.items()},
         internet_only=file.internet_only,
-        uplinks={
-            name: Uplink(name, entry.router, entry.asn, entry.neighbor)
-            for name, entry in file.uplinks.items()
-        },
+        uplinks=uplinks,
         segments={name: Segment(name, **dict(entry)) for name, entry in file.segments.items()},
         policy=_policy(file),
         checks={name: _check(entry) for name, entry in file.checks if entry is not None},
@@ -74,7 +92,15 @@ def build(file: File) -> Config:
 def _collector(file: File) -> Collector:
     settings = dict(file.collector)
     settings["asn"] = file.collector.asn or file.customer.asn
+    bmp = file.collector.bmp
+    settings["bmp"] = None if bmp is None else BmpListening(**dict(bmp))
     return Collector(**settings)
+
+
+def _bmp_router(name: str, entry: RouterBmpSection) -> BmpRouter:
+    settings = dict(entry)
+    del settings["peers"]  # are in the feeds
+    return BmpRouter(name, **settings)
 
 
 def _policy(file: File) -> Policy:

@@ -151,6 +151,41 @@ def _parse_session_address(value: object) -> Address:
     return address
 
 
+def _parse_endpoint(value: object) -> tuple[str, int]:
+    """An address of this machine and a port; an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+    text = _text(value, "an address and a port such as 192.0.2.10:11019 or '[2001:db8::10]:11019'")
+    host, colon, port = text.rpartition(":")
+    if not colon or not re.fullmatch("[0-9]{1,5}", port) or (":" in host) != (host[:1] + host[-1:] == "[]"):
+        raise ValueError(
+            f"{show(text)} is not an address and a port; write 192.0.2.10:11019 or '[2001:db8::10]:11019'"
+        )
+    return str(_parse_address(host.strip("[]"))), _whole(int(port), 1, 65535, "a TCP port")
+
+
+_DISTINGUISHER = re.compile(
+    r"(?:([0-9]{1,10})|([0-9]{1,3}(?:\.[0-9]{1,3}){3})):([0-9]{1,10})|0x([0-9A-Fa-f]{16})"
+)
+
+
+def _parse_distinguisher(value: object) -> bytes:
+    """RFC 4364 section 4.2: an ASN of two octets, an IPv4 address or an ASN of four octets, and a number; or all octets."""
+    text = _text(value, "a route distinguisher in quotes, such as '64500:7'")
+    found = _DISTINGUISHER.fullmatch(text)
+    if found is not None:
+        asn, address, number, octets = found.groups()
+        if octets is not None:
+            return bytes.fromhex(octets)
+        if address is not None and int(number) <= 0xFFFF:
+            return b"\0\1" + _parse_address(address).value.to_bytes(4, "big") + int(number).to_bytes(2, "big")
+        if asn is not None and int(asn) <= 0xFFFF and int(number) <= 0xFFFFFFFF:
+            return b"\0\0" + int(asn).to_bytes(2, "big") + int(number).to_bytes(4, "big")
+        if asn is not None and int(asn) <= 0xFFFFFFFF and int(number) <= 0xFFFF:
+            return b"\0\2" + int(asn).to_bytes(4, "big") + int(number).to_bytes(2, "big")
+    raise ValueError(
+        f"{show(text)} is not a route distinguisher; write '64500:7', '192.0.2.1:7', or its 8 octets as 0x0000fbf400000007"
+    )
+
+
 def _parse_router_id(value: object) -> str:
     address = _parse_session_address(value)
     if address.version != 4:
@@ -302,6 +337,14 @@ Ipv4Network = Annotated[Prefix, PlainValidator(_parse_ipv4_network), _PREFIX_SCH
 Ipv6Network = Annotated[Prefix, PlainValidator(_parse_ipv6_network), _PREFIX_SCHEMA]
 HostAddress = Annotated[Address, PlainValidator(_parse_address), _ADDRESS_SCHEMA]
 SessionAddress = Annotated[Address, PlainValidator(_parse_session_address), _ADDRESS_SCHEMA]
+Endpoint = Annotated[
+    tuple[str, int], PlainValidator(_parse_endpoint), _schema("string", pattern=r"^\S+:[0-9]{1,5}$")
+]
+"""An address and a TCP port of this machine."""
+Distinguisher = Annotated[
+    bytes, PlainValidator(_parse_distinguisher), _schema("string", pattern=f"^(?:{_DISTINGUISHER.pattern})$")
+]
+"""The route distinguisher of a VRF, as its eight octets."""
 RouterId = Annotated[str, PlainValidator(_parse_router_id), _schema("string", format="ipv4")]
 Asn = Annotated[int, PlainValidator(_parse_asn), _schema("integer", minimum=1, maximum=2**32 - 1)]
 Port = Annotated[

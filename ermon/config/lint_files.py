@@ -43,7 +43,7 @@ def lint_machine(config: Config) -> Iterator[Lint]:
     """Yield lints about addresses of the configuration that this machine cannot listen on with this account."""
     asked: dict[str, str | None] = {}
     port = config.collector.port
-    for feed in config.feeds.values():
+    for feed in config.exabgp_feeds.values():
         if feed.local not in asked:
             asked[feed.local] = error = try_to_listen(feed.local, port)
             if error in _NO_RIGHT and any(asked[local] == error for local in asked if local != feed.local):

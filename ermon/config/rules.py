@@ -13,6 +13,7 @@ from typing import Any
 from ermon.checks.catalogue import CATALOGUE
 from ermon.config.circuits import CircuitEntry, LinkEntry, ReceiveSection, SourceEntry
 from ermon.config.feeds import cautions_about_feeds, complaints_about_feeds
+from ermon.config.monitored import cautions_about_bmp, complaints_about_bmp
 from ermon.config.problems import Complaint, advice
 from ermon.config.receivers import cautions_about_receivers, complaints_about_receivers
 from ermon.config.schema import CollectorSection, Draft, ExceptionEntry, MaintenanceEntry, PoolEntry
@@ -111,6 +112,7 @@ def complaints(draft: Draft) -> Iterator[Complaint]:
     for name, pool in draft.nat_pools.items():
         yield from _pool(name, pool, draft.circuits)
     yield from complaints_about_feeds(draft)
+    yield from complaints_about_bmp(draft)
     yield from complaints_about_receivers(draft.alertmanager, draft.webhooks)
     if MICROSOFT_ASN not in draft.policy.microsoft_asns:
         yield Complaint(
@@ -273,6 +275,7 @@ def cautions(draft: Draft) -> Iterator[Complaint]:
                     f"{key} is a private peering; pools are checked on Microsoft peering only",
                 )
     yield from cautions_about_feeds(draft)
+    yield from cautions_about_bmp(draft)
     yield from cautions_about_receivers(draft.alertmanager, draft.webhooks)
 
 

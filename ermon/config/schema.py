@@ -20,8 +20,10 @@ from ermon.config.fields import (
     ByteSize,
     CommunityText,
     Count,
+    Distinguisher,
     Duration,
     End,
+    Endpoint,
     HoldTime,
     Hops,
     HostAddress,
@@ -65,6 +67,17 @@ class CustomerSection(Section):
     """AS numbers of carriers between your sites, such as an MPLS provider's."""
 
 
+class BmpSection(Section):
+    """How ermon takes BMP connections of routers."""
+
+    listen: AtLeastOne[Endpoint]
+    """Addresses and ports of this machine that routers connect to, such as 192.0.2.10:11019."""
+    stats_within: PositiveDuration = 180.0
+    """How long a router may send no statistics of a session before its state counts as unknown."""
+    max_message: ByteSize = 1024**2
+    """Longest BMP message; with a longer one, ermon closes the connection and reports it."""
+
+
 class CollectorSection(Section):
     """ermon's side of the BGP sessions, which ExaBGP speaks."""
 
@@ -89,6 +102,36 @@ class CollectorSection(Section):
     """Maximum memory for the routes of one feed; with more, ermon tears the feed down and reports it."""
     reconnect_grace: Duration = 150.0
     """How long routers may take to reconnect after ExaBGP's start."""
+    bmp: BmpSection | None = None
+    """How ermon takes BMP connections. Default: it takes none."""
+
+
+class BmpPeerEntry(Section):
+    """Microsoft's end of a link, as the router reports it."""
+
+    ipv4: HostAddress | None = None
+    """Its IPv4 address. Default: the second host of the link's subnet."""
+    ipv6: HostAddress | None = None
+    """Its IPv6 address. Default: the second host of the link's subnet6."""
+    rd: Distinguisher | None = None
+    """Route distinguisher of the VRF that the session is in. Default: any."""
+
+
+class RouterBmpSection(Section):
+    """The router reports its BGP sessions to ermon (BMP, RFC 7854)."""
+
+    peer: SessionAddress
+    """The address that the router connects from; connections from other addresses are refused."""
+    md5_password_file: Line | None = None
+    """File with the connection's TCP MD5 key (RFC 2385), looked for in $CREDENTIALS_DIRECTORY, then beside this file."""
+    ttl_security: Hops | None = None
+    """Packets are accepted from at most this many hops away (RFC 5082)."""
+    pre_policy: Boolean = False
+    """Whether the router reports correctly what it receives before its inbound policy; not so on FRR."""
+    adj_rib_out: Boolean = False
+    """Whether the router reports what it advertises (RFC 8671); then its links and uplinks need no mirrors."""
+    peers: dict[Line, BmpPeerEntry] = Field(default={})
+    """Links by CIRCUIT/LINK whose session is reported with another address, or in a VRF."""
 
 
 class RouterEntry(Section):
@@ -114,6 +157,8 @@ class RouterEntry(Section):
         | None
     ) = None
     """Its platform, as in "ermon render router --platform"."""
+    bmp: RouterBmpSection | None = None
+    """The router reports its BGP sessions to ermon."""
 
 
 class PoolEntry(Section):
@@ -142,7 +187,9 @@ class UplinkEntry(Section):
     asn: Asn
     """AS number of the internet provider."""
     neighbor: HostAddresses = ()
-    """Addresses of the provider's router, one of each family; ermon fills them into the commands that it shows."""
+    """Addresses of the provider's router, one of each family: for the commands that ermon shows, and to find its sessions by BMP."""
+    site: Line | None = None
+    """Site that the uplink belongs to, for uplinks-down. Default: all uplinks without a site are one."""
 
 
 class SegmentEntry(Section):
@@ -349,7 +396,7 @@ class File(Draft):
     """Whose network this is."""
     circuits: Annotated[dict[Name, CircuitEntry], Field(min_length=1)]
     """ExpressRoute circuits by name."""
-    feeds: Annotated[dict[Name, FeedEntry], Field(min_length=1)]
+    feeds: dict[Name, FeedEntry] = Field(default={})
     """BGP sessions from routers to ermon, by name."""
     maintenance: Several[MaintenanceEntry] = ()
     """Maintenance windows; nothing new is raised for what they cover."""

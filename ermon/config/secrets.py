@@ -44,6 +44,8 @@ class Secrets:
 
     md5: Mapping[str, str] = field(default_factory=dict)
     """The TCP MD5 key of each feed that has one."""
+    bmp: Mapping[str, str] = field(default_factory=dict)
+    """The TCP MD5 key of each router whose BMP connection has one."""
     alertmanager: Credentials = Credentials()
     webhooks: Mapping[str, Credentials] = field(default_factory=dict)
     """By URL."""
@@ -59,6 +61,11 @@ def read_secrets(config: Config, config_file: Path) -> Secrets:
             feed.name: reader.text(f"feeds.{feed.name}.md5_password_file", feed.md5_password_file)
             for feed in config.feeds.values()
             if feed.md5_password_file is not None
+        },
+        bmp={
+            name: reader.text(f"routers.{name}.bmp.md5_password_file", router.md5_password_file)
+            for name, router in config.bmp.items()
+            if router.md5_password_file is not None
         },
         alertmanager=reader.credentials("alertmanager", config.alertmanager.access),
         webhooks={
@@ -90,6 +97,7 @@ def files_named_in(config: Config) -> list[str]:
     accesses = [config.alertmanager.access, *(webhook.access for webhook in config.webhooks)]
     files = [
         *(feed.md5_password_file for feed in config.feeds.values()),
+        *(router.md5_password_file for router in config.bmp.values()),
         *(webhook.secret_file for webhook in config.webhooks),
         *(access.basic_auth.password_file for access in accesses if access.basic_auth is not None),
         *(access.bearer_token_file for access in accesses),
@@ -103,6 +111,9 @@ def named_files(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for feed in config.feeds.values():
         if feed.md5_password_file is not None:
             yield ("feeds", feed.name, "md5_password_file"), feed.md5_password_file
+    for name, router in config.bmp.items():
+        if router.md5_password_file is not None:
+            yield ("routers", name, "bmp", "md5_password_file"), router.md5_password_file
     receivers: list[tuple[tuple[str | int, ...], Access]] = [(("alertmanager",), config.alertmanager.access)]
     receivers += [(("webhooks", at), webhook.access) for at, webhook in enumerate(config.webhooks)]
     for at, webhook in enumerate(config.webhooks):

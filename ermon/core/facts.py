@@ -50,7 +50,7 @@ from ermon.model.inventory import (
 from ermon.model.prefixes import FAMILIES, Family, Prefix, address_count
 from ermon.model.routes import Route, RouteKey
 
-FILTERED_VIEWS = frozenset({View.EDGE_TABLE, View.INTERNET})
+FILTERED_VIEWS = frozenset({View.EDGE_TABLE, View.INTERNET, View.FROM_INTERNET})
 """Views that may be full tables: only the routes that the policy can ask about are held."""
 
 _DAY_SECONDS, _SPAN_SECONDS = 86_400.0, 600.0
@@ -140,7 +140,9 @@ class NetworkFacts:
         self.drain_rules = DrainRules(
             int(DRAIN_REPEATS.of(config)) - 1, DRAIN_PERCENT.of(config), config.policy.relearn_after
         )
-        self.processes = {process: ProcessState() for process in config.processes}
+        self.processes = {process: ProcessState() for process in config.processes} | {
+            connection: ProcessState(is_connection=True) for connection in config.connections
+        }
         self.listening = Listening()
         self.sources: dict[str, str] = {}
         """By published list that was tried: what is wrong with it; empty if nothing is."""
@@ -208,7 +210,7 @@ class NetworkFacts:
         return self.feeds[feed].session.up
 
     def in_sync(self, feed: str, family: Family) -> bool:
-        return self.dump_over(feed, family) and not self.no_hold(feed)
+        return self.dump_over(feed, family) and not self.no_hold(feed) and not self.feeds[feed].session.silent
 
     def knows(self, feed: str, family: Family, space: Iterable[Prefix]) -> bool:
         asked = self.feeds[feed].asked.get(family)
@@ -265,7 +267,8 @@ class NetworkFacts:
         """By local address of ermon: the feeds whose routers connect there."""
         found: dict[str, list[str]] = {}
         for name, state in self.feeds.items():
-            found.setdefault(state.feed.local, []).append(name)
+            if not state.feed.by_bmp:
+                found.setdefault(state.feed.local, []).append(name)
         return found
 
     def listener_at(self, local: str) -> str | None:
@@ -345,8 +348,14 @@ class NetworkFacts:
         return self.feeds[feed].tables.get(link, _NO_ROUTES)
 
     def links_beside(self, feed: Feed) -> Iterable[LinkFamily]:
-        """Return the links of the router and VRF whose edge table the feed shows; none if the feed has another view."""
-        return self._links_in.get(feed.table, ()) if feed.view is View.EDGE_TABLE else ()
+        """Return the links that a feed decides on: those of the router and VRF whose edge table it shows, or the one whose session it
+        is; none if the feed has another view.
+        """
+        if feed.view is View.EDGE_TABLE:
+            return self._links_in.get(feed.table, ())
+        if feed.shows_links and feed.link_key is not None:
+            return [(feed.link_key, family) for family in feed.families]
+        return ()
 
     def up_circuits(self, vrf: str | None, family: Family) -> Collection[str]:
         return self.up_in.get((vrf, family), ())
@@ -356,7 +365,7 @@ class NetworkFacts:
         if lost_at is None or self.now >= round(lost_at + collector.sync_timeout, 6):
             return False
         links = [link for link in self.config.circuits[circuit].links.values() if family in link.families]
-        tables = {feed.name for link in links for feed in self.config.tables_of(link)}
+        tables = {feed.name for link in links for feed in self.config.eyes_of(link)}
         return any(
             self.feeds[name].session.in_first_dump(family, self.now, collector)
             or ((asked := self.feeds[name].asked.get(family)) is not None and asked.everything)

@@ -97,6 +97,8 @@ class Layers:
         state = facts.feeds[name]
         if state.feed.view is View.EDGE_TABLE:
             self._edge_changed(state)
+        elif state.feed.shows_links:
+            self._session_changed(state)
         if state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
             pending.mirrors.add(state.feed.circuit)
 
@@ -120,6 +122,13 @@ class Layers:
         for follows in (pending.links, pending.drains):
             follows.update(own)
             follows.update(shown)
+
+    def _session_changed(self, state: FeedState) -> None:
+        """Note that the router's own session with Microsoft has changed: it decides on its link."""
+        own = self.facts.links_beside(state.feed)
+        self.sight.look_for_router(state)
+        for follows in (self.facts.pending.links, self.facts.pending.drains):
+            follows.update(own)
 
     def accept_drain(self, link: LinkKey) -> None:
         """Take what the paths of a link show now for usual there."""
@@ -239,7 +248,7 @@ class Layers:
     def await_state(self, link: LinkKey, family: Family) -> None:
         """After a start, wait until the tables that are on their way show the state of a link."""
         info, facts = self.facts.links[link, family], self.facts
-        tables = facts.config.tables_of(facts.config.link(link))
+        tables = facts.config.eyes_of(facts.config.link(link))
         waits = info.awaited_until is None and info.state is LinkState.UNKNOWN
         if waits and any(family in feed.families for feed in tables):
             info.awaited_until = round(facts.now + facts.config.collector.sync_timeout, 6)

@@ -40,9 +40,9 @@ class Layout:
             (link.key, family, carrying)
             for link in config.links
             for family in link.families
-            if (carrying := tuple(f.name for f in config.tables_of(link) if family in f.families))
+            if (carrying := tuple(f.name for f in config.eyes_of(link) if family in f.families))
         )
-        """The edge tables that carry each link and family."""
+        """The feeds that show each link and family."""
         self.order = {link.key: place for place, link in enumerate(config.links)}
         """By link: its position in the configuration."""
         self.watched_elsewhere = {link.key: shard.watched_elsewhere(link) for link in config.links}

@@ -1,6 +1,7 @@
 """Whether a link is up, down or unknown, and which feeds prove it.
 
-Only the all-paths edge tables of the link's own router prove absence: all of them are in sync, and none has a route of
+The router's own session with Microsoft decides, where the router reports it by BMP and what it reports can be believed now. Otherwise,
+only the all-paths edge tables of the link's own router prove absence: all of them are in sync, and none has a route of
 the link. Routes that fit no link may be the link's, so they are not taken for absence.
 """
 
@@ -19,7 +20,7 @@ from ermon.model.prefixes import Family
 
 
 class Sight(NamedTuple):
-    """What the edge tables in sync show of a link in a family."""
+    """What the feeds that can be believed show of a link in a family."""
 
     shown: bool
     """A feed whose routes count has a route of the link."""
@@ -30,9 +31,37 @@ class Sight(NamedTuple):
 
 
 def look(facts: NetworkFacts, link: Link, family: Family) -> Sight:
+    by_tables = _look_at_tables(facts, link, family)
+    session = facts.config.sessions.get((link.key, family))
+    return by_tables if session is None else _look_at_session(facts, session, link, family, by_tables)
+
+
+def _look_at_session(
+    facts: NetworkFacts, session: Feed, link: Link, family: Family, by_tables: Sight
+) -> Sight:
+    """Return what the router's own session shows; ``by_tables`` where that is not known now."""
+    name, own = session.name, facts.feeds[session.name].session
+    absent = Sight(shown=False, deciders=(name,), witnesses=(name,))
+    if facts.processes[session.process].up is not True or own.silent or own.unreadable:
+        return by_tables
+    if own.up:
+        if facts.in_sync(name, family):
+            return absent._replace(shown=facts.shows_fresh(name, link.key, family))
+        if facts.shows_fresh(name, link.key, family) and not (by_tables.shown and by_tables.deciders):
+            return Sight(shown=True, deciders=(), witnesses=(name,))
+        return by_tables
+    if own.said_down:
+        return absent
+    was_reported = own.unreported and own.shown
+    return absent if was_reported and not (by_tables.shown and by_tables.deciders) else by_tables
+
+
+def _look_at_tables(facts: NetworkFacts, link: Link, family: Family) -> Sight:
     tables = tuple(_all_paths(facts, link, family))
     in_sync = tuple(sorted(feed.name for feed in tables if facts.in_sync(feed.name, family)))
-    shown_on = facts.shown_on.get((link.key, family), ())
+    shown_on = {
+        name for name in facts.shown_on.get((link.key, family), ()) if not facts.feeds[name].feed.by_bmp
+    }
     witnesses = in_sync or tuple(sorted(name for name in shown_on if facts.dump_over(name, family)))
     shown = any(name in shown_on and facts.shows_fresh(name, link.key, family) for name in witnesses)
     if not shown and any(name in shown_on for name in witnesses):

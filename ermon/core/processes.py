@@ -46,9 +46,18 @@ class Processes:
         if state.up:
             return
         state.up = True
+        if state.is_connection:
+            state.connected_at, state.has_statistics = self._facts.now, False
         for feed in self._feeds_of(process):
-            self.await_router(feed, feed.awaited)
+            # Over BMP a router reports all its sessions at once: there is nothing to wait for.
+            self.await_router(feed, Awaited.NO if feed.feed.by_bmp else feed.awaited)
             self._await_links(feed.feed)
+
+    def statistics_began(self, process: str) -> None:
+        """Know that a router sends statistics over BMP, so that a session without them is no longer believed."""
+        if (state := self._facts.processes.get(process)) is not None:
+            state.has_statistics = True
+            self._facts.pending.topics.add(process_topic(process))
 
     def _down(self, event: ProcessDown, state: ProcessState) -> None:
         if state.up and not event.wanted:
@@ -56,7 +65,7 @@ class Processes:
             self._layers.watch(ProcessSettles(event.process), state.runs.restless_until)
         state.up, state.silent, state.problem = False, False, event.reason
         for feed in self._feeds_of(event.process):
-            if feed.session.up:
+            if feed.session.up and not feed.feed.by_bmp:
                 feed.awaited = Awaited.BACK
             feed.awaited_until = None
             self._layers.timers.cancel(ReconnectOverdue(feed.feed.name))
@@ -64,6 +73,7 @@ class Processes:
                 self._layers.awaited_changed(feed)
             reason = event.reason if feed.session.up else ""  # a failed attempt has its own reason
             self._lose(SessionDown(event.time, feed.feed.name, reason))
+            feed.session.forget_report()
 
     def _feeds_of(self, process: str) -> Iterator[FeedState]:
         return (state for state in self._facts.feeds.values() if state.feed.process == process)

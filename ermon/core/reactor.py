@@ -56,9 +56,13 @@ from ermon.model.events import (
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
+    RoutesUnreadable,
     SessionDown,
+    SessionSilent,
+    SessionUnreported,
     SessionUp,
     SourceJudged,
+    StatisticsBegan,
     StorageJudged,
     Uninteresting,
     Update,
@@ -138,6 +142,10 @@ class Reactor:
                 facts.pending.topics.add(STORAGE)
             case ClockStepped():
                 self._clock_stepped(event)
+            case SessionUnreported() | SessionSilent() | RoutesUnreadable():
+                self._reported(facts.feeds[event.feed], event)
+            case StatisticsBegan():
+                self.processes.statistics_began(event.process)
             case _:
                 assert_never(event)
 
@@ -162,6 +170,9 @@ class Reactor:
     def _message(self, state: FeedState) -> bool:
         """Note a message that only an established session carries; return whether it is to be applied."""
         state.session.message_at = self.facts.now
+        if state.session.silent:
+            state.session.silent = ""
+            self.layers.feed_changed(state.feed.name)
         if state.overflowed_until is not None:
             return False
         if not state.session.up:
@@ -186,11 +197,37 @@ class Reactor:
         state = self.facts.feeds[event.feed]
         if state.session.up:
             self._stop(state, event.reason)
+            self._said_down(state)
             return
+        self._said_down(state)
         if state.overflowed_until is None:  # otherwise its reason is set already
             state.session.fail(event.reason)
         state.session.forget_open()
         self.layers.feed_changed(event.feed)
+
+    def _said_down(self, state: FeedState) -> None:
+        """Believe a router that reports its own session as down."""
+        if state.feed.by_bmp:
+            state.session.said_down = state.session.shown = True
+            state.session.unreported = False
+
+    def _reported(
+        self, state: FeedState, event: SessionUnreported | SessionSilent | RoutesUnreadable
+    ) -> None:
+        """Note what a router says, or no longer says, of a session over its BMP connection."""
+        session = state.session
+        match event:
+            case SessionUnreported():
+                session.unreported = True
+            case SessionSilent():
+                session.silent = event.reason
+            case RoutesUnreadable():
+                session.unreadable = event.reason
+                for family in state.feed.families:
+                    self.timers.cancel(SyncDue(state.feed.name, family))
+            case _:
+                assert_never(event)
+        self.layers.feed_changed(state.feed.name)
 
     def _stop(self, state: FeedState, reason: str) -> None:
         name = state.feed.name

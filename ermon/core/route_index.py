@@ -47,6 +47,8 @@ from ermon.model.routes import Attributes, Route, RouteKey
 
 _HEARS_MICROSOFT_ROUTES = frozenset({View.TO_MICROSOFT, View.TO_INTERNET, View.SEGMENT})
 
+_FULL_TABLES = frozenset({View.INTERNET, View.FROM_INTERNET})
+
 _SHOW_POOLS = frozenset({POOL_SPACE, INSIDE_POOL})
 """Kinds of sets that are named after a pool, and show where it is seen."""
 
@@ -168,7 +170,7 @@ class RouteIndex:
             if each or another:
                 attribution = self._attribution(state, route)
                 theirs = attribution is not None or (
-                    state.feed.view is View.INTERNET and has_microsoft_asn(route.attributes)
+                    state.feed.view in _FULL_TABLES and has_microsoft_asn(route.attributes)
                 )
             if shared is not attributes:
                 yield Route(route.prefix, route.path_id, shared), attribution, theirs
@@ -184,9 +186,9 @@ class RouteIndex:
         return any(canary.overlaps(route.prefix) for canary in state.feed.canary)
 
     def _attribution(self, state: FeedState, route: Route) -> Attribution:
-        if state.feed.view is not View.EDGE_TABLE:
-            return None
-        return self.attributor.of(state.feed).attribute(route)
+        if state.feed.view is View.EDGE_TABLE:
+            return self.attributor.of(state.feed).attribute(route)
+        return state.feed.link_key if state.feed.shows_links else None
 
     def _route_changed(self, state: FeedState, change: RouteChange, attribution: Attribution) -> None:
         """Apply one change of the Adj-RIB-In to everything that is kept by prefix."""
@@ -199,8 +201,9 @@ class RouteIndex:
         if state.feed.view in _HEARS_MICROSOFT_ROUTES:
             self._note_heard(state, change.key[0])
         pending = self.facts.pending
-        if state.feed.view is View.EDGE_TABLE:
+        if state.feed.shows_links:
             self._update_tables(state, change, before, attribution)
+        if state.feed.view is View.EDGE_TABLE:
             self._update_strays(state, change, before, attribution)
             self._count_microsofts(state, change, before, attribution)
         elif state.feed.view is View.TO_MICROSOFT and state.feed.circuit is not None:
@@ -401,7 +404,7 @@ class RouteIndex:
         """Return which routes of an internet feed the checks can ask about; ``None`` for other views, of which all
         routes are read.
         """
-        if state.feed.view is not View.INTERNET:
+        if state.feed.view not in _FULL_TABLES:
             return None
         if state.interest is None:
             state.interest = Interest(self.watched_on(state.feed), MICROSOFT_ASN)

@@ -59,6 +59,16 @@ class Session(msgspec.Struct, omit_defaults=True):
     """The peer's OPEN has hold time 0, so a dead session looks like one in which the peer has nothing to
     send.
     """
+    shown: bool = False
+    """By BMP: the router has reported the session at some time."""
+    said_down: bool = False
+    """By BMP: the router has reported on its present connection that the session is down."""
+    unreported: bool = False
+    """By BMP: the router does not report the session on its present connection."""
+    silent: str = ""
+    """By BMP: why it is unknown whether the session is still up; empty if it is known."""
+    unreadable: str = ""
+    """By BMP: why the routes of this session are unknown; empty if they are known."""
     families: dict[Family, FamilySync] = {}
     down_reason: str = ""
     """Why the latest session, or attempt at one, ended."""
@@ -97,6 +107,8 @@ class Session(msgspec.Struct, omit_defaults=True):
         self.joined = joined
         self.ups += 1
         self.down_reason = ""
+        self.shown = True
+        self.forget_report()
         if not joined:
             self.damaged = False
         self._reset_families()
@@ -108,6 +120,7 @@ class Session(msgspec.Struct, omit_defaults=True):
         self.downs += 1
         self.down_reason = reason
         self.forget_open()
+        self.forget_report()
         self._reset_families()
 
     def fail(self, reason: str) -> None:
@@ -119,6 +132,11 @@ class Session(msgspec.Struct, omit_defaults=True):
         """Forget what the peer's OPEN said: its session is over, or never came up."""
         self.negotiated = self.offered = None
         self.no_hold = False
+
+    def forget_report(self) -> None:
+        """Forget what the router has reported of the session on its BMP connection."""
+        self.said_down = self.unreported = False
+        self.silent = self.unreadable = ""
 
     def lose(self, count: int, reason: str) -> None:
         self.damaged = True
@@ -140,7 +158,7 @@ class Session(msgspec.Struct, omit_defaults=True):
     def sync_deadline(self, family: Family, collector: Collector) -> float | None:
         """Return when the family will be in sync; ``None`` if it is, or cannot be in this session."""
         sync = self.families[family]
-        if self.up_since is None or self.damaged or sync.complete:
+        if self.up_since is None or self.damaged or self.unreadable or sync.complete:
             return None
         return sync.deadline(self.dump_since, collector)
 

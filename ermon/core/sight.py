@@ -34,7 +34,7 @@ class Sight:
                 if sight.lost_at is None and not sight.seen and family in state.feed.families:
                     sight.lost_at = facts.now
                     self.watch_first_dumps(link[0], family)
-        if router is None:
+        if router is None or state.feed.by_bmp:
             return
         lost = not any(facts.up(name) for name in self._tables_of_router[router])
         if lost is not (router in facts.out_of_sight):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import msgspec
@@ -50,7 +50,7 @@ class ProcessRuns(msgspec.Struct, omit_defaults=True):
 
 @dataclass(slots=True)
 class ProcessState:
-    """An ExaBGP process."""
+    """An ExaBGP process, or the BMP connection of a router."""
 
     up: bool | None = None
     """Whether it runs; ``None`` if it has not reported yet."""
@@ -59,9 +59,14 @@ class ProcessState:
     problem: str = ""
     """Why it ended the last time, or what it fails to do now."""
     runs: ProcessRuns = field(default_factory=ProcessRuns)
+    is_connection: bool = False
+    connected_at: float | None = None
+    """When the latest BMP connection began."""
+    has_statistics: bool = False
+    """Statistics have come on the present BMP connection."""
 
     def copy(self) -> ProcessState:
-        return ProcessState(self.up, self.silent, self.problem, msgspec.structs.replace(self.runs))
+        return replace(self, runs=msgspec.structs.replace(self.runs))
 
 
 class Awaited(StrEnum):

@@ -28,6 +28,7 @@ from ermon.daemon.driver import Driver, counting, handing_out, keeping_drains, l
 from ermon.daemon.logs import log_notes
 from ermon.daemon.memory import keep_memory_private
 from ermon.daemon.service import Service, StartError
+from ermon.daemon.stations import Stations
 from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import ANSWER_SECONDS, Notifier, Systemd, status_line
 from ermon.exabgp.configure import PasswordError
@@ -204,6 +205,20 @@ class Parts:
         )
 
     @cached_property
+    def stations(self) -> Stations:
+        return Stations(
+            self._config,
+            self._secrets.bmp,
+            self.telemetry,
+            apply=self.monitor.apply,
+            advance=self.driver.advance,
+            interest=self.monitor.interest,
+            turn=self.driver.turn,
+            recorder=self.recorder,
+            clock=self._clock,
+        )
+
+    @cached_property
     def lists(self) -> PublishedLists:
         options = self._options
         return PublishedLists(
@@ -318,7 +333,8 @@ class Parts:
         return Familiar(kept_parties(store), lambda parties: keep_parties(store, parties))
 
     def _hold(self) -> Held:
-        return Held.by(self.monitor, self.supervisor.memory, self.lists.in_force())
+        lists = self.lists.in_force()
+        return Held.by(self.monitor, self.supervisor.memory, lists, self.stations.memory)
 
     # All together ------------------------------------------------------------------------------------
 
@@ -329,6 +345,7 @@ class Parts:
             self._options.feeds_match,
             driver=self.driver,
             supervisor=self.supervisor,
+            stations=self.stations,
             lists=self.lists,
             senders=self.senders,
             recorder=self.recorder,
@@ -341,6 +358,7 @@ class Parts:
         return Service(
             driver=self.driver,
             supervisor=self.supervisor,
+            stations=self.stations,
             lists=self.lists,
             senders=self.senders,
             systemd=self.systemd,

@@ -20,6 +20,7 @@ from ermon.core.monitor import Parts
 from ermon.core.route_index import Expectations
 from ermon.daemon.driver import Driver
 from ermon.daemon.logs import log_notes
+from ermon.daemon.stations import Stations
 from ermon.daemon.supervisor import AddressError, FeedSupervisor
 from ermon.daemon.systemd import Systemd
 from ermon.exabgp.channel import ExaBGPError
@@ -145,6 +146,7 @@ class Reloader:
         *,
         driver: Driver,
         supervisor: FeedSupervisor,
+        stations: Stations,
         lists: PublishedLists,
         senders: Senders,
         recorder: Recorder,
@@ -155,6 +157,7 @@ class Reloader:
         self._feeds_match = feeds_match
         self._driver = driver
         self._supervisor = supervisor
+        self._stations = stations
         self._lists = lists
         self._senders = senders
         self._recorder = recorder
@@ -207,4 +210,5 @@ class Reloader:
                 self._telemetry.reconfigure(config)
                 self._senders.reconfigure(config, secrets)
         await self._supervisor.reconfigure(config, secrets.md5)
+        await self._stations.reconfigure(config, secrets.bmp)
         self._driver.advance(self._driver.clock.now())

@@ -13,11 +13,13 @@ import structlog
 from aiohttp import web
 
 from ermon.aio.slices import list_in_slices
+from ermon.bmp.listen import BmpListenError
 from ermon.core.monitor import Outcome
 from ermon.core.runs import ALIVE_SECONDS, RunLog
 from ermon.core.timeline import SAMPLE_SECONDS, Timeline
 from ermon.daemon.changes import PublishedLists, Reloader
 from ermon.daemon.driver import Driver
+from ermon.daemon.stations import Stations
 from ermon.daemon.supervisor import FeedSupervisor
 from ermon.daemon.systemd import Systemd
 from ermon.httpd.listen import listening
@@ -54,6 +56,7 @@ class Service:
 
     driver: Driver
     supervisor: FeedSupervisor
+    stations: Stations
     lists: PublishedLists
     senders: Senders
     systemd: Systemd
@@ -87,10 +90,16 @@ class Service:
             self.driver.add_listener(lambda outcome: self._ask(outcome, tasks))
             await stack.enter_async_context(self._signals(stopping, tasks))
             await stack.enter_async_context(self._web())
+            stack.push_async_callback(self.stations.stop)
+            try:
+                await self.stations.start()
+            except BmpListenError as error:
+                raise StartError(str(error)) from error
             stack.push_async_callback(self.supervisor.stop)
             await self.supervisor.start(tasks)
             for work in (
-                *(self.driver.keep_time(self.supervisor.level), self._keep_state(), self.lists.run()),
+                *(self.driver.keep_time(self._level), self._keep_state(), self.lists.run()),
+                self.stations.run(),
                 self._keep_alive(),
                 self.driver.clock.watch(self._clock_stepped),
                 *(self.senders.run(), self.systemd.run()),
@@ -112,13 +121,24 @@ class Service:
     def _ask(self, outcome: Outcome, tasks: asyncio.TaskGroup) -> None:
         """Send the monitor's requests to the routers."""
         for request in outcome.requests:
-            tasks.create_task(self.supervisor.ask(request))
+            feed = self.driver.monitor.config.feeds.get(request.feed)
+            if feed is not None and feed.by_bmp:
+                self.stations.ask(request)
+            else:
+                tasks.create_task(self.supervisor.ask(request))
+
+    async def _level(self, process: str) -> bool:
+        """Return when everything that a process or a router had said before has been taken in."""
+        if process in self.driver.monitor.config.connections:
+            return await self.stations.level()
+        return await self.supervisor.level(process)
 
     @asynccontextmanager
     async def _signals(self, stopping: asyncio.Event, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
+            self.stations.end()
             self.supervisor.end()  # at once: messages of routers while their sessions close are no findings
             stopping.set()
 

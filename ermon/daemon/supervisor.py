@@ -98,7 +98,7 @@ class FeedSupervisor:
         self._clock = clock
         self._runtime = runtime
         self._buffer_limit = buffer_limit
-        self._decoder = Decoder(config.feeds, interest=interest)
+        self._decoder = Decoder(config.exabgp_feeds, interest=interest)
         self._processes: dict[str, ExaBGP] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._rejections = Sparing(REJECTIONS_LOGGED_EVERY_SECONDS)
@@ -153,11 +153,11 @@ class FeedSupervisor:
             if address not in self._problems
         }
         port = config.collector.port
-        locals_ = {feed.local for feed in config.feeds.values() if (feed.local, port) not in held}
+        locals_ = {feed.local for feed in config.exabgp_feeds.values() if (feed.local, port) not in held}
         found = why_not(sorted(locals_), port)
         problems = [
             f"feeds.{feed.name}.local: {found[feed.local]}"
-            for feed in config.feeds.values()
+            for feed in config.exabgp_feeds.values()
             if feed.local in found
         ]
         if problems:
@@ -166,8 +166,8 @@ class FeedSupervisor:
     async def reconfigure(self, config: Config, passwords: Mapping[str, str]) -> None:
         """Change to another configuration; sessions whose own settings did not change stay up."""
         before, self._config, self._passwords = self._config, config, dict(passwords)
-        self._decoder.set_feeds(config.feeds)
-        locals_ = {feed.local for feed in config.feeds.values()}
+        self._decoder.set_feeds(config.exabgp_feeds)
+        locals_ = {feed.local for feed in config.exabgp_feeds.values()}
         self._problems = {local: problem for local, problem in self._problems.items() if local in locals_}
         for name in [name for name in self._processes if name not in config.processes]:
             await self._stop_process(name)
@@ -208,7 +208,7 @@ class FeedSupervisor:
         missing = [name for name in self._config.processes if name not in up]
         if missing:
             return (False, "\n".join(map(self._why_missing, missing)))
-        feeds = self._config.feeds.values()
+        feeds = self._config.exabgp_feeds.values()
         if feeds and all(feed.local in self._problems for feed in feeds):
             return (False, "\n".join(f"feeds.{f.name}.local: {self._problems[f.local]}" for f in feeds))
         return (True, "ready")
@@ -393,7 +393,7 @@ class FeedSupervisor:
             self._problems[local] = problem
         if problem == before:
             return
-        feeds = [feed.name for feed in self._config.feeds.values() if feed.local == local]
+        feeds = [feed.name for feed in self._config.exabgp_feeds.values() if feed.local == local]
         if problem is None:
             self._log.info("listening on address", address=local, feeds=feeds)
         else:
@@ -401,7 +401,7 @@ class FeedSupervisor:
 
     def _note_stranger(self, event: ConnectionsRefused) -> None:
         self._telemetry.refused("bgp", event.count)
-        feeds = [feed for feed in self._config.feeds.values() if feed.local == event.local]
+        feeds = [feed for feed in self._config.exabgp_feeds.values() if feed.local == event.local]
         if feeds and self._strangers.passes((event.local, event.peer), self._clock.now()):
             self._log.warning(
                 "connection refused",
@@ -423,7 +423,7 @@ class FeedSupervisor:
         """
         process.answer("lost")
         self._log.warning("BGP updates lost", process=process.name, reason=reason)
-        for feed in self._config.feeds.values():
+        for feed in self._config.exabgp_feeds.values():
             if feed.process == process.name:
                 self._apply_own(MessagesLost(time, feed.name, 0, reason))
 

@@ -26,6 +26,7 @@ from prometheus_client import (
 
 from ermon import __version__
 from ermon.bgp.attributes import RepairKind
+from ermon.bmp.router import RejectReason as BmpRejectReason
 from ermon.checks.catalogue import CATALOGUE
 from ermon.checks.sight import source_names
 from ermon.exabgp.box import PARTS
@@ -79,6 +80,7 @@ class Telemetry:
             "port",
         )
         self._refused.labels("bgp")
+        self._make_bmp()
         self._restarts_seen: dict[str, int] = {}
         self._dropped_seen: dict[str, int] = {}
         self._source_ages = self._gauge(
@@ -159,6 +161,21 @@ class Telemetry:
             registry=self.registry,
         )
 
+    def _make_bmp(self) -> None:
+        self._bmp_up = self._gauge(
+            "ermon_bmp_up", "1 if the router reports its sessions to ermon over BMP now, else 0.", "router"
+        )
+        self._bmp_messages = self._counter(
+            "ermon_bmp_messages_total", "BMP messages received from a router.", "router"
+        )
+        self._bmp_rejected = self._counter(
+            "ermon_bmp_rejected_total",
+            "BMP messages of a router that could not be read, or not in full.",
+            "router",
+            "reason",
+        )
+        self._refused.labels("bmp")
+
     def _make_reload(self) -> None:
         self._reload_successful = Gauge(
             "ermon_config_last_reload_successful",
@@ -187,6 +204,10 @@ class Telemetry:
         _keep_series(self._confined, processes, PARTS)
         self._feeds = frozenset(config.feeds)
         _keep_series(self._malformed, self._feeds, RepairKind)
+        routers = set(config.bmp)
+        for bmp_metric in (self._bmp_up, self._bmp_messages):
+            _keep_series(bmp_metric, routers)
+        _keep_series(self._bmp_rejected, routers, BmpRejectReason)
         for receiver_metric in (self._notifications, self._failures):
             _keep_series(receiver_metric, receivers)
         _keep_series(self._source_ages, set(source_names(config)))
@@ -241,6 +262,14 @@ class Telemetry:
 
     def raised(self, check: str) -> None:
         self._raised.labels(check).inc()
+
+    def bmp(self, router: str, *, up: bool, messages: int) -> None:
+        """Note whether a router is connected by BMP, and how many messages it has just sent."""
+        self._bmp_up.labels(router).set(int(up))
+        self._bmp_messages.labels(router).inc(messages)
+
+    def bmp_rejected(self, router: str, reason: BmpRejectReason) -> None:
+        self._bmp_rejected.labels(router, reason).inc()
 
     def process(self, process: str, *, up: bool, restarts: int, dropped: int = 0) -> None:
         """Set the state of an ExaBGP process, and its own counts of restarts and dropped lines."""

@@ -203,6 +203,36 @@ class ClockStepped(msgspec.Struct, frozen=True):
     """The time of events from which on it holds, if that is before it was noticed."""
 
 
+class SessionUnreported(msgspec.Struct, frozen=True):
+    """A router that reports its sessions by BMP does not report this one (RFC 7854)."""
+
+    time: float
+    feed: str
+
+
+class SessionSilent(msgspec.Struct, frozen=True):
+    """A router has ceased to report about a session, without saying that it ended; the next event of the feed says that it goes on."""
+
+    time: float
+    feed: str
+    reason: str
+
+
+class RoutesUnreadable(msgspec.Struct, frozen=True):
+    """A session is up, and its routes cannot be known until it comes up again."""
+
+    time: float
+    feed: str
+    reason: str
+
+
+class StatisticsBegan(msgspec.Struct, frozen=True):
+    """The first statistics on a BMP connection: from now on, a session without them is silent."""
+
+    time: float
+    process: str
+
+
 Event = (
     SessionUp
     | SessionDown
@@ -225,6 +255,10 @@ Event = (
     | Accepted
     | StorageJudged
     | ClockStepped
+    | SessionUnreported
+    | SessionSilent
+    | RoutesUnreadable
+    | StatisticsBegan
 )
 
 

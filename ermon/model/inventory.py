@@ -38,6 +38,10 @@ class View(StrEnum):
     """Which table a feed's routes stand for."""
 
     EDGE_TABLE = "edge-table"
+    FROM_MICROSOFT = "from-microsoft"
+    """What a router receives on its session with one MSEE, as it reports it itself (BMP)."""
+    FROM_INTERNET = "from-internet"
+    """What a router receives from an uplink, as it reports it itself (BMP)."""
     TO_MICROSOFT = "to-microsoft"
     TO_INTERNET = "to-internet"
     INTERNET = "internet"
@@ -255,6 +259,8 @@ class Uplink:
     asn: int
     neighbors: tuple[Address, ...] = ()
     """Addresses of the provider's router, if the file has them."""
+    site: str | None = None
+    """Uplinks of one site back each other up; ``None`` is a site, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +274,12 @@ class Segment:
 
 
 EDGES = "edges"
-"""The ExaBGP process of all feeds except those with the view ``internet``."""
+"""The ExaBGP process of all feeds except those with the view ``internet`` and those that are reported by BMP."""
+
+
+def bmp_connection(router: str) -> str:
+    """Name the BMP connection of a router, where ExaBGP processes are named."""
+    return f"bmp/{router}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,10 +289,11 @@ class Feed:
     name: str
     view: View
     peer: str
-    """The router's address, in canonical text."""
+    """The router's address, in canonical text. By BMP: the address of the router's neighbor; empty if that is found by its ASN."""
     local: str
-    """ermon's address of this feed, in canonical text."""
+    """ermon's address of this feed, in canonical text; empty by BMP."""
     peer_asn: int
+    """By BMP: the ASN of the router's neighbor."""
     local_asn: int
     families: tuple[Family, ...]
     add_path: bool = False
@@ -296,12 +308,27 @@ class Feed:
     md5_password_file: str | None = None
     ttl_security: int | None = None
     """Packets are accepted from at most this many hops away (RFC 5082)."""
+    by_bmp: bool = False
+    """The feed is a session of the router with ``peer``, which the router reports over BMP; else it is a session with ermon."""
+    distinguisher: bytes | None = None
+    """By BMP: the route distinguisher that the session is reported with; ``None``: any."""
+    pre_policy: bool = False
+    """By BMP: what the router receives before its own inbound policy."""
     process: str = field(init=False, compare=False, repr=False)
-    """The name of the ExaBGP process that carries this feed."""
+    """The name of the ExaBGP process, or of the BMP connection, that carries this feed."""
 
     def __post_init__(self) -> None:
         # A field and not a property, because every line reads it.
-        object.__setattr__(self, "process", self.name if self.view is View.INTERNET else EDGES)
+        if self.by_bmp and self.router is not None:
+            process = bmp_connection(self.router)
+        else:
+            process = self.name if self.view is View.INTERNET else EDGES
+        object.__setattr__(self, "process", process)
+
+    @property
+    def shows_links(self) -> bool:
+        """Whether its routes are what links bring."""
+        return self.view is View.EDGE_TABLE or (self.view is View.FROM_MICROSOFT and not self.pre_policy)
 
     @property
     def table(self) -> RoutingTable:
@@ -327,6 +354,33 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True)
+class BmpListening:
+    """How ermon takes the BMP connections of routers."""
+
+    listen: tuple[tuple[str, int], ...]
+    """Its own addresses and ports."""
+    stats_within: float
+    """Seconds that a session may be without statistics."""
+    max_message: int
+    """Octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class BmpRouter:
+    """A router that reports its sessions by BMP."""
+
+    router: str
+    peer: Address
+    """The address that it connects from."""
+    md5_password_file: str | None = None
+    ttl_security: int | None = None
+    pre_policy: bool = False
+    """Whether what it reports from before its inbound policy is right."""
+    adj_rib_out: bool = False
+    """Whether it reports what it advertises (RFC 8671)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Collector:
     """The ExaBGP side."""
 
@@ -342,6 +396,8 @@ class Collector:
     """Maximum memory for a feed's routes: see ``routes.ROUTE_BYTES``."""
     reconnect_grace: float
     """Seconds in which routers may connect again after a start of ExaBGP."""
+    bmp: BmpListening | None = None
+    """``None``: ermon takes no BMP connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +416,8 @@ class Config:
     """Own addresses of each router."""
     platforms: Mapping[str, str] = field(default_factory=dict)
     """The platform of a router, as in ``ermon render router``, if the file says so."""
+    bmp: Mapping[str, BmpRouter] = field(default_factory=dict)
+    """The routers that report their sessions by BMP."""
     pools: Mapping[str, Pool] = field(default_factory=dict)
     internet_only: tuple[Prefix, ...] = ()
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
@@ -372,16 +430,22 @@ class Config:
     """By routing table: the feeds that show its routes."""
     mirrors: Mapping[LinkKey | None, tuple[Feed, ...]] = field(init=False, compare=False, repr=False)
     """By link: the feeds that mirror what is sent over it."""
+    sessions: Mapping[LinkFamily, Feed] = field(init=False, compare=False, repr=False)
+    """By link and family: the feed that is the router's own session with Microsoft."""
 
     def __post_init__(self) -> None:
         # Found once for all: asking every feed for each link would cost the square of the network.
         edges: dict[RoutingTable, list[Feed]] = {}
         mirrors: dict[LinkKey | None, list[Feed]] = {}
+        sessions: dict[LinkFamily, Feed] = {}
         for feed in self.feeds.values():
-            if feed.view is View.EDGE_TABLE:
+            if feed.view is View.FROM_MICROSOFT and feed.link_key is not None and not feed.pre_policy:
+                sessions.update({(feed.link_key, family): feed for family in feed.families})
+            elif feed.view is View.EDGE_TABLE:
                 edges.setdefault(feed.table, []).append(feed)
             elif feed.view is View.TO_MICROSOFT:
                 mirrors.setdefault(feed.link_key, []).append(feed)
+        object.__setattr__(self, "sessions", sessions)
         object.__setattr__(self, "edge_tables", {key: tuple(feeds) for key, feeds in edges.items()})
         object.__setattr__(self, "mirrors", {key: tuple(feeds) for key, feeds in mirrors.items()})
 
@@ -396,6 +460,16 @@ class Config:
     def tables_of(self, link: Link) -> tuple[Feed, ...]:
         """The edge tables of the link's own router and VRF, which prove whether the link has routes."""
         return self.edge_tables.get(link.table, ())
+
+    @property
+    def exabgp_feeds(self) -> Mapping[str, Feed]:
+        """The feeds that are BGP sessions of routers with ermon, and not the routers' own that they report by BMP."""
+        return {name: feed for name, feed in self.feeds.items() if not feed.by_bmp}
+
+    def eyes_of(self, link: Link) -> tuple[Feed, ...]:
+        """The feeds that show whether the link has routes: its router's own sessions with Microsoft, and the edge tables."""
+        own = (self.sessions.get((link.key, family)) for family in link.families)
+        return (*(feed for feed in own if feed is not None), *self.tables_of(link))
 
     @property
     def our_space(self) -> Iterator[Prefix]:
@@ -420,8 +494,13 @@ class Config:
     @property
     def processes(self) -> tuple[str, ...]:
         """Names of the ExaBGP processes, ``edges`` first."""
-        names = dict.fromkeys(feed.process for feed in self.feeds.values())
+        names = dict.fromkeys(feed.process for feed in self.feeds.values() if not feed.by_bmp)
         return tuple(sorted(names, key=lambda name: (name != EDGES, name)))
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """Names of the BMP connections that carry feeds."""
+        return tuple(sorted({feed.process for feed in self.feeds.values() if feed.by_bmp}))
 
 
 class ExpectationPeriods:

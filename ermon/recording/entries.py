@@ -8,7 +8,7 @@ them; then all input in the order of arrival; and an ``End``, unless ermon was k
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -39,6 +39,8 @@ from ermon.model.events import (
     RefreshBegan,
     RefreshEnded,
     SessionDown,
+    SessionSilent,
+    SessionUnreported,
     SessionUp,
     SourceJudged,
     StorageJudged,
@@ -72,6 +74,8 @@ _EVENTS: dict[str, type[Any]] = {
     "RefreshBegan": RefreshBegan,
     "RefreshEnded": RefreshEnded,
     "SessionDown": SessionDown,
+    "SessionSilent": SessionSilent,
+    "SessionUnreported": SessionUnreported,
     "SessionUp": SessionUp,
     "SourceJudged": SourceJudged,
     "StorageJudged": StorageJudged,
@@ -112,6 +116,8 @@ class Head(msgspec.Struct, frozen=True, tag="file", omit_defaults=True):
 class State(msgspec.Struct, frozen=True, tag="state"):
     snapshot: Snapshot
     decoder: DecoderMemory
+    connections: Mapping[str, bytes] = {}
+    """By router with a BMP connection: what it said of the sessions that are up."""
 
 
 class Listed(msgspec.Struct, frozen=True, tag="list"):
@@ -129,6 +135,19 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
 
     process: str
     pid: int
+
+
+class Connected(msgspec.Struct, frozen=True, tag="bmp-connected"):
+    """A router has connected to report its sessions by BMP; what it reported on an earlier connection is over."""
+
+    router: str
+
+
+class Reported(msgspec.Struct, frozen=True, tag="bmp"):
+    """Octets that a router sent over its BMP connection, cut anywhere."""
+
+    router: str
+    octets: bytes
 
 
 class Happened(msgspec.Struct, frozen=True, tag="event"):
@@ -170,7 +189,9 @@ class End(msgspec.Struct, frozen=True, tag="end"):
     """Nothing is missing in the file."""
 
 
-Entry = Head | State | Listed | Started | Happened | Clock | Delivered | Maintenance | End
+Entry = (
+    Head | State | Listed | Started | Connected | Reported | Happened | Clock | Delivered | Maintenance | End
+)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -206,7 +227,7 @@ class HeldSession:
     routes: tuple[Route, ...]
 
     def lines(self, now: float) -> Iterator[bytes]:
-        encoder = FeedEncoder(self.feed, self.pid, now)
+        encoder = FeedEncoder(addressed(self.feed), self.pid, now)
         if self.memory.offered is not None:
             yield encoder.offered(self.memory.offered)
         if self.memory.negotiated is not None:
@@ -216,6 +237,11 @@ class HeldSession:
         for family, sync in self.memory.families.items():
             if sync.end_of_rib_at is not None:
                 yield encoder.end_of_rib(family)
+
+
+def addressed(feed: Feed) -> Feed:
+    """Return a feed with addresses that tell it from all others in ExaBGP's dialect: one that is reported by BMP has none of its own."""
+    return replace(feed, local=feed.name, peer="bmp") if feed.by_bmp else feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,14 +254,20 @@ class Held:
     state: bytes
 
     @classmethod
-    def by(cls, monitor: Monitor, decoder: DecoderMemory, lists: Mapping[SourceKey, PublishedList]) -> Held:
-        """Take a snapshot of ``monitor`` and of the decoder in front of it."""
+    def by(
+        cls,
+        monitor: Monitor,
+        decoder: DecoderMemory,
+        lists: Mapping[SourceKey, PublishedList],
+        connections: Mapping[str, bytes],
+    ) -> Held:
+        """Take a snapshot of ``monitor`` and of the decoders in front of it."""
         snapshot = take(monitor)
         return cls(
             now=snapshot.now,
             sessions=tuple(_sessions(monitor, snapshot, decoder.pids)),
             lists=dict(lists),
-            state=write_entry(State(snapshot, decoder), snapshot.now),
+            state=write_entry(State(snapshot, decoder, connections), snapshot.now),
         )
 
     def recording(self) -> Iterator[bytes]:

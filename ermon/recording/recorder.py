@@ -14,6 +14,7 @@ from ermon.model.source_key import SourceKey
 from ermon.recording.entries import (
     MARK,
     Clock,
+    Connected,
     Delivered,
     Entry,
     Happened,
@@ -21,6 +22,7 @@ from ermon.recording.entries import (
     Held,
     Maintenance,
     Reason,
+    Reported,
     Started,
     write_entry,
     write_list,
@@ -39,8 +41,14 @@ class Recorder:
     def started(self, process: str, pid: int, now: float) -> None:
         """An ExaBGP process listens; its event is recorded separately."""
 
+    def connected(self, router: str, now: float) -> None:
+        """A router has connected by BMP."""
+
+    def reported(self, router: str, octets: bytes, now: float) -> None:
+        """Octets of a router's BMP connection, before they are read."""
+
     def event(self, event: Event) -> None:
-        """An event that no line reported."""
+        """An event that neither a line nor a router's BMP connection reported."""
 
     def clock(self, now: float) -> None:
         """Time passes until ``now``."""
@@ -90,6 +98,12 @@ class FileRecorder(Recorder):
 
     def started(self, process: str, pid: int, now: float) -> None:
         self._enter(Started(process, pid), now)
+
+    def connected(self, router: str, now: float) -> None:
+        self._enter(Connected(router), now)
+
+    def reported(self, router: str, octets: bytes, now: float) -> None:
+        self._enter(Reported(router, octets), now)
 
     def event(self, event: Event) -> None:
         self._enter(Happened.of(event), event.time)

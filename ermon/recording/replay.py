@@ -15,18 +15,21 @@ from typing import Any
 import msgspec
 
 from ermon.api.answers import SubjectDoc, finding_doc, substance
+from ermon.bmp.router import RouterStream
+from ermon.bmp.sessions import monitored
 from ermon.core.monitor import Monitor
 from ermon.core.snapshot import resume
 from ermon.exabgp.decode import Decoder, Rejected, RejectReason
 from ermon.model.events import Event, Update
 from ermon.model.findings import Finding, Transition, transition_order
-from ermon.model.inventory import Config
+from ermon.model.inventory import Config, bmp_connection
 from ermon.model.routes import Route
 from ermon.model.settings import MaintenanceWindow
 from ermon.model.source_key import SourceKey
 from ermon.model.text import printable
 from ermon.recording import entries
 from ermon.recording.entries import (
+    Connected,
     Delivered,
     End,
     Happened,
@@ -34,6 +37,7 @@ from ermon.recording.entries import (
     Listed,
     Maintenance,
     Reason,
+    Reported,
     Started,
     State,
     read_list,
@@ -103,7 +107,10 @@ class Playback:
         self._rejected = rejected
         self._note = note
         self._config_sha256 = config_sha256
-        self._decoder = Decoder(config.feeds)
+        self._feeds = {name: entries.addressed(feed) for name, feed in config.feeds.items()}
+        self._decoder = Decoder(self._feeds)
+        self._streams: dict[str, RouterStream] = {}
+        """By router: what reads its BMP connection."""
         self._head: Head | None = None
         self._ended = False
         """The file is complete, so the next one may continue it."""
@@ -161,12 +168,27 @@ class Playback:
                 yield from self._take_list(entry, time)
             case Started(process, pid):
                 self._decoder.process_started(process, pid)
+            case Connected(router):
+                self._streams[router] = self._stream(router)
+            case Reported(router, octets):
+                yield from self._take_report(router, octets, time)
             case End():
                 self._ended = True
             case Happened() | Delivered() | Maintenance():
                 yield self._moved(entry, time)
             case _:
                 yield Passed(time)
+
+    def _stream(self, router: str) -> RouterStream:
+        if router not in self._base.bmp:
+            raise ValueError(f"router {router!r} has no bmp")
+        return RouterStream(bmp_connection(router), monitored(self._base, router))
+
+    def _take_report(self, router: str, octets: bytes, time: float) -> Iterator[Event]:
+        """What is late on a connection is in the recording by itself."""
+        stream = self._streams.get(router)
+        if stream is not None:
+            yield from stream.take(octets, time).events
 
     def _moved(self, entry: Happened | Delivered | Maintenance, time: float) -> Step:
         match entry:
@@ -185,7 +207,8 @@ class Playback:
             return
         self._routes = {}
         self._lists = {}
-        self._decoder = Decoder(self._base.feeds)
+        self._decoder = Decoder(self._feeds)
+        self._streams = {}
         if head.config_sha256 and self._config_sha256 and head.config_sha256 != self._config_sha256:
             self._note("recorded with another configuration: the findings may differ")
         if last is not None and head.recording == last.recording and head.part > last.part + 1:
@@ -203,7 +226,10 @@ class Playback:
 
     def _begin(self, entry: State) -> Begun:
         routes, self._routes = self._routes or {}, None
-        self._decoder = Decoder(self._base.feeds, entry.decoder)
+        self._decoder = Decoder(self._feeds, entry.decoder)
+        for router, octets in entry.connections.items():
+            self._streams[router] = stream = self._stream(router)
+            stream.take(octets, entry.snapshot.now)  # the sessions that it reports are in the snapshot
         held = {feed: tuple(by_key.values()) for feed, by_key in routes.items()}
         return Begun(entry.snapshot.now, resume(self.config, entry.snapshot, held))
 

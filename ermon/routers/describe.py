@@ -184,7 +184,7 @@ class Router:
 
 def names(config: Config) -> tuple[str, ...]:
     """Return the routers that have feeds; a feed without a router counts as a router with its name."""
-    return tuple(dict.fromkeys(_router_of(feed) for feed in everywhere(config).feeds.values()))
+    return tuple(dict.fromkeys(_router_of(feed) for feed in everywhere(config).exabgp_feeds.values()))
 
 
 def describe(config: Config, name: str, mirrors: Mirrors, update_source: str | None = None) -> Router:
@@ -193,7 +193,7 @@ def describe(config: Config, name: str, mirrors: Mirrors, update_source: str | N
         raise RouterError(
             f"--update-source={update_source!r}: not the name of an interface, such as Loopback0"
         )
-    feeds = [feed for feed in everywhere(config).feeds.values() if _router_of(feed) == name]
+    feeds = [feed for feed in everywhere(config).exabgp_feeds.values() if _router_of(feed) == name]
     if not feeds:
         raise RouterError(_no_such_router(config, name))
     asns = {feed.peer_asn: feed.name for feed in feeds}
@@ -217,7 +217,7 @@ def _router_of(feed: Feed) -> str:
 
 def _no_such_router(config: Config, name: str) -> str:
     known = f"there are {', '.join(names(config))}"
-    feed = everywhere(config).feeds.get(name)
+    feed = everywhere(config).exabgp_feeds.get(name)
     if feed is not None:
         return f"{name!r} is a feed of router {feed.router}, and sessions are printed for the whole router; {known}"
     return f"there is no router {name!r} with a feed; {known}"
@@ -288,6 +288,8 @@ def _about(config: Config, feed: Feed) -> str:
             return "a full table"
         case View.SEGMENT:
             return f"the table of segment {feed.segment}"
+        case View.FROM_MICROSOFT | View.FROM_INTERNET:
+            raise ValueError(f"{feed.name} is no session with ermon")
 
 
 def _policy(feed: Feed, family: Family, mirrors: Mirrors) -> str:

@@ -61,6 +61,11 @@ def good_day(config: Config, feed: Feed, now: float) -> list[Sent]:
     match feed.view:
         case View.EDGE_TABLE:
             found = _edge_table(config, feed, now)
+        case View.FROM_MICROSOFT:
+            shown = (sent for sent in _edge_table(config, feed, now) if sent.link == feed.link_key)
+            found = iter(()) if feed.pre_policy else shown
+        case View.FROM_INTERNET:
+            found = iter(())
         case View.TO_MICROSOFT:
             found = (_announced(config, feed, prefix) for prefix in _advertised(config, feed))
         case View.TO_INTERNET | View.INTERNET:
@@ -193,11 +198,11 @@ def _announced(config: Config, feed: Feed, prefix: Prefix) -> Sent:
 def usual_path(config: Config, feed: Feed) -> tuple[int, ...]:
     """Return the AS path of our own routes on a feed."""
     match feed.view:
-        case View.EDGE_TABLE | View.SEGMENT:
+        case View.EDGE_TABLE | View.FROM_MICROSOFT | View.SEGMENT:
             return ()
         case View.TO_MICROSOFT | View.TO_INTERNET:
             return (config.customer.asn,)
-        case View.INTERNET:
+        case View.INTERNET | View.FROM_INTERNET:
             return (feed.peer_asn, config.customer.asn)
 
 

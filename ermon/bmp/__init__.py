@@ -1,0 +1,1 @@
+"""What routers report of their own BGP sessions: the BGP Monitoring Protocol."""

@@ -1,0 +1,525 @@
+"""What one router reports over one BMP connection, into events: each BGP session that it reports is a feed, or several.
+
+The counterpart of ``ermon.exabgp.decode``. House rules: nothing here waits, logs or reads a clock, and ``RouterStream.take`` is total:
+whatever the octets, it returns events, what it rejected, and, where the connection cannot go on, why.
+
+All times are those of arrival. The times in the messages are wrong on every router that was tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from ermon.bgp.interest import Interest, Unasked
+from ermon.bgp.open import codec_between
+from ermon.bgp.update import AttributesCache, Codec, Read, Unreadable, read_update
+from ermon.bmp.messages import (
+    MAX_MESSAGE_OCTETS,
+    BmpError,
+    Framer,
+    Initiation,
+    Kind,
+    Message,
+    Other,
+    PeerDown,
+    PeerUp,
+    Rib,
+    RouteMonitoring,
+    SessionKey,
+    Statistics,
+    Termination,
+    read_message,
+    read_peer,
+    write_message,
+)
+from ermon.model.events import (
+    Alive,
+    EndOfRib,
+    Event,
+    MessagesLost,
+    ProcessUp,
+    RoutesUnreadable,
+    SessionDown,
+    SessionSilent,
+    SessionUnreported,
+    SessionUp,
+    StatisticsBegan,
+    Uninteresting,
+    Update,
+)
+from ermon.model.prefixes import Address, Family
+from ermon.model.routes import Route, RouteKey
+
+FIRST_PEER_UPS_SECONDS = 10.0
+"""How long after its Initiation a router may report the sessions that are up: the routers that were tried need half a second."""
+
+STATISTICS_WITHIN_SECONDS = 180.0
+"""How long a session may be without statistics, unless the configuration says otherwise."""
+
+MAX_PEERS = 4_096
+"""Sessions of a connection that ermon keeps in mind."""
+
+MAX_COUNTED_ROUTES = 100_000
+"""So many routes of a first dump are counted, to compare them with the number that the router reports."""
+
+Feeds = Mapping[tuple[Rib, Family], str]
+"""The feeds that are made of one session, by what they are made of."""
+
+
+class Monitored(msgspec.Struct, frozen=True):
+    """Which sessions of a router are feeds."""
+
+    by_session: Mapping[SessionKey, Feeds] = {}
+    by_address: Mapping[Address, Feeds] = {}
+    """Of sessions that are not among ``by_session``: by the neighbor's address, in whichever VRF."""
+    by_asn: Mapping[int, Feeds] = {}
+    """Of all others: by the neighbor's ASN. One feed may be made of several of them."""
+
+    def feeds_of(self, key: SessionKey, asn: int) -> Feeds:
+        found = self.by_session.get(key)
+        if found is None:
+            found = self.by_address.get(key.peer)
+        return self.by_asn.get(asn, {}) if found is None else found
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all feeds."""
+        every = (*self.by_session.values(), *self.by_address.values(), *self.by_asn.values())
+        return frozenset(name for feeds in every for name in feeds.values())
+
+    def shared(self) -> frozenset[str]:
+        """Return the names of the feeds that several sessions may be part of."""
+        seen: set[str] = set()
+        shared = {name for feeds in self.by_asn.values() for name in feeds.values()}
+        for feeds in (*self.by_session.values(), *self.by_address.values()):
+            shared |= seen.intersection(feeds.values())
+            seen.update(feeds.values())
+        return frozenset(shared)
+
+
+class RejectReason(StrEnum):
+    """Why a message was rejected: a closed set, fit for a metric's label."""
+
+    BAD_MESSAGE = "bad-message"
+    """It contradicts itself, or ends too early."""
+    BAD_UPDATE = "bad-update"
+    """The UPDATE in it cannot be read: its feeds have lost it."""
+    UNKNOWN_TYPE = "unknown-type"
+    TOO_MANY_PEERS = "too-many-peers"
+    AMBIGUOUS = "ambiguous"
+    """The neighbor is reported with two route distinguishers, and the configuration says none: the session that came first counts."""
+    SURPLUS = "surplus"
+    """There are octets behind the UPDATE. They are passed over; all else in the message counts."""
+
+
+class Rejected(NamedTuple):
+    reason: RejectReason
+    detail: str
+    """Printable ASCII, short."""
+
+
+class Taken(NamedTuple):
+    """What became of some octets."""
+
+    events: list[Event]
+    rejected: list[Rejected]
+    messages: int = 0
+    """How many were read."""
+    ended: str | None = None
+    """Why the connection cannot go on."""
+
+
+class _Session:
+    """One session that is a feed and is up."""
+
+    def __init__(self, up: PeerUp, feeds: Feeds, index: int, time: float) -> None:
+        self.identity = _identity(up)
+        self.feeds = feeds
+        self.index = index
+        self.ribs = frozenset(rib for rib, _ in feeds)
+        self.reported = time
+        """When it came up, or the last statistics of it came."""
+        self.is_silent = False
+        self.counted: set[RouteKey] | None = set()
+        """The routes of its first dump, post-policy; ``None`` once it is known to be complete, or there are too many."""
+        self.ends: set[tuple[Rib, Family]] = set()
+        self.held: dict[str, set[RouteKey]] = {}
+        """By feed that several sessions are part of: its routes."""
+        inbound, outbound = codec_between(up.received, up.sent), codec_between(up.sent, up.received)
+        self._add_path = {True: outbound.add_path, False: inbound.add_path}
+
+    def has_path_ids(self, rib: Rib) -> bool:
+        """Return whether the session has path identifiers in that direction. Routers disagree on whether they report them."""
+        return bool(self._add_path[rib in _OUTBOUND])
+
+
+_OUTBOUND = frozenset({Rib.OUT_PRE, Rib.OUT_POST})
+
+
+def _identity(up: PeerUp) -> tuple[object, ...]:
+    return (up.local, up.local_port, up.remote_port, up.sent.router_id, up.received.router_id)
+
+
+class RouterStream:
+    """Reads what a router sends on one connection."""
+
+    def __init__(
+        self,
+        process: str,
+        monitored: Monitored,
+        *,
+        statistics_within: float = STATISTICS_WITHIN_SECONDS,
+        max_octets: int = MAX_MESSAGE_OCTETS,
+        interest: Callable[[str], Interest | None] = lambda _: None,
+    ) -> None:
+        """``process`` names the connection in events. ``interest`` says what can be asked about on a feed, by its name."""
+        self.process = process
+        self._monitored = monitored
+        self._shared = monitored.shared()
+        self._within = statistics_within
+        self._interest = interest
+        self._framer = Framer(max_octets)
+        self._attributes = AttributesCache()
+        self._sessions: dict[SessionKey, _Session] = {}
+        self._up: dict[str, set[SessionKey]] = {}
+        """By feed: the sessions that are up."""
+        self._peer_ups: dict[SessionKey, bytes] = {}
+        """Of the sessions that are up: how they were reported."""
+        self._last_words: dict[str, str] = {}
+        """By feed that has not been up on this connection: why its session is down, as the router says."""
+        self._initiated: float | None = None
+        self._first_ups_over = False
+        self._has_statistics = False
+
+    @property
+    def is_initiated(self) -> bool:
+        """Whether the router has said who it is (RFC 7854 section 4.3)."""
+        return self._initiated is not None
+
+    def memory(self) -> bytes:
+        """Return what another stream must take to read on from here."""
+        reports = (write_message(Kind.PEER_UP, body) for body in self._peer_ups.values())
+        return b"".join((write_message(Kind.INITIATION, b""), *reports)) if self.is_initiated else b""
+
+    # Octets --------------------------------------------------------------------------------------------
+
+    def take(self, data: bytes, time: float) -> Taken:
+        """Read octets that arrived at ``time``."""
+        taken, messages, ended = Taken([], []), 0, None
+        try:
+            for kind, body in self._framer.feed(data):
+                messages += 1
+                ended = self._take_message(kind, body, time, taken)
+                if ended is not None:
+                    break
+        except BmpError as error:
+            ended = str(error)
+        return taken._replace(messages=messages, ended=ended)
+
+    def _take_message(self, kind: int, body: bytes, time: float, taken: Taken) -> str | None:
+        """Add what a message says; return why the connection ends, if it does."""
+        try:
+            if self._initiated is None:
+                if kind != Kind.INITIATION:
+                    return "the first message is not an Initiation (RFC 7854 section 4.3)"
+            elif kind == Kind.ROUTE_MONITORING and not self._asks_about(body):
+                return None
+            message = read_message(kind, body)
+        except Unreadable as error:
+            taken.rejected.append(Rejected(RejectReason.BAD_MESSAGE, f"{_kind_name(kind)}: {error}"))
+            taken.events.extend(self._lost(kind, body, time, str(error)))
+            return None
+        if isinstance(message, Termination):
+            return f"the router ended the connection: {message.reason}"
+        self._take(message, time, taken)
+        if isinstance(message, PeerUp) and message.peer.key in self._sessions:
+            self._peer_ups[message.peer.key] = body
+        return None
+
+    def _asks_about(self, body: bytes) -> bool:
+        """Return whether a Route Monitoring message is of a session that is a feed, by its per-peer header alone."""
+        peer = read_peer(body)
+        session = self._sessions.get(peer.key)
+        return session is not None and peer.rib in session.ribs
+
+    def _lost(self, kind: int, body: bytes, time: float, why: str) -> Iterator[Event]:
+        """A Route Monitoring message of a feed that cannot be read may have announced or withdrawn anything."""
+        if kind != Kind.ROUTE_MONITORING:
+            return
+        try:
+            peer = read_peer(body)
+        except Unreadable:  # of which session it was is unknown
+            feeds = list(self._up)
+        else:
+            session = self._sessions.get(peer.key)
+            feeds = (
+                []
+                if session is None
+                else [name for (rib, _), name in session.feeds.items() if rib == peer.rib]
+            )
+        for feed in feeds:
+            yield MessagesLost(time, feed, 1, f"a Route Monitoring message that cannot be read: {why}")
+
+    def _take(self, message: Message, time: float, taken: Taken) -> None:
+        match message:
+            case Initiation():
+                if self._initiated is None:
+                    self._initiated = time
+                    taken.events.append(ProcessUp(time, self.process))
+            case PeerUp():
+                self._take_peer_up(message, time, taken)
+            case PeerDown():
+                taken.events.extend(self._take_peer_down(message, time))
+            case RouteMonitoring():
+                self._take_update(message, time, taken)
+            case Statistics():
+                taken.events.extend(self._take_statistics(message, time))
+            case Other(kind) if kind != Kind.ROUTE_MIRRORING:
+                taken.rejected.append(Rejected(RejectReason.UNKNOWN_TYPE, f"type {kind}"))
+
+    # Sessions ------------------------------------------------------------------------------------------
+
+    def _take_peer_up(self, up: PeerUp, time: float, taken: Taken) -> None:
+        key = up.peer.key
+        session = self._sessions.get(key)
+        if session is not None:
+            if session.identity == _identity(up):
+                return  # routers that report several tables of a session report it once for each
+            taken.events.extend(
+                self._end(key, "the router reports another session with the same neighbor", time)
+            )
+        negotiated = up.sent.families & up.received.families
+        feeds = {
+            (rib, family): name
+            for (rib, family), name in self._monitored.feeds_of(key, up.peer.asn).items()
+            if family in negotiated
+        }
+        if not feeds:
+            return
+        if self._is_ambiguous(key, feeds):
+            detail = f"{key.peer} is reported in several VRFs; give routers.NAME.bmp.peers its rd"
+            taken.rejected.append(Rejected(RejectReason.AMBIGUOUS, detail))
+            return
+        if len(self._sessions) >= MAX_PEERS:
+            taken.rejected.append(Rejected(RejectReason.TOO_MANY_PEERS, f"more than {MAX_PEERS} sessions"))
+            return
+        session = self._sessions[key] = _Session(up, feeds, self._free_index(), time)
+        for (rib, _), name in feeds.items():
+            others = self._up.setdefault(name, set())
+            if not others:
+                taken.events.append(SessionUp(time, name))
+                self._last_words.pop(name, None)
+            others.add(key)
+            if session.has_path_ids(rib):
+                taken.events.append(
+                    RoutesUnreadable(time, name, "its session has negotiated ADD-PATH (RFC 7911)")
+                )
+
+    def _is_ambiguous(self, key: SessionKey, feeds: Feeds) -> bool:
+        """Return whether another session of the same neighbor, in another VRF, is the feed already."""
+        others = {other for name in feeds.values() for other in self._up.get(name, ())}
+        return any(other.peer == key.peer for other in others)
+
+    def _free_index(self) -> int:
+        used = {session.index for session in self._sessions.values()}
+        return next(index for index in range(len(used) + 1) if index not in used)
+
+    def _take_peer_down(self, down: PeerDown, time: float) -> Iterable[Event]:
+        if down.peer.key in self._sessions:
+            return self._end(down.peer.key, down.reason, time, still_up=down.monitoring_ended)
+        # Routers report sessions that never were up, and each attempt to connect while one is down.
+        for name in self._monitored.feeds_of(down.peer.key, down.peer.asn).values():
+            if not self._up.get(name):
+                self._last_words[name] = down.reason
+        return ()
+
+    def _end(self, key: SessionKey, reason: str, time: float, *, still_up: bool = False) -> Iterator[Event]:
+        """Forget a session; ``still_up``: it is only no longer reported."""
+        session = self._sessions.pop(key)
+        self._peer_ups.pop(key, None)
+        for name in session.feeds.values():
+            others = self._up[name]
+            others.discard(key)
+            if not others:
+                yield SessionSilent(time, name, reason) if still_up else SessionDown(time, name, reason)
+            elif held := session.held.get(name):
+                yield Update(time, name, (), tuple(sorted(held)))
+
+    # Routes --------------------------------------------------------------------------------------------
+
+    def _take_update(self, message: RouteMonitoring, time: float, taken: Taken) -> None:
+        peer = message.peer
+        session = self._sessions[peer.key]
+        if message.surplus:
+            taken.rejected.append(
+                Rejected(RejectReason.SURPLUS, f"{message.surplus} octets behind an UPDATE")
+            )
+        if session.has_path_ids(peer.rib):
+            return
+        codec = Codec(four_octet=peer.four_octet)
+        feeds = {family: name for (rib, family), name in session.feeds.items() if rib == peer.rib}
+        if self._pass_over(message.update, codec, feeds, time, taken):
+            return
+        try:
+            read = read_update(message.update, codec, self._attributes)
+        except Unreadable as error:
+            taken.rejected.append(Rejected(RejectReason.BAD_UPDATE, str(error)))
+            why = f"an UPDATE that cannot be read: {error}"
+            taken.events.extend(MessagesLost(time, name, 1, why) for name in feeds.values())
+            return
+        _count(session, peer.rib, read)
+        for family, name in feeds.items():
+            taken.events.extend(self._events(session, (peer.rib, family), name, read, time))
+
+    def _pass_over(
+        self, update: bytes, codec: Codec, feeds: Mapping[Family, str], time: float, taken: Taken
+    ) -> bool:
+        """Pass an UPDATE over that no policy of its feeds asks about."""
+        unasked: Unasked | None = None
+        for name in feeds.values():
+            interest = self._interest(name)
+            unasked = None if interest is None else interest.pass_over(update, codec)
+            if unasked is None:
+                return False
+        if unasked is not None:
+            taken.events.extend(
+                Uninteresting(time, name, 1, unasked.announced & {family}, unasked.withdrawn & {family})
+                for family, name in feeds.items()
+            )
+        return unasked is not None
+
+    def _events(
+        self, session: _Session, of: tuple[Rib, Family], name: str, read: Read, time: float
+    ) -> Iterator[Event]:
+        """Yield what an UPDATE says of one feed."""
+        family = of[1]
+        if read.end_of_rib is not None:
+            if read.end_of_rib == family:
+                session.ends.add(of)
+                yield from self._first_dump_over(of, name, time)
+            return
+        announced = tuple(route for route in read.announced if route.prefix.family == family)
+        withdrawn = tuple(key for key in read.withdrawn if key[0].family == family)
+        if (interest := self._interest(name)) is not None:
+            interest.note(announced)
+        if name in self._shared:
+            announced, withdrawn = _marked(session, name, announced, withdrawn)
+        if announced or withdrawn:
+            yield Update(time, name, announced, withdrawn)
+
+    def _first_dump_over(self, of: tuple[Rib, Family], name: str, time: float) -> Iterator[Event]:
+        """Yield the end of a feed's first dump once it is the end for all of its sessions."""
+        if all(of in self._sessions[key].ends for key in self._up[name]):
+            yield EndOfRib(time, name, of[1])
+
+    # Statistics ----------------------------------------------------------------------------------------
+
+    def _take_statistics(self, message: Statistics, time: float) -> Iterator[Event]:
+        if not self._has_statistics:
+            self._has_statistics = True
+            yield StatisticsBegan(time, self.process)
+        session = self._sessions.get(message.peer.key)
+        if session is None:
+            return
+        session.reported, session.is_silent = time, False
+        for name in session.feeds.values():
+            yield Alive(time, name)
+        if session.counted is not None and _is_complete(session.counted, message):
+            session.counted = None
+            for of, name in session.feeds.items():
+                if of[0] is Rib.IN_POST and of not in session.ends:
+                    session.ends.add(of)
+                    yield from self._first_dump_over(of, name, time)
+
+    # Time ----------------------------------------------------------------------------------------------
+
+    def due(self) -> float | None:
+        """Return when ``late`` has something to say next; ``None``: not before something else is read."""
+        times = [
+            session.reported + self._within for session in self._sessions.values() if not session.is_silent
+        ]
+        times = times if self._has_statistics else []
+        if self._initiated is not None and not self._first_ups_over:
+            times.append(self._initiated + FIRST_PEER_UPS_SECONDS)
+        return min(times, default=None)
+
+    def late(self, now: float) -> list[Event]:
+        """Return what it means that nothing more has been read until ``now``."""
+        events: list[Event] = []
+        if (
+            self._initiated is not None
+            and not self._first_ups_over
+            and now >= self._initiated + FIRST_PEER_UPS_SECONDS
+        ):
+            self._first_ups_over = True
+            events += self._never_up(now)
+        if self._has_statistics:
+            events += self._silent(now)
+        return events
+
+    def _never_up(self, now: float) -> Iterator[Event]:
+        for name in sorted(self._monitored.names()):
+            if self._up.get(name):
+                continue
+            words = self._last_words.get(name)
+            yield SessionUnreported(now, name) if words is None else SessionDown(now, name, words)
+
+    def _silent(self, now: float) -> Iterator[Event]:
+        """A hung router, or one whose neighbor was removed from its configuration, reports nothing at all any more."""
+        for session in self._sessions.values():
+            if not session.is_silent and now >= session.reported + self._within:
+                session.is_silent = True
+                for name in session.feeds.values():
+                    if all(self._sessions[key].is_silent for key in self._up[name]):
+                        yield SessionSilent(
+                            now,
+                            name,
+                            f"the router has sent no statistics of the session for {self._within:g} s",
+                        )
+
+
+def _marked(
+    session: _Session, name: str, announced: tuple[Route, ...], withdrawn: tuple[RouteKey, ...]
+) -> tuple[tuple[Route, ...], tuple[RouteKey, ...]]:
+    """Tell the routes of one session from those of the others that are part of the same feed, and remember them."""
+    held = session.held.setdefault(name, set())
+    routes = tuple(msgspec.structs.replace(route, path_id=session.index) for route in announced)
+    keys = tuple((prefix, session.index) for prefix, _ in withdrawn)
+    held.difference_update(keys)
+    held.update(route.key for route in routes)
+    return routes, keys
+
+
+def _count(session: _Session, rib: Rib, read: Read) -> None:
+    """Count the routes of a session's first dump."""
+    if rib is not Rib.IN_POST or session.counted is None:
+        return
+    session.counted.difference_update(read.withdrawn)
+    session.counted.update(route.key for route in read.announced)
+    if len(session.counted) > MAX_COUNTED_ROUTES:
+        session.counted = None
+
+
+def _is_complete(routes: set[RouteKey], reported: Statistics) -> bool:
+    """Return whether as many routes came as the router says it has. RFC 7854 section 4.8, types 7 and 9.
+
+    A router that counts routes which its own policy rejects reports more: then the number says nothing.
+    """
+    if reported.routes_in is not None:
+        return reported.routes_in == len(routes)
+    by_family = reported.routes_in_by_family
+    return bool(by_family) and all(
+        count == sum(1 for prefix, _ in routes if prefix.family == family)
+        for family, count in by_family.items()
+    )
+
+
+def _kind_name(kind: int) -> str:
+    return (
+        Kind(kind).name.replace("_", " ").capitalize()
+        if kind in Kind.__members__.values()
+        else f"type {kind}"
+    )
