@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -135,10 +136,10 @@ class Taken(NamedTuple):
 class _Session:
     """One session that is a feed and is up."""
 
-    def __init__(self, up: PeerUp, feeds: Feeds, index: int, time: float) -> None:
+    def __init__(self, up: PeerUp, feeds: Feeds, time: float) -> None:
         self.identity = _identity(up)
         self.feeds = feeds
-        self.index = index
+        self.path_id = _path_id(up.peer.key)
         self.ribs = frozenset(rib for rib, _ in feeds)
         self.reported = time
         """When it came up, or the last statistics of it came."""
@@ -157,6 +158,11 @@ class _Session:
 
 
 _OUTBOUND = frozenset({Rib.OUT_PRE, Rib.OUT_POST})
+
+
+def _path_id(key: SessionKey) -> int:
+    """Return what tells the routes of a session from those of others that are part of the same feed: always the same number."""
+    return crc32(key.distinguisher + key.peer.value.to_bytes(16, "big"))
 
 
 def _identity(up: PeerUp) -> tuple[object, ...]:
@@ -306,7 +312,7 @@ class RouterStream:
         if len(self._sessions) >= MAX_PEERS:
             taken.rejected.append(Rejected(RejectReason.TOO_MANY_PEERS, f"more than {MAX_PEERS} sessions"))
             return
-        session = self._sessions[key] = _Session(up, feeds, self._free_index(), time)
+        session = self._sessions[key] = _Session(up, feeds, time)
         for (rib, _), name in feeds.items():
             others = self._up.setdefault(name, set())
             if not others:
@@ -322,10 +328,6 @@ class RouterStream:
         """Return whether another session of the same neighbor, in another VRF, is the feed already."""
         others = {other for name in feeds.values() for other in self._up.get(name, ())}
         return any(other.peer == key.peer for other in others)
-
-    def _free_index(self) -> int:
-        used = {session.index for session in self._sessions.values()}
-        return next(index for index in range(len(used) + 1) if index not in used)
 
     def _take_peer_down(self, down: PeerDown, time: float) -> Iterable[Event]:
         if down.peer.key in self._sessions:
@@ -486,8 +488,8 @@ def _marked(
 ) -> tuple[tuple[Route, ...], tuple[RouteKey, ...]]:
     """Tell the routes of one session from those of the others that are part of the same feed, and remember them."""
     held = session.held.setdefault(name, set())
-    routes = tuple(msgspec.structs.replace(route, path_id=session.index) for route in announced)
-    keys = tuple((prefix, session.index) for prefix, _ in withdrawn)
+    routes = tuple(msgspec.structs.replace(route, path_id=session.path_id) for route in announced)
+    keys = tuple((prefix, session.path_id) for prefix, _ in withdrawn)
     held.difference_update(keys)
     held.update(route.key for route in routes)
     return routes, keys

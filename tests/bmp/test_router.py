@@ -46,7 +46,7 @@ def session(peer: str, distinguisher: bytes = bytes(8)) -> SessionKey:
 
 TOPOLOGY = Monitored(
     {session(PRIMARY): feeds("primary"), session(SECONDARY): feeds("secondary")},
-    {64510: feeds("isp", "ipv4")},
+    by_asn={64510: feeds("isp", "ipv4")},
 )
 ONE = Monitored({session(PRIMARY): feeds("primary", "ipv4")})
 
@@ -235,6 +235,15 @@ def test_sessions_of_two_vrfs_may_have_the_same_addresses() -> None:
     ]
 
 
+def test_a_neighbor_in_whichever_vrf() -> None:
+    monitored = Monitored(by_address={parse_address(PRIMARY): feeds("primary", "ipv4")})
+    red = router.peer_header(kind=router.VRF, distinguisher=b"\0\0\xfb\xf4\0\0\0\1")
+    of = stream(monitored)
+    taken = of.take(router.initiation() + router.peer_up(red) + router.peer_up(), 1.0)
+    assert taken.events[1:] == [SessionUp(1.0, "primary/ipv4")]
+    assert [rejected.reason for rejected in taken.rejected] == [RejectReason.AMBIGUOUS]
+
+
 def test_routes_of_a_session_that_was_not_reported_are_passed_over() -> None:
     """Routers report their own routes so: as a peer without address, and no Peer Up."""
     own = router.peer_header("0.0.0.0", flags=router.POST_POLICY, asn=0)
@@ -304,7 +313,7 @@ def test_routes_of_a_session_with_path_identifiers_are_unknown() -> None:
         SessionUp(1.0, "primary/ipv4"),
         RoutesUnreadable(1.0, "primary/ipv4", "its session has negotiated ADD-PATH (RFC 7911)"),
     ]
-    assert of.take(router.route_monitoring(withdrawal("192.0.2.0/26")), 2.0) == ([], [], None)
+    assert of.take(router.route_monitoring(withdrawal("192.0.2.0/26")), 2.0).events == []
 
 
 def test_several_sessions_with_an_uplink_are_one_feed() -> None:
@@ -314,7 +323,7 @@ def test_several_sessions_with_an_uplink_are_one_feed() -> None:
         for peer in ("192.0.2.254", "192.0.2.250")
     ]
     update = announcement("203.0.113.0/24", next_hop=ISP)
-    monitored = Monitored({}, {64510: feeds("isp", "ipv4")})
+    monitored = Monitored(by_asn={64510: feeds("isp", "ipv4")})
     said = events(
         monitored,
         *(router.peer_up(header) for header in headers),
@@ -329,7 +338,7 @@ def test_several_sessions_with_an_uplink_are_one_feed() -> None:
     assert isinstance(one, Update)
     assert isinstance(other, Update)
     assert isinstance(gone, Update)
-    assert [one.announced[0].path_id, other.announced[0].path_id] == [0, 1]
+    assert one.announced[0].path_id != other.announced[0].path_id
     assert ended == EndOfRib(6.0, "isp/ipv4", "ipv4")
     assert gone.withdrawn == (one.announced[0].key,)
     assert isinstance(last, SessionDown)
@@ -394,6 +403,29 @@ def test_sessions_that_are_not_reported_after_a_connection_began() -> None:
         SessionDown(10.0, "secondary/ipv6", "the neighbor sent Cease: administrative shutdown"),
     ]
     assert of.late(11.0) == []
+
+
+@pytest.mark.parametrize("path", STREAMS, ids=lambda path: path.stem)
+def test_another_stream_reads_on_with_its_memory(path: Path) -> None:
+    octets = path.read_bytes()
+    framed = [router.message(*each) for each in Framer().feed(octets)]
+    whole = stream(TOPOLOGY)
+    said = [whole.take(message, 1.0).events for message in framed]
+    for cut in range(1, len(framed)):
+        first, other = stream(TOPOLOGY), stream(TOPOLOGY)
+        first.take(b"".join(framed[:cut]), 1.0)
+        other.take(first.memory(), 1.0)
+        rest = [
+            event
+            for event in other.take(b"".join(framed[cut:]), 1.0).events
+            if not isinstance(event, StatisticsBegan)
+        ]
+        assert [e for e in rest if not isinstance(e, EndOfRib)] == [
+            event
+            for events in said[cut:]
+            for event in events
+            if not isinstance(event, StatisticsBegan | EndOfRib)
+        ]
 
 
 @pytest.mark.parametrize(
