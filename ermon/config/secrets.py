@@ -108,12 +108,7 @@ def files_named_in(config: Config) -> list[str]:
 
 def named_files(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield every file that ``read_secrets`` would read, with the key that names it."""
-    for feed in config.feeds.values():
-        if feed.md5_password_file is not None:
-            yield ("feeds", feed.name, "md5_password_file"), feed.md5_password_file
-    for name, router in config.bmp.items():
-        if router.md5_password_file is not None:
-            yield ("routers", name, "bmp", "md5_password_file"), router.md5_password_file
+    yield from _md5_files(config)
     receivers: list[tuple[tuple[str | int, ...], Access]] = [(("alertmanager",), config.alertmanager.access)]
     receivers += [(("webhooks", at), webhook.access) for at, webhook in enumerate(config.webhooks)]
     for at, webhook in enumerate(config.webhooks):
@@ -127,6 +122,15 @@ def named_files(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
         for key in ("ca_file", "cert_file", "key_file"):
             if (file := getattr(access.tls, key)) is not None:
                 yield (*path, "tls", key), file
+
+
+def _md5_files(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for feed in config.feeds.values():
+        if feed.md5_password_file is not None:
+            yield ("feeds", feed.name, "md5_password_file"), feed.md5_password_file
+    for name, router in config.bmp.items():
+        if router.md5_password_file is not None:
+            yield ("routers", name, "bmp", "md5_password_file"), router.md5_password_file
 
 
 def places_of(name: str, folder: Path, credentials: str | None) -> list[Path]:

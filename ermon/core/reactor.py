@@ -17,6 +17,7 @@ from ermon.core.layers import Layers
 from ermon.core.processes import Processes
 from ermon.core.refreshes import Refreshes
 from ermon.core.route_index import RouteIndex
+from ermon.core.session import Session
 from ermon.core.states import FeedState
 from ermon.core.timers import (
     AskedOver,
@@ -114,15 +115,8 @@ class Reactor:
                 self._start(facts.feeds[event.feed], joined=False)
             case SessionDown():
                 self._session_down(event)
-            case AddPathOffered():
-                facts.feeds[event.feed].session.offered = event.families
-                self.layers.feed_changed(event.feed)
-            case AddPathNegotiated():
-                facts.feeds[event.feed].session.negotiated = event.families
-                self.layers.feed_changed(event.feed)
-            case HoldTimeZero():
-                facts.feeds[event.feed].session.no_hold = True
-                self.layers.feed_changed(event.feed)
+            case AddPathOffered() | AddPathNegotiated() | HoldTimeZero():
+                self._opening(facts.feeds[event.feed].session, event)
             case MessagesLost():
                 self._messages_lost(facts.feeds[event.feed], event.count, event.reason)
             case ProcessUp() | ProcessSilent() | ProcessDown():
@@ -149,6 +143,19 @@ class Reactor:
             case _:
                 assert_never(event)
 
+    def _opening(self, session: Session, event: AddPathOffered | AddPathNegotiated | HoldTimeZero) -> None:
+        """Note what the OPENs of a session say."""
+        match event:
+            case AddPathOffered():
+                session.offered = event.families
+            case AddPathNegotiated():
+                session.negotiated = event.families
+            case HoldTimeZero():
+                session.no_hold = True
+            case _:
+                assert_never(event)
+        self.layers.feed_changed(event.feed)
+
     def _clock_stepped(self, event: ClockStepped) -> None:
         since = event.time if event.since is None else event.since
         step = self.facts.clock.step(since, event.offset, event.suspended)
@@ -160,7 +167,7 @@ class Reactor:
                 f"this machine was suspended for {duration_text(event.suspended)}, longer than the hold time"
             )
             for state in self.facts.feeds.values():
-                if state.session.up:
+                if state.session.up and not state.feed.by_bmp:
                     self.request(state, "teardown", reason)
 
     def _alive(self, state: FeedState) -> None:

@@ -168,10 +168,8 @@ class Playback:
                 yield from self._take_list(entry, time)
             case Started(process, pid):
                 self._decoder.process_started(process, pid)
-            case Connected(router):
-                self._streams[router] = self._stream(router)
-            case Reported(router, octets):
-                yield from self._take_report(router, octets, time)
+            case Connected() | Reported():
+                yield from self._take_report(entry, time)
             case End():
                 self._ended = True
             case Happened() | Delivered() | Maintenance():
@@ -184,11 +182,12 @@ class Playback:
             raise ValueError(f"router {router!r} has no bmp")
         return RouterStream(bmp_connection(router), monitored(self._base, router))
 
-    def _take_report(self, router: str, octets: bytes, time: float) -> Iterator[Event]:
-        """What is late on a connection is in the recording by itself."""
-        stream = self._streams.get(router)
-        if stream is not None:
-            yield from stream.take(octets, time).events
+    def _take_report(self, entry: Connected | Reported, time: float) -> Iterator[Event]:
+        """Yield what a router reports by BMP. What it did not report in time is in the recording as events."""
+        if isinstance(entry, Connected):
+            self._streams[entry.router] = self._stream(entry.router)
+        elif (stream := self._streams.get(entry.router)) is not None:
+            yield from stream.take(entry.octets, time).events
 
     def _moved(self, entry: Happened | Delivered | Maintenance, time: float) -> Step:
         match entry:
