@@ -20,6 +20,7 @@ from ermon.checks import (
     internet_pools,
     internet_space,
     mirror,
+    monitored,
     out_of_sight,
     received,
     redundancy,
@@ -107,6 +108,9 @@ CATALOGUE: Mapping[str, Check] = {
         sight.STORAGE_FAILED,
         view_missing(_NETWORK),
         sight.EXABGP_DOWN,
+        monitored.BMP_DOWN,
+        monitored.BMP_NO_STATS,
+        monitored.BMP_SESSION_MISSING,
         out_of_sight.SIGHT_LOST,
     )
 }

@@ -86,6 +86,28 @@ class Facts(Protocol):
         """Return why the session ended; empty if there is no reason."""
         ...
 
+    def session_report(self, link: LinkKey, family: Family) -> str:
+        """Return what the router reports by BMP of its session on a link that is down, and since when; empty if its report does not
+        decide on the link.
+        """
+        ...
+
+    def session_reported(self, feed: str) -> bool | None:
+        """Return whether the router reports by BMP that there is such a session, up or down; ``None`` if that is not known yet."""
+        ...
+
+    def routes_unreadable(self, feed: str) -> str:
+        """Return why the routes of a session that is reported by BMP cannot be known; empty if they can."""
+        ...
+
+    def connection_awaited(self, connection: str) -> bool:
+        """Return whether the router of a BMP connection has still time to connect after a start of ermon."""
+        ...
+
+    def has_statistics(self, connection: str) -> bool:
+        """Return whether statistics have come on a BMP connection since it began."""
+        ...
+
     def listening_problem(self, feed: str) -> str:
         """Return why ermon cannot listen on the feed's address; empty if it can."""
         ...

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from heapq import nsmallest
 from itertools import combinations
 from typing import Any
 
-from ermon.checks import needs, unattributed
+from ermon.checks import monitored, needs, unattributed
 from ermon.checks.check import (
     AcceptanceStep,
     Check,
@@ -72,10 +72,15 @@ def link_down(config: Config) -> Iterator[Subject]:
             yield Subject("link-down", labels, topics, partial(_link_down, link, family))
 
 
+def _found_near(links: tuple[Link, ...], family: Family, facts: Facts) -> Mapping[str, list[str]]:
+    """Return what explains that these links are down, or what may show that they are not."""
+    return {**monitored.reported(links, family, facts), **unattributed.near(links, family, facts)}
+
+
 def _link_down(link: Link, family: Family, facts: Facts) -> Verdict:
     state = facts.link_state(link.key, family)
     if state is LinkState.DOWN:
-        details = partial(unattributed.near, (link,), family, facts)
+        details = partial(_found_near, (link,), family, facts)
         deciders = facts.deciders(link.key, family)
         return violated(Evidence(routers=(link.router,), feeds=deciders, details=details))
     if state is LinkState.UP:
@@ -119,7 +124,7 @@ def _circuit_down(links: tuple[Link, ...], family: Family, facts: Facts) -> Verd
         return OK
     if LinkState.UNKNOWN in states:
         return UNKNOWN
-    details = partial(unattributed.near, links, family, facts)
+    details = partial(_found_near, links, family, facts)
     return violated(Evidence(routers=[link.router for link in links], details=details))
 
 

@@ -63,7 +63,7 @@ def _per_feed(
             feed_labels(feed),
             frozenset(topics),
             partial(judge, feed),
-            feeds=(feed.name,) if caused_by_process else (),
+            feeds=(feed.name,),
         )
 
 

@@ -147,7 +147,7 @@ class Subject:
     """The least seconds that its violation must last, even if ``raise_after`` of the check is less."""
     learns: Learns | None = None
     feeds: tuple[str, ...] = ()
-    """The feeds whose ExaBGP process is the cause if it is down."""
+    """The feeds whose ExaBGP process, or BMP connection, is the cause if it is down."""
 
 
 Classifier = Callable[[Route, Attribution], Iterable[RouteSet]]

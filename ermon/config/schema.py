@@ -204,7 +204,7 @@ class SegmentEntry(Section):
 class FeedEntry(Section):
     """One BGP session from a router to ermon."""
 
-    view: Annotated[View, Strict(strict=False)]
+    view: Literal[View.EDGE_TABLE, View.TO_MICROSOFT, View.TO_INTERNET, View.INTERNET, View.SEGMENT]
     """Which table its routes are: the router's own table, what it advertises to Microsoft or to an internet uplink,
     the internet's table, or a segment's table."""
     peer: SessionAddress

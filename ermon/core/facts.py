@@ -49,6 +49,7 @@ from ermon.model.inventory import (
 )
 from ermon.model.prefixes import FAMILIES, Family, Prefix, address_count
 from ermon.model.routes import Route, RouteKey
+from ermon.model.text import utc_text
 
 FILTERED_VIEWS = frozenset({View.EDGE_TABLE, View.INTERNET, View.FROM_INTERNET})
 """Views that may be full tables: only the routes that the policy can ask about are held."""
@@ -261,6 +262,39 @@ class NetworkFacts:
 
     def down_reason(self, feed: str) -> str:
         return self.feeds[feed].session.down_reason
+
+    # BMP ---------------------------------------------------------------------------------------------
+
+    def session_report(self, link: LinkKey, family: Family) -> str:
+        feed = self.config.sessions.get((link, family))
+        if feed is None or feed.name not in self.deciders(link, family):
+            return ""
+        session = self.feeds[feed.name].session
+        if session.up:
+            said = "established, but it brings no route"
+        elif session.said_down:
+            said = session.down_reason or "down"
+        else:
+            said = "the router no longer reports it"
+        since = session.changed_at
+        return said if since is None else f"{said} (since {utc_text(self.wall(since))})"
+
+    def session_reported(self, feed: str) -> bool | None:
+        session = self.feeds[feed].session
+        if session.up or session.said_down:
+            return True
+        return session.shown if session.unreported else None
+
+    def routes_unreadable(self, feed: str) -> str:
+        return self.feeds[feed].session.unreadable
+
+    def connection_awaited(self, connection: str) -> bool:
+        return any(
+            self.awaited(name) for name, state in self.feeds.items() if state.feed.process == connection
+        )
+
+    def has_statistics(self, connection: str) -> bool:
+        return self.processes[connection].has_statistics
 
     @cached_property
     def feeds_at(self) -> Mapping[str, Collection[str]]:

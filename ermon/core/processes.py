@@ -104,7 +104,7 @@ class Processes:
         """Note that a router has had its time. If ExaBGP has not reported yet, the time starts once more when it
         does.
         """
-        if self._facts.processes[state.feed.process].up:
+        if self._facts.processes[state.feed.process].up or state.feed.by_bmp:
             self.await_no_longer(state)
         else:
             state.awaited_until = None

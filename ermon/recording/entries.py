@@ -38,11 +38,13 @@ from ermon.model.events import (
     ProcessUp,
     RefreshBegan,
     RefreshEnded,
+    RoutesUnreadable,
     SessionDown,
     SessionSilent,
     SessionUnreported,
     SessionUp,
     SourceJudged,
+    StatisticsBegan,
     StorageJudged,
 )
 from ermon.model.findings import Seconds
@@ -73,11 +75,13 @@ _EVENTS: dict[str, type[Any]] = {
     "ProcessUp": ProcessUp,
     "RefreshBegan": RefreshBegan,
     "RefreshEnded": RefreshEnded,
+    "RoutesUnreadable": RoutesUnreadable,
     "SessionDown": SessionDown,
     "SessionSilent": SessionSilent,
     "SessionUnreported": SessionUnreported,
     "SessionUp": SessionUp,
     "SourceJudged": SourceJudged,
+    "StatisticsBegan": StatisticsBegan,
     "StorageJudged": StorageJudged,
 }
 """The events by their names in recordings. A name stays when its class is renamed. UPDATEs are lines of ExaBGP."""
@@ -259,7 +263,7 @@ class Held:
         monitor: Monitor,
         decoder: DecoderMemory,
         lists: Mapping[SourceKey, PublishedList],
-        connections: Mapping[str, bytes],
+        connections: Mapping[str, bytes] | None = None,
     ) -> Held:
         """Take a snapshot of ``monitor`` and of the decoders in front of it."""
         snapshot = take(monitor)
@@ -267,7 +271,7 @@ class Held:
             now=snapshot.now,
             sessions=tuple(_sessions(monitor, snapshot, decoder.pids)),
             lists=dict(lists),
-            state=write_entry(State(snapshot, decoder, connections), snapshot.now),
+            state=write_entry(State(snapshot, decoder, connections or {}), snapshot.now),
         )
 
     def recording(self) -> Iterator[bytes]:
