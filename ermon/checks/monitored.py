@@ -81,7 +81,7 @@ BMP_NO_STATS = Check(
     clear_after=0,
     subjects=bmp_no_stats,
     labels=("process",),
-    summary="BMP connection {process} brings no statistics: a session that is removed or hangs would seem to be up",
+    summary="BMP connection {process} carries no statistics: ermon would not notice a removed session or a router that hangs",
     needs=needs.nothing_else,
     acceptance=NotTested("the sessions of the router are believed meanwhile"),
 )

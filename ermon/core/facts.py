@@ -271,7 +271,7 @@ class NetworkFacts:
             return ""
         session = self.feeds[feed.name].session
         if session.up:
-            said = "established, but it brings no route"
+            said = "established, but no route"
         elif session.said_down:
             said = session.down_reason or "down"
         else:
